@@ -1,0 +1,44 @@
+# make demo    the main job on the examples of jobs/, against the sandbox over real HTTP
+# make test    all tests
+# Both set up what they need in .venv first; Python 3.11 or later, make and git are all they ask for.
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+DEMO_JOBS := $(notdir $(wildcard jobs/*.csv jobs/*.yaml))
+
+.PHONY: demo test lint types format memory clean
+
+.venv/installed: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo 'make: Python 3.11 or later is needed, and none was found' >&2; exit 1; }
+	@echo 'Setting up .venv …'
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: .venv/installed
+	@rm -rf demo && mkdir demo && cp $(addprefix jobs/,$(DEMO_JOBS)) demo/
+	@cd demo && for job in $(DEMO_JOBS); do \
+		echo; echo "== duplicate-batches run $$job --sandbox"; \
+		../$(BIN)/duplicate-batches run $$job --sandbox --yes --log-format console --log-file run.log || exit 1; done
+	@cd demo && for job in $(DEMO_JOBS); do \
+		echo; echo "== the ledger of $$job:"; \
+		../$(BIN)/duplicate-batches ledger $$job --sandbox --format table && \
+		../$(BIN)/duplicate-batches ledger $$job --sandbox || exit 1; done
+
+test: .venv/installed
+	@$(BIN)/python -m pytest
+
+lint: .venv/installed
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: .venv/installed
+	@$(BIN)/mypy
+
+format: .venv/installed
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,14 @@
+"""Importing the package is cheap: terminal and log libraries come with the modules that need them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize("module", ["worker.observe", "worker.observe.summary", "worker.observe.secrets"])
+def test_neither_rich_nor_structlog_is_imported(module: str) -> None:
+    code = f"import sys, {module}; sys.exit(bool({{'rich', 'structlog'}} & set(sys.modules)))"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,304 @@
+"""One run of one job, from what the ledger says is missing to what it says at the end.
+
+The order is the promise: look before sending, write the ledger file before the first request, write intents before
+requests, and whatever ends the run, record what came and say what is known. Everything that differs between a night
+and a test (clock, chance, API, database, question) is handed in.
+"""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import traceback
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import anyio
+
+from worker.clock import Clock, ServerClock, iso
+from worker.database import Database
+from worker.errors import TokenRefusedError, WorkerError
+from worker.events import Emit, Event
+from worker.ledger import export, views
+from worker.ledger.records import Counts, RunEnd
+from worker.ledger.store import Ledger
+from worker.pace import Pacer
+from worker.preflight import ApiUnusableError, Findings, Preflight
+from worker.prolific.client import Api
+from worker.sending import Limits, Sending, Tally
+from worker.stop import Stop
+
+REFRESH_S = 30.0
+"""How often the ledger file is refreshed while a run goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a person is asked before anything is created: how many duplicates, in which workspaces, the first names,
+    how many get a name that exists already (and one of those), and how many rows cannot be made."""
+
+    create: int
+    workspaces: tuple[str, ...]
+    names: tuple[str, ...]
+    names_taken: int
+    taken_example: str | None
+    counts: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a run goes by; durations in seconds, `rate` requests a second (None: no ceiling)."""
+
+    campaign: str
+    ledger: Path
+    rate: float | None
+    limits: Limits
+    max_duration: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a run ended. `troubles` are messages for people, each with what to do next."""
+
+    counts: Counts
+    tally: Tally
+    reasons: tuple[tuple[str, int], ...]
+    nothing_to_do: bool
+    stopped_by: str | None
+    exit_code: int
+    duration_s: float
+    troubles: tuple[str, ...]
+
+
+def exit_code(counts: Counts, stopped_by: str | None, signal: int | None) -> int:
+    """The exit code of a run that could begin (the contract's table)."""
+    if signal is not None:
+        return 128 + signal
+    if stopped_by == "token":
+        return TokenRefusedError.exit_code
+    if stopped_by in ("api", "disk", "internal", "declined"):
+        return 1
+    return 0 if counts.created == counts.total else 1
+
+
+class Campaign:
+    """One run. `run` is called once; `progress` may be asked for at any time."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        api: Api,
+        clock: Clock,
+        rng: random.Random,
+        emit: Emit,
+        stop: Stop,
+        options: Options,
+        confirm: Callable[[Question], Awaitable[bool]],
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._emit = emit
+        self._stop = stop
+        self._options = options
+        self._confirm = confirm
+        self._started = clock.monotonic()
+        self._troubles: list[str] = []
+        self._scope = anyio.CancelScope()
+        server = ServerClock()
+        self.phase = "starting"
+        self.at_start = Counts()
+        self.pacer = Pacer(options.rate, clock, rng, emit, stop.wait, lambda: stop.asked)
+        self._preflight = Preflight(database, api, clock, server, emit, stop, options.limits.give_up_after_s)
+        self._sending = Sending(database, api, clock, server, self.pacer, emit, stop, options.limits)
+
+    @property
+    def tally(self) -> Tally:
+        """What sending has come to so far."""
+        return self._sending.tally
+
+    def elapsed(self) -> float:
+        """Seconds since the run began."""
+        return self._clock.monotonic() - self._started
+
+    def abort(self) -> None:
+        """Stop at once: requests under way are not awaited."""
+        self._scope.cancel()
+
+    async def run(self) -> Result:
+        """Make what is missing. Never raises for what a night can bring: the result says what happened."""
+        nothing_to_do = False
+        self.at_start = await self._database.call(_counts)
+        try:
+            with self._scope:
+                async with anyio.create_task_group() as group:
+                    group.start_soon(self._end_in_time)
+                    group.start_soon(self._refresh)
+                    nothing_to_do = not await self._work()
+                    group.cancel_scope.cancel()
+        except* Exception as errors:  # a run tells how it ended, whatever happened
+            for error in _leaves(errors):
+                self._trouble(error)
+        return await self._finish(nothing_to_do)
+
+    async def _work(self) -> bool:
+        """The phases of a run; whether there was anything to do."""
+        if not self.at_start.pending:
+            return False
+        self.phase = "looking up sources"
+        await self._preflight.check_token()
+        findings = await self._preflight.look_up_sources()
+        question = await self._question()
+        self._tell_preflight(findings, question)
+        if self._stop.asked or not question.create:
+            return True
+        await self._write_ledger_file()
+        if not await self._confirm(question):
+            self._stop.ask("declined")
+        self.phase = "sending"
+        await self._sending.run()
+        return True
+
+    async def _question(self) -> Question:
+        return await self._database.call(_question, self._options.limits.limit)
+
+    def _tell_preflight(self, findings: Findings, question: Question) -> None:
+        fields = {
+            "to_create": question.create,
+            "sources_found": findings.found,
+            "sources_missing": findings.missing,
+            "sources_unclear": findings.unclear,
+            "workspaces": list(findings.workspaces),
+            "names_taken": question.names_taken,
+        }
+        self._emit(Event("preflight.done", "info", fields))
+        if question.names_taken:
+            text = (
+                f"{question.names_taken} of the names to be sent exist already in the workspace, on batches that are "
+                f"not of this ledger (as {question.taken_example!r}); the new batches will share them"
+            )
+            self._emit(Event("note", "warning", {"text": text}))
+
+    async def _end_in_time(self) -> None:
+        if self._options.max_duration is not None:
+            await anyio.sleep(max(0.0, self._options.max_duration - (self._clock.monotonic() - self._started)))
+            self._stop.ask("max_duration")
+
+    async def _refresh(self) -> None:
+        """Refresh the ledger file now and then; what a full disk hinders here, the end of the run tells."""
+        pause = REFRESH_S
+        while True:
+            await anyio.sleep(pause)
+            began = self._clock.monotonic()
+            try:
+                await self._write_ledger_file()
+            except OSError as error:
+                self._emit(Event("note", "warning", {"text": f"the ledger file could not be refreshed: {error}"}))
+            # A ledger of a million rows takes its time, which senders should not have to share often.
+            pause = max(REFRESH_S, 20 * (self._clock.monotonic() - began))
+
+    async def _write_ledger_file(self) -> None:
+        await self._database.call(_write_ledger_file, self._options.campaign, self._options.ledger)
+
+    def _trouble(self, error: Exception) -> None:
+        """Note why a run ends early, in words and as its reason to stop."""
+        match error:
+            case TokenRefusedError():
+                self._stop.ask("token")
+            case ApiUnusableError():
+                self._stop.ask("api")
+            case sqlite3.Error() | OSError():
+                self._stop.ask("disk")
+                error = WorkerError(
+                    f"the ledger cannot be written: {error}",
+                    hint="Nothing new was sent after that. Make room, or mend the folder; the same command goes on.",
+                )
+            case _:
+                self._stop.ask("internal")
+                told = "".join(traceback.format_exception(error))
+                self._emit(Event("note", "debug", {"text": "internal error", "traceback": told}))
+                error = WorkerError(
+                    f"a bug in duplicate-batches: {type(error).__name__}: {error}",
+                    hint="Please report it, with the log that --log-file writes. The same command goes on.",
+                )
+        if str(error) not in self._troubles:
+            self._troubles.append(str(error))
+
+    async def _finish(self, nothing_to_do: bool) -> Result:
+        """Record what came, write the ledger file, close the run."""
+        self.phase = "finishing"
+        aborted = self._scope.cancelled_caught
+        counts = self.at_start
+        reasons: tuple[tuple[str, int], ...] = ()
+        try:
+            await self._sending.salvage()
+            counts = await self._database.call(_counts)
+            reasons = tuple(await self._database.call(_reasons))
+            if not aborted:  # a second signal asks to stop at once, and a long file takes long
+                await self._write_ledger_file()
+        except (sqlite3.Error, OSError) as error:
+            self._trouble(error)
+        code = exit_code(counts, self._stop.reason, self._stop.signal)
+        tally = self._sending.tally
+        result = Result(
+            counts=counts,
+            tally=tally,
+            reasons=reasons,
+            nothing_to_do=nothing_to_do,
+            stopped_by=self._stop.reason,
+            exit_code=code,
+            duration_s=self._clock.monotonic() - self._started,
+            troubles=tuple(self._troubles),
+        )
+        try:
+            now = iso(self._clock.wall())
+            end = RunEnd(now, self._stop.reason, code, tally.created, tally.requests, tally.throttled)
+            await self._database.call(Ledger.end_run, end)
+        except sqlite3.Error as error:
+            self._emit(Event("note", "error", {"text": f"the end of the run could not be recorded: {error}"}))
+        fields = {
+            "counts": asdict(counts),
+            "created_this_run": tally.created,
+            "requests": tally.requests,
+            "throttled": tally.throttled,
+            "duration_s": round(result.duration_s, 3),
+            "exit_code": code,
+            "stopped_by": self._stop.reason,
+        }
+        self._emit(Event("run.finished", "info", fields))
+        return result
+
+
+def _counts(ledger: Ledger) -> Counts:
+    return views.counts(ledger.connection, ledger.campaign)
+
+
+def _reasons(ledger: Ledger) -> list[tuple[str, int]]:
+    return views.reasons(ledger.connection, ledger.campaign)
+
+
+def _write_ledger_file(ledger: Ledger, name: str, path: Path) -> None:
+    export.write_ledger_file(ledger.connection, ledger.campaign, name, path)
+
+
+def _question(ledger: Ledger, limit: int | None) -> Question:
+    connection, campaign, run = ledger.connection, ledger.campaign, ledger.run
+    taken, example = views.names_taken(connection, campaign, run)
+    create = views.claimable(connection, campaign, run)
+    return Question(
+        create=create if limit is None else min(limit, create),
+        workspaces=tuple(views.sources_found(connection, run)),
+        names=tuple(views.first_names(connection, campaign, run, 3)),
+        names_taken=taken,
+        taken_example=example,
+        counts=views.counts(connection, campaign),
+    )
+
+
+def _leaves(group: BaseExceptionGroup[Exception]) -> list[Exception]:
+    """The single exceptions in a group of groups."""
+    found: list[Exception] = []
+    for error in group.exceptions:
+        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found

@@ -1,0 +1,95 @@
+"""What several commands need: the job with its settings, the API behind a token, names for a run."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from worker.errors import UsageError
+from worker.job.model import Job
+from worker.job.read import open_job
+from worker.prolific.client import ProlificClient, connected
+from worker.settings.access import api_url, read_token
+from worker.settings.load import Settings, load_settings
+
+SANDBOX = "the sandbox"
+"""What the database of rehearsals has for its API's address: the port differs each time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which API is asked, and with which token; `token` is empty for the in-process sandbox."""
+
+    url: str
+    token: str
+
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether nothing real is asked."""
+        return self.url == SANDBOX
+
+
+def open_job_with_settings(command: str, args: argparse.Namespace, environ: Mapping[str, str]) -> tuple[Job, Settings]:
+    """The job that the command names, its outside read, and the settings for it. Raises UsageError."""
+    job = open_job(Path(args.job))
+    return job, settings_for(command, args, environ, job.campaign)
+
+
+def settings_for(
+    command: str, args: argparse.Namespace, environ: Mapping[str, str], job_campaign: str | None = None
+) -> Settings:
+    """The settings of a command. Raises UsageError."""
+    return load_settings(
+        command,
+        vars(args),
+        environ,
+        job=Path(args.job) if args.job else None,
+        job_campaign=job_campaign,
+        today=dt.date.today(),
+        cwd=Path.cwd(),
+    )
+
+
+def campaign_of(settings: Settings) -> str:
+    """The campaign of a command that has a job."""
+    if settings.campaign is None:
+        raise UsageError("no campaign is named", hint="Give --campaign NAME.")
+    return settings.campaign
+
+
+def target(settings: Settings, environ: Mapping[str, str]) -> Target:
+    """The API that a command asks. Raises UsageError where there is no token, or a bad address."""
+    if settings.sandbox:
+        return Target(SANDBOX, "")
+    return Target(api_url(environ), read_token(settings, environ))
+
+
+@asynccontextmanager
+async def api(chosen: Target, timeout_s: float, scrub: Callable[[Any], Any]) -> AsyncIterator[ProlificClient]:
+    """A client for the target; the in-process sandbox lives as long as it."""
+    if not chosen.is_sandbox:
+        async with connected(chosen.url, chosen.token, timeout_s, scrub) as client:
+            yield client
+        return
+    from worker.sandbox.options import SandboxOptions  # noqa: PLC0415 - rehearsals alone need a server
+    from worker.sandbox.server import Sandbox  # noqa: PLC0415
+
+    options = SandboxOptions()
+    sandbox = Sandbox(options)
+    url = await sandbox.start()
+    try:
+        async with connected(url, options.token, timeout_s, scrub) as client:
+            yield client
+    finally:
+        await sandbox.stop()
+
+
+def new_run_id(now: dt.datetime) -> str:
+    """A name for a run: sortable by its start in UTC, and never used twice."""
+    return f"{now.astimezone(dt.UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"

@@ -1,0 +1,186 @@
+"""`ledger`: what the database knows, as the ledger file, on the screen, or as a job; and copies of the database."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import datetime as dt
+import json
+import sqlite3
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any, TextIO
+
+from worker.cli.common import settings_for
+from worker.errors import UsageError
+from worker.ledger import export, views
+from worker.ledger.database import backup, open_for_reading, unusable
+from worker.ledger.records import Status
+from worker.observe.tables import campaign_table, ledger_table, open_console
+from worker.settings.load import Settings
+
+Row = views.Row
+
+
+def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Show or write what the ledger knows; the exit code. Raises UsageError."""
+    settings = settings_for("ledger", args, environ)
+    if args.restore is not None:
+        raise UsageError("--restore: not in this version yet", hint="Put a backup of the database in its place.")
+    if args.format == "xlsx":
+        raise UsageError("--format xlsx: not in this version yet", hint="Use --format csv.")
+    if args.backup is not None:
+        backup(settings.database, Path(args.backup))
+        return 0
+    choose = _Choice(args)
+    with closing(open_for_reading(settings.database)) as connection:
+        try:
+            if args.job is None and settings.campaign is None:
+                _show_campaigns(connection, args)
+            else:
+                _show_campaign(connection, settings, args, choose)
+        except sqlite3.Error as error:
+            raise unusable(settings.database, error) from error
+    return 0
+
+
+class _Choice:
+    """Which rows are wanted, from `--status`, `--source`, `--run` and `--since`. Raises UsageError."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self._statuses = _statuses(args.status)
+        self._source = args.source.strip().lower() if args.source else None
+        self._run = args.run
+        self._since = since(args.since)
+
+    @property
+    def everything(self) -> bool:
+        """Whether no row is left out."""
+        return not (self._statuses or self._source or self._run or self._since)
+
+    def __call__(self, row: Row) -> bool:
+        return (
+            (not self._statuses or row["status"] in self._statuses)
+            and (self._source is None or row["source_batch_id"] == self._source)
+            and (self._run is None or row["run_id"] == self._run)
+            and (self._since is None or (row["last_sent_at"] or "") >= self._since)
+        )
+
+
+def _statuses(text: str | None) -> frozenset[str]:
+    if text is None:
+        return frozenset()
+    chosen = frozenset(part.strip().lower() for part in text.split(","))
+    if unknown := chosen - set(Status):
+        raise UsageError(
+            f"--status: {', '.join(sorted(unknown)) or 'an empty status'} is no status",
+            hint=f"The statuses are {', '.join(Status)}.",
+        )
+    return chosen
+
+
+def since(text: str | None) -> str | None:
+    """A date or time as the database writes times. Raises UsageError where it is neither."""
+    if text is None:
+        return None
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(
+            f"--since: {text!r} is no date or time", hint="Write it as in 2026-11-24 or 2026-11-24T02:00Z."
+        ) from None
+    return moment.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _show_campaigns(connection: sqlite3.Connection, args: argparse.Namespace) -> None:
+    campaigns, runs = views.campaigns(connection), views.runs(connection, since(args.since))
+    match args.format:
+        case None | "table":
+            campaign_table(campaigns, runs, open_console(sys.stdout))
+        case "json":
+            _print(json.dumps({"campaigns": campaigns, "runs": runs}, ensure_ascii=False, indent=1))
+        case other:
+            raise UsageError(f"--format {other}: needs a JOB or --campaign", hint="Without one: table or json.")
+
+
+def _show_campaign(
+    connection: sqlite3.Connection, settings: Settings, args: argparse.Namespace, choose: _Choice
+) -> None:
+    latest = _latest(connection, settings, args)
+    campaign = views.campaign_id(connection, latest.campaign)
+    if campaign is None:
+        raise AssertionError("a run always has a campaign")
+    rows = (row for row in views.ledger_rows(connection, campaign, latest.campaign, dropped=args.all) if choose(row))
+    own = views.extra_columns(connection, campaign)
+    match args.format:
+        case None:
+            if not choose.everything or args.all:
+                raise UsageError(
+                    "the ledger file always has every row of the job; --status, --source, --run, --since and --all "
+                    "choose what is printed",
+                    hint="Add --format table, csv, json or job.",
+                )
+            _write(connection, campaign, latest, settings)
+        case "csv":
+            export.write_csv(sys.stdout, rows, own)
+        case "json":
+            _write_json(sys.stdout, rows)
+        case "job":
+            write_job(sys.stdout, rows, own)
+        case "table":
+            ledger_table(rows, open_console(sys.stdout))
+
+
+def _latest(connection: sqlite3.Connection, settings: Settings, args: argparse.Namespace) -> views.LatestRun:
+    """The run that is meant: that of the named campaign, else the job's latest."""
+    named = settings.origins.get("campaign") or settings.origins.get("date")
+    if named and settings.campaign:
+        latest = views.latest_run(connection, campaign=settings.campaign)
+        wanted = f"campaign {settings.campaign}"
+    else:
+        latest = views.latest_run(connection, job=str(Path(args.job).resolve()))
+        wanted = f"job {args.job}"
+    if latest is None:
+        raise UsageError(
+            f"{settings.database}: this ledger knows no run of {wanted}",
+            hint="`duplicate-batches ledger` without a job lists the campaigns that it knows.",
+        )
+    return latest
+
+
+def _write(connection: sqlite3.Connection, campaign: int, latest: views.LatestRun, settings: Settings) -> None:
+    """Write the ledger file where the latest run wrote it, or where --ledger says."""
+    path = latest.ledger
+    if "ledger" in settings.origins:
+        path = settings.ledger_path(latest.run_id, campaign=latest.campaign)
+    export.refuse_foreign_file(path)
+    export.make_folder(path)
+    try:
+        export.write_ledger_file(connection, campaign, latest.campaign, path)
+    except OSError as error:
+        raise UsageError(f"{path}: the ledger file cannot be written: {error.strerror or error}") from error
+    _print(str(path))
+
+
+def _write_json(file: TextIO, rows: Iterator[Row]) -> None:
+    """A JSON array, a row at a time: a ledger may be long."""
+    separator = "["
+    for row in rows:
+        file.write(f"{separator}\n{json.dumps(dict(row), ensure_ascii=False)}")
+        separator = ","
+    file.write("[]\n" if separator == "[" else "\n]\n")
+
+
+def write_job(file: TextIO, rows: Iterator[Row], own: tuple[str, ...]) -> None:
+    """A job file of these rows, ready to be run: one row for each duplicate, named as it is or should be."""
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(("batch_id", "name", "upload_new_dataset", *own))
+    for row in rows:
+        name = str(row["name"]).replace("{", "{{").replace("}", "}}")
+        writer.writerow((row["source_batch_id"], name, export.cell(row["upload_new_dataset"]), *(row[c] for c in own)))
+
+
+def _print(text: Any) -> None:
+    print(text)  # noqa: T201 - what the command says

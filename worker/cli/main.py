@@ -1,0 +1,165 @@
+"""Reads the command line, calls one command, and turns what it raises into a message and an exit code.
+
+A command's own modules are imported when it is called, so that `--help` is fast.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+
+from worker import __version__
+from worker.errors import WorkerError
+from worker.settings.options import add_options
+
+PROGRAM = "duplicate-batches"
+
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "run": (
+        "make what the job file says should exist and does not",
+        """examples:
+  duplicate-batches run jobs/plain.csv               ask, then create what is missing
+  duplicate-batches run wave.yaml --yes --quiet      for cron: mail only where something is wrong
+  duplicate-batches run wave.yaml --sandbox          a rehearsal: no token, nothing real
+  duplicate-batches run wave.yaml --limit 1          one duplicate, to look at
+  duplicate-batches run wave.yaml --retry-failed     also what the API refused before
+
+exit codes:
+  0 all created · 1 something is failed, unknown or pending · 2 wrong usage, nothing was sent
+  3 the token was refused · 75 another run holds the database · 128+signal after SIGINT or SIGTERM""",
+    ),
+    "check": (
+        "say what a run would do; create nothing",
+        """examples:
+  duplicate-batches check wave.yaml                  the plan; with a token also: are the sources there?
+  duplicate-batches check wave.yaml --json           the same for a script
+
+exit codes: 0 · 1 a source is not there · 2 wrong usage or job file · 3 the token was refused""",
+    ),
+    "ledger": (
+        "write the ledger file again from the database, or print it",
+        """examples:
+  duplicate-batches ledger wave.yaml                     write the ledger file again
+  duplicate-batches ledger wave.yaml --format table      look at it here
+  duplicate-batches ledger wave.yaml --format csv --status failed,unknown
+  duplicate-batches ledger wave.yaml --format job --status failed > again.csv
+  duplicate-batches ledger --database ledgers/ledger.db  the campaigns and their runs
+  duplicate-batches ledger wave.yaml --backup copy.db    copy the database, also during a run
+
+exit codes: 0 · 2 wrong usage, or the database does not know the job""",
+    ),
+    "sandbox": (
+        "serve a local stand-in for the API, for rehearsals",
+        """examples:
+  duplicate-batches sandbox                                  then paste the two lines that it prints
+  duplicate-batches sandbox --rate 10/s --latency 0.2        with a rate limit and slow answers
+  duplicate-batches sandbox --faults drop-answer=0.05,late=0.02
+
+exit codes: 0 · 2 wrong usage, or the port is taken""",
+    ),
+}
+"""Every command: what it does, and its examples."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line's parser."""
+    root = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Clone Prolific AI Task Builder batches in bulk: what the job says should exist, exists, once.",
+        epilog=f"Start with a rehearsal: {PROGRAM} run JOB --sandbox. Each command has its own --help with examples.",
+        allow_abbrev=False,
+    )
+    root.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    commands = root.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, (summary, examples) in COMMANDS.items():
+        one = commands.add_parser(
+            name,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            epilog=examples,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        _ARGUMENTS[name](one)
+    return root
+
+
+def _run_arguments(one: argparse.ArgumentParser) -> None:
+    one.add_argument("job", metavar="JOB", help="the job file, .csv or .yaml")
+    add_options(one, "run")
+
+
+def _check_arguments(one: argparse.ArgumentParser) -> None:
+    one.add_argument("job", metavar="JOB", help="the job file, .csv or .yaml")
+    add_options(one, "check")
+
+
+def _ledger_arguments(one: argparse.ArgumentParser) -> None:
+    one.add_argument("job", metavar="JOB", nargs="?", help="the job file; without it: the campaigns and their runs")
+    one.add_argument("--format", choices=("csv", "json", "table", "xlsx", "job"), help="print it in this form instead")
+    one.add_argument("--status", metavar="STATUS[,STATUS]", help="only rows with these statuses")
+    one.add_argument("--source", metavar="BATCH_ID", help="only duplicates of this batch")
+    one.add_argument("--run", metavar="RUN_ID", help="only what this run changed last")
+    one.add_argument("--since", metavar="TIME", help="only what was sent then or later (ISO 8601; runs: started)")
+    one.add_argument("--all", action="store_true", help="also what the job wants no longer")
+    one.add_argument("--restore", metavar="FILE", help="rebuild a lost database from this ledger file")
+    one.add_argument("--backup", metavar="FILE", help="copy the database to this file, also during a run")
+    add_options(one, "ledger")
+
+
+def _sandbox_arguments(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
+    one.add_argument("--port", default="8765", metavar="N", help="the port (default: 8765; 0: any free one)")
+    one.add_argument(
+        "--latency", default="0.05", metavar="S", help="seconds an answer takes, on average (default: 0.05)"
+    )
+    one.add_argument("--rate", default="unlimited", metavar="N/s|N/min", help="duplicate requests that it allows")
+    one.add_argument("--burst", default="5", metavar="N", help="requests that it allows at once (default: 5)")
+    one.add_argument("--faults", default="", metavar="NAME=P[,…]", help="what goes wrong, and how often (0 to 1)")
+    one.add_argument("--listing-lag", default="0", metavar="S", help="seconds a new batch is missing from listings")
+    one.add_argument("--seed", metavar="N", help="repeat the same chances")
+
+
+_ARGUMENTS = {
+    "run": _run_arguments,
+    "check": _check_arguments,
+    "ledger": _ledger_arguments,
+    "sandbox": _sandbox_arguments,
+}
+
+
+def command_line(arguments: Sequence[str]) -> int:
+    """Run one command; its exit code. No exception leaves this function but argparse's SystemExit."""
+    args = parser().parse_args(arguments)
+    try:
+        code: int = import_module(f"worker.cli.{args.command}").main(args, os.environ)
+        sys.stdout.flush()
+        return code
+    except WorkerError as error:
+        _complain(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        _complain("interrupted; nothing was sent")
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        # Whoever read our output has gone, as `| head` does; Python would complain at its own end too.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # the last place: people get words, not a traceback
+        _complain(
+            f"a bug in {PROGRAM}: {type(error).__name__}: {error}\n"
+            "  Please report it, with the command and the log that --log-file writes."
+        )
+        return 1
+
+
+def _complain(message: str) -> None:
+    """Print an error for people; the token is in no message, and if it were, it would not be in this line."""
+    from worker.observe.secrets import Scrubber  # noqa: PLC0415 - only errors need it
+
+    scrub = Scrubber(os.environ.get("PROLIFIC_TOKEN") or None)
+    print(f"{PROGRAM}: {scrub(message)}", file=sys.stderr)  # noqa: T201 - an error belongs on standard error

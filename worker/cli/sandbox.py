@@ -1,0 +1,54 @@
+"""`sandbox`: serves the stand-in for the API until it is interrupted."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Mapping
+
+from worker.errors import UsageError
+from worker.sandbox.command import serve_forever
+from worker.sandbox.faults import parse_faults
+from worker.sandbox.options import SandboxOptions
+from worker.settings.options import Option
+from worker.settings.parse import BadValueError, from_text
+
+
+def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Serve; the exit code. Raises UsageError."""
+    options = SandboxOptions(
+        host=args.host,
+        port=_whole("--port", args.port, most=65535),
+        latency=_seconds("--latency", args.latency),
+        rate=_rate(args.rate),
+        burst=max(1, _whole("--burst", args.burst)),
+        faults=parse_faults(args.faults),
+        listing_lag=_seconds("--listing-lag", args.listing_lag),
+        seed=None if args.seed is None else _whole("--seed", args.seed),
+    )
+    return serve_forever(options, sys.stdout)
+
+
+def _whole(option: str, text: str, most: int = 10**18) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= most):
+        raise UsageError(f"{option}: {text!r} is not a whole number from 0 to {most}")
+    return int(text)
+
+
+def _seconds(option: str, text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds <= 3600:
+        raise UsageError(f"{option}: {text!r} is not a number of seconds from 0 to 3600")
+    return seconds
+
+
+def _rate(text: str) -> float | None:
+    try:
+        rate = from_text(Option("rate", "rate", None, ""), text)
+    except BadValueError as error:
+        raise UsageError(f"--rate: {error}") from None
+    return None if rate is None else float(str(rate))

@@ -1,0 +1,55 @@
+"""Time, handed in: this machine's clocks, and the API's as its answers tell it. Nothing else reads a clock.
+
+The wall clock is for people; the monotonic clock measures waits; the API's clock decides what may be settled.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """This machine's clocks. A simulation hands in its own."""
+
+    def monotonic(self) -> float:
+        """Seconds that only go forward."""
+
+    def wall(self) -> datetime:
+        """The date and time, with its zone."""
+
+
+class MachineClock:
+    """The real clocks."""
+
+    def monotonic(self) -> float:
+        """Seconds that only go forward."""
+        return time.monotonic()
+
+    def wall(self) -> datetime:
+        """The date and time in UTC."""
+        return datetime.now(UTC)
+
+
+class ServerClock:
+    """The API's time: the latest `Date` of its own answers, carried forward by the monotonic clock."""
+
+    def __init__(self) -> None:
+        self.last_date: float | None = None
+        self._told_at = 0.0
+
+    def tell(self, date: float | None, monotonic: float) -> None:
+        """An answer with this `Date` (seconds since 1970; None: without one) came in just now."""
+        if date is not None and (self.last_date is None or date >= self.last_date):
+            self.last_date = date
+            self._told_at = monotonic
+
+    def now(self, monotonic: float) -> float | None:
+        """Seconds since 1970 by the API's clock; None until an answer has told it."""
+        return None if self.last_date is None else self.last_date + (monotonic - self._told_at)
+
+
+def iso(moment: datetime) -> str:
+    """ISO 8601 in UTC, to the millisecond."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

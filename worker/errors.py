@@ -1,0 +1,72 @@
+"""The errors that end a command, each with its exit code and a hint what to do next.
+
+    WorkerError                 1   something stopped the run; what was recorded stays
+    ├── UsageError              2   options, settings, files: nothing was sent
+    │   └── JobError            2   the job file, with every problem's line
+    ├── TokenRefusedError       3   the API refused the token: nothing more is sent
+    └── BusyError              75   another run holds this database
+
+Only the command line catches these; it prints `str(error)` and ends with `exit_code`. No message may hold the token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class WorkerError(Exception):
+    """A run cannot go on. `message` says what is wrong and where, `hint` what to do next."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  {self.hint}" if self.hint else self.message
+
+
+class UsageError(WorkerError):
+    """Wrong usage, setting, file or database; nothing was sent."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong in a file: at `line` (from 1; 0 where the whole file is meant), `text` says what."""
+
+    line: int
+    text: str
+
+
+class JobError(UsageError):
+    """The job file at `path` has `problems` (the first ones, in the file's order) of `total` in all."""
+
+    def __init__(self, path: Path, problems: Sequence[Problem], total: int) -> None:
+        self.path = path
+        self.problems = tuple(problems)
+        self.total = total
+        super().__init__("\n".join(self._lines()))
+
+    def _lines(self) -> list[str]:
+        lines = [f"{self.path}:{p.line}: {p.text}" if p.line else f"{self.path}: {p.text}" for p in self.problems]
+        if more := self.total - len(self.problems):
+            lines.append(f"… and {more} more problem{'s' if more > 1 else ''}.")
+        return lines
+
+
+class TokenRefusedError(WorkerError):
+    """The API refused the token."""
+
+    exit_code = 3
+
+
+class BusyError(WorkerError):
+    """Another run holds this database."""
+
+    exit_code = 75

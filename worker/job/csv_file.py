@@ -1,0 +1,236 @@
+"""CSV job files, as a stream: lines → records → rows. What a cell may hold is the business of `fields`.
+
+A million rows are read in constant memory: a line has a greatest length, and so has a cell (csv's limit).
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final, TextIO
+
+from worker.errors import Problem, UsageError
+from worker.job.fields import COLUMNS, NO_EXTRA, CellProblem, column_problem, job_error, make_row, problems_of
+from worker.job.model import Row
+from worker.job.names import shown
+from worker.job.text_file import broken_text, open_text
+
+MAX_LINE: Final = 1 << 20
+
+_LOOKS_LIKE_ID: Final = re.compile(r"[0-9A-Fa-f]{8}-[0-9A-Fa-f-]{27}")
+_NO_HEADER: Final = "there is no header; the first line has to name the columns: batch_id,name,copies"
+
+
+@dataclass(frozen=True, slots=True)
+class CsvJob:
+    """A CSV job with a good header; made by `open_csv`."""
+
+    path: Path
+    extra_columns: tuple[str, ...]
+    _encoding: str
+    _delimiter: str
+    _header: tuple[str, ...]
+
+    @property
+    def campaign(self) -> None:
+        """A CSV file names no campaign."""
+        return
+
+    def rows(self) -> Iterator[Row | Problem]:
+        """The rows, or what is wrong with them. Raises `UsageError` where the file is gone or changed."""
+        with open_text(self.path, self._encoding) as file:
+            lines = _Lines(file, self._encoding)
+            records = _records(lines, self._delimiter)
+            if _header(records) != self._header:
+                raise UsageError(f"{self.path}: the file was changed while it was read")
+            rows_of = _RowMaker(self._header, self.extra_columns)
+            for record in records:
+                if isinstance(record, Problem):
+                    yield record
+                else:
+                    yield from rows_of(lines.start, record)
+
+
+def open_csv(path: Path, encoding: str) -> CsvJob:
+    """The job at `path`. Raises `JobError` where its header is missing or wrong."""
+    with open_text(path, encoding) as file:
+        delimiter = _delimiter(_Lines(file, encoding))
+    with open_text(path, encoding) as file:
+        lines = _Lines(file, encoding)
+        header = _header(_records(lines, delimiter))
+    if isinstance(header, Problem):
+        raise job_error(path, [header])
+    if texts := list(_header_problems(header)):
+        raise job_error(path, [Problem(lines.start, text) for text in texts])
+    return CsvJob(path, tuple(name for name in header if name.startswith("x_")), encoding, delimiter, header)
+
+
+def _delimiter(lines: _Lines) -> str:
+    """What the first line that is not blank is written with: names of columns hold none of the three."""
+    header = next((line for line in lines if line.strip(" ,;\t\r\n")), "")
+    delimiters = re.findall(r"[,;\t]", re.sub('"[^"]*"', "", header.strip()))
+    return delimiters[0] if delimiters else ","
+
+
+def _header(records: Iterator[list[str] | Problem]) -> tuple[str, ...] | Problem:
+    """The names of the columns: the first record that is not empty."""
+    for record in records:
+        if isinstance(record, Problem):
+            return record
+        if any(names := tuple(cell.strip() for cell in record)):
+            return names
+    return Problem(0, _NO_HEADER)
+
+
+def _header_problems(names: tuple[str, ...]) -> Iterator[str]:
+    if any(map(_LOOKS_LIKE_ID.fullmatch, names)):
+        yield _NO_HEADER
+        return
+    wrong = False
+    for position, name in enumerate(names):
+        if name in names[:position]:
+            if name:
+                yield f"column {shown(name)} is there twice"
+        elif name and (text := column_problem(name, "column")):
+            wrong = wrong or '"batch_id"' in text
+            yield text
+    if "batch_id" not in names and not wrong:
+        yield 'there is no column "batch_id"; it says which batch to duplicate'
+
+
+class _RowMaker:
+    """Cells of a record → a row, or all that is wrong with them."""
+
+    def __init__(self, header: tuple[str, ...], extra_columns: tuple[str, ...]) -> None:
+        width = len(header)
+        self._header = header
+        # A column that is not there is read from one more, empty cell behind the record's own.
+        self._id, self._name, self._upload, self._copies = (
+            header.index(column) if column in header else width for column in COLUMNS
+        )
+        self._extra = [(column, header.index(column)) for column in extra_columns]
+        self._nameless = [position for position, name in enumerate(header) if not name]
+
+    def __call__(self, line: int, cells: list[str]) -> Iterator[Row | Problem]:
+        stray = self._fit(cells)
+        batch_id = cells[self._id].strip()
+        if not batch_id and not stray and not any(map(str.strip, cells)):
+            return
+        if stray:
+            yield Problem(line, stray)
+        known = (
+            batch_id,
+            cells[self._name].strip(),
+            cells[self._upload].strip(),
+            cells[self._copies].strip(),
+        )
+        try:
+            row = make_row(line, known, self._extras(cells) if self._extra else NO_EXTRA)
+        except CellProblem:
+            for column, text in problems_of(known):
+                yield Problem(line, f'column "{column}": {text}')
+        else:
+            if not stray:
+                yield row
+
+    def _fit(self, cells: list[str]) -> str:
+        """Brings `cells` to the header's width and one more; says which of them stand under no name."""
+        width = len(self._header)
+        nameless = self._nameless
+        surplus = cells[width:]
+        if surplus:
+            nameless = [*nameless, *range(width, len(cells))]
+        stray = next((i for i in nameless if i < len(cells) and cells[i].strip()), None) if nameless else None
+        text = ""
+        if stray is not None:
+            text = (
+                f"cell {stray + 1}, {shown(cells[stray].strip())}, is in no column: the header names "
+                f"{sum(map(bool, self._header))}; a cell that holds the delimiter needs quotes"
+            )
+        # Spreadsheets leave out empty cells at the end of a row.
+        cells[width:] = [""]
+        cells.extend([""] * (width + 1 - len(cells)))
+        return text
+
+    def _extras(self, cells: list[str]) -> Mapping[str, str]:
+        extra = {column: cell for column, i in self._extra if (cell := cells[i].strip())}
+        return extra or NO_EXTRA
+
+
+class _Lines:
+    """The physical lines of a file for the csv module, without comments; remembers where it is.
+
+    `fresh` is set from outside where the next line begins a record: only there can a line be a comment."""
+
+    def __init__(self, file: TextIO, encoding: str) -> None:
+        self.fresh = True
+        self.number = 0  # of the latest line
+        self.start = 0  # the line that began the record
+        self.opened = 0  # the line that opened the quote which goes on behind the latest line's end
+        self.broken = ""  # what is wrong with a line of the record as text
+        self.ended = False  # whether it is so wrong that there is no going on
+        self._file = file
+        self._encoding = encoding
+
+    def __iter__(self) -> Iterator[str]:
+        for line in iter(partial(self._file.readline, MAX_LINE), ""):
+            self.number += 1
+            if self.fresh:
+                if line[0] == "#" and len(line) < MAX_LINE:
+                    continue
+                self.fresh = False
+                self.start = self.opened = self.number
+                self.broken = ""
+            elif '"' in line.replace('""', ""):
+                self.opened = self.number
+            if len(line) >= MAX_LINE:
+                self.broken = f"the line is longer than {MAX_LINE:,} characters; this is no job file"
+                self.ended = True
+                return
+            if not line.isascii() or "\0" in line:
+                self.broken = self.broken or broken_text(line, self._encoding)
+            yield line
+
+
+def _records(lines: _Lines, delimiter: str) -> Iterator[list[str] | Problem]:
+    """The records that are not blank, or what is wrong with them; the latest one begins in `lines.start`."""
+    reader = csv.reader(iter(lines), delimiter=delimiter, strict=True, skipinitialspace=True)
+    while not lines.ended:
+        lines.fresh = True
+        lines.broken = ""
+        cells: list[str] = []
+        problem: Problem | None = None
+        try:
+            cells = next(reader)
+        except StopIteration:
+            lines.ended = True
+        except csv.Error as error:
+            problem = _explain(lines, str(error), delimiter)
+        if lines.broken:
+            yield Problem(lines.number, lines.broken)
+        elif problem:
+            yield problem
+        elif cells:
+            yield cells
+
+
+def _explain(lines: _Lines, error: str, delimiter: str) -> Problem:
+    """What the csv module's `error` means. Behind a quote that is never closed nothing can be told apart."""
+    goes_on = lines.number > lines.start
+    if "expected after" in error:
+        where = f" in line {lines.number}" if goes_on else ""
+        may = "a tab" if delimiter == "\t" else f'"{delimiter}"'
+        text = (
+            f'text follows a closing quote ("){where}; only {may} may, and a quote inside a quoted cell is written ""'
+        )
+        return Problem(lines.start, text)
+    limit = f"{csv.field_size_limit():,} characters"
+    if "field larger" in error and not goes_on:
+        return Problem(lines.start, f"a cell is longer than {limit}")
+    lines.ended = True
+    within = f" within {limit}" if "field larger" in error else ""
+    return Problem(lines.opened, f'a quote (") is opened here and not closed{within}; what follows was not read')

@@ -1,0 +1,141 @@
+"""Rows → plan: every wanted duplicate in a private SQLite file, where repeated rows are found without holding the
+job in memory. The ledger takes the plan over in one transaction; `check` only compares it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import date
+from itertools import islice
+from pathlib import Path
+
+from worker.errors import JobError, Problem
+from worker.job.model import Job, Row
+
+PROBLEMS_SHOWN = 50
+"""How many problems of a file are told in full (the contract's number)."""
+
+MOST_ITEMS = 10_000_000
+"""More duplicates than this in one job are a slip of the pen; a plan of them would fill the disk."""
+
+_SCHEMA = """
+CREATE TABLE staged (
+    line INTEGER NOT NULL, copy INTEGER NOT NULL, copies INTEGER NOT NULL,
+    source_id TEXT NOT NULL, template TEXT NOT NULL, upload_new_dataset INTEGER NOT NULL
+) STRICT;
+CREATE TABLE staged_extras (line INTEGER PRIMARY KEY, cells TEXT NOT NULL) STRICT;
+"""
+_IDENTITY = "CREATE UNIQUE INDEX staged_identity ON staged (source_id, template, upload_new_dataset, copy)"
+_ORDER = "CREATE INDEX staged_order ON staged (line, copy)"
+_REPEATED = """
+SELECT min(first) AS first, line FROM (
+    SELECT line, min(line) OVER (PARTITION BY source_id, template, upload_new_dataset, copy) AS first,
+           count(*) OVER (PARTITION BY source_id, template, upload_new_dataset, copy) AS times
+    FROM staged)
+WHERE times > 1 AND line > first GROUP BY line ORDER BY line
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a job wants: `file` holds every duplicate (table `staged`), from so many `rows`, `items` in all."""
+
+    file: Path
+    rows: int
+    items: int
+    extra_columns: tuple[str, ...]
+
+
+@contextmanager
+def planned(job: Job, campaign: str, day: date) -> Iterator[Plan]:
+    """Plan the job with `{campaign}` and `{date}` filled; the plan's file is gone after the block.
+
+    Raises JobError with every problem of the file (the first ones in full) and leaves nothing behind.
+    """
+    with tempfile.TemporaryDirectory(prefix="duplicate-batches-") as folder:
+        file = Path(folder) / "plan.db"
+        with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+            # The file dies with this process, so nothing of it need survive a crash.
+            connection.execute("PRAGMA journal_mode = OFF")
+            connection.execute("PRAGMA synchronous = OFF")
+            connection.executescript(_SCHEMA)
+            rows, items = _stage(connection, job, campaign, day)
+        yield Plan(file, rows, items, job.extra_columns)
+
+
+class _Problems:
+    """The first problems in full, and how many there are."""
+
+    def __init__(self) -> None:
+        self.first: list[Problem] = []
+        self.total = 0
+
+    def add(self, problem: Problem) -> None:
+        self.total += 1
+        if len(self.first) < PROBLEMS_SHOWN:
+            self.first.append(problem)
+
+
+def _stage(connection: sqlite3.Connection, job: Job, campaign: str, day: date) -> tuple[int, int]:
+    problems = _Problems()
+    extras: list[tuple[int, str]] = []
+    rows = wanted = 0
+
+    def items() -> Iterator[tuple[int, int, int, str, str, int]]:
+        nonlocal rows, wanted
+        for row in job.rows():
+            if isinstance(row, Problem):
+                problems.add(row)
+                continue
+            rows += 1
+            wanted += row.copies
+            if row.extra:
+                extras.append((row.line, json.dumps(dict(row.extra), ensure_ascii=False)))
+            # A job that is refused anyway is read to its end for its problems alone.
+            if not problems.total and wanted <= MOST_ITEMS:
+                yield from _items(row, campaign, day)
+
+    connection.execute("BEGIN")
+    source = items()
+    insert = "INSERT INTO staged VALUES (?, ?, ?, ?, ?, ?)"
+    while page := list(islice(source, 1000)):
+        connection.executemany(insert, page)
+        connection.executemany("INSERT OR REPLACE INTO staged_extras VALUES (?, ?)", extras)
+        extras.clear()
+    connection.executemany("INSERT OR REPLACE INTO staged_extras VALUES (?, ?)", extras)
+    connection.execute("COMMIT")
+    if wanted > MOST_ITEMS:
+        problems.add(Problem(0, f"the job asks for {wanted:,} duplicates; {MOST_ITEMS:,} is the most for one job"))
+    if not problems.total:
+        _refuse_repeated(connection, problems)
+    if problems.total:
+        raise JobError(job.path, problems.first, problems.total)
+    connection.execute(_ORDER)
+    return rows, wanted
+
+
+def _items(row: Row, campaign: str, day: date) -> Iterator[tuple[int, int, int, str, str, int]]:
+    """Every duplicate that one row wants."""
+    for copy in range(1, row.copies + 1):
+        template = row.name.identity(n=copy, source_id=row.source_id, campaign=campaign, date=day)
+        yield row.line, copy, row.copies, row.source_id, template, int(row.upload_new_dataset)
+
+
+def _refuse_repeated(connection: sqlite3.Connection, problems: _Problems) -> None:
+    """Two rows that mean the same duplicate are a problem of the later one."""
+    try:
+        connection.execute(_IDENTITY)
+    except sqlite3.IntegrityError:
+        for first, line in connection.execute(_REPEATED):
+            problems.add(
+                Problem(
+                    line,
+                    f"this row means a duplicate that line {first} means already (same batch_id, name and "
+                    f"upload_new_dataset); to have more of one batch, write their number into the column "
+                    f'"copies" of one row, or give each row its own name',
+                )
+            )

@@ -1,0 +1,185 @@
+"""Opens the ledger's database: pragmas, identity, migrations. No queries about campaigns live here."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from importlib import resources
+from pathlib import Path
+
+from worker.errors import UsageError
+from worker.job.names import render_name
+
+APPLICATION_ID = 0x44757042
+"""Marks a SQLite file as ours (`PRAGMA application_id`; "DupB" in ASCII)."""
+
+BUSY_TIMEOUT_S = 60.0
+"""How long a statement waits for another process's lock, as a backup or a spreadsheet driver may hold one."""
+
+
+def migrations() -> Sequence[str]:
+    """The SQL scripts that lead from an empty database to the current schema, in order."""
+    folder = resources.files("worker.ledger") / "migrations"
+    files = sorted((f for f in folder.iterdir() if re.fullmatch(r"\d{3}_\w+\.sql", f.name)), key=lambda f: f.name)
+    return [file.read_text(encoding="utf-8") for file in files]
+
+
+def open_for_writing(path: Path, api_url: str) -> sqlite3.Connection:
+    """Open the database at `path`, made or migrated as needed, for the API at `api_url`.
+
+    The caller holds the lock. Raises UsageError where the file is no database of ours, is newer than this
+    program, belongs to another API, or cannot be written.
+    """
+    connection: sqlite3.Connection | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(
+            path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+        _refuse_foreign(connection, path)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        migrate(connection, migrations())
+        _bind_to_api(connection, path, api_url)
+    except BaseException as error:
+        if connection is not None:
+            connection.close()
+        if isinstance(error, (sqlite3.Error, OSError)):
+            raise unusable(path, error) from error
+        raise
+    _prepare(connection)
+    return connection
+
+
+def open_for_reading(path: Path, api_url: str | None = None) -> sqlite3.Connection:
+    """Open the database at `path` so that nothing can be changed, also while a run goes on.
+
+    Without `api_url` any API's database will do. Raises UsageError where there is none, or it is not ours, newer
+    or older than this program, or of another API.
+    """
+    if not path.exists():
+        raise UsageError(
+            f"{path}: there is no ledger database here",
+            hint="Run the job first, or name the database with --database.",
+        )
+    connection: sqlite3.Connection | None = None
+    try:
+        connection = sqlite3.connect(
+            f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None,
+            check_same_thread=False,
+        )  # fmt: skip
+        _refuse_foreign(connection, path)
+        if _version(connection) < len(migrations()):
+            raise UsageError(
+                f"{path}: this ledger database was written by an older version of duplicate-batches",
+                hint="The next `run` brings it up to date.",
+            )
+        if api_url is not None:
+            _refuse_other_api(connection, path, api_url)
+    except BaseException as error:
+        if connection is not None:
+            connection.close()
+        if isinstance(error, sqlite3.Error):
+            raise unusable(path, error) from error
+        raise
+    _prepare(connection)
+    return connection
+
+
+def open_empty() -> sqlite3.Connection:
+    """An empty ledger in memory: what a job's first `check` compares with."""
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    migrate(connection, migrations())
+    _prepare(connection)
+    return connection
+
+
+def migrate(connection: sqlite3.Connection, scripts: Sequence[str]) -> None:
+    """Run the `scripts` that the database has not seen; each shares a transaction with the note that it ran."""
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    for number, script in enumerate(scripts, start=1):
+        if number <= _version(connection):
+            continue
+        try:
+            connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
+        except BaseException:
+            if connection.in_transaction:
+                connection.rollback()
+            raise
+
+
+def backup(source: Path, target: Path) -> None:
+    """Copy the database at `source` to `target`, whole, also while a run goes on.
+
+    Raises UsageError where there is no database, or `target` exists or cannot be written.
+    """
+    if target.exists():
+        raise UsageError(f"{target}: exists already; a backup never replaces a file", hint="Name another file.")
+    with closing(open_for_reading(source)) as connection:
+        try:
+            with closing(sqlite3.connect(target)) as copy:
+                connection.backup(copy)
+                # A copy in WAL mode would make two more files beside it as soon as it is looked at.
+                copy.execute("PRAGMA journal_mode = DELETE")
+        except sqlite3.Error as error:
+            target.unlink(missing_ok=True)
+            raise UsageError(f"{target}: the backup cannot be written: {error}") from error
+
+
+def unusable(path: Path, error: Exception) -> UsageError:
+    """`error` as people should read it: what is wrong with the database at `path`, and what to do."""
+    text = str(error)
+    if "not a database" in text:
+        return UsageError(
+            f"{path}: this file is no ledger database", hint="Nothing was changed. Name another with --database."
+        )
+    if "malformed" in text or "corrupt" in text:
+        return UsageError(
+            f"{path}: the ledger database is damaged ({text})",
+            hint="Nothing was sent. Put a backup in its place; the ledger file shows what it has to know.",
+        )
+    return UsageError(
+        f"{path}: the ledger database cannot be used: {text}",
+        hint="Nothing was sent. The folder must exist or be creatable, and be writable, as must the file.",
+    )
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    connection.row_factory = sqlite3.Row
+    connection.create_function("render_name", 3, render_name, deterministic=True)
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise UsageError where the file is another program's database, or a later version's; a new file passes."""
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    if application != APPLICATION_ID and (application or tables):
+        raise UsageError(
+            f"{path}: this is another program's database", hint="Nothing was changed. Name another with --database."
+        )
+    if (version := _version(connection)) > len(migrations()):
+        raise UsageError(
+            f"{path}: this ledger database (schema {version}) was written by a newer version of duplicate-batches",
+            hint="Nothing was changed. Update the program, or name another database with --database.",
+        )
+
+
+def _bind_to_api(connection: sqlite3.Connection, path: Path, api_url: str) -> None:
+    connection.execute("INSERT INTO facts VALUES ('api_url', ?) ON CONFLICT DO NOTHING", (api_url,))
+    _refuse_other_api(connection, path, api_url)
+
+
+def _refuse_other_api(connection: sqlite3.Connection, path: Path, api_url: str) -> None:
+    known = connection.execute("SELECT value FROM facts WHERE key = 'api_url'").fetchone()
+    if known is not None and known[0] != api_url:
+        raise UsageError(
+            f"{path}: this ledger database is for {known[0]}, but PROLIFIC_URL says {api_url}",
+            hint="Each API needs a database of its own: name it with --database.",
+        )

@@ -1,0 +1,321 @@
+-- Every statement that the ledger runs, by name. A name is followed by what it is for.
+
+-- name: add_campaign
+INSERT INTO campaigns (name, created_at) VALUES (:name, :now) ON CONFLICT (name) DO NOTHING;
+
+-- name: campaign_id
+SELECT id FROM campaigns WHERE name = :name;
+
+-- name: add_run
+INSERT INTO runs (run_id, campaign_id, job, ledger, host, pid, started_at, timeout_s, settle_after_s)
+VALUES (:run_id, :campaign, :job, :ledger, :host, :pid, :now, :timeout_s, :settle_after_s);
+
+-- name: end_run
+UPDATE runs
+SET ended_at = :now, stopped_by = :stopped_by, exit_code = :exit_code,
+    created = :created, requests = :requests, throttled = :throttled
+WHERE id = :run;
+
+-- name: set_me
+UPDATE runs SET me = :me WHERE id = :run;
+
+-- name: abandon_items
+-- What a dead run had sent without an outcome may exist. It may have left, so it counts as left.
+UPDATE items
+SET status = 'unknown', attempts = attempts + 1, run_id = :run,
+    last_sent_at = a.started_at, first_sent_at = coalesce(items.first_sent_at, a.started_at),
+    http_status = NULL, error = 'the run ended before an answer was recorded; it may exist'
+FROM attempts AS a
+WHERE items.status = 'sent' AND a.item_id = items.id AND a.closed_by IS NULL;
+
+-- name: abandon_attempts
+-- … and it counts as given up now.
+UPDATE attempts
+SET outcome = 'unknown', ended_at = :now, error = 'the run ended before an answer was recorded'
+WHERE closed_by IS NULL AND outcome IS NULL;
+
+-- name: drop_from_job
+-- What the job wants no longer.
+UPDATE items SET line = NULL, copies = NULL
+WHERE campaign_id = :campaign AND line IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM plan.staged AS s
+    WHERE s.source_id = items.source_id AND s.template = items.template
+      AND s.upload_new_dataset = items.upload_new_dataset AND s.copy = items.copy);
+
+-- name: add_to_job
+-- What the job wants, new or where it stands now.
+INSERT INTO items (campaign_id, source_id, template, upload_new_dataset, copy, line, copies)
+SELECT :campaign, source_id, template, upload_new_dataset, copy, line, copies FROM plan.staged WHERE true ORDER BY line, copy
+ON CONFLICT (campaign_id, source_id, template, upload_new_dataset, copy)
+DO UPDATE SET line = excluded.line, copies = excluded.copies
+WHERE items.line IS NOT excluded.line OR items.copies IS NOT excluded.copies;
+
+-- name: clear_extras
+DELETE FROM extras WHERE campaign_id = :campaign;
+
+-- name: add_extras
+INSERT INTO extras (campaign_id, line, cells) SELECT :campaign, line, cells FROM plan.staged_extras;
+
+-- name: set_extra_columns
+UPDATE campaigns SET extra_columns = :columns WHERE id = :campaign;
+
+-- name: retry_failed
+UPDATE items SET status = 'pending', error = NULL, http_status = NULL, run_id = :run
+WHERE campaign_id = :campaign AND line IS NOT NULL AND status = 'failed';
+
+-- name: want_sources
+-- What this run has to look up: the sources of what it may send.
+INSERT INTO sources (source_id, run_id, state)
+SELECT DISTINCT source_id, :run, 'wanted' FROM items
+WHERE campaign_id = :campaign AND line IS NOT NULL AND status = 'pending'
+ON CONFLICT (source_id) DO UPDATE
+SET run_id = excluded.run_id, state = 'wanted', version_id = NULL, http_status = NULL, reason = NULL;
+
+-- name: wanted_sources
+SELECT source_id FROM sources WHERE run_id = :run AND state = 'wanted' LIMIT :limit;
+
+-- name: count_wanted_sources
+SELECT count(*) FROM sources WHERE run_id = :run AND state = 'wanted';
+
+-- name: add_source_version
+INSERT INTO source_versions (source_id, name, workspace_id, details, loose_details, datasets)
+VALUES (:source_id, :name, :workspace_id, :details, :loose_details, :datasets)
+ON CONFLICT DO NOTHING;
+
+-- name: found_source
+UPDATE sources SET state = 'found', version_id = (
+    SELECT id FROM source_versions WHERE source_id = :source_id AND name = :name
+        AND workspace_id = :workspace_id AND details = :details AND datasets = :datasets)
+WHERE source_id = :source_id AND run_id = :run AND state = 'wanted';
+
+-- name: is_wanted_source
+SELECT 1 FROM sources WHERE source_id = :source_id AND run_id = :run AND state = 'wanted';
+
+-- name: lost_source
+-- 'missing': its own 404 · 'unclear': it could not be looked up
+UPDATE sources SET state = :state, http_status = :http_status, reason = :reason
+WHERE source_id = :source_id AND run_id = :run;
+
+-- name: fail_missing
+UPDATE items
+SET status = 'failed', http_status = s.http_status, error = s.reason, run_id = :run
+FROM sources AS s
+WHERE items.campaign_id = :campaign AND items.line IS NOT NULL AND items.status = 'pending'
+  AND s.source_id = items.source_id AND s.run_id = :run AND s.state = 'missing';
+
+-- name: explain_unclear
+UPDATE items
+SET http_status = s.http_status, error = s.reason, run_id = :run
+FROM sources AS s
+WHERE items.campaign_id = :campaign AND items.line IS NOT NULL AND items.status = 'pending'
+  AND s.source_id = items.source_id AND s.run_id = :run AND s.state = 'unclear';
+
+-- name: begin_listing
+INSERT INTO listings (run_id, workspace_id, left_at, left_server) VALUES (:run, :workspace_id, :now, :left_server);
+
+-- name: end_listing
+UPDATE listings SET meta_count = :meta_count, shown = :shown, error = :error WHERE number = :number;
+
+-- name: add_seen
+INSERT INTO seen (workspace_id, batch_id, listing) VALUES (:workspace_id, :batch_id, :listing) ON CONFLICT DO NOTHING;
+
+-- name: last_listing
+SELECT coalesce(max(number), 0) FROM listings;
+
+-- name: make_listed_names
+-- Names that this run's listings show, to warn of those that exist already.
+CREATE TEMP TABLE IF NOT EXISTS listed_names (batch_id TEXT PRIMARY KEY, name TEXT NOT NULL) WITHOUT ROWID;
+
+-- name: add_listed_name
+INSERT INTO temp.listed_names VALUES (:batch_id, :name) ON CONFLICT DO UPDATE SET name = excluded.name;
+
+-- name: index_listed_names
+CREATE INDEX IF NOT EXISTS temp.listed_by_name ON listed_names (name);
+
+-- name: names_taken
+-- Names that this run would send and that a batch which is not ours has already.
+SELECT count(*) AS items, min(name) AS example FROM (
+    SELECT coalesce(i.name, render_name(i.template, v.name, i.copies)) AS name
+    FROM items AS i
+    JOIN sources AS s ON s.source_id = i.source_id AND s.run_id = :run AND s.state = 'found'
+    JOIN source_versions AS v ON v.id = s.version_id
+    WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND i.status = 'pending'
+) AS wanted
+WHERE wanted.name <> '' AND EXISTS (
+    SELECT 1 FROM temp.listed_names AS l WHERE l.name = wanted.name
+      AND NOT EXISTS (SELECT 1 FROM items AS o WHERE o.new_batch_id = l.batch_id));
+
+-- name: claimable
+-- What may be sent next, in the job's order, after the place that was claimed last.
+SELECT i.id, i.line, i.copy, i.copies, i.source_id, i.template, i.upload_new_dataset, i.name, i.attempts,
+       v.id AS version_id, v.name AS source_name
+FROM items AS i
+CROSS JOIN sources AS s ON s.source_id = i.source_id AND s.run_id = :run AND s.state = 'found'
+CROSS JOIN source_versions AS v ON v.id = s.version_id
+WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND i.status = 'pending'
+  AND (i.line, i.copy) > (:line, :copy)
+ORDER BY i.line, i.copy
+LIMIT :limit;
+
+-- name: claimable_item
+-- The same for one item that came back.
+SELECT i.id, i.line, i.copy, i.copies, i.source_id, i.template, i.upload_new_dataset, i.name, i.attempts,
+       v.id AS version_id, v.name AS source_name
+FROM items AS i
+CROSS JOIN sources AS s ON s.source_id = i.source_id AND s.run_id = :run AND s.state = 'found'
+CROSS JOIN source_versions AS v ON v.id = s.version_id
+WHERE i.id = :item AND i.line IS NOT NULL AND i.status = 'pending';
+
+-- name: count_claimable
+SELECT count(*)
+FROM items AS i
+JOIN sources AS s ON s.source_id = i.source_id AND s.run_id = :run AND s.state = 'found'
+WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND i.status = 'pending';
+
+-- name: first_claimable
+SELECT i.name, i.template, i.copies, v.name AS source_name, v.workspace_id
+FROM items AS i
+CROSS JOIN sources AS s ON s.source_id = i.source_id AND s.run_id = :run AND s.state = 'found'
+CROSS JOIN source_versions AS v ON v.id = s.version_id
+WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND i.status = 'pending'
+ORDER BY i.line, i.copy
+LIMIT :limit;
+
+-- name: workspaces_of_run
+SELECT v.workspace_id, count(*) AS sources
+FROM sources AS s JOIN source_versions AS v ON v.id = s.version_id
+WHERE s.run_id = :run AND s.state = 'found'
+GROUP BY v.workspace_id ORDER BY count(*) DESC;
+
+-- name: sources_lost
+SELECT min(i.line) AS line, s.source_id, s.reason
+FROM sources AS s
+CROSS JOIN items AS i ON i.campaign_id = :campaign AND i.source_id = s.source_id AND i.line IS NOT NULL
+WHERE s.run_id = :run AND s.state = :state
+GROUP BY s.source_id ORDER BY 1;
+
+-- name: max_attempt
+SELECT coalesce(max(id), 0) FROM attempts;
+
+-- name: add_attempt
+INSERT INTO attempts (id, item_id, run_id, started_at, date_before, left_server, listing, version_id, sent_name)
+VALUES (:attempt, :item, :run, :now, :date_before, :server, :listing, :version, :sent_name);
+
+-- name: mark_sent
+UPDATE items SET status = 'sent', name = coalesce(name, :name), run_id = :run WHERE id = :item;
+
+-- name: end_attempt
+UPDATE attempts
+SET ended_at = :now, left_server = :left_server, ended_server = :ended_server, answer_date = :answer_date,
+    outcome = :outcome, http_status = :http_status, latency_s = :latency_s, error = :error,
+    answered_id = :answered_id, closed_by = :closed_by
+WHERE id = :attempt;
+
+-- name: end_item
+UPDATE items
+SET status = :status, run_id = :run, http_status = :http_status, error = :error,
+    attempts = attempts + :left,
+    first_sent_at = CASE WHEN :left THEN coalesce(first_sent_at, :sent_at) ELSE first_sent_at END,
+    last_sent_at = CASE WHEN :left THEN :sent_at ELSE last_sent_at END,
+    new_batch_id = :batch_id, new_batch_name = :batch_name, new_batch_status = :batch_status,
+    created_at = :created_at, settled_by = :settled_by
+WHERE id = :item;
+
+-- name: owner
+SELECT i.id, i.settled_by, i.line, c.name AS campaign
+FROM items AS i JOIN campaigns AS c ON c.id = i.campaign_id
+WHERE i.new_batch_id = :batch_id;
+
+-- name: counts
+SELECT CASE status WHEN 'sent' THEN 'unknown' ELSE status END AS status, count(*) AS items
+FROM items WHERE campaign_id = :campaign AND line IS NOT NULL GROUP BY 1;
+
+-- name: reasons
+SELECT error, count(*) AS items FROM items
+WHERE campaign_id = :campaign AND line IS NOT NULL AND status IN ('failed', 'pending', 'unknown') AND error IS NOT NULL
+GROUP BY error ORDER BY count(*) DESC, error LIMIT :limit;
+
+-- name: plan_counts
+-- What a job would meet: how many of its duplicates the ledger knows, by status; the rest is new.
+SELECT CASE i.status WHEN 'sent' THEN 'unknown' ELSE i.status END AS status, count(*) AS items
+FROM plan.staged AS s
+JOIN items AS i ON i.campaign_id = :campaign AND i.source_id = s.source_id AND i.template = s.template
+    AND i.upload_new_dataset = s.upload_new_dataset AND i.copy = s.copy
+GROUP BY 1;
+
+-- name: plan_missing
+-- What a job would make, in its order.
+SELECT s.line, s.copy, s.copies, s.source_id, s.template, s.upload_new_dataset, i.name
+FROM plan.staged AS s
+LEFT JOIN items AS i ON i.campaign_id = :campaign AND i.source_id = s.source_id AND i.template = s.template
+    AND i.upload_new_dataset = s.upload_new_dataset AND i.copy = s.copy
+WHERE i.status IS NULL OR i.status = 'pending' OR (:retry_failed AND i.status = 'failed')
+ORDER BY s.line, s.copy LIMIT :limit;
+
+-- name: plan_sources
+-- Its sources with the line that asks for each first.
+SELECT source_id, min(line) AS line FROM plan.staged GROUP BY source_id ORDER BY 2;
+
+-- name: extra_columns
+SELECT extra_columns FROM campaigns WHERE id = :campaign;
+
+-- name: ledger_rows
+-- The ledger file's rows, in the job's order; with :all also what the job wants no longer, at the end.
+SELECT i.id, i.line, i.copy, i.copies, i.source_id, i.template, i.upload_new_dataset, i.status, i.name,
+       i.new_batch_id, i.new_batch_name, i.new_batch_status, i.created_at, i.settled_by, i.attempts,
+       i.http_status, i.error, i.first_sent_at, i.last_sent_at, r.run_id, v.name AS source_name, e.cells
+FROM items AS i
+LEFT JOIN runs AS r ON r.id = i.run_id
+LEFT JOIN sources AS s ON s.source_id = i.source_id
+LEFT JOIN source_versions AS v ON v.id = s.version_id
+LEFT JOIN extras AS e ON e.campaign_id = i.campaign_id AND e.line = i.line
+WHERE i.campaign_id = :campaign AND i.line IS NOT NULL
+ORDER BY i.line, i.copy;
+
+-- name: dropped_rows
+SELECT i.id, i.line, i.copy, i.copies, i.source_id, i.template, i.upload_new_dataset, i.status, i.name,
+       i.new_batch_id, i.new_batch_name, i.new_batch_status, i.created_at, i.settled_by, i.attempts,
+       i.http_status, i.error, i.first_sent_at, i.last_sent_at, r.run_id, v.name AS source_name, NULL AS cells
+FROM items AS i
+LEFT JOIN runs AS r ON r.id = i.run_id
+LEFT JOIN sources AS s ON s.source_id = i.source_id
+LEFT JOIN source_versions AS v ON v.id = s.version_id
+WHERE i.campaign_id = :campaign AND i.line IS NULL
+ORDER BY i.id;
+
+-- name: latest_run_of_job
+SELECT r.run_id, r.ledger, c.name AS campaign FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id
+WHERE r.job = :job ORDER BY r.id DESC LIMIT 1;
+
+-- name: latest_run_of_campaign
+SELECT r.run_id, r.ledger, c.name AS campaign FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id
+WHERE c.name = :campaign ORDER BY r.id DESC LIMIT 1;
+
+-- name: holder
+-- The run that holds the database, as far as it has said.
+SELECT host, pid, started_at FROM runs WHERE ended_at IS NULL ORDER BY id DESC LIMIT 1;
+
+-- name: unfinished_elsewhere
+-- Other campaigns of the same job file with something left to do.
+SELECT c.name AS campaign, count(*) AS items
+FROM campaigns AS c JOIN items AS i ON i.campaign_id = c.id
+WHERE c.name <> :campaign AND i.line IS NOT NULL AND i.status IN ('pending', 'sent', 'unknown')
+  AND c.id IN (SELECT campaign_id FROM runs WHERE job = :job)
+GROUP BY c.id ORDER BY c.id DESC;
+
+-- name: campaigns
+SELECT c.name AS campaign, c.created_at,
+       count(i.id) AS items,
+       coalesce(sum(i.status = 'created'), 0) AS created,
+       coalesce(sum(i.status = 'failed'), 0) AS failed,
+       coalesce(sum(i.status IN ('unknown', 'sent')), 0) AS unknown,
+       coalesce(sum(i.status = 'pending'), 0) AS pending
+FROM campaigns AS c LEFT JOIN items AS i ON i.campaign_id = c.id AND i.line IS NOT NULL
+GROUP BY c.id ORDER BY c.id;
+
+-- name: runs
+SELECT r.run_id, c.name AS campaign, r.job, r.ledger, r.host, r.pid, r.started_at, r.ended_at, r.stopped_by, r.exit_code,
+       r.created, r.requests, r.throttled
+FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id
+WHERE :since IS NULL OR r.started_at >= :since
+ORDER BY r.id;

@@ -1,0 +1,136 @@
+"""What goes into the ledger's verbs and comes out of them. Plain records; no SQL and no rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """What is known of a wanted duplicate (`sent` exists in the database alone: its outcome is under way)."""
+
+    CREATED = "created"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    PENDING = "pending"
+
+
+STATUSES = {
+    Status.CREATED: "exists; `new_batch_id` is its id",
+    Status.FAILED: "does not exist; the API refused it for good; `error` says why",
+    Status.UNKNOWN: "may exist; `error` says what is known",
+    Status.PENDING: "not tried, or tried and surely not created",
+}
+"""Every status and what it means."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many of a job's duplicates have which status."""
+
+    created: int = 0
+    failed: int = 0
+    unknown: int = 0
+    pending: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.created + self.failed + self.unknown + self.pending
+
+
+@dataclass(frozen=True, slots=True)
+class RunStart:
+    """What a run says of itself when it begins. Paths are absolute; times are ISO 8601 UTC."""
+
+    run_id: str
+    campaign: str
+    job: str
+    ledger: str
+    host: str
+    pid: int
+    now: str
+    timeout_s: float
+    settle_after_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """What a run says of itself when it ends."""
+
+    now: str
+    stopped_by: str | None
+    exit_code: int
+    created: int
+    requests: int
+    throttled: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When something happened: `at` by this machine (ISO 8601 UTC, for people), `server` by the API's clock
+    (seconds since 1970; None where no answer has told it yet), `last_date` the last `Date` that was received."""
+
+    at: str
+    server: float | None
+    last_date: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What is kept of one batch that a listing or a GET showed. `datasets` are ids, sorted; times as the API wrote
+    them; `details` and `loose_details` are digests (the latter without case, spaces and Unicode form)."""
+
+    id: str
+    name: str
+    workspace_id: str
+    created_at: str | None
+    created_by: str | None
+    details: str
+    loose_details: str
+    datasets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """An attempt that is written down and may leave: one request for one item.
+
+    `name` is what is sent (None: no name); `label` is what people call the item; `attempt` counts its requests
+    from 1."""
+
+    attempt_id: int
+    item_id: int
+    line: int
+    copy: int
+    source_id: str
+    name: str | None
+    label: str
+    upload_new_dataset: bool
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an attempt ended, as the ledger keeps it.
+
+    `outcome` is one of created, refused, not_sent, unknown, and not_left where the request was taken back before
+    it left. `left` says whether it counts as a request that left. Times: `sent_at`, `ended_at` ISO 8601 UTC,
+    `*_server` and `answer_date` seconds since 1970 by the API's clock, `latency_s` seconds."""
+
+    intent: Intent
+    outcome: str
+    left: bool
+    sent_at: str
+    ended_at: str
+    left_server: float | None
+    ended_server: float | None
+    answer_date: float | None
+    latency_s: float
+    http_status: int | None = None
+    error: str | None = None
+    batch_id: str | None = None
+    batch_name: str | None = None
+    batch_status: str | None = None
+    created_at: str | None = None
+    retry: bool = False
+    """Whether the sender wants it again in this run."""

@@ -1,0 +1,282 @@
+"""The ledger's verbs that change something: plan, look-ups, claim, record. One run holds the database and calls them.
+
+Every verb is one transaction, so a crash leaves either all of it or nothing. Invariants:
+  must   an attempt is durably written before its request leaves (`exchange`), else a double could be made;
+  must   a batch has one owner, whatever an answer says, else a row would be false;
+  should outcomes are written as soon as they come, else the next run has to find them out.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from worker.job.names import render_name
+from worker.ledger.queries import sql
+from worker.ledger.records import Ending, Intent, Listed, Moment, RunEnd, RunStart, Status
+
+_START = (-1, -1)
+"""A place before every line and copy."""
+
+
+class Ledger:
+    """One run's hold on the database behind `connection` (opened for writing, its lock held)."""
+
+    def __init__(self, connection: sqlite3.Connection, run: RunStart) -> None:
+        self._connection = connection
+        with self._transaction():
+            self._run(sql("add_campaign"), name=run.campaign, now=run.now)
+            self.campaign = int(self._one("campaign_id", name=run.campaign)["id"])
+            self._run(
+                sql("add_run"), run_id=run.run_id, campaign=self.campaign, job=run.job, ledger=run.ledger,
+                host=run.host, pid=run.pid, now=run.now, timeout_s=run.timeout_s,
+                settle_after_s=run.settle_after_s,
+            )  # fmt: skip
+            self.run = int(self._run("SELECT last_insert_rowid()").fetchone()[0])
+            # A crashed run's intents: whoever holds the lock now is the first to know that it is dead.
+            self._run(sql("abandon_items"), run=self.run)
+            self._run(sql("abandon_attempts"), now=run.now)
+        self._last_attempt = int(self._run(sql("max_attempt")).fetchone()[0])
+        self._listing = int(self._run(sql("last_listing")).fetchone()[0])
+        self._place = _START
+
+    # -- planning ---------------------------------------------------------------------------------------------
+
+    def plan(self, staged: Path, extra_columns: Sequence[str], *, retry_failed: bool) -> None:
+        """Take over what the job wants from the plan file `staged` (see `worker.job.plan`)."""
+        self._run("ATTACH ? AS plan", str(staged))
+        try:
+            with self._transaction():
+                for statement in ("add_to_job", "drop_from_job", "clear_extras", "add_extras"):
+                    self._run(sql(statement), campaign=self.campaign)
+                self._run(sql("set_extra_columns"), campaign=self.campaign, columns=json.dumps(list(extra_columns)))
+                if retry_failed:
+                    self._run(sql("retry_failed"), campaign=self.campaign, run=self.run)
+        finally:
+            self._run("DETACH plan")
+
+    # -- preflight --------------------------------------------------------------------------------------------
+
+    def set_me(self, me: str) -> None:
+        """Note whose token this run uses."""
+        self._run(sql("set_me"), run=self.run, me=me)
+
+    def want_sources(self) -> int:
+        """Note every source of what this run may send as not yet looked up; how many there are."""
+        with self._transaction():
+            self._run(sql("make_listed_names"))
+            self._run(sql("want_sources"), run=self.run, campaign=self.campaign)
+        return int(self._run(sql("count_wanted_sources"), run=self.run).fetchone()[0])
+
+    def wanted_sources(self, limit: int) -> list[str]:
+        """Up to `limit` sources that are not looked up yet."""
+        return [row[0] for row in self._run(sql("wanted_sources"), run=self.run, limit=limit)]
+
+    def begin_listing(self, workspace_id: str, moment: Moment) -> int:
+        """Note that a listing is about to be asked for; its number."""
+        self._run(
+            sql("begin_listing"), run=self.run, workspace_id=workspace_id, now=moment.at, left_server=moment.server
+        )
+        self._listing = int(self._run("SELECT last_insert_rowid()").fetchone()[0])
+        return self._listing
+
+    def add_listed(self, number: int, workspace_id: str, batches: Sequence[Listed]) -> int:
+        """Take a page of the batches that listing `number` shows: the baseline, sources, and names that exist.
+
+        Returns how many wanted sources it shows."""
+        found = 0
+        with self._transaction():
+            self._connection.executemany(
+                sql("add_seen"),
+                [{"workspace_id": workspace_id, "batch_id": batch.id, "listing": number} for batch in batches],
+            )
+            self._connection.executemany(
+                sql("add_listed_name"), [{"batch_id": batch.id, "name": batch.name} for batch in batches]
+            )
+            for batch in batches:
+                if self._run(sql("is_wanted_source"), source_id=batch.id, run=self.run).fetchone():
+                    self._found(batch)
+                    found += 1
+        return found
+
+    def end_listing(self, number: int, meta_count: int | None, shown: int, error: str | None) -> None:
+        """Note how listing `number` ended; `error` says why it is not whole."""
+        self._run(sql("end_listing"), number=number, meta_count=meta_count, shown=shown, error=error)
+
+    def found_source(self, batch: Listed) -> None:
+        """A GET showed this source."""
+        with self._transaction():
+            self._found(batch)
+
+    def lost_source(self, source_id: str, state: str, http_status: int | None, reason: str) -> None:
+        """A source is `missing` (its own 404) or `unclear` (it could not be looked up), and why."""
+        self._run(
+            sql("lost_source"), source_id=source_id, run=self.run, state=state, http_status=http_status, reason=reason
+        )
+
+    def end_preflight(self) -> None:
+        """Fail the rows of missing sources, and say at the rows of unclear ones why they stay pending."""
+        with self._transaction():
+            self._run(sql("fail_missing"), campaign=self.campaign, run=self.run)
+            self._run(sql("explain_unclear"), campaign=self.campaign, run=self.run)
+            self._run(sql("index_listed_names"))
+
+    def _found(self, batch: Listed) -> None:
+        version = {
+            "source_id": batch.id, "name": batch.name, "workspace_id": batch.workspace_id,
+            "details": batch.details, "datasets": json.dumps(batch.datasets),
+        }  # fmt: skip
+        self._run(sql("add_source_version"), **version, loose_details=batch.loose_details)
+        self._run(sql("found_source"), **version, run=self.run)
+
+    # -- sending ----------------------------------------------------------------------------------------------
+
+    def exchange(
+        self, endings: Sequence[Ending], again: Sequence[int], limit: int, moment: Moment
+    ) -> tuple[list[Ending], list[Intent], bool]:
+        """Record `endings` and claim up to `limit` items, first those of `again` (item ids), in one transaction.
+
+        Returns the endings as they were recorded (a batch that has an owner already makes an outcome unknown), the
+        intents, which are durable when this returns, and whether there is more to claim (told only for a `limit`
+        above 0).
+        """
+        place = self._place
+        try:
+            with self._transaction():
+                recorded = [self._record(ending) for ending in endings]
+                intents, more = self._claim(again, limit, moment) if limit > 0 else ([], False)
+        except BaseException:
+            self._place = place
+            raise
+        return recorded, intents, more
+
+    def abandon(self, now: str) -> None:
+        """Call unknown what this run has sent and will not wait for."""
+        with self._transaction():
+            self._run(sql("abandon_items"), run=self.run)
+            self._run(sql("abandon_attempts"), now=now)
+
+    def end_run(self, end: RunEnd) -> None:
+        """Note how this run ended."""
+        self._run(
+            sql("end_run"), run=self.run, now=end.now, stopped_by=end.stopped_by, exit_code=end.exit_code,
+            created=end.created, requests=end.requests, throttled=end.throttled,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Let the database go."""
+        self._connection.close()
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """For the reading verbs in `views`, which see what this run has written."""
+        return self._connection
+
+    def _record(self, ending: Ending) -> Ending:
+        if ending.outcome == "created" and (owner := self._one_or_none("owner", batch_id=ending.batch_id)):
+            ending = replace(
+                ending,
+                outcome="unknown",
+                error=f"the answer names batch {ending.batch_id}, which is line {owner['line']}'s of campaign "
+                f"{owner['campaign']} already",
+            )
+        created = ending.outcome == "created"
+        self._run(
+            sql("end_attempt"), attempt=ending.intent.attempt_id, now=ending.ended_at,
+            left_server=ending.left_server, ended_server=ending.ended_server, answer_date=ending.answer_date,
+            outcome=ending.outcome, http_status=ending.http_status, latency_s=ending.latency_s, error=ending.error,
+            answered_id=ending.batch_id, closed_by=None if ending.outcome == "unknown" else "outcome",
+        )  # fmt: skip
+        self._run(
+            sql("end_item"), item=ending.intent.item_id, run=self.run, status=status_of(ending.outcome),
+            http_status=ending.http_status, error=ending.error, left=int(ending.left), sent_at=ending.sent_at,
+            batch_id=ending.batch_id if created else None, batch_name=ending.batch_name if created else None,
+            batch_status=ending.batch_status if created else None,
+            created_at=ending.created_at if created else None, settled_by="response" if created else None,
+        )  # fmt: skip
+        return ending
+
+    def _claim(self, again: Sequence[int], limit: int, moment: Moment) -> tuple[list[Intent], bool]:
+        rows: list[sqlite3.Row] = []
+        for item in again[:limit]:
+            rows += self._run(sql("claimable_item"), item=item, run=self.run)
+        fresh, (line, copy) = limit - len(rows), self._place
+        found = self._run(
+            sql("claimable"), campaign=self.campaign, run=self.run, line=line, copy=copy, limit=fresh + 1
+        ).fetchall()
+        more = len(found) > fresh
+        del found[fresh:]
+        if found:
+            self._place = (found[-1]["line"], found[-1]["copy"])
+        return [self._intend(row, moment) for row in rows + found], more
+
+    def _intend(self, row: sqlite3.Row, moment: Moment) -> Intent:
+        self._last_attempt += 1
+        # What was sent first stays: a renamed source or a raised `copies` changes no item's name.
+        name = row["name"]
+        if name is None:
+            name = render_name(row["template"], row["source_name"], row["copies"])
+        self._run(
+            sql("add_attempt"), attempt=self._last_attempt, item=row["id"], now=moment.at,
+            run=self.run, date_before=moment.last_date, server=moment.server, listing=self._listing,
+            version=row["version_id"], sent_name=name or None,
+        )  # fmt: skip
+        self._run(sql("mark_sent"), item=row["id"], name=name, run=self.run)
+        return Intent(
+            attempt_id=self._last_attempt,
+            item_id=row["id"],
+            line=row["line"],
+            copy=row["copy"],
+            source_id=row["source_id"],
+            name=name or None,
+            label=name or default_name(row["source_name"]),
+            upload_new_dataset=bool(row["upload_new_dataset"]),
+            attempt=row["attempts"] + 1,
+        )
+
+    # -- plumbing ---------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            # A full disk rolls back by itself; a second ROLLBACK would hide the first error.
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+    def _run(self, statement: str, /, *positional: object, **named: object) -> sqlite3.Cursor:
+        return self._connection.execute(statement, positional or named)
+
+    def _one(self, query: str, /, **named: object) -> sqlite3.Row:
+        row: sqlite3.Row = self._run(sql(query), **named).fetchone()
+        return row
+
+    def _one_or_none(self, query: str, /, **named: object) -> sqlite3.Row | None:
+        row: sqlite3.Row | None = self._run(sql(query), **named).fetchone()
+        return row
+
+
+def status_of(outcome: str) -> Status:
+    """The item's status after an attempt with this outcome."""
+    match outcome:
+        case "created":
+            return Status.CREATED
+        case "refused":
+            return Status.FAILED
+        case "unknown":
+            return Status.UNKNOWN
+        case _:
+            return Status.PENDING
+
+
+def default_name(source_name: str) -> str:
+    """What the API calls a copy for which no name was sent."""
+    return f"{source_name} (Copy)"

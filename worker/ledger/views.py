@@ -1,0 +1,200 @@
+"""What the ledger can be asked without changing it. Every function takes a connection and returns plain values."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from worker.job.names import needs_source_name, render_name
+from worker.ledger.queries import sql
+from worker.ledger.records import Counts
+from worker.ledger.store import default_name
+
+COLUMNS = (
+    "line", "source_batch_id", "name", "upload_new_dataset", "copy", "status", "new_batch_id", "new_batch_status",
+    "created_at", "settled_by", "attempts", "http_status", "error", "first_sent_at", "last_sent_at", "campaign",
+    "run_id",
+)  # fmt: skip
+"""The ledger file's columns, in order; the job's `x_` columns follow."""
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class LatestRun:
+    """The latest run of a job or campaign, and the ledger file that it wrote."""
+
+    run_id: str
+    campaign: str
+    ledger: Path
+
+
+def campaign_id(connection: sqlite3.Connection, name: str) -> int | None:
+    """The campaign's number, or None where the ledger does not know it."""
+    row = connection.execute(sql("campaign_id"), {"name": name}).fetchone()
+    return None if row is None else int(row["id"])
+
+
+def counts(connection: sqlite3.Connection, campaign: int) -> Counts:
+    """How the duplicates that the campaign's job wants now stand."""
+    return _counts(connection.execute(sql("counts"), {"campaign": campaign}))
+
+
+def reasons(connection: sqlite3.Connection, campaign: int, limit: int = 5) -> list[tuple[str, int]]:
+    """Why rows are not created: the most frequent errors and how many rows have each."""
+    found = connection.execute(sql("reasons"), {"campaign": campaign, "limit": limit})
+    return [(row["error"], row["items"]) for row in found]
+
+
+def claimable(connection: sqlite3.Connection, campaign: int, run: int) -> int:
+    """How many duplicates the run may send: pending, and their source is there."""
+    return int(connection.execute(sql("count_claimable"), {"campaign": campaign, "run": run}).fetchone()[0])
+
+
+def first_names(connection: sqlite3.Connection, campaign: int, run: int, limit: int) -> list[str]:
+    """The first names that the run will send, in the job's order."""
+    found = connection.execute(sql("first_claimable"), {"campaign": campaign, "run": run, "limit": limit})
+    return [
+        (row["name"] if row["name"] is not None else render_name(row["template"], row["source_name"], row["copies"]))
+        or default_name(row["source_name"])
+        for row in found
+    ]
+
+
+def sources_found(connection: sqlite3.Connection, run: int) -> dict[str, int]:
+    """How many of the run's sources are in which workspace, the fullest first."""
+    found = connection.execute(sql("workspaces_of_run"), {"run": run})
+    return {row["workspace_id"]: row["sources"] for row in found}
+
+
+def sources_lost(connection: sqlite3.Connection, campaign: int, run: int, state: str) -> list[tuple[int, str, str]]:
+    """The sources that the run found `missing` or `unclear`: the first line that asks for each, its id, and why."""
+    found = connection.execute(sql("sources_lost"), {"campaign": campaign, "run": run, "state": state})
+    return [(row["line"], row["source_id"], row["reason"]) for row in found]
+
+
+def names_taken(connection: sqlite3.Connection, campaign: int, run: int) -> tuple[int, str | None]:
+    """How many duplicates would get a name that a batch of somebody else has already, and one such name."""
+    row = connection.execute(sql("names_taken"), {"campaign": campaign, "run": run}).fetchone()
+    return int(row["items"]), row["example"]
+
+
+def unfinished_elsewhere(connection: sqlite3.Connection, campaign: str, job: str) -> list[tuple[str, int]]:
+    """Other campaigns of the same job file (an earlier date's) with rows left to do, newest first."""
+    found = connection.execute(sql("unfinished_elsewhere"), {"campaign": campaign, "job": job})
+    return [(row["campaign"], row["items"]) for row in found]
+
+
+def latest_run(connection: sqlite3.Connection, *, job: str = "", campaign: str = "") -> LatestRun | None:
+    """The latest run of the job file (an absolute path), or of the campaign; None where there was none."""
+    if campaign:
+        row = connection.execute(sql("latest_run_of_campaign"), {"campaign": campaign}).fetchone()
+    else:
+        row = connection.execute(sql("latest_run_of_job"), {"job": job}).fetchone()
+    return None if row is None else LatestRun(row["run_id"], row["campaign"], Path(row["ledger"]))
+
+
+def campaigns(connection: sqlite3.Connection) -> list[Row]:
+    """Every campaign with its counts, oldest first."""
+    return [dict(row) for row in connection.execute(sql("campaigns"))]
+
+
+def runs(connection: sqlite3.Connection, since: str | None = None) -> list[Row]:
+    """Every run, oldest first; with `since` (ISO 8601 UTC) those that started then or later."""
+    return [dict(row) for row in connection.execute(sql("runs"), {"since": since})]
+
+
+def extra_columns(connection: sqlite3.Connection, campaign: int) -> tuple[str, ...]:
+    """The job's own `x_` columns, in its order."""
+    return tuple(json.loads(connection.execute(sql("extra_columns"), {"campaign": campaign}).fetchone()[0]))
+
+
+def ledger_rows(connection: sqlite3.Connection, campaign: int, name: str, *, dropped: bool = False) -> Iterator[Row]:
+    """The ledger's rows with exact values (`COLUMNS`, `x_` columns, and `item`, the item's own number), in the job's
+    order; with `dropped` also what the job wants no longer, at the end. `name` is the campaign's."""
+    own = extra_columns(connection, campaign)
+    for statement in ("ledger_rows", "dropped_rows") if dropped else ("ledger_rows",):
+        for row in connection.execute(sql(statement), {"campaign": campaign}):
+            yield _ledger_row(row, name, own)
+
+
+def _ledger_row(row: sqlite3.Row, campaign: str, own: Sequence[str]) -> Row:
+    sent = row["status"] == "sent"
+    values = {
+        "line": row["line"],
+        "source_batch_id": row["source_id"],
+        "name": display_name(row),
+        "upload_new_dataset": bool(row["upload_new_dataset"]),
+        "copy": row["copy"],
+        "status": "unknown" if sent else row["status"],
+        "new_batch_id": row["new_batch_id"],
+        "new_batch_status": row["new_batch_status"],
+        "created_at": row["created_at"],
+        "settled_by": row["settled_by"],
+        "attempts": row["attempts"],
+        "http_status": row["http_status"],
+        # While the file is written the answer may be under way; if nobody comes to record it, this is still true.
+        "error": "sent; no answer is recorded yet" if sent else row["error"],
+        "first_sent_at": row["first_sent_at"],
+        "last_sent_at": row["last_sent_at"],
+        "campaign": campaign,
+        "run_id": row["run_id"],
+        "item": row["id"],
+    }
+    cells = json.loads(row["cells"]) if row["cells"] else {}
+    return values | {column: cells.get(column, "") for column in own}
+
+
+def display_name(row: sqlite3.Row) -> str:
+    """The name that the new batch has or should have; a source's name that is not known yet stays `{source_name}`."""
+    if row["new_batch_name"] is not None:
+        return str(row["new_batch_name"])
+    source_name = row["source_name"]
+    name = row["name"]
+    if name is None:
+        name = render_name(row["template"], source_name, row["copies"] or row["copy"])
+    if name:
+        return str(name)
+    return default_name(source_name) if source_name is not None else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a run of a plan would do: `counts` of what the ledger knows of it, `new` that it does not know yet, the
+    first names as they will be sent, and the sources with the line that asks for each first."""
+
+    counts: Counts
+    new: int
+    names: tuple[str, ...]
+    names_need_source: bool
+    sources: tuple[tuple[str, int], ...]
+
+
+def forecast(
+    connection: sqlite3.Connection, staged: Path, campaign: int | None, items: int, *, retry_failed: bool
+) -> Forecast:
+    """What a run of the plan file `staged` with so many `items` would meet in the ledger."""
+    connection.execute("ATTACH ? AS plan", (f"{staged}",))
+    try:
+        known = _counts(connection.execute(sql("plan_counts"), {"campaign": campaign}))
+        missing = connection.execute(
+            sql("plan_missing"), {"campaign": campaign, "retry_failed": retry_failed, "limit": 5}
+        ).fetchall()
+        sources = tuple((row[0], row[1]) for row in connection.execute(sql("plan_sources")))
+    finally:
+        connection.execute("DETACH plan")
+    return Forecast(
+        counts=known,
+        new=items - known.total,
+        names=tuple(row["name"] or render_name(row["template"], None, row["copies"]) for row in missing),
+        names_need_source=any(not row["name"] and needs_source_name(row["template"]) for row in missing),
+        sources=sources,
+    )
+
+
+def _counts(found: sqlite3.Cursor) -> Counts:
+    return Counts(**{row["status"]: row["items"] for row in found})

@@ -1,0 +1,262 @@
+"""Events → log lines: on standard error for people or as JSON, and as JSON to a file.
+
+structlog does the work, without its global configuration. Nothing here may end a run: a line that cannot be
+written is lost. The token is hidden here, in one step, whoever let it into an event."""
+
+from __future__ import annotations
+
+import codecs
+import errno
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from io import FileIO
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor
+
+from worker.events import Event, Level
+from worker.observe.text import Unbreakable, visible, visible_json
+
+LogFormat = Literal["auto", "console", "json"]
+"""How lines look on standard error; `auto`: console on a terminal, JSON otherwise."""
+
+_LEVELS: Mapping[Level, int] = {"debug": 0, "info": 1, "warning": 2, "error": 3}
+
+
+def resolved(log_format: LogFormat, is_terminal: bool) -> Literal["console", "json"]:
+    """What `log_format` means on a standard error that is a terminal or is none."""
+    if log_format == "auto":
+        return "console" if is_terminal else "json"
+    return log_format
+
+
+def shows(event: Event, *, level: Level, quiet: bool, live: bool) -> bool:
+    """Whether standard error shows `event`: nothing where `quiet`, else what is at least `level`; with a
+    `live` display warnings and notes only, since a line for each duplicate would flood it."""
+    if quiet or _LEVELS[event.level] < _LEVELS[level]:
+        return False
+    return not live or event.name == "note" or _LEVELS[event.level] >= _LEVELS["warning"]
+
+
+def timestamp(moment: datetime) -> str:
+    """`moment` (with a time zone) as ISO 8601 UTC to the millisecond: `2026-05-01T02:00:00.000Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Logs:
+    """Where events become log lines; an `Emit`. A context manager that closes the log file.
+
+    `scrub` hides the token in any value. `level` is the least that standard error shows; `quiet` keeps it
+    silent; the log file gets everything. `above` is there where a live display owns the terminal: it prints a
+    line above it. `now` gives the time, with a time zone."""
+
+    def __init__(
+        self,
+        *,
+        run_id: str,
+        campaign: str,
+        log_format: LogFormat,
+        log_file: Path | None,
+        stderr: TextIO,
+        is_terminal: bool,
+        scrub: Callable[[Any], Any],
+        level: Level = "info",
+        quiet: bool = False,
+        above: Callable[[str], None] | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.trouble: str | None = None
+        """What is wrong with the log file, in words; for a summary, since `quiet` says nothing of it."""
+        self._level, self._quiet, self._live = level, quiet, above is not None
+        head = _head(run_id, campaign, now)
+        if resolved(log_format, is_terminal) == "console":
+            colors = is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+            steps = [_for_people, _hiding(scrub), _console(colors)]
+        else:
+            steps = [_hiding(scrub), _json(ascii_only=not _speaks_unicode(stderr)), _json_visible]
+        self._stderr = _logger(above or Unbreakable(stderr).line, [head, _plain_values, *steps, _hiding(scrub)])
+        self._file = _LogFile(log_file, self._report) if log_file else None
+        if self._file:
+            steps = [head, _plain_values, _hiding(scrub), _json(), _json_visible, _hiding(scrub)]
+            self._lines = _logger(self._file.line, steps)
+
+    def __call__(self, event: Event) -> None:
+        """Write the line of `event` to the places that want it."""
+        if self._file:
+            _log(self._lines, event)
+        if shows(event, level=self._level, quiet=self._quiet, live=self._live):
+            _log(self._stderr, event)
+
+    def _report(self, trouble: str) -> None:
+        if self.trouble is None:
+            self.trouble = trouble
+            if not self._quiet:
+                _log(self._stderr, Event("note", "warning", {"text": trouble}))
+
+    def close(self) -> None:
+        """Close the log file; lines after that go to standard error only."""
+        if self._file:
+            self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _LogFile:
+    """The file at `path`, made with its folders and appended to, a whole line in each write; `report` hears
+    what went wrong. The disk may have room again later, so each line is tried."""
+
+    def __init__(self, path: Path, report: Callable[[str], None]) -> None:
+        self._path, self._report = path, report
+        self._torn = False  # the last line came out in part
+        self._file: FileIO | None = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("ab", buffering=0)
+        except OSError as error:
+            self._failed(error)
+
+    def line(self, text: str) -> None:
+        if self._file is None:
+            return
+        data = b"\n" * self._torn + text.encode() + b"\n"
+        try:
+            self._torn = self._file.write(data) != len(data)
+        except OSError as error:
+            self._failed(error)
+        else:
+            if self._torn:
+                self._failed(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+
+    def close(self) -> None:
+        if self._file:
+            try:
+                self._file.close()
+            except OSError as error:
+                self._failed(error)
+            self._file = None
+
+    def _failed(self, error: OSError) -> None:
+        self._report(f"The log file {self._path} cannot be written ({error.strerror}). The run goes on without it.")
+
+
+class _Lines:
+    """What structlog hands a rendered line to."""
+
+    def __init__(self, write: Callable[[str], object]) -> None:
+        self._write = write
+
+    def line(self, text: str) -> None:
+        self._write(text)
+
+    debug = info = warning = error = line
+
+
+def _logger(write: Callable[[str], object], processors: Sequence[Processor]) -> Any:
+    # Every setting is given, so that nothing comes from (or goes to) structlog's global configuration.
+    return structlog.wrap_logger(
+        _Lines(write),
+        processors=processors,
+        wrapper_class=structlog.BoundLogger,
+        context_class=dict,
+        cache_logger_on_first_use=True,
+    )
+
+
+def _log(logger: Any, event: Event) -> None:
+    # One argument for all fields: as keywords, a field named `event` would clash with structlog's own.
+    getattr(logger, event.level)(event.name, fields=event.fields)
+
+
+def _head(run_id: str, campaign: str, now: Callable[[], datetime]) -> Processor:
+    def head(_logger: Any, level: str, record: EventDict) -> EventDict:
+        """What every line begins with; a field of the same name does not replace it."""
+        first = {"timestamp": timestamp(now()), "level": level, "event": record["event"]}
+        first |= {"run_id": run_id, "campaign": campaign}
+        return first | _without(record["fields"], first)
+
+    return head
+
+
+def _without(fields: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name not in names}
+
+
+def _plain_values(_logger: Any, _level: str, record: EventDict) -> EventDict:
+    """Values as JSON has them, so that everything that can hold the token is text when the token is
+    hidden."""
+    return {str(name): _plain(value) for name, value in record.items()}
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case None | bool() | str() | int():
+            return value
+        case float():
+            return value if math.isfinite(value) else str(value)  # JSON has no NaN
+        case bytes():
+            return value.decode("utf-8", "backslashreplace")
+        case datetime():
+            return timestamp(value) if value.tzinfo else value.isoformat()
+        case Mapping():
+            return {str(name): _plain(item) for name, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_plain(item) for item in value]
+        case _:
+            return str(value)
+
+
+def _for_people(_logger: Any, _level: str, record: EventDict) -> EventDict:
+    """What a person reads: without what every line of this run says, a note as its words, nothing that moves
+    the cursor. The renderer shows values by `repr`, which hides no character."""
+    first = {name: record.pop(name) for name in ("timestamp", "level", "event")}
+    if first["event"] == "note" and "text" in record:
+        first["event"] = record.pop("text")
+    if first["event"] != "run.started":
+        record = _without(record, {"run_id": "", "campaign": ""})
+    first["event"] = visible(str(first["event"]))
+    # ConsoleRenderer prints fields of these names as they are, over many lines.
+    loose = ("stack", "exception", "exc_info")
+    return first | {f"{name}_" if name in loose else visible(name): value for name, value in record.items()}
+
+
+def _hiding(scrub: Callable[[Any], Any]) -> Processor:
+    def hide(_logger: Any, level: str, record: EventDict | str) -> EventDict | str:
+        """The record, or the rendered line, without the token."""
+        clean: EventDict | str = scrub(record)
+        # The renderer looks the level up, so it stays even where somebody's token is `info`.
+        return clean | {"level": level} if isinstance(clean, dict) else clean
+
+    return hide
+
+
+def _console(colors: bool) -> Processor:
+    return structlog.dev.ConsoleRenderer(
+        colors=colors, repr_native_str=True, sort_keys=False, pad_event_to=16, pad_level=True
+    )
+
+
+def _json(*, ascii_only: bool = False) -> Processor:
+    return structlog.processors.JSONRenderer(ensure_ascii=ascii_only, allow_nan=False)
+
+
+def _json_visible(_logger: Any, _level: str, line: Any) -> str:
+    return visible_json(str(line))
+
+
+def _speaks_unicode(stream: TextIO) -> bool:
+    # Elsewhere Python would write `\xe9`, which is no JSON.
+    try:
+        return codecs.lookup(getattr(stream, "encoding", None) or "utf-8").name.startswith("utf")
+    except LookupError:
+        return False

@@ -1,0 +1,102 @@
+"""Text that may be shown: visible characters, words for a shell, counts, durations, an unbreakable stream.
+
+Standard library only, and pure but for `Unbreakable`; what a message says is its writer's business.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, TextIO
+from unicodedata import category
+
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode categories that steer a terminal or show nothing: control, format (bidi), surrogate, separators."""
+
+_JOINERS = "\u200c\u200d"
+"""Format characters that names in Persian, Hindi or emoji need, and that move nothing."""
+
+
+def visible(text: str) -> str:
+    r"""`text` on one line with nothing hidden: escape becomes `\x1b`, a right-to-left mark `\u200f`."""
+    return _escaped(text, lambda char: char.encode("unicode_escape").decode())
+
+
+def visible_json(line: str) -> str:
+    """The JSON `line` with hidden characters as JSON escapes: the same value, and harmless on a terminal.
+
+    They can only be inside strings, so the line stays valid; a lone surrogate becomes encodable."""
+    return _escaped(line, lambda char: json.dumps(char)[1:-1])
+
+
+def _escaped(text: str, escape: Callable[[str], str]) -> str:
+    if text.isprintable():  # nearly always, and fast
+        return text
+    return "".join(escape(char) if category(char) in _HIDDEN and char not in _JOINERS else char for char in text)
+
+
+def shortened(text: str, width: int) -> str:
+    """`text` in at most `width` characters (from 1); what was cut shows as `…`."""
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def shell_word(text: object) -> str:
+    """`text` (a path, an argument) as one word for a POSIX shell; hidden characters as `$'…'`."""
+    word = str(text)
+    if visible(word) == word:
+        return shlex.quote(word)
+    return "$'" + visible(word.replace("\\", "\\\\").replace("'", "\\'")) + "'"
+
+
+def shell_command(arguments: Sequence[object]) -> str:
+    """The command line of `arguments`, each one quoted where it must be."""
+    return " ".join(map(shell_word, arguments))
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 duplicate`, `1,200 duplicates`: for nouns that take an s."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def human_duration(seconds: float) -> str:
+    """`seconds` in words, rounded to what matters: `42 s`, `3 min`, `2 h 5 min`, `3 days`."""
+    if 0 < seconds < 1:
+        return "under 1 s"
+    if (whole := round(max(seconds, 0.0))) < 60:
+        return f"{whole} s"
+    if (minutes := round(whole / 60)) < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{round(hours / 24)} days"
+
+
+class Unbreakable:
+    """`stream` whose writes never raise: what a closed pipe or a full disk does not take is lost.
+
+    A run at night must not end because nobody is left to read about it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write `text`, or lose it; the number of its characters."""
+        with suppress(OSError, ValueError):  # ValueError: the stream is closed, or cannot encode this
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand on what was written, or lose it."""
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def line(self, text: str) -> None:
+        """Write `text` and a line feed at once, so that lines of two writers do not mix."""
+        self.write(f"{text}\n")
+        self.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

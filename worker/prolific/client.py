@@ -1,0 +1,311 @@
+"""Asks the API: one method for each operation that the worker calls, each one request, never repeated here.
+
+A reply is returned, not raised, because what a missing answer means is the caller's decision (`outcome`). The token
+goes into one header and into nothing else; every text that leaves this module is scrubbed of it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.request
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from types import SimpleNamespace
+from typing import Any, Protocol
+
+import aiohttp
+import ijson
+from aiohttp import ClientTimeout
+from multidict import CIMultiDictProxy
+from yarl import URL
+
+from worker import __version__
+from worker.prolific.models import listed, read_batch
+from worker.prolific.reply import Answer, Listing, NoAnswer, Page, Reply
+
+BATCHES = "/api/v1/data-collection/batches"
+ME = "/api/v1/users/me/"
+
+_MOST_BYTES = 16 * 2**20
+"""An answer about one batch that is larger than this is not read to its end: it would eat the memory."""
+
+_PAGE = 500
+"""Batches of a listing that are handed on together."""
+
+_MOST_WORDS = 500
+"""Characters of an error that are kept: enough for the API's own words, too few for a gateway's whole page."""
+
+Scrub = Callable[[str], str]
+
+
+class Api(Protocol):
+    """The operations that a run calls. A simulation hands in its own."""
+
+    async def me(self) -> Reply:
+        """Whose token it is."""
+
+    async def batch(self, batch_id: str) -> Reply:
+        """One batch."""
+
+    async def duplicate(self, batch_id: str, name: str | None, upload_new_dataset: bool) -> Reply:
+        """Make a duplicate: the one request that must not be sent twice."""
+
+    async def listing(self, workspace_id: str, take: Callable[[Page], Awaitable[None]]) -> Listing:
+        """Every batch of a workspace; pages are handed to `take` as they come."""
+
+
+class ProlificClient:
+    """The API over HTTP. `timeout_s` is for one request in all, for a listing without a byte."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, timeout_s: float, scrub: Scrub) -> None:
+        self._session = session
+        self._url = url
+        self._whole = ClientTimeout(total=timeout_s, connect=None, sock_connect=None, sock_read=None)
+        self._quiet = ClientTimeout(total=None, connect=timeout_s, sock_connect=timeout_s, sock_read=timeout_s)
+        self._scrub = scrub
+
+    async def me(self) -> Reply:
+        """GET the token's owner."""
+        return await self._ask("GET", ME)
+
+    async def batch(self, batch_id: str) -> Reply:
+        """GET one batch."""
+        return await self._ask("GET", f"{BATCHES}/{batch_id}")
+
+    async def duplicate(self, batch_id: str, name: str | None, upload_new_dataset: bool) -> Reply:
+        """POST a duplicate request; without a `name` the API names the copy itself."""
+        body: dict[str, Any] = {"upload_new_dataset": upload_new_dataset}
+        if name is not None:
+            body["name"] = name
+        return await self._ask("POST", f"{BATCHES}/{batch_id}/duplicate", body)
+
+    async def listing(self, workspace_id: str, take: Callable[[Page], Awaitable[None]]) -> Listing:
+        """GET a workspace's batches, read as a stream so that 100,000 of them need little memory."""
+        reading = _ListingReader(workspace_id)
+        try:
+            async with self._session.get(
+                URL(f"{self._url}{BATCHES}").with_query(workspace_id=workspace_id),
+                timeout=self._quiet, allow_redirects=False,
+            ) as response:  # fmt: skip
+                if response.status != 200:
+                    answer = await self._read(response)
+                    problem = f"HTTP {answer.status}: {answer.words}"
+                    return Listing(0, None, problem, answer.date, answer.retry_after_s)
+                date = _date(response.headers)
+                async for chunk in response.content.iter_chunked(2**16):
+                    reading.feed(chunk)
+                    if len(reading.page) >= _PAGE:
+                        await take(reading.turn_page())
+                reading.close()
+        except (aiohttp.ClientError, TimeoutError, OSError, ijson.JSONError) as error:
+            await take(reading.turn_page())
+            return Listing(len(reading.ids), reading.meta_count, f"cut short: {self._scrub(_told(error))}")
+        await take(reading.turn_page())
+        return Listing(len(reading.ids), reading.meta_count, reading.problem(), date)
+
+    async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Reply:
+        phase = SimpleNamespace(connected=False)
+        try:
+            async with self._session.request(
+                method, self._url + path, json=body, timeout=self._whole, allow_redirects=False,
+                trace_request_ctx=phase,
+            ) as response:  # fmt: skip
+                return await self._read(response)
+        except aiohttp.ClientHttpProxyError as error:
+            # The proxy refused the tunnel; nothing of the request was written.
+            return NoAnswer(left=False, words=self._scrub(f"the proxy refused: HTTP {error.status} {error.message}"))
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            return NoAnswer(left=phase.connected, words=self._scrub(_told(error)))
+
+    async def _read(self, response: aiohttp.ClientResponse) -> Answer:
+        """The whole answer. Raises ClientError where its body is cut short or too large."""
+        body = bytearray()
+        async for chunk in response.content.iter_chunked(2**16):
+            body += chunk
+            if len(body) > _MOST_BYTES:
+                raise aiohttp.ClientPayloadError("the answer is larger than any batch")
+        decoded = _decode(bytes(body))
+        date = _date(response.headers)
+        return Answer(
+            status=response.status,
+            json=decoded,
+            words="" if response.ok else self._scrub(_words(decoded, bytes(body), response.reason or "")),
+            date=date if decoded is not None else None,
+            retry_after_s=_retry_after(response.headers.get("Retry-After"), date),
+        )
+
+
+class _ListingReader:
+    """Decodes a listing byte by byte: its batches in pages, the ids it shows, its count."""
+
+    def __init__(self, workspace_id: str) -> None:
+        self.page: Page = []
+        self.ids: set[int] = set()
+        self._workspace_id = workspace_id
+        self._odd = 0
+        self._items = ijson.sendable_list()
+        self._counts = ijson.sendable_list()
+        self._parsers = (
+            ijson.items_coro(self._items, "results.item", use_float=True),
+            ijson.items_coro(self._counts, "meta.count", use_float=True),
+        )
+
+    @property
+    def meta_count(self) -> int | None:
+        """How many batches the answer says it shows, None where it does not."""
+        count = self._counts[-1] if self._counts else None
+        return count if isinstance(count, int) and not isinstance(count, bool) else None
+
+    def feed(self, chunk: bytes) -> None:
+        """Take bytes. Raises ijson.JSONError where they are no JSON."""
+        for parser in self._parsers:
+            parser.send(chunk)
+        for item in self._items:
+            batch = read_batch(item)
+            if batch is None:
+                self._odd += 1
+                continue
+            self.ids.add(int(batch.id.replace("-", ""), 16))
+            self.page.append(listed(batch, self._workspace_id))
+        del self._items[:]
+
+    def close(self) -> None:
+        """No more bytes come. Raises ijson.JSONError where the JSON is not whole."""
+        for parser in self._parsers:
+            parser.close()
+
+    def turn_page(self) -> Page:
+        """What was read since the last page."""
+        page, self.page = self.page, []
+        return page
+
+    def problem(self) -> str | None:
+        """Why this is no whole listing."""
+        if self._odd:
+            return f"{self._odd} of its entries have no batch id"
+        if self.meta_count is None:
+            return "it does not say how many batches there are"
+        if self.meta_count != len(self.ids):
+            return f"it shows {len(self.ids)} batches and says that there are {self.meta_count}"
+        return None
+
+
+@asynccontextmanager
+async def connected(url: str, token: str, timeout_s: float, scrub: Scrub) -> AsyncIterator[ProlificClient]:
+    """A client for the API at `url`; its connections are closed after the block.
+
+    Proxies come from HTTPS_PROXY and NO_PROXY, certificates from the system or SSL_CERT_FILE.
+    """
+    tracing = aiohttp.TraceConfig()
+    tracing.on_connection_create_end.append(_note_connected)
+    tracing.on_connection_reuseconn.append(_note_connected)
+    proxy, proxy_auth = _proxy(url)
+    async with aiohttp.ClientSession(
+        headers={
+            "Authorization": f"Token {token}",
+            "Accept": "application/json",
+            "User-Agent": f"duplicate-batches/{__version__}",
+            # Prolific asks libraries to name themselves here.
+            "Referer": f"duplicate-batches/{__version__}",
+        },
+        # The senders bound the connections. An idle one is dropped early, because one that the server is about to
+        # close turns a request into an unknown outcome.
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=5),
+        # Our own header must hold: trust_env would also read ~/.netrc for credentials.
+        trust_env=False,
+        proxy=proxy,
+        proxy_auth=proxy_auth,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trace_configs=[tracing],
+    ) as session:
+        yield ProlificClient(session, url, timeout_s, scrub)
+
+
+async def _note_connected(_session: object, context: SimpleNamespace, _params: object) -> None:
+    """From here on something of the request may be written."""
+    if context.trace_request_ctx is not None:
+        context.trace_request_ctx.connected = True
+
+
+def _proxy(url: str) -> tuple[URL | None, aiohttp.BasicAuth | None]:
+    """The proxy for the API at `url`, from the environment (or the system's settings), and its credentials."""
+    target = URL(url)
+    if target.scheme == "http" or urllib.request.proxy_bypass(target.host or ""):
+        return None, None  # plain http goes to this machine's loopback only
+    found = urllib.request.getproxies()
+    address = found.get(target.scheme) or found.get("all")
+    if not address:
+        return None, None
+    proxy = URL(address if "://" in address else f"http://{address}")
+    auth = aiohttp.BasicAuth(proxy.user, proxy.password or "") if proxy.user else None
+    return proxy.with_user(None), auth
+
+
+def _date(headers: CIMultiDictProxy[str]) -> float | None:
+    return _timestamp(headers.get("Date"))
+
+
+def _timestamp(text: str | None) -> float | None:
+    """An HTTP date in seconds since 1970; None where there is none."""
+    try:
+        moment = parsedate_to_datetime(text or "")
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _retry_after(text: str | None, date: float | None) -> float | None:
+    """Seconds that `Retry-After` asks to wait (RFC 9110 10.2.3); a date counts from the answer's own `Date`, because
+    our clock may be wrong."""
+    if text is None:
+        return None
+    if re.fullmatch(r"\d{1,9}(\.\d+)?", text.strip()):
+        return float(text)
+    until = _timestamp(text)
+    return max(0.0, until - date) if until is not None and date is not None else None
+
+
+def _decode(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _words(decoded: Any, body: bytes, reason: str) -> str:
+    """What an error answer says, in any of the shapes that the API and its gateways use."""
+    error = decoded.get("error") if isinstance(decoded, dict) else None
+    if isinstance(error, dict):
+        told = [error.get("title"), error.get("detail"), error.get("additional_information")]
+    elif isinstance(decoded, dict):
+        told = [decoded.get("type"), decoded.get("message"), decoded.get("detail"), error]
+    elif decoded is not None:
+        told = [decoded]
+    else:
+        title = re.search(rb"<title[^>]*>(.*?)</title>", body, re.DOTALL | re.IGNORECASE)
+        told = [(title[1] if title else body[:_MOST_WORDS]).decode("utf-8", "replace") or reason]
+    texts = [t if isinstance(t, str) else json.dumps(t, ensure_ascii=False) for t in told if t]
+    return shortened(": ".join(texts) or reason)
+
+
+def shortened(text: str) -> str:
+    """One line of at most 500 characters, without control characters."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= _MOST_WORDS else line[: _MOST_WORDS - 1] + "…"
+
+
+def _told(error: BaseException) -> str:
+    """An exception in words for people: a name alone where it says nothing."""
+    match error:
+        case TimeoutError():
+            return "no answer within the time limit"
+        case aiohttp.ServerDisconnectedError():
+            return "the connection was closed without an answer"
+        case aiohttp.ClientPayloadError():
+            return "the answer was cut short"
+        case ijson.JSONError():
+            return "the answer is no whole JSON"
+    return shortened(str(error)) or type(error).__name__

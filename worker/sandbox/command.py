@@ -1,0 +1,63 @@
+"""The sandbox as a command of its own: says how to use it, serves until a signal, says what was made."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from typing import TextIO
+
+from worker import __version__
+from worker.sandbox.faults import FAULTS
+from worker.sandbox.options import SandboxOptions
+from worker.sandbox.server import Sandbox
+
+
+def serve_forever(options: SandboxOptions, out: TextIO) -> int:
+    """Serve until SIGINT or SIGTERM, telling people about it on `out`; returns the exit code, 0.
+
+    UsageError where the port cannot be had.
+    """
+    sandbox = Sandbox(options)
+    # Where the loop takes no signal handlers, Ctrl-C comes as an exception.
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_serve(sandbox, out))
+    made = sandbox.world.made
+    out.write(f"Made {made} duplicate{'' if made == 1 else 's'}; they are gone now.\n")
+    out.flush()
+    return 0
+
+
+async def _serve(sandbox: Sandbox, out: TextIO) -> None:
+    ended = _signalled()
+    url = await sandbox.start()
+    try:
+        out.write(_introduction(sandbox.options, url))
+        out.flush()
+        await ended.wait()
+    finally:
+        await sandbox.stop()
+
+
+def _signalled() -> asyncio.Event:
+    """Set once a signal asks to end; never where signals cannot be had (not on this system, or in a thread)."""
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+            loop.add_signal_handler(number, ended.set)
+    return ended
+
+
+def _introduction(options: SandboxOptions, url: str) -> str:
+    faults = [f"  {name}={options.faults[name]:g}: {FAULTS[name]}" for name in options.faults]
+    lines = [
+        f"duplicate-batches {__version__}: a stand-in for the API, where nothing is real.",
+        "",
+        f"export PROLIFIC_URL={url}",
+        f"export PROLIFIC_TOKEN={options.token}",
+        "",
+        *(["Faults:", *faults] if faults else ["No faults."]),
+        "Ctrl-C ends it.",
+    ]
+    return "\n".join(lines) + "\n"

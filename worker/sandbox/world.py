@@ -1,0 +1,84 @@
+"""The sandbox's state: which batches exist and which of them a listing shows. No HTTP, no faults, no waiting."""
+
+from __future__ import annotations
+
+import math
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from worker.sandbox.answers import full_batch
+from worker.sandbox.batch import Batch, Dataset
+from worker.sandbox.made_up import USER_ID, made_up_source
+
+
+class World:
+    """Sources that were asked for and the copies that were made, in that order of appearance.
+
+    `listing_lag` is for how many seconds a listing misses a new copy; `clock` tells seconds since 1970.
+    `requests` counts by operation (duplicate, get, list, status, setup, me), `responses` by operation and HTTP
+    status, which is 0 where the connection was closed without an answer.
+    """
+
+    def __init__(self, listing_lag: float = 0.0, clock: Callable[[], float] = time.time) -> None:
+        self.requests: Counter[str] = Counter()
+        self.responses: Counter[tuple[str, int]] = Counter()
+        self.made = 0
+        self._lag = listing_lag
+        self._clock = clock
+        self._batches: dict[str, Batch] = {}
+
+    @property
+    def duplicates(self) -> list[dict[str, Any]]:
+        """Every copy in the order of making, as `get` answers it and with `source_batch_id`; `made` is how many."""
+        now = self.now()
+        copies = [batch for batch in list(self._batches.values()) if batch.source_id is not None]
+        return [full_batch(copy, now) | {"source_batch_id": copy.source_id} for copy in copies]
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return self._clock()
+
+    def find(self, batch_id: str) -> Batch | None:
+        """The batch with this id (in any case); a source that was never asked for is made up now."""
+        key = batch_id.lower()
+        batch = self._batches.get(key)
+        if batch is None and (batch := made_up_source(key)) is not None:
+            self._batches[key] = batch
+        return batch
+
+    def duplicate(self, source: Batch, name: str | None, upload_new_dataset: bool) -> Batch:
+        """Make a copy of `source` now, called `name` or else as the API calls copies."""
+        copy = Batch(
+            # Not from the seed: a ledger that outlives this sandbox must never meet the same id again.
+            id=str(uuid.uuid4()),
+            name=f"{source.name} (Copy)" if name is None else name,
+            content=source.content,
+            datasets=() if upload_new_dataset else source.datasets,
+            created_at=self.now(),
+            created_by=USER_ID,
+            workspace_id=source.workspace_id,
+            source_id=source.id,
+        )
+        self._batches[copy.id] = copy
+        self.made += 1
+        return copy
+
+    def set_up(self, batch: Batch, dataset: Dataset | None, tasks_per_group: int) -> None:
+        """Give `batch` its tasks, from `dataset` or else its own; once more changes nothing."""
+        if batch.set_up_at is None:
+            batch.datasets = batch.datasets if dataset is None else (dataset,)
+            batch.tasks_per_group = tasks_per_group
+            batch.set_up_at = self.now()
+
+    def listing(self, workspace_id: str) -> list[Batch]:
+        """The batches that a listing of this workspace shows now."""
+        # Without a lag even a clock that was set back hides nothing.
+        latest = self.now() - self._lag if self._lag else math.inf
+        return [
+            batch
+            for batch in self._batches.values()
+            if batch.workspace_id == workspace_id and (batch.source_id is None or batch.created_at <= latest)
+        ]

@@ -1,0 +1,308 @@
+"""Sends what is pending: claims intents, lets each leave at its turn, records what became of it.
+
+One exchange with the ledger at a time records all outcomes that have come and claims what may leave next, so commits
+are few under load and prompt when idle. At most `2 * max_in_flight` items are claimed and not recorded: that many can
+be unknown after a crash. Nothing here finds out about an unknown outcome, and nothing sends one again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from worker.clock import Clock, ServerClock, iso
+from worker.database import Database
+from worker.events import Emit, Event
+from worker.ledger.records import Ending, Intent, Moment
+from worker.ledger.store import Ledger
+from worker.pace import Pacer
+from worker.preflight import TokenVerdict, token_verdict
+from worker.prolific.client import Api
+from worker.prolific.outcome import Class, Outcome, Why, classify
+from worker.prolific.reply import Answer
+from worker.stop import Stop
+
+PATIENCE_S = 5.0
+"""An intent that cannot leave this soon is taken back, so that a crash during a long pause leaves nothing unknown."""
+
+RECORD_TRIES_S = (0.1, 1.0, 3.0)
+"""Pauses before outcomes that could not be written are tried again: a full disk may be a passing thing."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What this run's sending has come to so far."""
+
+    created: int = 0
+    refused: int = 0
+    unknown: int = 0
+    requests: int = 0
+    throttled: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`max_in_flight` requests at once; at most `limit` duplicates, or `max_failed` refused ones, in this run (None:
+    no such limit); `give_up_after_s` seconds of an unusable API."""
+
+    max_in_flight: int
+    limit: int | None
+    max_failed: int | None
+    give_up_after_s: float
+
+
+@dataclass(slots=True)
+class Sending:
+    """Sends for one run. `run` returns when nothing is left, or when the run was asked to stop and every request that
+    was under way has ended and is recorded."""
+
+    database: Database
+    api: Api
+    clock: Clock
+    server: ServerClock
+    pacer: Pacer
+    emit: Emit
+    stop: Stop
+    limits: Limits
+    tally: Tally = field(default_factory=Tally)
+    _endings: list[Ending] = field(default_factory=list)
+    _again: deque[int] = field(default_factory=deque)
+    _unauthorised: Counter[int] = field(default_factory=Counter)
+    _waiting: int = 0
+    """Claimed, and not yet at their turn."""
+    _outstanding: int = 0
+    """Claimed, and not yet recorded."""
+    _claimed: int = 0
+    """Items claimed for the first time in this run: what `limit` counts."""
+    _more: bool = True
+    """Whether the ledger had more to claim when it was asked last."""
+    _wake: anyio.Event = field(default_factory=anyio.Event)
+    _token_door: anyio.Lock = field(default_factory=anyio.Lock)
+
+    async def run(self) -> None:
+        """Send what is pending. Raises sqlite3.Error where the ledger cannot be written; nothing new is sent then."""
+        self.stop.on_ask(self._wake_up)
+        give, take = anyio.create_memory_object_stream[Intent](self.limits.max_in_flight)
+        async with anyio.create_task_group() as group:
+            for _ in range(self.limits.max_in_flight):
+                group.start_soon(self._sender, take.clone())
+            take.close()
+            async with give:
+                await self._exchange_until_done(give)
+
+    async def salvage(self) -> None:
+        """After a cancelled `run`: record the answers that had come, and call unknown what had not been answered."""
+        endings, self._endings = self._endings, []
+        moment = self._moment()
+        await self.database.call(Ledger.exchange, endings, (), 0, moment)
+        await self.database.call(Ledger.abandon, moment.at)
+
+    # -- claiming and recording -------------------------------------------------------------------------------
+
+    async def _exchange_until_done(self, give: MemoryObjectSendStream[Intent]) -> None:
+        while True:
+            self._wake = anyio.Event()
+            endings, self._endings = self._endings, []
+            room = self._room()
+            again = [self._again.popleft() for _ in range(min(room, len(self._again)))]
+            if endings or room:
+                intents = await self._exchange(endings, again, room)
+                self._outstanding += len(intents) - len(endings)
+                self._claimed += max(0, len(intents) - len(again))
+                self._waiting += len(intents)
+                for intent in intents:
+                    await give.send(intent)
+            if not (self._outstanding or self._endings) and self._nothing_more():
+                return
+            await self._until_woken()
+
+    def _room(self) -> int:
+        """How many items may be claimed now."""
+        if self.stop.asked:
+            return 0
+        most = self.limits.max_in_flight
+        room = min(self.pacer.claimable(most) - self._waiting, 2 * most - self._outstanding)
+        if not self._more:
+            room = min(room, len(self._again))
+        if (limit := self.limits.limit) is not None:
+            room = min(room, limit - self._claimed + len(self._again))
+        return max(0, room)
+
+    def _nothing_more(self) -> bool:
+        """Whether nothing is left that this run may send."""
+        if self.stop.asked:
+            return True
+        if self._again:
+            return False
+        limit = self.limits.limit
+        if self._more and limit is not None and self._claimed >= limit:
+            self.stop.ask("limit")
+            return True
+        return not self._more
+
+    async def _until_woken(self) -> None:
+        """Wait for an outcome, for room, for the end of a pause, or for the wish to stop."""
+        opens_in = self.pacer.opens_in()
+        with anyio.move_on_after(opens_in if opens_in > 0 and not self.stop.asked else None):
+            await self._wake.wait()
+
+    def _wake_up(self) -> None:
+        self._wake.set()
+
+    def _moment(self) -> Moment:
+        return Moment(iso(self.clock.wall()), self.server.now(self.clock.monotonic()), self.server.last_date)
+
+    async def _exchange(self, endings: list[Ending], again: list[int], room: int) -> list[Intent]:
+        """One exchange with the ledger; a disk that is full for a moment is waited for, but nothing new leaves."""
+        for pause in (*RECORD_TRIES_S, None):
+            limit = 0 if self.stop.asked else room
+            moment = self._moment()
+            try:
+                recorded, intents, more = await self.database.call(Ledger.exchange, endings, again, limit, moment)
+            except sqlite3.Error as error:
+                self.stop.ask("disk")
+                if pause is None:
+                    self._tell_unrecorded(endings, error)
+                    raise
+                await anyio.sleep(pause)
+                continue
+            if limit:
+                self._more = more
+            for ending in recorded:
+                self._recorded(ending)
+            return intents
+        raise AssertionError("unreachable: the last try returns or raises")
+
+    def _tell_unrecorded(self, endings: list[Ending], error: sqlite3.Error) -> None:
+        """What the API made and the ledger cannot take must not be lost: the log is the last place for it."""
+        for ending in endings:
+            if ending.outcome == "created":
+                text = (
+                    f"made, but the ledger cannot be written ({error}): line {ending.intent.line}, copy "
+                    f"{ending.intent.copy}, source {ending.intent.source_id}, new batch {ending.batch_id}"
+                )
+                self.emit(Event("note", "error", {"text": text}))
+
+    def _recorded(self, ending: Ending) -> None:
+        """Count, tell, and take up again what became of one attempt."""
+        intent = ending.intent
+        if ending.outcome == "not_left":
+            self._take_up_again(ending)
+            return
+        fields: dict[str, object] = {
+            "line": intent.line, "source_batch_id": intent.source_id, "name": intent.label,
+            "attempt": intent.attempt, "copy": intent.copy, "http_status": ending.http_status,
+            "latency_s": round(ending.latency_s, 3),
+        }  # fmt: skip
+        fields |= {"new_batch_id": ending.batch_id} if ending.outcome == "created" else {"error": ending.error}
+        match ending.outcome:
+            case "created":
+                self.tally.created += 1
+                self.emit(Event("batch.created", "info", fields))
+            case "refused":
+                self.tally.refused += 1
+                self.emit(Event("batch.failed", "warning", fields))
+                if self.limits.max_failed is not None and self.tally.refused >= self.limits.max_failed:
+                    self.stop.ask("max_failed")
+            case "unknown":
+                self.tally.unknown += 1
+                self.emit(Event("batch.unknown", "warning", fields))
+            case _:
+                self.emit(Event("batch.retrying", "info", fields))
+                self._take_up_again(ending)
+
+    def _take_up_again(self, ending: Ending) -> None:
+        if ending.retry and not self.stop.asked:
+            self._again.append(ending.intent.item_id)
+
+    # -- sending ----------------------------------------------------------------------------------------------
+
+    async def _sender(self, intents: MemoryObjectReceiveStream[Intent]) -> None:
+        async with intents:
+            async for intent in intents:
+                if await self.pacer.turn(PATIENCE_S):
+                    self._waiting -= 1
+                    self._wake.set()
+                    try:
+                        ending = await self._send(intent)
+                    finally:
+                        self.pacer.landed()
+                else:
+                    self._waiting -= 1
+                    ending = self._taken_back(intent)
+                self._endings.append(ending)
+                self._wake.set()
+
+    async def _send(self, intent: Intent) -> Ending:
+        """Send one request and decide what became of it and what it says about the pace."""
+        left = self.clock.monotonic()
+        sent_at, left_server = iso(self.clock.wall()), self.server.now(left)
+        self.tally.requests += 1
+        reply = await self.api.duplicate(intent.source_id, intent.name, intent.upload_new_dataset)
+        now = self.clock.monotonic()
+        date = reply.date if isinstance(reply, Answer) else None
+        self.server.tell(date, now)
+        outcome = classify(reply, intent.source_id)
+        retry = False
+        match outcome.kind:
+            case Class.NOT_SENT:
+                outcome, retry = await self._after_not_sent(intent, outcome, left)
+            case Class.UNKNOWN:
+                self.pacer.unusable(left, outcome.retry_after_s, outcome.error or "", patient=True)
+            case _:
+                self.pacer.good(left)
+        if self.pacer.unusable_for() >= self.limits.give_up_after_s:
+            self.stop.ask("api")
+        batch = outcome.batch
+        return Ending(
+            intent=intent, outcome=outcome.kind.value, left=outcome.left, sent_at=sent_at,
+            ended_at=iso(self.clock.wall()), left_server=left_server, ended_server=self.server.now(now),
+            answer_date=date, latency_s=now - left, http_status=outcome.http_status, error=outcome.error,
+            batch_id=batch.id if batch else None, batch_name=batch.name if batch else None,
+            batch_status=batch.status if batch else None, created_at=batch.created_at if batch else None, retry=retry,
+        )  # fmt: skip
+
+    async def _after_not_sent(self, intent: Intent, outcome: Outcome, left: float) -> tuple[Outcome, bool]:
+        """What is to be done after an answer that says that nothing was made: the outcome as it counts, and whether to
+        try again."""
+        match outcome.why:
+            case Why.THROTTLED:
+                self.tally.throttled += 1
+                self.pacer.pushed_back(left, outcome.retry_after_s)
+            case Why.UNAUTHORISED:
+                return await self._after_unauthorised(intent, outcome, left)
+            case _:
+                self.pacer.unusable(left, outcome.retry_after_s, outcome.error or "", patient=False)
+        return outcome, True
+
+    async def _after_unauthorised(self, intent: Intent, outcome: Outcome, left: float) -> tuple[Outcome, bool]:
+        """A 401 may mean a bad token, a source that this token may not duplicate, or a blip: `me` tells."""
+        match await self._token():
+            case TokenVerdict.REFUSED:
+                self.stop.ask("token")
+                return outcome, False
+            case TokenVerdict.UNCLEAR:
+                self.pacer.unusable(left, None, outcome.error or "", patient=False)
+                return outcome, True
+        self.pacer.good(left)
+        self._unauthorised[intent.item_id] += 1
+        if self._unauthorised[intent.item_id] < 2:
+            return outcome, True
+        # Refused twice with a good token: it is the source that this token may not duplicate.
+        return Outcome(Class.REFUSED, True, outcome.error, outcome.http_status), False
+
+    async def _token(self) -> TokenVerdict:
+        """What the API says of the token now; senders that ask at once wait for one another, not all ask at a time."""
+        async with self._token_door:
+            if self.stop.reason == "token":
+                return TokenVerdict.REFUSED
+            return token_verdict(await self.api.me())
+
+    def _taken_back(self, intent: Intent) -> Ending:
+        """The ending of an intent whose request never left."""
+        now, server = iso(self.clock.wall()), self.server.now(self.clock.monotonic())
+        return Ending(intent, "not_left", False, now, now, None, server, None, 0.0, retry=True)

@@ -1,0 +1,153 @@
+"""How the API is reached: its address and the token, from the environment or from the token file.
+
+The token is never part of a message here, nor is anything that might be one: not the path in `token_file`,
+where somebody may have put the token itself, and not an address, which may hold a password.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import stat
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from worker.errors import UsageError
+from worker.settings.load import Settings
+
+DEFAULT_URL: Final = "https://api.prolific.com"
+_MAX_TOKEN: Final = 1024  # characters
+_MAX_FILE: Final = 4096  # bytes
+_HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
+
+
+def read_token(settings: Settings, environ: Mapping[str, str]) -> str:
+    """The API token, from `PROLIFIC_TOKEN` or else from the file that `token_file` names.
+
+    It is 1 to 1024 characters of printable ASCII, no spaces. Raises `UsageError` where there is none, where
+    it cannot be one, and where others can read its file."""
+    if written := environ.get("PROLIFIC_TOKEN", "").strip():
+        return _checked(written, "PROLIFIC_TOKEN")
+    if settings.token_file is None:
+        raise UsageError(
+            "There is no API token.",
+            hint="Put it in the variable PROLIFIC_TOKEN, or in a file that only you can read and that"
+            " token_file in the config file names. --sandbox rehearses without a token.",
+        )
+    origin = settings.origin("token_file")
+    written = _read_private(settings.token_file, origin).strip()
+    if not written:
+        raise UsageError(f"{origin}: the file is empty; it should hold the token")
+    return _checked(written, origin)
+
+
+def api_url(environ: Mapping[str, str]) -> str:
+    """The API's address from `PROLIFIC_URL`, without a slash at its end and with its host in lower case.
+
+    A port stays where it is not the scheme's own. Raises `UsageError` for anything but https and a host, or
+    http and this machine's loopback."""
+    text = environ.get("PROLIFIC_URL", DEFAULT_URL)
+    if not text.strip():
+        raise UsageError(f"PROLIFIC_URL: is empty; unset it for {DEFAULT_URL}")
+    if why := _unfit_characters(text):
+        raise UsageError(f"PROLIFIC_URL: {why}; write it as {DEFAULT_URL}")
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+        why = _unfit_address(text, parts, host, port)
+    except ValueError:  # a port or an IPv6 address that is none; the error's own text repeats it
+        why = "has a host or port that cannot be"
+    if why:
+        raise UsageError(f"PROLIFIC_URL: {why}; write it as {DEFAULT_URL}")
+    shown = f"[{host}]" if ":" in host else host
+    own = {"https": 443, "http": 80}[parts.scheme]
+    return f"{parts.scheme}://{shown}" + (f":{port}" if port not in {None, own} else "")
+
+
+def _unfit_characters(text: str) -> str | None:
+    # urlsplit drops tabs and line breaks without a word.
+    if not (text.isascii() and text.isprintable()) or set(text) & set(' "<>\\^`{|}'):
+        return "holds characters that an address cannot"
+    return None
+
+
+def _unfit_address(text: str, parts: SplitResult, host: str, port: int | None) -> str | None:
+    reasons = {
+        "is no https address with a host": parts.scheme not in {"https", "http"} or not host,
+        "holds a user name or password; the token goes in PROLIFIC_TOKEN": "@" in parts.netloc,
+        "holds a query or a fragment": "?" in text or "#" in text,
+        "holds a path; only scheme, host and port belong there": parts.path.strip("/") != "",
+        "has a host or port that cannot be": port == 0 or not _is_host(host),
+        "is http, which only this machine's loopback may be (localhost, 127.0.0.1, [::1])": (
+            parts.scheme == "http" and not _is_loopback(host)
+        ),
+    }
+    return next((why for why, wrong in reasons.items() if wrong), None)
+
+
+def _is_host(host: str) -> bool:
+    if ":" in host:
+        return "%" not in host and _address(host) is not None
+    return _HOST.fullmatch(host) is not None and ".." not in host
+
+
+def _is_loopback(host: str) -> bool:
+    address = _address(host)
+    return host == "localhost" or (address is not None and address.is_loopback)
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _read_private(path: os.PathLike[str], origin: str) -> str:
+    """The text of the file at `path`, which must be a regular file, small, and no one's but its owner's."""
+    try:
+        # Without O_NONBLOCK a named pipe would wait for ever. What was opened is what is looked at.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    except OSError as error:
+        raise UsageError(
+            f"{origin}: the file cannot be opened: {error.strerror}",
+            hint="token_file is the path of a file that holds the token, never the token itself.",
+        ) from None
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            raise UsageError(f"{origin}: is no regular file; give the path of a file that holds the token")
+        if os.name == "posix" and mode & 0o077:
+            raise UsageError(
+                f"{origin}: others than the file's owner can get at it (mode {mode & 0o777:03o})",
+                hint="Run chmod 600 on the file.",
+            )
+        data = os.read(descriptor, _MAX_FILE + 1)
+    finally:
+        os.close(descriptor)
+    if len(data) > _MAX_FILE:
+        raise UsageError(f"{origin}: the file holds more than {_MAX_FILE:,} bytes; it should hold the token alone")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UsageError(f"{origin}: the file is not UTF-8 text; it should hold the token alone") from None
+
+
+def _checked(token: str, origin: str) -> str:
+    """`token` if a header can carry it. Raises `UsageError` that says what is wrong, nothing of the token."""
+    lower = token.lower()
+    if "\n" in token or "\r" in token:
+        why = "holds a line break; the token is one line"
+    elif lower.startswith(("authorization:", "token ", "bearer ")):
+        why = "begins with a word of the request header; put the token alone there, without 'Token ' before it"
+    elif token[0] in "'\"" or token[-1] in "'\"":
+        why = "has quotes around it; put the token alone there"
+    elif not all("!" <= character <= "~" for character in token):
+        why = "holds spaces or characters that no token has; copy it again"
+    elif len(token) > _MAX_TOKEN:
+        why = f"is longer than {_MAX_TOKEN:,} characters, which no token is; copy it again"
+    else:
+        return token
+    raise UsageError(f"{origin}: {why}")
