@@ -5,7 +5,7 @@
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
-DEMO_JOBS := $(notdir $(wildcard jobs/*.csv jobs/*.yaml))
+DEMO_JOBS := $(notdir $(wildcard jobs/*))
 
 .PHONY: demo test lint types format memory clean
 
@@ -39,6 +39,10 @@ types: .venv/installed
 format: .venv/installed
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+# Peak memory of big jobs and start-up times, over real HTTP; takes some minutes.
+memory: .venv/installed
+	@$(BIN)/python -m benchmarks.memory
 
 clean:
 	rm -rf .venv demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import anyio
 
@@ -28,6 +29,8 @@ from worker.preflight import ApiUnusableError, Findings, Preflight
 from worker.prolific.client import Api
 from worker.sending import Limits, Sending, Tally
 from worker.stop import Stop
+
+T = TypeVar("T")
 
 REFRESH_S = 30.0
 """How often the ledger file is refreshed while a run goes on."""
@@ -110,7 +113,17 @@ class Campaign:
         self.phase = "starting"
         self.at_start = Counts()
         self.pacer = Pacer(options.rate, clock, rng, emit, stop.wait, lambda: stop.asked)
-        self._preflight = Preflight(database, api, clock, server, emit, stop, options.limits.give_up_after_s)
+        self._preflight = Preflight(
+            database,
+            api,
+            clock,
+            server,
+            emit,
+            stop,
+            give_up_after_s=options.limits.give_up_after_s,
+            rate=options.rate,
+            at_once=options.limits.max_in_flight,
+        )
         self._sending = Sending(database, api, clock, server, self.pacer, emit, stop, options.limits)
 
     @property
@@ -229,34 +242,26 @@ class Campaign:
         """Record what came, write the ledger file, close the run."""
         self.phase = "finishing"
         aborted = self._scope.cancelled_caught
-        counts = self.at_start
-        reasons: tuple[tuple[str, int], ...] = ()
-        try:
-            await self._sending.salvage()
-            counts = await self._database.call(_counts)
-            reasons = tuple(await self._database.call(_reasons))
-            if not aborted:  # a second signal asks to stop at once, and a long file takes long
-                await self._write_ledger_file()
-        except (sqlite3.Error, OSError) as error:
-            self._trouble(error)
+        await self._attempt(self._sending.salvage())
+        # A disk that cannot be written can mostly be read, and the summary must not tell what was before the run.
+        counts = await self._attempt(self._database.call(_counts)) or self.at_start
+        reasons = await self._attempt(self._database.call(_reasons)) or []
+        if not aborted:  # a second signal asks to stop at once, and a long file takes long
+            await self._attempt(self._write_ledger_file())
         code = exit_code(counts, self._stop.reason, self._stop.signal)
         tally = self._sending.tally
+        end = RunEnd(iso(self._clock.wall()), self._stop.reason, code, tally.created, tally.requests, tally.throttled)
+        await self._attempt(self._database.call(Ledger.end_run, end))
         result = Result(
             counts=counts,
             tally=tally,
-            reasons=reasons,
+            reasons=tuple(reasons),
             nothing_to_do=nothing_to_do,
             stopped_by=self._stop.reason,
             exit_code=code,
             duration_s=self._clock.monotonic() - self._started,
             troubles=tuple(self._troubles),
         )
-        try:
-            now = iso(self._clock.wall())
-            end = RunEnd(now, self._stop.reason, code, tally.created, tally.requests, tally.throttled)
-            await self._database.call(Ledger.end_run, end)
-        except sqlite3.Error as error:
-            self._emit(Event("note", "error", {"text": f"the end of the run could not be recorded: {error}"}))
         fields = {
             "counts": asdict(counts),
             "created_this_run": tally.created,
@@ -268,6 +273,14 @@ class Campaign:
         }
         self._emit(Event("run.finished", "info", fields))
         return result
+
+    async def _attempt(self, work: Awaitable[T]) -> T | None:
+        """Do one thing of the run's end, so that one that fails hinders no other; None where it failed."""
+        try:
+            return await work
+        except (sqlite3.Error, OSError) as error:
+            self._trouble(error)
+            return None
 
 
 def _counts(ledger: Ledger) -> Counts:

@@ -31,6 +31,19 @@ EVENTS: Mapping[str, str] = {
 }
 """Every event and what it means."""
 
+STOPPED_BY: Mapping[str, str] = {
+    "signal": "a signal asked it to stop",
+    "limit": "--limit was reached",
+    "max_duration": "--max-duration was over",
+    "max_failed": "as many requests were refused as --max-failed allows",
+    "token": "the API refused the token",
+    "api": "the API was unusable for longer than --give-up-after",
+    "disk": "the disk could not be written",
+    "declined": "the question was answered with no",
+    "internal": "of an error in this program",
+}
+"""Every `stopped_by` in words: the run ended early because …"""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

@@ -38,15 +38,15 @@ HORIZON_S = 0.3
 class Pace:
     """`interval` is the seconds between slots at the ceiling (0: no ceiling), `share` how much of it is used now.
 
-    `pushed` and `bad` count push-backs and unusable answers in a row; `slowed_at` is when the last of them made
-    everybody wait; `unusable_since` is when the API was last known to be usable, None while it is."""
+    `bad` counts unusable answers in a row, `pauses` the pauses that they and push-backs led to; `slowed_at` is when
+    the last of these began; `unusable_since` is when the API was last known to be usable, None while it is."""
 
     interval: float
     share: float = 1.0
     next_slot: float = -math.inf
     pause_until: float = -math.inf
-    pushed: int = 0
     bad: int = 0
+    pauses: int = 0
     slowed_at: float = -math.inf
     unusable_since: float | None = None
 
@@ -89,7 +89,7 @@ def good(state: Pace, left_at: float) -> Pace:
     if left_at < state.slowed_at:
         # It left before the push-back, so it says nothing about the pace since.
         return replace(state, unusable_since=None)
-    return replace(state, pushed=0, bad=0, unusable_since=None, share=min(1.0, state.share + 0.02))
+    return replace(state, bad=0, pauses=0, unusable_since=None, share=min(1.0, state.share + 0.02))
 
 
 def pushed_back(state: Pace, now: float, left_at: float, asked: float | None, jitter: float) -> Pace:
@@ -101,9 +101,9 @@ def pushed_back(state: Pace, now: float, left_at: float, asked: float | None, ji
     if left_at < state.slowed_at:
         until = max(state.pause_until, now + (asked or 0.0))
         return replace(state, pause_until=until, unusable_since=since)
-    wait = asked if asked is not None else _back_off(state.pushed, jitter)
+    wait = asked if asked is not None else _back_off(state.pauses, jitter)
     return replace(
-        state, pushed=state.pushed + 1, slowed_at=now, pause_until=max(state.pause_until, now + wait),
+        state, pauses=state.pauses + 1, slowed_at=now, pause_until=max(state.pause_until, now + wait),
         share=max(SLOWEST, state.share * 0.7), unusable_since=since,
     )  # fmt: skip
 
@@ -118,8 +118,9 @@ def unusable(state: Pace, now: float, left_at: float, asked: float | None, jitte
         state = replace(state, pause_until=max(state.pause_until, now + asked))
     if left_at < state.slowed_at or (patient and bad < PROBE_AFTER):
         return state
-    wait = _back_off(max(0, bad - PROBE_AFTER) if patient else bad - 1, jitter)
-    return replace(state, slowed_at=now, pause_until=max(state.pause_until, now + wait))
+    # Answers to requests that were under way make `bad` grow, but not the pauses.
+    wait = _back_off(state.pauses, jitter)
+    return replace(state, pauses=state.pauses + 1, slowed_at=now, pause_until=max(state.pause_until, now + wait))
 
 
 def unusable_for(state: Pace, now: float) -> float:
@@ -161,9 +162,11 @@ class Pacer:
             while not self._stopped():
                 now = self._clock.monotonic()
                 if probing(self.state) and self.in_flight:
-                    # The probe's own time limit ends this wait.
+                    if now >= deadline:
+                        return False
                     self._landed = anyio.Event()
-                    await self._landed.wait()
+                    with anyio.move_on_after(deadline - now):
+                        await self._landed.wait()
                     continue
                 at = due(self.state)
                 if at <= now:
@@ -202,7 +205,7 @@ class Pacer:
         """A usable answer came."""
         before = self.state
         self.state = good(before, left_at)
-        if (before.pushed or probing(before)) and not (self.state.pushed or probing(self.state)):
+        if before.pauses and not self.state.pauses:
             self._emit(Event("pace.recovered", fields={"share_of_ceiling": round(self.state.share, 3)}))
 
     def pushed_back(self, left_at: float, asked: float | None) -> None:

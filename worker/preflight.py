@@ -6,7 +6,9 @@ asked for by GET, and only its own 404 fails its rows. Everything here only read
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -25,9 +27,9 @@ from worker.prolific.reply import Answer, Page, Reply
 from worker.stop import Stop
 
 LOOK_UPS_PER_S = 20.0
-"""Look-ups are spread evenly too: high request volumes add latency for everyone in the workspace."""
+"""The gentlest ceiling of look-ups, which only read; a run's own ceiling counts where it is higher. They are spread
+evenly too: high request volumes add latency for everyone in the workspace."""
 
-LOOK_UPS_AT_ONCE = 8
 TRIES = 3
 """How often a listing or a look-up that fails is asked for (SETTLING rule 7)."""
 
@@ -103,12 +105,21 @@ def source_verdict(reply: Reply, source_id: str) -> SourceVerdict:
 
 
 class Preflight:
-    """Looks things up for one run. `give_up_after_s` bounds how long an API that does not answer is asked."""
+    """Looks things up for one run. `give_up_after_s` bounds how long an API that does not answer is asked; `rate` is
+    the run's ceiling in requests a second (None: none), `at_once` how many look-ups are under way together."""
 
     def __init__(
-        self, database: Database, api: Api, clock: Clock, server: ServerClock, emit: Emit, stop: Stop,
+        self,
+        database: Database,
+        api: Api,
+        clock: Clock,
+        server: ServerClock,
+        emit: Emit,
+        stop: Stop,
         give_up_after_s: float,
-    ) -> None:  # fmt: skip
+        rate: float | None = LOOK_UPS_PER_S,
+        at_once: int = 8,
+    ) -> None:
         self._database = database
         self._api = api
         self._clock = clock
@@ -116,7 +127,12 @@ class Preflight:
         self._emit = emit
         self._stop = stop
         self._give_up_after_s = give_up_after_s
-        self._limiter = AsyncLimiter(1, 1 / LOOK_UPS_PER_S)
+        self._limiter: AbstractAsyncContextManager[None] = (
+            nullcontext() if rate is None else AsyncLimiter(1, 1 / max(rate, LOOK_UPS_PER_S))
+        )
+        self._at_once = at_once
+        self._hold_until = -math.inf
+        self._pushed = 0
         self._listed: set[str] = set()
         self._not_whole = 0
         self._found = self._missing = self._unclear = 0
@@ -163,7 +179,7 @@ class Preflight:
     async def _look_up(self, sources: list[str]) -> list[str]:
         """GET these sources; the workspaces that were new."""
         new: set[str] = set()
-        gate = anyio.Semaphore(LOOK_UPS_AT_ONCE)
+        gate = anyio.Semaphore(self._at_once)
 
         async def one(source_id: str) -> None:
             async with gate:
@@ -211,8 +227,7 @@ class Preflight:
                 if page:
                     self._found += await self._database.call(Ledger.add_listed, listing, workspace_id, page)
 
-            async with self._limiter:
-                ended = await self._api.listing(workspace_id, take)
+            ended = await self._api.listing(workspace_id, take)
             self._server.tell(ended.date, self._clock.monotonic())
             await self._database.call(Ledger.end_listing, listing, ended.meta_count, ended.shown, ended.problem)
             if ended.problem is None:
@@ -228,11 +243,37 @@ class Preflight:
         self._emit(Event("note", "warning", {"text": text}))
 
     async def _ask(self, request: Callable[[], Awaitable[Reply]]) -> Reply:
-        async with self._limiter:
-            reply = await request()
-        if isinstance(reply, Answer):
-            self._server.tell(reply.date, self._clock.monotonic())
-        return reply
+        """Ask once; 'too many requests' is no answer, so all look-ups wait and this one asks again, until the run may
+        not wait any longer."""
+        deadline = self._clock.monotonic() + self._give_up_after_s
+        while True:
+            while (wait := self._hold_until - self._clock.monotonic()) > 0 and not self._stop.asked:
+                await self._stop.wait(wait)
+            left = self._clock.monotonic()
+            async with self._limiter:
+                reply = await request()
+            now = self._clock.monotonic()
+            if not isinstance(reply, Answer):
+                return reply
+            self._server.tell(reply.date, now)
+            if reply.status != 429:
+                self._pushed = 0
+                return reply
+            self._hold(reply, left, now)
+            if self._stop.asked or self._hold_until >= deadline:
+                return reply
+
+    def _hold(self, pushed_back: Answer, left: float, now: float) -> None:
+        """Make all look-ups wait; the answers to those that were under way already do not count once more."""
+        wait = pushed_back.retry_after_s
+        if wait is None:
+            if left < self._hold_until:
+                return
+            wait = min(LONGEST_BACK_OFF_S, FIRST_BACK_OFF_S * 2**self._pushed)
+        self._pushed = min(self._pushed + 1, 10)
+        if now + wait > self._hold_until:
+            self._hold_until = now + wait
+            self._emit(Event("pace.slowed", "warning", {"why": _words(pushed_back), "wait_s": round(wait, 3)}))
 
 
 def _words(reply: Reply) -> str:

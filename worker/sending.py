@@ -78,6 +78,7 @@ class Sending:
     """Claimed, and not yet recorded."""
     _claimed: int = 0
     """Items claimed for the first time in this run: what `limit` counts."""
+    _refused: int = 0
     _more: bool = True
     """Whether the ledger had more to claim when it was asked last."""
     _wake: anyio.Event = field(default_factory=anyio.Event)
@@ -118,7 +119,9 @@ class Sending:
                     await give.send(intent)
             if not (self._outstanding or self._endings) and self._nothing_more():
                 return
-            await self._until_woken()
+            # What the exchange itself freed or gave back wakes nobody.
+            if not (self._room() and (self._more or self._again)):
+                await self._until_woken()
 
     def _room(self) -> int:
         """How many items may be claimed now."""
@@ -206,8 +209,6 @@ class Sending:
             case "refused":
                 self.tally.refused += 1
                 self.emit(Event("batch.failed", "warning", fields))
-                if self.limits.max_failed is not None and self.tally.refused >= self.limits.max_failed:
-                    self.stop.ask("max_failed")
             case "unknown":
                 self.tally.unknown += 1
                 self.emit(Event("batch.unknown", "warning", fields))
@@ -255,8 +256,7 @@ class Sending:
                 self.pacer.unusable(left, outcome.retry_after_s, outcome.error or "", patient=True)
             case _:
                 self.pacer.good(left)
-        if self.pacer.unusable_for() >= self.limits.give_up_after_s:
-            self.stop.ask("api")
+        self._stop_where_told(outcome)
         batch = outcome.batch
         return Ending(
             intent=intent, outcome=outcome.kind.value, left=outcome.left, sent_at=sent_at,
@@ -265,6 +265,14 @@ class Sending:
             batch_id=batch.id if batch else None, batch_name=batch.name if batch else None,
             batch_status=batch.status if batch else None, created_at=batch.created_at if batch else None, retry=retry,
         )  # fmt: skip
+
+    def _stop_where_told(self, outcome: Outcome) -> None:
+        """Ask to stop as soon as an answer crosses a limit: once it is recorded, more would have left."""
+        self._refused += outcome.kind is Class.REFUSED
+        if self.limits.max_failed is not None and self._refused >= self.limits.max_failed:
+            self.stop.ask("max_failed")
+        if self.pacer.unusable_for() >= self.limits.give_up_after_s:
+            self.stop.ask("api")
 
     async def _after_not_sent(self, intent: Intent, outcome: Outcome, left: float) -> tuple[Outcome, bool]:
         """What is to be done after an answer that says that nothing was made: the outcome as it counts, and whether to

@@ -6,18 +6,7 @@ from collections.abc import Callable
 
 import anyio
 
-REASONS = {
-    "signal": "SIGINT or SIGTERM",
-    "limit": "--limit was reached",
-    "max_duration": "--max-duration was reached",
-    "max_failed": "--max-failed was reached",
-    "token": "the API refused the token",
-    "api": "the API was unusable for --give-up-after",
-    "disk": "the ledger could not be written",
-    "declined": "the question at the prompt was not answered with yes",
-    "internal": "a bug",
-}
-"""Every `stopped_by` and what it means."""
+from worker.events import STOPPED_BY
 
 
 class Stop:
@@ -35,8 +24,8 @@ class Stop:
         self._listeners.append(listener)
 
     def ask(self, reason: str) -> None:
-        """Let nothing new begin, because of `reason` (a key of `REASONS`)."""
-        if reason not in REASONS:
+        """Let nothing new begin, because of `reason` (a key of `STOPPED_BY`)."""
+        if reason not in STOPPED_BY:
             raise ValueError(reason)
         if self.reason is None or (reason in ("signal", "token") and self.reason not in ("signal", "token")):
             self.reason = reason

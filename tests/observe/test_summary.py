@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from worker.observe.summary import NEXT, STATUSES, STOPPED, Facts, situations, summary_json, summary_text
+from worker.events import STOPPED_BY
+from worker.observe.summary import NEXT, STATUSES, Facts, situations, summary_json, summary_text
 
 
 def counts(created: int = 0, failed: int = 0, unknown: int = 0, pending: int = 0) -> dict[str, int]:
@@ -147,16 +148,16 @@ def test_a_path_can_be_pasted_into_a_shell() -> None:
     assert shlex.split(line.removeprefix("Ledger: ")) == ["my ledgers/it's.csv"]
 
 
-@pytest.mark.parametrize("reason", STOPPED)
+@pytest.mark.parametrize("reason", STOPPED_BY)
 def test_every_early_end_is_told_and_followed_by_advice(reason: str) -> None:
     text = summary_text(replace(PARTLY, stopped_by=reason))
-    assert f"The run ended early because {STOPPED[reason]}." in text
+    assert f"The run ended early because {STOPPED_BY[reason]}." in text
     assert "duplicate-batches run jobs/plain.csv" in text
 
 
 def test_every_promised_reason_has_words() -> None:
     contract = "signal, limit, max_duration, max_failed, token, api, disk, declined, internal"
-    assert list(STOPPED) == contract.split(", ")
+    assert list(STOPPED_BY) == contract.split(", ")
 
 
 @pytest.mark.parametrize("situation", NEXT)

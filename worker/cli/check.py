@@ -34,12 +34,12 @@ SHOWN = 20
 @dataclass(frozen=True, slots=True)
 class Sources:
     """What the API says of the job's sources: found by workspace, and the others with the first line that asks for
-    each and why; the first names, with the sources' own in them."""
+    each and why; what the sources of the first duplicates are called."""
 
     found: Mapping[str, int]
     missing: tuple[tuple[int, str, str], ...]
     unclear: tuple[tuple[int, str, str], ...]
-    names: tuple[str, ...]
+    names: Mapping[str, str | None]
 
 
 def main(args: argparse.Namespace, environ: Mapping[str, str], command: str = "check") -> int:
@@ -53,7 +53,7 @@ def main(args: argparse.Namespace, environ: Mapping[str, str], command: str = "c
         sources: Sources | None = None
         if chosen is not None and forecast.sources:
             try:
-                sources = anyio.run(_look, settings, chosen, plan, job.path, campaign)
+                sources = anyio.run(_look, settings, chosen, plan, job.path, campaign, forecast)
             except ApiUnusableError as error:
                 why_not = error.message
     facts = _facts(settings, campaign, job.path, plan, forecast, sources, why_not)
@@ -80,7 +80,9 @@ def _forecast(settings: Settings, campaign: str, plan: Plan) -> views.Forecast:
         return views.forecast(connection, plan.file, known, plan.items, retry_failed=settings.retry_failed)
 
 
-async def _look(settings: Settings, chosen: Target, plan: Plan, job: Path, campaign: str) -> Sources:
+async def _look(
+    settings: Settings, chosen: Target, plan: Plan, job: Path, campaign: str, forecast: views.Forecast
+) -> Sources:
     """Look every source up as a run's preflight would, with a ledger that is thrown away."""
     clock, scrub = MachineClock(), Scrubber(chosen.token or None)
     scratch = plan.file.with_name("check.db")
@@ -90,7 +92,7 @@ async def _look(settings: Settings, chosen: Target, plan: Plan, job: Path, campa
         )
         ledger = Ledger(connection, start)
         ledger.plan(plan.file, (), retry_failed=False)
-        async with api(chosen, settings.timeout, scrub) as client:
+        async with api(chosen, settings.timeout, scrub, plan.sources()) as client:
             preflight = Preflight(
                 ThreadedDatabase(ledger), client, clock, ServerClock(), lambda _event: None, Stop(), give_up_after_s=0.0
             )
@@ -100,7 +102,7 @@ async def _look(settings: Settings, chosen: Target, plan: Plan, job: Path, campa
             found=views.sources_found(connection, ledger.run),
             missing=tuple(views.sources_lost(connection, ledger.campaign, ledger.run, "missing")),
             unclear=tuple(views.sources_lost(connection, ledger.campaign, ledger.run, "unclear")),
-            names=tuple(views.first_names(connection, ledger.campaign, ledger.run, 5)),
+            names={one.source_id: views.source_name(connection, ledger.run, one.source_id) for one in forecast.first},
         )
 
 
@@ -130,8 +132,8 @@ def _facts(
             "unknown": counts.unknown,
             "pending": counts.pending + forecast.new,
         },
-        "first_names": list(forecast.names),
-        "sources": len(forecast.sources),
+        "first_names": [one.name(sources.names.get(one.source_id) if sources else None) for one in forecast.first],
+        "sources": forecast.sources,
         "workspaces": None if sources is None else dict(sources.found),
         "missing": None if sources is None else _named(sources.missing),
         "unclear": None if sources is None else _named(sources.unclear),

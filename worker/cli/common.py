@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from worker.errors import UsageError
 from worker.job.model import Job
 from worker.job.read import open_job
 from worker.prolific.client import ProlificClient, connected
-from worker.settings.access import api_url, read_token
+from worker.settings.access import api_url, check_certificates, read_token
 from worker.settings.load import Settings, load_settings
 
 SANDBOX = "the sandbox"
@@ -64,15 +64,19 @@ def campaign_of(settings: Settings) -> str:
 
 
 def target(settings: Settings, environ: Mapping[str, str]) -> Target:
-    """The API that a command asks. Raises UsageError where there is no token, or a bad address."""
+    """The API that a command asks. Raises UsageError where there is no token, a bad address or no certificates."""
     if settings.sandbox:
         return Target(SANDBOX, "")
+    check_certificates(environ)
     return Target(api_url(environ), read_token(settings, environ))
 
 
 @asynccontextmanager
-async def api(chosen: Target, timeout_s: float, scrub: Callable[[Any], Any]) -> AsyncIterator[ProlificClient]:
-    """A client for the target; the in-process sandbox lives as long as it."""
+async def api(
+    chosen: Target, timeout_s: float, scrub: Callable[[Any], Any], sources: Iterable[str]
+) -> AsyncIterator[ProlificClient]:
+    """A client for the target; the in-process sandbox lives as long as it, and its listing shows the job's `sources`,
+    as the real one would."""
     if not chosen.is_sandbox:
         async with connected(chosen.url, chosen.token, timeout_s, scrub) as client:
             yield client
@@ -82,6 +86,8 @@ async def api(chosen: Target, timeout_s: float, scrub: Callable[[Any], Any]) -> 
 
     options = SandboxOptions()
     sandbox = Sandbox(options)
+    for source in sources:
+        sandbox.world.find(source)
     url = await sandbox.start()
     try:
         async with connected(url, options.token, timeout_s, scrub) as client:

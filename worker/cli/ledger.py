@@ -8,6 +8,7 @@ import datetime as dt
 import json
 import sqlite3
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any, TextIO
 
 from worker.cli.common import settings_for
 from worker.errors import UsageError
+from worker.job.read import open_job
 from worker.ledger import export, views
 from worker.ledger.database import backup, open_for_reading, unusable
 from worker.ledger.records import Status
@@ -26,13 +28,16 @@ Row = views.Row
 
 def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Show or write what the ledger knows; the exit code. Raises UsageError."""
-    settings = settings_for("ledger", args, environ)
+    settings = settings_for("ledger", args, environ, _job_campaign(args.job))
     if args.restore is not None:
         raise UsageError("--restore: not in this version yet", hint="Put a backup of the database in its place.")
     if args.format == "xlsx":
         raise UsageError("--format xlsx: not in this version yet", hint="Use --format csv.")
     if args.backup is not None:
-        backup(settings.database, Path(args.backup))
+        copy = Path(args.backup)
+        if not copy.parent.is_dir():
+            raise UsageError(f"{copy}: the backup cannot be written: there is no folder {copy.parent}")
+        backup(settings.database, copy)
         return 0
     choose = _Choice(args)
     with closing(open_for_reading(settings.database)) as connection:
@@ -86,12 +91,12 @@ def since(text: str | None) -> str | None:
     if text is None:
         return None
     try:
-        moment = dt.datetime.fromisoformat(text)
-    except ValueError:
+        moment = dt.datetime.fromisoformat(text).astimezone(dt.UTC)
+    except (ValueError, OverflowError):  # the latter for times that a time zone moves out of the calendar
         raise UsageError(
             f"--since: {text!r} is no date or time", hint="Write it as in 2026-11-24 or 2026-11-24T02:00Z."
         ) from None
-    return moment.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _show_campaigns(connection: sqlite3.Connection, args: argparse.Namespace) -> None:
@@ -135,8 +140,7 @@ def _show_campaign(
 
 def _latest(connection: sqlite3.Connection, settings: Settings, args: argparse.Namespace) -> views.LatestRun:
     """The run that is meant: that of the named campaign, else the job's latest."""
-    named = settings.origins.get("campaign") or settings.origins.get("date")
-    if named and settings.campaign:
+    if settings.campaign and _names_campaign(settings, args):
         latest = views.latest_run(connection, campaign=settings.campaign)
         wanted = f"campaign {settings.campaign}"
     else:
@@ -148,6 +152,20 @@ def _latest(connection: sqlite3.Connection, settings: Settings, args: argparse.N
             hint="`duplicate-batches ledger` without a job lists the campaigns that it knows.",
         )
     return latest
+
+
+def _names_campaign(settings: Settings, args: argparse.Namespace) -> bool:
+    """Whether the campaign was asked for: by its name, or by the date in it. What the job says is only a default."""
+    said_by_job = f"{args.job}:"
+    return "date" in settings.origins or not settings.origins.get("campaign", said_by_job).startswith(said_by_job)
+
+
+def _job_campaign(job: str | None) -> str | None:
+    """What the job says its campaign is, as far as it can be read: a ledger outlives its job file."""
+    try:
+        return open_job(Path(job)).campaign if job else None
+    except UsageError:
+        return None
 
 
 def _write(connection: sqlite3.Connection, campaign: int, latest: views.LatestRun, settings: Settings) -> None:
@@ -168,18 +186,24 @@ def _write_json(file: TextIO, rows: Iterator[Row]) -> None:
     """A JSON array, a row at a time: a ledger may be long."""
     separator = "["
     for row in rows:
-        file.write(f"{separator}\n{json.dumps(dict(row), ensure_ascii=False)}")
+        shown = {key: value for key, value in row.items() if key != "job_name"}
+        file.write(f"{separator}\n{json.dumps(shown, ensure_ascii=False)}")
         separator = ","
     file.write("[]\n" if separator == "[" else "\n]\n")
 
 
 def write_job(file: TextIO, rows: Iterator[Row], own: tuple[str, ...]) -> None:
-    """A job file of these rows, ready to be run: one row for each duplicate, named as it is or should be."""
+    """A job file that asks for as many duplicates as there are `rows`, named as these are or should be. It is a job of
+    its own: run, it makes them anew, whatever became of these."""
+    wanted = Counter(
+        (row["source_batch_id"], row["job_name"], export.cell(row["upload_new_dataset"]), *(row[c] for c in own))
+        for row in rows
+    )
+    file.write("# A job of its own: a run of it makes these anew, in a campaign of its own, whatever exists already.\n")
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(("batch_id", "name", "upload_new_dataset", *own))
-    for row in rows:
-        name = str(row["name"]).replace("{", "{{").replace("}", "}}")
-        writer.writerow((row["source_batch_id"], name, export.cell(row["upload_new_dataset"]), *(row[c] for c in own)))
+    writer.writerow(("batch_id", "name", "upload_new_dataset", "copies", *own))
+    for (source, name, flag, *cells), copies in wanted.items():
+        writer.writerow((source, name, flag, copies, *cells))
 
 
 def _print(text: Any) -> None:

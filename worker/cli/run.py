@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import socket
+import sqlite3
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -27,7 +28,7 @@ from worker.database import ThreadedDatabase
 from worker.events import Event
 from worker.job.plan import Plan, planned
 from worker.ledger import export, views
-from worker.ledger.database import open_for_writing
+from worker.ledger.database import open_for_writing, unusable
 from worker.ledger.lock import hold
 from worker.ledger.records import RunStart
 from worker.ledger.store import Ledger
@@ -104,15 +105,23 @@ class _Run:
         try:
             with self._stack:
                 self._stack.enter_context(self._logs)
-                ledger = Ledger(connection, self._start())
-                self._emit_start()
-                ledger.plan(self._plan.file, self._plan.extra_columns, retry_failed=self._settings.retry_failed)
-                self._emit_plan(ledger)
+                ledger = self._planned_ledger(connection)
                 result = anyio.run(self._async, ledger)
             self._tell(result)
             return result.exit_code
         finally:
             connection.close()
+
+    def _planned_ledger(self, connection: sqlite3.Connection) -> Ledger:
+        """The ledger, which knows what the job wants now. Raises WorkerError where it cannot be written."""
+        try:
+            ledger = Ledger(connection, self._start())
+            self._emit_start()
+            ledger.plan(self._plan.file, self._plan.extra_columns, retry_failed=self._settings.retry_failed)
+            self._emit_plan(ledger)
+        except sqlite3.Error as error:
+            raise unusable(self._settings.database, error) from error
+        return ledger
 
     def _start(self) -> RunStart:
         return RunStart(
@@ -157,7 +166,7 @@ class _Run:
 
     async def _async(self, ledger: Ledger) -> Result:
         settings = self._settings
-        async with api(self._target, settings.timeout, self._scrub) as client:
+        async with api(self._target, settings.timeout, self._scrub, self._plan.sources()) as client:
             self._campaign = campaign = Campaign(
                 database=ThreadedDatabase(ledger),
                 api=client,

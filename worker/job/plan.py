@@ -13,7 +13,7 @@ from datetime import date
 from itertools import islice
 from pathlib import Path
 
-from worker.errors import JobError, Problem
+from worker.errors import JobError, Problem, WorkerError
 from worker.job.model import Job, Row
 
 PROBLEMS_SHOWN = 50
@@ -49,6 +49,12 @@ class Plan:
     items: int
     extra_columns: tuple[str, ...]
 
+    def sources(self) -> Iterator[str]:
+        """Every source that the job wants copies of, once."""
+        with closing(sqlite3.connect(self.file)) as connection:
+            for (source_id,) in connection.execute("SELECT DISTINCT source_id FROM staged"):
+                yield source_id
+
 
 @contextmanager
 def planned(job: Job, campaign: str, day: date) -> Iterator[Plan]:
@@ -58,12 +64,18 @@ def planned(job: Job, campaign: str, day: date) -> Iterator[Plan]:
     """
     with tempfile.TemporaryDirectory(prefix="duplicate-batches-") as folder:
         file = Path(folder) / "plan.db"
-        with closing(sqlite3.connect(file, isolation_level=None)) as connection:
-            # The file dies with this process, so nothing of it need survive a crash.
-            connection.execute("PRAGMA journal_mode = OFF")
-            connection.execute("PRAGMA synchronous = OFF")
-            connection.executescript(_SCHEMA)
-            rows, items = _stage(connection, job, campaign, day)
+        try:
+            with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+                # The file dies with this process, so nothing of it need survive a crash.
+                connection.execute("PRAGMA journal_mode = OFF")
+                connection.execute("PRAGMA synchronous = OFF")
+                connection.executescript(_SCHEMA)
+                rows, items = _stage(connection, job, campaign, day)
+        except sqlite3.OperationalError as error:
+            raise WorkerError(
+                f"{file.parent.parent}: the plan cannot be written to the folder for temporary files: {error}",
+                hint="Nothing was sent. Make room there, or name another folder in the variable TMPDIR.",
+            ) from error
         yield Plan(file, rows, items, job.extra_columns)
 
 

@@ -25,6 +25,7 @@ _SIGNATURES: Final = (
     (codecs.BOM_UTF32_BE, 'this is UTF-32; save it as UTF-8 ("CSV UTF-8" in a spreadsheet)'),
 )
 _WRONG: Final = re.compile(r"[\x00\ud800-\udfff]")
+_HALF: Final = re.compile(r"[\ud800-\udfff]")  # what Python makes of a path's bytes that are not UTF-8
 
 
 def _mark_bad_bytes(error: UnicodeError) -> tuple[str, int]:
@@ -45,6 +46,8 @@ def encoding_of(path: Path) -> str:
         if path.exists() and not path.is_file():
             # A job is read more than once: a pipe would be empty the second time.
             raise UsageError(f"{path}: this is a pipe or device; a job has to be a file")
+        if _HALF.search(str(path.absolute())):
+            raise UsageError(f"{path}: its name or a folder's is not UTF-8, so no ledger could name it; rename it")
         with path.open("rb") as file:
             head = file.read(_HEAD)
     except FileNotFoundError:

@@ -9,7 +9,7 @@ from contextlib import closing
 from importlib import resources
 from pathlib import Path
 
-from worker.errors import UsageError
+from worker.errors import UsageError, WorkerError
 from worker.job.names import render_name
 
 APPLICATION_ID = 0x44757042
@@ -129,9 +129,14 @@ def backup(source: Path, target: Path) -> None:
             raise UsageError(f"{target}: the backup cannot be written: {error}") from error
 
 
-def unusable(path: Path, error: Exception) -> UsageError:
+def unusable(path: Path, error: Exception) -> WorkerError:
     """`error` as people should read it: what is wrong with the database at `path`, and what to do."""
     text = str(error)
+    if "full" in text:
+        return WorkerError(
+            f"{path}: the disk is full, so the ledger cannot be written",
+            hint="Nothing was sent. Make room; the same command goes on.",
+        )
     if "not a database" in text:
         return UsageError(
             f"{path}: this file is no ledger database", hint="Nothing was changed. Name another with --database."

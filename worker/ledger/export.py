@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import os
 import sqlite3
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,7 +17,7 @@ from worker.errors import UsageError
 from worker.ledger import views
 from worker.ledger.views import COLUMNS
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
+_FORMULA = ("=", "+", "-", "@", "\t", "\n", "'")
 """First characters that make a spreadsheet read a cell as something else than its text (OWASP: CSV injection), and
 the one that marks text itself."""
 
@@ -51,8 +50,9 @@ def make_folder(path: Path) -> None:
     """Make the ledger file's folder. Raises UsageError where that cannot be, or nothing can be written there."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
+        with _beside(path).open("w"):  # its name is longer than the file's, perhaps too long
             pass
+        _beside(path).unlink()
     except OSError as error:
         raise UsageError(
             f"{path}: the ledger file cannot be written there: {error.strerror}",
@@ -95,9 +95,17 @@ def cell(value: object) -> object:
             return ""
         case bool():
             return "true" if value else "false"
-        case str() if value.startswith(_FORMULA):
-            return "'" + value
+        case str():
+            # Python 3.11's csv module does not quote a lone carriage return, and readers take it for a row's end.
+            text = value.replace("\r\n", "\n").replace("\r", "\n")
+            return "'" + text if text.startswith(_FORMULA) else text
     return value
+
+
+def _beside(path: Path) -> Path:
+    """Where what becomes `path` is written first: next to the file itself, wherever a link leads."""
+    place = Path(os.path.realpath(path))
+    return place.with_name(f".{place.name}.{os.getpid()}.tmp")
 
 
 @contextmanager
@@ -105,7 +113,7 @@ def _replaced(path: Path) -> Iterator[TextIO]:
     """A file that takes the place of `path` when the block ends well, and leaves no trace when it does not."""
     place = Path(os.path.realpath(path))
     place.parent.mkdir(parents=True, exist_ok=True)
-    beside = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    beside = _beside(path)
     try:
         with beside.open("w", encoding="utf-8", newline="") as file:
             yield file
@@ -134,7 +142,8 @@ def _sync_folder(folder: Path) -> None:
 
 def remove_leftovers(path: Path) -> None:
     """Remove what killed runs were writing beside `path`. The caller holds the lock."""
-    for leftover in path.parent.glob(f".{glob_escaped(path.name)}.*.tmp"):
+    place = Path(os.path.realpath(path))
+    for leftover in place.parent.glob(f".{glob_escaped(place.name)}.*.tmp"):
         with suppress(OSError):
             leftover.unlink()
 

@@ -253,8 +253,11 @@ WHERE i.status IS NULL OR i.status = 'pending' OR (:retry_failed AND i.status = 
 ORDER BY s.line, s.copy LIMIT :limit;
 
 -- name: plan_sources
--- Its sources with the line that asks for each first.
-SELECT source_id, min(line) AS line FROM plan.staged GROUP BY source_id ORDER BY 2;
+SELECT count(DISTINCT source_id) FROM plan.staged;
+
+-- name: source_name
+SELECT v.name FROM sources AS s JOIN source_versions AS v ON v.id = s.version_id
+WHERE s.source_id = :source_id AND s.run_id = :run AND s.state = 'found';
 
 -- name: extra_columns
 SELECT extra_columns FROM campaigns WHERE id = :campaign;

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from worker.job.names import needs_source_name, render_name
+from worker.job.names import render_name
 from worker.ledger.queries import sql
 from worker.ledger.records import Counts
 from worker.ledger.store import default_name
@@ -114,8 +114,9 @@ def extra_columns(connection: sqlite3.Connection, campaign: int) -> tuple[str, .
 
 
 def ledger_rows(connection: sqlite3.Connection, campaign: int, name: str, *, dropped: bool = False) -> Iterator[Row]:
-    """The ledger's rows with exact values (`COLUMNS`, `x_` columns, and `item`, the item's own number), in the job's
-    order; with `dropped` also what the job wants no longer, at the end. `name` is the campaign's."""
+    """The ledger's rows with exact values, in the job's order; with `dropped` also what the job wants no longer, at
+    the end. A row has `COLUMNS`, the `x_` columns, `item`, its own number, and `job_name`, its name as a job file
+    writes it. `name` is the campaign's."""
     own = extra_columns(connection, campaign)
     for statement in ("ledger_rows", "dropped_rows") if dropped else ("ledger_rows",):
         for row in connection.execute(sql(statement), {"campaign": campaign}):
@@ -144,6 +145,7 @@ def _ledger_row(row: sqlite3.Row, campaign: str, own: Sequence[str]) -> Row:
         "campaign": campaign,
         "run_id": row["run_id"],
         "item": row["id"],
+        "job_name": _job_name(row),
     }
     cells = json.loads(row["cells"]) if row["cells"] else {}
     return values | {column: cells.get(column, "") for column in own}
@@ -162,16 +164,41 @@ def display_name(row: sqlite3.Row) -> str:
     return default_name(source_name) if source_name is not None else ""
 
 
+def _job_name(row: sqlite3.Row) -> str:
+    """The name to write into a job file that is to send the same name: braces doubled, but for a source's name that
+    is not known yet; empty where the API is to name the batch."""
+    unknown = "\0"  # in no name: control characters are refused
+    name = row["name"]
+    if name is None:
+        name = render_name(row["template"], unknown, row["copies"] or row["copy"])
+    return str(name).replace("{", "{{").replace("}", "}}").replace(unknown, "{source_name}")
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """A duplicate that a run would make: of which source, and its name as far as it is known without asking."""
+
+    source_id: str
+    template: str
+    copies: int
+    sent_name: str | None
+
+    def name(self, source_name: str | None) -> str:
+        """Its name as it will be sent; a source's name that is not known stays `{source_name}`."""
+        if self.sent_name is not None:
+            return self.sent_name
+        return render_name(self.template, source_name, self.copies)
+
+
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """What a run of a plan would do: `counts` of what the ledger knows of it, `new` that it does not know yet, the
-    first names as they will be sent, and the sources with the line that asks for each first."""
+    first duplicates that it would make, and how many sources it has."""
 
     counts: Counts
     new: int
-    names: tuple[str, ...]
-    names_need_source: bool
-    sources: tuple[tuple[str, int], ...]
+    first: tuple[Coming, ...]
+    sources: int
 
 
 def forecast(
@@ -184,16 +211,21 @@ def forecast(
         missing = connection.execute(
             sql("plan_missing"), {"campaign": campaign, "retry_failed": retry_failed, "limit": 5}
         ).fetchall()
-        sources = tuple((row[0], row[1]) for row in connection.execute(sql("plan_sources")))
+        sources = int(connection.execute(sql("plan_sources")).fetchone()[0])
     finally:
         connection.execute("DETACH plan")
     return Forecast(
         counts=known,
         new=items - known.total,
-        names=tuple(row["name"] or render_name(row["template"], None, row["copies"]) for row in missing),
-        names_need_source=any(not row["name"] and needs_source_name(row["template"]) for row in missing),
+        first=tuple(Coming(row["source_id"], row["template"], row["copies"], row["name"]) for row in missing),
         sources=sources,
     )
+
+
+def source_name(connection: sqlite3.Connection, run: int, source_id: str) -> str | None:
+    """What the source is called, as the run found it; None where it did not."""
+    row = connection.execute(sql("source_name"), {"run": run, "source_id": source_id}).fetchone()
+    return None if row is None else str(row["name"])
 
 
 def _counts(found: sqlite3.Cursor) -> Counts:

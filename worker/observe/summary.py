@@ -10,23 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from worker.events import STOPPED_BY
 from worker.observe.text import counted, human_duration, shell_word, shortened, visible
 
 STATUSES = ("created", "failed", "unknown", "pending")
 """The statuses of the ledger, in the order in which they are told."""
-
-STOPPED: Mapping[str, str] = {
-    "signal": "a signal asked it to stop",
-    "limit": "--limit was reached",
-    "max_duration": "--max-duration was over",
-    "max_failed": "as many requests were refused as --max-failed allows",
-    "token": "the API refused the token",
-    "api": "the API was unusable for longer than --give-up-after",
-    "disk": "the disk could not be written",
-    "declined": "the question was answered with no",
-    "internal": "of an error in this program",
-}
-"""Why a run ended early (`stopped_by`): it ended because …"""
 
 NEXT: Mapping[str, str] = {
     "nothing_to_do": (
@@ -54,7 +42,7 @@ NEXT: Mapping[str, str] = {
 class Facts:
     """What is known at the end of a run. `counts` by status, of the `total` duplicates that the job wants;
     `reasons` the most frequent ones of failed and pending duplicates, each with its count; `command` how the
-    program was called for this job, quoted for a shell; `stopped_by` a key of `STOPPED` or `None`;
+    program was called for this job, quoted for a shell; `stopped_by` a key of `STOPPED_BY` or `None`;
     `duration_s` seconds."""
 
     campaign: str
@@ -133,7 +121,7 @@ def _lines(facts: Facts) -> Iterator[str]:
     for reason, count in facts.reasons:
         yield f"  {count:,} × {shortened(visible(reason), 200)}"
     if facts.stopped_by is not None:
-        yield f"The run ended early because {STOPPED.get(facts.stopped_by, visible(facts.stopped_by))}."
+        yield f"The run ended early because {STOPPED_BY.get(facts.stopped_by, visible(facts.stopped_by))}."
     yield _effort(facts)
     yield f"Ledger: {shell_word(facts.ledger)}"
     retry = facts.command if "--retry-failed" in facts.command.split() else f"{facts.command} --retry-failed"

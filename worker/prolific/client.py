@@ -102,7 +102,7 @@ class ProlificClient:
                 reading.close()
         except (aiohttp.ClientError, TimeoutError, OSError, ijson.JSONError) as error:
             await take(reading.turn_page())
-            return Listing(len(reading.ids), reading.meta_count, f"cut short: {self._scrub(_told(error))}")
+            return Listing(len(reading.ids), reading.meta_count, f"cut short: {self._clean(_told(error))}")
         await take(reading.turn_page())
         return Listing(len(reading.ids), reading.meta_count, reading.problem(), date)
 
@@ -116,9 +116,9 @@ class ProlificClient:
                 return await self._read(response)
         except aiohttp.ClientHttpProxyError as error:
             # The proxy refused the tunnel; nothing of the request was written.
-            return NoAnswer(left=False, words=self._scrub(f"the proxy refused: HTTP {error.status} {error.message}"))
+            return NoAnswer(left=False, words=self._clean(f"the proxy refused: HTTP {error.status} {error.message}"))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            return NoAnswer(left=phase.connected, words=self._scrub(_told(error)))
+            return NoAnswer(left=phase.connected, words=self._clean(_told(error)))
 
     async def _read(self, response: aiohttp.ClientResponse) -> Answer:
         """The whole answer. Raises ClientError where its body is cut short or too large."""
@@ -126,16 +126,24 @@ class ProlificClient:
         async for chunk in response.content.iter_chunked(2**16):
             body += chunk
             if len(body) > _MOST_BYTES:
-                raise aiohttp.ClientPayloadError("the answer is larger than any batch")
+                raise _TooLargeError("the answer is larger than any batch")
         decoded = _decode(bytes(body))
         date = _date(response.headers)
         return Answer(
             status=response.status,
             json=decoded,
-            words="" if response.ok else self._scrub(_words(decoded, bytes(body), response.reason or "")),
+            words="" if response.ok else self._clean(_words(decoded, bytes(body), response.reason or "")),
             date=date if decoded is not None else None,
             retry_after_s=_retry_after(response.headers.get("Retry-After"), date),
         )
+
+    def _clean(self, text: str) -> str:
+        """Text from elsewhere as it may be shown: scrubbed first, because a token that is cut in two is not found."""
+        return shortened(self._scrub(text))
+
+
+class _TooLargeError(aiohttp.ClientPayloadError):
+    """An answer that is not read to its end."""
 
 
 class _ListingReader:
@@ -160,9 +168,14 @@ class _ListingReader:
         return count if isinstance(count, int) and not isinstance(count, bool) else None
 
     def feed(self, chunk: bytes) -> None:
-        """Take bytes. Raises ijson.JSONError where they are no JSON."""
-        for parser in self._parsers:
-            parser.send(chunk)
+        """Take bytes. Raises ijson.JSONError where they are no JSON; what stood before that is taken."""
+        try:
+            for parser in self._parsers:
+                parser.send(chunk)
+        finally:
+            self._take_items()
+
+    def _take_items(self) -> None:
         for item in self._items:
             batch = read_batch(item)
             if batch is None:
@@ -202,7 +215,6 @@ async def connected(url: str, token: str, timeout_s: float, scrub: Scrub) -> Asy
     tracing = aiohttp.TraceConfig()
     tracing.on_connection_create_end.append(_note_connected)
     tracing.on_connection_reuseconn.append(_note_connected)
-    proxy, proxy_auth = _proxy(url)
     async with aiohttp.ClientSession(
         headers={
             "Authorization": f"Token {token}",
@@ -216,8 +228,7 @@ async def connected(url: str, token: str, timeout_s: float, scrub: Scrub) -> Asy
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=5),
         # Our own header must hold: trust_env would also read ~/.netrc for credentials.
         trust_env=False,
-        proxy=proxy,
-        proxy_auth=proxy_auth,
+        proxy=_proxy(url),
         cookie_jar=aiohttp.DummyCookieJar(),
         trace_configs=[tracing],
     ) as session:
@@ -230,18 +241,16 @@ async def _note_connected(_session: object, context: SimpleNamespace, _params: o
         context.trace_request_ctx.connected = True
 
 
-def _proxy(url: str) -> tuple[URL | None, aiohttp.BasicAuth | None]:
-    """The proxy for the API at `url`, from the environment (or the system's settings), and its credentials."""
+def _proxy(url: str) -> URL | None:
+    """The proxy for the API at `url`, from the environment (or the system's settings), with its credentials."""
     target = URL(url)
-    if target.scheme == "http" or urllib.request.proxy_bypass(target.host or ""):
-        return None, None  # plain http goes to this machine's loopback only
+    if target.scheme == "http" or urllib.request.proxy_bypass(f"{target.host}:{target.port}"):
+        return None  # plain http goes to this machine's loopback only
     found = urllib.request.getproxies()
     address = found.get(target.scheme) or found.get("all")
     if not address:
-        return None, None
-    proxy = URL(address if "://" in address else f"http://{address}")
-    auth = aiohttp.BasicAuth(proxy.user, proxy.password or "") if proxy.user else None
-    return proxy.with_user(None), auth
+        return None
+    return URL(address if "://" in address else f"http://{address}")
 
 
 def _date(headers: CIMultiDictProxy[str]) -> float | None:
@@ -252,7 +261,7 @@ def _timestamp(text: str | None) -> float | None:
     """An HTTP date in seconds since 1970; None where there is none."""
     try:
         moment = parsedate_to_datetime(text or "")
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
@@ -286,9 +295,9 @@ def _words(decoded: Any, body: bytes, reason: str) -> str:
         told = [decoded]
     else:
         title = re.search(rb"<title[^>]*>(.*?)</title>", body, re.DOTALL | re.IGNORECASE)
-        told = [(title[1] if title else body[:_MOST_WORDS]).decode("utf-8", "replace") or reason]
+        told = [(title[1] if title else body).decode("utf-8", "replace")]
     texts = [t if isinstance(t, str) else json.dumps(t, ensure_ascii=False) for t in told if t]
-    return shortened(": ".join(texts) or reason)
+    return ": ".join(texts) or reason
 
 
 def shortened(text: str) -> str:
@@ -300,6 +309,8 @@ def shortened(text: str) -> str:
 def _told(error: BaseException) -> str:
     """An exception in words for people: a name alone where it says nothing."""
     match error:
+        case _TooLargeError():
+            return str(error)
         case TimeoutError():
             return "no answer within the time limit"
         case aiohttp.ServerDisconnectedError():
@@ -308,4 +319,4 @@ def _told(error: BaseException) -> str:
             return "the answer was cut short"
         case ijson.JSONError():
             return "the answer is no whole JSON"
-    return shortened(str(error)) or type(error).__name__
+    return str(error) or type(error).__name__

@@ -23,8 +23,9 @@ def _batch_id(value: object) -> object:
 
 
 def _text(value: object) -> object:
-    """The text, or None where the API sends something else."""
-    return value if isinstance(value, str) else None
+    """The text, or None where the API sends something else. Half a surrogate pair, which JSON may hold and neither
+    UTF-8 nor the database can, becomes the `?` that it is in a listing."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else None
 
 
 def _datasets(value: object) -> object:
@@ -33,13 +34,14 @@ def _datasets(value: object) -> object:
 
 
 Text = Annotated[str | None, BeforeValidator(_text)]
+GivenText = Annotated[str, BeforeValidator(_text)]
 
 
 class Dataset(BaseModel):
     """A dataset of a batch."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
-    id: str
+    id: GivenText
 
 
 class Batch(BaseModel):
@@ -60,7 +62,7 @@ class User(BaseModel):
     """The owner of a token."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
-    id: str
+    id: GivenText
 
 
 def read_batch(body: object) -> Batch | None:
@@ -98,7 +100,10 @@ def _digest(details: Any, form: Any) -> str:
 
 
 def _canonical(details: Any) -> str:
-    return json.dumps(details, sort_keys=True, ensure_ascii=False, default=str)
+    try:
+        return json.dumps(details, sort_keys=True, ensure_ascii=False, default=str)
+    except RecursionError:  # a listing's parser goes deeper than this one
+        return "nested too deeply"
 
 
 def _loose(details: Any) -> str:

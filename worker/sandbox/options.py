@@ -34,6 +34,8 @@ class SandboxOptions:
 
     def __post_init__(self) -> None:
         check_faults(self.faults)
+        if not 0 <= self.port <= 65_535:
+            raise UsageError(f"The sandbox's port must be from 0 to 65535, not {self.port}.")
         if self.rate is not None and not self.rate > 0:
             raise UsageError(f"The sandbox's rate must be more than 0 a second, not {self.rate:g}.")
         if self.burst < 1:

@@ -70,12 +70,10 @@ class Sandbox:
     async def stop(self) -> None:
         """Close every connection at once; requests under way get no answer, and late batches are never made."""
         runner, self._runner = self._runner, None
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._cancel_all()  # or the clean-up would wait for answers
         if runner is not None:
             await runner.cleanup()
+        await self._cancel_all()  # what a last request has begun meanwhile
 
     # Routes
 
@@ -241,6 +239,12 @@ class Sandbox:
         if task is not None:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    async def _cancel_all(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @web.middleware

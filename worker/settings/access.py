@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import ssl
 import stat
 from collections.abc import Mapping
 from typing import Final
@@ -41,6 +42,21 @@ def read_token(settings: Settings, environ: Mapping[str, str]) -> str:
     if not written:
         raise UsageError(f"{origin}: the file is empty; it should hold the token")
     return _checked(written, origin)
+
+
+def check_certificates(environ: Mapping[str, str]) -> None:
+    """Raise `UsageError` where `SSL_CERT_FILE` names no certificates: OpenSSL would trust nobody, without a word."""
+    path = environ.get("SSL_CERT_FILE")
+    if path is None:
+        return
+    if not path:
+        raise UsageError("SSL_CERT_FILE: is empty; unset it for the system's certificates")
+    try:
+        ssl.create_default_context(cafile=path)
+    except ssl.SSLError:
+        raise UsageError(f"SSL_CERT_FILE: {path} holds no certificates (PEM)") from None
+    except OSError as error:
+        raise UsageError(f"SSL_CERT_FILE: {path} cannot be read: {error.strerror}") from error
 
 
 def api_url(environ: Mapping[str, str]) -> str:

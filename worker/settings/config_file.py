@@ -7,8 +7,11 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from worker.errors import UsageError
+
+_MAX_FILE: Final = 1 << 20  # bytes; a device would never end
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +69,14 @@ def _read(path: Path, cwd: Path) -> ConfigFile | None:
     # Reading at once, not asking first: a file that is there but unreadable must never count as missing, or a
     # run would meet another ledger than the night before.
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(_MAX_FILE + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise UsageError(f"{shown}: cannot be read: {error.strerror}") from error
+    if len(data) > _MAX_FILE:
+        raise UsageError(f"{shown}: holds more than {_MAX_FILE:,} bytes; this is no config file")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

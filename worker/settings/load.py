@@ -289,7 +289,8 @@ def _fill(ledger: str, campaign: str | None, date: dt.date) -> str:
 
 def _check_apart(settings: Settings, job: Path | None) -> None:
     """Raise `UsageError` where a file that is written is also another that is written or read."""
-    seen: dict[str, str] = {}
+    of_database = f"a file that belongs to that of {settings.origin('database')}"
+    seen = {_file_id(settings.database.with_name(settings.database.name + end)): of_database for end in _DATABASE_ENDS}
     read = {
         "the job file": job,
         "the config file": settings.config_file,
@@ -303,7 +304,19 @@ def _check_apart(settings: Settings, job: Path | None) -> None:
     for label, path in (read | {settings.origin(key): path for key, path in written.items()}).items():
         if path is None:
             continue
-        name = os.path.normcase(os.path.normpath(path))
+        name = _file_id(path)
         if name in seen and label not in read:
             raise UsageError(f"{label}: is the same file as {seen[name]}")
         seen.setdefault(name, label if label in read else f"that of {label}")
+
+
+_DATABASE_ENDS = ("-wal", "-shm", "-journal", ".lock")
+
+
+def _file_id(path: Path) -> tuple[int, int] | str:
+    """What is the same for two paths of one file: its number, or where there is none yet, its path without links."""
+    try:
+        found = path.stat()
+        return found.st_dev, found.st_ino
+    except (OSError, ValueError):
+        return os.path.normcase(os.path.realpath(path))

@@ -178,8 +178,15 @@ def _check_path(text: str) -> None:
         raise BadValueError("is empty; give a path or leave it out")
     if "\0" in text:
         raise BadValueError("holds a NUL character, which no path can")
+    if not _is_text(text):
+        raise BadValueError("is not UTF-8; the ledger could not name the file")
     if text.endswith(("/", "\\")) or text in {".", ".."}:
         raise BadValueError("names a folder; give the path of a file")
+
+
+def _is_text(path: str) -> bool:
+    # Python hands on bytes of a path that are no UTF-8 as lone surrogates.
+    return not any("\ud800" <= character <= "\udfff" for character in path)
 
 
 _READERS: dict[str, Callable[[Option, str], Value]] = {

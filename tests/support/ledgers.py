@@ -1,0 +1,99 @@
+"""Real ledgers for tests: a database in a folder, planned from real job files."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from worker.job.plan import planned
+from worker.job.read import open_job
+from worker.ledger.database import open_for_writing
+from worker.ledger.records import Ending, Intent, Listed, Moment, RunStart
+from worker.ledger.store import Ledger
+
+API = "https://api.prolific.com"
+CAMPAIGN = "spring"
+NOW = "2026-03-01T12:00:00.000Z"
+LATER = "2026-03-01T12:05:00.000Z"
+MOMENT = Moment(NOW, 1_772_366_400.0, 1_772_366_399.0)
+WORKSPACE = "64a0000000000000000000aa"
+_serial = iter(range(1, 10_000))
+
+
+def uuid(number: int) -> str:
+    """A batch id that tells its number."""
+    return f"0192a3b4-5678-7abc-8def-{number:012x}"
+
+
+def run_start(**changes: Any) -> RunStart:
+    """What a run says when it begins; each has a run id of its own."""
+    number = next(_serial)
+    start = RunStart(f"run-{number}", CAMPAIGN, "/jobs/spring.csv", "/ledgers/spring.csv", "host", 4711, NOW, 60.0, 30.0)
+    return replace(start, **changes)
+
+
+@contextmanager
+def opened(folder: Path, *rows: str, retry_failed: bool = False, **changes: Any) -> Iterator[Ledger]:
+    """A run's hold on `folder`/ledger.db; with `rows` (a CSV job, its header first) the job is planned."""
+    ledger = Ledger(open_for_writing(folder / "ledger.db", API), run_start(**changes))
+    try:
+        if rows:
+            plan(ledger, folder, *rows, retry_failed=retry_failed)
+        yield ledger
+    finally:
+        ledger.close()
+
+
+def plan(ledger: Ledger, folder: Path, *rows: str, retry_failed: bool = False) -> None:
+    """Plan a CSV job of these lines, the header first."""
+    job = folder / "job.csv"
+    job.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    with planned(open_job(job), CAMPAIGN, date(2026, 3, 1)) as made:
+        ledger.plan(made.file, made.extra_columns, retry_failed=retry_failed)
+
+
+def source(number: int = 1, name: str = "Street signs") -> Listed:
+    """What a GET shows of the source with this number."""
+    return Listed(uuid(number), name, WORKSPACE, NOW, "me", "digest", "loose", ("dataset",))
+
+
+def look_up(ledger: Ledger, *sources: Listed) -> None:
+    """Do what a preflight does that finds these sources (the first of all, where none are given)."""
+    ledger.want_sources()
+    for batch in sources or (source(),):
+        ledger.found_source(batch)
+    ledger.end_preflight()
+
+
+def claim(ledger: Ledger, limit: int = 100) -> list[Intent]:
+    """The next intents."""
+    return ledger.exchange((), (), limit, MOMENT)[1]
+
+
+def ending(intent: Intent, outcome: str, **changes: Any) -> Ending:
+    """How an attempt ended; one that is `created` has a batch whose id follows from the attempt."""
+    left = outcome != "not_left"
+    end = Ending(intent, outcome, left, NOW, LATER, 1.0, 2.0, 3.0, 0.5)
+    if outcome == "created":
+        end = replace(
+            end, http_status=201, batch_id=uuid(0xF000 + intent.attempt_id), batch_name=intent.label,
+            batch_status="READY", created_at=NOW,
+        )  # fmt: skip
+    return replace(end, **changes)
+
+
+def record(ledger: Ledger, *endings: Ending) -> list[Ending]:
+    """Record these; what the ledger made of them."""
+    return ledger.exchange(endings, (), 0, MOMENT)[0]
+
+
+def items(ledger: Ledger | sqlite3.Connection, columns: str = "line, copy, status") -> list[tuple[Any, ...]]:
+    """These columns of every item, in the order of lines."""
+    connection = ledger.connection if isinstance(ledger, Ledger) else ledger
+    found = connection.execute(f"SELECT {columns} FROM items ORDER BY line IS NULL, line, copy, id")
+    return [tuple(row) for row in found]

@@ -1,0 +1,79 @@
+"""A folder with an environment that points the real command at a real server on loopback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import Popen
+
+import pytest
+
+from tests.support.command import Ended, command, environment, read_ledger, start, write_job
+from tests.support.sandbox_thread import SandboxThread
+from worker.sandbox.options import SandboxOptions
+from worker.sandbox.world import World
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder, a server, and the command between them."""
+
+    folder: Path
+    server: SandboxThread
+
+    @property
+    def world(self) -> World:
+        return self.server.world
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return environment(self.folder, self.server.url, self.server.token)
+
+    def job(self, *rows: Mapping[str, object], name: str = "job.csv") -> Path:
+        """Write a job; the workspace's listing shows its sources, as the real one does."""
+        for row in rows:
+            self.world.find(str(row["batch_id"]))
+        return write_job(self.folder / name, rows)
+
+    def run(self, *arguments: object, timeout_s: float = 60, **variables: str) -> Ended:
+        """`run job.csv --json`, as fast as the server answers, and to its end."""
+        return command(self._run(arguments), self.folder, self.environ | variables, timeout_s)
+
+    def start(self, *arguments: object) -> Popen[str]:
+        return start(self._run(arguments), self.folder, self.environ)
+
+    def command(self, *arguments: object) -> Ended:
+        return command(arguments, self.folder, self.environ)
+
+    def command_with(self, *arguments: object, **variables: str) -> Ended:
+        return command(arguments, self.folder, self.environ | variables)
+
+    def command_without_token(self, *arguments: object) -> Ended:
+        return command(arguments, self.folder, environment(self.folder, self.server.url))
+
+    def ledger(self, name: str = "job") -> list[dict[str, str]]:
+        return read_ledger(self.folder / "ledgers" / f"{name}.csv")
+
+    def made_of(self) -> list[str]:
+        """What the server made, by source, in order."""
+        return [str(copy["source_batch_id"]) for copy in self.world.duplicates]
+
+    @staticmethod
+    def _run(arguments: tuple[object, ...]) -> list[object]:
+        return ["run", "job.csv", "--json", "--rate", "unlimited", *arguments]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    """A server without latency, and a folder."""
+    with SandboxThread() as server:
+        yield Place(tmp_path, server)
+
+
+@pytest.fixture
+def place_with(tmp_path: Path) -> Iterator[Callable[[SandboxOptions], Place]]:
+    """A server that behaves as it is told."""
+    with ExitStack() as stack:
+        yield lambda options: Place(tmp_path, stack.enter_context(SandboxThread(options)))

@@ -1,0 +1,152 @@
+"""A person at a terminal, through a real pseudo-terminal: the question, the live display, Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from tests.support.command import PROGRAM, source_id
+from tests.whole.conftest import Place
+from worker.sandbox.options import SandboxOptions
+
+if sys.platform == "win32":
+    pytest.skip("needs a pseudo-terminal", allow_module_level=True)
+
+import pty
+
+_STEERING = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+@dataclass
+class Terminal:
+    """A process with a terminal of its own."""
+
+    process: subprocess.Popen[bytes]
+    master: int
+    seen: str = field(default="")
+
+    def expect(self, text: str, seconds: float = 15) -> None:
+        """Read until `text` was shown."""
+        deadline = time.monotonic() + seconds
+        while text not in self.seen:
+            assert time.monotonic() < deadline, f"{text!r} was not shown in:\n{self.seen}"
+            self._read(0.1)
+
+    def type(self, keys: str) -> None:
+        os.write(self.master, keys.encode())
+
+    def end(self) -> int:
+        """Read to the end; the exit code."""
+        deadline = time.monotonic() + 30
+        while self.process.poll() is None:
+            assert time.monotonic() < deadline, self.seen
+            self._read(0.1)
+        while self._read(0.1):
+            pass
+        os.close(self.master)
+        return self.process.returncode
+
+    def _read(self, seconds: float) -> bool:
+        if not select.select([self.master], [], [], seconds)[0]:
+            return False
+        try:
+            data = os.read(self.master, 65536)
+        except OSError:  # the other side is closed
+            return False
+        self.seen += _STEERING.sub("", data.decode("utf-8", "replace")).replace("\r\n", "\n")
+        return bool(data)
+
+
+def open_terminal(place: Place, *arguments: str) -> Terminal:
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [*PROGRAM, *arguments],
+        cwd=place.folder,
+        env=place.environ | {"TERM": "xterm", "COLUMNS": "100", "LINES": "40"},
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        start_new_session=True,
+        preexec_fn=_own_terminal,  # noqa: PLW1509 - it takes no lock
+    )
+    os.close(slave)
+    return Terminal(process, master)
+
+
+def _own_terminal() -> None:
+    """Make standard input the controlling terminal, so that Ctrl-C becomes SIGINT."""
+    import fcntl  # noqa: PLC0415 - in the child alone
+    import termios  # noqa: PLC0415
+
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def job(place: Place) -> None:
+    place.job(*({"batch_id": source_id(n), "name": f"Row {n}"} for n in range(5)))
+
+
+def test_a_person_is_shown_what_will_be_created_and_asked(place: Place) -> None:
+    job(place)
+    terminal = open_terminal(place, "run", "job.csv", "--rate", "unlimited")
+    terminal.expect("Create them? [y/N]")
+    assert "5 duplicates will be created" in terminal.seen
+    assert place.server.url in terminal.seen
+    assert "Row 0" in terminal.seen
+    assert place.world.made == 0
+    terminal.type("yes\n")
+    assert terminal.end() == 0
+    assert place.world.made == 5
+    assert "5 duplicates, all created" in terminal.seen
+
+
+@pytest.mark.parametrize("keys", ["n\n", "\n", "what?\n", "\x04"], ids=["no", "enter", "something", "end of input"])
+def test_anything_but_yes_creates_nothing(place: Place, keys: str) -> None:
+    job(place)
+    terminal = open_terminal(place, "run", "job.csv")
+    terminal.expect("[y/N]")
+    terminal.type(keys)
+    assert terminal.end() == 1
+    assert place.world.requests["duplicate"] == 0
+    assert [row["status"] for row in place.ledger()] == ["pending"] * 5
+
+
+def test_ctrl_c_at_the_question_creates_nothing(place: Place) -> None:
+    job(place)
+    terminal = open_terminal(place, "run", "job.csv")
+    terminal.expect("[y/N]")
+    terminal.type("\x03")
+    assert terminal.end() == 130
+    assert place.world.requests["duplicate"] == 0
+
+
+def test_yes_as_an_option_is_not_asked_and_progress_is_shown(place_with: Callable[[SandboxOptions], Place]) -> None:
+    place = place_with(SandboxOptions(latency=0.2))
+    job(place)
+    terminal = open_terminal(place, "run", "job.csv", "--yes", "--max-in-flight", "1")
+    terminal.expect("in flight")
+    assert terminal.end() == 0
+    assert "[y/N]" not in terminal.seen
+    assert "Traceback" not in terminal.seen
+    assert place.world.made == 5
+
+
+def test_ctrl_c_while_sending_records_what_was_under_way(place_with: Callable[[SandboxOptions], Place]) -> None:
+    place = place_with(SandboxOptions(latency=0.4))
+    job(place)
+    terminal = open_terminal(place, "run", "job.csv", "--yes", "--max-in-flight", "1")
+    deadline = time.monotonic() + 15
+    while not place.world.requests["duplicate"]:
+        terminal._read(0.02)
+        assert time.monotonic() < deadline
+    terminal.type("\x03")
+    assert terminal.end() == 130
+    assert 0 < place.world.made < 5
+    assert sum(row["status"] == "created" for row in place.ledger()) == place.world.made
