@@ -101,7 +101,7 @@ def pushed_back(state: Pace, now: float, left_at: float, asked: float | None, ji
     if left_at < state.slowed_at:
         until = max(state.pause_until, now + (asked or 0.0))
         return replace(state, pause_until=until, unusable_since=since)
-    wait = asked if asked is not None else _back_off(state.pauses, jitter)
+    wait = asked or _back_off(state.pauses, jitter)
     return replace(
         state, pauses=state.pauses + 1, slowed_at=now, pause_until=max(state.pause_until, now + wait),
         share=max(SLOWEST, state.share * 0.7), unusable_since=since,

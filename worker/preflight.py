@@ -61,9 +61,10 @@ class Findings:
 
 
 def token_verdict(reply: Reply) -> TokenVerdict:
-    """What the reply to `me` says of the token. 403 is a refusal too: `me` needs no right but a valid token."""
+    """What the reply to `me` says of the token. A 403 of the API's own (its JSON, not a gateway's page) is a refusal
+    too: `me` needs no right but a valid token."""
     if isinstance(reply, Answer):
-        if reply.status in (401, 403):
+        if reply.status == 401 or (reply.status == 403 and reply.json is not None):
             return TokenVerdict.REFUSED
         if 200 <= reply.status < 300 and read_user(reply.json) is not None:
             return TokenVerdict.GOOD
@@ -142,7 +143,7 @@ class Preflight:
         deadline = self._clock.monotonic() + self._give_up_after_s
         wait = FIRST_BACK_OFF_S
         while True:
-            reply = await self._ask(self._api.me)
+            reply = await self._ask(self._api.me, deadline)
             match token_verdict(reply):
                 case TokenVerdict.GOOD if isinstance(reply, Answer) and (user := read_user(reply.json)):
                     await self._database.call(Ledger.set_me, user.id)
@@ -153,8 +154,9 @@ class Preflight:
                         hint="Nothing was sent. Make a new token on Prolific and put it in PROLIFIC_TOKEN.",
                     )
             asked = reply.retry_after_s if isinstance(reply, Answer) else None
-            pause = asked if asked is not None else wait
-            if self._stop.asked or self._clock.monotonic() + pause >= deadline:
+            now = self._clock.monotonic()
+            pause = max(asked or wait, self._hold_until - now)
+            if self._stop.asked or now + pause >= deadline:
                 raise ApiUnusableError(
                     f"the API gives no usable answer: {_words(reply)}",
                     hint="Nothing was sent in this run. The same command goes on when the API is back.",
@@ -183,6 +185,8 @@ class Preflight:
 
         async def one(source_id: str) -> None:
             async with gate:
+                if self._stop.asked:
+                    return
                 verdict = await self._get(source_id)
             if verdict.batch is not None:
                 self._found += 1
@@ -210,7 +214,7 @@ class Preflight:
             if not verdict.again or number == TRIES or self._stop.asked:
                 break
             asked = reply.retry_after_s if isinstance(reply, Answer) else None
-            await self._stop.wait(min(LONGEST_BACK_OFF_S, asked if asked is not None else wait))
+            await self._stop.wait(min(LONGEST_BACK_OFF_S, asked or wait))
             wait *= 2
         return verdict
 
@@ -242,10 +246,11 @@ class Preflight:
         )
         self._emit(Event("note", "warning", {"text": text}))
 
-    async def _ask(self, request: Callable[[], Awaitable[Reply]]) -> Reply:
+    async def _ask(self, request: Callable[[], Awaitable[Reply]], deadline: float | None = None) -> Reply:
         """Ask once; 'too many requests' is no answer, so all look-ups wait and this one asks again, until the run may
-        not wait any longer."""
-        deadline = self._clock.monotonic() + self._give_up_after_s
+        not wait any longer (`deadline`; None: `give_up_after_s` from now)."""
+        if deadline is None:
+            deadline = self._clock.monotonic() + self._give_up_after_s
         while True:
             while (wait := self._hold_until - self._clock.monotonic()) > 0 and not self._stop.asked:
                 await self._stop.wait(wait)
@@ -266,7 +271,7 @@ class Preflight:
     def _hold(self, pushed_back: Answer, left: float, now: float) -> None:
         """Make all look-ups wait; the answers to those that were under way already do not count once more."""
         wait = pushed_back.retry_after_s
-        if wait is None:
+        if not wait:
             if left < self._hold_until:
                 return
             wait = min(LONGEST_BACK_OFF_S, FIRST_BACK_OFF_S * 2**self._pushed)

@@ -33,7 +33,9 @@ def uuid(number: int) -> str:
 def run_start(**changes: Any) -> RunStart:
     """What a run says when it begins; each has a run id of its own."""
     number = next(_serial)
-    start = RunStart(f"run-{number}", CAMPAIGN, "/jobs/spring.csv", "/ledgers/spring.csv", "host", 4711, NOW, 60.0, 30.0)
+    start = RunStart(
+        f"run-{number}", CAMPAIGN, "/jobs/spring.csv", "/ledgers/spring.csv", "host", 4711, NOW, 60.0, 30.0
+    )
     return replace(start, **changes)
 
 

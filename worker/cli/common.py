@@ -14,7 +14,7 @@ from typing import Any
 from worker.errors import UsageError
 from worker.job.model import Job
 from worker.job.read import open_job
-from worker.prolific.client import ProlificClient, connected
+from worker.prolific.client import ProlificClient, connected, proxy_for
 from worker.settings.access import api_url, check_certificates, read_token
 from worker.settings.load import Settings, load_settings
 
@@ -64,11 +64,14 @@ def campaign_of(settings: Settings) -> str:
 
 
 def target(settings: Settings, environ: Mapping[str, str]) -> Target:
-    """The API that a command asks. Raises UsageError where there is no token, a bad address or no certificates."""
+    """The API that a command asks. Raises UsageError where there is no token, no certificates, or an
+    address of the API or of a proxy is none."""
     if settings.sandbox:
         return Target(SANDBOX, "")
     check_certificates(environ)
-    return Target(api_url(environ), read_token(settings, environ))
+    url = api_url(environ)
+    proxy_for(url)
+    return Target(url, read_token(settings, environ))
 
 
 @asynccontextmanager

@@ -10,7 +10,9 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
+from typing import NoReturn
 
 from worker import __version__
 from worker.errors import WorkerError
@@ -65,9 +67,36 @@ exit codes: 0 · 2 wrong usage, or the port is taken""",
 """Every command: what it does, and its examples."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """One whose complaints hold no value that follows an option which it does not know: that may be a token."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the command line, and end with 2."""
+        if message.startswith("unrecognized arguments: "):
+            message = self._unknown(message.removeprefix("unrecognized arguments: ").split())
+        self.exit(2, f"{self.prog}: {message}\n  See {self.prog} --help.\n")
+
+    def _unknown(self, words: Sequence[str]) -> str:
+        options = [word.partition("=")[0] for word in words if word.startswith("-")]
+        if not options:
+            return f"unexpected argument {words[0]!r}"
+        if "--token" in options:
+            return "there is no --token: a token comes from PROLIFIC_TOKEN or token_file alone, never from an option"
+        from worker.settings.parse import did_you_mean  # noqa: PLC0415 - only errors need it
+
+        known = [flag for name in COMMANDS for flag in _flags(name)]
+        return f"there is no option {options[0]}.{did_you_mean(options[0], known)}"
+
+
+def _flags(command: str) -> list[str]:
+    one = _Parser(add_help=False)
+    _ARGUMENTS[command](one)
+    return [flag for action in one._actions for flag in action.option_strings]
+
+
 def parser() -> argparse.ArgumentParser:
     """The whole command line's parser."""
-    root = argparse.ArgumentParser(
+    root = _Parser(
         prog=PROGRAM,
         description="Clone Prolific AI Task Builder batches in bulk: what the job says should exist, exists, once.",
         epilog=f"Start with a rehearsal: {PROGRAM} run JOB --sandbox. Each command has its own --help with examples.",
@@ -134,21 +163,19 @@ _ARGUMENTS = {
 
 def command_line(arguments: Sequence[str]) -> int:
     """Run one command; its exit code. No exception leaves this function but argparse's SystemExit."""
+    # Where cron or a service closed them, Python has None here, and the next file opened would take their number.
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for the whole process
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
     args = parser().parse_args(arguments)
     try:
         code: int = import_module(f"worker.cli.{args.command}").main(args, os.environ)
-        sys.stdout.flush()
-        return code
+        return _flushed(code)
     except WorkerError as error:
         _complain(str(error))
         return error.exit_code
     except KeyboardInterrupt:
         _complain("interrupted; nothing was sent")
         return 128 + signal.SIGINT
-    except BrokenPipeError:
-        # Whoever read our output has gone, as `| head` does; Python would complain at its own end too.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:  # the last place: people get words, not a traceback
         _complain(
             f"a bug in {PROGRAM}: {type(error).__name__}: {error}\n"
@@ -157,9 +184,29 @@ def command_line(arguments: Sequence[str]) -> int:
         return 1
 
 
+def _flushed(code: int) -> int:
+    """The exit code, when what was printed has left; 1 where it could not and the command itself went well."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _silence()  # whoever read it has gone, as `| head` does
+    except OSError as error:
+        _silence()
+        _complain(f"standard output cannot be written: {error.strerror}")
+        return code or 1
+    return code
+
+
+def _silence() -> None:
+    """Let Python's own flush at its end find a place to write to."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _complain(message: str) -> None:
     """Print an error for people; the token is in no message, and if it were, it would not be in this line."""
     from worker.observe.secrets import Scrubber  # noqa: PLC0415 - only errors need it
 
     scrub = Scrubber(os.environ.get("PROLIFIC_TOKEN") or None)
-    print(f"{PROGRAM}: {scrub(message)}", file=sys.stderr)  # noqa: T201 - an error belongs on standard error
+    with suppress(OSError):
+        print(f"{PROGRAM}: {scrub(message)}", file=sys.stderr)  # noqa: T201 - an error belongs on standard error

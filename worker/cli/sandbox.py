@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 import sys
 from collections.abc import Mapping
 
@@ -22,7 +23,7 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         port=_whole("--port", args.port, most=65535),
         latency=_seconds("--latency", args.latency),
         rate=_rate(args.rate),
-        burst=max(1, _whole("--burst", args.burst)),
+        burst=_whole("--burst", args.burst, least=1),
         faults=parse_faults(args.faults),
         listing_lag=_seconds("--listing-lag", args.listing_lag),
         seed=None if args.seed is None else _whole("--seed", args.seed),
@@ -30,9 +31,9 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return serve_forever(options, sys.stdout)
 
 
-def _whole(option: str, text: str, most: int = 10**18) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) <= most):
-        raise UsageError(f"{option}: {text!r} is not a whole number from 0 to {most}")
+def _whole(option: str, text: str, least: int = 0, most: int = 10**18) -> int:
+    if not (re.fullmatch(r"[0-9]{1,19}", text) and least <= int(text) <= most):
+        raise UsageError(f"{option}: {text[:40]!r} is not a whole number from {least} to {most}")
     return int(text)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from importlib import resources
 from pathlib import Path
 
@@ -99,7 +100,8 @@ def open_empty() -> sqlite3.Connection:
 
 def migrate(connection: sqlite3.Connection, scripts: Sequence[str]) -> None:
     """Run the `scripts` that the database has not seen; each shares a transaction with the note that it ran."""
-    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    if _version(connection) < len(scripts):
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     for number, script in enumerate(scripts, start=1):
         if number <= _version(connection):
             continue
@@ -116,7 +118,7 @@ def backup(source: Path, target: Path) -> None:
 
     Raises UsageError where there is no database, or `target` exists or cannot be written.
     """
-    if target.exists():
+    if os.path.lexists(target):
         raise UsageError(f"{target}: exists already; a backup never replaces a file", hint="Name another file.")
     with closing(open_for_reading(source)) as connection:
         try:
@@ -125,7 +127,8 @@ def backup(source: Path, target: Path) -> None:
                 # A copy in WAL mode would make two more files beside it as soon as it is looked at.
                 copy.execute("PRAGMA journal_mode = DELETE")
         except sqlite3.Error as error:
-            target.unlink(missing_ok=True)
+            with suppress(OSError):
+                target.unlink()
             raise UsageError(f"{target}: the backup cannot be written: {error}") from error
 
 

@@ -23,6 +23,7 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from worker import __version__
+from worker.errors import UsageError
 from worker.prolific.models import listed, read_batch
 from worker.prolific.reply import Answer, Listing, NoAnswer, Page, Reply
 
@@ -228,7 +229,7 @@ async def connected(url: str, token: str, timeout_s: float, scrub: Scrub) -> Asy
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=5),
         # Our own header must hold: trust_env would also read ~/.netrc for credentials.
         trust_env=False,
-        proxy=_proxy(url),
+        proxy=proxy_for(url),
         cookie_jar=aiohttp.DummyCookieJar(),
         trace_configs=[tracing],
     ) as session:
@@ -241,8 +242,10 @@ async def _note_connected(_session: object, context: SimpleNamespace, _params: o
         context.trace_request_ctx.connected = True
 
 
-def _proxy(url: str) -> URL | None:
-    """The proxy for the API at `url`, from the environment (or the system's settings), with its credentials."""
+def proxy_for(url: str) -> URL | None:
+    """The proxy for the API at `url`, from the environment (or the system's settings), with its credentials.
+
+    Raises UsageError where it is no address; its text is not told, since it may hold a password."""
     target = URL(url)
     if target.scheme == "http" or urllib.request.proxy_bypass(f"{target.host}:{target.port}"):
         return None  # plain http goes to this machine's loopback only
@@ -250,7 +253,16 @@ def _proxy(url: str) -> URL | None:
     address = found.get(target.scheme) or found.get("all")
     if not address:
         return None
-    return URL(address if "://" in address else f"http://{address}")
+    try:
+        proxy = URL(address if "://" in address else f"http://{address}")
+        if proxy.scheme in ("http", "https") and proxy.host and proxy.port:
+            return proxy
+    except ValueError:
+        pass
+    raise UsageError(
+        "HTTPS_PROXY (or ALL_PROXY): is no address of an HTTP proxy",
+        hint="Write it as in http://localhost:3128, or unset it.",
+    )
 
 
 def _date(headers: CIMultiDictProxy[str]) -> float | None:

@@ -1,0 +1,243 @@
+"""Opening, migrating, refusing and copying real database files."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.ledgers import API, claim, items, look_up, opened
+from worker.errors import UsageError
+from worker.ledger import database
+from worker.ledger.database import backup, migrate, migrations, open_empty, open_for_reading, open_for_writing
+
+SECOND = "ALTER TABLE campaigns ADD COLUMN note TEXT;\nCREATE TABLE more (a INTEGER) STRICT;"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "deep" / "ledger.db"
+
+
+@contextmanager
+def raw(path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        yield connection
+
+
+def make(path: Path) -> None:
+    open_for_writing(path, API).close()
+
+
+def pragma(connection: sqlite3.Connection, name: str) -> object:
+    return connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+
+def schema(connection: sqlite3.Connection) -> list[tuple[str, ...]]:
+    return [tuple(row) for row in connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY 2")]
+
+
+def test_a_fresh_database_is_marked_durable_and_bound_to_its_api(path: Path) -> None:
+    with closing(open_for_writing(path, API)) as connection:
+        assert pragma(connection, "application_id") == database.APPLICATION_ID
+        assert pragma(connection, "user_version") == len(migrations())
+        assert pragma(connection, "journal_mode") == "wal"
+        assert pragma(connection, "synchronous") == 2
+        assert pragma(connection, "foreign_keys") == 1
+        assert [tuple(row) for row in connection.execute("SELECT * FROM facts")] == [("api_url", API)]
+        assert not connection.in_transaction
+
+
+def test_migrations_run_once(path: Path) -> None:
+    make(path)
+    with raw(path) as connection:
+        connection.execute("INSERT INTO campaigns (name, created_at) VALUES ('kept', '')")
+        before = schema(connection)
+    make(path)
+
+    with raw(path) as connection:
+        assert schema(connection) == before
+        assert connection.execute("SELECT name FROM campaigns").fetchall() == [("kept",)]
+
+
+def test_an_empty_file_becomes_a_database(path: Path) -> None:
+    path.parent.mkdir()
+    path.touch()
+    make(path)
+
+    open_for_reading(path).close()
+
+
+def plant(monkeypatch: pytest.MonkeyPatch, scripts: Sequence[str]) -> None:
+    monkeypatch.setattr(database, "migrations", lambda: scripts)
+
+
+def test_a_migration_that_fails_midway_leaves_the_old_version_and_runs_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(path)
+    with raw(path) as connection:
+        before = schema(connection)
+    first = [*migrations()]
+    for broken in (f"{SECOND}\nINSERT INTO nowhere VALUES (1);", f"{SECOND}\nthis is no SQL;"):
+        plant(monkeypatch, [*first, broken])
+        with pytest.raises(UsageError, match="cannot be used"):
+            open_for_writing(path, API)
+        with raw(path) as connection:
+            assert pragma(connection, "user_version") == 1
+            assert schema(connection) == before
+
+    plant(monkeypatch, [*first, SECOND])
+    with closing(open_for_writing(path, API)) as connection:
+        assert pragma(connection, "user_version") == 2
+        connection.execute("SELECT note FROM campaigns")
+
+
+def test_a_migrated_database_is_like_a_fresh_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path / "old.db")
+    plant(monkeypatch, [*migrations(), SECOND])
+    make(tmp_path / "old.db")
+    make(tmp_path / "new.db")
+
+    with raw(tmp_path / "old.db") as old, raw(tmp_path / "new.db") as new, closing(open_empty()) as empty:
+        assert schema(old) == schema(new) == schema(empty)
+
+
+def test_migrating_twice_in_one_connection_changes_nothing() -> None:
+    with closing(open_empty()) as connection:
+        before = schema(connection)
+        migrate(connection, migrations())
+        assert schema(connection) == before
+
+
+def test_an_older_database_is_not_read_until_a_run_has_migrated_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(path)
+    plant(monkeypatch, [*migrations(), SECOND])
+
+    with pytest.raises(UsageError, match="older version"):
+        open_for_reading(path)
+
+
+def refused(path: Path, message: str) -> None:
+    """Both ways of opening refuse the file with this message and leave it as it is."""
+    before = path.read_bytes()
+    with pytest.raises(UsageError, match=message):
+        open_for_writing(path, API)
+    with pytest.raises(UsageError, match=message):
+        open_for_reading(path)
+    assert path.read_bytes() == before
+
+
+def test_a_newer_database_is_refused(path: Path) -> None:
+    make(path)
+    with raw(path) as connection:
+        connection.execute("PRAGMA user_version = 99")
+
+    refused(path, r"\(schema 99\) was written by a newer version")
+
+
+@pytest.mark.parametrize("mark", ["CREATE TABLE theirs (a)", "PRAGMA application_id = 7"])
+def test_another_programs_database_is_refused(mark: str, tmp_path: Path) -> None:
+    with raw(tmp_path / "theirs.db") as connection:
+        connection.execute(mark)
+
+    refused(tmp_path / "theirs.db", "another program's database")
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    text = tmp_path / "notes.txt"
+    text.write_text("line,name\n" * 1000)
+
+    refused(text, "no ledger database")
+
+
+def test_a_damaged_database_is_told_as_damaged(path: Path) -> None:
+    make(path)
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+
+    with pytest.raises(UsageError, match="damaged"):
+        open_for_writing(path, API)
+
+
+def test_a_database_of_another_api_is_refused(path: Path) -> None:
+    make(path)
+    other = "http://127.0.0.1:8000"
+
+    with pytest.raises(UsageError, match=f"is for {API}, but PROLIFIC_URL says {other}"):
+        open_for_writing(path, other)
+    with pytest.raises(UsageError, match="is for"):
+        open_for_reading(path, other)
+    open_for_reading(path, API).close()
+    open_for_reading(path).close()
+
+
+def test_a_database_that_is_not_there_is_not_made_by_reading(path: Path) -> None:
+    with pytest.raises(UsageError, match="no ledger database here"):
+        open_for_reading(path)
+    assert not path.parent.exists()
+
+
+def test_a_folder_that_is_a_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(UsageError, match="cannot be used"):
+        open_for_writing(tmp_path / "file" / "ledger.db", API)
+
+
+def test_reading_changes_nothing_even_in_a_path_with_odd_characters(tmp_path: Path) -> None:
+    path = tmp_path / "a %20?#é b.db"
+    make(path)
+    before = path.read_bytes()
+    with closing(open_for_reading(path)) as connection:
+        assert connection.execute("SELECT count(*) FROM items").fetchone()[0] == 0
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            connection.execute("INSERT INTO facts VALUES ('a', 'b')")
+
+    assert path.read_bytes() == before
+
+
+def test_reading_goes_on_while_a_run_writes(path: Path) -> None:
+    with closing(open_for_writing(path, API)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("INSERT INTO facts VALUES ('a', 'b')")
+        with closing(open_for_reading(path)) as reader:
+            assert reader.execute("SELECT count(*) FROM facts").fetchone()[0] == 1
+            writer.execute("COMMIT")
+            assert reader.execute("SELECT count(*) FROM facts").fetchone()[0] == 2
+
+
+def test_a_backup_during_a_write_is_whole_and_of_before(tmp_path: Path) -> None:
+    target = tmp_path / "copy.db"
+    with opened(tmp_path, "batch_id,copies", "0192a3b4-5678-7abc-8def-000000000001,50") as ledger:
+        look_up(ledger)
+        claim(ledger, 10)
+        ledger.connection.execute("BEGIN IMMEDIATE")
+        ledger.connection.execute("UPDATE items SET status = 'unknown'")
+        backup(tmp_path / "ledger.db", target)
+        ledger.connection.execute("ROLLBACK")
+
+    with closing(open_for_reading(target, API)) as copy:
+        assert copy.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+        assert [status for (status,) in items(copy, "status")] == ["sent"] * 10 + ["pending"] * 40
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name.startswith("copy")) == ["copy.db"]
+
+
+def test_a_backup_never_replaces_a_file(path: Path, tmp_path: Path) -> None:
+    make(path)
+    target = tmp_path / "there.txt"
+    target.write_text("mine")
+
+    with pytest.raises(UsageError, match="exists already"):
+        backup(path, target)
+    assert target.read_text() == "mine"
+
+
+def test_a_backup_that_cannot_be_written_is_told(path: Path, tmp_path: Path) -> None:
+    make(path)
+
+    with pytest.raises(UsageError, match="cannot be written"):
+        backup(path, tmp_path / "nowhere" / "copy.db")

@@ -1,0 +1,109 @@
+"""The lock between real processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.ledgers import opened
+from worker.errors import BusyError, UsageError
+from worker.ledger.lock import hold
+
+HOLDER = """
+import os, sys
+from pathlib import Path
+from tests.support.ledgers import opened
+from worker.ledger.lock import hold
+folder = Path(sys.argv[1])
+with hold(folder / "ledger.db", 0.0), opened(folder, host="night-host", pid=os.getpid()):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@contextmanager
+def another_run(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds the lock, until it reads a line or is killed."""
+    root = Path(__file__).parents[2]
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root
+    )
+    with process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "held\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_second_run_is_told_who_holds_the_database_until_that_dies_by_any_means(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with another_run(tmp_path) as other:
+        with pytest.raises(BusyError) as busy, hold(path, 0.0):
+            pass
+        told = f"process {other.pid} on night-host, since 2026-03-01T12:00:00.000Z"
+        assert busy.value.message == f"another run holds {path}: {told}"
+        assert busy.value.exit_code == 75
+
+        os.kill(other.pid, signal.SIGKILL)
+        other.wait(5)
+        with hold(path, 0.0):
+            pass
+
+
+def test_waiting_gets_the_lock_when_the_other_run_ends(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with another_run(tmp_path) as other:
+        started = time.monotonic()
+        with pytest.raises(BusyError), hold(path, 0.1):
+            pass
+        assert time.monotonic() - started >= 0.1
+
+        assert other.stdin is not None
+        end = threading.Timer(0.1, other.stdin.close)
+        end.start()
+        with hold(path, 10.0):
+            assert other.wait(5) == 0
+        end.join()
+
+
+def test_a_run_that_has_not_said_who_it_is_is_told_as_that(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with hold(path, 0.0), pytest.raises(BusyError, match="it has only just started"), hold(path, 0.0):
+        pass
+
+
+def test_the_lock_can_be_taken_again_after_its_block_even_if_that_failed(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "ledger.db"
+    with pytest.raises(RuntimeError, match="mine"), hold(path, 0.0):
+        raise RuntimeError("mine")
+    with hold(path, 0.0):
+        pass
+
+
+def test_databases_beside_each_other_have_locks_of_their_own(tmp_path: Path) -> None:
+    with hold(tmp_path / "a.db", 0.0), hold(tmp_path / "b.db", 0.0):
+        pass
+
+
+def test_a_folder_that_is_a_file_cannot_be_locked(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="cannot be locked"), hold(tmp_path / "file" / "ledger.db", 0.0):
+        pass
+
+
+def test_reading_verbs_need_no_lock(tmp_path: Path) -> None:
+    from worker.ledger.database import open_for_reading  # noqa: PLC0415 - beside its only use
+
+    with hold(tmp_path / "ledger.db", 0.0), opened(tmp_path):
+        open_for_reading(tmp_path / "ledger.db").close()
