@@ -16,7 +16,8 @@ from worker.database import ThreadedDatabase
 from worker.errors import TokenRefusedError
 from worker.events import Event
 from worker.ledger.store import Ledger
-from worker.preflight import ApiUnusableError, Findings, Preflight, TokenVerdict, source_verdict, token_verdict
+from worker.lookups import ApiUnusableError, LookUps, TokenVerdict, source_verdict, token_verdict
+from worker.preflight import Findings, Preflight
 from worker.prolific.client import Api
 from worker.prolific.models import listed, read_batch
 from worker.prolific.reply import Answer, Listing, NoAnswer, Page, Reply
@@ -154,10 +155,11 @@ class Rig:
         self.server = ServerClock()
         self.events: list[Event] = []
         contract: Api = api
-        self.preflight = Preflight(
-            ThreadedDatabase(ledger), contract, self.clock, self.server, self.events.append, self.stop,
-            give_up_after_s=give_up_after_s, rate=None,
-        )  # fmt: skip
+        database = ThreadedDatabase(ledger)
+        self.look_ups = LookUps(
+            database, contract, self.clock, self.server, self.events.append, self.stop, give_up_after_s, rate=None
+        )
+        self.preflight = Preflight(database, self.look_ups, self.events.append, self.stop)
 
     def sources(self) -> dict[str, str]:
         return dict(self.ledger.connection.execute("SELECT source_id, state FROM sources").fetchall())

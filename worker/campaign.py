@@ -24,10 +24,13 @@ from worker.events import Emit, Event
 from worker.ledger import export, views
 from worker.ledger.records import Counts, RunEnd
 from worker.ledger.store import Ledger
+from worker.lookups import ApiUnusableError, LookUps
 from worker.pace import Pacer
-from worker.preflight import ApiUnusableError, Findings, Preflight
+from worker.preflight import Findings, Preflight
 from worker.prolific.client import Api
 from worker.sending import Limits, Sending, Tally
+from worker.settle import verbs
+from worker.settle.settling import Settled, Settling
 from worker.stop import Stop
 
 T = TypeVar("T")
@@ -51,13 +54,16 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a run goes by; durations in seconds, `rate` requests a second (None: no ceiling)."""
+    """What a run goes by; durations in seconds, `rate` requests a second (None: no ceiling). With `only_settle`
+    nothing is sent."""
 
     campaign: str
     ledger: Path
     rate: float | None
     limits: Limits
     max_duration: float | None
+    settle_after: float
+    only_settle: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,19 +118,11 @@ class Campaign:
         server = ServerClock()
         self.phase = "starting"
         self.at_start = Counts()
-        self.pacer = Pacer(options.rate, clock, rng, emit, stop.wait, lambda: stop.asked)
-        self._preflight = Preflight(
-            database,
-            api,
-            clock,
-            server,
-            emit,
-            stop,
-            give_up_after_s=options.limits.give_up_after_s,
-            rate=options.rate,
-            at_once=options.limits.max_in_flight,
-        )
+        self.pacer = Pacer(options.rate, clock, rng, emit, stop.wait, lambda: self._sending.over)
+        look_ups = LookUps(database, api, clock, server, emit, stop, options.limits.give_up_after_s, options.rate)
+        self._preflight = Preflight(database, look_ups, emit, stop, at_once=options.limits.max_in_flight)
         self._sending = Sending(database, api, clock, server, self.pacer, emit, stop, options.limits)
+        self._settling = Settling(database, look_ups, clock, server, emit, stop, options.settle_after)
 
     @property
     def tally(self) -> Tally:
@@ -157,21 +155,42 @@ class Campaign:
 
     async def _work(self) -> bool:
         """The phases of a run; whether there was anything to do."""
-        if not self.at_start.pending:
+        sends = not self._options.only_settle
+        if not self.at_start.unknown and not (sends and self.at_start.pending):
             return False
         self.phase = "looking up sources"
         await self._preflight.check_token()
-        findings = await self._preflight.look_up_sources()
-        question = await self._question()
-        self._tell_preflight(findings, question)
-        if self._stop.asked or not question.create:
-            return True
-        await self._write_ledger_file()
-        if not await self._confirm(question):
-            self._stop.ask("declined")
-        self.phase = "sending"
-        await self._sending.run()
+        if sends:
+            findings = await self._preflight.look_up_sources()
+            question = await self._question()
+            self._tell_preflight(findings, question)
+            if self._stop.asked or not (question.create or question.counts.unknown):
+                return True
+            await self._write_ledger_file()
+            # What is unknown was agreed to by the run that sent it.
+            if question.create and not await self._confirm(question):
+                self._stop.ask("declined")
+        await self._send_and_settle(send=sends)
         return True
+
+    async def _send_and_settle(self, *, send: bool) -> None:
+        """Send until nothing is left or too much is unknown, find out, and send what surely was not made."""
+        while True:
+            if send:
+                self.phase = "sending"
+                await self._sending.run()
+            if self._stop.asked or not await self._database.call(verbs.own_unknown):
+                return
+            self.phase = "settling"
+            # What an earlier run gave up counts as given up when this one began.
+            settled = await self._settling.round(max(self._started, self._sending.last_unknown_at))
+            self._count(settled)
+            if not (settled.absent or self._sending.paused) or self._sending.over or not send:
+                return
+            await self._sending.resume()
+
+    def _count(self, settled: Settled) -> None:
+        self.tally.settled += settled.created + settled.absent
 
     async def _question(self) -> Question:
         return await self._database.call(_question, self._options.limits.limit)
@@ -248,16 +267,17 @@ class Campaign:
         reasons = await self._attempt(self._database.call(_reasons)) or []
         if not aborted:  # a second signal asks to stop at once, and a long file takes long
             await self._attempt(self._write_ledger_file())
-        code = exit_code(counts, self._stop.reason, self._stop.signal)
+        stopped_by = self._stop.reason or (self._sending.closed if counts.pending else None)
+        code = exit_code(counts, stopped_by, self._stop.signal)
         tally = self._sending.tally
-        end = RunEnd(iso(self._clock.wall()), self._stop.reason, code, tally.created, tally.requests, tally.throttled)
+        end = RunEnd(iso(self._clock.wall()), stopped_by, code, tally.created, tally.requests, tally.throttled)
         await self._attempt(self._database.call(Ledger.end_run, end))
         result = Result(
             counts=counts,
             tally=tally,
             reasons=tuple(reasons),
             nothing_to_do=nothing_to_do,
-            stopped_by=self._stop.reason,
+            stopped_by=stopped_by,
             exit_code=code,
             duration_s=self._clock.monotonic() - self._started,
             troubles=tuple(self._troubles),
@@ -265,11 +285,12 @@ class Campaign:
         fields = {
             "counts": asdict(counts),
             "created_this_run": tally.created,
+            "settled_this_run": tally.settled,
             "requests": tally.requests,
             "throttled": tally.throttled,
             "duration_s": round(result.duration_s, 3),
             "exit_code": code,
-            "stopped_by": self._stop.reason,
+            "stopped_by": stopped_by,
         }
         self._emit(Event("run.finished", "info", fields))
         return result

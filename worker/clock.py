@@ -50,6 +50,15 @@ class ServerClock:
         return None if self.last_date is None else self.last_date + (monotonic - self._told_at)
 
 
+def seconds(text: str | None) -> float | None:
+    """An ISO 8601 time in seconds since 1970; None where it is none. A time without a zone is UTC, as the API's are."""
+    try:
+        moment = datetime.fromisoformat(text or "")
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
 def iso(moment: datetime) -> str:
     """ISO 8601 in UTC, to the millisecond."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -7,6 +7,7 @@ be unknown after a crash. Nothing here finds out about an unknown outcome, and n
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections import Counter, deque
 from dataclasses import dataclass, field
@@ -19,8 +20,8 @@ from worker.database import Database
 from worker.events import Emit, Event
 from worker.ledger.records import Ending, Intent, Moment
 from worker.ledger.store import Ledger
+from worker.lookups import TokenVerdict, token_verdict
 from worker.pace import Pacer
-from worker.preflight import TokenVerdict, token_verdict
 from worker.prolific.client import Api
 from worker.prolific.outcome import Class, Outcome, Why, classify
 from worker.prolific.reply import Answer
@@ -28,6 +29,9 @@ from worker.stop import Stop
 
 PATIENCE_S = 5.0
 """An intent that cannot leave this soon is taken back, so that a crash during a long pause leaves nothing unknown."""
+
+UNSETTLED_PER_SENDER = 4
+"""So many unknown outcomes for each sender make sending pause (SETTLING rule 8)."""
 
 RECORD_TRIES_S = (0.1, 1.0, 3.0)
 """Pauses before outcomes that could not be written are tried again: a full disk may be a passing thing."""
@@ -40,6 +44,7 @@ class Tally:
     created: int = 0
     refused: int = 0
     unknown: int = 0
+    settled: int = 0
     requests: int = 0
     throttled: int = 0
 
@@ -69,6 +74,10 @@ class Sending:
     stop: Stop
     limits: Limits
     tally: Tally = field(default_factory=Tally)
+    closed: str | None = None
+    """Why nothing new is sent in this run, though it goes on: `limit` or `max_failed`."""
+    last_unknown_at: float = -math.inf
+    """When a request was last given up without an outcome (monotonic seconds)."""
     _endings: list[Ending] = field(default_factory=list)
     _again: deque[int] = field(default_factory=deque)
     _unauthorised: Counter[int] = field(default_factory=Counter)
@@ -81,8 +90,26 @@ class Sending:
     _refused: int = 0
     _more: bool = True
     """Whether the ledger had more to claim when it was asked last."""
+    _unsettled: int = 0
+    """Outcomes that are unknown and that settling could still find out."""
     _wake: anyio.Event = field(default_factory=anyio.Event)
     _token_door: anyio.Lock = field(default_factory=anyio.Lock)
+
+    @property
+    def paused(self) -> bool:
+        """Whether so much is unknown that finding out comes before sending more (rule 8)."""
+        return self._unsettled >= UNSETTLED_PER_SENDER * self.limits.max_in_flight
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing new may be sent in this run."""
+        return self.stop.asked or self.closed is not None
+
+    async def resume(self) -> None:
+        """Let `run` be called once more: settling has decided what it could, and made some items pending again."""
+        self._unsettled = 0
+        self._more = True
+        await self.database.call(Ledger.rewind)
 
     async def run(self) -> None:
         """Send what is pending. Raises sqlite3.Error where the ledger cannot be written; nothing new is sent then."""
@@ -125,7 +152,7 @@ class Sending:
 
     def _room(self) -> int:
         """How many items may be claimed now."""
-        if self.stop.asked:
+        if self.over or self.paused:
             return 0
         most = self.limits.max_in_flight
         room = min(self.pacer.claimable(most) - self._waiting, 2 * most - self._outstanding)
@@ -137,20 +164,20 @@ class Sending:
 
     def _nothing_more(self) -> bool:
         """Whether nothing is left that this run may send."""
-        if self.stop.asked:
+        if self.over or self.paused:
             return True
         if self._again:
             return False
         limit = self.limits.limit
         if self._more and limit is not None and self._claimed >= limit:
-            self.stop.ask("limit")
+            self.closed = "limit"
             return True
         return not self._more
 
     async def _until_woken(self) -> None:
         """Wait for an outcome, for room, for the end of a pause, or for the wish to stop."""
         opens_in = self.pacer.opens_in()
-        with anyio.move_on_after(opens_in if opens_in > 0 and not self.stop.asked else None):
+        with anyio.move_on_after(opens_in if opens_in > 0 and not self.over else None):
             await self._wake.wait()
 
     def _wake_up(self) -> None:
@@ -162,7 +189,7 @@ class Sending:
     async def _exchange(self, endings: list[Ending], again: list[int], room: int) -> list[Intent]:
         """One exchange with the ledger; a disk that is full for a moment is waited for, but nothing new leaves."""
         for pause in (*RECORD_TRIES_S, None):
-            limit = 0 if self.stop.asked else room
+            limit = 0 if self.over else room
             moment = self._moment()
             try:
                 recorded, intents, more = await self.database.call(Ledger.exchange, endings, again, limit, moment)
@@ -211,13 +238,14 @@ class Sending:
                 self.emit(Event("batch.failed", "warning", fields))
             case "unknown":
                 self.tally.unknown += 1
+                self._unsettled += 1
                 self.emit(Event("batch.unknown", "warning", fields))
             case _:
                 self.emit(Event("batch.retrying", "info", fields))
                 self._take_up_again(ending)
 
     def _take_up_again(self, ending: Ending) -> None:
-        if ending.retry and not self.stop.asked:
+        if ending.retry and not self.over:
             self._again.append(ending.intent.item_id)
 
     # -- sending ----------------------------------------------------------------------------------------------
@@ -253,6 +281,7 @@ class Sending:
             case Class.NOT_SENT:
                 outcome, retry = await self._after_not_sent(intent, outcome, left)
             case Class.UNKNOWN:
+                self.last_unknown_at = now
                 self.pacer.unusable(left, outcome.retry_after_s, outcome.error or "", patient=True)
             case _:
                 self.pacer.good(left)
@@ -263,14 +292,15 @@ class Sending:
             ended_at=iso(self.clock.wall()), left_server=left_server, ended_server=self.server.now(now),
             answer_date=date, latency_s=now - left, http_status=outcome.http_status, error=outcome.error,
             batch_id=batch.id if batch else None, batch_name=batch.name if batch else None,
-            batch_status=batch.status if batch else None, created_at=batch.created_at if batch else None, retry=retry,
+            batch_status=batch.status if batch else None, created_at=batch.created_at if batch else None,
+            created_by=batch.created_by if batch else None, retry=retry,
         )  # fmt: skip
 
     def _stop_where_told(self, outcome: Outcome) -> None:
         """Ask to stop as soon as an answer crosses a limit: once it is recorded, more would have left."""
         self._refused += outcome.kind is Class.REFUSED
         if self.limits.max_failed is not None and self._refused >= self.limits.max_failed:
-            self.stop.ask("max_failed")
+            self.closed = self.closed or "max_failed"
         if self.pacer.unusable_for() >= self.limits.give_up_after_s:
             self.stop.ask("api")
 

@@ -87,12 +87,12 @@ def test_a_migration_that_fails_midway_leaves_the_old_version_and_runs_again(
         with pytest.raises(UsageError, match="cannot be used"):
             open_for_writing(path, API)
         with raw(path) as connection:
-            assert pragma(connection, "user_version") == 1
+            assert pragma(connection, "user_version") == len(first)
             assert schema(connection) == before
 
     plant(monkeypatch, [*first, SECOND])
     with closing(open_for_writing(path, API)) as connection:
-        assert pragma(connection, "user_version") == 2
+        assert pragma(connection, "user_version") == len(first) + 1
         connection.execute("SELECT note FROM campaigns")
 
 

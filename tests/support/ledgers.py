@@ -61,7 +61,7 @@ def plan(ledger: Ledger, folder: Path, *rows: str, retry_failed: bool = False) -
 
 def source(number: int = 1, name: str = "Street signs") -> Listed:
     """What a GET shows of the source with this number."""
-    return Listed(uuid(number), name, WORKSPACE, NOW, "me", "digest", "loose", ("dataset",))
+    return Listed(uuid(number), name, "READY", WORKSPACE, NOW, "me", "digest", "loose", ("dataset",))
 
 
 def look_up(ledger: Ledger, *sources: Listed) -> None:

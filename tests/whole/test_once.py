@@ -125,21 +125,56 @@ def test_failed_rows_stay_failed_until_they_are_asked_for(place: Place) -> None:
     assert place.world.made == 2
 
 
-@pytest.mark.parametrize("fault", ["drop-answer", "error-500-after", "cut-answer", "error-502", "drop-request"])
-def test_what_is_unclear_stays_unknown_and_is_never_sent_again(place_with: WithOptions, fault: str) -> None:
-    place = place_with(SandboxOptions(latency=0, faults={fault: 0.3}, seed=7))
-    place.job(*rows(40))
-    ended = place.run("--max-in-flight", 4)
+@pytest.mark.parametrize(
+    ("fault", "made"),
+    [
+        ("drop-answer", True),
+        ("error-500-after", True),
+        ("cut-answer", True),
+        ("error-502", False),
+        ("error-500", False),
+        ("drop-request", False),
+    ],
+)
+def test_what_is_unclear_is_found_out_and_made_once(place_with: WithOptions, fault: str, made: bool) -> None:
+    place = place_with(SandboxOptions(latency=0, faults={fault: 0.15}, seed=7))
+    place.job(*rows(37))
+    ended = place.run("--max-in-flight", 4, "--settle-after", 0.3)
+    assert ended.code == 0, ended.err
+    assert ended.summary["counts"]["created"] == 37
+    assert ended.summary["settled_this_run"] > 2
+    assert place.world.made == 37
+    assert max(Counter(place.made_of()).values()) == 1
+    unknown, settled = ended.events("batch.unknown"), ended.events("batch.settled")
+    assert len(unknown) == len(settled) == ended.summary["settled_this_run"]
+    assert {event["status"] for event in settled} == {"created" if made else "pending"}
+    by = Counter(row["settled_by"] for row in place.ledger())
+    assert by == ({"response": 37 - len(unknown), "listing": len(unknown)} if made else {"response": 37})
+    known = {row["new_batch_id"] for row in place.ledger()}
+    assert known == {str(copy["id"]) for copy in place.world.duplicates}
+
+
+def test_late_effects_are_waited_for(place_with: WithOptions) -> None:
+    place = place_with(SandboxOptions(latency=0, faults={"late": 0.3}, seed=7, late_by=(0.2, 0.8), listing_lag=0.2))
+    place.job(*rows(23))
+    ended = place.run("--max-in-flight", 4, "--settle-after", 1.5)
+    assert (ended.code, place.world.made) == (0, 23), ended.err
+    assert max(Counter(place.made_of()).values()) == 1
+    assert "listing" in {row["settled_by"] for row in place.ledger()}
+
+
+@pytest.mark.parametrize("fault", ["list-500", "list-short"])
+def test_without_a_complete_listing_unknown_stays_unknown(place_with: WithOptions, fault: str) -> None:
+    place = place_with(SandboxOptions(latency=0, faults={fault: 1.0, "drop-answer": 0.5}, seed=7))
+    place.job(*rows(12))
+    ended = place.run("--max-in-flight", 4, "--settle-after", 0.2)
     counts = ended.summary["counts"]
     assert ended.code == 1
-    assert counts["created"] + counts["unknown"] == 40
-    assert counts["unknown"] > 3
-    assert place.world.requests["duplicate"] == 40
-    assert len(ended.events("batch.unknown")) == counts["unknown"]
-    assert all(row["error"] for row in place.ledger() if row["status"] == "unknown")
-    assert place.run("--retry-failed").code == 1
-    assert place.world.requests["duplicate"] == 40, "an unknown outcome is never sent again"
-    assert max(Counter(place.made_of()).values()) == 1
+    assert counts["unknown"] > 0
+    assert counts["created"] + counts["unknown"] == 12
+    assert place.world.requests["duplicate"] == 12, "nothing that may exist is sent again"
+    errors = {row["error"] for row in place.ledger() if row["status"] == "unknown"}
+    assert all(error.startswith("#") and "may exist" in error and "listing" in error for error in errors)
 
 
 def test_push_back_is_waited_for_and_fails_nobody(place_with: WithOptions) -> None:
@@ -203,23 +238,19 @@ def test_a_run_that_holds_the_database_keeps_others_out(place_with: WithOptions)
     assert place.world.made == 4
 
 
-def test_a_killed_run_leaves_unknowns_and_no_double(place_with: WithOptions) -> None:
+def test_a_killed_run_is_found_out_about_and_no_double_is_made(place_with: WithOptions) -> None:
     place = place_with(SandboxOptions(latency=0.05))
-    place.job(*rows(60))
+    place.job(*rows(61))
     process = place.start("--max-in-flight", 8)
     _until(lambda: place.world.made >= 20)
     process.kill()
     assert finish(process).code == -signal.SIGKILL
-    time.sleep(0.3)  # what had left still takes effect
-    made = place.world.made
-    ended = place.run("--max-in-flight", 8)
-    counts = ended.summary["counts"]
-    assert 0 < counts["unknown"] <= 16, "at most twice what may be in flight"
-    assert counts["created"] + counts["unknown"] == 60
+    ended = place.run("--max-in-flight", 8, "--settle-after", 0.5)
+    assert ended.code == 0, ended.err
+    assert 0 < ended.summary["settled_this_run"] <= 16, "at most twice what may be in flight"
+    assert place.world.made == 61
     assert max(Counter(place.made_of()).values()) == 1
-    assert made <= place.world.made <= 60
-    known = {row["new_batch_id"] for row in place.ledger() if row["status"] == "created"}
-    assert known <= {str(copy["id"]) for copy in place.world.duplicates}
+    assert {row["new_batch_id"] for row in place.ledger()} == {str(copy["id"]) for copy in place.world.duplicates}
 
 
 def test_intents_are_durable_before_their_requests_leave(place_with: WithOptions) -> None:

@@ -16,14 +16,16 @@ import anyio
 from worker.cli.common import SANDBOX, Target, api, campaign_of, open_job_with_settings, target
 from worker.clock import MachineClock, ServerClock, iso
 from worker.database import ThreadedDatabase
+from worker.events import Event
 from worker.job.plan import Plan, planned
 from worker.ledger import export, views
 from worker.ledger.database import open_empty, open_for_reading, open_for_writing
 from worker.ledger.records import RunStart
 from worker.ledger.store import Ledger
+from worker.lookups import ApiUnusableError, LookUps
 from worker.observe.secrets import Scrubber
 from worker.observe.text import counted, visible
-from worker.preflight import ApiUnusableError, Preflight
+from worker.preflight import Preflight
 from worker.settings.load import Settings
 from worker.stop import Stop
 
@@ -93,9 +95,11 @@ async def _look(
         ledger = Ledger(connection, start)
         ledger.plan(plan.file, (), retry_failed=False)
         async with api(chosen, settings.timeout, scrub, plan.sources()) as client:
-            preflight = Preflight(
-                ThreadedDatabase(ledger), client, clock, ServerClock(), lambda _event: None, Stop(), give_up_after_s=0.0
-            )
+            look_ups = LookUps(
+                ThreadedDatabase(ledger), client, clock, ServerClock(), _nobody, Stop(), give_up_after_s=0.0,
+                rate=settings.rate,
+            )  # fmt: skip
+            preflight = Preflight(ThreadedDatabase(ledger), look_ups, _nobody, Stop())
             await preflight.check_token()
             await preflight.look_up_sources()
         return Sources(
@@ -104,6 +108,10 @@ async def _look(
             unclear=tuple(views.sources_lost(connection, ledger.campaign, ledger.run, "unclear")),
             names={one.source_id: views.source_name(connection, ledger.run, one.source_id) for one in forecast.first},
         )
+
+
+def _nobody(_event: Event) -> None:
+    """A check tells its findings itself."""
 
 
 def _facts(

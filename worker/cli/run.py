@@ -180,6 +180,7 @@ class _Run:
                     rate=settings.rate,
                     limits=Limits(settings.max_in_flight, settings.limit, settings.max_failed, settings.give_up_after),
                     max_duration=settings.max_duration,
+                    settle_after=settings.settle_after,
                 ),
                 confirm=self._confirm,
             )
@@ -262,7 +263,7 @@ class _Run:
             database=self._settings.database,
             counts=asdict(result.counts),
             created_this_run=result.tally.created,
-            settled_this_run=0,
+            settled_this_run=result.tally.settled,
             requests=result.tally.requests,
             throttled=result.tally.throttled,
             duration_s=result.duration_s,

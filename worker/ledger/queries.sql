@@ -64,10 +64,10 @@ UPDATE items SET status = 'pending', error = NULL, http_status = NULL, run_id = 
 WHERE campaign_id = :campaign AND line IS NOT NULL AND status = 'failed';
 
 -- name: want_sources
--- What this run has to look up: the sources of what it may send.
+-- What this run has to look up: the sources of what it may send, now or when settling proves it absent.
 INSERT INTO sources (source_id, run_id, state)
 SELECT DISTINCT source_id, :run, 'wanted' FROM items
-WHERE campaign_id = :campaign AND line IS NOT NULL AND status = 'pending'
+WHERE campaign_id = :campaign AND line IS NOT NULL AND status IN ('pending', 'unknown')
 ON CONFLICT (source_id) DO UPDATE
 SET run_id = excluded.run_id, state = 'wanted', version_id = NULL, http_status = NULL, reason = NULL;
 
@@ -123,11 +123,22 @@ INSERT INTO seen (workspace_id, batch_id, listing) VALUES (:workspace_id, :batch
 SELECT coalesce(max(number), 0) FROM listings;
 
 -- name: make_listed_names
--- Names that this run's listings show, to warn of those that exist already.
-CREATE TEMP TABLE IF NOT EXISTS listed_names (batch_id TEXT PRIMARY KEY, name TEXT NOT NULL) WITHOUT ROWID;
+-- What this run's listings and GETs show, and the last listing that did (0: a GET): names that exist already are
+-- warned of, and what was shown once must be shown by a complete listing.
+CREATE TEMP TABLE IF NOT EXISTS listed_names (
+    batch_id TEXT PRIMARY KEY, name TEXT NOT NULL, workspace_id TEXT NOT NULL, listing INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- name: make_resting
+-- Items that this run does not send again.
+CREATE TEMP TABLE IF NOT EXISTS resting (item_id INTEGER PRIMARY KEY);
+
+-- name: rest
+INSERT INTO temp.resting VALUES (:item) ON CONFLICT DO NOTHING;
 
 -- name: add_listed_name
-INSERT INTO temp.listed_names VALUES (:batch_id, :name) ON CONFLICT DO UPDATE SET name = excluded.name;
+INSERT INTO temp.listed_names VALUES (:batch_id, :name, :workspace_id, :listing)
+ON CONFLICT DO UPDATE SET name = excluded.name, listing = excluded.listing;
 
 -- name: index_listed_names
 CREATE INDEX IF NOT EXISTS temp.listed_by_name ON listed_names (name);
@@ -153,7 +164,7 @@ FROM items AS i
 CROSS JOIN sources AS s ON s.source_id = i.source_id AND s.run_id = :run AND s.state = 'found'
 CROSS JOIN source_versions AS v ON v.id = s.version_id
 WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND i.status = 'pending'
-  AND (i.line, i.copy) > (:line, :copy)
+  AND (i.line, i.copy) > (:line, :copy) AND i.id NOT IN (SELECT item_id FROM temp.resting)
 ORDER BY i.line, i.copy
 LIMIT :limit;
 
@@ -164,7 +175,8 @@ SELECT i.id, i.line, i.copy, i.copies, i.source_id, i.template, i.upload_new_dat
 FROM items AS i
 CROSS JOIN sources AS s ON s.source_id = i.source_id AND s.run_id = :run AND s.state = 'found'
 CROSS JOIN source_versions AS v ON v.id = s.version_id
-WHERE i.id = :item AND i.line IS NOT NULL AND i.status = 'pending';
+WHERE i.id = :item AND i.line IS NOT NULL AND i.status = 'pending'
+  AND i.id NOT IN (SELECT item_id FROM temp.resting);
 
 -- name: count_claimable
 SELECT count(*)
@@ -208,7 +220,7 @@ UPDATE items SET status = 'sent', name = coalesce(name, :name), run_id = :run WH
 UPDATE attempts
 SET ended_at = :now, left_server = :left_server, ended_server = :ended_server, answer_date = :answer_date,
     outcome = :outcome, http_status = :http_status, latency_s = :latency_s, error = :error,
-    answered_id = :answered_id, closed_by = :closed_by
+    answered_id = :answered_id, closed_by = :closed_by, created_server = :created_server, created_by = :created_by
 WHERE id = :attempt;
 
 -- name: end_item
@@ -322,3 +334,126 @@ SELECT r.run_id, c.name AS campaign, r.job, r.ledger, r.host, r.pid, r.started_a
 FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id
 WHERE :since IS NULL OR r.started_at >= :since
 ORDER BY r.id;
+
+-- name: open_attempts
+-- Every attempt whose outcome is not known, of all campaigns, with what it is compared by.
+SELECT a.id, a.item_id, a.run_id, a.listing, a.date_before, a.left_server, a.ended_server, a.date_after, a.answered_id,
+       a.sent_name, a.started_at, i.source_id, i.upload_new_dataset, i.line, i.copy, c.name AS campaign,
+       i.campaign_id, r.me, r.timeout_s, r.settle_after_s,
+       v.name AS source_name, v.workspace_id, v.details, v.loose_details, v.datasets,
+       (SELECT count(*) FROM source_versions AS o WHERE o.source_id = i.source_id) > 1 AS source_changed,
+       r.me IS NOT NULL AND EXISTS (
+           SELECT 1 FROM attempts AS o WHERE o.run_id IN (SELECT id FROM runs WHERE me = r.me)
+             AND o.outcome = 'created' AND o.created_by = r.me) AS tells_people_apart
+FROM attempts AS a
+CROSS JOIN items AS i ON i.id = a.item_id
+CROSS JOIN campaigns AS c ON c.id = i.campaign_id
+CROSS JOIN runs AS r ON r.id = a.run_id
+LEFT JOIN source_versions AS v ON v.id = a.version_id
+WHERE a.closed_by IS NULL
+ORDER BY a.id;
+
+-- name: has_open_attempts
+SELECT EXISTS (SELECT 1 FROM attempts WHERE closed_by IS NULL);
+
+-- name: count_own_unknown
+SELECT count(*) FROM items WHERE campaign_id = :campaign AND line IS NOT NULL AND status IN ('unknown', 'sent');
+
+-- name: tell_date_after
+-- The first Date that was received after these were given up.
+UPDATE attempts SET date_after = :date WHERE closed_by IS NULL AND outcome = 'unknown' AND date_after IS NULL;
+
+-- name: offset
+-- created_at less server time: what all 201s of these runs allow, a header's second and some jitter to both sides.
+SELECT max(created_server - coalesce(answer_date + 1, ended_server)) - 1 AS low,
+       min(created_server - left_server) + 1 AS high
+FROM attempts
+WHERE run_id IN (:run, :other) AND outcome = 'created' AND created_server IS NOT NULL AND left_server IS NOT NULL;
+
+-- name: add_sighting
+INSERT INTO sightings (batch_id, workspace_id, listing, name, created_at, created_s, created_by, status, details,
+                       loose_details, datasets)
+SELECT :batch_id, :workspace_id, s.listing, :name, :created_at, :created_s, :created_by, :status, :details,
+       :loose_details, :datasets
+FROM seen AS s
+WHERE s.workspace_id = :workspace_id AND s.batch_id = :batch_id AND s.listing > :baseline
+  AND NOT EXISTS (SELECT 1 FROM items AS i WHERE i.new_batch_id = :batch_id)
+ON CONFLICT DO NOTHING;
+
+-- name: oldest_open_baseline
+SELECT min(listing) FROM attempts WHERE closed_by IS NULL;
+
+-- name: free_sightings
+-- What listings have shown in a workspace and nobody owns.
+SELECT s.* FROM sightings AS s
+WHERE s.workspace_id = :workspace_id AND NOT EXISTS (SELECT 1 FROM items AS i WHERE i.new_batch_id = s.batch_id);
+
+-- name: survival_of
+-- Our own 201s as a listing shows them: did name, details and datasets survive the copying?
+SELECT a.sent_name, v.name AS source_name, v.details, v.datasets, i.upload_new_dataset
+FROM items AS i
+CROSS JOIN attempts AS a ON a.item_id = i.id AND a.outcome = 'created' AND a.answered_id = :batch_id
+CROSS JOIN source_versions AS v ON v.id = a.version_id
+WHERE i.new_batch_id = :batch_id AND i.settled_by = 'response';
+
+-- name: not_shown
+-- What this listing should show and does not: what earlier ones of this run and GETs showed, and what this run made
+-- long enough ago.
+SELECT batch_id FROM temp.listed_names WHERE workspace_id = :workspace_id AND listing < :number
+UNION
+SELECT a.answered_id FROM attempts AS a CROSS JOIN source_versions AS v ON v.id = a.version_id
+WHERE a.run_id = :run AND a.outcome = 'created' AND v.workspace_id = :workspace_id AND a.ended_server < :made_before
+  AND a.answered_id NOT IN (SELECT batch_id FROM temp.listed_names)
+LIMIT :limit;
+
+-- name: forget_listed
+DELETE FROM temp.listed_names WHERE batch_id = :batch_id;
+
+-- name: shows_our_newest
+-- Whether a listing shows the batch that this database saw made last in the workspace.
+SELECT EXISTS (
+    SELECT 1 FROM temp.listed_names AS l WHERE l.listing = :number AND l.batch_id = (
+        SELECT a.answered_id FROM attempts AS a CROSS JOIN source_versions AS v ON v.id = a.version_id
+        WHERE a.outcome = 'created' AND v.workspace_id = :workspace_id ORDER BY a.id DESC LIMIT 1));
+
+-- name: longest_listing
+SELECT coalesce(max(shown), 0) FROM listings WHERE workspace_id = :workspace_id;
+
+-- name: close_attempt
+UPDATE attempts SET closed_by = :closed_by, answered_id = coalesce(:batch_id, answered_id) WHERE id = :attempt;
+
+-- name: reopen_attempt
+UPDATE attempts SET closed_by = NULL, answered_id = NULL WHERE item_id = :item AND closed_by = 'listing' AND answered_id = :batch_id;
+
+-- name: settle_created
+UPDATE items
+SET status = 'created', settled_by = :settled_by, new_batch_id = :batch_id, new_batch_name = :name,
+    new_batch_status = :batch_status, created_at = :created_at, error = NULL, run_id = :run
+WHERE id = :item;
+
+-- name: settle_absent
+UPDATE items SET status = 'pending', error = :error, http_status = NULL, run_id = :run WHERE id = :item;
+
+-- name: settle_unknown
+UPDATE items
+SET status = 'unknown', settled_by = NULL, new_batch_id = NULL, new_batch_name = NULL, new_batch_status = NULL,
+    created_at = NULL, error = :error, run_id = :run
+WHERE id = :item;
+
+-- name: dispute
+UPDATE sightings SET disputed = 1 WHERE batch_id = :batch_id;
+
+-- name: item_label
+SELECT i.id, i.line, i.copy, i.source_id, i.name, i.attempts, v.name AS source_name
+FROM items AS i LEFT JOIN sources AS s ON s.source_id = i.source_id LEFT JOIN source_versions AS v ON v.id = s.version_id
+WHERE i.id = :item;
+
+-- name: item_by_place
+SELECT id FROM items WHERE campaign_id = :campaign AND line = :line AND copy = :copy;
+
+-- name: copies_on_line
+SELECT count(*) FROM items WHERE campaign_id = :campaign AND line = :line;
+
+-- name: item_by_number
+SELECT i.id, i.status, i.source_id, i.name, c.name AS campaign FROM items AS i JOIN campaigns AS c ON c.id = i.campaign_id
+WHERE i.id = :item;

@@ -83,6 +83,7 @@ class Listed:
 
     id: str
     name: str
+    status: str | None
     workspace_id: str
     created_at: str | None
     created_by: str | None
@@ -132,5 +133,6 @@ class Ending:
     batch_name: str | None = None
     batch_status: str | None = None
     created_at: str | None = None
+    created_by: str | None = None
     retry: bool = False
     """Whether the sender wants it again in this run."""

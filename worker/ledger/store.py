@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from worker.clock import seconds
 from worker.job.names import render_name
 from worker.ledger.queries import sql
 from worker.ledger.records import Ending, Intent, Listed, Moment, RunEnd, RunStart, Status
@@ -28,7 +29,9 @@ class Ledger:
 
     def __init__(self, connection: sqlite3.Connection, run: RunStart) -> None:
         self._connection = connection
-        with self._transaction():
+        self._run(sql("make_listed_names"))
+        self._run(sql("make_resting"))
+        with self.transaction():
             self._run(sql("add_campaign"), name=run.campaign, now=run.now)
             self.campaign = int(self._one("campaign_id", name=run.campaign)["id"])
             self._run(
@@ -50,7 +53,7 @@ class Ledger:
         """Take over what the job wants from the plan file `staged` (see `worker.job.plan`)."""
         self._run("ATTACH ? AS plan", str(staged))
         try:
-            with self._transaction():
+            with self.transaction():
                 for statement in ("add_to_job", "drop_from_job", "clear_extras", "add_extras"):
                     self._run(sql(statement), campaign=self.campaign)
                 self._run(sql("set_extra_columns"), campaign=self.campaign, columns=json.dumps(list(extra_columns)))
@@ -67,8 +70,7 @@ class Ledger:
 
     def want_sources(self) -> int:
         """Note every source of what this run may send as not yet looked up; how many there are."""
-        with self._transaction():
-            self._run(sql("make_listed_names"))
+        with self.transaction():
             self._run(sql("want_sources"), run=self.run, campaign=self.campaign)
         return int(self._run(sql("count_wanted_sources"), run=self.run).fetchone()[0])
 
@@ -89,14 +91,19 @@ class Ledger:
 
         Returns how many wanted sources it shows."""
         found = 0
-        with self._transaction():
+        with self.transaction():
             self._connection.executemany(
                 sql("add_seen"),
                 [{"workspace_id": workspace_id, "batch_id": batch.id, "listing": number} for batch in batches],
             )
             self._connection.executemany(
-                sql("add_listed_name"), [{"batch_id": batch.id, "name": batch.name} for batch in batches]
+                sql("add_listed_name"),
+                [
+                    {"batch_id": batch.id, "name": batch.name, "workspace_id": workspace_id, "listing": number}
+                    for batch in batches
+                ],
             )
+            self._add_sightings(workspace_id, batches)
             for batch in batches:
                 if self._run(sql("is_wanted_source"), source_id=batch.id, run=self.run).fetchone():
                     self._found(batch)
@@ -109,7 +116,9 @@ class Ledger:
 
     def found_source(self, batch: Listed) -> None:
         """A GET showed this source."""
-        with self._transaction():
+        shown = {"batch_id": batch.id, "name": batch.name, "workspace_id": batch.workspace_id, "listing": 0}
+        with self.transaction():
+            self._run(sql("add_listed_name"), **shown)
             self._found(batch)
 
     def lost_source(self, source_id: str, state: str, http_status: int | None, reason: str) -> None:
@@ -120,7 +129,7 @@ class Ledger:
 
     def end_preflight(self) -> None:
         """Fail the rows of missing sources, and say at the rows of unclear ones why they stay pending."""
-        with self._transaction():
+        with self.transaction():
             self._run(sql("fail_missing"), campaign=self.campaign, run=self.run)
             self._run(sql("explain_unclear"), campaign=self.campaign, run=self.run)
             self._run(sql("index_listed_names"))
@@ -146,7 +155,7 @@ class Ledger:
         """
         place = self._place
         try:
-            with self._transaction():
+            with self.transaction():
                 recorded = [self._record(ending) for ending in endings]
                 intents, more = self._claim(again, limit, moment) if limit > 0 else ([], False)
         except BaseException:
@@ -156,7 +165,7 @@ class Ledger:
 
     def abandon(self, now: str) -> None:
         """Call unknown what this run has sent and will not wait for."""
-        with self._transaction():
+        with self.transaction():
             self._run(sql("abandon_items"), run=self.run)
             self._run(sql("abandon_attempts"), now=now)
 
@@ -176,8 +185,29 @@ class Ledger:
         """For the reading verbs in `views`, which see what this run has written."""
         return self._connection
 
+    def _add_sightings(self, workspace_id: str, batches: Sequence[Listed]) -> None:
+        """Keep what is shown and could be an open attempt's copy; without open attempts nothing is kept."""
+        baseline = self._run(sql("oldest_open_baseline")).fetchone()[0]
+        if baseline is None:
+            return
+        for batch in batches:
+            self._run(
+                sql("add_sighting"), batch_id=batch.id, workspace_id=workspace_id, baseline=baseline, name=batch.name,
+                created_at=batch.created_at, created_s=seconds(batch.created_at), created_by=batch.created_by,
+                status=batch.status, details=batch.details, loose_details=batch.loose_details,
+                datasets=json.dumps(batch.datasets),
+            )  # fmt: skip
+
     def _record(self, ending: Ending) -> Ending:
-        if ending.outcome == "created" and (owner := self._one_or_none("owner", batch_id=ending.batch_id)):
+        owner = self._one_or_none("owner", batch_id=ending.batch_id) if ending.outcome == "created" else None
+        if owner and owner["settled_by"] == "listing":
+            # An answer beats everything: who holds the batch by a listing is open again (rule 4).
+            self._run(sql("reopen_attempt"), item=owner["id"], batch_id=ending.batch_id)
+            self._run(
+                sql("settle_unknown"), item=owner["id"], run=self.run,
+                error=f"it was taken for batch {ending.batch_id}, which turned out to be another's",
+            )  # fmt: skip
+        elif owner:
             ending = replace(
                 ending,
                 outcome="unknown",
@@ -190,6 +220,7 @@ class Ledger:
             left_server=ending.left_server, ended_server=ending.ended_server, answer_date=ending.answer_date,
             outcome=ending.outcome, http_status=ending.http_status, latency_s=ending.latency_s, error=ending.error,
             answered_id=ending.batch_id, closed_by=None if ending.outcome == "unknown" else "outcome",
+            created_server=seconds(ending.created_at), created_by=ending.created_by,
         )  # fmt: skip
         self._run(
             sql("end_item"), item=ending.intent.item_id, run=self.run, status=status_of(ending.outcome),
@@ -238,10 +269,19 @@ class Ledger:
             attempt=row["attempts"] + 1,
         )
 
+    def rest(self, item: int) -> None:
+        """Do not send this item again in this run."""
+        self._run(sql("rest"), item=item)
+
+    def rewind(self) -> None:
+        """Claim from the job's beginning again: settling has made items pending behind the last place."""
+        self._place = _START
+
     # -- plumbing ---------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
+        """All of the block, or nothing."""
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield

@@ -86,6 +86,7 @@ def listed(batch: Batch, workspace_id: str = "") -> Listed:
     return Listed(
         id=batch.id,
         name=batch.name or "",
+        status=batch.status,
         workspace_id=batch.workspace_id or workspace_id,
         created_at=batch.created_at,
         created_by=batch.created_by,

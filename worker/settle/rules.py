@@ -1,0 +1,306 @@
+"""The decisions of settling, as pure functions over what the ledger and the listings know. docs/settling.md tells
+them in words. Nothing here reads a clock, a database or the network.
+
+All times are the API's, in seconds since 1970; `None` as a bound is an open end."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+WIDE_S = 600.0
+"""What the wide window adds to both sides: the clocks of two machines of one service differ by less."""
+
+LEAVES_WITHIN_S = 10.0
+"""A request whose answer was never recorded left at most this long after its intent was written."""
+
+
+MANY = 10_000
+"""Pairs of attempts and batches of one look above which they are counted together instead of in connected parts:
+stricter, and fast for thousands of copies that have one name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """From `low` to `high`, both included."""
+
+    low: float = -math.inf
+    high: float = math.inf
+
+    def meets(self, other: Interval) -> bool:
+        """Whether they have a point in common."""
+        return self.low <= other.high and other.low <= self.high
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A source as it was when an attempt was made: name, digests of its task details, ids of its datasets."""
+
+    name: str
+    workspace_id: str
+    details: str
+    loose_details: str
+    datasets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One open attempt: a request that was neither answered clearly nor proved absent.
+
+    `listing` numbers its baseline: what listings up to it had shown is not its copy. `date_before` and `date_after`
+    are the last Date before it left and the first after it was given up; `left` is when it left, `ended` when it was
+    given up (None: nobody saw that). `offset` is what the 201s of its time allow for created_at less server time
+    (None: unknown). `tells_people_apart`: 201s to this `me` have carried its id."""
+
+    id: int
+    item_id: int
+    source_id: str
+    name: str | None
+    upload_new_dataset: bool
+    source: Source | None
+    source_changed: bool
+    listing: int
+    date_before: float | None
+    left: float | None
+    ended: float | None
+    date_after: float | None
+    timeout_s: float
+    settle_after_s: float
+    offset: Interval | None
+    me: str | None
+    tells_people_apart: bool
+    answered_id: str | None = None
+
+    @property
+    def kind(self) -> tuple[str, str | None, bool]:
+        """Attempts of one kind make copies that nobody can tell apart."""
+        return self.source_id, self.name, self.upload_new_dataset
+
+    @property
+    def expected_name(self) -> str:
+        """What its copy is called."""
+        return self.name if self.name is not None else f"{self.source.name if self.source else ''} (Copy)"
+
+    @property
+    def expected_datasets(self) -> tuple[str, ...]:
+        """What data its copy has."""
+        return () if self.upload_new_dataset or self.source is None else self.source.datasets
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A batch without an owner that listings showed, the first of them numbered `listing`. `disputed`: it fitted more
+    attempts than could have made it, so only a person may give it an owner."""
+
+    batch_id: str
+    workspace_id: str
+    listing: int
+    name: str
+    created: float | None
+    created_by: str | None
+    details: str
+    loose_details: str
+    datasets: tuple[str, ...]
+    disputed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Survival:
+    """Which properties of our own 201s, seen again in this run's listings, were as they were sent: True where all
+    were, False where one was not or none was seen."""
+
+    name: bool = False
+    details: bool = False
+    datasets: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """`claims` gives attempts their batches; `disputed` names, for the attempts that nobody may decide, all batches
+    that fit them."""
+
+    claims: Mapping[int, str]
+    disputed: Mapping[int, tuple[str, ...]]
+
+
+# -- windows ------------------------------------------------------------------------------------------------------
+
+
+def wide_window(attempt: Attempt) -> Interval:
+    """Server times at which its copy could have been made, with all that clocks may differ. Open while the offset is
+    not known."""
+    if attempt.offset is None:
+        return Interval()
+    low = -math.inf if attempt.date_before is None else attempt.date_before - WIDE_S
+    high = math.inf if attempt.date_after is None else attempt.date_after + attempt.settle_after_s + WIDE_S
+    return Interval(low, high)
+
+
+def window(attempt: Attempt) -> Interval:
+    """Server times at which its copy was made, if it was: from its leaving to the end of late effects. The wide window
+    while the offset, or when it left, is not known."""
+    if attempt.offset is None or attempt.left is None:
+        return wide_window(attempt)
+    gone = attempt.left + attempt.timeout_s + (LEAVES_WITHIN_S if attempt.ended is None else 0.0)
+    # A process that slept while it waited gave up later than its time limit says.
+    last = gone if attempt.ended is None else max(gone, attempt.ended)
+    return Interval(attempt.left, last + attempt.settle_after_s)
+
+
+def made_at(sighting: Sighting, offset: Interval | None) -> Interval:
+    """When the batch was made by the API's `Date`, as its own created_at and the offset say."""
+    if sighting.created is None or offset is None:
+        return Interval()
+    return Interval(sighting.created - offset.high, sighting.created - offset.low)
+
+
+# -- presence -----------------------------------------------------------------------------------------------------
+
+
+def may_be_its(attempt: Attempt, sighting: Sighting) -> bool:
+    """Whether nothing but looks speaks against the batch: it is not older than the attempt's baseline, not elsewhere,
+    and not somebody else's."""
+    return (
+        sighting.listing > attempt.listing
+        and (attempt.source is None or sighting.workspace_id == attempt.source.workspace_id)
+        and not (attempt.tells_people_apart and sighting.created_by is not None and sighting.created_by != attempt.me)
+    )
+
+
+def fits(attempt: Attempt, sighting: Sighting) -> bool:
+    """Whether the batch is what the attempt would have made, in every respect."""
+    return (
+        attempt.source is not None
+        and may_be_its(attempt, sighting)
+        and (attempt.answered_id is None or attempt.answered_id == sighting.batch_id)
+        and made_at(sighting, attempt.offset).meets(window(attempt))
+        and sighting.name == attempt.expected_name
+        and sighting.details == attempt.source.details
+        and sighting.datasets == attempt.expected_datasets
+    )
+
+
+def presence(attempts: Sequence[Attempt], sightings: Sequence[Sighting]) -> Presence:
+    """Which attempts made which of these ownerless batches (rules 2 and 3).
+
+    Within each connected part of what fits what: a batch that fits attempts of several kinds, more batches than
+    attempts, or a batch that is disputed already, and nobody guesses. Else oldest to oldest."""
+    claims: dict[int, str] = {}
+    disputed: dict[int, tuple[str, ...]] = {}
+    for some, batches in _connected(attempts, sightings):
+        one_kind = len({attempt.kind for attempt in some}) == 1
+        if one_kind and len(batches) <= len(some) and not any(batch.disputed for batch in batches):
+            claims |= _oldest_to_oldest(some, batches)
+        else:
+            names = tuple(sorted(batch.batch_id for batch in batches))
+            disputed |= {attempt.id: names for attempt in some}
+    return Presence(claims, disputed)
+
+
+def _connected(
+    attempts: Sequence[Attempt], sightings: Sequence[Sighting]
+) -> list[tuple[list[Attempt], list[Sighting]]]:
+    """The connected parts of the graph of what fits what; attempts that nothing fits are left out."""
+    parts: list[tuple[list[Attempt], list[Sighting]]] = []
+    alike: dict[object, tuple[list[Attempt], list[Sighting]]] = defaultdict(lambda: ([], []))
+    for attempt in attempts:
+        if attempt.source is not None:
+            look = (attempt.expected_name, attempt.source.details, attempt.expected_datasets)
+            alike[look][0].append(attempt)
+    for sighting in sightings:
+        look = (sighting.name, sighting.details, sighting.datasets)
+        if look in alike:
+            alike[look][1].append(sighting)
+    for some, batches in alike.values():
+        fitted = [attempt for attempt in some if any(fits(attempt, batch) for batch in batches)]
+        parts += _split(fitted, batches) if len(fitted) * len(batches) <= MANY else [(fitted, batches)]
+    return parts
+
+
+def _split(attempts: Sequence[Attempt], batches: Sequence[Sighting]) -> list[tuple[list[Attempt], list[Sighting]]]:
+    """The connected parts among attempts and batches of one look."""
+    parts: list[tuple[list[Attempt], list[Sighting]]] = []
+    for attempt in attempts:
+        joined: tuple[list[Attempt], list[Sighting]] = ([attempt], [b for b in batches if fits(attempt, b)])
+        apart = []
+        for part in parts:
+            if any(batch in joined[1] for batch in part[1]):
+                joined = (part[0] + joined[0], part[1] + [b for b in joined[1] if b not in part[1]])
+            else:
+                apart.append(part)
+        parts = [*apart, joined]
+    return parts
+
+
+def _oldest_to_oldest(attempts: Sequence[Attempt], batches: Sequence[Sighting]) -> dict[int, str]:
+    """Give each batch, the oldest first, to the attempt that can wait least: the largest matching of points in
+    intervals. A batch that finds no attempt stays free, and keeps absence from being proved."""
+    claims: dict[int, str] = {}
+    waiting = sorted(attempts, key=lambda attempt: (window(attempt).high, attempt.id))
+    for batch in sorted(batches, key=lambda batch: (batch.listing, batch.created or 0.0, batch.batch_id)):
+        for place, attempt in enumerate(waiting):
+            if fits(attempt, batch):
+                claims[attempt.id] = batch.batch_id
+                del waiting[place]
+                break
+    return claims
+
+
+# -- absence ------------------------------------------------------------------------------------------------------
+
+
+def nearly_fits(attempt: Attempt, sighting: Sighting, survival: Survival) -> bool:
+    """Whether the batch could be the attempt's copy, however the API may have changed it: only a property that
+    differs beyond case, spaces and Unicode form, and that survives copying, proves that it is not."""
+    if not may_be_its(attempt, sighting):
+        return False
+    if not made_at(sighting, attempt.offset).meets(wide_window(attempt)):
+        return False
+    if attempt.source is None:
+        return True
+    if attempt.source_changed:
+        return True
+    if survival.name and not names_are_close(attempt, sighting.name):
+        return False
+    if survival.details and attempt.source.loose_details != sighting.loose_details:
+        return False
+    return not (survival.datasets and attempt.expected_datasets != sighting.datasets)
+
+
+def names_are_close(attempt: Attempt, name: str) -> bool:
+    """Whether a batch of this name could be the attempt's copy under a name that the API trimmed, cut or cleaned."""
+    expected, found = skeleton(attempt.expected_name), skeleton(name)
+    if attempt.name is None and name.rstrip().endswith("(Copy)"):
+        return True
+    return expected.startswith(found) or found.startswith(expected)
+
+
+def skeleton(name: str) -> str:
+    """A name's letters and digits alone, without case and Unicode form: what a cleaning API leaves of it."""
+    return "".join(c for c in unicodedata.normalize("NFKC", name).casefold() if c.isalnum())
+
+
+def candidates(attempt: Attempt, free: Iterable[Sighting], survival: Survival) -> tuple[str, ...]:
+    """The ownerless batches that keep this attempt from being proved absent."""
+    return tuple(s.batch_id for s in free if nearly_fits(attempt, s, survival))
+
+
+# -- listings -----------------------------------------------------------------------------------------------------
+
+
+def may_be_capped(length: int, longest: int, shows_our_newest: bool) -> bool:
+    """Whether a listing of this length may be the first page of a longer one, whose count is the page's.
+
+    Pages have round lengths. A longer listing was seen before, or this one shows what was made last: then it is no
+    page."""
+    return length % 10 == 0 and length >= longest and not shows_our_newest
+
+
+def offset_of(low: float | None, high: float | None) -> Interval | None:
+    """What the 201s allow for the offset; None where there were none, or they contradict each other."""
+    if low is None or high is None or low > high:
+        return None
+    return Interval(low, high)

@@ -1,0 +1,222 @@
+"""One round of settling: wait, look twice, decide by `rules`, write down. Called while nothing is under way.
+
+A look is one listing of each workspace that an open attempt may have made something in. Presence is decided after
+each look, absence only after the second, so a round takes `2 x settle_after` and two listings. What it cannot decide
+stays unknown for this run, and says why.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from worker.clock import Clock, ServerClock
+from worker.database import Database
+from worker.events import Emit, Event
+from worker.ledger.store import Ledger
+from worker.lookups import Look, LookUps
+from worker.prolific.reply import Page
+from worker.settle import verbs
+from worker.settle.rules import Attempt, Sighting, Survival, candidates, may_be_capped, presence
+from worker.settle.verbs import Label, Verdicts
+from worker.stop import Stop
+
+PROOFS = 3
+"""So many proofs of absence for an item in one run (rule 6): a source that always answers 500 must not keep a night
+busy."""
+
+NOT_SHOWN = 20
+"""A listing that lacks more batches than this is not asked about them one by one."""
+
+NAMED = 10
+"""How many candidates an error names."""
+
+
+@dataclass(slots=True)
+class Settled:
+    """What a round came to: items found `created`, proved `absent`, and attempts still `unknown`."""
+
+    created: int = 0
+    absent: int = 0
+    unknown: int = 0
+
+
+@dataclass(slots=True)
+class Settling:
+    """Settles for one run. `settle_after_s` is how long late effects and a listing's lag may last."""
+
+    database: Database
+    look_ups: LookUps
+    clock: Clock
+    server: ServerClock
+    emit: Emit
+    stop: Stop
+    settle_after_s: float
+    _proofs: Counter[int] = field(default_factory=Counter)
+    """Proofs of absence in this run, by item."""
+    _kept: dict[str, Survival] = field(default_factory=dict)
+    """What listings of this run say of our own 201s, by workspace."""
+
+    async def round(self, given_up_at: float) -> Settled:
+        """Find out about every open attempt, the last of which was given up at `given_up_at` (monotonic seconds)."""
+        attempts = await self.database.call(verbs.open_attempts)
+        if not attempts:
+            return Settled()
+        first = await self._look(attempts, given_up_at)
+        if first is None:
+            return Settled(unknown=len(attempts))
+        settled = await self._decide(first, absence=False)
+        if not settled.unknown:
+            return settled
+        second = await self._look(await self.database.call(verbs.open_attempts), first.left, before=first)
+        if second is not None:
+            last = await self._decide(second, absence=True)
+            settled = Settled(settled.created + last.created, last.absent, last.unknown)
+        return settled
+
+    # -- looking ----------------------------------------------------------------------------------------------
+
+    async def _look(self, attempts: Sequence[Attempt], since: float, before: _Looked | None = None) -> _Looked | None:
+        """Once `settle_after` has passed since `since`, list every workspace; None where the run is to stop."""
+        while (wait := since + self.settle_after_s - self.clock.monotonic()) > 0:
+            await self.stop.wait(wait)
+            if self.stop.asked:
+                return None
+        left = self.clock.monotonic()
+        problems = dict(before.problems) if before else {}
+        for workspace_id in sorted({a.source.workspace_id for a in attempts if a.source is not None}):
+            if workspace_id not in problems or problems[workspace_id] is None:
+                problems[workspace_id] = await self._list(workspace_id)
+            if self.stop.asked:
+                return None
+        if self.server.last_date is not None:
+            await self.database.call(verbs.tell_date, self.server.last_date)
+        return _Looked(left, problems)
+
+    async def _list(self, workspace_id: str) -> str | None:
+        """List a workspace; why the listing is not complete."""
+
+        async def take(number: int, page: Page) -> None:
+            await self.database.call(Ledger.add_listed, number, workspace_id, page)
+            for seen in await self.database.call(verbs.survival, page):
+                kept = self._kept.get(workspace_id, Survival(True, True, True))
+                self._kept[workspace_id] = Survival(
+                    kept.name and seen.name, kept.details and seen.details, kept.datasets and seen.datasets
+                )
+
+        look = await self.look_ups.listing(workspace_id, take)
+        return look.problem or await self._incomplete(workspace_id, look)
+
+    async def _incomplete(self, workspace_id: str, look: Look) -> str | None:
+        """Why a listing whose count and length agree is not complete all the same."""
+        now = self.server.now(self.clock.monotonic())
+        made_before = None if now is None else now - self.settle_after_s
+        lacking = await self.database.call(verbs.not_shown, look.number, workspace_id, made_before, NOT_SHOWN + 1)
+        if len(lacking) > NOT_SHOWN:
+            return f"it lacks more than {NOT_SHOWN} batches that were there"
+        for batch_id in lacking:
+            verdict = await self.look_ups.source(batch_id)
+            if verdict.state != "missing":
+                return f"it lacks batch {batch_id}"
+            await self.database.call(verbs.forget_listed, batch_id)
+        newest = await self.database.call(verbs.shows_our_newest, look.number, workspace_id)
+        longest = await self.database.call(verbs.longest_listing, workspace_id)
+        if may_be_capped(look.shown, longest, newest):
+            return f"its length, {look.shown}, may be that of a page"
+        return None
+
+    # -- deciding ---------------------------------------------------------------------------------------------
+
+    async def _decide(self, looked: _Looked, *, absence: bool) -> Settled:
+        """Decide what the look allows, write it down and tell it."""
+        attempts = await self.database.call(verbs.open_attempts)
+        free: dict[str, list[Sighting]] = {}
+        for workspace_id in looked.problems:
+            free[workspace_id] = await self.database.call(verbs.sightings, workspace_id)
+        verdicts = verdicts_of(attempts, free, looked.problems, self._kept, absence=absence)
+        labels = await self.database.call(verbs.record, attempts, verdicts)
+        items = {attempt.id: attempt.item_id for attempt in attempts}
+        for attempt, label in labels.items():
+            claimed = verdicts.claims.get(attempt)
+            self._tell(label, claimed.batch_id if claimed else None)
+            if claimed is None:
+                self._proofs[items[attempt]] += 1
+                if self._proofs[items[attempt]] >= PROOFS:
+                    await self.database.call(Ledger.rest, items[attempt])
+        return Settled(len(verdicts.claims), len(verdicts.absent), len(verdicts.unknown))
+
+    def _tell(self, label: Label, batch_id: str | None) -> None:
+        fields = {
+            "line": label.line,
+            "source_batch_id": label.source_id,
+            "name": label.name,
+            "attempt": label.attempt,
+            "copy": label.copy,
+            "status": "created" if batch_id else "pending",
+            "new_batch_id": batch_id,
+        }
+        self.emit(Event("batch.settled", "info", fields))
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """One look: when its first listing left (monotonic seconds), and why a workspace's listing is not complete."""
+
+    left: float
+    problems: Mapping[str, str | None]
+
+
+def verdicts_of(
+    attempts: Sequence[Attempt],
+    free: Mapping[str, Sequence[Sighting]],
+    problems: Mapping[str, str | None],
+    kept: Mapping[str, Survival],
+    *,
+    absence: bool,
+) -> Verdicts:
+    """What a look allows to be said of the open attempts.
+
+    `free` are the ownerless batches that listings have shown, `problems` why a listing is not complete, `kept` what
+    survives copying, each by workspace. Absence is decided only where `absence` says that this is the second look."""
+    claims: dict[int, Sighting] = {}
+    absent: list[int] = []
+    unknown: dict[int, str] = {}
+    disputed: set[str] = set()
+    for workspace_id in {a.source.workspace_id if a.source else None for a in attempts}:
+        some = [a for a in attempts if (a.source.workspace_id if a.source else None) == workspace_id]
+        problem = (
+            problems.get(workspace_id, "its workspace was not listed") if workspace_id else "its workspace is not known"
+        )
+        if problem is not None:
+            for attempt in some:
+                unknown[attempt.id] = _words(attempt, f"the workspace's listing is not complete: {problem}")
+            continue
+        batches = free.get(workspace_id or "", ())
+        found = presence(some, batches)
+        by_id = {batch.batch_id: batch for batch in batches}
+        claims |= {attempt: by_id[batch] for attempt, batch in found.claims.items()}
+        taken = set(found.claims.values())
+        left_over = [batch for batch in batches if batch.batch_id not in taken]
+        for attempt in some:
+            if attempt.id in found.claims:
+                continue
+            if fitting := found.disputed.get(attempt.id):
+                disputed.update(fitting)
+                unknown[attempt.id] = _words(attempt, "several batches fit, or one fits several duplicates", fitting)
+            elif near := candidates(attempt, left_over, kept.get(workspace_id or "", Survival())):
+                unknown[attempt.id] = _words(attempt, "these may be its copy", near)
+            elif attempt.answered_id is not None:
+                unknown[attempt.id] = _words(attempt, "an answer named this batch", (attempt.answered_id,))
+            elif absence:
+                absent.append(attempt.id)
+            else:
+                unknown[attempt.id] = _words(attempt, "the first of two listings does not show it")
+    return Verdicts(claims, absent, unknown, tuple(sorted(disputed)))
+
+
+def _words(attempt: Attempt, what: str, batches: Sequence[str] = ()) -> str:
+    """What is known of an attempt that is not decided, for people: its item's number, why, and the candidates."""
+    more = f" and {len(batches) - NAMED} more" if len(batches) > NAMED else ""
+    named = f" ({', '.join(batches[:NAMED])}{more})" if batches else ""
+    return f"#{attempt.item_id} may exist: {what}{named}"

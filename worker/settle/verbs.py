@@ -1,0 +1,277 @@
+"""What settling asks the ledger and writes into it. The decisions are made in `rules`; here is what they are made of,
+and what becomes of them, each verb one transaction."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from worker.errors import UsageError
+from worker.ledger.queries import sql
+from worker.ledger.records import Listed
+from worker.ledger.store import Ledger, default_name
+from worker.settle.rules import Attempt, Interval, Sighting, Source, Survival, offset_of
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What people call an item, for log lines. `attempt` counts its requests."""
+
+    line: int | None
+    copy: int
+    source_id: str
+    name: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """What a look found out: batches for attempts, attempts proved absent, and for the others what is known of them.
+
+    `claims` gives attempts their batches, `absent` names attempts, `unknown` gives attempts their words, `disputed`
+    names batches that only a person may give an owner."""
+
+    claims: Mapping[int, Sighting]
+    absent: Sequence[int]
+    unknown: Mapping[int, str]
+    disputed: Sequence[str]
+
+
+def own_unknown(ledger: Ledger) -> int:
+    """How many duplicates that this run's job wants are unknown."""
+    return int(ledger.connection.execute(sql("count_own_unknown"), {"campaign": ledger.campaign}).fetchone()[0])
+
+
+def tell_date(ledger: Ledger, date: float) -> None:
+    """An answer's Date was received after all open attempts were given up."""
+    ledger.connection.execute(sql("tell_date_after"), {"date": date})
+
+
+def open_attempts(ledger: Ledger) -> list[Attempt]:
+    """Every open attempt of all campaigns, oldest first."""
+    offsets: dict[int, Interval | None] = {}
+    found = []
+    for row in ledger.connection.execute(sql("open_attempts")).fetchall():
+        run = row["run_id"]
+        if run not in offsets:
+            told = ledger.connection.execute(sql("offset"), {"run": run, "other": ledger.run}).fetchone()
+            offsets[run] = offset_of(told["low"], told["high"])
+        found.append(_attempt(row, offsets[run]))
+    return found
+
+
+def _attempt(row: sqlite3.Row, offset: Interval | None) -> Attempt:
+    source = None
+    if row["details"] is not None:
+        source = Source(
+            name=row["source_name"],
+            workspace_id=row["workspace_id"],
+            details=row["details"],
+            loose_details=row["loose_details"],
+            datasets=tuple(json.loads(row["datasets"])),
+        )
+    return Attempt(
+        id=row["id"],
+        item_id=row["item_id"],
+        source_id=row["source_id"],
+        name=row["sent_name"],
+        upload_new_dataset=bool(row["upload_new_dataset"]),
+        source=source,
+        source_changed=bool(row["source_changed"]),
+        listing=row["listing"],
+        date_before=row["date_before"],
+        left=row["left_server"],
+        ended=row["ended_server"],
+        date_after=row["date_after"],
+        timeout_s=row["timeout_s"],
+        settle_after_s=row["settle_after_s"],
+        offset=offset,
+        me=row["me"],
+        tells_people_apart=bool(row["tells_people_apart"]),
+        answered_id=row["answered_id"],
+    )
+
+
+def sightings(ledger: Ledger, workspace_id: str) -> list[Sighting]:
+    """What listings have shown in the workspace and nobody owns."""
+    found = ledger.connection.execute(sql("free_sightings"), {"workspace_id": workspace_id})
+    return [
+        Sighting(
+            batch_id=row["batch_id"],
+            workspace_id=row["workspace_id"],
+            listing=row["listing"],
+            name=row["name"],
+            created=row["created_s"],
+            created_by=row["created_by"],
+            details=row["details"],
+            loose_details=row["loose_details"],
+            datasets=tuple(json.loads(row["datasets"])),
+            disputed=bool(row["disputed"]),
+        )
+        for row in found
+    ]
+
+
+def survival(ledger: Ledger, batches: Sequence[Listed]) -> list[Survival]:
+    """For each of these listed batches that is one of our own 201s: which properties are as they were sent."""
+    found = []
+    for batch in batches:
+        row = ledger.connection.execute(sql("survival_of"), {"batch_id": batch.id}).fetchone()
+        if row is not None:
+            expected = row["sent_name"] if row["sent_name"] is not None else default_name(row["source_name"])
+            datasets = () if row["upload_new_dataset"] else tuple(json.loads(row["datasets"]))
+            found.append(Survival(batch.name == expected, batch.details == row["details"], batch.datasets == datasets))
+    return found
+
+
+def not_shown(ledger: Ledger, number: int, workspace_id: str, made_before: float | None, limit: int) -> list[str]:
+    """Up to `limit` batches that listing `number` should show and does not; what this run made counts if it was made
+    before `made_before` (server time)."""
+    found = ledger.connection.execute(
+        sql("not_shown"),
+        {
+            "workspace_id": workspace_id,
+            "number": number,
+            "run": ledger.run,
+            "made_before": made_before,
+            "limit": limit,
+        },
+    )
+    return [row[0] for row in found]
+
+
+def forget_listed(ledger: Ledger, batch_id: str) -> None:
+    """A GET of its own denies this batch, so no listing need show it."""
+    ledger.connection.execute(sql("forget_listed"), {"batch_id": batch_id})
+
+
+def longest_listing(ledger: Ledger, workspace_id: str) -> int:
+    """The most batches that any listing of the workspace has shown."""
+    return int(ledger.connection.execute(sql("longest_listing"), {"workspace_id": workspace_id}).fetchone()[0])
+
+
+def shows_our_newest(ledger: Ledger, number: int, workspace_id: str) -> bool:
+    """Whether listing `number` shows the batch that this database saw made last in the workspace."""
+    wanted = {"number": number, "workspace_id": workspace_id}
+    return bool(ledger.connection.execute(sql("shows_our_newest"), wanted).fetchone()[0])
+
+
+def record(ledger: Ledger, attempts: Sequence[Attempt], verdicts: Verdicts) -> dict[int, Label]:
+    """Write down what was found out, in one transaction; what people call the items that changed their status."""
+    items = {attempt.id: attempt.item_id for attempt in attempts}
+    connection, run = ledger.connection, ledger.run
+    with ledger.transaction():
+        for attempt, batch in verdicts.claims.items():
+            _create(ledger, attempt, items[attempt], batch, "listing")
+        for attempt in verdicts.absent:
+            connection.execute(sql("close_attempt"), {"attempt": attempt, "closed_by": "absence", "batch_id": None})
+            connection.execute(
+                sql("settle_absent"),
+                {"item": items[attempt], "run": run, "error": "two complete listings show that it was not made"},
+            )
+        for attempt, words in verdicts.unknown.items():
+            connection.execute(sql("settle_unknown"), {"item": items[attempt], "run": run, "error": words})
+        for batch_id in verdicts.disputed:
+            connection.execute(sql("dispute"), {"batch_id": batch_id})
+    return {attempt: label(ledger, items[attempt]) for attempt in (*verdicts.claims, *verdicts.absent)}
+
+
+def _create(ledger: Ledger, attempt: int, item: int, batch: Sighting | Listed, settled_by: str) -> None:
+    shown = ledger.connection.execute(
+        "SELECT name, status, created_at FROM sightings WHERE batch_id = ?", (_id(batch),)
+    ).fetchone()
+    status = batch.status if isinstance(batch, Listed) else shown["status"]
+    created_at = batch.created_at if isinstance(batch, Listed) else shown["created_at"]
+    ledger.connection.execute(
+        sql("close_attempt"), {"attempt": attempt, "closed_by": settled_by, "batch_id": _id(batch)}
+    )
+    ledger.connection.execute(
+        sql("settle_created"),
+        {
+            "item": item,
+            "run": ledger.run,
+            "settled_by": settled_by,
+            "batch_id": _id(batch),
+            "name": batch.name,
+            "batch_status": status,
+            "created_at": created_at,
+        },
+    )
+
+
+def _id(batch: Sighting | Listed) -> str:
+    return batch.id if isinstance(batch, Listed) else batch.batch_id
+
+
+def label(ledger: Ledger, item: int) -> Label:
+    """What people call an item."""
+    row = ledger.connection.execute(sql("item_label"), {"item": item}).fetchone()
+    name = row["name"] or (default_name(row["source_name"]) if row["source_name"] is not None else "")
+    return Label(row["line"], row["copy"], row["source_id"], name, row["attempts"])
+
+
+# -- people -------------------------------------------------------------------------------------------------------
+
+
+def find_item(ledger: Ledger, text: str) -> int:
+    """The item that a person means: `LINE`, `LINE.COPY` of the job as it was last run, or the item's own `#N`.
+
+    Raises UsageError where there is none, or several."""
+    connection, campaign = ledger.connection, ledger.campaign
+    if text.startswith("#") and text[1:].isascii() and text[1:].isdigit() and len(text) < 19:
+        row = connection.execute(sql("item_by_number"), {"item": int(text[1:])}).fetchone()
+        if row is None:
+            raise UsageError(f"{text}: there is no such item", hint="`ledger JOB --format json` shows their numbers.")
+        return int(row["id"])
+    line, _, copy = text.partition(".")
+    if not all(part.isascii() and part.isdigit() and len(part) < 16 for part in (line, copy or "1")):
+        raise UsageError(f"{text!r} is no item", hint="Write LINE, LINE.COPY or #N, as in 12, 12.3 or #40.")
+    if not copy:
+        many = int(connection.execute(sql("copies_on_line"), {"campaign": campaign, "line": int(line)}).fetchone()[0])
+        if many > 1:
+            raise UsageError(f"{text}: line {line} has {many} copies", hint=f"Say which, as in {line}.1.")
+    row = connection.execute(
+        sql("item_by_place"), {"campaign": campaign, "line": int(line), "copy": int(copy or 1)}
+    ).fetchone()
+    if row is None:
+        raise UsageError(f"{text}: the job has no such duplicate", hint="The ledger's columns line and copy name it.")
+    return int(row["id"])
+
+
+def open_attempt_of(ledger: Ledger, item: int) -> int:
+    """The open attempt of an item that a person decides. Raises UsageError where it is not unknown."""
+    row = ledger.connection.execute(
+        "SELECT a.id FROM attempts AS a WHERE a.item_id = ? AND a.closed_by IS NULL", (item,)
+    ).fetchone()
+    if row is None:
+        status = ledger.connection.execute(sql("item_by_number"), {"item": item}).fetchone()["status"]
+        raise UsageError(f"#{item} is {status}, not unknown", hint="Only what is unknown can be decided by a person.")
+    return int(row["id"])
+
+
+def assign(ledger: Ledger, item: int, batch: Listed) -> None:
+    """A person says that this batch is the item's. Raises UsageError where the item is not unknown, or the batch is
+    the source or has an owner."""
+    attempt = open_attempt_of(ledger, item)
+    known = ledger.connection.execute(sql("item_by_number"), {"item": item}).fetchone()
+    if batch.id == known["source_id"]:
+        raise UsageError(f"{batch.id} is the source of #{item}, not its copy")
+    owner = ledger.connection.execute(sql("owner"), {"batch_id": batch.id}).fetchone()
+    if owner is not None:
+        where = f"line {owner['line']} of campaign {owner['campaign']}" if owner["line"] else f"#{owner['id']}"
+        raise UsageError(f"{batch.id} is the batch of {where} already", hint="A batch has one owner.")
+    with ledger.transaction():
+        _create(ledger, attempt, item, batch, "person")
+
+
+def declare_absent(ledger: Ledger, item: int) -> None:
+    """A person says that the item's request made nothing. Raises UsageError where the item is not unknown."""
+    attempt = open_attempt_of(ledger, item)
+    with ledger.transaction():
+        ledger.connection.execute(sql("close_attempt"), {"attempt": attempt, "closed_by": "person", "batch_id": None})
+        ledger.connection.execute(
+            sql("settle_absent"),
+            {"item": item, "run": ledger.run, "error": "a person found that it was not made"},
+        )
