@@ -80,14 +80,16 @@ class Result:
     troubles: tuple[str, ...]
 
 
-def exit_code(counts: Counts, stopped_by: str | None, signal: int | None) -> int:
-    """The exit code of a run that could begin (the contract's table)."""
+def exit_code(counts: Counts, stopped_by: str | None, signal: int | None, *, only_settle: bool = False) -> int:
+    """The exit code of a run that could begin (the contract's table); of `settle` where nothing was to be sent."""
     if signal is not None:
         return 128 + signal
     if stopped_by == "token":
         return TokenRefusedError.exit_code
     if stopped_by in ("api", "disk", "internal", "declined"):
         return 1
+    if only_settle:
+        return 1 if counts.unknown else 0
     return 0 if counts.created == counts.total else 1
 
 
@@ -156,7 +158,9 @@ class Campaign:
     async def _work(self) -> bool:
         """The phases of a run; whether there was anything to do."""
         sends = not self._options.only_settle
-        if not self.at_start.unknown and not (sends and self.at_start.pending):
+        if sends and not (self.at_start.pending or self.at_start.unknown):
+            return False
+        if not sends and not await self._database.call(verbs.any_open):
             return False
         self.phase = "looking up sources"
         await self._preflight.check_token()
@@ -179,7 +183,7 @@ class Campaign:
             if send:
                 self.phase = "sending"
                 await self._sending.run()
-            if self._stop.asked or not await self._database.call(verbs.own_unknown):
+            if self._stop.asked or (send and not await self._database.call(verbs.own_unknown)):
                 return
             self.phase = "settling"
             # What an earlier run gave up counts as given up when this one began.
@@ -268,7 +272,7 @@ class Campaign:
         if not aborted:  # a second signal asks to stop at once, and a long file takes long
             await self._attempt(self._write_ledger_file())
         stopped_by = self._stop.reason or (self._sending.closed if counts.pending else None)
-        code = exit_code(counts, stopped_by, self._stop.signal)
+        code = exit_code(counts, stopped_by, self._stop.signal, only_settle=self._options.only_settle)
         tally = self._sending.tally
         end = RunEnd(iso(self._clock.wall()), stopped_by, code, tally.created, tally.requests, tally.throttled)
         await self._attempt(self._database.call(Ledger.end_run, end))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import secrets
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 from worker.errors import UsageError
 from worker.job.model import Job
 from worker.job.read import open_job
+from worker.ledger import views
 from worker.prolific.client import ProlificClient, connected, proxy_for
 from worker.settings.access import api_url, check_certificates, read_token
 from worker.settings.load import Settings, load_settings
@@ -44,7 +46,9 @@ def open_job_with_settings(command: str, args: argparse.Namespace, environ: Mapp
 def settings_for(
     command: str, args: argparse.Namespace, environ: Mapping[str, str], job_campaign: str | None = None
 ) -> Settings:
-    """The settings of a command. Raises UsageError."""
+    """The settings of a command; what a YAML job says is looked up where it is not given. Raises UsageError."""
+    if job_campaign is None:
+        job_campaign = _job_campaign(args.job)
     return load_settings(
         command,
         vars(args),
@@ -102,3 +106,33 @@ async def api(
 def new_run_id(now: dt.datetime) -> str:
     """A name for a run: sortable by its start in UTC, and never used twice."""
     return f"{now.astimezone(dt.UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+
+
+def latest_run(connection: sqlite3.Connection, settings: Settings, args: argparse.Namespace) -> views.LatestRun:
+    """The run that is meant: that of the named campaign, else the job's latest."""
+    if settings.campaign and _names_campaign(settings, args):
+        latest = views.latest_run(connection, campaign=settings.campaign)
+        wanted = f"campaign {settings.campaign}"
+    else:
+        latest = views.latest_run(connection, job=str(Path(args.job).resolve()))
+        wanted = f"job {args.job}"
+    if latest is None:
+        raise UsageError(
+            f"{settings.database}: this ledger knows no run of {wanted}",
+            hint="`duplicate-batches ledger` without a job lists the campaigns that it knows.",
+        )
+    return latest
+
+
+def _names_campaign(settings: Settings, args: argparse.Namespace) -> bool:
+    """Whether the campaign was asked for: by its name, or by the date in it. What the job says is only a default."""
+    said_by_job = f"{args.job}:"
+    return "date" in settings.origins or not settings.origins.get("campaign", said_by_job).startswith(said_by_job)
+
+
+def _job_campaign(job: str | None) -> str | None:
+    """What the job says its campaign is, as far as it can be read: a ledger outlives its job file."""
+    try:
+        return open_job(Path(job)).campaign if job else None
+    except UsageError:
+        return None

@@ -14,9 +14,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, TextIO
 
-from worker.cli.common import settings_for
+from worker.cli.common import latest_run, settings_for
 from worker.errors import UsageError
-from worker.job.read import open_job
 from worker.ledger import export, views
 from worker.ledger.database import backup, open_for_reading, unusable
 from worker.ledger.records import Status
@@ -28,7 +27,7 @@ Row = views.Row
 
 def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Show or write what the ledger knows; the exit code. Raises UsageError."""
-    settings = settings_for("ledger", args, environ, _job_campaign(args.job))
+    settings = settings_for("ledger", args, environ)
     if args.restore is not None:
         raise UsageError("--restore: not in this version yet", hint="Put a backup of the database in its place.")
     if args.format == "xlsx":
@@ -113,7 +112,7 @@ def _show_campaigns(connection: sqlite3.Connection, args: argparse.Namespace) ->
 def _show_campaign(
     connection: sqlite3.Connection, settings: Settings, args: argparse.Namespace, choose: _Choice
 ) -> None:
-    latest = _latest(connection, settings, args)
+    latest = latest_run(connection, settings, args)
     campaign = views.campaign_id(connection, latest.campaign)
     if campaign is None:
         raise AssertionError("a run always has a campaign")
@@ -136,36 +135,6 @@ def _show_campaign(
             write_job(sys.stdout, rows, own)
         case "table":
             ledger_table(rows, open_console(sys.stdout))
-
-
-def _latest(connection: sqlite3.Connection, settings: Settings, args: argparse.Namespace) -> views.LatestRun:
-    """The run that is meant: that of the named campaign, else the job's latest."""
-    if settings.campaign and _names_campaign(settings, args):
-        latest = views.latest_run(connection, campaign=settings.campaign)
-        wanted = f"campaign {settings.campaign}"
-    else:
-        latest = views.latest_run(connection, job=str(Path(args.job).resolve()))
-        wanted = f"job {args.job}"
-    if latest is None:
-        raise UsageError(
-            f"{settings.database}: this ledger knows no run of {wanted}",
-            hint="`duplicate-batches ledger` without a job lists the campaigns that it knows.",
-        )
-    return latest
-
-
-def _names_campaign(settings: Settings, args: argparse.Namespace) -> bool:
-    """Whether the campaign was asked for: by its name, or by the date in it. What the job says is only a default."""
-    said_by_job = f"{args.job}:"
-    return "date" in settings.origins or not settings.origins.get("campaign", said_by_job).startswith(said_by_job)
-
-
-def _job_campaign(job: str | None) -> str | None:
-    """What the job says its campaign is, as far as it can be read: a ledger outlives its job file."""
-    try:
-        return open_job(Path(job)).campaign if job else None
-    except UsageError:
-        return None
 
 
 def _write(connection: sqlite3.Connection, campaign: int, latest: views.LatestRun, settings: Settings) -> None:

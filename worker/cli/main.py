@@ -42,6 +42,17 @@ exit codes:
 
 exit codes: 0 · 1 a source is not there · 2 wrong usage or job file · 3 the token was refused""",
     ),
+    "settle": (
+        "find out about unknown outcomes; create nothing",
+        """examples:
+  duplicate-batches settle wave.yaml                         look twice, and say what exists and what does not
+  duplicate-batches settle --database ledgers/ledger.db      all campaigns of this database
+  duplicate-batches settle wave.yaml --assign 12.3=BATCH_ID  a person found it: line 12, copy 3
+  duplicate-batches settle wave.yaml --absent '#40'          a person knows that item 40 was not made
+
+exit codes: 0 nothing unknown is left · 1 something is · 2 wrong usage · 3 the token was refused
+  75 another run holds the database""",
+    ),
     "ledger": (
         "write the ledger file again from the database, or print it",
         """examples:
@@ -127,6 +138,15 @@ def _check_arguments(one: argparse.ArgumentParser) -> None:
     add_options(one, "check")
 
 
+def _settle_arguments(one: argparse.ArgumentParser) -> None:
+    one.add_argument("job", metavar="JOB", nargs="?", help="the job file; without it: all of the database")
+    one.add_argument(
+        "--assign", metavar="ITEM=BATCH_ID", action="append", help="ITEM (LINE, LINE.COPY or #N) is this batch"
+    )
+    one.add_argument("--absent", metavar="ITEM", action="append", help="ITEM was not made; the next run sends it")
+    add_options(one, "settle")
+
+
 def _ledger_arguments(one: argparse.ArgumentParser) -> None:
     one.add_argument("job", metavar="JOB", nargs="?", help="the job file; without it: the campaigns and their runs")
     one.add_argument("--format", choices=("csv", "json", "table", "xlsx", "job"), help="print it in this form instead")
@@ -156,6 +176,7 @@ def _sandbox_arguments(one: argparse.ArgumentParser) -> None:
 _ARGUMENTS = {
     "run": _run_arguments,
     "check": _check_arguments,
+    "settle": _settle_arguments,
     "ledger": _ledger_arguments,
     "sandbox": _sandbox_arguments,
 }

@@ -1,45 +1,18 @@
-"""`run`: the main job. Opens what a run needs, lets `campaign` do it, tells how it went."""
+"""`run`: the main job. Reads it, plans it, takes the lock, and runs what is missing."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import random
-import signal
-import socket
-import sqlite3
-import sys
 from collections.abc import Mapping
-from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-import anyio
-
-from worker import __version__
-from worker.campaign import Campaign, Options, Question, Result
 from worker.cli import check
-from worker.cli.ask import ask, has_person
-from worker.cli.common import Target, api, campaign_of, new_run_id, open_job_with_settings, target
-from worker.clock import MachineClock, iso
-from worker.database import ThreadedDatabase
-from worker.events import Event
-from worker.job.plan import Plan, planned
-from worker.ledger import export, views
-from worker.ledger.database import open_for_writing, unusable
+from worker.cli.common import campaign_of, new_run_id, open_job_with_settings, target
+from worker.cli.execute import HeldRun
+from worker.clock import MachineClock
+from worker.job.plan import planned
+from worker.ledger import export
 from worker.ledger.lock import hold
-from worker.ledger.records import RunStart
-from worker.ledger.store import Ledger
-from worker.observe.logs import Logs, resolved
-from worker.observe.progress import Progress, Snapshot, style
-from worker.observe.secrets import Scrubber
-from worker.observe.summary import Facts, summary_json, summary_text
-from worker.observe.text import shell_command
-from worker.sending import Limits
-from worker.settings.load import Settings
-from worker.stop import Stop
 
 
 def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -50,235 +23,17 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     chosen = target(settings, environ)
     run_id = new_run_id(MachineClock().wall())
     ledger_file = settings.ledger_path(run_id)
+    campaign = campaign_of(settings)
     export.refuse_foreign_file(ledger_file)
-    with planned(job, campaign_of(settings), settings.date) as plan:
+    with planned(job, campaign, settings.date) as plan:
         export.make_folder(ledger_file)
         with hold(settings.database, settings.wait):
-            return _Run(args, settings, chosen, run_id, ledger_file, plan).whole()
-
-
-class _Run:
-    """One run that holds its database."""
-
-    def __init__(
-        self, args: argparse.Namespace, settings: Settings, chosen: Target, run_id: str, ledger_file: Path, plan: Plan
-    ) -> None:
-        self._settings = settings
-        self._target = chosen
-        self._run_id = run_id
-        self._campaign_name = campaign_of(settings)
-        self._ledger_file = ledger_file
-        self._job = Path(args.job)
-        self._plan = plan
-        self._scrub = Scrubber(chosen.token or None)
-        self._stop = Stop()
-        self._stack = ExitStack()
-        self._campaign: Campaign | None = None
-        terminal = sys.stderr.isatty()
-        json_logs = resolved(settings.log_format, terminal) == "json"
-        self._progress = Progress(
-            self._snapshot,
-            stderr=sys.stderr,
-            style=style(
-                is_terminal=terminal,
-                json_logs=json_logs,
-                never=settings.progress == "never",
-                quiet=settings.quiet,
-            ),
-        )
-        self._logs = Logs(
-            run_id=run_id,
-            campaign=self._campaign_name,
-            log_format=settings.log_format,
-            log_file=settings.log_file,
-            stderr=sys.stderr,
-            is_terminal=terminal,
-            scrub=self._scrub,
-            quiet=settings.quiet,
-            above=self._progress.above,
-        )
-
-    def whole(self) -> int:
-        """Open the database, run, tell; the exit code."""
-        export.remove_leftovers(self._ledger_file)
-        connection = open_for_writing(self._settings.database, self._target.url)
-        try:
-            with self._stack:
-                self._stack.enter_context(self._logs)
-                ledger = self._planned_ledger(connection)
-                result = anyio.run(self._async, ledger)
-            self._tell(result)
-            return result.exit_code
-        finally:
-            connection.close()
-
-    def _planned_ledger(self, connection: sqlite3.Connection) -> Ledger:
-        """The ledger, which knows what the job wants now. Raises WorkerError where it cannot be written."""
-        try:
-            ledger = Ledger(connection, self._start())
-            self._emit_start()
-            ledger.plan(self._plan.file, self._plan.extra_columns, retry_failed=self._settings.retry_failed)
-            self._emit_plan(ledger)
-        except sqlite3.Error as error:
-            raise unusable(self._settings.database, error) from error
-        return ledger
-
-    def _start(self) -> RunStart:
-        return RunStart(
-            run_id=self._run_id,
-            campaign=self._campaign_name,
-            job=str(self._job.resolve()),
-            ledger=str(self._ledger_file),
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            now=iso(MachineClock().wall()),
-            timeout_s=self._settings.timeout,
-            settle_after_s=self._settings.settle_after,
-        )
-
-    def _emit_start(self) -> None:
-        fields = {
-            "job": str(self._job),
-            "ledger": str(self._ledger_file),
-            "database": str(self._settings.database),
-            "api": self._target.url,
-            "version": __version__,
-            "date": self._settings.date.isoformat(),
-        }
-        self._logs(Event("run.started", "info", fields))
-        if self._settings.report:
-            self._note("the HTML report is not written yet in this version; the ledger file is")
-
-    def _emit_plan(self, ledger: Ledger) -> None:
-        counts = views.counts(ledger.connection, ledger.campaign)
-        fields = {"rows": self._plan.rows, "duplicates": self._plan.items, "counts": asdict(counts)}
-        self._logs(Event("job.read", "info", fields))
-        for campaign, items in views.unfinished_elsewhere(
-            ledger.connection, self._campaign_name, str(self._job.resolve())
-        ):
-            self._note(
-                f"{items} duplicates of this job are unfinished in campaign {campaign}; they are gone on with by the "
-                f"--date or --campaign that made it"
-            )
-
-    def _note(self, text: str) -> None:
-        self._logs(Event("note", "warning", {"text": text}))
-
-    async def _async(self, ledger: Ledger) -> Result:
-        settings = self._settings
-        async with api(self._target, settings.timeout, self._scrub, self._plan.sources()) as client:
-            self._campaign = campaign = Campaign(
-                database=ThreadedDatabase(ledger),
-                api=client,
-                clock=MachineClock(),
-                rng=random.Random(),
-                emit=self._logs,
-                stop=self._stop,
-                options=Options(
-                    campaign=self._campaign_name,
-                    ledger=self._ledger_file,
-                    rate=settings.rate,
-                    limits=Limits(settings.max_in_flight, settings.limit, settings.max_failed, settings.give_up_after),
-                    max_duration=settings.max_duration,
-                    settle_after=settings.settle_after,
-                ),
-                confirm=self._confirm,
-            )
-            if not self._asks():
-                self._show_progress()
-            async with anyio.create_task_group() as group:
-                group.start_soon(self._watch_signals, campaign)
-                result = await campaign.run()
-                group.cancel_scope.cancel()
-        return result
-
-    async def _watch_signals(self, campaign: Campaign) -> None:
-        """The first signal lets requests under way end, the second does not."""
-        try:
-            receiver = anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM)
-        except NotImplementedError:  # Windows: Ctrl-C ends the process, and the ledger is as after any crash
-            return
-        with receiver as signals:
-            async for number in signals:
-                if self._stop.signal is not None:
-                    campaign.abort()
-                    continue
-                self._stop.signal = number
-                self._stop.ask("signal")
-                fields = {"signal": signal.Signals(number).name, "in_flight": campaign.pacer.in_flight}
-                self._logs(Event("run.interrupted", "warning", fields))
-
-    def _asks(self) -> bool:
-        return not self._settings.yes and has_person()
-
-    async def _confirm(self, question: Question) -> bool:
-        if not self._asks():
-            return True
-        where = SANDBOX_WORDS if self._target.is_sandbox else self._target.url
-        agreed = await ask(question, where, self._stop)
-        if agreed:
-            self._show_progress()
-        return agreed
-
-    def _show_progress(self) -> None:
-        self._stack.enter_context(self._progress)
-
-    def _snapshot(self) -> Snapshot:
-        """Where the run is; called by the display's own thread, so it only reads."""
-        campaign = self._campaign
-        if campaign is None:
-            return Snapshot()
-        tally, before = campaign.tally, campaign.at_start
-        elapsed = campaign.elapsed()
-        return Snapshot(
-            total=before.total,
-            created=before.created + tally.created,
-            failed=before.failed + tally.refused,
-            unknown=before.unknown + tally.unknown,
-            pending=max(0, before.pending - tally.created - tally.refused - tally.unknown),
-            in_flight=campaign.pacer.in_flight,
-            rate=tally.created / elapsed if elapsed > 0 else 0.0,
-            ceiling=self._settings.rate,
-            waiting_s=campaign.pacer.waiting_s(),
-            phase=campaign.phase,
-            elapsed_s=elapsed,
-        )
-
-    def _tell(self, result: Result) -> None:
-        facts = self._facts(result)
-        if self._settings.json:
-            _print(json.dumps(self._scrub(summary_json(facts)), ensure_ascii=False))
-        elif not self._settings.quiet or result.exit_code:
-            _print(self._scrub(summary_text(facts)))
-        if not self._settings.quiet or result.exit_code:
-            for trouble in (*result.troubles, *([self._logs.trouble] if self._logs.trouble else [])):
-                print(f"duplicate-batches: {self._scrub(trouble)}", file=sys.stderr)  # noqa: T201
-
-    def _facts(self, result: Result) -> Facts:
-        return Facts(
-            campaign=self._campaign_name,
-            run_id=self._run_id,
-            job=self._job,
-            ledger=self._ledger_file,
-            database=self._settings.database,
-            counts=asdict(result.counts),
-            created_this_run=result.tally.created,
-            settled_this_run=result.tally.settled,
-            requests=result.tally.requests,
-            throttled=result.tally.throttled,
-            duration_s=result.duration_s,
-            exit_code=result.exit_code,
-            stopped_by=result.stopped_by,
-            total=result.counts.total,
-            nothing_to_do=result.nothing_to_do,
-            reasons=result.reasons,
-            command=shell_command(["duplicate-batches", *sys.argv[1:]]),
-            sandbox=self._target.is_sandbox,
-        )
-
-
-SANDBOX_WORDS = "the sandbox (nothing real)"
-
-
-def _print(text: Any) -> None:
-    print(text)  # noqa: T201 - what the command says
+            return HeldRun(
+                settings,
+                chosen,
+                run_id=run_id,
+                campaign=campaign,
+                job=Path(args.job),
+                ledger_file=ledger_file,
+                plan=plan,
+            ).whole()

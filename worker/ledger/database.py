@@ -27,8 +27,8 @@ def migrations() -> Sequence[str]:
     return [file.read_text(encoding="utf-8") for file in files]
 
 
-def open_for_writing(path: Path, api_url: str) -> sqlite3.Connection:
-    """Open the database at `path`, made or migrated as needed, for the API at `api_url`.
+def open_for_writing(path: Path, api_url: str | None) -> sqlite3.Connection:
+    """Open the database at `path`, made or migrated as needed, for the API at `api_url` (None: whichever it is for).
 
     The caller holds the lock. Raises UsageError where the file is no database of ours, is newer than this
     program, belongs to another API, or cannot be written.
@@ -44,7 +44,8 @@ def open_for_writing(path: Path, api_url: str) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         migrate(connection, migrations())
-        _bind_to_api(connection, path, api_url)
+        if api_url is not None:
+            _bind_to_api(connection, path, api_url)
     except BaseException as error:
         if connection is not None:
             connection.close()

@@ -299,11 +299,11 @@ WHERE i.campaign_id = :campaign AND i.line IS NULL
 ORDER BY i.id;
 
 -- name: latest_run_of_job
-SELECT r.run_id, r.ledger, c.name AS campaign FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id
+SELECT r.run_id, r.ledger, r.job, c.name AS campaign FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id
 WHERE r.job = :job ORDER BY r.id DESC LIMIT 1;
 
 -- name: latest_run_of_campaign
-SELECT r.run_id, r.ledger, c.name AS campaign FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id
+SELECT r.run_id, r.ledger, r.job, c.name AS campaign FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id
 WHERE c.name = :campaign ORDER BY r.id DESC LIMIT 1;
 
 -- name: holder
@@ -358,6 +358,13 @@ SELECT EXISTS (SELECT 1 FROM attempts WHERE closed_by IS NULL);
 
 -- name: count_own_unknown
 SELECT count(*) FROM items WHERE campaign_id = :campaign AND line IS NOT NULL AND status IN ('unknown', 'sent');
+
+-- name: campaigns_with_open_attempts
+SELECT DISTINCT c.name FROM attempts AS a JOIN items AS i ON i.id = a.item_id JOIN campaigns AS c ON c.id = i.campaign_id
+WHERE a.closed_by IS NULL ORDER BY c.id;
+
+-- name: count_unknown
+SELECT count(*) FROM items WHERE status IN ('unknown', 'sent');
 
 -- name: tell_date_after
 -- The first Date that was received after these were given up.

@@ -119,6 +119,8 @@ class Ledger:
         shown = {"batch_id": batch.id, "name": batch.name, "workspace_id": batch.workspace_id, "listing": 0}
         with self.transaction():
             self._run(sql("add_listed_name"), **shown)
+            # It was there before anything that is sent from now on, whatever listings fail to show.
+            self._run(sql("add_seen"), workspace_id=batch.workspace_id, batch_id=batch.id, listing=self._listing)
             self._found(batch)
 
     def lost_source(self, source_id: str, state: str, http_status: int | None, reason: str) -> None:

@@ -31,6 +31,7 @@ class LatestRun:
     run_id: str
     campaign: str
     ledger: Path
+    job: Path
 
 
 def campaign_id(connection: sqlite3.Connection, name: str) -> int | None:
@@ -95,7 +96,17 @@ def latest_run(connection: sqlite3.Connection, *, job: str = "", campaign: str =
         row = connection.execute(sql("latest_run_of_campaign"), {"campaign": campaign}).fetchone()
     else:
         row = connection.execute(sql("latest_run_of_job"), {"job": job}).fetchone()
-    return None if row is None else LatestRun(row["run_id"], row["campaign"], Path(row["ledger"]))
+    return None if row is None else LatestRun(row["run_id"], row["campaign"], Path(row["ledger"]), Path(row["job"]))
+
+
+def campaigns_to_settle(connection: sqlite3.Connection) -> list[str]:
+    """The campaigns that hold an attempt whose outcome is not known."""
+    return [row["name"] for row in connection.execute(sql("campaigns_with_open_attempts"))]
+
+
+def count_unknown(connection: sqlite3.Connection) -> int:
+    """How many duplicates of all campaigns are unknown, also those that no job wants any longer."""
+    return int(connection.execute(sql("count_unknown")).fetchone()[0])
 
 
 def campaigns(connection: sqlite3.Connection) -> list[Row]:

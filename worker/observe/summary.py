@@ -27,8 +27,9 @@ NEXT: Mapping[str, str] = {
     "internal": ("Please report this, with run id {run_id}. The ledger is right; the same command goes on: {command}"),
     "goes_on": "The same command goes on where this run ended: {command}",
     "unknown": (
-        "Unknown ones may exist, so they are never sent again by themselves. The ledger's error column says "
-        "what is known; look at Prolific for what is there."
+        "Unknown ones may exist, so they are not sent again until two listings prove that they do not. The next run "
+        "looks again, and so does `duplicate-batches settle JOB`; the ledger's error column names what a person could "
+        "decide with `settle --assign` or `--absent`."
     ),
     "failed": (
         "Failed ones are not tried again by themselves. The ledger's error column says why; when that is "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -15,7 +15,7 @@ from aiohttp.typedefs import Handler
 from worker.errors import UsageError
 from worker.sandbox.answers import Json, created_batch, error, full_batch, gateway_page
 from worker.sandbox.batch import Batch, Dataset
-from worker.sandbox.faults import BEFORE_EFFECT, DUPLICATE_FAULTS, LISTING_FAULTS, draw
+from worker.sandbox.faults import BEFORE_EFFECT, DUPLICATE_FAULTS, LISTING_FAULTS, check_faults, draw
 from worker.sandbox.made_up import USER_ID
 from worker.sandbox.options import SandboxOptions
 from worker.sandbox.rate import TokenBucket
@@ -42,10 +42,15 @@ class Sandbox:
         # Two streams, so that latency does not change which request meets which fault.
         self._dice = Random(options.seed)
         self._spread = Random(options.seed)
-        self._duplicate_faults = {n: p for n, p in options.faults.items() if n in DUPLICATE_FAULTS}
-        self._listing_faults = {n: p for n, p in options.faults.items() if n in LISTING_FAULTS}
+        self.misbehave(options.faults)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._runner: web.AppRunner | None = None
+
+    def misbehave(self, faults: Mapping[str, float]) -> None:
+        """From now on have these faults, each with its probability, and no others."""
+        check_faults(faults)
+        self._duplicate_faults = {n: p for n, p in faults.items() if n in DUPLICATE_FAULTS}
+        self._listing_faults = {n: p for n, p in faults.items() if n in LISTING_FAULTS}
 
     async def start(self) -> str:
         """Listen, and return the base URL, without a slash at its end.

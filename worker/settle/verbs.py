@@ -44,6 +44,11 @@ def own_unknown(ledger: Ledger) -> int:
     return int(ledger.connection.execute(sql("count_own_unknown"), {"campaign": ledger.campaign}).fetchone()[0])
 
 
+def any_open(ledger: Ledger) -> bool:
+    """Whether any attempt of any campaign is open."""
+    return bool(ledger.connection.execute(sql("has_open_attempts")).fetchone()[0])
+
+
 def tell_date(ledger: Ledger, date: float) -> None:
     """An answer's Date was received after all open attempts were given up."""
     ledger.connection.execute(sql("tell_date_after"), {"date": date})

@@ -140,10 +140,11 @@ CREATE TABLE listings (
     error        TEXT     -- why it is no whole listing
 ) STRICT;
 
--- Every batch that any listing has shown, and the first that did: the baselines of all attempts in one table.
+-- Every batch that any listing has shown, and the first that did: the baselines of all attempts in one table. A
+-- source that only a GET has shown counts as shown by the listing before it (0: there was none).
 CREATE TABLE seen (
     workspace_id TEXT NOT NULL,
     batch_id     TEXT NOT NULL,
-    listing      INTEGER NOT NULL REFERENCES listings (number),
+    listing      INTEGER NOT NULL,
     PRIMARY KEY (workspace_id, batch_id)
 ) STRICT, WITHOUT ROWID;

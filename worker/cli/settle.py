@@ -1,0 +1,148 @@
+"""`settle`: finds out about unknown outcomes, or takes what a person found out. It creates nothing."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+
+import anyio
+
+from worker.cli.common import Target, api, latest_run, new_run_id, settings_for, target
+from worker.cli.execute import HeldRun
+from worker.clock import MachineClock, iso
+from worker.errors import TokenRefusedError, UsageError, WorkerError
+from worker.job.fields import read_id
+from worker.ledger import export, views
+from worker.ledger.database import open_for_writing
+from worker.ledger.lock import hold
+from worker.ledger.records import Listed, RunEnd, RunStart
+from worker.ledger.store import Ledger
+from worker.lookups import source_verdict
+from worker.observe.secrets import Scrubber
+from worker.observe.text import counted
+from worker.prolific.models import listed
+from worker.settings.load import Settings
+from worker.settle import verbs
+
+
+def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Settle; the exit code: 0 where nothing unknown is left. Raises WorkerError."""
+    settings = settings_for("settle", args, environ)
+    if not settings.database.exists():
+        raise UsageError(f"{settings.database}: there is no ledger database here", hint="Name it with --database.")
+    assignments = [_assignment(text) for text in args.assign or ()]
+    chosen = Target("", "") if args.absent and not assignments else target(settings, environ)
+    with hold(settings.database, settings.wait):
+        if assignments or args.absent:
+            return _take_word(args, settings, chosen, assignments, args.absent or [])
+        return _find_out(args, settings, chosen)
+
+
+def _find_out(args: argparse.Namespace, settings: Settings, chosen: Target) -> int:
+    """Settle all that is open in the database, and write every ledger file that it touched."""
+    with closing(open_for_writing(settings.database, chosen.url)) as connection:
+        open_ones = views.campaigns_to_settle(connection)
+        if args.job is None and settings.campaign is None:
+            if not open_ones:
+                _print("Nothing is unknown.")
+                return 0
+            latest = views.latest_run(connection, campaign=open_ones[0])
+        else:
+            latest = latest_run(connection, settings, args)
+    if latest is None:
+        raise AssertionError("a campaign always has a run")
+    code = HeldRun(
+        settings,
+        chosen,
+        run_id=new_run_id(MachineClock().wall()),
+        campaign=latest.campaign,
+        job=latest.job,
+        ledger_file=latest.ledger,
+        plan=None,
+        only_settle=True,
+    ).whole()
+    with closing(open_for_writing(settings.database, chosen.url)) as connection:
+        for name in open_ones:
+            if name != latest.campaign:
+                _write_ledger_file(connection, name)
+        if code == 0 and args.job is None and views.count_unknown(connection):
+            return 1
+    return code
+
+
+def _take_word(
+    args: argparse.Namespace,
+    settings: Settings,
+    chosen: Target,
+    assignments: list[tuple[str, str]],
+    absent: list[str],
+) -> int:
+    """Record what a person found out; 0 where nothing unknown is left in the campaign."""
+    url = chosen.url or None
+    with closing(open_for_writing(settings.database, url)) as connection:
+        if args.job is None and settings.campaign is None:
+            raise UsageError("--assign and --absent need the JOB (or --campaign) that ITEM is of")
+        latest = latest_run(connection, settings, args)
+        batches = anyio.run(_batches, settings, chosen, [batch for _, batch in assignments]) if assignments else {}
+        now = iso(MachineClock().wall())
+        start = RunStart(
+            new_run_id(MachineClock().wall()), latest.campaign, str(latest.job), str(latest.ledger),
+            socket.gethostname(), os.getpid(), now, settings.timeout, settings.settle_after,
+        )  # fmt: skip
+        ledger = Ledger(connection, start)
+        try:
+            for item, batch in assignments:
+                verbs.assign(ledger, verbs.find_item(ledger, item), batches[batch])
+            for item in absent:
+                verbs.declare_absent(ledger, verbs.find_item(ledger, item))
+        finally:
+            counts = views.counts(connection, ledger.campaign)
+            code = 1 if counts.unknown else 0
+            ledger.end_run(RunEnd(iso(MachineClock().wall()), None, code, 0, 0, 0))
+            export.write_ledger_file(connection, ledger.campaign, latest.campaign, latest.ledger)
+        if not settings.quiet:
+            _print(f"Recorded. {counted(counts.unknown, 'duplicate')} of {latest.campaign} unknown.")
+        return code
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    """ITEM=BATCH_ID in its two parts. Raises UsageError."""
+    item, equals, batch = text.partition("=")
+    try:
+        if not equals:
+            raise ValueError("write ITEM=BATCH_ID, as in 12.3=0192a3b4-5678-7abc-8def-0123456789ab")
+        return item.strip(), read_id(batch.strip())
+    except ValueError as error:
+        raise UsageError(f"--assign: {text!r}: {error}") from None
+
+
+async def _batches(settings: Settings, chosen: Target, ids: list[str]) -> dict[str, Listed]:
+    """The batches that a person names, as the API shows them. Raises WorkerError where one is not there."""
+    found: dict[str, Listed] = {}
+    async with api(chosen, settings.timeout, Scrubber(chosen.token or None), ids) as client:
+        for batch_id in ids:
+            reply = await client.batch(batch_id)
+            verdict = source_verdict(reply, batch_id)
+            if verdict.http_status == 401:
+                raise TokenRefusedError(f"{batch_id}: {verdict.reason}", hint="Nothing was recorded.")
+            if verdict.batch is None:
+                error = UsageError if verdict.state == "missing" else WorkerError
+                raise error(f"{batch_id}: {verdict.reason}", hint="Nothing was recorded.")
+            found[batch_id] = listed(verdict.batch)
+    return found
+
+
+def _write_ledger_file(connection: sqlite3.Connection, name: str) -> None:
+    """Write the ledger file of another campaign that this settled too, where its latest run wrote it."""
+    campaign, latest = views.campaign_id(connection, name), views.latest_run(connection, campaign=name)
+    if campaign is not None and latest is not None and latest.ledger.exists():
+        export.refuse_foreign_file(latest.ledger)
+        export.write_ledger_file(connection, campaign, name, latest.ledger)
+
+
+def _print(text: str) -> None:
+    print(text)  # noqa: T201 - what the command says
