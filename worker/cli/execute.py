@@ -27,6 +27,7 @@ from worker.job.plan import Plan
 from worker.ledger import export, views
 from worker.ledger.database import open_for_writing, unusable
 from worker.ledger.records import RunStart
+from worker.ledger.restore import files_of, refuse_older_database
 from worker.ledger.store import Ledger
 from worker.observe.logs import Logs, resolved
 from worker.observe.progress import Progress, Snapshot, style
@@ -95,6 +96,9 @@ class HeldRun:
         export.remove_leftovers(self._ledger_file)
         connection = open_for_writing(self._settings.database, self._target.url)
         try:
+            if self._plan is not None:
+                files = files_of(self._settings.ledger_written, self._campaign_name)
+                refuse_older_database(connection, files, self._campaign_name)
             with self._stack:
                 self._stack.enter_context(self._logs)
                 ledger = self._planned_ledger(connection)

@@ -6,6 +6,8 @@ import argparse
 import csv
 import datetime as dt
 import json
+import os
+import socket
 import sqlite3
 import sys
 from collections import Counter
@@ -14,12 +16,20 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, TextIO
 
-from worker.cli.common import latest_run, settings_for
+from worker.cli.common import campaign_of, latest_run, new_run_id, settings_for
+from worker.clock import MachineClock, iso
 from worker.errors import UsageError
+from worker.job.plan import planned
+from worker.job.read import open_job
 from worker.ledger import export, views
-from worker.ledger.database import backup, open_for_reading, unusable
-from worker.ledger.records import Status
+from worker.ledger.database import backup, open_for_reading, open_for_writing, unusable
+from worker.ledger.lock import hold
+from worker.ledger.records import RunEnd, RunStart, Status
+from worker.ledger.restore import other_files, restore
+from worker.ledger.store import Ledger
 from worker.observe.tables import campaign_table, ledger_table, open_console
+from worker.observe.text import counted, shell_word
+from worker.settings.access import api_url
 from worker.settings.load import Settings
 
 Row = views.Row
@@ -29,7 +39,7 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Show or write what the ledger knows; the exit code. Raises UsageError."""
     settings = settings_for("ledger", args, environ)
     if args.restore is not None:
-        raise UsageError("--restore: not in this version yet", hint="Put a backup of the database in its place.")
+        return _restore(args, settings, api_url(environ))
     if args.format == "xlsx":
         raise UsageError("--format xlsx: not in this version yet", hint="Use --format csv.")
     if args.backup is not None:
@@ -47,6 +57,39 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
                 _show_campaign(connection, settings, args, choose)
         except sqlite3.Error as error:
             raise unusable(settings.database, error) from error
+    return 0
+
+
+def _restore(args: argparse.Namespace, settings: Settings, url: str) -> int:
+    """Rebuild the database from a ledger file of the job."""
+    if args.job is None:
+        raise UsageError("--restore: needs the JOB that the ledger file is of")
+    file, now = Path(args.restore), MachineClock().wall()
+    if not file.is_file():
+        raise UsageError(f"{file}: there is no ledger file here")
+    job, campaign, run_id = open_job(Path(args.job)), campaign_of(settings), new_run_id(now)
+    path = settings.ledger_path(run_id)
+    export.refuse_foreign_file(path)
+    with (
+        planned(job, campaign, settings.date) as plan,
+        hold(settings.database, settings.wait),
+        closing(open_for_writing(settings.database, url)) as connection,
+    ):
+        start = RunStart(
+            run_id, campaign, str(job.path.resolve()), str(path), socket.gethostname(), os.getpid(), iso(now),
+            settings.timeout, settings.settle_after,
+        )  # fmt: skip
+        ledger = Ledger(connection, start)
+        ledger.plan(plan.file, plan.extra_columns, retry_failed=False)
+        restored = restore(ledger, file, campaign, other_files(file), iso(now))
+        counts = views.counts(connection, ledger.campaign)
+        ledger.end_run(RunEnd(iso(MachineClock().wall()), None, 0, 0, 0, 0))
+        export.write_ledger_file(connection, ledger.campaign, campaign, path)
+    _print(
+        f"Restored into {settings.database}: {counted(restored.created, 'duplicate')} created, {restored.unknown:,} "
+        f"unknown, {counts.pending:,} pending.\nThe next run, or `duplicate-batches settle {shell_word(args.job)}`, "
+        f"finds out about what is unknown."
+    )
     return 0
 
 

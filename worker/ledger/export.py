@@ -6,6 +6,7 @@ A reader never sees half a file: it is written beside its place and renamed into
 from __future__ import annotations
 
 import csv
+import glob
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
@@ -33,7 +34,7 @@ def refuse_foreign_file(path: Path) -> None:
             return
         if not path.is_file():
             raise UsageError(f"{path}: this is no file", hint="Name the ledger file with --ledger.")
-        if not _is_ledger(path):
+        if not is_ledger(path):
             raise UsageError(
                 f"{path}: there is a file here that is no ledger; it is left as it is",
                 hint="Name another ledger file with --ledger, or move this one away.",
@@ -60,7 +61,7 @@ def make_folder(path: Path) -> None:
         ) from error
 
 
-def _is_ledger(path: Path) -> bool:
+def is_ledger(path: Path) -> bool:
     """Whether the file's first line has a ledger's columns (a spreadsheet may have saved it with ; or tabs)."""
     with path.open("rb") as file:
         first = file.read(2**16).split(b"\n", 1)[0]
@@ -143,11 +144,6 @@ def _sync_folder(folder: Path) -> None:
 def remove_leftovers(path: Path) -> None:
     """Remove what killed runs were writing beside `path`. The caller holds the lock."""
     place = Path(os.path.realpath(path))
-    for leftover in place.parent.glob(f".{glob_escaped(place.name)}.*.tmp"):
+    for leftover in place.parent.glob(f".{glob.escape(place.name)}.*.tmp"):
         with suppress(OSError):
             leftover.unlink()
-
-
-def glob_escaped(name: str) -> str:
-    """The name with glob's special characters taken literally."""
-    return "".join(f"[{c}]" if c in "*?[" else c for c in name)

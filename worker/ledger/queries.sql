@@ -339,9 +339,11 @@ ORDER BY r.id;
 -- Every attempt whose outcome is not known, of all campaigns, with what it is compared by.
 SELECT a.id, a.item_id, a.run_id, a.listing, a.date_before, a.left_server, a.ended_server, a.date_after, a.answered_id,
        a.sent_name, a.started_at, i.source_id, i.upload_new_dataset, i.line, i.copy, c.name AS campaign,
-       i.campaign_id, r.me, r.timeout_s, r.settle_after_s,
+       i.campaign_id, r.me, r.timeout_s, r.settle_after_s, a.restored,
        v.name AS source_name, v.workspace_id, v.details, v.loose_details, v.datasets,
-       (SELECT count(*) FROM source_versions AS o WHERE o.source_id = i.source_id) > 1 AS source_changed,
+       EXISTS (SELECT 1 FROM source_versions AS o WHERE o.source_id = i.source_id AND o.id > a.version_id)
+           OR EXISTS (SELECT 1 FROM sources AS o WHERE o.source_id = i.source_id AND o.version_id <> a.version_id)
+           AS source_changed,
        r.me IS NOT NULL AND EXISTS (
            SELECT 1 FROM attempts AS o WHERE o.run_id IN (SELECT id FROM runs WHERE me = r.me)
              AND o.outcome = 'created' AND o.created_by = r.me) AS tells_people_apart
@@ -352,6 +354,9 @@ CROSS JOIN runs AS r ON r.id = a.run_id
 LEFT JOIN source_versions AS v ON v.id = a.version_id
 WHERE a.closed_by IS NULL
 ORDER BY a.id;
+
+-- name: open_sources
+SELECT DISTINCT i.source_id FROM attempts AS a CROSS JOIN items AS i ON i.id = a.item_id WHERE a.closed_by IS NULL;
 
 -- name: has_open_attempts
 SELECT EXISTS (SELECT 1 FROM attempts WHERE closed_by IS NULL);
@@ -385,7 +390,13 @@ SELECT :batch_id, :workspace_id, s.listing, :name, :created_at, :created_s, :cre
 FROM seen AS s
 WHERE s.workspace_id = :workspace_id AND s.batch_id = :batch_id AND s.listing > :baseline
   AND NOT EXISTS (SELECT 1 FROM items AS i WHERE i.new_batch_id = :batch_id)
-ON CONFLICT DO NOTHING;
+-- The latest look counts, as a batch may be listed before it is whole; looks that differ prove nothing any more.
+ON CONFLICT (batch_id) DO UPDATE
+SET name = excluded.name, created_at = excluded.created_at, created_s = excluded.created_s,
+    created_by = excluded.created_by, status = excluded.status, details = excluded.details,
+    datasets = excluded.datasets,
+    loose_details = iif(sightings.name = excluded.name AND sightings.loose_details = excluded.loose_details
+                            AND sightings.datasets = excluded.datasets, excluded.loose_details, '');
 
 -- name: oldest_open_baseline
 SELECT min(listing) FROM attempts WHERE closed_by IS NULL;
@@ -393,7 +404,8 @@ SELECT min(listing) FROM attempts WHERE closed_by IS NULL;
 -- name: free_sightings
 -- What listings have shown in a workspace and nobody owns.
 SELECT s.* FROM sightings AS s
-WHERE s.workspace_id = :workspace_id AND NOT EXISTS (SELECT 1 FROM items AS i WHERE i.new_batch_id = s.batch_id);
+WHERE s.workspace_id = :workspace_id AND NOT EXISTS (SELECT 1 FROM items AS i WHERE i.new_batch_id = s.batch_id)
+  AND s.batch_id NOT IN (SELECT batch_id FROM elsewhere);
 
 -- name: survival_of
 -- Our own 201s as a listing shows them: did name, details and datasets survive the copying?
@@ -417,8 +429,14 @@ LIMIT :limit;
 DELETE FROM temp.listed_names WHERE batch_id = :batch_id;
 
 -- name: shows_our_newest
--- Whether a listing shows the batch that this database saw made last in the workspace.
-SELECT EXISTS (
+-- Whether a listing shows the batch that this database saw made last in the workspace, and the sources of all that is
+-- open there: a page in the order of age that shows both cuts off nothing between.
+SELECT NOT EXISTS (
+    SELECT 1 FROM attempts AS a
+    CROSS JOIN source_versions AS v ON v.id = a.version_id
+    WHERE a.closed_by IS NULL AND v.workspace_id = :workspace_id AND v.source_id NOT IN (
+        SELECT batch_id FROM temp.listed_names WHERE listing = :number)
+) AND EXISTS (
     SELECT 1 FROM temp.listed_names AS l WHERE l.listing = :number AND l.batch_id = (
         SELECT a.answered_id FROM attempts AS a CROSS JOIN source_versions AS v ON v.id = a.version_id
         WHERE a.outcome = 'created' AND v.workspace_id = :workspace_id ORDER BY a.id DESC LIMIT 1));
@@ -464,3 +482,44 @@ SELECT count(*) FROM items WHERE campaign_id = :campaign AND line = :line;
 -- name: item_by_number
 SELECT i.id, i.status, i.source_id, i.name, c.name AS campaign FROM items AS i JOIN campaigns AS c ON c.id = i.campaign_id
 WHERE i.id = :item;
+
+-- name: count_attempts
+SELECT coalesce(sum(i.attempts), 0) FROM items AS i JOIN campaigns AS c ON c.id = i.campaign_id WHERE c.name = :campaign;
+
+-- name: add_elsewhere
+INSERT INTO elsewhere VALUES (:batch_id) ON CONFLICT DO NOTHING;
+
+-- name: item_by_identity
+SELECT id, template, status FROM items
+WHERE campaign_id = :campaign AND source_id = :source_id AND upload_new_dataset = :upload_new_dataset AND copy = :copy;
+
+-- name: restore_created
+UPDATE items
+SET status = 'created', settled_by = :settled_by, new_batch_id = :batch_id, new_batch_name = :name, name = :name,
+    new_batch_status = :batch_status, created_at = :created_at, attempts = :attempts, http_status = :http_status,
+    first_sent_at = :first_sent_at, last_sent_at = :last_sent_at, error = NULL, run_id = :run
+WHERE id = :item;
+
+-- name: restore_unknown
+UPDATE items
+SET status = 'unknown', name = :name, error = :error, attempts = :attempts, first_sent_at = :first_sent_at,
+    last_sent_at = :last_sent_at, run_id = :run
+WHERE id = :item;
+
+-- name: restore_attempt
+-- Without a baseline (listing 0), from the campaign's first attempt to now.
+INSERT INTO attempts (item_id, run_id, started_at, date_before, left_server, ended_at, ended_server, listing,
+                      sent_name, outcome, error, restored)
+VALUES (:item, :run, :now, :began, :began, :now, :ended, 0, :sent_name, 'unknown', 'restored from a ledger file', 1);
+
+-- name: sources_to_look_up
+-- Sources of open attempts that nobody has looked at: those that were restored.
+SELECT DISTINCT i.source_id FROM attempts AS a JOIN items AS i ON i.id = a.item_id
+WHERE a.closed_by IS NULL AND a.version_id IS NULL;
+
+-- name: set_version
+UPDATE attempts SET version_id = (
+    SELECT id FROM source_versions WHERE source_id = :source_id AND name = :name
+        AND workspace_id = :workspace_id AND details = :details AND datasets = :datasets)
+WHERE closed_by IS NULL AND version_id IS NULL
+  AND item_id IN (SELECT id FROM items WHERE source_id = :source_id);

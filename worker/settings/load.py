@@ -24,12 +24,13 @@ class Settings:
     """What a command goes by. Durations are in seconds, `rate` in requests a second (`None`: unlimited),
     paths absolute. `campaign` is filled, and `None` where neither a job nor a setting names one.
 
-    `ledger_template` is the ledger file's path with `{run_id}` as written (and `{campaign}`, where there is
-    no campaign): ask `ledger_path` for the path. `origins` says of each key that was set where that is
-    written.
+    `ledger_written` is the ledger file's path with its placeholders, `ledger_template` with `{run_id}` alone (and
+    `{campaign}`, where there is no campaign): ask `ledger_path` for the path. `origins` says of each key that was set
+    where that is written.
     """
 
     campaign: str | None
+    ledger_written: str
     ledger_template: str
     database: Path
     rate: float | None
@@ -115,6 +116,7 @@ def load_settings(
     values: dict[str, Any] = {key: given.value for key, given in merged.items() if key not in _COMMAND_LINE_ONLY}
     values["campaign"] = _campaign(command, merged["campaign"], values["date"], job)
     settings = Settings(
+        ledger_written=str(values["ledger"]),
         ledger_template=_fill(values.pop("ledger"), values["campaign"], values["date"]),
         config_file=file.path if file else None,
         origins={key: given.origin for key, given in merged.items() if given.origin},

@@ -17,7 +17,6 @@ WIDE_S = 600.0
 LEAVES_WITHIN_S = 10.0
 """A request whose answer was never recorded left at most this long after its intent was written."""
 
-
 MANY = 10_000
 """Pairs of attempts and batches of one look above which they are counted together instead of in connected parts:
 stricter, and fast for thousands of copies that have one name."""
@@ -33,6 +32,10 @@ class Interval:
     def meets(self, other: Interval) -> bool:
         """Whether they have a point in common."""
         return self.low <= other.high and other.low <= self.high
+
+
+PRESUMED = Interval(-WIDE_S, WIDE_S)
+"""The offset that presence goes by while none is known: a batch from last week is not taken for tonight's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +95,9 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A batch without an owner that listings showed, the first of them numbered `listing`. `disputed`: it fitted more
-    attempts than could have made it, so only a person may give it an owner."""
+    """A batch without an owner as the latest listing showed it; the first was number `listing`. An empty
+    `loose_details` says that listings did not agree about its looks. `disputed`: it fitted more attempts than could
+    have made it, so only a person may give it an owner."""
 
     batch_id: str
     workspace_id: str
@@ -110,11 +114,21 @@ class Sighting:
 @dataclass(frozen=True, slots=True)
 class Survival:
     """Which properties of our own 201s, seen again in this run's listings, were as they were sent: True where all
-    were, False where one was not or none was seen."""
+    were, False where one was not, None where none could tell."""
 
-    name: bool = False
-    details: bool = False
-    datasets: bool = False
+    name: bool | None = None
+    details: bool | None = None
+    datasets: bool | None = None
+
+    def joined(self, other: Survival) -> Survival:
+        """What both say together."""
+        return Survival(
+            _both(self.name, other.name), _both(self.details, other.details), _both(self.datasets, other.datasets)
+        )
+
+
+def _both(one: bool | None, other: bool | None) -> bool | None:
+    return one and other if one is not None and other is not None else (other if one is None else one)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +155,8 @@ def wide_window(attempt: Attempt) -> Interval:
 
 def window(attempt: Attempt) -> Interval:
     """Server times at which its copy was made, if it was: from its leaving to the end of late effects. The wide window
-    while the offset, or when it left, is not known."""
-    if attempt.offset is None or attempt.left is None:
+    where it is not known when it left."""
+    if attempt.left is None:
         return wide_window(attempt)
     gone = attempt.left + attempt.timeout_s + (LEAVES_WITHIN_S if attempt.ended is None else 0.0)
     # A process that slept while it waited gave up later than its time limit says.
@@ -161,10 +175,11 @@ def made_at(sighting: Sighting, offset: Interval | None) -> Interval:
 
 
 def may_be_its(attempt: Attempt, sighting: Sighting) -> bool:
-    """Whether nothing but looks speaks against the batch: it is not older than the attempt's baseline, not elsewhere,
-    and not somebody else's."""
+    """Whether nothing but looks speaks against the batch: it is not older than the attempt's baseline, not its source,
+    not elsewhere, and not somebody else's."""
     return (
         sighting.listing > attempt.listing
+        and sighting.batch_id != attempt.source_id
         and (attempt.source is None or sighting.workspace_id == attempt.source.workspace_id)
         and not (attempt.tells_people_apart and sighting.created_by is not None and sighting.created_by != attempt.me)
     )
@@ -176,7 +191,7 @@ def fits(attempt: Attempt, sighting: Sighting) -> bool:
         attempt.source is not None
         and may_be_its(attempt, sighting)
         and (attempt.answered_id is None or attempt.answered_id == sighting.batch_id)
-        and made_at(sighting, attempt.offset).meets(window(attempt))
+        and made_at(sighting, attempt.offset or PRESUMED).meets(window(attempt))
         and sighting.name == attempt.expected_name
         and sighting.details == attempt.source.details
         and sighting.datasets == attempt.expected_datasets
@@ -216,7 +231,8 @@ def _connected(
             alike[look][1].append(sighting)
     for some, batches in alike.values():
         fitted = [attempt for attempt in some if any(fits(attempt, batch) for batch in batches)]
-        parts += _split(fitted, batches) if len(fitted) * len(batches) <= MANY else [(fitted, batches)]
+        fitting = [batch for batch in batches if any(fits(attempt, batch) for attempt in fitted)]
+        parts += _split(fitted, fitting) if len(fitted) * len(fitting) <= MANY else [(fitted, fitting)]
     return parts
 
 
@@ -236,11 +252,15 @@ def _split(attempts: Sequence[Attempt], batches: Sequence[Sighting]) -> list[tup
 
 
 def _oldest_to_oldest(attempts: Sequence[Attempt], batches: Sequence[Sighting]) -> dict[int, str]:
-    """Give each batch, the oldest first, to the attempt that can wait least: the largest matching of points in
-    intervals. A batch that finds no attempt stays free, and keeps absence from being proved."""
-    claims: dict[int, str] = {}
+    """Give each batch, the oldest first, to the attempt that can wait least, and where that leaves a batch over, let
+    attempts change theirs: a maximum matching. (Among very many, nobody changes.) A batch that finds no attempt stays
+    free, and keeps absence from being proved."""
     waiting = sorted(attempts, key=lambda attempt: (window(attempt).high, attempt.id))
-    for batch in sorted(batches, key=lambda batch: (batch.listing, batch.created or 0.0, batch.batch_id)):
+    oldest = sorted(batches, key=lambda batch: (batch.listing, batch.created or 0.0, batch.batch_id))
+    if len(attempts) * len(batches) <= MANY:
+        return {attempt: batch.batch_id for attempt, batch in _matched(waiting, oldest).items()}
+    claims: dict[int, str] = {}
+    for batch in oldest:
         for place, attempt in enumerate(waiting):
             if fits(attempt, batch):
                 claims[attempt.id] = batch.batch_id
@@ -249,19 +269,38 @@ def _oldest_to_oldest(attempts: Sequence[Attempt], batches: Sequence[Sighting]) 
     return claims
 
 
+def _matched(attempts: Sequence[Attempt], batches: Sequence[Sighting]) -> dict[int, Sighting]:
+    """A maximum matching, by augmenting paths; an attempt that has a batch once keeps some."""
+    held: dict[int, Sighting] = {}
+
+    def placed(batch: Sighting, tried: set[int]) -> bool:
+        open_to_it = [attempt for attempt in attempts if attempt.id not in tried and fits(attempt, batch)]
+        for attempt in sorted(open_to_it, key=lambda attempt: attempt.id in held):
+            if attempt.id in tried:
+                continue
+            tried.add(attempt.id)
+            if attempt.id not in held or placed(held[attempt.id], tried):
+                held[attempt.id] = batch
+                return True
+        return False
+
+    for batch in batches:
+        placed(batch, set())
+    return held
+
+
 # -- absence ------------------------------------------------------------------------------------------------------
 
 
 def nearly_fits(attempt: Attempt, sighting: Sighting, survival: Survival) -> bool:
     """Whether the batch could be the attempt's copy, however the API may have changed it: only a property that
-    differs beyond case, spaces and Unicode form, and that survives copying, proves that it is not."""
+    differs beyond case, spaces and Unicode form, that survives copying, and that all listings agree about, proves
+    that it is not."""
     if not may_be_its(attempt, sighting):
         return False
     if not made_at(sighting, attempt.offset).meets(wide_window(attempt)):
         return False
-    if attempt.source is None:
-        return True
-    if attempt.source_changed:
+    if attempt.source is None or attempt.source_changed or not sighting.loose_details:
         return True
     if survival.name and not names_are_close(attempt, sighting.name):
         return False

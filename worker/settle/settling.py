@@ -16,6 +16,7 @@ from worker.database import Database
 from worker.events import Emit, Event
 from worker.ledger.store import Ledger
 from worker.lookups import Look, LookUps
+from worker.prolific.models import listed
 from worker.prolific.reply import Page
 from worker.settle import verbs
 from worker.settle.rules import Attempt, Sighting, Survival, candidates, may_be_capped, presence
@@ -60,6 +61,9 @@ class Settling:
 
     async def round(self, given_up_at: float) -> Settled:
         """Find out about every open attempt, the last of which was given up at `given_up_at` (monotonic seconds)."""
+        for source_id in await self.database.call(verbs.sources_to_look_up):
+            if (batch := (await self.look_ups.source(source_id)).batch) is not None:
+                await self.database.call(verbs.set_version, listed(batch))
         attempts = await self.database.call(verbs.open_attempts)
         if not attempts:
             return Settled()
@@ -85,32 +89,31 @@ class Settling:
                 return None
         left = self.clock.monotonic()
         problems = dict(before.problems) if before else {}
-        for workspace_id in sorted({a.source.workspace_id for a in attempts if a.source is not None}):
-            if workspace_id not in problems or problems[workspace_id] is None:
-                problems[workspace_id] = await self._list(workspace_id)
+        for workspace_id in sorted({a.source.workspace_id for a in attempts if a.source is not None} - {""}):
+            if problems.get(workspace_id) is None:
+                left, problems[workspace_id] = await self._list(workspace_id)
             if self.stop.asked:
                 return None
-        if self.server.last_date is not None:
-            await self.database.call(verbs.tell_date, self.server.last_date)
+        # Not the last Date itself: it may have been received before the last request was given up.
+        if (now := self.server.now(self.clock.monotonic())) is not None:
+            await self.database.call(verbs.tell_date, now)
         return _Looked(left, problems)
 
-    async def _list(self, workspace_id: str) -> str | None:
-        """List a workspace; why the listing is not complete."""
+    async def _list(self, workspace_id: str) -> tuple[float, str | None]:
+        """List a workspace; when the listing left, and why it is not complete."""
 
         async def take(number: int, page: Page) -> None:
             await self.database.call(Ledger.add_listed, number, workspace_id, page)
+            await self.database.call(verbs.note_sources, page)
             for seen in await self.database.call(verbs.survival, page):
-                kept = self._kept.get(workspace_id, Survival(True, True, True))
-                self._kept[workspace_id] = Survival(
-                    kept.name and seen.name, kept.details and seen.details, kept.datasets and seen.datasets
-                )
+                self._kept[workspace_id] = self._kept.get(workspace_id, Survival()).joined(seen)
 
         look = await self.look_ups.listing(workspace_id, take)
-        return look.problem or await self._incomplete(workspace_id, look)
+        return look.left, look.problem or await self._incomplete(workspace_id, look)
 
     async def _incomplete(self, workspace_id: str, look: Look) -> str | None:
         """Why a listing whose count and length agree is not complete all the same."""
-        now = self.server.now(self.clock.monotonic())
+        now = self.server.now(look.left)
         made_before = None if now is None else now - self.settle_after_s
         lacking = await self.database.call(verbs.not_shown, look.number, workspace_id, made_before, NOT_SHOWN + 1)
         if len(lacking) > NOT_SHOWN:
@@ -161,7 +164,7 @@ class Settling:
 
 @dataclass(frozen=True, slots=True)
 class _Looked:
-    """One look: when its first listing left (monotonic seconds), and why a workspace's listing is not complete."""
+    """One look: when its last listing left (monotonic seconds), and why a workspace's listing is not complete."""
 
     left: float
     problems: Mapping[str, str | None]
@@ -183,7 +186,7 @@ def verdicts_of(
     absent: list[int] = []
     unknown: dict[int, str] = {}
     disputed: set[str] = set()
-    for workspace_id in {a.source.workspace_id if a.source else None for a in attempts}:
+    for workspace_id in dict.fromkeys(a.source.workspace_id if a.source else None for a in attempts):
         some = [a for a in attempts if (a.source.workspace_id if a.source else None) == workspace_id]
         problem = (
             problems.get(workspace_id, "its workspace was not listed") if workspace_id else "its workspace is not known"

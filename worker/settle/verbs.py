@@ -12,7 +12,7 @@ from worker.errors import UsageError
 from worker.ledger.queries import sql
 from worker.ledger.records import Listed
 from worker.ledger.store import Ledger, default_name
-from worker.settle.rules import Attempt, Interval, Sighting, Source, Survival, offset_of
+from worker.settle.rules import WIDE_S, Attempt, Interval, Sighting, Source, Survival, offset_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,10 @@ class Verdicts:
     disputed: Sequence[str]
 
 
+RESTORED_OFFSET = Interval(-WIDE_S, WIDE_S)
+"""A restored attempt's times are this machine's, as the ledger file has them."""
+
+
 def own_unknown(ledger: Ledger) -> int:
     """How many duplicates that this run's job wants are unknown."""
     return int(ledger.connection.execute(sql("count_own_unknown"), {"campaign": ledger.campaign}).fetchone()[0])
@@ -52,6 +56,38 @@ def any_open(ledger: Ledger) -> bool:
 def tell_date(ledger: Ledger, date: float) -> None:
     """An answer's Date was received after all open attempts were given up."""
     ledger.connection.execute(sql("tell_date_after"), {"date": date})
+
+
+def sources_to_look_up(ledger: Ledger) -> list[str]:
+    """The sources of open attempts that were restored from a file, so that nobody has looked at them."""
+    return [row[0] for row in ledger.connection.execute(sql("sources_to_look_up"))]
+
+
+def set_version(ledger: Ledger, source: Listed) -> None:
+    """Compare the restored attempts of this source with what it is now."""
+    version = _version(source)
+    with ledger.transaction():
+        ledger.connection.execute(sql("add_source_version"), version | {"loose_details": source.loose_details})
+        ledger.connection.execute(sql("set_version"), version)
+
+
+def note_sources(ledger: Ledger, batches: Sequence[Listed]) -> None:
+    """Keep how a listing shows the sources of open attempts: one that changed meanwhile proves nothing."""
+    sources = {row[0] for row in ledger.connection.execute(sql("open_sources"))}
+    for batch in batches:
+        if batch.id in sources:
+            version = _version(batch) | {"loose_details": batch.loose_details}
+            ledger.connection.execute(sql("add_source_version"), version)
+
+
+def _version(source: Listed) -> dict[str, str]:
+    return {
+        "source_id": source.id,
+        "name": source.name,
+        "workspace_id": source.workspace_id,
+        "details": source.details,
+        "datasets": json.dumps(source.datasets),
+    }
 
 
 def open_attempts(ledger: Ledger) -> list[Attempt]:
@@ -84,7 +120,8 @@ def _attempt(row: sqlite3.Row, offset: Interval | None) -> Attempt:
         name=row["sent_name"],
         upload_new_dataset=bool(row["upload_new_dataset"]),
         source=source,
-        source_changed=bool(row["source_changed"]),
+        # A restored attempt is compared with its source as it is now, which may not be as it was.
+        source_changed=bool(row["source_changed"] or row["restored"]),
         listing=row["listing"],
         date_before=row["date_before"],
         left=row["left_server"],
@@ -92,7 +129,7 @@ def _attempt(row: sqlite3.Row, offset: Interval | None) -> Attempt:
         date_after=row["date_after"],
         timeout_s=row["timeout_s"],
         settle_after_s=row["settle_after_s"],
-        offset=offset,
+        offset=RESTORED_OFFSET if row["restored"] else offset,
         me=row["me"],
         tells_people_apart=bool(row["tells_people_apart"]),
         answered_id=row["answered_id"],
@@ -120,14 +157,16 @@ def sightings(ledger: Ledger, workspace_id: str) -> list[Sighting]:
 
 
 def survival(ledger: Ledger, batches: Sequence[Listed]) -> list[Survival]:
-    """For each of these listed batches that is one of our own 201s: which properties are as they were sent."""
+    """For each of these listed batches that is one of our own 201s: which properties are as they were sent. Where it
+    has no data to keep, it says nothing of datasets."""
     found = []
     for batch in batches:
         row = ledger.connection.execute(sql("survival_of"), {"batch_id": batch.id}).fetchone()
         if row is not None:
             expected = row["sent_name"] if row["sent_name"] is not None else default_name(row["source_name"])
             datasets = () if row["upload_new_dataset"] else tuple(json.loads(row["datasets"]))
-            found.append(Survival(batch.name == expected, batch.details == row["details"], batch.datasets == datasets))
+            kept_data = batch.datasets == datasets if datasets or batch.datasets else None
+            found.append(Survival(batch.name == expected, batch.details == row["details"], kept_data))
     return found
 
 
@@ -158,7 +197,8 @@ def longest_listing(ledger: Ledger, workspace_id: str) -> int:
 
 
 def shows_our_newest(ledger: Ledger, number: int, workspace_id: str) -> bool:
-    """Whether listing `number` shows the batch that this database saw made last in the workspace."""
+    """Whether listing `number` shows the batch that this database saw made last in the workspace, and the sources of
+    all that is open there: both ends of what a page could cut off."""
     wanted = {"number": number, "workspace_id": workspace_id}
     return bool(ledger.connection.execute(sql("shows_our_newest"), wanted).fetchone()[0])
 

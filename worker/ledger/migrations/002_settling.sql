@@ -2,6 +2,7 @@
 
 ALTER TABLE attempts ADD COLUMN created_server REAL; -- the new batch's created_at, seconds since 1970
 ALTER TABLE attempts ADD COLUMN created_by TEXT;     -- the user that a 201 names
+ALTER TABLE attempts ADD COLUMN restored INTEGER NOT NULL DEFAULT 0; -- made from a ledger file: its times are vague
 CREATE INDEX attempts_created ON attempts (run_id) WHERE outcome = 'created';
 
 -- Batches that a listing showed while some attempt was open and no baseline had them: an open attempt's own copy is
@@ -21,3 +22,6 @@ CREATE TABLE sightings (
     disputed      INTEGER NOT NULL DEFAULT 0 CHECK (disputed IN (0, 1)) -- only a person may give it an owner
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX sightings_of_workspace ON sightings (workspace_id);
+
+-- Batches that other ledger files name, taken in when a lost database was rebuilt: they are somebody's.
+CREATE TABLE elsewhere (batch_id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;

@@ -1,0 +1,116 @@
+"""A lost or older database is noticed before anything is sent, and rebuilt from the ledger file."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import source_id
+from tests.whole.conftest import Place
+from worker.ledger.restore import could_be_named
+from worker.sandbox.options import SandboxOptions
+
+WithOptions = Callable[[SandboxOptions], Place]
+
+
+def rows(number: int) -> list[dict[str, object]]:
+    return [{"batch_id": source_id(n), "name": f"Row {n} of {{source_name}}"} for n in range(number)]
+
+
+def lose(place: Place) -> None:
+    for file in (place.folder / "ledgers").glob("ledger.db*"):
+        file.unlink()
+
+
+def test_a_lost_database_is_noticed_and_restored(place: Place) -> None:
+    place.job(*rows(7))
+    place.run("--limit", 5)
+    lose(place)
+    ended = place.run()
+    assert ended.code == 2
+    assert "knows more than the database" in ended.err
+    assert "--restore" in ended.err
+    assert place.world.made == 5
+    restored = place.command("ledger", "job.csv", "--restore", "ledgers/job.csv")
+    assert restored.code == 0, restored.err
+    assert "5 duplicates created, 2 unknown" in restored.out
+    ended = place.run("--settle-after", 0.3)
+    assert ended.code == 0, ended.err
+    assert place.world.made == 7
+    assert max(Counter(place.made_of()).values()) == 1
+
+
+def test_what_was_sent_after_the_file_was_written_is_found(place: Place) -> None:
+    place.job(*rows(6))
+    place.run("--limit", 2)
+    old = (place.folder / "ledgers" / "job.csv").read_bytes()
+    place.run()
+    lose(place)
+    (place.folder / "ledgers" / "job.csv").write_bytes(old)
+    assert place.command("ledger", "job.csv", "--restore", "ledgers/job.csv").code == 0
+    ended = place.run("--settle-after", 0.3)
+    assert place.world.made == 6, "what exists is not made again"
+    counts = ended.summary["counts"]
+    assert counts["created"] + counts["unknown"] == 6, place.ledger()
+    assert counts["created"] == 6, [row["error"] for row in place.ledger()]
+
+
+def test_an_old_copy_of_the_database_is_noticed(place: Place) -> None:
+    place.job(*rows(4))
+    place.run("--limit", 1)
+    assert place.command("ledger", "job.csv", "--backup", "old.db").code == 0
+    place.run()
+    lose(place)
+    shutil.copy(place.folder / "old.db", place.folder / "ledgers" / "ledger.db")
+    ended = place.run()
+    assert ended.code == 2
+    assert "knows more than the database" in ended.err
+    assert place.world.made == 4
+
+
+def test_a_run_id_in_the_path_is_noticed_too(place: Place) -> None:
+    place.job(*rows(2))
+    place.run("--ledger", "out/{campaign}-{run_id}.csv")
+    lose(place)
+    assert place.run("--ledger", "out/{campaign}-{run_id}.csv").code == 2
+    assert place.world.made == 2
+
+
+def test_what_does_not_match_the_job_is_refused(place: Place) -> None:
+    place.job(*rows(3))
+    place.run()
+    lose(place)
+    place.job(*rows(2))
+    ended = place.command("ledger", "job.csv", "--restore", "ledgers/job.csv")
+    assert ended.code == 2
+    assert "ledgers/job.csv:4: this row is no duplicate of the job" in ended.err
+
+
+@pytest.mark.parametrize("text", ["", "line,source\n1,2\n", "\x00\x01"])
+def test_a_file_that_is_no_ledger_restores_nothing(place: Place, text: str) -> None:
+    place.job(*rows(1))
+    Path(place.folder / "x.csv").write_text(text)
+    ended = place.command("ledger", "job.csv", "--restore", "x.csv")
+    assert ended.code == 2
+    assert "is no ledger" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("template", "name", "could"),
+    [
+        ("", "anything", True),
+        ("Row 1", "Row 1", True),
+        ("Row 1", "Row 10", False),
+        ("{source_name}, 1 of {copies}", "Signs, 1 of 12", True),
+        ("{source_name}, 1 of {copies}", "Signs, 2 of 12", False),
+        ("{{x}} {source_name}", "{x} y", True),
+        ("{{x}} {source_name}", "x y", False),
+        ("a.c", "abc", False),
+    ],
+)
+def test_names_match_with_what_is_filled_in_late_as_wildcards(template: str, name: str, could: bool) -> None:
+    assert could_be_named(template, name) is could
