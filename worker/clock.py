@@ -9,6 +9,9 @@ import time
 from datetime import UTC, datetime
 from typing import Protocol
 
+HOSTS_DIFFER_S = 5.0
+"""Seconds by which the `Date` of one service's hosts, and the order of answers, may differ."""
+
 
 class Clock(Protocol):
     """This machine's clocks. A simulation hands in its own."""
@@ -37,10 +40,14 @@ class ServerClock:
 
     def __init__(self) -> None:
         self.last_date: float | None = None
+        self.went_back_to: float | None = None
+        """The last Date that was earlier than one before it by more than the hosts of one service differ."""
         self._told_at = 0.0
 
     def tell(self, date: float | None, monotonic: float) -> None:
         """An answer with this `Date` (seconds since 1970; None: without one) came in just now."""
+        if date is not None and self.last_date is not None and date < self.last_date - HOSTS_DIFFER_S:
+            self.went_back_to = date
         if date is not None and (self.last_date is None or date >= self.last_date):
             self.last_date = date
             self._told_at = monotonic

@@ -180,6 +180,14 @@ def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
+def _refuse_damaged(connection: sqlite3.Connection) -> None:
+    """Raise DatabaseError where a page, a constraint or an index does not hold: a flipped bit in a row's identity
+    would make its duplicate again. A million rows take some seconds."""
+    problem = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    if problem != "ok":
+        raise sqlite3.DatabaseError(f"malformed: {problem}")
+
+
 def _bind_to_api(connection: sqlite3.Connection, path: Path, api_url: str) -> None:
     connection.execute("INSERT INTO facts VALUES ('api_url', ?) ON CONFLICT DO NOTHING", (api_url,))
     _refuse_other_api(connection, path, api_url)

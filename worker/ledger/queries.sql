@@ -495,7 +495,8 @@ WHERE campaign_id = :campaign AND source_id = :source_id AND upload_new_dataset 
 
 -- name: restore_created
 UPDATE items
-SET status = 'created', settled_by = :settled_by, new_batch_id = :batch_id, new_batch_name = :name, name = :name,
+SET status = 'created', settled_by = :settled_by, new_batch_id = :batch_id, new_batch_name = :name,
+    name = CASE template WHEN '' THEN '' ELSE :name END,
     new_batch_status = :batch_status, created_at = :created_at, attempts = :attempts, http_status = :http_status,
     first_sent_at = :first_sent_at, last_sent_at = :last_sent_at, error = NULL, run_id = :run
 WHERE id = :item;
@@ -507,10 +508,9 @@ SET status = 'unknown', name = :name, error = :error, attempts = :attempts, firs
 WHERE id = :item;
 
 -- name: restore_attempt
--- Without a baseline (listing 0), from the campaign's first attempt to now.
-INSERT INTO attempts (item_id, run_id, started_at, date_before, left_server, ended_at, ended_server, listing,
-                      sent_name, outcome, error, restored)
-VALUES (:item, :run, :now, :began, :began, :now, :ended, 0, :sent_name, 'unknown', 'restored from a ledger file', 1);
+-- Without a baseline (listing 0) and without times: a ledger file has this machine's, which decide nothing.
+INSERT INTO attempts (item_id, run_id, started_at, ended_at, listing, sent_name, outcome, error, restored)
+VALUES (:item, :run, :now, :now, 0, :sent_name, 'unknown', 'restored from a ledger file', 1);
 
 -- name: sources_to_look_up
 -- Sources of open attempts that nobody has looked at: those that were restored.

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.clock import seconds
 from worker.errors import UsageError
 from worker.job.names import needs_source_name, render_name
 from worker.ledger.export import is_ledger
@@ -105,7 +104,6 @@ def restore(ledger: Ledger, path: Path, campaign: str, others: Sequence[Path], n
             f"{path}: this ledger file is of campaign {', '.join(sorted(foreign))}, not of {campaign}",
             hint="Name the campaign with --campaign.",
         )
-    began = min((row["first_sent_at"] for row in rows if row["first_sent_at"]), default=now)
     created = unknown = 0
     with ledger.transaction():
         for other in others:
@@ -118,7 +116,7 @@ def restore(ledger: Ledger, path: Path, campaign: str, others: Sequence[Path], n
                 _restore_created(ledger, f"{path}:{number}", item, row)
                 created += 1
             else:
-                _restore_unknown(ledger, item, row, began, now)
+                _restore_unknown(ledger, item, row, now)
                 unknown += 1
     return Restored(created, unknown)
 
@@ -186,7 +184,7 @@ def _restore_created(ledger: Ledger, where: str, item: sqlite3.Row, row: FileRow
     )
 
 
-def _restore_unknown(ledger: Ledger, item: sqlite3.Row, row: FileRow, began: str, now: str) -> None:
+def _restore_unknown(ledger: Ledger, item: sqlite3.Row, row: FileRow, now: str) -> None:
     name = row["name"] if item["template"] and not needs_source_name(row["name"]) else ""
     ledger.connection.execute(
         sql("restore_unknown"),
@@ -206,8 +204,6 @@ def _restore_unknown(ledger: Ledger, item: sqlite3.Row, row: FileRow, began: str
             "item": item["id"],
             "run": ledger.run,
             "now": now,
-            "began": seconds(began),
-            "ended": seconds(now),
             "sent_name": name or None,
         },
     )

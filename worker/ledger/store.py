@@ -210,10 +210,11 @@ class Ledger:
                 error=f"it was taken for batch {ending.batch_id}, which turned out to be another's",
             )  # fmt: skip
         elif owner:
+            place = f"line {owner['line']}" if owner["line"] else f"#{owner['id']}"
             ending = replace(
                 ending,
                 outcome="unknown",
-                error=f"the answer names batch {ending.batch_id}, which is line {owner['line']}'s of campaign "
+                error=f"the answer names batch {ending.batch_id}, which is {place}'s of campaign "
                 f"{owner['campaign']} already",
             )
         created = ending.outcome == "created"

@@ -15,7 +15,8 @@ WIDE_S = 600.0
 """What the wide window adds to both sides: the clocks of two machines of one service differ by less."""
 
 LEAVES_WITHIN_S = 10.0
-"""A request whose answer was never recorded left at most this long after its intent was written."""
+"""A request whose answer was never recorded waited at most this long for its turn, once a sender was free; for a
+sender, at most one time limit."""
 
 MANY = 10_000
 """Pairs of attempts and batches of one look above which they are counted together instead of in connected parts:
@@ -145,12 +146,14 @@ class Presence:
 
 def wide_window(attempt: Attempt) -> Interval:
     """Server times at which its copy could have been made, with all that clocks may differ. Open while the offset is
-    not known."""
+    not known, and where the API's clock went back meanwhile."""
     if attempt.offset is None:
         return Interval()
-    low = -math.inf if attempt.date_before is None else attempt.date_before - WIDE_S
-    high = math.inf if attempt.date_after is None else attempt.date_after + attempt.settle_after_s + WIDE_S
-    return Interval(low, high)
+    before = -math.inf if attempt.date_before is None else attempt.date_before
+    after = math.inf if attempt.date_after is None else attempt.date_after
+    if after < before:
+        return Interval()
+    return Interval(before - WIDE_S, after + attempt.settle_after_s + WIDE_S)
 
 
 def window(attempt: Attempt) -> Interval:
@@ -158,7 +161,9 @@ def window(attempt: Attempt) -> Interval:
     where it is not known when it left."""
     if attempt.left is None:
         return wide_window(attempt)
-    gone = attempt.left + attempt.timeout_s + (LEAVES_WITHIN_S if attempt.ended is None else 0.0)
+    gone = attempt.left + attempt.timeout_s
+    if attempt.ended is None:  # `left` is the intent's time
+        gone += attempt.timeout_s + LEAVES_WITHIN_S
     # A process that slept while it waited gave up later than its time limit says.
     last = gone if attempt.ended is None else max(gone, attempt.ended)
     return Interval(attempt.left, last + attempt.settle_after_s)
@@ -190,6 +195,7 @@ def fits(attempt: Attempt, sighting: Sighting) -> bool:
     return (
         attempt.source is not None
         and may_be_its(attempt, sighting)
+        and (attempt.me is None or sighting.created_by in (None, attempt.me))
         and (attempt.answered_id is None or attempt.answered_id == sighting.batch_id)
         and made_at(sighting, attempt.offset or PRESUMED).meets(window(attempt))
         and sighting.name == attempt.expected_name
@@ -335,7 +341,7 @@ def may_be_capped(length: int, longest: int, shows_our_newest: bool) -> bool:
 
     Pages have round lengths. A longer listing was seen before, or this one shows what was made last: then it is no
     page."""
-    return length % 10 == 0 and length >= longest and not shows_our_newest
+    return length > 0 and length % 10 == 0 and length >= longest and not shows_our_newest
 
 
 def offset_of(low: float | None, high: float | None) -> Interval | None:

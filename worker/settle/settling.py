@@ -82,8 +82,10 @@ class Settling:
     # -- looking ----------------------------------------------------------------------------------------------
 
     async def _look(self, attempts: Sequence[Attempt], since: float, before: _Looked | None = None) -> _Looked | None:
-        """Once `settle_after` has passed since `since`, list every workspace; None where the run is to stop."""
-        while (wait := since + self.settle_after_s - self.clock.monotonic()) > 0:
+        """Once `settle_after` (the longest of all that is open) has passed since `since`, list every workspace; None
+        where the run is to stop."""
+        settle_after = max(self.settle_after_s, *(attempt.settle_after_s for attempt in attempts))
+        while (wait := since + settle_after - self.clock.monotonic()) > 0:
             await self.stop.wait(wait)
             if self.stop.asked:
                 return None
@@ -95,8 +97,9 @@ class Settling:
             if self.stop.asked:
                 return None
         # Not the last Date itself: it may have been received before the last request was given up.
-        if (now := self.server.now(self.clock.monotonic())) is not None:
-            await self.database.call(verbs.tell_date, now)
+        now = self.server.now(self.clock.monotonic())
+        if (date := self.server.went_back_to or now) is not None:
+            await self.database.call(verbs.tell_date, date)
         return _Looked(left, problems)
 
     async def _list(self, workspace_id: str) -> tuple[float, str | None]:

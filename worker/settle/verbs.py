@@ -12,7 +12,7 @@ from worker.errors import UsageError
 from worker.ledger.queries import sql
 from worker.ledger.records import Listed
 from worker.ledger.store import Ledger, default_name
-from worker.settle.rules import WIDE_S, Attempt, Interval, Sighting, Source, Survival, offset_of
+from worker.settle.rules import Attempt, Interval, Sighting, Source, Survival, offset_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,6 @@ class Verdicts:
     absent: Sequence[int]
     unknown: Mapping[int, str]
     disputed: Sequence[str]
-
-
-RESTORED_OFFSET = Interval(-WIDE_S, WIDE_S)
-"""A restored attempt's times are this machine's, as the ledger file has them."""
 
 
 def own_unknown(ledger: Ledger) -> int:
@@ -129,7 +125,8 @@ def _attempt(row: sqlite3.Row, offset: Interval | None) -> Attempt:
         date_after=row["date_after"],
         timeout_s=row["timeout_s"],
         settle_after_s=row["settle_after_s"],
-        offset=RESTORED_OFFSET if row["restored"] else offset,
+        # Its times are this machine's, which decide nothing: open windows.
+        offset=None if row["restored"] else offset,
         me=row["me"],
         tells_people_apart=bool(row["tells_people_apart"]),
         answered_id=row["answered_id"],

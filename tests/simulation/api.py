@@ -1,0 +1,269 @@
+"""The API as a process sees it: the operations of `worker.prolific.client.Api` over a world, with the weather's faults.
+
+It shares the reading of bodies with the real client, and no rule with the worker.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+
+from tests.simulation.database import Crasher, Labelled
+from tests.simulation.loop import SimulatedLoop
+from tests.simulation.weather import Fate, Look, Shown, Weather, drawn
+from tests.simulation.world import Batch, Kind, Request, World
+from worker.prolific.models import listed, read_batch
+from worker.prolific.reply import Answer, Listing, NoAnswer, Page, Reply
+
+PAGE = 20
+"""Batches of a listing that come together: small, so that a crash can strike between two pages of a small world."""
+
+CAPS = (10, 20, 50, 100)
+
+
+class SimulatedApi:
+    """One process's connection to the world, with the token of `me`."""
+
+    def __init__(
+        self, world: World, weather: Weather, rng: random.Random, loop: SimulatedLoop, crasher: Crasher,
+        me: str, timeout_s: float,
+    ) -> None:  # fmt: skip
+        self._world = world
+        self._weather = weather
+        self._rng = rng
+        self._loop = loop
+        self._crasher = crasher
+        self._me = me
+        self._timeout_s = timeout_s
+        self._began = loop.time()
+        self._under_way: list[Request] = []
+        self.asked = 0
+
+    def crashed(self) -> None:
+        """The process is gone: what it had asked for takes effect soon or not at all."""
+        for request in self._under_way:
+            self._world.given_up(request)
+        self._under_way.clear()
+
+    # -- the operations ---------------------------------------------------------------------------------------
+
+    async def me(self) -> Reply:
+        """GET the token's owner."""
+        return await self._look(lambda: self._answer(200, {"id": self._me, "email": "me@example.org"}))
+
+    async def batch(self, batch_id: str) -> Reply:
+        """GET one batch."""
+
+        def look() -> Answer:
+            batch = self._world.batches.get(batch_id)
+            if batch is None:
+                return self._error(404, "no batch with this id")
+            if batch_id in self._weather.stubborn_look:
+                return self._error(500, "this one cannot be shown")
+            return self._answer(200, self._world.body(batch))
+
+        return await self._look(look)
+
+    async def duplicate(self, batch_id: str, name: str | None, upload_new_dataset: bool) -> Reply:
+        """POST a duplicate request."""
+        assert isinstance(batch_id, Labelled), "the simulated database has not seen the intent of this request"
+        request = Request(batch_id.item, Kind(str(batch_id), name, upload_new_dataset))
+        self.asked += 1
+        fate = self._fate(str(batch_id))
+        if fate is not Fate.GOOD:
+            self._world.faults[fate.value] += 1
+        if fate in (Fate.NO_CONNECTION, Fate.PROXY):
+            await self._pass(self._latency())
+            if fate is Fate.PROXY:
+                return self._error(407, "the proxy wants a password")
+            return NoAnswer(left=False, words="connection refused")
+        self._world.requests.append(request)
+        self._under_way.append(request)
+        try:
+            return await self._duplicate(request, fate)
+        finally:
+            if not self._loop.dead:
+                self._under_way.remove(request)
+                self._world.given_up(request)
+
+    async def listing(self, workspace_id: str, take: Callable[[Page], Awaitable[None]]) -> Listing:
+        """GET a workspace's batches."""
+        self.asked += 1
+        look = self._look_fate()
+        await self._pass(self._latency())
+        match look:
+            case Look.SILENT:
+                await self._pass(self._timeout_s)
+                return Listing(0, None, "cut short: no answer within the time limit")
+            case Look.LOST:
+                return Listing(0, None, "cut short: the connection was closed")
+            case Look.ERROR | Look.GATEWAY | Look.THROTTLED:
+                answer = self._unusable(look)
+                problem = f"HTTP {answer.status}: {answer.words}"
+                return Listing(0, None, problem, answer.date, answer.retry_after_s)
+        shown = drawn(self._rng, self._weather.listing, Shown.WHOLE)
+        if shown is not Shown.WHOLE:
+            self._world.faults[shown.value] += 1
+        return await self._show(shown, self._world.listing(workspace_id), workspace_id, take)
+
+    # -- duplicate requests -----------------------------------------------------------------------------------
+
+    def _fate(self, source_id: str) -> Fate:
+        if source_id in self._weather.stubborn:
+            return Fate.ERROR_BEFORE
+        if source_id in self._weather.stubborn_after:
+            return Fate.ERROR_AFTER
+        if self._is_down():
+            return self._rng.choice((Fate.NO_CONNECTION, Fate.ERROR_BEFORE, Fate.LOST_BEFORE, Fate.SILENT))
+        if not self._weather.token:
+            return Fate.UNAUTHORISED
+        return drawn(self._rng, self._weather.duplicate, Fate.GOOD)
+
+    async def _duplicate(self, request: Request, fate: Fate) -> Reply:
+        """A request that arrives: its effect, if it has one, and what is told of it."""
+        silent = fate in (Fate.SILENT, Fate.SILENT_AFTER, Fate.SILENT_LATE)
+        whole = self._timeout_s if silent else min(self._latency(), self._timeout_s)
+        await self._crasher.point(self._loop)
+        missing = request.kind.source_id not in self._world.batches
+        effect_in: float | None = None
+        match fate:
+            case Fate.GOOD | Fate.LOST_AFTER | Fate.SILENT_AFTER | Fate.ERROR_AFTER | Fate.ODD_AFTER:
+                effect_in = whole * self._rng.random()
+            case Fate.LATE | Fate.SILENT_LATE | Fate.ERROR_LATE:
+                request.ends_by = self._world.now() + whole + self._world.most_late
+                effect_in = whole + self._world.most_late * self._rng.random()
+        if effect_in is not None:
+            # It comes also where nobody waits for it any more.
+            self._world.later(effect_in, lambda: self._world.copy(request.kind, self._me, request), request)
+        await self._pass(whole)
+        if missing and fate in (Fate.GOOD, Fate.ODD_AFTER, Fate.ODD_BEFORE):
+            return self._error(404, "no batch with this id")
+        self._world.now()  # an effect that was to come by now has
+        return self._told(request, fate, self._world.batches[request.made[0]] if request.made else None)
+
+    def _told(self, request: Request, fate: Fate, batch: Batch | None) -> Reply:
+        rng = self._rng
+        match fate:
+            case Fate.GOOD if batch is not None:
+                return self._answer(rng.choice((201, 201, 201, 200)), self._world.body(batch))
+            case Fate.LOST_BEFORE | Fate.LOST_AFTER | Fate.LATE:
+                return NoAnswer(left=True, words="the connection was closed without an answer")
+            case Fate.SILENT | Fate.SILENT_AFTER | Fate.SILENT_LATE:
+                return NoAnswer(left=True, words="no answer within the time limit")
+            case Fate.THROTTLED:
+                after = rng.choice((None, None, 1.0, 5.0, 30.0))
+                return self._error(429, "too many requests", retry_after_s=after)
+            case Fate.UNAUTHORISED:
+                return self._error(401, "authentication failed")
+            case Fate.REFUSED:
+                return self._error(rng.choice((400, 403, 404, 405, 409, 422)), "this cannot be duplicated")
+            case Fate.ODD_BEFORE | Fate.ODD_AFTER:
+                source = self._world.batches[request.kind.source_id]
+                odds: tuple[Any, ...] = ({}, None, [], {"id": "7"}, {"status": "accepted"}, self._world.body(source))
+                return self._answer(rng.choice((200, 201, 202)), rng.choice(odds))
+        status = rng.choice((500, 502, 503, 504, 408, 425))
+        if rng.random() < 0.3:
+            return Answer(status, None, "Bad gateway", None, None)
+        return self._error(status, "something went wrong", retry_after_s=rng.choice((None, None, None, 2.0, 20.0)))
+
+    # -- looking ----------------------------------------------------------------------------------------------
+
+    def _look_fate(self) -> Look:
+        if self._is_down():
+            fate = self._rng.choice((Look.LOST, Look.GATEWAY, Look.SILENT))
+        else:
+            fate = drawn(self._rng, self._weather.look, Look.GOOD)
+        if fate is not Look.GOOD:
+            self._world.faults[fate.value] += 1
+        return fate
+
+    async def _look(self, answer: Callable[[], Answer]) -> Reply:
+        self.asked += 1
+        fate = self._look_fate()
+        await self._pass(self._timeout_s if fate is Look.SILENT else self._latency())
+        match fate:
+            case Look.SILENT:
+                return NoAnswer(left=True, words="no answer within the time limit")
+            case Look.LOST:
+                return NoAnswer(left=True, words="the connection was closed without an answer")
+            case Look.ERROR | Look.GATEWAY | Look.THROTTLED:
+                return self._unusable(fate)
+        return answer() if self._weather.token else self._error(401, "authentication failed")
+
+    def _unusable(self, look: Look) -> Answer:
+        match look:
+            case Look.THROTTLED:
+                return self._error(429, "too many requests", retry_after_s=self._rng.choice((None, 1.0, 10.0)))
+            case Look.GATEWAY:
+                return Answer(self._rng.choice((404, 502, 503)), None, "Bad gateway", None, None)
+        return self._error(self._rng.choice((500, 503, 504)), "something went wrong")
+
+    async def _show(
+        self, shown: Shown, batches: list[Batch], workspace_id: str, take: Callable[[Page], Awaitable[None]]
+    ) -> Listing:
+        """Hand on what a listing shows, and how it ended."""
+        date, count = self._world.date(), len(batches)
+        picked, meta_count = self._picked(shown, batches)
+        pages = math.ceil(len(picked) / PAGE)
+        for number in range(pages):
+            page = picked[number * PAGE : (number + 1) * PAGE]
+            read = [read_batch(self._world.body(batch)) for batch in page]
+            await self._pass(self._rng.uniform(0.0, 0.05))
+            await take([listed(batch, workspace_id) for batch in read if batch is not None])
+        if shown is Shown.CUT:
+            return Listing(len(picked), None, "cut short: the answer was cut short")
+        if shown is Shown.ODD:
+            return Listing(len(picked), count, "1 of its entries have no batch id", date)
+        if meta_count is None:
+            return Listing(len(picked), None, "it does not say how many batches there are", date)
+        if meta_count != len(picked):
+            problem = f"it shows {len(picked)} batches and says that there are {meta_count}"
+            return Listing(len(picked), meta_count, problem, date)
+        return Listing(len(picked), meta_count, None, date)
+
+    def _picked(self, shown: Shown, batches: list[Batch]) -> tuple[list[Batch], int | None]:
+        """What a listing shows of the workspace's batches, and the count that it tells."""
+        count = len(batches)
+        cap = self._rng.choice(CAPS)
+        match shown:
+            case Shown.CUT:
+                return batches[: self._rng.randrange(count + 1)], None
+            case Shown.SHORT | Shown.ODD:
+                return self._rng.sample(batches, max(0, count - self._rng.randint(1, 3))), count
+            case Shown.NO_COUNT:
+                return batches, None
+            case Shown.CAPPED:
+                return batches[:cap], count
+            case Shown.LIE_OLDEST:
+                return batches[:cap], min(cap, count)
+            case Shown.LIE_NEWEST:
+                return batches[-cap:], min(cap, count)
+        return batches, count
+
+    # -- plumbing ---------------------------------------------------------------------------------------------
+
+    async def _pass(self, seconds: float) -> None:
+        """Let time pass; the process may die before and after it."""
+        await self._crasher.point(self._loop)
+        await anyio.sleep(seconds)
+        await self._crasher.point(self._loop)
+
+    def _latency(self) -> float:
+        least, most = self._weather.latency_s
+        # Mostly short, sometimes long.
+        return least + (most - least) * self._rng.random() ** 3
+
+    def _is_down(self) -> bool:
+        since = self._loop.time() - self._began
+        return any(start <= since < end for start, end in self._weather.down)
+
+    def _answer(self, status: int, body: Any) -> Answer:
+        return Answer(status, body, "", self._world.date(), None)
+
+    def _error(self, status: int, detail: str, *, retry_after_s: float | None = None) -> Answer:
+        body = {"error": {"status": status, "title": detail, "detail": detail}}
+        return Answer(status, body, detail, self._world.date(), retry_after_s)

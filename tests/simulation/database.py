@@ -1,0 +1,140 @@
+"""The ledger's database in a process that may die: verbs run inline, and a crash strikes between any two statements.
+
+Intents are labelled here with the item that they are for, so that the world knows what each request was for.
+"""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+
+import anyio
+
+from tests.simulation.loop import Crash, SimulatedLoop
+from tests.simulation.world import ItemKey
+from worker.ledger.records import Intent
+from worker.ledger.store import Ledger
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+KEY = """
+SELECT c.name, i.source_id, i.template, i.upload_new_dataset, i.copy
+FROM items AS i JOIN campaigns AS c ON c.id = i.campaign_id
+"""
+
+
+class Crasher:
+    """Counts down to the process's death: `points` statements and requests from now (None: it lives)."""
+
+    def __init__(self, points: int | None) -> None:
+        self._left = points
+
+    def due(self) -> bool:
+        """Whether the process dies at this point."""
+        if self._left is None:
+            return False
+        self._left -= 1
+        return self._left < 0
+
+    async def point(self, loop: SimulatedLoop) -> None:
+        """A point where the process may die while it awaits."""
+        if self.due():
+            await loop.die()
+
+
+class Labelled(str):
+    """A source's id that knows for which item it is sent."""
+
+    item: ItemKey
+    __slots__ = ("item",)
+
+
+class FragileConnection:
+    """A connection that dies with its process: what was not committed then is rolled back, and nothing follows.
+
+    `full` is the probability that a writing statement finds the disk full."""
+
+    def __init__(self, connection: sqlite3.Connection, crasher: Crasher, full: float, rng: random.Random) -> None:
+        self._connection = connection
+        self._crasher = crasher
+        self._full = full
+        self._rng = rng
+        self._dead = False
+
+    @property
+    def in_transaction(self) -> bool:
+        return not self._dead and self._connection.in_transaction
+
+    def execute(self, statement: str, parameters: Any = ()) -> sqlite3.Cursor:
+        self._strike(statement)
+        return self._connection.execute(statement, parameters)
+
+    def executemany(self, statement: str, parameters: Any) -> sqlite3.Cursor:
+        self._strike(statement)
+        return self._connection.executemany(statement, parameters)
+
+    def close(self) -> None:
+        """End the process's hold; an open transaction is lost."""
+        self._dead = True
+        self._connection.close()
+
+    def ledger(self) -> sqlite3.Connection:
+        """The same as the worker's code takes it."""
+        return cast(sqlite3.Connection, self)
+
+    def _strike(self, statement: str) -> None:
+        if self._dead:
+            raise Crash
+        if self._crasher.due():
+            self.close()
+            raise Crash
+        if self._full and statement == "COMMIT" and self._rng.random() < self._full:
+            raise sqlite3.OperationalError("database or disk is full")
+
+
+class InlineDatabase:
+    """Runs verbs inline, in the order in which they are called. Each takes `takes_s`, as one in a thread would."""
+
+    def __init__(self, ledger: Ledger, loop: SimulatedLoop, crasher: Crasher, takes_s: float) -> None:
+        self._ledger = ledger
+        self._loop = loop
+        self._crasher = crasher
+        self._takes_s = takes_s
+        self._one = anyio.Lock()
+
+    async def call(self, verb: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run one verb of the ledger; the process may die before, within and after it."""
+        async with self._one:
+            with anyio.CancelScope(shield=True):
+                result = await self._call(verb, *args, **kwargs)
+            return result  # noqa: RET504 - a scope may swallow an exception, as mypy sees it
+
+    async def _call(self, verb: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        await self._crasher.point(self._loop)
+        if self._takes_s:
+            await anyio.sleep(self._takes_s)
+        try:
+            result = verb(self._ledger, *args, **kwargs)
+            labelled = cast(T, self._labelled(result))
+        except Crash:
+            await self._loop.die()
+        await self._crasher.point(self._loop)
+        return labelled
+
+    def _labelled(self, result: object) -> object:
+        """The same result, its intents labelled, wherever they stand in it."""
+        match result:
+            case Intent():
+                row = self._ledger.connection.execute(f"{KEY} WHERE i.id = ?", (result.item_id,)).fetchone()
+                source_id = Labelled(result.source_id)
+                source_id.item = ItemKey(row[0], row[1], row[2], bool(row[3]), row[4])
+                return replace(result, source_id=source_id)
+            case tuple() if type(result) is tuple:
+                return tuple(self._labelled(part) for part in result)
+            case list() if result and isinstance(result[0], Intent):
+                return [self._labelled(part) for part in result]
+        return result

@@ -1,0 +1,98 @@
+"""Random jobs, as a job file would say them: few rows, with names that are easily taken for one another."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+from worker.errors import Problem
+from worker.job.model import Row
+from worker.job.names import parse_name
+
+DAY = date(2026, 3, 1)
+MOST_ITEMS = 30
+MOST_COPIES = 8
+
+NAMES = (
+    "", "", "Wave", "wave", "Wave 1", "Wave 10", "Wave  1", "Wave {n}", "Wave {n:02}", "{source_name}",
+    "{n} of {copies}", "{source_name} {n}, {date}", "{source_name} (Copy)", "Caf\u00e9 {{1}}",
+    "Signs, long enough to be cut {n}",
+)  # fmt: skip
+
+
+PLAIN = tuple(name for name in NAMES if "(Copy)" not in name)
+"""Names that no row can be taken for another's that has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One row of a job."""
+
+    source_id: str
+    name: str
+    upload_new_dataset: bool
+    copies: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryJob:
+    """A job that no file holds; the planning of the worker takes it as it takes any other."""
+
+    wanted: tuple[Wanted, ...]
+    path: Path = Path("job.csv")
+    campaign: str | None = None
+    extra_columns: tuple[str, ...] = ()
+
+    def rows(self) -> Iterator[Row | Problem]:
+        for line, row in enumerate(self.wanted, start=2):
+            yield Row(line, row.source_id, parse_name(row.name), row.upload_new_dataset, row.copies, {})
+
+
+def random_job(rng: random.Random, sources: Sequence[str], names: Sequence[str] = NAMES) -> MemoryJob:
+    """A job of a few rows over some of the `sources`."""
+    few = rng.sample(names, min(len(names), rng.randint(1, 4)))
+    rows = [_row(rng, sources, few) for _ in range(rng.choice((1, 2, 3, 5, 8)))]
+    return MemoryJob(_sound(rows))
+
+
+def edited(rng: random.Random, job: MemoryJob, sources: Sequence[str]) -> MemoryJob:
+    """The job after somebody changed it: rows in another order, more or fewer copies, rows that came or went."""
+    rows = list(job.wanted)
+    match rng.choice(("shuffle", "copies", "drop", "add")):
+        case "shuffle":
+            rng.shuffle(rows)
+        case "copies":
+            at = rng.randrange(len(rows))
+            rows[at] = replace(rows[at], copies=rng.randint(1, MOST_COPIES))
+        case "drop" if len(rows) > 1:
+            del rows[rng.randrange(len(rows))]
+        case _:
+            rows.append(_row(rng, sources, NAMES))
+    return MemoryJob(_sound(rows))
+
+
+def _row(rng: random.Random, sources: Sequence[str], names: Sequence[str]) -> Wanted:
+    copies = rng.choice((1, 1, 2, 3, MOST_COPIES))
+    return Wanted(rng.choice(sources), rng.choice(names), rng.random() < 0.3, copies)
+
+
+def _sound(rows: Sequence[Wanted]) -> tuple[Wanted, ...]:
+    """The rows without those that mean what another means already, and without what is too much."""
+    known: set[tuple[str, str, bool, int]] = set()
+    kept: list[Wanted] = []
+    left = MOST_ITEMS
+    for row in rows:
+        template = parse_name(row.name)
+        meant = {
+            (row.source_id, template.identity(n=n, source_id=row.source_id, campaign="", date=DAY),
+             row.upload_new_dataset, n)
+            for n in range(1, row.copies + 1)
+        }  # fmt: skip
+        if row.copies <= left and not meant & known:
+            known |= meant
+            left -= row.copies
+            kept.append(row)
+    return tuple(kept)

@@ -1,0 +1,287 @@
+"""Mistakes that a worker could be built with, each planted into the real one. The simulation must see every one.
+
+A mistake is one change of one decision or statement, as a careless hand would make it. No running and judging here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from tests.simulation.scenario import Theme
+from worker.ledger import store
+from worker.ledger.queries import sql
+from worker.ledger.records import Status
+from worker.ledger.store import Ledger
+from worker.prolific.outcome import Class, Outcome, classify
+from worker.prolific.reply import Answer, NoAnswer, Reply
+from worker.settle import rules, settling, verbs
+from worker.settle.rules import Attempt, Interval, Presence, Sighting, Survival
+from worker.settle.settling import Settling
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """What the careless worker does, how it is planted, where it shows, and within how many seeds."""
+
+    does: str
+    plant: Plant
+    theme: Theme
+    seeds: int = 60
+
+
+def _statement(patch: pytest.MonkeyPatch, **changed: str) -> None:
+    """Replace statements by name, wherever they are used."""
+    for module in (store, verbs):
+        patch.setattr(module, "sql", lambda name: changed.get(name) or sql(name))
+
+
+def _classified(patch: pytest.MonkeyPatch, wrong: Callable[[Reply, Outcome], Outcome]) -> None:
+    patch.setattr("worker.sending.classify", lambda reply, source: wrong(reply, classify(reply, source)))
+
+
+def _not_sent(outcome: Outcome) -> Outcome:
+    return Outcome(Class.NOT_SENT, True, outcome.error, outcome.http_status)
+
+
+def _attempts(patch: pytest.MonkeyPatch, wrong: Callable[[Attempt, Ledger], Attempt]) -> None:
+    real = verbs.open_attempts
+    patch.setattr(verbs, "open_attempts", lambda ledger: [wrong(attempt, ledger) for attempt in real(ledger)])
+
+
+# -- sending
+
+
+def send_unknown_again(patch: pytest.MonkeyPatch) -> None:
+    _classified(patch, lambda _reply, found: _not_sent(found) if found.kind is Class.UNKNOWN else found)
+
+
+def take_a_timeout_for_nothing(patch: pytest.MonkeyPatch) -> None:
+    _classified(patch, lambda reply, found: _not_sent(found) if isinstance(reply, NoAnswer) else found)
+
+
+def take_a_5xx_for_nothing(patch: pytest.MonkeyPatch) -> None:
+    def wrong(reply: Reply, found: Outcome) -> Outcome:
+        return _not_sent(found) if isinstance(reply, Answer) and reply.status >= 500 else found
+
+    _classified(patch, wrong)
+
+
+def take_an_odd_2xx_for_nothing(patch: pytest.MonkeyPatch) -> None:
+    def wrong(reply: Reply, found: Outcome) -> Outcome:
+        odd = isinstance(reply, Answer) and reply.status < 300 and found.kind is Class.UNKNOWN
+        return _not_sent(found) if odd else found
+
+    _classified(patch, wrong)
+
+
+def call_unknown_failed(patch: pytest.MonkeyPatch) -> None:
+    real = store.status_of
+    patch.setattr(store, "status_of", lambda found: Status.FAILED if found == "unknown" else real(found))
+
+
+def write_no_intent(patch: pytest.MonkeyPatch) -> None:
+    _statement(patch, mark_sent="UPDATE items SET name = coalesce(name, :name), run_id = :run WHERE id = :item")
+
+
+def forget_what_a_dead_run_sent(patch: pytest.MonkeyPatch) -> None:
+    _statement(
+        patch,
+        abandon_items="UPDATE items SET status = 'pending' WHERE status = 'sent'",
+        abandon_attempts="UPDATE attempts SET closed_by = 'outcome' WHERE closed_by IS NULL AND outcome IS NULL",
+    )
+
+
+def rename_what_was_sent(patch: pytest.MonkeyPatch) -> None:
+    _statement(patch, mark_sent="UPDATE items SET status = 'sent', name = NULL, run_id = :run WHERE id = :item")
+
+
+# -- looking
+
+
+def look_only_once(patch: pytest.MonkeyPatch) -> None:
+    real = Settling._decide
+
+    async def wrong(self: Settling, looked: Any, *, absence: bool) -> Any:
+        return await real(self, looked, absence=True)
+
+    patch.setattr(Settling, "_decide", wrong)
+
+
+def forget_late_effects(patch: pytest.MonkeyPatch) -> None:
+    real = Settling._look
+
+    async def wrong(self: Settling, attempts: Any, since: float, before: Any = None) -> Any:
+        return await real(self, attempts, since - self.settle_after_s, before)
+
+    patch.setattr(Settling, "_look", wrong)
+
+
+def trust_a_short_listing(patch: pytest.MonkeyPatch) -> None:
+    real = Settling._list
+
+    async def wrong(self: Settling, workspace_id: str) -> None:
+        await real(self, workspace_id)
+
+    patch.setattr(Settling, "_list", wrong)
+
+
+def trust_a_listing_that_lacks_what_was_there(patch: pytest.MonkeyPatch) -> None:
+    async def wrong(_self: Settling, _workspace_id: str, _look: Any) -> None:
+        return None
+
+    patch.setattr(Settling, "_incomplete", wrong)
+
+
+def forget_what_earlier_listings_showed(patch: pytest.MonkeyPatch) -> None:
+    _statement(
+        patch,
+        free_sightings="""SELECT s.* FROM sightings AS s WHERE s.workspace_id = :workspace_id AND s.listing = (
+            SELECT max(number) FROM listings WHERE workspace_id = :workspace_id)
+            AND NOT EXISTS (SELECT 1 FROM items AS i WHERE i.new_batch_id = s.batch_id)""",
+    )
+
+
+# -- presence
+
+
+def take_an_older_batch(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(rules, "may_be_its", lambda attempt, sighting: attempt.source is not None)
+    _statement(
+        patch,
+        add_sighting=sql("add_sighting").replace("AND s.listing > :baseline", "AND (s.listing > 0 OR :baseline)"),
+        oldest_open_baseline="SELECT 0",
+    )
+
+
+def guess_among_several(patch: pytest.MonkeyPatch) -> None:
+    def wrong(attempts: Sequence[Attempt], sightings: Sequence[Sighting]) -> Presence:
+        claims: dict[int, str] = {}
+        for attempt in attempts:
+            free = [s for s in sightings if s.batch_id not in claims.values() and rules.fits(attempt, s)]
+            if free:
+                claims[attempt.id] = free[0].batch_id
+        return Presence(claims, {})
+
+    patch.setattr(settling, "presence", wrong)
+
+
+def ignore_names(patch: pytest.MonkeyPatch) -> None:
+    _looks(patch, lambda attempt, sighting: replace(sighting, name=attempt.expected_name))
+
+
+def ignore_datasets(patch: pytest.MonkeyPatch) -> None:
+    _looks(patch, lambda attempt, sighting: replace(sighting, datasets=attempt.expected_datasets))
+
+
+def _looks(patch: pytest.MonkeyPatch, wrong: Callable[[Attempt, Sighting], Sighting]) -> None:
+    real = rules.fits
+
+    def presence(attempts: Sequence[Attempt], sightings: Sequence[Sighting]) -> Presence:
+        claims: dict[int, str] = {}
+        for attempt in attempts:
+            for sighting in sightings:
+                if sighting.batch_id not in claims.values() and real(attempt, wrong(attempt, sighting)):
+                    claims[attempt.id] = sighting.batch_id
+                    break
+        return Presence(claims, {})
+
+    patch.setattr(settling, "presence", presence)
+
+
+def ignore_other_owners(patch: pytest.MonkeyPatch) -> None:
+    _statement(patch, free_sightings="SELECT s.* FROM sightings AS s WHERE s.workspace_id = :workspace_id")
+
+
+# -- absence
+
+
+def take_a_near_fit_for_absence(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(settling, "candidates", lambda _attempt, _free, _survival: ())
+
+
+def trust_every_property(patch: pytest.MonkeyPatch) -> None:
+    real = rules.candidates
+
+    def wrong(attempt: Attempt, free: Sequence[Sighting], _survival: Survival) -> tuple[str, ...]:
+        return real(replace(attempt, source_changed=False), free, Survival(True, True, True))
+
+    patch.setattr(settling, "candidates", wrong)
+
+
+def use_the_latest_baseline(patch: pytest.MonkeyPatch) -> None:
+    def wrong(attempt: Attempt, ledger: Ledger) -> Attempt:
+        return replace(attempt, listing=ledger.connection.execute(sql("last_listing")).fetchone()[0])
+
+    _attempts(patch, wrong)
+
+
+def use_the_strict_window_of_now(patch: pytest.MonkeyPatch) -> None:
+    """The windows of an inherited attempt, as if it had been made by this run."""
+
+    def wrong(attempt: Attempt, ledger: Ledger) -> Attempt:
+        row = ledger.connection.execute("SELECT max(date_after) FROM attempts").fetchone()
+        late = row[0] if row[0] is not None else attempt.left
+        return replace(attempt, left=late, ended=late, date_before=late, date_after=late)
+
+    _attempts(patch, wrong)
+
+
+def trust_our_clock(patch: pytest.MonkeyPatch) -> None:
+    """Take created_at as it is written, as if all clocks agreed to the second, in both windows."""
+    patch.setattr(rules, "wide_window", rules.window)
+    _attempts(patch, lambda attempt, _ledger: replace(attempt, offset=Interval(0.0, 0.0)))
+
+
+def compare_with_the_source_as_it_is_now(patch: pytest.MonkeyPatch) -> None:
+    def wrong(attempt: Attempt, ledger: Ledger) -> Attempt:
+        row = ledger.connection.execute(
+            "SELECT name, details, loose_details FROM source_versions WHERE source_id = ? ORDER BY id DESC LIMIT 1",
+            (attempt.source_id,),
+        ).fetchone()
+        if attempt.source is None or row is None:
+            return attempt
+        now = replace(attempt.source, name=row["name"], details=row["details"], loose_details=row["loose_details"])
+        return replace(attempt, source=now, source_changed=False)
+
+    _attempts(patch, wrong)
+
+
+MISTAKES: Mapping[str, Mistake] = {
+    mistake.plant.__name__: mistake
+    for mistake in (
+        Mistake("sends again what is unknown", send_unknown_again, Theme.ORDINARY),
+        Mistake("takes a timeout for 'not sent'", take_a_timeout_for_nothing, Theme.ORDINARY),
+        Mistake("takes a 5xx for 'not sent'", take_a_5xx_for_nothing, Theme.ORDINARY),
+        Mistake("takes a 2xx without a batch for 'not sent'", take_an_odd_2xx_for_nothing, Theme.STORM, 200),
+        Mistake("calls unknown outcomes failed", call_unknown_failed, Theme.ORDINARY),
+        Mistake("commits the intent after the request", write_no_intent, Theme.CRASH),
+        Mistake("takes what a dead run had sent for unsent", forget_what_a_dead_run_sent, Theme.CRASH),
+        Mistake("forgets the name that was sent first", rename_what_was_sent, Theme.ORDINARY),
+        Mistake("looks only once", look_only_once, Theme.ORDINARY, 200),
+        Mistake("does not wait for late effects", forget_late_effects, Theme.ORDINARY),
+        Mistake("trusts a listing that is not whole", trust_a_short_listing, Theme.LISTINGS, 200),
+        Mistake(
+            "trusts a listing that lacks what was there",
+            trust_a_listing_that_lacks_what_was_there,
+            Theme.LISTINGS,
+            200,
+        ),
+        Mistake("forgets what earlier listings showed", forget_what_earlier_listings_showed, Theme.ORDINARY, 200),
+        Mistake("takes a batch that is older than the attempt", take_an_older_batch, Theme.PEOPLE, 200),
+        Mistake("guesses among several", guess_among_several, Theme.ACCOUNT, 200),
+        Mistake("does not compare names", ignore_names, Theme.ORDINARY, 200),
+        Mistake("does not compare datasets", ignore_datasets, Theme.JOBS, 200),
+        Mistake("ignores what others own", ignore_other_owners, Theme.JOBS, 200),
+        Mistake("takes a near fit for absence", take_a_near_fit_for_absence, Theme.COPYING, 200),
+        Mistake("believes that every property survives copying", trust_every_property, Theme.COPYING, 200),
+        Mistake("applies the latest baseline to older attempts", use_the_latest_baseline, Theme.ORDINARY),
+        Mistake("gives an older attempt this run's window", use_the_strict_window_of_now, Theme.CRASH, 200),
+        Mistake("trusts our clock", trust_our_clock, Theme.CLOCKS, 200),
+        Mistake("compares with the source as it is now", compare_with_the_source_as_it_is_now, Theme.SOURCES, 200),
+    )
+}

@@ -1,0 +1,142 @@
+"""Many scenarios over several processes, and their sum."""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+
+from tests.simulation.campaign import Told, simulate, sort_of
+from tests.simulation.scenario import Theme, scenario
+
+SORTS = (
+    "double", "lost", "false row", "uncounted", "unclosed", "unwritten", "busy", "slow", "stuck", "bug", "simulation",
+)  # fmt: skip
+"""Every sort of problem: the oracle's, and those of a run and of the simulation itself."""
+
+CHUNK = 20
+"""Scenarios that a process is given together."""
+
+
+@dataclass(slots=True)
+class Sum:
+    """What came of all: counts, and the scenarios that failed."""
+
+    campaigns: int = 0
+    took_s: float = 0.0
+    simulated_s: float = 0.0
+    counts: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    stopped: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    """Why wanted rows are `unknown` at the end."""
+    problems: Counter[str] = field(default_factory=Counter)
+    """By sort: double, lost, false row, …: scenarios that have one."""
+    statuses: dict[str, Counter[str]] = field(default_factory=dict)
+    """Of the wanted rows, at the end, by theme."""
+    failed: list[Told] = field(default_factory=list)
+
+    def add(self, told: Told) -> None:
+        self.campaigns += 1
+        self.simulated_s += told.simulated_s
+        self.counts.update(runs=told.runs, crashes=told.crashes, made=told.made)
+        self.faults.update(told.faults)
+        self.stopped.update(told.stopped)
+        self.reasons.update(told.reasons)
+        self.statuses.setdefault(told.theme, Counter()).update(told.statuses)
+        if told.problems:
+            self.failed.append(told)
+            self.problems.update({sort_of(problem) for problem in told.problems})
+
+    def share(self, theme: Theme, status: str) -> float:
+        """The share of the wanted rows of a theme that have this status at the end."""
+        statuses = self.statuses.get(theme.value, Counter())
+        return statuses[status] / max(1, statuses.total())
+
+
+def one(seed: int, theme: Theme | None, *, tell: bool = False) -> Told:
+    """One scenario; what goes wrong with the simulation itself is a problem too, and ends no night."""
+    life = scenario(seed, theme)
+    try:
+        return simulate(life, tell=tell)
+    except Exception:
+        return Told(seed, life.theme.value, problems=[f"simulation: {traceback.format_exc()}"])
+
+
+def many(seeds: Iterable[int], theme: Theme | None, processes: int) -> Sum:
+    """All these seeds' scenarios."""
+    total, began = Sum(), time.monotonic()
+    whole = list(seeds)
+    chunks = [whole[at : at + CHUNK] for at in range(0, len(whole), CHUNK)]
+    with _pool(processes) as pool:
+        for tolds in pool.map(_chunk, chunks, [theme] * len(chunks)):
+            for told in tolds:
+                total.add(told)
+    total.took_s = time.monotonic() - began
+    return total
+
+
+def alone(seed: int, theme: Theme | None) -> Told:
+    """One scenario with every event told, in a process like those of `many`."""
+    with _pool(1) as pool:
+        return pool.submit(one, seed, theme, tell=True).result()
+
+
+def _chunk(seeds: Sequence[int], theme: Theme | None) -> list[Told]:
+    return [one(seed, theme) for seed in seeds]
+
+
+@contextmanager
+def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
+    """Fresh processes whose hashes are the same each time: the order of a set of texts is part of what happens."""
+    before = os.environ.get("PYTHONHASHSEED")
+    os.environ["PYTHONHASHSEED"] = "0"
+    try:
+        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+            yield pool
+    finally:
+        if before is None:
+            del os.environ["PYTHONHASHSEED"]
+        else:
+            os.environ["PYTHONHASHSEED"] = before
+
+
+def command(told: Told) -> str:
+    """The command that repeats a scenario and tells all of it."""
+    return f"{PYTHON} -m tests.simulation --one {told.seed} --kind {told.theme}"
+
+
+PYTHON = ".venv/bin/python"
+
+
+def table(total: Sum) -> str:
+    """The sum for people."""
+    counts = total.counts
+    rate = 1000 * total.took_s / max(1, total.campaigns)
+    lines = [
+        f"{total.campaigns:,} campaigns, {counts['runs']:,} runs, {counts['made']:,} duplicates made, "
+        f"{counts['crashes']:,} crashes, {total.simulated_s / 86_400:,.0f} simulated days in {total.took_s:.1f} s "
+        f"({rate:.0f} ms each)",
+        f"{'wanted, at the end':<20}{'rows':>8}{'created':>10}{'unknown':>10}{'pending':>10}{'failed':>10}",
+    ]
+    for theme, statuses in sorted(total.statuses.items()):
+        cells = "".join(
+            f"{statuses[status] / max(1, statuses.total()):>10.2%}"
+            for status in ("created", "unknown", "pending", "failed")
+        )
+        lines.append(f"  {theme:<18}{statuses.total():>8,}{cells}")
+    lines.append("runs ended: " + _list(total.stopped))
+    lines += [f"unknown, {number} x: {why}" for why, number in total.reasons.most_common(8)]
+    lines.append("faults: " + _list(total.faults))
+    lines.append("campaigns with a … " + ", ".join(f"{sort}: {total.problems[sort]}" for sort in SORTS))
+    return "\n".join(lines)
+
+
+def _list(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {number:,}" for name, number in counts.most_common()) or "none"

@@ -1,0 +1,162 @@
+"""Judges a ledger by the world's truth. It reads the database as anybody could and shares nothing with the worker.
+
+double      an item has more than one batch that was made for it and that no other row has; or more batches of a kind
+            were made than items of this kind exist
+lost        a batch that we made is in no row, and no row of its kind says `unknown`
+false row   a `created` row names a batch that does not exist, is not ours, or is of another kind; one settled by its
+            answer names another request's batch
+unwritten   the ledger file of a run that ended by itself tells something else than the database
+uncounted   fewer attempts stand in a row than requests arrived for it
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import sqlite3
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.simulation.world import Batch, ItemKey, Kind, World
+
+_ROWS = """
+SELECT c.name AS campaign, i.source_id, i.template, i.upload_new_dataset, i.copy, i.status, i.name, i.new_batch_id,
+       i.settled_by, i.attempts, i.line IS NOT NULL AS wanted, i.error
+FROM items AS i JOIN campaigns AS c ON c.id = i.campaign_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the ledger says of an item. `kind` is None where nothing was ever sent for it."""
+
+    item: ItemKey
+    kind: Kind | None
+    status: str
+    batch_id: str | None
+    settled_by: str | None
+    attempts: int
+    wanted: bool
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is wrong, each in a line that begins with its sort, how many wanted rows have which status, and why
+    those that are `unknown` are."""
+
+    problems: list[str]
+    statuses: dict[str, int]
+    reasons: dict[str, int]
+
+
+def judge(connection: sqlite3.Connection, world: World, *, lenient: bool, counted: bool, final: bool) -> Verdict:
+    """Judge the ledger as it is now. `lenient`: others made alike batches with our account, so rows may be swapped
+    with theirs; `counted`: no request's answer went unrecorded, so attempts are exact; `final`: nothing comes any
+    more."""
+    world.now()
+    rows = _rows(connection)
+    owner = {row.batch_id: row for row in rows if row.batch_id is not None}
+    made = [batch for batch in world.batches.values() if batch.request is not None]
+    problems = _doubles(rows, owner, made)
+    problems += _false_rows(rows, world, lenient=lenient)
+    problems += [] if lenient else _lost(rows, owner, made)
+    problems += _uncounted(rows, world, exact=counted)
+    if final:
+        problems += [f"unclosed: {row.item} is still `sent`" for row in rows if row.status == "sent"]
+    return Verdict(problems, dict(Counter(row.status for row in rows if row.wanted)), _reasons(rows))
+
+
+def _reasons(rows: list[Row]) -> dict[str, int]:
+    """Why rows are `unknown`, without the ids that their errors name."""
+    why = [row.error or "" for row in rows if row.wanted and row.status == "unknown"]
+    return dict(Counter(re.sub(r"#\d+|\(.*?\)|[0-9a-f]{8}-[0-9a-f-]{27}", "…", error) for error in why))
+
+
+def unwritten(connection: sqlite3.Connection, campaign: str, ledger_file: Path) -> list[str]:
+    """What the ledger file of a campaign, whose run has just ended, tells otherwise than the database."""
+    rows = [row for row in _rows(connection) if row.wanted and row.item.campaign == campaign]
+    known = Counter((row.item.source_id, row.status, row.batch_id or "") for row in rows)
+    with ledger_file.open(encoding="utf-8", newline="") as file:
+        told = Counter((row["source_batch_id"], row["status"], row["new_batch_id"]) for row in csv.DictReader(file))
+    return [] if told == known else [f"unwritten: {ledger_file.name} has {told - known} and lacks {known - told}"]
+
+
+def _rows(connection: sqlite3.Connection) -> list[Row]:
+    connection.row_factory = sqlite3.Row
+    try:
+        found = connection.execute(_ROWS).fetchall()
+    except sqlite3.OperationalError:  # the first run died before it had made the tables
+        return []
+    return [
+        Row(
+            ItemKey(r["campaign"], r["source_id"], r["template"], bool(r["upload_new_dataset"]), r["copy"]),
+            None if r["name"] is None else Kind(r["source_id"], r["name"] or None, bool(r["upload_new_dataset"])),
+            r["status"], r["new_batch_id"], r["settled_by"], r["attempts"], bool(r["wanted"]), r["error"],
+        )
+        for r in found
+    ]  # fmt: skip
+
+
+def _doubles(rows: list[Row], owner: dict[str, Row], made: list[Batch]) -> list[str]:
+    """Whatever nobody else has of what was made for an item is its own; one is enough."""
+    own: dict[ItemKey, list[str]] = defaultdict(list)
+    by_kind: Counter[Kind] = Counter()
+    for batch in made:
+        assert batch.request is not None
+        by_kind[batch.request.kind] += 1
+        holder = owner.get(batch.id)
+        if holder is None or holder.item == batch.request.item:
+            own[batch.request.item].append(batch.id)
+    items = Counter(row.kind for row in rows if row.kind is not None)
+    problems = [f"double: {item} has {batches}" for item, batches in own.items() if len(batches) > 1]
+    return problems + [
+        f"double: {number} batches of {kind} for {items[kind]} items"
+        for kind, number in by_kind.items()
+        if number > items[kind]
+    ]
+
+
+def _lost(rows: list[Row], owner: dict[str, Row], made: list[Batch]) -> list[str]:
+    """What no row has must be what an unknown row may have."""
+    unclear = Counter(row.kind for row in rows if row.status in ("unknown", "sent"))
+    orphans: dict[Kind, list[Batch]] = defaultdict(list)
+    for batch in made:
+        if batch.id not in owner and batch.request is not None:
+            orphans[batch.request.kind].append(batch)
+    return [
+        f"lost: {[batch.id for batch in batches]} of {kind}, and {unclear[kind]} rows say unknown"
+        for kind, batches in orphans.items()
+        if len(batches) > unclear[kind]
+    ]
+
+
+def _false_rows(rows: list[Row], world: World, *, lenient: bool) -> list[str]:
+    problems: list[str] = []
+    for row in rows:
+        if row.batch_id is None:
+            continue
+        batch = world.batches.get(row.batch_id)
+        if batch is None:
+            problems.append(f"false row: {row.item} names {row.batch_id}, which does not exist")
+        elif lenient and batch.request is None and row.settled_by == "listing" and batch.kind is not None:
+            # Somebody made it with our account and it looks the same; more than its source nobody could check.
+            if batch.kind.source_id != row.item.source_id:
+                problems.append(f"false row: {row.item} names {row.batch_id}, a copy of {batch.kind.source_id}")
+        elif batch.request is None:
+            problems.append(f"false row: {row.item} names {row.batch_id}, which somebody else made")
+        elif batch.kind != row.kind:
+            problems.append(f"false row: {row.item} is {row.kind} and names {row.batch_id}, which is {batch.kind}")
+        elif row.settled_by == "response" and batch.request.item != row.item:
+            problems.append(f"false row: {row.item} was answered with {row.batch_id}, which is another item's")
+    return problems
+
+
+def _uncounted(rows: list[Row], world: World, *, exact: bool) -> list[str]:
+    arrived = Counter(request.item for request in world.requests)
+    return [
+        f"uncounted: {row.item} says {row.attempts} attempts, and {arrived[row.item]} arrived"
+        for row in rows
+        if row.status != "sent" and (row.attempts < arrived[row.item] or (exact and row.attempts != arrived[row.item]))
+    ]

@@ -1,0 +1,171 @@
+"""Whole campaigns with faults and crashes, in simulated time: no double, nothing lost, no false row, whatever happens.
+
+A failure names the command that repeats it. Half of the campaigns are the same each time, half were never run before.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+
+import anyio
+import pytest
+
+from tests.simulation.campaign import simulate, sort_of
+from tests.simulation.loop import Crash, SimulatedLoop, StuckError
+from tests.simulation.night import Sum, alone, command, many, table
+from tests.simulation.scenario import Theme, scenario
+from worker.ledger import store
+from worker.ledger.queries import sql
+from worker.ledger.records import Ending, Intent, Moment, Status
+from worker.ledger.store import Ledger
+from worker.prolific import outcome
+from worker.prolific.outcome import Class, Outcome
+from worker.prolific.reply import Reply
+
+CAMPAIGNS = 500
+"""Of each half."""
+
+PROCESSES = 2
+
+ORDINARY_CREATED: float | None = None
+"""The least share of what ordinary campaigns want that exists at the end, by the ledger's word; None: not asked yet."""
+
+
+def test_fixed_campaigns_keep_every_promise() -> None:
+    _kept(many(range(CAMPAIGNS), None, PROCESSES))
+
+
+def test_campaigns_never_run_before_keep_every_promise(capsys: pytest.CaptureFixture[str]) -> None:
+    seed = random.SystemRandom().randrange(2**40)
+    with capsys.disabled():
+        sys.stdout.write(f"\n.venv/bin/python -m tests.simulation --seed {seed} --campaigns {CAMPAIGNS}\n")
+    _kept(many(range(seed, seed + CAMPAIGNS), None, PROCESSES))
+
+
+def _kept(total: Sum) -> None:
+    failed = "\n".join(f"{command(told)}\n  {told.problems[0]}" for told in total.failed)
+    assert not failed, f"{failed}\n{table(total)}"
+    assert total.counts["crashes"] > CAMPAIGNS / 20, "a simulation without crashes shows little"
+    if ORDINARY_CREATED is not None:
+        assert total.share(Theme.ORDINARY, "created") >= ORDINARY_CREATED, table(total)
+
+
+def test_a_seed_repeats_its_campaign() -> None:
+    for seed in (3, 4, 5):
+        first, second = alone(seed, Theme.WILD), alone(seed, Theme.WILD)
+        assert first == second
+
+
+@pytest.mark.parametrize("theme", Theme)
+def test_every_theme_has_campaigns(theme: Theme) -> None:
+    assert scenario(1, theme).theme is theme
+
+
+# -- the judge sees what is wrong: a worker with a fault in it does not pass
+
+
+def _sees(sort: str, theme: Theme) -> bool:
+    for seed in range(60):
+        told = simulate(scenario(seed, theme))
+        if any(sort_of(problem) == sort for problem in told.problems):
+            return True
+    return False
+
+
+def test_a_worker_that_sends_again_what_is_unknown_makes_doubles(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = outcome.classify
+
+    def rash(reply: Reply, source_id: str) -> Outcome:
+        found = real(reply, source_id)
+        return found if found.kind is not Class.UNKNOWN else Outcome(Class.NOT_SENT, True, "lost")
+
+    monkeypatch.setattr("worker.sending.classify", rash)
+    assert _sees("double", Theme.ORDINARY)
+
+
+def test_a_worker_that_gives_up_what_is_unknown_loses_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = store.status_of
+    monkeypatch.setattr(store, "status_of", lambda found: Status.FAILED if found == "unknown" else real(found))
+    assert _sees("lost", Theme.ORDINARY)
+
+
+def test_a_worker_that_mixes_up_answers_writes_false_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Ledger.exchange
+
+    def careless(
+        ledger: Ledger, endings: Sequence[Ending], again: Sequence[int], limit: int, moment: Moment
+    ) -> tuple[list[Ending], list[Intent], bool]:
+        ids = [ending.batch_id for ending in endings if ending.outcome == "created"]
+        mixed = [replace(e, batch_id=ids.pop()) if e.outcome == "created" else e for e in endings]
+        return real(ledger, mixed, again, limit, moment)
+
+    monkeypatch.setattr(Ledger, "exchange", careless)
+    assert _sees("false row", Theme.ORDINARY)
+
+
+def test_a_worker_that_takes_what_a_dead_run_had_sent_for_unsent_makes_doubles(monkeypatch: pytest.MonkeyPatch) -> None:
+    forgetting = {
+        "abandon_items": "UPDATE items SET status = 'pending' WHERE status = 'sent'",
+        "abandon_attempts": "UPDATE attempts SET closed_by = 'outcome' WHERE closed_by IS NULL AND outcome IS NULL",
+    }
+    monkeypatch.setattr(store, "sql", lambda name: forgetting.get(name) or sql(name))
+    assert _sees("double", Theme.CRASH)
+
+
+# -- the loop
+
+
+def _drive(loop: SimulatedLoop, seconds: float) -> float:
+    async def main() -> float:
+        async with anyio.create_task_group() as group:
+            group.start_soon(anyio.sleep, seconds)
+            with anyio.move_on_after(seconds / 2):
+                await anyio.sleep(seconds)
+        return loop.time()
+
+    try:
+        return loop.drive(main())
+    finally:
+        loop.bury()
+
+
+def test_time_jumps_to_the_next_timer() -> None:
+    assert _drive(SimulatedLoop(start=7.0), 3600.0) == pytest.approx(3607.0)
+
+
+def test_a_run_of_days_is_a_failure() -> None:
+    with pytest.raises(StuckError, match="days"):
+        _drive(SimulatedLoop(start=7.0), 1e6)
+
+
+def test_waiting_for_nothing_is_a_failure() -> None:
+    async def main() -> None:
+        await anyio.Event().wait()
+
+    loop = SimulatedLoop(start=0.0)
+    with pytest.raises(StuckError, match="never"):
+        loop.drive(main())
+    loop.bury()
+
+
+def test_a_dead_process_does_nothing_more() -> None:
+    done: list[str] = []
+    loop = SimulatedLoop(start=0.0)
+
+    async def bystander() -> None:
+        await anyio.sleep(1.0)
+        done.append("bystander")
+
+    async def main() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(bystander)
+            await anyio.sleep(1.0 - 1e-9)
+            await loop.die()
+
+    with pytest.raises(Crash):
+        loop.drive(main())
+    loop.bury()
+    assert done == []

@@ -1,0 +1,207 @@
+"""The truth: which batches exist, who made them, by which request, and what happens later by itself.
+
+It knows of each of our requests for which item it was, also when its answer was lost: that is what runs are judged
+by. Nothing here decides as the worker does.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+WORKSPACES = ("64a0000000000000000000aa", "64a0000000000000000000bb")
+ME, COLLEAGUE, STRANGER = "64b000000000000000000001", "64b000000000000000000002", "64b00000000000000000000f"
+"""Accounts: runs have the first's token, sometimes the second's, never the third's."""
+
+
+class ItemKey(NamedTuple):
+    """One wanted duplicate, by its identity."""
+
+    campaign: str
+    source_id: str
+    template: str
+    upload_new_dataset: bool
+    copy: int
+
+
+class Kind(NamedTuple):
+    """What two duplicates have in common that the API cannot tell apart."""
+
+    source_id: str
+    name: str | None
+    upload_new_dataset: bool
+
+
+@dataclass(slots=True)
+class Request:
+    """One of our duplicate requests that reached the API. `ends_by` bounds an effect that is still to come."""
+
+    item: ItemKey
+    kind: Kind
+    made: list[str] = field(default_factory=list)
+    ends_by: float | None = None
+
+
+@dataclass(slots=True)
+class Batch:
+    """A batch. Times are the world's; `created_at` is the API's own. `request` is ours that made it, if one did."""
+
+    id: str
+    name: str
+    workspace: str
+    created_by: str
+    created_at: float
+    shown_from: float
+    details: dict[str, str]
+    datasets: tuple[str, ...]
+    kind: Kind | None = None
+    request: Request | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """What this API does to copies, and how it tells of them. `trims`: names lose spaces at their ends and double
+    ones within; `cuts`: names are cut to so many characters; `cleans`: task details are rewritten; `hides_maker`:
+    nothing says who made a batch; `lag`: a listing misses a new batch for at most so many seconds."""
+
+    trims: bool = False
+    cuts: int | None = None
+    cleans: bool = False
+    hides_maker: bool = False
+    lag: float = 0.0
+
+    def name(self, name: str) -> str:
+        """A name as this API keeps it."""
+        if self.trims:
+            name = " ".join(name.split())
+        return name[: self.cuts]
+
+    def details(self, details: dict[str, str]) -> dict[str, str]:
+        """The task details that a copy gets."""
+        if not self.cleans:
+            return dict(details)
+        return {key: value.replace(" />", "/>").replace("  ", " ").strip() for key, value in details.items()}
+
+
+class World:
+    """Everything that exists at the API. `now` follows the loop of the run that goes on."""
+
+    def __init__(self, rng: random.Random, start: float, habits: Habits, most_late: float) -> None:
+        self.rng = rng
+        self.habits = habits
+        self.most_late = most_late
+        self.date_skew = 0.0
+        self.created_skew = 0.0
+        self.batches: dict[str, Batch] = {}
+        self.requests: list[Request] = []
+        self.faults: Counter[str] = Counter()
+        self._now = start
+        self._clock: Callable[[], float] | None = None
+        self._coming: list[tuple[float, int, Request | None, Callable[[], object]]] = []
+        self._numbers = 0
+
+    # -- time -------------------------------------------------------------------------------------------------
+
+    def follow(self, time: Callable[[], float]) -> None:
+        """From now on time is that of a process's loop, whose clock has a zero of its own."""
+        offset = self._now - time()
+        self._clock = lambda: time() + offset
+
+    def unfollow(self) -> None:
+        """The process is gone; time stands until `wait`, or the next one."""
+        self._now = self.now()
+        self._clock = None
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass without a process."""
+        self._now += seconds
+        self.now()
+
+    def now(self) -> float:
+        """Seconds since 1970; whatever was to happen by now has happened."""
+        now = self._now if self._clock is None else self._clock()
+        while self._coming and self._coming[0][0] <= now:
+            at, _, request, happen = heapq.heappop(self._coming)
+            if request is not None and request.ends_by is not None and at > request.ends_by:
+                self._put(request.ends_by, request, happen)
+                continue
+            self._now, clock, self._clock = at, self._clock, None
+            happen()
+            self._now, self._clock = now, clock
+        return now
+
+    def later(self, seconds: float, happen: Callable[[], object], request: Request | None = None) -> None:
+        """Let something happen in so many seconds, whatever becomes of the process; an effect of `request`, whose
+        client may give up before that, by then at the latest."""
+        self._put(self.now() + seconds, request, happen)
+
+    def _put(self, at: float, request: Request | None, happen: Callable[[], object]) -> None:
+        self._numbers += 1
+        heapq.heappush(self._coming, (at, self._numbers, request, happen))
+
+    def given_up(self, request: Request) -> None:
+        """Nobody waits for this request's answer any more: it takes effect within `most_late` or not at all."""
+        if request.ends_by is None and any(of is request for _, _, of, _ in self._coming):
+            request.ends_by = self.now() + self.rng.uniform(0.0, self.most_late)
+            # What is to come is ordered by its time, and this has a new one.
+            self._coming = [
+                (min(at, request.ends_by) if of is request else at, number, of, happen)
+                for at, number, of, happen in self._coming
+            ]
+            heapq.heapify(self._coming)
+
+    def date(self) -> float:
+        """What the API's `Date` says."""
+        return float(int(self.now() + self.date_skew))
+
+    # -- batches ----------------------------------------------------------------------------------------------
+
+    def new_id(self) -> str:
+        return str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
+
+    def add(self, name: str, workspace: str, created_by: str, **more: Any) -> Batch:
+        """A batch that exists from now on."""
+        batch = Batch(
+            id=more.pop("id", None) or self.new_id(), name=name, workspace=workspace, created_by=created_by,
+            created_at=self.now() + self.created_skew, shown_from=self.now(),
+            details=more.pop("details"), datasets=more.pop("datasets"), **more,
+        )  # fmt: skip
+        self.batches[batch.id] = batch
+        return batch
+
+    def copy(self, kind: Kind, created_by: str, request: Request | None = None) -> Batch | None:
+        """A copy as the API makes it now; None where its source is not there (any more)."""
+        source = self.batches.get(kind.source_id)
+        if source is None:
+            return None
+        name = f"{source.name} (Copy)" if kind.name is None else kind.name
+        batch = self.add(
+            self.habits.name(name), source.workspace, created_by, kind=kind, request=request,
+            details=self.habits.details(source.details),
+            datasets=() if kind.upload_new_dataset else source.datasets,
+        )  # fmt: skip
+        batch.shown_from += self.rng.choice((0.0, self.rng.random(), 1.0)) * self.habits.lag
+        if request is not None:
+            request.made.append(batch.id)
+        return batch
+
+    def listing(self, workspace: str) -> list[Batch]:
+        """What a listing of this workspace shows now, the oldest first."""
+        now = self.now()
+        return [batch for batch in self.batches.values() if batch.workspace == workspace and batch.shown_from <= now]
+
+    def body(self, batch: Batch) -> dict[str, Any]:
+        """A batch as JSON tells it."""
+        created = datetime.fromtimestamp(batch.created_at, UTC).isoformat().replace("+00:00", "Z")
+        body: dict[str, Any] = {
+            "id": batch.id, "name": batch.name, "status": "UNINITIALISED", "created_at": created,
+            "workspace_id": batch.workspace, "task_details": dict(batch.details), "total_task_count": 0,
+            "datasets": [{"id": dataset, "total_datapoint_count": 3} for dataset in batch.datasets],
+        }  # fmt: skip
+        return body if self.habits.hides_maker else body | {"created_by": batch.created_by}
