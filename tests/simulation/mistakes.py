@@ -193,10 +193,6 @@ def _looks(patch: pytest.MonkeyPatch, wrong: Callable[[Attempt, Sighting], Sight
     patch.setattr(settling, "presence", presence)
 
 
-def ignore_other_owners(patch: pytest.MonkeyPatch) -> None:
-    _statement(patch, free_sightings="SELECT s.* FROM sightings AS s WHERE s.workspace_id = :workspace_id")
-
-
 # -- absence
 
 
@@ -272,11 +268,10 @@ MISTAKES: Mapping[str, Mistake] = {
             200,
         ),
         Mistake("forgets what earlier listings showed", forget_what_earlier_listings_showed, Theme.ORDINARY, 200),
-        Mistake("takes a batch that is older than the attempt", take_an_older_batch, Theme.PEOPLE, 200),
+        Mistake("takes a batch that is older than the attempt", take_an_older_batch, Theme.WILD, 400),
         Mistake("guesses among several", guess_among_several, Theme.ACCOUNT, 200),
         Mistake("does not compare names", ignore_names, Theme.ORDINARY, 200),
         Mistake("does not compare datasets", ignore_datasets, Theme.JOBS, 200),
-        Mistake("ignores what others own", ignore_other_owners, Theme.JOBS, 200),
         Mistake("takes a near fit for absence", take_a_near_fit_for_absence, Theme.COPYING, 200),
         Mistake("believes that every property survives copying", trust_every_property, Theme.COPYING, 200),
         Mistake("applies the latest baseline to older attempts", use_the_latest_baseline, Theme.ORDINARY),

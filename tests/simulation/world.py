@@ -86,7 +86,8 @@ class Habits:
         """The task details that a copy gets."""
         if not self.cleans:
             return dict(details)
-        return {key: value.replace(" />", "/>").replace("  ", " ").strip() for key, value in details.items()}
+        # More than spaces, as an API that wraps or sanitises HTML does.
+        return {key: f"<div>{value.replace(' />', '/>').strip()}</div>" for key, value in details.items()}
 
 
 class World:

@@ -339,7 +339,7 @@ ORDER BY r.id;
 -- Every attempt whose outcome is not known, of all campaigns, with what it is compared by.
 SELECT a.id, a.item_id, a.run_id, a.listing, a.date_before, a.left_server, a.ended_server, a.date_after, a.answered_id,
        a.sent_name, a.started_at, i.source_id, i.upload_new_dataset, i.line, i.copy, c.name AS campaign,
-       i.campaign_id, r.me, r.timeout_s, r.settle_after_s, a.restored,
+       i.campaign_id, CASE WHEN a.restored THEN (SELECT me FROM runs WHERE id = :run) ELSE r.me END AS me, r.timeout_s, r.settle_after_s, a.restored,
        v.name AS source_name, v.workspace_id, v.details, v.loose_details, v.datasets,
        EXISTS (SELECT 1 FROM source_versions AS o WHERE o.source_id = i.source_id AND o.id > a.version_id)
            OR EXISTS (SELECT 1 FROM sources AS o WHERE o.source_id = i.source_id AND o.version_id <> a.version_id)

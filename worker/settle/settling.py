@@ -82,10 +82,8 @@ class Settling:
     # -- looking ----------------------------------------------------------------------------------------------
 
     async def _look(self, attempts: Sequence[Attempt], since: float, before: _Looked | None = None) -> _Looked | None:
-        """Once `settle_after` (the longest of all that is open) has passed since `since`, list every workspace; None
-        where the run is to stop."""
-        settle_after = max(self.settle_after_s, *(attempt.settle_after_s for attempt in attempts))
-        while (wait := since + settle_after - self.clock.monotonic()) > 0:
+        """Once `settle_after` has passed since `since`, list every workspace; None where the run is to stop."""
+        while (wait := since + self.settle_after_s - self.clock.monotonic()) > 0:
             await self.stop.wait(wait)
             if self.stop.asked:
                 return None

@@ -90,7 +90,7 @@ def open_attempts(ledger: Ledger) -> list[Attempt]:
     """Every open attempt of all campaigns, oldest first."""
     offsets: dict[int, Interval | None] = {}
     found = []
-    for row in ledger.connection.execute(sql("open_attempts")).fetchall():
+    for row in ledger.connection.execute(sql("open_attempts"), {"run": ledger.run}).fetchall():
         run = row["run_id"]
         if run not in offsets:
             told = ledger.connection.execute(sql("offset"), {"run": run, "other": ledger.run}).fetchone()
