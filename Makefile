@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 BIN := .venv/bin
 DEMO_JOBS := $(notdir $(wildcard jobs/*))
 
-.PHONY: demo test lint types format memory clean
+.PHONY: demo test simulate torture lint types format memory clean
 
 .venv/installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo 'make: Python 3.11 or later is needed, and none was found' >&2; exit 1; }
@@ -28,6 +28,14 @@ demo: .venv/installed
 
 test: .venv/installed
 	@$(BIN)/python -m pytest
+
+# 10,000 whole campaigns with faults and crashes in simulated time; takes some minutes.
+simulate: .venv/installed
+	@$(BIN)/python -m tests.simulation --campaigns 10000 --jobs 2
+
+# 1,000 kills of the real command at random moments, over real HTTP; takes some minutes.
+torture: .venv/installed
+	@$(BIN)/python -m tests.torture --kills 1000 --jobs 2
 
 lint: .venv/installed
 	@$(BIN)/ruff check .

@@ -103,9 +103,11 @@ def _doubles(rows: list[Row], owner: dict[str, Row], made: list[Batch]) -> list[
     """Whatever nobody else has of what was made for an item is its own; one is enough."""
     own: dict[ItemKey, list[str]] = defaultdict(list)
     by_kind: Counter[Kind] = Counter()
+    # A row that was restored from a file does not tell what was sent; its own batches are counted all the same.
+    nameless = {row.item for row in rows if row.kind is None}
     for batch in made:
         assert batch.request is not None
-        by_kind[batch.request.kind] += 1
+        by_kind[batch.request.kind] += batch.request.item not in nameless
         holder = owner.get(batch.id)
         if holder is None or holder.item == batch.request.item:
             own[batch.request.item].append(batch.id)
@@ -121,9 +123,10 @@ def _doubles(rows: list[Row], owner: dict[str, Row], made: list[Batch]) -> list[
 def _lost(rows: list[Row], owner: dict[str, Row], made: list[Batch]) -> list[str]:
     """What no row has must be what an unknown row may have."""
     unclear = Counter(row.kind for row in rows if row.status in ("unknown", "sent"))
+    nameless = {row.item for row in rows if row.status in ("unknown", "sent") and row.kind is None}
     orphans: dict[Kind, list[Batch]] = defaultdict(list)
     for batch in made:
-        if batch.id not in owner and batch.request is not None:
+        if batch.id not in owner and batch.request is not None and batch.request.item not in nameless:
             orphans[batch.request.kind].append(batch)
     return [
         f"lost: {[batch.id for batch in batches]} of {kind}, and {unclear[kind]} rows say unknown"
@@ -146,6 +149,10 @@ def _false_rows(rows: list[Row], world: World, *, lenient: bool) -> list[str]:
                 problems.append(f"false row: {row.item} names {row.batch_id}, a copy of {batch.kind.source_id}")
         elif batch.request is None:
             problems.append(f"false row: {row.item} names {row.batch_id}, which somebody else made")
+        elif row.kind is None:
+            wanted = (row.item.source_id, row.item.upload_new_dataset)
+            if batch.kind is None or (batch.kind.source_id, batch.kind.upload_new_dataset) != wanted:
+                problems.append(f"false row: {row.item} names {row.batch_id}, which is {batch.kind}")
         elif batch.kind != row.kind:
             problems.append(f"false row: {row.item} is {row.kind} and names {row.batch_id}, which is {batch.kind}")
         elif row.settled_by == "response" and batch.request.item != row.item:

@@ -20,7 +20,7 @@ from tests.support.command import Ended, command, environment, read_ledger, sour
 from tests.support.sandbox_thread import SandboxThread
 from tests.support.wire import Break, Wire, handshakes
 
-AT_MOST = 46
+AT_MOST = 34
 """Places at which a wire breaks in one test."""
 
 

@@ -40,6 +40,7 @@ def open_for_writing(path: Path, api_url: str | None) -> sqlite3.Connection:
             path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=256
         )
         _refuse_foreign(connection, path)
+        _refuse_damaged(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")

@@ -494,9 +494,9 @@ SELECT id, template, status FROM items
 WHERE campaign_id = :campaign AND source_id = :source_id AND upload_new_dataset = :upload_new_dataset AND copy = :copy;
 
 -- name: restore_created
+-- What was sent is not known: the API may have changed the name that the file tells.
 UPDATE items
 SET status = 'created', settled_by = :settled_by, new_batch_id = :batch_id, new_batch_name = :name,
-    name = CASE template WHEN '' THEN '' ELSE :name END,
     new_batch_status = :batch_status, created_at = :created_at, attempts = :attempts, http_status = :http_status,
     first_sent_at = :first_sent_at, last_sent_at = :last_sent_at, error = NULL, run_id = :run
 WHERE id = :item;
@@ -508,9 +508,10 @@ SET status = 'unknown', name = :name, error = :error, attempts = :attempts, firs
 WHERE id = :item;
 
 -- name: restore_attempt
--- Without a baseline (listing 0) and without times: a ledger file has this machine's, which decide nothing.
-INSERT INTO attempts (item_id, run_id, started_at, ended_at, listing, sent_name, outcome, error, restored)
-VALUES (:item, :run, :now, :now, 0, :sent_name, 'unknown', 'restored from a ledger file', 1);
+-- Without a baseline (listing 0), and from long before the campaign's first attempt: a ledger file has this machine's
+-- times, which may be off by hours.
+INSERT INTO attempts (item_id, run_id, started_at, date_before, ended_at, listing, sent_name, outcome, error, restored)
+VALUES (:item, :run, :now, :date_before, :now, 0, :sent_name, 'unknown', 'restored from a ledger file', 1);
 
 -- name: sources_to_look_up
 -- Sources of open attempts that nobody has looked at: those that were restored.
@@ -523,3 +524,10 @@ UPDATE attempts SET version_id = (
         AND workspace_id = :workspace_id AND details = :details AND datasets = :datasets)
 WHERE closed_by IS NULL AND version_id IS NULL
   AND item_id IN (SELECT id FROM items WHERE source_id = :source_id);
+
+-- name: name_restored
+-- What was sent, if it was, of what had no name yet when its ledger file was written.
+UPDATE attempts SET sent_name = (
+    SELECT nullif(render_name(i.template, :name, i.copies), '') FROM items AS i WHERE i.id = attempts.item_id)
+WHERE closed_by IS NULL AND restored AND sent_name IS NULL
+  AND item_id IN (SELECT id FROM items WHERE source_id = :source_id AND template <> '' AND name IS NULL);

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from worker.clock import seconds
 from worker.errors import UsageError
 from worker.job.names import needs_source_name, render_name
 from worker.ledger.export import is_ledger
@@ -23,6 +24,9 @@ from worker.ledger.views import COLUMNS
 from worker.prolific.models import UUID
 
 FileRow = Mapping[str, str]
+
+CLOCK_OFF_S = 2 * 86_400.0
+"""Seconds by which this machine's clock may have been wrong when the file was written."""
 
 
 def read_file(path: Path) -> Iterator[FileRow]:
@@ -104,6 +108,8 @@ def restore(ledger: Ledger, path: Path, campaign: str, others: Sequence[Path], n
             f"{path}: this ledger file is of campaign {', '.join(sorted(foreign))}, not of {campaign}",
             hint="Name the campaign with --campaign.",
         )
+    began = seconds(min((row["first_sent_at"] for row in rows if row["first_sent_at"]), default=now))
+    date_before = None if began is None else began - CLOCK_OFF_S
     created = unknown = 0
     with ledger.transaction():
         for other in others:
@@ -116,7 +122,7 @@ def restore(ledger: Ledger, path: Path, campaign: str, others: Sequence[Path], n
                 _restore_created(ledger, f"{path}:{number}", item, row)
                 created += 1
             else:
-                _restore_unknown(ledger, item, row, now)
+                _restore_unknown(ledger, item, row, date_before, now)
                 unknown += 1
     return Restored(created, unknown)
 
@@ -184,8 +190,9 @@ def _restore_created(ledger: Ledger, where: str, item: sqlite3.Row, row: FileRow
     )
 
 
-def _restore_unknown(ledger: Ledger, item: sqlite3.Row, row: FileRow, now: str) -> None:
-    name = row["name"] if item["template"] and not needs_source_name(row["name"]) else ""
+def _restore_unknown(ledger: Ledger, item: sqlite3.Row, row: FileRow, date_before: float | None, now: str) -> None:
+    # A name that was not known when the file was written is filled in when the source is looked up.
+    name = None if needs_source_name(row["name"]) else row["name"] if item["template"] else ""
     ledger.connection.execute(
         sql("restore_unknown"),
         {
@@ -204,6 +211,7 @@ def _restore_unknown(ledger: Ledger, item: sqlite3.Row, row: FileRow, now: str) 
             "item": item["id"],
             "run": ledger.run,
             "now": now,
+            "date_before": date_before,
             "sent_name": name or None,
         },
     )

@@ -306,10 +306,14 @@ def nearly_fits(attempt: Attempt, sighting: Sighting, survival: Survival) -> boo
         return False
     if not made_at(sighting, attempt.offset).meets(wide_window(attempt)):
         return False
-    if attempt.source is None or attempt.source_changed or not sighting.loose_details:
+    if attempt.source is None or not sighting.loose_details:
         return True
-    if survival.name and not names_are_close(attempt, sighting.name):
+    # A name that was sent is what it is, whatever became of the source.
+    name_counts = survival.name and (attempt.name is not None or not attempt.source_changed)
+    if name_counts and not names_are_close(attempt, sighting.name):
         return False
+    if attempt.source_changed:
+        return True
     if survival.details and attempt.source.loose_details != sighting.loose_details:
         return False
     return not (survival.datasets and attempt.expected_datasets != sighting.datasets)

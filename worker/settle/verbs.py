@@ -12,7 +12,7 @@ from worker.errors import UsageError
 from worker.ledger.queries import sql
 from worker.ledger.records import Listed
 from worker.ledger.store import Ledger, default_name
-from worker.settle.rules import Attempt, Interval, Sighting, Source, Survival, offset_of
+from worker.settle.rules import PRESUMED, Attempt, Interval, Sighting, Source, Survival, offset_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,7 @@ def set_version(ledger: Ledger, source: Listed) -> None:
     with ledger.transaction():
         ledger.connection.execute(sql("add_source_version"), version | {"loose_details": source.loose_details})
         ledger.connection.execute(sql("set_version"), version)
+        ledger.connection.execute(sql("name_restored"), {"source_id": source.id, "name": source.name})
 
 
 def note_sources(ledger: Ledger, batches: Sequence[Listed]) -> None:
@@ -125,8 +126,7 @@ def _attempt(row: sqlite3.Row, offset: Interval | None) -> Attempt:
         date_after=row["date_after"],
         timeout_s=row["timeout_s"],
         settle_after_s=row["settle_after_s"],
-        # Its times are this machine's, which decide nothing: open windows.
-        offset=None if row["restored"] else offset,
+        offset=PRESUMED if row["restored"] else offset,
         me=row["me"],
         tells_people_apart=bool(row["tells_people_apart"]),
         answered_id=row["answered_id"],

@@ -1,0 +1,52 @@
+"""`python -m tests.torture`: scenarios from a seed on until so many runs were killed, or one again with its logs."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+from functools import partial
+from pathlib import Path
+
+from tests.torture.night import command, many, one, table
+from tests.torture.runner import Runner
+
+MOST_SHOWN = 20
+
+say = partial(print, flush=True)
+
+
+def main() -> int:
+    """0 where nothing was doubled, lost or told falsely."""
+    parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
+    parser.add_argument("--kills", type=int, default=1000, help="how many at least (1000)")
+    parser.add_argument("--seed", type=int, help="the first seed (one never used before, which is told)")
+    parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
+    parser.add_argument("--one", type=int, metavar="SEED", help="one scenario, with all logs")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="with --one: copy its database and files there")
+    args = parser.parse_args()
+    if args.one is not None:
+        return _one(args.one, args.keep)
+    seed = args.seed if args.seed is not None else random.SystemRandom().randrange(2**40)
+    say(f"seeds from {seed} on")
+    total = many(seed, args.kills, args.jobs)
+    say(table(total))
+    for told in total.failed[:MOST_SHOWN]:
+        say(f"\n{told.weather} {told.seed}: {told.problems[0]}\n  {command(told)}")
+    if len(total.failed) > MOST_SHOWN:
+        say(f"\n… and {len(total.failed) - MOST_SHOWN} more")
+    return 1 if total.failed else 0
+
+
+def _one(seed: int, keep: Path | None) -> int:
+    with Runner() as runner:
+        told = one(seed, runner, tell=True, keep=keep)
+    say("\n".join(told.events))
+    say(f"{told.weather} {told.seed}: {told.runs} runs, killed {dict(told.kills)}, {told.made} made, {told.statuses}")
+    for problem in told.problems:
+        say(problem)
+    return 1 if told.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""Fifty kills of the real command at moments never tried before, and a judge that is not blind."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+import pytest
+
+from tests.torture.night import command, many, table
+from tests.torture.scenario import PHASES, scenario
+from tests.torture.truth import Kind, Made, Row, judge
+
+KIND: Kind = ("source", "Row 1", False)
+
+
+def test_fifty_kills_make_no_double_and_lose_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    seed = random.SystemRandom().randrange(2**40)
+    total = many(seed, kills=50, processes=2)
+    with capsys.disabled():
+        print(f"\n{table(total)}")  # noqa: T201 - what luck had it, in every log
+    told = [f"{command(one)}: {problem}" for one in total.failed for problem in one.problems]
+    assert not told, "\n".join(told)
+    assert total.kills.total() >= 50
+    assert len(total.kills) >= 4, "kills must come in many phases"
+    assert total.statuses["created"] > total.made * 0.9
+
+
+def test_a_seed_is_one_scenario_and_all_phases_are_aimed_at() -> None:
+    assert scenario(7) == scenario(7)
+    assert {aim.phase for seed in range(60) for aim in scenario(seed).aims} == set(PHASES)
+
+
+@pytest.mark.parametrize(
+    ("rows", "batches", "sort"),
+    [
+        ([Row(KIND, "created", "a", 1)], ["a"], None),
+        ([Row(KIND, "unknown", None, 1)], ["a"], None),
+        ([Row(KIND, "sent", None, 0)], ["a"], None),
+        ([Row(KIND, "pending", None, 1)], [], None),
+        ([Row(KIND, "created", "a", 1)], ["a", "b"], "double"),
+        ([Row(KIND, "pending", None, 1)], ["a"], "lost"),
+        ([Row(KIND, "failed", None, 1)], ["a"], "lost"),
+        ([Row(None, "pending", None, 0)], ["a"], "double"),
+        ([Row(KIND, "created", "z", 1)], [], "false row"),
+        ([Row(KIND, "created", "a", 1), Row(KIND, "created", "a", 1)], ["a"], "false row"),
+        ([Row(("source", "Row 2", False), "created", "a", 1), Row(KIND, "unknown", None, 1)], ["a"], "false row"),
+    ],
+)
+def test_the_judge_sees_what_is_wrong(rows: list[Row], batches: list[str], sort: str | None) -> None:
+    truth = Made(dict.fromkeys(batches, KIND), Counter({KIND: len(batches)}) if batches else Counter())
+    problems = judge(rows, truth)
+    assert [problem.partition(":")[0] for problem in problems[:1]] == ([sort] if sort else [])
