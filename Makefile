@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 BIN := .venv/bin
 DEMO_JOBS := $(notdir $(wildcard jobs/*))
 
-.PHONY: demo test simulate torture lint types format memory clean
+.PHONY: demo test simulate torture wires lint types format memory bench-settling clean
 
 .venv/installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo 'make: Python 3.11 or later is needed, and none was found' >&2; exit 1; }
@@ -37,6 +37,10 @@ simulate: .venv/installed
 torture: .venv/installed
 	@$(BIN)/python -m tests.torture --kills 1000 --jobs 2
 
+# Connections cut, reset or silent after every byte of a request and its answer; takes some minutes.
+wires: .venv/installed
+	@EVERY_BYTE=1 $(BIN)/python -m pytest tests/whole/test_wires.py -k after_any_byte
+
 lint: .venv/installed
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -51,6 +55,10 @@ format: .venv/installed
 # Peak memory of big jobs and start-up times, over real HTTP; takes some minutes.
 memory: .venv/installed
 	@$(BIN)/python -m benchmarks.memory
+
+# Settling 10,000 unknown items in a workspace of 100,000 batches, over real HTTP; takes some minutes.
+bench-settling: .venv/installed
+	@$(BIN)/python -m benchmarks.settling
 
 clean:
 	rm -rf .venv demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

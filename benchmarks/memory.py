@@ -43,7 +43,7 @@ class Measured:
 def main() -> None:
     """Measure and print."""
     asked = _arguments()
-    _print_machine()
+    print_machine()
     with tempfile.TemporaryDirectory(prefix="memory-") as name:
         folder = Path(name)
         print(f"\n{'what':<42}{'peak':>10}{'wall':>10}{'CPU':>10}{'a second':>10}")
@@ -72,7 +72,8 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _print_machine() -> None:
+def print_machine() -> None:
+    """Say what this is measured on."""
     packages = ", ".join(f"{name} {version(name)}" for name in ("aiohttp", "anyio", "pydantic", "structlog"))
     print(f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}")
     print(f"duplicate-batches {version('duplicate-batches')}, {packages}")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 COMMANDS = ("run", "check", "settle", "ledger", "report", "sandbox")
 
-NOT_BUILT_YET = ("settle", "report")
+NOT_BUILT_YET = ("report",)
 """The commands of the contract that this version leaves out."""
 
 OPTIONS_OF_ALL_WITH_A_JOB = ("--campaign", "--date", "--database", "--ledger", "--config")
@@ -45,6 +45,7 @@ RUN_OPTIONS: Mapping[str, tuple[str | None, str | int | bool | None]] = {
 DRY_RUN = "--dry-run"
 """`run --dry-run` is `check`; the contract names it with the commands."""
 
+SETTLE_OPTIONS = ("--assign", "--absent")
 LEDGER_OPTIONS = ("--format", "--status", "--source", "--run", "--since", "--all", "--restore", "--backup")
 LEDGER_FORMATS = ("csv", "json", "table", "xlsx", "job")
 
@@ -103,6 +104,12 @@ LOG_FIELDS = ("timestamp", "level", "event", "run_id", "campaign")
 
 DUPLICATE_FIELDS = ("line", "source_batch_id", "name", "attempt")
 """What a line about one duplicate has beyond that."""
+
+SETTLED_FIELDS = ("copy", "status", "new_batch_id")
+"""What batch.settled has beyond that."""
+
+SETTLED_BY = ("response", "listing", "person")
+"""How a created row is known."""
 
 SUMMARY_FIELDS = (
     "campaign",

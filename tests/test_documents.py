@@ -214,6 +214,7 @@ def test_the_readme_s_commands_are_those_of_this_version() -> None:
     assert codes == {
         "run": "below",
         "check": "0, 2, 3; 1 where a source is not there",
+        "settle": "0 nothing unknown is left, 1 something is, 2, 3, 75",
         "ledger": "0, 2",
         "sandbox": "0, 2",
     }
@@ -221,7 +222,7 @@ def test_the_readme_s_commands_are_those_of_this_version() -> None:
 
 @pytest.mark.parametrize("command", contract.NOT_BUILT_YET)
 def test_the_readme_says_what_is_not_built_yet(command: str) -> None:
-    assert f"`{command}`" in section("## What is promised today, and what not")
+    assert f"`{command}`" in section("### Not built yet")
 
 
 WORDS_FOR_NO_DEFAULT = {
@@ -248,11 +249,14 @@ def test_the_readme_has_run_s_options_and_defaults() -> None:
         assert meaning
 
 
-def test_the_readme_has_ledger_s_options() -> None:
-    shown = values_of("### Options of `ledger`")
-    ledger = parsers()["ledger"]
-    assert set(shown) == set(contract.LEDGER_OPTIONS) == flags(ledger) - _settings("ledger") - {"--help"}
-    assert shown == _metavars(ledger, shown)
+@pytest.mark.parametrize(
+    ("name", "options"), [("settle", contract.SETTLE_OPTIONS), ("ledger", contract.LEDGER_OPTIONS)]
+)
+def test_the_readme_has_a_command_s_own_options(name: str, options: tuple[str, ...]) -> None:
+    shown = values_of(f"### Options of `{name}`")
+    parser = parsers()[name]
+    assert set(shown) == set(options) == flags(parser) - _settings(name) - {"--help"}
+    assert shown == _metavars(parser, shown)
 
 
 def test_the_readme_has_sandbox_s_options_and_defaults() -> None:
@@ -294,6 +298,8 @@ def test_every_option_in_the_readme_exists_and_the_other_way_round() -> None:
 
 def test_the_readme_has_every_column_and_status() -> None:
     assert tuple(table("## Ledger file")) == contract.COLUMNS
+    (settled_by,) = table("## Ledger file")["settled_by"]
+    assert all(f"`{way}`" in settled_by for way in contract.SETTLED_BY)
     statuses = table("### Statuses")
     assert tuple(statuses) == contract.STATUSES
     for status, (meaning, _) in statuses.items():
@@ -314,6 +320,7 @@ def test_the_readme_has_every_event_and_what_it_means() -> None:
         assert EVENTS[name].replace("`", "").startswith(meaning.partition(" (")[0]), name
     for field in (*contract.LOG_FIELDS, *contract.DUPLICATE_FIELDS):
         assert f"`{field}`" in section("## Logs")
+    assert tuple(re.findall(r"`(\w+)`", events["batch.settled"][1])) == contract.SETTLED_FIELDS
 
 
 def test_the_readme_has_every_field_of_the_summary_and_every_reason() -> None:
@@ -347,11 +354,11 @@ def test_the_readme_s_make_targets_exist_and_the_other_way_round() -> None:
     targets = {name for name in phony.split() if re.search(rf"^{name}:", MAKEFILE, re.MULTILINE)}
     assert set(phony.split()) == targets
     assert {line.split()[1] for line in shell_lines() if line.startswith("make ")} == targets
-    assert set(re.findall(r"`make ([a-z]+)`", README)) <= targets
+    assert set(re.findall(r"`make ([a-z-]+)`", README)) <= targets
 
 
 def test_every_link_of_the_documents_leads_somewhere() -> None:
-    for document in (HERE / "README.md", HERE / "CHANGELOG.md", HERE / "docs" / "performance.md"):
+    for document in (HERE / "README.md", HERE / "CHANGELOG.md", *(HERE / "docs").glob("*.md")):
         for link in re.findall(r"\]\(([^)#]+)\)", document.read_text("utf-8")):
             assert "://" in link or (document.parent / link).exists(), link
 
@@ -394,8 +401,8 @@ def troubled(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, object
     shutil.copy(HERE / "jobs" / "copies.csv", folder / "wave.csv")
     faults = {"refuse": 0.25, "drop-answer": 0.1, "busy": 0.1}
     with SandboxThread(SandboxOptions(latency=0.0, faults=faults, seed=3)) as api:
-        arguments = ("run", "wave.csv", "--rate", "unlimited", "--json", "--log-file", "log.jsonl")
-        done = command(arguments, folder, environment(folder, api.url, api.token))
+        arguments = ("run", "wave.csv", "--rate", "unlimited", "--settle-after", "0.2", "--json")
+        done = command((*arguments, "--log-file", "log.jsonl"), folder, environment(folder, api.url, api.token))
     lines = (folder / "log.jsonl").read_text("utf-8").splitlines()
     return done.summary, [json.loads(line) for line in lines]
 
@@ -408,7 +415,8 @@ def test_the_summary_has_the_contract_s_fields(
     counts = facts["counts"]
     assert isinstance(counts, dict)
     assert tuple(counts) == contract.STATUSES
-    assert counts["failed"] and counts["unknown"]
+    assert counts["failed"]
+    assert facts["settled_this_run"]
     assert facts["throttled"]
     assert facts["exit_code"] == 1
 
@@ -430,7 +438,7 @@ def test_every_log_line_has_the_contract_s_fields_and_the_readme_s(
         assert own >= shown[name]
         assert own - shown[name] <= {"share_of_ceiling"}, name
     assert seen >= {"run.started", "job.read", "preflight.done", "pace.slowed", "run.finished"}
-    assert seen >= {"batch.created", "batch.failed", "batch.unknown", "batch.retrying"}
+    assert seen >= {"batch.created", "batch.failed", "batch.unknown", "batch.settled", "batch.retrying"}
 
 
 # -- what does not belong into a public repository

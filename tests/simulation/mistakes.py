@@ -159,7 +159,7 @@ def take_an_older_batch(patch: pytest.MonkeyPatch) -> None:
 
 
 def guess_among_several(patch: pytest.MonkeyPatch) -> None:
-    def wrong(attempts: Sequence[Attempt], sightings: Sequence[Sighting]) -> Presence:
+    def wrong(attempts: Sequence[Attempt], sightings: Sequence[Sighting], _survival: Survival) -> Presence:
         claims: dict[int, str] = {}
         for attempt in attempts:
             free = [s for s in sightings if s.batch_id not in claims.values() and rules.fits(attempt, s)]
@@ -181,7 +181,7 @@ def ignore_datasets(patch: pytest.MonkeyPatch) -> None:
 def _looks(patch: pytest.MonkeyPatch, wrong: Callable[[Attempt, Sighting], Sighting]) -> None:
     real = rules.fits
 
-    def presence(attempts: Sequence[Attempt], sightings: Sequence[Sighting]) -> Presence:
+    def presence(attempts: Sequence[Attempt], sightings: Sequence[Sighting], _survival: Survival) -> Presence:
         claims: dict[int, str] = {}
         for attempt in attempts:
             for sighting in sightings:

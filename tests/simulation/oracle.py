@@ -107,8 +107,9 @@ def _doubles(rows: list[Row], owner: dict[str, Row], made: list[Batch]) -> list[
     nameless = {row.item for row in rows if row.kind is None}
     for batch in made:
         assert batch.request is not None
-        by_kind[batch.request.kind] += batch.request.item not in nameless
         holder = owner.get(batch.id)
+        known = batch.request.item not in nameless and (holder is None or holder.item not in nameless)
+        by_kind[batch.request.kind] += known
         if holder is None or holder.item == batch.request.item:
             own[batch.request.item].append(batch.id)
     items = Counter(row.kind for row in rows if row.kind is not None)
@@ -153,11 +154,25 @@ def _false_rows(rows: list[Row], world: World, *, lenient: bool) -> list[str]:
             wanted = (row.item.source_id, row.item.upload_new_dataset)
             if batch.kind is None or (batch.kind.source_id, batch.kind.upload_new_dataset) != wanted:
                 problems.append(f"false row: {row.item} names {row.batch_id}, which is {batch.kind}")
-        elif batch.kind != row.kind:
+        elif batch.kind != row.kind and not _same_to_everybody(batch, row.kind, world):
             problems.append(f"false row: {row.item} is {row.kind} and names {row.batch_id}, which is {batch.kind}")
         elif row.settled_by == "response" and batch.request.item != row.item:
             problems.append(f"false row: {row.item} was answered with {row.batch_id}, which is another item's")
     return problems
+
+
+def _same_to_everybody(batch: Batch, kind: Kind, world: World) -> bool:
+    """Whether the batch is just what a request of this kind makes, though it was made by another: where a source has
+    no data, copies with and without it are one and the same."""
+    source = world.batches.get(kind.source_id)
+    made = batch.kind
+    return (
+        made is not None
+        and (made.source_id, made.name) == (kind.source_id, kind.name)
+        and source is not None
+        and not source.datasets
+        and not batch.datasets
+    )
 
 
 def _uncounted(rows: list[Row], world: World, *, exact: bool) -> list[str]:

@@ -244,7 +244,9 @@ class _Maker:
             crash_points=int(10 ** rng.uniform(0.3, 2.1)) if crash and rng.random() < 0.8 else None,
             crash_at=rng.uniform(0, 200) * rng.random() if crash and rng.random() < 0.4 else None,
             database_s=rng.choice((0.0, 0.0, 0.01, 0.4)),
-            database_lost=self._has(Theme.LOST) and rng.random() < 0.5,
+            # A ledger file does not tell what a job wanted once: a restored database cannot know it, and where jobs
+            # are edited that would be judged as lost. So `wild` loses no database.
+            database_lost=self._theme is Theme.LOST and rng.random() < 0.5,
             only_settle=self._theme is not Theme.ORDINARY and rng.random() < 0.1,
             disk_full=rng.choice((0.02, 0.2)) if self._has(Theme.DISK) and rng.random() < 0.8 else 0.0,
         )

@@ -241,7 +241,7 @@ def test_a_run_that_holds_the_database_keeps_others_out(place_with: WithOptions)
 def test_a_killed_run_is_found_out_about_and_no_double_is_made(place_with: WithOptions) -> None:
     place = place_with(SandboxOptions(latency=0.05))
     place.job(*rows(61))
-    process = place.start("--max-in-flight", 8)
+    process = place.start("--max-in-flight", 8, "--timeout", 1)
     _until(lambda: place.world.made >= 20)
     process.kill()
     assert finish(process).code == -signal.SIGKILL

@@ -8,8 +8,12 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+One = TypeVar("One")
+Other = TypeVar("Other")
 
 WIDE_S = 600.0
 """What the wide window adds to both sides: the clocks of two machines of one service differ by less."""
@@ -159,14 +163,22 @@ def wide_window(attempt: Attempt) -> Interval:
 def window(attempt: Attempt) -> Interval:
     """Server times at which its copy was made, if it was: from its leaving to the end of late effects. The wide window
     where it is not known when it left."""
-    if attempt.left is None:
+    over = over_at(attempt)
+    if attempt.left is None or over is None:
         return wide_window(attempt)
-    gone = attempt.left + attempt.timeout_s
+    return Interval(attempt.left, over + attempt.settle_after_s)
+
+
+def over_at(attempt: Attempt) -> float | None:
+    """The server time at which its request was over at the latest, whoever waited for it; None where it is not known
+    when it left. What nobody awaited (a crash, a second signal) may still have been under way then."""
+    if attempt.left is None:
+        return None
+    over = attempt.left + attempt.timeout_s
     if attempt.ended is None:  # `left` is the intent's time
-        gone += attempt.timeout_s + LEAVES_WITHIN_S
+        return over + attempt.timeout_s + LEAVES_WITHIN_S
     # A process that slept while it waited gave up later than its time limit says.
-    last = gone if attempt.ended is None else max(gone, attempt.ended)
-    return Interval(attempt.left, last + attempt.settle_after_s)
+    return max(over, attempt.ended)
 
 
 def made_at(sighting: Sighting, offset: Interval | None) -> Interval:
@@ -204,21 +216,36 @@ def fits(attempt: Attempt, sighting: Sighting) -> bool:
     )
 
 
-def presence(attempts: Sequence[Attempt], sightings: Sequence[Sighting]) -> Presence:
+def presence(attempts: Sequence[Attempt], sightings: Sequence[Sighting], survival: Survival | None = None) -> Presence:
     """Which attempts made which of these ownerless batches (rules 2 and 3).
 
     Within each connected part of what fits what: a batch that fits attempts of several kinds, more batches than
-    attempts, or a batch that is disputed already, and nobody guesses. Else oldest to oldest."""
+    attempts, or a batch that is disputed already, and nobody guesses. Else oldest to oldest. Where `survival` does not
+    say that names arrive as they are sent, a batch may also be the copy of a kind whose name is alike."""
+    names_survive = survival is not None and survival.name is True
+    alike: dict[str, list[Attempt]] = defaultdict(list)
+    if not names_survive:
+        for attempt in attempts:
+            alike[skeleton(attempt.expected_name)].append(attempt)
     claims: dict[int, str] = {}
     disputed: dict[int, tuple[str, ...]] = {}
     for some, batches in _connected(attempts, sightings):
         one_kind = len({attempt.kind for attempt in some}) == 1
+        if not names_survive and one_kind and _has_rival(some[0], alike[skeleton(some[0].expected_name)], batches):
+            one_kind = False
         if one_kind and len(batches) <= len(some) and not any(batch.disputed for batch in batches):
             claims |= _oldest_to_oldest(some, batches)
         else:
             names = tuple(sorted(batch.batch_id for batch in batches))
             disputed |= {attempt.id: names for attempt in some}
     return Presence(claims, disputed)
+
+
+def _has_rival(one: Attempt, alike: Sequence[Attempt], batches: Sequence[Sighting]) -> bool:
+    """Whether an attempt of another kind than `one`'s, of those whose names are alike, could have made one of the
+    batches under the name that the API made of it."""
+    rivals = [attempt for attempt in alike if attempt.kind != one.kind]
+    return any(fits(replace(rival, name=batch.name), batch) for rival in rivals for batch in batches)
 
 
 def _connected(
@@ -236,10 +263,25 @@ def _connected(
         if look in alike:
             alike[look][1].append(sighting)
     for some, batches in alike.values():
-        fitted = [attempt for attempt in some if any(fits(attempt, batch) for batch in batches)]
-        fitting = [batch for batch in batches if any(fits(attempt, batch) for attempt in fitted)]
+        by_time = sorted(batches, key=lambda batch: (batch.created or 0.0, batch.batch_id))
+        fitted = _with_partner(some, by_time, fits)
+        fitting = _with_partner(by_time, fitted, lambda batch, attempt: fits(attempt, batch))
         parts += _split(fitted, fitting) if len(fitted) * len(fitting) <= MANY else [(fitted, fitting)]
     return parts
+
+
+def _with_partner(ones: Sequence[One], others: Sequence[Other], fit: Callable[[One, Other], bool]) -> list[One]:
+    """Those of `ones` that some of `others` fits. Both are in the order of time, so a partner is near the last one's,
+    and thousands of each need no comparison of all with all."""
+    found: list[One] = []
+    at, many = 0, len(others)
+    for one in ones:
+        for step in range(many):
+            if fit(one, others[(at + step) % many]):
+                at = (at + step) % many
+                found.append(one)
+                break
+    return found
 
 
 def _split(attempts: Sequence[Attempt], batches: Sequence[Sighting]) -> list[tuple[list[Attempt], list[Sighting]]]:

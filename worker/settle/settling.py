@@ -7,6 +7,7 @@ stays unknown for this run, and says why.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,16 @@ from worker.lookups import Look, LookUps
 from worker.prolific.models import listed
 from worker.prolific.reply import Page
 from worker.settle import verbs
-from worker.settle.rules import Attempt, Sighting, Survival, candidates, may_be_capped, presence
+from worker.settle.rules import (
+    LEAVES_WITHIN_S,
+    Attempt,
+    Sighting,
+    Survival,
+    candidates,
+    may_be_capped,
+    over_at,
+    presence,
+)
 from worker.settle.verbs import Label, Verdicts
 from worker.stop import Stop
 
@@ -67,7 +77,7 @@ class Settling:
         attempts = await self.database.call(verbs.open_attempts)
         if not attempts:
             return Settled()
-        first = await self._look(attempts, given_up_at)
+        first = await self._look(attempts, max(given_up_at, self._over_at(attempts)))
         if first is None:
             return Settled(unknown=len(attempts))
         settled = await self._decide(first, absence=False)
@@ -78,6 +88,17 @@ class Settling:
             last = await self._decide(second, absence=True)
             settled = Settled(settled.created + last.created, last.absent, last.unknown)
         return settled
+
+    def _over_at(self, attempts: Sequence[Attempt]) -> float:
+        """When the last request that nobody awaited to its end was over at the latest (monotonic seconds)."""
+        now, server = self.clock.monotonic(), self.server.now(self.clock.monotonic())
+        times = [-math.inf]
+        for attempt in attempts:
+            over = over_at(attempt)
+            if attempt.ended is None and over is not None and server is not None:
+                # No longer than from now: the API's clock may have been set back.
+                times.append(now + min(over - server, 2 * attempt.timeout_s + LEAVES_WITHIN_S))
+        return max(times)
 
     # -- looking ----------------------------------------------------------------------------------------------
 
@@ -197,7 +218,7 @@ def verdicts_of(
                 unknown[attempt.id] = _words(attempt, f"the workspace's listing is not complete: {problem}")
             continue
         batches = free.get(workspace_id or "", ())
-        found = presence(some, batches)
+        found = presence(some, batches, kept.get(workspace_id or "", Survival()))
         by_id = {batch.batch_id: batch for batch in batches}
         claims |= {attempt: by_id[batch] for attempt, batch in found.claims.items()}
         taken = set(found.claims.values())

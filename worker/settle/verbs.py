@@ -12,7 +12,7 @@ from worker.errors import UsageError
 from worker.ledger.queries import sql
 from worker.ledger.records import Listed
 from worker.ledger.store import Ledger, default_name
-from worker.settle.rules import PRESUMED, Attempt, Interval, Sighting, Source, Survival, offset_of
+from worker.settle.rules import Attempt, Interval, Sighting, Source, Survival, offset_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,10 @@ class Verdicts:
     absent: Sequence[int]
     unknown: Mapping[int, str]
     disputed: Sequence[str]
+
+
+RESTORED = Interval(-2 * 86_400.0, 2 * 86_400.0)
+"""What is presumed of a restored attempt's offset: no 201 of its time is left to tell, so it is very wide."""
 
 
 def own_unknown(ledger: Ledger) -> int:
@@ -126,7 +130,7 @@ def _attempt(row: sqlite3.Row, offset: Interval | None) -> Attempt:
         date_after=row["date_after"],
         timeout_s=row["timeout_s"],
         settle_after_s=row["settle_after_s"],
-        offset=PRESUMED if row["restored"] else offset,
+        offset=RESTORED if row["restored"] else offset,
         me=row["me"],
         tells_people_apart=bool(row["tells_people_apart"]),
         answered_id=row["answered_id"],
