@@ -85,7 +85,7 @@ COMMANDS: tuple[Case, ...] = (
     _ledger("a job that was never run", "job.csv", "ledger.db: this ledger knows no run of job job.csv"),
     _ledger("a campaign that was never run", "--campaign spring", "this ledger knows no run of campaign spring"),
     _ledger("a ledger's campaign that is a path", "--campaign ../a", '--campaign: "../a" begins with a dot'),
-    _ledger("a restoring that is not there yet", "--restore job.csv", "--restore: not in this version yet"),
+    _ledger("a restoring without a job", "--restore job.csv", "--restore: needs the JOB that the ledger file is of"),
     _ledger("a backup onto a file", "--backup job.csv", "job.csv: exists already; a backup never replaces a file"),
     _ledger("a backup onto the database", "--backup ledgers/ledger.db", "ledger.db: exists already", process=True),
     _ledger("a backup onto a folder", "--backup home", "home: exists already"),

@@ -120,8 +120,9 @@ def test_not_all_created() -> None:
         "This run: 4 created, 1 settled, 8 requests, slowed down 2 times by the API, in 4 min.",
         "Ledger: ledgers/spring.csv",
         "→ The same command goes on where this run ended: duplicate-batches run jobs/plain.csv",
-        "→ Unknown ones may exist, so they are never sent again by themselves. The ledger's error column says what "
-        "is known; look at Prolific for what is there.",
+        "→ Unknown ones may exist, so they are not sent again until two listings prove that they do not. The next run "
+        "looks again, and so does `duplicate-batches settle JOB`; the ledger's error column names what a person could "
+        "decide with `settle --assign` or `--absent`.",
         "→ Failed ones are not tried again by themselves. The ledger's error column says why; when that is mended, "
         "duplicate-batches run jobs/plain.csv --retry-failed tries them too.",
     ]

@@ -96,10 +96,6 @@ def forget_what_a_dead_run_sent(patch: pytest.MonkeyPatch) -> None:
     )
 
 
-def rename_what_was_sent(patch: pytest.MonkeyPatch) -> None:
-    _statement(patch, mark_sent="UPDATE items SET status = 'sent', name = NULL, run_id = :run WHERE id = :item")
-
-
 # -- looking
 
 
@@ -147,15 +143,6 @@ def forget_what_earlier_listings_showed(patch: pytest.MonkeyPatch) -> None:
 
 
 # -- presence
-
-
-def take_an_older_batch(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(rules, "may_be_its", lambda attempt, sighting: attempt.source is not None)
-    _statement(
-        patch,
-        add_sighting=sql("add_sighting").replace("AND s.listing > :baseline", "AND (s.listing > 0 OR :baseline)"),
-        oldest_open_baseline="SELECT 0",
-    )
 
 
 def guess_among_several(patch: pytest.MonkeyPatch) -> None:
@@ -257,7 +244,6 @@ MISTAKES: Mapping[str, Mistake] = {
         Mistake("calls unknown outcomes failed", call_unknown_failed, Theme.ORDINARY),
         Mistake("commits the intent after the request", write_no_intent, Theme.CRASH),
         Mistake("takes what a dead run had sent for unsent", forget_what_a_dead_run_sent, Theme.CRASH),
-        Mistake("forgets the name that was sent first", rename_what_was_sent, Theme.ORDINARY),
         Mistake("looks only once", look_only_once, Theme.ORDINARY, 200),
         Mistake("does not wait for late effects", forget_late_effects, Theme.ORDINARY),
         Mistake("trusts a listing that is not whole", trust_a_short_listing, Theme.LISTINGS, 200),
@@ -268,8 +254,7 @@ MISTAKES: Mapping[str, Mistake] = {
             200,
         ),
         Mistake("forgets what earlier listings showed", forget_what_earlier_listings_showed, Theme.ORDINARY, 200),
-        Mistake("takes a batch that is older than the attempt", take_an_older_batch, Theme.WILD, 400),
-        Mistake("guesses among several", guess_among_several, Theme.ACCOUNT, 200),
+        Mistake("guesses among several", guess_among_several, Theme.SOURCES, 300),
         Mistake("does not compare names", ignore_names, Theme.ORDINARY, 200),
         Mistake("does not compare datasets", ignore_datasets, Theme.JOBS, 200),
         Mistake("takes a near fit for absence", take_a_near_fit_for_absence, Theme.COPYING, 200),

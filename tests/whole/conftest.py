@@ -62,7 +62,8 @@ class Place:
 
     @staticmethod
     def _run(arguments: tuple[object, ...]) -> list[object]:
-        return ["run", "job.csv", "--json", "--rate", "unlimited", *arguments]
+        # What a dead run left under way is waited for as long as its time limit says.
+        return ["run", "job.csv", "--json", "--rate", "unlimited", "--timeout", 4, *arguments]
 
 
 @pytest.fixture

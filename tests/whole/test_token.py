@@ -83,7 +83,7 @@ def crash(*args, **kwargs):
     import os
     raise RuntimeError("crashed with " + os.environ["PROLIFIC_TOKEN"])
 {module}.{name} = crash
-sys.exit(command_line(["run", "job.csv", "--json", "--log-file", "run.log"]))
+sys.exit(command_line(["run", "job.csv", "--json", "--log-file", "run.log", "--timeout", "4"]))
 """
 
 

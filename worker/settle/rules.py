@@ -10,6 +10,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TypeVar
 
 One = TypeVar("One")
@@ -369,6 +370,7 @@ def names_are_close(attempt: Attempt, name: str) -> bool:
     return expected.startswith(found) or found.startswith(expected)
 
 
+@lru_cache(maxsize=2**16)  # every name is compared with many
 def skeleton(name: str) -> str:
     """A name's letters and digits alone, without case and Unicode form: what a cleaning API leaves of it."""
     return "".join(c for c in unicodedata.normalize("NFKC", name).casefold() if c.isalnum())
