@@ -751,6 +751,23 @@ async def test_hole_a_source_that_changed_after_it_was_looked_up_proves_nothing(
         assert uuid(101) in rig.errors()[1]
 
 
+async def test_hole_a_source_that_is_shown_no_more_may_have_changed_before_it_went(tmp_path: Path, world: World) -> None:
+    """Edited after it was looked up, copied, and removed: nobody has seen that its copies look otherwise."""
+    other = uuid(2)
+    world.add(2, "Other source")
+    with opened(tmp_path, "batch_id,name", f"{other},Kept", f"{SOURCE},Wave") as ledger:
+        rig = Rig(ledger, world)
+        await rig.look()
+        first, second = rig.intents()
+        rig.answer(first, 100)
+        world.add(101, "Wave", details="edited")
+        rig.lose([second])
+        del world.batches[SOURCE]
+
+        assert await rig.round() == Settled(unknown=1)
+        assert uuid(101) in rig.errors()[1]
+
+
 async def test_hole_a_source_that_changed_before_it_was_looked_up_blocks_nothing(tmp_path: Path, world: World) -> None:
     with run(tmp_path, world, f"{SOURCE},Wave {{n}},1") as rig:
         await rig.look()

@@ -336,13 +336,17 @@ WHERE :since IS NULL OR r.started_at >= :since
 ORDER BY r.id;
 
 -- name: open_attempts
--- Every attempt whose outcome is not known, of all campaigns, with what it is compared by.
+-- Every attempt whose outcome is not known, of all campaigns, with what it is compared by. A source is the same as it
+-- was only where the latest listing shows it so: one that is shown no more may have been edited before it went.
+WITH latest AS (SELECT workspace_id, max(number) AS number FROM listings GROUP BY workspace_id)
 SELECT a.id, a.item_id, a.run_id, a.listing, a.date_before, a.left_server, a.ended_server, a.date_after, a.answered_id,
        a.sent_name, a.started_at, i.source_id, i.upload_new_dataset, i.line, i.copy, c.name AS campaign,
        i.campaign_id, CASE WHEN a.restored THEN (SELECT me FROM runs WHERE id = :run) ELSE r.me END AS me, r.timeout_s, r.settle_after_s, a.restored,
        v.name AS source_name, v.workspace_id, v.details, v.loose_details, v.datasets,
        EXISTS (SELECT 1 FROM source_versions AS o WHERE o.source_id = i.source_id AND o.id > a.version_id)
            OR EXISTS (SELECT 1 FROM sources AS o WHERE o.source_id = i.source_id AND o.version_id <> a.version_id)
+           OR NOT EXISTS (
+               SELECT 1 FROM temp.listed_names AS l WHERE l.batch_id = i.source_id AND l.listing = t.number)
            AS source_changed,
        r.me IS NOT NULL AND EXISTS (
            SELECT 1 FROM attempts AS o WHERE o.run_id IN (SELECT id FROM runs WHERE me = r.me)
@@ -352,6 +356,7 @@ CROSS JOIN items AS i ON i.id = a.item_id
 CROSS JOIN campaigns AS c ON c.id = i.campaign_id
 CROSS JOIN runs AS r ON r.id = a.run_id
 LEFT JOIN source_versions AS v ON v.id = a.version_id
+LEFT JOIN latest AS t ON t.workspace_id = v.workspace_id
 WHERE a.closed_by IS NULL
 ORDER BY a.id;
 

@@ -62,7 +62,8 @@ class Attempt:
     `listing` numbers its baseline: what listings up to it had shown is not its copy. `date_before` and `date_after`
     are the last Date before it left and the first after it was given up; `left` is when it left, `ended` when it was
     given up (None: nobody saw that). `offset` is what the 201s of its time allow for created_at less server time
-    (None: unknown). `tells_people_apart`: 201s to this `me` have carried its id."""
+    (None: unknown). `source_changed`: the source changed since, or is shown no more, so that nobody knows.
+    `tells_people_apart`: 201s to this `me` have carried its id."""
 
     id: int
     item_id: int
