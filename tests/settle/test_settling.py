@@ -751,7 +751,9 @@ async def test_hole_a_source_that_changed_after_it_was_looked_up_proves_nothing(
         assert uuid(101) in rig.errors()[1]
 
 
-async def test_hole_a_source_that_is_shown_no_more_may_have_changed_before_it_went(tmp_path: Path, world: World) -> None:
+async def test_hole_a_source_that_is_shown_no_more_may_have_changed_before_it_went(
+    tmp_path: Path, world: World
+) -> None:
     """Edited after it was looked up, copied, and removed: nobody has seen that its copies look otherwise."""
     other = uuid(2)
     world.add(2, "Other source")

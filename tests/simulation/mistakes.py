@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.simulation.scenario import Theme
-from worker.ledger import store
+from worker.ledger import exchange, store
 from worker.ledger.queries import sql
 from worker.ledger.records import Status
 from worker.ledger.store import Ledger
@@ -36,7 +36,7 @@ class Mistake:
 
 def _statement(patch: pytest.MonkeyPatch, **changed: str) -> None:
     """Replace statements by name, wherever they are used."""
-    for module in (store, verbs):
+    for module in (store, exchange, verbs):
         patch.setattr(module, "sql", lambda name: changed.get(name) or sql(name))
 
 
@@ -80,12 +80,12 @@ def take_an_odd_2xx_for_nothing(patch: pytest.MonkeyPatch) -> None:
 
 
 def call_unknown_failed(patch: pytest.MonkeyPatch) -> None:
-    real = store.status_of
-    patch.setattr(store, "status_of", lambda found: Status.FAILED if found == "unknown" else real(found))
+    real = exchange.status_of
+    patch.setattr(exchange, "status_of", lambda found: Status.FAILED if found == "unknown" else real(found))
 
 
 def write_no_intent(patch: pytest.MonkeyPatch) -> None:
-    _statement(patch, mark_sent="UPDATE items SET name = coalesce(name, :name), run_id = :run WHERE id = :item")
+    _statement(patch, mark_sent=sql("mark_sent").replace("status = 'sent', ", ""))
 
 
 def forget_what_a_dead_run_sent(patch: pytest.MonkeyPatch) -> None:

@@ -168,15 +168,16 @@ WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND i.status = 'pending'
 ORDER BY i.line, i.copy
 LIMIT :limit;
 
--- name: claimable_item
--- The same for one item that came back.
+-- name: claimable_again
+-- The same for items that came back, in their order.
 SELECT i.id, i.line, i.copy, i.copies, i.source_id, i.template, i.upload_new_dataset, i.name, i.attempts,
        v.id AS version_id, v.name AS source_name
-FROM items AS i
+FROM json_each(:items) AS e
+CROSS JOIN items AS i ON i.id = e.value
 CROSS JOIN sources AS s ON s.source_id = i.source_id AND s.run_id = :run AND s.state = 'found'
 CROSS JOIN source_versions AS v ON v.id = s.version_id
-WHERE i.id = :item AND i.line IS NOT NULL AND i.status = 'pending'
-  AND i.id NOT IN (SELECT item_id FROM temp.resting);
+WHERE i.line IS NOT NULL AND i.status = 'pending' AND i.id NOT IN (SELECT item_id FROM temp.resting)
+ORDER BY e.key;
 
 -- name: count_claimable
 SELECT count(*)
@@ -211,27 +212,34 @@ SELECT coalesce(max(id), 0) FROM attempts;
 
 -- name: add_attempt
 INSERT INTO attempts (id, item_id, run_id, started_at, date_before, left_server, listing, version_id, sent_name)
-VALUES (:attempt, :item, :run, :now, :date_before, :server, :listing, :version, :sent_name);
+VALUES (:attempt, :item, :run, :now, :date_before, :server, :listing, :version, nullif(:name, ''));
 
 -- name: mark_sent
 UPDATE items SET status = 'sent', name = coalesce(name, :name), run_id = :run WHERE id = :item;
 
 -- name: end_attempt
 UPDATE attempts
-SET ended_at = :now, left_server = :left_server, ended_server = :ended_server, answer_date = :answer_date,
+SET ended_at = :ended_at, left_server = :left_server, ended_server = :ended_server, answer_date = :answer_date,
     outcome = :outcome, http_status = :http_status, latency_s = :latency_s, error = :error,
     answered_id = :answered_id, closed_by = :closed_by, created_server = :created_server, created_by = :created_by
 WHERE id = :attempt;
 
 -- name: end_item
+-- A name that never left is not the item's name yet.
 UPDATE items
 SET status = :status, run_id = :run, http_status = :http_status, error = :error,
-    attempts = attempts + :left,
+    name = iif(attempts + :left = 0, NULL, name), attempts = attempts + :left,
     first_sent_at = CASE WHEN :left THEN coalesce(first_sent_at, :sent_at) ELSE first_sent_at END,
     last_sent_at = CASE WHEN :left THEN :sent_at ELSE last_sent_at END,
     new_batch_id = :batch_id, new_batch_name = :batch_name, new_batch_status = :batch_status,
     created_at = :created_at, settled_by = :settled_by
 WHERE id = :item;
+
+-- name: owners
+SELECT i.id, i.new_batch_id, i.settled_by, i.line, c.name AS campaign
+FROM json_each(:batches) AS e
+CROSS JOIN items AS i ON i.new_batch_id = e.value
+CROSS JOIN campaigns AS c ON c.id = i.campaign_id;
 
 -- name: owner
 SELECT i.id, i.settled_by, i.line, c.name AS campaign

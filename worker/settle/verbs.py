@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from worker.errors import UsageError
+from worker.ledger.exchange import default_name
 from worker.ledger.queries import sql
 from worker.ledger.records import Listed
-from worker.ledger.store import Ledger, default_name
+from worker.ledger.store import Ledger
 from worker.settle.rules import Attempt, Interval, Sighting, Source, Survival, offset_of
 
 
