@@ -87,7 +87,9 @@ class Exchange:
         }
 
     def _reopen(self, owner: Owner, batch_id: str) -> None:
-        self._connection.execute(sql("reopen_attempt"), {"item": owner.item, "batch_id": batch_id})
+        opened = self._connection.execute(sql("reopen_attempt"), {"item": owner.item, "batch_id": batch_id})
+        if not opened.rowcount:  # a row that was restored from a ledger file has no attempt yet
+            self._connection.execute(sql("open_restored"), {"item": owner.item, "run": self._run})
         error = f"it was taken for batch {batch_id}, which turned out to be another's"
         self._connection.execute(sql("settle_unknown"), {"item": owner.item, "run": self._run, "error": error})
 

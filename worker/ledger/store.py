@@ -27,6 +27,7 @@ class Ledger:
         self._connection = connection
         self._run(sql("make_listed_names"))
         self._run(sql("make_resting"))
+        self._run(sql("make_denied"))
         with self.transaction():
             self._run(sql("add_campaign"), name=run.campaign, now=run.now)
             self.campaign = int(self._one("campaign_id", name=run.campaign)["id"])
@@ -40,7 +41,7 @@ class Ledger:
             self._run(sql("abandon_items"), run=self.run)
             self._run(sql("abandon_attempts"), now=run.now)
         self._exchange = Exchange(connection, self.run, self.campaign, run.campaign)
-        self._listing = int(self._run(sql("last_listing")).fetchone()[0])
+        self._listing = self._inherited = int(self._run(sql("last_listing")).fetchone()[0])
 
     # -- planning ---------------------------------------------------------------------------------------------
 
@@ -114,8 +115,10 @@ class Ledger:
         shown = {"batch_id": batch.id, "name": batch.name, "workspace_id": batch.workspace_id, "listing": 0}
         with self.transaction():
             self._run(sql("add_listed_name"), **shown)
-            # It was there before anything that is sent from now on, whatever listings fail to show.
-            self._run(sql("add_seen"), workspace_id=batch.workspace_id, batch_id=batch.id, listing=self._listing)
+            # It was there before anything that is sent from now on, whatever listings fail to show. Not before what
+            # earlier runs sent: it may be the lost copy of one of them.
+            number = max(self._listing, self._inherited + 1)
+            self._run(sql("add_seen"), workspace_id=batch.workspace_id, batch_id=batch.id, listing=number)
             self._found(batch)
 
     def lost_source(self, source_id: str, state: str, http_status: int | None, reason: str) -> None:
@@ -140,6 +143,10 @@ class Ledger:
         self._run(sql("found_source"), **version, run=self.run)
 
     # -- sending ----------------------------------------------------------------------------------------------
+
+    def sign(self) -> None:
+        """Let a row say that this run may send it, so that a ledger file that is written now tells of this run."""
+        self._run(sql("sign"), campaign=self.campaign, run=self.run)
 
     def exchange(
         self, endings: Sequence[Ending], again: Sequence[int], limit: int, moment: Moment
