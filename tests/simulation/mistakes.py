@@ -313,6 +313,6 @@ MISTAKES: Mapping[str, Mistake] = {
         Mistake("ignores what other campaigns own", ignore_what_other_campaigns_own, Theme.JOBS, 300),
         Mistake("applies the first attempt's window to the second", use_the_first_attempts_window, Theme.TOKEN, 60),
         Mistake("trusts our clock", trust_our_clock, Theme.CLOCKS, 200),
-        Mistake("compares with the source as it is now", compare_with_the_source_as_it_is_now, Theme.SOURCES, 200),
+        Mistake("compares with the source as it is now", compare_with_the_source_as_it_is_now, Theme.SOURCES, 500),
     )
 }
