@@ -25,7 +25,7 @@ from worker.ledger import export, views
 from worker.ledger.records import Counts, RunEnd
 from worker.ledger.store import Ledger
 from worker.lookups import ApiUnusableError, LookUps
-from worker.pace import Pacer
+from worker.pace.pacer import Pacer
 from worker.preflight import Findings, Preflight
 from worker.prolific.client import Api
 from worker.sending import Limits, Sending, Tally
@@ -120,11 +120,15 @@ class Campaign:
         server = ServerClock()
         self.phase = "starting"
         self.at_start = Counts()
-        self.pacer = Pacer(options.rate, clock, rng, emit, stop.wait, lambda: self._sending.over)
+        most = options.limits.max_in_flight
+        self.pacer = Pacer(options.rate, most, clock, rng, emit, stop.wait, self._sending_is_over)
         look_ups = LookUps(database, api, clock, server, emit, stop, options.limits.give_up_after_s, options.rate)
         self._preflight = Preflight(database, look_ups, emit, stop, at_once=options.limits.max_in_flight)
         self._sending = Sending(database, api, clock, server, self.pacer, emit, stop, options.limits)
         self._settling = Settling(database, look_ups, clock, server, emit, stop, options.settle_after)
+
+    def _sending_is_over(self) -> bool:
+        return self._sending.over
 
     @property
     def tally(self) -> Tally:

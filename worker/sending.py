@@ -1,8 +1,9 @@
 """Sends what is pending: claims intents, lets each leave at its turn, records what became of it.
 
-One exchange with the ledger at a time records all outcomes that have come and claims what may leave next, so commits
-are few under load and prompt when idle. At most `2 * max_in_flight` items are claimed and not recorded: that many can
-be unknown after a crash. Nothing here finds out about an unknown outcome, and nothing sends one again.
+One exchange with the ledger at a time records all outcomes that have come and claims what may leave next. Under load
+it waits a moment for company, so that commits are few; when idle it waits for nothing. At most `8 * max_in_flight`
+items are claimed and not recorded, and no more than leave within a third of a second besides those under way: that many
+can be unknown after a crash. Nothing here finds out about an unknown outcome, and nothing sends one again.
 """
 
 from __future__ import annotations
@@ -21,12 +22,18 @@ from worker.events import Emit, Event
 from worker.ledger.records import Ending, Intent, Moment
 from worker.ledger.store import Ledger
 from worker.lookups import TokenVerdict, token_verdict
-from worker.pace import Pacer
+from worker.pace.pacer import Pacer
 from worker.prolific.client import Api
 from worker.prolific.outcome import Class, Outcome, Why, classify
 from worker.prolific.reply import Answer
 from worker.settle.rules import LEAVES_WITHIN_S
 from worker.stop import Stop
+
+UNRECORDED_PER_SENDER = 8
+"""So many items for each sender may be claimed and not recorded: they are unknown after a crash."""
+
+COMPANY_S = 0.02
+"""How long after an exchange the next one waits for more to come, as long as the senders have something to send."""
 
 PATIENCE_S = 5.0
 """An intent that cannot leave this soon is taken back, so that a crash during a long pause leaves nothing unknown."""
@@ -98,6 +105,10 @@ class Sending:
     _unsettled: int = 0
     """Outcomes that are unknown and that settling could still find out."""
     _wake: anyio.Event = field(default_factory=anyio.Event)
+    _in_company: bool = False
+    """Whether the next exchange waits for more to come."""
+    _exchanged_at: float = -math.inf
+    """When the last exchange ended (monotonic seconds)."""
     _token_door: anyio.Lock = field(default_factory=anyio.Lock)
 
     @property
@@ -122,7 +133,7 @@ class Sending:
     async def run(self) -> None:
         """Send what is pending. Raises sqlite3.Error where the ledger cannot be written; nothing new is sent then."""
         self.stop.on_ask(self._wake_up)
-        give, take = anyio.create_memory_object_stream[Claimed](self.limits.max_in_flight)
+        give, take = anyio.create_memory_object_stream[Claimed](UNRECORDED_PER_SENDER * self.limits.max_in_flight)
         async with anyio.create_task_group() as group:
             for _ in range(self.limits.max_in_flight):
                 group.start_soon(self._sender, take.clone())
@@ -148,28 +159,47 @@ class Sending:
             if endings or room:
                 at = self.clock.monotonic()
                 intents = await self._exchange(endings, again, room)
+                self._exchanged_at = self.clock.monotonic()
                 self._outstanding += len(intents) - len(endings)
                 self._claimed += max(0, len(intents) - len(again))
                 self._waiting += len(intents)
                 for intent in intents:
-                    await give.send((intent, at))
+                    give.send_nowait((intent, at))  # there is room for all that may be outstanding
             if not (self._outstanding or self._endings) and self._nothing_more():
                 return
-            # What the exchange itself freed or gave back wakes nobody.
-            if not (self._room() and (self._more or self._again)):
-                await self._until_woken()
+            await self._until_worthwhile()
 
     def _room(self) -> int:
         """How many items may be claimed now."""
         if self.over or self.paused:
             return 0
-        most = self.limits.max_in_flight
-        room = min(self.pacer.claimable(most) - self._waiting, 2 * most - self._outstanding)
+        most = UNRECORDED_PER_SENDER * self.limits.max_in_flight
+        room = min(self.pacer.ahead() - self._waiting, most - self._outstanding)
         if not self._more:
             room = min(room, len(self._again))
         if (limit := self.limits.limit) is not None:
             room = min(room, limit - self._claimed + len(self._again))
         return max(0, room)
+
+    async def _until_worthwhile(self) -> None:
+        """Wait until an exchange is worth its commit: until something has come or may be claimed and, as long as the
+        senders have something to send, a moment longer."""
+        if not (self._endings or self._hungry()):
+            await self._until_woken()
+        pause = self._exchanged_at + COMPANY_S - self.clock.monotonic()
+        if pause > 0 and not self._hungry():
+            self._in_company = True
+            self._wake = anyio.Event()
+            with anyio.move_on_after(pause):
+                await self._wake.wait()
+            self._in_company = False
+
+    def _hungry(self) -> bool:
+        """Whether the senders will soon have nothing to send though there is more: half of what leaves soon has left.
+        Or whether nobody is under way any more, so that nothing else will come."""
+        if not self.pacer.in_flight and not self._waiting:
+            return True
+        return bool((self._more or self._again) and 2 * self._waiting <= self.pacer.ahead() and self._room())
 
     def _nothing_more(self) -> bool:
         """Whether nothing is left that this run may send."""
@@ -191,6 +221,11 @@ class Sending:
 
     def _wake_up(self) -> None:
         self._wake.set()
+
+    def _came(self) -> None:
+        """Something has left or ended: wake the exchange if that is worth it."""
+        if not self._in_company or self.over or self._hungry():
+            self._wake.set()
 
     def _moment(self) -> Moment:
         return Moment(iso(self.clock.wall()), self.server.now(self.clock.monotonic()), self.server.last_date)
@@ -267,22 +302,38 @@ class Sending:
     # -- sending ----------------------------------------------------------------------------------------------
 
     async def _sender(self, claims: MemoryObjectReceiveStream[Claimed]) -> None:
-        async with claims:
-            async for intent, claimed_at in claims:
+        with claims:
+            while (claim := await self._next(claims)) is not None:
+                intent, claimed_at = claim
                 # Settling relies on it that what a crash leaves behind left soon after its intent, or never.
                 patience = min(PATIENCE_S, claimed_at + LEAVES_WITHIN_S - self.clock.monotonic())
-                if patience > 0 and await self.pacer.turn(patience):
-                    self._waiting -= 1
-                    self._wake.set()
+                leaves = patience > 0 and await self.pacer.turn(patience)
+                self._waiting -= 1
+                if leaves:
+                    self._came()
                     try:
                         ending = await self._send(intent)
                     finally:
                         self.pacer.landed()
                 else:
-                    self._waiting -= 1
                     ending = self._taken_back(intent)
                 self._endings.append(ending)
-                self._wake.set()
+                self._came()
+
+    @staticmethod
+    async def _next(claims: MemoryObjectReceiveStream[Claimed]) -> Claimed | None:
+        """The next intent; None where there will be no more. One that waits already is taken without a detour through
+        the event loop."""
+        try:
+            return claims.receive_nowait()
+        except anyio.WouldBlock:
+            pass
+        except anyio.EndOfStream:
+            return None
+        try:
+            return await claims.receive()
+        except anyio.EndOfStream:
+            return None
 
     async def _send(self, intent: Intent) -> Ending:
         """Send one request and decide what became of it and what it says about the pace."""
@@ -291,7 +342,11 @@ class Sending:
         self.tally.requests += 1
         reply = await self.api.duplicate(intent.source_id, intent.name, intent.upload_new_dataset)
         now = self.clock.monotonic()
-        date = reply.date if isinstance(reply, Answer) else None
+        date = None
+        if isinstance(reply, Answer):
+            date = reply.date
+            if reply.quota is not None:
+                self.pacer.told(reply.quota)
         self.server.tell(date, now)
         outcome = classify(reply, intent.source_id)
         retry = False

@@ -12,19 +12,16 @@ import re
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC
-from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from typing import Any, Protocol
 
 import aiohttp
 import ijson
 from aiohttp import ClientTimeout
-from multidict import CIMultiDictProxy
 from yarl import URL
 
 from worker import __version__
 from worker.errors import UsageError
+from worker.prolific.headers import quota, retry_after, timestamp
 from worker.prolific.models import listed, read_batch
 from worker.prolific.reply import Answer, Listing, NoAnswer, Page, Reply
 
@@ -42,6 +39,9 @@ CONNECT_SHARE = 0.9
 had one and may have left. (A trace of each connection would tell it too, and costs a fifth of a request.)"""
 
 _JSON = {"Content-Type": "application/json"}
+
+_LIMITED = ("RateLimit", "RateLimit-Remaining", "X-RateLimit-Remaining", "X-Rate-Limit-Remaining")
+"""Headers that tell how many requests are left."""
 
 _MOST_WORDS = 500
 """Characters of an error that are kept: enough for the API's own words, too few for a gateway's whole page."""
@@ -109,7 +109,7 @@ class ProlificClient:
                     answer = await self._read(response)
                     problem = f"HTTP {answer.status}: {answer.words}"
                     return Listing(0, None, problem, answer.date, answer.retry_after_s)
-                date = _date(response.headers)
+                date = timestamp(response.headers.get("Date"))
                 async for chunk in response.content.iter_chunked(2**16):
                     reading.feed(chunk)
                     if len(reading.page) >= _PAGE:
@@ -146,13 +146,14 @@ class ProlificClient:
             if len(body) > _MOST_BYTES:
                 raise _TooLargeError("the answer is larger than any batch")
         decoded = _decode(body)
-        date = _date(response.headers)
+        date = timestamp(response.headers.get("Date"))
         return Answer(
             status=response.status,
             json=decoded,
             words="" if response.ok else self._clean(_words(decoded, body, response.reason or "")),
             date=date if decoded is not None else None,
-            retry_after_s=_retry_after(response.headers.get("Retry-After"), date),
+            retry_after_s=retry_after(response.headers.get("Retry-After"), date),
+            quota=quota(response.headers, date) if any(name in response.headers for name in _LIMITED) else None,
         )
 
     def _clean(self, text: str) -> str:
@@ -270,31 +271,6 @@ def proxy_for(url: str) -> URL | None:
         "HTTPS_PROXY (or ALL_PROXY): is no address of an HTTP proxy",
         hint="Write it as in http://localhost:3128, or unset it.",
     )
-
-
-def _date(headers: CIMultiDictProxy[str]) -> float | None:
-    return _timestamp(headers.get("Date"))
-
-
-@lru_cache(maxsize=64)  # the answers of one second have one Date
-def _timestamp(text: str | None) -> float | None:
-    """An HTTP date in seconds since 1970; None where there is none."""
-    try:
-        moment = parsedate_to_datetime(text or "")
-    except (ValueError, OverflowError):
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-def _retry_after(text: str | None, date: float | None) -> float | None:
-    """Seconds that `Retry-After` asks to wait (RFC 9110 10.2.3); a date counts from the answer's own `Date`, because
-    our clock may be wrong."""
-    if text is None:
-        return None
-    if re.fullmatch(r"\d{1,9}(\.\d+)?", text.strip()):
-        return float(text)
-    until = _timestamp(text)
-    return max(0.0, until - date) if until is not None and date is not None else None
 
 
 def _decode(body: bytes) -> Any:

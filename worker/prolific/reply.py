@@ -9,18 +9,28 @@ from worker.ledger.records import Listed
 
 
 @dataclass(frozen=True, slots=True)
+class Quota:
+    """What rate-limit headers say: `remaining` requests may be sent within the next `reset_s` seconds."""
+
+    remaining: int
+    reset_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """An HTTP answer, whole.
 
     `json` is the decoded body, None where it is not JSON; `words` is what it says of an error, for people, without
     the token. `date` is the answer's `Date` in seconds since 1970 where the answer is the API's own, not a
-    gateway's page. `retry_after_s` is what it asks to wait (a date is read against its own `Date`)."""
+    gateway's page. `retry_after_s` is what it asks to wait (a date is read against its own `Date`), `quota` what its
+    rate-limit headers say."""
 
     status: int
     json: Any
     words: str
     date: float | None
     retry_after_s: float | None
+    quota: Quota | None = None
 
 
 @dataclass(frozen=True, slots=True)

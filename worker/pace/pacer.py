@@ -1,0 +1,196 @@
+"""Holds the pace of all senders, and makes them wait."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+import anyio
+
+from worker.clock import Clock
+from worker.events import Emit, Event
+from worker.pace import slots
+from worker.pace.limit import (
+    BURST,
+    CALM_S,
+    RESTED_BURST,
+    SHARP,
+    Evidence,
+    counted,
+    is_sharp,
+    lasting,
+    learned,
+    sustained,
+)  # fmt: skip
+from worker.pace.window import answered, limited, window
+from worker.prolific.reply import Quota
+
+REMEMBERED = 512
+"""Times of so many requests that left are kept, to tell what rate was sustained."""
+
+AHEAD_PER_SENDER = 6
+"""So many items may wait for each sender, where nothing but the API's speed limits them."""
+
+
+class Pacer:
+    """Holds one pace for all senders and makes them wait. `most` requests may be under way. `wait` sleeps up to so
+    many seconds and returns early when the run is asked to stop, which `stopped` tells."""
+
+    def __init__(
+        self, ceiling: float | None, most: int, clock: Clock, rng: random.Random, emit: Emit,
+        wait: Callable[[float], Awaitable[None]], stopped: Callable[[], bool],
+    ) -> None:  # fmt: skip
+        self.state = slots.pace(ceiling)
+        self.window = window(most)
+        self.in_flight = 0
+        self._most = most
+        self._clock = clock
+        self._rng = rng
+        self._emit = emit
+        self._wait = wait
+        self._stopped = stopped
+        self._door = anyio.Lock(fast_acquire=True)
+        self._landed = anyio.Event()
+        self._left: deque[float] = deque(maxlen=REMEMBERED)
+        self._rejected: deque[float] = deque(maxlen=REMEMBERED)
+        """When requests that were pushed back had left."""
+        self._mark = float("-inf")
+        """When the first request of the latest series of push-backs had left."""
+
+    # -- leaving ----------------------------------------------------------------------------------------------
+
+    async def turn(self, patience: float) -> bool:
+        """Wait until a request may leave, and count it as under way (`landed` ends that). False where the run is
+        asked to stop, or the wait would be longer than `patience` seconds."""
+        now = self._clock.monotonic()
+        if not self._door.locked() and not self._stopped() and self._leaves(now):
+            return True
+        deadline = now + patience
+        async with self._door:
+            while not self._stopped():
+                now = self._clock.monotonic()
+                if self._leaves(now):
+                    return True
+                if self._full():
+                    if now >= deadline:
+                        return False
+                    self._landed = anyio.Event()
+                    with anyio.move_on_after(deadline - now):
+                        await self._landed.wait()
+                    continue
+                at = slots.due(self.state)
+                if at > deadline:
+                    return False
+                await self._wait(at - now)
+        return False
+
+    def _leaves(self, now: float) -> bool:
+        """Let a request leave now, if it may."""
+        if slots.due(self.state) > now or self._full():
+            return False
+        self.state = slots.left(self.state, now)
+        self._left.append(now)
+        self.in_flight += 1
+        return True
+
+    def _full(self) -> bool:
+        """Whether as many are under way as may be."""
+        return self.in_flight >= (1 if slots.probing(self.state) else int(self.window.size))
+
+    def landed(self) -> None:
+        """A request that had its turn is over."""
+        self.in_flight -= 1
+        self._landed.set()
+
+    # -- claiming ---------------------------------------------------------------------------------------------
+
+    def ahead(self) -> int:
+        """How many items may be claimed and wait for their turn: as many as leave soon."""
+        if slots.probing(self.state) and self.in_flight:
+            return 0
+        latency = self.window.latency
+        most = self.window.size * (slots.HORIZON_S / latency if latency else 1.0)
+        most = max(1.0, min(most, AHEAD_PER_SENDER * self._most))
+        return slots.slots_ahead(self.state, self._clock.monotonic(), int(most))
+
+    def opens_in(self) -> float:
+        """Seconds until something may be claimed again."""
+        return max(0.0, slots.due(self.state) - slots.HORIZON_S - self._clock.monotonic())
+
+    # -- for people and for the end of a run --------------------------------------------------------------------
+
+    def waiting_s(self) -> float:
+        """Seconds until sending goes on; 0 where it does."""
+        return max(0.0, self.state.pause_until - self._clock.monotonic())
+
+    def rate(self) -> float | None:
+        """Requests a second that may leave now; None where nothing limits them."""
+        return slots.rate(self.state, self._clock.monotonic())
+
+    def unusable_for(self) -> float:
+        """Seconds for which the API has been, and by its own word will be, unusable."""
+        return slots.unusable_for(self.state, self._clock.monotonic())
+
+    # -- answers ----------------------------------------------------------------------------------------------
+
+    def good(self, left_at: float) -> None:
+        """A usable answer came to a request that left at `left_at`."""
+        before = self.state
+        self.state = slots.good(before, left_at)
+        self.window = answered(self.window, self._clock.monotonic() - left_at)
+        if before.pauses and not self.state.pauses:
+            self._emit(Event("pace.recovered", fields={"rate": self._told_rate()}))
+
+    def told(self, quota: Quota) -> None:
+        """An answer's headers say how many requests are left, and for how long."""
+        before = self.waiting_s()
+        self.state = slots.told(self.state, self._clock.monotonic(), quota)
+        if self.waiting_s() > max(before, 1.0):
+            self._tell("the API says that no requests are left for now")
+
+    def pushed_back(self, left_at: float, asked: float | None) -> None:
+        """The API said 'too many' to a request that left at `left_at`, and asked to wait `asked` seconds."""
+        now = self._clock.monotonic()
+        self._rejected.append(left_at)
+        if not slots.is_news(self.state, left_at):
+            self.state = slots.pushed_back_again(self.state, now, asked)
+            return
+        evidence = self._evidence(left_at, asked)
+        limit = learned(self.state.limit, evidence, now)
+        self.window = limited(self.window)
+        # Where nothing but push-backs comes, waits grow; else a moment is enough.
+        wait = slots.back_off(self.state.pauses, self._rng.random(), 2.0 / limit.start)
+        self.state = slots.pushed_back(self.state, now, asked, wait, limit)
+        self._tell("the API said 'too many requests'")
+
+    def unusable(self, left_at: float, asked: float | None, why: str, *, patient: bool) -> None:
+        """No usable answer came, and why."""
+        now = self._clock.monotonic()
+        before = self.state
+        self.state = slots.unusable(before, now, left_at, asked, self._rng.random(), patient=patient)
+        if self.state.slowed_at > before.slowed_at:
+            self._tell(why)
+
+    def _evidence(self, left_at: float, asked: float | None) -> Evidence:
+        """What the push-back to a request that left at `left_at` rests on."""
+        rate = slots.rate(self.state, left_at) or self.window.size / (self.window.latency or 0.1)
+        since = self.state.limit.since if self.state.limit is not None else float("-inf")
+        if asked or left_at - self._mark > lasting(CALM_S, rate):
+            burst = RESTED_BURST if asked and self.state.limit is not None else BURST
+            guess, taken, seconds = sustained(self._left, left_at, since, burst)
+            self._mark = left_at
+            sharp = is_sharp(taken, seconds, rate, asked=asked is not None)
+        else:
+            rejected = sum(self._mark <= at < left_at for at in self._rejected)
+            guess, taken = counted(self._left, left_at, self._mark, rejected)
+            sharp = taken >= SHARP
+        return Evidence(rate, guess, sharp, asked is not None)
+
+    def _tell(self, why: str) -> None:
+        fields = {"why": why, "wait_s": round(self.waiting_s(), 3), "rate": self._told_rate()}
+        self._emit(Event("pace.slowed", "warning", fields))
+
+    def _told_rate(self) -> float | None:
+        rate = self.rate()
+        return None if rate is None else round(rate, 3)
