@@ -107,6 +107,8 @@ class Sending:
     _wake: anyio.Event = field(default_factory=anyio.Event)
     _in_company: bool = False
     """Whether the next exchange waits for more to come."""
+    _low: int = -1
+    """When so few wait for their turn, the senders will soon have nothing to send; -1 where there is no more."""
     _exchanged_at: float = -math.inf
     """When the last exchange ended (monotonic seconds)."""
     _token_door: anyio.Lock = field(default_factory=anyio.Lock)
@@ -184,8 +186,10 @@ class Sending:
     async def _until_worthwhile(self) -> None:
         """Wait until an exchange is worth its commit: until something has come or may be claimed and, as long as the
         senders have something to send, a moment longer."""
-        if not (self._endings or self._hungry()):
+        if not (self._endings or self._room()):
             await self._until_woken()
+        # Half of what leaves soon may leave before the next exchange.
+        self._low = self.pacer.ahead() // 2 if (self._more or self._again) and not self.paused else -1
         pause = self._exchanged_at + COMPANY_S - self.clock.monotonic()
         if pause > 0 and not self._hungry():
             self._in_company = True
@@ -195,11 +199,9 @@ class Sending:
             self._in_company = False
 
     def _hungry(self) -> bool:
-        """Whether the senders will soon have nothing to send though there is more: half of what leaves soon has left.
-        Or whether nobody is under way any more, so that nothing else will come."""
-        if not self.pacer.in_flight and not self._waiting:
-            return True
-        return bool((self._more or self._again) and 2 * self._waiting <= self.pacer.ahead() and self._room())
+        """Whether the senders will soon have nothing to send though there is more, or nobody is under way any more, so
+        that nothing else will come."""
+        return self._waiting <= self._low or not (self.pacer.in_flight or self._waiting)
 
     def _nothing_more(self) -> bool:
         """Whether nothing is left that this run may send."""

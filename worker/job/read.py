@@ -7,7 +7,6 @@ from pathlib import Path
 from worker.job.csv_file import open_csv
 from worker.job.model import Job
 from worker.job.text_file import encoding_of
-from worker.job.yaml_file import open_yaml
 
 
 def open_job(path: Path) -> Job:
@@ -17,5 +16,7 @@ def open_job(path: Path) -> Job:
     wrong (the header; in YAML the syntax and the keys at the top, and then with all problems of its rows)."""
     encoding = encoding_of(path)
     if path.name.lower().endswith((".yaml", ".yml")):
+        from worker.job.yaml_file import open_yaml  # noqa: PLC0415 - a CSV job need not load a YAML parser
+
         return open_yaml(path, encoding)
     return open_csv(path, encoding)

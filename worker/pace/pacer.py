@@ -64,7 +64,7 @@ class Pacer:
         """Wait until a request may leave, and count it as under way (`landed` ends that). False where the run is
         asked to stop, or the wait would be longer than `patience` seconds."""
         now = self._clock.monotonic()
-        if not self._door.locked() and not self._stopped() and self._leaves(now):
+        if not self._stopped() and self._leaves(now):
             return True
         deadline = now + patience
         async with self._door:

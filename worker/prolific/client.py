@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import aiohttp
 import ijson
-from aiohttp import ClientTimeout
+from aiohttp import BytesPayload, ClientTimeout
 from yarl import URL
 
 from worker import __version__
@@ -37,8 +37,6 @@ _PAGE = 500
 CONNECT_SHARE = 0.9
 """A connection that takes this share of the time limit is given up, so that what runs out of the rest is known to have
 had one and may have left. (A trace of each connection would tell it too, and costs a fifth of a request.)"""
-
-_JSON = {"Content-Type": "application/json"}
 
 _LIMITED = ("RateLimit", "RateLimit-Remaining", "X-RateLimit-Remaining", "X-Rate-Limit-Remaining")
 """Headers that tell how many requests are left."""
@@ -124,8 +122,8 @@ class ProlificClient:
     async def _ask(self, method: str, path: str, body: bytes | None = None) -> Reply:
         try:
             async with self._session.request(
-                method, self._url + path, data=body, headers=_JSON if body else None, timeout=self._whole,
-                allow_redirects=False,
+                method, self._url + path, timeout=self._whole, allow_redirects=False,
+                data=None if body is None else BytesPayload(body, content_type="application/json"),
             ) as response:  # fmt: skip
                 return await self._read(response)
         except aiohttp.ClientHttpProxyError as error:
@@ -139,10 +137,10 @@ class ProlificClient:
 
     async def _read(self, response: aiohttp.ClientResponse) -> Answer:
         """The whole answer. Raises ClientError where its body is cut short or too large."""
-        body = b""
-        # Nearly always the first part is all of it.
-        while part := await response.content.readany():
-            body += part
+        content = response.content
+        body = await content.readany()
+        while not content.at_eof():  # nearly always the first part is all of it
+            body += await content.readany()
             if len(body) > _MOST_BYTES:
                 raise _TooLargeError("the answer is larger than any batch")
         decoded = _decode(body)
