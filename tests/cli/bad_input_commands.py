@@ -80,7 +80,6 @@ COMMANDS: tuple[Case, ...] = (
     _ledger("a time before all times", "job.csv --since 0001-01-01T00:00+14:00", "--since: ", "is no date or time"),
     _ledger("a time before all times for all", "--since 0001-01-01T00:00+14:00", "--since: ", "is no date or time"),
     _ledger("a form that is none", "job.csv --format pdf", "argument --format: invalid choice: 'pdf'"),
-    _ledger("a workbook", "job.csv --format xlsx", "--format xlsx: not in this version yet"),
     _ledger("a form that needs a job", "--format csv", "--format csv: needs a JOB or --campaign"),
     _ledger("a job that was never run", "job.csv", "ledger.db: this ledger knows no run of job job.csv"),
     _ledger("a campaign that was never run", "--campaign spring", "this ledger knows no run of campaign spring"),

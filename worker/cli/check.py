@@ -13,13 +13,13 @@ from typing import Any
 
 import anyio
 
-from worker.cli.common import SANDBOX, Target, api, campaign_of, open_job_with_settings, target
+from worker.cli.common import Target, api, campaign_of, open_job_with_settings, target
 from worker.clock import MachineClock, ServerClock, iso
 from worker.database import ThreadedDatabase
 from worker.events import Event
 from worker.job.plan import Plan, planned
 from worker.ledger import export, views
-from worker.ledger.database import open_empty, open_for_reading, open_for_writing
+from worker.ledger.database import SANDBOX, open_empty, open_for_reading, open_for_writing
 from worker.ledger.records import RunStart
 from worker.ledger.store import Ledger
 from worker.lookups import ApiUnusableError, LookUps

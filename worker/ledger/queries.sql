@@ -306,6 +306,12 @@ WHERE r.job = :job ORDER BY r.id DESC LIMIT 1;
 SELECT r.run_id, r.ledger, r.job, c.name AS campaign FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id
 WHERE c.name = :campaign ORDER BY r.id DESC LIMIT 1;
 
+-- name: database_path
+SELECT file FROM pragma_database_list WHERE name = 'main';
+
+-- name: api_url
+SELECT value FROM facts WHERE key = 'api_url';
+
 -- name: holder
 -- The run that holds the database, as far as it has said.
 SELECT host, pid, started_at FROM runs WHERE ended_at IS NULL ORDER BY id DESC LIMIT 1;

@@ -6,10 +6,11 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
-from worker.job.names import render_name
+from worker.job.names import NameProblem, parse_name, render_name
 from worker.ledger.queries import sql
 from worker.ledger.records import Counts
 from worker.ledger.store import default_name
@@ -99,6 +100,17 @@ def latest_run(connection: sqlite3.Connection, *, job: str = "", campaign: str =
     return None if row is None else LatestRun(row["run_id"], row["campaign"], Path(row["ledger"]), Path(row["job"]))
 
 
+def database_path(connection: sqlite3.Connection) -> Path:
+    """The database's file."""
+    return Path(connection.execute(sql("database_path")).fetchone()[0])
+
+
+def api_url(connection: sqlite3.Connection) -> str | None:
+    """The API that the database is for; None where no run has said it yet."""
+    row = connection.execute(sql("api_url")).fetchone()
+    return None if row is None else str(row["value"])
+
+
 def campaigns_to_settle(connection: sqlite3.Connection) -> list[str]:
     """The campaigns that hold an attempt whose outcome is not known."""
     return [row["name"] for row in connection.execute(sql("campaigns_with_open_attempts"))]
@@ -176,13 +188,27 @@ def display_name(row: sqlite3.Row) -> str:
 
 
 def _job_name(row: sqlite3.Row) -> str:
-    """The name to write into a job file that is to send the same name: braces doubled, but for a source's name that
-    is not known yet; empty where the API is to name the batch."""
+    """The name to write into a job file that is to send the same name: braces doubled. A source's name that is not
+    known yet, or that a job file cannot hold as text, stays `{source_name}`. Empty where the API is to name it."""
+    if row["name"] is not None and (written := _written(row["name"])) is not None:
+        return written
     unknown = "\0"  # in no name: control characters are refused
-    name = row["name"]
-    if name is None:
-        name = render_name(row["template"], unknown, row["copies"] or row["copy"])
-    return str(name).replace("{", "{{").replace("}", "}}").replace(unknown, "{source_name}")
+    name = render_name(row["template"], unknown, row["copies"] or row["copy"])
+    return _doubled(name).replace(unknown, "{source_name}")
+
+
+def _written(name: str) -> str | None:
+    """A name that was sent as a job file writes it; None where none could: a source's name may hold anything."""
+    written = _doubled(name)
+    try:
+        again = parse_name(written).identity(n=1, source_id="", campaign="", date=date.min)
+    except NameProblem:
+        return None
+    return written if render_name(again, "", 1) == name else None
+
+
+def _doubled(name: str) -> str:
+    return name.replace("{", "{{").replace("}", "}}")
 
 
 @dataclass(frozen=True, slots=True)
