@@ -214,7 +214,9 @@ def _print_table(
     table = _table()
     shown = [column for column in columns if console.width >= column.window]
     for column in shown:
-        table.add_column(column.title, justify="right" if column.right else "left", no_wrap=column.right or column.whole)
+        table.add_column(
+            column.title, justify="right" if column.right else "left", no_wrap=column.right or column.whole
+        )
     for row in rows:
         table.add_row(*(Text(visible(column.text(row)), overflow="fold") for column in shown))
     console.print(table)

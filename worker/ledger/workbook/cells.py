@@ -19,7 +19,7 @@ MAX_TEXT = 32_767
 
 _NOT_IN_XML = re.compile("[\ud800-\udfff\ufffe\uffff]")
 
-Cell = str | int | float | bool | dt.datetime | None
+Cell = str | int | dt.datetime | None
 """A cell's value; None is an empty one. Times are in UTC, without a zone, as workbooks have them."""
 
 
@@ -27,8 +27,9 @@ def to_cell(column: str, value: object) -> Cell:
     """What a row's `value` is in this column. Text stays text, whatever it looks like."""
     if value is None or value == "":
         return None
-    if column in NUMBERS or isinstance(value, bool):
-        assert isinstance(value, int)
+    if isinstance(value, bool):
+        return "true" if value else "false"  # programs show their own booleans as 0, or in their own language
+    if column in NUMBERS and isinstance(value, int):
         return value
     text = str(value)
     return (moment(text) if column in TIMES else None) or fitting(text)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from itertools import chain, islice
 from tempfile import TemporaryDirectory
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from xlsxwriter import Workbook
 from xlsxwriter.exceptions import FileCreateError
@@ -38,9 +38,10 @@ _OWN_WIDTH = 20
 
 def write(file: BinaryIO, content: Content, rows_of_a_sheet: int = ROWS_OF_A_SHEET) -> None:
     """Write the content as a workbook. Raises OSError where it cannot be written."""
+    patient = _Patient(file)
     with TemporaryDirectory(prefix="duplicate-batches-") as folder:  # rows wait there until the sheet is whole
         book = Workbook(
-            file,
+            patient,
             {
                 "constant_memory": True,
                 "tmpdir": folder,
@@ -60,27 +61,59 @@ def write(file: BinaryIO, content: Content, rows_of_a_sheet: int = ROWS_OF_A_SHE
             book.close()
         except FileCreateError as error:
             raise OSError(str(error)) from error
+    if patient.trouble is not None:
+        raise patient.trouble
+
+
+class _Patient:
+    """A file that takes what is written after an error too, and loses it: at an error the library would leave its
+    archive open, which then complains on standard error."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.trouble: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        """Write, or remember why not."""
+        if self.trouble is None:
+            try:
+                return self._file.write(data)
+            except OSError as error:
+                self.trouble = error
+        return len(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 def _fill(book: Workbook, content: Content, rows_of_a_sheet: int) -> None:
     book.set_properties({"title": f"Ledger of {content.about.campaign}"})
     style, digest = Style(book), Digest()
-    summary = book.add_worksheet("Summary")
+    summary = _added(book, "Summary")
     rows = digest.of(content.rows)
     for number in range(1, 10_000):
         first = next(rows, None)
         if first is None and number > 1:
             break
-        sheet = book.add_worksheet("Ledger" if number == 1 else f"Ledger {number}")
+        sheet = _added(book, "Ledger" if number == 1 else f"Ledger {number}")
         part = islice(chain([] if first is None else [first], rows), rows_of_a_sheet - 1)
         _write_sheet(sheet, style, content.columns, part)
     write_summary(summary, style, content.about, digest)
+
+
+def _added(book: Workbook, name: str) -> Worksheet:
+    """A new sheet that is printed as wide as the paper."""
+    sheet = book.add_worksheet(name)
+    sheet.set_landscape()
+    sheet.fit_to_pages(1, 0)
+    return sheet
 
 
 def _write_sheet(sheet: Worksheet, style: Style, columns: Sequence[str], rows: Iterable[Row]) -> None:
     for index, column in enumerate(columns):
         sheet.set_column(index, index, _WIDTHS.get(column, _OWN_WIDTH))
     sheet.freeze_panes(1, 0)
+    sheet.repeat_rows(0)
     for index, column in enumerate(columns):
         put(sheet, style, 0, index, column, style.header)
     number = 0

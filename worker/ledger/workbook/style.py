@@ -44,9 +44,7 @@ def put(sheet: Worksheet, style: Style, row: int, column: int, value: Cell, look
     match value:
         case None:
             return
-        case bool():
-            done = sheet.write_boolean(row, column, value, look)
-        case int() | float():
+        case int():
             done = sheet.write_number(row, column, value, look)
         case dt.datetime():
             done = sheet.write_datetime(row, column, value, look or style.time)

@@ -11,9 +11,9 @@ from worker.ledger.records import STATUSES, Counts, Status
 from worker.ledger.workbook.cells import Cell, fitting, moment
 from worker.ledger.workbook.style import Style, put
 from worker.observe.summary import NEXT
-from worker.observe.text import counted, shell_command
+from worker.observe.text import counted, shell_command, shell_word
 
-_WIDTHS = (18, 16, 40, 90)
+_WIDTHS = (14, 24, 40, 90)
 """Characters of the columns."""
 
 
@@ -48,9 +48,13 @@ def headline(about: About, counts: Counts) -> str:
     return f"{about.campaign}: {counts.created:,} of {counted(counts.total, 'duplicate')} created"
 
 
-def advice(counts: Counts) -> list[tuple[Status, str]]:
+def advice(about: About, counts: Counts) -> list[tuple[Status, str]]:
     """What needs a person, by status, and what to do about it, in the order in which to act."""
-    words = {"command": "give the run's command again.", "retry": "the run's command with --retry-failed"}
+    run = f"duplicate-batches run {shell_word(about.job)}"
+    words = {
+        "command": f"{run}, with the options of that run.",
+        "retry": f"{run} --retry-failed, with the options of that run besides,",
+    }
     situations = ((Status.UNKNOWN, "unknown"), (Status.FAILED, "failed"), (Status.PENDING, "goes_on"))
     return [(status, NEXT[key].format(**words)) for status, key in situations if getattr(counts, status)]
 
@@ -94,7 +98,7 @@ def _write_exists(page: _Page, counts: Counts) -> None:
 
 def _write_to_do(page: _Page, about: About, digest: Digest) -> None:
     page.section("What needs a person")
-    todo = advice(digest.counts)
+    todo = advice(about, digest.counts)
     if not todo:
         page.line(("Nothing.", page.style.plain))
     for status, text in todo:
@@ -125,7 +129,8 @@ class _Page:
     def section(self, title: str) -> None:
         """A heading, with space above."""
         self._row += 1
-        self.line(*((title if column == 0 else "", self.style.section) for column in range(len(_WIDTHS))))
+        self._sheet.set_row(self._row, 18, self.style.section)
+        self.line((title, self.style.section))
 
     def line(self, *cells: tuple[Cell, Format | None]) -> None:
         """A line of cells, each with how it looks."""
@@ -136,7 +141,7 @@ class _Page:
     def wrapped(self, head: tuple[Cell, Format], text: str) -> None:
         """A line whose text takes the other columns, and as many lines as it needs there."""
         put(self._sheet, self.style, self._row, 0, *head)
-        width = sum(_WIDTHS[1:])
-        self._sheet.set_row(self._row, 15 * (1 + len(text) // width))
+        lines = 1 + len(text) // sum(_WIDTHS[1:])
+        self._sheet.set_row(self._row, 15 * lines)
         self._sheet.merge_range(self._row, 1, self._row, len(_WIDTHS) - 1, text, self.style.wrapped)
         self._row += 1
