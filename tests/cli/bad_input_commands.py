@@ -80,6 +80,8 @@ COMMANDS: tuple[Case, ...] = (
     _ledger("a time before all times", "job.csv --since 0001-01-01T00:00+14:00", "--since: ", "is no date or time"),
     _ledger("a time before all times for all", "--since 0001-01-01T00:00+14:00", "--since: ", "is no date or time"),
     _ledger("a form that is none", "job.csv --format pdf", "argument --format: invalid choice: 'pdf'"),
+    _ledger("a status without a job", "--status failed", "--status chooses rows: it needs a JOB or --campaign"),
+    _ledger("dropped rows without a job", "--all", "--all chooses rows: it needs a JOB or --campaign"),
     _ledger("a form that needs a job", "--format csv", "--format csv: needs a JOB or --campaign"),
     _ledger("a job that was never run", "job.csv", "ledger.db: this ledger knows no run of job job.csv"),
     _ledger("a campaign that was never run", "--campaign spring", "this ledger knows no run of campaign spring"),
