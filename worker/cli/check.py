@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from worker.ledger.records import RunStart
 from worker.ledger.store import Ledger
 from worker.lookups import ApiUnusableError, LookUps
 from worker.observe.secrets import Scrubber
-from worker.observe.text import counted, visible
+from worker.observe.text import counted, for_window, near, visible
 from worker.preflight import Preflight
 from worker.settings.load import Settings
 from worker.stop import Stop
@@ -62,7 +63,8 @@ def main(args: argparse.Namespace, environ: Mapping[str, str], command: str = "c
     if settings.json:
         _print(json.dumps(facts, ensure_ascii=False))
     elif not settings.quiet or facts["exit_code"]:
-        _print("\n".join(_lines(facts)))
+        shown = facts | {"ledger": str(near(Path(facts["ledger"]), sys.stdout))}
+        _print(for_window("\n".join(_lines(shown)), sys.stdout))
     code: int = facts["exit_code"]
     return code
 

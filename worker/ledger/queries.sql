@@ -499,6 +499,12 @@ INSERT INTO elsewhere VALUES (:batch_id) ON CONFLICT DO NOTHING;
 SELECT id, template, status FROM items
 WHERE campaign_id = :campaign AND source_id = :source_id AND upload_new_dataset = :upload_new_dataset AND copy = :copy;
 
+-- name: items_that_may_be_named
+-- Of these, those whose name is this one, or is filled in late: the others need not be compared one by one.
+SELECT id, template, status FROM items
+WHERE campaign_id = :campaign AND source_id = :source_id AND upload_new_dataset = :upload_new_dataset AND copy = :copy
+  AND (template = :literal OR template = '' OR instr(template, '{source_name}') OR instr(template, '{copies}'));
+
 -- name: restore_created
 -- What was sent is not known: the API may have changed the name that the file tells.
 UPDATE items

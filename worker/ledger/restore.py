@@ -108,20 +108,21 @@ def restore(ledger: Ledger, path: Path, campaign: str, others: Sequence[Path], n
 def _item(ledger: Ledger, where: str, row: FileRow) -> sqlite3.Row:
     """The job's duplicate that a row of the file means."""
     try:
-        found = ledger.connection.execute(
-            sql("item_by_identity"),
-            {
-                "campaign": ledger.campaign,
-                "source_id": row["source_batch_id"],
-                "upload_new_dataset": row["upload_new_dataset"] == "true",
-                "copy": int(row["copy"]),
-            },
-        ).fetchall()
+        identity = {
+            "campaign": ledger.campaign,
+            "source_id": row["source_batch_id"],
+            "upload_new_dataset": row["upload_new_dataset"] == "true",
+            "copy": int(row["copy"]),
+        }
     except ValueError:
         raise UsageError(f'{where}: column "copy": {row["copy"]!r} is no number') from None
-    named = [item for item in found if could_be_named(item["template"], row["name"])]
-    # A name that the API changed matches none; where there is no other duplicate it can only be this one.
-    fitting = named or (found if len(found) == 1 else [])
+    literal = row["name"].replace("{", "{{").replace("}", "}}")
+    likely = ledger.connection.execute(sql("items_that_may_be_named"), {**identity, "literal": literal})
+    fitting = [item for item in likely if could_be_named(item["template"], row["name"])]
+    if not fitting:
+        # A name that the API changed matches none; where there is no other duplicate it can only be this one.
+        found = ledger.connection.execute(sql("item_by_identity"), identity).fetchmany(2)
+        fitting = found if len(found) == 1 else []
     if len(fitting) != 1:
         raise UsageError(
             f"{where}: this row is no duplicate of the job (source {row['source_batch_id']}, name {row['name']!r}, "
