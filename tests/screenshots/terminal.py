@@ -47,8 +47,7 @@ batch_id,name,copies,x_team
 ALWAYS = (
     (r"\) · \d+ s", ") · 4 s"),
     (r"\d\.\d/s of", "2.0/s of"),
-    (r"[1-9]\d* in flight", "1 in flight"),
-    (r"ETA \d+ s", "ETA 3 s"),
+    (r"\d+ in flight · ETA (\d+|under 1) s", "1 in flight · ETA 3 s"),
     (r", in \d+ s\.", ", in 8 s."),
 )
 """What the clock says: a pattern, and what the pictures show."""
@@ -61,7 +60,7 @@ THEME = TerminalTheme(
         (90, 200, 200), (214, 218, 224),
     ],
 )  # fmt: skip
-FORMAT = re.sub(r"@font-face \{\{.*?\}\}\n", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL).replace(
+FORMAT = re.sub(r"@font-face \{\{.*?\}\}\n|<!--.*?-->\n", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL).replace(
     "Fira Code, monospace", "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"
 )
 """rich's picture of a terminal, without the font that it would fetch from elsewhere."""
