@@ -18,7 +18,7 @@ import tempfile
 import termios
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,8 +87,14 @@ TAKES = (
 
 
 def main() -> None:
-    """Take every picture, one after the other, as a person would."""
+    """Take every picture."""
     IMAGES.mkdir(parents=True, exist_ok=True)
+    for stem, svg in pictures(TAKES):
+        (IMAGES / f"{stem}.svg").write_text(svg, encoding="utf-8")
+
+
+def pictures(takes: Sequence[Take]) -> Iterator[tuple[str, str]]:
+    """Each picture's name and SVG, taken one after the other in one folder, as a person would."""
     with tempfile.TemporaryDirectory() as name, SandboxThread(SandboxOptions(latency=0.05, seed=7)) as server:
         folder = Path(name) / "waves"
         folder.mkdir()
@@ -97,9 +103,9 @@ def main() -> None:
             server.world.find(source)
         environ = environment(folder, server.url, server.token, TERM="xterm-256color", LANG="C.UTF-8")
         same = Same(server.url)
-        for take in TAKES:
+        for take in takes:
             for stem, screen in film(take, folder, environ).items():
-                (IMAGES / f"{stem}.svg").write_text(picture(take.words, screen, same, stem), encoding="utf-8")
+                yield stem, picture(take.words, screen, same, stem)
 
 
 def film(take: Take, folder: Path, environ: Mapping[str, str]) -> dict[str, Screen]:

@@ -68,7 +68,9 @@ def test_it_is_printed_to_a_file_with_a_choice_of_rows(place: Place) -> None:
     rows = found(place.folder / "pending.xlsx")
     assert [row["status"] for row in rows] == ["pending"] * 3
     summary = opened_by_another(place.folder / "pending.xlsx")["Summary"]
-    assert "only pending" in [cell for line in summary.values for cell in line]
+    cells = [cell for line in summary.values for cell in line]
+    assert cells[0] == "job: 3 rows, only pending"
+    assert "only pending" in cells[1:]
 
 
 def test_it_is_refreshed_while_a_run_goes_on_and_never_half(place_with: Callable[[SandboxOptions], Place]) -> None:
@@ -160,3 +162,37 @@ def test_another_ledger_in_the_folder_may_be_a_workbook(place: Place) -> None:
         "ledger", "job.csv", "--restore", "ledgers/two.xlsx", "--ledger", "ledgers/{campaign}.xlsx", "--campaign", "two"
     )
     assert ended.code == 0, ended.err
+
+
+def test_a_name_that_no_cell_holds_whole_is_never_taken_for_the_name_that_was_sent(place: Place) -> None:
+    place.job(*({"batch_id": source_id(n), "name": f"{n} " + "long " * 9000} for n in range(3)))
+    place.run("--ledger", "wave.xlsx", "--limit", 1)
+    old = (place.folder / "wave.xlsx").read_bytes()
+    place.run("--ledger", "wave.xlsx", "--limit", 1)
+    lose(place)
+    (place.folder / "wave.xlsx").write_bytes(old)
+    ended = place.command("ledger", "job.csv", "--restore", "wave.xlsx", "--ledger", "wave.xlsx")
+    assert ended.code == 0, ended.err
+    ended = place.run("--ledger", "wave.xlsx", "--settle-after", 0.3)
+    assert ended.code == 0, ended.err
+    assert place.world.made == 3, "what was made after the file was written is found by its whole name"
+
+
+def test_settle_writes_it_too(place_with: Callable[[SandboxOptions], Place]) -> None:
+    place = place_with(SandboxOptions(latency=0.0, faults={"list-500": 1.0, "drop-request": 1.0}))
+    place.job({"batch_id": source_id(1), "name": "Row"})
+    assert place.run("--ledger", "wave.xlsx", "--settle-after", 0.1, "--give-up-after", 1).code == 1
+    path = place.folder / "wave.xlsx"
+    assert [row["status"] for row in found(path)] == ["unknown"]
+    assert "settle" in str(list(opened_by_another(path)["Summary"].values))
+    assert place.command("settle", "job.csv", "--absent", "2").code == 0
+    assert [row["status"] for row in found(path)] == ["pending"]
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04 and no more", b"line,source_batch_id\n"])
+def test_a_file_that_is_no_workbook_restores_nothing(place: Place, data: bytes) -> None:
+    job(place)
+    (place.folder / "x.xlsx").write_bytes(data)
+    ended = place.command("ledger", "job.csv", "--restore", "x.xlsx")
+    assert ended.code == 2
+    assert "x.xlsx: this" in ended.err

@@ -18,6 +18,7 @@ from worker.errors import UsageError
 from worker.job.names import needs_source_name, render_name
 from worker.ledger.content import SHORTENED, FileRow
 from worker.ledger.forms import is_ledger, read_file
+from worker.ledger.job_names import literal
 from worker.ledger.queries import sql
 from worker.ledger.store import Ledger
 from worker.prolific.models import UUID
@@ -80,13 +81,16 @@ def restore(ledger: Ledger, path: Path, campaign: str, others: Sequence[Path], n
     What exists by the file exists; all else may have been sent after the file was written, so it becomes unknown. The
     batches that `others` (the folder's other ledger files) name belong to them. `now` is ISO 8601 UTC. Raises
     UsageError, and changes nothing, where a row matches nothing in the job or names a batch that has an owner."""
-    rows = list(read_file(path))
-    if foreign := {row["campaign"] for _, row in rows} - {campaign}:
+    foreign, earliest = set[str](), now
+    for _, row in read_file(path):  # read twice, not kept: it may be long
+        foreign.add(row["campaign"])
+        earliest = min(earliest, row["first_sent_at"] or now)
+    if foreign := foreign - {campaign}:
         raise UsageError(
             f"{path}: this ledger file is of campaign {', '.join(sorted(foreign))}, not of {campaign}",
             hint="Name the campaign with --campaign.",
         )
-    began = seconds(min((row["first_sent_at"] for _, row in rows if row["first_sent_at"]), default=now))
+    began = seconds(earliest)
     date_before = None if began is None else began - CLOCK_OFF_S
     created = unknown = 0
     with ledger.transaction():
@@ -94,7 +98,7 @@ def restore(ledger: Ledger, path: Path, campaign: str, others: Sequence[Path], n
             for _, row in read_file(other):
                 if row["new_batch_id"]:
                     ledger.connection.execute(sql("add_elsewhere"), {"batch_id": row["new_batch_id"]})
-        for where, row in rows:
+        for where, row in read_file(path):
             item = _item(ledger, where, row)
             if row["status"] == "created":
                 _restore_created(ledger, where, item, row)
@@ -116,8 +120,8 @@ def _item(ledger: Ledger, where: str, row: FileRow) -> sqlite3.Row:
         }
     except ValueError:
         raise UsageError(f'{where}: column "copy": {row["copy"]!r} is no number') from None
-    literal = row["name"].replace("{", "{{").replace("}", "}}")
-    likely = ledger.connection.execute(sql("items_that_may_be_named"), {**identity, "literal": literal})
+    named = {**identity, "literal": literal(row["name"])}
+    likely = ledger.connection.execute(sql("items_that_may_be_named"), named)
     fitting = [item for item in likely if could_be_named(item["template"], row["name"])]
     if not fitting:
         # A name that the API changed matches none; where there is no other duplicate it can only be this one.

@@ -6,11 +6,11 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
-from worker.job.names import NameProblem, parse_name, render_name
+from worker.job.names import render_name
+from worker.ledger.job_names import job_name
 from worker.ledger.queries import sql
 from worker.ledger.records import Counts
 from worker.ledger.store import default_name
@@ -168,7 +168,7 @@ def _ledger_row(row: sqlite3.Row, campaign: str, own: Sequence[str]) -> Row:
         "campaign": campaign,
         "run_id": row["run_id"],
         "item": row["id"],
-        "job_name": _job_name(row),
+        "job_name": job_name(row["name"], row["template"], row["copies"] or row["copy"]),
     }
     cells = json.loads(row["cells"]) if row["cells"] else {}
     return values | {column: cells.get(column, "") for column in own}
@@ -185,30 +185,6 @@ def display_name(row: sqlite3.Row) -> str:
     if name:
         return str(name)
     return default_name(source_name) if source_name is not None else ""
-
-
-def _job_name(row: sqlite3.Row) -> str:
-    """The name to write into a job file that is to send the same name: braces doubled. A source's name that is not
-    known yet, or that a job file cannot hold as text, stays `{source_name}`. Empty where the API is to name it."""
-    if row["name"] is not None and (written := _written(row["name"])) is not None:
-        return written
-    unknown = "\0"  # in no name: control characters are refused
-    name = render_name(row["template"], unknown, row["copies"] or row["copy"])
-    return _doubled(name).replace(unknown, "{source_name}")
-
-
-def _written(name: str) -> str | None:
-    """A name that was sent as a job file writes it; None where none could: a source's name may hold anything."""
-    written = _doubled(name)
-    try:
-        again = parse_name(written).identity(n=1, source_id="", campaign="", date=date.min)
-    except NameProblem:
-        return None
-    return written if render_name(again, "", 1) == name else None
-
-
-def _doubled(name: str) -> str:
-    return name.replace("{", "{{").replace("}", "}}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,9 @@ _ABOUT_THIS_FILE = (
 
 
 def headline(about: About, counts: Counts) -> str:
-    """The first line: how it stands."""
+    """The first line: how it stands, or which rows these are."""
+    if about.choice:
+        return f"{about.campaign}: {counted(counts.total, 'row')}, {about.choice}"
     if counts.total == 0:
         return f"{about.campaign}: no rows"
     if counts.created == counts.total:
