@@ -195,4 +195,4 @@ def test_a_file_that_is_no_workbook_restores_nothing(place: Place, data: bytes) 
     (place.folder / "x.xlsx").write_bytes(data)
     ended = place.command("ledger", "job.csv", "--restore", "x.xlsx")
     assert ended.code == 2
-    assert "x.xlsx: this" in ended.err
+    assert "x.xlsx: this file is no ledger" in ended.err

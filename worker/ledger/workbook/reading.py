@@ -36,7 +36,10 @@ def read(path: Path) -> Iterator[tuple[str, FileRow]]:
         for sheet in _ledger_sheets(path):
             found = True
             yield from _rows(path, sheet)
-    except (OSError, _DamagedError) as error:
+    except _DamagedError as error:
+        if found:
+            raise UsageError(f"{path}: the ledger file is damaged: {error}", hint="Name another one.") from error
+    except OSError as error:
         raise UsageError(f"{path}: the ledger file cannot be read: {error}") from error
     if not found:
         raise no_ledger(path)
@@ -53,7 +56,7 @@ def _ledger_sheets(path: Path) -> Iterator[CalamineSheet]:
         except CalamineError as error:
             raise _DamagedError(str(error)) from error
         except BaseException as error:
-            # What the library did not foresee in a damaged file comes as this, which is no Exception.
+            # What the library did not foresee in a damaged file comes as this, which is no Exception by itself.
             if type(error).__name__ == "PanicException":
                 raise _DamagedError("it is damaged") from None
             raise
