@@ -53,12 +53,13 @@ def headline(about: About, counts: Counts) -> str:
 def advice(about: About, counts: Counts) -> list[tuple[Status, str]]:
     """What needs a person, by status, and what to do about it, in the order in which to act."""
     run = f"duplicate-batches run {shell_word(about.job)}"
-    words = {
-        "command": f"{run}, with the options of that run.",
-        "retry": f"{run} --retry-failed, with the options of that run besides,",
-    }
+    # Without the run's own options and date a command could want other duplicates than these, and make them.
+    options = "with the options of that run (on another day also its --date, where names or campaign hold {date})"
+    words = {"command": f"{run}, {options}.", "retry": f"{run} --retry-failed, {options},"}
     situations = ((Status.UNKNOWN, "unknown"), (Status.FAILED, "failed"), (Status.PENDING, "goes_on"))
-    return [(status, NEXT[key].format(**words)) for status, key in situations if getattr(counts, status)]
+    return [
+        (status, NEXT[key].format(**words).replace("`", "")) for status, key in situations if getattr(counts, status)
+    ]
 
 
 def commands(about: About, status: Status) -> list[str]:
