@@ -276,7 +276,7 @@ async def test_a_listing_that_fails_is_asked_for_three_times_and_the_run_goes_on
         assert (note.name, note.level) == ("note", "warning")
         assert "could not be listed whole (cut short)" in note.fields["text"]
         seen = ledger.connection.execute("SELECT batch_id, listing FROM seen ORDER BY 1").fetchall()
-        assert [tuple(row) for row in seen] == [(first, 0), (second, 3)], "a GET showed the first before any listing"
+        assert [tuple(row) for row in seen] == [(first, 1), (second, 3)], "no listing had shown the first"
         assert [row[0] for row in ledger.connection.execute("SELECT error FROM listings")] == ["cut short"] * 3
 
 

@@ -171,6 +171,7 @@ class Campaign:
             self._tell_preflight(findings, question)
             if self._stop.asked or not (question.create or question.counts.unknown):
                 return True
+            await self._database.call(Ledger.sign)
             await self._write_ledger_file()
             # What is unknown was agreed to by the run that sent it.
             if question.create and not await self._confirm(question):

@@ -21,7 +21,7 @@ from worker.ledger.records import Moment
 from worker.ledger.store import Ledger
 from worker.prolific.client import Api
 from worker.prolific.models import Batch, read_batch, read_user
-from worker.prolific.reply import Answer, Page, Reply
+from worker.prolific.reply import Answer, Listing, Page, Reply
 from worker.stop import Stop
 
 LOOK_UPS_PER_S = 20.0
@@ -172,6 +172,7 @@ class LookUps:
         asked for until `give_up_after_s`. Raises ApiUnusableError then."""
         wait = FIRST_BACK_OFF_S
         number = 1
+        deadline = self._clock.monotonic() + self._give_up_after_s
         while True:
             left = self._clock.monotonic()
             moment = Moment(iso(self._clock.wall()), self._server.now(left), self._server.last_date)
@@ -181,7 +182,9 @@ class LookUps:
                 if page:
                     await take(listing, page)
 
-            ended = await self._api.listing(workspace_id, hand_on)
+            ended = Listing(0, None, "the run was asked to stop")
+            with self._stop.scope():  # a listing may take long
+                ended = await self._api.listing(workspace_id, hand_on)
             self._server.tell(ended.date, self._clock.monotonic())
             await self._database.call(Ledger.end_listing, listing, ended.meta_count, ended.shown, ended.problem)
             look = Look(listing, left, ended.shown, ended.problem)
@@ -190,7 +193,8 @@ class LookUps:
             if number >= TRIES:
                 began = self._clock.monotonic()
                 await self.me()
-                if self._clock.monotonic() - began < FIRST_BACK_OFF_S:
+                now = self._clock.monotonic()
+                if now - began < FIRST_BACK_OFF_S or now >= deadline:
                     return look  # the API answers, so it is the listing that fails
                 number = 0
             number += 1

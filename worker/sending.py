@@ -25,6 +25,7 @@ from worker.pace import Pacer
 from worker.prolific.client import Api
 from worker.prolific.outcome import Class, Outcome, Why, classify
 from worker.prolific.reply import Answer
+from worker.settle.rules import LEAVES_WITHIN_S
 from worker.stop import Stop
 
 PATIENCE_S = 5.0
@@ -35,6 +36,10 @@ UNSETTLED_PER_SENDER = 4
 
 RECORD_TRIES_S = (0.1, 1.0, 3.0)
 """Pauses before outcomes that could not be written are tried again: a full disk may be a passing thing."""
+
+
+Claimed = tuple[Intent, float]
+"""An intent, and when it was claimed (monotonic seconds)."""
 
 
 @dataclass(slots=True)
@@ -109,12 +114,15 @@ class Sending:
         """Let `run` be called once more: settling has decided what it could, and made some items pending again."""
         self._unsettled = 0
         self._more = True
+        # What was to be tried again is pending, so it is claimed again from the job's beginning on.
+        self._claimed -= len(self._again)
+        self._again.clear()
         await self.database.call(Ledger.rewind)
 
     async def run(self) -> None:
         """Send what is pending. Raises sqlite3.Error where the ledger cannot be written; nothing new is sent then."""
         self.stop.on_ask(self._wake_up)
-        give, take = anyio.create_memory_object_stream[Intent](self.limits.max_in_flight)
+        give, take = anyio.create_memory_object_stream[Claimed](self.limits.max_in_flight)
         async with anyio.create_task_group() as group:
             for _ in range(self.limits.max_in_flight):
                 group.start_soon(self._sender, take.clone())
@@ -131,19 +139,20 @@ class Sending:
 
     # -- claiming and recording -------------------------------------------------------------------------------
 
-    async def _exchange_until_done(self, give: MemoryObjectSendStream[Intent]) -> None:
+    async def _exchange_until_done(self, give: MemoryObjectSendStream[Claimed]) -> None:
         while True:
             self._wake = anyio.Event()
             endings, self._endings = self._endings, []
             room = self._room()
             again = [self._again.popleft() for _ in range(min(room, len(self._again)))]
             if endings or room:
+                at = self.clock.monotonic()
                 intents = await self._exchange(endings, again, room)
                 self._outstanding += len(intents) - len(endings)
                 self._claimed += max(0, len(intents) - len(again))
                 self._waiting += len(intents)
                 for intent in intents:
-                    await give.send(intent)
+                    await give.send((intent, at))
             if not (self._outstanding or self._endings) and self._nothing_more():
                 return
             # What the exchange itself freed or gave back wakes nobody.
@@ -192,13 +201,20 @@ class Sending:
             limit = 0 if self.over else room
             moment = self._moment()
             try:
-                recorded, intents, more = await self.database.call(Ledger.exchange, endings, again, limit, moment)
+                # A second signal must not come between an answer and its record.
+                with anyio.CancelScope(shield=True):
+                    told = await self.database.call(Ledger.exchange, endings, again, limit, moment)
+                recorded, intents, more = told
             except sqlite3.Error as error:
                 self.stop.ask("disk")
                 if pause is None:
                     self._tell_unrecorded(endings, error)
                     raise
-                await anyio.sleep(pause)
+                try:
+                    await anyio.sleep(pause)
+                except BaseException:
+                    self._endings = endings + self._endings  # for `salvage`
+                    raise
                 continue
             if limit:
                 self._more = more
@@ -250,10 +266,12 @@ class Sending:
 
     # -- sending ----------------------------------------------------------------------------------------------
 
-    async def _sender(self, intents: MemoryObjectReceiveStream[Intent]) -> None:
-        async with intents:
-            async for intent in intents:
-                if await self.pacer.turn(PATIENCE_S):
+    async def _sender(self, claims: MemoryObjectReceiveStream[Claimed]) -> None:
+        async with claims:
+            async for intent, claimed_at in claims:
+                # Settling relies on it that what a crash leaves behind left soon after its intent, or never.
+                patience = min(PATIENCE_S, claimed_at + LEAVES_WITHIN_S - self.clock.monotonic())
+                if patience > 0 and await self.pacer.turn(patience):
                     self._waiting -= 1
                     self._wake.set()
                     try:

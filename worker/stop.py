@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import anyio
 
@@ -37,6 +38,18 @@ class Stop:
     def asked(self) -> bool:
         """Whether anything new may not begin."""
         return self.reason is not None
+
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        """A block that is cancelled as soon as somebody asks; what follows it goes on."""
+        with anyio.CancelScope() as scope:
+            self._listeners.append(scope.cancel)
+            try:
+                if self.asked:
+                    scope.cancel()
+                yield
+            finally:
+                self._listeners.remove(scope.cancel)
 
     async def wait(self, seconds: float) -> None:
         """Wait so many seconds, or until somebody asks to stop."""

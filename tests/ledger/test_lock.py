@@ -107,3 +107,12 @@ def test_reading_verbs_need_no_lock(tmp_path: Path) -> None:
 
     with hold(tmp_path / "ledger.db", 0.0), opened(tmp_path):
         open_for_reading(tmp_path / "ledger.db").close()
+
+
+def test_a_link_to_the_database_is_the_same_database(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    real, link = tmp_path / "there" / "ledger.db", tmp_path / "ledger.db"
+    real.touch()
+    link.symlink_to(real)
+    with hold(real, 0.0), pytest.raises(BusyError), hold(link, 0.0):
+        pass

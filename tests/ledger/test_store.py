@@ -26,8 +26,9 @@ from tests.support.ledgers import (
 )  # fmt: skip
 from worker.ledger import views
 from worker.ledger.database import open_for_reading
+from worker.ledger.exchange import status_of
 from worker.ledger.records import Counts, RunEnd
-from worker.ledger.store import Ledger, status_of
+from worker.ledger.store import Ledger
 
 A, B = uuid(1), uuid(2)
 

@@ -19,18 +19,34 @@ def reply(status: int, body: Any = None, words: str = "", retry_after_s: float |
 
 UNCLEAR_4XX = {408, 425}
 NOT_SENT_4XX = {401: Why.UNAUTHORISED, 407: Why.PROXY, 429: Why.THROTTLED}
-REFUSED = [s for s in range(300, 500) if s not in UNCLEAR_4XX and s not in NOT_SENT_4XX]
+REFUSED = [s for s in range(400, 500) if s not in UNCLEAR_4XX and s not in NOT_SENT_4XX]
 UNKNOWN = [*range(100, 200), *UNCLEAR_4XX, *range(500, 600), 600, 999]
 
 
 @pytest.mark.parametrize("status", REFUSED)
-def test_a_redirect_or_a_clear_4xx_is_refused_even_with_a_batch_in_its_body(status: int) -> None:
+def test_a_clear_4xx_is_refused_even_with_a_batch_in_its_body(status: int) -> None:
     outcome = classify(reply(status, {"id": NEW}, "no"), SOURCE)
 
     assert (outcome.kind, outcome.left, outcome.http_status, outcome.batch) == (Class.REFUSED, True, status, None)
-    assert outcome.error == (
-        f"HTTP {status}: a redirect, which is not followed" if status < 400 else f"HTTP {status}: no"
-    )
+    assert outcome.error == f"HTTP {status}: no"
+
+
+@pytest.mark.parametrize("status", REFUSED)
+def test_a_gateways_page_refuses_nothing_for_good(status: int) -> None:
+    """While something is maintained it comes for every request, and says nothing about this batch."""
+    outcome = classify(reply(status, None, "Maintenance"), SOURCE)
+
+    assert (outcome.kind, outcome.left, outcome.error) == (Class.UNKNOWN, True, f"HTTP {status}: Maintenance")
+
+
+@pytest.mark.parametrize("body", [None, {"id": NEW}])
+@pytest.mark.parametrize("status", range(300, 400))
+def test_a_redirect_is_unknown(status: int, body: Any) -> None:
+    """It is not followed, and a 303 is what some send when it is done."""
+    outcome = classify(reply(status, body, "see there"), SOURCE)
+
+    assert (outcome.kind, outcome.left, outcome.batch) == (Class.UNKNOWN, True, None)
+    assert outcome.error == f"HTTP {status}: a redirect, which is not followed"
 
 
 @pytest.mark.parametrize("status", UNKNOWN)

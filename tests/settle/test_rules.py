@@ -100,7 +100,7 @@ def test_the_wide_window_is_open_where_an_end_or_the_offset_is_not_known(
         ({}, Interval(1000, 1060 + 30)),
         ({"ended": 1020.0}, Interval(1000, 1060 + 30)),  # answered early without a result: effects end with the limit
         ({"ended": 5000.0}, Interval(1000, 5000 + 30)),  # a process that slept
-        ({"ended": None}, Interval(1000, 1060 + 60 + LEAVES_WITHIN_S + 30)),  # a crash: it may have waited for a sender
+        ({"ended": None}, Interval(1000, 1060 + LEAVES_WITHIN_S + 30)),  # a crash: it may have waited for its turn
         ({"left": None}, Interval(999 - WIDE_S, 1090 + 30 + WIDE_S)),
         ({"left": None, "offset": None}, Interval()),
     ],
@@ -363,14 +363,74 @@ ANOTHER: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("differs", ANOTHER)
 def test_a_property_that_differs_proves_only_where_it_was_shown_to_survive(differs: str) -> None:
-    batch = replace(sighting(), **ANOTHER[differs])
-    others = replace(ALL, **{differs: None})
+    batch = replace(sighting(name="Signs"), **ANOTHER[differs])
+    only: dict[str, Any] = {differs: True}
+    unknown: dict[str, Any] = {differs: None}
+    not_kept: dict[str, Any] = {differs: False}
 
     assert not nearly_fits(attempt(), batch, ALL)
-    assert not nearly_fits(attempt(), batch, Survival(**{differs: True}))
-    assert nearly_fits(attempt(), batch, others)
-    assert nearly_fits(attempt(), batch, replace(ALL, **{differs: False}))
+    assert not nearly_fits(attempt(), batch, Survival(**only))
+    assert nearly_fits(attempt(), batch, replace(ALL, **unknown))
+    assert nearly_fits(attempt(), batch, replace(ALL, **not_kept))
     assert nearly_fits(attempt(), batch, Survival())
+
+
+@pytest.mark.parametrize(
+    ("of_attempt", "of_batch", "near"),
+    [
+        ({}, {}, True),
+        ({}, {"created_by": None}, True),
+        ({"tells_people_apart": False}, {"created_by": "somebody"}, False),
+        ({}, {"created": 1060 + 30 + 1.1}, False),  # in the wide window alone
+        ({}, {"name": "signs 1"}, False),  # not exactly its name
+        ({"name": None}, {"name": "Signs (Copy)"}, False),  # nobody asked for that name
+    ],
+)
+def test_a_batch_of_exactly_the_sent_name_in_its_time_is_near_however_it_looks(
+    of_attempt: dict[str, Any], of_batch: dict[str, Any], near: bool
+) -> None:
+    batch = replace(sighting(details="else", loose_details="else"), **of_batch)
+    assert nearly_fits(attempt(**of_attempt), batch, ALL) is near
+
+
+@pytest.mark.parametrize(
+    ("sent", "characters", "near"),
+    [
+        ("Größe 1", "", True),
+        ("Größe 1", "öß", False),
+        ("Größe 1", "ö", True),
+        ("Q&A", "", True),
+        ("Q#A (1)", "", False),
+    ],
+)
+def test_a_name_proves_something_where_its_characters_were_seen_to_survive(
+    sent: str, characters: str, near: bool
+) -> None:
+    seen = replace(ALL, characters=frozenset(characters))
+    assert nearly_fits(attempt(name=sent), sighting(name="Bridges"), seen) is near
+    assert seen.vouches_for(sent) is not near
+
+
+def test_a_name_that_is_guessed_proves_nothing_where_the_source_may_have_changed() -> None:
+    restored = attempt(source_changed=True, name_guessed=True)
+    assert nearly_fits(restored, sighting(name="Bridges"), ALL)
+
+
+@pytest.mark.parametrize(
+    ("seen", "made_from"),
+    [
+        ([], "cleaned"),
+        ([("cleaned", "details")], "details"),
+        ([("cleaned", "details"), ("cleaned", "details")], "details"),
+        ([("cleaned", "details"), ("cleaned", "other")], ""),
+        ([("cleaned", "cleaned"), ("cleaned", "details")], ""),
+    ],
+)
+def test_copies_show_what_a_cleaning_api_makes_of_details(seen: list[tuple[str, str]], made_from: str) -> None:
+    known = Survival()
+    for listed, details in seen:
+        known = known.joined(Survival(copied={listed: details}))
+    assert known.as_sent(sighting(details="cleaned")).details == made_from
 
 
 @pytest.mark.parametrize("differs", ANOTHER)
@@ -408,8 +468,8 @@ def test_a_batch_made_within_the_wide_window_is_a_candidate(created: float | Non
 def test_datasets_of_a_new_dataset_copy_are_none() -> None:
     new = attempt(upload_new_dataset=True)
 
-    assert not nearly_fits(new, sighting(), ALL)
-    assert nearly_fits(new, sighting(datasets=()), ALL)
+    assert not nearly_fits(new, sighting(name="Signs"), ALL)
+    assert nearly_fits(new, sighting(name="Signs", datasets=()), ALL)
 
 
 def test_details_that_differ_in_case_and_spaces_alone_prove_nothing() -> None:

@@ -71,7 +71,7 @@ class SimulatedApi:
     async def duplicate(self, batch_id: str, name: str | None, upload_new_dataset: bool) -> Reply:
         """POST a duplicate request."""
         assert isinstance(batch_id, Labelled), "the simulated database has not seen the intent of this request"
-        request = Request(batch_id.item, Kind(str(batch_id), name, upload_new_dataset))
+        request = Request(batch_id.item, Kind(str(batch_id), name, upload_new_dataset), self._world.now())
         self.asked += 1
         fate = self._fate(str(batch_id))
         if fate is not Fate.GOOD:

@@ -196,6 +196,10 @@ class Simulation:
         )  # fmt: skip
         try:
             result = self._process(run, loop, crasher, fragile, api, rng)
+            if result.stopped_by == "disk" and not run.disk_full:
+                self.told.problems.append(f"bug: run {self.told.runs}: no disk was full: {result.troubles}")
+            if result.exit_code == 0 and not run.only_settle and result.counts.created != result.counts.total:
+                self.told.problems.append(f"bug: run {self.told.runs}: it ends 0 with {result.counts}")
             return self._ended(result)
         except Crash:
             self.told.crashes += 1

@@ -4,6 +4,7 @@ A mistake is one change of one decision or statement, as a careless hand would m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.simulation.scenario import Theme
-from worker.ledger import store
+from worker.ledger import database, exchange, store
 from worker.ledger.queries import sql
 from worker.ledger.records import Status
 from worker.ledger.store import Ledger
@@ -36,7 +37,7 @@ class Mistake:
 
 def _statement(patch: pytest.MonkeyPatch, **changed: str) -> None:
     """Replace statements by name, wherever they are used."""
-    for module in (store, verbs):
+    for module in (store, exchange, verbs):
         patch.setattr(module, "sql", lambda name: changed.get(name) or sql(name))
 
 
@@ -80,12 +81,12 @@ def take_an_odd_2xx_for_nothing(patch: pytest.MonkeyPatch) -> None:
 
 
 def call_unknown_failed(patch: pytest.MonkeyPatch) -> None:
-    real = store.status_of
-    patch.setattr(store, "status_of", lambda found: Status.FAILED if found == "unknown" else real(found))
+    real = exchange.status_of
+    patch.setattr(exchange, "status_of", lambda found: Status.FAILED if found == "unknown" else real(found))
 
 
 def write_no_intent(patch: pytest.MonkeyPatch) -> None:
-    _statement(patch, mark_sent="UPDATE items SET name = coalesce(name, :name), run_id = :run WHERE id = :item")
+    _statement(patch, mark_sent=sql("mark_sent").replace("status = 'sent', ", ""))
 
 
 def forget_what_a_dead_run_sent(patch: pytest.MonkeyPatch) -> None:
@@ -120,8 +121,9 @@ def forget_late_effects(patch: pytest.MonkeyPatch) -> None:
 def trust_a_short_listing(patch: pytest.MonkeyPatch) -> None:
     real = Settling._list
 
-    async def wrong(self: Settling, workspace_id: str) -> None:
-        await real(self, workspace_id)
+    async def wrong(self: Settling, workspace_id: str) -> tuple[float, None]:
+        left, _problem = await real(self, workspace_id)
+        return left, None
 
     patch.setattr(Settling, "_list", wrong)
 
@@ -155,6 +157,36 @@ def guess_among_several(patch: pytest.MonkeyPatch) -> None:
         return Presence(claims, {})
 
     patch.setattr(settling, "presence", wrong)
+
+
+def take_an_older_batch(patch: pytest.MonkeyPatch) -> None:
+    """No baseline, and no beginning of the window: what was there before the attempt may be its copy."""
+    real = rules.window
+    patch.setattr(rules, "window", lambda attempt: replace(real(attempt), low=-math.inf))
+    _statement(
+        patch, add_sighting=sql("add_sighting").replace("s.listing > :baseline", "s.listing > 0 AND :baseline >= 0")
+    )
+    _attempts(patch, lambda attempt, _ledger: replace(attempt, listing=-1))
+
+
+def ignore_what_other_campaigns_own(patch: pytest.MonkeyPatch) -> None:
+    """A batch has one owner in each campaign, and an attempt is compared with all that its own campaign has not."""
+    real = database.migrations
+    patch.setattr(
+        database,
+        "migrations",
+        lambda: [script.replace("CREATE UNIQUE INDEX items_owner", "CREATE INDEX items_owner") for script in real()],
+    )
+    own = "i.campaign_id = (SELECT campaign_id FROM runs ORDER BY id DESC LIMIT 1)"
+    _statement(
+        patch,
+        add_sighting=sql("add_sighting").replace(
+            "i.new_batch_id = :batch_id)", f"i.new_batch_id = :batch_id AND {own})"
+        ),
+        free_sightings=sql("free_sightings").replace(
+            "i.new_batch_id = s.batch_id)", f"i.new_batch_id = s.batch_id AND {own})"
+        ),
+    )
 
 
 def ignore_names(patch: pytest.MonkeyPatch) -> None:
@@ -214,6 +246,22 @@ def use_the_strict_window_of_now(patch: pytest.MonkeyPatch) -> None:
     _attempts(patch, wrong)
 
 
+def use_the_first_attempts_window(patch: pytest.MonkeyPatch) -> None:
+    """A second attempt is looked for where the first one's copy would have been."""
+
+    def wrong(attempt: Attempt, ledger: Ledger) -> Attempt:
+        first = ledger.connection.execute(
+            "SELECT * FROM attempts WHERE item_id = ? ORDER BY id LIMIT 1", (attempt.item_id,)
+        ).fetchone()
+        after = first["date_after"] if first["date_after"] is not None else first["ended_server"]
+        return replace(
+            attempt, left=first["left_server"], ended=first["ended_server"], date_before=first["date_before"],
+            date_after=after,
+        )  # fmt: skip
+
+    _attempts(patch, wrong)
+
+
 def trust_our_clock(patch: pytest.MonkeyPatch) -> None:
     """Take created_at as it is written, as if all clocks agreed to the second, in both windows."""
     patch.setattr(rules, "wide_window", rules.window)
@@ -261,7 +309,10 @@ MISTAKES: Mapping[str, Mistake] = {
         Mistake("believes that every property survives copying", trust_every_property, Theme.COPYING, 200),
         Mistake("applies the latest baseline to older attempts", use_the_latest_baseline, Theme.ORDINARY),
         Mistake("gives an older attempt this run's window", use_the_strict_window_of_now, Theme.CRASH, 200),
+        Mistake("takes an older batch", take_an_older_batch, Theme.ACCOUNT, 300),
+        Mistake("ignores what other campaigns own", ignore_what_other_campaigns_own, Theme.JOBS, 300),
+        Mistake("applies the first attempt's window to the second", use_the_first_attempts_window, Theme.TOKEN, 60),
         Mistake("trusts our clock", trust_our_clock, Theme.CLOCKS, 200),
-        Mistake("compares with the source as it is now", compare_with_the_source_as_it_is_now, Theme.SOURCES, 200),
+        Mistake("compares with the source as it is now", compare_with_the_source_as_it_is_now, Theme.SOURCES, 500),
     )
 }

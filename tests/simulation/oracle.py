@@ -3,8 +3,8 @@
 double      an item has more than one batch that was made for it and that no other row has; or more batches of a kind
             were made than items of this kind exist
 lost        a batch that we made is in no row, and no row of its kind says `unknown`
-false row   a `created` row names a batch that does not exist, is not ours, or is of another kind; one settled by its
-            answer names another request's batch
+false row   a `created` row names a batch that does not exist, is not ours, is of another kind, is another row's too, or
+            was there long before the row's first request; one settled by its answer names another request's batch
 unwritten   the ledger file of a run that ended by itself tells something else than the database
 uncounted   fewer attempts stand in a row than requests arrived for it
 """
@@ -25,6 +25,10 @@ SELECT c.name AS campaign, i.source_id, i.template, i.upload_new_dataset, i.copy
        i.settled_by, i.attempts, i.line IS NOT NULL AS wanted, i.error
 FROM items AS i JOIN campaigns AS c ON c.id = i.campaign_id
 """
+
+
+LONG_BEFORE_S = 300.0
+"""A batch that is older than a row's first request by this is not its copy, whoever made it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +142,18 @@ def _lost(rows: list[Row], owner: dict[str, Row], made: list[Batch]) -> list[str
 
 def _false_rows(rows: list[Row], world: World, *, lenient: bool) -> list[str]:
     problems: list[str] = []
+    owners = Counter(row.batch_id for row in rows if row.batch_id is not None)
+    problems += [f"false row: {number} rows name {batch_id}" for batch_id, number in owners.items() if number > 1]
+    first: dict[ItemKey, float] = {}
+    for request in world.requests:
+        first.setdefault(request.item, request.at)
     for row in rows:
         if row.batch_id is None:
             continue
         batch = world.batches.get(row.batch_id)
+        if batch is not None and batch.made_at < first.get(row.item, 0.0) - LONG_BEFORE_S:
+            problems.append(f"false row: {row.item} names {row.batch_id}, which was there before it was asked for")
+            continue
         if batch is None:
             problems.append(f"false row: {row.item} names {row.batch_id}, which does not exist")
         elif lenient and batch.request is None and row.settled_by == "listing" and batch.kind is not None:

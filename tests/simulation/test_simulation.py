@@ -17,7 +17,7 @@ from tests.simulation.campaign import simulate, sort_of
 from tests.simulation.loop import Crash, SimulatedLoop, StuckError
 from tests.simulation.night import Sum, alone, command, many, table
 from tests.simulation.scenario import Theme, scenario
-from worker.ledger import store
+from worker.ledger import exchange, store
 from worker.ledger.queries import sql
 from worker.ledger.records import Ending, Intent, Moment, Status
 from worker.ledger.store import Ledger
@@ -90,8 +90,8 @@ def test_a_worker_that_sends_again_what_is_unknown_makes_doubles(monkeypatch: py
 
 
 def test_a_worker_that_gives_up_what_is_unknown_loses_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = store.status_of
-    monkeypatch.setattr(store, "status_of", lambda found: Status.FAILED if found == "unknown" else real(found))
+    real = exchange.status_of
+    monkeypatch.setattr(exchange, "status_of", lambda found: Status.FAILED if found == "unknown" else real(found))
     assert _sees("lost", Theme.ORDINARY)
 
 

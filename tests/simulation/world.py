@@ -40,10 +40,12 @@ class Kind(NamedTuple):
 
 @dataclass(slots=True)
 class Request:
-    """One of our duplicate requests that reached the API. `ends_by` bounds an effect that is still to come."""
+    """One of our duplicate requests that reached the API, `at` the world's time. `ends_by` bounds an effect that is
+    still to come."""
 
     item: ItemKey
     kind: Kind
+    at: float = 0.0
     made: list[str] = field(default_factory=list)
     ends_by: float | None = None
 
@@ -62,6 +64,7 @@ class Batch:
     datasets: tuple[str, ...]
     kind: Kind | None = None
     request: Request | None = None
+    made_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +174,7 @@ class World:
         batch = Batch(
             id=more.pop("id", None) or self.new_id(), name=name, workspace=workspace, created_by=created_by,
             created_at=self.now() + self.created_skew, shown_from=self.now(),
-            details=more.pop("details"), datasets=more.pop("datasets"), **more,
+            details=more.pop("details"), datasets=more.pop("datasets"), made_at=self.now(), **more,
         )  # fmt: skip
         self.batches[batch.id] = batch
         return batch

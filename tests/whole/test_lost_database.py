@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -41,6 +42,39 @@ def test_a_lost_database_is_noticed_and_restored(place: Place) -> None:
     ended = place.run("--settle-after", 0.3)
     assert ended.code == 0, ended.err
     assert place.world.made == 7
+    assert max(Counter(place.made_of()).values()) == 1
+
+
+def killed_midway(place: Place, made: int) -> None:
+    """A run that dies before it refreshes its ledger file for the first time, once the server has made so many."""
+    process = place.start("--max-in-flight", 2)
+    while place.world.made < made:
+        time.sleep(0.02)
+    process.kill()
+    process.communicate()
+
+
+def test_a_database_that_is_lost_in_a_killed_first_run_is_noticed(place_with: WithOptions) -> None:
+    """The file of before the first request tells that there was a run, and nothing else."""
+    place = place_with(SandboxOptions(latency=0.05))
+    place.job(*rows(40))
+    killed_midway(place, 6)
+    lose(place)
+    ended = place.run("--settle-after", 0.3)
+    assert ended.code == 2, ended.err
+    assert "knows more than the database" in ended.err
+    assert max(Counter(place.made_of()).values()) == 1
+
+
+def test_an_old_copy_that_is_put_back_after_a_killed_run_is_noticed(place_with: WithOptions) -> None:
+    place = place_with(SandboxOptions(latency=0.05))
+    place.job(*rows(40))
+    place.run("--limit", 3)
+    assert place.command("ledger", "job.csv", "--backup", "old.db").code == 0
+    killed_midway(place, 9)
+    lose(place)
+    (place.folder / "old.db").rename(place.folder / "ledgers" / "ledger.db")
+    assert place.run("--settle-after", 0.3).code == 2
     assert max(Counter(place.made_of()).values()) == 1
 
 

@@ -19,6 +19,7 @@ def hold(database: Path, wait_s: float) -> Iterator[None]:
 
     Raises BusyError that names the other run, UsageError where the folder cannot be written.
     """
+    database = database.resolve()  # one lock for one file, whichever link leads to it
     lock_file = database.with_name(database.name + ".lock")
     try:
         lock_file.parent.mkdir(parents=True, exist_ok=True)

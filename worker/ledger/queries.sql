@@ -19,6 +19,12 @@ WHERE id = :run;
 -- name: set_me
 UPDATE runs SET me = :me WHERE id = :run;
 
+-- name: sign
+-- Before the ledger file is written for the first time: it tells of this run, whatever becomes of the database.
+UPDATE items SET run_id = :run WHERE id = (
+    SELECT id FROM items WHERE campaign_id = :campaign AND line IS NOT NULL AND status = 'pending'
+    ORDER BY line, copy LIMIT 1);
+
 -- name: abandon_items
 -- What a dead run had sent without an outcome may exist. It may have left, so it counts as left.
 UPDATE items
@@ -133,6 +139,10 @@ CREATE TEMP TABLE IF NOT EXISTS listed_names (
 -- Items that this run does not send again.
 CREATE TEMP TABLE IF NOT EXISTS resting (item_id INTEGER PRIMARY KEY);
 
+-- name: make_denied
+-- Batches that a GET of their own denied in this run.
+CREATE TEMP TABLE IF NOT EXISTS denied (batch_id TEXT PRIMARY KEY) WITHOUT ROWID;
+
 -- name: rest
 INSERT INTO temp.resting VALUES (:item) ON CONFLICT DO NOTHING;
 
@@ -168,15 +178,16 @@ WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND i.status = 'pending'
 ORDER BY i.line, i.copy
 LIMIT :limit;
 
--- name: claimable_item
--- The same for one item that came back.
+-- name: claimable_again
+-- The same for items that came back, in their order.
 SELECT i.id, i.line, i.copy, i.copies, i.source_id, i.template, i.upload_new_dataset, i.name, i.attempts,
        v.id AS version_id, v.name AS source_name
-FROM items AS i
+FROM json_each(:items) AS e
+CROSS JOIN items AS i ON i.id = e.value
 CROSS JOIN sources AS s ON s.source_id = i.source_id AND s.run_id = :run AND s.state = 'found'
 CROSS JOIN source_versions AS v ON v.id = s.version_id
-WHERE i.id = :item AND i.line IS NOT NULL AND i.status = 'pending'
-  AND i.id NOT IN (SELECT item_id FROM temp.resting);
+WHERE i.line IS NOT NULL AND i.status = 'pending' AND i.id NOT IN (SELECT item_id FROM temp.resting)
+ORDER BY e.key;
 
 -- name: count_claimable
 SELECT count(*)
@@ -211,27 +222,34 @@ SELECT coalesce(max(id), 0) FROM attempts;
 
 -- name: add_attempt
 INSERT INTO attempts (id, item_id, run_id, started_at, date_before, left_server, listing, version_id, sent_name)
-VALUES (:attempt, :item, :run, :now, :date_before, :server, :listing, :version, :sent_name);
+VALUES (:attempt, :item, :run, :now, :date_before, :server, :listing, :version, nullif(:name, ''));
 
 -- name: mark_sent
 UPDATE items SET status = 'sent', name = coalesce(name, :name), run_id = :run WHERE id = :item;
 
 -- name: end_attempt
 UPDATE attempts
-SET ended_at = :now, left_server = :left_server, ended_server = :ended_server, answer_date = :answer_date,
+SET ended_at = :ended_at, left_server = :left_server, ended_server = :ended_server, answer_date = :answer_date,
     outcome = :outcome, http_status = :http_status, latency_s = :latency_s, error = :error,
     answered_id = :answered_id, closed_by = :closed_by, created_server = :created_server, created_by = :created_by
 WHERE id = :attempt;
 
 -- name: end_item
+-- A name that never left is not the item's name yet.
 UPDATE items
 SET status = :status, run_id = :run, http_status = :http_status, error = :error,
-    attempts = attempts + :left,
+    name = iif(attempts + :left = 0, NULL, name), attempts = attempts + :left,
     first_sent_at = CASE WHEN :left THEN coalesce(first_sent_at, :sent_at) ELSE first_sent_at END,
     last_sent_at = CASE WHEN :left THEN :sent_at ELSE last_sent_at END,
     new_batch_id = :batch_id, new_batch_name = :batch_name, new_batch_status = :batch_status,
     created_at = :created_at, settled_by = :settled_by
 WHERE id = :item;
+
+-- name: owners
+SELECT i.id, i.new_batch_id, i.settled_by, i.line, c.name AS campaign
+FROM json_each(:batches) AS e
+CROSS JOIN items AS i ON i.new_batch_id = e.value
+CROSS JOIN campaigns AS c ON c.id = i.campaign_id;
 
 -- name: owner
 SELECT i.id, i.settled_by, i.line, c.name AS campaign
@@ -342,13 +360,21 @@ WHERE :since IS NULL OR r.started_at >= :since
 ORDER BY r.id;
 
 -- name: open_attempts
--- Every attempt whose outcome is not known, of all campaigns, with what it is compared by.
+-- Every attempt whose outcome is not known, of all campaigns, with what it is compared by. A source is the same as it
+-- was only where the latest listing shows it so: one that is shown no more may have been edited before it went.
+WITH latest AS (SELECT workspace_id, max(number) AS number FROM listings GROUP BY workspace_id)
 SELECT a.id, a.item_id, a.run_id, a.listing, a.date_before, a.left_server, a.ended_server, a.date_after, a.answered_id,
        a.sent_name, a.started_at, i.source_id, i.upload_new_dataset, i.line, i.copy, c.name AS campaign,
-       i.campaign_id, CASE WHEN a.restored THEN (SELECT me FROM runs WHERE id = :run) ELSE r.me END AS me, r.timeout_s, r.settle_after_s, a.restored,
+       i.campaign_id, iif(a.restored, n.me, r.me) AS me, r.timeout_s,
+       max(r.settle_after_s, n.settle_after_s) AS settle_after_s, a.restored,
+       a.restored AND i.name IS NULL AND i.template <> '' AS name_guessed,
+       NOT a.restored AND r.me IS NOT n.me AND NOT EXISTS (
+           SELECT 1 FROM temp.listed_names AS l WHERE l.batch_id = i.source_id AND l.listing = t.number) AS hidden,
        v.name AS source_name, v.workspace_id, v.details, v.loose_details, v.datasets,
        EXISTS (SELECT 1 FROM source_versions AS o WHERE o.source_id = i.source_id AND o.id > a.version_id)
            OR EXISTS (SELECT 1 FROM sources AS o WHERE o.source_id = i.source_id AND o.version_id <> a.version_id)
+           OR NOT EXISTS (
+               SELECT 1 FROM temp.listed_names AS l WHERE l.batch_id = i.source_id AND l.listing = t.number)
            AS source_changed,
        r.me IS NOT NULL AND EXISTS (
            SELECT 1 FROM attempts AS o WHERE o.run_id IN (SELECT id FROM runs WHERE me = r.me)
@@ -357,7 +383,9 @@ FROM attempts AS a
 CROSS JOIN items AS i ON i.id = a.item_id
 CROSS JOIN campaigns AS c ON c.id = i.campaign_id
 CROSS JOIN runs AS r ON r.id = a.run_id
+CROSS JOIN runs AS n ON n.id = :run
 LEFT JOIN source_versions AS v ON v.id = a.version_id
+LEFT JOIN latest AS t ON t.workspace_id = v.workspace_id
 WHERE a.closed_by IS NULL
 ORDER BY a.id;
 
@@ -422,17 +450,34 @@ CROSS JOIN source_versions AS v ON v.id = a.version_id
 WHERE i.new_batch_id = :batch_id AND i.settled_by = 'response';
 
 -- name: not_shown
--- What this listing should show and does not: what earlier ones of this run and GETs showed, and what this run made
--- long enough ago.
+-- What this listing should show and does not: what earlier ones of this run and GETs showed, what this run made long
+-- enough ago, and the sources of all that is open there.
 SELECT batch_id FROM temp.listed_names WHERE workspace_id = :workspace_id AND listing < :number
 UNION
 SELECT a.answered_id FROM attempts AS a CROSS JOIN source_versions AS v ON v.id = a.version_id
 WHERE a.run_id = :run AND a.outcome = 'created' AND v.workspace_id = :workspace_id AND a.ended_server < :made_before
   AND a.answered_id NOT IN (SELECT batch_id FROM temp.listed_names)
+UNION
+SELECT i.source_id FROM attempts AS a
+CROSS JOIN items AS i ON i.id = a.item_id CROSS JOIN source_versions AS v ON v.id = a.version_id
+WHERE a.closed_by IS NULL AND v.workspace_id = :workspace_id
+  AND i.source_id NOT IN (SELECT batch_id FROM temp.listed_names WHERE listing = :number)
+  AND i.source_id NOT IN (SELECT batch_id FROM temp.denied)
 LIMIT :limit;
+
+-- name: shows_nothing_known
+-- Something was seen in the workspace before, and this listing shows none of it.
+SELECT EXISTS (SELECT 1 FROM seen WHERE workspace_id = :workspace_id AND listing < :number)
+   AND NOT EXISTS (
+       SELECT 1 FROM temp.listed_names AS l
+       CROSS JOIN seen AS s ON s.workspace_id = :workspace_id AND s.batch_id = l.batch_id
+       WHERE l.listing = :number AND s.listing < :number);
 
 -- name: forget_listed
 DELETE FROM temp.listed_names WHERE batch_id = :batch_id;
+
+-- name: deny
+INSERT INTO temp.denied VALUES (:batch_id) ON CONFLICT DO NOTHING;
 
 -- name: shows_our_newest
 -- Whether a listing shows the batch that this database saw made last in the workspace, and the sources of all that is
@@ -440,8 +485,9 @@ DELETE FROM temp.listed_names WHERE batch_id = :batch_id;
 SELECT NOT EXISTS (
     SELECT 1 FROM attempts AS a
     CROSS JOIN source_versions AS v ON v.id = a.version_id
-    WHERE a.closed_by IS NULL AND v.workspace_id = :workspace_id AND v.source_id NOT IN (
-        SELECT batch_id FROM temp.listed_names WHERE listing = :number)
+    WHERE a.closed_by IS NULL AND v.workspace_id = :workspace_id
+      AND v.source_id NOT IN (SELECT batch_id FROM temp.listed_names WHERE listing = :number)
+      AND v.source_id NOT IN (SELECT batch_id FROM temp.denied)
 ) AND EXISTS (
     SELECT 1 FROM temp.listed_names AS l WHERE l.listing = :number AND l.batch_id = (
         SELECT a.answered_id FROM attempts AS a CROSS JOIN source_versions AS v ON v.id = a.version_id
@@ -524,6 +570,13 @@ WHERE id = :item;
 -- times, which may be off by hours.
 INSERT INTO attempts (item_id, run_id, started_at, date_before, ended_at, listing, sent_name, outcome, error, restored)
 VALUES (:item, :run, :now, :date_before, :now, 0, :sent_name, 'unknown', 'restored from a ledger file', 1);
+
+-- name: open_restored
+-- A restored row turned out not to have its batch.
+INSERT INTO attempts (item_id, run_id, started_at, ended_at, listing, sent_name, outcome, error, restored)
+SELECT id, :run, coalesce(first_sent_at, ''), coalesce(last_sent_at, ''), 0, nullif(name, ''), 'unknown',
+       'restored from a ledger file', 1
+FROM items WHERE id = :item;
 
 -- name: sources_to_look_up
 -- Sources of open attempts that nobody has looked at: those that were restored.

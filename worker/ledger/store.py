@@ -12,16 +12,12 @@ import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from worker.clock import seconds
-from worker.job.names import render_name
+from worker.ledger.exchange import START, Exchange
 from worker.ledger.queries import sql
-from worker.ledger.records import Ending, Intent, Listed, Moment, RunEnd, RunStart, Status
-
-_START = (-1, -1)
-"""A place before every line and copy."""
+from worker.ledger.records import Ending, Intent, Listed, Moment, RunEnd, RunStart
 
 
 class Ledger:
@@ -31,6 +27,7 @@ class Ledger:
         self._connection = connection
         self._run(sql("make_listed_names"))
         self._run(sql("make_resting"))
+        self._run(sql("make_denied"))
         with self.transaction():
             self._run(sql("add_campaign"), name=run.campaign, now=run.now)
             self.campaign = int(self._one("campaign_id", name=run.campaign)["id"])
@@ -43,9 +40,8 @@ class Ledger:
             # A crashed run's intents: whoever holds the lock now is the first to know that it is dead.
             self._run(sql("abandon_items"), run=self.run)
             self._run(sql("abandon_attempts"), now=run.now)
-        self._last_attempt = int(self._run(sql("max_attempt")).fetchone()[0])
-        self._listing = int(self._run(sql("last_listing")).fetchone()[0])
-        self._place = _START
+        self._exchange = Exchange(connection, self.run, self.campaign, run.campaign)
+        self._listing = self._inherited = int(self._run(sql("last_listing")).fetchone()[0])
 
     # -- planning ---------------------------------------------------------------------------------------------
 
@@ -119,8 +115,10 @@ class Ledger:
         shown = {"batch_id": batch.id, "name": batch.name, "workspace_id": batch.workspace_id, "listing": 0}
         with self.transaction():
             self._run(sql("add_listed_name"), **shown)
-            # It was there before anything that is sent from now on, whatever listings fail to show.
-            self._run(sql("add_seen"), workspace_id=batch.workspace_id, batch_id=batch.id, listing=self._listing)
+            # It was there before anything that is sent from now on, whatever listings fail to show. Not before what
+            # earlier runs sent: it may be the lost copy of one of them.
+            number = max(self._listing, self._inherited + 1)
+            self._run(sql("add_seen"), workspace_id=batch.workspace_id, batch_id=batch.id, listing=number)
             self._found(batch)
 
     def lost_source(self, source_id: str, state: str, http_status: int | None, reason: str) -> None:
@@ -146,6 +144,10 @@ class Ledger:
 
     # -- sending ----------------------------------------------------------------------------------------------
 
+    def sign(self) -> None:
+        """Let a row say that this run may send it, so that a ledger file that is written now tells of this run."""
+        self._run(sql("sign"), campaign=self.campaign, run=self.run)
+
     def exchange(
         self, endings: Sequence[Ending], again: Sequence[int], limit: int, moment: Moment
     ) -> tuple[list[Ending], list[Intent], bool]:
@@ -155,13 +157,16 @@ class Ledger:
         intents, which are durable when this returns, and whether there is more to claim (told only for a `limit`
         above 0).
         """
-        place = self._place
+        place = self._exchange.place
         try:
             with self.transaction():
-                recorded = [self._record(ending) for ending in endings]
-                intents, more = self._claim(again, limit, moment) if limit > 0 else ([], False)
+                recorded = self._exchange.record(endings)
+                intents: list[Intent] = []
+                more = False
+                if limit > 0:
+                    intents, more = self._exchange.claim(again, limit, moment, self._listing)
         except BaseException:
-            self._place = place
+            self._exchange.place = place
             raise
         return recorded, intents, more
 
@@ -200,85 +205,13 @@ class Ledger:
                 datasets=json.dumps(batch.datasets),
             )  # fmt: skip
 
-    def _record(self, ending: Ending) -> Ending:
-        owner = self._one_or_none("owner", batch_id=ending.batch_id) if ending.outcome == "created" else None
-        if owner and owner["settled_by"] == "listing":
-            # An answer beats everything: who holds the batch by a listing is open again (rule 4).
-            self._run(sql("reopen_attempt"), item=owner["id"], batch_id=ending.batch_id)
-            self._run(
-                sql("settle_unknown"), item=owner["id"], run=self.run,
-                error=f"it was taken for batch {ending.batch_id}, which turned out to be another's",
-            )  # fmt: skip
-        elif owner:
-            place = f"line {owner['line']}" if owner["line"] else f"#{owner['id']}"
-            ending = replace(
-                ending,
-                outcome="unknown",
-                error=f"the answer names batch {ending.batch_id}, which is {place}'s of campaign "
-                f"{owner['campaign']} already",
-            )
-        created = ending.outcome == "created"
-        self._run(
-            sql("end_attempt"), attempt=ending.intent.attempt_id, now=ending.ended_at,
-            left_server=ending.left_server, ended_server=ending.ended_server, answer_date=ending.answer_date,
-            outcome=ending.outcome, http_status=ending.http_status, latency_s=ending.latency_s, error=ending.error,
-            answered_id=ending.batch_id, closed_by=None if ending.outcome == "unknown" else "outcome",
-            created_server=seconds(ending.created_at), created_by=ending.created_by,
-        )  # fmt: skip
-        self._run(
-            sql("end_item"), item=ending.intent.item_id, run=self.run, status=status_of(ending.outcome),
-            http_status=ending.http_status, error=ending.error, left=int(ending.left), sent_at=ending.sent_at,
-            batch_id=ending.batch_id if created else None, batch_name=ending.batch_name if created else None,
-            batch_status=ending.batch_status if created else None,
-            created_at=ending.created_at if created else None, settled_by="response" if created else None,
-        )  # fmt: skip
-        return ending
-
-    def _claim(self, again: Sequence[int], limit: int, moment: Moment) -> tuple[list[Intent], bool]:
-        rows: list[sqlite3.Row] = []
-        for item in again[:limit]:
-            rows += self._run(sql("claimable_item"), item=item, run=self.run)
-        fresh, (line, copy) = limit - len(rows), self._place
-        found = self._run(
-            sql("claimable"), campaign=self.campaign, run=self.run, line=line, copy=copy, limit=fresh + 1
-        ).fetchall()
-        more = len(found) > fresh
-        del found[fresh:]
-        if found:
-            self._place = (found[-1]["line"], found[-1]["copy"])
-        return [self._intend(row, moment) for row in rows + found], more
-
-    def _intend(self, row: sqlite3.Row, moment: Moment) -> Intent:
-        self._last_attempt += 1
-        # What was sent first stays: a renamed source or a raised `copies` changes no item's name.
-        name = row["name"]
-        if name is None:
-            name = render_name(row["template"], row["source_name"], row["copies"])
-        self._run(
-            sql("add_attempt"), attempt=self._last_attempt, item=row["id"], now=moment.at,
-            run=self.run, date_before=moment.last_date, server=moment.server, listing=self._listing,
-            version=row["version_id"], sent_name=name or None,
-        )  # fmt: skip
-        self._run(sql("mark_sent"), item=row["id"], name=name, run=self.run)
-        return Intent(
-            attempt_id=self._last_attempt,
-            item_id=row["id"],
-            line=row["line"],
-            copy=row["copy"],
-            source_id=row["source_id"],
-            name=name or None,
-            label=name or default_name(row["source_name"]),
-            upload_new_dataset=bool(row["upload_new_dataset"]),
-            attempt=row["attempts"] + 1,
-        )
-
     def rest(self, item: int) -> None:
         """Do not send this item again in this run."""
         self._run(sql("rest"), item=item)
 
     def rewind(self) -> None:
         """Claim from the job's beginning again: settling has made items pending behind the last place."""
-        self._place = _START
+        self._exchange.place = START
 
     # -- plumbing ---------------------------------------------------------------------------------------------
 
@@ -301,25 +234,3 @@ class Ledger:
     def _one(self, query: str, /, **named: object) -> sqlite3.Row:
         row: sqlite3.Row = self._run(sql(query), **named).fetchone()
         return row
-
-    def _one_or_none(self, query: str, /, **named: object) -> sqlite3.Row | None:
-        row: sqlite3.Row | None = self._run(sql(query), **named).fetchone()
-        return row
-
-
-def status_of(outcome: str) -> Status:
-    """The item's status after an attempt with this outcome."""
-    match outcome:
-        case "created":
-            return Status.CREATED
-        case "refused":
-            return Status.FAILED
-        case "unknown":
-            return Status.UNKNOWN
-        case _:
-            return Status.PENDING
-
-
-def default_name(source_name: str) -> str:
-    """What the API calls a copy for which no name was sent."""
-    return f"{source_name} (Copy)"

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from worker.job.names import render_name
+from worker.ledger.exchange import default_name
 from worker.ledger.job_names import job_name
 from worker.ledger.queries import sql
 from worker.ledger.records import Counts
-from worker.ledger.store import default_name
 
 COLUMNS = (
     "line", "source_batch_id", "name", "upload_new_dataset", "copy", "status", "new_batch_id", "new_batch_status",

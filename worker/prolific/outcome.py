@@ -1,7 +1,7 @@
 """What the reply to a duplicate request means: one of four classes, by one pure function.
 
 created   2xx with a batch whose id is a UUID and not the source's
-refused   4xx that says no for good; a redirect, which is never followed
+refused   4xx of the API's own (its JSON, not a gateway's page) that says no for good
 not_sent  surely nothing was made: no connection, 401, 407, 429
 unknown   everything else: it may exist, and only looking can tell
 """
@@ -71,8 +71,9 @@ def classify(reply: Reply, source_id: str) -> Outcome:
         case 429:
             return Outcome(Class.NOT_SENT, True, error, status, why=Why.THROTTLED, retry_after_s=reply.retry_after_s)
     if 300 <= status < 400:
-        return Outcome(Class.REFUSED, True, f"HTTP {status}: a redirect, which is not followed", status)
-    if 400 <= status < 500 and status not in _TRY_AGAIN_UNCLEAR:
+        error = f"HTTP {status}: a redirect, which is not followed"
+    # A gateway's page says nothing about this batch: it comes for every request while something is maintained.
+    if 400 <= status < 500 and status not in _TRY_AGAIN_UNCLEAR and reply.json is not None:
         return Outcome(Class.REFUSED, True, error, status)
     return Outcome(Class.UNKNOWN, True, error, status, retry_after_s=reply.retry_after_s)
 

@@ -6,10 +6,11 @@ All times are the API's, in seconds since 1970; `None` as a bound is an open end
 from __future__ import annotations
 
 import math
+import string
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TypeVar
 
@@ -20,8 +21,11 @@ WIDE_S = 600.0
 """What the wide window adds to both sides: the clocks of two machines of one service differ by less."""
 
 LEAVES_WITHIN_S = 10.0
-"""A request whose answer was never recorded waited at most this long for its turn, once a sender was free; for a
-sender, at most one time limit."""
+"""An intent that has not left this long after it was written down is taken back, so a request whose answer was never
+recorded left at most this long after its intent."""
+
+PLAIN = frozenset(string.ascii_letters + string.digits + " -_.,:;()[]#/+=*!?@")
+"""Characters that no API escapes or writes in another alphabet."""
 
 MANY = 10_000
 """Pairs of attempts and batches of one look above which they are counted together instead of in connected parts:
@@ -62,7 +66,9 @@ class Attempt:
     `listing` numbers its baseline: what listings up to it had shown is not its copy. `date_before` and `date_after`
     are the last Date before it left and the first after it was given up; `left` is when it left, `ended` when it was
     given up (None: nobody saw that). `offset` is what the 201s of its time allow for created_at less server time
-    (None: unknown). `tells_people_apart`: 201s to this `me` have carried its id."""
+    (None: unknown). `source_changed`: the source changed since, or is shown no more, so that nobody knows.
+    `tells_people_apart`: 201s to this `me` have carried its id. `hidden`: who looks now is somebody else, and is not
+    shown the source. `name_guessed`: what was sent follows from what the source is called now."""
 
     id: int
     item_id: int
@@ -82,6 +88,8 @@ class Attempt:
     me: str | None
     tells_people_apart: bool
     answered_id: str | None = None
+    hidden: bool = False
+    name_guessed: bool = False
 
     @property
     def kind(self) -> tuple[str, str | None, bool]:
@@ -119,18 +127,46 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Survival:
-    """Which properties of our own 201s, seen again in this run's listings, were as they were sent: True where all
-    were, False where one was not, None where none could tell."""
+    """What our own 201s, seen again in this run's listings, show of copying.
+
+    `name`, `details`, `datasets`: True where all were as they were sent, False where one was not, None where none
+    could tell. `characters`: those beyond `PLAIN` in names that arrived as they were sent. `copied`: how the task
+    details of copies are listed, and which details they were made from (None: of several)."""
 
     name: bool | None = None
     details: bool | None = None
     datasets: bool | None = None
+    characters: frozenset[str] = frozenset()
+    copied: Mapping[str, str | None] = field(default_factory=dict)
 
     def joined(self, other: Survival) -> Survival:
         """What both say together."""
+        copied = dict(self.copied)
+        for listed, made_from in other.copied.items():
+            copied[listed] = made_from if copied.get(listed, made_from) == made_from else None
         return Survival(
-            _both(self.name, other.name), _both(self.details, other.details), _both(self.datasets, other.datasets)
+            _both(self.name, other.name),
+            _both(self.details, other.details),
+            _both(self.datasets, other.datasets),
+            self.characters | other.characters,
+            copied,
         )
+
+    def vouches_for(self, name: str) -> bool:
+        """Whether a copy for which this name is sent is surely listed under it: names arrived as they were sent, and
+        so did every character in it that an API might escape."""
+        return self.name is True and special(name) <= self.characters
+
+    def as_sent(self, sighting: Sighting) -> Sighting:
+        """The batch with the details that it was made from, where our other copies show what became of them; with
+        none where they show several."""
+        made_from = self.copied.get(sighting.details, sighting.details)
+        return sighting if made_from == sighting.details else replace(sighting, details=made_from or "")
+
+
+def special(name: str) -> frozenset[str]:
+    """The characters of a name that an API might escape or write in another alphabet."""
+    return frozenset(name) - PLAIN
 
 
 def _both(one: bool | None, other: bool | None) -> bool | None:
@@ -140,10 +176,11 @@ def _both(one: bool | None, other: bool | None) -> bool | None:
 @dataclass(frozen=True, slots=True)
 class Presence:
     """`claims` gives attempts their batches; `disputed` names, for the attempts that nobody may decide, all batches
-    that fit them."""
+    that fit them; `rivalled` the same where it is only not known yet whether names arrive as they are sent."""
 
     claims: Mapping[int, str]
     disputed: Mapping[int, tuple[str, ...]]
+    rivalled: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
 
 # -- windows ------------------------------------------------------------------------------------------------------
@@ -177,7 +214,7 @@ def over_at(attempt: Attempt) -> float | None:
         return None
     over = attempt.left + attempt.timeout_s
     if attempt.ended is None:  # `left` is the intent's time
-        return over + attempt.timeout_s + LEAVES_WITHIN_S
+        return over + LEAVES_WITHIN_S
     # A process that slept while it waited gave up later than its time limit says.
     return max(over, attempt.ended)
 
@@ -222,24 +259,25 @@ def presence(attempts: Sequence[Attempt], sightings: Sequence[Sighting], surviva
 
     Within each connected part of what fits what: a batch that fits attempts of several kinds, more batches than
     attempts, or a batch that is disputed already, and nobody guesses. Else oldest to oldest. Where `survival` does not
-    say that names arrive as they are sent, a batch may also be the copy of a kind whose name is alike."""
-    names_survive = survival is not None and survival.name is True
+    vouch for a name, a batch may also be the copy of a kind whose name is alike."""
+    survival = survival or Survival()
     alike: dict[str, list[Attempt]] = defaultdict(list)
-    if not names_survive:
-        for attempt in attempts:
+    for attempt in attempts:
+        if not survival.vouches_for(attempt.expected_name):
             alike[skeleton(attempt.expected_name)].append(attempt)
     claims: dict[int, str] = {}
     disputed: dict[int, tuple[str, ...]] = {}
-    for some, batches in _connected(attempts, sightings):
-        one_kind = len({attempt.kind for attempt in some}) == 1
-        if not names_survive and one_kind and _has_rival(some[0], alike[skeleton(some[0].expected_name)], batches):
-            one_kind = False
-        if one_kind and len(batches) <= len(some) and not any(batch.disputed for batch in batches):
-            claims |= _oldest_to_oldest(some, batches)
-        else:
-            names = tuple(sorted(batch.batch_id for batch in batches))
+    rivalled: dict[int, tuple[str, ...]] = {}
+    for some, batches in _connected(attempts, [survival.as_sent(sighting) for sighting in sightings]):
+        names = tuple(sorted(batch.batch_id for batch in batches))
+        several = len({attempt.kind for attempt in some}) > 1
+        if several or len(batches) > len(some) or any(batch.disputed for batch in batches):
             disputed |= {attempt.id: names for attempt in some}
-    return Presence(claims, disputed)
+        elif _has_rival(some[0], alike.get(skeleton(some[0].expected_name), ()), batches):
+            rivalled |= {attempt.id: names for attempt in some}
+        else:
+            claims |= _oldest_to_oldest(some, batches)
+    return Presence(claims, disputed, rivalled)
 
 
 def _has_rival(one: Attempt, alike: Sequence[Attempt], batches: Sequence[Sighting]) -> bool:
@@ -352,14 +390,26 @@ def nearly_fits(attempt: Attempt, sighting: Sighting, survival: Survival) -> boo
     if attempt.source is None or not sighting.loose_details:
         return True
     # A name that was sent is what it is, whatever became of the source.
-    name_counts = survival.name and (attempt.name is not None or not attempt.source_changed)
+    name_is_known = not attempt.source_changed or (attempt.name is not None and not attempt.name_guessed)
+    name_counts = name_is_known and survival.vouches_for(attempt.expected_name)
     if name_counts and not names_are_close(attempt, sighting.name):
         return False
-    if attempt.source_changed:
+    if attempt.source_changed or _has_just_its_name(attempt, sighting):
         return True
     if survival.details and attempt.source.loose_details != sighting.loose_details:
         return False
     return not (survival.datasets and attempt.expected_datasets != sighting.datasets)
+
+
+def _has_just_its_name(attempt: Attempt, sighting: Sighting) -> bool:
+    """Whether the batch has exactly the name that was sent and was made in the attempt's time, by its `me` as far as
+    anybody says: however it looks, that is no coincidence (the source may have been edited for a while)."""
+    return (
+        attempt.name is not None
+        and sighting.name == attempt.name
+        and (attempt.me is None or sighting.created_by in (None, attempt.me))
+        and made_at(sighting, attempt.offset or PRESUMED).meets(window(attempt))
+    )
 
 
 def names_are_close(attempt: Attempt, name: str) -> bool:
@@ -387,9 +437,10 @@ def candidates(attempt: Attempt, free: Iterable[Sighting], survival: Survival) -
 def may_be_capped(length: int, longest: int, shows_our_newest: bool) -> bool:
     """Whether a listing of this length may be the first page of a longer one, whose count is the page's.
 
-    Pages have round lengths. A longer listing was seen before, or this one shows what was made last: then it is no
-    page."""
-    return length > 0 and length % 10 == 0 and length >= longest and not shows_our_newest
+    Pages have round lengths: tens, or multiples of 25. A longer listing was seen before, or this one shows what was
+    made last: then it is no page."""
+    is_round = length > 0 and (length % 10 == 0 or length % 25 == 0)
+    return is_round and length >= longest and not shows_our_newest
 
 
 def offset_of(low: float | None, high: float | None) -> Interval | None:

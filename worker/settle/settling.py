@@ -37,7 +37,7 @@ PROOFS = 3
 """So many proofs of absence for an item in one run (rule 6): a source that always answers 500 must not keep a night
 busy."""
 
-NOT_SHOWN = 20
+NOT_SHOWN = 100
 """A listing that lacks more batches than this is not asked about them one by one."""
 
 NAMED = 10
@@ -68,6 +68,8 @@ class Settling:
     """Proofs of absence in this run, by item."""
     _kept: dict[str, Survival] = field(default_factory=dict)
     """What listings of this run say of our own 201s, by workspace."""
+    _began: float | None = None
+    """When the first round began (monotonic seconds)."""
 
     async def round(self, given_up_at: float) -> Settled:
         """Find out about every open attempt, the last of which was given up at `given_up_at` (monotonic seconds)."""
@@ -92,12 +94,15 @@ class Settling:
     def _over_at(self, attempts: Sequence[Attempt]) -> float:
         """When the last request that nobody awaited to its end was over at the latest (monotonic seconds)."""
         now, server = self.clock.monotonic(), self.server.now(self.clock.monotonic())
+        self._began = now if self._began is None else self._began
         times = [-math.inf]
         for attempt in attempts:
+            if attempt.ended is not None:
+                continue
+            # It began before this round did; the API's clock may not be known, or have been set back.
+            latest = self._began + attempt.timeout_s + LEAVES_WITHIN_S
             over = over_at(attempt)
-            if attempt.ended is None and over is not None and server is not None:
-                # No longer than from now: the API's clock may have been set back.
-                times.append(now + min(over - server, 2 * attempt.timeout_s + LEAVES_WITHIN_S))
+            times.append(latest if over is None or server is None else min(now + over - server, latest))
         return max(times)
 
     # -- looking ----------------------------------------------------------------------------------------------
@@ -145,6 +150,8 @@ class Settling:
             if verdict.state != "missing":
                 return f"it lacks batch {batch_id}"
             await self.database.call(verbs.forget_listed, batch_id)
+        if await self.database.call(verbs.shows_nothing_known, look.number, workspace_id):
+            return "it shows nothing of what was there; this token may not see it any more"
         newest = await self.database.call(verbs.shows_our_newest, look.number, workspace_id)
         longest = await self.database.call(verbs.longest_listing, workspace_id)
         if may_be_capped(look.shown, longest, newest):
@@ -224,11 +231,16 @@ def verdicts_of(
         taken = set(found.claims.values())
         left_over = [batch for batch in batches if batch.batch_id not in taken]
         for attempt in some:
-            if attempt.id in found.claims:
+            if attempt.hidden:
+                claims.pop(attempt.id, None)
+                unknown[attempt.id] = _words(attempt, "the token is another person's now, and does not see its source")
+            elif attempt.id in found.claims:
                 continue
-            if fitting := found.disputed.get(attempt.id):
+            elif fitting := found.disputed.get(attempt.id):
                 disputed.update(fitting)
                 unknown[attempt.id] = _words(attempt, "several batches fit, or one fits several duplicates", fitting)
+            elif fitting := found.rivalled.get(attempt.id):
+                unknown[attempt.id] = _words(attempt, "these may be its copy, or another's with a name alike", fitting)
             elif near := candidates(attempt, left_over, kept.get(workspace_id or "", Survival())):
                 unknown[attempt.id] = _words(attempt, "these may be its copy", near)
             elif attempt.answered_id is not None:

@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from worker.errors import UsageError
+from worker.ledger.exchange import default_name
 from worker.ledger.queries import sql
 from worker.ledger.records import Listed
-from worker.ledger.store import Ledger, default_name
-from worker.settle.rules import Attempt, Interval, Sighting, Source, Survival, offset_of
+from worker.ledger.store import Ledger
+from worker.settle.rules import Attempt, Interval, Sighting, Source, Survival, offset_of, special
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,8 @@ def _attempt(row: sqlite3.Row, offset: Interval | None) -> Attempt:
         listing=row["listing"],
         date_before=row["date_before"],
         left=row["left_server"],
-        ended=row["ended_server"],
+        # Whoever sent it has long given it up: somebody noticed the loss and restored a file since.
+        ended=0.0 if row["restored"] else row["ended_server"],
         date_after=row["date_after"],
         timeout_s=row["timeout_s"],
         settle_after_s=row["settle_after_s"],
@@ -134,6 +136,8 @@ def _attempt(row: sqlite3.Row, offset: Interval | None) -> Attempt:
         me=row["me"],
         tells_people_apart=bool(row["tells_people_apart"]),
         answered_id=row["answered_id"],
+        hidden=bool(row["hidden"]),
+        name_guessed=bool(row["name_guessed"]),
     )
 
 
@@ -167,7 +171,10 @@ def survival(ledger: Ledger, batches: Sequence[Listed]) -> list[Survival]:
             expected = row["sent_name"] if row["sent_name"] is not None else default_name(row["source_name"])
             datasets = () if row["upload_new_dataset"] else tuple(json.loads(row["datasets"]))
             kept_data = batch.datasets == datasets if datasets or batch.datasets else None
-            found.append(Survival(batch.name == expected, batch.details == row["details"], kept_data))
+            kept_name = batch.name == expected
+            characters = special(expected) if kept_name else frozenset()
+            copied = {batch.details: row["details"]}
+            found.append(Survival(kept_name, batch.details == row["details"], kept_data, characters, copied))
     return found
 
 
@@ -187,9 +194,17 @@ def not_shown(ledger: Ledger, number: int, workspace_id: str, made_before: float
     return [row[0] for row in found]
 
 
+def shows_nothing_known(ledger: Ledger, number: int, workspace_id: str) -> bool:
+    """Whether listing `number` shows nothing of what earlier ones of any run showed in the workspace."""
+    wanted = {"number": number, "workspace_id": workspace_id}
+    return bool(ledger.connection.execute(sql("shows_nothing_known"), wanted).fetchone()[0])
+
+
 def forget_listed(ledger: Ledger, batch_id: str) -> None:
     """A GET of its own denies this batch, so no listing need show it."""
-    ledger.connection.execute(sql("forget_listed"), {"batch_id": batch_id})
+    with ledger.transaction():
+        ledger.connection.execute(sql("forget_listed"), {"batch_id": batch_id})
+        ledger.connection.execute(sql("deny"), {"batch_id": batch_id})
 
 
 def longest_listing(ledger: Ledger, workspace_id: str) -> int:

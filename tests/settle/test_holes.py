@@ -1,0 +1,268 @@
+"""Sequences that made a double, a false row or a stuck night before they were mended; an adversary found them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.settle.rig import OTHER, SETTLE_AFTER, SOURCE, Rig, World, run
+from tests.support.ledgers import WORKSPACE, opened, uuid
+from worker.prolific.reply import Reply
+from worker.settle.rules import LEAVES_WITHIN_S
+from worker.settle.settling import Settled
+
+
+async def test_a_lost_copy_that_a_later_job_takes_for_its_source_is_not_proved_absent(
+    tmp_path: Path, world: World
+) -> None:
+    """The GET that finds it must not put it into the baseline of its own attempt."""
+    with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
+        await rig.look()
+        intents = rig.intents()
+        copy = world.add(100, "Wave")
+        rig.lose(intents)  # … and the run is stopped before it settles
+    world.clock.advance(3600.0)
+    with run(tmp_path, world, f"{copy},Copy of the copy,1", campaign="autumn") as rig:
+        await rig.look()
+        await rig.round()
+        assert rig.rows("status, new_batch_id")[0] == ("created", copy)
+
+
+@pytest.mark.parametrize("command", ["run", "settle"])
+async def test_a_token_that_sees_nothing_of_the_workspace_proves_nothing(
+    command: str, tmp_path: Path, world: World
+) -> None:
+    """Access was withdrawn, and the API shows an empty workspace instead of refusing."""
+    with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
+        await rig.look()
+        intents = rig.intents()
+        world.add(100, "Wave")
+        rig.lose(intents)
+    world.clock.advance(3600.0)
+    world.batches.clear()
+    with run(tmp_path, world, *((f"{SOURCE},Wave,1",) if command == "run" else ())) as rig:
+        if command == "run":
+            await rig.look()
+        else:
+            await rig.preflight.check_token()
+        await rig.round()
+        assert rig.statuses() == ["unknown"], rig.errors()
+
+
+async def test_another_persons_token_that_does_not_see_the_source_proves_nothing(tmp_path: Path, world: World) -> None:
+    with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
+        await rig.look()
+        intents = rig.intents()
+        hidden = [world.add(100, "Wave"), SOURCE]
+        rig.lose(intents)
+    world.clock.advance(3600.0)
+    for batch_id in hidden:  # the unrelated batch is all that a colleague is shown
+        del world.batches[batch_id]
+    world.user = "colleague"
+    with run(tmp_path, world) as rig:
+        await rig.preflight.check_token()
+        await rig.round()
+        assert rig.statuses() == ["unknown"]
+        assert "token" in rig.errors()[0]
+
+
+async def test_a_source_that_its_own_404_denies_keeps_nothing_from_being_decided(tmp_path: Path, world: World) -> None:
+    """Its owner's token asks, and other batches are shown: it was removed."""
+    with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
+        await rig.look()
+        intents = rig.intents()
+        rig.lose(intents)
+    world.clock.advance(3600.0)
+    del world.batches[SOURCE]
+    with run(tmp_path, world) as rig:
+        await rig.preflight.check_token()
+        assert await rig.round() == Settled(absent=1)
+
+
+async def test_a_source_that_moved_before_the_request_is_not_proved_to_have_no_copy(
+    tmp_path: Path, world: World
+) -> None:
+    with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
+        await rig.look()
+        intents = rig.intents()
+        world.batches[SOURCE].workspace = OTHER
+        world.add(100, "Wave", workspace=OTHER)
+        rig.lose(intents)
+    world.clock.advance(3600.0)
+    with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
+        await rig.look()
+        await rig.round()
+        assert rig.statuses() == ["unknown"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"), [("Q&A 2", "Q&amp;A 2"), ("Café 2", "Cafe 2"), ("Don't 2", "Don&#39;t 2"), ("Größe 2", "Gr??e 2")]
+)
+async def test_a_name_that_an_api_would_escape_proves_nothing_though_plain_names_survive(
+    sent: str, kept: str, tmp_path: Path, world: World
+) -> None:
+    with run(tmp_path, world, f"{SOURCE},Plain,1", f"{SOURCE},{sent},1") as rig:
+        await rig.look()
+        plain, odd = rig.intents()
+        rig.answer(plain, 200)
+        world.add(100, kept)
+        rig.lose([odd])
+        await rig.round()
+        assert rig.statuses()[1] == "unknown", rig.rows("status, error")
+
+
+async def test_a_name_proves_something_once_its_characters_were_seen_to_survive(tmp_path: Path, world: World) -> None:
+    with run(tmp_path, world, f"{SOURCE},Größe 1,1", f"{SOURCE},Größe 2,1") as rig:
+        await rig.look()
+        first, second = rig.intents()
+        rig.answer(first, 200)
+        world.add(100, "Quite another")
+        rig.lose([second])
+        assert await rig.round() == Settled(absent=1)
+
+
+async def test_what_was_left_open_for_want_of_evidence_is_decided_when_there_is_some(
+    tmp_path: Path, world: World
+) -> None:
+    """Alike names of one source, lost before any answer showed that names survive."""
+    rows = (f"{SOURCE},Part 1.1,1", f"{SOURCE},Part 11,1", f"{SOURCE},Other,1")
+    with run(tmp_path, world, *rows) as rig:
+        await rig.look()
+        intents = rig.intents(2)
+        world.add(100, "Part 1.1")
+        world.add(101, "Part 11")
+        rig.lose(intents)
+        await rig.round()
+        assert rig.statuses()[:2] == ["unknown", "unknown"]
+    world.clock.advance(3600.0)
+    with run(tmp_path, world, *rows) as rig:
+        await rig.look()
+        rig.answer(rig.intents()[0], 200)
+        world.clock.advance(100.0)
+        await rig.round()
+        assert rig.statuses() == ["created"] * 3, rig.errors()
+
+
+async def test_a_longer_settle_after_widens_the_window_of_what_an_earlier_run_sent(
+    tmp_path: Path, world: World
+) -> None:
+    rows = (f"{SOURCE},Wave,1", f"{SOURCE},Other,1")
+    with run(tmp_path, world, *rows, settle_after_s=1.0) as rig:
+        await rig.look()
+        first, other = rig.intents()
+        rig.answer(other, 200)
+        rig.lose([first])
+        world.clock.advance(20.0)  # within the 30 s of the run that settles
+        world.add(100, "Wave")
+    world.clock.advance(3600.0)
+    with run(tmp_path, world, *rows) as rig:
+        await rig.look()
+        await rig.round()
+        assert rig.statuses()[0] == "created", rig.errors()
+
+
+async def test_without_a_date_what_a_dead_run_sent_is_waited_for_in_full(tmp_path: Path, world: World) -> None:
+    world.tells_date = False
+    with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
+        await rig.look()
+        rig.intents()  # leaves; the process dies
+    with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
+        began = world.clock.now
+        await rig.look()
+        await rig.round()
+        assert world.listed_at()[-2] - began >= 60.0 + LEAVES_WITHIN_S + SETTLE_AFTER
+
+
+async def test_a_page_of_twenty_five_is_a_page(tmp_path: Path, world: World) -> None:
+    for number in range(300, 330):
+        world.add(number, f"Bystander {number}", by="somebody")
+    world.clock.advance(3600.0)
+    world.listings[WORKSPACE] = [lambda shown: shown[:25]] * 100
+    with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
+        await rig.look()
+        intents = rig.intents()
+        world.add(100, "Wave")
+        rig.lose(intents)
+        await rig.round()
+        assert rig.statuses() == ["unknown"], rig.rows("status, error")
+
+
+async def test_a_batch_of_exactly_the_sent_name_of_ours_in_the_window_is_never_nothing(
+    tmp_path: Path, world: World
+) -> None:
+    """The source was edited for a minute and put back, so that no look shows that it ever changed."""
+    with run(tmp_path, world, f"{SOURCE},Plain,1", f"{SOURCE},Wave,1") as rig:
+        await rig.look()
+        plain, wave = rig.intents()
+        rig.answer(plain, 200)
+        world.add(100, "Wave", details="the source's task for a minute")
+        rig.lose([wave])
+        await rig.round()
+        assert rig.statuses()[1] == "unknown", rig.rows("status, error")
+
+
+async def test_a_copy_that_looks_just_like_our_other_copies_of_the_source_is_found(
+    tmp_path: Path, world: World
+) -> None:
+    """The API cleans task details; our own answers, seen again, show what copies look like."""
+    with run(tmp_path, world, f"{SOURCE},Plain,1", f"{SOURCE},Wave,1") as rig:
+        await rig.look()
+        plain, wave = rig.intents()
+        rig.answer(plain, 200, details="<p>task</p>")
+        world.add(100, "Wave", details="<p>task</p>")
+        rig.lose([wave])
+        await rig.round()
+        assert rig.statuses()[1] == "created", rig.rows("status, error")
+
+
+async def test_looks_that_copies_of_two_sources_share_tell_neither(tmp_path: Path, world: World) -> None:
+    """Cleaned, the tasks of both are one and the same."""
+    other = uuid(3)
+    world.add(3, "Other signs", details="Task")
+    world.clock.advance(3600.0)
+    with opened(
+        tmp_path, "batch_id,name", f"{SOURCE},One", f"{other},Two", f"{SOURCE},Wave", f"{other},Wave"
+    ) as ledger:
+        rig = Rig(ledger, world)
+        await rig.look()
+        one, two, *lost = rig.intents()
+        rig.answer(one, 200, details="cleaned")
+        rig.answer(two, 201, details="cleaned")
+        world.add(100, "Wave", details="cleaned")
+        rig.lose(lost)
+        assert await rig.round() == Settled(unknown=2)
+
+
+async def test_a_deleted_source_does_not_make_a_round_length_a_page_for_ever(tmp_path: Path, world: World) -> None:
+    with run(tmp_path, world, f"{SOURCE},Plain,1", f"{SOURCE},Wave,1") as rig:
+        await rig.look()
+        plain, wave = rig.intents()
+        rig.answer(plain, 200)
+        rig.lose([wave])
+    for number in range(300, 308):
+        world.add(number, f"Bystander {number}", by="somebody")
+    world.clock.advance(3600.0)
+    del world.batches[SOURCE]
+    assert len(world.batches) == 10
+    with run(tmp_path, world) as rig:
+        await rig.preflight.check_token()
+        assert (await rig.round()).absent == 1, rig.errors()
+
+
+async def test_a_listing_that_always_fails_at_a_slow_api_ends(tmp_path: Path, world: World) -> None:
+    world.listings[WORKSPACE] = ["HTTP 403: may not be listed"] * 100_000
+    real = world.me
+
+    async def slow() -> Reply:
+        world.clock.advance(1.5)
+        return await real()
+
+    world.me = slow  # type: ignore[method-assign]
+    with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
+
+        def bounded() -> None:
+            assert world.clock.now - rig.began < 6 * 3600.0, f"{len(world.listed_at())} listings in six hours"
+
+        world.on_listing = bounded
+        await rig.look()

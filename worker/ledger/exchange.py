@@ -1,0 +1,191 @@
+"""What sending and the ledger tell each other: outcomes that have come, intents that may leave next.
+
+Both are written in sets, by as few calls as there are kinds of statements. Called within one transaction, by
+`Ledger.exchange` alone.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from worker.clock import seconds
+from worker.job.names import render_name
+from worker.ledger.queries import sql
+from worker.ledger.records import Ending, Intent, Moment, Status
+
+START = (-1, -1)
+"""A place before every line and copy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The item that has a batch: its number, how that is known, and what people call it."""
+
+    item: int
+    settled_by: str
+    place: str
+
+
+class Exchange:
+    """The exchanges of one run of a campaign (`campaign` is its number, `name` its name)."""
+
+    def __init__(self, connection: sqlite3.Connection, run: int, campaign: int, name: str) -> None:
+        self.place = START
+        """The line and copy that were claimed last; what comes after them is claimed next."""
+        self._connection = connection
+        self._run = run
+        self._campaign = campaign
+        self._name = name
+        self._last_attempt = int(connection.execute(sql("max_attempt")).fetchone()[0])
+
+    # -- outcomes ---------------------------------------------------------------------------------------------
+
+    def record(self, endings: Sequence[Ending]) -> list[Ending]:
+        """Write how these attempts ended; the endings as they are recorded (see `_owned_once`)."""
+        if not endings:
+            return []
+        recorded = self._owned_once(endings)
+        rows = [_row(ending, self._run) for ending in recorded]
+        self._connection.executemany(sql("end_attempt"), rows)
+        self._connection.executemany(sql("end_item"), rows)
+        return recorded
+
+    def _owned_once(self, endings: Sequence[Ending]) -> list[Ending]:
+        """The endings, but a batch that has an owner already makes an outcome unknown. Where its owner has it by a
+        listing, the answer counts more, and the owner is opened again (rule 4 of settling)."""
+        owners = self._owners([ending.batch_id for ending in endings if ending.outcome == "created"])
+        recorded: list[Ending] = []
+        for ending in endings:
+            batch_id = ending.batch_id
+            if ending.outcome != "created" or batch_id is None:
+                recorded.append(ending)
+                continue
+            owner = owners.get(batch_id)
+            if owner is None or owner.settled_by == "listing":
+                if owner is not None:
+                    self._reopen(owner, batch_id)
+                owners[batch_id] = Owner(
+                    ending.intent.item_id, "response", _place(ending.intent.line, ending.intent.item_id, self._name)
+                )
+                recorded.append(ending)
+                continue
+            error = f"the answer names batch {batch_id}, which is {owner.place} already"
+            recorded.append(replace(ending, outcome="unknown", error=error))
+        return recorded
+
+    def _owners(self, batches: Sequence[str | None]) -> dict[str, Owner]:
+        """Who has these batches, by batch."""
+        if not batches:
+            return {}
+        found = self._connection.execute(sql("owners"), {"batches": json.dumps(batches)})
+        return {
+            row["new_batch_id"]: Owner(row["id"], row["settled_by"], _place(row["line"], row["id"], row["campaign"]))
+            for row in found
+        }
+
+    def _reopen(self, owner: Owner, batch_id: str) -> None:
+        opened = self._connection.execute(sql("reopen_attempt"), {"item": owner.item, "batch_id": batch_id})
+        if not opened.rowcount:  # a row that was restored from a ledger file has no attempt yet
+            self._connection.execute(sql("open_restored"), {"item": owner.item, "run": self._run})
+        error = f"it was taken for batch {batch_id}, which turned out to be another's"
+        self._connection.execute(sql("settle_unknown"), {"item": owner.item, "run": self._run, "error": error})
+
+    # -- intents ----------------------------------------------------------------------------------------------
+
+    def claim(self, again: Sequence[int], limit: int, moment: Moment, listing: int) -> tuple[list[Intent], bool]:
+        """Write down up to `limit` intents, first those of `again` (item ids), with the baseline `listing`; whether
+        there is more to claim."""
+        intents: list[Intent] = []
+        if again:
+            items = json.dumps(again[:limit])
+            rows = self._connection.execute(sql("claimable_again"), {"items": items, "run": self._run}).fetchall()
+            # Marked before the others are looked for, which may be behind the place too.
+            intents = self._intend(rows, moment, listing)
+        fresh, (line, copy) = limit - len(intents), self.place
+        found = self._connection.execute(
+            sql("claimable"),
+            {"campaign": self._campaign, "run": self._run, "line": line, "copy": copy, "limit": fresh + 1},
+        ).fetchall()
+        more = len(found) > fresh
+        del found[fresh:]
+        if found:
+            self.place = (found[-1]["line"], found[-1]["copy"])
+        return intents + self._intend(found, moment, listing), more
+
+    def _intend(self, rows: Sequence[sqlite3.Row], moment: Moment, listing: int) -> list[Intent]:
+        if not rows:
+            return []
+        first = self._last_attempt + 1
+        intents = [_intent(first + number, row) for number, row in enumerate(rows)]
+        self._last_attempt += len(intents)
+        told = [
+            {
+                "attempt": intent.attempt_id, "item": intent.item_id, "run": self._run, "now": moment.at,
+                "date_before": moment.last_date, "server": moment.server, "listing": listing,
+                "version": row["version_id"], "name": intent.name or "",
+            }
+            for intent, row in zip(intents, rows, strict=True)
+        ]  # fmt: skip
+        self._connection.executemany(sql("add_attempt"), told)
+        self._connection.executemany(sql("mark_sent"), told)
+        return intents
+
+
+def status_of(outcome: str) -> Status:
+    """The item's status after an attempt with this outcome."""
+    match outcome:
+        case "created":
+            return Status.CREATED
+        case "refused":
+            return Status.FAILED
+        case "unknown":
+            return Status.UNKNOWN
+    return Status.PENDING
+
+
+def default_name(source_name: str) -> str:
+    """What the API calls a copy for which no name was sent."""
+    return f"{source_name} (Copy)"
+
+
+def _intent(attempt: int, row: sqlite3.Row) -> Intent:
+    # What was sent first stays: a renamed source or a raised `copies` changes no item's name.
+    name: str | None = row["name"]
+    if name is None:
+        name = render_name(row["template"], row["source_name"], row["copies"])
+    return Intent(
+        attempt_id=attempt,
+        item_id=row["id"],
+        line=row["line"],
+        copy=row["copy"],
+        source_id=row["source_id"],
+        name=name or None,
+        label=name or default_name(row["source_name"]),
+        upload_new_dataset=bool(row["upload_new_dataset"]),
+        attempt=row["attempts"] + 1,
+    )
+
+
+def _row(ending: Ending, run: int) -> Mapping[str, object]:
+    """What the statements `end_attempt` and `end_item` take of an ending."""
+    created = ending.outcome == "created"
+    return {
+        "attempt": ending.intent.attempt_id, "item": ending.intent.item_id, "run": run, "outcome": ending.outcome,
+        "status": status_of(ending.outcome), "left": int(ending.left), "sent_at": ending.sent_at,
+        "ended_at": ending.ended_at, "left_server": ending.left_server, "ended_server": ending.ended_server,
+        "answer_date": ending.answer_date, "latency_s": ending.latency_s, "http_status": ending.http_status,
+        "error": ending.error, "answered_id": ending.batch_id,
+        "closed_by": None if ending.outcome == "unknown" else "outcome",
+        "created_server": seconds(ending.created_at), "created_by": ending.created_by,
+        "batch_id": ending.batch_id if created else None, "batch_name": ending.batch_name if created else None,
+        "batch_status": ending.batch_status if created else None, "created_at": ending.created_at if created else None,
+        "settled_by": "response" if created else None,
+    }  # fmt: skip
+
+
+def _place(line: int | None, item: int, campaign: str) -> str:
+    """What people call an item of a campaign."""
+    return f"{f'line {line}' if line else f'#{item}'}'s of campaign {campaign}"
