@@ -171,6 +171,7 @@ class Campaign:
         if sends:
             findings = await self._preflight.look_up_sources()
             question = await self._question()
+            self.at_start = question.counts  # what is not there has failed meanwhile
             self._tell_preflight(findings, question)
             if self._stop.asked or not (question.create or question.counts.unknown):
                 return True

@@ -176,7 +176,12 @@ PLACES: tuple[Case, ...] = (
     option("a ledger in a file", "--ledger job.csv/a.csv", "job.csv/a.csv: "),
     option("a ledger on a full device", "--ledger /dev/full", "/dev/full: this is no file"),
     option("a ledger where nothing can be made", "--ledger /proc/a/b.csv", "/proc/a/b.csv: the ledger file cannot be"),
-    option("a ledger as a workbook", "--ledger a.xlsx", "a.xlsx: workbooks are not written yet"),
+    Case(
+        "somebody's file where a workbook belongs",
+        ("mine.xlsx: there is a file here that is no ledger",),
+        "run job.csv --ledger mine.xlsx",
+        {"mine.xlsx": "PK\x03\x04 but no workbook"},
+    ),
     option(
         "a ledger with a misspelt field", "--ledger '{campain}.csv'", "--ledger: does not know {campain}", "Did you"
     ),

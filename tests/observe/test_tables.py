@@ -8,7 +8,7 @@ import re
 import pytest
 from rich.cells import cell_len
 
-from worker.observe.tables import campaign_table, ledger_columns, ledger_table, open_console, short_id
+from worker.observe.tables import campaign_tables, ledger_columns, ledger_table, open_console, short_id
 
 SOURCE = "0192a3b4-5678-7abc-8def-0123456789ab"
 NEW = "0192a3b4-5678-7abc-8def-0123456789ff"
@@ -104,17 +104,58 @@ def test_short_ids(whole: str, short: str) -> None:
     assert short_id(whole) == short
 
 
-def test_campaigns_and_runs() -> None:
+CAMPAIGN = {"created_at": "2026-03-01T12:00:00.000Z", "items": 3, "created": 3, "failed": 0, "unknown": 0, "pending": 0}
+RUN = {
+    "run_id": "20260301T120000-abcdef", "campaign": "autumn", "host": "host", "pid": 17, "created": 1200,
+    "started_at": "2026-03-01T12:00:00.000Z", "ended_at": "2026-03-01T14:05:00.000Z", "stopped_by": None,
+    "exit_code": 0, "requests": 1300, "throttled": 2,
+}  # fmt: skip
+DEAD = RUN | {"ended_at": None, "exit_code": None}
+STOPPED = RUN | {"stopped_by": "max_duration", "exit_code": 1}
+
+
+def lists(width: int) -> str:
     stream = io.StringIO()
-    campaigns: list[dict[str, object]] = [
-        {"campaign": "[b]spring\x1b", "created": 3},
-        {"campaign": "autumn", "created": None},
-    ]
-    campaign_table(campaigns, [{"run_id": "run-1", "exit_code": 0}], open_console(stream, width=80))
-    assert r"[b]spring\x1b" in stream.getvalue()
-    assert "run-1" in stream.getvalue()
-    campaign_table([], [], open_console(stream, width=80))
-    assert "no campaigns\nno runs\n" in stream.getvalue()
+    campaigns: list[dict[str, object]] = [CAMPAIGN | {"campaign": "[b]spring\x1b"}, CAMPAIGN | {"campaign": "autumn"}]
+    campaign_tables(campaigns, [RUN, DEAD, STOPPED], open_console(stream, width=width))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("width", [50, 60, 80, 100, 120, 200])
+def test_campaigns_and_runs_fit_the_window_and_their_names_are_whole(width: int) -> None:
+    text = lists(width)
+    assert all(cell_len(line) <= width for line in text.splitlines())
+    assert text.count("20260301T120000-abcdef") == 3
+    assert r"[b]spring\x1b" in text
+
+
+def test_runs_tell_when_they_were_how_long_they_took_and_who_ended_them() -> None:
+    first, dead, stopped = [line for line in lists(140).splitlines() if "abcdef" in line]
+    assert re.search(r"2026-03-01 12:00 +2 h 5 min +1,200 +1,300 +2 +finished, exit 0", first)
+    assert "goes on or died: process 17 on host" in dead
+    assert "stopped: max_duration" in stopped
+
+
+def test_without_campaigns_it_says_so() -> None:
+    stream = io.StringIO()
+    campaign_tables([], [], open_console(stream, width=80))
+    assert stream.getvalue() == "no campaigns\n\nno runs\n"
+
+
+def test_many_rows_keep_the_columns_of_the_first_ones() -> None:
+    stream = io.StringIO()
+    many = ({"line": n, "copy": 1, "status": "created", "name": "x", "new_batch_id": NEW} for n in range(1, 1201))
+    ledger_table(many, open_console(stream, width=90))
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 2 + 1200
+    assert {line.index(NEW) for line in lines[2:]} == {lines[2].index(NEW)}
+    assert all(len(line) <= 90 for line in lines)
+
+
+def test_without_rows_it_says_so() -> None:
+    stream = io.StringIO()
+    ledger_table([], open_console(stream, width=80))
+    assert stream.getvalue() == "no rows\n"
 
 
 def test_a_reader_that_went_away_ends_nothing() -> None:

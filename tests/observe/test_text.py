@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,12 +14,15 @@ from hypothesis import strategies as st
 from worker.observe.text import (
     Unbreakable,
     counted,
+    for_window,
     human_duration,
+    near,
     shell_command,
     shell_word,
     shortened,
     visible,
     visible_json,
+    wrapped,
 )
 
 
@@ -78,6 +82,42 @@ def test_human_duration(seconds: float, words: str) -> None:
 )
 def test_shortened(text: str, width: int, short: str) -> None:
     assert shortened(text, width) == short
+
+
+ID = "0192a3b4-5678-7abc-8def-0123456789ab"
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "lines"),
+    [
+        ("short", 20, ["short"]),
+        ("→ one two three four five", 20, ["→ one two three four", "  five"]),
+        ("  one two three four five six", 20, ["  one two three four", "    five six"]),
+        ("a\nb", 20, ["a", "b"]),
+        (f"see {ID} there", 20, ["see", f"  {ID}", "  there"]),
+    ],
+)
+def test_lines_are_broken_between_words_and_what_follows_is_indented(text: str, width: int, lines: list[str]) -> None:
+    assert wrapped(text, width).split("\n") == lines
+
+
+def test_a_command_is_never_broken_so_that_it_can_be_copied() -> None:
+    command = "duplicate-batches run wave.csv --retry-failed"
+    shown = wrapped(f"→ When that is mended: {command} tries them too.", 30, [command])
+    assert shown.split("\n") == ["→ When that is mended:", f"  {command}", "  tries them too."]
+
+
+def test_only_a_window_is_fitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text, file = "word " * 100, tmp_path / "ledgers" / "a.csv"
+    assert for_window(text, io.StringIO()) == text
+    assert near(file, io.StringIO()) == file
+    window = io.StringIO()
+    window.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setenv("COLUMNS", "40")
+    assert max(map(len, for_window(text, window).split("\n"))) <= 40
+    assert near(file, window) == Path("ledgers/a.csv")
+    assert near(Path("/elsewhere/a.csv"), window) == Path("/elsewhere/a.csv")
 
 
 def test_counted() -> None:

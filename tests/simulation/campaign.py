@@ -31,8 +31,9 @@ from worker.job.names import render_name
 from worker.job.plan import planned
 from worker.ledger import views
 from worker.ledger.database import open_for_writing
+from worker.ledger.forms import other_files
 from worker.ledger.records import RunStart
-from worker.ledger.restore import other_files, restore
+from worker.ledger.restore import restore
 from worker.ledger.store import Ledger
 from worker.stop import Stop
 

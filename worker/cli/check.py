@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,18 +14,18 @@ from typing import Any
 
 import anyio
 
-from worker.cli.common import SANDBOX, Target, api, campaign_of, open_job_with_settings, target
+from worker.cli.common import Target, api, campaign_of, open_job_with_settings, target
 from worker.clock import MachineClock, ServerClock, iso
 from worker.database import ThreadedDatabase
 from worker.events import Event
 from worker.job.plan import Plan, planned
 from worker.ledger import export, views
-from worker.ledger.database import open_empty, open_for_reading, open_for_writing
+from worker.ledger.database import SANDBOX, open_empty, open_for_reading, open_for_writing
 from worker.ledger.records import RunStart
 from worker.ledger.store import Ledger
 from worker.lookups import ApiUnusableError, LookUps
 from worker.observe.secrets import Scrubber
-from worker.observe.text import counted, visible
+from worker.observe.text import counted, for_window, near, visible
 from worker.preflight import Preflight
 from worker.settings.load import Settings
 from worker.stop import Stop
@@ -62,7 +63,8 @@ def main(args: argparse.Namespace, environ: Mapping[str, str], command: str = "c
     if settings.json:
         _print(json.dumps(facts, ensure_ascii=False))
     elif not settings.quiet or facts["exit_code"]:
-        _print("\n".join(_lines(facts)))
+        shown = facts | {"ledger": str(near(Path(facts["ledger"]), sys.stdout))}
+        _print(for_window("\n".join(_lines(shown)), sys.stdout))
     code: int = facts["exit_code"]
     return code
 

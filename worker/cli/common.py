@@ -16,12 +16,10 @@ from worker.errors import UsageError
 from worker.job.model import Job
 from worker.job.read import open_job
 from worker.ledger import views
+from worker.ledger.database import SANDBOX
 from worker.prolific.client import ProlificClient, connected, proxy_for
 from worker.settings.access import api_url, check_certificates, read_token
 from worker.settings.load import Settings, load_settings
-
-SANDBOX = "the sandbox"
-"""What the database of rehearsals has for its API's address: the port differs each time."""
 
 
 @dataclass(frozen=True, slots=True)

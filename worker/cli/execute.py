@@ -10,7 +10,7 @@ import socket
 import sqlite3
 import sys
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from worker.observe.logs import Logs, resolved
 from worker.observe.progress import Progress, Snapshot, style
 from worker.observe.secrets import Scrubber
 from worker.observe.summary import Facts, summary_json, summary_text
-from worker.observe.text import shell_command
+from worker.observe.text import for_window, near, shell_command
 from worker.sending import Limits
 from worker.settings.load import Settings
 from worker.stop import Stop
@@ -248,7 +248,8 @@ class HeldRun:
         if self._settings.json:
             _print(json.dumps(self._scrub(summary_json(facts)), ensure_ascii=False))
         elif not self._settings.quiet or result.exit_code:
-            _print(self._scrub(summary_text(facts)))
+            text = self._scrub(summary_text(replace(facts, ledger=near(self._ledger_file, sys.stdout))))
+            _print(for_window(text, sys.stdout, [f"{facts.command} --retry-failed", facts.command]))
         if not self._settings.quiet or result.exit_code:
             for trouble in (*result.troubles, *([self._logs.trouble] if self._logs.trouble else [])):
                 print(f"duplicate-batches: {self._scrub(trouble)}", file=sys.stderr)  # noqa: T201

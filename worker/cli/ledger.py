@@ -3,58 +3,63 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import datetime as dt
+import io
 import json
 import os
 import socket
 import sqlite3
 import sys
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
+from shutil import copyfileobj
+from tempfile import TemporaryFile
 from typing import Any, TextIO
 
+from worker.cli.choice import Choice, since
 from worker.cli.common import campaign_of, latest_run, new_run_id, settings_for
 from worker.clock import MachineClock, iso
-from worker.errors import UsageError
+from worker.errors import UsageError, WorkerError
 from worker.job.plan import planned
 from worker.job.read import open_job
-from worker.ledger import export, views
-from worker.ledger.database import backup, open_for_reading, open_for_writing, unusable
+from worker.ledger import csv_form, export, views
+from worker.ledger.as_job import write_job
+from worker.ledger.content import Content
+from worker.ledger.database import SANDBOX, backup, open_for_reading, open_for_writing, unusable
+from worker.ledger.forms import other_files
 from worker.ledger.lock import hold
-from worker.ledger.records import RunEnd, RunStart, Status
-from worker.ledger.restore import other_files, restore
+from worker.ledger.records import RunEnd, RunStart
+from worker.ledger.restore import restore
 from worker.ledger.store import Ledger
-from worker.observe.tables import campaign_table, ledger_table, open_console
+from worker.observe.pager import paged
+from worker.observe.tables import campaign_tables, ledger_table, open_console
 from worker.observe.text import counted, shell_word
 from worker.settings.access import api_url
 from worker.settings.load import Settings
-
-Row = views.Row
 
 
 def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Show or write what the ledger knows; the exit code. Raises UsageError."""
     settings = settings_for("ledger", args, environ)
     if args.restore is not None:
-        return _restore(args, settings, api_url(environ))
-    if args.format == "xlsx":
-        raise UsageError("--format xlsx: not in this version yet", hint="Use --format csv.")
+        return _restore(args, settings, SANDBOX if settings.sandbox else api_url(environ))
     if args.backup is not None:
         copy = Path(args.backup)
         if not copy.parent.is_dir():
             raise UsageError(f"{copy}: the backup cannot be written: there is no folder {copy.parent}")
         backup(settings.database, copy)
         return 0
-    choose = _Choice(args)
+    choice, of_all = Choice(args), args.job is None and settings.campaign is None
+    if of_all and choice.of_rows:
+        raise UsageError(f"{choice.of_rows} chooses rows: it needs a JOB or --campaign")
     with closing(open_for_reading(settings.database)) as connection:
         try:
-            if args.job is None and settings.campaign is None:
-                _show_campaigns(connection, args)
+            if of_all:
+                _show_campaigns(connection, args, environ)
             else:
-                _show_campaign(connection, settings, args, choose)
+                _show_campaign(connection, settings, args, choice, environ)
         except sqlite3.Error as error:
             raise unusable(settings.database, error) from error
     return 0
@@ -93,59 +98,12 @@ def _restore(args: argparse.Namespace, settings: Settings, url: str) -> int:
     return 0
 
 
-class _Choice:
-    """Which rows are wanted, from `--status`, `--source`, `--run` and `--since`. Raises UsageError."""
-
-    def __init__(self, args: argparse.Namespace) -> None:
-        self._statuses = _statuses(args.status)
-        self._source = args.source.strip().lower() if args.source else None
-        self._run = args.run
-        self._since = since(args.since)
-
-    @property
-    def everything(self) -> bool:
-        """Whether no row is left out."""
-        return not (self._statuses or self._source or self._run or self._since)
-
-    def __call__(self, row: Row) -> bool:
-        return (
-            (not self._statuses or row["status"] in self._statuses)
-            and (self._source is None or row["source_batch_id"] == self._source)
-            and (self._run is None or row["run_id"] == self._run)
-            and (self._since is None or (row["last_sent_at"] or "") >= self._since)
-        )
-
-
-def _statuses(text: str | None) -> frozenset[str]:
-    if text is None:
-        return frozenset()
-    chosen = frozenset(part.strip().lower() for part in text.split(","))
-    if unknown := chosen - set(Status):
-        raise UsageError(
-            f"--status: {', '.join(sorted(unknown)) or 'an empty status'} is no status",
-            hint=f"The statuses are {', '.join(Status)}.",
-        )
-    return chosen
-
-
-def since(text: str | None) -> str | None:
-    """A date or time as the database writes times. Raises UsageError where it is neither."""
-    if text is None:
-        return None
-    try:
-        moment = dt.datetime.fromisoformat(text).astimezone(dt.UTC)
-    except (ValueError, OverflowError):  # the latter for times that a time zone moves out of the calendar
-        raise UsageError(
-            f"--since: {text!r} is no date or time", hint="Write it as in 2026-11-24 or 2026-11-24T02:00Z."
-        ) from None
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _show_campaigns(connection: sqlite3.Connection, args: argparse.Namespace) -> None:
+def _show_campaigns(connection: sqlite3.Connection, args: argparse.Namespace, environ: Mapping[str, str]) -> None:
     campaigns, runs = views.campaigns(connection), views.runs(connection, since(args.since))
     match args.format:
         case None | "table":
-            campaign_table(campaigns, runs, open_console(sys.stdout))
+            with paged(sys.stdout, environ) as page:
+                campaign_tables(campaigns, runs, open_console(page.text))
         case "json":
             _print(json.dumps({"campaigns": campaigns, "runs": runs}, ensure_ascii=False, indent=1))
         case other:
@@ -153,31 +111,65 @@ def _show_campaigns(connection: sqlite3.Connection, args: argparse.Namespace) ->
 
 
 def _show_campaign(
-    connection: sqlite3.Connection, settings: Settings, args: argparse.Namespace, choose: _Choice
+    connection: sqlite3.Connection,
+    settings: Settings,
+    args: argparse.Namespace,
+    choice: Choice,
+    environ: Mapping[str, str],
 ) -> None:
     latest = latest_run(connection, settings, args)
     campaign = views.campaign_id(connection, latest.campaign)
     if campaign is None:
         raise AssertionError("a run always has a campaign")
-    rows = (row for row in views.ledger_rows(connection, campaign, latest.campaign, dropped=args.all) if choose(row))
-    own = views.extra_columns(connection, campaign)
+    if args.format is None and not choice.words:
+        _write(connection, campaign, latest, settings)
+        return
+    all_rows = views.ledger_rows(connection, campaign, latest.campaign, dropped=args.all)
+    content = export.content_of(connection, campaign, latest.campaign)
+    content = replace(content, about=replace(content.about, choice=choice.words), rows=filter(choice, all_rows))
     match args.format:
-        case None:
-            if not choose.everything or args.all:
-                raise UsageError(
-                    "the ledger file always has every row of the job; --status, --source, --run, --since and --all "
-                    "choose what is printed",
-                    hint="Add --format table, csv, json or job.",
-                )
-            _write(connection, campaign, latest, settings)
+        case None | "table":
+            with paged(sys.stdout, environ) as page:
+                ledger_table(takewhile(lambda _: not page.over, content.rows), open_console(page.text))
         case "csv":
-            export.write_csv(sys.stdout, rows, own)
+            with _standard_output() as out:
+                csv_form.write_rows(out, content.rows, content.columns)
         case "json":
-            _write_json(sys.stdout, rows)
+            with _standard_output() as out:
+                _write_json(out, content.rows)
         case "job":
-            write_job(sys.stdout, rows, own)
-        case "table":
-            ledger_table(rows, open_console(sys.stdout))
+            with _standard_output() as out:
+                write_job(out, content.rows, content.own)
+        case "xlsx":
+            _write_workbook(content)
+
+
+@contextmanager
+def _standard_output() -> Iterator[TextIO]:
+    """Standard output for data: UTF-8 whatever the locale, line ends as they are. A reader that has gone ends the
+    block; raises WorkerError where it cannot be written."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", newline="")
+    try:
+        yield sys.stdout
+    except BrokenPipeError:
+        pass
+    except OSError as error:
+        raise WorkerError(f"standard output cannot be written: {error.strerror or error}") from error
+
+
+def _write_workbook(content: Content) -> None:
+    if sys.stdout.isatty():
+        raise UsageError(
+            "--format xlsx: a terminal cannot show a workbook",
+            hint="Write it to a file: add > FILE.xlsx, or instead of --format say --ledger FILE.xlsx.",
+        )
+    from worker.ledger import workbook  # noqa: PLC0415 - the libraries for it take a while to import
+
+    with _standard_output() as out, TemporaryFile() as file:
+        workbook.write(file, content)
+        file.seek(0)
+        copyfileobj(file, out.buffer)
 
 
 def _write(connection: sqlite3.Connection, campaign: int, latest: views.LatestRun, settings: Settings) -> None:
@@ -194,7 +186,7 @@ def _write(connection: sqlite3.Connection, campaign: int, latest: views.LatestRu
     _print(str(path))
 
 
-def _write_json(file: TextIO, rows: Iterator[Row]) -> None:
+def _write_json(file: TextIO, rows: Iterable[views.Row]) -> None:
     """A JSON array, a row at a time: a ledger may be long."""
     separator = "["
     for row in rows:
@@ -202,20 +194,6 @@ def _write_json(file: TextIO, rows: Iterator[Row]) -> None:
         file.write(f"{separator}\n{json.dumps(shown, ensure_ascii=False)}")
         separator = ","
     file.write("[]\n" if separator == "[" else "\n]\n")
-
-
-def write_job(file: TextIO, rows: Iterator[Row], own: tuple[str, ...]) -> None:
-    """A job file that asks for as many duplicates as there are `rows`, named as these are or should be. It is a job of
-    its own: run, it makes them anew, whatever became of these."""
-    wanted = Counter(
-        (row["source_batch_id"], row["job_name"], export.cell(row["upload_new_dataset"]), *(row[c] for c in own))
-        for row in rows
-    )
-    file.write("# A job of its own: a run of it makes these anew, in a campaign of its own, whatever exists already.\n")
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(("batch_id", "name", "upload_new_dataset", "copies", *own))
-    for (source, name, flag, *cells), copies in wanted.items():
-        writer.writerow((source, name, flag, copies, *cells))
 
 
 def _print(text: Any) -> None:

@@ -55,10 +55,14 @@ exit codes: 0 nothing unknown is left · 1 something is · 2 wrong usage · 3 th
     ),
     "ledger": (
         "write the ledger file again from the database, or print it",
-        """examples:
+        """JOB alone writes the file. With --format, or an option that chooses rows, it prints: a table, where no
+other form is named, through PAGER on a terminal.
+
+examples:
   duplicate-batches ledger wave.yaml                     write the ledger file again
   duplicate-batches ledger wave.yaml --format table      look at it here
-  duplicate-batches ledger wave.yaml --format csv --status failed,unknown
+  duplicate-batches ledger wave.yaml --status failed,unknown
+  duplicate-batches ledger wave.yaml --format xlsx > wave.xlsx
   duplicate-batches ledger wave.yaml --format job --status failed > again.csv
   duplicate-batches ledger --database ledgers/ledger.db  the campaigns and their runs
   duplicate-batches ledger wave.yaml --backup copy.db    copy the database, also during a run

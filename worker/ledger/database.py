@@ -16,6 +16,9 @@ from worker.job.names import render_name
 APPLICATION_ID = 0x44757042
 """Marks a SQLite file as ours (`PRAGMA application_id`; "DupB" in ASCII)."""
 
+SANDBOX = "the sandbox"
+"""What the database of rehearsals has for its API's address: the port differs each time."""
+
 BUSY_TIMEOUT_S = 60.0
 """How long a statement waits for another process's lock, as a backup or a spreadsheet driver may hold one."""
 

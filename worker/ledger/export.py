@@ -1,32 +1,29 @@
 """Writes the ledger file: a projection of the database for a person with a spreadsheet. It decides nothing.
 
-A reader never sees half a file: it is written beside its place and renamed into it.
+A reader never sees half a file: it is written beside its place and renamed into it. What is in it is `content`'s, how
+that looks is its form's (`forms`).
 """
 
 from __future__ import annotations
 
-import csv
 import glob
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import BinaryIO
 
+from worker.clock import MachineClock, iso
 from worker.errors import UsageError
 from worker.ledger import views
-from worker.ledger.views import COLUMNS
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\n", "'")
-"""First characters that make a spreadsheet read a cell as something else than its text (OWASP: CSV injection), and
-the one that marks text itself."""
+from worker.ledger.content import About, Content
+from worker.ledger.database import SANDBOX
+from worker.ledger.forms import form_of, is_ledger
 
 
 def refuse_foreign_file(path: Path) -> None:
     """Raise UsageError where `path` could not become a ledger file: something else is there, or no file can be."""
-    if path.suffix.lower() == ".xlsx":
-        raise UsageError(f"{path}: workbooks are not written yet", hint="Give a path that ends in .csv.")
     try:
         if not path.exists():
             if path.is_symlink():
@@ -61,46 +58,29 @@ def make_folder(path: Path) -> None:
         ) from error
 
 
-def is_ledger(path: Path) -> bool:
-    """Whether the file's first line has a ledger's columns (a spreadsheet may have saved it with ; or tabs)."""
-    with path.open("rb") as file:
-        first = file.read(2**16).split(b"\n", 1)[0]
-    try:
-        header = first.decode("utf-8-sig").rstrip("\r")
-    except UnicodeDecodeError:
-        return False
-    return any(tuple(next(csv.reader([header], delimiter=d), ()))[: len(COLUMNS)] == COLUMNS for d in ",;\t")
-
-
 def write_ledger_file(connection: sqlite3.Connection, campaign: int, name: str, path: Path) -> None:
     """Write the ledger file of the campaign (its number and name) to `path`, in one replacement.
 
     Raises OSError where it cannot be written; the file that was there is whole then.
     """
     with _replaced(path) as file:
-        write_csv(file, views.ledger_rows(connection, campaign, name), views.extra_columns(connection, campaign))
+        form_of(path).write(file, content_of(connection, campaign, name))
 
 
-def write_csv(file: TextIO, rows: Iterable[Mapping[str, Any]], extra_columns: Iterable[str]) -> None:
-    """Write rows as the ledger file has them."""
-    columns = (*COLUMNS, *extra_columns)
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([cell(row[column]) for column in columns] for row in rows)
-
-
-def cell(value: object) -> object:
-    """A value as its cell in the ledger file: text that a spreadsheet would run gets a leading `'`."""
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "true" if value else "false"
-        case str():
-            # Python 3.11's csv module does not quote a lone carriage return, and readers take it for a row's end.
-            text = value.replace("\r\n", "\n").replace("\r", "\n")
-            return "'" + text if text.startswith(_FORMULA) else text
-    return value
+def content_of(connection: sqlite3.Connection, campaign: int, name: str) -> Content:
+    """What the ledger file of the campaign (its number and name) holds now."""
+    run = views.latest_run(connection, campaign=name)
+    if run is None:
+        raise AssertionError("a campaign always has a run")
+    about = About(
+        campaign=name,
+        job=run.job,
+        run_id=run.run_id,
+        database=views.database_path(connection),
+        sandbox=views.api_url(connection) == SANDBOX,
+        written_at=iso(MachineClock().wall()),
+    )
+    return Content(about, views.extra_columns(connection, campaign), views.ledger_rows(connection, campaign, name))
 
 
 def _beside(path: Path) -> Path:
@@ -110,13 +90,13 @@ def _beside(path: Path) -> Path:
 
 
 @contextmanager
-def _replaced(path: Path) -> Iterator[TextIO]:
+def _replaced(path: Path) -> Iterator[BinaryIO]:
     """A file that takes the place of `path` when the block ends well, and leaves no trace when it does not."""
     place = Path(os.path.realpath(path))
     place.parent.mkdir(parents=True, exist_ok=True)
     beside = _beside(path)
     try:
-        with beside.open("w", encoding="utf-8", newline="") as file:
+        with beside.open("wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

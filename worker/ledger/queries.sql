@@ -324,6 +324,12 @@ WHERE r.job = :job ORDER BY r.id DESC LIMIT 1;
 SELECT r.run_id, r.ledger, r.job, c.name AS campaign FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id
 WHERE c.name = :campaign ORDER BY r.id DESC LIMIT 1;
 
+-- name: database_path
+SELECT file FROM pragma_database_list WHERE name = 'main';
+
+-- name: api_url
+SELECT value FROM facts WHERE key = 'api_url';
+
 -- name: holder
 -- The run that holds the database, as far as it has said.
 SELECT host, pid, started_at FROM runs WHERE ended_at IS NULL ORDER BY id DESC LIMIT 1;
@@ -538,6 +544,12 @@ INSERT INTO elsewhere VALUES (:batch_id) ON CONFLICT DO NOTHING;
 -- name: item_by_identity
 SELECT id, template, status FROM items
 WHERE campaign_id = :campaign AND source_id = :source_id AND upload_new_dataset = :upload_new_dataset AND copy = :copy;
+
+-- name: items_that_may_be_named
+-- Of these, those whose name is this one, or is filled in late: the others need not be compared one by one.
+SELECT id, template, status FROM items
+WHERE campaign_id = :campaign AND source_id = :source_id AND upload_new_dataset = :upload_new_dataset AND copy = :copy
+  AND (template = :literal OR template = '' OR instr(template, '{source_name}') OR instr(template, '{copies}'));
 
 -- name: restore_created
 -- What was sent is not known: the API may have changed the name that the file tells.

@@ -6,46 +6,25 @@ and a wide window, because the file may be older than what happened after it was
 
 from __future__ import annotations
 
-import csv
 import glob
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from worker.clock import seconds
 from worker.errors import UsageError
 from worker.job.names import needs_source_name, render_name
-from worker.ledger.export import is_ledger
+from worker.ledger.content import SHORTENED, FileRow
+from worker.ledger.forms import is_ledger, read_file
+from worker.ledger.job_names import literal
 from worker.ledger.queries import sql
 from worker.ledger.store import Ledger
-from worker.ledger.views import COLUMNS
 from worker.prolific.models import UUID
-
-FileRow = Mapping[str, str]
 
 CLOCK_OFF_S = 2 * 86_400.0
 """Seconds by which this machine's clock may have been wrong when the file was written."""
-
-
-def read_file(path: Path) -> Iterator[FileRow]:
-    """The rows of a ledger file, with the text that was written: the `'` of a guarded cell is taken away.
-
-    Raises UsageError where the file is no ledger, or cannot be read to its end."""
-    try:
-        if not is_ledger(path):
-            raise UsageError(f"{path}: this file is no ledger", hint="Name a ledger file that a run wrote.")
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline()
-            file.seek(0)
-            delimiter = next(d for d in ",;\t" if first.count(d) >= len(COLUMNS) - 1)
-            for number, row in enumerate(csv.DictReader(file, delimiter=delimiter), start=2):
-                if any(row.get(column) is None for column in COLUMNS):
-                    raise UsageError(f"{path}:{number}: this row has too few cells", hint="Is the file whole?")
-                yield {column: (cell or "").removeprefix("'") for column, cell in row.items() if column is not None}
-    except (OSError, csv.Error, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: the ledger file cannot be read: {error}") from error
 
 
 def files_of(written: str, campaign: str) -> list[Path]:
@@ -72,7 +51,7 @@ def refuse_older_database(connection: sqlite3.Connection, files: Sequence[Path],
 def _knows_more(connection: sqlite3.Connection, path: Path, campaign: str) -> str | None:
     known_runs = {row["run_id"] for row in connection.execute("SELECT run_id FROM runs")}
     attempts = 0
-    for row in read_file(path):
+    for _, row in read_file(path):
         if row["campaign"] != campaign:
             continue
         if row["run_id"] and row["run_id"] not in known_runs:
@@ -102,24 +81,27 @@ def restore(ledger: Ledger, path: Path, campaign: str, others: Sequence[Path], n
     What exists by the file exists; all else may have been sent after the file was written, so it becomes unknown. The
     batches that `others` (the folder's other ledger files) name belong to them. `now` is ISO 8601 UTC. Raises
     UsageError, and changes nothing, where a row matches nothing in the job or names a batch that has an owner."""
-    rows = list(read_file(path))
-    if foreign := {row["campaign"] for row in rows} - {campaign}:
+    foreign, earliest = set[str](), now
+    for _, row in read_file(path):  # read twice, not kept: it may be long
+        foreign.add(row["campaign"])
+        earliest = min(earliest, row["first_sent_at"] or now)
+    if foreign := foreign - {campaign}:
         raise UsageError(
             f"{path}: this ledger file is of campaign {', '.join(sorted(foreign))}, not of {campaign}",
             hint="Name the campaign with --campaign.",
         )
-    began = seconds(min((row["first_sent_at"] for row in rows if row["first_sent_at"]), default=now))
+    began = seconds(earliest)
     date_before = None if began is None else began - CLOCK_OFF_S
     created = unknown = 0
     with ledger.transaction():
         for other in others:
-            for row in read_file(other):
+            for _, row in read_file(other):
                 if row["new_batch_id"]:
                     ledger.connection.execute(sql("add_elsewhere"), {"batch_id": row["new_batch_id"]})
-        for number, row in enumerate(rows, start=2):
-            item = _item(ledger, f"{path}:{number}", row)
+        for where, row in read_file(path):
+            item = _item(ledger, where, row)
             if row["status"] == "created":
-                _restore_created(ledger, f"{path}:{number}", item, row)
+                _restore_created(ledger, where, item, row)
                 created += 1
             else:
                 _restore_unknown(ledger, item, row, date_before, now)
@@ -130,20 +112,21 @@ def restore(ledger: Ledger, path: Path, campaign: str, others: Sequence[Path], n
 def _item(ledger: Ledger, where: str, row: FileRow) -> sqlite3.Row:
     """The job's duplicate that a row of the file means."""
     try:
-        found = ledger.connection.execute(
-            sql("item_by_identity"),
-            {
-                "campaign": ledger.campaign,
-                "source_id": row["source_batch_id"],
-                "upload_new_dataset": row["upload_new_dataset"] == "true",
-                "copy": int(row["copy"]),
-            },
-        ).fetchall()
+        identity = {
+            "campaign": ledger.campaign,
+            "source_id": row["source_batch_id"],
+            "upload_new_dataset": row["upload_new_dataset"] == "true",
+            "copy": int(row["copy"]),
+        }
     except ValueError:
         raise UsageError(f'{where}: column "copy": {row["copy"]!r} is no number') from None
-    named = [item for item in found if could_be_named(item["template"], row["name"])]
-    # A name that the API changed matches none; where there is no other duplicate it can only be this one.
-    fitting = named or (found if len(found) == 1 else [])
+    named = {**identity, "literal": literal(row["name"])}
+    likely = ledger.connection.execute(sql("items_that_may_be_named"), named)
+    fitting = [item for item in likely if could_be_named(item["template"], row["name"])]
+    if not fitting:
+        # A name that the API changed matches none; where there is no other duplicate it can only be this one.
+        found = ledger.connection.execute(sql("item_by_identity"), identity).fetchmany(2)
+        fitting = found if len(found) == 1 else []
     if len(fitting) != 1:
         raise UsageError(
             f"{where}: this row is no duplicate of the job (source {row['source_batch_id']}, name {row['name']!r}, "
@@ -166,6 +149,11 @@ def could_be_named(template: str, name: str) -> bool:
     return re.fullmatch(pattern, name, re.DOTALL) is not None
 
 
+def _whole(name: str) -> str | None:
+    """The name, or None where the file has only its beginning."""
+    return None if name.endswith(SHORTENED) else name
+
+
 def _restore_created(ledger: Ledger, where: str, item: sqlite3.Row, row: FileRow) -> None:
     batch_id = row["new_batch_id"].lower()
     if not UUID.fullmatch(batch_id):
@@ -178,7 +166,7 @@ def _restore_created(ledger: Ledger, where: str, item: sqlite3.Row, row: FileRow
             "item": item["id"],
             "run": ledger.run,
             "batch_id": batch_id,
-            "name": row["name"],
+            "name": _whole(row["name"]),
             "batch_status": row["new_batch_status"] or None,
             "created_at": row["created_at"] or None,
             "settled_by": row["settled_by"] or "response",
@@ -192,7 +180,8 @@ def _restore_created(ledger: Ledger, where: str, item: sqlite3.Row, row: FileRow
 
 def _restore_unknown(ledger: Ledger, item: sqlite3.Row, row: FileRow, date_before: float | None, now: str) -> None:
     # A name that was not known when the file was written is filled in when the source is looked up.
-    name = None if needs_source_name(row["name"]) else row["name"] if item["template"] else ""
+    written = _whole(row["name"])
+    name = None if written is None or needs_source_name(written) else written if item["template"] else ""
     ledger.connection.execute(
         sql("restore_unknown"),
         {
@@ -215,8 +204,3 @@ def _restore_unknown(ledger: Ledger, item: sqlite3.Row, row: FileRow, date_befor
             "sent_name": name or None,
         },
     )
-
-
-def other_files(path: Path) -> list[Path]:
-    """The other ledger files in the folder of `path`."""
-    return sorted(p for p in path.parent.glob("*.csv") if p.is_file() and not p.samefile(path) and is_ledger(p))

@@ -11,6 +11,7 @@ from typing import Any
 
 from worker.job.names import render_name
 from worker.ledger.exchange import default_name
+from worker.ledger.job_names import job_name
 from worker.ledger.queries import sql
 from worker.ledger.records import Counts
 
@@ -99,6 +100,17 @@ def latest_run(connection: sqlite3.Connection, *, job: str = "", campaign: str =
     return None if row is None else LatestRun(row["run_id"], row["campaign"], Path(row["ledger"]), Path(row["job"]))
 
 
+def database_path(connection: sqlite3.Connection) -> Path:
+    """The database's file."""
+    return Path(connection.execute(sql("database_path")).fetchone()[0])
+
+
+def api_url(connection: sqlite3.Connection) -> str | None:
+    """The API that the database is for; None where no run has said it yet."""
+    row = connection.execute(sql("api_url")).fetchone()
+    return None if row is None else str(row["value"])
+
+
 def campaigns_to_settle(connection: sqlite3.Connection) -> list[str]:
     """The campaigns that hold an attempt whose outcome is not known."""
     return [row["name"] for row in connection.execute(sql("campaigns_with_open_attempts"))]
@@ -156,7 +168,7 @@ def _ledger_row(row: sqlite3.Row, campaign: str, own: Sequence[str]) -> Row:
         "campaign": campaign,
         "run_id": row["run_id"],
         "item": row["id"],
-        "job_name": _job_name(row),
+        "job_name": job_name(row["name"], row["template"], row["copies"] or row["copy"]),
     }
     cells = json.loads(row["cells"]) if row["cells"] else {}
     return values | {column: cells.get(column, "") for column in own}
@@ -173,16 +185,6 @@ def display_name(row: sqlite3.Row) -> str:
     if name:
         return str(name)
     return default_name(source_name) if source_name is not None else ""
-
-
-def _job_name(row: sqlite3.Row) -> str:
-    """The name to write into a job file that is to send the same name: braces doubled, but for a source's name that
-    is not known yet; empty where the API is to name the batch."""
-    unknown = "\0"  # in no name: control characters are refused
-    name = row["name"]
-    if name is None:
-        name = render_name(row["template"], unknown, row["copies"] or row["copy"])
-    return str(name).replace("{", "{{").replace("}", "}}").replace(unknown, "{source_name}")
 
 
 @dataclass(frozen=True, slots=True)

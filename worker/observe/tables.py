@@ -5,15 +5,19 @@ from outside, so no cell is read as markup, and nothing that steers a terminal g
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any, TextIO, cast
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from worker.observe.text import Unbreakable, visible
+from worker.clock import seconds
+from worker.observe.text import Unbreakable, human_duration, visible
 
 _ID = 36
 """Characters of a UUID."""
@@ -61,26 +65,56 @@ def ledger_table(rows: Iterable[Mapping[str, object]], console: Console) -> None
     """Print `rows` (mappings with the ledger file's columns) to `console`, as wide as its window.
 
     One column holds the new batch's id, in full, and what is wrong: seldom both. A window too narrow for a
-    table gets a few lines for each row."""
+    table gets a few lines for each row. Rows are printed as they come, some at a time: the first ones tell how wide
+    columns have to be."""
     columns = ledger_columns(console.width)
     if not columns:
         for row in rows:
             _print_lines(row, console)
         return
-    table = _table()
-    for column in columns:
-        match column:
-            case "line" | "copy":
-                table.add_column(column, justify="right", no_wrap=True)
-            case "name":
-                table.add_column(column, no_wrap=True, max_width=_name_width(console.width))
-            case "outcome":
-                table.add_column("new batch, or what is wrong", overflow="fold")
-            case _:
-                table.add_column(column.removesuffix("_batch_id"), no_wrap=True)
-    for row in rows:
-        table.add_row(*(_outcome(row) if name == "outcome" else _ledger_cell(row, name) for name in columns))
-    console.print(table)
+    rows = iter(rows)
+    part = list(islice(rows, _AT_A_TIME))
+    if not part:
+        console.print("no rows")
+        return
+    widths = _widths(columns, part, console.width)
+    head = True
+    while part:
+        table = _table(head=head)
+        for column in columns:
+            title = "new batch, or what is wrong" if column == "outcome" else column.removesuffix("_batch_id")
+            right: JustifyMethod = "right" if column in ("line", "copy") else "left"
+            table.add_column(title, width=widths[column], justify=right, no_wrap=column != "outcome", overflow="fold")
+        for row in part:
+            table.add_row(*(_outcome(row) if name == "outcome" else _ledger_cell(row, name) for name in columns))
+        console.print(table)
+        head, part = False, list(islice(rows, _AT_A_TIME))
+
+
+_AT_A_TIME = 500
+"""Rows that are laid out together: more take more memory, and the first of them more time."""
+
+_NARROW = {"line": 4, "copy": 4, "status": 7}
+"""Columns of short values, and the least that they take: a later row may need more than the first ones."""
+
+_GAP = 2
+
+
+def _widths(columns: Sequence[str], rows: Sequence[Mapping[str, object]], window: int) -> dict[str, int]:
+    """How wide each column is, in characters. What the narrow ones and the ids leave is the name's as far as it needs
+    it, and the outcome's."""
+    widths = {"source": 13, "source_batch_id": _ID}
+    for column, least in _NARROW.items():
+        widths[column] = max(least, *(len(_text(row.get(column))) for row in rows))
+    if len(rows) == _AT_A_TIME:  # more are to come, on later lines
+        widths |= {"line": max(widths["line"], 7), "copy": max(widths["copy"], 5)}
+    taken = {column: widths[column] for column in columns if column in widths}
+    left = window - sum(taken.values()) - _GAP * (len(columns) - 1)
+    if "name" in columns:
+        needed = max(4, *(cell_len(visible(_text(row.get("name")))) for row in rows))
+        taken["name"] = min(needed, max(8, min(40, left - _ID - _GAP)))
+        left -= taken["name"]
+    return taken | {"outcome": max(_ID, left)}
 
 
 def _print_lines(row: Mapping[str, object], console: Console) -> None:
@@ -92,12 +126,6 @@ def _print_lines(row: Mapping[str, object], console: Console) -> None:
         if part:
             # Wrapped by the terminal itself: what is copied from there is whole.
             console.print(Text(f"  {visible(part)}"), soft_wrap=True)
-
-
-def _name_width(width: int) -> int:
-    # What the other columns surely need: line, copy and status with their gaps, the id, the source.
-    source = {"source": 15, "source_batch_id": _ID + 2}
-    return max(8, min(40, width - 28 - _ID - 4 - sum(source.get(column, 0) for column in ledger_columns(width))))
 
 
 def _ledger_cell(row: Mapping[str, object], column: str) -> Text:
@@ -117,24 +145,87 @@ def _outcome(row: Mapping[str, object]) -> RenderableType:
     return Group(*[part for part in (_cell(_text(row.get("new_batch_id"))), error) if part])
 
 
-def campaign_table(
+def campaign_tables(
     campaigns: Sequence[Mapping[str, object]], runs: Sequence[Mapping[str, object]], console: Console
 ) -> None:
-    """Print `campaigns` and their `runs` to `console`, each a table of the mappings' keys in their order."""
-    for title, rows in (("campaigns", campaigns), ("runs", runs)):
-        if not rows:
-            console.print(f"no {title}")
-            continue
-        table = _table()
-        for column in rows[0]:
-            table.add_column(visible(column), no_wrap=True, overflow="ellipsis")
-        for row in rows:
-            table.add_row(*(_cell(_text(row.get(column))) for column in rows[0]))
-        console.print(table)
+    """Print `campaigns` and their `runs` (as `ledger.views` gives them) to `console`, the lesser columns only where the
+    window is wide enough for them."""
+    _print_table("campaigns", _CAMPAIGN, campaigns, console)
+    console.print()
+    _print_table("runs", _RUN, runs, console)
+    if runs:
+        console.print("Times are UTC.", style="dim")
 
 
-def _table() -> Table:
-    return Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
+def _took(run: Mapping[str, object]) -> str:
+    began, ended = seconds(_text(run["started_at"])), seconds(_text(run["ended_at"]))
+    return "" if began is None or ended is None else human_duration(ended - began)
+
+
+def _end(run: Mapping[str, object]) -> str:
+    """Who or what ended a run."""
+    if run["ended_at"] is None:
+        return f"goes on or died: process {run['pid']} on {run['host']}"
+    return f"stopped: {run['stopped_by']}" if run["stopped_by"] else f"finished, exit {_text(run['exit_code'])}"
+
+
+def _when(value: object) -> str:
+    return _text(value)[:16].replace("T", " ")
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column of campaigns or runs: its title, its text, the width of a window from which on it is there; `whole` if
+    it is never wrapped."""
+
+    title: str
+    text: Callable[[Mapping[str, object]], str]
+    window: int = 0
+    right: bool = False
+    whole: bool = False
+
+
+def _number(key: str, window: int = 0) -> _Column:
+    return _Column(key, lambda row: f"{int(_text(row[key])):,}", window, right=True)
+
+
+_CAMPAIGN = (
+    _Column("campaign", lambda row: _text(row["campaign"])),
+    _number("items", 70), _number("created"), _number("failed"), _number("unknown"), _number("pending"),
+    _Column("since", lambda row: _when(row["created_at"]), 90),
+)  # fmt: skip
+
+_RUN = (
+    _Column("run", lambda row: _text(row["run_id"]), whole=True),
+    _Column("campaign", lambda row: _text(row["campaign"]), 60),
+    _Column("started", lambda row: _when(row["started_at"]), 80),
+    _Column("took", _took, 90),
+    _number("created"), _number("requests", 100), _number("throttled", 120),
+    _Column("ended", _end),
+)  # fmt: skip
+
+
+def _print_table(
+    title: str, columns: Sequence[_Column], rows: Sequence[Mapping[str, object]], console: Console
+) -> None:
+    if not rows:
+        console.print(f"no {title}")
+        return
+    table = _table()
+    shown = [column for column in columns if console.width >= column.window]
+    for column in shown:
+        table.add_column(
+            column.title, justify="right" if column.right else "left", no_wrap=column.right or column.whole
+        )
+    for row in rows:
+        table.add_row(*(Text(visible(column.text(row)), overflow="fold") for column in shown))
+    console.print(table)
+
+
+def _table(*, head: bool = True) -> Table:
+    return Table(
+        box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold", show_edge=False, show_header=head
+    )
 
 
 def _text(value: object) -> str:

@@ -1,14 +1,17 @@
-"""Text that may be shown: visible characters, words for a shell, counts, durations, an unbreakable stream.
+"""Text that may be shown: visible characters, words for a shell, counts, durations, windows, an unbreakable stream.
 
-Standard library only, and pure but for `Unbreakable`; what a message says is its writer's business.
+Standard library only, and pure but for `for_window` and `Unbreakable`; what a message says is its writer's business.
 """
 
 from __future__ import annotations
 
 import json
 import shlex
+import shutil
+import textwrap
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, TextIO
 from unicodedata import category
 
@@ -53,6 +56,37 @@ def shell_word(text: object) -> str:
 def shell_command(arguments: Sequence[object]) -> str:
     """The command line of `arguments`, each one quoted where it must be."""
     return " ".join(map(shell_word, arguments))
+
+
+def wrapped(text: str, width: int, whole: Sequence[str] = ()) -> str:
+    """`text` with its lines broken between words at `width` characters, and what follows indented under its line.
+
+    A word that is longer stays whole, as an id or a path, and so does a phrase of `whole`: a command is copied."""
+    for phrase in whole:
+        text = text.replace(phrase, phrase.replace(" ", _GLUE))
+    lines = [_wrapped_line(line, width) for line in text.split("\n")]
+    return "\n".join(lines).replace(_GLUE, " ")
+
+
+_GLUE = "\0"  # in no text that may be shown
+
+
+def _wrapped_line(line: str, width: int) -> str:
+    if len(line) <= width:
+        return line
+    indent = " " * (len(line) - len(line.lstrip(" →"))) + "  " * (not line.startswith("→"))
+    return textwrap.fill(line, max(width, 20), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+def for_window(text: str, stream: TextIO, whole: Sequence[str] = ()) -> str:
+    """`text` as it fits the window of `stream`, wrapped; as it is where that is no terminal: scripts read lines."""
+    return wrapped(text, shutil.get_terminal_size().columns, whole) if stream.isatty() else text
+
+
+def near(path: Path, stream: TextIO) -> Path:
+    """`path` as a person at the terminal `stream` would name it in this folder; as it is where nobody looks."""
+    here = Path.cwd()
+    return path.relative_to(here) if stream.isatty() and path.is_relative_to(here) else path
 
 
 def counted(number: int, noun: str) -> str:

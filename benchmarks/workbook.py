@@ -1,0 +1,84 @@
+"""How long a ledger file of many rows takes to write and to read, and how much memory: `python -m benchmarks.workbook`.
+
+A real run makes the rows first. Then every figure is of a process of its own, with the memory that the system counted
+for it; the CSV stands beside the workbook to compare with, and so does openpyxl beside the library that reads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks.memory import Measured, measure, print_machine, sandbox, show, write_job
+
+READ = """
+import sys
+from pathlib import Path
+from worker.ledger.forms import read_file
+for row in read_file(Path(sys.argv[1])):
+    len(row)
+"""
+HEADER = """
+import sys
+from pathlib import Path
+from worker.ledger.forms import is_ledger
+assert is_ledger(Path(sys.argv[1]))
+"""
+OPENPYXL = """
+import sys, openpyxl
+for row in openpyxl.load_workbook(sys.argv[1], read_only=True)["Ledger"].iter_rows(values_only=True):
+    len(row)
+"""
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.workbook", description=__doc__)
+    parser.add_argument("--rows", type=int, default=100_000, help="rows of the ledger (default: 100000)")
+    rows = parser.parse_args().rows
+    print_machine()
+    print(", ".join(f"{name} {version(name)}" for name in ("xlsxwriter", "python-calamine", "openpyxl")))
+    with tempfile.TemporaryDirectory(prefix="workbook-") as name:
+        folder = Path(name)
+        job = write_job(folder / "wave.csv", rows)
+        with sandbox(folder) as api:
+            measure(["run", str(job), "--rate", "unlimited", "--max-in-flight", "32", "--quiet"], folder, api)
+            print(f"\n{'what':<42}{'peak':>10}{'wall':>10}{'CPU':>10}{'a second':>10}")
+            for path in (folder / "out.csv", folder / "out.xlsx"):
+                show(f"write {path.suffix}", measure(["ledger", str(job), "--ledger", str(path)], folder, api), rows)
+                print(f"  {path.stat().st_size / 2**20:.1f} MiB")
+                show(f"is it a ledger? {path.suffix}", _python(HEADER, path), rows)
+                show(f"read {path.suffix}", _python(READ, path), rows)
+            show("read .xlsx with openpyxl instead", _python(OPENPYXL, folder / "out.xlsx"), rows)
+            _restore(job, folder, api, rows)
+
+
+def _restore(job: Path, folder: Path, api: Mapping[str, str], rows: int) -> None:
+    for path in (folder / "out.csv", folder / "out.xlsx"):
+        database = folder / f"again{path.suffix}.db"
+        options = ["--restore", str(path), "--database", str(database), "--ledger", str(folder / f"again{path.suffix}")]
+        show(f"rebuild the database from {path.suffix}", measure(["ledger", str(job), *options], folder, api), rows)
+
+
+def _python(code: str, path: Path) -> Measured:
+    """What a process that runs this code on this file took."""
+    began = time.monotonic()
+    environ = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    with subprocess.Popen([sys.executable, "-c", code, str(path)], env=environ) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"exit code {process.returncode}")
+    unit = 1 if sys.platform == "darwin" else 1024
+    return Measured(time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Makes the pictures of docs/images: what people see, from the real program and a fixed world."""

@@ -1,0 +1,59 @@
+"""Rows for ledger files, and workbooks read by other programs than the ones that write and read them. No tests."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+from openpyxl.workbook import Workbook
+
+from tests.support.ledgers import NOW, uuid
+from worker.ledger.content import About, Content
+from worker.ledger.views import COLUMNS
+
+ABOUT = About("spring", Path("/jobs/spring.csv"), "run-1", Path("/ledgers/ledger.db"), False, NOW)
+
+
+def row(number: int = 2, **changes: Any) -> dict[str, Any]:
+    """A row as the ledger gives it; a created one where nothing else is said."""
+    return {
+        "line": number, "source_batch_id": uuid(1), "name": f"Wave {number}", "upload_new_dataset": False, "copy": 1,
+        "status": "created", "new_batch_id": uuid(0xF000 + number), "new_batch_status": "READY", "created_at": NOW,
+        "settled_by": "response", "attempts": 1, "http_status": 201, "error": None, "first_sent_at": NOW,
+        "last_sent_at": NOW, "campaign": "spring", "run_id": "run-1", "item": number, "job_name": "",
+    } | changes  # fmt: skip
+
+
+def content(rows: Iterable[dict[str, Any]], own: tuple[str, ...] = ()) -> Content:
+    """These rows as a ledger file's content."""
+    return Content(ABOUT, own, rows)
+
+
+def opened_by_another(data: bytes | Path) -> Workbook:
+    """The workbook, read by openpyxl with formulas as formulas."""
+    return openpyxl.load_workbook(io.BytesIO(data) if isinstance(data, bytes) else data)
+
+
+def table(book: Workbook, sheet: str = "Ledger") -> list[dict[str, Any]]:
+    """A sheet's rows by its header, as openpyxl sees them."""
+    header, *rows = book[sheet].iter_rows(values_only=True)
+    assert header[: len(COLUMNS)] == COLUMNS
+    return [dict(zip(map(str, header), cells, strict=True)) for cells in rows]
+
+
+def saved_by_libreoffice(path: Path, ending: str = "xlsx") -> Path:
+    """The file as LibreOffice opens it and saves it anew, in a folder of its own; skips where there is none."""
+    office = shutil.which("soffice") or shutil.which("libreoffice")
+    if office is None:
+        pytest.skip("LibreOffice is not installed (libreoffice-calc)")
+    folder = path.parent / "saved"
+    profile = (path.parent / "office-profile").as_uri()
+    command = [office, f"-env:UserInstallation={profile}", "--headless", "--convert-to", ending, "--outdir"]
+    subprocess.run([*command, str(folder), str(path)], check=True, capture_output=True, timeout=180)
+    return folder / path.with_suffix(f".{ending.split(':', maxsplit=1)[0]}").name

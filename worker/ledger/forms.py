@@ -1,0 +1,39 @@
+"""Which form a ledger file has: its path's ending decides, here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from worker.ledger import csv_form
+from worker.ledger.content import FileRow, Form
+
+ENDINGS = (".csv", ".xlsx")
+"""The endings that ledger files have; any other is written as CSV too."""
+
+
+def form_of(path: Path) -> Form:
+    """The form of the ledger file at `path`."""
+    if path.suffix.lower() == ".xlsx":
+        from worker.ledger import workbook  # noqa: PLC0415 - the libraries for it take a while to import
+
+        return workbook
+    return csv_form
+
+
+def is_ledger(path: Path) -> bool:
+    """Whether the file is a ledger, of the form that its name says. Raises OSError where it cannot be read."""
+    return form_of(path).is_ledger(path)
+
+
+def read_file(path: Path) -> Iterator[tuple[str, FileRow]]:
+    """The rows of a ledger file with exactly the text that was written, each with where it stands.
+
+    Raises UsageError where the file is no ledger, or cannot be read to its end."""
+    return form_of(path).read(path)
+
+
+def other_files(path: Path) -> list[Path]:
+    """The other ledger files in the folder of `path`."""
+    found = (p for ending in ENDINGS for p in path.parent.glob(f"*{ending}"))
+    return sorted(p for p in found if p.is_file() and not p.samefile(path) and is_ledger(p))
