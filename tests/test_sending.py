@@ -14,7 +14,7 @@ from worker.clock import MachineClock, ServerClock
 from worker.database import ThreadedDatabase
 from worker.events import Event
 from worker.ledger.store import Ledger
-from worker.pace import Pacer
+from worker.pace.pacer import Pacer
 from worker.prolific.reply import Answer, Listing, Page, Reply
 from worker.sending import Limits, Sending
 from worker.settle.rules import LEAVES_WITHIN_S
@@ -51,7 +51,9 @@ class Rig:
         self.events: list[Event] = []
         self.database = ThreadedDatabase(ledger)
         clock = MachineClock()
-        pacer = Pacer(None, clock, random.Random(1), self.events.append, self.stop.wait, lambda: self.stop.asked)
+        pacer = Pacer(
+            None, in_flight, clock, random.Random(1), self.events.append, self.stop.wait, lambda: self.stop.asked
+        )
         self.sending = Sending(
             self.database, self.api, clock, ServerClock(), pacer, self.events.append, self.stop,
             Limits(in_flight, None, None, 900.0),

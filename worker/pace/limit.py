@@ -22,7 +22,7 @@ from dataclasses import dataclass
 BURST = 4.0
 """Requests that a limiter is thought to allow at once, besides its rate."""
 
-RESTED_BURST = 8.0
+RESTED_BURST = 6.0
 """The same after a pause that the API asked for, when push-backs are dear: rather too slow than one more of them."""
 
 SHARP = 25
@@ -39,13 +39,13 @@ FEW = 15.0
 
 CALM_S = 1.0
 NEARING_S = 1.5
-FASTER_S = 4.0
+FASTER_S = 5.0
 WINDOW_S = 1.0
 """Seconds: after which a push-back begins a new series; in which a vague rate nears the one that was pushed back; in
 which a trial doubles the rate; over which a rate counts as sustained. At low rates they last for `FEW` requests."""
 
 HOLD_S = 8.0
-SOON_HOLD_S = 3.0
+SOON_HOLD_S = 4.0
 DEAR_HOLD_S = 10.0
 LONGEST_HOLD_S = 60.0
 """Seconds without trials: at first (doubled by each that fails), after the limit fell, where push-backs are dear."""

@@ -26,7 +26,7 @@ from worker.pace.limit import (
 from worker.pace.window import answered, limited, window
 from worker.prolific.reply import Quota
 
-REMEMBERED = 512
+REMEMBERED = 4096
 """Times of so many requests that left are kept, to tell what rate was sustained."""
 
 AHEAD_PER_SENDER = 6
@@ -42,7 +42,7 @@ class Pacer:
         wait: Callable[[float], Awaitable[None]], stopped: Callable[[], bool],
     ) -> None:  # fmt: skip
         self.state = slots.pace(ceiling)
-        self.window = window(most)
+        self.window = window(most, gently=ceiling is None)
         self.in_flight = 0
         self._most = most
         self._clock = clock

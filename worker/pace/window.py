@@ -2,8 +2,8 @@
 
 It begins with two and grows with each answer, so that an API whose limit is not known is met gently. When answers
 take much longer than they did while few were under way, more requests only wait in the API's queue, and add latency
-for everybody in the workspace: then it shrinks, as gradient limiters do, until they take about twice as long as they
-would alone. That costs no throughput, since a queue still stands.
+for everybody in the workspace: then it shrinks, as gradient limiters do, until they take about half as long again as
+they would alone. That costs no throughput, since a queue still stands.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ FIRST = 2.0
 GROWTH = 0.2
 """By how much each answer widens it at first: by a fifth in each round trip."""
 
-TOLERANCE = 2.0
+TOLERANCE = 1.5
 TOLERATED_S = 0.05
 """Answers may take this much longer than at first, by share and in seconds, before it shrinks."""
 
 SMOOTH = 0.1
-DRIFT = 0.001
+DRIFT = 0.0001
 """How much one answer counts: for how long answers take now, and for how long they take with few under way."""
 
 
@@ -35,9 +35,9 @@ class Window:
     shrunk: bool = False
 
 
-def window(most: int) -> Window:
-    """The window at the start."""
-    return Window(float(most), min(FIRST, float(most)))
+def window(most: int, *, gently: bool) -> Window:
+    """The window at the start: `gently` where nobody has said how much may be asked."""
+    return Window(float(most), min(FIRST, float(most)) if gently else float(most))
 
 
 def answered(state: Window, latency: float) -> Window:
