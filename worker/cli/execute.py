@@ -131,6 +131,8 @@ class HeldRun:
             now=iso(MachineClock().wall()),
             timeout_s=self._settings.timeout,
             settle_after_s=self._settings.settle_after,
+            ceiling=self._settings.rate,
+            date=self._settings.date.isoformat() if self._plan is not None else None,
         )
 
     def _emit_start(self) -> None:

@@ -7,8 +7,11 @@ INSERT INTO campaigns (name, created_at) VALUES (:name, :now) ON CONFLICT (name)
 SELECT id FROM campaigns WHERE name = :name;
 
 -- name: add_run
-INSERT INTO runs (run_id, campaign_id, job, ledger, host, pid, started_at, timeout_s, settle_after_s)
-VALUES (:run_id, :campaign, :job, :ledger, :host, :pid, :now, :timeout_s, :settle_after_s);
+INSERT INTO runs (run_id, campaign_id, job, ledger, host, pid, started_at, timeout_s, settle_after_s, ceiling, date)
+VALUES (:run_id, :campaign, :job, :ledger, :host, :pid, :now, :timeout_s, :settle_after_s, :ceiling, :date);
+
+-- name: add_pace
+INSERT INTO paces (run_id, at, wait_s, share, why) VALUES (:run, :at, :wait_s, :share, :why);
 
 -- name: end_run
 UPDATE runs
