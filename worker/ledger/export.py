@@ -77,7 +77,7 @@ def write_ledger_file(connection: sqlite3.Connection, campaign: int, name: str, 
 
     Raises OSError where it cannot be written; the file that was there is whole then.
     """
-    with _replaced(path) as file:
+    with replaced(path) as file:
         write_csv(file, views.ledger_rows(connection, campaign, name), views.extra_columns(connection, campaign))
 
 
@@ -110,7 +110,7 @@ def _beside(path: Path) -> Path:
 
 
 @contextmanager
-def _replaced(path: Path) -> Iterator[TextIO]:
+def replaced(path: Path) -> Iterator[TextIO]:
     """A file that takes the place of `path` when the block ends well, and leaves no trace when it does not."""
     place = Path(os.path.realpath(path))
     place.parent.mkdir(parents=True, exist_ok=True)
