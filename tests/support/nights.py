@@ -59,7 +59,7 @@ def bad_night(folder: Path, copies: int = 40) -> Path:
     return _night(folder, [first, night, look], meddling)
 
 
-def about(folder: Path) -> About:
+def about() -> About:
     """What a page says of itself, the same on every machine."""
     return About("https://api.prolific.com", Path("/srv/waves/ledgers/ledger.db"), MADE_AT, sandbox=False)
 
