@@ -15,13 +15,14 @@ from worker.ledger import views
 from worker.ledger.database import open_for_reading, unusable
 from worker.report.commands import Commands, commands
 from worker.report.facts import Facts
-from worker.report.page import About, write_report
 from worker.settings.load import Settings
 from worker.settings.options import PREFIX
 
 
 def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Write the report; the exit code. Raises UsageError."""
+    if args.output == "":
+        raise UsageError("--output: names no file")
     settings = settings_for("report", args, environ)
     with closing(open_for_reading(settings.database)) as connection:
         try:
@@ -43,6 +44,8 @@ def report_path(ledger_file: Path) -> Path:
 
 def write(connection: sqlite3.Connection, settings: Settings, campaign: str, path: Path) -> None:
     """Write the report of a campaign that has a run. Raises UsageError, OSError, sqlite3.Error."""
+    from worker.report.page import About, write_report  # noqa: PLC0415 - most runs need no templates
+
     number = views.campaign_id(connection, campaign)
     if number is None:
         raise AssertionError("a run always has a campaign")
