@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 BIN := .venv/bin
 DEMO_JOBS := $(notdir $(wildcard jobs/*))
 
-.PHONY: demo test simulate torture wires lint types format memory bench-settling clean
+.PHONY: demo test simulate torture wires lint types format memory bench-settling bench-report screenshots clean
 
 .venv/installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo 'make: Python 3.11 or later is needed, and none was found' >&2; exit 1; }
@@ -59,6 +59,14 @@ memory: .venv/installed
 # Settling 10,000 unknown items in a workspace of 100,000 batches, over real HTTP; takes some minutes.
 bench-settling: .venv/installed
 	@$(BIN)/python -m benchmarks.settling
+
+# The HTML report of up to a million items: written, and opened in the system's Chromium; takes a minute or two.
+bench-report: .venv/installed
+	@$(BIN)/python -m benchmarks.report
+
+# The pictures of docs/images; needs Chromium.
+screenshots: .venv/installed
+	@$(BIN)/python -m tests.screenshots.report
 
 clean:
 	rm -rf .venv demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

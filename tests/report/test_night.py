@@ -103,6 +103,7 @@ def test_pauses_end_with_the_run_and_overlaps_count_once() -> None:
         (10, 30, "429"), (20, 40, "429"), (95, 100, "503"),
     ]  # fmt: skip
     assert one.paused == 35
+    assert [(r.why, r.many, r.length) for r in one.pause_reasons] == [("429", 2, 40), ("503", 1, 5)]
 
 
 def test_what_existed_before_is_what_the_run_did_not_make() -> None:

@@ -50,6 +50,15 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
+class PauseReason:
+    """How many pauses had the reason `why`, and their seconds together."""
+
+    why: str
+    many: int
+    length: float
+
+
+@dataclass(frozen=True, slots=True)
 class Latencies:
     """How long answers took: the distribution's columns (from, to, how many answers), the median, what
     95 of 100 were faster than, and the slowest. Of no answers all is 0."""
@@ -96,6 +105,15 @@ class Night:
     def unclear(self) -> int:
         """How many of them had no clear answer."""
         return sum(column.unclear for column in self.columns)
+
+    @property
+    def pause_reasons(self) -> list[PauseReason]:
+        """Why it waited, the longest first."""
+        lengths: dict[str, list[float]] = {}
+        for pause in self.pauses:
+            lengths.setdefault(pause.why, []).append(pause.end - pause.begin)
+        found = [PauseReason(why, len(some), sum(some)) for why, some in lengths.items()]
+        return sorted(found, key=lambda reason: -reason.length)
 
     @property
     def paused(self) -> float:

@@ -151,10 +151,11 @@ def parts(counts: Sequence[tuple[str, int]]) -> Markup:
     spare = width - least * len(some)
     body: list[str] = []
     x = 0.0
-    for status, many in some:
+    for number, (status, many) in enumerate(some, start=1):
         wide = least + spare * many / total
+        gap = 0 if number == len(some) else 2
         body.append(
-            f'<rect class="part {escape(status)}" x="{x:.1f}" y="0" width="{max(1.0, wide - 2):.1f}" height="{height}">'
+            f'<rect class="part {escape(status)}" x="{x:.1f}" y="0" width="{wide - gap:.1f}" height="{height}">'
             f"<title>{many:,} {escape(status)}</title></rect>"
         )
         x += wide

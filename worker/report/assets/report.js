@@ -166,22 +166,19 @@
   const head = byId("table").tHead.rows[0];
   const body = byId("table").tBodies[0];
 
-  const sums = (source) => {
-    const counts = new Map();
-    let total = 0;
-    for (const number of shown) {
-      if (rows[number][SOURCE] !== source) continue;
-      total += 1;
-      counts.set(status(rows[number]), (counts.get(status(rows[number])) || 0) + 1);
-    }
-    return [total, counts];
-  };
+  // Of all rows, whatever is looked for: a source's head tells of the source.
+  const sums = sources.map(() => ({ total: 0, counts: new Map() }));
+  for (const row of rows) {
+    const sum = sums[row[SOURCE]];
+    sum.total += 1;
+    sum.counts.set(status(row), (sum.counts.get(status(row)) || 0) + 1);
+  }
 
   const statusWord = (name, words = name) => make("span", { class: `status ${name}` }, make("span", { class: "dot", "aria-hidden": "true" }), words);
 
   const sourceLine = (source) => {
     const [id, name] = sources[source];
-    const [total, counts] = sums(source);
+    const { total, counts } = sums[source];
     const open = isOpen(source);
     const made = counts.get("created") || 0;
     const told = make("span", { class: "sums" });
@@ -397,7 +394,7 @@
 
   let closed = [];
   addEventListener("beforeprint", () => {
-    closed = [...document.querySelectorAll("details:not([open])")];
+    closed = [...document.querySelectorAll("details:not([open], .pauses)")];
     for (const one of closed) one.open = true;
     state.page = 0;
     show(PRINTED);
