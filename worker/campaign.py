@@ -120,7 +120,7 @@ class Campaign:
         self._troubles: list[str] = []
         self._scope = anyio.CancelScope()
         server = ServerClock()
-        emit = self._emit
+        emit = self._emit  # whoever slows down tells it through here
         self.phase = "starting"
         self.at_start = Counts()
         self.pacer = Pacer(options.rate, clock, rng, emit, stop.wait, lambda: self._sending.over)

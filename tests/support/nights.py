@@ -59,6 +59,13 @@ def bad_night(folder: Path, copies: int = 40) -> Path:
     return _night(folder, [first, night, look], meddling)
 
 
+def killed_night(folder: Path) -> Path:
+    """A night with push-back whose process is killed after half an hour; the database."""
+    weather = Weather({Fate.THROTTLED: 0.1}, latency_s=(0.15, 6.0))
+    run = Run(CAMPAIGN, job(40), Limits(16, None, None, 900.0), weather, rate=0.5, crash_at=1800.0)
+    return _night(folder, [run])
+
+
 def about() -> About:
     """What a page says of itself, the same on every machine."""
     return About("https://api.prolific.com", Path("/srv/waves/ledgers/ledger.db"), MADE_AT, sandbox=False)

@@ -186,7 +186,7 @@ def _night(connection: sqlite3.Connection, campaign: int, created: int, now: flo
     begin = seconds(run["started_at"]) if run else None
     if run is None or begin is None:
         return None, None
-    going_on = run["ended_at"] is None and _alive(run["host"], run["pid"]) is not False
+    going_on = run["ended_at"] is None and _alive(run["host"], run["pid"])
     asked = {"campaign": campaign, "run": run["id"]}
     settled = connection.execute(sql("report_settled"), asked).fetchone()
     one = night(

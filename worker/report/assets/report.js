@@ -33,13 +33,14 @@
     return element;
   };
   // Hidden characters (control, bidi marks, …) as their numbers, as the command line shows them.
-  const visible = (words) =>
-    String(words).replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (c) =>
-      c === "\u200c" || c === "\u200d" ? c : c.codePointAt(0) > 0xffff
-        ? `\\U${c.codePointAt(0).toString(16).padStart(8, "0")}`
-        : c.codePointAt(0) > 0xff
-          ? `\\u${c.codePointAt(0).toString(16).padStart(4, "0")}`
-          : `\\x${c.codePointAt(0).toString(16).padStart(2, "0")}`);
+  const escaped = (char) => {
+    if (char === "\u200c" || char === "\u200d") return char; // Persian, Hindi and emoji need these
+    const plain = { "\n": "\\n", "\r": "\\r", "\t": "\\t" }[char];
+    const point = char.codePointAt(0);
+    const [letter, digits] = point > 0xffff ? ["U", 8] : point > 0xff ? ["u", 4] : ["x", 2];
+    return plain ?? `\\${letter}${point.toString(16).padStart(digits, "0")}`;
+  };
+  const visible = (words) => String(words).replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, escaped);
   const moment = (iso) => (/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d/.test(iso || "") ? `${iso.slice(0, 10)} ${iso.slice(11, 19)}` : iso || "");
   const local = (iso) => {
     const at = new Date(iso);
@@ -94,7 +95,9 @@
 
   const state = { words: "", only: new Set(), sort: LINE, down: false, grouped: true, opened: null, toggled: new Set(), details: new Set(), page: 0 };
   const collator = new Intl.Collator("en", { numeric: true });
-  let lowered = null;
+  let lowered = null; // what is searched, made by the first search
+  let loweredTexts = null;
+  let loweredSources = null;
   let order = rows.map((_, number) => number);
   let shown = order;
   let lines = [];
@@ -129,8 +132,10 @@
       fits = (row) => row[ITEM] === Number(item[1]);
     } else if (words) {
       lowered ??= rows.map((row) => [row[NAME], row[BATCH] || "", ...row.slice(OWN)].join("\n").toLowerCase());
-      const inText = texts.map((one) => one.toLowerCase().includes(words));
-      const inSource = sources.map(([id, name]) => `${id}\n${name || ""}`.toLowerCase().includes(words));
+      loweredTexts ??= texts.map((one) => one.toLowerCase());
+      loweredSources ??= sources.map(([id, name]) => `${id}\n${name || ""}`.toLowerCase());
+      const inText = loweredTexts.map((one) => one.includes(words));
+      const inSource = loweredSources.map((one) => one.includes(words));
       fits = (row, number) => lowered[number].includes(words) || inSource[row[SOURCE]] ||
         (row[ERROR] !== null && inText[row[ERROR]]) || inText[row[RUN]];
     }
