@@ -215,11 +215,11 @@ UNKNOWN = found(row(1, "unknown", told(1, "the first of two listings does not sh
 @pytest.mark.parametrize(
     ("run", "some", "says"),
     [
-        (RUN, PENDING, "It sends the 1 that is pending."),
-        (RUN, UNKNOWN, "It looks again for 1 unknown"),
-        (replace(RUN, stopped_by="token"), PENDING, "Put one that works into PROLIFIC_TOKEN"),
+        (RUN, PENDING, "A run sends the 1 that is pending."),
+        (RUN, UNKNOWN, "A run looks again for 1 unknown"),
+        (replace(RUN, stopped_by="token"), PENDING, "The API refused the token"),
         (replace(GOING, alive=False), UNKNOWN, "The run died"),
-        (replace(GOING, alive=None), PENDING, "it was on another machine (host)"),
+        (replace(GOING, alive=None), PENDING, "it is on another machine"),
     ],
 )
 def test_the_first_step_says_why_and_what_a_run_would_do(run: Run, some: Needs, says: str) -> None:

@@ -190,6 +190,16 @@ def test_a_full_disk_under_the_report_is_told_and_changes_nothing_else(place: Pl
     assert "the report cannot be written: No space left on device" in refused.err
 
 
+def test_what_a_killed_run_left_half_written_goes_away_with_the_next(place: Place) -> None:
+    place.job(*rows(2))
+    left = place.folder / "ledgers" / ".job.html.4711.tmp"
+    left.parent.mkdir()
+    left.write_text("half", "utf-8")
+    assert place.run("--report").code == 0
+    assert sorted(path.name for path in left.parent.glob("*.html*")) == ["job.html"]
+    assert not left.exists()
+
+
 def test_when_and_why_a_run_waited_is_kept(place_with: WithOptions) -> None:
     place = place_with(SandboxOptions(latency=0.0, faults={"busy": 0.3}, seed=2))
     place.job(*rows(12))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from worker.clock import seconds
@@ -11,32 +11,40 @@ from worker.observe.text import counted, human_duration, visible
 from worker.report.commands import Commands, joined
 from worker.report.facts import Facts, Run
 
-FIRST: Mapping[str, str] = {
+AGAIN = "Run the job again"
+
+FIRST: Mapping[str, tuple[str, str]] = {
     "token": (
-        "The API refused the token. Put one that works into PROLIFIC_TOKEN or the token file, then run the job again."
+        "Put in a token that works, then run the job again",
+        "The API refused the token that PROLIFIC_TOKEN or the token file holds.",
     ),
-    "disk": "The disk could not be written. Make room, then run the job again: it goes on where it stopped.",
+    "disk": ("Make room on the disk, then run the job again", "The disk could not be written."),
     "internal": (
-        "An error in duplicate-batches ended the run. Please report it with the run id below and the log; the ledger "
-        "is right, and the same job goes on where it stopped."
+        "Report a bug, and run the job again",
+        "An error in duplicate-batches ended the run. Its log says more, and what it recorded is right.",
     ),
-    "api": "The API could not be used for longer than the run was to wait. When it is back, run the job again.",
-    "declined": "The question before creating was answered with no. Run the job again to be asked again.",
-    "signal": "The run was stopped from outside. Run the job again: it goes on where it stopped.",
-    "limit": "The run had a limit, and reached it. Run the job again for the rest.",
-    "max_duration": "The run's time was over. Run the job again for the rest.",
+    "api": (
+        "When the API is back, run the job again",
+        "The API could not be used for longer than the run was to wait (--give-up-after).",
+    ),
+    "declined": (AGAIN, "The question before creating was answered with no."),
+    "signal": (AGAIN, "The run was stopped from outside."),
+    "limit": (AGAIN, "The run was to make so many and no more (--limit)."),
+    "max_duration": (AGAIN, "The run's time was over (--max-duration)."),
     "max_failed": (
-        "So many requests were refused that the run sent no more. Look at what was refused first, then run the job "
-        "again for the rest."
+        "Look at what was refused, then run the job again",
+        "So many requests were refused that the run sent no more (--max-failed).",
     ),
 }
-"""What to do first, by why the latest run ended early."""
+"""What to do first and why, by the reason for which the latest run ended early."""
 
-DIED = "The run died: its process is gone and it recorded no end. Run the job again: it finds out what was made."
+DIED = (AGAIN, "The run died: its process is gone, and it recorded no end.")
 PERHAPS_DIED = (
-    "The run recorded no end, and it was on another machine ({host}), so this report cannot tell whether it goes on. "
-    "If it does not, run the job again."
+    "If the run does not go on, run the job again",
+    "It recorded no end, and it is on another machine, so this report cannot tell.",
 )
+
+BY_HAND = "Who knows better decides by hand: a row's details in the table below have the commands."
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,20 +123,20 @@ def first_step(facts: Facts, commands: Commands) -> Step | None:
         return None
     if not (pending or unknown or needs.under_way):
         return None
+    title, why = _first(run)
     does = []
     if pending:
         does.append(f"sends the {pending:,} that {'is' if pending == 1 else 'are'} pending")
     if unknown or needs.under_way:
         does.append(f"looks again for {unknown + needs.under_way:,} unknown, and sends what surely was not made")
-    why = " ".join(_why(run))
-    return Step("Run the job again", f"{why} It {joined(does)}. What exists is not made again.".strip(), commands.run())
+    text = [why, f"A run {joined(does)}. What exists is not made again.", BY_HAND if unknown else ""]
+    return Step(title, " ".join(filter(None, text)), commands.run())
 
 
-def _why(run: Run) -> Iterator[str]:
+def _first(run: Run) -> tuple[str, str]:
     if run.ended_at is None:
-        yield DIED if run.alive is False else PERHAPS_DIED.format(host=visible(run.host))
-    elif run.stopped_by is not None:
-        yield FIRST.get(run.stopped_by, "")
+        return DIED if run.alive is False else PERHAPS_DIED
+    return FIRST.get(run.stopped_by or "", (AGAIN, ""))
 
 
 def moment(text: str | None) -> str:

@@ -193,7 +193,7 @@
     told.append(statusWord(made ? "created" : "none", made === total ? `${total.toLocaleString("en")} created` : `${made.toLocaleString("en")} of ${total.toLocaleString("en")} created`));
     return make("tr", { class: "source" }, make("th", { scope: "rowgroup", colspan: COLUMNS.length },
       told,
-      make("button", { type: "button", class: "fold", "aria-expanded": open, "data-source": source, "data-key": `s${source}` }, make("bdi", {}, visible(name ?? "(not looked up)"))),
+      make("button", { type: "button", class: "fold", "aria-expanded": open, "data-source": source, "data-key": `s${source}` }, make("bdi", {}, visible(name ?? "(no name is known)"))),
       make("span", { class: "id" }, id), copyButton(id, `the source's id ${id}`)));
   };
 
@@ -248,7 +248,7 @@
       made.push(line < 0 ? sourceLine(-1 - line) : rowLine(line));
       if (line >= 0 && state.details.has(line)) made.push(detailLine(line));
     }
-    if (!made.length) made.push(make("tr", {}, make("td", { colspan: COLUMNS.length }, "No row is like that.")));
+    if (!made.length) made.push(make("tr", {}, make("td", { colspan: COLUMNS.length }, rows.length ? "No row is like that." : "There are no rows.")));
     body.replaceChildren(...made);
     if (focused) body.querySelector(`[data-key="${focused}"]`)?.focus();
     const all = rows.length.toLocaleString("en");
@@ -259,7 +259,7 @@
     byId("earlier").disabled = state.page === 0;
     byId("later").disabled = state.page === pages - 1;
     document.querySelector(".pager").classList.toggle("needed", pages > 1);
-    byId("fold").hidden = !state.grouped;
+    byId("fold").hidden = !state.grouped || !lines.length;
     byId("fold").textContent = allOpen() ? "Close all" : "Open all";
   };
   const allOpen = () => (state.opened ?? (looking() || shown.length <= FEW)) && !state.toggled.size;
