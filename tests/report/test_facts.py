@@ -92,7 +92,7 @@ def test_whether_a_run_without_an_end_goes_on_is_asked_of_its_process(tmp_path: 
     with opened(tmp_path, "batch_id", uuid(1), host=host, pid=pid):
         pass
     run = told(tmp_path / "ledger.db", CAMPAIGN).latest
-    assert (run.alive, run.going_on) == (alive, alive is not False)
+    assert (run.alive, run.going_on, run.may_go_on) == (alive, alive is True, alive is not False)
 
 
 def test_what_the_job_wants_no_longer_is_counted_apart(tmp_path: Path) -> None:

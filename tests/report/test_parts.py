@@ -178,6 +178,7 @@ GOING = replace(RUN, ended_at=None, exit_code=None, alive=True)
         (Counts(2, 0, 0, 1200), RUN, "missing", "2 of 1,202 are there", "1,200 are missing: 1,200 not made yet."),
         (Counts(2, 0, 1, 1), GOING, "going", "2 of 4 are there so far", None),
         (Counts(3), GOING, "going", "3 of 3 are there so far", None),
+        (Counts(2, 0, 0, 1), replace(GOING, alive=None), "missing", "2 of 3 are there", None),
     ],
 )  # fmt: skip
 def test_the_headline_says_whether_everything_is_there(

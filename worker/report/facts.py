@@ -50,7 +50,12 @@ class Run:
 
     @property
     def going_on(self) -> bool:
-        """Whether it may still go on."""
+        """Whether it surely goes on."""
+        return self.ended_at is None and self.alive is True
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether it goes on, as far as this machine can know."""
         return self.ended_at is None and self.alive is not False
 
 
@@ -120,7 +125,7 @@ def facts(connection: sqlite3.Connection, campaign: int, name: str, now: float) 
         needs=needs(
             views.ledger_rows(connection, campaign, name, created=False),
             lambda batch_id: candidate(connection, batch_id),
-            going_on=runs[0].going_on,
+            going_on=runs[0].may_go_on,
         ),
         night=one,
         night_id=night_id,

@@ -19,7 +19,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from worker import __version__
-from worker.clock import iso, seconds
+from worker.clock import iso
 from worker.errors import UsageError
 from worker.ledger import views
 from worker.ledger.export import replaced
@@ -37,14 +37,17 @@ BYTES = 32 * 2**20
 NAME_SHOWN = 300
 """Characters of a name that the page's lists show; its table has the whole name."""
 
+SCRIPT = ("parts.js", "rows.js", "table.js")
+"""The parts of the page's one script, in order."""
+
 MARK = '<meta name="generator" content="duplicate-batches '
 """What our reports have in their first lines, and no other file."""
 
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What the page says of itself: the API's address as the database knows it, the database, the commands, and when it
-    was made (a date with its zone)."""
+    """What the page says of itself: the API's address as the database knows it, the database, when it was made (a date
+    with its zone), and whether it is of a rehearsal."""
 
     api: str
     database: Path
@@ -94,7 +97,8 @@ def write_report(
 
 def page(found: Facts, rows: Rows, about: About, commands: Commands) -> Iterator[str]:
     """The page in pieces."""
-    script, style = _asset("report.js"), _asset("report.css")
+    script = "\n".join(('"use strict";\n{', *map(_asset, SCRIPT), "}\n"))
+    style = _asset("report.css")
     template = _environment().from_string(_asset("report.html"))
     yield from template.generate(
         about=about,
@@ -117,7 +121,6 @@ def page(found: Facts, rows: Rows, about: About, commands: Commands) -> Iterator
                 "settle": commands.settle(),
                 "run": commands.run(),
                 "retry": commands.run("--retry-failed"),
-                "total": found.counts.total,
             }
         ),
     )
@@ -203,7 +206,6 @@ def _environment() -> Environment:
         "lasted": plots.length_text,
         "moment": sentences.moment,
         "number": lambda number: f"{number:,}",
-        "seconds": seconds,
         "short": lambda text: shortened(visible(text or ""), NAME_SHOWN),
         "visible": lambda text: visible(text or ""),
     }

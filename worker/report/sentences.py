@@ -119,7 +119,7 @@ def first_step(facts: Facts, commands: Commands) -> Step | None:
     """What goes on with the job by itself; None where nothing would."""
     needs, run = facts.needs, facts.latest
     pending, unknown = needs.count("pending"), needs.count("unknown")
-    if run.going_on and run.alive:
+    if run.going_on:
         return None
     if not (pending or unknown or needs.under_way):
         return None
