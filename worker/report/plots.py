@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from markupsafe import Markup, escape
 
-from worker.observe.text import human_duration
+from worker.observe.text import counted, human_duration
 from worker.report.night import Night
 
 WIDTH = 1120
@@ -103,7 +103,7 @@ def latencies(night: Night) -> Markup:
     base = _scaled(0, most, height)
     for number, (low, high, count) in enumerate(found.columns):
         x, y = LEFT + number * step, _scaled(count, most, height)
-        told = f"{count:,} answers took {length_text(low)} to {length_text(high)}"
+        told = f"{counted(count, 'answer')} took {length_text(low)} to {length_text(high)}"
         if count:
             body.append(
                 f'<rect class="bar good" x="{x + 0.5:.1f}" y="{min(y, base - 1):.1f}" width="{max(1.0, step - 1):.1f}" '
@@ -243,7 +243,7 @@ def _ticks(top: float) -> list[float]:
 def _told(requests: int, parts: Sequence[tuple[str, int]], begin: float, width: float) -> str:
     words = {"good": "answered", "throttled": "'too many requests'", "unclear": "without a clear answer"}
     several = ", ".join(f"{many:,} {words[name]}" for name, many in parts if many)
-    return f"{_clock(begin, 1)}, {human_duration(width)}: {requests:,} requests ({several})"
+    return f"{_clock(begin, 1)}, {human_duration(width)}: {counted(requests, 'request')} ({several})"
 
 
 def _clock(at: float, step: float) -> str:
