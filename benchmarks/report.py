@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -17,7 +16,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from benchmarks.memory import MIB, measure, print_machine, without_api
-from tests.support.browser import CHROMIUM, browser
 from worker.clock import iso
 from worker.ledger.database import open_for_writing
 from worker.ledger.queries import sql
@@ -76,22 +74,28 @@ def main() -> None:
     asked = _arguments()
     print_machine()
     with tempfile.TemporaryDirectory(prefix="report-") as name:
-        for number in asked.items:
-            folder = Path(name) / str(number)
-            folder.mkdir()
-            fill(folder / "ledger.db", number)
-            command = ["report", JOB, "--database", "ledger.db", "--output", "report.html"]
-            measured = measure(command, folder, without_api())
-            size = (folder / "report.html").stat().st_size
-            print(
-                f"\n{number:,} items: written in {measured.seconds:.1f} s with {measured.peak / MIB:.0f} MiB, "
-                f"{size / 1e6:.1f} MB",
-                flush=True,
-            )
-            if CHROMIUM is None:
-                print("Chromium is not installed, so the page is not opened", file=sys.stderr)
-            else:
-                look(folder / "report.html", asked.times)
+        pages = [write(Path(name) / str(number), number) for number in asked.items]
+        # Only now, because a process that is started begins with the memory of the one that starts it.
+        from tests.support.browser import CHROMIUM  # noqa: PLC0415
+
+        if CHROMIUM is None:
+            raise SystemExit("Chromium is not installed, so the pages are not opened")
+        for number, page in zip(asked.items, pages, strict=True):
+            print(f"\n{number:,} items, opened")
+            look(page, asked.times)
+
+
+def write(folder: Path, number: int) -> Path:
+    """Fill a database, let the real command write its report, and print what that took; the page."""
+    folder.mkdir()
+    fill(folder / "ledger.db", number)
+    page = folder / "report.html"
+    measured = measure(["report", JOB, "--database", "ledger.db", "--output", page.name], folder, without_api())
+    size = page.stat().st_size / 1e6
+    print(
+        f"{number:,} items, written: {measured.seconds:.1f} s, {measured.peak / MIB:.0f} MiB, {size:.1f} MB", flush=True
+    )
+    return page
 
 
 def _arguments() -> argparse.Namespace:
@@ -187,7 +191,9 @@ def _attempts(number: int) -> Iterator[tuple[object, ...]]:
 
 
 def look(page: Path, times: int) -> None:
-    """Open the page in fresh browsers' tabs, do what people do, and print the medians."""
+    """Open the page in new tabs, do what people do, and print the medians."""
+    from tests.support.browser import browser  # noqa: PLC0415 - as above
+
     opened: list[float] = []
     took: dict[str, list[float]] = {act: [] for act in ACTS}
     with browser() as one:
