@@ -36,7 +36,7 @@ NIGHTLY = Path("/waves/config.toml")
         ("/w/a.csv", "a", {"campaigns_of_job": 2}, "run /w/a.csv --campaign a", "settle /w/a.csv --campaign a"),
         ("/w/a.yaml", "a", {}, "run /w/a.yaml --campaign a", "settle /w/a.yaml --campaign a"),
         (
-            "/w/my wave.csv", "my wave", {"config": NIGHTLY, "database": Path("/d b"), "ledger": Path("/l.csv")},
+            "/w/my wave.csv", "my wave", {"config": NIGHTLY, "database": Path("/d b"), "ledger": "/l.csv"},
             "run '/w/my wave.csv' --config /waves/config.toml --database '/d b' --ledger /l.csv",
             "settle '/w/my wave.csv' --config /waves/config.toml --database '/d b'",
         ),

@@ -141,6 +141,19 @@ def test_its_commands_decide_what_is_unknown_from_any_folder_and_it_is_written_a
     assert f"{len(unknown)} decided by a person" in said
 
 
+def test_its_commands_name_places_that_no_file_says(place: Place) -> None:
+    place.job(*rows(6))
+    places = ("--ledger", "out/{campaign}-{run_id}.csv", "--database", "db/mine.db", "--campaign", "mine")
+    ended = place.run(*places, "--limit", 2, "--report")
+    said = words(place.folder / "out" / f"mine-{ended.summary['run_id']}.html")
+    (line,) = set(re.findall(r"duplicate-batches run .*?-\{run_id\}\.csv'", said))
+    again = command([*shlex.split(line)[1:], "--rate", "unlimited"], place.folder.parent, place.environ)
+    assert again.code == 0, again.err
+    assert place.world.made == 6
+    assert len(list((place.folder / "out").glob("mine-*.csv"))) == 2
+    assert not (place.folder / "ledgers").exists()
+
+
 def test_a_file_that_is_no_report_is_told_and_left_and_the_run_is_as_good(place: Place) -> None:
     place.job(*rows(3))
     mine = place.folder / "ledgers" / "job.html"

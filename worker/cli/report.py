@@ -85,8 +85,6 @@ def _ledger(settings: Settings, latest: views.LatestRun) -> Path:
 def _commands(settings: Settings, facts: Facts) -> Commands:
     """The commands that find this campaign again. What the config file says need not be said once more."""
     latest = facts.latest
-    usual = settings.ledger_path(latest.run_id, campaign=facts.campaign)
-    own_ledger = not _said_by_file(settings, "ledger") or str(usual) != latest.ledger
     return commands(
         latest.job,
         facts.campaign,
@@ -94,9 +92,19 @@ def _commands(settings: Settings, facts: Facts) -> Commands:
         campaigns_of_job=facts.campaigns_of_job,
         config=settings.config_file,
         database=None if _said_by_file(settings, "database") else settings.database,
-        ledger=Path(latest.ledger) if own_ledger else None,
+        ledger=_ledger_option(settings, facts),
         sandbox=settings.sandbox,
     )
+
+
+def _ledger_option(settings: Settings, facts: Facts) -> str | None:
+    """The ledger file's path as --ledger has to say it; None where a run finds it without."""
+    if not _said_by_file(settings, "ledger"):
+        return settings.ledger_written
+    latest = facts.latest
+    usual = str(settings.ledger_path(latest.run_id, campaign=facts.campaign))
+    # A path with the run's id is another for each run.
+    return None if usual == latest.ledger or "{run_id}" in settings.ledger_template else latest.ledger
 
 
 def _said_by_file(settings: Settings, key: str) -> bool:

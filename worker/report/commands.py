@@ -53,7 +53,7 @@ def commands(
     campaigns_of_job: int,
     config: Path | None,
     database: Path | None,
-    ledger: Path | None,
+    ledger: str | None,
     sandbox: bool,
 ) -> Commands:
     """The commands for a campaign of the job file `job` (an absolute path).
@@ -74,7 +74,7 @@ def commands(
     if date is not None:
         more += ["--date", date]  # pasted another day, the job would else mean that day's duplicates
     if ledger is not None:
-        more += ["--ledger", str(ledger)]
+        more += ["--ledger", ledger]
     return Commands(job, tuple(shared), tuple(more))
 
 
