@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 BIN := .venv/bin
 DEMO_JOBS := $(notdir $(wildcard jobs/*))
 
-.PHONY: demo test simulate torture wires lint types format memory bench-settling bench-workbook screenshots clean
+.PHONY: demo test simulate torture wires lint types format memory bench-settling bench-workbook bench-report screenshots clean
 
 .venv/installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo 'make: Python 3.11 or later is needed, and none was found' >&2; exit 1; }
@@ -64,9 +64,14 @@ bench-settling: .venv/installed
 bench-workbook: .venv/installed
 	@$(BIN)/python -m benchmarks.workbook
 
-# The pictures of docs/images that show a terminal.
+# The HTML report of up to a million items: written, and opened in the system's Chromium; takes a minute or two.
+bench-report: .venv/installed
+	@$(BIN)/python -m benchmarks.report
+
+# The pictures of docs/images; those of the report need Chromium.
 screenshots: .venv/installed
 	@$(BIN)/python -m tests.screenshots.terminal
+	@$(BIN)/python -m tests.screenshots.report
 
 clean:
 	rm -rf .venv demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 COMMANDS = ("run", "check", "settle", "ledger", "report", "sandbox")
 
-NOT_BUILT_YET = ("report",)
+NOT_BUILT_YET: tuple[str, ...] = ()
 """The commands of the contract that this version leaves out."""
 
 OPTIONS_OF_ALL_WITH_A_JOB = ("--campaign", "--date", "--database", "--ledger", "--config")
@@ -47,6 +47,7 @@ DRY_RUN = "--dry-run"
 
 SETTLE_OPTIONS = ("--assign", "--absent")
 LEDGER_OPTIONS = ("--format", "--status", "--source", "--run", "--since", "--all", "--restore", "--backup")
+REPORT_OPTIONS = ("--output",)
 LEDGER_FORMATS = ("csv", "json", "table", "xlsx", "job")
 
 COLUMNS = (

@@ -11,6 +11,7 @@ import random
 import sqlite3
 import traceback
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -22,7 +23,7 @@ from worker.database import Database
 from worker.errors import TokenRefusedError, WorkerError
 from worker.events import Emit, Event
 from worker.ledger import export, views
-from worker.ledger.records import Counts, RunEnd
+from worker.ledger.records import Counts, PaceChange, RunEnd
 from worker.ledger.store import Ledger
 from worker.lookups import ApiUnusableError, LookUps
 from worker.pace.pacer import Pacer
@@ -110,7 +111,8 @@ class Campaign:
     ) -> None:
         self._database = database
         self._clock = clock
-        self._emit = emit
+        self._tell = emit
+        self._paces: list[PaceChange] = []
         self._stop = stop
         self._options = options
         self._confirm = confirm
@@ -118,6 +120,7 @@ class Campaign:
         self._troubles: list[str] = []
         self._scope = anyio.CancelScope()
         server = ServerClock()
+        emit = self._emit  # whoever slows down tells it through here
         self.phase = "starting"
         self.at_start = Counts()
         most = options.limits.max_in_flight
@@ -142,6 +145,14 @@ class Campaign:
     def abort(self) -> None:
         """Stop at once: requests under way are not awaited."""
         self._scope.cancel()
+
+    def _emit(self, event: Event) -> None:
+        """Hand an event on, and keep in mind when and why all senders wait: a report tells it."""
+        if event.name in ("pace.slowed", "pace.recovered"):
+            told = event.fields
+            at = iso(self._clock.wall())
+            self._paces.append(PaceChange(at, told.get("wait_s"), told.get("rate"), told.get("why")))
+        self._tell(event)
 
     async def run(self) -> Result:
         """Make what is missing. Never raises for what a night can bring: the result says what happened."""
@@ -237,8 +248,17 @@ class Campaign:
                 await self._write_ledger_file()
             except OSError as error:
                 self._emit(Event("note", "warning", {"text": f"the ledger file could not be refreshed: {error}"}))
+            await self._keep_paces()
             # A ledger of a million rows takes its time, which senders should not have to share often.
             pause = max(REFRESH_S, 20 * (self._clock.monotonic() - began))
+
+    async def _keep_paces(self) -> None:
+        """Write down when the run waited; what cannot be written now is tried again with the run's end."""
+        some = tuple(self._paces)
+        with suppress(sqlite3.Error):  # senders meet the same disk, and tell
+            if some:
+                await self._database.call(Ledger.add_paces, some)
+            del self._paces[: len(some)]
 
     async def _write_ledger_file(self) -> None:
         await self._database.call(_write_ledger_file, self._options.campaign, self._options.ledger)
@@ -281,7 +301,7 @@ class Campaign:
         code = exit_code(counts, stopped_by, self._stop.signal, only_settle=self._options.only_settle)
         tally = self._sending.tally
         end = RunEnd(iso(self._clock.wall()), stopped_by, code, tally.created, tally.requests, tally.throttled)
-        await self._attempt(self._database.call(Ledger.end_run, end))
+        await self._attempt(self._database.call(Ledger.end_run, end, tuple(self._paces)))
         result = Result(
             counts=counts,
             tally=tally,

@@ -18,6 +18,10 @@ def _ledger(what: str, options: str, *says: str, process: bool = False) -> Case:
     return Case(what, says, f"ledger {options}", prepare=ledger_database, leaves=_READERS, process=process)
 
 
+def _report(what: str, options: str, *says: str, process: bool = False) -> Case:
+    return Case(what, says, f"report {options}", prepare=ledger_database, leaves=_READERS, process=process)
+
+
 def _sandbox(what: str, options: str, *says: str, process: bool = False) -> Case:
     return Case(what, says, f"sandbox --port 0 {options}", process=process)
 
@@ -96,6 +100,14 @@ COMMANDS: tuple[Case, ...] = (
     Case("a backup of nothing", ("there is no ledger database",), "ledger --backup copy.db"),
     Case("a ledger with a bad config", ("config.toml:1: colour: ",), "ledger", {"config.toml": "colour = 1\n"}),
     Case("a ledger with a bad date", ("--date: 'x' is no date",), "ledger job.csv --date x"),
+    # report
+    Case("a report without a database", ("there is no ledger database here", "Run the job first"), "report job.csv"),
+    Case("a report of nothing", ("the following arguments are required: JOB",), "report"),
+    Case("a report of a later database", ("newer version",), "report job.csv", prepare=newer_database, leaves=_READERS),
+    _report("a report of a job that was never run", "job.csv", "ledger.db: this ledger knows no run of job job.csv"),
+    _report("a report of a campaign that was never run", "job.csv --campaign spring", "no run of campaign spring"),
+    _report("a report without a name", "job.csv --output ''", "--output: names no file", process=True),
+    _report("a report with an option of ledger", "job.csv --format csv", "there is no option --format."),
     # sandbox
     Case(
         "a port that is taken", ("cannot listen on port ", "Choose another port"), "sandbox --port $PORT", process=True

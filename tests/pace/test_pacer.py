@@ -177,7 +177,6 @@ def test_where_only_push_backs_come_the_waits_grow() -> None:
         rig.pacer.pushed_back(rig.clock.now, None)
         waits.append(rig.pacer.waiting_s())
         rig.clock.advance(rig.pacer.waiting_s())
-    assert waits[0] < 1.0
     assert 0.5 * MOST_BACK_OFF_S <= waits[-1] <= MOST_BACK_OFF_S
 
 
@@ -244,7 +243,8 @@ def test_any_sequence_of_answers_keeps_the_state_sane() -> None:
         rng.choice(steps)(rig.clock.now - rng.random() * 3)
         state = rig.pacer.state
         rate = rig.pacer.rate()
-        assert rate is not None and 0 < rate <= 10.0
+        assert rate is not None
+        assert 0 < rate <= 10.0
         assert 0 <= rig.pacer.ahead() <= 16 * AHEAD_PER_SENDER
         assert state.pause_until >= before
         assert rig.pacer.waiting_s() <= MOST_BACK_OFF_S

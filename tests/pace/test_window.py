@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.pace.window import FIRST, GROWTH, TOLERANCE, Window, answered, limited, window
+from worker.pace.window import FIRST, GROWTH, TOLERANCE, Window, answered, window
 
 
 @pytest.mark.parametrize(("most", "gently", "size"), [(16, True, FIRST), (16, False, 16.0), (1, True, 1.0)])
@@ -55,7 +55,3 @@ def test_what_shrank_grows_with_care_and_never_below_the_first() -> None:
 
 def test_faster_answers_are_what_answers_take_at_once() -> None:
     assert answered(Window(16.0, 8.0, 0.2, 0.2), 0.1).base == pytest.approx(0.19)
-
-
-def test_after_a_push_back_the_rate_limits_and_the_window_does_not() -> None:
-    assert limited(Window(16.0, 3.0, 0.1, 0.1)).size == 16.0

@@ -34,7 +34,8 @@ from worker.settle.rules import (
     wide_window,
     window,
 )
-from worker.settle.settling import NAMED, verdicts_of
+from worker.settle.settling import verdicts_of
+from worker.settle.words import NAMED
 
 INF = math.inf
 SOURCE = Source("Signs", "ws", "details", "loose", ("data",))

@@ -226,6 +226,7 @@ class Simulation:
             run_id=f"run-{self.told.runs}", campaign=run.campaign, job=f"/jobs/{run.campaign}.csv",
             ledger=str(ledger_file), host="host", pid=self.told.runs, now=iso(clock.wall()),
             timeout_s=self._scenario.timeout_s, settle_after_s=self._scenario.settle_after_s,
+            ceiling=run.rate, date=DAY.isoformat(),
         )  # fmt: skip
         with planned(run.job, run.campaign, DAY) as plan:
             ledger = Ledger(fragile.ledger(), start)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.simulation.scenario import Theme
-from worker.ledger import database, exchange, store
+from worker.ledger import exchange, store
 from worker.ledger.queries import sql
 from worker.ledger.records import Status
 from worker.ledger.store import Ledger
@@ -169,26 +169,6 @@ def take_an_older_batch(patch: pytest.MonkeyPatch) -> None:
     _attempts(patch, lambda attempt, _ledger: replace(attempt, listing=-1))
 
 
-def ignore_what_other_campaigns_own(patch: pytest.MonkeyPatch) -> None:
-    """A batch has one owner in each campaign, and an attempt is compared with all that its own campaign has not."""
-    real = database.migrations
-    patch.setattr(
-        database,
-        "migrations",
-        lambda: [script.replace("CREATE UNIQUE INDEX items_owner", "CREATE INDEX items_owner") for script in real()],
-    )
-    own = "i.campaign_id = (SELECT campaign_id FROM runs ORDER BY id DESC LIMIT 1)"
-    _statement(
-        patch,
-        add_sighting=sql("add_sighting").replace(
-            "i.new_batch_id = :batch_id)", f"i.new_batch_id = :batch_id AND {own})"
-        ),
-        free_sightings=sql("free_sightings").replace(
-            "i.new_batch_id = s.batch_id)", f"i.new_batch_id = s.batch_id AND {own})"
-        ),
-    )
-
-
 def ignore_names(patch: pytest.MonkeyPatch) -> None:
     _looks(patch, lambda attempt, sighting: replace(sighting, name=attempt.expected_name))
 
@@ -268,20 +248,6 @@ def trust_our_clock(patch: pytest.MonkeyPatch) -> None:
     _attempts(patch, lambda attempt, _ledger: replace(attempt, offset=Interval(0.0, 0.0)))
 
 
-def compare_with_the_source_as_it_is_now(patch: pytest.MonkeyPatch) -> None:
-    def wrong(attempt: Attempt, ledger: Ledger) -> Attempt:
-        row = ledger.connection.execute(
-            "SELECT name, details, loose_details FROM source_versions WHERE source_id = ? ORDER BY id DESC LIMIT 1",
-            (attempt.source_id,),
-        ).fetchone()
-        if attempt.source is None or row is None:
-            return attempt
-        now = replace(attempt.source, name=row["name"], details=row["details"], loose_details=row["loose_details"])
-        return replace(attempt, source=now, source_changed=False)
-
-    _attempts(patch, wrong)
-
-
 MISTAKES: Mapping[str, Mistake] = {
     mistake.plant.__name__: mistake
     for mistake in (
@@ -310,9 +276,7 @@ MISTAKES: Mapping[str, Mistake] = {
         Mistake("applies the latest baseline to older attempts", use_the_latest_baseline, Theme.ORDINARY),
         Mistake("gives an older attempt this run's window", use_the_strict_window_of_now, Theme.CRASH, 200),
         Mistake("takes an older batch", take_an_older_batch, Theme.ACCOUNT, 300),
-        Mistake("ignores what other campaigns own", ignore_what_other_campaigns_own, Theme.JOBS, 300),
         Mistake("applies the first attempt's window to the second", use_the_first_attempts_window, Theme.TOKEN, 60),
         Mistake("trusts our clock", trust_our_clock, Theme.CLOCKS, 200),
-        Mistake("compares with the source as it is now", compare_with_the_source_as_it_is_now, Theme.SOURCES, 500),
     )
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import subprocess
 import sys
@@ -25,6 +26,8 @@ FORMS = (
     urllib.parse.quote(TOKEN, safe=""),
     json.dumps(TOKEN)[1:-1],
     repr(TOKEN)[1:-1],
+    html.escape(TOKEN),
+    html.escape(TOKEN).replace("&quot;", "&#34;"),
     base64.b64encode(TOKEN.encode()).decode().rstrip("="),
     base64.b64encode(f"Token {TOKEN}".encode()).decode().rstrip("="),
     TOKEN.encode().hex(),
@@ -52,8 +55,10 @@ def test_no_run_writes_the_token(
 ) -> None:
     place = place_with(SandboxOptions(latency=0, token=TOKEN, faults=faults, seed=2))
     place.job(*({"batch_id": source_id(n), "name": f"Row {n}"} for n in range(6)))
-    ended = place.run("--log-format", log_format, "--log-file", "run.log", "--give-up-after", 2, "--settle-after", 0.2)
+    logs = ("--log-format", log_format, "--log-file", "run.log")
+    ended = place.run(*logs, "--give-up-after", 2, "--settle-after", 0.2, "--report")
     assert ended.code in (0, 1)
+    assert (place.folder / "ledgers" / "job.html").exists()
     search(place.folder, ended)
     search(place.folder, place.command("check", "job.csv"))
     search(place.folder, place.command("ledger", "job.csv", "--format", "json"))

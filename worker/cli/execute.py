@@ -20,6 +20,7 @@ from worker import __version__
 from worker.campaign import Campaign, Options, Question, Result
 from worker.cli.ask import ask, has_person
 from worker.cli.common import Target, api
+from worker.cli.report import report_path, write_or_note
 from worker.clock import MachineClock, iso
 from worker.database import ThreadedDatabase
 from worker.events import Event
@@ -67,6 +68,8 @@ class HeldRun:
         self._stop = Stop()
         self._stack = ExitStack()
         self._campaign: Campaign | None = None
+        self._aborted = False
+        self._report_trouble: str | None = None
         terminal = sys.stderr.isatty()
         json_logs = resolved(settings.log_format, terminal) == "json"
         self._progress = Progress(
@@ -94,6 +97,7 @@ class HeldRun:
     def whole(self) -> int:
         """Open the database, run, tell; the exit code."""
         export.remove_leftovers(self._ledger_file)
+        export.remove_leftovers(report_path(self._ledger_file))
         connection = open_for_writing(self._settings.database, self._target.url)
         try:
             # `settle` too: the ledger file that it would write is what tells the next run of a lost database.
@@ -133,6 +137,8 @@ class HeldRun:
             now=iso(MachineClock().wall()),
             timeout_s=self._settings.timeout,
             settle_after_s=self._settings.settle_after,
+            ceiling=self._settings.rate,
+            date=self._settings.date.isoformat() if self._plan is not None else None,
         )
 
     def _emit_start(self) -> None:
@@ -145,8 +151,6 @@ class HeldRun:
             "date": self._settings.date.isoformat(),
         }
         self._logs(Event("run.started", "info", fields))
-        if self._settings.report:
-            self._note("the HTML report is not written yet in this version; the ledger file is")
 
     def _emit_plan(self, ledger: Ledger, plan: Plan) -> None:
         counts = views.counts(ledger.connection, ledger.campaign)
@@ -167,8 +171,9 @@ class HeldRun:
         settings = self._settings
         sources = self._plan.sources() if self._plan else ()
         async with api(self._target, settings.timeout, self._scrub, sources) as client:
+            database = ThreadedDatabase(ledger)
             self._campaign = campaign = Campaign(
-                database=ThreadedDatabase(ledger),
+                database=database,
                 api=client,
                 clock=MachineClock(),
                 rng=random.Random(),
@@ -190,8 +195,17 @@ class HeldRun:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._watch_signals, campaign)
                 result = await campaign.run()
+                if settings.report and not self._aborted:
+                    await database.call(self._write_report)
                 group.cancel_scope.cancel()
         return result
+
+    def _write_report(self, ledger: Ledger) -> None:
+        """Write the report; what hinders that is told, and changes nothing of the run."""
+        trouble = write_or_note(ledger.connection, self._settings, self._campaign_name, self._ledger_file)
+        if trouble:
+            self._note(trouble)
+            self._report_trouble = trouble
 
     async def _watch_signals(self, campaign: Campaign) -> None:
         """The first signal lets requests under way end, the second does not."""
@@ -202,6 +216,7 @@ class HeldRun:
         with receiver as signals:
             async for number in signals:
                 if self._stop.signal is not None:
+                    self._aborted = True
                     campaign.abort()
                     continue
                 self._stop.signal = number
@@ -253,7 +268,7 @@ class HeldRun:
             text = self._scrub(summary_text(replace(facts, ledger=near(self._ledger_file, sys.stdout))))
             _print(for_window(text, sys.stdout, [f"{facts.command} --retry-failed", facts.command]))
         if not self._settings.quiet or result.exit_code:
-            for trouble in (*result.troubles, *([self._logs.trouble] if self._logs.trouble else [])):
+            for trouble in (*result.troubles, *filter(None, (self._logs.trouble, self._report_trouble))):
                 print(f"duplicate-batches: {self._scrub(trouble)}", file=sys.stderr)  # noqa: T201
 
     def _facts(self, result: Result) -> Facts:

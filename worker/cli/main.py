@@ -69,6 +69,15 @@ examples:
 
 exit codes: 0 · 2 wrong usage, or the database does not know the job""",
     ),
+    "report": (
+        "write the HTML report of a job's latest run",
+        """examples:
+  duplicate-batches report wave.yaml                     beside the ledger file, with .html
+  duplicate-batches report wave.yaml --output wave.html  somewhere else
+  duplicate-batches run wave.yaml --report               a run that writes it at its end
+
+exit codes: 0 · 2 wrong usage, or the database does not know the job""",
+    ),
     "sandbox": (
         "serve a local stand-in for the API, for rehearsals",
         """examples:
@@ -164,6 +173,12 @@ def _ledger_arguments(one: argparse.ArgumentParser) -> None:
     add_options(one, "ledger")
 
 
+def _report_arguments(one: argparse.ArgumentParser) -> None:
+    one.add_argument("job", metavar="JOB", help="the job file")
+    one.add_argument("--output", metavar="PATH", help="the report's file (default: the ledger file's, with .html)")
+    add_options(one, "report")
+
+
 def _sandbox_arguments(one: argparse.ArgumentParser) -> None:
     one.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
     one.add_argument("--port", default="8765", metavar="N", help="the port (default: 8765; 0: any free one)")
@@ -182,6 +197,7 @@ _ARGUMENTS = {
     "check": _check_arguments,
     "settle": _settle_arguments,
     "ledger": _ledger_arguments,
+    "report": _report_arguments,
     "sandbox": _sandbox_arguments,
 }
 

@@ -6,6 +6,7 @@ import argparse
 import os
 import socket
 import sqlite3
+import sys
 from collections.abc import Mapping
 from contextlib import closing
 
@@ -13,6 +14,7 @@ import anyio
 
 from worker.cli.common import Target, api, latest_run, new_run_id, settings_for, target
 from worker.cli.execute import HeldRun
+from worker.cli.report import write_or_note
 from worker.clock import MachineClock, iso
 from worker.errors import TokenRefusedError, UsageError, WorkerError
 from worker.job.fields import read_id
@@ -71,7 +73,7 @@ def _find_out(args: argparse.Namespace, settings: Settings, chosen: Target) -> i
     with closing(open_for_writing(settings.database, chosen.url)) as connection:
         for name in open_ones:
             if name != latest.campaign:
-                _write_ledger_file(connection, name)
+                _write_files(connection, name, settings)
         if code == 0 and args.job is None and views.count_unknown(connection):
             return 1
     return code
@@ -108,6 +110,7 @@ def _take_word(
             code = 1 if counts.unknown else 0
             ledger.end_run(RunEnd(iso(MachineClock().wall()), None, code, 0, 0, 0))
             export.write_ledger_file(connection, ledger.campaign, latest.campaign, latest.ledger)
+            _write_report(connection, latest, settings)
         if not settings.quiet:
             _print(f"Recorded. {counted(counts.unknown, 'duplicate')} of {latest.campaign} unknown.")
         return code
@@ -147,12 +150,19 @@ async def _batches(settings: Settings, chosen: Target, ids: list[str]) -> dict[s
     return found
 
 
-def _write_ledger_file(connection: sqlite3.Connection, name: str) -> None:
+def _write_files(connection: sqlite3.Connection, name: str, settings: Settings) -> None:
     """Write the ledger file of another campaign that this settled too, where its latest run wrote it."""
     campaign, latest = views.campaign_id(connection, name), views.latest_run(connection, campaign=name)
     if campaign is not None and latest is not None and latest.ledger.exists():
         export.refuse_foreign_file(latest.ledger)
         export.write_ledger_file(connection, campaign, name, latest.ledger)
+        _write_report(connection, latest, settings)
+
+
+def _write_report(connection: sqlite3.Connection, latest: views.LatestRun, settings: Settings) -> None:
+    """Write the report too, where the settings ask for it."""
+    if settings.report and (trouble := write_or_note(connection, settings, latest.campaign, latest.ledger)):
+        print(f"duplicate-batches: {trouble}", file=sys.stderr)  # noqa: T201 - it hinders nothing else
 
 
 def _print(text: str) -> None:

@@ -63,7 +63,7 @@ def write_ledger_file(connection: sqlite3.Connection, campaign: int, name: str, 
 
     Raises OSError where it cannot be written; the file that was there is whole then.
     """
-    with _replaced(path) as file:
+    with replaced(path) as file:
         form_of(path).write(file, content_of(connection, campaign, name))
 
 
@@ -90,7 +90,7 @@ def _beside(path: Path) -> Path:
 
 
 @contextmanager
-def _replaced(path: Path) -> Iterator[BinaryIO]:
+def replaced(path: Path) -> Iterator[BinaryIO]:
     """A file that takes the place of `path` when the block ends well, and leaves no trace when it does not."""
     place = Path(os.path.realpath(path))
     place.parent.mkdir(parents=True, exist_ok=True)

@@ -7,8 +7,11 @@ INSERT INTO campaigns (name, created_at) VALUES (:name, :now) ON CONFLICT (name)
 SELECT id FROM campaigns WHERE name = :name;
 
 -- name: add_run
-INSERT INTO runs (run_id, campaign_id, job, ledger, host, pid, started_at, timeout_s, settle_after_s)
-VALUES (:run_id, :campaign, :job, :ledger, :host, :pid, :now, :timeout_s, :settle_after_s);
+INSERT INTO runs (run_id, campaign_id, job, ledger, host, pid, started_at, timeout_s, settle_after_s, ceiling, date)
+VALUES (:run_id, :campaign, :job, :ledger, :host, :pid, :now, :timeout_s, :settle_after_s, :ceiling, :date);
+
+-- name: add_pace
+INSERT INTO paces (run_id, at, wait_s, rate, why) VALUES (:run, :at, :wait_s, :rate, :why);
 
 -- name: end_run
 UPDATE runs
@@ -293,7 +296,7 @@ WHERE s.source_id = :source_id AND s.run_id = :run AND s.state = 'found';
 SELECT extra_columns FROM campaigns WHERE id = :campaign;
 
 -- name: ledger_rows
--- The ledger file's rows, in the job's order; with :all also what the job wants no longer, at the end.
+-- The ledger file's rows, in the job's order; with :created (1, 0) only those that are created, or only the others.
 SELECT i.id, i.line, i.copy, i.copies, i.source_id, i.template, i.upload_new_dataset, i.status, i.name,
        i.new_batch_id, i.new_batch_name, i.new_batch_status, i.created_at, i.settled_by, i.attempts,
        i.http_status, i.error, i.first_sent_at, i.last_sent_at, r.run_id, v.name AS source_name, e.cells
@@ -302,7 +305,7 @@ LEFT JOIN runs AS r ON r.id = i.run_id
 LEFT JOIN sources AS s ON s.source_id = i.source_id
 LEFT JOIN source_versions AS v ON v.id = s.version_id
 LEFT JOIN extras AS e ON e.campaign_id = i.campaign_id AND e.line = i.line
-WHERE i.campaign_id = :campaign AND i.line IS NOT NULL
+WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND (:created IS NULL OR (i.status = 'created') = :created)
 ORDER BY i.line, i.copy;
 
 -- name: dropped_rows
@@ -358,6 +361,63 @@ SELECT r.run_id, c.name AS campaign, r.job, r.ledger, r.host, r.pid, r.started_a
 FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id
 WHERE :since IS NULL OR r.started_at >= :since
 ORDER BY r.id;
+
+-- name: report_counts
+-- What the job wants now, by status and by how it is known.
+SELECT status, settled_by, count(*) AS items FROM items WHERE campaign_id = :campaign AND line IS NOT NULL GROUP BY 1, 2;
+
+-- name: report_size
+SELECT count(*) FILTER (WHERE line IS NULL) AS dropped, count(DISTINCT source_id) FILTER (WHERE line IS NOT NULL) AS sources
+FROM items WHERE campaign_id = :campaign;
+
+-- name: report_tries
+-- How many of the job's duplicates took how many requests.
+SELECT attempts, count(*) AS items FROM items
+WHERE campaign_id = :campaign AND line IS NOT NULL GROUP BY attempts ORDER BY attempts;
+
+-- name: report_runs
+-- The campaign's runs, the latest first.
+SELECT id, run_id, job, ledger, host, pid, started_at, ended_at, stopped_by, exit_code, created, requests, throttled,
+       ceiling, date
+FROM runs WHERE campaign_id = :campaign ORDER BY id DESC LIMIT :limit;
+
+-- name: report_run_counts
+SELECT (SELECT count(*) FROM runs WHERE campaign_id = :campaign) AS runs,
+       (SELECT count(DISTINCT campaign_id) FROM runs WHERE job = :job) AS campaigns;
+
+-- name: report_date
+-- The {date} of the job's latest run that said one.
+SELECT date FROM runs WHERE campaign_id = :campaign AND date IS NOT NULL ORDER BY id DESC LIMIT 1;
+
+-- name: report_night
+-- The campaign's latest run that sent something, and when its last request was to leave; attempts are numbered in the order of runs.
+SELECT r.id, r.run_id, r.host, r.pid, r.started_at, r.ended_at, r.ceiling, a.started_at AS last_at
+FROM attempts AS a CROSS JOIN runs AS r ON r.id = a.run_id
+WHERE r.campaign_id = :campaign AND NOT a.restored ORDER BY a.id DESC LIMIT 1;
+
+-- name: report_attempts
+SELECT started_at, ended_at, latency_s, outcome, http_status FROM attempts
+WHERE run_id = :run AND id > coalesce((SELECT id FROM attempts WHERE run_id < :run ORDER BY id DESC LIMIT 1), 0)
+ORDER BY id;
+
+-- name: report_paces
+SELECT at, wait_s, rate, why FROM paces WHERE run_id = :run ORDER BY id LIMIT :limit;
+
+-- name: report_settled
+-- What a run found by its listings, what became created after it, and when it listed last.
+SELECT (SELECT count(*) FROM items WHERE campaign_id = :campaign AND line IS NOT NULL AND run_id = :run
+            AND settled_by = 'listing') AS settled,
+       (SELECT count(*) FROM items WHERE campaign_id = :campaign AND line IS NOT NULL AND run_id > :run
+            AND status = 'created') AS later,
+       (SELECT max(left_at) FROM listings WHERE run_id = :run) AS at;
+
+-- name: report_source
+SELECT name FROM source_versions WHERE source_id = :source_id ORDER BY id DESC LIMIT 1;
+
+-- name: report_candidate
+-- A batch that could be a duplicate's copy, as a listing showed it; nothing where somebody owns it by now.
+SELECT s.name, s.created_at, s.status FROM (SELECT :batch_id AS id) AS c LEFT JOIN sightings AS s ON s.batch_id = c.id
+WHERE NOT EXISTS (SELECT 1 FROM items AS i WHERE i.new_batch_id = c.id);
 
 -- name: open_attempts
 -- Every attempt whose outcome is not known, of all campaigns, with what it is compared by. A source is the same as it

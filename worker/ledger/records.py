@@ -41,7 +41,8 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class RunStart:
-    """What a run says of itself when it begins. Paths are absolute; times are ISO 8601 UTC."""
+    """What a run says of itself when it begins. Paths are absolute; times are ISO 8601 UTC. `ceiling` is in requests
+    a second (None: no ceiling), `date` the value of `{date}`."""
 
     run_id: str
     campaign: str
@@ -52,6 +53,19 @@ class RunStart:
     now: str
     timeout_s: float
     settle_after_s: float
+    ceiling: float | None = None
+    date: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PaceChange:
+    """All senders were told to wait `wait_s` seconds from `at` (ISO 8601 UTC) on, or, where that is None, the API
+    answers well again; `rate` requests a second may leave from then on (None: any)."""
+
+    at: str
+    wait_s: float | None
+    rate: float | None
+    why: str | None
 
 
 @dataclass(frozen=True, slots=True)

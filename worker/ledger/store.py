@@ -17,7 +17,7 @@ from pathlib import Path
 from worker.clock import seconds
 from worker.ledger.exchange import START, Exchange
 from worker.ledger.queries import sql
-from worker.ledger.records import Ending, Intent, Listed, Moment, RunEnd, RunStart
+from worker.ledger.records import Ending, Intent, Listed, Moment, PaceChange, RunEnd, RunStart
 
 
 class Ledger:
@@ -34,7 +34,7 @@ class Ledger:
             self._run(
                 sql("add_run"), run_id=run.run_id, campaign=self.campaign, job=run.job, ledger=run.ledger,
                 host=run.host, pid=run.pid, now=run.now, timeout_s=run.timeout_s,
-                settle_after_s=run.settle_after_s,
+                settle_after_s=run.settle_after_s, ceiling=run.ceiling, date=run.date,
             )  # fmt: skip
             self.run = int(self._run("SELECT last_insert_rowid()").fetchone()[0])
             # A crashed run's intents: whoever holds the lock now is the first to know that it is dead.
@@ -176,12 +176,23 @@ class Ledger:
             self._run(sql("abandon_items"), run=self.run)
             self._run(sql("abandon_attempts"), now=now)
 
-    def end_run(self, end: RunEnd) -> None:
-        """Note how this run ended."""
-        self._run(
-            sql("end_run"), run=self.run, now=end.now, stopped_by=end.stopped_by, exit_code=end.exit_code,
-            created=end.created, requests=end.requests, throttled=end.throttled,
-        )  # fmt: skip
+    def add_paces(self, changes: Sequence[PaceChange]) -> None:
+        """Keep when this run waited and why."""
+        with self.transaction():
+            self._add_paces(changes)
+
+    def end_run(self, end: RunEnd, changes: Sequence[PaceChange] = ()) -> None:
+        """Note how this run ended, and what is not kept yet of when it waited."""
+        with self.transaction():
+            self._add_paces(changes)
+            self._run(
+                sql("end_run"), run=self.run, now=end.now, stopped_by=end.stopped_by, exit_code=end.exit_code,
+                created=end.created, requests=end.requests, throttled=end.throttled,
+            )  # fmt: skip
+
+    def _add_paces(self, changes: Sequence[PaceChange]) -> None:
+        for one in changes:
+            self._run(sql("add_pace"), run=self.run, at=one.at, wait_s=one.wait_s, rate=one.rate, why=one.why)
 
     def close(self) -> None:
         """Let the database go."""

@@ -22,6 +22,9 @@ COLUMNS = (
 )  # fmt: skip
 """The ledger file's columns, in order; the job's `x_` columns follow."""
 
+UNDER_WAY = "sent; no answer is recorded yet"
+"""The `error` of a row whose request has left, or is about to."""
+
 Row = Mapping[str, Any]
 
 
@@ -105,10 +108,10 @@ def database_path(connection: sqlite3.Connection) -> Path:
     return Path(connection.execute(sql("database_path")).fetchone()[0])
 
 
-def api_url(connection: sqlite3.Connection) -> str | None:
-    """The API that the database is for; None where no run has said it yet."""
+def api_url(connection: sqlite3.Connection) -> str:
+    """The API that the database's batches live in; empty where no run has said it yet."""
     row = connection.execute(sql("api_url")).fetchone()
-    return None if row is None else str(row["value"])
+    return "" if row is None else str(row["value"])
 
 
 def campaigns_to_settle(connection: sqlite3.Connection) -> list[str]:
@@ -136,13 +139,17 @@ def extra_columns(connection: sqlite3.Connection, campaign: int) -> tuple[str, .
     return tuple(json.loads(connection.execute(sql("extra_columns"), {"campaign": campaign}).fetchone()[0]))
 
 
-def ledger_rows(connection: sqlite3.Connection, campaign: int, name: str, *, dropped: bool = False) -> Iterator[Row]:
+def ledger_rows(
+    connection: sqlite3.Connection, campaign: int, name: str, *, dropped: bool = False, created: bool | None = None
+) -> Iterator[Row]:
     """The ledger's rows with exact values, in the job's order; with `dropped` also what the job wants no longer, at
-    the end. A row has `COLUMNS`, the `x_` columns, `item`, its own number, and `job_name`, its name as a job file
-    writes it. `name` is the campaign's."""
+    the end; with `created` only those that are created, or (False) only the job's others.
+
+    A row has `COLUMNS`, the `x_` columns, `item`, its own number, and `job_name`, its name as a job file writes it.
+    `name` is the campaign's."""
     own = extra_columns(connection, campaign)
     for statement in ("ledger_rows", "dropped_rows") if dropped else ("ledger_rows",):
-        for row in connection.execute(sql(statement), {"campaign": campaign}):
+        for row in connection.execute(sql(statement), {"campaign": campaign, "created": created}):
             yield _ledger_row(row, name, own)
 
 
@@ -162,7 +169,7 @@ def _ledger_row(row: sqlite3.Row, campaign: str, own: Sequence[str]) -> Row:
         "attempts": row["attempts"],
         "http_status": row["http_status"],
         # While the file is written the answer may be under way; if nobody comes to record it, this is still true.
-        "error": "sent; no answer is recorded yet" if sent else row["error"],
+        "error": UNDER_WAY if sent else row["error"],
         "first_sent_at": row["first_sent_at"],
         "last_sent_at": row["last_sent_at"],
         "campaign": campaign,

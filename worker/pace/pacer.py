@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections import deque
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -11,23 +10,8 @@ import anyio
 from worker.clock import Clock
 from worker.events import Emit, Event
 from worker.pace import slots
-from worker.pace.limit import (
-    BURST,
-    CALM_S,
-    RESTED_BURST,
-    SHARP,
-    Evidence,
-    counted,
-    is_sharp,
-    lasting,
-    learned,
-    sustained,
-)  # fmt: skip
-from worker.pace.window import answered, limited, window
+from worker.pace.window import answered, window
 from worker.prolific.reply import Quota
-
-REMEMBERED = 4096
-"""Times of so many requests that left are kept, to tell what rate was sustained."""
 
 AHEAD_PER_SENDER = 6
 """So many items may wait for each sender, where nothing but the API's speed limits them."""
@@ -52,11 +36,6 @@ class Pacer:
         self._stopped = stopped
         self._door = anyio.Lock(fast_acquire=True)
         self._landed = anyio.Event()
-        self._left: deque[float] = deque(maxlen=REMEMBERED)
-        self._rejected: deque[float] = deque(maxlen=REMEMBERED)
-        """When requests that were pushed back had left."""
-        self._mark = float("-inf")
-        """When the first request of the latest series of push-backs had left."""
 
     # -- leaving ----------------------------------------------------------------------------------------------
 
@@ -90,7 +69,6 @@ class Pacer:
         if slots.due(self.state) > now or self._full():
             return False
         self.state = slots.left(self.state, now)
-        self._left.append(now)
         self.in_flight += 1
         return True
 
@@ -151,18 +129,10 @@ class Pacer:
 
     def pushed_back(self, left_at: float, asked: float | None) -> None:
         """The API said 'too many' to a request that left at `left_at`, and asked to wait `asked` seconds."""
-        now = self._clock.monotonic()
-        self._rejected.append(left_at)
-        if not slots.is_news(self.state, left_at):
-            self.state = slots.pushed_back_again(self.state, now, asked)
-            return
-        evidence = self._evidence(left_at, asked)
-        limit = learned(self.state.limit, evidence, now)
-        self.window = limited(self.window)
-        # Where nothing but push-backs comes, waits grow; else a moment is enough.
-        wait = slots.back_off(self.state.pauses, self._rng.random(), 2.0 / limit.start)
-        self.state = slots.pushed_back(self.state, now, asked, wait, limit)
-        self._tell("the API said 'too many requests'")
+        before, now = self.state, self._clock.monotonic()
+        self.state = slots.pushed_back(before, now, left_at, asked, self._rng.random())
+        if self.state.slowed_at > before.slowed_at:
+            self._tell("the API said 'too many requests'")
 
     def unusable(self, left_at: float, asked: float | None, why: str, *, patient: bool) -> None:
         """No usable answer came, and why."""
@@ -171,21 +141,6 @@ class Pacer:
         self.state = slots.unusable(before, now, left_at, asked, self._rng.random(), patient=patient)
         if self.state.slowed_at > before.slowed_at:
             self._tell(why)
-
-    def _evidence(self, left_at: float, asked: float | None) -> Evidence:
-        """What the push-back to a request that left at `left_at` rests on."""
-        rate = slots.rate(self.state, left_at) or self.window.size / (self.window.latency or 0.1)
-        since = self.state.limit.since if self.state.limit is not None else float("-inf")
-        if asked or left_at - self._mark > lasting(CALM_S, rate):
-            burst = RESTED_BURST if asked and self.state.limit is not None else BURST
-            guess, taken, seconds = sustained(self._left, left_at, since, burst)
-            self._mark = left_at
-            sharp = is_sharp(taken, seconds, rate, asked=asked is not None)
-        else:
-            rejected = sum(self._mark <= at < left_at for at in self._rejected)
-            guess, taken = counted(self._left, left_at, self._mark, rejected)
-            sharp = taken >= SHARP
-        return Evidence(rate, guess, sharp, asked is not None)
 
     def _tell(self, why: str) -> None:
         fields = {"why": why, "wait_s": round(self.waiting_s(), 3), "rate": self._told_rate()}

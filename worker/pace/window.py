@@ -50,8 +50,3 @@ def answered(state: Window, latency: float) -> Window:
         return Window(state.most, max(FIRST, state.size - 0.1), now, base, True)
     growth = 0.5 / state.size if state.shrunk else GROWTH
     return Window(state.most, min(state.most, state.size + growth), now, base, state.shrunk)
-
-
-def limited(state: Window) -> Window:
-    """The API pushed back, so the rate is what limits from now on."""
-    return replace(state, size=state.most)

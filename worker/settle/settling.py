@@ -31,6 +31,7 @@ from worker.settle.rules import (
     presence,
 )
 from worker.settle.verbs import Label, Verdicts
+from worker.settle.words import told
 from worker.stop import Stop
 
 PROOFS = 3
@@ -39,9 +40,6 @@ busy."""
 
 NOT_SHOWN = 100
 """A listing that lacks more batches than this is not asked about them one by one."""
-
-NAMED = 10
-"""How many candidates an error names."""
 
 
 @dataclass(slots=True)
@@ -222,7 +220,7 @@ def verdicts_of(
         )
         if problem is not None:
             for attempt in some:
-                unknown[attempt.id] = _words(attempt, f"the workspace's listing is not complete: {problem}")
+                unknown[attempt.id] = told(attempt.item_id, f"the workspace's listing is not complete: {problem}")
             continue
         batches = free.get(workspace_id or "", ())
         found = presence(some, batches, kept.get(workspace_id or "", Survival()))
@@ -233,27 +231,26 @@ def verdicts_of(
         for attempt in some:
             if attempt.hidden:
                 claims.pop(attempt.id, None)
-                unknown[attempt.id] = _words(attempt, "the token is another person's now, and does not see its source")
+                unknown[attempt.id] = told(
+                    attempt.item_id, "the token is another person's now, and does not see its source"
+                )
             elif attempt.id in found.claims:
                 continue
             elif fitting := found.disputed.get(attempt.id):
                 disputed.update(fitting)
-                unknown[attempt.id] = _words(attempt, "several batches fit, or one fits several duplicates", fitting)
+                unknown[attempt.id] = told(
+                    attempt.item_id, "several batches fit, or one fits several duplicates", fitting
+                )
             elif fitting := found.rivalled.get(attempt.id):
-                unknown[attempt.id] = _words(attempt, "these may be its copy, or another's with a name alike", fitting)
+                unknown[attempt.id] = told(
+                    attempt.item_id, "these may be its copy, or another's with a name alike", fitting
+                )
             elif near := candidates(attempt, left_over, kept.get(workspace_id or "", Survival())):
-                unknown[attempt.id] = _words(attempt, "these may be its copy", near)
+                unknown[attempt.id] = told(attempt.item_id, "these may be its copy", near)
             elif attempt.answered_id is not None:
-                unknown[attempt.id] = _words(attempt, "an answer named this batch", (attempt.answered_id,))
+                unknown[attempt.id] = told(attempt.item_id, "an answer named this batch", (attempt.answered_id,))
             elif absence:
                 absent.append(attempt.id)
             else:
-                unknown[attempt.id] = _words(attempt, "the first of two listings does not show it")
+                unknown[attempt.id] = told(attempt.item_id, "the first of two listings does not show it")
     return Verdicts(claims, absent, unknown, tuple(sorted(disputed)))
-
-
-def _words(attempt: Attempt, what: str, batches: Sequence[str] = ()) -> str:
-    """What is known of an attempt that is not decided, for people: its item's number, why, and the candidates."""
-    more = f" and {len(batches) - NAMED} more" if len(batches) > NAMED else ""
-    named = f" ({', '.join(batches[:NAMED])}{more})" if batches else ""
-    return f"#{attempt.item_id} may exist: {what}{named}"

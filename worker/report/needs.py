@@ -1,0 +1,97 @@
+"""What needs a person: rows that are not created, by what is known of them, in memory that does not grow with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from worker.ledger.views import UNDER_WAY, Row
+from worker.settle.words import named_batches, without_names
+
+EXAMPLES = 5
+"""How many rows of a group are shown."""
+
+UNDECIDED = 50
+"""How many rows with candidates are shown, each by itself."""
+
+GROUPS = 500
+"""How many different reasons are told apart; what is beyond shares one."""
+
+OTHERS = "for other reasons (the table below tells each)"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A batch that could be a row's copy: its name and the rest as a listing showed them, None where none did."""
+
+    id: str
+    name: str | None
+    created_at: str | None
+    status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """An unknown row that only a person can decide."""
+
+    row: Row
+    why: str
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(slots=True)
+class Group:
+    """Rows of one status that have the same reason: how many, and the first of them."""
+
+    status: str
+    why: str | None
+    http_status: int | None
+    count: int = 0
+    first: list[Row] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What is not created: `undecided` rows (the first of `undecided_count`), and groups, the fullest first.
+    `under_way` rows are neither: their answers may still come."""
+
+    undecided: tuple[Undecided, ...]
+    undecided_count: int
+    groups: tuple[Group, ...]
+    under_way: int
+
+    def of(self, status: str) -> Sequence[Group]:
+        """The groups of this status."""
+        return [group for group in self.groups if group.status == status]
+
+    def count(self, status: str) -> int:
+        """How many rows the groups of this status have."""
+        return sum(group.count for group in self.of(status))
+
+
+def needs(rows: Iterable[Row], look_up: Callable[[str], Candidate | None], *, going_on: bool) -> Needs:
+    """What the rows that are not created need. `look_up` tells what is known of a batch, None where it has an owner;
+    with `going_on` a run may still record what is under way."""
+    undecided: list[Undecided] = []
+    undecided_count = under_way = 0
+    groups: dict[tuple[str, str | None, int | None], Group] = {}
+    for row in rows:
+        error: str | None = row["error"]
+        if error == UNDER_WAY and going_on:
+            under_way += 1
+            continue
+        why = without_names(error) if error and row["status"] == "unknown" else error
+        if row["status"] == "unknown" and error and (ids := named_batches(error)):
+            undecided_count += 1
+            if len(undecided) < UNDECIDED:
+                undecided.append(Undecided(row, why or "", tuple(filter(None, map(look_up, ids)))))
+            continue
+        key = (row["status"], why, row["http_status"])
+        if key not in groups and len(groups) >= GROUPS:
+            key = (row["status"], OTHERS, None)
+        group = groups.setdefault(key, Group(*key))
+        group.count += 1
+        if len(group.first) < EXAMPLES:
+            group.first.append(row)
+    ordered = sorted(groups.values(), key=lambda group: -group.count)
+    return Needs(tuple(undecided), undecided_count, tuple(ordered), under_way)
