@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 BIN := .venv/bin
 DEMO_JOBS := $(notdir $(wildcard jobs/*))
 
-.PHONY: demo test simulate torture wires lint types format memory bench-settling bench-workbook bench-report screenshots clean
+.PHONY: demo test simulate torture wires lint types format memory bench-settling bench-speed bench-workbook bench-report screenshots clean
 
 .venv/installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo 'make: Python 3.11 or later is needed, and none was found' >&2; exit 1; }
@@ -59,6 +59,10 @@ memory: .venv/installed
 # Settling 10,000 unknown items in a workspace of 100,000 batches, over real HTTP; takes some minutes.
 bench-settling: .venv/installed
 	@$(BIN)/python -m benchmarks.settling
+
+# The worker beside a plain aiohttp script, against nginx, which must be installed; takes a minute.
+bench-speed: .venv/installed
+	@$(BIN)/python -m benchmarks.speed
 
 # Ledger files of 100,000 rows, written and read; takes some minutes.
 bench-workbook: .venv/installed

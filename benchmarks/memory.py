@@ -79,9 +79,14 @@ def print_machine() -> None:
     print(f"duplicate-batches {version('duplicate-batches')}, {packages}")
 
 
+def source_ids() -> list[str]:
+    """The sources of the jobs that `write_job` writes."""
+    return [str(uuid.uuid5(uuid.NAMESPACE_OID, f"source {number}")) for number in range(SOURCES)]
+
+
 def write_job(path: Path, rows: int) -> Path:
     """A job of so many rows, each a name of its own, over `SOURCES` sources."""
-    sources = [str(uuid.uuid5(uuid.NAMESPACE_OID, f"source {number}")) for number in range(SOURCES)]
+    sources = source_ids()
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("batch_id", "name", "x_owner"))
@@ -118,12 +123,17 @@ def sandbox(folder: Path) -> Iterator[dict[str, str]]:
 
 def measure(arguments: Sequence[str], folder: Path, environ: Mapping[str, str]) -> Measured:
     """Run the worker in `folder`; what it took. It must succeed."""
+    return measure_command([*WORKER, *arguments], folder, environ)
+
+
+def measure_command(command: Sequence[str], folder: Path, environ: Mapping[str, str]) -> Measured:
+    """Run a command in `folder`; what it took. It must succeed."""
     began = time.monotonic()
-    with subprocess.Popen([*WORKER, *arguments], cwd=folder, env=_importable(environ), stdin=subprocess.DEVNULL) as one:
+    with subprocess.Popen(command, cwd=folder, env=_importable(environ), stdin=subprocess.DEVNULL) as one:
         _, status, usage = os.wait4(one.pid, 0)
         one.returncode = os.waitstatus_to_exitcode(status)
     if one.returncode:
-        raise SystemExit(f"{' '.join(arguments)}: exit code {one.returncode}")
+        raise SystemExit(f"{' '.join(command)}: exit code {one.returncode}")
     unit = 1 if sys.platform == "darwin" else 1024
     return Measured(time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit)
 

@@ -87,10 +87,12 @@ class Nginx:
         return Counter(status for _, status in self.fates())
 
 
-def missing() -> str | None:
-    """Why nginx cannot serve here; None where it can."""
+def missing(*, latency: bool) -> str | None:
+    """Why nginx cannot serve here, with answers that take time where `latency` says so; None where it can."""
     if not shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin"):
-        return "nginx is not installed"
+        return "nginx is not installed (Debian's package nginx-light)"
+    if latency and not ECHO_MODULE.exists():
+        return "nginx's echo module is not installed (Debian's package libnginx-mod-http-echo)"
     return None
 
 
@@ -100,8 +102,6 @@ def serving(
 ) -> Iterator[Nginx]:
     """A server that knows these sources. `latency_ms`: an answer takes so long; `limit` (as in `50r/s`) and `burst`:
     duplicate requests beyond that get 429; `log`: note the fate of each."""
-    if latency_ms and not ECHO_MODULE.exists():
-        raise SystemExit("libnginx-mod-http-echo is not installed")
     with tempfile.TemporaryDirectory(prefix="nginx-") as name, socket.socket() as free:
         folder = Path(name)
         folder.chmod(0o755)

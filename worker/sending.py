@@ -344,11 +344,7 @@ class Sending:
         self.tally.requests += 1
         reply = await self.api.duplicate(intent.source_id, intent.name, intent.upload_new_dataset)
         now = self.clock.monotonic()
-        date = None
-        if isinstance(reply, Answer):
-            date = reply.date
-            if reply.quota is not None:
-                self.pacer.told(reply.quota)
+        date = reply.date if isinstance(reply, Answer) else None
         self.server.tell(date, now)
         outcome = classify(reply, intent.source_id)
         retry = False
@@ -360,6 +356,8 @@ class Sending:
                 self.pacer.unusable(left, outcome.retry_after_s, outcome.error or "", patient=True)
             case _:
                 self.pacer.good(left)
+        if isinstance(reply, Answer) and reply.quota is not None:
+            self.pacer.told(reply.quota)
         self._stop_where_told(outcome)
         batch = outcome.batch
         return Ending(

@@ -191,6 +191,16 @@ def test_what_is_left_of_a_window_is_spread_over_it() -> None:
     assert rate(told(pace(1), 100.0, Quota(20, 10.0)), 105.0) == pytest.approx(1.0), "the ceiling stays one"
 
 
+def test_what_is_left_of_a_long_window_may_leave_at_once() -> None:
+    assert told(pace(None), 100.0, Quota(20, 3600.0)) == pace(None)
+
+
+def test_a_wait_for_the_next_window_is_one_that_the_api_asks_for() -> None:
+    state = told(pace(10), 100.0, Quota(0, 3600.0))
+    assert unusable_for(state, 101.0) == 3600.0
+    assert unusable_for(told(replace(state, unusable_since=50.0), 100.0, Quota(0, 3600.0)), 101.0) == 3650.0
+
+
 @pytest.mark.parametrize(("before", "until"), [(-math.inf, 110.0), (105.0, 110.0), (400.0, 400.0)])
 def test_where_nothing_is_left_all_wait_for_the_next_window(before: float, until: float) -> None:
     state = replace(pace(10), pause_until=before)

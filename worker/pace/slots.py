@@ -25,6 +25,9 @@ SLOWEST = 0.05
 HORIZON_S = 0.3
 """How far ahead of its slot an item may be claimed: what is claimed and has not left is unknown after a crash."""
 
+LONGEST_SPREAD_S = 60.0
+"""What is left of a longer window is not spread over it: a small job would take the whole day of a daily quota."""
+
 LATE_SLOTS = 3
 LATE_S = 0.01
 """A slot that is late by less than so many intervals, and by less than so many seconds, is made up for: a busy moment
@@ -114,10 +117,14 @@ def good(state: Pace, left_at: float) -> Pace:
 
 
 def told(state: Pace, now: float, quota: Quota) -> Pace:
-    """An answer said how many requests are left, and for how long: they are spread over it, or all wait for its end."""
+    """An answer said how many requests are left, and for how long. Where none are, all wait for its end, which counts
+    as a wait that the API asks for; in a short window the rest is spread."""
     until = now + quota.reset_s
     if quota.remaining <= 0:
-        return replace(state, pause_until=max(state.pause_until, until))
+        since = state.unusable_since if state.unusable_since is not None else now
+        return replace(state, pause_until=max(state.pause_until, until), unusable_since=since)
+    if quota.reset_s > LONGEST_SPREAD_S:
+        return state
     return replace(state, quota_step=quota.reset_s / quota.remaining, quota_until=until)
 
 
