@@ -408,3 +408,13 @@ def test_a_baseline_remembers_what_was_first_shown_when(tmp_path: Path) -> None:
         look_up(ledger)
         claim(ledger)
         assert ledger.connection.execute("SELECT listing FROM attempts").fetchone()[0] == second
+
+
+def test_an_item_that_comes_back_is_not_claimed_twice_after_a_rewind(tmp_path: Path) -> None:
+    with opened(tmp_path, "batch_id,name,copies", f"{uuid(1)},Wave,3") as ledger:
+        look_up(ledger)
+        first = claim(ledger, 1)
+        record(ledger, ending(first[0], "not_sent", retry=True))
+        ledger.rewind()
+        _, intents, _ = ledger.exchange((), [first[0].item_id], 3, MOMENT)
+        assert len({intent.item_id for intent in intents}) == 3
