@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.simulation.campaign import simulate
+from tests.simulation.drawing import scenario
 from tests.simulation.mistakes import MISTAKES, Mistake
-from tests.simulation.scenario import scenario
 
 
 def seed_that_shows(mistake: Mistake) -> int | None:
