@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from tests.simulation.jobs import DAY, MemoryJob
@@ -49,6 +50,7 @@ class Losses:
         self._copies: dict[int, int] = {}
         """By the number of a run: how many requests had reached the API before it."""
         self._aside = folder / "newer.db"
+        self._gone = folder / "lost.db"
 
     @property
     def behind(self) -> bool:
@@ -74,7 +76,7 @@ class Losses:
         if not self.database.exists() or self._struck:
             return
         if run.database_lost:
-            self.database.unlink()
+            self.database.rename(self._gone)
             self._forget(0, "database lost")
         elif run.database_before is not None:
             old = self._folder / f"before-{run.database_before}.db"
@@ -93,9 +95,11 @@ class Losses:
 
     def opened(self, run: Run, job: MemoryJob, start: Start) -> sqlite3.Connection | None:
         """The database as a run opens it, mended by people where the run refuses it; None where the run cannot be."""
-        if run.only_settle:  # it looks at no file; it needs a run that was
-            return self._to_settle(run)
+        if run.only_settle and not self._knows(run.campaign):
+            return None
         connection = open_for_writing(self.database, API)
+        if run.only_settle:  # it looks at no ledger file
+            return connection
         refusal = self._refusal(connection, run.campaign)
         if refusal is None and run.campaign in self._lost_rows:
             self.problems.append(f"unnoticed: {run.campaign} is sent from a database that is not the newest")
@@ -111,14 +115,12 @@ class Losses:
         self._go_on(run.campaign)
         return connection
 
-    def _to_settle(self, run: Run) -> sqlite3.Connection | None:
+    def _knows(self, campaign: str) -> bool:
+        """Whether there is a database, and a run of this campaign in it: `settle` needs one."""
         if not self.database.exists():
-            return None
-        connection = open_for_writing(self.database, API)
-        if connection.execute("SELECT 1 FROM campaigns WHERE name = ?", (run.campaign,)).fetchone():
-            return connection
-        connection.close()
-        return None
+            return False
+        with closing(open_for_writing(self.database, API)) as connection:
+            return connection.execute("SELECT 1 FROM campaigns WHERE name = ?", (campaign,)).fetchone() is not None
 
     def _refusal(self, connection: sqlite3.Connection, campaign: str) -> str | None:
         try:
@@ -157,6 +159,13 @@ class Losses:
             restored = error
         finally:
             connection.close()
+        if isinstance(
+            restored, UsageError
+        ):  # already told; the lost one is found again, so that the rest can be judged
+            self._gone.replace(self.database)
+            self._lost_rows.clear()
+            self._struck.clear()
+            return
         self.restored = True
         self._note(f"{run.campaign} was restored from its ledger file: {restored}")
         self._forgive(run.campaign)
