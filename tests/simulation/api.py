@@ -27,6 +27,10 @@ ODD_CAPS = (25, 25, *CAPS)
 """Lengths of pages, and of those that lie: round ones are tens and multiples of 25."""
 
 
+AFTER = (Fate.GOOD, Fate.LOST_AFTER, Fate.SILENT_AFTER, Fate.ERROR_AFTER, Fate.ODD_AFTER, Fate.GATEWAY_AFTER)
+"""Fates of requests that have their effect before anything is told of them."""
+
+
 class SimulatedApi:
     """One process's connection to the world, with the token of `me`."""
 
@@ -145,11 +149,7 @@ class SimulatedApi:
         missing = source is None or not self._sees(source)
         effect_in: float | None = None
         match fate:
-            case (
-                Fate.GOOD | Fate.LOST_AFTER | Fate.SILENT_AFTER | Fate.ERROR_AFTER | Fate.ODD_AFTER | Fate.GATEWAY_AFTER
-            ):
-                effect_in = whole * self._rng.random()
-            case Fate.GATEWAY_AFTER:
+            case _ if fate in AFTER:
                 effect_in = whole * self._rng.random()
             case Fate.LATE | Fate.SILENT_LATE | Fate.ERROR_LATE:
                 request.ends_by = self._world.now() + whole + self._world.most_late

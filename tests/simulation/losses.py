@@ -159,9 +159,7 @@ class Losses:
             restored = error
         finally:
             connection.close()
-        if isinstance(
-            restored, UsageError
-        ):  # already told; the lost one is found again, so that the rest can be judged
+        if isinstance(restored, UsageError):  # told; the lost one is found again, so that the rest can be judged
             self._gone.replace(self.database)
             self._lost_rows.clear()
             self._struck.clear()
