@@ -52,7 +52,7 @@ class SimulatedApi:
     def crashed(self) -> None:
         """The process is gone: what it had asked for may take effect for as long as it would have waited."""
         for request in self._under_way:
-            self._world.left_alone(request, self._timeout_s)
+            self._left_alone(request)
         self._under_way.clear()
 
     # -- the operations ---------------------------------------------------------------------------------------
@@ -97,7 +97,7 @@ class SimulatedApi:
         except BaseException:
             if not self._loop.dead:  # a second signal; of a dead process `crashed` tells
                 self._under_way.remove(request)
-                self._world.left_alone(request, self._timeout_s)
+                self._left_alone(request)
             raise
         self._under_way.remove(request)
         self._world.given_up(request)
@@ -156,12 +156,20 @@ class SimulatedApi:
                 effect_in = whole + self._world.most_late * self._rng.random()
         if effect_in is not None and not missing:
             # It comes also where nobody waits for it any more.
-            self._world.later(effect_in, lambda: self._world.copy(request.kind, self._me, request), request)
+            self._world.later(effect_in, self._effect(request), request)
         await self._pass(whole)
         if missing and fate in (Fate.GOOD, Fate.ODD_AFTER, Fate.ODD_BEFORE):
             return self._error(404, "no batch with this id")
         self._world.now()  # an effect that was to come by now has
         return self._told(request, fate, self._world.batches[request.made[0]] if request.made else None)
+
+    def _effect(self, request: Request) -> Callable[[], object]:
+        return lambda: self._world.copy(request.kind, self._me, request)
+
+    def _left_alone(self, request: Request) -> None:
+        source = self._world.batches.get(request.kind.source_id)
+        if source is not None and self._sees(source):
+            self._world.left_alone(request, self._timeout_s, self._effect(request))
 
     def _told(self, request: Request, fate: Fate, batch: Batch | None) -> Reply:
         rng = self._rng

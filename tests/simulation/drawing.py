@@ -69,7 +69,13 @@ class _Maker:
         return Scenario(
             seed=self._seed,
             theme=self._theme,
-            habits=replace(self._habits(), escapes=escapes, transliterates=transliterates, dateless=self._dateless()),
+            habits=replace(
+                self._habits(),
+                escapes=escapes,
+                transliterates=transliterates,
+                dateless=self._dateless(),
+                names_owner=self._owned(),
+            ),
             sources=sources,
             missing_sources=missing,
             runs=tuple(runs),
@@ -116,6 +122,10 @@ class _Maker:
         if not self._takes(Theme.COPYING):
             return False, False
         return self._more.random() < 0.3, self._more.random() < 0.3
+
+    def _owned(self) -> bool:
+        """Whether nobody can tell whose batches are whose, though all of them say something."""
+        return self._theme is Theme.COPYING and self._more.random() < 0.15
 
     def _dateless(self) -> bool:
         return self._takes(Theme.CLOCKS) and self._more.random() < 0.1

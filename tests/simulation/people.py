@@ -50,8 +50,9 @@ def meddle(world: World, meddling: Meddling, wanted: Sequence[Copies]) -> None:
             before = source.details
             source.details = _edited(world, source)
             world.later(meddling.seconds, lambda: setattr(source, "details", before))
-        case "move":
+        case "move" if not source.moved:  # there and back between two looks is what nobody could see
             source.workspace = WORKSPACES[1 - WORKSPACES.index(source.workspace)]
+            source.moved = True
         case "remove":
             del world.batches[source.id]
 
