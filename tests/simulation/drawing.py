@@ -191,7 +191,9 @@ class _Maker:
         if self._takes(Theme.LOST) and number and not run.database_lost and rng.random() < 0.4:
             run = replace(run, database_before=rng.randrange(number))
         if self._theme is Theme.LOST and rng.random() < 0.4:
-            run = replace(run, crash_points=int(10 ** rng.uniform(0.3, 2.1)))
+            run = replace(run, crash_points=int(10 ** rng.uniform(1.5, 2.5)))
+        if run.crash_points is not None and rng.random() < 0.5:  # while it sends
+            run = replace(run, crash_points=int(10 ** rng.uniform(1.5, 2.5)))
         return run
 
     def _worse(self, weather: Weather, me: str) -> Weather:

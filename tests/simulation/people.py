@@ -53,7 +53,7 @@ def meddle(world: World, meddling: Meddling, wanted: Sequence[Copies]) -> None:
         case "move" if not source.moved:  # there and back between two looks is what nobody could see
             source.workspace = WORKSPACES[1 - WORKSPACES.index(source.workspace)]
             source.moved = True
-        case "remove":
+        case "remove" if not source.moved:  # where the copies of one that moved unseen are, nobody could know
             del world.batches[source.id]
 
 
