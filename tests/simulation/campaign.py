@@ -193,14 +193,14 @@ class Simulation:
         """One process, from its start to its end or death; whether it could end as it should."""
         self.told.runs += 1
         self._count(run)
-        loop = SimulatedLoop(start=self._rng.uniform(100.0, 1e6))
-        self._world.follow(loop.time)
-        crasher = Crasher(run.crash_points)
-        rng = random.Random(f"run {self._scenario.seed} {self.told.runs}")
         connection = self._losses.opened(run, self._job(run), self._start)
         if connection is None:
             self._note("there is nothing to settle")
             return False
+        loop = SimulatedLoop(start=self._rng.uniform(100.0, 1e6))
+        self._world.follow(loop.time)
+        crasher = Crasher(run.crash_points)
+        rng = random.Random(f"run {self._scenario.seed} {self.told.runs}")
         connection.execute("PRAGMA synchronous = OFF")  # a process that dies loses nothing of the system's cache
         fragile = FragileConnection(connection, crasher, run.disk_full, rng)
         api = SimulatedApi(
