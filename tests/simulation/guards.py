@@ -79,9 +79,10 @@ def twins(scenario: Scenario) -> Scenario:
 
 
 def edited_often(scenario: Scenario) -> Scenario:
-    """Sources are edited while the first run sends, and between the runs."""
-    at = ((0, 0.5), (0, 1.0), (0, 2.0), (0, 4.0), (1, -1.0), (1, -1.0))
-    return replace(scenario, meddling=tuple(Meddling(number, seconds, "edit") for number, seconds in at))
+    """Sources are edited and renamed while the first run sends, and before the second."""
+    at = tuple((0, seconds, what) for seconds in (0.5, 2.0, 4.0, 40.0, 80.0) for what in ("edit", "rename"))
+    more = tuple((1, -1.0, what) for what in ("edit", "rename") * 3)
+    return replace(scenario, meddling=tuple(Meddling(number, seconds, what) for number, seconds, what in at + more))
 
 
 def alike(scenario: Scenario) -> Scenario:
