@@ -402,11 +402,10 @@ def nearly_fits(attempt: Attempt, sighting: Sighting, survival: Survival) -> boo
 
 
 def _has_just_its_name(attempt: Attempt, sighting: Sighting) -> bool:
-    """Whether the batch has exactly the name that was sent and was made in the attempt's time, by its `me` as far as
-    anybody says: however it looks, that is no coincidence (the source may have been edited for a while)."""
+    """Whether the batch has exactly the name that its copy would have and was made in the attempt's time, by its `me`
+    as far as anybody says: however it looks, that is no coincidence (the source may have been edited for a while)."""
     return (
-        attempt.name is not None
-        and sighting.name == attempt.name
+        sighting.name == attempt.expected_name
         and (attempt.me is None or sighting.created_by in (None, attempt.me))
         and made_at(sighting, attempt.offset or PRESUMED).meets(window(attempt))
     )
