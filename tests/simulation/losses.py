@@ -98,8 +98,6 @@ class Losses:
         if run.only_settle and not self._knows(run.campaign):
             return None
         connection = open_for_writing(self.database, API)
-        if run.only_settle:  # it looks at no ledger file
-            return connection
         refusal = self._refusal(connection, run.campaign)
         if refusal is None and run.campaign in self._lost_rows:
             self.problems.append(f"unnoticed: {run.campaign} is sent from a database that is not the newest")

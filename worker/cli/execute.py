@@ -96,9 +96,11 @@ class HeldRun:
         export.remove_leftovers(self._ledger_file)
         connection = open_for_writing(self._settings.database, self._target.url)
         try:
-            if self._plan is not None:
-                files = files_of(self._settings.ledger_written, self._campaign_name)
-                refuse_older_database(connection, files, self._campaign_name)
+            # `settle` too: the ledger file that it would write is what tells the next run of a lost database.
+            files = files_of(self._settings.ledger_written, self._campaign_name)
+            if self._plan is None and self._ledger_file.is_file():
+                files = [self._ledger_file]
+            refuse_older_database(connection, files, self._campaign_name)
             with self._stack:
                 self._stack.enter_context(self._logs)
                 ledger = self._planned_ledger(connection)

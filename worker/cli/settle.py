@@ -20,6 +20,7 @@ from worker.ledger import export, views
 from worker.ledger.database import open_for_writing
 from worker.ledger.lock import hold
 from worker.ledger.records import Listed, RunEnd, RunStart
+from worker.ledger.restore import refuse_older_database
 from worker.ledger.store import Ledger
 from worker.lookups import source_verdict
 from worker.observe.secrets import Scrubber
@@ -53,6 +54,8 @@ def _find_out(args: argparse.Namespace, settings: Settings, chosen: Target) -> i
             latest = views.latest_run(connection, campaign=open_ones[0])
         else:
             latest = latest_run(connection, settings, args)
+        for name in open_ones:
+            _refuse_older_database(connection, views.latest_run(connection, campaign=name))
     if latest is None:
         raise AssertionError("a campaign always has a run")
     code = HeldRun(
@@ -93,6 +96,7 @@ def _take_word(
             new_run_id(MachineClock().wall()), latest.campaign, str(latest.job), str(latest.ledger),
             socket.gethostname(), os.getpid(), now, settings.timeout, settings.settle_after,
         )  # fmt: skip
+        _refuse_older_database(connection, latest)
         ledger = Ledger(connection, start)
         try:
             for item, batch in assignments:
@@ -107,6 +111,13 @@ def _take_word(
         if not settings.quiet:
             _print(f"Recorded. {counted(counts.unknown, 'duplicate')} of {latest.campaign} unknown.")
         return code
+
+
+def _refuse_older_database(connection: sqlite3.Connection, latest: views.LatestRun | None) -> None:
+    """Raise UsageError where the campaign's ledger file knows more than the database: writing that file anew would
+    hide from the next run that the database is an old copy."""
+    if latest is not None and latest.ledger.is_file():
+        refuse_older_database(connection, [latest.ledger], latest.campaign)
 
 
 def _assignment(text: str) -> tuple[str, str]:

@@ -116,8 +116,7 @@ def restore(ledger: Ledger, path: Path, campaign: str, others: Sequence[Path], n
             for row in read_file(other):
                 if row["new_batch_id"]:
                     ledger.connection.execute(sql("add_elsewhere"), {"batch_id": row["new_batch_id"]})
-        for number, row in enumerate(rows, start=2):
-            item = _item(ledger, f"{path}:{number}", row)
+        for number, (row, item) in enumerate(zip(rows, _items(ledger, path, rows), strict=True), start=2):
             if row["status"] == "created":
                 _restore_created(ledger, f"{path}:{number}", item, row)
                 created += 1
@@ -127,10 +126,28 @@ def restore(ledger: Ledger, path: Path, campaign: str, others: Sequence[Path], n
     return Restored(created, unknown)
 
 
-def _item(ledger: Ledger, where: str, row: FileRow) -> sqlite3.Row:
-    """The job's duplicate that a row of the file means."""
+def _items(ledger: Ledger, path: Path, rows: Sequence[FileRow]) -> list[sqlite3.Row]:
+    """The job's duplicates that the rows of the file mean, in their order.
+
+    Where every row may be what stands on its own line, the job is as it was, and lines tell apart what names do not."""
+    found = [_alike(ledger, f"{path}:{number}", row) for number, row in enumerate(rows, start=2)]
+    there = [
+        [item for item in items if str(item["line"]) == row["line"] and could_be_named(item["template"], row["name"])]
+        for items, row in zip(found, rows, strict=True)
+    ]
+    chosen = there if all(there) else found
+    items = [_item(f"{path}:{number}", row, chosen[number - 2]) for number, row in enumerate(rows, start=2)]
+    first: dict[int, int] = {}
+    for number, item in enumerate(items, start=2):
+        if first.setdefault(item["id"], number) != number:
+            raise UsageError(f"{path}:{number}: this row and line {first[item['id']]} are one duplicate of the job")
+    return items
+
+
+def _alike(ledger: Ledger, where: str, row: FileRow) -> list[sqlite3.Row]:
+    """The job's duplicates that differ from a row of the file in nothing but their names."""
     try:
-        found = ledger.connection.execute(
+        return ledger.connection.execute(
             sql("item_by_identity"),
             {
                 "campaign": ledger.campaign,
@@ -141,7 +158,13 @@ def _item(ledger: Ledger, where: str, row: FileRow) -> sqlite3.Row:
         ).fetchall()
     except ValueError:
         raise UsageError(f'{where}: column "copy": {row["copy"]!r} is no number') from None
-    named = [item for item in found if could_be_named(item["template"], row["name"])]
+
+
+def _item(where: str, row: FileRow, found: Sequence[sqlite3.Row]) -> sqlite3.Row:
+    """The one of these duplicates that a row of the file means."""
+    # The API's own names end in "(Copy)"; it may have cut one, which then only counts where nothing else fits.
+    sure = [item for item in found if could_be_named(item["template"] or "{source_name} (Copy)", row["name"])]
+    named = sure or [item for item in found if could_be_named(item["template"], row["name"])]
     # A name that the API changed matches none; where there is no other duplicate it can only be this one.
     fitting = named or (found if len(found) == 1 else [])
     if len(fitting) != 1:
