@@ -14,7 +14,7 @@ import anyio
 
 from tests.simulation.database import Crasher, Labelled
 from tests.simulation.loop import SimulatedLoop
-from tests.simulation.weather import Fate, Look, Shown, Weather, drawn
+from tests.simulation.weather import Fate, Look, Shown, Sight, Weather, drawn
 from tests.simulation.world import Batch, Kind, Request, World
 from worker.prolific.models import listed, read_batch
 from worker.prolific.reply import Answer, Listing, NoAnswer, Page, Reply
@@ -23,6 +23,12 @@ PAGE = 20
 """Batches of a listing that come together: small, so that a crash can strike between two pages of a small world."""
 
 CAPS = (10, 20, 50, 100)
+ODD_CAPS = (25, 25, *CAPS)
+"""Lengths of pages, and of those that lie: round ones are tens and multiples of 25."""
+
+
+AFTER = (Fate.GOOD, Fate.LOST_AFTER, Fate.SILENT_AFTER, Fate.ERROR_AFTER, Fate.ODD_AFTER, Fate.GATEWAY_AFTER)
+"""Fates of requests that have their effect before anything is told of them."""
 
 
 class SimulatedApi:
@@ -44,15 +50,18 @@ class SimulatedApi:
         self.asked = 0
 
     def crashed(self) -> None:
-        """The process is gone: what it had asked for takes effect soon or not at all."""
+        """The process is gone: what it had asked for may take effect for as long as it would have waited."""
         for request in self._under_way:
-            self._world.given_up(request)
+            self._left_alone(request)
         self._under_way.clear()
 
     # -- the operations ---------------------------------------------------------------------------------------
 
     async def me(self) -> Reply:
         """GET the token's owner."""
+        if self._weather.me_s:
+            self._world.faults["slow `me`"] += 1
+            await self._pass(self._weather.me_s)
         return await self._look(lambda: self._answer(200, {"id": self._me, "email": "me@example.org"}))
 
     async def batch(self, batch_id: str) -> Reply:
@@ -60,7 +69,7 @@ class SimulatedApi:
 
         def look() -> Answer:
             batch = self._world.batches.get(batch_id)
-            if batch is None:
+            if batch is None or not self._sees(batch):
                 return self._error(404, "no batch with this id")
             if batch_id in self._weather.stubborn_look:
                 return self._error(500, "this one cannot be shown")
@@ -84,17 +93,24 @@ class SimulatedApi:
         self._world.requests.append(request)
         self._under_way.append(request)
         try:
-            return await self._duplicate(request, fate)
-        finally:
-            if not self._loop.dead:
+            reply = await self._duplicate(request, fate)
+        except BaseException:
+            if not self._loop.dead:  # a second signal; of a dead process `crashed` tells
                 self._under_way.remove(request)
-                self._world.given_up(request)
+                self._left_alone(request)
+            raise
+        self._under_way.remove(request)
+        self._world.given_up(request)
+        return reply
 
     async def listing(self, workspace_id: str, take: Callable[[Page], Awaitable[None]]) -> Listing:
         """GET a workspace's batches."""
         self.asked += 1
         look = self._look_fate()
         await self._pass(self._latency())
+        if look is Look.GOOD and self._weather.no_listing:
+            self._world.faults["listing: 403"] += 1
+            return Listing(0, None, "HTTP 403: you may not list this workspace", self._world.date())
         match look:
             case Look.SILENT:
                 await self._pass(self._timeout_s)
@@ -108,7 +124,8 @@ class SimulatedApi:
         shown = drawn(self._rng, self._weather.listing, Shown.WHOLE)
         if shown is not Shown.WHOLE:
             self._world.faults[shown.value] += 1
-        return await self._show(shown, self._world.listing(workspace_id), workspace_id, take)
+        batches = [batch for batch in self._world.listing(workspace_id) if self._sees(batch)]
+        return await self._show(shown, batches, workspace_id, take)
 
     # -- duplicate requests -----------------------------------------------------------------------------------
 
@@ -128,22 +145,31 @@ class SimulatedApi:
         silent = fate in (Fate.SILENT, Fate.SILENT_AFTER, Fate.SILENT_LATE)
         whole = self._timeout_s if silent else min(self._latency(), self._timeout_s)
         await self._crasher.point(self._loop)
-        missing = request.kind.source_id not in self._world.batches
+        source = self._world.batches.get(request.kind.source_id)
+        missing = source is None or not self._sees(source)
         effect_in: float | None = None
         match fate:
-            case Fate.GOOD | Fate.LOST_AFTER | Fate.SILENT_AFTER | Fate.ERROR_AFTER | Fate.ODD_AFTER:
+            case _ if fate in AFTER:
                 effect_in = whole * self._rng.random()
             case Fate.LATE | Fate.SILENT_LATE | Fate.ERROR_LATE:
                 request.ends_by = self._world.now() + whole + self._world.most_late
                 effect_in = whole + self._world.most_late * self._rng.random()
-        if effect_in is not None:
+        if effect_in is not None and not missing:
             # It comes also where nobody waits for it any more.
-            self._world.later(effect_in, lambda: self._world.copy(request.kind, self._me, request), request)
+            self._world.later(effect_in, self._effect(request), request)
         await self._pass(whole)
         if missing and fate in (Fate.GOOD, Fate.ODD_AFTER, Fate.ODD_BEFORE):
             return self._error(404, "no batch with this id")
         self._world.now()  # an effect that was to come by now has
         return self._told(request, fate, self._world.batches[request.made[0]] if request.made else None)
+
+    def _effect(self, request: Request) -> Callable[[], object]:
+        return lambda: self._world.copy(request.kind, self._me, request)
+
+    def _left_alone(self, request: Request) -> None:
+        source = self._world.batches.get(request.kind.source_id)
+        if source is not None and self._sees(source):
+            self._world.left_alone(request, self._timeout_s, self._effect(request))
 
     def _told(self, request: Request, fate: Fate, batch: Batch | None) -> Reply:
         rng = self._rng
@@ -165,6 +191,8 @@ class SimulatedApi:
                 source = self._world.batches[request.kind.source_id]
                 odds: tuple[Any, ...] = ({}, None, [], {"id": "7"}, {"status": "accepted"}, self._world.body(source))
                 return self._answer(rng.choice((200, 201, 202)), rng.choice(odds))
+            case Fate.GATEWAY_BEFORE | Fate.GATEWAY_AFTER:
+                return Answer(rng.choice((302, 303, 403, 404, 413)), None, "Please come back later", None, None)
         status = rng.choice((500, 502, 503, 504, 408, 425))
         if rng.random() < 0.3:
             return Answer(status, None, "Bad gateway", None, None)
@@ -238,11 +266,15 @@ class SimulatedApi:
                 return batches, None
             case Shown.CAPPED:
                 return batches[:cap], count
-            case Shown.LIE_OLDEST:
-                return batches[:cap], min(cap, count)
-            case Shown.LIE_NEWEST:
-                return batches[-cap:], min(cap, count)
+            case Shown.LIE_OLDEST | Shown.LIE_NEWEST:
+                page = min(self._rng.choice(ODD_CAPS), count)
+                return batches[:page] if shown is Shown.LIE_OLDEST else batches[count - page :], page
         return batches, count
+
+    def _sees(self, batch: Batch) -> bool:
+        """Whether the token is shown this batch."""
+        sight = self._weather.sight
+        return sight is Sight.ALL or (sight is Sight.OWN and batch.created_by == self._me)
 
     # -- plumbing ---------------------------------------------------------------------------------------------
 

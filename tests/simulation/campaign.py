@@ -7,8 +7,8 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -19,25 +19,23 @@ import anyio
 from tests.simulation import oracle
 from tests.simulation.api import SimulatedApi
 from tests.simulation.database import Crasher, FragileConnection, InlineDatabase
-from tests.simulation.jobs import DAY
+from tests.simulation.jobs import DAY, MemoryJob, with_copies_of
 from tests.simulation.loop import Crash, SimulatedLoop, StuckError
-from tests.simulation.scenario import Meddling, Run, Scenario, source_id
-from tests.simulation.world import COLLEAGUE, STRANGER, Kind, World
+from tests.simulation.losses import API, Losses
+from tests.simulation.people import Copies, decide, meddle
+from tests.simulation.scenario import Run, Scenario, source_id
+from tests.simulation.weather import Sight
+from tests.simulation.world import COLLEAGUE, STRANGER, World
 from worker.campaign import Campaign, Options, Question, Result
 from worker.clock import iso
-from worker.errors import UsageError
 from worker.events import Event
-from worker.job.names import render_name
 from worker.job.plan import planned
 from worker.ledger import views
 from worker.ledger.database import open_for_writing
-from worker.ledger.forms import other_files
 from worker.ledger.records import RunStart
-from worker.ledger.restore import restore
 from worker.ledger.store import Ledger
 from worker.stop import Stop
 
-API = "https://api.prolific.com"
 CALM_S = 900.0
 """A run at a healthy API takes no longer, whatever was left to it."""
 
@@ -88,13 +86,15 @@ class Simulation:
         self._scenario = scenario
         self._folder = folder
         self._tell = tell
-        self._lost = False
         self._rng = random.Random(f"simulation {scenario.seed}")
         self._world = World(
             random.Random(f"world {scenario.seed}"), BEGAN, scenario.habits, scenario.most_late
         )  # fmt: skip
         self._world.date_skew, self._world.created_skew = scenario.date_skew, scenario.created_skew
         self._wanted = self._wanted_copies()
+        self._losses = Losses(folder, self._world, self._note)
+        self._ours: dict[str, list[str]] = {}
+        """By campaign, batches that we made and that its job wants copies of."""
 
     def run(self) -> Told:
         """Let it happen and judge it."""
@@ -104,12 +104,17 @@ class Simulation:
             for number, run in enumerate((*self._scenario.runs, *self._scenario.calm)):
                 for meddling in self._scenario.meddling:
                     if meddling.run == number:
-                        world.later(max(0.0, run.pause_s + meddling.at), partial(self._meddle, meddling))
+                        at = max(0.0, run.pause_s + meddling.at)
+                        world.later(at, partial(meddle, world, meddling, self._wanted))
                 world.wait(run.pause_s)
-                if run.database_lost:
-                    self._lose_database(number)
+                if any(later.database_before == number for later in self._scenario.runs):
+                    self._losses.keep_copy(number)
+                self._losses.strike(run)
+                self._choose_sources(run)
                 ended = self._run(run)
+                self._losses.ended(run, ended)
                 self._judge(run if ended else None)
+                self._decide(run)
             world.wait(86_400.0)
             self._judge(None, final=True)
         except StuckError as error:
@@ -135,7 +140,7 @@ class Simulation:
             )  # fmt: skip
         world.wait(86_400.0)
 
-    def _wanted_copies(self) -> list[tuple[str, str, int, int]]:
+    def _wanted_copies(self) -> list[Copies]:
         """What our jobs want (source, template, copies, flag), which people elsewhere might make too."""
         wanted: set[tuple[str, str, int, int]] = set()
         for run in self._scenario.runs:
@@ -145,54 +150,61 @@ class Simulation:
                 connection.close()
         return sorted(wanted)
 
-    def _alike(self) -> Kind:
-        """A copy as one of our jobs wants it, or nearly so."""
-        rng = self._world.rng
-        source_id, template, copies, flag = rng.choice(self._wanted)
-        source = self._world.batches.get(source_id)
-        kind = Kind(source_id, render_name(template, source.name if source else None, copies) or None, bool(flag))
-        if rng.random() < 0.6:
-            return kind
-        name = kind.name or ""
-        names = (name, None, name.swapcase(), f"{name}0", f" {name}", name[:5])
-        return Kind(rng.choice(self._wanted)[0], rng.choice(names) or None, rng.random() < 0.5)
+    # -- people -----------------------------------------------------------------------------------------------
 
-    def _meddle(self, meddling: Meddling) -> None:
-        world = self._world
-        if meddling.what == "step":
-            world.date_skew += meddling.seconds
-            world.created_skew += meddling.seconds
-            world.faults["clock stepped"] += 1
+    def _choose_sources(self, run: Run) -> None:
+        """Let the campaign's job want copies of batches that we made, mostly of those that no row has yet."""
+        made = [batch.id for batch in self._world.batches.values() if batch.request is not None]
+        if not run.copies_of_copies or not made:
             return
-        kind = self._alike()
-        source = world.batches.get(kind.source_id)
-        if source is None:
+        with closing(sqlite3.connect(self._losses.database)) as connection:
+            try:
+                owned = {row[0] for row in connection.execute("SELECT new_batch_id FROM items")}
+            except sqlite3.OperationalError:  # no run has made the tables yet
+                owned = set()
+        lost = [batch_id for batch_id in made if batch_id not in owned]
+        for _ in range(run.copies_of_copies):
+            chosen = self._rng.choice(lost if lost and self._rng.random() < 0.7 else made)
+            self._world.faults["source is our lost copy" if chosen in lost else "source is our own copy"] += 1
+            self._ours.setdefault(run.campaign, []).append(chosen)
+
+    def _job(self, run: Run) -> MemoryJob:
+        """What the run's job wants, copies of our own copies included."""
+        ours = self._ours.get(run.campaign)
+        return with_copies_of(random.Random(f"ours {self._scenario.seed}"), run.job, ours) if ours else run.job
+
+    def _decide(self, run: Run) -> None:
+        """Let somebody who knows the truth decide some of what is unknown."""
+        if not run.decides or self._losses.behind or not self._losses.database.exists():
             return
-        world.faults[f"people: {meddling.what}"] += 1
-        match meddling.what:
-            case "copy":
-                world.copy(kind, meddling.who)
-            case "rename":
-                source.name = world.rng.choice((f"{source.name} 2", source.name.swapcase(), "Wave"))
-            case "edit":
-                source.details = source.details | {"task_steps": f"<ol>{world.rng.random():.3f}</ol>"}
-            case "remove":
-                del world.batches[source.id]
+        connection = open_for_writing(self._losses.database, API)
+        try:
+            start = self._start(f"person-{self.told.runs}", run)
+            file = self._folder / f"{run.campaign}.csv"
+            for said in decide(connection, self._world, self._rng, run, start, file):
+                self._note(f"a person says: {said}")
+        finally:
+            connection.close()
+        self._judge(None)
 
     # -- runs -------------------------------------------------------------------------------------------------
 
     def _run(self, run: Run) -> bool:
         """One process, from its start to its end or death; whether it could end as it should."""
         self.told.runs += 1
+        self._count(run)
+        connection = self._losses.opened(run, self._job(run), self._start)
+        if connection is None:
+            self._note("there is nothing to settle")
+            return False
         loop = SimulatedLoop(start=self._rng.uniform(100.0, 1e6))
         self._world.follow(loop.time)
         crasher = Crasher(run.crash_points)
         rng = random.Random(f"run {self._scenario.seed} {self.told.runs}")
-        connection = open_for_writing(self._folder / "ledger.db", API)
         connection.execute("PRAGMA synchronous = OFF")  # a process that dies loses nothing of the system's cache
         fragile = FragileConnection(connection, crasher, run.disk_full, rng)
         api = SimulatedApi(
-            self._world, run.weather, rng, loop, crasher, run.me, self._scenario.timeout_s
+            self._world, run.weather, rng, loop, crasher, run.me, run.timeout_s
         )  # fmt: skip
         try:
             result = self._process(run, loop, crasher, fragile, api, rng)
@@ -215,6 +227,27 @@ class Simulation:
             loop.bury()
         return False
 
+    def _start(self, run_id: str, run: Run) -> RunStart:
+        """What a run, or a person's command, says of itself when it begins."""
+        return RunStart(
+            run_id=run_id, campaign=run.campaign, job=f"/jobs/{run.campaign}.csv",
+            ledger=str(self._folder / f"{run.campaign}.csv"), host="host", pid=self.told.runs,
+            now=iso(datetime.fromtimestamp(self._world.now(), UTC)),
+            timeout_s=run.timeout_s, settle_after_s=run.settle_after_s, ceiling=run.rate, date=DAY.isoformat(),
+        )  # fmt: skip
+
+    def _count(self, run: Run) -> None:
+        """Count the faults that are the whole run's."""
+        faults, first = self._world.faults, self._scenario.runs[0]
+        if run.weather.sight is not Sight.ALL:
+            faults[run.weather.sight.value] += 1
+        if self._scenario.habits.dateless:
+            faults["run without any Date"] += 1
+        if run.settle_after_s != first.settle_after_s:
+            faults["another --settle-after"] += 1
+        if run.timeout_s != first.timeout_s:
+            faults["another --timeout"] += 1
+
     def _process(
         self, run: Run, loop: SimulatedLoop, crasher: Crasher, fragile: FragileConnection, api: SimulatedApi,
         rng: random.Random,
@@ -222,15 +255,10 @@ class Simulation:
         """What `worker.cli.run` does once its job is read."""
         clock = _Clock(loop, self._world, rng.choice((0.0, 0.0, -7200.0, 86_400.0)))
         ledger_file = self._folder / f"{run.campaign}.csv"
-        start = RunStart(
-            run_id=f"run-{self.told.runs}", campaign=run.campaign, job=f"/jobs/{run.campaign}.csv",
-            ledger=str(ledger_file), host="host", pid=self.told.runs, now=iso(clock.wall()),
-            timeout_s=self._scenario.timeout_s, settle_after_s=self._scenario.settle_after_s,
-            ceiling=run.rate, date=DAY.isoformat(),
-        )  # fmt: skip
-        with planned(run.job, run.campaign, DAY) as plan:
-            ledger = Ledger(fragile.ledger(), start)
-            ledger.plan(plan.file, plan.extra_columns, retry_failed=run.retry_failed)
+        ledger = Ledger(fragile.ledger(), replace(self._start(f"run-{self.told.runs}", run), now=iso(clock.wall())))
+        if not run.only_settle:
+            with planned(self._job(run), run.campaign, DAY) as plan:
+                ledger.plan(plan.file, plan.extra_columns, retry_failed=run.retry_failed)
         counts = views.counts(fragile.ledger(), ledger.campaign)
         idle = not counts.pending and not counts.unknown
         if run.crash_at is not None:
@@ -257,7 +285,7 @@ class Simulation:
             stop=stop,
             options=Options(
                 campaign=run.campaign, ledger=ledger_file, rate=run.rate, limits=run.limits,
-                max_duration=run.max_duration, settle_after=self._scenario.settle_after_s, only_settle=run.only_settle,
+                max_duration=run.max_duration, settle_after=run.settle_after_s, only_settle=run.only_settle,
             ),
             confirm=_agree,
         )  # fmt: skip
@@ -288,59 +316,26 @@ class Simulation:
             at = self._world.now() - BEGAN - 86_400.0
             self.told.events.append(f"{at:12.3f} run {self.told.runs}: {text}")
 
-    def _lose_database(self, before: int) -> None:
-        """The database is gone, and is rebuilt from the ledger files; `before` is the number of the run to come.
-
-        A file that no job matches any longer is refused; then people put the old database back."""
-        files = sorted(self._folder.glob("*.csv"))
-        fresh = self._folder / "fresh.db"
-        if not files:
-            return
-        connection = open_for_writing(fresh, API)
-        try:
-            for file in files:
-                self._restore(connection, file, before)
-        except UsageError as error:
-            self._note(f"not restored: {error}")
-            return
-        finally:
-            connection.close()
-        self._lost = True
-        for old in self._folder.glob("ledger.db*"):
-            old.unlink()
-        for new in self._folder.glob("fresh.db*"):
-            new.rename(self._folder / new.name.replace("fresh", "ledger"))
-        self._note(f"the database was lost, and restored from {len(files)} files")
-
-    def _restore(self, connection: sqlite3.Connection, file: Path, before: int) -> None:
-        runs = (*self._scenario.runs, *self._scenario.calm)[:before]
-        run = [run for run in runs if run.campaign == file.stem][-1]
-        now = datetime.fromtimestamp(self._world.now(), UTC)
-        start = RunStart(
-            run_id=f"restore-{self.told.runs}-{file.stem}", campaign=run.campaign, job=f"/jobs/{run.campaign}.csv",
-            ledger=str(file), host="host", pid=0, now=iso(now),
-            timeout_s=self._scenario.timeout_s, settle_after_s=self._scenario.settle_after_s,
-        )  # fmt: skip
-        with planned(run.job, run.campaign, DAY) as plan:
-            ledger = Ledger(connection, start)
-            ledger.plan(plan.file, plan.extra_columns, retry_failed=False)
-        restore(ledger, file, run.campaign, other_files(file), iso(now))
-
     # -- judging ----------------------------------------------------------------------------------------------
 
     def _counted(self) -> bool:
         """Whether every request's end was recorded, so that attempts are exact."""
         aborted = any(run.abort_at is not None for run in self._scenario.runs)
-        return not (self.told.crashes or self._lost or aborted)
+        return not (self.told.crashes or self._losses.restored or aborted)
 
     def _judge(self, ended: Run | None, *, final: bool = False) -> None:
         """Judge the ledger, and the file of the run that has just `ended`."""
-        connection = sqlite3.connect(self._folder / "ledger.db")
+        self.told.problems += [f"after run {self.told.runs}: {problem}" for problem in self._losses.problems]
+        self._losses.problems.clear()
+        if self._losses.behind and not final:
+            return
+        connection = sqlite3.connect(self._losses.database)
         try:
             verdict = oracle.judge(
                 connection, self._world,
                 lenient=self._scenario.theme == "account",
                 counted=self._counted(),
+                forgiven=self._losses.forgiven,
                 final=final,
             )  # fmt: skip
             problems = verdict.problems

@@ -15,6 +15,7 @@ from worker.job.names import parse_name
 DAY = date(2026, 3, 1)
 MOST_ITEMS = 30
 MOST_COPIES = 8
+MOST_MORE = 10
 
 NAMES = (
     "", "", "Wave", "wave", "Wave 1", "Wave 10", "Wave  1", "Wave {n}", "Wave {n:02}", "{source_name}",
@@ -25,6 +26,10 @@ NAMES = (
 
 PLAIN = tuple(name for name in NAMES if "(Copy)" not in name)
 """Names that no row can be taken for another's that has none."""
+
+
+SPECIAL = ("Cats & dogs", "O'Neill's {n}", "Zo\u00eb {n:02}", "Ib\u00e1\u00f1ez & sons", "<b>Wave</b>")
+"""Names that an API may escape or write in another alphabet; none becomes another of all these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +79,22 @@ def edited(rng: random.Random, job: MemoryJob, sources: Sequence[str]) -> Memory
     return MemoryJob(_sound(rows))
 
 
+def with_copies_of(rng: random.Random, job: MemoryJob, sources: Sequence[str]) -> MemoryJob:
+    """The job with one more row for each of these `sources`."""
+    rows = [*job.wanted, *(replace(_row(rng, (source,), NAMES), copies=rng.randint(1, 3)) for source in sources)]
+    return MemoryJob(_sound(rows, MOST_ITEMS + MOST_MORE))
+
+
 def _row(rng: random.Random, sources: Sequence[str], names: Sequence[str]) -> Wanted:
     copies = rng.choice((1, 1, 2, 3, MOST_COPIES))
     return Wanted(rng.choice(sources), rng.choice(names), rng.random() < 0.3, copies)
 
 
-def _sound(rows: Sequence[Wanted]) -> tuple[Wanted, ...]:
+def _sound(rows: Sequence[Wanted], most: int = MOST_ITEMS) -> tuple[Wanted, ...]:
     """The rows without those that mean what another means already, and without what is too much."""
     known: set[tuple[str, str, bool, int]] = set()
     kept: list[Wanted] = []
-    left = MOST_ITEMS
+    left = most
     for row in rows:
         template = parse_name(row.name)
         meant = {

@@ -5,79 +5,50 @@ A mistake is one change of one decision or statement, as a careless hand would m
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from tests.simulation.guards import edited_often, lying
+from tests.simulation.planting import Mistake, attempts, classified, not_sent, statement
 from tests.simulation.scenario import Theme
-from worker.ledger import exchange, store
+from worker.ledger import database, exchange
 from worker.ledger.queries import sql
-from worker.ledger.records import Status
+from worker.ledger.records import Intent, Status
 from worker.ledger.store import Ledger
-from worker.prolific.outcome import Class, Outcome, classify
+from worker.prolific.outcome import Class, Outcome
 from worker.prolific.reply import Answer, NoAnswer, Reply
-from worker.settle import rules, settling, verbs
+from worker.settle import rules, settling
 from worker.settle.rules import Attempt, Interval, Presence, Sighting, Survival
 from worker.settle.settling import Settling
-
-Plant = Callable[[pytest.MonkeyPatch], None]
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """What the careless worker does, how it is planted, where it shows, and within how many seeds."""
-
-    does: str
-    plant: Plant
-    theme: Theme
-    seeds: int = 60
-
-
-def _statement(patch: pytest.MonkeyPatch, **changed: str) -> None:
-    """Replace statements by name, wherever they are used."""
-    for module in (store, exchange, verbs):
-        patch.setattr(module, "sql", lambda name: changed.get(name) or sql(name))
-
-
-def _classified(patch: pytest.MonkeyPatch, wrong: Callable[[Reply, Outcome], Outcome]) -> None:
-    patch.setattr("worker.sending.classify", lambda reply, source: wrong(reply, classify(reply, source)))
-
-
-def _not_sent(outcome: Outcome) -> Outcome:
-    return Outcome(Class.NOT_SENT, True, outcome.error, outcome.http_status)
-
-
-def _attempts(patch: pytest.MonkeyPatch, wrong: Callable[[Attempt, Ledger], Attempt]) -> None:
-    real = verbs.open_attempts
-    patch.setattr(verbs, "open_attempts", lambda ledger: [wrong(attempt, ledger) for attempt in real(ledger)])
-
 
 # -- sending
 
 
 def send_unknown_again(patch: pytest.MonkeyPatch) -> None:
-    _classified(patch, lambda _reply, found: _not_sent(found) if found.kind is Class.UNKNOWN else found)
+    classified(patch, lambda _reply, found: not_sent(found) if found.kind is Class.UNKNOWN else found)
 
 
 def take_a_timeout_for_nothing(patch: pytest.MonkeyPatch) -> None:
-    _classified(patch, lambda reply, found: _not_sent(found) if isinstance(reply, NoAnswer) else found)
+    classified(patch, lambda reply, found: not_sent(found) if isinstance(reply, NoAnswer) else found)
 
 
 def take_a_5xx_for_nothing(patch: pytest.MonkeyPatch) -> None:
     def wrong(reply: Reply, found: Outcome) -> Outcome:
-        return _not_sent(found) if isinstance(reply, Answer) and reply.status >= 500 else found
+        return not_sent(found) if isinstance(reply, Answer) and reply.status >= 500 else found
 
-    _classified(patch, wrong)
+    classified(patch, wrong)
 
 
 def take_an_odd_2xx_for_nothing(patch: pytest.MonkeyPatch) -> None:
     def wrong(reply: Reply, found: Outcome) -> Outcome:
         odd = isinstance(reply, Answer) and reply.status < 300 and found.kind is Class.UNKNOWN
-        return _not_sent(found) if odd else found
+        return not_sent(found) if odd else found
 
-    _classified(patch, wrong)
+    classified(patch, wrong)
 
 
 def call_unknown_failed(patch: pytest.MonkeyPatch) -> None:
@@ -85,12 +56,36 @@ def call_unknown_failed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(exchange, "status_of", lambda found: Status.FAILED if found == "unknown" else real(found))
 
 
-def write_no_intent(patch: pytest.MonkeyPatch) -> None:
-    _statement(patch, mark_sent=sql("mark_sent").replace("status = 'sent', ", ""))
+def write_the_intent_late(patch: pytest.MonkeyPatch) -> None:
+    """What an exchange claims is committed by the next transaction only, when its request has left."""
+    claimed: list[Intent] = []
+    real = exchange.Exchange.claim
+
+    def claim(self: exchange.Exchange, *args: Any) -> tuple[list[Intent], bool]:
+        intents, more = real(self, *args)
+        claimed.extend(intents)
+        return intents, more
+
+    @contextmanager
+    def transaction(self: Ledger) -> Iterator[None]:
+        if self.connection.in_transaction:
+            self.connection.execute("COMMIT")
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self.connection.execute("ROLLBACK")
+            raise
+        if not claimed:
+            self.connection.execute("COMMIT")
+        claimed.clear()
+
+    patch.setattr(exchange.Exchange, "claim", claim)
+    patch.setattr(Ledger, "transaction", transaction)
 
 
 def forget_what_a_dead_run_sent(patch: pytest.MonkeyPatch) -> None:
-    _statement(
+    statement(
         patch,
         abandon_items="UPDATE items SET status = 'pending' WHERE status = 'sent'",
         abandon_attempts="UPDATE attempts SET closed_by = 'outcome' WHERE closed_by IS NULL AND outcome IS NULL",
@@ -136,7 +131,7 @@ def trust_a_listing_that_lacks_what_was_there(patch: pytest.MonkeyPatch) -> None
 
 
 def forget_what_earlier_listings_showed(patch: pytest.MonkeyPatch) -> None:
-    _statement(
+    statement(
         patch,
         free_sightings="""SELECT s.* FROM sightings AS s WHERE s.workspace_id = :workspace_id AND s.listing = (
             SELECT max(number) FROM listings WHERE workspace_id = :workspace_id)
@@ -163,10 +158,30 @@ def take_an_older_batch(patch: pytest.MonkeyPatch) -> None:
     """No baseline, and no beginning of the window: what was there before the attempt may be its copy."""
     real = rules.window
     patch.setattr(rules, "window", lambda attempt: replace(real(attempt), low=-math.inf))
-    _statement(
+    statement(
         patch, add_sighting=sql("add_sighting").replace("s.listing > :baseline", "s.listing > 0 AND :baseline >= 0")
     )
-    _attempts(patch, lambda attempt, _ledger: replace(attempt, listing=-1))
+    attempts(patch, lambda attempt, _ledger: replace(attempt, listing=-1))
+
+
+def ignore_what_other_campaigns_own(patch: pytest.MonkeyPatch) -> None:
+    """A batch has one owner in each campaign, and an attempt is compared with all that its own campaign has not."""
+    real = database.migrations
+    patch.setattr(
+        database,
+        "migrations",
+        lambda: [script.replace("CREATE UNIQUE INDEX items_owner", "CREATE INDEX items_owner") for script in real()],
+    )
+    own = "i.campaign_id = (SELECT campaign_id FROM runs ORDER BY id DESC LIMIT 1)"
+    statement(
+        patch,
+        add_sighting=sql("add_sighting").replace(
+            "i.new_batch_id = :batch_id)", f"i.new_batch_id = :batch_id AND {own})"
+        ),
+        free_sightings=sql("free_sightings").replace(
+            "i.new_batch_id = s.batch_id)", f"i.new_batch_id = s.batch_id AND {own})"
+        ),
+    )
 
 
 def ignore_names(patch: pytest.MonkeyPatch) -> None:
@@ -212,7 +227,7 @@ def use_the_latest_baseline(patch: pytest.MonkeyPatch) -> None:
     def wrong(attempt: Attempt, ledger: Ledger) -> Attempt:
         return replace(attempt, listing=ledger.connection.execute(sql("last_listing")).fetchone()[0])
 
-    _attempts(patch, wrong)
+    attempts(patch, wrong)
 
 
 def use_the_strict_window_of_now(patch: pytest.MonkeyPatch) -> None:
@@ -223,7 +238,7 @@ def use_the_strict_window_of_now(patch: pytest.MonkeyPatch) -> None:
         late = row[0] if row[0] is not None else attempt.left
         return replace(attempt, left=late, ended=late, date_before=late, date_after=late)
 
-    _attempts(patch, wrong)
+    attempts(patch, wrong)
 
 
 def use_the_first_attempts_window(patch: pytest.MonkeyPatch) -> None:
@@ -239,13 +254,27 @@ def use_the_first_attempts_window(patch: pytest.MonkeyPatch) -> None:
             date_after=after,
         )  # fmt: skip
 
-    _attempts(patch, wrong)
+    attempts(patch, wrong)
 
 
 def trust_our_clock(patch: pytest.MonkeyPatch) -> None:
     """Take created_at as it is written, as if all clocks agreed to the second, in both windows."""
     patch.setattr(rules, "wide_window", rules.window)
-    _attempts(patch, lambda attempt, _ledger: replace(attempt, offset=Interval(0.0, 0.0)))
+    attempts(patch, lambda attempt, _ledger: replace(attempt, offset=Interval(0.0, 0.0)))
+
+
+def compare_with_the_source_as_it_is_now(patch: pytest.MonkeyPatch) -> None:
+    def wrong(attempt: Attempt, ledger: Ledger) -> Attempt:
+        row = ledger.connection.execute(
+            "SELECT name, details, loose_details FROM source_versions WHERE source_id = ? ORDER BY id DESC LIMIT 1",
+            (attempt.source_id,),
+        ).fetchone()
+        if attempt.source is None or row is None:
+            return attempt
+        now = replace(attempt.source, name=row["name"], details=row["details"], loose_details=row["loose_details"])
+        return replace(attempt, source=now, source_changed=False)
+
+    attempts(patch, wrong)
 
 
 MISTAKES: Mapping[str, Mistake] = {
@@ -256,7 +285,7 @@ MISTAKES: Mapping[str, Mistake] = {
         Mistake("takes a 5xx for 'not sent'", take_a_5xx_for_nothing, Theme.ORDINARY),
         Mistake("takes a 2xx without a batch for 'not sent'", take_an_odd_2xx_for_nothing, Theme.STORM, 200),
         Mistake("calls unknown outcomes failed", call_unknown_failed, Theme.ORDINARY),
-        Mistake("commits the intent after the request", write_no_intent, Theme.CRASH),
+        Mistake("commits the intent after the request", write_the_intent_late, Theme.CRASH),
         Mistake("takes what a dead run had sent for unsent", forget_what_a_dead_run_sent, Theme.CRASH),
         Mistake("looks only once", look_only_once, Theme.ORDINARY, 200),
         Mistake("does not wait for late effects", forget_late_effects, Theme.ORDINARY),
@@ -265,7 +294,8 @@ MISTAKES: Mapping[str, Mistake] = {
             "trusts a listing that lacks what was there",
             trust_a_listing_that_lacks_what_was_there,
             Theme.LISTINGS,
-            200,
+            60,
+            lying,
         ),
         Mistake("forgets what earlier listings showed", forget_what_earlier_listings_showed, Theme.ORDINARY, 200),
         Mistake("guesses among several", guess_among_several, Theme.SOURCES, 300),
@@ -278,5 +308,12 @@ MISTAKES: Mapping[str, Mistake] = {
         Mistake("takes an older batch", take_an_older_batch, Theme.ACCOUNT, 300),
         Mistake("applies the first attempt's window to the second", use_the_first_attempts_window, Theme.TOKEN, 60),
         Mistake("trusts our clock", trust_our_clock, Theme.CLOCKS, 200),
+        Mistake(
+            "compares with the source as it is now",
+            compare_with_the_source_as_it_is_now,
+            Theme.SOURCES,
+            100,
+            edited_often,
+        ),
     )
 }

@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 
 from tests.simulation.campaign import Told, simulate, sort_of
-from tests.simulation.scenario import Theme, scenario
+from tests.simulation.drawing import scenario
+from tests.simulation.scenario import Theme
 
 SORTS = (
-    "double", "lost", "false row", "uncounted", "unclosed", "unwritten", "busy", "slow", "stuck", "bug", "simulation",
+    "double", "lost", "false row", "denied", "left", "unnoticed", "uncounted", "unclosed", "unwritten", "busy", "slow",
+    "stuck", "bug", "simulation",
 )  # fmt: skip
 """Every sort of problem: the oracle's, and those of a run and of the simulation itself."""
 

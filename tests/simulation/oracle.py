@@ -7,6 +7,8 @@ false row   a `created` row names a batch that does not exist, is not ours, is o
             was there long before the row's first request; one settled by its answer names another request's batch
 unwritten   the ledger file of a run that ended by itself tells something else than the database
 uncounted   fewer attempts stand in a row than requests arrived for it
+denied      a `failed` row's own batch exists, and no row has it
+left        a wanted row is pending after the calm runs, without a reason of its own
 """
 
 from __future__ import annotations
@@ -55,10 +57,13 @@ class Verdict:
     reasons: dict[str, int]
 
 
-def judge(connection: sqlite3.Connection, world: World, *, lenient: bool, counted: bool, final: bool) -> Verdict:
+def judge(
+    connection: sqlite3.Connection, world: World, *, lenient: bool, counted: bool, forgiven: Counter[ItemKey],
+    final: bool,
+) -> Verdict:  # fmt: skip
     """Judge the ledger as it is now. `lenient`: others made alike batches with our account, so rows may be swapped
-    with theirs; `counted`: no request's answer went unrecorded, so attempts are exact; `final`: nothing comes any
-    more."""
+    with theirs; `counted`: no request's answer went unrecorded, so attempts are exact; `forgiven`: requests that a lost
+    database took with it; `final`: nothing comes any more, and the last runs met a healthy API."""
     world.now()
     rows = _rows(connection)
     owner = {row.batch_id: row for row in rows if row.batch_id is not None}
@@ -66,9 +71,11 @@ def judge(connection: sqlite3.Connection, world: World, *, lenient: bool, counte
     problems = _doubles(rows, owner, made)
     problems += _false_rows(rows, world, lenient=lenient)
     problems += [] if lenient else _lost(rows, owner, made)
-    problems += _uncounted(rows, world, exact=counted)
+    problems += [] if lenient else _denied(rows, owner, made)
+    problems += _uncounted(rows, world, forgiven, exact=counted)
     if final:
         problems += [f"unclosed: {row.item} is still `sent`" for row in rows if row.status == "sent"]
+        problems += [f"left: {row.item} is pending: {row.error}" for row in rows if row.wanted and _is_left(row)]
     return Verdict(problems, dict(Counter(row.status for row in rows if row.wanted)), _reasons(rows))
 
 
@@ -140,6 +147,22 @@ def _lost(rows: list[Row], owner: dict[str, Row], made: list[Batch]) -> list[str
     ]
 
 
+def _denied(rows: list[Row], owner: dict[str, Row], made: list[Batch]) -> list[str]:
+    """What no row has was made for no row that says that nothing was made."""
+    failed = {row.item for row in rows if row.status == "failed"}
+    return [
+        f"denied: {batch.request.item} is failed, and {batch.id} was made for it"
+        for batch in made
+        if batch.request is not None and batch.request.item in failed and batch.id not in owner
+    ]
+
+
+def _is_left(row: Row) -> bool:
+    """Whether the row is pending after the calm runs, which had no reason to leave it."""
+    reasons = ("the source could not be looked up", "two complete listings show that it was not made")
+    return row.status == "pending" and not (row.error or "").startswith(reasons)
+
+
 def _false_rows(rows: list[Row], world: World, *, lenient: bool) -> list[str]:
     problems: list[str] = []
     owners = Counter(row.batch_id for row in rows if row.batch_id is not None)
@@ -187,8 +210,9 @@ def _same_to_everybody(batch: Batch, kind: Kind, world: World) -> bool:
     )
 
 
-def _uncounted(rows: list[Row], world: World, *, exact: bool) -> list[str]:
+def _uncounted(rows: list[Row], world: World, forgiven: Counter[ItemKey], *, exact: bool) -> list[str]:
     arrived = Counter(request.item for request in world.requests)
+    arrived.subtract(forgiven)
     return [
         f"uncounted: {row.item} says {row.attempts} attempts, and {arrived[row.item]} arrived"
         for row in rows

@@ -14,9 +14,10 @@ import anyio
 import pytest
 
 from tests.simulation.campaign import simulate, sort_of
+from tests.simulation.drawing import scenario
 from tests.simulation.loop import Crash, SimulatedLoop, StuckError
 from tests.simulation.night import Sum, alone, command, many, table
-from tests.simulation.scenario import Theme, scenario
+from tests.simulation.scenario import Theme
 from worker.ledger import exchange, store
 from worker.ledger.queries import sql
 from worker.ledger.records import Ending, Intent, Moment, Status

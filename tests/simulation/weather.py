@@ -29,6 +29,8 @@ class Fate(StrEnum):
     PROXY = "407"
     UNAUTHORISED = "401 blip"
     REFUSED = "4xx"
+    GATEWAY_BEFORE = "gateway's page before its effect"
+    GATEWAY_AFTER = "gateway's page after its effect"
     ODD_BEFORE = "odd 2xx without effect"
     ODD_AFTER = "odd 2xx after its effect"
 
@@ -58,11 +60,20 @@ class Shown(StrEnum):
     LIE_NEWEST = "listing capped at the newest, false count"
 
 
+class Sight(StrEnum):
+    """Which batches a token is shown."""
+
+    ALL = "all"
+    OWN = "a token that sees its own alone"
+    NOTHING = "a token that sees an empty workspace"
+
+
 @dataclass(frozen=True, slots=True)
 class Weather:
     """Probabilities by fate, the rest being good; `down` are spans of seconds after the run's start in which nothing
     is answered; `token` False: the API refuses it; sources that are `stubborn` always answer 500, some
-    after the effect, some also when they are looked up."""
+    after the effect, some also when they are looked up; `sight` is what the token sees; with `no_listing` every
+    listing is refused; `me` takes `me_s` more."""
 
     duplicate: Mapping[Fate, float] = field(default_factory=dict)
     look: Mapping[Look, float] = field(default_factory=dict)
@@ -73,6 +84,9 @@ class Weather:
     stubborn: frozenset[str] = frozenset()
     stubborn_after: frozenset[str] = frozenset()
     stubborn_look: frozenset[str] = frozenset()
+    sight: Sight = Sight.ALL
+    no_listing: bool = False
+    me_s: float = 0.0
 
 
 LOST = (
@@ -80,6 +94,7 @@ LOST = (
     Fate.ERROR_BEFORE, Fate.ERROR_AFTER, Fate.ERROR_LATE,
 )  # fmt: skip
 NOT_SENT = (Fate.THROTTLED, Fate.NO_CONNECTION, Fate.PROXY)
+PAGES = (Fate.GATEWAY_BEFORE, Fate.GATEWAY_AFTER)
 ODD = (Fate.ODD_BEFORE, Fate.ODD_AFTER)
 LOOKS = (Look.ERROR, Look.GATEWAY, Look.SILENT, Look.LOST, Look.THROTTLED)
 HONEST = (Shown.CUT, Shown.SHORT, Shown.NO_COUNT, Shown.ODD, Shown.CAPPED)

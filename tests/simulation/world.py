@@ -7,7 +7,9 @@ by. Nothing here decides as the worker does.
 from __future__ import annotations
 
 import heapq
+import html
 import random
+import unicodedata
 import uuid
 from collections import Counter
 from collections.abc import Callable
@@ -18,6 +20,8 @@ from typing import Any, NamedTuple
 WORKSPACES = ("64a0000000000000000000aa", "64a0000000000000000000bb")
 ME, COLLEAGUE, STRANGER = "64b000000000000000000001", "64b000000000000000000002", "64b00000000000000000000f"
 """Accounts: runs have the first's token, sometimes the second's, never the third's."""
+OWNER = "64b0000000000000000000ff"
+"""Whose account the workspaces are of: nobody's here."""
 
 
 class ItemKey(NamedTuple):
@@ -65,24 +69,35 @@ class Batch:
     kind: Kind | None = None
     request: Request | None = None
     made_at: float = 0.0
+    moved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Habits:
     """What this API does to copies, and how it tells of them. `trims`: names lose spaces at their ends and double
-    ones within; `cuts`: names are cut to so many characters; `cleans`: task details are rewritten; `hides_maker`:
-    nothing says who made a batch; `lag`: a listing misses a new batch for at most so many seconds."""
+    ones within; `cuts`: names are cut to so many characters; `escapes`: names are kept as HTML writes them;
+    `transliterates`: letters lose their accents; `cleans`: task details are rewritten; `hides_maker`: nothing says
+    who made a batch; `names_owner`: every batch is said to be made by the workspace's owner; `dateless`: no answer
+    has a `Date`; `lag`: a listing misses a new batch for at most so many seconds."""
 
     trims: bool = False
     cuts: int | None = None
+    escapes: bool = False
+    transliterates: bool = False
     cleans: bool = False
     hides_maker: bool = False
+    names_owner: bool = False
+    dateless: bool = False
     lag: float = 0.0
 
     def name(self, name: str) -> str:
         """A name as this API keeps it."""
         if self.trims:
             name = " ".join(name.split())
+        if self.transliterates:
+            name = "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
+        if self.escapes:
+            name = html.escape(name).replace("&#x27;", "&#39;")
         return name[: self.cuts]
 
     def details(self, details: dict[str, str]) -> dict[str, str]:
@@ -160,9 +175,25 @@ class World:
             ]
             heapq.heapify(self._coming)
 
-    def date(self) -> float:
-        """What the API's `Date` says."""
-        return float(int(self.now() + self.date_skew))
+    def left_alone(self, request: Request, timeout_s: float, effect: Callable[[], object]) -> None:
+        """Nobody awaited this request's end (its process died): if it has an effect, it has it up to its own time
+        limit after it was sent, and `most_late` more."""
+        now, last = self.now(), request.at + timeout_s + self.most_late
+        if request.made or self.rng.random() < 0.3:
+            return
+        self._coming = [coming for coming in self._coming if coming[2] is not request]
+        heapq.heapify(self._coming)
+        request.ends_by = max(now, last)
+        self._put(self.rng.uniform(now, request.ends_by), request, effect)
+        self.faults["effect after its process was gone"] += 1
+
+    def coming(self, kind: Kind) -> bool:
+        """Whether a request of this kind may still have its effect."""
+        return any(of is not None and of.kind == kind for _, _, of, _ in self._coming)
+
+    def date(self) -> float | None:
+        """What the API's `Date` says, if it has one."""
+        return None if self.habits.dateless else float(int(self.now() + self.date_skew))
 
     # -- batches ----------------------------------------------------------------------------------------------
 
@@ -185,8 +216,11 @@ class World:
         if source is None:
             return None
         name = f"{source.name} (Copy)" if kind.name is None else kind.name
+        kept = self.habits.name(name)
+        if kept != name:
+            self.faults["name changed"] += 1
         batch = self.add(
-            self.habits.name(name), source.workspace, created_by, kind=kind, request=request,
+            kept, source.workspace, created_by, kind=kind, request=request,
             details=self.habits.details(source.details),
             datasets=() if kind.upload_new_dataset else source.datasets,
         )  # fmt: skip
@@ -208,4 +242,6 @@ class World:
             "workspace_id": batch.workspace, "task_details": dict(batch.details), "total_task_count": 0,
             "datasets": [{"id": dataset, "total_datapoint_count": 3} for dataset in batch.datasets],
         }  # fmt: skip
-        return body if self.habits.hides_maker else body | {"created_by": batch.created_by}
+        if self.habits.hides_maker:
+            return body
+        return body | {"created_by": OWNER if self.habits.names_owner else batch.created_by}

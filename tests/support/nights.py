@@ -88,9 +88,10 @@ def _night(folder: Path, runs: list[Run], meddling: tuple[Meddling, ...] = ()) -
     sources = [Source(f"{sign}, {land}", WORKSPACES[0], details, ("dataset",)) for land in _LANDS for sign in _SIGNS]
     scenario = Scenario(
         seed=SEED, theme=Theme.ACCOUNT, habits=Habits(), sources=tuple(sources), missing_sources=0, runs=tuple(runs),
-        calm=(), meddling=meddling, bystanders=9, date_skew=0.0, created_skew=0.0, timeout_s=60.0,
-        settle_after_s=30.0, most_late=10.0,
+        calm=(), meddling=meddling, bystanders=9, date_skew=0.0, created_skew=0.0, most_late=10.0,
     )  # fmt: skip
     told = _Night(scenario, folder).run()
-    assert not told.problems, told.problems
+    # These nights end before all is sent, and are not gone on with.
+    problems = [problem for problem in told.problems if ": left: " not in problem]
+    assert not problems, problems
     return folder / "ledger.db"

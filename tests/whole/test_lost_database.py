@@ -106,6 +106,34 @@ def test_an_old_copy_of_the_database_is_noticed(place: Place) -> None:
     assert place.world.made == 4
 
 
+def test_settling_with_an_old_copy_is_refused_before_it_writes_the_ledger_file(place: Place) -> None:
+    place.job(*rows(4))
+    place.run("--limit", 1)
+    assert place.command("ledger", "job.csv", "--backup", "old.db").code == 0
+    place.run()
+    lose(place)
+    shutil.copy(place.folder / "old.db", place.folder / "ledgers" / "ledger.db")
+    before = (place.folder / "ledgers" / "job.csv").read_bytes()
+    for words in (("settle", "job.csv"), ("settle", "job.csv", "--absent", "3")):
+        ended = place.command(*words)
+        assert ended.code == 2
+        assert "knows more than the database" in ended.err
+    assert (place.folder / "ledgers" / "job.csv").read_bytes() == before
+    assert place.run().code == 2
+    assert place.world.made == 4
+
+
+def test_rows_with_and_without_a_name_of_one_source_are_restored(place: Place) -> None:
+    names = ("", "Wave 1", "{source_name} (Copy)", "{source_name}")
+    place.job(*({"batch_id": source_id(0), "name": name} for name in names))
+    place.run()
+    lose(place)
+    restored = place.command("ledger", "job.csv", "--restore", "ledgers/job.csv")
+    assert restored.code == 0, restored.err
+    assert place.run().code == 0
+    assert place.world.made == 4
+
+
 def test_a_run_id_in_the_path_is_noticed_too(place: Place) -> None:
     place.job(*rows(2))
     place.run("--ledger", "out/{campaign}-{run_id}.csv")

@@ -602,12 +602,12 @@ SELECT coalesce(sum(i.attempts), 0) FROM items AS i JOIN campaigns AS c ON c.id 
 INSERT INTO elsewhere VALUES (:batch_id) ON CONFLICT DO NOTHING;
 
 -- name: item_by_identity
-SELECT id, template, status FROM items
+SELECT id, template, status, line FROM items
 WHERE campaign_id = :campaign AND source_id = :source_id AND upload_new_dataset = :upload_new_dataset AND copy = :copy;
 
 -- name: items_that_may_be_named
 -- Of these, those whose name is this one, or is filled in late: the others need not be compared one by one.
-SELECT id, template, status FROM items
+SELECT id, template, status, line FROM items
 WHERE campaign_id = :campaign AND source_id = :source_id AND upload_new_dataset = :upload_new_dataset AND copy = :copy
   AND (template = :literal OR template = '' OR instr(template, '{source_name}') OR instr(template, '{copies}'));
 

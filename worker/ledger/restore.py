@@ -26,6 +26,9 @@ from worker.prolific.models import UUID
 CLOCK_OFF_S = 2 * 86_400.0
 """Seconds by which this machine's clock may have been wrong when the file was written."""
 
+UNNAMED = "{source_name} (Copy)"
+"""What the API calls a copy for which no name was sent (API.md, "duplicate")."""
+
 
 def files_of(written: str, campaign: str) -> list[Path]:
     """Every ledger file that the ledger's path, as it is `written`, may have named in earlier runs of the campaign:
@@ -98,8 +101,9 @@ def restore(ledger: Ledger, path: Path, campaign: str, others: Sequence[Path], n
             for _, row in read_file(other):
                 if row["new_batch_id"]:
                     ledger.connection.execute(sql("add_elsewhere"), {"batch_id": row["new_batch_id"]})
+        match = _Match(ledger, path)
         for where, row in read_file(path):
-            item = _item(ledger, where, row)
+            item = match.item(where, row)
             if row["status"] == "created":
                 _restore_created(ledger, where, item, row)
                 created += 1
@@ -109,34 +113,65 @@ def restore(ledger: Ledger, path: Path, campaign: str, others: Sequence[Path], n
     return Restored(created, unknown)
 
 
-def _item(ledger: Ledger, where: str, row: FileRow) -> sqlite3.Row:
-    """The job's duplicate that a row of the file means."""
-    try:
-        identity = {
-            "campaign": ledger.campaign,
+class _Match:
+    """Finds the job's duplicate that a row of the file means."""
+
+    def __init__(self, ledger: Ledger, path: Path) -> None:
+        self._ledger = ledger
+        self._path = path
+        self._lines: bool | None = None
+
+    def item(self, where: str, row: FileRow) -> sqlite3.Row:
+        """That duplicate. Raises UsageError where there is none, or more than one, or it is known already."""
+        fitting = self._named(where, row)
+        if len(fitting) > 1 and self._lines_decide():
+            fitting = [item for item in fitting if str(item["line"]) == row["line"]]
+        if len(fitting) > 1:
+            # The API's own names end in "(Copy)"; it may have cut one, so that counts only where it tells rows apart.
+            fitting = [item for item in fitting if could_be_named(item["template"] or UNNAMED, row["name"])] or fitting
+        if not fitting:
+            # A name that the API changed matches none; where there is no other duplicate it can only be this one.
+            found = self._ledger.connection.execute(sql("item_by_identity"), self._identity(where, row)).fetchmany(2)
+            fitting = found if len(found) == 1 else []
+        if len(fitting) != 1:
+            raise UsageError(
+                f"{where}: this row is no duplicate of the job (source {row['source_batch_id']}, "
+                f"name {row['name']!r}, copy {row['copy']})",
+                hint="Nothing was restored. Restore with the job file, --date and --campaign of that run.",
+            )
+        only: sqlite3.Row = fitting[0]
+        if only["status"] != "pending":
+            raise UsageError(f"{where}: the database knows this duplicate already, as {only['status']}")
+        return only
+
+    def _named(self, where: str, row: FileRow) -> list[sqlite3.Row]:
+        """The job's duplicates that could be the row by all that it says."""
+        named = {**self._identity(where, row), "literal": literal(row["name"])}
+        likely = self._ledger.connection.execute(sql("items_that_may_be_named"), named)
+        return [item for item in likely if could_be_named(item["template"], row["name"])]
+
+    def _lines_decide(self) -> bool:
+        """Whether every row of the file may be what stands on its own line of the job: then the job is as it was, and
+        lines tell apart what names do not."""
+        if self._lines is None:
+            self._lines = all(
+                any(str(item["line"]) == row["line"] for item in self._named(where, row))
+                for where, row in read_file(self._path)
+            )
+        return self._lines
+
+    def _identity(self, where: str, row: FileRow) -> dict[str, object]:
+        """What tells the row's duplicates from others, but for their names. Raises UsageError."""
+        try:
+            copy = int(row["copy"])
+        except ValueError:
+            raise UsageError(f'{where}: column "copy": {row["copy"]!r} is no number') from None
+        return {
+            "campaign": self._ledger.campaign,
             "source_id": row["source_batch_id"],
             "upload_new_dataset": row["upload_new_dataset"] == "true",
-            "copy": int(row["copy"]),
+            "copy": copy,
         }
-    except ValueError:
-        raise UsageError(f'{where}: column "copy": {row["copy"]!r} is no number') from None
-    named = {**identity, "literal": literal(row["name"])}
-    likely = ledger.connection.execute(sql("items_that_may_be_named"), named)
-    fitting = [item for item in likely if could_be_named(item["template"], row["name"])]
-    if not fitting:
-        # A name that the API changed matches none; where there is no other duplicate it can only be this one.
-        found = ledger.connection.execute(sql("item_by_identity"), identity).fetchmany(2)
-        fitting = found if len(found) == 1 else []
-    if len(fitting) != 1:
-        raise UsageError(
-            f"{where}: this row is no duplicate of the job (source {row['source_batch_id']}, name {row['name']!r}, "
-            f"copy {row['copy']})",
-            hint="Nothing was restored. Restore with the job file, --date and --campaign of that run.",
-        )
-    only: sqlite3.Row = fitting[0]
-    if only["status"] != "pending":
-        raise UsageError(f"{where}: the database knows this duplicate already, as {only['status']}")
-    return only
 
 
 def could_be_named(template: str, name: str) -> bool:

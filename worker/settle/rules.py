@@ -265,6 +265,10 @@ def presence(attempts: Sequence[Attempt], sightings: Sequence[Sighting], surviva
     for attempt in attempts:
         if not survival.vouches_for(attempt.expected_name):
             alike[skeleton(attempt.expected_name)].append(attempt)
+    changed: dict[str, list[Attempt]] = defaultdict(list)
+    for attempt in attempts:
+        if attempt.source_changed:
+            changed[attempt.expected_name].append(attempt)
     claims: dict[int, str] = {}
     disputed: dict[int, tuple[str, ...]] = {}
     rivalled: dict[int, tuple[str, ...]] = {}
@@ -273,7 +277,9 @@ def presence(attempts: Sequence[Attempt], sightings: Sequence[Sighting], surviva
         several = len({attempt.kind for attempt in some}) > 1
         if several or len(batches) > len(some) or any(batch.disputed for batch in batches):
             disputed |= {attempt.id: names for attempt in some}
-        elif _has_rival(some[0], alike.get(skeleton(some[0].expected_name), ()), batches):
+        elif _has_rival(some[0], alike.get(skeleton(some[0].expected_name), ()), batches) or _has_changed_rival(
+            some[0], changed.get(some[0].expected_name, ()), batches
+        ):
             rivalled |= {attempt.id: names for attempt in some}
         else:
             claims |= _oldest_to_oldest(some, batches)
@@ -285,6 +291,19 @@ def _has_rival(one: Attempt, alike: Sequence[Attempt], batches: Sequence[Sightin
     batches under the name that the API made of it."""
     rivals = [attempt for attempt in alike if attempt.kind != one.kind]
     return any(fits(replace(rival, name=batch.name), batch) for rival in rivals for batch in batches)
+
+
+def _has_changed_rival(one: Attempt, alike: Sequence[Attempt], batches: Sequence[Sighting]) -> bool:
+    """Whether an attempt of another source than `one`'s, of those with the same name whose source is not as it was,
+    could have made one of the batches: its source may have looked like `one`'s when it was copied."""
+    rivals = [attempt for attempt in alike if attempt.source_id != one.source_id]
+    return any(
+        may_be_its(rival, batch)
+        and _has_just_its_name(rival, batch)
+        and made_at(batch, rival.offset or PRESUMED).meets(window(rival))
+        for rival in rivals
+        for batch in batches
+    )
 
 
 def _connected(
@@ -402,13 +421,10 @@ def nearly_fits(attempt: Attempt, sighting: Sighting, survival: Survival) -> boo
 
 
 def _has_just_its_name(attempt: Attempt, sighting: Sighting) -> bool:
-    """Whether the batch has exactly the name that its copy would have and was made in the attempt's time, by its `me`
-    as far as anybody says: however it looks, that is no coincidence (the source may have been edited for a while)."""
-    return (
-        sighting.name == attempt.expected_name
-        and (attempt.me is None or sighting.created_by in (None, attempt.me))
-        and made_at(sighting, attempt.offset or PRESUMED).meets(window(attempt))
-    )
+    """Whether the batch has exactly the name that its copy would have and was made by its `me` as far as anybody says:
+    however it looks, that is no coincidence (the source may have been edited for a while). It need not be made within
+    the window: what was may have been given to another attempt of its kind."""
+    return sighting.name == attempt.expected_name and (attempt.me is None or sighting.created_by in (None, attempt.me))
 
 
 def names_are_close(attempt: Attempt, name: str) -> bool:

@@ -1,0 +1,175 @@
+"""The database may be lost, or replaced by an old copy of itself. The worker has to notice before it sends anything;
+then people rebuild it from the ledger files, or put the newer one back.
+
+What really was lost is known here from the world's requests; `refuse_older_database` is asked as a run asks it."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from tests.simulation.jobs import DAY, MemoryJob
+from tests.simulation.scenario import Run
+from tests.simulation.world import ItemKey, World
+from worker.errors import UsageError
+from worker.job.plan import planned
+from worker.ledger import export
+from worker.ledger.database import open_for_writing
+from worker.ledger.forms import other_files
+from worker.ledger.records import RunEnd, RunStart
+from worker.ledger.restore import Restored, files_of, refuse_older_database, restore
+from worker.ledger.store import Ledger
+
+API = "https://api.prolific.com"
+
+Start = Callable[[str, Run], RunStart]
+"""What a run of this name says of itself when it begins now."""
+
+
+class Losses:
+    """The databases of one scenario, in `folder`: the one in use, and copies of what it was before earlier runs."""
+
+    def __init__(self, folder: Path, world: World, note: Callable[[str], None]) -> None:
+        self.database = folder / "ledger.db"
+        self.problems: list[str] = []
+        self.forgiven: Counter[ItemKey] = Counter()
+        """Requests that no ledger file tells of, because the run that sent them had no time to write one."""
+        self.restored = False
+        self._folder = folder
+        self._world = world
+        self._note = note
+        self._cut_short: set[str] = set()
+        """Campaigns whose last run had no time to write its ledger file."""
+        self._lost_rows: set[str] = set()
+        """Campaigns of which requests had reached the API that the database in use knows nothing of."""
+        self._struck: set[str] = set()
+        """Campaigns that the database in use may know less of than their ledger files."""
+        self._copies: dict[int, int] = {}
+        """By the number of a run: how many requests had reached the API before it."""
+        self._aside = folder / "newer.db"
+        self._gone = folder / "lost.db"
+
+    @property
+    def behind(self) -> bool:
+        """Whether the database in use lacks what the ledger files know, so that it cannot be judged."""
+        return bool(self._struck)
+
+    # -- what happens -----------------------------------------------------------------------------------------
+
+    def keep_copy(self, number: int) -> None:
+        """Keep the database as it is before run `number`."""
+        if self.behind:
+            return
+        self._copies[number] = len(self._world.requests)
+        if self.database.exists():
+            shutil.copyfile(self.database, self._folder / f"before-{number}.db")
+
+    def ended(self, run: Run, whole: bool) -> None:
+        """Note whether a run that has ended has written its ledger file last."""
+        (self._cut_short.discard if whole else self._cut_short.add)(run.campaign)
+
+    def strike(self, run: Run) -> None:
+        """Lose the database, or put an old copy in its place, if that is what happens before this run."""
+        if not self.database.exists() or self._struck:
+            return
+        if run.database_lost:
+            self.database.rename(self._gone)
+            self._forget(0, "database lost")
+        elif run.database_before is not None:
+            old = self._folder / f"before-{run.database_before}.db"
+            if old.exists():
+                self.database.rename(self._aside)
+                shutil.copyfile(old, self.database)
+                self._forget(self._copies[run.database_before], "old database put back")
+
+    def _forget(self, since: int, what: str) -> None:
+        self._world.faults[what] += 1
+        self._note(what)
+        self._lost_rows = {request.item.campaign for request in self._world.requests[since:]}
+        self._struck = {file.stem for file in self._folder.glob("*.csv")}
+
+    # -- what the worker says of it ---------------------------------------------------------------------------
+
+    def opened(self, run: Run, job: MemoryJob, start: Start) -> sqlite3.Connection | None:
+        """The database as a run opens it, mended by people where the run refuses it; None where the run cannot be."""
+        if run.only_settle and not self._knows(run.campaign):
+            return None
+        connection = open_for_writing(self.database, API)
+        refusal = self._refusal(connection, run.campaign)
+        if refusal is None and run.campaign in self._lost_rows:
+            self.problems.append(f"unnoticed: {run.campaign} is sent from a database that is not the newest")
+        elif refusal is not None and run.campaign not in self._struck:
+            self.problems.append(f"bug: the database is refused, and is the newest: {refusal}")
+        elif refusal is not None or self._aside.exists():  # a copy that lacks nothing of this campaign is no reason
+            connection.close()
+            self._world.faults["older database refused"] += refusal is not None
+            self._mend(run, job, start)
+            connection = open_for_writing(self.database, API)
+            if (refusal := self._refusal(connection, run.campaign)) is not None:
+                self.problems.append(f"bug: the database is refused still: {refusal}")
+        self._go_on(run.campaign)
+        return connection
+
+    def _knows(self, campaign: str) -> bool:
+        """Whether there is a database, and a run of this campaign in it: `settle` needs one."""
+        if not self.database.exists():
+            return False
+        with closing(open_for_writing(self.database, API)) as connection:
+            return connection.execute("SELECT 1 FROM campaigns WHERE name = ?", (campaign,)).fetchone() is not None
+
+    def _refusal(self, connection: sqlite3.Connection, campaign: str) -> str | None:
+        try:
+            refuse_older_database(connection, files_of(str(self._folder / "{campaign}.csv"), campaign), campaign)
+        except UsageError as error:
+            return str(error)
+        return None
+
+    def _go_on(self, campaign: str) -> None:
+        """From now on this campaign's rows are this database's."""
+        self._lost_rows.discard(campaign)
+        self._struck.discard(campaign)
+
+    # -- what people do ---------------------------------------------------------------------------------------
+
+    def _mend(self, run: Run, job: MemoryJob, start: Start) -> None:
+        """Put the newer database back where there is one, else rebuild the campaign from its ledger file."""
+        if self._aside.exists():
+            self._aside.replace(self.database)
+            self._note("the newer database was put back")
+            self._lost_rows.clear()
+            self._struck.clear()
+            return
+        file = self._folder / f"{run.campaign}.csv"
+        connection = open_for_writing(self.database, API)
+        try:
+            with planned(job, run.campaign, DAY) as plan:
+                ledger = Ledger(connection, start(f"restore-{len(self._world.requests)}-{run.campaign}", run))
+                ledger.plan(plan.file, plan.extra_columns, retry_failed=False)
+            now = start("", run).now
+            restored: Restored | UsageError = restore(ledger, file, run.campaign, other_files(file), now)
+            ledger.end_run(RunEnd(now, None, 0, 0, 0, 0))
+            export.write_ledger_file(connection, ledger.campaign, run.campaign, file)
+        except UsageError as error:
+            self.problems.append(f"bug: a ledger file of this job cannot be restored: {error}")
+            restored = error
+        finally:
+            connection.close()
+        if isinstance(restored, UsageError):  # told; the lost one is found again, so that the rest can be judged
+            self._gone.replace(self.database)
+            self._lost_rows.clear()
+            self._struck.clear()
+            return
+        self.restored = True
+        self._note(f"{run.campaign} was restored from its ledger file: {restored}")
+        self._forgive(run.campaign)
+        self._go_on(run.campaign)
+
+    def _forgive(self, campaign: str) -> None:
+        """A file that was written before its run died may tell of fewer requests than arrived."""
+        if campaign not in self._cut_short:
+            return
+        self.forgiven.update(r.item for r in self._world.requests if r.item.campaign == campaign)

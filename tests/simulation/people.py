@@ -1,0 +1,109 @@
+"""Other people: who makes alike batches, changes sources or sets clocks meanwhile; and who decides what is unknown.
+
+All of it happens in the world or by the verbs that `settle --assign` and `--absent` call. Nothing here judges."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.simulation.scenario import Meddling, Run
+from tests.simulation.world import WORKSPACES, Batch, Kind, World
+from worker.job.names import render_name
+from worker.ledger import export
+from worker.ledger.records import RunEnd, RunStart
+from worker.ledger.store import Ledger
+from worker.prolific.models import listed, read_batch
+from worker.settle import verbs
+
+Copies = tuple[str, str, int, int]
+"""What a job wants of one source: its id, the name's template, how many copies, whether with a new dataset."""
+
+UNKNOWN = """
+SELECT i.id, c.name AS campaign, i.source_id, i.template, i.upload_new_dataset, i.copy, i.name
+FROM items AS i JOIN campaigns AS c ON c.id = i.campaign_id WHERE i.status = 'unknown' ORDER BY i.id
+"""
+
+
+def meddle(world: World, meddling: Meddling, wanted: Sequence[Copies]) -> None:
+    """Do now what `meddling` says; `wanted` is what our jobs want."""
+    if meddling.what == "step":
+        world.date_skew += meddling.seconds
+        world.created_skew += meddling.seconds
+        world.faults["clock stepped"] += 1
+        return
+    kind = _alike(world, wanted)
+    source = world.batches.get(kind.source_id)
+    if source is None:
+        return
+    world.faults[f"people: {meddling.what}"] += 1
+    match meddling.what:
+        case "copy":
+            world.copy(kind, meddling.who)
+        case "rename":
+            source.name = world.rng.choice((f"{source.name} 2", source.name.swapcase(), "Wave"))
+        case "edit":
+            source.details = _edited(world, source)
+        case "edit for a while":
+            before = source.details
+            source.details = _edited(world, source)
+            world.later(meddling.seconds, lambda: setattr(source, "details", before))
+        case "move" if not source.moved:  # there and back between two looks is what nobody could see
+            source.workspace = WORKSPACES[1 - WORKSPACES.index(source.workspace)]
+            source.moved = True
+        case "remove" if not source.moved:  # where the copies of one that moved unseen are, nobody could know
+            del world.batches[source.id]
+
+
+def _edited(world: World, source: Batch) -> dict[str, str]:
+    return source.details | {"task_steps": f"<ol>{world.rng.random():.3f}</ol>"}
+
+
+def _alike(world: World, wanted: Sequence[Copies]) -> Kind:
+    """A copy as one of our jobs wants it, or nearly so."""
+    rng = world.rng
+    source_id, template, copies, flag = rng.choice(wanted)
+    source = world.batches.get(source_id)
+    kind = Kind(source_id, render_name(template, source.name if source else None, copies) or None, bool(flag))
+    if rng.random() < 0.6:
+        return kind
+    name = kind.name or ""
+    names = (name, None, name.swapcase(), f"{name}0", f" {name}", name[:5])
+    return Kind(rng.choice(wanted)[0], rng.choice(names) or None, rng.random() < 0.5)
+
+
+def decide(
+    connection: sqlite3.Connection, world: World, rng: random.Random, run: Run, start: RunStart, ledger_file: Path
+) -> list[str]:
+    """Say of some unknown rows what is true of them, as `settle --assign` and `--absent` do; what was said, in words.
+
+    Where an effect may still come, or the row's own batch went to another row of its kind, nothing is said."""
+    rows = connection.execute(UNKNOWN).fetchall()
+    chosen = [row for row in rows if rng.random() < run.decides]
+    if not chosen:
+        return []
+    ledger = Ledger(connection, start)
+    owned = {row[0] for row in connection.execute("SELECT new_batch_id FROM items WHERE new_batch_id IS NOT NULL")}
+    said: list[str] = []
+    for row in chosen:
+        item = (row["campaign"], row["source_id"], row["template"], bool(row["upload_new_dataset"]), row["copy"])
+        kind = Kind(row["source_id"], row["name"] or None, bool(row["upload_new_dataset"]))
+        ours = [b for b in world.batches.values() if b.request is not None and b.request.kind == kind]
+        free = [batch for batch in ours if batch.id not in owned]
+        own = [batch for batch in free if batch.request is not None and batch.request.item == item]
+        number = verbs.find_item(ledger, f"#{row['id']}")
+        if own:
+            shown = read_batch(world.body(own[0]))
+            assert shown is not None
+            verbs.assign(ledger, number, listed(shown))
+            owned.add(own[0].id)
+            said.append(f"#{number} is {own[0].id}")
+        elif not free and not world.coming(kind):
+            verbs.declare_absent(ledger, number)
+            said.append(f"#{number} was not made")
+    world.faults["a person decides"] += len(said)
+    ledger.end_run(RunEnd(start.now, None, 1, 0, 0, 0))
+    export.write_ledger_file(connection, ledger.campaign, start.campaign, ledger_file)
+    return said

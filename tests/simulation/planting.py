@@ -1,0 +1,53 @@
+"""How mistakes are planted into the real worker: what a mistake is, and the ways in. No mistake stands here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from tests.simulation.scenario import Scenario, Theme
+from worker.ledger import exchange, store
+from worker.ledger.queries import sql
+from worker.ledger.store import Ledger
+from worker.prolific.outcome import Class, Outcome, classify
+from worker.prolific.reply import Reply
+from worker.settle import verbs
+from worker.settle.rules import Attempt
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """What the careless worker does, how it is planted, where it shows, and within how many seeds. `tweak` makes of a
+    scenario one in which it shows early; a sound worker keeps every promise there too."""
+
+    does: str
+    plant: Plant
+    theme: Theme
+    seeds: int = 60
+    tweak: Callable[[Scenario], Scenario] = lambda scenario: scenario
+
+
+def statement(patch: pytest.MonkeyPatch, **changed: str) -> None:
+    """Replace statements by name, wherever they are used."""
+    for module in (store, exchange, verbs):
+        patch.setattr(module, "sql", lambda name: changed.get(name) or sql(name))
+
+
+def classified(patch: pytest.MonkeyPatch, wrong: Callable[[Reply, Outcome], Outcome]) -> None:
+    """Let `wrong` say what replies mean, who knows what they do."""
+    patch.setattr("worker.sending.classify", lambda reply, source: wrong(reply, classify(reply, source)))
+
+
+def not_sent(outcome: Outcome) -> Outcome:
+    """The outcome, as if nothing had been sent."""
+    return Outcome(Class.NOT_SENT, True, outcome.error, outcome.http_status)
+
+
+def attempts(patch: pytest.MonkeyPatch, wrong: Callable[[Attempt, Ledger], Attempt]) -> None:
+    """Let `wrong` change every open attempt before anything is decided about it."""
+    real = verbs.open_attempts
+    patch.setattr(verbs, "open_attempts", lambda ledger: [wrong(attempt, ledger) for attempt in real(ledger)])
