@@ -267,6 +267,28 @@ def test_kinds_whose_copies_differ_are_settled_apart() -> None:
     assert (found.claims, found.disputed) == ({1: "b1", 2: "b2"}, {})
 
 
+@pytest.mark.parametrize(
+    ("of_rival", "decided"),
+    [
+        ({}, False),  # the rival's source may have looked like this one when it was copied
+        ({"source_changed": False}, True),
+        ({"source_id": "source"}, True),  # of the same source: which of its looks fits is known
+        ({"name": "Signs 2"}, True),
+        ({"me": "you"}, True),
+        ({"listing": 6}, True),  # the batch was shown before the rival was sent
+        ({"left": 5000.0, "ended": 5060.0, "date_before": 4999.0, "date_after": 5090.0}, True),
+    ],
+)
+def test_hole_a_batch_may_be_of_another_source_that_was_edited_for_a_while(
+    of_rival: dict[str, Any], decided: bool
+) -> None:
+    twin = replace(SOURCE, details="as edited", loose_details="as edited")
+    rival = replace(attempt(2, source_id="twin", source=twin, source_changed=True), **of_rival)
+    found = presence([attempt(1), rival], [sighting()])
+    assert found.claims == ({1: "b1"} if decided else {})
+    assert found.rivalled == ({} if decided else {1: ("b1",)})
+
+
 def test_a_batch_that_was_disputed_once_is_never_claimed() -> None:
     found = presence([attempt(1), attempt(2)], [sighting("b1", disputed=True), sighting("b2")])
 

@@ -5,9 +5,11 @@ It shares the reading of bodies with the real client, and no rule with the worke
 
 from __future__ import annotations
 
+import json
 import math
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
@@ -29,6 +31,13 @@ ODD_CAPS = (25, 25, *CAPS)
 
 AFTER = (Fate.GOOD, Fate.LOST_AFTER, Fate.SILENT_AFTER, Fate.ERROR_AFTER, Fate.ODD_AFTER, Fate.GATEWAY_AFTER)
 """Fates of requests that have their effect before anything is told of them."""
+
+
+@dataclass(frozen=True)
+class CutShort(NoAnswer):
+    """A 201 of which the beginning came: `begun` is its body up to the cut."""
+
+    begun: str = ""
 
 
 class SimulatedApi:
@@ -176,6 +185,9 @@ class SimulatedApi:
         match fate:
             case Fate.GOOD if batch is not None:
                 return self._answer(rng.choice((201, 201, 201, 200)), self._world.body(batch))
+            case Fate.LOST_AFTER if batch is not None:
+                body = json.dumps(self._world.body(batch))
+                return CutShort(left=True, words="the answer was cut short", begun=body[: body.index(batch.id) + 20])
             case Fate.LOST_BEFORE | Fate.LOST_AFTER | Fate.LATE:
                 return NoAnswer(left=True, words="the connection was closed without an answer")
             case Fate.SILENT | Fate.SILENT_AFTER | Fate.SILENT_LATE:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.simulation.api import CutShort
 from tests.simulation.guards import edited_often, lying
 from tests.simulation.planting import Mistake, attempts, classified, not_sent, statement
 from tests.simulation.scenario import Theme
@@ -19,6 +20,7 @@ from worker.ledger import database, exchange
 from worker.ledger.queries import sql
 from worker.ledger.records import Intent, Status
 from worker.ledger.store import Ledger
+from worker.prolific.models import Batch
 from worker.prolific.outcome import Class, Outcome
 from worker.prolific.reply import Answer, NoAnswer, Reply
 from worker.settle import rules, settling
@@ -47,6 +49,18 @@ def take_an_odd_2xx_for_nothing(patch: pytest.MonkeyPatch) -> None:
     def wrong(reply: Reply, found: Outcome) -> Outcome:
         odd = isinstance(reply, Answer) and reply.status < 300 and found.kind is Class.UNKNOWN
         return not_sent(found) if odd else found
+
+    classified(patch, wrong)
+
+
+def record_before_the_body_is_whole(patch: pytest.MonkeyPatch) -> None:
+    """Take the id as far as it came."""
+
+    def wrong(reply: Reply, found: Outcome) -> Outcome:
+        if not isinstance(reply, CutShort):
+            return found
+        batch = Batch.model_construct(id=reply.begun.rpartition('"')[2])
+        return Outcome(Class.CREATED, True, None, 201, batch)
 
     classified(patch, wrong)
 
@@ -284,6 +298,7 @@ MISTAKES: Mapping[str, Mistake] = {
         Mistake("takes a timeout for 'not sent'", take_a_timeout_for_nothing, Theme.ORDINARY),
         Mistake("takes a 5xx for 'not sent'", take_a_5xx_for_nothing, Theme.ORDINARY),
         Mistake("takes a 2xx without a batch for 'not sent'", take_an_odd_2xx_for_nothing, Theme.STORM, 200),
+        Mistake("records before the body is whole", record_before_the_body_is_whole, Theme.ORDINARY),
         Mistake("calls unknown outcomes failed", call_unknown_failed, Theme.ORDINARY),
         Mistake("commits the intent after the request", write_the_intent_late, Theme.CRASH),
         Mistake("takes what a dead run had sent for unsent", forget_what_a_dead_run_sent, Theme.CRASH),

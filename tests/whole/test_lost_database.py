@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections import Counter
@@ -130,6 +131,66 @@ def test_rows_with_and_without_a_name_of_one_source_are_restored(place: Place) -
     lose(place)
     restored = place.command("ledger", "job.csv", "--restore", "ledgers/job.csv")
     assert restored.code == 0, restored.err
+    assert place.run().code == 0
+    assert place.world.made == 4
+
+
+def test_rows_that_only_their_lines_tell_apart_are_refused_where_the_job_was_edited(place: Place) -> None:
+    rows = [{"batch_id": source_id(0), "name": name} for name in ("{source_name} one", "{source_name}")]
+    place.job(*rows)
+    place.run()
+    lose(place)
+    place.job({"batch_id": source_id(1), "name": "new"}, *rows)
+    ended = place.command("ledger", "job.csv", "--restore", "ledgers/job.csv")
+    assert ended.code == 2
+    assert "ledgers/job.csv:2: this row" in ended.err
+
+
+def test_an_old_database_is_noticed_where_the_ledger_file_is_to_be_another(place: Place) -> None:
+    place.job(*rows(4))
+    place.run("--limit", 2)
+    database, old = place.folder / "ledgers" / "ledger.db", place.folder / "old.db"
+    assert place.command("ledger", "--backup", old).code == 0
+    place.run()
+    lose(place)
+    old.rename(database)
+    ended = place.run("--ledger", "other.csv")
+    assert ended.code == 2
+    assert f"ledgers{os.sep}job.csv: this ledger file knows more than the database" in ended.err
+    assert place.world.made == 4
+
+
+def test_writing_the_ledger_file_again_from_an_old_database_is_refused(place: Place) -> None:
+    """The file is all that tells of what exists."""
+    place.job(*rows(4))
+    place.run("--limit", 2)
+    database, old = place.folder / "ledgers" / "ledger.db", place.folder / "old.db"
+    assert place.command("ledger", "--backup", old).code == 0
+    place.run()
+    before = (place.folder / "ledgers" / "job.csv").read_bytes()
+    lose(place)
+    old.rename(database)
+    ended = place.command("ledger", "job.csv")
+    assert ended.code == 2
+    assert "knows more than the database" in ended.err
+    assert (place.folder / "ledgers" / "job.csv").read_bytes() == before
+    assert place.command("ledger", "job.csv", "--ledger", "elsewhere.csv").code == 0
+
+
+def test_restoring_from_one_file_does_not_replace_another_that_tells_more(place: Place) -> None:
+    place.job(*rows(4))
+    place.run("--limit", 2)
+    newer = place.folder / "ledgers" / "job.csv"
+    older = place.folder / "older.csv"
+    older.write_bytes(newer.read_bytes())
+    place.run()
+    before = newer.read_bytes()
+    lose(place)
+    ended = place.command("ledger", "job.csv", "--restore", "older.csv")
+    assert ended.code == 2
+    assert f"ledgers{os.sep}job.csv: this ledger file would be replaced" in ended.err
+    assert newer.read_bytes() == before
+    assert place.command("ledger", "job.csv", "--restore", "ledgers/job.csv").code == 0
     assert place.run().code == 0
     assert place.world.made == 4
 

@@ -27,6 +27,7 @@ from worker.events import Event
 from worker.job.plan import Plan
 from worker.ledger import export, views
 from worker.ledger.database import open_for_writing, unusable
+from worker.ledger.forms import is_ledger
 from worker.ledger.records import RunStart
 from worker.ledger.restore import files_of, refuse_older_database
 from worker.ledger.store import Ledger
@@ -101,10 +102,7 @@ class HeldRun:
         connection = open_for_writing(self._settings.database, self._target.url)
         try:
             # `settle` too: the ledger file that it would write is what tells the next run of a lost database.
-            files = files_of(self._settings.ledger_written, self._campaign_name)
-            if self._plan is None and self._ledger_file.is_file():
-                files = [self._ledger_file]
-            refuse_older_database(connection, files, self._campaign_name)
+            refuse_older_database(connection, self._ledger_files(connection), self._campaign_name)
             with self._stack:
                 self._stack.enter_context(self._logs)
                 ledger = self._planned_ledger(connection)
@@ -113,6 +111,14 @@ class HeldRun:
             return result.exit_code
         finally:
             connection.close()
+
+    def _ledger_files(self, connection: sqlite3.Connection) -> set[Path]:
+        """The campaign's ledger files: where this run's would be, and where the latest run's was."""
+        latest = views.latest_run(connection, campaign=self._campaign_name)
+        before = (
+            {latest.ledger} if latest is not None and latest.ledger.is_file() and is_ledger(latest.ledger) else set()
+        )
+        return before.union(files_of(self._settings.ledger_written, self._campaign_name))
 
     def _planned_ledger(self, connection: sqlite3.Connection) -> Ledger:
         """The ledger, which knows what the job wants now. Raises WorkerError where it cannot be written."""

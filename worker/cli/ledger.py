@@ -31,7 +31,7 @@ from worker.ledger.database import SANDBOX, backup, open_for_reading, open_for_w
 from worker.ledger.forms import other_files
 from worker.ledger.lock import hold
 from worker.ledger.records import RunEnd, RunStart
-from worker.ledger.restore import restore
+from worker.ledger.restore import refuse_older_database, restore
 from worker.ledger.store import Ledger
 from worker.observe.pager import paged
 from worker.observe.tables import campaign_tables, ledger_table, open_console
@@ -75,6 +75,11 @@ def _restore(args: argparse.Namespace, settings: Settings, url: str) -> int:
     job, campaign, run_id = open_job(Path(args.job)), campaign_of(settings), new_run_id(now)
     path = settings.ledger_path(run_id)
     export.refuse_foreign_file(path)
+    if path.is_file() and not path.samefile(file):
+        raise UsageError(
+            f"{path}: this ledger file would be replaced, and it is not the one to restore from",
+            hint=f"Restore from the one that is newer. For {file}, move this one away, or write to another: --ledger.",
+        )
     with (
         planned(job, campaign, settings.date) as plan,
         hold(settings.database, settings.wait),
@@ -178,6 +183,8 @@ def _write(connection: sqlite3.Connection, campaign: int, latest: views.LatestRu
     if "ledger" in settings.origins:
         path = settings.ledger_path(latest.run_id, campaign=latest.campaign)
     export.refuse_foreign_file(path)
+    if path.is_file():
+        refuse_older_database(connection, [path], latest.campaign)
     export.make_folder(path)
     try:
         export.write_ledger_file(connection, campaign, latest.campaign, path)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import glob
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,14 +39,14 @@ def files_of(written: str, campaign: str) -> list[Path]:
     return [path for path in found if path.is_file() and (len(parts) == 1 or is_ledger(path))]
 
 
-def refuse_older_database(connection: sqlite3.Connection, files: Sequence[Path], campaign: str) -> None:
+def refuse_older_database(connection: sqlite3.Connection, files: Iterable[Path], campaign: str) -> None:
     """Raise UsageError where a ledger file of the campaign knows more than the database: a run, a batch, or more
     attempts. Then the database was lost or is an old copy, and sending would make again what exists."""
-    for path in files:
+    for path in sorted(files):
         if why := _knows_more(connection, path, campaign):
             raise UsageError(
                 f"{path}: this ledger file knows more than the database: {why}. The database was lost, or is an old "
-                f"copy; nothing was sent",
+                f"copy; nothing was sent or written",
                 hint=f"Put the newer database back, or rebuild it: duplicate-batches ledger JOB --restore {path}",
             )
 
