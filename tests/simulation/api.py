@@ -200,8 +200,9 @@ class SimulatedApi:
             case Fate.REFUSED:
                 return self._error(rng.choice((400, 403, 404, 405, 409, 422)), "this cannot be duplicated")
             case Fate.ODD_BEFORE | Fate.ODD_AFTER:
-                source = self._world.batches[request.kind.source_id]
-                odds: tuple[Any, ...] = ({}, None, [], {"id": "7"}, {"status": "accepted"}, self._world.body(source))
+                source = self._world.batches.get(request.kind.source_id)  # it may be removed meanwhile
+                itself = self._world.body(source) if source is not None else {}
+                odds: tuple[Any, ...] = ({}, None, [], {"id": "7"}, {"status": "accepted"}, itself)
                 return self._answer(rng.choice((200, 201, 202)), rng.choice(odds))
             case Fate.GATEWAY_BEFORE | Fate.GATEWAY_AFTER:
                 return Answer(rng.choice((302, 303, 403, 404, 413)), None, "Please come back later", None, None)
