@@ -7,20 +7,23 @@ from dataclasses import replace
 
 import pytest
 
+from worker.pace.limit import Limit
 from worker.pace.slots import (
     HORIZON_S,
     LATE_S,
     MOST_BACK_OFF_S,
     PROBE_AFTER,
-    SLOWEST,
     Pace,
+    back_off,
     due,
     good,
+    is_news,
     lateness,
     left,
     pace,
     probing,
     pushed_back,
+    pushed_back_again,
     rate,
     slots_ahead,
     told,
@@ -28,6 +31,8 @@ from worker.pace.slots import (
     unusable_for,
 )
 from worker.prolific.reply import Quota
+
+LIMIT = Limit(5.0, 100.0, hold=60.0)
 
 # -- slots --------------------------------------------------------------------------------------------------------
 
@@ -86,8 +91,10 @@ def test_at_a_thousand_a_second_no_more_than_three_slots_are_made_up_for() -> No
     assert bunch == 2  # and the one that was late
 
 
-def test_half_the_share_doubles_the_interval() -> None:
-    assert due(left(replace(pace(10), share=0.5), 0.0)) == pytest.approx(0.2)
+def test_a_limit_that_is_known_is_kept_to_and_the_ceiling_stays_one() -> None:
+    assert due(left(replace(pace(10), limit=LIMIT), 0.0)) == pytest.approx(0.2)
+    assert due(left(replace(pace(None), limit=LIMIT), 0.0)) == pytest.approx(0.2)
+    assert due(left(replace(pace(2), limit=LIMIT), 0.0)) == pytest.approx(0.5)
 
 
 def test_a_request_is_due_after_slot_and_pause() -> None:
@@ -120,64 +127,53 @@ def test_so_many_may_leave_within_the_horizon(state: Pace, most: int, slots: int
 
 
 def test_one_push_back_slows_once_however_many_were_under_way() -> None:
-    first = pushed_back(pace(10), 100.0, 99.0, None, 0.0)
+    first = pushed_back(pace(10), 100.0, None, 0.5, LIMIT)
+    assert is_news(pace(10), 99.0)
+    assert not is_news(first, 99.0)
     state = first
     for _ in range(15):
-        state = pushed_back(state, 100.1, 99.0, None, 1.0)
+        state = pushed_back_again(state, 100.1, None)
 
-    assert first.share == pytest.approx(0.7)
-    assert (state.share, state.pauses, state.slowed_at, state.pause_until) == (0.7, 1, 100.0, 100.5)
+    assert state == first
+    assert (state.pauses, state.slowed_at, state.pause_until) == (1, 100.0, 100.5)
+    assert state.limit == replace(LIMIT, since=100.5), "what is known begins with the end of the pause"
 
 
 def test_what_the_api_asks_is_waited_for_and_a_later_answer_may_ask_for_longer() -> None:
-    state = pushed_back(pace(10), 100.0, 99.0, 7.0, 0.5)
+    state = pushed_back(pace(10), 100.0, 7.0, 0.5, LIMIT)
     assert due(state) == 107.0
 
-    longer = pushed_back(state, 101.0, 99.0, 20.0, 0.5)
-    shorter = pushed_back(state, 101.0, 99.0, 1.0, 0.5)
+    longer = pushed_back_again(state, 101.0, 20.0)
+    shorter = pushed_back_again(state, 101.0, 1.0)
 
-    assert (longer.pause_until, longer.share, longer.pauses) == (121.0, state.share, 1)
+    assert (longer.pause_until, longer.pauses) == (121.0, 1)
+    assert longer.limit == replace(LIMIT, since=121.0)
     assert shorter.pause_until == 107.0
 
 
+def test_a_limit_that_was_known_before_goes_on_but_for_the_pauses() -> None:
+    state = pushed_back(pace(10), 130.0, None, 0.5, LIMIT)
+    assert state.limit == replace(LIMIT, since=100.5)
+    state = pushed_back_again(state, 130.25, 20.0)
+    assert (state.pause_until, state.limit) == (150.25, replace(LIMIT, since=120.25))
+
+
 def test_a_wait_of_no_seconds_is_none_that_was_asked_for() -> None:
-    # Without a ceiling a smaller share slows nothing, so only a pause keeps senders from hammering.
-    assert pushed_back(pace(None), 100.0, 99.0, 0.0, 1.0).pause_until == 101.0
+    assert pushed_back(pace(None), 100.0, 0.0, 1.0, LIMIT).pause_until == 101.0
 
 
 @pytest.mark.parametrize(("jitter", "part"), [(0.0, 0.5), (0.5, 0.75), (1.0, 1.0)])
 def test_back_off_grows_to_a_cap_with_half_of_it_random(jitter: float, part: float) -> None:
-    state, waits = pace(10), []
-    now = 0.0
-    for _ in range(15):
-        state = pushed_back(state, now, now, None, jitter)
-        waits.append(state.pause_until - now)
-        now = state.pause_until
-
     grown = [1, 2, 4, 8, 16, 32, *[MOST_BACK_OFF_S] * 9]
-    assert waits == pytest.approx([part * wait for wait in grown])
-
-
-def test_the_rate_falls_to_a_floor_and_climbs_back_while_answers_are_good() -> None:
-    state = pace(10)
-    for now in range(50):
-        state = pushed_back(state, float(now), float(now), 0.0, 0.0)
-    assert state.share == SLOWEST
-
-    state = good(state, 49.0)
-    assert (state.pauses, state.unusable_since) == (0, None)
-    shares = [state.share]
-    for _ in range(60):
-        state = good(state, 60.0)
-        shares.append(state.share)
-    assert shares == sorted(shares)
-    assert state.share == 1.0
+    assert [back_off(times, jitter) for times in range(15)] == pytest.approx([part * wait for wait in grown])
+    assert back_off(3, 1.0, 0.1) == pytest.approx(0.8)
 
 
 def test_a_good_answer_to_an_earlier_request_only_says_that_the_api_is_there() -> None:
-    state = good(pushed_back(pace(10), 100.0, 99.0, 7.0, 0.5), 99.5)
+    state = good(pushed_back(pace(10), 100.0, 7.0, 0.5, LIMIT), 99.5)
 
-    assert (state.pauses, state.share, state.pause_until, state.unusable_since) == (1, 0.7, 107.0, None)
+    assert (state.pauses, state.pause_until, state.unusable_since) == (1, 107.0, None)
+    assert good(state, 107.0).pauses == 0
 
 
 # -- what headers say ---------------------------------------------------------------------------------------------
@@ -263,7 +259,7 @@ def test_an_unusable_answer_may_ask_to_wait() -> None:
 def test_no_pause_is_ever_shortened() -> None:
     state = replace(pace(10), pause_until=500.0)
 
-    assert pushed_back(state, 100.0, 100.0, 1.0, 0.0).pause_until == 500.0
+    assert pushed_back(state, 100.0, 1.0, 0.0, LIMIT).pause_until == 500.0
     assert unusable(state, 100.0, 100.0, 1.0, 0.0, patient=False).pause_until == 500.0
 
 
@@ -278,9 +274,9 @@ def test_the_api_is_unusable_until_now_or_as_long_as_it_says(
 
 
 def test_unusable_time_counts_from_the_first_trouble_of_either_kind() -> None:
-    state = pushed_back(pace(10), 100.0, 99.0, 0.0, 0.0)
+    state = pushed_back(pace(10), 100.0, None, 0.0, LIMIT)
     state = unusable(state, 110.0, 109.0, None, 0.0, patient=True)
-    state = pushed_back(state, 120.0, 119.0, 0.0, 0.0)
+    state = pushed_back(state, 120.0, None, 0.0, LIMIT)
 
     assert unusable_for(state, 130.0) == 30.0
     assert unusable_for(good(state, 121.0), 130.0) == 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Awaitable, Callable
 
@@ -10,8 +11,16 @@ import anyio
 from worker.clock import Clock
 from worker.events import Emit, Event
 from worker.pace import slots
+from worker.pace.history import History
+from worker.pace.limit import learned, rate_at
 from worker.pace.window import answered, window
 from worker.prolific.reply import Quota
+
+SLOTS = 2.0
+"""A push-back that asks for no pause makes all wait for so many slots at most, if it is the first one."""
+
+GUESSED_S = 0.1
+"""How long answers are thought to take before one has come."""
 
 AHEAD_PER_SENDER = 6
 """So many items may wait for each sender, where nothing but the API's speed limits them."""
@@ -36,6 +45,7 @@ class Pacer:
         self._stopped = stopped
         self._door = anyio.Lock(fast_acquire=True)
         self._landed = anyio.Event()
+        self._history = History()
 
     # -- leaving ----------------------------------------------------------------------------------------------
 
@@ -69,6 +79,7 @@ class Pacer:
         if slots.due(self.state) > now or self._full():
             return False
         self.state = slots.left(self.state, now)
+        self._history.left(now)
         self.in_flight += 1
         return True
 
@@ -129,10 +140,21 @@ class Pacer:
 
     def pushed_back(self, left_at: float, asked: float | None) -> None:
         """The API said 'too many' to a request that left at `left_at`, and asked to wait `asked` seconds."""
-        before, now = self.state, self._clock.monotonic()
-        self.state = slots.pushed_back(before, now, left_at, asked, self._rng.random())
-        if self.state.slowed_at > before.slowed_at:
-            self._tell("the API said 'too many requests'")
+        state, now = self.state, self._clock.monotonic()
+        self._history.rejected(left_at)
+        if not slots.is_news(state, left_at):
+            self.state = slots.pushed_back_again(state, now, asked)
+            return
+        limit = state.limit
+        # Where the pace is no limit, those under way are.
+        rate = min(slots.rate(state, left_at) or math.inf, self.window.size / (self.window.latency or GUESSED_S))
+        since = limit.since if limit else -math.inf
+        seen = self._history.seen(left_at, rate, since, state.slowed_at, asked=bool(asked), first=limit is None)
+        limit = learned(limit, seen, now)
+        # Where nothing but push-backs comes, waits grow; else a moment is enough.
+        wait = slots.back_off(state.pauses, self._rng.random(), SLOTS / min(rate, rate_at(limit, now)))
+        self.state = slots.pushed_back(state, now, asked, wait, limit)
+        self._tell("the API said 'too many requests'")
 
     def unusable(self, left_at: float, asked: float | None, why: str, *, patient: bool) -> None:
         """No usable answer came, and why."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from worker.pace.limit import Limit, rate_at
 from worker.prolific.reply import Quota
 
 PROBE_AFTER = 5
@@ -18,9 +19,6 @@ PROBE_AFTER = 5
 BACK_OFF_S = 1.0
 MOST_BACK_OFF_S = 60.0
 """The first and the longest pause where the API does not say how long to wait."""
-
-SLOWEST = 0.05
-"""The smallest share of the ceiling that push-backs lead to."""
 
 HORIZON_S = 0.3
 """How far ahead of its slot an item may be claimed: what is claimed and has not left is unknown after a crash."""
@@ -36,20 +34,21 @@ of this process costs no throughput, and no limiter with a burst of three minds.
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """`interval` is the seconds between slots at the ceiling (0: no ceiling), `share` how much of it is used now.
+    """`interval` is the seconds between slots at the ceiling (0: no ceiling), `limit` what is known of the API's own
+    limit (None: nothing yet).
 
     `bad` counts unusable answers in a row, `pauses` the pauses that they and push-backs led to; `slowed_at` is when
     the last of these began; `unusable_since` is when the API was last known to be usable, None while it is.
     Until `quota_until` slots are `quota_step` seconds apart at least, because the API's headers say so."""
 
     interval: float
-    share: float = 1.0
     next_slot: float = -math.inf
     pause_until: float = -math.inf
     bad: int = 0
     pauses: int = 0
     slowed_at: float = -math.inf
     unusable_since: float | None = None
+    limit: Limit | None = None
     quota_step: float = 0.0
     quota_until: float = -math.inf
 
@@ -66,7 +65,9 @@ def due(state: Pace) -> float:
 
 def step(state: Pace, now: float) -> float:
     """Seconds between two slots now (0: no need to space them)."""
-    least = state.interval / state.share
+    least = state.interval
+    if state.limit is not None:
+        least = max(least, 1.0 / rate_at(state.limit, now))
     return max(least, state.quota_step) if now < state.quota_until else least
 
 
@@ -108,12 +109,12 @@ def probing(state: Pace) -> bool:
 
 def good(state: Pace, left_at: float) -> Pace:
     """A usable answer came to a request that left at `left_at`."""
-    if state.share == 1.0 and not (state.bad or state.pauses or state.unusable_since is not None):
+    if not (state.bad or state.pauses or state.unusable_since is not None):
         return state
     if left_at < state.slowed_at:
         # It left before the push-back, so it says nothing about the pace since.
         return replace(state, unusable_since=None)
-    return replace(state, bad=0, pauses=0, unusable_since=None, share=min(1.0, state.share + 0.02))
+    return replace(state, bad=0, pauses=0, unusable_since=None)
 
 
 def told(state: Pace, now: float, quota: Quota) -> Pace:
@@ -128,20 +129,35 @@ def told(state: Pace, now: float, quota: Quota) -> Pace:
     return replace(state, quota_step=quota.reset_s / quota.remaining, quota_until=until)
 
 
-def pushed_back(state: Pace, now: float, left_at: float, asked: float | None, jitter: float) -> Pace:
-    """The API said 'too many' to a request that left at `left_at`, and asked to wait `asked` seconds.
+def is_news(state: Pace, left_at: float) -> bool:
+    """Whether a push-back to a request that left at `left_at` slows anybody: the answers to requests that were under
+    way when all slowed down tell nothing more."""
+    return left_at >= state.slowed_at
 
-    One push-back slows all senders once: the answers to requests that were under way then change only how long.
-    `jitter` is a random number from 0 to 1."""
+
+def pushed_back(state: Pace, now: float, asked: float | None, wait: float, limit: Limit) -> Pace:
+    """The API said 'too many': all wait `asked` seconds, or `wait` where it does not say, and keep to `limit` then."""
     since = state.unusable_since if state.unusable_since is not None else now
-    if left_at < state.slowed_at:
-        until = max(state.pause_until, now + (asked or 0.0))
-        return replace(state, pause_until=until, unusable_since=since)
-    wait = asked or back_off(state.pauses, jitter)
+    until = max(state.pause_until, now + (asked or wait))
     return replace(
-        state, pauses=state.pauses + 1, slowed_at=now, pause_until=max(state.pause_until, now + wait),
-        share=max(SLOWEST, state.share * 0.7), unusable_since=since,
+        state, pauses=state.pauses + 1, slowed_at=now, pause_until=until, unusable_since=since,
+        limit=_after(limit, state, now, until),
     )  # fmt: skip
+
+
+def pushed_back_again(state: Pace, now: float, asked: float | None) -> Pace:
+    """… once more, to a request that was under way already: it changes only how long all wait."""
+    since = state.unusable_since if state.unusable_since is not None else now
+    until = max(state.pause_until, now + (asked or 0.0))
+    limit = state.limit and _after(state.limit, state, now, until)
+    return replace(state, pause_until=until, unusable_since=since, limit=limit)
+
+
+def _after(limit: Limit, state: Pace, now: float, until: float) -> Limit:
+    """A limit that begins now, or after a pause, begins after this one. An old one goes on, but for the pause: time in
+    which nobody may send says nothing."""
+    paused = until - max(state.pause_until, now)
+    return replace(limit, since=until if limit.since >= now else limit.since + paused)
 
 
 def unusable(state: Pace, now: float, left_at: float, asked: float | None, jitter: float, *, patient: bool) -> Pace:
