@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 BIN := .venv/bin
 DEMO_JOBS := $(notdir $(wildcard jobs/*))
 
-.PHONY: demo test simulate torture wires lint types format memory bench-settling bench-speed bench-workbook bench-report screenshots clean
+.PHONY: demo test simulate torture wires lint types format plots memory bench-pace bench-settling bench-speed bench-workbook bench-report screenshots clean
 
 .venv/installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo 'make: Python 3.11 or later is needed, and none was found' >&2; exit 1; }
@@ -51,6 +51,14 @@ types: .venv/installed
 format: .venv/installed
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+# The plots of docs/pace.md, in simulated time.
+plots: .venv/installed
+	@$(BIN)/python -m benchmarks.pace --plots docs/pace
+
+# What of limits that nobody tells is used, and what is rejected, in simulated time; takes some minutes.
+bench-pace: .venv/installed
+	@$(BIN)/python -m benchmarks.pace
 
 # Peak memory of big jobs and start-up times, over real HTTP; takes some minutes.
 memory: .venv/installed
