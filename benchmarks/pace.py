@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 from statistics import fmean
 
-from tests.simulation.limits import BY_NAME, CASES
+from tests.simulation.limits import BUSY, BY_NAME, CASES
 from tests.simulation.paced import Case, Found, tried
 
 PLOTS = {
@@ -37,6 +37,8 @@ def main() -> None:
     cases = [BY_NAME[given.case]] if given.case else CASES
     if given.plots is None:
         measure(cases, given.seeds)
+        if not given.case:
+            measure_busy()
         return
     given.plots.mkdir(parents=True, exist_ok=True)
     for name, title in PLOTS.items():
@@ -54,6 +56,18 @@ def measure(cases: Sequence[Case], seeds: int) -> None:
         used, rejected = [one.used for one in found], [one.rejected for one in found]
         print(
             f"| {case.name} | {fmean(used):.1%} | {min(used):.1%} | {fmean(rejected):.2%} | {max(rejected):.2%} |",
+            flush=True,
+        )
+
+
+def measure_busy() -> None:
+    """Print how an API that answers the more slowly the more is asked of it is used."""
+    print("| case | ceiling | most under way | sent a second | answers take | under way |\n| --- " + "| --- " * 5 + "|")
+    for case in BUSY:
+        found = tried(case, SEED)
+        print(
+            f"| {case.name} | {case.ceiling or 'none'} | {case.in_flight} | {case.items / found.seconds:.1f} "
+            f"| {fmean(found.waited):.2f} s | {found.under_way:.1f} |",
             flush=True,
         )
 

@@ -34,4 +34,14 @@ CASES = [
     Case("ceiling-1000", steady(1020, 3), items=8000, in_flight=32, ceiling=1000, latency_s=0.001),
 ]
 
-BY_NAME = {case.name: case for case in CASES}
+BUSY = [
+    Case("busy-5", steady(1e9), ceiling=5, works_off=20),
+    Case("busy-15", steady(1e9), ceiling=15, works_off=20),
+    Case("busy-19", steady(1e9), ceiling=19, works_off=20),
+    Case("busy-30", steady(1e9), ceiling=30, works_off=20),
+    Case("busy", steady(1e9), works_off=20),
+    Case("busy-two", steady(1e9), in_flight=2, works_off=20),
+]
+"""An API that rejects nothing and works off 20 a second, so that answers take longer the more are under way."""
+
+BY_NAME = {case.name: case for case in (*CASES, *BUSY)}

@@ -38,7 +38,8 @@ AT = 1_772_366_400.0
 @dataclass(frozen=True)
 class Case:
     """What is tried. `latency_s` is what an answer takes, on average; `retry_after_s` what a 429 asks for; `quota`:
-    answers tell by headers how many of a window's requests are left (how many, in how many seconds)."""
+    answers tell by headers how many of a window's requests are left (how many, in how many seconds); `works_off`: the
+    API works off so many a second, one after the other, so that answers take longer the more are asked for."""
 
     name: str
     limiter: Callable[[], Limiter]
@@ -48,15 +49,17 @@ class Case:
     latency_s: float = 0.035
     retry_after_s: float | None = None
     quota: tuple[int, float] | None = None
+    works_off: float | None = None
 
 
 @dataclass
 class Found:
     """What came of it: when each request left and whether it was let through, by time; the paces that were allowed;
-    how long it took, and how much the limit would have allowed in that time (requests)."""
+    how long each answer took; how long it all took, and how much the limit would have allowed meanwhile (requests)."""
 
     left: list[tuple[float, bool]] = field(default_factory=list)
     rates: list[tuple[float, float]] = field(default_factory=list)
+    waited: list[float] = field(default_factory=list)
     seconds: float = 0.0
     allowed: float = 0.0
     items: int = 0
@@ -71,6 +74,11 @@ class Found:
         """The share of requests that were rejected."""
         return sum(not ok for _, ok in self.left) / len(self.left)
 
+    @property
+    def under_way(self) -> float:
+        """How many requests were under way, on average."""
+        return sum(self.waited) / self.seconds
+
 
 class _Api:
     """The API behind the limiter."""
@@ -80,6 +88,7 @@ class _Api:
         self._limiter = case.limiter()
         self._began = loop.time()
         self._window = (0.0, 0)
+        self._free = 0.0
 
     async def duplicate(self, batch_id: str, name: str | None, upload_new_dataset: bool) -> Reply:
         case, rng = self._case, self._rng
@@ -88,7 +97,12 @@ class _Api:
         await anyio.sleep(latency / 2)
         ok = self._limiter.takes(self._loop.time() - self._began, rng)
         self._found.left.append((left, ok))
+        if case.works_off is not None:
+            here = self._loop.time() - self._began
+            self._free = max(self._free, here) + 1.0 / case.works_off
+            await anyio.sleep(self._free - here)
         await anyio.sleep(latency / 2)
+        self._found.waited.append(self._loop.time() - self._began - left)
         now = AT + self._loop.time() - self._began
         if not ok:
             return Answer(429, {}, "too many", now, case.retry_after_s, self._quota())
