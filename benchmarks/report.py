@@ -15,7 +15,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from benchmarks.memory import MIB, measure, print_machine, without_api
+from benchmarks.measured import MIB, measure, print_machine, without_api
 from worker.clock import iso
 from worker.ledger.database import open_for_writing
 from worker.ledger.queries import sql

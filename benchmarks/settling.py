@@ -27,7 +27,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from benchmarks.memory import MIB, WORKER, Measured, print_machine, without_api
+from benchmarks.measured import MIB, WORKER, Measured, print_machine, without_api
 from worker.job.plan import planned
 from worker.job.read import open_job
 from worker.ledger.database import open_for_writing

@@ -7,13 +7,22 @@ nothing but a CSV at the end (`benchmarks/peers/gather.py`); the worker keeps it
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.memory import MIB, SOURCES, WORKER, Measured, measure_command, print_machine, source_ids, write_job
+from benchmarks.measured import (
+    MIB,
+    SOURCES,
+    WORKER,
+    Measured,
+    measure_command,
+    print_machine,
+    source_ids,
+    spread,
+    write_job,
+)
 from benchmarks.nginx import TOKEN, missing, serving
 
 GATHER = Path(__file__).parent / "peers" / "gather.py"
@@ -41,7 +50,7 @@ def main() -> None:
                 flush=True,
             )
     for words, ratios in (("speed", speeds), ("CPU", cpus)):
-        print(f"{words}: median {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+        print(f"{words}: median {spread(ratios)}")
 
 
 def _round(

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.memory import Measured, measure, print_machine, sandbox, show, write_job
+from benchmarks.measured import Measured, measure, measure_command, print_machine, sandbox, show, write_job
 
 READ = """
 import sys
@@ -69,15 +67,7 @@ def _restore(job: Path, folder: Path, api: Mapping[str, str], rows: int) -> None
 
 def _python(code: str, path: Path) -> Measured:
     """What a process that runs this code on this file took."""
-    began = time.monotonic()
-    environ = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
-    with subprocess.Popen([sys.executable, "-c", code, str(path)], env=environ) as process:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"exit code {process.returncode}")
-    unit = 1 if sys.platform == "darwin" else 1024
-    return Measured(time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit)
+    return measure_command([sys.executable, "-c", code, str(path)], path.parent, os.environ)
 
 
 if __name__ == "__main__":
