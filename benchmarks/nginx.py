@@ -27,6 +27,7 @@ ME = "64a0000000000000000000cc"
 TOKEN = "benchmark"
 ECHO_MODULE = Path("/usr/lib/nginx/modules/ngx_http_echo_module.so")
 
+# `return` comes before nginx looks at limits, so where there is one another location answers.
 _CONF = """
 {modules}
 daemon off;
@@ -57,6 +58,10 @@ http {{
         location ~ /duplicate$ {{
             {log}
             {limit}
+            {first}
+        }}
+        location @answer {{
+            {log}
             {answer}
         }}
     }}
@@ -113,9 +118,10 @@ def serving(
         conf = _CONF.format(
             folder=folder, port=port, me=ME,
             modules=f"load_module {ECHO_MODULE};" if latency_ms else "",
-            zone=f"limit_req_zone $server_name zone=all:1m rate={limit};" if limit else "",
+            zone=f"limit_req_zone $server_port zone=all:1m rate={limit};" if limit else "",
             limit=f"limit_req zone=all burst={burst} nodelay; limit_req_status 429;" if limit else "",
             log=f"access_log {fates} fates;" if log else "",
+            first="try_files /none @answer;" if limit else _answer(latency_ms),
             answer=_answer(latency_ms), source=json.dumps(_batch("$asked", "A source")),
         )  # fmt: skip
         (folder / "nginx.conf").write_text(conf, "utf-8")

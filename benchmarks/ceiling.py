@@ -1,0 +1,158 @@
+"""Whether a ceiling is used and never passed: `python -m benchmarks.ceiling` (`make bench-ceiling`).
+
+nginx's `limit_req` stands just above the ceiling, with a burst of three, and answers 429 to what is beyond. Its log
+tells when each request came, so nothing is measured by who is measured. The scripts beside are what people write with
+aiolimiter. In the last case the whole process is stopped for a while, as a busy or sleeping machine does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.measured import WORKER, importable, print_machine, source_ids, waited, write_job
+from benchmarks.nginx import TOKEN, Nginx, missing, serving
+
+BURST = 3
+IN_FLIGHT = 32
+LIMITED = Path(__file__).parent / "peers" / "limited.py"
+OURS = "`duplicate-batches run`"
+ALL_AT_ONCE, ONE_BY_ONE = "`AsyncLimiter({rate:g}, 1)`", "`AsyncLimiter(1, 1/{rate:g})`"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A ceiling of so many requests a second, nginx's `limit`, how far above the ceiling that is, and how many items.
+    `stopped_s`: for so long everything stands still in the middle."""
+
+    rate: float
+    limit: str
+    above: str
+    items: int
+    stopped_s: float = 0.0
+
+
+CASES = (
+    Case(0.2, "12r/m", "0 %", 12),
+    Case(5, "306r/m", "2 %", 150),
+    Case(50, "51r/s", "2 %", 1_000),
+    Case(1_000, "1020r/s", "2 %", 10_000),
+    Case(50, "51r/s", "2 %", 400, stopped_s=2.0),
+)
+"""nginx takes whole requests a second or a minute: 0.2 a second and 2 % cannot be said, so that case has no margin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How a ceiling was kept: the share of it that was used, in all and in the last tenth beside the first; requests
+    that were rejected; the shortest time between two, as a share of the even one."""
+
+    used: float
+    drift: float
+    rejected: int
+    most: int
+
+
+def main() -> None:
+    """Measure and print."""
+    asked = _arguments()
+    if why := missing(latency=False):
+        print(f"Nothing is measured: {why}")
+        return
+    print_machine()
+    print("\n| case | who | ceiling used | last tenth / first | rejected | most in a tenth of a second |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for case in CASES:
+        if case.rate in asked.rates:
+            for words in (OURS, *((ALL_AT_ONCE, ONE_BY_ONE) if case.rate > 1 else ())):
+                _show(case, words, _measure(case, words))
+
+
+def _show(case: Case, words: str, kept: Kept) -> None:
+    what = f"{case.rate:g}/s, limit {case.above} above, {case.items:,} items"
+    used, drift = f"{kept.used:.1%}", f"{kept.drift:.3f}"
+    if case.stopped_s:
+        what, used, drift = f"{what}, stopped for {case.stopped_s:g} s", "", ""
+    rejected = f"{kept.rejected} ({kept.rejected / case.items:.1%})" if kept.rejected else "0"
+    print(f"| {what} | {words.format(rate=case.rate)} | {used} | {drift} | {rejected} | {kept.most} |", flush=True)
+
+
+def _measure(case: Case, words: str) -> Kept:
+    with tempfile.TemporaryDirectory(prefix="pace-") as name:
+        folder = Path(name)
+        job = write_job(folder / "job.csv", case.items)
+        with serving(source_ids(), limit=case.limit, burst=BURST, log=True) as api:
+            began = time.monotonic()
+            command = _command(case, words, job, api.url)
+            environ = importable(api.environment())
+            with subprocess.Popen(command, cwd=folder, env=environ, stdin=subprocess.DEVNULL) as process:
+                if case.stopped_s:
+                    _stop_midway(process, api, case)
+                waited(process, began)
+            return kept(case.rate, api.fates())
+
+
+def _command(case: Case, words: str, job: Path, url: str) -> Sequence[str]:
+    if words == OURS:
+        run = [*WORKER, "run", str(job), "--rate", f"{case.rate:g}/s" if case.rate >= 1 else f"{case.rate * 60:g}/min"]
+        return [*run, "--max-in-flight", str(IN_FLIGHT), "--quiet"]
+    limiter = (str(case.rate), "1") if words == ALL_AT_ONCE else ("1", str(1 / case.rate))
+    return [sys.executable, str(LIMITED), str(job), url, TOKEN, str(IN_FLIGHT), *limiter]
+
+
+def _stop_midway(process: subprocess.Popen[bytes], api: Nginx, case: Case) -> None:
+    """Let the process stand still when half of the requests have been answered."""
+    while len(api.fates()) < case.items / 2:
+        if process.poll() is not None:
+            return
+        time.sleep(0.05)
+    process.send_signal(signal.SIGSTOP)
+    time.sleep(case.stopped_s)
+    process.send_signal(signal.SIGCONT)
+
+
+def kept(rate: float, fates: Sequence[tuple[float, int]]) -> Kept:
+    """How a ceiling of `rate` a second was kept, by when the requests came and what they were answered.
+
+    The worker sends again what was rejected: each is one more request."""
+    times = sorted(at for at, _ in fates)
+    tenth = max(2, len(times) // 10)
+    return Kept(
+        used=_pace(times) / rate,
+        drift=_pace(times[-tenth:]) / _pace(times[:tenth]),
+        rejected=sum(status == 429 for _, status in fates),
+        most=_most(times, 0.1),
+    )
+
+
+def _pace(times: Sequence[float]) -> float:
+    """Requests a second, from the first to the last."""
+    return (len(times) - 1) / max(times[-1] - times[0], 0.001)
+
+
+def _most(times: Sequence[float], seconds: float) -> int:
+    """The most requests that came within so many seconds."""
+    first, most = 0, 0
+    for number, at in enumerate(times):
+        while at - times[first] >= seconds:
+            first += 1
+        most = max(most, number - first + 1)
+    return most
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.ceiling", description=__doc__)
+    rates = sorted({case.rate for case in CASES})
+    parser.add_argument("--rates", type=float, nargs="*", default=rates, help="only these ceilings")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
