@@ -7,7 +7,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 BIN := .venv/bin
 DEMO_JOBS := $(notdir $(wildcard jobs/*))
 
-.PHONY: demo test simulate torture wires lint types format plots memory bench-pace bench-settling bench-speed bench-workbook bench-report screenshots clean
+.PHONY: demo test simulate torture wires lint types format plots memory bench bench-ceiling bench-pace bench-scale \
+	bench-settling bench-speed bench-workbook bench-report screenshots clean
 
 .venv/installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo 'make: Python 3.11 or later is needed, and none was found' >&2; exit 1; }
@@ -67,6 +68,23 @@ memory: .venv/installed
 # Settling 10,000 unknown items in a workspace of 100,000 batches, over real HTTP; takes some minutes.
 bench-settling: .venv/installed
 	@$(BIN)/python -m benchmarks.settling
+
+# What the benchmarks compare with, besides what the system has.
+.venv/bench: .venv/installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@touch $@
+
+# The worker beside other tools, against nginx, which must be installed; takes about five minutes.
+bench: .venv/bench
+	@$(BIN)/python -m benchmarks.tools
+
+# Whether a ceiling is used and never passed, against nginx's limit; takes about five minutes.
+bench-ceiling: .venv/installed
+	@$(BIN)/python -m benchmarks.ceiling
+
+# A job of a million items and a thousand campaigns in one database, against nginx; takes half an hour.
+bench-scale: .venv/installed
+	@$(BIN)/python -m benchmarks.scale
 
 # The worker beside a plain aiohttp script, against nginx, which must be installed; takes a minute.
 bench-speed: .venv/installed

@@ -127,6 +127,6 @@ def show(words: str, measured: Measured, rows: int) -> None:
 
 
 def spread(values: Sequence[float], digits: int = 2) -> str:
-    """The median of some figures, with the least and the most."""
+    """The median of some figures, with the least and the most where they differ."""
     middle, least, most = (f"{one:,.{digits}f}" for one in (statistics.median(values), min(values), max(values)))
-    return f"{middle} ({least} to {most})"
+    return middle if least == most else f"{middle} ({least} to {most})"

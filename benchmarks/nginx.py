@@ -74,7 +74,7 @@ class Nginx:
     """A running server: its address, and where it notes the fate of every duplicate request."""
 
     url: str
-    _log: Path
+    log: Path
 
     def environment(self) -> dict[str, str]:
         """What the worker needs to find it; nothing of the user's is kept."""
@@ -84,7 +84,7 @@ class Nginx:
 
     def fates(self) -> list[tuple[float, int]]:
         """When each duplicate request was answered (seconds since 1970), and with which status."""
-        lines = (line.split() for line in self._log.read_text("utf-8").splitlines())
+        lines = (line.split() for line in self.log.read_text("utf-8").splitlines())
         return [(float(at), int(status)) for at, status in lines]
 
     def statuses(self) -> Counter[int]:
