@@ -87,9 +87,13 @@ class Nginx:
         lines = (line.split() for line in self.log.read_text("utf-8").splitlines())
         return [(float(at), int(status)) for at, status in lines]
 
-    def statuses(self) -> Counter[int]:
-        """How many duplicate requests were answered with which status."""
-        return Counter(status for _, status in self.fates())
+    def statuses(self, awaited: int = 0) -> Counter[int]:
+        """How many duplicate requests were answered with which status. nginx notes an answer after it has left, so where
+        fewer than `awaited` are noted this waits for a second."""
+        deadline = time.monotonic() + 1
+        while len(fates := self.fates()) < awaited and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return Counter(status for _, status in fates)
 
 
 def missing(*, latency: bool) -> str | None:

@@ -75,7 +75,7 @@ def _one_job(folder: Path, items: int, *, last: bool) -> None:
     with serving(source_ids(), log=True) as api:
         measured, marks = _watched(job, api.environment(), api.log, items)
         show(f"run, {items:,} items", measured, items)
-        if api.statuses() != {201: items}:
+        if api.statuses(items) != {201: items}:
             raise SystemExit(f"{items:,} were asked for, and nginx answered {dict(api.statuses())}")
         if last:
             show("the same again: nothing to do", measure(["run", str(job), *RUN], folder, api.environment()), items)
@@ -139,7 +139,7 @@ def _many_campaigns(folder: Path, campaigns: int, each: int) -> None:
             campaign = ("--campaign", f"campaign {number:04}")
             runs.append(measure(["run", str(job), *RUN, *campaign], folder, api.environment()))
         last = measure(["run", str(job), *RUN, "--campaign", "campaign 0000"], folder, api.environment())
-        if api.statuses() != {201: campaigns * each}:
+        if api.statuses(campaigns * each) != {201: campaigns * each}:
             raise SystemExit(f"{campaigns * each:,} were asked for, and nginx answered {dict(api.statuses())}")
     print(f"\n{campaigns:,} campaigns of {each} items in one database, a run for each")
     tenth = max(1, campaigns // TENTHS)

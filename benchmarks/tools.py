@@ -80,7 +80,7 @@ def _turn(peer: Peer, items: int, latency: int, in_flight: int, folder: Path) ->
         except SystemExit as error:
             print(f"{peer.words}: {str(error)[-100:]}: {(folder / 'said').read_text('utf-8')[-300:]}")
             return None
-        answered = api.statuses()
+        answered = api.statuses(items)
     if answered != {201: items}:
         print(f"{peer.words}: {items} were asked for, and nginx answered {dict(answered)}")
         return None
