@@ -88,8 +88,8 @@ class Nginx:
         return [(float(at), int(status)) for at, status in lines]
 
     def statuses(self, awaited: int = 0) -> Counter[int]:
-        """How many duplicate requests were answered with which status. nginx notes an answer after it has left, so where
-        fewer than `awaited` are noted this waits for a second."""
+        """How many duplicate requests were answered with which status. nginx notes an answer after it has left, so
+        this waits for a second where fewer than `awaited` are noted."""
         deadline = time.monotonic() + 1
         while len(fates := self.fates()) < awaited and time.monotonic() < deadline:
             time.sleep(0.02)

@@ -45,7 +45,7 @@ def main() -> None:
 
 def _case(peers: Sequence[Peer], rows: int, latency: int, in_flight: int, rounds: int) -> None:
     print(f"\n{in_flight} in flight, answers take {latency} ms; medians of {rounds} rounds, least and most\n")
-    took: dict[str, list[tuple[int, Measured]]] = {peer.words: [] for peer in peers}
+    took: dict[str, dict[int, tuple[int, Measured]]] = {peer.words: {} for peer in peers}
     with tempfile.TemporaryDirectory(prefix="tools-") as name:
         floor = measure_command(["true"], Path(name), {}).peak
         for number in range(rounds):
@@ -54,20 +54,21 @@ def _case(peers: Sequence[Peer], rows: int, latency: int, in_flight: int, rounds
                 folder = Path(name) / f"{number} {peer.words.replace('/', '')}"
                 folder.mkdir()
                 if measured := _turn(peer, items, latency, in_flight, folder):
-                    took[peer.words].append((items, measured))
+                    took[peer.words][number] = (items, measured)
     print("| what | items | speed, as a ratio | processor s for 1,000 items | peak memory, MiB |")
     print("| --- | --- | --- | --- | --- |")
-    script = [items / one.seconds for items, one in took[GATHER.words]]
+    script = {number: items / one.seconds for number, (items, one) in took[GATHER.words].items()}
     for words, turns in took.items():
-        if len(turns) < rounds:
-            print(f"| {words} | did not do the job | | | |")
-            continue
-        speeds = [items / one.seconds / base for (items, one), base in zip(turns, script, strict=True)]
-        cpus = [one.cpu / items * 1000 for items, one in turns]
-        peak = max(one.peak for _, one in turns)
-        memory = f"{peak / MIB:.0f}" if peak > 1.1 * floor else f"under {floor / MIB:.0f}"
-        speed = "1" if words == GATHER.words else spread(speeds, 3)
-        print(f"| {words} | {turns[0][0]:,} | {speed} | {spread(cpus)} | {memory} |", flush=True)
+        ratios = [items / one.seconds / script[number] for number, (items, one) in turns.items() if number in script]
+        done = "" if len(ratios) == rounds else f" (did the job in {len(ratios)} of {rounds} rounds)"
+        if ratios:
+            cpus = [one.cpu / items * 1000 for items, one in turns.values()]
+            peak = max(one.peak for _, one in turns.values())
+            memory = f"{peak / MIB:.0f}" if peak > 1.1 * floor else f"under {floor / MIB:.0f}"
+            items, _ = next(iter(turns.values()))
+            print(f"| {words}{done} | {items:,} | {spread(ratios, 3)} | {spread(cpus)} | {memory} |", flush=True)
+        else:
+            print(f"| {words}{done} | | | | |")
 
 
 def _turn(peer: Peer, items: int, latency: int, in_flight: int, folder: Path) -> Measured | None:
