@@ -12,72 +12,88 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import nginx, slow_fsync
 from benchmarks.measured import MIB, Measured, measure_command, print_machine, source_ids, spread, write_job
-from benchmarks.nginx import missing, serving
 from benchmarks.peers.commands import GATHER, PEERS, Asked, Peer
 
-PROGRAMS = ("curl", "parallel", "newman")
+IN_FLIGHT = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What the API and the disk are like: answers take `latency` milliseconds, each fsync `fsync` more. A peer gets its
+    share of so many `items`."""
+
+    words: str
+    items: int
+    latency: int = 0
+    fsync: int = 0
+
+    def missing(self) -> str | None:
+        """What is not installed here; None where nothing is."""
+        return nginx.missing(latency=bool(self.latency)) or (slow_fsync.missing() if self.fsync else None)
+
+
+CASES = {
+    "instant": Case("an API that answers at once", 10_000),
+    "late": Case("answers that take 50 ms", 5_000, latency=50),
+    "disk": Case("an API that answers at once, each fsync 5 ms slower", 10_000, fsync=5),
+}
+"""In the order of `Peer.shares`."""
+
+Took = dict[int, tuple[int, Measured]]
+"""How many items a peer did in each round in which it did its job, and what that took."""
 
 
 def main() -> None:
     """Measure and print."""
     asked = _arguments()
-    if why := missing(latency=False):
-        print(f"Nothing is measured: {why}")
-        return
     print_machine()
-    print(", ".join(_version(program) for program in PROGRAMS if shutil.which(program)))
-    peers = []
-    for peer in PEERS:
-        if why := peer.missing():
-            print(f"Left out: {peer.words}: {why}")
-        else:
-            peers.append(peer)
-    for latency, rows in ((0, asked.rows), (50, asked.late_rows)):
-        if why := missing(latency=bool(latency)):
-            print(f"\nLeft out: answers that take {latency} ms: {why}")
-        elif rows:
-            _case(peers, rows, latency, asked.in_flight, asked.rounds)
+    print(", ".join(_version(program) for program in ("curl", "parallel", "newman") if shutil.which(program)))
+    lacking = {peer: why for peer in PEERS if (why := peer.missing())}
+    for peer, why in lacking.items():
+        print(f"Left out: {peer.words}: {why}")
+    for number, (key, case) in enumerate(CASES.items()):
+        if why := case.missing():
+            print(f"Left out: {case.words}: {why}")
+        elif key in asked.cases:
+            items = {peer: int(case.items * peer.shares[number]) for peer in PEERS if peer not in lacking}
+            print(
+                f"\n{case.words}; {IN_FLIGHT} in flight; medians of {asked.rounds} rounds, least and most", flush=True
+            )
+            _measure(case, {peer: share for peer, share in items.items() if share}, asked.rounds)
 
 
-def _case(peers: Sequence[Peer], rows: int, latency: int, in_flight: int, rounds: int) -> None:
-    print(f"\n{in_flight} in flight, answers take {latency} ms; medians of {rounds} rounds, least and most\n")
-    took: dict[str, dict[int, tuple[int, Measured]]] = {peer.words: {} for peer in peers}
+def _measure(case: Case, items: Mapping[Peer, int], rounds: int) -> None:
+    took: dict[Peer, Took] = {peer: {} for peer in items}
     with tempfile.TemporaryDirectory(prefix="tools-") as name:
         floor = measure_command(["true"], Path(name), {}).peak
+        slower = slow_fsync.slow_fsync(Path(name), case.fsync) if case.fsync else {}
         for number in range(rounds):
-            for peer in peers:
-                items = int(rows * (peer.late_share if latency else peer.share))
-                folder = Path(name) / f"{number} {peer.words.replace('/', '')}"
+            for place, peer in enumerate(items):
+                folder = Path(name) / f"{number}-{place}"
                 folder.mkdir()
-                if measured := _turn(peer, items, latency, in_flight, folder):
-                    took[peer.words][number] = (items, measured)
-    print("| what | items | speed, as a ratio | processor s for 1,000 items | peak memory, MiB |")
+                if measured := _turn(peer, items[peer], case.latency, slower, folder):
+                    took[peer][number] = (items[peer], measured)
+    script = {number: done / one.seconds for number, (done, one) in took[GATHER].items()}
+    print("\n| what | items | speed, as a ratio | processor s for 1,000 items | peak memory, MiB |")
     print("| --- | --- | --- | --- | --- |")
-    script = {number: items / one.seconds for number, (items, one) in took[GATHER.words].items()}
-    for words, turns in took.items():
-        ratios = [items / one.seconds / script[number] for number, (items, one) in turns.items() if number in script]
-        done = "" if len(ratios) == rounds else f" (did the job in {len(ratios)} of {rounds} rounds)"
-        if ratios:
-            cpus = [one.cpu / items * 1000 for items, one in turns.values()]
-            peak = max(one.peak for _, one in turns.values())
-            memory = f"{peak / MIB:.0f}" if peak > 1.1 * floor else f"under {floor / MIB:.0f}"
-            items, _ = next(iter(turns.values()))
-            print(f"| {words}{done} | {items:,} | {spread(ratios, 3)} | {spread(cpus)} | {memory} |", flush=True)
-        else:
-            print(f"| {words}{done} | | | | |")
+    for peer, turns in took.items():
+        words = peer.words if len(turns) == rounds else f"{peer.words} (did it in {len(turns)} of {rounds} rounds)"
+        print(f"| {words} | {items[peer]:,} | {_figures(turns, script, floor)} |", flush=True)
 
 
-def _turn(peer: Peer, items: int, latency: int, in_flight: int, folder: Path) -> Measured | None:
+def _turn(peer: Peer, items: int, latency: int, slower: Mapping[str, str], folder: Path) -> Measured | None:
     """What one turn took; None, and a word about it, where the job was not done."""
     job = write_job(folder / "job.csv", items)
-    with serving(source_ids(), latency_ms=latency, log=True) as api:
-        command = peer.command(Asked(job, api.url, in_flight, folder))
+    with nginx.serving(source_ids(), latency_ms=latency, log=True) as api:
+        command = peer.command(Asked(job, api.url, IN_FLIGHT, folder))
         try:
-            measured = measure_command(command, folder, api.environment(), folder / "said")
+            measured = measure_command(command, folder, {**api.environment(), **slower}, folder / "said")
         except SystemExit as error:
             print(f"{peer.words}: {str(error)[-100:]}: {(folder / 'said').read_text('utf-8')[-300:]}")
             return None
@@ -86,6 +102,17 @@ def _turn(peer: Peer, items: int, latency: int, in_flight: int, folder: Path) ->
         print(f"{peer.words}: {items} were asked for, and nginx answered {dict(answered)}")
         return None
     return measured
+
+
+def _figures(turns: Took, script: Mapping[int, float], floor: int) -> str:
+    """Speed as a ratio to the script's (items a second, by round), processor time and memory. Where a process has no
+    more memory than the one that started it (`floor`), the system does not tell how much."""
+    ratios = [done / one.seconds / script[number] for number, (done, one) in turns.items() if number in script]
+    if not ratios:
+        return " | | "
+    peak = max(one.peak for _, one in turns.values())
+    memory = f"{peak / MIB:.0f}" if peak > 1.1 * floor else f"under {1.1 * floor / MIB:.0f}"
+    return f"{spread(ratios, 3)} | {spread([one.cpu / done * 1000 for done, one in turns.values()])} | {memory}"
 
 
 def _version(program: str) -> str:
@@ -97,9 +124,7 @@ def _version(program: str) -> str:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tools", description=__doc__)
-    parser.add_argument("--rows", type=int, default=10_000, help="duplicates where answers take no time (10000)")
-    parser.add_argument("--late-rows", type=int, default=5_000, help="where answers take 50 ms (5000; 0: leave out)")
-    parser.add_argument("--in-flight", type=int, default=32, help="requests at once (32)")
+    parser.add_argument("--cases", nargs="*", choices=CASES, default=list(CASES), help="only these cases")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each (3)")
     return parser.parse_args()
 

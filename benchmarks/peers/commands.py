@@ -41,13 +41,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """`words` for the table; `share` of the items where answers take no time, and `late_share` where they do, because a
-    slow one would take all the time; `command` says how it is started; `program` and `package` are what must be there,
-    and where it comes from."""
+    """`words` for the table; `shares` of the items that it gets in each of the three cases (answers at once, answers
+    after 50 ms, a slow disk), because a slow one would take all the time (0: left out); `command` says how it is
+    started; `program` and `package` are what must be there, and where it comes from."""
 
     words: str
-    share: float
-    late_share: float
+    shares: tuple[float, float, float]
     command: Callable[[Asked], Sequence[str]]
     program: str | None = None
     package: str = ""
@@ -123,14 +122,14 @@ def _newman(asked: Asked) -> Sequence[str]:
     return ["newman", "run", str(path), "--iteration-data", str(asked.job), "--silent"]
 
 
-GATHER = Peer("plain aiohttp script", 1, 1, _script("gather.py"))
+GATHER = Peer("plain aiohttp script", (1, 1, 1), _script("gather.py"))
 PEERS = (
     GATHER,
-    Peer("`duplicate-batches run`", 1, 1, _worker),
-    Peer("aiohttp, two SQLite commits for each item", 0.2, 0.5, _script("two_commits.py")),
-    Peer("httpx script", 0.15, 0.4, _script("httpx_script.py"), "httpx", "pip install httpx"),
-    Peer("one `curl --parallel`", 1, 1, _curl_parallel, "curl", "Debian's package curl"),
-    Peer("`xargs -P` with a `curl` each", 0.05, 0.2, _xargs, "curl", "Debian's package curl"),
-    Peer("GNU `parallel --joblog --resume`", 0.03, 0.06, _gnu_parallel, "parallel", "Debian's package parallel"),
-    Peer("newman, one at a time", 0.015, 0.02, _newman, "newman", "npm install newman, with its folder in PATH"),
+    Peer("`duplicate-batches run`", (1, 1, 1), _worker),
+    Peer("aiohttp, two SQLite commits for each item", (0.2, 0.5, 0.05), _script("two_commits.py")),
+    Peer("httpx script", (0.15, 0.4, 0), _script("httpx_script.py"), "httpx", "pip install httpx"),
+    Peer("one `curl --parallel`", (1, 1, 0), _curl_parallel, "curl", "Debian's package curl"),
+    Peer("`xargs -P` with a `curl` each", (0.05, 0.2, 0), _xargs, "curl", "Debian's package curl"),
+    Peer("GNU `parallel --joblog --resume`", (0.03, 0.06, 0), _gnu_parallel, "parallel", "Debian's package parallel"),
+    Peer("newman, one at a time", (0.015, 0.02, 0), _newman, "newman", "npm install newman, with its folder in PATH"),
 )
