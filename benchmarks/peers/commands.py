@@ -115,8 +115,7 @@ def _newman(asked: Asked) -> Sequence[str]:
         "method": "POST", "url": url, "body": {"mode": "raw", "raw": body},
         "header": [{"key": key, "value": value} for key, value in headers.items()],
     }  # fmt: skip
-    schema = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
-    collection = {"info": {"name": "Duplicates", "schema": schema}, "item": [{"name": "One", "request": request}]}
+    collection = {"info": {"name": "Duplicates"}, "item": [{"name": "One", "request": request}]}
     path = asked.folder / "collection.json"
     path.write_text(json.dumps(collection), "utf-8")
     return ["newman", "run", str(path), "--iteration-data", str(asked.job), "--silent"]
