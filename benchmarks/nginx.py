@@ -91,9 +91,14 @@ class Nginx:
         """How many duplicate requests were answered with which status. nginx notes an answer after it has left, so
         this waits for a second where fewer than `awaited` are noted."""
         deadline = time.monotonic() + 1
-        while len(fates := self.fates()) < awaited and time.monotonic() < deadline:
+        while (found := self._statuses()).total() < awaited and time.monotonic() < deadline:
             time.sleep(0.02)
-        return Counter(status for _, status in fates)
+        return found
+
+    def _statuses(self) -> Counter[int]:
+        # Line by line: a process that is started later begins with the memory of this one.
+        with self.log.open(encoding="utf-8") as file:
+            return Counter(int(line.split()[1]) for line in file)
 
 
 def missing(*, latency: bool) -> str | None:
@@ -107,14 +112,20 @@ def missing(*, latency: bool) -> str | None:
 
 @contextmanager
 def serving(
-    sources: Sequence[str], *, latency_ms: int = 0, limit: str | None = None, burst: int = 0, log: bool = False
+    sources: Sequence[str],
+    *,
+    latency_ms: int = 0,
+    limit: str | None = None,
+    burst: int = 0,
+    log: bool = False,
+    port: int = 0,
 ) -> Iterator[Nginx]:
     """A server that knows these sources. `latency_ms`: an answer takes so long; `limit` (as in `50r/s`) and `burst`:
-    duplicate requests beyond that get 429; `log`: note the fate of each."""
+    duplicate requests beyond that get 429; `log`: note the fate of each; `port`: where it listens (0: anywhere)."""
     with tempfile.TemporaryDirectory(prefix="nginx-") as name, socket.socket() as free:
         folder = Path(name)
         folder.chmod(0o755)
-        free.bind(("127.0.0.1", 0))
+        free.bind(("127.0.0.1", port))
         port = free.getsockname()[1]
         free.close()
         (folder / "listing.json").write_text(_listing(sources), "utf-8")

@@ -8,6 +8,7 @@ which may be busy with other work; processor time is the worker's own.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
@@ -37,6 +38,10 @@ from benchmarks.nginx import missing, serving
 
 RUN = ("--rate", "unlimited", "--max-in-flight", "32", "--quiet")
 TENTHS = 10
+TENTHS_FROM = 20_000
+"""A smaller run is over before its tenths can be told apart."""
+
+HEADER = f"\n{'what':<42}{'peak':>10}{'wall':>10}{'CPU':>10}{'a second':>10}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +61,20 @@ def main() -> None:
         print(f"Nothing is measured: {why}")
         return
     print_machine()
-    sizes = sorted({min(size, asked.items) for size in (10_000, 100_000, asked.items)}) if asked.items else []
-    for items in sizes:
+    if asked.again:
+        _afterwards(asked.again)
+        return
+    for items in sorted({min(size, asked.items) for size in (10_000, 100_000, asked.items)}) if asked.items else ():
         with tempfile.TemporaryDirectory(prefix="scale-") as name:
-            _one_job(Path(name), items, last=items == asked.items)
+            folder = Path(name)
+            if asked.keep and items == asked.items:
+                folder = asked.keep
+                folder.mkdir(parents=True)
+            marks = _one_job(folder, items)
+            if items == asked.items:
+                if items >= TENTHS_FROM:
+                    _show_tenths(marks)
+                _afterwards(folder)
     if asked.campaigns:
         with tempfile.TemporaryDirectory(prefix="scale-") as name:
             _many_campaigns(Path(name), asked.campaigns, asked.each)
@@ -68,24 +83,33 @@ def main() -> None:
 # -- one big job --------------------------------------------------------------------------------------------------
 
 
-def _one_job(folder: Path, items: int, *, last: bool) -> None:
-    """A run of so many items; what comes after it too where it is the `last`, and biggest, of them."""
+def _one_job(folder: Path, items: int) -> list[Mark]:
+    """Run a job of so many items in `folder`, and show what that took; how far it was when."""
     job = write_job(folder / "job.csv", items)
-    print(f"\n{'what':<42}{'peak':>10}{'wall':>10}{'CPU':>10}{'a second':>10}")
     with serving(source_ids(), log=True) as api:
+        (folder / "facts.json").write_text(json.dumps({"items": items, "url": api.url}), "utf-8")
         measured, marks = _watched(job, api.environment(), api.log, items)
-        show(f"run, {items:,} items", measured, items)
         if api.statuses(items) != {201: items}:
             raise SystemExit(f"{items:,} were asked for, and nginx answered {dict(api.statuses())}")
-        if last:
-            show("the same again: nothing to do", measure(["run", str(job), *RUN], folder, api.environment()), items)
-    if last:
-        show("check, without a token", measure(["check", str(job), "--quiet"], folder, without_api()), items)
-        for words in ("ledger", "report"):
-            show(words, measure_command([*WORKER, words, str(job)], folder, without_api(), folder / "said"), items)
-        for path in sorted((folder / "ledgers").iterdir()):
+    print(HEADER)
+    show(f"run, {items:,} items", measured, items)
+    return marks
+
+
+def _afterwards(folder: Path) -> None:
+    """Show what each command takes where the job in `folder` is finished."""
+    facts = json.loads((folder / "facts.json").read_text("utf-8"))
+    items, job = facts["items"], str(folder / "job.csv")
+    print(HEADER)
+    # The database remembers where its API is.
+    with serving(source_ids(), log=True, port=int(facts["url"].rpartition(":")[2])) as api:
+        show("run again: nothing to do", measure(["run", job, *RUN], folder, api.environment()), items)
+    show("check, without a token", measure(["check", job, "--quiet"], folder, without_api()), items)
+    for words in ("ledger", "report"):
+        show(words, measure_command([*WORKER, words, job], folder, without_api(), folder / "said"), items)
+    for path in sorted((folder / "ledgers").iterdir()):
+        if path.stat().st_size:
             print(f"  {path.name}: {path.stat().st_size / MIB:,.1f} MiB")
-        _show_tenths(marks)
 
 
 def _watched(job: Path, environ: Mapping[str, str], log: Path, items: int) -> tuple[Measured, list[Mark]]:
@@ -97,7 +121,7 @@ def _watched(job: Path, environ: Mapping[str, str], log: Path, items: int) -> tu
     ) as process:
         while len(marks) <= TENTHS and os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
             mark = Mark(_lines(log), time.monotonic(), _cpu(process.pid))
-            if mark.answered and mark.answered >= len(marks) * items // TENTHS:
+            if mark.answered >= max(1, len(marks) * items // TENTHS):
                 marks.append(mark)
             time.sleep(0.02)
         return waited(process, began), marks
@@ -159,6 +183,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--items", type=int, default=1_000_000, help="items of the biggest job (1000000; 0: none)")
     parser.add_argument("--campaigns", type=int, default=1_000, help="campaigns in one database (1000; 0: none)")
     parser.add_argument("--each", type=int, default=20, help="items of each campaign (20)")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="a new folder that keeps the biggest job's files")
+    parser.add_argument(
+        "--again", type=Path, metavar="FOLDER", help="only measure what follows, on files that were kept"
+    )
     asked = parser.parse_args()
     if asked.items and asked.items < SOURCES:
         parser.error(f"--items: at least {SOURCES}, one for each source")
