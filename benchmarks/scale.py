@@ -104,6 +104,9 @@ def _afterwards(folder: Path) -> None:
     # The database remembers where its API is.
     with serving(source_ids(), log=True, port=int(facts["url"].rpartition(":")[2])) as api:
         show("run again: nothing to do", measure(["run", job, *RUN], folder, api.environment()), items)
+        small, campaign = write_job(folder / "small.csv", SOURCES), ("--campaign", f"small {time.time_ns()}")
+        words = f"run, {SOURCES} items of another campaign"
+        show(words, measure(["run", str(small), *RUN, *campaign], folder, api.environment()), SOURCES)
     show("check, without a token", measure(["check", job, "--quiet"], folder, without_api()), items)
     for words in ("ledger", "report"):
         show(words, measure_command([*WORKER, words, job], folder, without_api(), folder / "said"), items)
