@@ -7,8 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 BIN := .venv/bin
 DEMO_JOBS := $(notdir $(wildcard jobs/*))
 
-.PHONY: demo test simulate torture wires lint types format plots memory bench bench-ceiling bench-pace bench-scale \
-	bench-settling bench-speed bench-workbook bench-report screenshots clean
+.PHONY: demo test simulate torture wires lint types format plots memory bench bench-ceiling bench-pace bench-scale bench-settling bench-speed bench-workbook bench-report screenshots clean
 
 .venv/installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo 'make: Python 3.11 or later is needed, and none was found' >&2; exit 1; }

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from benchmarks.nginx import missing, serving
 from benchmarks.ceiling import Kept, kept
+from benchmarks.nginx import missing, serving
 
 SOURCE = "0192a3b4-5678-7abc-8def-0123456789ab"
 
