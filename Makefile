@@ -87,7 +87,7 @@ bench-scale: .venv/installed
 
 # The worker beside a plain aiohttp script, against nginx, which must be installed; takes a minute.
 bench-speed: .venv/installed
-	@$(BIN)/python -m benchmarks.speed
+	@$(BIN)/python -m benchmarks.tools --alone --rounds 5
 
 # Ledger files of 100,000 rows, written and read; takes some minutes.
 bench-workbook: .venv/installed

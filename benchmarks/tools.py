@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks import nginx, slow_fsync
 from benchmarks.measured import MIB, Measured, measure_command, print_machine, source_ids, spread, write_job
-from benchmarks.peers.commands import GATHER, PEERS, Asked, Peer
+from benchmarks.peers.commands import GATHER, PEERS, RUN, Asked, Peer
 
 IN_FLIGHT = 32
 
@@ -61,7 +61,8 @@ def main() -> None:
         if why := case.missing():
             print(f"Left out: {case.words}: {why}")
         elif key in asked.cases:
-            items = {peer: int(case.items * peer.shares[number]) for peer in PEERS if peer not in lacking}
+            peers = [peer for peer in PEERS if peer not in lacking and (not asked.alone or peer in (GATHER, RUN))]
+            items = {peer: int(case.items * peer.shares[number]) for peer in peers}
             print(
                 f"\n{case.words}; {IN_FLIGHT} in flight; medians of {asked.rounds} rounds, least and most", flush=True
             )
@@ -126,6 +127,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tools", description=__doc__)
     parser.add_argument("--cases", nargs="*", choices=CASES, default=list(CASES), help="only these cases")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each (3)")
+    parser.add_argument("--alone", action="store_true", help="the worker and the plain script alone")
     return parser.parse_args()
 
 

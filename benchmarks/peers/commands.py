@@ -122,9 +122,10 @@ def _newman(asked: Asked) -> Sequence[str]:
 
 
 GATHER = Peer("plain aiohttp script", (1, 1, 1), _script("gather.py"))
+RUN = Peer("`duplicate-batches run`", (1, 1, 1), _worker)
 PEERS = (
     GATHER,
-    Peer("`duplicate-batches run`", (1, 1, 1), _worker),
+    RUN,
     Peer("aiohttp, two SQLite commits for each item", (0.2, 0.5, 0.05), _script("two_commits.py")),
     Peer("httpx script", (0.15, 0.4, 0), _script("httpx_script.py"), "httpx", "pip install httpx"),
     Peer("one `curl --parallel`", (1, 1, 0), _curl_parallel, "curl", "Debian's package curl"),
