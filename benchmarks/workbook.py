@@ -1,20 +1,27 @@
 """How long a ledger file of many rows takes to write and to read, and how much memory: `python -m benchmarks.workbook`.
 
 A real run makes the rows first. Then every figure is of a process of its own, with the memory that the system counted
-for it; the CSV stands beside the workbook to compare with, and so does openpyxl beside the library that reads.
+for it; the CSV stands beside the workbook to compare with, and so does openpyxl beside the library that reads. Last, how
+long no request leaves while a run refreshes its workbook.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import sqlite3
+import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Mapping
+from contextlib import closing
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 
 from benchmarks.measured import Measured, measure, measure_command, print_machine, sandbox, show, write_job
+from worker.clock import seconds
 
 READ = """
 import sys
@@ -56,6 +63,7 @@ def main() -> None:
                 show(f"read {path.suffix}", _python(READ, path), rows)
             show("read .xlsx with openpyxl instead", _python(OPENPYXL, folder / "out.xlsx"), rows)
             _restore(job, folder, api, rows)
+            _refreshed(job, folder, api)
 
 
 def _restore(job: Path, folder: Path, api: Mapping[str, str], rows: int) -> None:
@@ -63,6 +71,25 @@ def _restore(job: Path, folder: Path, api: Mapping[str, str], rows: int) -> None
         database = folder / f"again{path.suffix}.db"
         options = ["--restore", str(path), "--database", str(database), "--ledger", str(folder / f"again{path.suffix}")]
         show(f"rebuild the database from {path.suffix}", measure(["ledger", str(job), *options], folder, api), rows)
+
+
+def _refreshed(job: Path, folder: Path, api: Mapping[str, str]) -> None:
+    """A run that sends 100 a second for a minute, and refreshes its workbook of all rows after half of it."""
+    database = folder / "refreshed.db"
+    options = ["--ledger", str(folder / "refreshed.xlsx"), "--database", str(database), "--rate", "100/s", "--quiet"]
+    command = [sys.executable, "-m", "worker", "run", str(job), *options, "--limit", "6000"]
+    environ = {**api, "PYTHONPATH": str(Path(__file__).parents[1])}
+    ended = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
+    if ended.returncode != 1:  # some are left
+        raise SystemExit(ended.stderr)
+    with closing(sqlite3.connect(database)) as connection:
+        found = [row[0] for row in connection.execute("SELECT started_at FROM attempts ORDER BY id")]
+    times = [at for text in found if (at := seconds(text)) is not None]
+    seconds_of = Counter(int(at - times[0]) for at in times)
+    slowest = min(seconds_of[second] for second in range(1, int(times[-1] - times[0])))
+    longest = max(after - before for before, after in pairwise(times))
+    print(f"\n{len(times):,} requests at 100 a second while the workbook is refreshed: {times[-1] - times[0]:.1f} s,")
+    print(f"{slowest} in the slowest second, the longest time without one {longest:.2f} s")
 
 
 def _python(code: str, path: Path) -> Measured:

@@ -119,6 +119,7 @@ class Campaign:
         self._started = clock.monotonic()
         self._troubles: list[str] = []
         self._scope = anyio.CancelScope()
+        self._file = anyio.Lock()  # two never write the ledger file at once
         server = ServerClock()
         emit = self._emit  # whoever slows down tells it through here
         self.phase = "starting"
@@ -239,17 +240,18 @@ class Campaign:
             self._stop.ask("max_duration")
 
     async def _refresh(self) -> None:
-        """Refresh the ledger file now and then; what a full disk hinders here, the end of the run tells."""
+        """Refresh the ledger file now and then, while sending goes on; what hinders it, the end of the run tells."""
         pause = REFRESH_S
         while True:
             await anyio.sleep(pause)
             began = self._clock.monotonic()
             try:
-                await self._write_ledger_file()
-            except OSError as error:
+                async with self._file:
+                    await self._database.read(_refresh_ledger_file, self._options.campaign, self._options.ledger)
+            except (OSError, sqlite3.Error, WorkerError) as error:
                 self._emit(Event("note", "warning", {"text": f"the ledger file could not be refreshed: {error}"}))
             await self._keep_paces()
-            # A ledger of a million rows takes its time, which senders should not have to share often.
+            # A ledger of a million rows takes its time, and the processor, which senders should not share often.
             pause = max(REFRESH_S, 20 * (self._clock.monotonic() - began))
 
     async def _keep_paces(self) -> None:
@@ -261,7 +263,9 @@ class Campaign:
             del self._paces[: len(some)]
 
     async def _write_ledger_file(self) -> None:
-        await self._database.call(_write_ledger_file, self._options.campaign, self._options.ledger)
+        """Write it from all that is recorded, before the first request and at the end: nothing is sent meanwhile."""
+        async with self._file:
+            await self._database.call(_write_ledger_file, self._options.campaign, self._options.ledger)
 
     def _trouble(self, error: Exception) -> None:
         """Note why a run ends early, in words and as its reason to stop."""
@@ -344,6 +348,12 @@ def _reasons(ledger: Ledger) -> list[tuple[str, int]]:
 
 def _write_ledger_file(ledger: Ledger, name: str, path: Path) -> None:
     export.write_ledger_file(ledger.connection, ledger.campaign, name, path)
+
+
+def _refresh_ledger_file(connection: sqlite3.Connection, name: str, path: Path) -> None:
+    campaign = views.campaign_id(connection, name)
+    if campaign is not None:
+        export.write_ledger_file(connection, campaign, name, path)
 
 
 def _question(ledger: Ledger, limit: int | None) -> Question:

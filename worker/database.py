@@ -1,17 +1,22 @@
 """Lets async code call the ledger's verbs: one at a time, in a thread, so that no fsync holds up a sender.
 
-A simulation hands in one that calls inline, because a thread would break the order that a seed repeats.
+What only reads, and for long, has a thread and a connection of its own, so that it holds up no verb. A simulation hands
+in one that calls inline, because a thread would break the order that a seed repeats.
 """
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 import anyio
 import anyio.to_thread
 
+from worker.ledger import views
+from worker.ledger.database import open_for_reading, snapshot
 from worker.ledger.store import Ledger
 
 P = ParamSpec("P")
@@ -24,14 +29,33 @@ class Database(Protocol):
     async def call(self, verb: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run one verb, as in `call(Ledger.set_me, "…")`; it is run whole even if the caller is cancelled meanwhile."""
 
+    async def read(
+        self, verb: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run what only reads, beside the verbs: it sees what was committed when it began. It too is run whole."""
+
 
 class ThreadedDatabase:
-    """Runs every verb in a worker thread, one after the other."""
+    """Runs every verb in a worker thread, one after the other, and what only reads in another."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self._path = views.database_path(ledger.connection)
         self._one = anyio.CapacityLimiter(1)
+        self._one_reader = anyio.CapacityLimiter(1)
 
     async def call(self, verb: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run one verb of the ledger."""
         return await anyio.to_thread.run_sync(partial(verb, self._ledger, *args, **kwargs), limiter=self._one)
+
+    async def read(
+        self, verb: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run what only reads. Raises WorkerError where the database's file is gone from its place."""
+        return await anyio.to_thread.run_sync(partial(self._read, verb, *args, **kwargs), limiter=self._one_reader)
+
+    def _read(
+        self, verb: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        with closing(open_for_reading(self._path)) as connection, snapshot(connection):
+            return verb(connection, *args, **kwargs)

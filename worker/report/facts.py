@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from worker.clock import seconds
@@ -89,16 +87,6 @@ class Facts:
     def sender(self) -> Run | None:
         """The run of `night`; None where that is the latest one, or too long ago to be among `runs`."""
         return next((run for run in self.runs[1:] if run.run_id == self.night_id), None)
-
-
-@contextmanager
-def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
-    """All that is read within the block is of one moment, also while a run goes on."""
-    connection.execute("BEGIN")
-    try:
-        yield
-    finally:
-        connection.execute("COMMIT")
 
 
 def facts(connection: sqlite3.Connection, campaign: int, name: str, now: float) -> Facts:

@@ -22,11 +22,12 @@ from worker import __version__
 from worker.clock import iso
 from worker.errors import UsageError
 from worker.ledger import views
+from worker.ledger.database import snapshot
 from worker.ledger.export import replaced
 from worker.observe.text import counted, human_duration, shortened, visible
 from worker.report import plots, sentences
 from worker.report.commands import Commands
-from worker.report.facts import Facts, facts, snapshot, source_name
+from worker.report.facts import Facts, facts, source_name
 
 ROWS = 100_000
 """At most so many rows are in the page; what needs a person goes first."""

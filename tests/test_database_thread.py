@@ -1,0 +1,92 @@
+"""Where database work runs: verbs one after the other, and reading beside them."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from pathlib import Path
+
+import anyio
+import pytest
+
+from tests.support.ledgers import opened, uuid
+from worker.database import ThreadedDatabase
+from worker.ledger.store import Ledger
+
+pytestmark = pytest.mark.anyio
+
+JOB = ("batch_id,name,copies", f"{uuid(1)},Wave,3")
+COUNT = "SELECT count(*) FROM items WHERE status = 'failed'"
+
+
+def fail_one(ledger: Ledger) -> None:
+    """A verb that changes something."""
+    ledger.connection.execute(
+        "UPDATE items SET status = 'failed' WHERE id = (SELECT min(id) FROM items WHERE status <> 'failed')"
+    )
+
+
+async def test_what_reads_for_long_holds_up_no_verb_and_sees_one_moment(tmp_path: Path) -> None:
+    reading, written = threading.Event(), threading.Event()
+
+    def slow(connection: sqlite3.Connection) -> tuple[int, int]:
+        before = connection.execute(COUNT).fetchone()[0]
+        reading.set()
+        assert written.wait(10), "a verb waited for this"
+        return before, connection.execute(COUNT).fetchone()[0]
+
+    with opened(tmp_path, *JOB) as ledger:
+        database = ThreadedDatabase(ledger)
+        await database.call(fail_one)
+        seen: list[tuple[int, int]] = []
+
+        async def read() -> None:
+            seen.append(await database.read(slow))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(read)
+            await anyio.to_thread.run_sync(reading.wait, 10)
+            await database.call(fail_one)
+            written.set()
+        assert seen == [(1, 1)]
+        assert await database.read(lambda connection: connection.execute(COUNT).fetchone()[0]) == 2
+
+
+async def test_two_that_read_never_run_at_once(tmp_path: Path) -> None:
+    running: list[int] = []
+
+    def read(_: sqlite3.Connection) -> None:
+        running.append(1)
+        threading.Event().wait(0.05)
+        assert len(running) == 1
+        running.pop()
+
+    with opened(tmp_path, *JOB) as ledger:
+        database = ThreadedDatabase(ledger)
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(database.read, read)
+
+
+async def test_what_reads_cannot_write(tmp_path: Path) -> None:
+    with opened(tmp_path, *JOB) as ledger:
+        database = ThreadedDatabase(ledger)
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            await database.read(lambda connection: connection.execute("DELETE FROM items"))
+
+
+async def test_what_reads_is_run_whole_though_its_caller_is_cancelled(tmp_path: Path) -> None:
+    reading, ended = threading.Event(), threading.Event()
+
+    def slow(_: sqlite3.Connection) -> None:
+        reading.set()
+        threading.Event().wait(0.2)
+        ended.set()
+
+    with opened(tmp_path, *JOB) as ledger:
+        database = ThreadedDatabase(ledger)
+        async with anyio.create_task_group() as group:
+            group.start_soon(database.read, slow)
+            await anyio.to_thread.run_sync(reading.wait, 10)
+            group.cancel_scope.cancel()
+        assert ended.is_set()
