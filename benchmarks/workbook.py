@@ -1,8 +1,8 @@
 """How long a ledger file of many rows takes to write and to read, and how much memory: `python -m benchmarks.workbook`.
 
 A real run makes the rows first. Then every figure is of a process of its own, with the memory that the system counted
-for it; the CSV stands beside the workbook to compare with, and so does openpyxl beside the library that reads. Last, how
-long no request leaves while a run refreshes its workbook.
+for it; the CSV stands beside the workbook to compare with, and so does openpyxl beside the library that reads. Last,
+how long no request leaves while a run refreshes its workbook.
 """
 
 from __future__ import annotations

@@ -7,12 +7,14 @@ import sqlite3
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.command import source_id, write_job
 from worker import campaign
 from worker.cli.main import command_line
+from worker.database import ThreadedDatabase
 from worker.ledger import export
 
 
@@ -24,11 +26,11 @@ def test_sending_goes_on_while_the_file_is_refreshed_and_two_never_write_it(
     created: list[tuple[int, int]] = []
     whole = export.write_ledger_file
 
-    def slow(connection: sqlite3.Connection, number: int, name: str, path: Path) -> None:
+    def slow(*given: Any, **named: Any) -> None:
         writing.append(threading.get_ident())
         assert len(writing) == 1, "two write the file"
         before = _created(tmp_path)
-        whole(connection, number, name, path)
+        whole(*given, **named)
         time.sleep(0.1)
         created.append((before, _created(tmp_path)))
         writing.pop()
@@ -59,12 +61,12 @@ def test_a_refresh_that_cannot_read_the_database_is_told_and_the_run_goes_on(
 ) -> None:
     write_job(tmp_path / "job.csv", [{"batch_id": source_id(1), "copies": 20}])
 
-    def broken(*_: object) -> None:
+    async def broken(*_: object) -> None:
         raise sqlite3.OperationalError("disk I/O error")
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(campaign, "REFRESH_S", 0.01)
-    monkeypatch.setattr(campaign, "_refresh_ledger_file", broken)
+    monkeypatch.setattr(ThreadedDatabase, "read", broken)
     assert command_line(["run", "job.csv", "--sandbox", "--yes", "--rate", "20/s", "--quiet", "--log-file", "log"]) == 0
     assert "the ledger file could not be refreshed: disk I/O error" in (tmp_path / "log").read_text("utf-8")
     with (tmp_path / "ledgers" / "sandbox" / "job.csv").open(encoding="utf-8", newline="") as file:

@@ -18,6 +18,7 @@ from typing import TypeVar
 
 import anyio
 
+from worker.advice.commands import Reach
 from worker.clock import Clock, ServerClock, iso
 from worker.database import Database
 from worker.errors import TokenRefusedError, WorkerError
@@ -56,7 +57,7 @@ class Question:
 @dataclass(frozen=True, slots=True)
 class Options:
     """What a run goes by; durations in seconds, `rate` requests a second (None: no ceiling). With `only_settle`
-    nothing is sent."""
+    nothing is sent. Commands that the ledger file names go by `reach`."""
 
     campaign: str
     ledger: Path
@@ -64,12 +65,14 @@ class Options:
     limits: Limits
     max_duration: float | None
     settle_after: float
+    reach: Reach
     only_settle: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a run ended. `troubles` are messages for people, each with what to do next."""
+    """How a run ended. `troubles` are messages for people, each with what to do next; `undecided` of the unknown wait
+    for a person."""
 
     counts: Counts
     tally: Tally
@@ -79,6 +82,7 @@ class Result:
     exit_code: int
     duration_s: float
     troubles: tuple[str, ...]
+    undecided: int
 
 
 def exit_code(counts: Counts, stopped_by: str | None, signal: int | None, *, only_settle: bool = False) -> int:
@@ -188,7 +192,7 @@ class Campaign:
             if self._stop.asked or not (question.create or question.counts.unknown):
                 return True
             await self._database.call(Ledger.sign)
-            await self._write_ledger_file()
+            await self._write_ledger_file(going_on=True)
             # What is unknown was agreed to by the run that sent it.
             if question.create and not await self._confirm(question):
                 self._stop.ask("declined")
@@ -247,7 +251,7 @@ class Campaign:
             began = self._clock.monotonic()
             try:
                 async with self._file:
-                    await self._database.read(_refresh_ledger_file, self._options.campaign, self._options.ledger)
+                    await self._database.read(_refresh_ledger_file, self._options)
             except (OSError, sqlite3.Error, WorkerError) as error:
                 self._emit(Event("note", "warning", {"text": f"the ledger file could not be refreshed: {error}"}))
             await self._keep_paces()
@@ -262,10 +266,10 @@ class Campaign:
                 await self._database.call(Ledger.add_paces, some)
             del self._paces[: len(some)]
 
-    async def _write_ledger_file(self) -> None:
+    async def _write_ledger_file(self, *, going_on: bool) -> None:
         """Write it from all that is recorded, before the first request and at the end: nothing is sent meanwhile."""
         async with self._file:
-            await self._database.call(_write_ledger_file, self._options.campaign, self._options.ledger)
+            await self._database.call(_write_ledger_file, self._options, going_on)
 
     def _trouble(self, error: Exception) -> None:
         """Note why a run ends early, in words and as its reason to stop."""
@@ -299,8 +303,9 @@ class Campaign:
         # A disk that cannot be written can mostly be read, and the summary must not tell what was before the run.
         counts = await self._attempt(self._database.call(_counts)) or self.at_start
         reasons = await self._attempt(self._database.call(_reasons)) or []
+        undecided = await self._attempt(self._database.call(_undecided)) or 0
         if not aborted:  # a second signal asks to stop at once, and a long file takes long
-            await self._attempt(self._write_ledger_file())
+            await self._attempt(self._write_ledger_file(going_on=False))
         stopped_by = self._stop.reason or (self._sending.closed if counts.pending else None)
         code = exit_code(counts, stopped_by, self._stop.signal, only_settle=self._options.only_settle)
         tally = self._sending.tally
@@ -315,6 +320,7 @@ class Campaign:
             exit_code=code,
             duration_s=self._clock.monotonic() - self._started,
             troubles=tuple(self._troubles),
+            undecided=undecided,
         )
         fields = {
             "counts": asdict(counts),
@@ -346,14 +352,19 @@ def _reasons(ledger: Ledger) -> list[tuple[str, int]]:
     return views.reasons(ledger.connection, ledger.campaign)
 
 
-def _write_ledger_file(ledger: Ledger, name: str, path: Path) -> None:
-    export.write_ledger_file(ledger.connection, ledger.campaign, name, path)
+def _undecided(ledger: Ledger) -> int:
+    return views.undecided(ledger.connection, ledger.campaign)
 
 
-def _refresh_ledger_file(connection: sqlite3.Connection, name: str, path: Path) -> None:
-    campaign = views.campaign_id(connection, name)
-    if campaign is not None:
-        export.write_ledger_file(connection, campaign, name, path)
+def _write_ledger_file(ledger: Ledger, options: Options, going_on: bool) -> None:
+    _refresh_ledger_file(ledger.connection, options, going_on)
+
+
+def _refresh_ledger_file(connection: sqlite3.Connection, options: Options, going_on: bool = True) -> None:
+    campaign = views.campaign_id(connection, options.campaign)
+    if campaign is None:
+        raise AssertionError("a run always has a campaign")
+    export.write_ledger_file(connection, campaign, options.campaign, options.ledger, options.reach, going_on=going_on)
 
 
 def _question(ledger: Ledger, limit: int | None) -> Question:

@@ -29,9 +29,7 @@ class Database(Protocol):
     async def call(self, verb: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run one verb, as in `call(Ledger.set_me, "…")`; it is run whole even if the caller is cancelled meanwhile."""
 
-    async def read(
-        self, verb: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    async def read(self, verb: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what only reads, beside the verbs: it sees what was committed when it began. It too is run whole."""
 
 
@@ -48,14 +46,10 @@ class ThreadedDatabase:
         """Run one verb of the ledger."""
         return await anyio.to_thread.run_sync(partial(verb, self._ledger, *args, **kwargs), limiter=self._one)
 
-    async def read(
-        self, verb: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    async def read(self, verb: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what only reads. Raises WorkerError where the database's file is gone from its place."""
         return await anyio.to_thread.run_sync(partial(self._read, verb, *args, **kwargs), limiter=self._one_reader)
 
-    def _read(
-        self, verb: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    def _read(self, verb: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         with closing(open_for_reading(self._path)) as connection, snapshot(connection):
             return verb(connection, *args, **kwargs)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.ledgers import LATER, NOW, claim, ending, look_up, opened, record, source, uuid
+from worker.advice.commands import Reach
 from worker.errors import UsageError
 from worker.ledger import views
 from worker.ledger.csv_form import cell
@@ -24,7 +25,7 @@ HEADER = (
 
 
 def write(ledger: Ledger, path: Path) -> None:
-    write_ledger_file(ledger.connection, ledger.campaign, "spring", path)
+    write_ledger_file(ledger.connection, ledger.campaign, "spring", path, Reach())
 
 
 def read(path: Path) -> list[dict[str, str]]:

@@ -7,6 +7,7 @@ import errno
 import io
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -17,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.ledgers import claim, ending, look_up, opened, record, uuid
-from tests.support.workbooks import content, opened_by_another, row, saved_by_libreoffice, table
+from tests.support.workbooks import COMMANDS, content, opened_by_another, row, saved_by_libreoffice, table
+from worker.advice.commands import Reach
 from worker.errors import UsageError
 from worker.ledger import csv_form, workbook
 from worker.ledger.content import SHORTENED
@@ -25,6 +27,8 @@ from worker.ledger.export import refuse_foreign_file, write_ledger_file
 from worker.ledger.forms import other_files, read_file
 from worker.ledger.views import COLUMNS
 from worker.ledger.workbook.sheets import write
+from worker.ledger.workbook.summary import CHOICES, GOING_ON, MORE_CHOICES
+from worker.settle.words import told
 
 HOSTILE = (
     "=1+1", "+1", "-1", "@a", "{=1}", "'quoted", "http://example.com/", "mailto:a@b.c", "internal:A1", "007",
@@ -123,18 +127,38 @@ def test_the_summary_names_what_needs_a_person_with_commands_that_work_in_any_fo
         row(5, status="pending", error=None),
     )
     assert text.startswith("spring: 1 of 4 duplicates created\n")
-    which = "/jobs/spring.csv --campaign spring --database /ledgers/ledger.db"
-    for command in (
-        f"duplicate-batches settle {which}",
-        f"duplicate-batches settle {which} --assign LINE.COPY=BATCH_ID",
-        f"duplicate-batches settle {which} --absent LINE.COPY",
-        f"duplicate-batches ledger {which} --status failed",
-    ):
+    for command in (COMMANDS.run(), COMMANDS.settle(), COMMANDS.retry()):
         assert f"\n{command}\n" in text
-    assert "--retry-failed" in text
+    assert "Run the job again | A run sends the 1 that is pending and looks again for 1 unknown" in text
+    assert "\nLook at 1 that the API refused | The API said no for good" in text
     assert "\n4.3 | unknown | Wave 4 | no answer\n" in text
     assert "\n3.1 | failed | Wave 3 | 422: no\n" in text
     assert "\n1 | 422: no\n" in text
+
+
+def test_the_summary_has_the_commands_that_decide_what_only_a_person_can() -> None:
+    rows = [
+        row(n, status="unknown", error=told(n, "several batches fit", [uuid(n), uuid(100 + n)]), new_batch_id=None)
+        for n in range(2, 10)
+    ]
+    text = summary(*rows)
+    assert "\nDecide 8 that may exist | For each a request went out" in text
+    for n in range(2, 2 + CHOICES):
+        for command in (COMMANDS.assign(n, uuid(n)), COMMANDS.assign(n, uuid(100 + n)), COMMANDS.absent(n)):
+            assert f"\n{command}\n" in text
+    assert COMMANDS.absent(2 + CHOICES) not in text
+    assert MORE_CHOICES in text
+    assert COMMANDS.run() not in text, "a run would do nothing about them"
+    assert "\n8 | may exist: several batches fit\n" in text, "one reason, whatever the candidates"
+
+
+def test_a_summary_that_was_written_during_a_run_says_so() -> None:
+    file = io.BytesIO()
+    whole = content([row(2, status="pending", error=None)])
+    write(file, replace(whole, about=replace(whole.about, going_on=True)))
+    lines = [str(line[0]) for line in opened_by_another(file.getvalue())["Summary"].values]
+    assert GOING_ON in lines
+    assert GOING_ON not in summary(row(2, status="pending", error=None))
 
 
 def test_the_summary_of_a_great_failure_stays_short() -> None:
@@ -297,10 +321,10 @@ def test_a_real_ledger_is_written_and_replaced_and_the_folder_s_other_files_are_
         look_up(ledger)
         made, lost = claim(ledger, 2)
         record(ledger, ending(made, "created"), ending(lost, "unknown", error="no answer"))
-        write_ledger_file(ledger.connection, ledger.campaign, "spring", path)
-        write_ledger_file(ledger.connection, ledger.campaign, "spring", path.with_name("b.csv"))
+        write_ledger_file(ledger.connection, ledger.campaign, "spring", path, Reach())
+        write_ledger_file(ledger.connection, ledger.campaign, "spring", path.with_name("b.csv"), Reach())
         refuse_foreign_file(path)
-        write_ledger_file(ledger.connection, ledger.campaign, "spring", path)
+        write_ledger_file(ledger.connection, ledger.campaign, "spring", path, Reach())
 
     assert sorted(one.name for one in path.parent.iterdir()) == ["LEDGER.XLSX", "b.csv"]
     assert list(_texts(path)) == list(_texts(path.with_name("b.csv")))
@@ -319,7 +343,7 @@ def test_rows_that_end_in_an_error_leave_the_old_workbook_and_no_trace(
     with opened(tmp_path, "batch_id,x_a", f"{uuid(1)},1", f"{uuid(2)},1") as ledger:
         ledger.connection.execute("UPDATE extras SET cells = '{no json' WHERE line = 3")
         with pytest.raises(ValueError, match="property name"):
-            write_ledger_file(ledger.connection, ledger.campaign, "spring", path)
+            write_ledger_file(ledger.connection, ledger.campaign, "spring", path, Reach())
     assert path.read_bytes() == before
     assert list((tmp_path / "temporary").iterdir()) == []
     assert not list(tmp_path.glob(".*"))

@@ -108,10 +108,10 @@ CAMPAIGN = {"created_at": "2026-03-01T12:00:00.000Z", "items": 3, "created": 3, 
 RUN = {
     "run_id": "20260301T120000-abcdef", "campaign": "autumn", "host": "host", "pid": 17, "created": 1200,
     "started_at": "2026-03-01T12:00:00.000Z", "ended_at": "2026-03-01T14:05:00.000Z", "stopped_by": None,
-    "exit_code": 0, "requests": 1300, "throttled": 2,
+    "exit_code": 0, "requests": 1300, "throttled": 2, "command": "run",
 }  # fmt: skip
 DEAD = RUN | {"ended_at": None, "exit_code": None}
-STOPPED = RUN | {"stopped_by": "max_duration", "exit_code": 1}
+STOPPED = RUN | {"command": "settle", "stopped_by": "max_duration", "exit_code": 1}
 
 
 def lists(width: int) -> str:
@@ -131,9 +131,10 @@ def test_campaigns_and_runs_fit_the_window_and_their_names_are_whole(width: int)
 
 def test_runs_tell_when_they_were_how_long_they_took_and_who_ended_them() -> None:
     first, dead, stopped = [line for line in lists(140).splitlines() if "abcdef" in line]
-    assert re.search(r"2026-03-01 12:00 +2 h 5 min +1,200 +1,300 +2 +finished, exit 0", first)
+    assert re.search(r"autumn +run +2026-03-01 12:00 +2 h 5 min +1,200 +1,300 +2 +finished, exit 0", first)
     assert "goes on or died: process 17 on host" in dead
     assert "stopped: max_duration" in stopped
+    assert re.search(r"autumn +settle +2026", stopped)
 
 
 def test_without_campaigns_it_says_so() -> None:

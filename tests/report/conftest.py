@@ -32,7 +32,7 @@ class Made:
         with closing(open_for_reading(self.database)) as connection:
             number = views.campaign_id(connection, self.campaign)
             assert number is not None
-            write_report(connection, number, self.campaign, self.file, nights.about(), nights.commands)
+            write_report(connection, number, self.campaign, self.file, nights.about(), nights.COMMANDS)
 
     @property
     def text(self) -> str:

@@ -116,9 +116,9 @@ def test_the_headline_and_what_needs_a_person_stand_in_the_page_itself(bad: Made
     assert f"Decide {counts.unknown} that may exist" in words
     assert len(others) == counts.unknown - 1
     for batch_id in re.findall(r"[0-9a-f-]{36}", first["error"]):
-        assert f"duplicate-batches settle {nights.JOB} --assign '#{first['item']}={batch_id}'" in words
-    assert f"duplicate-batches settle {nights.JOB} --absent '#{first['item']}'" in words
-    assert f"duplicate-batches run {nights.JOB} --date 2026-03-01 --retry-failed" in words
+        assert nights.COMMANDS.assign(first["item"], batch_id) in words
+    assert nights.COMMANDS.absent(first["item"]) in words
+    assert nights.COMMANDS.retry() in words
     assert reasons
     assert all(reason in words for reason in reasons)
 

@@ -1,68 +1,22 @@
-"""The report's pure parts: commands, sentences, what needs a person, and the words of settling read back."""
+"""The report's pure parts: sentences, what needs a person, and the words of settling read back."""
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.ledgers import LATER, NOW, uuid
-from worker.cli.main import parser
-from worker.events import STOPPED_BY
+from worker.advice.steps import Standing
 from worker.ledger.records import Counts
 from worker.ledger.views import UNDER_WAY
 from worker.report import needs as needs_of
-from worker.report.commands import Commands, commands
 from worker.report.facts import Facts, Run
 from worker.report.needs import Candidate, Needs, needs
-from worker.report.sentences import FIRST, after, ended, first_step, headline, moment
+from worker.report.sentences import after, ended, headline, moment, standing, what
 from worker.settle.words import NAMED, named_batches, told, without_names
-
-# -- commands
-
-NIGHTLY = Path("/waves/config.toml")
-
-
-@pytest.mark.parametrize(
-    ("job", "campaign", "given", "run", "settle"),
-    [
-        ("/w/a.csv", "a", {}, "run /w/a.csv", "settle /w/a.csv"),
-        ("/w/a.csv", "a", {"date": "2026-03-01"}, "run /w/a.csv --date 2026-03-01", "settle /w/a.csv"),
-        ("/w/a.csv", "b", {}, "run /w/a.csv --campaign b", "settle /w/a.csv --campaign b"),
-        ("/w/a.csv", "a", {"campaigns_of_job": 2}, "run /w/a.csv --campaign a", "settle /w/a.csv --campaign a"),
-        ("/w/a.yaml", "a", {}, "run /w/a.yaml --campaign a", "settle /w/a.yaml --campaign a"),
-        (
-            "/w/my wave.csv", "my wave", {"config": NIGHTLY, "database": Path("/d b"), "ledger": "/l.csv"},
-            "run '/w/my wave.csv' --config /waves/config.toml --database '/d b' --ledger /l.csv",
-            "settle '/w/my wave.csv' --config /waves/config.toml --database '/d b'",
-        ),
-        ("/w/a.csv", "a", {"sandbox": True}, "run /w/a.csv --sandbox", "settle /w/a.csv --sandbox"),
-    ],
-)  # fmt: skip
-def test_commands_name_what_is_needed_to_find_the_campaign(
-    job: str, campaign: str, given: dict[str, Any], run: str, settle: str
-) -> None:
-    usual: dict[str, Any] = {
-        "date": None, "campaigns_of_job": 1, "config": None, "database": None, "ledger": None, "sandbox": False,
-    }  # fmt: skip
-    made = commands(job, campaign, **(usual | given))
-    assert (made.run(), made.settle()) == (f"duplicate-batches {run}", f"duplicate-batches {settle}")
-
-
-def test_every_command_can_be_given_as_it_stands() -> None:
-    made = Commands("/w/it's.csv", ("--campaign", "a b"), ("--date", "2026-03-01"))
-    for line in (
-        made.run(), made.run("--retry-failed"), made.settle(), made.assign(7, uuid(1)), made.absent(7), made.report(),
-        made.ledger("--all", "--format", "table"),
-    ):  # fmt: skip
-        args = parser().parse_args(shlex.split(line)[1:])
-        assert (args.job, args.campaign) == ("/w/it's.csv", "a b")
-    assert parser().parse_args(shlex.split(made.assign(7, uuid(1)))[1:]).assign == [f"#7={uuid(1)}"]
-
 
 # -- the words of settling
 
@@ -152,13 +106,13 @@ def test_memory_does_not_grow_with_rows_or_reasons(monkeypatch: pytest.MonkeyPat
 
 # -- sentences
 
-RUN = Run("run-1", "/w/a.csv", "/w/a.html", "host", 7, NOW, LATER, None, 0, 3, 3, 0, alive=False)
+RUN = Run("run-1", "/w/a.csv", "/w/a.html", "host", 7, NOW, LATER, None, 0, 3, 3, 0, alive=False, command="run")
 NOTHING = Needs((), 0, (), 0)
 
 
 def facts(counts: Counts, run: Run = RUN, some: Needs = NOTHING) -> Facts:
     return Facts(
-        "a", counts, {"response": counts.created, "listing": 0, "person": 0}, 0, 2, (), (run,), 1, 1, None, some, None,
+        "a", counts, {"response": counts.created, "listing": 0, "person": 0}, 0, 2, (), (run,), 1, some, None,
         None, (),
     )  # fmt: skip
 
@@ -204,37 +158,27 @@ def test_how_a_run_ended_is_said(run: Run, words: str) -> None:
     assert ended(run) == words
 
 
-def test_every_reason_to_stop_has_a_first_step() -> None:
-    assert set(FIRST) == set(STOPPED_BY)
-
-
-COMMANDS = Commands("/w/a.csv", (), ())
-PENDING = found(row(1, "pending", None))
-UNKNOWN = found(row(1, "unknown", told(1, "the first of two listings does not show it")))
-
-
 @pytest.mark.parametrize(
-    ("run", "some", "says"),
+    ("run", "end"),
     [
-        (RUN, PENDING, "A run sends the 1 that is pending."),
-        (RUN, UNKNOWN, "A run looks again for 1 unknown"),
-        (replace(RUN, stopped_by="token"), PENDING, "The API refused the token"),
-        (replace(GOING, alive=False), UNKNOWN, "The run died"),
-        (replace(GOING, alive=None), PENDING, "it is on another machine"),
+        (RUN, "ended"),
+        (replace(RUN, stopped_by="token"), "ended"),
+        (GOING, "goes on"),
+        (replace(GOING, alive=False), "died"),
+        (replace(GOING, alive=None), "not told"),
     ],
 )
-def test_the_first_step_says_why_and_what_a_run_would_do(run: Run, some: Needs, says: str) -> None:
-    step = first_step(facts(Counts(0, 0, 1, 1), run, some), COMMANDS)
-    assert step is not None
-    assert says in step.text
-    assert step.command == "duplicate-batches run /w/a.csv"
+def test_advice_is_asked_for_as_it_stands(run: Run, end: str) -> None:
+    some = found(row(3, "unknown", told(3, "several batches fit", [uuid(2)])), row(4, "unknown", "no answer"))
+    asked = standing(facts(Counts(1, 0, 2, 0), run, some))
+    assert asked == Standing(Counts(1, 0, 2, 0), 1, end, run.stopped_by)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("run", "some"), [(RUN, NOTHING), (GOING, PENDING), (RUN, found(row(1, "failed", "HTTP 422: no", 422)))]
+    ("command", "noun"), [("run", "run"), ("settle", "settling"), ("restore", "restoring"), (None, "run")]
 )
-def test_there_is_no_first_step_where_a_run_would_change_nothing(run: Run, some: Needs) -> None:
-    assert first_step(facts(Counts(1, 1, 0, 0), run, some), COMMANDS) is None
+def test_a_run_is_called_what_it_was(command: str | None, noun: str) -> None:
+    assert what(replace(RUN, command=command)) == noun
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def report(database: Path) -> Path:
     with closing(open_for_reading(database)) as connection:
         number = views.campaign_id(connection, nights.CAMPAIGN)
         assert number is not None
-        write_report(connection, number, nights.CAMPAIGN, path, nights.about(), nights.commands)
+        write_report(connection, number, nights.CAMPAIGN, path, nights.about(), nights.COMMANDS)
     return path
 
 

@@ -26,6 +26,7 @@ from tests.simulation.people import Copies, decide, meddle
 from tests.simulation.scenario import Run, Scenario, source_id
 from tests.simulation.weather import Sight
 from tests.simulation.world import COLLEAGUE, STRANGER, World
+from worker.advice.commands import Reach
 from worker.campaign import Campaign, Options, Question, Result
 from worker.clock import iso
 from worker.events import Event
@@ -234,6 +235,7 @@ class Simulation:
             ledger=str(self._folder / f"{run.campaign}.csv"), host="host", pid=self.told.runs,
             now=iso(datetime.fromtimestamp(self._world.now(), UTC)),
             timeout_s=run.timeout_s, settle_after_s=run.settle_after_s, ceiling=run.rate, date=DAY.isoformat(),
+            command="settle" if run.only_settle else "run",
         )  # fmt: skip
 
     def _count(self, run: Run) -> None:
@@ -285,7 +287,8 @@ class Simulation:
             stop=stop,
             options=Options(
                 campaign=run.campaign, ledger=ledger_file, rate=run.rate, limits=run.limits,
-                max_duration=run.max_duration, settle_after=run.settle_after_s, only_settle=run.only_settle,
+                max_duration=run.max_duration, settle_after=run.settle_after_s, reach=Reach(),
+                only_settle=run.only_settle,
             ),
             confirm=_agree,
         )  # fmt: skip

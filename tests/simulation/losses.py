@@ -15,6 +15,7 @@ from pathlib import Path
 from tests.simulation.jobs import DAY, MemoryJob
 from tests.simulation.scenario import Run
 from tests.simulation.world import ItemKey, World
+from worker.advice.commands import Reach
 from worker.errors import UsageError
 from worker.job.plan import planned
 from worker.ledger import export
@@ -152,7 +153,7 @@ class Losses:
             now = start("", run).now
             restored: Restored | UsageError = restore(ledger, file, run.campaign, other_files(file), now)
             ledger.end_run(RunEnd(now, None, 0, 0, 0, 0))
-            export.write_ledger_file(connection, ledger.campaign, run.campaign, file)
+            export.write_ledger_file(connection, ledger.campaign, run.campaign, file, Reach())
         except UsageError as error:
             self.problems.append(f"bug: a ledger file of this job cannot be restored: {error}")
             restored = error

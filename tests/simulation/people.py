@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.simulation.scenario import Meddling, Run
 from tests.simulation.world import WORKSPACES, Batch, Kind, World
+from worker.advice.commands import Reach
 from worker.job.names import render_name
 from worker.ledger import export
 from worker.ledger.records import RunEnd, RunStart
@@ -105,5 +106,5 @@ def decide(
             said.append(f"#{number} was not made")
     world.faults["a person decides"] += len(said)
     ledger.end_run(RunEnd(start.now, None, 1, 0, 0, 0))
-    export.write_ledger_file(connection, ledger.campaign, start.campaign, ledger_file)
+    export.write_ledger_file(connection, ledger.campaign, start.campaign, ledger_file, Reach())
     return said

@@ -12,8 +12,7 @@ from tests.simulation.jobs import MemoryJob, Wanted
 from tests.simulation.scenario import Meddling, Run, Scenario, Source, Theme, source_id
 from tests.simulation.weather import Fate, Weather
 from tests.simulation.world import ME, WORKSPACES, Habits, Kind
-from worker.report.commands import Commands
-from worker.report.facts import Facts
+from worker.advice.commands import Commands
 from worker.report.page import About
 from worker.sending import Limits
 
@@ -71,9 +70,8 @@ def about() -> About:
     return About("https://api.prolific.com", Path("/srv/waves/ledgers/ledger.db"), MADE_AT, sandbox=False)
 
 
-def commands(_: Facts) -> Commands:
-    """The commands that a page names, the same on every machine."""
-    return Commands(JOB, (), ("--date", "2026-03-01"))
+COMMANDS = Commands(JOB, ("--config", "/srv/waves/config.toml", "--campaign", CAMPAIGN), ("--date", "2026-03-01"))
+"""The commands that a page names, the same on every machine."""
 
 
 class _Night(Simulation):

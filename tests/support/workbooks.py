@@ -14,10 +14,12 @@ import pytest
 from openpyxl.workbook import Workbook
 
 from tests.support.ledgers import NOW, uuid
+from worker.advice.commands import Commands
 from worker.ledger.content import About, Content
 from worker.ledger.views import COLUMNS
 
-ABOUT = About("spring", Path("/jobs/spring.csv"), "run-1", Path("/ledgers/ledger.db"), False, NOW)
+COMMANDS = Commands("/jobs/spring.csv", ("--database", "/ledgers/ledger.db", "--campaign", "spring"))
+ABOUT = About("spring", Path("/jobs/spring.csv"), "run-1", Path("/ledgers/ledger.db"), False, NOW, COMMANDS)
 
 
 def row(number: int = 2, **changes: Any) -> dict[str, Any]:

@@ -6,12 +6,13 @@ import argparse
 import datetime as dt
 import secrets
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from worker.advice.commands import Commands, Reach
 from worker.errors import UsageError
 from worker.job.model import Job
 from worker.job.read import open_job
@@ -20,6 +21,7 @@ from worker.ledger.database import SANDBOX
 from worker.prolific.client import ProlificClient, connected, proxy_for
 from worker.settings.access import api_url, check_certificates, read_token
 from worker.settings.load import Settings, load_settings
+from worker.settings.options import PREFIX
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,38 @@ async def api(
             yield client
     finally:
         await sandbox.stop()
+
+
+def reach(settings: Settings, *, run: bool = False) -> Reach:
+    """The way to a campaign's database, for the commands that are named to people. What `--ledger` says is where this
+    command writes; only a `run` means it for the runs to come."""
+    said_ledger = _said(settings, "ledger")
+    found = settings.config_file is not None and not settings.sandbox and not _said(settings, "database")
+    return Reach(
+        config=settings.config_file,
+        database=None if found else settings.database,
+        ledger=settings.ledger_written if said_ledger and run else None,
+        usual_ledger=None if said_ledger else settings.ledger_template,
+        sandbox=settings.sandbox,
+    )
+
+
+def typed(settings: Settings, job: str, words: Sequence[str]) -> Commands:
+    """The commands for a person at the shell where `run` was called with these words: as short as there."""
+    shared: list[str] = []
+    for key, value in (("config", settings.config_file), ("database", settings.database)):
+        if key in settings.origins and settings.origins[key].startswith("--"):
+            shared += [f"--{key}", str(value)]
+    if settings.origins.get("sandbox", "").startswith("--"):
+        shared.append("--sandbox")
+    if any(settings.origins.get(key, "").startswith("--") for key in ("campaign", "date")):
+        shared += ["--campaign", campaign_of(settings)]
+    return Commands(job, tuple(shared), typed=tuple(words))
+
+
+def _said(settings: Settings, key: str) -> bool:
+    """Whether an option or a variable says a setting, and not the config file or the default."""
+    return settings.origins.get(key, "").startswith(("--", PREFIX))
 
 
 def new_run_id(now: dt.datetime) -> str:

@@ -17,9 +17,11 @@ from typing import Any
 import anyio
 
 from worker import __version__
+from worker.advice.commands import Commands, commands
+from worker.advice.steps import Standing, steps
 from worker.campaign import Campaign, Options, Question, Result
 from worker.cli.ask import ask, has_person
-from worker.cli.common import Target, api
+from worker.cli.common import Target, api, reach, typed
 from worker.cli.report import report_path, write_or_note
 from worker.clock import MachineClock, iso
 from worker.database import ThreadedDatabase
@@ -35,7 +37,7 @@ from worker.observe.logs import Logs, resolved
 from worker.observe.progress import Progress, Snapshot, style
 from worker.observe.secrets import Scrubber
 from worker.observe.summary import Facts, summary_json, summary_text
-from worker.observe.text import for_window, near, shell_command
+from worker.observe.text import for_window, near, visible
 from worker.sending import Limits
 from worker.settings.load import Settings
 from worker.stop import Stop
@@ -71,6 +73,7 @@ class HeldRun:
         self._campaign: Campaign | None = None
         self._aborted = False
         self._report_trouble: str | None = None
+        self._commands = Commands(str(job))
         terminal = sys.stderr.isatty()
         json_logs = resolved(settings.log_format, terminal) == "json"
         self._progress = Progress(
@@ -128,9 +131,17 @@ class HeldRun:
             if self._plan is not None:
                 ledger.plan(self._plan.file, self._plan.extra_columns, retry_failed=self._settings.retry_failed)
                 self._emit_plan(ledger, self._plan)
+            self._commands = self._follow_up(connection)
         except sqlite3.Error as error:
             raise unusable(self._settings.database, error) from error
         return ledger
+
+    def _follow_up(self, connection: sqlite3.Connection) -> Commands:
+        """The commands to name at the end: of a run as it was called, of settling those that lead to its campaign."""
+        latest = views.latest_run(connection, campaign=self._campaign_name)
+        if self._only_settle and latest is not None:
+            return commands(latest, reach(self._settings))
+        return typed(self._settings, str(self._job), sys.argv[1:])
 
     def _start(self) -> RunStart:
         return RunStart(
@@ -145,6 +156,7 @@ class HeldRun:
             settle_after_s=self._settings.settle_after,
             ceiling=self._settings.rate,
             date=self._settings.date.isoformat() if self._plan is not None else None,
+            command="settle" if self._only_settle else "run",
         )
 
     def _emit_start(self) -> None:
@@ -192,6 +204,7 @@ class HeldRun:
                     limits=Limits(settings.max_in_flight, settings.limit, settings.max_failed, settings.give_up_after),
                     max_duration=settings.max_duration,
                     settle_after=settings.settle_after,
+                    reach=reach(settings, run=not self._only_settle),
                     only_settle=self._only_settle,
                 ),
                 confirm=self._confirm,
@@ -208,7 +221,9 @@ class HeldRun:
 
     def _write_report(self, ledger: Ledger) -> None:
         """Write the report; what hinders that is told, and changes nothing of the run."""
-        trouble = write_or_note(ledger.connection, self._settings, self._campaign_name, self._ledger_file)
+        trouble = write_or_note(
+            ledger.connection, self._settings, self._campaign_name, self._ledger_file, run=not self._only_settle
+        )
         if trouble:
             self._note(trouble)
             self._report_trouble = trouble
@@ -272,12 +287,16 @@ class HeldRun:
             _print(json.dumps(self._scrub(summary_json(facts)), ensure_ascii=False))
         elif not self._settings.quiet or result.exit_code:
             text = self._scrub(summary_text(replace(facts, ledger=near(self._ledger_file, sys.stdout))))
-            _print(for_window(text, sys.stdout, [f"{facts.command} --retry-failed", facts.command]))
+            commands = [command.line for step in facts.steps for command in step.commands]
+            _print(for_window(text, sys.stdout, sorted(map(visible, commands), key=len, reverse=True)))
         if not self._settings.quiet or result.exit_code:
             for trouble in (*result.troubles, *filter(None, (self._logs.trouble, self._report_trouble))):
                 print(f"duplicate-batches: {self._scrub(trouble)}", file=sys.stderr)  # noqa: T201
 
     def _facts(self, result: Result) -> Facts:
+        standing = Standing(
+            result.counts, result.undecided, stopped_by=result.stopped_by, nothing_to_do=result.nothing_to_do
+        )
         return Facts(
             campaign=self._campaign_name,
             run_id=self._run_id,
@@ -293,9 +312,8 @@ class HeldRun:
             exit_code=result.exit_code,
             stopped_by=result.stopped_by,
             total=result.counts.total,
-            nothing_to_do=result.nothing_to_do,
             reasons=result.reasons,
-            command=shell_command(["duplicate-batches", *sys.argv[1:]]),
+            steps=tuple(steps(standing, self._commands)),
             sandbox=self._target.is_sandbox,
         )
 

@@ -18,8 +18,9 @@ from shutil import copyfileobj
 from tempfile import TemporaryFile
 from typing import Any, TextIO
 
+from worker.advice.commands import commands
 from worker.cli.choice import Choice, since
-from worker.cli.common import campaign_of, latest_run, new_run_id, settings_for
+from worker.cli.common import campaign_of, latest_run, new_run_id, reach, settings_for
 from worker.clock import MachineClock, iso
 from worker.errors import UsageError, WorkerError
 from worker.job.plan import planned
@@ -35,7 +36,7 @@ from worker.ledger.restore import refuse_older_database, restore
 from worker.ledger.store import Ledger
 from worker.observe.pager import paged
 from worker.observe.tables import campaign_tables, ledger_table, open_console
-from worker.observe.text import counted, shell_word
+from worker.observe.text import counted
 from worker.settings.access import api_url
 from worker.settings.load import Settings
 
@@ -87,19 +88,21 @@ def _restore(args: argparse.Namespace, settings: Settings, url: str) -> int:
     ):
         start = RunStart(
             run_id, campaign, str(job.path.resolve()), str(path), socket.gethostname(), os.getpid(), iso(now),
-            settings.timeout, settings.settle_after,
+            settings.timeout, settings.settle_after, command="restore",
         )  # fmt: skip
         ledger = Ledger(connection, start)
         ledger.plan(plan.file, plan.extra_columns, retry_failed=False)
         restored = restore(ledger, file, campaign, other_files(file), iso(now))
         counts = views.counts(connection, ledger.campaign)
         ledger.end_run(RunEnd(iso(MachineClock().wall()), None, 0, 0, 0, 0))
-        export.write_ledger_file(connection, ledger.campaign, campaign, path)
+        export.write_ledger_file(connection, ledger.campaign, campaign, path, reach(settings))
+        follow_up = commands(latest_run(connection, settings, args), reach(settings))
     _print(
         f"Restored into {settings.database}: {counted(restored.created, 'duplicate')} created, {restored.unknown:,} "
-        f"unknown, {counts.pending:,} pending.\nThe next run, or `duplicate-batches settle {shell_word(args.job)}`, "
-        f"finds out about what is unknown."
+        f"unknown, {counts.pending:,} pending."
     )
+    if restored.unknown:
+        _print(f"The next run finds out about what is unknown, and so does, sending nothing:\n  {follow_up.settle()}")
     return 0
 
 
@@ -130,7 +133,7 @@ def _show_campaign(
         _write(connection, campaign, latest, settings)
         return
     all_rows = views.ledger_rows(connection, campaign, latest.campaign, dropped=args.all)
-    content = export.content_of(connection, campaign, latest.campaign)
+    content = export.content_of(connection, campaign, latest.campaign, reach(settings))
     content = replace(content, about=replace(content.about, choice=choice.words), rows=filter(choice, all_rows))
     match args.format:
         case None | "table":
@@ -187,7 +190,7 @@ def _write(connection: sqlite3.Connection, campaign: int, latest: views.LatestRu
         refuse_older_database(connection, [path], latest.campaign)
     export.make_folder(path)
     try:
-        export.write_ledger_file(connection, campaign, latest.campaign, path)
+        export.write_ledger_file(connection, campaign, latest.campaign, path, reach(settings))
     except OSError as error:
         raise UsageError(f"{path}: the ledger file cannot be written: {error.strerror or error}") from error
     _print(str(path))

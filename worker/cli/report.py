@@ -8,15 +8,13 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
-from worker.cli.common import latest_run, settings_for
+from worker.advice.commands import commands
+from worker.cli.common import latest_run, reach, settings_for
 from worker.clock import MachineClock
 from worker.errors import UsageError
 from worker.ledger import views
 from worker.ledger.database import open_for_reading, unusable
-from worker.report.commands import Commands, commands
-from worker.report.facts import Facts
 from worker.settings.load import Settings
-from worker.settings.options import PREFIX
 
 
 def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -42,8 +40,9 @@ def report_path(ledger_file: Path) -> Path:
     return ledger_file.with_suffix(".html")
 
 
-def write(connection: sqlite3.Connection, settings: Settings, campaign: str, path: Path) -> None:
-    """Write the report of a campaign that has a run. Raises UsageError, OSError, sqlite3.Error."""
+def write(connection: sqlite3.Connection, settings: Settings, campaign: str, path: Path, *, run: bool = False) -> None:
+    """Write the report of a campaign that has a run; the settings are those of a `run` or of another command. Raises
+    UsageError, OSError, sqlite3.Error."""
     from worker.report.page import About, write_report  # noqa: PLC0415 - most runs need no templates
 
     number = views.campaign_id(connection, campaign)
@@ -55,15 +54,20 @@ def write(connection: sqlite3.Connection, settings: Settings, campaign: str, pat
         made_at=MachineClock().wall(),
         sandbox=settings.sandbox,
     )
-    write_report(connection, number, campaign, path, about, lambda facts: _commands(settings, facts))
+    latest = views.latest_run(connection, campaign=campaign)
+    if latest is None:
+        raise AssertionError("a campaign always has a run")
+    write_report(connection, number, campaign, path, about, commands(latest, reach(settings, run=run)))
 
 
-def write_or_note(connection: sqlite3.Connection, settings: Settings, campaign: str, ledger_file: Path) -> str | None:
+def write_or_note(
+    connection: sqlite3.Connection, settings: Settings, campaign: str, ledger_file: Path, *, run: bool = False
+) -> str | None:
     """Write the report beside the ledger file at a run's end; where that cannot be, why, for people. Whatever it is, a
     run's truth does not hang on its picture."""
     path = report_path(ledger_file)
     try:
-        write(connection, settings, campaign, path)
+        write(connection, settings, campaign, path, run=run)
     except UsageError as error:
         return str(error)
     except OSError as error:
@@ -80,33 +84,3 @@ def _ledger(settings: Settings, latest: views.LatestRun) -> Path:
     if "ledger" in settings.origins:
         return settings.ledger_path(latest.run_id, campaign=latest.campaign)
     return latest.ledger
-
-
-def _commands(settings: Settings, facts: Facts) -> Commands:
-    """The commands that find this campaign again. What the config file says need not be said once more."""
-    latest = facts.latest
-    return commands(
-        latest.job,
-        facts.campaign,
-        date=facts.date,
-        campaigns_of_job=facts.campaigns_of_job,
-        config=settings.config_file,
-        database=None if _said_by_file(settings, "database") else settings.database,
-        ledger=_ledger_option(settings, facts),
-        sandbox=settings.sandbox,
-    )
-
-
-def _ledger_option(settings: Settings, facts: Facts) -> str | None:
-    """The ledger file's path as --ledger has to say it; None where a run finds it without."""
-    if not _said_by_file(settings, "ledger"):
-        return settings.ledger_written
-    latest = facts.latest
-    usual = str(settings.ledger_path(latest.run_id, campaign=facts.campaign))
-    # A path with the run's id is another for each run.
-    return None if usual == latest.ledger or "{run_id}" in settings.ledger_template else latest.ledger
-
-
-def _said_by_file(settings: Settings, key: str) -> bool:
-    """Whether a setting needs no option: the config file or the default says it."""
-    return not settings.origins.get(key, "").startswith(("--", PREFIX))

@@ -12,7 +12,7 @@ from contextlib import closing
 
 import anyio
 
-from worker.cli.common import Target, api, latest_run, new_run_id, settings_for, target
+from worker.cli.common import Target, api, latest_run, new_run_id, reach, settings_for, target
 from worker.cli.execute import HeldRun
 from worker.cli.report import write_or_note
 from worker.clock import MachineClock, iso
@@ -96,7 +96,7 @@ def _take_word(
         now = iso(MachineClock().wall())
         start = RunStart(
             new_run_id(MachineClock().wall()), latest.campaign, str(latest.job), str(latest.ledger),
-            socket.gethostname(), os.getpid(), now, settings.timeout, settings.settle_after,
+            socket.gethostname(), os.getpid(), now, settings.timeout, settings.settle_after, command="settle",
         )  # fmt: skip
         _refuse_older_database(connection, latest)
         ledger = Ledger(connection, start)
@@ -109,7 +109,7 @@ def _take_word(
             counts = views.counts(connection, ledger.campaign)
             code = 1 if counts.unknown else 0
             ledger.end_run(RunEnd(iso(MachineClock().wall()), None, code, 0, 0, 0))
-            export.write_ledger_file(connection, ledger.campaign, latest.campaign, latest.ledger)
+            export.write_ledger_file(connection, ledger.campaign, latest.campaign, latest.ledger, reach(settings))
             _write_report(connection, latest, settings)
         if not settings.quiet:
             _print(f"Recorded. {counted(counts.unknown, 'duplicate')} of {latest.campaign} unknown.")
@@ -155,7 +155,7 @@ def _write_files(connection: sqlite3.Connection, name: str, settings: Settings) 
     campaign, latest = views.campaign_id(connection, name), views.latest_run(connection, campaign=name)
     if campaign is not None and latest is not None and latest.ledger.exists():
         export.refuse_foreign_file(latest.ledger)
-        export.write_ledger_file(connection, campaign, name, latest.ledger)
+        export.write_ledger_file(connection, campaign, name, latest.ledger, reach(settings))
         _write_report(connection, latest, settings)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from worker.advice.commands import Commands
 from worker.errors import UsageError
 from worker.ledger.views import COLUMNS, Row
 
@@ -25,7 +26,8 @@ SHORTENED = " … (shortened here: the database has the whole text)"
 @dataclass(frozen=True, slots=True)
 class About:
     """Whose rows these are: the campaign, the job file and the run that it was last read by, the database (in the
-    sandbox or not), `written_at` (ISO 8601 UTC), and in words which rows were chosen (empty: all of the job's)."""
+    sandbox or not), `written_at` (ISO 8601 UTC), the commands that follow up on them, whether that run went on then,
+    and in words which rows were chosen (empty: all of the job's)."""
 
     campaign: str
     job: Path
@@ -33,6 +35,8 @@ class About:
     database: Path
     sandbox: bool
     written_at: str
+    commands: Commands
+    going_on: bool = False
     choice: str = ""
 
 

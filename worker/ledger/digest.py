@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from worker.ledger.records import Counts, Status
 from worker.ledger.views import Row
+from worker.settle.words import named_batches, without_names
 
 SHOWN = 20
 """How many rows of a status are kept, and how many reasons."""
@@ -19,13 +20,15 @@ _REASONS = 10_000
 
 
 class Digest:
-    """Let rows pass through `of`; when they have, `counts`, `reasons` and `first` tell of them."""
+    """Let rows pass through `of`; when they have, `counts`, `undecided`, `reasons` and `first` tell of them."""
 
     def __init__(self) -> None:
         self._statuses: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
         self.first: dict[Status, list[Row]] = {Status.UNKNOWN: [], Status.FAILED: []}
         """The first rows that need a person, by status."""
+        self.undecided = 0
+        """How many unknown rows name batches that could be theirs."""
 
     def of(self, rows: Iterable[Row]) -> Iterator[Row]:
         """The same rows."""
@@ -38,6 +41,9 @@ class Digest:
         self._statuses[status] += 1
         if status == Status.CREATED:
             return
+        if status == Status.UNKNOWN and error:
+            self.undecided += bool(named_batches(error))
+            error = without_names(error)
         if error and (error in self._reasons or len(self._reasons) < _REASONS):
             self._reasons[error] += 1
         kept = self.first.get(status)

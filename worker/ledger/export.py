@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from worker.advice.commands import Reach, commands
 from worker.clock import MachineClock, iso
 from worker.errors import UsageError
 from worker.ledger import views
@@ -58,16 +59,21 @@ def make_folder(path: Path) -> None:
         ) from error
 
 
-def write_ledger_file(connection: sqlite3.Connection, campaign: int, name: str, path: Path) -> None:
-    """Write the ledger file of the campaign (its number and name) to `path`, in one replacement.
+def write_ledger_file(
+    connection: sqlite3.Connection, campaign: int, name: str, path: Path, reach: Reach, *, going_on: bool = False
+) -> None:
+    """Write the ledger file of the campaign (its number and name) to `path`, in one replacement. Commands in it go by
+    `reach`; with `going_on` the run is not over.
 
     Raises OSError where it cannot be written; the file that was there is whole then.
     """
     with replaced(path) as file:
-        form_of(path).write(file, content_of(connection, campaign, name))
+        form_of(path).write(file, content_of(connection, campaign, name, reach, going_on=going_on))
 
 
-def content_of(connection: sqlite3.Connection, campaign: int, name: str) -> Content:
+def content_of(
+    connection: sqlite3.Connection, campaign: int, name: str, reach: Reach, *, going_on: bool = False
+) -> Content:
     """What the ledger file of the campaign (its number and name) holds now."""
     run = views.latest_run(connection, campaign=name)
     if run is None:
@@ -79,6 +85,8 @@ def content_of(connection: sqlite3.Connection, campaign: int, name: str) -> Cont
         database=views.database_path(connection),
         sandbox=views.api_url(connection) == SANDBOX,
         written_at=iso(MachineClock().wall()),
+        commands=commands(run, reach),
+        going_on=going_on,
     )
     return Content(about, views.extra_columns(connection, campaign), views.ledger_rows(connection, campaign, name))
 

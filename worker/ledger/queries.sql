@@ -7,8 +7,8 @@ INSERT INTO campaigns (name, created_at) VALUES (:name, :now) ON CONFLICT (name)
 SELECT id FROM campaigns WHERE name = :name;
 
 -- name: add_run
-INSERT INTO runs (run_id, campaign_id, job, ledger, host, pid, started_at, timeout_s, settle_after_s, ceiling, date)
-VALUES (:run_id, :campaign, :job, :ledger, :host, :pid, :now, :timeout_s, :settle_after_s, :ceiling, :date);
+INSERT INTO runs (run_id, campaign_id, job, ledger, host, pid, started_at, timeout_s, settle_after_s, ceiling, date, command)
+VALUES (:run_id, :campaign, :job, :ledger, :host, :pid, :now, :timeout_s, :settle_after_s, :ceiling, :date, :command);
 
 -- name: add_pace
 INSERT INTO paces (run_id, at, wait_s, rate, why) VALUES (:run, :at, :wait_s, :rate, :why);
@@ -268,6 +268,11 @@ SELECT error, count(*) AS items FROM items
 WHERE campaign_id = :campaign AND line IS NOT NULL AND status IN ('failed', 'pending', 'unknown') AND error IS NOT NULL
 GROUP BY error ORDER BY count(*) DESC, error LIMIT :limit;
 
+-- name: unknown_errors
+-- What is said of the job's unknown duplicates, where it may name batches.
+SELECT error FROM items
+WHERE campaign_id = :campaign AND line IS NOT NULL AND status = 'unknown' AND error LIKE '%)';
+
 -- name: plan_counts
 -- What a job would meet: how many of its duplicates the ledger knows, by status; the rest is new.
 SELECT CASE i.status WHEN 'sent' THEN 'unknown' ELSE i.status END AS status, count(*) AS items
@@ -320,11 +325,16 @@ WHERE i.campaign_id = :campaign AND i.line IS NULL
 ORDER BY i.id;
 
 -- name: latest_run_of_job
-SELECT r.run_id, r.ledger, r.job, c.name AS campaign FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id
+-- With the campaign's latest {date}: settling and restoring say none.
+SELECT r.run_id, r.ledger, r.job, c.name AS campaign,
+       (SELECT d.date FROM runs AS d WHERE d.campaign_id = c.id AND d.date IS NOT NULL ORDER BY d.id DESC LIMIT 1) AS date
+FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id
 WHERE r.job = :job ORDER BY r.id DESC LIMIT 1;
 
 -- name: latest_run_of_campaign
-SELECT r.run_id, r.ledger, r.job, c.name AS campaign FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id
+SELECT r.run_id, r.ledger, r.job, c.name AS campaign,
+       (SELECT d.date FROM runs AS d WHERE d.campaign_id = c.id AND d.date IS NOT NULL ORDER BY d.id DESC LIMIT 1) AS date
+FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id
 WHERE c.name = :campaign ORDER BY r.id DESC LIMIT 1;
 
 -- name: database_path
@@ -357,7 +367,7 @@ GROUP BY c.id ORDER BY c.id;
 
 -- name: runs
 SELECT r.run_id, c.name AS campaign, r.job, r.ledger, r.host, r.pid, r.started_at, r.ended_at, r.stopped_by, r.exit_code,
-       r.created, r.requests, r.throttled
+       r.created, r.requests, r.throttled, r.command
 FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id
 WHERE :since IS NULL OR r.started_at >= :since
 ORDER BY r.id;
@@ -378,16 +388,11 @@ WHERE campaign_id = :campaign AND line IS NOT NULL GROUP BY attempts ORDER BY at
 -- name: report_runs
 -- The campaign's runs, the latest first.
 SELECT id, run_id, job, ledger, host, pid, started_at, ended_at, stopped_by, exit_code, created, requests, throttled,
-       ceiling, date
+       command
 FROM runs WHERE campaign_id = :campaign ORDER BY id DESC LIMIT :limit;
 
--- name: report_run_counts
-SELECT (SELECT count(*) FROM runs WHERE campaign_id = :campaign) AS runs,
-       (SELECT count(DISTINCT campaign_id) FROM runs WHERE job = :job) AS campaigns;
-
--- name: report_date
--- The {date} of the job's latest run that said one.
-SELECT date FROM runs WHERE campaign_id = :campaign AND date IS NOT NULL ORDER BY id DESC LIMIT 1;
+-- name: report_run_count
+SELECT count(*) AS runs FROM runs WHERE campaign_id = :campaign;
 
 -- name: report_night
 -- The campaign's latest run that sent something, and when its last request was to leave; attempts are numbered in the order of runs.

@@ -42,7 +42,7 @@ class Counts:
 @dataclass(frozen=True, slots=True)
 class RunStart:
     """What a run says of itself when it begins. Paths are absolute; times are ISO 8601 UTC. `ceiling` is in requests
-    a second (None: no ceiling), `date` the value of `{date}`."""
+    a second (None: no ceiling), `date` the value of `{date}`, `command` what it is: `run`, `settle` or `restore`."""
 
     run_id: str
     campaign: str
@@ -55,6 +55,7 @@ class RunStart:
     settle_after_s: float
     ceiling: float | None = None
     date: str | None = None
+    command: str = "run"
 
 
 @dataclass(frozen=True, slots=True)

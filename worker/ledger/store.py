@@ -34,7 +34,7 @@ class Ledger:
             self._run(
                 sql("add_run"), run_id=run.run_id, campaign=self.campaign, job=run.job, ledger=run.ledger,
                 host=run.host, pid=run.pid, now=run.now, timeout_s=run.timeout_s,
-                settle_after_s=run.settle_after_s, ceiling=run.ceiling, date=run.date,
+                settle_after_s=run.settle_after_s, ceiling=run.ceiling, date=run.date, command=run.command,
             )  # fmt: skip
             self.run = int(self._run("SELECT last_insert_rowid()").fetchone()[0])
             # A crashed run's intents: whoever holds the lock now is the first to know that it is dead.

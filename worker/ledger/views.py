@@ -14,6 +14,7 @@ from worker.ledger.exchange import default_name
 from worker.ledger.job_names import job_name
 from worker.ledger.queries import sql
 from worker.ledger.records import Counts
+from worker.settle.words import named_batches
 
 COLUMNS = (
     "line", "source_batch_id", "name", "upload_new_dataset", "copy", "status", "new_batch_id", "new_batch_status",
@@ -30,12 +31,13 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class LatestRun:
-    """The latest run of a job or campaign, and the ledger file that it wrote."""
+    """The latest run of a job or campaign, the ledger file that it wrote, and the campaign's latest `{date}`."""
 
     run_id: str
     campaign: str
     ledger: Path
     job: Path
+    date: str | None
 
 
 def campaign_id(connection: sqlite3.Connection, name: str) -> int | None:
@@ -53,6 +55,12 @@ def reasons(connection: sqlite3.Connection, campaign: int, limit: int = 5) -> li
     """Why rows are not created: the most frequent errors and how many rows have each."""
     found = connection.execute(sql("reasons"), {"campaign": campaign, "limit": limit})
     return [(row["error"], row["items"]) for row in found]
+
+
+def undecided(connection: sqlite3.Connection, campaign: int) -> int:
+    """How many of the campaign's unknown duplicates wait for a person: batches were found that could be theirs."""
+    found = connection.execute(sql("unknown_errors"), {"campaign": campaign})
+    return sum(1 for row in found if named_batches(row["error"]))
 
 
 def claimable(connection: sqlite3.Connection, campaign: int, run: int) -> int:
@@ -100,7 +108,9 @@ def latest_run(connection: sqlite3.Connection, *, job: str = "", campaign: str =
         row = connection.execute(sql("latest_run_of_campaign"), {"campaign": campaign}).fetchone()
     else:
         row = connection.execute(sql("latest_run_of_job"), {"job": job}).fetchone()
-    return None if row is None else LatestRun(row["run_id"], row["campaign"], Path(row["ledger"]), Path(row["job"]))
+    if row is None:
+        return None
+    return LatestRun(row["run_id"], row["campaign"], Path(row["ledger"]), Path(row["job"]), row["date"])
 
 
 def database_path(connection: sqlite3.Connection) -> Path:

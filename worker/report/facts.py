@@ -24,7 +24,7 @@ PACES = 20_000
 @dataclass(frozen=True, slots=True)
 class Run:
     """One run. Times are ISO 8601 UTC; `ended_at` is None where it goes on or died, and then `alive` says which, as far
-    as this machine can know (None: it cannot)."""
+    as this machine can know (None: it cannot). `command` is what it was: `run`, `settle`, `restore`, or not known."""
 
     run_id: str
     job: str
@@ -39,6 +39,7 @@ class Run:
     requests: int
     throttled: int
     alive: bool | None
+    command: str | None
 
     @property
     def duration_s(self) -> float | None:
@@ -71,8 +72,6 @@ class Facts:
     tries: tuple[tuple[int, int], ...]
     runs: tuple[Run, ...]
     runs_in_all: int
-    campaigns_of_job: int
-    date: str | None
     needs: Needs
     night: Night | None
     night_id: str | None
@@ -96,8 +95,7 @@ def facts(connection: sqlite3.Connection, campaign: int, name: str, now: float) 
     size = connection.execute(sql("report_size"), asked).fetchone()
     found = connection.execute(sql("report_runs"), asked | {"limit": RUNS}).fetchall()
     runs = tuple(_run(row) for row in found)
-    numbers = connection.execute(sql("report_run_counts"), asked | {"job": runs[0].job}).fetchone()
-    date = connection.execute(sql("report_date"), asked).fetchone()
+    number = connection.execute(sql("report_run_count"), asked).fetchone()
     night_id, one = _night(connection, campaign, counts.created, now)
     return Facts(
         campaign=name,
@@ -107,9 +105,7 @@ def facts(connection: sqlite3.Connection, campaign: int, name: str, now: float) 
         sources=size["sources"],
         tries=tuple((row["attempts"], row["items"]) for row in connection.execute(sql("report_tries"), asked)),
         runs=runs,
-        runs_in_all=numbers["runs"],
-        campaigns_of_job=numbers["campaigns"],
-        date=date["date"] if date else None,
+        runs_in_all=number["runs"],
         needs=needs(
             views.ledger_rows(connection, campaign, name, created=False),
             lambda batch_id: candidate(connection, batch_id),
@@ -158,6 +154,7 @@ def _run(row: sqlite3.Row) -> Run:
         requests=row["requests"],
         throttled=row["throttled"],
         alive=_alive(row["host"], row["pid"]) if row["ended_at"] is None else False,
+        command=row["command"],
     )
 
 

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
@@ -19,6 +19,8 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from worker import __version__
+from worker.advice.commands import Commands
+from worker.advice.steps import steps
 from worker.clock import iso
 from worker.errors import UsageError
 from worker.ledger import views
@@ -26,7 +28,6 @@ from worker.ledger.database import snapshot
 from worker.ledger.export import replaced
 from worker.observe.text import counted, human_duration, shortened, visible
 from worker.report import plots, sentences
-from worker.report.commands import Commands
 from worker.report.facts import Facts, facts, source_name
 
 ROWS = 100_000
@@ -80,10 +81,9 @@ def write_report(
     name: str,
     path: Path,
     about: About,
-    commands: Callable[[Facts], Commands],
+    commands: Commands,
 ) -> None:
-    """Write the report of the campaign (its number and name) to `path`, in one replacement. `commands` makes the
-    commands that it names from its facts.
+    """Write the report of the campaign (its number and name) to `path`, in one replacement. It names these `commands`.
 
     Raises UsageError where something else is there, OSError where it cannot be written; what was there is whole then.
     """
@@ -93,7 +93,7 @@ def write_report(
         if not found.runs:
             raise AssertionError("a campaign always has a run")
         with replaced(path) as file:
-            pieces = page(found, Rows(connection, campaign, name, found), about, commands(found))
+            pieces = page(found, Rows(connection, campaign, name, found), about, commands)
             file.writelines(piece.encode() for piece in pieces)
 
 
@@ -106,7 +106,7 @@ def page(found: Facts, rows: Rows, about: About, commands: Commands) -> Iterator
         about=about,
         commands=commands,
         facts=found,
-        first=sentences.first_step(found, commands),
+        steps=steps(sentences.standing(found), commands),
         headline=sentences.headline(found),
         policy=f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
         "base-uri 'none'; form-action 'none'",
@@ -122,7 +122,7 @@ def page(found: Facts, rows: Rows, about: About, commands: Commands) -> Iterator
                 "columns": [*views.COLUMNS, *found.extra_columns],
                 "settle": commands.settle(),
                 "run": commands.run(),
-                "retry": commands.run("--retry-failed"),
+                "retry": commands.retry(),
             }
         ),
     )

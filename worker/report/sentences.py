@@ -1,50 +1,14 @@
-"""The report's sentences: the headline, how a run ended, and what a person can do first. Pure."""
+"""The report's sentences: the headline, how a run ended, and how the campaign stands for advice. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
+from worker.advice.steps import End, Standing, joined
 from worker.clock import seconds
 from worker.events import STOPPED_BY
 from worker.observe.text import counted, human_duration, visible
-from worker.report.commands import Commands, joined
 from worker.report.facts import Facts, Run
-
-AGAIN = "Run the job again"
-
-FIRST: Mapping[str, tuple[str, str]] = {
-    "token": (
-        "Put in a token that works, then run the job again",
-        "The API refused the token that PROLIFIC_TOKEN or the token file holds.",
-    ),
-    "disk": ("Make room on the disk, then run the job again", "The disk could not be written."),
-    "internal": (
-        "Report a bug, and run the job again",
-        "An error in duplicate-batches ended the run. Its log says more, and what it recorded is right.",
-    ),
-    "api": (
-        "When the API is back, run the job again",
-        "The API could not be used for longer than the run was to wait (--give-up-after).",
-    ),
-    "declined": (AGAIN, "The question before creating was answered with no."),
-    "signal": (AGAIN, "The run was stopped from outside."),
-    "limit": (AGAIN, "The run was to make so many and no more (--limit)."),
-    "max_duration": (AGAIN, "The run's time was over (--max-duration)."),
-    "max_failed": (
-        "Look at what was refused, then run the job again",
-        "So many requests were refused that the run sent no more (--max-failed).",
-    ),
-}
-"""What to do first and why, by the reason for which the latest run ended early."""
-
-DIED = (AGAIN, "The run died: its process is gone, and it recorded no end.")
-PERHAPS_DIED = (
-    "If the run does not go on, run the job again",
-    "It recorded no end, and it is on another machine, so this report cannot tell.",
-)
-
-BY_HAND = "Who knows better decides by hand: a row's details in the table below have the commands."
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,37 +70,18 @@ def duration(run: Run) -> str:
     return "" if run.duration_s is None else human_duration(run.duration_s)
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Something that a person can do, why, and the command."""
-
-    title: str
-    text: str
-    command: str
+def what(run: Run) -> str:
+    """What a run was, as a noun."""
+    return {"settle": "settling", "restore": "restoring"}.get(run.command or "", "run")
 
 
-def first_step(facts: Facts, commands: Commands) -> Step | None:
-    """What goes on with the job by itself; None where nothing would."""
-    needs, run = facts.needs, facts.latest
-    pending, unknown = needs.count("pending"), needs.count("unknown")
-    if run.going_on:
-        return None
-    if not (pending or unknown or needs.under_way):
-        return None
-    title, why = _first(run)
-    does = []
-    if pending:
-        does.append(f"sends the {pending:,} that {'is' if pending == 1 else 'are'} pending")
-    if unknown or needs.under_way:
-        does.append(f"looks again for {unknown + needs.under_way:,} unknown, and sends what surely was not made")
-    text = [why, f"A run {joined(does)}. What exists is not made again.", BY_HAND if unknown else ""]
-    return Step(title, " ".join(filter(None, text)), commands.run())
-
-
-def _first(run: Run) -> tuple[str, str]:
+def standing(facts: Facts) -> Standing:
+    """How the campaign stands, for advice."""
+    run = facts.latest
+    end: End = "ended"
     if run.ended_at is None:
-        return DIED if run.alive is False else PERHAPS_DIED
-    return FIRST.get(run.stopped_by or "", (AGAIN, ""))
+        end = "not told" if run.alive is None else "goes on" if run.alive else "died"
+    return Standing(facts.counts, facts.needs.undecided_count, end, run.stopped_by)
 
 
 def moment(text: str | None) -> str:

@@ -5,16 +5,24 @@ from __future__ import annotations
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
+from worker.advice.steps import Standing, steps
 from worker.ledger.content import About
 from worker.ledger.digest import Digest
 from worker.ledger.records import STATUSES, Counts, Status
+from worker.ledger.views import Row
 from worker.ledger.workbook.cells import Cell, fitting, moment
 from worker.ledger.workbook.style import Style, put
-from worker.observe.summary import NEXT
-from worker.observe.text import counted, shell_command, shell_word
+from worker.observe.text import counted
+from worker.settle.words import named_batches
 
 _WIDTHS = (14, 24, 40, 90)
 """Characters of the columns."""
+
+CHOICES = 5
+"""So many rows that only a person can decide have their commands here."""
+
+GOING_ON = "A run went on when this was written, and tries by itself: what follows holds if it died."
+MORE_CHOICES = "The others are decided likewise: a row's number is in its error, and so are its candidates."
 
 
 def write_summary(sheet: Worksheet, style: Style, about: About, digest: Digest) -> None:
@@ -50,35 +58,6 @@ def headline(about: About, counts: Counts) -> str:
     return f"{about.campaign}: {counts.created:,} of {counted(counts.total, 'duplicate')} created"
 
 
-def advice(about: About, counts: Counts) -> list[tuple[Status, str]]:
-    """What needs a person, by status, and what to do about it, in the order in which to act."""
-    run = f"duplicate-batches run {shell_word(about.job)}"
-    # Without the run's own options and date a command could want other duplicates than these, and make them.
-    options = "with the options of that run (on another day also its --date, where names or campaign hold {date})"
-    words = {"command": f"{run}, {options}.", "retry": f"{run} --retry-failed, {options},"}
-    situations = ((Status.UNKNOWN, "unknown"), (Status.FAILED, "failed"), (Status.PENDING, "goes_on"))
-    return [
-        (status, NEXT[key].format(**words).replace("`", "")) for status, key in situations if getattr(counts, status)
-    ]
-
-
-def commands(about: About, status: Status) -> list[str]:
-    """What to type about the rows of this status. They name the campaign and the database, so that they mean the same
-    in any folder. A run is not among them: only with all its options would it want the same duplicates."""
-    which = [about.job, "--campaign", about.campaign, "--database", about.database]
-    if about.sandbox:
-        which.append("--sandbox")
-    look = ["duplicate-batches", "ledger", *which, "--status", status]
-    settle = ["duplicate-batches", "settle", *which]
-    match status:
-        case Status.UNKNOWN:
-            decide = ([*settle, "--assign", "LINE.COPY=BATCH_ID"], [*settle, "--absent", "LINE.COPY"])
-            return [shell_command(one) for one in (settle, *decide)]
-        case Status.FAILED:
-            return [shell_command(look)]
-    return []
-
-
 def _write_asked(page: _Page, about: About) -> None:
     page.section("What was asked")
     for label, value in (
@@ -101,13 +80,21 @@ def _write_exists(page: _Page, counts: Counts) -> None:
 
 def _write_to_do(page: _Page, about: About, digest: Digest) -> None:
     page.section("What needs a person")
-    todo = advice(about, digest.counts)
+    counts = digest.counts
+    if about.going_on:
+        page.line((GOING_ON, page.style.plain))
+    todo = steps(Standing(counts, digest.undecided), about.commands)
     if not todo:
         page.line(("Nothing.", page.style.plain))
-    for status, text in todo:
-        page.wrapped((status.value, page.style.status[status]), text)
-        for command in commands(about, status):
-            page.line((None, None), (command, page.style.command))
+    for step in todo:
+        page.wrapped((step.title, page.style.step), f"{step.why} {step.text}".strip())
+        if step.key == "decide":
+            _write_choices(page, about, digest)
+            continue
+        for command in step.commands:
+            if command.words:
+                page.line((None, None), (command.words, page.style.plain))
+            page.line((None, None), (command.line, page.style.command))
     if digest.reasons:
         page.section("Why")
         for reason, number in digest.reasons:
@@ -117,9 +104,23 @@ def _write_to_do(page: _Page, about: About, digest: Digest) -> None:
             page.section(f"The first rows that are {status}")
             page.line(*((title, page.style.header) for title in ("line.copy", "status", "name", "error")))
         for row in rows:
-            place = f"{row['line']}.{row['copy']}" if row["line"] else f"#{row['item']}"
             look = page.style.status[status]
-            page.line((place, None), (status.value, look), (row["name"], None), (row["error"], None))
+            page.line((_place(row), None), (status.value, look), (row["name"], None), (row["error"], None))
+
+
+def _write_choices(page: _Page, about: About, digest: Digest) -> None:
+    """The commands that decide the first rows that have candidates; more rows are decided likewise."""
+    for row in [row for row in digest.first[Status.UNKNOWN] if named_batches(row["error"] or "")][:CHOICES]:
+        page.line((_place(row), page.style.label), (row["name"], page.style.plain))
+        for batch_id in named_batches(row["error"]):
+            page.line((None, None), (about.commands.assign(row["item"], batch_id), page.style.command))
+        page.line((None, None), (about.commands.absent(row["item"]), page.style.command))
+    if digest.undecided > CHOICES:
+        page.line((None, None), (MORE_CHOICES, page.style.plain))
+
+
+def _place(row: Row) -> str:
+    return f"{row['line']}.{row['copy']}" if row["line"] else f"#{row['item']}"
 
 
 class _Page:
