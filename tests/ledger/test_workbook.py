@@ -27,7 +27,7 @@ from worker.ledger.export import refuse_foreign_file, write_ledger_file
 from worker.ledger.forms import other_files, read_file
 from worker.ledger.views import COLUMNS
 from worker.ledger.workbook.sheets import write
-from worker.ledger.workbook.summary import CHOICES, GOING_ON, MORE_CHOICES
+from worker.ledger.workbook.summary import CHOICES, GOING_ON, MORE_CHOICES, REHEARSAL
 from worker.settle.words import told
 
 HOSTILE = (
@@ -129,8 +129,8 @@ def test_the_summary_names_what_needs_a_person_with_commands_that_work_in_any_fo
     assert text.startswith("spring: 1 of 4 duplicates created\n")
     for command in (COMMANDS.run(), COMMANDS.settle(), COMMANDS.retry()):
         assert f"\n{command}\n" in text
-    assert "Run the job again | A run sends the 1 that is pending and looks again for 1 unknown" in text
-    assert "\nLook at 1 that the API refused | The API said no for good" in text
+    assert "1. Run the job again\nA run sends the 1 that is pending and looks again for 1 unknown" in text
+    assert "\n2. Look at 1 that the API refused\nThe API said no for good" in text
     assert "\n4.3 | unknown | Wave 4 | no answer\n" in text
     assert "\n3.1 | failed | Wave 3 | 422: no\n" in text
     assert "\n1 | 422: no\n" in text
@@ -142,23 +142,25 @@ def test_the_summary_has_the_commands_that_decide_what_only_a_person_can() -> No
         for n in range(2, 10)
     ]
     text = summary(*rows)
-    assert "\nDecide 8 that may exist | For each a request went out" in text
+    assert "\n1. Decide 8 that may exist\nFor each a request went out" in text
     for n in range(2, 2 + CHOICES):
-        for command in (COMMANDS.assign(n, uuid(n)), COMMANDS.assign(n, uuid(100 + n)), COMMANDS.absent(n)):
-            assert f"\n{command}\n" in text
+        assert f"\nit is | {COMMANDS.assign(n, uuid(n))}\nor it is | {COMMANDS.assign(n, uuid(100 + n))}\n" in text
+        assert f"\nnone of them | {COMMANDS.absent(n)}\n" in text
     assert COMMANDS.absent(2 + CHOICES) not in text
     assert MORE_CHOICES in text
     assert COMMANDS.run() not in text, "a run would do nothing about them"
     assert "\n8 | may exist: several batches fit\n" in text, "one reason, whatever the candidates"
 
 
-def test_a_summary_that_was_written_during_a_run_says_so() -> None:
+def test_a_summary_of_a_run_that_goes_on_or_of_a_rehearsal_says_so() -> None:
     file = io.BytesIO()
     whole = content([row(2, status="pending", error=None)])
-    write(file, replace(whole, about=replace(whole.about, going_on=True)))
+    write(file, replace(whole, about=replace(whole.about, going_on=True, sandbox=True)))
     lines = [str(line[0]) for line in opened_by_another(file.getvalue())["Summary"].values]
-    assert GOING_ON in lines
-    assert GOING_ON not in summary(row(2, status="pending", error=None))
+    plain = summary(row(2, status="pending", error=None))
+    for said in (GOING_ON, REHEARSAL):
+        assert said in lines
+        assert said not in plain
 
 
 def test_the_summary_of_a_great_failure_stays_short() -> None:

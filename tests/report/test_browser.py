@@ -4,6 +4,7 @@ nothing, and that no hostile text runs."""
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -285,3 +286,16 @@ def test_on_paper_all_that_counts_is_open_and_nothing_is_a_control(bad: Made, op
     assert tab.page.locator("button.copy:visible, .chips:visible, .pager:visible").count() == 0
     tab.page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert tab.page.locator("details:not([open])").count() > 1
+
+
+def test_on_paper_every_column_has_its_place(bad: Made, opener: Opener) -> None:
+    tab = opener(bad, width=700)  # a sheet of A4
+    tab.page.emulate_media(media="print")
+    tab.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    ends = tab.page.evaluate(
+        "[...document.querySelectorAll('#table thead button')].map(one => one.getBoundingClientRect())"
+        ".map(box => [box.left, box.right])"
+    )
+    assert len(ends) == 7
+    assert all(right <= left for (_, right), (left, _) in pairwise(ends)), ends
+    assert ends[-1][1] <= 700

@@ -56,7 +56,7 @@ class Shell:
         )  # fmt: skip
 
 
-HOW: dict[str, tuple[str, tuple[str, ...]]] = {
+HOW: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "defaults": ("plain", "", ()),
     "options": (
         "my \"waves\" & it's $HOME `x`", "",

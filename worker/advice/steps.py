@@ -90,8 +90,9 @@ NOT_TOLD = (
 )
 
 LOOKED = "Or only look for what is unknown, and send nothing:"
-ASSIGN, ABSENT = "If one of them is the copy:", "If none is:"
-ITEM, BATCH = "LINE.COPY", "BATCH_ID"
+ASSIGN = "If one of them is the copy (the ledger's error column names them, and has the row's number):"
+ABSENT = "If none is:"
+ITEM, BATCH = "#NUMBER", "BATCH_ID"
 
 
 def steps(standing: Standing, commands: Commands) -> list[Step]:
@@ -111,8 +112,8 @@ def _steps(standing: Standing, commands: Commands) -> Iterator[Step]:
             f"Decide {standing.undecided:,} that may exist",
             "",
             f"{'A' if standing.undecided == 1 else 'For each a'} request went out and its answer never came, and "
-            "batches were found that could be what it made; the ledger's error column names them. Look at them on "
-            "Prolific. If one of them is the copy, assign it. If none is, say so, and the next run makes it.",
+            "batches were found that could be what it made. Look at them on Prolific. If one of them is the copy, "
+            "assign it. If none is, say so, and the next run makes it.",
             (
                 Command(ASSIGN, commands.settle("--assign", f"{ITEM}={BATCH}")),
                 Command(ABSENT, commands.settle("--absent", ITEM)),

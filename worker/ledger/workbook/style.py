@@ -30,7 +30,7 @@ class Style:
         self.label: Format = book.add_format({"font_color": "#555555", "valign": "top"})
         self.wrapped: Format = book.add_format({"text_wrap": True, "valign": "top"})
         self.command: Format = book.add_format({"font_name": "Courier New", "valign": "top"})
-        self.step: Format = book.add_format({"bold": True, "valign": "top", "text_wrap": True})
+        self.step: Format = book.add_format({"bold": True})
         self.plain: Format = book.add_format({"valign": "top"})
         self.count: Format = book.add_format({"num_format": "#,##0", "align": "left", "valign": "top"})
         self.time: Format = book.add_format({"num_format": 'yyyy-mm-dd hh:mm:ss" UTC"', "align": "left"})

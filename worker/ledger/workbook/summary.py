@@ -21,6 +21,7 @@ _WIDTHS = (14, 24, 40, 90)
 CHOICES = 5
 """So many rows that only a person can decide have their commands here."""
 
+REHEARSAL = "A rehearsal in the sandbox: nothing of this is real."
 GOING_ON = "A run went on when this was written, and tries by itself: what follows holds if it died."
 MORE_CHOICES = "The others are decided likewise: a row's number is in its error, and so are its candidates."
 
@@ -32,6 +33,8 @@ def write_summary(sheet: Worksheet, style: Style, about: About, digest: Digest) 
     sheet.hide_gridlines(2)
     page = _Page(sheet, style)
     page.line((headline(about, digest.counts), style.title))
+    if about.sandbox:
+        page.line((REHEARSAL, style.plain))
     _write_asked(page, about)
     _write_exists(page, digest.counts)
     _write_to_do(page, about, digest)
@@ -86,15 +89,17 @@ def _write_to_do(page: _Page, about: About, digest: Digest) -> None:
     todo = steps(Standing(counts, digest.undecided), about.commands)
     if not todo:
         page.line(("Nothing.", page.style.plain))
-    for step in todo:
-        page.wrapped((step.title, page.style.step), f"{step.why} {step.text}".strip())
+    for number, step in enumerate(todo, start=1):
+        page.line((f"{number}. {step.title}", page.style.step))
+        page.wrapped(f"{step.why} {step.text}".strip())
         if step.key == "decide":
             _write_choices(page, about, digest)
-            continue
-        for command in step.commands:
-            if command.words:
-                page.line((None, None), (command.words, page.style.plain))
-            page.line((None, None), (command.line, page.style.command))
+        else:
+            for command in step.commands:
+                if command.words:
+                    page.line((None, None), (command.words, page.style.plain))
+                page.line((None, None), (command.line, page.style.command))
+        page.gap()
     if digest.reasons:
         page.section("Why")
         for reason, number in digest.reasons:
@@ -111,10 +116,11 @@ def _write_to_do(page: _Page, about: About, digest: Digest) -> None:
 def _write_choices(page: _Page, about: About, digest: Digest) -> None:
     """The commands that decide the first rows that have candidates; more rows are decided likewise."""
     for row in [row for row in digest.first[Status.UNKNOWN] if named_batches(row["error"] or "")][:CHOICES]:
-        page.line((_place(row), page.style.label), (row["name"], page.style.plain))
-        for batch_id in named_batches(row["error"]):
-            page.line((None, None), (about.commands.assign(row["item"], batch_id), page.style.command))
-        page.line((None, None), (about.commands.absent(row["item"]), page.style.command))
+        page.line((_place(row), page.style.status[Status.UNKNOWN]), (row["name"], page.style.plain))
+        for number, batch_id in enumerate(named_batches(row["error"])):
+            it_is = "or it is" if number else "it is"
+            page.line((it_is, page.style.label), (about.commands.assign(row["item"], batch_id), page.style.command))
+        page.line(("none of them", page.style.label), (about.commands.absent(row["item"]), page.style.command))
     if digest.undecided > CHOICES:
         page.line((None, None), (MORE_CHOICES, page.style.plain))
 
@@ -142,9 +148,12 @@ class _Page:
             put(self._sheet, self.style, self._row, column, fitting(value) if isinstance(value, str) else value, look)
         self._row += 1
 
-    def wrapped(self, head: tuple[Cell, Format], text: str) -> None:
-        """A line whose text takes the other columns, and as many lines as it needs there."""
-        put(self._sheet, self.style, self._row, 0, *head)
+    def gap(self) -> None:
+        """An empty line."""
+        self._row += 1
+
+    def wrapped(self, text: str) -> None:
+        """Text in all columns but the first, and as many lines as it needs there."""
         lines = 1 + len(text) // sum(_WIDTHS[1:])
         self._sheet.set_row(self._row, 15 * lines)
         self._sheet.merge_range(self._row, 1, self._row, len(_WIDTHS) - 1, text, self.style.wrapped)
