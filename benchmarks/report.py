@@ -118,7 +118,7 @@ def fill(path: Path, number: int) -> None:
             {
                 "run_id": "20260301T220000-abc123", "campaign": 1, "job": JOB, "ledger": "/jobs/ledgers/big.csv",
                 "host": "host", "pid": 1, "now": iso(BEGAN), "timeout_s": 60.0, "settle_after_s": 30.0,
-                "ceiling": RATE, "date": "2026-03-01",
+                "ceiling": RATE, "date": "2026-03-01", "command": "run",
             },
         )  # fmt: skip
         sources = -(-number // COPIES)

@@ -45,7 +45,8 @@ batch_id,name,copies,x_team
 
 
 ALWAYS = (
-    (r"\) · \d+ s", ") · 4 s"),
+    (r"\(100%\) · \d+ s", "(100%) · 8 s"),
+    (r"(?<!100)(%\) · )\d+ s", r"\g<1>4 s"),
     (r"\d\.\d/s of", "2.0/s of"),
     (r"\d+ in flight · ETA (\d+|under 1) s", "1 in flight · ETA 3 s"),
     (r", in \d+ s\.", ", in 8 s."),

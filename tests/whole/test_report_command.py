@@ -103,7 +103,7 @@ def test_after_a_kill_it_says_that_the_run_died_and_how_to_go_on(place_with: Wit
     assert "died without an end" in said
     assert "The run died: its process is gone" in said
     assert "Run the job again" in said
-    (line,) = set(re.findall(r"duplicate-batches run \S+ --date [\d-]+(?= )", said))
+    (line,) = set(re.findall(r"duplicate-batches run \S+ --database \S+ --campaign job --date [\d-]+(?= )", said))
     ended = command([*shlex.split(line)[1:], "--rate", "unlimited", "--settle-after", 0.2, "--timeout", 4, "--yes"],
                     place.folder.parent, place.environ)  # fmt: skip
     assert ended.code == 0, ended.err
