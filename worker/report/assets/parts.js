@@ -33,8 +33,11 @@ const number = (many) => many.toLocaleString("en");
 const counted = (many, noun) => `${number(many)} ${noun}${many === 1 ? "" : "s"}`;
 const copyButton = (value, what, kind = "copy small") =>
   make("button", { type: "button", class: kind, "data-copy": value, "aria-label": `Copy ${what}` }, "Copy");
-const command = (words, what) =>
-  make("div", { class: "command" }, make("code", {}, words), copyButton(words, `the command ${what}`, "copy"));
+const command = (line, what) => {
+  // Broken between its words alone, so that no option is read in two halves.
+  const words = line.split(" ").flatMap((word, at) => [at ? " " : "", make("span", {}, word)]);
+  return make("div", { class: "command" }, make("code", {}, ...words), copyButton(line, `the command ${what}`, "copy"));
+};
 const timed = (iso) => (iso ? make("time", { datetime: iso, title: local(iso) }, moment(iso)) : "");
 
 // -- copying
