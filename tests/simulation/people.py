@@ -35,13 +35,13 @@ def meddle(world: World, meddling: Meddling, wanted: Sequence[Copies]) -> None:
         world.created_skew += meddling.seconds
         world.faults["clock stepped"] += 1
         return
-    kind = _alike(world, wanted)
+    kind = world.requests[-1].kind if meddling.what == "copy the latest" else _alike(world, wanted)
     source = world.batches.get(kind.source_id)
     if source is None:
         return
     world.faults[f"people: {meddling.what}"] += 1
     match meddling.what:
-        case "copy":
+        case "copy" | "copy the latest":
             world.copy(kind, meddling.who)
         case "rename":
             source.name = world.rng.choice((f"{source.name} 2", source.name.swapcase(), "Wave"))

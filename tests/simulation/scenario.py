@@ -99,9 +99,9 @@ class Run:
 @dataclass(frozen=True, slots=True)
 class Meddling:
     """Somebody does something `at` so many seconds after the start of the run with this number (from 0; before it,
-    where they are below 0): `copy` a batch as our jobs want it, or nearly so (with the account `who`), `rename`,
-    `edit`, `move` (to another workspace) or `remove` a source, `edit for a while` (it is put back after `seconds`), or
-    `step` the API's clock by `seconds`."""
+    where they are below 0): `copy` a batch as our jobs want it, or nearly so (with the account `who`), `copy the
+    latest` that we have asked for, `rename`, `edit`, `move` (to another workspace) or `remove` a source, `edit for a
+    while` (it is put back after `seconds`), or `step` the API's clock by `seconds`."""
 
     run: int
     at: float

@@ -11,7 +11,7 @@ from tests.simulation.campaign import Simulation
 from tests.simulation.jobs import MemoryJob, Wanted
 from tests.simulation.scenario import Meddling, Run, Scenario, Source, Theme, source_id
 from tests.simulation.weather import Fate, Weather
-from tests.simulation.world import ME, WORKSPACES, Habits, Kind
+from tests.simulation.world import ME, WORKSPACES, Habits
 from worker.advice.commands import Commands
 from worker.report.page import About
 from worker.sending import Limits
@@ -54,7 +54,7 @@ def bad_night(folder: Path, copies: int = 40) -> Path:
     )  # fmt: skip
     night = replace(first, weather=weather, limits=Limits(16, None, None, 900.0), max_duration=5200.0)
     look = replace(first, only_settle=True, rate=None)
-    meddling = tuple(Meddling(1, at, "copy", ME) for at in (1700.0, 1702.0, 1900.0, 1902.0, 2950.0, 2952.0))
+    meddling = tuple(Meddling(1, at, "copy the latest", ME) for at in (1700.0, 1702.0, 1900.0, 1902.0, 2950.0, 2952.0))
     return _night(folder, [first, night, look], meddling)
 
 
@@ -74,13 +74,6 @@ COMMANDS = Commands(JOB, ("--config", "/srv/waves/config.toml", "--campaign", CA
 """The commands that a page names, the same on every machine."""
 
 
-class _Night(Simulation):
-    """Whoever meddles makes what was asked for last."""
-
-    def _alike(self) -> Kind:
-        return self._world.requests[-1].kind
-
-
 def _night(folder: Path, runs: list[Run], meddling: tuple[Meddling, ...] = ()) -> Path:
     details = {"task_name": "Signs", "task_introduction": "<p>Look twice.</p>", "task_steps": ""}
     sources = [Source(f"{sign}, {land}", WORKSPACES[0], details, ("dataset",)) for land in _LANDS for sign in _SIGNS]
@@ -88,7 +81,7 @@ def _night(folder: Path, runs: list[Run], meddling: tuple[Meddling, ...] = ()) -
         seed=SEED, theme=Theme.ACCOUNT, habits=Habits(), sources=tuple(sources), missing_sources=0, runs=tuple(runs),
         calm=(), meddling=meddling, bystanders=9, date_skew=0.0, created_skew=0.0, most_late=10.0,
     )  # fmt: skip
-    told = _Night(scenario, folder).run()
+    told = Simulation(scenario, folder).run()
     # These nights end before all is sent, and are not gone on with.
     problems = [problem for problem in told.problems if ": left: " not in problem]
     assert not problems, problems

@@ -21,6 +21,7 @@ from worker.ledger.forms import is_ledger, read_file
 from worker.ledger.job_names import literal
 from worker.ledger.queries import sql
 from worker.ledger.store import Ledger
+from worker.observe.text import shell_word
 from worker.prolific.models import UUID
 
 CLOCK_OFF_S = 2 * 86_400.0
@@ -47,7 +48,8 @@ def refuse_older_database(connection: sqlite3.Connection, files: Iterable[Path],
             raise UsageError(
                 f"{path}: this ledger file knows more than the database: {why}. The database was lost, or is an old "
                 f"copy; nothing was sent or written",
-                hint=f"Put the newer database back, or rebuild it: duplicate-batches ledger JOB --restore {path}",
+                hint="Put the newer database back, or rebuild it, with --sandbox, --database and --campaign where that "
+                f"run had them: duplicate-batches ledger JOB --restore {shell_word(path)}",
             )
 
 
