@@ -53,7 +53,7 @@ def bad_night(folder: Path, copies: int = 40) -> Path:
         latency_s=(0.15, 6.0),
         down=((1500.0, 2050.0), (2900.0, 3000.0)),
     )  # fmt: skip
-    night = replace(first, weather=weather, limits=Limits(16, None, None, 900.0), max_duration=5200.0)
+    night = replace(first, weather=weather, limits=Limits(16, None, None, 900.0), max_duration=4300.0)
     look = replace(first, only_settle=True, rate=None)
     meddling = tuple(Meddling(1, at, "copy the latest", ME) for at in (1700.0, 1702.0, 1900.0, 1902.0, 2950.0, 2952.0))
     return _night(folder, [first, night, look], meddling)
