@@ -38,7 +38,7 @@ class Measured:
 
 def print_machine() -> None:
     """Say what this is measured on."""
-    packages = ", ".join(f"{name} {version(name)}" for name in ("aiohttp", "anyio", "pydantic", "structlog"))
+    packages = ", ".join(f"{name} {version(name)}" for name in ("aiohttp", "anyio", "structlog"))
     print(f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}")
     print(f"duplicate-batches {version('duplicate-batches')}, {packages}")
 

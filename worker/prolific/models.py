@@ -1,4 +1,7 @@
-"""Reads the API's bodies. New fields appear over time and others may be missing: only an id is insisted on."""
+"""Reads the API's bodies. New fields appear over time and others may be missing: only an id is insisted on.
+
+(With so little insisted on a validating library has nothing to do, and importing one takes longer than aiohttp.)
+"""
 
 from __future__ import annotations
 
@@ -6,79 +9,71 @@ import hashlib
 import json
 import re
 import unicodedata
-from typing import Annotated, Any
-
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from dataclasses import dataclass
+from typing import Any
 
 from worker.ledger.records import Listed
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
-def _batch_id(value: object) -> object:
-    """The id in lower case; ValueError where it is no UUID."""
-    if isinstance(value, str) and UUID.fullmatch(value.lower()):
-        return value.lower()
-    raise ValueError("not a UUID")
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch as the API shows it; what is missing or odd is None, but for the id. `datasets` are those that have an
+    id, by their ids."""
+
+    id: str
+    name: str | None
+    status: str | None
+    created_at: str | None
+    created_by: str | None
+    workspace_id: str | None
+    datasets: tuple[str, ...]
+    task_details: Any
 
 
-def _text(value: object) -> object:
+@dataclass(frozen=True, slots=True)
+class User:
+    """The owner of a token."""
+
+    id: str
+
+
+def read_batch(body: object) -> Batch | None:
+    """The batch in a decoded body, its id in lower case; None where there is none with a UUID for its id."""
+    if not isinstance(body, dict):
+        return None
+    found = body.get("id")
+    if not isinstance(found, str) or not UUID.fullmatch(batch_id := found.lower()):
+        return None
+    return Batch(
+        id=batch_id,
+        name=_text(body.get("name")),
+        status=_text(body.get("status")),
+        created_at=_text(body.get("created_at")),
+        created_by=_text(body.get("created_by")),
+        workspace_id=_text(body.get("workspace_id")),
+        datasets=_datasets(body.get("datasets")),
+        task_details=body.get("task_details"),
+    )
+
+
+def read_user(body: object) -> User | None:
+    """The user in a decoded body; None where there is none."""
+    found = _text(body.get("id")) if isinstance(body, dict) else None
+    return None if found is None else User(found)
+
+
+def _text(value: object) -> str | None:
     """The text, or None where the API sends something else. Half a surrogate pair, which JSON may hold and neither
     UTF-8 nor the database can, becomes the `?` that it is in a listing."""
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else None
 
 
-def _datasets(value: object) -> object:
-    """The datasets that have an id."""
-    return [d for d in value if isinstance(d, dict) and isinstance(d.get("id"), str)] if isinstance(value, list) else []
-
-
-Text = Annotated[str | None, BeforeValidator(_text)]
-GivenText = Annotated[str, BeforeValidator(_text)]
-
-
-class Dataset(BaseModel):
-    """A dataset of a batch."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-    id: GivenText
-
-
-class Batch(BaseModel):
-    """A batch as the API shows it; what is missing or odd is None, but for the id."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-    id: Annotated[str, BeforeValidator(_batch_id)]
-    name: Text = None
-    status: Text = None
-    created_at: Text = None
-    created_by: Text = None
-    workspace_id: Text = None
-    datasets: Annotated[list[Dataset], BeforeValidator(_datasets)] = []
-    task_details: Any = None
-
-
-class User(BaseModel):
-    """The owner of a token."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-    id: GivenText
-
-
-def read_batch(body: object) -> Batch | None:
-    """The batch in a decoded body; None where there is none."""
-    try:
-        return Batch.model_validate(body)
-    except ValidationError:
-        return None
-
-
-def read_user(body: object) -> User | None:
-    """The user in a decoded body; None where there is none."""
-    try:
-        return User.model_validate(body)
-    except ValidationError:
-        return None
+def _datasets(value: object) -> tuple[str, ...]:
+    """The ids of the datasets that have one."""
+    found = [_text(one.get("id")) for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return tuple(one for one in found if one is not None)
 
 
 def listed(batch: Batch, workspace_id: str = "") -> Listed:
@@ -92,7 +87,7 @@ def listed(batch: Batch, workspace_id: str = "") -> Listed:
         created_by=batch.created_by,
         details=_digest(batch.task_details, _canonical),
         loose_details=_digest(batch.task_details, _loose),
-        datasets=tuple(sorted(dataset.id for dataset in batch.datasets)),
+        datasets=tuple(sorted(batch.datasets)),
     )
 
 
