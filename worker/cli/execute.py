@@ -19,8 +19,7 @@ import anyio
 from worker import __version__
 from worker.campaign import Campaign, Options, Question, Result
 from worker.cli.ask import ask, has_person
-from worker.cli.common import Target, api
-from worker.cli.report import report_path, write_or_note
+from worker.cli.common import Target, api, report_path
 from worker.clock import MachineClock, iso
 from worker.database import ThreadedDatabase
 from worker.events import Event
@@ -208,6 +207,8 @@ class HeldRun:
 
     def _write_report(self, ledger: Ledger) -> None:
         """Write the report; what hinders that is told, and changes nothing of the run."""
+        from worker.cli.report import write_or_note  # noqa: PLC0415 - most runs write none
+
         trouble = write_or_note(ledger.connection, self._settings, self._campaign_name, self._ledger_file)
         if trouble:
             self._note(trouble)
