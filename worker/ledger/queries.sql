@@ -297,9 +297,11 @@ SELECT extra_columns FROM campaigns WHERE id = :campaign;
 
 -- name: ledger_rows
 -- The ledger file's rows, in the job's order; with :created (1, 0) only those that are created, or only the others.
-SELECT i.id, i.line, i.copy, i.copies, i.source_id, i.template, i.upload_new_dataset, i.status, i.name,
-       i.new_batch_id, i.new_batch_name, i.new_batch_status, i.created_at, i.settled_by, i.attempts,
-       i.http_status, i.error, i.first_sent_at, i.last_sent_at, r.run_id, v.name AS source_name, e.cells
+-- First the file's columns, in their order, then what else they are made of.
+SELECT i.line, i.source_id, i.new_batch_name, i.upload_new_dataset, i.copy, i.status, i.new_batch_id, i.new_batch_status,
+       i.created_at, i.settled_by, i.attempts, i.http_status, i.error, i.first_sent_at, i.last_sent_at, :name, r.run_id,
+       i.id AS item, i.name AS sent_name, i.template, coalesce(i.copies, i.copy) AS copies, v.name AS source_name,
+       e.cells
 FROM items AS i
 LEFT JOIN runs AS r ON r.id = i.run_id
 LEFT JOIN sources AS s ON s.source_id = i.source_id
@@ -309,9 +311,11 @@ WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND (:created IS NULL OR 
 ORDER BY i.line, i.copy;
 
 -- name: dropped_rows
-SELECT i.id, i.line, i.copy, i.copies, i.source_id, i.template, i.upload_new_dataset, i.status, i.name,
-       i.new_batch_id, i.new_batch_name, i.new_batch_status, i.created_at, i.settled_by, i.attempts,
-       i.http_status, i.error, i.first_sent_at, i.last_sent_at, r.run_id, v.name AS source_name, NULL AS cells
+-- The same of what the job wants no longer.
+SELECT i.line, i.source_id, i.new_batch_name, i.upload_new_dataset, i.copy, i.status, i.new_batch_id, i.new_batch_status,
+       i.created_at, i.settled_by, i.attempts, i.http_status, i.error, i.first_sent_at, i.last_sent_at, :name, r.run_id,
+       i.id AS item, i.name AS sent_name, i.template, coalesce(i.copies, i.copy) AS copies, v.name AS source_name,
+       NULL AS cells
 FROM items AS i
 LEFT JOIN runs AS r ON r.id = i.run_id
 LEFT JOIN sources AS s ON s.source_id = i.source_id
