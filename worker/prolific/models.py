@@ -10,15 +10,14 @@ import json
 import re
 import unicodedata
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from worker.ledger.records import Listed
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """A batch as the API shows it; what is missing or odd is None, but for the id. `datasets` are those that have an
     id, by their ids."""
 
@@ -67,7 +66,9 @@ def read_user(body: object) -> User | None:
 def _text(value: object) -> str | None:
     """The text, or None where the API sends something else. Half a surrogate pair, which JSON may hold and neither
     UTF-8 nor the database can, becomes the `?` that it is in a listing."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else None
+    if not isinstance(value, str):
+        return None
+    return value if value.isascii() else value.encode("utf-8", "replace").decode()
 
 
 def _datasets(value: object) -> tuple[str, ...]:
