@@ -59,7 +59,7 @@ def record_before_the_body_is_whole(patch: pytest.MonkeyPatch) -> None:
     def wrong(reply: Reply, found: Outcome) -> Outcome:
         if not isinstance(reply, CutShort):
             return found
-        batch = Batch.model_construct(id=reply.begun.rpartition('"')[2])
+        batch = Batch(reply.begun.rpartition('"')[2])
         return Outcome(Class.CREATED, True, None, 201, batch)
 
     classified(patch, wrong)

@@ -22,13 +22,13 @@ class Batch(NamedTuple):
     id, by their ids."""
 
     id: str
-    name: str | None
-    status: str | None
-    created_at: str | None
-    created_by: str | None
-    workspace_id: str | None
-    datasets: tuple[str, ...]
-    task_details: Any
+    name: str | None = None
+    status: str | None = None
+    created_at: str | None = None
+    created_by: str | None = None
+    workspace_id: str | None = None
+    datasets: tuple[str, ...] = ()
+    task_details: Any = None
 
 
 @dataclass(frozen=True, slots=True)
