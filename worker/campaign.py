@@ -289,18 +289,20 @@ class Campaign:
 
     async def _finish(self, nothing_to_do: bool) -> Result:
         """Record what came, write the ledger file, close the run."""
+        name, path = self._options.campaign, self._options.ledger
         self.phase = "finishing"
         aborted = self._scope.cancelled_caught
         await self._attempt(self._sending.salvage())
         # A disk that cannot be written can mostly be read, and the summary must not tell what was before the run.
         counts = await self._attempt(self._database.call(_counts)) or self.at_start
         reasons = await self._attempt(self._database.call(_reasons)) or []
+        written = None
         if not aborted:  # a second signal asks to stop at once, and a long file takes long
-            await self._attempt(self._write_ledger_file())
+            written = await self._attempt(self._database.call(_finish_ledger_file, name, path))
         stopped_by = self._stop.reason or (self._sending.closed if counts.pending else None)
         code = exit_code(counts, stopped_by, self._stop.signal, only_settle=self._options.only_settle)
         tally = self._sending.tally
-        end = RunEnd(iso(self._clock.wall()), stopped_by, code, tally.created, tally.requests, tally.throttled)
+        end = RunEnd(iso(self._clock.wall()), stopped_by, code, tally.created, tally.requests, tally.throttled, written)
         await self._attempt(self._database.call(Ledger.end_run, end, tuple(self._paces)))
         result = Result(
             counts=counts,
@@ -344,6 +346,13 @@ def _reasons(ledger: Ledger) -> list[tuple[str, int]]:
 
 def _write_ledger_file(ledger: Ledger, name: str, path: Path) -> None:
     export.write_ledger_file(ledger.connection, ledger.campaign, name, path)
+
+
+def _finish_ledger_file(ledger: Ledger, name: str, path: Path) -> str | None:
+    """Write the ledger file, if anything is to be told that it does not tell; its stamp."""
+    if not ledger.finished():
+        _write_ledger_file(ledger, name, path)
+    return export.stamp(path)
 
 
 def _question(ledger: Ledger, limit: int | None) -> Question:

@@ -68,6 +68,10 @@ class FragileConnection:
     def in_transaction(self) -> bool:
         return not self._dead and self._connection.in_transaction
 
+    @property
+    def total_changes(self) -> int:
+        return self._connection.total_changes
+
     def execute(self, statement: str, parameters: Any = ()) -> sqlite3.Cursor:
         self._strike(statement)
         return self._connection.execute(statement, parameters)

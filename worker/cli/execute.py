@@ -98,10 +98,13 @@ class HeldRun:
         """Open the database, run, tell; the exit code."""
         export.remove_leftovers(self._ledger_file)
         export.remove_leftovers(report_path(self._ledger_file))
-        connection = open_for_writing(self._settings.database, self._target.url)
+        connection = open_for_writing(self._settings.database, self._target.url, checked=self._plan is None)
         try:
-            # `settle` too: the ledger file that it would write is what tells the next run of a lost database.
-            refuse_older_database(connection, self._ledger_files(connection), self._campaign_name)
+            try:
+                # `settle` too: the ledger file that it would write is what tells the next run of a lost database.
+                refuse_older_database(connection, self._ledger_files(connection), self._campaign_name)
+            except sqlite3.Error as error:
+                raise unusable(self._settings.database, error) from error
             with self._stack:
                 self._stack.enter_context(self._logs)
                 ledger = self._planned_ledger(connection)

@@ -74,7 +74,7 @@ class PaceChange:
 
 @dataclass(frozen=True, slots=True)
 class RunEnd:
-    """What a run says of itself when it ends."""
+    """What a run says of itself when it ends; `written` is the stamp of its ledger file (None: it is not whole)."""
 
     now: str
     stopped_by: str | None
@@ -82,6 +82,7 @@ class RunEnd:
     created: int
     requests: int
     throttled: int
+    written: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
