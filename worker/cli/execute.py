@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import random
@@ -96,6 +97,8 @@ class HeldRun:
 
     def whole(self) -> int:
         """Open the database, run, tell; the exit code."""
+        # What was imported is never garbage, and to look through it again and again takes 4 % of a run.
+        gc.freeze()
         export.remove_leftovers(self._ledger_file)
         export.remove_leftovers(report_path(self._ledger_file))
         connection = open_for_writing(self._settings.database, self._target.url, checked=self._plan is None)
