@@ -22,15 +22,6 @@ def test_each_answer_widens_it_up_to_the_most() -> None:
     assert sizes[-1] == 4.0
 
 
-def test_it_doubles_in_each_round_trip() -> None:
-    state, sizes = window(32, gently=True), []
-    while state.size < 32:
-        for _ in range(int(state.size)):
-            state = answered(state, 0.05)
-        sizes.append(state.size)
-    assert sizes == [4.0, 8.0, 16.0, 32.0]
-
-
 def test_answers_that_take_longer_do_not_narrow_it() -> None:
     state = Window(16.0, 16.0, 0.1)
     for _ in range(1000):
