@@ -192,7 +192,7 @@ class Campaign:
             if self._stop.asked or not (question.create or question.counts.unknown):
                 return True
             await self._database.call(Ledger.sign)
-            await self._write_ledger_file(going_on=True)
+            await self._write_ledger_file()
             # What is unknown was agreed to by the run that sent it.
             if question.create and not await self._confirm(question):
                 self._stop.ask("declined")
@@ -266,10 +266,15 @@ class Campaign:
                 await self._database.call(Ledger.add_paces, some)
             del self._paces[: len(some)]
 
-    async def _write_ledger_file(self, *, going_on: bool) -> None:
-        """Write it from all that is recorded, before the first request and at the end: nothing is sent meanwhile."""
+    async def _write_ledger_file(self) -> None:
+        """Write it from all that is recorded, before the first request: nothing is sent meanwhile."""
         async with self._file:
-            await self._database.call(_write_ledger_file, self._options, going_on)
+            await self._database.call(_write_ledger_file, self._options, going_on=True)
+
+    async def _finish_ledger_file(self) -> str | None:
+        """The same at the end, where it is not true already; the file's stamp."""
+        async with self._file:
+            return await self._database.call(_finish_ledger_file, self._options)
 
     def _trouble(self, error: Exception) -> None:
         """Note why a run ends early, in words and as its reason to stop."""
@@ -304,12 +309,13 @@ class Campaign:
         counts = await self._attempt(self._database.call(_counts)) or self.at_start
         reasons = await self._attempt(self._database.call(_reasons)) or []
         undecided = await self._attempt(self._database.call(_undecided)) or 0
+        written = None
         if not aborted:  # a second signal asks to stop at once, and a long file takes long
-            await self._attempt(self._write_ledger_file(going_on=False))
+            written = await self._attempt(self._finish_ledger_file())
         stopped_by = self._stop.reason or (self._sending.closed if counts.pending else None)
         code = exit_code(counts, stopped_by, self._stop.signal, only_settle=self._options.only_settle)
         tally = self._sending.tally
-        end = RunEnd(iso(self._clock.wall()), stopped_by, code, tally.created, tally.requests, tally.throttled)
+        end = RunEnd(iso(self._clock.wall()), stopped_by, code, tally.created, tally.requests, tally.throttled, written)
         await self._attempt(self._database.call(Ledger.end_run, end, tuple(self._paces)))
         result = Result(
             counts=counts,
@@ -356,15 +362,22 @@ def _undecided(ledger: Ledger) -> int:
     return views.undecided(ledger.connection, ledger.campaign)
 
 
-def _write_ledger_file(ledger: Ledger, options: Options, going_on: bool) -> None:
-    _refresh_ledger_file(ledger.connection, options, going_on)
+def _write_ledger_file(ledger: Ledger, options: Options, *, going_on: bool) -> None:
+    _refresh_ledger_file(ledger.connection, options, going_on=going_on)
 
 
-def _refresh_ledger_file(connection: sqlite3.Connection, options: Options, going_on: bool = True) -> None:
+def _refresh_ledger_file(connection: sqlite3.Connection, options: Options, *, going_on: bool = True) -> None:
     campaign = views.campaign_id(connection, options.campaign)
     if campaign is None:
         raise AssertionError("a run always has a campaign")
     export.write_ledger_file(connection, campaign, options.campaign, options.ledger, options.reach, going_on=going_on)
+
+
+def _finish_ledger_file(ledger: Ledger, options: Options) -> str | None:
+    """Write the ledger file, if anything is to be told that it does not tell; its stamp."""
+    if not ledger.finished():
+        _write_ledger_file(ledger, options, going_on=False)
+    return export.stamp(options.ledger)
 
 
 def _question(ledger: Ledger, limit: int | None) -> Question:

@@ -18,7 +18,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from worker.observe.progress import Progress, Snapshot, Style, display, eta, line, style
+from worker.observe.live import display
+from worker.observe.progress import Progress, Snapshot, Style, eta, line, style
 
 SENDING = Snapshot(total=1000, created=120, unknown=2, pending=878, rate=5.0, phase="sending", elapsed_s=24)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import random
 import sqlite3
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import anyio
@@ -68,6 +67,10 @@ class FragileConnection:
     @property
     def in_transaction(self) -> bool:
         return not self._dead and self._connection.in_transaction
+
+    @property
+    def total_changes(self) -> int:
+        return self._connection.total_changes
 
     def execute(self, statement: str, parameters: Any = ()) -> sqlite3.Cursor:
         self._strike(statement)
@@ -136,7 +139,7 @@ class InlineDatabase:
                 row = self._ledger.connection.execute(f"{KEY} WHERE i.id = ?", (result.item_id,)).fetchone()
                 source_id = Labelled(result.source_id)
                 source_id.item = ItemKey(row[0], row[1], row[2], bool(row[3]), row[4])
-                return replace(result, source_id=source_id)
+                return result._replace(source_id=source_id)
             case tuple() if type(result) is tuple:
                 return tuple(self._labelled(part) for part in result)
             case list() if result and isinstance(result[0], Intent):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 
 import anyio
 import pytest
@@ -103,7 +102,7 @@ def test_a_worker_that_mixes_up_answers_writes_false_rows(monkeypatch: pytest.Mo
         ledger: Ledger, endings: Sequence[Ending], again: Sequence[int], limit: int, moment: Moment
     ) -> tuple[list[Ending], list[Intent], bool]:
         ids = [ending.batch_id for ending in endings if ending.outcome == "created"]
-        mixed = [replace(e, batch_id=ids.pop()) if e.outcome == "created" else e for e in endings]
+        mixed = [e._replace(batch_id=ids.pop()) if e.outcome == "created" else e for e in endings]
         return real(ledger, mixed, again, limit, moment)
 
     monkeypatch.setattr(Ledger, "exchange", careless)

@@ -82,11 +82,11 @@ def ending(intent: Intent, outcome: str, **changes: Any) -> Ending:
     left = outcome != "not_left"
     end = Ending(intent, outcome, left, NOW, LATER, 1.0, 2.0, 3.0, 0.5)
     if outcome == "created":
-        end = replace(
-            end, http_status=201, batch_id=uuid(0xF000 + intent.attempt_id), batch_name=intent.label,
+        end = end._replace(
+            http_status=201, batch_id=uuid(0xF000 + intent.attempt_id), batch_name=intent.label,
             batch_status="READY", created_at=NOW,
         )  # fmt: skip
-    return replace(end, **changes)
+    return end._replace(**changes)
 
 
 def record(ledger: Ledger, *endings: Ending) -> list[Ending]:

@@ -140,6 +140,11 @@ def new_run_id(now: dt.datetime) -> str:
     return f"{now.astimezone(dt.UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
+def report_path(ledger_file: Path) -> Path:
+    """Where the report of a run goes that writes this ledger file."""
+    return ledger_file.with_suffix(".html")
+
+
 def latest_run(connection: sqlite3.Connection, settings: Settings, args: argparse.Namespace) -> views.LatestRun:
     """The run that is meant: that of the named campaign, else the job's latest."""
     if settings.campaign and _names_campaign(settings, args):

@@ -132,7 +132,9 @@ def _show_campaign(
     if args.format is None and not choice.words:
         _write(connection, campaign, latest, settings)
         return
-    all_rows = views.ledger_rows(connection, campaign, latest.campaign, dropped=args.all)
+    all_rows = views.ledger_rows(
+        connection, campaign, latest.campaign, dropped=args.all, job_names=args.format == "job"
+    )
     content = export.content_of(connection, campaign, latest.campaign, reach(settings))
     content = replace(content, about=replace(content.about, choice=choice.words), rows=filter(choice, all_rows))
     match args.format:
@@ -200,8 +202,7 @@ def _write_json(file: TextIO, rows: Iterable[views.Row]) -> None:
     """A JSON array, a row at a time: a ledger may be long."""
     separator = "["
     for row in rows:
-        shown = {key: value for key, value in row.items() if key != "job_name"}
-        file.write(f"{separator}\n{json.dumps(shown, ensure_ascii=False)}")
+        file.write(f"{separator}\n{json.dumps(row, ensure_ascii=False)}")
         separator = ","
     file.write("[]\n" if separator == "[" else "\n]\n")
 

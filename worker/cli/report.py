@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from worker.advice.commands import commands
-from worker.cli.common import latest_run, reach, settings_for
+from worker.cli.common import latest_run, reach, report_path, settings_for
 from worker.clock import MachineClock
 from worker.errors import UsageError
 from worker.ledger import views
@@ -33,11 +33,6 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
             raise UsageError(f"{path}: the report cannot be written: {error.strerror or error}") from error
     print(path)  # noqa: T201 - what the command says
     return 0
-
-
-def report_path(ledger_file: Path) -> Path:
-    """Where the report of a run goes that writes this ledger file."""
-    return ledger_file.with_suffix(".html")
 
 
 def write(connection: sqlite3.Connection, settings: Settings, campaign: str, path: Path, *, run: bool = False) -> None:

@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
-from worker.cli import check
 from worker.cli.common import campaign_of, new_run_id, open_job_with_settings, target
 from worker.cli.execute import HeldRun
 from worker.clock import MachineClock
@@ -18,6 +17,8 @@ from worker.ledger.lock import hold
 def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Run the job; the exit code. Raises WorkerError for what is wrong before anything is sent."""
     if args.dry_run:
+        from worker.cli import check  # noqa: PLC0415 - another command
+
         return check.main(args, environ, command="run")
     job, settings = open_job_with_settings("run", args, environ)
     chosen = target(settings, environ)

@@ -25,7 +25,7 @@ class _Wanted:
 
 def write_job(file: TextIO, rows: Iterable[Row], own: tuple[str, ...]) -> None:
     """Write a job that asks for as many duplicates as there are `rows`, named as these are or should be. `own` are the
-    `x_` columns. Raises UsageError where no job file can ask for that."""
+    `x_` columns; the rows have their job names. Raises UsageError where no job file can ask for that."""
     wanted = _wanted(rows, own)
     file.write(HEAD)
     writer = csv.writer(file, lineterminator="\n")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
@@ -18,6 +19,8 @@ from worker.ledger.views import COLUMNS, Row
 _FORMULA = ("=", "+", "-", "@", "\t", "\n", "'")
 """First characters that make a spreadsheet read a cell as something else than its text (OWASP: CSV injection), and
 the one that marks text itself."""
+
+_ODD = frozenset(_FORMULA)
 
 _DELIMITERS = ",;\t"
 """What separates cells: the comma is ours, spreadsheets save with the others too."""
@@ -49,7 +52,16 @@ def write_rows(file: TextIO, rows: Iterable[Row], columns: Iterable[str]) -> Non
     columns = tuple(columns)
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows([cell(row[column]) for column in columns] for row in rows)
+    # Most values the csv module writes as `cell` has them, and each call for one that it does counts.
+    writer.writerows(
+        [
+            cell(value)
+            if (kind := type(value)) is bool or (kind is str and (value[:1] in _ODD or "\r" in value))
+            else value
+            for value in row
+        ]
+        for row in map(itemgetter(*columns), rows)
+    )
 
 
 def cell(value: object) -> object:

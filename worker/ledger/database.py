@@ -30,11 +30,12 @@ def migrations() -> Sequence[str]:
     return [file.read_text(encoding="utf-8") for file in files]
 
 
-def open_for_writing(path: Path, api_url: str | None) -> sqlite3.Connection:
+def open_for_writing(path: Path, api_url: str | None, *, checked: bool = True) -> sqlite3.Connection:
     """Open the database at `path`, made or migrated as needed, for the API at `api_url` (None: whichever it is for).
 
-    The caller holds the lock. Raises UsageError where the file is no database of ours, is newer than this
-    program, belongs to another API, or cannot be written.
+    The caller holds the lock. `checked`: refuse a damaged one now; whoever plans a job has it checked then. Raises
+    UsageError where the file is no database of ours, is newer than this program, belongs to another API, or cannot be
+    written.
     """
     connection: sqlite3.Connection | None = None
     try:
@@ -43,7 +44,8 @@ def open_for_writing(path: Path, api_url: str | None) -> sqlite3.Connection:
             path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=256
         )
         _refuse_foreign(connection, path)
-        _refuse_damaged(connection)
+        if checked:
+            refuse_damaged(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -128,6 +130,14 @@ def migrate(connection: sqlite3.Connection, scripts: Sequence[str]) -> None:
             raise
 
 
+def refuse_damaged(connection: sqlite3.Connection) -> None:
+    """Raise DatabaseError where a page, a constraint or an index does not hold: a flipped bit in a row's identity
+    would make its duplicate again. A million rows take some seconds."""
+    problem = connection.execute("PRAGMA main.integrity_check(1)").fetchone()[0]
+    if problem != "ok":
+        raise sqlite3.DatabaseError(f"malformed: {problem}")
+
+
 def backup(source: Path, target: Path) -> None:
     """Copy the database at `source` to `target`, whole, also while a run goes on.
 
@@ -192,14 +202,6 @@ def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
             f"{path}: this ledger database (schema {version}) was written by a newer version of duplicate-batches",
             hint="Nothing was changed. Update the program, or name another database with --database.",
         )
-
-
-def _refuse_damaged(connection: sqlite3.Connection) -> None:
-    """Raise DatabaseError where a page, a constraint or an index does not hold: a flipped bit in a row's identity
-    would make its duplicate again. A million rows take some seconds."""
-    problem = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
-    if problem != "ok":
-        raise sqlite3.DatabaseError(f"malformed: {problem}")
 
 
 def _bind_to_api(connection: sqlite3.Connection, path: Path, api_url: str) -> None:

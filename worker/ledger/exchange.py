@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from worker.clock import seconds
 from worker.job.names import render_name
@@ -73,7 +73,7 @@ class Exchange:
                 recorded.append(ending)
                 continue
             error = f"the answer names batch {batch_id}, which is {owner.place} already"
-            recorded.append(replace(ending, outcome="unknown", error=error))
+            recorded.append(ending._replace(outcome="unknown", error=error))
         return recorded
 
     def _owners(self, batches: Sequence[str | None]) -> dict[str, Owner]:

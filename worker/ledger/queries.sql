@@ -16,8 +16,21 @@ INSERT INTO paces (run_id, at, wait_s, rate, why) VALUES (:run, :at, :wait_s, :r
 -- name: end_run
 UPDATE runs
 SET ended_at = :now, stopped_by = :stopped_by, exit_code = :exit_code,
-    created = :created, requests = :requests, throttled = :throttled
+    created = :created, requests = :requests, throttled = :throttled, written = :written
 WHERE id = :run;
+
+-- name: wrote
+-- Whether a run of the campaign left its ledger file as it is now.
+SELECT 1 FROM campaigns AS c JOIN runs AS r ON r.campaign_id = c.id
+WHERE c.name = :campaign AND r.ledger = :path AND r.written = :stamp;
+
+-- name: finished
+-- Whether everything is created, and as the campaign's run before this one left it in its ledger file.
+SELECT 1 FROM runs AS r
+WHERE r.id = (SELECT max(id) FROM runs WHERE campaign_id = :campaign AND id < :run)
+  AND r.ledger = :path AND r.written = :stamp AND NOT EXISTS (
+    SELECT 1 FROM items AS i
+    WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND (i.status <> 'created' OR i.run_id > r.id));
 
 -- name: set_me
 UPDATE runs SET me = :me WHERE id = :run;
@@ -59,14 +72,16 @@ ON CONFLICT (campaign_id, source_id, template, upload_new_dataset, copy)
 DO UPDATE SET line = excluded.line, copies = excluded.copies
 WHERE items.line IS NOT excluded.line OR items.copies IS NOT excluded.copies;
 
--- name: clear_extras
-DELETE FROM extras WHERE campaign_id = :campaign;
+-- name: drop_extras
+DELETE FROM extras
+WHERE campaign_id = :campaign AND NOT EXISTS (SELECT 1 FROM plan.staged_extras AS s WHERE s.line = extras.line);
 
 -- name: add_extras
-INSERT INTO extras (campaign_id, line, cells) SELECT :campaign, line, cells FROM plan.staged_extras;
+INSERT INTO extras (campaign_id, line, cells) SELECT :campaign, line, cells FROM plan.staged_extras WHERE true
+ON CONFLICT (campaign_id, line) DO UPDATE SET cells = excluded.cells WHERE extras.cells <> excluded.cells;
 
 -- name: set_extra_columns
-UPDATE campaigns SET extra_columns = :columns WHERE id = :campaign;
+UPDATE campaigns SET extra_columns = :columns WHERE id = :campaign AND extra_columns <> :columns;
 
 -- name: retry_failed
 UPDATE items SET status = 'pending', error = NULL, http_status = NULL, run_id = :run
@@ -302,9 +317,11 @@ SELECT extra_columns FROM campaigns WHERE id = :campaign;
 
 -- name: ledger_rows
 -- The ledger file's rows, in the job's order; with :created (1, 0) only those that are created, or only the others.
-SELECT i.id, i.line, i.copy, i.copies, i.source_id, i.template, i.upload_new_dataset, i.status, i.name,
-       i.new_batch_id, i.new_batch_name, i.new_batch_status, i.created_at, i.settled_by, i.attempts,
-       i.http_status, i.error, i.first_sent_at, i.last_sent_at, r.run_id, v.name AS source_name, e.cells
+-- First the file's columns, in their order, then what else they are made of.
+SELECT i.line, i.source_id, i.new_batch_name, i.upload_new_dataset, i.copy, i.status, i.new_batch_id, i.new_batch_status,
+       i.created_at, i.settled_by, i.attempts, i.http_status, i.error, i.first_sent_at, i.last_sent_at, :name, r.run_id,
+       i.id AS item, i.name AS sent_name, i.template, coalesce(i.copies, i.copy) AS copies, v.name AS source_name,
+       e.cells
 FROM items AS i
 LEFT JOIN runs AS r ON r.id = i.run_id
 LEFT JOIN sources AS s ON s.source_id = i.source_id
@@ -314,9 +331,11 @@ WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND (:created IS NULL OR 
 ORDER BY i.line, i.copy;
 
 -- name: dropped_rows
-SELECT i.id, i.line, i.copy, i.copies, i.source_id, i.template, i.upload_new_dataset, i.status, i.name,
-       i.new_batch_id, i.new_batch_name, i.new_batch_status, i.created_at, i.settled_by, i.attempts,
-       i.http_status, i.error, i.first_sent_at, i.last_sent_at, r.run_id, v.name AS source_name, NULL AS cells
+-- The same of what the job wants no longer.
+SELECT i.line, i.source_id, i.new_batch_name, i.upload_new_dataset, i.copy, i.status, i.new_batch_id, i.new_batch_status,
+       i.created_at, i.settled_by, i.attempts, i.http_status, i.error, i.first_sent_at, i.last_sent_at, :name, r.run_id,
+       i.id AS item, i.name AS sent_name, i.template, coalesce(i.copies, i.copy) AS copies, v.name AS source_name,
+       NULL AS cells
 FROM items AS i
 LEFT JOIN runs AS r ON r.id = i.run_id
 LEFT JOIN sources AS s ON s.source_id = i.source_id

@@ -17,6 +17,7 @@ from worker.clock import seconds
 from worker.errors import UsageError
 from worker.job.names import needs_source_name, render_name
 from worker.ledger.content import SHORTENED, FileRow
+from worker.ledger.export import stamp
 from worker.ledger.forms import is_ledger, read_file
 from worker.ledger.job_names import literal
 from worker.ledger.queries import sql
@@ -44,6 +45,9 @@ def refuse_older_database(connection: sqlite3.Connection, files: Iterable[Path],
     """Raise UsageError where a ledger file of the campaign knows more than the database: a run, a batch, or more
     attempts. Then the database was lost or is an old copy, and sending would make again what exists."""
     for path in sorted(files):
+        asked = {"campaign": campaign, "path": str(path), "stamp": stamp(path)}
+        if connection.execute(sql("wrote"), asked).fetchone():
+            continue  # it is as this database's own run left it
         if why := _knows_more(connection, path, campaign):
             raise UsageError(
                 f"{path}: this ledger file knows more than the database: {why}. The database was lost, or is an old "

@@ -15,7 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from worker.clock import seconds
+from worker.ledger.database import refuse_damaged
 from worker.ledger.exchange import START, Exchange
+from worker.ledger.export import stamp
 from worker.ledger.queries import sql
 from worker.ledger.records import Ending, Intent, Listed, Moment, PaceChange, RunEnd, RunStart
 
@@ -25,6 +27,8 @@ class Ledger:
 
     def __init__(self, connection: sqlite3.Connection, run: RunStart) -> None:
         self._connection = connection
+        self._file = Path(run.ledger)
+        self._replanned = False
         self._run(sql("make_listed_names"))
         self._run(sql("make_resting"))
         self._run(sql("make_denied"))
@@ -46,17 +50,29 @@ class Ledger:
     # -- planning ---------------------------------------------------------------------------------------------
 
     def plan(self, staged: Path, extra_columns: Sequence[str], *, retry_failed: bool) -> None:
-        """Take over what the job wants from the plan file `staged` (see `worker.job.plan`)."""
+        """Take over what the job wants from the plan file `staged` (see `worker.job.plan`).
+
+        Raises sqlite3.DatabaseError where the database is damaged. A finished job does without that check, which takes
+        longest of all: nothing will be sent and nothing written for it."""
         self._run("ATTACH ? AS plan", str(staged))
         try:
             with self.transaction():
-                for statement in ("add_to_job", "drop_from_job", "clear_extras", "add_extras"):
+                before = self._connection.total_changes
+                for statement in ("add_to_job", "drop_from_job", "drop_extras", "add_extras"):
                     self._run(sql(statement), campaign=self.campaign)
                 self._run(sql("set_extra_columns"), campaign=self.campaign, columns=json.dumps(list(extra_columns)))
                 if retry_failed:
                     self._run(sql("retry_failed"), campaign=self.campaign, run=self.run)
+                self._replanned = self._connection.total_changes > before
+                if not self.finished():
+                    refuse_damaged(self._connection)
         finally:
             self._run("DETACH plan")
+
+    def finished(self) -> bool:
+        """Whether everything is created, and the ledger file is as the run before this one left it and still true."""
+        asked = {"campaign": self.campaign, "run": self.run, "path": str(self._file), "stamp": stamp(self._file)}
+        return not self._replanned and self._run(sql("finished"), **asked).fetchone() is not None
 
     # -- preflight --------------------------------------------------------------------------------------------
 
@@ -187,7 +203,7 @@ class Ledger:
             self._add_paces(changes)
             self._run(
                 sql("end_run"), run=self.run, now=end.now, stopped_by=end.stopped_by, exit_code=end.exit_code,
-                created=end.created, requests=end.requests, throttled=end.throttled,
+                created=end.created, requests=end.requests, throttled=end.throttled, written=end.written,
             )  # fmt: skip
 
     def _add_paces(self, changes: Sequence[PaceChange]) -> None:

@@ -150,55 +150,51 @@ def extra_columns(connection: sqlite3.Connection, campaign: int) -> tuple[str, .
 
 
 def ledger_rows(
-    connection: sqlite3.Connection, campaign: int, name: str, *, dropped: bool = False, created: bool | None = None
+    connection: sqlite3.Connection,
+    campaign: int,
+    name: str,
+    *,
+    dropped: bool = False,
+    created: bool | None = None,
+    job_names: bool = False,
 ) -> Iterator[Row]:
     """The ledger's rows with exact values, in the job's order; with `dropped` also what the job wants no longer, at
     the end; with `created` only those that are created, or (False) only the job's others.
 
-    A row has `COLUMNS`, the `x_` columns, `item`, its own number, and `job_name`, its name as a job file writes it.
-    `name` is the campaign's."""
+    A row has `COLUMNS`, `item`, its own number, the `x_` columns, and with `job_names` also `job_name`, its name as a
+    job file writes it. `name` is the campaign's."""
     own = extra_columns(connection, campaign)
+    asked = {"campaign": campaign, "name": name, "created": created}
     for statement in ("ledger_rows", "dropped_rows") if dropped else ("ledger_rows",):
-        for row in connection.execute(sql(statement), {"campaign": campaign, "created": created}):
-            yield _ledger_row(row, name, own)
+        for found in connection.execute(sql(statement), asked):
+            row = _ledger_row(found, own)
+            if job_names:
+                row["job_name"] = job_name(found["sent_name"], found["template"], found["copies"])
+            yield row
 
 
-def _ledger_row(row: sqlite3.Row, campaign: str, own: Sequence[str]) -> Row:
-    sent = row["status"] == "sent"
-    values = {
-        "line": row["line"],
-        "source_batch_id": row["source_id"],
-        "name": display_name(row),
-        "upload_new_dataset": bool(row["upload_new_dataset"]),
-        "copy": row["copy"],
-        "status": "unknown" if sent else row["status"],
-        "new_batch_id": row["new_batch_id"],
-        "new_batch_status": row["new_batch_status"],
-        "created_at": row["created_at"],
-        "settled_by": row["settled_by"],
-        "attempts": row["attempts"],
-        "http_status": row["http_status"],
+def _ledger_row(found: sqlite3.Row, own: Sequence[str]) -> dict[str, Any]:
+    # Each row of every ledger file comes through here: the statement has the columns as they are, but for a few.
+    row: dict[str, Any] = dict(zip(COLUMNS, found, strict=False))
+    row["upload_new_dataset"] = bool(row["upload_new_dataset"])
+    if row["name"] is None:
+        row["name"] = _coming_name(found)
+    if row["status"] == "sent":
         # While the file is written the answer may be under way; if nobody comes to record it, this is still true.
-        "error": UNDER_WAY if sent else row["error"],
-        "first_sent_at": row["first_sent_at"],
-        "last_sent_at": row["last_sent_at"],
-        "campaign": campaign,
-        "run_id": row["run_id"],
-        "item": row["id"],
-        "job_name": job_name(row["name"], row["template"], row["copies"] or row["copy"]),
-    }
-    cells = json.loads(row["cells"]) if row["cells"] else {}
-    return values | {column: cells.get(column, "") for column in own}
+        row["status"], row["error"] = "unknown", UNDER_WAY
+    row["item"] = found["item"]
+    if own:
+        cells = json.loads(found["cells"] or "{}")
+        for column in own:
+            row[column] = cells.get(column, "")
+    return row
 
 
-def display_name(row: sqlite3.Row) -> str:
-    """The name that the new batch has or should have; a source's name that is not known yet stays `{source_name}`."""
-    if row["new_batch_name"] is not None:
-        return str(row["new_batch_name"])
-    source_name = row["source_name"]
-    name = row["name"]
+def _coming_name(found: sqlite3.Row) -> str:
+    """The name that the new batch should have; a source's name that is not known yet stays `{source_name}`."""
+    source_name, name = found["source_name"], found["sent_name"]
     if name is None:
-        name = render_name(row["template"], source_name, row["copies"] or row["copy"])
+        name = render_name(found["template"], source_name, found["copies"])
     if name:
         return str(name)
     return default_name(source_name) if source_name is not None else ""

@@ -1,7 +1,8 @@
 """Events → log lines: on standard error for people or as JSON, and as JSON to a file.
 
-structlog does the work, without its global configuration. Nothing here may end a run: a line that cannot be
-written is lost. The token is hidden here, in one step, whoever let it into an event."""
+structlog does the work, without its global configuration; it is imported for the first line, since a quiet run has
+none and the import takes as long as a short run. Nothing here may end a run: a line that cannot be written is lost.
+The token is hidden here, in one step, whoever let it into an event."""
 
 from __future__ import annotations
 
@@ -14,13 +15,13 @@ from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, TextIO
-
-import structlog
-from structlog.typing import EventDict, Processor
+from typing import TYPE_CHECKING, Any, Literal, Self, TextIO
 
 from worker.events import Event, Level
 from worker.observe.text import Unbreakable, visible, visible_json
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, Processor
 
 LogFormat = Literal["auto", "console", "json"]
 """How lines look on standard error; `auto`: console on a terminal, JSON otherwise."""
@@ -74,29 +75,34 @@ class Logs:
         """What is wrong with the log file, in words; for a summary, since `quiet` says nothing of it."""
         self._level, self._quiet, self._live = level, quiet, above is not None
         head = _head(run_id, campaign, now)
-        if resolved(log_format, is_terminal) == "console":
-            colors = is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-            steps = [_for_people, _hiding(scrub), _console(colors)]
-        else:
-            steps = [_hiding(scrub), _json(ascii_only=not _speaks_unicode(stderr)), _json_visible]
-        self._stderr = _logger(above or Unbreakable(stderr).line, [head, _plain_values, *steps, _hiding(scrub)])
+
+        def to_stderr() -> Sequence[Processor]:
+            if resolved(log_format, is_terminal) == "console":
+                colors = is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+                steps = [_for_people, _hiding(scrub), _console(colors)]
+            else:
+                steps = [_hiding(scrub), _json(ascii_only=not _speaks_unicode(stderr)), _json_visible]
+            return [head, _plain_values, *steps, _hiding(scrub)]
+
+        def to_file() -> Sequence[Processor]:
+            return [head, _plain_values, _hiding(scrub), _json(), _json_visible, _hiding(scrub)]
+
+        self._stderr = _Lines(above or Unbreakable(stderr).line, to_stderr)
         self._file = _LogFile(log_file, self._report) if log_file else None
-        if self._file:
-            steps = [head, _plain_values, _hiding(scrub), _json(), _json_visible, _hiding(scrub)]
-            self._lines = _logger(self._file.line, steps)
+        self._lines = _Lines(self._file.line, to_file) if self._file else None
 
     def __call__(self, event: Event) -> None:
         """Write the line of `event` to the places that want it."""
-        if self._file:
-            _log(self._lines, event)
+        if self._lines:
+            self._lines.log(event)
         if shows(event, level=self._level, quiet=self._quiet, live=self._live):
-            _log(self._stderr, event)
+            self._stderr.log(event)
 
     def _report(self, trouble: str) -> None:
         if self.trouble is None:
             self.trouble = trouble
             if not self._quiet:
-                _log(self._stderr, Event("note", "warning", {"text": trouble}))
+                self._stderr.log(Event("note", "warning", {"text": trouble}))
 
     def close(self) -> None:
         """Close the log file; lines after that go to standard error only."""
@@ -151,31 +157,35 @@ class _LogFile:
 
 
 class _Lines:
-    """What structlog hands a rendered line to."""
+    """Where rendered lines go to, and structlog's logger that renders them by `steps`, made with the first event."""
 
-    def __init__(self, write: Callable[[str], object]) -> None:
-        self._write = write
+    def __init__(self, write: Callable[[str], object], steps: Callable[[], Sequence[Processor]]) -> None:
+        self._write, self._steps = write, steps
+        self._logger: Any = None
+
+    def log(self, event: Event) -> None:
+        if self._logger is None:
+            self._logger = self._made()
+        # One argument for all fields: as keywords, a field named `event` would clash with structlog's own.
+        getattr(self._logger, event.level)(event.name, fields=event.fields)
+
+    def _made(self) -> Any:
+        import structlog  # noqa: PLC0415 - see above
+
+        # Every setting is given, so that nothing comes from (or goes to) structlog's global configuration.
+        return structlog.wrap_logger(
+            self,
+            processors=self._steps(),
+            wrapper_class=structlog.BoundLogger,
+            context_class=dict,
+            cache_logger_on_first_use=True,
+        )
 
     def line(self, text: str) -> None:
+        """What structlog calls with a rendered line."""
         self._write(text)
 
     debug = info = warning = error = line
-
-
-def _logger(write: Callable[[str], object], processors: Sequence[Processor]) -> Any:
-    # Every setting is given, so that nothing comes from (or goes to) structlog's global configuration.
-    return structlog.wrap_logger(
-        _Lines(write),
-        processors=processors,
-        wrapper_class=structlog.BoundLogger,
-        context_class=dict,
-        cache_logger_on_first_use=True,
-    )
-
-
-def _log(logger: Any, event: Event) -> None:
-    # One argument for all fields: as keywords, a field named `event` would clash with structlog's own.
-    getattr(logger, event.level)(event.name, fields=event.fields)
 
 
 def _head(run_id: str, campaign: str, now: Callable[[], datetime]) -> Processor:
@@ -241,12 +251,16 @@ def _hiding(scrub: Callable[[Any], Any]) -> Processor:
 
 
 def _console(colors: bool) -> Processor:
+    import structlog  # noqa: PLC0415 - see above
+
     return structlog.dev.ConsoleRenderer(
         colors=colors, repr_native_str=True, sort_keys=False, pad_event_to=16, pad_level=True
     )
 
 
 def _json(*, ascii_only: bool = False) -> Processor:
+    import structlog  # noqa: PLC0415 - see above
+
     return structlog.processors.JSONRenderer(ensure_ascii=ascii_only, allow_nan=False)
 
 

@@ -1,6 +1,7 @@
 """A run's progress while it goes on: a live display on a terminal, a plain line now and then elsewhere.
 
-It reads snapshots and draws; it counts nothing itself, and no failure to draw reaches the run.
+It reads snapshots and draws; it counts nothing itself, and no failure to draw reaches the run. What a terminal shows
+is `live`'s, which is imported where there is one: rich takes a while.
 """
 
 from __future__ import annotations
@@ -12,15 +13,12 @@ from threading import Event as Flag
 from threading import Thread
 from time import monotonic
 from types import TracebackType
-from typing import Any, Literal, Self, TextIO, cast
-
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.padding import Padding
-from rich.progress_bar import ProgressBar
-from rich.text import Text
+from typing import TYPE_CHECKING, Literal, Self, TextIO
 
 from worker.observe.text import Unbreakable, human_duration, visible
+
+if TYPE_CHECKING:
+    from worker.observe.live import Screen
 
 Style = Literal["live", "plain", "none"]
 """How progress is shown."""
@@ -73,39 +71,14 @@ def line(snapshot: Snapshot) -> str:
     if snapshot.total:
         parts += [f"created {snapshot.created}/{snapshot.total}", f"{snapshot.rate:.1f}/s"]
     parts += [f"{n} {status}" for n, status in ((snapshot.failed, "failed"), (snapshot.unknown, "unknown")) if n]
-    return " · ".join([*parts, *_ahead(snapshot)])
+    return " · ".join([*parts, *ahead(snapshot)])
 
 
-def _ahead(snapshot: Snapshot) -> list[str]:
+def ahead(snapshot: Snapshot) -> list[str]:
+    """What is to come, in parts of a line: the end of a pause, the end of the run."""
     parts = [f"paused for {human_duration(snapshot.waiting_s)}"] if snapshot.waiting_s > 0 else []
     left = eta(snapshot)
     return [*parts, f"ETA {human_duration(left)}"] if left else parts
-
-
-def display(snapshot: Snapshot) -> RenderableType:
-    """The live display: a bar and three lines, each of which fits any width."""
-    done = snapshot.created + snapshot.failed + snapshot.unknown
-    share = f"{done}/{snapshot.total} ({done / snapshot.total:.0%})" if snapshot.total else ""
-    head = [visible(snapshot.phase), share, human_duration(snapshot.elapsed_s)]
-    ceiling = "" if snapshot.ceiling is None else f" of {snapshot.ceiling:.1f}/s"
-    speed = [f"{snapshot.rate:.1f}/s{ceiling}", f"{snapshot.in_flight} in flight", *_ahead(snapshot)]
-    counts = [
-        Text(f"{snapshot.created} created", "green"),
-        Text(f"{snapshot.failed} failed", "red" if snapshot.failed else "dim"),
-        Text(f"{snapshot.unknown} unknown", "yellow" if snapshot.unknown else "dim"),
-        Text(f"{snapshot.pending} pending", "dim"),
-    ]
-    return Group(
-        _one_line(Text(" · ".join(filter(None, head)), "bold")),
-        Padding(ProgressBar(total=max(snapshot.total, 1), completed=done)),  # a bar alone ends no line
-        _one_line(Text(" · ").join(counts)),
-        _one_line(Text(" · ".join(speed), "yellow" if snapshot.waiting_s > 0 else "")),
-    )
-
-
-def _one_line(text: Text) -> Text:
-    text.no_wrap, text.overflow = True, "ellipsis"
-    return text
 
 
 class Progress:
@@ -128,28 +101,17 @@ class Progress:
         self._snapshot = snapshot
         self._stream = Unbreakable(stderr)
         self._clock, self._every_s, self._threaded = clock, every_s, threaded
-        # The stream cannot break, because at a broken pipe rich would end the process.
-        self._console = Console(
-            file=cast(Any, self._stream),
-            force_terminal=True if style == "live" else None,
-            markup=False,
-            highlight=False,
-            emoji=False,
-        )
-        # A dumb terminal cannot draw over itself.
-        self._style: Style = "plain" if style == "live" and self._console.is_dumb_terminal else style
-        self._live: Live | None = None
+        self._style, self._screen = style, _screen(self._stream) if style == "live" else None
+        if style == "live" and self._screen is None:
+            self._style = "plain"
         self._over = Flag()
         self._thread: Thread | None = None
         self._last = clock()
 
     def __enter__(self) -> Self:
         self._last = self._clock()
-        if self._style == "live":
-            self._live = Live(console=self._console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
-            self._live.start()
-            # rich hides the cursor. Shown, it is there for whoever stops or kills this process in any way.
-            self._console.show_cursor(True)
+        if self._screen:
+            self._screen.start()
             self.tick()
         if self._threaded and self._style != "none":
             self._thread = Thread(target=self._draw, name="progress", daemon=True)
@@ -163,12 +125,11 @@ class Progress:
         if self._thread:
             self._thread.join()
             self._thread = None
-        if self._live:
+        if self._screen:
             try:
                 self.tick()
             finally:
-                self._live.stop()
-                self._live = None
+                self._screen.stop()
 
     def _draw(self) -> None:
         while not self._over.wait(_REFRESH_S):
@@ -177,8 +138,8 @@ class Progress:
     def tick(self) -> None:
         """Draw the present snapshot, or write a plain line if it is time for one."""
         try:
-            if self._live:
-                self._live.update(display(self._snapshot()), refresh=True)
+            if self._screen:
+                self._screen.draw(self._snapshot())
             elif self._style == "plain" and self._clock() - self._last >= self._every_s:
                 self._last = self._clock()
                 self._stream.line(line(self._snapshot()))
@@ -189,7 +150,12 @@ class Progress:
     def above(self) -> Callable[[str], None] | None:
         """How to print a line above the live display (`Logs` takes it); `None` where there is no such
         display."""
-        return self._print_above if self._style == "live" else None
+        return self._screen.print_above if self._screen else None
 
-    def _print_above(self, text: str) -> None:
-        self._console.print(Text.from_ansi(text), soft_wrap=True)
+
+def _screen(stream: Unbreakable) -> Screen | None:
+    """The terminal behind `stream`; None where it cannot draw over itself."""
+    from worker.observe.live import Screen  # noqa: PLC0415 - rich takes a while to import
+
+    screen = Screen(stream)
+    return None if screen.is_dumb else screen

@@ -68,7 +68,7 @@ class ProlificClient:
 
     def __init__(self, session: aiohttp.ClientSession, url: str, timeout_s: float, scrub: Scrub) -> None:
         self._session = session
-        self._url = url
+        self._url = URL(url)
         # (aiohttp rounds long limits up to whole seconds, which would blur the two.)
         self._whole = ClientTimeout(
             total=timeout_s,
@@ -100,7 +100,7 @@ class ProlificClient:
         reading = _ListingReader(workspace_id)
         try:
             async with self._session.get(
-                URL(f"{self._url}{BATCHES}").with_query(workspace_id=workspace_id),
+                self._url.with_path(BATCHES).with_query(workspace_id=workspace_id),
                 timeout=self._quiet, allow_redirects=False,
             ) as response:  # fmt: skip
                 if response.status != 200:
@@ -122,7 +122,7 @@ class ProlificClient:
     async def _ask(self, method: str, path: str, body: bytes | None = None) -> Reply:
         try:
             async with self._session.request(
-                method, self._url + path, timeout=self._whole, allow_redirects=False,
+                method, self._url.with_path(path, encoded=True), timeout=self._whole, allow_redirects=False,
                 data=None if body is None else BytesPayload(body, content_type="application/json"),
             ) as response:  # fmt: skip
                 return await self._read(response)

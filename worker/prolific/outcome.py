@@ -8,8 +8,8 @@ unknown   everything else: it may exist, and only looking can tell
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from worker.prolific.models import Batch, read_batch
 from worker.prolific.reply import Answer, NoAnswer, Reply
@@ -34,8 +34,7 @@ class Why(StrEnum):
     UNAUTHORISED = "unauthorised"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one duplicate request. `left` says whether it counts as a request that left; `error` is for
     people; `retry_after_s` is what the API asks to wait, in seconds."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from worker.ledger.records import Listed
 
@@ -16,8 +16,7 @@ class Quota:
     reset_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """An HTTP answer, whole.
 
     `json` is the decoded body, None where it is not JSON; `words` is what it says of an error, for people, without
