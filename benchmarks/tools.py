@@ -40,7 +40,7 @@ class Case:
 
 CASES = {
     "instant": Case("an API that answers at once", 10_000),
-    "late": Case("answers that take 50 ms", 5_000, latency=50),
+    "late": Case("answers that take 50 ms", 10_000, latency=50),
     "disk": Case("an API that answers at once, each fsync 5 ms slower", 10_000, fsync=5),
 }
 """In the order of `Peer.shares`."""

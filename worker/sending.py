@@ -29,7 +29,7 @@ from worker.prolific.reply import Answer
 from worker.settle.rules import LEAVES_WITHIN_S
 from worker.stop import Stop
 
-UNRECORDED_PER_SENDER = 8
+UNRECORDED_PER_SENDER = 20
 """So many items for each sender may be claimed and not recorded: they are unknown after a crash."""
 
 COMPANY_S = 0.02

@@ -22,7 +22,7 @@ SLOTS = 2.0
 GUESSED_S = 0.1
 """How long answers are thought to take before one has come."""
 
-AHEAD_PER_SENDER = 6
+AHEAD_PER_SENDER = 12
 """So many items may wait for each sender, where nothing but the API's speed limits them."""
 
 
