@@ -52,6 +52,12 @@ class ServerClock:
             self.last_date = date
             self._told_at = monotonic
 
+    @property
+    def earliest(self) -> float | None:
+        """The earliest time that the API's clock may show from now on: its latest `Date`, or an earlier one after it
+        went back. None until an answer has told it."""
+        return self.last_date if self.went_back_to is None else self.went_back_to
+
     def now(self, monotonic: float) -> float | None:
         """Seconds since 1970 by the API's clock; None until an answer has told it."""
         return None if self.last_date is None else self.last_date + (monotonic - self._told_at)

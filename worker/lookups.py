@@ -175,7 +175,7 @@ class LookUps:
         deadline = self._clock.monotonic() + self._give_up_after_s
         while True:
             left = self._clock.monotonic()
-            moment = Moment(iso(self._clock.wall()), self._server.now(left), self._server.last_date)
+            moment = Moment(iso(self._clock.wall()), self._server.now(left), self._server.earliest)
             listing = await self._database.call(Ledger.begin_listing, workspace_id, moment)
 
             async def hand_on(page: Page, listing: int = listing) -> None:

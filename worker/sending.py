@@ -230,7 +230,7 @@ class Sending:
             self._wake.set()
 
     def _moment(self) -> Moment:
-        return Moment(iso(self.clock.wall()), self.server.now(self.clock.monotonic()), self.server.last_date)
+        return Moment(iso(self.clock.wall()), self.server.now(self.clock.monotonic()), self.server.earliest)
 
     async def _exchange(self, endings: list[Ending], again: list[int], room: int) -> list[Intent]:
         """One exchange with the ledger; a disk that is full for a moment is waited for, but nothing new leaves."""

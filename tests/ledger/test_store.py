@@ -136,7 +136,7 @@ def test_intents_are_durable_before_they_are_handed_out(tmp_path: Path) -> None:
                 "SELECT id, item_id, started_at, date_before, left_server, listing, sent_name, outcome FROM attempts"
             )
             assert [tuple(row) for row in attempts] == [
-                (i.attempt_id, i.item_id, NOW, MOMENT.last_date, MOMENT.server, listing, f"a {i.copy}", None)
+                (i.attempt_id, i.item_id, NOW, MOMENT.earliest, MOMENT.server, listing, f"a {i.copy}", None)
                 for i in intents
             ]
 

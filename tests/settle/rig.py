@@ -46,7 +46,8 @@ class Batch:
 @dataclass
 class World:
     """What exists, as the API tells it. `listings` holds what happens to the next listings, by workspace: a problem,
-    or a function of what would be shown; `gone` are ids that a GET denies."""
+    or a function of what would be shown; `gone` are ids that a GET denies; `stepped` is by how many seconds its clocks
+    were set forward."""
 
     clock: HandClock
     batches: dict[str, Batch] = field(default_factory=dict)
@@ -54,13 +55,14 @@ class World:
     takes: float = 0.0
     gone: set[str] = field(default_factory=set)
     created_skew: float = 0.0
+    stepped: float = 0.0
     tells_date: bool = True
     user: str = "me"
     asked: list[tuple[str, str, float]] = field(default_factory=list)
     on_listing: Callable[[], None] = lambda: None
 
     def now(self) -> float:
-        return T0 + self.clock.now - 1000.0
+        return T0 + self.clock.now - 1000.0 + self.stepped
 
     @property
     def date(self) -> float | None:
@@ -138,7 +140,7 @@ class Rig:
         await self.preflight.look_up_sources()
 
     def moment(self) -> Moment:
-        return Moment(iso(self.clock.wall()), self.server.now(self.clock.now), self.server.last_date)
+        return Moment(iso(self.clock.wall()), self.server.now(self.clock.now), self.server.earliest)
 
     def intents(self, limit: int = 100) -> list[Intent]:
         return self.ledger.exchange((), (), limit, self.moment())[1]

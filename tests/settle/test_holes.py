@@ -67,6 +67,46 @@ async def test_another_persons_token_that_does_not_see_the_source_proves_nothing
         assert "token" in rig.errors()[0]
 
 
+@pytest.mark.parametrize(("sees", "status"), [(False, "unknown"), (True, "pending")])
+async def test_another_persons_token_proves_absence_only_where_it_sees_what_was_made_by_the_first(
+    sees: bool, status: str, tmp_path: Path, world: World
+) -> None:
+    """A colleague may see the source, which is the colleague's own, and nothing that others made."""
+    with run(tmp_path, world, f"{SOURCE},Wave,2") as rig:
+        await rig.look()
+        first, second = rig.intents()
+        made = rig.answer(first, 100)
+        hidden = [world.add(101, "Wave")] if not sees else []
+        rig.lose([second])
+    world.clock.advance(3600.0)
+    for batch_id in hidden + ([made] if not sees else []):
+        del world.batches[batch_id]
+    world.user = "colleague"
+    with run(tmp_path, world) as rig:
+        await rig.preflight.check_token()
+        await rig.round()
+        assert rig.statuses() == ["created", status], rig.errors()
+
+
+async def test_after_the_apis_clock_went_back_an_older_looking_batch_may_be_the_copy(
+    tmp_path: Path, world: World
+) -> None:
+    """An answer showed it before the request left, and the request's own did not come."""
+    with run(tmp_path, world, f"{SOURCE},Wave,1", f"{SOURCE},Other,1") as rig:
+        await rig.look()
+        world.stepped = -4000.0
+        await rig.preflight.check_token()
+        lost = rig.intents(1)
+        world.add(100, "Wave")
+        rig.lose(lost)
+    world.clock.advance(7200.0)
+    with run(tmp_path, world, f"{SOURCE},Wave,1", f"{SOURCE},Other,1") as rig:
+        await rig.look()
+        rig.answer(rig.intents()[0], 101)
+        await rig.round()
+        assert rig.statuses() == ["unknown", "created"], rig.errors()
+
+
 async def test_a_source_that_its_own_404_denies_keeps_nothing_from_being_decided(tmp_path: Path, world: World) -> None:
     """Its owner's token asks, and other batches are shown: it was removed."""
     with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:

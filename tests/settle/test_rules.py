@@ -520,6 +520,8 @@ def test_hole_a_batch_whose_looks_changed_between_listings_is_a_candidate() -> N
         ("Signs 1", "", True),
         ("★★★", "anything", True),
         ("Signs 1", "Signs 1 (Copy)", True),
+        ("Ibáñez & sons", "Ibáñez &amp; sons", True),  # escaped for a page
+        ("Ibáñez & sons", "Ibáñez &amp;amp; sons", True),
         ("Signs 1", "Signs 2", False),
         ("Signs 1", "Bridges (Copy)", False),
         ("Signs 1", "1 Signs", False),

@@ -124,7 +124,7 @@ class Exchange:
         told = [
             {
                 "attempt": intent.attempt_id, "item": intent.item_id, "run": self._run, "now": moment.at,
-                "date_before": moment.last_date, "server": moment.server, "listing": listing,
+                "date_before": moment.earliest, "server": moment.server, "listing": listing,
                 "version": row["version_id"], "name": intent.name or "",
             }
             for intent, row in zip(intents, rows, strict=True)

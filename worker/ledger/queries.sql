@@ -446,14 +446,23 @@ WHERE NOT EXISTS (SELECT 1 FROM items AS i WHERE i.new_batch_id = c.id);
 -- name: open_attempts
 -- Every attempt whose outcome is not known, of all campaigns, with what it is compared by. A source is the same as it
 -- was only where the latest listing shows it so: one that is shown no more may have been edited before it went.
-WITH latest AS (SELECT workspace_id, max(number) AS number FROM listings GROUP BY workspace_id)
+WITH latest AS (SELECT workspace_id, max(number) AS number FROM listings GROUP BY workspace_id),
+-- By which listings this token was shown a batch that is one person's request's alone.
+shown AS MATERIALIZED (
+    SELECT min(pr.me) AS me, l.listing
+    FROM temp.listed_names AS l
+    JOIN items AS oi ON oi.new_batch_id = l.batch_id
+    JOIN attempts AS oa ON oa.item_id = oi.id
+    JOIN runs AS pr ON pr.id = oa.run_id
+    GROUP BY oi.id, l.listing HAVING count(DISTINCT coalesce(pr.me, '')) = 1)
 SELECT a.id, a.item_id, a.run_id, a.listing, a.date_before, a.left_server, a.ended_server, a.date_after, a.answered_id,
        a.sent_name, a.started_at, i.source_id, i.upload_new_dataset, i.line, i.copy, c.name AS campaign,
        i.campaign_id, iif(a.restored, n.me, r.me) AS me, r.timeout_s,
        max(r.settle_after_s, n.settle_after_s) AS settle_after_s, a.restored,
        a.restored AND i.name IS NULL AND i.template <> '' AS name_guessed,
-       NOT a.restored AND r.me IS NOT n.me AND NOT EXISTS (
-           SELECT 1 FROM temp.listed_names AS l WHERE l.batch_id = i.source_id AND l.listing = t.number) AS hidden,
+       NOT a.restored AND r.me IS NOT n.me AND NOT (
+           EXISTS (SELECT 1 FROM temp.listed_names AS l WHERE l.batch_id = i.source_id AND l.listing = t.number)
+           AND EXISTS (SELECT 1 FROM shown AS s WHERE s.me = r.me AND s.listing = t.number)) AS hidden,
        v.name AS source_name, v.workspace_id, v.details, v.loose_details, v.datasets,
        EXISTS (SELECT 1 FROM source_versions AS o WHERE o.source_id = i.source_id AND o.id > a.version_id)
            OR EXISTS (SELECT 1 FROM sources AS o WHERE o.source_id = i.source_id AND o.version_id <> a.version_id)

@@ -89,11 +89,12 @@ class RunEnd:
 @dataclass(frozen=True, slots=True)
 class Moment:
     """When something happened: `at` by this machine (ISO 8601 UTC, for people), `server` by the API's clock
-    (seconds since 1970; None where no answer has told it yet), `last_date` the last `Date` that was received."""
+    (seconds since 1970; None where no answer has told it yet), `earliest` the earliest that
+    this clock may show from then on."""
 
     at: str
     server: float | None
-    last_date: float | None = None
+    earliest: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ All times are the API's, in seconds since 1970; `None` as a bound is an open end
 
 from __future__ import annotations
 
+import html
 import math
 import string
 import unicodedata
@@ -68,7 +69,8 @@ class Attempt:
     given up (None: nobody saw that). `offset` is what the 201s of its time allow for created_at less server time
     (None: unknown). `source_changed`: the source changed since, or is shown no more, so that nobody knows.
     `tells_people_apart`: 201s to this `me` have carried its id. `hidden`: who looks now is somebody else, and is not
-    shown the source. `name_guessed`: what was sent follows from what the source is called now."""
+    shown the source, or nothing that a request of the first one made. `name_guessed`: what was sent follows from what
+    the source is called now."""
 
     id: int
     item_id: int
@@ -437,7 +439,10 @@ def names_are_close(attempt: Attempt, name: str) -> bool:
 
 @lru_cache(maxsize=2**16)  # every name is compared with many
 def skeleton(name: str) -> str:
-    """A name's letters and digits alone, without case and Unicode form: what a cleaning API leaves of it."""
+    """A name's letters and digits alone, without case, Unicode form and HTML's escapes: what a cleaning API leaves of
+    it."""
+    while (plain := html.unescape(name)) != name:  # it may have been escaped more than once
+        name = plain
     return "".join(c for c in unicodedata.normalize("NFKC", name).casefold() if c.isalnum())
 
 

@@ -232,7 +232,7 @@ def verdicts_of(
             if attempt.hidden:
                 claims.pop(attempt.id, None)
                 unknown[attempt.id] = told(
-                    attempt.item_id, "the token is another person's now, and does not see its source"
+                    attempt.item_id, "the token is another person's now, and sees not all that the first one's made"
                 )
             elif attempt.id in found.claims:
                 continue
