@@ -289,6 +289,20 @@ def test_hole_a_batch_may_be_of_another_source_that_was_edited_for_a_while(
     assert found.rivalled == ({} if decided else {1: ("b1",)})
 
 
+def test_hole_a_batch_goes_to_the_attempt_that_can_have_made_no_other() -> None:
+    """The source was edited for a while, and the older attempt's copy looks like it did then."""
+    old = attempt(1, listing=5)
+    new = attempt(2, listing=6, left=1050.0, ended=1110.0, date_before=1049.0, date_after=1140.0)
+    odd = sighting("odd", listing=6, details="as edited", loose_details="as edited")
+    fitting = sighting("fitting", listing=7, created=1060.0)
+    assert fits(old, fitting)
+    assert fits(new, fitting)
+    found = presence([old, new], [odd, fitting], ALL)
+    assert found.claims == {2: "fitting"}
+    assert candidates(old, [odd], ALL) == ("odd",)
+    assert presence([old, new], [fitting], ALL).claims == {1: "fitting"}
+
+
 def test_a_batch_that_was_disputed_once_is_never_claimed() -> None:
     found = presence([attempt(1), attempt(2)], [sighting("b1", disputed=True), sighting("b2")])
 

@@ -324,7 +324,8 @@ class Simulation:
     def _counted(self) -> bool:
         """Whether every request's end was recorded, so that attempts are exact."""
         aborted = any(run.abort_at is not None for run in self._scenario.runs)
-        return not (self.told.crashes or self._losses.restored or aborted)
+        full = "disk" in self.told.stopped  # what could not be recorded, the next run takes for sent
+        return not (self.told.crashes or self._losses.restored or aborted or full)
 
     def _judge(self, ended: Run | None, *, final: bool = False) -> None:
         """Judge the ledger, and the file of the run that has just `ended`."""

@@ -10,7 +10,7 @@ import math
 import string
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TypeVar
@@ -274,7 +274,10 @@ def presence(attempts: Sequence[Attempt], sightings: Sequence[Sighting], surviva
     claims: dict[int, str] = {}
     disputed: dict[int, tuple[str, ...]] = {}
     rivalled: dict[int, tuple[str, ...]] = {}
-    for some, batches in _connected(attempts, [survival.as_sent(sighting) for sighting in sightings]):
+    parts = _connected(attempts, [survival.as_sent(sighting) for sighting in sightings])
+    fitting = {batch.batch_id for _, batches in parts for batch in batches}
+    odd = [sighting for sighting in sightings if sighting.batch_id not in fitting]
+    for some, batches in parts:
         names = tuple(sorted(batch.batch_id for batch in batches))
         several = len({attempt.kind for attempt in some}) > 1
         if several or len(batches) > len(some) or any(batch.disputed for batch in batches):
@@ -284,7 +287,9 @@ def presence(attempts: Sequence[Attempt], sightings: Sequence[Sighting], surviva
         ):
             rivalled |= {attempt.id: names for attempt in some}
         else:
-            claims |= _oldest_to_oldest(some, batches)
+            short = len(batches) < len(some)
+            hopeful = {attempt.id for attempt in some if short and candidates(attempt, odd, survival)}
+            claims |= _oldest_to_oldest(some, batches, hopeful)
     return Presence(claims, disputed, rivalled)
 
 
@@ -359,14 +364,19 @@ def _split(attempts: Sequence[Attempt], batches: Sequence[Sighting]) -> list[tup
     return parts
 
 
-def _oldest_to_oldest(attempts: Sequence[Attempt], batches: Sequence[Sighting]) -> dict[int, str]:
-    """Give each batch, the oldest first, to the attempt that can wait least, and where that leaves a batch over, let
+def _oldest_to_oldest(
+    attempts: Sequence[Attempt], batches: Sequence[Sighting], hopeful: Container[int] = ()
+) -> dict[int, str]:
+    """Give the batches, the oldest first, to the attempts that can wait least, and where that leaves one over, let
     attempts change theirs: a maximum matching. (Among very many, nobody changes.) A batch that finds no attempt stays
-    free, and keeps absence from being proved."""
-    waiting = sorted(attempts, key=lambda attempt: (window(attempt).high, attempt.id))
+    free, and keeps absence from being proved.
+
+    Attempts that also nearly fit a batch that fits nobody (`hopeful`) come last: they may have made that one, and then
+    another's batch, if they took it, would have its attempt proved absent that made it."""
+    waiting = sorted(attempts, key=lambda attempt: (attempt.id in hopeful, window(attempt).high, attempt.id))
     oldest = sorted(batches, key=lambda batch: (batch.listing, batch.created or 0.0, batch.batch_id))
     if len(attempts) * len(batches) <= MANY:
-        return {attempt: batch.batch_id for attempt, batch in _matched(waiting, oldest).items()}
+        return _matched(waiting, oldest)
     claims: dict[int, str] = {}
     for batch in oldest:
         for place, attempt in enumerate(waiting):
@@ -377,24 +387,25 @@ def _oldest_to_oldest(attempts: Sequence[Attempt], batches: Sequence[Sighting]) 
     return claims
 
 
-def _matched(attempts: Sequence[Attempt], batches: Sequence[Sighting]) -> dict[int, Sighting]:
-    """A maximum matching, by augmenting paths; an attempt that has a batch once keeps some."""
-    held: dict[int, Sighting] = {}
+def _matched(attempts: Sequence[Attempt], batches: Sequence[Sighting]) -> dict[int, str]:
+    """A maximum matching, by augmenting paths; an attempt that has a batch once keeps some, so the first ones have
+    one if any can."""
+    holder: dict[str, Attempt] = {}
 
-    def placed(batch: Sighting, tried: set[int]) -> bool:
-        open_to_it = [attempt for attempt in attempts if attempt.id not in tried and fits(attempt, batch)]
-        for attempt in sorted(open_to_it, key=lambda attempt: attempt.id in held):
-            if attempt.id in tried:
+    def placed(attempt: Attempt, tried: set[str]) -> bool:
+        fitting = [batch.batch_id for batch in batches if batch.batch_id not in tried and fits(attempt, batch)]
+        for batch in sorted(fitting, key=holder.__contains__):
+            if batch in tried:
                 continue
-            tried.add(attempt.id)
-            if attempt.id not in held or placed(held[attempt.id], tried):
-                held[attempt.id] = batch
+            tried.add(batch)
+            if batch not in holder or placed(holder[batch], tried):
+                holder[batch] = attempt
                 return True
         return False
 
-    for batch in batches:
-        placed(batch, set())
-    return held
+    for attempt in attempts:
+        placed(attempt, set())
+    return {attempt.id: batch for batch, attempt in holder.items()}
 
 
 # -- absence ------------------------------------------------------------------------------------------------------
