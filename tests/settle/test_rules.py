@@ -289,6 +289,23 @@ def test_hole_a_batch_may_be_of_another_source_that_was_edited_for_a_while(
     assert found.rivalled == ({} if decided else {1: ("b1",)})
 
 
+@pytest.mark.parametrize(
+    ("of_one", "survival", "decided"),
+    [
+        ({"of_a_copy": True}, Survival(), False),
+        ({"of_a_copy": True}, ALL, True),  # details arrive as they were, so the rival's would
+        ({}, Survival(), True),
+    ],
+)
+def test_hole_a_copy_of_a_copy_may_look_like_a_copy_of_the_first_source(
+    of_one: dict[str, Any], survival: Survival, decided: bool
+) -> None:
+    """An API that cleans details made the source of one of what is the source of the other."""
+    first = attempt(2, source_id="first", source=replace(SOURCE, details="not clean", loose_details="not clean"))
+    found = presence([attempt(1, **of_one), first], [sighting()], survival)
+    assert found.claims == ({1: "b1"} if decided else {})
+
+
 def test_hole_a_batch_goes_to_the_attempt_that_can_have_made_no_other() -> None:
     """The source was edited for a while, and the older attempt's copy looks like it did then."""
     old = attempt(1, listing=5)

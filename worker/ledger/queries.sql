@@ -463,6 +463,8 @@ SELECT a.id, a.item_id, a.run_id, a.listing, a.date_before, a.left_server, a.end
        NOT a.restored AND r.me IS NOT n.me AND NOT (
            EXISTS (SELECT 1 FROM temp.listed_names AS l WHERE l.batch_id = i.source_id AND l.listing = t.number)
            AND EXISTS (SELECT 1 FROM shown AS s WHERE s.me = r.me AND s.listing = t.number)) AS hidden,
+       EXISTS (SELECT 1 FROM items AS o WHERE o.new_batch_id = i.source_id)
+           OR EXISTS (SELECT 1 FROM sightings AS o WHERE o.batch_id = i.source_id) AS of_a_copy,
        v.name AS source_name, v.workspace_id, v.details, v.loose_details, v.datasets,
        EXISTS (SELECT 1 FROM source_versions AS o WHERE o.source_id = i.source_id AND o.id > a.version_id)
            OR EXISTS (SELECT 1 FROM sources AS o WHERE o.source_id = i.source_id AND o.version_id <> a.version_id)

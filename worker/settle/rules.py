@@ -70,7 +70,7 @@ class Attempt:
     (None: unknown). `source_changed`: the source changed since, or is shown no more, so that nobody knows.
     `tells_people_apart`: 201s to this `me` have carried its id. `hidden`: who looks now is somebody else, and is not
     shown the source, or nothing that a request of the first one made. `name_guessed`: what was sent follows from what
-    the source is called now."""
+    the source is called now. `of_a_copy`: the source may be a copy that we made ourselves."""
 
     id: int
     item_id: int
@@ -92,6 +92,7 @@ class Attempt:
     answered_id: str | None = None
     hidden: bool = False
     name_guessed: bool = False
+    of_a_copy: bool = False
 
     @property
     def kind(self) -> tuple[str, str | None, bool]:
@@ -268,8 +269,9 @@ def presence(attempts: Sequence[Attempt], sightings: Sequence[Sighting], surviva
         if not survival.vouches_for(attempt.expected_name):
             alike[skeleton(attempt.expected_name)].append(attempt)
     changed: dict[str, list[Attempt]] = defaultdict(list)
+    of_copies = not survival.details and any(attempt.of_a_copy for attempt in attempts)
     for attempt in attempts:
-        if attempt.source_changed:
+        if attempt.source_changed or of_copies:
             changed[attempt.expected_name].append(attempt)
     claims: dict[int, str] = {}
     disputed: dict[int, tuple[str, ...]] = {}
@@ -302,8 +304,11 @@ def _has_rival(one: Attempt, alike: Sequence[Attempt], batches: Sequence[Sightin
 
 def _has_changed_rival(one: Attempt, alike: Sequence[Attempt], batches: Sequence[Sighting]) -> bool:
     """Whether an attempt of another source than `one`'s, of those with the same name whose source is not as it was,
-    could have made one of the batches: its source may have looked like `one`'s when it was copied."""
-    rivals = [attempt for attempt in alike if attempt.source_id != one.source_id]
+    could have made one of the batches: its source may have looked like `one`'s when it was copied. Where `one`'s source
+    is a copy itself, any of them could: it may look like what copying made of the other's source."""
+    rivals = [
+        attempt for attempt in alike if attempt.source_id != one.source_id and (attempt.source_changed or one.of_a_copy)
+    ]
     return any(
         may_be_its(rival, batch)
         and _has_just_its_name(rival, batch)

@@ -138,6 +138,7 @@ def _attempt(row: sqlite3.Row, offset: Interval | None) -> Attempt:
         answered_id=row["answered_id"],
         hidden=bool(row["hidden"]),
         name_guessed=bool(row["name_guessed"]),
+        of_a_copy=bool(row["of_a_copy"]),
     )
 
 
