@@ -246,7 +246,7 @@ def test_flipped_bits_in_a_database_never_make_a_double(place: Place) -> None:
 
 def test_a_database_that_another_program_locks_for_a_while_is_waited_for(place_with: WithOptions) -> None:
     place = place_with(SandboxOptions(latency=0.02))
-    place.job(*rows(60))
+    place.job(*rows(200))
     assert place.run("--limit", 10).code == 1
     process = place.start("--max-in-flight", 4)
     database = place.folder / "ledgers" / "ledger.db"
@@ -254,7 +254,7 @@ def test_a_database_that_another_program_locks_for_a_while_is_waited_for(place_w
         time.sleep(0.005)
     with closing(sqlite3.connect(database, timeout=20, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        time.sleep(0.2)  # what was under way comes in
+        time.sleep(1.0)  # what was written down before leaves, and comes in
         made = place.world.made
         time.sleep(1.0)
         assert place.world.made == made, "nothing leaves whose intent cannot be written"
@@ -262,7 +262,7 @@ def test_a_database_that_another_program_locks_for_a_while_is_waited_for(place_w
         other.execute("ROLLBACK")
     ended = finish(process)
     assert ended.code == 0, ended.err
-    assert (place.world.made, place.world.requests["duplicate"]) == (60, 60)
+    assert (place.world.made, place.world.requests["duplicate"]) == (200, 200)
     honest(place)
 
 
