@@ -103,7 +103,8 @@ def _afterwards(folder: Path) -> None:
     print(HEADER)
     # The database remembers where its API is.
     with serving(source_ids(), log=True, port=int(facts["url"].rpartition(":")[2])) as api:
-        show("run again: nothing to do", measure(["run", job, *RUN], folder, api.environment()), items)
+        for words in ("run again: its file, from before an update or by `ledger`, anew", "run again: nothing to do"):
+            show(words, measure(["run", job, *RUN], folder, api.environment()), items)
         small, campaign = write_job(folder / "small.csv", SOURCES), ("--campaign", f"small {time.time_ns()}")
         words = f"run, {SOURCES} items of another campaign"
         show(words, measure(["run", str(small), *RUN, *campaign], folder, api.environment()), SOURCES)
