@@ -150,7 +150,9 @@ def fill(path: Path, number: int) -> None:
             ),
         )
         end = {"run": 1, "now": _at(number), "stopped_by": None, "exit_code": 1}
-        connection.execute(sql("end_run"), end | {"created": number * 97 // 100, "requests": number, "throttled": 0})
+        connection.execute(
+            sql("end_run"), end | {"created": number * 97 // 100, "requests": number, "throttled": 0, "written": None}
+        )
         connection.execute("COMMIT")
 
 
