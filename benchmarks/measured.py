@@ -15,7 +15,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -94,11 +94,10 @@ def measure_command(
     command: Sequence[str], folder: Path, environ: Mapping[str, str], output: Path | None = None
 ) -> Measured:
     """Run a command in `folder`; what it took. It must succeed. `output`: what it says goes there."""
-    with open(output or os.devnull, "wb") as said:  # noqa: PTH123 - os.devnull is a name
-        words = said if output else None
+    with output.open("wb") if output else nullcontext() as said:
         began = time.monotonic()
         with subprocess.Popen(
-            command, cwd=folder, env=importable(environ), stdin=subprocess.DEVNULL, stdout=words, stderr=words
+            command, cwd=folder, env=importable(environ), stdin=subprocess.DEVNULL, stdout=said, stderr=said
         ) as one:
             return waited(one, began)
 

@@ -75,8 +75,7 @@ def main() -> None:
     print_machine()
     with tempfile.TemporaryDirectory(prefix="report-") as name:
         pages = [write(Path(name) / str(number), number) for number in asked.items]
-        # Only now, because a process that is started begins with the memory of the one that starts it.
-        from tests.support.browser import CHROMIUM  # noqa: PLC0415
+        from tests.support.browser import CHROMIUM  # noqa: PLC0415 - a process begins with its starter's memory
 
         if CHROMIUM is None:
             raise SystemExit("Chromium is not installed, so the pages are not opened")
@@ -194,7 +193,7 @@ def _attempts(number: int) -> Iterator[tuple[object, ...]]:
 
 def look(page: Path, times: int) -> None:
     """Open the page in new tabs, do what people do, and print the medians."""
-    from tests.support.browser import browser  # noqa: PLC0415 - as above
+    from tests.support.browser import browser  # noqa: PLC0415 - as in `main`, not before pages are written
 
     opened: list[float] = []
     took: dict[str, list[float]] = {act: [] for act in ACTS}

@@ -29,7 +29,7 @@ LOOK_UPS_PER_S = 20.0
 evenly too: high request volumes add latency for everyone in the workspace."""
 
 TRIES = 3
-"""How often a listing or a look-up that fails is asked for (SETTLING rule 7)."""
+"""How often a listing or a look-up that fails is asked for (docs/settling.md, rule 7)."""
 
 FIRST_BACK_OFF_S = 1.0
 LONGEST_BACK_OFF_S = 60.0

@@ -39,7 +39,7 @@ PATIENCE_S = 5.0
 """An intent that cannot leave this soon is taken back, so that a crash during a long pause leaves nothing unknown."""
 
 UNSETTLED_PER_SENDER = 4
-"""So many unknown outcomes for each sender make sending pause (SETTLING rule 8)."""
+"""So many unknown outcomes for each sender make sending pause (docs/settling.md, rule 8)."""
 
 RECORD_TRIES_S = (0.1, 1.0, 3.0)
 """Pauses before outcomes that could not be written are tried again: a full disk may be a passing thing."""

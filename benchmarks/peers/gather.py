@@ -14,7 +14,7 @@ import aiohttp
 
 async def main(job: str, url: str, token: str, in_flight: int, output: str) -> None:
     """Duplicate every row of the job."""
-    with open(job, encoding="utf-8", newline="") as file:  # noqa: PTH123, ASYNC230 - as people write it
+    with open(job, encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     gate = asyncio.Semaphore(in_flight)
     async with aiohttp.ClientSession(
@@ -34,7 +34,7 @@ async def main(job: str, url: str, token: str, in_flight: int, output: str) -> N
             return row["batch_id"], row["name"], body["id"]
 
         made = await asyncio.gather(*(duplicate(row) for row in rows))
-    with open(output, "w", encoding="utf-8", newline="") as file:  # noqa: PTH123, ASYNC230 - as people write it
+    with open(output, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("batch_id", "name", "new_batch_id"))
         writer.writerows(made)

@@ -15,7 +15,7 @@ from aiolimiter import AsyncLimiter
 
 async def main(job: str, url: str, token: str, in_flight: int, rate: float, period: float) -> None:
     """Ask for a duplicate of every row of the job."""
-    with open(job, encoding="utf-8", newline="") as file:  # noqa: PTH123, ASYNC230 - as people write it
+    with open(job, encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     gate, limiter = asyncio.Semaphore(in_flight), AsyncLimiter(rate, period)
     async with aiohttp.ClientSession(

@@ -16,7 +16,7 @@ import aiohttp
 
 async def main(job: str, url: str, token: str, in_flight: int, path: str) -> None:
     """Duplicate every row of the job."""
-    with open(job, encoding="utf-8", newline="") as file:  # noqa: PTH123, ASYNC230 - as people write it
+    with open(job, encoding="utf-8", newline="") as file:
         rows = list(enumerate(csv.DictReader(file)))
     database = sqlite3.connect(path, isolation_level=None)
     database.execute("PRAGMA journal_mode = WAL")

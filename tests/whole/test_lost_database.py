@@ -28,6 +28,17 @@ def lose(place: Place) -> None:
         file.unlink()
 
 
+def old_copy_put_back(place: Place, made: int, wanted: int) -> None:
+    """A run made `made` of `wanted` rows, a copy of the database was kept, the next run made the rest; now the copy is
+    the database again."""
+    place.job(*rows(wanted))
+    place.run("--limit", made)
+    assert place.command("ledger", "job.csv", "--backup", "old.db").code == 0
+    place.run()
+    lose(place)
+    shutil.copy(place.folder / "old.db", place.folder / "ledgers" / "ledger.db")
+
+
 def test_a_lost_database_is_noticed_and_restored(place: Place) -> None:
     place.job(*rows(7))
     place.run("--limit", 5)
@@ -95,12 +106,7 @@ def test_what_was_sent_after_the_file_was_written_is_found(place: Place) -> None
 
 
 def test_an_old_copy_of_the_database_is_noticed(place: Place) -> None:
-    place.job(*rows(4))
-    place.run("--limit", 1)
-    assert place.command("ledger", "job.csv", "--backup", "old.db").code == 0
-    place.run()
-    lose(place)
-    shutil.copy(place.folder / "old.db", place.folder / "ledgers" / "ledger.db")
+    old_copy_put_back(place, 1, 4)
     ended = place.run()
     assert ended.code == 2
     assert "knows more than the database" in ended.err
@@ -108,12 +114,7 @@ def test_an_old_copy_of_the_database_is_noticed(place: Place) -> None:
 
 
 def test_settling_with_an_old_copy_is_refused_before_it_writes_the_ledger_file(place: Place) -> None:
-    place.job(*rows(4))
-    place.run("--limit", 1)
-    assert place.command("ledger", "job.csv", "--backup", "old.db").code == 0
-    place.run()
-    lose(place)
-    shutil.copy(place.folder / "old.db", place.folder / "ledgers" / "ledger.db")
+    old_copy_put_back(place, 1, 4)
     before = (place.folder / "ledgers" / "job.csv").read_bytes()
     for words in (("settle", "job.csv"), ("settle", "job.csv", "--absent", "3")):
         ended = place.command(*words)
@@ -147,13 +148,7 @@ def test_rows_that_only_their_lines_tell_apart_are_refused_where_the_job_was_edi
 
 
 def test_an_old_database_is_noticed_where_the_ledger_file_is_to_be_another(place: Place) -> None:
-    place.job(*rows(4))
-    place.run("--limit", 2)
-    database, old = place.folder / "ledgers" / "ledger.db", place.folder / "old.db"
-    assert place.command("ledger", "--backup", old).code == 0
-    place.run()
-    lose(place)
-    old.rename(database)
+    old_copy_put_back(place, 2, 4)
     ended = place.run("--ledger", "other.csv")
     assert ended.code == 2
     assert f"ledgers{os.sep}job.csv: this ledger file knows more than the database" in ended.err
@@ -162,14 +157,8 @@ def test_an_old_database_is_noticed_where_the_ledger_file_is_to_be_another(place
 
 def test_writing_the_ledger_file_again_from_an_old_database_is_refused(place: Place) -> None:
     """The file is all that tells of what exists."""
-    place.job(*rows(4))
-    place.run("--limit", 2)
-    database, old = place.folder / "ledgers" / "ledger.db", place.folder / "old.db"
-    assert place.command("ledger", "--backup", old).code == 0
-    place.run()
+    old_copy_put_back(place, 2, 4)
     before = (place.folder / "ledgers" / "job.csv").read_bytes()
-    lose(place)
-    old.rename(database)
     ended = place.command("ledger", "job.csv")
     assert ended.code == 2
     assert "knows more than the database" in ended.err

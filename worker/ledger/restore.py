@@ -17,6 +17,7 @@ from worker.clock import seconds
 from worker.errors import UsageError
 from worker.job.names import needs_source_name, render_name
 from worker.ledger.content import SHORTENED, FileRow
+from worker.ledger.exchange import default_name
 from worker.ledger.export import stamp
 from worker.ledger.forms import is_ledger, read_file
 from worker.ledger.job_names import literal
@@ -27,9 +28,6 @@ from worker.prolific.models import UUID
 
 CLOCK_OFF_S = 2 * 86_400.0
 """Seconds by which this machine's clock may have been wrong when the file was written."""
-
-UNNAMED = "{source_name} (Copy)"
-"""What the API calls a copy for which no name was sent (API.md, "duplicate")."""
 
 
 def files_of(written: str, campaign: str) -> list[Path]:
@@ -134,7 +132,8 @@ class _Match:
             fitting = [item for item in fitting if str(item["line"]) == row["line"]]
         if len(fitting) > 1:
             # The API's own names end in "(Copy)"; it may have cut one, so that counts only where it tells rows apart.
-            fitting = [item for item in fitting if could_be_named(item["template"] or UNNAMED, row["name"])] or fitting
+            unnamed = default_name("{source_name}")
+            fitting = [item for item in fitting if could_be_named(item["template"] or unnamed, row["name"])] or fitting
         if not fitting:
             # A name that the API changed matches none; where there is no other duplicate it can only be this one.
             found = self._ledger.connection.execute(sql("item_by_identity"), self._identity(where, row)).fetchmany(2)
