@@ -124,8 +124,8 @@ async def test_an_intent_that_waited_too_long_is_taken_back_and_does_not_leave(t
     class SlowDatabase(ThreadedDatabase):
         """Its first exchange takes longer than an intent may wait."""
 
-        async def call(self, verb, *args, **kwargs):  # type: ignore[no-untyped-def]
-            result = await super().call(verb, *args, **kwargs)
+        async def transact(self, verb, *args, **kwargs):  # type: ignore[no-untyped-def]
+            result = await super().transact(verb, *args, **kwargs)
             if verb is Ledger.exchange and args[2] and not clock.slept:
                 clock.slept = LEAVES_WITHIN_S + 1.0
             return result

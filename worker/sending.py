@@ -240,7 +240,7 @@ class Sending:
             try:
                 # A second signal must not come between an answer and its record.
                 with anyio.CancelScope(shield=True):
-                    told = await self.database.call(Ledger.exchange, endings, again, limit, moment)
+                    told = await self.database.transact(Ledger.exchange, endings, again, limit, moment)
                 recorded, intents, more = told
             except sqlite3.Error as error:
                 self.stop.ask("disk")

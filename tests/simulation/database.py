@@ -116,6 +116,8 @@ class InlineDatabase:
                 result = await self._call(verb, *args, **kwargs)
             return result  # noqa: RET504 - a scope may swallow an exception, as mypy sees it
 
+    transact = call
+
     async def read(self, verb: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what only reads, inline too."""
         return await self.call(lambda ledger: verb(ledger.connection, *args, **kwargs))

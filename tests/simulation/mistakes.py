@@ -75,10 +75,10 @@ def write_the_intent_late(patch: pytest.MonkeyPatch) -> None:
     claimed: list[Intent] = []
     real = exchange.Exchange.claim
 
-    def claim(self: exchange.Exchange, *args: Any) -> tuple[list[Intent], bool]:
-        intents, more = real(self, *args)
+    def claim(self: exchange.Exchange, *args: Any) -> tuple[list[Intent], bool, exchange.Place]:
+        intents, more, place = real(self, *args)
         claimed.extend(intents)
-        return intents, more
+        return intents, more, place
 
     @contextmanager
     def transaction(self: Ledger) -> Iterator[None]:

@@ -139,6 +139,8 @@ class _Inline:
     async def call(self, verb: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         return verb(self._ledger, *args, **kwargs)
 
+    transact = call
+
     async def read(self, verb: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what only reads, inline too."""
         return verb(self._ledger.connection, *args, **kwargs)

@@ -16,7 +16,10 @@ from worker.job.names import render_name
 from worker.ledger.queries import sql
 from worker.ledger.records import Ending, Intent, Moment, Status
 
-START = (-1, -1)
+Place = tuple[int, int]
+"""A line and copy of a job."""
+
+START: Place = (-1, -1)
 """A place before every line and copy."""
 
 
@@ -33,8 +36,6 @@ class Exchange:
     """The exchanges of one run of a campaign (`campaign` is its number, `name` its name)."""
 
     def __init__(self, connection: sqlite3.Connection, run: int, campaign: int, name: str) -> None:
-        self.place = START
-        """The line and copy that were claimed last; what comes after them is claimed next."""
         self._connection = connection
         self._run = run
         self._campaign = campaign
@@ -95,16 +96,18 @@ class Exchange:
 
     # -- intents ----------------------------------------------------------------------------------------------
 
-    def claim(self, again: Sequence[int], limit: int, moment: Moment, listing: int) -> tuple[list[Intent], bool]:
-        """Write down up to `limit` intents, first those of `again` (item ids), with the baseline `listing`; whether
-        there is more to claim."""
+    def claim(
+        self, again: Sequence[int], limit: int, moment: Moment, listing: int, after: Place
+    ) -> tuple[list[Intent], bool, Place]:
+        """Write down up to `limit` intents, first those of `again` (item ids), then what comes `after` a place, with
+        the baseline `listing`; whether there is more to claim, and after which place."""
         intents: list[Intent] = []
         if again:
             items = json.dumps(again[:limit])
             rows = self._connection.execute(sql("claimable_again"), {"items": items, "run": self._run}).fetchall()
             # Marked before the others are looked for, which may be behind the place too.
             intents = self._intend(rows, moment, listing)
-        fresh, (line, copy) = limit - len(intents), self.place
+        fresh, (line, copy) = limit - len(intents), after
         found = self._connection.execute(
             sql("claimable"),
             {"campaign": self._campaign, "run": self._run, "line": line, "copy": copy, "limit": fresh + 1},
@@ -112,8 +115,8 @@ class Exchange:
         more = len(found) > fresh
         del found[fresh:]
         if found:
-            self.place = (found[-1]["line"], found[-1]["copy"])
-        return intents + self._intend(found, moment, listing), more
+            after = (found[-1]["line"], found[-1]["copy"])
+        return intents + self._intend(found, moment, listing), more, after
 
     def _intend(self, rows: Sequence[sqlite3.Row], moment: Moment, listing: int) -> list[Intent]:
         if not rows:

@@ -29,6 +29,8 @@ class Ledger:
         self._connection = connection
         self._file = Path(run.ledger)
         self._replanned = False
+        self._place = START
+        """The line and copy that were claimed last; what comes after them is claimed next."""
         self._run(sql("make_listed_names"))
         self._run(sql("make_resting"))
         self._run(sql("make_denied"))
@@ -173,17 +175,12 @@ class Ledger:
         intents, which are durable when this returns, and whether there is more to claim (told only for a `limit`
         above 0).
         """
-        place = self._exchange.place
-        try:
-            with self.transaction():
-                recorded = self._exchange.record(endings)
-                intents: list[Intent] = []
-                more = False
-                if limit > 0:
-                    intents, more = self._exchange.claim(again, limit, moment, self._listing)
-        except BaseException:
-            self._exchange.place = place
-            raise
+        with self.transaction():
+            recorded = self._exchange.record(endings)
+            intents: list[Intent] = []
+            more = False
+            if limit > 0:
+                intents, more, self._place = self._exchange.claim(again, limit, moment, self._listing, self._place)
         return recorded, intents, more
 
     def abandon(self, now: str) -> None:
@@ -238,22 +235,38 @@ class Ledger:
 
     def rewind(self) -> None:
         """Claim from the job's beginning again: settling has made items pending behind the last place."""
-        self._exchange.place = START
+        self._place = START
 
     # -- plumbing ---------------------------------------------------------------------------------------------
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All of the block, or nothing."""
-        self._connection.execute("BEGIN IMMEDIATE")
+        """All of the block, or nothing; within a transaction that somebody began, a part of that."""
+        if self._connection.in_transaction:
+            yield
+            return
+        self.begin()
         try:
             yield
-            self._connection.execute("COMMIT")
+            self.commit()
         except BaseException:
-            # A full disk rolls back by itself; a second ROLLBACK would hide the first error.
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+            self.roll_back()
             raise
+
+    def begin(self) -> None:
+        """Begin a transaction that writes; another program's is waited for."""
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        """Make what was written since `begin` durable."""
+        self._connection.execute("COMMIT")
+
+    def roll_back(self) -> None:
+        """Undo what was written since `begin`; what was claimed is pending again."""
+        self._place = START
+        # A full disk rolls back by itself; a second ROLLBACK would hide the first error.
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
 
     def _run(self, statement: str, /, *positional: object, **named: object) -> sqlite3.Cursor:
         return self._connection.execute(statement, positional or named)
