@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.pace.window import FIRST, GROWTH, SMOOTH, Window, answered, window
+from worker.pace.window import FAST_GROWTH, FIRST, GROWTH, NARROW, SMOOTH, Window, answered, window
 
 
 @pytest.mark.parametrize(("most", "gently", "size"), [(16, True, FIRST), (16, False, 16.0), (1, True, 1.0)])
@@ -20,6 +20,11 @@ def test_each_answer_widens_it_up_to_the_most() -> None:
         sizes.append(state.size)
     assert sizes[:2] == pytest.approx([FIRST + GROWTH, FIRST + 2 * GROWTH])
     assert sizes[-1] == 4.0
+
+
+def test_it_widens_faster_once_it_is_not_narrow_any_more() -> None:
+    assert answered(Window(32.0, NARROW - 0.1), 0.1).size == pytest.approx(NARROW - 0.1 + GROWTH)
+    assert answered(Window(32.0, NARROW), 0.1).size == NARROW + FAST_GROWTH
 
 
 def test_answers_that_take_longer_do_not_narrow_it() -> None:

@@ -7,18 +7,22 @@ each would not end.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 FIRST = 2.0
 GROWTH = 0.2
-"""By how much each answer widens it: by a fifth in each round trip."""
+"""By how much each answer widens it at first: by a fifth in each round trip."""
+
+NARROW = 8.0
+FAST_GROWTH = 1.0
+"""Once it is so wide each answer widens it by so much: it doubles in each round trip. Most
+limits are met before that, and by few requests too many."""
 
 SMOOTH = 0.1
 """How much one answer counts for how long answers take."""
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(NamedTuple):
     """`size` requests may be under way, at most `most`. `latency` is how many seconds answers take (0: none came)."""
 
     most: float
@@ -34,4 +38,5 @@ def window(most: int, *, gently: bool) -> Window:
 def answered(state: Window, latency: float) -> Window:
     """A usable answer came after so many seconds."""
     smooth = state.latency + SMOOTH * (latency - state.latency) if state.latency else latency
-    return Window(state.most, min(state.most, state.size + GROWTH), smooth)
+    growth = GROWTH if state.size < NARROW else FAST_GROWTH
+    return Window(state.most, min(state.most, state.size + growth), smooth)
