@@ -34,7 +34,7 @@ from worker.ledger.database import open_for_writing
 from worker.ledger.records import Ending, Intent, Moment, RunEnd, RunStart
 from worker.ledger.store import Ledger
 from worker.prolific.client import BATCHES, ME
-from worker.prolific.models import Batch, listed
+from worker.prolific.models import listed, read_batch
 
 SOURCES = 200
 """Different source batches, where names are distinct; where all have one name it is one source."""
@@ -164,7 +164,7 @@ def prepare(case: Case, folder: Path, url: str) -> None:
         ledger.want_sources()
         number = ledger.begin_listing(WORKSPACE, Moment(_iso(began), began, began))
         pages = iter(shown)
-        while page := [listed(Batch.model_validate(one)) for one in islice(pages, PAGE)]:
+        while page := [listed(found) for one in islice(pages, PAGE) if (found := read_batch(one))]:
             ledger.add_listed(number, WORKSPACE, page)
         ledger.end_listing(number, len(shown), len(shown), None)
         ledger.end_preflight()

@@ -12,9 +12,8 @@ import sqlite3
 import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import anyio
 
@@ -41,8 +40,7 @@ REFRESH_S = 30.0
 """How often the ledger file is refreshed while a run goes on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """What a person is asked before anything is created: how many duplicates, in which workspaces, the first names,
     how many get a name that exists already (and one of those), and how many rows cannot be made."""
 
@@ -54,8 +52,7 @@ class Question:
     counts: Counts
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """What a run goes by; durations in seconds, `rate` requests a second (None: no ceiling). With `only_settle`
     nothing is sent. Commands that the ledger file names go by `reach`."""
 
@@ -69,8 +66,7 @@ class Options:
     only_settle: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """How a run ended. `troubles` are messages for people, each with what to do next; `undecided` of the unknown wait
     for a person."""
 
@@ -329,7 +325,7 @@ class Campaign:
             undecided=undecided,
         )
         fields = {
-            "counts": asdict(counts),
+            "counts": counts._asdict(),
             "created_this_run": tally.created,
             "settled_this_run": tally.settled,
             "requests": tally.requests,

@@ -12,8 +12,8 @@ Only the command line catches these; it prints `str(error)` and ends with `exit_
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 
 class WorkerError(Exception):
@@ -36,8 +36,7 @@ class UsageError(WorkerError):
     exit_code = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """One thing that is wrong in a file: at `line` (from 1; 0 where the whole file is meant), `text` says what."""
 
     line: int

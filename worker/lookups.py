@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass
 from enum import Enum, auto
+from typing import NamedTuple
 
 from aiolimiter import AsyncLimiter
 
@@ -20,7 +20,7 @@ from worker.events import Emit, Event
 from worker.ledger.records import Moment
 from worker.ledger.store import Ledger
 from worker.prolific.client import Api
-from worker.prolific.models import Batch, read_batch, read_user
+from worker.prolific.models import Batch, read_batch, user_id
 from worker.prolific.reply import Answer, Listing, Page, Reply
 from worker.stop import Stop
 
@@ -53,13 +53,12 @@ def token_verdict(reply: Reply) -> TokenVerdict:
     if isinstance(reply, Answer):
         if reply.status == 401 or (reply.status == 403 and reply.json is not None):
             return TokenVerdict.REFUSED
-        if 200 <= reply.status < 300 and read_user(reply.json) is not None:
+        if 200 <= reply.status < 300 and user_id(reply.json) is not None:
             return TokenVerdict.GOOD
     return TokenVerdict.UNCLEAR
 
 
-@dataclass(frozen=True, slots=True)
-class SourceVerdict:
+class SourceVerdict(NamedTuple):
     """What the reply to a GET says of a source: the batch, or `state` (`missing`, `unclear`) with the reason.
 
     `again` says whether asking once more may help."""
@@ -92,8 +91,7 @@ def source_verdict(reply: Reply, source_id: str) -> SourceVerdict:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """One listing of a workspace, after its tries: its `number`, when it left (monotonic seconds), how many batches it
     showed, and why it is not whole (None: its count and length agree)."""
 

@@ -6,7 +6,7 @@ asked for by GET, and only its own 404 fails its rows. Everything here only read
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import anyio
 
@@ -15,13 +15,12 @@ from worker.errors import TokenRefusedError
 from worker.events import Emit, Event
 from worker.ledger.store import Ledger
 from worker.lookups import LookUps, words
-from worker.prolific.models import listed, read_user
+from worker.prolific.models import listed, user_id
 from worker.prolific.reply import Answer, Page
 from worker.stop import Stop
 
 
-@dataclass(frozen=True, slots=True)
-class Findings:
+class Findings(NamedTuple):
     """What the preflight found: sources by fate, workspaces listed whole or not."""
 
     found: int
@@ -47,14 +46,14 @@ class Preflight:
     async def check_token(self) -> str:
         """The id of the token's owner. Raises TokenRefusedError, or ApiUnusableError where the API does not say."""
         reply = await self._look_ups.me()
-        user = read_user(reply.json) if isinstance(reply, Answer) and reply.status < 300 else None
-        if user is None:
+        me = user_id(reply.json) if isinstance(reply, Answer) and reply.status < 300 else None
+        if me is None:
             raise TokenRefusedError(
                 f"the API refused the token: {words(reply)}",
                 hint="Nothing was sent. Make a new token on Prolific and put it in PROLIFIC_TOKEN.",
             )
-        await self._database.call(Ledger.set_me, user.id)
-        return user.id
+        await self._database.call(Ledger.set_me, me)
+        return me
 
     async def look_up_sources(self) -> Findings:
         """Look up every source of what the run may send, list each workspace once, and let the ledger know."""

@@ -12,6 +12,7 @@ import math
 import sqlite3
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
@@ -61,8 +62,7 @@ class Tally:
     throttled: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """`max_in_flight` requests at once; at most `limit` duplicates, or `max_failed` refused ones, in this run (None:
     no such limit); `give_up_after_s` seconds of an unusable API."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,16 +20,16 @@ USUAL = Reach(usual_ledger="/w/ledgers/{campaign}.csv")
     ("latest", "reach", "shared", "more"),
     [
         (LATEST, USUAL, "--campaign a", ""),
-        (replace(LATEST, date="2026-03-01"), USUAL, "--campaign a", "--date 2026-03-01"),
-        (replace(LATEST, job=Path("/w/my wave.csv")), USUAL, "--campaign a", ""),
-        (LATEST, replace(USUAL, config=Path("/w/c.toml")), "--config /w/c.toml --campaign a", ""),
-        (LATEST, replace(USUAL, database=Path("/d b")), "--database '/d b' --campaign a", ""),
-        (LATEST, replace(USUAL, sandbox=True), "--sandbox --campaign a", ""),
+        (LATEST._replace(date="2026-03-01"), USUAL, "--campaign a", "--date 2026-03-01"),
+        (LATEST._replace(job=Path("/w/my wave.csv")), USUAL, "--campaign a", ""),
+        (LATEST, USUAL._replace(config=Path("/w/c.toml")), "--config /w/c.toml --campaign a", ""),
+        (LATEST, USUAL._replace(database=Path("/d b")), "--database '/d b' --campaign a", ""),
+        (LATEST, USUAL._replace(sandbox=True), "--sandbox --campaign a", ""),
         # where a run was told another ledger file, or the latest one was
-        (LATEST, replace(USUAL, ledger="/o/{run_id}.csv"), "--campaign a", "--ledger '/o/{run_id}.csv'"),
-        (LATEST, replace(USUAL, usual_ledger="/o/{run_id}.csv"), "--campaign a", ""),
-        (LATEST, replace(USUAL, usual_ledger="/o/{campaign}.csv"), "--campaign a", "--ledger /w/ledgers/a.csv"),
-        (LATEST, replace(USUAL, usual_ledger=None), "--campaign a", "--ledger /w/ledgers/a.csv"),
+        (LATEST, USUAL._replace(ledger="/o/{run_id}.csv"), "--campaign a", "--ledger '/o/{run_id}.csv'"),
+        (LATEST, USUAL._replace(usual_ledger="/o/{run_id}.csv"), "--campaign a", ""),
+        (LATEST, USUAL._replace(usual_ledger="/o/{campaign}.csv"), "--campaign a", "--ledger /w/ledgers/a.csv"),
+        (LATEST, USUAL._replace(usual_ledger=None), "--campaign a", "--ledger /w/ledgers/a.csv"),
     ],
 )
 def test_commands_name_what_leads_to_the_campaign(latest: LatestRun, reach: Reach, shared: str, more: str) -> None:
@@ -45,7 +44,7 @@ def test_a_run_that_was_typed_goes_on_as_it_was_typed() -> None:
     made = Commands("a.csv", typed=("run", "a.csv", "--rate", "3/s"))
     assert made.run() == "duplicate-batches run a.csv --rate 3/s"
     assert made.retry() == "duplicate-batches run a.csv --rate 3/s --retry-failed"
-    assert replace(made, typed=("run", "a.csv", "--retry-failed")).retry().count("--retry-failed") == 1
+    assert made._replace(typed=("run", "a.csv", "--retry-failed")).retry().count("--retry-failed") == 1
 
 
 def test_the_program_takes_every_command_as_it_stands() -> None:

@@ -7,7 +7,6 @@ import errno
 import io
 import zipfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -155,7 +154,7 @@ def test_the_summary_has_the_commands_that_decide_what_only_a_person_can() -> No
 def test_a_summary_of_a_run_that_goes_on_or_of_a_rehearsal_says_so() -> None:
     file = io.BytesIO()
     whole = content([row(2, status="pending", error=None)])
-    write(file, replace(whole, about=replace(whole.about, going_on=True, sandbox=True)))
+    write(file, whole._replace(about=whole.about._replace(going_on=True, sandbox=True)))
     lines = [str(line[0]) for line in opened_by_another(file.getvalue())["Summary"].values]
     plain = summary(row(2, status="pending", error=None))
     for said in (GOING_ON, REHEARSAL):

@@ -11,7 +11,6 @@ import struct
 import subprocess
 import sys
 import termios
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,12 +27,12 @@ SENDING = Snapshot(total=1000, created=120, unknown=2, pending=878, rate=5.0, ph
     ("snapshot", "seconds"),
     [
         (SENDING, 175.6),
-        (replace(SENDING, waiting_s=10), 185.6),
-        (replace(SENDING, waiting_s=-10), 175.6),
-        (replace(SENDING, rate=0), None),
-        (replace(SENDING, rate=float("nan")), None),
-        (replace(SENDING, rate=float("inf")), None),
-        (replace(SENDING, pending=0), 0.0),
+        (SENDING._replace(waiting_s=10), 185.6),
+        (SENDING._replace(waiting_s=-10), 175.6),
+        (SENDING._replace(rate=0), None),
+        (SENDING._replace(rate=float("nan")), None),
+        (SENDING._replace(rate=float("inf")), None),
+        (SENDING._replace(pending=0), 0.0),
         (Snapshot(), None),
     ],
 )
@@ -45,9 +44,9 @@ def test_eta(snapshot: Snapshot, seconds: float | None) -> None:
     ("snapshot", "words"),
     [
         (SENDING, "created 120/1000 · 5.0/s · 2 unknown · ETA 3 min"),
-        (replace(SENDING, failed=1), "created 120/1000 · 5.0/s · 1 failed · 2 unknown · ETA 3 min"),
-        (replace(SENDING, unknown=0, rate=0.0, waiting_s=12), "created 120/1000 · 0.0/s · paused for 12 s"),
-        (replace(SENDING, phase="finishing", pending=0), "finishing · created 120/1000 · 5.0/s · 2 unknown"),
+        (SENDING._replace(failed=1), "created 120/1000 · 5.0/s · 1 failed · 2 unknown · ETA 3 min"),
+        (SENDING._replace(unknown=0, rate=0.0, waiting_s=12), "created 120/1000 · 0.0/s · paused for 12 s"),
+        (SENDING._replace(phase="finishing", pending=0), "finishing · created 120/1000 · 5.0/s · 2 unknown"),
         (Snapshot(), "planning"),
     ],
 )
@@ -73,7 +72,7 @@ def test_style(*, is_terminal: bool, json_logs: bool, never: bool, quiet: bool, 
 
 
 @pytest.mark.parametrize("width", [1, 8, 20, 40, 80, 200])
-@pytest.mark.parametrize("snapshot", [SENDING, Snapshot(), replace(SENDING, created=5000, waiting_s=1e6, ceiling=5.0)])
+@pytest.mark.parametrize("snapshot", [SENDING, Snapshot(), SENDING._replace(created=5000, waiting_s=1e6, ceiling=5.0)])
 def test_the_display_fits_any_width(width: int, snapshot: Snapshot) -> None:
     stream = io.StringIO()
     Console(file=stream, width=width).print(display(snapshot))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,10 +61,10 @@ def test_the_json_has_the_promised_fields() -> None:
 
 
 def test_statuses_that_nobody_counted_are_zero() -> None:
-    assert summary_json(replace(DONE, counts={}))["counts"] == counts()
+    assert summary_json(DONE._replace(counts={}))["counts"] == counts()
 
 
-PARTLY = replace(DONE, counts=counts(created=5, pending=5), total=10, exit_code=1)
+PARTLY = DONE._replace(counts=counts(created=5, pending=5), total=10, exit_code=1)
 
 
 def test_all_created() -> None:
@@ -77,8 +76,7 @@ def test_all_created() -> None:
 
 
 def test_not_all_created() -> None:
-    facts = replace(
-        DONE,
+    facts = DONE._replace(
         counts=counts(10, 2, 1, 7),
         created_this_run=4,
         settled_this_run=1,
@@ -111,19 +109,19 @@ def test_not_all_created() -> None:
 
 
 def test_an_empty_job() -> None:
-    facts = replace(DONE, total=0, counts={})
+    facts = DONE._replace(total=0, counts={})
     assert summary_text(facts).startswith("spring: the job has no rows.")
 
 
 def test_a_path_can_be_pasted_into_a_shell() -> None:
-    text = summary_text(replace(DONE, ledger=Path("my ledgers/it's.csv")))
+    text = summary_text(DONE._replace(ledger=Path("my ledgers/it's.csv")))
     (line,) = [line for line in text.splitlines() if line.startswith("Ledger: ")]
     assert shlex.split(line.removeprefix("Ledger: ")) == ["my ledgers/it's.csv"]
 
 
 @pytest.mark.parametrize("reason", STOPPED_BY)
 def test_every_early_end_is_told(reason: str) -> None:
-    assert f"The run ended early because {STOPPED_BY[reason]}." in summary_text(replace(PARTLY, stopped_by=reason))
+    assert f"The run ended early because {STOPPED_BY[reason]}." in summary_text(PARTLY._replace(stopped_by=reason))
 
 
 def test_every_promised_reason_has_words() -> None:
@@ -132,8 +130,7 @@ def test_every_promised_reason_has_words() -> None:
 
 
 def test_hostile_words_are_made_visible() -> None:
-    facts = replace(
-        PARTLY,
+    facts = PARTLY._replace(
         campaign="\u202ex",
         reasons=(("a\nb" * 200, 1),),
         stopped_by="\x1b",

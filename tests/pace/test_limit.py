@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from statistics import fmean
 
 import pytest
@@ -120,18 +119,18 @@ def test_a_push_back_while_the_rate_is_held_hardly_lowers_it_and_many_requests_m
     limit = learned(HELD, STRUCK, 5.1)
     assert (limit.start, limit.since, limit.strikes) == (30.0 * (1 - STRIKE_MARGIN), 0.0, 1)
     assert limit.hold == HOLD_S
-    late = learned(HELD, replace(STRUCK, at=7.9), 8.0)
+    late = learned(HELD, STRUCK._replace(at=7.9), 8.0)
     assert late.hold == pytest.approx(7.9 + CLEAN / late.start)
 
 
 def test_after_some_strikes_it_is_noise_and_what_they_lowered_is_undone() -> None:
-    limit = learned(replace(HELD, start=28.0, strikes=STRIKES - 1), STRUCK, 5.1)
+    limit = learned(HELD._replace(start=28.0, strikes=STRIKES - 1), STRUCK, 5.1)
     assert (limit.start, limit.near, limit.since) == (30.3, None, 5.1)
     assert limit.noise == pytest.approx(1.5 * 3 / 80)
 
 
 def test_after_some_strikes_among_few_requests_it_is_tested_whether_it_is_noise() -> None:
-    limit = learned(replace(HELD, strikes=STRIKES - 1), replace(STRUCK, long=Share(20, 3, 0.7), taken=29.0), 5.1)
+    limit = learned(HELD._replace(strikes=STRIKES - 1), STRUCK._replace(long=Share(20, 3, 0.7), taken=29.0), 5.1)
     assert (limit.tested, limit.start, limit.noise, limit.top) == (True, TEST_SHARE * 29.0, 0.0, 34.0)
 
 
@@ -203,7 +202,7 @@ def test_what_noise_does_not_explain_is_a_limit_and_half_of_the_noise_is_doubted
     assert limit.noise == 0.05
     assert limit.start == pytest.approx((1 - MARGIN) * recent.taken / 0.95)
     assert limit.hold >= HOLD_S
-    assert learned(replace(limit, noise=0.02), Seen(60.0, 44.0, recent=recent, long=long), 60.0).noise == 0.0
+    assert learned(limit._replace(noise=0.02), Seen(60.0, 44.0, recent=recent, long=long), 60.0).noise == 0.0
 
 
 # -- against limiters ---------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import pytest
 
@@ -92,9 +91,9 @@ def test_at_a_thousand_a_second_no_more_than_three_slots_are_made_up_for() -> No
 
 
 def test_a_limit_that_is_known_is_kept_to_and_the_ceiling_stays_one() -> None:
-    assert due(left(replace(pace(10), limit=LIMIT), 0.0)) == pytest.approx(0.2)
-    assert due(left(replace(pace(None), limit=LIMIT), 0.0)) == pytest.approx(0.2)
-    assert due(left(replace(pace(2), limit=LIMIT), 0.0)) == pytest.approx(0.5)
+    assert due(left(pace(10)._replace(limit=LIMIT), 0.0)) == pytest.approx(0.2)
+    assert due(left(pace(None)._replace(limit=LIMIT), 0.0)) == pytest.approx(0.2)
+    assert due(left(pace(2)._replace(limit=LIMIT), 0.0)) == pytest.approx(0.5)
 
 
 def test_a_request_is_due_after_slot_and_pause() -> None:
@@ -136,7 +135,7 @@ def test_one_push_back_slows_once_however_many_were_under_way() -> None:
 
     assert state == first
     assert (state.pauses, state.slowed_at, state.pause_until) == (1, 100.0, 100.5)
-    assert state.limit == replace(LIMIT, since=100.5), "what is known begins with the end of the pause"
+    assert state.limit == LIMIT._replace(since=100.5), "what is known begins with the end of the pause"
 
 
 def test_what_the_api_asks_is_waited_for_and_a_later_answer_may_ask_for_longer() -> None:
@@ -147,15 +146,15 @@ def test_what_the_api_asks_is_waited_for_and_a_later_answer_may_ask_for_longer()
     shorter = pushed_back_again(state, 101.0, 1.0)
 
     assert (longer.pause_until, longer.pauses) == (121.0, 1)
-    assert longer.limit == replace(LIMIT, since=121.0)
+    assert longer.limit == LIMIT._replace(since=121.0)
     assert shorter.pause_until == 107.0
 
 
 def test_a_limit_that_was_known_before_goes_on_but_for_the_pauses() -> None:
     state = pushed_back(pace(10), 130.0, None, 0.5, LIMIT)
-    assert state.limit == replace(LIMIT, since=100.5)
+    assert state.limit == LIMIT._replace(since=100.5)
     state = pushed_back_again(state, 130.25, 20.0)
-    assert (state.pause_until, state.limit) == (150.25, replace(LIMIT, since=120.25))
+    assert (state.pause_until, state.limit) == (150.25, LIMIT._replace(since=120.25))
 
 
 def test_a_wait_of_no_seconds_is_none_that_was_asked_for() -> None:
@@ -194,12 +193,12 @@ def test_what_is_left_of_a_long_window_may_leave_at_once() -> None:
 def test_a_wait_for_the_next_window_is_one_that_the_api_asks_for() -> None:
     state = told(pace(10), 100.0, Quota(0, 3600.0))
     assert unusable_for(state, 101.0) == 3600.0
-    assert unusable_for(told(replace(state, unusable_since=50.0), 100.0, Quota(0, 3600.0)), 101.0) == 3650.0
+    assert unusable_for(told(state._replace(unusable_since=50.0), 100.0, Quota(0, 3600.0)), 101.0) == 3650.0
 
 
 @pytest.mark.parametrize(("before", "until"), [(-math.inf, 110.0), (105.0, 110.0), (400.0, 400.0)])
 def test_where_nothing_is_left_all_wait_for_the_next_window(before: float, until: float) -> None:
-    state = replace(pace(10), pause_until=before)
+    state = pace(10)._replace(pause_until=before)
     assert told(state, 100.0, Quota(0, 10.0)).pause_until == until
 
 
@@ -257,7 +256,7 @@ def test_an_unusable_answer_may_ask_to_wait() -> None:
 
 
 def test_no_pause_is_ever_shortened() -> None:
-    state = replace(pace(10), pause_until=500.0)
+    state = pace(10)._replace(pause_until=500.0)
 
     assert pushed_back(state, 100.0, 1.0, 0.0, LIMIT).pause_until == 500.0
     assert unusable(state, 100.0, 100.0, 1.0, 0.0, patient=False).pause_until == 500.0

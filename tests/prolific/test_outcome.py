@@ -124,7 +124,7 @@ def test_only_the_id_of_a_new_batch_is_insisted_on(odd: Any) -> None:
 
     assert outcome.kind is Class.CREATED
     assert outcome.batch is not None
-    assert (outcome.batch.name, outcome.batch.status, outcome.batch.datasets) == (None, None, [])
+    assert (outcome.batch.name, outcome.batch.status, outcome.batch.datasets) == (None, None, ())
 
 
 def test_half_a_surrogate_pair_in_a_name_is_replaced_because_no_database_takes_it() -> None:
@@ -132,7 +132,7 @@ def test_half_a_surrogate_pair_in_a_name_is_replaced_because_no_database_takes_i
 
     assert batch is not None
     assert batch.name == "a?"  # as the listing's parser has it
-    assert [dataset.id for dataset in batch.datasets] == ["d?"]
+    assert batch.datasets == ("d?",)
 
 
 def test_a_request_that_may_have_left_is_unknown() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -117,7 +116,7 @@ def facts(counts: Counts, run: Run = RUN, some: Needs = NOTHING) -> Facts:
     )  # fmt: skip
 
 
-GOING = replace(RUN, ended_at=None, exit_code=None, alive=True)
+GOING = RUN._replace(ended_at=None, exit_code=None, alive=True)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +131,7 @@ GOING = replace(RUN, ended_at=None, exit_code=None, alive=True)
         (Counts(2, 0, 0, 1200), RUN, "missing", "2 of 1,202 are there", "1,200 are missing: 1,200 not made yet."),
         (Counts(2, 0, 1, 1), GOING, "going", "2 of 4 are there so far", None),
         (Counts(3), GOING, "going", "3 of 3 are there so far", None),
-        (Counts(2, 0, 0, 1), replace(GOING, alive=None), "missing", "2 of 3 are there", None),
+        (Counts(2, 0, 0, 1), GOING._replace(alive=None), "missing", "2 of 3 are there", None),
     ],
 )  # fmt: skip
 def test_the_headline_says_whether_everything_is_there(
@@ -147,11 +146,11 @@ def test_the_headline_says_whether_everything_is_there(
     ("run", "words"),
     [
         (RUN, "ended by itself"),
-        (replace(RUN, stopped_by="limit"), "ended early because --limit was reached"),
-        (replace(RUN, stopped_by="something new"), "ended early because something new"),
+        (RUN._replace(stopped_by="limit"), "ended early because --limit was reached"),
+        (RUN._replace(stopped_by="something new"), "ended early because something new"),
         (GOING, "goes on (process 7)"),
-        (replace(GOING, alive=False), "died without an end"),
-        (replace(GOING, alive=None), "goes on at host, or died"),
+        (GOING._replace(alive=False), "died without an end"),
+        (GOING._replace(alive=None), "goes on at host, or died"),
     ],
 )
 def test_how_a_run_ended_is_said(run: Run, words: str) -> None:
@@ -162,10 +161,10 @@ def test_how_a_run_ended_is_said(run: Run, words: str) -> None:
     ("run", "end"),
     [
         (RUN, "ended"),
-        (replace(RUN, stopped_by="token"), "ended"),
+        (RUN._replace(stopped_by="token"), "ended"),
         (GOING, "goes on"),
-        (replace(GOING, alive=False), "died"),
-        (replace(GOING, alive=None), "not told"),
+        (GOING._replace(alive=False), "died"),
+        (GOING._replace(alive=None), "not told"),
     ],
 )
 def test_advice_is_asked_for_as_it_stands(run: Run, end: str) -> None:
@@ -178,7 +177,7 @@ def test_advice_is_asked_for_as_it_stands(run: Run, end: str) -> None:
     ("command", "noun"), [("run", "run"), ("settle", "settling"), ("restore", "restoring"), (None, "run")]
 )
 def test_a_run_is_called_what_it_was(command: str | None, noun: str) -> None:
-    assert what(replace(RUN, command=command)) == noun
+    assert what(RUN._replace(command=command)) == noun
 
 
 @pytest.mark.parametrize(

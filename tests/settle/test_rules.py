@@ -50,13 +50,13 @@ def attempt(number: int = 1, **changes: Any) -> Attempt:
         source_changed=False, listing=5, date_before=999.0, left=1000.0, ended=1060.0, date_after=1090.0,
         timeout_s=60.0, settle_after_s=30.0, offset=SHARP, me="me", tells_people_apart=True,
     )  # fmt: skip
-    return replace(made, **changes)
+    return made._replace(**changes)
 
 
 def sighting(batch_id: str = "b1", **changes: Any) -> Sighting:
     """A batch that fits `attempt()`."""
     shown = Sighting(batch_id, "ws", 6, "Signs 1", 1001.0, "me", "details", "loose", ("data",))
-    return replace(shown, **changes)
+    return shown._replace(**changes)
 
 
 # -- windows ------------------------------------------------------------------------------------------------------
@@ -163,7 +163,7 @@ def test_an_offset_is_known_only_where_answers_allow_one(
 def test_what_speaks_against_a_batch_besides_its_looks(
     of_attempt: dict[str, Any], of_batch: dict[str, Any], may: bool
 ) -> None:
-    assert may_be_its(attempt(**of_attempt), replace(sighting(), **of_batch)) is may
+    assert may_be_its(attempt(**of_attempt), sighting()._replace(**of_batch)) is may
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_what_speaks_against_a_batch_besides_its_looks(
     ],
 )
 def test_a_batch_fits_only_in_every_respect(of_attempt: dict[str, Any], of_batch: dict[str, Any], fit: bool) -> None:
-    assert fits(attempt(**of_attempt), replace(sighting(), **of_batch)) is fit
+    assert fits(attempt(**of_attempt), sighting()._replace(**of_batch)) is fit
 
 
 def test_hole_the_source_under_its_own_name_is_never_taken_for_its_copy() -> None:
@@ -282,8 +282,8 @@ def test_kinds_whose_copies_differ_are_settled_apart() -> None:
 def test_hole_a_batch_may_be_of_another_source_that_was_edited_for_a_while(
     of_rival: dict[str, Any], decided: bool
 ) -> None:
-    twin = replace(SOURCE, details="as edited", loose_details="as edited")
-    rival = replace(attempt(2, source_id="twin", source=twin, source_changed=True), **of_rival)
+    twin = SOURCE._replace(details="as edited", loose_details="as edited")
+    rival = attempt(2, source_id="twin", source=twin, source_changed=True)._replace(**of_rival)
     found = presence([attempt(1), rival], [sighting()])
     assert found.claims == ({1: "b1"} if decided else {})
     assert found.rivalled == ({} if decided else {1: ("b1",)})
@@ -301,7 +301,7 @@ def test_hole_a_copy_of_a_copy_may_look_like_a_copy_of_the_first_source(
     of_one: dict[str, Any], survival: Survival, decided: bool
 ) -> None:
     """An API that cleans details made the source of one of what is the source of the other."""
-    first = attempt(2, source_id="first", source=replace(SOURCE, details="not clean", loose_details="not clean"))
+    first = attempt(2, source_id="first", source=SOURCE._replace(details="not clean", loose_details="not clean"))
     found = presence([attempt(1, **of_one), first], [sighting()], survival)
     assert found.claims == ({1: "b1"} if decided else {})
 
@@ -417,7 +417,7 @@ ANOTHER: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("differs", ANOTHER)
 def test_a_property_that_differs_proves_only_where_it_was_shown_to_survive(differs: str) -> None:
-    batch = replace(sighting(name="Signs"), **ANOTHER[differs])
+    batch = sighting(name="Signs")._replace(**ANOTHER[differs])
     only: dict[str, Any] = {differs: True}
     unknown: dict[str, Any] = {differs: None}
     not_kept: dict[str, Any] = {differs: False}
@@ -444,7 +444,7 @@ def test_a_property_that_differs_proves_only_where_it_was_shown_to_survive(diffe
 def test_a_batch_of_exactly_the_copys_name_is_near_however_it_looks(
     of_attempt: dict[str, Any], of_batch: dict[str, Any], near: bool
 ) -> None:
-    batch = replace(sighting(details="else", loose_details="else"), **of_batch)
+    batch = sighting(details="else", loose_details="else")._replace(**of_batch)
     assert nearly_fits(attempt(**of_attempt), batch, ALL) is near
 
 
@@ -490,7 +490,7 @@ def test_copies_show_what_a_cleaning_api_makes_of_details(seen: list[tuple[str, 
 
 @pytest.mark.parametrize("differs", ANOTHER)
 def test_nothing_that_differs_proves_anything_where_the_source_changed_or_is_not_known(differs: str) -> None:
-    batch = replace(sighting(), **ANOTHER[differs])
+    batch = sighting()._replace(**ANOTHER[differs])
 
     assert nearly_fits(attempt(source_changed=True), batch, ALL) is (differs != "name")
     assert nearly_fits(attempt(source_changed=True, name=None), batch, ALL), "the source's own name was sent"
@@ -510,7 +510,7 @@ def test_nothing_that_differs_proves_anything_where_the_source_changed_or_is_not
 def test_a_batch_that_cannot_be_its_copy_is_no_candidate_whatever_it_looks_like(
     of_attempt: dict[str, Any], of_batch: dict[str, Any]
 ) -> None:
-    assert not nearly_fits(attempt(**of_attempt), replace(sighting(), **of_batch), Survival())
+    assert not nearly_fits(attempt(**of_attempt), sighting()._replace(**of_batch), Survival())
 
 
 @pytest.mark.parametrize(
@@ -684,7 +684,7 @@ def test_disputed_batches_are_named_and_handed_on_to_be_remembered() -> None:
 
 
 def test_workspaces_are_settled_apart() -> None:
-    there = attempt(2, source=replace(SOURCE, workspace_id="there"))
+    there = attempt(2, source=SOURCE._replace(workspace_id="there"))
     said = verdicts_of(
         [attempt(), there], {"ws": [], "there": []}, {"ws": None, "there": "cut short"}, {}, absence=True
     )

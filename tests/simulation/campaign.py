@@ -8,7 +8,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -257,7 +257,7 @@ class Simulation:
         """What `worker.cli.run` does once its job is read."""
         clock = _Clock(loop, self._world, rng.choice((0.0, 0.0, -7200.0, 86_400.0)))
         ledger_file = self._folder / f"{run.campaign}.csv"
-        ledger = Ledger(fragile.ledger(), replace(self._start(f"run-{self.told.runs}", run), now=iso(clock.wall())))
+        ledger = Ledger(fragile.ledger(), self._start(f"run-{self.told.runs}", run)._replace(now=iso(clock.wall())))
         if not run.only_settle:
             with planned(self._job(run), run.campaign, DAY) as plan:
                 ledger.plan(plan.file, plan.extra_columns, retry_failed=run.retry_failed)

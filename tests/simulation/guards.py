@@ -112,7 +112,7 @@ def a_source_is_older_than_every_attempt(patch: pytest.MonkeyPatch) -> None:
 
 
 def created_by_is_always_the_account(patch: pytest.MonkeyPatch) -> None:
-    attempts(patch, lambda attempt, _ledger: replace(attempt, tells_people_apart=True))
+    attempts(patch, lambda attempt, _ledger: attempt._replace(tells_people_apart=True))
 
 
 def no_rivals(patch: pytest.MonkeyPatch) -> None:
@@ -144,7 +144,7 @@ def one_name_that_arrived_vouches_for_all(patch: pytest.MonkeyPatch) -> None:
 
 
 def what_the_token_does_not_see_is_not_there(patch: pytest.MonkeyPatch) -> None:
-    attempts(patch, lambda attempt, _ledger: replace(attempt, hidden=False))
+    attempts(patch, lambda attempt, _ledger: attempt._replace(hidden=False))
 
 
 def an_empty_workspace_is_empty(patch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -59,7 +58,7 @@ def record_before_the_body_is_whole(patch: pytest.MonkeyPatch) -> None:
     def wrong(reply: Reply, found: Outcome) -> Outcome:
         if not isinstance(reply, CutShort):
             return found
-        batch = Batch.model_construct(id=reply.begun.rpartition('"')[2])
+        batch = Batch(reply.begun.rpartition('"')[2], None, None, None, None, None, (), None)
         return Outcome(Class.CREATED, True, None, 201, batch)
 
     classified(patch, wrong)
@@ -171,11 +170,11 @@ def guess_among_several(patch: pytest.MonkeyPatch) -> None:
 def take_an_older_batch(patch: pytest.MonkeyPatch) -> None:
     """No baseline, and no beginning of the window: what was there before the attempt may be its copy."""
     real = rules.window
-    patch.setattr(rules, "window", lambda attempt: replace(real(attempt), low=-math.inf))
+    patch.setattr(rules, "window", lambda attempt: real(attempt)._replace(low=-math.inf))
     statement(
         patch, add_sighting=sql("add_sighting").replace("s.listing > :baseline", "s.listing > 0 AND :baseline >= 0")
     )
-    attempts(patch, lambda attempt, _ledger: replace(attempt, listing=-1))
+    attempts(patch, lambda attempt, _ledger: attempt._replace(listing=-1))
 
 
 def ignore_what_other_campaigns_own(patch: pytest.MonkeyPatch) -> None:
@@ -199,11 +198,11 @@ def ignore_what_other_campaigns_own(patch: pytest.MonkeyPatch) -> None:
 
 
 def ignore_names(patch: pytest.MonkeyPatch) -> None:
-    _looks(patch, lambda attempt, sighting: replace(sighting, name=attempt.expected_name))
+    _looks(patch, lambda attempt, sighting: sighting._replace(name=attempt.expected_name))
 
 
 def ignore_datasets(patch: pytest.MonkeyPatch) -> None:
-    _looks(patch, lambda attempt, sighting: replace(sighting, datasets=attempt.expected_datasets))
+    _looks(patch, lambda attempt, sighting: sighting._replace(datasets=attempt.expected_datasets))
 
 
 def _looks(patch: pytest.MonkeyPatch, wrong: Callable[[Attempt, Sighting], Sighting]) -> None:
@@ -232,14 +231,14 @@ def trust_every_property(patch: pytest.MonkeyPatch) -> None:
     real = rules.candidates
 
     def wrong(attempt: Attempt, free: Sequence[Sighting], _survival: Survival) -> tuple[str, ...]:
-        return real(replace(attempt, source_changed=False), free, Survival(True, True, True))
+        return real(attempt._replace(source_changed=False), free, Survival(True, True, True))
 
     patch.setattr(settling, "candidates", wrong)
 
 
 def use_the_latest_baseline(patch: pytest.MonkeyPatch) -> None:
     def wrong(attempt: Attempt, ledger: Ledger) -> Attempt:
-        return replace(attempt, listing=ledger.connection.execute(sql("last_listing")).fetchone()[0])
+        return attempt._replace(listing=ledger.connection.execute(sql("last_listing")).fetchone()[0])
 
     attempts(patch, wrong)
 
@@ -250,7 +249,7 @@ def use_the_strict_window_of_now(patch: pytest.MonkeyPatch) -> None:
     def wrong(attempt: Attempt, ledger: Ledger) -> Attempt:
         row = ledger.connection.execute("SELECT max(date_after) FROM attempts").fetchone()
         late = row[0] if row[0] is not None else attempt.left
-        return replace(attempt, left=late, ended=late, date_before=late, date_after=late)
+        return attempt._replace(left=late, ended=late, date_before=late, date_after=late)
 
     attempts(patch, wrong)
 
@@ -263,10 +262,9 @@ def use_the_first_attempts_window(patch: pytest.MonkeyPatch) -> None:
             "SELECT * FROM attempts WHERE item_id = ? ORDER BY id LIMIT 1", (attempt.item_id,)
         ).fetchone()
         after = first["date_after"] if first["date_after"] is not None else first["ended_server"]
-        return replace(
-            attempt, left=first["left_server"], ended=first["ended_server"], date_before=first["date_before"],
-            date_after=after,
-        )  # fmt: skip
+        return attempt._replace(
+            left=first["left_server"], ended=first["ended_server"], date_before=first["date_before"], date_after=after
+        )
 
     attempts(patch, wrong)
 
@@ -274,7 +272,7 @@ def use_the_first_attempts_window(patch: pytest.MonkeyPatch) -> None:
 def trust_our_clock(patch: pytest.MonkeyPatch) -> None:
     """Take created_at as it is written, as if all clocks agreed to the second, in both windows."""
     patch.setattr(rules, "wide_window", rules.window)
-    attempts(patch, lambda attempt, _ledger: replace(attempt, offset=Interval(0.0, 0.0)))
+    attempts(patch, lambda attempt, _ledger: attempt._replace(offset=Interval(0.0, 0.0)))
 
 
 def compare_with_the_source_as_it_is_now(patch: pytest.MonkeyPatch) -> None:
@@ -285,8 +283,8 @@ def compare_with_the_source_as_it_is_now(patch: pytest.MonkeyPatch) -> None:
         ).fetchone()
         if attempt.source is None or row is None:
             return attempt
-        now = replace(attempt.source, name=row["name"], details=row["details"], loose_details=row["loose_details"])
-        return replace(attempt, source=now, source_changed=False)
+        now = attempt.source._replace(name=row["name"], details=row["details"], loose_details=row["loose_details"])
+        return attempt._replace(source=now, source_changed=False)
 
     attempts(patch, wrong)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,7 @@ def run_start(**changes: Any) -> RunStart:
     start = RunStart(
         f"run-{number}", CAMPAIGN, "/jobs/spring.csv", "/ledgers/spring.csv", "host", 4711, NOW, 60.0, 30.0
     )
-    return replace(start, **changes)
+    return start._replace(**changes)
 
 
 @contextmanager

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from worker.ledger.views import LatestRun
 from worker.observe.text import shell_command
@@ -11,8 +11,7 @@ from worker.observe.text import shell_command
 PROGRAM = "duplicate-batches"
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+class Reach(NamedTuple):
     """What a command's settings know of the way to its database, for the commands that come after it.
 
     `config` is the config file in use, `database` is given where that does not lead there. `ledger` is the ledger
@@ -26,8 +25,7 @@ class Reach:
     sandbox: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Commands:
+class Commands(NamedTuple):
     """What follows up on one campaign of a job. `shared` are the options that every command needs to find it, `more`
     those that a run needs to mean the same duplicates. `typed` are the words of a run whose person reads this in the
     same shell: they go on as they are."""

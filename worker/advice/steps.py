@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from worker.advice.commands import Commands
 from worker.ledger.records import Counts
@@ -16,8 +15,7 @@ End = Literal["ended", "goes on", "died", "not told"]
 """How the latest run ended; `not told`: it recorded no end, and whether it goes on cannot be told from here."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """How a campaign stands: `counts` of what its job wants; how many of the unknown are `undecided`, because batches
     were found that could be theirs; how its latest run ended, and the `STOPPED_BY` of one that ended early;
     `nothing_to_do` where that run found all known already."""
@@ -34,16 +32,14 @@ class Standing:
         return max(0, self.counts.unknown - self.undecided)
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """A command, and what it is for where a step has several (else empty)."""
 
     words: str
     line: str
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """Something that a person can do: its title, why it is to be done (may be empty), what it does, its commands."""
 
     key: Key

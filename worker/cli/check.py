@@ -8,9 +8,8 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 
@@ -34,8 +33,7 @@ SHOWN = 20
 """How many missing or unclear sources are named."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
+class Sources(NamedTuple):
     """What the API says of the job's sources: found by workspace, and the others with the first line that asks for
     each and why; what the sources of the first duplicates are called."""
 

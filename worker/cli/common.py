@@ -8,9 +8,8 @@ import secrets
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from worker.advice.commands import Commands, Reach
 from worker.errors import UsageError
@@ -24,8 +23,7 @@ from worker.settings.load import Settings, load_settings
 from worker.settings.options import PREFIX
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """Which API is asked, and with which token; `token` is empty for the in-process sandbox."""
 
     url: str

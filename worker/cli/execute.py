@@ -11,7 +11,6 @@ import socket
 import sqlite3
 import sys
 from contextlib import ExitStack
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -177,7 +176,7 @@ class HeldRun:
 
     def _emit_plan(self, ledger: Ledger, plan: Plan) -> None:
         counts = views.counts(ledger.connection, ledger.campaign)
-        fields = {"rows": plan.rows, "duplicates": plan.items, "counts": asdict(counts)}
+        fields = {"rows": plan.rows, "duplicates": plan.items, "counts": counts._asdict()}
         self._logs(Event("job.read", "info", fields))
         for campaign, items in views.unfinished_elsewhere(
             ledger.connection, self._campaign_name, str(self._job.resolve())
@@ -293,7 +292,7 @@ class HeldRun:
         if self._settings.json:
             _print(json.dumps(self._scrub(summary_json(facts)), ensure_ascii=False))
         elif not self._settings.quiet or result.exit_code:
-            text = self._scrub(summary_text(replace(facts, ledger=near(self._ledger_file, sys.stdout))))
+            text = self._scrub(summary_text(facts._replace(ledger=near(self._ledger_file, sys.stdout))))
             commands = [command.line for step in facts.steps for command in step.commands]
             _print(for_window(text, sys.stdout, sorted(map(visible, commands), key=len, reverse=True)))
         if not self._settings.quiet or result.exit_code:
@@ -310,7 +309,7 @@ class HeldRun:
             job=self._job,
             ledger=self._ledger_file,
             database=self._settings.database,
-            counts=asdict(result.counts),
+            counts=result.counts._asdict(),
             created_this_run=result.tally.created,
             settled_this_run=result.tally.settled,
             requests=result.tally.requests,

@@ -11,7 +11,6 @@ import sqlite3
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 from shutil import copyfileobj
@@ -136,7 +135,7 @@ def _show_campaign(
         connection, campaign, latest.campaign, dropped=args.all, job_names=args.format == "job"
     )
     content = export.content_of(connection, campaign, latest.campaign, reach(settings))
-    content = replace(content, about=replace(content.about, choice=choice.words), rows=filter(choice, all_rows))
+    content = content._replace(about=content.about._replace(choice=choice.words), rows=filter(choice, all_rows))
     match args.format:
         case None | "table":
             with paged(sys.stdout, environ) as page:

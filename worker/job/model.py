@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from worker.errors import Problem
 from worker.job.names import NameTemplate
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row of a job: `copies` duplicates of the batch `source_id` (lower case), wanted on `line` (from 1).
 
     `extra` holds the row's cells of the job's `x_` columns that are not empty."""

@@ -8,10 +8,10 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from datetime import date
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from worker.errors import JobError, Problem, WorkerError
 from worker.job.model import Job, Row
@@ -40,8 +40,7 @@ WHERE times > 1 AND line > first GROUP BY line ORDER BY line
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """What a job wants: `file` holds every duplicate (table `staged`), from so many `rows`, `items` in all."""
 
     file: Path

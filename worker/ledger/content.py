@@ -6,9 +6,8 @@ Every form writes the same `Content` and reads back the same `FileRow`s. How a c
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from worker.advice.commands import Commands
 from worker.errors import UsageError
@@ -23,8 +22,7 @@ SHORTENED = " … (shortened here: the database has the whole text)"
 """The end of a text that a form cannot hold whole."""
 
 
-@dataclass(frozen=True, slots=True)
-class About:
+class About(NamedTuple):
     """Whose rows these are: the campaign, the job file and the run that it was last read by, the database (in the
     sandbox or not), `written_at` (ISO 8601 UTC), the commands that follow up on them, whether that run went on then,
     and in words which rows were chosen (empty: all of the job's)."""
@@ -40,8 +38,7 @@ class About:
     choice: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(NamedTuple):
     """What is written: `rows` (as `views.ledger_rows` gives them, read once), the job's own `x_` columns, and `about`
     them."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from worker.clock import seconds
 from worker.job.names import render_name
@@ -23,8 +23,7 @@ START: Place = (-1, -1)
 """A place before every line and copy."""
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(NamedTuple):
     """The item that has a batch: its number, how that is known, and what people call it."""
 
     item: int

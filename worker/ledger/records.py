@@ -1,11 +1,11 @@
 """What goes into the ledger's verbs and comes out of them. Plain records; no SQL and no rules.
 
-(Records that each request makes are named tuples, here and in `prolific`: a frozen dataclass takes half as long again.)
+(Records are named tuples everywhere: a frozen dataclass takes half as long again to make, and its class 0.7 ms of each
+start.)
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -28,8 +28,7 @@ STATUSES = {
 """Every status and what it means."""
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(NamedTuple):
     """How many of a job's duplicates have which status."""
 
     created: int = 0
@@ -43,8 +42,7 @@ class Counts:
         return self.created + self.failed + self.unknown + self.pending
 
 
-@dataclass(frozen=True, slots=True)
-class RunStart:
+class RunStart(NamedTuple):
     """What a run says of itself when it begins. Paths are absolute; times are ISO 8601 UTC. `ceiling` is in requests
     a second (None: no ceiling), `date` the value of `{date}`, `command` what it is: `run`, `settle` or `restore`."""
 
@@ -62,8 +60,7 @@ class RunStart:
     command: str = "run"
 
 
-@dataclass(frozen=True, slots=True)
-class PaceChange:
+class PaceChange(NamedTuple):
     """All senders were told to wait `wait_s` seconds from `at` (ISO 8601 UTC) on, or, where that is None, the API
     answers well again; `rate` requests a second may leave from then on (None: any)."""
 
@@ -73,8 +70,7 @@ class PaceChange:
     why: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class RunEnd:
+class RunEnd(NamedTuple):
     """What a run says of itself when it ends; `written` is the stamp of its ledger file (None: it is not whole)."""
 
     now: str
@@ -86,8 +82,7 @@ class RunEnd:
     written: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """When something happened: `at` by this machine (ISO 8601 UTC, for people), `server` by the API's clock
     (seconds since 1970; None where no answer has told it yet), `earliest` the earliest that
     this clock may show from then on."""
@@ -97,8 +92,7 @@ class Moment:
     earliest: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(NamedTuple):
     """What is kept of one batch that a listing or a GET showed. `datasets` are ids, sorted; times as the API wrote
     them; `details` and `loose_details` are digests (the latter without case, spaces and Unicode form)."""
 

@@ -10,8 +10,8 @@ import glob
 import re
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from worker.clock import seconds
 from worker.errors import UsageError
@@ -74,8 +74,7 @@ def _owned(connection: sqlite3.Connection, batch_id: str) -> bool:
     return connection.execute("SELECT 1 FROM items WHERE new_batch_id = ?", (batch_id,)).fetchone() is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Restored:
+class Restored(NamedTuple):
     """How many rows were taken as created, and how many have to be found out about."""
 
     created: int

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from worker.job.names import render_name
 from worker.ledger.exchange import default_name
@@ -29,8 +28,7 @@ UNDER_WAY = "sent; no answer is recorded yet"
 Row = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class LatestRun:
+class LatestRun(NamedTuple):
     """The latest run of a job or campaign, the ledger file that it wrote, and the campaign's latest `{date}`."""
 
     run_id: str
@@ -200,8 +198,7 @@ def _coming_name(found: sqlite3.Row) -> str:
     return default_name(source_name) if source_name is not None else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Coming:
+class Coming(NamedTuple):
     """A duplicate that a run would make: of which source, and its name as far as it is known without asking."""
 
     source_id: str
@@ -216,8 +213,7 @@ class Coming:
         return render_name(self.template, source_name, self.copies)
 
 
-@dataclass(frozen=True, slots=True)
-class Forecast:
+class Forecast(NamedTuple):
     """What a run of a plan would do: `counts` of what the ledger knows of it, `new` that it does not know yet, the
     first duplicates that it would make, and how many sources it has."""
 

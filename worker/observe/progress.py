@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from threading import Event as Flag
 from threading import Thread
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self, TextIO
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self, TextIO
 
 from worker.observe.text import Unbreakable, human_duration, visible
 
@@ -27,8 +26,7 @@ _REFRESH_S = 0.25
 """Seconds between two drawings of the live display."""
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """Where a run is. `total` wanted duplicates by status: `created`, `failed`, `unknown`, `pending`;
     `in_flight` requests under way; `rate` and its `ceiling` (`None`: unlimited) in duplicates a second;
     `waiting_s` seconds until sending goes on (0: it does); `phase`: planning, looking up sources, sending,

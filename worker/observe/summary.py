@@ -6,9 +6,8 @@ Pure: facts in, an object or text out. What to do next is `worker.advice`'s.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from worker.advice.steps import Step
 from worker.events import STOPPED_BY
@@ -18,8 +17,7 @@ STATUSES = ("created", "failed", "unknown", "pending")
 """The statuses of the ledger, in the order in which they are told."""
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What is known at the end of a run. `counts` by status, of the `total` duplicates that the job wants;
     `reasons` the most frequent ones of failed and pending duplicates, each with its count; `steps` what to do next;
     `stopped_by` a key of `STOPPED_BY` or `None`; `duration_s` seconds."""

@@ -6,9 +6,8 @@ from outside, so no cell is read as markup, and nothing that steers a terminal g
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
-from typing import Any, TextIO, cast
+from typing import Any, NamedTuple, TextIO, cast
 
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
@@ -173,8 +172,7 @@ def _when(value: object) -> str:
     return _text(value)[:16].replace("T", " ")
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
+class _Column(NamedTuple):
     """A column of campaigns or runs: its title, its text, the width of a window from which on it is there; `whole` if
     it is never wrapped."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 BURST = 4.0
 """Requests that a limiter is thought to allow at once, besides its rate."""
@@ -39,8 +39,7 @@ REMEMBERED = 4096
 """Times of so many requests are kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(NamedTuple):
     """So many requests left in so many seconds, and so many of them were rejected."""
 
     sent: int
@@ -53,8 +52,7 @@ class Share:
         return (self.sent - self.rejected) / max(self.seconds, 1e-3)
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """What a push-back rests on: the request left at `at`, when the pace was `rate`; `asked`: the API asked for a
     pause. `guess` at the limit, in requests a second, and whether it is `sharp`. `recent` and `long` are the latest
     requests under the limit that is known; `taken` requests a second were taken lately, under whatever limit. `calm`:

@@ -23,7 +23,7 @@ What noise explains lowers nothing from then on; what it does not explain is a l
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from worker.pace.history import CLEAN, FEW, Seen, Share, lasting
 
@@ -70,8 +70,7 @@ TEST_MOST = 0.6
 thought to reject at most; that a test calls noise."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(NamedTuple):
     """What is known, from `since` on: the rate begins with `start`. `near` is the rate that it nears where the guess
     is vague (None: it is held); then, or after `hold` seconds, more is tried.
 
@@ -148,7 +147,7 @@ def _struck(limit: Limit, seen: Seen, now: float) -> Limit:
     if strikes < (TEST_STRIKES if limit.tested else STRIKES):
         start = limit.start * (1 - STRIKE_MARGIN)
         hold = max(limit.hold, seen.at - limit.since + lasting(0.0, start, CLEAN))
-        return replace(limit, start=start, hold=hold, strikes=strikes)
+        return limit._replace(start=start, hold=hold, strikes=strikes)
     share = (seen.long.rejected + 1) / max(seen.long.sent, 1)
     if limit.tested and seen.long.rejected > TEST_MOST * seen.long.sent:
         return _lowered(limit, seen, now, seen.recent.taken, sharp=False)
@@ -170,7 +169,7 @@ def _lowered(limit: Limit, seen: Seen, now: float, guess: float, *, sharp: bool)
     rate = seen.rate
     series, top = (1, rate) if seen.calm else (limit.series + 1, max(limit.top, rate))
     if series > LONG_SERIES:
-        return _test(replace(limit, top=top), seen, now)
+        return _test(limit._replace(top=top), seen, now)
     guess = min(max(guess, 0.1 * rate), 0.99 * rate)
     fell, trials = limit.fell, limit.trials
     if limit.roof and guess < (1 - MOVED) * limit.roof:
@@ -188,7 +187,7 @@ def _test(limit: Limit, seen: Seen, now: float) -> Limit:
     """… where it is not clear whether the rate is the cause: a much lower one is held."""
     start = min(0.9 * seen.rate, TEST_SHARE * (seen.rate if math.isinf(seen.taken) else seen.taken))
     hold = lasting(0.0, start, CLEAN)
-    return replace(limit, start=start, since=now, near=None, hold=hold, series=0, tested=True, strikes=0)
+    return limit._replace(start=start, since=now, near=None, hold=hold, series=0, tested=True, strikes=0)
 
 
 def held_for(trials: int, *, fell: bool, asked: bool) -> float:

@@ -8,7 +8,7 @@ real limiters reject. (aiolimiter's leaky bucket, told to spread evenly with `As
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from worker.pace.limit import Limit, rate_at
 from worker.prolific.reply import Quota
@@ -32,8 +32,7 @@ LATE_S = 0.01
 of this process costs no throughput, and no limiter with a burst of three minds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(NamedTuple):
     """`interval` is the seconds between slots at the ceiling (0: no ceiling), `limit` what is known of the API's own
     limit (None: nothing yet).
 
@@ -88,7 +87,7 @@ def left(state: Pace, now: float) -> Pace:
     if not seconds:
         return state
     slot = state.next_slot if now - state.next_slot < lateness(seconds) else now
-    return replace(state, next_slot=slot + seconds)
+    return state._replace(next_slot=slot + seconds)
 
 
 def slots_ahead(state: Pace, now: float, most: int) -> int:
@@ -113,8 +112,8 @@ def good(state: Pace, left_at: float) -> Pace:
         return state
     if left_at < state.slowed_at:
         # It left before the push-back, so it says nothing about the pace since.
-        return replace(state, unusable_since=None)
-    return replace(state, bad=0, pauses=0, unusable_since=None)
+        return state._replace(unusable_since=None)
+    return state._replace(bad=0, pauses=0, unusable_since=None)
 
 
 def told(state: Pace, now: float, quota: Quota) -> Pace:
@@ -123,10 +122,10 @@ def told(state: Pace, now: float, quota: Quota) -> Pace:
     until = now + quota.reset_s
     if quota.remaining <= 0:
         since = state.unusable_since if state.unusable_since is not None else now
-        return replace(state, pause_until=max(state.pause_until, until), unusable_since=since)
+        return state._replace(pause_until=max(state.pause_until, until), unusable_since=since)
     if quota.reset_s > LONGEST_SPREAD_S:
         return state
-    return replace(state, quota_step=quota.reset_s / quota.remaining, quota_until=until)
+    return state._replace(quota_step=quota.reset_s / quota.remaining, quota_until=until)
 
 
 def is_news(state: Pace, left_at: float) -> bool:
@@ -139,8 +138,7 @@ def pushed_back(state: Pace, now: float, asked: float | None, wait: float, limit
     """The API said 'too many': all wait `asked` seconds, or `wait` where it does not say, and keep to `limit` then."""
     since = state.unusable_since if state.unusable_since is not None else now
     until = max(state.pause_until, now + (asked or wait))
-    return replace(
-        state, pauses=state.pauses + 1, slowed_at=now, pause_until=until, unusable_since=since,
+    return state._replace(pauses=state.pauses + 1, slowed_at=now, pause_until=until, unusable_since=since,
         limit=_after(limit, state, now, until),
     )  # fmt: skip
 
@@ -150,14 +148,14 @@ def pushed_back_again(state: Pace, now: float, asked: float | None) -> Pace:
     since = state.unusable_since if state.unusable_since is not None else now
     until = max(state.pause_until, now + (asked or 0.0))
     limit = state.limit and _after(state.limit, state, now, until)
-    return replace(state, pause_until=until, unusable_since=since, limit=limit)
+    return state._replace(pause_until=until, unusable_since=since, limit=limit)
 
 
 def _after(limit: Limit, state: Pace, now: float, until: float) -> Limit:
     """A limit that begins now, or after a pause, begins after this one. An old one goes on, but for the pause: time in
     which nobody may send says nothing."""
     paused = until - max(state.pause_until, now)
-    return replace(limit, since=until if limit.since >= now else limit.since + paused)
+    return limit._replace(since=until if limit.since >= now else limit.since + paused)
 
 
 def unusable(state: Pace, now: float, left_at: float, asked: float | None, jitter: float, *, patient: bool) -> Pace:
@@ -166,14 +164,14 @@ def unusable(state: Pace, now: float, left_at: float, asked: float | None, jitte
     is a random number from 0 to 1."""
     bad = state.bad + 1
     since = state.unusable_since if state.unusable_since is not None else now
-    state = replace(state, bad=bad, unusable_since=since)
+    state = state._replace(bad=bad, unusable_since=since)
     if asked:
-        state = replace(state, pause_until=max(state.pause_until, now + asked))
+        state = state._replace(pause_until=max(state.pause_until, now + asked))
     if left_at < state.slowed_at or (patient and bad < PROBE_AFTER):
         return state
     # Answers to requests that were under way make `bad` grow, but not the pauses.
     wait = back_off(state.pauses, jitter)
-    return replace(state, pauses=state.pauses + 1, slowed_at=now, pause_until=max(state.pause_until, now + wait))
+    return state._replace(pauses=state.pauses + 1, slowed_at=now, pause_until=max(state.pause_until, now + wait))
 
 
 def unusable_for(state: Pace, now: float) -> float:

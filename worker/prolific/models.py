@@ -6,79 +6,66 @@ import hashlib
 import json
 import re
 import unicodedata
-from typing import Annotated, Any
-
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from typing import Any, NamedTuple
 
 from worker.ledger.records import Listed
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
-def _batch_id(value: object) -> object:
-    """The id in lower case; ValueError where it is no UUID."""
-    if isinstance(value, str) and UUID.fullmatch(value.lower()):
-        return value.lower()
-    raise ValueError("not a UUID")
+class Batch(NamedTuple):
+    """A batch as the API shows it; what is missing or odd is None, but for the id. `datasets` are the ids of those that
+    have one."""
 
-
-def _text(value: object) -> object:
-    """The text, or None where the API sends something else. Half a surrogate pair, which JSON may hold and neither
-    UTF-8 nor the database can, becomes the `?` that it is in a listing."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else None
-
-
-def _datasets(value: object) -> object:
-    """The datasets that have an id."""
-    return [d for d in value if isinstance(d, dict) and isinstance(d.get("id"), str)] if isinstance(value, list) else []
-
-
-Text = Annotated[str | None, BeforeValidator(_text)]
-GivenText = Annotated[str, BeforeValidator(_text)]
-
-
-class Dataset(BaseModel):
-    """A dataset of a batch."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-    id: GivenText
-
-
-class Batch(BaseModel):
-    """A batch as the API shows it; what is missing or odd is None, but for the id."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-    id: Annotated[str, BeforeValidator(_batch_id)]
-    name: Text = None
-    status: Text = None
-    created_at: Text = None
-    created_by: Text = None
-    workspace_id: Text = None
-    datasets: Annotated[list[Dataset], BeforeValidator(_datasets)] = []
-    task_details: Any = None
-
-
-class User(BaseModel):
-    """The owner of a token."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-    id: GivenText
+    id: str
+    name: str | None
+    status: str | None
+    created_at: str | None
+    created_by: str | None
+    workspace_id: str | None
+    datasets: tuple[str, ...]
+    task_details: Any
 
 
 def read_batch(body: object) -> Batch | None:
-    """The batch in a decoded body; None where there is none."""
-    try:
-        return Batch.model_validate(body)
-    except ValidationError:
+    """The batch in a decoded body; None where there is none.
+
+    (Each answer comes through here. Read by pydantic it cost 8 µs, of 200 for a request, and 60 ms of each start.)"""
+    if not isinstance(body, dict):
         return None
+    batch_id = body.get("id")
+    if not isinstance(batch_id, str) or not UUID.fullmatch(batch_id := batch_id.lower()):
+        return None
+    return Batch(
+        batch_id,
+        _text(body.get("name")),
+        _text(body.get("status")),
+        _text(body.get("created_at")),
+        _text(body.get("created_by")),
+        _text(body.get("workspace_id")),
+        _dataset_ids(body.get("datasets")),
+        body.get("task_details"),
+    )
 
 
-def read_user(body: object) -> User | None:
-    """The user in a decoded body; None where there is none."""
-    try:
-        return User.model_validate(body)
-    except ValidationError:
+def user_id(body: object) -> str | None:
+    """The id of the token's owner in a decoded body; None where there is none."""
+    return _text(body.get("id")) if isinstance(body, dict) else None
+
+
+def _text(value: object) -> str | None:
+    """The text, or None where the API sends something else. Half a surrogate pair, which JSON may hold and neither
+    UTF-8 nor the database can, becomes the `?` that it is in a listing."""
+    if not isinstance(value, str):
         return None
+    return value if value.isascii() else value.encode("utf-8", "replace").decode()
+
+
+def _dataset_ids(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        return ()
+    ids = (_text(one.get("id")) for one in value if isinstance(one, dict))
+    return tuple(one for one in ids if one is not None)
 
 
 def listed(batch: Batch, workspace_id: str = "") -> Listed:
@@ -92,7 +79,7 @@ def listed(batch: Batch, workspace_id: str = "") -> Listed:
         created_by=batch.created_by,
         details=_digest(batch.task_details, _canonical),
         loose_details=_digest(batch.task_details, _loose),
-        datasets=tuple(sorted(dataset.id for dataset in batch.datasets)),
+        datasets=tuple(sorted(batch.datasets)),
     )
 
 

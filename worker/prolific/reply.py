@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 from worker.ledger.records import Listed
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
+class Quota(NamedTuple):
     """What rate-limit headers say: `remaining` requests may be sent within the next `reset_s` seconds."""
 
     remaining: int
@@ -43,8 +42,7 @@ class NoAnswer:
 Reply = Answer | NoAnswer
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(NamedTuple):
     """How a listing ended: `shown` batches, `meta_count` as the answer says (None: it does not), `problem` says why it
     is not whole (None: it is), `reply` what to decide by when it was refused."""
 

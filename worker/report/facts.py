@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sqlite3
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from worker.clock import seconds
 from worker.ledger import views
@@ -21,8 +21,7 @@ PACES = 20_000
 """How many pauses of a run are told: one a second for some hours."""
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """One run. Times are ISO 8601 UTC; `ended_at` is None where it goes on or died, and then `alive` says which, as far
     as this machine can know (None: it cannot). `command` is what it was: `run`, `settle`, `restore`, or not known."""
 
@@ -58,8 +57,7 @@ class Run:
         return self.ended_at is None and self.alive is not False
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """All that a report tells but its rows. `settled_by` counts created duplicates by how they are known, `tries`
     duplicates by how many requests each took; `runs` are the latest, newest first, of `runs_in_all`; `night` is the
     latest run that sent something, `night_id` its run id."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from worker.ledger.views import UNDER_WAY, Row
 from worker.settle.words import named_batches, without_names
@@ -20,8 +21,7 @@ GROUPS = 500
 OTHERS = "for other reasons (the table below tells each)"
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A batch that could be a row's copy: its name and the rest as a listing showed them, None where none did."""
 
     id: str
@@ -30,8 +30,7 @@ class Candidate:
     status: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Undecided:
+class Undecided(NamedTuple):
     """An unknown row that only a person can decide."""
 
     row: Row
@@ -50,8 +49,7 @@ class Group:
     first: list[Row] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
+class Needs(NamedTuple):
     """What is not created: `undecided` rows (the first of `undecided_count`), and groups, the fullest first.
     `under_way` rows are neither: their answers may still come."""
 

@@ -8,7 +8,7 @@ from bisect import bisect
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from worker.clock import seconds
 
@@ -40,8 +40,7 @@ class Column:
         return self.good + self.throttled + self.unclear
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(NamedTuple):
     """All senders waited from `begin` to `end`, and why."""
 
     begin: float
@@ -49,8 +48,7 @@ class Pause:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class PauseReason:
+class PauseReason(NamedTuple):
     """How many pauses had the reason `why`, and their seconds together."""
 
     why: str
@@ -58,8 +56,7 @@ class PauseReason:
     length: float
 
 
-@dataclass(frozen=True, slots=True)
-class Latencies:
+class Latencies(NamedTuple):
     """How long answers took: the distribution's columns (from, to, how many answers), the median, what
     95 of 100 were faster than, and the slowest. Of no answers all is 0."""
 
@@ -70,8 +67,7 @@ class Latencies:
     slowest: float
 
 
-@dataclass(frozen=True, slots=True)
-class Night:
+class Night(NamedTuple):
     """A run from `begin` to `end` in columns of `width` seconds. `before` duplicates existed when it began; `settled`
     were found out about after their requests, the last of them at `settled_at`."""
 

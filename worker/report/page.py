@@ -11,10 +11,10 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
+from typing import NamedTuple
 
 from jinja2 import Environment, StrictUndefined
 
@@ -46,8 +46,7 @@ MARK = '<meta name="generator" content="duplicate-batches '
 """What our reports have in their first lines, and no other file."""
 
 
-@dataclass(frozen=True, slots=True)
-class About:
+class About(NamedTuple):
     """What the page says of itself: the API's address as the database knows it, the database, when it was made (a date
     with its zone), and whether it is of a rehearsal."""
 

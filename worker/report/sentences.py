@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from worker.advice.steps import End, Standing, joined
 from worker.clock import seconds
@@ -11,8 +11,7 @@ from worker.observe.text import counted, human_duration, visible
 from worker.report.facts import Facts, Run
 
 
-@dataclass(frozen=True, slots=True)
-class Headline:
+class Headline(NamedTuple):
     """The first words of the page: `kind` is `good`, `missing`, `going` (a run goes on) or `empty`."""
 
     kind: str

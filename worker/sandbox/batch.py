@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 PROCESSING_SECONDS = 1.0
 """How long a batch is PROCESSING after it was set up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dataset:
+class Dataset(NamedTuple):
     """A file of examples; copies share it."""
 
     id: str
@@ -18,8 +18,7 @@ class Dataset:
     filename: str
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(NamedTuple):
     """What a source and all its copies have in common, kept once."""
 
     task_details: Mapping[str, str]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import uuid
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+Body = TypeVar("Body", bound=BaseModel)
 
 
 class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of the sandbox
@@ -20,62 +22,32 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of the s
         self.retry_after = retry_after
 
 
-@dataclass(frozen=True, slots=True)
-class DuplicateBody:
-    """The body of a duplicate request; no `name` is None."""
+class DuplicateBody(BaseModel):
+    """The body of a duplicate request. Unknown keys are ignored."""
 
-    name: str | None
-    upload_new_dataset: bool
+    model_config = ConfigDict(strict=True, frozen=True)
+    name: str = ""
+    upload_new_dataset: bool = False
+
+    @property
+    def given_name(self) -> str | None:
+        """The name, or None where the request has none."""
+        return self.name if "name" in self.model_fields_set else None
 
 
-@dataclass(frozen=True, slots=True)
-class SetupBody:
+class SetupBody(BaseModel):
     """The body of a setup request; no `dataset_id` is None."""
 
-    dataset_id: str | None
-    tasks_per_group: int
+    model_config = ConfigDict(strict=True, frozen=True)
+    dataset_id: UUID | None = None
+    tasks_per_group: Annotated[int, Field(ge=1)] = 1
 
 
-def read_duplicate(raw: bytes) -> DuplicateBody:
-    """Read a duplicate request's body; Refusal (400) where it is not as documented. Unknown keys are ignored."""
-    body = _json_object(raw)
-    name = body.get("name", "")
-    upload_new_dataset = body.get("upload_new_dataset", False)
-    if not isinstance(name, str):
-        raise _invalid("name must be a string.")
-    if not isinstance(upload_new_dataset, bool):
-        raise _invalid("upload_new_dataset must be true or false.")
-    return DuplicateBody(name if "name" in body else None, upload_new_dataset)
-
-
-def read_setup(raw: bytes) -> SetupBody:
-    """Read a setup request's body; Refusal (400) where it is not as documented."""
-    body = _json_object(raw)
-    dataset_id = body.get("dataset_id")
-    tasks_per_group = body.get("tasks_per_group", 1)
-    if dataset_id is not None and not _is_uuid(dataset_id):
-        raise _invalid("dataset_id must be a UUID.")
-    if type(tasks_per_group) is not int or tasks_per_group < 1:
-        raise _invalid("tasks_per_group must be a whole number from 1.")
-    return SetupBody(dataset_id, tasks_per_group)
-
-
-def _json_object(raw: bytes) -> dict[str, Any]:
+def read(kind: type[Body], raw: bytes) -> Body:
+    """Read a request's body; Refusal (400) where it is not as documented."""
     try:
-        body = json.loads(raw)
-    except ValueError:
-        raise _invalid("The body is not JSON.") from None
-    if not isinstance(body, dict):
-        raise _invalid("The body must be a JSON object.")
-    return body
-
-
-def _is_uuid(value: object) -> bool:
-    try:
-        return isinstance(value, str) and bool(uuid.UUID(value))
-    except ValueError:
-        return False
-
-
-def _invalid(detail: str) -> Refusal:
-    return Refusal(400, "Invalid request", detail)
+        return kind.model_validate_json(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise Refusal(400, "Invalid request", f"{where or 'body'}: {first['msg']}.") from None

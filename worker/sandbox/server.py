@@ -19,7 +19,7 @@ from worker.sandbox.faults import BEFORE_EFFECT, DUPLICATE_FAULTS, LISTING_FAULT
 from worker.sandbox.made_up import USER_ID
 from worker.sandbox.options import SandboxOptions
 from worker.sandbox.rate import TokenBucket
-from worker.sandbox.requests import DuplicateBody, Refusal, read_duplicate, read_setup
+from worker.sandbox.requests import DuplicateBody, Refusal, SetupBody, read
 from worker.sandbox.world import World
 
 NO_ANSWER = 0
@@ -132,13 +132,13 @@ class Sandbox:
         fault = draw(self._dice, self._duplicate_faults)
         if fault in BEFORE_EFFECT:
             return await self._refuse_by(fault, request)
-        body = read_duplicate(await request.read())
+        body = read(DuplicateBody, await request.read())
         source = self._asked_for(request)
         if fault == "late":
             delay = self._dice.uniform(*self.options.late_by)
             self._own(asyncio.create_task(self._duplicate_later(delay, source, body)))
             return self._dice.choice((None, _gateway(504, "Gateway Time-out")))
-        copy = self.world.duplicate(source, body.name, body.upload_new_dataset)
+        copy = self.world.duplicate(source, body.given_name, body.upload_new_dataset)
         answer = created_batch(copy, self.world.now())
         match fault:
             case "drop-answer":
@@ -158,12 +158,13 @@ class Sandbox:
         return _json(200, {"status": self._asked_for(request).status(self.world.now())})
 
     async def _set_up(self, request: web.Request) -> web.StreamResponse:
-        body = read_setup(await request.read())
+        body = read(SetupBody, await request.read())
         batch = self._asked_for(request)
         if body.dataset_id is None and not batch.datasets:
             raise Refusal(400, "Invalid request", "This batch has no dataset: dataset_id is required.")
         known = {dataset.id: dataset for dataset in batch.datasets}
-        dataset = body.dataset_id and (known.get(body.dataset_id) or Dataset(body.dataset_id, 100, "new.csv"))
+        asked = body.dataset_id and str(body.dataset_id)
+        dataset = asked and (known.get(asked) or Dataset(asked, 100, "new.csv"))
         self.world.set_up(batch, dataset or None, body.tasks_per_group)
         return _json(202, {})
 
@@ -216,7 +217,7 @@ class Sandbox:
 
     async def _duplicate_later(self, delay: float, source: Batch, body: DuplicateBody) -> None:
         await asyncio.sleep(delay)
-        self.world.duplicate(source, body.name, body.upload_new_dataset)
+        self.world.duplicate(source, body.given_name, body.upload_new_dataset)
 
     async def _cut(self, request: web.Request, status: int, answer: Json) -> web.StreamResponse:
         """Send an answer that promises its whole length, but ends anywhere in its body."""

@@ -5,17 +5,15 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from worker.errors import UsageError
 
 _MAX_FILE: Final = 1 << 20  # bytes; a device would never end
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigFile:
+class ConfigFile(NamedTuple):
     """A config file that was read: where it lies, how messages call it, its text and its top-level values."""
 
     path: Path

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from worker.errors import UsageError
 from worker.settings.config_file import ConfigFile, find_config, given_config
@@ -70,8 +70,7 @@ class Settings:
         return self.origins.get(key) or BY_KEY[key].flag
 
 
-@dataclass(frozen=True, slots=True)
-class _Given:
+class _Given(NamedTuple):
     """One value of one layer, and where it is written (empty for a default). Paths are absolute already."""
 
     value: Value | Path

@@ -6,8 +6,7 @@ Nothing else belongs here, and only the standard library: `--help` and `--versio
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Kind = Literal["choice", "count", "date", "flag", "ledger", "path", "rate", "seconds", "text"]
 Source = Literal["option", "environment", "file"]
@@ -20,8 +19,7 @@ _ANYWHERE: frozenset[Source] = frozenset({"option", "environment", "file"})
 _MANY = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(NamedTuple):
     """One setting: `key` is its name in the config file, `commands` take it as an option.
 
     `default` is written as the config file would write it (`None`: there is none, `help` says what then).

@@ -11,9 +11,9 @@ import string
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 One = TypeVar("One")
 Other = TypeVar("Other")
@@ -33,8 +33,7 @@ MANY = 10_000
 stricter, and fast for thousands of copies that have one name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(NamedTuple):
     """From `low` to `high`, both included."""
 
     low: float = -math.inf
@@ -49,8 +48,7 @@ PRESUMED = Interval(-WIDE_S, WIDE_S)
 """The offset that presence goes by while none is known: a batch from last week is not taken for tonight's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """A source as it was when an attempt was made: name, digests of its task details, ids of its datasets."""
 
     name: str
@@ -60,8 +58,7 @@ class Source:
     datasets: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One open attempt: a request that was neither answered clearly nor proved absent.
 
     `listing` numbers its baseline: what listings up to it had shown is not its copy. `date_before` and `date_after`
@@ -110,8 +107,7 @@ class Attempt:
         return () if self.upload_new_dataset or self.source is None else self.source.datasets
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(NamedTuple):
     """A batch without an owner as the latest listing showed it; the first was number `listing`. An empty
     `loose_details` says that listings did not agree about its looks. `disputed`: it fitted more attempts than could
     have made it, so only a person may give it an owner."""
@@ -164,7 +160,7 @@ class Survival:
         """The batch with the details that it was made from, where our other copies show what became of them; with
         none where they show several."""
         made_from = self.copied.get(sighting.details, sighting.details)
-        return sighting if made_from == sighting.details else replace(sighting, details=made_from or "")
+        return sighting if made_from == sighting.details else sighting._replace(details=made_from or "")
 
 
 def special(name: str) -> frozenset[str]:
@@ -299,7 +295,7 @@ def _has_rival(one: Attempt, alike: Sequence[Attempt], batches: Sequence[Sightin
     """Whether an attempt of another kind than `one`'s, of those whose names are alike, could have made one of the
     batches under the name that the API made of it."""
     rivals = [attempt for attempt in alike if attempt.kind != one.kind]
-    return any(fits(replace(rival, name=batch.name), batch) for rival in rivals for batch in batches)
+    return any(fits(rival._replace(name=batch.name), batch) for rival in rivals for batch in batches)
 
 
 def _has_changed_rival(one: Attempt, alike: Sequence[Attempt], batches: Sequence[Sighting]) -> bool:

@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from worker.clock import Clock, ServerClock
 from worker.database import Database
@@ -189,8 +190,7 @@ class Settling:
         self.emit(Event("batch.settled", "info", fields))
 
 
-@dataclass(frozen=True, slots=True)
-class _Looked:
+class _Looked(NamedTuple):
     """One look: when its last listing left (monotonic seconds), and why a workspace's listing is not complete."""
 
     left: float

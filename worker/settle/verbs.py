@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from worker.errors import UsageError
 from worker.ledger.exchange import default_name
@@ -16,8 +16,7 @@ from worker.ledger.store import Ledger
 from worker.settle.rules import Attempt, Interval, Sighting, Source, Survival, offset_of, special
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(NamedTuple):
     """What people call an item, for log lines. `attempt` counts its requests."""
 
     line: int | None
@@ -27,8 +26,7 @@ class Label:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class Verdicts:
+class Verdicts(NamedTuple):
     """What a look found out: batches for attempts, attempts proved absent, and for the others what is known of them.
 
     `claims` gives attempts their batches, `absent` names attempts, `unknown` gives attempts their words, `disputed`
