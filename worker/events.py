@@ -6,8 +6,8 @@ Nothing here knows how a record is shown. The names and their fields are promise
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 Level = Literal["debug", "info", "warning", "error"]
 
@@ -45,14 +45,16 @@ STOPPED_BY: Mapping[str, str] = {
 """Every `stopped_by` in words: the run ended early because …"""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class Event(NamedTuple):
     """One thing that happened: `name` is a key of `EVENTS`, `fields` are JSON values; times are ISO 8601 UTC,
     durations seconds."""
 
     name: str
     level: Level = "info"
-    fields: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, Any] = _NOTHING
 
 
 Emit = Callable[[Event], None]

@@ -16,8 +16,9 @@ from typing import Any, TextIO, get_args
 import pytest
 import structlog
 
+from worker.clock import iso
 from worker.events import EVENTS, Event, Level
-from worker.observe.logs import LogFormat, Logs, resolved, shows, timestamp
+from worker.observe.logs import LogFormat, Logs, resolved, shows
 from worker.observe.secrets import Scrubber
 
 TOKEN = "s3cr3t-t0ken+/=value"
@@ -326,4 +327,4 @@ def test_structlog_is_not_configured() -> None:
 
 
 def test_timestamps_are_utc() -> None:
-    assert timestamp(datetime(2026, 1, 1, tzinfo=UTC)) == "2026-01-01T00:00:00.000Z"
+    assert iso(datetime(2026, 1, 1, tzinfo=UTC)) == "2026-01-01T00:00:00.000Z"

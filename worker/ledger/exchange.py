@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from worker.clock import seconds
@@ -48,9 +48,9 @@ class Exchange:
         if not endings:
             return []
         recorded = self._owned_once(endings)
-        rows = [_row(ending, self._run) for ending in recorded]
-        self._connection.executemany(sql("end_attempt"), rows)
-        self._connection.executemany(sql("end_item"), rows)
+        self._connection.executemany(sql("end_attempt"), map(_ended_attempt, recorded))
+        run = self._run
+        self._connection.executemany(sql("end_item"), [_ended_item(ending, run) for ending in recorded])
         return recorded
 
     def _owned_once(self, endings: Sequence[Ending]) -> list[Ending]:
@@ -123,16 +123,15 @@ class Exchange:
         first = self._last_attempt + 1
         intents = [_intent(first + number, row) for number, row in enumerate(rows)]
         self._last_attempt += len(intents)
-        told = [
-            {
-                "attempt": intent.attempt_id, "item": intent.item_id, "run": self._run, "now": moment.at,
-                "date_before": moment.earliest, "server": moment.server, "listing": listing,
-                "version": row["version_id"], "name": intent.name or "",
-            }
-            for intent, row in zip(intents, rows, strict=True)
-        ]  # fmt: skip
-        self._connection.executemany(sql("add_attempt"), told)
-        self._connection.executemany(sql("mark_sent"), told)
+        run, at, earliest, server = self._run, moment.at, moment.earliest, moment.server
+        self._connection.executemany(
+            sql("add_attempt"),
+            [
+                (one.attempt_id, one.item_id, run, at, earliest, server, listing, row["version_id"], one.name)
+                for one, row in zip(intents, rows, strict=True)
+            ],
+        )
+        self._connection.executemany(sql("mark_sent"), [(one.item_id, one.name or "", run) for one in intents])
         return intents
 
 
@@ -171,21 +170,24 @@ def _intent(attempt: int, row: sqlite3.Row) -> Intent:
     )
 
 
-def _row(ending: Ending, run: int) -> Mapping[str, object]:
-    """What the statements `end_attempt` and `end_item` take of an ending."""
-    created = ending.outcome == "created"
-    return {
-        "attempt": ending.intent.attempt_id, "item": ending.intent.item_id, "run": run, "outcome": ending.outcome,
-        "status": status_of(ending.outcome), "left": int(ending.left), "sent_at": ending.sent_at,
-        "ended_at": ending.ended_at, "left_server": ending.left_server, "ended_server": ending.ended_server,
-        "answer_date": ending.answer_date, "latency_s": ending.latency_s, "http_status": ending.http_status,
-        "error": ending.error, "answered_id": ending.batch_id,
-        "closed_by": None if ending.outcome == "unknown" else "outcome",
-        "created_server": seconds(ending.created_at), "created_by": ending.created_by,
-        "batch_id": ending.batch_id if created else None, "batch_name": ending.batch_name if created else None,
-        "batch_status": ending.batch_status if created else None, "created_at": ending.created_at if created else None,
-        "settled_by": "response" if created else None,
-    }  # fmt: skip
+def _ended_attempt(ending: Ending) -> tuple[object, ...]:
+    """What the statement `end_attempt` takes."""
+    return (
+        ending.intent.attempt_id, ending.ended_at, ending.left_server, ending.ended_server, ending.answer_date,
+        ending.outcome, ending.http_status, ending.latency_s, ending.error, ending.batch_id,
+        None if ending.outcome == "unknown" else "outcome", seconds(ending.created_at), ending.created_by,
+    )  # fmt: skip
+
+
+def _ended_item(ending: Ending, run: int) -> tuple[object, ...]:
+    """What the statement `end_item` takes."""
+    told = (
+        ending.intent.item_id, int(ending.left), ending.sent_at, status_of(ending.outcome), run, ending.http_status,
+        ending.error,
+    )  # fmt: skip
+    if ending.outcome != "created":
+        return (*told, None, None, None, None, None)
+    return (*told, ending.batch_id, ending.batch_name, ending.batch_status, ending.created_at, "response")
 
 
 def _place(line: int | None, item: int, campaign: str) -> str:

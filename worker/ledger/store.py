@@ -55,10 +55,13 @@ class Ledger:
         """Take over what the job wants from the plan file `staged` (see `worker.job.plan`).
 
         Raises sqlite3.DatabaseError where the database is damaged. A finished job does without that check, which takes
-        longest of all: nothing will be sent and nothing written for it."""
+        longest of all: nothing will be sent and nothing written for it. A new one is checked for before it is added."""
         self._run("ATTACH ? AS plan", str(staged))
         try:
             with self.transaction():
+                new = self._run(sql("any_item"), campaign=self.campaign).fetchone() is None
+                if new:
+                    refuse_damaged(self._connection)
                 before = self._connection.total_changes
                 for statement in ("add_to_job", "drop_from_job", "drop_extras", "add_extras"):
                     self._run(sql(statement), campaign=self.campaign)
@@ -66,7 +69,7 @@ class Ledger:
                 if retry_failed:
                     self._run(sql("retry_failed"), campaign=self.campaign, run=self.run)
                 self._replanned = self._connection.total_changes > before
-                if not self.finished():
+                if not new and not self.finished():
                     refuse_damaged(self._connection)
         finally:
             self._run("DETACH plan")

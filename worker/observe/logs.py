@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TextIO
 
+from worker.clock import iso
 from worker.events import Event, Level
 from worker.observe.text import Unbreakable, visible, visible_json
 
@@ -42,11 +43,6 @@ def shows(event: Event, *, level: Level, quiet: bool, live: bool) -> bool:
     if quiet or _LEVELS[event.level] < _LEVELS[level]:
         return False
     return not live or event.name == "note" or _LEVELS[event.level] >= _LEVELS["warning"]
-
-
-def timestamp(moment: datetime) -> str:
-    """`moment` (with a time zone) as ISO 8601 UTC to the millisecond: `2026-05-01T02:00:00.000Z`."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Logs:
@@ -191,7 +187,7 @@ class _Lines:
 def _head(run_id: str, campaign: str, now: Callable[[], datetime]) -> Processor:
     def head(_logger: Any, level: str, record: EventDict) -> EventDict:
         """What every line begins with; a field of the same name does not replace it."""
-        first = {"timestamp": timestamp(now()), "level": level, "event": record["event"]}
+        first = {"timestamp": iso(now()), "level": level, "event": record["event"]}
         first |= {"run_id": run_id, "campaign": campaign}
         return first | _without(record["fields"], first)
 
@@ -217,7 +213,7 @@ def _plain(value: Any) -> Any:
         case bytes():
             return value.decode("utf-8", "backslashreplace")
         case datetime():
-            return timestamp(value) if value.tzinfo else value.isoformat()
+            return iso(value) if value.tzinfo else value.isoformat()
         case Mapping():
             return {str(name): _plain(item) for name, item in value.items()}
         case list() | tuple() | set() | frozenset():
