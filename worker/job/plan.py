@@ -40,6 +40,10 @@ WHERE times > 1 AND line > first GROUP BY line ORDER BY line
 """
 
 
+_json = json.JSONEncoder(ensure_ascii=False).encode
+"""(`json.dumps` with an option of its own makes an encoder for each row.)"""
+
+
 class Plan(NamedTuple):
     """What a job wants: `file` holds every duplicate (table `staged`), from so many `rows`, `items` in all."""
 
@@ -105,7 +109,7 @@ def _stage(connection: sqlite3.Connection, job: Job, campaign: str, day: date) -
             rows += 1
             wanted += row.copies
             if row.extra:
-                extras.append((row.line, json.dumps(dict(row.extra), ensure_ascii=False)))
+                extras.append((row.line, _json(dict(row.extra))))
             # A job that is refused anyway is read to its end for its problems alone.
             if not problems.total and wanted <= MOST_ITEMS:
                 yield from _items(row, campaign, day)
