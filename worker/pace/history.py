@@ -56,7 +56,8 @@ class Seen(NamedTuple):
     """What a push-back rests on: the request left at `at`, when the pace was `rate`; `asked`: the API asked for a
     pause. `guess` at the limit, in requests a second, and whether it is `sharp`. `recent` and `long` are the latest
     requests under the limit that is known; `taken` requests a second were taken lately, under whatever limit. `calm`:
-    many requests have passed since the last push-back."""
+    many requests have passed since the last push-back. `paced`: a pace was held then, so that `rate` is not only what
+    was under way."""
 
     at: float
     rate: float
@@ -67,6 +68,7 @@ class Seen(NamedTuple):
     long: Share = Share(1, 1, 1.0)
     taken: float = math.inf
     calm: bool = True
+    paced: bool = True
 
 
 class History:

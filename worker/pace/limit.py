@@ -32,7 +32,8 @@ STRIKE_MARGIN = 0.02
 """How far the rate stays under a sharp guess, and how much each strike lowers it."""
 
 LEAST_SHARE = 0.5
-"""How much of the rate that was pushed back is left at least, where the guess is vague."""
+"""How much of a pace that was pushed back is left at least, where the guess is vague. (Where nothing limited the pace, a
+burst at the start has no such meaning, and the guess counts alone.)"""
 
 NEARING_S = 1.5
 FASTER_S = 5.0
@@ -177,7 +178,7 @@ def _lowered(limit: Limit, seen: Seen, now: float, guess: float, *, sharp: bool)
     elif sharp and limit.roof and guess > (1 + MOVED) * limit.roof:
         trials = 0
     if not sharp:
-        start = max(min(guess, 0.9 * rate), LEAST_SHARE * rate)
+        start = max(min(guess, 0.9 * rate), LEAST_SHARE * rate if seen.paced else 0.0)
         return Limit(start, now, rate, limit.hold, limit.roof, trials, fell, series, top)
     hold = lasting(held_for(trials, fell=fell, asked=seen.asked), guess, CLEAN)
     return Limit(guess * (1 - MARGIN), now, None, hold, guess, trials + 1, fell, series, top)
