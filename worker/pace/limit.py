@@ -32,8 +32,8 @@ STRIKE_MARGIN = 0.02
 """How far the rate stays under a sharp guess, and how much each strike lowers it."""
 
 LEAST_SHARE = 0.5
-"""How much of a pace that was pushed back is left at least, where the guess is vague. (Where nothing limited the pace, a
-burst at the start has no such meaning, and the guess counts alone.)"""
+"""How much of a pace that was pushed back is left at least, where the guess is vague. (Where nothing limited the pace,
+a burst at the start has no such meaning, and the guess counts alone.)"""
 
 NEARING_S = 1.5
 FASTER_S = 5.0
