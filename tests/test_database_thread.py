@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
@@ -90,3 +91,70 @@ async def test_what_reads_is_run_whole_though_its_caller_is_cancelled(tmp_path: 
             await anyio.to_thread.run_sync(reading.wait, 10)
             group.cancel_scope.cancel()
         assert ended.is_set()
+
+
+async def test_a_short_verb_waits_for_the_disk_elsewhere_and_nothing_comes_between(tmp_path: Path) -> None:
+    order: list[str] = []
+
+    def short(ledger: Ledger) -> None:
+        assert threading.current_thread() is threading.main_thread()
+        fail_one(ledger)
+        order.append("short")
+
+    def committed(ledger: Ledger) -> None:
+        order.append("other")
+        assert not ledger.connection.in_transaction
+
+    with opened(tmp_path, *JOB) as ledger:
+        database = ThreadedDatabase(ledger)
+        begin, commit = ledger.begin, ledger.commit
+
+        def told(end: str, step: Callable[[], None]) -> Callable[[], None]:
+            def run() -> None:
+                assert threading.current_thread() is not threading.main_thread()
+                order.append(end)
+                threading.Event().wait(0.05)
+                step()
+
+            return run
+
+        ledger.begin = told("begin", begin)  # type: ignore[method-assign]
+        ledger.commit = told("commit", commit)  # type: ignore[method-assign]
+        async with anyio.create_task_group() as group:
+            group.start_soon(database.transact, short)
+            await anyio.sleep(0.01)
+            group.start_soon(database.call, committed)
+        assert order == ["begin", "short", "commit", "other"]
+        assert await database.read(lambda connection: connection.execute(COUNT).fetchone()[0]) == 1
+
+
+async def test_a_short_verb_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    def failing(ledger: Ledger) -> None:
+        fail_one(ledger)
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with opened(tmp_path, *JOB) as ledger:
+        database = ThreadedDatabase(ledger)
+        with pytest.raises(sqlite3.OperationalError, match="full"):
+            await database.transact(failing)
+        assert not ledger.connection.in_transaction
+        assert await database.read(lambda connection: connection.execute(COUNT).fetchone()[0]) == 0
+
+
+async def test_a_short_verb_is_run_whole_though_its_caller_is_cancelled(tmp_path: Path) -> None:
+    with opened(tmp_path, *JOB) as ledger:
+        database = ThreadedDatabase(ledger)
+        begun = threading.Event()
+        begin = ledger.begin
+
+        def slow() -> None:
+            begun.set()
+            threading.Event().wait(0.1)
+            begin()
+
+        ledger.begin = slow  # type: ignore[method-assign]
+        async with anyio.create_task_group() as group:
+            group.start_soon(database.transact, fail_one)
+            await anyio.to_thread.run_sync(begun.wait, 10)
+            group.cancel_scope.cancel()
+        assert await database.read(lambda connection: connection.execute(COUNT).fetchone()[0]) == 1

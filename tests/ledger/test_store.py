@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -323,6 +324,34 @@ def test_a_transaction_that_fails_leaves_nothing_and_the_place_unmoved(tmp_path:
         recorded, intents, _ = ledger.exchange((ending(intent, "created"),), (), 2, MOMENT)
         assert [end.outcome for end in recorded] == ["created"]
         assert [i.copy for i in intents] == [2, 3]
+
+
+def test_a_transaction_that_can_neither_end_nor_be_undone_is_joined_by_nothing(tmp_path: Path) -> None:
+    """What joined it would be taken for durable, and its requests would leave."""
+
+    class Stuck:
+        def __init__(self, connection: sqlite3.Connection) -> None:
+            self.connection = connection
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.connection, name)
+
+        def execute(self, statement: str, parameters: Any = ()) -> sqlite3.Cursor:
+            if statement in ("COMMIT", "ROLLBACK"):
+                raise sqlite3.OperationalError("disk I/O error")
+            return self.connection.execute(statement, parameters)
+
+    with opened(tmp_path, "batch_id,copies", f"{A},4") as ledger:
+        look_up(ledger)
+        real = ledger.connection
+        ledger._connection = cast(sqlite3.Connection, Stuck(real))
+        with pytest.raises(sqlite3.OperationalError, match="I/O"):
+            ledger.exchange((), (), 2, MOMENT)
+        with pytest.raises(sqlite3.OperationalError, match="within a transaction"):
+            ledger.exchange((), (), 2, MOMENT)
+        ledger._connection = real
+        real.execute("ROLLBACK")
+        assert [intent.copy for intent in claim(ledger, 2)] == [1, 2]
 
 
 def test_a_database_that_another_program_holds_is_waited_for_and_then_told(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ class Ledger:
         self._replanned = False
         self._place = START
         """The line and copy that were claimed last; what comes after them is claimed next."""
+        self._begun = False
         self._run(sql("make_listed_names"))
         self._run(sql("make_resting"))
         self._run(sql("make_denied"))
@@ -245,7 +246,7 @@ class Ledger:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All of the block, or nothing; within a transaction that somebody began, a part of that."""
-        if self._connection.in_transaction:
+        if self._begun:
             yield
             return
         self.begin()
@@ -259,14 +260,18 @@ class Ledger:
     def begin(self) -> None:
         """Begin a transaction that writes; another program's is waited for."""
         self._connection.execute("BEGIN IMMEDIATE")
+        self._begun = True
 
     def commit(self) -> None:
         """Make what was written since `begin` durable."""
         self._connection.execute("COMMIT")
+        self._begun = False
 
     def roll_back(self) -> None:
         """Undo what was written since `begin`; what was claimed is pending again."""
         self._place = START
+        # Where this fails, nothing may join what is left open: the next `begin` will say so.
+        self._begun = False
         # A full disk rolls back by itself; a second ROLLBACK would hide the first error.
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")

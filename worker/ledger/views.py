@@ -25,6 +25,8 @@ COLUMNS = (
 UNDER_WAY = "sent; no answer is recorded yet"
 """The `error` of a row whose request has left, or is about to."""
 
+_decode = json.JSONDecoder().raw_decode
+
 Row = Mapping[str, Any]
 
 
@@ -182,7 +184,7 @@ def _ledger_row(found: sqlite3.Row, own: Sequence[str]) -> dict[str, Any]:
         row["status"], row["error"] = "unknown", UNDER_WAY
     row["item"] = found["item"]
     if own:
-        cells = json.loads(found["cells"] or "{}")
+        cells = _decode(found["cells"] or "{}")[0]
         for column in own:
             row[column] = cells.get(column, "")
     return row

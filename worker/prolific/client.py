@@ -46,6 +46,9 @@ _MOST_WORDS = 500
 
 Scrub = Callable[[str], str]
 
+_decode_text = json.JSONDecoder().decode
+"""(`json.loads` would guess at the encoding of each answer.)"""
+
 
 class Api(Protocol):
     """The operations that a run calls. A simulation hands in its own."""
@@ -272,8 +275,9 @@ def proxy_for(url: str) -> URL | None:
 
 
 def _decode(body: bytes) -> Any:
+    """The JSON in a body, which is UTF-8 (RFC 8259), perhaps with half a surrogate pair; None where it is none."""
     try:
-        return json.loads(body)
+        return _decode_text(body.decode("utf-8-sig", "surrogatepass"))
     except (ValueError, RecursionError):
         return None
 
