@@ -303,8 +303,11 @@ class Campaign:
         await self._attempt(self._sending.salvage())
         # A disk that cannot be written can mostly be read, and the summary must not tell what was before the run.
         counts = await self._attempt(self._database.call(_counts)) or self.at_start
-        reasons = await self._attempt(self._database.call(_reasons)) or []
-        undecided = await self._attempt(self._database.call(_undecided)) or 0
+        reasons: list[tuple[str, int]] = []
+        undecided = 0
+        if counts.created < counts.total:
+            reasons = await self._attempt(self._database.call(_reasons)) or []
+            undecided = await self._attempt(self._database.call(_undecided)) or 0
         written = None
         if not aborted:  # a second signal asks to stop at once, and a long file takes long
             written = await self._attempt(self._finish_ledger_file())
