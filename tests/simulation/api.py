@@ -184,6 +184,7 @@ class SimulatedApi:
         rng = self._rng
         match fate:
             case Fate.GOOD if batch is not None:
+                self._world.told.add(batch.id)
                 return self._answer(rng.choice((201, 201, 201, 200)), self._world.body(batch))
             case Fate.LOST_AFTER if batch is not None:
                 body = json.dumps(self._world.body(batch))
@@ -249,6 +250,7 @@ class SimulatedApi:
         """Hand on what a listing shows, and how it ended."""
         date, count = self._world.date(), len(batches)
         picked, meta_count = self._picked(shown, batches)
+        self._world.told.update(batch.id for batch in picked)
         pages = math.ceil(len(picked) / PAGE)
         for number in range(pages):
             page = picked[number * PAGE : (number + 1) * PAGE]
@@ -281,7 +283,10 @@ class SimulatedApi:
                 return batches[:cap], count
             case Shown.LIE_OLDEST | Shown.LIE_NEWEST:
                 page = min(self._rng.choice(ODD_CAPS), count)
-                return batches[:page] if shown is Shown.LIE_OLDEST else batches[count - page :], page
+                first, rest = (0, page) if shown is Shown.LIE_OLDEST else (count - page, count)
+                hidden = batches[:first] + batches[rest:]
+                # Where nothing that anybody knows of is hidden no listing could be trusted (see docs/settling.md).
+                return (batches[first:rest], page) if {b.id for b in hidden} & self._world.told else (batches, count)
         return batches, count
 
     def _sees(self, batch: Batch) -> bool:
