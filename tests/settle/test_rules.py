@@ -320,6 +320,26 @@ def test_hole_a_batch_goes_to_the_attempt_that_can_have_made_no_other() -> None:
     assert presence([old, new], [fitting], ALL).claims == {1: "fitting"}
 
 
+@pytest.mark.parametrize(
+    ("names_arrive", "of_batch", "may_be"),
+    [
+        (False, {"name": "Signs"}, True),
+        (False, {"name": "Street"}, False),
+        (False, {"name": "Signs", "created_by": "other"}, False),
+        (False, {"name": "Signs", "created": 2000.0}, False),
+        (None, {"name": "Signs"}, False),
+        (True, {"name": "Signs"}, False),
+    ],
+)
+def test_hole_where_names_are_changed_a_batch_with_what_is_left_of_its_name_may_be_of_a_source_that_was_edited(
+    names_arrive: bool | None, of_batch: dict[str, Any], may_be: bool
+) -> None:
+    """The source was edited for a while that no look saw, and the API cuts names."""
+    odd = sighting(**{"details": "as edited", "loose_details": "as edited", **of_batch})
+    one = attempt(tells_people_apart=False)
+    assert nearly_fits(one, odd, Survival(name=names_arrive, details=True, datasets=True)) is may_be
+
+
 def test_a_batch_that_was_disputed_once_is_never_claimed() -> None:
     found = presence([attempt(1), attempt(2)], [sighting("b1", disputed=True), sighting("b2")])
 

@@ -56,7 +56,7 @@ class Ledger:
         """Take over what the job wants from the plan file `staged` (see `worker.job.plan`).
 
         Raises sqlite3.DatabaseError where the database is damaged. A finished job does without that check, which takes
-        longest of all: nothing will be sent and nothing written for it. A new one is checked for before it is added."""
+        longest of all: nothing will be sent and nothing written for it. For a new job it comes before what is added."""
         self._run("ATTACH ? AS plan", str(staged))
         try:
             with self.transaction():

@@ -244,7 +244,7 @@ def fits(attempt: Attempt, sighting: Sighting) -> bool:
     return (
         attempt.source is not None
         and may_be_its(attempt, sighting)
-        and (attempt.me is None or sighting.created_by in (None, attempt.me))
+        and _made_by_its_me(attempt, sighting)
         and (attempt.answered_id is None or attempt.answered_id == sighting.batch_id)
         and made_at(sighting, attempt.offset or PRESUMED).meets(window(attempt))
         and sighting.name == attempt.expected_name
@@ -429,6 +429,9 @@ def nearly_fits(attempt: Attempt, sighting: Sighting, survival: Survival) -> boo
         return False
     if attempt.source_changed or _has_just_its_name(attempt, sighting):
         return True
+    # Where names are changed, a name like its own is no coincidence either.
+    if survival.name is False and _made_by_its_me(attempt, sighting) and names_are_close(attempt, sighting.name):
+        return True
     if survival.details and attempt.source.loose_details != sighting.loose_details:
         return False
     return not (survival.datasets and attempt.expected_datasets != sighting.datasets)
@@ -438,7 +441,12 @@ def _has_just_its_name(attempt: Attempt, sighting: Sighting) -> bool:
     """Whether the batch has exactly the name that its copy would have and was made by its `me` as far as anybody says:
     however it looks, that is no coincidence (the source may have been edited for a while). It need not be made within
     the window: what was may have been given to another attempt of its kind."""
-    return sighting.name == attempt.expected_name and (attempt.me is None or sighting.created_by in (None, attempt.me))
+    return sighting.name == attempt.expected_name and _made_by_its_me(attempt, sighting)
+
+
+def _made_by_its_me(attempt: Attempt, sighting: Sighting) -> bool:
+    """Whether nobody says that another person made it."""
+    return attempt.me is None or sighting.created_by in (None, attempt.me)
 
 
 def names_are_close(attempt: Attempt, name: str) -> bool:
