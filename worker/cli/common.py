@@ -70,9 +70,8 @@ def target(settings: Settings, environ: Mapping[str, str]) -> Target:
     address of the API or of a proxy is none."""
     if settings.sandbox:
         return Target(SANDBOX, "")
+    check_certificates(environ)
     url = api_url(environ)
-    if url.startswith("https:"):
-        check_certificates(environ)
     proxy_for(url)
     return Target(url, read_token(settings, environ))
 
