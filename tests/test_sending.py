@@ -113,6 +113,33 @@ async def test_what_waits_to_be_sent_again_is_sent_once_after_a_pause(tmp_path: 
         assert rig.api.requests == 13
 
 
+async def test_a_run_that_is_cancelled_while_it_claims_ends_by_that_alone(tmp_path: Path) -> None:
+    """The exchange is whole, but its senders are gone: what it claimed is left to `salvage`."""
+
+    class SlowDatabase(ThreadedDatabase):
+        async def transact(self, verb, *args, **kwargs):  # type: ignore[no-untyped-def]
+            claiming.set()
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(0.05)
+                return await super().transact(verb, *args, **kwargs)
+
+    async def silent(number: int) -> Reply:
+        await anyio.sleep(60)
+        return created(number)
+
+    claiming = anyio.Event()
+    with opened(tmp_path, *JOB) as ledger:
+        look_up(ledger)
+        rig = Rig(ledger, silent)
+        rig.sending.database = SlowDatabase(ledger)
+        async with anyio.create_task_group() as group:
+            group.start_soon(rig.sending.run)
+            await claiming.wait()
+            group.cancel_scope.cancel()
+        await rig.sending.salvage()
+        assert {status for (status,) in items(ledger, "status")} <= {"unknown", "pending"}
+
+
 async def test_an_intent_that_waited_too_long_is_taken_back_and_does_not_leave(tmp_path: Path) -> None:
     """What a crash leaves behind has left soon after its intent or never: settling counts on that."""
     left: list[float] = []

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import anyio
+import anyio.lowlevel
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from worker.clock import Clock, ServerClock, iso
@@ -161,6 +162,8 @@ class Sending:
             if endings or room:
                 at = self.clock.monotonic()
                 intents = await self._exchange(endings, again, room)
+                # The exchange is whole even where the run was cancelled meanwhile; then nobody takes its intents.
+                await anyio.lowlevel.checkpoint_if_cancelled()
                 self._exchanged_at = self.clock.monotonic()
                 self._outstanding += len(intents) - len(endings)
                 self._claimed += max(0, len(intents) - len(again))
