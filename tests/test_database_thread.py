@@ -93,7 +93,9 @@ async def test_what_reads_is_run_whole_though_its_caller_is_cancelled(tmp_path: 
         assert ended.is_set()
 
 
-async def test_a_short_verb_waits_for_the_disk_elsewhere_and_nothing_comes_between(tmp_path: Path) -> None:
+async def test_a_short_verb_waits_for_the_disk_elsewhere_and_nothing_comes_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     order: list[str] = []
 
     def short(ledger: Ledger) -> None:
@@ -107,7 +109,6 @@ async def test_a_short_verb_waits_for_the_disk_elsewhere_and_nothing_comes_betwe
 
     with opened(tmp_path, *JOB) as ledger:
         database = ThreadedDatabase(ledger)
-        begin, commit = ledger.begin, ledger.commit
 
         def told(end: str, step: Callable[[], None]) -> Callable[[], None]:
             def run() -> None:
@@ -118,8 +119,8 @@ async def test_a_short_verb_waits_for_the_disk_elsewhere_and_nothing_comes_betwe
 
             return run
 
-        ledger.begin = told("begin", begin)  # type: ignore[method-assign]
-        ledger.commit = told("commit", commit)  # type: ignore[method-assign]
+        monkeypatch.setattr(ledger, "begin", told("begin", ledger.begin))
+        monkeypatch.setattr(ledger, "commit", told("commit", ledger.commit))
         async with anyio.create_task_group() as group:
             group.start_soon(database.transact, short)
             await anyio.sleep(0.01)
@@ -141,7 +142,9 @@ async def test_a_short_verb_that_fails_leaves_nothing(tmp_path: Path) -> None:
         assert await database.read(lambda connection: connection.execute(COUNT).fetchone()[0]) == 0
 
 
-async def test_a_short_verb_is_run_whole_though_its_caller_is_cancelled(tmp_path: Path) -> None:
+async def test_a_short_verb_is_run_whole_though_its_caller_is_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with opened(tmp_path, *JOB) as ledger:
         database = ThreadedDatabase(ledger)
         begun = threading.Event()
@@ -152,7 +155,7 @@ async def test_a_short_verb_is_run_whole_though_its_caller_is_cancelled(tmp_path
             threading.Event().wait(0.1)
             begin()
 
-        ledger.begin = slow  # type: ignore[method-assign]
+        monkeypatch.setattr(ledger, "begin", slow)
         async with anyio.create_task_group() as group:
             group.start_soon(database.transact, fail_one)
             await anyio.to_thread.run_sync(begun.wait, 10)

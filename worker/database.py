@@ -54,7 +54,7 @@ class ThreadedDatabase:
         """Run one short verb; what it waits for, others' locks and the disk, is waited for in the thread.
 
         A thread's statements take the interpreter from the senders and give it back with every row, which costs more
-        than the statements themselves (a seventh of a run's processor time)."""
+        than the statements themselves (a tenth of a run's processor time)."""
         async with self._one:
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(self._ledger.begin)

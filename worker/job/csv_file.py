@@ -141,9 +141,6 @@ class _RowMaker:
         """Brings `cells` to the header's width and one more; says which of them stand under no name."""
         width = len(self._header)
         nameless = self._nameless
-        if len(cells) == width and not nameless:  # as in most of a million rows
-            cells.append("")
-            return ""
         surplus = cells[width:]
         if surplus:
             nameless = [*nameless, *range(width, len(cells))]

@@ -135,10 +135,9 @@ def _stage(connection: sqlite3.Connection, job: Job, campaign: str, day: date) -
 
 def _items(row: Row, campaign: str, day: date) -> Iterator[tuple[int, int, int, str, str, int]]:
     """Every duplicate that one row wants."""
-    line, source_id, name, upload, copies, _ = row
-    for copy in range(1, copies + 1):
-        template = name.identity(n=copy, source_id=source_id, campaign=campaign, date=day)
-        yield line, copy, copies, source_id, template, int(upload)
+    for copy in range(1, row.copies + 1):
+        template = row.name.identity(n=copy, source_id=row.source_id, campaign=campaign, date=day)
+        yield row.line, copy, row.copies, row.source_id, template, int(row.upload_new_dataset)
 
 
 def _refuse_repeated(connection: sqlite3.Connection, problems: _Problems) -> None:

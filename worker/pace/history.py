@@ -88,9 +88,11 @@ class History:
         """The request that left at `left_at` was pushed back."""
         self._rejected.append(left_at)
 
-    def seen(self, at: float, rate: float, since: float, slowed_at: float, *, asked: bool, first: bool) -> Seen:
+    def seen(
+        self, at: float, rate: float, since: float, slowed_at: float, *, asked: bool, first: bool, paced: bool = True
+    ) -> Seen:
         """What the push-back to a request that left at `at` rests on; the limit is known since `since` (`first`: none
-        is yet), all slowed down last at `slowed_at`."""
+        is yet), all slowed down last at `slowed_at`. `paced`: a pace was held then."""
         left, rejected = self._left, self._rejected
         if asked or at - self._mark > lasting(CALM_S, rate):
             guess, taken, seconds = sustained(left, at, since, BURST if first or not asked else RESTED_BURST)
@@ -106,7 +108,7 @@ class History:
             recent=share(left, rejected, at, since, RECENT),
             long=share(left, rejected, at, since, LONG),
             taken=lately.taken if lately.sent >= FEW and lately.seconds >= WINDOW_S else math.inf,
-            calm=share(left, rejected, at, slowed_at, CLEAN).sent >= CLEAN,
+            calm=share(left, rejected, at, slowed_at, CLEAN).sent >= CLEAN, paced=paced,
         )  # fmt: skip
 
 

@@ -150,8 +150,10 @@ class Pacer:
         held = slots.rate(state, left_at)
         rate = min(held or math.inf, self.window.size / (self.window.latency or GUESSED_S))
         since = limit.since if limit else -math.inf
-        seen = self._history.seen(left_at, rate, since, state.slowed_at, asked=bool(asked), first=limit is None)
-        limit = learned(limit, seen._replace(paced=held is not None), now)
+        seen = self._history.seen(
+            left_at, rate, since, state.slowed_at, asked=bool(asked), first=limit is None, paced=held is not None
+        )
+        limit = learned(limit, seen, now)
         # Where nothing but push-backs comes, waits grow; else a moment is enough.
         wait = slots.back_off(state.pauses, self._rng.random(), SLOTS / min(rate, rate_at(limit, now)))
         self.state = slots.pushed_back(state, now, asked, wait, limit)

@@ -15,8 +15,8 @@ GROWTH = 0.28
 
 NARROW = 8.0
 FAST_GROWTH = 1.0
-"""Once it is so wide each answer widens it by so much: it doubles in each round trip. Most
-limits are met before that, and by few requests too many."""
+"""Once it is so wide each answer widens it by so much: it doubles in each round trip. Most limits are met before that,
+and by few requests too many."""
 
 SMOOTH = 0.1
 """How much one answer counts for how long answers take."""

@@ -30,7 +30,7 @@ class Batch(NamedTuple):
 def read_batch(body: object) -> Batch | None:
     """The batch in a decoded body; None where there is none.
 
-    (Each answer comes through here. Read by pydantic it cost 8 µs, of 200 for a request, and 60 ms of each start.)"""
+    (Each answer comes through here. Read by pydantic it cost 5 µs, of 200 for a request, and 60 ms of each start.)"""
     if not isinstance(body, dict):
         return None
     batch_id = body.get("id")
