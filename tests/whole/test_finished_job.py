@@ -81,7 +81,8 @@ def test_what_another_campaigns_run_changed_is_written(place: Place) -> None:
     assert "Found" in ledger.read_text("utf-8")
 
 
-def test_a_damaged_database_is_refused_before_anything_is_sent_or_written(place: Place) -> None:
+@pytest.mark.parametrize("more", [(), ("--campaign", "another")], ids=["its job", "a new job"])
+def test_a_damaged_database_is_refused_before_anything_is_sent_or_written(place: Place, more: tuple[str, ...]) -> None:
     ledger = finished(place)
     database = place.folder / "ledgers" / "ledger.db"
     with closing(sqlite3.connect(database)) as connection:
@@ -96,7 +97,7 @@ def test_a_damaged_database_is_refused_before_anything_is_sent_or_written(place:
         connection.commit()
     before, made = ledger.read_bytes(), place.world.made
     place.job(*rows(4))
-    ended = place.run()
+    ended = place.run(*more)
     assert ended.code == 2
     assert "the ledger database is damaged" in ended.err
     assert (ledger.read_bytes(), place.world.made) == (before, made)
