@@ -88,11 +88,11 @@ def test_a_damaged_database_is_refused_before_anything_is_sent_or_written(place:
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA writable_schema = ON")
         # An index that lacks its rows: what a flipped bit in it comes to.
-        connection.execute("DROP INDEX items_owner")
+        connection.execute("DROP INDEX attempts_of_item")
         connection.execute(
-            "INSERT INTO sqlite_schema SELECT 'index', 'items_owner', 'items', rootpage,"
-            " 'CREATE UNIQUE INDEX items_owner ON items (new_batch_id) WHERE new_batch_id IS NOT NULL'"
-            " FROM sqlite_schema WHERE name = 'items_todo'"
+            "INSERT INTO sqlite_schema SELECT 'index', 'attempts_of_item', 'attempts', rootpage,"
+            " 'CREATE INDEX attempts_of_item ON attempts (item_id)'"
+            " FROM sqlite_schema WHERE name = 'attempts_open'"
         )
         connection.commit()
     before, made = ledger.read_bytes(), place.world.made
