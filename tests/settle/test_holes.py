@@ -9,7 +9,6 @@ import pytest
 from tests.settle.rig import OTHER, SETTLE_AFTER, SOURCE, Rig, World, run
 from tests.support.ledgers import WORKSPACE, opened, uuid
 from worker.prolific.reply import Reply
-from worker.settle.rules import LEAVES_WITHIN_S
 from worker.settle.settling import Settled
 
 
@@ -211,7 +210,7 @@ async def test_without_a_date_what_a_dead_run_sent_is_waited_for_in_full(tmp_pat
         began = world.clock.now
         await rig.look()
         await rig.round()
-        assert world.listed_at()[-2] - began >= 60.0 + LEAVES_WITHIN_S + SETTLE_AFTER
+        assert world.listed_at()[-2] - began >= 60.0 + SETTLE_AFTER
 
 
 async def test_a_page_of_twenty_five_is_a_page(tmp_path: Path, world: World) -> None:

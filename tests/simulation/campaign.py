@@ -35,6 +35,7 @@ from worker.ledger import views
 from worker.ledger.database import open_for_writing
 from worker.ledger.records import RunStart
 from worker.ledger.store import Ledger
+from worker.run_id import FORM
 from worker.stop import Stop
 
 CALM_S = 900.0
@@ -228,12 +229,13 @@ class Simulation:
             loop.bury()
         return False
 
-    def _start(self, run_id: str, run: Run) -> RunStart:
-        """What a run, or a person's command, says of itself when it begins."""
+    def _start(self, name: str, run: Run, now: datetime | None = None) -> RunStart:
+        """What a run, or a person's command, says of itself when it begins; its machine's clock may be wrong."""
+        now = now or datetime.fromtimestamp(self._world.now(), UTC)
         return RunStart(
-            run_id=run_id, campaign=run.campaign, job=f"/jobs/{run.campaign}.csv",
+            run_id=f"{now:{FORM}}-{name}", campaign=run.campaign, job=f"/jobs/{run.campaign}.csv",
             ledger=str(self._folder / f"{run.campaign}.csv"), host="host", pid=self.told.runs,
-            now=iso(datetime.fromtimestamp(self._world.now(), UTC)),
+            now=iso(now),
             timeout_s=run.timeout_s, settle_after_s=run.settle_after_s, ceiling=run.rate, date=DAY.isoformat(),
             command="settle" if run.only_settle else "run",
         )  # fmt: skip
@@ -257,7 +259,7 @@ class Simulation:
         """What `worker.cli.run` does once its job is read."""
         clock = _Clock(loop, self._world, rng.choice((0.0, 0.0, -7200.0, 86_400.0)))
         ledger_file = self._folder / f"{run.campaign}.csv"
-        ledger = Ledger(fragile.ledger(), self._start(f"run-{self.told.runs}", run)._replace(now=iso(clock.wall())))
+        ledger = Ledger(fragile.ledger(), self._start(f"run-{self.told.runs}", run, clock.wall()))
         if not run.only_settle:
             with planned(self._job(run), run.campaign, DAY) as plan:
                 ledger.plan(plan.file, plan.extra_columns, retry_failed=run.retry_failed)

@@ -31,11 +31,6 @@ Start = Callable[[str, Run], RunStart]
 """What a run of this name says of itself when it begins now."""
 
 
-STILL_UNDER_WAY_S = 100.0
-"""People restore a file when nothing of the lost runs is under way any more: the longest time limit, the longest time
-from an intent to its request, and the latest effect (docs/settling.md assumes so)."""
-
-
 class Losses:
     """The databases of one scenario, in `folder`: the one in use, and copies of what it was before earlier runs."""
 
@@ -143,7 +138,6 @@ class Losses:
 
     def _mend(self, run: Run, job: MemoryJob, start: Start) -> None:
         """Put the newer database back where there is one, else rebuild the campaign from its ledger file."""
-        self._world.wait(STILL_UNDER_WAY_S)
         if self._aside.exists():
             self._aside.replace(self.database)
             self._note("the newer database was put back")

@@ -29,7 +29,8 @@ class Place:
 
     @property
     def environ(self) -> dict[str, str]:
-        return environment(self.folder, self.server.url, self.server.token)
+        # What a dead or a lost run left under way is waited for as long as the time limit says.
+        return environment(self.folder, self.server.url, self.server.token, DUPLICATE_BATCHES_TIMEOUT="4")
 
     def job(self, *rows: Mapping[str, object], name: str = "job.csv") -> Path:
         """Write a job; the workspace's listing shows its sources, as the real one does."""
@@ -62,8 +63,7 @@ class Place:
 
     @staticmethod
     def _run(arguments: tuple[object, ...]) -> list[object]:
-        # What a dead run left under way is waited for as long as its time limit says.
-        return ["run", "job.csv", "--json", "--rate", "unlimited", "--timeout", 4, *arguments]
+        return ["run", "job.csv", "--json", "--rate", "unlimited", *arguments]
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-import secrets
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -131,11 +130,6 @@ def typed(settings: Settings, job: str, words: Sequence[str]) -> Commands:
 def _said(settings: Settings, key: str) -> bool:
     """Whether an option or a variable says a setting, and not the config file or the default."""
     return settings.origins.get(key, "").startswith(("--", PREFIX))
-
-
-def new_run_id(now: dt.datetime) -> str:
-    """A name for a run: sortable by its start in UTC, and never used twice."""
-    return f"{now.astimezone(dt.UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
 def report_path(ledger_file: Path) -> Path:

@@ -19,7 +19,7 @@ from typing import Any, TextIO
 
 from worker.advice.commands import commands
 from worker.cli.choice import Choice, since
-from worker.cli.common import campaign_of, latest_run, new_run_id, reach, settings_for
+from worker.cli.common import campaign_of, latest_run, reach, settings_for
 from worker.clock import MachineClock, iso
 from worker.errors import UsageError, WorkerError
 from worker.job.plan import planned
@@ -36,6 +36,7 @@ from worker.ledger.store import Ledger
 from worker.observe.pager import paged
 from worker.observe.tables import campaign_tables, ledger_table, open_console
 from worker.observe.text import counted
+from worker.run_id import new_run_id
 from worker.settings.access import api_url
 from worker.settings.load import Settings
 

@@ -6,12 +6,13 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
-from worker.cli.common import campaign_of, new_run_id, open_job_with_settings, target
+from worker.cli.common import campaign_of, open_job_with_settings, target
 from worker.cli.execute import HeldRun
 from worker.clock import MachineClock
 from worker.job.plan import planned
 from worker.ledger import export
 from worker.ledger.lock import hold
+from worker.run_id import new_run_id
 
 
 def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:

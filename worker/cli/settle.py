@@ -12,7 +12,7 @@ from contextlib import closing
 
 import anyio
 
-from worker.cli.common import Target, api, latest_run, new_run_id, reach, settings_for, target
+from worker.cli.common import Target, api, latest_run, reach, settings_for, target
 from worker.cli.execute import HeldRun
 from worker.cli.report import write_or_note
 from worker.clock import MachineClock, iso
@@ -28,6 +28,7 @@ from worker.lookups import source_verdict
 from worker.observe.secrets import Scrubber
 from worker.observe.text import counted
 from worker.prolific.models import listed
+from worker.run_id import new_run_id
 from worker.settings.load import Settings
 from worker.settle import verbs
 

@@ -468,7 +468,8 @@ shown AS MATERIALIZED (
     GROUP BY oi.id, l.listing HAVING count(DISTINCT coalesce(pr.me, '')) = 1)
 SELECT a.id, a.item_id, a.run_id, a.listing, a.date_before, a.left_server, a.ended_server, a.date_after, a.answered_id,
        a.sent_name, a.started_at, i.source_id, i.upload_new_dataset, i.line, i.copy, c.name AS campaign,
-       i.campaign_id, iif(a.restored, n.me, r.me) AS me, r.timeout_s,
+       i.campaign_id, iif(a.restored, n.me, r.me) AS me,
+       iif(a.restored, max(r.timeout_s, n.timeout_s), r.timeout_s) AS timeout_s,
        max(r.settle_after_s, n.settle_after_s) AS settle_after_s, a.restored,
        a.restored AND i.name IS NULL AND i.template <> '' AS name_guessed,
        NOT a.restored AND r.me IS NOT n.me AND NOT (

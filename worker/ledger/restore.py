@@ -7,6 +7,7 @@ and a wide window, because the file may be older than what happened after it was
 from __future__ import annotations
 
 import glob
+import math
 import re
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -25,6 +26,7 @@ from worker.ledger.queries import sql
 from worker.ledger.store import Ledger
 from worker.observe.text import shell_word
 from worker.prolific.models import UUID
+from worker.run_id import began_at
 
 CLOCK_OFF_S = 2 * 86_400.0
 """Seconds by which this machine's clock may have been wrong when the file was written."""
@@ -87,17 +89,18 @@ def restore(ledger: Ledger, path: Path, campaign: str, others: Sequence[Path], n
     What exists by the file exists; all else may have been sent after the file was written, so it becomes unknown. The
     batches that `others` (the folder's other ledger files) name belong to them. `now` is ISO 8601 UTC. Raises
     UsageError, and changes nothing, where a row matches nothing in the job or names a batch that has an owner."""
-    foreign, earliest = set[str](), now
+    foreign, began = set[str](), math.inf
     for _, row in read_file(path):  # read twice, not kept: it may be long
         foreign.add(row["campaign"])
-        earliest = min(earliest, row["first_sent_at"] or now)
+        # A file of before its run's first request has no times of requests: they came after that run began.
+        known = (seconds(row["first_sent_at"]), began_at(row["run_id"]))
+        began = min([began, *(moment for moment in known if moment is not None)])
     if foreign := foreign - {campaign}:
         raise UsageError(
             f"{path}: this ledger file is of campaign {', '.join(sorted(foreign))}, not of {campaign}",
             hint="Name the campaign with --campaign.",
         )
-    began = seconds(earliest)
-    date_before = None if began is None else began - CLOCK_OFF_S
+    date_before = None if began == math.inf else began - CLOCK_OFF_S
     created = unknown = 0
     with ledger.transaction():
         for other in others:

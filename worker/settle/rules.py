@@ -207,10 +207,10 @@ def window(attempt: Attempt) -> Interval:
 
 
 def over_at(attempt: Attempt) -> float | None:
-    """The server time at which its request was over at the latest, whoever waited for it; None where it is not known
-    when it left. What nobody awaited (a crash, a second signal) may still have been under way then."""
-    if attempt.left is None:
-        return None
+    """The server time at which its request was over at the latest, whoever waited for it; None where that is not known.
+    What nobody awaited (a crash, a second signal) may have been under way for that long."""
+    if attempt.left is None:  # a restored one: it left before its process died, and that was before `date_after`
+        return None if attempt.date_after is None else attempt.date_after + attempt.timeout_s
     over = attempt.left + attempt.timeout_s
     if attempt.ended is None:  # `left` is the intent's time
         return over + LEAVES_WITHIN_S

@@ -22,7 +22,6 @@ from worker.prolific.models import listed
 from worker.prolific.reply import Page
 from worker.settle import verbs
 from worker.settle.rules import (
-    LEAVES_WITHIN_S,
     Attempt,
     Sighting,
     Survival,
@@ -98,8 +97,8 @@ class Settling:
         for attempt in attempts:
             if attempt.ended is not None:
                 continue
-            # It began before this round did; the API's clock may not be known, or have been set back.
-            latest = self._began + attempt.timeout_s + LEAVES_WITHIN_S
+            # It left before its process died, so before this began; the API's clock may not be known, or be set back.
+            latest = self._began + attempt.timeout_s
             over = over_at(attempt)
             times.append(latest if over is None or server is None else min(now + over - server, latest))
         return max(times)

@@ -125,8 +125,7 @@ def _attempt(row: sqlite3.Row, offset: Interval | None) -> Attempt:
         listing=row["listing"],
         date_before=row["date_before"],
         left=row["left_server"],
-        # Whoever sent it has long given it up: somebody noticed the loss and restored a file since.
-        ended=0.0 if row["restored"] else row["ended_server"],
+        ended=row["ended_server"],
         date_after=row["date_after"],
         timeout_s=row["timeout_s"],
         settle_after_s=row["settle_after_s"],

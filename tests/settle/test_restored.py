@@ -1,0 +1,110 @@
+"""Settling after a lost database was rebuilt from a ledger file: nobody remembers when what was sent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.settle.rig import HEADER, SETTLE_AFTER, SOURCE, World, run
+from tests.support.ledgers import opened, uuid
+from worker.advice.commands import Reach
+from worker.clock import iso
+from worker.ledger.export import write_ledger_file
+from worker.ledger.restore import CLOCK_OFF_S, restore
+from worker.run_id import new_run_id
+from worker.settle.settling import Settled
+
+DAY_S = 86_400.0
+TIMEOUT_S = 60.0
+JOB = f"{SOURCE},Wave,1"
+
+
+def lost_after_its_first_file(folder: Path, world: World, run_id: str = "") -> Path:
+    """A run writes its ledger file, sends a request and dies, and so does its database; the ledger file."""
+    file = folder / "spring.csv"
+    with run(folder, world, JOB, run_id=run_id or new_run_id(world.clock.wall())) as rig:
+        rig.ledger.sign()
+        write_ledger_file(rig.ledger.connection, rig.ledger.campaign, "spring", file, Reach())
+    for database in folder.glob("ledger.db*"):
+        database.unlink()
+    return file
+
+
+def restored(folder: Path, world: World, file: Path) -> None:
+    """A person restores the file."""
+    now = iso(world.clock.wall())
+    with opened(folder, HEADER, JOB, now=now) as ledger:
+        restore(ledger, file, "spring", (), now)
+
+
+async def test_what_was_sent_days_before_the_restoring_is_found(tmp_path: Path, world: World) -> None:
+    """The file is of before the first request, so it has no times."""
+    file = lost_after_its_first_file(tmp_path, world)
+    world.add(100, "Wave")
+    world.clock.advance(3 * CLOCK_OFF_S)
+    restored(tmp_path, world, file)
+    with run(tmp_path, world, JOB) as rig:
+        await rig.look()
+        assert await rig.round() == Settled(created=1)
+        assert rig.rows() == [("created", uuid(100), "listing")]
+
+
+async def test_where_not_even_the_runs_name_tells_when_it_began_any_time_will_do(tmp_path: Path, world: World) -> None:
+    file = lost_after_its_first_file(tmp_path, world, "nightly")
+    world.add(100, "Wave")
+    world.clock.advance(400 * DAY_S)
+    restored(tmp_path, world, file)
+    with run(tmp_path, world, JOB) as rig:
+        await rig.look()
+        assert await rig.round() == Settled(created=1)
+
+
+async def test_a_batch_of_long_before_the_lost_run_is_not_taken_for_its_copy(tmp_path: Path, world: World) -> None:
+    world.add(100, "Wave")
+    world.clock.advance(CLOCK_OFF_S + 3 * DAY_S)
+    file = lost_after_its_first_file(tmp_path, world)
+    restored(tmp_path, world, file)
+    with run(tmp_path, world, JOB) as rig:
+        await rig.look()
+        assert await rig.round() == Settled(absent=1)
+
+
+async def test_a_request_that_is_under_way_when_the_file_is_restored_is_waited_for(
+    tmp_path: Path, world: World
+) -> None:
+    file = lost_after_its_first_file(tmp_path, world)
+    restored(tmp_path, world, file)
+    world.add(100, "Wave", lag=TIMEOUT_S)
+    with run(tmp_path, world, JOB) as rig:
+        await rig.look()
+        assert await rig.round() == Settled(created=1)
+        assert world.listed_at()[-1] == pytest.approx(rig.began + TIMEOUT_S + SETTLE_AFTER, abs=2)
+
+
+async def test_later_runs_do_not_wait_for_it_again(tmp_path: Path, world: World) -> None:
+    file = lost_after_its_first_file(tmp_path, world)
+    restored(tmp_path, world, file)
+    world.add(100, "Wave")
+    world.add(101, "Wave")
+    for waits in (TIMEOUT_S, 0.0):
+        with run(tmp_path, world, JOB) as rig:
+            await rig.look()
+            assert await rig.round() == Settled(unknown=1)
+            assert world.listed_at()[-1] == pytest.approx(rig.began + waits + 2 * SETTLE_AFTER, abs=2)
+        world.clock.advance(DAY_S)
+
+
+@pytest.mark.parametrize("longer", ["the run that restores", "the run that settles"])
+async def test_its_time_limit_is_presumed_to_be_the_longest_that_is_known(
+    longer: str, tmp_path: Path, world: World
+) -> None:
+    file = lost_after_its_first_file(tmp_path, world)
+    now = iso(world.clock.wall())
+    restoring, settling = (300.0, 60.0) if longer == "the run that restores" else (60.0, 300.0)
+    with opened(tmp_path, HEADER, JOB, now=now, timeout_s=restoring) as ledger:
+        restore(ledger, file, "spring", (), now)
+    with run(tmp_path, world, JOB, timeout_s=settling) as rig:
+        await rig.look()
+        await rig.round()
+        assert world.listed_at()[-2] == pytest.approx(rig.began + 300.0 + SETTLE_AFTER, abs=2)
