@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import anyio
@@ -109,23 +109,36 @@ async def test_a_short_verb_waits_for_the_disk_elsewhere_and_nothing_comes_betwe
 
     with opened(tmp_path, *JOB) as ledger:
         database = ThreadedDatabase(ledger)
+        commit = ledger.commit
 
-        def told(end: str, step: Callable[[], None]) -> Callable[[], None]:
-            def run() -> None:
-                assert threading.current_thread() is not threading.main_thread()
-                order.append(end)
-                threading.Event().wait(0.05)
-                step()
+        def slow() -> None:
+            assert threading.current_thread() is not threading.main_thread()
+            order.append("commit")
+            threading.Event().wait(0.05)
+            commit()
 
-            return run
-
-        monkeypatch.setattr(ledger, "begin", told("begin", ledger.begin))
-        monkeypatch.setattr(ledger, "commit", told("commit", ledger.commit))
+        monkeypatch.setattr(ledger, "commit", slow)
         async with anyio.create_task_group() as group:
             group.start_soon(database.transact, short)
             await anyio.sleep(0.01)
             group.start_soon(database.call, committed)
-        assert order == ["begin", "short", "commit", "other"]
+        assert order == ["short", "commit", "other"]
+        assert await database.read(lambda connection: connection.execute(COUNT).fetchone()[0]) == 1
+
+
+async def test_a_short_verb_waits_for_another_program_and_holds_up_nobody(tmp_path: Path) -> None:
+    went_on: list[float] = []
+    with opened(tmp_path, *JOB) as ledger, closing(sqlite3.connect(tmp_path / "ledger.db")) as other:
+        database = ThreadedDatabase(ledger)
+        other.execute("BEGIN IMMEDIATE")
+        async with anyio.create_task_group() as group:
+            group.start_soon(database.transact, fail_one)
+            for _ in range(10):
+                await anyio.sleep(0.01)
+                went_on.append(anyio.current_time())
+            assert not ledger.connection.in_transaction
+            other.rollback()
+        assert went_on[-1] - went_on[0] < 5
         assert await database.read(lambda connection: connection.execute(COUNT).fetchone()[0]) == 1
 
 
@@ -147,17 +160,17 @@ async def test_a_short_verb_is_run_whole_though_its_caller_is_cancelled(
 ) -> None:
     with opened(tmp_path, *JOB) as ledger:
         database = ThreadedDatabase(ledger)
-        begun = threading.Event()
-        begin = ledger.begin
+        committing = threading.Event()
+        commit = ledger.commit
 
         def slow() -> None:
-            begun.set()
+            committing.set()
             threading.Event().wait(0.1)
-            begin()
+            commit()
 
-        monkeypatch.setattr(ledger, "begin", slow)
+        monkeypatch.setattr(ledger, "commit", slow)
         async with anyio.create_task_group() as group:
             group.start_soon(database.transact, fail_one)
-            await anyio.to_thread.run_sync(begun.wait, 10)
+            await anyio.to_thread.run_sync(committing.wait, 10)
             group.cancel_scope.cancel()
         assert await database.read(lambda connection: connection.execute(COUNT).fetchone()[0]) == 1

@@ -57,7 +57,8 @@ class ThreadedDatabase:
         than the statements themselves (a tenth of a run's processor time)."""
         async with self._one:
             with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(self._ledger.begin)
+                if not self._ledger.try_begin():
+                    await anyio.to_thread.run_sync(self._ledger.begin)
                 try:
                     result = verb(self._ledger, *args, **kwargs)
                     await anyio.to_thread.run_sync(self._ledger.commit)

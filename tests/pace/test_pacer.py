@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -12,7 +13,7 @@ from tests.support.clocks import HandClock, SkippingStop
 from worker.events import Event
 from worker.pace.pacer import AHEAD_PER_SENDER, Pacer
 from worker.pace.slots import HORIZON_S, MOST_BACK_OFF_S, PROBE_AFTER
-from worker.pace.window import FIRST
+from worker.pace.window import FIRST, Window
 from worker.prolific.reply import Quota
 
 
@@ -84,6 +85,50 @@ async def test_a_wish_to_stop_ends_a_wait() -> None:
 
     rig.pacer._wait = asked_meanwhile
     assert not await rig.pacer.turn(60.0)
+
+
+def crowd(
+    monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[Rig], None] = lambda _: None
+) -> tuple[Rig, list[float]]:
+    """A pacer without a ceiling under which eight are under way and answers take 80 ms, and the moments that senders
+    are made to wait for a place; `meanwhile` happens in the first of them."""
+    rig, moments = Rig(None, 8), list[float]()
+    rig.pacer.window = Window(8.0, 8.0, 0.08)
+
+    async def moment(seconds: float) -> None:
+        moments.append(seconds)
+        if len(moments) == 1:
+            meanwhile(rig)
+
+    monkeypatch.setattr("worker.pace.pacer.anyio.sleep", moment)
+    return rig, moments
+
+
+async def test_those_who_may_leave_at_once_leave_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig, moments = crowd(monkeypatch)
+    for _ in range(4):
+        assert await rig.pacer.turn(60.0)
+    assert moments == pytest.approx([0.005, 0.01, 0.015])
+    assert rig.pacer.in_flight == 4
+    rig.clock.advance(1.0)
+    assert await rig.pacer.turn(60.0)
+    assert len(moments) == 3
+
+
+async def test_who_waits_for_a_place_waits_for_a_pause_that_begins_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig, moments = crowd(monkeypatch, lambda rig: rig.pacer.pushed_back(rig.clock.now, 2.0))
+    assert await rig.pacer.turn(60.0)
+    assert await rig.pacer.turn(60.0)
+    assert rig.clock.now >= 1002.0
+    assert rig.pacer.in_flight == 2
+    assert len(moments) == 1
+
+
+async def test_who_waits_for_a_place_does_not_leave_after_the_wish_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig, _ = crowd(monkeypatch, lambda rig: rig.stop.ask("signal"))
+    assert await rig.pacer.turn(60.0)
+    assert not await rig.pacer.turn(60.0)
+    assert rig.pacer.in_flight == 1
 
 
 def outage(rig: Rig) -> None:

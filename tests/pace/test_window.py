@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from worker.pace.window import FAST_GROWTH, FIRST, GROWTH, NARROW, SMOOTH, Window, answered, window
+from worker.pace.window import (
+    FAST_GROWTH,
+    FIRST,
+    GROWTH,
+    MOST_NARROW,
+    MOST_SPREAD_S,
+    NARROW,
+    SMOOTH,
+    Window,
+    answered,
+    spread,
+    window,
+)
 
 
 @pytest.mark.parametrize(("most", "gently", "size"), [(16, True, FIRST), (16, False, 16.0), (1, True, 1.0)])
@@ -22,9 +34,29 @@ def test_each_answer_widens_it_up_to_the_most() -> None:
     assert sizes[-1] == 4.0
 
 
-def test_it_widens_faster_once_it_is_not_narrow_any_more() -> None:
-    assert answered(Window(32.0, NARROW - 0.1), 0.1).size == pytest.approx(NARROW - 0.1 + GROWTH)
-    assert answered(Window(32.0, NARROW), 0.1).size == NARROW + FAST_GROWTH
+@pytest.mark.parametrize(
+    ("latency", "narrow"), [(0.01, NARROW), (0.05, NARROW), (0.07, 7.0), (0.1, MOST_NARROW), (2.0, MOST_NARROW)]
+)
+def test_it_widens_faster_once_more_is_asked_than_limits_usually_allow(latency: float, narrow: float) -> None:
+    below = Window(32.0, narrow - 0.1, latency)
+    assert answered(below, latency).size == pytest.approx(narrow - 0.1 + GROWTH)
+    assert answered(below._replace(size=narrow + 0.01), latency).size == narrow + 0.01 + FAST_GROWTH
+
+
+@pytest.mark.parametrize(
+    ("size", "latency", "seconds"),
+    [
+        (32.0, 0.0, 0.0),
+        (32.0, 0.064, 0.001),
+        (8.0, 0.08, 0.005),
+        (2.0, 0.08, MOST_SPREAD_S),
+        (32.0, 60.0, MOST_SPREAD_S),
+    ],
+)
+def test_requests_keep_apart_half_of_what_they_are_where_they_leave_evenly(
+    size: float, latency: float, seconds: float
+) -> None:
+    assert spread(Window(32.0, size, latency)) == pytest.approx(seconds)
 
 
 def test_answers_that_take_longer_do_not_narrow_it() -> None:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from worker.clock import seconds
-from worker.ledger.database import refuse_damaged
+from worker.ledger.database import BUSY_TIMEOUT_S, refuse_damaged
 from worker.ledger.exchange import START, Exchange
 from worker.ledger.export import stamp
 from worker.ledger.queries import sql
@@ -64,7 +64,7 @@ class Ledger:
                 if new:
                     refuse_damaged(self._connection)
                 before = self._connection.total_changes
-                for statement in ("add_to_job", "drop_from_job", "drop_extras", "add_extras"):
+                for statement in ("drop_from_job", "add_to_job", "drop_extras", "add_extras"):
                     self._run(sql(statement), campaign=self.campaign)
                 self._run(sql("set_extra_columns"), campaign=self.campaign, columns=json.dumps(list(extra_columns)))
                 if retry_failed:
@@ -261,6 +261,17 @@ class Ledger:
         """Begin a transaction that writes; another program's is waited for."""
         self._connection.execute("BEGIN IMMEDIATE")
         self._begun = True
+
+    def try_begin(self) -> bool:
+        """The same where no other program's is under way; whether it was begun. Waits for nothing."""
+        self._run("PRAGMA busy_timeout = 0")
+        try:
+            self.begin()
+        except sqlite3.OperationalError:  # whatever it is, `begin` says it again
+            return False
+        finally:
+            self._run(f"PRAGMA busy_timeout = {1000 * BUSY_TIMEOUT_S:.0f}")
+        return True
 
     def commit(self) -> None:
         """Make what was written since `begin` durable."""

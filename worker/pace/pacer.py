@@ -13,7 +13,7 @@ from worker.events import Emit, Event
 from worker.pace import slots
 from worker.pace.history import History
 from worker.pace.limit import learned, rate_at
-from worker.pace.window import answered, window
+from worker.pace.window import answered, spread, window
 from worker.prolific.reply import Quota
 
 SLOTS = 2.0
@@ -46,16 +46,33 @@ class Pacer:
         self._door = anyio.Lock(fast_acquire=True)
         self._landed = anyio.Event()
         self._history = History()
+        self._next_place = -math.inf
 
     # -- leaving ----------------------------------------------------------------------------------------------
 
     async def turn(self, patience: float) -> bool:
         """Wait until a request may leave, and count it as under way (`landed` ends that). False where the run is
         asked to stop, or the wait would be longer than `patience` seconds."""
-        now = self._clock.monotonic()
-        if not self._stopped() and self._leaves(now):
+        deadline = self._clock.monotonic() + patience
+        while await self._granted(deadline):
+            if (wait := self._place()) > 0:
+                await anyio.sleep(wait)
+            if wait <= 0 or not (self._stopped() or self.waiting_s()):
+                self._history.left(self._clock.monotonic())
+                return True
+            self.landed()
+        return False
+
+    def _place(self) -> float:
+        """Take the next place among those that may leave at once; seconds until it is there."""
+        now, place = self._clock.monotonic(), self._next_place
+        self._next_place = slots.following(place, now, spread(self.window))
+        return place - now
+
+    async def _granted(self, deadline: float) -> bool:
+        """Wait until the slots and the window let a request leave, at most until `deadline`."""
+        if not self._stopped() and self._leaves(self._clock.monotonic()):
             return True
-        deadline = now + patience
         async with self._door:
             while not self._stopped():
                 now = self._clock.monotonic()
@@ -79,7 +96,6 @@ class Pacer:
         if slots.due(self.state) > now or self._full():
             return False
         self.state = slots.left(self.state, now)
-        self._history.left(now)
         self.in_flight += 1
         return True
 

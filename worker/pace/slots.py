@@ -86,8 +86,12 @@ def left(state: Pace, now: float) -> Pace:
     seconds = step(state, now)
     if not seconds:
         return state
-    slot = state.next_slot if now - state.next_slot < lateness(seconds) else now
-    return state._replace(next_slot=slot + seconds)
+    return state._replace(next_slot=following(state.next_slot, now, seconds))
+
+
+def following(slot: float, now: float, seconds: float) -> float:
+    """The slot after one that was used at `now`, where slots are so many seconds apart."""
+    return (slot if now - slot < lateness(seconds) else now) + seconds
 
 
 def slots_ahead(state: Pace, now: float, most: int) -> int:
