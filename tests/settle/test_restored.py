@@ -26,9 +26,13 @@ def lost_after_its_first_file(folder: Path, world: World, run_id: str = "") -> P
     with run(folder, world, JOB, run_id=run_id or new_run_id(world.clock.wall())) as rig:
         rig.ledger.sign()
         write_ledger_file(rig.ledger.connection, rig.ledger.campaign, "spring", file, Reach())
+    lose(folder)
+    return file
+
+
+def lose(folder: Path) -> None:
     for database in folder.glob("ledger.db*"):
         database.unlink()
-    return file
 
 
 def restored(folder: Path, world: World, file: Path) -> None:
@@ -108,3 +112,22 @@ async def test_its_time_limit_is_presumed_to_be_the_longest_that_is_known(
         await rig.look()
         await rig.round()
         assert world.listed_at()[-2] == pytest.approx(rig.began + 300.0 + SETTLE_AFTER, abs=2)
+
+
+async def test_what_was_sent_before_the_file_was_written_gets_the_older_batch(tmp_path: Path, world: World) -> None:
+    job, file = f"{SOURCE},Wave,2", tmp_path / "spring.csv"
+    with run(tmp_path, world, job) as rig:
+        await rig.look()
+        first, second = rig.intents()
+        rig.ended(first, "not_left", world.clock.now)
+        world.add(100, "Wave")
+        rig.lose([second])
+        write_ledger_file(rig.ledger.connection, rig.ledger.campaign, "spring", file, Reach())
+    world.add(101, "Wave")  # the first one's, of a run that died
+    lose(tmp_path)
+    with opened(tmp_path, HEADER, job, now=iso(world.clock.wall())) as ledger:
+        restore(ledger, file, "spring", (), iso(world.clock.wall()))
+    with run(tmp_path, world, job) as rig:
+        await rig.look()
+        assert await rig.round() == Settled(created=2)
+        assert [row[1] for row in rig.rows()] == [uuid(101), uuid(100)]

@@ -672,11 +672,14 @@ SET status = 'unknown', name = :name, error = :error, attempts = :attempts, firs
     last_sent_at = :last_sent_at, run_id = :run
 WHERE id = :item;
 
--- name: restore_attempt
+-- name: restore_attempts
 -- Without a baseline (listing 0), and from long before the campaign's first attempt: a ledger file has this machine's
--- times, which may be off by hours.
+-- times, which may be off by hours. In the order in which they were sent: first what was :sent when the file was
+-- written, and of that what was under way then (without a time) last.
 INSERT INTO attempts (item_id, run_id, started_at, date_before, ended_at, listing, sent_name, outcome, error, restored)
-VALUES (:item, :run, :now, :date_before, :now, 0, :sent_name, 'unknown', 'restored from a ledger file', 1);
+SELECT id, :run, :now, :date_before, :now, 0, nullif(name, ''), 'unknown', 'restored from a ledger file', 1
+FROM items WHERE status = 'unknown' AND run_id = :run
+ORDER BY id NOT IN (SELECT value FROM json_each(:sent)), last_sent_at IS NULL, last_sent_at, line, copy;
 
 -- name: open_restored
 -- A restored row turned out not to have its batch.

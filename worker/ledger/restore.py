@@ -7,6 +7,7 @@ and a wide window, because the file may be older than what happened after it was
 from __future__ import annotations
 
 import glob
+import json
 import math
 import re
 import sqlite3
@@ -102,6 +103,7 @@ def restore(ledger: Ledger, path: Path, campaign: str, others: Sequence[Path], n
         )
     date_before = None if began == math.inf else began - CLOCK_OFF_S
     created = unknown = 0
+    sent = list[int]()
     with ledger.transaction():
         for other in others:
             for _, row in read_file(other):
@@ -114,8 +116,12 @@ def restore(ledger: Ledger, path: Path, campaign: str, others: Sequence[Path], n
                 _restore_created(ledger, where, item, row)
                 created += 1
             else:
-                _restore_unknown(ledger, item, row, date_before, now)
+                _restore_unknown(ledger, item, row)
                 unknown += 1
+                if row["status"] == "unknown":
+                    sent.append(item["id"])
+        asked = {"run": ledger.run, "now": now, "date_before": date_before, "sent": json.dumps(sent)}
+        ledger.connection.execute(sql("restore_attempts"), asked)
     return Restored(created, unknown)
 
 
@@ -220,7 +226,7 @@ def _restore_created(ledger: Ledger, where: str, item: sqlite3.Row, row: FileRow
     )
 
 
-def _restore_unknown(ledger: Ledger, item: sqlite3.Row, row: FileRow, date_before: float | None, now: str) -> None:
+def _restore_unknown(ledger: Ledger, item: sqlite3.Row, row: FileRow) -> None:
     # A name that was not known when the file was written is filled in when the source is looked up.
     written = _whole(row["name"])
     name = None if written is None or needs_source_name(written) else written if item["template"] else ""
@@ -234,15 +240,5 @@ def _restore_unknown(ledger: Ledger, item: sqlite3.Row, row: FileRow, date_befor
             "attempts": int(row["attempts"] or 0),
             "first_sent_at": row["first_sent_at"] or None,
             "last_sent_at": row["last_sent_at"] or None,
-        },
-    )
-    ledger.connection.execute(
-        sql("restore_attempt"),
-        {
-            "item": item["id"],
-            "run": ledger.run,
-            "now": now,
-            "date_before": date_before,
-            "sent_name": name or None,
         },
     )
