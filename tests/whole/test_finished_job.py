@@ -87,12 +87,12 @@ def test_a_damaged_database_is_refused_before_anything_is_sent_or_written(place:
     database = place.folder / "ledgers" / "ledger.db"
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA writable_schema = ON")
-        # An index that lacks its rows: what a flipped bit in it comes to.
-        connection.execute("DROP INDEX attempts_of_item")
+        # An index that lacks its row, which nothing that plans or sends would look at: what a flipped bit comes to.
+        connection.execute("INSERT INTO paces (run_id, at) SELECT min(id), '' FROM runs")
+        connection.execute("DROP INDEX paces_of_run")
         connection.execute(
-            "INSERT INTO sqlite_schema SELECT 'index', 'attempts_of_item', 'attempts', rootpage,"
-            " 'CREATE INDEX attempts_of_item ON attempts (item_id)'"
-            " FROM sqlite_schema WHERE name = 'attempts_open'"
+            "INSERT INTO sqlite_schema SELECT 'index', 'paces_of_run', 'paces', rootpage,"
+            " 'CREATE INDEX paces_of_run ON paces (run_id)' FROM sqlite_schema WHERE name = 'sightings_of_workspace'"
         )
         connection.commit()
     before, made = ledger.read_bytes(), place.world.made
