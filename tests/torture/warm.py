@@ -22,7 +22,6 @@ from worker import campaign
 from worker.cli.main import command_line
 from worker.ledger import export
 from worker.ledger.store import Ledger
-from worker.settle import settling
 
 
 class Order(TypedDict):
@@ -106,7 +105,6 @@ def _child(order: Order) -> NoReturn:
             os.close(opened)
         _tell_phases(os.open(order["phases"], os.O_WRONLY))
         campaign.REFRESH_S = order["refresh_s"]
-        setattr(settling, "LEAVES_WITHIN_S", 0.2)  # noqa: B010 - nothing waits long for its turn here
         os.chdir(order["cwd"])
         os.environ.clear()
         os.environ.update(order["environ"])
