@@ -34,7 +34,7 @@ from worker.stop import Stop
 UNRECORDED_PER_SENDER = 20
 """So many items for each sender may be claimed and not recorded: they are unknown after a crash."""
 
-COMPANY_S = 0.02
+COMPANY_S = 0.04
 """How long after an exchange the next one waits for more to come, as long as the senders have something to send."""
 
 PATIENCE_S = 5.0

@@ -90,10 +90,10 @@ async def test_a_wish_to_stop_ends_a_wait() -> None:
 def crowd(
     monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[Rig], None] = lambda _: None
 ) -> tuple[Rig, list[float]]:
-    """A pacer without a ceiling under which eight are under way and answers take 80 ms, and the moments that senders
+    """A pacer without a ceiling under which eight are under way and answers take 160 ms, and the moments that senders
     are made to wait for a place; `meanwhile` happens in the first of them."""
     rig, moments = Rig(None, 8), list[float]()
-    rig.pacer.window = Window(8.0, 8.0, 0.08)
+    rig.pacer.window = Window(8.0, 8.0, 0.16)
 
     async def moment(seconds: float) -> None:
         moments.append(seconds)

@@ -47,13 +47,13 @@ def test_it_widens_faster_once_more_is_asked_than_limits_usually_allow(latency: 
     ("size", "latency", "seconds"),
     [
         (32.0, 0.0, 0.0),
-        (32.0, 0.064, 0.001),
-        (8.0, 0.08, 0.005),
-        (2.0, 0.08, MOST_SPREAD_S),
+        (32.0, 0.064, 0.0005),
+        (8.0, 0.08, 0.0025),
+        (2.0, 0.16, MOST_SPREAD_S),
         (32.0, 60.0, MOST_SPREAD_S),
     ],
 )
-def test_requests_keep_apart_half_of_what_they_are_where_they_leave_evenly(
+def test_requests_keep_apart_a_quarter_of_what_they_are_where_they_leave_evenly(
     size: float, latency: float, seconds: float
 ) -> None:
     assert spread(Window(32.0, size, latency)) == pytest.approx(seconds)
