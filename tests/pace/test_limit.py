@@ -212,7 +212,7 @@ def test_what_noise_does_not_explain_is_a_limit_and_half_of_the_noise_is_doubted
 
 # -- against limiters ---------------------------------------------------------------------------------------------
 
-SEEDS = range(4)
+SEEDS = range(10)
 """A few; `python -m benchmarks.pace` has more, and docs/pace.md what it measured."""
 
 
