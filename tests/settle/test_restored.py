@@ -131,3 +131,15 @@ async def test_what_was_sent_before_the_file_was_written_gets_the_older_batch(tm
         await rig.look()
         assert await rig.round() == Settled(created=2)
         assert [row[1] for row in rig.rows()] == [uuid(101), uuid(100)]
+
+
+async def test_what_another_campaign_had_under_way_stays_as_it_is(tmp_path: Path, world: World) -> None:
+    """The command that restores is the first to know that the other campaign's run is dead."""
+    file = lost_after_its_first_file(tmp_path, world)
+    with run(tmp_path, world, f"{SOURCE},Other,1", campaign="autumn") as rig:
+        await rig.look()
+        rig.intents()
+    restored(tmp_path, world, file)
+    with run(tmp_path, world, JOB) as rig:
+        assert rig.statuses() == ["unknown", "unknown"]
+        assert rig.ledger.connection.execute("SELECT count(*) FROM attempts").fetchone()[0] == 2

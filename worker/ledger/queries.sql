@@ -678,7 +678,9 @@ WHERE id = :item;
 -- written, and of that what was under way then (without a time) last.
 INSERT INTO attempts (item_id, run_id, started_at, date_before, ended_at, listing, sent_name, outcome, error, restored)
 SELECT id, :run, :now, :date_before, :now, 0, nullif(name, ''), 'unknown', 'restored from a ledger file', 1
-FROM items WHERE status = 'unknown' AND run_id = :run
+FROM items AS i
+WHERE status = 'unknown' AND run_id = :run
+  AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.item_id = i.id AND a.closed_by IS NULL)
 ORDER BY id NOT IN (SELECT value FROM json_each(:sent)), last_sent_at IS NULL, last_sent_at, line, copy;
 
 -- name: open_restored
