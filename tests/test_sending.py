@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 import anyio
+import anyio.to_thread
+import pytest
 
 from tests.support.ledgers import items, look_up, opened, uuid
 from worker.clock import MachineClock, ServerClock
@@ -117,29 +120,30 @@ async def test_what_waits_to_be_sent_again_is_sent_once_after_a_pause(tmp_path: 
         assert rig.api.requests == 13
 
 
-async def test_a_run_that_is_cancelled_while_it_claims_ends_by_that_alone(tmp_path: Path) -> None:
+async def test_a_run_that_is_cancelled_while_it_claims_ends_by_that_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The exchange is whole, but its senders are gone: what it claimed is left to `salvage`."""
-
-    class SlowDatabase(ThreadedDatabase):
-        async def transact(self, verb: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-            claiming.set()
-            with anyio.CancelScope(shield=True):
-                await anyio.sleep(0.05)
-                told = await super().transact(verb, *args, **kwargs)
-            return told  # noqa: RET504 - a scope may swallow an exception, as mypy sees it
+    claiming = threading.Event()
 
     async def silent(number: int) -> Reply:
         await anyio.sleep(60)
         return created(number)
 
-    claiming = anyio.Event()
     with opened(tmp_path, *JOB) as ledger:
         look_up(ledger)
+        commit = ledger.commit
+
+        def slow() -> None:
+            claiming.set()
+            time.sleep(0.05)
+            commit()
+
+        monkeypatch.setattr(ledger, "commit", slow)
         rig = Rig(ledger, silent)
-        rig.sending.database = SlowDatabase(ledger)
         async with anyio.create_task_group() as group:
             group.start_soon(rig.sending.run)
-            await claiming.wait()
+            await anyio.to_thread.run_sync(claiming.wait, 10)
             group.cancel_scope.cancel()
         await rig.sending.salvage()
         assert {status for (status,) in items(ledger, "status")} == {"unknown", "pending"}

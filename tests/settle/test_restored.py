@@ -35,33 +35,29 @@ def lose(folder: Path) -> None:
         database.unlink()
 
 
-def restored(folder: Path, world: World, file: Path) -> None:
+def restored(folder: Path, world: World, file: Path, job: str = JOB, timeout_s: float = TIMEOUT_S) -> None:
     """A person restores the file."""
     now = iso(world.clock.wall())
-    with opened(folder, HEADER, JOB, now=now) as ledger:
+    with opened(folder, HEADER, job, now=now, timeout_s=timeout_s) as ledger:
         restore(ledger, file, "spring", (), now)
 
 
-async def test_what_was_sent_days_before_the_restoring_is_found(tmp_path: Path, world: World) -> None:
+@pytest.mark.parametrize(
+    ("run_id", "days"),
+    [pytest.param("", 6, id="the run's name tells when it began"), pytest.param("nightly", 400, id="nothing does")],
+)
+async def test_what_was_sent_days_before_the_restoring_is_found(
+    run_id: str, days: int, tmp_path: Path, world: World
+) -> None:
     """The file is of before the first request, so it has no times."""
-    file = lost_after_its_first_file(tmp_path, world)
+    file = lost_after_its_first_file(tmp_path, world, run_id)
     world.add(100, "Wave")
-    world.clock.advance(3 * CLOCK_OFF_S)
+    world.clock.advance(days * DAY_S)
     restored(tmp_path, world, file)
     with run(tmp_path, world, JOB) as rig:
         await rig.look()
         assert await rig.round() == Settled(created=1)
         assert rig.rows() == [("created", uuid(100), "listing")]
-
-
-async def test_where_not_even_the_runs_name_tells_when_it_began_any_time_will_do(tmp_path: Path, world: World) -> None:
-    file = lost_after_its_first_file(tmp_path, world, "nightly")
-    world.add(100, "Wave")
-    world.clock.advance(400 * DAY_S)
-    restored(tmp_path, world, file)
-    with run(tmp_path, world, JOB) as rig:
-        await rig.look()
-        assert await rig.round() == Settled(created=1)
 
 
 async def test_a_batch_of_long_before_the_lost_run_is_not_taken_for_its_copy(tmp_path: Path, world: World) -> None:
@@ -104,10 +100,8 @@ async def test_its_time_limit_is_presumed_to_be_the_longest_that_is_known(
     longer: str, tmp_path: Path, world: World
 ) -> None:
     file = lost_after_its_first_file(tmp_path, world)
-    now = iso(world.clock.wall())
     restoring, settling = (300.0, 60.0) if longer == "the run that restores" else (60.0, 300.0)
-    with opened(tmp_path, HEADER, JOB, now=now, timeout_s=restoring) as ledger:
-        restore(ledger, file, "spring", (), now)
+    restored(tmp_path, world, file, timeout_s=restoring)
     with run(tmp_path, world, JOB, timeout_s=settling) as rig:
         await rig.look()
         await rig.round()
@@ -125,8 +119,7 @@ async def test_what_was_sent_before_the_file_was_written_gets_the_older_batch(tm
         write_ledger_file(rig.ledger.connection, rig.ledger.campaign, "spring", file, Reach())
     world.add(101, "Wave")  # the first one's, of a run that died
     lose(tmp_path)
-    with opened(tmp_path, HEADER, job, now=iso(world.clock.wall())) as ledger:
-        restore(ledger, file, "spring", (), iso(world.clock.wall()))
+    restored(tmp_path, world, file, job)
     with run(tmp_path, world, job) as rig:
         await rig.look()
         assert await rig.round() == Settled(created=2)

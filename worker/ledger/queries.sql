@@ -184,7 +184,7 @@ CREATE INDEX IF NOT EXISTS temp.listed_by_name ON listed_names (name);
 -- name: names_taken
 -- Names that this run would send and that a batch which is not ours has already.
 SELECT count(*) AS items, min(name) AS example FROM (
-    SELECT coalesce(i.name, iif(i.template GLOB '*[{}]*', render_name(i.template, v.name, i.copies), i.template)) AS name
+    SELECT coalesce(i.name, render_name(i.template, v.name, i.copies)) AS name
     FROM items AS i
     JOIN sources AS s ON s.source_id = i.source_id AND s.run_id = :run AND s.state = 'found'
     JOIN source_versions AS v ON v.id = s.version_id

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import glob
 import json
-import math
 import re
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -90,18 +89,20 @@ def restore(ledger: Ledger, path: Path, campaign: str, others: Sequence[Path], n
     What exists by the file exists; all else may have been sent after the file was written, so it becomes unknown. The
     batches that `others` (the folder's other ledger files) name belong to them. `now` is ISO 8601 UTC. Raises
     UsageError, and changes nothing, where a row matches nothing in the job or names a batch that has an owner."""
-    foreign, began = set[str](), math.inf
+    foreign, runs, earliest = set[str](), set[str](), now
     for _, row in read_file(path):  # read twice, not kept: it may be long
         foreign.add(row["campaign"])
-        # A file of before its run's first request has no times of requests: they came after that run began.
-        known = (seconds(row["first_sent_at"]), began_at(row["run_id"]))
-        began = min([began, *(moment for moment in known if moment is not None)])
+        runs.add(row["run_id"])
+        earliest = min(earliest, row["first_sent_at"] or now)
     if foreign := foreign - {campaign}:
         raise UsageError(
             f"{path}: this ledger file is of campaign {', '.join(sorted(foreign))}, not of {campaign}",
             hint="Name the campaign with --campaign.",
         )
-    date_before = None if began == math.inf else began - CLOCK_OFF_S
+    # A file of before its run's first request has no times of requests: they came after that run began.
+    known = (seconds(earliest) if earliest < now else None, *map(began_at, runs))
+    began = min((moment for moment in known if moment is not None), default=None)
+    date_before = None if began is None else began - CLOCK_OFF_S
     created = unknown = 0
     sent = list[int]()
     with ledger.transaction():

@@ -263,7 +263,7 @@ class Ledger:
         self._begun = True
 
     def try_begin(self) -> bool:
-        """The same where no other program's is under way; whether it was begun. Waits for nothing."""
+        """Begin a transaction that writes unless another program's is under way; whether it did. Waits for nothing."""
         self._run("PRAGMA busy_timeout = 0")
         try:
             self.begin()
