@@ -108,16 +108,21 @@ async def test_its_time_limit_is_presumed_to_be_the_longest_that_is_known(
         assert world.listed_at()[-2] == pytest.approx(rig.began + 300.0 + SETTLE_AFTER, abs=2)
 
 
-async def test_what_was_sent_before_the_file_was_written_gets_the_older_batch(tmp_path: Path, world: World) -> None:
+@pytest.mark.parametrize("under_way", [True, False])
+async def test_what_was_given_up_before_the_file_was_written_gets_the_older_batch(
+    under_way: bool, tmp_path: Path, world: World
+) -> None:
+    """The first one's request had not been answered then, or was sent again by a run that died."""
     job, file = f"{SOURCE},Wave,2", tmp_path / "spring.csv"
     with run(tmp_path, world, job) as rig:
         await rig.look()
         first, second = rig.intents()
-        rig.ended(first, "not_left", world.clock.now)
+        if not under_way:
+            rig.ended(first, "not_left", world.clock.now)
         world.add(100, "Wave")
         rig.lose([second])
         write_ledger_file(rig.ledger.connection, rig.ledger.campaign, "spring", file, Reach())
-    world.add(101, "Wave")  # the first one's, of a run that died
+    world.add(101, "Wave")  # the first one's
     lose(tmp_path)
     restored(tmp_path, world, file, job)
     with run(tmp_path, world, job) as rig:
