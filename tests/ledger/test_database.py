@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -9,10 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.ledgers import API, claim, items, look_up, opened
+from tests.support.ledgers import API, claim, ending, items, look_up, opened, record, uuid
 from worker.errors import UsageError
 from worker.ledger import database
 from worker.ledger.database import backup, migrate, migrations, open_empty, open_for_reading, open_for_writing
+from worker.ledger.queries import sql
+
+BEFORE_COPYING = 5
+"""The last schema before one whose migration copies rows; what writes to the ledger today can write to it too."""
 
 SECOND = "ALTER TABLE campaigns ADD COLUMN note TEXT;\nCREATE TABLE more (a INTEGER) STRICT;"
 
@@ -104,6 +109,57 @@ def test_a_migrated_database_is_like_a_fresh_one(tmp_path: Path, monkeypatch: py
 
     with raw(tmp_path / "old.db") as old, raw(tmp_path / "new.db") as new, closing(open_empty()) as empty:
         assert schema(old) == schema(new) == schema(empty)
+
+
+def old_database(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database of that schema, with a duplicate of each kind."""
+    path.parent.mkdir()
+    with monkeypatch.context() as patch:
+        plant(patch, migrations()[:BEFORE_COPYING])
+        with opened(path.parent, "batch_id,name,x_a", *(f"{uuid(1)},Wave {n},a" for n in range(4))) as ledger:
+            look_up(ledger)
+            for intent, outcome in zip(claim(ledger, 3), ("created", "refused", "unknown"), strict=True):
+                record(ledger, ending(intent, outcome))
+
+
+def rows(connection: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
+    tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+    return {name: connection.execute(f"SELECT * FROM {name} ORDER BY 1").fetchall() for (name,) in tables}
+
+
+def test_an_old_database_keeps_its_rows_and_is_like_a_fresh_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old_database(path, monkeypatch)
+    with raw(path) as connection:
+        assert pragma(connection, "user_version") == BEFORE_COPYING
+        before = rows(connection)
+    make(path)
+
+    with raw(path) as connection, closing(open_empty()) as empty:
+        assert rows(connection) == before
+        assert [len(before[name]) for name in ("items", "attempts", "extras")] == [4, 3, 4]
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        assert schema(connection) == schema(empty)
+
+
+def test_an_old_database_is_searched_for_damage_before_its_rows_are_copied(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old_database(path, monkeypatch)
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"Wave 1", b"Wave 9", 1))
+    before = path.read_bytes()
+
+    with pytest.raises(UsageError, match="damaged"):
+        open_for_writing(path, API, checked=False)
+    assert path.read_bytes() == before != content
+
+
+def test_what_each_request_writes_fills_no_table_of_its_own(path: Path) -> None:
+    with closing(open_for_writing(path, API)) as connection:
+        for name in ("add_attempt", "mark_sent", "end_attempt", "end_item"):
+            parameters = len(set(re.findall(r"\?\d+", sql(name))))
+            program = connection.execute(f"EXPLAIN {sql(name)}", [None] * parameters)
+            assert "OpenEphemeral" not in {row["opcode"] for row in program}, name
 
 
 def test_migrating_twice_in_one_connection_changes_nothing() -> None:

@@ -44,12 +44,13 @@ def open_for_writing(path: Path, api_url: str | None, *, checked: bool = True) -
             path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=256
         )
         _refuse_foreign(connection, path)
-        if checked:
+        # A migration may copy rows, and a copy of damaged rows looks whole.
+        if checked or 0 < _version(connection) < len(migrations()):
             refuse_damaged(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
         migrate(connection, migrations())
+        connection.execute("PRAGMA foreign_keys = ON")
         if api_url is not None:
             _bind_to_api(connection, path, api_url)
     except BaseException as error:
@@ -116,18 +117,16 @@ def open_empty() -> sqlite3.Connection:
 
 
 def migrate(connection: sqlite3.Connection, scripts: Sequence[str]) -> None:
-    """Run the `scripts` that the database has not seen; each shares a transaction with the note that it ran."""
-    if _version(connection) < len(scripts):
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    for number, script in enumerate(scripts, start=1):
-        if number <= _version(connection):
-            continue
-        try:
-            connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
-        except BaseException:
-            if connection.in_transaction:
-                connection.rollback()
-            raise
+    """Run the `scripts` that the database has not seen; they share one transaction with the note that they ran."""
+    if not (unseen := scripts[_version(connection) :]):
+        return
+    marks = f"PRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {len(scripts)};"
+    try:
+        connection.executescript("\n".join(("BEGIN IMMEDIATE;", *unseen, marks, "COMMIT;")))
+    except BaseException:
+        if connection.in_transaction:
+            connection.rollback()
+        raise
 
 
 def refuse_damaged(connection: sqlite3.Connection) -> None:
