@@ -115,8 +115,9 @@ def waited(process: subprocess.Popen[bytes], began: float) -> Measured:
 
 
 def importable(environ: Mapping[str, str]) -> dict[str, str]:
-    """This environment, in which `python -m worker` finds this worker from any folder."""
-    return {**environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    """This environment, in which `python -m worker` finds this worker from any folder, and keeps its modules compiled
+    as an installed program has them."""
+    return {**environ, "PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONDONTWRITEBYTECODE": ""}
 
 
 def show(words: str, measured: Measured, rows: int) -> None:

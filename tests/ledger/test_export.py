@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import csv
+import io
 import sqlite3
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from tests.support.ledgers import LATER, NOW, claim, ending, look_up, opened, record, source, uuid
 from worker.advice.commands import Reach
 from worker.errors import UsageError
 from worker.ledger import views
-from worker.ledger.csv_form import cell
+from worker.ledger.csv_form import cell, write_rows
 from worker.ledger.export import make_folder, refuse_foreign_file, remove_leftovers, write_ledger_file
 from worker.ledger.store import Ledger
 
@@ -113,6 +116,20 @@ def test_any_name_that_the_api_gives_stays_one_cell(name: str, tmp_path: Path) -
     assert row["name"] == cell(name)
     assert (row["status"], row["run_id"]) == ("created", exact["run_id"])
     assert exact["name"] == name
+
+
+VALUE = st.none() | st.booleans() | st.integers(-2, 2) | st.text(st.sampled_from(""",;"\r\n=+-@\t' abé"""), max_size=4)
+"""A value of a row, text of the characters that mean something to CSV readers and spreadsheets."""
+
+
+@example([("-a", "", "")])
+@example([("", "-a", "")])
+@given(st.lists(st.tuples(VALUE, VALUE, VALUE)))
+def test_every_line_is_what_the_csv_module_makes_of_its_cells(rows: list[tuple[object, ...]]) -> None:
+    ours, theirs = io.StringIO(), io.StringIO()
+    write_rows(ours, (dict(zip("abc", row, strict=True)) for row in rows), "abc")
+    csv.writer(theirs, lineterminator="\n").writerows(["abc", *(map(cell, row) for row in rows)])
+    assert ours.getvalue() == theirs.getvalue()
 
 
 # -- replacing ----------------------------------------------------------------------------------------------------

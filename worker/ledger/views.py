@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -166,37 +166,31 @@ def ledger_rows(
     own = extra_columns(connection, campaign)
     asked = {"campaign": campaign, "name": name, "created": created}
     for statement in ("ledger_rows", "dropped_rows") if dropped else ("ledger_rows",):
-        for found in connection.execute(sql(statement), asked):
-            row = _ledger_row(found, own)
+        found = connection.execute(sql(statement), asked)
+        found.row_factory = None  # each row of every ledger file comes through here: names are looked up but once
+        for *values, item, sent_name, template, copies, source_name, cells in found:
+            row: dict[str, Any] = dict(zip(COLUMNS, values, strict=True))
+            row["upload_new_dataset"] = bool(row["upload_new_dataset"])
+            if row["name"] is None:
+                row["name"] = _coming_name(sent_name, template, copies, source_name)
+            if row["status"] == "sent":
+                # While the file is written the answer may be under way; if nobody comes to record it, this still holds.
+                row["status"], row["error"] = "unknown", UNDER_WAY
+            row["item"] = item
+            if own:
+                told = _decode(cells or "{}")[0]
+                for column in own:
+                    row[column] = told.get(column, "")
             if job_names:
-                row["job_name"] = job_name(found["sent_name"], found["template"], found["copies"])
+                row["job_name"] = job_name(sent_name, template, copies)
             yield row
 
 
-def _ledger_row(found: sqlite3.Row, own: Sequence[str]) -> dict[str, Any]:
-    # Each row of every ledger file comes through here: the statement has the columns as they are, but for a few.
-    row: dict[str, Any] = dict(zip(COLUMNS, found, strict=False))
-    row["upload_new_dataset"] = bool(row["upload_new_dataset"])
-    if row["name"] is None:
-        row["name"] = _coming_name(found)
-    if row["status"] == "sent":
-        # While the file is written the answer may be under way; if nobody comes to record it, this is still true.
-        row["status"], row["error"] = "unknown", UNDER_WAY
-    row["item"] = found["item"]
-    if own:
-        cells = _decode(found["cells"] or "{}")[0]
-        for column in own:
-            row[column] = cells.get(column, "")
-    return row
-
-
-def _coming_name(found: sqlite3.Row) -> str:
+def _coming_name(sent_name: str | None, template: str, copies: int, source_name: str | None) -> str:
     """The name that the new batch should have; a source's name that is not known yet stays `{source_name}`."""
-    source_name, name = found["source_name"], found["sent_name"]
-    if name is None:
-        name = render_name(found["template"], source_name, found["copies"])
+    name = sent_name if sent_name is not None else render_name(template, source_name, copies)
     if name:
-        return str(name)
+        return name
     return default_name(source_name) if source_name is not None else ""
 
 
