@@ -20,7 +20,7 @@ from worker.events import Event
 from worker.ledger.store import Ledger
 from worker.pace.pacer import Pacer
 from worker.prolific.reply import Answer, Listing, Page, Reply
-from worker.sending import Limits, Sending
+from worker.sending import COMPANY_S, Limits, Sending, company
 from worker.settle.rules import LEAVES_WITHIN_S
 from worker.stop import Stop
 
@@ -183,3 +183,8 @@ async def test_an_intent_that_waited_too_long_is_taken_back_and_does_not_leave(t
         attempts = ledger.connection.execute("SELECT outcome FROM attempts ORDER BY id").fetchall()
         assert [row[0] for row in attempts][:2] == ["not_left", "not_left"]
         assert items(ledger, "status, attempts") == [("created", 1)] * 3
+
+
+@pytest.mark.parametrize(("rate", "seconds"), [(None, COMPANY_S), (0.2, COMPANY_S), (250, 0.04), (1000, 0.01)])
+def test_close_slots_are_not_missed_for_company(rate: float | None, seconds: float) -> None:
+    assert company(rate) == pytest.approx(seconds)

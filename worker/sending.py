@@ -1,7 +1,7 @@
 """Sends what is pending: claims intents, lets each leave at its turn, records what became of it.
 
 One exchange with the ledger at a time records all outcomes that have come and claims what may leave next. Under load
-it waits a moment for company, so that commits are few; when idle it waits for nothing. At most `8 * max_in_flight`
+it waits a moment for company, so that commits are few; when idle it waits for nothing. At most `20 * max_in_flight`
 items are claimed and not recorded, and no more than leave within a third of a second besides those under way: that many
 can be unknown after a crash. Nothing here finds out about an unknown outcome, and nothing sends one again.
 """
@@ -37,6 +37,9 @@ UNRECORDED_PER_SENDER = 20
 COMPANY_S = 0.04
 """How long after an exchange the next one waits for more to come, as long as the senders have something to send."""
 
+COMPANY_SLOTS = 10
+"""… and for so many slots at most: what an exchange is about holds the senders up, and close slots would be missed."""
+
 PATIENCE_S = 5.0
 """An intent that cannot leave this soon is taken back, so that a crash during a long pause leaves nothing unknown."""
 
@@ -49,6 +52,11 @@ RECORD_TRIES_S = (0.1, 1.0, 3.0)
 
 Claimed = tuple[Intent, float]
 """An intent, and when it was claimed (monotonic seconds)."""
+
+
+def company(rate: float | None) -> float:
+    """Seconds for which an exchange waits for more to come, where so many requests a second may leave (None: any)."""
+    return COMPANY_S if rate is None else min(COMPANY_S, COMPANY_SLOTS / rate)
 
 
 @dataclass(slots=True)
@@ -193,7 +201,7 @@ class Sending:
             await self._until_woken()
         # Half of what leaves soon may leave before the next exchange.
         self._low = self.pacer.ahead() // 2 if (self._more or self._again) and not self.paused else -1
-        pause = self._exchanged_at + COMPANY_S - self.clock.monotonic()
+        pause = self._exchanged_at + company(self.pacer.rate()) - self.clock.monotonic()
         if pause > 0 and not self._hungry():
             self._in_company = True
             self._wake = anyio.Event()

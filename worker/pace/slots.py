@@ -26,10 +26,10 @@ HORIZON_S = 0.3
 LONGEST_SPREAD_S = 60.0
 """What is left of a longer window is not spread over it: a small job would take the whole day of a daily quota."""
 
-LATE_SLOTS = 3
+LATE_SLOTS = 2
 LATE_S = 0.01
 """A slot that is late by less than so many intervals, and by less than so many seconds, is made up for: a busy moment
-of this process costs no throughput, and no limiter with a burst of three minds."""
+of this process costs no throughput. Of a limiter's burst of three, one is left for a busy moment of its own."""
 
 
 class Pace(NamedTuple):
