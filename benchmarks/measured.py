@@ -59,9 +59,13 @@ def write_job(path: Path, rows: int) -> Path:
 
 
 def without_api() -> dict[str, str]:
-    """An environment in which nothing of the user's is set."""
-    ours = ("PROLIFIC_", "DUPLICATE_BATCHES_")
-    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    """An environment in which nothing of the user's is set: no API, no settings, no certificates, no proxy."""
+    theirs = ("PROLIFIC_", "DUPLICATE_BATCHES_", "SSL_CERT_")
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(theirs) and not name.lower().endswith("_proxy")
+    }
 
 
 @contextmanager

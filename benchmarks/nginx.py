@@ -22,6 +22,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.measured import without_api
+
 WORKSPACE = "64a0000000000000000000aa"
 ME = "64a0000000000000000000cc"
 TOKEN = "benchmark"
@@ -78,9 +80,7 @@ class Nginx:
 
     def environment(self) -> dict[str, str]:
         """What the worker needs to find it; nothing of the user's is kept."""
-        ours = ("PROLIFIC_", "DUPLICATE_BATCHES_")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-        return kept | {"PROLIFIC_URL": self.url, "PROLIFIC_TOKEN": TOKEN}
+        return without_api() | {"PROLIFIC_URL": self.url, "PROLIFIC_TOKEN": TOKEN}
 
     def fates(self) -> list[tuple[float, int]]:
         """When each duplicate request was answered (seconds since 1970), and with which status."""
