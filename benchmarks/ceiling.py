@@ -1,8 +1,10 @@
 """Whether a ceiling is used and never passed: `python -m benchmarks.ceiling` (`make bench-ceiling`).
 
 nginx's `limit_req` stands just above the ceiling, with a burst of three, and answers 429 to what is beyond. Its log
-tells when each request came, so nothing is measured by who is measured. The scripts beside are what people write with
-aiolimiter. In the last case the whole process is stopped for a while, as a busy or sleeping machine does.
+tells when each request came, so nothing is measured by who is measured. It has a real-time priority, where the system
+allows that: an API on its own machine does not wait for a processor, and takes what came meanwhile for no burst. The
+scripts beside are what people write with aiolimiter. In the last case the whole process is stopped for a while, as a
+busy or sleeping machine does.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.measured import WORKER, importable, print_machine, source_ids, spread, waited, write_job
-from benchmarks.nginx import TOKEN, Nginx, missing, serving
+from benchmarks.nginx import TOKEN, Nginx, may_be_prompt, missing, serving
 
 BURST = 3
 IN_FLIGHT = 32
@@ -68,6 +70,8 @@ def main() -> None:
         print(f"Nothing is measured: {why}")
         return
     print_machine()
+    prompt = may_be_prompt()
+    print(f"nginx has {'a' if prompt else 'no'} real-time priority")
     print("\n| ceiling, limit above it, items | who | used | last tenth / first | rejected | most in 0.1 s |")
     print("| --- | --- | --- | --- | --- | --- |")
     for case in CASES:
@@ -77,7 +81,7 @@ def main() -> None:
                 all_kept |= {ALL_AT_ONCE: [], ONE_BY_ONE: []}
             for _ in range(case.turns):
                 for words, kept_so_far in all_kept.items():
-                    kept_so_far.append(_measure(case, words))
+                    kept_so_far.append(_measure(case, words, prompt=prompt))
             for words, kept_so_far in all_kept.items():
                 _show(case, words, kept_so_far)
 
@@ -91,11 +95,11 @@ def _show(case: Case, words: str, turns: Sequence[Kept]) -> None:
     print(f"| {what} | {words.format(rate=case.rate)} | {used} | {drift} | {rejected} | {most} |", flush=True)
 
 
-def _measure(case: Case, words: str) -> Kept:
+def _measure(case: Case, words: str, *, prompt: bool) -> Kept:
     with tempfile.TemporaryDirectory(prefix="pace-") as name:
         folder = Path(name)
         job = write_job(folder / "job.csv", case.items)
-        with serving(source_ids(), limit=case.limit, burst=BURST, log=True) as api:
+        with serving(source_ids(), limit=case.limit, burst=BURST, log=True, prompt=prompt) as api:
             began = time.monotonic()
             command = _command(case, words, job, api.url)
             environ = importable(api.environment())

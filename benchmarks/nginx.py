@@ -29,6 +29,9 @@ ME = "64a0000000000000000000cc"
 TOKEN = "benchmark"
 ECHO_MODULE = Path("/usr/lib/nginx/modules/ngx_http_echo_module.so")
 
+REAL_TIME = ("chrt", "--fifo", "5")
+"""What begins a command that is to have a real-time priority."""
+
 # `return` comes before nginx looks at limits, so where there is one another location answers.
 _CONF = """
 {modules}
@@ -110,6 +113,14 @@ def missing(*, latency: bool) -> str | None:
     return None
 
 
+def may_be_prompt() -> bool:
+    """Whether this system lets a process have a real-time priority."""
+    try:
+        return subprocess.run([*REAL_TIME, "true"], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
 @contextmanager
 def serving(
     sources: Sequence[str],
@@ -119,9 +130,11 @@ def serving(
     burst: int = 0,
     log: bool = False,
     port: int = 0,
+    prompt: bool = False,
 ) -> Iterator[Nginx]:
     """A server that knows these sources. `latency_ms`: an answer takes so long; `limit` (as in `50r/s`) and `burst`:
-    duplicate requests beyond that get 429; `log`: note the fate of each; `port`: where it listens (0: anywhere)."""
+    duplicate requests beyond that get 429; `log`: note the fate of each; `port`: where it listens (0: anywhere);
+    `prompt`: it has a processor whenever it wants one (see `may_be_prompt`), as on a machine of its own."""
     with tempfile.TemporaryDirectory(prefix="nginx-") as name, socket.socket() as free:
         folder = Path(name)
         folder.chmod(0o755)
@@ -140,14 +153,15 @@ def serving(
             answer=_answer(latency_ms), source=json.dumps(_batch("$asked", "A source")),
         )  # fmt: skip
         (folder / "nginx.conf").write_text(conf, "utf-8")
-        with _process(folder, port):
+        with _process(folder, port, prompt=prompt):
             yield Nginx(f"http://127.0.0.1:{port}", fates)
 
 
 @contextmanager
-def _process(folder: Path, port: int) -> Iterator[None]:
+def _process(folder: Path, port: int, *, prompt: bool) -> Iterator[None]:
     path = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin") or "nginx"
-    command = [path, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
+    where = ["-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
+    command = [*(REAL_TIME if prompt else ()), path, *where]
     with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
         try:
             deadline = time.monotonic() + 10
