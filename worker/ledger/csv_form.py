@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator
 from operator import itemgetter
 from pathlib import Path
@@ -20,8 +21,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\n", "'")
 """First characters that make a spreadsheet read a cell as something else than its text (OWASP: CSV injection), and
 the one that marks text itself."""
 
-_MARKS = ('"', "\r", "\n", "=", "+", ",-", "@", "\t", "'")
-"""Of these a line has one, at least, if any of its cells is more than its text, with quotes where it has a comma."""
+_LATER_FORMULA = re.compile(f",[{re.escape(''.join(_FORMULA))}]")
+"""Where a line has another such cell than its first; a comma within a cell may be taken for its end."""
 
 _DELIMITERS = ",;\t"
 """What separates cells: the comma is ours, spreadsheets save with the others too."""
@@ -57,7 +58,7 @@ def write_rows(file: TextIO, rows: Iterable[Row], columns: Iterable[str]) -> Non
         # The csv module looks at each character, and takes four times as long.
         cells = [value if type(value) is str else "" if value is None else _text(value) for value in row]
         line = ",".join(cells)
-        if line[:1] == "-" or any(mark in line for mark in _MARKS):
+        if '"' in line or "\n" in line or "\r" in line or line.startswith(_FORMULA) or _LATER_FORMULA.search(line):
             writer.writerow(map(cell, row))
         elif line.count(",") == len(columns) - 1:
             file.write(f"{line}\n")
