@@ -103,14 +103,15 @@ def _afterwards(folder: Path) -> None:
     print(HEADER)
     # The database remembers where its API is.
     with serving(source_ids(), log=True, port=int(facts["url"].rpartition(":")[2])) as api:
-        for words in ("run again: its file, from before an update or by `ledger`, anew", "run again: nothing to do"):
-            show(words, measure(["run", job, *RUN], folder, api.environment()), items)
+        show("run again: nothing to do", measure(["run", job, *RUN], folder, api.environment()), items)
         small, campaign = write_job(folder / "small.csv", SOURCES), ("--campaign", f"small {time.time_ns()}")
         words = f"run, {SOURCES} items of another campaign"
         show(words, measure(["run", str(small), *RUN, *campaign], folder, api.environment()), SOURCES)
-    show("check, without a token", measure(["check", job, "--quiet"], folder, without_api()), items)
-    for words in ("ledger", "report"):
-        show(words, measure_command([*WORKER, words, job], folder, without_api(), folder / "said"), items)
+        show("check, without a token", measure(["check", job, "--quiet"], folder, without_api()), items)
+        for words in ("report", "ledger"):
+            show(words, measure_command([*WORKER, words, job], folder, without_api(), folder / "said"), items)
+        words = "run again, after `ledger`: its file read and anew"
+        show(words, measure(["run", job, *RUN], folder, api.environment()), items)
     for path in sorted((folder / "ledgers").iterdir()):
         if path.stat().st_size:
             print(f"  {path.name}: {path.stat().st_size / MIB:,.1f} MiB")

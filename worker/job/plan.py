@@ -23,14 +23,13 @@ MOST_ITEMS = 10_000_000
 """More duplicates than this in one job are a slip of the pen; a plan of them would fill the disk."""
 
 _SCHEMA = """
-CREATE TABLE staged (
+CREATE TABLE staged ( -- rows are added in the job's order, and read in it
     line INTEGER NOT NULL, copy INTEGER NOT NULL, copies INTEGER NOT NULL,
     source_id TEXT NOT NULL, template TEXT NOT NULL, upload_new_dataset INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE staged_extras (line INTEGER PRIMARY KEY, cells TEXT NOT NULL) STRICT;
 """
 _IDENTITY = "CREATE UNIQUE INDEX staged_identity ON staged (source_id, template, upload_new_dataset, copy)"
-_ORDER = "CREATE INDEX staged_order ON staged (line, copy)"
 _REPEATED = """
 SELECT min(first) AS first, line FROM (
     SELECT line, min(line) OVER (PARTITION BY source_id, template, upload_new_dataset, copy) AS first,
@@ -41,7 +40,7 @@ WHERE times > 1 AND line > first GROUP BY line ORDER BY line
 
 
 _json = json.JSONEncoder(ensure_ascii=False).encode
-"""(`json.dumps` with an option of its own makes an encoder for each row.)"""
+"""JSON of a text. (For anything else the encoder would make another one, each time.)"""
 
 
 class Plan(NamedTuple):
@@ -109,7 +108,8 @@ def _stage(connection: sqlite3.Connection, job: Job, campaign: str, day: date) -
             rows += 1
             wanted += row.copies
             if row.extra:
-                extras.append((row.line, _json(dict(row.extra))))
+                cells = ", ".join(f"{_json(column)}: {_json(cell)}" for column, cell in row.extra.items())
+                extras.append((row.line, f"{{{cells}}}"))
             # A job that is refused anyway is read to its end for its problems alone.
             if not problems.total and wanted <= MOST_ITEMS:
                 yield from _items(row, campaign, day)
@@ -129,7 +129,6 @@ def _stage(connection: sqlite3.Connection, job: Job, campaign: str, day: date) -
         _refuse_repeated(connection, problems)
     if problems.total:
         raise JobError(job.path, problems.first, problems.total)
-    connection.execute(_ORDER)
     return rows, wanted
 
 

@@ -64,7 +64,10 @@ class Ledger:
                 if new:
                     refuse_damaged(self._connection)
                 before = self._connection.total_changes
-                for statement in ("drop_from_job", "add_to_job", "drop_extras", "add_extras"):
+                self._run(sql("add_to_job"), campaign=self.campaign)
+                if self._one("wants_less", campaign=self.campaign)[0]:
+                    self._run(sql("drop_from_job"), campaign=self.campaign)
+                for statement in ("drop_extras", "add_extras"):
                     self._run(sql(statement), campaign=self.campaign)
                 self._run(sql("set_extra_columns"), campaign=self.campaign, columns=json.dumps(list(extra_columns)))
                 if retry_failed:
