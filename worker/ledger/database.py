@@ -120,6 +120,7 @@ def migrate(connection: sqlite3.Connection, scripts: Sequence[str]) -> None:
     """Run the `scripts` that the database has not seen; they share one transaction with the note that they ran."""
     if not (unseen := scripts[_version(connection) :]):
         return
+    connection.execute("PRAGMA foreign_keys = OFF")  # a table that others refer to may be made anew
     marks = f"PRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {len(scripts)};"
     try:
         connection.executescript("\n".join(("BEGIN IMMEDIATE;", *unseen, marks, "COMMIT;")))
