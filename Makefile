@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 BIN := .venv/bin
 DEMO_JOBS := $(notdir $(wildcard jobs/*))
 
-.PHONY: demo test simulate torture wires lint types format plots memory bench bench-ceiling bench-pace bench-scale bench-settling bench-speed bench-workbook bench-report screenshots clean
+.PHONY: demo test simulate torture wires lint types format plots memory bench bench-ceiling bench-pace bench-report bench-scale bench-settling bench-speed bench-tools bench-workbook screenshots clean
 
 .venv/installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo 'make: Python 3.11 or later is needed, and none was found' >&2; exit 1; }
@@ -73,19 +73,24 @@ bench-settling: .venv/installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	@touch $@
 
-# The worker beside other tools, against nginx, which must be installed; takes about five minutes.
-bench: .venv/bench
+# What is measured beside nginx, which must be installed, and in simulated time; takes three quarters of an hour.
+bench:
+	@for part in bench-tools bench-ceiling bench-pace bench-scale memory; do \
+		echo; echo "== make $$part"; $(MAKE) --no-print-directory $$part || exit 1; done
+
+# The worker beside other tools, against nginx; takes about six minutes.
+bench-tools: .venv/bench
 	@$(BIN)/python -m benchmarks.tools
 
 # Whether a ceiling is used and never passed, against nginx's limit; takes about five minutes.
 bench-ceiling: .venv/installed
 	@$(BIN)/python -m benchmarks.ceiling
 
-# A job of a million items and a thousand campaigns in one database, against nginx; takes half an hour.
+# A job of a million items and a thousand campaigns in one database, against nginx; takes a quarter of an hour.
 bench-scale: .venv/installed
 	@$(BIN)/python -m benchmarks.scale
 
-# The worker beside a plain aiohttp script, against nginx, which must be installed; takes a minute.
+# The worker beside a plain aiohttp script alone, against nginx; takes some minutes.
 bench-speed: .venv/installed
 	@$(BIN)/python -m benchmarks.tools --alone --rounds 5
 

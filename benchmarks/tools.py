@@ -1,4 +1,4 @@
-"""The worker beside other tools, against nginx: `python -m benchmarks.tools` (`make bench`).
+"""The worker beside other tools, against nginx: `python -m benchmarks.tools` (`make bench-tools`).
 
 All do the same job as whole processes that take turns, so that a busy moment meets all, and speed is told as a ratio to
 the plain script's of the same round (`benchmarks/peers/gather.py`). nginx's log is the judge: a tool whose requests are
