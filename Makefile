@@ -73,7 +73,7 @@ bench-settling: .venv/installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	@touch $@
 
-# What is measured beside nginx, which must be installed, and in simulated time; takes three quarters of an hour.
+# What is measured beside nginx, which must be installed, and in simulated time; takes more than half an hour.
 bench:
 	@for part in bench-tools bench-ceiling bench-pace bench-scale memory; do \
 		echo; echo "== make $$part"; $(MAKE) --no-print-directory $$part || exit 1; done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,22 @@ async def test_a_batch_of_long_before_the_lost_run_is_not_taken_for_its_copy(tmp
     with run(tmp_path, world, JOB) as rig:
         await rig.look()
         assert await rig.round() == Settled(absent=1)
+
+
+@pytest.mark.parametrize("sent_at", ["20/02/2026 12:00", "a while ago"])
+async def test_a_time_that_cannot_be_read_may_be_any(sent_at: str, tmp_path: Path, world: World) -> None:
+    """A spreadsheet program has written it its own way; the run that the file names may be a later one."""
+    world.add(100, "Wave")
+    world.clock.advance(CLOCK_OFF_S + 3 * DAY_S)
+    file = lost_after_its_first_file(tmp_path, world)
+    with file.open(encoding="utf-8", newline="") as lines:
+        (row,) = csv.DictReader(lines)
+    with file.open("w", encoding="utf-8", newline="") as lines:
+        csv.writer(lines).writerows([list(row), (row | {"first_sent_at": sent_at}).values()])
+    restored(tmp_path, world, file)
+    with run(tmp_path, world, JOB) as rig:
+        await rig.look()
+        assert await rig.round() == Settled(created=1)
 
 
 async def test_a_request_that_is_under_way_when_the_file_is_restored_is_waited_for(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import glob
 import json
+import math
 import re
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -89,20 +90,20 @@ def restore(ledger: Ledger, path: Path, campaign: str, others: Sequence[Path], n
     What exists by the file exists; all else may have been sent after the file was written, so it becomes unknown. The
     batches that `others` (the folder's other ledger files) name belong to them. `now` is ISO 8601 UTC. Raises
     UsageError, and changes nothing, where a row matches nothing in the job or names a batch that has an owner."""
-    foreign, runs, earliest = set[str](), set[str](), now
+    foreign, runs, began = set[str](), set[str](), math.inf
     for _, row in read_file(path):  # read twice, not kept: it may be long
         foreign.add(row["campaign"])
         runs.add(row["run_id"])
-        earliest = min(earliest, row["first_sent_at"] or now)
+        if row["first_sent_at"]:
+            began = min(began, _or_any(seconds(row["first_sent_at"])))
     if foreign := foreign - {campaign}:
         raise UsageError(
             f"{path}: this ledger file is of campaign {', '.join(sorted(foreign))}, not of {campaign}",
             hint="Name the campaign with --campaign.",
         )
     # A file of before its run's first request has no times of requests: they came after that run began.
-    known = (seconds(earliest) if earliest < now else None, *map(began_at, runs))
-    began = min((moment for moment in known if moment is not None), default=None)
-    date_before = None if began is None else began - CLOCK_OFF_S
+    began = min([began, *(_or_any(began_at(run)) for run in runs if run)])
+    date_before = began - CLOCK_OFF_S if math.isfinite(began) else None
     created = unknown = 0
     sent = list[int]()
     with ledger.transaction():
@@ -186,6 +187,11 @@ class _Match:
             "upload_new_dataset": row["upload_new_dataset"] == "true",
             "copy": copy,
         }
+
+
+def _or_any(moment: float | None) -> float:
+    """A moment; one that cannot be read may be any."""
+    return -math.inf if moment is None else moment
 
 
 def could_be_named(template: str, name: str) -> bool:
