@@ -17,10 +17,11 @@ from typing import NamedTuple, TypeVar
 
 import anyio
 
+from worker.accidents.rules import Accident, Situation, accidents, with_names
 from worker.advice.commands import Reach
 from worker.clock import Clock, ServerClock, iso
 from worker.database import Database
-from worker.errors import TokenRefusedError, WorkerError
+from worker.errors import TokenRefusedError, UsageError, WorkerError
 from worker.events import Emit, Event
 from worker.ledger import export, views
 from worker.ledger.records import Counts, PaceChange, RunEnd
@@ -42,7 +43,8 @@ REFRESH_S = 30.0
 
 class Question(NamedTuple):
     """What a person is asked before anything is created: how many duplicates, in which workspaces, the first names,
-    how many get a name that exists already (and one of those), and how many rows cannot be made."""
+    how many get a name that exists already (and one of those), how many rows have which status, how many of the
+    campaign have left the job, and what looks like an accident."""
 
     create: int
     workspaces: tuple[str, ...]
@@ -50,11 +52,14 @@ class Question(NamedTuple):
     names_taken: int
     taken_example: str | None
     counts: Counts
+    left_job: int = 0
+    accidents: tuple[Accident, ...] = ()
 
 
 class Options(NamedTuple):
     """What a run goes by; durations in seconds, `rate` requests a second (None: no ceiling). With `only_settle`
-    nothing is sent. Commands that the ledger file names go by `reach`."""
+    nothing is sent. Commands that the ledger file names go by `reach`. `situation` is what is known about accidents
+    before the look-ups (None: nothing counts as one)."""
 
     campaign: str
     ledger: Path
@@ -64,11 +69,12 @@ class Options(NamedTuple):
     settle_after: float
     reach: Reach
     only_settle: bool = False
+    situation: Situation | None = None
 
 
 class Result(NamedTuple):
     """How a run ended. `troubles` are messages for people, each with what to do next; `undecided` of the unknown wait
-    for a person."""
+    for a person; `refused` says why nothing was created, if it looked like an accident and nobody could be asked."""
 
     counts: Counts
     tally: Tally
@@ -79,6 +85,7 @@ class Result(NamedTuple):
     duration_s: float
     troubles: tuple[str, ...]
     undecided: int
+    refused: UsageError | None = None
 
 
 def exit_code(counts: Counts, stopped_by: str | None, signal: int | None, *, only_settle: bool = False) -> int:
@@ -118,6 +125,7 @@ class Campaign:
         self._confirm = confirm
         self._started = clock.monotonic()
         self._troubles: list[str] = []
+        self._refused: UsageError | None = None
         self._scope = anyio.CancelScope()
         self._file = anyio.Lock()  # two never write the ledger file at once
         server = ServerClock()
@@ -187,11 +195,12 @@ class Campaign:
             self._tell_preflight(findings, question)
             if self._stop.asked or not (question.create or question.counts.unknown):
                 return True
-            await self._database.call(Ledger.sign)
-            await self._write_ledger_file()
             # What is unknown was agreed to by the run that sent it.
             if question.create and not await self._confirm(question):
                 self._stop.ask("declined")
+                return True
+            await self._database.call(Ledger.sign)
+            await self._write_ledger_file()
         await self._send_and_settle(send=sends)
         return True
 
@@ -215,7 +224,7 @@ class Campaign:
         self.tally.settled += settled.created + settled.absent
 
     async def _question(self) -> Question:
-        return await self._database.call(_question, self._options.limits.limit)
+        return await self._database.call(_question, self._options.limits.limit, self._options.situation)
 
     def _tell_preflight(self, findings: Findings, question: Question) -> None:
         fields = {
@@ -279,6 +288,9 @@ class Campaign:
                 self._stop.ask("token")
             case ApiUnusableError():
                 self._stop.ask("api")
+            case UsageError():
+                self._stop.ask("declined")
+                self._refused = error
             case sqlite3.Error() | OSError():
                 self._stop.ask("disk")
                 error = WorkerError(
@@ -309,10 +321,11 @@ class Campaign:
             reasons = await self._attempt(self._database.call(_reasons)) or []
             undecided = await self._attempt(self._database.call(_undecided)) or 0
         written = None
-        if not aborted:  # a second signal asks to stop at once, and a long file takes long
+        if not aborted and self._refused is None:  # a second signal asks to stop at once, and a long file takes long
             written = await self._attempt(self._finish_ledger_file())
         stopped_by = self._stop.reason or (self._sending.closed if counts.pending else None)
         code = exit_code(counts, stopped_by, self._stop.signal, only_settle=self._options.only_settle)
+        code = code if self._refused is None else self._refused.exit_code
         tally = self._sending.tally
         end = RunEnd(iso(self._clock.wall()), stopped_by, code, tally.created, tally.requests, tally.throttled, written)
         await self._attempt(self._database.call(Ledger.end_run, end, tuple(self._paces)))
@@ -326,6 +339,7 @@ class Campaign:
             duration_s=self._clock.monotonic() - self._started,
             troubles=tuple(self._troubles),
             undecided=undecided,
+            refused=self._refused,
         )
         fields = {
             "counts": counts._asdict(),
@@ -379,17 +393,19 @@ def _finish_ledger_file(ledger: Ledger, options: Options) -> str | None:
     return export.stamp(options.ledger)
 
 
-def _question(ledger: Ledger, limit: int | None) -> Question:
+def _question(ledger: Ledger, limit: int | None, situation: Situation | None) -> Question:
     connection, campaign, run = ledger.connection, ledger.campaign, ledger.run
-    taken, example = views.names_taken(connection, campaign, run)
+    names = views.names_taken(connection, campaign, run)
     create = views.claimable(connection, campaign, run)
     return Question(
         create=create if limit is None else min(limit, create),
         workspaces=tuple(views.sources_found(connection, run)),
         names=tuple(views.first_names(connection, campaign, run, 3)),
-        names_taken=taken,
-        taken_example=example,
+        names_taken=names.own_taken,
+        taken_example=names.example,
         counts=views.counts(connection, campaign),
+        left_job=views.count_left(connection, campaign),
+        accidents=() if situation is None else accidents(with_names(situation, names)),
     )
 
 

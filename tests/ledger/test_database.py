@@ -52,7 +52,10 @@ def test_a_fresh_database_is_marked_durable_and_bound_to_its_api(path: Path) -> 
         assert pragma(connection, "journal_mode") == "wal"
         assert pragma(connection, "synchronous") == 2
         assert pragma(connection, "foreign_keys") == 1
-        assert [tuple(row) for row in connection.execute("SELECT * FROM facts")] == [("api_url", API)]
+        assert [tuple(row) for row in connection.execute("SELECT * FROM facts")] == [
+            ("api_url", API),
+            ("path", str(path.resolve())),
+        ]
         assert not connection.in_transaction
 
 
@@ -272,9 +275,9 @@ def test_reading_goes_on_while_a_run_writes(path: Path) -> None:
         writer.execute("BEGIN IMMEDIATE")
         writer.execute("INSERT INTO facts VALUES ('a', 'b')")
         with closing(open_for_reading(path)) as reader:
-            assert reader.execute("SELECT count(*) FROM facts").fetchone()[0] == 1
-            writer.execute("COMMIT")
             assert reader.execute("SELECT count(*) FROM facts").fetchone()[0] == 2
+            writer.execute("COMMIT")
+            assert reader.execute("SELECT count(*) FROM facts").fetchone()[0] == 3
 
 
 def test_a_backup_during_a_write_is_whole_and_of_before(tmp_path: Path) -> None:

@@ -240,7 +240,7 @@ def test_a_file_that_is_no_ledger_is_refused(text: str, tmp_path: Path) -> None:
     path.write_text(text, encoding="latin-1")
 
     with pytest.raises(UsageError, match="no ledger"):
-        refuse_foreign_file(path)
+        refuse_foreign_file(path, "spring")
     assert path.read_text(encoding="latin-1") == text
 
 
@@ -255,7 +255,7 @@ def test_a_ledger_is_known_again_even_if_a_spreadsheet_has_saved_it(text: str, t
     path = tmp_path / "ledger.csv"
     path.write_text(text, encoding="utf-8")
 
-    refuse_foreign_file(path)
+    refuse_foreign_file(path, "spring")
 
 
 def test_what_cannot_become_a_ledger_file_is_refused(tmp_path: Path) -> None:
@@ -263,9 +263,9 @@ def test_what_cannot_become_a_ledger_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("nowhere")
     for name, message in (("folder", "this is no file"), ("link", "a link to nothing")):
         with pytest.raises(UsageError, match=message):
-            refuse_foreign_file(tmp_path / name)
-    refuse_foreign_file(tmp_path / "new.csv")
-    refuse_foreign_file(tmp_path / "no" / "folder" / "yet.csv")
+            refuse_foreign_file(tmp_path / name, "spring")
+    refuse_foreign_file(tmp_path / "new.csv", "spring")
+    refuse_foreign_file(tmp_path / "no" / "folder" / "yet.csv", "spring")
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:

@@ -253,7 +253,7 @@ def test_a_book_that_a_person_has_worked_in_is_still_the_ledger(tmp_path: Path) 
     book.create_sheet("Scratch", 0)["A1"] = "line"
     book.save(path)
 
-    refuse_foreign_file(path)
+    refuse_foreign_file(path, "spring")
     first, second = _texts(path)
     assert (first["name"], first["my notes"], first["line"], first["created_at"]) == (
         "Wave 2", "look at this", "2", "2026-03-01T12:00:00.000Z"
@@ -278,7 +278,7 @@ DAMAGED = (b"", b"PK\x03\x04", b"line,source_batch_id", b"\xd0\xcf\x11\xe0\xa1\x
 def test_a_file_that_is_no_ledger_is_never_replaced(data: bytes, tmp_path: Path) -> None:
     path = in_folder(tmp_path, data)
     with pytest.raises(UsageError, match="is no ledger"):
-        refuse_foreign_file(path)
+        refuse_foreign_file(path, "spring")
     with pytest.raises(UsageError):
         list(read_file(path))
     assert path.read_bytes() == data
@@ -290,7 +290,7 @@ def test_a_csv_ledger_is_no_workbook_and_a_workbook_no_csv(tmp_path: Path) -> No
         csv_form.write(file, content([row(2)]))
     for name in ("a.csv", "b.xlsx"):
         with pytest.raises(UsageError, match="is no ledger"):
-            refuse_foreign_file(tmp_path / name)
+            refuse_foreign_file(tmp_path / name, "spring")
 
 
 PLACE = st.floats(0, 1, exclude_max=True)
@@ -324,7 +324,7 @@ def test_a_real_ledger_is_written_and_replaced_and_the_folder_s_other_files_are_
         record(ledger, ending(made, "created"), ending(lost, "unknown", error="no answer"))
         write_ledger_file(ledger.connection, ledger.campaign, "spring", path, Reach())
         write_ledger_file(ledger.connection, ledger.campaign, "spring", path.with_name("b.csv"), Reach())
-        refuse_foreign_file(path)
+        refuse_foreign_file(path, "spring")
         write_ledger_file(ledger.connection, ledger.campaign, "spring", path, Reach())
 
     assert sorted(one.name for one in path.parent.iterdir()) == ["LEDGER.XLSX", "b.csv"]

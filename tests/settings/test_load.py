@@ -189,7 +189,7 @@ def test_campaign_is_filled_with_the_date(tmp_path: Path) -> None:
 def test_reading_commands_do_without_a_good_job_name(tmp_path: Path, command: str) -> None:
     settings = load(tmp_path, job="wave (1).csv", command=command)
     assert settings.campaign is None
-    assert settings.ledger_path("r", campaign="w") == tmp_path / "ledgers/w.csv"
+    assert settings.ledger_path_of("r", "w", None) == tmp_path / "ledgers/w.csv"
     with pytest.raises(ValueError, match="needs a campaign"):
         settings.ledger_path("r")
 

@@ -33,14 +33,27 @@ def flags(command: str) -> set[str]:
 def test_keys_are_the_contract_s() -> None:
     assert set(BY_KEY) == EVERYWHERE | {
         *("rate", "max_in_flight", "timeout", "settle_after", "give_up_after", "retry_failed", "limit"),
-        *("max_duration", "max_failed", "wait", "yes", "report", "json", "log_file", "log_format"),
+        *(
+            "max_duration",
+            "max_failed",
+            "wait",
+            "yes",
+            "allow_existing",
+            "fresh",
+            "report",
+            "json",
+            "log_file",
+            "log_format",
+        ),
         *("progress", "quiet", "token_file", "dry_run"),
     }
 
 
 def test_settings_have_every_key_of_the_table() -> None:
     fields = {field.name for field in dataclasses.fields(Settings)}
-    assert fields == (FILE_KEYS - {"ledger"}) | {"ledger_written", "ledger_template", "config_file", "origins"}
+    assert fields == (FILE_KEYS - {"ledger"}) | {
+        *("ledger_written", "ledger_template", "config_file", "campaign_dated", "origins"),
+    }
 
 
 @pytest.mark.parametrize("command", COMMANDS)

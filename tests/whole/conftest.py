@@ -39,7 +39,7 @@ class Place:
         return write_job(self.folder / name, rows)
 
     def run(self, *arguments: object, timeout_s: float = 60, **variables: str) -> Ended:
-        """`run job.csv --json`, as fast as the server answers, and to its end."""
+        """`run job.csv --json --yes`, as fast as the server answers, and to its end."""
         return command(self._run(arguments), self.folder, self.environ | variables, timeout_s)
 
     def start(self, *arguments: object) -> Popen[str]:
@@ -63,7 +63,7 @@ class Place:
 
     @staticmethod
     def _run(arguments: tuple[object, ...]) -> list[object]:
-        return ["run", "job.csv", "--json", "--rate", "unlimited", *arguments]
+        return ["run", "job.csv", "--json", "--yes", "--rate", "unlimited", *arguments]
 
 
 @pytest.fixture

@@ -210,7 +210,7 @@ def test_a_refused_token_ends_with_3_and_nothing_is_sent(place: Place) -> None:
 def test_names_that_exist_already_are_warned_about(place: Place) -> None:
     place.job(*rows(2))
     place.run("--campaign", "a", "--database", "elsewhere.db")
-    ended = place.run("--campaign", "b")
+    ended = place.run("--campaign", "b", "--allow-existing")
     assert ended.code == 0
     assert ended.events("preflight.done")[0]["names_taken"] == 2
     assert any("exist already" in note["text"] for note in ended.events("note"))

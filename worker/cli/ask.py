@@ -15,13 +15,15 @@ from worker.stop import Stop
 
 
 def has_person() -> bool:
-    """Whether somebody can be asked: cron has no terminal."""
-    return sys.stdin is not None and sys.stdin.isatty()
+    """Whether somebody can be asked: cron has no terminal, and a question into a file is seen by nobody."""
+    streams = (sys.stdin, sys.stderr)
+    return all(stream is not None and not stream.closed and stream.isatty() for stream in streams)
 
 
-def question_text(question: Question, where: str) -> str:
-    """What a person is shown before anything is created; `where` is the API."""
-    return "\n".join(_lines(question, where))
+def question_text(question: Question, where: str, findings: str = "") -> str:
+    """What a person is shown before anything is created; `where` is the API, `findings` what looks like an
+    accident."""
+    return "\n".join(filter(None, (findings, *_lines(question, where))))
 
 
 def _lines(question: Question, where: str) -> Iterator[str]:
@@ -40,15 +42,16 @@ def _lines(question: Question, where: str) -> Iterator[str]:
         ("cannot be made (failed)", question.counts.failed),
         ("are unknown and not sent again", question.counts.unknown),
         ("more are pending and not part of this", question.counts.pending - question.create),
+        ("of this campaign are no longer in the job", question.left_job),
     ):
         if number:
             yield f"  {number:,} {status}"
 
 
-async def ask(question: Question, where: str, stop: Stop) -> bool:
+async def ask(question: Question, where: str, stop: Stop, findings: str = "") -> bool:
     """Ask on standard error, read one line of standard input. Anything but yes is no, and so is the end of input or
     the wish to stop."""
-    sys.stderr.write(f"{question_text(question, where)}\nCreate them? [y/N] ")
+    sys.stderr.write(f"{question_text(question, where, findings)}\nCreate them? [y/N] ")
     sys.stderr.flush()
     answer = ""
     async with anyio.create_task_group() as group:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sqlite3
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -13,19 +14,24 @@ from typing import Any, NamedTuple
 
 import anyio
 
+from worker.accidents.message import ALLOW, text
+from worker.accidents.rules import Situation, accidents, with_names
+from worker.cli.accidents import situation_of, told
 from worker.cli.common import Target, api, campaign_of, open_job_with_settings, target
 from worker.clock import MachineClock, ServerClock, iso
 from worker.database import ThreadedDatabase
 from worker.events import Event
+from worker.job.model import Job
 from worker.job.plan import Plan, planned
 from worker.ledger import export, views
-from worker.ledger.database import SANDBOX, open_empty, open_for_reading, open_for_writing
+from worker.ledger.database import SANDBOX, open_empty, open_for_reading, open_for_writing, unusable
 from worker.ledger.records import RunStart
 from worker.ledger.store import Ledger
 from worker.lookups import ApiUnusableError, LookUps
 from worker.observe.secrets import Scrubber
 from worker.observe.text import counted, for_window, near, visible
 from worker.preflight import Preflight
+from worker.settings.access import api_url
 from worker.settings.load import Settings
 from worker.stop import Stop
 
@@ -35,12 +41,22 @@ SHOWN = 20
 
 class Sources(NamedTuple):
     """What the API says of the job's sources: found by workspace, and the others with the first line that asks for
-    each and why; what the sources of the first duplicates are called."""
+    each and why; what the sources of the first duplicates are called; which of the names to be sent exist."""
 
     found: Mapping[str, int]
     missing: tuple[tuple[int, str, str], ...]
     unclear: tuple[tuple[int, str, str], ...]
     names: Mapping[str, str | None]
+    taken: views.Names
+
+
+class Known(NamedTuple):
+    """What the ledger knows of the plan: the forecast of a run, how many duplicates of the campaign are no longer in
+    the job, and what is known about accidents (None: nothing counts as one)."""
+
+    forecast: views.Forecast
+    left_job: int
+    situation: Situation | None
 
 
 def main(args: argparse.Namespace, environ: Mapping[str, str], command: str = "check") -> int:
@@ -48,16 +64,17 @@ def main(args: argparse.Namespace, environ: Mapping[str, str], command: str = "c
     job, settings = open_job_with_settings(command, args, environ)
     campaign = campaign_of(settings)
     chosen, why_not = _target(settings, environ)
-    export.refuse_foreign_file(settings.ledger_path("RUN"))
+    url = SANDBOX if settings.sandbox else api_url(environ)
+    export.refuse_foreign_file(settings.ledger_path("RUN"), campaign)
     with planned(job, campaign, settings.date) as plan:
-        forecast = _forecast(settings, campaign, plan)
+        known = _known(settings, job, campaign, plan, url)
         sources: Sources | None = None
-        if chosen is not None and forecast.sources:
+        if chosen is not None and known.forecast.sources:
             try:
-                sources = anyio.run(_look, settings, chosen, plan, job.path, campaign, forecast)
+                sources = anyio.run(_look, settings, chosen, plan, job.path, campaign, known)
             except ApiUnusableError as error:
                 why_not = error.message
-    facts = _facts(settings, campaign, job.path, plan, forecast, sources, why_not)
+    facts = _facts(settings, campaign, job.path, plan, known, sources, why_not)
     if settings.json:
         _print(json.dumps(facts, ensure_ascii=False))
     elif not settings.quiet or facts["exit_code"]:
@@ -74,17 +91,30 @@ def _target(settings: Settings, environ: Mapping[str, str]) -> tuple[Target | No
     return target(settings, environ), ""
 
 
-def _forecast(settings: Settings, campaign: str, plan: Plan) -> views.Forecast:
-    """What the ledger knows of the plan; a database that is not there yet knows nothing."""
+def _known(settings: Settings, job: Job, campaign: str, plan: Plan, url: str) -> Known:
+    """What the ledger knows of the plan; a database that is not there yet knows nothing. Raises UsageError."""
     exists = settings.database.exists()
-    with closing(open_for_reading(settings.database) if exists else open_empty()) as connection:
-        known = views.campaign_id(connection, campaign)
-        return views.forecast(connection, plan.file, known, plan.items, retry_failed=settings.retry_failed)
+    with closing(open_for_reading(settings.database, url) if exists else open_empty()) as connection:
+        try:
+            number = views.campaign_id(connection, campaign)
+            return Known(
+                views.forecast(connection, plan.file, number, plan.items, retry_failed=settings.retry_failed),
+                views.count_leaving(connection, plan.file, number),
+                situation_of(connection, settings, job, plan, url),
+            )
+        except sqlite3.Error as error:
+            raise unusable(settings.database, error) from error
 
 
-async def _look(
-    settings: Settings, chosen: Target, plan: Plan, job: Path, campaign: str, forecast: views.Forecast
-) -> Sources:
+def _owned(settings: Settings) -> list[str]:
+    """The batches that the run's database knows."""
+    if not settings.database.exists():
+        return []
+    with closing(open_for_reading(settings.database)) as connection:
+        return views.owned_batches(connection)
+
+
+async def _look(settings: Settings, chosen: Target, plan: Plan, job: Path, campaign: str, known: Known) -> Sources:
     """Look every source up as a run's preflight would, with a ledger that is thrown away."""
     clock, scrub = MachineClock(), Scrubber(chosen.token or None)
     scratch = plan.file.with_name("check.db")
@@ -94,6 +124,8 @@ async def _look(
         )
         ledger = Ledger(connection, start)
         ledger.plan(plan.file, (), retry_failed=False)
+        if known.situation is not None and not known.situation.sent:
+            ledger.add_elsewhere(_owned(settings))
         async with api(chosen, settings.timeout, scrub, plan.sources()) as client:
             look_ups = LookUps(
                 ThreadedDatabase(ledger), client, clock, ServerClock(), _nobody, Stop(), give_up_after_s=0.0,
@@ -106,7 +138,10 @@ async def _look(
             found=views.sources_found(connection, ledger.run),
             missing=tuple(views.sources_lost(connection, ledger.campaign, ledger.run, "missing")),
             unclear=tuple(views.sources_lost(connection, ledger.campaign, ledger.run, "unclear")),
-            names={one.source_id: views.source_name(connection, ledger.run, one.source_id) for one in forecast.first},
+            names={
+                one.source_id: views.source_name(connection, ledger.run, one.source_id) for one in known.forecast.first
+            },
+            taken=views.names_taken(connection, ledger.campaign, ledger.run),
         )
 
 
@@ -119,12 +154,13 @@ def _facts(
     campaign: str,
     job: Path,
     plan: Plan,
-    forecast: views.Forecast,
+    known: Known,
     sources: Sources | None,
     why_not: str,
 ) -> dict[str, Any]:
     """What is told, as JSON values."""
-    counts = forecast.counts
+    forecast, counts = known.forecast, known.forecast.counts
+    findings = _findings(settings, job, known.situation, sources)
     create = forecast.new + counts.pending + (counts.failed if settings.retry_failed else 0)
     return {
         "campaign": campaign,
@@ -143,11 +179,22 @@ def _facts(
         "first_names": [one.name(sources.names.get(one.source_id) if sources else None) for one in forecast.first],
         "sources": forecast.sources,
         "workspaces": None if sources is None else dict(sources.found),
+        "left_job": known.left_job,
+        "accidents": findings,
         "missing": None if sources is None else _named(sources.missing),
         "unclear": None if sources is None else _named(sources.unclear),
         "not_checked": why_not or None,
-        "exit_code": 1 if sources is not None and sources.missing else 0,
+        "exit_code": 1 if findings or (sources is not None and sources.missing) else 0,
     }
+
+
+def _findings(settings: Settings, job: Path, situation: Situation | None, sources: Sources | None) -> list[str]:
+    """What looks like an accident, each finding with its commands."""
+    if situation is None:
+        return []
+    if sources is not None:
+        situation = with_names(situation, sources.taken)
+    return [text(one) for one in told(accidents(situation), settings, job)]
 
 
 def _named(sources: tuple[tuple[int, str, str], ...]) -> list[dict[str, object]]:
@@ -178,7 +225,13 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
             yield f"  {counted(number, 'source')} in workspace {workspace}"
         yield from _lost(facts, "missing", "not there")
         yield from _lost(facts, "unclear", "not found out about")
+    if facts["left_job"]:
+        yield f"  of this campaign no longer in the job: {counted(facts['left_job'], 'duplicate')}"
     yield f"  ledger: {facts['ledger']}"
+    if facts["accidents"]:
+        yield "This looks like an accident; a run will not begin by itself:"
+        yield from (line for one in facts["accidents"] for line in one.split("\n"))
+        yield f"  {ALLOW}"
     if not facts["to_create"]:
         yield "Nothing to do: everything that the job wants is known already."
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import sqlite3
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +20,6 @@ from worker.ledger.database import SANDBOX
 from worker.prolific.client import ProlificClient, connected, proxy_for
 from worker.settings.access import api_url, check_certificates, read_token
 from worker.settings.load import Settings, load_settings
-from worker.settings.options import PREFIX
 
 
 class Target(NamedTuple):
@@ -103,8 +103,8 @@ async def api(
 def reach(settings: Settings, *, run: bool = False) -> Reach:
     """The way to a campaign's database, for the commands that are named to people. What `--ledger` says is where this
     command writes; only a `run` means it for the runs to come."""
-    said_ledger = _said(settings, "ledger")
-    found = settings.config_file is not None and not settings.sandbox and not _said(settings, "database")
+    said_ledger = settings.given("ledger")
+    found = settings.config_file is not None and not settings.sandbox and not settings.given("database")
     return Reach(
         config=settings.config_file,
         database=None if found else settings.database,
@@ -127,25 +127,22 @@ def typed(settings: Settings, job: str, words: Sequence[str]) -> Commands:
     return Commands(job, tuple(shared), typed=tuple(words))
 
 
-def _said(settings: Settings, key: str) -> bool:
-    """Whether an option or a variable says a setting, and not the config file or the default."""
-    return settings.origins.get(key, "").startswith(("--", PREFIX))
-
-
 def report_path(ledger_file: Path) -> Path:
     """Where the report of a run goes that writes this ledger file."""
     return ledger_file.with_suffix(".html")
 
 
 def latest_run(connection: sqlite3.Connection, settings: Settings, args: argparse.Namespace) -> views.LatestRun:
-    """The run that is meant: that of the named campaign, else the job's latest."""
-    if settings.campaign and _names_campaign(settings, args):
-        latest = views.latest_run(connection, campaign=settings.campaign)
-        wanted = f"campaign {settings.campaign}"
-    else:
+    """The run that is meant: that of the campaign that an option names, else the job's latest; of a job that
+    never ran under this path, that of the campaign which a run of it would have. Raises UsageError."""
+    named = settings.asks_for_campaign
+    latest = None
+    if not named and args.job is not None:
         latest = views.latest_run(connection, job=str(Path(args.job).resolve()))
-        wanted = f"job {args.job}"
+    if latest is None and settings.campaign is not None:
+        latest = views.latest_run(connection, campaign=settings.campaign)
     if latest is None:
+        wanted = f"campaign {settings.campaign}" if named else f"job {args.job}"
         raise UsageError(
             f"{settings.database}: this ledger knows no run of {wanted}",
             hint="`duplicate-batches ledger` without a job lists the campaigns that it knows.",
@@ -153,10 +150,18 @@ def latest_run(connection: sqlite3.Connection, settings: Settings, args: argpars
     return latest
 
 
-def _names_campaign(settings: Settings, args: argparse.Namespace) -> bool:
-    """Whether the campaign was asked for: by its name, or by the date in it. What the job says is only a default."""
-    said_by_job = f"{args.job}:"
-    return "date" in settings.origins or not settings.origins.get("campaign", said_by_job).startswith(said_by_job)
+def ledger_file_of(settings: Settings, latest: views.LatestRun) -> Path:
+    """The ledger file of this run: where `--ledger` says, else where the run wrote it. Whatever the settings
+    name by default is another campaign's file, if that run was of another campaign."""
+    if settings.given("ledger"):
+        return settings.ledger_path_of(latest.run_id, latest.campaign, latest.date)
+    return latest.ledger
+
+
+def name_campaign(latest: views.LatestRun) -> None:
+    """Tell a person which campaign and run a command acts on; standard output is for its result."""
+    with suppress(OSError):
+        print(f"campaign {latest.campaign}, run {latest.run_id}", file=sys.stderr)  # noqa: T201
 
 
 def _job_campaign(job: str | None) -> str | None:

@@ -10,24 +10,30 @@ import signal
 import socket
 import sqlite3
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import anyio
 
 from worker import __version__
+from worker.accidents.message import full_text
+from worker.accidents.rules import Accident, Situation, accidents
 from worker.advice.commands import Commands, commands
 from worker.advice.steps import Standing, steps
 from worker.campaign import Campaign, Options, Question, Result
+from worker.cli.accidents import situation_of, told
 from worker.cli.ask import ask, has_person
 from worker.cli.common import Target, api, reach, report_path, typed
 from worker.clock import MachineClock, iso
 from worker.database import ThreadedDatabase
+from worker.errors import UsageError
 from worker.events import Event
+from worker.job.model import Job
 from worker.job.plan import Plan
 from worker.ledger import export, views
-from worker.ledger.database import open_for_writing, unusable
+from worker.ledger.database import open_empty, open_for_writing, unusable
+from worker.ledger.forget import forget
 from worker.ledger.forms import is_ledger
 from worker.ledger.records import RunStart
 from worker.ledger.restore import files_of, refuse_older_database
@@ -56,6 +62,7 @@ class HeldRun:
         job: Path,
         ledger_file: Path,
         plan: Plan | None,
+        source: Job | None = None,
         only_settle: bool = False,
     ) -> None:
         self._settings = settings
@@ -66,6 +73,8 @@ class HeldRun:
         self._ledger_file = ledger_file
         self._job = job
         self._plan = plan
+        self._source = source
+        self._situation: Situation | None = None
         self._scrub = Scrubber(chosen.token or None)
         self._stop = Stop()
         self._stack = ExitStack()
@@ -103,21 +112,66 @@ class HeldRun:
         gc.freeze()
         export.remove_leftovers(self._ledger_file)
         export.remove_leftovers(report_path(self._ledger_file))
+        if _is_new(self._settings.database) and not self._settings.fresh:
+            with closing(open_empty()) as nothing:  # a run that is refused leaves no database in the wrong place
+                self._look_before(nothing)
         connection = open_for_writing(self._settings.database, self._target.url, checked=self._plan is None)
         try:
-            try:
-                # `settle` too: the ledger file that it would write is what tells the next run of a lost database.
-                refuse_older_database(connection, self._ledger_files(connection), self._campaign_name)
-            except sqlite3.Error as error:
-                raise unusable(self._settings.database, error) from error
+            if self._settings.fresh:
+                self._forget(connection)
+            self._look_before(connection)
             with self._stack:
                 self._stack.enter_context(self._logs)
                 ledger = self._planned_ledger(connection)
                 result = anyio.run(self._async, ledger)
+            if result.refused is not None:
+                raise result.refused
             self._tell(result)
             return result.exit_code
         finally:
             connection.close()
+
+    def _forget(self, connection: sqlite3.Connection) -> None:
+        """Forget earlier rehearsals of this campaign, and the ledger file that they wrote by themselves."""
+        try:
+            forget(connection, self._campaign_name)
+            if not self._settings.given("ledger"):  # what a person named may be anything
+                self._ledger_file.unlink(missing_ok=True)
+        except (sqlite3.Error, OSError) as error:
+            raise unusable(self._settings.database, error) from error
+
+    def _look_before(self, connection: sqlite3.Connection) -> None:
+        """Raise UsageError if this run must not begin: the database is not the newest, what the run would create
+        looks as if it exists already, or nobody can be asked."""
+        try:
+            # `settle` too: the ledger file that it would write is what tells the next run of a lost database.
+            refuse_older_database(connection, self._ledger_files(connection), self._campaign_name)
+            if self._plan is None or self._source is None:
+                return
+            self._situation = situation_of(connection, self._settings, self._source, self._plan, self._target.url)
+            if self._asks():
+                return
+            if self._situation is not None and (found := accidents(self._situation)):
+                raise self._refusal(found)
+            if not self._settings.yes and not self._settings.sandbox and self._creates(connection, self._plan):
+                raise UsageError(
+                    "nobody can be asked whether to create these duplicates: this is not a terminal",
+                    hint="Nothing was sent. Add --yes.",
+                )
+        except sqlite3.Error as error:
+            raise unusable(self._settings.database, error) from error
+
+    def _creates(self, connection: sqlite3.Connection, plan: Plan) -> bool:
+        """Whether there is something that a person would be asked about."""
+        campaign = views.campaign_id(connection, self._campaign_name)
+        retry = self._settings.retry_failed
+        known = views.forecast(connection, plan.file, campaign, plan.items, retry_failed=retry)
+        return bool(known.new or known.counts.pending or (retry and known.counts.failed))
+
+    def _refusal(self, found: tuple[Accident, ...]) -> UsageError:
+        """Why nothing is created, and what to do."""
+        findings = full_text(told(found, self._settings, self._job))
+        return UsageError(f"nothing was created, because it looks as if it exists already.\n{findings}")
 
     def _ledger_files(self, connection: sqlite3.Connection) -> set[Path]:
         """The campaign's ledger files: where this run's would be, and where the latest run's was."""
@@ -210,6 +264,7 @@ class HeldRun:
                     settle_after=settings.settle_after,
                     reach=reach(settings, run=not self._only_settle),
                     only_settle=self._only_settle,
+                    situation=self._situation,
                 ),
                 confirm=self._confirm,
             )
@@ -256,9 +311,12 @@ class HeldRun:
 
     async def _confirm(self, question: Question) -> bool:
         if not self._asks():
+            if question.accidents:
+                raise self._refusal(question.accidents)
             return True
         where = SANDBOX_WORDS if self._target.is_sandbox else self._target.url
-        agreed = await ask(question, where, self._stop)
+        findings = full_text(told(question.accidents, self._settings, self._job)) if question.accidents else ""
+        agreed = await ask(question, where, self._stop, findings)
         if agreed:
             self._show_progress()
         return agreed
@@ -322,6 +380,11 @@ class HeldRun:
             steps=tuple(steps(standing, self._commands)),
             sandbox=self._target.is_sandbox,
         )
+
+
+def _is_new(database: Path) -> bool:
+    """Whether nothing was ever written to the database."""
+    return not database.exists() or database.stat().st_size == 0
 
 
 SANDBOX_WORDS = "the sandbox (nothing real)"

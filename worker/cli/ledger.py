@@ -19,7 +19,7 @@ from typing import Any, TextIO
 
 from worker.advice.commands import commands
 from worker.cli.choice import Choice, since
-from worker.cli.common import campaign_of, latest_run, reach, settings_for
+from worker.cli.common import campaign_of, latest_run, ledger_file_of, name_campaign, reach, settings_for
 from worker.clock import MachineClock, iso
 from worker.errors import UsageError, WorkerError
 from worker.job.plan import planned
@@ -52,7 +52,7 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
             raise UsageError(f"{copy}: the backup cannot be written: there is no folder {copy.parent}")
         backup(settings.database, copy)
         return 0
-    choice, of_all = Choice(args), args.job is None and settings.campaign is None
+    choice, of_all = Choice(args), args.job is None and not settings.asks_for_campaign
     if of_all and choice.of_rows:
         raise UsageError(f"{choice.of_rows} chooses rows: it needs a JOB or --campaign")
     with closing(open_for_reading(settings.database)) as connection:
@@ -75,7 +75,7 @@ def _restore(args: argparse.Namespace, settings: Settings, url: str) -> int:
         raise UsageError(f"{file}: there is no ledger file here")
     job, campaign, run_id = open_job(Path(args.job)), campaign_of(settings), new_run_id(now)
     path = settings.ledger_path(run_id)
-    export.refuse_foreign_file(path)
+    export.refuse_foreign_file(path, campaign)
     if path.is_file() and not path.samefile(file):
         raise UsageError(
             f"{path}: this ledger file would be replaced, and it is not the one to restore from",
@@ -126,6 +126,7 @@ def _show_campaign(
     environ: Mapping[str, str],
 ) -> None:
     latest = latest_run(connection, settings, args)
+    name_campaign(latest)
     campaign = views.campaign_id(connection, latest.campaign)
     if campaign is None:
         raise AssertionError("a run always has a campaign")
@@ -184,10 +185,8 @@ def _write_workbook(content: Content) -> None:
 
 def _write(connection: sqlite3.Connection, campaign: int, latest: views.LatestRun, settings: Settings) -> None:
     """Write the ledger file where the latest run wrote it, or where --ledger says."""
-    path = latest.ledger
-    if "ledger" in settings.origins:
-        path = settings.ledger_path(latest.run_id, campaign=latest.campaign)
-    export.refuse_foreign_file(path)
+    path = ledger_file_of(settings, latest)
+    export.refuse_foreign_file(path, latest.campaign)
     if path.is_file():
         refuse_older_database(connection, [path], latest.campaign)
     export.make_folder(path)

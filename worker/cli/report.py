@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from worker.advice.commands import commands
-from worker.cli.common import latest_run, reach, report_path, settings_for
+from worker.cli.common import latest_run, ledger_file_of, name_campaign, reach, report_path, settings_for
 from worker.clock import MachineClock
 from worker.errors import UsageError
 from worker.ledger import views
@@ -25,8 +25,9 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     with closing(open_for_reading(settings.database)) as connection:
         try:
             latest = latest_run(connection, settings, args)
-            path = Path(args.output) if args.output is not None else report_path(_ledger(settings, latest))
-            write(connection, settings, latest.campaign, path)
+            path = Path(args.output) if args.output is not None else report_path(ledger_file_of(settings, latest))
+            name_campaign(latest)
+            write(connection, settings, latest.campaign, path, replaces_any=args.output is not None)
         except sqlite3.Error as error:
             raise unusable(settings.database, error) from error
         except OSError as error:
@@ -35,9 +36,17 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return 0
 
 
-def write(connection: sqlite3.Connection, settings: Settings, campaign: str, path: Path, *, run: bool = False) -> None:
-    """Write the report of a campaign that has a run; the settings are those of a `run` or of another command. Raises
-    UsageError, OSError, sqlite3.Error."""
+def write(
+    connection: sqlite3.Connection,
+    settings: Settings,
+    campaign: str,
+    path: Path,
+    *,
+    run: bool = False,
+    replaces_any: bool = False,
+) -> None:
+    """Write the report of a campaign that has a run; the settings are those of a `run` or of another command. Another
+    campaign's report is replaced only with `replaces_any`. Raises UsageError, OSError, sqlite3.Error."""
     from worker.report.page import About, write_report  # noqa: PLC0415 - most runs need no templates
 
     number = views.campaign_id(connection, campaign)
@@ -52,7 +61,8 @@ def write(connection: sqlite3.Connection, settings: Settings, campaign: str, pat
     latest = views.latest_run(connection, campaign=campaign)
     if latest is None:
         raise AssertionError("a campaign always has a run")
-    write_report(connection, number, campaign, path, about, commands(latest, reach(settings, run=run)))
+    follow_up = commands(latest, reach(settings, run=run))
+    write_report(connection, number, campaign, path, about, follow_up, replaces_any=replaces_any)
 
 
 def write_or_note(
@@ -72,10 +82,3 @@ def write_or_note(
     else:
         return None
     return f"{path}: the report cannot be written: {why}\n  The ledger file has all of it; `report` tries again."
-
-
-def _ledger(settings: Settings, latest: views.LatestRun) -> Path:
-    """The ledger file: where the latest run wrote it, or where --ledger says."""
-    if "ledger" in settings.origins:
-        return settings.ledger_path(latest.run_id, campaign=latest.campaign)
-    return latest.ledger

@@ -26,7 +26,7 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     run_id = new_run_id(MachineClock().wall())
     ledger_file = settings.ledger_path(run_id)
     campaign = campaign_of(settings)
-    export.refuse_foreign_file(ledger_file)
+    export.refuse_foreign_file(ledger_file, campaign)
     with planned(job, campaign, settings.date) as plan:
         export.make_folder(ledger_file)
         with hold(settings.database, settings.wait):
@@ -38,4 +38,5 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
                 job=Path(args.job),
                 ledger_file=ledger_file,
                 plan=plan,
+                source=job,
             ).whole()

@@ -9,10 +9,11 @@ import sqlite3
 import sys
 from collections.abc import Mapping
 from contextlib import closing
+from pathlib import Path
 
 import anyio
 
-from worker.cli.common import Target, api, latest_run, reach, settings_for, target
+from worker.cli.common import Target, api, latest_run, ledger_file_of, reach, settings_for, target
 from worker.cli.execute import HeldRun
 from worker.cli.report import write_or_note
 from worker.clock import MachineClock, iso
@@ -50,7 +51,7 @@ def _find_out(args: argparse.Namespace, settings: Settings, chosen: Target) -> i
     """Settle all that is open in the database, and write every ledger file that it touched."""
     with closing(open_for_writing(settings.database, chosen.url)) as connection:
         open_ones = views.campaigns_to_settle(connection)
-        if args.job is None and settings.campaign is None:
+        if args.job is None and not settings.asks_for_campaign:
             if not open_ones:
                 _print("Nothing is unknown.")
                 return 0
@@ -61,13 +62,14 @@ def _find_out(args: argparse.Namespace, settings: Settings, chosen: Target) -> i
             _refuse_older_database(connection, views.latest_run(connection, campaign=name))
     if latest is None:
         raise AssertionError("a campaign always has a run")
+    ledger_file = _ledger_file(settings, latest)
     code = HeldRun(
         settings,
         chosen,
         run_id=new_run_id(MachineClock().wall()),
         campaign=latest.campaign,
         job=latest.job,
-        ledger_file=latest.ledger,
+        ledger_file=ledger_file,
         plan=None,
         only_settle=True,
     ).whole()
@@ -90,13 +92,14 @@ def _take_word(
     """Record what a person found out; 0 where nothing unknown is left in the campaign."""
     url = chosen.url or None
     with closing(open_for_writing(settings.database, url)) as connection:
-        if args.job is None and settings.campaign is None:
+        if args.job is None and not settings.asks_for_campaign:
             raise UsageError("--assign and --absent need the JOB (or --campaign) that ITEM is of")
         latest = latest_run(connection, settings, args)
+        ledger_file = _ledger_file(settings, latest)
         batches = anyio.run(_batches, settings, chosen, [batch for _, batch in assignments]) if assignments else {}
         now = iso(MachineClock().wall())
         start = RunStart(
-            new_run_id(MachineClock().wall()), latest.campaign, str(latest.job), str(latest.ledger),
+            new_run_id(MachineClock().wall()), latest.campaign, str(latest.job), str(ledger_file),
             socket.gethostname(), os.getpid(), now, settings.timeout, settings.settle_after, command="settle",
         )  # fmt: skip
         _refuse_older_database(connection, latest)
@@ -110,11 +113,19 @@ def _take_word(
             counts = views.counts(connection, ledger.campaign)
             code = 1 if counts.unknown else 0
             ledger.end_run(RunEnd(iso(MachineClock().wall()), None, code, 0, 0, 0))
-            export.write_ledger_file(connection, ledger.campaign, latest.campaign, latest.ledger, reach(settings))
-            _write_report(connection, latest, settings)
+            export.write_ledger_file(connection, ledger.campaign, latest.campaign, ledger_file, reach(settings))
+            _write_report(connection, latest._replace(ledger=ledger_file), settings)
         if not settings.quiet:
             _print(f"Recorded. {counted(counts.unknown, 'duplicate')} of {latest.campaign} unknown.")
         return code
+
+
+def _ledger_file(settings: Settings, latest: views.LatestRun) -> Path:
+    """The ledger file to write. Raises UsageError where another campaign's rows, or something else, are there."""
+    path = ledger_file_of(settings, latest)
+    export.refuse_foreign_file(path, latest.campaign)
+    export.make_folder(path)
+    return path
 
 
 def _refuse_older_database(connection: sqlite3.Connection, latest: views.LatestRun | None) -> None:
@@ -155,7 +166,7 @@ def _write_files(connection: sqlite3.Connection, name: str, settings: Settings) 
     """Write the ledger file of another campaign that this settled too, where its latest run wrote it."""
     campaign, latest = views.campaign_id(connection, name), views.latest_run(connection, campaign=name)
     if campaign is not None and latest is not None and latest.ledger.exists():
-        export.refuse_foreign_file(latest.ledger)
+        export.refuse_foreign_file(latest.ledger, name)
         export.write_ledger_file(connection, campaign, name, latest.ledger, reach(settings))
         _write_report(connection, latest, settings)
 

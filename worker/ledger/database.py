@@ -12,6 +12,7 @@ from pathlib import Path
 
 from worker.errors import UsageError, WorkerError
 from worker.job.names import render_name
+from worker.ledger.queries import sql
 
 APPLICATION_ID = 0x44757042
 """Marks a SQLite file as ours (`PRAGMA application_id`; "DupB" in ASCII)."""
@@ -44,6 +45,7 @@ def open_for_writing(path: Path, api_url: str | None, *, checked: bool = True) -
             path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=256
         )
         _refuse_foreign(connection, path)
+        _refuse_other_name(connection, path)
         # A migration may copy rows, and a copy of damaged rows looks whole.
         if checked or 0 < _version(connection) < len(migrations()):
             refuse_damaged(connection)
@@ -51,6 +53,7 @@ def open_for_writing(path: Path, api_url: str | None, *, checked: bool = True) -
         connection.execute("PRAGMA synchronous = FULL")
         migrate(connection, migrations())
         connection.execute("PRAGMA foreign_keys = ON")
+        _remember_name(connection, path)
         if api_url is not None:
             _bind_to_api(connection, path, api_url)
     except BaseException as error:
@@ -202,6 +205,42 @@ def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
             f"{path}: this ledger database (schema {version}) was written by a newer version of duplicate-batches",
             hint="Nothing was changed. Update the program, or name another database with --database.",
         )
+
+
+def _refuse_other_name(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise UsageError if the database's latest changes are kept beside another name of it: by which it was used
+    last, or from where it was moved without them. SQLite has them in the file NAME-wal until it closes well."""
+    if not _has_tables(connection):
+        if path.stat().st_nlink > 1:
+            raise UsageError(
+                f"{path}: this file is empty by this name, and it has another one (a hard link)",
+                hint="Nothing was sent. Use the name by which its runs reach it.",
+            )
+        return
+    known = connection.execute(sql("path")).fetchone()
+    if known is None or known[0] == os.path.realpath(path):
+        return
+    before, changes = Path(known[0]), Path(f"{known[0]}-wal")
+    try:
+        kept = changes.stat().st_size > 0 and (not before.exists() or before.samefile(path))
+    except OSError:
+        return
+    if kept:
+        raise UsageError(
+            f"{path}: the latest changes of this ledger database are in {changes}, beside the name by which it was "
+            "used before",
+            hint=f"Nothing was sent. Use that name (--database), or move it back to {before}, run once, and move both.",
+        )
+
+
+def _remember_name(connection: sqlite3.Connection, path: Path) -> None:
+    name = os.path.realpath(path)
+    if connection.execute("SELECT 1 FROM facts WHERE key = 'path' AND value = ?", (name,)).fetchone() is None:
+        connection.execute("INSERT OR REPLACE INTO facts VALUES ('path', ?)", (name,))
+
+
+def _has_tables(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'facts'").fetchone())
 
 
 def _bind_to_api(connection: sqlite3.Connection, path: Path, api_url: str) -> None:

@@ -20,11 +20,12 @@ from worker.errors import UsageError
 from worker.ledger import views
 from worker.ledger.content import About, Content
 from worker.ledger.database import SANDBOX
-from worker.ledger.forms import form_of, is_ledger
+from worker.ledger.forms import form_of, is_ledger, read_file
 
 
-def refuse_foreign_file(path: Path) -> None:
-    """Raise UsageError where `path` could not become a ledger file: something else is there, or no file can be."""
+def refuse_foreign_file(path: Path, campaign: str) -> None:
+    """Raise UsageError if `path` could not become the ledger file of this campaign: something else is there,
+    another campaign's ledger is, or no file can be."""
     try:
         if not path.exists():
             if path.is_symlink():
@@ -37,12 +38,26 @@ def refuse_foreign_file(path: Path) -> None:
                 f"{path}: there is a file here that is no ledger; it is left as it is",
                 hint="Name another ledger file with --ledger, or move this one away.",
             )
+        if (other := campaign_in(path)) not in (None, campaign):
+            raise UsageError(
+                f"{path}: this is the ledger file of campaign {other}, not of {campaign}; it is left as it is",
+                hint="Name another ledger file with --ledger; its path may hold {campaign}.",
+            )
         if not os.access(path.parent, os.W_OK) or not os.access(path, os.W_OK):
             raise UsageError(f"{path}: the ledger file cannot be written", hint="Nothing was sent.")
     except OSError as error:
         raise UsageError(
             f"{path}: the ledger file cannot be read: {error.strerror}", hint="Nothing was sent."
         ) from error
+
+
+def campaign_in(path: Path) -> str | None:
+    """The campaign that the first row of a ledger file names; None if no row does, or it cannot be read."""
+    try:
+        first = next(read_file(path), None)
+    except UsageError:  # whoever reads all of it tells what is wrong
+        return None
+    return (first[1]["campaign"] or None) if first else None
 
 
 def make_folder(path: Path) -> None:

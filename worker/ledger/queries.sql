@@ -185,17 +185,30 @@ ON CONFLICT DO UPDATE SET name = excluded.name, listing = excluded.listing;
 CREATE INDEX IF NOT EXISTS temp.listed_by_name ON listed_names (name);
 
 -- name: names_taken
--- Names that this run would send and that a batch which is not ours has already.
-SELECT count(*) AS items, min(name) AS example FROM (
-    SELECT coalesce(i.name, render_name(i.template, v.name, i.copies)) AS name
+-- How many duplicates this run would send, how many of them would get a name that exists on a batch which this database
+-- does not know, one such name, and how many of those have a name of their own. A duplicate without a name will be called
+-- as the API calls copies; of these, as many count as batches of that name exist, since one batch explains one copy.
+WITH wanted AS (
+    SELECT coalesce(nullif(coalesce(i.name, render_name(i.template, v.name, i.copies)), ''), v.name || ' (Copy)') AS name,
+           coalesce(i.name, i.template) = '' AS unnamed
     FROM items AS i
     JOIN sources AS s ON s.source_id = i.source_id AND s.run_id = :run AND s.state = 'found'
     JOIN source_versions AS v ON v.id = s.version_id
     WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND i.status = 'pending'
-) AS wanted
-WHERE wanted.name <> '' AND EXISTS (
-    SELECT 1 FROM temp.listed_names AS l WHERE l.name = wanted.name
-      AND NOT EXISTS (SELECT 1 FROM items AS o WHERE o.new_batch_id = l.batch_id));
+),
+named AS (SELECT name, unnamed, count(*) AS items FROM wanted GROUP BY name, unnamed),
+taken AS (
+    SELECT n.name, n.items, n.unnamed, (
+        SELECT count(*) FROM temp.listed_names AS l WHERE l.name = n.name
+          AND NOT EXISTS (SELECT 1 FROM items AS o WHERE o.new_batch_id = l.batch_id)
+          AND l.batch_id NOT IN (SELECT batch_id FROM elsewhere)) AS batches
+    FROM named AS n
+)
+SELECT coalesce(sum(items), 0) AS items,
+       coalesce(sum(CASE WHEN batches = 0 THEN 0 WHEN unnamed THEN min(items, batches) ELSE items END), 0) AS taken,
+       min(name) FILTER (WHERE batches > 0) AS example,
+       coalesce(sum(items) FILTER (WHERE batches > 0 AND NOT unnamed), 0) AS own_names_taken
+FROM taken;
 
 -- name: claimable
 -- What may be sent next, in the job's order, after the place that was claimed last.
@@ -219,6 +232,19 @@ CROSS JOIN sources AS s ON s.source_id = i.source_id AND s.run_id = :run AND s.s
 CROSS JOIN source_versions AS v ON v.id = s.version_id
 WHERE i.line IS NOT NULL AND i.status = 'pending' AND i.id NOT IN (SELECT item_id FROM temp.resting)
 ORDER BY e.key;
+
+-- name: count_left
+SELECT count(*) FROM items WHERE campaign_id = :campaign AND line IS NULL;
+
+-- name: plan_left
+-- How many duplicates of the campaign a plan does not have.
+SELECT count(*) FROM items AS i WHERE i.campaign_id = :campaign AND NOT EXISTS (
+    SELECT 1 FROM plan.staged AS s
+    WHERE s.source_id = i.source_id AND s.template = i.template
+      AND s.upload_new_dataset = i.upload_new_dataset AND s.copy = i.copy);
+
+-- name: owned_batches
+SELECT new_batch_id FROM items WHERE new_batch_id IS NOT NULL;
 
 -- name: count_claimable
 SELECT count(*)
@@ -302,6 +328,50 @@ GROUP BY error ORDER BY count(*) DESC, error LIMIT :limit;
 SELECT error FROM items
 WHERE campaign_id = :campaign AND line IS NOT NULL AND status = 'unknown' AND error LIKE '%)';
 
+-- The next three are also asked of databases that earlier versions wrote: they name only what the first one has.
+
+-- name: sent_before
+-- Whether a request of the campaign has left, or a batch of it is known.
+SELECT 1 FROM campaigns AS c JOIN items AS i ON i.campaign_id = c.id
+WHERE c.name = :campaign AND (i.new_batch_id IS NOT NULL OR i.attempts > 0 OR i.status IN ('sent', 'unknown')) LIMIT 1;
+
+-- name: plan_not_created
+SELECT count(*) FROM plan.staged AS s WHERE NOT EXISTS (
+    SELECT 1 FROM campaigns AS c JOIN items AS i ON i.campaign_id = c.id
+    WHERE c.name = :campaign AND i.source_id = s.source_id AND i.template = s.template
+      AND i.upload_new_dataset = s.upload_new_dataset AND i.copy = s.copy AND i.status = 'created');
+
+-- name: shared_with_plan
+-- What campaigns share with a plan, and what the campaign of this name has, with the files of each one's latest run.
+WITH shared AS (
+    SELECT i.campaign_id, count(*) AS same,
+           sum(i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown')) AS same_sent
+    FROM items AS i CROSS JOIN plan.staged AS s
+        ON s.source_id = i.source_id AND s.template = i.template
+        AND s.upload_new_dataset = i.upload_new_dataset AND s.copy = i.copy
+    WHERE i.status <> 'failed'
+    GROUP BY i.campaign_id
+)
+SELECT c.name, coalesce(s.same, 0), coalesce(s.same_sent, 0),
+       (SELECT count(*) FROM items AS i
+        WHERE i.campaign_id = c.id AND (i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown'))),
+       r.job, r.ledger
+FROM campaigns AS c
+LEFT JOIN shared AS s ON s.campaign_id = c.id
+JOIN runs AS r ON r.id = (SELECT max(id) FROM runs WHERE campaign_id = c.id)
+WHERE s.same > 0 OR c.name = :campaign
+ORDER BY c.id;
+
+-- name: campaigns_with_jobs
+-- Every campaign and the job of its latest run, the latest first.
+SELECT c.name, r.job FROM campaigns AS c
+JOIN runs AS r ON r.id = (SELECT max(id) FROM runs WHERE campaign_id = c.id)
+ORDER BY r.id DESC;
+
+-- name: plan_names_hold
+-- Whether the name of some duplicate of a plan holds this text.
+SELECT EXISTS (SELECT 1 FROM plan.staged WHERE instr(template, :text));
+
 -- name: plan_counts
 -- What a job would meet: how many of its duplicates the ledger knows, by status; the rest is new.
 SELECT CASE i.status WHEN 'sent' THEN 'unknown' ELSE i.status END AS status, count(*) AS items
@@ -375,6 +445,10 @@ SELECT file FROM pragma_database_list WHERE name = 'main';
 
 -- name: api_url
 SELECT value FROM facts WHERE key = 'api_url';
+
+-- name: path
+-- The name by which the database was opened for writing last.
+SELECT value FROM facts WHERE key = 'path';
 
 -- name: holder
 -- The run that holds the database, as far as it has said.
@@ -711,3 +785,36 @@ UPDATE attempts SET sent_name = (
     SELECT nullif(render_name(i.template, :name, i.copies), '') FROM items AS i WHERE i.id = attempts.item_id)
 WHERE closed_by IS NULL AND restored AND sent_name IS NULL
   AND item_id IN (SELECT id FROM items WHERE source_id = :source_id AND template <> '' AND name IS NULL);
+
+-- The next ten forget a rehearsal. What another campaign's rows refer to goes too: it says nothing of anything real.
+
+-- name: forget_attempts
+DELETE FROM attempts WHERE item_id IN (SELECT i.id FROM items AS i JOIN campaigns AS c ON c.id = i.campaign_id WHERE c.name = :campaign) OR run_id IN (SELECT r.id FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id WHERE c.name = :campaign);
+
+-- name: forget_items
+DELETE FROM items WHERE campaign_id = (SELECT id FROM campaigns WHERE name = :campaign);
+
+-- name: forget_extras
+DELETE FROM extras WHERE campaign_id = (SELECT id FROM campaigns WHERE name = :campaign);
+
+-- name: forget_paces
+DELETE FROM paces WHERE run_id IN (SELECT r.id FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id WHERE c.name = :campaign);
+
+-- name: forget_sources
+DELETE FROM sources WHERE run_id IN (SELECT r.id FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id WHERE c.name = :campaign);
+
+-- name: forget_sightings
+DELETE FROM sightings WHERE listing IN (SELECT number FROM listings WHERE run_id IN (SELECT r.id FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id WHERE c.name = :campaign));
+
+-- name: forget_listings
+DELETE FROM listings WHERE run_id IN (SELECT r.id FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id WHERE c.name = :campaign);
+
+-- name: forget_changes
+-- Its runs may have settled rows of other campaigns.
+UPDATE items SET run_id = NULL WHERE run_id IN (SELECT r.id FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id WHERE c.name = :campaign);
+
+-- name: forget_runs
+DELETE FROM runs WHERE campaign_id = (SELECT id FROM campaigns WHERE name = :campaign);
+
+-- name: forget_campaign
+DELETE FROM campaigns WHERE name = :campaign;

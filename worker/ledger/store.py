@@ -131,6 +131,11 @@ class Ledger:
                     found += 1
         return found
 
+    def add_elsewhere(self, batches: Sequence[str]) -> None:
+        """Note that these batches are known to be somebody's, though no item here has them."""
+        with self.transaction():
+            self._connection.executemany(sql("add_elsewhere"), [{"batch_id": batch} for batch in batches])
+
     def end_listing(self, number: int, meta_count: int | None, shown: int, error: str | None) -> None:
         """Note how listing `number` ended; `error` says why it is not whole."""
         self._run(sql("end_listing"), number=number, meta_count=meta_count, shown=shown, error=error)

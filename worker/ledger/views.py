@@ -90,10 +90,25 @@ def sources_lost(connection: sqlite3.Connection, campaign: int, run: int, state:
     return [(row["line"], row["source_id"], row["reason"]) for row in found]
 
 
-def names_taken(connection: sqlite3.Connection, campaign: int, run: int) -> tuple[int, str | None]:
-    """How many duplicates would get a name that a batch of somebody else has already, and one such name."""
-    row = connection.execute(sql("names_taken"), {"campaign": campaign, "run": run}).fetchone()
-    return int(row["items"]), row["example"]
+class Names(NamedTuple):
+    """Of `items` duplicates that a run would send, how many would get a name that exists on a batch which this
+    database does not know (`taken`), one such name, and how many of those have a name of their own, which is sent
+    (`own_taken`); the others would be named by the API."""
+
+    items: int
+    taken: int
+    example: str | None
+    own_taken: int
+
+
+def names_taken(connection: sqlite3.Connection, campaign: int, run: int) -> Names:
+    """Which names of what the run would send exist already, as its listings show."""
+    return Names(*connection.execute(sql("names_taken"), {"campaign": campaign, "run": run}).fetchone())
+
+
+def count_left(connection: sqlite3.Connection, campaign: int) -> int:
+    """How many duplicates of the campaign are no longer in its job."""
+    return int(connection.execute(sql("count_left"), {"campaign": campaign}).fetchone()[0])
 
 
 def unfinished_elsewhere(connection: sqlite3.Connection, campaign: str, job: str) -> list[tuple[str, int]]:
@@ -122,6 +137,20 @@ def api_url(connection: sqlite3.Connection) -> str:
     """The API that the database's batches live in; empty where no run has said it yet."""
     row = connection.execute(sql("api_url")).fetchone()
     return "" if row is None else str(row["value"])
+
+
+def count_leaving(connection: sqlite3.Connection, staged: Path, campaign: int | None) -> int:
+    """How many duplicates of the campaign the plan file `staged` does not have."""
+    connection.execute("ATTACH ? AS plan", (f"{staged}",))
+    try:
+        return int(connection.execute(sql("plan_left"), {"campaign": campaign}).fetchone()[0])
+    finally:
+        connection.execute("DETACH plan")
+
+
+def owned_batches(connection: sqlite3.Connection) -> list[str]:
+    """The batches that some duplicate of this database is."""
+    return [row[0] for row in connection.execute(sql("owned_batches"))]
 
 
 def campaigns_to_settle(connection: sqlite3.Connection) -> list[str]:

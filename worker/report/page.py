@@ -46,6 +46,10 @@ MARK = '<meta name="generator" content="duplicate-batches '
 """What our reports have in their first lines, and no other file."""
 
 
+OF_CAMPAIGN = b'<meta name="campaign" content="'
+"""What comes before a report's campaign there."""
+
+
 class About(NamedTuple):
     """What the page says of itself: the API's address as the database knows it, the database, when it was made (a date
     with its zone), and whether it is of a rehearsal."""
@@ -56,8 +60,9 @@ class About(NamedTuple):
     sandbox: bool
 
 
-def refuse_foreign_file(path: Path) -> None:
-    """Raise UsageError where `path` could not become a report: something else is there."""
+def refuse_foreign_file(path: Path, campaign: str | None = None) -> None:
+    """Raise UsageError if `path` could not become a report: something else is there, or the report of another
+    campaign than `campaign` (None: of any)."""
     try:
         if not path.exists() and not path.is_symlink():
             return
@@ -72,6 +77,16 @@ def refuse_foreign_file(path: Path) -> None:
             f"{path}: there is a file here that is no report; it is left as it is",
             hint="Name another file with --output, or move this one away.",
         )
+    if campaign is not None and OF_CAMPAIGN in head and _of_campaign(campaign) not in head:
+        raise UsageError(
+            f"{path}: this is the report of another campaign; it is left as it is",
+            hint="Give each campaign a ledger file of its own, since the report lies beside it: --ledger PATH.",
+        )
+
+
+def _of_campaign(campaign: str) -> bytes:
+    """How a report of this campaign names it in its first lines. (No campaign holds what HTML escapes.)"""
+    return OF_CAMPAIGN + f'{campaign}">'.encode()
 
 
 def write_report(
@@ -81,12 +96,15 @@ def write_report(
     path: Path,
     about: About,
     commands: Commands,
+    *,
+    replaces_any: bool = False,
 ) -> None:
     """Write the report of the campaign (its number and name) to `path`, in one replacement. It names these `commands`.
 
-    Raises UsageError where something else is there, OSError where it cannot be written; what was there is whole then.
+    Raises UsageError if something else is there, another campaign's report included unless `replaces_any`, OSError
+    if it cannot be written; what was there is whole then.
     """
-    refuse_foreign_file(path)
+    refuse_foreign_file(path, None if replaces_any else name)
     with snapshot(connection):
         found = facts(connection, campaign, name, about.made_at.timestamp())
         if not found.runs:

@@ -44,8 +44,10 @@ class Settings:
     max_failed: int | None
     wait: float
     yes: bool
+    allow_existing: bool
     date: dt.date
     sandbox: bool
+    fresh: bool
     report: bool
     json: bool
     log_file: Path | None
@@ -54,16 +56,45 @@ class Settings:
     quiet: bool
     token_file: Path | None
     config_file: Path | None
+    campaign_dated: bool = False
+    """Whether the campaign's name holds {date}."""
     origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
-    def ledger_path(self, run_id: str, *, campaign: str | None = None) -> Path:
-        """The ledger file of the run `run_id`; `campaign` (filled) stands in where the settings name none.
+    def ledger_path(self, run_id: str) -> Path:
+        """The ledger file of the run `run_id` of this campaign.
 
-        Raises `ValueError` where the path needs a campaign and there is none."""
-        name = self.campaign or campaign
-        if name is None and "{campaign}" in self.ledger_template:
+        Raises `ValueError` if the path needs a campaign and there is none."""
+        if self.campaign is None and "{campaign}" in self.ledger_template:
             raise ValueError("the ledger's path needs a campaign")
-        return Path(self.ledger_template.replace("{campaign}", name or "").replace("{run_id}", run_id))
+        return Path(self.ledger_template.replace("{run_id}", run_id))
+
+    def ledger_path_of(self, run_id: str, campaign: str, date: str | None) -> Path:
+        """The ledger file, as these settings name it, of the run `run_id` of another campaign; `date` is the
+        value of `{date}` there (None: today's)."""
+        day = self.date.isoformat() if date is None or "date" in self.origins else date
+        named = self.ledger_written.replace("{campaign}", campaign).replace("{date}", day)
+        return Path(named.replace("{run_id}", run_id))
+
+    @property
+    def names_campaign(self) -> bool:
+        """Whether the campaign was named on purpose; otherwise its name is the job file's."""
+        return "campaign" in self.origins
+
+    @property
+    def asks_for_campaign(self) -> bool:
+        """Whether this command was asked for one campaign: by its name, or by the date in it. A name that
+        is set for all commands and holds {date} is today's, and so asks for none."""
+        origin = self.origins.get("campaign", "")
+        return (
+            "date" in self.origins
+            or origin == BY_KEY["campaign"].flag
+            or (origin.startswith(PREFIX) and not self.campaign_dated)
+        )
+
+    def given(self, key: str) -> bool:
+        """Whether an option says the setting, or an environment variable; not the config file, the job or
+        the default."""
+        return self.origins.get(key, "").startswith(("--", PREFIX))
 
     def origin(self, key: str) -> str:
         """How to name the setting `key` in a message: where it was set, or else its option."""
@@ -118,9 +149,15 @@ def load_settings(
         ledger_written=str(values["ledger"]),
         ledger_template=_fill(values.pop("ledger"), values["campaign"], values["date"]),
         config_file=file.path if file else None,
+        campaign_dated="{date" in str(merged["campaign"].value),
         origins={key: given.origin for key, given in merged.items() if given.origin},
         **values,
     )
+    if settings.fresh and not settings.sandbox:
+        raise UsageError(
+            f"{settings.origin('fresh')}: only forgets rehearsals, so it needs --sandbox",
+            hint="For new copies of the same batches, name a new campaign: --campaign NAME.",
+        )
     _check_apart(settings, cwd / job if job else None)
     return settings
 

@@ -112,7 +112,8 @@ OPTIONS: tuple[Option, ...] = (
         "N",
     ),
     Option("wait", "seconds", 0, "seconds to wait for another run that holds this database", "S", _ASKING),
-    Option("yes", "flag", False, "do not ask before creating"),
+    Option("yes", "flag", False, "do not ask before creating; needed if nobody is at a terminal"),
+    Option("allow_existing", "flag", False, "create even if it looks as if it all exists already"),
     Option(
         "date",
         "date",
@@ -122,6 +123,7 @@ OPTIONS: tuple[Option, ...] = (
         _ALL,
     ),
     Option("sandbox", "flag", False, "use an in-process stand-in: no token, nothing real", None, _ALL),
+    Option("fresh", "flag", False, "with --sandbox: forget earlier rehearsals of this campaign first"),
     Option("report", "flag", False, "write the HTML report too, next to the ledger file"),
     Option("json", "flag", False, "the summary as one JSON object on standard output", None, _ASKING),
     Option("log_file", "path", None, "JSON log lines to this file too (default: none)", "PATH", _ASKING),

@@ -1,0 +1,102 @@
+"""Reads what the decision about accidents needs: from the run's database, from databases that lie nearby,
+and from the plan. It decides nothing."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from datetime import date
+from itertools import islice
+from pathlib import Path
+
+from platformdirs import user_config_path
+
+from worker.accidents.rules import Situation
+from worker.job.model import Job
+from worker.job.plan import Plan, planned
+from worker.ledger import shared
+from worker.ledger.shared import Shared
+
+MOST_ENTRIES = 1000
+"""So many entries of a folder are looked at for folders in it."""
+
+MOST_PLANS = 5
+"""So many campaigns whose job file is gone are compared by their own name (see `_by_their_own_name`)."""
+
+
+def situation(
+    connection: sqlite3.Connection,
+    plan: Plan,
+    job: Job,
+    campaign: str,
+    day: date,
+    *,
+    named: bool,
+    database: Path,
+    api_url: str,
+) -> Situation:
+    """What is known before a run of `job`, planned for `campaign` on `day`, asks the API at `api_url`.
+
+    `connection` is to the run's database at `database`, or to an empty ledger if there is none yet. A
+    campaign that has sent something is not looked into any further. Raises sqlite3.Error."""
+    if shared.sent_before(connection, campaign):
+        return Situation(plan.items, named, sent=True)
+    with shared.attached(connection, plan.file):
+        create = shared.not_created(connection, campaign)
+        here = [] if named else shared.shared_with(connection, campaign)
+        by_campaign = not named and shared.names_hold(connection, campaign)
+    if by_campaign:
+        here += _by_their_own_name(connection, job, campaign, day)
+    folder = (Path.cwd() / job.path).parent
+    nearby = shared.shared_nearby(
+        list(_files_nearby(folder, database)), plan.file, campaign, api_url, (folder, folder / "ledgers")
+    )
+    others = tuple(one for one in here if one.campaign != campaign)
+    return Situation(create, named, sent=False, here=others, nearby=tuple(nearby))
+
+
+def _by_their_own_name(connection: sqlite3.Connection, job: Job, campaign: str, day: date) -> Iterator[Shared]:
+    """What the job shares with campaigns whose job file is gone, if {campaign} in its names stood for
+    theirs: a job that was renamed has other names now, and one that was copied is meant to."""
+    jobs = shared.jobs_of_campaigns(connection)
+    gone = [name for name, path in jobs if name != campaign and not path.exists()]
+    for name in gone[:MOST_PLANS]:
+        with planned(job, name, day) as plan, shared.attached(connection, plan.file):
+            yield from (one for one in shared.shared_with(connection, name) if one.has_name)
+
+
+def _files_nearby(folder: Path, database: Path) -> Iterator[Path]:
+    """The ledger databases near a job in `folder` but for the run's own: beside the job, beside the run's
+    database, in the folders within these, and where a config file in a folder above or the user's would have
+    put one."""
+    known: set[str] = set()
+    ledgers = [folder, folder / "ledgers", database.parent]
+    ledgers += [*_folders_in(folder), *_folders_in(database.parent)]
+    ledgers += [above / "ledgers" for above in (*folder.parents, *_current(), _users_folder())]
+    for place in ledgers:
+        for file in shared.ledgers_in(place, database):
+            if (real := os.path.realpath(file)) not in known:
+                known.add(real)
+                yield file
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    """The folders within this one, a bounded number of them."""
+    try:
+        return sorted(Path(one) for one in islice(os.scandir(folder), MOST_ENTRIES) if one.is_dir())
+    except OSError:
+        return []
+
+
+def _current() -> tuple[Path, ...]:
+    """The current folder and those above it; none if it does not exist any more."""
+    try:
+        here = Path.cwd()
+    except OSError:
+        return ()
+    return (here, *here.parents)
+
+
+def _users_folder() -> Path:
+    return user_config_path("duplicate-batches", appauthor=False)
