@@ -17,6 +17,7 @@ from zlib import crc32
 import anyio
 
 from tests.simulation import oracle
+from tests.simulation.accidents import Careless, nobody_to_ask
 from tests.simulation.api import SimulatedApi
 from tests.simulation.database import Crasher, FragileConnection, InlineDatabase
 from tests.simulation.jobs import DAY, MemoryJob, with_copies_of
@@ -26,8 +27,10 @@ from tests.simulation.people import Copies, decide, meddle
 from tests.simulation.scenario import Run, Scenario, source_id
 from tests.simulation.weather import Sight
 from tests.simulation.world import COLLEAGUE, STRANGER, World
+from worker.accidents import rules
+from worker.accidents.rules import Situation
 from worker.advice.commands import Reach
-from worker.campaign import Campaign, Options, Question, Result
+from worker.campaign import Campaign, Options, Result
 from worker.clock import iso
 from worker.events import Event
 from worker.job.plan import planned
@@ -113,6 +116,7 @@ class Simulation:
                     self._losses.keep_copy(number)
                 self._losses.strike(run)
                 self._choose_sources(run)
+                self._careless(run)
                 ended = self._run(run)
                 self._losses.ended(run, ended)
                 self._judge(run if ended else None)
@@ -175,6 +179,33 @@ class Simulation:
         ours = self._ours.get(run.campaign)
         return with_copies_of(random.Random(f"ours {self._scenario.seed}"), run.job, ours) if ours else run.job
 
+    def _careless(self, run: Run) -> None:
+        """Let somebody start the run in the wrong way first. Who is stopped by the guards goes on as the message says,
+        which is what happens next; whatever is created, though it exists already, is a double."""
+        if run.accident is None or self._losses.behind:
+            return
+        careless = Careless(run, run.accident, self._job(run), self._folder, self._losses.database)
+        if not careless.would_double():
+            return
+        self._world.faults[f"people: {run.accident.value}"] += 1
+        for _ in range(2):  # who is stopped tries once more
+            self._start_carelessly(careless)
+
+    def _start_carelessly(self, careless: Careless) -> None:
+        self.told.runs += 1
+        before = len(self._world.requests)
+        connection = open_for_writing(careless.database, API)
+        situation = careless.situation(connection, API)
+        if rules.accidents(situation):
+            connection.close()
+            self._note(f"stopped at once: {situation}")
+            self.told.problems += filter(None, [careless.wrong_advice(situation)])
+            return
+        result = self._in_process(careless.run, careless.job, connection, situation)
+        made = sum(len(request.made) for request in self._world.requests[before:])
+        if made or result is None or result.refused is None:
+            self.told.problems.append(f"double: {made} were created again: somebody {careless.accident.value}")
+
     def _decide(self, run: Run) -> None:
         """Let somebody who knows the truth decide some of what is unknown."""
         if not run.decides or self._losses.behind or not self._losses.database.exists():
@@ -199,6 +230,13 @@ class Simulation:
         if connection is None:
             self._note("there is nothing to settle")
             return False
+        result = self._in_process(run, self._job(run), connection, None)
+        return result is not None and self._ended(result)
+
+    def _in_process(
+        self, run: Run, job: MemoryJob, connection: sqlite3.Connection, situation: Situation | None
+    ) -> Result | None:
+        """One process on an open database; None if it died, or could not begin."""
         loop = SimulatedLoop(start=self._rng.uniform(100.0, 1e6))
         self._world.follow(loop.time)
         crasher = Crasher(run.crash_points)
@@ -209,12 +247,12 @@ class Simulation:
             self._world, run.weather, rng, loop, crasher, run.me, run.timeout_s
         )  # fmt: skip
         try:
-            result = self._process(run, loop, crasher, fragile, api, rng)
+            result = self._process(run, job, loop, crasher, fragile, api, rng, situation)
             if result.stopped_by == "disk" and not run.disk_full:
                 self.told.problems.append(f"bug: run {self.told.runs}: no disk was full: {result.troubles}")
             if result.exit_code == 0 and not run.only_settle and result.counts.created != result.counts.total:
                 self.told.problems.append(f"bug: run {self.told.runs}: it ends 0 with {result.counts}")
-            return self._ended(result)
+            return result
         except Crash:
             self.told.crashes += 1
             self._note("the process died")
@@ -227,7 +265,7 @@ class Simulation:
             fragile.close()
             self._world.unfollow()
             loop.bury()
-        return False
+        return None
 
     def _start(self, name: str, run: Run, now: datetime | None = None) -> RunStart:
         """What a run, or a person's command, says of itself when it begins; its machine's clock may be wrong."""
@@ -253,22 +291,22 @@ class Simulation:
             faults["another --timeout"] += 1
 
     def _process(
-        self, run: Run, loop: SimulatedLoop, crasher: Crasher, fragile: FragileConnection, api: SimulatedApi,
-        rng: random.Random,
+        self, run: Run, job: MemoryJob, loop: SimulatedLoop, crasher: Crasher, fragile: FragileConnection,
+        api: SimulatedApi, rng: random.Random, situation: Situation | None,
     ) -> Result:  # fmt: skip
         """What `worker.cli.run` does once its job is read."""
         clock = _Clock(loop, self._world, rng.choice((0.0, 0.0, -7200.0, 86_400.0)))
         ledger_file = self._folder / f"{run.campaign}.csv"
         ledger = Ledger(fragile.ledger(), self._start(f"run-{self.told.runs}", run, clock.wall()))
         if not run.only_settle:
-            with planned(self._job(run), run.campaign, DAY) as plan:
+            with planned(job, run.campaign, DAY) as plan:
                 ledger.plan(plan.file, plan.extra_columns, retry_failed=run.retry_failed)
         counts = views.counts(fragile.ledger(), ledger.campaign)
         idle = not counts.pending and not counts.unknown
         if run.crash_at is not None:
             loop.die_at(loop.time() + run.crash_at)
         began = loop.time()
-        result = loop.drive(self._async(run, loop, crasher, ledger, clock, api, rng, ledger_file))
+        result = loop.drive(self._async(run, loop, crasher, ledger, clock, api, rng, ledger_file, situation))
         if idle and api.asked and not run.only_settle:
             self.told.problems.append(f"busy: run {self.told.runs} had nothing to do and asked {api.asked} times")
         if run in self._scenario.calm and (took := loop.time() - began) > CALM_S:
@@ -277,7 +315,7 @@ class Simulation:
 
     async def _async(
         self, run: Run, loop: SimulatedLoop, crasher: Crasher, ledger: Ledger, clock: _Clock, api: SimulatedApi,
-        rng: random.Random, ledger_file: Path,
+        rng: random.Random, ledger_file: Path, situation: Situation | None,
     ) -> Result:  # fmt: skip
         stop = Stop()
         campaign = Campaign(
@@ -290,9 +328,9 @@ class Simulation:
             options=Options(
                 campaign=run.campaign, ledger=ledger_file, rate=run.rate, limits=run.limits,
                 max_duration=run.max_duration, settle_after=run.settle_after_s, reach=Reach(),
-                only_settle=run.only_settle,
+                only_settle=run.only_settle, situation=situation,
             ),
-            confirm=_agree,
+            confirm=nobody_to_ask,
         )  # fmt: skip
         async with anyio.create_task_group() as group:
             group.start_soon(_interrupt, run, stop, campaign)
@@ -360,10 +398,6 @@ class Simulation:
 def sort_of(problem: str) -> str:
     """The sort of a problem, as `after run 2: double: …` has it."""
     return next((part for part in problem.split(": ") if not part.startswith("after run")), problem)
-
-
-async def _agree(_question: Question) -> bool:
-    return True
 
 
 async def _interrupt(run: Run, stop: Stop, campaign: Campaign) -> None:

@@ -10,10 +10,13 @@ from dataclasses import replace
 
 from tests.simulation import weather as w
 from tests.simulation.jobs import NAMES, PLAIN, SPECIAL, MemoryJob, edited, random_job
-from tests.simulation.scenario import Meddling, Run, Scenario, Source, Theme, source_id
+from tests.simulation.scenario import Accident, Meddling, Run, Scenario, Source, Theme, source_id
 from tests.simulation.weather import Sight, Weather, likely
 from tests.simulation.world import COLLEAGUE, ME, STRANGER, WORKSPACES, Habits
 from worker.sending import Limits
+
+FIRST = tuple(theme for theme in Theme if theme is not Theme.ACCIDENTS)
+"""The themes that the simulation had first, from which the older seeds chose."""
 
 STEPS_S = (-4000.0, -90.0, -2.0, 2.0, 90.0, 4000.0)
 """By how much the API's clock steps."""
@@ -22,7 +25,9 @@ STEPS_S = (-4000.0, -90.0, -2.0, 2.0, 90.0, 4000.0)
 def scenario(seed: int, theme: Theme | None = None) -> Scenario:
     """The life that this seed stands for; the theme comes from it too, unless it is given."""
     rng = random.Random(f"scenario {seed}")
-    drawn = rng.choice(tuple(Theme))
+    drawn: Theme = rng.choice(FIRST)
+    if random.Random(f"theme {seed}").random() < 1 / (len(FIRST) + 1):
+        drawn = Theme.ACCIDENTS
     return _Maker(seed, theme or drawn, rng).scenario()
 
 
@@ -190,6 +195,13 @@ class _Maker:
             run = replace(run, decides=rng.choice((0.0, 0.5, 1.0)))
         if self._takes(Theme.LOST) and number and not run.database_lost and rng.random() < 0.4:
             run = replace(run, database_before=rng.randrange(number))
+        if self._theme is Theme.ACCIDENTS and number and rng.random() < 0.7:
+            accident = rng.choice(tuple(Accident))
+            run = replace(run, accident=accident, only_settle=False)
+            if accident is Accident.LOST:  # what the listing must show has to be there
+                run = replace(run, weather=Weather(), pause_s=3600.0)
+        if self._theme is Theme.ACCIDENTS and rng.random() < 0.3:
+            run = replace(run, crash_points=int(10 ** rng.uniform(1.5, 2.5)))
         if self._theme is Theme.LOST and rng.random() < 0.4:
             run = replace(run, crash_points=int(10 ** rng.uniform(1.5, 2.5)))
         if run.crash_points is not None and rng.random() < 0.5:  # while it sends

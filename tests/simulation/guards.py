@@ -13,6 +13,7 @@ from tests.simulation.planting import Mistake, attempts, statement
 from tests.simulation.scenario import Meddling, Run, Scenario, Theme, source_id
 from tests.simulation.weather import Fate, Shown, Sight, Weather
 from tests.simulation.world import COLLEAGUE, ME, Habits
+from worker.ledger import shared
 from worker.ledger.queries import sql
 from worker.ledger.records import Listed
 from worker.ledger.store import Ledger
@@ -155,6 +156,26 @@ def no_row_is_signed(patch: pytest.MonkeyPatch) -> None:
     statement(patch, sign=sql("sign").replace("status = 'pending'", "status = ''"))
 
 
+# -- the guards against people's accidents
+
+
+def no_campaign_is_compared(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(shared, "shared_with", lambda _connection, _campaign: [])
+
+
+def no_ledger_lies_nearby(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(shared, "shared_nearby", lambda *_all: [])
+
+
+def no_name_is_compared(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("worker.campaign.with_names", lambda situation, _names: situation)
+
+
+def a_run_that_sent_nothing_has_sent(patch: pytest.MonkeyPatch) -> None:
+    known = "SELECT 1 FROM campaigns WHERE name = :campaign"
+    patch.setattr(shared, "sent_before", lambda db, name: db.execute(known, {"campaign": name}).fetchone() is not None)
+
+
 GUARDS: Mapping[str, Mistake] = {
     mistake.plant.__name__: mistake
     for mistake in (
@@ -178,5 +199,9 @@ GUARDS: Mapping[str, Mistake] = {
         ),
         Mistake("takes an empty listing for an empty workspace", an_empty_workspace_is_empty, Theme.CRASH, 60, put_out),
         Mistake("does not sign a row", no_row_is_signed, Theme.LOST, 200),
+        Mistake("does not see that a job was renamed", no_campaign_is_compared, Theme.ACCIDENTS),
+        Mistake("does not look for other ledgers", no_ledger_lies_nearby, Theme.ACCIDENTS, 400),
+        Mistake("does not compare names with those that exist", no_name_is_compared, Theme.ACCIDENTS),
+        Mistake("lets a run begin that was stopped before", a_run_that_sent_nothing_has_sent, Theme.ACCIDENTS),
     )
 }

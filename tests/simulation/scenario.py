@@ -32,6 +32,7 @@ class Theme(StrEnum):
     STORM = "storm"
     LOST = "lost"
     WILD = "wild"
+    ACCIDENTS = "accidents"
 
 
 MEANS = {
@@ -51,8 +52,18 @@ MEANS = {
     Theme.STORM: "much of what an API can do wrong, and gateways before it, at once",
     Theme.LOST: "… and crashes, and a database that is lost, or replaced by an old copy",
     Theme.WILD: "all of it but the same account",
+    Theme.ACCIDENTS: "… and people who rename or copy jobs, or move ledgers",
 }
 """Every theme in words."""
+
+
+class Accident(StrEnum):
+    """What somebody did before a run."""
+
+    RENAMED = "renamed the job"
+    MOVED = "moved the defaults, and with them the ledger"
+    LOST = "moved the ledger where nobody looks"
+    COPIED = "copied the job"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +80,8 @@ class Source:
 class Run:
     """One run. Times are seconds after its start; `pause_s` lies before it. Before it begins the database may be lost,
     or replaced by a copy of what it was before run `database_before`, and the job gets `copies_of_copies` rows whose
-    sources are batches that we made. After it somebody who knows the truth decides each unknown row with the
+    sources are batches that we made; or somebody has an `accident`, and starts it in the wrong way first. After it
+    somebody who knows the truth decides each unknown row with the
     probability `decides`."""
 
     campaign: str
@@ -93,6 +105,7 @@ class Run:
     database_before: int | None = None
     copies_of_copies: int = 0
     decides: float = 0.0
+    accident: Accident | None = None
     database_s: float = 0.0
 
 

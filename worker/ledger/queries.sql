@@ -349,7 +349,6 @@ WITH shared AS (
     FROM items AS i CROSS JOIN plan.staged AS s
         ON s.source_id = i.source_id AND s.template = i.template
         AND s.upload_new_dataset = i.upload_new_dataset AND s.copy = i.copy
-    WHERE i.status <> 'failed'
     GROUP BY i.campaign_id
 )
 SELECT c.name, coalesce(s.same, 0), coalesce(s.same_sent, 0),

@@ -22,8 +22,7 @@ MOST_FILES = 200
 class Shared(NamedTuple):
     """A campaign and what it shares with a plan.
 
-    same      how many of the plan's duplicates it has (same source, name, flag and copy), not counting
-              those that the API rejected
+    same      how many of the plan's duplicates it has (same source, name, flag and copy)
     same_sent how many of those exist or may exist: a request has left
     sent      how many of all its duplicates exist or may exist
     job, ledger: the files of its latest run
