@@ -32,7 +32,7 @@ def main() -> None:
             job.unlink()
         if asked.rows:
             job = write_job(folder / "sent.csv", asked.rows)
-            run = ["run", str(job), "--rate", "unlimited", "--max-in-flight", "32", "--quiet"]
+            run = ["run", str(job), "--yes", "--rate", "unlimited", "--max-in-flight", "32", "--quiet"]
             with sandbox(folder) as api:
                 show(f"run, {asked.rows:,} rows over HTTP", measure(run, folder, api), asked.rows)
                 show("the same again: nothing to do", measure(run, folder, api), asked.rows)

@@ -36,7 +36,7 @@ from benchmarks.measured import (
 )
 from benchmarks.nginx import missing, serving
 
-RUN = ("--rate", "unlimited", "--max-in-flight", "32", "--quiet")
+RUN = ("--yes", "--rate", "unlimited", "--max-in-flight", "32", "--quiet")
 TENTHS = 10
 TENTHS_FROM = 20_000
 """A smaller run is over before its tenths can be told apart."""

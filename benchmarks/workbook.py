@@ -54,7 +54,7 @@ def main() -> None:
         folder = Path(name)
         job = write_job(folder / "wave.csv", rows)
         with sandbox(folder) as api:
-            measure(["run", str(job), "--rate", "unlimited", "--max-in-flight", "32", "--quiet"], folder, api)
+            measure(["run", str(job), "--yes", "--rate", "unlimited", "--max-in-flight", "32", "--quiet"], folder, api)
             print(f"\n{'what':<42}{'peak':>10}{'wall':>10}{'CPU':>10}{'a second':>10}")
             for path in (folder / "out.csv", folder / "out.xlsx"):
                 show(f"write {path.suffix}", measure(["ledger", str(job), "--ledger", str(path)], folder, api), rows)
@@ -77,7 +77,7 @@ def _refreshed(job: Path, folder: Path, api: Mapping[str, str]) -> None:
     """A run that sends 100 a second for a minute, and refreshes its workbook of all rows after half of it."""
     database = folder / "refreshed.db"
     options = ["--ledger", str(folder / "refreshed.xlsx"), "--database", str(database), "--rate", "100/s", "--quiet"]
-    command = [sys.executable, "-m", "worker", "run", str(job), *options, "--limit", "6000"]
+    command = [sys.executable, "-m", "worker", "run", str(job), "--yes", *options, "--limit", "6000"]
     environ = {**api, "PYTHONPATH": str(Path(__file__).parents[1])}
     ended = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
     if ended.returncode != 1:  # some are left

@@ -213,7 +213,7 @@ def test_the_readme_s_commands_are_those_of_this_version() -> None:
     codes = {name: cells[1] for name, cells in zip(BUILT, table("## Commands").values(), strict=True)}
     assert codes == {
         "run": "below",
-        "check": "0, 2, 3; 1 where a source is not there",
+        "check": "0, 2, 3; 1 if a source does not exist, or something looks like an accident",
         "settle": "0 nothing unknown is left, 1 something is, 2, 3, 75",
         "ledger": "0, 2",
         "report": "0, 2",
@@ -407,7 +407,7 @@ def troubled(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, object
     shutil.copy(HERE / "jobs" / "copies.csv", folder / "wave.csv")
     faults = {"refuse": 0.25, "drop-answer": 0.1, "busy": 0.1}
     with SandboxThread(SandboxOptions(latency=0.0, faults=faults, seed=3)) as api:
-        arguments = ("run", "wave.csv", "--rate", "unlimited", "--settle-after", "0.2", "--json")
+        arguments = ("run", "wave.csv", "--yes", "--rate", "unlimited", "--settle-after", "0.2", "--json")
         done = command((*arguments, "--log-file", "log.jsonl"), folder, environment(folder, api.url, api.token))
     lines = (folder / "log.jsonl").read_text("utf-8").splitlines()
     return done.summary, [json.loads(line) for line in lines]

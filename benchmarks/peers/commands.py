@@ -60,7 +60,7 @@ class Peer:
 
 def _worker(asked: Asked) -> Sequence[str]:
     return [
-        *WORKER, "run", str(asked.job), "--rate", "unlimited", "--max-in-flight", str(asked.in_flight), "--quiet",
+        *WORKER, "run", str(asked.job), "--yes", "--rate", "unlimited", "--max-in-flight", str(asked.in_flight), "--quiet",
         "--database", str(asked.folder / "ledger.db"), "--ledger", str(asked.folder / "ledger.csv"),
     ]  # fmt: skip
 

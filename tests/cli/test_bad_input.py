@@ -44,6 +44,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sandbox: SandboxThre
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PROLIFIC_URL", sandbox.url)
     monkeypatch.setenv("PROLIFIC_TOKEN", SECRET)
+    monkeypatch.setenv("DUPLICATE_BATCHES_YES", "true")
+    monkeypatch.setenv("DUPLICATE_BATCHES_ALLOW_EXISTING", "true")  # all tests share one server
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

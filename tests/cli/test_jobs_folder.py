@@ -19,7 +19,7 @@ def run(job: Path) -> dict[str, Any]:
     """The summary of a rehearsal of `job`, which must succeed and say that nothing is wrong."""
     options = ("--sandbox", "--rate", "unlimited", "--json", "--quiet")
     day = ("--date", "2026-03-31")  # the same one twice, even at midnight
-    done = command(["run", job.name, *options, *day], job.parent, environment(job.parent))
+    done = command(["run", job.name, "--yes", *options, *day], job.parent, environment(job.parent))
     assert (done.code, done.err) == (0, "")
     return done.summary
 

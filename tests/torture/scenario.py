@@ -81,7 +81,7 @@ def scenario(seed: int) -> Scenario:
         retry_after=dice.random() < 0.5,
     )
     arguments = (
-        "run", "job.csv", "--json", "--log-format", "json", "--timeout", "1.5", "--give-up-after", "20",
+        "run", "job.csv", "--yes", "--json", "--log-format", "json", "--timeout", "1.5", "--give-up-after", "20",
         "--settle-after", str(settle_after), "--max-in-flight", str(dice.choice((1, 2, 4, 8, 16))),
         "--rate", dice.choice(("unlimited", "unlimited", "100/s", "40/s")),
     )  # fmt: skip

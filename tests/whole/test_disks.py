@@ -42,7 +42,7 @@ def rows(number: int, **more: object) -> list[dict[str, object]]:
 
 def limited(place: Place, size: int, *arguments: object) -> Ended:
     """`run job.csv --json` where no file may be larger than `size`."""
-    program = [sys.executable, "-m", "worker", "run", "job.csv", "--json", "--rate", "unlimited"]
+    program = [sys.executable, "-m", "worker", "run", "job.csv", "--yes", "--json", "--rate", "unlimited"]
     program += ["--timeout", "4", *map(str, arguments)]
     process = subprocess.Popen(
         [sys.executable, "-c", LIMITED, str(size), *program],

@@ -33,7 +33,7 @@ def again(place: Place, *choice: str) -> Counter[tuple[str, str, bool]]:
     assert printed.code == 0, printed.err
     (place.folder / "again.csv").write_text(printed.out, encoding="utf-8", newline="")
     before = made(place)
-    ended = place.command("run", "again.csv", "--rate", "unlimited", "--yes")
+    ended = place.command("run", "again.csv", "--rate", "unlimited", "--yes", "--allow-existing")
     assert ended.code == 0, ended.err
     return made(place) - before
 
@@ -100,7 +100,7 @@ def test_cells_of_a_yaml_job_that_no_csv_can_hold_do_not_spoil_it(place: Place) 
     assert place.command("run", "job.yaml", "--yes").code == 0
     printed = place.command("ledger", "job.yaml", "--format", "job").out
     (place.folder / "again.csv").write_text(printed, encoding="utf-8", newline="")
-    assert place.command("run", "again.csv", "--yes").code == 0
+    assert place.command("run", "again.csv", "--yes", "--allow-existing").code == 0
     assert place.world.made == 2
 
 

@@ -69,7 +69,7 @@ def test_its_job_runs_as_it_is_and_makes_as_many(place: Place) -> None:
     (place.folder / "again.csv").write_text(printed, encoding="utf-8")
     before = place.world.made
     names = [str(copy["name"]) for copy in place.world.duplicates]
-    assert place.command("run", "again.csv", "--rate", "unlimited").code == 0
+    assert place.command("run", "again.csv", "--yes", "--allow-existing", "--rate", "unlimited").code == 0
     assert place.world.made == before + 6
     again = [str(copy["name"]) for copy in place.world.duplicates][before:]
     assert set(names) < set(again)
@@ -80,7 +80,7 @@ def test_a_yaml_jobs_own_campaign_is_found_by_its_date(place: Place) -> None:
     path = place.folder / "nightly.yaml"
     path.write_text(f"campaign: n-{{date}}\nbatches:\n  - batch_id: {source_id(1)}\n", encoding="utf-8")
     for day in ("2026-11-01", "2026-11-02"):
-        assert place.command("run", "nightly.yaml", "--date", day, "--rate", "unlimited").code == 0
+        assert place.command("run", "nightly.yaml", "--yes", "--date", day, "--rate", "unlimited").code == 0
     assert place.command("ledger", "nightly.yaml", "--date", "2026-11-01").out.endswith("n-2026-11-01.csv\n")
     assert place.command("ledger", "nightly.yaml").out.endswith("n-2026-11-02.csv\n"), "the job's latest run"
 

@@ -322,15 +322,15 @@ def test_an_api_that_dies_midway_is_probed_and_not_stormed(place_with: WithOptio
 
 def test_quiet_says_nothing_where_everything_is_created(place: Place) -> None:
     place.job(*rows(2))
-    ended = place.command("run", "job.csv", "--quiet")
+    ended = place.command("run", "job.csv", "--yes", "--quiet")
     assert ended == Ended(0, "", "")
-    assert place.command("run", "job.csv", "--quiet") == Ended(0, "", "")
+    assert place.command("run", "job.csv", "--yes", "--quiet") == Ended(0, "", "")
 
 
 def test_a_finished_job_says_how_to_have_new_copies(place: Place) -> None:
     place.job(*rows(1))
-    place.command("run", "job.csv")
-    again = place.command("run", "job.csv")
+    place.command("run", "job.csv", "--yes")
+    again = place.command("run", "job.csv", "--yes")
     assert again.code == 0
     assert "{date}" in again.out
 

@@ -50,7 +50,7 @@ def test_it_says_1_while_something_is_unknown(unsettled: Place) -> None:
 
 
 def test_without_a_job_it_takes_every_campaign(unsettled: Place) -> None:
-    unsettled.run("--campaign", "other", "--settle-after", 0.1, "--max-in-flight", 1)
+    unsettled.run("--campaign", "other", "--allow-existing", "--settle-after", 0.1, "--max-in-flight", 1)
     recover(unsettled)
     database = ("--database", "ledgers/ledger.db")
     assert unsettled.command("settle", *database, "--settle-after", 0.2).code in (0, 1)

@@ -88,7 +88,7 @@ def crash(*args, **kwargs):
     import os
     raise RuntimeError("crashed with " + os.environ["PROLIFIC_TOKEN"])
 {module}.{name} = crash
-sys.exit(command_line(["run", "job.csv", "--json", "--log-file", "run.log", "--timeout", "4"]))
+sys.exit(command_line(["run", "job.csv", "--yes", "--json", "--log-file", "run.log", "--timeout", "4"]))
 """
 
 

@@ -30,7 +30,7 @@ AT_MOST = 10**6 if EVERY_BYTE else 34
 
 def run(folder: Path, url: str, token: str, *arguments: object, **variables: str) -> Ended:
     return command(
-        ["run", "job.csv", "--json", "--rate", "unlimited", "--settle-after", 0.3, *arguments],
+        ["run", "job.csv", "--yes", "--json", "--rate", "unlimited", "--settle-after", 0.3, *arguments],
         folder,
         environment(folder, url, token, **variables),
         timeout_s=1500 if EVERY_BYTE else 90,

@@ -126,7 +126,6 @@ def _show_campaign(
     environ: Mapping[str, str],
 ) -> None:
     latest = latest_run(connection, settings, args)
-    name_campaign(latest)
     campaign = views.campaign_id(connection, latest.campaign)
     if campaign is None:
         raise AssertionError("a run always has a campaign")
@@ -194,6 +193,7 @@ def _write(connection: sqlite3.Connection, campaign: int, latest: views.LatestRu
         export.write_ledger_file(connection, campaign, latest.campaign, path, reach(settings))
     except OSError as error:
         raise UsageError(f"{path}: the ledger file cannot be written: {error.strerror or error}") from error
+    name_campaign(latest)
     _print(str(path))
 
 

@@ -187,7 +187,8 @@ CREATE INDEX IF NOT EXISTS temp.listed_by_name ON listed_names (name);
 -- name: names_taken
 -- How many duplicates this run would send, how many of them would get a name that exists on a batch which this database
 -- does not know, one such name, and how many of those have a name of their own. A duplicate without a name will be called
--- as the API calls copies; of these, as many count as batches of that name exist, since one batch explains one copy.
+-- as the API calls copies; of these, as many count as batches of that name exist, since one batch explains one copy. The
+-- sources themselves do not count: {source_name} may be all of a name.
 WITH wanted AS (
     SELECT coalesce(nullif(coalesce(i.name, render_name(i.template, v.name, i.copies)), ''), v.name || ' (Copy)') AS name,
            coalesce(i.name, i.template) = '' AS unnamed
@@ -201,7 +202,8 @@ taken AS (
     SELECT n.name, n.items, n.unnamed, (
         SELECT count(*) FROM temp.listed_names AS l WHERE l.name = n.name
           AND NOT EXISTS (SELECT 1 FROM items AS o WHERE o.new_batch_id = l.batch_id)
-          AND l.batch_id NOT IN (SELECT batch_id FROM elsewhere)) AS batches
+          AND l.batch_id NOT IN (SELECT batch_id FROM elsewhere)
+          AND l.batch_id NOT IN (SELECT source_id FROM sources WHERE run_id = :run)) AS batches
     FROM named AS n
 )
 SELECT coalesce(sum(items), 0) AS items,
