@@ -227,7 +227,7 @@ class Campaign:
             "names_taken": question.names_taken,
         }
         self._emit(Event("preflight.done", "info", fields))
-        if question.names_taken:
+        if question.names_taken and not self._stop.asked:
             text = (
                 f"{question.names_taken} of the names to be sent exist already in the workspace, on batches that are "
                 f"not of this ledger (as {question.taken_example!r}); the new batches will share them"

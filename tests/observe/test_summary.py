@@ -92,8 +92,8 @@ def test_not_all_created() -> None:
         "A rehearsal in the sandbox: nothing of this is real.",
         "spring: 10 of 20 duplicates created.",
         "Not created: 2 failed, 1 unknown, 7 pending.",
-        r"  2 × 422: name \x1b[31mis too long",
         "  7 × connection refused",
+        r"  2 × 422: name \x1b[31mis too long",
         "The run ended early because as many requests were refused as --max-failed allows.",
         "This run: 4 created, 1 settled, 8 requests, slowed down 2 times by the API, in 4 min.",
         "Ledger: ledgers/spring.csv",
@@ -106,6 +106,13 @@ def test_not_all_created() -> None:
         "job is wrong, mend the job. If the cause was elsewhere and is mended, this tries them again:",
         "  duplicate-batches run a.csv --retry-failed",
     ]
+
+
+def test_causes_that_are_not_shown_are_counted() -> None:
+    facts = PARTLY._replace(reasons=tuple((f"cause {number}", number) for number in range(9, 1, -1)))
+    causes = [line for line in summary_text(facts).splitlines() if line.startswith("  ")]
+    assert causes[0] == "  2 × cause 2"
+    assert causes[-1] == "  … and 3 more causes (24 duplicates)"
 
 
 def test_an_empty_job() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from worker.advice.causes import shortlist
 from worker.advice.steps import Step
 from worker.events import STOPPED_BY
 from worker.observe.text import counted, human_duration, shell_word, shortened, visible
@@ -16,10 +17,13 @@ from worker.observe.text import counted, human_duration, shell_word, shortened, 
 STATUSES = ("created", "failed", "unknown", "pending")
 """The statuses of the ledger, in the order in which they are told."""
 
+CAUSES = 5
+"""How many causes are shown."""
+
 
 class Facts(NamedTuple):
     """What is known at the end of a run. `counts` by status, of the `total` duplicates that the job wants;
-    `reasons` the most frequent ones of failed and pending duplicates, each with its count; `steps` what to do next;
+    `reasons` why duplicates are not created, each with how many; `steps` what to do next;
     `stopped_by` a key of `STOPPED_BY` or `None`; `duration_s` seconds."""
 
     campaign: str
@@ -76,8 +80,11 @@ def _lines(facts: Facts) -> Iterator[str]:
     missing = [f"{facts.count(status):,} {status}" for status in STATUSES[1:] if facts.count(status)]
     if missing:
         yield f"Not created: {', '.join(missing)}."
-    for reason, count in facts.reasons:
+    reasons = shortlist(facts.reasons, CAUSES)
+    for reason, count in reasons.shown:
         yield f"  {count:,} × {shortened(visible(reason), 200)}"
+    if reasons.rest:
+        yield f"  {reasons.rest}"
     if facts.stopped_by is not None:
         yield f"The run ended early because {STOPPED_BY.get(facts.stopped_by, visible(facts.stopped_by))}."
     yield _effort(facts)

@@ -100,10 +100,13 @@ def _write_to_do(page: _Page, about: About, digest: Digest) -> None:
                     page.line((None, None), (command.words, page.style.plain))
                 page.line((None, None), (command.line, page.style.command))
         page.gap()
-    if digest.reasons:
+    reasons = digest.reasons
+    if reasons.shown:
         page.section("Why")
-        for reason, number in digest.reasons:
+        for reason, number in reasons.shown:
             page.line((number, page.style.count), (reason, None))
+        if reasons.rest:
+            page.line((None, None), (reasons.rest, page.style.plain))
     for status, rows in digest.first.items():
         if rows:
             page.section(f"The first rows that are {status}")
