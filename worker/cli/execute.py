@@ -213,8 +213,7 @@ class HeldRun:
                 ),
                 confirm=self._confirm,
             )
-            if not self._asks():
-                self._show_progress()
+            self._stack.enter_context(self._progress)
             async with anyio.create_task_group() as group:
                 group.start_soon(self._watch_signals, campaign)
                 result = await campaign.run()
@@ -258,33 +257,29 @@ class HeldRun:
         if not self._asks():
             return True
         where = SANDBOX_WORDS if self._target.is_sandbox else self._target.url
+        self._progress.pause()
         agreed = await ask(question, where, self._stop)
         if agreed:
-            self._show_progress()
+            self._progress.resume()
         return agreed
-
-    def _show_progress(self) -> None:
-        self._stack.enter_context(self._progress)
 
     def _snapshot(self) -> Snapshot:
         """Where the run is; called by the display's own thread, so it only reads."""
         campaign = self._campaign
         if campaign is None:
             return Snapshot()
-        tally, before = campaign.tally, campaign.at_start
-        elapsed = campaign.elapsed()
+        counts, waiting = campaign.counts, campaign.waiting
         return Snapshot(
-            total=before.total,
-            created=before.created + tally.created,
-            failed=before.failed + tally.refused,
-            unknown=before.unknown + tally.unknown,
-            pending=max(0, before.pending - tally.created - tally.refused - tally.unknown),
+            total=counts.total,
+            **counts._asdict(),
             in_flight=campaign.pacer.in_flight,
-            rate=tally.created / elapsed if elapsed > 0 else 0.0,
+            rate=campaign.created_per_s(),
             ceiling=self._settings.rate,
             waiting_s=campaign.pacer.waiting_s(),
             phase=campaign.phase,
-            elapsed_s=elapsed,
+            elapsed_s=campaign.elapsed(),
+            unanswered=waiting.requests if waiting else 0,
+            looks_in_s=campaign.looks_in_s(),
         )
 
     def _tell(self, result: Result) -> None:

@@ -6,6 +6,7 @@ Standard library only, and pure but for `for_window` and `Unbreakable`; what a m
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import textwrap
@@ -81,6 +82,16 @@ def _wrapped_line(line: str, width: int) -> str:
 def for_window(text: str, stream: TextIO, whole: Sequence[str] = ()) -> str:
     """`text` as it fits the window of `stream`, wrapped; as it is where that is no terminal: scripts read lines."""
     return wrapped(text, shutil.get_terminal_size().columns, whole) if stream.isatty() else text
+
+
+def window_width(stream: TextIO) -> int:
+    """How many characters fit on a line of the terminal `stream`; 80 if nobody can tell."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns)
+    with suppress(OSError, ValueError):
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    return 80
 
 
 def near(path: Path, stream: TextIO) -> Path:
