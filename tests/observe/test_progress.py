@@ -54,8 +54,10 @@ def test_eta(snapshot: Snapshot, seconds: float | None) -> None:
         (SENDING._replace(phase="finishing", pending=0), "finishing · created 120/1000 · 5.0/s · 2 unknown"),
         (SENDING._replace(phase="ended"), "ended · created 120/1000 · 5.0/s · 2 unknown"),
         (SETTLING, "settling · 3 unanswered requests · looking again in 24 s · created 9/12 · 5.0/s · 3 unknown"),
-        (SETTLING._replace(unanswered=1, looks_in_s=None), "settling · 1 unanswered request · looking now · created "
-            "9/12 · 5.0/s · 3 unknown"),
+        (
+            SETTLING._replace(unanswered=1, looks_in_s=None),
+            "settling · 1 unanswered request · looking now · created 9/12 · 5.0/s · 3 unknown",
+        ),
         (Snapshot(phase="looking up sources"), "looking up sources …"),
         (Snapshot(), "planning"),
     ],

@@ -210,7 +210,8 @@ def _summary(terminal: Terminal) -> tuple[int, ...]:
     text = "\n".join(terminal.shown)
     if "5 duplicates, all created" in text:
         return 5, 0, 0, 0
-    found = [re.search(rf"(\d+) {words}", text) for words in ("of 5 duplicates", "failed[,.]", "unknown[,.]", "pending")]
+    statuses = ("of 5 duplicates", "failed[,.]", "unknown[,.]", "pending")
+    found = [re.search(rf"(\d+) {words}", text) for words in statuses]
     return tuple(int(match[1]) if match else 0 for match in found)
 
 
