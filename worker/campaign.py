@@ -439,10 +439,12 @@ def _question(ledger: Ledger, limit: int | None) -> Question:
     connection, campaign, run = ledger.connection, ledger.campaign, ledger.run
     taken, example = views.names_taken(connection, campaign, run)
     create = views.claimable(connection, campaign, run)
+    if limit is not None:
+        create = min(limit, create)
     return Question(
-        create=create if limit is None else min(limit, create),
+        create=create,
         workspaces=tuple(views.sources_found(connection, run)),
-        names=tuple(views.first_names(connection, campaign, run, 3)),
+        names=tuple(views.first_names(connection, campaign, run, min(3, create))),
         names_taken=taken,
         taken_example=example,
         counts=views.counts(connection, campaign),

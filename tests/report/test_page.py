@@ -113,7 +113,7 @@ def test_the_headline_and_what_needs_a_person_stand_in_the_page_itself(bad: Made
     assert counts.failed
     assert f"{counts.created:,} of {counts.total:,} are there" in words
     assert f"{counts.failed} failed" in words or f"{counts.failed} refused" in words
-    assert f"Decide {counts.unknown} that may exist" in words
+    assert f"{counts.unknown} duplicates may already exist" in words
     assert len(others) == counts.unknown - 1
     for batch_id in re.findall(r"[0-9a-f-]{36}", first["error"]):
         assert nights.COMMANDS.assign(first["item"], batch_id) in words

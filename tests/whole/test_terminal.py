@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import select
+import shlex
 import subprocess
 import sys
 import time
@@ -242,3 +243,20 @@ def test_ctrl_c_during_the_look_ups_says_that_the_run_stops_and_nothing_of_going
     assert "Stopping. Press Ctrl-C again to stop at once." in terminal.seen
     assert "goes on" not in terminal.seen
     assert "goes on" not in (place.folder / "run.log").read_text("utf-8")
+
+
+def test_with_a_limit_as_many_names_are_shown_and_the_command_for_the_rest_has_none(place: Place) -> None:
+    job(place)
+    terminal = open_terminal(place, "run", "job.csv", "--rate", "unlimited", "--limit", "1")
+    terminal.expect("[y/N]")
+    assert "Row 0" in terminal.seen
+    assert "Row 1" not in terminal.seen
+    terminal.type("y\n")
+    assert terminal.end() == 1
+    (line,) = [line.strip() for line in terminal.shown if line.strip().startswith(shlex.join(PROGRAM))]
+    assert line == f"{shlex.join(PROGRAM)} run job.csv --rate unlimited"
+    again = subprocess.run(
+        f"{line} --yes", shell=True, cwd=place.folder, env=place.environ, capture_output=True, check=False
+    )
+    assert again.returncode == 0, again.stderr
+    assert place.world.made == 5

@@ -18,6 +18,7 @@ import anyio
 
 from worker import __version__
 from worker.advice.commands import Commands, commands
+from worker.advice.invocation import program
 from worker.advice.steps import Standing, steps
 from worker.campaign import Campaign, Options, Question, Result
 from worker.cli.ask import ask, has_person
@@ -71,6 +72,7 @@ class HeldRun:
         self._stack = ExitStack()
         self._campaign: Campaign | None = None
         self._aborted = False
+        self._report: Path | None = None
         self._report_trouble: str | None = None
         self._commands = Commands(str(job))
         terminal = sys.stderr.isatty()
@@ -141,11 +143,13 @@ class HeldRun:
         return ledger
 
     def _follow_up(self, connection: sqlite3.Connection) -> Commands:
-        """The commands to name at the end: of a run as it was called, of settling those that lead to its campaign."""
+        """The commands to name at the end: of a run at a terminal as it was typed there, else those that
+        lead to its campaign from anywhere."""
         latest = views.latest_run(connection, campaign=self._campaign_name)
-        if self._only_settle and latest is not None:
-            return commands(latest, reach(self._settings))
-        return typed(self._settings, str(self._job), sys.argv[1:])
+        if latest is None or (sys.stdout.isatty() and not self._only_settle):
+            return typed(self._settings, str(self._job), sys.argv[1:])
+        leads = reach(self._settings, run=not self._only_settle)
+        return commands(latest, leads._replace(program=program(sys.stdout)))
 
     def _start(self) -> RunStart:
         return RunStart(
@@ -232,6 +236,8 @@ class HeldRun:
         if trouble:
             self._note(trouble)
             self._report_trouble = trouble
+        else:
+            self._report = report_path(self._ledger_file)
 
     async def _watch_signals(self, campaign: Campaign) -> None:
         """The first signal lets requests under way end, the second does not."""
@@ -287,7 +293,7 @@ class HeldRun:
         if self._settings.json:
             _print(json.dumps(self._scrub(summary_json(facts)), ensure_ascii=False))
         elif not self._settings.quiet or result.exit_code:
-            text = self._scrub(summary_text(facts._replace(ledger=near(self._ledger_file, sys.stdout))))
+            text = self._scrub(summary_text(_near(facts)))
             commands = [command.line for step in facts.steps for command in step.commands]
             _print(for_window(text, sys.stdout, sorted(map(visible, commands), key=len, reverse=True)))
         if not self._settings.quiet or result.exit_code:
@@ -295,8 +301,14 @@ class HeldRun:
                 print(f"duplicate-batches: {self._scrub(trouble)}", file=sys.stderr)  # noqa: T201
 
     def _facts(self, result: Result) -> Facts:
+        # Typed again, the limit would hold for the rest too.
+        follow_up = self._commands.without("--limit") if result.stopped_by == "limit" else self._commands
         standing = Standing(
-            result.counts, result.undecided, stopped_by=result.stopped_by, nothing_to_do=result.nothing_to_do
+            result.counts,
+            result.undecided,
+            stopped_by=result.stopped_by,
+            nothing_to_do=result.nothing_to_do,
+            settling=self._only_settle,
         )
         return Facts(
             campaign=self._campaign_name,
@@ -314,12 +326,21 @@ class HeldRun:
             stopped_by=result.stopped_by,
             total=result.counts.total,
             reasons=result.reasons,
-            steps=tuple(steps(standing, self._commands)),
+            steps=tuple(steps(standing, follow_up)),
             sandbox=self._target.is_sandbox,
+            report=self._report,
+            settling=self._only_settle,
+            absent=result.tally.absent,
         )
 
 
 SANDBOX_WORDS = "the sandbox (nothing real)"
+
+
+def _near(facts: Facts) -> Facts:
+    """The same with its files as a person at this terminal would name them."""
+    report = None if facts.report is None else near(Path(facts.report), sys.stdout)
+    return facts._replace(ledger=near(Path(facts.ledger), sys.stdout), report=report)
 
 
 def _print(text: Any) -> None:
