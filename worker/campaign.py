@@ -27,6 +27,7 @@ from worker.ledger import export, views
 from worker.ledger.records import Counts, PaceChange, RunEnd
 from worker.ledger.store import Ledger
 from worker.lookups import ApiUnusableError, LookUps
+from worker.observe.text import verb
 from worker.pace.pacer import Pacer
 from worker.preflight import Findings, Preflight
 from worker.prolific.client import Api
@@ -80,6 +81,12 @@ class Result(NamedTuple):
     duration_s: float
     troubles: tuple[str, ...]
     undecided: int
+
+
+def names_taken(number: int) -> str:
+    """That so many of the names to be sent exist, in words."""
+    on = verb(number, "already exists on a batch", "already exist on batches")
+    return f"{number:,} of the names {on} that this ledger does not know"
 
 
 def exit_code(counts: Counts, stopped_by: str | None, signal: int | None, *, only_settle: bool = False) -> int:
@@ -283,8 +290,9 @@ class Campaign:
         self._emit(Event("preflight.done", "info", fields))
         if question.names_taken and not self._stop.asked:
             text = (
-                f"{question.names_taken} of the names to be sent exist already in the workspace, on batches that are "
-                f"not of this ledger (as {question.taken_example!r}); the new batches will share them"
+                f"{names_taken(question.names_taken)}, such as {question.taken_example!r}; the new "
+                f"{verb(question.names_taken, 'batch', 'batches')} will have the same "
+                f"{verb(question.names_taken, 'name', 'names')}"
             )
             self._emit(Event("note", "warning", {"text": text}))
 

@@ -46,7 +46,7 @@ def test_it_is_written_beside_the_ledger_file_and_names_itself(place: Place) -> 
     path = place.folder / "ledgers" / "job.html"
     assert (ended.code, ended.out, ended.err) == (0, f"{path}\n", "")
     said = words(path)
-    assert "3 of 5 are there 2 are missing: 2 not made yet." in said
+    assert "3 of 5 duplicates created 2 are missing: 2 not made yet." in said
     assert "ended early because --limit was reached" in said
     assert not list(path.parent.glob(".*.tmp"))
 
@@ -56,7 +56,7 @@ def test_it_is_written_where_output_says(place: Place) -> None:
     place.run()
     ended = place.command("report", "job.csv", "--output", "out/mine.html")
     assert (ended.code, ended.out) == (0, "out/mine.html\n")
-    assert "All 2 are there" in words(place.folder / "out" / "mine.html")
+    assert "All 2 duplicates created" in words(place.folder / "out" / "mine.html")
     assert not (place.folder / "ledgers" / "job.html").exists()
 
 
@@ -71,7 +71,7 @@ def test_a_run_writes_it_at_its_end_where_it_is_asked_for(place: Place, asked: s
     assert path.exists() == (asked != "not")
     if asked != "not":
         said = words(path)
-        assert "All 4 are there" in said
+        assert "All 4 duplicates created" in said
         assert "ended by itself (exit code 0)" in said
         assert ended.summary["run_id"] in said
 
@@ -86,7 +86,7 @@ def test_it_can_be_made_while_a_run_goes_on_and_says_so(place_with: WithOptions)
     ended = finish(process)
     assert (made.code, ended.code) == (0, 0), made.err
     said = words(place.folder / "ledgers" / "job.html")
-    assert re.search(r"\d+ of 60 are there so far", said)
+    assert re.search(r"\d+ of 60 duplicates created so far", said)
     assert f"goes on (process {process.pid})" in said
     assert "Nothing while the run goes on" in said
     assert "Run the job again" not in said
@@ -138,7 +138,7 @@ def test_its_commands_decide_what_is_unknown_from_any_folder_and_it_is_written_a
         ended = command(shlex.split(line)[len(PROGRAM) :], place.folder.parent, place.environ)
         assert ended.code == (0 if number == len(unknown) else 1), ended.err
     said = words(path)
-    assert "All 8 are there" in said
+    assert "All 8 duplicates created" in said
     assert f"{len(unknown)} decided by a person" in said
 
 

@@ -37,7 +37,7 @@ from worker.observe.logs import Logs, resolved
 from worker.observe.progress import Progress, Snapshot, style
 from worker.observe.secrets import Scrubber
 from worker.observe.summary import Facts, summary_json, summary_text
-from worker.observe.text import for_window, near, visible
+from worker.observe.text import counted, for_window, near, verb, visible
 from worker.sending import Limits
 from worker.settings.load import Settings
 from worker.stop import Stop
@@ -186,8 +186,8 @@ class HeldRun:
             ledger.connection, self._campaign_name, str(self._job.resolve())
         ):
             self._note(
-                f"{items} duplicates of this job are unfinished in campaign {campaign}; they are gone on with by the "
-                f"--date or --campaign that made it"
+                f"{counted(items, 'duplicate')} of this job {verb(items, 'is', 'are')} unfinished in campaign "
+                f"{campaign}; to continue, use its --date or --campaign"
             )
 
     def _note(self, text: str) -> None:

@@ -113,7 +113,7 @@ def _take_word(
             export.write_ledger_file(connection, ledger.campaign, latest.campaign, latest.ledger, reach(settings))
             _write_report(connection, latest, settings)
         if not settings.quiet:
-            _print(f"Recorded. {counted(counts.unknown, 'duplicate')} of {latest.campaign} unknown.")
+            _print(f"Recorded. {counted(counts.unknown, 'duplicate')} of {latest.campaign} still unknown.")
         return code
 
 

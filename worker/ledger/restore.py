@@ -27,7 +27,7 @@ from worker.ledger.forms import is_ledger, read_file
 from worker.ledger.job_names import literal
 from worker.ledger.queries import sql
 from worker.ledger.store import Ledger
-from worker.observe.text import shell_command, shell_word
+from worker.observe.text import counted, shell_command, shell_word
 from worker.prolific.models import UUID
 from worker.run_id import began_at
 
@@ -72,7 +72,7 @@ def _knows_more(connection: sqlite3.Connection, path: Path, campaign: str) -> st
         if row["new_batch_id"] and not _owned(connection, row["new_batch_id"]):
             return f"batch {row['new_batch_id']} of line {row['line']}"
     known = connection.execute(sql("count_attempts"), {"campaign": campaign}).fetchone()[0]
-    return f"{attempts} requests, of which the database knows {known}" if attempts > known else None
+    return f"{counted(attempts, 'request')}, of which the database knows {known}" if attempts > known else None
 
 
 def _owned(connection: sqlite3.Connection, batch_id: str) -> bool:

@@ -105,6 +105,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def verb(number: int, one: str, many: str) -> str:
+    """The word that agrees with `number`: `1 source exists`, `2 sources exist`."""
+    return one if number == 1 else many
+
+
 def human_duration(seconds: float) -> str:
     """`seconds` in words, rounded to what matters: `42 s`, `3 min`, `2 h 5 min`, `3 days`."""
     if 0 < seconds < 1:
