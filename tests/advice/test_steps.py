@@ -33,16 +33,16 @@ def settled(counts: Counts, **more: Any) -> Standing:
         (Standing(Counts()), []),
         (
             Standing(Counts(3, pending=1)),
-            [("go_on", "The next run sends the 1 that is pending. It creates nothing", [RUN])],
+            [("go_on", "The next run sends 1 pending duplicate. It creates nothing", [RUN])],
         ),
-        (Standing(Counts(3, pending=1200)), [("go_on", "The next run sends the 1,200 that are pending.", [RUN])]),
+        (Standing(Counts(3, pending=1200)), [("go_on", "The next run sends 1,200 pending duplicates.", [RUN])]),
         (
             Standing(Counts(3, unknown=2)),
             [("go_on", "run rechecks 2 unknown duplicates and resends those confirmed missing.", [RUN, SETTLE])],
         ),
         (
             Standing(Counts(3, unknown=2, pending=1)),
-            [("go_on", "sends the 1 that is pending and rechecks 2 unknown duplicates", [RUN, SETTLE])],
+            [("go_on", "sends 1 pending duplicate and rechecks 2 unknown duplicates", [RUN, SETTLE])],
         ),
         (
             Standing(Counts(3, unknown=2), undecided=2),
@@ -50,17 +50,20 @@ def settled(counts: Counts, **more: Any) -> Standing:
         ),
         (
             Standing(Counts(3, unknown=3), undecided=2),
-            [("go_on", "rechecks 1 unknown duplicate and", [RUN, SETTLE]), ("decide", "2 duplicates may", DECIDE)],
+            [
+                ("go_on", "rechecks 1 unknown duplicate and resends it if it is confirmed missing.", [RUN, SETTLE]),
+                ("decide", "2 duplicates may", DECIDE),
+            ],
         ),
         (Standing(Counts(3, failed=2)), [("refused", "Look at the 2 duplicates that the API rejected", [RETRY])]),
         (
             Standing(Counts(3, 2, 2, 1), undecided=2),
-            [("go_on", "sends the 1", [RUN]), ("decide", "on Prolific", DECIDE), ("refused", "fix it", [RETRY])],
+            [("go_on", "sends 1 pending", [RUN]), ("decide", "on Prolific", DECIDE), ("refused", "fix it", [RETRY])],
         ),
         (Standing(Counts(3), nothing_to_do=True), [("nothing", "{date} in the name", [])]),
         (
             Standing(Counts(3, failed=1), nothing_to_do=True),
-            [("refused", "the 1 duplicate that the API rejected", [RETRY]), ("nothing", "Nothing was sent", [])],
+            [("refused", "Look at the duplicate that the API rejected", [RETRY]), ("nothing", "Nothing was sent", [])],
         ),
         # how the latest run ended
         (Standing(Counts(3, 1, 1, 1), undecided=1, end="goes on"), []),
@@ -79,7 +82,7 @@ def settled(counts: Counts, **more: Any) -> Standing:
         (Standing(Counts(3, pending=1), stopped_by="max_duration"), [("go_on", "--max-duration", [RUN])]),
         (
             Standing(Counts(3, 1, pending=1), stopped_by="max_failed"),
-            [("go_on", "Look at what was rejected", [RUN]), ("refused", "the 1 duplicate", [RETRY])],
+            [("go_on", "Look at what was rejected", [RUN]), ("refused", "the duplicate that", [RETRY])],
         ),
         # what needs somebody though everything is there
         (Standing(Counts(created=3), stopped_by="disk"), [("go_on", "Free some disk space, then run", [RUN])]),
@@ -97,7 +100,7 @@ def settled(counts: Counts, **more: Any) -> Standing:
         ),
         (settled(Counts(3, unknown=2), undecided=2), [("decide", "2 duplicates may already exist", DECIDE)]),
         (settled(Counts(3, failed=2)), []),
-        (settled(Counts(3, pending=1)), [("create", "Create the 1 missing 1 duplicate was never sent", [RUN])]),
+        (settled(Counts(3, pending=1)), [("create", "Create the missing duplicate 1 duplicate was never sent", [RUN])]),
         (
             settled(Counts(3, unknown=3, pending=2), undecided=1),
             [

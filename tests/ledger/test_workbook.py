@@ -128,8 +128,8 @@ def test_the_summary_names_what_needs_a_person_with_commands_that_work_in_any_fo
     assert text.startswith("spring: 1 of 4 duplicates created\n")
     for command in (COMMANDS.run(), COMMANDS.settle(), COMMANDS.retry()):
         assert f"\n{command}\n" in text
-    assert "1. Run the job again\nThe next run sends the 1 that is pending and rechecks 1 unknown" in text
-    assert "\n2. Look at the 1 duplicate that the API rejected\nA run does not try it again" in text
+    assert "1. Run the job again\nThe next run sends 1 pending duplicate and rechecks 1 unknown" in text
+    assert "\n2. Look at the duplicate that the API rejected\nA run does not try it again" in text
     assert "\n4.3 | unknown | Wave 4 | no answer\n" in text
     assert "\n3.1 | failed | Wave 3 | 422: no\n" in text
     assert "\n1 | 422: no\n" in text

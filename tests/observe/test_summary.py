@@ -98,8 +98,8 @@ def test_not_all_created() -> None:
         "The run ended early because as many requests were refused as --max-failed allows.",
         "This run: 4 created, 1 settled, 8 requests, slowed down 2 times by the API, in 4 min.",
         "Ledger: ledgers/spring.csv",
-        "→ Run the job again. The next run sends the 7 that are pending and rechecks 1 unknown duplicate and resends "
-        "those confirmed missing. It creates nothing twice.",
+        "→ Run the job again. The next run sends 7 pending duplicates and rechecks 1 unknown duplicate and resends "
+        "it if it is confirmed missing. It creates nothing twice.",
         "  duplicate-batches run a.csv",
         "  Or only check what is unknown, and create nothing:",
         "  duplicate-batches settle a.csv",
@@ -141,8 +141,8 @@ def test_settling_speaks_of_settling() -> None:
         "Ledger: ledgers/spring.csv",
         "→ Settle again. 1 duplicate is still unknown. Settling creates nothing, so you can repeat it.",
         "  duplicate-batches settle a.csv",
-        "→ Create the 3 missing. 3 duplicates were never sent, or are confirmed missing. Settling creates nothing; a "
-        "run does:",
+        "→ Create the 3 missing duplicates. 3 duplicates were never sent, or are confirmed missing. Settling creates "
+        "nothing; a run does:",
         "  duplicate-batches run a.csv",
     ]
 

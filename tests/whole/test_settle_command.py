@@ -132,7 +132,7 @@ def test_the_end_of_settle_speaks_of_settling_and_names_its_report(
     assert settled.code == 1
     assert re.search(r"Settled: 0 found, 0 confirmed missing, 3 still unknown, in ", settled.out)
     assert "→ Settle again later. 3 duplicates are still unknown." in settled.out
-    assert "→ Create the 1 missing. 1 duplicate was never sent" in settled.out
+    assert "→ Create the missing duplicate. 1 duplicate was never sent" in settled.out
     for of_a_run in ("Run the job again", "The next run", "This run"):
         assert of_a_run not in settled.out
     report = place.folder / "ledgers" / "job.html"

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from worker.advice.commands import Commands
 from worker.ledger.records import Counts
-from worker.observe.text import counted
+from worker.observe.text import counted, verb
 
 Key = Literal["go_on", "create", "decide", "refused", "nothing"]
 """Continue · create what settling left missing · decide what only a person can · look at what was refused · there was
@@ -111,13 +111,13 @@ def _steps(standing: Standing, commands: Commands) -> Iterator[Step]:
     if standing.undecided:
         yield _decide(standing.undecided, commands)
     if counts.failed:
-        one = counts.failed == 1
+        them = verb(counts.failed, "it", "them")
         yield Step(
             "refused",
-            f"Look at the {counted(counts.failed, 'duplicate')} that the API rejected",
+            f"Look at {_the(counts.failed, 'duplicate')} that the API rejected",
             "",
-            f"A run does not try {'it' if one else 'them'} again by itself. If the job file is wrong, fix it. If the "
-            f"cause was elsewhere and is fixed, try {'it' if one else 'them'} again:",
+            f"A run does not try {them} again by itself. If the job file is wrong, fix it. If the "
+            f"cause was elsewhere and is fixed, try {them} again:",
             (Command("", commands.retry()),),
         )
     if standing.nothing_to_do and standing.stopped_by is None:
@@ -136,7 +136,7 @@ def _settle_steps(standing: Standing, commands: Commands) -> Iterator[Step]:
     if to_settle or standing.stopped_by in ALWAYS:
         title, why = _first(standing, "settle again")
         later = standing.stopped_by is None and standing.end == "ended"
-        is_unknown = f"{counted(to_settle, 'duplicate')} {'is' if to_settle == 1 else 'are'} still unknown."
+        is_unknown = f"{counted(to_settle, 'duplicate')} {verb(to_settle, 'is', 'are')} still unknown."
         text = f"{is_unknown} Settling creates nothing, so you can repeat it." if to_settle else ""
         title = f"{title} later" if later else title
         yield Step("go_on", title, why, text, (Command("", commands.settle()),))
@@ -145,10 +145,10 @@ def _settle_steps(standing: Standing, commands: Commands) -> Iterator[Step]:
     if counts.pending:
         yield Step(
             "create",
-            f"Create the {counts.pending:,} missing",
+            f"Create {_the(counts.pending, 'missing duplicate')}",
             "",
-            f"{counted(counts.pending, 'duplicate')} {'was' if counts.pending == 1 else 'were'} never sent, or "
-            f"{'is' if counts.pending == 1 else 'are'} confirmed missing. Settling creates nothing; a run does:",
+            f"{counted(counts.pending, 'duplicate')} {verb(counts.pending, 'was', 'were')} never sent, or "
+            f"{verb(counts.pending, 'is', 'are')} confirmed missing. Settling creates nothing; a run does:",
             (Command("", commands.run()),),
         )
     if standing.nothing_to_do and standing.stopped_by is None:
@@ -156,12 +156,11 @@ def _settle_steps(standing: Standing, commands: Commands) -> Iterator[Step]:
 
 
 def _decide(number: int, commands: Commands) -> Step:
-    one = number == 1
     return Step(
         "decide",
         f"{counted(number, 'duplicate')} may already exist: check and decide",
         "",
-        f"{'A request' if one else 'For each, a request'} went unanswered, and batches exist that it could have "
+        f"{verb(number, 'A request', 'For each, a request')} went unanswered, and batches exist that it could have "
         "created. Look at them on Prolific. If one of them is the copy, assign it. If none is, say so, and the next "
         "run creates it.",
         (
@@ -169,6 +168,11 @@ def _decide(number: int, commands: Commands) -> Step:
             Command(ABSENT, commands.settle("--absent", ITEM)),
         ),
     )
+
+
+def _the(number: int, noun: str) -> str:
+    """`the duplicate`, `the 2 duplicates`."""
+    return verb(number, f"the {noun}", f"the {counted(number, noun)}")
 
 
 def _first(standing: Standing, again: str) -> tuple[str, str]:
@@ -182,9 +186,10 @@ def _first(standing: Standing, again: str) -> tuple[str, str]:
 def _does(pending: int, to_settle: int) -> str:
     does = []
     if pending:
-        does.append(f"sends the {pending:,} that {'is' if pending == 1 else 'are'} pending")
+        does.append(f"sends {counted(pending, 'pending duplicate')}")
     if to_settle:
-        does.append(f"rechecks {counted(to_settle, 'unknown duplicate')} and resends those confirmed missing")
+        missing = verb(to_settle, "it if it is confirmed missing", "those confirmed missing")
+        does.append(f"rechecks {counted(to_settle, 'unknown duplicate')} and resends {missing}")
     return f"The next run {joined(does)}. It creates nothing twice." if does else ""
 
 
