@@ -163,7 +163,7 @@ class Campaign:
 
     @property
     def counts(self) -> Counts:
-        """How the job's duplicates stand now: as the ledger was read last, and what sending recorded since."""
+        """How the job's duplicates stand now: as read from the ledger last, and as sent since."""
         known, then = self._known
         return counts_since(known, then, self.tally)
 
@@ -182,7 +182,7 @@ class Campaign:
         return self._clock.monotonic() - self._started
 
     def created_per_s(self) -> float:
-        """Duplicates created in a second of sending: look-ups, the question and settling do not count."""
+        """Duplicates created in a second of sending, without look-ups, question and settling."""
         since = self._sending_since
         sent_s = self._sent_s + (0.0 if since is None else self._clock.monotonic() - since)
         return self.tally.created / sent_s if sent_s > 0 else 0.0

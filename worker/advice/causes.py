@@ -19,7 +19,7 @@ BEYOND = "other causes"
 
 
 class Causes:
-    """Counts duplicates by cause. The numbers of items and the ids of batches are not part of it."""
+    """Counts duplicates by cause. Numbers of items and ids of batches are not part of it."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -52,8 +52,8 @@ class Shortlist(NamedTuple):
 
 
 def shortlist(causes: Iterable[Cause], most: int) -> Shortlist:
-    """At most so many causes, the most frequent first. If there are more, the rare ones are the news: the rarest come
-    first then, and the others are counted."""
+    """At most so many causes, the most frequent first. If there are more, the rare ones are the news:
+    the rarest come first then, and the others are counted."""
     ordered: Sequence[Cause] = sorted(causes, key=lambda cause: -cause[1])
     if len(ordered) <= most:
         return Shortlist(tuple(ordered))

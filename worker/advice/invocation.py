@@ -18,7 +18,7 @@ Program = tuple[str, ...]
 
 
 def program(stream: TextIO | None = None) -> Program:
-    """The words for people who read `stream`; None: who read a file, in whatever folder they are."""
+    """The words for people who read `stream`; None: a file, which may be read in any folder."""
     terminal = stream is not None and stream.isatty()
     return words(sys.argv[0], sys.orig_argv, sys.executable, shutil.which, terminal=terminal)
 

@@ -10,8 +10,8 @@ from worker.ledger.records import Counts
 from worker.observe.text import counted, verb
 
 Key = Literal["go_on", "create", "decide", "refused", "nothing"]
-"""Continue · create what settling left missing · decide what only a person can · look at what was refused · there was
-nothing to do."""
+"""Continue · create what settling left missing · decide what only a person can · look at what was
+refused · there was nothing to do."""
 
 End = Literal["ended", "goes on", "died", "not told"]
 """How the latest run ended; `not told`: it recorded no end, and whether it goes on cannot be told from here."""
@@ -77,7 +77,8 @@ FIRST: Mapping[str, tuple[str, str]] = {
         "The API rejected as many requests as --max-failed allows.",
     ),
 }
-"""What to do first and why, by the reason why the latest run ended early. `{again}` is to run the job, or to settle."""
+"""What to do first and why, by the reason why the latest run ended early; `{again}` is to run the job
+or to settle."""
 
 ALWAYS = ("token", "disk", "internal")
 """Reasons that need somebody, also where nothing is left to do."""

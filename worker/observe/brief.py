@@ -10,7 +10,7 @@ from worker.events import Event
 from worker.observe.text import human_duration, visible
 
 MOST_CAUSES = 5
-"""So many causes of slowing down are told: an API's words may hold a number that is another each time."""
+"""So many causes of slowing down are told: an API's words may hold a new number each time."""
 
 
 def brief(event: Event, causes: Collection[str] = ()) -> str | None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor
 
 LogFormat = Literal["auto", "console", "json"]
-"""How lines look on standard error; `auto`: on a terminal the few that a person should know, JSON otherwise."""
+"""How lines look on standard error; `auto`: short messages on a terminal, JSON otherwise."""
 
 _LEVELS: Mapping[Level, int] = {"debug": 0, "info": 1, "warning": 2, "error": 3}
 

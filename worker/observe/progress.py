@@ -83,7 +83,7 @@ def line(snapshot: Snapshot) -> str:
 
 
 def doing(snapshot: Snapshot) -> list[str]:
-    """What the run does, in parts of a line: `settling · 3 unanswered requests · looking again in 24 s`."""
+    """What the run does, in parts of a line: `settling · 3 unanswered requests · looking now`."""
     phase = visible(snapshot.phase)
     if not snapshot.unanswered:
         return [f"{phase} …" if snapshot.phase == LOOKING_UP else phase]
@@ -92,7 +92,7 @@ def doing(snapshot: Snapshot) -> list[str]:
 
 
 def ahead(snapshot: Snapshot) -> list[str]:
-    """What is to come while a run sends, in parts of a line: the end of a pause, the end of the run."""
+    """What is to come while a run sends: the end of a pause, the end of the run."""
     if snapshot.phase != "sending":
         return []
     parts = [f"paused for {human_duration(snapshot.waiting_s)}"] if snapshot.waiting_s > 0 else []

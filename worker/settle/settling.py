@@ -43,8 +43,8 @@ NOT_SHOWN = 100
 
 
 class Waiting(NamedTuple):
-    """What settling waits for: so many requests without an answer. It looks at `looks_at` (monotonic seconds; None: it
-    looks now)."""
+    """What settling waits for: so many requests without an answer. It looks at `looks_at` (monotonic
+    seconds; None: now)."""
 
     requests: int
     looks_at: float | None
