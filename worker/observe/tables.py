@@ -164,7 +164,7 @@ def _took(run: Mapping[str, object]) -> str:
 def _end(run: Mapping[str, object]) -> str:
     """Who or what ended a run."""
     if run["ended_at"] is None:
-        return f"running, or crashed (process {run['pid']} on {run['host']})"
+        return f"running or crashed: process {run['pid']} on {run['host']}"
     return f"stopped: {run['stopped_by']}" if run["stopped_by"] else f"finished, exit {_text(run['exit_code'])}"
 
 
