@@ -1,11 +1,12 @@
-# make demo    the main job on the examples of jobs/, against the sandbox over real HTTP
+# make demo    the main job on the examples of jobs/, and one with lost answers, against the sandbox over real HTTP
 # make test    all tests
 # Both set up what they need in .venv first; Python 3.11 or later, make and git are all they ask for.
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
-DEMO_JOBS := $(notdir $(wildcard jobs/*))
+# A rehearsal leaves its ledgers beside the jobs.
+DEMO_JOBS := $(notdir $(wildcard jobs/*.csv jobs/*.tsv jobs/*.yaml jobs/*.yml))
 
 .PHONY: demo test simulate torture wires lint types format plots memory bench bench-ceiling bench-pace bench-report bench-scale bench-settling bench-speed bench-tools bench-workbook screenshots clean
 
@@ -16,15 +17,28 @@ DEMO_JOBS := $(notdir $(wildcard jobs/*))
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
+# At last a sandbox of its own loses requests and answers: the run finds out which, and creates each duplicate once.
 demo: .venv/installed
 	@rm -rf demo && mkdir demo && cp $(addprefix jobs/,$(DEMO_JOBS)) demo/
 	@cd demo && for job in $(DEMO_JOBS); do \
 		echo; echo "== duplicate-batches run $$job --sandbox"; \
-		../$(BIN)/duplicate-batches run $$job --sandbox --yes --log-format console --log-file run.log || exit 1; done
+		"$(abspath $(BIN))/duplicate-batches" run $$job --sandbox --yes --log-format console --log-file run.log || exit 1; done
 	@cd demo && for job in $(DEMO_JOBS); do \
 		echo; echo "== the ledger of $$job:"; \
-		../$(BIN)/duplicate-batches ledger $$job --sandbox --format table && \
-		../$(BIN)/duplicate-batches ledger $$job --sandbox || exit 1; done
+		"$(abspath $(BIN))/duplicate-batches" ledger $$job --sandbox --format table && \
+		"$(abspath $(BIN))/duplicate-batches" ledger $$job --sandbox || exit 1; done
+	@cd demo && PATH="$(abspath $(BIN)):$$PATH" && \
+	printf 'batch_id,name,copies\n01927060-31bb-7fcb-a685-3c81c7648e7e,Annotator {n:02},12\n' > lost.csv && \
+	touch sandbox.txt && \
+	{ duplicate-batches sandbox --port 0 --faults drop-answer=0.2,drop-request=0.2 --seed 2 > sandbox.txt & } && \
+	server=$$! && trap "kill $$server; wait $$server || :" EXIT && trap "exit 130" INT TERM && \
+	until grep -q '^export PROLIFIC_TOKEN=' sandbox.txt; do kill -0 $$server || exit 1; sleep 0.1; done && \
+	eval "$$(grep '^export ' sandbox.txt)" && export NO_PROXY=127.0.0.1 no_proxy=127.0.0.1 && \
+	echo && echo '== duplicate-batches run lost.csv, at a sandbox that loses requests and answers' && \
+	duplicate-batches run lost.csv --database lost.db --ledger lost-ledger.csv --yes --settle-after 1 --report \
+		--log-format console --log-file lost.log && \
+	echo && echo '== the ledger of lost.csv: settled_by says how each one is known' && \
+	duplicate-batches ledger lost.csv --database lost.db --format csv | cut -d , -f 3,6,7,10,11
 
 test: .venv/installed
 	@$(BIN)/python -m pytest

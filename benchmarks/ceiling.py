@@ -112,7 +112,8 @@ def _measure(case: Case, words: str, *, prompt: bool) -> Kept:
 
 def _command(case: Case, words: str, job: Path, url: str) -> Sequence[str]:
     if words == OURS:
-        run = [*WORKER, "run", str(job), "--yes", "--rate", f"{case.rate:g}/s" if case.rate >= 1 else f"{case.rate * 60:g}/min"]
+        rate = f"{case.rate:g}/s" if case.rate >= 1 else f"{case.rate * 60:g}/min"
+        run = [*WORKER, "run", str(job), "--yes", "--rate", rate]
         return [*run, "--max-in-flight", str(IN_FLIGHT), "--quiet"]
     limiter = (str(case.rate), "1") if words == ALL_AT_ONCE else ("1", str(1 / case.rate))
     return [sys.executable, str(LIMITED), str(job), url, TOKEN, str(IN_FLIGHT), *limiter]

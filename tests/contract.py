@@ -128,5 +128,6 @@ SUMMARY_FIELDS = (
     "duration_s",
     "exit_code",
     "stopped_by",
+    "report",
 )
 STOPPED_BY = ("signal", "limit", "max_duration", "max_failed", "token", "api", "disk", "declined", "internal")

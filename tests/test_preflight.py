@@ -101,6 +101,7 @@ class ScriptedApi:
         self.batches: dict[str, list[Reply]] = {}
         self.listings: dict[str, list[tuple[list[str], Listing]]] = defaultdict(list)
         self.calls: list[tuple[str, ...]] = []
+        self.before_listing: Callable[[], None] = lambda: None
 
     def has(self, number: int, workspace: str = WORKSPACE) -> str:
         """There is a batch; its id."""
@@ -120,6 +121,7 @@ class ScriptedApi:
 
     async def listing(self, workspace_id: str, take: Callable[[Page], Awaitable[None]]) -> Listing:
         self.calls.append(("listing", workspace_id))
+        self.before_listing()
         shown, ended = next_of(self.listings[workspace_id])
         bodies = [self.batches[batch_id][0] for batch_id in shown]
         await take([listed(batch) for body in bodies if isinstance(body, Answer) and (batch := read_batch(body.json))])
@@ -360,3 +362,16 @@ async def test_a_wait_that_is_longer_than_the_run_may_wait_is_not_begun(
             await rig.preflight.check_token()
 
     assert (api.asked("me"), rig.stop.waits) == (1, [])
+
+
+async def test_a_listing_that_ends_because_the_run_was_asked_to_stop_says_nothing_of_going_on(
+    tmp_path: Path, api: ScriptedApi
+) -> None:
+    source = api.has(1)
+    api.listings[WORKSPACE] = [broken(source)]
+    with opened(tmp_path, "batch_id", source) as ledger:
+        rig = Rig(ledger, api)
+        api.before_listing = lambda: rig.stop.ask("signal")
+        findings = await rig.preflight.look_up_sources()
+        assert findings.listings_not_whole == 1
+        assert rig.events == []

@@ -12,6 +12,7 @@ import sqlite3
 import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -27,12 +28,13 @@ from worker.ledger import export, views
 from worker.ledger.records import Counts, PaceChange, RunEnd
 from worker.ledger.store import Ledger
 from worker.lookups import ApiUnusableError, LookUps
+from worker.observe.text import verb
 from worker.pace.pacer import Pacer
 from worker.preflight import Findings, Preflight
 from worker.prolific.client import Api
 from worker.sending import Limits, Sending, Tally
 from worker.settle import verbs
-from worker.settle.settling import Settled, Settling
+from worker.settle.settling import Settled, Settling, Waiting
 from worker.stop import Stop
 
 T = TypeVar("T")
@@ -88,6 +90,12 @@ class Result(NamedTuple):
     refused: UsageError | None = None
 
 
+def names_taken(number: int) -> str:
+    """That so many of the names to be sent exist, in words."""
+    on = verb(number, "already exists on a batch", "already exist on batches")
+    return f"{number:,} of the names {on} that this ledger does not know"
+
+
 def exit_code(counts: Counts, stopped_by: str | None, signal: int | None, *, only_settle: bool = False) -> int:
     """The exit code of a run that could begin (the contract's table); of `settle` where nothing was to be sent."""
     if signal is not None:
@@ -99,6 +107,18 @@ def exit_code(counts: Counts, stopped_by: str | None, signal: int | None, *, onl
     if only_settle:
         return 1 if counts.unknown else 0
     return 0 if counts.created == counts.total else 1
+
+
+def counts_since(known: Counts, then: Tally, now: Tally) -> Counts:
+    """The counts of a ledger that was read as `known` when the tally was `then`."""
+    created, refused = now.created - then.created, now.refused - then.refused
+    unknown = now.unknown - then.unknown
+    return Counts(
+        known.created + created,
+        known.failed + refused,
+        known.unknown + unknown,
+        max(0, known.pending - created - refused - unknown),
+    )
 
 
 class Campaign:
@@ -131,7 +151,9 @@ class Campaign:
         server = ServerClock()
         emit = self._emit  # whoever slows down tells it through here
         self.phase = "starting"
-        self.at_start = Counts()
+        self._known = (Counts(), Tally())  # replaced whole: the display's thread reads it
+        self._sent_s = 0.0
+        self._sending_since: float | None = None
         most = options.limits.max_in_flight
         self.pacer = Pacer(options.rate, most, clock, rng, emit, stop.wait, self._sending_is_over)
         look_ups = LookUps(database, api, clock, server, emit, stop, options.limits.give_up_after_s, options.rate)
@@ -147,9 +169,31 @@ class Campaign:
         """What sending has come to so far."""
         return self._sending.tally
 
+    @property
+    def counts(self) -> Counts:
+        """How the job's duplicates stand now: as read from the ledger last, and as sent since."""
+        known, then = self._known
+        return counts_since(known, then, self.tally)
+
+    @property
+    def waiting(self) -> Waiting | None:
+        """What settling waits for; None while it does not."""
+        return self._settling.waiting
+
+    def looks_in_s(self) -> float | None:
+        """Seconds until settling looks again; None if it looks now, or is not under way."""
+        looks_at = waiting.looks_at if (waiting := self.waiting) else None
+        return None if looks_at is None else max(0.0, looks_at - self._clock.monotonic())
+
     def elapsed(self) -> float:
         """Seconds since the run began."""
         return self._clock.monotonic() - self._started
+
+    def created_per_s(self) -> float:
+        """Duplicates created in a second of sending, without look-ups, question and settling."""
+        since = self._sending_since
+        sent_s = self._sent_s + (0.0 if since is None else self._clock.monotonic() - since)
+        return self.tally.created / sent_s if sent_s > 0 else 0.0
 
     def abort(self) -> None:
         """Stop at once: requests under way are not awaited."""
@@ -166,7 +210,7 @@ class Campaign:
     async def run(self) -> Result:
         """Make what is missing. Never raises for what a night can bring: the result says what happened."""
         nothing_to_do = False
-        self.at_start = await self._database.call(_counts)
+        await self._recount()
         try:
             with self._scope:
                 async with anyio.create_task_group() as group:
@@ -182,7 +226,7 @@ class Campaign:
     async def _work(self) -> bool:
         """The phases of a run; whether there was anything to do."""
         sends = not self._options.only_settle
-        if sends and not (self.at_start.pending or self.at_start.unknown):
+        if sends and not (self.counts.pending or self.counts.unknown):
             return False
         if not sends and not await self._database.call(verbs.any_open):
             return False
@@ -191,7 +235,7 @@ class Campaign:
         if sends:
             findings = await self._preflight.look_up_sources()
             question = await self._question()
-            self.at_start = question.counts  # what is not there has failed meanwhile
+            self._counted(question.counts)  # what is not there has failed meanwhile
             self._tell_preflight(findings, question)
             if self._stop.asked or not (question.create or question.counts.unknown):
                 return True
@@ -209,19 +253,36 @@ class Campaign:
         while True:
             if send:
                 self.phase = "sending"
-                await self._sending.run()
+                await self._send()
             if self._stop.asked or (send and not await self._database.call(verbs.own_unknown)):
                 return
             self.phase = "settling"
             # What an earlier run gave up counts as given up when this one began.
             settled = await self._settling.round(max(self._started, self._sending.last_unknown_at))
             self._count(settled)
+            await self._recount()
             if not (settled.absent or self._sending.paused) or self._sending.over or not send:
                 return
             await self._sending.resume()
 
+    async def _send(self) -> None:
+        self._sending_since = self._clock.monotonic()
+        try:
+            await self._sending.run()
+        finally:
+            self._sent_s += self._clock.monotonic() - self._sending_since
+            self._sending_since = None
+
     def _count(self, settled: Settled) -> None:
         self.tally.settled += settled.created + settled.absent
+        self.tally.absent += settled.absent
+
+    async def _recount(self) -> None:
+        """Read the counts again, while nothing is under way."""
+        self._counted(await self._database.call(_counts))
+
+    def _counted(self, counts: Counts) -> None:
+        self._known = (counts, replace(self.tally))
 
     async def _question(self) -> Question:
         return await self._database.call(_question, self._options.limits.limit, self._options.situation)
@@ -236,10 +297,11 @@ class Campaign:
             "names_taken": question.names_taken,
         }
         self._emit(Event("preflight.done", "info", fields))
-        if question.names_taken:
+        if question.names_taken and not self._stop.asked:
             text = (
-                f"{question.names_taken} of the names to be sent exist already in the workspace, on batches that are "
-                f"not of this ledger (as {question.taken_example!r}); the new batches will share them"
+                f"{names_taken(question.names_taken)}, such as {question.taken_example!r}; the new "
+                f"{verb(question.names_taken, 'batch', 'batches')} will have the same "
+                f"{verb(question.names_taken, 'name', 'names')}"
             )
             self._emit(Event("note", "warning", {"text": text}))
 
@@ -314,7 +376,8 @@ class Campaign:
         aborted = self._scope.cancelled_caught
         await self._attempt(self._sending.salvage())
         # A disk that cannot be written can mostly be read, and the summary must not tell what was before the run.
-        counts = await self._attempt(self._database.call(_counts)) or self.at_start
+        await self._attempt(self._recount())
+        counts = self.counts
         reasons: list[tuple[str, int]] = []
         undecided = 0
         if counts.created < counts.total:
@@ -352,6 +415,7 @@ class Campaign:
             "stopped_by": stopped_by,
         }
         self._emit(Event("run.finished", "info", fields))
+        self.phase = "ended"
         return result
 
     async def _attempt(self, work: Awaitable[T]) -> T | None:
@@ -397,10 +461,12 @@ def _question(ledger: Ledger, limit: int | None, situation: Situation | None) ->
     connection, campaign, run = ledger.connection, ledger.campaign, ledger.run
     names = views.names_taken(connection, campaign, run)
     create = views.claimable(connection, campaign, run)
+    if limit is not None:
+        create = min(limit, create)
     return Question(
-        create=create if limit is None else min(limit, create),
+        create=create,
         workspaces=tuple(views.sources_found(connection, run)),
-        names=tuple(views.first_names(connection, campaign, run, 3)),
+        names=tuple(views.first_names(connection, campaign, run, min(3, create))),
         names_taken=names.own_taken,
         taken_example=names.example,
         counts=views.counts(connection, campaign),

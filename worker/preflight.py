@@ -106,6 +106,8 @@ class Preflight:
         look = await self._look_ups.listing(workspace_id, take)
         if look.problem is not None:
             self._not_whole += 1
+            if self._stop.asked:
+                return  # the listing ended because the run does, so nothing goes on
             why = f"workspace {workspace_id} could not be listed whole ({look.problem})"
             text = f"{why}; the run goes on with what was shown"
             self._emit(Event("note", "warning", {"text": text}))

@@ -67,6 +67,8 @@ class Tally:
     refused: int = 0
     unknown: int = 0
     settled: int = 0
+    absent: int = 0
+    """Of the settled, those that turned out not to be created."""
     requests: int = 0
     throttled: int = 0
 

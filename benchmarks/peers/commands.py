@@ -60,7 +60,8 @@ class Peer:
 
 def _worker(asked: Asked) -> Sequence[str]:
     return [
-        *WORKER, "run", str(asked.job), "--yes", "--rate", "unlimited", "--max-in-flight", str(asked.in_flight), "--quiet",
+        *WORKER, "run", str(asked.job), "--yes", "--quiet", "--rate", "unlimited",
+        "--max-in-flight", str(asked.in_flight),
         "--database", str(asked.folder / "ledger.db"), "--ledger", str(asked.folder / "ledger.csv"),
     ]  # fmt: skip
 

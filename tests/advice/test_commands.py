@@ -56,3 +56,28 @@ def test_the_program_takes_every_command_as_it_stands() -> None:
         args = parser().parse_args(shlex.split(line)[1:])
         assert (args.job, args.campaign) == ("/w/it's.csv", "a b")
     assert parser().parse_args(shlex.split(made.assign(7, uuid(1)))[1:]).assign == [f"#7={uuid(1)}"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "left"),
+    [
+        ("run a.csv", "run a.csv"),
+        ("run a.csv --limit 1 --yes", "run a.csv --yes"),
+        ("run --limit=1 a.csv", "run a.csv"),
+        ("run a.csv --limit 1 --limit=2", "run a.csv"),
+        ("run a.csv --limits 1", "run a.csv --limits 1"),
+    ],
+)
+def test_the_rest_is_created_without_the_limit(typed: str, left: str) -> None:
+    made = Commands("a.csv", typed=tuple(typed.split())).without("--limit")
+    assert made.run() == f"duplicate-batches {left}"
+
+
+def test_every_command_begins_with_the_programs_words_and_a_run_keeps_its_pace() -> None:
+    reach = USUAL._replace(program=("/my v/python", "-m", "worker"), kept=("--rate", "30/min"))
+    made = commands(LATEST, reach)
+    called = "'/my v/python' -m worker"
+    assert made.run() == f"{called} run /w/a.csv --campaign a --rate 30/min"
+    for line in (made.settle(), made.retry(), made.ledger(), made.report(), made.absent(7)):
+        assert line.startswith(f"{called} ")
+    assert "--rate" not in made.settle()

@@ -12,7 +12,7 @@ from tests.contract import COLUMNS
 from tests.job.reading import rows_of
 from tests.support.command import command, environment, read_ledger
 
-JOBS = sorted((Path(__file__).parents[2] / "jobs").iterdir())
+JOBS = sorted(path for path in (Path(__file__).parents[2] / "jobs").iterdir() if path.is_file())
 
 
 def run(job: Path) -> dict[str, Any]:

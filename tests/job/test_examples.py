@@ -9,7 +9,7 @@ import pytest
 from tests.job.reading import rows_of
 from worker.job.fields import COLUMNS
 
-JOBS = sorted((Path(__file__).parents[2] / "jobs").iterdir())
+JOBS = sorted(path for path in (Path(__file__).parents[2] / "jobs").iterdir() if path.is_file())
 
 
 def test_there_is_an_example_for_each_way_to_start() -> None:

@@ -27,6 +27,7 @@ from tests.support.ledgers import (
 from worker.ledger import views
 from worker.ledger.database import open_for_reading
 from worker.ledger.exchange import status_of
+from worker.ledger.queries import sql
 from worker.ledger.records import Counts, RunEnd
 from worker.ledger.store import Ledger
 
@@ -404,6 +405,19 @@ def test_a_run_can_give_up_what_it_has_sent(tmp_path: Path) -> None:
         ledger.end_run(RunEnd(LATER, "signal", 130, 0, 2, 0))
         (run,) = views.runs(ledger.connection)
         assert (run["ended_at"], run["stopped_by"], run["exit_code"], run["requests"]) == (LATER, "signal", 130, 2)
+
+
+def test_a_run_that_goes_on_is_listed_with_what_it_has_created(tmp_path: Path) -> None:
+    with opened(tmp_path, "batch_id,copies", f"{A},3") as ledger:
+        look_up(ledger)
+        first, second, _ = claim(ledger)
+        record(ledger, ending(first, "created"), ending(second, "created"))
+        (run,) = views.runs(ledger.connection)
+        assert (run["ended_at"], run["created"]) == (None, 2)
+        (run,) = ledger.connection.execute(sql("report_runs"), {"campaign": ledger.campaign, "limit": 9}).fetchall()
+        assert (run["ended_at"], run["created"]) == (None, 2)
+        ledger.end_run(RunEnd(LATER, None, 0, 7, 2, 0))
+        assert views.runs(ledger.connection)[0]["created"] == 7, "a run that has ended says so itself"
 
 
 def test_failed_items_are_tried_again_only_when_that_is_asked_for(tmp_path: Path) -> None:

@@ -128,8 +128,8 @@ def test_the_summary_names_what_needs_a_person_with_commands_that_work_in_any_fo
     assert text.startswith("spring: 1 of 4 duplicates created\n")
     for command in (COMMANDS.run(), COMMANDS.settle(), COMMANDS.retry()):
         assert f"\n{command}\n" in text
-    assert "1. Run the job again\nA run sends the 1 that is pending and looks again for 1 unknown" in text
-    assert "\n2. Look at 1 that the API refused\nThe API said no for good" in text
+    assert "1. Run the job again\nThe next run sends 1 pending duplicate and rechecks 1 unknown" in text
+    assert "\n2. Look at the duplicate that the API rejected\nA run does not try it again" in text
     assert "\n4.3 | unknown | Wave 4 | no answer\n" in text
     assert "\n3.1 | failed | Wave 3 | 422: no\n" in text
     assert "\n1 | 422: no\n" in text
@@ -141,7 +141,7 @@ def test_the_summary_has_the_commands_that_decide_what_only_a_person_can() -> No
         for n in range(2, 10)
     ]
     text = summary(*rows)
-    assert "\n1. Decide 8 that may exist\nFor each a request went out" in text
+    assert "\n1. 8 duplicates may already exist: check and decide\nFor each, a request went unanswered" in text
     for n in range(2, 2 + CHOICES):
         assert f"\nit is | {COMMANDS.assign(n, uuid(n))}\nor it is | {COMMANDS.assign(n, uuid(100 + n))}\n" in text
         assert f"\nnone of them | {COMMANDS.absent(n)}\n" in text

@@ -206,7 +206,7 @@ def test_the_console_tells_the_run_once_and_is_colored_on_a_terminal(monkeypatch
 @pytest.mark.parametrize(
     ("log_format", "is_terminal", "outcome"),
     [
-        ("auto", True, "console"),
+        ("auto", True, "brief"),
         ("auto", False, "json"),
         ("console", False, "console"),
         ("json", True, "json"),

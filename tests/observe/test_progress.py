@@ -13,6 +13,7 @@ import sys
 import termios
 from pathlib import Path
 
+import pyte
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
@@ -21,6 +22,10 @@ from worker.observe.live import display
 from worker.observe.progress import Progress, Snapshot, Style, eta, line, style
 
 SENDING = Snapshot(total=1000, created=120, unknown=2, pending=878, rate=5.0, phase="sending", elapsed_s=24)
+
+SETTLING = Snapshot(
+    total=12, created=9, unknown=3, rate=5.0, phase="settling", unanswered=3, looks_in_s=24.2, elapsed_s=70
+)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +52,13 @@ def test_eta(snapshot: Snapshot, seconds: float | None) -> None:
         (SENDING._replace(failed=1), "created 120/1000 · 5.0/s · 1 failed · 2 unknown · ETA 3 min"),
         (SENDING._replace(unknown=0, rate=0.0, waiting_s=12), "created 120/1000 · 0.0/s · paused for 12 s"),
         (SENDING._replace(phase="finishing", pending=0), "finishing · created 120/1000 · 5.0/s · 2 unknown"),
+        (SENDING._replace(phase="ended"), "ended · created 120/1000 · 5.0/s · 2 unknown"),
+        (SETTLING, "settling · 3 unanswered requests · looking again in 24 s · created 9/12 · 5.0/s · 3 unknown"),
+        (
+            SETTLING._replace(unanswered=1, looks_in_s=None),
+            "settling · 1 unanswered request · looking now · created 9/12 · 5.0/s · 3 unknown",
+        ),
+        (Snapshot(phase="looking up sources"), "looking up sources …"),
         (Snapshot(), "planning"),
     ],
 )
@@ -79,6 +91,49 @@ def test_the_display_fits_any_width(width: int, snapshot: Snapshot) -> None:
     lines = stream.getvalue().splitlines()
     assert len(lines) in {3, 4}  # without color an empty bar is no line
     assert all(cell_len(text) <= width for text in lines)
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "head"),
+    [
+        (SENDING, "sending · 120/1000 (12%) · 24 s"),
+        (SENDING._replace(failed=30), "sending · 150/1000 (15%) · 24 s"),
+        (SETTLING, "settling · 3 unanswered requests · looking again in 24 s · 9/12 (75%) · 1 min"),
+        (SENDING._replace(created=999, unknown=1, pending=0), "sending · 999/1000 (99%) · 24 s"),
+        (Snapshot(total=5, pending=5, phase="looking up sources"), "looking up sources … · 0/5 (0%) · 0 s"),
+    ],
+)
+def test_what_is_unknown_is_not_done(snapshot: Snapshot, head: str) -> None:
+    stream = io.StringIO()
+    Console(file=stream, width=100).print(display(snapshot))
+    assert stream.getvalue().splitlines()[0] == head
+
+
+def test_a_question_takes_the_displays_place_and_gives_it_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    stream = io.StringIO()
+
+    def screen() -> list[str]:
+        shown = pyte.Screen(80, 24)
+        pyte.Stream(shown).feed(stream.getvalue().replace("\n", "\r\n"))
+        return [line.rstrip() for line in shown.display if line.strip()]
+
+    with Progress(lambda: SENDING, stderr=stream, style="live", threaded=False) as progress:
+        progress.tick()
+        assert screen()[0].startswith("sending · 120/1000")
+        progress.pause()
+        progress.tick()
+        stream.write("Create them? [y/N] \n")
+        assert screen() == ["Create them? [y/N]"]
+        progress.resume()
+        progress.tick()
+        assert len(screen()) == 5
+    assert screen()[:2] == ["Create them? [y/N]", "sending · 120/1000 (12%) · 24 s"]
+    with Progress(lambda: SENDING, stderr=stream, style="live", threaded=False) as progress:
+        before = len(screen())
+        progress.pause()
+    assert len(screen()) == before - 4, "what was taken away is not drawn at the end"
 
 
 def test_plain_lines_come_now_and_then() -> None:
@@ -139,7 +194,7 @@ with Progress(lambda: snapshot, stderr=sys.stderr, style="live") as progress:
     logs = Logs(run_id="r", campaign="c", log_format="auto", log_file=None, stderr=sys.stderr, is_terminal=True,
                 scrub=lambda value: value, above=progress.above)
     logs(Event("batch.created", "info", {"name": "not shown"}))
-    logs(Event("note", "info", {"text": "[red]shown\\x1b[2J above"}))
+    logs(Event("note", "warning", {"text": "[red]shown\\x1b[2J above"}))
     logs(Event("batch.failed", "warning", {"name": "x" * 100}))
     time.sleep(0.6)
     if how == "error":
@@ -187,8 +242,8 @@ def test_the_live_display_on_a_real_terminal(width: int) -> None:
     text, code = on_a_terminal("end", width)
     assert code == 0
     assert text.count("created") > 1  # drawn again and again
-    assert "batch.failed" in text
-    assert r"[red]shown\x1b[2J above" in text
+    assert "batch.failed" not in text
+    assert r"[red]shown\x1b[2J"[: width - 1] in text
     assert "\x1b[2J" not in text
     assert "not shown" not in text
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")

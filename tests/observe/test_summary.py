@@ -57,6 +57,7 @@ def test_the_json_has_the_promised_fields() -> None:
         "duration_s": 240.123,
         "exit_code": 0,
         "stopped_by": None,
+        "report": None,
     }
 
 
@@ -92,19 +93,57 @@ def test_not_all_created() -> None:
         "A rehearsal in the sandbox: nothing of this is real.",
         "spring: 10 of 20 duplicates created.",
         "Not created: 2 failed, 1 unknown, 7 pending.",
-        r"  2 × 422: name \x1b[31mis too long",
         "  7 × connection refused",
+        r"  2 × 422: name \x1b[31mis too long",
         "The run ended early because as many requests were refused as --max-failed allows.",
         "This run: 4 created, 1 settled, 8 requests, slowed down 2 times by the API, in 4 min.",
         "Ledger: ledgers/spring.csv",
-        "→ Run the job again. A run sends the 7 that are pending and looks again for 1 unknown, and sends what surely "
-        "was not made. What exists is not made again.",
+        "→ Run the job again. The next run sends 7 pending duplicates and rechecks 1 unknown duplicate and resends "
+        "it if it is confirmed missing. It creates nothing twice.",
         "  duplicate-batches run a.csv",
-        "  Or only look for what is unknown, and send nothing:",
+        "  Or only check what is unknown, and create nothing:",
         "  duplicate-batches settle a.csv",
-        "→ Look at 2 that the API refused. The API said no for good, and this is not tried again by itself. If the "
-        "job is wrong, mend the job. If the cause was elsewhere and is mended, this tries them again:",
+        "→ Look at the 2 duplicates that the API rejected. A run does not try them again by itself. If the job file is "
+        "wrong, fix it. If the cause was elsewhere and is fixed, try them again:",
         "  duplicate-batches run a.csv --retry-failed",
+    ]
+
+
+def test_causes_that_are_not_shown_are_counted() -> None:
+    facts = PARTLY._replace(reasons=tuple((f"cause {number}", number) for number in range(9, 1, -1)))
+    causes = [line for line in summary_text(facts).splitlines() if line.startswith("  ")]
+    assert causes[0] == "  2 × cause 2"
+    assert causes[-1] == "  … and 3 more causes (24 duplicates)"
+
+
+def test_the_report_is_named() -> None:
+    facts = DONE._replace(report=Path("my ledgers/spring.html"))
+    assert summary_json(facts)["report"] == "my ledgers/spring.html"
+    assert summary_text(facts).splitlines()[-1] == "Report: 'my ledgers/spring.html'"
+
+
+def test_settling_speaks_of_settling() -> None:
+    standing = Standing(Counts(10, 0, 1, 3), settling=True, stopped_by="signal")
+    facts = DONE._replace(
+        counts=counts(10, 0, 1, 3),
+        total=14,
+        settled_this_run=5,
+        absent=3,
+        settling=True,
+        stopped_by="signal",
+        steps=tuple(steps(standing, COMMANDS)),
+    )
+    assert summary_text(facts).splitlines() == [
+        "spring: 10 of 14 duplicates created.",
+        "Not created: 1 unknown, 3 pending.",
+        "Settling ended early because a signal asked it to stop.",
+        "Settled: 2 found, 3 confirmed missing, 1 still unknown, in 4 min.",
+        "Ledger: ledgers/spring.csv",
+        "→ Settle again. 1 duplicate is still unknown. Settling creates nothing, so you can repeat it.",
+        "  duplicate-batches settle a.csv",
+        "→ Create the 3 missing duplicates. 3 duplicates were never sent, or are confirmed missing. Settling creates "
+        "nothing; a run does:",
+        "  duplicate-batches run a.csv",
     ]
 
 

@@ -132,7 +132,7 @@ def test_campaigns_and_runs_fit_the_window_and_their_names_are_whole(width: int)
 def test_runs_tell_when_they_were_how_long_they_took_and_who_ended_them() -> None:
     first, dead, stopped = [line for line in lists(140).splitlines() if "abcdef" in line]
     assert re.search(r"autumn +run +2026-03-01 12:00 +2 h 5 min +1,200 +1,300 +2 +finished, exit 0", first)
-    assert "goes on or died: process 17 on host" in dead
+    assert "running or crashed: process 17 on host" in dead
     assert "stopped: max_duration" in stopped
     assert re.search(r"autumn +settle +2026", stopped)
 

@@ -20,6 +20,7 @@ from worker.observe.text import (
     shell_command,
     shell_word,
     shortened,
+    verb,
     visible,
     visible_json,
     wrapped,
@@ -141,3 +142,8 @@ def test_an_unbreakable_stream_loses_what_it_cannot_write() -> None:
         unbreakable.line("ö")
         unbreakable.flush()
     assert Unbreakable(latin).encoding == "ascii"
+
+
+@pytest.mark.parametrize(("number", "words"), [(0, "0 sources exist"), (1, "1 source exists"), (2, "2 sources exist")])
+def test_noun_and_verb_agree(number: int, words: str) -> None:
+    assert f"{counted(number, 'source')} {verb(number, 'exists', 'exist')}" == words

@@ -252,7 +252,7 @@ def test_hostile_texts_are_shown_and_run_nothing(hostile: Made, opener: Opener) 
         assert text.replace("\u202e", "\\u202e").replace("\u202c", "\\u202c")[:400] in told
     for button in tab.page.locator("[data-row]").all()[:6]:
         button.click()
-    assert tab.page.title() == "10 of 30 are there · spring"
+    assert tab.page.title() == "10 of 30 duplicates created · spring"
     assert tab.page.locator("img, iframe, [onerror], [autofocus]").count() == 0
     for text in HOSTILE[:4]:
         tab.page.locator("#search").fill(text)
@@ -272,7 +272,7 @@ def test_a_narrow_window_needs_no_sideways_scrolling(bad: Made, opener: Opener) 
 
 def test_without_script_the_headline_and_what_needs_a_person_can_be_read(bad: Made, opener: Opener) -> None:
     tab = opener(bad, script=False)
-    expect(tab.page.get_by_role("heading", level=1)).to_contain_text("of 1,920 are there")
+    expect(tab.page.get_by_role("heading", level=1)).to_contain_text("of 1,920 duplicates created")
     expect(tab.page.locator("#needs .undecided .command").first).to_be_visible()
     expect(tab.page.locator("#mapping .unscripted")).to_contain_text("The ledger file has every row")
     assert tab.page.get_by_role("button").count() == 0, "what does nothing is not shown"

@@ -111,9 +111,9 @@ def test_the_headline_and_what_needs_a_person_stand_in_the_page_itself(bad: Made
         (first, *others) = [row for row in views.ledger_rows(connection, 1, bad.campaign) if row["status"] == "unknown"]
         reasons = {row["error"] for row in views.ledger_rows(connection, 1, bad.campaign) if row["status"] == "failed"}
     assert counts.failed
-    assert f"{counts.created:,} of {counts.total:,} are there" in words
+    assert f"{counts.created:,} of {counts.total:,} duplicates created" in words
     assert f"{counts.failed} failed" in words or f"{counts.failed} refused" in words
-    assert f"Decide {counts.unknown} that may exist" in words
+    assert f"{counts.unknown} duplicates may already exist" in words
     assert len(others) == counts.unknown - 1
     for batch_id in re.findall(r"[0-9a-f-]{36}", first["error"]):
         assert nights.COMMANDS.assign(first["item"], batch_id) in words
@@ -125,7 +125,7 @@ def test_the_headline_and_what_needs_a_person_stand_in_the_page_itself(bad: Made
 
 def test_a_good_night_needs_nobody(good: Made) -> None:
     words = Reader(good.text).words
-    assert "All 480 are there" in words
+    assert "All 480 duplicates created" in words
     assert "Nothing. There is nothing to decide and nothing to send." in words
     assert "--assign" not in words
 

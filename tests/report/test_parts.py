@@ -122,16 +122,18 @@ GOING = RUN._replace(ended_at=None, exit_code=None, alive=True)
 @pytest.mark.parametrize(
     ("counts", "run", "kind", "title", "text"),
     [
-        (Counts(created=3), RUN, "good", "All 3 are there",
+        (Counts(created=3), RUN, "good", "All 3 duplicates created",
          "The job asks for 3 duplicates of 2 sources, and each exists once."),
-        (Counts(created=1), RUN, "good", "The one duplicate is there", None),
+        (Counts(created=1), RUN, "good", "The one duplicate is created", None),
         (Counts(), RUN, "empty", "The job asks for nothing", "It has no rows."),
-        (Counts(1, 1, 1, 1), RUN, "missing", "1 of 4 are there",
+        (Counts(1, 1, 1, 1), RUN, "missing", "1 of 4 duplicates created",
          "3 are missing: 1 refused by the API, 1 that may exist and 1 not made yet."),
-        (Counts(2, 0, 0, 1200), RUN, "missing", "2 of 1,202 are there", "1,200 are missing: 1,200 not made yet."),
-        (Counts(2, 0, 1, 1), GOING, "going", "2 of 4 are there so far", None),
-        (Counts(3), GOING, "going", "3 of 3 are there so far", None),
-        (Counts(2, 0, 0, 1), GOING._replace(alive=None), "missing", "2 of 3 are there", None),
+        (Counts(2, 0, 0, 1200), RUN, "missing", "2 of 1,202 duplicates created",
+         "1,200 are missing: 1,200 not made yet."),
+        (Counts(2, 0, 1, 1), GOING, "going", "2 of 4 duplicates created so far", None),
+        (Counts(3), GOING, "going", "3 of 3 duplicates created so far", None),
+        (Counts(2, 0, 0, 1), GOING._replace(alive=None), "missing", "2 of 3 duplicates created",
+         "1 is missing: 1 not made yet."),
     ],
 )  # fmt: skip
 def test_the_headline_says_whether_everything_is_there(

@@ -14,6 +14,7 @@ import re
 import select
 import struct
 import subprocess
+import sys
 import tempfile
 import termios
 import time
@@ -29,9 +30,12 @@ from rich.style import Style
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
-from tests.support.command import PROGRAM, environment
+from tests.support.command import environment
 from tests.support.sandbox_thread import SandboxThread
 from worker.sandbox.options import SandboxOptions
+
+SCRIPT = Path(sys.executable).with_name("duplicate-batches")
+"""The command as a person types it: what it shows names the program so."""
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 COLUMNS, LINES = 100, 34
@@ -102,7 +106,8 @@ def pictures(takes: Sequence[Take]) -> Iterator[tuple[str, str]]:
         (folder / "spring.csv").write_text(JOB, encoding="utf-8")
         for source in SOURCES:
             server.world.find(source)
-        environ = environment(folder, server.url, server.token, TERM="xterm-256color", LANG="C.UTF-8")
+        path = os.pathsep.join((str(SCRIPT.parent), os.environ.get("PATH", "")))
+        environ = environment(folder, server.url, server.token, TERM="xterm-256color", LANG="C.UTF-8", PATH=path)
         same = Same(server.url)
         for take in takes:
             for stem, screen in film(take, folder, environ).items():
@@ -114,7 +119,7 @@ def film(take: Take, folder: Path, environ: Mapping[str, str]) -> dict[str, Scre
     ours, its = pty.openpty()
     fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
     process = subprocess.Popen(
-        [*PROGRAM, *take.words.split()], cwd=folder, env=dict(environ), stdin=its, stdout=its, stderr=its
+        [SCRIPT, *take.words.split()], cwd=folder, env=dict(environ), stdin=its, stdout=its, stderr=its
     )
     os.close(its)
     screen = pyte.Screen(COLUMNS, LINES)

@@ -16,7 +16,7 @@ from worker.errors import UsageError
 from worker.prolific.models import listed, read_batch
 from worker.settle import verbs
 from worker.settle.rules import LEAVES_WITHIN_S
-from worker.settle.settling import PROOFS, Settled
+from worker.settle.settling import PROOFS, Settled, Waiting
 
 # -- presence and absence -----------------------------------------------------------------------------------------
 
@@ -55,6 +55,20 @@ async def test_absence_needs_two_listings_that_left_settle_after_apart(tmp_path:
         assert rig.settled_events()[0]["status"] == "pending"
         rig.ledger.rewind()
         assert len(rig.intents()) == 1
+
+
+async def test_settling_says_what_it_waits_for_and_when_it_looks(tmp_path: Path, world: World) -> None:
+    with run(tmp_path, world, f"{SOURCE},Wave,3") as rig:
+        await rig.look()
+        rig.lose(rig.intents())
+        world.add(100, "Wave")
+        seen: list[Waiting | None] = [rig.settling.waiting]
+        rig.stop.on_wait = world.on_listing = lambda: seen.append(rig.settling.waiting)
+        await rig.round()
+
+        first, second = rig.given_up + SETTLE_AFTER, rig.given_up + 2 * SETTLE_AFTER
+        assert seen == [None, Waiting(3, first), Waiting(3, None), Waiting(2, second), Waiting(2, None)]
+        assert rig.settling.waiting is None
 
 
 @pytest.mark.parametrize("lag", [SETTLE_AFTER + 1, 2 * SETTLE_AFTER])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from worker.stop import Stop
@@ -31,8 +32,10 @@ class SkippingStop(Stop):
     def __init__(self, clock: HandClock) -> None:
         super().__init__()
         self.waits: list[float] = []
+        self.on_wait: Callable[[], None] = lambda: None
         self._clock = clock
 
     async def wait(self, seconds: float) -> None:
         self.waits.append(seconds)
+        self.on_wait()
         self._clock.advance(seconds)

@@ -3,12 +3,11 @@ is called."""
 
 from __future__ import annotations
 
-import os
 import re
+import shlex
 import shutil
 import sqlite3
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -17,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command import command, environment, source_id, write_job
+from tests.support.command import PROGRAM, command, environment, read_ledger, source_id, write_job
 from tests.support.sandbox_thread import SandboxThread
 from tests.support.workbooks import opened_by_another
 from tests.whole.conftest import Place
@@ -25,6 +24,9 @@ from worker.sandbox.options import SandboxOptions
 from worker.settle.words import told
 
 pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
+
+CALLED = shlex.join(PROGRAM)
+"""How the tests call the program, and so what it calls itself."""
 
 HURRY = {
     "DUPLICATE_BATCHES_SETTLE_AFTER": "0.1", "DUPLICATE_BATCHES_GIVE_UP_AFTER": "1",
@@ -34,9 +36,10 @@ HURRY = {
 
 def shown(report: Path, workbook: Path) -> list[str]:
     """Every command that the two files show, each once."""
-    lines = [unescape(line) for line in re.findall(r'data-copy="(duplicate-batches [^"]*)"', report.read_text("utf-8"))]
+    copied = re.findall(r'data-copy="([^"]*)"', report.read_text("utf-8"))
+    lines = [line for line in map(unescape, copied) if line.startswith(f"{CALLED} ")]
     for values in opened_by_another(workbook)["Summary"].values:
-        lines += [str(cell) for cell in values if str(cell).startswith("duplicate-batches ")]
+        lines += [str(cell) for cell in values if str(cell).startswith(f"{CALLED} ")]
     return list(dict.fromkeys(lines))
 
 
@@ -46,8 +49,7 @@ class Shell:
     def __init__(self, folder: Path, environ: dict[str, str]) -> None:
         self.folder = folder
         folder.mkdir()
-        path = os.pathsep.join((str(Path(sys.executable).parent), environ.get("PATH", "")))
-        self._environ = environ | HURRY | {"PATH": path}
+        self._environ = environ | HURRY
 
     def __call__(self, line: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -114,7 +116,7 @@ def test_every_command_of_a_bad_night_runs_as_it_is(
     place, lines, database = bad(how)
     kinds: dict[str, list[str]] = {}
     for line in lines:
-        kind = re.sub(r"^\S+ (\w+) .*?( --(assign|absent|retry-failed)\b.*)?$", r"\1 \3", line)
+        kind = re.sub(rf"^{re.escape(CALLED)} (\w+) .*?( --(assign|absent|retry-failed)\b.*)?$", r"\1 \3", line)
         kinds.setdefault(kind, []).append(line)
     assert set(kinds) == {"run ", "run retry-failed", "settle ", "settle assign", "settle absent", "report "}
     lines = [line for some in kinds.values() for line in some[:2]]  # those of one kind differ in their item alone
@@ -135,6 +137,27 @@ def test_every_command_of_a_bad_night_runs_as_it_is(
     with closing(sqlite3.connect(database)) as connection:
         left = connection.execute("SELECT count(*) FROM items WHERE status = 'pending'").fetchone()
     assert left == (0,), "the runs sent what was pending"
+
+
+def test_what_a_summary_without_a_terminal_names_runs_from_anywhere(place: Place, tmp_path: Path) -> None:
+    folder = place.folder / "my waves"
+    folder.mkdir()
+    (folder / "own.toml").write_text('campaign = "from the file"\n', "utf-8")
+    place.job({"batch_id": source_id(1), "name": "Row {n}", "copies": 5}, name="my waves/job.csv")
+    words = ["run", "job.csv", "--config", "own.toml", "--database", "own.db", "--log-file", "night.jsonl"]
+    paced = [*words, "--rate", "1200/min", "--ledger", "out/{campaign}.csv", "--limit", 2, "--yes"]
+    ended = command(paced, folder, place.environ)
+    assert ended.code == 1, ended.err
+    (line,) = (line.strip() for line in ended.out.splitlines() if line.strip().startswith(CALLED))
+    assert "--limit" not in line
+    assert "--rate 20/s" in line
+    shell = Shell(tmp_path / "elsewhere", place.environ)
+    again = shell(f"{line} --yes")
+    assert again.returncode == 0, (line, again.stderr)
+    assert place.world.made == 5
+    assert list(shell.folder.iterdir()) == []
+    assert [row["status"] for row in read_ledger(folder / "out" / "from the file.csv")] == ["created"] * 5
+    assert (folder / "night.jsonl").read_text("utf-8").count('"run.started"') == 2
 
 
 def test_every_command_of_a_rehearsal_stays_in_the_sandbox(tmp_path: Path) -> None:
@@ -169,7 +192,7 @@ def test_a_restored_rehearsal_is_of_the_sandbox_and_goes_on_there_alone(tmp_path
     with closing(sqlite3.connect(ledgers / "sandbox.db")) as connection:
         assert connection.execute("SELECT value FROM facts WHERE key = 'api_url'").fetchone() == ("the sandbox",)
         assert connection.execute("SELECT command FROM runs").fetchall() == [("restore",)]
-    (line,) = (line.strip() for line in restored.out.splitlines() if "duplicate-batches settle" in line)
+    (line,) = (line.strip() for line in restored.out.splitlines() if f"{CALLED} settle" in line)
     settled = Shell(tmp_path / "elsewhere", environ)(line)
     assert settled.returncode == 0, (line, settled.stdout, settled.stderr)
     real = command(["run", "job.csv", "--yes", "--database", "ledgers/sandbox.db"], tmp_path, environ)

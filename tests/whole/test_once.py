@@ -213,7 +213,7 @@ def test_names_that_exist_already_are_warned_about(place: Place) -> None:
     ended = place.run("--campaign", "b", "--allow-existing")
     assert ended.code == 0
     assert ended.events("preflight.done")[0]["names_taken"] == 2
-    assert any("exist already" in note["text"] for note in ended.events("note"))
+    assert any("already exist" in note["text"] for note in ended.events("note"))
 
 
 def test_one_listing_answers_for_all_sources(place: Place) -> None:

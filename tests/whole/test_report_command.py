@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command import command, finish, read_ledger, source_id
+from tests.support.command import PROGRAM, command, finish, read_ledger, source_id
 from tests.whole.conftest import Place
 from worker.sandbox.options import SandboxOptions
 
+CALLED = re.escape(shlex.join(PROGRAM))
 WithOptions = Callable[[SandboxOptions], Place]
 
 
@@ -45,7 +46,7 @@ def test_it_is_written_beside_the_ledger_file_and_names_itself(place: Place) -> 
     path = place.folder / "ledgers" / "job.html"
     assert (ended.code, ended.out, ended.err) == (0, f"{path}\n", "")
     said = words(path)
-    assert "3 of 5 are there 2 are missing: 2 not made yet." in said
+    assert "3 of 5 duplicates created 2 are missing: 2 not made yet." in said
     assert "ended early because --limit was reached" in said
     assert not list(path.parent.glob(".*.tmp"))
 
@@ -55,7 +56,7 @@ def test_it_is_written_where_output_says(place: Place) -> None:
     place.run()
     ended = place.command("report", "job.csv", "--output", "out/mine.html")
     assert (ended.code, ended.out) == (0, "out/mine.html\n")
-    assert "All 2 are there" in words(place.folder / "out" / "mine.html")
+    assert "All 2 duplicates created" in words(place.folder / "out" / "mine.html")
     assert not (place.folder / "ledgers" / "job.html").exists()
 
 
@@ -70,7 +71,7 @@ def test_a_run_writes_it_at_its_end_where_it_is_asked_for(place: Place, asked: s
     assert path.exists() == (asked != "not")
     if asked != "not":
         said = words(path)
-        assert "All 4 are there" in said
+        assert "All 4 duplicates created" in said
         assert "ended by itself (exit code 0)" in said
         assert ended.summary["run_id"] in said
 
@@ -85,7 +86,7 @@ def test_it_can_be_made_while_a_run_goes_on_and_says_so(place_with: WithOptions)
     ended = finish(process)
     assert (made.code, ended.code) == (0, 0), made.err
     said = words(place.folder / "ledgers" / "job.html")
-    assert re.search(r"\d+ of 60 are there so far", said)
+    assert re.search(r"\d+ of 60 duplicates created so far", said)
     assert f"goes on (process {process.pid})" in said
     assert "Nothing while the run goes on" in said
     assert "Run the job again" not in said
@@ -101,11 +102,11 @@ def test_after_a_kill_it_says_that_the_run_died_and_how_to_go_on(place_with: Wit
     assert place.command("report", "job.csv").code == 0
     said = words(place.folder / "ledgers" / "job.html")
     assert "died without an end" in said
-    assert "The run died: its process is gone" in said
+    assert "The run crashed: its process is gone" in said
     assert "Run the job again" in said
-    (line,) = set(re.findall(r"duplicate-batches run \S+ --database \S+ --campaign job --date [\d-]+(?= )", said))
-    ended = command([*shlex.split(line)[1:], "--rate", "unlimited", "--settle-after", 0.2, "--timeout", 4, "--yes"],
-                    place.folder.parent, place.environ)  # fmt: skip
+    (line,) = set(re.findall(rf"{CALLED} run \S+ --database \S+ --campaign job --date [\d-]+(?= )", said))
+    hurry = ("--rate", "unlimited", "--settle-after", 0.2, "--timeout", 4, "--yes")
+    ended = command([*shlex.split(line)[len(PROGRAM) :], *hurry], place.folder.parent, place.environ)
     assert ended.code == 0, ended.err
     assert place.world.made == 40
 
@@ -134,10 +135,10 @@ def test_its_commands_decide_what_is_unknown_from_any_folder_and_it_is_written_a
         (item,) = re.findall(r"#(\d+)", row["error"]) or [None]
         assert item is not None, row["error"]
         line = f"{json.loads(about)['settle']} --assign '#{item}={copies[row['name']]}'"
-        ended = command(shlex.split(line)[1:], place.folder.parent, place.environ)
+        ended = command(shlex.split(line)[len(PROGRAM) :], place.folder.parent, place.environ)
         assert ended.code == (0 if number == len(unknown) else 1), ended.err
     said = words(path)
-    assert "All 8 are there" in said
+    assert "All 8 duplicates created" in said
     assert f"{len(unknown)} decided by a person" in said
 
 
@@ -146,8 +147,8 @@ def test_its_commands_name_places_that_no_file_says(place: Place) -> None:
     places = ("--ledger", "out/{campaign}-{run_id}.csv", "--database", "db/mine.db", "--campaign", "mine")
     ended = place.run(*places, "--limit", 2, "--report")
     said = words(place.folder / "out" / f"mine-{ended.summary['run_id']}.html")
-    (line,) = set(re.findall(r"duplicate-batches run .*?-\{run_id\}\.csv'", said))
-    again = command([*shlex.split(line)[1:], "--rate", "unlimited"], place.folder.parent, place.environ)
+    (line,) = set(re.findall(rf"{CALLED} run .*?-\{{run_id\}}\.csv'", said))
+    again = command([*shlex.split(line)[len(PROGRAM) :], "--rate", "unlimited"], place.folder.parent, place.environ)
     assert again.code == 0, again.err
     assert place.world.made == 6
     assert len(list((place.folder / "out").glob("mine-*.csv"))) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 
 import pytest
@@ -118,3 +119,29 @@ def test_what_is_created_is_not_decided_again(place: Place) -> None:
     ended = place.command("settle", "job.csv", "--absent", "2")
     assert ended.code == 2
     assert "is created, not unknown" in ended.err
+
+
+def test_the_end_of_settle_speaks_of_settling_and_names_its_report(
+    place_with: Callable[[SandboxOptions], Place],
+) -> None:
+    place = place_with(SandboxOptions(latency=0.0, faults={"drop-answer": 1.0, "list-500": 1.0}, seed=2))
+    place.job({"batch_id": source_id(1), "name": "Row {n}", "copies": 4})
+    assert place.run("--settle-after", 0.1, "--give-up-after", 1, "--limit", 3).code == 1
+    settle = ("settle", "job.csv", "--settle-after", 0.1, "--give-up-after", 1)
+    settled = place.command_with(*settle, DUPLICATE_BATCHES_REPORT="true")
+    assert settled.code == 1
+    assert re.search(r"Settled: 0 found, 0 confirmed missing, 3 still unknown, in ", settled.out)
+    assert "→ Settle again later. 3 duplicates are still unknown." in settled.out
+    assert "→ Create the missing duplicate. 1 duplicate was never sent" in settled.out
+    for of_a_run in ("Run the job again", "The next run", "This run"):
+        assert of_a_run not in settled.out
+    report = place.folder / "ledgers" / "job.html"
+    assert f"Report: {report}" in settled.out.splitlines()
+    place.server.sandbox.misbehave({})
+    found = place.command_with(*settle, "--json", DUPLICATE_BATCHES_REPORT="true")
+    assert found.summary["report"] == str(report)
+    assert report.is_file()
+    report.unlink()
+    report.mkdir()
+    ended = place.run("--report", "--settle-after", 0.1)
+    assert ended.summary["report"] is None, "it could not be written"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 import select
+import shlex
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import pyte
 import pytest
 
 from tests.support.command import PROGRAM, source_id
@@ -22,6 +24,7 @@ if sys.platform == "win32":
 
 import pty
 
+SIZE = (100, 40)
 _STEERING = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -32,6 +35,15 @@ class Terminal:
     process: subprocess.Popen[bytes]
     master: int
     seen: str = field(default="")
+    screen: pyte.Screen = field(default_factory=lambda: pyte.Screen(*SIZE))
+
+    @property
+    def shown(self) -> list[str]:
+        """The lines that the screen shows now, without empty ones."""
+        return [line.rstrip() for line in self.screen.display if line.strip()]
+
+    def __post_init__(self) -> None:
+        self._stream = pyte.ByteStream(self.screen)
 
     def expect(self, text: str, seconds: float = 15) -> None:
         """Read until `text` was shown."""
@@ -61,6 +73,7 @@ class Terminal:
             data = os.read(self.master, 65536)
         except OSError:  # the other side is closed
             return False
+        self._stream.feed(data)
         self.seen += _STEERING.sub("", data.decode("utf-8", "replace")).replace("\r\n", "\n")
         return bool(data)
 
@@ -150,3 +163,100 @@ def test_ctrl_c_while_sending_records_what_was_under_way(place_with: Callable[[S
     assert terminal.end() == 130
     assert 0 < place.world.made < 5
     assert sum(row["status"] == "created" for row in place.ledger()) == place.world.made
+
+
+def test_the_look_ups_are_shown_and_make_room_for_the_question(place_with: Callable[[SandboxOptions], Place]) -> None:
+    place = place_with(SandboxOptions(latency=0.5))
+    job(place)
+    terminal = open_terminal(place, "run", "job.csv", "--rate", "unlimited")
+    terminal.expect("[y/N]")
+    assert "looking up sources …" in terminal.seen
+    assert terminal.shown[0] == "5 duplicates will be created at " + place.server.url
+    assert not [line for line in terminal.shown if "in flight" in line]
+    before = len(terminal.seen)
+    terminal.type("y\n")
+    terminal.expect("sending")
+    assert terminal.end() == 0
+    assert "in flight" in terminal.seen[before:]
+
+
+@pytest.mark.parametrize(
+    ("faults", "code"),
+    [({"drop-answer": 0.5}, 0), ({"drop-answer": 0.5, "list-500": 1.0}, 1), ({"drop-answer": 0.3, "refuse": 0.5}, 1)],
+    ids=["all is found", "nothing is found", "some are refused"],
+)
+def test_what_settling_waits_for_is_shown_and_the_last_picture_agrees_with_the_summary(
+    faults: dict[str, float], code: int, place_with: Callable[[SandboxOptions], Place]
+) -> None:
+    place = place_with(SandboxOptions(latency=0.02, faults=faults, seed=3))
+    job(place)
+    terminal = open_terminal(place, "run", "job.csv", "--yes", "--rate", "unlimited", "--settle-after", "2")
+    terminal.expect("looking again in 2 s", 30)
+    assert terminal.end() == code
+    assert re.search(r"settling · \d unanswered requests? · looking again in", terminal.seen)
+    assert _last_picture(terminal) == _summary(terminal)
+    assert sum(_summary(terminal)) == 5
+    if not code:
+        assert _summary(terminal) == (5, 0, 0, 0)
+
+
+def _last_picture(terminal: Terminal) -> tuple[int, ...]:
+    """The counts of the live display as it stays on the screen."""
+    (line,) = [line for line in terminal.shown if re.match(r"\d+ created ·", line)]
+    return tuple(map(int, re.findall(r"\d+", line)))
+
+
+def _summary(terminal: Terminal) -> tuple[int, ...]:
+    """The counts that the summary tells."""
+    text = "\n".join(terminal.shown)
+    if "5 duplicates, all created" in text:
+        return 5, 0, 0, 0
+    statuses = ("of 5 duplicates", "failed[,.]", "unknown[,.]", "pending")
+    found = [re.search(rf"(\d+) {words}", text) for words in statuses]
+    return tuple(int(match[1]) if match else 0 for match in found)
+
+
+def test_push_back_is_told_in_one_short_line(place_with: Callable[[SandboxOptions], Place]) -> None:
+    place = place_with(SandboxOptions(latency=0.02, rate=4.0, burst=1, retry_after=False))
+    job(place)
+    terminal = open_terminal(place, "run", "job.csv", "--yes", "--rate", "unlimited", "--log-file", "run.log")
+    assert terminal.end() == 0
+    (line,) = [line for line in terminal.shown if "too many requests" in line]
+    assert re.fullmatch(r"Slowed down for .*: the API said 'too many requests'", line)
+    assert (place.folder / "run.log").read_text("utf-8").count('"pace.slowed"') > 1
+    assert "run.started" not in terminal.seen
+    assert "timestamp" not in terminal.seen
+
+
+def test_ctrl_c_during_the_look_ups_says_that_the_run_stops_and_nothing_of_going_on(
+    place_with: Callable[[SandboxOptions], Place],
+) -> None:
+    place = place_with(SandboxOptions(latency=1.0))
+    job(place)
+    terminal = open_terminal(place, "run", "job.csv", "--log-file", "run.log")
+    deadline = time.monotonic() + 15
+    while not place.world.requests["list"]:
+        terminal._read(0.02)
+        assert time.monotonic() < deadline
+    terminal.type("\x03")
+    assert terminal.end() == 130
+    assert "Stopping. Press Ctrl-C again to stop at once." in terminal.seen
+    assert "goes on" not in terminal.seen
+    assert "goes on" not in (place.folder / "run.log").read_text("utf-8")
+
+
+def test_with_a_limit_as_many_names_are_shown_and_the_command_for_the_rest_has_none(place: Place) -> None:
+    job(place)
+    terminal = open_terminal(place, "run", "job.csv", "--rate", "unlimited", "--limit", "1")
+    terminal.expect("[y/N]")
+    assert "Row 0" in terminal.seen
+    assert "Row 1" not in terminal.seen
+    terminal.type("y\n")
+    assert terminal.end() == 1
+    (line,) = [line.strip() for line in terminal.shown if line.strip().startswith(shlex.join(PROGRAM))]
+    assert line == f"{shlex.join(PROGRAM)} run job.csv --rate unlimited"
+    again = subprocess.run(
+        f"{line} --yes", shell=True, cwd=place.folder, env=place.environ, capture_output=True, check=False
+    )
+    assert again.returncode == 0, again.stderr
+    assert place.world.made == 5

@@ -7,9 +7,11 @@ from typing import Literal, NamedTuple
 
 from worker.advice.commands import Commands
 from worker.ledger.records import Counts
+from worker.observe.text import counted, verb
 
-Key = Literal["go_on", "decide", "refused", "nothing"]
-"""Go on with the job · decide what only a person can · look at what was refused · there was nothing to do."""
+Key = Literal["go_on", "create", "decide", "refused", "nothing"]
+"""Continue · create what settling left missing · decide what only a person can · look at what was
+refused · there was nothing to do."""
 
 End = Literal["ended", "goes on", "died", "not told"]
 """How the latest run ended; `not told`: it recorded no end, and whether it goes on cannot be told from here."""
@@ -18,13 +20,14 @@ End = Literal["ended", "goes on", "died", "not told"]
 class Standing(NamedTuple):
     """How a campaign stands: `counts` of what its job wants; how many of the unknown are `undecided`, because batches
     were found that could be theirs; how its latest run ended, and the `STOPPED_BY` of one that ended early;
-    `nothing_to_do` where that run found all known already."""
+    `nothing_to_do` if that run found that all exists. A `settling` only found out what became of requests."""
 
     counts: Counts
     undecided: int = 0
     end: End = "ended"
     stopped_by: str | None = None
     nothing_to_do: bool = False
+    settling: bool = False
 
     @property
     def to_settle(self) -> int:
@@ -49,79 +52,73 @@ class Step(NamedTuple):
     commands: tuple[Command, ...] = ()
 
 
-AGAIN = "Run the job again"
+AGAIN = "{Again}"
 
 FIRST: Mapping[str, tuple[str, str]] = {
     "token": (
-        "Put in a token that works, then run the job again",
-        "The API refused the token that PROLIFIC_TOKEN or the token file holds.",
+        "Replace the token, then {again}",
+        "The API rejected the token in PROLIFIC_TOKEN or the token file.",
     ),
-    "disk": ("Make room on the disk, then run the job again", "The disk could not be written."),
+    "disk": ("Free some disk space, then {again}", "The disk could not be written."),
     "internal": (
-        "Report a bug, with the run's log, and run the job again",
-        "An error in duplicate-batches ended the run. What it recorded is right.",
+        "Report a bug with the run's log, then {again}",
+        "An error in duplicate-batches ended the run. What it recorded is correct.",
     ),
     "api": (
-        "When the API is back, run the job again",
-        "The API could not be used for longer than the run was to wait (--give-up-after).",
+        "When the API is back, {again}",
+        "The API was unusable for longer than --give-up-after.",
     ),
-    "declined": ("Run the job again, and answer with yes", "The question before creating was answered with no."),
+    "declined": ("{Again}, and answer yes", "The question before creating was answered with no."),
     "signal": (AGAIN, "The run was stopped from outside."),
-    "limit": (AGAIN, "The run was to make so many and no more (--limit)."),
-    "max_duration": (AGAIN, "The run's time was over (--max-duration)."),
+    "limit": ("Create the rest", "The run reached --limit."),
+    "max_duration": (AGAIN, "The run reached --max-duration."),
     "max_failed": (
-        "Look at what was refused, then run the job again",
-        "So many requests were refused that the run sent no more (--max-failed).",
+        "Look at what was rejected, then {again}",
+        "The API rejected as many requests as --max-failed allows.",
     ),
 }
-"""What to do first and why, by the reason for which the latest run ended early."""
+"""What to do first and why, by the reason why the latest run ended early; `{again}` is to run the job
+or to settle."""
 
 ALWAYS = ("token", "disk", "internal")
 """Reasons that need somebody, also where nothing is left to do."""
 
-DIED = (AGAIN, "The run died: its process is gone, and it recorded no end.")
+DIED = (AGAIN, "The run crashed: its process is gone, and it recorded no end.")
 NOT_TOLD = (
-    "If the run does not go on, run the job again",
-    "It recorded no end, and whether it goes on cannot be told from here.",
+    "If the run is over, {again}",
+    "It recorded no end, and this computer cannot tell whether it is still running.",
 )
 
-LOOKED = "Or only look for what is unknown, and send nothing:"
-ASSIGN = "If one of them is the copy (the ledger's error column names them, and has the row's number):"
+LOOKED = "Or only check what is unknown, and create nothing:"
+ASSIGN = "If one of them is the copy (the ledger's error column names them and the row's number):"
 ABSENT = "If none is:"
 ITEM, BATCH = "#NUMBER", "BATCH_ID"
 
 
 def steps(standing: Standing, commands: Commands) -> list[Step]:
     """What a person can do, in the order in which to do it; nothing while a run goes on, which tries by itself."""
-    return [] if standing.end == "goes on" else list(_steps(standing, commands))
+    if standing.end == "goes on":
+        return []
+    return list((_settle_steps if standing.settling else _steps)(standing, commands))
 
 
 def _steps(standing: Standing, commands: Commands) -> Iterator[Step]:
     counts, to_settle = standing.counts, standing.to_settle
     if counts.pending or to_settle or standing.stopped_by in ALWAYS:
-        title, why = _first(standing)
+        title, why = _first(standing, "run the job again")
         look = (Command(LOOKED, commands.settle()),) if to_settle else ()
-        yield Step("go_on", title, why, _does(counts.pending, to_settle), (Command("", commands.run()), *look))
+        does = _does(counts.pending, to_settle)
+        yield Step("go_on", title, why, does, (Command("", commands.run()), *look))
     if standing.undecided:
-        yield Step(
-            "decide",
-            f"Decide {standing.undecided:,} that may exist",
-            "",
-            f"{'A' if standing.undecided == 1 else 'For each a'} request went out and its answer never came, and "
-            "batches were found that could be what it made. Look at them on Prolific. If one of them is the copy, "
-            "assign it. If none is, say so, and the next run makes it.",
-            (
-                Command(ASSIGN, commands.settle("--assign", f"{ITEM}={BATCH}")),
-                Command(ABSENT, commands.settle("--absent", ITEM)),
-            ),
-        )
+        yield _decide(standing.undecided, commands)
     if counts.failed:
+        them = verb(counts.failed, "it", "them")
         yield Step(
             "refused",
-            f"Look at {counts.failed:,} that the API refused",
+            f"Look at {_the(counts.failed, 'duplicate')} that the API rejected",
             "",
-            "The API said no for good, and this is not tried again by itself. If the job is wrong, mend the job. If "
-            "the cause was elsewhere and is mended, this tries them again:",
+            f"A run does not try {them} again by itself. If the job file is wrong, fix it. If the "
+            f"cause was elsewhere and is fixed, try {them} again:",
             (Command("", commands.retry()),),
         )
     if standing.nothing_to_do and standing.stopped_by is None:
@@ -129,24 +126,72 @@ def _steps(standing: Standing, commands: Commands) -> Iterator[Step]:
             "nothing",
             "Nothing was sent",
             "",
-            "A duplicate that exists is not made again. Who wants new copies every night puts {date} into the names "
-            "or the campaign.",
+            "A run never creates a duplicate twice. To create new copies every night, put {date} in the name or the "
+            "campaign.",
         )
 
 
-def _first(standing: Standing) -> tuple[str, str]:
+def _settle_steps(standing: Standing, commands: Commands) -> Iterator[Step]:
+    """What to do after settling: look again, decide, create what is missing."""
+    counts, to_settle = standing.counts, standing.to_settle
+    if to_settle or standing.stopped_by in ALWAYS:
+        title, why = _first(standing, "settle again")
+        later = standing.stopped_by is None and standing.end == "ended"
+        is_unknown = f"{counted(to_settle, 'duplicate')} {verb(to_settle, 'is', 'are')} still unknown."
+        text = f"{is_unknown} Settling creates nothing, so you can repeat it." if to_settle else ""
+        title = f"{title} later" if later else title
+        yield Step("go_on", title, why, text, (Command("", commands.settle()),))
+    if standing.undecided:
+        yield _decide(standing.undecided, commands)
+    if counts.pending:
+        yield Step(
+            "create",
+            f"Create {_the(counts.pending, 'missing duplicate')}",
+            "",
+            f"{counted(counts.pending, 'duplicate')} {verb(counts.pending, 'was', 'were')} never sent, or "
+            f"{verb(counts.pending, 'is', 'are')} confirmed missing. Settling creates nothing; a run does:",
+            (Command("", commands.run()),),
+        )
+    if standing.nothing_to_do and standing.stopped_by is None:
+        yield Step("nothing", "Nothing to settle", "", "Every request has an answer.")
+
+
+def _decide(number: int, commands: Commands) -> Step:
+    return Step(
+        "decide",
+        f"{counted(number, 'duplicate')} may already exist: check and decide",
+        "",
+        f"{verb(number, 'A request', 'For each, a request')} went unanswered, and batches exist that it could have "
+        "created. Look at them on Prolific. If one of them is the copy, assign it. If none is, say so, and the next "
+        "run creates it.",
+        (
+            Command(ASSIGN, commands.settle("--assign", f"{ITEM}={BATCH}")),
+            Command(ABSENT, commands.settle("--absent", ITEM)),
+        ),
+    )
+
+
+def _the(number: int, noun: str) -> str:
+    """`the duplicate`, `the 2 duplicates`."""
+    return verb(number, f"the {noun}", f"the {counted(number, noun)}")
+
+
+def _first(standing: Standing, again: str) -> tuple[str, str]:
     if standing.end == "ended":
-        return FIRST.get(standing.stopped_by or "", (AGAIN, ""))
-    return DIED if standing.end == "died" else NOT_TOLD
+        title, why = FIRST.get(standing.stopped_by or "", (AGAIN, ""))
+    else:
+        title, why = DIED if standing.end == "died" else NOT_TOLD
+    return title.format(again=again, Again=again.capitalize()), why
 
 
 def _does(pending: int, to_settle: int) -> str:
     does = []
     if pending:
-        does.append(f"sends the {pending:,} that {'is' if pending == 1 else 'are'} pending")
+        does.append(f"sends {counted(pending, 'pending duplicate')}")
     if to_settle:
-        does.append(f"looks again for {to_settle:,} unknown, and sends what surely was not made")
-    return f"A run {joined(does)}. What exists is not made again." if does else ""
+        missing = verb(to_settle, "it if it is confirmed missing", "those confirmed missing")
+        does.append(f"rechecks {counted(to_settle, 'unknown duplicate')} and resends {missing}")
+    return f"The next run {joined(does)}. It creates nothing twice." if does else ""
 
 
 def joined(words: Sequence[str], last: str = "and") -> str:

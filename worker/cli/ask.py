@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import anyio
 import anyio.to_thread
 
-from worker.campaign import Question
-from worker.observe.text import counted, visible
+from worker.campaign import Question, names_taken
+from worker.observe.text import counted, verb, visible
 from worker.stop import Stop
 
 
@@ -30,22 +30,23 @@ def _lines(question: Question, where: str) -> Iterator[str]:
     yield f"{counted(question.create, 'duplicate')} will be created at {where}"
     if question.workspaces:
         yield f"  in workspace {', '.join(question.workspaces)}"
-    yield "  first names:"
+    yield f"  {verb(len(question.names), 'name', 'first names')}:"
     yield from (f"    {visible(name)}" for name in question.names)
     if question.names_taken:
-        yield (
-            f"  {question.names_taken:,} of the names exist already on batches that are not of this ledger, as "
-            f"{visible(question.taken_example or '')}"
-        )
-    for status, number in (
-        ("exist already", question.counts.created),
-        ("cannot be made (failed)", question.counts.failed),
-        ("are unknown and not sent again", question.counts.unknown),
-        ("more are pending and not part of this", question.counts.pending - question.create),
-        ("of this campaign are no longer in the job", question.left_job),
+        yield f"  {names_taken(question.names_taken)}, such as {visible(question.taken_example or '')}"
+    for one, many, number in (
+        ("already exists", "already exist", question.counts.created),
+        ("failed and is not sent again", "failed and are not sent again", question.counts.failed),
+        ("is unknown and is not sent again", "are unknown and are not sent again", question.counts.unknown),
+        (
+            "more is pending and not part of this",
+            "more are pending and not part of this",
+            question.counts.pending - question.create,
+        ),
+        ("of this campaign is no longer in the job", "of this campaign are no longer in the job", question.left_job),
     ):
         if number:
-            yield f"  {number:,} {status}"
+            yield f"  {number:,} {verb(number, one, many)}"
 
 
 async def ask(question: Question, where: str, stop: Stop, findings: str = "") -> bool:

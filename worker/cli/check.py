@@ -29,7 +29,7 @@ from worker.ledger.records import RunStart
 from worker.ledger.store import Ledger
 from worker.lookups import ApiUnusableError, LookUps
 from worker.observe.secrets import Scrubber
-from worker.observe.text import counted, for_window, near, visible
+from worker.observe.text import counted, for_window, near, verb, visible
 from worker.preflight import Preflight
 from worker.settings.access import api_url
 from worker.settings.load import Settings
@@ -162,6 +162,9 @@ def _facts(
     forecast, counts = known.forecast, known.forecast.counts
     findings = _findings(settings, job, known.situation, sources)
     create = forecast.new + counts.pending + (counts.failed if settings.retry_failed else 0)
+    if settings.limit is not None:
+        create = min(create, settings.limit)
+    names = [one.name(sources.names.get(one.source_id) if sources else None) for one in forecast.first]
     return {
         "campaign": campaign,
         "job": str(job),
@@ -169,14 +172,14 @@ def _facts(
         "database": str(settings.database),
         "rows": plan.rows,
         "duplicates": plan.items,
-        "to_create": create if settings.limit is None else min(create, settings.limit),
+        "to_create": create,
         "counts": {
             "created": counts.created,
             "failed": counts.failed,
             "unknown": counts.unknown,
             "pending": counts.pending + forecast.new,
         },
-        "first_names": [one.name(sources.names.get(one.source_id) if sources else None) for one in forecast.first],
+        "first_names": names[:create],
         "sources": forecast.sources,
         "workspaces": None if sources is None else dict(sources.found),
         "left_job": known.left_job,
@@ -208,18 +211,22 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
     yield f"{facts['job']}: {size}, campaign {facts['campaign']}"
     yield f"  to create: {facts['to_create']:,}"
     for status, words in (
-        ("created", "exist already"),
-        ("failed", "failed before (--retry-failed tries them again)"),
-        ("unknown", "unknown: they may exist, and are not sent again"),
+        ("created", "already created"),
+        ("failed", "failed before (--retry-failed tries again)"),
+        ("unknown", "unknown (may exist; not sent again)"),
     ):
         if counts[status]:
             yield f"  {words}: {counts[status]:,}"
     if facts["first_names"]:
-        yield "  first names:"
+        yield f"  {verb(len(facts['first_names']), 'name', 'first names')}:"
         yield from (f"    {visible(name) or '(none: the API names it)'}" for name in facts["first_names"])
-    sources = counted(facts["sources"], "source")
     if facts["not_checked"] is not None:
-        yield f"  not checked: whether the {sources} exist, and their names: {facts['not_checked']}"
+        exist = verb(
+            facts["sources"],
+            "the source exists, and its name",
+            f"the {counted(facts['sources'], 'source')} exist, and their names",
+        )
+        yield f"  not checked: whether {exist}: {facts['not_checked']}"
     elif facts["workspaces"] is not None:
         for workspace, number in facts["workspaces"].items():
             yield f"  {counted(number, 'source')} in workspace {workspace}"

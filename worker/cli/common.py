@@ -6,20 +6,23 @@ import argparse
 import datetime as dt
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from worker.advice.commands import Commands, Reach
+from worker.advice.invocation import program
 from worker.errors import UsageError
 from worker.job.model import Job
 from worker.job.read import open_job
 from worker.ledger import views
 from worker.ledger.database import SANDBOX
+from worker.observe.text import shell_command
 from worker.prolific.client import ProlificClient, connected, proxy_for
 from worker.settings.access import api_url, check_certificates, read_token
 from worker.settings.load import Settings, load_settings
+from worker.settings.options import BY_KEY
 
 
 class Target(NamedTuple):
@@ -111,7 +114,25 @@ def reach(settings: Settings, *, run: bool = False) -> Reach:
         ledger=settings.ledger_written if said_ledger and run else None,
         usual_ledger=None if said_ledger else settings.ledger_template,
         sandbox=settings.sandbox,
+        kept=tuple(_kept(settings)) if run else (),
+        program=program(),
     )
+
+
+KEPT = ("rate", "max_in_flight", "timeout", "settle_after", "give_up_after", "log_file")
+"""Options of a run that the run after it keeps: how gently it sends, and where its log is."""
+
+
+def _kept(settings: Settings) -> Iterator[str]:
+    for key in KEPT:
+        if settings.given(key):
+            value = getattr(settings, key)
+            yield from (BY_KEY[key].flag, _rate(value) if key == "rate" else f"{value}".removesuffix(".0"))
+
+
+def _rate(rate: float | None) -> str:
+    """A rate as `--rate` takes it."""
+    return "unlimited" if rate is None else f"{rate:g}/s" if rate >= 1 else f"{rate * 60:g}/min"
 
 
 def typed(settings: Settings, job: str, words: Sequence[str]) -> Commands:
@@ -124,7 +145,7 @@ def typed(settings: Settings, job: str, words: Sequence[str]) -> Commands:
         shared.append("--sandbox")
     if any(settings.origins.get(key, "").startswith("--") for key in ("campaign", "date")):
         shared += ["--campaign", campaign_of(settings)]
-    return Commands(job, tuple(shared), typed=tuple(words))
+    return Commands(job, tuple(shared), typed=tuple(words), program=program(sys.stdout))
 
 
 def report_path(ledger_file: Path) -> Path:
@@ -145,7 +166,7 @@ def latest_run(connection: sqlite3.Connection, settings: Settings, args: argpars
         wanted = f"campaign {settings.campaign}" if named else f"job {args.job}"
         raise UsageError(
             f"{settings.database}: this ledger knows no run of {wanted}",
-            hint="`duplicate-batches ledger` without a job lists the campaigns that it knows.",
+            hint=f"`{shell_command([*program(sys.stderr), 'ledger'])}` without a job lists the campaigns it knows.",
         )
     return latest
 

@@ -20,6 +20,7 @@ from worker import __version__
 from worker.accidents.message import full_text
 from worker.accidents.rules import Accident, Situation, accidents
 from worker.advice.commands import Commands, commands
+from worker.advice.invocation import program
 from worker.advice.steps import Standing, steps
 from worker.campaign import Campaign, Options, Question, Result
 from worker.cli.accidents import situation_of, told
@@ -42,7 +43,7 @@ from worker.observe.logs import Logs, resolved
 from worker.observe.progress import Progress, Snapshot, style
 from worker.observe.secrets import Scrubber
 from worker.observe.summary import Facts, summary_json, summary_text
-from worker.observe.text import for_window, near, visible
+from worker.observe.text import counted, for_window, near, verb, visible
 from worker.sending import Limits
 from worker.settings.load import Settings
 from worker.stop import Stop
@@ -80,6 +81,7 @@ class HeldRun:
         self._stack = ExitStack()
         self._campaign: Campaign | None = None
         self._aborted = False
+        self._report: Path | None = None
         self._report_trouble: str | None = None
         self._commands = Commands(str(job))
         terminal = sys.stderr.isatty()
@@ -195,11 +197,13 @@ class HeldRun:
         return ledger
 
     def _follow_up(self, connection: sqlite3.Connection) -> Commands:
-        """The commands to name at the end: of a run as it was called, of settling those that lead to its campaign."""
+        """The commands to name at the end: of a run at a terminal as it was typed there, else those that
+        lead to its campaign from anywhere."""
         latest = views.latest_run(connection, campaign=self._campaign_name)
-        if self._only_settle and latest is not None:
-            return commands(latest, reach(self._settings))
-        return typed(self._settings, str(self._job), sys.argv[1:])
+        if latest is None or (sys.stdout.isatty() and not self._only_settle):
+            return typed(self._settings, str(self._job), sys.argv[1:])
+        leads = reach(self._settings, run=not self._only_settle)
+        return commands(latest, leads._replace(program=program(sys.stdout)))
 
     def _start(self) -> RunStart:
         return RunStart(
@@ -236,8 +240,8 @@ class HeldRun:
             ledger.connection, self._campaign_name, str(self._job.resolve())
         ):
             self._note(
-                f"{items} duplicates of this job are unfinished in campaign {campaign}; they are gone on with by the "
-                f"--date or --campaign that made it"
+                f"{counted(items, 'duplicate')} of this job {verb(items, 'is', 'are')} unfinished in campaign "
+                f"{campaign}; to continue, use its --date or --campaign"
             )
 
     def _note(self, text: str) -> None:
@@ -268,8 +272,7 @@ class HeldRun:
                 ),
                 confirm=self._confirm,
             )
-            if not self._asks():
-                self._show_progress()
+            self._stack.enter_context(self._progress)
             async with anyio.create_task_group() as group:
                 group.start_soon(self._watch_signals, campaign)
                 result = await campaign.run()
@@ -288,6 +291,8 @@ class HeldRun:
         if trouble:
             self._note(trouble)
             self._report_trouble = trouble
+        else:
+            self._report = report_path(self._ledger_file)
 
     async def _watch_signals(self, campaign: Campaign) -> None:
         """The first signal lets requests under way end, the second does not."""
@@ -316,33 +321,29 @@ class HeldRun:
             return True
         where = SANDBOX_WORDS if self._target.is_sandbox else self._target.url
         findings = full_text(told(question.accidents, self._settings, self._job)) if question.accidents else ""
+        self._progress.pause()
         agreed = await ask(question, where, self._stop, findings)
         if agreed:
-            self._show_progress()
+            self._progress.resume()
         return agreed
-
-    def _show_progress(self) -> None:
-        self._stack.enter_context(self._progress)
 
     def _snapshot(self) -> Snapshot:
         """Where the run is; called by the display's own thread, so it only reads."""
         campaign = self._campaign
         if campaign is None:
             return Snapshot()
-        tally, before = campaign.tally, campaign.at_start
-        elapsed = campaign.elapsed()
+        counts, waiting = campaign.counts, campaign.waiting
         return Snapshot(
-            total=before.total,
-            created=before.created + tally.created,
-            failed=before.failed + tally.refused,
-            unknown=before.unknown + tally.unknown,
-            pending=max(0, before.pending - tally.created - tally.refused - tally.unknown),
+            total=counts.total,
+            **counts._asdict(),
             in_flight=campaign.pacer.in_flight,
-            rate=tally.created / elapsed if elapsed > 0 else 0.0,
+            rate=campaign.created_per_s(),
             ceiling=self._settings.rate,
             waiting_s=campaign.pacer.waiting_s(),
             phase=campaign.phase,
-            elapsed_s=elapsed,
+            elapsed_s=campaign.elapsed(),
+            unanswered=waiting.requests if waiting else 0,
+            looks_in_s=campaign.looks_in_s(),
         )
 
     def _tell(self, result: Result) -> None:
@@ -350,7 +351,7 @@ class HeldRun:
         if self._settings.json:
             _print(json.dumps(self._scrub(summary_json(facts)), ensure_ascii=False))
         elif not self._settings.quiet or result.exit_code:
-            text = self._scrub(summary_text(facts._replace(ledger=near(self._ledger_file, sys.stdout))))
+            text = self._scrub(summary_text(_near(facts)))
             commands = [command.line for step in facts.steps for command in step.commands]
             _print(for_window(text, sys.stdout, sorted(map(visible, commands), key=len, reverse=True)))
         if not self._settings.quiet or result.exit_code:
@@ -358,8 +359,14 @@ class HeldRun:
                 print(f"duplicate-batches: {self._scrub(trouble)}", file=sys.stderr)  # noqa: T201
 
     def _facts(self, result: Result) -> Facts:
+        # Typed again, the limit would hold for the rest too.
+        follow_up = self._commands.without("--limit") if result.stopped_by == "limit" else self._commands
         standing = Standing(
-            result.counts, result.undecided, stopped_by=result.stopped_by, nothing_to_do=result.nothing_to_do
+            result.counts,
+            result.undecided,
+            stopped_by=result.stopped_by,
+            nothing_to_do=result.nothing_to_do,
+            settling=self._only_settle,
         )
         return Facts(
             campaign=self._campaign_name,
@@ -377,8 +384,11 @@ class HeldRun:
             stopped_by=result.stopped_by,
             total=result.counts.total,
             reasons=result.reasons,
-            steps=tuple(steps(standing, self._commands)),
+            steps=tuple(steps(standing, follow_up)),
             sandbox=self._target.is_sandbox,
+            report=self._report,
+            settling=self._only_settle,
+            absent=result.tally.absent,
         )
 
 
@@ -388,6 +398,12 @@ def _is_new(database: Path) -> bool:
 
 
 SANDBOX_WORDS = "the sandbox (nothing real)"
+
+
+def _near(facts: Facts) -> Facts:
+    """The same with its files as a person at this terminal would name them."""
+    report = None if facts.report is None else near(Path(facts.report), sys.stdout)
+    return facts._replace(ledger=near(Path(facts.ledger), sys.stdout), report=report)
 
 
 def _print(text: Any) -> None:

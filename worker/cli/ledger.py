@@ -18,6 +18,7 @@ from tempfile import TemporaryFile
 from typing import Any, TextIO
 
 from worker.advice.commands import commands
+from worker.advice.invocation import program
 from worker.cli.choice import Choice, since
 from worker.cli.common import campaign_of, latest_run, ledger_file_of, name_campaign, reach, settings_for
 from worker.clock import MachineClock, iso
@@ -96,7 +97,8 @@ def _restore(args: argparse.Namespace, settings: Settings, url: str) -> int:
         counts = views.counts(connection, ledger.campaign)
         ledger.end_run(RunEnd(iso(MachineClock().wall()), None, 0, 0, 0, 0))
         export.write_ledger_file(connection, ledger.campaign, campaign, path, reach(settings))
-        follow_up = commands(latest_run(connection, settings, args), reach(settings))
+        leads = reach(settings)._replace(program=program(sys.stdout))
+        follow_up = commands(latest_run(connection, settings, args), leads)
     _print(
         f"Restored into {settings.database}: {counted(restored.created, 'duplicate')} created, {restored.unknown:,} "
         f"unknown, {counts.pending:,} pending."

@@ -40,7 +40,8 @@ exit codes:
   duplicate-batches check wave.yaml                  the plan; with a token also: are the sources there?
   duplicate-batches check wave.yaml --json           the same for a script
 
-exit codes: 0 · 1 a source does not exist, or it looks like an accident · 2 wrong usage or job file · 3 the token was refused""",
+exit codes: 0 · 1 a source does not exist, or it looks like an accident · 2 wrong usage or job file
+  3 the token was refused""",
     ),
     "settle": (
         "find out about unknown outcomes; create nothing",

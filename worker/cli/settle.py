@@ -116,7 +116,7 @@ def _take_word(
             export.write_ledger_file(connection, ledger.campaign, latest.campaign, ledger_file, reach(settings))
             _write_report(connection, latest._replace(ledger=ledger_file), settings)
         if not settings.quiet:
-            _print(f"Recorded. {counted(counts.unknown, 'duplicate')} of {latest.campaign} unknown.")
+            _print(f"Recorded. {counted(counts.unknown, 'duplicate')} of {latest.campaign} still unknown.")
         return code
 
 

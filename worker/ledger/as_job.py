@@ -12,7 +12,7 @@ from worker.job.fields import MAX_COPIES
 from worker.ledger.content import one_line_feed
 from worker.ledger.views import Row
 
-HEAD = "# A job of its own: a run of it creates these anew, in a campaign of its own (--allow-existing if they exist).\n"
+HEAD = "# A job of its own: a run of it creates these anew, with --allow-existing if they exist already.\n"
 
 
 @dataclass(slots=True)

@@ -8,15 +8,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from worker.advice.causes import Causes, Shortlist, shortlist
 from worker.ledger.records import Counts, Status
 from worker.ledger.views import Row
-from worker.settle.words import named_batches, without_names
+from worker.settle.words import named_batches
 
 SHOWN = 20
-"""How many rows of a status are kept, and how many reasons."""
-
-_REASONS = 10_000
-"""How many different reasons are counted: those of unknown rows may name batches, and then no two are alike."""
+"""How many rows of a status are kept, and how many causes are shown."""
 
 
 class Digest:
@@ -24,7 +22,7 @@ class Digest:
 
     def __init__(self) -> None:
         self._statuses: Counter[str] = Counter()
-        self._reasons: Counter[str] = Counter()
+        self._causes = Causes()
         self.first: dict[Status, list[Row]] = {Status.UNKNOWN: [], Status.FAILED: []}
         """The first rows that need a person, by status."""
         self.undecided = 0
@@ -43,9 +41,8 @@ class Digest:
             return
         if status == Status.UNKNOWN and error:
             self.undecided += bool(named_batches(error))
-            error = without_names(error)
-        if error and (error in self._reasons or len(self._reasons) < _REASONS):
-            self._reasons[error] += 1
+        if error:
+            self._causes.add(status, error)
         kept = self.first.get(status)
         if kept is not None and len(kept) < SHOWN:
             kept.append(row)
@@ -56,6 +53,6 @@ class Digest:
         return Counts(**{status: self._statuses[status] for status in Status})
 
     @property
-    def reasons(self) -> list[tuple[str, int]]:
-        """The most frequent reasons why rows are not created, and how many rows have each."""
-        return self._reasons.most_common(SHOWN)
+    def reasons(self) -> Shortlist:
+        """Why rows are not created: some of the causes, and how many rows have each."""
+        return shortlist(self._causes.all(), SHOWN)

@@ -321,9 +321,9 @@ SELECT CASE status WHEN 'sent' THEN 'unknown' ELSE status END AS status, count(*
 FROM items WHERE campaign_id = :campaign AND line IS NOT NULL GROUP BY 1;
 
 -- name: reasons
-SELECT error, count(*) AS items FROM items
+SELECT status, error, count(*) AS items FROM items
 WHERE campaign_id = :campaign AND line IS NOT NULL AND status IN ('failed', 'pending', 'unknown') AND error IS NOT NULL
-GROUP BY error ORDER BY count(*) DESC, error LIMIT :limit;
+GROUP BY status, error;
 
 -- name: unknown_errors
 -- What is said of the job's unknown duplicates, where it may name batches.
@@ -474,8 +474,12 @@ FROM campaigns AS c LEFT JOIN items AS i ON i.campaign_id = c.id AND i.line IS N
 GROUP BY c.id ORDER BY c.id;
 
 -- name: runs
+-- A run says at its end what it created; until then its attempts do.
 SELECT r.run_id, c.name AS campaign, r.job, r.ledger, r.host, r.pid, r.started_at, r.ended_at, r.stopped_by, r.exit_code,
-       r.created, r.requests, r.throttled, r.command
+       CASE WHEN r.ended_at IS NULL
+            THEN (SELECT count(*) FROM attempts AS a WHERE a.run_id = r.id AND a.outcome = 'created')
+            ELSE r.created END AS created,
+       r.requests, r.throttled, r.command
 FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id
 WHERE :since IS NULL OR r.started_at >= :since
 ORDER BY r.id;
@@ -494,9 +498,12 @@ SELECT attempts, count(*) AS items FROM items
 WHERE campaign_id = :campaign AND line IS NOT NULL GROUP BY attempts ORDER BY attempts;
 
 -- name: report_runs
--- The campaign's runs, the latest first.
-SELECT id, run_id, job, ledger, host, pid, started_at, ended_at, stopped_by, exit_code, created, requests, throttled,
-       command
+-- The campaign's runs, the latest first. A run says at its end what it created; until then its attempts do.
+SELECT id, run_id, job, ledger, host, pid, started_at, ended_at, stopped_by, exit_code,
+       CASE WHEN ended_at IS NULL
+            THEN (SELECT count(*) FROM attempts AS a WHERE a.run_id = runs.id AND a.outcome = 'created')
+            ELSE created END AS created,
+       requests, throttled, command
 FROM runs WHERE campaign_id = :campaign ORDER BY id DESC LIMIT :limit;
 
 -- name: report_run_count

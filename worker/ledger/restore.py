@@ -11,10 +11,12 @@ import json
 import math
 import re
 import sqlite3
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from worker.advice.invocation import program
 from worker.clock import seconds
 from worker.errors import UsageError
 from worker.job.names import needs_source_name, render_name
@@ -25,7 +27,7 @@ from worker.ledger.forms import is_ledger, read_file
 from worker.ledger.job_names import literal
 from worker.ledger.queries import sql
 from worker.ledger.store import Ledger
-from worker.observe.text import shell_word
+from worker.observe.text import counted, shell_command, shell_word
 from worker.prolific.models import UUID
 from worker.run_id import began_at
 
@@ -54,7 +56,7 @@ def refuse_older_database(connection: sqlite3.Connection, files: Iterable[Path],
                 f"{path}: this ledger file knows more than the database: {why}. The database was lost, or is an old "
                 f"copy; nothing was sent or written",
                 hint="Put the newer database back, or rebuild it, with --sandbox, --database and --campaign where that "
-                f"run had them: duplicate-batches ledger JOB --restore {shell_word(path)}",
+                f"run had them: {shell_command([*program(sys.stderr), 'ledger'])} JOB --restore {shell_word(path)}",
             )
 
 
@@ -70,7 +72,7 @@ def _knows_more(connection: sqlite3.Connection, path: Path, campaign: str) -> st
         if row["new_batch_id"] and not _owned(connection, row["new_batch_id"]):
             return f"batch {row['new_batch_id']} of line {row['line']}"
     known = connection.execute(sql("count_attempts"), {"campaign": campaign}).fetchone()[0]
-    return f"{attempts} requests, of which the database knows {known}" if attempts > known else None
+    return f"{counted(attempts, 'request')}, of which the database knows {known}" if attempts > known else None
 
 
 def _owned(connection: sqlite3.Connection, batch_id: str) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from worker.advice.causes import Cause, Causes
 from worker.job.names import render_name
 from worker.ledger.exchange import default_name
 from worker.ledger.job_names import job_name
@@ -51,10 +52,12 @@ def counts(connection: sqlite3.Connection, campaign: int) -> Counts:
     return _counts(connection.execute(sql("counts"), {"campaign": campaign}))
 
 
-def reasons(connection: sqlite3.Connection, campaign: int, limit: int = 5) -> list[tuple[str, int]]:
-    """Why rows are not created: the most frequent errors and how many rows have each."""
-    found = connection.execute(sql("reasons"), {"campaign": campaign, "limit": limit})
-    return [(row["error"], row["items"]) for row in found]
+def reasons(connection: sqlite3.Connection, campaign: int) -> list[Cause]:
+    """Why rows are not created: every cause and how many rows have it, the most frequent first."""
+    causes = Causes()
+    for row in connection.execute(sql("reasons"), {"campaign": campaign}):
+        causes.add(row["status"], row["error"], row["items"])
+    return causes.all()
 
 
 def undecided(connection: sqlite3.Connection, campaign: int) -> int:

@@ -10,8 +10,8 @@ from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
-from worker.observe.progress import Snapshot, ahead
-from worker.observe.text import Unbreakable, human_duration, visible
+from worker.observe.progress import Snapshot, ahead, doing
+from worker.observe.text import Unbreakable, human_duration
 
 
 class Screen:
@@ -19,7 +19,7 @@ class Screen:
 
     def __init__(self, stream: Unbreakable) -> None:
         self._console = Console(file=cast(Any, stream), force_terminal=True, markup=False, highlight=False, emoji=False)
-        self._live = Live(console=self._console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
+        self._live: Live | None = None
 
     @property
     def is_dumb(self) -> bool:
@@ -27,29 +27,36 @@ class Screen:
         return self._console.is_dumb_terminal
 
     def start(self) -> None:
-        """Begin to draw."""
+        """Begin to draw, below what the terminal shows."""
+        # A new one each time: it remembers how many lines it has to go up.
+        self._live = Live(console=self._console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
         self._live.start()
         # rich hides the cursor. Shown, it is there for whoever stops or kills this process in any way.
         self._console.show_cursor(True)
 
     def draw(self, snapshot: Snapshot) -> None:
         """Draw where the run is."""
-        self._live.update(display(snapshot), refresh=True)
+        if self._live:
+            self._live.update(display(snapshot), refresh=True)
 
     def print_above(self, text: str) -> None:
         """Print a line above the display."""
         self._console.print(Text.from_ansi(text), soft_wrap=True)
 
-    def stop(self) -> None:
-        """Leave the last drawing where it is."""
-        self._live.stop()
+    def stop(self, *, keep: bool) -> None:
+        """Stop drawing; leave the last drawing where it is, or take it away."""
+        if self._live:
+            self._live.transient = not keep
+            self._live.stop()
+            self._live = None
 
 
 def display(snapshot: Snapshot) -> RenderableType:
     """The live display: a bar and three lines, each of which fits any width."""
-    done = snapshot.created + snapshot.failed + snapshot.unknown
-    share = f"{done}/{snapshot.total} ({done / snapshot.total:.0%})" if snapshot.total else ""
-    head = [visible(snapshot.phase), share, human_duration(snapshot.elapsed_s)]
+    done = snapshot.done
+    # Rounded down: all but one of a thousand are not 100 %.
+    share = f"{done}/{snapshot.total} ({100 * done // snapshot.total}%)" if snapshot.total else ""
+    head = [*doing(snapshot), share, human_duration(snapshot.elapsed_s)]
     ceiling = "" if snapshot.ceiling is None else f" of {snapshot.ceiling:.1f}/s"
     speed = [f"{snapshot.rate:.1f}/s{ceiling}", f"{snapshot.in_flight} in flight", *ahead(snapshot)]
     counts = [

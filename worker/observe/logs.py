@@ -19,21 +19,22 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TextIO
 
 from worker.clock import iso
 from worker.events import Event, Level
-from worker.observe.text import Unbreakable, visible, visible_json
+from worker.observe.brief import brief, cause
+from worker.observe.text import Unbreakable, visible, visible_json, window_width
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor
 
 LogFormat = Literal["auto", "console", "json"]
-"""How lines look on standard error; `auto`: console on a terminal, JSON otherwise."""
+"""How lines look on standard error; `auto`: short messages on a terminal, JSON otherwise."""
 
 _LEVELS: Mapping[Level, int] = {"debug": 0, "info": 1, "warning": 2, "error": 3}
 
 
-def resolved(log_format: LogFormat, is_terminal: bool) -> Literal["console", "json"]:
+def resolved(log_format: LogFormat, is_terminal: bool) -> Literal["brief", "console", "json"]:
     """What `log_format` means on a standard error that is a terminal or is none."""
     if log_format == "auto":
-        return "console" if is_terminal else "json"
+        return "brief" if is_terminal else "json"
     return log_format
 
 
@@ -70,6 +71,8 @@ class Logs:
         self.trouble: str | None = None
         """What is wrong with the log file, in words; for a summary, since `quiet` says nothing of it."""
         self._level, self._quiet, self._live = level, quiet, above is not None
+        write = above or Unbreakable(stderr).line
+        self._brief = _Brief(write, stderr, scrub) if resolved(log_format, is_terminal) == "brief" else None
         head = _head(run_id, campaign, now)
 
         def to_stderr() -> Sequence[Processor]:
@@ -83,7 +86,7 @@ class Logs:
         def to_file() -> Sequence[Processor]:
             return [head, _plain_values, _hiding(scrub), _json(), _json_visible, _hiding(scrub)]
 
-        self._stderr = _Lines(above or Unbreakable(stderr).line, to_stderr)
+        self._stderr = _Lines(write, to_stderr)
         self._file = _LogFile(log_file, self._report) if log_file else None
         self._lines = _Lines(self._file.line, to_file) if self._file else None
 
@@ -91,14 +94,19 @@ class Logs:
         """Write the line of `event` to the places that want it."""
         if self._lines:
             self._lines.log(event)
-        if shows(event, level=self._level, quiet=self._quiet, live=self._live):
+        self._show(event)
+
+    def _show(self, event: Event) -> None:
+        if self._brief is not None:
+            if not self._quiet:
+                self._brief.log(event)
+        elif shows(event, level=self._level, quiet=self._quiet, live=self._live):
             self._stderr.log(event)
 
     def _report(self, trouble: str) -> None:
         if self.trouble is None:
             self.trouble = trouble
-            if not self._quiet:
-                self._stderr.log(Event("note", "warning", {"text": trouble}))
+            self._show(Event("note", "warning", {"text": trouble}))
 
     def close(self) -> None:
         """Close the log file; lines after that go to standard error only."""
@@ -112,6 +120,29 @@ class Logs:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class _Brief:
+    """The lines for a person at the terminal `stderr`, each as long as its window is wide."""
+
+    def __init__(self, write: Callable[[str], object], stderr: TextIO, scrub: Callable[[Any], Any]) -> None:
+        self._write, self._stderr, self._scrub = write, stderr, scrub
+        self._causes: set[str] = set()
+
+    def log(self, event: Event) -> None:
+        text = brief(event, self._causes)
+        if text is None:
+            return
+        self._causes.update(filter(None, [cause(event)]))
+        text = str(self._scrub(text))
+        # An error may be the last place that names a batch: it is told whole.
+        self._write(text if event.level == "error" else self._cut(text))
+
+    def _cut(self, text: str) -> str:
+        from rich.cells import cell_len, set_cell_size  # noqa: PLC0415 - only a terminal needs it
+
+        width = window_width(self._stderr)
+        return text if cell_len(text) <= width else f"{set_cell_size(text, width - 1).rstrip()}…"
 
 
 class _LogFile:

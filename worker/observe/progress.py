@@ -14,13 +14,15 @@ from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self, TextIO
 
-from worker.observe.text import Unbreakable, human_duration, visible
+from worker.observe.text import Unbreakable, counted, human_duration, visible
 
 if TYPE_CHECKING:
     from worker.observe.live import Screen
 
 Style = Literal["live", "plain", "none"]
 """How progress is shown."""
+
+LOOKING_UP = "looking up sources"
 
 _REFRESH_S = 0.25
 """Seconds between two drawings of the live display."""
@@ -29,8 +31,9 @@ _REFRESH_S = 0.25
 class Snapshot(NamedTuple):
     """Where a run is. `total` wanted duplicates by status: `created`, `failed`, `unknown`, `pending`;
     `in_flight` requests under way; `rate` and its `ceiling` (`None`: unlimited) in duplicates a second;
-    `waiting_s` seconds until sending goes on (0: it does); `phase`: planning, looking up sources, sending,
-    finishing; `elapsed_s` seconds so far."""
+    `waiting_s` seconds until sending goes on (0: it does); `phase`: planning, looking up sources, sending, settling,
+    finishing, ended; `elapsed_s` seconds so far. Settling waits for `unanswered` requests and looks again in
+    `looks_in_s` seconds (None: it looks now)."""
 
     total: int = 0
     created: int = 0
@@ -43,6 +46,13 @@ class Snapshot(NamedTuple):
     waiting_s: float = 0.0
     phase: str = "planning"
     elapsed_s: float = 0.0
+    unanswered: int = 0
+    looks_in_s: float | None = None
+
+    @property
+    def done(self) -> int:
+        """Duplicates of which the outcome is known."""
+        return self.created + self.failed
 
 
 def style(*, is_terminal: bool, json_logs: bool, never: bool = False, quiet: bool = False) -> Style:
@@ -65,15 +75,26 @@ def eta(snapshot: Snapshot) -> float | None:
 
 def line(snapshot: Snapshot) -> str:
     """One plain line: `created 120/1000 · 5.0/s · 2 unknown · ETA 3 min`."""
-    parts = [] if snapshot.phase == "sending" else [visible(snapshot.phase)]
+    parts = [] if snapshot.phase == "sending" else doing(snapshot)
     if snapshot.total:
         parts += [f"created {snapshot.created}/{snapshot.total}", f"{snapshot.rate:.1f}/s"]
     parts += [f"{n} {status}" for n, status in ((snapshot.failed, "failed"), (snapshot.unknown, "unknown")) if n]
     return " · ".join([*parts, *ahead(snapshot)])
 
 
+def doing(snapshot: Snapshot) -> list[str]:
+    """What the run does, in parts of a line: `settling · 3 unanswered requests · looking now`."""
+    phase = visible(snapshot.phase)
+    if not snapshot.unanswered:
+        return [f"{phase} …" if snapshot.phase == LOOKING_UP else phase]
+    looks = "looking now" if snapshot.looks_in_s is None else f"looking again in {human_duration(snapshot.looks_in_s)}"
+    return [phase, counted(snapshot.unanswered, "unanswered request"), looks]
+
+
 def ahead(snapshot: Snapshot) -> list[str]:
-    """What is to come, in parts of a line: the end of a pause, the end of the run."""
+    """What is to come while a run sends: the end of a pause, the end of the run."""
+    if snapshot.phase != "sending":
+        return []
     parts = [f"paused for {human_duration(snapshot.waiting_s)}"] if snapshot.waiting_s > 0 else []
     left = eta(snapshot)
     return [*parts, f"ETA {human_duration(left)}"] if left else parts
@@ -102,32 +123,53 @@ class Progress:
         self._style, self._screen = style, _screen(self._stream) if style == "live" else None
         if style == "live" and self._screen is None:
             self._style = "plain"
-        self._over = Flag()
+        self._over, self._shown = Flag(), False
         self._thread: Thread | None = None
         self._last = clock()
 
     def __enter__(self) -> Self:
+        self._start()
+        return self
+
+    def pause(self) -> None:
+        """Take the display away, for a question in its place, until `resume`."""
+        self._stop(keep=False)
+
+    def resume(self) -> None:
+        """Show the display again."""
+        self._start()
+
+    def _start(self) -> None:
         self._last = self._clock()
+        self._over.clear()
+        self._shown = True
         if self._screen:
             self._screen.start()
             self.tick()
         if self._threaded and self._style != "none":
             self._thread = Thread(target=self._draw, name="progress", daemon=True)
             self._thread.start()
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._stop(keep=True)
+
+    def _stop(self, *, keep: bool) -> None:
+        """Stop drawing; `keep` the last drawing."""
+        if not self._shown:
+            return
+        self._shown = False
         self._over.set()
         if self._thread:
             self._thread.join()
             self._thread = None
         if self._screen:
             try:
-                self.tick()
+                if keep:
+                    self.tick()
             finally:
-                self._screen.stop()
+                self._screen.stop(keep=keep)
 
     def _draw(self) -> None:
         while not self._over.wait(_REFRESH_S):

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from worker.advice.causes import shortlist
 from worker.advice.steps import Step
 from worker.events import STOPPED_BY
 from worker.observe.text import counted, human_duration, shell_word, shortened, visible
@@ -16,11 +17,15 @@ from worker.observe.text import counted, human_duration, shell_word, shortened, 
 STATUSES = ("created", "failed", "unknown", "pending")
 """The statuses of the ledger, in the order in which they are told."""
 
+CAUSES = 5
+"""How many causes are shown."""
+
 
 class Facts(NamedTuple):
     """What is known at the end of a run. `counts` by status, of the `total` duplicates that the job wants;
-    `reasons` the most frequent ones of failed and pending duplicates, each with its count; `steps` what to do next;
-    `stopped_by` a key of `STOPPED_BY` or `None`; `duration_s` seconds."""
+    `reasons` why duplicates are not created, each with how many; `steps` what to do next;
+    `stopped_by` a key of `STOPPED_BY` or `None`; `duration_s` seconds; `report` is the report's file (None:
+    there is none). `settling` only found out what became of requests; `absent` of the settled are missing."""
 
     campaign: str
     run_id: str
@@ -39,6 +44,9 @@ class Facts(NamedTuple):
     reasons: tuple[tuple[str, int], ...]
     steps: tuple[Step, ...]
     sandbox: bool = False
+    report: Path | str | None = None
+    settling: bool = False
+    absent: int = 0
 
     def count(self, status: str) -> int:
         """How many duplicates have `status`."""
@@ -61,6 +69,7 @@ def summary_json(facts: Facts) -> dict[str, Any]:
         "duration_s": round(facts.duration_s, 3),
         "exit_code": facts.exit_code,
         "stopped_by": facts.stopped_by,
+        "report": None if facts.report is None else str(facts.report),
     }
 
 
@@ -76,12 +85,18 @@ def _lines(facts: Facts) -> Iterator[str]:
     missing = [f"{facts.count(status):,} {status}" for status in STATUSES[1:] if facts.count(status)]
     if missing:
         yield f"Not created: {', '.join(missing)}."
-    for reason, count in facts.reasons:
+    reasons = shortlist(facts.reasons, CAUSES)
+    for reason, count in reasons.shown:
         yield f"  {count:,} × {shortened(visible(reason), 200)}"
+    if reasons.rest:
+        yield f"  {reasons.rest}"
     if facts.stopped_by is not None:
-        yield f"The run ended early because {STOPPED_BY.get(facts.stopped_by, visible(facts.stopped_by))}."
+        what = "Settling" if facts.settling else "The run"
+        yield f"{what} ended early because {STOPPED_BY.get(facts.stopped_by, visible(facts.stopped_by))}."
     yield _effort(facts)
     yield f"Ledger: {shell_word(facts.ledger)}"
+    if facts.report is not None:
+        yield f"Report: {shell_word(facts.report)}"
     for step in facts.steps:
         yield f"→ {visible(' '.join(filter(None, (f'{step.title}.', step.text))))}"
         for command in step.commands:
@@ -100,6 +115,10 @@ def _outcome(facts: Facts) -> str:
 
 
 def _effort(facts: Facts) -> str:
+    if facts.settling:
+        settled = f"{facts.settled_this_run - facts.absent:,} found, {facts.absent:,} confirmed missing"
+        still = f"{facts.count('unknown'):,} still unknown"
+        return f"Settled: {settled}, {still}, in {human_duration(facts.duration_s)}."
     parts = [f"{facts.created_this_run:,} created", counted(facts.requests, "request")]
     if facts.settled_this_run:
         parts.insert(1, f"{facts.settled_this_run:,} settled")

@@ -164,7 +164,7 @@ def _took(run: Mapping[str, object]) -> str:
 def _end(run: Mapping[str, object]) -> str:
     """Who or what ended a run."""
     if run["ended_at"] is None:
-        return f"goes on or died: process {run['pid']} on {run['host']}"
+        return f"running or crashed: process {run['pid']} on {run['host']}"
     return f"stopped: {run['stopped_by']}" if run["stopped_by"] else f"finished, exit {_text(run['exit_code'])}"
 
 
@@ -187,6 +187,12 @@ def _number(key: str, window: int = 0) -> _Column:
     return _Column(key, lambda row: f"{int(_text(row[key])):,}", window, right=True)
 
 
+def _of_ended(key: str, window: int) -> _Column:
+    """A number that a run writes down at its end."""
+    number = _number(key, window)
+    return number._replace(text=lambda row: "" if row["ended_at"] is None else number.text(row))
+
+
 _CAMPAIGN = (
     _Column("campaign", lambda row: _text(row["campaign"])),
     _number("items", 70), _number("created"), _number("failed"), _number("unknown"), _number("pending"),
@@ -199,7 +205,7 @@ _RUN = (
     _Column("what", lambda row: _text(row["command"]), 80),
     _Column("started", lambda row: _when(row["started_at"]), 80),
     _Column("took", _took, 90),
-    _number("created"), _number("requests", 100), _number("throttled", 120),
+    _number("created"), _of_ended("requests", 100), _of_ended("throttled", 120),
     _Column("ended", _end),
 )  # fmt: skip
 

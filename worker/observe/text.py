@@ -6,6 +6,7 @@ Standard library only, and pure but for `for_window` and `Unbreakable`; what a m
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import textwrap
@@ -83,6 +84,16 @@ def for_window(text: str, stream: TextIO, whole: Sequence[str] = ()) -> str:
     return wrapped(text, shutil.get_terminal_size().columns, whole) if stream.isatty() else text
 
 
+def window_width(stream: TextIO) -> int:
+    """How many characters fit on a line of the terminal `stream`; 80 if nobody can tell."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns)
+    with suppress(OSError, ValueError):
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    return 80
+
+
 def near(path: Path, stream: TextIO) -> Path:
     """`path` as a person at the terminal `stream` would name it in this folder; as it is where nobody looks."""
     here = Path.cwd()
@@ -92,6 +103,11 @@ def near(path: Path, stream: TextIO) -> Path:
 def counted(number: int, noun: str) -> str:
     """`1 duplicate`, `1,200 duplicates`: for nouns that take an s."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def verb(number: int, one: str, many: str) -> str:
+    """The word that agrees with `number`: `1 source exists`, `2 sources exist`."""
+    return one if number == 1 else many
 
 
 def human_duration(seconds: float) -> str:

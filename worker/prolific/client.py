@@ -21,6 +21,7 @@ from yarl import URL
 
 from worker import __version__
 from worker.errors import UsageError
+from worker.observe.text import verb
 from worker.prolific.headers import quota, retry_after, timestamp
 from worker.prolific.models import listed, read_batch
 from worker.prolific.reply import Answer, Listing, NoAnswer, Page, Reply
@@ -218,11 +219,13 @@ class _ListingReader:
     def problem(self) -> str | None:
         """Why this is no whole listing."""
         if self._odd:
-            return f"{self._odd} of its entries have no batch id"
+            return f"{self._odd} of its entries {verb(self._odd, 'has', 'have')} no batch id"
         if self.meta_count is None:
             return "it does not say how many batches there are"
         if self.meta_count != len(self.ids):
-            return f"it shows {len(self.ids)} batches and says that there are {self.meta_count}"
+            shown, count = len(self.ids), self.meta_count
+            shows = f"it shows {shown} {verb(shown, 'batch', 'batches')}"
+            return f"{shows} and says that there {verb(count, 'is', 'are')} {count}"
         return None
 
 

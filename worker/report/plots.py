@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from markupsafe import Markup, escape
 
-from worker.observe.text import counted, human_duration
+from worker.observe.text import counted, human_duration, verb
 from worker.report.night import Night
 
 WIDTH = 1120
@@ -44,7 +44,8 @@ def progress(night: Night, total: int) -> Markup:
         f'<polyline class="line created" points="{line}"/>',
         *plot.times(),
     ]
-    words = f"{points[0][1]:,} of {total:,} duplicates existed at the beginning, {count:,} at the end."
+    existed = f"{points[0][1]:,} of {counted(total, 'duplicate')} existed"
+    words = f"{existed} at the beginning, {count:,} at the end."
     return _svg("Duplicates that exist, over time", words, WIDTH, height, body)
 
 
@@ -82,8 +83,9 @@ def rate(night: Night) -> Markup:
     average = night.requests / (night.end - night.begin)
     ceiling = "no ceiling" if night.ceiling is None else f"a ceiling of {night.ceiling:g}"
     words = (
-        f"{night.requests:,} requests, on average {average:.2g} a second, with {ceiling}. {night.throttled:,} were "
-        f"answered with 'too many requests', {night.unclear:,} had no clear answer."
+        f"{counted(night.requests, 'request')}, on average {average:.2g} a second, with {ceiling}. "
+        f"{night.throttled:,} {verb(night.throttled, 'was', 'were')} answered with 'too many requests', "
+        f"{night.unclear:,} had no clear answer."
     )
     return _svg("Requests a second", words, WIDTH, height, body)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from worker.advice.steps import End, Standing, joined
 from worker.clock import seconds
 from worker.events import STOPPED_BY
-from worker.observe.text import counted, human_duration, visible
+from worker.observe.text import counted, human_duration, verb, visible
 from worker.report.facts import Facts, Run
 
 
@@ -22,13 +22,13 @@ class Headline(NamedTuple):
 def headline(facts: Facts) -> Headline:
     """Is everything there?"""
     counts = facts.counts
-    some = f"{counts.created:,} of {counts.total:,}"
+    some = f"{counts.created:,} of {counted(counts.total, 'duplicate')} created"
     if facts.latest.going_on:
-        return Headline("going", f"{some} are there so far", "A run is going on. Make this report again to see more.")
+        return Headline("going", f"{some} so far", "A run is going on. Make this report again to see more.")
     if not counts.total:
         return Headline("empty", "The job asks for nothing", "It has no rows.")
     if counts.created == counts.total:
-        title = "The one duplicate is there" if counts.total == 1 else f"All {counts.total:,} are there"
+        title = "The one duplicate is created" if counts.total == 1 else f"All {counts.total:,} duplicates created"
         made = f"{counted(counts.total, 'duplicate')} of {counted(facts.sources, 'source')}"
         return Headline("good", title, f"The job asks for {made}, and each exists once.")
     missing = [
@@ -40,9 +40,8 @@ def headline(facts: Facts) -> Headline:
         )
         if number
     ]
-    return Headline(
-        "missing", f"{some} are there", f"{counts.total - counts.created:,} are missing: {joined(missing)}."
-    )
+    gap = counts.total - counts.created
+    return Headline("missing", some, f"{gap:,} {verb(gap, 'is', 'are')} missing: {joined(missing)}.")
 
 
 def ended(run: Run) -> str:

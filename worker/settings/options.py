@@ -131,7 +131,7 @@ OPTIONS: tuple[Option, ...] = (
         "log_format",
         "choice",
         "auto",
-        "log lines on standard error; auto: console on a terminal, JSON otherwise",
+        "log on standard error; auto: short messages on a terminal, JSON otherwise",
         "auto|console|json",
         _ASKING,
         choices=("auto", "console", "json"),

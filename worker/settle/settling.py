@@ -42,6 +42,14 @@ NOT_SHOWN = 100
 """A listing that lacks more batches than this is not asked about them one by one."""
 
 
+class Waiting(NamedTuple):
+    """What settling waits for: so many requests without an answer. It looks at `looks_at` (monotonic
+    seconds; None: now)."""
+
+    requests: int
+    looks_at: float | None
+
+
 @dataclass(slots=True)
 class Settled:
     """What a round came to: items found `created`, proved `absent`, and attempts still `unknown`."""
@@ -62,6 +70,8 @@ class Settling:
     emit: Emit
     stop: Stop
     settle_after_s: float
+    waiting: Waiting | None = None
+    """What a round waits for, for people; None between rounds."""
     _proofs: Counter[int] = field(default_factory=Counter)
     """Proofs of absence in this run, by item."""
     _kept: dict[str, Survival] = field(default_factory=dict)
@@ -71,6 +81,12 @@ class Settling:
 
     async def round(self, given_up_at: float) -> Settled:
         """Find out about every open attempt, the last of which was given up at `given_up_at` (monotonic seconds)."""
+        try:
+            return await self._round(given_up_at)
+        finally:
+            self.waiting = None
+
+    async def _round(self, given_up_at: float) -> Settled:
         for source_id in await self.database.call(verbs.sources_to_look_up):
             if (batch := (await self.look_ups.source(source_id)).batch) is not None:
                 await self.database.call(verbs.set_version, listed(batch))
@@ -108,9 +124,11 @@ class Settling:
     async def _look(self, attempts: Sequence[Attempt], since: float, before: _Looked | None = None) -> _Looked | None:
         """Once `settle_after` has passed since `since`, list every workspace; None where the run is to stop."""
         while (wait := since + self.settle_after_s - self.clock.monotonic()) > 0:
+            self.waiting = Waiting(len(attempts), since + self.settle_after_s)
             await self.stop.wait(wait)
             if self.stop.asked:
                 return None
+        self.waiting = Waiting(len(attempts), None)
         left = self.clock.monotonic()
         problems = dict(before.problems) if before else {}
         for workspace_id in sorted({a.source.workspace_id for a in attempts if a.source is not None} - {""}):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
+from worker.advice.causes import Shortlist
 from worker.advice.steps import Standing, steps
 from worker.ledger.content import About
 from worker.ledger.digest import Digest
@@ -100,10 +101,8 @@ def _write_to_do(page: _Page, about: About, digest: Digest) -> None:
                     page.line((None, None), (command.words, page.style.plain))
                 page.line((None, None), (command.line, page.style.command))
         page.gap()
-    if digest.reasons:
-        page.section("Why")
-        for reason, number in digest.reasons:
-            page.line((number, page.style.count), (reason, None))
+    if digest.reasons.shown:
+        _write_why(page, digest.reasons)
     for status, rows in digest.first.items():
         if rows:
             page.section(f"The first rows that are {status}")
@@ -111,6 +110,14 @@ def _write_to_do(page: _Page, about: About, digest: Digest) -> None:
         for row in rows:
             look = page.style.status[status]
             page.line((_place(row), None), (status.value, look), (row["name"], None), (row["error"], None))
+
+
+def _write_why(page: _Page, reasons: Shortlist) -> None:
+    page.section("Why")
+    for reason, number in reasons.shown:
+        page.line((number, page.style.count), (reason, None))
+    if reasons.rest:
+        page.line((None, None), (reasons.rest, page.style.plain))
 
 
 def _write_choices(page: _Page, about: About, digest: Digest) -> None:

@@ -1,0 +1,51 @@
+"""What a person is shown before anything is created: one and many in real singular and plural."""
+
+from __future__ import annotations
+
+import pytest
+
+from worker.campaign import Question
+from worker.cli.ask import question_text
+from worker.ledger.records import Counts
+
+ONE = Question(1, ("w",), ("Row 1",), 1, "Row 1", Counts(1, 1, 1, 2))
+MANY = Question(3, ("w",), ("Row 1", "Row 2", "Row 3"), 2, "Row 1", Counts(1200, 2, 2, 5))
+
+
+@pytest.mark.parametrize(
+    ("question", "lines"),
+    [
+        (
+            ONE,
+            [
+                "1 duplicate will be created at there",
+                "  in workspace w",
+                "  name:",
+                "    Row 1",
+                "  1 of the names already exists on a batch that this ledger does not know, such as Row 1",
+                "  1 already exists",
+                "  1 failed and is not sent again",
+                "  1 is unknown and is not sent again",
+                "  1 more is pending and not part of this",
+            ],
+        ),
+        (
+            MANY,
+            [
+                "3 duplicates will be created at there",
+                "  in workspace w",
+                "  first names:",
+                "    Row 1",
+                "    Row 2",
+                "    Row 3",
+                "  2 of the names already exist on batches that this ledger does not know, such as Row 1",
+                "  1,200 already exist",
+                "  2 failed and are not sent again",
+                "  2 are unknown and are not sent again",
+                "  2 more are pending and not part of this",
+            ],
+        ),
+    ],
+)
+def test_the_question(question: Question, lines: list[str]) -> None:
+    assert question_text(question, "there").splitlines() == lines

@@ -1,0 +1,50 @@
+"""What this program is called by: the first words of every command that people are shown.
+
+`program` asks the process; the rule is `words`, which is pure."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TextIO
+
+PROGRAM = "duplicate-batches"
+
+Program = tuple[str, ...]
+"""The words before a command's own name."""
+
+
+def program(stream: TextIO | None = None) -> Program:
+    """The words for people who read `stream`; None: a file, which may be read in any folder."""
+    terminal = stream is not None and stream.isatty()
+    return words(sys.argv[0], sys.orig_argv, sys.executable, shutil.which, terminal=terminal)
+
+
+def words(
+    called: str,
+    command_line: Sequence[str],
+    interpreter: str,
+    which: Callable[[str], str | None],
+    *,
+    terminal: bool,
+) -> Program:
+    """The words for a program that was `called` so, with this whole `command_line`.
+
+    At a `terminal` they are pasted into the shell that typed them, so they stay short. Anywhere else
+    they must work in every folder and without this shell's PATH."""
+    path = Path(called)
+    if path.parts[-2:] == ("worker", "__main__.py"):
+        if terminal and "-m" in command_line:
+            return tuple(command_line[: command_line.index("-m") + 2])
+        return (interpreter, "-m", "worker")
+    if path.stem != PROGRAM:
+        return (PROGRAM,)  # called from another program, which has its own name
+    found = which(path.name)
+    if terminal and found and os.path.abspath(found) == os.path.abspath(called):  # noqa: PTH100 - links stay
+        return (path.stem,)
+    if path.name == called:  # Windows may leave out the folder
+        return (called if terminal else found or called,)
+    return (called if terminal else os.path.abspath(called),)  # noqa: PTH100 - links stay
