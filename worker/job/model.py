@@ -38,5 +38,13 @@ class Job(Protocol):
     def extra_columns(self) -> tuple[str, ...]:
         """The job's `x_` columns, in the file's order."""
 
+    @property
+    def comments(self) -> int:
+        """How many lines of a CSV job are comments, known once its rows were read to the end; 0 for YAML."""
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """What the file may not mean as it was read, though it is no error."""
+
     def rows(self) -> Iterator[Row | Problem]:
         """Every row in the file's order, or what is wrong with it; may be asked for again (the file is read anew)."""
