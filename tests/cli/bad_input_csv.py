@@ -59,7 +59,7 @@ CSV_JOBS: tuple[Case, ...] = (
     job("a column twice", f"batch_id,copies,copies\n{A},1,2\n", 'job.csv:1: column "copies" is there twice'),
     job("a reserved column", f"batch_id,tasks_per_group\n{A},3\n", 'column "tasks_per_group" is reserved'),
     job("an own column without a name", f"batch_id,x_\n{A},3\n", 'column "x_" needs more of a name after "x_"'),
-    job("a delimiter that is none", f"batch_id|name\n{A}|Wave\n", 'job.csv:1: unknown column "batch_id|name"'),
+    job("a delimiter that is none", f"batch_id|name\n{A}|Wave\n", 'job.csv:1: the columns are separated by "|"'),
     job(
         "a header where much is wrong",
         "nmae,copies,copies,tasks_per_group\n",

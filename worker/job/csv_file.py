@@ -112,8 +112,8 @@ def _header_problems(names: tuple[str, ...]) -> Iterator[str]:
         return
     if _SEP_LINE.fullmatch(names[0]):
         yield (
-            f'this line ("{names[0]}…") is an instruction to Excel, not the header; delete it: the delimiter is '
-            "recognised without it"
+            'this line begins with "sep=", an instruction to Excel, and the header comes after it; delete this line: '
+            "the delimiter is recognised without it"
         )
         return
     if len(names) == 1 and (found := _OTHER_DELIMITER.match(names[0])):

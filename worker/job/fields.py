@@ -149,7 +149,7 @@ def _why_no_id(cell: str) -> str:
         return f"is empty; {_FORM}"
     if why := why_error_value(cell):
         return f"{shown(cell)} {why}"
-    return shown(cell) + (_other_form(cell) or _more_than_an_id(cell) or _misspelt_id(cell))
+    return shown(cell) + (_other_form(cell) or _made_a_number(cell) or _more_than_an_id(cell) or _misspelt_id(cell))
 
 
 def _other_form(cell: str) -> str:
@@ -160,6 +160,16 @@ def _other_form(cell: str) -> str:
         return ""
     parts = (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])
     return f' is not in the form expected; write "{"-".join(parts)}"'
+
+
+def _made_a_number(cell: str) -> str:
+    # (An id of 24 hexadecimal digits may look the same.)
+    if len(cell) == 24 or not re.fullmatch(r"[0-9]+([.,][0-9]*)?[eE][+-]?[0-9]+", cell):
+        return ""
+    return (
+        " is a number: a spreadsheet made it from an id, and digits are lost; "
+        "format the column as text and paste the id again"
+    )
 
 
 def _more_than_an_id(cell: str) -> str:
@@ -173,11 +183,6 @@ def _more_than_an_id(cell: str) -> str:
 def _misspelt_id(cell: str) -> str:
     if re.fullmatch("[0-9a-fA-F]{24}", cell):
         return f" looks like the id of a study, project or workspace; {_FORM}"
-    if re.fullmatch(r"[0-9]+([.,][0-9]*)?[eE][+-]?[0-9]+", cell):
-        return (
-            " is a number: a spreadsheet made it from an id, and digits are lost; format the column as text and "
-            "paste the id again"
-        )
     if len(cell) != 36:
         return f" has {len(cell)} characters, not 36; {_FORM}"
     if wrong := re.search("[^0-9a-fA-F-]", cell):
