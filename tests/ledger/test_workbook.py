@@ -266,7 +266,7 @@ def test_rows_that_a_spreadsheet_padded_it_with_are_no_rows(tmp_path: Path) -> N
     book = opened_by_another(path)
     sheet = book["Ledger"]
     sheet.move_range("A3:Q3", rows=3)
-    sheet["A3"], sheet["C4"] = " ", ""
+    sheet["A3"], sheet["C4"] = "\u00a0", ""
     for number in range(7, 60):
         sheet.cell(number, 1 + number % 17).value = " \t"
     book.save(path)
