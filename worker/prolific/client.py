@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import aiohttp
 import ijson
 from aiohttp import BytesPayload, ClientTimeout
+from aiohttp.http_exceptions import LineTooLong
 from yarl import URL
 
 from worker import __version__
@@ -40,6 +41,18 @@ had one and may have left. (A trace of each connection would tell it too, and co
 
 _LIMITED = ("RateLimit", "RateLimit-Remaining", "X-RateLimit-Remaining", "X-Rate-Limit-Remaining")
 """Headers that tell how many requests are left."""
+
+_NUMBERS = ("status", "error_code", "interactive")
+"""Keys of an error whose numbers and truths tell people nothing that the status of the answer does not."""
+
+_NOT_TLS = (
+    "WRONG_VERSION_NUMBER",
+    "RECORD_LAYER_FAILURE",
+    "PACKET_LENGTH_TOO_LONG",
+    "HTTP_REQUEST",
+    "UNKNOWN_PROTOCOL",
+)
+"""What OpenSSL calls bytes that are no TLS at all, in its several versions."""
 
 _MOST_WORDS = 500
 """Characters of an error that are kept: enough for the API's own words, too few for a gateway's whole page."""
@@ -129,11 +142,8 @@ class ProlificClient:
                 data=None if body is None else BytesPayload(body, content_type="application/json"),
             ) as response:  # fmt: skip
                 return await self._read(response)
-        except aiohttp.ClientHttpProxyError as error:
-            # The proxy refused the tunnel; nothing of the request was written.
-            return NoAnswer(left=False, words=self._clean(f"the proxy refused: HTTP {error.status} {error.message}"))
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            # No connection, or none in time: name, address, proxy, TLS.
+        except (aiohttp.ClientHttpProxyError, aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            # No connection, or none in time: name, address, proxy, TLS; or the proxy refused the tunnel.
             return NoAnswer(left=False, words=self._clean(_told(error)))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             return NoAnswer(left=True, words=self._clean(_told(error)))
@@ -283,12 +293,14 @@ def _decode(body: bytes) -> Any:
 
 
 def _words(decoded: Any, body: bytes, reason: str) -> str:
-    """What an error answer says, in any of the shapes that the API and its gateways use."""
-    error = decoded.get("error") if isinstance(decoded, dict) else None
-    if isinstance(error, dict):
-        told = [error.get("title"), error.get("detail"), error.get("additional_information")]
-    elif isinstance(decoded, dict):
-        told = [decoded.get("type"), decoded.get("message"), decoded.get("detail"), error]
+    """What an error answer says, in any of the shapes that the API and its gateways use. What stands under keys that
+    are not known follows as JSON: it may be the reason, as in `{"name": ["too long"]}`."""
+    if isinstance(decoded, dict):
+        error = decoded.get("error")
+        if isinstance(error, dict):
+            told = [*_told_by(error, "title", "detail", "additional_information"), _rest(decoded, "error")]
+        else:
+            told = _told_by(decoded, "type", "message", "detail", "error")
     elif decoded is not None:
         told = [decoded]
     else:
@@ -296,6 +308,20 @@ def _words(decoded: Any, body: bytes, reason: str) -> str:
         told = [(title[1] if title else body).decode("utf-8", "replace")]
     texts = [t if isinstance(t, str) else json.dumps(t, ensure_ascii=False) for t in told if t]
     return ": ".join(texts) or reason
+
+
+def _told_by(error: dict[str, Any], *known: str) -> list[Any]:
+    """The values of the keys that are `known` to tell of an error, then all that the others say."""
+    return [*map(error.get, known), _rest(error, *known)]
+
+
+def _rest(error: dict[str, Any], *known: str) -> dict[str, Any]:
+    """What stands under other keys than the `known`, without what is empty and the numbers of the error itself."""
+    return {
+        key: value
+        for key, value in error.items()
+        if value and key not in known and not (key in _NUMBERS and isinstance(value, bool | int))
+    }
 
 
 def shortened(text: str) -> str:
@@ -317,4 +343,23 @@ def _told(error: BaseException) -> str:
             return "the answer was cut short"
         case ijson.JSONError():
             return "the answer is no whole JSON"
+        case aiohttp.ClientHttpProxyError():
+            return f"the proxy refused: HTTP {error.status} {error.message}"
+        case aiohttp.ClientResponseError():
+            return _unreadable(error)  # its status, 400, is aiohttp's own and in no answer
+        case aiohttp.ClientConnectorSSLError() if getattr(error.os_error, "reason", "") in _NOT_TLS:
+            return f"{error.host}:{error.port} does not speak TLS, which https needs; is the address or the port wrong?"
+        case aiohttp.ClientConnectorError() if error.strerror is None:
+            why = str(error.os_error) or "it closed the connection where TLS begins; does it speak TLS on this port?"
+            return f"Cannot connect to host {error.host}:{error.port}: {why}"
     return str(error) or type(error).__name__
+
+
+def _unreadable(error: aiohttp.ClientResponseError) -> str:
+    """Why an answer could not be read as HTTP."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, LineTooLong):
+            return "the answer's header is too long to be read"
+        cause = cause.__cause__
+    return f"the answer is not valid HTTP: {' '.join(error.message.split()).removesuffix(' ^')}"
