@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import os
 import tracemalloc
 from pathlib import Path
 
@@ -302,6 +303,28 @@ def test_a_folder_is_wrong_usage(tmp_path: Path) -> None:
 def test_a_device_is_wrong_usage() -> None:
     with pytest.raises(UsageError, match="this is a pipe or device"):
         open_job(Path("/dev/null"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
+def test_a_job_in_dev_or_proc_is_wrong_usage_also_where_it_is_a_regular_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its ledger would lie beside it, and be gone at the next boot."""
+    job = written(tmp_path, "job.csv", FULL)
+    (tmp_path / "link").symlink_to("/proc/self/fd")
+    with job.open() as file:
+        number = file.fileno()
+        monkeypatch.chdir(f"/proc/{os.getpid()}/fd")
+        for path in (
+            f"/dev/fd/{number}", f"/proc/self/fd/{number}", f"/dev/../dev/fd/{number}", str(number), f"./{number}",
+            str(tmp_path / "link" / str(number)), "/proc/self/cwd/../version",
+        ):  # fmt: skip
+            with pytest.raises(UsageError, match="this is not a file in a folder") as caught:
+                open_job(Path(path))
+            assert caught.value.exit_code == 2
+            assert str(caught.value).startswith(f"{Path(path)}: ")
+    monkeypatch.chdir(tmp_path)
+    assert len(rows_of(Path("job.csv"))) == 1
 
 
 def test_a_file_that_cannot_be_read_is_wrong_usage(tmp_path: Path) -> None:

@@ -225,6 +225,20 @@ async def test_a_422_keeps_the_apis_words_whatever_keys_it_uses() -> None:
     assert outcome.error == 'HTTP 422: {"name": ["Ensure this has at most 255 characters."]}'
 
 
+async def test_an_error_that_is_nested_as_deeply_as_can_be_read_ends_nothing() -> None:
+    depths = range(sys.getrecursionlimit() - 120, sys.getrecursionlimit())
+    bodies = iter([b'{"name": ' + b"[" * depth + b"1" + b"]" * depth + b"}" for depth in depths])
+
+    async def deeper(_: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer(400, next(bodies)))
+
+    async with against(deeper) as (api, _):
+        for _ in depths:
+            reply = await api.duplicate(SOURCE, None, False)
+            assert isinstance(reply, Answer), reply
+            assert reply.words
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [

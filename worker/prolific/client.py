@@ -306,7 +306,10 @@ def _words(decoded: Any, body: bytes, reason: str) -> str:
     else:
         title = re.search(rb"<title[^>]*>(.*?)</title>", body, re.DOTALL | re.IGNORECASE)
         told = [(title[1] if title else body).decode("utf-8", "replace")]
-    texts = [t if isinstance(t, str) else json.dumps(t, ensure_ascii=False) for t in told if t]
+    try:
+        texts = [t if isinstance(t, str) else json.dumps(t, ensure_ascii=False) for t in told if t]
+    except RecursionError:  # what could just be decoded may be nested too deeply to be written again
+        return reason
     return ": ".join(texts) or reason
 
 
