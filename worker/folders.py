@@ -10,9 +10,8 @@ _DEVICES: Final = ("/dev", "/proc")
 
 
 def in_devices(path: Path) -> bool:
-    """Whether `path` lies in /dev or /proc (/dev/stdin, /dev/fd/3), by its name or where links of its folder lead:
-    what is written beside it is gone at the next boot."""
-    folder = os.path.dirname(os.path.abspath(path))  # noqa: PTH100, PTH120 - without following links
-    return any(
-        one == root or one.startswith(f"{root}/") for one in (folder, os.path.realpath(folder)) for root in _DEVICES
-    )
+    """Whether the folder of `path` lies in /dev or /proc, as written or once its links are followed.
+    What is written beside such a file (/dev/stdin, /dev/fd/3) is gone at the next boot."""
+    written = Path(os.path.abspath(path)).parent  # noqa: PTH100 - without following links
+    followed = written.resolve()
+    return any(folder.is_relative_to(root) for folder in (written, followed) for root in _DEVICES)

@@ -32,7 +32,7 @@ _NO_HEADER: Final = "there is no header; the first line has to name the columns:
 
 @dataclass(slots=True)
 class CsvJob:
-    """A CSV job with a good header; made by `open_csv`. `comments` counts once its rows are read to the end."""
+    """A CSV job with a good header; made by `open_csv`. `comments` is known once all rows were read."""
 
     path: Path
     extra_columns: tuple[str, ...]
@@ -63,7 +63,7 @@ class CsvJob:
                 if isinstance(record, Problem):
                     yield record
                 elif lines.error_value and self._header[0] != "batch_id":
-                    # Once taken for a comment; the reader of a name or an own column might take it for text now.
+                    # The reader of a name or of an own column might take it for text.
                     text = f"{shown(record[0].strip())} {why_error_value(record[0].strip())}"
                     yield Problem(lines.start, f'column "{self._header[0]}": {text}')
                 else:
@@ -112,14 +112,14 @@ def _header_problems(names: tuple[str, ...]) -> Iterator[str]:
         return
     if _SEP_LINE.fullmatch(names[0]):
         yield (
-            'this line begins with "sep=", an instruction to Excel, and the header comes after it; delete this line: '
-            "the delimiter is recognised without it"
+            'this line begins with "sep=", an instruction to Excel, and the header comes after it; '
+            "delete this line: the delimiter is recognised without it"
         )
         return
     if len(names) == 1 and (found := _OTHER_DELIMITER.match(names[0])):
         between = found[1].strip()
         what = shown(between) if between else "spaces"
-        yield f"the columns are separated by {what}; separate them with commas, semicolons or tabs in the whole file"
+        yield (f"the columns are separated by {what}; separate them with commas, semicolons or tabs in the whole file")
         return
     wrong = False
     for position, name in enumerate(names):

@@ -131,8 +131,8 @@ def _meant(column: str, known: tuple[str, ...]) -> str:
 
 
 def _why_no_number(cell: str) -> str:
-    """What is wrong with a cell that is not a whole number. No advice changes what was meant: a "." or "," before three
-    digits groups thousands in one country and begins a fraction in another."""
+    """What is wrong with a cell that is not a whole number. No advice may change what was meant: "."
+    or "," before three digits groups thousands in one country and begins a fraction in another."""
     if re.fullmatch(r"[1-9][0-9]{0,2}([.,][0-9]{3})+", cell):
         whole, parts = re.sub("[.,]", "", cell), re.split("[.,]", cell)
         if len(parts) > 2:

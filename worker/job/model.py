@@ -40,11 +40,11 @@ class Job(Protocol):
 
     @property
     def comments(self) -> int:
-        """How many lines of a CSV job are comments, known once its rows were read to the end; 0 for YAML."""
+        """How many lines of a CSV job are comments, known once all rows were read; 0 for YAML."""
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
-        """What the file may not mean as it was read, though it is no error."""
+        """What the file's author may not have meant, though it is not an error."""
 
     def rows(self) -> Iterator[Row | Problem]:
         """Every row in the file's order, or what is wrong with it; may be asked for again (the file is read anew)."""

@@ -44,8 +44,8 @@ _json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class Plan(NamedTuple):
-    """What a job wants: `file` holds every duplicate (table `staged`), from so many `rows`, `items` in all. So many
-    lines were passed over as `comments`; `warnings` are what the job may not mean as it was read."""
+    """What a job wants: `file` holds every duplicate (table `staged`), from so many `rows`, `items` in all.
+    `comments` lines were skipped; `warnings` name what the job's author may not have meant."""
 
     file: Path
     rows: int
@@ -55,7 +55,7 @@ class Plan(NamedTuple):
     warnings: tuple[Problem, ...] = ()
 
     def warnings_shown(self, job: Path) -> Iterator[str]:
-        """The first warnings about the file `job`, each with its line, and how many more there are."""
+        """The first warnings about the file `job`, as `FILE:LINE: text`, and how many more there are."""
         for line, text in self.warnings[:PROBLEMS_SHOWN]:
             yield f"{job}:{line}: {text}"
         if (more := len(self.warnings) - PROBLEMS_SHOWN) > 0:

@@ -49,8 +49,8 @@ def encoding_of(path: Path) -> str:
             raise UsageError(f"{path}: this is a pipe or device; a job has to be a file")
         if in_devices(path):
             raise UsageError(
-                f"{path}: this is not a file in a folder, and the ledger, which belongs beside the job, would be lost "
-                f"at the next boot; save the job as a file"
+                f"{path}: this is not a file in a folder, and the ledger, which belongs beside the job, "
+                "would be lost at the next boot; save the job as a file"
             )
         if _HALF.search(str(path.absolute())):
             raise UsageError(f"{path}: its name or a folder's is not UTF-8, so no ledger could name it; rename it")

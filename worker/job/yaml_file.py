@@ -161,7 +161,8 @@ class _Stop(Exception):  # noqa: N818 - the way out of the parser, not an error 
 
 
 class _Document:
-    """A job's YAML document as it is written. `read` it once; `problems` are those outside the rows, `warnings` all."""
+    """A job's YAML document as it is written. `read` it once; `problems` are those outside
+    the rows, `warnings` are about the whole document."""
 
     def __init__(self, text: str) -> None:
         self.problems: list[Problem] = []
@@ -327,12 +328,12 @@ class _Document:
         return None
 
     def _warn_of_comment(self, key: str, text: str, event: ScalarEvent) -> None:
-        """Warns where a comment behind a value may be a part of it: `name: Wave #1` means "Wave" to YAML."""
+        """Warns if a comment after a value may be a part of it: `name: Wave #1` is "Wave" to YAML."""
         if event.style or not (key in ("name", "campaign") or key.startswith("x_")):  # quoted, or no text
             return
         mark: Any = event.end_mark  # only events made by hand have none
         if _DROPPED.match(self._text, mark.index):
-            what = key if key in ("name", "campaign") else "value"
+            what = "value" if key.startswith("x_") else key
             left = shown(text) if text else "empty"
             self.warnings.append(
                 Problem(

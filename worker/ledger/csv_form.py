@@ -108,7 +108,8 @@ def read(path: Path) -> Iterator[tuple[str, FileRow]]:
 
 
 def _cells(row: Mapping[str | None, str | list[str] | None]) -> Iterator[str]:
-    """Every cell of a row as csv.DictReader has it: those beyond the header are a list, those that lack are None."""
+    """Every cell of a row of csv.DictReader, which has a list of what is beyond the header, and None
+    for what is missing."""
     for cell in row.values():
         if isinstance(cell, list):
             yield from cell

@@ -88,10 +88,11 @@ def restore(ledger: Ledger, path: Path, campaign: str, others: Sequence[Path], n
     """Take what the ledger file `path` says of this campaign into a ledger that has planned the job.
 
     What exists by the file exists; all else may have been sent after the file was written, so it becomes unknown. The
-    batches that `others` (the folder's other ledger files) name belong to them, but for those of this campaign: a copy
-    of the file, or a newer one, names this campaign's own batches, and the unknown have to find them. `now` is ISO
-    8601 UTC. Raises UsageError, and changes nothing, where a row matches nothing in the job or names a batch that has
-    an owner."""
+    batches that `others` (the folder's other ledger files) name for other campaigns belong to those.
+    What they name for this campaign (a copy of the file, or a newer one) is its own: its unknown
+    duplicates have to find these batches, or they would be created again. `now` is ISO 8601 UTC.
+    Raises UsageError, and changes nothing, where a row matches nothing in the job or names a batch
+    that has an owner."""
     foreign, runs, began = set[str](), set[str](), math.inf
     for _, row in read_file(path):  # read twice, not kept: it may be long
         foreign.add(row["campaign"])

@@ -43,7 +43,7 @@ _LIMITED = ("RateLimit", "RateLimit-Remaining", "X-RateLimit-Remaining", "X-Rate
 """Headers that tell how many requests are left."""
 
 _NUMBERS = ("status", "error_code", "interactive")
-"""Keys of an error whose numbers and truths tell people nothing that the status of the answer does not."""
+"""Keys of an error whose numbers and booleans add nothing to the HTTP status."""
 
 _NOT_TLS = (
     "WRONG_VERSION_NUMBER",
@@ -143,7 +143,7 @@ class ProlificClient:
             ) as response:  # fmt: skip
                 return await self._read(response)
         except (aiohttp.ClientHttpProxyError, aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            # No connection, or none in time: name, address, proxy, TLS; or the proxy refused the tunnel.
+            # No connection, or none in time: name, address, proxy (also its refusal), TLS.
             return NoAnswer(left=False, words=self._clean(_told(error)))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             return NoAnswer(left=True, words=self._clean(_told(error)))
@@ -293,8 +293,8 @@ def _decode(body: bytes) -> Any:
 
 
 def _words(decoded: Any, body: bytes, reason: str) -> str:
-    """What an error answer says, in any of the shapes that the API and its gateways use. What stands under keys that
-    are not known follows as JSON: it may be the reason, as in `{"name": ["too long"]}`."""
+    """What an error answer says, in any of the shapes that the API and its gateways use. Values under
+    unknown keys follow as JSON, because they may be the reason: `{"name": ["too long"]}`."""
     if isinstance(decoded, dict):
         error = decoded.get("error")
         if isinstance(error, dict):
@@ -308,18 +308,18 @@ def _words(decoded: Any, body: bytes, reason: str) -> str:
         told = [(title[1] if title else body).decode("utf-8", "replace")]
     try:
         texts = [t if isinstance(t, str) else json.dumps(t, ensure_ascii=False) for t in told if t]
-    except RecursionError:  # what could just be decoded may be nested too deeply to be written again
+    except RecursionError:  # what could just be decoded may be nested too deeply to be encoded
         return reason
     return ": ".join(texts) or reason
 
 
 def _told_by(error: dict[str, Any], *known: str) -> list[Any]:
-    """The values of the keys that are `known` to tell of an error, then all that the others say."""
+    """The values of the `known` keys of an error, then the other keys as one mapping."""
     return [*map(error.get, known), _rest(error, *known)]
 
 
 def _rest(error: dict[str, Any], *known: str) -> dict[str, Any]:
-    """What stands under other keys than the `known`, without what is empty and the numbers of the error itself."""
+    """The keys other than the `known`, without empty values and the error's own numbers."""
     return {
         key: value
         for key, value in error.items()
@@ -351,10 +351,11 @@ def _told(error: BaseException) -> str:
         case aiohttp.ClientResponseError():
             return _unreadable(error)  # its status, 400, is aiohttp's own and in no answer
         case aiohttp.ClientConnectorSSLError() if getattr(error.os_error, "reason", "") in _NOT_TLS:
-            return f"{error.host}:{error.port} does not speak TLS, which https needs; is the address or the port wrong?"
+            where = f"{error.host}:{error.port}"
+            return f"{where} does not speak TLS, which https needs; is the address or port wrong?"
         case aiohttp.ClientConnectorError() if error.strerror is None:
-            why = str(error.os_error) or "it closed the connection where TLS begins; does it speak TLS on this port?"
-            return f"Cannot connect to host {error.host}:{error.port}: {why}"
+            closed = "it closed the connection where TLS begins; does it speak TLS on this port?"
+            return f"Cannot connect to host {error.host}:{error.port}: {str(error.os_error) or closed}"
     return str(error) or type(error).__name__
 
 

@@ -21,7 +21,8 @@ from worker.settings.load import Settings
 DEFAULT_URL: Final = "https://api.prolific.com"
 _MAX_TOKEN: Final = 1024  # characters
 _MAX_FILE: Final = 4096  # bytes
-# As shells, config files and .env files name it: `export PROLIFIC_TOKEN=…`, `token: …`. ("=" may end a token.)
+# As shells, config files and .env files name it: `export PROLIFIC_TOKEN=…`, `token: …`. (A token may
+# end in "=".)
 _NAMED = re.compile(
     r"^\s*(export\s+|setx?\s+|\$env:)?[\"']?[\w.-]*(token|key|secret)[\"']?\s*[=:]\s*[^\s=]",
     re.IGNORECASE | re.MULTILINE,

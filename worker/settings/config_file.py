@@ -38,11 +38,11 @@ def find_config(cwd: Path) -> ConfigFile | None:
 def given_config(path: Path, origin: str, cwd: Path) -> ConfigFile:
     """The config file at `path`, which somebody named at `origin`.
 
-    Raises `UsageError` as `find_config` does, where there is none, and where it lies in /dev or /proc."""
+    Raises `UsageError` as `find_config` does, if there is none, and if it lies in /dev or /proc."""
     if in_devices(path):
         raise UsageError(
-            f"{origin}: {_shown(path, cwd)} is not a file in a folder, and the ledger, which belongs beside the config "
-            f"file, would be lost at the next boot; save the settings as a file"
+            f"{origin}: {_shown(path, cwd)} is not a file in a folder, and the ledger, which belongs "
+            "beside the config file, would be lost at the next boot; save the settings as a file"
         )
     file = _read(path, cwd)
     if file is None:

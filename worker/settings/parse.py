@@ -30,7 +30,7 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # What shells expand and this program does not: $NAME, ${NAME}, $(command), %NAME%.
 _UNEXPANDED = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?|\$\(|%([A-Za-z_][A-Za-z0-9_]+)%")
 _HOMES = ("HOME", "USERPROFILE")
-_SHOWN = (*_HOMES, "USER", "USERNAME", "PWD", "TMPDIR", "TEMP", "APPDATA", "LOCALAPPDATA", "XDG_DATA_HOME")
+_SHOWN = (*_HOMES, "USER", "USERNAME", "PWD", "TMPDIR", "TEMP", "APPDATA", "LOCALAPPDATA")
 _BRACES = re.compile(r"\{([^{}]*)\}|[{}]")
 
 
