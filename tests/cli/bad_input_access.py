@@ -73,7 +73,7 @@ ACCESS: tuple[Case, ...] = (
     _token_file("a token file in Latin-1", "the file is not UTF-8 text", f"{SECRET}\xeb".encode("latin-1")),
     _token_file("a token file in UTF-16", "the file is not UTF-8 text", SECRET.encode("utf-16")),
     _token_file("a token file without end", "the file holds more than 4,096 bytes", SECRET * 1000),
-    _token_file("a token file that is a variable", "holds spaces or characters", f"export PROLIFIC_TOKEN={SECRET}\n"),
+    _token_file("a token file that is a variable", "has a name before the token", f"export PROLIFIC_TOKEN={SECRET}\n"),
     _token_file("a token file that is a folder", "is no regular file", None, 0o700),
     _no_token_file("a token file that is not there", "no-such-file", "the file cannot be opened: No such file"),
     _no_token_file("a token file in a file", "job.csv/token", "the file cannot be opened: Not a directory"),

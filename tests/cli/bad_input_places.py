@@ -88,6 +88,17 @@ PLACES: tuple[Case, ...] = (
         "run pipe",
         prepare=lambda folder: os.mkfifo(folder / "pipe"),
     ),
+    Case(
+        "a job in a place that goes away",
+        ("/proc/self/cwd/job.csv: this is not a file in a folder", "lost at the next boot; save the job as a file"),
+        "run /proc/self/cwd/job.csv --yes",
+        process=True,
+    ),
+    Case(
+        "a job in a place that goes away, checked",
+        ("/proc/self/cwd/job.csv: this is not a file in a folder",),
+        "check /proc/self/cwd/job.csv",
+    ),
     Case("a job that is not readable even by root", ("/proc/self/mem: ",), "run /proc/self/mem --campaign a"),
     Case("a job that is a link to nothing", ("link: there is no such file",), "run link", prepare=_links("link", "no")),
     Case("a job that is a link to itself", ("loop: ", "ymbolic links"), "run loop", prepare=_links("loop", "loop")),
@@ -241,7 +252,18 @@ PLACES: tuple[Case, ...] = (
         "a config by option that is not there", ("--config: there is no file no.toml",), "run job.csv --config no.toml"
     ),
     Case("a config that is a folder", ("config.toml: cannot be read: Is a directory",), files={"config.toml": None}),
-    option("a config that is a device", "--config /dev/full", "/dev/full: holds more than 1,048,576 bytes; this is no"),
+    option(
+        "a config that is a device",
+        "--config /dev/full",
+        "--config: /dev/full is not a file in a folder",
+        "would be lost at the next boot; save the settings as a file",
+    ),
+    option("a config from a process", "--config /dev/fd/0", "--config: /dev/fd/0 is not a file in a folder"),
+    Case(
+        "a config without end",
+        ("config.toml: holds more than 1,048,576 bytes; this is no config file",),
+        files={"config.toml": "#" * (1 << 21)},
+    ),
     Case(
         "a config that is a link to itself",
         ("config.toml: cannot be read",),

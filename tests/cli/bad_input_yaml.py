@@ -67,6 +67,7 @@ YAML_JOBS: tuple[Case, ...] = (
     yaml("two rows in a line", f"[{{batch_id: {A}}}, {{batch_id: {B}}}]\n", "job.yaml:1: a second row begins in this"),
     yaml("an alias of a row", f"- &r\n  batch_id: {A}\n- *r\n", 'job.yaml:3: the alias "*r" is not possible here'),
     yaml("a bad id in YAML", "- batch_id: ../users/me\n", 'job.yaml:1: key "batch_id": '),
+    yaml("a failed look-up in YAML", '- batch_id: "#N/A"\n', 'job.yaml:1: key "batch_id": "#N/A" is a spreadsheet\'s'),
     _in_a_row("an alias of nothing", "name: *new", 'there is no "&new" above; text that begins with "*" needs quotes'),
     _in_a_row("a merge key", "<<: {copies: 2}", 'merge keys ("<<") are not supported'),
     _in_a_row("a misspelt key", "nmae: Wave", 'unknown key "nmae"; did you mean "name"?'),

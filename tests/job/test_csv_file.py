@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import os
 import tracemalloc
 from pathlib import Path
 
@@ -62,6 +63,7 @@ def test_one_job_is_understood_in_every_spelling(tmp_path: Path, content: bytes)
     ("content", "lines"),
     [
         (f"# before\n#\nbatch_id\n# between\n{A}\n\n  \n{B}\n", [5, 8]),
+        (f"\n# a; note\nbatch_id,name\n{A},\n", [4]),
         (f"\n\nbatch_id,name\n{A},\n,\n , \n\t,\n{B},\n", [4, 8]),
         (f'batch_id,x_a\n{A},"one\n# no comment\n\ntwo"\n{B},b\n', [2, 6]),
         (f"batch_id,x_a\n{A}\n{B},b\n", [2, 3]),
@@ -121,6 +123,10 @@ BAD_CELLS = [
     ("batch_id", f"urn:uuid:{A}", f'write "{A}"'),
     ("batch_id", A.replace("-", ""), f'write "{A}"'),
     ("batch_id", "65f1a2b3c4d5e6f7a8b9c0d1", "looks like the id of a study, project or workspace"),
+    ("batch_id", "651234567890123456789e01", "looks like the id of a study, project or workspace"),
+    ("batch_id", "{" + A + "}" + " " * 80 + "and more", "has 126 characters, not 36"),
+    ("batch_id", "1E+35", '"1E+35" is a number: a spreadsheet made it from an id, and digits are lost; format the'),
+    ("batch_id", "1.92E+14", "format the column as text and paste the id again"),
     ("batch_id", A[:-1], "has 35 characters, not 36"),
     ("batch_id", A + "0", "has 37 characters, not 36"),
     ("batch_id", A.replace("a", "g", 1), '"g" (character 5) is no hexadecimal digit'),
@@ -134,6 +140,13 @@ BAD_CELLS = [
     ("upload_new_dataset", "wahr", 'column "upload_new_dataset": "wahr" is neither true nor false'),
     ("upload_new_dataset", "2", "write true or false, yes or no, 1 or 0"),
     ("copies", "3.0", 'column "copies": "3.0" is no whole number; write 3'),
+    ("copies", "1.00", 'column "copies": "1.00" is no whole number; write 1'),
+    ("copies", "02.0", 'column "copies": "02.0" is no whole number; write 2'),
+    ("copies", "1.000", '"1.000" may mean 1000 or 1; write the number that you mean in digits alone'),
+    ("copies", "12.500", '"12.500" may mean 12500 or 12.5; write the number that you mean'),
+    ("copies", "1.000.000", '"1.000.000" is not written in digits alone; write 1000000'),
+    ("copies", "0.000", '"0.000" is no whole number; write digits alone'),
+    ("copies", "0.0", '"0.0" is no whole number; write digits alone'),
     ("copies", "-1", "is no whole number; write digits alone"),
     ("copies", "1e3", "is no whole number"),
     ("copies", "+3", "is no whole number"),
@@ -173,7 +186,14 @@ BAD_FILES = [
     ("twice", b"batch_id,name,name\n", 1, 'column "name" is there twice'),
     ("own twice", b"x_a,batch_id,x_a\n", 1, 'column "x_a" is there twice'),
     ("reserved", b"batch_id,tasks_per_group\n", 1, 'column "tasks_per_group" is reserved'),
-    ("other delimiter", b"batch_id|name\n", 1, 'unknown column "batch_id|name"'),
+    ("other delimiter", b"batch_id|name\n", 1, 'the columns are separated by "|"; separate them with commas'),
+    ("a delimiter in a frame", b"| batch_id | name |\n", 1, 'the columns are separated by "|"'),
+    ("colons", b"batch_id: name: copies\n", 1, 'the columns are separated by ":"'),
+    ("blanks", b"batch_id  x_note\n", 1, "the columns are separated by spaces"),
+    ("sep", f"sep=;\nbatch_id;name\n{A};a\n".encode(), 1, 'this line begins with "sep=", an instruction to Excel'),
+    ("sep of commas", b"sep=,\nbatch_id,name\n", 1, "delete this line"),
+    ("sep in quotes", b'"sep=;"\nbatch_id;name\n', 1, 'this line begins with "sep="'),
+    ("sep and tab", b"SEP=\t\nbatch_id\tname\n", 1, 'this line begins with "sep="'),
     ("JSON", b'[{"batch_id": 1}]\n', 1, "unknown column"),
     ("long column", b"batch_id," + b"y" * 9000 + b"\n", 1, "yyy…"),
     ("too many cells", f"batch_id,name\n{A},a,b\n".encode(), 2, 'cell 3, "b", is in no column'),
@@ -211,6 +231,24 @@ BAD_FILES = [
 )
 def test_a_bad_file_is_explained(tmp_path: Path, content: bytes, line: int, fragment: str) -> None:
     assert_the_problem(written(tmp_path, "job.csv", content), line, fragment)
+
+
+@pytest.mark.parametrize(
+    ("cell", "fragment"),
+    [
+        ("1,000", '"1,000" may mean 1000 or 1; write the number that you mean in digits alone'),
+        ("1,0", '"1,0" is no whole number; write 1'),
+        ("10,000", '"10,000" may mean 10000 or 10; write the number'),
+    ],
+)
+def test_advice_about_a_number_never_changes_what_was_meant(tmp_path: Path, cell: str, fragment: str) -> None:
+    assert_the_problem(written(tmp_path, "job.csv", f'batch_id,copies\n{A},"{cell}"\n'), 2, fragment)
+
+
+@pytest.mark.parametrize("cell", ["1,92E+14", "1e35", "5E+00"])
+def test_an_id_that_became_a_number_is_explained(tmp_path: Path, cell: str) -> None:
+    path = written(tmp_path, "job.csv", f"batch_id;name\n{cell};a\n")
+    assert_the_problem(path, 2, "is a number: a spreadsheet made it from an id, and digits are lost; format the column")
 
 
 def test_every_problem_of_a_row_is_told(tmp_path: Path) -> None:
@@ -265,6 +303,28 @@ def test_a_folder_is_wrong_usage(tmp_path: Path) -> None:
 def test_a_device_is_wrong_usage() -> None:
     with pytest.raises(UsageError, match="this is a pipe or device"):
         open_job(Path("/dev/null"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
+def test_a_job_in_dev_or_proc_is_wrong_usage_also_where_it_is_a_regular_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its ledger would lie beside it, and be gone at the next boot."""
+    job = written(tmp_path, "job.csv", FULL)
+    (tmp_path / "link").symlink_to("/proc/self/fd")
+    with job.open() as file:
+        number = file.fileno()
+        monkeypatch.chdir(f"/proc/{os.getpid()}/fd")
+        for path in (
+            f"/dev/fd/{number}", f"/proc/self/fd/{number}", f"/dev/../dev/fd/{number}", str(number), f"./{number}",
+            str(tmp_path / "link" / str(number)), "/proc/self/cwd/../version",
+        ):  # fmt: skip
+            with pytest.raises(UsageError, match="this is not a file in a folder") as caught:
+                open_job(Path(path))
+            assert caught.value.exit_code == 2
+            assert str(caught.value).startswith(f"{Path(path)}: ")
+    monkeypatch.chdir(tmp_path)
+    assert len(rows_of(Path("job.csv"))) == 1
 
 
 def test_a_file_that_cannot_be_read_is_wrong_usage(tmp_path: Path) -> None:

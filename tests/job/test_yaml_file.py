@@ -135,6 +135,47 @@ def test_a_scalar_is_the_text_that_was_written(tmp_path: Path, scalar: str, name
 
 
 @pytest.mark.usefixtures("loader")
+@pytest.mark.parametrize(
+    ("written_as", "line", "text"),
+    [
+        (
+            "- batch_id: {A}\n  name: Wave #1\n",
+            2,
+            'name: YAML ignores what follows " #"; the name is "Wave". Put quotes',
+        ),
+        ("- batch_id: {A}\n  name: Zoë €  #1\r\n", 2, 'the name is "Zoë €"'),
+        ("- batch_id: {A}\n  name: one\n    two #3\n", 3, 'the name is "one two"'),
+        ("- batch_id: {A}\n  name: #1\n", 2, "the name is empty"),
+        ("- batch_id: {A}\n  name: !!str Wave #1", 2, 'the name is "Wave"'),
+        ("- batch_id: {A}\n  x_a: see #12\n", 2, 'x_a: YAML ignores what follows " #"; the value is "see"'),
+        ("campaign: Wave #1\nbatches: []\n", 1, 'campaign: YAML ignores what follows " #"; the campaign is "Wave"'),
+        ("defaults:\n  name: Wave #1\nbatches: []\n", 2, 'the name is "Wave"'),
+    ],
+)
+def test_a_part_of_a_text_that_yaml_takes_for_a_comment_is_warned_of(
+    tmp_path: Path, written_as: str, line: int, text: str
+) -> None:
+    job = open_job(written(tmp_path, "job.yaml", written_as.replace("{A}", A)))
+    assert [warning.line for warning in job.warnings] == [line]
+    assert text in job.warnings[0].text
+
+
+@pytest.mark.usefixtures("loader")
+@pytest.mark.parametrize(
+    "value",
+    [
+        "name: Wave # one", "name: Wave #", "name: 'Wave' #1", 'name: "Wave #1"', "name: Wave#1", "copies: 3 #three",
+        "upload_new_dataset: no #1", "name: Wave\n  #1", "name: >-\n    Wave #1", "name: # one",
+    ],
+)  # fmt: skip
+def test_an_ordinary_comment_is_not_warned_of(tmp_path: Path, value: str) -> None:
+    job = open_job(written(tmp_path, "job.yaml", f"# a\n- batch_id: {A} #source\n  {value}\n  x_a: b\n"))
+    assert job.warnings == ()
+    assert job.comments == 0
+    assert len(list(job.rows())) == 1
+
+
+@pytest.mark.usefixtures("loader")
 def test_a_scalar_may_be_repeated_by_an_alias(tmp_path: Path) -> None:
     path = written(tmp_path, "job.yaml", f"- batch_id: &id {A}\n  name: &x a\n- {{batch_id: *id, name: *x}}\n")
     assert [row.source_id for row in rows_of(path)] == [A, A]

@@ -25,6 +25,7 @@ from worker.ledger.job_names import job_name, literal
         ("two\nlines!", "{source_name}!", "{source_name}!"),
         (" spaced!", "{source_name}!", "{source_name}!"),
         ("cafe\u0301!", "{source_name}!", "{source_name}!"),
+        ("#REF!", "{source_name}", "{source_name}"),
     ],
 )
 def test_a_name_is_written_as_it_was_sent_or_as_it_will_be(sent: str | None, template: str, written: str) -> None:

@@ -261,6 +261,18 @@ def test_a_book_that_a_person_has_worked_in_is_still_the_ledger(tmp_path: Path) 
     assert second["name"] == "other"
 
 
+def test_rows_that_a_spreadsheet_padded_it_with_are_no_rows(tmp_path: Path) -> None:
+    path = in_folder(tmp_path, written(row(2), row(3, name="other"), own=()))
+    book = opened_by_another(path)
+    sheet = book["Ledger"]
+    sheet.move_range("A3:Q3", rows=3)
+    sheet["A3"], sheet["C4"] = "\u00a0", ""
+    for number in range(7, 60):
+        sheet.cell(number, 1 + number % 17).value = " \t"
+    book.save(path)
+    assert [texts["name"] for texts in _texts(path)] == ["Wave 2", "other"]
+
+
 # -- what is no ledger
 
 

@@ -22,6 +22,7 @@ from tests.support.raw_server import Handler, RawServer, Request, always, answer
 from worker import __version__
 from worker.observe.secrets import Scrubber
 from worker.prolific.client import ProlificClient, connected
+from worker.prolific.outcome import Class, classify
 from worker.prolific.reply import Answer, Listing, NoAnswer, Page
 
 TOKEN = "s3cret-token-0123456789"
@@ -157,6 +158,15 @@ async def test_a_redirect_is_not_followed(status: int) -> None:
         ({"message": "no", "detail": "way"}, "no: way"),
         ({"type": "conflict", "message": "busy"}, "conflict: busy"),
         ({"error": "just words"}, "just words"),
+        ({"name": ["too long"]}, '{"name": ["too long"]}'),
+        ({"errors": [{"field": "name"}]}, '{"errors": [{"field": "name"}]}'),
+        ({"non_field_errors": ["é"]}, '{"non_field_errors": ["é"]}'),
+        ({"message": "Invalid", "name": ["too long"], "id": None}, 'Invalid: {"name": ["too long"]}'),
+        ({"error": {"title": "Bad", "fields": {"name": "x"}}}, 'Bad: {"fields": {"name": "x"}}'),
+        ({"error": {"title": "Bad"}, "errors": ["x"]}, 'Bad: {"errors": ["x"]}'),
+        ({"error": "Bad", "errors": ["x"], "status": 422}, 'Bad: {"errors": ["x"]}'),
+        ({"status": "locked", "error_code": 1}, '{"status": "locked"}'),
+        ({"error": {"status": 400, "error_code": 140100, "traceback": None, "interactive": False}}, "Reason"),
         ({"error": {}}, "Reason"),
         ({}, "Reason"),
         ([], "Reason"),
@@ -205,6 +215,51 @@ async def test_a_token_that_an_error_echoes_is_hidden(status: int) -> None:
 async def test_a_token_where_a_long_error_is_cut_leaves_no_part(before: int) -> None:
     for body in ({"message": "x" * before + TOKEN}, ("y" * before + TOKEN).encode()):
         assert TOKEN[:4] not in (await answered(answer(400, body))).words
+
+
+async def test_a_422_keeps_the_apis_words_whatever_keys_it_uses() -> None:
+    """As people see it: the error of a duplicate that is refused."""
+    outcome = classify(await duplicated(answer(422, {"name": ["Ensure this has at most 255 characters."]})), SOURCE)
+
+    assert outcome.kind is Class.REFUSED
+    assert outcome.error == 'HTTP 422: {"name": ["Ensure this has at most 255 characters."]}'
+
+
+async def test_an_error_that_is_nested_as_deeply_as_can_be_read_ends_nothing() -> None:
+    depths = range(sys.getrecursionlimit() - 120, sys.getrecursionlimit())
+    bodies = iter([b'{"name": ' + b"[" * depth + b"1" + b"]" * depth + b"}" for depth in depths])
+
+    async def deeper(_: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer(400, next(bodies)))
+
+    async with against(deeper) as (api, _):
+        for _ in depths:
+            reply = await api.duplicate(SOURCE, None, False)
+            assert isinstance(reply, Answer), reply
+            assert reply.words
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (answer(201, {"id": NEW}, {"X-Long": "x" * 20_000}), "the answer's header is too long to be read"),
+        (answer(201, {"id": NEW}, {"X" * 20_000: "x"}), "the answer's header is too long to be read"),
+        (answer(201, {"id": NEW}, reason="x" * 20_000), "the answer's header is too long to be read"),
+        (b"SSH-2.0-OpenSSH_9.0\r\n", "the answer is not valid HTTP: Bad status line"),
+        (b"HTTP/1.1 200 OK\r\nno header\r\n\r\n", "the answer is not valid HTTP: Invalid header token: b'no header'"),
+        (b"HTTP/1.1 200 OK\r\n" + TOKEN.encode() + b" x\r\n\r\n", "Invalid header token: b'[token] x'"),
+    ],
+)
+async def test_an_answer_that_is_no_http_is_told_as_such_and_may_have_left(data: bytes, words: str) -> None:
+    """aiohttp gives it a status of its own, 400, that no server sent."""
+    reply = await unanswered(data, close=True)
+    async with against(always(data, close=True)) as (api, _):
+        listing = await api.listing("w", keep([]))
+
+    assert reply.left
+    assert words in reply.words
+    assert words in (listing.problem or "")
+    assert "400" not in reply.words
 
 
 # -- headers that matter ------------------------------------------------------------------------------------------
@@ -300,7 +355,22 @@ async def test_a_failed_tls_handshake_let_nothing_leave() -> None:
         await writer.drain()
 
     async with listening(garbage) as server:
-        assert not (await lost(f"https://127.0.0.1:{server.port}")).left
+        reply = await lost(f"https://127.0.0.1:{server.port}")
+
+    assert not reply.left
+    assert reply.words.startswith(f"127.0.0.1:{server.port} does not speak TLS, which https needs")
+
+
+async def test_a_server_that_closes_where_tls_begins_is_told_in_words() -> None:
+    async def close(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read(10)
+
+    async with listening(close) as server:
+        reply = await lost(f"https://127.0.0.1:{server.port}")
+
+    assert not reply.left
+    assert "it closed the connection where TLS begins; does it speak TLS on this port?" in reply.words
+    assert "None" not in reply.words
 
 
 async def test_a_tls_handshake_that_hangs_let_nothing_leave() -> None:

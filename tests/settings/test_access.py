@@ -38,6 +38,11 @@ def test_token_from_a_file(tmp_path: Path, end: bytes) -> None:
     assert from_file(tmp_path, b"\xef\xbb\xbf" + SECRET.encode() + end, 0o400) == SECRET
 
 
+@pytest.mark.parametrize("token", ["c2VjcmV0LXRva2VuLWtleQ==", "my-token=", "abckey==", "token"])
+def test_a_token_may_end_as_base64_does(tmp_path: Path, token: str) -> None:
+    assert from_file(tmp_path, token.encode()) == token
+
+
 def test_token_of_one_and_of_1024_characters(tmp_path: Path) -> None:
     assert from_file(tmp_path, b"x") == "x"
     assert from_file(tmp_path, b"x" * 1024) == "x" * 1024
@@ -69,6 +74,16 @@ BAD_TOKENS = [
     (f"\u201c{SECRET}\u201d", "holds spaces or characters"),
     (f'"{SECRET}"', "has quotes around it"),
     (f"'{SECRET}'", "has quotes around it"),
+    (f"PROLIFIC_TOKEN={SECRET}", "has a name before the token, as in PROLIFIC_TOKEN=…; put the token alone there"),
+    (f"export PROLIFIC_TOKEN='{SECRET}'", "has a name before the token"),
+    (f'$env:PROLIFIC_TOKEN = "{SECRET}"', "has a name before the token"),
+    (f"set PROLIFIC_TOKEN={SECRET}", "has a name before the token"),
+    (f"token: {SECRET}", "has a name before the token"),
+    (f"# mine\nAPI-Key = {SECRET}\nurl=x", "has a name before the token"),
+    (f'{{"token": "{SECRET}"}}', "looks like JSON or a config file; put the token alone there"),
+    (f'{{\n  "api": "{SECRET}"\n}}', "looks like JSON"),
+    (f'["{SECRET}"]', "looks like JSON"),
+    (f'[prolific]\ntoken = "{SECRET}"', "has a name before the token"),
     (SECRET * 50, "is longer than 1,024 characters"),
 ]
 

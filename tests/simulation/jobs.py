@@ -50,6 +50,8 @@ class MemoryJob:
     path: Path = Path("job.csv")
     campaign: str | None = None
     extra_columns: tuple[str, ...] = ()
+    comments: int = 0
+    warnings: tuple[Problem, ...] = ()
 
     def rows(self) -> Iterator[Row | Problem]:
         for line, row in enumerate(self.wanted, start=2):

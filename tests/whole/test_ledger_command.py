@@ -126,6 +126,35 @@ def test_check_knows_what_exists_and_dry_run_is_the_same(place: Place) -> None:
     assert json.loads(place.command("check", "job.csv", "--json", "--retry-failed").out)["to_create"] == 2
 
 
+def test_comment_lines_are_counted_where_a_job_is_read(place: Place) -> None:
+    job = place.job({"batch_id": source_id(1), "name": "a"}, {"batch_id": source_id(2), "name": "b"})
+    assert "comment lines" not in place.command("check", "job.csv").out
+    header, *rows = job.read_text().splitlines()
+    job.write_text("\n".join(["# first", header, "#note", rows[0], f"#{rows[1]}"]) + "\n")
+    assert "  comment lines skipped: 3\n" in place.command("check", "job.csv").out
+    facts = json.loads(place.command("check", "job.csv", "--json").out)
+    assert (facts["rows"], facts["comments"], facts["warnings"]) == (1, 3, [])
+    (event,) = place.run("--yes").events("job.read")
+    assert (event["rows"], event["comments"]) == (1, 3)
+
+
+def test_what_yaml_takes_for_a_comment_is_warned_of(place: Place) -> None:
+    text = "".join(f"- batch_id: {source_id(n)}\n  name: Wave #{n}\n" for n in range(60))
+    (place.folder / "wave.yaml").write_text(text)
+    warning = 'name: YAML ignores what follows " #"; the name is "Wave". Put quotes around it if the rest belongs to it'
+    checked = place.command_without_token("check", "wave.yaml")
+    assert checked.code == 0
+    assert f"  warning: wave.yaml:2: {warning}\n" in checked.out
+    assert "wave.yaml: … and 10 more warnings" in checked.out
+    facts = json.loads(place.command_without_token("check", "wave.yaml", "--json").out)
+    assert len(facts["warnings"]) == 60
+    assert facts["warnings"][1] == {"line": 4, "text": warning}
+    ended = place.command("run", "wave.yaml", "--sandbox", "--yes", "--log-format", "json")
+    assert ended.code == 0, ended.err
+    notes = ended.events("note")
+    assert (len(notes), notes[0]["level"], notes[0]["text"]) == (51, "warning", f"wave.yaml:2: {warning}")
+
+
 def test_check_with_a_refused_token_is_3(place: Place) -> None:
     place.job({"batch_id": source_id(1)})
     assert place.command_with("check", "job.csv", PROLIFIC_TOKEN="wrong").code == 3

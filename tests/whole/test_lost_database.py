@@ -184,6 +184,83 @@ def test_restoring_from_one_file_does_not_replace_another_that_tells_more(place:
     assert place.world.made == 4
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_ledger_file_that_a_spreadsheet_padded_with_empty_rows_restores(place: Place, delimiter: str) -> None:
+    place.job(*rows(4))
+    place.run("--limit", 3)
+    file = place.folder / "ledgers" / "job.csv"
+    header, *lines = file.read_text().replace(",", delimiter).splitlines()
+    width = header.count(delimiter)
+    empty = [delimiter * width, delimiter * 4, "", "  ", delimiter * (width + 3), f" {delimiter} "]
+    file.write_text("\r\n".join([header, *empty, *lines, *empty * 20]) + "\r\n")
+    lose(place)
+    assert "knows more than the database" in place.run().err
+    restored = place.command("ledger", "job.csv", "--restore", "ledgers/job.csv")
+    assert restored.code == 0, restored.err
+    assert "3 duplicates created, 1 unknown" in restored.out
+    assert place.run("--settle-after", 0.3).code == 0
+    assert (place.world.made, max(Counter(place.made_of()).values())) == (4, 1)
+
+
+def test_a_row_that_lacks_cells_is_still_refused(place: Place) -> None:
+    place.job(*rows(2))
+    place.run()
+    file = place.folder / "ledgers" / "job.csv"
+    file.write_text(file.read_text()[:-40])
+    lose(place)
+    ended = place.command("ledger", "job.csv", "--restore", "ledgers/job.csv")
+    assert ended.code == 2
+    assert "ledgers/job.csv:3: this row has too few cells" in ended.err
+
+
+@pytest.mark.parametrize("file", ["job.csv", "job copy.csv"])
+def test_a_copy_beside_the_ledger_file_does_not_hinder_the_restore(place: Place, file: str) -> None:
+    place.job(*rows(5))
+    place.run("--limit", 3)
+    ledgers = place.folder / "ledgers"
+    (ledgers / "job copy.csv").write_bytes((ledgers / "job.csv").read_bytes())
+    lose(place)
+    restored = place.command("ledger", "job.csv", "--restore", ledgers / file)
+    assert restored.code == 0, restored.err
+    assert "3 duplicates created, 2 unknown" in restored.out
+    ended = place.run("--settle-after", 0.3)
+    assert ended.code == 0, ended.err
+    assert (place.world.made, max(Counter(place.made_of()).values())) == (5, 1)
+
+
+def test_what_another_file_of_the_campaign_names_is_its_own_and_not_made_again(place: Place) -> None:
+    """Restored from an older file, with the newer one moved aside as the refusal advises."""
+    place.job(*rows(4))
+    place.run("--limit", 2)
+    ledgers = place.folder / "ledgers"
+    (ledgers / "older.csv").write_bytes((ledgers / "job.csv").read_bytes())
+    place.run()
+    (ledgers / "job.csv").rename(ledgers / "newer.csv")
+    lose(place)
+    restored = place.command("ledger", "job.csv", "--restore", "ledgers/older.csv")
+    assert restored.code == 0, restored.err
+    assert "2 duplicates created, 2 unknown" in restored.out
+    ended = place.run("--settle-after", 0.3)
+    assert ended.code == 0, ended.err
+    assert ended.summary["settled_this_run"] == 2
+    assert (place.world.made, max(Counter(place.made_of()).values())) == (4, 1)
+
+
+def test_what_a_file_of_another_campaign_names_stays_that_campaigns(place: Place) -> None:
+    place.job(*rows(3))
+    place.run("--limit", 1)
+    lose(place)
+    (place.folder / "ledgers" / "job.csv").rename(place.folder / "job.csv.old")
+    place.run("--campaign", "other", "--database", "other.db")
+    (place.folder / "job.csv.old").rename(place.folder / "ledgers" / "job.csv")
+    restored = place.command("ledger", "job.csv", "--restore", "ledgers/job.csv")
+    assert restored.code == 0, restored.err
+    ended = place.run("--settle-after", 0.3)
+    assert ended.code == 0, ended.err
+    assert place.world.made == 6, "the other campaign's batches are not taken for this one's"
+    assert len({row["new_batch_id"] for name in ("job", "other") for row in place.ledger(name)}) == 6
+
+
 def test_a_run_id_in_the_path_is_noticed_too(place: Place) -> None:
     place.job(*rows(2))
     place.run("--ledger", "out/{campaign}-{run_id}.csv")

@@ -121,6 +121,13 @@ def test_a_lost_database_is_noticed_and_restored(place: Place) -> None:
     restored(place, "wave.xlsx")
 
 
+def test_a_copy_beside_the_workbook_does_not_hinder_the_restore(place: Place) -> None:
+    job(place)
+    place.run("--ledger", "wave.xlsx", "--limit", 5)
+    (place.folder / "wave copy.xlsx").write_bytes((place.folder / "wave.xlsx").read_bytes())
+    restored(place, "wave copy.xlsx")
+
+
 def test_a_lost_database_is_restored_from_what_libreoffice_has_saved(place: Place) -> None:
     job(place)
     place.run("--ledger", "wave.xlsx", "--limit", 5)

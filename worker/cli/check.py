@@ -7,7 +7,7 @@ import json
 import os
 import sqlite3
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -79,7 +79,7 @@ def main(args: argparse.Namespace, environ: Mapping[str, str], command: str = "c
         _print(json.dumps(facts, ensure_ascii=False))
     elif not settings.quiet or facts["exit_code"]:
         shown = facts | {"ledger": str(near(Path(facts["ledger"]), sys.stdout))}
-        _print(for_window("\n".join(_lines(shown)), sys.stdout))
+        _print(for_window("\n".join(_lines(shown, plan.warnings_shown(job.path))), sys.stdout))
     code: int = facts["exit_code"]
     return code
 
@@ -172,6 +172,8 @@ def _facts(
         "database": str(settings.database),
         "rows": plan.rows,
         "duplicates": plan.items,
+        "comments": plan.comments,
+        "warnings": [warning._asdict() for warning in plan.warnings],
         "to_create": create,
         "counts": {
             "created": counts.created,
@@ -204,11 +206,14 @@ def _named(sources: tuple[tuple[int, str, str], ...]) -> list[dict[str, object]]
     return [{"line": line, "source_batch_id": source, "reason": reason} for line, source, reason in sources]
 
 
-def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
+def _lines(facts: Mapping[str, Any], warnings: Iterable[str]) -> Iterator[str]:
     """What is told, for people."""
     counts = facts["counts"]
     size = f"{counted(facts['rows'], 'row')}, {counted(facts['duplicates'], 'duplicate')}"
     yield f"{facts['job']}: {size}, campaign {facts['campaign']}"
+    if facts["comments"]:
+        yield f"  comment lines skipped: {facts['comments']:,}"
+    yield from (f"  warning: {visible(warning)}" for warning in warnings)
     yield f"  to create: {facts['to_create']:,}"
     for status, words in (
         ("created", "already created"),

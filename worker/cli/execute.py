@@ -234,8 +234,15 @@ class HeldRun:
 
     def _emit_plan(self, ledger: Ledger, plan: Plan) -> None:
         counts = views.counts(ledger.connection, ledger.campaign)
-        fields = {"rows": plan.rows, "duplicates": plan.items, "counts": counts._asdict()}
+        fields = {
+            "rows": plan.rows,
+            "duplicates": plan.items,
+            "comments": plan.comments,
+            "counts": counts._asdict(),
+        }
         self._logs(Event("job.read", "info", fields))
+        for warning in plan.warnings_shown(self._job):
+            self._note(warning)
         for campaign, items in views.unfinished_elsewhere(
             ledger.connection, self._campaign_name, str(self._job.resolve())
         ):

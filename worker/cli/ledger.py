@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import filecmp
 import io
 import json
 import os
@@ -77,7 +78,7 @@ def _restore(args: argparse.Namespace, settings: Settings, url: str) -> int:
     job, campaign, run_id = open_job(Path(args.job)), campaign_of(settings), new_run_id(now)
     path = settings.ledger_path(run_id)
     export.refuse_foreign_file(path, campaign)
-    if path.is_file() and not path.samefile(file):
+    if path.is_file() and not filecmp.cmp(path, file, shallow=False):
         raise UsageError(
             f"{path}: this ledger file would be replaced, and it is not the one to restore from",
             hint=f"Restore from the one that is newer. For {file}, move this one away, or write to another: --ledger.",

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from worker.errors import Problem, UsageError
+from worker.job.error_values import begins_with_error_value, why_error_value
 from worker.job.fields import COLUMNS, NO_EXTRA, CellProblem, column_problem, job_error, make_row, problems_of
 from worker.job.model import Row
 from worker.job.names import shown
@@ -22,23 +23,33 @@ from worker.job.text_file import broken_text, open_text
 MAX_LINE: Final = 1 << 20
 
 _LOOKS_LIKE_ID: Final = re.compile(r"[0-9A-Fa-f]{8}-[0-9A-Fa-f-]{27}")
+_SEP_LINE: Final = re.compile(r"sep\s*=.?", re.IGNORECASE)
+_ANY_COLUMN: Final = f"(?:{'|'.join(COLUMNS)})"
+# Two columns with something between them that separates no cells.
+_OTHER_DELIMITER: Final = re.compile(rf"\W*{_ANY_COLUMN}(\s*[^\w\s]\s*|\s+)(?:{_ANY_COLUMN}|x_)")
 _NO_HEADER: Final = "there is no header; the first line has to name the columns: batch_id,name,copies"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CsvJob:
-    """A CSV job with a good header; made by `open_csv`."""
+    """A CSV job with a good header; made by `open_csv`. `comments` is known once all rows were read."""
 
     path: Path
     extra_columns: tuple[str, ...]
     _encoding: str
     _delimiter: str
     _header: tuple[str, ...]
+    comments: int = 0
 
     @property
     def campaign(self) -> None:
         """A CSV file names no campaign."""
         return
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """Nothing in a CSV file is dropped without an error."""
+        return ()
 
     def rows(self) -> Iterator[Row | Problem]:
         """The rows, or what is wrong with them. Raises `UsageError` where the file is gone or changed."""
@@ -51,8 +62,13 @@ class CsvJob:
             for record in records:
                 if isinstance(record, Problem):
                     yield record
+                elif lines.error_value and self._header[0] != "batch_id":
+                    # The reader of a name or of an own column might take it for text.
+                    text = f"{shown(record[0].strip())} {why_error_value(record[0].strip())}"
+                    yield Problem(lines.start, f'column "{self._header[0]}": {text}')
                 else:
                     yield from rows_of(lines.start, record)
+            self.comments = lines.comments
 
 
 def open_csv(path: Path, encoding: str) -> CsvJob:
@@ -71,7 +87,11 @@ def open_csv(path: Path, encoding: str) -> CsvJob:
 
 def _delimiter(lines: _Lines) -> str:
     """What the first line that is not blank is written with: names of columns hold none of the three."""
-    header = next((line for line in lines if line.strip(" ,;\t\r\n")), "")
+    header = ""
+    for header in lines:
+        if header.strip(" ,;\t\r\n"):
+            break
+        lines.fresh = True  # behind a blank line there may be a comment
     delimiters = re.findall(r"[,;\t]", re.sub('"[^"]*"', "", header.strip()))
     return delimiters[0] if delimiters else ","
 
@@ -89,6 +109,17 @@ def _header(records: Iterator[list[str] | Problem]) -> tuple[str, ...] | Problem
 def _header_problems(names: tuple[str, ...]) -> Iterator[str]:
     if any(map(_LOOKS_LIKE_ID.fullmatch, names)):
         yield _NO_HEADER
+        return
+    if _SEP_LINE.fullmatch(names[0]):
+        yield (
+            'this line begins with "sep=", an instruction to Excel, and the header comes after it; '
+            "delete this line: the delimiter is recognised without it"
+        )
+        return
+    if len(names) == 1 and (found := _OTHER_DELIMITER.match(names[0])):
+        between = found[1].strip()
+        what = shown(between) if between else "spaces"
+        yield (f"the columns are separated by {what}; separate them with commas, semicolons or tabs in the whole file")
         return
     wrong = False
     for position, name in enumerate(names):
@@ -169,6 +200,8 @@ class _Lines:
     def __init__(self, file: TextIO, encoding: str) -> None:
         self.fresh = True
         self.number = 0  # of the latest line
+        self.comments = 0  # lines passed over as comments
+        self.error_value = False  # whether the record begins with # and is no comment all the same
         self.start = 0  # the line that began the record
         self.opened = 0  # the line that opened the quote which goes on behind the latest line's end
         self.broken = ""  # what is wrong with a line of the record as text
@@ -180,7 +213,9 @@ class _Lines:
         for line in iter(partial(self._file.readline, MAX_LINE), ""):
             self.number += 1
             if self.fresh:
-                if line[0] == "#" and len(line) < MAX_LINE:
+                self.error_value = line[0] == "#" and begins_with_error_value(line)
+                if line[0] == "#" and not self.error_value and len(line) < MAX_LINE:
+                    self.comments += 1
                     continue
                 self.fresh = False
                 self.start = self.opened = self.number

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from worker.errors import JobError, Problem
+from worker.job.error_values import is_error_value, why_error_value
 from worker.job.model import Row
 from worker.job.names import NameProblem, NameTemplate, did_you_mean, parse_name, shown
 
@@ -66,6 +67,8 @@ def read_id(cell: str) -> str:
 
 def read_name(cell: str) -> NameTemplate:
     """A name."""
+    if is_error_value(cell):
+        raise CellProblem(f"{shown(cell)} {why_error_value(cell)}")
     try:
         # Plain names mostly differ from row to row, templates mostly do not.
         return _parse_template(cell) if "{" in cell else parse_name(cell)
@@ -77,7 +80,8 @@ def read_flag(cell: str) -> bool:
     """true or false."""
     flag = _FLAGS.get(cell.lower())
     if flag is None:
-        raise CellProblem(f"{shown(cell)} is neither true nor false; write true or false, yes or no, 1 or 0")
+        why = why_error_value(cell) or "is neither true nor false; write true or false, yes or no, 1 or 0"
+        raise CellProblem(f"{shown(cell)} {why}")
     return flag
 
 
@@ -86,8 +90,7 @@ def read_copies(cell: str) -> int:
     if not cell:
         return 1
     if not (cell.isascii() and cell.isdigit()):
-        meant = re.fullmatch(r"([0-9]{1,5})[.,]0+", cell)
-        raise CellProblem(f"{shown(cell)} is no whole number; write {meant[1] if meant else 'digits alone'}")
+        raise CellProblem(f"{shown(cell)} {why_error_value(cell) or _why_no_number(cell)}")
     digits = cell.lstrip("0")
     if not digits or len(digits) > 5 or int(digits) > MAX_COPIES:
         raise CellProblem(f"{shown(cell)} is out of range; 1 to {MAX_COPIES:,} copies are possible")
@@ -127,20 +130,46 @@ def _meant(column: str, known: tuple[str, ...]) -> str:
     return f'did you mean "{close}"? ' if close else ""
 
 
+def _why_no_number(cell: str) -> str:
+    """What is wrong with a cell that is not a whole number. No advice may change what was meant: "."
+    or "," before three digits groups thousands in one country and begins a fraction in another."""
+    if re.fullmatch(r"[1-9][0-9]{0,2}([.,][0-9]{3})+", cell):
+        whole, parts = re.sub("[.,]", "", cell), re.split("[.,]", cell)
+        if len(parts) > 2:
+            return f"is not written in digits alone; write {whole} if that is the number"
+        fraction = f"{parts[0]}.{parts[1]}".rstrip("0").rstrip(".")
+        return f"may mean {whole} or {fraction}; write the number that you mean in digits alone"
+    meant = re.fullmatch(r"0*([1-9][0-9]{0,4})[.,]0+", cell)
+    return f"is no whole number; write {meant[1] if meant else 'digits alone'}"
+
+
 def _why_no_id(cell: str) -> str:
     """What is wrong with a cell that is no id. People paste what they see: say what to cut away."""
     if not cell:
         return f"is empty; {_FORM}"
-    return shown(cell) + (_other_form(cell) or _more_than_an_id(cell) or _misspelt_id(cell))
+    if why := why_error_value(cell):
+        return f"{shown(cell)} {why}"
+    return shown(cell) + (_other_form(cell) or _made_a_number(cell) or _more_than_an_id(cell) or _misspelt_id(cell))
 
 
 def _other_form(cell: str) -> str:
     """For a UUID in braces, as a URN or without its dashes: the form expected."""
-    digits = re.sub(r"^urn:uuid:|[{}()-]", "", cell[:100].lower())
+    # (No more of a hostile cell is searched; a longer one holds more than an id.)
+    digits = re.sub(r"^urn:uuid:|[{}()-]", "", cell.lower()) if len(cell) <= 100 else ""
     if not re.fullmatch("[0-9a-f]{32}", digits):
         return ""
     parts = (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])
     return f' is not in the form expected; write "{"-".join(parts)}"'
+
+
+def _made_a_number(cell: str) -> str:
+    # (An id of 24 hexadecimal digits may look the same.)
+    if len(cell) == 24 or not re.fullmatch(r"[0-9]+([.,][0-9]*)?[eE][+-]?[0-9]+", cell):
+        return ""
+    return (
+        " is a number: a spreadsheet made it from an id, and digits are lost; "
+        "format the column as text and paste the id again"
+    )
 
 
 def _more_than_an_id(cell: str) -> str:

@@ -38,5 +38,13 @@ class Job(Protocol):
     def extra_columns(self) -> tuple[str, ...]:
         """The job's `x_` columns, in the file's order."""
 
+    @property
+    def comments(self) -> int:
+        """How many lines of a CSV job are comments, known once all rows were read; 0 for YAML."""
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """What the file's author may not have meant, though it is not an error."""
+
     def rows(self) -> Iterator[Row | Problem]:
         """Every row in the file's order, or what is wrong with it; may be asked for again (the file is read anew)."""

@@ -44,12 +44,22 @@ _json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class Plan(NamedTuple):
-    """What a job wants: `file` holds every duplicate (table `staged`), from so many `rows`, `items` in all."""
+    """What a job wants: `file` holds every duplicate (table `staged`), from so many `rows`, `items` in all.
+    `comments` lines were skipped; `warnings` name what the job's author may not have meant."""
 
     file: Path
     rows: int
     items: int
     extra_columns: tuple[str, ...]
+    comments: int = 0
+    warnings: tuple[Problem, ...] = ()
+
+    def warnings_shown(self, job: Path) -> Iterator[str]:
+        """The first warnings about the file `job`, as `FILE:LINE: text`, and how many more there are."""
+        for line, text in self.warnings[:PROBLEMS_SHOWN]:
+            yield f"{job}:{line}: {text}"
+        if (more := len(self.warnings) - PROBLEMS_SHOWN) > 0:
+            yield f"{job}: … and {more:,} more warning{'s' if more > 1 else ''}"
 
     def sources(self) -> Iterator[str]:
         """Every source that the job wants copies of, once."""
@@ -78,7 +88,7 @@ def planned(job: Job, campaign: str, day: date) -> Iterator[Plan]:
                 f"{file.parent.parent}: the plan cannot be written to the folder for temporary files: {error}",
                 hint="Nothing was sent. Make room there, or name another folder in the variable TMPDIR.",
             ) from error
-        yield Plan(file, rows, items, job.extra_columns)
+        yield Plan(file, rows, items, job.extra_columns, job.comments, job.warnings)
 
 
 class _Problems:

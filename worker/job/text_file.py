@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from worker.errors import JobError, Problem, UsageError
+from worker.folders import in_devices
 
 _HEAD: Final = 4096
 _SAVE_AS_CSV: Final = 'save it as "CSV UTF-8" and give that file'
@@ -46,6 +47,11 @@ def encoding_of(path: Path) -> str:
         if path.exists() and not path.is_file():
             # A job is read more than once: a pipe would be empty the second time.
             raise UsageError(f"{path}: this is a pipe or device; a job has to be a file")
+        if in_devices(path):
+            raise UsageError(
+                f"{path}: this is not a file in a folder, and the ledger, which belongs beside the job, "
+                "would be lost at the next boot; save the job as a file"
+            )
         if _HALF.search(str(path.absolute())):
             raise UsageError(f"{path}: its name or a folder's is not UTF-8, so no ledger could name it; rename it")
         with path.open("rb") as file:

@@ -57,6 +57,7 @@ _SCALAR_TAGS: Final = frozenset({None, "!", *(_TAG + kind for kind in ("str", "i
 _NOT_YAML: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _SHAPE: Final = 'a job is a list of rows ("- batch_id: …"), or has them under "batches:"'
 _TWO_IN_A_LINE: Final = "a second row begins in this line; rows are told apart by their lines: give each its own"
+_DROPPED: Final = re.compile(r"[ \t]+#(?=\S)")  # "# a note" is a comment as people write them
 _QUOTE: Final = 'text that begins with "{" or holds ": " or " #" needs quotes'
 
 
@@ -67,7 +68,13 @@ class YamlJob:
     path: Path
     campaign: str | None
     extra_columns: tuple[str, ...]
+    warnings: tuple[Problem, ...]
     _items: tuple[Row | Problem, ...] = field(repr=False)
+
+    @property
+    def comments(self) -> int:
+        """Not counted: YAML's comments are not rows."""
+        return 0
 
     def rows(self) -> Iterator[Row | Problem]:
         """The rows, or what is wrong with them, as the file was when it was opened."""
@@ -88,7 +95,7 @@ def open_yaml(path: Path, encoding: str) -> YamlJob:
     items = [item for raw in document.rows for item in _items_of(raw, document.defaults)]
     if document.problems:
         raise job_error(path, [*document.problems, *(item for item in items if isinstance(item, Problem))])
-    return YamlJob(path, document.campaign, tuple(document.extra_columns), tuple(items))
+    return YamlJob(path, document.campaign, tuple(document.extra_columns), tuple(document.warnings), tuple(items))
 
 
 def _text_problems(text: str, encoding: str) -> Iterator[Problem]:
@@ -154,10 +161,12 @@ class _Stop(Exception):  # noqa: N818 - the way out of the parser, not an error 
 
 
 class _Document:
-    """A job's YAML document as it is written. `read` it once; `problems` are those outside the rows."""
+    """A job's YAML document as it is written. `read` it once; `problems` are those outside
+    the rows, `warnings` are about the whole document."""
 
     def __init__(self, text: str) -> None:
         self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
         self.campaign: str | None = None
         self.defaults: dict[str, str] = {}
         self.rows: list[_Raw] = []
@@ -312,8 +321,27 @@ class _Document:
         elif meant.tag not in _SCALAR_TAGS:
             problems.append(Problem(_line(event), f"{what}: {_no_tag(meant.tag)}"))
         else:
-            return "" if _is_null(meant) else str(meant.value).strip()
+            text = "" if _is_null(meant) else str(meant.value).strip()
+            if key and meant is event:
+                self._warn_of_comment(key, text, meant)
+            return text
         return None
+
+    def _warn_of_comment(self, key: str, text: str, event: ScalarEvent) -> None:
+        """Warns if a comment after a value may be a part of it: `name: Wave #1` is "Wave" to YAML."""
+        if event.style or not (key in ("name", "campaign") or key.startswith("x_")):  # quoted, or no text
+            return
+        mark: Any = event.end_mark  # only events made by hand have none
+        if _DROPPED.match(self._text, mark.index):
+            what = "value" if key.startswith("x_") else key
+            left = shown(text) if text else "empty"
+            self.warnings.append(
+                Problem(
+                    int(mark.line) + 1,
+                    f'{key}: YAML ignores what follows " #"; the {what} is {left}. '
+                    f"Put quotes around it if the rest belongs to it",
+                )
+            )
 
     def _check_collection(self, event: CollectionStartEvent, problems: list[Problem]) -> None:
         if event.tag not in (None, "!"):

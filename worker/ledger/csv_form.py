@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO, TextIO
@@ -98,8 +98,20 @@ def read(path: Path) -> Iterator[tuple[str, FileRow]]:
             delimiter = next(d for d in _DELIMITERS if first.count(d) >= len(COLUMNS) - 1)
             for number, row in enumerate(csv.DictReader(file, delimiter=delimiter), start=2):
                 where = f"{path}:{number}"
+                if not any(map(str.strip, _cells(row))):
+                    continue  # spreadsheet programs pad what they save with empty rows
                 if any(row.get(column) is None for column in COLUMNS):
                     raise UsageError(f"{where}: this row has too few cells", hint="Is the file whole?")
                 yield where, {column: (cell or "").removeprefix("'") for column, cell in row.items() if column}
     except (OSError, csv.Error, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: the ledger file cannot be read: {error}") from error
+
+
+def _cells(row: Mapping[str | None, str | list[str] | None]) -> Iterator[str]:
+    """Every cell of a row of csv.DictReader, which has a list of what is beyond the header, and None
+    for what is missing."""
+    for cell in row.values():
+        if isinstance(cell, list):
+            yield from cell
+        elif cell is not None:
+            yield cell

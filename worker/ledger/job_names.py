@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+from worker.job.error_values import is_error_value
 from worker.job.names import NameProblem, parse_name, render_name
 
 
@@ -26,6 +27,8 @@ def literal(name: str) -> str:
 def _written(name: str) -> str | None:
     """A name that was sent as a job file writes it; None where none could: a source's name may hold anything."""
     written = literal(name)
+    if is_error_value(written):
+        return None
     try:
         again = parse_name(written).identity(n=1, source_id="", campaign="", date=date.min)
     except NameProblem:

@@ -90,8 +90,11 @@ def restore(ledger: Ledger, path: Path, campaign: str, others: Sequence[Path], n
     """Take what the ledger file `path` says of this campaign into a ledger that has planned the job.
 
     What exists by the file exists; all else may have been sent after the file was written, so it becomes unknown. The
-    batches that `others` (the folder's other ledger files) name belong to them. `now` is ISO 8601 UTC. Raises
-    UsageError, and changes nothing, where a row matches nothing in the job or names a batch that has an owner."""
+    batches that `others` (the folder's other ledger files) name for other campaigns belong to those.
+    What they name for this campaign (a copy of the file, or a newer one) is its own: its unknown
+    duplicates have to find these batches, or they would be created again. `now` is ISO 8601 UTC.
+    Raises UsageError, and changes nothing, where a row matches nothing in the job or names a batch
+    that has an owner."""
     foreign, runs, began = set[str](), set[str](), math.inf
     for _, row in read_file(path):  # read twice, not kept: it may be long
         foreign.add(row["campaign"])
@@ -111,7 +114,7 @@ def restore(ledger: Ledger, path: Path, campaign: str, others: Sequence[Path], n
     with ledger.transaction():
         for other in others:
             for _, row in read_file(other):
-                if row["new_batch_id"]:
+                if row["new_batch_id"] and row["campaign"] != campaign:
                     ledger.connection.execute(sql("add_elsewhere"), {"batch_id": row["new_batch_id"]})
         match = _Match(ledger, path)
         for where, row in read_file(path):

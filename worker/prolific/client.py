@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import aiohttp
 import ijson
 from aiohttp import BytesPayload, ClientTimeout
+from aiohttp.http_exceptions import LineTooLong
 from yarl import URL
 
 from worker import __version__
@@ -41,6 +42,18 @@ had one and may have left. (A trace of each connection would tell it too, and co
 
 _LIMITED = ("RateLimit", "RateLimit-Remaining", "X-RateLimit-Remaining", "X-Rate-Limit-Remaining")
 """Headers that tell how many requests are left."""
+
+_NUMBERS = ("status", "error_code", "interactive")
+"""Keys of an error whose numbers and booleans add nothing to the HTTP status."""
+
+_NOT_TLS = (
+    "WRONG_VERSION_NUMBER",
+    "RECORD_LAYER_FAILURE",
+    "PACKET_LENGTH_TOO_LONG",
+    "HTTP_REQUEST",
+    "UNKNOWN_PROTOCOL",
+)
+"""What OpenSSL calls bytes that are no TLS at all, in its several versions."""
 
 _MOST_WORDS = 500
 """Characters of an error that are kept: enough for the API's own words, too few for a gateway's whole page."""
@@ -130,11 +143,8 @@ class ProlificClient:
                 data=None if body is None else BytesPayload(body, content_type="application/json"),
             ) as response:  # fmt: skip
                 return await self._read(response)
-        except aiohttp.ClientHttpProxyError as error:
-            # The proxy refused the tunnel; nothing of the request was written.
-            return NoAnswer(left=False, words=self._clean(f"the proxy refused: HTTP {error.status} {error.message}"))
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            # No connection, or none in time: name, address, proxy, TLS.
+        except (aiohttp.ClientHttpProxyError, aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            # No connection, or none in time: name, address, proxy (also its refusal), TLS.
             return NoAnswer(left=False, words=self._clean(_told(error)))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             return NoAnswer(left=True, words=self._clean(_told(error)))
@@ -286,19 +296,38 @@ def _decode(body: bytes) -> Any:
 
 
 def _words(decoded: Any, body: bytes, reason: str) -> str:
-    """What an error answer says, in any of the shapes that the API and its gateways use."""
-    error = decoded.get("error") if isinstance(decoded, dict) else None
-    if isinstance(error, dict):
-        told = [error.get("title"), error.get("detail"), error.get("additional_information")]
-    elif isinstance(decoded, dict):
-        told = [decoded.get("type"), decoded.get("message"), decoded.get("detail"), error]
+    """What an error answer says, in any of the shapes that the API and its gateways use. Values under
+    unknown keys follow as JSON, because they may be the reason: `{"name": ["too long"]}`."""
+    if isinstance(decoded, dict):
+        error = decoded.get("error")
+        if isinstance(error, dict):
+            told = [*_told_by(error, "title", "detail", "additional_information"), _rest(decoded, "error")]
+        else:
+            told = _told_by(decoded, "type", "message", "detail", "error")
     elif decoded is not None:
         told = [decoded]
     else:
         title = re.search(rb"<title[^>]*>(.*?)</title>", body, re.DOTALL | re.IGNORECASE)
         told = [(title[1] if title else body).decode("utf-8", "replace")]
-    texts = [t if isinstance(t, str) else json.dumps(t, ensure_ascii=False) for t in told if t]
+    try:
+        texts = [t if isinstance(t, str) else json.dumps(t, ensure_ascii=False) for t in told if t]
+    except RecursionError:  # what could just be decoded may be nested too deeply to be encoded
+        return reason
     return ": ".join(texts) or reason
+
+
+def _told_by(error: dict[str, Any], *known: str) -> list[Any]:
+    """The values of the `known` keys of an error, then the other keys as one mapping."""
+    return [*map(error.get, known), _rest(error, *known)]
+
+
+def _rest(error: dict[str, Any], *known: str) -> dict[str, Any]:
+    """The keys other than the `known`, without empty values and the error's own numbers."""
+    return {
+        key: value
+        for key, value in error.items()
+        if value and key not in known and not (key in _NUMBERS and isinstance(value, bool | int))
+    }
 
 
 def shortened(text: str) -> str:
@@ -320,4 +349,24 @@ def _told(error: BaseException) -> str:
             return "the answer was cut short"
         case ijson.JSONError():
             return "the answer is no whole JSON"
+        case aiohttp.ClientHttpProxyError():
+            return f"the proxy refused: HTTP {error.status} {error.message}"
+        case aiohttp.ClientResponseError():
+            return _unreadable(error)  # its status, 400, is aiohttp's own and in no answer
+        case aiohttp.ClientConnectorSSLError() if getattr(error.os_error, "reason", "") in _NOT_TLS:
+            where = f"{error.host}:{error.port}"
+            return f"{where} does not speak TLS, which https needs; is the address or port wrong?"
+        case aiohttp.ClientConnectorError() if error.strerror is None:
+            closed = "it closed the connection where TLS begins; does it speak TLS on this port?"
+            return f"Cannot connect to host {error.host}:{error.port}: {str(error.os_error) or closed}"
     return str(error) or type(error).__name__
+
+
+def _unreadable(error: aiohttp.ClientResponseError) -> str:
+    """Why an answer could not be read as HTTP."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, LineTooLong):
+            return "the answer's header is too long to be read"
+        cause = cause.__cause__
+    return f"the answer is not valid HTTP: {' '.join(error.message.split()).removesuffix(' ^')}"

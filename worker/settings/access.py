@@ -21,6 +21,12 @@ from worker.settings.load import Settings
 DEFAULT_URL: Final = "https://api.prolific.com"
 _MAX_TOKEN: Final = 1024  # characters
 _MAX_FILE: Final = 4096  # bytes
+# As shells, config files and .env files name it: `export PROLIFIC_TOKEN=…`, `token: …`. (A token may
+# end in "=".)
+_NAMED = re.compile(
+    r"^\s*(export\s+|setx?\s+|\$env:)?[\"']?[\w.-]*(token|key|secret)[\"']?\s*[=:]\s*[^\s=]",
+    re.IGNORECASE | re.MULTILINE,
+)
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
 
 
@@ -154,7 +160,11 @@ def _read_private(path: os.PathLike[str], origin: str) -> str:
 def _checked(token: str, origin: str) -> str:
     """`token` if a header can carry it. Raises `UsageError` that says what is wrong, nothing of the token."""
     lower = token.lower()
-    if "\n" in token or "\r" in token:
+    if _NAMED.search(token):
+        why = "has a name before the token, as in PROLIFIC_TOKEN=…; put the token alone there"
+    elif token[0] in "{[":
+        why = "looks like JSON or a config file; put the token alone there"
+    elif "\n" in token or "\r" in token:
         why = "holds a line break; the token is one line"
     elif lower.startswith(("authorization:", "token ", "bearer ")):
         why = "begins with a word of the request header; put the token alone there, without 'Token ' before it"

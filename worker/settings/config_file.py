@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from worker.errors import UsageError
+from worker.folders import in_devices
 
 _MAX_FILE: Final = 1 << 20  # bytes; a device would never end
 
@@ -37,7 +38,12 @@ def find_config(cwd: Path) -> ConfigFile | None:
 def given_config(path: Path, origin: str, cwd: Path) -> ConfigFile:
     """The config file at `path`, which somebody named at `origin`.
 
-    Raises `UsageError` as `find_config` does, and where there is none."""
+    Raises `UsageError` as `find_config` does, if there is none, and if it lies in /dev or /proc."""
+    if in_devices(path):
+        raise UsageError(
+            f"{origin}: {_shown(path, cwd)} is not a file in a folder, and the ledger, which belongs "
+            "beside the config file, would be lost at the next boot; save the settings as a file"
+        )
     file = _read(path, cwd)
     if file is None:
         raise UsageError(f"{origin}: there is no file {_shown(path, cwd)}")

@@ -27,6 +27,10 @@ _RATE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)/(s|min)")
 _WHOLE = re.compile(r"-?[0-9]+")
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+# What shells expand and this program does not: $NAME, ${NAME}, $(command), %NAME%.
+_UNEXPANDED = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?|\$\(|%([A-Za-z_][A-Za-z0-9_]+)%")
+_HOMES = ("HOME", "USERPROFILE")
+_SHOWN = (*_HOMES, "USER", "USERNAME", "PWD", "TMPDIR", "TEMP", "APPDATA", "LOCALAPPDATA")
 _BRACES = re.compile(r"\{([^{}]*)\}|[{}]")
 
 
@@ -180,6 +184,12 @@ def _check_path(text: str) -> None:
         raise BadValueError("holds a NUL character, which no path can")
     if not _is_text(text):
         raise BadValueError("is not UTF-8; the ledger could not name the file")
+    if variable := _UNEXPANDED.search(text):
+        # Only well-known names are repeated: what stands here may be the token.
+        name = (variable[1] or variable[2] or "").upper()
+        held = variable[0] if name in _SHOWN else "a variable ($ or %)"
+        write = "~ or the whole path" if name in _HOMES else "the whole path"
+        raise BadValueError(f"holds {held}, which nothing expands here; write {write}")
     if text.endswith(("/", "\\")) or text in {".", ".."}:
         raise BadValueError("names a folder; give the path of a file")
 

@@ -68,6 +68,6 @@ def _rows(path: Path, sheet: CalamineSheet) -> Iterator[tuple[str, FileRow]]:
     first = (sheet.start or (0, 0))[0] + 2
     for number, cells in enumerate(rows, start=first):
         texts = [to_text(cell) for cell in cells]
-        if any(texts):
+        if any(map(str.strip, texts)):
             pairs = zip(columns, texts, strict=False)
             yield f"{path}: sheet {sheet.name}, row {number}", {column: text for column, text in pairs if column}
