@@ -17,6 +17,7 @@ from typing import NamedTuple, TypeVar
 
 import anyio
 
+from worker import open_files
 from worker.advice.commands import Reach
 from worker.clock import Clock, ServerClock, iso
 from worker.database import Database
@@ -279,6 +280,13 @@ class Campaign:
                 self._stop.ask("token")
             case ApiUnusableError():
                 self._stop.ask("api")
+            case sqlite3.Error() | OSError() if open_files.are_spent(error):
+                self._stop.ask("disk")
+                error = WorkerError(
+                    "too many open files: the ledger cannot be written",
+                    hint="Nothing new was sent after that. Raise the limit with ulimit -n 1024, or lower "
+                    "--max-in-flight; then run the same command again.",
+                )
             case sqlite3.Error() | OSError():
                 self._stop.ask("disk")
                 error = WorkerError(

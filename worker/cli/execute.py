@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import os
 import random
 import signal
@@ -12,11 +11,10 @@ import sqlite3
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import anyio
 
-from worker import __version__
+from worker import __version__, open_files
 from worker.advice.commands import Commands, commands
 from worker.advice.steps import Standing, steps
 from worker.campaign import Campaign, Options, Question, Result
@@ -33,6 +31,7 @@ from worker.ledger.records import RunStart
 from worker.ledger.restore import files_of, refuse_older_database
 from worker.ledger.store import Ledger
 from worker.observe.logs import Logs, resolved
+from worker.observe.output import complain, say, say_json
 from worker.observe.progress import Progress, Snapshot, style
 from worker.observe.secrets import Scrubber
 from worker.observe.summary import Facts, summary_json, summary_text
@@ -40,6 +39,7 @@ from worker.observe.text import for_window, near, visible
 from worker.sending import Limits
 from worker.settings.load import Settings
 from worker.stop import Stop
+from worker.stop_signals import HANGUP, HANGUP_TWICE_S, stop_signals
 
 
 class HeldRun:
@@ -71,6 +71,7 @@ class HeldRun:
         self._stack = ExitStack()
         self._campaign: Campaign | None = None
         self._aborted = False
+        self._at_once = settings.max_in_flight
         self._report_trouble: str | None = None
         self._commands = Commands(str(job))
         terminal = sys.stderr.isatty()
@@ -101,6 +102,8 @@ class HeldRun:
         """Open the database, run, tell; the exit code."""
         # What was imported is never garbage, and to look through it again and again takes 4 % of a run.
         gc.freeze()
+        each = open_files.PER_SANDBOX_REQUEST if self._target.is_sandbox else open_files.PER_REQUEST
+        self._at_once, few_files = open_files.make_room(self._settings.max_in_flight, each)
         export.remove_leftovers(self._ledger_file)
         export.remove_leftovers(report_path(self._ledger_file))
         connection = open_for_writing(self._settings.database, self._target.url, checked=self._plan is None)
@@ -113,6 +116,8 @@ class HeldRun:
             with self._stack:
                 self._stack.enter_context(self._logs)
                 ledger = self._planned_ledger(connection)
+                if few_files:
+                    self._note(few_files)
                 result = anyio.run(self._async, ledger)
             self._tell(result)
             return result.exit_code
@@ -205,7 +210,7 @@ class HeldRun:
                     campaign=self._campaign_name,
                     ledger=self._ledger_file,
                     rate=settings.rate,
-                    limits=Limits(settings.max_in_flight, settings.limit, settings.max_failed, settings.give_up_after),
+                    limits=Limits(self._at_once, settings.limit, settings.max_failed, settings.give_up_after),
                     max_duration=settings.max_duration,
                     settle_after=settings.settle_after,
                     reach=reach(settings, run=not self._only_settle),
@@ -236,16 +241,20 @@ class HeldRun:
 
     async def _watch_signals(self, campaign: Campaign) -> None:
         """The first signal lets requests under way end, the second does not."""
+        began = 0.0
         try:
-            receiver = anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM)
+            receiver = anyio.open_signal_receiver(*stop_signals())
         except NotImplementedError:  # Windows: Ctrl-C ends the process, and the ledger is as after any crash
             return
         with receiver as signals:
             async for number in signals:
                 if self._stop.signal is not None:
+                    if number == HANGUP and anyio.current_time() - began < HANGUP_TWICE_S:
+                        continue
                     self._aborted = True
                     campaign.abort()
                     continue
+                began = anyio.current_time()
                 self._stop.signal = number
                 self._stop.ask("signal")
                 fields = {"signal": signal.Signals(number).name, "in_flight": campaign.pacer.in_flight}
@@ -290,14 +299,14 @@ class HeldRun:
     def _tell(self, result: Result) -> None:
         facts = self._facts(result)
         if self._settings.json:
-            _print(json.dumps(self._scrub(summary_json(facts)), ensure_ascii=False))
+            say_json(self._scrub(summary_json(facts)))
         elif not self._settings.quiet or result.exit_code:
             text = self._scrub(summary_text(facts._replace(ledger=near(self._ledger_file, sys.stdout))))
             commands = [command.line for step in facts.steps for command in step.commands]
-            _print(for_window(text, sys.stdout, sorted(map(visible, commands), key=len, reverse=True)))
+            say(for_window(text, sys.stdout, sorted(map(visible, commands), key=len, reverse=True)))
         if not self._settings.quiet or result.exit_code:
             for trouble in (*result.troubles, *filter(None, (self._logs.trouble, self._report_trouble))):
-                print(f"duplicate-batches: {self._scrub(trouble)}", file=sys.stderr)  # noqa: T201
+                complain(self._scrub(trouble))
 
     def _facts(self, result: Result) -> Facts:
         standing = Standing(
@@ -325,7 +334,3 @@ class HeldRun:
 
 
 SANDBOX_WORDS = "the sandbox (nothing real)"
-
-
-def _print(text: Any) -> None:
-    print(text)  # noqa: T201 - what the command says
