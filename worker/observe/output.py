@@ -106,6 +106,11 @@ def lose(error: Exception) -> None:
     _state.trouble = _state.trouble or error
 
 
+def is_lost() -> bool:
+    """Whether what was printed is lost although somebody may read on."""
+    return _state.trouble is not None and not is_reader_gone(_state.trouble, terminal=_state.terminal)
+
+
 def finish(code: int) -> int:
     """End the printing: the exit code of the process, for a command that ended with `code`.
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 
 from worker import __version__
-from worker.observe.output import say
+from worker.observe.output import is_lost, say
 from worker.sandbox.faults import FAULTS
 from worker.sandbox.options import SandboxOptions
 from worker.sandbox.server import Sandbox
@@ -32,7 +32,8 @@ async def _serve(sandbox: Sandbox) -> None:
     url = await sandbox.start()
     try:
         say(_introduction(sandbox.options, url), end="", now=True)
-        await ended.wait()
+        if not is_lost():  # nobody would know the address
+            await ended.wait()
     finally:
         await sandbox.stop()
 
