@@ -15,10 +15,10 @@ from typing import NamedTuple
 from worker.errors import UsageError
 
 KEPT = 24
-"""Open files that a run needs besides its connections: up to 14 were open at once in a run with a log
-file and a report (three for each of two database connections, the ledger file's or report's temporary
-file, the log, the event loop's three, the sandbox's listener); 10 are to spare, for looking up the
-API's name and for SQLite's temporary files."""
+"""Open files that a run needs besides its connections. Measured: 13 at most (five for two database
+connections, one for the ledger file and two for a workbook's rows, the log file, three of the event
+loop, the sandbox's listener). 11 are to spare, for the API's name to be looked up, certificates and
+SQLite's temporary files."""
 
 PER_REQUEST = 1
 PER_SANDBOX_REQUEST = 2
