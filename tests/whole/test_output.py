@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -22,6 +23,8 @@ from worker.sandbox.options import SandboxOptions
 
 if sys.platform == "win32":
     pytest.skip("needs /dev/full and POSIX pipes", allow_module_level=True)
+
+from tests.whole.test_terminal import open_terminal
 
 NAMES = ("ü", "日本語", "🎉 {source_name}")
 FULL = "duplicate-batches: standard output cannot be written: No space left on device\n"
@@ -73,16 +76,20 @@ def after_a_run(place: Place) -> Place:
 
 
 def process(
-    place: Place, arguments: tuple[str, ...], stdout: int | None = None, stderr: int | None = None, **variables: str
+    place: Place,
+    arguments: tuple[str, ...],
+    stdout: int = subprocess.PIPE,
+    stderr: int = subprocess.PIPE,
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> subprocess.CompletedProcess[bytes]:
-    environ = place.environ | {"DUPLICATE_BATCHES_DATABASE": "ledgers/ledger.db"} | variables
+    environ = place.environ | {"DUPLICATE_BATCHES_DATABASE": "ledgers/ledger.db"} | dict(variables)
     return subprocess.run(
         [*PROGRAM, *arguments],
         cwd=place.folder,
         env=environ,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE if stdout is None else stdout,
-        stderr=subprocess.PIPE if stderr is None else stderr,
+        stdout=stdout,
+        stderr=stderr,
         timeout=60,
         check=False,
     )
@@ -92,7 +99,7 @@ def process(
 def test_every_command_prints_in_any_encoding(place: Place, encoding: str) -> None:
     after_a_run(place)
     for code, arguments in (*PRINTING, *WRONG):
-        ended = process(place, arguments, **ENCODINGS[encoding])
+        ended = process(place, arguments, variables=ENCODINGS[encoding])
         said = (ended.stdout + ended.stderr).decode("latin-1")
         assert ended.returncode == code, (arguments, said)
         assert "Traceback" not in said, (arguments, said)
@@ -247,10 +254,21 @@ def test_odd_surroundings_hinder_no_command(place: Place, variables: dict[str, s
     place.job({"batch_id": source_id(1), "name": "Row"})
     place.run()
     for arguments in (("run", "job.csv", "--yes"), ("check", "job.csv"), ("ledger", "--format", "table"), ("--help",)):
-        ended = process(place, arguments, **variables)
+        ended = process(place, arguments, variables=variables)
         assert ended.returncode == 0, ended.stderr
         assert ended.stdout
         assert b"bug" not in ended.stderr
+
+
+def test_an_answer_in_another_encoding_is_no(place: Place) -> None:
+    place.job({"batch_id": source_id(1), "name": "Row"})
+    terminal = open_terminal(place, "run", "job.csv")
+    terminal.expect("[y/N]")
+    os.write(terminal.master, b"\xff\xe9\n")
+    assert terminal.end() == 1, terminal.seen
+    assert "bug" not in terminal.seen
+    assert "disk" not in terminal.seen
+    assert place.world.requests["duplicate"] == 0
 
 
 SMALL_FILES = """

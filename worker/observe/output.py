@@ -41,7 +41,6 @@ def prepare() -> None:
     Call it before anything is printed or opened. A stream that was closed, as a service may do,
     becomes the null device: the next file to be opened would take its number.
     """
-    codecs.register_error(_REPLACED, _replaced)
     if None in (sys.stdin, sys.stdout, sys.stderr):
         _fill_standard_numbers()
     sys.stdout = sys.stdout or _null()
@@ -156,6 +155,9 @@ def _replaced(error: UnicodeError) -> tuple[str, int]:
         raise error
     text = error.object[error.start : error.end]
     return "".join(_PLAIN.get(char, "?") for char in text), error.end
+
+
+codecs.register_error(_REPLACED, _replaced)
 
 
 def _fill_standard_numbers() -> None:
