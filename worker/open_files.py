@@ -39,8 +39,8 @@ class Fit(NamedTuple):
 
 
 def fit(wanted: int, each: int, taken: int, soft: int, hard: int) -> Fit:
-    """What to do if `wanted` requests of `each` open files are to be under way at once, `taken` files
-    are open already, and the system allows `soft` of them now and `hard` at most. Pure."""
+    """What to do if `wanted` requests of `each` open files are to be under way at once, `taken`
+    files are open already, and the system allows `soft` of them now and `hard` at most. Pure."""
     needed = taken + KEPT + wanted * each
     allowed = max(soft, min(hard, needed))
     at_once = max(0, min(wanted, (allowed - taken - KEPT) // each))
@@ -79,8 +79,8 @@ def make_room(wanted: int, each: int) -> tuple[int, str | None]:
 
 
 def are_spent(error: BaseException) -> bool:
-    """Whether `error` means that no more files can be opened. SQLite does not tell why it cannot open
-    a file, so for its errors this looks whether one can be opened now."""
+    """Whether `error` means that no more files can be opened. SQLite does not tell why it cannot
+    open a file, so for its errors this checks whether one can be opened now."""
     if isinstance(error, OSError):
         return error.errno in _SPENT
     return isinstance(error, sqlite3.OperationalError) and "open" in str(error) and not _can_open()

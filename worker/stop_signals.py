@@ -8,8 +8,8 @@ HANGUP: int | None = getattr(signal, "SIGHUP", None)
 """What a process gets if its terminal is closed or its connection is lost. Windows has none."""
 
 HANGUP_TWICE_S = 2.0
-"""A hangup within so many seconds of the first signal is the same one: the shell and the system each
-send it if a terminal is closed. Only a later one asks to stop at once."""
+"""A hangup within so many seconds of the first signal is the same one: if a terminal is closed, the
+shell and the system each send it. Only a later one asks to stop at once."""
 
 
 def stop_signals() -> tuple[signal.Signals, ...]:

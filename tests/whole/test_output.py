@@ -273,18 +273,28 @@ def test_an_answer_in_another_encoding_is_no(place: Place) -> None:
 
 SMALL_FILES = """
 import os, resource, sys
-resource.setrlimit(resource.RLIMIT_FSIZE, (40000, 40000))
-os.execv(sys.argv[1], sys.argv[1:])
+size = int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
-def test_what_the_system_refuses_is_named_and_is_no_bug(place: Place) -> None:
+@pytest.mark.parametrize(
+    ("size", "arguments", "says"),
+    [
+        (40_000, ("ledger", "job.csv", "--format", "xlsx"), "File too large\n  The system refused this."),
+        (0, ("check", "job.csv"), "no folder for temporary files can be written\n  Make room in it, or name another"),
+    ],
+)
+def test_what_the_system_refuses_is_named_and_is_no_bug(
+    place: Place, size: int, arguments: tuple[str, ...], says: str
+) -> None:
     place.job({"batch_id": source_id(1), "name": "Row {n}", "copies": 300})
     place.run("--limit", 1)
     ended = subprocess.run(
-        [sys.executable, "-c", SMALL_FILES, *PROGRAM, "ledger", "job.csv", "--format", "xlsx"],
+        [sys.executable, "-c", SMALL_FILES, str(size), *PROGRAM, *arguments],
         cwd=place.folder, env=place.environ | {"PYTHONDONTWRITEBYTECODE": "1"}, capture_output=True, check=False,
     )  # fmt: skip
     assert (ended.returncode, ended.stdout) == (1, b"")
-    assert b": File too large\n  The system refused this." in ended.stderr
+    assert says in ended.stderr.decode()
     assert b"bug" not in ended.stderr

@@ -66,7 +66,8 @@ async def ask(question: Question, where: str, stop: Stop) -> bool:
 
 
 async def _line() -> str:
-    """One line of standard input, without blocking the run's other tasks; none if the terminal has gone."""
+    """One line of standard input, without blocking the run's other tasks; "" if the terminal was
+    closed."""
     try:
         return await _read_line()
     except OSError:

@@ -119,6 +119,8 @@ class HeldRun:
                 if few_files:
                     self._note(few_files)
                 result = anyio.run(self._async, ledger)
+                if HANGUP is not None and self._stop.signal == HANGUP:
+                    signal.signal(HANGUP, signal.SIG_IGN)  # the shell's own must not cut off the end
             self._tell(result)
             return result.exit_code
         finally:

@@ -14,8 +14,8 @@ from worker.observe import output
 
 
 class Page:
-    """A stream to print to. `over` is true if nobody reads on: a pager may end before the text does.
-    `lose` hears why."""
+    """A stream to print to. `over` is true if nobody reads on: a pager may end before the text
+    does. `lose` is called with the error."""
 
     def __init__(
         self,
