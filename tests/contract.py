@@ -85,7 +85,7 @@ EXIT_CODES: Mapping[int, str] = {
     2: "wrong usage, job file, config or database, or no token: nothing was sent",
     3: "the API refused the token",
     75: "another run holds this database",
-    128: "+ signal after SIGINT or SIGTERM",
+    128: "+ signal after SIGINT, SIGTERM or SIGHUP",
 }
 
 EVENTS = (

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 
+from worker.observe.output import finish, prepare, say
+
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
+    prepare()
     if sys.argv[1:] == ["--version"]:
         from worker import __version__  # noqa: PLC0415 - nothing else is worth its time here
 
-        print(f"duplicate-batches {__version__}")  # noqa: T201 - the answer
-        sys.exit(0)
+        say(f"duplicate-batches {__version__}")
+        sys.exit(finish(0))
     from worker.cli.main import command_line  # noqa: PLC0415 - as above
 
     sys.exit(command_line(sys.argv[1:]))

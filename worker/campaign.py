@@ -18,6 +18,7 @@ from typing import NamedTuple, TypeVar
 
 import anyio
 
+from worker import open_files
 from worker.accidents.rules import Accident, Situation, accidents, with_names
 from worker.advice.commands import Reach
 from worker.clock import Clock, ServerClock, iso
@@ -353,6 +354,13 @@ class Campaign:
             case UsageError():
                 self._stop.ask("declined")
                 self._refused = error
+            case sqlite3.Error() | OSError() if open_files.are_spent(error):
+                self._stop.ask("disk")
+                error = WorkerError(
+                    "too many open files: the ledger cannot be written",
+                    hint="Nothing new was sent after that. Raise the limit with ulimit -n 1024, or lower "
+                    "--max-in-flight; then run the same command again.",
+                )
             case sqlite3.Error() | OSError():
                 self._stop.ask("disk")
                 error = WorkerError(

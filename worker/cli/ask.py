@@ -10,6 +10,7 @@ import anyio
 import anyio.to_thread
 
 from worker.campaign import Question, names_taken
+from worker.observe.output import warn
 from worker.observe.text import counted, verb, visible
 from worker.stop import Stop
 
@@ -52,8 +53,7 @@ def _lines(question: Question, where: str) -> Iterator[str]:
 async def ask(question: Question, where: str, stop: Stop, findings: str = "") -> bool:
     """Ask on standard error, read one line of standard input. Anything but yes is no, and so is the end of input or
     the wish to stop."""
-    sys.stderr.write(f"{question_text(question, where, findings)}\nCreate them? [y/N] ")
-    sys.stderr.flush()
+    warn(f"{question_text(question, where, findings)}\nCreate them? [y/N] ")
     answer = ""
     async with anyio.create_task_group() as group:
 
@@ -65,12 +65,20 @@ async def ask(question: Question, where: str, stop: Stop, findings: str = "") ->
         answer = await _line()
         group.cancel_scope.cancel()
     if not answer.endswith("\n"):
-        sys.stderr.write("\n")
+        warn("\n")
     return answer.strip().lower() in ("y", "yes")
 
 
 async def _line() -> str:
-    """One line of standard input, without blocking the run's other tasks."""
+    """One line of standard input, without blocking the run's other tasks; "" if the terminal was
+    closed."""
+    try:
+        return await _read_line()
+    except OSError:
+        return ""
+
+
+async def _read_line() -> str:
     if sys.platform == "win32":
         return await anyio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True)
     await anyio.wait_readable(sys.stdin)  # a terminal is readable when a whole line is there

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sqlite3
 import sys
@@ -28,6 +27,7 @@ from worker.ledger.database import SANDBOX, open_empty, open_for_reading, open_f
 from worker.ledger.records import RunStart
 from worker.ledger.store import Ledger
 from worker.lookups import ApiUnusableError, LookUps
+from worker.observe.output import say, say_json
 from worker.observe.secrets import Scrubber
 from worker.observe.text import counted, for_window, near, verb, visible
 from worker.preflight import Preflight
@@ -76,10 +76,10 @@ def main(args: argparse.Namespace, environ: Mapping[str, str], command: str = "c
                 why_not = error.message
     facts = _facts(settings, campaign, job.path, plan, known, sources, why_not)
     if settings.json:
-        _print(json.dumps(facts, ensure_ascii=False))
+        say_json(facts)
     elif not settings.quiet or facts["exit_code"]:
         shown = facts | {"ledger": str(near(Path(facts["ledger"]), sys.stdout))}
-        _print(for_window("\n".join(_lines(shown, plan.warnings_shown(job.path))), sys.stdout))
+        say(for_window("\n".join(_lines(shown, plan.warnings_shown(job.path))), sys.stdout))
     code: int = facts["exit_code"]
     return code
 
@@ -256,7 +256,3 @@ def _lost(facts: Mapping[str, Any], key: str, words: str) -> Iterator[str]:
         yield f"    {facts['job']}:{one['line']}: {one['source_batch_id']}: {visible(one['reason'])}"
     if len(lost) > SHOWN:
         yield f"    … and {len(lost) - SHOWN:,} more"
-
-
-def _print(text: str) -> None:
-    print(text)  # noqa: T201 - what the command says

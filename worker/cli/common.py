@@ -7,7 +7,7 @@ import datetime as dt
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from worker.job.model import Job
 from worker.job.read import open_job
 from worker.ledger import views
 from worker.ledger.database import SANDBOX
+from worker.observe.output import warn
 from worker.observe.text import shell_command
 from worker.prolific.client import ProlificClient, connected, proxy_for
 from worker.settings.access import api_url, check_certificates, read_token
@@ -181,8 +182,7 @@ def ledger_file_of(settings: Settings, latest: views.LatestRun) -> Path:
 
 def name_campaign(latest: views.LatestRun) -> None:
     """Tell a person which campaign and run a command acts on; standard output is for its result."""
-    with suppress(OSError):
-        print(f"campaign {latest.campaign}, run {latest.run_id}", file=sys.stderr)  # noqa: T201
+    warn(f"campaign {latest.campaign}, run {latest.run_id}\n")
 
 
 def _job_campaign(job: str | None) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import os
 import random
 import signal
@@ -12,11 +11,10 @@ import sqlite3
 import sys
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
 
 import anyio
 
-from worker import __version__
+from worker import __version__, open_files
 from worker.accidents.message import full_text
 from worker.accidents.rules import Accident, Situation, accidents
 from worker.advice.commands import Commands, commands
@@ -40,6 +38,7 @@ from worker.ledger.records import RunStart
 from worker.ledger.restore import files_of, refuse_older_database
 from worker.ledger.store import Ledger
 from worker.observe.logs import Logs, resolved
+from worker.observe.output import complain, say, say_json
 from worker.observe.progress import Progress, Snapshot, style
 from worker.observe.secrets import Scrubber
 from worker.observe.summary import Facts, summary_json, summary_text
@@ -47,6 +46,7 @@ from worker.observe.text import counted, for_window, near, verb, visible
 from worker.sending import Limits
 from worker.settings.load import Settings
 from worker.stop import Stop
+from worker.stop_signals import HANGUP, HANGUP_TWICE_S, stop_signals
 
 
 class HeldRun:
@@ -82,6 +82,7 @@ class HeldRun:
         self._campaign: Campaign | None = None
         self._aborted = False
         self._report: Path | None = None
+        self._at_once = settings.max_in_flight
         self._report_trouble: str | None = None
         self._commands = Commands(str(job))
         terminal = sys.stderr.isatty()
@@ -112,6 +113,8 @@ class HeldRun:
         """Open the database, run, tell; the exit code."""
         # What was imported is never garbage, and to look through it again and again takes 4 % of a run.
         gc.freeze()
+        each = open_files.PER_SANDBOX_REQUEST if self._target.is_sandbox else open_files.PER_REQUEST
+        self._at_once, few_files = open_files.make_room(self._settings.max_in_flight, each)
         export.remove_leftovers(self._ledger_file)
         export.remove_leftovers(report_path(self._ledger_file))
         if _is_new(self._settings.database) and not self._settings.fresh:
@@ -125,7 +128,11 @@ class HeldRun:
             with self._stack:
                 self._stack.enter_context(self._logs)
                 ledger = self._planned_ledger(connection)
+                if few_files:
+                    self._note(few_files)
                 result = anyio.run(self._async, ledger)
+                if HANGUP is not None and self._stop.signal == HANGUP:
+                    signal.signal(HANGUP, signal.SIG_IGN)  # the shell's own must not cut off the end
             if result.refused is not None:
                 raise result.refused
             self._tell(result)
@@ -270,7 +277,7 @@ class HeldRun:
                     campaign=self._campaign_name,
                     ledger=self._ledger_file,
                     rate=settings.rate,
-                    limits=Limits(settings.max_in_flight, settings.limit, settings.max_failed, settings.give_up_after),
+                    limits=Limits(self._at_once, settings.limit, settings.max_failed, settings.give_up_after),
                     max_duration=settings.max_duration,
                     settle_after=settings.settle_after,
                     reach=reach(settings, run=not self._only_settle),
@@ -303,16 +310,20 @@ class HeldRun:
 
     async def _watch_signals(self, campaign: Campaign) -> None:
         """The first signal lets requests under way end, the second does not."""
+        began = 0.0
         try:
-            receiver = anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM)
+            receiver = anyio.open_signal_receiver(*stop_signals())
         except NotImplementedError:  # Windows: Ctrl-C ends the process, and the ledger is as after any crash
             return
         with receiver as signals:
             async for number in signals:
                 if self._stop.signal is not None:
+                    if number == HANGUP and anyio.current_time() - began < HANGUP_TWICE_S:
+                        continue
                     self._aborted = True
                     campaign.abort()
                     continue
+                began = anyio.current_time()
                 self._stop.signal = number
                 self._stop.ask("signal")
                 fields = {"signal": signal.Signals(number).name, "in_flight": campaign.pacer.in_flight}
@@ -356,14 +367,14 @@ class HeldRun:
     def _tell(self, result: Result) -> None:
         facts = self._facts(result)
         if self._settings.json:
-            _print(json.dumps(self._scrub(summary_json(facts)), ensure_ascii=False))
+            say_json(self._scrub(summary_json(facts)))
         elif not self._settings.quiet or result.exit_code:
             text = self._scrub(summary_text(_near(facts)))
             commands = [command.line for step in facts.steps for command in step.commands]
-            _print(for_window(text, sys.stdout, sorted(map(visible, commands), key=len, reverse=True)))
+            say(for_window(text, sys.stdout, sorted(map(visible, commands), key=len, reverse=True)))
         if not self._settings.quiet or result.exit_code:
             for trouble in (*result.troubles, *filter(None, (self._logs.trouble, self._report_trouble))):
-                print(f"duplicate-batches: {self._scrub(trouble)}", file=sys.stderr)  # noqa: T201
+                complain(self._scrub(trouble))
 
     def _facts(self, result: Result) -> Facts:
         # Typed again, the limit would hold for the rest too.
@@ -411,7 +422,3 @@ def _near(facts: Facts) -> Facts:
     """The same with its files as a person at this terminal would name them."""
     report = None if facts.report is None else near(Path(facts.report), sys.stdout)
     return facts._replace(ledger=near(Path(facts.ledger), sys.stdout), report=report)
-
-
-def _print(text: Any) -> None:
-    print(text)  # noqa: T201 - what the command says

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import argparse
 import filecmp
-import io
 import json
 import os
 import socket
 import sqlite3
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import closing
 from itertools import takewhile
 from pathlib import Path
 from shutil import copyfileobj
 from tempfile import TemporaryFile
-from typing import Any, TextIO
+from typing import TextIO
 
 from worker.advice.commands import commands
 from worker.advice.invocation import program
 from worker.cli.choice import Choice, since
 from worker.cli.common import campaign_of, latest_run, ledger_file_of, name_campaign, reach, settings_for
 from worker.clock import MachineClock, iso
-from worker.errors import UsageError, WorkerError
+from worker.errors import UsageError
 from worker.job.plan import planned
 from worker.job.read import open_job
 from worker.ledger import csv_form, export, views
@@ -35,6 +34,7 @@ from worker.ledger.lock import hold
 from worker.ledger.records import RunEnd, RunStart
 from worker.ledger.restore import refuse_older_database, restore
 from worker.ledger.store import Ledger
+from worker.observe import output
 from worker.observe.pager import paged
 from worker.observe.tables import campaign_tables, ledger_table, open_console
 from worker.observe.text import counted
@@ -100,12 +100,14 @@ def _restore(args: argparse.Namespace, settings: Settings, url: str) -> int:
         export.write_ledger_file(connection, ledger.campaign, campaign, path, reach(settings))
         leads = reach(settings)._replace(program=program(sys.stdout))
         follow_up = commands(latest_run(connection, settings, args), leads)
-    _print(
+    output.say(
         f"Restored into {settings.database}: {counted(restored.created, 'duplicate')} created, {restored.unknown:,} "
         f"unknown, {counts.pending:,} pending."
     )
     if restored.unknown:
-        _print(f"The next run finds out about what is unknown, and so does, sending nothing:\n  {follow_up.settle()}")
+        output.say(
+            f"The next run finds out about what is unknown, and so does, sending nothing:\n  {follow_up.settle()}"
+        )
     return 0
 
 
@@ -116,7 +118,7 @@ def _show_campaigns(connection: sqlite3.Connection, args: argparse.Namespace, en
             with paged(sys.stdout, environ) as page:
                 campaign_tables(campaigns, runs, open_console(page.text))
         case "json":
-            _print(json.dumps({"campaigns": campaigns, "runs": runs}, ensure_ascii=False, indent=1))
+            output.say_json({"campaigns": campaigns, "runs": runs}, indent=1)
         case other:
             raise UsageError(f"--format {other}: needs a JOB or --campaign", hint="Without one: table or json.")
 
@@ -145,30 +147,16 @@ def _show_campaign(
             with paged(sys.stdout, environ) as page:
                 ledger_table(takewhile(lambda _: not page.over, content.rows), open_console(page.text))
         case "csv":
-            with _standard_output() as out:
+            with output.data() as out:
                 csv_form.write_rows(out, content.rows, content.columns)
         case "json":
-            with _standard_output() as out:
+            with output.data() as out:
                 _write_json(out, content.rows)
         case "job":
-            with _standard_output() as out:
+            with output.data() as out:
                 write_job(out, content.rows, content.own)
         case "xlsx":
             _write_workbook(content)
-
-
-@contextmanager
-def _standard_output() -> Iterator[TextIO]:
-    """Standard output for data: UTF-8 whatever the locale, line ends as they are. A reader that has gone ends the
-    block; raises WorkerError where it cannot be written."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8", newline="")
-    try:
-        yield sys.stdout
-    except BrokenPipeError:
-        pass
-    except OSError as error:
-        raise WorkerError(f"standard output cannot be written: {error.strerror or error}") from error
 
 
 def _write_workbook(content: Content) -> None:
@@ -179,10 +167,11 @@ def _write_workbook(content: Content) -> None:
         )
     from worker.ledger import workbook  # noqa: PLC0415 - the libraries for it take a while to import
 
-    with _standard_output() as out, TemporaryFile() as file:
+    with TemporaryFile() as file:
         workbook.write(file, content)
         file.seek(0)
-        copyfileobj(file, out.buffer)
+        with output.data() as out:
+            copyfileobj(file, out.buffer)
 
 
 def _write(connection: sqlite3.Connection, campaign: int, latest: views.LatestRun, settings: Settings) -> None:
@@ -197,7 +186,7 @@ def _write(connection: sqlite3.Connection, campaign: int, latest: views.LatestRu
     except OSError as error:
         raise UsageError(f"{path}: the ledger file cannot be written: {error.strerror or error}") from error
     name_campaign(latest)
-    _print(str(path))
+    output.say(str(path))
 
 
 def _write_json(file: TextIO, rows: Iterable[views.Row]) -> None:
@@ -207,7 +196,3 @@ def _write_json(file: TextIO, rows: Iterable[views.Row]) -> None:
         file.write(f"{separator}\n{json.dumps(row, ensure_ascii=False)}")
         separator = ","
     file.write("[]\n" if separator == "[" else "\n]\n")
-
-
-def _print(text: Any) -> None:
-    print(text)  # noqa: T201 - what the command says

@@ -10,15 +10,14 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import NoReturn
 
-from worker import __version__
-from worker.errors import WorkerError
+from worker import __version__, open_files
+from worker.errors import UsageError, WorkerError
+from worker.observe.output import PROGRAM, complain, finish, say, warn
 from worker.settings.options import add_options
-
-PROGRAM = "duplicate-batches"
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": (
@@ -32,7 +31,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 
 exit codes:
   0 all created · 1 something is failed, unknown or pending · 2 wrong usage, nothing was sent
-  3 the token was refused · 75 another run holds the database · 128+signal after SIGINT or SIGTERM""",
+  3 the token was refused · 75 another run holds the database · 128+signal after SIGINT, SIGTERM or SIGHUP""",
     ),
     "check": (
         "say what a run would do; create nothing",
@@ -100,6 +99,13 @@ class _Parser(argparse.ArgumentParser):
         if message.startswith("unrecognized arguments: "):
             message = self._unknown(message.removeprefix("unrecognized arguments: ").split())
         self.exit(2, f"{self.prog}: {message}\n  See {self.prog} --help.\n")
+
+    def _print_message(self, message: str, file: object = None) -> None:
+        """Print what argparse has to say, help and version too; `finish` tells what fails."""
+        if file is sys.stdout:
+            say(message, end="")
+        else:
+            warn(message)
 
     def _unknown(self, words: Sequence[str]) -> str:
         options = [word.partition("=")[0] for word in words if word.startswith("-")]
@@ -204,51 +210,69 @@ _ARGUMENTS = {
 
 
 def command_line(arguments: Sequence[str]) -> int:
-    """Run one command; its exit code. No exception leaves this function but argparse's SystemExit."""
-    # Where cron or a service closed them, Python has None here, and the next file opened would take their number.
-    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for the whole process
-    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
-    args = parser().parse_args(arguments)
+    """Run one command; its exit code. No exception leaves this function."""
+    return finish(_command(arguments))
+
+
+def _command(arguments: Sequence[str]) -> int:
     try:
+        args = parser().parse_args(arguments)
+        if args.command not in ANYWHERE:
+            _refuse_lost_folder()
         code: int = import_module(f"worker.cli.{args.command}").main(args, os.environ)
-        return _flushed(code)
+    except SystemExit as end:  # argparse's way to end: after --help, or with what is wrong
+        return end.code if isinstance(end.code, int) else 1
     except WorkerError as error:
         _complain(str(error))
         return error.exit_code
     except KeyboardInterrupt:
         _complain("interrupted; nothing was sent")
         return 128 + signal.SIGINT
+    except OSError as error:
+        refused = _refused(error)
+        _complain(str(refused))
+        return refused.exit_code
     except Exception as error:  # the last place: people get words, not a traceback
         _complain(
             f"a bug in {PROGRAM}: {type(error).__name__}: {error}\n"
             "  Please report it, with the command and the log that --log-file writes."
         )
         return 1
-
-
-def _flushed(code: int) -> int:
-    """The exit code, when what was printed has left; 1 where it could not and the command itself went well."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _silence()  # whoever read it has gone, as `| head` does
-    except OSError as error:
-        _silence()
-        _complain(f"standard output cannot be written: {error.strerror}")
-        return code or 1
     return code
 
 
-def _silence() -> None:
-    """Let Python's own flush at its end find a place to write to."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+ANYWHERE = frozenset({"sandbox"})
+"""Commands that need no current folder."""
+
+
+def _refuse_lost_folder() -> None:
+    """Raise UsageError if the current folder was deleted: settings and jobs are looked up in it."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise UsageError("the current folder does not exist any more; change to another folder") from None
+    except OSError as error:
+        raise UsageError(f"the current folder cannot be read: {error.strerror}; change to another folder") from None
+
+
+def _refused(error: OSError) -> WorkerError:
+    """What the system refused, as a message: a full disk or the like is not a bug."""
+    if open_files.are_spent(error):
+        return UsageError("too many open files", hint=open_files.HINT)
+    place = f"{error.filename}: " if error.filename is not None else ""
+    if isinstance(error, FileNotFoundError) and "temporary directory" in str(error):
+        return WorkerError(
+            "no folder for temporary files can be written",
+            hint="Make room in it, or name another folder in the variable TMPDIR.",
+        )
+    return WorkerError(
+        f"{place}{error.strerror or error}",
+        hint="The system refused this. Make room, or give access; then run the same command again.",
+    )
 
 
 def _complain(message: str) -> None:
     """Print an error for people; the token is in no message, and if it were, it would not be in this line."""
     from worker.observe.secrets import Scrubber  # noqa: PLC0415 - only errors need it
 
-    scrub = Scrubber(os.environ.get("PROLIFIC_TOKEN") or None)
-    with suppress(OSError):
-        print(f"{PROGRAM}: {scrub(message)}", file=sys.stderr)  # noqa: T201 - an error belongs on standard error
+    complain(str(Scrubber(os.environ.get("PROLIFIC_TOKEN") or None)(message)))

@@ -14,6 +14,7 @@ from worker.clock import MachineClock
 from worker.errors import UsageError
 from worker.ledger import views
 from worker.ledger.database import open_for_reading, unusable
+from worker.observe.output import say
 from worker.settings.load import Settings
 
 
@@ -32,7 +33,7 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
             raise unusable(settings.database, error) from error
         except OSError as error:
             raise UsageError(f"{path}: the report cannot be written: {error.strerror or error}") from error
-    print(path)  # noqa: T201 - what the command says
+    say(path)
     return 0
 
 

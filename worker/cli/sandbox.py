@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import math
 import re
-import sys
 from collections.abc import Mapping
 
 from worker.errors import UsageError
@@ -28,7 +27,7 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         listing_lag=_seconds("--listing-lag", args.listing_lag),
         seed=None if args.seed is None else _whole("--seed", args.seed),
     )
-    return serve_forever(options, sys.stdout)
+    return serve_forever(options)
 
 
 def _whole(option: str, text: str, least: int = 0, most: int = 10**18) -> int:

@@ -6,7 +6,6 @@ import argparse
 import os
 import socket
 import sqlite3
-import sys
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -26,6 +25,7 @@ from worker.ledger.records import Listed, RunEnd, RunStart
 from worker.ledger.restore import refuse_older_database
 from worker.ledger.store import Ledger
 from worker.lookups import source_verdict
+from worker.observe.output import complain, say
 from worker.observe.secrets import Scrubber
 from worker.observe.text import counted
 from worker.prolific.models import listed
@@ -53,7 +53,7 @@ def _find_out(args: argparse.Namespace, settings: Settings, chosen: Target) -> i
         open_ones = views.campaigns_to_settle(connection)
         if args.job is None and not settings.asks_for_campaign:
             if not open_ones:
-                _print("Nothing is unknown.")
+                say("Nothing is unknown.")
                 return 0
             latest = views.latest_run(connection, campaign=open_ones[0])
         else:
@@ -116,7 +116,7 @@ def _take_word(
             export.write_ledger_file(connection, ledger.campaign, latest.campaign, ledger_file, reach(settings))
             _write_report(connection, latest._replace(ledger=ledger_file), settings)
         if not settings.quiet:
-            _print(f"Recorded. {counted(counts.unknown, 'duplicate')} of {latest.campaign} still unknown.")
+            say(f"Recorded. {counted(counts.unknown, 'duplicate')} of {latest.campaign} still unknown.")
         return code
 
 
@@ -174,8 +174,4 @@ def _write_files(connection: sqlite3.Connection, name: str, settings: Settings) 
 def _write_report(connection: sqlite3.Connection, latest: views.LatestRun, settings: Settings) -> None:
     """Write the report too, where the settings ask for it."""
     if settings.report and (trouble := write_or_note(connection, settings, latest.campaign, latest.ledger)):
-        print(f"duplicate-batches: {trouble}", file=sys.stderr)  # noqa: T201 - it hinders nothing else
-
-
-def _print(text: str) -> None:
-    print(text)  # noqa: T201 - what the command says
+        complain(trouble)

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 
+from worker import open_files
 from worker.errors import UsageError, WorkerError
 from worker.job.names import render_name
 from worker.ledger.queries import sql
@@ -163,6 +164,8 @@ def backup(source: Path, target: Path) -> None:
 def unusable(path: Path, error: Exception) -> WorkerError:
     """`error` as people should read it: what is wrong with the database at `path`, and what to do."""
     text = str(error)
+    if open_files.are_spent(error):
+        return UsageError(f"{path}: too many open files, so the ledger database cannot be opened", hint=open_files.HINT)
     if "full" in text:
         return WorkerError(
             f"{path}: the disk is full, so the ledger cannot be written",

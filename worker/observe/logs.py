@@ -6,7 +6,6 @@ The token is hidden here, in one step, whoever let it into an event."""
 
 from __future__ import annotations
 
-import codecs
 import errno
 import math
 import os
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TextIO
 from worker.clock import iso
 from worker.events import Event, Level
 from worker.observe.brief import brief, cause
+from worker.observe.output import speaks_unicode
 from worker.observe.text import Unbreakable, visible, visible_json, window_width
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Logs:
                 colors = is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
                 steps = [_for_people, _hiding(scrub), _console(colors)]
             else:
-                steps = [_hiding(scrub), _json(ascii_only=not _speaks_unicode(stderr)), _json_visible]
+                steps = [_hiding(scrub), _json(ascii_only=not speaks_unicode(stderr)), _json_visible]
             return [head, _plain_values, *steps, _hiding(scrub)]
 
         def to_file() -> Sequence[Processor]:
@@ -293,11 +293,3 @@ def _json(*, ascii_only: bool = False) -> Processor:
 
 def _json_visible(_logger: Any, _level: str, line: Any) -> str:
     return visible_json(str(line))
-
-
-def _speaks_unicode(stream: TextIO) -> bool:
-    # Elsewhere Python would write `\xe9`, which is no JSON.
-    try:
-        return codecs.lookup(getattr(stream, "encoding", None) or "utf-8").name.startswith("utf")
-    except LookupError:
-        return False

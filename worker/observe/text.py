@@ -96,8 +96,13 @@ def window_width(stream: TextIO) -> int:
 
 def near(path: Path, stream: TextIO) -> Path:
     """`path` as a person at the terminal `stream` would name it in this folder; as it is where nobody looks."""
-    here = Path.cwd()
-    return path.relative_to(here) if stream.isatty() and path.is_relative_to(here) else path
+    if not stream.isatty():
+        return path
+    try:
+        here = Path.cwd()
+    except OSError:  # it was deleted meanwhile
+        return path
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def counted(number: int, noun: str) -> str:

@@ -4,37 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
-from typing import TextIO
 
 from worker import __version__
+from worker.observe.output import is_lost, say
 from worker.sandbox.faults import FAULTS
 from worker.sandbox.options import SandboxOptions
 from worker.sandbox.server import Sandbox
+from worker.stop_signals import stop_signals
 
 
-def serve_forever(options: SandboxOptions, out: TextIO) -> int:
-    """Serve until SIGINT or SIGTERM, telling people about it on `out`; returns the exit code, 0.
+def serve_forever(options: SandboxOptions) -> int:
+    """Serve until a signal asks to stop, telling people about it; returns the exit code, 0.
 
     UsageError where the port cannot be had.
     """
     sandbox = Sandbox(options)
     # Where the loop takes no signal handlers, Ctrl-C comes as an exception.
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve(sandbox, out))
+        asyncio.run(_serve(sandbox))
     made = sandbox.world.made
-    out.write(f"Made {made} duplicate{'' if made == 1 else 's'}; they are gone now.\n")
-    out.flush()
+    say(f"Made {made} duplicate{'' if made == 1 else 's'}; they are gone now.")
     return 0
 
 
-async def _serve(sandbox: Sandbox, out: TextIO) -> None:
+async def _serve(sandbox: Sandbox) -> None:
     ended = _signalled()
     url = await sandbox.start()
     try:
-        out.write(_introduction(sandbox.options, url))
-        out.flush()
-        await ended.wait()
+        say(_introduction(sandbox.options, url), end="", now=True)
+        if not is_lost():  # nobody would know the address
+            await ended.wait()
     finally:
         await sandbox.stop()
 
@@ -43,7 +42,7 @@ def _signalled() -> asyncio.Event:
     """Set once a signal asks to end; never where signals cannot be had (not on this system, or in a thread)."""
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in stop_signals():
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
             loop.add_signal_handler(number, ended.set)
     return ended

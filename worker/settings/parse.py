@@ -27,8 +27,8 @@ _RATE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)/(s|min)")
 _WHOLE = re.compile(r"-?[0-9]+")
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-# What shells expand and this program does not: $NAME, ${NAME}, $(command), %NAME%.
-_UNEXPANDED = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?|\$\(|%([A-Za-z_][A-Za-z0-9_]+)%")
+# What shells expand and this program does not, at the beginning of a name: $NAME, ${NAME}, $(command), %NAME%.
+_UNEXPANDED = re.compile(r"(?:^|(?<=[/\\]))(?:\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?|\$\(|%([A-Za-z_][A-Za-z0-9_]+)%)")
 _HOMES = ("HOME", "USERPROFILE")
 _SHOWN = (*_HOMES, "USER", "USERNAME", "PWD", "TMPDIR", "TEMP", "APPDATA", "LOCALAPPDATA")
 _BRACES = re.compile(r"\{([^{}]*)\}|[{}]")

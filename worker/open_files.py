@@ -1,0 +1,102 @@
+"""How many files and connections this process may have open, and how many requests fit into that.
+
+macOS allows 256 by default, a container sometimes 64. A connection is an open file, too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sqlite3
+import sys
+from typing import NamedTuple
+
+from worker.errors import UsageError
+
+KEPT = 24
+"""Open files that a run needs besides its connections. Measured: 13 at most (five for two database
+connections, one for the ledger file and two for a workbook's rows, the log file, three of the event
+loop, the sandbox's listener). 11 are to spare, for the API's name to be looked up, certificates and
+SQLite's temporary files."""
+
+PER_REQUEST = 1
+PER_SANDBOX_REQUEST = 2
+"""Open files of a request under way: one end of its connection, or both with the sandbox inside."""
+
+HINT = "Nothing was sent. Raise the limit with ulimit -n 1024; then run the same command again."
+
+_SPENT = (errno.EMFILE, errno.ENFILE)
+
+
+class Fit(NamedTuple):
+    """`limit`: the number of open files to ask the system for (None: leave it); `at_once`: how many
+    requests fit then, 0 if none does; `allowed`: open files that are allowed then."""
+
+    limit: int | None
+    at_once: int
+    allowed: int
+
+
+def fit(wanted: int, each: int, taken: int, soft: int, hard: int) -> Fit:
+    """What to do if `wanted` requests of `each` open files are to be under way at once, `taken`
+    files are open already, and the system allows `soft` of them now and `hard` at most. Pure."""
+    needed = taken + KEPT + wanted * each
+    allowed = max(soft, min(hard, needed))
+    at_once = max(0, min(wanted, (allowed - taken - KEPT) // each))
+    return Fit(allowed if allowed > soft else None, at_once, allowed)
+
+
+def make_room(wanted: int, each: int) -> tuple[int, str | None]:
+    """Raise this process's limit as far as `wanted` requests at once need it and the system allows.
+
+    Returns how many requests fit, and what to tell people if those are fewer. Raises UsageError if
+    none fits.
+    """
+    if sys.platform == "win32":
+        return wanted, None
+    import resource  # noqa: PLC0415 - Windows has none
+
+    def known(limit: int) -> int:
+        return 2**31 - 1 if limit == resource.RLIM_INFINITY else limit
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken = _open_now()
+    found = fit(wanted, each, taken, known(soft), known(hard))
+    if found.limit is not None:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (found.limit, hard))
+        except (OSError, ValueError):  # macOS has a second limit, and does not tell it here
+            found = fit(wanted, each, taken, known(soft), known(soft))
+    if not found.at_once:
+        raise UsageError(f"{found.allowed} open files are allowed, and a run needs {taken + KEPT + each}", hint=HINT)
+    if found.at_once == wanted:
+        return wanted, None
+    return found.at_once, (
+        f"{found.allowed} open files are allowed: at most {found.at_once} requests at once; "
+        f"raise it with ulimit -n 1024"
+    )
+
+
+def are_spent(error: BaseException) -> bool:
+    """Whether `error` means that no more files can be opened. SQLite does not tell why it cannot
+    open a file, so for its errors this checks whether one can be opened now."""
+    if isinstance(error, OSError):
+        return error.errno in _SPENT
+    return isinstance(error, sqlite3.OperationalError) and "open" in str(error) and not _can_open()
+
+
+def _can_open() -> bool:
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error.errno not in _SPENT
+    return True
+
+
+def _open_now() -> int:
+    """How many files are open: what the parent process left open counts, too."""
+    for folder in ("/proc/self/fd", "/dev/fd"):
+        with contextlib.suppress(OSError):
+            return len(os.listdir(folder)) - 1  # noqa: PTH208 - one of them is the list itself
+    return 3
