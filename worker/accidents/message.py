@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from worker.accidents.rules import Accident, NamesTaken, OtherLedger, Renamed
-from worker.advice.commands import Reach, commands
+from worker.advice.commands import Commands, Reach, commands
 from worker.ledger.shared import Shared
 from worker.ledger.views import LatestRun
 from worker.observe.text import counted, shell_word, visible
@@ -25,11 +25,12 @@ class Told(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """The run that was about to begin: its job (absolute), campaign and database, `date` if it was given, the
-    way to its database, and the config file that moved the database from the job's folder, if one did."""
+    """The run that was about to begin: its job (absolute), campaign, ledger file and database, `date` if it
+    was given, the way to its database, and the config file that moved that from the job's folder, if one did."""
 
     job: Path
     campaign: str
+    ledger: Path
     database: Path
     reach: Reach
     date: str | None = None
@@ -87,13 +88,13 @@ def _told(accident: Accident, asked: Asked, *, elsewhere: bool) -> Told:
                 f"such as {visible(example or '')!r}, on batches that the ledger database {asked.database} does "
                 "not know. Was the ledger moved or lost?"
             )
-            advice = (
-                ""
-                if elsewhere
-                else "Name the database that knows them with --database, or restore it from the ledger file: "
-                "duplicate-batches ledger JOB --restore FILE."
+            if elsewhere:
+                return Told(found, (), "")
+            return Told(
+                found,
+                (_commands(asked, Path("PATH")).run(), _commands(asked).ledger("--restore", "FILE")),
+                "If you have its database, name it (PATH). If not, restore it from its ledger file (FILE):",
             )
-            return Told(found, (), advice)
 
 
 def _shares(other: Shared) -> str:
@@ -103,6 +104,12 @@ def _shares(other: Shared) -> str:
 
 def _exist(number: int) -> str:
     return "exists" if number == 1 else "exist"
+
+
+def _commands(asked: Asked, database: Path | None = None) -> Commands:
+    """The commands for this job as it was asked for, or with another database."""
+    latest = LatestRun("", asked.campaign, asked.ledger, asked.job, asked.date)
+    return commands(latest, asked.reach if database is None else asked.reach._replace(database=database))
 
 
 def _continue(other: Shared, asked: Asked) -> str:

@@ -35,8 +35,10 @@ def told(found: tuple[Accident, ...], settings: Settings, job: Path) -> list[Tol
         Asked(
             job=Path.cwd() / job,
             campaign=campaign_of(settings),
+            ledger=settings.ledger_path("{run_id}"),
             database=settings.database,
-            reach=reach(settings),
+            # Another campaign has a ledger file of its own, whatever --ledger says.
+            reach=reach(settings, run=True)._replace(ledger=None),
             date=settings.date.isoformat() if "date" in settings.origins else None,
             moved_by=moved,
         ),

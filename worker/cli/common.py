@@ -146,7 +146,8 @@ def typed(settings: Settings, job: str, words: Sequence[str]) -> Commands:
         shared.append("--sandbox")
     if any(settings.origins.get(key, "").startswith("--") for key in ("campaign", "date")):
         shared += ["--campaign", campaign_of(settings)]
-    return Commands(job, tuple(shared), typed=tuple(words), program=program(sys.stdout))
+    kept = tuple(word for word in words if word != "--fresh")  # what was rehearsed just now stays
+    return Commands(job, tuple(shared), typed=kept, program=program(sys.stdout))
 
 
 def report_path(ledger_file: Path) -> Path:
