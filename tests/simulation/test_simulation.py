@@ -62,6 +62,11 @@ def test_a_seed_repeats_its_campaign() -> None:
         assert first == second
 
 
+def test_a_clock_that_is_set_while_nothing_is_answered_is_beyond_what_is_assumed() -> None:
+    """Here the API's clock was set back by an hour while only unanswered requests were under way."""
+    assert not alone(770002001, Theme.WILD).problems
+
+
 @pytest.mark.parametrize("theme", Theme)
 def test_every_theme_has_campaigns(theme: Theme) -> None:
     assert scenario(1, theme).theme is theme

@@ -193,6 +193,11 @@ class World:
         """Whether a request of this kind may still have its effect."""
         return any(of is not None and of.kind == kind for _, _, of, _ in self._coming)
 
+    @property
+    def effects_to_come(self) -> bool:
+        """Whether some request may still have its effect."""
+        return any(of is not None for _, _, of, _ in self._coming)
+
     def date(self) -> float | None:
         """What the API's `Date` says, if it has one."""
         return None if self.habits.dateless else float(int(self.now() + self.date_skew))
