@@ -161,6 +161,8 @@ def test_errors_end_with_the_contract_s_exit_codes() -> None:
     } == {
         "WorkerError": 1,
         "UsageError": 2,
+        "AccidentError": 2,
+        "DeclinedError": 1,
         "JobError": 2,
         "TokenRefusedError": 3,
         "BusyError": 75,

@@ -5,4 +5,4 @@ The way of the data: job file → rows → plan → ledger → pace → send →
 night, `observe` tells people about it, `cli` wires these together, `sandbox` stands in for the API.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -23,7 +23,7 @@ from worker.accidents.rules import Accident, Situation, accidents, with_names
 from worker.advice.commands import Reach
 from worker.clock import Clock, ServerClock, iso
 from worker.database import Database
-from worker.errors import TokenRefusedError, UsageError, WorkerError
+from worker.errors import AccidentError, DeclinedError, TokenRefusedError, WorkerError
 from worker.events import Emit, Event
 from worker.ledger import export, views
 from worker.ledger.records import Counts, PaceChange, RunEnd
@@ -77,7 +77,7 @@ class Options(NamedTuple):
 
 class Result(NamedTuple):
     """How a run ended. `troubles` are messages for people, each with what to do next; `undecided` of the unknown wait
-    for a person; `refused` says why nothing was created, if it looked like an accident and nobody could be asked."""
+    for a person; `refused` says why nothing was created, if it looked like an accident and nobody agreed to it."""
 
     counts: Counts
     tally: Tally
@@ -88,7 +88,7 @@ class Result(NamedTuple):
     duration_s: float
     troubles: tuple[str, ...]
     undecided: int
-    refused: UsageError | None = None
+    refused: WorkerError | None = None
 
 
 def names_taken(number: int) -> str:
@@ -146,7 +146,7 @@ class Campaign:
         self._confirm = confirm
         self._started = clock.monotonic()
         self._troubles: list[str] = []
-        self._refused: UsageError | None = None
+        self._refused: WorkerError | None = None
         self._scope = anyio.CancelScope()
         self._file = anyio.Lock()  # two never write the ledger file at once
         server = ServerClock()
@@ -191,10 +191,12 @@ class Campaign:
         return self._clock.monotonic() - self._started
 
     def created_per_s(self) -> float:
-        """Duplicates created in a second of sending, without look-ups, question and settling."""
+        """Duplicates created in a second of sending, without look-ups, question and settling; no more than the
+        ceiling, which the first one alone would seem to pass."""
         since = self._sending_since
         sent_s = self._sent_s + (0.0 if since is None else self._clock.monotonic() - since)
-        return self.tally.created / sent_s if sent_s > 0 else 0.0
+        rate = self.tally.created / sent_s if sent_s > 0 else 0.0
+        return rate if self._options.rate is None else min(rate, self._options.rate)
 
     def abort(self) -> None:
         """Stop at once: requests under way are not awaited."""
@@ -351,7 +353,7 @@ class Campaign:
                 self._stop.ask("token")
             case ApiUnusableError():
                 self._stop.ask("api")
-            case UsageError():
+            case AccidentError() | DeclinedError():
                 self._stop.ask("declined")
                 self._refused = error
             case sqlite3.Error() | OSError() if open_files.are_spent(error):

@@ -1,7 +1,9 @@
 """The errors that end a command, each with its exit code and a hint what to do next.
 
     WorkerError                 1   something stopped the run; what was recorded stays
+    ├── DeclinedError           1   a person was asked and said no: nothing was sent
     ├── UsageError              2   options, settings, files: nothing was sent
+    │   ├── AccidentError       2   what would be created seems to exist already
     │   └── JobError            2   the job file, with every problem's line
     ├── TokenRefusedError       3   the API refused the token: nothing more is sent
     └── BusyError              75   another run holds this database
@@ -30,10 +32,18 @@ class WorkerError(Exception):
         return f"{self.message}\n  {self.hint}" if self.hint else self.message
 
 
+class DeclinedError(WorkerError):
+    """What looks like an accident was shown to a person, who declined to create it; nothing was sent."""
+
+
 class UsageError(WorkerError):
     """Wrong usage, setting, file or database; nothing was sent."""
 
     exit_code = 2
+
+
+class AccidentError(UsageError):
+    """What would be created seems to exist already, and nobody can be asked; nothing was sent."""
 
 
 class Problem(NamedTuple):

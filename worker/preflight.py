@@ -50,7 +50,7 @@ class Preflight:
         if me is None:
             raise TokenRefusedError(
                 f"the API refused the token: {words(reply)}",
-                hint="Nothing was sent. Make a new token on Prolific and put it in PROLIFIC_TOKEN.",
+                hint="Nothing was sent. Put a new token from Prolific in PROLIFIC_TOKEN, or in the token file.",
             )
         await self._database.call(Ledger.set_me, me)
         return me

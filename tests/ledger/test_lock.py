@@ -79,7 +79,7 @@ def test_waiting_gets_the_lock_when_the_other_run_ends(tmp_path: Path) -> None:
 
 def test_a_run_that_has_not_said_who_it_is_is_told_as_that(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
-    with hold(path, 0.0), pytest.raises(BusyError, match="it has only just started"), hold(path, 0.0):
+    with hold(path, 0.0), pytest.raises(BusyError, match="it started a moment ago"), hold(path, 0.0):
         pass
 
 
@@ -116,3 +116,56 @@ def test_a_link_to_the_database_is_the_same_database(tmp_path: Path) -> None:
     link.symlink_to(real)
     with hold(real, 0.0), pytest.raises(BusyError), hold(link, 0.0):
         pass
+
+
+# -- the file itself
+
+
+def test_a_database_that_was_put_there_meanwhile_is_never_removed(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with hold(path, 0.0):
+        (tmp_path / "backup.db").write_bytes(b"a whole database")
+        (tmp_path / "backup.db").replace(path)
+    assert path.read_bytes() == b"a whole database"
+
+
+def test_an_empty_file_that_was_there_before_stays_and_one_of_our_own_goes(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with hold(path, 0.0):
+        assert path.exists()
+    assert not path.exists()
+    path.touch()
+    with hold(path, 0.0):
+        pass
+    assert path.exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs locks that belong to an open file")
+def test_who_waits_for_a_file_that_is_removed_meanwhile_holds_the_one_that_takes_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    held = threading.Event()
+
+    def wait() -> None:
+        with hold(path, 10.0):
+            path.write_bytes(b"the second one's")
+            held.set()
+
+    with hold(path, 0.0):
+        path.with_name("ledger.db.lock").unlink()  # so that only the file's own lock is left
+        other = threading.Thread(target=wait)
+        other.start()
+        time.sleep(0.5)
+        assert not held.is_set()
+    other.join(10)
+    assert held.is_set()
+    assert path.read_bytes() == b"the second one's"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs locks that belong to an open file")
+def test_who_is_kept_out_removes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with another_run(tmp_path):
+        path.with_name("ledger.db.lock").unlink()
+        with pytest.raises(BusyError), hold(path, 0.0):
+            pass
+        assert path.exists()

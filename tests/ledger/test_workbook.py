@@ -343,7 +343,7 @@ def test_a_real_ledger_is_written_and_replaced_and_the_folder_s_other_files_are_
     assert list(_texts(path)) == list(_texts(path.with_name("b.csv")))
     assert [found["status"] for found in table(opened_by_another(path))] == ["created", "unknown", "pending"]
     path.rename(path.with_name("a.xlsx"))
-    assert [one.name for one in other_files(path.with_name("b.csv"))] == ["a.xlsx"]
+    assert [one.name for one in other_files(path.with_name("b.csv"), tmp_path / "ledger.db")] == ["a.xlsx"]
 
 
 def test_rows_that_end_in_an_error_leave_the_old_workbook_and_no_trace(

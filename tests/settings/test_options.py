@@ -52,7 +52,7 @@ def test_keys_are_the_contract_s() -> None:
 def test_settings_have_every_key_of_the_table() -> None:
     fields = {field.name for field in dataclasses.fields(Settings)}
     assert fields == (FILE_KEYS - {"ledger"}) | {
-        *("ledger_written", "ledger_template", "config_file", "campaign_dated", "origins"),
+        *("ledger_written", "ledger_template", "config_file", "campaign_dated", "job_stem", "origins"),
     }
 
 

@@ -13,7 +13,7 @@ from tests.simulation.scenario import Accident, Run
 from worker.accidents import facts, rules
 from worker.accidents.rules import OtherLedger, Renamed, Situation
 from worker.campaign import Question
-from worker.errors import UsageError
+from worker.errors import AccidentError
 from worker.job.plan import planned
 
 KNOWN = """
@@ -76,5 +76,5 @@ class Careless:
 async def nobody_to_ask(question: Question) -> bool:
     """What the command says to a run that nobody watches."""
     if question.accidents:
-        raise UsageError("it looks as if it exists already")
+        raise AccidentError("these duplicates seem to exist already")
     return True

@@ -123,8 +123,9 @@ class Losses:
             return connection.execute("SELECT 1 FROM campaigns WHERE name = ?", (campaign,)).fetchone() is not None
 
     def _refusal(self, connection: sqlite3.Connection, campaign: str) -> str | None:
+        files = files_of(str(self._folder / "{campaign}.csv"), campaign, self.database)
         try:
-            refuse_older_database(connection, files_of(str(self._folder / "{campaign}.csv"), campaign), campaign)
+            refuse_older_database(connection, files, campaign, str)
         except UsageError as error:
             return str(error)
         return None
@@ -151,7 +152,7 @@ class Losses:
                 ledger = Ledger(connection, start(f"restore-{len(self._world.requests)}-{run.campaign}", run))
                 ledger.plan(plan.file, plan.extra_columns, retry_failed=False)
             now = start("", run).now
-            restored: Restored | UsageError = restore(ledger, file, run.campaign, other_files(file), now)
+            restored: Restored | UsageError = restore(ledger, file, run.campaign, other_files(file, self.database), now)
             ledger.end_run(RunEnd(now, None, 0, 0, 0, 0))
             export.write_ledger_file(connection, ledger.campaign, run.campaign, file, Reach())
         except UsageError as error:

@@ -60,7 +60,7 @@ def test_a_renamed_job_is_stopped_each_time_and_continued_by_the_command_shown(m
     (made.folder / "wave.csv").rename(made.folder / "final.csv")
     for _ in range(2):
         ended = run(made, "final.csv")
-        refused(ended, "final.csv: looks like wave renamed", "--campaign wave")
+        refused(ended, "final.csv: 6 duplicates of this job are in campaign wave already", "--campaign wave")
     assert not (made.folder / "ledgers" / "final.csv").exists()
     listed = made.command("ledger", "--database", "ledgers/ledger.db", "--format", "json")
     assert "final" not in listed.out, "nothing of it is in the ledger"
@@ -71,7 +71,7 @@ def test_a_renamed_job_is_stopped_each_time_and_continued_by_the_command_shown(m
 
 def test_a_copied_job_is_stopped_and_created_if_it_is_meant(made: Place) -> None:
     shutil.copy(made.folder / "wave.csv", made.folder / "more.csv")
-    refused(run(made, "more.csv"), "looks like wave renamed")
+    refused(run(made, "more.csv"), "in campaign wave already")
     assert run(made, "more.csv", "--allow-existing").code == 0
     assert made.world.made == 12
     assert run(made, "more.csv").code == 0
@@ -83,7 +83,7 @@ def test_a_job_that_was_renamed_after_its_first_duplicate_is_stopped(place: Plac
     run(place, "wave.csv", "--limit", 1)
     (place.folder / "wave.csv").rename(place.folder / "final.csv")
     ended = run(place, "final.csv")
-    refused(ended, "looks like wave renamed")
+    refused(ended, "in campaign wave already")
     continued(place, ended)
 
 
@@ -94,7 +94,7 @@ def test_a_renamed_job_whose_names_hold_the_campaign_is_stopped_and_a_copied_one
     assert run(place, "second.csv").code == 0
     assert place.world.made == 12
     (place.folder / "wave.csv").rename(place.folder / "final.csv")
-    refused(run(place, "final.csv"), "looks like wave renamed")
+    refused(run(place, "final.csv"), "in campaign wave already")
     assert place.world.made == 12
 
 
@@ -107,6 +107,38 @@ def test_a_config_file_that_moves_the_defaults_is_noticed(made: Place) -> None:
     ended = run(made, "home/wave.csv")
     refused(ended, str(folder / "ledgers" / "ledger.db"), "knows campaign wave", "config.toml moves it there")
     continued(made, ended, made.folder)
+
+
+def test_a_config_file_that_names_a_campaign_and_moves_the_defaults_is_noticed_by_the_names(made: Place) -> None:
+    folder = made.folder / "home"
+    folder.mkdir()
+    shutil.move(made.folder / "wave.csv", folder)
+    shutil.move(made.folder / "ledgers", folder)
+    (made.folder / "config.toml").write_text('campaign = "spring"\n')
+    ended = run(made, "home/wave.csv")
+    refused(ended, "6 of 6 names", str(folder / "ledgers" / "ledger.db"), "in campaign wave")
+    continued(made, ended, made.folder)
+
+
+def test_a_job_that_was_renamed_and_extended_is_stopped(made: Place) -> None:
+    (made.folder / "wave.csv").unlink()
+    made.job(*rows(6), *rows(20, "Other {n}"), name="final.csv")
+    refused(run(made, "final.csv"), "6 duplicates of this job are in campaign wave already")
+
+
+def test_a_name_that_is_the_files_own_is_not_named_on_purpose(made: Place) -> None:
+    (made.folder / "wave.csv").rename(made.folder / "final.csv")
+    refused(run(made, "final.csv", "--campaign", "final"), "in campaign wave already")
+
+
+def test_a_ledger_that_is_named_again_and_a_renamed_job_are_told_one_after_the_other(made: Place) -> None:
+    gone = made.folder.parent / f"{made.folder.name}-elsewhere"
+    (made.folder / "ledgers").rename(gone)
+    (made.folder / "wave.csv").rename(made.folder / "final.csv")
+    refused(run(made, "final.csv"), "6 of 6 names")
+    ended = run(made, "final.csv", "--database", gone / "ledger.db", "--campaign", "final")
+    refused(ended, "in campaign wave already")
+    continued(made, ended)
 
 
 def test_a_config_file_that_is_gone_is_noticed(place: Place) -> None:
@@ -164,11 +196,8 @@ def test_a_ledger_that_is_gone_is_noticed_by_the_names_that_exist(place: Place, 
     checked = place.command("check", "wave.csv", "--json")
     assert checked.code == 1
     assert any("6 of 6 names" in one for one in checked.summary["accidents"])
-    by_database, by_restoring = (
-        line.strip() for line in run(place, "wave.csv").err.splitlines() if line.startswith("    ")
-    )
-    words = shlex.split(by_database.replace("PATH", shlex.quote(str(gone / "ledger.db"))))
-    again = command([*words[words.index("run") :], "--yes"], Path("/"), place.environ)
+    (by_restoring,) = (one.strip() for one in run(place, "wave.csv").err.splitlines() if one.startswith("    "))
+    again = run(place, "wave.csv", "--database", gone / "ledger.db")
     assert (again.code, place.world.made) == (0, 6), again.err
     words = shlex.split(by_restoring.replace("FILE", shlex.quote(str(gone / "wave.csv"))))
     restored = command(words[words.index("ledger") :], Path("/"), place.environ)
@@ -181,7 +210,7 @@ def test_check_reports_the_same_and_ends_with_1(made: Place) -> None:
     (made.folder / "wave.csv").rename(made.folder / "final.csv")
     checked = made.command("check", "final.csv")
     assert checked.code == 1
-    assert "looks like wave renamed" in checked.out
+    assert "in campaign wave already" in checked.out
     assert made.command_without_token("check", "final.csv").code == 1
     assert made.command("check", "final.csv", "--allow-existing").code == 0
     assert made.command("check", "final.csv", "--campaign", "wave").code == 0
@@ -407,3 +436,96 @@ def test_fresh_forgets_a_rehearsal_and_nothing_else(place: Place) -> None:
     refused_ = place.command("run", "wave.csv", "--fresh", "--yes")
     assert refused_.code == 2
     assert "--sandbox" in refused_.err
+
+
+# -- what reviewers found
+
+
+def test_unanswered_requests_of_last_night_do_not_stop_tonight(place_with: Callable[[SandboxOptions], Place]) -> None:
+    """Their batches have the names of tonight's, but this ledger knows that it may have made them."""
+    place = place_with(SandboxOptions(latency=0.0, faults={"drop-answer": 1.0, "list-short": 1.0}, seed=3))
+    place.job(*rows(), name="nightly.csv")
+    first = run(place, "nightly.csv", "--campaign", "n-{date}", "--date", "2026-11-01")
+    assert first.code == 1
+    place.server.sandbox.misbehave({})
+    assert run(place, "nightly.csv", "--campaign", "n-{date}", "--date", "2026-11-02").code == 0
+
+
+def test_a_date_in_the_job_files_own_name_makes_a_new_campaign_each_night(place: Place) -> None:
+    place.job(*rows(), name="nightly {date}.csv")
+    for night in ("2026-11-01", "2026-11-02"):
+        assert run(place, "nightly {date}.csv", "--date", night).code == 0
+    assert place.world.made == 12
+
+
+def test_a_few_that_exist_elsewhere_are_told(made: Place) -> None:
+    made.job(*rows(2), *rows(6, "Other {n}"), name="other.csv")
+    said = "2 duplicates of this job are in campaign wave too, and will be created a second time"
+    assert said in made.command("check", "other.csv").out
+    assert any(said in note["text"] for note in made.command("run", "other.csv", "--yes").events("note"))
+
+
+def test_a_ledger_whose_first_run_was_killed_is_found_nearby(place_with: Callable[[SandboxOptions], Place]) -> None:
+    place = place_with(SandboxOptions(latency=0.02))
+    place.job(*rows(60), name="wave.csv")
+    first = start(["run", "wave.csv", "--yes", "--rate", "50/s"], place.folder, place.environ)
+    while place.world.made < 5:
+        pass
+    first.kill()
+    finish(first)
+    ended = run(place, "wave.csv", "--database", "other/ledger.db", "--ledger", "other/wave.csv")
+    refused(ended, "knows campaign wave")
+    left = {path.name for path in (place.folder / "ledgers").iterdir()}
+    assert left <= {"ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db.lock", "wave.csv"}
+
+
+def test_a_ledger_nearby_may_have_any_name_and_is_left_as_it_is(made: Place) -> None:
+    ledgers = made.folder / "ledgers"
+    (ledgers / "ledger.db").rename(ledgers / "prod.sqlite")
+    for path in ledgers.glob("ledger.db*"):
+        path.unlink()
+    before = sorted(path.name for path in ledgers.iterdir())
+    refused(run(made, "wave.csv", "--ledger", "other/wave.csv"), "prod.sqlite", "knows campaign wave")
+    assert [name for name in sorted(path.name for path in ledgers.iterdir()) if "prod" in name] == [
+        name for name in before if "prod" in name
+    ]
+
+
+def test_a_ledger_path_that_may_name_the_database_never_opens_it(place: Place) -> None:
+    """To open and close the database's file would end SQLite's locks on it."""
+    place.job(*rows(30), name="wave.csv")
+    environ = place.environ | {"DUPLICATE_BATCHES_LEDGER": "ledgers/{run_id}"}
+    process = start(["run", "wave.csv", "--yes", "--json", "--rate", "20/s"], place.folder, environ)
+    while place.world.made < 3:
+        pass
+    locks = Path("/proc/locks").read_text("utf-8") if sys.platform == "linux" else ""
+    ended = finish(process)
+    assert ended.code == 0, ended.err
+    assert not locks or sum(f" {process.pid} " in line and "READ" in line for line in locks.splitlines()) >= 1
+    assert command(["run", "wave.csv", "--yes", "--json"], place.folder, environ).code == 0
+    assert place.world.made == 30
+
+
+def test_a_declined_or_refused_campaign_is_not_offered_to_be_continued(made: Place) -> None:
+    (made.folder / "wave.csv").rename(made.folder / "final.csv")
+    made.job(*rows(6), *rows(1, "More"), name="final.csv")
+    gone = made.folder.parent / f"{made.folder.name}-gone"
+    (made.folder / "ledgers").rename(gone)
+    refused(run(made, "final.csv"), "Was the ledger moved or lost?")
+    for path in (made.folder / "ledgers").iterdir():
+        path.unlink()
+    shutil.copytree(gone, made.folder / "ledgers", dirs_exist_ok=True)
+    ended = made.command("run", "final.csv", "--yes", "--campaign", "wave")
+    assert ended.code == 0
+    assert not any("unfinished" in note["text"] for note in ended.events("note"))
+
+
+def test_fresh_forgets_only_what_is_a_rehearsals(place: Place) -> None:
+    place.job(*rows(), name="wave.csv")
+    for _ in range(2):
+        again = place.command("run", "wave.csv", "--sandbox", "--fresh", "--ledger", "mine.csv", "--json")
+        assert (again.code, again.summary["created_this_run"]) == (0, 6), again.err
+    assert run(place, "wave.csv", "--ledger", "ledgers/sandbox/wave.csv").code == 0
+    real = (place.folder / "ledgers" / "sandbox" / "wave.csv").read_bytes()
+    assert place.command("run", "wave.csv", "--sandbox", "--fresh").code == 2
+    assert (place.folder / "ledgers" / "sandbox" / "wave.csv").read_bytes() == real

@@ -97,6 +97,20 @@ def test_a_terminal_that_is_closed_at_the_question_creates_nothing(place_with: W
     assert [row["status"] for row in place.ledger()] == ["pending"] * 20
 
 
+def test_a_terminal_that_goes_away_during_the_look_ups_is_no_consent(place_with: WithOptions) -> None:
+    place = place_for(place_with, 0.5)
+    master, slave = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", NOHUP, *PROGRAM, "run", "job.csv"],
+        cwd=place.folder, env=place.environ | {"TERM": "xterm"}, stdin=slave, stdout=slave, stderr=slave,
+    )  # fmt: skip
+    os.close(slave)
+    until(lambda: place.world.requests.total() >= 1)
+    os.close(master)
+    assert process.wait(timeout=30) == 1
+    assert place.world.requests["duplicate"] == 0
+
+
 def ignoring_hangups(place: Place, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", NOHUP, *PROGRAM, *arguments],

@@ -63,6 +63,9 @@ WRONG: tuple[tuple[int, tuple[str, ...]], ...] = (
 )
 """Command lines that are refused, with characters that not every encoding has."""
 
+BESIDES = ("{", "campaign ")
+"""How lines on standard error begin that tell no trouble: a log line, and whose rows a command writes."""
+
 WithOptions = Callable[[SandboxOptions], Place]
 
 
@@ -130,7 +133,7 @@ def test_a_full_device_is_told_by_every_command(place: Place) -> None:
             ended = process(place, arguments, full.fileno())
             *others, last = ended.stderr.decode().splitlines(keepends=True)
             assert (ended.returncode, last) == (code or 1, FULL), (arguments, others)
-            assert all(line.startswith("{") or "--log-format" in arguments for line in others), (arguments, others)
+            assert all(line.startswith(BESIDES) or "--log-format" in arguments for line in others), (arguments, others)
         assert process(place, ("run",), full.fileno()).returncode == 2
 
 
@@ -142,7 +145,7 @@ def test_a_reader_that_has_gone_changes_no_exit_code_and_is_not_told(place: Plac
         ended = process(place, arguments, writer)
         os.close(writer)
         assert ended.returncode == code, arguments
-        told = [line for line in ended.stderr.decode().splitlines() if not line.startswith("{")]
+        told = [line for line in ended.stderr.decode().splitlines() if not line.startswith(BESIDES)]
         assert not told or "--log-format" in arguments, (arguments, told)
 
 

@@ -260,3 +260,31 @@ def test_with_a_limit_as_many_names_are_shown_and_the_command_for_the_rest_has_n
     )
     assert again.returncode == 0, again.stderr
     assert place.world.made == 5
+
+
+def test_enter_at_what_looks_like_an_accident_creates_nothing_and_says_how_to_continue(place: Place) -> None:
+    job(place)
+    assert place.run().code == 0
+    (place.folder / "job.csv").rename(place.folder / "final.csv")
+    terminal = open_terminal(place, "run", "final.csv")
+    terminal.expect("Create them a second time? [y/N]")
+    assert "5 duplicates of this job are in campaign job already" in terminal.seen
+    terminal.type("\n")
+    assert terminal.end() == 1
+    after = terminal.seen.partition("[y/N]")[2]
+    assert "nothing was created" in after
+    assert "--campaign job" in after
+    assert "answer" not in after, "the advice of an ordinary question would create everything again"
+    assert place.world.made == 5
+    assert not (place.folder / "ledgers" / "final.csv").exists()
+
+
+def test_what_looks_like_an_accident_is_created_if_a_person_says_yes(place: Place) -> None:
+    job(place)
+    assert place.run().code == 0
+    (place.folder / "job.csv").rename(place.folder / "final.csv")
+    terminal = open_terminal(place, "run", "final.csv", "--rate", "unlimited")
+    terminal.expect("[y/N]")
+    terminal.type("y\n")
+    assert terminal.end() == 0
+    assert place.world.made == 10

@@ -45,8 +45,7 @@ def situation(
     with shared.attached(connection, plan.file):
         create = shared.not_created(connection, campaign)
         here = [] if named else shared.shared_with(connection, campaign)
-        by_campaign = not named and shared.names_hold(connection, campaign)
-    if by_campaign:
+    if plan.names_hold_campaign and not named:
         here += _by_their_own_name(connection, job, campaign, day)
     folder = (Path.cwd() / job.path).parent
     nearby = shared.shared_nearby(

@@ -10,9 +10,9 @@ from worker.accidents.rules import Accident, NamesTaken, OtherLedger, Renamed
 from worker.advice.commands import Commands, Reach, commands
 from worker.ledger.shared import Shared
 from worker.ledger.views import LatestRun
-from worker.observe.text import counted, shell_word, visible
+from worker.observe.text import counted, shell_word, verb, visible
 
-ALLOW = "If new duplicates are meant, add --allow-existing."
+ALLOW = "To create all of them a second time, add --allow-existing."
 
 
 class Told(NamedTuple):
@@ -53,6 +53,20 @@ def full_text(told: list[Told]) -> str:
     return "\n".join([*map(text, told), f"  {ALLOW}"])
 
 
+def continuing(told: list[Told]) -> str:
+    """How to continue what the findings name, for a person who has read them."""
+    return "\n".join(line for one in told if one.commands for line in list(_lines(one))[1:])
+
+
+def created_again(others: tuple[Shared, ...]) -> list[str]:
+    """What is said of duplicates that exist in other campaigns, too few to look like an accident."""
+    return [
+        f"{counted(other.same_sent, 'duplicate')} of this job {verb(other.same_sent, 'is', 'are')} in campaign "
+        f"{other.campaign} too, and will be created a second time"
+        for other in others
+    ]
+
+
 def _lines(told: Told) -> Iterator[str]:
     yield told.found
     if told.advice:
@@ -63,26 +77,21 @@ def _lines(told: Told) -> Iterator[str]:
 def _told(accident: Accident, asked: Asked, *, elsewhere: bool) -> Told:
     match accident:
         case Renamed(other):
+            campaign = shell_word(other.campaign)
             return Told(
-                f"{asked.job}: looks like {other.campaign} renamed: {_shares(other)} campaign "
-                f"{other.campaign} already.",
+                f"{asked.job}: {_shares(other)} campaign {other.campaign} already. Was the job renamed or copied?",
                 (_continue(other, asked),),
-                f"To continue that campaign, add --campaign {shell_word(other.campaign)}, or rename the job file back:",
+                f"To continue that campaign, add --campaign {campaign}, or give the job its old name:",
             )
         case OtherLedger(other):
             why = f" (the config file {asked.moved_by} moves it there)" if asked.moved_by else ""
-            knows = (
-                f"knows campaign {other.campaign} ({counted(other.sent, 'duplicate')} sent)"
-                if other.has_name
-                else f"has {counted(other.same, 'duplicate')} of this job in campaign {other.campaign}"
-            )
             return Told(
-                f"{other.database}: this ledger database {knows}, but the run would use {asked.database}{why}, "
-                f"which does not know the campaign {asked.campaign}.",
+                f"{other.database}: this ledger database {_knows(other)}, but the run would use "
+                f"{asked.database}{why}, which does not know the campaign {asked.campaign}.",
                 (_continue(other, asked),),
                 "To continue with that ledger:",
             )
-        case NamesTaken(taken, names, example):
+        case NamesTaken(taken, names, example, likely):
             found = (
                 f"{taken:,} of {counted(names, 'name')} to be sent already {_exist(taken)} in the workspace, "
                 f"such as {visible(example or '')!r}, on batches that the ledger database {asked.database} does "
@@ -90,26 +99,38 @@ def _told(accident: Accident, asked: Asked, *, elsewhere: bool) -> Told:
             )
             if elsewhere:
                 return Told(found, (), "")
+            if likely is not None:
+                return Told(
+                    found,
+                    (_continue(likely, asked),),
+                    f"{likely.database} {_knows(likely)}. To continue with that ledger:",
+                )
             return Told(
                 found,
-                (_commands(asked, Path("PATH")).run(), _commands(asked).ledger("--restore", "FILE")),
-                "If you have its database, name it (PATH). If not, restore it from its ledger file (FILE):",
+                (_commands(asked).ledger("--restore", "FILE"),),
+                f"If you still have its database, move it to {asked.database}, or name it with --database, and run "
+                "again. Otherwise restore it from its ledger file (FILE):",
             )
 
 
+def _knows(other: Shared) -> str:
+    """What another database has of the job."""
+    if other.has_name:
+        return f"knows campaign {other.campaign} ({counted(other.sent, 'duplicate')} sent)"
+    return f"has {counted(other.same, 'duplicate')} of this job in campaign {other.campaign}"
+
+
 def _shares(other: Shared) -> str:
-    verb = "is" if other.same == 1 else "are"
-    return f"{counted(other.same, 'duplicate')} of this job {verb} in"
+    return f"{counted(other.same, 'duplicate')} of this job {verb(other.same, 'is', 'are')} in"
 
 
 def _exist(number: int) -> str:
-    return "exists" if number == 1 else "exist"
+    return verb(number, "exists", "exist")
 
 
-def _commands(asked: Asked, database: Path | None = None) -> Commands:
-    """The commands for this job as it was asked for, or with another database."""
-    latest = LatestRun("", asked.campaign, asked.ledger, asked.job, asked.date)
-    return commands(latest, asked.reach if database is None else asked.reach._replace(database=database))
+def _commands(asked: Asked) -> Commands:
+    """The commands for this job as it was asked for."""
+    return commands(LatestRun("", asked.campaign, asked.ledger, asked.job, asked.date), asked.reach)
 
 
 def _continue(other: Shared, asked: Asked) -> str:

@@ -48,11 +48,13 @@ class OtherLedger(NamedTuple):
 
 
 class NamesTaken(NamedTuple):
-    """So many of the names exist on batches that this database does not know: its ledger may be missing."""
+    """So many of the names exist on batches that this database does not know: its ledger may be missing, and
+    may be `likely`, if a database nearby has as many of the job's duplicates in some campaign."""
 
     taken: int
     names: int
     example: str | None
+    likely: Shared | None = None
 
 
 Accident = Renamed | OtherLedger | NamesTaken
@@ -68,8 +70,14 @@ def accidents(situation: Situation) -> tuple[Accident, ...]:
     if other := _other_ledger(situation):
         found.append(OtherLedger(other))
     if situation.names_taken and 2 * situation.names_taken >= situation.names:
-        found.append(NamesTaken(situation.names_taken, situation.names, situation.example))
+        likely = _most_alike(situation, situation.nearby)
+        found.append(NamesTaken(situation.names_taken, situation.names, situation.example, likely))
     return tuple(found)
+
+
+def created_again(situation: Situation) -> tuple[Shared, ...]:
+    """Other campaigns of this database that have some of what the run would create, too few for an accident."""
+    return () if situation.sent else tuple(one for one in situation.here if one.same_sent)
 
 
 def with_names(situation: Situation, names: Names) -> Situation:
@@ -79,8 +87,15 @@ def with_names(situation: Situation, names: Names) -> Situation:
 
 def _most_alike(situation: Situation, others: tuple[Shared, ...]) -> Shared | None:
     """The campaign that shares most, if it has half or more of what the run would create and a request for
-    some of that has left: this would be created again, and the rest is the campaign's unfinished part."""
-    alike = [one for one in others if one.same_sent and 2 * one.same >= situation.create]
+    some of that has left: this would be created again, and the rest is the campaign's unfinished part.
+
+    Of a campaign whose job file is gone, half of what it has sent is enough: a job may be renamed and
+    extended at once."""
+    alike = [
+        one
+        for one in others
+        if one.same_sent and (2 * one.same >= situation.create or (one.job_gone and 2 * one.same_sent >= one.sent))
+    ]
     return max(alike, key=lambda one: (one.same_sent, one.same), default=None)
 
 

@@ -53,7 +53,8 @@ def _lines(question: Question, where: str) -> Iterator[str]:
 async def ask(question: Question, where: str, stop: Stop, findings: str = "") -> bool:
     """Ask on standard error, read one line of standard input. Anything but yes is no, and so is the end of input or
     the wish to stop."""
-    warn(f"{question_text(question, where, findings)}\nCreate them? [y/N] ")
+    again = " a second time" if findings else ""
+    warn(f"{question_text(question, where, findings)}\nCreate them{again}? [y/N] ")
     answer = ""
     async with anyio.create_task_group() as group:
 

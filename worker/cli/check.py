@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 import anyio
 
-from worker.accidents.message import ALLOW, text
+from worker.accidents import rules
+from worker.accidents.message import ALLOW, created_again, text
 from worker.accidents.rules import Situation, accidents, with_names
 from worker.cli.accidents import situation_of, told
 from worker.cli.common import Target, api, campaign_of, open_job_with_settings, target
@@ -23,7 +24,7 @@ from worker.events import Event
 from worker.job.model import Job
 from worker.job.plan import Plan, planned
 from worker.ledger import export, views
-from worker.ledger.database import SANDBOX, open_empty, open_for_reading, open_for_writing, unusable
+from worker.ledger.database import SANDBOX, is_new, open_empty, open_for_reading, open_for_writing, unusable
 from worker.ledger.records import RunStart
 from worker.ledger.store import Ledger
 from worker.lookups import ApiUnusableError, LookUps
@@ -93,8 +94,8 @@ def _target(settings: Settings, environ: Mapping[str, str]) -> tuple[Target | No
 
 def _known(settings: Settings, job: Job, campaign: str, plan: Plan, url: str) -> Known:
     """What the ledger knows of the plan; a database that is not there yet knows nothing. Raises UsageError."""
-    exists = settings.database.exists()
-    with closing(open_for_reading(settings.database, url) if exists else open_empty()) as connection:
+    new = is_new(settings.database)
+    with closing(open_empty() if new else open_for_reading(settings.database, url)) as connection:
         try:
             number = views.campaign_id(connection, campaign)
             return Known(
@@ -108,7 +109,7 @@ def _known(settings: Settings, job: Job, campaign: str, plan: Plan, url: str) ->
 
 def _owned(settings: Settings) -> list[str]:
     """The batches that the run's database knows."""
-    if not settings.database.exists():
+    if is_new(settings.database):
         return []
     with closing(open_for_reading(settings.database)) as connection:
         return views.owned_batches(connection)
@@ -186,6 +187,7 @@ def _facts(
         "workspaces": None if sources is None else dict(sources.found),
         "left_job": known.left_job,
         "accidents": findings,
+        "created_again": [] if findings else _created_again(known.situation),
         "missing": None if sources is None else _named(sources.missing),
         "unclear": None if sources is None else _named(sources.unclear),
         "not_checked": why_not or None,
@@ -200,6 +202,10 @@ def _findings(settings: Settings, job: Path, situation: Situation | None, source
     if sources is not None:
         situation = with_names(situation, sources.taken)
     return [text(one) for one in told(accidents(situation), settings, job)]
+
+
+def _created_again(situation: Situation | None) -> list[str]:
+    return [] if situation is None else created_again(rules.created_again(situation))
 
 
 def _named(sources: tuple[tuple[int, str, str], ...]) -> list[dict[str, object]]:
@@ -237,11 +243,12 @@ def _lines(facts: Mapping[str, Any], warnings: Iterable[str]) -> Iterator[str]:
             yield f"  {counted(number, 'source')} in workspace {workspace}"
         yield from _lost(facts, "missing", "not there")
         yield from _lost(facts, "unclear", "not found out about")
+    yield from (f"  {line}" for line in facts["created_again"])
     if facts["left_job"]:
         yield f"  of this campaign no longer in the job: {counted(facts['left_job'], 'duplicate')}"
     yield f"  ledger: {facts['ledger']}"
     if facts["accidents"]:
-        yield "This looks like an accident; a run will not begin by itself:"
+        yield "This looks like an accident; `run` refuses it until you decide:"
         yield from (line for one in facts["accidents"] for line in one.split("\n"))
         yield f"  {ALLOW}"
     if not facts["to_create"]:

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from worker.advice.commands import Commands, Reach
+from worker.advice.commands import Commands, Reach, commands
 from worker.advice.invocation import program
 from worker.errors import UsageError
 from worker.job.model import Job
@@ -120,15 +120,18 @@ def reach(settings: Settings, *, run: bool = False) -> Reach:
     )
 
 
-KEPT = ("rate", "max_in_flight", "timeout", "settle_after", "give_up_after", "log_file")
-"""Options of a run that the run after it keeps: how gently it sends, and where its log is."""
+KEPT = ("yes", "rate", "max_in_flight", "timeout", "settle_after", "give_up_after", "log_file")
+"""Options of a run that the run after it keeps: whether it asks, how gently it sends, and where its log is."""
 
 
 def _kept(settings: Settings) -> Iterator[str]:
     for key in KEPT:
         if settings.given(key):
             value = getattr(settings, key)
-            yield from (BY_KEY[key].flag, _rate(value) if key == "rate" else f"{value}".removesuffix(".0"))
+            if BY_KEY[key].kind == "flag":
+                yield from (BY_KEY[key].flag,) if value else ()
+            else:
+                yield from (BY_KEY[key].flag, _rate(value) if key == "rate" else f"{value}".removesuffix(".0"))
 
 
 def _rate(rate: float | None) -> str:
@@ -179,6 +182,14 @@ def ledger_file_of(settings: Settings, latest: views.LatestRun) -> Path:
     if settings.given("ledger"):
         return settings.ledger_path_of(latest.run_id, latest.campaign, latest.date)
     return latest.ledger
+
+
+def restoring(settings: Settings, campaign: str, job: Path) -> Callable[[Path], str]:
+    """The command that rebuilds the campaign's database from a ledger file."""
+    day = settings.date.isoformat() if "date" in settings.origins else None
+    leads = commands(views.LatestRun("", campaign, Path(), Path.cwd() / job, day), reach(settings))
+    options = () if day is None else ("--date", day)
+    return lambda file: leads.ledger(*options, "--restore", str(file))
 
 
 def name_campaign(latest: views.LatestRun) -> None:

@@ -15,7 +15,8 @@ from pathlib import Path
 import anyio
 
 from worker import __version__, open_files
-from worker.accidents.message import full_text
+from worker.accidents import rules
+from worker.accidents.message import continuing, created_again, full_text
 from worker.accidents.rules import Accident, Situation, accidents
 from worker.advice.commands import Commands, commands
 from worker.advice.invocation import program
@@ -23,15 +24,15 @@ from worker.advice.steps import Standing, steps
 from worker.campaign import Campaign, Options, Question, Result
 from worker.cli.accidents import situation_of, told
 from worker.cli.ask import ask, has_person
-from worker.cli.common import Target, api, reach, report_path, typed
+from worker.cli.common import Target, api, reach, report_path, restoring, typed
 from worker.clock import MachineClock, iso
 from worker.database import ThreadedDatabase
-from worker.errors import UsageError
+from worker.errors import AccidentError, DeclinedError, UsageError
 from worker.events import Event
 from worker.job.model import Job
 from worker.job.plan import Plan
 from worker.ledger import export, views
-from worker.ledger.database import open_empty, open_for_writing, unusable
+from worker.ledger.database import is_new, open_empty, open_for_writing, unusable
 from worker.ledger.forget import forget
 from worker.ledger.forms import is_ledger
 from worker.ledger.records import RunStart
@@ -76,6 +77,8 @@ class HeldRun:
         self._plan = plan
         self._source = source
         self._situation: Situation | None = None
+        # Once for the whole run: a terminal may go away, and nobody has agreed then.
+        self._asks = not settings.yes and has_person()
         self._scrub = Scrubber(chosen.token or None)
         self._stop = Stop()
         self._stack = ExitStack()
@@ -117,14 +120,14 @@ class HeldRun:
         self._at_once, few_files = open_files.make_room(self._settings.max_in_flight, each)
         export.remove_leftovers(self._ledger_file)
         export.remove_leftovers(report_path(self._ledger_file))
-        if _is_new(self._settings.database) and not self._settings.fresh:
+        if is_new(self._settings.database):
             with closing(open_empty()) as nothing:  # a run that is refused leaves no database in the wrong place
                 self._look_before(nothing)
         connection = open_for_writing(self._settings.database, self._target.url, checked=self._plan is None)
         try:
+            self._look_before(connection)
             if self._settings.fresh:
                 self._forget(connection)
-            self._look_before(connection)
             with self._stack:
                 self._stack.enter_context(self._logs)
                 ledger = self._planned_ledger(connection)
@@ -134,6 +137,8 @@ class HeldRun:
                 if HANGUP is not None and self._stop.signal == HANGUP:
                     signal.signal(HANGUP, signal.SIG_IGN)  # the shell's own must not cut off the end
             if result.refused is not None:
+                if self._settings.json:
+                    say_json(self._scrub(summary_json(self._facts(result))))
                 raise result.refused
             self._tell(result)
             return result.exit_code
@@ -141,11 +146,13 @@ class HeldRun:
             connection.close()
 
     def _forget(self, connection: sqlite3.Connection) -> None:
-        """Forget earlier rehearsals of this campaign, and the ledger file that they wrote by themselves."""
+        """Forget earlier rehearsals of this campaign, and their ledger files: this database knows all that is in
+        them, as was just looked at, so they are of rehearsals."""
         try:
+            files = self._ledger_files(connection)
             forget(connection, self._campaign_name)
-            if not self._settings.given("ledger"):  # what a person named may be anything
-                self._ledger_file.unlink(missing_ok=True)
+            for file in files:
+                file.unlink()
         except (sqlite3.Error, OSError) as error:
             raise unusable(self._settings.database, error) from error
 
@@ -154,18 +161,19 @@ class HeldRun:
         looks as if it exists already, or nobody can be asked."""
         try:
             # `settle` too: the ledger file that it would write is what tells the next run of a lost database.
-            refuse_older_database(connection, self._ledger_files(connection), self._campaign_name)
+            command = restoring(self._settings, self._campaign_name, self._job)
+            refuse_older_database(connection, self._ledger_files(connection), self._campaign_name, command)
             if self._plan is None or self._source is None:
                 return
             self._situation = situation_of(connection, self._settings, self._source, self._plan, self._target.url)
-            if self._asks():
+            if self._asks:
                 return
             if self._situation is not None and (found := accidents(self._situation)):
                 raise self._refusal(found)
             if not self._settings.yes and not self._settings.sandbox and self._creates(connection, self._plan):
                 raise UsageError(
-                    "nobody can be asked whether to create these duplicates: this is not a terminal",
-                    hint="Nothing was sent. Add --yes.",
+                    "there is no terminal to ask for confirmation",
+                    hint="Nothing was sent. Add --yes to create the duplicates without asking.",
                 )
         except sqlite3.Error as error:
             raise unusable(self._settings.database, error) from error
@@ -177,10 +185,10 @@ class HeldRun:
         known = views.forecast(connection, plan.file, campaign, plan.items, retry_failed=retry)
         return bool(known.new or known.counts.pending or (retry and known.counts.failed))
 
-    def _refusal(self, found: tuple[Accident, ...]) -> UsageError:
+    def _refusal(self, found: tuple[Accident, ...]) -> AccidentError:
         """Why nothing is created, and what to do."""
         findings = full_text(told(found, self._settings, self._job))
-        return UsageError(f"nothing was created, because it looks as if it exists already.\n{findings}")
+        return AccidentError(f"nothing was created: these duplicates seem to exist already.\n{findings}")
 
     def _ledger_files(self, connection: sqlite3.Connection) -> set[Path]:
         """The campaign's ledger files: where this run's would be, and where the latest run's was."""
@@ -188,7 +196,7 @@ class HeldRun:
         before = (
             {latest.ledger} if latest is not None and latest.ledger.is_file() and is_ledger(latest.ledger) else set()
         )
-        return before.union(files_of(self._settings.ledger_written, self._campaign_name))
+        return before.union(files_of(self._settings.ledger_written, self._campaign_name, self._settings.database))
 
     def _planned_ledger(self, connection: sqlite3.Connection) -> Ledger:
         """The ledger, which knows what the job wants now. Raises WorkerError where it cannot be written."""
@@ -250,6 +258,8 @@ class HeldRun:
         self._logs(Event("job.read", "info", fields))
         for warning in plan.warnings_shown(self._job):
             self._note(warning)
+        for line in created_again(rules.created_again(self._situation)) if self._situation else ():
+            self._note(line)
         for campaign, items in views.unfinished_elsewhere(
             ledger.connection, self._campaign_name, str(self._job.resolve())
         ):
@@ -329,20 +339,19 @@ class HeldRun:
                 fields = {"signal": signal.Signals(number).name, "in_flight": campaign.pacer.in_flight}
                 self._logs(Event("run.interrupted", "warning", fields))
 
-    def _asks(self) -> bool:
-        return not self._settings.yes and has_person()
-
     async def _confirm(self, question: Question) -> bool:
-        if not self._asks():
+        if not self._asks:
             if question.accidents:
                 raise self._refusal(question.accidents)
             return True
         where = SANDBOX_WORDS if self._target.is_sandbox else self._target.url
-        findings = full_text(told(question.accidents, self._settings, self._job)) if question.accidents else ""
+        findings = told(question.accidents, self._settings, self._job)
         self._progress.pause()
-        agreed = await ask(question, where, self._stop, findings)
+        agreed = await ask(question, where, self._stop, full_text(findings) if findings else "")
         if agreed:
             self._progress.resume()
+        elif findings and not self._stop.asked:
+            raise DeclinedError("nothing was created.", hint=continuing(findings).lstrip())
         return agreed
 
     def _snapshot(self) -> Snapshot:
@@ -408,11 +417,6 @@ class HeldRun:
             settling=self._only_settle,
             absent=result.tally.absent,
         )
-
-
-def _is_new(database: Path) -> bool:
-    """Whether nothing was ever written to the database."""
-    return not database.exists() or database.stat().st_size == 0
 
 
 SANDBOX_WORDS = "the sandbox (nothing real)"

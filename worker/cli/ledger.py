@@ -20,7 +20,7 @@ from typing import TextIO
 from worker.advice.commands import commands
 from worker.advice.invocation import program
 from worker.cli.choice import Choice, since
-from worker.cli.common import campaign_of, latest_run, ledger_file_of, name_campaign, reach, settings_for
+from worker.cli.common import campaign_of, latest_run, ledger_file_of, name_campaign, reach, restoring, settings_for
 from worker.clock import MachineClock, iso
 from worker.errors import UsageError
 from worker.job.plan import planned
@@ -94,7 +94,7 @@ def _restore(args: argparse.Namespace, settings: Settings, url: str) -> int:
         )  # fmt: skip
         ledger = Ledger(connection, start)
         ledger.plan(plan.file, plan.extra_columns, retry_failed=False)
-        restored = restore(ledger, file, campaign, other_files(file), iso(now))
+        restored = restore(ledger, file, campaign, other_files(file, settings.database), iso(now))
         counts = views.counts(connection, ledger.campaign)
         ledger.end_run(RunEnd(iso(MachineClock().wall()), None, 0, 0, 0, 0))
         export.write_ledger_file(connection, ledger.campaign, campaign, path, reach(settings))
@@ -179,7 +179,7 @@ def _write(connection: sqlite3.Connection, campaign: int, latest: views.LatestRu
     path = ledger_file_of(settings, latest)
     export.refuse_foreign_file(path, latest.campaign)
     if path.is_file():
-        refuse_older_database(connection, [path], latest.campaign)
+        refuse_older_database(connection, [path], latest.campaign, restoring(settings, latest.campaign, latest.job))
     export.make_folder(path)
     try:
         export.write_ledger_file(connection, campaign, latest.campaign, path, reach(settings))

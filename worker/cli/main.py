@@ -98,7 +98,10 @@ class _Parser(argparse.ArgumentParser):
         """Say what is wrong with the command line, and end with 2."""
         if message.startswith("unrecognized arguments: "):
             message = self._unknown(message.removeprefix("unrecognized arguments: ").split())
-        self.exit(2, f"{self.prog}: {message}\n  See {self.prog} --help.\n")
+        from worker.observe.secrets import Scrubber  # noqa: PLC0415 - only errors need it
+
+        hidden = Scrubber(os.environ.get("PROLIFIC_TOKEN") or None)(message)
+        self.exit(2, f"{self.prog}: {hidden}\n  See {self.prog} --help.\n")
 
     def _print_message(self, message: str, file: object = None) -> None:
         """Print what argparse has to say, help and version too; `finish` tells what fails."""
@@ -113,10 +116,14 @@ class _Parser(argparse.ArgumentParser):
             return f"unexpected argument {words[0]!r}"
         if "--token" in options:
             return "there is no --token: a token comes from PROLIFIC_TOKEN or token_file alone, never from an option"
-        from worker.settings.parse import did_you_mean  # noqa: PLC0415 - only errors need it
+        from worker.observe.text import verb  # noqa: PLC0415 - only errors need these
+        from worker.settings.parse import did_you_mean  # noqa: PLC0415
 
-        known = [flag for name in COMMANDS for flag in _flags(name)]
-        return f"there is no option {options[0]}.{did_you_mean(options[0], known)}"
+        known = {name: _flags(name) for name in COMMANDS}
+        if takers := [name for name, flags in known.items() if options[0] in flags]:
+            return f"there is no option {options[0]} here; {', '.join(takers)} {verb(len(takers), 'takes', 'take')} it"
+        every = [flag for flags in known.values() for flag in flags]
+        return f"there is no option {options[0]}.{did_you_mean(options[0], every)}"
 
 
 def _flags(command: str) -> list[str]:

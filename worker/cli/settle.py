@@ -12,7 +12,7 @@ from pathlib import Path
 
 import anyio
 
-from worker.cli.common import Target, api, latest_run, ledger_file_of, reach, settings_for, target
+from worker.cli.common import Target, api, latest_run, ledger_file_of, reach, restoring, settings_for, target
 from worker.cli.execute import HeldRun
 from worker.cli.report import write_or_note
 from worker.clock import MachineClock, iso
@@ -59,7 +59,7 @@ def _find_out(args: argparse.Namespace, settings: Settings, chosen: Target) -> i
         else:
             latest = latest_run(connection, settings, args)
         for name in open_ones:
-            _refuse_older_database(connection, views.latest_run(connection, campaign=name))
+            _refuse_older_database(connection, views.latest_run(connection, campaign=name), settings)
     if latest is None:
         raise AssertionError("a campaign always has a run")
     ledger_file = _ledger_file(settings, latest)
@@ -76,7 +76,10 @@ def _find_out(args: argparse.Namespace, settings: Settings, chosen: Target) -> i
     with closing(open_for_writing(settings.database, chosen.url)) as connection:
         for name in open_ones:
             if name != latest.campaign:
-                _write_files(connection, name, settings)
+                try:
+                    _write_files(connection, name, settings)
+                except UsageError as error:  # what was settled is recorded, and the others' files can be written
+                    complain(str(error))
         if code == 0 and args.job is None and views.count_unknown(connection):
             return 1
     return code
@@ -102,7 +105,7 @@ def _take_word(
             new_run_id(MachineClock().wall()), latest.campaign, str(latest.job), str(ledger_file),
             socket.gethostname(), os.getpid(), now, settings.timeout, settings.settle_after, command="settle",
         )  # fmt: skip
-        _refuse_older_database(connection, latest)
+        _refuse_older_database(connection, latest, settings)
         ledger = Ledger(connection, start)
         try:
             for item, batch in assignments:
@@ -128,11 +131,12 @@ def _ledger_file(settings: Settings, latest: views.LatestRun) -> Path:
     return path
 
 
-def _refuse_older_database(connection: sqlite3.Connection, latest: views.LatestRun | None) -> None:
+def _refuse_older_database(connection: sqlite3.Connection, latest: views.LatestRun | None, settings: Settings) -> None:
     """Raise UsageError where the campaign's ledger file knows more than the database: writing that file anew would
     hide from the next run that the database is an old copy."""
     if latest is not None and latest.ledger.is_file():
-        refuse_older_database(connection, [latest.ledger], latest.campaign)
+        command = restoring(settings, latest.campaign, latest.job)
+        refuse_older_database(connection, [latest.ledger], latest.campaign, command)
 
 
 def _assignment(text: str) -> tuple[str, str]:

@@ -55,6 +55,11 @@ class NameTemplate:
         """Whether `identity` is the same whatever it is given."""
         return len(self._pieces) == 1 and isinstance(self._pieces[0], str)
 
+    @property
+    def holds_campaign(self) -> bool:
+        """Whether the campaign's name is part of it."""
+        return any(isinstance(piece, _Fill) and piece.field == "campaign" for piece in self._pieces)
+
     def identity(self, *, n: int, source_id: str, campaign: str, date: datetime.date) -> str:
         """Everything filled in but {source_name} and {copies}, as a canonical template (see the module)."""
         pieces = self._pieces

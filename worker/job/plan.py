@@ -45,7 +45,8 @@ _json = json.JSONEncoder(ensure_ascii=False).encode
 
 class Plan(NamedTuple):
     """What a job wants: `file` holds every duplicate (table `staged`), from so many `rows`, `items` in all.
-    `comments` lines were skipped; `warnings` name what the job's author may not have meant."""
+    `comments` lines were skipped; `warnings` name what the job's author may not have meant; `names_hold_campaign` says
+    whether some name has {campaign} in it."""
 
     file: Path
     rows: int
@@ -53,6 +54,7 @@ class Plan(NamedTuple):
     extra_columns: tuple[str, ...]
     comments: int = 0
     warnings: tuple[Problem, ...] = ()
+    names_hold_campaign: bool = False
 
     def warnings_shown(self, job: Path) -> Iterator[str]:
         """The first warnings about the file `job`, as `FILE:LINE: text`, and how many more there are."""
@@ -82,13 +84,13 @@ def planned(job: Job, campaign: str, day: date) -> Iterator[Plan]:
                 connection.execute("PRAGMA journal_mode = OFF")
                 connection.execute("PRAGMA synchronous = OFF")
                 connection.executescript(_SCHEMA)
-                rows, items = _stage(connection, job, campaign, day)
+                rows, items, by_campaign = _stage(connection, job, campaign, day)
         except sqlite3.OperationalError as error:
             raise WorkerError(
                 f"{file.parent.parent}: the plan cannot be written to the folder for temporary files: {error}",
                 hint="Nothing was sent. Make room there, or name another folder in the variable TMPDIR.",
             ) from error
-        yield Plan(file, rows, items, job.extra_columns, job.comments, job.warnings)
+        yield Plan(file, rows, items, job.extra_columns, job.comments, job.warnings, by_campaign)
 
 
 class _Problems:
@@ -104,19 +106,22 @@ class _Problems:
             self.first.append(problem)
 
 
-def _stage(connection: sqlite3.Connection, job: Job, campaign: str, day: date) -> tuple[int, int]:
+def _stage(connection: sqlite3.Connection, job: Job, campaign: str, day: date) -> tuple[int, int, bool]:
+    """Write every duplicate; how many rows and duplicates there are, and whether some name holds {campaign}."""
     problems = _Problems()
     extras: list[tuple[int, str]] = []
     rows = wanted = 0
+    by_campaign = False
 
     def items() -> Iterator[tuple[int, int, int, str, str, int]]:
-        nonlocal rows, wanted
+        nonlocal rows, wanted, by_campaign
         for row in job.rows():
             if isinstance(row, Problem):
                 problems.add(row)
                 continue
             rows += 1
             wanted += row.copies
+            by_campaign = by_campaign or row.name.holds_campaign
             if row.extra:
                 cells = ", ".join(f"{_json(column)}: {_json(cell)}" for column, cell in row.extra.items())
                 extras.append((row.line, f"{{{cells}}}"))
@@ -139,7 +144,7 @@ def _stage(connection: sqlite3.Connection, job: Job, campaign: str, day: date) -
         _refuse_repeated(connection, problems)
     if problems.total:
         raise JobError(job.path, problems.first, problems.total)
-    return rows, wanted
+    return rows, wanted, by_campaign
 
 
 def _items(row: Row, campaign: str, day: date) -> Iterator[tuple[int, int, int, str, str, int]]:

@@ -36,7 +36,10 @@ def is_ledger(path: Path) -> bool:
         header = first.decode("utf-8-sig").rstrip("\r")
     except UnicodeDecodeError:
         return False
-    return any(is_header(next(csv.reader([header], delimiter=d), ())) for d in _DELIMITERS)
+    try:
+        return any(is_header(next(csv.reader([header], delimiter=d), ())) for d in _DELIMITERS)
+    except csv.Error:  # it is no text
+        return False
 
 
 def write(file: BinaryIO, content: Content) -> None:

@@ -25,6 +25,25 @@ BUSY_TIMEOUT_S = 60.0
 """How long a statement waits for another process's lock, as a backup or a spreadsheet driver may hold one."""
 
 
+def is_new(path: Path) -> bool:
+    """Whether nothing was ever written to the database at `path`."""
+    try:
+        return path.stat().st_size == 0
+    except FileNotFoundError:
+        return True
+
+
+def belongs_to(path: Path, database: Path) -> bool:
+    """Whether the file is the database, by whatever name, or one of those that SQLite and the lock keep beside it.
+
+    Nobody may open and close these while a connection is open: that ends the locks which SQLite has on them."""
+    beside = {database.with_name(database.name + end) for end in ("", "-wal", "-shm", "-journal", ".lock")}
+    try:
+        return path in beside or any(one.exists() and path.samefile(one) for one in beside)
+    except OSError:
+        return True  # it went away meanwhile, so it is nothing to be read
+
+
 def migrations() -> Sequence[str]:
     """The SQL scripts that lead from an empty database to the current schema, in order."""
     folder = resources.files("worker.ledger") / "migrations"
@@ -52,9 +71,12 @@ def open_for_writing(path: Path, api_url: str | None, *, checked: bool = True) -
             refuse_damaged(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        new = _version(connection) < len(migrations())
         migrate(connection, migrations())
         connection.execute("PRAGMA foreign_keys = ON")
-        _remember_name(connection, path)
+        if _remember_name(connection, path) or new:
+            # Whatever kills this run, the file itself says from now on what it is, and by which name it is used.
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         if api_url is not None:
             _bind_to_api(connection, path, api_url)
     except BaseException as error:
@@ -73,7 +95,7 @@ def open_for_reading(path: Path, api_url: str | None = None) -> sqlite3.Connecti
     Without `api_url` any API's database will do. Raises UsageError where there is none, or it is not ours, newer
     or older than this program, or of another API.
     """
-    if not path.exists():
+    if is_new(path):
         raise UsageError(
             f"{path}: there is no ledger database here",
             hint="Run the job first, or name the database with --database.",
@@ -216,8 +238,8 @@ def _refuse_other_name(connection: sqlite3.Connection, path: Path) -> None:
     if not _has_tables(connection):
         if path.stat().st_nlink > 1:
             raise UsageError(
-                f"{path}: this file is empty by this name, and it has another one (a hard link)",
-                hint="Nothing was sent. Use the name by which its runs reach it.",
+                f"{path}: this database has another name (a hard link), beside which its first changes are kept",
+                hint="Nothing was sent. Use the other name, by which its first run used it.",
             )
         return
     known = connection.execute(sql("path")).fetchone()
@@ -236,10 +258,13 @@ def _refuse_other_name(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
-def _remember_name(connection: sqlite3.Connection, path: Path) -> None:
+def _remember_name(connection: sqlite3.Connection, path: Path) -> bool:
+    """Note by which name the database is used from now on; whether that is a new one."""
     name = os.path.realpath(path)
-    if connection.execute("SELECT 1 FROM facts WHERE key = 'path' AND value = ?", (name,)).fetchone() is None:
-        connection.execute("INSERT OR REPLACE INTO facts VALUES ('path', ?)", (name,))
+    if connection.execute("SELECT 1 FROM facts WHERE key = 'path' AND value = ?", (name,)).fetchone() is not None:
+        return False
+    connection.execute("INSERT OR REPLACE INTO facts VALUES ('path', ?)", (name,))
+    return True
 
 
 def _has_tables(connection: sqlite3.Connection) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from worker.ledger import csv_form
 from worker.ledger.content import FileRow, Form
+from worker.ledger.database import belongs_to
 
 ENDINGS = (".csv", ".xlsx")
 """The endings that ledger files have; any other is written as CSV too."""
@@ -33,7 +34,8 @@ def read_file(path: Path) -> Iterator[tuple[str, FileRow]]:
     return form_of(path).read(path)
 
 
-def other_files(path: Path) -> list[Path]:
-    """The other ledger files in the folder of `path`."""
+def other_files(path: Path, database: Path) -> list[Path]:
+    """The other ledger files in the folder of `path`; the `database` in use is none, whatever its name."""
     found = (p for ending in ENDINGS for p in path.parent.glob(f"*{ending}"))
-    return sorted(p for p in found if p.is_file() and not p.samefile(path) and is_ledger(p))
+    files = (p for p in found if p.is_file() and not p.samefile(path) and not belongs_to(p, database))
+    return sorted(p for p in files if is_ledger(p))

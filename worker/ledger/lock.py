@@ -12,7 +12,7 @@ import struct
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import filelock
@@ -61,30 +61,60 @@ def hold(database: Path, wait_s: float) -> Iterator[None]:
 def _hold_file(database: Path, deadline: float) -> Iterator[None]:
     """Hold the database's file itself, by whatever name others reach it (Linux; elsewhere one with several
     names is refused)."""
-    try:
-        # Closing this lets go of all locks that SQLite has on the file, so it stays open to the end.
-        handle = os.open(database, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise UsageError(
-            f"{database}: the ledger database cannot be opened: {error.strerror}",
-            hint="Nothing was sent. The file must be writable; name another with --database.",
-        ) from error
-    try:
-        if sys.platform == "linux":
-            while not _locked(handle):
-                if time.monotonic() >= deadline:
-                    raise _busy(database)
-                time.sleep(POLL_S)
-        elif os.fstat(handle).st_nlink > 1:
+    if sys.platform != "linux":
+        if database.exists() and database.stat().st_nlink > 1:
             raise UsageError(
                 f"{database}: this file has another name (a hard link), so a run by that name would not be noticed",
                 hint="Nothing was sent. Remove the other name, or use a copy: duplicate-batches ledger --backup FILE.",
             )
         yield
+        return
+    handle, created = _open_locked(database, deadline)
+    try:
+        yield
     finally:
-        if os.fstat(handle).st_size == 0:
-            database.unlink(missing_ok=True)
+        with suppress(OSError):
+            if created and os.fstat(handle).st_size == 0 and _is_at(handle, database):
+                database.unlink()
         os.close(handle)
+
+
+def _open_locked(database: Path, deadline: float) -> tuple[int, bool]:
+    """The open and locked file at `database`, and whether it was created for that. Closing it lets go of all
+    locks that SQLite has on it, so it stays open to the end."""
+    created = False
+    while True:
+        try:
+            try:
+                handle = os.open(database, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+                created = True
+            except FileExistsError:
+                handle = os.open(database, os.O_RDWR)
+        except OSError as error:
+            raise UsageError(
+                f"{database}: the ledger database cannot be opened: {error.strerror}",
+                hint="Nothing was sent. The file must be writable; name another with --database.",
+            ) from error
+        try:
+            while not _locked(handle):
+                if time.monotonic() >= deadline:
+                    raise _busy(database)
+                time.sleep(POLL_S)
+            if _is_at(handle, database):
+                return handle, created
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)  # another file lies there since it was opened
+        created = False
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    """Whether the open file is the one at `path`."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _locked(handle: int) -> bool:
@@ -98,7 +128,7 @@ def _locked(handle: int) -> bool:
     except OSError as error:
         if error.errno in (errno.EAGAIN, errno.EACCES):
             return False
-        if error.errno in (errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+        if error.errno in (errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EOVERFLOW):
             return True  # a file system without such locks: the lock beside the database has to do
         raise
     return True
@@ -119,7 +149,7 @@ def _holder(database: Path) -> str:
     except WorkerError:
         row = None
     if row is None:
-        return "it has only just started"
+        return "it started a moment ago"
     return f"process {row['pid']} on {row['host']}, since {row['started_at']}"
 
 

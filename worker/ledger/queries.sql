@@ -198,12 +198,19 @@ WITH wanted AS (
     WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND i.status = 'pending'
 ),
 named AS (SELECT name, unnamed, count(*) AS items FROM wanted GROUP BY name, unnamed),
+-- Batches that an unanswered request of this database may have made are not unknown to it.
+unsettled AS (
+    SELECT coalesce(a.sent_name, v.name || ' (Copy)') AS name, count(*) AS items
+    FROM attempts AS a LEFT JOIN source_versions AS v ON v.id = a.version_id
+    WHERE a.closed_by IS NULL GROUP BY 1
+),
 taken AS (
-    SELECT n.name, n.items, n.unnamed, (
+    SELECT n.name, n.items, n.unnamed, max(0, (
         SELECT count(*) FROM temp.listed_names AS l WHERE l.name = n.name
           AND NOT EXISTS (SELECT 1 FROM items AS o WHERE o.new_batch_id = l.batch_id)
           AND l.batch_id NOT IN (SELECT batch_id FROM elsewhere)
-          AND l.batch_id NOT IN (SELECT source_id FROM sources WHERE run_id = :run)) AS batches
+          AND l.batch_id NOT IN (SELECT source_id FROM sources WHERE run_id = :run)
+    ) - coalesce((SELECT u.items FROM unsettled AS u WHERE u.name = n.name), 0)) AS batches
     FROM named AS n
 )
 SELECT coalesce(sum(items), 0) AS items,
@@ -369,10 +376,6 @@ SELECT c.name, r.job FROM campaigns AS c
 JOIN runs AS r ON r.id = (SELECT max(id) FROM runs WHERE campaign_id = c.id)
 ORDER BY r.id DESC;
 
--- name: plan_names_hold
--- Whether the name of some duplicate of a plan holds this text.
-SELECT EXISTS (SELECT 1 FROM plan.staged WHERE instr(template, :text));
-
 -- name: plan_counts
 -- What a job would meet: how many of its duplicates the ledger knows, by status; the rest is new.
 SELECT CASE i.status WHEN 'sent' THEN 'unknown' ELSE i.status END AS status, count(*) AS items
@@ -461,6 +464,8 @@ SELECT c.name AS campaign, count(*) AS items
 FROM campaigns AS c JOIN items AS i ON i.campaign_id = c.id
 WHERE c.name <> :campaign AND i.line IS NOT NULL AND i.status IN ('pending', 'sent', 'unknown')
   AND c.id IN (SELECT campaign_id FROM runs WHERE job = :job)
+  -- One whose every run was refused or declined was never meant.
+  AND EXISTS (SELECT 1 FROM runs AS r WHERE r.campaign_id = c.id AND r.stopped_by IS NOT 'declined')
 GROUP BY c.id ORDER BY c.id DESC;
 
 -- name: campaigns

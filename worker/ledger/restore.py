@@ -11,23 +11,22 @@ import json
 import math
 import re
 import sqlite3
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from worker.advice.invocation import program
 from worker.clock import seconds
 from worker.errors import UsageError
 from worker.job.names import needs_source_name, render_name
 from worker.ledger.content import SHORTENED, FileRow
+from worker.ledger.database import belongs_to
 from worker.ledger.exchange import default_name
 from worker.ledger.export import stamp
 from worker.ledger.forms import is_ledger, read_file
 from worker.ledger.job_names import literal
 from worker.ledger.queries import sql
 from worker.ledger.store import Ledger
-from worker.observe.text import counted, shell_command, shell_word
+from worker.observe.text import counted
 from worker.prolific.models import UUID
 from worker.run_id import began_at
 
@@ -35,18 +34,22 @@ CLOCK_OFF_S = 2 * 86_400.0
 """Seconds by which this machine's clock may have been wrong when the file was written."""
 
 
-def files_of(written: str, campaign: str) -> list[Path]:
+def files_of(written: str, campaign: str, database: Path) -> list[Path]:
     """Every ledger file that the ledger's path, as it is `written`, may have named in earlier runs of the campaign:
-    `{run_id}` and `{date}` in it match anything."""
+    `{run_id}` and `{date}` in it match anything but the `database` and what lies beside it."""
     parts = re.split(r"\{(?:run_id|date)\}", written.replace("{campaign}", campaign))
     pattern = "*".join(glob.escape(part) for part in parts)
     found = (Path(name) for name in sorted(glob.glob(pattern)))  # noqa: PTH207 - Path.glob takes no absolute pattern
-    return [path for path in found if path.is_file() and (len(parts) == 1 or is_ledger(path))]
+    files = (path for path in found if path.is_file() and not belongs_to(path, database))
+    return [path for path in files if len(parts) == 1 or is_ledger(path)]
 
 
-def refuse_older_database(connection: sqlite3.Connection, files: Iterable[Path], campaign: str) -> None:
-    """Raise UsageError where a ledger file of the campaign knows more than the database: a run, a batch, or more
-    attempts. Then the database was lost or is an old copy, and sending would make again what exists."""
+def refuse_older_database(
+    connection: sqlite3.Connection, files: Iterable[Path], campaign: str, restoring: Callable[[Path], str]
+) -> None:
+    """Raise UsageError if a ledger file of the campaign knows more than the database: a run, a batch, or more
+    attempts. Then the database was lost or is an old copy, and sending would create again what exists. `restoring`
+    is the command that rebuilds the database from such a file."""
     for path in sorted(files):
         asked = {"campaign": campaign, "path": str(path), "stamp": stamp(path)}
         if connection.execute(sql("wrote"), asked).fetchone():
@@ -55,8 +58,8 @@ def refuse_older_database(connection: sqlite3.Connection, files: Iterable[Path],
             raise UsageError(
                 f"{path}: this ledger file knows more than the database: {why}. The database was lost, or is an old "
                 f"copy; nothing was sent or written",
-                hint="Put the newer database back, or rebuild it, with --sandbox, --database and --campaign where that "
-                f"run had them: {shell_command([*program(sys.stderr), 'ledger'])} JOB --restore {shell_word(path)}",
+                hint="Put the newer database back. If there is none, move an old copy of it away and rebuild it "
+                f"from this file:\n    {restoring(path)}",
             )
 
 

@@ -5,18 +5,22 @@ Databases nearby are only read, whatever version wrote them; what cannot be read
 
 from __future__ import annotations
 
-import glob
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from worker.ledger.database import APPLICATION_ID
+from worker.ledger.database import APPLICATION_ID, belongs_to
 from worker.ledger.queries import sql
 
-MOST_FILES = 200
+MOST_FILES = 1000
 """At most so many files are looked at in one folder."""
+
+NO_DATABASE = ("-wal", "-shm", "-journal", ".lock", ".csv", ".tsv", ".xlsx", ".html", ".yaml", ".yml", ".toml", ".log")
+"""Endings of files that are not opened to see whether they are databases."""
 
 
 class Shared(NamedTuple):
@@ -26,6 +30,7 @@ class Shared(NamedTuple):
     same_sent how many of those exist or may exist: a request has left
     sent      how many of all its duplicates exist or may exist
     job, ledger: the files of its latest run
+    job_gone  whether that job file does not exist any more
     database  its file (None: the run's own database), which lies `beside_job` or elsewhere
     has_name  whether it has the name of the run's campaign
     """
@@ -39,6 +44,7 @@ class Shared(NamedTuple):
     database: Path | None = None
     beside_job: bool = False
     has_name: bool = False
+    job_gone: bool = False
 
 
 def sent_before(connection: sqlite3.Connection, campaign: str) -> bool:
@@ -51,11 +57,6 @@ def jobs_of_campaigns(connection: sqlite3.Connection) -> list[tuple[str, Path]]:
     return [(name, Path(job)) for name, job in connection.execute(sql("campaigns_with_jobs"))]
 
 
-def names_hold(connection: sqlite3.Connection, text: str) -> bool:
-    """Whether the name of some duplicate of the plan (table `plan.staged`) holds this text."""
-    return bool(connection.execute(sql("plan_names_hold"), {"text": text}).fetchone()[0])
-
-
 def not_created(connection: sqlite3.Connection, campaign: str) -> int:
     """How many of the plan's duplicates (table `plan.staged`) are not created in this campaign."""
     return int(connection.execute(sql("plan_not_created"), {"campaign": campaign}).fetchone()[0])
@@ -65,7 +66,16 @@ def shared_with(connection: sqlite3.Connection, campaign: str) -> list[Shared]:
     """Every campaign that shares duplicates with the plan (table `plan.staged`), or has the name `campaign`."""
     found = connection.execute(sql("shared_with_plan"), {"campaign": campaign})
     return [
-        Shared(name, same, same_sent, sent, Path(job), Path(ledger), has_name=name == campaign)
+        Shared(
+            name,
+            same,
+            same_sent,
+            sent,
+            Path(job),
+            Path(ledger),
+            has_name=name == campaign,
+            job_gone=not Path(job).exists(),
+        )
         for name, same, same_sent, sent, job, ledger in found
     ]
 
@@ -84,15 +94,12 @@ def ledgers_in(folder: Path, but: Path) -> list[Path]:
     """The ledger databases that lie in this folder, by their first bytes, but for the run's own, `but`.
 
     (To open and close that one, by whatever name, would end the locks that SQLite has on it.)"""
-    names = sorted(glob.glob(str(Path(glob.escape(str(folder))) / "*.db")))[:MOST_FILES]  # noqa: PTH207
-    return [path for path in map(Path, names) if not _same(path, but) and _is_ledger(path)]
-
-
-def _same(path: Path, other: Path) -> bool:
     try:
-        return path.samefile(other)
+        names = sorted(one.name for one in islice(os.scandir(folder), MOST_FILES))
     except OSError:
-        return False
+        return []
+    files = (folder / name for name in names if not name.endswith(NO_DATABASE))
+    return [path for path in files if not belongs_to(path, but) and _is_ledger(path)]
 
 
 def shared_nearby(
@@ -106,6 +113,9 @@ def shared_nearby(
             if connection is None:
                 continue
             try:
+                (application,) = connection.execute("PRAGMA application_id").fetchone()
+                if application != APPLICATION_ID:
+                    continue
                 known = connection.execute(sql("api_url")).fetchone()
                 if known is None or known[0] != api_url:
                     continue
@@ -127,14 +137,26 @@ def _is_ledger(path: Path) -> bool:
             head = file.read(72)
     except OSError:
         return False
-    return head.startswith(b"SQLite format 3\0") and head[68:72] == APPLICATION_ID.to_bytes(4, "big")
+    # What an earlier version's first run left, when it was killed, is all in the file beside it.
+    ours = (APPLICATION_ID.to_bytes(4, "big"), bytes(4) if _has_changes(path) else b"")
+    return head.startswith(b"SQLite format 3\0") and head[68:72] in ours
+
+
+def _has_changes(path: Path) -> bool:
+    """Whether changes are kept beside the database, as while it is in use, or after a crash."""
+    try:
+        return path.with_name(f"{path.name}-wal").stat().st_size > 0
+    except OSError:
+        return False
 
 
 @contextmanager
 def _peek(path: Path) -> Iterator[sqlite3.Connection | None]:
     """A connection that only reads, whatever version wrote the file; None if it cannot be opened."""
+    # Without changes beside it, SQLite need not make the files for them, which only a writer would remove.
+    mode = "mode=ro" if _has_changes(path) else "immutable=1"
     try:
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5.0, isolation_level=None)
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True, timeout=5.0, isolation_level=None)
     except sqlite3.Error:
         yield None
         return

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,6 +57,8 @@ class Settings:
     quiet: bool
     token_file: Path | None
     config_file: Path | None
+    job_stem: str | None = None
+    """The job file's name without its ending."""
     campaign_dated: bool = False
     """Whether the campaign's name holds {date}."""
     origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
@@ -77,8 +80,9 @@ class Settings:
 
     @property
     def names_campaign(self) -> bool:
-        """Whether the campaign was named on purpose; otherwise its name is the job file's."""
-        return "campaign" in self.origins
+        """Whether the campaign was named on purpose, or is a new one each day: otherwise its name is the job
+        file's, also if it is written out, as in every command that people are shown."""
+        return self.campaign_dated or ("campaign" in self.origins and self.campaign != self.job_stem)
 
     @property
     def asks_for_campaign(self) -> bool:
@@ -149,7 +153,8 @@ def load_settings(
         ledger_written=str(values["ledger"]),
         ledger_template=_fill(values.pop("ledger"), values["campaign"], values["date"]),
         config_file=file.path if file else None,
-        campaign_dated="{date" in str(merged["campaign"].value),
+        job_stem=None if job is None else unicodedata.normalize("NFC", job.stem).strip(),
+        campaign_dated="{date" in str(merged["campaign"].value or (job and job.stem)),
         origins={key: given.origin for key, given in merged.items() if given.origin},
         **values,
     )
