@@ -27,6 +27,7 @@ from tests.support.ledgers import (
 from worker.ledger import views
 from worker.ledger.database import open_for_reading
 from worker.ledger.exchange import status_of
+from worker.ledger.forget import forget
 from worker.ledger.queries import sql
 from worker.ledger.records import Counts, RunEnd
 from worker.ledger.store import Ledger
@@ -460,3 +461,10 @@ def test_an_item_that_comes_back_is_not_claimed_twice_after_a_rewind(tmp_path: P
         ledger.rewind()
         _, intents, _ = ledger.exchange((), [first[0].item_id], 3, MOMENT)
         assert len({intent.item_id for intent in intents}) == 3
+
+
+def test_only_a_rehearsal_can_be_forgotten(tmp_path: Path) -> None:
+    with opened(tmp_path, "batch_id,name", f"{uuid(1)},Wave") as ledger:
+        with pytest.raises(ValueError, match="rehearsals"):
+            forget(ledger.connection, "spring")
+        assert items(ledger)

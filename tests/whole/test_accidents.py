@@ -3,6 +3,7 @@ alone is enough to continue."""
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -193,6 +194,9 @@ def test_a_ledger_that_is_gone_is_noticed_by_the_names_that_exist(place: Place, 
     (place.folder / "ledgers").rename(gone)
     for _ in range(2):
         refused(run(place, "wave.csv"), "6 of 6 names", "Was the ledger moved or lost?", "--database", "--restore")
+        assert not (place.folder / "ledgers" / "wave.csv").exists(), "a refused run writes no ledger file"
+    listed = json.loads(place.command("ledger", "--database", "ledgers/ledger.db", "--format", "json").out)
+    assert [(one["exit_code"], one["stopped_by"]) for one in listed["runs"]] == [(2, "declined")] * 2
     checked = place.command("check", "wave.csv", "--json")
     assert checked.code == 1
     assert any("6 of 6 names" in one for one in checked.summary["accidents"])
@@ -275,7 +279,7 @@ def test_without_a_terminal_and_without_yes_nothing_is_created(place: Place) -> 
 
 
 def held(place: Place, job: str, database: Path) -> list[object]:
-    return ["run", job, "--yes", "--json", "--rate", "20/s", "--database", database, "--campaign", "wave"]
+    return ["run", job, "--yes", "--json", "--rate", "4/s", "--database", database, "--campaign", "wave"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs locks that belong to an open file")

@@ -1,4 +1,4 @@
-"""What is said of an accident: what was found, where, and the command that continues what it names. Pure."""
+"""Messages about accidents: what was found, where, and the command that continues what it names. Pure."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from worker.observe.text import counted, shell_word, verb, visible
 ALLOW = "To create all of them a second time, add --allow-existing."
 
 
-class Told(NamedTuple):
-    """One finding: what was found, what that may mean, the commands that continue (may be none), and the rest
-    of the advice."""
+class Message(NamedTuple):
+    """The message about one finding: what was `found`, the `commands` that continue (may be none), and the
+    `advice` that introduces them (may be empty)."""
 
     found: str
     commands: tuple[str, ...]
@@ -37,29 +37,29 @@ class Asked(NamedTuple):
     moved_by: Path | None = None
 
 
-def messages(found: tuple[Accident, ...], asked: Asked) -> list[Told]:
-    """What is said of each finding."""
+def messages(found: tuple[Accident, ...], asked: Asked) -> list[Message]:
+    """The message about each finding."""
     elsewhere = any(isinstance(one, OtherLedger) for one in found)
-    return [_told(one, asked, elsewhere=elsewhere) for one in found]
+    return [_message(one, asked, elsewhere=elsewhere) for one in found]
 
 
-def text(told: Told) -> str:
+def text(message: Message) -> str:
     """A finding as lines, with its commands."""
-    return "\n".join(_lines(told))
+    return "\n".join(_lines(message))
 
 
-def full_text(told: list[Told]) -> str:
+def full_text(messages: list[Message]) -> str:
     """All findings as lines, and how to say that new duplicates are meant."""
-    return "\n".join([*map(text, told), f"  {ALLOW}"])
+    return "\n".join([*map(text, messages), f"  {ALLOW}"])
 
 
-def continuing(told: list[Told]) -> str:
+def continuing(messages: list[Message]) -> str:
     """How to continue what the findings name, for a person who has read them."""
-    return "\n".join(line for one in told if one.commands for line in list(_lines(one))[1:])
+    return "\n".join(line for one in messages if one.commands for line in list(_lines(one))[1:])
 
 
 def created_again(others: tuple[Shared, ...]) -> list[str]:
-    """What is said of duplicates that exist in other campaigns, too few to look like an accident."""
+    """Messages about duplicates that exist in other campaigns, too few to look like an accident."""
     return [
         f"{counted(other.same_sent, 'duplicate')} of this job {verb(other.same_sent, 'is', 'are')} in campaign "
         f"{other.campaign} too, and will be created a second time"
@@ -67,25 +67,25 @@ def created_again(others: tuple[Shared, ...]) -> list[str]:
     ]
 
 
-def _lines(told: Told) -> Iterator[str]:
-    yield told.found
-    if told.advice:
-        yield f"  {told.advice}"
-    yield from (f"    {visible(command)}" for command in told.commands)
+def _lines(message: Message) -> Iterator[str]:
+    yield message.found
+    if message.advice:
+        yield f"  {message.advice}"
+    yield from (f"    {visible(command)}" for command in message.commands)
 
 
-def _told(accident: Accident, asked: Asked, *, elsewhere: bool) -> Told:
+def _message(accident: Accident, asked: Asked, *, elsewhere: bool) -> Message:
     match accident:
         case Renamed(other):
             campaign = shell_word(other.campaign)
-            return Told(
+            return Message(
                 f"{asked.job}: {_shares(other)} campaign {other.campaign} already. Was the job renamed or copied?",
                 (_continue(other, asked),),
                 f"To continue that campaign, add --campaign {campaign}, or give the job its old name:",
             )
         case OtherLedger(other):
             why = f" (the config file {asked.moved_by} moves it there)" if asked.moved_by else ""
-            return Told(
+            return Message(
                 f"{other.database}: this ledger database {_knows(other)}, but the run would use "
                 f"{asked.database}{why}, which does not know the campaign {asked.campaign}.",
                 (_continue(other, asked),),
@@ -98,14 +98,14 @@ def _told(accident: Accident, asked: Asked, *, elsewhere: bool) -> Told:
                 "not know. Was the ledger moved or lost?"
             )
             if elsewhere:
-                return Told(found, (), "")
+                return Message(found, (), "")
             if likely is not None:
-                return Told(
+                return Message(
                     found,
                     (_continue(likely, asked),),
                     f"{likely.database} {_knows(likely)}. To continue with that ledger:",
                 )
-            return Told(
+            return Message(
                 found,
                 (_commands(asked).ledger("--restore", "FILE"),),
                 f"If you still have its database, move it to {asked.database}, or name it with --database, and run "

@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from worker.accidents import facts
-from worker.accidents.message import Asked, Told, messages
+from worker.accidents.message import Asked, Message, messages
 from worker.accidents.rules import Accident, Situation
 from worker.cli.common import campaign_of, reach
 from worker.job.model import Job
@@ -27,8 +27,8 @@ def situation_of(
     )  # fmt: skip
 
 
-def told(found: tuple[Accident, ...], settings: Settings, job: Path) -> list[Told]:
-    """What is said of the findings, with the commands that continue what they name."""
+def messages_for(found: tuple[Accident, ...], settings: Settings, job: Path) -> list[Message]:
+    """The messages about the findings, with the commands that continue what they name."""
     moved = settings.config_file if "database" not in settings.origins else None
     return messages(
         found,

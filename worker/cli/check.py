@@ -16,7 +16,7 @@ import anyio
 from worker.accidents import rules
 from worker.accidents.message import ALLOW, created_again, text
 from worker.accidents.rules import Situation, accidents, with_names
-from worker.cli.accidents import situation_of, told
+from worker.cli.accidents import messages_for, situation_of
 from worker.cli.common import Target, api, campaign_of, open_job_with_settings, target
 from worker.clock import MachineClock, ServerClock, iso
 from worker.database import ThreadedDatabase
@@ -201,7 +201,7 @@ def _findings(settings: Settings, job: Path, situation: Situation | None, source
         return []
     if sources is not None:
         situation = with_names(situation, sources.taken)
-    return [text(one) for one in told(accidents(situation), settings, job)]
+    return [text(one) for one in messages_for(accidents(situation), settings, job)]
 
 
 def _created_again(situation: Situation | None) -> list[str]:

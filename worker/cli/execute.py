@@ -22,7 +22,7 @@ from worker.advice.commands import Commands, commands
 from worker.advice.invocation import program
 from worker.advice.steps import Standing, steps
 from worker.campaign import Campaign, Options, Question, Result
-from worker.cli.accidents import situation_of, told
+from worker.cli.accidents import messages_for, situation_of
 from worker.cli.ask import ask, has_person
 from worker.cli.common import Target, api, reach, report_path, restoring, typed
 from worker.clock import MachineClock, iso
@@ -187,7 +187,7 @@ class HeldRun:
 
     def _refusal(self, found: tuple[Accident, ...]) -> AccidentError:
         """Why nothing is created, and what to do."""
-        findings = full_text(told(found, self._settings, self._job))
+        findings = full_text(messages_for(found, self._settings, self._job))
         return AccidentError(f"nothing was created: these duplicates seem to exist already.\n{findings}")
 
     def _ledger_files(self, connection: sqlite3.Connection) -> set[Path]:
@@ -345,7 +345,7 @@ class HeldRun:
                 raise self._refusal(question.accidents)
             return True
         where = SANDBOX_WORDS if self._target.is_sandbox else self._target.url
-        findings = told(question.accidents, self._settings, self._job)
+        findings = messages_for(question.accidents, self._settings, self._job)
         self._progress.pause()
         agreed = await ask(question, where, self._stop, full_text(findings) if findings else "")
         if agreed:
