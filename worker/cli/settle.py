@@ -19,7 +19,7 @@ from worker.clock import MachineClock, iso
 from worker.errors import TokenRefusedError, UsageError, WorkerError
 from worker.job.fields import read_id
 from worker.ledger import export, views
-from worker.ledger.database import open_for_writing
+from worker.ledger.database import is_new, open_for_writing
 from worker.ledger.lock import hold
 from worker.ledger.records import Listed, RunEnd, RunStart
 from worker.ledger.restore import refuse_older_database
@@ -37,7 +37,7 @@ from worker.settle import verbs
 def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Settle; the exit code: 0 where nothing unknown is left. Raises WorkerError."""
     settings = settings_for("settle", args, environ)
-    if not settings.database.exists():
+    if is_new(settings.database):
         raise UsageError(f"{settings.database}: there is no ledger database here", hint="Name it with --database.")
     assignments = [_assignment(text) for text in args.assign or ()]
     chosen = Target("", "") if args.absent and not assignments else target(settings, environ)
