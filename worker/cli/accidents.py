@@ -1,4 +1,7 @@
-"""Looks for accidents on behalf of `run` and `check`: their settings go in, findings and messages come out."""
+"""Looks for accidents on behalf of `run` and `check`, and stands before a run that nobody has agreed to.
+
+The settings go in; findings, messages and refusals come out. What an accident is, `worker.accidents` decides.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,14 @@ import sqlite3
 from pathlib import Path
 
 from worker.accidents import facts
-from worker.accidents.message import Asked, Message, messages
-from worker.accidents.rules import Accident, Situation
+from worker.accidents.message import Asked, Message, continuing, full_text, messages
+from worker.accidents.rules import Accident, Situation, accidents
+from worker.cli.ask import has_person
 from worker.cli.common import campaign_of, reach
+from worker.errors import AccidentError, DeclinedError, UsageError
 from worker.job.model import Job
 from worker.job.plan import Plan
+from worker.ledger import views
 from worker.settings.load import Settings
 
 
@@ -43,3 +49,54 @@ def messages_for(found: tuple[Accident, ...], settings: Settings, job: Path) -> 
             moved_by=moved,
         ),
     )
+
+
+class Guard:
+    """Stands before one run of a job that was planned."""
+
+    def __init__(self, settings: Settings, job: Job, plan: Plan, api_url: str) -> None:
+        self._settings = settings
+        self._job = job
+        self._plan = plan
+        self._api_url = api_url
+        # Once for the whole run: a terminal may go away, and nobody has agreed then.
+        self.asks = not settings.yes and has_person()
+        self.situation: Situation | None = None
+        """What `look` found out; None if nothing counts as an accident."""
+
+    def look(self, connection: sqlite3.Connection) -> None:
+        """Look at what the ledgers know, before anything is sent or recorded.
+
+        Raises AccidentError if it looks like an accident and UsageError if a person has to agree, where nobody
+        can be asked; sqlite3.Error."""
+        self.situation = situation_of(connection, self._settings, self._job, self._plan, self._api_url)
+        if self.asks:
+            return
+        if self.situation is not None and (found := accidents(self.situation)):
+            raise self.refusal(found)
+        if not self._settings.yes and not self._settings.sandbox and self._creates(connection):
+            raise UsageError(
+                "there is no terminal to ask for confirmation",
+                hint="Nothing was sent. Add --yes to create the duplicates without asking.",
+            )
+
+    def messages(self, found: tuple[Accident, ...]) -> list[Message]:
+        """The messages about the findings."""
+        return messages_for(found, self._settings, self._job.path)
+
+    def refusal(self, found: tuple[Accident, ...]) -> AccidentError:
+        """Why nothing is created, and what to do."""
+        return AccidentError(
+            f"nothing was created: these duplicates seem to exist already.\n{full_text(self.messages(found))}"
+        )
+
+    def declined(self, found: tuple[Accident, ...]) -> DeclinedError:
+        """What to do for a person who has read the findings and said no."""
+        return DeclinedError("nothing was created.", hint=continuing(self.messages(found)).lstrip())
+
+    def _creates(self, connection: sqlite3.Connection) -> bool:
+        """Whether there is something that a person would be asked about."""
+        campaign = views.campaign_id(connection, campaign_of(self._settings))
+        retry = self._settings.retry_failed
+        known = views.forecast(connection, self._plan.file, campaign, self._plan.items, retry_failed=retry)
+        return bool(known.new or known.counts.pending or (retry and known.counts.failed))

@@ -16,20 +16,17 @@ import anyio
 
 from worker import __version__, open_files
 from worker.accidents import rules
-from worker.accidents.message import continuing, created_again, full_text
-from worker.accidents.rules import Accident, Situation, accidents
+from worker.accidents.message import created_again, full_text
 from worker.advice.commands import Commands, commands
 from worker.advice.invocation import program
 from worker.advice.steps import Standing, steps
 from worker.campaign import Campaign, Options, Question, Result
-from worker.cli.accidents import messages_for, situation_of
-from worker.cli.ask import ask, has_person
+from worker.cli.accidents import Guard
+from worker.cli.ask import ask
 from worker.cli.common import Target, api, reach, report_path, restoring, typed
 from worker.clock import MachineClock, iso
 from worker.database import ThreadedDatabase
-from worker.errors import AccidentError, DeclinedError, UsageError
 from worker.events import Event
-from worker.job.model import Job
 from worker.job.plan import Plan
 from worker.ledger import export, views
 from worker.ledger.database import is_new, open_empty, open_for_writing, unusable
@@ -52,7 +49,7 @@ from worker.stop_signals import HANGUP, HANGUP_TWICE_S, stop_signals
 
 class HeldRun:
     """One run of a campaign, by a process that holds its database. Without a `plan` the job stays as it was last read,
-    and with `only_settle` nothing is sent."""
+    and with `only_settle` nothing is sent. The `guard` stands before what a plan would create."""
 
     def __init__(
         self,
@@ -64,7 +61,7 @@ class HeldRun:
         job: Path,
         ledger_file: Path,
         plan: Plan | None,
-        source: Job | None = None,
+        guard: Guard | None = None,
         only_settle: bool = False,
     ) -> None:
         self._settings = settings
@@ -75,10 +72,7 @@ class HeldRun:
         self._ledger_file = ledger_file
         self._job = job
         self._plan = plan
-        self._source = source
-        self._situation: Situation | None = None
-        # Once for the whole run: a terminal may go away, and nobody has agreed then.
-        self._asks = not settings.yes and has_person()
+        self._guard = guard
         self._scrub = Scrubber(chosen.token or None)
         self._stop = Stop()
         self._stack = ExitStack()
@@ -157,38 +151,15 @@ class HeldRun:
             raise unusable(self._settings.database, error) from error
 
     def _look_before(self, connection: sqlite3.Connection) -> None:
-        """Raise UsageError if this run must not begin: the database is not the newest, what the run would create
-        looks as if it exists already, or nobody can be asked."""
+        """Raise UsageError if this run must not begin: the database is not the newest, or the guard refuses."""
         try:
             # `settle` too: the ledger file that it would write is what tells the next run of a lost database.
             command = restoring(self._settings, self._campaign_name, self._job)
             refuse_older_database(connection, self._ledger_files(connection), self._campaign_name, command)
-            if self._plan is None or self._source is None:
-                return
-            self._situation = situation_of(connection, self._settings, self._source, self._plan, self._target.url)
-            if self._asks:
-                return
-            if self._situation is not None and (found := accidents(self._situation)):
-                raise self._refusal(found)
-            if not self._settings.yes and not self._settings.sandbox and self._creates(connection, self._plan):
-                raise UsageError(
-                    "there is no terminal to ask for confirmation",
-                    hint="Nothing was sent. Add --yes to create the duplicates without asking.",
-                )
+            if self._guard is not None:
+                self._guard.look(connection)
         except sqlite3.Error as error:
             raise unusable(self._settings.database, error) from error
-
-    def _creates(self, connection: sqlite3.Connection, plan: Plan) -> bool:
-        """Whether there is something that a person would be asked about."""
-        campaign = views.campaign_id(connection, self._campaign_name)
-        retry = self._settings.retry_failed
-        known = views.forecast(connection, plan.file, campaign, plan.items, retry_failed=retry)
-        return bool(known.new or known.counts.pending or (retry and known.counts.failed))
-
-    def _refusal(self, found: tuple[Accident, ...]) -> AccidentError:
-        """Why nothing is created, and what to do."""
-        findings = full_text(messages_for(found, self._settings, self._job))
-        return AccidentError(f"nothing was created: these duplicates seem to exist already.\n{findings}")
 
     def _ledger_files(self, connection: sqlite3.Connection) -> set[Path]:
         """The campaign's ledger files: where this run's would be, and where the latest run's was."""
@@ -258,8 +229,9 @@ class HeldRun:
         self._logs(Event("job.read", "info", fields))
         for warning in plan.warnings_shown(self._job):
             self._note(warning)
-        for line in created_again(rules.created_again(self._situation)) if self._situation else ():
-            self._note(line)
+        if self._guard is not None and self._guard.situation is not None:
+            for line in created_again(rules.created_again(self._guard.situation)):
+                self._note(line)
         for campaign, items in views.unfinished_elsewhere(
             ledger.connection, self._campaign_name, str(self._job.resolve())
         ):
@@ -292,7 +264,7 @@ class HeldRun:
                     settle_after=settings.settle_after,
                     reach=reach(settings, run=not self._only_settle),
                     only_settle=self._only_settle,
-                    situation=self._situation,
+                    situation=None if self._guard is None else self._guard.situation,
                 ),
                 confirm=self._confirm,
             )
@@ -340,18 +312,22 @@ class HeldRun:
                 self._logs(Event("run.interrupted", "warning", fields))
 
     async def _confirm(self, question: Question) -> bool:
-        if not self._asks:
+        """Whether the run may create what it would. Raises AccidentError or DeclinedError if it looks like an
+        accident and nobody agrees."""
+        if self._guard is None:
+            return True
+        if not self._guard.asks:
             if question.accidents:
-                raise self._refusal(question.accidents)
+                raise self._guard.refusal(question.accidents)
             return True
         where = SANDBOX_WORDS if self._target.is_sandbox else self._target.url
-        findings = messages_for(question.accidents, self._settings, self._job)
+        findings = full_text(self._guard.messages(question.accidents)) if question.accidents else ""
         self._progress.pause()
-        agreed = await ask(question, where, self._stop, full_text(findings) if findings else "")
+        agreed = await ask(question, where, self._stop, findings)
         if agreed:
             self._progress.resume()
-        elif findings and not self._stop.asked:
-            raise DeclinedError("nothing was created.", hint=continuing(findings).lstrip())
+        elif question.accidents and not self._stop.asked:
+            raise self._guard.declined(question.accidents)
         return agreed
 
     def _snapshot(self) -> Snapshot:

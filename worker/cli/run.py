@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
+from worker.cli.accidents import Guard
 from worker.cli.common import campaign_of, open_job_with_settings, target
 from worker.cli.execute import HeldRun
 from worker.clock import MachineClock
@@ -38,5 +39,5 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
                 job=Path(args.job),
                 ledger_file=ledger_file,
                 plan=plan,
-                source=job,
+                guard=Guard(settings, job, plan, chosen.url),
             ).whole()
