@@ -59,7 +59,7 @@ class Careless:
         with planned(self.job, self.run.campaign, DAY) as plan:
             return facts.situation(
                 connection, plan, self.job, self.run.campaign, DAY,
-                named=False, database=self.database, api_url=api_url,
+                named=False, dated=False, database=self.database, api_url=api_url,
             )  # fmt: skip
 
     def wrong_advice(self, situation: Situation) -> str | None:

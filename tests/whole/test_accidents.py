@@ -533,3 +533,34 @@ def test_fresh_forgets_only_what_is_a_rehearsals(place: Place) -> None:
     real = (place.folder / "ledgers" / "sandbox" / "wave.csv").read_bytes()
     assert place.command("run", "wave.csv", "--sandbox", "--fresh").code == 2
     assert (place.folder / "ledgers" / "sandbox" / "wave.csv").read_bytes() == real
+
+
+def test_a_ledger_file_that_was_named_is_restored_and_continued_by_the_commands_shown(place: Place) -> None:
+    place.job(*rows(), name="wave.csv")
+    run(place, "wave.csv", "--ledger", "mine.csv")
+    for file in (place.folder / "ledgers").glob("ledger.db*"):
+        file.unlink()
+    ended = run(place, "wave.csv", "--ledger", "mine.csv")
+    assert ended.code == 2
+    (line,) = (one.strip() for one in ended.err.splitlines() if one.startswith("    "))
+    words = shlex.split(line)
+    restored = command(words[words.index("ledger") :], Path("/"), place.environ)
+    assert restored.code == 0, restored.err
+    assert run(place, "wave.csv", "--ledger", "mine.csv").code == 0
+    assert place.world.made == 6
+
+
+def test_a_rehearsals_ledger_file_is_never_restored_into_a_real_database(place: Place) -> None:
+    place.job(*rows(), name="wave.csv")
+    assert place.command("run", "wave.csv", "--sandbox", "--ledger", "mine.csv").code == 0
+    assert run(place, "wave.csv", "--ledger", "mine.csv").code == 2
+    ended = place.command("ledger", "wave.csv", "--ledger", "mine.csv", "--restore", "mine.csv")
+    assert ended.code == 2
+    assert "of a rehearsal" in ended.err
+    assert run(place, "wave.csv").code == 0
+    assert place.world.made == 6
+
+
+def test_all_that_exists_in_another_campaign_is_told_if_this_one_was_named_on_purpose(made: Place) -> None:
+    said = "6 duplicates of this job are in campaign wave too, and will be created a second time"
+    assert said in made.command("check", "wave.csv", "--campaign", "again").out

@@ -33,19 +33,22 @@ def situation(
     day: date,
     *,
     named: bool,
+    dated: bool,
     database: Path,
     api_url: str,
 ) -> Situation:
     """What is known before a run of `job`, planned for `campaign` on `day`, asks the API at `api_url`.
 
     `connection` is to the run's database at `database`, or to an empty ledger if there is none yet. A
-    campaign that has sent something is not looked into any further. Raises sqlite3.Error."""
+    campaign that has sent something is not looked into any further, nor is one that is `dated`, a new one each
+    day, compared with others of its database. Raises sqlite3.Error."""
     if shared.sent_before(connection, campaign):
         return Situation(plan.items, named, sent=True)
     with shared.attached(connection, plan.file):
         create = shared.not_created(connection, campaign)
-        here = [] if named else shared.shared_with(connection, campaign)
-    if plan.names_hold_campaign and not named:
+        # Each night's campaign may have the same as all others, and there may be many.
+        here = [] if dated else shared.shared_with(connection, campaign)
+    if plan.names_hold_campaign and not (named or dated):
         here += _by_their_own_name(connection, job, campaign, day)
     folder = (Path.cwd() / job.path).parent
     nearby = shared.shared_nearby(

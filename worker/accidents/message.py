@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from worker.accidents.rules import Accident, NamesTaken, OtherLedger, Renamed
+from worker.accidents import rules
+from worker.accidents.rules import Accident, NamesTaken, OtherLedger, Renamed, Situation
 from worker.advice.commands import Commands, Reach, commands
 from worker.ledger.shared import Shared
 from worker.ledger.views import LatestRun
 from worker.observe.text import counted, shell_word, verb, visible
+
+MOST_NAMED = 3
+"""So many campaigns are named that have some of the job's duplicates."""
 
 ALLOW = "To create all of them a second time, add --allow-existing."
 
@@ -58,12 +62,13 @@ def continuing(messages: list[Message]) -> str:
     return "\n".join(line for one in messages if one.commands for line in list(_lines(one))[1:])
 
 
-def created_again(others: tuple[Shared, ...]) -> list[str]:
-    """Messages about duplicates that exist in other campaigns, too few to look like an accident."""
+def created_again(situation: Situation) -> list[str]:
+    """Messages about duplicates that exist in other campaigns, and that this is no accident: of the campaigns that
+    have most of them."""
     return [
         f"{counted(other.same_sent, 'duplicate')} of this job {verb(other.same_sent, 'is', 'are')} in campaign "
         f"{other.campaign} too, and will be created a second time"
-        for other in others
+        for other in rules.created_again(situation)[:MOST_NAMED]
     ]
 
 

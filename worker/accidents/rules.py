@@ -76,8 +76,11 @@ def accidents(situation: Situation) -> tuple[Accident, ...]:
 
 
 def created_again(situation: Situation) -> tuple[Shared, ...]:
-    """Other campaigns of this database that have some of what the run would create, too few for an accident."""
-    return () if situation.sent else tuple(one for one in situation.here if one.same_sent)
+    """Other campaigns of this database that have some of what the run would create, if that is no accident: they
+    have too few, or the campaign was named on purpose. Those that have most come first."""
+    if situation.sent or accidents(situation):
+        return ()
+    return tuple(sorted((one for one in situation.here if one.same_sent), key=lambda one: -one.same_sent))
 
 
 def with_names(situation: Situation, names: Names) -> Situation:

@@ -29,7 +29,7 @@ def situation_of(
         return None
     return facts.situation(
         connection, plan, job, campaign_of(settings), settings.date,
-        named=settings.names_campaign, database=settings.database, api_url=api_url,
+        named=settings.names_campaign, dated=settings.campaign_dated, database=settings.database, api_url=api_url,
     )  # fmt: skip
 
 

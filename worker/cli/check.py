@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import anyio
 
-from worker.accidents import rules
 from worker.accidents.message import ALLOW, created_again, text
 from worker.accidents.rules import Situation, accidents, with_names
 from worker.cli.accidents import messages_for, situation_of
@@ -205,7 +204,7 @@ def _findings(settings: Settings, job: Path, situation: Situation | None, source
 
 
 def _created_again(situation: Situation | None) -> list[str]:
-    return [] if situation is None else created_again(rules.created_again(situation))
+    return [] if situation is None else created_again(situation)
 
 
 def _named(sources: tuple[tuple[int, str, str], ...]) -> list[dict[str, object]]:

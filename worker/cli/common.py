@@ -171,7 +171,8 @@ def latest_run(connection: sqlite3.Connection, settings: Settings, args: argpars
         wanted = f"campaign {settings.campaign}" if named else f"job {args.job}"
         raise UsageError(
             f"{settings.database}: this ledger knows no run of {wanted}",
-            hint=f"`{shell_command([*program(sys.stderr), 'ledger'])}` without a job lists the campaigns it knows.",
+            hint="The campaigns that it knows: "
+            + shell_command([*program(sys.stderr), "ledger", "--database", settings.database]),
         )
     return latest
 
@@ -188,7 +189,9 @@ def restoring(settings: Settings, campaign: str, job: Path) -> Callable[[Path], 
     """The command that rebuilds the campaign's database from a ledger file."""
     day = settings.date.isoformat() if "date" in settings.origins else None
     leads = commands(views.LatestRun("", campaign, Path(), Path.cwd() / job, day), reach(settings))
-    options = () if day is None else ("--date", day)
+    options = [] if day is None else ["--date", day]
+    if settings.given("ledger"):  # else another file would be written, and this one would go on to know more
+        options += ["--ledger", settings.ledger_written]
     return lambda file: leads.ledger(*options, "--restore", str(file))
 
 

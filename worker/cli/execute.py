@@ -15,7 +15,6 @@ from pathlib import Path
 import anyio
 
 from worker import __version__, open_files
-from worker.accidents import rules
 from worker.accidents.message import created_again, full_text
 from worker.advice.commands import Commands, commands
 from worker.advice.invocation import program
@@ -153,11 +152,11 @@ class HeldRun:
     def _look_before(self, connection: sqlite3.Connection) -> None:
         """Raise UsageError if this run must not begin: the database is not the newest, or the guard refuses."""
         try:
+            if self._guard is not None:  # first, since it knows where a ledger lies that was only moved
+                self._guard.look(connection)
             # `settle` too: the ledger file that it would write is what tells the next run of a lost database.
             command = restoring(self._settings, self._campaign_name, self._job)
             refuse_older_database(connection, self._ledger_files(connection), self._campaign_name, command)
-            if self._guard is not None:
-                self._guard.look(connection)
         except sqlite3.Error as error:
             raise unusable(self._settings.database, error) from error
 
@@ -230,7 +229,7 @@ class HeldRun:
         for warning in plan.warnings_shown(self._job):
             self._note(warning)
         if self._guard is not None and self._guard.situation is not None:
-            for line in created_again(rules.created_again(self._guard.situation)):
+            for line in created_again(self._guard.situation):
                 self._note(line)
         for campaign, items in views.unfinished_elsewhere(
             ledger.connection, self._campaign_name, str(self._job.resolve())

@@ -28,8 +28,8 @@ from worker.job.read import open_job
 from worker.ledger import csv_form, export, views
 from worker.ledger.as_job import write_job
 from worker.ledger.content import Content
-from worker.ledger.database import SANDBOX, backup, open_for_reading, open_for_writing, unusable
-from worker.ledger.forms import other_files
+from worker.ledger.database import SANDBOX, backup, is_new, open_for_reading, open_for_writing, unusable
+from worker.ledger.forms import other_files, read_file
 from worker.ledger.lock import hold
 from worker.ledger.records import RunEnd, RunStart
 from worker.ledger.restore import refuse_older_database, restore
@@ -78,6 +78,8 @@ def _restore(args: argparse.Namespace, settings: Settings, url: str) -> int:
     job, campaign, run_id = open_job(Path(args.job)), campaign_of(settings), new_run_id(now)
     path = settings.ledger_path(run_id)
     export.refuse_foreign_file(path, campaign)
+    if not settings.sandbox:
+        _refuse_rehearsal(file, settings.database.with_name("sandbox.db"))
     if path.is_file() and not filecmp.cmp(path, file, shallow=False):
         raise UsageError(
             f"{path}: this ledger file would be replaced, and it is not the one to restore from",
@@ -109,6 +111,19 @@ def _restore(args: argparse.Namespace, settings: Settings, url: str) -> int:
             f"The next run finds out about what is unknown, and so does, sending nothing:\n  {follow_up.settle()}"
         )
     return 0
+
+
+def _refuse_rehearsal(file: Path, rehearsals: Path) -> None:
+    """Raise UsageError if a run of the database of rehearsals wrote the ledger file: none of its batches is real."""
+    if is_new(rehearsals):
+        return
+    with closing(open_for_reading(rehearsals, SANDBOX)) as connection:
+        known = {run["run_id"] for run in views.runs(connection)}
+    if any(row["run_id"] in known for _, row in read_file(file)):
+        raise UsageError(
+            f"{file}: this is the ledger file of a rehearsal (--sandbox): none of its batches is real",
+            hint="Nothing was restored. Move it away, and write the real ledger to another file.",
+        )
 
 
 def _show_campaigns(connection: sqlite3.Connection, args: argparse.Namespace, environ: Mapping[str, str]) -> None:

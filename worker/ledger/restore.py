@@ -26,7 +26,7 @@ from worker.ledger.forms import is_ledger, read_file
 from worker.ledger.job_names import literal
 from worker.ledger.queries import sql
 from worker.ledger.store import Ledger
-from worker.observe.text import counted
+from worker.observe.text import counted, shell_word
 from worker.prolific.models import UUID
 from worker.run_id import began_at
 
@@ -107,7 +107,7 @@ def restore(ledger: Ledger, path: Path, campaign: str, others: Sequence[Path], n
     if foreign := foreign - {campaign}:
         raise UsageError(
             f"{path}: this ledger file is of campaign {', '.join(sorted(foreign))}, not of {campaign}",
-            hint="Name the campaign with --campaign.",
+            hint=f"Restore it as that campaign: --campaign {shell_word(min(foreign))}",
         )
     # A file of before its run's first request has no times of requests: they came after that run began.
     began = min([began, *(_or_any(began_at(run)) for run in runs if run)])
