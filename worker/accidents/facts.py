@@ -73,11 +73,12 @@ def _files_nearby(folder: Path, database: Path) -> Iterator[Path]:
     database, in the folders within these, and where a config file in a folder above or the user's would have
     put one."""
     known: set[str] = set()
-    ledgers = [folder, folder / "ledgers", database.parent]
-    ledgers += [*_folders_in(folder), *_folders_in(database.parent)]
+    beside = [folder, folder / "ledgers", database.parent]
+    ledgers = [*beside, *_folders_in(folder), *_folders_in(database.parent)]
     ledgers += [above / "ledgers" for above in (*folder.parents, *_current(), _users_folder())]
-    for place in ledgers:
-        for file in shared.ledgers_in(place, database):
+    for number, place in enumerate(ledgers):
+        # Elsewhere may be many files of all kinds, perhaps on another machine's disk.
+        for file in shared.ledgers_in(place, database, any_name=number < len(beside)):
             if (real := os.path.realpath(file)) not in known:
                 known.add(real)
                 yield file

@@ -19,6 +19,9 @@ from worker.ledger.queries import sql
 MOST_FILES = 1000
 """At most so many files are looked at in one folder."""
 
+DATABASE = (".db", ".sqlite", ".sqlite3")
+"""Usual endings of databases."""
+
 NO_DATABASE = ("-wal", "-shm", "-journal", ".lock", ".csv", ".tsv", ".xlsx", ".html", ".yaml", ".yml", ".toml", ".log")
 """Endings of files that are not opened to see whether they are databases."""
 
@@ -90,15 +93,17 @@ def attached(connection: sqlite3.Connection, plan: Path) -> Iterator[None]:
         connection.execute("DETACH plan")
 
 
-def ledgers_in(folder: Path, but: Path) -> list[Path]:
-    """The ledger databases that lie in this folder, by their first bytes, but for the run's own, `but`.
+def ledgers_in(folder: Path, but: Path, *, any_name: bool) -> list[Path]:
+    """The ledger databases that lie in this folder, by their first bytes, but for the run's own, `but`; with
+    `any_name` also those that are not called as databases usually are.
 
-    (To open and close that one, by whatever name, would end the locks that SQLite has on it.)"""
+    (To open and close the run's own, by whatever name, would end the locks that SQLite has on it.)"""
     try:
         names = sorted(one.name for one in islice(os.scandir(folder), MOST_FILES))
     except OSError:
         return []
-    files = (folder / name for name in names if not name.endswith(NO_DATABASE))
+    likely = (name for name in names if name.endswith(DATABASE) or (any_name and not name.endswith(NO_DATABASE)))
+    files = (folder / name for name in likely)
     return [path for path in files if not belongs_to(path, but) and _is_ledger(path)]
 
 
