@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.job.reading import A, B, assert_the_problem, problems_of, rows_of, written
+from tests.support.systems import needs_proc
 from worker.errors import JobError, Problem, UsageError
 from worker.job.model import Row
 from worker.job.names import parse_name
@@ -305,7 +306,7 @@ def test_a_device_is_wrong_usage() -> None:
         open_job(Path("/dev/null"))
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
+@needs_proc
 def test_a_job_in_dev_or_proc_is_wrong_usage_also_where_it_is_a_regular_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -311,3 +311,20 @@ def test_a_backup_that_cannot_be_written_is_told(path: Path, tmp_path: Path) -> 
 
     with pytest.raises(UsageError, match="cannot be written"):
         backup(path, tmp_path / "nowhere" / "copy.db")
+
+
+def test_a_new_database_says_what_it_is_before_it_is_closed(path: Path) -> None:
+    """A first run may be killed at any time, and its ledger must be found from other folders."""
+    with closing(open_for_writing(path, API)):
+        copy = path.with_name("as-after-a-crash.db")
+        copy.write_bytes(path.read_bytes())
+        assert copy.read_bytes()[68:72] == database.APPLICATION_ID.to_bytes(4, "big")
+        with raw(copy) as connection:
+            assert ("path", str(path.resolve())) in connection.execute("SELECT * FROM facts").fetchall()
+
+
+def test_a_backup_does_not_claim_the_name_of_what_it_is_a_copy_of(path: Path, tmp_path: Path) -> None:
+    make(path)
+    backup(path, tmp_path / "copy.db")
+    with raw(tmp_path / "copy.db") as connection:
+        assert not connection.execute("SELECT * FROM facts WHERE key = 'path'").fetchall()

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.ledgers import opened
+from tests.support.systems import needs_file_locks
 from worker.errors import BusyError, UsageError
 from worker.ledger.lock import hold
 
@@ -22,6 +23,7 @@ HOLDER = """
 import os, sys
 from pathlib import Path
 from tests.support.ledgers import opened
+from tests.support.systems import needs_file_locks
 from worker.ledger.lock import hold
 folder = Path(sys.argv[1])
 with hold(folder / "ledger.db", 0.0), opened(folder, host="night-host", pid=os.getpid()):
@@ -140,7 +142,7 @@ def test_an_empty_file_that_was_there_before_stays_and_one_of_our_own_goes(tmp_p
     assert path.exists()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs locks that belong to an open file")
+@needs_file_locks
 def test_who_waits_for_a_file_that_is_removed_meanwhile_holds_the_one_that_takes_its_place(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     held = threading.Event()
@@ -161,7 +163,7 @@ def test_who_waits_for_a_file_that_is_removed_meanwhile_holds_the_one_that_takes
     assert path.read_bytes() == b"the second one's"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs locks that belong to an open file")
+@needs_file_locks
 def test_who_is_kept_out_removes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     with another_run(tmp_path):

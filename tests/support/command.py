@@ -7,8 +7,9 @@ import json
 import os
 import subprocess
 import sys
+import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,14 @@ def finish(process: subprocess.Popen[str], timeout_s: float = 60) -> Ended:
 def command(arguments: Sequence[object], cwd: Path, environ: Mapping[str, str], timeout_s: float = 60) -> Ended:
     """Run the command to its end."""
     return finish(start(arguments, cwd, environ), timeout_s)
+
+
+def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait for the condition; it is an error if that takes longer."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.01)
 
 
 def write_job(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:

@@ -10,10 +10,12 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import Popen
 
 import pytest
 
-from tests.support.command import Ended, command, finish, source_id, start, write_job
+from tests.support.command import Ended, command, finish, source_id, start, until, write_job
+from tests.support.systems import needs_file_locks
 from tests.whole.conftest import Place
 from worker.sandbox.options import SandboxOptions
 
@@ -282,19 +284,23 @@ def held(place: Place, job: str, database: Path) -> list[object]:
     return ["run", job, "--yes", "--json", "--rate", "4/s", "--database", database, "--campaign", "wave"]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs locks that belong to an open file")
-def test_a_database_that_is_reached_by_two_names_is_held_by_one_run(
-    place_with: Callable[[SandboxOptions], Place],
-) -> None:
-    place = place_with(SandboxOptions(latency=0.02))
+def under_way_by_one_of_two_names(place: Place) -> tuple[Path, Path, Popen[str]]:
+    """Two names of one database, and a run that uses the first one."""
     place.job(*rows(30), name="wave.csv")
     database, other = place.folder / "a.db", place.folder / "other" / "b.db"
     other.parent.mkdir()
     command([*held(place, "wave.csv", database), "--limit", 1], place.folder, place.environ)
     os.link(database, other)
-    first = start(held(place, "wave.csv", database), place.folder, place.environ)
-    while place.world.made < 3:
-        pass
+    return database, other, start(held(place, "wave.csv", database), place.folder, place.environ)
+
+
+@needs_file_locks
+def test_a_database_that_is_reached_by_two_names_is_held_by_one_run(
+    place_with: Callable[[SandboxOptions], Place],
+) -> None:
+    place = place_with(SandboxOptions(latency=0.02))
+    _, other, first = under_way_by_one_of_two_names(place)
+    until(lambda: place.world.made >= 3)
     second = command(held(place, "wave.csv", other), place.folder, place.environ)
     assert finish(first).code == 0
     assert second.code == 75
@@ -306,14 +312,8 @@ def test_changes_that_a_killed_run_left_beside_the_other_name_are_not_passed_ove
     place_with: Callable[[SandboxOptions], Place],
 ) -> None:
     place = place_with(SandboxOptions(latency=0.02))
-    place.job(*rows(30), name="wave.csv")
-    database, other = place.folder / "a.db", place.folder / "other" / "b.db"
-    other.parent.mkdir()
-    command([*held(place, "wave.csv", database), "--limit", 1], place.folder, place.environ)
-    os.link(database, other)
-    first = start(held(place, "wave.csv", database), place.folder, place.environ)
-    while place.world.made < 5:
-        pass
+    database, other, first = under_way_by_one_of_two_names(place)
+    until(lambda: place.world.made >= 5)
     first.kill()
     finish(first)
     ended = command(held(place, "wave.csv", other), place.folder, place.environ)
@@ -328,7 +328,7 @@ def test_changes_that_a_killed_run_left_beside_the_other_name_are_not_passed_ove
     assert (ended.code, place.world.made) == (0, 30)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs locks that belong to an open file")
+@needs_file_locks
 def test_a_lock_file_that_is_deleted_lets_nobody_in_and_ends_nothing(
     place_with: Callable[[SandboxOptions], Place],
 ) -> None:
@@ -336,8 +336,7 @@ def test_a_lock_file_that_is_deleted_lets_nobody_in_and_ends_nothing(
     place.job(*rows(30), name="wave.csv")
     database = place.folder / "a.db"
     first = start(held(place, "wave.csv", database), place.folder, place.environ)
-    while place.world.made < 3:
-        pass
+    until(lambda: place.world.made >= 3)
     (place.folder / "a.db.lock").unlink()
     second = command(held(place, "wave.csv", database), place.folder, place.environ)
     ended = finish(first)
@@ -473,8 +472,7 @@ def test_a_ledger_whose_first_run_was_killed_is_found_nearby(place_with: Callabl
     place = place_with(SandboxOptions(latency=0.02))
     place.job(*rows(60), name="wave.csv")
     first = start(["run", "wave.csv", "--yes", "--rate", "50/s"], place.folder, place.environ)
-    while place.world.made < 5:
-        pass
+    until(lambda: place.world.made >= 5)
     first.kill()
     finish(first)
     ended = run(place, "wave.csv", "--database", "other/ledger.db", "--ledger", "other/wave.csv")
@@ -500,8 +498,7 @@ def test_a_ledger_path_that_may_name_the_database_never_opens_it(place: Place) -
     place.job(*rows(30), name="wave.csv")
     environ = place.environ | {"DUPLICATE_BATCHES_LEDGER": "ledgers/{run_id}"}
     process = start(["run", "wave.csv", "--yes", "--json", "--rate", "20/s"], place.folder, environ)
-    while place.world.made < 3:
-        pass
+    until(lambda: place.world.made >= 3)
     locks = Path("/proc/locks").read_text("utf-8") if sys.platform == "linux" else ""
     ended = finish(process)
     assert ended.code == 0, ended.err

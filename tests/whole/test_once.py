@@ -13,7 +13,7 @@ from contextlib import closing
 
 import pytest
 
-from tests.support.command import Ended, finish, source_id, write_job
+from tests.support.command import Ended, finish, source_id, until, write_job
 from tests.whole.conftest import Place
 from worker.sandbox.options import SandboxOptions
 from worker.sending import UNRECORDED_PER_SENDER
@@ -228,7 +228,7 @@ def test_a_run_that_holds_the_database_keeps_others_out(place_with: WithOptions)
     place.job(*rows(4))
     first = place.start("--max-in-flight", 1)
     try:
-        _until(lambda: place.world.requests["duplicate"] > 0)
+        until(lambda: place.world.requests["duplicate"] > 0)
         second = place.run()
         assert second.code == 75
         assert f"process {first.pid} on " in second.err
@@ -243,7 +243,7 @@ def test_a_killed_run_is_found_out_about_and_no_double_is_made(place_with: WithO
     place = place_with(SandboxOptions(latency=0.05))
     place.job(*rows(200))
     process = place.start("--max-in-flight", 4, "--timeout", 1)
-    _until(lambda: place.world.made >= 20)
+    until(lambda: place.world.made >= 20)
     process.kill()
     assert finish(process).code == -signal.SIGKILL
     ended = place.run("--max-in-flight", 8, "--settle-after", 0.5)
@@ -259,7 +259,7 @@ def test_intents_are_durable_before_their_requests_leave(place_with: WithOptions
     place.job(*rows(6))
     process = place.start("--max-in-flight", 2)
     try:
-        _until(lambda: place.world.requests["duplicate"] > 0)
+        until(lambda: place.world.requests["duplicate"] > 0)
         with closing(sqlite3.connect(place.folder / "ledgers" / "ledger.db")) as database:
             sent = database.execute("SELECT count(*) FROM items WHERE status = 'sent'").fetchone()[0]
         assert sent >= 1
@@ -272,7 +272,7 @@ def test_a_signal_awaits_and_records_what_is_under_way(place_with: WithOptions, 
     place = place_with(SandboxOptions(latency=0.4))
     place.job(*rows(40))
     process = place.start("--max-in-flight", 4)
-    _until(lambda: place.world.requests["duplicate"] >= 6)
+    until(lambda: place.world.requests["duplicate"] >= 6)
     process.send_signal(number)
     ended = finish(process)
     assert (ended.code, ended.summary["stopped_by"]) == (128 + number, "signal")
@@ -289,7 +289,7 @@ def test_a_second_signal_stops_at_once_and_loses_nothing_recorded(place_with: Wi
     place = place_with(SandboxOptions(latency=0, faults={"hang": 0.2}, seed=5))
     place.job(*rows(40))
     process = place.start("--max-in-flight", 8)
-    _until(lambda: place.world.requests["duplicate"] >= 20)
+    until(lambda: place.world.requests["duplicate"] >= 20)
     time.sleep(0.3)
     process.send_signal(signal.SIGINT)
     time.sleep(0.3)
@@ -349,11 +349,3 @@ def test_the_users_own_columns_reach_the_ledger(place: Place) -> None:
     row = place.ledger()[0]
     assert list(row)[-2:] == ["x_team", "x_note"]
     assert (row["x_team"], row["x_note"]) == ("'=cmd", "a\nb")
-
-
-def _until(true: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)

@@ -17,6 +17,7 @@ from types import MappingProxyType
 import pytest
 
 from tests.support.command import PROGRAM, Ended, read_ledger, source_id
+from tests.support.systems import needs_full_device
 from tests.whole.conftest import Place
 from worker.cli.main import COMMANDS
 from worker.sandbox.options import SandboxOptions
@@ -125,7 +126,7 @@ def test_what_an_encoding_does_not_have_is_replaced_and_json_is_exact(place: Pla
     assert facts["first_names"][:2] == ["ü", "日本語"]
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@needs_full_device
 def test_a_full_device_is_told_by_every_command(place: Place) -> None:
     after_a_run(place)
     with Path("/dev/full").open("wb") as full:

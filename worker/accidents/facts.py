@@ -16,6 +16,7 @@ from worker.accidents.rules import Situation
 from worker.job.model import Job
 from worker.job.plan import Plan, planned
 from worker.ledger import shared
+from worker.ledger.database import attached
 from worker.ledger.shared import Shared
 
 MOST_ENTRIES = 1000
@@ -44,7 +45,7 @@ def situation(
     day, compared with others of its database. Raises sqlite3.Error."""
     if shared.sent_before(connection, campaign):
         return Situation(plan.items, named, sent=True)
-    with shared.attached(connection, plan.file):
+    with attached(connection, plan.file):
         create = shared.not_created(connection, campaign)
         # Each night's campaign may have the same as all others, and there may be many.
         here = [] if dated else shared.shared_with(connection, campaign)
@@ -64,7 +65,7 @@ def _by_their_own_name(connection: sqlite3.Connection, job: Job, campaign: str, 
     jobs = shared.jobs_of_campaigns(connection)
     gone = [name for name, path in jobs if name != campaign and not path.exists()]
     for name in gone[:MOST_PLANS]:
-        with planned(job, name, day) as plan, shared.attached(connection, plan.file):
+        with planned(job, name, day) as plan, attached(connection, plan.file):
             yield from (one for one in shared.shared_with(connection, name) if one.has_name)
 
 

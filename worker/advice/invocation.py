@@ -43,7 +43,7 @@ def words(
     if path.stem != PROGRAM:
         return (PROGRAM,)  # called from another program, which has its own name
     found = which(path.name)
-    if terminal and found and os.path.abspath(found) == os.path.abspath(called):  # noqa: PTH100 - links stay
+    if terminal and found and os.path.abspath(found) == os.path.abspath(called):  # noqa: PTH100 - resolve() would leave the venv
         return (path.stem,)
     if path.name == called:  # Windows may leave out the folder
         return (called if terminal else found or called,)

@@ -22,13 +22,13 @@ from worker.advice.invocation import program
 from worker.cli.choice import Choice, since
 from worker.cli.common import campaign_of, latest_run, ledger_file_of, name_campaign, reach, restoring, settings_for
 from worker.clock import MachineClock, iso
-from worker.errors import UsageError
+from worker.errors import UsageError, WorkerError
 from worker.job.plan import planned
 from worker.job.read import open_job
 from worker.ledger import csv_form, export, views
 from worker.ledger.as_job import write_job
 from worker.ledger.content import Content
-from worker.ledger.database import SANDBOX, backup, is_new, open_for_reading, open_for_writing, unusable
+from worker.ledger.database import SANDBOX, backup, open_for_reading, open_for_writing, unusable
 from worker.ledger.forms import other_files, read_file
 from worker.ledger.lock import hold
 from worker.ledger.records import RunEnd, RunStart
@@ -115,10 +115,11 @@ def _restore(args: argparse.Namespace, settings: Settings, url: str) -> int:
 
 def _refuse_rehearsal(file: Path, rehearsals: Path) -> None:
     """Raise UsageError if a run of the database of rehearsals wrote the ledger file: none of its batches is real."""
-    if is_new(rehearsals):
+    try:
+        with closing(open_for_reading(rehearsals, SANDBOX)) as connection:
+            known = {run["run_id"] for run in views.runs(connection)}
+    except WorkerError:  # there is none, or none that can be read: that must not stand in the way of a real ledger
         return
-    with closing(open_for_reading(rehearsals, SANDBOX)) as connection:
-        known = {run["run_id"] for run in views.runs(connection)}
     if any(row["run_id"] in known for _, row in read_file(file)):
         raise UsageError(
             f"{file}: this is the ledger file of a rehearsal (--sandbox): none of its batches is real",

@@ -98,10 +98,7 @@ class _Parser(argparse.ArgumentParser):
         """Say what is wrong with the command line, and end with 2."""
         if message.startswith("unrecognized arguments: "):
             message = self._unknown(message.removeprefix("unrecognized arguments: ").split())
-        from worker.observe.secrets import Scrubber  # noqa: PLC0415 - only errors need it
-
-        hidden = Scrubber(os.environ.get("PROLIFIC_TOKEN") or None)(message)
-        self.exit(2, f"{self.prog}: {hidden}\n  See {self.prog} --help.\n")
+        self.exit(2, f"{self.prog}: {_without_token(message)}\n  See {self.prog} --help.\n")
 
     def _print_message(self, message: str, file: object = None) -> None:
         """Print what argparse has to say, help and version too; `finish` tells what fails."""
@@ -280,6 +277,10 @@ def _refused(error: OSError) -> WorkerError:
 
 def _complain(message: str) -> None:
     """Print an error for people; the token is in no message, and if it were, it would not be in this line."""
+    complain(_without_token(message))
+
+
+def _without_token(message: str) -> str:
     from worker.observe.secrets import Scrubber  # noqa: PLC0415 - only errors need it
 
-    complain(str(Scrubber(os.environ.get("PROLIFIC_TOKEN") or None)(message)))
+    return Scrubber(os.environ.get("PROLIFIC_TOKEN") or None)(message)

@@ -134,6 +134,16 @@ def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
         connection.execute("COMMIT")
 
 
+@contextmanager
+def attached(connection: sqlite3.Connection, plan: Path) -> Iterator[None]:
+    """The plan file (see `worker.job.plan`) as the schema `plan` of this connection, within the block."""
+    connection.execute("ATTACH ? AS plan", (str(plan),))
+    try:
+        yield
+    finally:
+        connection.execute("DETACH plan")
+
+
 def open_empty() -> sqlite3.Connection:
     """An empty ledger in memory: what a job's first `check` compares with."""
     connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
@@ -175,6 +185,8 @@ def backup(source: Path, target: Path) -> None:
         try:
             with closing(sqlite3.connect(target)) as copy:
                 connection.backup(copy)
+                copy.execute("DELETE FROM facts WHERE key = 'path'")  # no changes are kept for it anywhere
+                copy.commit()
                 # A copy in WAL mode would make two more files beside it as soon as it is looked at.
                 copy.execute("PRAGMA journal_mode = DELETE")
         except sqlite3.Error as error:
@@ -260,8 +272,8 @@ def _refuse_other_name(connection: sqlite3.Connection, path: Path) -> None:
 
 def _remember_name(connection: sqlite3.Connection, path: Path) -> bool:
     """Note by which name the database is used from now on; whether that is a new one."""
-    name = os.path.realpath(path)
-    if connection.execute("SELECT 1 FROM facts WHERE key = 'path' AND value = ?", (name,)).fetchone() is not None:
+    name, known = os.path.realpath(path), connection.execute(sql("path")).fetchone()
+    if known is not None and known[0] == name:
         return False
     connection.execute("INSERT OR REPLACE INTO facts VALUES ('path', ?)", (name,))
     return True

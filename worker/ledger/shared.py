@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from worker.ledger.database import APPLICATION_ID, belongs_to
+from worker.ledger.database import APPLICATION_ID, attached, belongs_to
 from worker.ledger.queries import sql
 
 MOST_FILES = 1000
@@ -81,16 +81,6 @@ def shared_with(connection: sqlite3.Connection, campaign: str) -> list[Shared]:
         )
         for name, same, same_sent, sent, job, ledger in found
     ]
-
-
-@contextmanager
-def attached(connection: sqlite3.Connection, plan: Path) -> Iterator[None]:
-    """The plan file as the schema `plan` of this connection, within the block."""
-    connection.execute("ATTACH ? AS plan", (str(plan),))
-    try:
-        yield
-    finally:
-        connection.execute("DETACH plan")
 
 
 def ledgers_in(folder: Path, but: Path, *, any_name: bool) -> list[Path]:

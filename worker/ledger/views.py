@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from worker.advice.causes import Cause, Causes
 from worker.job.names import render_name
+from worker.ledger.database import attached
 from worker.ledger.exchange import default_name
 from worker.ledger.job_names import job_name
 from worker.ledger.queries import sql
@@ -144,11 +145,8 @@ def api_url(connection: sqlite3.Connection) -> str:
 
 def count_leaving(connection: sqlite3.Connection, staged: Path, campaign: int | None) -> int:
     """How many duplicates of the campaign the plan file `staged` does not have."""
-    connection.execute("ATTACH ? AS plan", (f"{staged}",))
-    try:
+    with attached(connection, staged):
         return int(connection.execute(sql("plan_left"), {"campaign": campaign}).fetchone()[0])
-    finally:
-        connection.execute("DETACH plan")
 
 
 def owned_batches(connection: sqlite3.Connection) -> list[str]:
@@ -255,15 +253,12 @@ def forecast(
     connection: sqlite3.Connection, staged: Path, campaign: int | None, items: int, *, retry_failed: bool
 ) -> Forecast:
     """What a run of the plan file `staged` with so many `items` would meet in the ledger."""
-    connection.execute("ATTACH ? AS plan", (f"{staged}",))
-    try:
+    with attached(connection, staged):
         known = _counts(connection.execute(sql("plan_counts"), {"campaign": campaign}))
         missing = connection.execute(
             sql("plan_missing"), {"campaign": campaign, "retry_failed": retry_failed, "limit": 5}
         ).fetchall()
         sources = int(connection.execute(sql("plan_sources")).fetchone()[0])
-    finally:
-        connection.execute("DETACH plan")
     return Forecast(
         counts=known,
         new=items - known.total,
