@@ -146,9 +146,11 @@ def test_an_empty_file_that_was_there_before_stays_and_one_of_our_own_goes(tmp_p
 def test_who_waits_for_a_file_that_is_removed_meanwhile_holds_the_one_that_takes_its_place(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     held = threading.Event()
+    there: list[bool] = []
 
     def wait() -> None:
         with hold(path, 10.0):
+            there.append(path.exists())
             path.write_bytes(b"the second one's")
             held.set()
 
@@ -160,6 +162,7 @@ def test_who_waits_for_a_file_that_is_removed_meanwhile_holds_the_one_that_takes
         assert not held.is_set()
     other.join(10)
     assert held.is_set()
+    assert there == [True], "what it holds is no file that was removed"
     assert path.read_bytes() == b"the second one's"
 
 

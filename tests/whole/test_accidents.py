@@ -547,6 +547,14 @@ def test_a_ledger_file_that_was_named_is_restored_and_continued_by_the_commands_
     assert place.world.made == 6
 
 
+def test_a_database_of_rehearsals_that_cannot_be_read_stops_no_restore(made: Place) -> None:
+    for file in (made.folder / "ledgers").glob("ledger.db*"):
+        file.unlink()
+    (made.folder / "ledgers" / "sandbox.db").write_text("no database")
+    restored = made.command("ledger", "wave.csv", "--restore", "ledgers/wave.csv")
+    assert restored.code == 0, restored.err
+
+
 def test_a_rehearsals_ledger_file_is_never_restored_into_a_real_database(place: Place) -> None:
     place.job(*rows(), name="wave.csv")
     assert place.command("run", "wave.csv", "--sandbox", "--ledger", "mine.csv").code == 0
