@@ -1,11 +1,12 @@
-"""Whether a ceiling is used and never passed: `python -m benchmarks.ceiling` (`make bench-ceiling`).
+"""Whether a ceiling is used and never passed: `python -m benchmarks.ceiling` (`make
+bench-ceiling`).
 
-nginx's `limit_req` stands just above the ceiling, with a burst of three, and answers 429 to what is beyond. Its log
-tells when each request came, so nothing is measured by who is measured. It has a real-time priority, where the system
-allows that: an API on its own machine does not wait for a processor, and takes what came meanwhile for no burst. The
-scripts beside are what people write with aiolimiter. In the last case the whole process is stopped for a while, as a
-busy or sleeping machine does.
-"""
+nginx's `limit_req` stands just above the ceiling, with a burst of three, and answers 429 to what is
+beyond. Its log tells when each request came, so nothing is measured by who is measured. It has a
+real-time priority, where the system allows that: an API on its own machine does not wait for a
+processor, and takes what came meanwhile for no burst. The scripts beside are what people write with
+aiolimiter. In the last case the whole process is stopped for a while, as a busy or sleeping machine
+does."""
 
 from __future__ import annotations
 
@@ -19,7 +20,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.measured import WORKER, importable, print_machine, source_ids, spread, waited, write_job
+from benchmarks.measured import (
+    WORKER,
+    importable,
+    print_machine,
+    source_ids,
+    spread,
+    waited,
+    write_job,
+)
 from benchmarks.nginx import TOKEN, Nginx, may_be_prompt, missing, serving
 
 BURST = 3
@@ -31,8 +40,9 @@ ALL_AT_ONCE, ONE_BY_ONE = "`AsyncLimiter({rate:g}, 1)`", "`AsyncLimiter(1, 1/{ra
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A ceiling of so many requests a second, nginx's `limit`, how far above the ceiling that is, how many items, and
-    how many turns each takes. `stopped_s`: for so long the process stands still in the middle."""
+    """A ceiling of so many requests a second, nginx's `limit`, how far above the ceiling that is,
+    how many items, and how many turns each takes. `stopped_s`: for so long the process stands still
+    in the middle."""
 
     rate: float
     limit: str
@@ -49,13 +59,15 @@ CASES = (
     Case(1_000, "1020r/s", "2 %", 5_000, 5),
     Case(50, "51r/s", "2 %", 300, 2, stopped_s=2.0),
 )
-"""nginx takes whole requests a second or a minute: 0.2 a second and 2 % cannot be said, so that case has no margin."""
+"""nginx takes whole requests a second or a minute: 0.2 a second and 2 % cannot be said, so that
+case has no margin."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """How a ceiling was kept: the share of it that was `used`, from the first request to the last; the pace of the last
-    tenth beside that of the first (`drift`); how many were `rejected`; the `most` within a tenth of a second."""
+    """How a ceiling was kept: the share of it that was `used`, from the first request to the last;
+    the pace of the last tenth beside that of the first (`drift`); how many were `rejected`; the
+    `most` within a tenth of a second."""
 
     used: float
     drift: float
@@ -72,7 +84,10 @@ def main() -> None:
     print_machine()
     prompt = may_be_prompt()
     print(f"nginx has {'a' if prompt else 'no'} real-time priority")
-    print("\n| ceiling, limit above it, items | who | used | last tenth / first | rejected | most in 0.1 s |")
+    print(
+        "\n| ceiling, limit above it, items | who | used | last tenth / first | rejected | most in"
+        " 0.1 s |"
+    )
     print("| --- | --- | --- | --- | --- | --- |")
     for case in CASES:
         if case.rate in asked.rates:
@@ -91,8 +106,14 @@ def _show(case: Case, words: str, turns: Sequence[Kept]) -> None:
     used, drift = spread([one.used for one in turns], 3), spread([one.drift for one in turns])
     if case.stopped_s:
         what, used, drift = f"{what}, stopped for {case.stopped_s:g} s", "", ""
-    rejected, most = spread([one.rejected for one in turns], 0), spread([one.most for one in turns], 0)
-    print(f"| {what} | {words.format(rate=case.rate)} | {used} | {drift} | {rejected} | {most} |", flush=True)
+    rejected, most = (
+        spread([one.rejected for one in turns], 0),
+        spread([one.most for one in turns], 0),
+    )
+    print(
+        f"| {what} | {words.format(rate=case.rate)} | {used} | {drift} | {rejected} | {most} |",
+        flush=True,
+    )
 
 
 def _measure(case: Case, words: str, *, prompt: bool) -> Kept:
@@ -103,7 +124,9 @@ def _measure(case: Case, words: str, *, prompt: bool) -> Kept:
             began = time.monotonic()
             command = _command(case, words, job, api.url)
             environ = importable(api.environment())
-            with subprocess.Popen(command, cwd=folder, env=environ, stdin=subprocess.DEVNULL) as process:
+            with subprocess.Popen(
+                command, cwd=folder, env=environ, stdin=subprocess.DEVNULL
+            ) as process:
                 if case.stopped_s:
                     _stop_midway(process, api, case)
                 waited(process, began)
@@ -131,7 +154,8 @@ def _stop_midway(process: subprocess.Popen[bytes], api: Nginx, case: Case) -> No
 
 
 def kept(rate: float, fates: Sequence[tuple[float, int]]) -> Kept:
-    """How a ceiling of `rate` a second was kept, by when the requests came and what they were answered.
+    """How a ceiling of `rate` a second was kept, by when the requests came and what they were
+    answered.
 
     The worker sends again what was rejected: each is one more request."""
     times = sorted(at for at, _ in fates)

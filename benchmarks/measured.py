@@ -1,7 +1,8 @@
-"""What the programs here share: whole processes, what they took, the job they are given, ratios as they are told.
+"""What the programs here share: whole processes, what they took, the job they are given, ratios as
+they are told.
 
-Only the standard library is used, because a process that is started begins with the memory of the one that starts it.
-"""
+Only the standard library is used, because a process that is started begins with the memory of the
+one that starts it."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ MIB = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a process took: `seconds` of wall clock and `cpu` of processor time, `peak` bytes of memory."""
+    """What a process took: `seconds` of wall clock and `cpu` of processor time, `peak` bytes of
+    memory."""
 
     seconds: float
     cpu: float
@@ -38,8 +40,13 @@ class Measured:
 
 def print_machine() -> None:
     """Say what this is measured on."""
-    packages = ", ".join(f"{name} {version(name)}" for name in ("aiohttp", "anyio", "pydantic", "structlog"))
-    print(f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}")
+    packages = ", ".join(
+        f"{name} {version(name)}" for name in ("aiohttp", "anyio", "pydantic", "structlog")
+    )
+    print(
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors, Python"
+        f" {platform.python_version()}"
+    )
     print(f"duplicate-batches {version('duplicate-batches')}, {packages}")
 
 
@@ -54,12 +61,15 @@ def write_job(path: Path, rows: int) -> Path:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("batch_id", "name", "x_owner"))
-        writer.writerows((sources[n % SOURCES], f"Big wave, part {n:07}", f"team {n % 7}") for n in range(rows))
+        writer.writerows(
+            (sources[n % SOURCES], f"Big wave, part {n:07}", f"team {n % 7}") for n in range(rows)
+        )
     return path
 
 
 def without_api() -> dict[str, str]:
-    """An environment in which nothing of the user's is set: no API, no settings, no certificates, no proxy."""
+    """An environment in which nothing of the user's is set: no API, no settings, no certificates,
+    no proxy."""
     theirs = ("PROLIFIC_", "DUPLICATE_BATCHES_", "SSL_CERT_")
     return {
         name: value
@@ -72,7 +82,9 @@ def without_api() -> dict[str, str]:
 def sandbox(folder: Path) -> Iterator[dict[str, str]]:
     """A sandbox in a process of its own that answers at once; the environment that leads to it."""
     command = [*WORKER, "sandbox", "--port", "0", "--latency", "0"]
-    with subprocess.Popen(command, cwd=folder, env=importable(without_api()), stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command, cwd=folder, env=importable(without_api()), stdout=subprocess.PIPE
+    ) as process:
         try:
             assert process.stdout is not None
             exports: dict[str, str] = {}
@@ -97,18 +109,24 @@ def measure(arguments: Sequence[str], folder: Path, environ: Mapping[str, str]) 
 def measure_command(
     command: Sequence[str], folder: Path, environ: Mapping[str, str], output: Path | None = None
 ) -> Measured:
-    """Run a command in `folder`; what it took. It must succeed. `output`: what it says goes there."""
+    """Run a command in `folder`; what it took. It must succeed. `output`: what it says goes
+    there."""
     with output.open("wb") if output else nullcontext() as said:
         began = time.monotonic()
         with subprocess.Popen(
-            command, cwd=folder, env=importable(environ), stdin=subprocess.DEVNULL, stdout=said, stderr=said
+            command,
+            cwd=folder,
+            env=importable(environ),
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
         ) as one:
             return waited(one, began)
 
 
 def waited(process: subprocess.Popen[bytes], began: float) -> Measured:
-    """Wait until a process that began then (monotonic seconds) ends; what it took, with the processes that it waited
-    for itself (the memory is the largest one's). It must succeed."""
+    """Wait until a process that began then (monotonic seconds) ends; what it took, with the
+    processes that it waited for itself (the memory is the largest one's). It must succeed."""
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.monotonic() - began
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -119,18 +137,24 @@ def waited(process: subprocess.Popen[bytes], began: float) -> Measured:
 
 
 def importable(environ: Mapping[str, str]) -> dict[str, str]:
-    """This environment, in which `python -m worker` finds this worker from any folder, and keeps its modules compiled
-    as an installed program has them."""
+    """This environment, in which `python -m worker` finds this worker from any folder, and keeps
+    its modules compiled as an installed program has them."""
     return {**environ, "PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONDONTWRITEBYTECODE": ""}
 
 
 def show(words: str, measured: Measured, rows: int) -> None:
     """Print one line of the table."""
     took, cpu = f"{measured.seconds:.1f} s", f"{measured.cpu:.1f} s"
-    print(f"{words:<42}{measured.peak / MIB:>6.0f} MiB{took:>10}{cpu:>10}{rows / measured.seconds:>10,.0f}", flush=True)
+    print(
+        f"{words:<42}{measured.peak / MIB:>6.0f}"
+        f" MiB{took:>10}{cpu:>10}{rows / measured.seconds:>10,.0f}",
+        flush=True,
+    )
 
 
 def spread(values: Sequence[float], digits: int = 2) -> str:
     """The median of some figures, with the least and the most where they differ."""
-    middle, least, most = (f"{one:,.{digits}f}" for one in (statistics.median(values), min(values), max(values)))
+    middle, least, most = (
+        f"{one:,.{digits}f}" for one in (statistics.median(values), min(values), max(values))
+    )
     return middle if least == most else f"{middle} ({least} to {most})"

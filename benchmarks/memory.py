@@ -1,8 +1,8 @@
-"""How much memory a big job takes, and how long `--version` and `--help` do: `python -m benchmarks.memory`.
+"""How much memory a big job takes, and how long `--version` and `--help` do: `python -m
+benchmarks.memory`.
 
-Every figure is of a process of its own: the worker's peak memory is the one that the system counted for that process,
-and the sandbox, which remembers every copy, is another.
-"""
+Every figure is of a process of its own: the worker's peak memory is the one that the system counted
+for that process, and the sandbox, which remembers every copy, is another."""
 
 from __future__ import annotations
 
@@ -15,7 +15,16 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.measured import WORKER, importable, measure, print_machine, sandbox, show, without_api, write_job
+from benchmarks.measured import (
+    WORKER,
+    importable,
+    measure,
+    print_machine,
+    sandbox,
+    show,
+    without_api,
+    write_job,
+)
 
 
 def main() -> None:
@@ -32,7 +41,16 @@ def main() -> None:
             job.unlink()
         if asked.rows:
             job = write_job(folder / "sent.csv", asked.rows)
-            run = ["run", str(job), "--yes", "--rate", "unlimited", "--max-in-flight", "32", "--quiet"]
+            run = [
+                "run",
+                str(job),
+                "--yes",
+                "--rate",
+                "unlimited",
+                "--max-in-flight",
+                "32",
+                "--quiet",
+            ]
             with sandbox(folder) as api:
                 show(f"run, {asked.rows:,} rows over HTTP", measure(run, folder, api), asked.rows)
                 show("the same again: nothing to do", measure(run, folder, api), asked.rows)
@@ -44,14 +62,21 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__)
-    parser.add_argument("--rows", type=int, default=200_000, help="rows that are sent (default: 200000; 0: none)")
-    parser.add_argument("--planned", type=int, default=1_000_000, help="rows that are planned (default: 1000000)")
-    parser.add_argument("--starts", type=int, default=15, help="runs for a median of start-up (default: 15)")
+    parser.add_argument(
+        "--rows", type=int, default=200_000, help="rows that are sent (default: 200000; 0: none)"
+    )
+    parser.add_argument(
+        "--planned", type=int, default=1_000_000, help="rows that are planned (default: 1000000)"
+    )
+    parser.add_argument(
+        "--starts", type=int, default=15, help="runs for a median of start-up (default: 15)"
+    )
     return parser.parse_args()
 
 
 def start_up(runs: int) -> dict[str, float]:
-    """The median seconds of each command from start to end; they take turns, so that a busy moment meets all."""
+    """The median seconds of each command from start to end; they take turns, so that a busy moment
+    meets all."""
     commands = {
         "python -c 'import asyncio'": [sys.executable, "-c", "import asyncio"],
         "duplicate-batches --version": [*WORKER, "--version"],
@@ -62,7 +87,9 @@ def start_up(runs: int) -> dict[str, float]:
     for _ in range(runs):
         for words, command in commands.items():
             began = time.perf_counter()
-            subprocess.run(command, env=importable(os.environ), check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(
+                command, env=importable(os.environ), check=True, stdout=subprocess.DEVNULL
+            )
             times[words].append(time.perf_counter() - began)
     return {words: statistics.median(seconds) for words, seconds in times.items()}
 

@@ -1,8 +1,9 @@
-"""nginx as the API: it answers `me`, one listing and every duplicate request, and remembers nothing.
+"""nginx as the API: it answers `me`, one listing and every duplicate request, and remembers
+nothing.
 
-It is faster than any client that is measured against it. Each answer to a duplicate request names a batch of its own
-(made of nginx's request id). Debian's packages: nginx-light, and libnginx-mod-http-echo for answers that take time.
-"""
+It is faster than any client that is measured against it. Each answer to a duplicate request names a
+batch of its own (made of nginx's request id). Debian's packages: nginx-light, and
+libnginx-mod-http-echo for answers that take time."""
 
 from __future__ import annotations
 
@@ -59,7 +60,9 @@ http {{
         listen 127.0.0.1:{port} backlog=4096;
         location = /api/v1/users/me/ {{ return 200 '{{"id": "{me}", "email": "me@example.org"}}'; }}
         location = /api/v1/data-collection/batches {{ alias {folder}/listing.json; }}
-        location ~ ^/api/v1/data-collection/batches/(?<asked>[-0-9a-f]+)$ {{ return 200 '{source}'; }}
+        location ~ ^/api/v1/data-collection/batches/(?<asked>[-0-9a-f]+)$ {{
+            return 200 '{source}';
+        }}
         location ~ /duplicate$ {{
             {log}
             {limit}
@@ -91,8 +94,8 @@ class Nginx:
         return [(float(at), int(status)) for at, status in lines]
 
     def statuses(self, awaited: int = 0) -> Counter[int]:
-        """How many duplicate requests were answered with which status. nginx notes an answer after it has left, so
-        this waits for a second where fewer than `awaited` are noted."""
+        """How many duplicate requests were answered with which status. nginx notes an answer after
+        it has left, so this waits for a second where fewer than `awaited` are noted."""
         deadline = time.monotonic() + 1
         while (found := self._statuses()).total() < awaited and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -105,7 +108,8 @@ class Nginx:
 
 
 def missing(*, latency: bool) -> str | None:
-    """Why nginx cannot serve here, with answers that take time where `latency` says so; None where it can."""
+    """Why nginx cannot serve here, with answers that take time where `latency` says so; None where
+    it can."""
     if not shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin"):
         return "nginx is not installed (Debian's package nginx-light)"
     if latency and not ECHO_MODULE.exists():
@@ -116,7 +120,9 @@ def missing(*, latency: bool) -> str | None:
 def may_be_prompt() -> bool:
     """Whether this system lets a process have a real-time priority."""
     try:
-        return subprocess.run([*REAL_TIME, "true"], capture_output=True, check=False).returncode == 0
+        return (
+            subprocess.run([*REAL_TIME, "true"], capture_output=True, check=False).returncode == 0
+        )
     except OSError:
         return False
 
@@ -132,9 +138,10 @@ def serving(
     port: int = 0,
     prompt: bool = False,
 ) -> Iterator[Nginx]:
-    """A server that knows these sources. `latency_ms`: an answer takes so long; `limit` (as in `50r/s`) and `burst`:
-    duplicate requests beyond that get 429; `log`: note the fate of each; `port`: where it listens (0: anywhere);
-    `prompt`: it has a processor whenever it wants one (see `may_be_prompt`), as on a machine of its own."""
+    """A server that knows these sources. `latency_ms`: an answer takes so long; `limit` (as in
+    `50r/s`) and `burst`: duplicate requests beyond that get 429; `log`: note the fate of each;
+    `port`: where it listens (0: anywhere); `prompt`: it has a processor whenever it wants one (see
+    `may_be_prompt`), as on a machine of its own."""
     with tempfile.TemporaryDirectory(prefix="nginx-") as name, socket.socket() as free:
         folder = Path(name)
         folder.chmod(0o755)
@@ -144,14 +151,19 @@ def serving(
         (folder / "listing.json").write_text(_listing(sources), "utf-8")
         fates = folder / "fates.log"
         conf = _CONF.format(
-            folder=folder, port=port, me=ME,
+            folder=folder,
+            port=port,
+            me=ME,
             modules=f"load_module {ECHO_MODULE};" if latency_ms else "",
             zone=f"limit_req_zone $server_port zone=all:1m rate={limit};" if limit else "",
-            limit=f"limit_req zone=all burst={burst} nodelay; limit_req_status 429;" if limit else "",
+            limit=f"limit_req zone=all burst={burst} nodelay; limit_req_status 429;"
+            if limit
+            else "",
             log=f"access_log {fates} fates;" if log else "",
             first="try_files /none @answer;" if limit else _answer(latency_ms),
-            answer=_answer(latency_ms), source=json.dumps(_batch("$asked", "A source")),
-        )  # fmt: skip
+            answer=_answer(latency_ms),
+            source=json.dumps(_batch("$asked", "A source")),
+        )
         (folder / "nginx.conf").write_text(conf, "utf-8")
         with _process(folder, port, prompt=prompt):
             yield Nginx(f"http://127.0.0.1:{port}", fates)
@@ -181,7 +193,8 @@ def _process(folder: Path, port: int, *, prompt: bool) -> Iterator[None]:
 
 
 def _answer(latency_ms: int) -> str:
-    """What a duplicate request is answered with. nginx reads no `$` or `"` specially inside single quotes but `$`."""
+    """What a duplicate request is answered with. nginx reads no `$` or `"` specially inside single
+    quotes but `$`."""
     body = json.dumps(_batch("$new_id", "A copy") | {"created_at": "$time_iso8601"})
     if re.search(r"'", body):
         raise AssertionError("the body must fit into single quotes")

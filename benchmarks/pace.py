@@ -1,5 +1,6 @@
-"""How the pace follows limits that nobody tells: `python -m benchmarks.pace` measures known cases in simulated time,
-and `python -m benchmarks.pace --plots docs/pace` draws the pace against time as SVG. The same seeds give the same."""
+"""How the pace follows limits that nobody tells: `python -m benchmarks.pace` measures known cases
+in simulated time, and `python -m benchmarks.pace --plots docs/pace` draws the pace against time as
+SVG. The same seeds give the same."""
 
 from __future__ import annotations
 
@@ -30,7 +31,9 @@ LEFT, RIGHT, TOP, BOTTOM = 44, 14, 34, 46
 def main() -> None:
     """Measure, or draw."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pace", description=__doc__)
-    parser.add_argument("--plots", type=Path, metavar="FOLDER", help="draw plots into FOLDER instead")
+    parser.add_argument(
+        "--plots", type=Path, metavar="FOLDER", help="draw plots into FOLDER instead"
+    )
     parser.add_argument("--seeds", type=int, default=10, help="how often each case is tried (10)")
     parser.add_argument("--case", choices=sorted(BY_NAME), help="only this one")
     given = parser.parse_args()
@@ -50,30 +53,40 @@ def main() -> None:
 
 def measure(cases: Sequence[Case], seeds: int) -> None:
     """Print what of each limit was used and what was rejected, on average and at worst."""
-    print(f"| case | used | at least | rejected | at most |   (over {seeds} seeds)\n| --- | --- | --- | --- | --- |")
+    print(
+        f"| case | used | at least | rejected | at most |   (over {seeds} seeds)\n| --- | --- | ---"
+        " | --- | --- |"
+    )
     for case in cases:
         found = [tried(case, seed) for seed in range(seeds)]
         used, rejected = [one.used for one in found], [one.rejected for one in found]
         print(
-            f"| {case.name} | {fmean(used):.1%} | {min(used):.1%} | {fmean(rejected):.2%} | {max(rejected):.2%} |",
+            f"| {case.name} | {fmean(used):.1%} | {min(used):.1%} | {fmean(rejected):.2%} |"
+            f" {max(rejected):.2%} |",
             flush=True,
         )
 
 
 def measure_busy() -> None:
     """Print how an API that answers the more slowly the more is asked of it is used."""
-    print("| case | ceiling | most under way | sent a second | answers take | under way |\n| --- " + "| --- " * 5 + "|")
+    print(
+        "| case | ceiling | most under way | sent a second | answers take | under way |\n| --- "
+        + "| --- " * 5
+        + "|"
+    )
     for case in BUSY:
         found = tried(case, SEED)
         print(
-            f"| {case.name} | {case.ceiling or 'none'} | {case.in_flight} | {case.items / found.seconds:.1f} "
-            f"| {fmean(found.waited):.2f} s | {found.under_way:.1f} |",
+            f"| {case.name} | {case.ceiling or 'none'} | {case.in_flight} |"
+            f" {case.items / found.seconds:.1f} | {fmean(found.waited):.2f} s |"
+            f" {found.under_way:.1f} |",
             flush=True,
         )
 
 
 def plot(title: str, case: Case, found: Found) -> str:
-    """The pace and the limit against time, with a mark for each request that was rejected, as SVG."""
+    """The pace and the limit against time, with a mark for each request that was rejected, as
+    SVG."""
     limiter = case.limiter()
     allowed = [(at, limiter.allowed(at)) for at in (found.seconds * n / 400 for n in range(401))]
     highest = max(limit for _, limit in allowed)
@@ -88,7 +101,10 @@ def plot(title: str, case: Case, found: Found) -> str:
         if not ok:
             x = _x(at, found.seconds)
             body.append(f'<path d="M{x:.1f} {y}v-9" stroke="#c62828" stroke-width="1.2"/>')
-    words = f"{found.used:.0%} of it used, {found.rejected:.1%} of {len(found.left):,} requests rejected"
+    words = (
+        f"{found.used:.0%} of it used, {found.rejected:.1%} of {len(found.left):,} requests"
+        " rejected"
+    )
     key = (("pace", "#2563c9"), ("what is allowed", "#c77700"), ("a request rejected", "#c62828"))
     x = float(LEFT)
     for name, colour in key:
@@ -96,11 +112,11 @@ def plot(title: str, case: Case, found: Found) -> str:
         body.append(f'<text x="{x + 22}" y="{HEIGHT - 5}">{name}</text>')
         x += 42 + 7 * len(name)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-label="{escape(f"{title}: {words}")}" font-family="sans-serif" font-size="12" fill="#333">'
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>'
-        f'<text x="{LEFT}" y="20" font-size="14" font-weight="bold">{escape(title)}</text>'
-        f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 5}" text-anchor="end">{escape(words)}</text>{"".join(body)}</svg>\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
+        f' aria-label="{escape(f"{title}: {words}")}" font-family="sans-serif" font-size="12"'
+        f' fill="#333"><rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/><text x="{LEFT}" y="20"'
+        f' font-size="14" font-weight="bold">{escape(title)}</text><text x="{WIDTH - RIGHT}"'
+        f' y="{HEIGHT - 5}" text-anchor="end">{escape(words)}</text>{"".join(body)}</svg>\n'
     )
 
 
@@ -110,7 +126,10 @@ def _axes(seconds: float, top: float) -> Iterator[str]:
         yield f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="#ddd"/>'
         yield f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:g}/s</text>'
     for value in _ticks(seconds):
-        yield f'<text x="{_x(value, seconds):.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{value:g} s</text>'
+        yield (
+            f'<text x="{_x(value, seconds):.1f}" y="{HEIGHT - BOTTOM + 16}"'
+            f' text-anchor="middle">{value:g} s</text>'
+        )
 
 
 def _ticks(top: float) -> list[float]:
@@ -120,11 +139,16 @@ def _ticks(top: float) -> list[float]:
     return [number * step for number in range(int(top / step + 1e-9) + 1)]
 
 
-def _line(points: Sequence[tuple[float, float]], seconds: float, top: float, colour: str, dashes: str) -> str:
+def _line(
+    points: Sequence[tuple[float, float]], seconds: float, top: float, colour: str, dashes: str
+) -> str:
     """A line through what changes; a pause is a rate of 0."""
     shown = [f"{_x(at, seconds):.1f},{_y(rate, top):.1f}" for at, rate in points]
     dash = f' stroke-dasharray="{dashes}"' if dashes else ""
-    return f'<polyline points="{" ".join(shown)}" fill="none" stroke="{colour}" stroke-width="1.8"{dash}/>'
+    return (
+        f'<polyline points="{" ".join(shown)}" fill="none" stroke="{colour}"'
+        f' stroke-width="1.8"{dash}/>'
+    )
 
 
 def _x(at: float, seconds: float) -> float:

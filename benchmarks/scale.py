@@ -1,9 +1,10 @@
-"""A job of a million, and a thousand campaigns in one database: `python -m benchmarks.scale` (`make bench-scale`).
+"""A job of a million, and a thousand campaigns in one database: `python -m benchmarks.scale` (`make
+bench-scale`).
 
-Real runs against nginx make every row; nothing is planted. Sending is watched from outside: nginx's log tells how many
-requests were answered, the system how much processor time the worker had used by then. Wall clock is the machine's too,
-which may be busy with other work; processor time is the worker's own.
-"""
+Real runs against nginx make every row; nothing is planted. Sending is watched from outside: nginx's
+log tells how many requests were answered, the system how much processor time the worker had used by
+then. Wall clock is the machine's too, which may be busy with other work; processor time is the
+worker's own."""
 
 from __future__ import annotations
 
@@ -46,8 +47,8 @@ HEADER = f"\n{'what':<42}{'peak':>10}{'wall':>10}{'CPU':>10}{'a second':>10}"
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How far a run was: duplicates that were answered, at which moment (monotonic seconds), after how many seconds of
-    processor time."""
+    """How far a run was: duplicates that were answered, at which moment (monotonic seconds), after
+    how many seconds of processor time."""
 
     answered: int
     at: float
@@ -64,7 +65,11 @@ def main() -> None:
     if asked.again:
         _afterwards(asked.again)
         return
-    for items in sorted({min(size, asked.items) for size in (10_000, 100_000, asked.items)}) if asked.items else ():
+    for items in (
+        sorted({min(size, asked.items) for size in (10_000, 100_000, asked.items)})
+        if asked.items
+        else ()
+    ):
         with tempfile.TemporaryDirectory(prefix="scale-") as name:
             folder = Path(name)
             if asked.keep and items == asked.items:
@@ -80,7 +85,7 @@ def main() -> None:
             _many_campaigns(Path(name), asked.campaigns, asked.each)
 
 
-# -- one big job --------------------------------------------------------------------------------------------------
+# -- one big job
 
 
 def _one_job(folder: Path, items: int) -> list[Mark]:
@@ -103,13 +108,30 @@ def _afterwards(folder: Path) -> None:
     print(HEADER)
     # The database remembers where its API is.
     with serving(source_ids(), log=True, port=int(facts["url"].rpartition(":")[2])) as api:
-        show("run again: nothing to do", measure(["run", job, *RUN], folder, api.environment()), items)
-        small, campaign = write_job(folder / "small.csv", SOURCES), ("--campaign", f"small {time.time_ns()}")
+        show(
+            "run again: nothing to do",
+            measure(["run", job, *RUN], folder, api.environment()),
+            items,
+        )
+        small, campaign = (
+            write_job(folder / "small.csv", SOURCES),
+            ("--campaign", f"small {time.time_ns()}"),
+        )
         words = f"run, {SOURCES} items of another campaign"
-        show(words, measure(["run", str(small), *RUN, *campaign], folder, api.environment()), SOURCES)
-        show("check, without a token", measure(["check", job, "--quiet"], folder, without_api()), items)
+        show(
+            words, measure(["run", str(small), *RUN, *campaign], folder, api.environment()), SOURCES
+        )
+        show(
+            "check, without a token",
+            measure(["check", job, "--quiet"], folder, without_api()),
+            items,
+        )
         for words in ("report", "ledger"):
-            show(words, measure_command([*WORKER, words, job], folder, without_api(), folder / "said"), items)
+            show(
+                words,
+                measure_command([*WORKER, words, job], folder, without_api(), folder / "said"),
+                items,
+            )
         words = "run again, after `ledger`: its file read and anew"
         show(words, measure(["run", job, *RUN], folder, api.environment()), items)
     for path in sorted((folder / "ledgers").iterdir()):
@@ -117,14 +139,23 @@ def _afterwards(folder: Path) -> None:
             print(f"  {path.name}: {path.stat().st_size / MIB:,.1f} MiB")
 
 
-def _watched(job: Path, environ: Mapping[str, str], log: Path, items: int) -> tuple[Measured, list[Mark]]:
-    """Run the job; what it took, and how far it was at the first answer and after each tenth of the items."""
+def _watched(
+    job: Path, environ: Mapping[str, str], log: Path, items: int
+) -> tuple[Measured, list[Mark]]:
+    """Run the job; what it took, and how far it was at the first answer and after each tenth of the
+    items."""
     marks: list[Mark] = []
     began = time.monotonic()
     with subprocess.Popen(
-        [*WORKER, "run", str(job), *RUN], cwd=job.parent, env=importable(environ), stdin=subprocess.DEVNULL
+        [*WORKER, "run", str(job), *RUN],
+        cwd=job.parent,
+        env=importable(environ),
+        stdin=subprocess.DEVNULL,
     ) as process:
-        while len(marks) <= TENTHS and os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        while (
+            len(marks) <= TENTHS
+            and os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+        ):
             mark = Mark(_lines(log), time.monotonic(), _cpu(process.pid))
             if mark.answered >= max(1, len(marks) * items // TENTHS):
                 marks.append(mark)
@@ -146,17 +177,24 @@ def _cpu(pid: int) -> float:
 def _show_tenths(marks: Sequence[Mark]) -> None:
     print("\nmilliseconds for each item, by tenths of the run")
     spans = [
-        ((b.at - a.at) / (b.answered - a.answered) * 1000, (b.cpu - a.cpu) / (b.answered - a.answered) * 1000)
+        (
+            (b.at - a.at) / (b.answered - a.answered) * 1000,
+            (b.cpu - a.cpu) / (b.answered - a.answered) * 1000,
+        )
         for a, b in pairwise(marks)
     ]
-    for words, values in (("wall", [wall for wall, _ in spans]), ("CPU", [cpu for _, cpu in spans])):
+    for words, values in (
+        ("wall", [wall for wall, _ in spans]),
+        ("CPU", [cpu for _, cpu in spans]),
+    ):
         told = " ".join(f"{value:.3f}" for value in values)
         print(
-            f"{words:<6}{told}; last / first {values[-1] / values[0]:.2f}, most / least {max(values) / min(values):.2f}"
+            f"{words:<6}{told}; last / first {values[-1] / values[0]:.2f}, most / least"
+            f" {max(values) / min(values):.2f}"
         )
 
 
-# -- many campaigns -----------------------------------------------------------------------------------------------
+# -- many campaigns
 
 
 def _many_campaigns(folder: Path, campaigns: int, each: int) -> None:
@@ -167,30 +205,58 @@ def _many_campaigns(folder: Path, campaigns: int, each: int) -> None:
         for number in range(campaigns):
             campaign = ("--campaign", f"campaign {number:04}")
             runs.append(measure(["run", str(job), *RUN, *campaign], folder, api.environment()))
-        last = measure(["run", str(job), *RUN, "--campaign", "campaign 0000"], folder, api.environment())
+        last = measure(
+            ["run", str(job), *RUN, "--campaign", "campaign 0000"], folder, api.environment()
+        )
         if api.statuses(campaigns * each) != {201: campaigns * each}:
-            raise SystemExit(f"{campaigns * each:,} were asked for, and nginx answered {dict(api.statuses())}")
+            raise SystemExit(
+                f"{campaigns * each:,} were asked for, and nginx answered {dict(api.statuses())}"
+            )
     print(f"\n{campaigns:,} campaigns of {each} items in one database, a run for each")
     tenth = max(1, campaigns // TENTHS)
     for words, part in (("first tenth", runs[:tenth]), ("last tenth", runs[-tenth:])):
-        seconds, cpu = (statistics.median(values) for values in ([r.seconds for r in part], [r.cpu for r in part]))
-        print(f"{words:<14}{seconds:.3f} s, CPU {cpu:.3f} s a run; peak {max(r.peak for r in part) / MIB:.0f} MiB")
+        seconds, cpu = (
+            statistics.median(values)
+            for values in ([r.seconds for r in part], [r.cpu for r in part])
+        )
+        print(
+            f"{words:<14}{seconds:.3f} s, CPU {cpu:.3f} s a run; peak"
+            f" {max(r.peak for r in part) / MIB:.0f} MiB"
+        )
     print(f"{'the first again':<14} {last.seconds:.3f} s, CPU {last.cpu:.3f} s")
     listed = measure_command(
-        [*WORKER, "ledger", "--database", "ledgers/ledger.db"], folder, without_api(), folder / "said"
+        [*WORKER, "ledger", "--database", "ledgers/ledger.db"],
+        folder,
+        without_api(),
+        folder / "said",
     )
-    print(f"`ledger` without a job: {listed.seconds:.2f} s, CPU {listed.cpu:.2f} s, peak {listed.peak / MIB:.0f} MiB")
+    print(
+        f"`ledger` without a job: {listed.seconds:.2f} s, CPU {listed.cpu:.2f} s, peak"
+        f" {listed.peak / MIB:.0f} MiB"
+    )
     print(f"the database: {(folder / 'ledgers' / 'ledger.db').stat().st_size / MIB:.1f} MiB")
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
-    parser.add_argument("--items", type=int, default=1_000_000, help="items of the biggest job (1000000; 0: none)")
-    parser.add_argument("--campaigns", type=int, default=1_000, help="campaigns in one database (1000; 0: none)")
-    parser.add_argument("--each", type=int, default=20, help="items of each campaign (20)")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="a new folder that keeps the biggest job's files")
     parser.add_argument(
-        "--again", type=Path, metavar="FOLDER", help="only measure what follows, on files that were kept"
+        "--items", type=int, default=1_000_000, help="items of the biggest job (1000000; 0: none)"
+    )
+    parser.add_argument(
+        "--campaigns", type=int, default=1_000, help="campaigns in one database (1000; 0: none)"
+    )
+    parser.add_argument("--each", type=int, default=20, help="items of each campaign (20)")
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        metavar="FOLDER",
+        help="a new folder that keeps the biggest job's files",
+    )
+    parser.add_argument(
+        "--again",
+        type=Path,
+        metavar="FOLDER",
+        help="only measure what follows, on files that were kept",
     )
     asked = parser.parse_args()
     if asked.items and asked.items < SOURCES:

@@ -1,10 +1,10 @@
 """How long `settle` takes for many unknown items in a big workspace, and how much memory it needs:
 `python -m benchmarks.settling`.
 
-An earlier run is written into the database as it would have been left: its requests went out at 5 a second, a hundred
-were answered, the others never. Then `settle` is started as a process of its own, with a `--settle-after` that costs
-no time, and lists the workspace twice (once where all are found at once) from a server that is another process.
-"""
+An earlier run is written into the database as it would have been left: its requests went out at 5 a
+second, a hundred were answered, the others never. Then `settle` is started as a process of its own,
+with a `--settle-after` that costs no time, and lists the workspace twice (once where all are found
+at once) from a server that is another process."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ SETTLE_AFTER_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What an earlier run left: `unknown` items in a workspace of `listing` batches. `strangers` are batches that
-    somebody else made meanwhile with the same account; `answered` requests tell the API's clock, and what survives
-    copying."""
+    """What an earlier run left: `unknown` items in a workspace of `listing` batches. `strangers`
+    are batches that somebody else made meanwhile with the same account; `answered` requests tell
+    the API's clock, and what survives copying."""
 
     unknown: int
     listing: int
@@ -78,18 +78,33 @@ def main() -> int:
     for one_name in (False, True):
         for made in (True, False):
             with tempfile.TemporaryDirectory(prefix="settling-") as folder:
-                case = Case(asked.unknown, asked.listing, one_name, made, asked.strangers, asked.answered)
+                case = Case(
+                    asked.unknown, asked.listing, one_name, made, asked.strangers, asked.answered
+                )
                 settle(case, Path(folder), asked.profile)
     return 0
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.settling", description=__doc__)
-    parser.add_argument("--unknown", type=int, default=10_000, help="items whose outcome is not known (10000)")
-    parser.add_argument("--listing", type=int, default=100_000, help="batches in the workspace (100000)")
-    parser.add_argument("--strangers", type=int, default=0, help="of these, made by others with the same account (0)")
-    parser.add_argument("--answered", type=int, default=100, help="requests that were answered before (100)")
-    parser.add_argument("--profile", type=Path, metavar="FOLDER", help="write what cProfile saw of each case there")
+    parser.add_argument(
+        "--unknown", type=int, default=10_000, help="items whose outcome is not known (10000)"
+    )
+    parser.add_argument(
+        "--listing", type=int, default=100_000, help="batches in the workspace (100000)"
+    )
+    parser.add_argument(
+        "--strangers",
+        type=int,
+        default=0,
+        help="of these, made by others with the same account (0)",
+    )
+    parser.add_argument(
+        "--answered", type=int, default=100, help="requests that were answered before (100)"
+    )
+    parser.add_argument(
+        "--profile", type=Path, metavar="FOLDER", help="write what cProfile saw of each case there"
+    )
     parser.add_argument("--serve", type=Path, metavar="FOLDER", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -105,15 +120,25 @@ def settle(case: Case, folder: Path, profile: Path | None) -> None:
         environ = without_api() | {"PROLIFIC_URL": url, "PROLIFIC_TOKEN": TOKEN}
         measured, told = _measured(command, folder, environ)
     counts, took, cpu = told["counts"], f"{measured.seconds:.1f} s", f"{measured.cpu:.1f} s"
-    ended = ", ".join(f"{counts[status]:,} {status}" for status in ("created", "unknown", "pending") if counts[status])
+    ended = ", ".join(
+        f"{counts[status]:,} {status}"
+        for status in ("created", "unknown", "pending")
+        if counts[status]
+    )
     print(f"{case!s:<42}{measured.peak / MIB:>6.0f} MiB{took:>10}{cpu:>10}  {ended}", flush=True)
     if profile is not None:
         profile.mkdir(parents=True, exist_ok=True)
-        shutil.copy(folder / "settle.prof", profile / f"{str(case).replace(', ', '-').replace(' ', '-')}.prof")
+        shutil.copy(
+            folder / "settle.prof",
+            profile / f"{str(case).replace(', ', '-').replace(' ', '-')}.prof",
+        )
 
 
-def _measured(command: Sequence[str], folder: Path, environ: dict[str, str]) -> tuple[Measured, dict[str, Any]]:
-    """Run the worker; what it took, and its summary. Exit code 1 says that something stayed unknown."""
+def _measured(
+    command: Sequence[str], folder: Path, environ: dict[str, str]
+) -> tuple[Measured, dict[str, Any]]:
+    """Run the worker; what it took, and its summary. Exit code 1 says that something stayed
+    unknown."""
     began = time.monotonic()
     output = folder / "summary.json"
     importable = {**environ, "PYTHONPATH": str(Path(__file__).parents[1])}
@@ -128,18 +153,21 @@ def _measured(command: Sequence[str], folder: Path, environ: dict[str, str]) -> 
         one.returncode = os.waitstatus_to_exitcode(status)
     took = time.monotonic() - began
     if one.returncode not in (0, 1) or not output.stat().st_size:
-        raise SystemExit(f"exit code {one.returncode}: {(folder / 'errors.txt').read_text('utf-8')[-2000:]}")
+        raise SystemExit(
+            f"exit code {one.returncode}: {(folder / 'errors.txt').read_text('utf-8')[-2000:]}"
+        )
     unit = 1 if sys.platform == "darwin" else 1024
     return Measured(took, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit), json.loads(
         output.read_text("utf-8")
     )
 
 
-# -- what an earlier run left -------------------------------------------------------------------------------------
+# -- what an earlier run left
 
 
 def prepare(case: Case, folder: Path, url: str) -> None:
-    """Write the job, the database as an earlier run left it, and the listing that the server shows."""
+    """Write the job, the database as an earlier run left it, and the listing that the server
+    shows."""
     began = time.time() - 3600 - (case.unknown + case.answered) / RATE
     sources = [batch(began - 1e6, n, f"Source {n}") for n in range(1 if case.one_name else SOURCES)]
     made = case.unknown if case.made else 0
@@ -150,9 +178,16 @@ def prepare(case: Case, folder: Path, url: str) -> None:
     _write_job(job, case, [str(source["id"]) for source in sources])
     database = folder / "ledgers" / "ledger.db"
     run = RunStart(
-        "20261124T000000-000000", "wave", str(job.resolve()), str(folder.resolve() / "ledgers" / "wave.csv"),
-        socket.gethostname(), os.getpid(), _iso(began), 60.0, 30.0,
-    )  # fmt: skip
+        "20261124T000000-000000",
+        "wave",
+        str(job.resolve()),
+        str(folder.resolve() / "ledgers" / "wave.csv"),
+        socket.gethostname(),
+        os.getpid(),
+        _iso(began),
+        60.0,
+        30.0,
+    )
     with (
         planned(open_job(job), "wave", date(2026, 11, 24)) as plan,
         closing(open_for_writing(database, url)) as connection,
@@ -169,7 +204,9 @@ def prepare(case: Case, folder: Path, url: str) -> None:
         ledger.end_listing(number, len(shown), len(shown), None)
         ledger.end_preflight()
         shown += _send(ledger, case, {str(source["id"]): source for source in sources}, began)
-        ledger.end_run(RunEnd(_iso(began + 3600), None, 1, case.answered, case.unknown + case.answered, 0))
+        ledger.end_run(
+            RunEnd(_iso(began + 3600), None, 1, case.answered, case.unknown + case.answered, 0)
+        )
     shown += [batch(began + n, 10**6 + n, f"A colleague's {n}") for n in range(case.strangers)]
     shown.sort(key=lambda one: str(one["id"]))
     with (folder / "listing.json").open("w", encoding="utf-8") as file:
@@ -188,8 +225,11 @@ def _write_job(path: Path, case: Case, sources: list[str]) -> None:
     path.write_text("\n".join(["batch_id,name,copies", *rows, ""]), "utf-8")
 
 
-def _send(ledger: Ledger, case: Case, sources: dict[str, dict[str, Any]], began: float) -> list[dict[str, Any]]:
-    """Claim everything; the first ones are answered, the others given up. The batches that were made."""
+def _send(
+    ledger: Ledger, case: Case, sources: dict[str, dict[str, Any]], began: float
+) -> list[dict[str, Any]]:
+    """Claim everything; the first ones are answered, the others given up. The batches that were
+    made."""
     made: list[dict[str, Any]] = []
     endings: list[Ending] = []
     number = 0
@@ -210,10 +250,20 @@ def _send(ledger: Ledger, case: Case, sources: dict[str, dict[str, Any]], began:
 
 
 def _ending(intent: Intent, left: float, answer: dict[str, Any] | None) -> Ending:
-    """How a request ended that left at `left` (seconds since 1970): with this answer, or with none."""
+    """How a request ended that left at `left` (seconds since 1970): with this answer, or with
+    none."""
     if answer is None:
         return Ending(
-            intent, "unknown", True, _iso(left), _iso(left + 60), left, left + 60, None, 60.0, error="silence"
+            intent,
+            "unknown",
+            True,
+            _iso(left),
+            _iso(left + 60),
+            left,
+            left + 60,
+            None,
+            60.0,
+            error="silence",
         )
     return Ending(
         intent, "created", True, _iso(left), _iso(left + 1), left, left + 1, left + 1, 1.0, 201,
@@ -222,7 +272,9 @@ def _ending(intent: Intent, left: float, answer: dict[str, Any] | None) -> Endin
     )  # fmt: skip
 
 
-def batch(created: float, number: int, name: str, of: dict[str, Any] | None = None) -> dict[str, Any]:
+def batch(
+    created: float, number: int, name: str, of: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """A batch as the API lists it, with an id that sorts by time, as the API's do."""
     mark = uuid.uuid5(uuid.NAMESPACE_OID, f"{number} {name}").hex
     digits = f"{int(created * 1000):012x}7{mark[:3]}8{mark[3:6]}{mark[6:18]}"
@@ -235,7 +287,9 @@ def batch(created: float, number: int, name: str, of: dict[str, Any] | None = No
         "id": str(uuid.UUID(digits)),
         "created_at": _iso(created),
         "created_by": ME_ID,
-        "datasets": of["datasets"] if of else [{"id": str(uuid.UUID(mark)), "total_datapoint_count": 50}],
+        "datasets": (
+            of["datasets"] if of else [{"id": str(uuid.UUID(mark)), "total_datapoint_count": 50}]
+        ),
         "name": name,
         "status": "READY",
         "total_task_count": 50,
@@ -246,10 +300,14 @@ def batch(created: float, number: int, name: str, of: dict[str, Any] | None = No
 
 
 def _iso(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return (
+        datetime.fromtimestamp(moment, UTC)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z")
+    )
 
 
-# -- the server ---------------------------------------------------------------------------------------------------
+# -- the server
 
 
 @contextmanager
@@ -266,7 +324,8 @@ def server(folder: Path) -> Iterator[str]:
 
 
 def serve(folder: Path) -> int:
-    """Answer on loopback until this process is ended: who the token's owner is, and the listing as a stream."""
+    """Answer on loopback until this process is ended: who the token's owner is, and the listing as
+    a stream."""
 
     class Answers(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -279,7 +338,9 @@ def serve(folder: Path) -> int:
                 with (folder / "listing.json").open("rb") as file:
                     shutil.copyfileobj(file, self.wfile)
             else:
-                self.wfile.write(json.dumps({"id": ME_ID} if path == ME else {"error": {"status": 404}}).encode())
+                self.wfile.write(
+                    json.dumps({"id": ME_ID} if path == ME else {"error": {"status": 404}}).encode()
+                )
 
         def log_message(self, format: str, *args: Any) -> None:
             """Say nothing."""

@@ -1,9 +1,9 @@
 """The worker beside other tools, against nginx: `python -m benchmarks.tools` (`make bench-tools`).
 
-All do the same job as whole processes that take turns, so that a busy moment meets all, and speed is told as a ratio to
-the plain script's of the same round (`benchmarks/peers/gather.py`). nginx's log is the judge: a tool whose requests are
-not all there, each answered 201, has no figures. What is not installed is named and left out.
-"""
+All do the same job as whole processes that take turns, so that a busy moment meets all, and speed
+is told as a ratio to the plain script's of the same round (`benchmarks/peers/gather.py`). nginx's
+log is the judge: a tool whose requests are not all there, each answered 201, has no figures. What
+is not installed is named and left out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import nginx, slow_fsync
-from benchmarks.measured import MIB, Measured, measure_command, print_machine, source_ids, spread, write_job
+from benchmarks.measured import (
+    MIB,
+    Measured,
+    measure_command,
+    print_machine,
+    source_ids,
+    spread,
+    write_job,
+)
 from benchmarks.peers.commands import GATHER, PEERS, RUN, Asked, Peer
 
 IN_FLIGHT = 32
@@ -25,8 +33,8 @@ IN_FLIGHT = 32
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What the API and the disk are like: answers take `latency` milliseconds, each fsync `fsync` more. A peer gets its
-    share of so many `items`."""
+    """What the API and the disk are like: answers take `latency` milliseconds, each fsync `fsync`
+    more. A peer gets its share of so many `items`."""
 
     words: str
     items: int
@@ -35,7 +43,9 @@ class Case:
 
     def missing(self) -> str | None:
         """What is not installed here; None where nothing is."""
-        return nginx.missing(latency=bool(self.latency)) or (slow_fsync.missing() if self.fsync else None)
+        return nginx.missing(latency=bool(self.latency)) or (
+            slow_fsync.missing() if self.fsync else None
+        )
 
 
 CASES = {
@@ -53,7 +63,11 @@ def main() -> None:
     """Measure and print."""
     asked = _arguments()
     print_machine()
-    print(", ".join(_version(program) for program in ("curl", "parallel", "newman") if shutil.which(program)))
+    print(
+        ", ".join(
+            _version(program) for program in ("curl", "parallel", "newman") if shutil.which(program)
+        )
+    )
     lacking = {peer: why for peer in PEERS if (why := peer.missing())}
     for peer, why in lacking.items():
         print(f"Left out: {peer.words}: {why}")
@@ -61,10 +75,16 @@ def main() -> None:
         if why := case.missing():
             print(f"Left out: {case.words}: {why}")
         elif key in asked.cases:
-            peers = [peer for peer in PEERS if peer not in lacking and (not asked.alone or peer in (GATHER, RUN))]
+            peers = [
+                peer
+                for peer in PEERS
+                if peer not in lacking and (not asked.alone or peer in (GATHER, RUN))
+            ]
             items = {peer: int(case.items * peer.shares[number]) for peer in peers}
             print(
-                f"\n{case.words}; {IN_FLIGHT} in flight; medians of {asked.rounds} rounds, least and most", flush=True
+                f"\n{case.words}; {IN_FLIGHT} in flight; medians of {asked.rounds} rounds, least"
+                " and most",
+                flush=True,
             )
             _measure(case, {peer: share for peer, share in items.items() if share}, asked.rounds)
 
@@ -84,19 +104,29 @@ def _measure(case: Case, items: Mapping[Peer, int], rounds: int) -> None:
     print("\n| what | items | speed, as a ratio | processor s for 1,000 items | peak memory, MiB |")
     print("| --- | --- | --- | --- | --- |")
     for peer, turns in took.items():
-        words = peer.words if len(turns) == rounds else f"{peer.words} (did it in {len(turns)} of {rounds} rounds)"
+        words = (
+            peer.words
+            if len(turns) == rounds
+            else f"{peer.words} (did it in {len(turns)} of {rounds} rounds)"
+        )
         print(f"| {words} | {items[peer]:,} | {_figures(turns, script, floor)} |", flush=True)
 
 
-def _turn(peer: Peer, items: int, latency: int, slower: Mapping[str, str], folder: Path) -> Measured | None:
+def _turn(
+    peer: Peer, items: int, latency: int, slower: Mapping[str, str], folder: Path
+) -> Measured | None:
     """What one turn took; None, and a word about it, where the job was not done."""
     job = write_job(folder / "job.csv", items)
     with nginx.serving(source_ids(), latency_ms=latency, log=True) as api:
         command = peer.command(Asked(job, api.url, IN_FLIGHT, folder))
         try:
-            measured = measure_command(command, folder, {**api.environment(), **slower}, folder / "said")
+            measured = measure_command(
+                command, folder, {**api.environment(), **slower}, folder / "said"
+            )
         except SystemExit as error:
-            print(f"{peer.words}: {str(error)[-100:]}: {(folder / 'said').read_text('utf-8')[-300:]}")
+            print(
+                f"{peer.words}: {str(error)[-100:]}: {(folder / 'said').read_text('utf-8')[-300:]}"
+            )
             return None
         answered = api.statuses(items)
     if answered != {201: items}:
@@ -106,14 +136,22 @@ def _turn(peer: Peer, items: int, latency: int, slower: Mapping[str, str], folde
 
 
 def _figures(turns: Took, script: Mapping[int, float], floor: int) -> str:
-    """Speed as a ratio to the script's (items a second, by round), processor time and memory. Where a process has no
-    more memory than the one that started it (`floor`), the system does not tell how much."""
-    ratios = [done / one.seconds / script[number] for number, (done, one) in turns.items() if number in script]
+    """Speed as a ratio to the script's (items a second, by round), processor time and memory. Where
+    a process has no more memory than the one that started it (`floor`), the system does not tell
+    how much."""
+    ratios = [
+        done / one.seconds / script[number]
+        for number, (done, one) in turns.items()
+        if number in script
+    ]
     if not ratios:
         return " | | "
     peak = max(one.peak for _, one in turns.values())
     memory = f"{peak / MIB:.0f}" if peak > 1.1 * floor else f"under {1.1 * floor / MIB:.0f}"
-    return f"{spread(ratios, 3)} | {spread([one.cpu / done * 1000 for done, one in turns.values()])} | {memory}"
+    return (
+        f"{spread(ratios, 3)} | {spread([one.cpu / done * 1000 for done, one in turns.values()])} |"
+        f" {memory}"
+    )
 
 
 def _version(program: str) -> str:
@@ -125,9 +163,13 @@ def _version(program: str) -> str:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tools", description=__doc__)
-    parser.add_argument("--cases", nargs="*", choices=CASES, default=list(CASES), help="only these cases")
+    parser.add_argument(
+        "--cases", nargs="*", choices=CASES, default=list(CASES), help="only these cases"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="turns of each (3)")
-    parser.add_argument("--alone", action="store_true", help="the worker and the plain script alone")
+    parser.add_argument(
+        "--alone", action="store_true", help="the worker and the plain script alone"
+    )
     return parser.parse_args()
 
 

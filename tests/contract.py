@@ -1,8 +1,7 @@
 """The contract's tables as plain data: what people's cron lines, spreadsheets and scripts rely on.
 
-Typed by hand, on purpose: nothing here is read from the code that it is held against. A change here is a change of a
-promise.
-"""
+Typed by hand, on purpose: nothing here is read from the code that it is held against. A change here
+is a change of a promise."""
 
 from __future__ import annotations
 
@@ -42,13 +41,23 @@ RUN_OPTIONS: Mapping[str, tuple[str | None, str | int | bool | None]] = {
     "--quiet": (None, False),
     "--config": ("PATH", None),
 }
-"""Every option of `run`: how its value is written (None: it has none), and its default (None: there is none)."""
+"""Every option of `run`: how its value is written (None: it has none), and its default (None: there
+is none)."""
 
 DRY_RUN = "--dry-run"
 """`run --dry-run` is `check`; the contract names it with the commands."""
 
 SETTLE_OPTIONS = ("--assign", "--absent")
-LEDGER_OPTIONS = ("--format", "--status", "--source", "--run", "--since", "--all", "--restore", "--backup")
+LEDGER_OPTIONS = (
+    "--format",
+    "--status",
+    "--source",
+    "--run",
+    "--since",
+    "--all",
+    "--restore",
+    "--backup",
+)
 REPORT_OPTIONS = ("--output",)
 LEDGER_FORMATS = ("csv", "json", "table", "xlsx", "job")
 
@@ -130,4 +139,14 @@ SUMMARY_FIELDS = (
     "stopped_by",
     "report",
 )
-STOPPED_BY = ("signal", "limit", "max_duration", "max_failed", "token", "api", "disk", "declined", "internal")
+STOPPED_BY = (
+    "signal",
+    "limit",
+    "max_duration",
+    "max_failed",
+    "token",
+    "api",
+    "disk",
+    "declined",
+    "internal",
+)

@@ -23,7 +23,8 @@ COUNT = "SELECT count(*) FROM items WHERE status = 'failed'"
 def fail_one(ledger: Ledger) -> None:
     """A verb that changes something."""
     ledger.connection.execute(
-        "UPDATE items SET status = 'failed' WHERE id = (SELECT min(id) FROM items WHERE status <> 'failed')"
+        "UPDATE items SET status = 'failed' WHERE id = (SELECT min(id) FROM items WHERE status <>"
+        " 'failed')"
     )
 
 
@@ -128,7 +129,10 @@ async def test_a_short_verb_waits_for_the_disk_elsewhere_and_nothing_comes_betwe
 
 async def test_a_short_verb_waits_for_another_program_and_holds_up_nobody(tmp_path: Path) -> None:
     went_on: list[float] = []
-    with opened(tmp_path, *JOB) as ledger, closing(sqlite3.connect(tmp_path / "ledger.db")) as other:
+    with (
+        opened(tmp_path, *JOB) as ledger,
+        closing(sqlite3.connect(tmp_path / "ledger.db")) as other,
+    ):
         database = ThreadedDatabase(ledger)
         other.execute("BEGIN IMMEDIATE")
         async with anyio.create_task_group() as group:

@@ -13,9 +13,11 @@ import pytest
 HERE = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 
-# The demo is make's, and runs the command that make installed: other ways to run the tests may lack both.
+# The demo is make's, and runs the command that make installed: other ways to run the tests may lack
+# both.
 pytestmark = pytest.mark.skipif(
-    shutil.which("make") is None or not (BIN / "duplicate-batches").exists(), reason="needs make and the command"
+    shutil.which("make") is None or not (BIN / "duplicate-batches").exists(),
+    reason="needs make and the command",
 )
 
 

@@ -1,4 +1,5 @@
-"""Three tellings of one promise, held against each other: the contract's tables, the code, and the README."""
+"""Three tellings of one promise, held against each other: the contract's tables, the code, and the
+README."""
 
 from __future__ import annotations
 
@@ -49,7 +50,8 @@ def section(heading: str) -> str:
 
 
 def table(heading: str, number: int = 0) -> dict[str, list[str]]:
-    """A table under `heading`: by its first cell, without backticks, the other cells of each row."""
+    """A table under `heading`: by its first cell, without backticks, the other cells of each
+    row."""
     tables = re.findall(r"(?:^\|.*\n)+", section(heading), re.MULTILINE)
     rows = [_cells(line) for line in tables[number].splitlines()[2:]]
     return {first.replace("`", ""): others for first, *others in rows}
@@ -66,7 +68,8 @@ def names_of(heading: str) -> list[str]:
 
 
 def values_of(heading: str) -> dict[str, str]:
-    """How a table of options writes each one's value: `N/s` of `--rate N/s`, and nothing for a switch."""
+    """How a table of options writes each one's value: `N/s` of `--rate N/s`, and nothing for a
+    switch."""
     return {cell.split()[0]: cell.partition(" ")[2] for cell in table(heading)}
 
 
@@ -79,7 +82,12 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
 
 
 def flags(parser: argparse.ArgumentParser) -> set[str]:
-    return {flag for action in parser._actions for flag in action.option_strings if flag.startswith("--")}
+    return {
+        flag
+        for action in parser._actions
+        for flag in action.option_strings
+        if flag.startswith("--")
+    }
 
 
 def shell_lines() -> list[str]:
@@ -127,7 +135,9 @@ def test_check_takes_what_run_takes() -> None:
 def test_ledger_has_the_contract_s_options_and_formats() -> None:
     ledger = parsers()["ledger"]
     assert flags(ledger) >= set(contract.LEDGER_OPTIONS)
-    (formats,) = [action.choices for action in ledger._actions if "--format" in action.option_strings]
+    (formats,) = [
+        action.choices for action in ledger._actions if "--format" in action.option_strings
+    ]
     assert formats is not None
     assert tuple(formats) == contract.LEDGER_FORMATS
 
@@ -157,7 +167,9 @@ def test_reasons_to_stop_are_the_contract_s() -> None:
 
 def test_errors_end_with_the_contract_s_exit_codes() -> None:
     assert {
-        kind.__name__: kind.exit_code for kind in _kinds(errors.WorkerError) if kind.__module__ == "worker.errors"
+        kind.__name__: kind.exit_code
+        for kind in _kinds(errors.WorkerError)
+        if kind.__module__ == "worker.errors"
     } == {
         "WorkerError": 1,
         "UsageError": 2,
@@ -212,7 +224,9 @@ def test_the_readme_begins_with_what_it_is_and_two_commands() -> None:
 
 def test_the_readme_s_commands_are_those_of_this_version() -> None:
     assert names_of("## Commands") == BUILT
-    codes = {name: cells[1] for name, cells in zip(BUILT, table("## Commands").values(), strict=True)}
+    codes = {
+        name: cells[1] for name, cells in zip(BUILT, table("## Commands").values(), strict=True)
+    }
     assert codes == {
         "run": "below",
         "check": "0, 2, 3; 1 if a source does not exist, or something looks like an accident",
@@ -272,7 +286,9 @@ def test_the_readme_has_sandbox_s_options_and_defaults() -> None:
     shown = values_of("## The sandbox")
     assert set(shown) == flags(parser) - {"--help"}
     assert shown == _metavars(parser, shown) | {"--host": "HOST"}
-    defaults = {flag: action.default for action in parser._actions for flag in action.option_strings}
+    defaults = {
+        flag: action.default for action in parser._actions for flag in action.option_strings
+    }
     for cell, (default, _) in table("## The sandbox").items():
         written = defaults[cell.split()[0]]
         assert default == (f"`{written}`" if written else "none"), cell
@@ -290,7 +306,12 @@ def _settings(command: str) -> set[str]:
 
 def _metavars(parser: argparse.ArgumentParser, wanted: Mapping[str, str]) -> dict[str, str]:
     """How the parser writes the value of each wanted option."""
-    shown = {flag: action for action in parser._actions for flag in action.option_strings if flag in wanted}
+    shown = {
+        flag: action
+        for action in parser._actions
+        for flag in action.option_strings
+        if flag in wanted
+    }
     return {
         flag: "" if action.nargs == 0 else str(action.metavar or "|".join(action.choices or ()))
         for flag, action in shown.items()
@@ -301,7 +322,9 @@ def test_every_option_in_the_readme_exists_and_the_other_way_round() -> None:
     known = set().union(*(flags(parser) for parser in parsers().values())) | {"--version"}
     shown = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", README))
     assert shown <= known
-    assert {flag for flag in known if not flag.startswith("--no-")} - {"--help"} <= shown | {"--no-yes"}
+    assert {flag for flag in known if not flag.startswith("--no-")} - {"--help"} <= shown | {
+        "--no-yes"
+    }
 
 
 def test_the_readme_has_every_column_and_status() -> None:
@@ -316,7 +339,9 @@ def test_the_readme_has_every_column_and_status() -> None:
 
 def test_the_readme_has_every_exit_code() -> None:
     codes = table("## Exit codes")
-    assert [code.removesuffix("+signal") for code in codes] == [str(code) for code in contract.EXIT_CODES]
+    assert [code.removesuffix("+signal") for code in codes] == [
+        str(code) for code in contract.EXIT_CODES
+    ]
     for (meaning,), promised in zip(codes.values(), contract.EXIT_CODES.values(), strict=True):
         assert meaning.startswith(promised.removeprefix("+ signal "))
 
@@ -342,11 +367,15 @@ def test_the_readme_has_every_fault() -> None:
 
 def test_the_readme_has_every_column_and_placeholder_of_a_job() -> None:
     assert tuple(table("### Columns of a job")) == contract.JOB_COLUMNS
-    assert [cell.strip("{}") for cell in table("### Placeholders in names")] == list(contract.PLACEHOLDERS)
+    assert [cell.strip("{}") for cell in table("### Placeholders in names")] == list(
+        contract.PLACEHOLDERS
+    )
 
 
 def test_the_readme_names_every_example_and_they_exist() -> None:
-    assert set(table("## Job file")) == {f"jobs/{path.name}" for path in (HERE / "jobs").iterdir() if path.is_file()}
+    assert set(table("## Job file")) == {
+        f"jobs/{path.name}" for path in (HERE / "jobs").iterdir() if path.is_file()
+    }
     assert all((HERE / name).is_file() for name in re.findall(r"\bjobs/[\w.-]+\.\w+", README))
 
 
@@ -389,7 +418,9 @@ def test_the_help_of_every_command_has_examples_and_exit_codes(command: str) -> 
 def test_the_jobs_in_the_readme_are_good_jobs(tmp_path: Path) -> None:
     for suffix, block in re.findall(r"^```(csv|yaml)\n(.*?)^```", README, re.MULTILINE | re.DOTALL):
         (tmp_path / f"wave.{suffix}").write_text(block, "utf-8")
-        done = command(["check", f"wave.{suffix}", "--sandbox", "--json"], tmp_path, environment(tmp_path))
+        done = command(
+            ["check", f"wave.{suffix}", "--sandbox", "--json"], tmp_path, environment(tmp_path)
+        )
         assert (done.code, done.summary["to_create"]) == (0, 12), done.err
 
 
@@ -403,14 +434,27 @@ def test_the_changelog_begins_with_this_version() -> None:
 
 
 @pytest.fixture(scope="module")
-def troubled(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, object], list[dict[str, object]]]:
+def troubled(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[dict[str, object], list[dict[str, object]]]:
     """The summary and the log lines of a run with refusals, lost answers and answers of 429."""
     folder = tmp_path_factory.mktemp("troubled")
     shutil.copy(HERE / "jobs" / "copies.csv", folder / "wave.csv")
     faults = {"refuse": 0.25, "drop-answer": 0.1, "busy": 0.1}
     with SandboxThread(SandboxOptions(latency=0.0, faults=faults, seed=3)) as api:
-        arguments = ("run", "wave.csv", "--yes", "--rate", "unlimited", "--settle-after", "0.2", "--json")
-        done = command((*arguments, "--log-file", "log.jsonl"), folder, environment(folder, api.url, api.token))
+        arguments = (
+            "run",
+            "wave.csv",
+            "--yes",
+            "--rate",
+            "unlimited",
+            "--settle-after",
+            "0.2",
+            "--json",
+        )
+        done = command(
+            (*arguments, "--log-file", "log.jsonl"), folder, environment(folder, api.url, api.token)
+        )
     lines = (folder / "log.jsonl").read_text("utf-8").splitlines()
     return done.summary, [json.loads(line) for line in lines]
 
@@ -433,7 +477,9 @@ def test_every_log_line_has_the_contract_s_fields_and_the_readme_s(
     troubled: tuple[dict[str, object], list[dict[str, object]]],
 ) -> None:
     _, lines = troubled
-    shown = {name: set(re.findall(r"`(\w+)`", cells[1])) for name, cells in table("## Logs").items()}
+    shown = {
+        name: set(re.findall(r"`(\w+)`", cells[1])) for name, cells in table("## Logs").items()
+    }
     seen = set()
     for line in lines:
         name = str(line["event"])
@@ -446,7 +492,13 @@ def test_every_log_line_has_the_contract_s_fields_and_the_readme_s(
         assert own >= shown[name]
         assert own <= shown[name], name
     assert seen >= {"run.started", "job.read", "preflight.done", "pace.slowed", "run.finished"}
-    assert seen >= {"batch.created", "batch.failed", "batch.unknown", "batch.settled", "batch.retrying"}
+    assert seen >= {
+        "batch.created",
+        "batch.failed",
+        "batch.unknown",
+        "batch.settled",
+        "batch.retrying",
+    }
 
 
 # -- what does not belong into a public repository
@@ -456,10 +508,16 @@ def tracked() -> list[Path]:
     if not (HERE / ".git").exists() or shutil.which("git") is None:
         pytest.skip("no git checkout")
     found = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=HERE, capture_output=True, check=True, text=True
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"],
+        cwd=HERE,
+        capture_output=True,
+        check=True,
+        text=True,
     )
     return [
-        path for name in found.stdout.split("\0") if name and (path := HERE / name).is_file() and path.suffix != ".png"
+        path
+        for name in found.stdout.split("\0")
+        if name and (path := HERE / name).is_file() and path.suffix != ".png"
     ]
 
 
@@ -467,7 +525,8 @@ def test_no_file_names_a_machine_s_paths_or_a_registry() -> None:
     folders = "|".join(("work", "home", "root", "Users", "opt"))
     machine = re.compile(rf"(?<![\w.}}~-])/(?:{folders})/\w")
     registry = re.compile(
-        "|".join(("index" + "-url", "trusted" + "-host", "find" + "-links", "artifact" + "ory")), re.I
+        "|".join(("index" + "-url", "trusted" + "-host", "find" + "-links", "artifact" + "ory")),
+        re.I,
     )
     for path in tracked():
         text = path.read_text("utf-8-sig")
@@ -477,7 +536,9 @@ def test_no_file_names_a_machine_s_paths_or_a_registry() -> None:
 
 def test_no_file_names_a_foreign_host() -> None:
     """Tests may hold made-up ones, and pictures the name of their format."""
-    ours = re.compile(r"(?:api|www|app)\.prolific\.com$|localhost$|127\.0\.0\.1$|www\.w3\.org$|[{\[]")
+    ours = re.compile(
+        r"(?:api|www|app)\.prolific\.com$|localhost$|127\.0\.0\.1$|www\.w3\.org$|[{\[]"
+    )
     for path in tracked():
         if path.is_relative_to(HERE / "tests"):
             continue

@@ -27,7 +27,9 @@ def rows() -> list[list[str]]:
 def functions_of(path: Path) -> set[str]:
     """The names of a file's test functions."""
     tree = ast.parse(path.read_text("utf-8"))
-    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    return {
+        node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
 
 
 def test_there_are_at_least_fifty_faults_each_told_once_and_whole() -> None:

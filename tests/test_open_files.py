@@ -1,4 +1,5 @@
-"""How many requests at once fit into the open files that are allowed: decided by a table, and in real processes."""
+"""How many requests at once fit into the open files that are allowed: decided by a table, and in
+real processes."""
 
 from __future__ import annotations
 
@@ -24,7 +25,13 @@ if sys.platform == "win32":
         (16, 1, 1024, 4096, Fit(None, 16, 1024)),
         (16, 2, 256, 256, Fit(None, 16, 256)),
         (500, 1, 1024, 4096, Fit(None, 500, 1024)),
-        (500, 2, 1024, 4096, Fit(1000 + KEPT + 4, 500, 1000 + KEPT + 4)),  # no more is asked for than is needed
+        (
+            500,
+            2,
+            1024,
+            4096,
+            Fit(1000 + KEPT + 4, 500, 1000 + KEPT + 4),
+        ),  # no more is asked for than is needed
         (500, 1, 256, 2**31 - 1, Fit(500 + KEPT + 4, 500, 500 + KEPT + 4)),
         (500, 1, 256, 300, Fit(300, 300 - KEPT - 4, 300)),
         (500, 2, 64, 64, Fit(None, (64 - KEPT - 4) // 2, 64)),
@@ -54,9 +61,14 @@ def rehearsal(folder: Path, soft: int, hard: int, *arguments: str) -> Ended:
     run = [*PROGRAM, "run", "job.csv", "--sandbox", "--yes", "--json", "--rate", "unlimited"]
     done = subprocess.run(
         [*limited, *run, "--report", "--log-file", "log", *arguments],
-        cwd=folder, env=environment(folder), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        cwd=folder,
+        env=environment(folder),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
         timeout=60,
-    )  # fmt: skip
+    )
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
@@ -72,7 +84,10 @@ def test_few_open_files_mean_fewer_requests_at_once_and_are_told(
     ended = rehearsal(tmp_path, limit, limit, "--max-in-flight", "100", *arguments)
     assert ended.code == 0, ended.err
     assert ended.summary["counts"]["created"] == 100
-    told = f"{limit} open files are allowed: at most {at_once} requests at once; raise it with ulimit -n 1024"
+    told = (
+        f"{limit} open files are allowed: at most {at_once} requests at once; raise it with ulimit"
+        " -n 1024"
+    )
     assert notes(ended) == [told]
 
 
@@ -112,8 +127,12 @@ except WorkerError as error:
 
 
 def test_a_database_that_cannot_be_opened_for_want_of_open_files_says_so(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", SPENT], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("2 ledger.db: too many open files, so the ledger database cannot be opened\n")
+    done = subprocess.run(
+        [sys.executable, "-c", SPENT], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith(
+        "2 ledger.db: too many open files, so the ledger database cannot be opened\n"
+    )
     assert "ulimit -n 1024" in done.stdout
 
 
@@ -128,12 +147,19 @@ sys.exit(command_line(["run", "job.csv", "--sandbox", "--yes", "--json"]))
 """
 
 
-def test_a_ledger_file_that_cannot_be_opened_for_want_of_open_files_is_no_full_disk(tmp_path: Path) -> None:
+def test_a_ledger_file_that_cannot_be_opened_for_want_of_open_files_is_no_full_disk(
+    tmp_path: Path,
+) -> None:
     write_job(tmp_path / "job.csv", [{"batch_id": source_id(1), "name": "Row"}])
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT.format(number=errno.EMFILE)],
-        cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
     assert done.returncode == 1
     assert json.loads(done.stdout)["counts"]["created"] == 0
     assert "duplicate-batches: too many open files: the ledger cannot be written\n" in done.stderr

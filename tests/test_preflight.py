@@ -1,4 +1,5 @@
-"""Looking before sending: verdicts as tables, and a preflight against a scripted API over a real ledger."""
+"""Looking before sending: verdicts as tables, and a preflight against a scripted API over a real
+ledger."""
 
 from __future__ import annotations
 
@@ -27,7 +28,9 @@ SOURCE = uuid(1)
 T = TypeVar("T")
 
 
-def said(status: int, json: Any = None, words: str = "", retry_after_s: float | None = None) -> Answer:
+def said(
+    status: int, json: Any = None, words: str = "", retry_after_s: float | None = None
+) -> Answer:
     return Answer(status, json, words, 1_772_366_400.0, retry_after_s)
 
 
@@ -35,7 +38,7 @@ GOOD = said(200, {"id": "me", "email": "me@example.com"})
 SILENCE = NoAnswer(left=True, words="no answer")
 
 
-# -- verdicts -----------------------------------------------------------------------------------------------------
+# -- verdicts
 
 
 @pytest.mark.parametrize(
@@ -50,7 +53,10 @@ SILENCE = NoAnswer(left=True, words="no answer")
         (said(401, {}), TokenVerdict.REFUSED),
         (said(401), TokenVerdict.REFUSED),
         (said(403, {}), TokenVerdict.REFUSED),
-        *((said(status, {"id": "me"}), TokenVerdict.UNCLEAR) for status in (302, 400, 404, 407, 408, 429, 500, 502)),
+        *(
+            (said(status, {"id": "me"}), TokenVerdict.UNCLEAR)
+            for status in (302, 400, 404, 407, 408, 429, 500, 502)
+        ),
         (SILENCE, TokenVerdict.UNCLEAR),
         (NoAnswer(left=False, words="refused"), TokenVerdict.UNCLEAR),
     ],
@@ -70,8 +76,14 @@ def test_what_a_reply_says_of_the_token(reply: Reply, verdict: TokenVerdict) -> 
         (said(404, {"error": {}}), "missing", False),
         (said(404, {}), "missing", False),
         (said(404), "unclear", False),  # a gateway's page
-        *((said(status, {}), "unclear", False) for status in (301, 400, 401, 403, 405, 409, 410, 422)),
-        *((said(status, {}), "unclear", True) for status in (408, 425, 429, 500, 502, 503, 504, 599)),
+        *(
+            (said(status, {}), "unclear", False)
+            for status in (301, 400, 401, 403, 405, 409, 410, 422)
+        ),
+        *(
+            (said(status, {}), "unclear", True)
+            for status in (408, 425, 429, 500, 502, 503, 504, 599)
+        ),
         (SILENCE, "unclear", True),
         (NoAnswer(left=False, words="refused"), "unclear", True),
     ],
@@ -86,15 +98,19 @@ def test_what_a_reply_says_of_a_source(reply: Reply, state: str, again: bool) ->
 
 def test_the_reason_holds_the_apis_words() -> None:
     assert source_verdict(said(404, {}, "gone"), SOURCE).reason.endswith(": gone")
-    assert source_verdict(said(500, {}, "oops"), SOURCE).reason == "the source could not be looked up: HTTP 500: oops"
+    assert (
+        source_verdict(said(500, {}, "oops"), SOURCE).reason
+        == "the source could not be looked up: HTTP 500: oops"
+    )
     assert source_verdict(SILENCE, SOURCE).reason == "the source could not be looked up: no answer"
 
 
-# -- the preflight ------------------------------------------------------------------------------------------------
+# -- the preflight
 
 
 class ScriptedApi:
-    """Answers what it was told to: `batches` by id (the last reply stays), `listings` by workspace in turn."""
+    """Answers what it was told to: `batches` by id (the last reply stays), `listings` by workspace
+    in turn."""
 
     def __init__(self) -> None:
         self.owners: list[Reply] = [GOOD]
@@ -114,7 +130,11 @@ class ScriptedApi:
 
     async def batch(self, batch_id: str) -> Reply:
         self.calls.append(("batch", batch_id))
-        return next_of(self.batches[batch_id]) if batch_id in self.batches else said(404, {}, "not found")
+        return (
+            next_of(self.batches[batch_id])
+            if batch_id in self.batches
+            else said(404, {}, "not found")
+        )
 
     async def duplicate(self, batch_id: str, name: str | None, upload_new_dataset: bool) -> Reply:
         raise AssertionError("a preflight creates nothing")
@@ -124,7 +144,13 @@ class ScriptedApi:
         self.before_listing()
         shown, ended = next_of(self.listings[workspace_id])
         bodies = [self.batches[batch_id][0] for batch_id in shown]
-        await take([listed(batch) for body in bodies if isinstance(body, Answer) and (batch := read_batch(body.json))])
+        await take(
+            [
+                listed(batch)
+                for body in bodies
+                if isinstance(body, Answer) and (batch := read_batch(body.json))
+            ]
+        )
         return ended
 
     def asked(self, kind: str) -> int:
@@ -159,12 +185,21 @@ class Rig:
         contract: Api = api
         database = ThreadedDatabase(ledger)
         self.look_ups = LookUps(
-            database, contract, self.clock, self.server, self.events.append, self.stop, give_up_after_s, rate=None
+            database,
+            contract,
+            self.clock,
+            self.server,
+            self.events.append,
+            self.stop,
+            give_up_after_s,
+            rate=None,
         )
         self.preflight = Preflight(database, self.look_ups, self.events.append, self.stop)
 
     def sources(self) -> dict[str, str]:
-        return dict(self.ledger.connection.execute("SELECT source_id, state FROM sources").fetchall())
+        return dict(
+            self.ledger.connection.execute("SELECT source_id, state FROM sources").fetchall()
+        )
 
 
 @pytest.fixture
@@ -172,7 +207,9 @@ def api() -> ScriptedApi:
     return ScriptedApi()
 
 
-async def test_one_get_and_one_listing_answer_for_all_sources(tmp_path: Path, api: ScriptedApi) -> None:
+async def test_one_get_and_one_listing_answer_for_all_sources(
+    tmp_path: Path, api: ScriptedApi
+) -> None:
     sources = [api.has(number) for number in range(1, 41)]
     api.listings[WORKSPACE] = [whole(*sources)]
     with opened(tmp_path, "batch_id", *sources) as ledger:
@@ -183,7 +220,9 @@ async def test_one_get_and_one_listing_answer_for_all_sources(tmp_path: Path, ap
         assert (api.asked("batch"), api.asked("listing")) == (1, 1)
         assert set(rig.sources().values()) == {"found"}
         assert ledger.connection.execute("SELECT count(*) FROM seen").fetchone()[0] == 40
-        row = ledger.connection.execute("SELECT workspace_id, meta_count, shown, error, left_server FROM listings")
+        row = ledger.connection.execute(
+            "SELECT workspace_id, meta_count, shown, error, left_server FROM listings"
+        )
         assert [tuple(r) for r in row] == [(WORKSPACE, 40, 40, None, 1_772_366_400.0)]
         assert (rig.events, rig.stop.waits) == ([], [])
 
@@ -197,7 +236,9 @@ async def test_each_workspace_is_listed_once(tmp_path: Path, api: ScriptedApi) -
 
     assert findings == Findings(20, 0, 0, (WORKSPACE, OTHER), 0)
     assert api.asked("listing") == 2
-    assert api.asked("batch") <= 1 + 10  # a page of look-ups is under way before the second workspace is known
+    assert (
+        api.asked("batch") <= 1 + 10
+    )  # a page of look-ups is under way before the second workspace is known
 
 
 async def test_a_source_that_no_listing_shows_is_asked_for_and_only_its_own_404_fails_its_rows(
@@ -214,13 +255,22 @@ async def test_a_source_that_no_listing_shows_is_asked_for_and_only_its_own_404_
 
         assert findings == Findings(2, 1, 3, (WORKSPACE,), 0)
         assert rig.sources() == {
-            first: "found", hidden: "found", uuid(3): "missing", uuid(4): "unclear", uuid(5): "unclear",
+            first: "found",
+            hidden: "found",
+            uuid(3): "missing",
+            uuid(4): "unclear",
+            uuid(5): "unclear",
             uuid(6): "unclear",
-        }  # fmt: skip
+        }
         told = items(ledger, "status, http_status, error")
         assert [row[:2] for row in told] == [
-            ("pending", None), ("pending", None), ("failed", 404), ("pending", 500), ("pending", 404), ("pending", 403),
-        ]  # fmt: skip
+            ("pending", None),
+            ("pending", None),
+            ("failed", 404),
+            ("pending", 500),
+            ("pending", 404),
+            ("pending", 403),
+        ]
         assert told[2][2].endswith("this token may not see it: not found")
         assert "oops" in told[3][2]
     assert [api.calls.count(("batch", uuid(number))) for number in (3, 4, 5, 6)] == [1, 3, 1, 1]
@@ -239,8 +289,14 @@ async def test_a_look_up_that_fails_once_is_asked_again_after_what_the_api_asks(
         assert rig.stop.waits == [7.0, 2.0]
 
 
-async def test_too_many_requests_are_no_answer_and_are_waited_out(tmp_path: Path, api: ScriptedApi) -> None:
-    api.batches[SOURCE] = [*[said(429, {}, "slow")] * 5, said(429, {}, "slow", 30.0), said(200, batch_body(1))]
+async def test_too_many_requests_are_no_answer_and_are_waited_out(
+    tmp_path: Path, api: ScriptedApi
+) -> None:
+    api.batches[SOURCE] = [
+        *[said(429, {}, "slow")] * 5,
+        said(429, {}, "slow", 30.0),
+        said(200, batch_body(1)),
+    ]
     api.listings[WORKSPACE] = [whole(SOURCE)]
     with opened(tmp_path, "batch_id", SOURCE) as ledger:
         rig = Rig(ledger, api)
@@ -250,7 +306,9 @@ async def test_too_many_requests_are_no_answer_and_are_waited_out(tmp_path: Path
         assert {event.name for event in rig.events} == {"pace.slowed"}
 
 
-async def test_a_wait_of_no_seconds_is_no_reason_to_ask_without_a_pause(tmp_path: Path, api: ScriptedApi) -> None:
+async def test_a_wait_of_no_seconds_is_no_reason_to_ask_without_a_pause(
+    tmp_path: Path, api: ScriptedApi
+) -> None:
     api.owners = [said(429, {}, "slow", 0.0), said(503, {}, "oops", 0.0), GOOD]
     api.batches[SOURCE] = [said(503, {}, "oops", 0.0), said(200, batch_body(1))]
     api.listings[WORKSPACE] = [broken(SOURCE, retry_after_s=0.0), whole(SOURCE)]
@@ -262,7 +320,7 @@ async def test_a_wait_of_no_seconds_is_no_reason_to_ask_without_a_pause(tmp_path
     assert rig.stop.waits == [1.0, 1.0, 1.0, 1.0]
 
 
-async def test_a_listing_that_fails_is_asked_for_three_times_and_the_run_goes_on_with_what_was_shown(
+async def test_a_listing_that_fails_is_asked_for_three_times_and_the_run_continues(
     tmp_path: Path, api: ScriptedApi
 ) -> None:
     first, second = api.has(1), api.has(2)
@@ -278,11 +336,18 @@ async def test_a_listing_that_fails_is_asked_for_three_times_and_the_run_goes_on
         assert (note.name, note.level) == ("note", "warning")
         assert "could not be listed whole (cut short)" in note.fields["text"]
         seen = ledger.connection.execute("SELECT batch_id, listing FROM seen ORDER BY 1").fetchall()
-        assert [tuple(row) for row in seen] == [(first, 1), (second, 3)], "no listing had shown the first"
-        assert [row[0] for row in ledger.connection.execute("SELECT error FROM listings")] == ["cut short"] * 3
+        assert [tuple(row) for row in seen] == [
+            (first, 1),
+            (second, 3),
+        ], "no listing had shown the first"
+        assert [row[0] for row in ledger.connection.execute("SELECT error FROM listings")] == [
+            "cut short"
+        ] * 3
 
 
-async def test_a_listing_that_is_whole_at_last_counts_as_whole(tmp_path: Path, api: ScriptedApi) -> None:
+async def test_a_listing_that_is_whole_at_last_counts_as_whole(
+    tmp_path: Path, api: ScriptedApi
+) -> None:
     first = api.has(1)
     api.listings[WORKSPACE] = [broken(retry_after_s=500.0), whole(first)]
     with opened(tmp_path, "batch_id", first) as ledger:
@@ -293,13 +358,17 @@ async def test_a_listing_that_is_whole_at_last_counts_as_whole(tmp_path: Path, a
         assert rig.events == []
 
 
-async def test_a_source_without_a_workspace_is_found_without_a_listing(tmp_path: Path, api: ScriptedApi) -> None:
+async def test_a_source_without_a_workspace_is_found_without_a_listing(
+    tmp_path: Path, api: ScriptedApi
+) -> None:
     api.batches[SOURCE] = [said(200, {"id": SOURCE})]
     with opened(tmp_path, "batch_id", SOURCE) as ledger:
         assert await Rig(ledger, api).preflight.look_up_sources() == Findings(1, 0, 0, (), 0)
 
 
-async def test_a_wish_to_stop_ends_the_look_ups_and_fails_nothing(tmp_path: Path, api: ScriptedApi) -> None:
+async def test_a_wish_to_stop_ends_the_look_ups_and_fails_nothing(
+    tmp_path: Path, api: ScriptedApi
+) -> None:
     with opened(tmp_path, "batch_id", SOURCE) as ledger:
         rig = Rig(ledger, api)
         rig.stop.ask("signal")
@@ -319,7 +388,9 @@ async def test_a_good_token_is_noted_with_its_owner(tmp_path: Path, api: Scripte
 
 
 @pytest.mark.parametrize("status", [401, 403])
-async def test_a_refused_token_is_told_at_once(status: int, tmp_path: Path, api: ScriptedApi) -> None:
+async def test_a_refused_token_is_told_at_once(
+    status: int, tmp_path: Path, api: ScriptedApi
+) -> None:
     api.owners = [said(status, {}, "bad token")]
     with opened(tmp_path) as ledger:
         rig = Rig(ledger, api)
@@ -329,8 +400,16 @@ async def test_a_refused_token_is_told_at_once(status: int, tmp_path: Path, api:
     assert (api.asked("me"), rig.stop.waits) == (1, [])
 
 
-async def test_an_unclear_answer_is_asked_again_until_the_token_is_known(tmp_path: Path, api: ScriptedApi) -> None:
-    api.owners = [SILENCE, said(502, None, "gateway"), said(503, {}, "busy", 40.0), said(200, {}), GOOD]
+async def test_an_unclear_answer_is_asked_again_until_the_token_is_known(
+    tmp_path: Path, api: ScriptedApi
+) -> None:
+    api.owners = [
+        SILENCE,
+        said(502, None, "gateway"),
+        said(503, {}, "busy", 40.0),
+        said(200, {}),
+        GOOD,
+    ]
     with opened(tmp_path) as ledger:
         rig = Rig(ledger, api)
 
@@ -340,7 +419,9 @@ async def test_an_unclear_answer_is_asked_again_until_the_token_is_known(tmp_pat
 
 
 @pytest.mark.parametrize("reply", [SILENCE, said(500, {}, "oops"), said(429, {}, "slow")])
-async def test_an_api_that_stays_unclear_is_given_up_in_time(reply: Reply, tmp_path: Path, api: ScriptedApi) -> None:
+async def test_an_api_that_stays_unclear_is_given_up_in_time(
+    reply: Reply, tmp_path: Path, api: ScriptedApi
+) -> None:
     api.owners = [reply]
     with opened(tmp_path) as ledger:
         rig = Rig(ledger, api, give_up_after_s=900.0)

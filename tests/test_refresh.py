@@ -1,4 +1,5 @@
-"""The ledger file is refreshed while sending goes on, by one writer at a time, and is complete at the end."""
+"""The ledger file is refreshed while sending goes on, by one writer at a time, and is complete at
+the end."""
 
 from __future__ import annotations
 
@@ -38,7 +39,22 @@ def test_sending_goes_on_while_the_file_is_refreshed_and_two_never_write_it(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(campaign, "REFRESH_S", 0.0)
     monkeypatch.setattr(export, "write_ledger_file", slow)
-    assert command_line(["run", "job.csv", "--sandbox", "--yes", "--rate", "50/s", "--quiet", "--log-file", "log"]) == 0
+    assert (
+        command_line(
+            [
+                "run",
+                "job.csv",
+                "--sandbox",
+                "--yes",
+                "--rate",
+                "50/s",
+                "--quiet",
+                "--log-file",
+                "log",
+            ]
+        )
+        == 0
+    )
     first, *refreshes, last = created
     assert first[0] == first[1] == 0
     assert last == (250, 250)
@@ -51,7 +67,9 @@ def test_sending_goes_on_while_the_file_is_refreshed_and_two_never_write_it(
 def _created(folder: Path) -> int:
     connection = sqlite3.connect(folder / "ledgers" / "sandbox.db")
     try:
-        return int(connection.execute("SELECT count(*) FROM items WHERE status = 'created'").fetchone()[0])
+        return int(
+            connection.execute("SELECT count(*) FROM items WHERE status = 'created'").fetchone()[0]
+        )
     finally:
         connection.close()
 
@@ -67,7 +85,24 @@ def test_a_refresh_that_cannot_read_the_database_is_told_and_the_run_goes_on(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(campaign, "REFRESH_S", 0.01)
     monkeypatch.setattr(ThreadedDatabase, "read", broken)
-    assert command_line(["run", "job.csv", "--sandbox", "--yes", "--rate", "20/s", "--quiet", "--log-file", "log"]) == 0
-    assert "the ledger file could not be refreshed: disk I/O error" in (tmp_path / "log").read_text("utf-8")
+    assert (
+        command_line(
+            [
+                "run",
+                "job.csv",
+                "--sandbox",
+                "--yes",
+                "--rate",
+                "20/s",
+                "--quiet",
+                "--log-file",
+                "log",
+            ]
+        )
+        == 0
+    )
+    assert "the ledger file could not be refreshed: disk I/O error" in (tmp_path / "log").read_text(
+        "utf-8"
+    )
     with (tmp_path / "ledgers" / "sandbox" / "job.csv").open(encoding="utf-8", newline="") as file:
         assert [row["status"] for row in csv.DictReader(file)] == ["created"] * 20

@@ -1,4 +1,5 @@
-"""Sending by itself: what leaves, what is taken back, and what a stop, a pause or a second signal leaves behind."""
+"""Sending by itself: what leaves, what is taken back, and what a stop, a pause or a second signal
+leaves behind."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ T = TypeVar("T")
 
 
 class ScriptedApi:
-    """An API whose duplicate requests are answered by `answer`, which is given their number from 1."""
+    """An API whose duplicate requests are answered by `answer`, which is given their number from
+    1."""
 
     def __init__(self, answer: Callable[[int], Awaitable[Reply]]) -> None:
         self.requests = 0
@@ -52,14 +54,22 @@ class ScriptedApi:
 class Rig:
     """Sending over a real ledger, `in_flight` requests at a time."""
 
-    def __init__(self, ledger: Ledger, answer: Callable[[int], Awaitable[Reply]], in_flight: int = 2) -> None:
+    def __init__(
+        self, ledger: Ledger, answer: Callable[[int], Awaitable[Reply]], in_flight: int = 2
+    ) -> None:
         self.api = ScriptedApi(answer)
         self.stop = Stop()
         self.events: list[Event] = []
         self.database = ThreadedDatabase(ledger)
         clock = MachineClock()
         pacer = Pacer(
-            None, in_flight, clock, random.Random(1), self.events.append, self.stop.wait, lambda: self.stop.asked
+            None,
+            in_flight,
+            clock,
+            random.Random(1),
+            self.events.append,
+            self.stop.wait,
+            lambda: self.stop.asked,
         )
         self.sending = Sending(
             self.database, self.api, clock, ServerClock(), pacer, self.events.append, self.stop,
@@ -74,7 +84,9 @@ def created(number: int) -> Answer:
 JOB = ("batch_id,name,copies", f"{uuid(1)},Wave,3")
 
 
-async def test_an_answer_that_had_come_is_recorded_though_a_second_signal_comes(tmp_path: Path) -> None:
+async def test_an_answer_that_had_come_is_recorded_though_a_second_signal_comes(
+    tmp_path: Path,
+) -> None:
     """It comes while the database is busy with something long, as a big ledger file."""
 
     under_way = anyio.Event()
@@ -149,8 +161,11 @@ async def test_a_run_that_is_cancelled_while_it_claims_ends_by_that_alone(
         assert {status for (status,) in items(ledger, "status")} == {"unknown", "pending"}
 
 
-async def test_an_intent_that_waited_too_long_is_taken_back_and_does_not_leave(tmp_path: Path) -> None:
-    """What a crash leaves behind has left soon after its intent or never: settling counts on that."""
+async def test_an_intent_that_waited_too_long_is_taken_back_and_does_not_leave(
+    tmp_path: Path,
+) -> None:
+    """What a crash leaves behind has left soon after its intent or never: settling counts on
+    that."""
     left: list[float] = []
 
     async def answer(number: int) -> Reply:
@@ -160,7 +175,9 @@ async def test_an_intent_that_waited_too_long_is_taken_back_and_does_not_leave(t
     class SlowDatabase(ThreadedDatabase):
         """Its first exchange takes longer than an intent may wait."""
 
-        async def transact(self, verb: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        async def transact(
+            self, verb: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
+        ) -> T:
             result = await super().transact(verb, *args, **kwargs)
             if verb is Ledger.exchange and args[2] and not clock.slept:
                 clock.slept = LEAVES_WITHIN_S + 1.0
@@ -185,6 +202,8 @@ async def test_an_intent_that_waited_too_long_is_taken_back_and_does_not_leave(t
         assert items(ledger, "status, attempts") == [("created", 1)] * 3
 
 
-@pytest.mark.parametrize(("rate", "seconds"), [(None, COMPANY_S), (0.2, COMPANY_S), (250, 0.04), (1000, 0.01)])
+@pytest.mark.parametrize(
+    ("rate", "seconds"), [(None, COMPANY_S), (0.2, COMPANY_S), (250, 0.04), (1000, 0.01)]
+)
 def test_close_slots_are_not_missed_for_company(rate: float | None, seconds: float) -> None:
     assert company(rate) == pytest.approx(seconds)

@@ -1,4 +1,5 @@
-"""`python -m worker` and the command `duplicate-batches`. Only what `--version` needs is imported here."""
+"""`python -m worker` and the command `duplicate-batches`. Only what `--version` needs is imported
+here."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """One run of one job, from what the ledger says is missing to what it says at the end.
 
-The order is the promise: look before sending, write the ledger file before the first request, write intents before
-requests, and whatever ends the run, record what came and say what is known. Everything that differs between a night
-and a test (clock, chance, API, database, question) is handed in.
-"""
+The order is the promise: look before sending, write the ledger file before the first request, write
+intents before requests, and whatever ends the run, record what came and say what is known.
+Everything that differs between a night and a test (clock, chance, API, database, question) is
+handed in."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ REFRESH_S = 30.0
 
 
 class Question(NamedTuple):
-    """What a person is asked before anything is created: how many duplicates, in which workspaces, the first names,
-    how many get a name that exists already (and one of those), how many rows have which status, how many of the
-    campaign have left the job, and what looks like an accident."""
+    """What a person is asked before anything is created: how many duplicates, in which workspaces,
+    the first names, how many get a name that exists already (and one of those), how many rows have
+    which status, how many of the campaign have left the job, and what looks like an accident."""
 
     create: int
     workspaces: tuple[str, ...]
@@ -60,9 +60,9 @@ class Question(NamedTuple):
 
 
 class Options(NamedTuple):
-    """What a run goes by; durations in seconds, `rate` requests a second (None: no ceiling). With `only_settle`
-    nothing is sent. Commands that the ledger file names go by `reach`. `situation` is what is known about accidents
-    before the look-ups (None: nothing counts as one)."""
+    """What a run goes by; durations in seconds, `rate` requests a second (None: no ceiling). With
+    `only_settle` nothing is sent. Commands that the ledger file names go by `reach`. `situation` is
+    what is known about accidents before the look-ups (None: nothing counts as one)."""
 
     campaign: str
     ledger: Path
@@ -76,8 +76,9 @@ class Options(NamedTuple):
 
 
 class Result(NamedTuple):
-    """How a run ended. `troubles` are messages for people, each with what to do next; `undecided` of the unknown wait
-    for a person; `refused` says why nothing was created, if it looked like an accident and nobody agreed to it."""
+    """How a run ended. `troubles` are messages for people, each with what to do next; `undecided`
+    of the unknown wait for a person; `refused` says why nothing was created, if it looked like an
+    accident and nobody agreed to it."""
 
     counts: Counts
     tally: Tally
@@ -97,8 +98,11 @@ def names_taken(number: int) -> str:
     return f"{number:,} of the names {on} that this ledger does not know"
 
 
-def exit_code(counts: Counts, stopped_by: str | None, signal: int | None, *, only_settle: bool = False) -> int:
-    """The exit code of a run that could begin (the contract's table); of `settle` where nothing was to be sent."""
+def exit_code(
+    counts: Counts, stopped_by: str | None, signal: int | None, *, only_settle: bool = False
+) -> int:
+    """The exit code of a run that could begin (the contract's table); of `settle` where nothing was
+    to be sent."""
     if signal is not None:
         return 128 + signal
     if stopped_by == "token":
@@ -157,10 +161,18 @@ class Campaign:
         self._sending_since: float | None = None
         most = options.limits.max_in_flight
         self.pacer = Pacer(options.rate, most, clock, rng, emit, stop.wait, self._sending_is_over)
-        look_ups = LookUps(database, api, clock, server, emit, stop, options.limits.give_up_after_s, options.rate)
-        self._preflight = Preflight(database, look_ups, emit, stop, at_once=options.limits.max_in_flight)
-        self._sending = Sending(database, api, clock, server, self.pacer, emit, stop, options.limits)
-        self._settling = Settling(database, look_ups, clock, server, emit, stop, options.settle_after)
+        look_ups = LookUps(
+            database, api, clock, server, emit, stop, options.limits.give_up_after_s, options.rate
+        )
+        self._preflight = Preflight(
+            database, look_ups, emit, stop, at_once=options.limits.max_in_flight
+        )
+        self._sending = Sending(
+            database, api, clock, server, self.pacer, emit, stop, options.limits
+        )
+        self._settling = Settling(
+            database, look_ups, clock, server, emit, stop, options.settle_after
+        )
 
     def _sending_is_over(self) -> bool:
         return self._sending.over
@@ -191,8 +203,8 @@ class Campaign:
         return self._clock.monotonic() - self._started
 
     def created_per_s(self) -> float:
-        """Duplicates created in a second of sending, without look-ups, question and settling; no more than the
-        ceiling, which the first one alone would seem to pass."""
+        """Duplicates created in a second of sending, without look-ups, question and settling; no
+        more than the ceiling, which the first one alone would seem to pass."""
         since = self._sending_since
         sent_s = self._sent_s + (0.0 if since is None else self._clock.monotonic() - since)
         rate = self.tally.created / sent_s if sent_s > 0 else 0.0
@@ -207,11 +219,14 @@ class Campaign:
         if event.name in ("pace.slowed", "pace.recovered"):
             told = event.fields
             at = iso(self._clock.wall())
-            self._paces.append(PaceChange(at, told.get("wait_s"), told.get("rate"), told.get("why")))
+            self._paces.append(
+                PaceChange(at, told.get("wait_s"), told.get("rate"), told.get("why"))
+            )
         self._tell(event)
 
     async def run(self) -> Result:
-        """Make what is missing. Never raises for what a night can bring: the result says what happened."""
+        """Make what is missing. Never raises for what a night can bring: the result says what
+        happened."""
         nothing_to_do = False
         await self._recount()
         try:
@@ -252,7 +267,8 @@ class Campaign:
         return True
 
     async def _send_and_settle(self, *, send: bool) -> None:
-        """Send until nothing is left or too much is unknown, find out, and send what surely was not made."""
+        """Send until nothing is left or too much is unknown, find out, and send what surely was not
+        made."""
         while True:
             if send:
                 self.phase = "sending"
@@ -288,7 +304,9 @@ class Campaign:
         self._known = (counts, replace(self.tally))
 
     async def _question(self) -> Question:
-        return await self._database.call(_question, self._options.limits.limit, self._options.situation)
+        return await self._database.call(
+            _question, self._options.limits.limit, self._options.situation
+        )
 
     def _tell_preflight(self, findings: Findings, question: Question) -> None:
         fields = {
@@ -310,11 +328,14 @@ class Campaign:
 
     async def _end_in_time(self) -> None:
         if self._options.max_duration is not None:
-            await anyio.sleep(max(0.0, self._options.max_duration - (self._clock.monotonic() - self._started)))
+            await anyio.sleep(
+                max(0.0, self._options.max_duration - (self._clock.monotonic() - self._started))
+            )
             self._stop.ask("max_duration")
 
     async def _refresh(self) -> None:
-        """Refresh the ledger file now and then, while sending goes on; what hinders it, the end of the run tells."""
+        """Refresh the ledger file now and then, while sending goes on; what hinders it, the end of
+        the run tells."""
         pause = REFRESH_S
         while True:
             await anyio.sleep(pause)
@@ -323,13 +344,21 @@ class Campaign:
                 async with self._file:
                     await self._database.read(_refresh_ledger_file, self._options)
             except (OSError, sqlite3.Error, WorkerError) as error:
-                self._emit(Event("note", "warning", {"text": f"the ledger file could not be refreshed: {error}"}))
+                self._emit(
+                    Event(
+                        "note",
+                        "warning",
+                        {"text": f"the ledger file could not be refreshed: {error}"},
+                    )
+                )
             await self._keep_paces()
-            # A ledger of a million rows takes its time, and the processor, which senders should not share often.
+            # A ledger of a million rows takes its time, and the processor, which senders should not
+            # share often.
             pause = max(REFRESH_S, 20 * (self._clock.monotonic() - began))
 
     async def _keep_paces(self) -> None:
-        """Write down when the run waited; what cannot be written now is tried again with the run's end."""
+        """Write down when the run waited; what cannot be written now is tried again with the run's
+        end."""
         some = tuple(self._paces)
         with suppress(sqlite3.Error):  # senders meet the same disk, and tell
             if some:
@@ -337,7 +366,8 @@ class Campaign:
             del self._paces[: len(some)]
 
     async def _write_ledger_file(self) -> None:
-        """Write it from all that is recorded, before the first request: nothing is sent meanwhile."""
+        """Write it from all that is recorded, before the first request: nothing is sent
+        meanwhile."""
         async with self._file:
             await self._database.call(_write_ledger_file, self._options, going_on=True)
 
@@ -360,14 +390,19 @@ class Campaign:
                 self._stop.ask("disk")
                 error = WorkerError(
                     "too many open files: the ledger cannot be written",
-                    hint="Nothing new was sent after that. Raise the limit with ulimit -n 1024, or lower "
-                    "--max-in-flight; then run the same command again.",
+                    hint=(
+                        "Nothing new was sent after that. Raise the limit with ulimit -n 1024, or"
+                        " lower --max-in-flight; then run the same command again."
+                    ),
                 )
             case sqlite3.Error() | OSError():
                 self._stop.ask("disk")
                 error = WorkerError(
                     f"the ledger cannot be written: {error}",
-                    hint="Nothing new was sent after that. Make room, or mend the folder; the same command goes on.",
+                    hint=(
+                        "Nothing new was sent after that. Make room, or mend the folder; the same"
+                        " command goes on."
+                    ),
                 )
             case _:
                 self._stop.ask("internal")
@@ -375,7 +410,10 @@ class Campaign:
                 self._emit(Event("note", "debug", {"text": "internal error", "traceback": told}))
                 error = WorkerError(
                     f"a bug in duplicate-batches: {type(error).__name__}: {error}",
-                    hint="Please report it, with the log that --log-file writes. The same command goes on.",
+                    hint=(
+                        "Please report it, with the log that --log-file writes. The same command"
+                        " goes on."
+                    ),
                 )
         if str(error) not in self._troubles:
             self._troubles.append(str(error))
@@ -385,7 +423,8 @@ class Campaign:
         self.phase = "finishing"
         aborted = self._scope.cancelled_caught
         await self._attempt(self._sending.salvage())
-        # A disk that cannot be written can mostly be read, and the summary must not tell what was before the run.
+        # A disk that cannot be written can mostly be read, and the summary must not tell what was
+        # before the run.
         await self._attempt(self._recount())
         counts = self.counts
         reasons: list[tuple[str, int]] = []
@@ -394,13 +433,25 @@ class Campaign:
             reasons = await self._attempt(self._database.call(_reasons)) or []
             undecided = await self._attempt(self._database.call(_undecided)) or 0
         written = None
-        if not aborted and self._refused is None:  # a second signal asks to stop at once, and a long file takes long
+        if (
+            not aborted and self._refused is None
+        ):  # a second signal asks to stop at once, and a long file takes long
             written = await self._attempt(self._finish_ledger_file())
         stopped_by = self._stop.reason or (self._sending.closed if counts.pending else None)
-        code = exit_code(counts, stopped_by, self._stop.signal, only_settle=self._options.only_settle)
+        code = exit_code(
+            counts, stopped_by, self._stop.signal, only_settle=self._options.only_settle
+        )
         code = code if self._refused is None else self._refused.exit_code
         tally = self._sending.tally
-        end = RunEnd(iso(self._clock.wall()), stopped_by, code, tally.created, tally.requests, tally.throttled, written)
+        end = RunEnd(
+            iso(self._clock.wall()),
+            stopped_by,
+            code,
+            tally.created,
+            tally.requests,
+            tally.throttled,
+            written,
+        )
         await self._attempt(self._database.call(Ledger.end_run, end, tuple(self._paces)))
         result = Result(
             counts=counts,
@@ -429,7 +480,8 @@ class Campaign:
         return result
 
     async def _attempt(self, work: Awaitable[T]) -> T | None:
-        """Do one thing of the run's end, so that one that fails hinders no other; None where it failed."""
+        """Do one thing of the run's end, so that one that fails hinders no other; None where it
+        failed."""
         try:
             return await work
         except (sqlite3.Error, OSError) as error:
@@ -453,11 +505,15 @@ def _write_ledger_file(ledger: Ledger, options: Options, *, going_on: bool) -> N
     _refresh_ledger_file(ledger.connection, options, going_on=going_on)
 
 
-def _refresh_ledger_file(connection: sqlite3.Connection, options: Options, *, going_on: bool = True) -> None:
+def _refresh_ledger_file(
+    connection: sqlite3.Connection, options: Options, *, going_on: bool = True
+) -> None:
     campaign = views.campaign_id(connection, options.campaign)
     if campaign is None:
         raise AssertionError("a run always has a campaign")
-    export.write_ledger_file(connection, campaign, options.campaign, options.ledger, options.reach, going_on=going_on)
+    export.write_ledger_file(
+        connection, campaign, options.campaign, options.ledger, options.reach, going_on=going_on
+    )
 
 
 def _finish_ledger_file(ledger: Ledger, options: Options) -> str | None:

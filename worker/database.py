@@ -1,8 +1,8 @@
 """Lets async code call the ledger's verbs: one at a time, and so that no fsync holds up a sender.
 
-What only reads, and for long, has a thread and a connection of its own, so that it holds up no verb. A simulation hands
-in one that calls inline, because a thread would break the order that a seed repeats.
-"""
+What only reads, and for long, has a thread and a connection of its own, so that it holds up no
+verb. A simulation hands in one that calls inline, because a thread would break the order that a
+seed repeats."""
 
 from __future__ import annotations
 
@@ -26,14 +26,25 @@ T = TypeVar("T")
 class Database(Protocol):
     """Where database work runs."""
 
-    async def call(self, verb: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run one verb, as in `call(Ledger.set_me, "…")`; it is run whole even if the caller is cancelled meanwhile."""
+    async def call(
+        self, verb: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run one verb, as in `call(Ledger.set_me, "…")`; it is run whole even if the caller is
+        cancelled meanwhile."""
 
-    async def transact(self, verb: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def transact(
+        self, verb: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
         """The same for a verb that is short and one transaction."""
 
-    async def read(self, verb: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run what only reads, beside the verbs: it sees what was committed when it began. It too is run whole."""
+    async def read(
+        self,
+        verb: Callable[Concatenate[sqlite3.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Run what only reads, beside the verbs: it sees what was committed when it began. It too
+        is run whole."""
 
 
 class ThreadedDatabase:
@@ -45,16 +56,21 @@ class ThreadedDatabase:
         self._one = anyio.Lock()
         self._one_reader = anyio.CapacityLimiter(1)
 
-    async def call(self, verb: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def call(
+        self, verb: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
         """Run one verb of the ledger."""
         async with self._one:
             return await anyio.to_thread.run_sync(partial(verb, self._ledger, *args, **kwargs))
 
-    async def transact(self, verb: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run one short verb; what it waits for, others' locks and the disk, is waited for in the thread.
+    async def transact(
+        self, verb: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run one short verb; what it waits for, others' locks and the disk, is waited for in the
+        thread.
 
-        A thread's statements take the interpreter from the senders and give it back with every row, which costs more
-        than the statements themselves (a tenth of a run's processor time)."""
+        A thread's statements take the interpreter from the senders and give it back with every row,
+        which costs more than the statements themselves (a tenth of a run's processor time)."""
         async with self._one:
             with anyio.CancelScope(shield=True):
                 if not self._ledger.try_begin():
@@ -67,10 +83,23 @@ class ThreadedDatabase:
                     raise
             return result
 
-    async def read(self, verb: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run what only reads. Raises WorkerError where the database's file is gone from its place."""
-        return await anyio.to_thread.run_sync(partial(self._read, verb, *args, **kwargs), limiter=self._one_reader)
+    async def read(
+        self,
+        verb: Callable[Concatenate[sqlite3.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Run what only reads. Raises WorkerError where the database's file is gone from its
+        place."""
+        return await anyio.to_thread.run_sync(
+            partial(self._read, verb, *args, **kwargs), limiter=self._one_reader
+        )
 
-    def _read(self, verb: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def _read(
+        self,
+        verb: Callable[Concatenate[sqlite3.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
         with closing(open_for_reading(self._path)) as connection, snapshot(connection):
             return verb(connection, *args, **kwargs)

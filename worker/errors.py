@@ -8,8 +8,8 @@
     ├── TokenRefusedError       3   the API refused the token: nothing more is sent
     └── BusyError              75   another run holds this database
 
-Only the command line catches these; it prints `str(error)` and ends with `exit_code`. No message may hold the token.
-"""
+Only the command line catches these; it prints `str(error)` and ends with `exit_code`. No message
+may hold the token."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ class WorkerError(Exception):
 
 
 class DeclinedError(WorkerError):
-    """What looks like an accident was shown to a person, who declined to create it; nothing was sent."""
+    """What looks like an accident was shown to a person, who declined to create it; nothing was
+    sent."""
 
 
 class UsageError(WorkerError):
@@ -47,14 +48,16 @@ class AccidentError(UsageError):
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong in a file: at `line` (from 1; 0 where the whole file is meant), `text` says what."""
+    """One thing that is wrong in a file: at `line` (from 1; 0 where the whole file is meant),
+    `text` says what."""
 
     line: int
     text: str
 
 
 class JobError(UsageError):
-    """The job file at `path` has `problems` (the first ones, in the file's order) of `total` in all."""
+    """The job file at `path` has `problems` (the first ones, in the file's order) of `total` in
+    all."""
 
     def __init__(self, path: Path, problems: Sequence[Problem], total: int) -> None:
         self.path = path
@@ -63,7 +66,10 @@ class JobError(UsageError):
         super().__init__("\n".join(self._lines()))
 
     def _lines(self) -> list[str]:
-        lines = [f"{self.path}:{p.line}: {p.text}" if p.line else f"{self.path}: {p.text}" for p in self.problems]
+        lines = [
+            f"{self.path}:{p.line}: {p.text}" if p.line else f"{self.path}: {p.text}"
+            for p in self.problems
+        ]
         if more := self.total - len(self.problems):
             lines.append(f"… and {more} more problem{'s' if more > 1 else ''}.")
         return lines

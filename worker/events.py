@@ -1,7 +1,8 @@
-"""What happens in a run, as records. The heart emits them; logs, the progress display and the summary read them.
+"""What happens in a run, as records. The heart emits them; logs, the progress display and the
+summary read them.
 
-Nothing here knows how a record is shown. The names and their fields are promises to people's scripts.
-"""
+Nothing here knows how a record is shown. The names and their fields are promises to people's
+scripts."""
 
 from __future__ import annotations
 
@@ -49,8 +50,8 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Event(NamedTuple):
-    """One thing that happened: `name` is a key of `EVENTS`, `fields` are JSON values; times are ISO 8601 UTC,
-    durations seconds."""
+    """One thing that happened: `name` is a key of `EVENTS`, `fields` are JSON values; times are ISO
+    8601 UTC, durations seconds."""
 
     name: str
     level: Level = "info"

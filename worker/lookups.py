@@ -1,7 +1,8 @@
-"""Asks the API what is there: whose token it is, one batch, all batches of a workspace. Only reads, gently.
+"""Asks the API what is there: whose token it is, one batch, all batches of a workspace. Only reads,
+gently.
 
-What a reply means for the token or a source is decided here by pure functions; what is done about it, by those who
-ask (`preflight`, `settle`, `sending`)."""
+What a reply means for the token or a source is decided here by pure functions; what is done about
+it, by those who ask (`preflight`, `settle`, `sending`)."""
 
 from __future__ import annotations
 
@@ -25,8 +26,8 @@ from worker.prolific.reply import Answer, Listing, Page, Reply
 from worker.stop import Stop
 
 LOOK_UPS_PER_S = 20.0
-"""The gentlest ceiling of look-ups, which only read; a run's own ceiling counts where it is higher. They are spread
-evenly too: high request volumes add latency for everyone in the workspace."""
+"""The gentlest ceiling of look-ups, which only read; a run's own ceiling counts where it is higher.
+They are spread evenly too: high request volumes add latency for everyone in the workspace."""
 
 TRIES = 3
 """How often a listing or a look-up that fails is asked for (docs/settling.md, rule 7)."""
@@ -48,8 +49,8 @@ class ApiUnusableError(WorkerError):
 
 
 def token_verdict(reply: Reply) -> TokenVerdict:
-    """What the reply to `me` says of the token. A 403 of the API's own (its JSON, not a gateway's page) is a refusal
-    too: `me` needs no right but a valid token."""
+    """What the reply to `me` says of the token. A 403 of the API's own (its JSON, not a gateway's
+    page) is a refusal too: `me` needs no right but a valid token."""
     if isinstance(reply, Answer):
         if reply.status == 401 or (reply.status == 403 and reply.json is not None):
             return TokenVerdict.REFUSED
@@ -59,7 +60,8 @@ def token_verdict(reply: Reply) -> TokenVerdict:
 
 
 class SourceVerdict(NamedTuple):
-    """What the reply to a GET says of a source: the batch, or `state` (`missing`, `unclear`) with the reason.
+    """What the reply to a GET says of a source: the batch, or `state` (`missing`, `unclear`) with
+    the reason.
 
     `again` says whether asking once more may help."""
 
@@ -71,29 +73,40 @@ class SourceVerdict(NamedTuple):
 
 
 def source_verdict(reply: Reply, source_id: str) -> SourceVerdict:
-    """What the reply to a GET of `source_id` says. Only a 404 of the API's own (its JSON, not a gateway's page) means
-    that the batch is not there."""
+    """What the reply to a GET of `source_id` says. Only a 404 of the API's own (its JSON, not a
+    gateway's page) means that the batch is not there."""
     if not isinstance(reply, Answer):
-        return SourceVerdict(None, "unclear", None, f"the source could not be looked up: {reply.words}", again=True)
+        return SourceVerdict(
+            None, "unclear", None, f"the source could not be looked up: {reply.words}", again=True
+        )
     status, words = reply.status, reply.words
     if 200 <= status < 300:
         batch = read_batch(reply.json)
         if batch is not None and batch.id == source_id:
             return SourceVerdict(batch)
-        return SourceVerdict(None, "unclear", status, "the source could not be looked up: an answer without it")
+        return SourceVerdict(
+            None, "unclear", status, "the source could not be looked up: an answer without it"
+        )
     if status == 404 and reply.json is not None:
         return SourceVerdict(
-            None, "missing", status, f"the source batch does not exist, or this token may not see it: {words}"
+            None,
+            "missing",
+            status,
+            f"the source batch does not exist, or this token may not see it: {words}",
         )
     again = status in (408, 425, 429) or status >= 500
     return SourceVerdict(
-        None, "unclear", status, f"the source could not be looked up: HTTP {status}: {words}", again=again
+        None,
+        "unclear",
+        status,
+        f"the source could not be looked up: HTTP {status}: {words}",
+        again=again,
     )
 
 
 class Look(NamedTuple):
-    """One listing of a workspace, after its tries: its `number`, when it left (monotonic seconds), how many batches it
-    showed, and why it is not whole (None: its count and length agree)."""
+    """One listing of a workspace, after its tries: its `number`, when it left (monotonic seconds),
+    how many batches it showed, and why it is not whole (None: its count and length agree)."""
 
     number: int
     left: float
@@ -102,8 +115,8 @@ class Look(NamedTuple):
 
 
 class LookUps:
-    """Looks things up for one run. `give_up_after_s` bounds how long an API that does not answer is asked; `rate` is
-    the run's ceiling in requests a second (None: none)."""
+    """Looks things up for one run. `give_up_after_s` bounds how long an API that does not answer is
+    asked; `rate` is the run's ceiling in requests a second (None: none)."""
 
     def __init__(
         self,
@@ -162,12 +175,14 @@ class LookUps:
             wait *= 2
         return verdict
 
-    async def listing(self, workspace_id: str, take: Callable[[int, Page], Awaitable[None]]) -> Look:
-        """List a workspace, up to three times where the listing is not whole (rule 7); pages go to `take` with the
-        listing's number, and count even where it is not whole.
+    async def listing(
+        self, workspace_id: str, take: Callable[[int, Page], Awaitable[None]]
+    ) -> Look:
+        """List a workspace, up to three times where the listing is not whole (rule 7); pages go to
+        `take` with the listing's number, and count even where it is not whole.
 
-        Three failures in an outage prove nothing: `me` tells one from a failing listing, and in one the listing is
-        asked for until `give_up_after_s`. Raises ApiUnusableError then."""
+        Three failures in an outage prove nothing: `me` tells one from a failing listing, and in one
+        the listing is asked for until `give_up_after_s`. Raises ApiUnusableError then."""
         wait = FIRST_BACK_OFF_S
         number = 1
         deadline = self._clock.monotonic() + self._give_up_after_s
@@ -184,7 +199,9 @@ class LookUps:
             with self._stop.scope():  # a listing may take long
                 ended = await self._api.listing(workspace_id, hand_on)
             self._server.tell(ended.date, self._clock.monotonic())
-            await self._database.call(Ledger.end_listing, listing, ended.meta_count, ended.shown, ended.problem)
+            await self._database.call(
+                Ledger.end_listing, listing, ended.meta_count, ended.shown, ended.problem
+            )
             look = Look(listing, left, ended.shown, ended.problem)
             if ended.problem is None or self._stop.asked:
                 return look
@@ -199,9 +216,11 @@ class LookUps:
             await self._stop.wait(min(LONGEST_BACK_OFF_S, ended.retry_after_s or wait))
             wait *= 2
 
-    async def _ask(self, request: Callable[[], Awaitable[Reply]], deadline: float | None = None) -> Reply:
-        """Ask once; 'too many requests' is no answer, so all look-ups wait and this one asks again, until the run may
-        not wait any longer (`deadline`; None: `give_up_after_s` from now)."""
+    async def _ask(
+        self, request: Callable[[], Awaitable[Reply]], deadline: float | None = None
+    ) -> Reply:
+        """Ask once; 'too many requests' is no answer, so all look-ups wait and this one asks again,
+        until the run may not wait any longer (`deadline`; None: `give_up_after_s` from now)."""
         if deadline is None:
             deadline = self._clock.monotonic() + self._give_up_after_s
         while True:
@@ -222,7 +241,8 @@ class LookUps:
                 return reply
 
     def _hold(self, pushed_back: Answer, left: float, now: float) -> None:
-        """Make all look-ups wait; the answers to those that were under way already do not count once more."""
+        """Make all look-ups wait; the answers to those that were under way already do not count
+        once more."""
         wait = pushed_back.retry_after_s
         if not wait:
             if left < self._hold_until:
@@ -231,7 +251,11 @@ class LookUps:
         self._pushed = min(self._pushed + 1, 10)
         if now + wait > self._hold_until:
             self._hold_until = now + wait
-            self._emit(Event("pace.slowed", "warning", {"why": words(pushed_back), "wait_s": round(wait, 3)}))
+            self._emit(
+                Event(
+                    "pace.slowed", "warning", {"why": words(pushed_back), "wait_s": round(wait, 3)}
+                )
+            )
 
 
 def words(reply: Reply) -> str:

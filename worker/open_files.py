@@ -69,7 +69,10 @@ def make_room(wanted: int, each: int) -> tuple[int, str | None]:
         except (OSError, ValueError):  # macOS has a second limit, and does not tell it here
             found = fit(wanted, each, taken, known(soft), known(soft))
     if not found.at_once:
-        raise UsageError(f"{found.allowed} open files are allowed, and a run needs {taken + KEPT + each}", hint=HINT)
+        raise UsageError(
+            f"{found.allowed} open files are allowed, and a run needs {taken + KEPT + each}",
+            hint=HINT,
+        )
     if found.at_once == wanted:
         return wanted, None
     return found.at_once, (

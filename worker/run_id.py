@@ -1,4 +1,5 @@
-"""The names of runs: when a run began can be read from its name, also where nothing but a ledger file is left of it."""
+"""The names of runs: when a run began can be read from its name, also where nothing but a ledger
+file is left of it."""
 
 from __future__ import annotations
 
@@ -14,8 +15,8 @@ def new_run_id(now: datetime) -> str:
 
 
 def began_at(run_id: str) -> float | None:
-    """When the run of this name began, in seconds since 1970 by its machine's clock; None where the name does not
-    say."""
+    """When the run of this name began, in seconds since 1970 by its machine's clock; None where the
+    name does not say."""
     try:
         return datetime.strptime(run_id.partition("-")[0], FORM).replace(tzinfo=UTC).timestamp()
     except ValueError:

@@ -1,10 +1,10 @@
 """Sends what is pending: claims intents, lets each leave at its turn, records what became of it.
 
-One exchange with the ledger at a time records all outcomes that have come and claims what may leave next. Under load
-it waits a moment for company, so that commits are few; when idle it waits for nothing. At most `20 * max_in_flight`
-items are claimed and not recorded, and no more than leave within a third of a second besides those under way: that many
-can be unknown after a crash. Nothing here finds out about an unknown outcome, and nothing sends one again.
-"""
+One exchange with the ledger at a time records all outcomes that have come and claims what may leave
+next. Under load it waits a moment for company, so that commits are few; when idle it waits for
+nothing. At most `20 * max_in_flight` items are claimed and not recorded, and no more than leave
+within a third of a second besides those under way: that many can be unknown after a crash. Nothing
+here finds out about an unknown outcome, and nothing sends one again."""
 
 from __future__ import annotations
 
@@ -35,19 +35,23 @@ UNRECORDED_PER_SENDER = 20
 """So many items for each sender may be claimed and not recorded: they are unknown after a crash."""
 
 COMPANY_S = 0.04
-"""How long after an exchange the next one waits for more to come, as long as the senders have something to send."""
+"""How long after an exchange the next one waits for more to come, as long as the senders have
+something to send."""
 
 COMPANY_SLOTS = 10
-"""… and for so many slots at most: what an exchange is about holds the senders up, and close slots would be missed."""
+"""… and for so many slots at most: what an exchange is about holds the senders up, and close slots
+would be missed."""
 
 PATIENCE_S = 5.0
-"""An intent that cannot leave this soon is taken back, so that a crash during a long pause leaves nothing unknown."""
+"""An intent that cannot leave this soon is taken back, so that a crash during a long pause leaves
+nothing unknown."""
 
 UNSETTLED_PER_SENDER = 4
 """So many unknown outcomes for each sender make sending pause (docs/settling.md, rule 8)."""
 
 RECORD_TRIES_S = (0.1, 1.0, 3.0)
-"""Pauses before outcomes that could not be written are tried again: a full disk may be a passing thing."""
+"""Pauses before outcomes that could not be written are tried again: a full disk may be a passing
+thing."""
 
 
 Claimed = tuple[Intent, float]
@@ -55,7 +59,8 @@ Claimed = tuple[Intent, float]
 
 
 def company(rate: float | None) -> float:
-    """Seconds for which an exchange waits for more to come, where so many requests a second may leave (None: any)."""
+    """Seconds for which an exchange waits for more to come, where so many requests a second may
+    leave (None: any)."""
     return COMPANY_S if rate is None else min(COMPANY_S, COMPANY_SLOTS / rate)
 
 
@@ -74,8 +79,8 @@ class Tally:
 
 
 class Limits(NamedTuple):
-    """`max_in_flight` requests at once; at most `limit` duplicates, or `max_failed` refused ones, in this run (None:
-    no such limit); `give_up_after_s` seconds of an unusable API."""
+    """`max_in_flight` requests at once; at most `limit` duplicates, or `max_failed` refused ones,
+    in this run (None: no such limit); `give_up_after_s` seconds of an unusable API."""
 
     max_in_flight: int
     limit: int | None
@@ -85,8 +90,8 @@ class Limits(NamedTuple):
 
 @dataclass(slots=True)
 class Sending:
-    """Sends for one run. `run` returns when nothing is left, or when the run was asked to stop and every request that
-    was under way has ended and is recorded."""
+    """Sends for one run. `run` returns when nothing is left, or when the run was asked to stop and
+    every request that was under way has ended and is recorded."""
 
     database: Database
     api: Api
@@ -119,7 +124,8 @@ class Sending:
     _in_company: bool = False
     """Whether the next exchange waits for more to come."""
     _low: int = -1
-    """When so few wait for their turn, the senders will soon have nothing to send; -1 where there is no more."""
+    """When so few wait for their turn, the senders will soon have nothing to send; -1 where there
+    is no more."""
     _exchanged_at: float = -math.inf
     """When the last exchange ended (monotonic seconds)."""
     _token_door: anyio.Lock = field(default_factory=anyio.Lock)
@@ -135,7 +141,8 @@ class Sending:
         return self.stop.asked or self.closed is not None
 
     async def resume(self) -> None:
-        """Let `run` be called once more: settling has decided what it could, and made some items pending again."""
+        """Let `run` be called once more: settling has decided what it could, and made some items
+        pending again."""
         self._unsettled = 0
         self._more = True
         # What was to be tried again is pending, so it is claimed again from the job's beginning on.
@@ -144,9 +151,12 @@ class Sending:
         await self.database.call(Ledger.rewind)
 
     async def run(self) -> None:
-        """Send what is pending. Raises sqlite3.Error where the ledger cannot be written; nothing new is sent then."""
+        """Send what is pending. Raises sqlite3.Error where the ledger cannot be written; nothing
+        new is sent then."""
         self.stop.on_ask(self._wake_up)
-        give, take = anyio.create_memory_object_stream[Claimed](UNRECORDED_PER_SENDER * self.limits.max_in_flight)
+        give, take = anyio.create_memory_object_stream[Claimed](
+            UNRECORDED_PER_SENDER * self.limits.max_in_flight
+        )
         async with anyio.create_task_group() as group:
             for _ in range(self.limits.max_in_flight):
                 group.start_soon(self._sender, take.clone())
@@ -155,13 +165,14 @@ class Sending:
                 await self._exchange_until_done(give)
 
     async def salvage(self) -> None:
-        """After a cancelled `run`: record the answers that had come, and call unknown what had not been answered."""
+        """After a cancelled `run`: record the answers that had come, and call unknown what had not
+        been answered."""
         endings, self._endings = self._endings, []
         moment = self._moment()
         await self.database.call(Ledger.exchange, endings, (), 0, moment)
         await self.database.call(Ledger.abandon, moment.at)
 
-    # -- claiming and recording -------------------------------------------------------------------------------
+    # -- claiming and recording
 
     async def _exchange_until_done(self, give: MemoryObjectSendStream[Claimed]) -> None:
         while True:
@@ -172,7 +183,8 @@ class Sending:
             if endings or room:
                 at = self.clock.monotonic()
                 intents = await self._exchange(endings, again, room)
-                # The exchange is whole even where the run was cancelled meanwhile; then nobody takes its intents.
+                # The exchange is whole even where the run was cancelled meanwhile; then nobody
+                # takes its intents.
                 await anyio.lowlevel.checkpoint_if_cancelled()
                 self._exchanged_at = self.clock.monotonic()
                 self._outstanding += len(intents) - len(endings)
@@ -197,12 +209,14 @@ class Sending:
         return max(0, room)
 
     async def _until_worthwhile(self) -> None:
-        """Wait until an exchange is worth its commit: until something has come or may be claimed and, as long as the
-        senders have something to send, a moment longer."""
+        """Wait until an exchange is worth its commit: until something has come or may be claimed
+        and, as long as the senders have something to send, a moment longer."""
         if not (self._endings or self._room()):
             await self._until_woken()
         # Half of what leaves soon may leave before the next exchange.
-        self._low = self.pacer.ahead() // 2 if (self._more or self._again) and not self.paused else -1
+        self._low = (
+            self.pacer.ahead() // 2 if (self._more or self._again) and not self.paused else -1
+        )
         pause = self._exchanged_at + company(self.pacer.rate()) - self.clock.monotonic()
         if pause > 0 and not self._hungry():
             self._in_company = True
@@ -212,8 +226,8 @@ class Sending:
             self._in_company = False
 
     def _hungry(self) -> bool:
-        """Whether the senders will soon have nothing to send though there is more, or nobody is under way any more, so
-        that nothing else will come."""
+        """Whether the senders will soon have nothing to send though there is more, or nobody is
+        under way any more, so that nothing else will come."""
         return self._waiting <= self._low or not (self.pacer.in_flight or self._waiting)
 
     def _nothing_more(self) -> bool:
@@ -243,17 +257,22 @@ class Sending:
             self._wake.set()
 
     def _moment(self) -> Moment:
-        return Moment(iso(self.clock.wall()), self.server.now(self.clock.monotonic()), self.server.earliest)
+        return Moment(
+            iso(self.clock.wall()), self.server.now(self.clock.monotonic()), self.server.earliest
+        )
 
     async def _exchange(self, endings: list[Ending], again: list[int], room: int) -> list[Intent]:
-        """One exchange with the ledger; a disk that is full for a moment is waited for, but nothing new leaves."""
+        """One exchange with the ledger; a disk that is full for a moment is waited for, but nothing
+        new leaves."""
         for pause in (*RECORD_TRIES_S, None):
             limit = 0 if self.over else room
             moment = self._moment()
             try:
                 # A second signal must not come between an answer and its record.
                 with anyio.CancelScope(shield=True):
-                    told = await self.database.transact(Ledger.exchange, endings, again, limit, moment)
+                    told = await self.database.transact(
+                        Ledger.exchange, endings, again, limit, moment
+                    )
                 recorded, intents, more = told
             except sqlite3.Error as error:
                 self.stop.ask("disk")
@@ -274,12 +293,14 @@ class Sending:
         raise AssertionError("unreachable: the last try returns or raises")
 
     def _tell_unrecorded(self, endings: list[Ending], error: sqlite3.Error) -> None:
-        """What the API made and the ledger cannot take must not be lost: the log is the last place for it."""
+        """What the API made and the ledger cannot take must not be lost: the log is the last place
+        for it."""
         for ending in endings:
             if ending.outcome == "created":
                 text = (
-                    f"made, but the ledger cannot be written ({error}): line {ending.intent.line}, copy "
-                    f"{ending.intent.copy}, source {ending.intent.source_id}, new batch {ending.batch_id}"
+                    f"made, but the ledger cannot be written ({error}): line {ending.intent.line},"
+                    f" copy {ending.intent.copy}, source {ending.intent.source_id}, new batch"
+                    f" {ending.batch_id}"
                 )
                 self.emit(Event("note", "error", {"text": text}))
 
@@ -294,7 +315,11 @@ class Sending:
             "attempt": intent.attempt, "copy": intent.copy, "http_status": ending.http_status,
             "latency_s": round(ending.latency_s, 3),
         }  # fmt: skip
-        fields |= {"new_batch_id": ending.batch_id} if ending.outcome == "created" else {"error": ending.error}
+        fields |= (
+            {"new_batch_id": ending.batch_id}
+            if ending.outcome == "created"
+            else {"error": ending.error}
+        )
         match ending.outcome:
             case "created":
                 self.tally.created += 1
@@ -314,13 +339,14 @@ class Sending:
         if ending.retry and not self.over:
             self._again.append(ending.intent.item_id)
 
-    # -- sending ----------------------------------------------------------------------------------------------
+    # -- sending
 
     async def _sender(self, claims: MemoryObjectReceiveStream[Claimed]) -> None:
         with claims:
             while (claim := await self._next(claims)) is not None:
                 intent, claimed_at = claim
-                # Settling relies on it that what a crash leaves behind left soon after its intent, or never.
+                # Settling relies on it that what a crash leaves behind left soon after its intent,
+                # or never.
                 patience = min(PATIENCE_S, claimed_at + LEAVES_WITHIN_S - self.clock.monotonic())
                 leaves = patience > 0 and await self.pacer.turn(patience)
                 self._waiting -= 1
@@ -337,8 +363,8 @@ class Sending:
 
     @staticmethod
     async def _next(claims: MemoryObjectReceiveStream[Claimed]) -> Claimed | None:
-        """The next intent; None where there will be no more. One that waits already is taken without a detour through
-        the event loop."""
+        """The next intent; None where there will be no more. One that waits already is taken
+        without a detour through the event loop."""
         try:
             return claims.receive_nowait()
         except anyio.WouldBlock:
@@ -374,25 +400,39 @@ class Sending:
         self._stop_where_told(outcome)
         batch = outcome.batch
         return Ending(
-            intent=intent, outcome=outcome.kind.value, left=outcome.left, sent_at=sent_at,
-            ended_at=iso(self.clock.wall()), left_server=left_server, ended_server=self.server.now(now),
-            answer_date=date, latency_s=now - left, http_status=outcome.http_status, error=outcome.error,
-            batch_id=batch.id if batch else None, batch_name=batch.name if batch else None,
-            batch_status=batch.status if batch else None, created_at=batch.created_at if batch else None,
-            created_by=batch.created_by if batch else None, retry=retry,
-        )  # fmt: skip
+            intent=intent,
+            outcome=outcome.kind.value,
+            left=outcome.left,
+            sent_at=sent_at,
+            ended_at=iso(self.clock.wall()),
+            left_server=left_server,
+            ended_server=self.server.now(now),
+            answer_date=date,
+            latency_s=now - left,
+            http_status=outcome.http_status,
+            error=outcome.error,
+            batch_id=batch.id if batch else None,
+            batch_name=batch.name if batch else None,
+            batch_status=batch.status if batch else None,
+            created_at=batch.created_at if batch else None,
+            created_by=batch.created_by if batch else None,
+            retry=retry,
+        )
 
     def _stop_where_told(self, outcome: Outcome) -> None:
-        """Ask to stop as soon as an answer crosses a limit: once it is recorded, more would have left."""
+        """Ask to stop as soon as an answer crosses a limit: once it is recorded, more would have
+        left."""
         self._refused += outcome.kind is Class.REFUSED
         if self.limits.max_failed is not None and self._refused >= self.limits.max_failed:
             self.closed = self.closed or "max_failed"
         if self.pacer.unusable_for() >= self.limits.give_up_after_s:
             self.stop.ask("api")
 
-    async def _after_not_sent(self, intent: Intent, outcome: Outcome, left: float) -> tuple[Outcome, bool]:
-        """What is to be done after an answer that says that nothing was made: the outcome as it counts, and whether to
-        try again."""
+    async def _after_not_sent(
+        self, intent: Intent, outcome: Outcome, left: float
+    ) -> tuple[Outcome, bool]:
+        """What is to be done after an answer that says that nothing was made: the outcome as it
+        counts, and whether to try again."""
         match outcome.why:
             case Why.THROTTLED:
                 self.tally.throttled += 1
@@ -403,8 +443,11 @@ class Sending:
                 self.pacer.unusable(left, outcome.retry_after_s, outcome.error or "", patient=False)
         return outcome, True
 
-    async def _after_unauthorised(self, intent: Intent, outcome: Outcome, left: float) -> tuple[Outcome, bool]:
-        """A 401 may mean a bad token, a source that this token may not duplicate, or a blip: `me` tells."""
+    async def _after_unauthorised(
+        self, intent: Intent, outcome: Outcome, left: float
+    ) -> tuple[Outcome, bool]:
+        """A 401 may mean a bad token, a source that this token may not duplicate, or a blip: `me`
+        tells."""
         match await self._token():
             case TokenVerdict.REFUSED:
                 self.stop.ask("token")
@@ -420,7 +463,8 @@ class Sending:
         return Outcome(Class.REFUSED, True, outcome.error, outcome.http_status), False
 
     async def _token(self) -> TokenVerdict:
-        """What the API says of the token now; senders that ask at once wait for one another, not all ask at a time."""
+        """What the API says of the token now; senders that ask at once wait for one another, not
+        all ask at a time."""
         async with self._token_door:
             if self.stop.reason == "token":
                 return TokenVerdict.REFUSED

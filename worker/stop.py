@@ -11,8 +11,8 @@ from worker.events import STOPPED_BY
 
 
 class Stop:
-    """Asked once, seen by everybody who waits. The first reason stands, but a signal's or a refused token's replaces
-    a milder one: the exit code tells them."""
+    """Asked once, seen by everybody who waits. The first reason stands, but a signal's or a refused
+    token's replaces a milder one: the exit code tells them."""
 
     def __init__(self) -> None:
         self.reason: str | None = None
@@ -28,7 +28,9 @@ class Stop:
         """Let nothing new begin, because of `reason` (a key of `STOPPED_BY`)."""
         if reason not in STOPPED_BY:
             raise ValueError(reason)
-        if self.reason is None or (reason in ("signal", "token") and self.reason not in ("signal", "token")):
+        if self.reason is None or (
+            reason in ("signal", "token") and self.reason not in ("signal", "token")
+        ):
             self.reason = reason
         self._event.set()
         for listener in self._listeners:

@@ -1,7 +1,8 @@
-"""The plain script: aiohttp, one task for each row, a semaphore, and nothing kept but a CSV at the end.
+"""The plain script: aiohttp, one task for each row, a semaphore, and nothing kept but a CSV at the
+end.
 
-`python gather.py JOB URL TOKEN IN_FLIGHT OUTPUT`. It knows no pace, repeats nothing, and a crash loses all.
-"""
+`python gather.py JOB URL TOKEN IN_FLIGHT OUTPUT`. It knows no pace, repeats nothing, and a crash
+loses all."""
 
 from __future__ import annotations
 

@@ -18,7 +18,9 @@ async def main(job: str, url: str, token: str, in_flight: int, output: str) -> N
         rows = list(csv.DictReader(file))
     gate = asyncio.Semaphore(in_flight)
     async with httpx.AsyncClient(
-        headers={"Authorization": f"Token {token}"}, limits=httpx.Limits(max_connections=in_flight), timeout=60
+        headers={"Authorization": f"Token {token}"},
+        limits=httpx.Limits(max_connections=in_flight),
+        timeout=60,
     ) as client:
 
         async def duplicate(row: dict[str, str]) -> tuple[str, str, str]:

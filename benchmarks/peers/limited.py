@@ -1,7 +1,7 @@
 """The plain script with aiolimiter: `async with AsyncLimiter(RATE, PERIOD)` round each request.
 
-`python limited.py JOB URL TOKEN IN_FLIGHT RATE PERIOD`. A request that is rejected is not sent again.
-"""
+`python limited.py JOB URL TOKEN IN_FLIGHT RATE PERIOD`. A request that is rejected is not sent
+again."""
 
 from __future__ import annotations
 

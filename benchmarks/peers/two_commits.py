@@ -1,8 +1,8 @@
-"""The plain script made durable the simple way: one SQLite commit before each request, and one after its answer.
+"""The plain script made durable the simple way: one SQLite commit before each request, and one
+after its answer.
 
-`python two_commits.py JOB URL TOKEN IN_FLIGHT DATABASE`. The commits are as durable as the worker's (a write-ahead log,
-`synchronous = FULL`); nothing else of what the worker does is done.
-"""
+`python two_commits.py JOB URL TOKEN IN_FLIGHT DATABASE`. The commits are as durable as the worker's
+(a write-ahead log, `synchronous = FULL`); nothing else of what the worker does is done."""
 
 from __future__ import annotations
 
@@ -29,14 +29,19 @@ async def main(job: str, url: str, token: str, in_flight: int, path: str) -> Non
 
         async def duplicate(number: int, row: dict[str, str]) -> None:
             async with gate:
-                database.execute("INSERT INTO item VALUES (?, ?, ?, NULL)", (number, row["batch_id"], row["name"]))
+                database.execute(
+                    "INSERT INTO item VALUES (?, ?, ?, NULL)",
+                    (number, row["batch_id"], row["name"]),
+                )
                 async with session.post(
                     f"{url}/api/v1/data-collection/batches/{row['batch_id']}/duplicate",
                     json={"name": row["name"], "upload_new_dataset": False},
                 ) as response:
                     response.raise_for_status()
                     body = await response.json()
-                database.execute("UPDATE item SET new_batch_id = ? WHERE number = ?", (body["id"], number))
+                database.execute(
+                    "UPDATE item SET new_batch_id = ? WHERE number = ?", (body["id"], number)
+                )
 
         await asyncio.gather(*(duplicate(number, row) for number, row in rows))
     database.close()

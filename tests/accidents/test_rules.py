@@ -36,20 +36,35 @@ TABLE: dict[str, tuple[Situation, tuple[type[Accident], ...]]] = {
     # another ledger
     "a ledger beside the job knows the campaign": (NEW._replace(nearby=(BESIDE,)), (OtherLedger,)),
     "… whatever else it wants now": (NEW._replace(nearby=(few(BESIDE, 0),)), (OtherLedger,)),
-    "… also if it was named on purpose": (NEW._replace(nearby=(BESIDE,), named=True), (OtherLedger,)),
+    "… also if it was named on purpose": (
+        NEW._replace(nearby=(BESIDE,), named=True),
+        (OtherLedger,),
+    ),
     "… but has sent nothing": (NEW._replace(nearby=(few(BESIDE, 10, 0)._replace(sent=0),)), NONE),
     "a ledger elsewhere has all of it": (NEW._replace(nearby=(FAR,)), (OtherLedger,)),
     "… and was named on purpose": (NEW._replace(nearby=(FAR,), named=True), (OtherLedger,)),
     "… but only a few": (NEW._replace(nearby=(few(FAR, 4),)), NONE),
-    "… in a campaign of another name": (NEW._replace(nearby=(FAR._replace(has_name=False),)), (OtherLedger,)),
-    "… which is not meant by a name": (NEW._replace(nearby=(FAR._replace(has_name=False),), named=True), NONE),
+    "… in a campaign of another name": (
+        NEW._replace(nearby=(FAR._replace(has_name=False),)),
+        (OtherLedger,),
+    ),
+    "… which is not meant by a name": (
+        NEW._replace(nearby=(FAR._replace(has_name=False),), named=True),
+        NONE,
+    ),
     "both ledgers know it": (NEW._replace(nearby=(BESIDE,), sent=True), NONE),
     # names that exist
     "all names exist": (NEW._replace(names=10, names_taken=10), (NamesTaken,)),
     "half of the names exist": (NEW._replace(names=10, names_taken=5), (NamesTaken,)),
     "fewer than half of them exist": (NEW._replace(names=10, names_taken=4), NONE),
-    "names exist, and it was named on purpose": (NEW._replace(names=10, names_taken=10, named=True), (NamesTaken,)),
-    "names exist, and it has sent something": (NEW._replace(names=10, names_taken=10, sent=True), NONE),
+    "names exist, and it was named on purpose": (
+        NEW._replace(names=10, names_taken=10, named=True),
+        (NamesTaken,),
+    ),
+    "names exist, and it has sent something": (
+        NEW._replace(names=10, names_taken=10, sent=True),
+        NONE,
+    ),
     "no name can be sent": (NEW._replace(names=0, names_taken=0), NONE),
     # all at once
     "a moved ledger, and its names": (

@@ -29,7 +29,11 @@ def test_causes_that_are_not_shown_are_counted(causes: list[Cause], found: Short
 
 @pytest.mark.parametrize(
     ("more", "duplicates", "words"),
-    [(0, 0, ""), (1, 1, "… and 1 more cause (1 duplicate)"), (3, 1200, "… and 3 more causes (1,200 duplicates)")],
+    [
+        (0, 0, ""),
+        (1, 1, "… and 1 more cause (1 duplicate)"),
+        (3, 1200, "… and 3 more causes (1,200 duplicates)"),
+    ],
 )
 def test_the_rest_in_words(more: int, duplicates: int, words: str) -> None:
     assert Shortlist((), more, duplicates).rest == words
@@ -51,7 +55,9 @@ def test_items_with_one_cause_are_one_reason(tmp_path: Path) -> None:
         for number, intent in enumerate(intents):
             error = told(intent.item_id, "these may be its copy", [uuid(number), uuid(number + 1)])
             outcome = "refused" if number > 3 else "unknown"
-            record(ledger, ending(intent, outcome, error="#7 is no number" if number > 3 else error))
+            record(
+                ledger, ending(intent, outcome, error="#7 is no number" if number > 3 else error)
+            )
         assert views.reasons(ledger.connection, ledger.campaign) == [
             ("may exist: these may be its copy", 4),
             ("#7 is no number", 2),

@@ -1,4 +1,5 @@
-"""What the tables of bad input are made of: a case, the folder that it spoils, and what no refusal may harm."""
+"""What the tables of bad input are made of: a case, the folder that it spoils, and what no refusal
+may harm."""
 
 from __future__ import annotations
 
@@ -27,10 +28,10 @@ ROOT = Path(__file__).parents[2]
 class Case:
     """One slip: `what` is wrong, and what the command line `says` of it.
 
-    It happens in a folder with a good job.csv, to which come `files` (None is a folder) and what `prepare` makes of
-    the folder. `$PORT` in `argv` is the sandbox's. `leaves` are the only new paths that may be there afterwards. As a
-    `process` the case runs as people run it, else in this one. `bug` is what the product still does instead.
-    """
+    It happens in a folder with a good job.csv, to which come `files` (None is a folder) and what
+    `prepare` makes of the folder. `$PORT` in `argv` is the sandbox's. `leaves` are the only new
+    paths that may be there afterwards. As a `process` the case runs as people run it, else in this
+    one. `bug` is what the product still does instead."""
 
     what: str
     says: tuple[str, ...]

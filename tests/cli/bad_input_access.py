@@ -9,7 +9,12 @@ from tests.cli.bad_input import SECRET, Case, config, option, variables
 
 
 def _token(what: str, token: str, *says: str, process: bool = False) -> Case:
-    return variables(what, {"PROLIFIC_TOKEN": token}, *(f"PROLIFIC_TOKEN: {text}" for text in says), process=process)
+    return variables(
+        what,
+        {"PROLIFIC_TOKEN": token},
+        *(f"PROLIFIC_TOKEN: {text}" for text in says),
+        process=process,
+    )
 
 
 def _address(what: str, url: str, says: str, process: bool = False) -> Case:
@@ -17,19 +22,30 @@ def _address(what: str, url: str, says: str, process: bool = False) -> Case:
 
 
 def _token_file(
-    what: str, says: str, content: str | bytes | None = f"{SECRET}\n", mode: int = 0o600, process: bool = False
+    what: str,
+    says: str,
+    content: str | bytes | None = f"{SECRET}\n",
+    mode: int = 0o600,
+    process: bool = False,
 ) -> Case:
     """The config names a token file with this content and mode, and there is no other token."""
 
     def own(folder: Path) -> None:
         (folder / "secret").chmod(mode)
 
-    files: dict[str, str | bytes | None] = {"config.toml": 'token_file = "secret"\n', "secret": content}
+    files: dict[str, str | bytes | None] = {
+        "config.toml": 'token_file = "secret"\n',
+        "secret": content,
+    }
     text = f"config.toml:1: token_file: {says}"
-    return Case(what, (text,), files=files, env={"PROLIFIC_TOKEN": ""}, prepare=own, process=process)
+    return Case(
+        what, (text,), files=files, env={"PROLIFIC_TOKEN": ""}, prepare=own, process=process
+    )
 
 
-def _no_token_file(what: str, path: str, says: str, prepare: Callable[[Path], object] | None = None) -> Case:
+def _no_token_file(
+    what: str, path: str, says: str, prepare: Callable[[Path], object] | None = None
+) -> Case:
     """The environment names a token file that is none."""
     env = {"PROLIFIC_TOKEN": "", "DUPLICATE_BATCHES_TOKEN_FILE": path}
     return Case(what, (f"DUPLICATE_BATCHES_TOKEN_FILE: {says}",), env=env, prepare=prepare)
@@ -38,45 +54,118 @@ def _no_token_file(what: str, path: str, says: str, prepare: Callable[[Path], ob
 ACCESS: tuple[Case, ...] = (
     # the token
     variables(
-        "no token", {"PROLIFIC_TOKEN": ""}, "There is no API token.", "PROLIFIC_TOKEN", "--sandbox", process=True
+        "no token",
+        {"PROLIFIC_TOKEN": ""},
+        "There is no API token.",
+        "PROLIFIC_TOKEN",
+        "--sandbox",
+        process=True,
     ),
     variables("a token of spaces", {"PROLIFIC_TOKEN": " \t\n"}, "There is no API token."),
-    _token("a token on two lines", f"{SECRET}\nX-Header: 1", "holds a line break; the token is one line", process=True),
+    _token(
+        "a token on two lines",
+        f"{SECRET}\nX-Header: 1",
+        "holds a line break; the token is one line",
+        process=True,
+    ),
     _token("a token with a carriage return", f"{SECRET}\r{SECRET}", "holds a line break"),
-    _token("a token with a space", f"{SECRET} {SECRET}", "holds spaces or characters that no token has; copy it again"),
-    _token("a token with a hidden character", f"{SECRET}\u200b", "holds spaces or characters that no token has"),
-    _token("a token in other letters", f"{SECRET}é", "holds spaces or characters that no token has"),
-    _token("a token in bytes that are no text", f"{SECRET}\udcff", "holds spaces or characters that no token has"),
-    _token("a token with its scheme", f"Token {SECRET}", "begins with a word of the request header; put the token"),
-    _token("a token with another scheme", f"bearer {SECRET}", "begins with a word of the request header"),
-    _token("a token with its header", f"Authorization: Token {SECRET}", "begins with a word of the request header"),
+    _token(
+        "a token with a space",
+        f"{SECRET} {SECRET}",
+        "holds spaces or characters that no token has; copy it again",
+    ),
+    _token(
+        "a token with a hidden character",
+        f"{SECRET}\u200b",
+        "holds spaces or characters that no token has",
+    ),
+    _token(
+        "a token in other letters", f"{SECRET}é", "holds spaces or characters that no token has"
+    ),
+    _token(
+        "a token in bytes that are no text",
+        f"{SECRET}\udcff",
+        "holds spaces or characters that no token has",
+    ),
+    _token(
+        "a token with its scheme",
+        f"Token {SECRET}",
+        "begins with a word of the request header; put the token",
+    ),
+    _token(
+        "a token with another scheme",
+        f"bearer {SECRET}",
+        "begins with a word of the request header",
+    ),
+    _token(
+        "a token with its header",
+        f"Authorization: Token {SECRET}",
+        "begins with a word of the request header",
+    ),
     _token("a token in quotes", f'"{SECRET}"', "has quotes around it; put the token alone there"),
-    _token("a token without end", SECRET * 100, "is longer than 1,024 characters, which no token is"),
+    _token(
+        "a token without end", SECRET * 100, "is longer than 1,024 characters, which no token is"
+    ),
     variables(
         "a token by the wrong variable",
         {"DUPLICATE_BATCHES_TOKEN": SECRET},
         "DUPLICATE_BATCHES_TOKEN: a token is not a setting; put it in the variable PROLIFIC_TOKEN",
     ),
-    config("a token in the config", f'\ntoken = "{SECRET}"\n', "config.toml:2: token: a token is not a setting"),
-    config("a token in the config by another name", f'PROLIFIC_TOKEN = "{SECRET}"\n', "a token is not a setting"),
-    config("a broken config with a token", f"token = {SECRET}\n", "config.toml:1: ", "not valid TOML", process=True),
+    config(
+        "a token in the config",
+        f'\ntoken = "{SECRET}"\n',
+        "config.toml:2: token: a token is not a setting",
+    ),
+    config(
+        "a token in the config by another name",
+        f'PROLIFIC_TOKEN = "{SECRET}"\n',
+        "a token is not a setting",
+    ),
+    config(
+        "a broken config with a token",
+        f"token = {SECRET}\n",
+        "config.toml:1: ",
+        "not valid TOML",
+        process=True,
+    ),
     Case(
-        "a bad token in a check", ("PROLIFIC_TOKEN: has quotes",), "check job.csv", env={"PROLIFIC_TOKEN": "'s3cr3t'"}
+        "a bad token in a check",
+        ("PROLIFIC_TOKEN: has quotes",),
+        "check job.csv",
+        env={"PROLIFIC_TOKEN": "'s3cr3t'"},
     ),
     # its file
     _token_file(
-        "a token file that others can read", "others than the file's owner can get at it (mode 644)", mode=0o644
+        "a token file that others can read",
+        "others than the file's owner can get at it (mode 644)",
+        mode=0o644,
     ),
-    _token_file("a token file that a group can write", "others than the file's owner can get at it", mode=0o620),
+    _token_file(
+        "a token file that a group can write",
+        "others than the file's owner can get at it",
+        mode=0o620,
+    ),
     _token_file("an empty token file", "the file is empty; it should hold the token", "\n"),
-    _token_file("a token file on two lines", "holds a line break", f"{SECRET}\n{SECRET}\n", process=True),
-    _token_file("a token file in Latin-1", "the file is not UTF-8 text", f"{SECRET}\xeb".encode("latin-1")),
+    _token_file(
+        "a token file on two lines", "holds a line break", f"{SECRET}\n{SECRET}\n", process=True
+    ),
+    _token_file(
+        "a token file in Latin-1", "the file is not UTF-8 text", f"{SECRET}\xeb".encode("latin-1")
+    ),
     _token_file("a token file in UTF-16", "the file is not UTF-8 text", SECRET.encode("utf-16")),
     _token_file("a token file without end", "the file holds more than 4,096 bytes", SECRET * 1000),
-    _token_file("a token file that is a variable", "has a name before the token", f"export PROLIFIC_TOKEN={SECRET}\n"),
+    _token_file(
+        "a token file that is a variable",
+        "has a name before the token",
+        f"export PROLIFIC_TOKEN={SECRET}\n",
+    ),
     _token_file("a token file that is a folder", "is no regular file", None, 0o700),
-    _no_token_file("a token file that is not there", "no-such-file", "the file cannot be opened: No such file"),
-    _no_token_file("a token file in a file", "job.csv/token", "the file cannot be opened: Not a directory"),
+    _no_token_file(
+        "a token file that is not there", "no-such-file", "the file cannot be opened: No such file"
+    ),
+    _no_token_file(
+        "a token file in a file", "job.csv/token", "the file cannot be opened: Not a directory"
+    ),
     _no_token_file("a token file that is a device", "/dev/zero", "is no regular file"),
     _no_token_file("a token for its file", SECRET, "the file cannot be opened", None),
     _no_token_file(
@@ -85,28 +174,72 @@ ACCESS: tuple[Case, ...] = (
         "the file cannot be opened",
         lambda f: (f / "loop").symlink_to("loop"),
     ),
-    config("a token file that is a number", "token_file = 5\n", "config.toml:1: token_file: must be text in quotes"),
+    config(
+        "a token file that is a number",
+        "token_file = 5\n",
+        "config.toml:1: token_file: must be text in quotes",
+    ),
     # the address
     _address(
-        "plain http to another host", "http://api.prolific.com", "is http, which only this machine's loopback", True
+        "plain http to another host",
+        "http://api.prolific.com",
+        "is http, which only this machine's loopback",
+        True,
     ),
-    _address("plain http to a neighbour", "http://192.168.1.1", "is http, which only this machine's loopback may be"),
-    _address("http to a host that sounds like this one", "http://localhost.example.org", "is http, which only this"),
     _address(
-        "an address with a password", f"https://me:{SECRET}@api.prolific.com", "holds a user name or password", True
+        "plain http to a neighbour",
+        "http://192.168.1.1",
+        "is http, which only this machine's loopback may be",
     ),
-    _address("an address with a user", f"https://{SECRET}@api.prolific.com", "holds a user name or password"),
-    _address("an address with a path", "https://api.prolific.com/api/v1", "holds a path; only scheme, host and port"),
-    _address("an address with a query", f"https://api.prolific.com?token={SECRET}", "holds a query or a fragment"),
+    _address(
+        "http to a host that sounds like this one",
+        "http://localhost.example.org",
+        "is http, which only this",
+    ),
+    _address(
+        "an address with a password",
+        f"https://me:{SECRET}@api.prolific.com",
+        "holds a user name or password",
+        True,
+    ),
+    _address(
+        "an address with a user",
+        f"https://{SECRET}@api.prolific.com",
+        "holds a user name or password",
+    ),
+    _address(
+        "an address with a path",
+        "https://api.prolific.com/api/v1",
+        "holds a path; only scheme, host and port",
+    ),
+    _address(
+        "an address with a query",
+        f"https://api.prolific.com?token={SECRET}",
+        "holds a query or a fragment",
+    ),
     _address("an address without a scheme", "api.prolific.com", "is no https address with a host"),
     _address("an address of a file", "file:///etc/passwd", "is no https address with a host"),
     _address("an empty address", "", "is empty; unset it for https://api.prolific.com"),
     _address("an address without a host", "https://", "is no https address with a host"),
-    _address("a port that cannot be", "https://api.prolific.com:99999", "has a host or port that cannot be"),
-    _address("a port in words", f"https://api.prolific.com:{SECRET}", "has a host or port that cannot be"),
+    _address(
+        "a port that cannot be",
+        "https://api.prolific.com:99999",
+        "has a host or port that cannot be",
+    ),
+    _address(
+        "a port in words", f"https://api.prolific.com:{SECRET}", "has a host or port that cannot be"
+    ),
     _address("an IPv6 address cut short", "https://[::1", "has a host or port that cannot be"),
-    _address("an address with a line break", "https://api.prolific.com\n", "holds characters that an address cannot"),
-    _address("an address in other letters", "https://äpi.prolific.com", "holds characters that an address cannot"),
+    _address(
+        "an address with a line break",
+        "https://api.prolific.com\n",
+        "holds characters that an address cannot",
+    ),
+    _address(
+        "an address in other letters",
+        "https://äpi.prolific.com",
+        "holds characters that an address cannot",
+    ),
     # certificates
     variables(
         "certificates that are not there",
@@ -115,20 +248,34 @@ ACCESS: tuple[Case, ...] = (
         process=True,
     ),
     variables(
-        "certificates that are a folder", {"SSL_CERT_FILE": "home"}, "SSL_CERT_FILE: home cannot be read: Is a dir"
+        "certificates that are a folder",
+        {"SSL_CERT_FILE": "home"},
+        "SSL_CERT_FILE: home cannot be read: Is a dir",
     ),
     variables(
-        "certificates that are none", {"SSL_CERT_FILE": "job.csv"}, "SSL_CERT_FILE: job.csv holds no certificates"
+        "certificates that are none",
+        {"SSL_CERT_FILE": "job.csv"},
+        "SSL_CERT_FILE: job.csv holds no certificates",
     ),
-    variables("an empty name of certificates", {"SSL_CERT_FILE": ""}, "SSL_CERT_FILE: is empty; unset it"),
+    variables(
+        "an empty name of certificates", {"SSL_CERT_FILE": ""}, "SSL_CERT_FILE: is empty; unset it"
+    ),
     # the token on the command line
     *(
-        option(f"a token as an option, {how}", f"--token{separator}{SECRET}", "there is no --token: a token comes from")
+        option(
+            f"a token as an option, {how}",
+            f"--token{separator}{SECRET}",
+            "there is no --token: a token comes from",
+        )
         for how, separator in (("alone", " "), ("in one word", "="))
     ),
     # proxies
     *(
-        variables(what, {"PROLIFIC_URL": "https://localhost:1", "HTTPS_PROXY": proxy}, "HTTPS_PROXY (or ALL_PROXY): ")
+        variables(
+            what,
+            {"PROLIFIC_URL": "https://localhost:1", "HTTPS_PROXY": proxy},
+            "HTTPS_PROXY (or ALL_PROXY): ",
+        )
         for what, proxy in (
             ("a proxy that is no address", "http://[::1"),
             ("a proxy whose port cannot be", "http://localhost:99999"),

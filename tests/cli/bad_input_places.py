@@ -1,4 +1,5 @@
-"""Bad places: jobs, ledger files, databases and logs that are not there, are something else or lie on each other."""
+"""Bad places: jobs, ledger files, databases and logs that are not there, are something else or lie
+on each other."""
 
 from __future__ import annotations
 
@@ -48,7 +49,9 @@ def damaged_table(folder: Path) -> None:
     """A ledger database that can be opened, but whose duplicates are lost."""
     path = ledger_database(folder, os.environ["PROLIFIC_URL"])
     with closing(sqlite3.connect(path)) as connection:
-        (page,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'items'").fetchone()
+        (page,) = connection.execute(
+            "SELECT rootpage FROM sqlite_schema WHERE name = 'items'"
+        ).fetchone()
         (size,) = connection.execute("PRAGMA page_size").fetchone()
     data = path.read_bytes()
     path.write_bytes(data[: (page - 1) * size] + b"\xff" * size + data[page * size :])
@@ -60,13 +63,17 @@ def _flipped(offset: int, length: int) -> Callable[[Path], None]:
     def flip(folder: Path) -> None:
         path = ledger_database(folder)
         data = bytearray(path.read_bytes())
-        data[offset : offset + length] = bytes(byte ^ 0xFF for byte in data[offset : offset + length])
+        data[offset : offset + length] = bytes(
+            byte ^ 0xFF for byte in data[offset : offset + length]
+        )
         path.write_bytes(data)
 
     return flip
 
 
-def _database(what: str, prepare: Callable[[Path], object], *says: str, process: bool = False) -> Case:
+def _database(
+    what: str, prepare: Callable[[Path], object], *says: str, process: bool = False
+) -> Case:
     """A database that is not fit, in its usual place."""
     return Case(what, says, prepare=prepare, leaves=_LOCK, process=process)
 
@@ -80,7 +87,11 @@ PLACES: tuple[Case, ...] = (
     Case("a job that is not there", ("no.csv: there is no such file",), "run no.csv", process=True),
     Case("a job without a name", (".: this is a folder, no job file",), "run ''"),
     Case("a folder for a job", ("home: this is a folder, no job file",), "run home"),
-    Case("a job in a file", ("job.csv/job.csv: cannot be read: Not a directory",), "run job.csv/job.csv"),
+    Case(
+        "a job in a file",
+        ("job.csv/job.csv: cannot be read: Not a directory",),
+        "run job.csv/job.csv",
+    ),
     Case("a job that is a device", ("/dev/zero: this is a pipe or device",), "run /dev/zero"),
     Case(
         "a job that is a pipe",
@@ -90,7 +101,10 @@ PLACES: tuple[Case, ...] = (
     ),
     Case(
         "a job in a place that goes away",
-        ("/proc/self/cwd/job.csv: this is not a file in a folder", "lost at the next boot; save the job as a file"),
+        (
+            "/proc/self/cwd/job.csv: this is not a file in a folder",
+            "lost at the next boot; save the job as a file",
+        ),
         "run /proc/self/cwd/job.csv --yes",
         process=True,
     ),
@@ -99,10 +113,28 @@ PLACES: tuple[Case, ...] = (
         ("/proc/self/cwd/job.csv: this is not a file in a folder",),
         "check /proc/self/cwd/job.csv",
     ),
-    Case("a job that is not readable even by root", ("/proc/self/mem: ",), "run /proc/self/mem --campaign a"),
-    Case("a job that is a link to nothing", ("link: there is no such file",), "run link", prepare=_links("link", "no")),
-    Case("a job that is a link to itself", ("loop: ", "ymbolic links"), "run loop", prepare=_links("loop", "loop")),
-    Case("a job whose name is too long", ("a: cannot be read: File name too long",), f"run {'a' * 300}"),
+    Case(
+        "a job that is not readable even by root",
+        ("/proc/self/mem: ",),
+        "run /proc/self/mem --campaign a",
+    ),
+    Case(
+        "a job that is a link to nothing",
+        ("link: there is no such file",),
+        "run link",
+        prepare=_links("link", "no"),
+    ),
+    Case(
+        "a job that is a link to itself",
+        ("loop: ", "ymbolic links"),
+        "run loop",
+        prepare=_links("loop", "loop"),
+    ),
+    Case(
+        "a job whose name is too long",
+        ("a: cannot be read: File name too long",),
+        f"run {'a' * 300}",
+    ),
     Case("a job with a NUL in its name", ("cannot be read: embedded null byte",), "run 'a\0b'"),
     Case(
         "a job whose name is no text",
@@ -113,15 +145,36 @@ PLACES: tuple[Case, ...] = (
     ),
     # one file that is two things
     option("a ledger on the job", "--ledger job.csv", "--ledger: is the same file as the job file"),
-    option("a ledger on the job by a detour", "--ledger home/../job.csv", "--ledger: is the same file as the job file"),
-    option("a database on the job", "--database job.csv", "--database: is the same file as the job file"),
-    option("a log on the job", "--log-file ./job.csv", "--log-file: is the same file as the job file", process=True),
-    option("a ledger on the database", "--ledger a.db --database a.db", "--ledger: is the same file as that of --data"),
     option(
-        "a log on the ledger", "--ledger a.csv --log-file a.csv", "--log-file: is the same file as that of --ledger"
+        "a ledger on the job by a detour",
+        "--ledger home/../job.csv",
+        "--ledger: is the same file as the job file",
     ),
     option(
-        "a log on the database", "--log-file ledgers/ledger.db", "--log-file: is the same file as that of --database"
+        "a database on the job",
+        "--database job.csv",
+        "--database: is the same file as the job file",
+    ),
+    option(
+        "a log on the job",
+        "--log-file ./job.csv",
+        "--log-file: is the same file as the job file",
+        process=True,
+    ),
+    option(
+        "a ledger on the database",
+        "--ledger a.db --database a.db",
+        "--ledger: is the same file as that of --data",
+    ),
+    option(
+        "a log on the ledger",
+        "--ledger a.csv --log-file a.csv",
+        "--log-file: is the same file as that of --ledger",
+    ),
+    option(
+        "a log on the database",
+        "--log-file ledgers/ledger.db",
+        "--log-file: is the same file as that of --database",
     ),
     Case(
         "a log on the job by a link",
@@ -153,8 +206,18 @@ PLACES: tuple[Case, ...] = (
         "run job.csv --database secret",
         {"config.toml": 'token_file = "secret"\n', "secret": "s3cr3t\n"},
     ),
-    option("a ledger on the database's lock", "--ledger ledgers/ledger.db.lock", "--ledger: ", "of --database"),
-    option("a log on the database's journal", "--log-file ledgers/ledger.db-wal", "--log-file: ", "of --database"),
+    option(
+        "a ledger on the database's lock",
+        "--ledger ledgers/ledger.db.lock",
+        "--ledger: ",
+        "of --database",
+    ),
+    option(
+        "a log on the database's journal",
+        "--log-file ledgers/ledger.db-wal",
+        "--log-file: ",
+        "of --database",
+    ),
     # the ledger file
     Case(
         "a ledger on somebody's spreadsheet",
@@ -181,12 +244,24 @@ PLACES: tuple[Case, ...] = (
         "run job.csv --ledger link.csv",
         prepare=_links("link.csv", "no"),
     ),
-    Case("somebody's file where the ledger belongs", ("job.csv: there is a",), files={"ledgers/job.csv": GOOD_JOB}),
+    Case(
+        "somebody's file where the ledger belongs",
+        ("job.csv: there is a",),
+        files={"ledgers/job.csv": GOOD_JOB},
+    ),
     option("a ledger that is a folder", "--ledger home", "home: this is no file"),
-    option("a ledger that is named as a folder", "--ledger out/", "--ledger: names a folder; give the path of a file"),
+    option(
+        "a ledger that is named as a folder",
+        "--ledger out/",
+        "--ledger: names a folder; give the path of a file",
+    ),
     option("a ledger in a file", "--ledger job.csv/a.csv", "job.csv/a.csv: "),
     option("a ledger on a full device", "--ledger /dev/full", "/dev/full: this is no file"),
-    option("a ledger where nothing can be made", "--ledger /proc/a/b.csv", "/proc/a/b.csv: the ledger file cannot be"),
+    option(
+        "a ledger where nothing can be made",
+        "--ledger /proc/a/b.csv",
+        "/proc/a/b.csv: the ledger file cannot be",
+    ),
     Case(
         "somebody's file where a workbook belongs",
         ("mine.xlsx: there is a file here that is no ledger",),
@@ -194,14 +269,29 @@ PLACES: tuple[Case, ...] = (
         {"mine.xlsx": "PK\x03\x04 but no workbook"},
     ),
     option(
-        "a ledger with a misspelt field", "--ledger '{campain}.csv'", "--ledger: does not know {campain}", "Did you"
+        "a ledger with a misspelt field",
+        "--ledger '{campain}.csv'",
+        "--ledger: does not know {campain}",
+        "Did you",
     ),
     option("a ledger with a lone brace", "--ledger 'a{.csv'", "--ledger: has a lone {"),
     option("a ledger with a NUL", "--ledger 'a\0.csv'", "--ledger: holds a NUL character"),
     option("a ledger whose name is too long", f"--ledger {'a' * 300}.csv", "File name too long"),
-    option("a ledger whose name is just too long", f"--ledger {'a' * 245}.csv", "File name too long"),
-    option("a ledger in the home of nobody", "--ledger '~no-such-user/a.csv'", "--ledger: begins with ~ and a user"),
-    option("a ledger whose name is no text", "--ledger \udcff.csv", "--ledger: ", "is not UTF-8", process=True),
+    option(
+        "a ledger whose name is just too long", f"--ledger {'a' * 245}.csv", "File name too long"
+    ),
+    option(
+        "a ledger in the home of nobody",
+        "--ledger '~no-such-user/a.csv'",
+        "--ledger: begins with ~ and a user",
+    ),
+    option(
+        "a ledger whose name is no text",
+        "--ledger \udcff.csv",
+        "--ledger: ",
+        "is not UTF-8",
+        process=True,
+    ),
     # the database
     Case(
         "a database that is text",
@@ -210,9 +300,21 @@ PLACES: tuple[Case, ...] = (
         leaves=_LOCK,
         process=True,
     ),
-    _database("a database of another program", foreign_database, "ledger.db: this is another program's database"),
-    _database("an empty database of another program", marked_database, "ledger.db: this is another program's database"),
-    _database("a database of a later version", newer_database, "(schema 99) was written by a newer version"),
+    _database(
+        "a database of another program",
+        foreign_database,
+        "ledger.db: this is another program's database",
+    ),
+    _database(
+        "an empty database of another program",
+        marked_database,
+        "ledger.db: this is another program's database",
+    ),
+    _database(
+        "a database of a later version",
+        newer_database,
+        "(schema 99) was written by a newer version",
+    ),
     _database(
         "a database of another API",
         ledger_database,
@@ -220,18 +322,41 @@ PLACES: tuple[Case, ...] = (
         process=True,
     ),
     _database(
-        "a database with flipped bits in its mark", _flipped(0, 16), "ledger.db: this file is no ledger database"
+        "a database with flipped bits in its mark",
+        _flipped(0, 16),
+        "ledger.db: this file is no ledger database",
     ),
     _database(
-        "a database with flipped bits in its schema", _flipped(100, 400), "ledger.db: the ledger database is dam"
+        "a database with flipped bits in its schema",
+        _flipped(100, 400),
+        "ledger.db: the ledger database is dam",
     ),
     _database(
-        "a database with flipped bits in its tables", _flipped(4096, 2**20), "ledger.db: the ledger database is d"
+        "a database with flipped bits in its tables",
+        _flipped(4096, 2**20),
+        "ledger.db: the ledger database is d",
     ),
-    _database("a database with a damaged table", damaged_table, "ledger.db: the ledger database is damaged"),
-    Case("a database that is a folder", ("ledger.db: ",), files={"ledgers/ledger.db": None}, leaves=_LOCK),
-    Case("a lock that is a folder", ("ledger.db.lock: cannot be locked",), files={"ledgers/ledger.db.lock": None}),
-    Case("a file for the ledgers' folder", ("the ledger file cannot be written there: ",), files={"ledgers": "mine"}),
+    _database(
+        "a database with a damaged table",
+        damaged_table,
+        "ledger.db: the ledger database is damaged",
+    ),
+    Case(
+        "a database that is a folder",
+        ("ledger.db: ",),
+        files={"ledgers/ledger.db": None},
+        leaves=_LOCK,
+    ),
+    Case(
+        "a lock that is a folder",
+        ("ledger.db.lock: cannot be locked",),
+        files={"ledgers/ledger.db.lock": None},
+    ),
+    Case(
+        "a file for the ledgers' folder",
+        ("the ledger file cannot be written there: ",),
+        files={"ledgers": "mine"},
+    ),
     Case(
         "a database in a file",
         ("job.csv/a.db.lock: cannot be locked: ",),
@@ -244,21 +369,39 @@ PLACES: tuple[Case, ...] = (
         "run job.csv --database /proc/a/a.db",
         leaves=frozenset({"ledgers"}),
     ),
-    option("a database with a field", "--database '{campaign}.db'", "--database: may hold no { or }"),
+    option(
+        "a database with a field", "--database '{campaign}.db'", "--database: may hold no { or }"
+    ),
     option("a database without a name", "--database ''", "--database: is empty"),
-    option("a database whose name is no text", "--database \udcff.db", "--database: ", "is not UTF-8", process=True),
+    option(
+        "a database whose name is no text",
+        "--database \udcff.db",
+        "--database: ",
+        "is not UTF-8",
+        process=True,
+    ),
     # settings
     Case(
-        "a config by option that is not there", ("--config: there is no file no.toml",), "run job.csv --config no.toml"
+        "a config by option that is not there",
+        ("--config: there is no file no.toml",),
+        "run job.csv --config no.toml",
     ),
-    Case("a config that is a folder", ("config.toml: cannot be read: Is a directory",), files={"config.toml": None}),
+    Case(
+        "a config that is a folder",
+        ("config.toml: cannot be read: Is a directory",),
+        files={"config.toml": None},
+    ),
     option(
         "a config that is a device",
         "--config /dev/full",
         "--config: /dev/full is not a file in a folder",
         "would be lost at the next boot; save the settings as a file",
     ),
-    option("a config from a process", "--config /dev/fd/0", "--config: /dev/fd/0 is not a file in a folder"),
+    option(
+        "a config from a process",
+        "--config /dev/fd/0",
+        "--config: /dev/fd/0 is not a file in a folder",
+    ),
     Case(
         "a config without end",
         ("config.toml: holds more than 1,048,576 bytes; this is no config file",),

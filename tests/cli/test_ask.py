@@ -22,7 +22,10 @@ MANY = Question(3, ("w",), ("Row 1", "Row 2", "Row 3"), 2, "Row 1", Counts(1200,
                 "  in workspace w",
                 "  name:",
                 "    Row 1",
-                "  1 of the names already exists on a batch that this ledger does not know, such as Row 1",
+                (
+                    "  1 of the names already exists on a batch that this ledger does not know,"
+                    " such as Row 1"
+                ),
                 "  1 already exists",
                 "  1 failed and is not sent again",
                 "  1 is unknown and is not sent again",
@@ -38,7 +41,10 @@ MANY = Question(3, ("w",), ("Row 1", "Row 2", "Row 3"), 2, "Row 1", Counts(1200,
                 "    Row 1",
                 "    Row 2",
                 "    Row 3",
-                "  2 of the names already exist on batches that this ledger does not know, such as Row 1",
+                (
+                    "  2 of the names already exist on batches that this ledger does not know, such"
+                    " as Row 1"
+                ),
                 "  1,200 already exist",
                 "  2 failed and are not sent again",
                 "  2 are unknown and are not sent again",

@@ -1,4 +1,5 @@
-"""Whatever is wrong with what people give it, the command line says what, sends nothing and harms no file.
+"""Whatever is wrong with what people give it, the command line says what, sends nothing and harms
+no file.
 
 The cases are tables, one for each kind of input: `bad_input_*.py`.
 """
@@ -39,7 +40,9 @@ def sandbox() -> Iterator[SandboxThread]:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sandbox: SandboxThread) -> Path:
     """The current folder of a person with a good job, a good token and no settings."""
     for name in os.environ:
-        if name.startswith(("PROLIFIC_", "DUPLICATE_BATCHES_", "SSL_CERT_", "XDG_")) or name.lower().endswith("_proxy"):
+        if name.startswith(
+            ("PROLIFIC_", "DUPLICATE_BATCHES_", "SSL_CERT_", "XDG_")
+        ) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PROLIFIC_URL", sandbox.url)
@@ -85,7 +88,11 @@ def test_what_the_cases_spoil_is_good_and_would_be_sent(
     Case("nothing", ()).set_up(folder)
     sent, made = sandbox.world.requests.copy(), sandbox.world.made
 
-    ended = as_a_process("run job.csv", os.environ) if as_process else in_this_process("run job.csv", capsys)
+    ended = (
+        as_a_process("run job.csv", os.environ)
+        if as_process
+        else in_this_process("run job.csv", capsys)
+    )
 
     assert ended.code == 0, ended
     assert sandbox.world.made == made + 3

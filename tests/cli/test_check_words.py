@@ -13,12 +13,27 @@ from tests.support.command import command, environment, source_id, write_job
 @pytest.mark.parametrize(
     ("sources", "words"),
     [
-        (1, "not checked: whether the source exists, and its name: there is no token (PROLIFIC_TOKEN)"),
-        (2, "not checked: whether the 2 sources exist, and their names: there is no token (PROLIFIC_TOKEN)"),
+        (
+            1,
+            (
+                "not checked: whether the source exists, and its name: there is no token"
+                " (PROLIFIC_TOKEN)"
+            ),
+        ),
+        (
+            2,
+            (
+                "not checked: whether the 2 sources exist, and their names: there is no token"
+                " (PROLIFIC_TOKEN)"
+            ),
+        ),
     ],
 )
 def test_what_was_not_checked(sources: int, words: str, tmp_path: Path) -> None:
-    write_job(tmp_path / "job.csv", [{"batch_id": source_id(n), "name": f"Row {n}"} for n in range(sources)])
+    write_job(
+        tmp_path / "job.csv",
+        [{"batch_id": source_id(n), "name": f"Row {n}"} for n in range(sources)],
+    )
     ended = command(["check", "job.csv"], tmp_path, environment(tmp_path))
     assert ended.code == 0, ended.err
     assert words in ended.out

@@ -27,7 +27,11 @@ def run(job: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("example", JOBS, ids=lambda path: path.name)
 def test_an_example_makes_everything_once(example: Path, tmp_path: Path) -> None:
     job = Path(shutil.copy(example, tmp_path))
-    wanted = [(str(row.line), row.source_id, str(copy)) for row in rows_of(job) for copy in range(1, row.copies + 1)]
+    wanted = [
+        (str(row.line), row.source_id, str(copy))
+        for row in rows_of(job)
+        for copy in range(1, row.copies + 1)
+    ]
 
     first = run(job)
     assert first["created_this_run"] == first["requests"] == len(wanted)
@@ -36,11 +40,13 @@ def test_an_example_makes_everything_once(example: Path, tmp_path: Path) -> None
     assert tuple(rows[0])[: len(COLUMNS)] == COLUMNS
     assert all(column.startswith("x_") for column in tuple(rows[0])[len(COLUMNS) :])
     assert [(row["line"], row["source_batch_id"], row["copy"]) for row in rows] == wanted
-    assert {(row["status"], row["settled_by"], row["attempts"], row["http_status"]) for row in rows} == {
-        ("created", "response", "1", "201")
-    }
+    assert {
+        (row["status"], row["settled_by"], row["attempts"], row["http_status"]) for row in rows
+    } == {("created", "response", "1", "201")}
     assert len({row["new_batch_id"] for row in rows}) == len(wanted)
-    assert all(row["name"] and "{source_name}" not in row["name"] and row["created_at"] for row in rows)
+    assert all(
+        row["name"] and "{source_name}" not in row["name"] and row["created_at"] for row in rows
+    )
 
     again = run(job)
     assert (again["created_this_run"], again["requests"]) == (0, 0)

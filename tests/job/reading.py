@@ -1,4 +1,5 @@
-"""What the tests of both formats share: writing a job, reading it whole, and telling what is wrong with it."""
+"""What the tests of both formats share: writing a job, reading it whole, and telling what is wrong
+with it."""
 
 from __future__ import annotations
 

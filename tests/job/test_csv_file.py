@@ -51,10 +51,22 @@ def test_rows_can_be_asked_for_again(tmp_path: Path) -> None:
         FULL.replace("x_note\n", "x_note,,\n").replace("mine\n", "mine,,\n").encode(),
     ],
     ids=[
-        "utf-8", "utf-8 with a mark", "utf-16-le", "utf-16-be", "crlf", "cr", "semicolons", "tabs", "spaces",
-        "no last line end", "quotes", "upper case", "not in NFC", "empty columns",
+        "utf-8",
+        "utf-8 with a mark",
+        "utf-16-le",
+        "utf-16-be",
+        "crlf",
+        "cr",
+        "semicolons",
+        "tabs",
+        "spaces",
+        "no last line end",
+        "quotes",
+        "upper case",
+        "not in NFC",
+        "empty columns",
     ],
-)  # fmt: skip
+)
 def test_one_job_is_understood_in_every_spelling(tmp_path: Path, content: bytes) -> None:
     expected = rows_of(written(tmp_path, "plain.csv", FULL))
     assert rows_of(written(tmp_path, "job.csv", content)) == expected
@@ -74,7 +86,9 @@ def test_one_job_is_understood_in_every_spelling(tmp_path: Path, content: bytes)
         (f"batch_id,x_a\n{A},# no comment\n", [2]),
     ],
 )
-def test_a_row_is_where_it_begins_and_what_is_no_row_is_skipped(tmp_path: Path, content: str, lines: list[int]) -> None:
+def test_a_row_is_where_it_begins_and_what_is_no_row_is_skipped(
+    tmp_path: Path, content: str, lines: list[int]
+) -> None:
     assert [row.line for row in rows_of(written(tmp_path, "job.csv", content))] == lines
 
 
@@ -99,14 +113,24 @@ def test_a_cell_of_ones_own_is_kept_as_it_is(tmp_path: Path, cell: str, text: st
 
 @pytest.mark.parametrize(
     ("cell", "flag"),
-    [("", False), ("false", False), ("No", False), ("0", False), ("TRUE", True), ("yes", True), ("1", True)],
+    [
+        ("", False),
+        ("false", False),
+        ("No", False),
+        ("0", False),
+        ("TRUE", True),
+        ("yes", True),
+        ("1", True),
+    ],
 )
 def test_a_flag_has_many_spellings(tmp_path: Path, cell: str, flag: bool) -> None:
     (row,) = rows_of(written(tmp_path, "job.csv", f"batch_id,upload_new_dataset\n{A},{cell}\n"))
     assert row.upload_new_dataset is flag
 
 
-@pytest.mark.parametrize(("cell", "copies"), [("", 1), ("1", 1), ("007", 7), ("10000", 10_000), (" 5 ", 5)])
+@pytest.mark.parametrize(
+    ("cell", "copies"), [("", 1), ("1", 1), ("007", 7), ("10000", 10_000), (" 5 ", 5)]
+)
 def test_copies_are_a_whole_number(tmp_path: Path, cell: str, copies: int) -> None:
     (row,) = rows_of(written(tmp_path, "job.csv", f"batch_id,copies\n{A},{cell}\n"))
     assert row.copies == copies
@@ -114,7 +138,11 @@ def test_copies_are_a_whole_number(tmp_path: Path, cell: str, copies: int) -> No
 
 BAD_CELLS = [
     ("batch_id", "", 'column "batch_id": is empty'),
-    ("batch_id", f"https://app.prolific.com/batches/{A}?x=1", f"looks like a URL; give the id alone: {A}"),
+    (
+        "batch_id",
+        f"https://app.prolific.com/batches/{A}?x=1",
+        f"looks like a URL; give the id alone: {A}",
+    ),
     ("batch_id", f"https://x/{A}/{B}", "looks like a URL; give the id alone"),
     ("batch_id", "www.prolific.com", "looks like a URL"),
     ("batch_id", f"batches/{A}", 'holds "/"; give the id alone'),
@@ -126,7 +154,11 @@ BAD_CELLS = [
     ("batch_id", "65f1a2b3c4d5e6f7a8b9c0d1", "looks like the id of a study, project or workspace"),
     ("batch_id", "651234567890123456789e01", "looks like the id of a study, project or workspace"),
     ("batch_id", "{" + A + "}" + " " * 80 + "and more", "has 126 characters, not 36"),
-    ("batch_id", "1E+35", '"1E+35" is a number: a spreadsheet made it from an id, and digits are lost; format the'),
+    (
+        "batch_id",
+        "1E+35",
+        '"1E+35" is a number: a spreadsheet made it from an id, and digits are lost; format the',
+    ),
     ("batch_id", "1.92E+14", "format the column as text and paste the id again"),
     ("batch_id", A[:-1], "has 35 characters, not 36"),
     ("batch_id", A + "0", "has 37 characters, not 36"),
@@ -134,7 +166,11 @@ BAD_CELLS = [
     ("batch_id", A.replace("1", "١", 1), '"١" (character 2) is no hexadecimal digit'),
     ("batch_id", A[1:] + "-", "has its dashes in the wrong places"),
     ("batch_id", "x" * 5000, "has 5000 characters"),
-    ("name", "{sorce_name}", 'column "name": "{sorce_name}" (character 1) is no placeholder; did you mean'),
+    (
+        "name",
+        "{sorce_name}",
+        'column "name": "{sorce_name}" (character 1) is no placeholder; did you mean',
+    ),
     ("name", "a { b", "is never closed"),
     ("name", '"two\nlines"', '"\\n" (character 4) is a control character'),
     ("name", "a\x1b[0m", '"\\x1b" (character 2) is a control character'),
@@ -143,7 +179,11 @@ BAD_CELLS = [
     ("copies", "3.0", 'column "copies": "3.0" is no whole number; write 3'),
     ("copies", "1.00", 'column "copies": "1.00" is no whole number; write 1'),
     ("copies", "02.0", 'column "copies": "02.0" is no whole number; write 2'),
-    ("copies", "1.000", '"1.000" may mean 1000 or 1; write the number that you mean in digits alone'),
+    (
+        "copies",
+        "1.000",
+        '"1.000" may mean 1000 or 1; write the number that you mean in digits alone',
+    ),
     ("copies", "12.500", '"12.500" may mean 12500 or 12.5; write the number that you mean'),
     ("copies", "1.000.000", '"1.000.000" is not written in digits alone; write 1000000'),
     ("copies", "0.000", '"0.000" is no whole number; write digits alone'),
@@ -161,7 +201,9 @@ BAD_CELLS = [
 
 
 @pytest.mark.parametrize(("column", "cell", "fragment"), BAD_CELLS)
-def test_a_bad_cell_is_named_by_line_and_column(tmp_path: Path, column: str, cell: str, fragment: str) -> None:
+def test_a_bad_cell_is_named_by_line_and_column(
+    tmp_path: Path, column: str, cell: str, fragment: str
+) -> None:
     columns = {"batch_id": A, column: cell, "x_note": "not empty"}
     good = ",".join({**columns, column: {"batch_id": A}.get(column, "")}.values())
     content = f"{','.join(columns)}\n{good}\n{','.join(columns.values())}\n{good}\n"
@@ -171,7 +213,12 @@ def test_a_bad_cell_is_named_by_line_and_column(tmp_path: Path, column: str, cel
 BAD_FILES = [
     ("empty", b"", 0, "the file is empty"),
     ("only a mark", codecs.BOM_UTF8, 0, "there is no header"),
-    ("only comments", b"# one\n# two\n", 0, "there is no header; the first line has to name the columns"),
+    (
+        "only comments",
+        b"# one\n# two\n",
+        0,
+        "there is no header; the first line has to name the columns",
+    ),
     ("only blank lines", b"\n\n  \n", 0, "there is no header"),
     ("only empty cells", b",,\n", 0, "there is no header"),
     ("no header", f"{A},Name\n".encode(), 1, "there is no header"),
@@ -180,49 +227,134 @@ BAD_FILES = [
     ("misspelt id", b"Batch ID,name\n", 1, 'unknown column "Batch ID"; did you mean "batch_id"?'),
     ("wrong case", b"batch_id,Name\n", 1, 'unknown column "Name"; did you mean "name"?'),
     ("misspelt", b"batch_id,upload_dataset\n", 1, 'did you mean "upload_new_dataset"?'),
-    ("unknown", b"batch_id,colour\n", 1, "there are batch_id, name, upload_new_dataset, copies and columns"),
+    (
+        "unknown",
+        b"batch_id,colour\n",
+        1,
+        "there are batch_id, name, upload_new_dataset, copies and columns",
+    ),
     ("near own", b"batch_id,X_note\n", 1, 'did you mean "x_note"?'),
     ("own without a name", b"batch_id,x_\n", 1, 'column "x_" needs more of a name'),
     ("own with a line end", b'batch_id,"x_a\nb"\n', 1, "holds a control character"),
     ("twice", b"batch_id,name,name\n", 1, 'column "name" is there twice'),
     ("own twice", b"x_a,batch_id,x_a\n", 1, 'column "x_a" is there twice'),
     ("reserved", b"batch_id,tasks_per_group\n", 1, 'column "tasks_per_group" is reserved'),
-    ("other delimiter", b"batch_id|name\n", 1, 'the columns are separated by "|"; separate them with commas'),
+    (
+        "other delimiter",
+        b"batch_id|name\n",
+        1,
+        'the columns are separated by "|"; separate them with commas',
+    ),
     ("a delimiter in a frame", b"| batch_id | name |\n", 1, 'the columns are separated by "|"'),
     ("colons", b"batch_id: name: copies\n", 1, 'the columns are separated by ":"'),
     ("blanks", b"batch_id  x_note\n", 1, "the columns are separated by spaces"),
-    ("sep", f"sep=;\nbatch_id;name\n{A};a\n".encode(), 1, 'this line begins with "sep=", an instruction to Excel'),
+    (
+        "sep",
+        f"sep=;\nbatch_id;name\n{A};a\n".encode(),
+        1,
+        'this line begins with "sep=", an instruction to Excel',
+    ),
     ("sep of commas", b"sep=,\nbatch_id,name\n", 1, "delete this line"),
     ("sep in quotes", b'"sep=;"\nbatch_id;name\n', 1, 'this line begins with "sep="'),
     ("sep and tab", b"SEP=\t\nbatch_id\tname\n", 1, 'this line begins with "sep="'),
     ("JSON", b'[{"batch_id": 1}]\n', 1, "unknown column"),
     ("long column", b"batch_id," + b"y" * 9000 + b"\n", 1, "yyy…"),
     ("too many cells", f"batch_id,name\n{A},a,b\n".encode(), 2, 'cell 3, "b", is in no column'),
-    ("under an empty header", f"batch_id,,name\n{A},b,c\n".encode(), 2, 'cell 2, "b", is in no column'),
-    ("unclosed quote", f'batch_id,name\n\n{A},"a\n{B},b\n'.encode(), 3, "is opened here and not closed;"),
-    ("unclosed later", f'batch_id,name,x_a\n{A},"a\nb","c\n{B}\n'.encode(), 3, "is opened here and not closed;"),
+    (
+        "under an empty header",
+        f"batch_id,,name\n{A},b,c\n".encode(),
+        2,
+        'cell 2, "b", is in no column',
+    ),
+    (
+        "unclosed quote",
+        f'batch_id,name\n\n{A},"a\n{B},b\n'.encode(),
+        3,
+        "is opened here and not closed;",
+    ),
+    (
+        "unclosed later",
+        f'batch_id,name,x_a\n{A},"a\nb","c\n{B}\n'.encode(),
+        3,
+        "is opened here and not closed;",
+    ),
     ("unclosed header", b'batch_id,"name\n', 1, "is opened here and not closed;"),
-    ("text after a quote", f'batch_id,name\n{A},"a" b\n{B},c\n'.encode(), 2, "text follows a closing quote"),
-    ("missing quote", f'batch_id,name\n{A},"a\n{B},"b"\n'.encode(), 2, "a closing quote (\") in line 3;"),
-    ("huge cell", f"batch_id,name\n{A},{'x' * 200_000}\n".encode(), 2, "a cell is longer than 131,072"),
-    ("huge quoted cell", f'batch_id,name\n{A},"{"x" * 99}\n'.encode() + b"y\n" * 90_000, 2, "not closed within"),
-    ("huge line", b"batch_id\n" + b"x" * 3_000_000, 2, "the line is longer than 1,048,576 characters"),
+    (
+        "text after a quote",
+        f'batch_id,name\n{A},"a" b\n{B},c\n'.encode(),
+        2,
+        "text follows a closing quote",
+    ),
+    (
+        "missing quote",
+        f'batch_id,name\n{A},"a\n{B},"b"\n'.encode(),
+        2,
+        'a closing quote (") in line 3;',
+    ),
+    (
+        "huge cell",
+        f"batch_id,name\n{A},{'x' * 200_000}\n".encode(),
+        2,
+        "a cell is longer than 131,072",
+    ),
+    (
+        "huge quoted cell",
+        f'batch_id,name\n{A},"{"x" * 99}\n'.encode() + b"y\n" * 90_000,
+        2,
+        "not closed within",
+    ),
+    (
+        "huge line",
+        b"batch_id\n" + b"x" * 3_000_000,
+        2,
+        "the line is longer than 1,048,576 characters",
+    ),
     ("huge comment", b"#" * 3_000_000, 1, "the line is longer than"),
-    ("Latin-1", f"batch_id,name\n{A},Ren".encode() + b"\xe9e\n", 2, "byte 0xE9 (character 41 of the line)"),
-    ("Latin-1 header", b"batch_id,x_pr\xe9nom\n", 1, "byte 0xE9 (character 14 of the line) is not UTF-8"),
+    (
+        "Latin-1",
+        f"batch_id,name\n{A},Ren".encode() + b"\xe9e\n",
+        2,
+        "byte 0xE9 (character 41 of the line)",
+    ),
+    (
+        "Latin-1 header",
+        b"batch_id,x_pr\xe9nom\n",
+        1,
+        "byte 0xE9 (character 14 of the line) is not UTF-8",
+    ),
     ("cut UTF-8", f"batch_id,name\n{A},a".encode() + b"\xe2\x82", 2, "byte 0xE2"),
     ("surrogate in UTF-8", f"batch_id,name\n{A},".encode() + b"\xed\xa0\x80\n", 2, "byte 0xED"),
-    ("cut UTF-16", codecs.BOM_UTF16_LE + f"batch_id\n{A}\n".encode("utf-16-le") + b"x", 3, "is not UTF-16"),
-    ("UTF-16 without a mark", "batch_id\n".encode("utf-16-le"), 1, "UTF-16 without a byte order mark"),
+    (
+        "cut UTF-16",
+        codecs.BOM_UTF16_LE + f"batch_id\n{A}\n".encode("utf-16-le") + b"x",
+        3,
+        "is not UTF-16",
+    ),
+    (
+        "UTF-16 without a mark",
+        "batch_id\n".encode("utf-16-le"),
+        1,
+        "UTF-16 without a byte order mark",
+    ),
     ("UTF-32", codecs.BOM_UTF32_LE + "batch_id".encode("utf-32-le"), 0, "this is UTF-32"),
-    ("NUL", b"batch_id\n" + b"# c\n" * 2000 + f"{A}\0\n".encode(), 2002, "character 37 of the line is a NUL byte"),
+    (
+        "NUL",
+        b"batch_id\n" + b"# c\n" * 2000 + f"{A}\0\n".encode(),
+        2002,
+        "character 37 of the line is a NUL byte",
+    ),
     ("binary", bytes(range(256)), 1, "this is no text"),
-    ("xlsx", b"PK\x03\x04abc", 0, 'this is an Excel workbook or another zip archive, no text; save it as "CSV UTF-8"'),
+    (
+        "xlsx",
+        b"PK\x03\x04abc",
+        0,
+        'this is an Excel workbook or another zip archive, no text; save it as "CSV UTF-8"',
+    ),
     ("xls", b"\xd0\xcf\x11\xe0\xa1", 0, "old Excel workbook"),
     ("pdf", b"%PDF-1.7\n", 0, "this is a PDF"),
     ("gzip", b"\x1f\x8b\x08", 0, "compressed with gzip"),
     ("database", b"SQLite format 3\0", 0, "this is a SQLite database"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(
@@ -242,14 +374,22 @@ def test_a_bad_file_is_explained(tmp_path: Path, content: bytes, line: int, frag
         ("10,000", '"10,000" may mean 10000 or 10; write the number'),
     ],
 )
-def test_advice_about_a_number_never_changes_what_was_meant(tmp_path: Path, cell: str, fragment: str) -> None:
-    assert_the_problem(written(tmp_path, "job.csv", f'batch_id,copies\n{A},"{cell}"\n'), 2, fragment)
+def test_advice_about_a_number_never_changes_what_was_meant(
+    tmp_path: Path, cell: str, fragment: str
+) -> None:
+    assert_the_problem(
+        written(tmp_path, "job.csv", f'batch_id,copies\n{A},"{cell}"\n'), 2, fragment
+    )
 
 
 @pytest.mark.parametrize("cell", ["1,92E+14", "1e35", "5E+00"])
 def test_an_id_that_became_a_number_is_explained(tmp_path: Path, cell: str) -> None:
     path = written(tmp_path, "job.csv", f"batch_id;name\n{cell};a\n")
-    assert_the_problem(path, 2, "is a number: a spreadsheet made it from an id, and digits are lost; format the column")
+    assert_the_problem(
+        path,
+        2,
+        "is a number: a spreadsheet made it from an id, and digits are lost; format the column",
+    )
 
 
 def test_every_problem_of_a_row_is_told(tmp_path: Path) -> None:
@@ -317,9 +457,14 @@ def test_a_job_in_dev_or_proc_is_wrong_usage_also_where_it_is_a_regular_file(
         number = file.fileno()
         monkeypatch.chdir(f"/proc/{os.getpid()}/fd")
         for path in (
-            f"/dev/fd/{number}", f"/proc/self/fd/{number}", f"/dev/../dev/fd/{number}", str(number), f"./{number}",
-            str(tmp_path / "link" / str(number)), "/proc/self/cwd/../version",
-        ):  # fmt: skip
+            f"/dev/fd/{number}",
+            f"/proc/self/fd/{number}",
+            f"/dev/../dev/fd/{number}",
+            str(number),
+            f"./{number}",
+            str(tmp_path / "link" / str(number)),
+            "/proc/self/cwd/../version",
+        ):
             with pytest.raises(UsageError, match="this is not a file in a folder") as caught:
                 open_job(Path(path))
             assert caught.value.exit_code == 2

@@ -1,4 +1,5 @@
-"""The job files that people copy: each is good, explains itself, and together they are a small rehearsal."""
+"""The job files that people copy: each is good, explains itself, and together they are a small
+rehearsal."""
 
 from __future__ import annotations
 

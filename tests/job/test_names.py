@@ -64,7 +64,10 @@ def test_an_identity_is_filled_but_for_source_name_and_copies(text: str, expecte
 @pytest.mark.parametrize(
     ("text", "fragment"),
     [
-        ("{sorce_name}", '"{sorce_name}" (character 1) is no placeholder; did you mean "{source_name}"?'),
+        (
+            "{sorce_name}",
+            '"{sorce_name}" (character 1) is no placeholder; did you mean "{source_name}"?',
+        ),
         ("Wave {N}", '"{N}" (character 6) is no placeholder; did you mean "{n}"?'),
         ("{ n }", 'did you mean "{n}"?'),
         ("{Source Name}", 'did you mean "{source_name}"?'),
@@ -148,7 +151,14 @@ def test_an_identity_knows_whether_it_needs_the_source_name(template: str, needs
 
 @pytest.mark.parametrize(
     ("text", "literal"),
-    [("", True), ("plain", True), ("é {{", True), ("{copies}", True), ("{n}", False), ("a {date} b", False)],
+    [
+        ("", True),
+        ("plain", True),
+        ("é {{", True),
+        ("{copies}", True),
+        ("{n}", False),
+        ("a {date} b", False),
+    ],
 )
 def test_a_template_knows_whether_it_is_literal(text: str, literal: bool) -> None:
     assert parse_name(text).literal is literal
@@ -183,14 +193,22 @@ def test_any_text_survives_doubled_braces(text: str) -> None:
     assert render_name(identity(doubled), "S", 1) == unicodedata.normalize("NFC", text).strip()
 
 
-@given(st.lists(st.sampled_from(["{n}", "{copies}", "{date:%d}", "{source_name}", "{{", "}}", "a", "é", " "])))
+@given(
+    st.lists(
+        st.sampled_from(
+            ["{n}", "{copies}", "{date:%d}", "{source_name}", "{{", "}}", "a", "é", " "]
+        )
+    )
+)
 def test_an_identity_is_a_name_that_is_its_own_identity(parts: list[str]) -> None:
     once = identity("".join(parts))
     assert identity(once, n=99, campaign="other") == once
 
 
 @given(one_line, one_line, st.integers(1, 10_000))
-def test_what_is_sent_holds_the_source_name_as_it_is(before: str, source_name: str, copies: int) -> None:
+def test_what_is_sent_holds_the_source_name_as_it_is(
+    before: str, source_name: str, copies: int
+) -> None:
     before = before.replace("{", "").replace("}", "").lstrip()
     sent = render_name(identity(before + "{source_name}"), source_name, copies)
     assert sent == unicodedata.normalize("NFC", before + source_name)

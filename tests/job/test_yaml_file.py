@@ -95,7 +95,9 @@ def test_one_job_is_understood_in_every_spelling(tmp_path: Path, content: bytes)
         ("[]", []),
     ],
 )
-def test_a_row_is_where_it_begins_and_what_is_no_row_is_skipped(tmp_path: Path, content: str, lines: list[int]) -> None:
+def test_a_row_is_where_it_begins_and_what_is_no_row_is_skipped(
+    tmp_path: Path, content: str, lines: list[int]
+) -> None:
     assert [row.line for row in rows_of(written(tmp_path, "job.yaml", content))] == lines
 
 
@@ -147,8 +149,16 @@ def test_a_scalar_is_the_text_that_was_written(tmp_path: Path, scalar: str, name
         ("- batch_id: {A}\n  name: one\n    two #3\n", 3, 'the name is "one two"'),
         ("- batch_id: {A}\n  name: #1\n", 2, "the name is empty"),
         ("- batch_id: {A}\n  name: !!str Wave #1", 2, 'the name is "Wave"'),
-        ("- batch_id: {A}\n  x_a: see #12\n", 2, 'x_a: YAML ignores what follows " #"; the value is "see"'),
-        ("campaign: Wave #1\nbatches: []\n", 1, 'campaign: YAML ignores what follows " #"; the campaign is "Wave"'),
+        (
+            "- batch_id: {A}\n  x_a: see #12\n",
+            2,
+            'x_a: YAML ignores what follows " #"; the value is "see"',
+        ),
+        (
+            "campaign: Wave #1\nbatches: []\n",
+            1,
+            'campaign: YAML ignores what follows " #"; the campaign is "Wave"',
+        ),
         ("defaults:\n  name: Wave #1\nbatches: []\n", 2, 'the name is "Wave"'),
     ],
 )
@@ -164,12 +174,22 @@ def test_a_part_of_a_text_that_yaml_takes_for_a_comment_is_warned_of(
 @pytest.mark.parametrize(
     "value",
     [
-        "name: Wave # one", "name: Wave #", "name: 'Wave' #1", 'name: "Wave #1"', "name: Wave#1", "copies: 3 #three",
-        "upload_new_dataset: no #1", "name: Wave\n  #1", "name: >-\n    Wave #1", "name: # one",
+        "name: Wave # one",
+        "name: Wave #",
+        "name: 'Wave' #1",
+        'name: "Wave #1"',
+        "name: Wave#1",
+        "copies: 3 #three",
+        "upload_new_dataset: no #1",
+        "name: Wave\n  #1",
+        "name: >-\n    Wave #1",
+        "name: # one",
     ],
-)  # fmt: skip
+)
 def test_an_ordinary_comment_is_not_warned_of(tmp_path: Path, value: str) -> None:
-    job = open_job(written(tmp_path, "job.yaml", f"# a\n- batch_id: {A} #source\n  {value}\n  x_a: b\n"))
+    job = open_job(
+        written(tmp_path, "job.yaml", f"# a\n- batch_id: {A} #source\n  {value}\n  x_a: b\n")
+    )
     assert job.warnings == ()
     assert job.comments == 0
     assert len(list(job.rows())) == 1
@@ -177,17 +197,23 @@ def test_an_ordinary_comment_is_not_warned_of(tmp_path: Path, value: str) -> Non
 
 @pytest.mark.usefixtures("loader")
 def test_a_scalar_may_be_repeated_by_an_alias(tmp_path: Path) -> None:
-    path = written(tmp_path, "job.yaml", f"- batch_id: &id {A}\n  name: &x a\n- {{batch_id: *id, name: *x}}\n")
+    path = written(
+        tmp_path, "job.yaml", f"- batch_id: &id {A}\n  name: &x a\n- {{batch_id: *id, name: *x}}\n"
+    )
     assert [row.source_id for row in rows_of(path)] == [A, A]
 
 
 def test_defaults_may_stand_below_the_rows(tmp_path: Path) -> None:
-    (row,) = rows_of(written(tmp_path, "job.yaml", f"batches: [{{batch_id: {A}}}]\ndefaults: {{copies: 4}}\n"))
+    (row,) = rows_of(
+        written(tmp_path, "job.yaml", f"batches: [{{batch_id: {A}}}]\ndefaults: {{copies: 4}}\n")
+    )
     assert row.copies == 4
 
 
 def test_an_empty_key_of_a_row_hides_the_default(tmp_path: Path) -> None:
-    content = f"defaults: {{name: a, copies: 4}}\nbatches:\n- {{batch_id: {A}, name: '', copies: }}\n"
+    content = (
+        f"defaults: {{name: a, copies: 4}}\nbatches:\n- {{batch_id: {A}, name: '', copies: }}\n"
+    )
     (row,) = rows_of(written(tmp_path, "job.yaml", content))
     assert (row.name, row.copies) == (parse_name(""), 1)
 
@@ -199,70 +225,217 @@ BAD = [
     ("a scalar", "\njust text\n", 2, 'not text, "just text"'),
     ("a CSV file", f"batch_id,name\n{A},a\n", 1, "a job is a list of rows"),
     ("an alias", "*a", 1, "a job is a list of rows"),
-    ("two documents", f"- batch_id: {A}\n---\n- batch_id: {A}\n", 2, 'a second document ("---") begins here'),
+    (
+        "two documents",
+        f"- batch_id: {A}\n---\n- batch_id: {A}\n",
+        2,
+        'a second document ("---") begins here',
+    ),
     ("no batches", "# c\ncampaign: a\n", 2, 'there is no key "batches"'),
     ("rows as text", "batches: none\n", 1, 'key "batches" holds text, "none"; it has to be a list'),
     ("rows as a mapping", f"batches:\n  batch_id: {A}\n", 2, 'key "batches" holds a mapping'),
-    ("unknown key", "batches: []\nowner: me\n", 2, 'unknown key "owner"; there are campaign, defaults, batches'),
+    (
+        "unknown key",
+        "batches: []\nowner: me\n",
+        2,
+        'unknown key "owner"; there are campaign, defaults, batches',
+    ),
     ("misspelt key", "batches: []\ncampain: a\n", 2, 'did you mean "campaign"?'),
     ("own key at the top", "x_note: a\nbatches: []\n", 1, 'unknown key "x_note"'),
     ("row's key at the top", "copies: 1\nbatches: []\n", 1, 'key "copies" belongs into a row'),
-    ("top key twice", "batches: []\n\nbatches: []\n", 3, "is here a second time; the first is in line 1"),
-    ("campaign as a list", "campaign: [a]\nbatches: []\n", 1, 'key "campaign" holds a list; it has to be text'),
-    ("campaign with a slash", "batches: []\ncampaign: a/b\n", 2, 'key "campaign": "/" (character 2'),
-    ("campaign with {n}", "campaign: 'a{n}'\nbatches: []\n", 1, "is no placeholder; there is {date}"),
+    (
+        "top key twice",
+        "batches: []\n\nbatches: []\n",
+        3,
+        "is here a second time; the first is in line 1",
+    ),
+    (
+        "campaign as a list",
+        "campaign: [a]\nbatches: []\n",
+        1,
+        'key "campaign" holds a list; it has to be text',
+    ),
+    (
+        "campaign with a slash",
+        "batches: []\ncampaign: a/b\n",
+        2,
+        'key "campaign": "/" (character 2',
+    ),
+    (
+        "campaign with {n}",
+        "campaign: 'a{n}'\nbatches: []\n",
+        1,
+        "is no placeholder; there is {date}",
+    ),
     ("campaign empty", "campaign:\nbatches: []\n", 1, 'key "campaign": a campaign needs a name'),
     ("defaults as a list", "defaults: []\nbatches: []\n", 1, 'key "defaults" holds a list'),
     ("default batch_id", f"defaults: {{batch_id: {A}}}\nbatches: []\n", 1, "cannot be a default"),
-    ("bad default", f"defaults:\n  copies: 0\nbatches: [{{batch_id: {A}}}]\n", 2, 'key "copies": "0" is out of range'),
-    ("unknown default", "defaults: {nmae: a}\nbatches: []\n", 1, 'unknown key "nmae"; did you mean "name"?'),
+    (
+        "bad default",
+        f"defaults:\n  copies: 0\nbatches: [{{batch_id: {A}}}]\n",
+        2,
+        'key "copies": "0" is out of range',
+    ),
+    (
+        "unknown default",
+        "defaults: {nmae: a}\nbatches: []\n",
+        1,
+        'unknown key "nmae"; did you mean "name"?',
+    ),
     ("row as text", f"- {A}\n", 1, "here is text"),
     ("row as a list", f"- [batch_id, {A}]\n", 1, "here is a list; it has to be a row"),
     ("no batch_id", "- copies: 1\n  name: a\n", 1, 'key "batch_id": is empty'),
-    ("bad batch_id", "- name: a\n  batch_id: 7\n", 2, 'key "batch_id": "7" has 1 characters, not 36'),
-    ("batch_id as a list", f"- batch_id: [{A}]\n", 1, 'key "batch_id" holds a list; it has to be text'),
-    ("unquoted field", f"- batch_id: {A}\n  name: {{n}}\n", 2, 'text that begins with "{" or holds'),
-    ("bad name", f"- batch_id: {A}\n  name: '{{sorce_name}}'\n", 2, 'did you mean "{source_name}"?'),
+    (
+        "bad batch_id",
+        "- name: a\n  batch_id: 7\n",
+        2,
+        'key "batch_id": "7" has 1 characters, not 36',
+    ),
+    (
+        "batch_id as a list",
+        f"- batch_id: [{A}]\n",
+        1,
+        'key "batch_id" holds a list; it has to be text',
+    ),
+    (
+        "unquoted field",
+        f"- batch_id: {A}\n  name: {{n}}\n",
+        2,
+        'text that begins with "{" or holds',
+    ),
+    (
+        "bad name",
+        f"- batch_id: {A}\n  name: '{{sorce_name}}'\n",
+        2,
+        'did you mean "{source_name}"?',
+    ),
     ("two lines", f"- batch_id: {A}\n  name: |\n    a\n    b\n", 2, "is a control character"),
     ("bad flag", f"- batch_id: {A}\n  upload_new_dataset: maybe\n", 2, "is neither true nor false"),
     ("float", f"- batch_id: {A}\n  copies: 3.0\n", 2, "is no whole number; write 3"),
     ("underscores", f"- batch_id: {A}\n  copies: 1_000\n", 2, "is no whole number"),
-    ("reserved", f"- batch_id: {A}\n  tasks_per_group: 3\n", 2, 'key "tasks_per_group" is reserved'),
+    (
+        "reserved",
+        f"- batch_id: {A}\n  tasks_per_group: 3\n",
+        2,
+        'key "tasks_per_group" is reserved',
+    ),
     ("x_ alone", f"- batch_id: {A}\n  x_: 3\n", 2, 'key "x_" needs more of a name'),
-    ("unknown in a row", f"- batch_id: {A}\n  nam: {{a: [1, 2]}}\n", 2, 'unknown key "nam"; did you mean "name"?'),
-    ("key twice", f"- name: a\n  batch_id: {A}\n  name: b\n", 3, 'key "name" is here a second time; the first'),
+    (
+        "unknown in a row",
+        f"- batch_id: {A}\n  nam: {{a: [1, 2]}}\n",
+        2,
+        'unknown key "nam"; did you mean "name"?',
+    ),
+    (
+        "key twice",
+        f"- name: a\n  batch_id: {A}\n  name: b\n",
+        3,
+        'key "name" is here a second time; the first',
+    ),
     ("key as a list", f"- batch_id: {A}\n  [a, b]: c\n", 2, "a key holds a list"),
-    ("two rows in a line", f"[{{batch_id: {A}}}, {{batch_id: {B}}}]", 1, "a second row begins in this line"),
-    ("alias of a row", f"- &r\n  batch_id: {A}\n- *r\n", 3, 'the alias "*r" is not possible here; what rows share'),
-    ("alias of a list", f"- batch_id: {A}\n  x_a: &l a\n  x_b: b\n- *l\n", 4, 'the alias "*l" is not possible here'),
-    ("alias without anchor", f"- batch_id: {A}\n  name: *new\n", 2, 'text that begins with "*" needs quotes'),
-    ("merge key", f"- <<: {{copies: 2}}\n  batch_id: {A}\n", 1, 'merge keys ("<<") are not supported'),
-    ("python tag", f"- batch_id: {A}\n  name: !!python/object:os.system ls\n", 2, "python/object:os.system"),
-    ("binary tag", f"- batch_id: {A}\n  name: !!binary aGk=\n", 2, 'the tag "!!binary" is not supported'),
-    ("own tag", f"- batch_id: {A}\n  name: !env HOME\n", 2, 'the tag "!env" is not supported; leave it out'),
-    ("tag of a row", f"- !!python/dict\n  batch_id: {A}\n", 1, 'the tag "!!python/dict" is not supported'),
+    (
+        "two rows in a line",
+        f"[{{batch_id: {A}}}, {{batch_id: {B}}}]",
+        1,
+        "a second row begins in this line",
+    ),
+    (
+        "alias of a row",
+        f"- &r\n  batch_id: {A}\n- *r\n",
+        3,
+        'the alias "*r" is not possible here; what rows share',
+    ),
+    (
+        "alias of a list",
+        f"- batch_id: {A}\n  x_a: &l a\n  x_b: b\n- *l\n",
+        4,
+        'the alias "*l" is not possible here',
+    ),
+    (
+        "alias without anchor",
+        f"- batch_id: {A}\n  name: *new\n",
+        2,
+        'text that begins with "*" needs quotes',
+    ),
+    (
+        "merge key",
+        f"- <<: {{copies: 2}}\n  batch_id: {A}\n",
+        1,
+        'merge keys ("<<") are not supported',
+    ),
+    (
+        "python tag",
+        f"- batch_id: {A}\n  name: !!python/object:os.system ls\n",
+        2,
+        "python/object:os.system",
+    ),
+    (
+        "binary tag",
+        f"- batch_id: {A}\n  name: !!binary aGk=\n",
+        2,
+        'the tag "!!binary" is not supported',
+    ),
+    (
+        "own tag",
+        f"- batch_id: {A}\n  name: !env HOME\n",
+        2,
+        'the tag "!env" is not supported; leave it out',
+    ),
+    (
+        "tag of a row",
+        f"- !!python/dict\n  batch_id: {A}\n",
+        1,
+        'the tag "!!python/dict" is not supported',
+    ),
     ("tag of the rows", f"--- !!set\n- batch_id: {A}\n", 1, 'the tag "!!set" is not supported'),
-    ("colon in text", f"- batch_id: {A}\n  name: Wave: one\n", 2, "this is not YAML: mapping values are not allowed"),
+    (
+        "colon in text",
+        f"- batch_id: {A}\n  name: Wave: one\n",
+        2,
+        "this is not YAML: mapping values are not allowed",
+    ),
     ("text after braces", f"- batch_id: {A}\n  name: {{n}} of it\n", 2, "this is not YAML"),
     ("tab", f"- batch_id: {A}\n\tname: a\n", 2, "YAML is indented with spaces, not tabs"),
-    ("unclosed quote", f"- name: a\n  batch_id: '{A}\n\n\n", 2, "this is not YAML: while scanning a quoted scalar"),
+    (
+        "unclosed quote",
+        f"- name: a\n  batch_id: '{A}\n\n\n",
+        2,
+        "this is not YAML: while scanning a quoted scalar",
+    ),
     ("wrong indentation", f"- batch_id: {A}\n   name: a\n", 2, "this is not YAML"),
     ("lists without end", "[" * 100_000, 1, "nested deeper than 16 levels"),
     ("blocks without end", "- " * 100_000, 1, "nested deeper than 16 levels"),
     ("NUL", f"- batch_id: {A}\n  name: a\0\n", 2, "UTF-16 without a byte order mark"),
     ("late NUL", "# c\n" * 2000 + "\0", 2001, "is a NUL byte; this is no text"),
-    ("control character", f"- batch_id: {A}\n  name: a\x07\n", 2, "U+0007 (character 10 of the line) may not"),
-    ("escaped control", f'- batch_id: {A}\n  name: "a\\a"\n', 2, '"\\x07" (character 2) is a control character'),
-    ("Latin-1", f"- batch_id: {A}\n  name: Ren".encode() + b"\xe9e\n", 2, "byte 0xE9 (character 12 of"),
+    (
+        "control character",
+        f"- batch_id: {A}\n  name: a\x07\n",
+        2,
+        "U+0007 (character 10 of the line) may not",
+    ),
+    (
+        "escaped control",
+        f'- batch_id: {A}\n  name: "a\\a"\n',
+        2,
+        '"\\x07" (character 2) is a control character',
+    ),
+    (
+        "Latin-1",
+        f"- batch_id: {A}\n  name: Ren".encode() + b"\xe9e\n",
+        2,
+        "byte 0xE9 (character 12 of",
+    ),
     ("a workbook", b"PK\x03\x04", 0, "this is an Excel workbook"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.usefixtures("loader")
 @pytest.mark.parametrize(
     ("content", "line", "fragment"), [case[1:] for case in BAD], ids=[str(case[0]) for case in BAD]
 )
-def test_a_bad_file_is_explained(tmp_path: Path, content: str | bytes, line: int, fragment: str) -> None:
+def test_a_bad_file_is_explained(
+    tmp_path: Path, content: str | bytes, line: int, fragment: str
+) -> None:
     assert_the_problem(written(tmp_path, "job.yaml", content), line, fragment)
 
 
@@ -299,7 +472,9 @@ def test_what_was_read_before_a_syntax_error_is_told_too(tmp_path: Path) -> None
 
 
 def test_many_laughs_cost_little(tmp_path: Path) -> None:
-    bomb = "a0: &a0 [lol, lol]\n" + "".join(f"a{i}: &a{i} [{f'*a{i - 1}, ' * 9}]\n" for i in range(1, 30))
+    bomb = "a0: &a0 [lol, lol]\n" + "".join(
+        f"a{i}: &a{i} [{f'*a{i - 1}, ' * 9}]\n" for i in range(1, 30)
+    )
     path = written(tmp_path, "job.yaml", bomb)
     tracemalloc.start()
     started = time.perf_counter()
@@ -313,7 +488,9 @@ def test_many_laughs_cost_little(tmp_path: Path) -> None:
     assert peak < 5_000_000
 
 
-def test_a_file_too_large_to_be_held_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_too_large_to_be_held_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     limit: Any = 1 << 20
     monkeypatch.setattr(yaml_file, "MAX_BYTES", limit)
     path = written(tmp_path, "job.yaml", "#" * (limit + 1))

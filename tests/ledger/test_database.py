@@ -13,11 +13,19 @@ import pytest
 from tests.support.ledgers import API, claim, ending, items, look_up, opened, record, uuid
 from worker.errors import UsageError
 from worker.ledger import database
-from worker.ledger.database import backup, migrate, migrations, open_empty, open_for_reading, open_for_writing
+from worker.ledger.database import (
+    backup,
+    migrate,
+    migrations,
+    open_empty,
+    open_for_reading,
+    open_for_writing,
+)
 from worker.ledger.queries import sql
 
 BEFORE_COPYING = 5
-"""The last schema before one whose migration copies rows; what writes to the ledger today can write to it too."""
+"""The last schema before one whose migration copies rows; what writes to the ledger today can write
+to it too."""
 
 SECOND = "ALTER TABLE campaigns ADD COLUMN note TEXT;\nCREATE TABLE more (a INTEGER) STRICT;"
 
@@ -42,7 +50,12 @@ def pragma(connection: sqlite3.Connection, name: str) -> object:
 
 
 def schema(connection: sqlite3.Connection) -> list[tuple[str, ...]]:
-    return [tuple(row) for row in connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY 2")]
+    return [
+        tuple(row)
+        for row in connection.execute(
+            "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY 2"
+        )
+    ]
 
 
 def test_a_fresh_database_is_marked_durable_and_bound_to_its_api(path: Path) -> None:
@@ -104,13 +117,19 @@ def test_a_migration_that_fails_midway_leaves_the_old_version_and_runs_again(
         connection.execute("SELECT note FROM campaigns")
 
 
-def test_a_migrated_database_is_like_a_fresh_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_migrated_database_is_like_a_fresh_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make(tmp_path / "old.db")
     plant(monkeypatch, [*migrations(), SECOND])
     make(tmp_path / "old.db")
     make(tmp_path / "new.db")
 
-    with raw(tmp_path / "old.db") as old, raw(tmp_path / "new.db") as new, closing(open_empty()) as empty:
+    with (
+        raw(tmp_path / "old.db") as old,
+        raw(tmp_path / "new.db") as new,
+        closing(open_empty()) as empty,
+    ):
         assert schema(old) == schema(new) == schema(empty)
 
 
@@ -119,18 +138,27 @@ def old_database(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path.parent.mkdir()
     with monkeypatch.context() as patch:
         plant(patch, migrations()[:BEFORE_COPYING])
-        with opened(path.parent, "batch_id,name,x_a", *(f"{uuid(1)},Wave {n},a" for n in range(4))) as ledger:
+        with opened(
+            path.parent, "batch_id,name,x_a", *(f"{uuid(1)},Wave {n},a" for n in range(4))
+        ) as ledger:
             look_up(ledger)
-            for intent, outcome in zip(claim(ledger, 3), ("created", "refused", "unknown"), strict=True):
+            for intent, outcome in zip(
+                claim(ledger, 3), ("created", "refused", "unknown"), strict=True
+            ):
                 record(ledger, ending(intent, outcome))
 
 
 def rows(connection: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
     tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
-    return {name: connection.execute(f"SELECT * FROM {name} ORDER BY 1").fetchall() for (name,) in tables}
+    return {
+        name: connection.execute(f"SELECT * FROM {name} ORDER BY 1").fetchall()
+        for (name,) in tables
+    }
 
 
-def test_an_old_database_keeps_its_rows_and_is_like_a_fresh_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_database_keeps_its_rows_and_is_like_a_fresh_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old_database(path, monkeypatch)
     with raw(path) as connection:
         assert pragma(connection, "user_version") == BEFORE_COPYING
@@ -183,7 +211,9 @@ def test_migrating_twice_in_one_connection_changes_nothing() -> None:
         assert schema(connection) == before
 
 
-def test_an_older_database_is_not_read_until_a_run_has_migrated_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_older_database_is_not_read_until_a_run_has_migrated_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make(path)
     plant(monkeypatch, [*migrations(), SECOND])
 
@@ -320,10 +350,14 @@ def test_a_new_database_says_what_it_is_before_it_is_closed(path: Path) -> None:
         copy.write_bytes(path.read_bytes())
         assert copy.read_bytes()[68:72] == database.APPLICATION_ID.to_bytes(4, "big")
         with raw(copy) as connection:
-            assert ("path", str(path.resolve())) in connection.execute("SELECT * FROM facts").fetchall()
+            assert ("path", str(path.resolve())) in connection.execute(
+                "SELECT * FROM facts"
+            ).fetchall()
 
 
-def test_a_backup_does_not_claim_the_name_of_what_it_is_a_copy_of(path: Path, tmp_path: Path) -> None:
+def test_a_backup_does_not_claim_the_name_of_what_it_is_a_copy_of(
+    path: Path, tmp_path: Path
+) -> None:
     make(path)
     backup(path, tmp_path / "copy.db")
     with raw(tmp_path / "copy.db") as connection:

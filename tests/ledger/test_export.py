@@ -18,7 +18,12 @@ from worker.advice.commands import Reach
 from worker.errors import UsageError
 from worker.ledger import views
 from worker.ledger.csv_form import cell, write_rows
-from worker.ledger.export import make_folder, refuse_foreign_file, remove_leftovers, write_ledger_file
+from worker.ledger.export import (
+    make_folder,
+    refuse_foreign_file,
+    remove_leftovers,
+    write_ledger_file,
+)
 from worker.ledger.store import Ledger
 
 HEADER = (
@@ -51,7 +56,10 @@ def test_the_columns_are_the_contracts(tmp_path: Path) -> None:
 def test_every_status_is_shown_as_it_is_known_and_sent_is_unknown(tmp_path: Path) -> None:
     path = tmp_path / "ledger.csv"
     with opened(
-        tmp_path, "batch_id,name,copies,upload_new_dataset", f"{uuid(1)},{{n}},5,yes", run_id="run-x"
+        tmp_path,
+        "batch_id,name,copies,upload_new_dataset",
+        f"{uuid(1)},{{n}},5,yes",
+        run_id="run-x",
     ) as ledger:
         look_up(ledger)
         made, refused, lost, _ = claim(ledger, 4)
@@ -66,18 +74,40 @@ def test_every_status_is_shown_as_it_is_known_and_sent_is_unknown(tmp_path: Path
 
     assert [row["status"] for row in rows] == ["created", "failed", "unknown", "unknown", "pending"]
     assert rows[0] == {
-        "line": "2", "source_batch_id": uuid(1), "name": "as the API has it", "upload_new_dataset": "true", "copy": "1",
-        "status": "created", "new_batch_id": uuid(0xF000 + made.attempt_id), "new_batch_status": "READY",
-        "created_at": NOW, "settled_by": "response", "attempts": "1", "http_status": "201", "error": "",
-        "first_sent_at": NOW, "last_sent_at": NOW, "campaign": "spring", "run_id": "run-x",
-    }  # fmt: skip
-    assert [row["error"] for row in rows[1:]] == ["HTTP 400: no", "no answer", "sent; no answer is recorded yet", ""]
+        "line": "2",
+        "source_batch_id": uuid(1),
+        "name": "as the API has it",
+        "upload_new_dataset": "true",
+        "copy": "1",
+        "status": "created",
+        "new_batch_id": uuid(0xF000 + made.attempt_id),
+        "new_batch_status": "READY",
+        "created_at": NOW,
+        "settled_by": "response",
+        "attempts": "1",
+        "http_status": "201",
+        "error": "",
+        "first_sent_at": NOW,
+        "last_sent_at": NOW,
+        "campaign": "spring",
+        "run_id": "run-x",
+    }
+    assert [row["error"] for row in rows[1:]] == [
+        "HTTP 400: no",
+        "no answer",
+        "sent; no answer is recorded yet",
+        "",
+    ]
     assert [row["name"] for row in rows[1:]] == ["2", "3", "4", "5"]
 
 
-def test_a_name_that_is_not_known_yet_shows_what_is_missing_and_none_that_the_api_gives(tmp_path: Path) -> None:
+def test_a_name_that_is_not_known_yet_shows_what_is_missing_and_none_that_the_api_gives(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "ledger.csv"
-    with opened(tmp_path, "batch_id,name", f"{uuid(1)},of {{source_name}}", f"{uuid(1)},") as ledger:
+    with opened(
+        tmp_path, "batch_id,name", f"{uuid(1)},of {{source_name}}", f"{uuid(1)},"
+    ) as ledger:
         write(ledger, path)
         assert [row["name"] for row in read(path)] == ["of {source_name}", ""]
         look_up(ledger, source(name="Signs"))
@@ -93,16 +123,25 @@ def test_a_formula_is_written_as_text(first: str) -> None:
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
-        (None, ""), (True, "true"), (False, "false"), (0, 0), (-1, -1), ("", ""), ("a=b", "a=b"), (" =1", " =1"),
-        ("\r=1", "'\n=1"), ("a\rb\r\nc\n", "a\nb\nc\n"),
+        (None, ""),
+        (True, "true"),
+        (False, "false"),
+        (0, 0),
+        (-1, -1),
+        ("", ""),
+        ("a=b", "a=b"),
+        (" =1", " =1"),
+        ("\r=1", "'\n=1"),
+        ("a\rb\r\nc\n", "a\nb\nc\n"),
     ],
-)  # fmt: skip
+)
 def test_other_cells_stay_and_line_ends_are_line_feeds(value: Any, shown: Any) -> None:
     assert cell(value) == shown
 
 
 @pytest.mark.parametrize(
-    "name", ['a,"b"\nc', "a\rb", "\r\n", "=SUM(A1)", "é\u2028\u0085\x00x", "'quoted'", "😀", "a;b\tc"]
+    "name",
+    ['a,"b"\nc', "a\rb", "\r\n", "=SUM(A1)", "é\u2028\u0085\x00x", "'quoted'", "😀", "a;b\tc"],
 )
 def test_any_name_that_the_api_gives_stays_one_cell(name: str, tmp_path: Path) -> None:
     path = tmp_path / "ledger.csv"
@@ -118,21 +157,28 @@ def test_any_name_that_the_api_gives_stays_one_cell(name: str, tmp_path: Path) -
     assert exact["name"] == name
 
 
-VALUE = st.none() | st.booleans() | st.integers(-2, 2) | st.text(st.sampled_from(""",;"\r\n=+-@\t' abé"""), max_size=4)
+VALUE = (
+    st.none()
+    | st.booleans()
+    | st.integers(-2, 2)
+    | st.text(st.sampled_from(""",;"\r\n=+-@\t' abé"""), max_size=4)
+)
 """A value of a row, text of the characters that mean something to CSV readers and spreadsheets."""
 
 
 @example([("-a", "", "")])
 @example([("", "-a", "")])
 @given(st.lists(st.tuples(VALUE, VALUE, VALUE)))
-def test_every_line_is_what_the_csv_module_makes_of_its_cells(rows: list[tuple[object, ...]]) -> None:
+def test_every_line_is_what_the_csv_module_makes_of_its_cells(
+    rows: list[tuple[object, ...]],
+) -> None:
     ours, theirs = io.StringIO(), io.StringIO()
     write_rows(ours, (dict(zip("abc", row, strict=True)) for row in rows), "abc")
     csv.writer(theirs, lineterminator="\n").writerows(["abc", *(map(cell, row) for row in rows)])
     assert ours.getvalue() == theirs.getvalue()
 
 
-# -- replacing ----------------------------------------------------------------------------------------------------
+# -- replacing
 
 
 def names(folder: Path) -> list[str]:
@@ -183,7 +229,10 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_trace(tmp_path: Path) -> 
 def test_a_place_that_cannot_be_replaced_is_an_oserror(tmp_path: Path) -> None:
     path = tmp_path / "ledger.csv"
     path.mkdir()
-    with opened(tmp_path, "batch_id", uuid(1)) as ledger, pytest.raises(OSError, match=r"ledger\.csv"):
+    with (
+        opened(tmp_path, "batch_id", uuid(1)) as ledger,
+        pytest.raises(OSError, match=r"ledger\.csv"),
+    ):
         write(ledger, path)
 
     assert leftovers(tmp_path) == []
@@ -214,7 +263,14 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
 
 
 def test_what_killed_runs_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
-    for name in (".a[1].csv.77.tmp", ".a[1].csv.78.tmp", ".a1.csv.77.tmp", "a[1].csv", ".a[1].csv.tmp", "x.tmp"):
+    for name in (
+        ".a[1].csv.77.tmp",
+        ".a[1].csv.78.tmp",
+        ".a1.csv.77.tmp",
+        "a[1].csv",
+        ".a[1].csv.tmp",
+        "x.tmp",
+    ):
         (tmp_path / name).touch()
     remove_leftovers(tmp_path / "a[1].csv")
 
@@ -231,10 +287,12 @@ def test_what_killed_runs_left_behind_a_link_is_removed(tmp_path: Path) -> None:
     assert names(tmp_path / "there") == ["real.csv"]
 
 
-# -- foreign files ------------------------------------------------------------------------------------------------
+# -- foreign files
 
 
-@pytest.mark.parametrize("text", ["", "batch_id,name\n", "notes", HEADER.replace(",copy,", ","), "\x00\xff" * 50_000])
+@pytest.mark.parametrize(
+    "text", ["", "batch_id,name\n", "notes", HEADER.replace(",copy,", ","), "\x00\xff" * 50_000]
+)
 def test_a_file_that_is_no_ledger_is_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "ledger.csv"
     path.write_text(text, encoding="latin-1")
@@ -247,11 +305,18 @@ def test_a_file_that_is_no_ledger_is_refused(text: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        f"{HEADER}\n", f"{HEADER},x_own\r\n1,2", f"\ufeff{HEADER}\r\n", HEADER, HEADER.replace(",", ";"),
-        HEADER.replace(",", "\t"), ",".join(f'"{column}"' for column in HEADER.split(",")),
+        f"{HEADER}\n",
+        f"{HEADER},x_own\r\n1,2",
+        f"\ufeff{HEADER}\r\n",
+        HEADER,
+        HEADER.replace(",", ";"),
+        HEADER.replace(",", "\t"),
+        ",".join(f'"{column}"' for column in HEADER.split(",")),
     ],
-)  # fmt: skip
-def test_a_ledger_is_known_again_even_if_a_spreadsheet_has_saved_it(text: str, tmp_path: Path) -> None:
+)
+def test_a_ledger_is_known_again_even_if_a_spreadsheet_has_saved_it(
+    text: str, tmp_path: Path
+) -> None:
     path = tmp_path / "ledger.csv"
     path.write_text(text, encoding="utf-8")
 

@@ -28,7 +28,9 @@ from worker.ledger.job_names import job_name, literal
         ("#REF!", "{source_name}", "{source_name}"),
     ],
 )
-def test_a_name_is_written_as_it_was_sent_or_as_it_will_be(sent: str | None, template: str, written: str) -> None:
+def test_a_name_is_written_as_it_was_sent_or_as_it_will_be(
+    sent: str | None, template: str, written: str
+) -> None:
     assert job_name(sent, template, 12) == written
 
 
@@ -36,4 +38,6 @@ def test_a_name_is_written_as_it_was_sent_or_as_it_will_be(sent: str | None, tem
 def test_what_is_written_for_a_name_means_that_name_whatever_it_holds(name: str) -> None:
     written = job_name(name, "{source_name}", 3)
     meant = parse_name(written).identity(n=1, source_id="", campaign="", date=date(2026, 3, 1))
-    assert render_name(meant, name, 1) == (name if written == literal(name) else render_name("{source_name}", name, 1))
+    assert render_name(meant, name, 1) == (
+        name if written == literal(name) else render_name("{source_name}", name, 1)
+    )

@@ -37,7 +37,11 @@ def another_run(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """Another process that holds the lock, until it reads a line or is killed."""
     root = Path(__file__).parents[2]
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root
+        [sys.executable, "-c", HOLDER, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=root,
     )
     with process:
         try:
@@ -48,7 +52,9 @@ def another_run(folder: Path) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def test_a_second_run_is_told_who_holds_the_database_until_that_dies_by_any_means(tmp_path: Path) -> None:
+def test_a_second_run_is_told_who_holds_the_database_until_that_dies_by_any_means(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "ledger.db"
     with another_run(tmp_path) as other:
         with pytest.raises(BusyError) as busy, hold(path, 0.0):
@@ -81,7 +87,11 @@ def test_waiting_gets_the_lock_when_the_other_run_ends(tmp_path: Path) -> None:
 
 def test_a_run_that_has_not_said_who_it_is_is_told_as_that(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
-    with hold(path, 0.0), pytest.raises(BusyError, match="it started a moment ago"), hold(path, 0.0):
+    with (
+        hold(path, 0.0),
+        pytest.raises(BusyError, match="it started a moment ago"),
+        hold(path, 0.0),
+    ):
         pass
 
 
@@ -100,7 +110,10 @@ def test_databases_beside_each_other_have_locks_of_their_own(tmp_path: Path) -> 
 
 def test_a_folder_that_is_a_file_cannot_be_locked(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match="cannot be locked"), hold(tmp_path / "file" / "ledger.db", 0.0):
+    with (
+        pytest.raises(UsageError, match="cannot be locked"),
+        hold(tmp_path / "file" / "ledger.db", 0.0),
+    ):
         pass
 
 
@@ -143,7 +156,9 @@ def test_an_empty_file_that_was_there_before_stays_and_one_of_our_own_goes(tmp_p
 
 
 @needs_file_locks
-def test_who_waits_for_a_file_that_is_removed_meanwhile_holds_the_one_that_takes_its_place(tmp_path: Path) -> None:
+def test_who_waits_for_a_file_that_is_removed_meanwhile_holds_the_one_that_takes_its_place(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "ledger.db"
     held = threading.Event()
     there: list[bool] = []

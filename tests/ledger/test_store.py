@@ -39,12 +39,16 @@ def counts(ledger: Ledger) -> Counts:
     return views.counts(ledger.connection, ledger.campaign)
 
 
-# -- planning -----------------------------------------------------------------------------------------------------
+# -- planning
 
 
 def test_a_job_becomes_items_in_its_order(tmp_path: Path) -> None:
-    with opened(tmp_path, "batch_id,name,copies,upload_new_dataset", f"{B},b {{n}},2,yes", f"{A},,1,") as ledger:
-        assert items(ledger, "line, copy, copies, source_id, template, upload_new_dataset, status, name") == [
+    with opened(
+        tmp_path, "batch_id,name,copies,upload_new_dataset", f"{B},b {{n}},2,yes", f"{A},,1,"
+    ) as ledger:
+        assert items(
+            ledger, "line, copy, copies, source_id, template, upload_new_dataset, status, name"
+        ) == [
             (2, 1, 2, B, "b 1", 1, "pending", None),
             (2, 2, 2, B, "b 2", 1, "pending", None),
             (3, 1, 1, A, "", 0, "pending", None),
@@ -64,10 +68,14 @@ def test_reordering_changes_lines_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_more_copies_add_items_and_keep_the_names_that_were_sent(tmp_path: Path) -> None:
-    with opened(tmp_path, "batch_id,name,copies", f"{A},{{n}}/{{copies}} of {{source_name}},2") as ledger:
+    with opened(
+        tmp_path, "batch_id,name,copies", f"{A},{{n}}/{{copies}} of {{source_name}},2"
+    ) as ledger:
         look_up(ledger)
         record(ledger, *(ending(intent, "created") for intent in claim(ledger)))
-    with opened(tmp_path, "batch_id,name,copies", f"{A},{{n}}/{{copies}} of {{source_name}},3") as ledger:
+    with opened(
+        tmp_path, "batch_id,name,copies", f"{A},{{n}}/{{copies}} of {{source_name}},3"
+    ) as ledger:
         look_up(ledger, source(name="Renamed"))
         (third,) = claim(ledger)
 
@@ -85,7 +93,12 @@ def test_what_the_job_wants_no_longer_is_kept_and_never_sent(tmp_path: Path) -> 
         plan(ledger, tmp_path, "batch_id,name", f"{B},b")
         look_up(ledger, source(2))
 
-        assert items(ledger) == [(2, 1, "pending"), (None, 1, "unknown"), (None, 2, "pending"), (None, 3, "pending")]
+        assert items(ledger) == [
+            (2, 1, "pending"),
+            (None, 1, "unknown"),
+            (None, 2, "pending"),
+            (None, 3, "pending"),
+        ]
         assert counts(ledger) == Counts(pending=1)
         plan(ledger, tmp_path, "batch_id,name,copies", f"{A},a,1")
         assert counts(ledger) == Counts(unknown=1)
@@ -98,7 +111,9 @@ def test_the_jobs_own_columns_are_taken_anew_each_time(tmp_path: Path) -> None:
         plan(ledger, tmp_path, "x_b,batch_id", f"2,{A}")
 
         assert views.extra_columns(ledger.connection, ledger.campaign) == ("x_b",)
-        assert [row["x_b"] for row in views.ledger_rows(ledger.connection, ledger.campaign, "c")] == ["2"]
+        assert [
+            row["x_b"] for row in views.ledger_rows(ledger.connection, ledger.campaign, "c")
+        ] == ["2"]
 
 
 def test_a_plan_that_cannot_be_taken_leaves_nothing(tmp_path: Path) -> None:
@@ -124,7 +139,7 @@ def test_campaigns_do_not_share_items(tmp_path: Path) -> None:
         assert counts(ledger) == Counts(pending=1)
 
 
-# -- claiming -----------------------------------------------------------------------------------------------------
+# -- claiming
 
 
 def test_intents_are_durable_before_they_are_handed_out(tmp_path: Path) -> None:
@@ -135,10 +150,20 @@ def test_intents_are_durable_before_they_are_handed_out(tmp_path: Path) -> None:
         with closing(open_for_reading(tmp_path / "ledger.db")) as other:
             assert items(other) == [(2, 1, "sent"), (2, 2, "sent"), (2, 3, "pending")]
             attempts = other.execute(
-                "SELECT id, item_id, started_at, date_before, left_server, listing, sent_name, outcome FROM attempts"
+                "SELECT id, item_id, started_at, date_before, left_server, listing, sent_name,"
+                " outcome FROM attempts"
             )
             assert [tuple(row) for row in attempts] == [
-                (i.attempt_id, i.item_id, NOW, MOMENT.earliest, MOMENT.server, listing, f"a {i.copy}", None)
+                (
+                    i.attempt_id,
+                    i.item_id,
+                    NOW,
+                    MOMENT.earliest,
+                    MOMENT.server,
+                    listing,
+                    f"a {i.copy}",
+                    None,
+                )
                 for i in intents
             ]
 
@@ -173,7 +198,11 @@ def test_an_item_that_came_back_goes_first_and_is_not_claimed_otherwise(tmp_path
     with opened(tmp_path, "batch_id,copies", f"{A},4") as ledger:
         look_up(ledger)
         first, second = claim(ledger, 2)
-        record(ledger, ending(first, "not_sent", http_status=429, error="HTTP 429"), ending(second, "not_left"))
+        record(
+            ledger,
+            ending(first, "not_sent", http_status=429, error="HTTP 429"),
+            ending(second, "not_left"),
+        )
         assert [i.copy for i in claim(ledger, 1)] == [3]
         _, intents, more = ledger.exchange((), (second.item_id, first.item_id), 3, MOMENT)
 
@@ -227,7 +256,7 @@ def test_the_name_that_was_sent_first_stays(tmp_path: Path) -> None:
     assert (intent.name, intent.attempt) == ("Street signs again", 2)
 
 
-# -- recording ----------------------------------------------------------------------------------------------------
+# -- recording
 
 
 def test_what_is_recorded_of_a_batch(tmp_path: Path) -> None:
@@ -237,11 +266,16 @@ def test_what_is_recorded_of_a_batch(tmp_path: Path) -> None:
         made = ending(intent, "created")
         assert record(ledger, made) == [made]
         columns = (
-            "status, new_batch_id, new_batch_name, new_batch_status, created_at, settled_by, attempts, http_status"
+            "status, new_batch_id, new_batch_name, new_batch_status, created_at, settled_by,"
+            " attempts, http_status"
         )
 
-        assert items(ledger, columns) == [("created", made.batch_id, "a", "READY", NOW, "response", 1, 201)]
-        row = ledger.connection.execute("SELECT outcome, closed_by, answered_id, ended_at, latency_s FROM attempts")
+        assert items(ledger, columns) == [
+            ("created", made.batch_id, "a", "READY", NOW, "response", 1, 201)
+        ]
+        row = ledger.connection.execute(
+            "SELECT outcome, closed_by, answered_id, ended_at, latency_s FROM attempts"
+        )
         assert [tuple(r) for r in row] == [("created", "outcome", made.batch_id, LATER, 0.5)]
 
 
@@ -264,10 +298,12 @@ def test_what_becomes_of_an_item(
         sent_at = NOW if left else None
 
         assert status_of(outcome) == status
-        assert items(ledger, "status, attempts, error, first_sent_at, last_sent_at, new_batch_id") == [
-            (status, attempts, "why", sent_at, sent_at, None)
-        ]
-        assert ledger.connection.execute("SELECT closed_by FROM attempts").fetchone()[0] == closed_by
+        assert items(
+            ledger, "status, attempts, error, first_sent_at, last_sent_at, new_batch_id"
+        ) == [(status, attempts, "why", sent_at, sent_at, None)]
+        assert (
+            ledger.connection.execute("SELECT closed_by FROM attempts").fetchone()[0] == closed_by
+        )
 
 
 def test_the_first_time_an_item_was_sent_stays(tmp_path: Path) -> None:
@@ -286,19 +322,27 @@ def test_a_batch_that_has_an_owner_makes_an_outcome_unknown(tmp_path: Path) -> N
         look_up(ledger)
         first, second, third = claim(ledger)
         # Two in one exchange, and one later.
-        one, two = record(ledger, ending(first, "created"), ending(second, "created", batch_id=uuid(0xF001)))
+        one, two = record(
+            ledger, ending(first, "created"), ending(second, "created", batch_id=uuid(0xF001))
+        )
         (three,) = record(ledger, ending(third, "created", batch_id=uuid(0xF001)))
 
         assert one.outcome == "created"
         for other in (two, three):
             assert other.outcome == "unknown"
-            assert other.error == f"the answer names batch {uuid(0xF001)}, which is line 2's of campaign spring already"
+            assert (
+                other.error
+                == f"the answer names batch {uuid(0xF001)}, which is line 2's of campaign spring"
+                " already"
+            )
         assert items(ledger, "status, new_batch_id") == [
             ("created", uuid(0xF001)),
             ("unknown", None),
             ("unknown", None),
         ]
-        answered = ledger.connection.execute("SELECT answered_id, closed_by FROM attempts WHERE id > 1")
+        answered = ledger.connection.execute(
+            "SELECT answered_id, closed_by FROM attempts WHERE id > 1"
+        )
         assert [tuple(row) for row in answered] == [(uuid(0xF001), None)] * 2
 
 
@@ -322,13 +366,20 @@ def test_a_transaction_that_fails_leaves_nothing_and_the_place_unmoved(tmp_path:
         with pytest.raises(sqlite3.IntegrityError):
             ledger.exchange((ending(intent, "created"),), (), 2, bad)
 
-        assert items(ledger) == [(2, 1, "sent"), (2, 2, "pending"), (2, 3, "pending"), (2, 4, "pending")]
+        assert items(ledger) == [
+            (2, 1, "sent"),
+            (2, 2, "pending"),
+            (2, 3, "pending"),
+            (2, 4, "pending"),
+        ]
         recorded, intents, _ = ledger.exchange((ending(intent, "created"),), (), 2, MOMENT)
         assert [end.outcome for end in recorded] == ["created"]
         assert [i.copy for i in intents] == [2, 3]
 
 
-def test_a_transaction_that_can_neither_end_nor_be_undone_is_joined_by_nothing(tmp_path: Path) -> None:
+def test_a_transaction_that_can_neither_end_nor_be_undone_is_joined_by_nothing(
+    tmp_path: Path,
+) -> None:
     """What joined it would be taken for durable, and its requests would leave."""
 
     class Stuck:
@@ -371,10 +422,12 @@ def test_a_database_that_another_program_holds_is_waited_for_and_then_told(tmp_p
         assert [i.copy for i in claim(ledger)] == [1, 2]
 
 
-# -- crashes ------------------------------------------------------------------------------------------------------
+# -- crashes
 
 
-def test_what_a_crashed_run_had_sent_is_unknown_and_given_up_when_the_next_opens(tmp_path: Path) -> None:
+def test_what_a_crashed_run_had_sent_is_unknown_and_given_up_when_the_next_opens(
+    tmp_path: Path,
+) -> None:
     with opened(tmp_path, "batch_id,copies", f"{A},3") as ledger:
         look_up(ledger)
         first, _ = claim(ledger, 2)
@@ -386,7 +439,9 @@ def test_what_a_crashed_run_had_sent_is_unknown_and_given_up_when_the_next_opens
             ("unknown", 1, NOW, None),
             ("pending", 0, None, None),
         ]
-        row = ledger.connection.execute("SELECT outcome, ended_at, closed_by FROM attempts WHERE id = 2").fetchone()
+        row = ledger.connection.execute(
+            "SELECT outcome, ended_at, closed_by FROM attempts WHERE id = 2"
+        ).fetchone()
         assert tuple(row) == ("unknown", LATER, None)
     with opened(tmp_path) as ledger:
         look_up(ledger)
@@ -405,7 +460,12 @@ def test_a_run_can_give_up_what_it_has_sent(tmp_path: Path) -> None:
         assert items(ledger, "status, attempts") == [("failed", 1), ("unknown", 1)]
         ledger.end_run(RunEnd(LATER, "signal", 130, 0, 2, 0))
         (run,) = views.runs(ledger.connection)
-        assert (run["ended_at"], run["stopped_by"], run["exit_code"], run["requests"]) == (LATER, "signal", 130, 2)
+        assert (run["ended_at"], run["stopped_by"], run["exit_code"], run["requests"]) == (
+            LATER,
+            "signal",
+            130,
+            2,
+        )
 
 
 def test_a_run_that_goes_on_is_listed_with_what_it_has_created(tmp_path: Path) -> None:
@@ -415,10 +475,14 @@ def test_a_run_that_goes_on_is_listed_with_what_it_has_created(tmp_path: Path) -
         record(ledger, ending(first, "created"), ending(second, "created"))
         (run,) = views.runs(ledger.connection)
         assert (run["ended_at"], run["created"]) == (None, 2)
-        (run,) = ledger.connection.execute(sql("report_runs"), {"campaign": ledger.campaign, "limit": 9}).fetchall()
+        (run,) = ledger.connection.execute(
+            sql("report_runs"), {"campaign": ledger.campaign, "limit": 9}
+        ).fetchall()
         assert (run["ended_at"], run["created"]) == (None, 2)
         ledger.end_run(RunEnd(LATER, None, 0, 7, 2, 0))
-        assert views.runs(ledger.connection)[0]["created"] == 7, "a run that has ended says so itself"
+        assert views.runs(ledger.connection)[0]["created"] == 7, (
+            "a run that has ended says so itself"
+        )
 
 
 def test_failed_items_are_tried_again_only_when_that_is_asked_for(tmp_path: Path) -> None:
@@ -426,11 +490,20 @@ def test_failed_items_are_tried_again_only_when_that_is_asked_for(tmp_path: Path
     with opened(tmp_path, *job) as ledger:
         look_up(ledger)
         refused, unknown = claim(ledger)
-        record(ledger, ending(refused, "refused", http_status=400, error="no"), ending(unknown, "unknown"))
+        record(
+            ledger,
+            ending(refused, "refused", http_status=400, error="no"),
+            ending(unknown, "unknown"),
+        )
     with opened(tmp_path, *job) as ledger:
         assert items(ledger, "status") == [("failed",), ("unknown",)]
     with opened(tmp_path, *job, retry_failed=True) as ledger:
-        assert items(ledger, "status, http_status, error, attempts")[0] == ("pending", None, None, 1)
+        assert items(ledger, "status, http_status, error, attempts")[0] == (
+            "pending",
+            None,
+            None,
+            1,
+        )
         look_up(ledger)
         assert [(i.copy, i.attempt) for i in claim(ledger)] == [(1, 2)]
 
@@ -443,7 +516,9 @@ def test_a_baseline_remembers_what_was_first_shown_when(tmp_path: Path) -> None:
         second = ledger.begin_listing(WORKSPACE, MOMENT)
         assert ledger.add_listed(second, WORKSPACE, [source(5), source(6)]) == 0
         ledger.end_listing(second, 2, 2, None)
-        seen = ledger.connection.execute("SELECT batch_id, listing FROM seen ORDER BY batch_id").fetchall()
+        seen = ledger.connection.execute(
+            "SELECT batch_id, listing FROM seen ORDER BY batch_id"
+        ).fetchall()
 
         assert [tuple(row) for row in seen] == [(A, first), (uuid(5), first), (uuid(6), second)]
         assert second == first + 1

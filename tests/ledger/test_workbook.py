@@ -1,4 +1,5 @@
-"""The ledger file as a workbook: what another program sees in it, and that it comes back as it was written."""
+"""The ledger file as a workbook: what another program sees in it, and that it comes back as it was
+written."""
 
 from __future__ import annotations
 
@@ -17,7 +18,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.ledgers import claim, ending, look_up, opened, record, uuid
-from tests.support.workbooks import COMMANDS, content, opened_by_another, row, saved_by_libreoffice, table
+from tests.support.workbooks import (
+    COMMANDS,
+    content,
+    opened_by_another,
+    row,
+    saved_by_libreoffice,
+    table,
+)
 from worker.advice.commands import Reach
 from worker.errors import UsageError
 from worker.ledger import csv_form, workbook
@@ -30,11 +38,38 @@ from worker.ledger.workbook.summary import CHOICES, GOING_ON, MORE_CHOICES, REHE
 from worker.settle.words import told
 
 HOSTILE = (
-    "=1+1", "+1", "-1", "@a", "{=1}", "'quoted", "http://example.com/", "mailto:a@b.c", "internal:A1", "007",
-    "1e5", "12345678901234567890", "TRUE", "2026-03-01", "a\nb", "  spaced  ", "\ttab", "<b>&amp;</b>", '"',
-    "<r>not ours & broken</r>", "<r><t>not ours</t></r>", "<r></r>", "<r> </r>", "\x00\x07\x1b[31m", "_x0041_",
-    "_x005F_", "é漢😀", "\u202eright to left", "\u2028", "#REF!", "x" * 32_767,
-)  # fmt: skip
+    "=1+1",
+    "+1",
+    "-1",
+    "@a",
+    "{=1}",
+    "'quoted",
+    "http://example.com/",
+    "mailto:a@b.c",
+    "internal:A1",
+    "007",
+    "1e5",
+    "12345678901234567890",
+    "TRUE",
+    "2026-03-01",
+    "a\nb",
+    "  spaced  ",
+    "\ttab",
+    "<b>&amp;</b>",
+    '"',
+    "<r>not ours & broken</r>",
+    "<r><t>not ours</t></r>",
+    "<r></r>",
+    "<r> </r>",
+    "\x00\x07\x1b[31m",
+    "_x0041_",
+    "_x005F_",
+    "é漢😀",
+    "\u202eright to left",
+    "\u2028",
+    "#REF!",
+    "x" * 32_767,
+)
 
 
 def written(*rows: dict[str, Any], own: tuple[str, ...] = (), **options: Any) -> bytes:
@@ -58,9 +93,9 @@ def test_dates_are_dates_in_utc_numbers_are_numbers_and_the_rest_is_text() -> No
     for column in ("created_at", "first_sent_at", "last_sent_at"):
         assert cells[column].value == dt.datetime(2026, 3, 1, 12, 0)
         assert cells[column].number_format.endswith('" UTC"')
-    assert {name for name, cell in cells.items() if cell.data_type == "n" and cell.value is not None} == {
-        "line", "copy", "attempts", "http_status"
-    }  # fmt: skip
+    assert {
+        name for name, cell in cells.items() if cell.data_type == "n" and cell.value is not None
+    } == {"line", "copy", "attempts", "http_status"}
     assert cells["x_own"].value == "007"
     assert cells["source_batch_id"].value == uuid(1)
     assert cells["upload_new_dataset"].value == "false"
@@ -77,12 +112,16 @@ def test_the_header_is_bold_stays_in_view_and_filters_every_row() -> None:
 
 def test_each_status_has_a_color_of_its_own() -> None:
     statuses = ("created", "failed", "unknown", "pending")
-    sheet = opened_by_another(written(*(row(n, status=status) for n, status in enumerate(statuses, 2))))["Ledger"]
+    sheet = opened_by_another(
+        written(*(row(n, status=status) for n, status in enumerate(statuses, 2)))
+    )["Ledger"]
     assert len({sheet.cell(n, 6).fill.fgColor.rgb for n in range(2, 6)}) == 4
 
 
 def test_no_text_is_ever_a_formula_a_link_or_a_number() -> None:
-    rows = [row(n, name=text, error=text, campaign=text, x_a=text) for n, text in enumerate(HOSTILE, 2)]
+    rows = [
+        row(n, name=text, error=text, campaign=text, x_a=text) for n, text in enumerate(HOSTILE, 2)
+    ]
     book = opened_by_another(written(*rows, own=("x_a",)))
     for sheet in book:
         for line in sheet.iter_rows():
@@ -90,12 +129,21 @@ def test_no_text_is_ever_a_formula_a_link_or_a_number() -> None:
                 assert cell.data_type != "f"
                 assert cell.hyperlink is None
     for wanted, found in zip(rows, table(book), strict=True):
-        if wanted["name"].isprintable():  # openpyxl keeps the workbook's own escapes of other characters
-            assert found["name"] == found["x_a"] == found["error"] == wanted["name"].replace("_x", "_x005F_x")
+        if wanted[
+            "name"
+        ].isprintable():  # openpyxl keeps the workbook's own escapes of other characters
+            assert (
+                found["name"]
+                == found["x_a"]
+                == found["error"]
+                == wanted["name"].replace("_x", "_x005F_x")
+            )
 
 
 def test_the_file_is_well_formed_xml_whatever_it_holds() -> None:
-    data = written(*(row(n, name=text, x_a=text) for n, text in enumerate(HOSTILE, 2)), own=("x_a",))
+    data = written(
+        *(row(n, name=text, x_a=text) for n, text in enumerate(HOSTILE, 2)), own=("x_a",)
+    )
     with zipfile.ZipFile(io.BytesIO(data)) as parts:
         for name in parts.namelist():
             ElementTree.fromstring(parts.read(name))
@@ -107,13 +155,20 @@ def test_the_file_is_well_formed_xml_whatever_it_holds() -> None:
 def summary(*rows: dict[str, Any]) -> str:
     sheet = opened_by_another(written(*rows)).worksheets[0]
     assert sheet.title == "Summary"
-    return "\n".join(" | ".join(str(cell) for cell in line if cell is not None) for line in sheet.values)
+    return "\n".join(
+        " | ".join(str(cell) for cell in line if cell is not None) for line in sheet.values
+    )
 
 
 def test_the_summary_says_what_was_asked_what_exists_and_that_nothing_needs_a_person() -> None:
     text = summary(row(2), row(3))
     assert text.startswith("spring: 2 duplicates, all created\n")
-    for part in ("job | /jobs/spring.csv", "run | run-1", "database | /ledgers/ledger.db", "created | 2 | exists"):
+    for part in (
+        "job | /jobs/spring.csv",
+        "run | run-1",
+        "database | /ledgers/ledger.db",
+        "created | 2 | exists",
+    ):
         assert part in text
     assert "What needs a person\nNothing." in text
 
@@ -128,7 +183,10 @@ def test_the_summary_names_what_needs_a_person_with_commands_that_work_in_any_fo
     assert text.startswith("spring: 1 of 4 duplicates created\n")
     for command in (COMMANDS.run(), COMMANDS.settle(), COMMANDS.retry()):
         assert f"\n{command}\n" in text
-    assert "1. Run the job again\nThe next run sends 1 pending duplicate and rechecks 1 unknown" in text
+    assert (
+        "1. Run the job again\nThe next run sends 1 pending duplicate and rechecks 1 unknown"
+        in text
+    )
     assert "\n2. Look at the duplicate that the API rejected\nA run does not try it again" in text
     assert "\n4.3 | unknown | Wave 4 | no answer\n" in text
     assert "\n3.1 | failed | Wave 3 | 422: no\n" in text
@@ -137,13 +195,24 @@ def test_the_summary_names_what_needs_a_person_with_commands_that_work_in_any_fo
 
 def test_the_summary_has_the_commands_that_decide_what_only_a_person_can() -> None:
     rows = [
-        row(n, status="unknown", error=told(n, "several batches fit", [uuid(n), uuid(100 + n)]), new_batch_id=None)
+        row(
+            n,
+            status="unknown",
+            error=told(n, "several batches fit", [uuid(n), uuid(100 + n)]),
+            new_batch_id=None,
+        )
         for n in range(2, 10)
     ]
     text = summary(*rows)
-    assert "\n1. 8 duplicates may already exist: check and decide\nFor each, a request went unanswered" in text
+    assert (
+        "\n1. 8 duplicates may already exist: check and decide\nFor each, a request went unanswered"
+        in text
+    )
     for n in range(2, 2 + CHOICES):
-        assert f"\nit is | {COMMANDS.assign(n, uuid(n))}\nor it is | {COMMANDS.assign(n, uuid(100 + n))}\n" in text
+        assert (
+            f"\nit is | {COMMANDS.assign(n, uuid(n))}\nor it is |"
+            f" {COMMANDS.assign(n, uuid(100 + n))}\n" in text
+        )
         assert f"\nnone of them | {COMMANDS.absent(n)}\n" in text
     assert COMMANDS.absent(2 + CHOICES) not in text
     assert MORE_CHOICES in text
@@ -171,7 +240,9 @@ def test_the_summary_of_a_great_failure_stays_short() -> None:
 # -- more rows than a sheet holds
 
 
-def test_what_one_sheet_cannot_hold_goes_on_in_the_next_and_is_read_from_all(tmp_path: Path) -> None:
+def test_what_one_sheet_cannot_hold_goes_on_in_the_next_and_is_read_from_all(
+    tmp_path: Path,
+) -> None:
     data = written(*(row(n) for n in range(2, 9)), rows_of_a_sheet=4)
     book = opened_by_another(data)
     assert book.sheetnames == ["Summary", "Ledger", "Ledger 2", "Ledger 3"]
@@ -191,24 +262,33 @@ def test_there_is_never_a_sheet_too_many(rows: int, sheets: int) -> None:
 
 
 TEXT = st.one_of(
-    st.sampled_from(HOSTILE), st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\ufffe\uffff"))
+    st.sampled_from(HOSTILE),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\ufffe\uffff")),
 )
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(TEXT, TEXT, st.sampled_from(["created", "unknown"])), max_size=8))
-def test_both_forms_give_back_the_same_rows(tmp_path_factory: pytest.TempPathFactory, found: list[Any]) -> None:
-    rows = [row(n, name=name, x_a=own, status=status) for n, (name, own, status) in enumerate(found, 2)]
+def test_both_forms_give_back_the_same_rows(
+    tmp_path_factory: pytest.TempPathFactory, found: list[Any]
+) -> None:
+    rows = [
+        row(n, name=name, x_a=own, status=status) for n, (name, own, status) in enumerate(found, 2)
+    ]
     folder = tmp_path_factory.mktemp("forms")
     book = in_folder(folder, written(*rows, own=("x_a",)))
     with (folder / "ledger.csv").open("wb") as file:
         csv_form.write(file, content(rows, ("x_a",)))
-    assert [texts for _, texts in read_file(book)] == [texts for _, texts in read_file(folder / "ledger.csv")]
+    assert [texts for _, texts in read_file(book)] == [
+        texts for _, texts in read_file(folder / "ledger.csv")
+    ]
 
 
 def test_a_message_names_the_sheet_and_the_row(tmp_path: Path) -> None:
     path = in_folder(tmp_path, written(row(2), row(3)))
-    assert [where for where, _ in read_file(path)] == [f"{path}: sheet Ledger, row {n}" for n in (2, 3)]
+    assert [where for where, _ in read_file(path)] == [
+        f"{path}: sheet Ledger, row {n}" for n in (2, 3)
+    ]
 
 
 def test_libreoffice_shows_what_was_written_and_what_it_saves_is_read_back(tmp_path: Path) -> None:
@@ -219,7 +299,9 @@ def test_libreoffice_shows_what_was_written_and_what_it_saves_is_read_back(tmp_p
 
     assert saved.read_bytes() != path.read_bytes()
     assert list(_texts(saved)) == list(_texts(path))
-    assert {cell.data_type for line in opened_by_another(saved)["Ledger"].iter_rows() for cell in line} <= {
+    assert {
+        cell.data_type for line in opened_by_another(saved)["Ledger"].iter_rows() for cell in line
+    } <= {
         "s",
         "n",
         "d",
@@ -228,7 +310,9 @@ def test_libreoffice_shows_what_was_written_and_what_it_saves_is_read_back(tmp_p
 
 def test_libreoffice_runs_nothing(tmp_path: Path) -> None:
     path = in_folder(tmp_path, written(row(2, name="=1+1"), row(3, name='=HYPERLINK("http://x")')))
-    shown = saved_by_libreoffice(path, "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,2")
+    shown = saved_by_libreoffice(
+        path, "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,2"
+    )
     (shown_file,) = shown.parent.glob("*.csv")
     lines = shown_file.read_text("utf-8").splitlines()
     assert lines[0].startswith("line,source_batch_id,name")
@@ -283,7 +367,12 @@ def other_workbook() -> bytes:
     return file.getvalue()
 
 
-DAMAGED = (b"", b"PK\x03\x04", b"line,source_batch_id", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(2000))
+DAMAGED = (
+    b"",
+    b"PK\x03\x04",
+    b"line,source_batch_id",
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(2000),
+)
 
 
 @pytest.mark.parametrize("data", [*DAMAGED, other_workbook()])
@@ -328,22 +417,32 @@ def test_a_damaged_workbook_ends_in_words(
 # -- replaced whole
 
 
-def test_a_real_ledger_is_written_and_replaced_and_the_folder_s_other_files_are_known(tmp_path: Path) -> None:
+def test_a_real_ledger_is_written_and_replaced_and_the_folder_s_other_files_are_known(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "out" / "LEDGER.XLSX"
     with opened(tmp_path, "batch_id,name,copies,x_a", f"{uuid(1)},{{n}},3,'=x") as ledger:
         look_up(ledger)
         made, lost = claim(ledger, 2)
         record(ledger, ending(made, "created"), ending(lost, "unknown", error="no answer"))
         write_ledger_file(ledger.connection, ledger.campaign, "spring", path, Reach())
-        write_ledger_file(ledger.connection, ledger.campaign, "spring", path.with_name("b.csv"), Reach())
+        write_ledger_file(
+            ledger.connection, ledger.campaign, "spring", path.with_name("b.csv"), Reach()
+        )
         refuse_foreign_file(path, "spring")
         write_ledger_file(ledger.connection, ledger.campaign, "spring", path, Reach())
 
     assert sorted(one.name for one in path.parent.iterdir()) == ["LEDGER.XLSX", "b.csv"]
     assert list(_texts(path)) == list(_texts(path.with_name("b.csv")))
-    assert [found["status"] for found in table(opened_by_another(path))] == ["created", "unknown", "pending"]
+    assert [found["status"] for found in table(opened_by_another(path))] == [
+        "created",
+        "unknown",
+        "pending",
+    ]
     path.rename(path.with_name("a.xlsx"))
-    assert [one.name for one in other_files(path.with_name("b.csv"), tmp_path / "ledger.db")] == ["a.xlsx"]
+    assert [one.name for one in other_files(path.with_name("b.csv"), tmp_path / "ledger.db")] == [
+        "a.xlsx"
+    ]
 
 
 def test_rows_that_end_in_an_error_leave_the_old_workbook_and_no_trace(
@@ -364,7 +463,10 @@ def test_rows_that_end_in_an_error_leave_the_old_workbook_and_no_trace(
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 def test_a_full_disk_is_an_oserror() -> None:
-    with Path("/dev/full").open("wb", buffering=0) as file, pytest.raises(OSError, match=f"Errno {errno.ENOSPC}"):
+    with (
+        Path("/dev/full").open("wb", buffering=0) as file,
+        pytest.raises(OSError, match=f"Errno {errno.ENOSPC}"),
+    ):
         write(file, content([row(2)]))
 
 

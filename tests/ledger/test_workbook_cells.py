@@ -45,24 +45,36 @@ def test_what_a_value_is_in_a_workbook(column: str, value: object, cell: object)
 @pytest.mark.parametrize(
     ("cell", "text"),
     [
-        (None, ""), ("", ""), ("a", "a"), (True, "true"), (False, "false"), (2.0, "2"), (2, "2"), (2.5, "2.5"),
+        (None, ""),
+        ("", ""),
+        ("a", "a"),
+        (True, "true"),
+        (False, "false"),
+        (2.0, "2"),
+        (2, "2"),
+        (2.5, "2.5"),
         (NOON, "2026-03-01T12:00:00.000Z"),
         (NOON.replace(microsecond=122_999), "2026-03-01T12:00:00.123Z"),
         (NOON.replace(microsecond=123_001), "2026-03-01T12:00:00.123Z"),
         (NOON.date(), "2026-03-01T00:00:00.000Z"),
     ],
-)  # fmt: skip
+)
 def test_what_a_cell_is_as_the_text_of_a_csv(cell: object, text: str) -> None:
     assert to_text(cell) == text
 
 
 @given(st.datetimes(dt.datetime(1902, 1, 1), dt.datetime(9998, 1, 1)))
 def test_a_time_comes_back_to_the_millisecond(when: dt.datetime) -> None:
-    text = when.replace(microsecond=when.microsecond // 1000 * 1000).isoformat(timespec="milliseconds") + "Z"
+    text = (
+        when.replace(microsecond=when.microsecond // 1000 * 1000).isoformat(timespec="milliseconds")
+        + "Z"
+    )
     assert to_text(moment(text)) == text
 
 
-@pytest.mark.parametrize("text", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "", "12", "2026-03-01"])
+@pytest.mark.parametrize(
+    "text", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "", "12", "2026-03-01"]
+)
 def test_what_is_no_moment_stays_text(text: str) -> None:
     assert moment(text) is None
 

@@ -21,9 +21,24 @@ AGAIN = "Press Ctrl-C again to stop at once."
     ("name", "level", "fields", "line"),
     [
         ("run.interrupted", "warning", {"signal": "SIGINT", "in_flight": 0}, f"Stopping. {AGAIN}"),
-        ("run.interrupted", "warning", {"in_flight": 1}, f"Stopping: waiting for 1 request. {AGAIN}"),
-        ("run.interrupted", "warning", {"in_flight": 4}, f"Stopping: waiting for 4 requests. {AGAIN}"),
-        ("pace.slowed", "warning", {"why": TOO_MANY, "wait_s": 2.4}, f"Slowed down for 2 s: {TOO_MANY}"),
+        (
+            "run.interrupted",
+            "warning",
+            {"in_flight": 1},
+            f"Stopping: waiting for 1 request. {AGAIN}",
+        ),
+        (
+            "run.interrupted",
+            "warning",
+            {"in_flight": 4},
+            f"Stopping: waiting for 4 requests. {AGAIN}",
+        ),
+        (
+            "pace.slowed",
+            "warning",
+            {"why": TOO_MANY, "wait_s": 2.4},
+            f"Slowed down for 2 s: {TOO_MANY}",
+        ),
         ("pace.slowed", "warning", {"why": "a\x1b[2J"}, r"Slowed down for 0 s: a\x1b[2J"),
         ("note", "warning", {"text": "a file\n  Next: do"}, "A file Next: do"),
         ("note", "error", {"text": "made, but"}, "Made, but"),
@@ -40,7 +55,9 @@ AGAIN = "Press Ctrl-C again to stop at once."
         ("run.finished", "info", {}, None),
     ],
 )
-def test_the_line_of_an_event(name: str, level: Level, fields: dict[str, Any], line: str | None) -> None:
+def test_the_line_of_an_event(
+    name: str, level: Level, fields: dict[str, Any], line: str | None
+) -> None:
     assert name in EVENTS
     assert brief(Event(name, level, fields)) == line
 
@@ -57,7 +74,9 @@ def test_each_cause_of_slowing_down_is_told_once_and_not_endlessly_many() -> Non
 
 
 @pytest.mark.parametrize("text", ["x" * 200, "漢字" * 100])
-def test_a_line_is_cut_to_the_window_but_an_error_is_whole(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_is_cut_to_the_window_but_an_error_is_whole(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", "40")
     stderr = io.StringIO()
     emit = logs(stderr, "auto", is_terminal=True)
@@ -80,12 +99,17 @@ def test_the_log_file_has_every_event_and_a_terminal_the_few(tmp_path: Path) -> 
         for name in EVENTS:
             emit(Event(name, "info", {"text": f"the token is {TOKEN}"}))
         emit(Event("note", "warning", {"text": f"the token is {TOKEN}"}))
-    assert len([json.loads(line) for line in log_file.read_text("utf-8").splitlines()]) == len(EVENTS) + 1
+    assert (
+        len([json.loads(line) for line in log_file.read_text("utf-8").splitlines()])
+        == len(EVENTS) + 1
+    )
     assert TOKEN not in stderr.getvalue()
     assert "The token is" in stderr.getvalue()
 
 
 def test_quiet_says_nothing_at_a_terminal() -> None:
     stderr = io.StringIO()
-    logs(stderr, "auto", is_terminal=True, quiet=True)(Event("note", "error", {"text": "made, but"}))
+    logs(stderr, "auto", is_terminal=True, quiet=True)(
+        Event("note", "error", {"text": "made, but"})
+    )
     assert stderr.getvalue() == ""

@@ -1,4 +1,5 @@
-"""Importing is cheap: terminal and log libraries come with the modules, or the first lines, that need them."""
+"""Importing is cheap: terminal and log libraries come with the modules, or the first lines, that
+need them."""
 
 from __future__ import annotations
 

@@ -126,8 +126,12 @@ def test_any_value_becomes_json() -> None:
 
 
 @pytest.mark.parametrize("level", get_args(Level))
-@pytest.mark.parametrize(("log_format", "is_terminal"), [("json", False), ("console", False), ("console", True)])
-def test_the_token_is_nowhere(tmp_path: Path, log_format: LogFormat, is_terminal: bool, level: Level) -> None:
+@pytest.mark.parametrize(
+    ("log_format", "is_terminal"), [("json", False), ("console", False), ("console", True)]
+)
+def test_the_token_is_nowhere(
+    tmp_path: Path, log_format: LogFormat, is_terminal: bool, level: Level
+) -> None:
     stderr, log_file = io.StringIO(), tmp_path / "log.jsonl"
     hidden = [
         TOKEN,
@@ -173,7 +177,9 @@ def test_an_absurd_token_does_not_break_the_lines(token: str) -> None:
             assert len(parsed(stderr.getvalue())) == 1
 
 
-@pytest.mark.parametrize("name", ["\x1b[31m\x1b]0;title\x07", "\u202egnp.exe\u200f", "a\r\nb\x9b2J", "\u2028\u2066"])
+@pytest.mark.parametrize(
+    "name", ["\x1b[31m\x1b]0;title\x07", "\u202egnp.exe\u200f", "a\r\nb\x9b2J", "\u2028\u2066"]
+)
 @pytest.mark.parametrize("log_format", ["console", "json"])
 def test_a_hostile_name_does_not_reach_the_terminal(name: str, log_format: LogFormat) -> None:
     stderr = io.StringIO()
@@ -185,7 +191,9 @@ def test_a_hostile_name_does_not_reach_the_terminal(name: str, log_format: LogFo
         assert parsed(stderr.getvalue())[0]["name"] == name
 
 
-def test_the_console_tells_the_run_once_and_is_colored_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_console_tells_the_run_once_and_is_colored_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
     for is_terminal in (True, False):
@@ -285,7 +293,9 @@ def test_a_file_that_cannot_be_opened(tmp_path: Path, quiet: bool) -> None:
     assert len(stderr.getvalue().splitlines()) == (0 if quiet else 2)
 
 
-def test_a_torn_line_does_not_spoil_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_torn_line_does_not_spoil_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     log_file = tmp_path / "log.jsonl"
     emit = logs(io.StringIO(), log_file=log_file)
     assert emit._file is not None

@@ -24,13 +24,17 @@ from worker.observe import output
         ("🎉\udcff", "utf-8", "🎉?"),
     ],
 )
-def test_characters_that_an_encoding_does_not_have_are_replaced(text: str, encoding: str, shown: str) -> None:
+def test_characters_that_an_encoding_does_not_have_are_replaced(
+    text: str, encoding: str, shown: str
+) -> None:
     assert text.encode(encoding, output._REPLACED).decode(encoding) == shown
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8", "utf-16", "cp037"])
 @pytest.mark.parametrize("indent", [None, 1])
-def test_json_is_exact_in_every_encoding(encoding: str, indent: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_json_is_exact_in_every_encoding(
+    encoding: str, indent: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     value = {"name": "ü 日本語 🎉 \u202e \x1b \n \udcff"}
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding=encoding))
@@ -52,12 +56,16 @@ def test_json_is_exact_in_every_encoding(encoding: str, indent: int | None, monk
         (ValueError("closed"), True, False),
     ],
 )
-def test_a_closed_pipe_or_terminal_means_that_the_reader_has_gone(error: Exception, terminal: bool, gone: bool) -> None:
+def test_a_closed_pipe_or_terminal_means_that_the_reader_has_gone(
+    error: Exception, terminal: bool, gone: bool
+) -> None:
     assert output.is_reader_gone(error, terminal=terminal) is gone
 
 
 @pytest.mark.parametrize("code", [0, 1, 2, 3, 75, 130])
-def test_a_command_keeps_its_own_code_and_a_good_one_becomes_1(code: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_command_keeps_its_own_code_and_a_good_one_becomes_1(
+    code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     output.lose(OSError(errno.ENOSPC, "No space left on device"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdout", io.StringIO())

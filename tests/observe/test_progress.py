@@ -21,10 +21,19 @@ from rich.console import Console
 from worker.observe.live import display
 from worker.observe.progress import Progress, Snapshot, Style, eta, line, style
 
-SENDING = Snapshot(total=1000, created=120, unknown=2, pending=878, rate=5.0, phase="sending", elapsed_s=24)
+SENDING = Snapshot(
+    total=1000, created=120, unknown=2, pending=878, rate=5.0, phase="sending", elapsed_s=24
+)
 
 SETTLING = Snapshot(
-    total=12, created=9, unknown=3, rate=5.0, phase="settling", unanswered=3, looks_in_s=24.2, elapsed_s=70
+    total=12,
+    created=9,
+    unknown=3,
+    rate=5.0,
+    phase="settling",
+    unanswered=3,
+    looks_in_s=24.2,
+    elapsed_s=70,
 )
 
 
@@ -50,10 +59,22 @@ def test_eta(snapshot: Snapshot, seconds: float | None) -> None:
     [
         (SENDING, "created 120/1000 · 5.0/s · 2 unknown · ETA 3 min"),
         (SENDING._replace(failed=1), "created 120/1000 · 5.0/s · 1 failed · 2 unknown · ETA 3 min"),
-        (SENDING._replace(unknown=0, rate=0.0, waiting_s=12), "created 120/1000 · 0.0/s · paused for 12 s"),
-        (SENDING._replace(phase="finishing", pending=0), "finishing · created 120/1000 · 5.0/s · 2 unknown"),
+        (
+            SENDING._replace(unknown=0, rate=0.0, waiting_s=12),
+            "created 120/1000 · 0.0/s · paused for 12 s",
+        ),
+        (
+            SENDING._replace(phase="finishing", pending=0),
+            "finishing · created 120/1000 · 5.0/s · 2 unknown",
+        ),
         (SENDING._replace(phase="ended"), "ended · created 120/1000 · 5.0/s · 2 unknown"),
-        (SETTLING, "settling · 3 unanswered requests · looking again in 24 s · created 9/12 · 5.0/s · 3 unknown"),
+        (
+            SETTLING,
+            (
+                "settling · 3 unanswered requests · looking again in 24 s · created 9/12 · 5.0/s ·"
+                " 3 unknown"
+            ),
+        ),
         (
             SETTLING._replace(unanswered=1, looks_in_s=None),
             "settling · 1 unanswered request · looking now · created 9/12 · 5.0/s · 3 unknown",
@@ -79,12 +100,16 @@ def test_line(snapshot: Snapshot, words: str) -> None:
         (False, False, False, True, "none"),
     ],
 )
-def test_style(*, is_terminal: bool, json_logs: bool, never: bool, quiet: bool, expected: Style) -> None:
+def test_style(
+    *, is_terminal: bool, json_logs: bool, never: bool, quiet: bool, expected: Style
+) -> None:
     assert style(is_terminal=is_terminal, json_logs=json_logs, never=never, quiet=quiet) == expected
 
 
 @pytest.mark.parametrize("width", [1, 8, 20, 40, 80, 200])
-@pytest.mark.parametrize("snapshot", [SENDING, Snapshot(), SENDING._replace(created=5000, waiting_s=1e6, ceiling=5.0)])
+@pytest.mark.parametrize(
+    "snapshot", [SENDING, Snapshot(), SENDING._replace(created=5000, waiting_s=1e6, ceiling=5.0)]
+)
 def test_the_display_fits_any_width(width: int, snapshot: Snapshot) -> None:
     stream = io.StringIO()
     Console(file=stream, width=width).print(display(snapshot))
@@ -100,7 +125,10 @@ def test_the_display_fits_any_width(width: int, snapshot: Snapshot) -> None:
         (SENDING._replace(failed=30), "sending · 150/1000 (15%) · 24 s"),
         (SETTLING, "settling · 3 unanswered requests · looking again in 24 s · 9/12 (75%) · 1 min"),
         (SENDING._replace(created=999, unknown=1, pending=0), "sending · 999/1000 (99%) · 24 s"),
-        (Snapshot(total=5, pending=5, phase="looking up sources"), "looking up sources … · 0/5 (0%) · 0 s"),
+        (
+            Snapshot(total=5, pending=5, phase="looking up sources"),
+            "looking up sources … · 0/5 (0%) · 0 s",
+        ),
     ],
 )
 def test_what_is_unknown_is_not_done(snapshot: Snapshot, head: str) -> None:
@@ -109,7 +137,9 @@ def test_what_is_unknown_is_not_done(snapshot: Snapshot, head: str) -> None:
     assert stream.getvalue().splitlines()[0] == head
 
 
-def test_a_question_takes_the_displays_place_and_gives_it_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_question_takes_the_displays_place_and_gives_it_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "80")
     stream = io.StringIO()
@@ -138,12 +168,16 @@ def test_a_question_takes_the_displays_place_and_gives_it_back(monkeypatch: pyte
 
 def test_plain_lines_come_now_and_then() -> None:
     stream, now = io.StringIO(), [0.0]
-    progress = Progress(lambda: SENDING, stderr=stream, style="plain", clock=lambda: now[0], threaded=False)
+    progress = Progress(
+        lambda: SENDING, stderr=stream, style="plain", clock=lambda: now[0], threaded=False
+    )
     with progress:
         for second in range(0, 100, 5):
             now[0] = second
             progress.tick()
-    assert stream.getvalue().splitlines() == ["created 120/1000 · 5.0/s · 2 unknown · ETA 3 min"] * 3
+    assert (
+        stream.getvalue().splitlines() == ["created 120/1000 · 5.0/s · 2 unknown · ETA 3 min"] * 3
+    )
     assert progress.above is None
 
 
@@ -158,7 +192,9 @@ def test_none_writes_nothing_and_its_thread_is_not_started() -> None:
 def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
     stream = io.StringIO()
-    with Progress(lambda: SENDING, stderr=stream, style="live", every_s=0, threaded=False) as progress:
+    with Progress(
+        lambda: SENDING, stderr=stream, style="live", every_s=0, threaded=False
+    ) as progress:
         progress.tick()
         assert progress.above is None
     assert "\x1b" not in stream.getvalue()
@@ -175,7 +211,9 @@ def test_no_failure_reaches_the_run(chosen: Style, monkeypatch: pytest.MonkeyPat
     stream = io.StringIO()
     with Progress(broken, stderr=stream, style=chosen, every_s=0, threaded=False) as progress:
         progress.tick()
-    with Progress(lambda: SENDING, stderr=stream, style=chosen, every_s=0, threaded=False) as progress:
+    with Progress(
+        lambda: SENDING, stderr=stream, style=chosen, every_s=0, threaded=False
+    ) as progress:
         stream.close()
         progress.tick()
         if progress.above:
@@ -189,10 +227,14 @@ from worker.observe.logs import Logs
 from worker.events import Event
 
 how = sys.argv[1]
-snapshot = Snapshot(total=1000, created=120, unknown=2, pending=878, rate=5.0, phase="sending", elapsed_s=24)
+snapshot = Snapshot(
+    total=1000, created=120, unknown=2, pending=878, rate=5.0, phase="sending", elapsed_s=24
+)
 with Progress(lambda: snapshot, stderr=sys.stderr, style="live") as progress:
-    logs = Logs(run_id="r", campaign="c", log_format="auto", log_file=None, stderr=sys.stderr, is_terminal=True,
-                scrub=lambda value: value, above=progress.above)
+    logs = Logs(
+        run_id="r", campaign="c", log_format="auto", log_file=None, stderr=sys.stderr,
+        is_terminal=True, scrub=lambda value: value, above=progress.above,
+    )
     logs(Event("batch.created", "info", {"name": "not shown"}))
     logs(Event("note", "warning", {"text": "[red]shown\\x1b[2J above"}))
     logs(Event("batch.failed", "warning", {"name": "x" * 100}))
@@ -209,7 +251,11 @@ def on_a_terminal(how: str, width: int, kill: signal.Signals | None = None) -> t
     """What the program writes to a terminal `width` characters wide, and its exit code."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
-    keep = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES", "NO_COLOR"}}
+    keep = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in {"COLUMNS", "LINES", "NO_COLOR"}
+    }
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, how],
         stdin=subprocess.DEVNULL,

@@ -46,10 +46,14 @@ def _encodings(token: str) -> dict[str, str]:
     return found
 
 
-FORMS = [(token, name, text) for token in (PLAIN, TOKEN) for name, text in _encodings(token).items()]
+FORMS = [
+    (token, name, text) for token in (PLAIN, TOKEN) for name, text in _encodings(token).items()
+]
 
 
-@pytest.mark.parametrize(("token", "name", "text"), FORMS, ids=[f"{n}-{len(t)}" for t, n, _ in FORMS])
+@pytest.mark.parametrize(
+    ("token", "name", "text"), FORMS, ids=[f"{n}-{len(t)}" for t, n, _ in FORMS]
+)
 def test_each_form_is_replaced_as_a_whole(token: str, name: str, text: str) -> None:
     clean = scrub(f"before {text} after", token)
     assert HIDDEN in clean
@@ -79,7 +83,19 @@ def test_each_place(value: Any, clean: Any) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["text", b"bytes", {"a": [1, {"b": "c"}]}, ["x"], ("y",), 5, 1.5, None, True, Path("/tmp"), {"s"}],
+    [
+        "text",
+        b"bytes",
+        {"a": [1, {"b": "c"}]},
+        ["x"],
+        ("y",),
+        5,
+        1.5,
+        None,
+        True,
+        Path("/tmp"),
+        {"s"},
+    ],
 )
 def test_what_holds_no_token_is_the_same_object(value: Any) -> None:
     assert scrub(value, PLAIN) is value
@@ -100,7 +116,9 @@ def test_without_a_token_nothing_is_replaced(nothing: str | None) -> None:
         ("abcd", "xabcdx", f"x{HIDDEN}x"),
     ],
 )
-def test_a_short_token_is_replaced_only_where_it_stands_alone(token: str, text: str, clean: str) -> None:
+def test_a_short_token_is_replaced_only_where_it_stands_alone(
+    token: str, text: str, clean: str
+) -> None:
     assert scrub(text, token) == clean
 
 

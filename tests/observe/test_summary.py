@@ -69,8 +69,8 @@ PARTLY = DONE._replace(counts=counts(created=5, pending=5), total=10, exit_code=
 
 
 def test_all_created() -> None:
-    assert summary_text(DONE) == (
-        "spring: 1,200 duplicates, all created.\n"
+    assert (
+        summary_text(DONE) == "spring: 1,200 duplicates, all created.\n"
         "This run: 1,200 created, 1,203 requests, in 4 min.\n"
         "Ledger: ledgers/spring.csv"
     )
@@ -98,19 +98,26 @@ def test_not_all_created() -> None:
         "The run ended early because as many requests were refused as --max-failed allows.",
         "This run: 4 created, 1 settled, 8 requests, slowed down 2 times by the API, in 4 min.",
         "Ledger: ledgers/spring.csv",
-        "→ Run the job again. The next run sends 7 pending duplicates and rechecks 1 unknown duplicate and resends "
-        "it if it is confirmed missing. It creates nothing twice.",
+        (
+            "→ Run the job again. The next run sends 7 pending duplicates and rechecks 1 unknown"
+            " duplicate and resends it if it is confirmed missing. It creates nothing twice."
+        ),
         "  duplicate-batches run a.csv",
         "  Or only check what is unknown, and create nothing:",
         "  duplicate-batches settle a.csv",
-        "→ Look at the 2 duplicates that the API rejected. A run does not try them again by itself. If the job file is "
-        "wrong, fix it. If the cause was elsewhere and is fixed, try them again:",
+        (
+            "→ Look at the 2 duplicates that the API rejected. A run does not try them again by"
+            " itself. If the job file is wrong, fix it. If the cause was elsewhere and is fixed,"
+            " try them again:"
+        ),
         "  duplicate-batches run a.csv --retry-failed",
     ]
 
 
 def test_causes_that_are_not_shown_are_counted() -> None:
-    facts = PARTLY._replace(reasons=tuple((f"cause {number}", number) for number in range(9, 1, -1)))
+    facts = PARTLY._replace(
+        reasons=tuple((f"cause {number}", number) for number in range(9, 1, -1))
+    )
     causes = [line for line in summary_text(facts).splitlines() if line.startswith("  ")]
     assert causes[0] == "  2 × cause 2"
     assert causes[-1] == "  … and 3 more causes (24 duplicates)"
@@ -139,10 +146,15 @@ def test_settling_speaks_of_settling() -> None:
         "Settling ended early because a signal asked it to stop.",
         "Settled: 2 found, 3 confirmed missing, 1 still unknown, in 4 min.",
         "Ledger: ledgers/spring.csv",
-        "→ Settle again. 1 duplicate is still unknown. Settling creates nothing, so you can repeat it.",
+        (
+            "→ Settle again. 1 duplicate is still unknown. Settling creates nothing, so you can"
+            " repeat it."
+        ),
         "  duplicate-batches settle a.csv",
-        "→ Create the 3 missing duplicates. 3 duplicates were never sent, or are confirmed missing. Settling creates "
-        "nothing; a run does:",
+        (
+            "→ Create the 3 missing duplicates. 3 duplicates were never sent, or are confirmed"
+            " missing. Settling creates nothing; a run does:"
+        ),
         "  duplicate-batches run a.csv",
     ]
 
@@ -160,7 +172,9 @@ def test_a_path_can_be_pasted_into_a_shell() -> None:
 
 @pytest.mark.parametrize("reason", STOPPED_BY)
 def test_every_early_end_is_told(reason: str) -> None:
-    assert f"The run ended early because {STOPPED_BY[reason]}." in summary_text(PARTLY._replace(stopped_by=reason))
+    assert f"The run ended early because {STOPPED_BY[reason]}." in summary_text(
+        PARTLY._replace(stopped_by=reason)
+    )
 
 
 def test_every_promised_reason_has_words() -> None:

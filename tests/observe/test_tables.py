@@ -8,13 +8,26 @@ import re
 import pytest
 from rich.cells import cell_len
 
-from worker.observe.tables import campaign_tables, ledger_columns, ledger_table, open_console, short_id
+from worker.observe.tables import (
+    campaign_tables,
+    ledger_columns,
+    ledger_table,
+    open_console,
+    short_id,
+)
 
 SOURCE = "0192a3b4-5678-7abc-8def-0123456789ab"
 NEW = "0192a3b4-5678-7abc-8def-0123456789ff"
 OTHER = "0192a3b4-5678-7abc-8def-0123456789ee"
 ROWS: list[dict[str, object]] = [
-    {"line": 2, "copy": 1, "status": "created", "name": "Wave 01", "source_batch_id": SOURCE, "new_batch_id": NEW},
+    {
+        "line": 2,
+        "copy": 1,
+        "status": "created",
+        "name": "Wave 01",
+        "source_batch_id": SOURCE,
+        "new_batch_id": NEW,
+    },
     {
         "line": 123456,
         "copy": 10000,
@@ -32,7 +45,13 @@ ROWS: list[dict[str, object]] = [
         "source_batch_id": SOURCE,
         "error": "422: [bold]no",
     },
-    {"line": 5, "copy": 1, "status": "pending", "name": "\x1b[31mred\u202e\u200f\nx", "source_batch_id": SOURCE},
+    {
+        "line": 5,
+        "copy": 1,
+        "status": "pending",
+        "name": "\x1b[31mred\u202e\u200f\nx",
+        "source_batch_id": SOURCE,
+    },
 ]
 
 
@@ -104,19 +123,38 @@ def test_short_ids(whole: str, short: str) -> None:
     assert short_id(whole) == short
 
 
-CAMPAIGN = {"created_at": "2026-03-01T12:00:00.000Z", "items": 3, "created": 3, "failed": 0, "unknown": 0, "pending": 0}
+CAMPAIGN = {
+    "created_at": "2026-03-01T12:00:00.000Z",
+    "items": 3,
+    "created": 3,
+    "failed": 0,
+    "unknown": 0,
+    "pending": 0,
+}
 RUN = {
-    "run_id": "20260301T120000-abcdef", "campaign": "autumn", "host": "host", "pid": 17, "created": 1200,
-    "started_at": "2026-03-01T12:00:00.000Z", "ended_at": "2026-03-01T14:05:00.000Z", "stopped_by": None,
-    "exit_code": 0, "requests": 1300, "throttled": 2, "command": "run",
-}  # fmt: skip
+    "run_id": "20260301T120000-abcdef",
+    "campaign": "autumn",
+    "host": "host",
+    "pid": 17,
+    "created": 1200,
+    "started_at": "2026-03-01T12:00:00.000Z",
+    "ended_at": "2026-03-01T14:05:00.000Z",
+    "stopped_by": None,
+    "exit_code": 0,
+    "requests": 1300,
+    "throttled": 2,
+    "command": "run",
+}
 DEAD = RUN | {"ended_at": None, "exit_code": None}
 STOPPED = RUN | {"command": "settle", "stopped_by": "max_duration", "exit_code": 1}
 
 
 def lists(width: int) -> str:
     stream = io.StringIO()
-    campaigns: list[dict[str, object]] = [CAMPAIGN | {"campaign": "[b]spring\x1b"}, CAMPAIGN | {"campaign": "autumn"}]
+    campaigns: list[dict[str, object]] = [
+        CAMPAIGN | {"campaign": "[b]spring\x1b"},
+        CAMPAIGN | {"campaign": "autumn"},
+    ]
     campaign_tables(campaigns, [RUN, DEAD, STOPPED], open_console(stream, width=width))
     return stream.getvalue()
 
@@ -131,7 +169,9 @@ def test_campaigns_and_runs_fit_the_window_and_their_names_are_whole(width: int)
 
 def test_runs_tell_when_they_were_how_long_they_took_and_who_ended_them() -> None:
     first, dead, stopped = [line for line in lists(140).splitlines() if "abcdef" in line]
-    assert re.search(r"autumn +run +2026-03-01 12:00 +2 h 5 min +1,200 +1,300 +2 +finished, exit 0", first)
+    assert re.search(
+        r"autumn +run +2026-03-01 12:00 +2 h 5 min +1,200 +1,300 +2 +finished, exit 0", first
+    )
     assert "running or crashed: process 17 on host" in dead
     assert "stopped: max_duration" in stopped
     assert re.search(r"autumn +settle +2026", stopped)
@@ -145,7 +185,10 @@ def test_without_campaigns_it_says_so() -> None:
 
 def test_many_rows_keep_the_columns_of_the_first_ones() -> None:
     stream = io.StringIO()
-    many = ({"line": n, "copy": 1, "status": "created", "name": "x", "new_batch_id": NEW} for n in range(1, 1201))
+    many = (
+        {"line": n, "copy": 1, "status": "created", "name": "x", "new_batch_id": NEW}
+        for n in range(1, 1201)
+    )
     ledger_table(many, open_console(stream, width=90))
     lines = stream.getvalue().splitlines()
     assert len(lines) == 2 + 1200

@@ -98,7 +98,9 @@ ID = "0192a3b4-5678-7abc-8def-0123456789ab"
         (f"see {ID} there", 20, ["see", f"  {ID}", "  there"]),
     ],
 )
-def test_lines_are_broken_between_words_and_what_follows_is_indented(text: str, width: int, lines: list[str]) -> None:
+def test_lines_are_broken_between_words_and_what_follows_is_indented(
+    text: str, width: int, lines: list[str]
+) -> None:
     assert wrapped(text, width).split("\n") == lines
 
 
@@ -125,11 +127,15 @@ def test_counted() -> None:
     assert [counted(n, "row") for n in (0, 1, 1200)] == ["0 rows", "1 row", "1,200 rows"]
 
 
-@pytest.mark.parametrize("word", ["plain.csv", "my jobs/it's.csv", "a\nb'c\\d", "\u202ex.csv", "$HOME`id`", ""])
+@pytest.mark.parametrize(
+    "word", ["plain.csv", "my jobs/it's.csv", "a\nb'c\\d", "\u202ex.csv", "$HOME`id`", ""]
+)
 def test_a_shell_reads_the_word_back(word: str) -> None:
     assert shell_word(word).isprintable()
     command = shell_command(["printf", "%s", word])
-    done = subprocess.run(["bash", "-c", command], capture_output=True, check=True, env={"LC_ALL": "C.UTF-8"})
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, check=True, env={"LC_ALL": "C.UTF-8"}
+    )
     assert done.stdout.decode() == word
 
 
@@ -144,6 +150,8 @@ def test_an_unbreakable_stream_loses_what_it_cannot_write() -> None:
     assert Unbreakable(latin).encoding == "ascii"
 
 
-@pytest.mark.parametrize(("number", "words"), [(0, "0 sources exist"), (1, "1 source exists"), (2, "2 sources exist")])
+@pytest.mark.parametrize(
+    ("number", "words"), [(0, "0 sources exist"), (1, "1 source exists"), (2, "2 sources exist")]
+)
 def test_noun_and_verb_agree(number: int, words: str) -> None:
     assert f"{counted(number, 'source')} {verb(number, 'exists', 'exist')}" == words

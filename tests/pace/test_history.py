@@ -6,7 +6,18 @@ import math
 
 import pytest
 
-from worker.pace.history import CLEAN, LONG, RECENT, SHARP, History, Share, counted, is_sharp, share, sustained
+from worker.pace.history import (
+    CLEAN,
+    LONG,
+    RECENT,
+    SHARP,
+    History,
+    Share,
+    counted,
+    is_sharp,
+    share,
+    sustained,
+)
 
 TEN_A_SECOND = [n / 10 for n in range(100)]
 
@@ -39,9 +50,16 @@ def test_between_two_push_backs_what_was_taken_is_counted() -> None:
 
 @pytest.mark.parametrize(
     ("taken", "seconds", "asked", "sharp"),
-    [(SHARP, 2.0, False, True), (SHARP - 1, 9.0, False, False), (SHARP, 1.0, False, False), (SHARP, 1.0, True, True)],
+    [
+        (SHARP, 2.0, False, True),
+        (SHARP - 1, 9.0, False, False),
+        (SHARP, 1.0, False, False),
+        (SHARP, 1.0, True, True),
+    ],
 )
-def test_many_requests_over_some_time_are_sharp(taken: int, seconds: float, asked: bool, sharp: bool) -> None:
+def test_many_requests_over_some_time_are_sharp(
+    taken: int, seconds: float, asked: bool, sharp: bool
+) -> None:
     assert is_sharp(taken, seconds, 30.0, asked=asked) is sharp
 
 
@@ -75,7 +93,12 @@ def test_a_push_back_is_seen_with_what_was_before_it() -> None:
     history.rejected(9.9)
     seen = history.seen(9.9, 10.0, -math.inf, -math.inf, asked=False, first=True)
 
-    assert (seen.recent.sent, seen.recent.rejected, seen.long.sent, seen.long.rejected) == (RECENT, 1, LONG, 1)
+    assert (seen.recent.sent, seen.recent.rejected, seen.long.sent, seen.long.rejected) == (
+        RECENT,
+        1,
+        LONG,
+        1,
+    )
     assert seen.recent.seconds == pytest.approx(1.5)
     assert seen.taken == pytest.approx(10.0)
     assert seen.calm and seen.sharp
@@ -93,4 +116,6 @@ def test_a_push_back_soon_after_another_is_of_the_same_series() -> None:
 
     assert not seen.calm and not seen.sharp
     assert (seen.recent.sent, seen.recent.rejected) == (6, 1)
-    assert seen.guess == pytest.approx(5 / 0.6), "six left since the first one, and one of them was rejected"
+    assert seen.guess == pytest.approx(5 / 0.6), (
+        "six left since the first one, and one of them was rejected"
+    )

@@ -1,4 +1,5 @@
-"""What a push-back teaches, as tables; and what comes of it against limiters, with real sending in simulated time."""
+"""What a push-back teaches, as tables; and what comes of it against limiters, with real sending in
+simulated time."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ from worker.pace.limit import (
     too_many,
 )
 
-# -- the rate between push-backs ----------------------------------------------------------------------------------
+# -- the rate between push-backs
 
 
 def test_a_sharp_guess_is_held_and_then_more_is_tried_slowly_at_first() -> None:
@@ -56,7 +57,7 @@ def test_no_rate_grows_beyond_all_bounds() -> None:
     assert math.isfinite(rate_at(Limit(30.0, 0.0), 1e9))
 
 
-# -- the rate is the cause ----------------------------------------------------------------------------------------
+# -- the rate is the cause
 
 
 def test_a_vague_guess_keeps_half_of_the_rate_at_least() -> None:
@@ -65,18 +66,25 @@ def test_a_vague_guess_keeps_half_of_the_rate_at_least() -> None:
     assert (limit.series, limit.top) == (1, 60.0)
 
 
-def test_where_no_pace_was_held_a_vague_guess_counts_alone_because_a_burst_says_nothing_of_a_rate() -> None:
+def test_where_no_pace_was_held_a_vague_guess_counts_alone_since_a_burst_tells_no_rate() -> None:
     limit = learned(None, Seen(99.9, 60.0, guess=15.0, paced=False), 100.0)
     assert (limit.start, limit.near) == (15.0, 60.0)
 
 
 def test_a_sharp_guess_is_kept_under() -> None:
     limit = learned(None, Seen(99.9, 35.0, guess=30.0, sharp=True), 100.0)
-    assert (limit.start, limit.near, limit.roof, limit.hold) == (30.0 * (1 - MARGIN), None, 30.0, HOLD_S)
+    assert (limit.start, limit.near, limit.roof, limit.hold) == (
+        30.0 * (1 - MARGIN),
+        None,
+        30.0,
+        HOLD_S,
+    )
 
 
 def test_a_guess_is_below_what_was_pushed_back_and_not_absurd() -> None:
-    assert learned(None, Seen(0.0, 35.0, guess=90.0, sharp=True), 0.0).roof == pytest.approx(0.99 * 35.0)
+    assert learned(None, Seen(0.0, 35.0, guess=90.0, sharp=True), 0.0).roof == pytest.approx(
+        0.99 * 35.0
+    )
     assert learned(None, Seen(0.0, 35.0, guess=0.0, sharp=True), 0.0).roof == pytest.approx(3.5)
 
 
@@ -92,7 +100,13 @@ def test_what_was_held_for_long_is_not_doubted_by_a_trial_that_fails() -> None:
         (Limit(30.0, 0.0, roof=30.0, trials=9), 30.0, False, LONGEST_HOLD_S, 10),
         (Limit(30.0, 0.0, roof=30.0, trials=1), 30.0, True, 2 * DEAR_HOLD_S, 2),
         (Limit(15.0, 0.0, near=30.0, roof=30.0, trials=5), 15.0, False, SOON_HOLD_S, 1),  # it fell
-        (Limit(15.0, 0.0, near=16.0, roof=15.0, trials=4, fell=True), 15.0, False, 2 * SOON_HOLD_S, 5),
+        (
+            Limit(15.0, 0.0, near=16.0, roof=15.0, trials=4, fell=True),
+            15.0,
+            False,
+            2 * SOON_HOLD_S,
+            5,
+        ),
         (Limit(15.0, 0.0, roof=15.0, trials=4), 25.0, False, HOLD_S, 1),  # it rose
     ],
 )
@@ -114,7 +128,7 @@ def test_many_push_backs_at_once_while_the_rate_is_held_say_that_the_limit_has_m
     assert (limit.start, limit.near, limit.fell) == (15.0, 30.0, True), "twelve were taken in 0.8 s"
 
 
-# -- noise is the cause -------------------------------------------------------------------------------------------
+# -- noise is the cause
 
 HELD = Limit(30.0, 0.0, roof=30.3, series=1, top=34.0)
 STRUCK = Seen(5.0, 30.0, recent=Share(16, 1, 0.5), long=Share(80, 2, 2.7))
@@ -135,8 +149,15 @@ def test_after_some_strikes_it_is_noise_and_what_they_lowered_is_undone() -> Non
 
 
 def test_after_some_strikes_among_few_requests_it_is_tested_whether_it_is_noise() -> None:
-    limit = learned(HELD._replace(strikes=STRIKES - 1), STRUCK._replace(long=Share(20, 3, 0.7), taken=29.0), 5.1)
-    assert (limit.tested, limit.start, limit.noise, limit.top) == (True, TEST_SHARE * 29.0, 0.0, 34.0)
+    limit = learned(
+        HELD._replace(strikes=STRIKES - 1), STRUCK._replace(long=Share(20, 3, 0.7), taken=29.0), 5.1
+    )
+    assert (limit.tested, limit.start, limit.noise, limit.top) == (
+        True,
+        TEST_SHARE * 29.0,
+        0.0,
+        34.0,
+    )
 
 
 def test_a_long_series_leads_to_a_test_of_whether_the_rate_is_the_cause() -> None:
@@ -196,21 +217,30 @@ def test_what_noise_explains(sent: int, rejected: int, noise: float, many: bool)
 
 def test_what_noise_explains_lowers_nothing() -> None:
     noisy = Limit(30.0, 0.0, noise=0.1)
-    assert learned(noisy, Seen(50.0, 44.0, recent=Share(16, 6, 0.4), long=Share(80, 17, 2.0)), 50.0) is noisy
+    assert (
+        learned(noisy, Seen(50.0, 44.0, recent=Share(16, 6, 0.4), long=Share(80, 17, 2.0)), 50.0)
+        is noisy
+    )
 
 
 @pytest.mark.parametrize(
-    ("recent", "long"), [(Share(16, 8, 0.4), Share(80, 9, 2)), (Share(16, 4, 0.4), Share(80, 20, 2))]
+    ("recent", "long"),
+    [(Share(16, 8, 0.4), Share(80, 9, 2)), (Share(16, 4, 0.4), Share(80, 20, 2))],
 )
-def test_what_noise_does_not_explain_is_a_limit_and_half_of_the_noise_is_doubted(recent: Share, long: Share) -> None:
+def test_what_noise_does_not_explain_is_a_limit_and_half_of_the_noise_is_doubted(
+    recent: Share, long: Share
+) -> None:
     limit = learned(Limit(30.0, 0.0, noise=0.1), Seen(50.0, 44.0, recent=recent, long=long), 50.0)
     assert limit.noise == 0.05
     assert limit.start == pytest.approx((1 - MARGIN) * recent.taken / 0.95)
     assert limit.hold >= HOLD_S
-    assert learned(limit._replace(noise=0.02), Seen(60.0, 44.0, recent=recent, long=long), 60.0).noise == 0.0
+    assert (
+        learned(limit._replace(noise=0.02), Seen(60.0, 44.0, recent=recent, long=long), 60.0).noise
+        == 0.0
+    )
 
 
-# -- against limiters ---------------------------------------------------------------------------------------------
+# -- against limiters
 
 SEEDS = range(10)
 """A few; `python -m benchmarks.pace` has more, and docs/pace.md what it measured."""
@@ -247,7 +277,9 @@ def test_contention_is_no_reason_to_fall_without_end(name: str, used_at_least: f
         ("shared", 0.75, 0.15),
     ],
 )
-def test_an_unknown_limit_is_found_and_followed(name: str, used_at_least: float, rejected_at_most: float) -> None:
+def test_an_unknown_limit_is_found_and_followed(
+    name: str, used_at_least: float, rejected_at_most: float
+) -> None:
     used, rejected = mean(BY_NAME[name])
     assert used >= used_at_least
     assert rejected <= rejected_at_most

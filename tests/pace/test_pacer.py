@@ -25,7 +25,13 @@ class Rig:
         self.stop = SkippingStop(self.clock)
         self.events: list[Event] = []
         self.pacer = Pacer(
-            ceiling, most, self.clock, random.Random(1), self.events.append, self.stop.wait, lambda: self.stop.asked
+            ceiling,
+            most,
+            self.clock,
+            random.Random(1),
+            self.events.append,
+            self.stop.wait,
+            lambda: self.stop.asked,
         )
 
     def told(self) -> list[str]:
@@ -90,8 +96,8 @@ async def test_a_wish_to_stop_ends_a_wait() -> None:
 def crowd(
     monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[Rig], None] = lambda _: None
 ) -> tuple[Rig, list[float]]:
-    """A pacer without a ceiling under which eight are under way and answers take 160 ms, and the moments that senders
-    are made to wait for a place; `meanwhile` happens in the first of them."""
+    """A pacer without a ceiling under which eight are under way and answers take 160 ms, and the
+    moments that senders are made to wait for a place; `meanwhile` happens in the first of them."""
     rig, moments = Rig(None, 8), list[float]()
     rig.pacer.window = Window(8.0, 8.0, 0.16)
 
@@ -104,7 +110,9 @@ def crowd(
     return rig, moments
 
 
-async def test_those_who_may_leave_at_once_leave_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_those_who_may_leave_at_once_leave_one_after_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     rig, moments = crowd(monkeypatch)
     for _ in range(4):
         assert await rig.pacer.turn(60.0)
@@ -115,7 +123,9 @@ async def test_those_who_may_leave_at_once_leave_one_after_the_other(monkeypatch
     assert len(moments) == 3
 
 
-async def test_who_waits_for_a_place_waits_for_a_pause_that_begins_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_waits_for_a_place_waits_for_a_pause_that_begins_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     rig, moments = crowd(monkeypatch, lambda rig: rig.pacer.pushed_back(rig.clock.now, 2.0))
     assert await rig.pacer.turn(60.0)
     assert await rig.pacer.turn(60.0)
@@ -124,7 +134,9 @@ async def test_who_waits_for_a_place_waits_for_a_pause_that_begins_meanwhile(mon
     assert len(moments) == 1
 
 
-async def test_who_waits_for_a_place_does_not_leave_after_the_wish_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_waits_for_a_place_does_not_leave_after_the_wish_to_stop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     rig, _ = crowd(monkeypatch, lambda rig: rig.stop.ask("signal"))
     assert await rig.pacer.turn(60.0)
     assert not await rig.pacer.turn(60.0)
@@ -132,7 +144,8 @@ async def test_who_waits_for_a_place_does_not_leave_after_the_wish_to_stop(monke
 
 
 def outage(rig: Rig) -> None:
-    """So many unusable answers that only one request at a time may be under way; its pause is over."""
+    """So many unusable answers that only one request at a time may be under way; its pause is
+    over."""
     for _ in range(PROBE_AFTER):
         rig.pacer.unusable(rig.clock.now, None, "HTTP 500", patient=True)
     rig.clock.advance(5.0)
@@ -280,7 +293,9 @@ def test_any_sequence_of_answers_keeps_the_state_sane() -> None:
     steps: list[Any] = [
         rig.pacer.good,
         lambda at: rig.pacer.pushed_back(at, rng.choice([None, 0.0, 2.0])),
-        lambda at: rig.pacer.unusable(at, rng.choice([None, 0.0, 2.0]), "no", patient=rng.random() < 0.5),
+        lambda at: rig.pacer.unusable(
+            at, rng.choice([None, 0.0, 2.0]), "no", patient=rng.random() < 0.5
+        ),
     ]
     for _ in range(3000):
         rig.clock.advance(rng.random())

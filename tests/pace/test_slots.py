@@ -33,7 +33,7 @@ from worker.prolific.reply import Quota
 
 LIMIT = Limit(5.0, 100.0, hold=60.0)
 
-# -- slots --------------------------------------------------------------------------------------------------------
+# -- slots
 
 
 def test_the_first_request_may_leave_at_once() -> None:
@@ -60,7 +60,9 @@ def test_a_pause_is_not_caught_up_with() -> None:
 
 
 @pytest.mark.parametrize(("late", "next_slot"), [(0.0, 0.2), (0.09, 0.2), (0.11, 0.31), (5.0, 5.2)])
-def test_a_slot_that_is_missed_by_less_than_its_interval_keeps_the_grid(late: float, next_slot: float) -> None:
+def test_a_slot_that_is_missed_by_less_than_its_interval_keeps_the_grid(
+    late: float, next_slot: float
+) -> None:
     state = left(pace(10), 0.0)
 
     assert due(left(state, 0.1 + late)) == pytest.approx(next_slot)
@@ -74,9 +76,12 @@ def test_without_a_ceiling_everything_may_leave_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("interval", "made_up_for"), [(0.001, 0.002), (0.002, 0.004), (0.005, LATE_S), (0.02, 0.02), (0.2, 0.2), (5.0, 5.0)]
+    ("interval", "made_up_for"),
+    [(0.001, 0.002), (0.002, 0.004), (0.005, LATE_S), (0.02, 0.02), (0.2, 0.2), (5.0, 5.0)],
 )
-def test_a_busy_moment_is_made_up_for_and_a_pause_is_not(interval: float, made_up_for: float) -> None:
+def test_a_busy_moment_is_made_up_for_and_a_pause_is_not(
+    interval: float, made_up_for: float
+) -> None:
     assert lateness(interval) == pytest.approx(made_up_for)
 
 
@@ -122,7 +127,7 @@ def test_so_many_may_leave_within_the_horizon(state: Pace, most: int, slots: int
     assert slots_ahead(state, 10.0, most) == slots
 
 
-# -- push-backs ---------------------------------------------------------------------------------------------------
+# -- push-backs
 
 
 def test_one_push_back_slows_once_however_many_were_under_way() -> None:
@@ -135,7 +140,9 @@ def test_one_push_back_slows_once_however_many_were_under_way() -> None:
 
     assert state == first
     assert (state.pauses, state.slowed_at, state.pause_until) == (1, 100.0, 100.5)
-    assert state.limit == LIMIT._replace(since=100.5), "what is known begins with the end of the pause"
+    assert state.limit == LIMIT._replace(since=100.5), (
+        "what is known begins with the end of the pause"
+    )
 
 
 def test_what_the_api_asks_is_waited_for_and_a_later_answer_may_ask_for_longer() -> None:
@@ -164,7 +171,9 @@ def test_a_wait_of_no_seconds_is_none_that_was_asked_for() -> None:
 @pytest.mark.parametrize(("jitter", "part"), [(0.0, 0.5), (0.5, 0.75), (1.0, 1.0)])
 def test_back_off_grows_to_a_cap_with_half_of_it_random(jitter: float, part: float) -> None:
     grown = [1, 2, 4, 8, 16, 32, *[MOST_BACK_OFF_S] * 9]
-    assert [back_off(times, jitter) for times in range(15)] == pytest.approx([part * wait for wait in grown])
+    assert [back_off(times, jitter) for times in range(15)] == pytest.approx(
+        [part * wait for wait in grown]
+    )
     assert back_off(3, 1.0, 0.1) == pytest.approx(0.8)
 
 
@@ -175,7 +184,7 @@ def test_a_good_answer_to_an_earlier_request_only_says_that_the_api_is_there() -
     assert good(state, 107.0).pauses == 0
 
 
-# -- what headers say ---------------------------------------------------------------------------------------------
+# -- what headers say
 
 
 def test_what_is_left_of_a_window_is_spread_over_it() -> None:
@@ -183,7 +192,9 @@ def test_what_is_left_of_a_window_is_spread_over_it() -> None:
 
     assert rate(state, 105.0) == pytest.approx(2.0)
     assert rate(state, 110.0) is None, "a new window has begun"
-    assert rate(told(pace(1), 100.0, Quota(20, 10.0)), 105.0) == pytest.approx(1.0), "the ceiling stays one"
+    assert rate(told(pace(1), 100.0, Quota(20, 10.0)), 105.0) == pytest.approx(1.0), (
+        "the ceiling stays one"
+    )
 
 
 def test_what_is_left_of_a_long_window_may_leave_at_once() -> None:
@@ -193,7 +204,10 @@ def test_what_is_left_of_a_long_window_may_leave_at_once() -> None:
 def test_a_wait_for_the_next_window_is_one_that_the_api_asks_for() -> None:
     state = told(pace(10), 100.0, Quota(0, 3600.0))
     assert unusable_for(state, 101.0) == 3600.0
-    assert unusable_for(told(state._replace(unusable_since=50.0), 100.0, Quota(0, 3600.0)), 101.0) == 3650.0
+    assert (
+        unusable_for(told(state._replace(unusable_since=50.0), 100.0, Quota(0, 3600.0)), 101.0)
+        == 3650.0
+    )
 
 
 @pytest.mark.parametrize(("before", "until"), [(-math.inf, 110.0), (105.0, 110.0), (400.0, 400.0)])
@@ -202,10 +216,12 @@ def test_where_nothing_is_left_all_wait_for_the_next_window(before: float, until
     assert told(state, 100.0, Quota(0, 10.0)).pause_until == until
 
 
-# -- unusable -----------------------------------------------------------------------------------------------------
+# -- unusable
 
 
-def test_single_unusable_answers_make_nobody_wait_where_their_items_are_not_asked_for_again() -> None:
+def test_single_unusable_answers_make_nobody_wait_where_their_items_are_not_asked_for_again() -> (
+    None
+):
     state = pace(10)
     for now in range(PROBE_AFTER - 1):
         state = unusable(state, float(now), float(now), None, 0.0, patient=True)
@@ -228,7 +244,7 @@ def test_a_row_of_unusable_answers_leads_to_probes_with_growing_pauses() -> None
     assert not probing(good(state, now))
 
 
-def test_where_the_item_would_be_asked_for_again_the_first_unusable_answer_makes_everybody_wait() -> None:
+def test_where_the_item_would_be_asked_for_again_the_first_unusable_answer_makes_all_wait() -> None:
     state = unusable(pace(10), 100.0, 99.0, None, 1.0, patient=False)
     assert state.pause_until == 101.0
 
@@ -264,7 +280,12 @@ def test_no_pause_is_ever_shortened() -> None:
 
 @pytest.mark.parametrize(
     ("since", "pause_until", "now", "seconds"),
-    [(None, 900.0, 100.0, 0.0), (50.0, -math.inf, 100.0, 50.0), (50.0, 90.0, 100.0, 50.0), (50.0, 950.0, 100.0, 900.0)],
+    [
+        (None, 900.0, 100.0, 0.0),
+        (50.0, -math.inf, 100.0, 50.0),
+        (50.0, 90.0, 100.0, 50.0),
+        (50.0, 950.0, 100.0, 900.0),
+    ],
 )
 def test_the_api_is_unusable_until_now_or_as_long_as_it_says(
     since: float | None, pause_until: float, now: float, seconds: float

@@ -19,8 +19,12 @@ from worker.pace.window import (
 )
 
 
-@pytest.mark.parametrize(("most", "gently", "size"), [(16, True, FIRST), (16, False, 16.0), (1, True, 1.0)])
-def test_it_begins_with_few_where_nobody_has_said_how_much_may_be_asked(most: int, gently: bool, size: float) -> None:
+@pytest.mark.parametrize(
+    ("most", "gently", "size"), [(16, True, FIRST), (16, False, 16.0), (1, True, 1.0)]
+)
+def test_it_begins_with_few_where_nobody_has_said_how_much_may_be_asked(
+    most: int, gently: bool, size: float
+) -> None:
     assert window(most, gently=gently).size == size
 
 
@@ -35,9 +39,12 @@ def test_each_answer_widens_it_up_to_the_most() -> None:
 
 
 @pytest.mark.parametrize(
-    ("latency", "narrow"), [(0.01, NARROW), (0.05, NARROW), (0.07, 7.0), (0.1, MOST_NARROW), (2.0, MOST_NARROW)]
+    ("latency", "narrow"),
+    [(0.01, NARROW), (0.05, NARROW), (0.07, 7.0), (0.1, MOST_NARROW), (2.0, MOST_NARROW)],
 )
-def test_it_widens_faster_once_more_is_asked_than_limits_usually_allow(latency: float, narrow: float) -> None:
+def test_it_widens_faster_once_more_is_asked_than_limits_usually_allow(
+    latency: float, narrow: float
+) -> None:
     below = Window(32.0, narrow - 0.1, latency)
     assert answered(below, latency).size == pytest.approx(narrow - 0.1 + GROWTH)
     assert answered(below._replace(size=narrow + 0.01), latency).size == narrow + 0.01 + FAST_GROWTH

@@ -1,4 +1,5 @@
-"""The HTTP edge against real sockets: what goes out, what comes back, and what is known when nothing does."""
+"""The HTTP edge against real sockets: what goes out, what comes back, and what is known when
+nothing does."""
 
 from __future__ import annotations
 
@@ -18,7 +19,16 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.support.raw_server import Handler, RawServer, Request, always, answer, connect_proxy, listening, serving
+from tests.support.raw_server import (
+    Handler,
+    RawServer,
+    Request,
+    always,
+    answer,
+    connect_proxy,
+    listening,
+    serving,
+)
 from worker import __version__
 from worker.observe.secrets import Scrubber
 from worker.prolific.client import ProlificClient, connected
@@ -40,12 +50,16 @@ async def client(url: str, timeout_s: float = 5.0) -> AsyncIterator[ProlificClie
 
 
 @asynccontextmanager
-async def against(handler: Handler, timeout_s: float = 5.0) -> AsyncIterator[tuple[ProlificClient, RawServer]]:
+async def against(
+    handler: Handler, timeout_s: float = 5.0
+) -> AsyncIterator[tuple[ProlificClient, RawServer]]:
     async with serving(handler) as server, client(server.url, timeout_s) as api:
         yield api, server
 
 
-async def duplicated(data: bytes, *, close: bool = False, timeout_s: float = 5.0) -> Answer | NoAnswer:
+async def duplicated(
+    data: bytes, *, close: bool = False, timeout_s: float = 5.0
+) -> Answer | NoAnswer:
     """What becomes of a duplicate request that is answered with these bytes."""
     async with against(always(data, close=close), timeout_s) as (api, _):
         return await api.duplicate(SOURCE, "Name", False)
@@ -70,7 +84,7 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-# -- what goes out ------------------------------------------------------------------------------------------------
+# -- what goes out
 
 
 async def test_a_duplicate_request_is_what_the_api_asks_for() -> None:
@@ -80,7 +94,9 @@ async def test_a_duplicate_request_is_what_the_api_asks_for() -> None:
     (request,) = server.requests
     assert (request.method, request.target) == ("POST", f"{BATCHES}/{SOURCE}/duplicate")
     assert request.all("Authorization") == [f"Token {TOKEN}"]
-    assert request.all("Referer") == request.all("User-Agent") == [f"duplicate-batches/{__version__}"]
+    assert (
+        request.all("Referer") == request.all("User-Agent") == [f"duplicate-batches/{__version__}"]
+    )
     assert request.all("Accept") == ["application/json"]
     assert request.all("Content-Type") == ["application/json"]
     assert json.loads(request.body) == {"name": "Wave é", "upload_new_dataset": True}
@@ -110,7 +126,9 @@ async def test_look_ups_are_plain_gets() -> None:
     assert server.connections == 1
 
 
-async def test_a_netrc_file_does_not_replace_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_netrc_file_does_not_replace_the_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     netrc = tmp_path / ".netrc"
     netrc.write_text("machine 127.0.0.1 login someone password else\n")
     netrc.chmod(0o600)
@@ -123,7 +141,10 @@ async def test_a_netrc_file_does_not_replace_the_token(tmp_path: Path, monkeypat
 
 
 async def test_cookies_are_not_kept() -> None:
-    async with against(always(answer(200, {"id": "me"}, {"Set-Cookie": "a=b; Path=/"}))) as (api, server):
+    async with against(always(answer(200, {"id": "me"}, {"Set-Cookie": "a=b; Path=/"}))) as (
+        api,
+        server,
+    ):
         await api.me()
         await api.me()
 
@@ -145,13 +166,16 @@ async def test_a_redirect_is_not_followed(status: int) -> None:
     assert target.connections == 0
 
 
-# -- words --------------------------------------------------------------------------------------------------------
+# -- words
 
 
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ({"error": {"status": 400, "error_code": 1, "title": "Bad", "detail": "too long"}}, "Bad: too long"),
+        (
+            {"error": {"status": 400, "error_code": 1, "title": "Bad", "detail": "too long"}},
+            "Bad: too long",
+        ),
         ({"error": {"title": "Bad", "detail": ["one", "two"]}}, 'Bad: ["one", "two"]'),
         ({"error": {"title": "Bad", "detail": {"name": ["é"]}}}, 'Bad: {"name": ["é"]}'),
         ({"error": {"detail": "x", "additional_information": "see there"}}, "x: see there"),
@@ -161,18 +185,34 @@ async def test_a_redirect_is_not_followed(status: int) -> None:
         ({"name": ["too long"]}, '{"name": ["too long"]}'),
         ({"errors": [{"field": "name"}]}, '{"errors": [{"field": "name"}]}'),
         ({"non_field_errors": ["é"]}, '{"non_field_errors": ["é"]}'),
-        ({"message": "Invalid", "name": ["too long"], "id": None}, 'Invalid: {"name": ["too long"]}'),
+        (
+            {"message": "Invalid", "name": ["too long"], "id": None},
+            'Invalid: {"name": ["too long"]}',
+        ),
         ({"error": {"title": "Bad", "fields": {"name": "x"}}}, 'Bad: {"fields": {"name": "x"}}'),
         ({"error": {"title": "Bad"}, "errors": ["x"]}, 'Bad: {"errors": ["x"]}'),
         ({"error": "Bad", "errors": ["x"], "status": 422}, 'Bad: {"errors": ["x"]}'),
         ({"status": "locked", "error_code": 1}, '{"status": "locked"}'),
-        ({"error": {"status": 400, "error_code": 140100, "traceback": None, "interactive": False}}, "Reason"),
+        (
+            {
+                "error": {
+                    "status": 400,
+                    "error_code": 140100,
+                    "traceback": None,
+                    "interactive": False,
+                }
+            },
+            "Reason",
+        ),
         ({"error": {}}, "Reason"),
         ({}, "Reason"),
         ([], "Reason"),
         (["a", 1], '["a", 1]'),
         ("text", "text"),
-        (b"<html><head><TITLE lang=en>502\n Bad  Gateway</TITLE></head><body>x</body></html>", "502 Bad Gateway"),
+        (
+            b"<html><head><TITLE lang=en>502\n Bad  Gateway</TITLE></head><body>x</body></html>",
+            "502 Bad Gateway",
+        ),
         (b"upstream gave up", "upstream gave up"),
         (b"\xff\xfe\x00", "\ufffd\ufffd"),
         (b"", "Reason"),
@@ -219,7 +259,9 @@ async def test_a_token_where_a_long_error_is_cut_leaves_no_part(before: int) -> 
 
 async def test_a_422_keeps_the_apis_words_whatever_keys_it_uses() -> None:
     """As people see it: the error of a duplicate that is refused."""
-    outcome = classify(await duplicated(answer(422, {"name": ["Ensure this has at most 255 characters."]})), SOURCE)
+    outcome = classify(
+        await duplicated(answer(422, {"name": ["Ensure this has at most 255 characters."]})), SOURCE
+    )
 
     assert outcome.kind is Class.REFUSED
     assert outcome.error == 'HTTP 422: {"name": ["Ensure this has at most 255 characters."]}'
@@ -242,15 +284,32 @@ async def test_an_error_that_is_nested_as_deeply_as_can_be_read_ends_nothing() -
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (answer(201, {"id": NEW}, {"X-Long": "x" * 20_000}), "the answer's header is too long to be read"),
-        (answer(201, {"id": NEW}, {"X" * 20_000: "x"}), "the answer's header is too long to be read"),
-        (answer(201, {"id": NEW}, reason="x" * 20_000), "the answer's header is too long to be read"),
+        (
+            answer(201, {"id": NEW}, {"X-Long": "x" * 20_000}),
+            "the answer's header is too long to be read",
+        ),
+        (
+            answer(201, {"id": NEW}, {"X" * 20_000: "x"}),
+            "the answer's header is too long to be read",
+        ),
+        (
+            answer(201, {"id": NEW}, reason="x" * 20_000),
+            "the answer's header is too long to be read",
+        ),
         (b"SSH-2.0-OpenSSH_9.0\r\n", "the answer is not valid HTTP: Bad status line"),
-        (b"HTTP/1.1 200 OK\r\nno header\r\n\r\n", "the answer is not valid HTTP: Invalid header token: b'no header'"),
-        (b"HTTP/1.1 200 OK\r\n" + TOKEN.encode() + b" x\r\n\r\n", "Invalid header token: b'[token] x'"),
+        (
+            b"HTTP/1.1 200 OK\r\nno header\r\n\r\n",
+            "the answer is not valid HTTP: Invalid header token: b'no header'",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\n" + TOKEN.encode() + b" x\r\n\r\n",
+            "Invalid header token: b'[token] x'",
+        ),
     ],
 )
-async def test_an_answer_that_is_no_http_is_told_as_such_and_may_have_left(data: bytes, words: str) -> None:
+async def test_an_answer_that_is_no_http_is_told_as_such_and_may_have_left(
+    data: bytes, words: str
+) -> None:
     """aiohttp gives it a status of its own, 400, that no server sent."""
     reply = await unanswered(data, close=True)
     async with against(always(data, close=True)) as (api, _):
@@ -262,7 +321,7 @@ async def test_an_answer_that_is_no_http_is_told_as_such_and_may_have_left(data:
     assert "400" not in reply.words
 
 
-# -- headers that matter ------------------------------------------------------------------------------------------
+# -- headers that matter
 
 
 @pytest.mark.parametrize(
@@ -299,7 +358,9 @@ async def test_a_retry_after_date_without_a_date_to_read_it_against_is_nothing()
 
 
 async def test_a_gateways_retry_after_counts_but_its_date_does_not() -> None:
-    reply = await answered(answer(503, b"<html>", {"Retry-After": "Sun, 01 Mar 2026 12:01:30 GMT", "Date": DATE}))
+    reply = await answered(
+        answer(503, b"<html>", {"Retry-After": "Sun, 01 Mar 2026 12:01:30 GMT", "Date": DATE})
+    )
 
     assert (reply.retry_after_s, reply.date) == (90.0, None)
 
@@ -316,11 +377,13 @@ async def test_a_gateways_retry_after_counts_but_its_date_does_not() -> None:
         (b"[" * 100_000, DATE, None),
     ],
 )
-async def test_a_date_counts_where_the_body_is_json(body: Any, header: str, date: float | None) -> None:
+async def test_a_date_counts_where_the_body_is_json(
+    body: Any, header: str, date: float | None
+) -> None:
     assert (await answered(answer(200, body, {"Date": header}))).date == date
 
 
-# -- phases: what may have left -----------------------------------------------------------------------------------
+# -- phases: what may have left
 
 
 def free_port() -> int:
@@ -369,7 +432,9 @@ async def test_a_server_that_closes_where_tls_begins_is_told_in_words() -> None:
         reply = await lost(f"https://127.0.0.1:{server.port}")
 
     assert not reply.left
-    assert "it closed the connection where TLS begins; does it speak TLS on this port?" in reply.words
+    assert (
+        "it closed the connection where TLS begins; does it speak TLS on this port?" in reply.words
+    )
     assert "None" not in reply.words
 
 
@@ -493,7 +558,7 @@ async def test_a_kept_connection_that_the_server_has_closed_is_replaced() -> Non
     assert (len(server.requests), server.connections) == (3, 3)
 
 
-async def test_a_duplicate_request_on_a_kept_connection_that_breaks_is_sent_once_and_may_have_left() -> None:
+async def test_a_duplicate_request_on_a_kept_connection_that_breaks_is_sent_once() -> None:
     async def second_breaks(_: Request, writer: asyncio.StreamWriter) -> None:
         if len(server.requests) == 1:
             writer.write(answer(201, {"id": NEW}))
@@ -535,10 +600,12 @@ async def test_a_small_answer_that_unpacks_to_a_giant_is_not_unpacked_whole() ->
     assert reply == NoAnswer(left=True, words="the answer is larger than any batch")
 
 
-# -- proxies and certificates -------------------------------------------------------------------------------------
+# -- proxies and certificates
 
 
-@pytest.mark.parametrize(("status", "reason"), [(407, "Proxy Authentication Required"), (503, "Busy"), (302, "Found")])
+@pytest.mark.parametrize(
+    ("status", "reason"), [(407, "Proxy Authentication Required"), (503, "Busy"), (302, "Found")]
+)
 async def test_a_proxy_that_refuses_let_nothing_leave(
     status: int, reason: str, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -567,7 +634,10 @@ async def test_a_proxy_that_is_not_there_let_nothing_leave_and_its_password_is_n
 async def test_the_proxy_sees_its_credentials_and_never_the_token(
     tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with serving(always(answer(201, {"id": NEW})), tls) as server, connect_proxy(answer(503)) as proxy:
+    async with (
+        serving(always(answer(201, {"id": NEW})), tls) as server,
+        connect_proxy(answer(503)) as proxy,
+    ):
         monkeypatch.setenv("HTTPS_PROXY", f"user:p%40ss@127.0.0.1:{proxy.port}")
         await lost(server.url)
 
@@ -579,7 +649,9 @@ async def test_the_proxy_sees_its_credentials_and_never_the_token(
 
 
 @pytest.mark.parametrize("names", ["127.0.0.1", "*", "example.com, 127.0.0.1", "127.0.0.1:{port}"])
-async def test_no_proxy_is_honoured(names: str, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_proxy_is_honoured(
+    names: str, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with serving(always(answer(201, {"id": NEW})), tls) as server, connect_proxy() as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
         monkeypatch.setenv("NO_PROXY", names.format(port=server.port))
@@ -612,7 +684,14 @@ asyncio.run(main())
 async def in_a_new_process(url: str, **environment: str) -> str:
     """What one duplicate request comes to in a process with this environment."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", ONE_REQUEST, url, TOKEN, SOURCE, stdout=asyncio.subprocess.PIPE, env=environment
+        sys.executable,
+        "-c",
+        ONE_REQUEST,
+        url,
+        TOKEN,
+        SOURCE,
+        stdout=asyncio.subprocess.PIPE,
+        env=environment,
     )
     out, _ = await asyncio.wait_for(process.communicate(), 20)
     return out.decode()
@@ -633,13 +712,15 @@ async def test_a_certificate_from_ssl_cert_file_is_trusted_directly_and_through_
     assert direct == through
     assert direct.startswith("Answer(status=201")
     assert [r.all("Authorization") for r in server.requests] == [[f"Token {TOKEN}"]] * 2
-    assert not server.requests[0].all("Proxy-Authorization") + server.requests[1].all("Proxy-Authorization")
+    assert not server.requests[0].all("Proxy-Authorization") + server.requests[1].all(
+        "Proxy-Authorization"
+    )
     (request,) = proxy.requests
     assert request.all("Proxy-Authorization") == ["Basic " + b64encode(b"user:pass").decode()]
     assert TOKEN.encode() not in request.raw
 
 
-# -- listings -----------------------------------------------------------------------------------------------------
+# -- listings
 
 
 class keep:  # noqa: N801 - reads as a function
@@ -658,7 +739,9 @@ def entry(number: int, **fields: Any) -> dict[str, Any]:
     return {"id": f"0192a3b4-5678-7abc-8def-{number:012x}", "name": f"Batch {number}"} | fields
 
 
-async def listed(data: bytes, *, close: bool = False, timeout_s: float = 5.0) -> tuple[Listing, list[Any]]:
+async def listed(
+    data: bytes, *, close: bool = False, timeout_s: float = 5.0
+) -> tuple[Listing, list[Any]]:
     kept: list[Any] = []
     async with against(always(data, close=close), timeout_s) as (api, _):
         return await api.listing("w", keep(kept)), kept
@@ -667,14 +750,25 @@ async def listed(data: bytes, *, close: bool = False, timeout_s: float = 5.0) ->
 async def test_a_listing_shows_its_batches() -> None:
     batches = [
         entry(
-            1, workspace_id="other", created_at="t", created_by="me", datasets=[{"id": "b"}, {"id": "a"}, {"x": 1}, 7]
+            1,
+            workspace_id="other",
+            created_at="t",
+            created_by="me",
+            datasets=[{"id": "b"}, {"id": "a"}, {"x": 1}, 7],
         ),
         entry(2, id=entry(2)["id"].upper(), name=None, new_field={"deep": [1]}),
     ]
-    listing, (first, second) = await listed(answer(200, {"results": batches, "meta": {"count": 2}}, {"Date": DATE}))
+    listing, (first, second) = await listed(
+        answer(200, {"results": batches, "meta": {"count": 2}}, {"Date": DATE})
+    )
 
     assert listing == Listing(2, 2, None, DATE_S)
-    assert (first.workspace_id, first.created_at, first.created_by, first.datasets) == ("other", "t", "me", ("a", "b"))
+    assert (first.workspace_id, first.created_at, first.created_by, first.datasets) == (
+        "other",
+        "t",
+        "me",
+        ("a", "b"),
+    )
     assert (second.id, second.name, second.workspace_id) == (entry(2)["id"], "", "w")
 
 
@@ -682,10 +776,15 @@ async def test_a_listing_of_20_000_batches_is_read_in_pages_and_little_memory() 
     filler = "x" * 400
 
     async def stream(_: Request, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n")
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
+        )
         writer.write(b'{"results": [')
         for start in range(0, 20_000, 500):
-            rows = (json.dumps(entry(n, task_details={"task_steps": filler})) for n in range(start, start + 500))
+            rows = (
+                json.dumps(entry(n, task_details={"task_steps": filler}))
+                for n in range(start, start + 500)
+            )
             writer.write((("," if start else "") + ",".join(rows)).encode())
             await writer.drain()
         writer.write(b'], "meta": {"count": 20000}}')
@@ -720,17 +819,47 @@ async def test_a_listing_of_20_000_batches_is_read_in_pages_and_little_memory() 
             5,
             "4 of its entries have no batch id",
         ),
-        ({"results": [entry(1)], "meta": {"count": 2}}, 1, 2, "it shows 1 batch and says that there are 2"),
-        ({"results": [entry(1), entry(1)], "meta": {"count": 2}}, 1, 2, "it shows 1 batch and says that there are 2"),
+        (
+            {"results": [entry(1)], "meta": {"count": 2}},
+            1,
+            2,
+            "it shows 1 batch and says that there are 2",
+        ),
+        (
+            {"results": [entry(1), entry(1)], "meta": {"count": 2}},
+            1,
+            2,
+            "it shows 1 batch and says that there are 2",
+        ),
         ({"results": [entry(1)]}, 1, None, "it does not say how many batches there are"),
-        ({"results": [entry(1)], "meta": {"count": "1"}}, 1, None, "it does not say how many batches there are"),
-        ({"results": [entry(1)], "meta": {"count": True}}, 1, None, "it does not say how many batches there are"),
-        ({"results": [entry(1)], "meta": {"count": 1.0}}, 1, None, "it does not say how many batches there are"),
+        (
+            {"results": [entry(1)], "meta": {"count": "1"}},
+            1,
+            None,
+            "it does not say how many batches there are",
+        ),
+        (
+            {"results": [entry(1)], "meta": {"count": True}},
+            1,
+            None,
+            "it does not say how many batches there are",
+        ),
+        (
+            {"results": [entry(1)], "meta": {"count": 1.0}},
+            1,
+            None,
+            "it does not say how many batches there are",
+        ),
         ({"meta": {"count": 1}}, 0, 1, "it shows 0 batches and says that there is 1"),
         ([entry(1)], 0, None, "it does not say how many batches there are"),
         ({"meta": {"count": 1}, "results": [entry(1)]}, 1, 1, None),
         ({"results": [], "meta": {"count": 0}}, 0, 0, None),
-        ({"results": [entry(1, meta={"count": 9}, results=[entry(2)])], "meta": {"count": 1}}, 1, 1, None),
+        (
+            {"results": [entry(1, meta={"count": 9}, results=[entry(2)])], "meta": {"count": 1}},
+            1,
+            1,
+            None,
+        ),
     ],
 )
 async def test_a_listing_says_whether_it_is_whole(
@@ -751,7 +880,9 @@ async def test_a_listing_says_whether_it_is_whole(
         (b', "\xff"]}', "cut short: the answer is no whole JSON"),
     ],
 )
-async def test_what_a_broken_listing_showed_before_it_broke_is_taken(end: bytes, problem: str) -> None:
+async def test_what_a_broken_listing_showed_before_it_broke_is_taken(
+    end: bytes, problem: str
+) -> None:
     start = b'{"results": [' + json.dumps(entry(1)).encode()
     length = len(start) + (len(end) or 100)
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nDate: {DATE}\r\n\r\n".encode()
@@ -769,7 +900,9 @@ async def test_a_page_of_html_is_no_listing_and_its_date_does_not_count() -> Non
 
 async def test_silence_in_the_middle_of_a_listing_ends_it() -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
-    listing, kept = await listed(head + b'{"results": [' + json.dumps(entry(1)).encode() + b",", timeout_s=0.2)
+    listing, kept = await listed(
+        head + b'{"results": [' + json.dumps(entry(1)).encode() + b",", timeout_s=0.2
+    )
 
     assert listing == Listing(1, None, "cut short: no answer within the time limit")
     assert len(kept) == 1
@@ -800,7 +933,10 @@ async def test_a_refused_listing_says_why_and_how_long_to_wait(status: int) -> N
 
 async def test_a_batch_whose_details_are_nested_without_end_is_still_a_batch() -> None:
     deep = b"[" * 3_000 + b"]" * 3_000
-    body = b'{"results": [{"id": "%s", "task_details": %s}], "meta": {"count": 1}}' % (NEW.encode(), deep)
+    body = b'{"results": [{"id": "%s", "task_details": %s}], "meta": {"count": 1}}' % (
+        NEW.encode(),
+        deep,
+    )
     listing, kept = await listed(answer(200, body))
 
     assert (listing.shown, listing.problem) == (1, None)

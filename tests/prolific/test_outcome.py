@@ -13,7 +13,9 @@ SOURCE = "0192a3b4-5678-7abc-8def-0123456789ab"
 NEW = "0192a3b4-5678-7abc-8def-00000000000f"
 
 
-def reply(status: int, body: Any = None, words: str = "", retry_after_s: float | None = None) -> Answer:
+def reply(
+    status: int, body: Any = None, words: str = "", retry_after_s: float | None = None
+) -> Answer:
     return Answer(status, body, words, None, retry_after_s)
 
 
@@ -27,16 +29,26 @@ UNKNOWN = [*range(100, 200), *UNCLEAR_4XX, *range(500, 600), 600, 999]
 def test_a_clear_4xx_is_refused_even_with_a_batch_in_its_body(status: int) -> None:
     outcome = classify(reply(status, {"id": NEW}, "no"), SOURCE)
 
-    assert (outcome.kind, outcome.left, outcome.http_status, outcome.batch) == (Class.REFUSED, True, status, None)
+    assert (outcome.kind, outcome.left, outcome.http_status, outcome.batch) == (
+        Class.REFUSED,
+        True,
+        status,
+        None,
+    )
     assert outcome.error == f"HTTP {status}: no"
 
 
 @pytest.mark.parametrize("status", REFUSED)
 def test_a_gateways_page_refuses_nothing_for_good(status: int) -> None:
-    """While something is maintained it comes for every request, and says nothing about this batch."""
+    """While something is maintained it comes for every request, and says nothing about this
+    batch."""
     outcome = classify(reply(status, None, "Maintenance"), SOURCE)
 
-    assert (outcome.kind, outcome.left, outcome.error) == (Class.UNKNOWN, True, f"HTTP {status}: Maintenance")
+    assert (outcome.kind, outcome.left, outcome.error) == (
+        Class.UNKNOWN,
+        True,
+        f"HTTP {status}: Maintenance",
+    )
 
 
 @pytest.mark.parametrize("body", [None, {"id": NEW}])
@@ -53,14 +65,23 @@ def test_a_redirect_is_unknown(status: int, body: Any) -> None:
 def test_every_other_status_is_unknown_even_with_a_batch_in_its_body(status: int) -> None:
     outcome = classify(reply(status, {"id": NEW}, "gone", retry_after_s=7), SOURCE)
 
-    assert (outcome.kind, outcome.left, outcome.http_status, outcome.batch) == (Class.UNKNOWN, True, status, None)
+    assert (outcome.kind, outcome.left, outcome.http_status, outcome.batch) == (
+        Class.UNKNOWN,
+        True,
+        status,
+        None,
+    )
     assert outcome.error == f"HTTP {status}: gone"
     assert outcome.retry_after_s == 7
 
 
 @pytest.mark.parametrize(
     ("status", "why", "left", "wait"),
-    [(401, Why.UNAUTHORISED, True, None), (407, Why.PROXY, False, 7), (429, Why.THROTTLED, True, 7)],
+    [
+        (401, Why.UNAUTHORISED, True, None),
+        (407, Why.PROXY, False, 7),
+        (429, Why.THROTTLED, True, 7),
+    ],
 )
 def test_a_status_that_says_that_nothing_was_made_goes_back(
     status: int, why: Why, left: bool, wait: float | None
@@ -76,7 +97,12 @@ def test_a_status_that_says_that_nothing_was_made_goes_back(
 def test_any_2xx_with_a_new_batch_is_created(status: int) -> None:
     outcome = classify(reply(status, {"id": NEW, "name": "New", "unheard_of": [1]}), SOURCE)
 
-    assert (outcome.kind, outcome.left, outcome.error, outcome.http_status) == (Class.CREATED, True, None, status)
+    assert (outcome.kind, outcome.left, outcome.error, outcome.http_status) == (
+        Class.CREATED,
+        True,
+        None,
+        status,
+    )
     assert outcome.batch is not None
     assert (outcome.batch.id, outcome.batch.name) == (NEW, "New")
 
@@ -92,12 +118,32 @@ def test_any_2xx_without_a_batch_is_unknown(status: int) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        None, [], {}, "text", NEW, 7, True, [{"id": NEW}], {"id": None}, {"id": 7}, {"id": ""}, {"id": "7"},
-        {"id": [NEW]}, {"id": NEW[:-1]}, {"id": NEW + "0"}, {"id": NEW + "\n"}, {"id": " " + NEW},
-        {"id": NEW.replace("-", "")}, {"id": "{" + NEW + "}"}, {"id": NEW[:-1] + "g"}, {"id": NEW[:-1] + "٣"},
-        {"batch": {"id": NEW}}, {"ID": NEW}, {"error": {"status": 500}},
+        None,
+        [],
+        {},
+        "text",
+        NEW,
+        7,
+        True,
+        [{"id": NEW}],
+        {"id": None},
+        {"id": 7},
+        {"id": ""},
+        {"id": "7"},
+        {"id": [NEW]},
+        {"id": NEW[:-1]},
+        {"id": NEW + "0"},
+        {"id": NEW + "\n"},
+        {"id": " " + NEW},
+        {"id": NEW.replace("-", "")},
+        {"id": "{" + NEW + "}"},
+        {"id": NEW[:-1] + "g"},
+        {"id": NEW[:-1] + "٣"},
+        {"batch": {"id": NEW}},
+        {"ID": NEW},
+        {"error": {"status": 500}},
     ],
-)  # fmt: skip
+)
 def test_a_201_whose_body_is_no_batch_is_unknown(body: Any) -> None:
     assert classify(reply(201, body), SOURCE).kind is Class.UNKNOWN
 
@@ -119,7 +165,15 @@ def test_an_upper_case_id_is_taken_in_lower_case() -> None:
 
 @pytest.mark.parametrize("odd", [7, None, [], {"a": 1}, True])
 def test_only_the_id_of_a_new_batch_is_insisted_on(odd: Any) -> None:
-    fields = ("name", "status", "created_at", "created_by", "workspace_id", "datasets", "task_details")
+    fields = (
+        "name",
+        "status",
+        "created_at",
+        "created_by",
+        "workspace_id",
+        "datasets",
+        "task_details",
+    )
     outcome = classify(reply(201, {"id": NEW} | dict.fromkeys(fields, odd)), SOURCE)
 
     assert outcome.kind is Class.CREATED
@@ -128,7 +182,9 @@ def test_only_the_id_of_a_new_batch_is_insisted_on(odd: Any) -> None:
 
 
 def test_half_a_surrogate_pair_in_a_name_is_replaced_because_no_database_takes_it() -> None:
-    batch = classify(reply(201, {"id": NEW, "name": "a\ud83d", "datasets": [{"id": "d\ude00"}]}), SOURCE).batch
+    batch = classify(
+        reply(201, {"id": NEW, "name": "a\ud83d", "datasets": [{"id": "d\ude00"}]}), SOURCE
+    ).batch
 
     assert batch is not None
     assert batch.name == "a?"  # as the listing's parser has it
@@ -138,7 +194,12 @@ def test_half_a_surrogate_pair_in_a_name_is_replaced_because_no_database_takes_i
 def test_a_request_that_may_have_left_is_unknown() -> None:
     outcome = classify(NoAnswer(left=True, words="silence"), SOURCE)
 
-    assert (outcome.kind, outcome.left, outcome.error, outcome.http_status) == (Class.UNKNOWN, True, "silence", None)
+    assert (outcome.kind, outcome.left, outcome.error, outcome.http_status) == (
+        Class.UNKNOWN,
+        True,
+        "silence",
+        None,
+    )
 
 
 def test_a_request_that_surely_did_not_leave_is_not_sent() -> None:

@@ -12,7 +12,18 @@ from playwright.sync_api import Browser
 
 from tests.support import nights
 from tests.support.browser import CHROMIUM, Tab, browser
-from tests.support.ledgers import CAMPAIGN, LATER, claim, ending, look_up, opened, plan, record, source, uuid
+from tests.support.ledgers import (
+    CAMPAIGN,
+    LATER,
+    claim,
+    ending,
+    look_up,
+    opened,
+    plan,
+    record,
+    source,
+    uuid,
+)
 from worker.ledger import views
 from worker.ledger.database import open_for_reading
 from worker.ledger.records import RunEnd
@@ -32,7 +43,9 @@ class Made:
         with closing(open_for_reading(self.database)) as connection:
             number = views.campaign_id(connection, self.campaign)
             assert number is not None
-            write_report(connection, number, self.campaign, self.file, nights.about(), nights.COMMANDS)
+            write_report(
+                connection, number, self.campaign, self.file, nights.about(), nights.COMMANDS
+            )
 
     @property
     def text(self) -> str:
@@ -71,22 +84,34 @@ HOSTILE = (
 
 @pytest.fixture(scope="session")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    """Every hostile text as a name, as the API's words, as a candidate's name, as a batch's status and as a cell."""
+    """Every hostile text as a name, as the API's words, as a candidate's name, as a batch's status
+    and as a cell."""
     folder = tmp_path_factory.mktemp("hostile")
     with opened(folder) as ledger:
         quoted = [text.replace('"', '""') for text in HOSTILE]
-        names = [f'{uuid(1)},"{text.replace("{", "{{").replace("}", "}}")}",3,"{text}"' for text in quoted]
+        names = [
+            f'{uuid(1)},"{text.replace("{", "{{").replace("}", "}}")}",3,"{text}"'
+            for text in quoted
+        ]
         plan(ledger, folder, "batch_id,name,copies,x_note", *names)
         look_up(ledger, source(1, HOSTILE[0]))
         for number, intent in enumerate(claim(ledger)):
             text = HOSTILE[number % len(HOSTILE)]
             match number % 3:
                 case 0:
-                    record(ledger, ending(intent, "created", batch_status=text, batch_name=intent.label))
+                    record(
+                        ledger,
+                        ending(intent, "created", batch_status=text, batch_name=intent.label),
+                    )
                 case 1:
-                    record(ledger, ending(intent, "refused", error=f"HTTP 422: {text}", http_status=422))
+                    record(
+                        ledger,
+                        ending(intent, "refused", error=f"HTTP 422: {text}", http_status=422),
+                    )
                 case _:
-                    words = told(intent.item_id, f"several batches fit {text}", [uuid(0xA000 + number)])
+                    words = told(
+                        intent.item_id, f"several batches fit {text}", [uuid(0xA000 + number)]
+                    )
                     record(ledger, ending(intent, "unknown", error=words))
                     _sight(ledger.connection, uuid(0xA000 + number), text)
         ledger.end_run(RunEnd(LATER, None, 1, 10, 30, 0))
@@ -96,17 +121,21 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Made:
 def _sight(connection: object, batch_id: str, name: str) -> None:
     """Let a listing have shown this batch."""
     execute = connection.execute  # type: ignore[attr-defined]
-    execute("INSERT OR IGNORE INTO listings (number, run_id, workspace_id, left_at) VALUES (1, 1, 'w', '')")
     execute(
-        "INSERT INTO sightings VALUES (?, 'w', 1, ?, '2026-03-01T12:00:07Z', 0.0, 'me', 'READY', '', '', '[]', 0)",
+        "INSERT OR IGNORE INTO listings (number, run_id, workspace_id, left_at) VALUES (1, 1,"
+        " 'w', '')"
+    )
+    execute(
+        "INSERT INTO sightings VALUES (?, 'w', 1, ?, '2026-03-01T12:00:07Z', 0.0, 'me', 'READY',"
+        " '', '', '[]', 0)",
         (batch_id, name),
     )
 
 
 @pytest.fixture(scope="module")
 def chromium(good: Made, bad: Made, hostile: Made) -> Iterator[Browser]:
-    """A browser for one module's tests. While it is open no other event loop can run here, so all nights are over
-    before."""
+    """A browser for one module's tests. While it is open no other event loop can run here, so all
+    nights are over before."""
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed (Debian's package is called chromium)")
     with browser() as one:
@@ -133,5 +162,9 @@ def opener(chromium: Browser) -> Iterator[Opener]:
     for tab in one.tabs:
         tab.context.close()
         assert tab.said == []
-        assert [url for url in tab.asked if not url.startswith(("file:", "blob:file:", "blob:null"))] == []
-        assert len([url for url in tab.asked if url.startswith("file:")]) == 1, "the page alone is loaded"
+        assert [
+            url for url in tab.asked if not url.startswith(("file:", "blob:file:", "blob:null"))
+        ] == []
+        assert len([url for url in tab.asked if url.startswith("file:")]) == 1, (
+            "the page alone is loaded"
+        )

@@ -1,5 +1,5 @@
-"""The report in a real browser. `opener` sees for each of these that the page says nothing on the console, asks for
-nothing, and that no hostile text runs."""
+"""The report in a real browser. `opener` sees for each of these that the page says nothing on the
+console, asks for nothing, and that no hostile text runs."""
 
 from __future__ import annotations
 
@@ -73,9 +73,17 @@ def test_sources_open_and_close(bad: Made, opener: Opener) -> None:
 
 @pytest.mark.parametrize(
     ("words", "many"),
-    [("annotator 007", 48), ("ANNOTATOR 007", 48), ("Maps, Kenya", 40), ("no such thing", 0), ("#7", 1)],
+    [
+        ("annotator 007", 48),
+        ("ANNOTATOR 007", 48),
+        ("Maps, Kenya", 40),
+        ("no such thing", 0),
+        ("#7", 1),
+    ],
 )
-def test_search_finds_names_sources_and_numbers(bad: Made, opener: Opener, words: str, many: int) -> None:
+def test_search_finds_names_sources_and_numbers(
+    bad: Made, opener: Opener, words: str, many: int
+) -> None:
     tab = opener(bad)
     tab.page.locator("#search").fill(words)
     assert shown(tab) == f"{many} of 1,920 rows shown"
@@ -88,7 +96,9 @@ def test_search_finds_names_sources_and_numbers(bad: Made, opener: Opener, words
 def test_search_finds_ids_and_the_api_s_words(bad: Made, opener: Opener) -> None:
     tab = opener(bad)
     rows = ledger_csv(bad).splitlines()
-    batch_id = next(id for line in rows if ",created," in line for id in re.findall(r"[0-9a-f-]{36}", line)[1:])
+    batch_id = next(
+        id for line in rows if ",created," in line for id in re.findall(r"[0-9a-f-]{36}", line)[1:]
+    )
     tab.page.locator("#search").fill(batch_id.upper())
     assert shown(tab) == "1 of 1,920 rows shown"
     tab.page.locator("#search").fill("cannot be duplicated")
@@ -98,7 +108,9 @@ def test_search_finds_ids_and_the_api_s_words(bad: Made, opener: Opener) -> None
 
 def test_filters_add_up_and_go_with_the_search(bad: Made, opener: Opener) -> None:
     tab = opener(bad)
-    failed, unknown, _ = [int(text.split()[-1].replace(",", "")) for text in tab.texts("#statuses .chip")[1:]]
+    failed, unknown, _ = [
+        int(text.split()[-1].replace(",", "")) for text in tab.texts("#statuses .chip")[1:]
+    ]
     for name in ("failed", "unknown"):
         tab.page.locator(f"[data-chip={name}]").click()
     assert shown(tab) == f"{failed + unknown} of 1,920 rows shown"
@@ -143,7 +155,9 @@ def test_commands_and_ids_are_copied_whole(bad: Made, opener: Opener) -> None:
 
 def test_where_the_clipboard_is_closed_the_old_way_copies(bad: Made, opener: Opener) -> None:
     tab = opener(bad)
-    tab.page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('closed')); }")
+    tab.page.evaluate(
+        "() => { navigator.clipboard.writeText = () => Promise.reject(new Error('closed')); }"
+    )
     one = tab.page.locator("#needs .command").first
     one.get_by_role("button").click()
     assert clipboard(tab.page) == one.locator("code").inner_text()
@@ -161,7 +175,10 @@ def test_the_download_has_what_is_shown(bad: Made, opener: Opener, tmp_path: Pat
     tab = opener(bad)
     tab.page.locator("[data-chip=failed]").click()
     header, *rows = ledger_csv(bad).splitlines()
-    assert download(tab, tmp_path / "failed.csv").splitlines() == [header, *(row for row in rows if ",failed," in row)]
+    assert download(tab, tmp_path / "failed.csv").splitlines() == [
+        header,
+        *(row for row in rows if ",failed," in row),
+    ]
 
 
 def test_a_row_s_details_have_every_column_and_what_decides_it(bad: Made, opener: Opener) -> None:
@@ -169,7 +186,9 @@ def test_a_row_s_details_have_every_column_and_what_decides_it(bad: Made, opener
     tab.page.locator("[data-chip=unknown]").click()
     tab.page.locator("[data-row]").first.click()
     detail = tab.page.locator("tr.detail")
-    assert {"source_batch_id", "error", "last_sent_at", "run_id"} <= set(detail.locator("dt").all_inner_texts())
+    assert {"source_batch_id", "error", "last_sent_at", "run_id"} <= set(
+        detail.locator("dt").all_inner_texts()
+    )
     offered = detail.locator(".command code").all_inner_texts()
     card = tab.page.locator("#needs .undecided").first.locator(".command code").all_inner_texts()
     assert offered == card
@@ -231,15 +250,23 @@ def test_light_and_dark_follow_the_system_and_the_switch(good: Made, opener: Ope
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("night", ["good", "bad", "hostile"])
-def test_axe_finds_no_violation(night: str, dark: bool, request: pytest.FixtureRequest, opener: Opener) -> None:
+def test_axe_finds_no_violation(
+    night: str, dark: bool, request: pytest.FixtureRequest, opener: Opener
+) -> None:
     tab = opener(request.getfixturevalue(night), dark=dark)
-    tab.page.evaluate("() => { for (const one of document.querySelectorAll('details')) one.open = true; }")
+    tab.page.evaluate(
+        "() => { for (const one of document.querySelectorAll('details')) one.open = true; }"
+    )
     tab.page.locator("#search").fill("1")
     tab.page.locator("[data-row]").first.click()
-    # The page's policy would refuse a script element; the test's own evaluation is no part of the page.
+    # The page's policy would refuse a script element; the test's own evaluation is no part of the
+    # page.
     tab.page.evaluate(Path(AXE_FILE_PATH).read_text("utf-8"))
     found = tab.page.evaluate("axe.run({resultTypes: ['violations']})")
-    told = [f"{one['id']}: {[node['html'][:200] for node in one['nodes'][:3]]}" for one in found["violations"]]
+    told = [
+        f"{one['id']}: {[node['html'][:200] for node in one['nodes'][:3]]}"
+        for one in found["violations"]
+    ]
     assert told == []
     assert len(found["passes"]) > 20
 
@@ -270,15 +297,21 @@ def test_a_narrow_window_needs_no_sideways_scrolling(bad: Made, opener: Opener) 
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-def test_without_script_the_headline_and_what_needs_a_person_can_be_read(bad: Made, opener: Opener) -> None:
+def test_without_script_the_headline_and_what_needs_a_person_can_be_read(
+    bad: Made, opener: Opener
+) -> None:
     tab = opener(bad, script=False)
     expect(tab.page.get_by_role("heading", level=1)).to_contain_text("of 1,920 duplicates created")
     expect(tab.page.locator("#needs .undecided .command").first).to_be_visible()
-    expect(tab.page.locator("#mapping .unscripted")).to_contain_text("The ledger file has every row")
+    expect(tab.page.locator("#mapping .unscripted")).to_contain_text(
+        "The ledger file has every row"
+    )
     assert tab.page.get_by_role("button").count() == 0, "what does nothing is not shown"
 
 
-def test_on_paper_all_that_counts_is_open_and_nothing_is_a_control(bad: Made, opener: Opener) -> None:
+def test_on_paper_all_that_counts_is_open_and_nothing_is_a_control(
+    bad: Made, opener: Opener
+) -> None:
     tab = opener(bad)
     tab.page.emulate_media(media="print")
     tab.page.evaluate("dispatchEvent(new Event('beforeprint'))")
@@ -293,8 +326,8 @@ def test_on_paper_every_column_has_its_place(bad: Made, opener: Opener) -> None:
     tab.page.emulate_media(media="print")
     tab.page.evaluate("dispatchEvent(new Event('beforeprint'))")
     ends = tab.page.evaluate(
-        "[...document.querySelectorAll('#table thead button')].map(one => one.getBoundingClientRect())"
-        ".map(box => [box.left, box.right])"
+        "[...document.querySelectorAll('#table thead button')].map(one =>"
+        " one.getBoundingClientRect()).map(box => [box.left, box.right])"
     )
     assert len(ends) == 7
     assert all(right <= left for (_, right), (left, _) in pairwise(ends)), ends

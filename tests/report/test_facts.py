@@ -35,9 +35,16 @@ def test_a_bad_night_adds_up(bad: Made) -> None:
     assert sum(many for _, many in found.tries) == counts.total
     assert sum(found.settled_by.values()) == counts.created
     assert found.needs.undecided_count + found.needs.count("unknown") == counts.unknown
-    assert (found.needs.count("failed"), found.needs.count("pending")) == (counts.failed, counts.pending)
+    assert (found.needs.count("failed"), found.needs.count("pending")) == (
+        counts.failed,
+        counts.pending,
+    )
     (sender,) = [run for run in found.runs if run.run_id == found.night_id]
-    assert (night.requests, night.created, night.throttled) == (sender.requests, sender.created, sender.throttled)
+    assert (night.requests, night.created, night.throttled) == (
+        sender.requests,
+        sender.created,
+        sender.throttled,
+    )
     assert night.before == found.runs[-1].created
     assert [run.run_id.partition("-")[2] for run in found.runs] == ["run-3", "run-2", "run-1"]
     assert found.sender == sender
@@ -45,7 +52,9 @@ def test_a_bad_night_adds_up(bad: Made) -> None:
     assert [run.command for run in found.runs] == ["settle", "run", "run"]
 
 
-def test_a_killed_night_has_its_pauses_up_to_the_last_refresh_and_ends_with_its_last_request(tmp_path: Path) -> None:
+def test_a_killed_night_has_its_pauses_up_to_the_last_refresh_and_ends_with_its_last_request(
+    tmp_path: Path,
+) -> None:
     found = told(nights.killed_night(tmp_path))
     night = found.night
     assert night is not None
@@ -60,7 +69,9 @@ def test_pauses_are_written_with_the_run_s_end_or_before(tmp_path: Path) -> None
     with opened(tmp_path, "batch_id", uuid(1)) as ledger:
         ledger.add_paces([early])
         ledger.end_run(RunEnd(LATER, None, 1, 0, 0, 0), [late])
-        kept = ledger.connection.execute("SELECT run_id, at, wait_s, rate, why FROM paces ORDER BY id").fetchall()
+        kept = ledger.connection.execute(
+            "SELECT run_id, at, wait_s, rate, why FROM paces ORDER BY id"
+        ).fetchall()
     assert [tuple(row) for row in kept] == [(1, NOW, 5.0, 0.7, "429"), (1, LATER, None, 1.0, None)]
 
 
@@ -82,7 +93,9 @@ def test_the_night_is_the_latest_run_that_sent_something(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("process", ["alive", "dead", "elsewhere"])
-def test_whether_a_run_without_an_end_goes_on_is_asked_of_its_process(tmp_path: Path, process: str) -> None:
+def test_whether_a_run_without_an_end_goes_on_is_asked_of_its_process(
+    tmp_path: Path, process: str
+) -> None:
     gone = subprocess.Popen(["true"])
     gone.wait()
     host, pid, alive = {

@@ -19,7 +19,9 @@ def at(offset: float) -> str:
     return f"2026-03-01T12:{int(minutes):02}:{rest:06.3f}Z"
 
 
-def attempt(left: float, latency: float | None, outcome: str | None, http_status: int | None = None) -> dict[str, Any]:
+def attempt(
+    left: float, latency: float | None, outcome: str | None, http_status: int | None = None
+) -> dict[str, Any]:
     return {
         "started_at": at(left),
         "ended_at": at(left + (latency or 0.0)),
@@ -30,7 +32,13 @@ def attempt(left: float, latency: float | None, outcome: str | None, http_status
 
 
 def made(*attempts: dict[str, Any], length: float = 100.0, **changes: Any) -> Night:
-    facts: dict[str, Any] = {"ceiling": 5.0, "created": 0, "settled": 0, "settled_at": None, "paces": ()} | changes
+    facts: dict[str, Any] = {
+        "ceiling": 5.0,
+        "created": 0,
+        "settled": 0,
+        "settled_at": None,
+        "paces": (),
+    } | changes
     paces = facts.pop("paces")
     return night(attempts, paces, begin=BEGIN, end=BEGIN + length, **facts)
 
@@ -48,7 +56,9 @@ def test_a_request_counts_when_it_left_and_by_what_became_of_it() -> None:
     )
     assert one.width == 1.0
     shown = {
-        n: (c.good, c.throttled, c.unclear, c.created) for n, c in enumerate(one.columns) if c.requests or c.created
+        n: (c.good, c.throttled, c.unclear, c.created)
+        for n, c in enumerate(one.columns)
+        if c.requests or c.created
     }
     assert shown == {0: (1, 0, 0, 1), 10: (2, 1, 0, 0), 12: (0, 0, 0, 1), 20: (0, 0, 2, 0)}
     assert (one.requests, one.created, one.throttled, one.unclear) == (6, 2, 1, 2)
@@ -67,7 +77,8 @@ def test_attempts_outside_of_the_run_count_at_its_ends() -> None:
 
 
 @pytest.mark.parametrize(
-    ("length", "width"), [(0.0, 1.0), (30.0, 1.0), (141.0, 2.0), (3600.0, 30.0), (8 * 3600.0, 300.0), (1e9, 1e9 / 140)]
+    ("length", "width"),
+    [(0.0, 1.0), (30.0, 1.0), (141.0, 2.0), (3600.0, 30.0), (8 * 3600.0, 300.0), (1e9, 1e9 / 140)],
 )
 def test_columns_are_round_and_few(length: float, width: float) -> None:
     one = made(length=length)

@@ -26,7 +26,8 @@ from worker.report import page
 
 
 class Reader(HTMLParser):
-    """Every element with its attributes, the text of scripts and styles, and whatever could load or run something."""
+    """Every element with its attributes, the text of scripts and styles, and whatever could load or
+    run something."""
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -40,7 +41,9 @@ class Reader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
         if tag in ("script", "style"):
-            self._within = tag if tag == "style" or not dict(attrs).get("type") else str(dict(attrs)["id"])
+            self._within = (
+                tag if tag == "style" or not dict(attrs).get("type") else str(dict(attrs)["id"])
+            )
             self.held.setdefault(self._within, [])
 
     def handle_endtag(self, tag: str) -> None:
@@ -74,22 +77,40 @@ def ledger_csv(made: Made) -> str:
 
 def test_the_policy_lets_nothing_run_but_the_page_s_own_script_and_style(bad: Made) -> None:
     reader = Reader(bad.text)
-    (policy,) = [a["content"] for _, a in reader.elements if a.get("http-equiv") == "Content-Security-Policy"]
+    (policy,) = [
+        a["content"] for _, a in reader.elements if a.get("http-equiv") == "Content-Security-Policy"
+    ]
     assert policy is not None
     parts = dict(part.split(" ", 1) for part in policy.split("; "))
     assert parts["default-src"] == parts["base-uri"] == parts["form-action"] == "'none'"
     for name, directive in (("script", "script-src"), ("style", "style-src")):
-        digest = base64.b64encode(hashlib.sha256("".join(reader.held[name]).encode()).digest()).decode()
+        digest = base64.b64encode(
+            hashlib.sha256("".join(reader.held[name]).encode()).digest()
+        ).decode()
         assert parts[directive] == f"'sha256-{digest}'"
     assert set(parts) == {"default-src", "script-src", "style-src", "base-uri", "form-action"}
 
 
 @pytest.mark.parametrize("night", ["good", "bad", "hostile"])
-def test_nothing_in_the_page_could_load_or_run_anything(night: str, request: pytest.FixtureRequest) -> None:
+def test_nothing_in_the_page_could_load_or_run_anything(
+    night: str, request: pytest.FixtureRequest
+) -> None:
     reader = Reader(request.getfixturevalue(night).text)
     for tag, attributes in reader.elements:
-        assert tag not in ("img", "iframe", "object", "embed", "link", "base", "form", "video", "audio"), tag
-        assert not any(name.startswith("on") or name in ("src", "style", "srcset") for name in attributes), attributes
+        assert tag not in (
+            "img",
+            "iframe",
+            "object",
+            "embed",
+            "link",
+            "base",
+            "form",
+            "video",
+            "audio",
+        ), tag
+        assert not any(
+            name.startswith("on") or name in ("src", "style", "srcset") for name in attributes
+        ), attributes
         assert (attributes.get("href") or "#").startswith("#")
     assert [tag for tag, _ in reader.elements].count("script") == 4
 
@@ -108,8 +129,16 @@ def test_the_headline_and_what_needs_a_person_stand_in_the_page_itself(bad: Made
     words = Reader(bad.text).words
     with closing(open_for_reading(bad.database)) as connection:
         counts = views.counts(connection, 1)
-        (first, *others) = [row for row in views.ledger_rows(connection, 1, bad.campaign) if row["status"] == "unknown"]
-        reasons = {row["error"] for row in views.ledger_rows(connection, 1, bad.campaign) if row["status"] == "failed"}
+        (first, *others) = [
+            row
+            for row in views.ledger_rows(connection, 1, bad.campaign)
+            if row["status"] == "unknown"
+        ]
+        reasons = {
+            row["error"]
+            for row in views.ledger_rows(connection, 1, bad.campaign)
+            if row["status"] == "failed"
+        }
     assert counts.failed
     assert f"{counts.created:,} of {counts.total:,} duplicates created" in words
     assert f"{counts.failed} failed" in words or f"{counts.failed} refused" in words
@@ -151,15 +180,21 @@ def test_its_rows_are_the_ledger_file_s(night: str, request: pytest.FixtureReque
 def test_plots_say_in_words_what_they_show(bad: Made) -> None:
     labels = [a["aria-label"] or "" for tag, a in Reader(bad.text).elements if tag == "svg"]
     assert len(labels) == 5
-    assert any("with a ceiling of 0.5" in label and "too many requests" in label for label in labels)
+    assert any(
+        "with a ceiling of 0.5" in label and "too many requests" in label for label in labels
+    )
     assert any("duplicates existed at the beginning" in label for label in labels)
     assert any("95 of 100 less than" in label for label in labels)
 
 
 def test_pauses_are_told_with_their_reasons(bad: Made) -> None:
     with closing(open_for_reading(bad.database)) as connection:
-        kept = connection.execute("SELECT DISTINCT why FROM paces WHERE wait_s IS NOT NULL").fetchall()
-        recovered = connection.execute("SELECT count(*) FROM paces WHERE wait_s IS NULL").fetchone()[0]
+        kept = connection.execute(
+            "SELECT DISTINCT why FROM paces WHERE wait_s IS NOT NULL"
+        ).fetchall()
+        recovered = connection.execute(
+            "SELECT count(*) FROM paces WHERE wait_s IS NULL"
+        ).fetchone()[0]
     assert "the API said 'too many requests'" in {row["why"] for row in kept}
     assert recovered
     told = html.unescape(bad.text)
@@ -168,7 +203,11 @@ def test_pauses_are_told_with_their_reasons(bad: Made) -> None:
 
 def test_every_run_is_told_and_how_it_ended(bad: Made) -> None:
     words = Reader(bad.text).words
-    for run, ended in (("run-1", "--limit was reached"), ("run-2", "--max-duration was over"), ("run-3", "by itself")):
+    for run, ended in (
+        ("run-1", "--limit was reached"),
+        ("run-2", "--max-duration was over"),
+        ("run-3", "by itself"),
+    ):
         assert run in words
         assert ended in words
 
@@ -188,7 +227,9 @@ def test_what_is_too_much_is_left_out_and_told_and_what_needs_a_person_is_kept(
     assert sum(texts[row[6]] != "created" for row in rows) == counts.total - counts.created
 
 
-def test_long_names_are_bounded_in_all(hostile: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_names_are_bounded_in_all(
+    hostile: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(page, "BYTES", 15_000)
     few = Made(hostile.database, tmp_path / "few.html", hostile.campaign)
     few.make()

@@ -44,15 +44,29 @@ def test_words_that_name_no_candidate_name_none(words: str) -> None:
 # -- what needs a person
 
 
-def row(number: int, status: str, error: str | None, http_status: int | None = None) -> dict[str, Any]:
+def row(
+    number: int, status: str, error: str | None, http_status: int | None = None
+) -> dict[str, Any]:
     return {
-        "item": number, "line": number, "copy": 1, "status": status, "error": error, "http_status": http_status,
-        "name": f"Row {number}", "source_batch_id": uuid(900), "last_sent_at": NOW, "attempts": 1,
-    }  # fmt: skip
+        "item": number,
+        "line": number,
+        "copy": 1,
+        "status": status,
+        "error": error,
+        "http_status": http_status,
+        "name": f"Row {number}",
+        "source_batch_id": uuid(900),
+        "last_sent_at": NOW,
+        "attempts": 1,
+    }
 
 
 def found(*rows: dict[str, Any], going_on: bool = False) -> Needs:
-    return needs(rows, lambda one: None if one == uuid(1) else Candidate(one, "Row", NOW, "READY"), going_on=going_on)
+    return needs(
+        rows,
+        lambda one: None if one == uuid(1) else Candidate(one, "Row", NOW, "READY"),
+        going_on=going_on,
+    )
 
 
 def test_rows_with_one_reason_are_one_group_and_the_fullest_comes_first() -> None:
@@ -105,15 +119,40 @@ def test_memory_does_not_grow_with_rows_or_reasons(monkeypatch: pytest.MonkeyPat
 
 # -- sentences
 
-RUN = Run("run-1", "/w/a.csv", "/w/a.html", "host", 7, NOW, LATER, None, 0, 3, 3, 0, alive=False, command="run")
+RUN = Run(
+    "run-1",
+    "/w/a.csv",
+    "/w/a.html",
+    "host",
+    7,
+    NOW,
+    LATER,
+    None,
+    0,
+    3,
+    3,
+    0,
+    alive=False,
+    command="run",
+)
 NOTHING = Needs((), 0, (), 0)
 
 
 def facts(counts: Counts, run: Run = RUN, some: Needs = NOTHING) -> Facts:
     return Facts(
-        "a", counts, {"response": counts.created, "listing": 0, "person": 0}, 0, 2, (), (run,), 1, some, None,
-        None, (),
-    )  # fmt: skip
+        "a",
+        counts,
+        {"response": counts.created, "listing": 0, "person": 0},
+        0,
+        2,
+        (),
+        (run,),
+        1,
+        some,
+        None,
+        None,
+        (),
+    )
 
 
 GOING = RUN._replace(ended_at=None, exit_code=None, alive=True)
@@ -170,13 +209,16 @@ def test_how_a_run_ended_is_said(run: Run, words: str) -> None:
     ],
 )
 def test_advice_is_asked_for_as_it_stands(run: Run, end: str) -> None:
-    some = found(row(3, "unknown", told(3, "several batches fit", [uuid(2)])), row(4, "unknown", "no answer"))
+    some = found(
+        row(3, "unknown", told(3, "several batches fit", [uuid(2)])), row(4, "unknown", "no answer")
+    )
     asked = standing(facts(Counts(1, 0, 2, 0), run, some))
     assert asked == Standing(Counts(1, 0, 2, 0), 1, end, run.stopped_by)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("command", "noun"), [("run", "run"), ("settle", "settling"), ("restore", "restoring"), (None, "run")]
+    ("command", "noun"),
+    [("run", "run"), ("settle", "settling"), ("restore", "restoring"), (None, "run")],
 )
 def test_a_run_is_called_what_it_was(command: str | None, noun: str) -> None:
     assert what(RUN._replace(command=command)) == noun
@@ -184,11 +226,19 @@ def test_a_run_is_called_what_it_was(command: str | None, noun: str) -> None:
 
 @pytest.mark.parametrize(
     ("made", "words"),
-    [(LATER, "5 min after the request"), ("2026-03-01T11:59:58Z", "2 s before the request"), (None, "")],
+    [
+        (LATER, "5 min after the request"),
+        ("2026-03-01T11:59:58Z", "2 s before the request"),
+        (None, ""),
+    ],
 )
 def test_a_candidate_s_age_is_told_by_its_request(made: str | None, words: str) -> None:
     assert after(made, NOW) == words
 
 
 def test_a_time_that_is_none_stays_as_it_is() -> None:
-    assert [moment(text) for text in (NOW, "yesterday", None)] == ["2026-03-01 12:00:00", "yesterday", ""]
+    assert [moment(text) for text in (NOW, "yesterday", None)] == [
+        "2026-03-01 12:00:00",
+        "yesterday",
+        "",
+    ]

@@ -25,7 +25,9 @@ class Client:
         self.world = sandbox.world
         self._session = session
 
-    async def call(self, method: str, path: str, **more: Any) -> tuple[int, Any, aiohttp.ClientResponse]:
+    async def call(
+        self, method: str, path: str, **more: Any
+    ) -> tuple[int, Any, aiohttp.ClientResponse]:
         """The status, the JSON body (None for another type) and the response."""
         more.setdefault("headers", {"Authorization": f"Token {self.sandbox.options.token}"})
         async with self._session.request(method, path, **more) as response:
@@ -33,7 +35,9 @@ class Client:
             await response.read()
             return response.status, body, response
 
-    async def duplicate(self, source: str = SOURCE, **body: Any) -> tuple[int, Any, aiohttp.ClientResponse]:
+    async def duplicate(
+        self, source: str = SOURCE, **body: Any
+    ) -> tuple[int, Any, aiohttp.ClientResponse]:
         return await self.call("POST", f"{BATCHES}/{source}/duplicate", json=body)
 
     async def get(self, batch_id: str = SOURCE) -> tuple[int, Any]:
@@ -42,7 +46,9 @@ class Client:
 
     async def listing(self) -> Any:
         _, source = await self.get()
-        status, body, _ = await self.call("GET", BATCHES, params={"workspace_id": source["workspace_id"]})
+        status, body, _ = await self.call(
+            "GET", BATCHES, params={"workspace_id": source["workspace_id"]}
+        )
         assert status == 200
         return body
 

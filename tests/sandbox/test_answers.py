@@ -67,7 +67,9 @@ async def test_two_sources_differ_in_name_details_and_dataset(client: Client) ->
     assert one["workspace_id"] == other["workspace_id"]
 
 
-async def test_a_duplicate_is_answered_with_201_and_the_fields_of_a_creation(client: Client) -> None:
+async def test_a_duplicate_is_answered_with_201_and_the_fields_of_a_creation(
+    client: Client,
+) -> None:
     before = datetime.now(UTC)
     status, copy, _ = await client.duplicate()
     _, source = await client.get()
@@ -127,7 +129,9 @@ async def test_a_listing_has_the_sources_that_were_asked_for_and_every_copy(clie
     assert listing.keys() == {"results", "meta"}
     assert [batch["id"] for batch in listing["results"]] == [SOURCE, copy["id"]]
     assert listing["meta"] == {"count": 2}
-    assert listing["results"] == [(await client.get(batch["id"]))[1] for batch in listing["results"]]
+    assert listing["results"] == [
+        (await client.get(batch["id"]))[1] for batch in listing["results"]
+    ]
 
 
 async def test_a_long_listing_comes_in_pieces_and_whole(client: Client) -> None:
@@ -136,10 +140,14 @@ async def test_a_long_listing_comes_in_pieces_and_whole(client: Client) -> None:
     assert batch is not None
     for number in range(1000):
         client.world.duplicate(batch, f"Copy {number}", False)
-    _, listing, response = await client.call("GET", BATCHES, params={"workspace_id": source["workspace_id"]})
+    _, listing, response = await client.call(
+        "GET", BATCHES, params={"workspace_id": source["workspace_id"]}
+    )
     assert response.headers["Transfer-Encoding"] == "chunked"
     assert listing["meta"]["count"] == 1001
-    assert [b["name"] for b in listing["results"][1:]] == [f"Copy {number}" for number in range(1000)]
+    assert [b["name"] for b in listing["results"][1:]] == [
+        f"Copy {number}" for number in range(1000)
+    ]
 
 
 async def test_a_listing_of_another_workspace_is_empty(client: Client) -> None:
@@ -173,9 +181,18 @@ async def test_a_copy_is_set_up_and_then_has_tasks(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{"dataset_id": "no"}, {"tasks_per_group": 0}, {"tasks_per_group": True}, {"tasks_per_group": "2"}, {}]
+    "body",
+    [
+        {"dataset_id": "no"},
+        {"tasks_per_group": 0},
+        {"tasks_per_group": True},
+        {"tasks_per_group": "2"},
+        {},
+    ],
 )
-async def test_a_setup_that_makes_no_sense_is_refused(client: Client, body: dict[str, object]) -> None:
+async def test_a_setup_that_makes_no_sense_is_refused(
+    client: Client, body: dict[str, object]
+) -> None:
     _, copy, _ = await client.duplicate(upload_new_dataset=True)
     status, answer, _ = await client.call("POST", f"{BATCHES}/{copy['id']}/setup", json=body)
     assert status == 400
@@ -185,7 +202,9 @@ async def test_a_setup_that_makes_no_sense_is_refused(client: Client, body: dict
 async def test_a_copy_without_a_dataset_is_set_up_with_one(client: Client) -> None:
     _, copy, _ = await client.duplicate(upload_new_dataset=True)
     dataset_id = str(uuid.uuid4())
-    status, _, _ = await client.call("POST", f"{BATCHES}/{copy['id']}/setup", json={"dataset_id": dataset_id})
+    status, _, _ = await client.call(
+        "POST", f"{BATCHES}/{copy['id']}/setup", json={"dataset_id": dataset_id}
+    )
     assert status == 202
     assert (await client.get(copy["id"]))[1]["datasets"][0]["id"] == dataset_id
 
@@ -196,9 +215,15 @@ async def test_me_is_an_id_and_an_address(client: Client) -> None:
     assert body.keys() == {"id", "email"}
 
 
-@pytest.mark.parametrize("batch_id", ["00000000-0000-4000-8000-000000000001", "not-a-uuid", SOURCE.replace("-", "")])
-@pytest.mark.parametrize(("method", "end"), [("GET", ""), ("GET", "/status"), ("POST", "/duplicate")])
-async def test_what_does_not_exist_is_404(client: Client, batch_id: str, method: str, end: str) -> None:
+@pytest.mark.parametrize(
+    "batch_id", ["00000000-0000-4000-8000-000000000001", "not-a-uuid", SOURCE.replace("-", "")]
+)
+@pytest.mark.parametrize(
+    ("method", "end"), [("GET", ""), ("GET", "/status"), ("POST", "/duplicate")]
+)
+async def test_what_does_not_exist_is_404(
+    client: Client, batch_id: str, method: str, end: str
+) -> None:
     more: dict[str, object] = {"json": {}} if method == "POST" else {}
     status, body, _ = await client.call(method, f"{BATCHES}/{batch_id}{end}", **more)
     assert status == 404
@@ -207,16 +232,30 @@ async def test_what_does_not_exist_is_404(client: Client, batch_id: str, method:
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"{", b"[]", b"null", b'{"name": 1}', b'{"name": null}', b'{"upload_new_dataset": "yes"}', b"\xff"]
+    "raw",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'{"name": 1}',
+        b'{"name": null}',
+        b'{"upload_new_dataset": "yes"}',
+        b"\xff",
+    ],
 )
-async def test_a_duplicate_body_that_is_not_as_documented_is_refused(client: Client, raw: bytes) -> None:
+async def test_a_duplicate_body_that_is_not_as_documented_is_refused(
+    client: Client, raw: bytes
+) -> None:
     status, body, _ = await client.call("POST", f"{BATCHES}/{SOURCE}/duplicate", data=raw)
     assert status == 400
     assert_error(body, 400)
     assert client.world.made == 0
 
 
-@pytest.mark.parametrize("headers", [{}, {"Authorization": "Token other"}, {"Authorization": "Bearer sandbox-token"}])
+@pytest.mark.parametrize(
+    "headers", [{}, {"Authorization": "Token other"}, {"Authorization": "Bearer sandbox-token"}]
+)
 @pytest.mark.parametrize(
     ("method", "path"),
     [
@@ -253,7 +292,9 @@ async def test_every_operation_takes_a_trailing_slash_and_answers_with_a_date(
     more: dict[str, object] = {"json": {}} if method == "POST" else {}
     status, _, response = await client.call(method, path, **more)
     assert status == good
-    assert abs(parsedate_to_datetime(response.headers["Date"]) - datetime.now(UTC)) < timedelta(seconds=5)
+    assert abs(parsedate_to_datetime(response.headers["Date"]) - datetime.now(UTC)) < timedelta(
+        seconds=5
+    )
 
 
 async def test_other_paths_and_methods_are_refused_in_the_same_shape(client: Client) -> None:

@@ -46,9 +46,16 @@ async def test_a_late_batch_is_made_after_its_answer(start: Start) -> None:
 
 @pytest.mark.parametrize(
     ("fault", "status", "made"),
-    [("error-500", 500, 0), ("error-500-after", 500, 1), ("refuse", 422, 0), ("unauthorised", 401, 0)],
+    [
+        ("error-500", 500, 0),
+        ("error-500-after", 500, 1),
+        ("refuse", 422, 0),
+        ("unauthorised", 401, 0),
+    ],
 )
-async def test_an_error_has_the_documented_shape(start: Start, fault: str, status: int, made: int) -> None:
+async def test_an_error_has_the_documented_shape(
+    start: Start, fault: str, status: int, made: int
+) -> None:
     client = await start(faults={fault: 1})
     got, body, _ = await client.duplicate()
     assert got == status
@@ -83,10 +90,17 @@ async def test_a_slow_answer_takes_a_second_more(start: Start) -> None:
     assert time.monotonic() - began >= 1
 
 
-async def test_a_batch_exists_although_the_client_gave_up_waiting_for_its_slow_answer(start: Start) -> None:
+async def test_a_batch_exists_although_the_client_gave_up_waiting_for_its_slow_answer(
+    start: Start,
+) -> None:
     client = await start(faults={"slow": 1})
     with pytest.raises(TimeoutError):
-        await client.call("POST", f"{BATCHES}/{SOURCE}/duplicate", json={}, timeout=aiohttp.ClientTimeout(total=0.2))
+        await client.call(
+            "POST",
+            f"{BATCHES}/{SOURCE}/duplicate",
+            json={},
+            timeout=aiohttp.ClientTimeout(total=0.2),
+        )
     assert client.world.made == 1
 
 
@@ -102,14 +116,23 @@ async def test_a_cut_answer_is_a_201_that_ends_in_its_body(start: Start) -> None
 async def test_a_hanging_request_is_never_answered_and_ends_with_its_client(start: Start) -> None:
     client = await start(faults={"hang": 1})
     with pytest.raises(TimeoutError):
-        await client.call("POST", f"{BATCHES}/{SOURCE}/duplicate", json={}, timeout=aiohttp.ClientTimeout(total=0.2))
+        await client.call(
+            "POST",
+            f"{BATCHES}/{SOURCE}/duplicate",
+            json={},
+            timeout=aiohttp.ClientTimeout(total=0.2),
+        )
     await asyncio.sleep(0.3)
     assert client.world.made == 0
     assert client.world.responses == {("duplicate", NO_ANSWER): 1}
 
 
-async def test_faults_leave_no_trace_in_the_servers_log(start: Start, caplog: pytest.LogCaptureFixture) -> None:
-    client = await start(faults={"drop-answer": 0.25, "drop-request": 0.25, "cut-answer": 0.25, "late": 0.25})
+async def test_faults_leave_no_trace_in_the_servers_log(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = await start(
+        faults={"drop-answer": 0.25, "drop-request": 0.25, "cut-answer": 0.25, "late": 0.25}
+    )
     for _ in range(30):
         with contextlib.suppress(aiohttp.ClientError):
             await client.duplicate()
@@ -125,7 +148,9 @@ async def test_a_client_that_leaves_in_the_middle_of_a_listing_is_no_error(
     assert batch is not None
     for _ in range(20_000):  # more than the sockets' buffers hold
         client.world.duplicate(batch, None, False)
-    async with aiohttp.ClientSession(client.url, headers={"Authorization": "Token sandbox-token"}) as session:
+    async with aiohttp.ClientSession(
+        client.url, headers={"Authorization": "Token sandbox-token"}
+    ) as session:
         response = await session.get(BATCHES, params={"workspace_id": source["workspace_id"]})
         await response.content.readany()
         response.close()
@@ -225,7 +250,14 @@ def test_a_duplicate_fault_and_a_listing_fault_may_both_be_certain() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"port": 70_000}, {"rate": 0.0}, {"burst": 0}, {"latency": -1.0}, {"listing_lag": -1.0}, {"faults": {"lat": 1.0}}],
+    [
+        {"port": 70_000},
+        {"rate": 0.0},
+        {"burst": 0},
+        {"latency": -1.0},
+        {"listing_lag": -1.0},
+        {"faults": {"lat": 1.0}},
+    ],
 )
 def test_options_that_make_no_sense_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(UsageError):

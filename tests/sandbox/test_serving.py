@@ -1,4 +1,5 @@
-"""The sandbox's life: its start and end, its thread for tests, and the command that serves it for people."""
+"""The sandbox's life: its start and end, its thread for tests, and the command that serves it for
+people."""
 
 from __future__ import annotations
 
@@ -103,18 +104,22 @@ def test_a_thread_that_cannot_start_says_why() -> None:
             pass
 
 
-STOP_SIGNALS = [signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+STOP_SIGNALS = [
+    signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 @pytest.mark.parametrize("number", STOP_SIGNALS)
 def test_the_command_says_how_to_use_it_and_ends_with_a_signal(number: signal.Signals) -> None:
     code = (
-        "import sys; from worker.sandbox.command import serve_forever; from worker.sandbox.options import *;"
-        "sys.exit(serve_forever(SandboxOptions(faults={'late': 0.5})))"
+        "import sys; from worker.sandbox.command import serve_forever; from worker.sandbox.options"
+        " import *;sys.exit(serve_forever(SandboxOptions(faults={'late': 0.5})))"
     )
     root = Path(__file__).parents[2]
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=root) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=root
+    ) as process:
         assert process.stdout is not None
         lines: list[str] = []
         while not lines or "Ctrl-C" not in lines[-1]:

@@ -1,5 +1,5 @@
-"""Makes the README's pictures of the report: `python -m tests.screenshots.report`. From fixed seeds, so that the same
-report looks the same; it needs Debian's package `chromium`."""
+"""Makes the README's pictures of the report: `python -m tests.screenshots.report`. From fixed
+seeds, so that the same report looks the same; it needs Debian's package `chromium`."""
 
 from __future__ import annotations
 
@@ -59,7 +59,10 @@ def take(page: Page, name: str, section: str = "", *, height: int) -> None:
     """A picture of the page from its beginning, or from a section on, `height` pixels high."""
     width = page.viewport_size["width"] if page.viewport_size else 1280
     page.set_viewport_size({"width": width, "height": height})
-    page.evaluate("section => section ? document.querySelector(section).scrollIntoView() : scrollTo(0, 0)", section)
+    page.evaluate(
+        "section => section ? document.querySelector(section).scrollIntoView() : scrollTo(0, 0)",
+        section,
+    )
     page.evaluate("document.activeElement.blur()")
     path = IMAGES / name
     page.screenshot(path=path)

@@ -1,9 +1,8 @@
 """Makes the pictures of a terminal in docs/images: `python -m tests.screenshots.terminal`.
 
-The real command runs in a pseudo-terminal against a real sandbox; what its screen shows is kept as SVG. What differs
-from one time to the next (batch ids, seconds) is replaced by what is always the same, so that a picture changes only
-when the program does.
-"""
+The real command runs in a pseudo-terminal against a real sandbox; what its screen shows is kept as
+SVG. What differs from one time to the next (batch ids, seconds) is replaced by what is always the
+same, so that a picture changes only when the program does."""
 
 from __future__ import annotations
 
@@ -61,13 +60,19 @@ THEME = TerminalTheme(
     background=(24, 26, 31),
     foreground=(214, 218, 224),
     normal=[
-        (60, 64, 72), (240, 113, 120), (140, 200, 120), (232, 190, 106), (110, 170, 240), (198, 140, 230),
-        (90, 200, 200), (214, 218, 224),
+        (60, 64, 72),
+        (240, 113, 120),
+        (140, 200, 120),
+        (232, 190, 106),
+        (110, 170, 240),
+        (198, 140, 230),
+        (90, 200, 200),
+        (214, 218, 224),
     ],
-)  # fmt: skip
-FORMAT = re.sub(r"@font-face \{\{.*?\}\}\n|<!--.*?-->\n", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL).replace(
-    "Fira Code, monospace", "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"
 )
+FORMAT = re.sub(
+    r"@font-face \{\{.*?\}\}\n|<!--.*?-->\n", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL
+).replace("Fira Code, monospace", "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace")
 """rich's picture of a terminal, without the font that it would fetch from elsewhere."""
 
 Screen = list[list[tuple[str, Style]]]
@@ -76,8 +81,8 @@ Screen = list[list[tuple[str, Style]]]
 
 @dataclass(frozen=True)
 class Take:
-    """A command, by the words after `duplicate-batches`, and the pictures of its screen: one when it has ended, and
-    one at the first `moment` that is wanted."""
+    """A command, by the words after `duplicate-batches`, and the pictures of its screen: one when
+    it has ended, and one at the first `moment` that is wanted."""
 
     words: str
     end: str
@@ -86,7 +91,11 @@ class Take:
 
 TAKES = (
     Take("check spring.csv", "check"),
-    Take("run spring.csv --rate 2/s --yes", "run-end", ("run", lambda screen: "\n9 created" in screen)),
+    Take(
+        "run spring.csv --rate 2/s --yes",
+        "run-end",
+        ("run", lambda screen: "\n9 created" in screen),
+    ),
     Take("ledger spring.csv --format table", "ledger"),
 )
 
@@ -100,14 +109,19 @@ def main() -> None:
 
 def pictures(takes: Sequence[Take]) -> Iterator[tuple[str, str]]:
     """Each picture's name and SVG, taken one after the other in one folder, as a person would."""
-    with tempfile.TemporaryDirectory() as name, SandboxThread(SandboxOptions(latency=0.05, seed=7)) as server:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        SandboxThread(SandboxOptions(latency=0.05, seed=7)) as server,
+    ):
         folder = Path(name) / "waves"
         folder.mkdir()
         (folder / "spring.csv").write_text(JOB, encoding="utf-8")
         for source in SOURCES:
             server.world.find(source)
         path = os.pathsep.join((str(SCRIPT.parent), os.environ.get("PATH", "")))
-        environ = environment(folder, server.url, server.token, TERM="xterm-256color", LANG="C.UTF-8", PATH=path)
+        environ = environment(
+            folder, server.url, server.token, TERM="xterm-256color", LANG="C.UTF-8", PATH=path
+        )
         same = Same(server.url)
         for take in takes:
             for stem, screen in film(take, folder, environ).items():
@@ -119,7 +133,12 @@ def film(take: Take, folder: Path, environ: Mapping[str, str]) -> dict[str, Scre
     ours, its = pty.openpty()
     fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
     process = subprocess.Popen(
-        [SCRIPT, *take.words.split()], cwd=folder, env=dict(environ), stdin=its, stdout=its, stderr=its
+        [SCRIPT, *take.words.split()],
+        cwd=folder,
+        env=dict(environ),
+        stdin=its,
+        stdout=its,
+        stderr=its,
     )
     os.close(its)
     screen = pyte.Screen(COLUMNS, LINES)
@@ -133,7 +152,11 @@ def film(take: Take, folder: Path, environ: Mapping[str, str]) -> dict[str, Scre
             except OSError:  # the command has ended
                 break
         # Between two drawings, when nothing more comes, the screen is whole.
-        elif take.moment and take.moment[0] not in found and take.moment[1]("\n".join(screen.display)):
+        elif (
+            take.moment
+            and take.moment[0] not in found
+            and take.moment[1]("\n".join(screen.display))
+        ):
             found[take.moment[0]] = _lines(screen)
     process.wait(timeout=10)
     os.close(ours)
@@ -145,14 +168,26 @@ def film(take: Take, folder: Path, environ: Mapping[str, str]) -> dict[str, Scre
 
 def picture(words: str, screen: Screen, same: Same, stem: str) -> str:
     """The screen as SVG, with the command above it as it was typed."""
-    typed = [("$ ", Style(color="green", bold=True)), (f"duplicate-batches {words}", Style(bold=True))]
+    typed = [
+        ("$ ", Style(color="green", bold=True)),
+        (f"duplicate-batches {words}", Style(bold=True)),
+    ]
     with Path(os.devnull).open("w") as nowhere:
         console = Console(
-            record=True, width=COLUMNS, file=nowhere, highlight=False, force_terminal=True, color_system="truecolor"
+            record=True,
+            width=COLUMNS,
+            file=nowhere,
+            highlight=False,
+            force_terminal=True,
+            color_system="truecolor",
         )
         for line in (typed, *screen, []):
-            console.print(Text.assemble(*((same.text(text), style) for text, style in line)), soft_wrap=True)
-        return console.export_svg(title="~/waves", theme=THEME, code_format=FORMAT, unique_id=f"terminal-{stem}")
+            console.print(
+                Text.assemble(*((same.text(text), style) for text, style in line)), soft_wrap=True
+            )
+        return console.export_svg(
+            title="~/waves", theme=THEME, code_format=FORMAT, unique_id=f"terminal-{stem}"
+        )
 
 
 def _lines(screen: pyte.Screen) -> Screen:
@@ -201,7 +236,9 @@ class Same:
     def _id(self, match: re.Match[str]) -> str:
         if match[0].startswith(("0192a3b4", "00000000")):
             return match[0]
-        return self._ids.setdefault(match[0], str(uuid.uuid5(uuid.NAMESPACE_OID, f"copy {len(self._ids)}")))
+        return self._ids.setdefault(
+            match[0], str(uuid.uuid5(uuid.NAMESPACE_OID, f"copy {len(self._ids)}"))
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""The pictures of the documents show this version: one that takes no time is taken anew and compared."""
+"""The pictures of the documents show this version: one that takes no time is taken anew and
+compared."""
 
 from __future__ import annotations
 
@@ -22,4 +23,6 @@ def test_no_picture_names_this_machine_or_fetches_anything() -> None:
         for stem in (take.end, *(take.moment or ())[:1]):
             svg = (IMAGES / f"{stem}.svg").read_text("utf-8")
             assert "duplicate-batches" in svg
-            assert not [word for word in ("/tmp", "127.0.0.1", "url(http", "@font-face") if word in svg]
+            assert not [
+                word for word in ("/tmp", "127.0.0.1", "url(http", "@font-face") if word in svg
+            ]

@@ -1,4 +1,5 @@
-"""The token and the API's address: what is taken, what is refused, and that no message tells them."""
+"""The token and the API's address: what is taken, what is refused, and that no message tells
+them."""
 
 from __future__ import annotations
 
@@ -74,7 +75,10 @@ BAD_TOKENS = [
     (f"\u201c{SECRET}\u201d", "holds spaces or characters"),
     (f'"{SECRET}"', "has quotes around it"),
     (f"'{SECRET}'", "has quotes around it"),
-    (f"PROLIFIC_TOKEN={SECRET}", "has a name before the token, as in PROLIFIC_TOKEN=…; put the token alone there"),
+    (
+        f"PROLIFIC_TOKEN={SECRET}",
+        "has a name before the token, as in PROLIFIC_TOKEN=…; put the token alone there",
+    ),
     (f"export PROLIFIC_TOKEN='{SECRET}'", "has a name before the token"),
     (f'$env:PROLIFIC_TOKEN = "{SECRET}"', "has a name before the token"),
     (f"set PROLIFIC_TOKEN={SECRET}", "has a name before the token"),
@@ -108,7 +112,9 @@ def test_bad_token_in_a_file(tmp_path: Path, token: str, says: str) -> None:
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o644, 0o666, 0o777])
 def test_token_file_that_others_can_get_at(tmp_path: Path, mode: int) -> None:
     message = refused(tmp_path, SECRET.encode(), mode)
-    assert message.startswith("config.toml:2: token_file: others than the file's owner can get at it")
+    assert message.startswith(
+        "config.toml:2: token_file: others than the file's owner can get at it"
+    )
     assert "chmod 600" in message
     assert SECRET not in message
 
@@ -192,7 +198,10 @@ def test_api_url_by_default() -> None:
         ("https://api.prolific.com?token=s3cret", "holds a query or a fragment"),
         ("https://api.prolific.com?", "holds a query or a fragment"),
         ("https://api.prolific.com/#s3cret", "holds a query or a fragment"),
-        ("https://api.prolific.com/api/v1", "holds a path; only scheme, host and port belong there"),
+        (
+            "https://api.prolific.com/api/v1",
+            "holds a path; only scheme, host and port belong there",
+        ),
         ("http://api.prolific.com", "is http, which only this machine's loopback may be"),
         ("http://10.0.0.1", "is http"),
         ("http://localhost.s3cret.example", "is http"),

@@ -53,14 +53,23 @@ def test_defaults(tmp_path: Path) -> None:
     assert (settings.limit, settings.max_duration, settings.max_failed) == (None, None, None)
     assert (settings.log_file, settings.token_file, settings.config_file) == (None, None, None)
     assert (settings.log_format, settings.progress) == ("auto", "auto")
-    assert not any([settings.yes, settings.json, settings.quiet, settings.report, settings.retry_failed])
+    assert not any(
+        [settings.yes, settings.json, settings.quiet, settings.report, settings.retry_failed]
+    )
     assert settings.date == TODAY
     assert settings.origins == {}
 
 
 @pytest.mark.parametrize(
     ("text", "rate"),
-    [("5/s", 5), ("30/min", 0.5), ("0.2/s", 0.2), ("10000/s", 10_000), ("1/min", 1 / 60), ("unlimited", None)],
+    [
+        ("5/s", 5),
+        ("30/min", 0.5),
+        ("0.2/s", 0.2),
+        ("10000/s", 10_000),
+        ("1/min", 1 / 60),
+        ("unlimited", None),
+    ],
 )
 def test_rates(tmp_path: Path, text: str, rate: float | None) -> None:
     assert load(tmp_path, ["--rate", text]).rate == rate
@@ -85,12 +94,17 @@ def test_native_values_of_a_config_file(tmp_path: Path) -> None:
 
 
 def test_other_variables_do_not_matter(tmp_path: Path) -> None:
-    assert load(tmp_path, environ={"PROLIFIC_TOKEN": "x", "PATH": "/bin", "DUPLICATE": "1"}).origins == {}
+    assert (
+        load(tmp_path, environ={"PROLIFIC_TOKEN": "x", "PATH": "/bin", "DUPLICATE": "1"}).origins
+        == {}
+    )
 
 
 def test_what_is_no_option_of_the_command_does_not_count(tmp_path: Path) -> None:
     options = {"report": "out.html", "format": "csv", "rate": "nonsense", "job": Path("wave.csv")}
-    settings = load_settings("ledger", options, {}, job=Path("wave.csv"), job_campaign=None, today=TODAY, cwd=tmp_path)
+    settings = load_settings(
+        "ledger", options, {}, job=Path("wave.csv"), job_campaign=None, today=TODAY, cwd=tmp_path
+    )
     assert (settings.report, settings.rate) == (False, 5)
 
 
@@ -149,7 +163,8 @@ def test_cron_and_a_person_elsewhere_meet_the_same_ledger(tmp_path: Path, job: s
 def test_each_path_belongs_to_where_it_is_written(tmp_path: Path, home: Path) -> None:
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf" / "c.toml").write_text(
-        'database = "db/x.db"\nlog_file = "~/x.log"\ntoken_file = "secret/token"\nledger = "file.csv"'
+        'database = "db/x.db"\nlog_file = "~/x.log"\ntoken_file = "secret/token"\nledger ='
+        ' "file.csv"'
     )
     settings = load(
         tmp_path,
@@ -170,7 +185,10 @@ def test_home_and_absolute_paths(tmp_path: Path, home: Path, source: str) -> Non
     if source == "option":
         settings = load(tmp_path, [f"--{key}={value}" for key, value in values.items()])
     else:
-        settings = load(tmp_path, environ={f"DUPLICATE_BATCHES_{key.upper()}": value for key, value in values.items()})
+        settings = load(
+            tmp_path,
+            environ={f"DUPLICATE_BATCHES_{key.upper()}": value for key, value in values.items()},
+        )
     assert settings.database == home / "a.db"
     assert settings.ledger_path("r") == Path("/far/l.csv")
 
@@ -208,9 +226,11 @@ def test_sandbox_never_touches_the_real_ledger(tmp_path: Path, source: str) -> N
     settings = load(
         tmp_path,
         ["--sandbox"],
-        {"DUPLICATE_BATCHES_DATABASE": "real/r.db", "DUPLICATE_BATCHES_LEDGER": "real.csv"}
-        if source == "environment"
-        else {},
+        (
+            {"DUPLICATE_BATCHES_DATABASE": "real/r.db", "DUPLICATE_BATCHES_LEDGER": "real.csv"}
+            if source == "environment"
+            else {}
+        ),
         'database = "real/r.db"\nledger = "real.csv"' if source == "file" else None,
     )
     assert settings.database == tmp_path / "real/sandbox.db"
@@ -218,7 +238,9 @@ def test_sandbox_never_touches_the_real_ledger(tmp_path: Path, source: str) -> N
 
 
 def test_sandbox_goes_by_options_that_are_given_with_it(tmp_path: Path) -> None:
-    settings = load(tmp_path, ["--sandbox", "--database=d/x.db", "--ledger=l.csv"], config='ledger = "real.csv"')
+    settings = load(
+        tmp_path, ["--sandbox", "--database=d/x.db", "--ledger=l.csv"], config='ledger = "real.csv"'
+    )
     assert settings.database == tmp_path / "d/x.db"
     assert settings.ledger_path("r") == tmp_path / "l.csv"
     settings = load(tmp_path, ["--database=d/x.db"], config="sandbox = true")
@@ -229,4 +251,7 @@ def test_sandbox_goes_by_options_that_are_given_with_it(tmp_path: Path) -> None:
 
 
 def test_no_sandbox_undoes_it(tmp_path: Path) -> None:
-    assert load(tmp_path, ["--no-sandbox"], config="sandbox = true").database == tmp_path / "ledgers/ledger.db"
+    assert (
+        load(tmp_path, ["--no-sandbox"], config="sandbox = true").database
+        == tmp_path / "ledgers/ledger.db"
+    )

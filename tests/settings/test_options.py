@@ -1,4 +1,5 @@
-"""The table of options: complete, cheap to import, and the same in argparse and in config.example.toml."""
+"""The table of options: complete, cheap to import, and the same in argparse and in
+config.example.toml."""
 
 from __future__ import annotations
 
@@ -32,7 +33,15 @@ def flags(command: str) -> set[str]:
 
 def test_keys_are_the_contract_s() -> None:
     assert set(BY_KEY) == EVERYWHERE | {
-        *("rate", "max_in_flight", "timeout", "settle_after", "give_up_after", "retry_failed", "limit"),
+        *(
+            "rate",
+            "max_in_flight",
+            "timeout",
+            "settle_after",
+            "give_up_after",
+            "retry_failed",
+            "limit",
+        ),
         *(
             "max_duration",
             "max_failed",
@@ -52,7 +61,14 @@ def test_keys_are_the_contract_s() -> None:
 def test_settings_have_every_key_of_the_table() -> None:
     fields = {field.name for field in dataclasses.fields(Settings)}
     assert fields == (FILE_KEYS - {"ledger"}) | {
-        *("ledger_written", "ledger_template", "config_file", "campaign_dated", "job_stem", "origins"),
+        *(
+            "ledger_written",
+            "ledger_template",
+            "config_file",
+            "campaign_dated",
+            "job_stem",
+            "origins",
+        ),
     }
 
 
@@ -101,16 +117,19 @@ def test_help_shows_each_default_once() -> None:
 
 def test_help_needs_no_heavy_import() -> None:
     code = (
-        "import sys, worker.settings.options as o, argparse;"
-        "p = argparse.ArgumentParser(); o.add_options(p, 'run'); p.format_help();"
-        "print(sorted({'aiohttp', 'pydantic', 'rich', 'asyncio', 'platformdirs', 'yaml'} & set(sys.modules)))"
+        "import sys, worker.settings.options as o, argparse;p = argparse.ArgumentParser();"
+        " o.add_options(p, 'run'); p.format_help();print(sorted({'aiohttp', 'pydantic', 'rich',"
+        " 'asyncio', 'platformdirs', 'yaml'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
 def test_load_needs_no_heavy_import() -> None:
-    code = "import sys, worker.settings.load; print({'aiohttp', 'pydantic', 'platformdirs'} & set(sys.modules))"
+    code = (
+        "import sys, worker.settings.load; print({'aiohttp', 'pydantic', 'platformdirs'} &"
+        " set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
@@ -124,7 +143,9 @@ def uncommented() -> str:
 
 def test_the_example_holds_every_default() -> None:
     example = tomllib.loads(EXAMPLE.read_text("utf-8"))
-    assert example == {key: BY_KEY[key].default for key in FILE_KEYS if BY_KEY[key].default is not None}
+    assert example == {
+        key: BY_KEY[key].default for key in FILE_KEYS if BY_KEY[key].default is not None
+    }
 
 
 def test_the_example_holds_every_key_and_each_is_good() -> None:

@@ -1,4 +1,5 @@
-"""Every bad setting is refused in words that name it as it is written. Tables; one row, one case."""
+"""Every bad setting is refused in words that name it as it is written. Tables; one row, one
+case."""
 
 from __future__ import annotations
 
@@ -76,7 +77,11 @@ BAD_TEXT = [
     ("campaign", "wave-{date", ""),
     ("ledger", "", "is empty; give a path or leave it out"),
     ("ledger", "ledgers/", "names a folder; give the path of a file"),
-    ("ledger", "l/{campain}.csv", "does not know {campain}; placeholders are {campaign}, {date} and {run_id}. Did"),
+    (
+        "ledger",
+        "l/{campain}.csv",
+        "does not know {campain}; placeholders are {campaign}, {date} and {run_id}. Did",
+    ),
     ("ledger", "l/{}.csv", "does not know {}; placeholders are"),
     ("ledger", "l/{date:%d}.csv", "does not know {date:%d}"),
     ("ledger", "l/{campaign.csv", "has a lone {; placeholders are"),
@@ -86,15 +91,47 @@ BAD_TEXT = [
     ("database", ".", "names a folder"),
     ("database", "ledgers/", "names a folder"),
     ("database", "{campaign}.db", "may hold no { or }; only the ledger's path has placeholders"),
-    ("database", "~nobody-of-that-name/x.db", "begins with ~ and a user whose home folder is not known"),
-    ("ledger", "$HOME/ledgers/{campaign}.csv", "holds $HOME, which nothing expands here; write ~ or the whole path"),
-    ("ledger", "${HOME}/{campaign}.csv", "holds ${HOME}, which nothing expands here; write ~ or the whole path"),
-    ("database", "$HOME/ledger.db", "holds $HOME, which nothing expands here; write ~ or the whole path"),
+    (
+        "database",
+        "~nobody-of-that-name/x.db",
+        "begins with ~ and a user whose home folder is not known",
+    ),
+    (
+        "ledger",
+        "$HOME/ledgers/{campaign}.csv",
+        "holds $HOME, which nothing expands here; write ~ or the whole path",
+    ),
+    (
+        "ledger",
+        "${HOME}/{campaign}.csv",
+        "holds ${HOME}, which nothing expands here; write ~ or the whole path",
+    ),
+    (
+        "database",
+        "$HOME/ledger.db",
+        "holds $HOME, which nothing expands here; write ~ or the whole path",
+    ),
     ("database", "${HOME}/ledger.db", "holds ${HOME}, which"),
-    ("database", r"%USERPROFILE%\ledger.db", "holds %USERPROFILE%, which nothing expands here; write ~ or the whole"),
-    ("database", "/data/$USER/ledger.db", "holds $USER, which nothing expands here; write the whole path"),
-    ("database", "/data/$s3cret/ledger.db", "holds a variable ($ or %), which nothing expands here; write the whole"),
-    ("database", "/data/$(hostname).db", "holds a variable ($ or %), which nothing expands here; write the whole path"),
+    (
+        "database",
+        r"%USERPROFILE%\ledger.db",
+        "holds %USERPROFILE%, which nothing expands here; write ~ or the whole",
+    ),
+    (
+        "database",
+        "/data/$USER/ledger.db",
+        "holds $USER, which nothing expands here; write the whole path",
+    ),
+    (
+        "database",
+        "/data/$s3cret/ledger.db",
+        "holds a variable ($ or %), which nothing expands here; write the whole",
+    ),
+    (
+        "database",
+        "/data/$(hostname).db",
+        "holds a variable ($ or %), which nothing expands here; write the whole path",
+    ),
     ("log_file", "$HOME/run.log", "holds $HOME, which nothing expands here"),
     ("config", "$HOME/config.toml", "holds $HOME, which nothing expands here"),
     ("log_file", "", "is empty"),
@@ -125,16 +162,28 @@ def test_bad_variable(tmp_path: Path, key: str, text: str, says: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
-        ("DUPLICATE_BATCHES_YES", "maybe", "'maybe' is neither true nor false; write true, false, yes, no, 1 or 0"),
+        (
+            "DUPLICATE_BATCHES_YES",
+            "maybe",
+            "'maybe' is neither true nor false; write true, false, yes, no, 1 or 0",
+        ),
         ("DUPLICATE_BATCHES_SANDBOX", "", "is neither true nor false"),
         ("DUPLICATE_BATCHES_SANDBOX", "on", "is neither true nor false"),
         ("DUPLICATE_BATCHES_TOKEN_FILE", "", "is empty"),
-        ("DUPLICATE_BATCHES_RAET", "5/s", "there is no such setting. Did you mean DUPLICATE_BATCHES_RATE?"),
+        (
+            "DUPLICATE_BATCHES_RAET",
+            "5/s",
+            "there is no such setting. Did you mean DUPLICATE_BATCHES_RATE?",
+        ),
         ("DUPLICATE_BATCHES_rate", "5/s", "Did you mean DUPLICATE_BATCHES_RATE?"),
         ("DUPLICATE_BATCHES_XYZZY", "1", "there is no such setting."),
         ("DUPLICATE_BATCHES_", "1", "there is no such setting."),
         ("DUPLICATE_BATCHES_DRY_RUN", "1", "can only be given as --dry-run"),
-        ("DUPLICATE_BATCHES_URL", "http://x", "the API's address is set by the variable PROLIFIC_URL"),
+        (
+            "DUPLICATE_BATCHES_URL",
+            "http://x",
+            "the API's address is set by the variable PROLIFIC_URL",
+        ),
         ("DUPLICATE_BATCHES_TOKEN", "s3cret", "put it in the variable PROLIFIC_TOKEN"),
     ],
 )
@@ -154,7 +203,11 @@ BAD_TOML = [
     ("rate = 5", "rate", 'must be text in quotes, such as "5/s"'),
     ('rate = "5"', "rate", "is no rate"),
     ("rate = true", "rate", "must be text in quotes"),
-    ('max_in_flight = "16"', "max_in_flight", "must be a whole number from 1 to 1,000, without quotes"),
+    (
+        'max_in_flight = "16"',
+        "max_in_flight",
+        "must be a whole number from 1 to 1,000, without quotes",
+    ),
     ("max_in_flight = 16.0", "max_in_flight", "must be a whole number"),
     ("max_in_flight = true", "max_in_flight", "must be a whole number"),
     ("max_in_flight = 0", "max_in_flight", "must be from 1 to 1,000"),
@@ -215,10 +268,22 @@ def test_bad_config(tmp_path: Path, line: str, key: str, says: str) -> None:
         ("quiet = true\nrate = 5/s\n", "config.toml:2: column 9: not valid TOML: Expected newline"),
         ("rate = \n", "config.toml:1: column 8: not valid TOML: Invalid value"),
         ('\nrate = "5/s', "config.toml:2: at the end: not valid TOML: Unterminated string"),
-        ("wait = 1\nwait = 2\n", "config.toml:2: column 9: not valid TOML: Cannot overwrite a value"),
-        ("date = 2026-02-30\n", "config.toml:1: column 8: not valid TOML: Invalid date or datetime"),
-        (f"wait = {'9' * 5000}\n", "config.toml: not valid TOML: a value is too long or nested too deeply"),
-        (f"wait = {'[' * 100_000}\n", "config.toml: not valid TOML: a value is too long or nested too deeply"),
+        (
+            "wait = 1\nwait = 2\n",
+            "config.toml:2: column 9: not valid TOML: Cannot overwrite a value",
+        ),
+        (
+            "date = 2026-02-30\n",
+            "config.toml:1: column 8: not valid TOML: Invalid date or datetime",
+        ),
+        (
+            f"wait = {'9' * 5000}\n",
+            "config.toml: not valid TOML: a value is too long or nested too deeply",
+        ),
+        (
+            f"wait = {'[' * 100_000}\n",
+            "config.toml: not valid TOML: a value is too long or nested too deeply",
+        ),
         ("token = s3cret\n", "config.toml:1: column 9: not valid TOML: "),
     ],
 )
@@ -251,7 +316,9 @@ def test_config_that_is_not_readable(tmp_path: Path) -> None:
 def test_given_config_names_itself_as_from_here(tmp_path: Path) -> None:
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf" / "night.toml").write_text("wait = true")
-    assert refusal(tmp_path, ["--config", "conf/night.toml"]).startswith("conf/night.toml:1: wait: ")
+    assert refusal(tmp_path, ["--config", "conf/night.toml"]).startswith(
+        "conf/night.toml:1: wait: "
+    )
 
 
 def test_all_problems_are_told_together(tmp_path: Path) -> None:
@@ -283,7 +350,9 @@ def test_job_s_name_that_is_no_campaign(tmp_path: Path) -> None:
 
 
 def test_job_s_campaign_that_is_none(tmp_path: Path) -> None:
-    assert refusal(tmp_path, job="wave.yaml", job_campaign="a/b").startswith("wave.yaml: campaign: ")
+    assert refusal(tmp_path, job="wave.yaml", job_campaign="a/b").startswith(
+        "wave.yaml: campaign: "
+    )
 
 
 @pytest.mark.parametrize(
@@ -291,7 +360,10 @@ def test_job_s_campaign_that_is_none(tmp_path: Path) -> None:
     [
         (["--ledger=wave.csv"], "--ledger: is the same file as the job file"),
         (["--database=wave.csv"], "--database: is the same file as the job file"),
-        (["--ledger=a.db", "--database=./x/../a.db"], "--ledger: is the same file as that of --database"),
+        (
+            ["--ledger=a.db", "--database=./x/../a.db"],
+            "--ledger: is the same file as that of --database",
+        ),
         (["--log-file=ledgers/ledger.db"], "--log-file: is the same file as that of --database"),
         (["--log-file=config.toml"], "--log-file: is the same file as the config file"),
     ],

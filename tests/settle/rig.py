@@ -1,4 +1,5 @@
-"""A rig for settling: a world of batches behind a scripted API, one run's settling, and time that is moved by hand."""
+"""A rig for settling: a world of batches behind a scripted API, one run's settling, and time that
+is moved by hand."""
 
 from __future__ import annotations
 
@@ -45,13 +46,15 @@ class Batch:
 
 @dataclass
 class World:
-    """What exists, as the API tells it. `listings` holds what happens to the next listings, by workspace: a problem,
-    or a function of what would be shown; `gone` are ids that a GET denies; `stepped` is by how many seconds its clocks
-    were set forward."""
+    """What exists, as the API tells it. `listings` holds what happens to the next listings, by
+    workspace: a problem, or a function of what would be shown; `gone` are ids that a GET denies;
+    `stepped` is by how many seconds its clocks were set forward."""
 
     clock: HandClock
     batches: dict[str, Batch] = field(default_factory=dict)
-    listings: dict[str, list[str | Callable[[list[Batch]], list[Batch]]]] = field(default_factory=dict)
+    listings: dict[str, list[str | Callable[[list[Batch]], list[Batch]]]] = field(
+        default_factory=dict
+    )
     takes: float = 0.0
     gone: set[str] = field(default_factory=set)
     created_skew: float = 0.0
@@ -109,7 +112,9 @@ class World:
         if isinstance(what, str):
             return Listing(0, None, what, self.date)
         shown = what(shown)
-        await take([listed(batch) for one in shown if (batch := read_batch(self.body(one))) is not None])
+        await take(
+            [listed(batch) for one in shown if (batch := read_batch(self.body(one))) is not None]
+        )
         return Listing(len(shown), len(shown), None, self.date)
 
     def listed_at(self, workspace_id: str = WORKSPACE) -> list[float]:
@@ -126,11 +131,24 @@ class Rig:
         self.events: list[Event] = []
         self.database = ThreadedDatabase(ledger)
         self.look_ups = LookUps(
-            self.database, world, self.clock, self.server, self.events.append, self.stop, 900.0, rate=None
+            self.database,
+            world,
+            self.clock,
+            self.server,
+            self.events.append,
+            self.stop,
+            900.0,
+            rate=None,
         )
         self.preflight = Preflight(self.database, self.look_ups, self.events.append, self.stop)
         self.settling = Settling(
-            self.database, self.look_ups, self.clock, self.server, self.events.append, self.stop, SETTLE_AFTER
+            self.database,
+            self.look_ups,
+            self.clock,
+            self.server,
+            self.events.append,
+            self.stop,
+            SETTLE_AFTER,
         )
         self.began = self.clock.now
         self.given_up = self.clock.now
@@ -151,12 +169,21 @@ class Rig:
         date = self.world.date if answered else None
         self.server.tell(date, self.clock.now)
         ending = Ending(
-            intent, outcome, True, iso(self.clock.wall()), iso(self.clock.wall()), self.server.now(left),
-            self.server.now(self.clock.now), date, self.clock.now - left, 201 if answered else None,
-            batch_id=answered, batch_name=created.name if created else None,
+            intent,
+            outcome,
+            True,
+            iso(self.clock.wall()),
+            iso(self.clock.wall()),
+            self.server.now(left),
+            self.server.now(self.clock.now),
+            date,
+            self.clock.now - left,
+            201 if answered else None,
+            batch_id=answered,
+            batch_name=created.name if created else None,
             created_at=None if created is None else self.world.body(created)["created_at"],
             created_by=created.by if created else None,
-        )  # fmt: skip
+        )
         self.ledger.exchange((ending,), (), 0, self.moment())
 
     def lose(self, intents: list[Intent], after: float = 60.0) -> None:
@@ -180,7 +207,9 @@ class Rig:
         return await self.settling.round(max(self.began, self.given_up))
 
     def rows(self, columns: str = "status, new_batch_id, settled_by") -> list[tuple[Any, ...]]:
-        found = self.ledger.connection.execute(f"SELECT {columns} FROM items ORDER BY campaign_id, id")
+        found = self.ledger.connection.execute(
+            f"SELECT {columns} FROM items ORDER BY campaign_id, id"
+        )
         return [tuple(row) for row in found]
 
     def statuses(self) -> list[str]:

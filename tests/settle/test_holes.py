@@ -1,4 +1,5 @@
-"""Sequences that made a double, a false row or a stuck night before they were mended; an adversary found them."""
+"""Sequences that made a double, a false row or a stuck night before they were mended; an adversary
+found them."""
 
 from __future__ import annotations
 
@@ -49,7 +50,9 @@ async def test_a_token_that_sees_nothing_of_the_workspace_proves_nothing(
         assert rig.statuses() == ["unknown"], rig.errors()
 
 
-async def test_another_persons_token_that_does_not_see_the_source_proves_nothing(tmp_path: Path, world: World) -> None:
+async def test_another_persons_token_that_does_not_see_the_source_proves_nothing(
+    tmp_path: Path, world: World
+) -> None:
     with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
         await rig.look()
         intents = rig.intents()
@@ -70,7 +73,8 @@ async def test_another_persons_token_that_does_not_see_the_source_proves_nothing
 async def test_another_persons_token_proves_absence_only_where_it_sees_what_was_made_by_the_first(
     sees: bool, status: str, tmp_path: Path, world: World
 ) -> None:
-    """A colleague may see the source, which is the colleague's own, and nothing that others made."""
+    """A colleague may see the source, which is the colleague's own, and nothing that others
+    made."""
     with run(tmp_path, world, f"{SOURCE},Wave,2") as rig:
         await rig.look()
         first, second = rig.intents()
@@ -106,7 +110,9 @@ async def test_after_the_apis_clock_went_back_an_older_looking_batch_may_be_the_
         assert rig.statuses() == ["unknown", "created"], rig.errors()
 
 
-async def test_a_source_that_its_own_404_denies_keeps_nothing_from_being_decided(tmp_path: Path, world: World) -> None:
+async def test_a_source_that_its_own_404_denies_keeps_nothing_from_being_decided(
+    tmp_path: Path, world: World
+) -> None:
     """Its owner's token asks, and other batches are shown: it was removed."""
     with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
         await rig.look()
@@ -136,7 +142,13 @@ async def test_a_source_that_moved_before_the_request_is_not_proved_to_have_no_c
 
 
 @pytest.mark.parametrize(
-    ("sent", "kept"), [("Q&A 2", "Q&amp;A 2"), ("Café 2", "Cafe 2"), ("Don't 2", "Don&#39;t 2"), ("Größe 2", "Gr??e 2")]
+    ("sent", "kept"),
+    [
+        ("Q&A 2", "Q&amp;A 2"),
+        ("Café 2", "Cafe 2"),
+        ("Don't 2", "Don&#39;t 2"),
+        ("Größe 2", "Gr??e 2"),
+    ],
 )
 async def test_a_name_that_an_api_would_escape_proves_nothing_though_plain_names_survive(
     sent: str, kept: str, tmp_path: Path, world: World
@@ -151,7 +163,9 @@ async def test_a_name_that_an_api_would_escape_proves_nothing_though_plain_names
         assert rig.statuses()[1] == "unknown", rig.rows("status, error")
 
 
-async def test_a_name_proves_something_once_its_characters_were_seen_to_survive(tmp_path: Path, world: World) -> None:
+async def test_a_name_proves_something_once_its_characters_were_seen_to_survive(
+    tmp_path: Path, world: World
+) -> None:
     with run(tmp_path, world, f"{SOURCE},Größe 1,1", f"{SOURCE},Größe 2,1") as rig:
         await rig.look()
         first, second = rig.intents()
@@ -201,7 +215,9 @@ async def test_a_longer_settle_after_widens_the_window_of_what_an_earlier_run_se
         assert rig.statuses()[0] == "created", rig.errors()
 
 
-async def test_without_a_date_what_a_dead_run_sent_is_waited_for_in_full(tmp_path: Path, world: World) -> None:
+async def test_without_a_date_what_a_dead_run_sent_is_waited_for_in_full(
+    tmp_path: Path, world: World
+) -> None:
     world.tells_date = False
     with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
         await rig.look()
@@ -230,7 +246,8 @@ async def test_a_page_of_twenty_five_is_a_page(tmp_path: Path, world: World) -> 
 async def test_a_batch_of_exactly_the_sent_name_of_ours_in_the_window_is_never_nothing(
     tmp_path: Path, world: World
 ) -> None:
-    """The source was edited for a minute and put back, so that no look shows that it ever changed."""
+    """The source was edited for a minute and put back, so that no look shows that it ever
+    changed."""
     with run(tmp_path, world, f"{SOURCE},Plain,1", f"{SOURCE},Wave,1") as rig:
         await rig.look()
         plain, wave = rig.intents()
@@ -255,13 +272,20 @@ async def test_a_copy_that_looks_just_like_our_other_copies_of_the_source_is_fou
         assert rig.statuses()[1] == "created", rig.rows("status, error")
 
 
-async def test_looks_that_copies_of_two_sources_share_tell_neither(tmp_path: Path, world: World) -> None:
+async def test_looks_that_copies_of_two_sources_share_tell_neither(
+    tmp_path: Path, world: World
+) -> None:
     """Cleaned, the tasks of both are one and the same."""
     other = uuid(3)
     world.add(3, "Other signs", details="Task")
     world.clock.advance(3600.0)
     with opened(
-        tmp_path, "batch_id,name", f"{SOURCE},One", f"{other},Two", f"{SOURCE},Wave", f"{other},Wave"
+        tmp_path,
+        "batch_id,name",
+        f"{SOURCE},One",
+        f"{other},Two",
+        f"{SOURCE},Wave",
+        f"{other},Wave",
     ) as ledger:
         rig = Rig(ledger, world)
         await rig.look()
@@ -273,7 +297,9 @@ async def test_looks_that_copies_of_two_sources_share_tell_neither(tmp_path: Pat
         assert await rig.round() == Settled(unknown=2)
 
 
-async def test_a_deleted_source_does_not_make_a_round_length_a_page_for_ever(tmp_path: Path, world: World) -> None:
+async def test_a_deleted_source_does_not_make_a_round_length_a_page_for_ever(
+    tmp_path: Path, world: World
+) -> None:
     with run(tmp_path, world, f"{SOURCE},Plain,1", f"{SOURCE},Wave,1") as rig:
         await rig.look()
         plain, wave = rig.intents()
@@ -301,7 +327,9 @@ async def test_a_listing_that_always_fails_at_a_slow_api_ends(tmp_path: Path, wo
     with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
 
         def bounded() -> None:
-            assert world.clock.now - rig.began < 6 * 3600.0, f"{len(world.listed_at())} listings in six hours"
+            assert world.clock.now - rig.began < 6 * 3600.0, (
+                f"{len(world.listed_at())} listings in six hours"
+            )
 
         world.on_listing = bounded
         await rig.look()

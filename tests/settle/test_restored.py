@@ -1,4 +1,5 @@
-"""Settling after a lost database was rebuilt from a ledger file: nobody remembers when what was sent."""
+"""Settling after a lost database was rebuilt from a ledger file: nobody remembers when what was
+sent."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ JOB = f"{SOURCE},Wave,1"
 
 
 def lost_after_its_first_file(folder: Path, world: World, run_id: str = "") -> Path:
-    """A run writes its ledger file, sends a request and dies, and so does its database; the ledger file."""
+    """A run writes its ledger file, sends a request and dies, and so does its database; the ledger
+    file."""
     file = folder / "spring.csv"
     with run(folder, world, JOB, run_id=run_id or new_run_id(world.clock.wall())) as rig:
         rig.ledger.sign()
@@ -36,7 +38,9 @@ def lose(folder: Path) -> None:
         database.unlink()
 
 
-def restored(folder: Path, world: World, file: Path, job: str = JOB, timeout_s: float = TIMEOUT_S) -> None:
+def restored(
+    folder: Path, world: World, file: Path, job: str = JOB, timeout_s: float = TIMEOUT_S
+) -> None:
     """A person restores the file."""
     now = iso(world.clock.wall())
     with opened(folder, HEADER, job, now=now, timeout_s=timeout_s) as ledger:
@@ -45,7 +49,10 @@ def restored(folder: Path, world: World, file: Path, job: str = JOB, timeout_s: 
 
 @pytest.mark.parametrize(
     ("run_id", "days"),
-    [pytest.param("", 6, id="the run's name tells when it began"), pytest.param("nightly", 400, id="nothing does")],
+    [
+        pytest.param("", 6, id="the run's name tells when it began"),
+        pytest.param("nightly", 400, id="nothing does"),
+    ],
 )
 async def test_what_was_sent_days_before_the_restoring_is_found(
     run_id: str, days: int, tmp_path: Path, world: World
@@ -61,7 +68,9 @@ async def test_what_was_sent_days_before_the_restoring_is_found(
         assert rig.rows() == [("created", uuid(100), "listing")]
 
 
-async def test_a_batch_of_long_before_the_lost_run_is_not_taken_for_its_copy(tmp_path: Path, world: World) -> None:
+async def test_a_batch_of_long_before_the_lost_run_is_not_taken_for_its_copy(
+    tmp_path: Path, world: World
+) -> None:
     world.add(100, "Wave")
     world.clock.advance(CLOCK_OFF_S + 3 * DAY_S)
     file = lost_after_its_first_file(tmp_path, world)
@@ -72,8 +81,11 @@ async def test_a_batch_of_long_before_the_lost_run_is_not_taken_for_its_copy(tmp
 
 
 @pytest.mark.parametrize("sent_at", ["20/02/2026 12:00", "a while ago"])
-async def test_a_time_that_cannot_be_read_may_be_any(sent_at: str, tmp_path: Path, world: World) -> None:
-    """A spreadsheet program has written it its own way; the run that the file names may be a later one."""
+async def test_a_time_that_cannot_be_read_may_be_any(
+    sent_at: str, tmp_path: Path, world: World
+) -> None:
+    """A spreadsheet program has written it its own way; the run that the file names may be a later
+    one."""
     world.add(100, "Wave")
     world.clock.advance(CLOCK_OFF_S + 3 * DAY_S)
     file = lost_after_its_first_file(tmp_path, world)
@@ -108,7 +120,9 @@ async def test_later_runs_do_not_wait_for_it_again(tmp_path: Path, world: World)
         with run(tmp_path, world, JOB) as rig:
             await rig.look()
             assert await rig.round() == Settled(unknown=1)
-            assert world.listed_at()[-1] == pytest.approx(rig.began + waits + 2 * SETTLE_AFTER, abs=2)
+            assert world.listed_at()[-1] == pytest.approx(
+                rig.began + waits + 2 * SETTLE_AFTER, abs=2
+            )
         world.clock.advance(DAY_S)
 
 
@@ -148,7 +162,9 @@ async def test_what_was_given_up_before_the_file_was_written_gets_the_older_batc
         assert [row[1] for row in rig.rows()] == [uuid(101), uuid(100)]
 
 
-async def test_what_another_campaign_had_under_way_stays_as_it_is(tmp_path: Path, world: World) -> None:
+async def test_what_another_campaign_had_under_way_stays_as_it_is(
+    tmp_path: Path, world: World
+) -> None:
     """The command that restores is the first to know that the other campaign's run is dead."""
     file = lost_after_its_first_file(tmp_path, world)
     with run(tmp_path, world, f"{SOURCE},Other,1", campaign="autumn") as rig:

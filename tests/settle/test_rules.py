@@ -1,4 +1,5 @@
-"""Every pure decision of settling as a table. A test that says `hole` fails without a mend of the rule it names."""
+"""Every pure decision of settling as a table. A test that says `hole` fails without a mend of the
+rule it names."""
 
 from __future__ import annotations
 
@@ -46,10 +47,24 @@ ALL = Survival(True, True, True)
 def attempt(number: int = 1, **changes: Any) -> Attempt:
     """An open attempt that left at 1000 and was given up at 1060."""
     made = Attempt(
-        id=number, item_id=100 + number, source_id="source", name="Signs 1", upload_new_dataset=False, source=SOURCE,
-        source_changed=False, listing=5, date_before=999.0, left=1000.0, ended=1060.0, date_after=1090.0,
-        timeout_s=60.0, settle_after_s=30.0, offset=SHARP, me="me", tells_people_apart=True,
-    )  # fmt: skip
+        id=number,
+        item_id=100 + number,
+        source_id="source",
+        name="Signs 1",
+        upload_new_dataset=False,
+        source=SOURCE,
+        source_changed=False,
+        listing=5,
+        date_before=999.0,
+        left=1000.0,
+        ended=1060.0,
+        date_after=1090.0,
+        timeout_s=60.0,
+        settle_after_s=30.0,
+        offset=SHARP,
+        me="me",
+        tells_people_apart=True,
+    )
     return made._replace(**changes)
 
 
@@ -59,7 +74,7 @@ def sighting(batch_id: str = "b1", **changes: Any) -> Sighting:
     return shown._replace(**changes)
 
 
-# -- windows ------------------------------------------------------------------------------------------------------
+# -- windows
 
 
 @pytest.mark.parametrize(
@@ -73,7 +88,9 @@ def sighting(batch_id: str = "b1", **changes: Any) -> Sighting:
         (Interval(low=6), Interval(5, 5), False),
     ],
 )
-def test_intervals_meet_where_they_have_a_point_in_common(one: Interval, other: Interval, meet: bool) -> None:
+def test_intervals_meet_where_they_have_a_point_in_common(
+    one: Interval, other: Interval, meet: bool
+) -> None:
     assert one.meets(other) is meet
 
 
@@ -99,14 +116,22 @@ def test_the_wide_window_is_open_where_an_end_or_the_offset_is_not_known(
     ("changes", "narrow"),
     [
         ({}, Interval(1000, 1060 + 30)),
-        ({"ended": 1020.0}, Interval(1000, 1060 + 30)),  # answered early without a result: effects end with the limit
+        (
+            {"ended": 1020.0},
+            Interval(1000, 1060 + 30),
+        ),  # answered early without a result: effects end with the limit
         ({"ended": 5000.0}, Interval(1000, 5000 + 30)),  # a process that slept
-        ({"ended": None}, Interval(1000, 1060 + LEAVES_WITHIN_S + 30)),  # a crash: it may have waited for its turn
+        (
+            {"ended": None},
+            Interval(1000, 1060 + LEAVES_WITHIN_S + 30),
+        ),  # a crash: it may have waited for its turn
         ({"left": None}, Interval(999 - WIDE_S, 1090 + 30 + WIDE_S)),
         ({"left": None, "offset": None}, Interval()),
     ],
 )
-def test_the_window_goes_from_the_leaving_to_the_end_of_late_effects(changes: dict[str, Any], narrow: Interval) -> None:
+def test_the_window_goes_from_the_leaving_to_the_end_of_late_effects(
+    changes: dict[str, Any], narrow: Interval
+) -> None:
     assert window(attempt(**changes)) == narrow
 
 
@@ -142,7 +167,7 @@ def test_an_offset_is_known_only_where_answers_allow_one(
     assert offset_of(low, high) == offset
 
 
-# -- what fits ----------------------------------------------------------------------------------------------------
+# -- what fits
 
 
 @pytest.mark.parametrize(
@@ -199,12 +224,15 @@ def test_what_speaks_against_a_batch_besides_its_looks(
         ({"left": None, "offset": None}, {"created": 0.0}, True),
     ],
 )
-def test_a_batch_fits_only_in_every_respect(of_attempt: dict[str, Any], of_batch: dict[str, Any], fit: bool) -> None:
+def test_a_batch_fits_only_in_every_respect(
+    of_attempt: dict[str, Any], of_batch: dict[str, Any], fit: bool
+) -> None:
     assert fits(attempt(**of_attempt), sighting()._replace(**of_batch)) is fit
 
 
 def test_hole_the_source_under_its_own_name_is_never_taken_for_its_copy() -> None:
-    """The listing before sending was cut short, so the source is in no baseline, and the name sent is its own."""
+    """The listing before sending was cut short, so the source is in no baseline, and the name sent
+    is its own."""
     its_name = attempt(name="Signs", listing=0, offset=None)
 
     assert not fits(its_name, sighting("source", name="Signs", created=1001.0))
@@ -213,19 +241,25 @@ def test_hole_the_source_under_its_own_name_is_never_taken_for_its_copy() -> Non
 
 @pytest.mark.parametrize(
     ("created", "fit"),
-    [(1000.0 - WIDE_S, True), (1000.0 - WIDE_S - 1, False), (1090.0 + WIDE_S, True), (1090.0 + WIDE_S + 1, False)],
+    [
+        (1000.0 - WIDE_S, True),
+        (1000.0 - WIDE_S - 1, False),
+        (1090.0 + WIDE_S, True),
+        (1090.0 + WIDE_S + 1, False),
+    ],
 )
-def test_hole_without_an_offset_an_old_batch_is_not_claimed_and_still_keeps_absence_from_being_proved(
+def test_hole_without_an_offset_an_old_batch_is_not_claimed_and_still_prevents_absence(
     created: float, fit: bool
 ) -> None:
-    """A first request that was lost, no 201 to tell the clocks by, and an old copy that no baseline has."""
+    """A first request that was lost, no 201 to tell the clocks by, and an old copy that no baseline
+    has."""
     unknown_offset, old = attempt(offset=None, listing=0), sighting(created=created)
 
     assert fits(unknown_offset, old) is fit
     assert nearly_fits(unknown_offset, old, ALL)
 
 
-# -- presence -----------------------------------------------------------------------------------------------------
+# -- presence
 
 
 def test_nothing_open_and_nothing_shown_is_nothing_found() -> None:
@@ -236,7 +270,9 @@ def test_nothing_open_and_nothing_shown_is_nothing_found() -> None:
 
 def test_the_oldest_batch_goes_to_the_oldest_attempt() -> None:
     later = attempt(2, left=1005.0, ended=1065.0)
-    found = presence([later, attempt(1)], [sighting("b2", created=1007.0), sighting("b1", created=1006.0)])
+    found = presence(
+        [later, attempt(1)], [sighting("b2", created=1007.0), sighting("b1", created=1006.0)]
+    )
 
     assert (found.claims, found.disputed) == ({1: "b1", 2: "b2"}, {})
 
@@ -262,7 +298,10 @@ def test_a_batch_that_fits_attempts_of_two_kinds_is_decided_by_nobody() -> None:
 
 def test_kinds_whose_copies_differ_are_settled_apart() -> None:
     other = attempt(2, name="Signs 2")
-    found = presence([attempt(1), other], [sighting("b1"), sighting("b2", name="Signs 2"), sighting("b3", name="No")])
+    found = presence(
+        [attempt(1), other],
+        [sighting("b1"), sighting("b2", name="Signs 2"), sighting("b3", name="No")],
+    )
 
     assert (found.claims, found.disputed) == ({1: "b1", 2: "b2"}, {})
 
@@ -301,7 +340,9 @@ def test_hole_a_copy_of_a_copy_may_look_like_a_copy_of_the_first_source(
     of_one: dict[str, Any], survival: Survival, decided: bool
 ) -> None:
     """An API that cleans details made the source of one of what is the source of the other."""
-    first = attempt(2, source_id="first", source=SOURCE._replace(details="not clean", loose_details="not clean"))
+    first = attempt(
+        2, source_id="first", source=SOURCE._replace(details="not clean", loose_details="not clean")
+    )
     found = presence([attempt(1, **of_one), first], [sighting()], survival)
     assert found.claims == ({1: "b1"} if decided else {})
 
@@ -331,7 +372,7 @@ def test_hole_a_batch_goes_to_the_attempt_that_can_have_made_no_other() -> None:
         (True, {"name": "Signs"}, False),
     ],
 )
-def test_hole_where_names_are_changed_a_batch_with_what_is_left_of_its_name_may_be_of_a_source_that_was_edited(
+def test_hole_where_names_are_changed_a_batch_with_a_rest_of_its_name_may_be_of_an_edited_source(
     names_arrive: bool | None, of_batch: dict[str, Any], may_be: bool
 ) -> None:
     """The source was edited for a while that no look saw, and the API cuts names."""
@@ -362,7 +403,8 @@ def test_an_attempt_that_an_answer_named_a_batch_for_takes_no_other() -> None:
 
 
 def test_hole_as_many_items_are_created_as_a_maximum_matching_allows() -> None:
-    """The second attempt's copy was listed first; given to the first attempt, it would leave the other copy over."""
+    """The second attempt's copy was listed first; given to the first attempt, it would leave the
+    other copy over."""
     second = attempt(2, left=1005.0, ended=1065.0, listing=5)
     late_shown = sighting("b1", created=1001.0, listing=8)
     found = presence([attempt(1), second], [sighting("b2", created=1006.5, listing=6), late_shown])
@@ -381,11 +423,21 @@ def test_claims_are_a_maximum_matching_of_what_fits(
     lefts: list[tuple[int, int]], batches: list[tuple[int, int]]
 ) -> None:
     attempts = [
-        attempt(n, left=float(left), ended=float(left), timeout_s=0.0, settle_after_s=1.0, listing=listing,
-                offset=Interval(0.0, 0.0))
+        attempt(
+            n,
+            left=float(left),
+            ended=float(left),
+            timeout_s=0.0,
+            settle_after_s=1.0,
+            listing=listing,
+            offset=Interval(0.0, 0.0),
+        )
         for n, (left, listing) in enumerate(lefts)
-    ]  # fmt: skip
-    shown = [sighting(f"b{n}", created=float(at), listing=listing) for n, (at, listing) in enumerate(batches)]
+    ]
+    shown = [
+        sighting(f"b{n}", created=float(at), listing=listing)
+        for n, (at, listing) in enumerate(batches)
+    ]
     found = presence(attempts, shown)
     assert len(set(found.claims.values())) == len(found.claims)
     by_id = {batch.batch_id: batch for batch in shown}
@@ -405,13 +457,19 @@ def test_ten_thousand_copies_of_one_name_are_settled_fast() -> None:
     began = time.process_time()
     found = presence(attempts, batches)
 
-    assert (len(found.claims), len(set(found.claims.values())), found.disputed) == (10_000, 10_000, {})
+    assert (len(found.claims), len(set(found.claims.values())), found.disputed) == (
+        10_000,
+        10_000,
+        {},
+    )
     assert time.process_time() - began < 5.0
 
 
 def test_above_many_pairs_what_looks_alike_is_counted_together() -> None:
     tonight = [attempt(n) for n in range(100)]
-    tomorrow = attempt(500, left=90_000.0, ended=90_060.0, date_before=90_000.0, date_after=90_100.0)
+    tomorrow = attempt(
+        500, left=90_000.0, ended=90_060.0, date_before=90_000.0, date_after=90_100.0
+    )
     batches = [sighting(f"b{n:05}") for n in range(MANY // 100 + 2)]
 
     assert presence([*tonight, tomorrow], batches).claims == {}
@@ -426,7 +484,7 @@ def test_hole_above_many_pairs_batches_that_fit_nothing_do_not_count() -> None:
     assert (list(found.claims.values()), found.disputed) == (["b1"], {})
 
 
-# -- absence ------------------------------------------------------------------------------------------------------
+# -- absence
 
 ANOTHER: dict[str, dict[str, Any]] = {
     "name": {"name": "Bridges"},
@@ -455,7 +513,11 @@ def test_a_property_that_differs_proves_only_where_it_was_shown_to_survive(diffe
         ({}, {}, True),
         ({}, {"created_by": None}, True),
         ({"tells_people_apart": False}, {"created_by": "somebody"}, False),
-        ({}, {"created": 1060 + 30 + 1.1}, True),  # another of its kind may have been given what it made
+        (
+            {},
+            {"created": 1060 + 30 + 1.1},
+            True,
+        ),  # another of its kind may have been given what it made
         ({}, {"name": "signs 1"}, False),  # not exactly its name
         ({"name": None}, {"name": "Signs (Copy)"}, True),  # the name that the API gives
         ({"name": None}, {"name": "Lines (Copy)"}, False),
@@ -501,7 +563,9 @@ def test_a_name_that_is_guessed_proves_nothing_where_the_source_may_have_changed
         ([("cleaned", "cleaned"), ("cleaned", "details")], ""),
     ],
 )
-def test_copies_show_what_a_cleaning_api_makes_of_details(seen: list[tuple[str, str]], made_from: str) -> None:
+def test_copies_show_what_a_cleaning_api_makes_of_details(
+    seen: list[tuple[str, str]], made_from: str
+) -> None:
     known = Survival()
     for listed, details in seen:
         known = known.joined(Survival(copied={listed: details}))
@@ -509,11 +573,15 @@ def test_copies_show_what_a_cleaning_api_makes_of_details(seen: list[tuple[str, 
 
 
 @pytest.mark.parametrize("differs", ANOTHER)
-def test_nothing_that_differs_proves_anything_where_the_source_changed_or_is_not_known(differs: str) -> None:
+def test_nothing_that_differs_proves_anything_where_the_source_changed_or_is_not_known(
+    differs: str,
+) -> None:
     batch = sighting()._replace(**ANOTHER[differs])
 
     assert nearly_fits(attempt(source_changed=True), batch, ALL) is (differs != "name")
-    assert nearly_fits(attempt(source_changed=True, name=None), batch, ALL), "the source's own name was sent"
+    assert nearly_fits(attempt(source_changed=True, name=None), batch, ALL), (
+        "the source's own name was sent"
+    )
     assert nearly_fits(attempt(source=None), batch, ALL)
 
 
@@ -534,9 +602,12 @@ def test_a_batch_that_cannot_be_its_copy_is_no_candidate_whatever_it_looks_like(
 
 
 @pytest.mark.parametrize(
-    ("created", "date_after"), [(999 - WIDE_S, 1090.0), (1090 + 30 + WIDE_S, 1090.0), (1e9, None), (None, 1090.0)]
+    ("created", "date_after"),
+    [(999 - WIDE_S, 1090.0), (1090 + 30 + WIDE_S, 1090.0), (1e9, None), (None, 1090.0)],
 )
-def test_a_batch_made_within_the_wide_window_is_a_candidate(created: float | None, date_after: float | None) -> None:
+def test_a_batch_made_within_the_wide_window_is_a_candidate(
+    created: float | None, date_after: float | None
+) -> None:
     assert nearly_fits(attempt(date_after=date_after), sighting(created=created), ALL)
 
 
@@ -552,8 +623,11 @@ def test_details_that_differ_in_case_and_spaces_alone_prove_nothing() -> None:
 
 
 def test_hole_a_batch_whose_looks_changed_between_listings_is_a_candidate() -> None:
-    """First shown without its details, as a new batch may be: a look that is not final proves nothing."""
-    assert nearly_fits(attempt(), sighting(name="Bridges", details="else", loose_details="", datasets=()), ALL)
+    """First shown without its details, as a new batch may be: a look that is not final proves
+    nothing."""
+    assert nearly_fits(
+        attempt(), sighting(name="Bridges", details="else", loose_details="", datasets=()), ALL
+    )
 
 
 @pytest.mark.parametrize(
@@ -578,7 +652,9 @@ def test_hole_a_batch_whose_looks_changed_between_listings_is_a_candidate() -> N
         ("Signs 1", "1 Signs", False),
     ],
 )
-def test_names_are_close_up_to_case_spaces_unicode_form_and_cutting(expected: str, found: str, close: bool) -> None:
+def test_names_are_close_up_to_case_spaces_unicode_form_and_cutting(
+    expected: str, found: str, close: bool
+) -> None:
     assert names_are_close(attempt(name=expected), found) is close
 
 
@@ -623,7 +699,7 @@ def test_one_that_did_not_survive_outweighs_all_that_did_and_none_tells_nothing(
     assert (joined.details, joined.datasets) == (None, None)
 
 
-# -- listings -----------------------------------------------------------------------------------------------------
+# -- listings
 
 
 @pytest.mark.parametrize(
@@ -639,18 +715,24 @@ def test_one_that_did_not_survive_outweighs_all_that_did_and_none_tells_nothing(
         (90, 250, True, False),
     ],
 )
-def test_a_round_length_may_be_a_pages(length: int, longest: int, newest: bool, capped: bool) -> None:
+def test_a_round_length_may_be_a_pages(
+    length: int, longest: int, newest: bool, capped: bool
+) -> None:
     assert may_be_capped(length, longest, newest) is capped
 
 
-# -- verdicts -----------------------------------------------------------------------------------------------------
+# -- verdicts
 
 
 def test_an_incomplete_listing_leaves_everything_unknown_and_says_why() -> None:
     for absence in (False, True):
-        said = verdicts_of([attempt()], {"ws": [sighting()]}, {"ws": "HTTP 500"}, {"ws": ALL}, absence=absence)
+        said = verdicts_of(
+            [attempt()], {"ws": [sighting()]}, {"ws": "HTTP 500"}, {"ws": ALL}, absence=absence
+        )
         assert (said.claims, said.absent, said.disputed) == ({}, [], ())
-        assert said.unknown == {1: "#101 may exist: the workspace's listing is not complete: HTTP 500"}
+        assert said.unknown == {
+            1: "#101 may exist: the workspace's listing is not complete: HTTP 500"
+        }
 
 
 def test_a_workspace_that_was_not_listed_or_is_not_known_is_not_complete() -> None:
@@ -675,7 +757,9 @@ def test_presence_is_found_at_either_look_with_the_batch_as_it_was_shown() -> No
 
 
 def test_what_an_answer_named_is_never_absent() -> None:
-    said = verdicts_of([attempt(answered_id="b9")], {"ws": []}, {"ws": None}, {"ws": ALL}, absence=True)
+    said = verdicts_of(
+        [attempt(answered_id="b9")], {"ws": []}, {"ws": None}, {"ws": ALL}, absence=True
+    )
 
     assert said.absent == []
     assert "an answer named this batch (b9)" in said.unknown[1]
@@ -691,13 +775,17 @@ def test_a_candidate_keeps_absence_from_being_proved_and_is_named() -> None:
 
 def test_what_was_claimed_is_no_candidate_for_another() -> None:
     other = attempt(2, name="Signs 10")
-    said = verdicts_of([attempt(), other], {"ws": [sighting()]}, {"ws": None}, {"ws": ALL}, absence=True)
+    said = verdicts_of(
+        [attempt(), other], {"ws": [sighting()]}, {"ws": None}, {"ws": ALL}, absence=True
+    )
 
     assert (list(said.claims), said.absent) == ([1], [2])
 
 
 def test_disputed_batches_are_named_and_handed_on_to_be_remembered() -> None:
-    said = verdicts_of([attempt()], {"ws": [sighting("b1"), sighting("b2")]}, {"ws": None}, {}, absence=True)
+    said = verdicts_of(
+        [attempt()], {"ws": [sighting("b1"), sighting("b2")]}, {"ws": None}, {}, absence=True
+    )
 
     assert (said.claims, said.absent, said.disputed) == ({}, [], ("b1", "b2"))
     assert said.unknown[1].endswith("(b1, b2)")
@@ -706,7 +794,11 @@ def test_disputed_batches_are_named_and_handed_on_to_be_remembered() -> None:
 def test_workspaces_are_settled_apart() -> None:
     there = attempt(2, source=SOURCE._replace(workspace_id="there"))
     said = verdicts_of(
-        [attempt(), there], {"ws": [], "there": []}, {"ws": None, "there": "cut short"}, {}, absence=True
+        [attempt(), there],
+        {"ws": [], "there": []},
+        {"ws": None, "there": "cut short"},
+        {},
+        absence=True,
     )
 
     assert (said.absent, list(said.unknown)) == ([1], [2])
@@ -722,6 +814,8 @@ def test_survival_in_one_workspace_proves_nothing_in_another() -> None:
 
 def test_an_error_names_the_first_candidates_and_counts_the_others() -> None:
     near = [sighting(f"b{n:02}", name="signs 1") for n in range(NAMED + 3)]
-    (words,) = verdicts_of([attempt()], {"ws": near}, {"ws": None}, {}, absence=True).unknown.values()
+    (words,) = verdicts_of(
+        [attempt()], {"ws": near}, {"ws": None}, {}, absence=True
+    ).unknown.values()
 
     assert words.endswith("b09 and 3 more)")

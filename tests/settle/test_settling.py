@@ -1,6 +1,7 @@
 """Rounds of settling over a real ledger, in a world of batches where time is moved by hand.
 
-A test that says `hole` tells a sequence that made a double, a false row or a stuck night before it was mended."""
+A test that says `hole` tells a sequence that made a double, a false row or a stuck night before it
+was mended."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from worker.settle import verbs
 from worker.settle.rules import LEAVES_WITHIN_S
 from worker.settle.settling import PROOFS, Settled, Waiting
 
-# -- presence and absence -----------------------------------------------------------------------------------------
+# -- presence and absence
 
 
 async def test_what_nothing_asks_about_is_not_looked_for(tmp_path: Path, world: World) -> None:
@@ -30,7 +31,9 @@ async def test_what_nothing_asks_about_is_not_looked_for(tmp_path: Path, world: 
         assert len(world.asked) == before
 
 
-async def test_a_lost_answer_whose_copy_is_listed_is_created_at_the_first_look(tmp_path: Path, world: World) -> None:
+async def test_a_lost_answer_whose_copy_is_listed_is_created_at_the_first_look(
+    tmp_path: Path, world: World
+) -> None:
     with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
         await rig.look()
         intents = rig.intents()
@@ -44,20 +47,29 @@ async def test_a_lost_answer_whose_copy_is_listed_is_created_at_the_first_look(t
         assert (told["status"], told["new_batch_id"], told["line"]) == ("created", uuid(100), 2)
 
 
-async def test_absence_needs_two_listings_that_left_settle_after_apart(tmp_path: Path, world: World) -> None:
+async def test_absence_needs_two_listings_that_left_settle_after_apart(
+    tmp_path: Path, world: World
+) -> None:
     with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
         await rig.look()
         rig.lose(rig.intents())
 
         assert await rig.round() == Settled(absent=1)
-        assert rig.rows("status, error") == [("pending", "two complete listings show that it was not made")]
-        assert world.listed_at()[1:] == [rig.given_up + SETTLE_AFTER, rig.given_up + 2 * SETTLE_AFTER]
+        assert rig.rows("status, error") == [
+            ("pending", "two complete listings show that it was not made")
+        ]
+        assert world.listed_at()[1:] == [
+            rig.given_up + SETTLE_AFTER,
+            rig.given_up + 2 * SETTLE_AFTER,
+        ]
         assert rig.settled_events()[0]["status"] == "pending"
         rig.ledger.rewind()
         assert len(rig.intents()) == 1
 
 
-async def test_settling_says_what_it_waits_for_and_when_it_looks(tmp_path: Path, world: World) -> None:
+async def test_settling_says_what_it_waits_for_and_when_it_looks(
+    tmp_path: Path, world: World
+) -> None:
     with run(tmp_path, world, f"{SOURCE},Wave,3") as rig:
         await rig.look()
         rig.lose(rig.intents())
@@ -67,7 +79,13 @@ async def test_settling_says_what_it_waits_for_and_when_it_looks(tmp_path: Path,
         await rig.round()
 
         first, second = rig.given_up + SETTLE_AFTER, rig.given_up + 2 * SETTLE_AFTER
-        assert seen == [None, Waiting(3, first), Waiting(3, None), Waiting(2, second), Waiting(2, None)]
+        assert seen == [
+            None,
+            Waiting(3, first),
+            Waiting(3, None),
+            Waiting(2, second),
+            Waiting(2, None),
+        ]
         assert rig.settling.waiting is None
 
 
@@ -99,7 +117,8 @@ async def test_some_are_created_and_the_rest_is_absent(tmp_path: Path, world: Wo
 async def test_hole_the_second_listing_of_each_workspace_waits_for_the_first_one_of_its_own(
     tmp_path: Path, world: World
 ) -> None:
-    """The first look takes 100 s for one workspace, so that the other's listings left seconds apart."""
+    """The first look takes 100 s for one workspace, so that the other's listings left seconds
+    apart."""
     world.add(3, "There", workspace=OTHER)
     with run(tmp_path, world, f"{SOURCE},Wave,1", f"{uuid(3)},Wave there,1") as rig:
         await rig.look()
@@ -118,10 +137,12 @@ async def test_hole_the_second_listing_of_each_workspace_waits_for_the_first_one
             assert second - first >= SETTLE_AFTER
 
 
-# -- listings that are not complete -------------------------------------------------------------------------------
+# -- listings that are not complete
 
 
-async def test_a_listing_that_fails_three_times_decides_nothing_and_is_final(tmp_path: Path, world: World) -> None:
+async def test_a_listing_that_fails_three_times_decides_nothing_and_is_final(
+    tmp_path: Path, world: World
+) -> None:
     with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
         await rig.look()
         rig.lose(rig.intents())
@@ -132,7 +153,9 @@ async def test_a_listing_that_fails_three_times_decides_nothing_and_is_final(tmp
         assert "not complete: HTTP 500: oops" in rig.errors()[0]
 
 
-async def test_a_listing_that_is_whole_at_the_third_try_decides(tmp_path: Path, world: World) -> None:
+async def test_a_listing_that_is_whole_at_the_third_try_decides(
+    tmp_path: Path, world: World
+) -> None:
     with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
         await rig.look()
         rig.lose(rig.intents())
@@ -157,7 +180,9 @@ async def test_a_batch_that_was_shown_and_is_no_more_spoils_a_listing_unless_it_
         assert await rig.round() == Settled(absent=1)
 
 
-async def test_a_listing_without_the_source_that_a_get_found_is_not_complete(tmp_path: Path, world: World) -> None:
+async def test_a_listing_without_the_source_that_a_get_found_is_not_complete(
+    tmp_path: Path, world: World
+) -> None:
     world.batches[SOURCE].shown_from = world.now() + 1e6
     with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
         await rig.look()
@@ -167,7 +192,9 @@ async def test_a_listing_without_the_source_that_a_get_found_is_not_complete(tmp
         assert f"it lacks batch {SOURCE}" in rig.errors()[0]
 
 
-async def test_a_listing_that_lacks_very_many_is_not_asked_about_one_by_one(tmp_path: Path, world: World) -> None:
+async def test_a_listing_that_lacks_very_many_is_not_asked_about_one_by_one(
+    tmp_path: Path, world: World
+) -> None:
     for number in range(200, 320):
         world.add(number, "Old", by="somebody")
     with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
@@ -181,7 +208,9 @@ async def test_a_listing_that_lacks_very_many_is_not_asked_about_one_by_one(tmp_
         assert sum(kind == "batch" for kind, _, _ in world.asked) == gets
 
 
-async def test_what_this_run_made_long_enough_ago_must_be_shown(tmp_path: Path, world: World) -> None:
+async def test_what_this_run_made_long_enough_ago_must_be_shown(
+    tmp_path: Path, world: World
+) -> None:
     with run(tmp_path, world, f"{SOURCE},Wave {{n}},2") as rig:
         await rig.look()
         first, second = rig.intents()
@@ -207,7 +236,9 @@ async def test_hole_a_listing_that_takes_long_need_not_show_what_was_made_just_b
         assert await rig.round() == Settled(absent=1)
 
 
-async def test_a_round_length_may_be_a_page_and_decides_nothing(tmp_path: Path, world: World) -> None:
+async def test_a_round_length_may_be_a_page_and_decides_nothing(
+    tmp_path: Path, world: World
+) -> None:
     for number in range(200, 208):
         world.add(number, "Old", by="somebody")
     with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
@@ -221,7 +252,9 @@ async def test_a_round_length_may_be_a_page_and_decides_nothing(tmp_path: Path, 
         assert "its length, 10, may be that of a page" in rig.errors()[0]
 
 
-async def test_a_round_length_that_shows_what_was_made_last_is_complete(tmp_path: Path, world: World) -> None:
+async def test_a_round_length_that_shows_what_was_made_last_is_complete(
+    tmp_path: Path, world: World
+) -> None:
     for number in range(200, 207):
         world.add(number, "Old", by="somebody")
     with run(tmp_path, world, f"{SOURCE},Wave {{n}},2") as rig:
@@ -233,9 +266,11 @@ async def test_a_round_length_that_shows_what_was_made_last_is_complete(tmp_path
         assert await rig.round() == Settled(absent=1)
 
 
-async def test_hole_a_page_of_the_newest_that_lacks_the_source_is_not_complete(tmp_path: Path, world: World) -> None:
-    """A killed run made much after the lost request; a later `settle` is shown the newest ten only, its newest 201
-    among them, and the copy is older than these."""
+async def test_hole_a_page_of_the_newest_that_lacks_the_source_is_not_complete(
+    tmp_path: Path, world: World
+) -> None:
+    """A killed run made much after the lost request; a later `settle` is shown the newest ten only,
+    its newest 201 among them, and the copy is older than these."""
     with run(tmp_path, world, f"{SOURCE},Wave {{n}},30") as rig:
         await rig.look()
         lost, *others = rig.intents()
@@ -252,7 +287,7 @@ async def test_hole_a_page_of_the_newest_that_lacks_the_source_is_not_complete(t
         assert await rig.round() == Settled(created=1)
 
 
-# -- stopping -----------------------------------------------------------------------------------------------------
+# -- stopping
 
 
 async def test_a_wish_to_stop_while_waiting_decides_nothing(tmp_path: Path, world: World) -> None:
@@ -284,7 +319,7 @@ async def test_a_wish_to_stop_during_a_look_decides_nothing_by_that_look(
         assert rig.statuses() == ["unknown"]
 
 
-# -- proofs, campaigns, runs --------------------------------------------------------------------------------------
+# -- proofs, campaigns, runs
 
 
 async def test_an_item_is_proved_absent_three_times_in_a_run_and_then_waits_for_the_next(
@@ -320,7 +355,9 @@ async def test_campaigns_of_one_database_are_settled_together_and_what_both_fit_
         assert sorted(row[1] or "" for row in rig.rows()) == ["", uuid(100)]
 
 
-async def test_an_item_that_the_job_wants_no_longer_is_settled_and_not_sent_again(tmp_path: Path, world: World) -> None:
+async def test_an_item_that_the_job_wants_no_longer_is_settled_and_not_sent_again(
+    tmp_path: Path, world: World
+) -> None:
     with run(tmp_path, world, f"{SOURCE},Wave,1", f"{SOURCE},Gone,1") as rig:
         await rig.look()
         rig.lose(rig.intents())
@@ -350,7 +387,9 @@ async def test_what_a_crash_left_under_way_is_given_up_by_the_next_run_and_settl
         assert world.listed_at()[-2:] == [rig.began + SETTLE_AFTER, rig.began + 2 * SETTLE_AFTER]
 
 
-async def test_hole_a_request_that_waited_for_a_sender_before_the_crash_is_found(tmp_path: Path, world: World) -> None:
+async def test_hole_a_request_that_waited_for_a_sender_before_the_crash_is_found(
+    tmp_path: Path, world: World
+) -> None:
     """Its intent was written long before it left, because all senders were busy."""
     with run(tmp_path, world, f"{SOURCE},Wave {{n}},2") as rig:
         await rig.look()
@@ -381,7 +420,9 @@ async def test_an_inherited_unknown_is_found_though_this_runs_first_listing_show
         assert rig.rows()[0] == ("created", uuid(100), "listing")
 
 
-async def test_what_a_listing_showed_before_is_not_the_copy_of_what_is_sent_after(tmp_path: Path, world: World) -> None:
+async def test_what_a_listing_showed_before_is_not_the_copy_of_what_is_sent_after(
+    tmp_path: Path, world: World
+) -> None:
     world.add(100, "Wave")
     with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
         await rig.look()
@@ -390,11 +431,13 @@ async def test_what_a_listing_showed_before_is_not_the_copy_of_what_is_sent_afte
         assert await rig.round() == Settled(absent=1)
 
 
-# -- clocks -------------------------------------------------------------------------------------------------------
+# -- clocks
 
 
 @pytest.mark.parametrize("skew", [0.0, 5000.0, -5000.0])
-async def test_the_offset_is_learned_from_answers_of_the_same_run(skew: float, tmp_path: Path, world: World) -> None:
+async def test_the_offset_is_learned_from_answers_of_the_same_run(
+    skew: float, tmp_path: Path, world: World
+) -> None:
     world.created_skew = skew
     with run(tmp_path, world, f"{SOURCE},Wave {{n}},2") as rig:
         await rig.look()
@@ -410,7 +453,9 @@ async def test_the_offset_is_learned_from_answers_of_the_same_run(skew: float, t
         assert await rig.round() == Settled(created=1)
 
 
-async def test_answers_that_contradict_each_other_leave_the_offset_unknown(tmp_path: Path, world: World) -> None:
+async def test_answers_that_contradict_each_other_leave_the_offset_unknown(
+    tmp_path: Path, world: World
+) -> None:
     with run(tmp_path, world, f"{SOURCE},Wave {{n}},3") as rig:
         await rig.look()
         first, second, third = rig.intents()
@@ -422,8 +467,11 @@ async def test_answers_that_contradict_each_other_leave_the_offset_unknown(tmp_p
         assert verbs.open_attempts(rig.ledger)[0].offset is None
 
 
-async def test_hole_an_old_copy_that_no_baseline_has_is_not_claimed(tmp_path: Path, world: World) -> None:
-    """No listing before sending, no 201 to tell clocks by, and somebody's copy of the same name from yesterday."""
+async def test_hole_an_old_copy_that_no_baseline_has_is_not_claimed(
+    tmp_path: Path, world: World
+) -> None:
+    """No listing before sending, no 201 to tell clocks by, and somebody's copy of the same name
+    from yesterday."""
     world.add(100, "Wave")
     world.clock.advance(86_400.0)
     with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
@@ -446,12 +494,14 @@ async def test_hole_a_date_from_before_a_request_was_given_up_does_not_end_its_w
         rig.lose([second], after=1200.0)
         world.tells_date = False
         await rig.round()
-        (after,) = rig.ledger.connection.execute("SELECT date_after FROM attempts WHERE id = 2").fetchone()
+        (after,) = rig.ledger.connection.execute(
+            "SELECT date_after FROM attempts WHERE id = 2"
+        ).fetchone()
 
         assert after >= T0 + rig.given_up - 1000.0 - 2.0
 
 
-# -- somebody else ------------------------------------------------------------------------------------------------
+# -- somebody else
 
 
 async def test_somebody_elses_copy_of_the_same_name_is_not_ours_once_answers_tell_people_apart(
@@ -467,7 +517,9 @@ async def test_somebody_elses_copy_of_the_same_name_is_not_ours_once_answers_tel
         assert await rig.round() == Settled(absent=1)
 
 
-async def test_two_batches_for_one_attempt_are_left_to_a_person_for_good(tmp_path: Path, world: World) -> None:
+async def test_two_batches_for_one_attempt_are_left_to_a_person_for_good(
+    tmp_path: Path, world: World
+) -> None:
     with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
         await rig.look()
         intents = rig.intents()
@@ -491,7 +543,7 @@ def listed_one(world: World, number: int) -> Any:
     return listed(batch)
 
 
-# -- what survives copying ----------------------------------------------------------------------------------------
+# -- what survives copying
 
 
 async def test_a_batch_of_another_name_is_no_candidate_once_a_201_was_listed_as_it_was_sent(
@@ -518,7 +570,9 @@ async def test_without_a_201_every_new_batch_is_a_candidate(tmp_path: Path, worl
         assert f"these may be its copy ({uuid(101)})" in rig.errors()[0]
 
 
-async def test_hole_a_copy_that_is_listed_before_it_is_whole_is_found_when_it_is(tmp_path: Path, world: World) -> None:
+async def test_hole_a_copy_that_is_listed_before_it_is_whole_is_found_when_it_is(
+    tmp_path: Path, world: World
+) -> None:
     """The first look shows it without its task and data; that first look was kept."""
     with run(tmp_path, world, f"{SOURCE},Wave {{n}},2") as rig:
         await rig.look()
@@ -529,7 +583,10 @@ async def test_hole_a_copy_that_is_listed_before_it_is_whole_is_found_when_it_is
 
         def finish() -> None:
             if len(world.listed_at()) == 3:
-                world.batches[uuid(101)].details, world.batches[uuid(101)].datasets = "task", ("data",)
+                world.batches[uuid(101)].details, world.batches[uuid(101)].datasets = (
+                    "task",
+                    ("data",),
+                )
 
         world.on_listing = finish
         assert await rig.round() == Settled(created=1)
@@ -556,8 +613,11 @@ async def test_hole_a_copy_that_somebody_renames_between_listings_is_not_forgott
         assert uuid(101) in rig.errors()[1]
 
 
-async def test_hole_a_source_that_changed_after_it_was_looked_up_proves_nothing(tmp_path: Path, world: World) -> None:
-    """Edited during the night: its copies have the new task, and answers from before said that tasks survive."""
+async def test_hole_a_source_that_changed_after_it_was_looked_up_proves_nothing(
+    tmp_path: Path, world: World
+) -> None:
+    """Edited during the night: its copies have the new task, and answers from before said that
+    tasks survive."""
     with run(tmp_path, world, f"{SOURCE},Wave {{n}},2") as rig:
         await rig.look()
         first, second = rig.intents()
@@ -573,7 +633,8 @@ async def test_hole_a_source_that_changed_after_it_was_looked_up_proves_nothing(
 async def test_hole_a_source_that_is_shown_no_more_may_have_changed_before_it_went(
     tmp_path: Path, world: World
 ) -> None:
-    """Edited after it was looked up, copied, and removed: nobody has seen that its copies look otherwise."""
+    """Edited after it was looked up, copied, and removed: nobody has seen that its copies look
+    otherwise."""
     other = uuid(2)
     world.add(2, "Other source")
     with opened(tmp_path, "batch_id,name", f"{other},Kept", f"{SOURCE},Wave") as ledger:
@@ -589,7 +650,9 @@ async def test_hole_a_source_that_is_shown_no_more_may_have_changed_before_it_we
         assert uuid(101) in rig.errors()[1]
 
 
-async def test_hole_a_source_that_changed_before_it_was_looked_up_blocks_nothing(tmp_path: Path, world: World) -> None:
+async def test_hole_a_source_that_changed_before_it_was_looked_up_blocks_nothing(
+    tmp_path: Path, world: World
+) -> None:
     with run(tmp_path, world, f"{SOURCE},Wave {{n}},1") as rig:
         await rig.look()
     world.batches[SOURCE].details = "edited"
@@ -603,9 +666,14 @@ async def test_hole_a_source_that_changed_before_it_was_looked_up_blocks_nothing
         assert await rig.round() == Settled(absent=1)
 
 
-async def test_hole_copies_without_data_do_not_show_that_data_survives(tmp_path: Path, world: World) -> None:
-    """The API gives copies a dataset of their own; the only 201 was for a new dataset, which has none."""
-    with opened(tmp_path, "batch_id,name,upload_new_dataset", f"{SOURCE},New,true", f"{SOURCE},Wave,false") as ledger:
+async def test_hole_copies_without_data_do_not_show_that_data_survives(
+    tmp_path: Path, world: World
+) -> None:
+    """The API gives copies a dataset of their own; the only 201 was for a new dataset, which has
+    none."""
+    with opened(
+        tmp_path, "batch_id,name,upload_new_dataset", f"{SOURCE},New,true", f"{SOURCE},Wave,false"
+    ) as ledger:
         rig = Rig(ledger, world)
         await rig.look()
         first, second = rig.intents()
@@ -617,7 +685,7 @@ async def test_hole_copies_without_data_do_not_show_that_data_survives(tmp_path:
         assert uuid(101) in rig.errors()[1]
 
 
-# -- answers beat listings ----------------------------------------------------------------------------------------
+# -- answers beat listings
 
 
 async def test_an_answer_that_names_a_batch_held_by_listing_takes_it_and_opens_the_other_again(
@@ -629,7 +697,8 @@ async def test_an_answer_that_names_a_batch_held_by_listing_takes_it_and_opens_t
         world.add(100, "Wave")
         rig.lose([first])
         left = rig.clock.now
-        # The second request is under way: no round may begin then, and if one did, the answer mends it.
+        # The second request is under way: no round may begin then, and if one did, the answer mends
+        # it.
         assert (await rig.round()).created == 1
         rig.ended(second, "created", left, uuid(100))
 
@@ -655,7 +724,7 @@ async def test_an_answer_that_names_a_batch_of_another_answer_stays_unknown_for_
         assert rig.statuses() == ["created", "pending"]
 
 
-# -- people -------------------------------------------------------------------------------------------------------
+# -- people
 
 
 async def unknown_rig(rig: Rig) -> None:
@@ -664,7 +733,8 @@ async def unknown_rig(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "item"), [("2.1", 1), ("2.3", 3), ("3", 4), ("3.1", 4), ("#2", 2), ("02.01", 1), ("#4", 4)]
+    ("text", "item"),
+    [("2.1", 1), ("2.3", 3), ("3", 4), ("3.1", 4), ("#2", 2), ("02.01", 1), ("#4", 4)],
 )
 async def test_an_item_is_found_by_its_line_its_copy_or_its_number(
     text: str, item: int, tmp_path: Path, world: World
@@ -695,7 +765,9 @@ async def test_an_item_is_found_by_its_line_its_copy_or_its_number(
         ("#" + "9" * 30, "is no item"),
     ],
 )
-async def test_what_is_no_item_is_refused_in_words(text: str, says: str, tmp_path: Path, world: World) -> None:
+async def test_what_is_no_item_is_refused_in_words(
+    text: str, says: str, tmp_path: Path, world: World
+) -> None:
     with (
         run(tmp_path, world, f"{SOURCE},Wave {{n}},3", f"{SOURCE},One,1") as rig,
         pytest.raises(UsageError, match=says),
@@ -703,7 +775,9 @@ async def test_what_is_no_item_is_refused_in_words(text: str, says: str, tmp_pat
         verbs.find_item(rig.ledger, text)
 
 
-async def test_a_person_may_say_which_batch_it_is_or_that_there_is_none(tmp_path: Path, world: World) -> None:
+async def test_a_person_may_say_which_batch_it_is_or_that_there_is_none(
+    tmp_path: Path, world: World
+) -> None:
     with run(tmp_path, world, f"{SOURCE},Wave {{n}},2") as rig:
         await unknown_rig(rig)
         world.add(100, "Something")
@@ -711,7 +785,11 @@ async def test_a_person_may_say_which_batch_it_is_or_that_there_is_none(tmp_path
         verbs.declare_absent(rig.ledger, 2)
 
         assert rig.rows() == [("created", uuid(100), "person"), ("pending", None, None)]
-        assert rig.rows("new_batch_name, new_batch_status, error")[0] == ("Something", "READY", None)
+        assert rig.rows("new_batch_name, new_batch_status, error")[0] == (
+            "Something",
+            "READY",
+            None,
+        )
         assert verbs.open_attempts(rig.ledger) == []
         rig.ledger.rewind()
         assert [intent.item_id for intent in rig.intents()] == [2]
@@ -734,21 +812,27 @@ async def test_only_what_is_unknown_is_decided_by_a_person(tmp_path: Path, world
                 verbs.declare_absent(rig.ledger, item)
 
 
-async def test_a_batch_never_gets_two_owners_and_a_source_is_no_copy(tmp_path: Path, world: World) -> None:
+async def test_a_batch_never_gets_two_owners_and_a_source_is_no_copy(
+    tmp_path: Path, world: World
+) -> None:
     with run(tmp_path, world, f"{SOURCE},Wave {{n}},2") as rig:
         await rig.look()
         first, second = rig.intents()
         rig.answer(first, 100)
         rig.lose([second])
 
-        with pytest.raises(UsageError, match=f"{uuid(100)} is the batch of line 2 of campaign {CAMPAIGN} already"):
+        with pytest.raises(
+            UsageError, match=f"{uuid(100)} is the batch of line 2 of campaign {CAMPAIGN} already"
+        ):
             verbs.assign(rig.ledger, 2, listed_one(world, 100))
         with pytest.raises(UsageError, match="is the source of #2"):
             verbs.assign(rig.ledger, 2, listed_one(world, 1))
         assert rig.statuses() == ["created", "unknown"]
 
 
-async def test_what_a_person_assigned_is_no_candidate_any_more(tmp_path: Path, world: World) -> None:
+async def test_what_a_person_assigned_is_no_candidate_any_more(
+    tmp_path: Path, world: World
+) -> None:
     with run(tmp_path, world, f"{SOURCE},Wave {{n}},2") as rig:
         await unknown_rig(rig)
         world.add(100, "Something")

@@ -1,4 +1,5 @@
-"""`python -m tests.simulation`: many campaigns from a seed on, or one again with all that it tells."""
+"""`python -m tests.simulation`: many campaigns from a seed on, or one again with all that it
+tells."""
 
 from __future__ import annotations
 
@@ -18,12 +19,20 @@ say = partial(print, flush=True)
 def main() -> int:
     """0 where every campaign kept every promise."""
     kinds = "; ".join(f"{theme}: {words}" for theme, words in MEANS.items())
-    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__, epilog=kinds)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.simulation", description=__doc__, epilog=kinds
+    )
     parser.add_argument("--campaigns", type=int, default=300, help="how many (300)")
-    parser.add_argument("--seed", type=int, help="the first seed (one never used before, which is told)")
+    parser.add_argument(
+        "--seed", type=int, help="the first seed (one never used before, which is told)"
+    )
     parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
-    parser.add_argument("--one", type=int, metavar="SEED", help="one campaign, and all that it tells")
-    parser.add_argument("--kind", type=Theme, choices=tuple(Theme), help="all campaigns of one kind")
+    parser.add_argument(
+        "--one", type=int, metavar="SEED", help="one campaign, and all that it tells"
+    )
+    parser.add_argument(
+        "--kind", type=Theme, choices=tuple(Theme), help="all campaigns of one kind"
+    )
     args = parser.parse_args()
     if args.one is not None:
         return _one(args.one, args.kind)
@@ -41,7 +50,10 @@ def main() -> int:
 def _one(seed: int, theme: Theme | None) -> int:
     told = alone(seed, theme)
     say("\n".join(told.events))
-    say(f"{told.theme} {told.seed}: {told.runs} runs, {told.crashes} crashes, {told.made} made, {told.statuses}")
+    say(
+        f"{told.theme} {told.seed}: {told.runs} runs, {told.crashes} crashes, {told.made} made,"
+        f" {told.statuses}"
+    )
     say(f"faults: {told.faults}\ntrace: {told.trace:08x}")
     for problem in told.problems:
         say(problem)

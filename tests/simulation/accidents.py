@@ -1,5 +1,5 @@
-"""People who start a run in the wrong way first: under another name, or on another ledger. The real guards look at
-it; whether they stop it, and name the right thing, is said here for the judge."""
+"""People who start a run in the wrong way first: under another name, or on another ledger. The real
+guards look at it; whether they stop it, and name the right thing, is said here for the judge."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ JOIN campaigns AS c ON c.id = i.campaign_id WHERE c.name = ?
 class Careless:
     """Such a start of `right`, whose job lies in `folder`, beside the `database` that knows it."""
 
-    def __init__(self, right: Run, accident: Accident, job: MemoryJob, folder: Path, database: Path) -> None:
+    def __init__(
+        self, right: Run, accident: Accident, job: MemoryJob, folder: Path, database: Path
+    ) -> None:
         self.accident = accident
         self._right = right
         self._right_database = database
@@ -35,12 +37,15 @@ class Careless:
         place = folder / "alone" if accident is Accident.LOST else folder
         moved = accident in (Accident.MOVED, Accident.LOST)
         campaign = right.campaign if moved else f"{right.campaign} again"
-        self.run = replace(right, campaign=campaign, crash_points=None, crash_at=None, disk_full=0.0, accident=None)
+        self.run = replace(
+            right, campaign=campaign, crash_points=None, crash_at=None, disk_full=0.0, accident=None
+        )
         self.job = replace(job, path=place / f"{campaign}.csv")
         self.database = folder / "elsewhere" / "ledger.db" if moved else database
 
     def would_double(self) -> bool:
-        """Whether something would be created again; of a ledger that is lost, so much that the names must show it."""
+        """Whether something would be created again; of a ledger that is lost, so much that the
+        names must show it."""
         if not self._right_database.exists():
             return False
         with (

@@ -1,4 +1,5 @@
-"""The API as a process sees it: the operations of `worker.prolific.client.Api` over a world, with the weather's faults.
+"""The API as a process sees it: the operations of `worker.prolific.client.Api` over a world, with
+the weather's faults.
 
 It shares the reading of bodies with the real client, and no rule with the worker.
 """
@@ -22,14 +23,22 @@ from worker.prolific.models import listed, read_batch
 from worker.prolific.reply import Answer, Listing, NoAnswer, Page, Reply
 
 PAGE = 20
-"""Batches of a listing that come together: small, so that a crash can strike between two pages of a small world."""
+"""Batches of a listing that come together: small, so that a crash can strike between two pages of a
+small world."""
 
 CAPS = (10, 20, 50, 100)
 ODD_CAPS = (25, 25, *CAPS)
 """Lengths of pages, and of those that lie: round ones are tens and multiples of 25."""
 
 
-AFTER = (Fate.GOOD, Fate.LOST_AFTER, Fate.SILENT_AFTER, Fate.ERROR_AFTER, Fate.ODD_AFTER, Fate.GATEWAY_AFTER)
+AFTER = (
+    Fate.GOOD,
+    Fate.LOST_AFTER,
+    Fate.SILENT_AFTER,
+    Fate.ERROR_AFTER,
+    Fate.ODD_AFTER,
+    Fate.GATEWAY_AFTER,
+)
 """Fates of requests that have their effect before anything is told of them."""
 
 
@@ -44,9 +53,15 @@ class SimulatedApi:
     """One process's connection to the world, with the token of `me`."""
 
     def __init__(
-        self, world: World, weather: Weather, rng: random.Random, loop: SimulatedLoop, crasher: Crasher,
-        me: str, timeout_s: float,
-    ) -> None:  # fmt: skip
+        self,
+        world: World,
+        weather: Weather,
+        rng: random.Random,
+        loop: SimulatedLoop,
+        crasher: Crasher,
+        me: str,
+        timeout_s: float,
+    ) -> None:
         self._world = world
         self._weather = weather
         self._rng = rng
@@ -59,19 +74,22 @@ class SimulatedApi:
         self.asked = 0
 
     def crashed(self) -> None:
-        """The process is gone: what it had asked for may take effect for as long as it would have waited."""
+        """The process is gone: what it had asked for may take effect for as long as it would have
+        waited."""
         for request in self._under_way:
             self._left_alone(request)
         self._under_way.clear()
 
-    # -- the operations ---------------------------------------------------------------------------------------
+    # -- the operations
 
     async def me(self) -> Reply:
         """GET the token's owner."""
         if self._weather.me_s:
             self._world.faults["slow `me`"] += 1
             await self._pass(self._weather.me_s)
-        return await self._look(lambda: self._answer(200, {"id": self._me, "email": "me@example.org"}))
+        return await self._look(
+            lambda: self._answer(200, {"id": self._me, "email": "me@example.org"})
+        )
 
     async def batch(self, batch_id: str) -> Reply:
         """GET one batch."""
@@ -88,8 +106,12 @@ class SimulatedApi:
 
     async def duplicate(self, batch_id: str, name: str | None, upload_new_dataset: bool) -> Reply:
         """POST a duplicate request."""
-        assert isinstance(batch_id, Labelled), "the simulated database has not seen the intent of this request"
-        request = Request(batch_id.item, Kind(str(batch_id), name, upload_new_dataset), self._world.now())
+        assert isinstance(batch_id, Labelled), (
+            "the simulated database has not seen the intent of this request"
+        )
+        request = Request(
+            batch_id.item, Kind(str(batch_id), name, upload_new_dataset), self._world.now()
+        )
         self.asked += 1
         fate = self._fate(str(batch_id))
         if fate is not Fate.GOOD:
@@ -136,7 +158,7 @@ class SimulatedApi:
         batches = [batch for batch in self._world.listing(workspace_id) if self._sees(batch)]
         return await self._show(shown, batches, workspace_id, take)
 
-    # -- duplicate requests -----------------------------------------------------------------------------------
+    # -- duplicate requests
 
     def _fate(self, source_id: str) -> Fate:
         if source_id in self._weather.stubborn:
@@ -144,7 +166,9 @@ class SimulatedApi:
         if source_id in self._weather.stubborn_after:
             return Fate.ERROR_AFTER
         if self._is_down():
-            return self._rng.choice((Fate.NO_CONNECTION, Fate.ERROR_BEFORE, Fate.LOST_BEFORE, Fate.SILENT))
+            return self._rng.choice(
+                (Fate.NO_CONNECTION, Fate.ERROR_BEFORE, Fate.LOST_BEFORE, Fate.SILENT)
+            )
         if not self._weather.token:
             return Fate.UNAUTHORISED
         return drawn(self._rng, self._weather.duplicate, Fate.GOOD)
@@ -170,7 +194,9 @@ class SimulatedApi:
         if missing and fate in (Fate.GOOD, Fate.ODD_AFTER, Fate.ODD_BEFORE):
             return self._error(404, "no batch with this id")
         self._world.now()  # an effect that was to come by now has
-        return self._told(request, fate, self._world.batches[request.made[0]] if request.made else None)
+        return self._told(
+            request, fate, self._world.batches[request.made[0]] if request.made else None
+        )
 
     def _effect(self, request: Request) -> Callable[[], object]:
         return lambda: self._world.copy(request.kind, self._me, request)
@@ -188,7 +214,11 @@ class SimulatedApi:
                 return self._answer(rng.choice((201, 201, 201, 200)), self._world.body(batch))
             case Fate.LOST_AFTER if batch is not None:
                 body = json.dumps(self._world.body(batch))
-                return CutShort(left=True, words="the answer was cut short", begun=body[: body.index(batch.id) + 20])
+                return CutShort(
+                    left=True,
+                    words="the answer was cut short",
+                    begun=body[: body.index(batch.id) + 20],
+                )
             case Fate.LOST_BEFORE | Fate.LOST_AFTER | Fate.LATE:
                 return NoAnswer(left=True, words="the connection was closed without an answer")
             case Fate.SILENT | Fate.SILENT_AFTER | Fate.SILENT_LATE:
@@ -199,20 +229,32 @@ class SimulatedApi:
             case Fate.UNAUTHORISED:
                 return self._error(401, "authentication failed")
             case Fate.REFUSED:
-                return self._error(rng.choice((400, 403, 404, 405, 409, 422)), "this cannot be duplicated")
+                return self._error(
+                    rng.choice((400, 403, 404, 405, 409, 422)), "this cannot be duplicated"
+                )
             case Fate.ODD_BEFORE | Fate.ODD_AFTER:
-                source = self._world.batches.get(request.kind.source_id)  # it may be removed meanwhile
+                source = self._world.batches.get(
+                    request.kind.source_id
+                )  # it may be removed meanwhile
                 itself = self._world.body(source) if source is not None else {}
                 odds: tuple[Any, ...] = ({}, None, [], {"id": "7"}, {"status": "accepted"}, itself)
                 return self._answer(rng.choice((200, 201, 202)), rng.choice(odds))
             case Fate.GATEWAY_BEFORE | Fate.GATEWAY_AFTER:
-                return Answer(rng.choice((302, 303, 403, 404, 413)), None, "Please come back later", None, None)
+                return Answer(
+                    rng.choice((302, 303, 403, 404, 413)),
+                    None,
+                    "Please come back later",
+                    None,
+                    None,
+                )
         status = rng.choice((500, 502, 503, 504, 408, 425))
         if rng.random() < 0.3:
             return Answer(status, None, "Bad gateway", None, None)
-        return self._error(status, "something went wrong", retry_after_s=rng.choice((None, None, None, 2.0, 20.0)))
+        return self._error(
+            status, "something went wrong", retry_after_s=rng.choice((None, None, None, 2.0, 20.0))
+        )
 
-    # -- looking ----------------------------------------------------------------------------------------------
+    # -- looking
 
     def _look_fate(self) -> Look:
         if self._is_down():
@@ -239,13 +281,19 @@ class SimulatedApi:
     def _unusable(self, look: Look) -> Answer:
         match look:
             case Look.THROTTLED:
-                return self._error(429, "too many requests", retry_after_s=self._rng.choice((None, 1.0, 10.0)))
+                return self._error(
+                    429, "too many requests", retry_after_s=self._rng.choice((None, 1.0, 10.0))
+                )
             case Look.GATEWAY:
                 return Answer(self._rng.choice((404, 502, 503)), None, "Bad gateway", None, None)
         return self._error(self._rng.choice((500, 503, 504)), "something went wrong")
 
     async def _show(
-        self, shown: Shown, batches: list[Batch], workspace_id: str, take: Callable[[Page], Awaitable[None]]
+        self,
+        shown: Shown,
+        batches: list[Batch],
+        workspace_id: str,
+        take: Callable[[Page], Awaitable[None]],
     ) -> Listing:
         """Hand on what a listing shows, and how it ended."""
         date, count = self._world.date(), len(batches)
@@ -285,8 +333,13 @@ class SimulatedApi:
                 page = min(self._rng.choice(ODD_CAPS), count)
                 first, rest = (0, page) if shown is Shown.LIE_OLDEST else (count - page, count)
                 hidden = batches[:first] + batches[rest:]
-                # Where nothing that anybody knows of is hidden no listing could be trusted (see docs/settling.md).
-                return (batches[first:rest], page) if {b.id for b in hidden} & self._world.told else (batches, count)
+                # Where nothing that anybody knows of is hidden no listing could be trusted (see
+                # docs/settling.md).
+                return (
+                    (batches[first:rest], page)
+                    if {b.id for b in hidden} & self._world.told
+                    else (batches, count)
+                )
         return batches, count
 
     def _sees(self, batch: Batch) -> bool:
@@ -294,7 +347,7 @@ class SimulatedApi:
         sight = self._weather.sight
         return sight is Sight.ALL or (sight is Sight.OWN and batch.created_by == self._me)
 
-    # -- plumbing ---------------------------------------------------------------------------------------------
+    # -- plumbing
 
     async def _pass(self, seconds: float) -> None:
         """Let time pass; the process may die before and after it."""

@@ -1,4 +1,5 @@
-"""Lets a scenario happen: run after run of the worker's real code on one database, each in a process of its own."""
+"""Lets a scenario happen: run after run of the worker's real code on one database, each in a
+process of its own."""
 
 from __future__ import annotations
 
@@ -83,8 +84,8 @@ class _Clock:
 
 
 class Simulation:
-    """One scenario, in a folder of its own. With `tell` every event is kept as a line, for a person who looks for the
-    cause of a failure."""
+    """One scenario, in a folder of its own. With `tell` every event is kept as a line, for a person
+    who looks for the cause of a failure."""
 
     def __init__(self, scenario: Scenario, folder: Path, *, tell: bool = False) -> None:
         self.told = Told(scenario.seed, scenario.theme.value)
@@ -130,7 +131,7 @@ class Simulation:
         told.made = sum(len(request.made) for request in world.requests)
         return told
 
-    # -- the world --------------------------------------------------------------------------------------------
+    # -- the world
 
     def _people_the_world(self) -> None:
         scenario, world = self._scenario, self._world
@@ -142,24 +143,34 @@ class Simulation:
         for number in range(scenario.bystanders):
             like = world.rng.choice(scenario.sources)
             world.add(
-                f"Bystander {number}", like.workspace, COLLEAGUE, details={"task_name": "else"}, datasets=()
-            )  # fmt: skip
+                f"Bystander {number}",
+                like.workspace,
+                COLLEAGUE,
+                details={"task_name": "else"},
+                datasets=(),
+            )
         world.wait(86_400.0)
 
     def _wanted_copies(self) -> list[Copies]:
-        """What our jobs want (source, template, copies, flag), which people elsewhere might make too."""
+        """What our jobs want (source, template, copies, flag), which people elsewhere might make
+        too."""
         wanted: set[tuple[str, str, int, int]] = set()
         for run in self._scenario.runs:
             with planned(run.job, run.campaign, DAY) as plan:
                 connection = sqlite3.connect(plan.file)
-                wanted.update(connection.execute("SELECT source_id, template, copies, upload_new_dataset FROM staged"))
+                wanted.update(
+                    connection.execute(
+                        "SELECT source_id, template, copies, upload_new_dataset FROM staged"
+                    )
+                )
                 connection.close()
         return sorted(wanted)
 
-    # -- people -----------------------------------------------------------------------------------------------
+    # -- people
 
     def _choose_sources(self, run: Run) -> None:
-        """Let the campaign's job want copies of batches that we made, mostly of those that no row has yet."""
+        """Let the campaign's job want copies of batches that we made, mostly of those that no row
+        has yet."""
         made = [batch.id for batch in self._world.batches.values() if batch.request is not None]
         if not run.copies_of_copies or not made:
             return
@@ -171,17 +182,24 @@ class Simulation:
         lost = [batch_id for batch_id in made if batch_id not in owned]
         for _ in range(run.copies_of_copies):
             chosen = self._rng.choice(lost if lost and self._rng.random() < 0.7 else made)
-            self._world.faults["source is our lost copy" if chosen in lost else "source is our own copy"] += 1
+            self._world.faults[
+                "source is our lost copy" if chosen in lost else "source is our own copy"
+            ] += 1
             self._ours.setdefault(run.campaign, []).append(chosen)
 
     def _job(self, run: Run) -> MemoryJob:
         """What the run's job wants, copies of our own copies included."""
         ours = self._ours.get(run.campaign)
-        return with_copies_of(random.Random(f"ours {self._scenario.seed}"), run.job, ours) if ours else run.job
+        return (
+            with_copies_of(random.Random(f"ours {self._scenario.seed}"), run.job, ours)
+            if ours
+            else run.job
+        )
 
     def _careless(self, run: Run) -> None:
-        """Let somebody start the run in the wrong way first. Who is stopped by the guards goes on as the message says,
-        which is what happens next; whatever is created, though it exists already, is a double."""
+        """Let somebody start the run in the wrong way first. Who is stopped by the guards goes on
+        as the message says, which is what happens next; whatever is created, though it exists
+        already, is a double."""
         if run.accident is None or self._losses.behind:
             return
         careless = Careless(run, run.accident, self._job(run), self._folder, self._losses.database)
@@ -204,7 +222,9 @@ class Simulation:
         result = self._in_process(careless.run, careless.job, connection, situation)
         made = sum(len(request.made) for request in self._world.requests[before:])
         if made or result is None or result.refused is None:
-            self.told.problems.append(f"double: {made} were created again: somebody {careless.accident.value}")
+            self.told.problems.append(
+                f"double: {made} were created again: somebody {careless.accident.value}"
+            )
 
     def _decide(self, run: Run) -> None:
         """Let somebody who knows the truth decide some of what is unknown."""
@@ -220,7 +240,7 @@ class Simulation:
             connection.close()
         self._judge(None)
 
-    # -- runs -------------------------------------------------------------------------------------------------
+    # -- runs
 
     def _run(self, run: Run) -> bool:
         """One process, from its start to its end or death; whether it could end as it should."""
@@ -241,7 +261,9 @@ class Simulation:
         self._world.follow(loop.time)
         crasher = Crasher(run.crash_points)
         rng = random.Random(f"run {self._scenario.seed} {self.told.runs}")
-        connection.execute("PRAGMA synchronous = OFF")  # a process that dies loses nothing of the system's cache
+        connection.execute(
+            "PRAGMA synchronous = OFF"
+        )  # a process that dies loses nothing of the system's cache
         fragile = FragileConnection(connection, crasher, run.disk_full, rng)
         api = SimulatedApi(
             self._world, run.weather, rng, loop, crasher, run.me, run.timeout_s
@@ -249,9 +271,17 @@ class Simulation:
         try:
             result = self._process(run, job, loop, crasher, fragile, api, rng, situation)
             if result.stopped_by == "disk" and not run.disk_full:
-                self.told.problems.append(f"bug: run {self.told.runs}: no disk was full: {result.troubles}")
-            if result.exit_code == 0 and not run.only_settle and result.counts.created != result.counts.total:
-                self.told.problems.append(f"bug: run {self.told.runs}: it ends 0 with {result.counts}")
+                self.told.problems.append(
+                    f"bug: run {self.told.runs}: no disk was full: {result.troubles}"
+                )
+            if (
+                result.exit_code == 0
+                and not run.only_settle
+                and result.counts.created != result.counts.total
+            ):
+                self.told.problems.append(
+                    f"bug: run {self.told.runs}: it ends 0 with {result.counts}"
+                )
             return result
         except Crash:
             self.told.crashes += 1
@@ -268,15 +298,23 @@ class Simulation:
         return None
 
     def _start(self, name: str, run: Run, now: datetime | None = None) -> RunStart:
-        """What a run, or a person's command, says of itself when it begins; its machine's clock may be wrong."""
+        """What a run, or a person's command, says of itself when it begins; its machine's clock may
+        be wrong."""
         now = now or datetime.fromtimestamp(self._world.now(), UTC)
         return RunStart(
-            run_id=f"{now:{FORM}}-{name}", campaign=run.campaign, job=f"/jobs/{run.campaign}.csv",
-            ledger=str(self._folder / f"{run.campaign}.csv"), host="host", pid=self.told.runs,
+            run_id=f"{now:{FORM}}-{name}",
+            campaign=run.campaign,
+            job=f"/jobs/{run.campaign}.csv",
+            ledger=str(self._folder / f"{run.campaign}.csv"),
+            host="host",
+            pid=self.told.runs,
             now=iso(now),
-            timeout_s=run.timeout_s, settle_after_s=run.settle_after_s, ceiling=run.rate, date=DAY.isoformat(),
+            timeout_s=run.timeout_s,
+            settle_after_s=run.settle_after_s,
+            ceiling=run.rate,
+            date=DAY.isoformat(),
             command="settle" if run.only_settle else "run",
-        )  # fmt: skip
+        )
 
     def _count(self, run: Run) -> None:
         """Count the faults that are the whole run's."""
@@ -291,9 +329,16 @@ class Simulation:
             faults["another --timeout"] += 1
 
     def _process(
-        self, run: Run, job: MemoryJob, loop: SimulatedLoop, crasher: Crasher, fragile: FragileConnection,
-        api: SimulatedApi, rng: random.Random, situation: Situation | None,
-    ) -> Result:  # fmt: skip
+        self,
+        run: Run,
+        job: MemoryJob,
+        loop: SimulatedLoop,
+        crasher: Crasher,
+        fragile: FragileConnection,
+        api: SimulatedApi,
+        rng: random.Random,
+        situation: Situation | None,
+    ) -> Result:
         """What `worker.cli.run` does once its job is read."""
         clock = _Clock(loop, self._world, rng.choice((0.0, 0.0, -7200.0, 86_400.0)))
         ledger_file = self._folder / f"{run.campaign}.csv"
@@ -306,17 +351,31 @@ class Simulation:
         if run.crash_at is not None:
             loop.die_at(loop.time() + run.crash_at)
         began = loop.time()
-        result = loop.drive(self._async(run, loop, crasher, ledger, clock, api, rng, ledger_file, situation))
+        result = loop.drive(
+            self._async(run, loop, crasher, ledger, clock, api, rng, ledger_file, situation)
+        )
         if idle and api.asked and not run.only_settle:
-            self.told.problems.append(f"busy: run {self.told.runs} had nothing to do and asked {api.asked} times")
+            self.told.problems.append(
+                f"busy: run {self.told.runs} had nothing to do and asked {api.asked} times"
+            )
         if run in self._scenario.calm and (took := loop.time() - began) > CALM_S:
-            self.told.problems.append(f"slow: run {self.told.runs} took {took:.0f} s at a healthy API")
+            self.told.problems.append(
+                f"slow: run {self.told.runs} took {took:.0f} s at a healthy API"
+            )
         return result
 
     async def _async(
-        self, run: Run, loop: SimulatedLoop, crasher: Crasher, ledger: Ledger, clock: _Clock, api: SimulatedApi,
-        rng: random.Random, ledger_file: Path, situation: Situation | None,
-    ) -> Result:  # fmt: skip
+        self,
+        run: Run,
+        loop: SimulatedLoop,
+        crasher: Crasher,
+        ledger: Ledger,
+        clock: _Clock,
+        api: SimulatedApi,
+        rng: random.Random,
+        ledger_file: Path,
+        situation: Situation | None,
+    ) -> Result:
         stop = Stop()
         campaign = Campaign(
             database=InlineDatabase(ledger, loop, crasher, run.database_s),
@@ -344,7 +403,10 @@ class Simulation:
         self.told.stopped[reason] = self.told.stopped.get(reason, 0) + 1
         if result.stopped_by == "internal":
             self.told.problems.append(f"bug: run {self.told.runs}: {result.troubles}")
-        return result.stopped_by not in ("disk", "signal")  # a second signal leaves no time to write
+        return result.stopped_by not in (
+            "disk",
+            "signal",
+        )  # a second signal leaves no time to write
 
     def _emit(self, event: Event) -> None:
         line = f"{event.name} {self._world.now():.6f} {sorted(event.fields.items())}"
@@ -359,17 +421,21 @@ class Simulation:
             at = self._world.now() - BEGAN - 86_400.0
             self.told.events.append(f"{at:12.3f} run {self.told.runs}: {text}")
 
-    # -- judging ----------------------------------------------------------------------------------------------
+    # -- judging
 
     def _counted(self) -> bool:
         """Whether every request's end was recorded, so that attempts are exact."""
         aborted = any(run.abort_at is not None for run in self._scenario.runs)
-        full = "disk" in self.told.stopped  # what could not be recorded, the next run takes for sent
+        full = (
+            "disk" in self.told.stopped
+        )  # what could not be recorded, the next run takes for sent
         return not (self.told.crashes or self._losses.restored or aborted or full)
 
     def _judge(self, ended: Run | None, *, final: bool = False) -> None:
         """Judge the ledger, and the file of the run that has just `ended`."""
-        self.told.problems += [f"after run {self.told.runs}: {problem}" for problem in self._losses.problems]
+        self.told.problems += [
+            f"after run {self.told.runs}: {problem}" for problem in self._losses.problems
+        ]
         self._losses.problems.clear()
         if self._losses.behind and not final:
             return
@@ -384,7 +450,9 @@ class Simulation:
             )  # fmt: skip
             problems = verdict.problems
             if ended is not None:
-                problems += oracle.unwritten(connection, ended.campaign, self._folder / f"{ended.campaign}.csv")
+                problems += oracle.unwritten(
+                    connection, ended.campaign, self._folder / f"{ended.campaign}.csv"
+                )
         finally:
             connection.close()
         fresh = [f"after run {self.told.runs}: {problem}" for problem in problems]

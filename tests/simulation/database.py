@@ -1,7 +1,8 @@
-"""The ledger's database in a process that may die: verbs run inline, and a crash strikes between any two statements.
+"""The ledger's database in a process that may die: verbs run inline, and a crash strikes between
+any two statements.
 
-Intents are labelled here with the item that they are for, so that the world knows what each request was for.
-"""
+Intents are labelled here with the item that they are for, so that the world knows what each request
+was for."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ FROM items AS i JOIN campaigns AS c ON c.id = i.campaign_id
 
 
 class Crasher:
-    """Counts down to the process's death: `points` statements and requests from now (None: it lives)."""
+    """Counts down to the process's death: `points` statements and requests from now (None: it
+    lives)."""
 
     def __init__(self, points: int | None) -> None:
         self._left = points
@@ -53,11 +55,14 @@ class Labelled(str):
 
 
 class FragileConnection:
-    """A connection that dies with its process: what was not committed then is rolled back, and nothing follows.
+    """A connection that dies with its process: what was not committed then is rolled back, and
+    nothing follows.
 
     `full` is the probability that a writing statement finds the disk full."""
 
-    def __init__(self, connection: sqlite3.Connection, crasher: Crasher, full: float, rng: random.Random) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, crasher: Crasher, full: float, rng: random.Random
+    ) -> None:
         self._connection = connection
         self._crasher = crasher
         self._full = full
@@ -100,16 +105,21 @@ class FragileConnection:
 
 
 class InlineDatabase:
-    """Runs verbs inline, in the order in which they are called. Each takes `takes_s`, as one in a thread would."""
+    """Runs verbs inline, in the order in which they are called. Each takes `takes_s`, as one in a
+    thread would."""
 
-    def __init__(self, ledger: Ledger, loop: SimulatedLoop, crasher: Crasher, takes_s: float) -> None:
+    def __init__(
+        self, ledger: Ledger, loop: SimulatedLoop, crasher: Crasher, takes_s: float
+    ) -> None:
         self._ledger = ledger
         self._loop = loop
         self._crasher = crasher
         self._takes_s = takes_s
         self._one = anyio.Lock()
 
-    async def call(self, verb: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def call(
+        self, verb: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
         """Run one verb of the ledger; the process may die before, within and after it."""
         async with self._one:
             with anyio.CancelScope(shield=True):
@@ -118,11 +128,18 @@ class InlineDatabase:
 
     transact = call
 
-    async def read(self, verb: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def read(
+        self,
+        verb: Callable[Concatenate[sqlite3.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
         """Run what only reads, inline too."""
         return await self.call(lambda ledger: verb(ledger.connection, *args, **kwargs))
 
-    async def _call(self, verb: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def _call(
+        self, verb: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
         await self._crasher.point(self._loop)
         if self._takes_s:
             await anyio.sleep(self._takes_s)
@@ -138,7 +155,9 @@ class InlineDatabase:
         """The same result, its intents labelled, wherever they stand in it."""
         match result:
             case Intent():
-                row = self._ledger.connection.execute(f"{KEY} WHERE i.id = ?", (result.item_id,)).fetchone()
+                row = self._ledger.connection.execute(
+                    f"{KEY} WHERE i.id = ?", (result.item_id,)
+                ).fetchone()
                 source_id = Labelled(result.source_id)
                 source_id.item = ItemKey(row[0], row[1], row[2], bool(row[3]), row[4])
                 return result._replace(source_id=source_id)

@@ -1,7 +1,8 @@
-"""Draws a campaign's life from its seed: which theme, which sources and jobs, which weather, which people.
+"""Draws a campaign's life from its seed: which theme, which sources and jobs, which weather, which
+people.
 
-What came to the simulation later is drawn by a second generator, so that the older seeds' lives stay what they were.
-"""
+What came to the simulation later is drawn by a second generator, so that the older seeds' lives
+stay what they were."""
 
 from __future__ import annotations
 
@@ -58,7 +59,8 @@ class _Maker:
         missing = 1 if self._has(Theme.SOURCES) and rng.random() < 0.3 else 0
         wanted = [source_id(number) for number in range(len(sources) + missing)]
         names = PLAIN if self._theme is Theme.ORDINARY else NAMES
-        # A name that becomes exactly another lost row's is what settling cannot see: SPECIAL has none that does.
+        # A name that becomes exactly another lost row's is what settling cannot see: SPECIAL has
+        # none that does.
         escapes, transliterates = self._cleaned_names()
         if escapes or transliterates:
             names = SPECIAL + SPECIAL + names
@@ -66,7 +68,9 @@ class _Maker:
         if self._has(Theme.JOBS) or (self._theme is not Theme.ORDINARY and rng.random() < 0.2):
             jobs["autumn"] = rng.choice((jobs["spring"], random_job(rng, wanted)))
         runs: list[Run] = []
-        for number in range(rng.choice((1, 1, 2, 3)) if self._theme is Theme.ORDINARY else rng.randint(1, 5)):
+        for number in range(
+            rng.choice((1, 1, 2, 3)) if self._theme is Theme.ORDINARY else rng.randint(1, 5)
+        ):
             campaign = rng.choice(tuple(jobs))
             if number and self._has(Theme.JOBS) and rng.random() < 0.6:
                 jobs[campaign] = edited(rng, jobs[campaign], wanted)
@@ -84,11 +88,15 @@ class _Maker:
             sources=sources,
             missing_sources=missing,
             runs=tuple(runs),
-            calm=tuple(self._calm(campaign, job) for _ in range(2) for campaign, job in jobs.items()),
+            calm=tuple(
+                self._calm(campaign, job) for _ in range(2) for campaign, job in jobs.items()
+            ),
             meddling=tuple(self._meddling(len(runs))),
             bystanders=rng.choice((0, 3, 9, 30)),
             date_skew=rng.uniform(-300, 300) if self._has(Theme.CLOCKS) else 0.0,
-            created_skew=rng.choice((-40.0, -2.0, 0.4, 7.0, 900.0)) if self._has(Theme.CLOCKS) else 0.0,
+            created_skew=rng.choice((-40.0, -2.0, 0.4, 7.0, 900.0))
+            if self._has(Theme.CLOCKS)
+            else 0.0,
             most_late=self._settle_after_s * rng.choice((0.1, 0.5, 0.97)),
         )
 
@@ -98,14 +106,28 @@ class _Maker:
         for number in range(rng.randint(1, 5)):
             if sources and self._has(Theme.SOURCES) and rng.random() < 0.6:
                 twin = rng.choice(sources)
-                sources.append(rng.choice((twin, replace(twin, name=twin.name.upper()), replace(twin, datasets=()))))
+                sources.append(
+                    rng.choice(
+                        (twin, replace(twin, name=twin.name.upper()), replace(twin, datasets=()))
+                    )
+                )
                 continue
-            details = {"task_name": f"Signs {number}", "task_introduction": "<p>Look  twice.</p> ", "task_steps": ""}
-            datasets: tuple[str, ...] = rng.choice(((f"dataset-{number}",), (f"dataset-{number}", "dataset-of-all")))
+            details = {
+                "task_name": f"Signs {number}",
+                "task_introduction": "<p>Look  twice.</p> ",
+                "task_steps": "",
+            }
+            datasets: tuple[str, ...] = rng.choice(
+                ((f"dataset-{number}",), (f"dataset-{number}", "dataset-of-all"))
+            )
             if self._theme is not Theme.ORDINARY and rng.random() < 0.3:
                 datasets = ()  # a copy with a new dataset looks like one that shares none
-            name = rng.choice((f"Street signs {number}", "Street signs", "Wave", f" Caf\u00e9  {number} "))
-            sources.append(Source(name, rng.choice((WORKSPACES[0], *WORKSPACES)), details, datasets))
+            name = rng.choice(
+                (f"Street signs {number}", "Street signs", "Wave", f" Caf\u00e9  {number} ")
+            )
+            sources.append(
+                Source(name, rng.choice((WORKSPACES[0], *WORKSPACES)), details, datasets)
+            )
         return tuple(sources)
 
     def _habits(self) -> Habits:
@@ -117,7 +139,8 @@ class _Maker:
             trims=rng.random() < 0.5,
             cuts=rng.choice((None, 20, 8)),
             cleans=rng.random() < 0.5,
-            # Where nothing says who made a batch, another's copy of the same source cannot be told from ours.
+            # Where nothing says who made a batch, another's copy of the same source cannot be told
+            # from ours.
             hides_maker=self._theme is Theme.COPYING and rng.random() < 0.3,
             lag=lag,
         )
@@ -160,15 +183,20 @@ class _Maker:
             retry_failed=rng.random() < 0.3,
             max_duration=rng.uniform(1, 60) if signals and rng.random() < 0.3 else None,
             signal_at=signal_at,
-            abort_at=signal_at + rng.uniform(0, 5) if signal_at is not None and rng.random() < 0.5 else None,
+            abort_at=signal_at + rng.uniform(0, 5)
+            if signal_at is not None and rng.random() < 0.5
+            else None,
             crash_points=int(10 ** rng.uniform(0.3, 2.1)) if crash and rng.random() < 0.8 else None,
             crash_at=rng.uniform(0, 200) * rng.random() if crash and rng.random() < 0.4 else None,
             database_s=rng.choice((0.0, 0.0, 0.01, 0.4)),
-            # A ledger file does not tell what a job wanted once: a restored database cannot know it, and where jobs
-            # are edited that would be judged as lost. So `wild` loses no database.
+            # A ledger file does not tell what a job wanted once: a restored database cannot know
+            # it, and where jobs are edited that would be judged as lost. So `wild` loses no
+            # database.
             database_lost=self._theme is Theme.LOST and rng.random() < 0.5,
             only_settle=self._theme is not Theme.ORDINARY and rng.random() < 0.1,
-            disk_full=rng.choice((0.02, 0.2)) if self._has(Theme.DISK) and rng.random() < 0.8 else 0.0,
+            disk_full=rng.choice((0.02, 0.2))
+            if self._has(Theme.DISK) and rng.random() < 0.8
+            else 0.0,
         )
 
     def _calm(self, campaign: str, job: MemoryJob) -> Run:
@@ -215,7 +243,9 @@ class _Maker:
         if self._takes(Theme.LISTINGS) and rng.random() < 0.15:
             weather = replace(weather, no_listing=True, me_s=rng.choice((0.0, 0.0, 5.0)))
         if self._takes(Theme.STORM):
-            weather = replace(weather, duplicate={**weather.duplicate, **likely(rng, w.PAGES, self._most / 2)})
+            weather = replace(
+                weather, duplicate={**weather.duplicate, **likely(rng, w.PAGES, self._most / 2)}
+            )
         return weather
 
     def _weather(self, sources: list[str]) -> Weather:
@@ -239,15 +269,24 @@ class _Maker:
             down=self._outages() if self._has(Theme.OUTAGE) else (),
             token=not (self._has(Theme.TOKEN) and rng.random() < 0.15),
             stubborn=stubborn,
-            stubborn_after=self._some(sources) - stubborn if self._has(Theme.SOURCES) else frozenset(),
+            stubborn_after=self._some(sources) - stubborn
+            if self._has(Theme.SOURCES)
+            else frozenset(),
             stubborn_look=self._some(sources) if self._has(Theme.SOURCES) else frozenset(),
         )
 
     def _outages(self) -> tuple[tuple[float, float], ...]:
-        """Spans in which nothing is answered: from the start, or from some time on, for seconds or for hours."""
+        """Spans in which nothing is answered: from the start, or from some time on, for seconds or
+        for hours."""
         rng = self._rng
-        begins = [rng.choice((0.0, rng.uniform(0, 10), rng.uniform(0, 120))) for _ in range(rng.randint(1, 2))]
-        return tuple((begin, begin + rng.choice((5.0, 60.0, 600.0, 7200.0)) * rng.random()) for begin in begins)
+        begins = [
+            rng.choice((0.0, rng.uniform(0, 10), rng.uniform(0, 120)))
+            for _ in range(rng.randint(1, 2))
+        ]
+        return tuple(
+            (begin, begin + rng.choice((5.0, 60.0, 600.0, 7200.0)) * rng.random())
+            for begin in begins
+        )
 
     def _some(self, sources: list[str]) -> frozenset[str]:
         """None, or one of the sources."""
@@ -259,7 +298,8 @@ class _Maker:
 
         def add(times: int, *whats: str, who: str = STRANGER, seconds: float = 0.0) -> None:
             found.extend(
-                Meddling(rng.randrange(runs), self._some_time(), rng.choice(whats), who, seconds) for _ in range(times)
+                Meddling(rng.randrange(runs), self._some_time(), rng.choice(whats), who, seconds)
+                for _ in range(times)
             )
 
         if self._has(Theme.PEOPLE):
@@ -273,8 +313,15 @@ class _Maker:
                 add(1, "step", seconds=rng.choice(STEPS_S))
         if self._takes(Theme.SOURCES):
             for _ in range(self._more.randint(0, 2)):
-                what, at = self._more.choice(("move", "edit for a while")), self._more.choice((-0.3, 0.3, 1.0, 9.0))
-                found.append(Meddling(self._more.randrange(runs), at, what, seconds=self._more.uniform(0.5, 20.0)))
+                what, at = (
+                    self._more.choice(("move", "edit for a while")),
+                    self._more.choice((-0.3, 0.3, 1.0, 9.0)),
+                )
+                found.append(
+                    Meddling(
+                        self._more.randrange(runs), at, what, seconds=self._more.uniform(0.5, 20.0)
+                    )
+                )
         return found
 
     def _some_time(self) -> float:

@@ -1,4 +1,5 @@
-"""Guards of settling, and of what the ledger keeps for it, each taken out of the real worker. No running here."""
+"""Guards of settling, and of what the ledger keeps for it, each taken out of the real worker. No
+running here."""
 
 from __future__ import annotations
 
@@ -25,13 +26,17 @@ from worker.settle.settling import Settling
 
 
 def _runs(scenario: Scenario, change: Callable[[int, Run], Run]) -> Scenario:
-    return replace(scenario, runs=tuple(change(number, run) for number, run in enumerate(scenario.runs)))
+    return replace(
+        scenario, runs=tuple(change(number, run) for number, run in enumerate(scenario.runs))
+    )
 
 
 def hasty(scenario: Scenario) -> Scenario:
     """Runs follow each other at once, and wait long for answers, and little for late effects."""
     scenario = replace(scenario, most_late=4.0, habits=replace(scenario.habits, lag=2.0))
-    runs = _runs(scenario, lambda _number, run: replace(run, pause_s=0.5, timeout_s=60.0, settle_after_s=5.0))
+    runs = _runs(
+        scenario, lambda _number, run: replace(run, pause_s=0.5, timeout_s=60.0, settle_after_s=5.0)
+    )
     return replace(runs, calm=tuple(replace(run, settle_after_s=5.0) for run in scenario.calm))
 
 
@@ -39,9 +44,12 @@ def lying(scenario: Scenario) -> Scenario:
     """Listings show a page of the oldest, and say that it is all."""
     lies = {Shown.LIE_OLDEST: 0.95}
     told = _runs(
-        replace(scenario, bystanders=30), lambda _n, run: replace(run, weather=replace(run.weather, listing=lies))
+        replace(scenario, bystanders=30),
+        lambda _n, run: replace(run, weather=replace(run.weather, listing=lies)),
     )
-    return replace(told, calm=tuple(replace(run, weather=Weather(listing=lies)) for run in scenario.calm))
+    return replace(
+        told, calm=tuple(replace(run, weather=Weather(listing=lies)) for run in scenario.calm)
+    )
 
 
 def among_own(scenario: Scenario) -> Scenario:
@@ -49,7 +57,9 @@ def among_own(scenario: Scenario) -> Scenario:
     return _runs(
         replace(scenario, bystanders=9),
         lambda number, run: (
-            replace(run, me=COLLEAGUE, weather=Weather(sight=Sight.OWN)) if number % 2 else replace(run, me=ME)
+            replace(run, me=COLLEAGUE, weather=Weather(sight=Sight.OWN))
+            if number % 2
+            else replace(run, me=ME)
         ),
     )
 
@@ -64,33 +74,52 @@ def of_our_own(scenario: Scenario) -> Scenario:
     """The first run loses its answers and dies; the next ones want copies of what it made."""
     lost = Weather(duplicate={Fate.LOST_AFTER: 0.9})
     first = replace(scenario.runs[0], weather=lost, crash_at=20.0, crash_points=None)
-    rest = (replace(run, copies_of_copies=2, weather=Weather()) for run in (scenario.runs[1:] or scenario.calm[:1]))
+    rest = (
+        replace(run, copies_of_copies=2, weather=Weather())
+        for run in (scenario.runs[1:] or scenario.calm[:1])
+    )
     return replace(scenario, runs=(first, *rest))
 
 
 def twins(scenario: Scenario) -> Scenario:
-    """Two campaigns want the same; the database is lost once both have run, and some answers are."""
-    job, run = scenario.runs[0].job, replace(scenario.runs[0], only_settle=False, database_before=None)
+    """Two campaigns want the same; the database is lost once both have run, and some answers
+    are."""
+    job, run = (
+        scenario.runs[0].job,
+        replace(scenario.runs[0], only_settle=False, database_before=None),
+    )
     lost = Weather(duplicate={Fate.LOST_AFTER: 0.5})
-    spring, autumn = (replace(run, campaign=name, job=job, crash_points=None) for name in ("spring", "autumn"))
+    spring, autumn = (
+        replace(run, campaign=name, job=job, crash_points=None) for name in ("spring", "autumn")
+    )
     dies = replace(spring, weather=lost, crash_at=10.0, database_lost=False)
     calm = tuple(replace(scenario.calm[0], campaign=name, job=job) for name in ("spring", "autumn"))
-    after = (replace(autumn, weather=Weather(), database_lost=False), replace(spring, database_lost=True))
+    after = (
+        replace(autumn, weather=Weather(), database_lost=False),
+        replace(spring, database_lost=True),
+    )
     return replace(scenario, runs=(dies, *after), calm=calm)
 
 
 def edited_often(scenario: Scenario) -> Scenario:
     """Sources are edited and renamed while the first run sends, and before the second."""
-    at = tuple((0, seconds, what) for seconds in (0.5, 2.0, 4.0, 40.0, 80.0) for what in ("edit", "rename"))
+    at = tuple(
+        (0, seconds, what) for seconds in (0.5, 2.0, 4.0, 40.0, 80.0) for what in ("edit", "rename")
+    )
     more = tuple((1, -1.0, what) for what in ("edit", "rename") * 3)
-    return replace(scenario, meddling=tuple(Meddling(number, seconds, what) for number, seconds, what in at + more))
+    return replace(
+        scenario,
+        meddling=tuple(Meddling(number, seconds, what) for number, seconds, what in at + more),
+    )
 
 
 def alike(scenario: Scenario) -> Scenario:
     """The API makes one name of two that the job wants, and no answer of the first run comes."""
     rows = tuple(Wanted(source_id(0), name, False, 2) for name in ("Wave 1", "Wave  1"))
     lost = Weather(duplicate={Fate.LOST_AFTER: 0.5, Fate.LOST_BEFORE: 0.5})
-    first = replace(scenario.runs[0], job=MemoryJob(rows), campaign="spring", weather=lost, only_settle=False)
+    first = replace(
+        scenario.runs[0], job=MemoryJob(rows), campaign="spring", weather=lost, only_settle=False
+    )
     calm = (replace(scenario.calm[0], job=MemoryJob(rows), campaign="spring"),)
     return replace(scenario, habits=Habits(trims=True), runs=(first,), calm=calm, meddling=())
 
@@ -106,7 +135,9 @@ def a_source_is_older_than_every_attempt(patch: pytest.MonkeyPatch) -> None:
     real = Ledger.found_source
 
     def wrong(self: Ledger, batch: Listed) -> None:
-        self._inherited = -1  # what a GET shows counts as shown by the last listing of an earlier run
+        self._inherited = (
+            -1
+        )  # what a GET shows counts as shown by the last listing of an earlier run
         real(self, batch)
 
     patch.setattr(Ledger, "found_source", wrong)
@@ -126,7 +157,9 @@ def no_length_is_a_pages(patch: pytest.MonkeyPatch) -> None:
 
 def pages_are_tens(patch: pytest.MonkeyPatch) -> None:
     real = rules.may_be_capped
-    patch.setattr(settling, "may_be_capped", lambda length, *more: length % 10 == 0 and real(length, *more))
+    patch.setattr(
+        settling, "may_be_capped", lambda length, *more: length % 10 == 0 and real(length, *more)
+    )
 
 
 def every_page_shows_our_newest(patch: pytest.MonkeyPatch) -> None:
@@ -136,7 +169,9 @@ def every_page_shows_our_newest(patch: pytest.MonkeyPatch) -> None:
 def other_ledger_files_own_nothing(patch: pytest.MonkeyPatch) -> None:
     statement(
         patch,
-        free_sightings=sql("free_sightings").replace("AND s.batch_id NOT IN (SELECT batch_id FROM elsewhere)", ""),
+        free_sightings=sql("free_sightings").replace(
+            "AND s.batch_id NOT IN (SELECT batch_id FROM elsewhere)", ""
+        ),
     )
 
 
@@ -173,23 +208,56 @@ def no_name_is_compared(patch: pytest.MonkeyPatch) -> None:
 
 def a_run_that_sent_nothing_has_sent(patch: pytest.MonkeyPatch) -> None:
     known = "SELECT 1 FROM campaigns WHERE name = :campaign"
-    patch.setattr(shared, "sent_before", lambda db, name: db.execute(known, {"campaign": name}).fetchone() is not None)
+    patch.setattr(
+        shared,
+        "sent_before",
+        lambda db, name: db.execute(known, {"campaign": name}).fetchone() is not None,
+    )
 
 
 GUARDS: Mapping[str, Mistake] = {
     mistake.plant.__name__: mistake
     for mistake in (
-        Mistake("does not wait for a dead run's requests", no_wait_for_a_dead_runs_requests, Theme.CRASH, 60, hasty),
-        Mistake("takes a GET for older", a_source_is_older_than_every_attempt, Theme.JOBS, 100, of_our_own),
-        Mistake("believes created_by to be the account", created_by_is_always_the_account, Theme.COPYING, 200),
+        Mistake(
+            "does not wait for a dead run's requests",
+            no_wait_for_a_dead_runs_requests,
+            Theme.CRASH,
+            60,
+            hasty,
+        ),
+        Mistake(
+            "takes a GET for older",
+            a_source_is_older_than_every_attempt,
+            Theme.JOBS,
+            100,
+            of_our_own,
+        ),
+        Mistake(
+            "believes created_by to be the account",
+            created_by_is_always_the_account,
+            Theme.COPYING,
+            200,
+        ),
         Mistake("sees no rivals", no_rivals, Theme.COPYING, 20, alike),
         Mistake("takes no listing for a page", no_length_is_a_pages, Theme.LISTINGS, 60, lying),
         Mistake("knows pages of tens alone", pages_are_tens, Theme.LISTINGS, 60, lying),
         Mistake(
-            "believes that every page shows what was made last", every_page_shows_our_newest, Theme.LISTINGS, 60, lying
+            "believes that every page shows what was made last",
+            every_page_shows_our_newest,
+            Theme.LISTINGS,
+            60,
+            lying,
         ),
-        Mistake("ignores what other ledger files own", other_ledger_files_own_nothing, Theme.LOST, 60, twins),
-        Mistake("lets one name vouch for all", one_name_that_arrived_vouches_for_all, Theme.COPYING, 200),
+        Mistake(
+            "ignores what other ledger files own",
+            other_ledger_files_own_nothing,
+            Theme.LOST,
+            60,
+            twins,
+        ),
+        Mistake(
+            "lets one name vouch for all", one_name_that_arrived_vouches_for_all, Theme.COPYING, 200
+        ),
         Mistake(
             "takes what its token does not see for absent",
             what_the_token_does_not_see_is_not_there,
@@ -197,11 +265,23 @@ GUARDS: Mapping[str, Mistake] = {
             120,
             among_own,
         ),
-        Mistake("takes an empty listing for an empty workspace", an_empty_workspace_is_empty, Theme.CRASH, 60, put_out),
+        Mistake(
+            "takes an empty listing for an empty workspace",
+            an_empty_workspace_is_empty,
+            Theme.CRASH,
+            60,
+            put_out,
+        ),
         Mistake("does not sign a row", no_row_is_signed, Theme.LOST, 200),
         Mistake("does not see that a job was renamed", no_campaign_is_compared, Theme.ACCIDENTS),
         Mistake("does not look for other ledgers", no_ledger_lies_nearby, Theme.ACCIDENTS, 400),
-        Mistake("does not compare names with those that exist", no_name_is_compared, Theme.ACCIDENTS),
-        Mistake("lets a run begin that was stopped before", a_run_that_sent_nothing_has_sent, Theme.ACCIDENTS),
+        Mistake(
+            "does not compare names with those that exist", no_name_is_compared, Theme.ACCIDENTS
+        ),
+        Mistake(
+            "lets a run begin that was stopped before",
+            a_run_that_sent_nothing_has_sent,
+            Theme.ACCIDENTS,
+        ),
     )
 }

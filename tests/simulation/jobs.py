@@ -1,4 +1,5 @@
-"""Random jobs, as a job file would say them: few rows, with names that are easily taken for one another."""
+"""Random jobs, as a job file would say them: few rows, with names that are easily taken for one
+another."""
 
 from __future__ import annotations
 
@@ -18,17 +19,35 @@ MOST_COPIES = 8
 MOST_MORE = 10
 
 NAMES = (
-    "", "", "Wave", "wave", "Wave 1", "Wave 10", "Wave  1", "Wave {n}", "Wave {n:02}", "{source_name}",
-    "{n} of {copies}", "{source_name} {n}, {date}", "{source_name} (Copy)", "Caf\u00e9 {{1}}",
+    "",
+    "",
+    "Wave",
+    "wave",
+    "Wave 1",
+    "Wave 10",
+    "Wave  1",
+    "Wave {n}",
+    "Wave {n:02}",
+    "{source_name}",
+    "{n} of {copies}",
+    "{source_name} {n}, {date}",
+    "{source_name} (Copy)",
+    "Caf\u00e9 {{1}}",
     "Signs, long enough to be cut {n}",
-)  # fmt: skip
+)
 
 
 PLAIN = tuple(name for name in NAMES if "(Copy)" not in name)
 """Names that no row can be taken for another's that has none."""
 
 
-SPECIAL = ("Cats & dogs", "O'Neill's {n}", "Zo\u00eb {n:02}", "Ib\u00e1\u00f1ez & sons", "<b>Wave</b>")
+SPECIAL = (
+    "Cats & dogs",
+    "O'Neill's {n}",
+    "Zo\u00eb {n:02}",
+    "Ib\u00e1\u00f1ez & sons",
+    "<b>Wave</b>",
+)
 """Names that an API may escape or write in another alphabet; none becomes another of all these."""
 
 
@@ -55,10 +74,14 @@ class MemoryJob:
 
     def rows(self) -> Iterator[Row | Problem]:
         for line, row in enumerate(self.wanted, start=2):
-            yield Row(line, row.source_id, parse_name(row.name), row.upload_new_dataset, row.copies, {})
+            yield Row(
+                line, row.source_id, parse_name(row.name), row.upload_new_dataset, row.copies, {}
+            )
 
 
-def random_job(rng: random.Random, sources: Sequence[str], names: Sequence[str] = NAMES) -> MemoryJob:
+def random_job(
+    rng: random.Random, sources: Sequence[str], names: Sequence[str] = NAMES
+) -> MemoryJob:
     """A job of a few rows over some of the `sources`."""
     few = rng.sample(names, min(len(names), rng.randint(1, 4)))
     rows = [_row(rng, sources, few) for _ in range(rng.choice((1, 2, 3, 5, 8)))]
@@ -66,7 +89,8 @@ def random_job(rng: random.Random, sources: Sequence[str], names: Sequence[str] 
 
 
 def edited(rng: random.Random, job: MemoryJob, sources: Sequence[str]) -> MemoryJob:
-    """The job after somebody changed it: rows in another order, more or fewer copies, rows that came or went."""
+    """The job after somebody changed it: rows in another order, more or fewer copies, rows that
+    came or went."""
     rows = list(job.wanted)
     match rng.choice(("shuffle", "copies", "drop", "add")):
         case "shuffle":
@@ -83,7 +107,10 @@ def edited(rng: random.Random, job: MemoryJob, sources: Sequence[str]) -> Memory
 
 def with_copies_of(rng: random.Random, job: MemoryJob, sources: Sequence[str]) -> MemoryJob:
     """The job with one more row for each of these `sources`."""
-    rows = [*job.wanted, *(replace(_row(rng, (source,), NAMES), copies=rng.randint(1, 3)) for source in sources)]
+    rows = [
+        *job.wanted,
+        *(replace(_row(rng, (source,), NAMES), copies=rng.randint(1, 3)) for source in sources),
+    ]
     return MemoryJob(_sound(rows, MOST_ITEMS + MOST_MORE))
 
 

@@ -1,5 +1,6 @@
-"""What lets requests through or not: nginx's bucket, which may be shared with others, a count for each window of time,
-and contention, which rejects a share of requests at any rate. What is rejected takes no room."""
+"""What lets requests through or not: nginx's bucket, which may be shared with others, a count for
+each window of time, and contention, which rejects a share of requests at any rate. What is rejected
+takes no room."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ class Limiter(Protocol):
 
 @dataclass
 class Bucket:
-    """Leaks `rate` requests a second and holds `burst` besides; `others` is how many of other people ask."""
+    """Leaks `rate` requests a second and holds `burst` besides; `others` is how many of other
+    people ask."""
 
     rate: Rate
     burst: float
@@ -97,7 +99,9 @@ def moving(*steps: tuple[float, float]) -> Callable[[], Limiter]:
 
 def shared(rate: float, *steps: tuple[float, float]) -> Callable[[], Limiter]:
     """A limit that others take a part of, which moves like this."""
-    return lambda: Bucket(lambda _: rate, 5.0, lambda at: [other for when, other in steps if when <= at][-1])
+    return lambda: Bucket(
+        lambda _: rate, 5.0, lambda at: [other for when, other in steps if when <= at][-1]
+    )
 
 
 def contention(share: float, rate: float) -> Callable[[], Limiter]:

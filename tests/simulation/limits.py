@@ -1,4 +1,5 @@
-"""Known cases of limits, by name: what the tests hold to, and what `python -m benchmarks.pace` measures and plots."""
+"""Known cases of limits, by name: what the tests hold to, and what `python -m benchmarks.pace`
+measures and plots."""
 
 from __future__ import annotations
 
@@ -42,6 +43,7 @@ BUSY = [
     Case("busy", steady(1e9), works_off=20),
     Case("busy-two", steady(1e9), in_flight=2, works_off=20),
 ]
-"""An API that rejects nothing and works off 20 a second, so that answers take longer the more are under way."""
+"""An API that rejects nothing and works off 20 a second, so that answers take longer the more are
+under way."""
 
 BY_NAME = {case.name: case for case in (*CASES, *BUSY)}

@@ -1,8 +1,8 @@
-"""An asyncio event loop whose clock jumps to its next timer: a night passes in milliseconds, in one fixed order.
+"""An asyncio event loop whose clock jumps to its next timer: a night passes in milliseconds, in one
+fixed order.
 
-It does no real I/O and knows no threads. What a real loop would wait through for ever, or never come out of, is an
-error here.
-"""
+It does no real I/O and knows no threads. What a real loop would wait through for ever, or never
+come out of, is an error here."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 JUMP_S = 1e-6
-"""Time moves on by this with each jump: who wakes a rounding error early and sleeps again would else spin for ever."""
+"""Time moves on by this with each jump: who wakes a rounding error early and sleeps again would
+else spin for ever."""
 
 MOST_STEPS = 3_000_000
 """Callbacks of one run; a run that needs more is going round in circles."""
@@ -81,14 +82,22 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         return handle
 
     def call_at(
-        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+        self,
+        when: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
     ) -> asyncio.TimerHandle:
         handle = asyncio.TimerHandle(when, callback, args, self, context)
         heapq.heappush(self._timers, (when, self._number(), handle))
         return handle
 
     def call_later(
-        self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+        self,
+        delay: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
     ) -> asyncio.TimerHandle:
         return self.call_at(self._now + delay, callback, *args, context=context)
 
@@ -122,8 +131,8 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self.call_at(when, strike)
 
     def bury(self) -> None:
-        """Drop what is left of every task. `finally` blocks run now, for which the caller has made the database and
-        the API unusable; later they would run whenever they are collected."""
+        """Drop what is left of every task. `finally` blocks run now, for which the caller has made
+        the database and the API unusable; later they would run whenever they are collected."""
         self.dead = True
         for task in sorted(asyncio.all_tasks(self), key=hash):
             coroutine = task.get_coro()

@@ -1,7 +1,8 @@
-"""The database may be lost, or replaced by an old copy of itself. The worker has to notice before it sends anything;
-then people rebuild it from the ledger files, or put the newer one back.
+"""The database may be lost, or replaced by an old copy of itself. The worker has to notice before
+it sends anything; then people rebuild it from the ledger files, or put the newer one back.
 
-What really was lost is known here from the world's requests; `refuse_older_database` is asked as a run asks it."""
+What really was lost is known here from the world's requests; `refuse_older_database` is asked as a
+run asks it."""
 
 from __future__ import annotations
 
@@ -32,13 +33,15 @@ Start = Callable[[str, Run], RunStart]
 
 
 class Losses:
-    """The databases of one scenario, in `folder`: the one in use, and copies of what it was before earlier runs."""
+    """The databases of one scenario, in `folder`: the one in use, and copies of what it was before
+    earlier runs."""
 
     def __init__(self, folder: Path, world: World, note: Callable[[str], None]) -> None:
         self.database = folder / "ledger.db"
         self.problems: list[str] = []
         self.forgiven: Counter[ItemKey] = Counter()
-        """Requests that no ledger file tells of, because the run that sent them had no time to write one."""
+        """Requests that no ledger file tells of, because the run that sent them had no time to
+        write one."""
         self.restored = False
         self._folder = folder
         self._world = world
@@ -46,7 +49,8 @@ class Losses:
         self._cut_short: set[str] = set()
         """Campaigns whose last run had no time to write its ledger file."""
         self._lost_rows: set[str] = set()
-        """Campaigns of which requests had reached the API that the database in use knows nothing of."""
+        """Campaigns of which requests had reached the API that the database in use knows nothing
+        of."""
         self._struck: set[str] = set()
         """Campaigns that the database in use may know less of than their ledger files."""
         self._copies: dict[int, int] = {}
@@ -56,10 +60,11 @@ class Losses:
 
     @property
     def behind(self) -> bool:
-        """Whether the database in use lacks what the ledger files know, so that it cannot be judged."""
+        """Whether the database in use lacks what the ledger files know, so that it cannot be
+        judged."""
         return bool(self._struck)
 
-    # -- what happens -----------------------------------------------------------------------------------------
+    # -- what happens
 
     def keep_copy(self, number: int) -> None:
         """Keep the database as it is before run `number`."""
@@ -74,7 +79,8 @@ class Losses:
         (self._cut_short.discard if whole else self._cut_short.add)(run.campaign)
 
     def strike(self, run: Run) -> None:
-        """Lose the database, or put an old copy in its place, if that is what happens before this run."""
+        """Lose the database, or put an old copy in its place, if that is what happens before this
+        run."""
         if not self.database.exists() or self._struck:
             return
         if run.database_lost:
@@ -93,19 +99,24 @@ class Losses:
         self._lost_rows = {request.item.campaign for request in self._world.requests[since:]}
         self._struck = {file.stem for file in self._folder.glob("*.csv")}
 
-    # -- what the worker says of it ---------------------------------------------------------------------------
+    # -- what the worker says of it
 
     def opened(self, run: Run, job: MemoryJob, start: Start) -> sqlite3.Connection | None:
-        """The database as a run opens it, mended by people where the run refuses it; None where the run cannot be."""
+        """The database as a run opens it, mended by people where the run refuses it; None where the
+        run cannot be."""
         if run.only_settle and not self._knows(run.campaign):
             return None
         connection = open_for_writing(self.database, API)
         refusal = self._refusal(connection, run.campaign)
         if refusal is None and run.campaign in self._lost_rows:
-            self.problems.append(f"unnoticed: {run.campaign} is sent from a database that is not the newest")
+            self.problems.append(
+                f"unnoticed: {run.campaign} is sent from a database that is not the newest"
+            )
         elif refusal is not None and run.campaign not in self._struck:
             self.problems.append(f"bug: the database is refused, and is the newest: {refusal}")
-        elif refusal is not None or self._aside.exists():  # a copy that lacks nothing of this campaign is no reason
+        elif (
+            refusal is not None or self._aside.exists()
+        ):  # a copy that lacks nothing of this campaign is no reason
             connection.close()
             self._world.faults["older database refused"] += refusal is not None
             self._mend(run, job, start)
@@ -120,7 +131,10 @@ class Losses:
         if not self.database.exists():
             return False
         with closing(open_for_writing(self.database, API)) as connection:
-            return connection.execute("SELECT 1 FROM campaigns WHERE name = ?", (campaign,)).fetchone() is not None
+            return (
+                connection.execute("SELECT 1 FROM campaigns WHERE name = ?", (campaign,)).fetchone()
+                is not None
+            )
 
     def _refusal(self, connection: sqlite3.Connection, campaign: str) -> str | None:
         files = files_of(str(self._folder / "{campaign}.csv"), campaign, self.database)
@@ -135,10 +149,11 @@ class Losses:
         self._lost_rows.discard(campaign)
         self._struck.discard(campaign)
 
-    # -- what people do ---------------------------------------------------------------------------------------
+    # -- what people do
 
     def _mend(self, run: Run, job: MemoryJob, start: Start) -> None:
-        """Put the newer database back where there is one, else rebuild the campaign from its ledger file."""
+        """Put the newer database back where there is one, else rebuild the campaign from its ledger
+        file."""
         if self._aside.exists():
             self._aside.replace(self.database)
             self._note("the newer database was put back")
@@ -149,10 +164,14 @@ class Losses:
         connection = open_for_writing(self.database, API)
         try:
             with planned(job, run.campaign, DAY) as plan:
-                ledger = Ledger(connection, start(f"restore-{len(self._world.requests)}-{run.campaign}", run))
+                ledger = Ledger(
+                    connection, start(f"restore-{len(self._world.requests)}-{run.campaign}", run)
+                )
                 ledger.plan(plan.file, plan.extra_columns, retry_failed=False)
             now = start("", run).now
-            restored: Restored | UsageError = restore(ledger, file, run.campaign, other_files(file, self.database), now)
+            restored: Restored | UsageError = restore(
+                ledger, file, run.campaign, other_files(file, self.database), now
+            )
             ledger.end_run(RunEnd(now, None, 0, 0, 0, 0))
             export.write_ledger_file(connection, ledger.campaign, run.campaign, file, Reach())
         except UsageError as error:
@@ -160,7 +179,9 @@ class Losses:
             restored = error
         finally:
             connection.close()
-        if isinstance(restored, UsageError):  # told; the lost one is found again, so that the rest can be judged
+        if isinstance(
+            restored, UsageError
+        ):  # told; the lost one is found again, so that the rest can be judged
             self._gone.replace(self.database)
             self._lost_rows.clear()
             self._struck.clear()

@@ -1,6 +1,8 @@
-"""Mistakes that a worker could be built with, each planted into the real one. The simulation must see every one.
+"""Mistakes that a worker could be built with, each planted into the real one. The simulation must
+see every one.
 
-A mistake is one change of one decision or statement, as a careless hand would make it. No running and judging here."""
+A mistake is one change of one decision or statement, as a careless hand would make it. No running
+and judging here."""
 
 from __future__ import annotations
 
@@ -30,11 +32,15 @@ from worker.settle.settling import Settling
 
 
 def send_unknown_again(patch: pytest.MonkeyPatch) -> None:
-    classified(patch, lambda _reply, found: not_sent(found) if found.kind is Class.UNKNOWN else found)
+    classified(
+        patch, lambda _reply, found: not_sent(found) if found.kind is Class.UNKNOWN else found
+    )
 
 
 def take_a_timeout_for_nothing(patch: pytest.MonkeyPatch) -> None:
-    classified(patch, lambda reply, found: not_sent(found) if isinstance(reply, NoAnswer) else found)
+    classified(
+        patch, lambda reply, found: not_sent(found) if isinstance(reply, NoAnswer) else found
+    )
 
 
 def take_a_5xx_for_nothing(patch: pytest.MonkeyPatch) -> None:
@@ -66,11 +72,14 @@ def record_before_the_body_is_whole(patch: pytest.MonkeyPatch) -> None:
 
 def call_unknown_failed(patch: pytest.MonkeyPatch) -> None:
     real = exchange.status_of
-    patch.setattr(exchange, "status_of", lambda found: Status.FAILED if found == "unknown" else real(found))
+    patch.setattr(
+        exchange, "status_of", lambda found: Status.FAILED if found == "unknown" else real(found)
+    )
 
 
 def write_the_intent_late(patch: pytest.MonkeyPatch) -> None:
-    """What an exchange claims is committed by the next transaction only, when its request has left."""
+    """What an exchange claims is committed by the next transaction only, when its request has
+    left."""
     claimed: list[Intent] = []
     real = exchange.Exchange.claim
 
@@ -101,7 +110,9 @@ def forget_what_a_dead_run_sent(patch: pytest.MonkeyPatch) -> None:
     statement(
         patch,
         abandon_items="UPDATE items SET status = 'pending' WHERE status = 'sent'",
-        abandon_attempts="UPDATE attempts SET closed_by = 'outcome' WHERE closed_by IS NULL AND outcome IS NULL",
+        abandon_attempts=(
+            "UPDATE attempts SET closed_by = 'outcome' WHERE closed_by IS NULL AND outcome IS NULL"
+        ),
     )
 
 
@@ -146,7 +157,8 @@ def trust_a_listing_that_lacks_what_was_there(patch: pytest.MonkeyPatch) -> None
 def forget_what_earlier_listings_showed(patch: pytest.MonkeyPatch) -> None:
     statement(
         patch,
-        free_sightings="""SELECT s.* FROM sightings AS s WHERE s.workspace_id = :workspace_id AND s.listing = (
+        free_sightings="""SELECT s.* FROM sightings AS s
+        WHERE s.workspace_id = :workspace_id AND s.listing = (
             SELECT max(number) FROM listings WHERE workspace_id = :workspace_id)
             AND NOT EXISTS (SELECT 1 FROM items AS i WHERE i.new_batch_id = s.batch_id)""",
     )
@@ -156,10 +168,14 @@ def forget_what_earlier_listings_showed(patch: pytest.MonkeyPatch) -> None:
 
 
 def guess_among_several(patch: pytest.MonkeyPatch) -> None:
-    def wrong(attempts: Sequence[Attempt], sightings: Sequence[Sighting], _survival: Survival) -> Presence:
+    def wrong(
+        attempts: Sequence[Attempt], sightings: Sequence[Sighting], _survival: Survival
+    ) -> Presence:
         claims: dict[int, str] = {}
         for attempt in attempts:
-            free = [s for s in sightings if s.batch_id not in claims.values() and rules.fits(attempt, s)]
+            free = [
+                s for s in sightings if s.batch_id not in claims.values() and rules.fits(attempt, s)
+            ]
             if free:
                 claims[attempt.id] = free[0].batch_id
         return Presence(claims, {})
@@ -168,22 +184,30 @@ def guess_among_several(patch: pytest.MonkeyPatch) -> None:
 
 
 def take_an_older_batch(patch: pytest.MonkeyPatch) -> None:
-    """No baseline, and no beginning of the window: what was there before the attempt may be its copy."""
+    """No baseline, and no beginning of the window: what was there before the attempt may be its
+    copy."""
     real = rules.window
     patch.setattr(rules, "window", lambda attempt: real(attempt)._replace(low=-math.inf))
     statement(
-        patch, add_sighting=sql("add_sighting").replace("s.listing > :baseline", "s.listing > 0 AND :baseline >= 0")
+        patch,
+        add_sighting=sql("add_sighting").replace(
+            "s.listing > :baseline", "s.listing > 0 AND :baseline >= 0"
+        ),
     )
     attempts(patch, lambda attempt, _ledger: attempt._replace(listing=-1))
 
 
 def ignore_what_other_campaigns_own(patch: pytest.MonkeyPatch) -> None:
-    """A batch has one owner in each campaign, and an attempt is compared with all that its own campaign has not."""
+    """A batch has one owner in each campaign, and an attempt is compared with all that its own
+    campaign has not."""
     real = database.migrations
     patch.setattr(
         database,
         "migrations",
-        lambda: [script.replace("CREATE UNIQUE INDEX items_owner", "CREATE INDEX items_owner") for script in real()],
+        lambda: [
+            script.replace("CREATE UNIQUE INDEX items_owner", "CREATE INDEX items_owner")
+            for script in real()
+        ],
     )
     own = "i.campaign_id = (SELECT campaign_id FROM runs ORDER BY id DESC LIMIT 1)"
     statement(
@@ -208,11 +232,15 @@ def ignore_datasets(patch: pytest.MonkeyPatch) -> None:
 def _looks(patch: pytest.MonkeyPatch, wrong: Callable[[Attempt, Sighting], Sighting]) -> None:
     real = rules.fits
 
-    def presence(attempts: Sequence[Attempt], sightings: Sequence[Sighting], _survival: Survival) -> Presence:
+    def presence(
+        attempts: Sequence[Attempt], sightings: Sequence[Sighting], _survival: Survival
+    ) -> Presence:
         claims: dict[int, str] = {}
         for attempt in attempts:
             for sighting in sightings:
-                if sighting.batch_id not in claims.values() and real(attempt, wrong(attempt, sighting)):
+                if sighting.batch_id not in claims.values() and real(
+                    attempt, wrong(attempt, sighting)
+                ):
                     claims[attempt.id] = sighting.batch_id
                     break
         return Presence(claims, {})
@@ -238,7 +266,9 @@ def trust_every_property(patch: pytest.MonkeyPatch) -> None:
 
 def use_the_latest_baseline(patch: pytest.MonkeyPatch) -> None:
     def wrong(attempt: Attempt, ledger: Ledger) -> Attempt:
-        return attempt._replace(listing=ledger.connection.execute(sql("last_listing")).fetchone()[0])
+        return attempt._replace(
+            listing=ledger.connection.execute(sql("last_listing")).fetchone()[0]
+        )
 
     attempts(patch, wrong)
 
@@ -263,7 +293,10 @@ def use_the_first_attempts_window(patch: pytest.MonkeyPatch) -> None:
         ).fetchone()
         after = first["date_after"] if first["date_after"] is not None else first["ended_server"]
         return attempt._replace(
-            left=first["left_server"], ended=first["ended_server"], date_before=first["date_before"], date_after=after
+            left=first["left_server"],
+            ended=first["ended_server"],
+            date_before=first["date_before"],
+            date_after=after,
         )
 
     attempts(patch, wrong)
@@ -278,12 +311,15 @@ def trust_our_clock(patch: pytest.MonkeyPatch) -> None:
 def compare_with_the_source_as_it_is_now(patch: pytest.MonkeyPatch) -> None:
     def wrong(attempt: Attempt, ledger: Ledger) -> Attempt:
         row = ledger.connection.execute(
-            "SELECT name, details, loose_details FROM source_versions WHERE source_id = ? ORDER BY id DESC LIMIT 1",
+            "SELECT name, details, loose_details FROM source_versions WHERE source_id = ? ORDER BY"
+            " id DESC LIMIT 1",
             (attempt.source_id,),
         ).fetchone()
         if attempt.source is None or row is None:
             return attempt
-        now = attempt.source._replace(name=row["name"], details=row["details"], loose_details=row["loose_details"])
+        now = attempt.source._replace(
+            name=row["name"], details=row["details"], loose_details=row["loose_details"]
+        )
         return attempt._replace(source=now, source_changed=False)
 
     attempts(patch, wrong)
@@ -295,11 +331,20 @@ MISTAKES: Mapping[str, Mistake] = {
         Mistake("sends again what is unknown", send_unknown_again, Theme.ORDINARY),
         Mistake("takes a timeout for 'not sent'", take_a_timeout_for_nothing, Theme.ORDINARY),
         Mistake("takes a 5xx for 'not sent'", take_a_5xx_for_nothing, Theme.ORDINARY),
-        Mistake("takes a 2xx without a batch for 'not sent'", take_an_odd_2xx_for_nothing, Theme.STORM, 200),
-        Mistake("records before the body is whole", record_before_the_body_is_whole, Theme.ORDINARY),
+        Mistake(
+            "takes a 2xx without a batch for 'not sent'",
+            take_an_odd_2xx_for_nothing,
+            Theme.STORM,
+            200,
+        ),
+        Mistake(
+            "records before the body is whole", record_before_the_body_is_whole, Theme.ORDINARY
+        ),
         Mistake("calls unknown outcomes failed", call_unknown_failed, Theme.ORDINARY),
         Mistake("commits the intent after the request", write_the_intent_late, Theme.CRASH),
-        Mistake("takes what a dead run had sent for unsent", forget_what_a_dead_run_sent, Theme.CRASH),
+        Mistake(
+            "takes what a dead run had sent for unsent", forget_what_a_dead_run_sent, Theme.CRASH
+        ),
         Mistake("looks only once", look_only_once, Theme.ORDINARY, 200),
         Mistake("does not wait for late effects", forget_late_effects, Theme.ORDINARY),
         Mistake("trusts a listing that is not whole", trust_a_short_listing, Theme.LISTINGS, 200),
@@ -310,16 +355,38 @@ MISTAKES: Mapping[str, Mistake] = {
             60,
             lying,
         ),
-        Mistake("forgets what earlier listings showed", forget_what_earlier_listings_showed, Theme.ORDINARY, 200),
+        Mistake(
+            "forgets what earlier listings showed",
+            forget_what_earlier_listings_showed,
+            Theme.ORDINARY,
+            200,
+        ),
         Mistake("guesses among several", guess_among_several, Theme.SOURCES, 300),
         Mistake("does not compare names", ignore_names, Theme.ORDINARY, 200),
         Mistake("does not compare datasets", ignore_datasets, Theme.JOBS, 200),
         Mistake("takes a near fit for absence", take_a_near_fit_for_absence, Theme.COPYING, 200),
-        Mistake("believes that every property survives copying", trust_every_property, Theme.COPYING, 200),
-        Mistake("applies the latest baseline to older attempts", use_the_latest_baseline, Theme.ORDINARY),
-        Mistake("gives an older attempt this run's window", use_the_strict_window_of_now, Theme.CRASH, 200),
+        Mistake(
+            "believes that every property survives copying",
+            trust_every_property,
+            Theme.COPYING,
+            200,
+        ),
+        Mistake(
+            "applies the latest baseline to older attempts", use_the_latest_baseline, Theme.ORDINARY
+        ),
+        Mistake(
+            "gives an older attempt this run's window",
+            use_the_strict_window_of_now,
+            Theme.CRASH,
+            200,
+        ),
         Mistake("takes an older batch", take_an_older_batch, Theme.ACCOUNT, 300),
-        Mistake("applies the first attempt's window to the second", use_the_first_attempts_window, Theme.TOKEN, 60),
+        Mistake(
+            "applies the first attempt's window to the second",
+            use_the_first_attempts_window,
+            Theme.TOKEN,
+            60,
+        ),
         Mistake("trusts our clock", trust_our_clock, Theme.CLOCKS, 200),
         Mistake(
             "compares with the source as it is now",

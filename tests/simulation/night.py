@@ -17,9 +17,21 @@ from tests.simulation.drawing import scenario
 from tests.simulation.scenario import Theme
 
 SORTS = (
-    "double", "lost", "false row", "denied", "left", "unnoticed", "uncounted", "unclosed", "unwritten", "busy", "slow",
-    "stuck", "bug", "simulation",
-)  # fmt: skip
+    "double",
+    "lost",
+    "false row",
+    "denied",
+    "left",
+    "unnoticed",
+    "uncounted",
+    "unclosed",
+    "unwritten",
+    "busy",
+    "slow",
+    "stuck",
+    "bug",
+    "simulation",
+)
 """Every sort of problem: the oracle's, and those of a run and of the simulation itself."""
 
 CHUNK = 20
@@ -63,7 +75,8 @@ class Sum:
 
 
 def one(seed: int, theme: Theme | None, *, tell: bool = False) -> Told:
-    """One scenario; what goes wrong with the simulation itself is a problem too, and ends no night."""
+    """One scenario; what goes wrong with the simulation itself is a problem too, and ends no
+    night."""
     life = scenario(seed, theme)
     try:
         return simulate(life, tell=tell)
@@ -96,7 +109,8 @@ def _chunk(seeds: Sequence[int], theme: Theme | None) -> list[Told]:
 
 @contextmanager
 def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
-    """Fresh processes whose hashes are the same each time: the order of a set of texts is part of what happens."""
+    """Fresh processes whose hashes are the same each time: the order of a set of texts is part of
+    what happens."""
     before = os.environ.get("PYTHONHASHSEED")
     os.environ["PYTHONHASHSEED"] = "0"
     try:
@@ -122,10 +136,15 @@ def table(total: Sum) -> str:
     counts = total.counts
     rate = 1000 * total.took_s / max(1, total.campaigns)
     lines = [
-        f"{total.campaigns:,} campaigns, {counts['runs']:,} runs, {counts['made']:,} duplicates made, "
-        f"{counts['crashes']:,} crashes, {total.simulated_s / 86_400:,.0f} simulated days in {total.took_s:.1f} s "
-        f"({rate:.0f} ms each)",
-        f"{'wanted, at the end':<20}{'rows':>8}{'created':>10}{'unknown':>10}{'pending':>10}{'failed':>10}",
+        (
+            f"{total.campaigns:,} campaigns, {counts['runs']:,} runs, {counts['made']:,} duplicates"
+            f" made, {counts['crashes']:,} crashes, {total.simulated_s / 86_400:,.0f} simulated"
+            f" days in {total.took_s:.1f} s ({rate:.0f} ms each)"
+        ),
+        (
+            f"{'wanted, at the end':<20}{'rows':>8}{'created':>10}{'unknown':>10}"
+            f"{'pending':>10}{'failed':>10}"
+        ),
     ]
     for theme, statuses in sorted(total.statuses.items()):
         cells = "".join(
@@ -136,7 +155,9 @@ def table(total: Sum) -> str:
     lines.append("runs ended: " + _list(total.stopped))
     lines += [f"unknown, {number} x: {why}" for why, number in total.reasons.most_common(8)]
     lines.append("faults: " + _list(total.faults))
-    lines.append("campaigns with a … " + ", ".join(f"{sort}: {total.problems[sort]}" for sort in SORTS))
+    lines.append(
+        "campaigns with a … " + ", ".join(f"{sort}: {total.problems[sort]}" for sort in SORTS)
+    )
     return "\n".join(lines)
 
 

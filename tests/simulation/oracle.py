@@ -1,10 +1,14 @@
-"""Judges a ledger by the world's truth. It reads the database as anybody could and shares nothing with the worker.
+"""Judges a ledger by the world's truth. It reads the database as anybody could and shares nothing
+with the worker.
 
-double      an item has more than one batch that was made for it and that no other row has; or more batches of a kind
+double      an item has more than one batch that was made for it and that no other row has; or more
+batches of a kind
             were made than items of this kind exist
 lost        a batch that we made is in no row, and no row of its kind says `unknown`
-false row   a `created` row names a batch that does not exist, is not ours, is of another kind, is another row's too, or
-            was there long before the row's first request; one settled by its answer names another request's batch
+false row   a `created` row names a batch that does not exist, is not ours, is of another kind, is
+another row's too, or
+            was there long before the row's first request; one settled by its answer names another
+            request's batch
 unwritten   the ledger file of a run that ended by itself tells something else than the database
 uncounted   fewer attempts stand in a row than requests arrived for it
 denied      a `failed` row's own batch exists, and no row has it
@@ -23,7 +27,8 @@ from pathlib import Path
 from tests.simulation.world import Batch, ItemKey, Kind, World
 
 _ROWS = """
-SELECT c.name AS campaign, i.source_id, i.template, i.upload_new_dataset, i.copy, i.status, i.name, i.new_batch_id,
+SELECT c.name AS campaign, i.source_id, i.template, i.upload_new_dataset, i.copy, i.status,
+       i.name, i.new_batch_id,
        i.settled_by, i.attempts, i.line IS NOT NULL AS wanted, i.error
 FROM items AS i JOIN campaigns AS c ON c.id = i.campaign_id
 """
@@ -49,8 +54,8 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is wrong, each in a line that begins with its sort, how many wanted rows have which status, and why
-    those that are `unknown` are."""
+    """What is wrong, each in a line that begins with its sort, how many wanted rows have which
+    status, and why those that are `unknown` are."""
 
     problems: list[str]
     statuses: dict[str, int]
@@ -58,12 +63,18 @@ class Verdict:
 
 
 def judge(
-    connection: sqlite3.Connection, world: World, *, lenient: bool, counted: bool, forgiven: Counter[ItemKey],
+    connection: sqlite3.Connection,
+    world: World,
+    *,
+    lenient: bool,
+    counted: bool,
+    forgiven: Counter[ItemKey],
     final: bool,
-) -> Verdict:  # fmt: skip
-    """Judge the ledger as it is now. `lenient`: others made alike batches with our account, so rows may be swapped
-    with theirs; `counted`: no request's answer went unrecorded, so attempts are exact; `forgiven`: requests that a lost
-    database took with it; `final`: nothing comes any more, and the last runs met a healthy API."""
+) -> Verdict:
+    """Judge the ledger as it is now. `lenient`: others made alike batches with our account, so rows
+    may be swapped with theirs; `counted`: no request's answer went unrecorded, so attempts are
+    exact; `forgiven`: requests that a lost database took with it; `final`: nothing comes any more,
+    and the last runs met a healthy API."""
     world.now()
     rows = _rows(connection)
     owner = {row.batch_id: row for row in rows if row.batch_id is not None}
@@ -74,24 +85,42 @@ def judge(
     problems += [] if lenient else _denied(rows, owner, made)
     problems += _uncounted(rows, world, forgiven, exact=counted)
     if final:
-        problems += [f"unclosed: {row.item} is still `sent`" for row in rows if row.status == "sent"]
-        problems += [f"left: {row.item} is pending: {row.error}" for row in rows if row.wanted and _is_left(row)]
-    return Verdict(problems, dict(Counter(row.status for row in rows if row.wanted)), _reasons(rows))
+        problems += [
+            f"unclosed: {row.item} is still `sent`" for row in rows if row.status == "sent"
+        ]
+        problems += [
+            f"left: {row.item} is pending: {row.error}"
+            for row in rows
+            if row.wanted and _is_left(row)
+        ]
+    return Verdict(
+        problems, dict(Counter(row.status for row in rows if row.wanted)), _reasons(rows)
+    )
 
 
 def _reasons(rows: list[Row]) -> dict[str, int]:
     """Why rows are `unknown`, without the ids that their errors name."""
     why = [row.error or "" for row in rows if row.wanted and row.status == "unknown"]
-    return dict(Counter(re.sub(r"#\d+|\(.*?\)|[0-9a-f]{8}-[0-9a-f-]{27}", "…", error) for error in why))
+    return dict(
+        Counter(re.sub(r"#\d+|\(.*?\)|[0-9a-f]{8}-[0-9a-f-]{27}", "…", error) for error in why)
+    )
 
 
 def unwritten(connection: sqlite3.Connection, campaign: str, ledger_file: Path) -> list[str]:
-    """What the ledger file of a campaign, whose run has just ended, tells otherwise than the database."""
+    """What the ledger file of a campaign, whose run has just ended, tells otherwise than the
+    database."""
     rows = [row for row in _rows(connection) if row.wanted and row.item.campaign == campaign]
     known = Counter((row.item.source_id, row.status, row.batch_id or "") for row in rows)
     with ledger_file.open(encoding="utf-8", newline="") as file:
-        told = Counter((row["source_batch_id"], row["status"], row["new_batch_id"]) for row in csv.DictReader(file))
-    return [] if told == known else [f"unwritten: {ledger_file.name} has {told - known} and lacks {known - told}"]
+        told = Counter(
+            (row["source_batch_id"], row["status"], row["new_batch_id"])
+            for row in csv.DictReader(file)
+        )
+    return (
+        []
+        if told == known
+        else [f"unwritten: {ledger_file.name} has {told - known} and lacks {known - told}"]
+    )
 
 
 def _rows(connection: sqlite3.Connection) -> list[Row]:
@@ -102,29 +131,47 @@ def _rows(connection: sqlite3.Connection) -> list[Row]:
         return []
     return [
         Row(
-            ItemKey(r["campaign"], r["source_id"], r["template"], bool(r["upload_new_dataset"]), r["copy"]),
-            None if r["name"] is None else Kind(r["source_id"], r["name"] or None, bool(r["upload_new_dataset"])),
-            r["status"], r["new_batch_id"], r["settled_by"], r["attempts"], bool(r["wanted"]), r["error"],
+            ItemKey(
+                r["campaign"],
+                r["source_id"],
+                r["template"],
+                bool(r["upload_new_dataset"]),
+                r["copy"],
+            ),
+            None
+            if r["name"] is None
+            else Kind(r["source_id"], r["name"] or None, bool(r["upload_new_dataset"])),
+            r["status"],
+            r["new_batch_id"],
+            r["settled_by"],
+            r["attempts"],
+            bool(r["wanted"]),
+            r["error"],
         )
         for r in found
-    ]  # fmt: skip
+    ]
 
 
 def _doubles(rows: list[Row], owner: dict[str, Row], made: list[Batch]) -> list[str]:
     """Whatever nobody else has of what was made for an item is its own; one is enough."""
     own: dict[ItemKey, list[str]] = defaultdict(list)
     by_kind: Counter[Kind] = Counter()
-    # A row that was restored from a file does not tell what was sent; its own batches are counted all the same.
+    # A row that was restored from a file does not tell what was sent; its own batches are counted
+    # all the same.
     nameless = {row.item for row in rows if row.kind is None}
     for batch in made:
         assert batch.request is not None
         holder = owner.get(batch.id)
-        known = batch.request.item not in nameless and (holder is None or holder.item not in nameless)
+        known = batch.request.item not in nameless and (
+            holder is None or holder.item not in nameless
+        )
         by_kind[batch.request.kind] += known
         if holder is None or holder.item == batch.request.item:
             own[batch.request.item].append(batch.id)
     items = Counter(row.kind for row in rows if row.kind is not None)
-    problems = [f"double: {item} has {batches}" for item, batches in own.items() if len(batches) > 1]
+    problems = [
+        f"double: {item} has {batches}" for item, batches in own.items() if len(batches) > 1
+    ]
     return problems + [
         f"double: {number} batches of {kind} for {items[kind]} items"
         for kind, number in by_kind.items()
@@ -138,7 +185,11 @@ def _lost(rows: list[Row], owner: dict[str, Row], made: list[Batch]) -> list[str
     nameless = {row.item for row in rows if row.status in ("unknown", "sent") and row.kind is None}
     orphans: dict[Kind, list[Batch]] = defaultdict(list)
     for batch in made:
-        if batch.id not in owner and batch.request is not None and batch.request.item not in nameless:
+        if (
+            batch.id not in owner
+            and batch.request is not None
+            and batch.request.item not in nameless
+        ):
             orphans[batch.request.kind].append(batch)
     return [
         f"lost: {[batch.id for batch in batches]} of {kind}, and {unclear[kind]} rows say unknown"
@@ -159,14 +210,21 @@ def _denied(rows: list[Row], owner: dict[str, Row], made: list[Batch]) -> list[s
 
 def _is_left(row: Row) -> bool:
     """Whether the row is pending after the calm runs, which had no reason to leave it."""
-    reasons = ("the source could not be looked up", "two complete listings show that it was not made")
+    reasons = (
+        "the source could not be looked up",
+        "two complete listings show that it was not made",
+    )
     return row.status == "pending" and not (row.error or "").startswith(reasons)
 
 
 def _false_rows(rows: list[Row], world: World, *, lenient: bool) -> list[str]:
     problems: list[str] = []
     owners = Counter(row.batch_id for row in rows if row.batch_id is not None)
-    problems += [f"false row: {number} rows name {batch_id}" for batch_id, number in owners.items() if number > 1]
+    problems += [
+        f"false row: {number} rows name {batch_id}"
+        for batch_id, number in owners.items()
+        if number > 1
+    ]
     first: dict[ItemKey, float] = {}
     for request in world.requests:
         first.setdefault(request.item, request.at)
@@ -175,30 +233,51 @@ def _false_rows(rows: list[Row], world: World, *, lenient: bool) -> list[str]:
             continue
         batch = world.batches.get(row.batch_id)
         if batch is not None and batch.made_at < first.get(row.item, 0.0) - LONG_BEFORE_S:
-            problems.append(f"false row: {row.item} names {row.batch_id}, which was there before it was asked for")
+            problems.append(
+                f"false row: {row.item} names {row.batch_id}, which was there before it was"
+                " asked for"
+            )
             continue
         if batch is None:
             problems.append(f"false row: {row.item} names {row.batch_id}, which does not exist")
-        elif lenient and batch.request is None and row.settled_by == "listing" and batch.kind is not None:
-            # Somebody made it with our account and it looks the same; more than its source nobody could check.
+        elif (
+            lenient
+            and batch.request is None
+            and row.settled_by == "listing"
+            and batch.kind is not None
+        ):
+            # Somebody made it with our account and it looks the same; more than its source nobody
+            # could check.
             if batch.kind.source_id != row.item.source_id:
-                problems.append(f"false row: {row.item} names {row.batch_id}, a copy of {batch.kind.source_id}")
+                problems.append(
+                    f"false row: {row.item} names {row.batch_id}, a copy of {batch.kind.source_id}"
+                )
         elif batch.request is None:
             problems.append(f"false row: {row.item} names {row.batch_id}, which somebody else made")
         elif row.kind is None:
             wanted = (row.item.source_id, row.item.upload_new_dataset)
-            if batch.kind is None or (batch.kind.source_id, batch.kind.upload_new_dataset) != wanted:
-                problems.append(f"false row: {row.item} names {row.batch_id}, which is {batch.kind}")
+            if (
+                batch.kind is None
+                or (batch.kind.source_id, batch.kind.upload_new_dataset) != wanted
+            ):
+                problems.append(
+                    f"false row: {row.item} names {row.batch_id}, which is {batch.kind}"
+                )
         elif batch.kind != row.kind and not _same_to_everybody(batch, row.kind, world):
-            problems.append(f"false row: {row.item} is {row.kind} and names {row.batch_id}, which is {batch.kind}")
+            problems.append(
+                f"false row: {row.item} is {row.kind} and names {row.batch_id}, which is"
+                f" {batch.kind}"
+            )
         elif row.settled_by == "response" and batch.request.item != row.item:
-            problems.append(f"false row: {row.item} was answered with {row.batch_id}, which is another item's")
+            problems.append(
+                f"false row: {row.item} was answered with {row.batch_id}, which is another item's"
+            )
     return problems
 
 
 def _same_to_everybody(batch: Batch, kind: Kind, world: World) -> bool:
-    """Whether the batch is just what a request of this kind makes, though it was made by another: where a source has
-    no data, copies with and without it are one and the same."""
+    """Whether the batch is just what a request of this kind makes, though it was made by another:
+    where a source has no data, copies with and without it are one and the same."""
     source = world.batches.get(kind.source_id)
     made = batch.kind
     return (
@@ -210,11 +289,14 @@ def _same_to_everybody(batch: Batch, kind: Kind, world: World) -> bool:
     )
 
 
-def _uncounted(rows: list[Row], world: World, forgiven: Counter[ItemKey], *, exact: bool) -> list[str]:
+def _uncounted(
+    rows: list[Row], world: World, forgiven: Counter[ItemKey], *, exact: bool
+) -> list[str]:
     arrived = Counter(request.item for request in world.requests)
     arrived.subtract(forgiven)
     return [
         f"uncounted: {row.item} says {row.attempts} attempts, and {arrived[row.item]} arrived"
         for row in rows
-        if row.status != "sent" and (row.attempts < arrived[row.item] or (exact and row.attempts != arrived[row.item]))
+        if row.status != "sent"
+        and (row.attempts < arrived[row.item] or (exact and row.attempts != arrived[row.item]))
     ]

@@ -1,4 +1,5 @@
-"""Real sending against an API with a rate limit, in simulated time: what of the limit is used, what is rejected."""
+"""Real sending against an API with a rate limit, in simulated time: what of the limit is used, what
+is rejected."""
 
 from __future__ import annotations
 
@@ -37,9 +38,10 @@ AT = 1_772_366_400.0
 
 @dataclass(frozen=True)
 class Case:
-    """What is tried. `latency_s` is what an answer takes, on average; `retry_after_s` what a 429 asks for; `quota`:
-    answers tell by headers how many of a window's requests are left (how many, in how many seconds); `works_off`: the
-    API works off so many a second, one after the other, so that answers take longer the more are asked for."""
+    """What is tried. `latency_s` is what an answer takes, on average; `retry_after_s` what a 429
+    asks for; `quota`: answers tell by headers how many of a window's requests are left (how many,
+    in how many seconds); `works_off`: the API works off so many a second, one after the other, so
+    that answers take longer the more are asked for."""
 
     name: str
     limiter: Callable[[], Limiter]
@@ -54,8 +56,9 @@ class Case:
 
 @dataclass
 class Found:
-    """What came of it: when each request left and whether it was let through, by time; the paces that were allowed;
-    how long each answer took; how long it all took, and how much the limit would have allowed meanwhile (requests)."""
+    """What came of it: when each request left and whether it was let through, by time; the paces
+    that were allowed; how long each answer took; how long it all took, and how much the limit would
+    have allowed meanwhile (requests)."""
 
     left: list[tuple[float, bool]] = field(default_factory=list)
     rates: list[tuple[float, float]] = field(default_factory=list)
@@ -136,12 +139,19 @@ class _Inline:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    async def call(self, verb: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def call(
+        self, verb: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
         return verb(self._ledger, *args, **kwargs)
 
     transact = call
 
-    async def read(self, verb: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def read(
+        self,
+        verb: Callable[Concatenate[sqlite3.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
         """Run what only reads, inline too."""
         return verb(self._ledger.connection, *args, **kwargs)
 
@@ -190,10 +200,20 @@ def _tried(case: Case, rng: random.Random, ledger: Ledger) -> Found:
     clock, stop = _Clock(loop), Stop()
 
     async def main() -> None:
-        pacer = Pacer(case.ceiling, case.in_flight, clock, rng, lambda _event: None, stop.wait, lambda: stop.asked)
+        pacer = Pacer(
+            case.ceiling,
+            case.in_flight,
+            clock,
+            rng,
+            lambda _event: None,
+            stop.wait,
+            lambda: stop.asked,
+        )
         api = _Api(case, loop, rng, found)
         limits = Limits(case.in_flight, None, None, 1e9)
-        sending = Sending(_Inline(ledger), api, clock, ServerClock(), pacer, lambda _event: None, stop, limits)
+        sending = Sending(
+            _Inline(ledger), api, clock, ServerClock(), pacer, lambda _event: None, stop, limits
+        )
         began = loop.time()
         async with anyio.create_task_group() as group:
             group.start_soon(_watch, pacer, loop, began, found)
@@ -206,7 +226,11 @@ def _tried(case: Case, rng: random.Random, ledger: Ledger) -> Found:
     finally:
         loop.bury()
     limiter, steps = case.limiter(), max(1, int(found.seconds * 20))
-    found.allowed = sum(limiter.allowed(found.seconds * n / steps) for n in range(steps)) * found.seconds / steps
+    found.allowed = (
+        sum(limiter.allowed(found.seconds * n / steps) for n in range(steps))
+        * found.seconds
+        / steps
+    )
     return found
 
 

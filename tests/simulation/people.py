@@ -1,6 +1,8 @@
-"""Other people: who makes alike batches, changes sources or sets clocks meanwhile; and who decides what is unknown.
+"""Other people: who makes alike batches, changes sources or sets clocks meanwhile; and who decides
+what is unknown.
 
-All of it happens in the world or by the verbs that `settle --assign` and `--absent` call. Nothing here judges."""
+All of it happens in the world or by the verbs that `settle --assign` and `--absent` call. Nothing
+here judges."""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ from worker.prolific.models import listed, read_batch
 from worker.settle import verbs
 
 Copies = tuple[str, str, int, int]
-"""What a job wants of one source: its id, the name's template, how many copies, whether with a new dataset."""
+"""What a job wants of one source: its id, the name's template, how many copies, whether with a new
+dataset."""
 
 NOTICED_S = 600.0
 """Seconds by which the API's clock may be set at any time."""
@@ -35,7 +38,8 @@ FROM items AS i JOIN campaigns AS c ON c.id = i.campaign_id WHERE i.status = 'un
 def meddle(world: World, meddling: Meddling, wanted: Sequence[Copies]) -> None:
     """Do now what `meddling` says; `wanted` is what our jobs want."""
     if meddling.what == "step" and abs(meddling.seconds) > NOTICED_S and world.effects_to_come:
-        # A clock that is set while a request is under way, which gets no answer, is what docs/settling.md assumes away.
+        # A clock that is set while a request is under way, which gets no answer, is what
+        # docs/settling.md assumes away.
         world.later(1.0, partial(meddle, world, meddling, wanted))
         return
     if meddling.what == "step":
@@ -59,10 +63,14 @@ def meddle(world: World, meddling: Meddling, wanted: Sequence[Copies]) -> None:
             before = source.details
             source.details = _edited(world, source)
             world.later(meddling.seconds, lambda: setattr(source, "details", before))
-        case "move" if not source.moved:  # there and back between two looks is what nobody could see
+        case "move" if (
+            not source.moved
+        ):  # there and back between two looks is what nobody could see
             source.workspace = WORKSPACES[1 - WORKSPACES.index(source.workspace)]
             source.moved = True
-        case "remove" if not source.moved:  # where the copies of one that moved unseen are, nobody could know
+        case "remove" if (
+            not source.moved
+        ):  # where the copies of one that moved unseen are, nobody could know
             del world.batches[source.id]
 
 
@@ -75,7 +83,11 @@ def _alike(world: World, wanted: Sequence[Copies]) -> Kind:
     rng = world.rng
     source_id, template, copies, flag = rng.choice(wanted)
     source = world.batches.get(source_id)
-    kind = Kind(source_id, render_name(template, source.name if source else None, copies) or None, bool(flag))
+    kind = Kind(
+        source_id,
+        render_name(template, source.name if source else None, copies) or None,
+        bool(flag),
+    )
     if rng.random() < 0.6:
         return kind
     name = kind.name or ""
@@ -84,22 +96,42 @@ def _alike(world: World, wanted: Sequence[Copies]) -> Kind:
 
 
 def decide(
-    connection: sqlite3.Connection, world: World, rng: random.Random, run: Run, start: RunStart, ledger_file: Path
+    connection: sqlite3.Connection,
+    world: World,
+    rng: random.Random,
+    run: Run,
+    start: RunStart,
+    ledger_file: Path,
 ) -> list[str]:
-    """Say of some unknown rows what is true of them, as `settle --assign` and `--absent` do; what was said, in words.
+    """Say of some unknown rows what is true of them, as `settle --assign` and `--absent` do; what
+    was said, in words.
 
-    Where an effect may still come, or the row's own batch went to another row of its kind, nothing is said."""
+    Where an effect may still come, or the row's own batch went to another row of its kind, nothing
+    is said."""
     rows = connection.execute(UNKNOWN).fetchall()
     chosen = [row for row in rows if rng.random() < run.decides]
     if not chosen:
         return []
     ledger = Ledger(connection, start)
-    owned = {row[0] for row in connection.execute("SELECT new_batch_id FROM items WHERE new_batch_id IS NOT NULL")}
+    owned = {
+        row[0]
+        for row in connection.execute(
+            "SELECT new_batch_id FROM items WHERE new_batch_id IS NOT NULL"
+        )
+    }
     said: list[str] = []
     for row in chosen:
-        item = (row["campaign"], row["source_id"], row["template"], bool(row["upload_new_dataset"]), row["copy"])
+        item = (
+            row["campaign"],
+            row["source_id"],
+            row["template"],
+            bool(row["upload_new_dataset"]),
+            row["copy"],
+        )
         kind = Kind(row["source_id"], row["name"] or None, bool(row["upload_new_dataset"]))
-        ours = [b for b in world.batches.values() if b.request is not None and b.request.kind == kind]
+        ours = [
+            b for b in world.batches.values() if b.request is not None and b.request.kind == kind
+        ]
         free = [batch for batch in ours if batch.id not in owned]
         own = [batch for batch in free if batch.request is not None and batch.request.item == item]
         number = verbs.find_item(ledger, f"#{row['id']}")

@@ -1,4 +1,5 @@
-"""How mistakes are planted into the real worker: what a mistake is, and the ways in. No mistake stands here."""
+"""How mistakes are planted into the real worker: what a mistake is, and the ways in. No mistake
+stands here."""
 
 from __future__ import annotations
 
@@ -21,8 +22,9 @@ Plant = Callable[[pytest.MonkeyPatch], None]
 
 @dataclass(frozen=True)
 class Mistake:
-    """What the careless worker does, how it is planted, where it shows, and within how many seeds. `tweak` makes of a
-    scenario one in which it shows early; a sound worker keeps every promise there too."""
+    """What the careless worker does, how it is planted, where it shows, and within how many seeds.
+    `tweak` makes of a scenario one in which it shows early; a sound worker keeps every promise
+    there too."""
 
     does: str
     plant: Plant
@@ -39,7 +41,9 @@ def statement(patch: pytest.MonkeyPatch, **changed: str) -> None:
 
 def classified(patch: pytest.MonkeyPatch, wrong: Callable[[Reply, Outcome], Outcome]) -> None:
     """Let `wrong` say what replies mean, who knows what they do."""
-    patch.setattr("worker.sending.classify", lambda reply, source: wrong(reply, classify(reply, source)))
+    patch.setattr(
+        "worker.sending.classify", lambda reply, source: wrong(reply, classify(reply, source))
+    )
 
 
 def not_sent(outcome: Outcome) -> Outcome:
@@ -50,4 +54,6 @@ def not_sent(outcome: Outcome) -> Outcome:
 def attempts(patch: pytest.MonkeyPatch, wrong: Callable[[Attempt, Ledger], Attempt]) -> None:
     """Let `wrong` change every open attempt before anything is decided about it."""
     real = verbs.open_attempts
-    patch.setattr(verbs, "open_attempts", lambda ledger: [wrong(attempt, ledger) for attempt in real(ledger)])
+    patch.setattr(
+        verbs, "open_attempts", lambda ledger: [wrong(attempt, ledger) for attempt in real(ledger)]
+    )

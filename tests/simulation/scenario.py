@@ -1,4 +1,5 @@
-"""What one campaign's life is made of: sources, runs, weather, other people. Plain data; `drawing` draws it."""
+"""What one campaign's life is made of: sources, runs, weather, other people. Plain data; `drawing`
+draws it."""
 
 from __future__ import annotations
 
@@ -38,16 +39,28 @@ class Theme(StrEnum):
 MEANS = {
     Theme.ORDINARY: "lost answers, late effects, errors, push-backs, listings that lag or fail",
     Theme.CRASH: "… and processes that die anywhere",
-    Theme.PEOPLE: "… and people with other accounts who make alike batches, and some who decide what is unknown",
-    Theme.ACCOUNT: "… and people who do so with the same account, which may swap rows but double nothing",
+    Theme.PEOPLE: (
+        "… and people with other accounts who make alike batches, and some who decide what is"
+        " unknown"
+    ),
+    Theme.ACCOUNT: (
+        "… and people who do so with the same account, which may swap rows but double nothing"
+    ),
     Theme.SIGNALS: "… and runs that are stopped: signals, limits, time",
     Theme.OUTAGE: "… and an API that is down for a while",
     Theme.LISTINGS: "… and listings that are cut, short, capped, refused, or count wrongly",
     Theme.CLOCKS: "… and clocks that differ and step, or no clock at all",
-    Theme.COPYING: "… and an API that changes names, rewrites details, or does not say who made a batch",
-    Theme.SOURCES: "… and sources that are alike, renamed, edited, moved, missing, or always answered with 500",
+    Theme.COPYING: (
+        "… and an API that changes names, rewrites details, or does not say who made a batch"
+    ),
+    Theme.SOURCES: (
+        "… and sources that are alike, renamed, edited, moved, missing, or always answered with 500"
+    ),
     Theme.TOKEN: "… and tokens of other people, who may see less, 401s, refusals",
-    Theme.JOBS: "… and jobs that are edited or copy our own copies, and two campaigns that want alike batches",
+    Theme.JOBS: (
+        "… and jobs that are edited or copy our own copies, and two campaigns that want alike"
+        " batches"
+    ),
     Theme.DISK: "… and a disk that is full now and then",
     Theme.STORM: "much of what an API can do wrong, and gateways before it, at once",
     Theme.LOST: "… and crashes, and a database that is lost, or replaced by an old copy",
@@ -78,11 +91,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run. Times are seconds after its start; `pause_s` lies before it. Before it begins the database may be lost,
-    or replaced by a copy of what it was before run `database_before`, and the job gets `copies_of_copies` rows whose
-    sources are batches that we made; or somebody has an `accident`, and starts it in the wrong way first. After it
-    somebody who knows the truth decides each unknown row with the
-    probability `decides`."""
+    """One run. Times are seconds after its start; `pause_s` lies before it. Before it begins the
+    database may be lost, or replaced by a copy of what it was before run `database_before`, and the
+    job gets `copies_of_copies` rows whose sources are batches that we made; or somebody has an
+    `accident`, and starts it in the wrong way first. After it somebody who knows the truth decides
+    each unknown row with the probability `decides`."""
 
     campaign: str
     job: MemoryJob
@@ -111,10 +124,11 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Meddling:
-    """Somebody does something `at` so many seconds after the start of the run with this number (from 0; before it,
-    where they are below 0): `copy` a batch as our jobs want it, or nearly so (with the account `who`), `copy the
-    latest` that we have asked for, `rename`, `edit`, `move` (to another workspace) or `remove` a source, `edit for a
-    while` (it is put back after `seconds`), or `step` the API's clock by `seconds`."""
+    """Somebody does something `at` so many seconds after the start of the run with this number
+    (from 0; before it, where they are below 0): `copy` a batch as our jobs want it, or nearly so
+    (with the account `who`), `copy the latest` that we have asked for, `rename`, `edit`, `move` (to
+    another workspace) or `remove` a source, `edit for a while` (it is put back after `seconds`), or
+    `step` the API's clock by `seconds`."""
 
     run: int
     at: float
@@ -125,8 +139,9 @@ class Meddling:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A campaign's life; `runs` with faults, then `calm` ones in which everything may settle. An effect comes at most
-    `most_late` after its request was given up: no run's `settle_after_s` is shorter."""
+    """A campaign's life; `runs` with faults, then `calm` ones in which everything may settle. An
+    effect comes at most `most_late` after its request was given up: no run's `settle_after_s` is
+    shorter."""
 
     seed: int
     theme: Theme

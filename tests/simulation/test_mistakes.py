@@ -26,7 +26,9 @@ PLANTED = {**MISTAKES, **GUARDS}
 def test_a_planted_mistake_is_seen(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     mistake = PLANTED[name]
     mistake.plant(monkeypatch)
-    assert seed_that_shows(mistake) is not None, f"a worker that {mistake.does} passes {mistake.seeds} campaigns"
+    assert seed_that_shows(mistake) is not None, (
+        f"a worker that {mistake.does} passes {mistake.seeds} campaigns"
+    )
 
 
 def test_there_are_at_least_20_of_them() -> None:

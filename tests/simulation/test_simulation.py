@@ -1,7 +1,8 @@
-"""Whole campaigns with faults and crashes, in simulated time: no double, nothing lost, no false row, whatever happens.
+"""Whole campaigns with faults and crashes, in simulated time: no double, nothing lost, no false
+row, whatever happens.
 
-A failure names the command that repeats it. Half of the campaigns are the same each time, half were never run before.
-"""
+A failure names the command that repeats it. Half of the campaigns are the same each time, half were
+never run before."""
 
 from __future__ import annotations
 
@@ -41,7 +42,9 @@ def test_fixed_campaigns_keep_every_promise() -> None:
 def test_campaigns_never_run_before_keep_every_promise(capsys: pytest.CaptureFixture[str]) -> None:
     seed = random.SystemRandom().randrange(2**40)
     with capsys.disabled():
-        sys.stdout.write(f"\n.venv/bin/python -m tests.simulation --seed {seed} --campaigns {CAMPAIGNS}\n")
+        sys.stdout.write(
+            f"\n.venv/bin/python -m tests.simulation --seed {seed} --campaigns {CAMPAIGNS}\n"
+        )
     _kept(many(range(seed, seed + CAMPAIGNS), None, PROCESSES))
 
 
@@ -63,7 +66,8 @@ def test_a_seed_repeats_its_campaign() -> None:
 
 
 def test_a_clock_that_is_set_while_nothing_is_answered_is_beyond_what_is_assumed() -> None:
-    """Here the API's clock was set back by an hour while only unanswered requests were under way."""
+    """Here the API's clock was set back by an hour while only unanswered requests were under
+    way."""
     assert not alone(770002001, Theme.WILD).problems
 
 
@@ -83,7 +87,9 @@ def _sees(sort: str, theme: Theme) -> bool:
     return False
 
 
-def test_a_worker_that_sends_again_what_is_unknown_makes_doubles(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_sends_again_what_is_unknown_makes_doubles(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     real = outcome.classify
 
     def rash(reply: Reply, source_id: str) -> Outcome:
@@ -94,9 +100,13 @@ def test_a_worker_that_sends_again_what_is_unknown_makes_doubles(monkeypatch: py
     assert _sees("double", Theme.ORDINARY)
 
 
-def test_a_worker_that_gives_up_what_is_unknown_loses_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_gives_up_what_is_unknown_loses_batches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     real = exchange.status_of
-    monkeypatch.setattr(exchange, "status_of", lambda found: Status.FAILED if found == "unknown" else real(found))
+    monkeypatch.setattr(
+        exchange, "status_of", lambda found: Status.FAILED if found == "unknown" else real(found)
+    )
     assert _sees("lost", Theme.ORDINARY)
 
 
@@ -114,10 +124,14 @@ def test_a_worker_that_mixes_up_answers_writes_false_rows(monkeypatch: pytest.Mo
     assert _sees("false row", Theme.ORDINARY)
 
 
-def test_a_worker_that_takes_what_a_dead_run_had_sent_for_unsent_makes_doubles(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_takes_what_a_dead_run_had_sent_for_unsent_makes_doubles(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     forgetting = {
         "abandon_items": "UPDATE items SET status = 'pending' WHERE status = 'sent'",
-        "abandon_attempts": "UPDATE attempts SET closed_by = 'outcome' WHERE closed_by IS NULL AND outcome IS NULL",
+        "abandon_attempts": (
+            "UPDATE attempts SET closed_by = 'outcome' WHERE closed_by IS NULL AND outcome IS NULL"
+        ),
     }
     monkeypatch.setattr(store, "sql", lambda name: forgetting.get(name) or sql(name))
     assert _sees("double", Theme.CRASH)

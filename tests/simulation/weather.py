@@ -1,4 +1,5 @@
-"""What can go wrong at the API, and how likely it is in one run. Plain data; `api` carries it out."""
+"""What can go wrong at the API, and how likely it is in one run. Plain data; `api` carries it
+out."""
 
 from __future__ import annotations
 
@@ -47,8 +48,8 @@ class Look(StrEnum):
 
 
 class Shown(StrEnum):
-    """How much a listing that is answered shows. A lie's count agrees with what it shows: a cap of a multiple of 10,
-    which is the only one that an API of this kind is known for."""
+    """How much a listing that is answered shows. A lie's count agrees with what it shows: a cap of
+    a multiple of 10, which is the only one that an API of this kind is known for."""
 
     WHOLE = "whole"
     CUT = "listing cut short"
@@ -70,10 +71,10 @@ class Sight(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Weather:
-    """Probabilities by fate, the rest being good; `down` are spans of seconds after the run's start in which nothing
-    is answered; `token` False: the API refuses it; sources that are `stubborn` always answer 500, some
-    after the effect, some also when they are looked up; `sight` is what the token sees; with `no_listing` every
-    listing is refused; `me` takes `me_s` more."""
+    """Probabilities by fate, the rest being good; `down` are spans of seconds after the run's start
+    in which nothing is answered; `token` False: the API refuses it; sources that are `stubborn`
+    always answer 500, some after the effect, some also when they are looked up; `sight` is what the
+    token sees; with `no_listing` every listing is refused; `me` takes `me_s` more."""
 
     duplicate: Mapping[Fate, float] = field(default_factory=dict)
     look: Mapping[Look, float] = field(default_factory=dict)

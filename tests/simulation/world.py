@@ -1,8 +1,8 @@
-"""The truth: which batches exist, who made them, by which request, and what happens later by itself.
+"""The truth: which batches exist, who made them, by which request, and what happens later by
+itself.
 
-It knows of each of our requests for which item it was, also when its answer was lost: that is what runs are judged
-by. Nothing here decides as the worker does.
-"""
+It knows of each of our requests for which item it was, also when its answer was lost: that is what
+runs are judged by. Nothing here decides as the worker does."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 WORKSPACES = ("64a0000000000000000000aa", "64a0000000000000000000bb")
-ME, COLLEAGUE, STRANGER = "64b000000000000000000001", "64b000000000000000000002", "64b00000000000000000000f"
+ME, COLLEAGUE, STRANGER = (
+    "64b000000000000000000001",
+    "64b000000000000000000002",
+    "64b00000000000000000000f",
+)
 """Accounts: runs have the first's token, sometimes the second's, never the third's."""
 OWNER = "64b0000000000000000000ff"
 """Whose account the workspaces are of: nobody's here."""
@@ -44,8 +48,8 @@ class Kind(NamedTuple):
 
 @dataclass(slots=True)
 class Request:
-    """One of our duplicate requests that reached the API, `at` the world's time. `ends_by` bounds an effect that is
-    still to come."""
+    """One of our duplicate requests that reached the API, `at` the world's time. `ends_by` bounds
+    an effect that is still to come."""
 
     item: ItemKey
     kind: Kind
@@ -56,7 +60,8 @@ class Request:
 
 @dataclass(slots=True)
 class Batch:
-    """A batch. Times are the world's; `created_at` is the API's own. `request` is ours that made it, if one did."""
+    """A batch. Times are the world's; `created_at` is the API's own. `request` is ours that made
+    it, if one did."""
 
     id: str
     name: str
@@ -74,11 +79,12 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """What this API does to copies, and how it tells of them. `trims`: names lose spaces at their ends and double
-    ones within; `cuts`: names are cut to so many characters; `escapes`: names are kept as HTML writes them;
-    `transliterates`: letters lose their accents; `cleans`: task details are rewritten; `hides_maker`: nothing says
-    who made a batch; `names_owner`: every batch is said to be made by the workspace's owner; `dateless`: no answer
-    has a `Date`; `lag`: a listing misses a new batch for at most so many seconds."""
+    """What this API does to copies, and how it tells of them. `trims`: names lose spaces at their
+    ends and double ones within; `cuts`: names are cut to so many characters; `escapes`: names are
+    kept as HTML writes them; `transliterates`: letters lose their accents; `cleans`: task details
+    are rewritten; `hides_maker`: nothing says who made a batch; `names_owner`: every batch is said
+    to be made by the workspace's owner; `dateless`: no answer has a `Date`; `lag`: a listing misses
+    a new batch for at most so many seconds."""
 
     trims: bool = False
     cuts: int | None = None
@@ -95,7 +101,9 @@ class Habits:
         if self.trims:
             name = " ".join(name.split())
         if self.transliterates:
-            name = "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
+            name = "".join(
+                c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c)
+            )
         if self.escapes:
             name = html.escape(name).replace("&#x27;", "&#39;")
         return name[: self.cuts]
@@ -105,7 +113,10 @@ class Habits:
         if not self.cleans:
             return dict(details)
         # More than spaces, as an API that wraps or sanitises HTML does.
-        return {key: f"<div>{value.replace(' />', '/>').strip()}</div>" for key, value in details.items()}
+        return {
+            key: f"<div>{value.replace(' />', '/>').strip()}</div>"
+            for key, value in details.items()
+        }
 
 
 class World:
@@ -127,7 +138,7 @@ class World:
         self._coming: list[tuple[float, int, Request | None, Callable[[], object]]] = []
         self._numbers = 0
 
-    # -- time -------------------------------------------------------------------------------------------------
+    # -- time
 
     def follow(self, time: Callable[[], float]) -> None:
         """From now on time is that of a process's loop, whose clock has a zero of its own."""
@@ -157,9 +168,11 @@ class World:
             self._now, self._clock = now, clock
         return now
 
-    def later(self, seconds: float, happen: Callable[[], object], request: Request | None = None) -> None:
-        """Let something happen in so many seconds, whatever becomes of the process; an effect of `request`, whose
-        client may give up before that, by then at the latest."""
+    def later(
+        self, seconds: float, happen: Callable[[], object], request: Request | None = None
+    ) -> None:
+        """Let something happen in so many seconds, whatever becomes of the process; an effect of
+        `request`, whose client may give up before that, by then at the latest."""
         self._put(self.now() + seconds, request, happen)
 
     def _put(self, at: float, request: Request | None, happen: Callable[[], object]) -> None:
@@ -167,7 +180,8 @@ class World:
         heapq.heappush(self._coming, (at, self._numbers, request, happen))
 
     def given_up(self, request: Request) -> None:
-        """Nobody waits for this request's answer any more: it takes effect within `most_late` or not at all."""
+        """Nobody waits for this request's answer any more: it takes effect within `most_late` or
+        not at all."""
         if request.ends_by is None and any(of is request for _, _, of, _ in self._coming):
             request.ends_by = self.now() + self.rng.uniform(0.0, self.most_late)
             # What is to come is ordered by its time, and this has a new one.
@@ -178,8 +192,8 @@ class World:
             heapq.heapify(self._coming)
 
     def left_alone(self, request: Request, timeout_s: float, effect: Callable[[], object]) -> None:
-        """Nobody awaited this request's end (its process died): if it has an effect, it has it up to its own time
-        limit after it was sent, and `most_late` more."""
+        """Nobody awaited this request's end (its process died): if it has an effect, it has it up
+        to its own time limit after it was sent, and `most_late` more."""
         now, last = self.now(), request.at + timeout_s + self.most_late
         if request.made or self.rng.random() < 0.3:
             return
@@ -202,7 +216,7 @@ class World:
         """What the API's `Date` says, if it has one."""
         return None if self.habits.dateless else float(int(self.now() + self.date_skew))
 
-    # -- batches ----------------------------------------------------------------------------------------------
+    # -- batches
 
     def new_id(self) -> str:
         return str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
@@ -210,10 +224,17 @@ class World:
     def add(self, name: str, workspace: str, created_by: str, **more: Any) -> Batch:
         """A batch that exists from now on."""
         batch = Batch(
-            id=more.pop("id", None) or self.new_id(), name=name, workspace=workspace, created_by=created_by,
-            created_at=self.now() + self.created_skew, shown_from=self.now(),
-            details=more.pop("details"), datasets=more.pop("datasets"), made_at=self.now(), **more,
-        )  # fmt: skip
+            id=more.pop("id", None) or self.new_id(),
+            name=name,
+            workspace=workspace,
+            created_by=created_by,
+            created_at=self.now() + self.created_skew,
+            shown_from=self.now(),
+            details=more.pop("details"),
+            datasets=more.pop("datasets"),
+            made_at=self.now(),
+            **more,
+        )
         self.batches[batch.id] = batch
         return batch
 
@@ -239,16 +260,25 @@ class World:
     def listing(self, workspace: str) -> list[Batch]:
         """What a listing of this workspace shows now, the oldest first."""
         now = self.now()
-        return [batch for batch in self.batches.values() if batch.workspace == workspace and batch.shown_from <= now]
+        return [
+            batch
+            for batch in self.batches.values()
+            if batch.workspace == workspace and batch.shown_from <= now
+        ]
 
     def body(self, batch: Batch) -> dict[str, Any]:
         """A batch as JSON tells it."""
         created = datetime.fromtimestamp(batch.created_at, UTC).isoformat().replace("+00:00", "Z")
         body: dict[str, Any] = {
-            "id": batch.id, "name": batch.name, "status": "UNINITIALISED", "created_at": created,
-            "workspace_id": batch.workspace, "task_details": dict(batch.details), "total_task_count": 0,
+            "id": batch.id,
+            "name": batch.name,
+            "status": "UNINITIALISED",
+            "created_at": created,
+            "workspace_id": batch.workspace,
+            "task_details": dict(batch.details),
+            "total_task_count": 0,
             "datasets": [{"id": dataset, "total_datapoint_count": 3} for dataset in batch.datasets],
-        }  # fmt: skip
+        }
         if self.habits.hides_maker:
             return body
         return body | {"created_by": OWNER if self.habits.names_owner else batch.created_by}

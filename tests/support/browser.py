@@ -39,7 +39,13 @@ class Tab:
     """A page that was opened, and all that it said or asked for."""
 
     def __init__(
-        self, browser: Browser, file: Path, *, script: bool = True, dark: bool = False, width: int = 1280
+        self,
+        browser: Browser,
+        file: Path,
+        *,
+        script: bool = True,
+        dark: bool = False,
+        width: int = 1280,
     ) -> None:
         self.context = browser.new_context(
             viewport={"width": width, "height": 900},

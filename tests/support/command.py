@@ -1,4 +1,5 @@
-"""Runs the real command as a real process, as cron would, and says what came of it. No tests here."""
+"""Runs the real command as a real process, as cron would, and says what came of it. No tests
+here."""
 
 from __future__ import annotations
 
@@ -26,7 +27,11 @@ def source_id(number: int) -> str:
 
 def environment(folder: Path, url: str = "", token: str = "", **more: str) -> dict[str, str]:
     """An environment in which nothing of this machine's own settings counts."""
-    kept = {key: value for key, value in os.environ.items() if key in ("PATH", "LANG", "SYSTEMROOT", "VIRTUAL_ENV")}
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if key in ("PATH", "LANG", "SYSTEMROOT", "VIRTUAL_ENV")
+    }
     named = {"PROLIFIC_URL": url, "PROLIFIC_TOKEN": token}
     return kept | {"HOME": str(folder), "TZ": "UTC"} | {k: v for k, v in named.items() if v} | more
 
@@ -51,7 +56,9 @@ class Ended:
         return [line for line in lines if line["event"] == name]
 
 
-def start(arguments: Sequence[object], cwd: Path, environ: Mapping[str, str]) -> subprocess.Popen[str]:
+def start(
+    arguments: Sequence[object], cwd: Path, environ: Mapping[str, str]
+) -> subprocess.Popen[str]:
     """Start the command; standard input is no terminal."""
     return subprocess.Popen(
         [*PROGRAM, *map(str, arguments)],
@@ -75,7 +82,9 @@ def finish(process: subprocess.Popen[str], timeout_s: float = 60) -> Ended:
     return Ended(process.returncode, out, err)
 
 
-def command(arguments: Sequence[object], cwd: Path, environ: Mapping[str, str], timeout_s: float = 60) -> Ended:
+def command(
+    arguments: Sequence[object], cwd: Path, environ: Mapping[str, str], timeout_s: float = 60
+) -> Ended:
     """Run the command to its end."""
     return finish(start(arguments, cwd, environ), timeout_s)
 

@@ -33,14 +33,25 @@ def run_start(**changes: Any) -> RunStart:
     """What a run says when it begins; each has a run id of its own."""
     number = next(_serial)
     start = RunStart(
-        f"run-{number}", CAMPAIGN, "/jobs/spring.csv", "/ledgers/spring.csv", "host", 4711, NOW, 60.0, 30.0
+        f"run-{number}",
+        CAMPAIGN,
+        "/jobs/spring.csv",
+        "/ledgers/spring.csv",
+        "host",
+        4711,
+        NOW,
+        60.0,
+        30.0,
     )
     return start._replace(**changes)
 
 
 @contextmanager
-def opened(folder: Path, *rows: str, retry_failed: bool = False, **changes: Any) -> Iterator[Ledger]:
-    """A run's hold on `folder`/ledger.db; with `rows` (a CSV job, its header first) the job is planned."""
+def opened(
+    folder: Path, *rows: str, retry_failed: bool = False, **changes: Any
+) -> Iterator[Ledger]:
+    """A run's hold on `folder`/ledger.db; with `rows` (a CSV job, its header first) the job is
+    planned."""
     ledger = Ledger(open_for_writing(folder / "ledger.db", API), run_start(**changes))
     try:
         if rows:
@@ -60,11 +71,14 @@ def plan(ledger: Ledger, folder: Path, *rows: str, retry_failed: bool = False) -
 
 def source(number: int = 1, name: str = "Street signs") -> Listed:
     """What a GET shows of the source with this number."""
-    return Listed(uuid(number), name, "READY", WORKSPACE, NOW, "me", "digest", "loose", ("dataset",))
+    return Listed(
+        uuid(number), name, "READY", WORKSPACE, NOW, "me", "digest", "loose", ("dataset",)
+    )
 
 
 def look_up(ledger: Ledger, *sources: Listed) -> None:
-    """Do what a preflight does that finds these sources (the first of all, where none are given)."""
+    """Do what a preflight does that finds these sources (the first of all, where none are
+    given)."""
     ledger.want_sources()
     for batch in sources or (source(),):
         ledger.found_source(batch)
@@ -93,7 +107,9 @@ def record(ledger: Ledger, *endings: Ending) -> list[Ending]:
     return ledger.exchange(endings, (), 0, MOMENT)[0]
 
 
-def items(ledger: Ledger | sqlite3.Connection, columns: str = "line, copy, status") -> list[tuple[Any, ...]]:
+def items(
+    ledger: Ledger | sqlite3.Connection, columns: str = "line, copy, status"
+) -> list[tuple[Any, ...]]:
     """These columns of every item, in the order of lines."""
     connection = ledger.connection if isinstance(ledger, Ledger) else ledger
     found = connection.execute(f"SELECT {columns} FROM items ORDER BY line IS NULL, line, copy, id")

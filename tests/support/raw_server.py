@@ -1,7 +1,8 @@
-"""A loopback server that answers bytes: what a test wants to see on the wire, and every way to answer badly.
+"""A loopback server that answers bytes: what a test wants to see on the wire, and every way to
+answer badly.
 
-It speaks just enough HTTP to read a request whole. What it answers is the test's handler's business.
-"""
+It speaks just enough HTTP to read a request whole. What it answers is the test's handler's
+business."""
 
 from __future__ import annotations
 
@@ -42,12 +43,16 @@ class RawServer:
     requests: list[Request] = field(default_factory=list)
 
 
-def answer(status: int, body: Any = b"", headers: dict[str, str] | None = None, reason: str = "Reason") -> bytes:
+def answer(
+    status: int, body: Any = b"", headers: dict[str, str] | None = None, reason: str = "Reason"
+) -> bytes:
     """A whole answer; a body that is not bytes becomes JSON."""
     lines = {"Content-Type": "text/html" if isinstance(body, bytes) else "application/json"}
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     lines |= {"Content-Length": str(len(data))} | (headers or {})
-    head = f"HTTP/1.1 {status} {reason}\r\n" + "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    head = f"HTTP/1.1 {status} {reason}\r\n" + "".join(
+        f"{name}: {value}\r\n" for name, value in lines.items()
+    )
     return head.encode("latin-1") + b"\r\n" + data
 
 
@@ -67,7 +72,9 @@ async def read_request(reader: asyncio.StreamReader) -> Request:
     head = await reader.readuntil(b"\r\n\r\n")
     first, *lines = head[:-4].decode("latin-1").split("\r\n")
     method, target, _ = first.split(" ", 2)
-    headers = tuple((name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines))
+    headers = tuple(
+        (name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)
+    )
     length = next((int(value) for name, value in headers if name == "content-length"), 0)
     body = await reader.readexactly(length)
     return Request(method, target, headers, body, head + body)

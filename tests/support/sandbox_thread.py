@@ -1,4 +1,5 @@
-"""A sandbox in a thread with its own event loop, for tests whose worker is another process or another loop.
+"""A sandbox in a thread with its own event loop, for tests whose worker is another process or
+another loop.
 
 Only starting and stopping lives here; what the sandbox does is `worker.sandbox`'s.
 """
@@ -17,14 +18,17 @@ from worker.sandbox.world import World
 
 
 class SandboxThread:
-    """Serves while its `with` block lasts; without `options` there is no latency. `world` may be read from here."""
+    """Serves while its `with` block lasts; without `options` there is no latency. `world` may be
+    read from here."""
 
     def __init__(self, options: SandboxOptions | None = None) -> None:
         self.sandbox = Sandbox(options or SandboxOptions(latency=0.0))
         self.token = self.sandbox.options.token
         self.url = ""
         self._started: Future[str] = Future()
-        self._thread = Thread(target=lambda: asyncio.run(self._serve()), name="sandbox", daemon=True)
+        self._thread = Thread(
+            target=lambda: asyncio.run(self._serve()), name="sandbox", daemon=True
+        )
 
     @property
     def world(self) -> World:
@@ -36,7 +40,10 @@ class SandboxThread:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._loop.call_soon_threadsafe(self._ended.set)
         self._thread.join(timeout=10)

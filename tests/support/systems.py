@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pytest
 
-# Only Linux has locks that belong to an open file; elsewhere a database with several names is refused.
-needs_file_locks = pytest.mark.skipif(sys.platform != "linux", reason="needs locks that belong to an open file (Linux)")
+# Only Linux has locks that belong to an open file; elsewhere a database with several names is
+# refused.
+needs_file_locks = pytest.mark.skipif(
+    sys.platform != "linux", reason="needs locks that belong to an open file (Linux)"
+)
 
 # A path in it names an open file by its number, as a shell's <(…) does.
 needs_proc = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc (Linux)")
 
 # A device on which every write fails as on a full disk.
-needs_full_device = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full (Linux)")
+needs_full_device = pytest.mark.skipif(
+    not Path("/dev/full").exists(), reason="needs /dev/full (Linux)"
+)

@@ -1,5 +1,6 @@
-"""A TCP proxy before the sandbox that breaks the wire where a test says: after so many bytes of the duplicate request
-or of its answer. It may speak TLS to its client. Reads and other requests pass as they are."""
+"""A TCP proxy before the sandbox that breaks the wire where a test says: after so many bytes of the
+duplicate request or of its answer. It may speak TLS to its client. Reads and other requests pass as
+they are."""
 
 from __future__ import annotations
 
@@ -18,8 +19,9 @@ from typing import Self
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """Pass `after` bytes of the `side` (`request` or `answer`), then end the connection in this `manner`: `cut` (an
-    orderly end), `reset`, or `silent` (nothing more, until the client gives up)."""
+    """Pass `after` bytes of the `side` (`request` or `answer`), then end the connection in this
+    `manner`: `cut` (an orderly end), `reset`, or `silent` (nothing more, until the client gives
+    up)."""
 
     side: str
     after: int
@@ -27,8 +29,9 @@ class Break:
 
 
 class Wire:
-    """A proxy in a thread with its own event loop. Everything passes until `break_at` is called. `lengths` and `heads`
-    note the duplicate requests that passed with their answers: how long both were, and the request itself."""
+    """A proxy in a thread with its own event loop. Everything passes until `break_at` is called.
+    `lengths` and `heads` note the duplicate requests that passed with their answers: how long both
+    were, and the request itself."""
 
     def __init__(self, target: str, tls: ssl.SSLContext | None = None) -> None:
         self.breaks: list[Break | None] = []
@@ -52,7 +55,10 @@ class Wire:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._loop.call_soon_threadsafe(self._end.set)
         self._thread.join(10)
@@ -121,7 +127,8 @@ class Wire:
 
 
 async def _message(reader: asyncio.StreamReader) -> bytes:
-    """A whole request or answer, its body by length or in chunks. Raises IncompleteReadError where there is none."""
+    """A whole request or answer, its body by length or in chunks. Raises IncompleteReadError where
+    there is none."""
     head = await reader.readuntil(b"\r\n\r\n")
     found = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
     if found:
@@ -136,7 +143,10 @@ async def _message(reader: asyncio.StreamReader) -> bytes:
 
 
 async def _broken(
-    manner: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, forth: asyncio.StreamWriter
+    manner: str,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    forth: asyncio.StreamWriter,
 ) -> None:
     """End both connections in this manner."""
     if manner == "silent":
@@ -153,10 +163,15 @@ async def _broken(
                 await one.wait_closed()
 
 
-def handshakes(good: ssl.SSLContext, instead: Callable[[], ssl.SSLContext | int | None]) -> ssl.SSLContext:
-    """`good`, but each handshake asks `instead` first: another context's certificate, or an alert that ends it."""
+def handshakes(
+    good: ssl.SSLContext, instead: Callable[[], ssl.SSLContext | int | None]
+) -> ssl.SSLContext:
+    """`good`, but each handshake asks `instead` first: another context's certificate, or an alert
+    that ends it."""
 
-    def choose(connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> int | None:
+    def choose(
+        connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext
+    ) -> int | None:
         chosen = instead()
         if isinstance(chosen, ssl.SSLContext):
             connection.context = chosen

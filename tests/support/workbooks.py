@@ -1,4 +1,5 @@
-"""Rows for ledger files, and workbooks read by other programs than the ones that write and read them. No tests."""
+"""Rows for ledger files, and workbooks read by other programs than the ones that write and read
+them. No tests."""
 
 from __future__ import annotations
 
@@ -18,18 +19,37 @@ from worker.advice.commands import Commands
 from worker.ledger.content import About, Content
 from worker.ledger.views import COLUMNS
 
-COMMANDS = Commands("/jobs/spring.csv", ("--database", "/ledgers/ledger.db", "--campaign", "spring"))
-ABOUT = About("spring", Path("/jobs/spring.csv"), "run-1", Path("/ledgers/ledger.db"), False, NOW, COMMANDS)
+COMMANDS = Commands(
+    "/jobs/spring.csv", ("--database", "/ledgers/ledger.db", "--campaign", "spring")
+)
+ABOUT = About(
+    "spring", Path("/jobs/spring.csv"), "run-1", Path("/ledgers/ledger.db"), False, NOW, COMMANDS
+)
 
 
 def row(number: int = 2, **changes: Any) -> dict[str, Any]:
     """A row as the ledger gives it; a created one where nothing else is said."""
     return {
-        "line": number, "source_batch_id": uuid(1), "name": f"Wave {number}", "upload_new_dataset": False, "copy": 1,
-        "status": "created", "new_batch_id": uuid(0xF000 + number), "new_batch_status": "READY", "created_at": NOW,
-        "settled_by": "response", "attempts": 1, "http_status": 201, "error": None, "first_sent_at": NOW,
-        "last_sent_at": NOW, "campaign": "spring", "run_id": "run-1", "item": number, "job_name": "",
-    } | changes  # fmt: skip
+        "line": number,
+        "source_batch_id": uuid(1),
+        "name": f"Wave {number}",
+        "upload_new_dataset": False,
+        "copy": 1,
+        "status": "created",
+        "new_batch_id": uuid(0xF000 + number),
+        "new_batch_status": "READY",
+        "created_at": NOW,
+        "settled_by": "response",
+        "attempts": 1,
+        "http_status": 201,
+        "error": None,
+        "first_sent_at": NOW,
+        "last_sent_at": NOW,
+        "campaign": "spring",
+        "run_id": "run-1",
+        "item": number,
+        "job_name": "",
+    } | changes
 
 
 def content(rows: Iterable[dict[str, Any]], own: tuple[str, ...] = ()) -> Content:
@@ -50,12 +70,20 @@ def table(book: Workbook, sheet: str = "Ledger") -> list[dict[str, Any]]:
 
 
 def saved_by_libreoffice(path: Path, ending: str = "xlsx") -> Path:
-    """The file as LibreOffice opens it and saves it anew, in a folder of its own; skips where there is none."""
+    """The file as LibreOffice opens it and saves it anew, in a folder of its own; skips where there
+    is none."""
     office = shutil.which("soffice") or shutil.which("libreoffice")
     if office is None:
         pytest.skip("LibreOffice is not installed (libreoffice-calc)")
     folder = path.parent / "saved"
     profile = (path.parent / "office-profile").as_uri()
-    command = [office, f"-env:UserInstallation={profile}", "--headless", "--convert-to", ending, "--outdir"]
+    command = [
+        office,
+        f"-env:UserInstallation={profile}",
+        "--headless",
+        "--convert-to",
+        ending,
+        "--outdir",
+    ]
     subprocess.run([*command, str(folder), str(path)], check=True, capture_output=True, timeout=180)
     return folder / path.with_suffix(f".{ending.split(':', maxsplit=1)[0]}").name

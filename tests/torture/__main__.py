@@ -1,4 +1,5 @@
-"""`python -m tests.torture`: scenarios from a seed on until so many runs were killed, or one again with its logs."""
+"""`python -m tests.torture`: scenarios from a seed on until so many runs were killed, or one again
+with its logs."""
 
 from __future__ import annotations
 
@@ -20,10 +21,14 @@ def main() -> int:
     """0 where nothing was doubled, lost or told falsely."""
     parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
     parser.add_argument("--kills", type=int, default=1000, help="how many at least (1000)")
-    parser.add_argument("--seed", type=int, help="the first seed (one never used before, which is told)")
+    parser.add_argument(
+        "--seed", type=int, help="the first seed (one never used before, which is told)"
+    )
     parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
     parser.add_argument("--one", type=int, metavar="SEED", help="one scenario, with all logs")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="with --one: copy its database and files there")
+    parser.add_argument(
+        "--keep", type=Path, metavar="FOLDER", help="with --one: copy its database and files there"
+    )
     args = parser.parse_args()
     if args.one is not None:
         return _one(args.one, args.keep)
@@ -42,7 +47,10 @@ def _one(seed: int, keep: Path | None) -> int:
     with Runner() as runner:
         told = one(seed, runner, tell=True, keep=keep)
     say("\n".join(told.events))
-    say(f"{told.weather} {told.seed}: {told.runs} runs, killed {dict(told.kills)}, {told.made} made, {told.statuses}")
+    say(
+        f"{told.weather} {told.seed}: {told.runs} runs, killed {dict(told.kills)}, {told.made}"
+        f" made, {told.statuses}"
+    )
     for problem in told.problems:
         say(problem)
     return 1 if told.problems else 0

@@ -65,7 +65,9 @@ def one(seed: int, runner: Runner, *, tell: bool = False, keep: Path | None = No
 
 def many(seed: int, kills: int, processes: int) -> Sum:
     """Scenarios from `seed` on until there were `kills` kills."""
-    context = multiprocessing.get_context("spawn")  # a sandbox's thread and a fork do not go together
+    context = multiprocessing.get_context(
+        "spawn"
+    )  # a sandbox's thread and a fork do not go together
     tolds: Queue[Told] = context.Queue()
     enough = context.Event()
     workers = [
@@ -85,7 +87,9 @@ def many(seed: int, kills: int, processes: int) -> Sum:
     for number, worker in enumerate(workers):
         worker.join()
         if worker.exitcode:
-            total.failed.append(Told(seed, "", problems=[f"torture: process {number} ended with {worker.exitcode}"]))
+            total.failed.append(
+                Told(seed, "", problems=[f"torture: process {number} ended with {worker.exitcode}"])
+            )
     total.took_s = time.monotonic() - began
     return total
 
@@ -105,14 +109,21 @@ def command(told: Told) -> str:
 def table(total: Sum) -> str:
     """The sum for people."""
     lines = [
-        f"{total.kills.total()} kills of {total.runs} runs in {total.scenarios} scenarios, {total.took_s:.0f} s",
+        (
+            f"{total.kills.total()} kills of {total.runs} runs in {total.scenarios} scenarios,"
+            f" {total.took_s:.0f} s"
+        ),
         f"killed while: {_counts(total.kills)}",
         f"weather: {_counts(total.weather)}",
         f"{total.made} duplicates made; rows at the end: {_counts(total.statuses)}",
         f"the ledger file was read {total.looks} times",
-        ", ".join(f"{sort}: {total.sorts[sort]}" for sort in dict.fromkeys((*COUNTED, *total.sorts))),
+        ", ".join(
+            f"{sort}: {total.sorts[sort]}" for sort in dict.fromkeys((*COUNTED, *total.sorts))
+        ),
     ]
-    lines += [f"stayed open, which is honest: {told.stuck}\n  {command(told)}" for told in total.stuck]
+    lines += [
+        f"stayed open, which is honest: {told.stuck}\n  {command(told)}" for told in total.stuck
+    ]
     return "\n".join(lines)
 
 

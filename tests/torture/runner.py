@@ -1,4 +1,5 @@
-"""Starts one run at a time in a warm process, follows its phases, and kills it where it is told to."""
+"""Starts one run at a time in a warm process, follows its phases, and kills it where it is told
+to."""
 
 from __future__ import annotations
 
@@ -52,7 +53,10 @@ class Runner:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -69,7 +73,8 @@ class Runner:
         aim: Aim | None,
         look: Callable[[], None],
     ) -> Run:
-        """Run the command in `folder`, to its end or to where `aim` says; `look` is called all the time."""
+        """Run the command in `folder`, to its end or to where `aim` says; `look` is called all the
+        time."""
         pipe = folder / "phases"
         if not pipe.exists():
             os.mkfifo(pipe)
@@ -89,7 +94,8 @@ class Runner:
             os.close(phases)
 
     def _follow(self, phases: int, aim: Aim | None, look: Callable[[], None]) -> tuple[str, bool]:
-        """Until the run has ended, or was killed: the phase that it was in, and whether it had to be killed."""
+        """Until the run has ended, or was killed: the phase that it was in, and whether it had to
+        be killed."""
         assert self._process.stdout is not None
         answers = self._process.stdout.fileno()
         said: Counter[str] = Counter()
@@ -105,7 +111,9 @@ class Runner:
                     for line in lines:
                         _note(line.decode(), stack, said)
                     if not data:
-                        ready, _, _ = select.select([answers], [], [], 0.001)  # nobody has opened it, or its end
+                        ready, _, _ = select.select(
+                            [answers], [], [], 0.001
+                        )  # nobody has opened it, or its end
             if aim is not None and kill_at is None and said[aim.phase] >= aim.time:
                 kill_at = time.monotonic() + aim.after_s
             if answers in ready:
@@ -127,7 +135,9 @@ class Runner:
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None
         data = b""
-        while not data.endswith(b"\n"):  # a byte at a time: what is buffered would be hidden from `select`
+        while not data.endswith(
+            b"\n"
+        ):  # a byte at a time: what is buffered would be hidden from `select`
             data += os.read(self._process.stdout.fileno(), 1)
         found: dict[str, Any] = json.loads(data)
         return found

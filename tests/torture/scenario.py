@@ -1,4 +1,5 @@
-"""What is tortured how, from a seed: the job, the server's faults, the run's options, and where kills are aimed."""
+"""What is tortured how, from a seed: the job, the server's faults, the run's options, and where
+kills are aimed."""
 
 from __future__ import annotations
 
@@ -9,7 +10,16 @@ from dataclasses import dataclass, field
 from tests.support.command import source_id
 from worker.sandbox.options import SandboxOptions
 
-PHASES = ("opening", "planning", "looking", "sending", "recording", "settling", "writing", "finishing")
+PHASES = (
+    "opening",
+    "planning",
+    "looking",
+    "sending",
+    "recording",
+    "settling",
+    "writing",
+    "finishing",
+)
 """Where a kill can be aimed: at a moment after the run has said that it is there."""
 
 _AIM = (1, 1, 2, 4, 5, 4, 4, 1)
@@ -23,7 +33,13 @@ _WEATHER: Mapping[str, Mapping[str, float]] = {
     "busy": {"busy": 0.04, "drop-answer": 0.1},
     "refusing": {"refuse": 0.1, "unauthorised": 0.1, "drop-answer": 0.1},
     "listing": {"list-short": 0.15, "list-500": 0.1, "drop-answer": 0.15},
-    "mixed": {"drop-answer": 0.1, "late": 0.1, "error-500": 0.05, "error-502": 0.05, "error-500-after": 0.1},
+    "mixed": {
+        "drop-answer": 0.1,
+        "late": 0.1,
+        "error-500": 0.05,
+        "error-502": 0.05,
+        "error-500-after": 0.1,
+    },
 }
 
 
@@ -38,7 +54,8 @@ class Aim:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One job with its server. `all_made`: nothing keeps every row from being created in the end."""
+    """One job with its server. `all_made`: nothing keeps every row from being created in the
+    end."""
 
     seed: int
     weather: str
@@ -66,9 +83,18 @@ def scenario(seed: int) -> Scenario:
         for n in range(dice.randint(4, 18))
     ]
     for number, source in enumerate(sources):
-        if dice.random() < 0.2:  # alike ones: several copies with the API's own name, or with one name
+        if (
+            dice.random() < 0.2
+        ):  # alike ones: several copies with the API's own name, or with one name
             name = dice.choice(("", f"Alike {number}"))
-            rows.append({"batch_id": source, "name": name, "upload_new_dataset": "false", "copies": dice.randint(1, 4)})
+            rows.append(
+                {
+                    "batch_id": source,
+                    "name": name,
+                    "upload_new_dataset": "false",
+                    "copies": dice.randint(1, 4),
+                }
+            )
     late = "late" in _WEATHER[weather]
     lag = dice.choice((0.0, 0.0, 0.1))
     settle_after = 0.5 if late or lag else dice.choice((0.2, 0.3))
@@ -81,10 +107,23 @@ def scenario(seed: int) -> Scenario:
         retry_after=dice.random() < 0.5,
     )
     arguments = (
-        "run", "job.csv", "--yes", "--json", "--log-format", "json", "--timeout", "1.5", "--give-up-after", "20",
-        "--settle-after", str(settle_after), "--max-in-flight", str(dice.choice((1, 2, 4, 8, 16))),
-        "--rate", dice.choice(("unlimited", "unlimited", "100/s", "40/s")),
-    )  # fmt: skip
+        "run",
+        "job.csv",
+        "--yes",
+        "--json",
+        "--log-format",
+        "json",
+        "--timeout",
+        "1.5",
+        "--give-up-after",
+        "20",
+        "--settle-after",
+        str(settle_after),
+        "--max-in-flight",
+        str(dice.choice((1, 2, 4, 8, 16))),
+        "--rate",
+        dice.choice(("unlimited", "unlimited", "100/s", "40/s")),
+    )
     return Scenario(
         seed=seed,
         weather=weather,
@@ -101,5 +140,11 @@ def scenario(seed: int) -> Scenario:
 def _aim(dice: random.Random) -> Aim:
     (phase,) = dice.choices(PHASES, _AIM)
     time = dice.choice((1, 1, 2, 3, 5, 8)) if phase in ("recording", "writing") else 1
-    longest = {"sending": 0.4, "settling": 1.0, "writing": 0.004, "recording": 0.002, "planning": 0.003}.get(phase, 0.1)
+    longest = {
+        "sending": 0.4,
+        "settling": 1.0,
+        "writing": 0.004,
+        "recording": 0.002,
+        "planning": 0.003,
+    }.get(phase, 0.1)
     return Aim(phase, time, dice.uniform(0, longest))

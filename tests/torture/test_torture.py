@@ -44,10 +44,18 @@ def test_a_seed_is_one_scenario_and_all_phases_are_aimed_at() -> None:
         ([Row(None, "pending", None, 0)], ["a"], "double"),
         ([Row(KIND, "created", "z", 1)], [], "false row"),
         ([Row(KIND, "created", "a", 1), Row(KIND, "created", "a", 1)], ["a"], "false row"),
-        ([Row(("source", "Row 2", False), "created", "a", 1), Row(KIND, "unknown", None, 1)], ["a"], "false row"),
+        (
+            [Row(("source", "Row 2", False), "created", "a", 1), Row(KIND, "unknown", None, 1)],
+            ["a"],
+            "false row",
+        ),
     ],
 )
-def test_the_judge_sees_what_is_wrong(rows: list[Row], batches: list[str], sort: str | None) -> None:
-    truth = Made(dict.fromkeys(batches, KIND), Counter({KIND: len(batches)}) if batches else Counter())
+def test_the_judge_sees_what_is_wrong(
+    rows: list[Row], batches: list[str], sort: str | None
+) -> None:
+    truth = Made(
+        dict.fromkeys(batches, KIND), Counter({KIND: len(batches)}) if batches else Counter()
+    )
     problems = judge(rows, truth)
     assert [problem.partition(":")[0] for problem in problems[:1]] == ([sort] if sort else [])

@@ -1,4 +1,5 @@
-"""Plays one scenario: runs that are killed, then runs that end by themselves, with a judge between and after them."""
+"""Plays one scenario: runs that are killed, then runs that end by themselves, with a judge between
+and after them."""
 
 from __future__ import annotations
 
@@ -34,12 +35,14 @@ class Told:
     took_s: float = 0.0
     problems: list[str] = field(default_factory=list)
     stuck: str = ""
-    """Why rows stayed open though nothing hindered them: honest, so no problem, but to be looked at."""
+    """Why rows stayed open though nothing hindered them: honest, so no problem, but to be looked
+    at."""
     events: list[str] = field(default_factory=list)
 
 
 class _Watch:
-    """Reads the ledger file whenever it was replaced; a file that is not whole at any such moment is a problem."""
+    """Reads the ledger file whenever it was replaced; a file that is not whole at any such moment
+    is a problem."""
 
     def __init__(self, path: Path, wanted: int, server: SandboxThread) -> None:
         self.problems: list[str] = []
@@ -66,11 +69,16 @@ class _Watch:
         self.problems += truth.read_file(text, self._wanted, self._server.world)[1]
 
 
-def torture(life: Scenario, runner: Runner, *, tell: bool = False, keep: Path | None = None) -> Told:
+def torture(
+    life: Scenario, runner: Runner, *, tell: bool = False, keep: Path | None = None
+) -> Told:
     """Play it. With `tell` every run is told; with `keep` its folder is kept there."""
     began = time.monotonic()
     told = Told(life.seed, life.weather)
-    with tempfile.TemporaryDirectory(prefix="torture-") as name, SandboxThread(life.options) as server:
+    with (
+        tempfile.TemporaryDirectory(prefix="torture-") as name,
+        SandboxThread(life.options) as server,
+    ):
         try:
             _Life(life, runner, server, Path(name), told, tell).play()
         finally:
@@ -84,7 +92,13 @@ class _Life:
     """One scenario in one folder."""
 
     def __init__(
-        self, life: Scenario, runner: Runner, server: SandboxThread, folder: Path, told: Told, tell: bool
+        self,
+        life: Scenario,
+        runner: Runner,
+        server: SandboxThread,
+        folder: Path,
+        told: Told,
+        tell: bool,
     ) -> None:
         self._life = life
         self._runner = runner
@@ -112,8 +126,12 @@ class _Life:
         self._end(rows)
 
     def _run(self, aim: Aim | None) -> int:
-        environ = environment(self._folder, self._server.url, self._server.token, TMPDIR=str(self._folder / "tmp"))
-        run = self._runner.run(self._life.arguments, self._folder, environ, self._life.refresh_s, aim, self._watch)
+        environ = environment(
+            self._folder, self._server.url, self._server.token, TMPDIR=str(self._folder / "tmp")
+        )
+        run = self._runner.run(
+            self._life.arguments, self._folder, environ, self._life.refresh_s, aim, self._watch
+        )
         self._told.runs += 1
         self._watch()
         if run.code == -9:
@@ -131,10 +149,13 @@ class _Life:
             problems += truth.told_otherwise(told, rows)
             all_created = bool(rows) and all(row.status == "created" for row in rows)
             if (run.code == 0) != all_created:
-                problems.append(f"code: {run.code}, and the rows are {Counter(row.status for row in rows)}")
+                problems.append(
+                    f"code: {run.code}, and the rows are {Counter(row.status for row in rows)}"
+                )
         if self._tell:
             self._told.events += [
-                f"-- aim {aim}, ended {run}: {Counter(row.status for row in rows)}, {len(made.by_id)}"
+                f"-- aim {aim}, ended {run}: {Counter(row.status for row in rows)},"
+                f" {len(made.by_id)}"
             ]
             self._told.events += (self._folder / "err").read_text("utf-8").splitlines()
         self._problems([*problems, *self._watch.problems])
@@ -148,7 +169,9 @@ class _Life:
         problems = truth.uncounted(rows, self._server.world)
         open_rows = told.statuses["pending"] + told.statuses["unknown"] + told.statuses["sent"]
         if self._life.all_made and (open_rows or told.statuses["failed"]) and not told.problems:
-            errors = Counter(row["error"] for row in read_ledger(self._ledger) if row["status"] != "created")
+            errors = Counter(
+                row["error"] for row in read_ledger(self._ledger) if row["status"] != "created"
+            )
             if not any("may be that of a page" in error for error in errors):
                 told.stuck = f"{told.statuses} after {LAST_RUNS} runs: {errors.most_common(3)}"
         if len(rows) != self._life.wanted:
@@ -159,4 +182,6 @@ class _Life:
         self._problems(problems)
 
     def _problems(self, problems: list[str]) -> None:
-        self._told.problems += [problem for problem in problems if problem not in self._told.problems]
+        self._told.problems += [
+            problem for problem in problems if problem not in self._told.problems
+        ]

@@ -1,10 +1,13 @@
-"""Judges a database and a ledger file by what the server has. It reads both as anybody could and shares nothing with
-the worker but the ledger file's columns.
+"""Judges a database and a ledger file by what the server has. It reads both as anybody could and
+shares nothing with the worker but the ledger file's columns.
 
 double      more batches of a kind exist than rows of it
-lost        more batches of a kind exist than its rows that are created or unknown: something nobody knows of
-false row   a `created` row names a batch that does not exist, is of another kind, or is another row's too
-file        the ledger file is not whole, or tells something false, or (after a run that ended by itself) something
+lost        more batches of a kind exist than its rows that are created or unknown: something nobody
+knows of
+false row   a `created` row names a batch that does not exist, is of another kind, or is another
+row's too
+file        the ledger file is not whole, or tells something false, or (after a run that ended by
+itself) something
             else than the database
 uncounted   fewer attempts stand in the rows than requests arrived
 """
@@ -51,12 +54,16 @@ class Row:
 
 def made(world: World) -> Made:
     """What exists now."""
-    by_id = {str(b["id"]): (str(b["source_batch_id"]), str(b["name"]), not b["datasets"]) for b in world.duplicates}
+    by_id = {
+        str(b["id"]): (str(b["source_batch_id"]), str(b["name"]), not b["datasets"])
+        for b in world.duplicates
+    }
     return Made(by_id, Counter(by_id.values()))
 
 
 def rows_of(database: Path, world: World) -> list[Row]:
-    """The wanted rows of the database; none where the first run died before it had made its tables."""
+    """The wanted rows of the database; none where the first run died before it had made its
+    tables."""
     if not database.exists():
         return []
     with closing(sqlite3.connect(database)) as connection:
@@ -82,22 +89,30 @@ def judge(rows: list[Row], truth: Made) -> list[str]:
         if number > of_kind[kind]:
             problems.append(f"double: {number} batches of {kind} for {of_kind[kind]} rows")
         elif number > known[kind]:
-            problems.append(f"lost: {number} batches of {kind}, and {known[kind]} rows say created or unknown")
+            problems.append(
+                f"lost: {number} batches of {kind}, and {known[kind]} rows say created or unknown"
+            )
     owners = Counter(row.batch_id for row in rows if row.batch_id is not None)
     for row in rows:
         if (row.status == "created") != (row.batch_id is not None):
             problems.append(f"false row: {row} is {row.status} and names {row.batch_id}")
         elif row.batch_id is not None and truth.by_id.get(row.batch_id) != row.kind:
-            problems.append(f"false row: {row} names {truth.by_id.get(row.batch_id, 'nothing that exists')}")
+            problems.append(
+                f"false row: {row} names {truth.by_id.get(row.batch_id, 'nothing that exists')}"
+            )
         elif row.batch_id is not None and owners[row.batch_id] > 1:
             problems.append(f"false row: {owners[row.batch_id]} rows name {row.batch_id}")
-    # A batch that a row names is that row's; the others of its kind must be what its unknown rows may have.
+    # A batch that a row names is that row's; the others of its kind must be what its unknown rows
+    # may have.
     named = Counter(truth.by_id[batch] for batch in owners if batch in truth.by_id)
     unclear = Counter(row.kind for row in rows if row.status in ("unknown", "sent"))
     for kind, number in truth.kinds.items():
-        if number - named[kind] > unclear[kind] and not any(p.startswith(("double", "lost")) for p in problems):
+        if number - named[kind] > unclear[kind] and not any(
+            p.startswith(("double", "lost")) for p in problems
+        ):
             problems.append(
-                f"lost: {number - named[kind]} batches of {kind} that no row names, {unclear[kind]} unknown"
+                f"lost: {number - named[kind]} batches of {kind} that no row names, {unclear[kind]}"
+                " unknown"
             )
     return problems
 
@@ -117,7 +132,9 @@ def read_file(text: str, wanted: int, world: World) -> tuple[list[dict[str, str]
         if (row["status"] == "created") != bool(row["new_batch_id"]):
             problems.append(f"file: {row}")
         if row["new_batch_id"] and truth.by_id.get(row["new_batch_id"]) != kind:
-            problems.append(f"file: {row} names {truth.by_id.get(row['new_batch_id'], 'nothing that exists')}")
+            problems.append(
+                f"file: {row} names {truth.by_id.get(row['new_batch_id'], 'nothing that exists')}"
+            )
     return rows, problems
 
 
@@ -131,4 +148,8 @@ def told_otherwise(file_rows: list[dict[str, str]], rows: list[Row]) -> list[str
 def uncounted(rows: list[Row], world: World) -> list[str]:
     """Whether requests arrived that no row counts, once nothing is under way."""
     counted, arrived = sum(row.attempts for row in rows), world.requests["duplicate"]
-    return [] if counted >= arrived else [f"uncounted: {arrived} requests arrived, and the rows say {counted}"]
+    return (
+        []
+        if counted >= arrived
+        else [f"uncounted: {arrived} requests arrived, and the rows say {counted}"]
+    )

@@ -1,9 +1,9 @@
-"""A process that has everything imported and forks one run of the command at a time, because a cold start costs more
-processor time than a small run. The child is the real command in a real process; POSIX only.
+"""A process that has everything imported and forks one run of the command at a time, because a cold
+start costs more processor time than a small run. The child is the real command in a real process;
+POSIX only.
 
-It reads JSON lines on standard input: an object (see `Order`) starts a run, `"kill"` sends it SIGKILL. It answers
-with `{"pid": …}` and `{"code": …}` lines; a signal's code is negative.
-"""
+It reads JSON lines on standard input: an object (see `Order`) starts a run, `"kill"` sends it
+SIGKILL. It answers with `{"pid": …}` and `{"code": …}` lines; a signal's code is negative."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from worker.ledger.store import Ledger
 
 
 class Order(TypedDict):
-    """One run: `out`, `err` and `phases` are paths that its output, its log and its phases go to; the ledger file is
-    refreshed every `refresh_s` seconds."""
+    """One run: `out`, `err` and `phases` are paths that its output, its log and its phases go to;
+    the ledger file is refreshed every `refresh_s` seconds."""
 
     argv: list[str]
     environ: dict[str, str]

@@ -30,7 +30,9 @@ class Place:
     @property
     def environ(self) -> dict[str, str]:
         # What a dead or a lost run left under way is waited for as long as the time limit says.
-        return environment(self.folder, self.server.url, self.server.token, DUPLICATE_BATCHES_TIMEOUT="4")
+        return environment(
+            self.folder, self.server.url, self.server.token, DUPLICATE_BATCHES_TIMEOUT="4"
+        )
 
     def job(self, *rows: Mapping[str, object], name: str = "job.csv") -> Path:
         """Write a job; the workspace's listing shows its sources, as the real one does."""

@@ -1,5 +1,5 @@
-"""Ordinary accidents of people, by the real command as cron would run it: nothing is created twice, and the message
-alone is enough to continue."""
+"""Ordinary accidents of people, by the real command as cron would run it: nothing is created twice,
+and the message alone is enough to continue."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ CRON = ("--yes", "--quiet", "--rate", "unlimited", "--settle-after", 0.2)
 
 
 def rows(number: int = 6, name: str = "Row {n}") -> list[dict[str, object]]:
-    return [{"batch_id": source_id(n), "name": name.replace("{n}", str(n)), "copies": 1} for n in range(number)]
+    return [
+        {"batch_id": source_id(n), "name": name.replace("{n}", str(n)), "copies": 1}
+        for n in range(number)
+    ]
 
 
 @pytest.fixture
@@ -49,7 +52,8 @@ def refused(ended: Ended, *words: str) -> None:
 
 
 def continued(place: Place, ended: Ended, folder: Path | None = None) -> None:
-    """The command that the message shows continues: pasted elsewhere, it finds all created and sends nothing."""
+    """The command that the message shows continues: pasted elsewhere, it finds all created and
+    sends nothing."""
     (line,) = [one.strip() for one in ended.err.splitlines() if one.startswith("    ")]
     words = shlex.split(line)
     pasted = words[words.index("run") :]
@@ -63,7 +67,11 @@ def test_a_renamed_job_is_stopped_each_time_and_continued_by_the_command_shown(m
     (made.folder / "wave.csv").rename(made.folder / "final.csv")
     for _ in range(2):
         ended = run(made, "final.csv")
-        refused(ended, "final.csv: 6 duplicates of this job are in campaign wave already", "--campaign wave")
+        refused(
+            ended,
+            "final.csv: 6 duplicates of this job are in campaign wave already",
+            "--campaign wave",
+        )
     assert not (made.folder / "ledgers" / "final.csv").exists()
     listed = made.command("ledger", "--database", "ledgers/ledger.db", "--format", "json")
     assert "final" not in listed.out, "nothing of it is in the ledger"
@@ -90,7 +98,9 @@ def test_a_job_that_was_renamed_after_its_first_duplicate_is_stopped(place: Plac
     continued(place, ended)
 
 
-def test_a_renamed_job_whose_names_hold_the_campaign_is_stopped_and_a_copied_one_is_not(place: Place) -> None:
+def test_a_renamed_job_whose_names_hold_the_campaign_is_stopped_and_a_copied_one_is_not(
+    place: Place,
+) -> None:
     place.job(*rows(name="{campaign} {n}"), name="wave.csv")
     run(place, "wave.csv")
     shutil.copy(place.folder / "wave.csv", place.folder / "second.csv")
@@ -108,11 +118,18 @@ def test_a_config_file_that_moves_the_defaults_is_noticed(made: Place) -> None:
     shutil.move(made.folder / "ledgers", folder)
     (made.folder / "config.toml").write_text('rate = "5/s"\n')
     ended = run(made, "home/wave.csv")
-    refused(ended, str(folder / "ledgers" / "ledger.db"), "knows campaign wave", "config.toml moves it there")
+    refused(
+        ended,
+        str(folder / "ledgers" / "ledger.db"),
+        "knows campaign wave",
+        "config.toml moves it there",
+    )
     continued(made, ended, made.folder)
 
 
-def test_a_config_file_that_names_a_campaign_and_moves_the_defaults_is_noticed_by_the_names(made: Place) -> None:
+def test_a_config_file_that_names_a_campaign_and_moves_the_defaults_is_noticed_by_the_names(
+    made: Place,
+) -> None:
     folder = made.folder / "home"
     folder.mkdir()
     shutil.move(made.folder / "wave.csv", folder)
@@ -134,7 +151,9 @@ def test_a_name_that_is_the_files_own_is_not_named_on_purpose(made: Place) -> No
     refused(run(made, "final.csv", "--campaign", "final"), "in campaign wave already")
 
 
-def test_a_ledger_that_is_named_again_and_a_renamed_job_are_told_one_after_the_other(made: Place) -> None:
+def test_a_ledger_that_is_named_again_and_a_renamed_job_are_told_one_after_the_other(
+    made: Place,
+) -> None:
     gone = made.folder.parent / f"{made.folder.name}-elsewhere"
     (made.folder / "ledgers").rename(gone)
     (made.folder / "wave.csv").rename(made.folder / "final.csv")
@@ -189,20 +208,36 @@ def test_a_job_that_was_renamed_and_moved_is_noticed(made: Place) -> None:
 
 
 @pytest.mark.parametrize("name", ["Row {n}", ""], ids=["named", "named by the API"])
-def test_a_ledger_that_is_gone_is_noticed_by_the_names_that_exist(place: Place, tmp_path: Path, name: str) -> None:
+def test_a_ledger_that_is_gone_is_noticed_by_the_names_that_exist(
+    place: Place, tmp_path: Path, name: str
+) -> None:
     place.job(*rows(name=name), name="wave.csv")
     run(place, "wave.csv")
     gone = tmp_path.parent / f"{tmp_path.name}-gone"
     (place.folder / "ledgers").rename(gone)
     for _ in range(2):
-        refused(run(place, "wave.csv"), "6 of 6 names", "Was the ledger moved or lost?", "--database", "--restore")
-        assert not (place.folder / "ledgers" / "wave.csv").exists(), "a refused run writes no ledger file"
-    listed = json.loads(place.command("ledger", "--database", "ledgers/ledger.db", "--format", "json").out)
-    assert [(one["exit_code"], one["stopped_by"]) for one in listed["runs"]] == [(2, "declined")] * 2
+        refused(
+            run(place, "wave.csv"),
+            "6 of 6 names",
+            "Was the ledger moved or lost?",
+            "--database",
+            "--restore",
+        )
+        assert not (place.folder / "ledgers" / "wave.csv").exists(), (
+            "a refused run writes no ledger file"
+        )
+    listed = json.loads(
+        place.command("ledger", "--database", "ledgers/ledger.db", "--format", "json").out
+    )
+    assert [(one["exit_code"], one["stopped_by"]) for one in listed["runs"]] == [
+        (2, "declined")
+    ] * 2
     checked = place.command("check", "wave.csv", "--json")
     assert checked.code == 1
     assert any("6 of 6 names" in one for one in checked.summary["accidents"])
-    (by_restoring,) = (one.strip() for one in run(place, "wave.csv").err.splitlines() if one.startswith("    "))
+    (by_restoring,) = (
+        one.strip() for one in run(place, "wave.csv").err.splitlines() if one.startswith("    ")
+    )
     again = run(place, "wave.csv", "--database", gone / "ledger.db")
     assert (again.code, place.world.made) == (0, 6), again.err
     words = shlex.split(by_restoring.replace("FILE", shlex.quote(str(gone / "wave.csv"))))
@@ -257,7 +292,14 @@ def test_a_rehearsal_is_not_hindered_and_hinders_nothing(place: Place) -> None:
 
 def test_a_few_copies_that_somebody_made_by_hand_do_not_hinder(place: Place) -> None:
     place.job({"batch_id": source_id(1), "copies": 3}, name="by-hand.csv")
-    run(place, "by-hand.csv", "--limit", 1, "--database", place.folder.parent / f"{place.folder.name}.db")
+    run(
+        place,
+        "by-hand.csv",
+        "--limit",
+        1,
+        "--database",
+        place.folder.parent / f"{place.folder.name}.db",
+    )
     place.job({"batch_id": source_id(1), "copies": 3}, name="wave.csv")
     assert run(place, "wave.csv").code == 0
     assert place.world.made == 4
@@ -281,7 +323,18 @@ def test_without_a_terminal_and_without_yes_nothing_is_created(place: Place) -> 
 
 
 def held(place: Place, job: str, database: Path) -> list[object]:
-    return ["run", job, "--yes", "--json", "--rate", "4/s", "--database", database, "--campaign", "wave"]
+    return [
+        "run",
+        job,
+        "--yes",
+        "--json",
+        "--rate",
+        "4/s",
+        "--database",
+        database,
+        "--campaign",
+        "wave",
+    ]
 
 
 def under_way_by_one_of_two_names(place: Place) -> tuple[Path, Path, Popen[str]]:
@@ -320,10 +373,14 @@ def test_changes_that_a_killed_run_left_beside_the_other_name_are_not_passed_ove
     assert ended.code == 2
     assert "a.db-wal" in ended.err
     database.unlink()
-    assert command(held(place, "wave.csv", other), place.folder, place.environ).code == 2, "moved without its changes"
+    assert command(held(place, "wave.csv", other), place.folder, place.environ).code == 2, (
+        "moved without its changes"
+    )
     os.link(other, database)
     ended = command(
-        [*held(place, "wave.csv", database), "--settle-after", 0.3, "--timeout", 1], place.folder, place.environ
+        [*held(place, "wave.csv", database), "--settle-after", 0.3, "--timeout", 1],
+        place.folder,
+        place.environ,
     )
     assert (ended.code, place.world.made) == (0, 30)
 
@@ -357,7 +414,9 @@ def test_reading_commands_write_the_files_of_the_campaign_that_they_act_on(place
         ended = place.command(*words)
         assert ended.code == 0, ended.err
         assert "second" in ended.out + ended.err, "the campaign is named"
-    assert {path.name: path.read_text() for path in (place.folder / "ledgers").glob("wave.*")} == before
+    assert {
+        path.name: path.read_text() for path in (place.folder / "ledgers").glob("wave.*")
+    } == before
     assert {row["campaign"] for row in place.ledger("second")} == {"second"}
     assert (place.folder / "ledgers" / "second.html").exists()
 
@@ -381,7 +440,9 @@ def test_the_ledger_file_of_another_campaign_is_never_replaced(place: Place, nam
 def test_the_report_of_another_campaign_is_replaced_only_by_name(place: Place) -> None:
     place.job(*rows(), name="wave.csv")
     run(place, "wave.csv", "--ledger", "one.csv", "--report")
-    ended = place.command("run", "wave.csv", "--yes", "--campaign", "second", "--ledger", "one.xlsx", "--report")
+    ended = place.command(
+        "run", "wave.csv", "--yes", "--campaign", "second", "--ledger", "one.xlsx", "--report"
+    )
     assert ended.code == 0
     assert "report of another campaign" in ended.err
     assert "wave" in (place.folder / "one.html").read_text()[:1024]
@@ -396,13 +457,17 @@ def test_the_next_day_the_latest_run_of_a_dated_campaign_is_meant(place: Place, 
         (place.folder / "config.toml").write_text('campaign = "spring-{date}"\n')
     place.job(*rows(), name="wave.csv")
     environ = place.environ | more
-    assert command(["run", "wave.csv", *CRON, "--date", "2026-03-01"], place.folder, environ).code == 0
+    assert (
+        command(["run", "wave.csv", *CRON, "--date", "2026-03-01"], place.folder, environ).code == 0
+    )
     for words in (["ledger", "wave.csv"], ["report", "wave.csv"], ["settle", "wave.csv"]):
         ended = command(words, place.folder, environ)
         assert ended.code == 0, ended.err
         assert "spring-2026-03-01" in ended.out + ended.err
     listed = command(
-        ["ledger", "--format", "json"], place.folder, environ | {"DUPLICATE_BATCHES_DATABASE": "ledgers/ledger.db"}
+        ["ledger", "--format", "json"],
+        place.folder,
+        environ | {"DUPLICATE_BATCHES_DATABASE": "ledgers/ledger.db"},
     )
     assert "spring-2026-03-01" in listed.out, "without a job all campaigns are listed"
 
@@ -444,9 +509,14 @@ def test_fresh_forgets_a_rehearsal_and_nothing_else(place: Place) -> None:
 # -- what reviewers found
 
 
-def test_unanswered_requests_of_last_night_do_not_stop_tonight(place_with: Callable[[SandboxOptions], Place]) -> None:
-    """Their batches have the names of tonight's, but this ledger knows that it may have made them."""
-    place = place_with(SandboxOptions(latency=0.0, faults={"drop-answer": 1.0, "list-short": 1.0}, seed=3))
+def test_unanswered_requests_of_last_night_do_not_stop_tonight(
+    place_with: Callable[[SandboxOptions], Place],
+) -> None:
+    """Their batches have the names of tonight's, but this ledger knows that it may have made
+    them."""
+    place = place_with(
+        SandboxOptions(latency=0.0, faults={"drop-answer": 1.0, "list-short": 1.0}, seed=3)
+    )
     place.job(*rows(), name="nightly.csv")
     first = run(place, "nightly.csv", "--campaign", "n-{date}", "--date", "2026-11-01")
     assert first.code == 1
@@ -465,10 +535,14 @@ def test_a_few_that_exist_elsewhere_are_told(made: Place) -> None:
     made.job(*rows(2), *rows(6, "Other {n}"), name="other.csv")
     said = "2 duplicates of this job are in campaign wave too, and will be created a second time"
     assert said in made.command("check", "other.csv").out
-    assert any(said in note["text"] for note in made.command("run", "other.csv", "--yes").events("note"))
+    assert any(
+        said in note["text"] for note in made.command("run", "other.csv", "--yes").events("note")
+    )
 
 
-def test_a_ledger_whose_first_run_was_killed_is_found_nearby(place_with: Callable[[SandboxOptions], Place]) -> None:
+def test_a_ledger_whose_first_run_was_killed_is_found_nearby(
+    place_with: Callable[[SandboxOptions], Place],
+) -> None:
     place = place_with(SandboxOptions(latency=0.02))
     place.job(*rows(60), name="wave.csv")
     first = start(["run", "wave.csv", "--yes", "--rate", "50/s"], place.folder, place.environ)
@@ -487,7 +561,9 @@ def test_a_ledger_nearby_may_have_any_name_and_is_left_as_it_is(made: Place) -> 
     for path in ledgers.glob("ledger.db*"):
         path.unlink()
     before = sorted(path.name for path in ledgers.iterdir())
-    refused(run(made, "wave.csv", "--ledger", "other/wave.csv"), "prod.sqlite", "knows campaign wave")
+    refused(
+        run(made, "wave.csv", "--ledger", "other/wave.csv"), "prod.sqlite", "knows campaign wave"
+    )
     assert [name for name in sorted(path.name for path in ledgers.iterdir()) if "prod" in name] == [
         name for name in before if "prod" in name
     ]
@@ -502,7 +578,10 @@ def test_a_ledger_path_that_may_name_the_database_never_opens_it(place: Place) -
     locks = Path("/proc/locks").read_text("utf-8") if sys.platform == "linux" else ""
     ended = finish(process)
     assert ended.code == 0, ended.err
-    assert not locks or sum(f" {process.pid} " in line and "READ" in line for line in locks.splitlines()) >= 1
+    assert (
+        not locks
+        or sum(f" {process.pid} " in line and "READ" in line for line in locks.splitlines()) >= 1
+    )
     assert command(["run", "wave.csv", "--yes", "--json"], place.folder, environ).code == 0
     assert place.world.made == 30
 
@@ -524,7 +603,9 @@ def test_a_declined_or_refused_campaign_is_not_offered_to_be_continued(made: Pla
 def test_fresh_forgets_only_what_is_a_rehearsals(place: Place) -> None:
     place.job(*rows(), name="wave.csv")
     for _ in range(2):
-        again = place.command("run", "wave.csv", "--sandbox", "--fresh", "--ledger", "mine.csv", "--json")
+        again = place.command(
+            "run", "wave.csv", "--sandbox", "--fresh", "--ledger", "mine.csv", "--json"
+        )
         assert (again.code, again.summary["created_this_run"]) == (0, 6), again.err
     assert run(place, "wave.csv", "--ledger", "ledgers/sandbox/wave.csv").code == 0
     real = (place.folder / "ledgers" / "sandbox" / "wave.csv").read_bytes()
@@ -532,7 +613,9 @@ def test_fresh_forgets_only_what_is_a_rehearsals(place: Place) -> None:
     assert (place.folder / "ledgers" / "sandbox" / "wave.csv").read_bytes() == real
 
 
-def test_a_ledger_file_that_was_named_is_restored_and_continued_by_the_commands_shown(place: Place) -> None:
+def test_a_ledger_file_that_was_named_is_restored_and_continued_by_the_commands_shown(
+    place: Place,
+) -> None:
     place.job(*rows(), name="wave.csv")
     run(place, "wave.csv", "--ledger", "mine.csv")
     for file in (place.folder / "ledgers").glob("ledger.db*"):
@@ -566,6 +649,8 @@ def test_a_rehearsals_ledger_file_is_never_restored_into_a_real_database(place: 
     assert place.world.made == 6
 
 
-def test_all_that_exists_in_another_campaign_is_told_if_this_one_was_named_on_purpose(made: Place) -> None:
+def test_all_that_exists_in_another_campaign_is_told_if_this_one_was_named_on_purpose(
+    made: Place,
+) -> None:
     said = "6 duplicates of this job are in campaign wave too, and will be created a second time"
     assert said in made.command("check", "wave.csv", "--campaign", "again").out

@@ -1,5 +1,5 @@
-"""Every command that a report and a workbook show runs as it is: in a shell, in another folder, whatever the job's path
-is called."""
+"""Every command that a report and a workbook show runs as it is: in a shell, in another folder,
+whatever the job's path is called."""
 
 from __future__ import annotations
 
@@ -54,26 +54,46 @@ class Shell:
 
     def __call__(self, line: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["bash", "-c", line], cwd=self.folder, env=self._environ, capture_output=True, text=True, check=False,
-            stdin=subprocess.DEVNULL, timeout=60,
-        )  # fmt: skip
+            ["bash", "-c", line],
+            cwd=self.folder,
+            env=self._environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            timeout=60,
+        )
 
 
 HOW: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "defaults": ("plain", "", ()),
     "options": (
-        "my \"waves\" & it's $HOME `x`", "",
-        ("--database", "d b/it's.db", "--campaign", "mine {date}", "--ledger", "out/it's {campaign}.xlsx"),
+        'my "waves" & it\'s $HOME `x`',
+        "",
+        (
+            "--database",
+            "d b/it's.db",
+            "--campaign",
+            "mine {date}",
+            "--ledger",
+            "out/it's {campaign}.xlsx",
+        ),
     ),
-    "config": ("naïve 漢 #1", 'report = true\ndatabase = "own db.db"\ncampaign = "from the file"\n', ()),
-}  # fmt: skip
+    "config": (
+        "naïve 漢 #1",
+        'report = true\ndatabase = "own db.db"\ncampaign = "from the file"\n',
+        (),
+    ),
+}
 
 
 @pytest.fixture
 def bad(tmp_path: Path) -> Iterator[Callable[[str], tuple[Place, list[str], Path]]]:
-    """A bad night: some created, some refused, some unknown with a candidate, some without, and an end before all was
-    sent. The place, what is shown of it, and the database."""
-    options = SandboxOptions(latency=0.0, faults={"drop-answer": 0.4, "refuse": 0.2, "list-500": 1.0}, seed=4)
+    """A bad night: some created, some refused, some unknown with a candidate, some without, and an
+    end before all was sent. The place, what is shown of it, and the database."""
+    options = SandboxOptions(
+        latency=0.0, faults={"drop-answer": 0.4, "refuse": 0.2, "list-500": 1.0}, seed=4
+    )
     with SandboxThread(options) as server:
 
         def make(how: str) -> tuple[Place, list[str], Path]:
@@ -83,7 +103,10 @@ def bad(tmp_path: Path) -> Iterator[Callable[[str], tuple[Place, list[str], Path
             place = Place(folder, server)
             if text:
                 (folder / "config.toml").write_text(text, "utf-8")
-            place.job(*({"batch_id": source_id(n % 3), "name": f"Row {n}"} for n in range(16)), name="my job.csv")
+            place.job(
+                *({"batch_id": source_id(n % 3), "name": f"Row {n}"} for n in range(16)),
+                name="my job.csv",
+            )
             if "--ledger" not in given:
                 given = (*given, "--ledger", "it's.xlsx")
             words = ["run", "my job.csv", *given, "--yes", "--report", "--limit", 12]
@@ -92,7 +115,9 @@ def bad(tmp_path: Path) -> Iterator[Callable[[str], tuple[Place, list[str], Path
             (database,) = (path for path in folder.rglob("*.db") if "sandbox" not in path.name)
             _name_candidates(database, place)
             for again in ("ledger", "report"):
-                assert command([again, "my job.csv", *given], folder, place.environ | HURRY).code == 0
+                assert (
+                    command([again, "my job.csv", *given], folder, place.environ | HURRY).code == 0
+                )
             (report,), (workbook,) = folder.rglob("*.html"), folder.rglob("*.xlsx")
             return place, shown(report, workbook), database
 
@@ -103,7 +128,9 @@ def _name_candidates(database: Path, place: Place) -> None:
     """Let what is known of every other unknown row name the batch that was made for it."""
     made = {str(copy["name"]): str(copy["id"]) for copy in place.world.duplicates}
     with closing(sqlite3.connect(database)) as connection, connection:
-        found = connection.execute("SELECT id, name FROM items WHERE status = 'unknown' ORDER BY id").fetchall()
+        found = connection.execute(
+            "SELECT id, name FROM items WHERE status = 'unknown' ORDER BY id"
+        ).fetchall()
         assert len(found) > 2
         for item, name in found[::2]:
             error = told(item, "several batches fit", [made[name]])
@@ -117,13 +144,28 @@ def test_every_command_of_a_bad_night_runs_as_it_is(
     place, lines, database = bad(how)
     kinds: dict[str, list[str]] = {}
     for line in lines:
-        kind = re.sub(rf"^{re.escape(CALLED)} (\w+) .*?( --(assign|absent|retry-failed)\b.*)?$", r"\1 \3", line)
+        kind = re.sub(
+            rf"^{re.escape(CALLED)} (\w+) .*?( --(assign|absent|retry-failed)\b.*)?$",
+            r"\1 \3",
+            line,
+        )
         kinds.setdefault(kind, []).append(line)
-    assert set(kinds) == {"run ", "run retry-failed", "settle ", "settle assign", "settle absent", "report "}
-    lines = [line for some in kinds.values() for line in some[:2]]  # those of one kind differ in their item alone
+    assert set(kinds) == {
+        "run ",
+        "run retry-failed",
+        "settle ",
+        "settle assign",
+        "settle absent",
+        "report ",
+    }
+    lines = [
+        line for some in kinds.values() for line in some[:2]
+    ]  # those of one kind differ in their item alone
     shell = Shell(tmp_path / "elsewhere", place.environ)
     before = shutil.copytree(place.folder, tmp_path / "before")
-    for line in sorted(lines, key=lambda line: " run " in line):  # a run makes what the others are about
+    for line in sorted(
+        lines, key=lambda line: " run " in line
+    ):  # a run makes what the others are about
         ended = shell(line)
         assert ended.returncode in (0, 1), (line, ended.stderr)
         assert "Traceback" not in ended.stderr
@@ -140,12 +182,23 @@ def test_every_command_of_a_bad_night_runs_as_it_is(
     assert left == (0,), "the runs sent what was pending"
 
 
-def test_what_a_summary_without_a_terminal_names_runs_from_anywhere(place: Place, tmp_path: Path) -> None:
+def test_what_a_summary_without_a_terminal_names_runs_from_anywhere(
+    place: Place, tmp_path: Path
+) -> None:
     folder = place.folder / "my waves"
     folder.mkdir()
     (folder / "own.toml").write_text('campaign = "from the file"\n', "utf-8")
     place.job({"batch_id": source_id(1), "name": "Row {n}", "copies": 5}, name="my waves/job.csv")
-    words = ["run", "job.csv", "--config", "own.toml", "--database", "own.db", "--log-file", "night.jsonl"]
+    words = [
+        "run",
+        "job.csv",
+        "--config",
+        "own.toml",
+        "--database",
+        "own.db",
+        "--log-file",
+        "night.jsonl",
+    ]
     paced = [*words, "--rate", "1200/min", "--ledger", "out/{campaign}.csv", "--limit", 2, "--yes"]
     ended = command(paced, folder, place.environ)
     assert ended.code == 1, ended.err
@@ -157,7 +210,9 @@ def test_what_a_summary_without_a_terminal_names_runs_from_anywhere(place: Place
     assert again.returncode == 0, (line, again.stderr)
     assert place.world.made == 5
     assert list(shell.folder.iterdir()) == []
-    assert [row["status"] for row in read_ledger(folder / "out" / "from the file.csv")] == ["created"] * 5
+    assert [row["status"] for row in read_ledger(folder / "out" / "from the file.csv")] == [
+        "created"
+    ] * 5
     assert (folder / "night.jsonl").read_text("utf-8").count('"run.started"') == 2
 
 
@@ -166,7 +221,17 @@ def test_every_command_of_a_rehearsal_stays_in_the_sandbox(tmp_path: Path) -> No
     folder.mkdir()
     write_job(folder / "job.csv", [{"batch_id": source_id(1), "copies": 5}])
     environ = environment(folder)
-    words = ["run", "job.csv", "--sandbox", "--yes", "--limit", 2, "--report", "--ledger", "wave.xlsx"]
+    words = [
+        "run",
+        "job.csv",
+        "--sandbox",
+        "--yes",
+        "--limit",
+        2,
+        "--report",
+        "--ledger",
+        "wave.xlsx",
+    ]
     assert command(words, folder, environ | HURRY).code == 1
     lines = shown(folder / "wave.html", folder / "wave.xlsx")
     assert any(" run " in line for line in lines)
@@ -182,21 +247,31 @@ def test_every_command_of_a_rehearsal_stays_in_the_sandbox(tmp_path: Path) -> No
 def test_a_restored_rehearsal_is_of_the_sandbox_and_goes_on_there_alone(tmp_path: Path) -> None:
     write_job(tmp_path / "job.csv", [{"batch_id": source_id(1), "copies": 5}])
     environ = environment(tmp_path, "http://127.0.0.1:9", "a-token") | HURRY
-    assert command(["run", "job.csv", "--sandbox", "--yes", "--limit", 2], tmp_path, environ).code == 1
+    assert (
+        command(["run", "job.csv", "--sandbox", "--yes", "--limit", 2], tmp_path, environ).code == 1
+    )
     ledgers = tmp_path / "ledgers"
     for path in ledgers.glob("sandbox.db*"):
         path.unlink()
-    restored = command(["ledger", "job.csv", "--restore", "ledgers/sandbox/job.csv", "--sandbox"], tmp_path, environ)
+    restored = command(
+        ["ledger", "job.csv", "--restore", "ledgers/sandbox/job.csv", "--sandbox"],
+        tmp_path,
+        environ,
+    )
     assert restored.code == 0, restored.err
     assert "2 duplicates created" in restored.out
     assert not (ledgers / "ledger.db").exists()
     with closing(sqlite3.connect(ledgers / "sandbox.db")) as connection:
-        assert connection.execute("SELECT value FROM facts WHERE key = 'api_url'").fetchone() == ("the sandbox",)
+        assert connection.execute("SELECT value FROM facts WHERE key = 'api_url'").fetchone() == (
+            "the sandbox",
+        )
         assert connection.execute("SELECT command FROM runs").fetchall() == [("restore",)]
     (line,) = (line.strip() for line in restored.out.splitlines() if f"{CALLED} settle" in line)
     settled = Shell(tmp_path / "elsewhere", environ)(line)
     assert settled.returncode == 0, (line, settled.stdout, settled.stderr)
-    real = command(["run", "job.csv", "--yes", "--database", "ledgers/sandbox.db"], tmp_path, environ)
+    real = command(
+        ["run", "job.csv", "--yes", "--database", "ledgers/sandbox.db"], tmp_path, environ
+    )
     assert real.code == 2
     assert "is for the sandbox" in real.err
     again = command(["run", "job.csv", "--sandbox", "--yes"], tmp_path, environ)

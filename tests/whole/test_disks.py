@@ -1,8 +1,8 @@
-"""Disks that fill up, folders that cannot be written, bits that flip, locks that others hold, jobs that change.
+"""Disks that fill up, folders that cannot be written, bits that flip, locks that others hold, jobs
+that change.
 
-The real command against a real sandbox: whatever the disk does, the exit code is the contract's, the rows are
-honest, the next run completes, and nothing is made twice.
-"""
+The real command against a real sandbox: whatever the disk does, the exit code is the contract's,
+the rows are honest, the next run completes, and nothing is made twice."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ size = int(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 os.execv(sys.argv[2], sys.argv[2:])
 """
-"""Starts a program none of whose files may grow beyond so many bytes: what a full disk is to it, without a mount."""
+"""Starts a program none of whose files may grow beyond so many bytes: what a full disk is to it,
+without a mount."""
 
 
 def rows(number: int, **more: object) -> list[dict[str, object]]:
@@ -42,12 +43,23 @@ def rows(number: int, **more: object) -> list[dict[str, object]]:
 
 def limited(place: Place, size: int, *arguments: object) -> Ended:
     """`run job.csv --json` where no file may be larger than `size`."""
-    program = [sys.executable, "-m", "worker", "run", "job.csv", "--yes", "--json", "--rate", "unlimited"]
+    program = [
+        sys.executable,
+        "-m",
+        "worker",
+        "run",
+        "job.csv",
+        "--yes",
+        "--json",
+        "--rate",
+        "unlimited",
+    ]
     program += ["--timeout", "4", *map(str, arguments)]
     process = subprocess.Popen(
         [sys.executable, "-c", LIMITED, str(size), *program],
         cwd=place.folder,
-        env=place.environ | {"PYTHONDONTWRITEBYTECODE": "1"},  # or Python would cut its own caches short
+        env=place.environ
+        | {"PYTHONDONTWRITEBYTECODE": "1"},  # or Python would cut its own caches short
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -57,17 +69,24 @@ def limited(place: Place, size: int, *arguments: object) -> Ended:
 
 
 def honest(place: Place, database: Path | None = None) -> None:
-    """At any moment: what exists is a created row's, or an unknown one's of its name; and no name exists twice."""
+    """At any moment: what exists is a created row's, or an unknown one's of its name; and no name
+    exists twice."""
     database = database or place.folder / "ledgers" / "ledger.db"
     by_id = {str(copy["id"]): str(copy["name"]) for copy in place.world.duplicates}
     assert not by_id or max(Counter(by_id.values()).values()) == 1
     found: list[tuple[str, str, str | None]] = []
     if database.exists():
         with closing(sqlite3.connect(database)) as connection:
-            tables = connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'items'").fetchone()[0]
+            tables = connection.execute(
+                "SELECT count(*) FROM sqlite_schema WHERE name = 'items'"
+            ).fetchone()[0]
             if tables:
-                found = connection.execute("SELECT coalesce(name, ''), status, new_batch_id FROM items").fetchall()
-    created = {batch: name for name, status, batch in found if status == "created" and batch is not None}
+                found = connection.execute(
+                    "SELECT coalesce(name, ''), status, new_batch_id FROM items"
+                ).fetchall()
+    created = {
+        batch: name for name, status, batch in found if status == "created" and batch is not None
+    }
     assert created.items() <= by_id.items(), "a row names what is not its own"
     unclear = {name for name, status, _ in found if status in ("unknown", "sent")}
     lost = set(by_id.values()) - set(created.values()) - unclear
@@ -81,11 +100,15 @@ def completes(place: Place, number: int, *arguments: object) -> None:
     assert place.world.made == number
     honest(place)
     assert {row["status"] for row in place.ledger()} == {"created"}
-    assert {row["new_batch_id"] for row in place.ledger()} == {str(copy["id"]) for copy in place.world.duplicates}
+    assert {row["new_batch_id"] for row in place.ledger()} == {
+        str(copy["id"]) for copy in place.world.duplicates
+    }
 
 
 @pytest.mark.parametrize("size", [4096, 200_000, 400_000])
-def test_a_database_that_cannot_grow_stops_the_run_and_the_next_one_goes_on(place: Place, size: int) -> None:
+def test_a_database_that_cannot_grow_stops_the_run_and_the_next_one_goes_on(
+    place: Place, size: int
+) -> None:
     place.job(*rows(120))
     ended = limited(place, size, "--max-in-flight", 4)
     assert ended.code in (1, 2), ended.err
@@ -103,7 +126,8 @@ def test_a_database_that_cannot_grow_stops_the_run_and_the_next_one_goes_on(plac
 
 @pytest.fixture
 def mounted(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """Small file systems in memory, each of its size; skips where this machine does not let us have them."""
+    """Small file systems in memory, each of its size; skips where this machine does not let us have
+    them."""
     places: list[Path] = []
 
     def mount(size: str) -> Path:
@@ -112,7 +136,9 @@ def mounted(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
         place = tmp_path / f"disk{len(places)}"
         place.mkdir()
         done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(place)], capture_output=True, check=False
+            ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(place)],
+            capture_output=True,
+            check=False,
         )
         if done.returncode:
             pytest.skip("no file system can be mounted here")
@@ -210,7 +236,8 @@ def test_a_file_system_that_turns_read_only_is_refused_and_then_gone_on_with(
 
 
 def test_flipped_bits_in_a_database_never_make_a_double(place: Place) -> None:
-    """A bit of the database flips while nothing runs: the run refuses it, or completes without a double."""
+    """A bit of the database flips while nothing runs: the run refuses it, or completes without a
+    double."""
     place.job(*rows(40))
     place.run("--limit", 20, "--quiet")
     database = place.folder / "ledgers" / "ledger.db"
@@ -244,7 +271,9 @@ def test_flipped_bits_in_a_database_never_make_a_double(place: Place) -> None:
     completes(place, 40)
 
 
-def test_a_database_that_another_program_locks_for_a_while_is_waited_for(place_with: WithOptions) -> None:
+def test_a_database_that_another_program_locks_for_a_while_is_waited_for(
+    place_with: WithOptions,
+) -> None:
     place = place_with(SandboxOptions(latency=0.02))
     place.job(*rows(200))
     assert place.run("--limit", 10).code == 1
@@ -270,7 +299,9 @@ def test_a_database_that_is_locked_when_a_run_begins_is_waited_for(place: Place)
     place.job(*rows(6))
     assert place.run("--limit", 2).code == 1
     with closing(
-        sqlite3.connect(place.folder / "ledgers" / "ledger.db", isolation_level=None, check_same_thread=False)
+        sqlite3.connect(
+            place.folder / "ledgers" / "ledger.db", isolation_level=None, check_same_thread=False
+        )
     ) as other:
         other.execute("BEGIN IMMEDIATE")
 
@@ -289,7 +320,9 @@ def test_a_database_that_is_locked_when_a_run_begins_is_waited_for(place: Place)
 def test_a_job_that_changes_between_runs_sends_what_is_new_and_nothing_again(place: Place) -> None:
     place.job(*rows(10))
     assert place.run("--limit", 6).code == 1
-    changed = rows(14)[3:]  # three rows are gone (made ones), four are new, and the others have moved
+    changed = rows(14)[
+        3:
+    ]  # three rows are gone (made ones), four are new, and the others have moved
     place.job(*changed)
     assert place.run().code == 0
     names = Counter(str(copy["name"]) for copy in place.world.duplicates)
@@ -301,7 +334,9 @@ def test_a_job_that_changes_between_runs_sends_what_is_new_and_nothing_again(pla
 
 
 @pytest.mark.parametrize("change", ["changes", "is gone", "is spoilt"])
-def test_a_job_that_changes_while_a_run_goes_on_is_made_as_it_was_read(place_with: WithOptions, change: str) -> None:
+def test_a_job_that_changes_while_a_run_goes_on_is_made_as_it_was_read(
+    place_with: WithOptions, change: str
+) -> None:
     place = place_with(SandboxOptions(latency=0.03))
     job = place.job(*rows(30))
     process = place.start("--max-in-flight", 2)
@@ -316,7 +351,9 @@ def test_a_job_that_changes_while_a_run_goes_on_is_made_as_it_was_read(place_wit
             job.write_bytes(b"\0\xff,,\n")
     ended = finish(process)
     assert ended.code == 0, ended.err
-    assert Counter(str(copy["name"]) for copy in place.world.duplicates) == Counter(f"Row {n}" for n in range(30))
+    assert Counter(str(copy["name"]) for copy in place.world.duplicates) == Counter(
+        f"Row {n}" for n in range(30)
+    )
     assert len(place.ledger()) == 30
     if change in ("is gone", "is spoilt"):
         assert place.run().code == 2

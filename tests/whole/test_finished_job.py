@@ -1,5 +1,5 @@
-"""A finished job run again: it sends nothing and asks nothing, and leaves its ledger file as it is where that is true.
-Over real HTTP."""
+"""A finished job run again: it sends nothing and asks nothing, and leaves its ledger file as it is
+where that is true. Over real HTTP."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from tests.whole.conftest import Place
 
 
 def rows(number: int, **more: object) -> list[dict[str, object]]:
-    return [{"batch_id": source_id(n), "name": f"Row {n}", "x_team": "a", **more} for n in range(number)]
+    return [
+        {"batch_id": source_id(n), "name": f"Row {n}", "x_team": "a", **more} for n in range(number)
+    ]
 
 
 def finished(place: Place) -> Path:
@@ -50,7 +52,9 @@ def put_older_one_back(ledger: Path) -> None:
 
 
 @pytest.mark.parametrize("what", [change_by_hand, lose, put_older_one_back])
-def test_a_ledger_file_that_is_another_is_written_again(place: Place, what: Callable[[Path], None]) -> None:
+def test_a_ledger_file_that_is_another_is_written_again(
+    place: Place, what: Callable[[Path], None]
+) -> None:
     ledger = finished(place)
     whole = ledger.read_bytes()
     what(ledger)
@@ -76,23 +80,29 @@ def test_what_another_campaigns_run_changed_is_written(place: Place) -> None:
     assert place.run("--campaign", "other").code == 0
     with closing(sqlite3.connect(place.folder / "ledgers" / "ledger.db")) as connection, connection:
         other = connection.execute("SELECT max(id) FROM runs").fetchone()[0]
-        connection.execute("UPDATE items SET new_batch_name = 'Found', run_id = ? WHERE id = 1", (other,))
+        connection.execute(
+            "UPDATE items SET new_batch_name = 'Found', run_id = ? WHERE id = 1", (other,)
+        )
     assert place.run().code == 0
     assert "Found" in ledger.read_text("utf-8")
 
 
 @pytest.mark.parametrize("more", [(), ("--campaign", "another")], ids=["its job", "a new job"])
-def test_a_damaged_database_is_refused_before_anything_is_sent_or_written(place: Place, more: tuple[str, ...]) -> None:
+def test_a_damaged_database_is_refused_before_anything_is_sent_or_written(
+    place: Place, more: tuple[str, ...]
+) -> None:
     ledger = finished(place)
     database = place.folder / "ledgers" / "ledger.db"
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA writable_schema = ON")
-        # An index that lacks its row, which nothing that plans or sends would look at: what a flipped bit comes to.
+        # An index that lacks its row, which nothing that plans or sends would look at: what a
+        # flipped bit comes to.
         connection.execute("INSERT INTO paces (run_id, at) SELECT min(id), '' FROM runs")
         connection.execute("DROP INDEX paces_of_run")
         connection.execute(
-            "INSERT INTO sqlite_schema SELECT 'index', 'paces_of_run', 'paces', rootpage,"
-            " 'CREATE INDEX paces_of_run ON paces (run_id)' FROM sqlite_schema WHERE name = 'sightings_of_workspace'"
+            "INSERT INTO sqlite_schema SELECT 'index', 'paces_of_run', 'paces', rootpage, 'CREATE"
+            " INDEX paces_of_run ON paces (run_id)' FROM sqlite_schema WHERE name ="
+            " 'sightings_of_workspace'"
         )
         connection.commit()
     before, made = ledger.read_bytes(), place.world.made

@@ -1,4 +1,5 @@
-"""A terminal that is closed: SIGHUP asks a run to stop gracefully, unless it is ignored, as under `nohup`."""
+"""A terminal that is closed: SIGHUP asks a run to stop gracefully, unless it is ignored, as under
+`nohup`."""
 
 from __future__ import annotations
 
@@ -47,7 +48,9 @@ def until(done: Callable[[], bool], terminal: Terminal | None = None) -> None:
 def recorded(place: Place) -> None:
     """Everything that was made is recorded, and nothing is unclear."""
     statuses = [row["status"] for row in place.ledger()]
-    assert 0 < statuses.count("created") == place.world.made == place.world.requests["duplicate"] < 20
+    assert (
+        0 < statuses.count("created") == place.world.made == place.world.requests["duplicate"] < 20
+    )
     assert statuses.count("created") + statuses.count("pending") == 20
 
 
@@ -65,7 +68,9 @@ def test_hangups_of_a_closed_terminal_are_one_graceful_stop(place_with: WithOpti
 
 
 @pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_second_signal_after_a_hangup_stops_at_once(place_with: WithOptions, second: signal.Signals) -> None:
+def test_a_second_signal_after_a_hangup_stops_at_once(
+    place_with: WithOptions, second: signal.Signals
+) -> None:
     place = place_with(SandboxOptions(latency=0, faults={"hang": 1}))
     place.job({"batch_id": source_id(1), "name": "Row"})
     process = place.start("--timeout", 60)
@@ -97,13 +102,19 @@ def test_a_terminal_that_is_closed_at_the_question_creates_nothing(place_with: W
     assert [row["status"] for row in place.ledger()] == ["pending"] * 20
 
 
-def test_a_terminal_that_goes_away_during_the_look_ups_is_no_consent(place_with: WithOptions) -> None:
+def test_a_terminal_that_goes_away_during_the_look_ups_is_no_consent(
+    place_with: WithOptions,
+) -> None:
     place = place_for(place_with, 0.5)
     master, slave = os.openpty()
     process = subprocess.Popen(
         [sys.executable, "-c", NOHUP, *PROGRAM, "run", "job.csv"],
-        cwd=place.folder, env=place.environ | {"TERM": "xterm"}, stdin=slave, stdout=slave, stderr=slave,
-    )  # fmt: skip
+        cwd=place.folder,
+        env=place.environ | {"TERM": "xterm"},
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+    )
     os.close(slave)
     until(lambda: place.world.requests.total() >= 1)
     os.close(master)
@@ -135,13 +146,19 @@ def test_a_run_under_nohup_goes_on_after_a_hangup(place_with: WithOptions) -> No
     assert not ended.events("run.interrupted")
 
 
-def test_a_run_that_was_disowned_ends_well_when_its_terminal_is_closed(place_with: WithOptions) -> None:
+def test_a_run_that_was_disowned_ends_well_when_its_terminal_is_closed(
+    place_with: WithOptions,
+) -> None:
     place = place_for(place_with, 0.1)
     master, slave = os.openpty()
     process = subprocess.Popen(
         [sys.executable, "-c", NOHUP, *PROGRAM, "run", "job.csv", "--yes", "--max-in-flight", "4"],
-        cwd=place.folder, env=place.environ | {"TERM": "xterm"}, stdin=subprocess.DEVNULL, stdout=slave, stderr=slave,
-    )  # fmt: skip
+        cwd=place.folder,
+        env=place.environ | {"TERM": "xterm"},
+        stdin=subprocess.DEVNULL,
+        stdout=slave,
+        stderr=slave,
+    )
     os.close(slave)
     until(lambda: place.world.requests["duplicate"] >= 4)
     os.close(master)
@@ -159,8 +176,12 @@ def test_a_settle_that_is_hung_up_on_stops_gracefully(place_with: WithOptions) -
     process.communicate()
     settle = subprocess.Popen(
         [*PROGRAM, "settle", "job.csv", "--json", "--settle-after", "30"],
-        cwd=place.folder, env=place.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        cwd=place.folder,
+        env=place.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     until(lambda: place.world.requests["me"] >= 2)
     settle.send_signal(signal.SIGHUP)
     ended = finish(settle)

@@ -1,4 +1,5 @@
-"""`ledger --format job`: a job of the chosen rows that runs as it is and makes exactly those duplicates."""
+"""`ledger --format job`: a job of the chosen rows that runs as it is and makes exactly those
+duplicates."""
 
 from __future__ import annotations
 
@@ -15,15 +16,32 @@ from worker.errors import UsageError
 from worker.ledger.as_job import write_job
 
 HOSTILE = (
-    "=1+1", "+1", "-1", "@a", "'quoted", '"quoted"', "a,b;c", "# no comment", "{{braces}} {{n}}", "%d", "naïve 漢😀",
-    "<r>x</r>", "\u202eright to left", "new", "-", "\\n", "null", "007",
-)  # fmt: skip
+    "=1+1",
+    "+1",
+    "-1",
+    "@a",
+    "'quoted",
+    '"quoted"',
+    "a,b;c",
+    "# no comment",
+    "{{braces}} {{n}}",
+    "%d",
+    "naïve 漢😀",
+    "<r>x</r>",
+    "\u202eright to left",
+    "new",
+    "-",
+    "\\n",
+    "null",
+    "007",
+)
 
 
 def made(place: Place) -> Counter[tuple[str, str, bool]]:
     """What exists on the server: source, name, and whether it has its source's data."""
     return Counter(
-        (str(copy["source_batch_id"]), str(copy["name"]), bool(copy["datasets"])) for copy in place.world.duplicates
+        (str(copy["source_batch_id"]), str(copy["name"]), bool(copy["datasets"]))
+        for copy in place.world.duplicates
     )
 
 
@@ -38,10 +56,18 @@ def again(place: Place, *choice: str) -> Counter[tuple[str, str, bool]]:
     return made(place) - before
 
 
-def test_hostile_names_new_datasets_and_own_columns_are_made_again_as_they_were(place: Place) -> None:
+def test_hostile_names_new_datasets_and_own_columns_are_made_again_as_they_were(
+    place: Place,
+) -> None:
     place.job(
         *(
-            {"batch_id": source_id(n % 3), "name": name, "upload_new_dataset": n % 2, "copies": 1 + n % 3, "x_a": name}
+            {
+                "batch_id": source_id(n % 3),
+                "name": name,
+                "upload_new_dataset": n % 2,
+                "copies": 1 + n % 3,
+                "x_a": name,
+            }
             for n, name in enumerate(HOSTILE)
         ),
         {"batch_id": source_id(1), "name": "", "copies": 2},
@@ -55,7 +81,18 @@ def test_hostile_names_new_datasets_and_own_columns_are_made_again_as_they_were(
 
 
 @pytest.mark.parametrize(
-    "name", ["  spaced  ", "two\nlines", "a\ttab", "{braces} {copies}", "{", "cafe\u0301", "\x1b[31m", "=1+1", "'"]
+    "name",
+    [
+        "  spaced  ",
+        "two\nlines",
+        "a\ttab",
+        "{braces} {copies}",
+        "{",
+        "cafe\u0301",
+        "\x1b[31m",
+        "=1+1",
+        "'",
+    ],
 )
 def test_a_source_s_name_may_hold_anything(place: Place, name: str) -> None:
     place.job(
@@ -71,7 +108,9 @@ def test_a_source_s_name_may_hold_anything(place: Place, name: str) -> None:
 
 
 def test_rows_that_were_never_sent_are_asked_for_as_the_job_would_have(place: Place) -> None:
-    place.job({"batch_id": source_id(1), "name": "{n} of {copies} of {source_name}, {{x}}", "copies": 4})
+    place.job(
+        {"batch_id": source_id(1), "name": "{n} of {copies} of {source_name}, {{x}}", "copies": 4}
+    )
     place.run("--limit", 1)
     assert sum(again(place, "--status", "pending").values()) == 3
     assert len(made(place)) == 4, "each name is there once"
@@ -88,13 +127,16 @@ def test_rows_of_one_name_are_one_row_with_the_first_one_s_cells(place: Place) -
     assert place.run().code == 0
     first = made(place)
     assert again(place) == first
-    (only,) = csv.DictReader(io.StringIO((place.folder / "again.csv").read_text().split("\n", 1)[1]))
+    (only,) = csv.DictReader(
+        io.StringIO((place.folder / "again.csv").read_text().split("\n", 1)[1])
+    )
     assert (only["copies"], only["x_a"]) == ("5", "first")
 
 
 def test_cells_of_a_yaml_job_that_no_csv_can_hold_do_not_spoil_it(place: Place) -> None:
     (place.folder / "job.yaml").write_text(
-        f'- batch_id: {source_id(1)}\n  name: a\n  x_a: "line\\r\\nline\\0 # \\" , ;"\n', encoding="utf-8"
+        f'- batch_id: {source_id(1)}\n  name: a\n  x_a: "line\\r\\nline\\0 # \\" , ;"\n',
+        encoding="utf-8",
     )
     place.world.find(source_id(1))
     assert place.command("run", "job.yaml", "--yes").code == 0

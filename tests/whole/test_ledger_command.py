@@ -36,15 +36,29 @@ def test_it_writes_the_ledger_file_again(place: Place) -> None:
 
 def test_it_prints_csv_and_json_with_a_choice_of_rows(place: Place) -> None:
     some_run(place)
-    everything = list(csv.DictReader(place.command("ledger", "job.csv", "--format", "csv").out.splitlines()))
+    everything = list(
+        csv.DictReader(place.command("ledger", "job.csv", "--format", "csv").out.splitlines())
+    )
     assert everything == place.ledger()
-    failed = place.command("ledger", "job.csv", "--format", "json", "--status", "failed,pending").out
+    failed = place.command(
+        "ledger", "job.csv", "--format", "json", "--status", "failed,pending"
+    ).out
     assert [row["status"] for row in json.loads(failed)] == ["failed", "pending"]
-    of_source = place.command("ledger", "job.csv", "--format", "json", "--source", source_id(1).upper()).out
+    of_source = place.command(
+        "ledger", "job.csv", "--format", "json", "--source", source_id(1).upper()
+    ).out
     assert [row["copy"] for row in json.loads(of_source)] == [1, 2, 3]
     run_id = everything[1]["run_id"]
-    assert len(json.loads(place.command("ledger", "job.csv", "--format", "json", "--run", run_id).out)) >= 5
-    assert json.loads(place.command("ledger", "job.csv", "--format", "json", "--since", "2999-01-01").out) == []
+    assert (
+        len(json.loads(place.command("ledger", "job.csv", "--format", "json", "--run", run_id).out))
+        >= 5
+    )
+    assert (
+        json.loads(
+            place.command("ledger", "job.csv", "--format", "json", "--since", "2999-01-01").out
+        )
+        == []
+    )
 
 
 def test_its_table_shows_every_row(place: Place) -> None:
@@ -57,19 +71,28 @@ def test_its_table_shows_every_row(place: Place) -> None:
 
 def test_without_a_job_it_lists_campaigns_and_runs(place: Place) -> None:
     some_run(place)
-    listed = json.loads(place.command("ledger", "--database", "ledgers/ledger.db", "--format", "json").out)
-    assert [(one["campaign"], one["created"], one["failed"]) for one in listed["campaigns"]] == [("job", 5, 1)]
+    listed = json.loads(
+        place.command("ledger", "--database", "ledgers/ledger.db", "--format", "json").out
+    )
+    assert [(one["campaign"], one["created"], one["failed"]) for one in listed["campaigns"]] == [
+        ("job", 5, 1)
+    ]
     assert [one["stopped_by"] for one in listed["runs"]] == ["limit"]
     assert "job" in place.command("ledger", "--database", "ledgers/ledger.db").out
 
 
 def test_its_job_runs_as_it_is_and_makes_as_many(place: Place) -> None:
     some_run(place)
-    printed = place.command("ledger", "job.csv", "--format", "job", "--status", "created,pending").out
+    printed = place.command(
+        "ledger", "job.csv", "--format", "job", "--status", "created,pending"
+    ).out
     (place.folder / "again.csv").write_text(printed, encoding="utf-8")
     before = place.world.made
     names = [str(copy["name"]) for copy in place.world.duplicates]
-    assert place.command("run", "again.csv", "--yes", "--allow-existing", "--rate", "unlimited").code == 0
+    assert (
+        place.command("run", "again.csv", "--yes", "--allow-existing", "--rate", "unlimited").code
+        == 0
+    )
     assert place.world.made == before + 6
     again = [str(copy["name"]) for copy in place.world.duplicates][before:]
     assert set(names) < set(again)
@@ -78,11 +101,20 @@ def test_its_job_runs_as_it_is_and_makes_as_many(place: Place) -> None:
 
 def test_a_yaml_jobs_own_campaign_is_found_by_its_date(place: Place) -> None:
     path = place.folder / "nightly.yaml"
-    path.write_text(f"campaign: n-{{date}}\nbatches:\n  - batch_id: {source_id(1)}\n", encoding="utf-8")
+    path.write_text(
+        f"campaign: n-{{date}}\nbatches:\n  - batch_id: {source_id(1)}\n", encoding="utf-8"
+    )
     for day in ("2026-11-01", "2026-11-02"):
-        assert place.command("run", "nightly.yaml", "--yes", "--date", day, "--rate", "unlimited").code == 0
-    assert place.command("ledger", "nightly.yaml", "--date", "2026-11-01").out.endswith("n-2026-11-01.csv\n")
-    assert place.command("ledger", "nightly.yaml").out.endswith("n-2026-11-02.csv\n"), "the job's latest run"
+        assert (
+            place.command("run", "nightly.yaml", "--yes", "--date", day, "--rate", "unlimited").code
+            == 0
+        )
+    assert place.command("ledger", "nightly.yaml", "--date", "2026-11-01").out.endswith(
+        "n-2026-11-01.csv\n"
+    )
+    assert place.command("ledger", "nightly.yaml").out.endswith("n-2026-11-02.csv\n"), (
+        "the job's latest run"
+    )
 
 
 def test_a_backup_is_a_whole_database(place: Place) -> None:
@@ -90,10 +122,14 @@ def test_a_backup_is_a_whole_database(place: Place) -> None:
     assert place.command("ledger", "job.csv", "--backup", "copy.db").code == 0
     with closing(sqlite3.connect(place.folder / "copy.db")) as copy:
         assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        assert copy.execute("SELECT count(*) FROM items WHERE status = 'created'").fetchone() == (5,)
+        assert copy.execute("SELECT count(*) FROM items WHERE status = 'created'").fetchone() == (
+            5,
+        )
 
 
-def test_check_tells_the_plan_without_a_token_and_says_what_it_could_not_check(place: Place) -> None:
+def test_check_tells_the_plan_without_a_token_and_says_what_it_could_not_check(
+    place: Place,
+) -> None:
     place.job({"batch_id": source_id(1), "name": "{source_name} {n}", "copies": 2})
     ended = place.command_without_token("check", "job.csv")
     assert ended.code == 0
@@ -106,7 +142,10 @@ def test_check_tells_the_plan_without_a_token_and_says_what_it_could_not_check(p
 
 
 def test_check_with_a_token_names_missing_sources_and_workspaces(place: Place) -> None:
-    place.job({"batch_id": source_id(1), "name": "{source_name} {n}"}, {"batch_id": MISSING, "name": "gone"})
+    place.job(
+        {"batch_id": source_id(1), "name": "{source_name} {n}"},
+        {"batch_id": MISSING, "name": "gone"},
+    )
     ended = place.command("check", "job.csv")
     assert ended.code == 1
     assert f"job.csv:3: {MISSING}" in ended.out
@@ -120,14 +159,24 @@ def test_check_with_a_token_names_missing_sources_and_workspaces(place: Place) -
 def test_check_knows_what_exists_and_dry_run_is_the_same(place: Place) -> None:
     some_run(place)
     checked = place.command("check", "job.csv", "--json")
-    assert json.loads(checked.out)["counts"] == {"created": 5, "failed": 1, "unknown": 0, "pending": 1}
+    assert json.loads(checked.out)["counts"] == {
+        "created": 5,
+        "failed": 1,
+        "unknown": 0,
+        "pending": 1,
+    }
     assert json.loads(checked.out)["to_create"] == 1
     assert place.command("run", "job.csv", "--dry-run", "--json").out == checked.out
-    assert json.loads(place.command("check", "job.csv", "--json", "--retry-failed").out)["to_create"] == 2
+    assert (
+        json.loads(place.command("check", "job.csv", "--json", "--retry-failed").out)["to_create"]
+        == 2
+    )
 
 
 def test_comment_lines_are_counted_where_a_job_is_read(place: Place) -> None:
-    job = place.job({"batch_id": source_id(1), "name": "a"}, {"batch_id": source_id(2), "name": "b"})
+    job = place.job(
+        {"batch_id": source_id(1), "name": "a"}, {"batch_id": source_id(2), "name": "b"}
+    )
     assert "comment lines" not in place.command("check", "job.csv").out
     header, *rows = job.read_text().splitlines()
     job.write_text("\n".join(["# first", header, "#note", rows[0], f"#{rows[1]}"]) + "\n")
@@ -141,7 +190,10 @@ def test_comment_lines_are_counted_where_a_job_is_read(place: Place) -> None:
 def test_what_yaml_takes_for_a_comment_is_warned_of(place: Place) -> None:
     text = "".join(f"- batch_id: {source_id(n)}\n  name: Wave #{n}\n" for n in range(60))
     (place.folder / "wave.yaml").write_text(text)
-    warning = 'name: YAML ignores what follows " #"; the name is "Wave". Put quotes around it if the rest belongs to it'
+    warning = (
+        'name: YAML ignores what follows " #"; the name is "Wave". Put quotes around it if the rest'
+        " belongs to it"
+    )
     checked = place.command_without_token("check", "wave.yaml")
     assert checked.code == 0
     assert f"  warning: wave.yaml:2: {warning}\n" in checked.out
@@ -152,7 +204,11 @@ def test_what_yaml_takes_for_a_comment_is_warned_of(place: Place) -> None:
     ended = place.command("run", "wave.yaml", "--sandbox", "--yes", "--log-format", "json")
     assert ended.code == 0, ended.err
     notes = ended.events("note")
-    assert (len(notes), notes[0]["level"], notes[0]["text"]) == (51, "warning", f"wave.yaml:2: {warning}")
+    assert (len(notes), notes[0]["level"], notes[0]["text"]) == (
+        51,
+        "warning",
+        f"wave.yaml:2: {warning}",
+    )
 
 
 def test_check_with_a_refused_token_is_3(place: Place) -> None:

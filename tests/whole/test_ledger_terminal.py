@@ -1,4 +1,5 @@
-"""`ledger` for a person at a terminal: the table, its colors, the pager; and for scripts that read only a part."""
+"""`ledger` for a person at a terminal: the table, its colors, the pager; and for scripts that read
+only a part."""
 
 from __future__ import annotations
 
@@ -40,20 +41,27 @@ def test_a_table_fits_the_window_and_is_all_there(place: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    "choice", [("--status", "created"), ("--source", source_id(1)), ("--all",), ("--since", "2020-01-01")]
+    "choice",
+    [("--status", "created"), ("--source", source_id(1)), ("--all",), ("--since", "2020-01-01")],
 )
 def test_a_choice_alone_prints(place: Place, choice: tuple[str, ...]) -> None:
     job(place)
     before = (place.folder / "ledgers" / "job.csv").stat().st_mtime_ns
-    assert "new batch, or what is wrong" in ended(open_terminal(place, "ledger", "job.csv", *choice))
+    assert "new batch, or what is wrong" in ended(
+        open_terminal(place, "ledger", "job.csv", *choice)
+    )
     assert "new batch, or what is wrong" in place.command("ledger", "job.csv", *choice).out
     assert (place.folder / "ledgers" / "job.csv").stat().st_mtime_ns == before
 
 
-def test_statuses_are_in_color_through_a_pager_and_plain_in_a_file(place: Place, tmp_path: Path) -> None:
+def test_statuses_are_in_color_through_a_pager_and_plain_in_a_file(
+    place: Place, tmp_path: Path
+) -> None:
     job(place)
     kept = tmp_path / "kept"
-    pager = open_terminal(with_pager(place, f"tee {kept}"), "ledger", "job.csv", "--format", "table")
+    pager = open_terminal(
+        with_pager(place, f"tee {kept}"), "ledger", "job.csv", "--format", "table"
+    )
     ended(pager)
     assert "\x1b[32mcreated" in kept.read_text()
     assert "\x1b" not in place.command("ledger", "job.csv", "--format", "table").out
@@ -71,7 +79,9 @@ def with_pager(place: Place, pager: str) -> Place:
 
 
 @pytest.mark.parametrize("arguments", [("ledger", "job.csv", "--format", "table"), ("ledger",)])
-def test_a_long_table_goes_through_the_person_s_pager(place: Place, arguments: tuple[str, ...]) -> None:
+def test_a_long_table_goes_through_the_person_s_pager(
+    place: Place, arguments: tuple[str, ...]
+) -> None:
     job(place)
     shown = ended(open_terminal(with_pager(place, "sed s/^/paged:/"), *arguments))
     assert "paged:" in shown
@@ -121,8 +131,12 @@ def test_a_reader_that_leaves_early_is_no_error(place: Place, form: str) -> None
     reader, writer = os.pipe()
     process = subprocess.Popen(
         [*PROGRAM, "ledger", "job.csv", "--format", form],
-        cwd=place.folder, env=place.environ, stdin=subprocess.DEVNULL, stdout=writer, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        cwd=place.folder,
+        env=place.environ,
+        stdin=subprocess.DEVNULL,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+    )
     os.close(writer)
     os.read(reader, 10)
     os.close(reader)
@@ -137,10 +151,18 @@ def test_what_cannot_be_printed_is_told(place: Place, form: str) -> None:
     with Path("/dev/full").open("wb") as full:
         process = subprocess.run(
             [*PROGRAM, "ledger", "job.csv", "--format", form],
-            cwd=place.folder, env=place.environ, stdout=full, stderr=subprocess.PIPE, check=False, text=True,
-        )  # fmt: skip
+            cwd=place.folder,
+            env=place.environ,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+            text=True,
+        )
     assert process.returncode == 1
-    assert process.stderr == "duplicate-batches: standard output cannot be written: No space left on device\n"
+    assert (
+        process.stderr
+        == "duplicate-batches: standard output cannot be written: No space left on device\n"
+    )
 
 
 @pytest.mark.parametrize("form", ["csv", "json", "job"])
@@ -149,6 +171,9 @@ def test_what_is_printed_is_utf_8_in_any_locale(place: Place, form: str) -> None
     place.run()
     process = subprocess.run(
         [*PROGRAM, "ledger", "job.csv", "--format", form],
-        cwd=place.folder, env=place.environ | {"PYTHONIOENCODING": "latin-1"}, stdout=subprocess.PIPE, check=True,
-    )  # fmt: skip
+        cwd=place.folder,
+        env=place.environ | {"PYTHONIOENCODING": "latin-1"},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
     assert "naïve 漢😀" in process.stdout.decode("utf-8")

@@ -20,7 +20,9 @@ WithOptions = Callable[[SandboxOptions], Place]
 
 
 def rows(number: int) -> list[dict[str, object]]:
-    return [{"batch_id": source_id(n), "name": f"Row {n} of {{source_name}}"} for n in range(number)]
+    return [
+        {"batch_id": source_id(n), "name": f"Row {n} of {{source_name}}"} for n in range(number)
+    ]
 
 
 def lose(place: Place) -> None:
@@ -29,8 +31,8 @@ def lose(place: Place) -> None:
 
 
 def old_copy_put_back(place: Place, made: int, wanted: int) -> None:
-    """A run made `made` of `wanted` rows, a copy of the database was kept, the next run made the rest; now the copy is
-    the database again."""
+    """A run made `made` of `wanted` rows, a copy of the database was kept, the next run made the
+    rest; now the copy is the database again."""
     place.job(*rows(wanted))
     place.run("--limit", made)
     assert place.command("ledger", "job.csv", "--backup", "old.db").code == 0
@@ -58,7 +60,8 @@ def test_a_lost_database_is_noticed_and_restored(place: Place) -> None:
 
 
 def killed_midway(place: Place, made: int) -> None:
-    """A run that dies before it refreshes its ledger file for the first time, once the server has made so many."""
+    """A run that dies before it refreshes its ledger file for the first time, once the server has
+    made so many."""
     process = place.start("--max-in-flight", 2)
     while place.world.made < made:
         time.sleep(0.02)
@@ -78,7 +81,9 @@ def test_a_database_that_is_lost_in_a_killed_first_run_is_noticed(place_with: Wi
     assert max(Counter(place.made_of()).values()) == 1
 
 
-def test_an_old_copy_that_is_put_back_after_a_killed_run_is_noticed(place_with: WithOptions) -> None:
+def test_an_old_copy_that_is_put_back_after_a_killed_run_is_noticed(
+    place_with: WithOptions,
+) -> None:
     place = place_with(SandboxOptions(latency=0.05))
     place.job(*rows(40))
     place.run("--limit", 3)
@@ -113,7 +118,9 @@ def test_an_old_copy_of_the_database_is_noticed(place: Place) -> None:
     assert place.world.made == 4
 
 
-def test_settling_with_an_old_copy_is_refused_before_it_writes_the_ledger_file(place: Place) -> None:
+def test_settling_with_an_old_copy_is_refused_before_it_writes_the_ledger_file(
+    place: Place,
+) -> None:
     old_copy_put_back(place, 1, 4)
     before = (place.folder / "ledgers" / "job.csv").read_bytes()
     for words in (("settle", "job.csv"), ("settle", "job.csv", "--absent", "3")):
@@ -136,8 +143,12 @@ def test_rows_with_and_without_a_name_of_one_source_are_restored(place: Place) -
     assert place.world.made == 4
 
 
-def test_rows_that_only_their_lines_tell_apart_are_refused_where_the_job_was_edited(place: Place) -> None:
-    rows = [{"batch_id": source_id(0), "name": name} for name in ("{source_name} one", "{source_name}")]
+def test_rows_that_only_their_lines_tell_apart_are_refused_where_the_job_was_edited(
+    place: Place,
+) -> None:
+    rows = [
+        {"batch_id": source_id(0), "name": name} for name in ("{source_name} one", "{source_name}")
+    ]
     place.job(*rows)
     place.run()
     lose(place)
@@ -185,7 +196,9 @@ def test_restoring_from_one_file_does_not_replace_another_that_tells_more(place:
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-def test_a_ledger_file_that_a_spreadsheet_padded_with_empty_rows_restores(place: Place, delimiter: str) -> None:
+def test_a_ledger_file_that_a_spreadsheet_padded_with_empty_rows_restores(
+    place: Place, delimiter: str
+) -> None:
     place.job(*rows(4))
     place.run("--limit", 3)
     file = place.folder / "ledgers" / "job.csv"
@@ -228,7 +241,9 @@ def test_a_copy_beside_the_ledger_file_does_not_hinder_the_restore(place: Place,
     assert (place.world.made, max(Counter(place.made_of()).values())) == (5, 1)
 
 
-def test_what_another_file_of_the_campaign_names_is_its_own_and_not_made_again(place: Place) -> None:
+def test_what_another_file_of_the_campaign_names_is_its_own_and_not_made_again(
+    place: Place,
+) -> None:
     """Restored from an older file, with the newer one moved aside as the refusal advises."""
     place.job(*rows(4))
     place.run("--limit", 2)
@@ -258,7 +273,9 @@ def test_what_a_file_of_another_campaign_names_stays_that_campaigns(place: Place
     ended = place.run("--settle-after", 0.3)
     assert ended.code == 0, ended.err
     assert place.world.made == 6, "the other campaign's batches are not taken for this one's"
-    assert len({row["new_batch_id"] for name in ("job", "other") for row in place.ledger(name)}) == 6
+    assert (
+        len({row["new_batch_id"] for name in ("job", "other") for row in place.ledger(name)}) == 6
+    )
 
 
 def test_a_run_id_in_the_path_is_noticed_too(place: Place) -> None:
@@ -301,5 +318,7 @@ def test_a_file_that_is_no_ledger_restores_nothing(place: Place, text: str) -> N
         ("a.c", "abc", False),
     ],
 )
-def test_names_match_with_what_is_filled_in_late_as_wildcards(template: str, name: str, could: bool) -> None:
+def test_names_match_with_what_is_filled_in_late_as_wildcards(
+    template: str, name: str, could: bool
+) -> None:
     assert could_be_named(template, name) is could

@@ -1,4 +1,5 @@
-"""What the job says should exist, exists, once: whole campaigns over real HTTP, counted by the server."""
+"""What the job says should exist, exists, once: whole campaigns over real HTTP, counted by the
+server."""
 
 from __future__ import annotations
 
@@ -25,7 +26,9 @@ def rows(number: int, **more: object) -> list[dict[str, object]]:
     return [{"batch_id": source_id(n), "name": f"Row {n}", **more} for n in range(number)]
 
 
-def test_ten_thousand_rows_are_made_once_each_and_again_sends_exactly_what_is_missing(place: Place) -> None:
+def test_ten_thousand_rows_are_made_once_each_and_again_sends_exactly_what_is_missing(
+    place: Place,
+) -> None:
     wanted: list[dict[str, object]] = [
         {"batch_id": source_id(n % 200), "name": f"Row {n}", "copies": 1} for n in range(10_000)
     ]
@@ -44,7 +47,9 @@ def test_ten_thousand_rows_are_made_once_each_and_again_sends_exactly_what_is_mi
     random.Random(1).shuffle(wanted)
     place.job(*wanted)
     assert place.run("--quiet").code == 0
-    assert place.world.requests.total() == asked, "a finished job asks the API nothing, in whatever order"
+    assert place.world.requests.total() == asked, (
+        "a finished job asks the API nothing, in whatever order"
+    )
     assert [row["name"] for row in place.ledger()] == [row["name"] for row in wanted]
 
     for row in wanted[:7]:
@@ -72,7 +77,11 @@ def test_raised_copies_keep_the_names_that_were_sent(place: Place) -> None:
     place.run()
     place.job({"batch_id": source_id(1), "name": "{n} of {copies}", "copies": 3})
     place.run()
-    assert sorted(str(copy["name"]) for copy in place.world.duplicates) == ["1 of 2", "2 of 2", "3 of 3"]
+    assert sorted(str(copy["name"]) for copy in place.world.duplicates) == [
+        "1 of 2",
+        "2 of 2",
+        "3 of 3",
+    ]
 
 
 def test_two_campaigns_make_their_own(place: Place) -> None:
@@ -114,7 +123,10 @@ def test_failed_rows_stay_failed_until_they_are_asked_for(place: Place) -> None:
     missing = "00000000-0000-4000-8000-000000000001"
     place.job({"batch_id": missing, "name": "gone"}, *rows(2))
     ended = place.run()
-    assert (ended.code, ended.summary["counts"]) == (1, {"created": 2, "failed": 1, "unknown": 0, "pending": 0})
+    assert (ended.code, ended.summary["counts"]) == (
+        1,
+        {"created": 2, "failed": 1, "unknown": 0, "pending": 0},
+    )
     row = place.ledger()[0]
     assert (row["status"], row["http_status"], row["attempts"]) == ("failed", "404", "0")
     assert "does not exist" in row["error"]
@@ -137,7 +149,9 @@ def test_failed_rows_stay_failed_until_they_are_asked_for(place: Place) -> None:
         ("drop-request", False),
     ],
 )
-def test_what_is_unclear_is_found_out_and_made_once(place_with: WithOptions, fault: str, made: bool) -> None:
+def test_what_is_unclear_is_found_out_and_made_once(
+    place_with: WithOptions, fault: str, made: bool
+) -> None:
     place = place_with(SandboxOptions(latency=0, faults={fault: 0.15}, seed=7))
     place.job(*rows(37))
     ended = place.run("--max-in-flight", 4, "--settle-after", 0.3)
@@ -150,13 +164,17 @@ def test_what_is_unclear_is_found_out_and_made_once(place_with: WithOptions, fau
     assert len(unknown) == len(settled) == ended.summary["settled_this_run"]
     assert {event["status"] for event in settled} == {"created" if made else "pending"}
     by = Counter(row["settled_by"] for row in place.ledger())
-    assert by == ({"response": 37 - len(unknown), "listing": len(unknown)} if made else {"response": 37})
+    assert by == (
+        {"response": 37 - len(unknown), "listing": len(unknown)} if made else {"response": 37}
+    )
     known = {row["new_batch_id"] for row in place.ledger()}
     assert known == {str(copy["id"]) for copy in place.world.duplicates}
 
 
 def test_late_effects_are_waited_for(place_with: WithOptions) -> None:
-    place = place_with(SandboxOptions(latency=0, faults={"late": 0.3}, seed=7, late_by=(0.2, 0.8), listing_lag=0.2))
+    place = place_with(
+        SandboxOptions(latency=0, faults={"late": 0.3}, seed=7, late_by=(0.2, 0.8), listing_lag=0.2)
+    )
     place.job(*rows(23))
     ended = place.run("--max-in-flight", 4, "--settle-after", 1.5)
     assert (ended.code, place.world.made) == (0, 23), ended.err
@@ -165,7 +183,9 @@ def test_late_effects_are_waited_for(place_with: WithOptions) -> None:
 
 
 @pytest.mark.parametrize("fault", ["list-500", "list-short"])
-def test_without_a_complete_listing_unknown_stays_unknown(place_with: WithOptions, fault: str) -> None:
+def test_without_a_complete_listing_unknown_stays_unknown(
+    place_with: WithOptions, fault: str
+) -> None:
     place = place_with(SandboxOptions(latency=0, faults={fault: 1.0, "drop-answer": 0.5}, seed=7))
     place.job(*rows(12))
     ended = place.run("--max-in-flight", 4, "--settle-after", 0.2)
@@ -175,7 +195,9 @@ def test_without_a_complete_listing_unknown_stays_unknown(place_with: WithOption
     assert counts["created"] + counts["unknown"] == 12
     assert place.world.requests["duplicate"] == 12, "nothing that may exist is sent again"
     errors = {row["error"] for row in place.ledger() if row["status"] == "unknown"}
-    assert all(error.startswith("#") and "may exist" in error and "listing" in error for error in errors)
+    assert all(
+        error.startswith("#") and "may exist" in error and "listing" in error for error in errors
+    )
 
 
 def test_push_back_is_waited_for_and_fails_nobody(place_with: WithOptions) -> None:
@@ -251,7 +273,9 @@ def test_a_killed_run_is_found_out_about_and_no_double_is_made(place_with: WithO
     assert 0 < ended.summary["settled_this_run"] <= 4 * UNRECORDED_PER_SENDER
     assert place.world.made == 200
     assert max(Counter(place.made_of()).values()) == 1
-    assert {row["new_batch_id"] for row in place.ledger()} == {str(copy["id"]) for copy in place.world.duplicates}
+    assert {row["new_batch_id"] for row in place.ledger()} == {
+        str(copy["id"]) for copy in place.world.duplicates
+    }
 
 
 def test_intents_are_durable_before_their_requests_leave(place_with: WithOptions) -> None:
@@ -261,14 +285,18 @@ def test_intents_are_durable_before_their_requests_leave(place_with: WithOptions
     try:
         until(lambda: place.world.requests["duplicate"] > 0)
         with closing(sqlite3.connect(place.folder / "ledgers" / "ledger.db")) as database:
-            sent = database.execute("SELECT count(*) FROM items WHERE status = 'sent'").fetchone()[0]
+            sent = database.execute("SELECT count(*) FROM items WHERE status = 'sent'").fetchone()[
+                0
+            ]
         assert sent >= 1
     finally:
         assert finish(process).code == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_awaits_and_records_what_is_under_way(place_with: WithOptions, number: signal.Signals) -> None:
+def test_a_signal_awaits_and_records_what_is_under_way(
+    place_with: WithOptions, number: signal.Signals
+) -> None:
     place = place_with(SandboxOptions(latency=0.4))
     place.job(*rows(40))
     process = place.start("--max-in-flight", 4)
@@ -279,7 +307,9 @@ def test_a_signal_awaits_and_records_what_is_under_way(place_with: WithOptions, 
     counts = ended.summary["counts"]
     assert counts["unknown"] == 0
     assert counts["created"] == place.world.made == place.world.requests["duplicate"] < 40
-    assert Counter(row["status"] for row in place.ledger()) == {k: v for k, v in counts.items() if v}
+    assert Counter(row["status"] for row in place.ledger()) == {
+        k: v for k, v in counts.items() if v
+    }
     assert ended.events("run.interrupted")[0]["signal"] == number.name
     assert place.run("--max-in-flight", 40).code == 0
     assert place.world.made == 40
@@ -316,7 +346,9 @@ def test_an_api_that_dies_midway_is_probed_and_not_stormed(place_with: WithOptio
     place.job(*rows(200))
     ended = place.run("--give-up-after", 4, "--max-in-flight", 16)
     assert (ended.code, ended.summary["stopped_by"]) == (1, "api")
-    assert place.world.requests["duplicate"] < 30, "after the first failures one request at a time asks"
+    assert place.world.requests["duplicate"] < 30, (
+        "after the first failures one request at a time asks"
+    )
     assert ended.summary["counts"]["pending"] > 150
 
 

@@ -1,4 +1,5 @@
-"""Standard output and standard error: in any encoding, on a full device, closed, and in a folder that is gone.
+"""Standard output and standard error: in any encoding, on a full device, closed, and in a folder
+that is gone.
 
 Every command as a real process. Printing must never change what a command does.
 """
@@ -54,7 +55,8 @@ PRINTING: tuple[tuple[int, tuple[str, ...]], ...] = (
     (0, ("--version",)),
     *((0, (command, "--help")) for command in COMMANDS),
 )
-"""Command lines that print something, with their exit codes, after a run of which one row failed."""
+"""Command lines that print something, with their exit codes, after a run of which one row
+failed."""
 
 WRONG: tuple[tuple[int, tuple[str, ...]], ...] = (
     (2, ("run",)),
@@ -65,7 +67,8 @@ WRONG: tuple[tuple[int, tuple[str, ...]], ...] = (
 """Command lines that are refused, with characters that not every encoding has."""
 
 BESIDES = ("{", "campaign ")
-"""How lines on standard error begin that tell no trouble: a log line, and whose rows a command writes."""
+"""How lines on standard error begin that tell no trouble: a log line, and whose rows a command
+writes."""
 
 WithOptions = Callable[[SandboxOptions], Place]
 
@@ -122,7 +125,9 @@ def test_what_an_encoding_does_not_have_is_replaced_and_json_is_exact(place: Pla
     place.job(*({"batch_id": source_id(1), "name": name} for name in NAMES))
     told = place.command_with("check", "job.csv", PYTHONIOENCODING="ascii:strict").out
     assert told.splitlines()[3:5] == ["    ?", "    ???"], told
-    facts = json.loads(place.command_with("check", "job.csv", "--json", PYTHONIOENCODING="latin-1").out)
+    facts = json.loads(
+        place.command_with("check", "job.csv", "--json", PYTHONIOENCODING="latin-1").out
+    )
     assert facts["first_names"][:2] == ["ü", "日本語"]
 
 
@@ -134,7 +139,9 @@ def test_a_full_device_is_told_by_every_command(place: Place) -> None:
             ended = process(place, arguments, full.fileno())
             *others, last = ended.stderr.decode().splitlines(keepends=True)
             assert (ended.returncode, last) == (code or 1, FULL), (arguments, others)
-            assert all(line.startswith(BESIDES) or "--log-format" in arguments for line in others), (arguments, others)
+            assert all(
+                line.startswith(BESIDES) or "--log-format" in arguments for line in others
+            ), (arguments, others)
         assert process(place, ("run",), full.fileno()).returncode == 2
 
 
@@ -165,12 +172,18 @@ def test_standard_error_that_nobody_can_read_changes_nothing(place: Place) -> No
     os.close(reader)
     streams = [writer] + ([os.open("/dev/full", os.O_WRONLY)] if Path("/dev/full").exists() else [])
     for stream in streams:
-        for code, arguments in ((0, ("run", "job.csv", "--yes")), (2, ("run", "no.csv")), (2, ("run",))):
+        for code, arguments in (
+            (0, ("run", "job.csv", "--yes")),
+            (2, ("run", "no.csv")),
+            (2, ("run",)),
+        ):
             ended = process(place, arguments, stderr=stream)
             assert ended.returncode == code, (arguments, ended)
             assert bool(ended.stdout) is not bool(code)
             if code == 0:
-                assert process(place, arguments, stdout=stream, stderr=stream).returncode == (stream != writer)
+                assert process(place, arguments, stdout=stream, stderr=stream).returncode == (
+                    stream != writer
+                )
         os.close(stream)
     assert place.world.made == 3
 
@@ -181,12 +194,32 @@ def test_streams_that_were_closed_are_no_place_for_other_files(place: Place, clo
     closing = "".join(f" {number}>&-" for number in closed.split())
     line = f'exec "$@"{closing}'
     ended = subprocess.run(
-        ["sh", "-c", line, "sh", *PROGRAM, "run", "job.csv", "--yes", "--log-file", "log", "--log-format", "json"],
-        cwd=place.folder, env=place.environ, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        [
+            "sh",
+            "-c",
+            line,
+            "sh",
+            *PROGRAM,
+            "run",
+            "job.csv",
+            "--yes",
+            "--log-file",
+            "log",
+            "--log-format",
+            "json",
+        ],
+        cwd=place.folder,
+        env=place.environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert ended.returncode == 0, ended.stderr
     assert len(read_ledger(place.folder / "ledgers" / "job.csv")) == place.world.made == 3
-    assert all(line.startswith("{") for line in (place.folder / "log").read_text("utf-8").splitlines())
+    assert all(
+        line.startswith("{") for line in (place.folder / "log").read_text("utf-8").splitlines()
+    )
 
 
 GONE = """
@@ -198,7 +231,9 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
-def test_a_current_folder_that_was_deleted_is_named_by_every_command_that_needs_it(place: Place) -> None:
+def test_a_current_folder_that_was_deleted_is_named_by_every_command_that_needs_it(
+    place: Place,
+) -> None:
     after_a_run(place)
     job, database = str(place.folder / "job.csv"), str(place.folder / "ledgers" / "ledger.db")
     for code, arguments in PRINTING:
@@ -213,11 +248,16 @@ def test_a_current_folder_that_was_deleted_is_named_by_every_command_that_needs_
         if {"--help", "--version"} & set(arguments):
             assert (told.code, told.err) == (code, ""), arguments
         else:
-            text = "duplicate-batches: the current folder does not exist any more; change to another folder\n"
+            text = (
+                "duplicate-batches: the current folder does not exist any more; change to another"
+                " folder\n"
+            )
             assert told == Ended(2, "", text), arguments
 
 
-def test_a_current_folder_that_is_deleted_during_a_run_hinders_nothing(place_with: WithOptions) -> None:
+def test_a_current_folder_that_is_deleted_during_a_run_hinders_nothing(
+    place_with: WithOptions,
+) -> None:
     place = place_with(SandboxOptions(latency=0.3))
     place.job(*({"batch_id": source_id(1), "name": f"Row {n}"} for n in range(6)))
     here = place.folder / "here"
@@ -257,7 +297,12 @@ def test_a_current_folder_that_is_deleted_during_a_run_hinders_nothing(place_wit
 def test_odd_surroundings_hinder_no_command(place: Place, variables: dict[str, str]) -> None:
     place.job({"batch_id": source_id(1), "name": "Row"})
     place.run()
-    for arguments in (("run", "job.csv", "--yes"), ("check", "job.csv"), ("ledger", "--format", "table"), ("--help",)):
+    for arguments in (
+        ("run", "job.csv", "--yes"),
+        ("check", "job.csv"),
+        ("ledger", "--format", "table"),
+        ("--help",),
+    ):
         ended = process(place, arguments, variables=variables)
         assert ended.returncode == 0, ended.stderr
         assert ended.stdout
@@ -286,8 +331,16 @@ os.execv(sys.argv[2], sys.argv[2:])
 @pytest.mark.parametrize(
     ("size", "arguments", "says"),
     [
-        (40_000, ("ledger", "job.csv", "--format", "xlsx"), "File too large\n  The system refused this."),
-        (0, ("check", "job.csv"), "no folder for temporary files can be written\n  Make room in it, or name another"),
+        (
+            40_000,
+            ("ledger", "job.csv", "--format", "xlsx"),
+            "File too large\n  The system refused this.",
+        ),
+        (
+            0,
+            ("check", "job.csv"),
+            "no folder for temporary files can be written\n  Make room in it, or name another",
+        ),
     ],
 )
 def test_what_the_system_refuses_is_named_and_is_no_bug(
@@ -297,8 +350,11 @@ def test_what_the_system_refuses_is_named_and_is_no_bug(
     place.run("--limit", 1)
     ended = subprocess.run(
         [sys.executable, "-c", SMALL_FILES, str(size), *PROGRAM, *arguments],
-        cwd=place.folder, env=place.environ | {"PYTHONDONTWRITEBYTECODE": "1"}, capture_output=True, check=False,
-    )  # fmt: skip
+        cwd=place.folder,
+        env=place.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        check=False,
+    )
     assert (ended.returncode, ended.stdout) == (1, b"")
     assert says in ended.stderr.decode()
     assert b"bug" not in ended.stderr

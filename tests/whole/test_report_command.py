@@ -1,4 +1,5 @@
-"""`report`, and the report of a run, by the real command: when it is written, what it says, and what hinders it."""
+"""`report`, and the report of a run, by the real command: when it is written, what it says, and
+what hinders it."""
 
 from __future__ import annotations
 
@@ -105,9 +106,13 @@ def test_after_a_kill_it_says_that_the_run_died_and_how_to_go_on(place_with: Wit
     assert "died without an end" in said
     assert "The run crashed: its process is gone" in said
     assert "Run the job again" in said
-    (line,) = set(re.findall(rf"{CALLED} run \S+ --database \S+ --campaign job --date [\d-]+(?= )", said))
+    (line,) = set(
+        re.findall(rf"{CALLED} run \S+ --database \S+ --campaign job --date [\d-]+(?= )", said)
+    )
     hurry = ("--rate", "unlimited", "--settle-after", 0.2, "--timeout", 4, "--yes")
-    ended = command([*shlex.split(line)[len(PROGRAM) :], *hurry], place.folder.parent, place.environ)
+    ended = command(
+        [*shlex.split(line)[len(PROGRAM) :], *hurry], place.folder.parent, place.environ
+    )
     assert ended.code == 0, ended.err
     assert place.world.made == 40
 
@@ -119,16 +124,24 @@ def test_a_signal_lets_it_be_written(place_with: WithOptions) -> None:
     until(place, 5)
     process.send_signal(signal.SIGTERM)
     assert finish(process).code == 143
-    assert "ended early because a signal asked it to stop" in words(place.folder / "ledgers" / "job.html")
+    assert "ended early because a signal asked it to stop" in words(
+        place.folder / "ledgers" / "job.html"
+    )
 
 
-def test_its_commands_decide_what_is_unknown_from_any_folder_and_it_is_written_again(place_with: WithOptions) -> None:
-    place = place_with(SandboxOptions(latency=0.0, faults={"drop-answer": 0.4, "list-500": 1.0}, seed=5))
+def test_its_commands_decide_what_is_unknown_from_any_folder_and_it_is_written_again(
+    place_with: WithOptions,
+) -> None:
+    place = place_with(
+        SandboxOptions(latency=0.0, faults={"drop-answer": 0.4, "list-500": 1.0}, seed=5)
+    )
     (place.folder / "config.toml").write_text('report = true\ndatabase = "own.db"\n', "utf-8")
     place.job(*rows(8))
     assert place.run("--settle-after", 0.1, "--give-up-after", 1).code == 1
     path = place.folder / "ledgers" / "job.html"
-    (about,) = re.findall(r'<script type="application/json" id="about">(.*?)</script>', path.read_text("utf-8"))
+    (about,) = re.findall(
+        r'<script type="application/json" id="about">(.*?)</script>', path.read_text("utf-8")
+    )
     unknown = [row for row in place.ledger() if row["status"] == "unknown"]
     assert unknown
     copies = {str(copy["name"]): str(copy["id"]) for copy in place.world.duplicates}
@@ -145,7 +158,14 @@ def test_its_commands_decide_what_is_unknown_from_any_folder_and_it_is_written_a
 
 def test_its_commands_name_places_that_no_file_says(place: Place) -> None:
     place.job(*rows(6))
-    places = ("--ledger", "out/{campaign}-{run_id}.csv", "--database", "db/mine.db", "--campaign", "mine")
+    places = (
+        "--ledger",
+        "out/{campaign}-{run_id}.csv",
+        "--database",
+        "db/mine.db",
+        "--campaign",
+        "mine",
+    )
     ended = place.run(*places, "--limit", 2, "--report")
     said = words(place.folder / "out" / f"mine-{ended.summary['run_id']}.html")
     (line,) = set(re.findall(rf"{CALLED} run .*?-\{{run_id\}}\.csv'", said))
@@ -163,7 +183,11 @@ def test_a_file_that_is_no_report_is_told_and_left_and_the_run_is_as_good(place:
     mine.parent.mkdir()
     mine.write_text("<p>mine</p>", "utf-8")
     ended = place.run("--report")
-    assert (ended.code, ended.summary["stopped_by"], ended.summary["counts"]["created"]) == (0, None, 3)
+    assert (ended.code, ended.summary["stopped_by"], ended.summary["counts"]["created"]) == (
+        0,
+        None,
+        3,
+    )
     assert "job.html: there is a file here that is no report" in ended.err
     assert mine.read_text("utf-8") == "<p>mine</p>"
     refused = place.command("report", "job.csv")
@@ -179,7 +203,9 @@ def small(tmp_path: Path) -> Iterator[Path]:
     if (
         shutil.which("mount") is None
         or subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=192k", "none", str(place)], capture_output=True, check=False
+            ["mount", "-t", "tmpfs", "-o", "size=192k", "none", str(place)],
+            capture_output=True,
+            check=False,
         ).returncode
     ):
         pytest.skip("no file system can be mounted here")
@@ -187,7 +213,9 @@ def small(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(place)], check=True)
 
 
-def test_a_full_disk_under_the_report_is_told_and_changes_nothing_else(place: Place, small: Path) -> None:
+def test_a_full_disk_under_the_report_is_told_and_changes_nothing_else(
+    place: Place, small: Path
+) -> None:
     ledger, report = small / "job.csv", small / "job.html"
     place.job(*rows(10))
     assert place.run("--ledger", ledger, "--report", "--limit", 3).code == 1
@@ -195,7 +223,11 @@ def test_a_full_disk_under_the_report_is_told_and_changes_nothing_else(place: Pl
     room = shutil.disk_usage(small).free
     (small / "other").write_bytes(b"x" * (room - 6 * 4096))
     ended = place.run("--ledger", ledger, "--report")
-    assert (ended.code, ended.summary["stopped_by"], ended.summary["counts"]["created"]) == (0, None, 10), ended.err
+    assert (ended.code, ended.summary["stopped_by"], ended.summary["counts"]["created"]) == (
+        0,
+        None,
+        10,
+    ), ended.err
     assert "job.html: the report cannot be written: No space left on device" in ended.err
     assert "Traceback" not in ended.err
     assert {row["status"] for row in read_ledger(ledger)} == {"created"}

@@ -19,8 +19,11 @@ SETTLE = ("settle", "job.csv", "--settle-after", 0.2, "--json")
 
 @pytest.fixture
 def unsettled(place_with: WithOptions) -> Place:
-    """A campaign whose every answer was lost, and whose listings were never complete: three rows unknown."""
-    place = place_with(SandboxOptions(latency=0, faults={"drop-answer": 1.0, "list-short": 1.0}, seed=3))
+    """A campaign whose every answer was lost, and whose listings were never complete: three rows
+    unknown."""
+    place = place_with(
+        SandboxOptions(latency=0, faults={"drop-answer": 1.0, "list-short": 1.0}, seed=3)
+    )
     place.job(*({"batch_id": source_id(n), "name": f"Row {n}"} for n in range(3)))
     ended = place.run("--settle-after", 0.1, "--max-in-flight", 1)
     assert ended.summary["counts"]["unknown"] == 3, ended.err
@@ -51,20 +54,31 @@ def test_it_says_1_while_something_is_unknown(unsettled: Place) -> None:
 
 
 def test_without_a_job_it_takes_every_campaign(unsettled: Place) -> None:
-    unsettled.run("--campaign", "other", "--allow-existing", "--settle-after", 0.1, "--max-in-flight", 1)
+    unsettled.run(
+        "--campaign", "other", "--allow-existing", "--settle-after", 0.1, "--max-in-flight", 1
+    )
     recover(unsettled)
     database = ("--database", "ledgers/ledger.db")
     assert unsettled.command("settle", *database, "--settle-after", 0.2).code in (0, 1)
-    assert {row["status"] for name in ("job", "other") for row in unsettled.ledger(name)} <= {"created", "unknown"}
+    assert {row["status"] for name in ("job", "other") for row in unsettled.ledger(name)} <= {
+        "created",
+        "unknown",
+    }
 
 
 def test_what_is_absent_is_pending_for_the_next_run(place_with: WithOptions) -> None:
-    place = place_with(SandboxOptions(latency=0, faults={"error-500": 1.0, "list-500": 1.0}, seed=3))
-    place.job({"batch_id": source_id(1), "name": "Row"}, {"batch_id": source_id(2), "name": "Other"})
+    place = place_with(
+        SandboxOptions(latency=0, faults={"error-500": 1.0, "list-500": 1.0}, seed=3)
+    )
+    place.job(
+        {"batch_id": source_id(1), "name": "Row"}, {"batch_id": source_id(2), "name": "Other"}
+    )
     assert place.run("--settle-after", 0.1, "--max-in-flight", 1).summary["counts"]["unknown"] == 2
     recover(place)
     ended = place.command(*SETTLE)
-    assert (ended.code, ended.summary["counts"]["pending"]) == (0, 2), [row["error"] for row in place.ledger()]
+    assert (ended.code, ended.summary["counts"]["pending"]) == (0, 2), [
+        row["error"] for row in place.ledger()
+    ]
     assert place.run().code == 0
     assert place.world.made == 2
 
@@ -75,12 +89,18 @@ def test_a_person_assigns_a_batch(unsettled: Place) -> None:
     ended = unsettled.command("settle", "job.csv", "--assign", f"2={made['Row 0']}")
     assert ended.code == 1, "two are unknown still"
     row = unsettled.ledger()[0]
-    assert (row["status"], row["settled_by"], row["new_batch_id"]) == ("created", "person", made["Row 0"])
+    assert (row["status"], row["settled_by"], row["new_batch_id"]) == (
+        "created",
+        "person",
+        made["Row 0"],
+    )
     taken = unsettled.command("settle", "job.csv", "--assign", f"3.1={made['Row 0']}")
     assert taken.code == 2
     assert "line 2 of campaign job already" in taken.err
     number = json.loads(unsettled.command("ledger", "job.csv", "--format", "json").out)[1]["item"]
-    assert unsettled.command("settle", "job.csv", "--assign", f"#{number}={made['Row 1']}").code == 1
+    assert (
+        unsettled.command("settle", "job.csv", "--assign", f"#{number}={made['Row 1']}").code == 1
+    )
     assert unsettled.command("settle", "job.csv", "--assign", f"4={made['Row 2']}").code == 0
     assert unsettled.run().code == 0
     assert unsettled.world.requests["duplicate"] == 3
@@ -124,7 +144,9 @@ def test_what_is_created_is_not_decided_again(place: Place) -> None:
 def test_the_end_of_settle_speaks_of_settling_and_names_its_report(
     place_with: Callable[[SandboxOptions], Place],
 ) -> None:
-    place = place_with(SandboxOptions(latency=0.0, faults={"drop-answer": 1.0, "list-500": 1.0}, seed=2))
+    place = place_with(
+        SandboxOptions(latency=0.0, faults={"drop-answer": 1.0, "list-500": 1.0}, seed=2)
+    )
     place.job({"batch_id": source_id(1), "name": "Row {n}", "copies": 4})
     assert place.run("--settle-after", 0.1, "--give-up-after", 1, "--limit", 3).code == 1
     settle = ("settle", "job.csv", "--settle-after", 0.1, "--give-up-after", 1)

@@ -1,4 +1,5 @@
-"""A person at a terminal, through a real pseudo-terminal: the question, the live display, Ctrl-C."""
+"""A person at a terminal, through a real pseudo-terminal: the question, the live display,
+Ctrl-C."""
 
 from __future__ import annotations
 
@@ -120,7 +121,9 @@ def test_a_person_is_shown_what_will_be_created_and_asked(place: Place) -> None:
     assert "5 duplicates, all created" in terminal.seen
 
 
-@pytest.mark.parametrize("keys", ["n\n", "\n", "what?\n", "\x04"], ids=["no", "enter", "something", "end of input"])
+@pytest.mark.parametrize(
+    "keys", ["n\n", "\n", "what?\n", "\x04"], ids=["no", "enter", "something", "end of input"]
+)
 def test_anything_but_yes_creates_nothing(place: Place, keys: str) -> None:
     job(place)
     terminal = open_terminal(place, "run", "job.csv")
@@ -140,7 +143,9 @@ def test_ctrl_c_at_the_question_creates_nothing(place: Place) -> None:
     assert place.world.requests["duplicate"] == 0
 
 
-def test_yes_as_an_option_is_not_asked_and_progress_is_shown(place_with: Callable[[SandboxOptions], Place]) -> None:
+def test_yes_as_an_option_is_not_asked_and_progress_is_shown(
+    place_with: Callable[[SandboxOptions], Place],
+) -> None:
     place = place_with(SandboxOptions(latency=0.2))
     job(place)
     terminal = open_terminal(place, "run", "job.csv", "--yes", "--max-in-flight", "1")
@@ -151,7 +156,9 @@ def test_yes_as_an_option_is_not_asked_and_progress_is_shown(place_with: Callabl
     assert place.world.made == 5
 
 
-def test_ctrl_c_while_sending_records_what_was_under_way(place_with: Callable[[SandboxOptions], Place]) -> None:
+def test_ctrl_c_while_sending_records_what_was_under_way(
+    place_with: Callable[[SandboxOptions], Place],
+) -> None:
     place = place_with(SandboxOptions(latency=0.4))
     job(place)
     terminal = open_terminal(place, "run", "job.csv", "--yes", "--max-in-flight", "1")
@@ -165,7 +172,9 @@ def test_ctrl_c_while_sending_records_what_was_under_way(place_with: Callable[[S
     assert sum(row["status"] == "created" for row in place.ledger()) == place.world.made
 
 
-def test_the_look_ups_are_shown_and_make_room_for_the_question(place_with: Callable[[SandboxOptions], Place]) -> None:
+def test_the_look_ups_are_shown_and_make_room_for_the_question(
+    place_with: Callable[[SandboxOptions], Place],
+) -> None:
     place = place_with(SandboxOptions(latency=0.5))
     job(place)
     terminal = open_terminal(place, "run", "job.csv", "--rate", "unlimited")
@@ -182,7 +191,11 @@ def test_the_look_ups_are_shown_and_make_room_for_the_question(place_with: Calla
 
 @pytest.mark.parametrize(
     ("faults", "code"),
-    [({"drop-answer": 0.5}, 0), ({"drop-answer": 0.5, "list-500": 1.0}, 1), ({"drop-answer": 0.3, "refuse": 0.5}, 1)],
+    [
+        ({"drop-answer": 0.5}, 0),
+        ({"drop-answer": 0.5, "list-500": 1.0}, 1),
+        ({"drop-answer": 0.3, "refuse": 0.5}, 1),
+    ],
     ids=["all is found", "nothing is found", "some are refused"],
 )
 def test_what_settling_waits_for_is_shown_and_the_last_picture_agrees_with_the_summary(
@@ -190,7 +203,9 @@ def test_what_settling_waits_for_is_shown_and_the_last_picture_agrees_with_the_s
 ) -> None:
     place = place_with(SandboxOptions(latency=0.02, faults=faults, seed=3))
     job(place)
-    terminal = open_terminal(place, "run", "job.csv", "--yes", "--rate", "unlimited", "--settle-after", "2")
+    terminal = open_terminal(
+        place, "run", "job.csv", "--yes", "--rate", "unlimited", "--settle-after", "2"
+    )
     terminal.expect("looking again in 2 s", 30)
     assert terminal.end() == code
     assert re.search(r"settling · \d unanswered requests? · looking again in", terminal.seen)
@@ -219,7 +234,9 @@ def _summary(terminal: Terminal) -> tuple[int, ...]:
 def test_push_back_is_told_in_one_short_line(place_with: Callable[[SandboxOptions], Place]) -> None:
     place = place_with(SandboxOptions(latency=0.02, rate=4.0, burst=1, retry_after=False))
     job(place)
-    terminal = open_terminal(place, "run", "job.csv", "--yes", "--rate", "unlimited", "--log-file", "run.log")
+    terminal = open_terminal(
+        place, "run", "job.csv", "--yes", "--rate", "unlimited", "--log-file", "run.log"
+    )
     assert terminal.end() == 0
     (line,) = [line for line in terminal.shown if "too many requests" in line]
     assert re.fullmatch(r"Slowed down for .*: the API said 'too many requests'", line)
@@ -245,7 +262,9 @@ def test_ctrl_c_during_the_look_ups_says_that_the_run_stops_and_nothing_of_going
     assert "goes on" not in (place.folder / "run.log").read_text("utf-8")
 
 
-def test_with_a_limit_as_many_names_are_shown_and_the_command_for_the_rest_has_none(place: Place) -> None:
+def test_with_a_limit_as_many_names_are_shown_and_the_command_for_the_rest_has_none(
+    place: Place,
+) -> None:
     job(place)
     terminal = open_terminal(place, "run", "job.csv", "--rate", "unlimited", "--limit", "1")
     terminal.expect("[y/N]")
@@ -253,16 +272,25 @@ def test_with_a_limit_as_many_names_are_shown_and_the_command_for_the_rest_has_n
     assert "Row 1" not in terminal.seen
     terminal.type("y\n")
     assert terminal.end() == 1
-    (line,) = [line.strip() for line in terminal.shown if line.strip().startswith(shlex.join(PROGRAM))]
+    (line,) = [
+        line.strip() for line in terminal.shown if line.strip().startswith(shlex.join(PROGRAM))
+    ]
     assert line == f"{shlex.join(PROGRAM)} run job.csv --rate unlimited"
     again = subprocess.run(
-        f"{line} --yes", shell=True, cwd=place.folder, env=place.environ, capture_output=True, check=False
+        f"{line} --yes",
+        shell=True,
+        cwd=place.folder,
+        env=place.environ,
+        capture_output=True,
+        check=False,
     )
     assert again.returncode == 0, again.stderr
     assert place.world.made == 5
 
 
-def test_enter_at_what_looks_like_an_accident_creates_nothing_and_says_how_to_continue(place: Place) -> None:
+def test_enter_at_what_looks_like_an_accident_creates_nothing_and_says_how_to_continue(
+    place: Place,
+) -> None:
     job(place)
     assert place.run().code == 0
     (place.folder / "job.csv").rename(place.folder / "final.csv")

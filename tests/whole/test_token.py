@@ -1,4 +1,5 @@
-"""The token is searched for in everything that was written, in every form, at every log level, crashes included."""
+"""The token is searched for in everything that was written, in every form, at every log level,
+crashes included."""
 
 from __future__ import annotations
 
@@ -74,7 +75,12 @@ def test_a_refused_token_is_not_told(place: Place) -> None:
 def test_an_unreachable_api_does_not_tell_the_token(place: Place) -> None:
     place.job({"batch_id": source_id(1)})
     ended = place.run(
-        "--log-file", "run.log", "--give-up-after", 1, PROLIFIC_TOKEN=TOKEN, PROLIFIC_URL="http://[::1]:9"
+        "--log-file",
+        "run.log",
+        "--give-up-after",
+        1,
+        PROLIFIC_TOKEN=TOKEN,
+        PROLIFIC_URL="http://[::1]:9",
     )
     assert ended.code == 1
     search(place.folder, ended)
@@ -88,7 +94,8 @@ def crash(*args, **kwargs):
     import os
     raise RuntimeError("crashed with " + os.environ["PROLIFIC_TOKEN"])
 {module}.{name} = crash
-sys.exit(command_line(["run", "job.csv", "--yes", "--json", "--log-file", "run.log", "--timeout", "4"]))
+options = ["--yes", "--json", "--log-file", "run.log", "--timeout", "4"]
+sys.exit(command_line(["run", "job.csv", *options]))
 """
 
 
@@ -101,7 +108,9 @@ sys.exit(command_line(["run", "job.csv", "--yes", "--json", "--log-file", "run.l
         ("campaign", "_question"),
     ],
 )
-def test_a_crash_tells_neither_the_token_nor_a_traceback(place: Place, module: str, name: str) -> None:
+def test_a_crash_tells_neither_the_token_nor_a_traceback(
+    place: Place, module: str, name: str
+) -> None:
     place.job({"batch_id": source_id(1)})
     environ = environment(place.folder, place.server.url, place.server.token)
     ended = _python(CRASH.format(module=module, name=name), place.folder, environ)

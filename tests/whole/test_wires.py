@@ -1,8 +1,8 @@
-"""A wire that breaks anywhere: after every so many bytes of a duplicate request and of its answer, and before either.
+"""A wire that breaks anywhere: after every so many bytes of a duplicate request and of its answer,
+and before either.
 
-A proxy stands between the real command and the sandbox. Whatever breaks, each duplicate is made once and the ledger
-says so in the end; where nothing can have left, nothing is unknown.
-"""
+A proxy stands between the real command and the sandbox. Whatever breaks, each duplicate is made
+once and the ledger says so in the end; where nothing can have left, nothing is unknown."""
 
 from __future__ import annotations
 
@@ -30,7 +30,17 @@ AT_MOST = 10**6 if EVERY_BYTE else 34
 
 def run(folder: Path, url: str, token: str, *arguments: object, **variables: str) -> Ended:
     return command(
-        ["run", "job.csv", "--yes", "--json", "--rate", "unlimited", "--settle-after", 0.3, *arguments],
+        [
+            "run",
+            "job.csv",
+            "--yes",
+            "--json",
+            "--rate",
+            "unlimited",
+            "--settle-after",
+            0.3,
+            *arguments,
+        ],
         folder,
         environment(folder, url, token, **variables),
         timeout_s=1500 if EVERY_BYTE else 90,
@@ -45,7 +55,8 @@ def job(folder: Path, server: SandboxThread, number: int, name: str = "Row") -> 
 
 
 def made_once_each(folder: Path, server: SandboxThread, besides: str = "") -> None:
-    """Every row names the one batch of its name, and but for the one called `besides` there are no others."""
+    """Every row names the one batch of its name, and but for the one called `besides` there are no
+    others."""
     copies = [copy for copy in server.world.duplicates if copy["name"] != besides]
     names = Counter(str(copy["name"]) for copy in copies)
     assert max(names.values()) == 1, names.most_common(3)
@@ -82,7 +93,8 @@ def test_a_wire_that_breaks_after_any_byte_makes_no_double_and_loses_nothing(
         longest = request if side == "request" else answer - 1
         breaks: list[Break | None] = []
         for place in places(longest, ends if side == "request" else {15}, shift=len(manner)):
-            # One that passes after each that does not: a row of broken ones would be an outage, which is waited out.
+            # One that passes after each that does not: a row of broken ones would be an outage,
+            # which is waited out.
             breaks += [Break(side, place, manner), None]
         wire.break_at(breaks)
         job(tmp_path, server, len(breaks))
@@ -95,8 +107,13 @@ def test_a_wire_that_breaks_after_any_byte_makes_no_double_and_loses_nothing(
     made_once_each(tmp_path, server, besides="One 000")
     rows = read_ledger(tmp_path / "ledgers" / "job.csv")
     broken = len(breaks) // 2
-    # What left whole was made, and its answer was lost; everything else was surely not made, and was sent again.
-    made = broken if side == "answer" else sum(one is not None and one.after == request for one in breaks)
+    # What left whole was made, and its answer was lost; everything else was surely not made, and
+    # was sent again.
+    made = (
+        broken
+        if side == "answer"
+        else sum(one is not None and one.after == request for one in breaks)
+    )
     assert Counter(row["settled_by"] for row in rows)["listing"] == made
     assert sum(int(row["attempts"]) for row in rows) == len(breaks) + broken - made
 
@@ -142,8 +159,14 @@ def _context(authority: trustme.CA, name: str = "localhost") -> ssl.SSLContext:
 Instead = Callable[[trustme.CA], ssl.SSLContext | int]
 
 HANDSHAKES: dict[str, tuple[Instead, str]] = {
-    "a certificate of an unknown authority": (lambda _: _context(trustme.CA()), "certificate verify failed"),
-    "a certificate of another name": (lambda ca: _context(ca, "elsewhere.example"), "certificate|hostname"),
+    "a certificate of an unknown authority": (
+        lambda _: _context(trustme.CA()),
+        "certificate verify failed",
+    ),
+    "a certificate of another name": (
+        lambda ca: _context(ca, "elsewhere.example"),
+        "certificate|hostname",
+    ),
     "a handshake that ends with an alert": (
         lambda _: ssl.ALERT_DESCRIPTION_HANDSHAKE_FAILURE,
         "handshake|alert|Cannot connect",
@@ -161,7 +184,11 @@ def authority(tmp_path: Path) -> tuple[trustme.CA, str]:
 
 @pytest.mark.parametrize(("instead", "words"), HANDSHAKES.values(), ids=HANDSHAKES)
 def test_a_bad_handshake_from_the_first_look_on_leaves_everything_pending(
-    tmp_path: Path, server: SandboxThread, authority: tuple[trustme.CA, str], instead: Instead, words: str
+    tmp_path: Path,
+    server: SandboxThread,
+    authority: tuple[trustme.CA, str],
+    instead: Instead,
+    words: str,
 ) -> None:
     ca, file = authority
     bad = instead(ca)
@@ -174,7 +201,11 @@ def test_a_bad_handshake_from_the_first_look_on_leaves_everything_pending(
 
 @pytest.mark.parametrize(("instead", "words"), HANDSHAKES.values(), ids=HANDSHAKES)
 def test_a_handshake_that_goes_bad_before_the_duplicate_requests_leaves_everything_pending(
-    tmp_path: Path, server: SandboxThread, authority: tuple[trustme.CA, str], instead: Instead, words: str
+    tmp_path: Path,
+    server: SandboxThread,
+    authority: tuple[trustme.CA, str],
+    instead: Instead,
+    words: str,
 ) -> None:
     ca, file = authority
     bad = instead(ca)

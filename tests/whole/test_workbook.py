@@ -1,4 +1,5 @@
-"""The workbook as the ledger file of the real command: written, refreshed, read back when the database is lost."""
+"""The workbook as the ledger file of the real command: written, refreshed, read back when the
+database is lost."""
 
 from __future__ import annotations
 
@@ -23,7 +24,12 @@ NAMES = ("Wave", "=1+1", "'quoted", "<r>x & y</r>", "007", "{{braces}}", "naïve
 
 
 def job(place: Place) -> None:
-    place.job(*({"batch_id": source_id(n), "name": name, "x_id": "00" + str(n)} for n, name in enumerate(NAMES)))
+    place.job(
+        *(
+            {"batch_id": source_id(n), "name": name, "x_id": "00" + str(n)}
+            for n, name in enumerate(NAMES)
+        )
+    )
 
 
 def found(path: Path) -> list[dict[str, Any]]:
@@ -73,7 +79,9 @@ def test_it_is_printed_to_a_file_with_a_choice_of_rows(place: Place) -> None:
     assert "only pending" in cells[1:]
 
 
-def test_it_is_refreshed_while_a_run_goes_on_and_never_half(place_with: Callable[[SandboxOptions], Place]) -> None:
+def test_it_is_refreshed_while_a_run_goes_on_and_never_half(
+    place_with: Callable[[SandboxOptions], Place],
+) -> None:
     place = place_with(SandboxOptions(latency=0.5))
     job(place)
     process = place.start("--ledger", "wave.xlsx", "--max-in-flight", 1)
@@ -98,7 +106,8 @@ def test_a_file_that_is_no_ledger_is_not_replaced(place: Place) -> None:
 
 
 def restored(place: Place, file: str) -> None:
-    """The database is lost: the next run notices, `--restore` rebuilds it, and the run after that makes the rest."""
+    """The database is lost: the next run notices, `--restore` rebuilds it, and the run after that
+    makes the rest."""
     lose(place)
     ended = place.run("--ledger", "wave.xlsx")
     assert ended.code == 2
@@ -152,7 +161,8 @@ def test_a_disk_that_cannot_hold_it_leaves_the_old_one_and_says_so(place: Place,
     )
     assert ended.returncode == 2
     assert re.fullmatch(
-        r"duplicate-batches: .*wave\.xlsx: the ledger file cannot be written: File too large\n.*", ended.stderr
+        r"duplicate-batches: .*wave\.xlsx: the ledger file cannot be written: File too large\n.*",
+        ended.stderr,
     )
     assert path.read_bytes() == before
     assert not list(place.folder.glob(".wave*"))
@@ -163,15 +173,26 @@ def test_another_ledger_in_the_folder_may_be_a_workbook(place: Place) -> None:
     place.run("--ledger", "ledgers/{campaign}.xlsx")
     place.run("--ledger", "ledgers/{campaign}.xlsx", "--campaign", "two")
     lose(place)
-    ended = place.command("ledger", "job.csv", "--restore", "ledgers/job.xlsx", "--ledger", "ledgers/{campaign}.xlsx")
+    ended = place.command(
+        "ledger", "job.csv", "--restore", "ledgers/job.xlsx", "--ledger", "ledgers/{campaign}.xlsx"
+    )
     assert ended.code == 0, ended.err
     ended = place.command(
-        "ledger", "job.csv", "--restore", "ledgers/two.xlsx", "--ledger", "ledgers/{campaign}.xlsx", "--campaign", "two"
+        "ledger",
+        "job.csv",
+        "--restore",
+        "ledgers/two.xlsx",
+        "--ledger",
+        "ledgers/{campaign}.xlsx",
+        "--campaign",
+        "two",
     )
     assert ended.code == 0, ended.err
 
 
-def test_a_name_that_no_cell_holds_whole_is_never_taken_for_the_name_that_was_sent(place: Place) -> None:
+def test_a_name_that_no_cell_holds_whole_is_never_taken_for_the_name_that_was_sent(
+    place: Place,
+) -> None:
     place.job(*({"batch_id": source_id(n), "name": f"{n} " + "long " * 9000} for n in range(3)))
     place.run("--ledger", "wave.xlsx", "--limit", 1)
     old = (place.folder / "wave.xlsx").read_bytes()
@@ -182,7 +203,9 @@ def test_a_name_that_no_cell_holds_whole_is_never_taken_for_the_name_that_was_se
     assert ended.code == 0, ended.err
     ended = place.run("--ledger", "wave.xlsx", "--settle-after", 0.3)
     assert ended.code == 0, ended.err
-    assert place.world.made == 3, "what was made after the file was written is found by its whole name"
+    assert place.world.made == 3, (
+        "what was made after the file was written is found by its whole name"
+    )
 
 
 def test_settle_writes_it_too(place_with: Callable[[SandboxOptions], Place]) -> None:

@@ -1,5 +1,5 @@
-"""Reads what the decision about accidents needs: from the run's database, from databases that lie nearby,
-and from the plan. It decides nothing."""
+"""Reads what the decision about accidents needs: from the run's database, from databases that lie
+nearby, and from the plan. It decides nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ MOST_ENTRIES = 1000
 """So many entries of a folder are looked at for folders in it."""
 
 MOST_PLANS = 5
-"""So many campaigns whose job file is gone are compared by their own name (see `_by_their_own_name`)."""
+"""So many campaigns whose job file is gone are compared by their own name (see
+`_by_their_own_name`)."""
 
 
 def situation(
@@ -38,11 +39,12 @@ def situation(
     database: Path,
     api_url: str,
 ) -> Situation:
-    """What is known before a run of `job`, planned for `campaign` on `day`, asks the API at `api_url`.
+    """What is known before a run of `job`, planned for `campaign` on `day`, asks the API at
+    `api_url`.
 
-    `connection` is to the run's database at `database`, or to an empty ledger if there is none yet. A
-    campaign that has sent something is not looked into any further, nor is one that is `dated`, a new one each
-    day, compared with others of its database. Raises sqlite3.Error."""
+    `connection` is to the run's database at `database`, or to an empty ledger if there is none yet.
+    A campaign that has sent something is not looked into any further, nor is one that is `dated`, a
+    new one each day, compared with others of its database. Raises sqlite3.Error."""
     if shared.sent_before(connection, campaign):
         return Situation(plan.items, named, sent=True)
     with attached(connection, plan.file):
@@ -53,15 +55,21 @@ def situation(
         here += _by_their_own_name(connection, job, campaign, day)
     folder = (Path.cwd() / job.path).parent
     nearby = shared.shared_nearby(
-        list(_files_nearby(folder, database)), plan.file, campaign, api_url, (folder, folder / "ledgers")
+        list(_files_nearby(folder, database)),
+        plan.file,
+        campaign,
+        api_url,
+        (folder, folder / "ledgers"),
     )
     others = tuple(one for one in here if one.campaign != campaign)
     return Situation(create, named, sent=False, here=others, nearby=tuple(nearby))
 
 
-def _by_their_own_name(connection: sqlite3.Connection, job: Job, campaign: str, day: date) -> Iterator[Shared]:
-    """What the job shares with campaigns whose job file is gone, if {campaign} in its names stood for
-    theirs: a job that was renamed has other names now, and one that was copied is meant to."""
+def _by_their_own_name(
+    connection: sqlite3.Connection, job: Job, campaign: str, day: date
+) -> Iterator[Shared]:
+    """What the job shares with campaigns whose job file is gone, if {campaign} in its names stood
+    for theirs: a job that was renamed has other names now, and one that was copied is meant to."""
     jobs = shared.jobs_of_campaigns(connection)
     gone = [name for name, path in jobs if name != campaign and not path.exists()]
     for name in gone[:MOST_PLANS]:
@@ -70,9 +78,9 @@ def _by_their_own_name(connection: sqlite3.Connection, job: Job, campaign: str, 
 
 
 def _files_nearby(folder: Path, database: Path) -> Iterator[Path]:
-    """The ledger databases near a job in `folder` but for the run's own: beside the job, beside the run's
-    database, in the folders within these, and where a config file in a folder above or the user's would have
-    put one."""
+    """The ledger databases near a job in `folder` but for the run's own: beside the job, beside the
+    run's database, in the folders within these, and where a config file in a folder above or the
+    user's would have put one."""
     known: set[str] = set()
     beside = [folder, folder / "ledgers", database.parent]
     ledgers = [*beside, *_folders_in(folder), *_folders_in(database.parent)]

@@ -1,4 +1,5 @@
-"""Messages about accidents: what was found, where, and the command that continues what it names. Pure."""
+"""Messages about accidents: what was found, where, and the command that continues what it names.
+Pure."""
 
 from __future__ import annotations
 
@@ -20,8 +21,8 @@ ALLOW = "To create all of them a second time, add --allow-existing."
 
 
 class Message(NamedTuple):
-    """The message about one finding: what was `found`, the `commands` that continue (may be none), and the
-    `advice` that introduces them (may be empty)."""
+    """The message about one finding: what was `found`, the `commands` that continue (may be none),
+    and the `advice` that introduces them (may be empty)."""
 
     found: str
     commands: tuple[str, ...]
@@ -29,8 +30,9 @@ class Message(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """The run that was about to begin: its job (absolute), campaign, ledger file and database, `date` if it
-    was given, the way to its database, and the config file that moved that from the job's folder, if one did."""
+    """The run that was about to begin: its job (absolute), campaign, ledger file and database,
+    `date` if it was given, the way to its database, and the config file that moved that from the
+    job's folder, if one did."""
 
     job: Path
     campaign: str
@@ -63,11 +65,11 @@ def continuing(messages: list[Message]) -> str:
 
 
 def created_again(situation: Situation) -> list[str]:
-    """Messages about duplicates that exist in other campaigns, and that this is no accident: of the campaigns that
-    have most of them."""
+    """Messages about duplicates that exist in other campaigns, and that this is no accident: of the
+    campaigns that have most of them."""
     return [
-        f"{counted(other.same_sent, 'duplicate')} of this job {verb(other.same_sent, 'is', 'are')} in campaign "
-        f"{other.campaign} too, and will be created a second time"
+        f"{counted(other.same_sent, 'duplicate')} of this job {verb(other.same_sent, 'is', 'are')}"
+        f" in campaign {other.campaign} too, and will be created a second time"
         for other in rules.created_again(situation)[:MOST_NAMED]
     ]
 
@@ -84,9 +86,11 @@ def _message(accident: Accident, asked: Asked, *, elsewhere: bool) -> Message:
         case Renamed(other):
             campaign = shell_word(other.campaign)
             return Message(
-                f"{asked.job}: {_shares(other)} campaign {other.campaign} already. Was the job renamed or copied?",
+                f"{asked.job}: {_shares(other)} campaign {other.campaign} already. Was the job"
+                " renamed or copied?",
                 (_continue(other, asked),),
-                f"To continue that campaign, add --campaign {campaign}, or give the job its old name:",
+                f"To continue that campaign, add --campaign {campaign}, or give the job its old"
+                " name:",
             )
         case OtherLedger(other):
             why = f" (the config file {asked.moved_by} moves it there)" if asked.moved_by else ""
@@ -98,9 +102,9 @@ def _message(accident: Accident, asked: Asked, *, elsewhere: bool) -> Message:
             )
         case NamesTaken(taken, names, example, likely):
             found = (
-                f"{taken:,} of {counted(names, 'name')} to be sent already {_exist(taken)} in the workspace, "
-                f"such as {visible(example or '')!r}, on batches that the ledger database {asked.database} does "
-                "not know. Was the ledger moved or lost?"
+                f"{taken:,} of {counted(names, 'name')} to be sent already {_exist(taken)} in the"
+                f" workspace, such as {visible(example or '')!r}, on batches that the ledger"
+                f" database {asked.database} does not know. Was the ledger moved or lost?"
             )
             if elsewhere:
                 return Message(found, (), "")
@@ -113,8 +117,8 @@ def _message(accident: Accident, asked: Asked, *, elsewhere: bool) -> Message:
             return Message(
                 found,
                 (_commands(asked).ledger("--restore", "FILE"),),
-                f"If you still have its database, move it to {asked.database}, or name it with --database, and run "
-                "again. Otherwise restore it from its ledger file (FILE):",
+                f"If you still have its database, move it to {asked.database}, or name it with"
+                " --database, and run again. Otherwise restore it from its ledger file (FILE):",
             )
 
 
@@ -139,7 +143,8 @@ def _commands(asked: Asked) -> Commands:
 
 
 def _continue(other: Shared, asked: Asked) -> str:
-    """The command that runs this job as the other campaign, in the other database, with its own ledger file."""
+    """The command that runs this job as the other campaign, in the other database, with its own
+    ledger file."""
     latest = LatestRun("", other.campaign, other.ledger, asked.job, asked.date)
     reach = asked.reach if other.database is None else asked.reach._replace(database=other.database)
     return commands(latest, reach).run()

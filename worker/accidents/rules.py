@@ -1,8 +1,8 @@
-"""Decides whether a run would create again, by accident, what exists already. Pure: facts in, findings out.
+"""Decides whether a run would create again, by accident, what exists already. Pure: facts in,
+findings out.
 
-The rules are the contract's "Nothing twice by accident". A campaign of which a request has left is never
-stopped here: what it has in this database decides what is sent.
-"""
+The rules are the contract's "Nothing twice by accident". A campaign of which a request has left is
+never stopped here: what it has in this database decides what is sent."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ class Situation(NamedTuple):
 
     create      how many duplicates the job has that this database does not know as created
     named       the campaign was named on purpose; its name does not come from the job file's name
-    sent        a request of this campaign has left, or one of its duplicates exists, by this database
+    sent        a request of this campaign has left, or one of its duplicates exists, by this
+    database
     here        other campaigns of this database that share duplicates with the run
     nearby      campaigns of other databases that share duplicates with the run, or have its name
     names       how many duplicates may be sent now that a listing has shown which names exist
-    names_taken how many of those have a name that exists on batches that this database does not know
+    names_taken how many of those have a name that exists on batches that this database does not
+    know
     example     one of these names
     """
 
@@ -42,14 +44,16 @@ class Renamed(NamedTuple):
 
 
 class OtherLedger(NamedTuple):
-    """A database nearby knows this campaign, or duplicates of this job, and the run's database does not."""
+    """A database nearby knows this campaign, or duplicates of this job, and the run's database does
+    not."""
 
     other: Shared
 
 
 class NamesTaken(NamedTuple):
-    """So many of the names exist on batches that this database does not know: its ledger may be missing, and
-    may be `likely`, if a database nearby has as many of the job's duplicates in some campaign."""
+    """So many of the names exist on batches that this database does not know: its ledger may be
+    missing, and may be `likely`, if a database nearby has as many of the job's duplicates in some
+    campaign."""
 
     taken: int
     names: int
@@ -61,7 +65,8 @@ Accident = Renamed | OtherLedger | NamesTaken
 
 
 def accidents(situation: Situation) -> tuple[Accident, ...]:
-    """What looks like an accident, the most certain finding of each kind; nothing if the run may create."""
+    """What looks like an accident, the most certain finding of each kind; nothing if the run may
+    create."""
     if situation.sent or not situation.create:
         return ()
     found: list[Accident] = []
@@ -76,11 +81,14 @@ def accidents(situation: Situation) -> tuple[Accident, ...]:
 
 
 def created_again(situation: Situation) -> tuple[Shared, ...]:
-    """Other campaigns of this database that have some of what the run would create, if that is no accident: they
-    have too few, or the campaign was named on purpose. Those that have most come first."""
+    """Other campaigns of this database that have some of what the run would create, if that is no
+    accident: they have too few, or the campaign was named on purpose. Those that have most come
+    first."""
     if situation.sent or accidents(situation):
         return ()
-    return tuple(sorted((one for one in situation.here if one.same_sent), key=lambda one: -one.same_sent))
+    return tuple(
+        sorted((one for one in situation.here if one.same_sent), key=lambda one: -one.same_sent)
+    )
 
 
 def with_names(situation: Situation, names: Names) -> Situation:
@@ -89,22 +97,24 @@ def with_names(situation: Situation, names: Names) -> Situation:
 
 
 def _most_alike(situation: Situation, others: tuple[Shared, ...]) -> Shared | None:
-    """The campaign that shares most, if it has half or more of what the run would create and a request for
-    some of that has left: this would be created again, and the rest is the campaign's unfinished part.
+    """The campaign that shares most, if it has half or more of what the run would create and a
+    request for some of that has left: this would be created again, and the rest is the campaign's
+    unfinished part.
 
-    Of a campaign whose job file is gone, half of what it has sent is enough: a job may be renamed and
-    extended at once."""
+    Of a campaign whose job file is gone, half of what it has sent is enough: a job may be renamed
+    and extended at once."""
     alike = [
         one
         for one in others
-        if one.same_sent and (2 * one.same >= situation.create or (one.job_gone and 2 * one.same_sent >= one.sent))
+        if one.same_sent
+        and (2 * one.same >= situation.create or (one.job_gone and 2 * one.same_sent >= one.sent))
     ]
     return max(alike, key=lambda one: (one.same_sent, one.same), default=None)
 
 
 def _other_ledger(situation: Situation) -> Shared | None:
-    """The database nearby that has what this one lacks: this campaign, beside the job; or, if it lies
-    where other settings would have put it, half or more of what the run would create."""
+    """The database nearby that has what this one lacks: this campaign, beside the job; or, if it
+    lies where other settings would have put it, half or more of what the run would create."""
     own = [one for one in situation.nearby if one.sent and one.has_name]
     beside = [one for one in own if one.beside_job]
     if beside:

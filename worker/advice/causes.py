@@ -52,10 +52,12 @@ class Shortlist(NamedTuple):
 
 
 def shortlist(causes: Iterable[Cause], most: int) -> Shortlist:
-    """At most so many causes, the most frequent first. If there are more, the rare ones are the news:
-    the rarest come first then, and the others are counted."""
+    """At most so many causes, the most frequent first. If there are more, the rare ones are the
+    news: the rarest come first then, and the others are counted."""
     ordered: Sequence[Cause] = sorted(causes, key=lambda cause: -cause[1])
     if len(ordered) <= most:
         return Shortlist(tuple(ordered))
     hidden = ordered[: len(ordered) - most]
-    return Shortlist(tuple(reversed(ordered[-most:])), len(hidden), sum(number for _, number in hidden))
+    return Shortlist(
+        tuple(reversed(ordered[-most:])), len(hidden), sum(number for _, number in hidden)
+    )

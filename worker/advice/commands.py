@@ -1,4 +1,5 @@
-"""The commands that follow up on a campaign: each one as it can be pasted into a shell, in whatever folder. Pure."""
+"""The commands that follow up on a campaign: each one as it can be pasted into a shell, in whatever
+folder. Pure."""
 
 from __future__ import annotations
 
@@ -11,12 +12,13 @@ from worker.observe.text import shell_command
 
 
 class Reach(NamedTuple):
-    """What a command's settings know of the way to its database, for the commands that come after it.
+    """What a command's settings know of the way to its database, for the commands that come after
+    it.
 
-    `config` is the config file in use, `database` is given where that does not lead there. `ledger` is the ledger
-    file's path as a run was told it (None: it was not), `usual_ledger` the path where a run writes that is not told
-    one; both may hold `{run_id}`, and `{campaign}`. `kept` are options of a run that the next one keeps,
-    `program` the words that call this program."""
+    `config` is the config file in use, `database` is given where that does not lead there. `ledger`
+    is the ledger file's path as a run was told it (None: it was not), `usual_ledger` the path where
+    a run writes that is not told one; both may hold `{run_id}`, and `{campaign}`. `kept` are
+    options of a run that the next one keeps, `program` the words that call this program."""
 
     config: Path | None = None
     database: Path | None = None
@@ -28,9 +30,10 @@ class Reach(NamedTuple):
 
 
 class Commands(NamedTuple):
-    """What follows up on one campaign of a job. `shared` are the options that every command needs to find it, `more`
-    those that a run needs to mean the same duplicates. `typed` are the words of a run whose person reads
-    this in the same shell: they stay as they are. `program` are the words that call this program."""
+    """What follows up on one campaign of a job. `shared` are the options that every command needs
+    to find it, `more` those that a run needs to mean the same duplicates. `typed` are the words of
+    a run whose person reads this in the same shell: they stay as they are. `program` are the words
+    that call this program."""
 
     job: str
     shared: tuple[str, ...] = ()
@@ -52,7 +55,9 @@ class Commands(NamedTuple):
     def run(self, *options: str) -> str:
         """Go on with the job."""
         words = self.typed or ("run", self.job, *self.shared, *self.more)
-        return shell_command([*self.program, *words, *(option for option in options if option not in words)])
+        return shell_command(
+            [*self.program, *words, *(option for option in options if option not in words)]
+        )
 
     def retry(self) -> str:
         """Go on with the job, and try again what was refused."""
@@ -80,8 +85,8 @@ class Commands(NamedTuple):
 
 
 def commands(latest: LatestRun, reach: Reach) -> Commands:
-    """The commands for the campaign of this run. The campaign is always named, because a config file in another folder
-    or a YAML job could name another."""
+    """The commands for the campaign of this run. The campaign is always named, because a config
+    file in another folder or a YAML job could name another."""
     shared: list[str] = []
     if reach.config is not None:
         shared += ["--config", str(reach.config)]
@@ -92,7 +97,10 @@ def commands(latest: LatestRun, reach: Reach) -> Commands:
     shared += ["--campaign", latest.campaign]
     more: list[str] = []
     if latest.date is not None:
-        more += ["--date", latest.date]  # pasted another day, the job would else mean that day's duplicates
+        more += [
+            "--date",
+            latest.date,
+        ]  # pasted another day, the job would else mean that day's duplicates
     if (ledger := _ledger(latest, reach)) is not None:
         more += ["--ledger", ledger]
     more += reach.kept

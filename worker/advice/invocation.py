@@ -33,8 +33,8 @@ def words(
 ) -> Program:
     """The words for a program that was `called` so, with this whole `command_line`.
 
-    At a `terminal` they are pasted into the shell that typed them, so they stay short. Anywhere else
-    they must work in every folder and without this shell's PATH."""
+    At a `terminal` they are pasted into the shell that typed them, so they stay short. Anywhere
+    else they must work in every folder and without this shell's PATH."""
     path = Path(called)
     if path.parts[-2:] == ("worker", "__main__.py"):
         if terminal and "-m" in command_line:

@@ -1,4 +1,5 @@
-"""What to do next: how a campaign stands in, steps out, each with why, what it does, and its commands. Pure."""
+"""What to do next: how a campaign stands in, steps out, each with why, what it does, and its
+commands. Pure."""
 
 from __future__ import annotations
 
@@ -14,13 +15,15 @@ Key = Literal["go_on", "create", "decide", "refused", "nothing"]
 refused · there was nothing to do."""
 
 End = Literal["ended", "goes on", "died", "not told"]
-"""How the latest run ended; `not told`: it recorded no end, and whether it goes on cannot be told from here."""
+"""How the latest run ended; `not told`: it recorded no end, and whether it goes on cannot be told
+from here."""
 
 
 class Standing(NamedTuple):
-    """How a campaign stands: `counts` of what its job wants; how many of the unknown are `undecided`, because batches
-    were found that could be theirs; how its latest run ended, and the `STOPPED_BY` of one that ended early;
-    `nothing_to_do` if that run found that all exists. A `settling` only found out what became of requests."""
+    """How a campaign stands: `counts` of what its job wants; how many of the unknown are
+    `undecided`, because batches were found that could be theirs; how its latest run ended, and the
+    `STOPPED_BY` of one that ended early; `nothing_to_do` if that run found that all exists. A
+    `settling` only found out what became of requests."""
 
     counts: Counts
     undecided: int = 0
@@ -43,7 +46,8 @@ class Command(NamedTuple):
 
 
 class Step(NamedTuple):
-    """Something that a person can do: its title, why it is to be done (may be empty), what it does, its commands."""
+    """Something that a person can do: its title, why it is to be done (may be empty), what it does,
+    its commands."""
 
     key: Key
     title: str
@@ -77,8 +81,8 @@ FIRST: Mapping[str, tuple[str, str]] = {
         "The API rejected as many requests as --max-failed allows.",
     ),
 }
-"""What to do first and why, by the reason why the latest run ended early; `{again}` is to run the job
-or to settle."""
+"""What to do first and why, by the reason why the latest run ended early; `{again}` is to run the
+job or to settle."""
 
 ALWAYS = ("token", "disk", "internal")
 """Reasons that need somebody, also where nothing is left to do."""
@@ -96,7 +100,8 @@ ITEM, BATCH = "#NUMBER", "BATCH_ID"
 
 
 def steps(standing: Standing, commands: Commands) -> list[Step]:
-    """What a person can do, in the order in which to do it; nothing while a run goes on, which tries by itself."""
+    """What a person can do, in the order in which to do it; nothing while a run goes on, which
+    tries by itself."""
     if standing.end == "goes on":
         return []
     return list((_settle_steps if standing.settling else _steps)(standing, commands))
@@ -126,8 +131,8 @@ def _steps(standing: Standing, commands: Commands) -> Iterator[Step]:
             "nothing",
             "Nothing was sent",
             "",
-            "A run never creates a duplicate twice. To create new copies every night, put {date} in the name or the "
-            "campaign.",
+            "A run never creates a duplicate twice. To create new copies every night, put {date} in"
+            " the name or the campaign.",
         )
 
 
@@ -137,7 +142,9 @@ def _settle_steps(standing: Standing, commands: Commands) -> Iterator[Step]:
     if to_settle or standing.stopped_by in ALWAYS:
         title, why = _first(standing, "settle again")
         later = standing.stopped_by is None and standing.end == "ended"
-        is_unknown = f"{counted(to_settle, 'duplicate')} {verb(to_settle, 'is', 'are')} still unknown."
+        is_unknown = (
+            f"{counted(to_settle, 'duplicate')} {verb(to_settle, 'is', 'are')} still unknown."
+        )
         text = f"{is_unknown} Settling creates nothing, so you can repeat it." if to_settle else ""
         title = f"{title} later" if later else title
         yield Step("go_on", title, why, text, (Command("", commands.settle()),))
@@ -148,8 +155,9 @@ def _settle_steps(standing: Standing, commands: Commands) -> Iterator[Step]:
             "create",
             f"Create {_the(counts.pending, 'missing duplicate')}",
             "",
-            f"{counted(counts.pending, 'duplicate')} {verb(counts.pending, 'was', 'were')} never sent, or "
-            f"{verb(counts.pending, 'is', 'are')} confirmed missing. Settling creates nothing; a run does:",
+            f"{counted(counts.pending, 'duplicate')} {verb(counts.pending, 'was', 'were')} never"
+            f" sent, or {verb(counts.pending, 'is', 'are')} confirmed missing. Settling creates"
+            " nothing; a run does:",
             (Command("", commands.run()),),
         )
     if standing.nothing_to_do and standing.stopped_by is None:
@@ -161,9 +169,9 @@ def _decide(number: int, commands: Commands) -> Step:
         "decide",
         f"{counted(number, 'duplicate')} may already exist: check and decide",
         "",
-        f"{verb(number, 'A request', 'For each, a request')} went unanswered, and batches exist that it could have "
-        "created. Look at them on Prolific. If one of them is the copy, assign it. If none is, say so, and the next "
-        "run creates it.",
+        f"{verb(number, 'A request', 'For each, a request')} went unanswered, and batches exist"
+        " that it could have created. Look at them on Prolific. If one of them is the copy, assign"
+        " it. If none is, say so, and the next run creates it.",
         (
             Command(ASSIGN, commands.settle("--assign", f"{ITEM}={BATCH}")),
             Command(ABSENT, commands.settle("--absent", ITEM)),
@@ -196,4 +204,10 @@ def _does(pending: int, to_settle: int) -> str:
 
 def joined(words: Sequence[str], last: str = "and") -> str:
     """`a`, `a and b`, `a, b and c`."""
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}" if words else ""
+    return (
+        words[0]
+        if len(words) == 1
+        else f"{', '.join(words[:-1])} {last} {words[-1]}"
+        if words
+        else ""
+    )

@@ -1,7 +1,8 @@
-"""Looks for accidents on behalf of `run` and `check`, and stands before a run that nobody has agreed to.
+"""Looks for accidents on behalf of `run` and `check`, and stands before a run that nobody has
+agreed to.
 
-The settings go in; findings, messages and refusals come out. What an accident is, `worker.accidents` decides.
-"""
+The settings go in; findings, messages and refusals come out. What an accident is,
+`worker.accidents` decides."""
 
 from __future__ import annotations
 
@@ -23,14 +24,21 @@ from worker.settings.load import Settings
 def situation_of(
     connection: sqlite3.Connection, settings: Settings, job: Job, plan: Plan, api_url: str
 ) -> Situation | None:
-    """What is known before the API is asked; None if nothing counts as an accident: in the sandbox, or with
-    `--allow-existing`. Raises sqlite3.Error."""
+    """What is known before the API is asked; None if nothing counts as an accident: in the sandbox,
+    or with `--allow-existing`. Raises sqlite3.Error."""
     if settings.sandbox or settings.allow_existing:
         return None
     return facts.situation(
-        connection, plan, job, campaign_of(settings), settings.date,
-        named=settings.names_campaign, dated=settings.campaign_dated, database=settings.database, api_url=api_url,
-    )  # fmt: skip
+        connection,
+        plan,
+        job,
+        campaign_of(settings),
+        settings.date,
+        named=settings.names_campaign,
+        dated=settings.campaign_dated,
+        database=settings.database,
+        api_url=api_url,
+    )
 
 
 def messages_for(found: tuple[Accident, ...], settings: Settings, job: Path) -> list[Message]:
@@ -67,9 +75,11 @@ class Guard:
     def look(self, connection: sqlite3.Connection) -> None:
         """Look at what the ledgers know, before anything is sent or recorded.
 
-        Raises AccidentError if it looks like an accident and UsageError if a person has to agree, where nobody
-        can be asked; sqlite3.Error."""
-        self.situation = situation_of(connection, self._settings, self._job, self._plan, self._api_url)
+        Raises AccidentError if it looks like an accident and UsageError if a person has to agree,
+        where nobody can be asked; sqlite3.Error."""
+        self.situation = situation_of(
+            connection, self._settings, self._job, self._plan, self._api_url
+        )
         if self.asks:
             return
         if self.situation is not None and (found := accidents(self.situation)):
@@ -87,7 +97,8 @@ class Guard:
     def refusal(self, found: tuple[Accident, ...]) -> AccidentError:
         """Why nothing is created, and what to do."""
         return AccidentError(
-            f"nothing was created: these duplicates seem to exist already.\n{full_text(self.messages(found))}"
+            "nothing was created: these duplicates seem to exist"
+            f" already.\n{full_text(self.messages(found))}"
         )
 
     def declined(self, found: tuple[Accident, ...]) -> DeclinedError:
@@ -98,5 +109,7 @@ class Guard:
         """Whether there is something that a person would be asked about."""
         campaign = views.campaign_id(connection, campaign_of(self._settings))
         retry = self._settings.retry_failed
-        known = views.forecast(connection, self._plan.file, campaign, self._plan.items, retry_failed=retry)
+        known = views.forecast(
+            connection, self._plan.file, campaign, self._plan.items, retry_failed=retry
+        )
         return bool(known.new or known.counts.pending or (retry and known.counts.failed))

@@ -16,14 +16,15 @@ from worker.stop import Stop
 
 
 def has_person() -> bool:
-    """Whether somebody can be asked: cron has no terminal, and a question into a file is seen by nobody."""
+    """Whether somebody can be asked: cron has no terminal, and a question into a file is seen by
+    nobody."""
     streams = (sys.stdin, sys.stderr)
     return all(stream is not None and not stream.closed and stream.isatty() for stream in streams)
 
 
 def question_text(question: Question, where: str, findings: str = "") -> str:
-    """What a person is shown before anything is created; `where` is the API, `findings` what looks like an
-    accident."""
+    """What a person is shown before anything is created; `where` is the API, `findings` what looks
+    like an accident."""
     return "\n".join(filter(None, (findings, *_lines(question, where))))
 
 
@@ -34,25 +35,36 @@ def _lines(question: Question, where: str) -> Iterator[str]:
     yield f"  {verb(len(question.names), 'name', 'first names')}:"
     yield from (f"    {visible(name)}" for name in question.names)
     if question.names_taken:
-        yield f"  {names_taken(question.names_taken)}, such as {visible(question.taken_example or '')}"
+        yield (
+            f"  {names_taken(question.names_taken)}, such as"
+            f" {visible(question.taken_example or '')}"
+        )
     for one, many, number in (
         ("already exists", "already exist", question.counts.created),
         ("failed and is not sent again", "failed and are not sent again", question.counts.failed),
-        ("is unknown and is not sent again", "are unknown and are not sent again", question.counts.unknown),
+        (
+            "is unknown and is not sent again",
+            "are unknown and are not sent again",
+            question.counts.unknown,
+        ),
         (
             "more is pending and not part of this",
             "more are pending and not part of this",
             question.counts.pending - question.create,
         ),
-        ("of this campaign is no longer in the job", "of this campaign are no longer in the job", question.left_job),
+        (
+            "of this campaign is no longer in the job",
+            "of this campaign are no longer in the job",
+            question.left_job,
+        ),
     ):
         if number:
             yield f"  {number:,} {verb(number, one, many)}"
 
 
 async def ask(question: Question, where: str, stop: Stop, findings: str = "") -> bool:
-    """Ask on standard error, read one line of standard input. Anything but yes is no, and so is the end of input or
-    the wish to stop."""
+    """Ask on standard error, read one line of standard input. Anything but yes is no, and so is the
+    end of input or the wish to stop."""
     again = " a second time" if findings else ""
     warn(f"{question_text(question, where, findings)}\nCreate them{again}? [y/N] ")
     answer = ""

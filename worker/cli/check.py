@@ -23,7 +23,14 @@ from worker.events import Event
 from worker.job.model import Job
 from worker.job.plan import Plan, planned
 from worker.ledger import export, views
-from worker.ledger.database import SANDBOX, is_new, open_empty, open_for_reading, open_for_writing, unusable
+from worker.ledger.database import (
+    SANDBOX,
+    is_new,
+    open_empty,
+    open_for_reading,
+    open_for_writing,
+    unusable,
+)
 from worker.ledger.records import RunStart
 from worker.ledger.store import Ledger
 from worker.lookups import ApiUnusableError, LookUps
@@ -40,8 +47,9 @@ SHOWN = 20
 
 
 class Sources(NamedTuple):
-    """What the API says of the job's sources: found by workspace, and the others with the first line that asks for
-    each and why; what the sources of the first duplicates are called; which of the names to be sent exist."""
+    """What the API says of the job's sources: found by workspace, and the others with the first
+    line that asks for each and why; what the sources of the first duplicates are called; which of
+    the names to be sent exist."""
 
     found: Mapping[str, int]
     missing: tuple[tuple[int, str, str], ...]
@@ -51,8 +59,8 @@ class Sources(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What the ledger knows of the plan: the forecast of a run, how many duplicates of the campaign are no longer in
-    the job, and what is known about accidents (None: nothing counts as one)."""
+    """What the ledger knows of the plan: the forecast of a run, how many duplicates of the campaign
+    are no longer in the job, and what is known about accidents (None: nothing counts as one)."""
 
     forecast: views.Forecast
     left_job: int
@@ -85,20 +93,24 @@ def main(args: argparse.Namespace, environ: Mapping[str, str], command: str = "c
 
 
 def _target(settings: Settings, environ: Mapping[str, str]) -> tuple[Target | None, str]:
-    """The API to ask, or why it is not asked. A token that is there and unfit is an error all the same."""
+    """The API to ask, or why it is not asked. A token that is there and unfit is an error all the
+    same."""
     if not settings.sandbox and settings.token_file is None and not environ.get("PROLIFIC_TOKEN"):
         return None, "there is no token (PROLIFIC_TOKEN)"
     return target(settings, environ), ""
 
 
 def _known(settings: Settings, job: Job, campaign: str, plan: Plan, url: str) -> Known:
-    """What the ledger knows of the plan; a database that is not there yet knows nothing. Raises UsageError."""
+    """What the ledger knows of the plan; a database that is not there yet knows nothing. Raises
+    UsageError."""
     new = is_new(settings.database)
     with closing(open_empty() if new else open_for_reading(settings.database, url)) as connection:
         try:
             number = views.campaign_id(connection, campaign)
             return Known(
-                views.forecast(connection, plan.file, number, plan.items, retry_failed=settings.retry_failed),
+                views.forecast(
+                    connection, plan.file, number, plan.items, retry_failed=settings.retry_failed
+                ),
                 views.count_leaving(connection, plan.file, number),
                 situation_of(connection, settings, job, plan, url),
             )
@@ -114,13 +126,23 @@ def _owned(settings: Settings) -> list[str]:
         return views.owned_batches(connection)
 
 
-async def _look(settings: Settings, chosen: Target, plan: Plan, job: Path, campaign: str, known: Known) -> Sources:
+async def _look(
+    settings: Settings, chosen: Target, plan: Plan, job: Path, campaign: str, known: Known
+) -> Sources:
     """Look every source up as a run's preflight would, with a ledger that is thrown away."""
     clock, scrub = MachineClock(), Scrubber(chosen.token or None)
     scratch = plan.file.with_name("check.db")
     with closing(open_for_writing(scratch, SANDBOX)) as connection:
         start = RunStart(
-            "check", campaign, str(job), "", "", os.getpid(), iso(clock.wall()), settings.timeout, settings.settle_after
+            "check",
+            campaign,
+            str(job),
+            "",
+            "",
+            os.getpid(),
+            iso(clock.wall()),
+            settings.timeout,
+            settings.settle_after,
         )
         ledger = Ledger(connection, start)
         ledger.plan(plan.file, (), retry_failed=False)
@@ -128,9 +150,15 @@ async def _look(settings: Settings, chosen: Target, plan: Plan, job: Path, campa
             ledger.add_elsewhere(_owned(settings))
         async with api(chosen, settings.timeout, scrub, plan.sources()) as client:
             look_ups = LookUps(
-                ThreadedDatabase(ledger), client, clock, ServerClock(), _nobody, Stop(), give_up_after_s=0.0,
+                ThreadedDatabase(ledger),
+                client,
+                clock,
+                ServerClock(),
+                _nobody,
+                Stop(),
+                give_up_after_s=0.0,
                 rate=settings.rate,
-            )  # fmt: skip
+            )
             preflight = Preflight(ThreadedDatabase(ledger), look_ups, _nobody, Stop())
             await preflight.check_token()
             await preflight.look_up_sources()
@@ -139,7 +167,8 @@ async def _look(settings: Settings, chosen: Target, plan: Plan, job: Path, campa
             missing=tuple(views.sources_lost(connection, ledger.campaign, ledger.run, "missing")),
             unclear=tuple(views.sources_lost(connection, ledger.campaign, ledger.run, "unclear")),
             names={
-                one.source_id: views.source_name(connection, ledger.run, one.source_id) for one in known.forecast.first
+                one.source_id: views.source_name(connection, ledger.run, one.source_id)
+                for one in known.forecast.first
             },
             taken=views.names_taken(connection, ledger.campaign, ledger.run),
         )
@@ -164,7 +193,9 @@ def _facts(
     create = forecast.new + counts.pending + (counts.failed if settings.retry_failed else 0)
     if settings.limit is not None:
         create = min(create, settings.limit)
-    names = [one.name(sources.names.get(one.source_id) if sources else None) for one in forecast.first]
+    names = [
+        one.name(sources.names.get(one.source_id) if sources else None) for one in forecast.first
+    ]
     return {
         "campaign": campaign,
         "job": str(job),
@@ -194,7 +225,9 @@ def _facts(
     }
 
 
-def _findings(settings: Settings, job: Path, situation: Situation | None, sources: Sources | None) -> list[str]:
+def _findings(
+    settings: Settings, job: Path, situation: Situation | None, sources: Sources | None
+) -> list[str]:
     """What looks like an accident, each finding with its commands."""
     if situation is None:
         return []
@@ -208,7 +241,10 @@ def _created_again(situation: Situation | None) -> list[str]:
 
 
 def _named(sources: tuple[tuple[int, str, str], ...]) -> list[dict[str, object]]:
-    return [{"line": line, "source_batch_id": source, "reason": reason} for line, source, reason in sources]
+    return [
+        {"line": line, "source_batch_id": source, "reason": reason}
+        for line, source, reason in sources
+    ]
 
 
 def _lines(facts: Mapping[str, Any], warnings: Iterable[str]) -> Iterator[str]:
@@ -229,7 +265,9 @@ def _lines(facts: Mapping[str, Any], warnings: Iterable[str]) -> Iterator[str]:
             yield f"  {words}: {counts[status]:,}"
     if facts["first_names"]:
         yield f"  {verb(len(facts['first_names']), 'name', 'first names')}:"
-        yield from (f"    {visible(name) or '(none: the API names it)'}" for name in facts["first_names"])
+        yield from (
+            f"    {visible(name) or '(none: the API names it)'}" for name in facts["first_names"]
+        )
     if facts["not_checked"] is not None:
         exist = verb(
             facts["sources"],
@@ -259,6 +297,8 @@ def _lost(facts: Mapping[str, Any], key: str, words: str) -> Iterator[str]:
     if lost:
         yield f"  {counted(len(lost), 'source')} {words}:"
     for one in lost[:SHOWN]:
-        yield f"    {facts['job']}:{one['line']}: {one['source_batch_id']}: {visible(one['reason'])}"
+        yield (
+            f"    {facts['job']}:{one['line']}: {one['source_batch_id']}: {visible(one['reason'])}"
+        )
     if len(lost) > SHOWN:
         yield f"    … and {len(lost) - SHOWN:,} more"

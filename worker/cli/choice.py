@@ -1,4 +1,5 @@
-"""Which rows of a ledger are wanted: `--status`, `--source`, `--run`, `--since`, read and applied. Pure."""
+"""Which rows of a ledger are wanted: `--status`, `--source`, `--run`, `--since`, read and applied.
+Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +22,9 @@ class Choice:
         self._run = args.run
         self._since = since(args.since)
         self._dropped = bool(args.all)
-        self.of_rows = next((f"--{key}" for key in ("status", "source", "run", "all") if getattr(args, key)), None)
+        self.of_rows = next(
+            (f"--{key}" for key in ("status", "source", "run", "all") if getattr(args, key)), None
+        )
         """The first option that chooses among rows, and only among them."""
 
     def __call__(self, row: Row) -> bool:
@@ -69,7 +72,11 @@ def since(text: str | None) -> str | None:
         return None
     try:
         return iso(dt.datetime.fromisoformat(text))
-    except (ValueError, OverflowError):  # the latter for times that a time zone moves out of the calendar
+    except (
+        ValueError,
+        OverflowError,
+    ):  # the latter for times that a time zone moves out of the calendar
         raise UsageError(
-            f"--since: {text!r} is no date or time", hint="Write it as in 2026-11-24 or 2026-11-24T02:00Z."
+            f"--since: {text!r} is no date or time",
+            hint="Write it as in 2026-11-24 or 2026-11-24T02:00Z.",
         ) from None

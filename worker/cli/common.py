@@ -1,4 +1,5 @@
-"""What several commands need: the job with its settings, the API behind a token, names for a run."""
+"""What several commands need: the job with its settings, the API behind a token, names for a
+run."""
 
 from __future__ import annotations
 
@@ -38,16 +39,23 @@ class Target(NamedTuple):
         return self.url == SANDBOX
 
 
-def open_job_with_settings(command: str, args: argparse.Namespace, environ: Mapping[str, str]) -> tuple[Job, Settings]:
-    """The job that the command names, its outside read, and the settings for it. Raises UsageError."""
+def open_job_with_settings(
+    command: str, args: argparse.Namespace, environ: Mapping[str, str]
+) -> tuple[Job, Settings]:
+    """The job that the command names, its outside read, and the settings for it. Raises
+    UsageError."""
     job = open_job(Path(args.job))
     return job, settings_for(command, args, environ, job.campaign)
 
 
 def settings_for(
-    command: str, args: argparse.Namespace, environ: Mapping[str, str], job_campaign: str | None = None
+    command: str,
+    args: argparse.Namespace,
+    environ: Mapping[str, str],
+    job_campaign: str | None = None,
 ) -> Settings:
-    """The settings of a command; what a YAML job says is looked up where it is not given. Raises UsageError."""
+    """The settings of a command; what a YAML job says is looked up where it is not given. Raises
+    UsageError."""
     if job_campaign is None:
         job_campaign = _job_campaign(args.job)
     return load_settings(
@@ -69,8 +77,8 @@ def campaign_of(settings: Settings) -> str:
 
 
 def target(settings: Settings, environ: Mapping[str, str]) -> Target:
-    """The API that a command asks. Raises UsageError where there is no token, no certificates, or an
-    address of the API or of a proxy is none."""
+    """The API that a command asks. Raises UsageError where there is no token, no certificates, or
+    an address of the API or of a proxy is none."""
     if settings.sandbox:
         return Target(SANDBOX, "")
     check_certificates(environ)
@@ -83,8 +91,8 @@ def target(settings: Settings, environ: Mapping[str, str]) -> Target:
 async def api(
     chosen: Target, timeout_s: float, scrub: Callable[[Any], Any], sources: Iterable[str]
 ) -> AsyncIterator[ProlificClient]:
-    """A client for the target; the in-process sandbox lives as long as it, and its listing shows the job's `sources`,
-    as the real one would."""
+    """A client for the target; the in-process sandbox lives as long as it, and its listing shows
+    the job's `sources`, as the real one would."""
     if not chosen.is_sandbox:
         async with connected(chosen.url, chosen.token, timeout_s, scrub) as client:
             yield client
@@ -105,10 +113,12 @@ async def api(
 
 
 def reach(settings: Settings, *, run: bool = False) -> Reach:
-    """The way to a campaign's database, for the commands that are named to people. What `--ledger` says is where this
-    command writes; only a `run` means it for the runs to come."""
+    """The way to a campaign's database, for the commands that are named to people. What `--ledger`
+    says is where this command writes; only a `run` means it for the runs to come."""
     said_ledger = settings.given("ledger")
-    found = settings.config_file is not None and not settings.sandbox and not settings.given("database")
+    found = (
+        settings.config_file is not None and not settings.sandbox and not settings.given("database")
+    )
     return Reach(
         config=settings.config_file,
         database=None if found else settings.database,
@@ -121,7 +131,8 @@ def reach(settings: Settings, *, run: bool = False) -> Reach:
 
 
 KEPT = ("yes", "rate", "max_in_flight", "timeout", "settle_after", "give_up_after", "log_file")
-"""Options of a run that the run after it keeps: whether it asks, how gently it sends, and where its log is."""
+"""Options of a run that the run after it keeps: whether it asks, how gently it sends, and where its
+log is."""
 
 
 def _kept(settings: Settings) -> Iterator[str]:
@@ -131,7 +142,10 @@ def _kept(settings: Settings) -> Iterator[str]:
             if BY_KEY[key].kind == "flag":
                 yield from (BY_KEY[key].flag,) if value else ()
             else:
-                yield from (BY_KEY[key].flag, _rate(value) if key == "rate" else f"{value}".removesuffix(".0"))
+                yield from (
+                    BY_KEY[key].flag,
+                    _rate(value) if key == "rate" else f"{value}".removesuffix(".0"),
+                )
 
 
 def _rate(rate: float | None) -> str:
@@ -140,7 +154,8 @@ def _rate(rate: float | None) -> str:
 
 
 def typed(settings: Settings, job: str, words: Sequence[str]) -> Commands:
-    """The commands for a person at the shell where `run` was called with these words: as short as there."""
+    """The commands for a person at the shell where `run` was called with these words: as short as
+    there."""
     shared: list[str] = []
     for key, value in (("config", settings.config_file), ("database", settings.database)):
         if key in settings.origins and settings.origins[key].startswith("--"):
@@ -158,9 +173,12 @@ def report_path(ledger_file: Path) -> Path:
     return ledger_file.with_suffix(".html")
 
 
-def latest_run(connection: sqlite3.Connection, settings: Settings, args: argparse.Namespace) -> views.LatestRun:
-    """The run that is meant: that of the campaign that an option names, else the job's latest; of a job that
-    never ran under this path, that of the campaign which a run of it would have. Raises UsageError."""
+def latest_run(
+    connection: sqlite3.Connection, settings: Settings, args: argparse.Namespace
+) -> views.LatestRun:
+    """The run that is meant: that of the campaign that an option names, else the job's latest; of a
+    job that never ran under this path, that of the campaign which a run of it would have. Raises
+    UsageError."""
     named = settings.asks_for_campaign
     latest = None
     if not named and args.job is not None:
@@ -178,8 +196,8 @@ def latest_run(connection: sqlite3.Connection, settings: Settings, args: argpars
 
 
 def ledger_file_of(settings: Settings, latest: views.LatestRun) -> Path:
-    """The ledger file of this run: where `--ledger` says, else where the run wrote it. Whatever the settings
-    name by default is another campaign's file, if that run was of another campaign."""
+    """The ledger file of this run: where `--ledger` says, else where the run wrote it. Whatever the
+    settings name by default is another campaign's file, if that run was of another campaign."""
     if settings.given("ledger"):
         return settings.ledger_path_of(latest.run_id, latest.campaign, latest.date)
     return latest.ledger
@@ -190,7 +208,9 @@ def restoring(settings: Settings, campaign: str, job: Path) -> Callable[[Path], 
     day = settings.date.isoformat() if "date" in settings.origins else None
     leads = commands(views.LatestRun("", campaign, Path(), Path.cwd() / job, day), reach(settings))
     options = [] if day is None else ["--date", day]
-    if settings.given("ledger"):  # else another file would be written, and this one would go on to know more
+    if settings.given(
+        "ledger"
+    ):  # else another file would be written, and this one would go on to know more
         options += ["--ledger", settings.ledger_written]
     return lambda file: leads.ledger(*options, "--restore", str(file))
 
@@ -201,7 +221,8 @@ def name_campaign(latest: views.LatestRun) -> None:
 
 
 def _job_campaign(job: str | None) -> str | None:
-    """What the job says its campaign is, as far as it can be read: a ledger outlives its job file."""
+    """What the job says its campaign is, as far as it can be read: a ledger outlives its job
+    file."""
     try:
         return open_job(Path(job)).campaign if job else None
     except UsageError:

@@ -1,4 +1,5 @@
-"""A run that holds its database: opens what it needs, lets `campaign` do it, tells how it went. It decides nothing."""
+"""A run that holds its database: opens what it needs, lets `campaign` do it, tells how it went. It
+decides nothing."""
 
 from __future__ import annotations
 
@@ -47,8 +48,9 @@ from worker.stop_signals import HANGUP, HANGUP_TWICE_S, stop_signals
 
 
 class HeldRun:
-    """One run of a campaign, by a process that holds its database. Without a `plan` the job stays as it was last read,
-    and with `only_settle` nothing is sent. The `guard` stands before what a plan would create."""
+    """One run of a campaign, by a process that holds its database. Without a `plan` the job stays
+    as it was last read, and with `only_settle` nothing is sent. The `guard` stands before what a
+    plan would create."""
 
     def __init__(
         self,
@@ -107,16 +109,21 @@ class HeldRun:
 
     def whole(self) -> int:
         """Open the database, run, tell; the exit code."""
-        # What was imported is never garbage, and to look through it again and again takes 4 % of a run.
+        # What was imported is never garbage, and to look through it again and again takes 4 % of a
+        # run.
         gc.freeze()
         each = open_files.PER_SANDBOX_REQUEST if self._target.is_sandbox else open_files.PER_REQUEST
         self._at_once, few_files = open_files.make_room(self._settings.max_in_flight, each)
         export.remove_leftovers(self._ledger_file)
         export.remove_leftovers(report_path(self._ledger_file))
         if is_new(self._settings.database):
-            with closing(open_empty()) as nothing:  # a run that is refused leaves no database in the wrong place
+            with closing(
+                open_empty()
+            ) as nothing:  # a run that is refused leaves no database in the wrong place
                 self._look_before(nothing)
-        connection = open_for_writing(self._settings.database, self._target.url, checked=self._plan is None)
+        connection = open_for_writing(
+            self._settings.database, self._target.url, checked=self._plan is None
+        )
         try:
             self._look_before(connection)
             if self._settings.fresh:
@@ -128,7 +135,9 @@ class HeldRun:
                     self._note(few_files)
                 result = anyio.run(self._async, ledger)
                 if HANGUP is not None and self._stop.signal == HANGUP:
-                    signal.signal(HANGUP, signal.SIG_IGN)  # the shell's own must not cut off the end
+                    signal.signal(
+                        HANGUP, signal.SIG_IGN
+                    )  # the shell's own must not cut off the end
             if result.refused is not None:
                 if self._settings.json:
                     say_json(self._scrub(summary_json(self._facts(result))))
@@ -139,8 +148,8 @@ class HeldRun:
             connection.close()
 
     def _forget(self, connection: sqlite3.Connection) -> None:
-        """Forget earlier rehearsals of this campaign, and their ledger files: this database knows all that is in
-        them, as was just looked at, so they are of rehearsals."""
+        """Forget earlier rehearsals of this campaign, and their ledger files: this database knows
+        all that is in them, as was just looked at, so they are of rehearsals."""
         try:
             files = self._ledger_files(connection)
             forget(connection, self._campaign_name)
@@ -150,31 +159,47 @@ class HeldRun:
             raise unusable(self._settings.database, error) from error
 
     def _look_before(self, connection: sqlite3.Connection) -> None:
-        """Raise UsageError if this run must not begin: the database is not the newest, or the guard refuses."""
+        """Raise UsageError if this run must not begin: the database is not the newest, or the guard
+        refuses."""
         try:
-            if self._guard is not None:  # first, since it knows where a ledger lies that was only moved
+            if (
+                self._guard is not None
+            ):  # first, since it knows where a ledger lies that was only moved
                 self._guard.look(connection)
-            # `settle` too: the ledger file that it would write is what tells the next run of a lost database.
+            # `settle` too: the ledger file that it would write is what tells the next run of a lost
+            # database.
             command = restoring(self._settings, self._campaign_name, self._job)
-            refuse_older_database(connection, self._ledger_files(connection), self._campaign_name, command)
+            refuse_older_database(
+                connection, self._ledger_files(connection), self._campaign_name, command
+            )
         except sqlite3.Error as error:
             raise unusable(self._settings.database, error) from error
 
     def _ledger_files(self, connection: sqlite3.Connection) -> set[Path]:
-        """The campaign's ledger files: where this run's would be, and where the latest run's was."""
+        """The campaign's ledger files: where this run's would be, and where the latest run's
+        was."""
         latest = views.latest_run(connection, campaign=self._campaign_name)
         before = (
-            {latest.ledger} if latest is not None and latest.ledger.is_file() and is_ledger(latest.ledger) else set()
+            {latest.ledger}
+            if latest is not None and latest.ledger.is_file() and is_ledger(latest.ledger)
+            else set()
         )
-        return before.union(files_of(self._settings.ledger_written, self._campaign_name, self._settings.database))
+        return before.union(
+            files_of(self._settings.ledger_written, self._campaign_name, self._settings.database)
+        )
 
     def _planned_ledger(self, connection: sqlite3.Connection) -> Ledger:
-        """The ledger, which knows what the job wants now. Raises WorkerError where it cannot be written."""
+        """The ledger, which knows what the job wants now. Raises WorkerError where it cannot be
+        written."""
         try:
             ledger = Ledger(connection, self._start())
             self._emit_start()
             if self._plan is not None:
-                ledger.plan(self._plan.file, self._plan.extra_columns, retry_failed=self._settings.retry_failed)
+                ledger.plan(
+                    self._plan.file,
+                    self._plan.extra_columns,
+                    retry_failed=self._settings.retry_failed,
+                )
                 self._emit_plan(ledger, self._plan)
             self._commands = self._follow_up(connection)
         except sqlite3.Error as error:
@@ -182,8 +207,8 @@ class HeldRun:
         return ledger
 
     def _follow_up(self, connection: sqlite3.Connection) -> Commands:
-        """The commands to name at the end: of a run at a terminal as it was typed there, else those that
-        lead to its campaign from anywhere."""
+        """The commands to name at the end: of a run at a terminal as it was typed there, else those
+        that lead to its campaign from anywhere."""
         latest = views.latest_run(connection, campaign=self._campaign_name)
         if latest is None or (sys.stdout.isatty() and not self._only_settle):
             return typed(self._settings, str(self._job), sys.argv[1:])
@@ -235,8 +260,8 @@ class HeldRun:
             ledger.connection, self._campaign_name, str(self._job.resolve())
         ):
             self._note(
-                f"{counted(items, 'duplicate')} of this job {verb(items, 'is', 'are')} unfinished in campaign "
-                f"{campaign}; to continue, use its --date or --campaign"
+                f"{counted(items, 'duplicate')} of this job {verb(items, 'is', 'are')} unfinished"
+                f" in campaign {campaign}; to continue, use its --date or --campaign"
             )
 
     def _note(self, text: str) -> None:
@@ -258,7 +283,9 @@ class HeldRun:
                     campaign=self._campaign_name,
                     ledger=self._ledger_file,
                     rate=settings.rate,
-                    limits=Limits(self._at_once, settings.limit, settings.max_failed, settings.give_up_after),
+                    limits=Limits(
+                        self._at_once, settings.limit, settings.max_failed, settings.give_up_after
+                    ),
                     max_duration=settings.max_duration,
                     settle_after=settings.settle_after,
                     reach=reach(settings, run=not self._only_settle),
@@ -281,7 +308,11 @@ class HeldRun:
         from worker.cli.report import write_or_note  # noqa: PLC0415 - most runs write none
 
         trouble = write_or_note(
-            ledger.connection, self._settings, self._campaign_name, self._ledger_file, run=not self._only_settle
+            ledger.connection,
+            self._settings,
+            self._campaign_name,
+            self._ledger_file,
+            run=not self._only_settle,
         )
         if trouble:
             self._note(trouble)
@@ -294,7 +325,9 @@ class HeldRun:
         began = 0.0
         try:
             receiver = anyio.open_signal_receiver(*stop_signals())
-        except NotImplementedError:  # Windows: Ctrl-C ends the process, and the ledger is as after any crash
+        except (
+            NotImplementedError
+        ):  # Windows: Ctrl-C ends the process, and the ledger is as after any crash
             return
         with receiver as signals:
             async for number in signals:
@@ -307,12 +340,15 @@ class HeldRun:
                 began = anyio.current_time()
                 self._stop.signal = number
                 self._stop.ask("signal")
-                fields = {"signal": signal.Signals(number).name, "in_flight": campaign.pacer.in_flight}
+                fields = {
+                    "signal": signal.Signals(number).name,
+                    "in_flight": campaign.pacer.in_flight,
+                }
                 self._logs(Event("run.interrupted", "warning", fields))
 
     async def _confirm(self, question: Question) -> bool:
-        """Whether the run may create what it would. Raises AccidentError or DeclinedError if it looks like an
-        accident and nobody agrees."""
+        """Whether the run may create what it would. Raises AccidentError or DeclinedError if it
+        looks like an accident and nobody agrees."""
         if self._guard is None:
             return True
         if not self._guard.asks:
@@ -357,12 +393,17 @@ class HeldRun:
             commands = [command.line for step in facts.steps for command in step.commands]
             say(for_window(text, sys.stdout, sorted(map(visible, commands), key=len, reverse=True)))
         if not self._settings.quiet or result.exit_code:
-            for trouble in (*result.troubles, *filter(None, (self._logs.trouble, self._report_trouble))):
+            for trouble in (
+                *result.troubles,
+                *filter(None, (self._logs.trouble, self._report_trouble)),
+            ):
                 complain(self._scrub(trouble))
 
     def _facts(self, result: Result) -> Facts:
         # Typed again, the limit would hold for the rest too.
-        follow_up = self._commands.without("--limit") if result.stopped_by == "limit" else self._commands
+        follow_up = (
+            self._commands.without("--limit") if result.stopped_by == "limit" else self._commands
+        )
         standing = Standing(
             result.counts,
             result.undecided,

@@ -1,4 +1,5 @@
-"""`ledger`: what the database knows, as the ledger file, on the screen, or as a job; and copies of the database."""
+"""`ledger`: what the database knows, as the ledger file, on the screen, or as a job; and copies of
+the database."""
 
 from __future__ import annotations
 
@@ -20,7 +21,15 @@ from typing import TextIO
 from worker.advice.commands import commands
 from worker.advice.invocation import program
 from worker.cli.choice import Choice, since
-from worker.cli.common import campaign_of, latest_run, ledger_file_of, name_campaign, reach, restoring, settings_for
+from worker.cli.common import (
+    campaign_of,
+    latest_run,
+    ledger_file_of,
+    name_campaign,
+    reach,
+    restoring,
+    settings_for,
+)
 from worker.clock import MachineClock, iso
 from worker.errors import UsageError, WorkerError
 from worker.job.plan import planned
@@ -51,7 +60,9 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if args.backup is not None:
         copy = Path(args.backup)
         if not copy.parent.is_dir():
-            raise UsageError(f"{copy}: the backup cannot be written: there is no folder {copy.parent}")
+            raise UsageError(
+                f"{copy}: the backup cannot be written: there is no folder {copy.parent}"
+            )
         backup(settings.database, copy)
         return 0
     choice, of_all = Choice(args), args.job is None and not settings.asks_for_campaign
@@ -83,7 +94,10 @@ def _restore(args: argparse.Namespace, settings: Settings, url: str) -> int:
     if path.is_file() and not filecmp.cmp(path, file, shallow=False):
         raise UsageError(
             f"{path}: this ledger file would be replaced, and it is not the one to restore from",
-            hint=f"Restore from the one that is newer. For {file}, move this one away, or write to another: --ledger.",
+            hint=(
+                f"Restore from the one that is newer. For {file}, move this one away, or write to"
+                " another: --ledger."
+            ),
         )
     with (
         planned(job, campaign, settings.date) as plan,
@@ -91,9 +105,17 @@ def _restore(args: argparse.Namespace, settings: Settings, url: str) -> int:
         closing(open_for_writing(settings.database, url)) as connection,
     ):
         start = RunStart(
-            run_id, campaign, str(job.path.resolve()), str(path), socket.gethostname(), os.getpid(), iso(now),
-            settings.timeout, settings.settle_after, command="restore",
-        )  # fmt: skip
+            run_id,
+            campaign,
+            str(job.path.resolve()),
+            str(path),
+            socket.gethostname(),
+            os.getpid(),
+            iso(now),
+            settings.timeout,
+            settings.settle_after,
+            command="restore",
+        )
         ledger = Ledger(connection, start)
         ledger.plan(plan.file, plan.extra_columns, retry_failed=False)
         restored = restore(ledger, file, campaign, other_files(file, settings.database), iso(now))
@@ -103,31 +125,38 @@ def _restore(args: argparse.Namespace, settings: Settings, url: str) -> int:
         leads = reach(settings)._replace(program=program(sys.stdout))
         follow_up = commands(latest_run(connection, settings, args), leads)
     output.say(
-        f"Restored into {settings.database}: {counted(restored.created, 'duplicate')} created, {restored.unknown:,} "
-        f"unknown, {counts.pending:,} pending."
+        f"Restored into {settings.database}: {counted(restored.created, 'duplicate')} created,"
+        f" {restored.unknown:,} unknown, {counts.pending:,} pending."
     )
     if restored.unknown:
         output.say(
-            f"The next run finds out about what is unknown, and so does, sending nothing:\n  {follow_up.settle()}"
+            "The next run finds out about what is unknown, and so does, sending nothing:\n "
+            f" {follow_up.settle()}"
         )
     return 0
 
 
 def _refuse_rehearsal(file: Path, rehearsals: Path) -> None:
-    """Raise UsageError if a run of the database of rehearsals wrote the ledger file: none of its batches is real."""
+    """Raise UsageError if a run of the database of rehearsals wrote the ledger file: none of its
+    batches is real."""
     try:
         with closing(open_for_reading(rehearsals, SANDBOX)) as connection:
             known = {run["run_id"] for run in views.runs(connection)}
-    except WorkerError:  # there is none, or none that can be read: that must not stand in the way of a real ledger
+    except (
+        WorkerError
+    ):  # there is none, or none that can be read: that must not stand in the way of a real ledger
         return
     if any(row["run_id"] in known for _, row in read_file(file)):
         raise UsageError(
-            f"{file}: this is the ledger file of a rehearsal (--sandbox): none of its batches is real",
+            f"{file}: this is the ledger file of a rehearsal (--sandbox): none of its batches is"
+            " real",
             hint="Nothing was restored. Move it away, and write the real ledger to another file.",
         )
 
 
-def _show_campaigns(connection: sqlite3.Connection, args: argparse.Namespace, environ: Mapping[str, str]) -> None:
+def _show_campaigns(
+    connection: sqlite3.Connection, args: argparse.Namespace, environ: Mapping[str, str]
+) -> None:
     campaigns, runs = views.campaigns(connection), views.runs(connection, since(args.since))
     match args.format:
         case None | "table":
@@ -136,7 +165,9 @@ def _show_campaigns(connection: sqlite3.Connection, args: argparse.Namespace, en
         case "json":
             output.say_json({"campaigns": campaigns, "runs": runs}, indent=1)
         case other:
-            raise UsageError(f"--format {other}: needs a JOB or --campaign", hint="Without one: table or json.")
+            raise UsageError(
+                f"--format {other}: needs a JOB or --campaign", hint="Without one: table or json."
+            )
 
 
 def _show_campaign(
@@ -157,11 +188,15 @@ def _show_campaign(
         connection, campaign, latest.campaign, dropped=args.all, job_names=args.format == "job"
     )
     content = export.content_of(connection, campaign, latest.campaign, reach(settings))
-    content = content._replace(about=content.about._replace(choice=choice.words), rows=filter(choice, all_rows))
+    content = content._replace(
+        about=content.about._replace(choice=choice.words), rows=filter(choice, all_rows)
+    )
     match args.format:
         case None | "table":
             with paged(sys.stdout, environ) as page:
-                ledger_table(takewhile(lambda _: not page.over, content.rows), open_console(page.text))
+                ledger_table(
+                    takewhile(lambda _: not page.over, content.rows), open_console(page.text)
+                )
         case "csv":
             with output.data() as out:
                 csv_form.write_rows(out, content.rows, content.columns)
@@ -179,9 +214,12 @@ def _write_workbook(content: Content) -> None:
     if sys.stdout.isatty():
         raise UsageError(
             "--format xlsx: a terminal cannot show a workbook",
-            hint="Write it to a file: add > FILE.xlsx, or instead of --format say --ledger FILE.xlsx.",
+            hint=(
+                "Write it to a file: add > FILE.xlsx, or instead of --format say --ledger"
+                " FILE.xlsx."
+            ),
         )
-    from worker.ledger import workbook  # noqa: PLC0415 - the libraries for it take a while to import
+    from worker.ledger import workbook  # noqa: PLC0415 - its libraries take a while to import
 
     with TemporaryFile() as file:
         workbook.write(file, content)
@@ -190,17 +228,23 @@ def _write_workbook(content: Content) -> None:
             copyfileobj(file, out.buffer)
 
 
-def _write(connection: sqlite3.Connection, campaign: int, latest: views.LatestRun, settings: Settings) -> None:
+def _write(
+    connection: sqlite3.Connection, campaign: int, latest: views.LatestRun, settings: Settings
+) -> None:
     """Write the ledger file where the latest run wrote it, or where --ledger says."""
     path = ledger_file_of(settings, latest)
     export.refuse_foreign_file(path, latest.campaign)
     if path.is_file():
-        refuse_older_database(connection, [path], latest.campaign, restoring(settings, latest.campaign, latest.job))
+        refuse_older_database(
+            connection, [path], latest.campaign, restoring(settings, latest.campaign, latest.job)
+        )
     export.make_folder(path)
     try:
         export.write_ledger_file(connection, campaign, latest.campaign, path, reach(settings))
     except OSError as error:
-        raise UsageError(f"{path}: the ledger file cannot be written: {error.strerror or error}") from error
+        raise UsageError(
+            f"{path}: the ledger file cannot be written: {error.strerror or error}"
+        ) from error
     name_campaign(latest)
     output.say(str(path))
 

@@ -1,4 +1,5 @@
-"""Reads the command line, calls one command, and turns what it raises into a message and an exit code.
+"""Reads the command line, calls one command, and turns what it raises into a message and an exit
+code.
 
 A command's own modules are imported when it is called, so that `--help` is fast.
 """
@@ -31,13 +32,14 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 
 exit codes:
   0 all created · 1 something is failed, unknown or pending · 2 wrong usage, nothing was sent
-  3 the token was refused · 75 another run holds the database · 128+signal after SIGINT, SIGTERM or SIGHUP""",
+  3 the token was refused · 75 another run holds the database
+  128+signal after SIGINT, SIGTERM or SIGHUP""",
     ),
     "check": (
         "say what a run would do; create nothing",
         """examples:
-  duplicate-batches check wave.yaml                  the plan; with a token also: are the sources there?
-  duplicate-batches check wave.yaml --json           the same for a script
+  duplicate-batches check wave.yaml            the plan; with a token also: are the sources there?
+  duplicate-batches check wave.yaml --json     the same for a script
 
 exit codes: 0 · 1 a source does not exist, or it looks like an accident · 2 wrong usage or job file
   3 the token was refused""",
@@ -45,18 +47,18 @@ exit codes: 0 · 1 a source does not exist, or it looks like an accident · 2 wr
     "settle": (
         "find out about unknown outcomes; create nothing",
         """examples:
-  duplicate-batches settle wave.yaml                         look twice, and say what exists and what does not
-  duplicate-batches settle --database ledgers/ledger.db      all campaigns of this database
-  duplicate-batches settle wave.yaml --assign 12.3=BATCH_ID  a person found it: line 12, copy 3
-  duplicate-batches settle wave.yaml --absent '#40'          a person knows that item 40 was not made
+  duplicate-batches settle wave.yaml                   look twice; say what exists and what not
+  duplicate-batches settle --database ledger.db        all campaigns of this database
+  duplicate-batches settle wave.yaml --assign 12.3=ID  a person found it: line 12, copy 3
+  duplicate-batches settle wave.yaml --absent '#40'    a person knows that item 40 was not created
 
 exit codes: 0 nothing unknown is left · 1 something is · 2 wrong usage · 3 the token was refused
   75 another run holds the database""",
     ),
     "ledger": (
         "write the ledger file again from the database, or print it",
-        """JOB alone writes the file. With --format, or an option that chooses rows, it prints: a table, where no
-other form is named, through PAGER on a terminal.
+        """JOB alone writes the file. With --format, or an option that chooses rows, it prints: a
+table if no other form is named, through PAGER on a terminal.
 
 examples:
   duplicate-batches ledger wave.yaml                     write the ledger file again
@@ -92,7 +94,8 @@ exit codes: 0 · 2 wrong usage, or the port is taken""",
 
 
 class _Parser(argparse.ArgumentParser):
-    """One whose complaints hold no value that follows an option which it does not know: that may be a token."""
+    """One whose complaints hold no value that follows an option which it does not know: that may be
+    a token."""
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the command line, and end with 2."""
@@ -112,13 +115,19 @@ class _Parser(argparse.ArgumentParser):
         if not options:
             return f"unexpected argument {words[0]!r}"
         if "--token" in options:
-            return "there is no --token: a token comes from PROLIFIC_TOKEN or token_file alone, never from an option"
+            return (
+                "there is no --token: a token comes from PROLIFIC_TOKEN or token_file alone, never"
+                " from an option"
+            )
         from worker.observe.text import verb  # noqa: PLC0415 - only errors need these
         from worker.settings.parse import did_you_mean  # noqa: PLC0415
 
         known = {name: _flags(name) for name in COMMANDS}
         if takers := [name for name, flags in known.items() if options[0] in flags]:
-            return f"there is no option {options[0]} here; {', '.join(takers)} {verb(len(takers), 'takes', 'take')} it"
+            return (
+                f"there is no option {options[0]} here; {', '.join(takers)}"
+                f" {verb(len(takers), 'takes', 'take')} it"
+            )
         every = [flag for flags in known.values() for flag in flags]
         return f"there is no option {options[0]}.{did_you_mean(options[0], every)}"
 
@@ -133,8 +142,14 @@ def parser() -> argparse.ArgumentParser:
     """The whole command line's parser."""
     root = _Parser(
         prog=PROGRAM,
-        description="Clone Prolific AI Task Builder batches in bulk: what the job says should exist, exists, once.",
-        epilog=f"Start with a rehearsal: {PROGRAM} run JOB --sandbox. Each command has its own --help with examples.",
+        description=(
+            "Clone Prolific AI Task Builder batches in bulk: what the job says should exist,"
+            " exists, once."
+        ),
+        epilog=(
+            f"Start with a rehearsal: {PROGRAM} run JOB --sandbox. Each command has its own --help"
+            " with examples."
+        ),
         allow_abbrev=False,
     )
     root.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
@@ -163,43 +178,87 @@ def _check_arguments(one: argparse.ArgumentParser) -> None:
 
 
 def _settle_arguments(one: argparse.ArgumentParser) -> None:
-    one.add_argument("job", metavar="JOB", nargs="?", help="the job file; without it: all of the database")
     one.add_argument(
-        "--assign", metavar="ITEM=BATCH_ID", action="append", help="ITEM (LINE, LINE.COPY or #N) is this batch"
+        "job", metavar="JOB", nargs="?", help="the job file; without it: all of the database"
     )
-    one.add_argument("--absent", metavar="ITEM", action="append", help="ITEM was not made; the next run sends it")
+    one.add_argument(
+        "--assign",
+        metavar="ITEM=BATCH_ID",
+        action="append",
+        help="ITEM (LINE, LINE.COPY or #N) is this batch",
+    )
+    one.add_argument(
+        "--absent", metavar="ITEM", action="append", help="ITEM was not made; the next run sends it"
+    )
     add_options(one, "settle")
 
 
 def _ledger_arguments(one: argparse.ArgumentParser) -> None:
-    one.add_argument("job", metavar="JOB", nargs="?", help="the job file; without it: the campaigns and their runs")
-    one.add_argument("--format", choices=("csv", "json", "table", "xlsx", "job"), help="print it in this form instead")
+    one.add_argument(
+        "job",
+        metavar="JOB",
+        nargs="?",
+        help="the job file; without it: the campaigns and their runs",
+    )
+    one.add_argument(
+        "--format",
+        choices=("csv", "json", "table", "xlsx", "job"),
+        help="print it in this form instead",
+    )
     one.add_argument("--status", metavar="STATUS[,STATUS]", help="only rows with these statuses")
     one.add_argument("--source", metavar="BATCH_ID", help="only duplicates of this batch")
     one.add_argument("--run", metavar="RUN_ID", help="only what this run changed last")
-    one.add_argument("--since", metavar="TIME", help="only what was sent then or later (ISO 8601; runs: started)")
+    one.add_argument(
+        "--since", metavar="TIME", help="only what was sent then or later (ISO 8601; runs: started)"
+    )
     one.add_argument("--all", action="store_true", help="also what the job wants no longer")
-    one.add_argument("--restore", metavar="FILE", help="rebuild a lost database from this ledger file")
-    one.add_argument("--backup", metavar="FILE", help="copy the database to this file, also during a run")
+    one.add_argument(
+        "--restore", metavar="FILE", help="rebuild a lost database from this ledger file"
+    )
+    one.add_argument(
+        "--backup", metavar="FILE", help="copy the database to this file, also during a run"
+    )
     add_options(one, "ledger")
 
 
 def _report_arguments(one: argparse.ArgumentParser) -> None:
     one.add_argument("job", metavar="JOB", help="the job file")
-    one.add_argument("--output", metavar="PATH", help="the report's file (default: the ledger file's, with .html)")
+    one.add_argument(
+        "--output",
+        metavar="PATH",
+        help="the report's file (default: the ledger file's, with .html)",
+    )
     add_options(one, "report")
 
 
 def _sandbox_arguments(one: argparse.ArgumentParser) -> None:
-    one.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
-    one.add_argument("--port", default="8765", metavar="N", help="the port (default: 8765; 0: any free one)")
     one.add_argument(
-        "--latency", default="0.05", metavar="S", help="seconds an answer takes, on average (default: 0.05)"
+        "--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)"
     )
-    one.add_argument("--rate", default="unlimited", metavar="N/s|N/min", help="duplicate requests that it allows")
-    one.add_argument("--burst", default="5", metavar="N", help="requests that it allows at once (default: 5)")
-    one.add_argument("--faults", default="", metavar="NAME=P[,…]", help="what goes wrong, and how often (0 to 1)")
-    one.add_argument("--listing-lag", default="0", metavar="S", help="seconds a new batch is missing from listings")
+    one.add_argument(
+        "--port", default="8765", metavar="N", help="the port (default: 8765; 0: any free one)"
+    )
+    one.add_argument(
+        "--latency",
+        default="0.05",
+        metavar="S",
+        help="seconds an answer takes, on average (default: 0.05)",
+    )
+    one.add_argument(
+        "--rate", default="unlimited", metavar="N/s|N/min", help="duplicate requests that it allows"
+    )
+    one.add_argument(
+        "--burst", default="5", metavar="N", help="requests that it allows at once (default: 5)"
+    )
+    one.add_argument(
+        "--faults", default="", metavar="NAME=P[,…]", help="what goes wrong, and how often (0 to 1)"
+    )
+    one.add_argument(
+        "--listing-lag",
+        default="0",
+        metavar="S",
+        help="seconds a new batch is missing from listings",
+    )
     one.add_argument("--seed", metavar="N", help="repeat the same chances")
 
 
@@ -254,9 +313,13 @@ def _refuse_lost_folder() -> None:
     try:
         Path.cwd()
     except FileNotFoundError:
-        raise UsageError("the current folder does not exist any more; change to another folder") from None
+        raise UsageError(
+            "the current folder does not exist any more; change to another folder"
+        ) from None
     except OSError as error:
-        raise UsageError(f"the current folder cannot be read: {error.strerror}; change to another folder") from None
+        raise UsageError(
+            f"the current folder cannot be read: {error.strerror}; change to another folder"
+        ) from None
 
 
 def _refused(error: OSError) -> WorkerError:
@@ -276,7 +339,8 @@ def _refused(error: OSError) -> WorkerError:
 
 
 def _complain(message: str) -> None:
-    """Print an error for people; the token is in no message, and if it were, it would not be in this line."""
+    """Print an error for people; the token is in no message, and if it were, it would not be in
+    this line."""
     complain(_without_token(message))
 
 

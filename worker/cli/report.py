@@ -1,4 +1,5 @@
-"""`report`: the HTML report of a job's latest run, from the database. It takes no lock and sends nothing."""
+"""`report`: the HTML report of a job's latest run, from the database. It takes no lock and sends
+nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +10,14 @@ from contextlib import closing
 from pathlib import Path
 
 from worker.advice.commands import commands
-from worker.cli.common import latest_run, ledger_file_of, name_campaign, reach, report_path, settings_for
+from worker.cli.common import (
+    latest_run,
+    ledger_file_of,
+    name_campaign,
+    reach,
+    report_path,
+    settings_for,
+)
 from worker.clock import MachineClock
 from worker.errors import UsageError
 from worker.ledger import views
@@ -26,13 +34,19 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     with closing(open_for_reading(settings.database)) as connection:
         try:
             latest = latest_run(connection, settings, args)
-            path = Path(args.output) if args.output is not None else report_path(ledger_file_of(settings, latest))
+            path = (
+                Path(args.output)
+                if args.output is not None
+                else report_path(ledger_file_of(settings, latest))
+            )
             name_campaign(latest)
             write(connection, settings, latest.campaign, path, replaces_any=args.output is not None)
         except sqlite3.Error as error:
             raise unusable(settings.database, error) from error
         except OSError as error:
-            raise UsageError(f"{path}: the report cannot be written: {error.strerror or error}") from error
+            raise UsageError(
+                f"{path}: the report cannot be written: {error.strerror or error}"
+            ) from error
     say(path)
     return 0
 
@@ -46,9 +60,10 @@ def write(
     run: bool = False,
     replaces_any: bool = False,
 ) -> None:
-    """Write the report of a campaign that has a run; the settings are those of a `run` or of another command. Another
-    campaign's report is replaced only with `replaces_any`. Raises UsageError, OSError, sqlite3.Error."""
-    from worker.report.page import About, write_report  # noqa: PLC0415 - most runs need no templates
+    """Write the report of a campaign that has a run; the settings are those of a `run` or of
+    another command. Another campaign's report is replaced only with `replaces_any`. Raises
+    UsageError, OSError, sqlite3.Error."""
+    from worker.report.page import About, write_report  # noqa: PLC0415 - most runs need none
 
     number = views.campaign_id(connection, campaign)
     if number is None:
@@ -67,10 +82,15 @@ def write(
 
 
 def write_or_note(
-    connection: sqlite3.Connection, settings: Settings, campaign: str, ledger_file: Path, *, run: bool = False
+    connection: sqlite3.Connection,
+    settings: Settings,
+    campaign: str,
+    ledger_file: Path,
+    *,
+    run: bool = False,
 ) -> str | None:
-    """Write the report beside the ledger file at a run's end; where that cannot be, why, for people. Whatever it is, a
-    run's truth does not hang on its picture."""
+    """Write the report beside the ledger file at a run's end; where that cannot be, why, for
+    people. Whatever it is, a run's truth does not hang on its picture."""
     path = report_path(ledger_file)
     try:
         write(connection, settings, campaign, path, run=run)
@@ -82,4 +102,7 @@ def write_or_note(
         why = f"{type(error).__name__}: {error}"
     else:
         return None
-    return f"{path}: the report cannot be written: {why}\n  The ledger file has all of it; `report` tries again."
+    return (
+        f"{path}: the report cannot be written: {why}\n  The ledger file has all of it; `report`"
+        " tries again."
+    )

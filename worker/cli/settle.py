@@ -1,4 +1,5 @@
-"""`settle`: finds out about unknown outcomes, or takes what a person found out. It creates nothing."""
+"""`settle`: finds out about unknown outcomes, or takes what a person found out. It creates
+nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +13,16 @@ from pathlib import Path
 
 import anyio
 
-from worker.cli.common import Target, api, latest_run, ledger_file_of, reach, restoring, settings_for, target
+from worker.cli.common import (
+    Target,
+    api,
+    latest_run,
+    ledger_file_of,
+    reach,
+    restoring,
+    settings_for,
+    target,
+)
 from worker.cli.execute import HeldRun
 from worker.cli.report import write_or_note
 from worker.clock import MachineClock, iso
@@ -38,7 +48,10 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Settle; the exit code: 0 where nothing unknown is left. Raises WorkerError."""
     settings = settings_for("settle", args, environ)
     if is_new(settings.database):
-        raise UsageError(f"{settings.database}: there is no ledger database here", hint="Name it with --database.")
+        raise UsageError(
+            f"{settings.database}: there is no ledger database here",
+            hint="Name it with --database.",
+        )
     assignments = [_assignment(text) for text in args.assign or ()]
     chosen = Target("", "") if args.absent and not assignments else target(settings, environ)
     with hold(settings.database, settings.wait):
@@ -59,7 +72,9 @@ def _find_out(args: argparse.Namespace, settings: Settings, chosen: Target) -> i
         else:
             latest = latest_run(connection, settings, args)
         for name in open_ones:
-            _refuse_older_database(connection, views.latest_run(connection, campaign=name), settings)
+            _refuse_older_database(
+                connection, views.latest_run(connection, campaign=name), settings
+            )
     if latest is None:
         raise AssertionError("a campaign always has a run")
     ledger_file = _ledger_file(settings, latest)
@@ -78,7 +93,9 @@ def _find_out(args: argparse.Namespace, settings: Settings, chosen: Target) -> i
             if name != latest.campaign:
                 try:
                     _write_files(connection, name, settings)
-                except UsageError as error:  # what was settled is recorded, and the others' files can be written
+                except (
+                    UsageError
+                ) as error:  # what was settled is recorded, and the others' files can be written
                     complain(str(error))
         if code == 0 and args.job is None and views.count_unknown(connection):
             return 1
@@ -99,12 +116,24 @@ def _take_word(
             raise UsageError("--assign and --absent need the JOB (or --campaign) that ITEM is of")
         latest = latest_run(connection, settings, args)
         ledger_file = _ledger_file(settings, latest)
-        batches = anyio.run(_batches, settings, chosen, [batch for _, batch in assignments]) if assignments else {}
+        batches = (
+            anyio.run(_batches, settings, chosen, [batch for _, batch in assignments])
+            if assignments
+            else {}
+        )
         now = iso(MachineClock().wall())
         start = RunStart(
-            new_run_id(MachineClock().wall()), latest.campaign, str(latest.job), str(ledger_file),
-            socket.gethostname(), os.getpid(), now, settings.timeout, settings.settle_after, command="settle",
-        )  # fmt: skip
+            new_run_id(MachineClock().wall()),
+            latest.campaign,
+            str(latest.job),
+            str(ledger_file),
+            socket.gethostname(),
+            os.getpid(),
+            now,
+            settings.timeout,
+            settings.settle_after,
+            command="settle",
+        )
         _refuse_older_database(connection, latest, settings)
         ledger = Ledger(connection, start)
         try:
@@ -116,24 +145,32 @@ def _take_word(
             counts = views.counts(connection, ledger.campaign)
             code = 1 if counts.unknown else 0
             ledger.end_run(RunEnd(iso(MachineClock().wall()), None, code, 0, 0, 0))
-            export.write_ledger_file(connection, ledger.campaign, latest.campaign, ledger_file, reach(settings))
+            export.write_ledger_file(
+                connection, ledger.campaign, latest.campaign, ledger_file, reach(settings)
+            )
             _write_report(connection, latest._replace(ledger=ledger_file), settings)
         if not settings.quiet:
-            say(f"Recorded. {counted(counts.unknown, 'duplicate')} of {latest.campaign} still unknown.")
+            say(
+                f"Recorded. {counted(counts.unknown, 'duplicate')} of {latest.campaign} still"
+                " unknown."
+            )
         return code
 
 
 def _ledger_file(settings: Settings, latest: views.LatestRun) -> Path:
-    """The ledger file to write. Raises UsageError where another campaign's rows, or something else, are there."""
+    """The ledger file to write. Raises UsageError where another campaign's rows, or something else,
+    are there."""
     path = ledger_file_of(settings, latest)
     export.refuse_foreign_file(path, latest.campaign)
     export.make_folder(path)
     return path
 
 
-def _refuse_older_database(connection: sqlite3.Connection, latest: views.LatestRun | None, settings: Settings) -> None:
-    """Raise UsageError where the campaign's ledger file knows more than the database: writing that file anew would
-    hide from the next run that the database is an old copy."""
+def _refuse_older_database(
+    connection: sqlite3.Connection, latest: views.LatestRun | None, settings: Settings
+) -> None:
+    """Raise UsageError where the campaign's ledger file knows more than the database: writing that
+    file anew would hide from the next run that the database is an old copy."""
     if latest is not None and latest.ledger.is_file():
         command = restoring(settings, latest.campaign, latest.job)
         refuse_older_database(connection, [latest.ledger], latest.campaign, command)
@@ -151,14 +188,17 @@ def _assignment(text: str) -> tuple[str, str]:
 
 
 async def _batches(settings: Settings, chosen: Target, ids: list[str]) -> dict[str, Listed]:
-    """The batches that a person names, as the API shows them. Raises WorkerError where one is not there."""
+    """The batches that a person names, as the API shows them. Raises WorkerError where one is not
+    there."""
     found: dict[str, Listed] = {}
     async with api(chosen, settings.timeout, Scrubber(chosen.token or None), ids) as client:
         for batch_id in ids:
             reply = await client.batch(batch_id)
             verdict = source_verdict(reply, batch_id)
             if verdict.http_status == 401:
-                raise TokenRefusedError(f"{batch_id}: {verdict.reason}", hint="Nothing was recorded.")
+                raise TokenRefusedError(
+                    f"{batch_id}: {verdict.reason}", hint="Nothing was recorded."
+                )
             if verdict.batch is None:
                 error = UsageError if verdict.state == "missing" else WorkerError
                 raise error(f"{batch_id}: {verdict.reason}", hint="Nothing was recorded.")
@@ -167,15 +207,23 @@ async def _batches(settings: Settings, chosen: Target, ids: list[str]) -> dict[s
 
 
 def _write_files(connection: sqlite3.Connection, name: str, settings: Settings) -> None:
-    """Write the ledger file of another campaign that this settled too, where its latest run wrote it."""
-    campaign, latest = views.campaign_id(connection, name), views.latest_run(connection, campaign=name)
+    """Write the ledger file of another campaign that this settled too, where its latest run wrote
+    it."""
+    campaign, latest = (
+        views.campaign_id(connection, name),
+        views.latest_run(connection, campaign=name),
+    )
     if campaign is not None and latest is not None and latest.ledger.exists():
         export.refuse_foreign_file(latest.ledger, name)
         export.write_ledger_file(connection, campaign, name, latest.ledger, reach(settings))
         _write_report(connection, latest, settings)
 
 
-def _write_report(connection: sqlite3.Connection, latest: views.LatestRun, settings: Settings) -> None:
+def _write_report(
+    connection: sqlite3.Connection, latest: views.LatestRun, settings: Settings
+) -> None:
     """Write the report too, where the settings ask for it."""
-    if settings.report and (trouble := write_or_note(connection, settings, latest.campaign, latest.ledger)):
+    if settings.report and (
+        trouble := write_or_note(connection, settings, latest.campaign, latest.ledger)
+    ):
         complain(trouble)

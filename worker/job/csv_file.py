@@ -1,7 +1,8 @@
-"""CSV job files, as a stream: lines → records → rows. What a cell may hold is the business of `fields`.
+"""CSV job files, as a stream: lines → records → rows. What a cell may hold is the business of
+`fields`.
 
-A million rows are read in constant memory: a line has a greatest length, and so has a cell (csv's limit).
-"""
+A million rows are read in constant memory: a line has a greatest length, and so has a cell (csv's
+limit)."""
 
 from __future__ import annotations
 
@@ -15,7 +16,15 @@ from typing import Final, TextIO
 
 from worker.errors import Problem, UsageError
 from worker.job.error_values import begins_with_error_value, why_error_value
-from worker.job.fields import COLUMNS, NO_EXTRA, CellProblem, column_problem, job_error, make_row, problems_of
+from worker.job.fields import (
+    COLUMNS,
+    NO_EXTRA,
+    CellProblem,
+    column_problem,
+    job_error,
+    make_row,
+    problems_of,
+)
 from worker.job.model import Row
 from worker.job.names import shown
 from worker.job.text_file import broken_text, open_text
@@ -27,12 +36,15 @@ _SEP_LINE: Final = re.compile(r"sep\s*=.?", re.IGNORECASE)
 _ANY_COLUMN: Final = f"(?:{'|'.join(COLUMNS)})"
 # Two columns with something between them that separates no cells.
 _OTHER_DELIMITER: Final = re.compile(rf"\W*{_ANY_COLUMN}(\s*[^\w\s]\s*|\s+)(?:{_ANY_COLUMN}|x_)")
-_NO_HEADER: Final = "there is no header; the first line has to name the columns: batch_id,name,copies"
+_NO_HEADER: Final = (
+    "there is no header; the first line has to name the columns: batch_id,name,copies"
+)
 
 
 @dataclass(slots=True)
 class CsvJob:
-    """A CSV job with a good header; made by `open_csv`. `comments` is known once all rows were read."""
+    """A CSV job with a good header; made by `open_csv`. `comments` is known once all rows were
+    read."""
 
     path: Path
     extra_columns: tuple[str, ...]
@@ -52,7 +64,8 @@ class CsvJob:
         return ()
 
     def rows(self) -> Iterator[Row | Problem]:
-        """The rows, or what is wrong with them. Raises `UsageError` where the file is gone or changed."""
+        """The rows, or what is wrong with them. Raises `UsageError` where the file is gone or
+        changed."""
         with open_text(self.path, self._encoding) as file:
             lines = _Lines(file, self._encoding)
             records = _records(lines, self._delimiter)
@@ -82,11 +95,14 @@ def open_csv(path: Path, encoding: str) -> CsvJob:
         raise job_error(path, [header])
     if texts := list(_header_problems(header)):
         raise job_error(path, [Problem(lines.start, text) for text in texts])
-    return CsvJob(path, tuple(name for name in header if name.startswith("x_")), encoding, delimiter, header)
+    return CsvJob(
+        path, tuple(name for name in header if name.startswith("x_")), encoding, delimiter, header
+    )
 
 
 def _delimiter(lines: _Lines) -> str:
-    """What the first line that is not blank is written with: names of columns hold none of the three."""
+    """What the first line that is not blank is written with: names of columns hold none of the
+    three."""
     header = ""
     for header in lines:
         if header.strip(" ,;\t\r\n"):
@@ -119,7 +135,10 @@ def _header_problems(names: tuple[str, ...]) -> Iterator[str]:
     if len(names) == 1 and (found := _OTHER_DELIMITER.match(names[0])):
         between = found[1].strip()
         what = shown(between) if between else "spaces"
-        yield (f"the columns are separated by {what}; separate them with commas, semicolons or tabs in the whole file")
+        yield (
+            f"the columns are separated by {what}; separate them with commas, semicolons or tabs in"
+            " the whole file"
+        )
         return
     wrong = False
     for position, name in enumerate(names):
@@ -169,18 +188,24 @@ class _RowMaker:
                 yield row
 
     def _fit(self, cells: list[str]) -> str:
-        """Brings `cells` to the header's width and one more; says which of them stand under no name."""
+        """Brings `cells` to the header's width and one more; says which of them stand under no
+        name."""
         width = len(self._header)
         nameless = self._nameless
         surplus = cells[width:]
         if surplus:
             nameless = [*nameless, *range(width, len(cells))]
-        stray = next((i for i in nameless if i < len(cells) and cells[i].strip()), None) if nameless else None
+        stray = (
+            next((i for i in nameless if i < len(cells) and cells[i].strip()), None)
+            if nameless
+            else None
+        )
         text = ""
         if stray is not None:
             text = (
-                f"cell {stray + 1}, {shown(cells[stray].strip())}, is in no column: the header names "
-                f"{sum(map(bool, self._header))}; a cell that holds the delimiter needs quotes"
+                f"cell {stray + 1}, {shown(cells[stray].strip())}, is in no column: the header"
+                f" names {sum(map(bool, self._header))}; a cell that holds the delimiter needs"
+                " quotes"
             )
         # Spreadsheets leave out empty cells at the end of a row.
         cells[width:] = [""]
@@ -195,7 +220,8 @@ class _RowMaker:
 class _Lines:
     """The physical lines of a file for the csv module, without comments; remembers where it is.
 
-    `fresh` is set from outside where the next line begins a record: only there can a line be a comment."""
+    `fresh` is set from outside where the next line begins a record: only there can a line be a
+    comment."""
 
     def __init__(self, file: TextIO, encoding: str) -> None:
         self.fresh = True
@@ -223,7 +249,9 @@ class _Lines:
             elif '"' in line.replace('""', ""):
                 self.opened = self.number
             if len(line) >= MAX_LINE:
-                self.broken = f"the line is longer than {MAX_LINE:,} characters; this is no job file"
+                self.broken = (
+                    f"the line is longer than {MAX_LINE:,} characters; this is no job file"
+                )
                 self.ended = True
                 return
             if not line.isascii() or "\0" in line:
@@ -232,7 +260,8 @@ class _Lines:
 
 
 def _records(lines: _Lines, delimiter: str) -> Iterator[list[str] | Problem]:
-    """The records that are not blank, or what is wrong with them; the latest one begins in `lines.start`."""
+    """The records that are not blank, or what is wrong with them; the latest one begins in
+    `lines.start`."""
     reader = csv.reader(iter(lines), delimiter=delimiter, strict=True, skipinitialspace=True)
     while not lines.ended:
         lines.fresh = True
@@ -254,13 +283,15 @@ def _records(lines: _Lines, delimiter: str) -> Iterator[list[str] | Problem]:
 
 
 def _explain(lines: _Lines, error: str, delimiter: str) -> Problem:
-    """What the csv module's `error` means. Behind a quote that is never closed nothing can be told apart."""
+    """What the csv module's `error` means. Behind a quote that is never closed nothing can be told
+    apart."""
     goes_on = lines.number > lines.start
     if "expected after" in error:
         where = f" in line {lines.number}" if goes_on else ""
         may = "a tab" if delimiter == "\t" else f'"{delimiter}"'
         text = (
-            f'text follows a closing quote ("){where}; only {may} may, and a quote inside a quoted cell is written ""'
+            f'text follows a closing quote ("){where}; only {may} may, and a quote inside a quoted'
+            ' cell is written ""'
         )
         return Problem(lines.start, text)
     limit = f"{csv.field_size_limit():,} characters"
@@ -268,4 +299,7 @@ def _explain(lines: _Lines, error: str, delimiter: str) -> Problem:
         return Problem(lines.start, f"a cell is longer than {limit}")
     lines.ended = True
     within = f" within {limit}" if "field larger" in error else ""
-    return Problem(lines.opened, f'a quote (") is opened here and not closed{within}; what follows was not read')
+    return Problem(
+        lines.opened,
+        f'a quote (") is opened here and not closed{within}; what follows was not read',
+    )

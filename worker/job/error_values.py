@@ -76,8 +76,8 @@ def begins_with_error_value(line: str) -> bool:
 
 
 def why_error_value(cell: str) -> str:
-    """Why `cell` cannot be an id or a number: it is an error value, or has the shape of one. The text
-    follows the cell in a message; it is empty for any other cell."""
+    """Why `cell` cannot be an id or a number: it is an error value, or has the shape of one. The
+    text follows the cell in a message; it is empty for any other cell."""
     if is_error_value(cell):
         return _WHY
     if cell == cell.upper() and _SHAPE.fullmatch(unicodedata.normalize("NFC", cell)):

@@ -1,7 +1,8 @@
-"""Cells → `Row`: the columns there are and what each may hold, the same for every format. No files, no lines.
+"""Cells → `Row`: the columns there are and what each may hold, the same for every format. No files,
+no lines.
 
-A reader of a cell takes its text without surrounding spaces, "" where there is none, or raises `CellProblem`.
-"""
+A reader of a cell takes its text without surrounding spaces, "" where there is none, or raises
+`CellProblem`."""
 
 from __future__ import annotations
 
@@ -26,18 +27,30 @@ NO_EXTRA: Final[Mapping[str, str]] = MappingProxyType({})
 
 _UUID: Final = re.compile(r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
 _FORM: Final = "a batch id is a UUID like 0192a3b4-5678-7abc-8def-0123456789ab"
-_FLAGS: Final = {"": False, "false": False, "no": False, "0": False, "true": True, "yes": True, "1": True}
+_FLAGS: Final = {
+    "": False,
+    "false": False,
+    "no": False,
+    "0": False,
+    "true": True,
+    "yes": True,
+    "1": True,
+}
 _EXTRA_NAME: Final = re.compile(r"x_[^\x00-\x1f\x7f-\x9f]+")
 
 
 class CellProblem(ValueError):  # noqa: N818 - it is the problem of a cell, not an error of the program
-    """A cell does not hold what its column wants; the message says what is wrong and what would be right."""
+    """A cell does not hold what its column wants; the message says what is wrong and what would be
+    right."""
 
 
 def make_row(line: int, cells: Cells, extra: Mapping[str, str]) -> Row:
-    """The row that these cells mean. Raises `CellProblem`; `problems_of` then tells all that is wrong."""
+    """The row that these cells mean. Raises `CellProblem`; `problems_of` then tells all that is
+    wrong."""
     batch_id, name, upload, copies = cells
-    return Row(line, read_id(batch_id), read_name(name), read_flag(upload), read_copies(copies), extra)
+    return Row(
+        line, read_id(batch_id), read_name(name), read_flag(upload), read_copies(copies), extra
+    )
 
 
 def problems_of(cells: Cells) -> Iterator[tuple[str, str]]:
@@ -49,7 +62,12 @@ def problems_of(cells: Cells) -> Iterator[tuple[str, str]]:
 
 def cell_problem(column: str, cell: str) -> str:
     """What is wrong with `cell` as a cell of `column`, or nothing: ""."""
-    readers = {"batch_id": read_id, "name": read_name, "upload_new_dataset": read_flag, "copies": read_copies}
+    readers = {
+        "batch_id": read_id,
+        "name": read_name,
+        "upload_new_dataset": read_flag,
+        "copies": read_copies,
+    }
     try:
         if column in readers:
             readers[column](cell)
@@ -80,7 +98,10 @@ def read_flag(cell: str) -> bool:
     """true or false."""
     flag = _FLAGS.get(cell.lower())
     if flag is None:
-        why = why_error_value(cell) or "is neither true nor false; write true or false, yes or no, 1 or 0"
+        why = (
+            why_error_value(cell)
+            or "is neither true nor false; write true or false, yes or no, 1 or 0"
+        )
         raise CellProblem(f"{shown(cell)} {why}")
     return flag
 
@@ -103,7 +124,9 @@ def column_problem(column: str, noun: str, known: tuple[str, ...] = COLUMNS) -> 
     if column in known or _EXTRA_NAME.fullmatch(column):
         return ""
     if column == "tasks_per_group":
-        return f"{this} is reserved: it will ask for the new batch to be set up; leave it out for now"
+        return (
+            f"{this} is reserved: it will ask for the new batch to be set up; leave it out for now"
+        )
     if column == "x_":
         return f'{this} needs more of a name after "x_"'
     if column.startswith("x_"):
@@ -113,7 +136,8 @@ def column_problem(column: str, noun: str, known: tuple[str, ...] = COLUMNS) -> 
 
 
 def job_error(path: Path, problems: Iterable[Problem]) -> JobError:
-    """The error for a file with these problems: in the file's order, the first `SHOWN_PROBLEMS` of them."""
+    """The error for a file with these problems: in the file's order, the first `SHOWN_PROBLEMS` of
+    them."""
     in_order = sorted(problems, key=lambda problem: problem.line)
     return JobError(path, in_order[:SHOWN_PROBLEMS], len(in_order))
 
@@ -131,8 +155,9 @@ def _meant(column: str, known: tuple[str, ...]) -> str:
 
 
 def _why_no_number(cell: str) -> str:
-    """What is wrong with a cell that is not a whole number. No advice may change what was meant: "."
-    or "," before three digits groups thousands in one country and begins a fraction in another."""
+    """What is wrong with a cell that is not a whole number. No advice may change what was meant:
+    "." or "," before three digits groups thousands in one country and begins a fraction in
+    another."""
     if re.fullmatch(r"[1-9][0-9]{0,2}([.,][0-9]{3})+", cell):
         whole, parts = re.sub("[.,]", "", cell), re.split("[.,]", cell)
         if len(parts) > 2:
@@ -149,7 +174,9 @@ def _why_no_id(cell: str) -> str:
         return f"is empty; {_FORM}"
     if why := why_error_value(cell):
         return f"{shown(cell)} {why}"
-    return shown(cell) + (_other_form(cell) or _made_a_number(cell) or _more_than_an_id(cell) or _misspelt_id(cell))
+    return shown(cell) + (
+        _other_form(cell) or _made_a_number(cell) or _more_than_an_id(cell) or _misspelt_id(cell)
+    )
 
 
 def _other_form(cell: str) -> str:
@@ -175,7 +202,9 @@ def _made_a_number(cell: str) -> str:
 def _more_than_an_id(cell: str) -> str:
     if "://" in cell or cell.lower().startswith(("www.", "app.prolific", "api.prolific")):
         inside = _UUID.findall(cell[:2000])
-        return " looks like a URL; give the id alone" + (f": {inside[0]}" if len(inside) == 1 else "")
+        return " looks like a URL; give the id alone" + (
+            f": {inside[0]}" if len(inside) == 1 else ""
+        )
     foreign = next((character for character in "/?#&;," if character in cell), None)
     return f' holds "{foreign}"; give the id alone: {_FORM}' if foreign else ""
 
@@ -186,5 +215,7 @@ def _misspelt_id(cell: str) -> str:
     if len(cell) != 36:
         return f" has {len(cell)} characters, not 36; {_FORM}"
     if wrong := re.search("[^0-9a-fA-F-]", cell):
-        return f": {shown(wrong[0])} (character {wrong.start() + 1}) is no hexadecimal digit; {_FORM}"
+        return (
+            f": {shown(wrong[0])} (character {wrong.start() + 1}) is no hexadecimal digit; {_FORM}"
+        )
     return f" has its dashes in the wrong places; {_FORM}"

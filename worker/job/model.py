@@ -1,4 +1,5 @@
-"""What a job file says, whatever its format: rows, and the job around them. No reading and no rules here."""
+"""What a job file says, whatever its format: rows, and the job around them. No reading and no rules
+here."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from worker.job.names import NameTemplate
 
 
 class Row(NamedTuple):
-    """One row of a job: `copies` duplicates of the batch `source_id` (lower case), wanted on `line` (from 1).
+    """One row of a job: `copies` duplicates of the batch `source_id` (lower case), wanted on `line`
+    (from 1).
 
     `extra` holds the row's cells of the job's `x_` columns that are not empty."""
 
@@ -47,4 +49,5 @@ class Job(Protocol):
         """What the file's author may not have meant, though it is not an error."""
 
     def rows(self) -> Iterator[Row | Problem]:
-        """Every row in the file's order, or what is wrong with it; may be asked for again (the file is read anew)."""
+        """Every row in the file's order, or what is wrong with it; may be asked for again (the file
+        is read anew)."""

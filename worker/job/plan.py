@@ -1,5 +1,6 @@
-"""Rows → plan: every wanted duplicate in a private SQLite file, where repeated rows are found without holding the
-job in memory. The ledger takes the plan over in one transaction; `check` only compares it."""
+"""Rows → plan: every wanted duplicate in a private SQLite file, where repeated rows are found
+without holding the job in memory. The ledger takes the plan over in one transaction; `check` only
+compares it."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ PROBLEMS_SHOWN = 50
 """How many problems of a file are told in full (the contract's number)."""
 
 MOST_ITEMS = 10_000_000
-"""More duplicates than this in one job are a slip of the pen; a plan of them would fill the disk."""
+"""More duplicates than this in one job are a slip of the pen; a plan of them would fill the
+disk."""
 
 _SCHEMA = """
 CREATE TABLE staged ( -- rows are added in the job's order, and read in it
@@ -29,12 +31,13 @@ CREATE TABLE staged ( -- rows are added in the job's order, and read in it
 ) STRICT;
 CREATE TABLE staged_extras (line INTEGER PRIMARY KEY, cells TEXT NOT NULL) STRICT;
 """
-_IDENTITY = "CREATE UNIQUE INDEX staged_identity ON staged (source_id, template, upload_new_dataset, copy)"
+_IDENTITY = (
+    "CREATE UNIQUE INDEX staged_identity ON staged (source_id, template, upload_new_dataset, copy)"
+)
 _REPEATED = """
 SELECT min(first) AS first, line FROM (
-    SELECT line, min(line) OVER (PARTITION BY source_id, template, upload_new_dataset, copy) AS first,
-           count(*) OVER (PARTITION BY source_id, template, upload_new_dataset, copy) AS times
-    FROM staged)
+    SELECT line, min(line) OVER identity AS first, count(*) OVER identity AS times FROM staged
+    WINDOW identity AS (PARTITION BY source_id, template, upload_new_dataset, copy))
 WHERE times > 1 AND line > first GROUP BY line ORDER BY line
 """
 
@@ -44,9 +47,9 @@ _json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class Plan(NamedTuple):
-    """What a job wants: `file` holds every duplicate (table `staged`), from so many `rows`, `items` in all.
-    `comments` lines were skipped; `warnings` name what the job's author may not have meant; `names_hold_campaign` says
-    whether some name has {campaign} in it."""
+    """What a job wants: `file` holds every duplicate (table `staged`), from so many `rows`, `items`
+    in all. `comments` lines were skipped; `warnings` name what the job's author may not have meant;
+    `names_hold_campaign` says whether some name has {campaign} in it."""
 
     file: Path
     rows: int
@@ -57,7 +60,8 @@ class Plan(NamedTuple):
     names_hold_campaign: bool = False
 
     def warnings_shown(self, job: Path) -> Iterator[str]:
-        """The first warnings about the file `job`, as `FILE:LINE: text`, and how many more there are."""
+        """The first warnings about the file `job`, as `FILE:LINE: text`, and how many more there
+        are."""
         for line, text in self.warnings[:PROBLEMS_SHOWN]:
             yield f"{job}:{line}: {text}"
         if (more := len(self.warnings) - PROBLEMS_SHOWN) > 0:
@@ -74,8 +78,8 @@ class Plan(NamedTuple):
 def planned(job: Job, campaign: str, day: date) -> Iterator[Plan]:
     """Plan the job with `{campaign}` and `{date}` filled; the plan's file is gone after the block.
 
-    Raises JobError with every problem of the file (the first ones in full) and leaves nothing behind.
-    """
+    Raises JobError with every problem of the file (the first ones in full) and leaves nothing
+    behind."""
     with tempfile.TemporaryDirectory(prefix="duplicate-batches-") as folder:
         file = Path(folder) / "plan.db"
         try:
@@ -87,8 +91,12 @@ def planned(job: Job, campaign: str, day: date) -> Iterator[Plan]:
                 rows, items, by_campaign = _stage(connection, job, campaign, day)
         except sqlite3.OperationalError as error:
             raise WorkerError(
-                f"{file.parent.parent}: the plan cannot be written to the folder for temporary files: {error}",
-                hint="Nothing was sent. Make room there, or name another folder in the variable TMPDIR.",
+                f"{file.parent.parent}: the plan cannot be written to the folder for temporary"
+                f" files: {error}",
+                hint=(
+                    "Nothing was sent. Make room there, or name another folder in the variable"
+                    " TMPDIR."
+                ),
             ) from error
         yield Plan(file, rows, items, job.extra_columns, job.comments, job.warnings, by_campaign)
 
@@ -106,8 +114,11 @@ class _Problems:
             self.first.append(problem)
 
 
-def _stage(connection: sqlite3.Connection, job: Job, campaign: str, day: date) -> tuple[int, int, bool]:
-    """Write every duplicate; how many rows and duplicates there are, and whether some name holds {campaign}."""
+def _stage(
+    connection: sqlite3.Connection, job: Job, campaign: str, day: date
+) -> tuple[int, int, bool]:
+    """Write every duplicate; how many rows and duplicates there are, and whether some name holds
+    {campaign}."""
     problems = _Problems()
     extras: list[tuple[int, str]] = []
     rows = wanted = 0
@@ -123,7 +134,9 @@ def _stage(connection: sqlite3.Connection, job: Job, campaign: str, day: date) -
             wanted += row.copies
             by_campaign = by_campaign or row.name.holds_campaign
             if row.extra:
-                cells = ", ".join(f"{_json(column)}: {_json(cell)}" for column, cell in row.extra.items())
+                cells = ", ".join(
+                    f"{_json(column)}: {_json(cell)}" for column, cell in row.extra.items()
+                )
                 extras.append((row.line, f"{{{cells}}}"))
             # A job that is refused anyway is read to its end for its problems alone.
             if not problems.total and wanted <= MOST_ITEMS:
@@ -139,7 +152,11 @@ def _stage(connection: sqlite3.Connection, job: Job, campaign: str, day: date) -
     connection.executemany("INSERT OR REPLACE INTO staged_extras VALUES (?, ?)", extras)
     connection.execute("COMMIT")
     if wanted > MOST_ITEMS:
-        problems.add(Problem(0, f"the job asks for {wanted:,} duplicates; {MOST_ITEMS:,} is the most for one job"))
+        problems.add(
+            Problem(
+                0, f"the job asks for {wanted:,} duplicates; {MOST_ITEMS:,} is the most for one job"
+            )
+        )
     if not problems.total:
         _refuse_repeated(connection, problems)
     if problems.total:
@@ -163,8 +180,10 @@ def _refuse_repeated(connection: sqlite3.Connection, problems: _Problems) -> Non
             problems.add(
                 Problem(
                     line,
-                    f"this row means a duplicate that line {first} means already (same batch_id, name and "
-                    f"upload_new_dataset); to have more of one batch, write their number into the column "
+                    f"this row means a duplicate that line {first} means already (same batch_id,"
+                    " name and "
+                    f"upload_new_dataset); to have more of one batch, write their number into the"
+                    f" column "
                     f'"copies" of one row, or give each row its own name',
                 )
             )

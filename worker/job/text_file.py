@@ -1,7 +1,7 @@
 """A job file's bytes → text: is it there, is it text, in which encoding. Knows no format of jobs.
 
-Bytes that do not belong to the encoding become lone surrogates, U+DC00 + byte. So reading never stops in the
-middle of a buffer, and the reader of a line can say which line is bad: `broken_text`.
+Bytes that do not belong to the encoding become lone surrogates, U+DC00 + byte. So reading never
+stops in the middle of a buffer, and the reader of a line can say which line is bad: `broken_text`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ _SIGNATURES: Final = (
     (codecs.BOM_UTF32_BE, 'this is UTF-32; save it as UTF-8 ("CSV UTF-8" in a spreadsheet)'),
 )
 _WRONG: Final = re.compile(r"[\x00\ud800-\udfff]")
-_HALF: Final = re.compile(r"[\ud800-\udfff]")  # what Python makes of a path's bytes that are not UTF-8
+_HALF: Final = re.compile(
+    r"[\ud800-\udfff]"
+)  # what Python makes of a path's bytes that are not UTF-8
 
 
 def _mark_bad_bytes(error: UnicodeError) -> tuple[str, int]:
@@ -40,7 +42,8 @@ codecs.register_error("worker.mark_bad_bytes", _mark_bad_bytes)
 def encoding_of(path: Path) -> str:
     """The encoding of the text file at `path`: "utf-8-sig" or "utf-16".
 
-    Raises `UsageError` where there is no file to be read, `JobError` where it is empty or no text."""
+    Raises `UsageError` where there is no file to be read, `JobError` where it is empty or no
+    text."""
     try:
         if path.is_dir():
             raise UsageError(f"{path}: this is a folder, no job file")
@@ -49,11 +52,14 @@ def encoding_of(path: Path) -> str:
             raise UsageError(f"{path}: this is a pipe or device; a job has to be a file")
         if in_devices(path):
             raise UsageError(
-                f"{path}: this is not a file in a folder, and the ledger, which belongs beside the job, "
-                "would be lost at the next boot; save the job as a file"
+                f"{path}: this is not a file in a folder, and the ledger, which belongs beside the"
+                " job, would be lost at the next boot; save the job as a file"
             )
         if _HALF.search(str(path.absolute())):
-            raise UsageError(f"{path}: its name or a folder's is not UTF-8, so no ledger could name it; rename it")
+            raise UsageError(
+                f"{path}: its name or a folder's is not UTF-8, so no ledger could name it;"
+                " rename it"
+            )
         with path.open("rb") as file:
             head = file.read(_HEAD)
     except FileNotFoundError:
@@ -74,7 +80,8 @@ def encoding_of(path: Path) -> str:
 
 
 def open_text(path: Path, encoding: str) -> TextIO:
-    """The file at `path`, line ends untouched, bad bytes marked. Raises `UsageError` where there is none."""
+    """The file at `path`, line ends untouched, bad bytes marked. Raises `UsageError` where there is
+    none."""
     try:
         return path.open(encoding=encoding, errors="worker.mark_bad_bytes", newline="")
     except OSError as error:
@@ -91,7 +98,10 @@ def broken_text(text: str, encoding: str) -> str:
         return f"{where} is a NUL byte; this is no text"
     name = "UTF-16" if encoding == "utf-16" else "UTF-8"
     byte = ord(wrong[0]) - 0xDC00
-    return f'byte 0x{byte:02X} ({where}) is not {name}; save the file as UTF-8 ("CSV UTF-8" in a spreadsheet)'
+    return (
+        f'byte 0x{byte:02X} ({where}) is not {name}; save the file as UTF-8 ("CSV UTF-8" in a'
+        " spreadsheet)"
+    )
 
 
 def _reason(error: Exception) -> str:

@@ -1,9 +1,9 @@
-"""YAML job files: parser events → raw rows → rows. What a cell may hold is the business of `fields`.
+"""YAML job files: parser events → raw rows → rows. What a cell may hold is the business of
+`fields`.
 
-Nothing is composed or constructed: the parser's events are read one by one, every scalar is the text that was
-written (`007` and `no` are names like any other), and depth is counted here. So no tag makes an object, no
-alias multiplies, and no nesting reaches anybody's stack.
-"""
+Nothing is composed or constructed: the parser's events are read one by one, every scalar is the
+text that was written (`007` and `no` are names like any other), and depth is counted here. So no
+tag makes an object, no alias multiplies, and no nesting reaches anybody's stack."""
 
 from __future__ import annotations
 
@@ -53,10 +53,16 @@ _TOP: Final = ("campaign", "defaults", "batches")
 _DEFAULTS: Final = tuple(column for column in COLUMNS if column != "batch_id")
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _TAG: Final = "tag:yaml.org,2002:"
-_SCALAR_TAGS: Final = frozenset({None, "!", *(_TAG + kind for kind in ("str", "int", "bool", "null"))})
-_NOT_YAML: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_SCALAR_TAGS: Final = frozenset(
+    {None, "!", *(_TAG + kind for kind in ("str", "int", "bool", "null"))}
+)
+_NOT_YAML: Final = re.compile(
+    "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
 _SHAPE: Final = 'a job is a list of rows ("- batch_id: …"), or has them under "batches:"'
-_TWO_IN_A_LINE: Final = "a second row begins in this line; rows are told apart by their lines: give each its own"
+_TWO_IN_A_LINE: Final = (
+    "a second row begins in this line; rows are told apart by their lines: give each its own"
+)
 _DROPPED: Final = re.compile(r"[ \t]+#(?=\S)")  # "# a note" is a comment as people write them
 _QUOTE: Final = 'text that begins with "{" or holds ": " or " #" needs quotes'
 
@@ -82,7 +88,8 @@ class YamlJob:
 
 
 def open_yaml(path: Path, encoding: str) -> YamlJob:
-    """The job at `path`. Raises `JobError` where it is no YAML, or anything outside its rows is wrong."""
+    """The job at `path`. Raises `JobError` where it is no YAML, or anything outside its rows is
+    wrong."""
     if path.stat().st_size > MAX_BYTES:
         what = f"the file is larger than {MAX_BYTES >> 20} MiB; write a job of this size as CSV"
         raise job_error(path, [Problem(0, what)])
@@ -94,8 +101,16 @@ def open_yaml(path: Path, encoding: str) -> YamlJob:
     document.read()
     items = [item for raw in document.rows for item in _items_of(raw, document.defaults)]
     if document.problems:
-        raise job_error(path, [*document.problems, *(item for item in items if isinstance(item, Problem))])
-    return YamlJob(path, document.campaign, tuple(document.extra_columns), tuple(document.warnings), tuple(items))
+        raise job_error(
+            path, [*document.problems, *(item for item in items if isinstance(item, Problem))]
+        )
+    return YamlJob(
+        path,
+        document.campaign,
+        tuple(document.extra_columns),
+        tuple(document.warnings),
+        tuple(items),
+    )
 
 
 def _text_problems(text: str, encoding: str) -> Iterator[Problem]:
@@ -103,8 +118,8 @@ def _text_problems(text: str, encoding: str) -> Iterator[Problem]:
     for wrong in _NOT_YAML.finditer(text):
         start = text.rfind("\n", 0, wrong.start()) + 1
         what = broken_text(text[start : wrong.end()], encoding) or (
-            f"U+{ord(wrong[0]):04X} (character {wrong.end() - start} of the line) may not stand in YAML; "
-            'in double quotes it is written with a backslash: "\\u…"'
+            f"U+{ord(wrong[0]):04X} (character {wrong.end() - start} of the line) may not stand in"
+            ' YAML; in double quotes it is written with a backslash: "\\u…"'
         )
         yield Problem(text.count("\n", 0, start) + 1, what)
         return  # A file that is no text would have thousands.
@@ -146,7 +161,9 @@ def _items_of(raw: _Raw, defaults: Mapping[str, str]) -> list[Row | Problem]:
         except CellProblem:
             pass
     found = [
-        Problem(raw.cells[column].line if column in raw.cells else raw.line, f'key "{column}": {text}')
+        Problem(
+            raw.cells[column].line if column in raw.cells else raw.line, f'key "{column}": {text}'
+        )
         for column, text in problems_of(known)
         if column not in raw.spoilt
     ]
@@ -247,7 +264,9 @@ class _Document:
             self._check_collection(value, self.problems)
             self._read_rows()
         elif not (isinstance(value, ScalarEvent) and _is_null(value)):
-            self._refuse(value, 'key "batches" holds', 'a list of rows ("- batch_id: …")', self.problems)
+            self._refuse(
+                value, 'key "batches" holds', 'a list of rows ("- batch_id: …")', self.problems
+            )
 
     def _read_rows(self) -> None:
         latest = 0
@@ -275,7 +294,9 @@ class _Document:
                 what = column_problem(key, "key", columns)
             if what:
                 raw.problems.append(Problem(line, what))
-                raw.spoilt.update(column for column in COLUMNS if f'did you mean "{column}"' in what)
+                raw.spoilt.update(
+                    column for column in COLUMNS if f'did you mean "{column}"' in what
+                )
                 self._skip(value)
                 continue
             if key.startswith("x_"):
@@ -289,13 +310,18 @@ class _Document:
     # -- what mappings are made of
 
     def _entries(self, problems: list[Problem]) -> Iterator[tuple[str, int, Event]]:
-        """Key, its line and its value's first event, up to the mapping's end; the caller reads the value."""
+        """Key, its line and its value's first event, up to the mapping's end; the caller reads the
+        value."""
         lines: dict[str, int] = {}
         while not isinstance(event := self._next(), MappingEndEvent):
             line = _line(event)
             if isinstance(event, ScalarEvent) and event.value == "<<" and event.implicit[0]:
                 problems.append(
-                    Problem(line, 'merge keys ("<<") are not supported; what rows share goes under "defaults:"')
+                    Problem(
+                        line,
+                        'merge keys ("<<") are not supported; what rows share goes under'
+                        ' "defaults:"',
+                    )
                 )
                 self._skip(self._next())
                 continue
@@ -305,7 +331,11 @@ class _Document:
                 self._skip(value)
             elif key in lines:
                 problems.append(
-                    Problem(line, f"key {shown(key)} is here a second time; the first is in line {lines[key]}")
+                    Problem(
+                        line,
+                        f"key {shown(key)} is here a second time; the first is in line"
+                        f" {lines[key]}",
+                    )
                 )
                 self._skip(value)
             else:
@@ -313,7 +343,8 @@ class _Document:
                 yield key, line, value
 
     def _scalar(self, key: str | None, event: Event, problems: list[Problem]) -> str | None:
-        """The text of a key's value, or of a key (`None`); where it is none, says why and passes over it."""
+        """The text of a key's value, or of a key (`None`); where it is none, says why and passes
+        over it."""
         what = f'key "{key}"' if key else "a key"
         meant = self._anchors.get(event.anchor or "") if isinstance(event, AliasEvent) else event
         if not isinstance(meant, ScalarEvent):
@@ -328,8 +359,11 @@ class _Document:
         return None
 
     def _warn_of_comment(self, key: str, text: str, event: ScalarEvent) -> None:
-        """Warns if a comment after a value may be a part of it: `name: Wave #1` is "Wave" to YAML."""
-        if event.style or not (key in ("name", "campaign") or key.startswith("x_")):  # quoted, or no text
+        """Warns if a comment after a value may be a part of it: `name: Wave #1` is "Wave" to
+        YAML."""
+        if event.style or not (
+            key in ("name", "campaign") or key.startswith("x_")
+        ):  # quoted, or no text
             return
         mark: Any = event.end_mark  # only events made by hand have none
         if _DROPPED.match(self._text, mark.index):
@@ -339,7 +373,7 @@ class _Document:
                 Problem(
                     int(mark.line) + 1,
                     f'{key}: YAML ignores what follows " #"; the {what} is {left}. '
-                    f"Put quotes around it if the rest belongs to it",
+                    "Put quotes around it if the rest belongs to it",
                 )
             )
 
@@ -352,7 +386,10 @@ class _Document:
         if not isinstance(event, AliasEvent):
             text = f"{found} {_kind(event)}; it has to be {wanted}"
         elif event.anchor in self._anchors:
-            text = f'the alias "*{event.anchor}" is not possible here; what rows share goes under "defaults:"'
+            text = (
+                f'the alias "*{event.anchor}" is not possible here; what rows share goes under'
+                ' "defaults:"'
+            )
         else:
             text = f'there is no "&{event.anchor}" above; text that begins with "*" needs quotes'
         problems.append(Problem(_line(event), text))

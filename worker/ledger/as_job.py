@@ -1,4 +1,5 @@
-"""Rows of a ledger as a job file: a job of its own that, run, makes as many duplicates with the same names."""
+"""Rows of a ledger as a job file: a job of its own that, run, makes as many duplicates with the
+same names."""
 
 from __future__ import annotations
 
@@ -12,7 +13,10 @@ from worker.job.fields import MAX_COPIES
 from worker.ledger.content import one_line_feed
 from worker.ledger.views import Row
 
-HEAD = "# A job of its own: a run of it creates these anew, with --allow-existing if they exist already.\n"
+HEAD = (
+    "# A job of its own: a run of it creates these anew, with --allow-existing if they exist"
+    " already.\n"
+)
 
 
 @dataclass(slots=True)
@@ -24,8 +28,9 @@ class _Wanted:
 
 
 def write_job(file: TextIO, rows: Iterable[Row], own: tuple[str, ...]) -> None:
-    """Write a job that asks for as many duplicates as there are `rows`, named as these are or should be. `own` are the
-    `x_` columns; the rows have their job names. Raises UsageError where no job file can ask for that."""
+    """Write a job that asks for as many duplicates as there are `rows`, named as these are or
+    should be. `own` are the `x_` columns; the rows have their job names. Raises UsageError where no
+    job file can ask for that."""
     wanted = _wanted(rows, own)
     file.write(HEAD)
     writer = csv.writer(file, lineterminator="\n")
@@ -35,8 +40,9 @@ def write_job(file: TextIO, rows: Iterable[Row], own: tuple[str, ...]) -> None:
 
 
 def _wanted(rows: Iterable[Row], own: tuple[str, ...]) -> dict[tuple[str, str, bool], _Wanted]:
-    """What is wanted, by what makes a duplicate another one in a job: there each may be asked for on one line only, so
-    where rows of one name differ in the job's own columns, the first one's cells are kept."""
+    """What is wanted, by what makes a duplicate another one in a job: there each may be asked for
+    on one line only, so where rows of one name differ in the job's own columns, the first one's
+    cells are kept."""
     found: dict[tuple[str, str, bool], _Wanted] = {}
     for row in rows:
         key = row["source_batch_id"], row["job_name"], row["upload_new_dataset"]
@@ -44,7 +50,8 @@ def _wanted(rows: Iterable[Row], own: tuple[str, ...]) -> dict[tuple[str, str, b
         wanted.copies += 1
         if wanted.copies > MAX_COPIES:
             raise UsageError(
-                f"--format job: more than {MAX_COPIES:,} of these rows have the source {key[0]} and the same name",
+                f"--format job: more than {MAX_COPIES:,} of these rows have the source {key[0]} and"
+                " the same name",
                 hint="No job file can ask for that. Choose fewer, as with --status.",
             )
     return found

@@ -18,18 +18,20 @@ from worker.ledger.content import Content, FileRow, is_header, no_ledger, one_li
 from worker.ledger.views import COLUMNS, Row
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\n", "'")
-"""First characters that make a spreadsheet read a cell as something else than its text (OWASP: CSV injection), and
-the one that marks text itself."""
+"""First characters that make a spreadsheet read a cell as something else than its text (OWASP: CSV
+injection), and the one that marks text itself."""
 
 _LATER_FORMULA = re.compile(f",[{re.escape(''.join(_FORMULA))}]")
-"""Where a line has another such cell than its first; a comma within a cell may be taken for its end."""
+"""Where a line has another such cell than its first; a comma within a cell may be taken for its
+end."""
 
 _DELIMITERS = ",;\t"
 """What separates cells: the comma is ours, spreadsheets save with the others too."""
 
 
 def is_ledger(path: Path) -> bool:
-    """Whether the file's first line has a ledger's columns (a spreadsheet may have saved it with ; or tabs)."""
+    """Whether the file's first line has a ledger's columns (a spreadsheet may have saved it with ;
+    or tabs)."""
     with path.open("rb") as file:
         first = file.read(2**16).split(b"\n", 1)[0]
     try:
@@ -59,9 +61,17 @@ def write_rows(file: TextIO, rows: Iterable[Row], columns: Iterable[str]) -> Non
     writer.writerow(columns)
     for row in map(itemgetter(*columns), rows):
         # The csv module looks at each character, and takes half as long again.
-        cells = [value if type(value) is str else "" if value is None else _text(value) for value in row]
+        cells = [
+            value if type(value) is str else "" if value is None else _text(value) for value in row
+        ]
         line = ",".join(cells)
-        if '"' in line or "\n" in line or "\r" in line or line.startswith(_FORMULA) or _LATER_FORMULA.search(line):
+        if (
+            '"' in line
+            or "\n" in line
+            or "\r" in line
+            or line.startswith(_FORMULA)
+            or _LATER_FORMULA.search(line)
+        ):
             writer.writerow(map(cell, row))
         elif line.count(",") == len(columns) - 1:
             file.write(f"{line}\n")
@@ -82,7 +92,8 @@ def cell(value: object) -> object:
         case bool():
             return "true" if value else "false"
         case str():
-            # Python 3.11's csv module does not quote a lone carriage return, and readers take it for a row's end.
+            # Python 3.11's csv module does not quote a lone carriage return, and readers take it
+            # for a row's end.
             text = one_line_feed(value)
             return "'" + text if text.startswith(_FORMULA) else text
     return value
@@ -104,15 +115,24 @@ def read(path: Path) -> Iterator[tuple[str, FileRow]]:
                 if not any(map(str.strip, _cells(row))):
                     continue  # spreadsheet programs pad what they save with empty rows
                 if any(row.get(column) is None for column in COLUMNS):
-                    raise UsageError(f"{where}: this row has too few cells", hint="Is the file whole?")
-                yield where, {column: (cell or "").removeprefix("'") for column, cell in row.items() if column}
+                    raise UsageError(
+                        f"{where}: this row has too few cells", hint="Is the file whole?"
+                    )
+                yield (
+                    where,
+                    {
+                        column: (cell or "").removeprefix("'")
+                        for column, cell in row.items()
+                        if column
+                    },
+                )
     except (OSError, csv.Error, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: the ledger file cannot be read: {error}") from error
 
 
 def _cells(row: Mapping[str | None, str | list[str] | None]) -> Iterator[str]:
-    """Every cell of a row of csv.DictReader, which has a list of what is beyond the header, and None
-    for what is missing."""
+    """Every cell of a row of csv.DictReader, which has a list of what is beyond the header, and
+    None for what is missing."""
     for cell in row.values():
         if isinstance(cell, list):
             yield from cell

@@ -1,4 +1,5 @@
-"""Opens the ledger's database: pragmas, identity, migrations. No queries about campaigns live here."""
+"""Opens the ledger's database: pragmas, identity, migrations. No queries about campaigns live
+here."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ SANDBOX = "the sandbox"
 """What the database of rehearsals has for its API's address: the port differs each time."""
 
 BUSY_TIMEOUT_S = 60.0
-"""How long a statement waits for another process's lock, as a backup or a spreadsheet driver may hold one."""
+"""How long a statement waits for another process's lock, as a backup or a spreadsheet driver may
+hold one."""
 
 
 def is_new(path: Path) -> bool:
@@ -34,10 +36,14 @@ def is_new(path: Path) -> bool:
 
 
 def belongs_to(path: Path, database: Path) -> bool:
-    """Whether the file is the database, by whatever name, or one of those that SQLite and the lock keep beside it.
+    """Whether the file is the database, by whatever name, or one of those that SQLite and the lock
+    keep beside it.
 
-    Nobody may open and close these while a connection is open: that ends the locks which SQLite has on them."""
-    beside = {database.with_name(database.name + end) for end in ("", "-wal", "-shm", "-journal", ".lock")}
+    Nobody may open and close these while a connection is open: that ends the locks which SQLite has
+    on them."""
+    beside = {
+        database.with_name(database.name + end) for end in ("", "-wal", "-shm", "-journal", ".lock")
+    }
     try:
         return path in beside or any(one.exists() and path.samefile(one) for one in beside)
     except OSError:
@@ -47,22 +53,31 @@ def belongs_to(path: Path, database: Path) -> bool:
 def migrations() -> Sequence[str]:
     """The SQL scripts that lead from an empty database to the current schema, in order."""
     folder = resources.files("worker.ledger") / "migrations"
-    files = sorted((f for f in folder.iterdir() if re.fullmatch(r"\d{3}_\w+\.sql", f.name)), key=lambda f: f.name)
+    files = sorted(
+        (f for f in folder.iterdir() if re.fullmatch(r"\d{3}_\w+\.sql", f.name)),
+        key=lambda f: f.name,
+    )
     return [file.read_text(encoding="utf-8") for file in files]
 
 
-def open_for_writing(path: Path, api_url: str | None, *, checked: bool = True) -> sqlite3.Connection:
-    """Open the database at `path`, made or migrated as needed, for the API at `api_url` (None: whichever it is for).
+def open_for_writing(
+    path: Path, api_url: str | None, *, checked: bool = True
+) -> sqlite3.Connection:
+    """Open the database at `path`, made or migrated as needed, for the API at `api_url` (None:
+    whichever it is for).
 
-    The caller holds the lock. `checked`: refuse a damaged one now; whoever plans a job has it checked then. Raises
-    UsageError where the file is no database of ours, is newer than this program, belongs to another API, or cannot be
-    written.
-    """
+    The caller holds the lock. `checked`: refuse a damaged one now; whoever plans a job has it
+    checked then. Raises UsageError where the file is no database of ours, is newer than this
+    program, belongs to another API, or cannot be written."""
     connection: sqlite3.Connection | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(
-            path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=256
+            path,
+            timeout=BUSY_TIMEOUT_S,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
         )
         _refuse_foreign(connection, path)
         _refuse_other_name(connection, path)
@@ -75,7 +90,8 @@ def open_for_writing(path: Path, api_url: str | None, *, checked: bool = True) -
         migrate(connection, migrations())
         connection.execute("PRAGMA foreign_keys = ON")
         if _remember_name(connection, path) or new:
-            # Whatever kills this run, the file itself says from now on what it is, and by which name it is used.
+            # Whatever kills this run, the file itself says from now on what it is, and by which
+            # name it is used.
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         if api_url is not None:
             _bind_to_api(connection, path, api_url)
@@ -92,9 +108,8 @@ def open_for_writing(path: Path, api_url: str | None, *, checked: bool = True) -
 def open_for_reading(path: Path, api_url: str | None = None) -> sqlite3.Connection:
     """Open the database at `path` so that nothing can be changed, also while a run goes on.
 
-    Without `api_url` any API's database will do. Raises UsageError where there is none, or it is not ours, newer
-    or older than this program, or of another API.
-    """
+    Without `api_url` any API's database will do. Raises UsageError where there is none, or it is
+    not ours, newer or older than this program, or of another API."""
     if is_new(path):
         raise UsageError(
             f"{path}: there is no ledger database here",
@@ -103,13 +118,17 @@ def open_for_reading(path: Path, api_url: str | None = None) -> sqlite3.Connecti
     connection: sqlite3.Connection | None = None
     try:
         connection = sqlite3.connect(
-            f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None,
+            f"{path.resolve().as_uri()}?mode=ro",
+            uri=True,
+            timeout=BUSY_TIMEOUT_S,
+            isolation_level=None,
             check_same_thread=False,
-        )  # fmt: skip
+        )
         _refuse_foreign(connection, path)
         if _version(connection) < len(migrations()):
             raise UsageError(
-                f"{path}: this ledger database was written by an older version of duplicate-batches",
+                f"{path}: this ledger database was written by an older version of"
+                " duplicate-batches",
                 hint="The next `run` brings it up to date.",
             )
         if api_url is not None:
@@ -136,7 +155,8 @@ def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
 
 @contextmanager
 def attached(connection: sqlite3.Connection, plan: Path) -> Iterator[None]:
-    """The plan file (see `worker.job.plan`) as the schema `plan` of this connection, within the block."""
+    """The plan file (see `worker.job.plan`) as the schema `plan` of this connection, within the
+    block."""
     connection.execute("ATTACH ? AS plan", (str(plan),))
     try:
         yield
@@ -153,7 +173,8 @@ def open_empty() -> sqlite3.Connection:
 
 
 def migrate(connection: sqlite3.Connection, scripts: Sequence[str]) -> None:
-    """Run the `scripts` that the database has not seen; they share one transaction with the note that they ran."""
+    """Run the `scripts` that the database has not seen; they share one transaction with the note
+    that they ran."""
     if not (unseen := scripts[_version(connection) :]):
         return
     connection.execute("PRAGMA foreign_keys = OFF")  # a table that others refer to may be made anew
@@ -167,8 +188,8 @@ def migrate(connection: sqlite3.Connection, scripts: Sequence[str]) -> None:
 
 
 def refuse_damaged(connection: sqlite3.Connection) -> None:
-    """Raise DatabaseError where a page, a constraint or an index does not hold: a flipped bit in a row's identity
-    would make its duplicate again. A million rows take some seconds."""
+    """Raise DatabaseError where a page, a constraint or an index does not hold: a flipped bit in a
+    row's identity would make its duplicate again. A million rows take some seconds."""
     problem = connection.execute("PRAGMA main.integrity_check(1)").fetchone()[0]
     if problem != "ok":
         raise sqlite3.DatabaseError(f"malformed: {problem}")
@@ -180,12 +201,16 @@ def backup(source: Path, target: Path) -> None:
     Raises UsageError where there is no database, or `target` exists or cannot be written.
     """
     if os.path.lexists(target):
-        raise UsageError(f"{target}: exists already; a backup never replaces a file", hint="Name another file.")
+        raise UsageError(
+            f"{target}: exists already; a backup never replaces a file", hint="Name another file."
+        )
     with closing(open_for_reading(source)) as connection:
         try:
             with closing(sqlite3.connect(target)) as copy:
                 connection.backup(copy)
-                copy.execute("DELETE FROM facts WHERE key = 'path'")  # no changes are kept for it anywhere
+                copy.execute(
+                    "DELETE FROM facts WHERE key = 'path'"
+                )  # no changes are kept for it anywhere
                 copy.commit()
                 # A copy in WAL mode would make two more files beside it as soon as it is looked at.
                 copy.execute("PRAGMA journal_mode = DELETE")
@@ -196,10 +221,14 @@ def backup(source: Path, target: Path) -> None:
 
 
 def unusable(path: Path, error: Exception) -> WorkerError:
-    """`error` as people should read it: what is wrong with the database at `path`, and what to do."""
+    """`error` as people should read it: what is wrong with the database at `path`, and what to
+    do."""
     text = str(error)
     if open_files.are_spent(error):
-        return UsageError(f"{path}: too many open files, so the ledger database cannot be opened", hint=open_files.HINT)
+        return UsageError(
+            f"{path}: too many open files, so the ledger database cannot be opened",
+            hint=open_files.HINT,
+        )
     if "full" in text:
         return WorkerError(
             f"{path}: the disk is full, so the ledger cannot be written",
@@ -207,16 +236,23 @@ def unusable(path: Path, error: Exception) -> WorkerError:
         )
     if "not a database" in text:
         return UsageError(
-            f"{path}: this file is no ledger database", hint="Nothing was changed. Name another with --database."
+            f"{path}: this file is no ledger database",
+            hint="Nothing was changed. Name another with --database.",
         )
     if "malformed" in text or "corrupt" in text:
         return UsageError(
             f"{path}: the ledger database is damaged ({text})",
-            hint="Nothing was sent. Put a backup in its place; the ledger file shows what it has to know.",
+            hint=(
+                "Nothing was sent. Put a backup in its place; the ledger file shows what it has to"
+                " know."
+            ),
         )
     return UsageError(
         f"{path}: the ledger database cannot be used: {text}",
-        hint="Nothing was sent. The folder must exist or be creatable, and be writable, as must the file.",
+        hint=(
+            "Nothing was sent. The folder must exist or be creatable, and be writable, as must the"
+            " file."
+        ),
     )
 
 
@@ -230,27 +266,34 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise UsageError where the file is another program's database, or a later version's; a new file passes."""
+    """Raise UsageError where the file is another program's database, or a later version's; a new
+    file passes."""
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     if application != APPLICATION_ID and (application or tables):
         raise UsageError(
-            f"{path}: this is another program's database", hint="Nothing was changed. Name another with --database."
+            f"{path}: this is another program's database",
+            hint="Nothing was changed. Name another with --database.",
         )
     if (version := _version(connection)) > len(migrations()):
         raise UsageError(
-            f"{path}: this ledger database (schema {version}) was written by a newer version of duplicate-batches",
-            hint="Nothing was changed. Update the program, or name another database with --database.",
+            f"{path}: this ledger database (schema {version}) was written by a newer version of"
+            " duplicate-batches",
+            hint=(
+                "Nothing was changed. Update the program, or name another database with --database."
+            ),
         )
 
 
 def _refuse_other_name(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise UsageError if the database's latest changes are kept beside another name of it: by which it was used
-    last, or from where it was moved without them. SQLite has them in the file NAME-wal until it closes well."""
+    """Raise UsageError if the database's latest changes are kept beside another name of it: by
+    which it was used last, or from where it was moved without them. SQLite has them in the file
+    NAME-wal until it closes well."""
     if not _has_tables(connection):
         if path.stat().st_nlink > 1:
             raise UsageError(
-                f"{path}: this database has another name (a hard link), beside which its first changes are kept",
+                f"{path}: this database has another name (a hard link), beside which its first"
+                " changes are kept",
                 hint="Nothing was sent. Use the other name, by which its first run used it.",
             )
         return
@@ -264,9 +307,12 @@ def _refuse_other_name(connection: sqlite3.Connection, path: Path) -> None:
         return
     if kept:
         raise UsageError(
-            f"{path}: the latest changes of this ledger database are in {changes}, beside the name by which it was "
-            "used before",
-            hint=f"Nothing was sent. Use that name (--database), or move it back to {before}, run once, and move both.",
+            f"{path}: the latest changes of this ledger database are in {changes}, beside the name"
+            " by which it was used before",
+            hint=(
+                f"Nothing was sent. Use that name (--database), or move it back to {before}, run"
+                " once, and move both."
+            ),
         )
 
 

@@ -1,7 +1,8 @@
-"""What the rows of a ledger come to, for a person: how many have which status, why, and which need somebody.
+"""What the rows of a ledger come to, for a person: how many have which status, why, and which need
+somebody.
 
-It is taken while rows pass by on their way to somewhere else, so its size does not depend on theirs.
-"""
+It is taken while rows pass by on their way to somewhere else, so its size does not depend on
+theirs."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ SHOWN = 20
 
 
 class Digest:
-    """Let rows pass through `of`; when they have, `counts`, `undecided`, `reasons` and `first` tell of them."""
+    """Let rows pass through `of`; when they have, `counts`, `undecided`, `reasons` and `first` tell
+    of them."""
 
     def __init__(self) -> None:
         self._statuses: Counter[str] = Counter()

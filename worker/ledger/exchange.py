@@ -1,8 +1,8 @@
-"""What sending and the ledger tell each other: outcomes that have come, intents that may leave next.
+"""What sending and the ledger tell each other: outcomes that have come, intents that may leave
+next.
 
-Both are written in sets, by as few calls as there are kinds of statements. Called within one transaction, by
-`Ledger.exchange` alone.
-"""
+Both are written in sets, by as few calls as there are kinds of statements. Called within one
+transaction, by `Ledger.exchange` alone."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Exchange:
         self._name = name
         self._last_attempt = int(connection.execute(sql("max_attempt")).fetchone()[0])
 
-    # -- outcomes ---------------------------------------------------------------------------------------------
+    # -- outcomes
 
     def record(self, endings: Sequence[Ending]) -> list[Ending]:
         """Write how these attempts ended; the endings as they are recorded (see `_owned_once`)."""
@@ -50,13 +50,18 @@ class Exchange:
         recorded = self._owned_once(endings)
         self._connection.executemany(sql("end_attempt"), map(_ended_attempt, recorded))
         run = self._run
-        self._connection.executemany(sql("end_item"), [_ended_item(ending, run) for ending in recorded])
+        self._connection.executemany(
+            sql("end_item"), [_ended_item(ending, run) for ending in recorded]
+        )
         return recorded
 
     def _owned_once(self, endings: Sequence[Ending]) -> list[Ending]:
-        """The endings, but a batch that has an owner already makes an outcome unknown. Where its owner has it by a
-        listing, the answer counts more, and the owner is opened again (rule 4 of settling)."""
-        owners = self._owners([ending.batch_id for ending in endings if ending.outcome == "created"])
+        """The endings, but a batch that has an owner already makes an outcome unknown. Where its
+        owner has it by a listing, the answer counts more, and the owner is opened again (rule 4 of
+        settling)."""
+        owners = self._owners(
+            [ending.batch_id for ending in endings if ending.outcome == "created"]
+        )
         recorded: list[Ending] = []
         for ending in endings:
             batch_id = ending.batch_id
@@ -68,7 +73,9 @@ class Exchange:
                 if owner is not None:
                     self._reopen(owner, batch_id)
                 owners[batch_id] = Owner(
-                    ending.intent.item_id, "response", _place(ending.intent.line, ending.intent.item_id, self._name)
+                    ending.intent.item_id,
+                    "response",
+                    _place(ending.intent.line, ending.intent.item_id, self._name),
                 )
                 recorded.append(ending)
                 continue
@@ -82,34 +89,49 @@ class Exchange:
             return {}
         found = self._connection.execute(sql("owners"), {"batches": json.dumps(batches)})
         return {
-            row["new_batch_id"]: Owner(row["id"], row["settled_by"], _place(row["line"], row["id"], row["campaign"]))
+            row["new_batch_id"]: Owner(
+                row["id"], row["settled_by"], _place(row["line"], row["id"], row["campaign"])
+            )
             for row in found
         }
 
     def _reopen(self, owner: Owner, batch_id: str) -> None:
-        opened = self._connection.execute(sql("reopen_attempt"), {"item": owner.item, "batch_id": batch_id})
+        opened = self._connection.execute(
+            sql("reopen_attempt"), {"item": owner.item, "batch_id": batch_id}
+        )
         if not opened.rowcount:  # a row that was restored from a ledger file has no attempt yet
             self._connection.execute(sql("open_restored"), {"item": owner.item, "run": self._run})
         error = f"it was taken for batch {batch_id}, which turned out to be another's"
-        self._connection.execute(sql("settle_unknown"), {"item": owner.item, "run": self._run, "error": error})
+        self._connection.execute(
+            sql("settle_unknown"), {"item": owner.item, "run": self._run, "error": error}
+        )
 
-    # -- intents ----------------------------------------------------------------------------------------------
+    # -- intents
 
     def claim(
         self, again: Sequence[int], limit: int, moment: Moment, listing: int, after: Place
     ) -> tuple[list[Intent], bool, Place]:
-        """Write down up to `limit` intents, first those of `again` (item ids), then what comes `after` a place, with
-        the baseline `listing`; whether there is more to claim, and after which place."""
+        """Write down up to `limit` intents, first those of `again` (item ids), then what comes
+        `after` a place, with the baseline `listing`; whether there is more to claim, and after
+        which place."""
         intents: list[Intent] = []
         if again:
             items = json.dumps(again[:limit])
-            rows = self._connection.execute(sql("claimable_again"), {"items": items, "run": self._run}).fetchall()
+            rows = self._connection.execute(
+                sql("claimable_again"), {"items": items, "run": self._run}
+            ).fetchall()
             # Marked before the others are looked for, which may be behind the place too.
             intents = self._intend(rows, moment, listing)
         fresh, (line, copy) = limit - len(intents), after
         found = self._connection.execute(
             sql("claimable"),
-            {"campaign": self._campaign, "run": self._run, "line": line, "copy": copy, "limit": fresh + 1},
+            {
+                "campaign": self._campaign,
+                "run": self._run,
+                "line": line,
+                "copy": copy,
+                "limit": fresh + 1,
+            },
         ).fetchall()
         more = len(found) > fresh
         del found[fresh:]
@@ -127,11 +149,23 @@ class Exchange:
         self._connection.executemany(
             sql("add_attempt"),
             [
-                (one.attempt_id, one.item_id, run, at, earliest, server, listing, row["version_id"], one.name)
+                (
+                    one.attempt_id,
+                    one.item_id,
+                    run,
+                    at,
+                    earliest,
+                    server,
+                    listing,
+                    row["version_id"],
+                    one.name,
+                )
                 for one, row in zip(intents, rows, strict=True)
             ],
         )
-        self._connection.executemany(sql("mark_sent"), [(one.item_id, one.name or "", run) for one in intents])
+        self._connection.executemany(
+            sql("mark_sent"), [(one.item_id, one.name or "", run) for one in intents]
+        )
         return intents
 
 
@@ -173,21 +207,43 @@ def _intent(attempt: int, row: sqlite3.Row) -> Intent:
 def _ended_attempt(ending: Ending) -> tuple[object, ...]:
     """What the statement `end_attempt` takes."""
     return (
-        ending.intent.attempt_id, ending.ended_at, ending.left_server, ending.ended_server, ending.answer_date,
-        ending.outcome, ending.http_status, ending.latency_s, ending.error, ending.batch_id,
-        None if ending.outcome == "unknown" else "outcome", seconds(ending.created_at), ending.created_by,
-    )  # fmt: skip
+        ending.intent.attempt_id,
+        ending.ended_at,
+        ending.left_server,
+        ending.ended_server,
+        ending.answer_date,
+        ending.outcome,
+        ending.http_status,
+        ending.latency_s,
+        ending.error,
+        ending.batch_id,
+        None if ending.outcome == "unknown" else "outcome",
+        seconds(ending.created_at),
+        ending.created_by,
+    )
 
 
 def _ended_item(ending: Ending, run: int) -> tuple[object, ...]:
     """What the statement `end_item` takes."""
     told = (
-        ending.intent.item_id, int(ending.left), ending.sent_at, status_of(ending.outcome), run, ending.http_status,
+        ending.intent.item_id,
+        int(ending.left),
+        ending.sent_at,
+        status_of(ending.outcome),
+        run,
+        ending.http_status,
         ending.error,
-    )  # fmt: skip
+    )
     if ending.outcome != "created":
         return (*told, None, None, None, None, None)
-    return (*told, ending.batch_id, ending.batch_name, ending.batch_status, ending.created_at, "response")
+    return (
+        *told,
+        ending.batch_id,
+        ending.batch_name,
+        ending.batch_status,
+        ending.created_at,
+        "response",
+    )
 
 
 def _place(line: int | None, item: int, campaign: str) -> str:

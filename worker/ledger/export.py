@@ -1,8 +1,8 @@
-"""Writes the ledger file: a projection of the database for a person with a spreadsheet. It decides nothing.
+"""Writes the ledger file: a projection of the database for a person with a spreadsheet. It decides
+nothing.
 
-A reader never sees half a file: it is written beside its place and renamed into it. What is in it is `content`'s, how
-that looks is its form's (`forms`).
-"""
+A reader never sees half a file: it is written beside its place and renamed into it. What is in it
+is `content`'s, how that looks is its form's (`forms`)."""
 
 from __future__ import annotations
 
@@ -24,12 +24,14 @@ from worker.ledger.forms import form_of, is_ledger, read_file
 
 
 def refuse_foreign_file(path: Path, campaign: str) -> None:
-    """Raise UsageError if `path` could not become the ledger file of this campaign: something else is there,
-    another campaign's ledger is, or no file can be."""
+    """Raise UsageError if `path` could not become the ledger file of this campaign: something else
+    is there, another campaign's ledger is, or no file can be."""
     try:
         if not path.exists():
             if path.is_symlink():
-                raise UsageError(f"{path}: this is a link to nothing", hint="Name another file with --ledger.")
+                raise UsageError(
+                    f"{path}: this is a link to nothing", hint="Name another file with --ledger."
+                )
             return
         if not path.is_file():
             raise UsageError(f"{path}: this is no file", hint="Name the ledger file with --ledger.")
@@ -40,7 +42,8 @@ def refuse_foreign_file(path: Path, campaign: str) -> None:
             )
         if (other := campaign_in(path)) not in (None, campaign):
             raise UsageError(
-                f"{path}: this is the ledger file of campaign {other}, not of {campaign}; it is left as it is",
+                f"{path}: this is the ledger file of campaign {other}, not of {campaign}; it is"
+                " left as it is",
                 hint="Name another ledger file with --ledger; its path may hold {campaign}.",
             )
         if not os.access(path.parent, os.W_OK) or not os.access(path, os.W_OK):
@@ -52,7 +55,8 @@ def refuse_foreign_file(path: Path, campaign: str) -> None:
 
 
 def campaign_in(path: Path) -> str | None:
-    """The campaign that the first row of a ledger file names; None if no row does, or it cannot be read."""
+    """The campaign that the first row of a ledger file names; None if no row does, or it cannot be
+    read."""
     try:
         first = next(read_file(path), None)
     except UsageError:  # whoever reads all of it tells what is wrong
@@ -61,7 +65,8 @@ def campaign_in(path: Path) -> str | None:
 
 
 def make_folder(path: Path) -> None:
-    """Make the ledger file's folder. Raises UsageError where that cannot be, or nothing can be written there."""
+    """Make the ledger file's folder. Raises UsageError where that cannot be, or nothing can be
+    written there."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _beside(path).open("w"):  # its name is longer than the file's, perhaps too long
@@ -75,10 +80,16 @@ def make_folder(path: Path) -> None:
 
 
 def write_ledger_file(
-    connection: sqlite3.Connection, campaign: int, name: str, path: Path, reach: Reach, *, going_on: bool = False
+    connection: sqlite3.Connection,
+    campaign: int,
+    name: str,
+    path: Path,
+    reach: Reach,
+    *,
+    going_on: bool = False,
 ) -> None:
-    """Write the ledger file of the campaign (its number and name) to `path`, in one replacement. Commands in it go by
-    `reach`; with `going_on` the run is not over.
+    """Write the ledger file of the campaign (its number and name) to `path`, in one replacement.
+    Commands in it go by `reach`; with `going_on` the run is not over.
 
     Raises OSError where it cannot be written; the file that was there is whole then.
     """
@@ -87,7 +98,12 @@ def write_ledger_file(
 
 
 def content_of(
-    connection: sqlite3.Connection, campaign: int, name: str, reach: Reach, *, going_on: bool = False
+    connection: sqlite3.Connection,
+    campaign: int,
+    name: str,
+    reach: Reach,
+    *,
+    going_on: bool = False,
 ) -> Content:
     """What the ledger file of the campaign (its number and name) holds now."""
     run = views.latest_run(connection, campaign=name)
@@ -103,11 +119,16 @@ def content_of(
         commands=commands(run, reach),
         going_on=going_on,
     )
-    return Content(about, views.extra_columns(connection, campaign), views.ledger_rows(connection, campaign, name))
+    return Content(
+        about,
+        views.extra_columns(connection, campaign),
+        views.ledger_rows(connection, campaign, name),
+    )
 
 
 def stamp(path: Path) -> str | None:
-    """What tells this ledger file from any other that is or was at `path`; None where there is none."""
+    """What tells this ledger file from any other that is or was at `path`; None where there is
+    none."""
     try:
         found = path.stat()
     except OSError:
@@ -116,14 +137,16 @@ def stamp(path: Path) -> str | None:
 
 
 def _beside(path: Path) -> Path:
-    """Where what becomes `path` is written first: next to the file itself, wherever a link leads."""
+    """Where what becomes `path` is written first: next to the file itself, wherever a link
+    leads."""
     place = Path(os.path.realpath(path))
     return place.with_name(f".{place.name}.{os.getpid()}.tmp")
 
 
 @contextmanager
 def replaced(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the place of `path` when the block ends well, and leaves no trace when it does not."""
+    """A file that takes the place of `path` when the block ends well, and leaves no trace when it
+    does not."""
     place = Path(os.path.realpath(path))
     place.parent.mkdir(parents=True, exist_ok=True)
     beside = _beside(path)

@@ -1,4 +1,5 @@
-"""Forgets a campaign, for `--fresh`: only rehearsals are ever forgotten, since nothing real stands behind them."""
+"""Forgets a campaign, for `--fresh`: only rehearsals are ever forgotten, since nothing real stands
+behind them."""
 
 from __future__ import annotations
 
@@ -9,16 +10,25 @@ from worker.ledger.queries import sql
 from worker.ledger.views import api_url
 
 STATEMENTS = (
-    "forget_attempts", "forget_items", "forget_extras", "forget_paces", "forget_sources", "forget_sightings",
-    "forget_listings", "forget_changes", "forget_runs", "forget_campaign",
-)  # fmt: skip
+    "forget_attempts",
+    "forget_items",
+    "forget_extras",
+    "forget_paces",
+    "forget_sources",
+    "forget_sightings",
+    "forget_listings",
+    "forget_changes",
+    "forget_runs",
+    "forget_campaign",
+)
 """In this order, since rows refer to others."""
 
 
 def forget(connection: sqlite3.Connection, campaign: str) -> None:
     """Remove all that this database of rehearsals knows of the campaign, in one transaction.
 
-    Raises ValueError if the database is not one of rehearsals, sqlite3.Error if it cannot be written."""
+    Raises ValueError if the database is not one of rehearsals, sqlite3.Error if it cannot be
+    written."""
     if api_url(connection) != SANDBOX:
         raise ValueError("only rehearsals may be forgotten")
     connection.execute("BEGIN IMMEDIATE")

@@ -23,7 +23,8 @@ def form_of(path: Path) -> Form:
 
 
 def is_ledger(path: Path) -> bool:
-    """Whether the file is a ledger, of the form that its name says. Raises OSError where it cannot be read."""
+    """Whether the file is a ledger, of the form that its name says. Raises OSError where it cannot
+    be read."""
     return form_of(path).is_ledger(path)
 
 
@@ -35,7 +36,10 @@ def read_file(path: Path) -> Iterator[tuple[str, FileRow]]:
 
 
 def other_files(path: Path, database: Path) -> list[Path]:
-    """The other ledger files in the folder of `path`; the `database` in use is none, whatever its name."""
+    """The other ledger files in the folder of `path`; the `database` in use is none, whatever its
+    name."""
     found = (p for ending in ENDINGS for p in path.parent.glob(f"*{ending}"))
-    files = (p for p in found if p.is_file() and not p.samefile(path) and not belongs_to(p, database))
+    files = (
+        p for p in found if p.is_file() and not p.samefile(path) and not belongs_to(p, database)
+    )
     return sorted(p for p in files if is_ledger(p))

@@ -1,8 +1,8 @@
 """One run at a time: a lock on the database that dies with its process, whatever kills that.
 
-Two locks are held. The one beside the database works on every system and also before there is a database.
-The one on the file itself holds by whatever name the file is reached, and if the other one is deleted.
-"""
+Two locks are held. The one beside the database works on every system and also before there is a
+database. The one on the file itself holds by whatever name the file is reached, and if the other
+one is deleted."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ _OFFSET = 2**62
 def hold(database: Path, wait_s: float) -> Iterator[None]:
     """Hold the lock of `database`, after waiting up to `wait_s` seconds for the run that has it.
 
-    Raises BusyError that names the other run, UsageError if the folder cannot be written. A database that does
-    not exist is created empty, and removed at the end if it is still empty.
-    """
+    Raises BusyError that names the other run, UsageError if the folder cannot be written. A
+    database that does not exist is created empty, and removed at the end if it is still empty."""
     database = database.resolve()  # one lock for one file, whichever link leads to it
     lock_file = database.with_name(database.name + ".lock")
     deadline = time.monotonic() + wait_s
     try:
         lock_file.parent.mkdir(parents=True, exist_ok=True)
-        # A lock that is only a file would outlive a killed process, so there is no falling back to one.
+        # A lock that is only a file would outlive a killed process, so there is no falling back to
+        # one.
         lock = filelock.FileLock(lock_file, fallback_to_soft=False, poll_interval=POLL_S)
         lock.acquire(timeout=wait_s)
     except filelock.Timeout:
@@ -48,7 +48,10 @@ def hold(database: Path, wait_s: float) -> Iterator[None]:
     except OSError as error:
         raise UsageError(
             f"{lock_file}: cannot be locked: {error.strerror or error}",
-            hint="Nothing was sent. The database's folder must be writable; name another with --database.",
+            hint=(
+                "Nothing was sent. The database's folder must be writable; name another with"
+                " --database."
+            ),
         ) from error
     try:
         with _hold_file(database, deadline):
@@ -59,13 +62,17 @@ def hold(database: Path, wait_s: float) -> Iterator[None]:
 
 @contextmanager
 def _hold_file(database: Path, deadline: float) -> Iterator[None]:
-    """Hold the database's file itself, by whatever name others reach it (Linux; elsewhere one with several
-    names is refused)."""
+    """Hold the database's file itself, by whatever name others reach it (Linux; elsewhere one with
+    several names is refused)."""
     if sys.platform != "linux":
         if database.exists() and database.stat().st_nlink > 1:
             raise UsageError(
-                f"{database}: this file has another name (a hard link), so a run by that name would not be noticed",
-                hint="Nothing was sent. Remove the other name, or use a copy: duplicate-batches ledger --backup FILE.",
+                f"{database}: this file has another name (a hard link), so a run by that name would"
+                " not be noticed",
+                hint=(
+                    "Nothing was sent. Remove the other name, or use a copy: duplicate-batches"
+                    " ledger --backup FILE."
+                ),
             )
         yield
         return
@@ -80,8 +87,8 @@ def _hold_file(database: Path, deadline: float) -> Iterator[None]:
 
 
 def _open_locked(database: Path, deadline: float) -> tuple[int, bool]:
-    """The open and locked file at `database`, and whether it was created for that. Closing it lets go of all
-    locks that SQLite has on it, so it stays open to the end."""
+    """The open and locked file at `database`, and whether it was created for that. Closing it lets
+    go of all locks that SQLite has on it, so it stays open to the end."""
     created = False
     while True:
         try:
@@ -118,17 +125,25 @@ def _is_at(handle: int, path: Path) -> bool:
 
 
 def _locked(handle: int) -> bool:
-    """Whether the open file is locked now, for as long as it is open; False if somebody else has it."""
+    """Whether the open file is locked now, for as long as it is open; False if somebody else has
+    it."""
     import fcntl  # noqa: PLC0415 - Windows has none
 
-    # One that belongs to the open file: SQLite's own locks belong to the process and would end this one.
+    # One that belongs to the open file: SQLite's own locks belong to the process and would end this
+    # one.
     lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, _OFFSET, 1, 0)
     try:
         fcntl.fcntl(handle, fcntl.F_OFD_SETLK, lock)
     except OSError as error:
         if error.errno in (errno.EAGAIN, errno.EACCES):
             return False
-        if error.errno in (errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EOVERFLOW):
+        if error.errno in (
+            errno.EINVAL,
+            errno.ENOLCK,
+            errno.ENOSYS,
+            errno.EOPNOTSUPP,
+            errno.EOVERFLOW,
+        ):
             return True  # a file system without such locks: the lock beside the database has to do
         raise
     return True
@@ -154,7 +169,8 @@ def _holder(database: Path) -> str:
 
 
 def _name_in_use(database: Path) -> Path:
-    """The name by which runs use this database: by another one SQLite does not see their latest changes."""
+    """The name by which runs use this database: by another one SQLite does not see their latest
+    changes."""
     with closing(open_for_reading(database)) as connection:
         used = connection.execute(sql("path")).fetchone()
     name = Path(used[0]) if used else database

@@ -20,7 +20,9 @@ def statements() -> Mapping[str, str]:
         raise ValueError("queries.sql: a name is used twice")
     # Comments are for readers; without them SQLite's statement cache compares less text.
     return {
-        name: "\n".join(line for line in body.splitlines() if line and not line.startswith("--")).rstrip(";")
+        name: "\n".join(
+            line for line in body.splitlines() if line and not line.startswith("--")
+        ).rstrip(";")
         for name, body in zip(names, bodies, strict=True)
     }
 

@@ -25,7 +25,8 @@ SELECT 1 FROM campaigns AS c JOIN runs AS r ON r.campaign_id = c.id
 WHERE c.name = :campaign AND r.ledger = :path AND r.written = :stamp;
 
 -- name: finished
--- Whether everything is created, and as the campaign's run before this one left it in its ledger file.
+-- Whether everything is created, and as the campaign's run before this one left it in its ledger
+-- file.
 SELECT 1 FROM runs AS r
 WHERE r.id = (SELECT max(id) FROM runs WHERE campaign_id = :campaign AND id < :run)
   AND r.ledger = :path AND r.written = :stamp AND NOT EXISTS (
@@ -36,7 +37,8 @@ WHERE r.id = (SELECT max(id) FROM runs WHERE campaign_id = :campaign AND id < :r
 UPDATE runs SET me = :me WHERE id = :run;
 
 -- name: sign
--- Before the ledger file is written for the first time: it tells of this run, whatever becomes of the database.
+-- Before the ledger file is written for the first time: it tells of this run, whatever becomes of
+-- the database.
 UPDATE items SET run_id = :run WHERE id = (
     SELECT id FROM items WHERE campaign_id = :campaign AND line IS NOT NULL AND status = 'pending'
     ORDER BY line, copy LIMIT 1);
@@ -72,8 +74,9 @@ WHERE campaign_id = :campaign AND line IS NOT NULL AND NOT EXISTS (
       AND s.upload_new_dataset = items.upload_new_dataset AND s.copy = items.copy);
 
 -- name: add_to_job
--- What the job wants, new or where it stands now. What stands there already is left out first, looked for by its place,
--- since rows come in that order: to run into it and then change nothing takes four times as long.
+-- What the job wants, new or where it stands now. What stands there already is left out first,
+-- looked for by its place, since rows come in that order: to run into it and then change nothing
+-- takes four times as long.
 INSERT INTO items (campaign_id, source_id, template, upload_new_dataset, copy, line, copies)
 SELECT :campaign, source_id, template, upload_new_dataset, copy, line, copies FROM plan.staged AS s
 WHERE NOT EXISTS (
@@ -101,7 +104,8 @@ UPDATE items SET status = 'pending', error = NULL, http_status = NULL, run_id = 
 WHERE campaign_id = :campaign AND line IS NOT NULL AND status = 'failed';
 
 -- name: want_sources
--- What this run has to look up: the sources of what it may send, now or when settling proves it absent.
+-- What this run has to look up: the sources of what it may send, now or when settling proves it
+-- absent.
 INSERT INTO sources (source_id, run_id, state)
 SELECT DISTINCT source_id, :run, 'wanted' FROM items
 WHERE campaign_id = :campaign AND line IS NOT NULL AND status IN ('pending', 'unknown')
@@ -160,8 +164,8 @@ INSERT INTO seen (workspace_id, batch_id, listing) VALUES (:workspace_id, :batch
 SELECT coalesce(max(number), 0) FROM listings;
 
 -- name: make_listed_names
--- What this run's listings and GETs show, and the last listing that did (0: a GET): names that exist already are
--- warned of, and what was shown once must be shown by a complete listing.
+-- What this run's listings and GETs show, and the last listing that did (0: a GET): names that
+-- exist already are warned of, and what was shown once must be shown by a complete listing.
 CREATE TEMP TABLE IF NOT EXISTS listed_names (
     batch_id TEXT PRIMARY KEY, name TEXT NOT NULL, workspace_id TEXT NOT NULL, listing INTEGER NOT NULL
 ) WITHOUT ROWID;
@@ -185,10 +189,11 @@ ON CONFLICT DO UPDATE SET name = excluded.name, listing = excluded.listing;
 CREATE INDEX IF NOT EXISTS temp.listed_by_name ON listed_names (name);
 
 -- name: names_taken
--- How many duplicates this run would send, how many of them would get a name that exists on a batch which this database
--- does not know, one such name, and how many of those have a name of their own. A duplicate without a name will be called
--- as the API calls copies; of these, as many count as batches of that name exist, since one batch explains one copy. The
--- sources themselves do not count: {source_name} may be all of a name.
+-- How many duplicates this run would send, how many of them would get a name that exists on a batch
+-- which this database does not know, one such name, and how many of those have a name of their own.
+-- A duplicate without a name will be called as the API calls copies; of these, as many count as
+-- batches of that name exist, since one batch explains one copy. The sources themselves do not
+-- count: {source_name} may be all of a name.
 WITH wanted AS (
     SELECT coalesce(nullif(coalesce(i.name, render_name(i.template, v.name, i.copies)), ''), v.name || ' (Copy)') AS name,
            coalesce(i.name, i.template) = '' AS unnamed
@@ -286,8 +291,8 @@ GROUP BY s.source_id ORDER BY 1;
 -- name: max_attempt
 SELECT coalesce(max(id), 0) FROM attempts;
 
--- The next four run for each request. Their parameters are numbered, in the order of the tuples that `exchange` makes:
--- by name each costs a quarter of a microsecond.
+-- The next four run for each request. Their parameters are numbered, in the order of the tuples
+-- that `exchange` makes: by name each costs a quarter of a microsecond.
 
 -- name: add_attempt
 INSERT INTO attempts (id, item_id, run_id, started_at, date_before, left_server, listing, version_id, sent_name)
@@ -337,7 +342,8 @@ GROUP BY status, error;
 SELECT error FROM items
 WHERE campaign_id = :campaign AND line IS NOT NULL AND status = 'unknown' AND error LIKE '%)';
 
--- The next three are also asked of databases that earlier versions wrote: they name only what the first one has.
+-- The next three are also asked of databases that earlier versions wrote: they name only what the
+-- first one has.
 
 -- name: sent_before
 -- Whether a request of the campaign has left, or a batch of it is known.
@@ -351,7 +357,8 @@ SELECT count(*) FROM plan.staged AS s WHERE NOT EXISTS (
       AND i.upload_new_dataset = s.upload_new_dataset AND i.copy = s.copy AND i.status = 'created');
 
 -- name: shared_with_plan
--- What campaigns share with a plan, and what the campaign of this name has, with the files of each one's latest run.
+-- What campaigns share with a plan, and what the campaign of this name has, with the files of each
+-- one's latest run.
 WITH shared AS (
     SELECT i.campaign_id, count(*) AS same,
            sum(i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown')) AS same_sent
@@ -404,8 +411,8 @@ WHERE s.source_id = :source_id AND s.run_id = :run AND s.state = 'found';
 SELECT extra_columns FROM campaigns WHERE id = :campaign;
 
 -- name: ledger_rows
--- The ledger file's rows, in the job's order; with :created (1, 0) only those that are created, or only the others.
--- First the file's columns, in their order, then what else they are made of.
+-- The ledger file's rows, in the job's order; with :created (1, 0) only those that are created, or
+-- only the others. First the file's columns, in their order, then what else they are made of.
 SELECT i.line, i.source_id, i.new_batch_name, i.upload_new_dataset, i.copy, i.status, i.new_batch_id, i.new_batch_status,
        i.created_at, i.settled_by, i.attempts, i.http_status, i.error, i.first_sent_at, i.last_sent_at, :name, r.run_id,
        i.id AS item, i.name AS sent_name, i.template, coalesce(i.copies, i.copy) AS copies, v.name AS source_name,
@@ -503,7 +510,8 @@ SELECT attempts, count(*) AS items FROM items
 WHERE campaign_id = :campaign AND line IS NOT NULL GROUP BY attempts ORDER BY attempts;
 
 -- name: report_runs
--- The campaign's runs, the latest first. A run says at its end what it created; until then its attempts do.
+-- The campaign's runs, the latest first. A run says at its end what it created; until then its
+-- attempts do.
 SELECT id, run_id, job, ledger, host, pid, started_at, ended_at, stopped_by, exit_code,
        CASE WHEN ended_at IS NULL
             THEN (SELECT count(*) FROM attempts AS a WHERE a.run_id = runs.id AND a.outcome = 'created')
@@ -515,7 +523,8 @@ FROM runs WHERE campaign_id = :campaign ORDER BY id DESC LIMIT :limit;
 SELECT count(*) AS runs FROM runs WHERE campaign_id = :campaign;
 
 -- name: report_night
--- The campaign's latest run that sent something, and when its last request was to leave; attempts are numbered in the order of runs.
+-- The campaign's latest run that sent something, and when its last request was to leave; attempts
+-- are numbered in the order of runs.
 SELECT r.id, r.run_id, r.host, r.pid, r.started_at, r.ended_at, r.ceiling, a.started_at AS last_at
 FROM attempts AS a CROSS JOIN runs AS r ON r.id = a.run_id
 WHERE r.campaign_id = :campaign AND NOT a.restored ORDER BY a.id DESC LIMIT 1;
@@ -540,13 +549,15 @@ SELECT (SELECT count(*) FROM items WHERE campaign_id = :campaign AND line IS NOT
 SELECT name FROM source_versions WHERE source_id = :source_id ORDER BY id DESC LIMIT 1;
 
 -- name: report_candidate
--- A batch that could be a duplicate's copy, as a listing showed it; nothing where somebody owns it by now.
+-- A batch that could be a duplicate's copy, as a listing showed it; nothing where somebody owns it
+-- by now.
 SELECT s.name, s.created_at, s.status FROM (SELECT :batch_id AS id) AS c LEFT JOIN sightings AS s ON s.batch_id = c.id
 WHERE NOT EXISTS (SELECT 1 FROM items AS i WHERE i.new_batch_id = c.id);
 
 -- name: open_attempts
--- Every attempt whose outcome is not known, of all campaigns, with what it is compared by. A source is the same as it
--- was only where the latest listing shows it so: one that is shown no more may have been edited before it went.
+-- Every attempt whose outcome is not known, of all campaigns, with what it is compared by. A source
+-- is the same as it was only where the latest listing shows it so: one that is shown no more may
+-- have been edited before it went.
 WITH latest AS (SELECT workspace_id, max(number) AS number FROM listings GROUP BY workspace_id),
 -- By which listings this token was shown a batch that is one person's request's alone.
 shown AS MATERIALIZED (
@@ -607,7 +618,8 @@ SELECT count(*) FROM items WHERE status IN ('unknown', 'sent');
 UPDATE attempts SET date_after = :date WHERE closed_by IS NULL AND outcome = 'unknown' AND date_after IS NULL;
 
 -- name: offset
--- created_at less server time: what all 201s of these runs allow, a header's second and some jitter to both sides.
+-- created_at less server time: what all 201s of these runs allow, a header's second and some jitter
+-- to both sides.
 SELECT max(created_server - coalesce(answer_date + 1, ended_server)) - 1 AS low,
        min(created_server - left_server) + 1 AS high
 FROM attempts
@@ -621,7 +633,8 @@ SELECT :batch_id, :workspace_id, s.listing, :name, :created_at, :created_s, :cre
 FROM seen AS s
 WHERE s.workspace_id = :workspace_id AND s.batch_id = :batch_id AND s.listing > :baseline
   AND NOT EXISTS (SELECT 1 FROM items AS i WHERE i.new_batch_id = :batch_id)
--- The latest look counts, as a batch may be listed before it is whole; looks that differ prove nothing any more.
+-- The latest look counts, as a batch may be listed before it is whole; looks that differ prove
+-- nothing any more.
 ON CONFLICT (batch_id) DO UPDATE
 SET name = excluded.name, created_at = excluded.created_at, created_s = excluded.created_s,
     created_by = excluded.created_by, status = excluded.status, details = excluded.details,
@@ -647,8 +660,8 @@ CROSS JOIN source_versions AS v ON v.id = a.version_id
 WHERE i.new_batch_id = :batch_id AND i.settled_by = 'response';
 
 -- name: not_shown
--- What this listing should show and does not: what earlier ones of this run and GETs showed, what this run made long
--- enough ago, and the sources of all that is open there.
+-- What this listing should show and does not: what earlier ones of this run and GETs showed, what
+-- this run made long enough ago, and the sources of all that is open there.
 SELECT batch_id FROM temp.listed_names WHERE workspace_id = :workspace_id AND listing < :number
 UNION
 SELECT a.answered_id FROM attempts AS a CROSS JOIN source_versions AS v ON v.id = a.version_id
@@ -677,8 +690,9 @@ DELETE FROM temp.listed_names WHERE batch_id = :batch_id;
 INSERT INTO temp.denied VALUES (:batch_id) ON CONFLICT DO NOTHING;
 
 -- name: shows_our_newest
--- Whether a listing shows the batch that this database saw made last in the workspace, and the sources of all that is
--- open there: a page in the order of age that shows both cuts off nothing between.
+-- Whether a listing shows the batch that this database saw made last in the workspace, and the
+-- sources of all that is open there: a page in the order of age that shows both cuts off nothing
+-- between.
 SELECT NOT EXISTS (
     SELECT 1 FROM attempts AS a
     CROSS JOIN source_versions AS v ON v.id = a.version_id
@@ -743,7 +757,8 @@ SELECT id, template, status, line FROM items
 WHERE campaign_id = :campaign AND source_id = :source_id AND upload_new_dataset = :upload_new_dataset AND copy = :copy;
 
 -- name: items_that_may_be_named
--- Of these, those whose name is this one, or is filled in late: the others need not be compared one by one.
+-- Of these, those whose name is this one, or is filled in late: the others need not be compared one
+-- by one.
 SELECT id, template, status, line FROM items
 WHERE campaign_id = :campaign AND source_id = :source_id AND upload_new_dataset = :upload_new_dataset AND copy = :copy
   AND (template = :literal OR template = '' OR instr(template, '{source_name}') OR instr(template, '{copies}'));
@@ -763,9 +778,10 @@ SET status = 'unknown', name = :name, error = :error, attempts = :attempts, firs
 WHERE id = :item;
 
 -- name: restore_attempts
--- Without a baseline (listing 0), and from long before the campaign's first attempt: a ledger file has this machine's
--- times, which may be off by hours. In the order in which they were sent: first what was :sent when the file was
--- written, and of that what was under way then (without a time) last.
+-- Without a baseline (listing 0), and from long before the campaign's first attempt: a ledger file
+-- has this machine's times, which may be off by hours. In the order in which they were sent: first
+-- what was :sent when the file was written, and of that what was under way then (without a time)
+-- last.
 INSERT INTO attempts (item_id, run_id, started_at, date_before, ended_at, listing, sent_name, outcome, error, restored)
 SELECT id, :run, :now, :date_before, :now, 0, nullif(name, ''), 'unknown', 'restored from a ledger file', 1
 FROM items AS i
@@ -799,7 +815,8 @@ UPDATE attempts SET sent_name = (
 WHERE closed_by IS NULL AND restored AND sent_name IS NULL
   AND item_id IN (SELECT id FROM items WHERE source_id = :source_id AND template <> '' AND name IS NULL);
 
--- The next ten forget a rehearsal. What another campaign's rows refer to goes too: it says nothing of anything real.
+-- The next ten forget a rehearsal. What another campaign's rows refer to goes too: it says nothing
+-- of anything real.
 
 -- name: forget_attempts
 DELETE FROM attempts WHERE item_id IN (SELECT i.id FROM items AS i JOIN campaigns AS c ON c.id = i.campaign_id WHERE c.name = :campaign) OR run_id IN (SELECT r.id FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id WHERE c.name = :campaign);

@@ -1,8 +1,7 @@
 """What goes into the ledger's verbs and comes out of them. Plain records; no SQL and no rules.
 
-(Records are named tuples everywhere: a frozen dataclass takes half as long again to make, and its class 0.7 ms of each
-start.)
-"""
+(Records are named tuples everywhere: a frozen dataclass takes half as long again to make, and its
+class 0.7 ms of each start.)"""
 
 from __future__ import annotations
 
@@ -11,7 +10,8 @@ from typing import NamedTuple
 
 
 class Status(StrEnum):
-    """What is known of a wanted duplicate (`sent` exists in the database alone: its outcome is under way)."""
+    """What is known of a wanted duplicate (`sent` exists in the database alone: its outcome is
+    under way)."""
 
     CREATED = "created"
     FAILED = "failed"
@@ -43,8 +43,9 @@ class Counts(NamedTuple):
 
 
 class RunStart(NamedTuple):
-    """What a run says of itself when it begins. Paths are absolute; times are ISO 8601 UTC. `ceiling` is in requests
-    a second (None: no ceiling), `date` the value of `{date}`, `command` what it is: `run`, `settle` or `restore`."""
+    """What a run says of itself when it begins. Paths are absolute; times are ISO 8601 UTC.
+    `ceiling` is in requests a second (None: no ceiling), `date` the value of `{date}`, `command`
+    what it is: `run`, `settle` or `restore`."""
 
     run_id: str
     campaign: str
@@ -61,8 +62,9 @@ class RunStart(NamedTuple):
 
 
 class PaceChange(NamedTuple):
-    """All senders were told to wait `wait_s` seconds from `at` (ISO 8601 UTC) on, or, where that is None, the API
-    answers well again; `rate` requests a second may leave from then on (None: any)."""
+    """All senders were told to wait `wait_s` seconds from `at` (ISO 8601 UTC) on, or, where that is
+    None, the API answers well again; `rate` requests a second may leave from then on (None:
+    any)."""
 
     at: str
     wait_s: float | None
@@ -71,7 +73,8 @@ class PaceChange(NamedTuple):
 
 
 class RunEnd(NamedTuple):
-    """What a run says of itself when it ends; `written` is the stamp of its ledger file (None: it is not whole)."""
+    """What a run says of itself when it ends; `written` is the stamp of its ledger file (None: it
+    is not whole)."""
 
     now: str
     stopped_by: str | None
@@ -83,9 +86,9 @@ class RunEnd(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """When something happened: `at` by this machine (ISO 8601 UTC, for people), `server` by the API's clock
-    (seconds since 1970; None where no answer has told it yet), `earliest` the earliest that
-    this clock may show from then on."""
+    """When something happened: `at` by this machine (ISO 8601 UTC, for people), `server` by the
+    API's clock (seconds since 1970; None where no answer has told it yet), `earliest` the earliest
+    that this clock may show from then on."""
 
     at: str
     server: float | None
@@ -93,8 +96,9 @@ class Moment(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """What is kept of one batch that a listing or a GET showed. `datasets` are ids, sorted; times as the API wrote
-    them; `details` and `loose_details` are digests (the latter without case, spaces and Unicode form)."""
+    """What is kept of one batch that a listing or a GET showed. `datasets` are ids, sorted; times
+    as the API wrote them; `details` and `loose_details` are digests (the latter without case,
+    spaces and Unicode form)."""
 
     id: str
     name: str
@@ -110,8 +114,8 @@ class Listed(NamedTuple):
 class Intent(NamedTuple):
     """An attempt that is written down and may leave: one request for one item.
 
-    `name` is what is sent (None: no name); `label` is what people call the item; `attempt` counts its requests
-    from 1."""
+    `name` is what is sent (None: no name); `label` is what people call the item; `attempt` counts
+    its requests from 1."""
 
     attempt_id: int
     item_id: int
@@ -127,9 +131,10 @@ class Intent(NamedTuple):
 class Ending(NamedTuple):
     """How an attempt ended, as the ledger keeps it.
 
-    `outcome` is one of created, refused, not_sent, unknown, and not_left where the request was taken back before
-    it left. `left` says whether it counts as a request that left. Times: `sent_at`, `ended_at` ISO 8601 UTC,
-    `*_server` and `answer_date` seconds since 1970 by the API's clock, `latency_s` seconds."""
+    `outcome` is one of created, refused, not_sent, unknown, and not_left where the request was
+    taken back before it left. `left` says whether it counts as a request that left. Times:
+    `sent_at`, `ended_at` ISO 8601 UTC, `*_server` and `answer_date` seconds since 1970 by the API's
+    clock, `latency_s` seconds."""
 
     intent: Intent
     outcome: str

@@ -1,8 +1,9 @@
-"""Reads a ledger file back: to notice that the database is lost or an old copy, and to rebuild it from the file.
+"""Reads a ledger file back: to notice that the database is lost or an old copy, and to rebuild it
+from the file.
 
-A file is believed where it says that a batch exists. All else that it says was sent becomes unknown, with no baseline
-and a wide window, because the file may be older than what happened after it was written.
-"""
+A file is believed where it says that a batch exists. All else that it says was sent becomes
+unknown, with no baseline and a wide window, because the file may be older than what happened after
+it was written."""
 
 from __future__ import annotations
 
@@ -35,8 +36,9 @@ CLOCK_OFF_S = 2 * 86_400.0
 
 
 def files_of(written: str, campaign: str, database: Path) -> list[Path]:
-    """Every ledger file that the ledger's path, as it is `written`, may have named in earlier runs of the campaign:
-    `{run_id}` and `{date}` in it match anything but the `database` and what lies beside it."""
+    """Every ledger file that the ledger's path, as it is `written`, may have named in earlier runs
+    of the campaign: `{run_id}` and `{date}` in it match anything but the `database` and what lies
+    beside it."""
     parts = re.split(r"\{(?:run_id|date)\}", written.replace("{campaign}", campaign))
     pattern = "*".join(glob.escape(part) for part in parts)
     found = (Path(name) for name in sorted(glob.glob(pattern)))  # noqa: PTH207 - Path.glob takes no absolute pattern
@@ -45,21 +47,26 @@ def files_of(written: str, campaign: str, database: Path) -> list[Path]:
 
 
 def refuse_older_database(
-    connection: sqlite3.Connection, files: Iterable[Path], campaign: str, restoring: Callable[[Path], str]
+    connection: sqlite3.Connection,
+    files: Iterable[Path],
+    campaign: str,
+    restoring: Callable[[Path], str],
 ) -> None:
-    """Raise UsageError if a ledger file of the campaign knows more than the database: a run, a batch, or more
-    attempts. Then the database was lost or is an old copy, and sending would create again what exists. `restoring`
-    is the command that rebuilds the database from such a file."""
+    """Raise UsageError if a ledger file of the campaign knows more than the database: a run, a
+    batch, or more attempts. Then the database was lost or is an old copy, and sending would create
+    again what exists. `restoring` is the command that rebuilds the database from such a file."""
     for path in sorted(files):
         asked = {"campaign": campaign, "path": str(path), "stamp": stamp(path)}
         if connection.execute(sql("wrote"), asked).fetchone():
             continue  # it is as this database's own run left it
         if why := _knows_more(connection, path, campaign):
             raise UsageError(
-                f"{path}: this ledger file knows more than the database: {why}. The database was lost, or is an old "
-                f"copy; nothing was sent or written",
-                hint="Put the newer database back. If there is none, move an old copy of it away and rebuild it "
-                f"from this file:\n    {restoring(path)}",
+                f"{path}: this ledger file knows more than the database: {why}. The database was"
+                " lost, or is an old copy; nothing was sent or written",
+                hint=(
+                    "Put the newer database back. If there is none, move an old copy of it away"
+                    f" and rebuild it from this file:\n    {restoring(path)}"
+                ),
             )
 
 
@@ -75,11 +82,18 @@ def _knows_more(connection: sqlite3.Connection, path: Path, campaign: str) -> st
         if row["new_batch_id"] and not _owned(connection, row["new_batch_id"]):
             return f"batch {row['new_batch_id']} of line {row['line']}"
     known = connection.execute(sql("count_attempts"), {"campaign": campaign}).fetchone()[0]
-    return f"{counted(attempts, 'request')}, of which the database knows {known}" if attempts > known else None
+    return (
+        f"{counted(attempts, 'request')}, of which the database knows {known}"
+        if attempts > known
+        else None
+    )
 
 
 def _owned(connection: sqlite3.Connection, batch_id: str) -> bool:
-    return connection.execute("SELECT 1 FROM items WHERE new_batch_id = ?", (batch_id,)).fetchone() is not None
+    return (
+        connection.execute("SELECT 1 FROM items WHERE new_batch_id = ?", (batch_id,)).fetchone()
+        is not None
+    )
 
 
 class Restored(NamedTuple):
@@ -89,15 +103,18 @@ class Restored(NamedTuple):
     unknown: int
 
 
-def restore(ledger: Ledger, path: Path, campaign: str, others: Sequence[Path], now: str) -> Restored:
-    """Take what the ledger file `path` says of this campaign into a ledger that has planned the job.
+def restore(
+    ledger: Ledger, path: Path, campaign: str, others: Sequence[Path], now: str
+) -> Restored:
+    """Take what the ledger file `path` says of this campaign into a ledger that has planned the
+    job.
 
-    What exists by the file exists; all else may have been sent after the file was written, so it becomes unknown. The
-    batches that `others` (the folder's other ledger files) name for other campaigns belong to those.
-    What they name for this campaign (a copy of the file, or a newer one) is its own: its unknown
-    duplicates have to find these batches, or they would be created again. `now` is ISO 8601 UTC.
-    Raises UsageError, and changes nothing, where a row matches nothing in the job or names a batch
-    that has an owner."""
+    What exists by the file exists; all else may have been sent after the file was written, so it
+    becomes unknown. The batches that `others` (the folder's other ledger files) name for other
+    campaigns belong to those. What they name for this campaign (a copy of the file, or a newer one)
+    is its own: its unknown duplicates have to find these batches, or they would be created again.
+    `now` is ISO 8601 UTC. Raises UsageError, and changes nothing, where a row matches nothing in
+    the job or names a batch that has an owner."""
     foreign, runs, began = set[str](), set[str](), math.inf
     for _, row in read_file(path):  # read twice, not kept: it may be long
         foreign.add(row["campaign"])
@@ -106,10 +123,12 @@ def restore(ledger: Ledger, path: Path, campaign: str, others: Sequence[Path], n
             began = min(began, _or_any(seconds(row["first_sent_at"])))
     if foreign := foreign - {campaign}:
         raise UsageError(
-            f"{path}: this ledger file is of campaign {', '.join(sorted(foreign))}, not of {campaign}",
+            f"{path}: this ledger file is of campaign {', '.join(sorted(foreign))}, not of"
+            f" {campaign}",
             hint=f"Restore it as that campaign: --campaign {shell_word(min(foreign))}",
         )
-    # A file of before its run's first request has no times of requests: they came after that run began.
+    # A file of before its run's first request has no times of requests: they came after that run
+    # began.
     began = min([began, *(_or_any(began_at(run)) for run in runs if run)])
     date_before = began - CLOCK_OFF_S if math.isfinite(began) else None
     created = unknown = 0
@@ -118,7 +137,9 @@ def restore(ledger: Ledger, path: Path, campaign: str, others: Sequence[Path], n
         for other in others:
             for _, row in read_file(other):
                 if row["new_batch_id"] and row["campaign"] != campaign:
-                    ledger.connection.execute(sql("add_elsewhere"), {"batch_id": row["new_batch_id"]})
+                    ledger.connection.execute(
+                        sql("add_elsewhere"), {"batch_id": row["new_batch_id"]}
+                    )
         match = _Match(ledger, path)
         for where, row in read_file(path):
             item = match.item(where, row)
@@ -130,7 +151,12 @@ def restore(ledger: Ledger, path: Path, campaign: str, others: Sequence[Path], n
                 unknown += 1
                 if row["status"] == "unknown":
                     sent.append(item["id"])
-        asked = {"run": ledger.run, "now": now, "date_before": date_before, "sent": json.dumps(sent)}
+        asked = {
+            "run": ledger.run,
+            "now": now,
+            "date_before": date_before,
+            "sent": json.dumps(sent),
+        }
         ledger.connection.execute(sql("restore_attempts"), asked)
     return Restored(created, unknown)
 
@@ -144,27 +170,39 @@ class _Match:
         self._lines: bool | None = None
 
     def item(self, where: str, row: FileRow) -> sqlite3.Row:
-        """That duplicate. Raises UsageError where there is none, or more than one, or it is known already."""
+        """That duplicate. Raises UsageError where there is none, or more than one, or it is known
+        already."""
         fitting = self._named(where, row)
         if len(fitting) > 1 and self._lines_decide():
             fitting = [item for item in fitting if str(item["line"]) == row["line"]]
         if len(fitting) > 1:
-            # The API's own names end in "(Copy)"; it may have cut one, so that counts only where it tells rows apart.
+            # The API's own names end in "(Copy)"; it may have cut one, so that counts only where it
+            # tells rows apart.
             unnamed = default_name("{source_name}")
-            fitting = [item for item in fitting if could_be_named(item["template"] or unnamed, row["name"])] or fitting
+            fitting = [
+                item for item in fitting if could_be_named(item["template"] or unnamed, row["name"])
+            ] or fitting
         if not fitting:
-            # A name that the API changed matches none; where there is no other duplicate it can only be this one.
-            found = self._ledger.connection.execute(sql("item_by_identity"), self._identity(where, row)).fetchmany(2)
+            # A name that the API changed matches none; where there is no other duplicate it can
+            # only be this one.
+            found = self._ledger.connection.execute(
+                sql("item_by_identity"), self._identity(where, row)
+            ).fetchmany(2)
             fitting = found if len(found) == 1 else []
         if len(fitting) != 1:
             raise UsageError(
                 f"{where}: this row is no duplicate of the job (source {row['source_batch_id']}, "
                 f"name {row['name']!r}, copy {row['copy']})",
-                hint="Nothing was restored. Restore with the job file, --date and --campaign of that run.",
+                hint=(
+                    "Nothing was restored. Restore with the job file, --date and --campaign of that"
+                    " run."
+                ),
             )
         only: sqlite3.Row = fitting[0]
         if only["status"] != "pending":
-            raise UsageError(f"{where}: the database knows this duplicate already, as {only['status']}")
+            raise UsageError(
+                f"{where}: the database knows this duplicate already, as {only['status']}"
+            )
         return only
 
     def _named(self, where: str, row: FileRow) -> list[sqlite3.Row]:
@@ -174,8 +212,8 @@ class _Match:
         return [item for item in likely if could_be_named(item["template"], row["name"])]
 
     def _lines_decide(self) -> bool:
-        """Whether every row of the file may be what stands on its own line of the job: then the job is as it was, and
-        lines tell apart what names do not."""
+        """Whether every row of the file may be what stands on its own line of the job: then the job
+        is as it was, and lines tell apart what names do not."""
         if self._lines is None:
             self._lines = all(
                 any(str(item["line"]) == row["line"] for item in self._named(where, row))
@@ -203,8 +241,8 @@ def _or_any(moment: float | None) -> float:
 
 
 def could_be_named(template: str, name: str) -> bool:
-    """Whether a duplicate of this template could have this name, whatever its source was called and however many
-    copies there were."""
+    """Whether a duplicate of this template could have this name, whatever its source was called and
+    however many copies there were."""
     if not template:
         return True
     marks = render_name(template.replace("{copies}", "{source_name}"), "\0", 0)
@@ -244,14 +282,22 @@ def _restore_created(ledger: Ledger, where: str, item: sqlite3.Row, row: FileRow
 def _restore_unknown(ledger: Ledger, item: sqlite3.Row, row: FileRow) -> None:
     # A name that was not known when the file was written is filled in when the source is looked up.
     written = _whole(row["name"])
-    name = None if written is None or needs_source_name(written) else written if item["template"] else ""
+    name = (
+        None
+        if written is None or needs_source_name(written)
+        else written
+        if item["template"]
+        else ""
+    )
     ledger.connection.execute(
         sql("restore_unknown"),
         {
             "item": item["id"],
             "run": ledger.run,
             "name": name,
-            "error": "restored from a ledger file: it may have been sent after the file was written",
+            "error": (
+                "restored from a ledger file: it may have been sent after the file was written"
+            ),
             "attempts": int(row["attempts"] or 0),
             "first_sent_at": row["first_sent_at"] or None,
             "last_sent_at": row["last_sent_at"] or None,

@@ -1,4 +1,5 @@
-"""What campaigns have in common with a plan: in a run's own database, and in ledger databases that lie nearby.
+"""What campaigns have in common with a plan: in a run's own database, and in ledger databases that
+lie nearby.
 
 Databases nearby are only read, whatever version wrote them; what cannot be read is passed over.
 """
@@ -22,7 +23,20 @@ MOST_FILES = 1000
 DATABASE = (".db", ".sqlite", ".sqlite3")
 """Usual endings of databases."""
 
-NO_DATABASE = ("-wal", "-shm", "-journal", ".lock", ".csv", ".tsv", ".xlsx", ".html", ".yaml", ".yml", ".toml", ".log")
+NO_DATABASE = (
+    "-wal",
+    "-shm",
+    "-journal",
+    ".lock",
+    ".csv",
+    ".tsv",
+    ".xlsx",
+    ".html",
+    ".yaml",
+    ".yml",
+    ".toml",
+    ".log",
+)
 """Endings of files that are not opened to see whether they are databases."""
 
 
@@ -66,7 +80,8 @@ def not_created(connection: sqlite3.Connection, campaign: str) -> int:
 
 
 def shared_with(connection: sqlite3.Connection, campaign: str) -> list[Shared]:
-    """Every campaign that shares duplicates with the plan (table `plan.staged`), or has the name `campaign`."""
+    """Every campaign that shares duplicates with the plan (table `plan.staged`), or has the name
+    `campaign`."""
     found = connection.execute(sql("shared_with_plan"), {"campaign": campaign})
     return [
         Shared(
@@ -84,15 +99,20 @@ def shared_with(connection: sqlite3.Connection, campaign: str) -> list[Shared]:
 
 
 def ledgers_in(folder: Path, but: Path, *, any_name: bool) -> list[Path]:
-    """The ledger databases that lie in this folder, by their first bytes, but for the run's own, `but`; with
-    `any_name` also those that are not called as databases usually are.
+    """The ledger databases that lie in this folder, by their first bytes, but for the run's own,
+    `but`; with `any_name` also those that are not called as databases usually are.
 
-    (To open and close the run's own, by whatever name, would end the locks that SQLite has on it.)"""
+    (To open and close the run's own, by whatever name, would end the locks that SQLite has on
+    it.)"""
     try:
         names = sorted(one.name for one in islice(os.scandir(folder), MOST_FILES))
     except OSError:
         return []
-    likely = (name for name in names if name.endswith(DATABASE) or (any_name and not name.endswith(NO_DATABASE)))
+    likely = (
+        name
+        for name in names
+        if name.endswith(DATABASE) or (any_name and not name.endswith(NO_DATABASE))
+    )
     files = (folder / name for name in likely)
     return [path for path in files if not belongs_to(path, but) and _is_ledger(path)]
 
@@ -100,8 +120,8 @@ def ledgers_in(folder: Path, but: Path, *, any_name: bool) -> list[Path]:
 def shared_nearby(
     files: Sequence[Path], plan: Path, campaign: str, api_url: str, beside: Sequence[Path]
 ) -> list[Shared]:
-    """The same of the campaigns in other databases of this API; `beside` are the folders that count as the
-    job's."""
+    """The same of the campaigns in other databases of this API; `beside` are the folders that count
+    as the job's."""
     found: list[Shared] = []
     for file in files:
         with _peek(file) as connection:
@@ -147,11 +167,15 @@ def _has_changes(path: Path) -> bool:
 
 @contextmanager
 def _peek(path: Path) -> Iterator[sqlite3.Connection | None]:
-    """A connection that only reads, whatever version wrote the file; None if it cannot be opened."""
-    # Without changes beside it, SQLite need not make the files for them, which only a writer would remove.
+    """A connection that only reads, whatever version wrote the file; None if it cannot be
+    opened."""
+    # Without changes beside it, SQLite need not make the files for them, which only a writer would
+    # remove.
     mode = "mode=ro" if _has_changes(path) else "immutable=1"
     try:
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True, timeout=5.0, isolation_level=None)
+        connection = sqlite3.connect(
+            f"{path.resolve().as_uri()}?{mode}", uri=True, timeout=5.0, isolation_level=None
+        )
     except sqlite3.Error:
         yield None
         return

@@ -1,7 +1,9 @@
-"""The ledger's verbs that change something: plan, look-ups, claim, record. One run holds the database and calls them.
+"""The ledger's verbs that change something: plan, look-ups, claim, record. One run holds the
+database and calls them.
 
 Every verb is one transaction, so a crash leaves either all of it or nothing. Invariants:
-  must   an attempt is durably written before its request leaves (`exchange`), else a double could be made;
+  must   an attempt is durably written before its request leaves (`exchange`), else a double could
+  be made;
   must   a batch has one owner, whatever an answer says, else a row would be false;
   should outcomes are written as soon as they come, else the next run has to find them out.
 """
@@ -39,24 +41,36 @@ class Ledger:
             self._run(sql("add_campaign"), name=run.campaign, now=run.now)
             self.campaign = int(self._one("campaign_id", name=run.campaign)["id"])
             self._run(
-                sql("add_run"), run_id=run.run_id, campaign=self.campaign, job=run.job, ledger=run.ledger,
-                host=run.host, pid=run.pid, now=run.now, timeout_s=run.timeout_s,
-                settle_after_s=run.settle_after_s, ceiling=run.ceiling, date=run.date, command=run.command,
-            )  # fmt: skip
+                sql("add_run"),
+                run_id=run.run_id,
+                campaign=self.campaign,
+                job=run.job,
+                ledger=run.ledger,
+                host=run.host,
+                pid=run.pid,
+                now=run.now,
+                timeout_s=run.timeout_s,
+                settle_after_s=run.settle_after_s,
+                ceiling=run.ceiling,
+                date=run.date,
+                command=run.command,
+            )
             self.run = int(self._run("SELECT last_insert_rowid()").fetchone()[0])
-            # A crashed run's intents: whoever holds the lock now is the first to know that it is dead.
+            # A crashed run's intents: whoever holds the lock now is the first to know that it is
+            # dead.
             self._run(sql("abandon_items"), run=self.run)
             self._run(sql("abandon_attempts"), now=run.now)
         self._exchange = Exchange(connection, self.run, self.campaign, run.campaign)
         self._listing = self._inherited = int(self._run(sql("last_listing")).fetchone()[0])
 
-    # -- planning ---------------------------------------------------------------------------------------------
+    # -- planning
 
     def plan(self, staged: Path, extra_columns: Sequence[str], *, retry_failed: bool) -> None:
         """Take over what the job wants from the plan file `staged` (see `worker.job.plan`).
 
-        Raises sqlite3.DatabaseError where the database is damaged. A finished job does without that check, which takes
-        longest of all: nothing will be sent and nothing written for it. For a new job it comes before what is added."""
+        Raises sqlite3.DatabaseError where the database is damaged. A finished job does without that
+        check, which takes longest of all: nothing will be sent and nothing written for it. For a
+        new job it comes before what is added."""
         self._run("ATTACH ? AS plan", str(staged))
         try:
             with self.transaction():
@@ -69,7 +83,11 @@ class Ledger:
                     self._run(sql("drop_from_job"), campaign=self.campaign)
                 for statement in ("drop_extras", "add_extras"):
                     self._run(sql(statement), campaign=self.campaign)
-                self._run(sql("set_extra_columns"), campaign=self.campaign, columns=json.dumps(list(extra_columns)))
+                self._run(
+                    sql("set_extra_columns"),
+                    campaign=self.campaign,
+                    columns=json.dumps(list(extra_columns)),
+                )
                 if retry_failed:
                     self._run(sql("retry_failed"), campaign=self.campaign, run=self.run)
                 self._replanned = self._connection.total_changes > before
@@ -79,11 +97,17 @@ class Ledger:
             self._run("DETACH plan")
 
     def finished(self) -> bool:
-        """Whether everything is created, and the ledger file is as the run before this one left it and still true."""
-        asked = {"campaign": self.campaign, "run": self.run, "path": str(self._file), "stamp": stamp(self._file)}
+        """Whether everything is created, and the ledger file is as the run before this one left it
+        and still true."""
+        asked = {
+            "campaign": self.campaign,
+            "run": self.run,
+            "path": str(self._file),
+            "stamp": stamp(self._file),
+        }
         return not self._replanned and self._run(sql("finished"), **asked).fetchone() is not None
 
-    # -- preflight --------------------------------------------------------------------------------------------
+    # -- preflight
 
     def set_me(self, me: str) -> None:
         """Note whose token this run uses."""
@@ -102,25 +126,38 @@ class Ledger:
     def begin_listing(self, workspace_id: str, moment: Moment) -> int:
         """Note that a listing is about to be asked for; its number."""
         self._run(
-            sql("begin_listing"), run=self.run, workspace_id=workspace_id, now=moment.at, left_server=moment.server
+            sql("begin_listing"),
+            run=self.run,
+            workspace_id=workspace_id,
+            now=moment.at,
+            left_server=moment.server,
         )
         self._listing = int(self._run("SELECT last_insert_rowid()").fetchone()[0])
         return self._listing
 
     def add_listed(self, number: int, workspace_id: str, batches: Sequence[Listed]) -> int:
-        """Take a page of the batches that listing `number` shows: the baseline, sources, and names that exist.
+        """Take a page of the batches that listing `number` shows: the baseline, sources, and names
+        that exist.
 
         Returns how many wanted sources it shows."""
         found = 0
         with self.transaction():
             self._connection.executemany(
                 sql("add_seen"),
-                [{"workspace_id": workspace_id, "batch_id": batch.id, "listing": number} for batch in batches],
+                [
+                    {"workspace_id": workspace_id, "batch_id": batch.id, "listing": number}
+                    for batch in batches
+                ],
             )
             self._connection.executemany(
                 sql("add_listed_name"),
                 [
-                    {"batch_id": batch.id, "name": batch.name, "workspace_id": workspace_id, "listing": number}
+                    {
+                        "batch_id": batch.id,
+                        "name": batch.name,
+                        "workspace_id": workspace_id,
+                        "listing": number,
+                    }
                     for batch in batches
                 ],
             )
@@ -134,31 +171,50 @@ class Ledger:
     def add_elsewhere(self, batches: Sequence[str]) -> None:
         """Note that these batches are known to be somebody's, though no item here has them."""
         with self.transaction():
-            self._connection.executemany(sql("add_elsewhere"), [{"batch_id": batch} for batch in batches])
+            self._connection.executemany(
+                sql("add_elsewhere"), [{"batch_id": batch} for batch in batches]
+            )
 
-    def end_listing(self, number: int, meta_count: int | None, shown: int, error: str | None) -> None:
+    def end_listing(
+        self, number: int, meta_count: int | None, shown: int, error: str | None
+    ) -> None:
         """Note how listing `number` ended; `error` says why it is not whole."""
-        self._run(sql("end_listing"), number=number, meta_count=meta_count, shown=shown, error=error)
+        self._run(
+            sql("end_listing"), number=number, meta_count=meta_count, shown=shown, error=error
+        )
 
     def found_source(self, batch: Listed) -> None:
         """A GET showed this source."""
-        shown = {"batch_id": batch.id, "name": batch.name, "workspace_id": batch.workspace_id, "listing": 0}
+        shown = {
+            "batch_id": batch.id,
+            "name": batch.name,
+            "workspace_id": batch.workspace_id,
+            "listing": 0,
+        }
         with self.transaction():
             self._run(sql("add_listed_name"), **shown)
-            # It was there before anything that is sent from now on, whatever listings fail to show. Not before what
-            # earlier runs sent: it may be the lost copy of one of them.
+            # It was there before anything that is sent from now on, whatever listings fail to show.
+            # Not before what earlier runs sent: it may be the lost copy of one of them.
             number = max(self._listing, self._inherited + 1)
-            self._run(sql("add_seen"), workspace_id=batch.workspace_id, batch_id=batch.id, listing=number)
+            self._run(
+                sql("add_seen"), workspace_id=batch.workspace_id, batch_id=batch.id, listing=number
+            )
             self._found(batch)
 
     def lost_source(self, source_id: str, state: str, http_status: int | None, reason: str) -> None:
         """A source is `missing` (its own 404) or `unclear` (it could not be looked up), and why."""
         self._run(
-            sql("lost_source"), source_id=source_id, run=self.run, state=state, http_status=http_status, reason=reason
+            sql("lost_source"),
+            source_id=source_id,
+            run=self.run,
+            state=state,
+            http_status=http_status,
+            reason=reason,
         )
 
     def end_preflight(self) -> None:
-        """Fail the rows of missing sources, and say at the rows of unclear ones why they stay pending."""
+        """Fail the rows of missing sources, and say at the rows of unclear ones why they stay
+        pending."""
         with self.transaction():
             self._run(sql("fail_missing"), campaign=self.campaign, run=self.run)
             self._run(sql("explain_unclear"), campaign=self.campaign, run=self.run)
@@ -172,27 +228,30 @@ class Ledger:
         self._run(sql("add_source_version"), **version, loose_details=batch.loose_details)
         self._run(sql("found_source"), **version, run=self.run)
 
-    # -- sending ----------------------------------------------------------------------------------------------
+    # -- sending
 
     def sign(self) -> None:
-        """Let a row say that this run may send it, so that a ledger file that is written now tells of this run."""
+        """Let a row say that this run may send it, so that a ledger file that is written now tells
+        of this run."""
         self._run(sql("sign"), campaign=self.campaign, run=self.run)
 
     def exchange(
         self, endings: Sequence[Ending], again: Sequence[int], limit: int, moment: Moment
     ) -> tuple[list[Ending], list[Intent], bool]:
-        """Record `endings` and claim up to `limit` items, first those of `again` (item ids), in one transaction.
+        """Record `endings` and claim up to `limit` items, first those of `again` (item ids), in one
+        transaction.
 
-        Returns the endings as they were recorded (a batch that has an owner already makes an outcome unknown), the
-        intents, which are durable when this returns, and whether there is more to claim (told only for a `limit`
-        above 0).
-        """
+        Returns the endings as they were recorded (a batch that has an owner already makes an
+        outcome unknown), the intents, which are durable when this returns, and whether there is
+        more to claim (told only for a `limit` above 0)."""
         with self.transaction():
             recorded = self._exchange.record(endings)
             intents: list[Intent] = []
             more = False
             if limit > 0:
-                intents, more, self._place = self._exchange.claim(again, limit, moment, self._listing, self._place)
+                intents, more, self._place = self._exchange.claim(
+                    again, limit, moment, self._listing, self._place
+                )
         return recorded, intents, more
 
     def abandon(self, now: str) -> None:
@@ -211,13 +270,27 @@ class Ledger:
         with self.transaction():
             self._add_paces(changes)
             self._run(
-                sql("end_run"), run=self.run, now=end.now, stopped_by=end.stopped_by, exit_code=end.exit_code,
-                created=end.created, requests=end.requests, throttled=end.throttled, written=end.written,
-            )  # fmt: skip
+                sql("end_run"),
+                run=self.run,
+                now=end.now,
+                stopped_by=end.stopped_by,
+                exit_code=end.exit_code,
+                created=end.created,
+                requests=end.requests,
+                throttled=end.throttled,
+                written=end.written,
+            )
 
     def _add_paces(self, changes: Sequence[PaceChange]) -> None:
         for one in changes:
-            self._run(sql("add_pace"), run=self.run, at=one.at, wait_s=one.wait_s, rate=one.rate, why=one.why)
+            self._run(
+                sql("add_pace"),
+                run=self.run,
+                at=one.at,
+                wait_s=one.wait_s,
+                rate=one.rate,
+                why=one.why,
+            )
 
     def close(self) -> None:
         """Let the database go."""
@@ -229,31 +302,42 @@ class Ledger:
         return self._connection
 
     def _add_sightings(self, workspace_id: str, batches: Sequence[Listed]) -> None:
-        """Keep what is shown and could be an open attempt's copy; without open attempts nothing is kept."""
+        """Keep what is shown and could be an open attempt's copy; without open attempts nothing is
+        kept."""
         baseline = self._run(sql("oldest_open_baseline")).fetchone()[0]
         if baseline is None:
             return
         for batch in batches:
             self._run(
-                sql("add_sighting"), batch_id=batch.id, workspace_id=workspace_id, baseline=baseline, name=batch.name,
-                created_at=batch.created_at, created_s=seconds(batch.created_at), created_by=batch.created_by,
-                status=batch.status, details=batch.details, loose_details=batch.loose_details,
+                sql("add_sighting"),
+                batch_id=batch.id,
+                workspace_id=workspace_id,
+                baseline=baseline,
+                name=batch.name,
+                created_at=batch.created_at,
+                created_s=seconds(batch.created_at),
+                created_by=batch.created_by,
+                status=batch.status,
+                details=batch.details,
+                loose_details=batch.loose_details,
                 datasets=json.dumps(batch.datasets),
-            )  # fmt: skip
+            )
 
     def rest(self, item: int) -> None:
         """Do not send this item again in this run."""
         self._run(sql("rest"), item=item)
 
     def rewind(self) -> None:
-        """Claim from the job's beginning again: settling has made items pending behind the last place."""
+        """Claim from the job's beginning again: settling has made items pending behind the last
+        place."""
         self._place = START
 
-    # -- plumbing ---------------------------------------------------------------------------------------------
+    # -- plumbing
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All of the block, or nothing; within a transaction that somebody began, a part of that."""
+        """All of the block, or nothing; within a transaction that somebody began, a part of
+        that."""
         if self._begun:
             yield
             return
@@ -271,7 +355,8 @@ class Ledger:
         self._begun = True
 
     def try_begin(self) -> bool:
-        """Begin a transaction that writes unless another program's is under way; whether it did. Waits for nothing."""
+        """Begin a transaction that writes unless another program's is under way; whether it did.
+        Waits for nothing."""
         self._run("PRAGMA busy_timeout = 0")
         try:
             self.begin()

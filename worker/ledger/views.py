@@ -1,4 +1,5 @@
-"""What the ledger can be asked without changing it. Every function takes a connection and returns plain values."""
+"""What the ledger can be asked without changing it. Every function takes a connection and returns
+plain values."""
 
 from __future__ import annotations
 
@@ -18,10 +19,24 @@ from worker.ledger.records import Counts
 from worker.settle.words import named_batches
 
 COLUMNS = (
-    "line", "source_batch_id", "name", "upload_new_dataset", "copy", "status", "new_batch_id", "new_batch_status",
-    "created_at", "settled_by", "attempts", "http_status", "error", "first_sent_at", "last_sent_at", "campaign",
+    "line",
+    "source_batch_id",
+    "name",
+    "upload_new_dataset",
+    "copy",
+    "status",
+    "new_batch_id",
+    "new_batch_status",
+    "created_at",
+    "settled_by",
+    "attempts",
+    "http_status",
+    "error",
+    "first_sent_at",
+    "last_sent_at",
+    "campaign",
     "run_id",
-)  # fmt: skip
+)
 """The ledger file's columns, in order; the job's `x_` columns follow."""
 
 UNDER_WAY = "sent; no answer is recorded yet"
@@ -33,7 +48,8 @@ Row = Mapping[str, Any]
 
 
 class LatestRun(NamedTuple):
-    """The latest run of a job or campaign, the ledger file that it wrote, and the campaign's latest `{date}`."""
+    """The latest run of a job or campaign, the ledger file that it wrote, and the campaign's latest
+    `{date}`."""
 
     run_id: str
     campaign: str
@@ -62,21 +78,30 @@ def reasons(connection: sqlite3.Connection, campaign: int) -> list[Cause]:
 
 
 def undecided(connection: sqlite3.Connection, campaign: int) -> int:
-    """How many of the campaign's unknown duplicates wait for a person: batches were found that could be theirs."""
+    """How many of the campaign's unknown duplicates wait for a person: batches were found that
+    could be theirs."""
     found = connection.execute(sql("unknown_errors"), {"campaign": campaign})
     return sum(1 for row in found if named_batches(row["error"]))
 
 
 def claimable(connection: sqlite3.Connection, campaign: int, run: int) -> int:
     """How many duplicates the run may send: pending, and their source is there."""
-    return int(connection.execute(sql("count_claimable"), {"campaign": campaign, "run": run}).fetchone()[0])
+    return int(
+        connection.execute(sql("count_claimable"), {"campaign": campaign, "run": run}).fetchone()[0]
+    )
 
 
 def first_names(connection: sqlite3.Connection, campaign: int, run: int, limit: int) -> list[str]:
     """The first names that the run will send, in the job's order."""
-    found = connection.execute(sql("first_claimable"), {"campaign": campaign, "run": run, "limit": limit})
+    found = connection.execute(
+        sql("first_claimable"), {"campaign": campaign, "run": run, "limit": limit}
+    )
     return [
-        (row["name"] if row["name"] is not None else render_name(row["template"], row["source_name"], row["copies"]))
+        (
+            row["name"]
+            if row["name"] is not None
+            else render_name(row["template"], row["source_name"], row["copies"])
+        )
         or default_name(row["source_name"])
         for row in found
     ]
@@ -88,16 +113,21 @@ def sources_found(connection: sqlite3.Connection, run: int) -> dict[str, int]:
     return {row["workspace_id"]: row["sources"] for row in found}
 
 
-def sources_lost(connection: sqlite3.Connection, campaign: int, run: int, state: str) -> list[tuple[int, str, str]]:
-    """The sources that the run found `missing` or `unclear`: the first line that asks for each, its id, and why."""
-    found = connection.execute(sql("sources_lost"), {"campaign": campaign, "run": run, "state": state})
+def sources_lost(
+    connection: sqlite3.Connection, campaign: int, run: int, state: str
+) -> list[tuple[int, str, str]]:
+    """The sources that the run found `missing` or `unclear`: the first line that asks for each, its
+    id, and why."""
+    found = connection.execute(
+        sql("sources_lost"), {"campaign": campaign, "run": run, "state": state}
+    )
     return [(row["line"], row["source_id"], row["reason"]) for row in found]
 
 
 class Names(NamedTuple):
-    """Of `items` duplicates that a run would send, how many would get a name that exists on a batch which this
-    database does not know (`taken`), one such name, and how many of those have a name of their own, which is sent
-    (`own_taken`); the others would be named by the API."""
+    """Of `items` duplicates that a run would send, how many would get a name that exists on a batch
+    which this database does not know (`taken`), one such name, and how many of those have a name of
+    their own, which is sent (`own_taken`); the others would be named by the API."""
 
     items: int
     taken: int
@@ -107,7 +137,9 @@ class Names(NamedTuple):
 
 def names_taken(connection: sqlite3.Connection, campaign: int, run: int) -> Names:
     """Which names of what the run would send exist already, as its listings show."""
-    return Names(*connection.execute(sql("names_taken"), {"campaign": campaign, "run": run}).fetchone())
+    return Names(
+        *connection.execute(sql("names_taken"), {"campaign": campaign, "run": run}).fetchone()
+    )
 
 
 def count_left(connection: sqlite3.Connection, campaign: int) -> int:
@@ -115,21 +147,29 @@ def count_left(connection: sqlite3.Connection, campaign: int) -> int:
     return int(connection.execute(sql("count_left"), {"campaign": campaign}).fetchone()[0])
 
 
-def unfinished_elsewhere(connection: sqlite3.Connection, campaign: str, job: str) -> list[tuple[str, int]]:
-    """Other campaigns of the same job file (an earlier date's) with rows left to do, newest first."""
+def unfinished_elsewhere(
+    connection: sqlite3.Connection, campaign: str, job: str
+) -> list[tuple[str, int]]:
+    """Other campaigns of the same job file (an earlier date's) with rows left to do, newest
+    first."""
     found = connection.execute(sql("unfinished_elsewhere"), {"campaign": campaign, "job": job})
     return [(row["campaign"], row["items"]) for row in found]
 
 
-def latest_run(connection: sqlite3.Connection, *, job: str = "", campaign: str = "") -> LatestRun | None:
-    """The latest run of the job file (an absolute path), or of the campaign; None where there was none."""
+def latest_run(
+    connection: sqlite3.Connection, *, job: str = "", campaign: str = ""
+) -> LatestRun | None:
+    """The latest run of the job file (an absolute path), or of the campaign; None where there was
+    none."""
     if campaign:
         row = connection.execute(sql("latest_run_of_campaign"), {"campaign": campaign}).fetchone()
     else:
         row = connection.execute(sql("latest_run_of_job"), {"job": job}).fetchone()
     if row is None:
         return None
-    return LatestRun(row["run_id"], row["campaign"], Path(row["ledger"]), Path(row["job"]), row["date"])
+    return LatestRun(
+        row["run_id"], row["campaign"], Path(row["ledger"]), Path(row["job"]), row["date"]
+    )
 
 
 def database_path(connection: sqlite3.Connection) -> Path:
@@ -176,7 +216,9 @@ def runs(connection: sqlite3.Connection, since: str | None = None) -> list[Row]:
 
 def extra_columns(connection: sqlite3.Connection, campaign: int) -> tuple[str, ...]:
     """The job's own `x_` columns, in its order."""
-    return tuple(json.loads(connection.execute(sql("extra_columns"), {"campaign": campaign}).fetchone()[0]))
+    return tuple(
+        json.loads(connection.execute(sql("extra_columns"), {"campaign": campaign}).fetchone()[0])
+    )
 
 
 def ledger_rows(
@@ -188,23 +230,27 @@ def ledger_rows(
     created: bool | None = None,
     job_names: bool = False,
 ) -> Iterator[Row]:
-    """The ledger's rows with exact values, in the job's order; with `dropped` also what the job wants no longer, at
-    the end; with `created` only those that are created, or (False) only the job's others.
+    """The ledger's rows with exact values, in the job's order; with `dropped` also what the job
+    wants no longer, at the end; with `created` only those that are created, or (False) only the
+    job's others.
 
-    A row has `COLUMNS`, `item`, its own number, the `x_` columns, and with `job_names` also `job_name`, its name as a
-    job file writes it. `name` is the campaign's."""
+    A row has `COLUMNS`, `item`, its own number, the `x_` columns, and with `job_names` also
+    `job_name`, its name as a job file writes it. `name` is the campaign's."""
     own = extra_columns(connection, campaign)
     asked = {"campaign": campaign, "name": name, "created": created}
     for statement in ("ledger_rows", "dropped_rows") if dropped else ("ledger_rows",):
         found = connection.execute(sql(statement), asked)
-        found.row_factory = None  # each row of every ledger file comes through here: names are looked up but once
+        found.row_factory = (
+            None  # each row of every ledger file comes through here: names are looked up but once
+        )
         for *values, item, sent_name, template, copies, source_name, cells in found:
             row: dict[str, Any] = dict(zip(COLUMNS, values, strict=True))
             row["upload_new_dataset"] = bool(row["upload_new_dataset"])
             if row["name"] is None:
                 row["name"] = _coming_name(sent_name, template, copies, source_name)
             if row["status"] == "sent":
-                # While the file is written the answer may be under way; if nobody comes to record it, this still holds.
+                # While the file is written the answer may be under way; if nobody comes to record
+                # it, this still holds.
                 row["status"], row["error"] = "unknown", UNDER_WAY
             row["item"] = item
             if own:
@@ -217,7 +263,8 @@ def ledger_rows(
 
 
 def _coming_name(sent_name: str | None, template: str, copies: int, source_name: str | None) -> str:
-    """The name that the new batch should have; a source's name that is not known yet stays `{source_name}`."""
+    """The name that the new batch should have; a source's name that is not known yet stays
+    `{source_name}`."""
     name = sent_name if sent_name is not None else render_name(template, source_name, copies)
     if name:
         return name
@@ -225,7 +272,8 @@ def _coming_name(sent_name: str | None, template: str, copies: int, source_name:
 
 
 class Coming(NamedTuple):
-    """A duplicate that a run would make: of which source, and its name as far as it is known without asking."""
+    """A duplicate that a run would make: of which source, and its name as far as it is known
+    without asking."""
 
     source_id: str
     template: str
@@ -240,8 +288,8 @@ class Coming(NamedTuple):
 
 
 class Forecast(NamedTuple):
-    """What a run of a plan would do: `counts` of what the ledger knows of it, `new` that it does not know yet, the
-    first duplicates that it would make, and how many sources it has."""
+    """What a run of a plan would do: `counts` of what the ledger knows of it, `new` that it does
+    not know yet, the first duplicates that it would make, and how many sources it has."""
 
     counts: Counts
     new: int
@@ -250,7 +298,12 @@ class Forecast(NamedTuple):
 
 
 def forecast(
-    connection: sqlite3.Connection, staged: Path, campaign: int | None, items: int, *, retry_failed: bool
+    connection: sqlite3.Connection,
+    staged: Path,
+    campaign: int | None,
+    items: int,
+    *,
+    retry_failed: bool,
 ) -> Forecast:
     """What a run of the plan file `staged` with so many `items` would meet in the ledger."""
     with attached(connection, staged):
@@ -262,7 +315,9 @@ def forecast(
     return Forecast(
         counts=known,
         new=items - known.total,
-        first=tuple(Coming(row["source_id"], row["template"], row["copies"], row["name"]) for row in missing),
+        first=tuple(
+            Coming(row["source_id"], row["template"], row["copies"], row["name"]) for row in missing
+        ),
         sources=sources,
     )
 

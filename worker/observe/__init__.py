@@ -1,4 +1,5 @@
 """What people and their scripts see of a run: log lines, the progress display, the summary, tables.
 
-Everything here reads records and snapshots and writes text; nothing here decides anything. Importing this
-package itself imports nothing: rich and structlog come with `logs`, `progress` and `tables` alone."""
+Everything here reads records and snapshots and writes text; nothing here decides anything.
+Importing this package itself imports nothing: rich and structlog come with `logs`, `progress` and
+`tables` alone."""

@@ -1,4 +1,5 @@
-"""The live display of a run on a terminal, drawn by rich. When it is drawn is `progress`'s business."""
+"""The live display of a run on a terminal, drawn by rich. When it is drawn is `progress`'s
+business."""
 
 from __future__ import annotations
 
@@ -15,10 +16,13 @@ from worker.observe.text import Unbreakable, human_duration
 
 
 class Screen:
-    """The terminal behind `stream`, which cannot break, because at a broken pipe rich would end the process."""
+    """The terminal behind `stream`, which cannot break, because at a broken pipe rich would end the
+    process."""
 
     def __init__(self, stream: Unbreakable) -> None:
-        self._console = Console(file=cast(Any, stream), force_terminal=True, markup=False, highlight=False, emoji=False)
+        self._console = Console(
+            file=cast(Any, stream), force_terminal=True, markup=False, highlight=False, emoji=False
+        )
         self._live: Live | None = None
 
     @property
@@ -29,9 +33,12 @@ class Screen:
     def start(self) -> None:
         """Begin to draw, below what the terminal shows."""
         # A new one each time: it remembers how many lines it has to go up.
-        self._live = Live(console=self._console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
+        self._live = Live(
+            console=self._console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
+        )
         self._live.start()
-        # rich hides the cursor. Shown, it is there for whoever stops or kills this process in any way.
+        # rich hides the cursor. Shown, it is there for whoever stops or kills this process in any
+        # way.
         self._console.show_cursor(True)
 
     def draw(self, snapshot: Snapshot) -> None:
@@ -67,7 +74,9 @@ def display(snapshot: Snapshot) -> RenderableType:
     ]
     return Group(
         _one_line(Text(" · ".join(filter(None, head)), "bold")),
-        Padding(ProgressBar(total=max(snapshot.total, 1), completed=done)),  # a bar alone ends no line
+        Padding(
+            ProgressBar(total=max(snapshot.total, 1), completed=done)
+        ),  # a bar alone ends no line
         _one_line(Text(" · ").join(counts)),
         _one_line(Text(" · ".join(speed), "yellow" if snapshot.waiting_s > 0 else "")),
     )

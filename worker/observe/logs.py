@@ -1,8 +1,9 @@
 """Events → log lines: on standard error for people or as JSON, and as JSON to a file.
 
-structlog does the work, without its global configuration; it is imported for the first line, since a quiet run has
-none and the import takes as long as a short run. Nothing here may end a run: a line that cannot be written is lost.
-The token is hidden here, in one step, whoever let it into an event."""
+structlog does the work, without its global configuration; it is imported for the first line, since
+a quiet run has none and the import takes as long as a short run. Nothing here may end a run: a line
+that cannot be written is lost. The token is hidden here, in one step, whoever let it into an
+event."""
 
 from __future__ import annotations
 
@@ -39,8 +40,9 @@ def resolved(log_format: LogFormat, is_terminal: bool) -> Literal["brief", "cons
 
 
 def shows(event: Event, *, level: Level, quiet: bool, live: bool) -> bool:
-    """Whether standard error shows `event`: nothing where `quiet`, else what is at least `level`; with a
-    `live` display warnings and notes only, since a line for each duplicate would flood it."""
+    """Whether standard error shows `event`: nothing where `quiet`, else what is at least `level`;
+    with a `live` display warnings and notes only, since a line for each duplicate would flood
+    it."""
     if quiet or _LEVELS[event.level] < _LEVELS[level]:
         return False
     return not live or event.name == "note" or _LEVELS[event.level] >= _LEVELS["warning"]
@@ -49,9 +51,9 @@ def shows(event: Event, *, level: Level, quiet: bool, live: bool) -> bool:
 class Logs:
     """Where events become log lines; an `Emit`. A context manager that closes the log file.
 
-    `scrub` hides the token in any value. `level` is the least that standard error shows; `quiet` keeps it
-    silent; the log file gets everything. `above` is there where a live display owns the terminal: it prints a
-    line above it. `now` gives the time, with a time zone."""
+    `scrub` hides the token in any value. `level` is the least that standard error shows; `quiet`
+    keeps it silent; the log file gets everything. `above` is there where a live display owns the
+    terminal: it prints a line above it. `now` gives the time, with a time zone."""
 
     def __init__(
         self,
@@ -69,18 +71,29 @@ class Logs:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.trouble: str | None = None
-        """What is wrong with the log file, in words; for a summary, since `quiet` says nothing of it."""
+        """What is wrong with the log file, in words; for a summary, since `quiet` says nothing of
+        it."""
         self._level, self._quiet, self._live = level, quiet, above is not None
         write = above or Unbreakable(stderr).line
-        self._brief = _Brief(write, stderr, scrub) if resolved(log_format, is_terminal) == "brief" else None
+        self._brief = (
+            _Brief(write, stderr, scrub) if resolved(log_format, is_terminal) == "brief" else None
+        )
         head = _head(run_id, campaign, now)
 
         def to_stderr() -> Sequence[Processor]:
             if resolved(log_format, is_terminal) == "console":
-                colors = is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+                colors = (
+                    is_terminal
+                    and not os.environ.get("NO_COLOR")
+                    and os.environ.get("TERM") != "dumb"
+                )
                 steps = [_for_people, _hiding(scrub), _console(colors)]
             else:
-                steps = [_hiding(scrub), _json(ascii_only=not speaks_unicode(stderr)), _json_visible]
+                steps = [
+                    _hiding(scrub),
+                    _json(ascii_only=not speaks_unicode(stderr)),
+                    _json_visible,
+                ]
             return [head, _plain_values, *steps, _hiding(scrub)]
 
         def to_file() -> Sequence[Processor]:
@@ -117,7 +130,10 @@ class Logs:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -125,7 +141,9 @@ class Logs:
 class _Brief:
     """The lines for a person at the terminal `stderr`, each as long as its window is wide."""
 
-    def __init__(self, write: Callable[[str], object], stderr: TextIO, scrub: Callable[[Any], Any]) -> None:
+    def __init__(
+        self, write: Callable[[str], object], stderr: TextIO, scrub: Callable[[Any], Any]
+    ) -> None:
         self._write, self._stderr, self._scrub = write, stderr, scrub
         self._causes: set[str] = set()
 
@@ -146,8 +164,8 @@ class _Brief:
 
 
 class _LogFile:
-    """The file at `path`, made with its folders and appended to, a whole line in each write; `report` hears
-    what went wrong. The disk may have room again later, so each line is tried."""
+    """The file at `path`, made with its folders and appended to, a whole line in each write;
+    `report` hears what went wrong. The disk may have room again later, so each line is tried."""
 
     def __init__(self, path: Path, report: Callable[[str], None]) -> None:
         self._path, self._report = path, report
@@ -180,26 +198,34 @@ class _LogFile:
             self._file = None
 
     def _failed(self, error: OSError) -> None:
-        self._report(f"The log file {self._path} cannot be written ({error.strerror}). The run goes on without it.")
+        self._report(
+            f"The log file {self._path} cannot be written ({error.strerror}). The run goes on"
+            " without it."
+        )
 
 
 class _Lines:
-    """Where rendered lines go to, and structlog's logger that renders them by `steps`, made with the first event."""
+    """Where rendered lines go to, and structlog's logger that renders them by `steps`, made with
+    the first event."""
 
-    def __init__(self, write: Callable[[str], object], steps: Callable[[], Sequence[Processor]]) -> None:
+    def __init__(
+        self, write: Callable[[str], object], steps: Callable[[], Sequence[Processor]]
+    ) -> None:
         self._write, self._steps = write, steps
         self._logger: Any = None
 
     def log(self, event: Event) -> None:
         if self._logger is None:
             self._logger = self._made()
-        # One argument for all fields: as keywords, a field named `event` would clash with structlog's own.
+        # One argument for all fields: as keywords, a field named `event` would clash with
+        # structlog's own.
         getattr(self._logger, event.level)(event.name, fields=event.fields)
 
     def _made(self) -> Any:
         import structlog  # noqa: PLC0415 - see above
 
-        # Every setting is given, so that nothing comes from (or goes to) structlog's global configuration.
+        # Every setting is given, so that nothing comes from (or goes to) structlog's global
+        # configuration.
         return structlog.wrap_logger(
             self,
             processors=self._steps(),
@@ -254,8 +280,8 @@ def _plain(value: Any) -> Any:
 
 
 def _for_people(_logger: Any, _level: str, record: EventDict) -> EventDict:
-    """What a person reads: without what every line of this run says, a note as its words, nothing that moves
-    the cursor. The renderer shows values by `repr`, which hides no character."""
+    """What a person reads: without what every line of this run says, a note as its words, nothing
+    that moves the cursor. The renderer shows values by `repr`, which hides no character."""
     first = {name: record.pop(name) for name in ("timestamp", "level", "event")}
     if first["event"] == "note" and "text" in record:
         first["event"] = record.pop("text")
@@ -264,7 +290,9 @@ def _for_people(_logger: Any, _level: str, record: EventDict) -> EventDict:
     first["event"] = visible(str(first["event"]))
     # ConsoleRenderer prints fields of these names as they are, over many lines.
     loose = ("stack", "exception", "exc_info")
-    return first | {f"{name}_" if name in loose else visible(name): value for name, value in record.items()}
+    return first | {
+        f"{name}_" if name in loose else visible(name): value for name, value in record.items()
+    }
 
 
 def _hiding(scrub: Callable[[Any], Any]) -> Processor:

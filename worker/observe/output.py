@@ -107,7 +107,9 @@ def lose(error: Exception) -> None:
 
 def is_lost() -> bool:
     """Whether what was printed is lost although somebody may read on."""
-    return _state.trouble is not None and not is_reader_gone(_state.trouble, terminal=_state.terminal)
+    return _state.trouble is not None and not is_reader_gone(
+        _state.trouble, terminal=_state.terminal
+    )
 
 
 def finish(code: int) -> int:

@@ -1,4 +1,5 @@
-"""Long output, a page at a time, as git does it: through `PAGER`, or `less`, and only where a person is looking."""
+"""Long output, a page at a time, as git does it: through `PAGER`, or `less`, and only where a
+person is looking."""
 
 from __future__ import annotations
 
@@ -74,8 +75,8 @@ def command(environ: Mapping[str, str]) -> list[str]:
 
 @contextmanager
 def paged(stdout: TextIO, environ: Mapping[str, str]) -> Iterator[Page]:
-    """A page on `stdout`: through a pager where it is a terminal, and straight where it is not or none can be started.
-    The block's end waits until the pager was left."""
+    """A page on `stdout`: through a pager where it is a terminal, and straight where it is not or
+    none can be started. The block's end waits until the pager was left."""
     terminal = stdout.isatty()
     pager = _start(command(environ), environ, stdout.encoding) if terminal else None
     if pager is None:
@@ -93,14 +94,20 @@ def paged(stdout: TextIO, environ: Mapping[str, str]) -> Iterator[Page]:
         signal.signal(signal.SIGINT, before)
 
 
-def _start(words: list[str], environ: Mapping[str, str], encoding: str) -> subprocess.Popen[str] | None:
+def _start(
+    words: list[str], environ: Mapping[str, str], encoding: str
+) -> subprocess.Popen[str] | None:
     if not words:
         return None
     defaults = {"LESS": "FRX", "LV": "-c"}  # as git sets them for pagers that it did not choose
     try:
         sys.stdout.flush()
         return subprocess.Popen(  # noqa: S603 - the person's own program
-            words, stdin=subprocess.PIPE, env={**defaults, **environ}, encoding=encoding, errors="replace"
+            words,
+            stdin=subprocess.PIPE,
+            env={**defaults, **environ},
+            encoding=encoding,
+            errors="replace",
         )
     except OSError:
         return None

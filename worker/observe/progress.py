@@ -1,8 +1,8 @@
-"""A run's progress while it goes on: a live display on a terminal, a plain line now and then elsewhere.
+"""A run's progress while it goes on: a live display on a terminal, a plain line now and then
+elsewhere.
 
-It reads snapshots and draws; it counts nothing itself, and no failure to draw reaches the run. What a terminal shows
-is `live`'s, which is imported where there is one: rich takes a while.
-"""
+It reads snapshots and draws; it counts nothing itself, and no failure to draw reaches the run. What
+a terminal shows is `live`'s, which is imported where there is one: rich takes a while."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _REFRESH_S = 0.25
 
 
 class Snapshot(NamedTuple):
-    """Where a run is. `total` wanted duplicates by status: `created`, `failed`, `unknown`, `pending`;
-    `in_flight` requests under way; `rate` and its `ceiling` (`None`: unlimited) in duplicates a second;
-    `waiting_s` seconds until sending goes on (0: it does); `phase`: planning, looking up sources, sending, settling,
-    finishing, ended; `elapsed_s` seconds so far. Settling waits for `unanswered` requests and looks again in
-    `looks_in_s` seconds (None: it looks now)."""
+    """Where a run is. `total` wanted duplicates by status: `created`, `failed`, `unknown`,
+    `pending`; `in_flight` requests under way; `rate` and its `ceiling` (`None`: unlimited) in
+    duplicates a second; `waiting_s` seconds until sending goes on (0: it does); `phase`: planning,
+    looking up sources, sending, settling, finishing, ended; `elapsed_s` seconds so far. Settling
+    waits for `unanswered` requests and looks again in `looks_in_s` seconds (None: it looks now)."""
 
     total: int = 0
     created: int = 0
@@ -56,16 +56,16 @@ class Snapshot(NamedTuple):
 
 
 def style(*, is_terminal: bool, json_logs: bool, never: bool = False, quiet: bool = False) -> Style:
-    """How progress is shown on a standard error that `is_terminal` or not and that carries JSON log lines or
-    not, with `--progress never` or `--quiet`: JSON lines are never mixed with others."""
+    """How progress is shown on a standard error that `is_terminal` or not and that carries JSON log
+    lines or not, with `--progress never` or `--quiet`: JSON lines are never mixed with others."""
     if never or quiet or json_logs:
         return "none"
     return "live" if is_terminal else "plain"
 
 
 def eta(snapshot: Snapshot) -> float | None:
-    """Seconds until nothing is pending at the present rate, waiting included; `None` where nobody can
-    tell."""
+    """Seconds until nothing is pending at the present rate, waiting included; `None` where nobody
+    can tell."""
     if snapshot.pending <= 0:
         return 0.0 if snapshot.total else None
     if not snapshot.rate > 0 or not math.isfinite(snapshot.rate):
@@ -78,7 +78,11 @@ def line(snapshot: Snapshot) -> str:
     parts = [] if snapshot.phase == "sending" else doing(snapshot)
     if snapshot.total:
         parts += [f"created {snapshot.created}/{snapshot.total}", f"{snapshot.rate:.1f}/s"]
-    parts += [f"{n} {status}" for n, status in ((snapshot.failed, "failed"), (snapshot.unknown, "unknown")) if n]
+    parts += [
+        f"{n} {status}"
+        for n, status in ((snapshot.failed, "failed"), (snapshot.unknown, "unknown"))
+        if n
+    ]
     return " · ".join([*parts, *ahead(snapshot)])
 
 
@@ -87,7 +91,11 @@ def doing(snapshot: Snapshot) -> list[str]:
     phase = visible(snapshot.phase)
     if not snapshot.unanswered:
         return [f"{phase} …" if snapshot.phase == LOOKING_UP else phase]
-    looks = "looking now" if snapshot.looks_in_s is None else f"looking again in {human_duration(snapshot.looks_in_s)}"
+    looks = (
+        "looking now"
+        if snapshot.looks_in_s is None
+        else f"looking again in {human_duration(snapshot.looks_in_s)}"
+    )
     return [phase, counted(snapshot.unanswered, "unanswered request"), looks]
 
 
@@ -101,11 +109,12 @@ def ahead(snapshot: Snapshot) -> list[str]:
 
 
 class Progress:
-    """Shows `snapshot()` on `stderr` in a `style` while its block runs; a thread of its own draws, so that
-    the display lives on while the run is busy. `snapshot` is called from that thread: it only reads.
+    """Shows `snapshot()` on `stderr` in a `style` while its block runs; a thread of its own draws,
+    so that the display lives on while the run is busy. `snapshot` is called from that thread: it
+    only reads.
 
-    `clock` gives seconds; a plain line comes every `every_s` of them. A test passes `threaded=False` and
-    calls `tick`."""
+    `clock` gives seconds; a plain line comes every `every_s` of them. A test passes
+    `threaded=False` and calls `tick`."""
 
     def __init__(
         self,
@@ -151,7 +160,10 @@ class Progress:
             self._thread.start()
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._stop(keep=True)
 
@@ -188,8 +200,8 @@ class Progress:
 
     @property
     def above(self) -> Callable[[str], None] | None:
-        """How to print a line above the live display (`Logs` takes it); `None` where there is no such
-        display."""
+        """How to print a line above the live display (`Logs` takes it); `None` where there is no
+        such display."""
         return self._screen.print_above if self._screen else None
 
 

@@ -1,7 +1,7 @@
 """Hiding the token: every form that it can take in a log line or a message, replaced by `[token]`.
 
-Pure. Where the token comes from is not known here, and nothing here prints or keeps it beyond a `Scrubber`.
-"""
+Pure. Where the token comes from is not known here, and nothing here prints or keeps it beyond a
+`Scrubber`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ HIDDEN = "[token]"
 """What stands where the token stood."""
 
 _SHORT = 4
-"""A form of fewer characters is replaced only where it stands alone: no letter or digit next to it."""
+"""A form of fewer characters is replaced only where it stands alone: no letter or digit next to
+it."""
 
 
 def forms(secret: str) -> tuple[str, ...]:
-    """Every text that gives `secret` away, the longest first (so that a form within another leaves no
-    rest)."""
-    return tuple(sorted({form for form in _forms(secret) if form}, key=lambda form: (-len(form), form)))
+    """Every text that gives `secret` away, the longest first (so that a form within another leaves
+    no rest)."""
+    return tuple(
+        sorted({form for form in _forms(secret) if form}, key=lambda form: (-len(form), form))
+    )
 
 
 def _forms(secret: str) -> Iterator[str]:
@@ -46,7 +49,8 @@ def _forms(secret: str) -> Iterator[str]:
 
 
 def _bytes(text: str) -> bytes:
-    # Environment variables that are not UTF-8 arrive with surrogates; other lone ones must not raise either.
+    # Environment variables that are not UTF-8 arrive with surrogates; other lone ones must not
+    # raise either.
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
@@ -54,14 +58,19 @@ def _bytes(text: str) -> bytes:
 
 
 def _pattern(form: str) -> str:
-    return re.escape(form) if len(form) >= _SHORT else rf"(?<![0-9A-Za-z]){re.escape(form)}(?![0-9A-Za-z])"
+    return (
+        re.escape(form)
+        if len(form) >= _SHORT
+        else rf"(?<![0-9A-Za-z]){re.escape(form)}(?![0-9A-Za-z])"
+    )
 
 
 class Scrubber:
-    """Hides `secret` (`None` or empty: there is nothing to hide) in the values that it is called with.
+    """Hides `secret` (`None` or empty: there is nothing to hide) in the values that it is called
+    with.
 
-    A secret too short to be a real one is hidden too, but only where it stands alone: `a` does not turn
-    `batch` into `b[token]tch`."""
+    A secret too short to be a real one is hidden too, but only where it stands alone: `a` does not
+    turn `batch` into `b[token]tch`."""
 
     __slots__ = ("_in_bytes", "_in_text", "_raw", "_texts")
 
@@ -82,9 +91,9 @@ class Scrubber:
     def __call__(self, value: Any) -> Any:
         """`value` without the secret; `value` itself where it does not hold it.
 
-        Goes into mappings (keys too), lists, tuples and sets, which become plain ones where something was
-        hidden. Anything else (a number, a path, an exception) whose text holds the secret becomes that
-        text."""
+        Goes into mappings (keys too), lists, tuples and sets, which become plain ones where
+        something was hidden. Anything else (a number, a path, an exception) whose text holds the
+        secret becomes that text."""
         if not self._texts or value is None or isinstance(value, bool):
             return value
         if isinstance(value, str):
@@ -124,5 +133,6 @@ def _same(one: object, other: object) -> bool:
 
 
 def scrub(value: Any, secret: str | None) -> Any:
-    """`value` without `secret`, as `Scrubber` does it; for more than one value a `Scrubber` is cheaper."""
+    """`value` without `secret`, as `Scrubber` does it; for more than one value a `Scrubber` is
+    cheaper."""
     return Scrubber(secret)(value)

@@ -22,10 +22,11 @@ CAUSES = 5
 
 
 class Facts(NamedTuple):
-    """What is known at the end of a run. `counts` by status, of the `total` duplicates that the job wants;
-    `reasons` why duplicates are not created, each with how many; `steps` what to do next;
-    `stopped_by` a key of `STOPPED_BY` or `None`; `duration_s` seconds; `report` is the report's file (None:
-    there is none). `settling` only found out what became of requests; `absent` of the settled are missing."""
+    """What is known at the end of a run. `counts` by status, of the `total` duplicates that the job
+    wants; `reasons` why duplicates are not created, each with how many; `steps` what to do next;
+    `stopped_by` a key of `STOPPED_BY` or `None`; `duration_s` seconds; `report` is the report's
+    file (None: there is none). `settling` only found out what became of requests; `absent` of the
+    settled are missing."""
 
     campaign: str
     run_id: str
@@ -74,7 +75,8 @@ def summary_json(facts: Facts) -> dict[str, Any]:
 
 
 def summary_text(facts: Facts) -> str:
-    """The summary for people: what happened, what did not and why, where the ledger is, what to do next."""
+    """The summary for people: what happened, what did not and why, where the ledger is, what to do
+    next."""
     return "\n".join(_lines(facts))
 
 
@@ -82,7 +84,9 @@ def _lines(facts: Facts) -> Iterator[str]:
     if facts.sandbox:
         yield "A rehearsal in the sandbox: nothing of this is real."
     yield _outcome(facts)
-    missing = [f"{facts.count(status):,} {status}" for status in STATUSES[1:] if facts.count(status)]
+    missing = [
+        f"{facts.count(status):,} {status}" for status in STATUSES[1:] if facts.count(status)
+    ]
     if missing:
         yield f"Not created: {', '.join(missing)}."
     reasons = shortlist(facts.reasons, CAUSES)
@@ -92,7 +96,10 @@ def _lines(facts: Facts) -> Iterator[str]:
         yield f"  {reasons.rest}"
     if facts.stopped_by is not None:
         what = "Settling" if facts.settling else "The run"
-        yield f"{what} ended early because {STOPPED_BY.get(facts.stopped_by, visible(facts.stopped_by))}."
+        yield (
+            f"{what} ended early because"
+            f" {STOPPED_BY.get(facts.stopped_by, visible(facts.stopped_by))}."
+        )
     yield _effort(facts)
     yield f"Ledger: {shell_word(facts.ledger)}"
     if facts.report is not None:
@@ -116,7 +123,9 @@ def _outcome(facts: Facts) -> str:
 
 def _effort(facts: Facts) -> str:
     if facts.settling:
-        settled = f"{facts.settled_this_run - facts.absent:,} found, {facts.absent:,} confirmed missing"
+        settled = (
+            f"{facts.settled_this_run - facts.absent:,} found, {facts.absent:,} confirmed missing"
+        )
         still = f"{facts.count('unknown'):,} still unknown"
         return f"Settled: {settled}, {still}, in {human_duration(facts.duration_s)}."
     parts = [f"{facts.created_this_run:,} created", counted(facts.requests, "request")]

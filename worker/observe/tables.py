@@ -1,7 +1,8 @@
 """Ledger rows and campaigns as tables for a terminal.
 
-Only what they look like: which rows, and in what order, is the caller's business. Everything in them comes
-from outside, so no cell is read as markup, and nothing that steers a terminal gets through."""
+Only what they look like: which rows, and in what order, is the caller's business. Everything in
+them comes from outside, so no cell is read as markup, and nothing that steers a terminal gets
+through."""
 
 from __future__ import annotations
 
@@ -21,12 +22,17 @@ from worker.observe.text import Unbreakable, human_duration, visible
 _ID = 36
 """Characters of a UUID."""
 
-_STYLES: Mapping[str, str] = {"created": "green", "failed": "red", "unknown": "yellow", "pending": "dim"}
+_STYLES: Mapping[str, str] = {
+    "created": "green",
+    "failed": "red",
+    "unknown": "yellow",
+    "pending": "dim",
+}
 
 
 def open_console(stream: TextIO, *, width: int | None = None, color: bool | None = None) -> Console:
-    """A console on `stream`, `width` columns wide (`None`: as the window), in color or not (`None`: on a
-    terminal).
+    """A console on `stream`, `width` columns wide (`None`: as the window), in color or not (`None`:
+    on a terminal).
 
     It never raises: where nobody reads any more, the rest is lost."""
     return Console(
@@ -48,8 +54,8 @@ def short_id(batch_id: str) -> str:
 
 
 def ledger_columns(width: int) -> tuple[str, ...]:
-    """The columns of a ledger table in a window of `width` characters: the narrower, the fewer; none where a
-    table cannot hold an id in full."""
+    """The columns of a ledger table in a window of `width` characters: the narrower, the fewer;
+    none where a table cannot hold an id in full."""
     if width < 64:
         return ()
     columns = ["line", "copy", "status", "outcome"]
@@ -63,9 +69,9 @@ def ledger_columns(width: int) -> tuple[str, ...]:
 def ledger_table(rows: Iterable[Mapping[str, object]], console: Console) -> None:
     """Print `rows` (mappings with the ledger file's columns) to `console`, as wide as its window.
 
-    One column holds the new batch's id, in full, and what is wrong: seldom both. A window too narrow for a
-    table gets a few lines for each row. Rows are printed as they come, some at a time: the first ones tell how wide
-    columns have to be."""
+    One column holds the new batch's id, in full, and what is wrong: seldom both. A window too
+    narrow for a table gets a few lines for each row. Rows are printed as they come, some at a time:
+    the first ones tell how wide columns have to be."""
     columns = ledger_columns(console.width)
     if not columns:
         for row in rows:
@@ -81,11 +87,26 @@ def ledger_table(rows: Iterable[Mapping[str, object]], console: Console) -> None
     while part:
         table = _table(head=head)
         for column in columns:
-            title = "new batch, or what is wrong" if column == "outcome" else column.removesuffix("_batch_id")
+            title = (
+                "new batch, or what is wrong"
+                if column == "outcome"
+                else column.removesuffix("_batch_id")
+            )
             right: JustifyMethod = "right" if column in ("line", "copy") else "left"
-            table.add_column(title, width=widths[column], justify=right, no_wrap=column != "outcome", overflow="fold")
+            table.add_column(
+                title,
+                width=widths[column],
+                justify=right,
+                no_wrap=column != "outcome",
+                overflow="fold",
+            )
         for row in part:
-            table.add_row(*(_outcome(row) if name == "outcome" else _ledger_cell(row, name) for name in columns))
+            table.add_row(
+                *(
+                    _outcome(row) if name == "outcome" else _ledger_cell(row, name)
+                    for name in columns
+                )
+            )
         console.print(table)
         head, part = False, list(islice(rows, _AT_A_TIME))
 
@@ -94,14 +115,17 @@ _AT_A_TIME = 500
 """Rows that are laid out together: more take more memory, and the first of them more time."""
 
 _NARROW = {"line": 4, "copy": 4, "status": 7}
-"""Columns of short values, and the least that they take: a later row may need more than the first ones."""
+"""Columns of short values, and the least that they take: a later row may need more than the first
+ones."""
 
 _GAP = 2
 
 
-def _widths(columns: Sequence[str], rows: Sequence[Mapping[str, object]], window: int) -> dict[str, int]:
-    """How wide each column is, in characters. What the narrow ones and the ids leave is the name's as far as it needs
-    it, and the outcome's."""
+def _widths(
+    columns: Sequence[str], rows: Sequence[Mapping[str, object]], window: int
+) -> dict[str, int]:
+    """How wide each column is, in characters. What the narrow ones and the ids leave is the name's
+    as far as it needs it, and the outcome's."""
     widths = {"source": 13, "source_batch_id": _ID}
     for column, least in _NARROW.items():
         widths[column] = max(least, *(len(_text(row.get(column))) for row in rows))
@@ -145,10 +169,12 @@ def _outcome(row: Mapping[str, object]) -> RenderableType:
 
 
 def campaign_tables(
-    campaigns: Sequence[Mapping[str, object]], runs: Sequence[Mapping[str, object]], console: Console
+    campaigns: Sequence[Mapping[str, object]],
+    runs: Sequence[Mapping[str, object]],
+    console: Console,
 ) -> None:
-    """Print `campaigns` and their `runs` (as `ledger.views` gives them) to `console`, the lesser columns only where the
-    window is wide enough for them."""
+    """Print `campaigns` and their `runs` (as `ledger.views` gives them) to `console`, the lesser
+    columns only where the window is wide enough for them."""
     _print_table("campaigns", _CAMPAIGN, campaigns, console)
     console.print()
     _print_table("runs", _RUN, runs, console)
@@ -165,7 +191,11 @@ def _end(run: Mapping[str, object]) -> str:
     """Who or what ended a run."""
     if run["ended_at"] is None:
         return f"running or crashed: process {run['pid']} on {run['host']}"
-    return f"stopped: {run['stopped_by']}" if run["stopped_by"] else f"finished, exit {_text(run['exit_code'])}"
+    return (
+        f"stopped: {run['stopped_by']}"
+        if run["stopped_by"]
+        else f"finished, exit {_text(run['exit_code'])}"
+    )
 
 
 def _when(value: object) -> str:
@@ -173,8 +203,8 @@ def _when(value: object) -> str:
 
 
 class _Column(NamedTuple):
-    """A column of campaigns or runs: its title, its text, the width of a window from which on it is there; `whole` if
-    it is never wrapped."""
+    """A column of campaigns or runs: its title, its text, the width of a window from which on it is
+    there; `whole` if it is never wrapped."""
 
     title: str
     text: Callable[[Mapping[str, object]], str]
@@ -195,9 +225,13 @@ def _of_ended(key: str, window: int) -> _Column:
 
 _CAMPAIGN = (
     _Column("campaign", lambda row: _text(row["campaign"])),
-    _number("items", 70), _number("created"), _number("failed"), _number("unknown"), _number("pending"),
+    _number("items", 70),
+    _number("created"),
+    _number("failed"),
+    _number("unknown"),
+    _number("pending"),
     _Column("since", lambda row: _when(row["created_at"]), 90),
-)  # fmt: skip
+)
 
 _RUN = (
     _Column("run", lambda row: _text(row["run_id"]), whole=True),
@@ -220,7 +254,9 @@ def _print_table(
     shown = [column for column in columns if console.width >= column.window]
     for column in shown:
         table.add_column(
-            column.title, justify="right" if column.right else "left", no_wrap=column.right or column.whole
+            column.title,
+            justify="right" if column.right else "left",
+            no_wrap=column.right or column.whole,
         )
     for row in rows:
         table.add_row(*(Text(visible(column.text(row)), overflow="fold") for column in shown))
@@ -229,7 +265,12 @@ def _print_table(
 
 def _table(*, head: bool = True) -> Table:
     return Table(
-        box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold", show_edge=False, show_header=head
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        header_style="bold",
+        show_edge=False,
+        show_header=head,
     )
 
 

@@ -1,7 +1,8 @@
-"""Text that may be shown: visible characters, words for a shell, counts, durations, windows, an unbreakable stream.
+"""Text that may be shown: visible characters, words for a shell, counts, durations, windows, an
+unbreakable stream.
 
-Standard library only, and pure but for `for_window` and `Unbreakable`; what a message says is its writer's business.
-"""
+Standard library only, and pure but for `for_window` and `Unbreakable`; what a message says is its
+writer's business."""
 
 from __future__ import annotations
 
@@ -17,19 +18,21 @@ from typing import Any, TextIO
 from unicodedata import category
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Unicode categories that steer a terminal or show nothing: control, format (bidi), surrogate, separators."""
+"""Unicode categories that steer a terminal or show nothing: control, format (bidi), surrogate,
+separators."""
 
 _JOINERS = "\u200c\u200d"
 """Format characters that names in Persian, Hindi or emoji need, and that move nothing."""
 
 
 def visible(text: str) -> str:
-    r"""`text` on one line with nothing hidden: escape becomes `\x1b`, a right-to-left mark `\u200f`."""
+    r"""`text` on one line with nothing hidden: escape is `\x1b`, a right-to-left mark `\u200f`."""
     return _escaped(text, lambda char: char.encode("unicode_escape").decode())
 
 
 def visible_json(line: str) -> str:
-    """The JSON `line` with hidden characters as JSON escapes: the same value, and harmless on a terminal.
+    """The JSON `line` with hidden characters as JSON escapes: the same value, and harmless on a
+    terminal.
 
     They can only be inside strings, so the line stays valid; a lone surrogate becomes encodable."""
     return _escaped(line, lambda char: json.dumps(char)[1:-1])
@@ -38,7 +41,10 @@ def visible_json(line: str) -> str:
 def _escaped(text: str, escape: Callable[[str], str]) -> str:
     if text.isprintable():  # nearly always, and fast
         return text
-    return "".join(escape(char) if category(char) in _HIDDEN and char not in _JOINERS else char for char in text)
+    return "".join(
+        escape(char) if category(char) in _HIDDEN and char not in _JOINERS else char
+        for char in text
+    )
 
 
 def shortened(text: str, width: int) -> str:
@@ -60,9 +66,11 @@ def shell_command(arguments: Sequence[object]) -> str:
 
 
 def wrapped(text: str, width: int, whole: Sequence[str] = ()) -> str:
-    """`text` with its lines broken between words at `width` characters, and what follows indented under its line.
+    """`text` with its lines broken between words at `width` characters, and what follows indented
+    under its line.
 
-    A word that is longer stays whole, as an id or a path, and so does a phrase of `whole`: a command is copied."""
+    A word that is longer stays whole, as an id or a path, and so does a phrase of `whole`: a
+    command is copied."""
     for phrase in whole:
         text = text.replace(phrase, phrase.replace(" ", _GLUE))
     lines = [_wrapped_line(line, width) for line in text.split("\n")]
@@ -76,11 +84,18 @@ def _wrapped_line(line: str, width: int) -> str:
     if len(line) <= width:
         return line
     indent = " " * (len(line) - len(line.lstrip(" →"))) + "  " * (not line.startswith("→"))
-    return textwrap.fill(line, max(width, 20), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return textwrap.fill(
+        line,
+        max(width, 20),
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def for_window(text: str, stream: TextIO, whole: Sequence[str] = ()) -> str:
-    """`text` as it fits the window of `stream`, wrapped; as it is where that is no terminal: scripts read lines."""
+    """`text` as it fits the window of `stream`, wrapped; as it is where that is no terminal:
+    scripts read lines."""
     return wrapped(text, shutil.get_terminal_size().columns, whole) if stream.isatty() else text
 
 
@@ -95,7 +110,8 @@ def window_width(stream: TextIO) -> int:
 
 
 def near(path: Path, stream: TextIO) -> Path:
-    """`path` as a person at the terminal `stream` would name it in this folder; as it is where nobody looks."""
+    """`path` as a person at the terminal `stream` would name it in this folder; as it is where
+    nobody looks."""
     if not stream.isatty():
         return path
     try:
@@ -139,7 +155,9 @@ class Unbreakable:
 
     def write(self, text: str) -> int:
         """Write `text`, or lose it; the number of its characters."""
-        with suppress(OSError, ValueError):  # ValueError: the stream is closed, or cannot encode this
+        with suppress(
+            OSError, ValueError
+        ):  # ValueError: the stream is closed, or cannot encode this
             self._stream.write(text)
         return len(text)
 

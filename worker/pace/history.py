@@ -1,8 +1,9 @@
-"""When requests left and which of them were pushed back, and what that says: pure functions of times, tabled in tests.
+"""When requests left and which of them were pushed back, and what that says: pure functions of
+times, tabled in tests.
 
-A limiter is a bucket: it takes so many requests a second, and a burst besides. So a push-back says two things. What was
-sustained until then, less a burst, is a guess at the limit; and between two push-backs without a pause, when the bucket
-is full, what was taken is the limit, to one request.
+A limiter is a bucket: it takes so many requests a second, and a burst besides. So a push-back says
+two things. What was sustained until then, less a burst, is a guess at the limit; and between two
+push-backs without a pause, when the bucket is full, what was taken is the limit, to one request.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ BURST = 4.0
 """Requests that a limiter is thought to allow at once, besides its rate."""
 
 RESTED_BURST = 6.0
-"""The same after a pause that the API asked for, when push-backs are dear: rather too slow than one more of them."""
+"""The same after a pause that the API asked for, when push-backs are dear: rather too slow than one
+more of them."""
 
 SHARP = 25
 """A guess that rests on so many requests is sharp."""
@@ -26,14 +28,14 @@ FEW = 15.0
 
 WINDOW_S = 1.0
 CALM_S = 1.0
-"""Seconds over which a rate counts as sustained; after which a push-back is no more of the same series as the last one.
-At low rates they last for `FEW` requests."""
+"""Seconds over which a rate counts as sustained; after which a push-back is no more of the same
+series as the last one. At low rates they last for `FEW` requests."""
 
 RECENT = 16
 LONG = 80
 CLEAN = 60
-"""Requests: of which the share rejected says that the limit has moved; that noise is measured by; that pass in a row
-where the rate is not too high."""
+"""Requests: of which the share rejected says that the limit has moved; that noise is measured by;
+that pass in a row where the rate is not too high."""
 
 REMEMBERED = 4096
 """Times of so many requests are kept."""
@@ -53,11 +55,11 @@ class Share(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What a push-back rests on: the request left at `at`, when the pace was `rate`; `asked`: the API asked for a
-    pause. `guess` at the limit, in requests a second, and whether it is `sharp`. `recent` and `long` are the latest
-    requests under the limit that is known; `taken` requests a second were taken lately, under whatever limit. `calm`:
-    many requests have passed since the last push-back. `paced`: a pace was held then, so that `rate` is not only what
-    was under way."""
+    """What a push-back rests on: the request left at `at`, when the pace was `rate`; `asked`: the
+    API asked for a pause. `guess` at the limit, in requests a second, and whether it is `sharp`.
+    `recent` and `long` are the latest requests under the limit that is known; `taken` requests a
+    second were taken lately, under whatever limit. `calm`: many requests have passed since the last
+    push-back. `paced`: a pace was held then, so that `rate` is not only what was under way."""
 
     at: float
     rate: float
@@ -72,7 +74,8 @@ class Seen(NamedTuple):
 
 
 class History:
-    """The latest requests of one run: `left` and `rejected` are told by the pacer, `seen` says what they mean."""
+    """The latest requests of one run: `left` and `rejected` are told by the pacer, `seen` says what
+    they mean."""
 
     def __init__(self) -> None:
         self._left: deque[float] = deque(maxlen=REMEMBERED)
@@ -89,13 +92,24 @@ class History:
         self._rejected.append(left_at)
 
     def seen(
-        self, at: float, rate: float, since: float, slowed_at: float, *, asked: bool, first: bool, paced: bool = True
+        self,
+        at: float,
+        rate: float,
+        since: float,
+        slowed_at: float,
+        *,
+        asked: bool,
+        first: bool,
+        paced: bool = True,
     ) -> Seen:
-        """What the push-back to a request that left at `at` rests on; the limit is known since `since` (`first`: none
-        is yet), all slowed down last at `slowed_at`. `paced`: a pace was held then."""
+        """What the push-back to a request that left at `at` rests on; the limit is known since
+        `since` (`first`: none is yet), all slowed down last at `slowed_at`. `paced`: a pace was
+        held then."""
         left, rejected = self._left, self._rejected
         if asked or at - self._mark > lasting(CALM_S, rate):
-            guess, taken, seconds = sustained(left, at, since, BURST if first or not asked else RESTED_BURST)
+            guess, taken, seconds = sustained(
+                left, at, since, BURST if first or not asked else RESTED_BURST
+            )
             self._mark = at
             sharp = is_sharp(taken, seconds, rate, asked=asked)
         else:
@@ -117,8 +131,11 @@ def lasting(seconds: float, rate: float, requests: float = FEW) -> float:
     return max(seconds, requests / rate)
 
 
-def share(left: Sequence[float], rejected: Sequence[float], until: float, since: float, most: int) -> Share:
-    """Of the last requests, `most` at most, that left from `since` to `until`, how many were rejected."""
+def share(
+    left: Sequence[float], rejected: Sequence[float], until: float, since: float, most: int
+) -> Share:
+    """Of the last requests, `most` at most, that left from `since` to `until`, how many were
+    rejected."""
     sent, first = 0, until
     for at in reversed(left):
         if at > until:
@@ -129,9 +146,12 @@ def share(left: Sequence[float], rejected: Sequence[float], until: float, since:
     return Share(sent, sum(first <= at <= until for at in rejected) if sent else 0, until - first)
 
 
-def sustained(left: Sequence[float], until: float, since: float, burst: float) -> tuple[float, int, float]:
-    """The highest rate at which requests left (their times, in order) over any time that ended at `until`, began
-    after `since` and was long enough, less a burst; how many left since then, and in how many seconds."""
+def sustained(
+    left: Sequence[float], until: float, since: float, burst: float
+) -> tuple[float, int, float]:
+    """The highest rate at which requests left (their times, in order) over any time that ended at
+    `until`, began after `since` and was long enough, less a burst; how many left since then, and in
+    how many seconds."""
     best, taken, whole, first = 0.0, 0, 0.0, until
     for at in reversed(left):
         if at >= until:
@@ -149,13 +169,14 @@ def sustained(left: Sequence[float], until: float, since: float, burst: float) -
 
 
 def is_sharp(taken: int, seconds: float, rate: float, *, asked: bool) -> bool:
-    """Whether a guess that rests on so many requests in so many seconds is sharp. Where the burst is only guessed at,
-    it needs some time to be outweighed, but for where each push-back is dear."""
+    """Whether a guess that rests on so many requests in so many seconds is sharp. Where the burst
+    is only guessed at, it needs some time to be outweighed, but for where each push-back is
+    dear."""
     return taken >= SHARP and (asked or seconds >= 2 * lasting(WINDOW_S, rate))
 
 
 def counted(left: Sequence[float], until: float, mark: float, rejected: int) -> tuple[float, int]:
-    """The rate at which requests were taken between two push-backs, to requests that left at `mark` and at `until`;
-    `rejected` of those in between were not taken. And how many were."""
+    """The rate at which requests were taken between two push-backs, to requests that left at `mark`
+    and at `until`; `rejected` of those in between were not taken. And how many were."""
     taken = max(0, sum(mark <= at < until for at in left) - rejected)
     return max(taken, 0.5) / max(until - mark, 1e-3), taken

@@ -1,21 +1,31 @@
-"""What is known of the rate that the API allows, where nobody says it: pure functions, tabled in tests.
+"""What is known of the rate that the API allows, where nobody says it: pure functions, tabled in
+tests.
 
-A push-back has one of two causes. Either the rate is too high: then it lowers the rate to a guess at the limit.
+A push-back has one of two causes. Either the rate is too high: then it lowers the rate to a guess
+at the limit.
 
-- A guess that rests on few requests is **vague**: the rate goes back to it and then nears the rate that was pushed
+- A guess that rests on few requests is **vague**: the rate goes back to it and then nears the rate
+  that was pushed
   back, so that the next push-back, which comes soon, tells more.
-- One that rests on many is **sharp**: the rate is **held** just under it, and now and then it is tried whether more is
-  allowed, slowly at first, then faster. Trials that fail become rarer. After the limit has fallen they come sooner:
+- One that rests on many is **sharp**: the rate is **held** just under it, and now and then it is
+  tried whether more is
+  allowed, slowly at first, then faster. Trials that fail become rarer. After the limit has fallen
+  they come sooner:
   what fell may rise again.
 
-Or it is **noise**: contention in the workspace pushes back some requests at any rate, and who slowed down for each of
-them would never stop. What tells the two apart is that a limiter's push-backs end when the rate is lower:
+Or it is **noise**: contention in the workspace pushes back some requests at any rate, and who
+slowed down for each of them would never stop. What tells the two apart is that a limiter's
+push-backs end when the rate is lower:
 
-- Under a sharp guess none should come. The first ones are **strikes**: they hardly lower the rate, and it is held until
-  many requests have passed. After some strikes among many requests it is noise. Many at once say that the limit has
+- Under a sharp guess none should come. The first ones are **strikes**: they hardly lower the rate,
+  and it is held until
+  many requests have passed. After some strikes among many requests it is noise. Many at once say
+  that the limit has
   moved.
-- Where they were many, or a long series of push-backs has lowered the rate, a much lower one is held as a **test**. If
-  many requests pass, the rate was the cause, and more is tried. If not, it was not, and what was lowered is undone.
+- Where they were many, or a long series of push-backs has lowered the rate, a much lower one is
+  held as a **test**. If
+  many requests pass, the rate was the cause, and more is tried. If not, it was not, and what was
+  lowered is undone.
 
 What noise explains lowers nothing from then on; what it does not explain is a limit.
 """
@@ -32,19 +42,20 @@ STRIKE_MARGIN = 0.02
 """How far the rate stays under a sharp guess, and how much each strike lowers it."""
 
 LEAST_SHARE = 0.5
-"""How much of a pace that was pushed back is left at least, where the guess is vague. (Where nothing limited the pace,
-a burst at the start has no such meaning, and the guess counts alone.)"""
+"""How much of a pace that was pushed back is left at least, where the guess is vague. (Where
+nothing limited the pace, a burst at the start has no such meaning, and the guess counts alone.)"""
 
 NEARING_S = 1.5
 FASTER_S = 5.0
-"""Seconds in which a vague rate nears the one that was pushed back; in which a trial doubles the rate."""
+"""Seconds in which a vague rate nears the one that was pushed back; in which a trial doubles the
+rate."""
 
 HOLD_S = 8.0
 SOON_HOLD_S = 4.0
 DEAR_HOLD_S = 10.0
 LONGEST_HOLD_S = 60.0
-"""Seconds without trials: at first (doubled by each that fails), after the limit fell, where push-backs are dear. At
-low rates they last for `CLEAN` requests."""
+"""Seconds without trials: at first (doubled by each that fails), after the limit fell, where
+push-backs are dear. At low rates they last for `CLEAN` requests."""
 
 SOON_TRIALS = 3
 """So many trials come soon after the limit fell."""
@@ -53,11 +64,13 @@ MOVED = 0.2
 """A guess that differs by this share from the last one says that the limit has moved."""
 
 LONG_SERIES = 5
-"""After so many push-backs in a row that lowered the rate it is tested whether the rate is their cause."""
+"""After so many push-backs in a row that lowered the rate it is tested whether the rate is their
+cause."""
 
 TEST_SHARE = 0.6
 NEAR = 0.8
-"""How much of what was taken is tried in a test; how near the rate must come to it again until push-backs are news."""
+"""How much of what was taken is tried in a test; how near the rate must come to it again until
+push-backs are news."""
 
 STRIKES = 4
 TEST_STRIKES = 3
@@ -67,18 +80,19 @@ LEAST_NOISE = 0.03
 FAINT_NOISE = 0.15
 MOST_NOISE = 0.2
 TEST_MOST = 0.6
-"""Shares of requests: that noise explains where none is known; that is called noise without a test; that noise is
-thought to reject at most; that a test calls noise."""
+"""Shares of requests: that noise explains where none is known; that is called noise without a test;
+that noise is thought to reject at most; that a test calls noise."""
 
 
 class Limit(NamedTuple):
-    """What is known, from `since` on: the rate begins with `start`. `near` is the rate that it nears where the guess
-    is vague (None: it is held); then, or after `hold` seconds, more is tried.
+    """What is known, from `since` on: the rate begins with `start`. `near` is the rate that it
+    nears where the guess is vague (None: it is held); then, or after `hold` seconds, more is tried.
 
-    `roof` is the last sharp guess (0: none), `trials` counts those that failed, `fell` tells that the limit fell.
-    `series` counts push-backs in a row that lowered the rate, `top` is the rate before them. `tested`: the rate is held
-    to test whether it is their cause. `strikes` counts push-backs while it is held. `noise` is the share of requests
-    that is thought to be rejected at any rate."""
+    `roof` is the last sharp guess (0: none), `trials` counts those that failed, `fell` tells that
+    the limit fell. `series` counts push-backs in a row that lowered the rate, `top` is the rate
+    before them. `tested`: the rate is held to test whether it is their cause. `strikes` counts
+    push-backs while it is held. `noise` is the share of requests that is thought to be rejected at
+    any rate."""
 
     start: float
     since: float
@@ -128,13 +142,15 @@ def learned(limit: Limit | None, seen: Seen, now: float) -> Limit:
 
 
 def too_many(share: Share, noise: float) -> bool:
-    """Whether more was rejected than a share of `noise` explains, but for one time in some thousands."""
+    """Whether more was rejected than a share of `noise` explains, but for one time in some
+    thousands."""
     expected = noise * share.sent
     return share.rejected > expected + 3 * math.sqrt(expected) + 1
 
 
 def _holds(limit: Limit, seen: Seen) -> bool:
-    """Whether no push-back was expected: the rate is held, or not yet back near what led to a test."""
+    """Whether no push-back was expected: the rate is held, or not yet back near what led to a
+    test."""
     if limit.near is not None:
         return False
     back = limit.start / TEST_SHARE if limit.tested else 0.0
@@ -142,8 +158,9 @@ def _holds(limit: Limit, seen: Seen) -> bool:
 
 
 def _struck(limit: Limit, seen: Seen, now: float) -> Limit:
-    """… after a push-back while the rate is held: a little less is held until many requests have passed in a row; and
-    after some of them it is noise, and what the series has lowered is undone."""
+    """… after a push-back while the rate is held: a little less is held until many requests have
+    passed in a row; and after some of them it is noise, and what the series has lowered is
+    undone."""
     strikes = limit.strikes + 1
     if strikes < (TEST_STRIKES if limit.tested else STRIKES):
         start = limit.start * (1 - STRIKE_MARGIN)
@@ -154,12 +171,17 @@ def _struck(limit: Limit, seen: Seen, now: float) -> Limit:
         return _lowered(limit, seen, now, seen.recent.taken, sharp=False)
     if not limit.tested and share > FAINT_NOISE:
         return _test(limit, seen, now)
-    noise = min(MOST_NOISE, 1.5 * share)  # half as much again, since a few requests measure it badly
-    return Limit(max(limit.start, limit.top if limit.tested else limit.roof), now, hold=0.0, noise=noise)
+    noise = min(
+        MOST_NOISE, 1.5 * share
+    )  # half as much again, since a few requests measure it badly
+    return Limit(
+        max(limit.start, limit.top if limit.tested else limit.roof), now, hold=0.0, noise=noise
+    )
 
 
 def _less_noise(limit: Limit, seen: Seen, now: float) -> Limit:
-    """… where noise does not explain what was rejected lately: there is a limit too, and perhaps nothing else."""
+    """… where noise does not explain what was rejected lately: there is a limit too, and perhaps
+    nothing else."""
     noise = limit.noise / 2 if limit.noise > LEAST_NOISE else 0.0
     start = max(min(seen.recent.taken / (1 - noise), seen.rate), 0.1 * seen.rate) * (1 - MARGIN)
     return Limit(start, now, hold=lasting(HOLD_S, start, CLEAN), noise=noise)
@@ -188,7 +210,9 @@ def _test(limit: Limit, seen: Seen, now: float) -> Limit:
     """… where it is not clear whether the rate is the cause: a much lower one is held."""
     start = min(0.9 * seen.rate, TEST_SHARE * (seen.rate if math.isinf(seen.taken) else seen.taken))
     hold = lasting(0.0, start, CLEAN)
-    return limit._replace(start=start, since=now, near=None, hold=hold, series=0, tested=True, strikes=0)
+    return limit._replace(
+        start=start, since=now, near=None, hold=hold, series=0, tested=True, strikes=0
+    )
 
 
 def held_for(trials: int, *, fell: bool, asked: bool) -> float:

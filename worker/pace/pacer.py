@@ -17,7 +17,8 @@ from worker.pace.window import answered, spread, window
 from worker.prolific.reply import Quota
 
 SLOTS = 2.0
-"""A push-back that asks for no pause makes all wait for so many slots at most, if it is the first one."""
+"""A push-back that asks for no pause makes all wait for so many slots at most, if it is the first
+one."""
 
 GUESSED_S = 0.1
 """How long answers are thought to take before one has come."""
@@ -27,8 +28,9 @@ AHEAD_PER_SENDER = 12
 
 
 class Pacer:
-    """Holds one pace for all senders and makes them wait. `most` requests may be under way. `wait` sleeps up to so
-    many seconds and returns early when the run is asked to stop, which `stopped` tells."""
+    """Holds one pace for all senders and makes them wait. `most` requests may be under way. `wait`
+    sleeps up to so many seconds and returns early when the run is asked to stop, which `stopped`
+    tells."""
 
     def __init__(
         self, ceiling: float | None, most: int, clock: Clock, rng: random.Random, emit: Emit,
@@ -48,11 +50,11 @@ class Pacer:
         self._history = History()
         self._next_place = -math.inf
 
-    # -- leaving ----------------------------------------------------------------------------------------------
+    # -- leaving
 
     async def turn(self, patience: float) -> bool:
-        """Wait until a request may leave, and count it as under way (`landed` ends that). False where the run is
-        asked to stop, or the wait would be longer than `patience` seconds."""
+        """Wait until a request may leave, and count it as under way (`landed` ends that). False
+        where the run is asked to stop, or the wait would be longer than `patience` seconds."""
         deadline = self._clock.monotonic() + patience
         while await self._granted(deadline):
             if (wait := self._place()) > 0:
@@ -108,7 +110,7 @@ class Pacer:
         self.in_flight -= 1
         self._landed.set()
 
-    # -- claiming ---------------------------------------------------------------------------------------------
+    # -- claiming
 
     def ahead(self) -> int:
         """How many items may be claimed and wait for their turn: as many as leave soon."""
@@ -123,7 +125,7 @@ class Pacer:
         """Seconds until something may be claimed again."""
         return max(0.0, slots.due(self.state) - slots.HORIZON_S - self._clock.monotonic())
 
-    # -- for people and for the end of a run --------------------------------------------------------------------
+    # -- for people and for the end of a run
 
     def waiting_s(self) -> float:
         """Seconds until sending goes on; 0 where it does."""
@@ -137,7 +139,7 @@ class Pacer:
         """Seconds for which the API has been, and by its own word will be, unusable."""
         return slots.unusable_for(self.state, self._clock.monotonic())
 
-    # -- answers ----------------------------------------------------------------------------------------------
+    # -- answers
 
     def good(self, left_at: float) -> None:
         """A usable answer came to a request that left at `left_at`."""
@@ -155,7 +157,8 @@ class Pacer:
             self._tell("the API says that no requests are left for now")
 
     def pushed_back(self, left_at: float, asked: float | None) -> None:
-        """The API said 'too many' to a request that left at `left_at`, and asked to wait `asked` seconds."""
+        """The API said 'too many' to a request that left at `left_at`, and asked to wait `asked`
+        seconds."""
         state, now = self.state, self._clock.monotonic()
         self._history.rejected(left_at)
         if not slots.is_news(state, left_at):
@@ -167,11 +170,19 @@ class Pacer:
         rate = min(held or math.inf, self.window.size / (self.window.latency or GUESSED_S))
         since = limit.since if limit else -math.inf
         seen = self._history.seen(
-            left_at, rate, since, state.slowed_at, asked=bool(asked), first=limit is None, paced=held is not None
+            left_at,
+            rate,
+            since,
+            state.slowed_at,
+            asked=bool(asked),
+            first=limit is None,
+            paced=held is not None,
         )
         limit = learned(limit, seen, now)
         # Where nothing but push-backs comes, waits grow; else a moment is enough.
-        wait = slots.back_off(state.pauses, self._rng.random(), SLOTS / min(rate, rate_at(limit, now)))
+        wait = slots.back_off(
+            state.pauses, self._rng.random(), SLOTS / min(rate, rate_at(limit, now))
+        )
         self.state = slots.pushed_back(state, now, asked, wait, limit)
         self._tell("the API said 'too many requests'")
 
@@ -179,7 +190,9 @@ class Pacer:
         """No usable answer came, and why."""
         now = self._clock.monotonic()
         before = self.state
-        self.state = slots.unusable(before, now, left_at, asked, self._rng.random(), patient=patient)
+        self.state = slots.unusable(
+            before, now, left_at, asked, self._rng.random(), patient=patient
+        )
         if self.state.slowed_at > before.slowed_at:
             self._tell(why)
 

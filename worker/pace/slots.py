@@ -1,9 +1,10 @@
-"""Even slots, pauses that the API asks for, and care while it is unusable: pure functions from a `Pace` to a `Pace`.
+"""Even slots, pauses that the API asks for, and care while it is unusable: pure functions from a
+`Pace` to a `Pace`.
 
-Slots lie on an absolute clock, and one that was missed by more than `lateness` is not caught up with: a burst is what
-real limiters reject. (aiolimiter's leaky bucket, told to spread evenly with `AsyncLimiter(1, 1/rate)`, was measured at
-96 % of its rate, because each wait adds its own lateness; even slots keep 100 %.)
-"""
+Slots lie on an absolute clock, and one that was missed by more than `lateness` is not caught up
+with: a burst is what real limiters reject. (aiolimiter's leaky bucket, told to spread evenly with
+`AsyncLimiter(1, 1/rate)`, was measured at 96 % of its rate, because each wait adds its own
+lateness; even slots keep 100 %.)"""
 
 from __future__ import annotations
 
@@ -21,24 +22,28 @@ MOST_BACK_OFF_S = 60.0
 """The first and the longest pause where the API does not say how long to wait."""
 
 HORIZON_S = 0.3
-"""How far ahead of its slot an item may be claimed: what is claimed and has not left is unknown after a crash."""
+"""How far ahead of its slot an item may be claimed: what is claimed and has not left is unknown
+after a crash."""
 
 LONGEST_SPREAD_S = 60.0
-"""What is left of a longer window is not spread over it: a small job would take the whole day of a daily quota."""
+"""What is left of a longer window is not spread over it: a small job would take the whole day of a
+daily quota."""
 
 LATE_SLOTS = 2
 LATE_S = 0.01
-"""A slot that is late by less than so many intervals, and by less than so many seconds, is made up for: a busy moment
-of this process costs no throughput. Of a limiter's burst of three, one is left for a busy moment of its own."""
+"""A slot that is late by less than so many intervals, and by less than so many seconds, is made up
+for: a busy moment of this process costs no throughput. Of a limiter's burst of three, one is left
+for a busy moment of its own."""
 
 
 class Pace(NamedTuple):
-    """`interval` is the seconds between slots at the ceiling (0: no ceiling), `limit` what is known of the API's own
-    limit (None: nothing yet).
+    """`interval` is the seconds between slots at the ceiling (0: no ceiling), `limit` what is known
+    of the API's own limit (None: nothing yet).
 
-    `bad` counts unusable answers in a row, `pauses` the pauses that they and push-backs led to; `slowed_at` is when
-    the last of these began; `unusable_since` is when the API was last known to be usable, None while it is.
-    Until `quota_until` slots are `quota_step` seconds apart at least, because the API's headers say so."""
+    `bad` counts unusable answers in a row, `pauses` the pauses that they and push-backs led to;
+    `slowed_at` is when the last of these began; `unusable_since` is when the API was last known to
+    be usable, None while it is. Until `quota_until` slots are `quota_step` seconds apart at least,
+    because the API's headers say so."""
 
     interval: float
     next_slot: float = -math.inf
@@ -53,7 +58,8 @@ class Pace(NamedTuple):
 
 
 def pace(ceiling: float | None) -> Pace:
-    """The pace at the start, for at most `ceiling` requests a second (None: as many as there are senders)."""
+    """The pace at the start, for at most `ceiling` requests a second (None: as many as there are
+    senders)."""
     return Pace(0.0 if ceiling is None else 1.0 / ceiling)
 
 
@@ -77,12 +83,14 @@ def rate(state: Pace, now: float) -> float | None:
 
 
 def lateness(seconds: float) -> float:
-    """By how much a slot may be missed and is made up for, where slots are so many seconds apart."""
+    """By how much a slot may be missed and is made up for, where slots are so many seconds
+    apart."""
     return max(seconds, min(LATE_SLOTS * seconds, LATE_S))
 
 
 def left(state: Pace, now: float) -> Pace:
-    """A request left at `now`: the next slot is one interval after this one's, or after now if that is long gone."""
+    """A request left at `now`: the next slot is one interval after this one's, or after now if that
+    is long gone."""
     seconds = step(state, now)
     if not seconds:
         return state
@@ -102,7 +110,9 @@ def slots_ahead(state: Pace, now: float, most: int) -> int:
     if probing(state):
         return 1
     seconds = step(state, now)
-    return most if seconds == 0 else min(most, 1 + int((now + HORIZON_S - max(start, now)) / seconds))
+    return (
+        most if seconds == 0 else min(most, 1 + int((now + HORIZON_S - max(start, now)) / seconds))
+    )
 
 
 def probing(state: Pace) -> bool:
@@ -121,8 +131,8 @@ def good(state: Pace, left_at: float) -> Pace:
 
 
 def told(state: Pace, now: float, quota: Quota) -> Pace:
-    """An answer said how many requests are left, and for how long. Where none are, all wait for its end, which counts
-    as a wait that the API asks for; in a short window the rest is spread."""
+    """An answer said how many requests are left, and for how long. Where none are, all wait for its
+    end, which counts as a wait that the API asks for; in a short window the rest is spread."""
     until = now + quota.reset_s
     if quota.remaining <= 0:
         since = state.unusable_since if state.unusable_since is not None else now
@@ -133,18 +143,23 @@ def told(state: Pace, now: float, quota: Quota) -> Pace:
 
 
 def is_news(state: Pace, left_at: float) -> bool:
-    """Whether a push-back to a request that left at `left_at` slows anybody: the answers to requests that were under
-    way when all slowed down tell nothing more."""
+    """Whether a push-back to a request that left at `left_at` slows anybody: the answers to
+    requests that were under way when all slowed down tell nothing more."""
     return left_at >= state.slowed_at
 
 
 def pushed_back(state: Pace, now: float, asked: float | None, wait: float, limit: Limit) -> Pace:
-    """The API said 'too many': all wait `asked` seconds, or `wait` where it does not say, and keep to `limit` then."""
+    """The API said 'too many': all wait `asked` seconds, or `wait` where it does not say, and keep
+    to `limit` then."""
     since = state.unusable_since if state.unusable_since is not None else now
     until = max(state.pause_until, now + (asked or wait))
-    return state._replace(pauses=state.pauses + 1, slowed_at=now, pause_until=until, unusable_since=since,
+    return state._replace(
+        pauses=state.pauses + 1,
+        slowed_at=now,
+        pause_until=until,
+        unusable_since=since,
         limit=_after(limit, state, now, until),
-    )  # fmt: skip
+    )
 
 
 def pushed_back_again(state: Pace, now: float, asked: float | None) -> Pace:
@@ -156,16 +171,18 @@ def pushed_back_again(state: Pace, now: float, asked: float | None) -> Pace:
 
 
 def _after(limit: Limit, state: Pace, now: float, until: float) -> Limit:
-    """A limit that begins now, or after a pause, begins after this one. An old one goes on, but for the pause: time in
-    which nobody may send says nothing."""
+    """A limit that begins now, or after a pause, begins after this one. An old one goes on, but for
+    the pause: time in which nobody may send says nothing."""
     paused = until - max(state.pause_until, now)
     return limit._replace(since=until if limit.since >= now else limit.since + paused)
 
 
-def unusable(state: Pace, now: float, left_at: float, asked: float | None, jitter: float, *, patient: bool) -> Pace:
-    """No usable answer came: a 5xx, a broken connection, silence. With `patient`, single ones make nobody wait (their
-    items stay unknown and are not asked for again); without, the next request would only meet the same wall. `jitter`
-    is a random number from 0 to 1."""
+def unusable(
+    state: Pace, now: float, left_at: float, asked: float | None, jitter: float, *, patient: bool
+) -> Pace:
+    """No usable answer came: a 5xx, a broken connection, silence. With `patient`, single ones make
+    nobody wait (their items stay unknown and are not asked for again); without, the next request
+    would only meet the same wall. `jitter` is a random number from 0 to 1."""
     bad = state.bad + 1
     since = state.unusable_since if state.unusable_since is not None else now
     state = state._replace(bad=bad, unusable_since=since)
@@ -175,7 +192,9 @@ def unusable(state: Pace, now: float, left_at: float, asked: float | None, jitte
         return state
     # Answers to requests that were under way make `bad` grow, but not the pauses.
     wait = back_off(state.pauses, jitter)
-    return state._replace(pauses=state.pauses + 1, slowed_at=now, pause_until=max(state.pause_until, now + wait))
+    return state._replace(
+        pauses=state.pauses + 1, slowed_at=now, pause_until=max(state.pause_until, now + wait)
+    )
 
 
 def unusable_for(state: Pace, now: float) -> float:
@@ -186,6 +205,7 @@ def unusable_for(state: Pace, now: float) -> float:
 
 
 def back_off(times: int, jitter: float, first: float = BACK_OFF_S) -> float:
-    """Exponential from `first` on, with half of it random so that many workers do not come back together."""
+    """Exponential from `first` on, with half of it random so that many workers do not come back
+    together."""
     whole = min(MOST_BACK_OFF_S, first * 2.0 ** min(times, 16))
     return whole * (0.5 + 0.5 * jitter)

@@ -1,8 +1,9 @@
-"""Asks the API: one method for each operation that the worker calls, each one request, never repeated here.
+"""Asks the API: one method for each operation that the worker calls, each one request, never
+repeated here.
 
-A reply is returned, not raised, because what a missing answer means is the caller's decision (`outcome`). The token
-goes into one header and into nothing else; every text that leaves this module is scrubbed of it.
-"""
+A reply is returned, not raised, because what a missing answer means is the caller's decision
+(`outcome`). The token goes into one header and into nothing else; every text that leaves this
+module is scrubbed of it."""
 
 from __future__ import annotations
 
@@ -31,14 +32,16 @@ BATCHES = "/api/v1/data-collection/batches"
 ME = "/api/v1/users/me/"
 
 _MOST_BYTES = 16 * 2**20
-"""An answer about one batch that is larger than this is not read to its end: it would eat the memory."""
+"""An answer about one batch that is larger than this is not read to its end: it would eat the
+memory."""
 
 _PAGE = 500
 """Batches of a listing that are handed on together."""
 
 CONNECT_SHARE = 0.9
-"""A connection that takes this share of the time limit is given up, so that what runs out of the rest is known to have
-had one and may have left. (A trace of each connection would tell it too, and costs a fifth of a request.)"""
+"""A connection that takes this share of the time limit is given up, so that what runs out of the
+rest is known to have had one and may have left. (A trace of each connection would tell it too, and
+costs a fifth of a request.)"""
 
 _LIMITED = ("RateLimit", "RateLimit-Remaining", "X-RateLimit-Remaining", "X-Rate-Limit-Remaining")
 """Headers that tell how many requests are left."""
@@ -56,7 +59,8 @@ _NOT_TLS = (
 """What OpenSSL calls bytes that are no TLS at all, in its several versions."""
 
 _MOST_WORDS = 500
-"""Characters of an error that are kept: enough for the API's own words, too few for a gateway's whole page."""
+"""Characters of an error that are kept: enough for the API's own words, too few for a gateway's
+whole page."""
 
 Scrub = Callable[[str], str]
 
@@ -83,7 +87,9 @@ class Api(Protocol):
 class ProlificClient:
     """The API over HTTP. `timeout_s` is for one request in all, for a listing without a byte."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, timeout_s: float, scrub: Scrub) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, url: str, timeout_s: float, scrub: Scrub
+    ) -> None:
         self._session = session
         self._url = URL(url)
         # (aiohttp rounds long limits up to whole seconds, which would blur the two.)
@@ -94,7 +100,9 @@ class ProlificClient:
             sock_read=None,
             ceil_threshold=math.inf,
         )
-        self._quiet = ClientTimeout(total=None, connect=timeout_s, sock_connect=timeout_s, sock_read=timeout_s)
+        self._quiet = ClientTimeout(
+            total=None, connect=timeout_s, sock_connect=timeout_s, sock_read=timeout_s
+        )
         self._scrub = scrub
 
     async def me(self) -> Reply:
@@ -113,7 +121,8 @@ class ProlificClient:
         return await self._ask("POST", f"{BATCHES}/{batch_id}/duplicate", json.dumps(body).encode())
 
     async def listing(self, workspace_id: str, take: Callable[[Page], Awaitable[None]]) -> Listing:
-        """GET a workspace's batches, read as a stream so that 100,000 of them need little memory."""
+        """GET a workspace's batches, read as a stream so that 100,000 of them need little
+        memory."""
         reading = _ListingReader(workspace_id)
         try:
             async with self._session.get(
@@ -132,18 +141,27 @@ class ProlificClient:
                 reading.close()
         except (aiohttp.ClientError, TimeoutError, OSError, ijson.JSONError) as error:
             await take(reading.turn_page())
-            return Listing(len(reading.ids), reading.meta_count, f"cut short: {self._clean(_told(error))}")
+            return Listing(
+                len(reading.ids), reading.meta_count, f"cut short: {self._clean(_told(error))}"
+            )
         await take(reading.turn_page())
         return Listing(len(reading.ids), reading.meta_count, reading.problem(), date)
 
     async def _ask(self, method: str, path: str, body: bytes | None = None) -> Reply:
         try:
             async with self._session.request(
-                method, self._url.with_path(path, encoded=True), timeout=self._whole, allow_redirects=False,
+                method,
+                self._url.with_path(path, encoded=True),
+                timeout=self._whole,
+                allow_redirects=False,
                 data=None if body is None else BytesPayload(body, content_type="application/json"),
-            ) as response:  # fmt: skip
+            ) as response:
                 return await self._read(response)
-        except (aiohttp.ClientHttpProxyError, aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+        except (
+            aiohttp.ClientHttpProxyError,
+            aiohttp.ClientConnectorError,
+            aiohttp.ConnectionTimeoutError,
+        ) as error:
             # No connection, or none in time: name, address, proxy (also its refusal), TLS.
             return NoAnswer(left=False, words=self._clean(_told(error)))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
@@ -165,11 +183,16 @@ class ProlificClient:
             words="" if response.ok else self._clean(_words(decoded, body, response.reason or "")),
             date=date if decoded is not None else None,
             retry_after_s=retry_after(response.headers.get("Retry-After"), date),
-            quota=quota(response.headers, date) if any(name in response.headers for name in _LIMITED) else None,
+            quota=(
+                quota(response.headers, date)
+                if any(name in response.headers for name in _LIMITED)
+                else None
+            ),
         )
 
     def _clean(self, text: str) -> str:
-        """Text from elsewhere as it may be shown: scrubbed first, because a token that is cut in two is not found."""
+        """Text from elsewhere as it may be shown: scrubbed first, because a token that is cut in
+        two is not found."""
         return shortened(self._scrub(text))
 
 
@@ -199,7 +222,8 @@ class _ListingReader:
         return count if isinstance(count, int) and not isinstance(count, bool) else None
 
     def feed(self, chunk: bytes) -> None:
-        """Take bytes. Raises ijson.JSONError where they are no JSON; what stood before that is taken."""
+        """Take bytes. Raises ijson.JSONError where they are no JSON; what stood before that is
+        taken."""
         try:
             for parser in self._parsers:
                 parser.send(chunk)
@@ -240,7 +264,9 @@ class _ListingReader:
 
 
 @asynccontextmanager
-async def connected(url: str, token: str, timeout_s: float, scrub: Scrub) -> AsyncIterator[ProlificClient]:
+async def connected(
+    url: str, token: str, timeout_s: float, scrub: Scrub
+) -> AsyncIterator[ProlificClient]:
     """A client for the API at `url`; its connections are closed after the block.
 
     Proxies come from HTTPS_PROXY and NO_PROXY, certificates from the system or SSL_CERT_FILE.
@@ -253,8 +279,8 @@ async def connected(url: str, token: str, timeout_s: float, scrub: Scrub) -> Asy
             # Prolific asks libraries to name themselves here.
             "Referer": f"duplicate-batches/{__version__}",
         },
-        # The senders bound the connections. An idle one is dropped early, because one that the server is about to
-        # close turns a request into an unknown outcome.
+        # The senders bound the connections. An idle one is dropped early, because one that the
+        # server is about to close turns a request into an unknown outcome.
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=5),
         # Our own header must hold: trust_env would also read ~/.netrc for credentials.
         trust_env=False,
@@ -265,7 +291,8 @@ async def connected(url: str, token: str, timeout_s: float, scrub: Scrub) -> Asy
 
 
 def proxy_for(url: str) -> URL | None:
-    """The proxy for the API at `url`, from the environment (or the system's settings), with its credentials.
+    """The proxy for the API at `url`, from the environment (or the system's settings), with its
+    credentials.
 
     Raises UsageError where it is no address; its text is not told, since it may hold a password."""
     target = URL(url)
@@ -288,7 +315,8 @@ def proxy_for(url: str) -> URL | None:
 
 
 def _decode(body: bytes) -> Any:
-    """The JSON in a body, which is UTF-8 (RFC 8259), perhaps with half a surrogate pair; None where it is none."""
+    """The JSON in a body, which is UTF-8 (RFC 8259), perhaps with half a surrogate pair; None where
+    it is none."""
     try:
         return _decode_text(body.decode("utf-8-sig", "surrogatepass"))
     except (ValueError, RecursionError):
@@ -296,12 +324,15 @@ def _decode(body: bytes) -> Any:
 
 
 def _words(decoded: Any, body: bytes, reason: str) -> str:
-    """What an error answer says, in any of the shapes that the API and its gateways use. Values under
-    unknown keys follow as JSON, because they may be the reason: `{"name": ["too long"]}`."""
+    """What an error answer says, in any of the shapes that the API and its gateways use. Values
+    under unknown keys follow as JSON, because they may be the reason: `{"name": ["too long"]}`."""
     if isinstance(decoded, dict):
         error = decoded.get("error")
         if isinstance(error, dict):
-            told = [*_told_by(error, "title", "detail", "additional_information"), _rest(decoded, "error")]
+            told = [
+                *_told_by(error, "title", "detail", "additional_information"),
+                _rest(decoded, "error"),
+            ]
         else:
             told = _told_by(decoded, "type", "message", "detail", "error")
     elif decoded is not None:
@@ -358,7 +389,9 @@ def _told(error: BaseException) -> str:
             return f"{where} does not speak TLS, which https needs; is the address or port wrong?"
         case aiohttp.ClientConnectorError() if error.strerror is None:
             closed = "it closed the connection where TLS begins; does it speak TLS on this port?"
-            return f"Cannot connect to host {error.host}:{error.port}: {str(error.os_error) or closed}"
+            return (
+                f"Cannot connect to host {error.host}:{error.port}: {str(error.os_error) or closed}"
+            )
     return str(error) or type(error).__name__
 
 

@@ -1,11 +1,15 @@
-"""Reads the headers that are about time and pace: Date, Retry-After, and the usual rate-limit headers. Pure functions.
+"""Reads the headers that are about time and pace: Date, Retry-After, and the usual rate-limit
+headers. Pure functions.
 
 Prolific promises none of the latter; gateways in front of APIs send them in three forms:
 
-- `RateLimit: "default";r=50;t=30` (draft-ietf-httpapi-ratelimit-headers, from version 8 on), with several policies
-  possible, of which the tightest counts; earlier drafts: `RateLimit: limit=100, remaining=50, reset=30`;
+- `RateLimit: "default";r=50;t=30` (draft-ietf-httpapi-ratelimit-headers, from version 8 on), with
+  several policies
+  possible, of which the tightest counts; earlier drafts: `RateLimit: limit=100, remaining=50,
+  reset=30`;
 - `RateLimit-Remaining: 50` with `RateLimit-Reset: 30`, in seconds (drafts up to version 7);
-- `X-RateLimit-Remaining` and `X-RateLimit-Reset` (or `X-Rate-Limit-…`), in seconds, or a time in seconds since 1970.
+- `X-RateLimit-Remaining` and `X-RateLimit-Reset` (or `X-Rate-Limit-…`), in seconds, or a time in
+  seconds since 1970.
 """
 
 from __future__ import annotations
@@ -37,8 +41,8 @@ def timestamp(text: str | None) -> float | None:
 
 
 def retry_after(text: str | None, date: float | None) -> float | None:
-    """Seconds that `Retry-After` asks to wait (RFC 9110 10.2.3); a date counts from the answer's own `Date`, because
-    our clock may be wrong."""
+    """Seconds that `Retry-After` asks to wait (RFC 9110 10.2.3); a date counts from the answer's
+    own `Date`, because our clock may be wrong."""
     if text is None:
         return None
     if re.fullmatch(r"\d{1,9}(\.\d+)?", text.strip()):
@@ -48,7 +52,8 @@ def retry_after(text: str | None, date: float | None) -> float | None:
 
 
 def quota(headers: Mapping[str, str], date: float | None) -> Quota | None:
-    """What rate-limit headers say; None where there are none, or none that make sense. `date` is the answer's own."""
+    """What rate-limit headers say; None where there are none, or none that make sense. `date` is
+    the answer's own."""
     found: list[Quota] = []
     whole = headers.get("RateLimit", "")
     for text in (*whole.split(","), whole):
@@ -65,7 +70,9 @@ def quota(headers: Mapping[str, str], date: float | None) -> Quota | None:
 
 def _number(text: str | None) -> float | None:
     """A number that is not negative; None for anything else."""
-    return float(text) if text is not None and re.fullmatch(r"\s*\d{1,12}(\.\d+)?\s*", text) else None
+    return (
+        float(text) if text is not None and re.fullmatch(r"\s*\d{1,12}(\.\d+)?\s*", text) else None
+    )
 
 
 def _from_now(reset: float, date: float | None) -> float:

@@ -1,4 +1,5 @@
-"""Reads the API's bodies. New fields appear over time and others may be missing: only an id is insisted on."""
+"""Reads the API's bodies. New fields appear over time and others may be missing: only an id is
+insisted on."""
 
 from __future__ import annotations
 
@@ -14,8 +15,8 @@ UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 
 
 class Batch(NamedTuple):
-    """A batch as the API shows it; what is missing or odd is None, but for the id. `datasets` are the ids of those that
-    have one."""
+    """A batch as the API shows it; what is missing or odd is None, but for the id. `datasets` are
+    the ids of those that have one."""
 
     id: str
     name: str | None
@@ -30,7 +31,8 @@ class Batch(NamedTuple):
 def read_batch(body: object) -> Batch | None:
     """The batch in a decoded body; None where there is none.
 
-    (Each answer comes through here. Read by pydantic it cost 5 µs, of 200 for a request, and 60 ms of each start.)"""
+    (Each answer comes through here. Read by pydantic it cost 5 µs, of 200 for a request, and 60 ms
+    of each start.)"""
     if not isinstance(body, dict):
         return None
     batch_id = body.get("id")
@@ -54,8 +56,8 @@ def user_id(body: object) -> str | None:
 
 
 def _text(value: object) -> str | None:
-    """The text, or None where the API sends something else. Half a surrogate pair, which JSON may hold and neither
-    UTF-8 nor the database can, becomes the `?` that it is in a listing."""
+    """The text, or None where the API sends something else. Half a surrogate pair, which JSON may
+    hold and neither UTF-8 nor the database can, becomes the `?` that it is in a listing."""
     if not isinstance(value, str):
         return None
     return value if value.isascii() else value.encode("utf-8", "replace").decode()
@@ -69,7 +71,8 @@ def _dataset_ids(value: object) -> tuple[str, ...]:
 
 
 def listed(batch: Batch, workspace_id: str = "") -> Listed:
-    """What the ledger keeps of a batch; `workspace_id` is the listing's own, for a batch that does not say."""
+    """What the ledger keeps of a batch; `workspace_id` is the listing's own, for a batch that does
+    not say."""
     return Listed(
         id=batch.id,
         name=batch.name or "",
@@ -84,7 +87,9 @@ def listed(batch: Batch, workspace_id: str = "") -> Listed:
 
 
 def _digest(details: Any, form: Any) -> str:
-    return hashlib.blake2b(form(details).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return hashlib.blake2b(
+        form(details).encode("utf-8", "surrogatepass"), digest_size=16
+    ).hexdigest()
 
 
 def _canonical(details: Any) -> str:

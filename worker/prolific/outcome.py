@@ -35,8 +35,8 @@ class Why(StrEnum):
 
 
 class Outcome(NamedTuple):
-    """What became of one duplicate request. `left` says whether it counts as a request that left; `error` is for
-    people; `retry_after_s` is what the API asks to wait, in seconds."""
+    """What became of one duplicate request. `left` says whether it counts as a request that left;
+    `error` is for people; `retry_after_s` is what the API asks to wait, in seconds."""
 
     kind: Class
     left: bool
@@ -48,7 +48,8 @@ class Outcome(NamedTuple):
 
 
 _TRY_AGAIN_UNCLEAR = frozenset({408, 425})
-"""4xx that a server or gateway sends when it gave up on a request that it may have begun (RFC 9110, RFC 8470)."""
+"""4xx that a server or gateway sends when it gave up on a request that it may have begun (RFC 9110,
+RFC 8470)."""
 
 
 def classify(reply: Reply, source_id: str) -> Outcome:
@@ -66,12 +67,27 @@ def classify(reply: Reply, source_id: str) -> Outcome:
             return Outcome(Class.NOT_SENT, True, error, status, why=Why.UNAUTHORISED)
         case 407:
             # The proxy never passed it on.
-            return Outcome(Class.NOT_SENT, False, error, status, why=Why.PROXY, retry_after_s=reply.retry_after_s)
+            return Outcome(
+                Class.NOT_SENT,
+                False,
+                error,
+                status,
+                why=Why.PROXY,
+                retry_after_s=reply.retry_after_s,
+            )
         case 429:
-            return Outcome(Class.NOT_SENT, True, error, status, why=Why.THROTTLED, retry_after_s=reply.retry_after_s)
+            return Outcome(
+                Class.NOT_SENT,
+                True,
+                error,
+                status,
+                why=Why.THROTTLED,
+                retry_after_s=reply.retry_after_s,
+            )
     if 300 <= status < 400:
         error = f"HTTP {status}: a redirect, which is not followed"
-    # A gateway's page says nothing about this batch: it comes for every request while something is maintained.
+    # A gateway's page says nothing about this batch: it comes for every request while something is
+    # maintained.
     if 400 <= status < 500 and status not in _TRY_AGAIN_UNCLEAR and reply.json is not None:
         return Outcome(Class.REFUSED, True, error, status)
     return Outcome(Class.UNKNOWN, True, error, status, retry_after_s=reply.retry_after_s)
@@ -82,5 +98,7 @@ def _success(answer: Answer, source_id: str, error: str) -> Outcome:
     if batch is None:
         return Outcome(Class.UNKNOWN, True, f"{error}: the answer names no batch", answer.status)
     if batch.id == source_id:
-        return Outcome(Class.UNKNOWN, True, f"{error}: the answer names the source itself", answer.status)
+        return Outcome(
+            Class.UNKNOWN, True, f"{error}: the answer names the source itself", answer.status
+        )
     return Outcome(Class.CREATED, True, None, answer.status, batch)

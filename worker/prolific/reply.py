@@ -1,4 +1,5 @@
-"""What came back of one request, as plain records: an answer, or none. No rules about what it means."""
+"""What came back of one request, as plain records: an answer, or none. No rules about what it
+means."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from worker.ledger.records import Listed
 
 
 class Quota(NamedTuple):
-    """What rate-limit headers say: `remaining` requests may be sent within the next `reset_s` seconds."""
+    """What rate-limit headers say: `remaining` requests may be sent within the next `reset_s`
+    seconds."""
 
     remaining: int
     reset_s: float
@@ -18,10 +20,10 @@ class Quota(NamedTuple):
 class Answer(NamedTuple):
     """An HTTP answer, whole.
 
-    `json` is the decoded body, None where it is not JSON; `words` is what it says of an error, for people, without
-    the token. `date` is the answer's `Date` in seconds since 1970 where the answer is the API's own, not a
-    gateway's page. `retry_after_s` is what it asks to wait (a date is read against its own `Date`), `quota` what its
-    rate-limit headers say."""
+    `json` is the decoded body, None where it is not JSON; `words` is what it says of an error, for
+    people, without the token. `date` is the answer's `Date` in seconds since 1970 where the answer
+    is the API's own, not a gateway's page. `retry_after_s` is what it asks to wait (a date is read
+    against its own `Date`), `quota` what its rate-limit headers say."""
 
     status: int
     json: Any
@@ -33,7 +35,8 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """No whole answer came. `left` says whether the request, or a part of it, may have reached the API."""
+    """No whole answer came. `left` says whether the request, or a part of it, may have reached the
+    API."""
 
     left: bool
     words: str
@@ -43,8 +46,9 @@ Reply = Answer | NoAnswer
 
 
 class Listing(NamedTuple):
-    """How a listing ended: `shown` batches, `meta_count` as the answer says (None: it does not), `problem` says why it
-    is not whole (None: it is), `reply` what to decide by when it was refused."""
+    """How a listing ended: `shown` batches, `meta_count` as the answer says (None: it does not),
+    `problem` says why it is not whole (None: it is), `reply` what to decide by when it was
+    refused."""
 
     shown: int
     meta_count: int | None

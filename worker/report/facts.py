@@ -1,4 +1,5 @@
-"""What the database is asked for a report of one campaign: few questions, each with an answer of bounded size."""
+"""What the database is asked for a report of one campaign: few questions, each with an answer of
+bounded size."""
 
 from __future__ import annotations
 
@@ -22,8 +23,9 @@ PACES = 20_000
 
 
 class Run(NamedTuple):
-    """One run. Times are ISO 8601 UTC; `ended_at` is None where it goes on or died, and then `alive` says which, as far
-    as this machine can know (None: it cannot). `command` is what it was: `run`, `settle`, `restore`, or not known."""
+    """One run. Times are ISO 8601 UTC; `ended_at` is None where it goes on or died, and then
+    `alive` says which, as far as this machine can know (None: it cannot). `command` is what it was:
+    `run`, `settle`, `restore`, or not known."""
 
     run_id: str
     job: str
@@ -58,9 +60,9 @@ class Run(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """All that a report tells but its rows. `settled_by` counts created duplicates by how they are known, `tries`
-    duplicates by how many requests each took; `runs` are the latest, newest first, of `runs_in_all`; `night` is the
-    latest run that sent something, `night_id` its run id."""
+    """All that a report tells but its rows. `settled_by` counts created duplicates by how they are
+    known, `tries` duplicates by how many requests each took; `runs` are the latest, newest first,
+    of `runs_in_all`; `night` is the latest run that sent something, `night_id` its run id."""
 
     campaign: str
     counts: Counts
@@ -82,12 +84,14 @@ class Facts(NamedTuple):
 
     @property
     def sender(self) -> Run | None:
-        """The run of `night`; None where that is the latest one, or too long ago to be among `runs`."""
+        """The run of `night`; None where that is the latest one, or too long ago to be among
+        `runs`."""
         return next((run for run in self.runs[1:] if run.run_id == self.night_id), None)
 
 
 def facts(connection: sqlite3.Connection, campaign: int, name: str, now: float) -> Facts:
-    """What is known of the campaign (its number and name) at `now` (seconds since 1970). It has at least one run."""
+    """What is known of the campaign (its number and name) at `now` (seconds since 1970). It has at
+    least one run."""
     asked = {"campaign": campaign}
     counts, settled_by = _counts(connection, asked)
     size = connection.execute(sql("report_size"), asked).fetchone()
@@ -101,7 +105,10 @@ def facts(connection: sqlite3.Connection, campaign: int, name: str, now: float) 
         settled_by=settled_by,
         dropped=size["dropped"],
         sources=size["sources"],
-        tries=tuple((row["attempts"], row["items"]) for row in connection.execute(sql("report_tries"), asked)),
+        tries=tuple(
+            (row["attempts"], row["items"])
+            for row in connection.execute(sql("report_tries"), asked)
+        ),
         runs=runs,
         runs_in_all=number["runs"],
         needs=needs(
@@ -116,9 +123,12 @@ def facts(connection: sqlite3.Connection, campaign: int, name: str, now: float) 
 
 
 def candidate(connection: sqlite3.Connection, batch_id: str) -> Candidate | None:
-    """What a listing showed of a batch that could be a duplicate's copy; None where it has an owner by now."""
+    """What a listing showed of a batch that could be a duplicate's copy; None where it has an owner
+    by now."""
     row = connection.execute(sql("report_candidate"), {"batch_id": batch_id}).fetchone()
-    return None if row is None else Candidate(batch_id, row["name"], row["created_at"], row["status"])
+    return (
+        None if row is None else Candidate(batch_id, row["name"], row["created_at"], row["status"])
+    )
 
 
 def source_name(connection: sqlite3.Connection, source_id: str) -> str | None:
@@ -169,7 +179,9 @@ def _alive(host: str, pid: int) -> bool | None:
     return True
 
 
-def _night(connection: sqlite3.Connection, campaign: int, created: int, now: float) -> tuple[str | None, Night | None]:
+def _night(
+    connection: sqlite3.Connection, campaign: int, created: int, now: float
+) -> tuple[str | None, Night | None]:
     run = connection.execute(sql("report_night"), {"campaign": campaign}).fetchone()
     begin = seconds(run["started_at"]) if run else None
     if run is None or begin is None:

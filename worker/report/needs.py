@@ -1,4 +1,5 @@
-"""What needs a person: rows that are not created, by what is known of them, in memory that does not grow with them."""
+"""What needs a person: rows that are not created, by what is known of them, in memory that does not
+grow with them."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ OTHERS = "for other reasons (the table below tells each)"
 
 
 class Candidate(NamedTuple):
-    """A batch that could be a row's copy: its name and the rest as a listing showed them, None where none did."""
+    """A batch that could be a row's copy: its name and the rest as a listing showed them, None
+    where none did."""
 
     id: str
     name: str | None
@@ -50,8 +52,8 @@ class Group:
 
 
 class Needs(NamedTuple):
-    """What is not created: `undecided` rows (the first of `undecided_count`), and groups, the fullest first.
-    `under_way` rows are neither: their answers may still come."""
+    """What is not created: `undecided` rows (the first of `undecided_count`), and groups, the
+    fullest first. `under_way` rows are neither: their answers may still come."""
 
     undecided: tuple[Undecided, ...]
     undecided_count: int
@@ -67,9 +69,11 @@ class Needs(NamedTuple):
         return sum(group.count for group in self.of(status))
 
 
-def needs(rows: Iterable[Row], look_up: Callable[[str], Candidate | None], *, going_on: bool) -> Needs:
-    """What the rows that are not created need. `look_up` tells what is known of a batch, None where it has an owner;
-    with `going_on` a run may still record what is under way."""
+def needs(
+    rows: Iterable[Row], look_up: Callable[[str], Candidate | None], *, going_on: bool
+) -> Needs:
+    """What the rows that are not created need. `look_up` tells what is known of a batch, None where
+    it has an owner; with `going_on` a run may still record what is under way."""
     undecided: list[Undecided] = []
     undecided_count = under_way = 0
     groups: dict[tuple[str, str | None, int | None], Group] = {}

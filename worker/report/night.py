@@ -1,5 +1,5 @@
-"""One run's requests over time: its attempts, in one pass and in memory that does not grow with them, as a plot needs
-them. Pure; times are seconds since 1970, lengths seconds."""
+"""One run's requests over time: its attempts, in one pass and in memory that does not grow with
+them, as a plot needs them. Pure; times are seconds since 1970, lengths seconds."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _FINE = 100
 
 @dataclass(slots=True)
 class Column:
-    """What happened in one stretch of time: requests that left, by what became of them. `throttled` are answers of 429,
-    `unclear` no answer or an unclear one, and `good` all others."""
+    """What happened in one stretch of time: requests that left, by what became of them. `throttled`
+    are answers of 429, `unclear` no answer or an unclear one, and `good` all others."""
 
     good: int = 0
     throttled: int = 0
@@ -57,8 +57,8 @@ class PauseReason(NamedTuple):
 
 
 class Latencies(NamedTuple):
-    """How long answers took: the distribution's columns (from, to, how many answers), the median, what
-    95 of 100 were faster than, and the slowest. Of no answers all is 0."""
+    """How long answers took: the distribution's columns (from, to, how many answers), the median,
+    what 95 of 100 were faster than, and the slowest. Of no answers all is 0."""
 
     columns: tuple[tuple[float, float, int], ...]
     answers: int
@@ -68,8 +68,9 @@ class Latencies(NamedTuple):
 
 
 class Night(NamedTuple):
-    """A run from `begin` to `end` in columns of `width` seconds. `before` duplicates existed when it began; `settled`
-    were found out about after their requests, the last of them at `settled_at`."""
+    """A run from `begin` to `end` in columns of `width` seconds. `before` duplicates existed when
+    it began; `settled` were found out about after their requests, the last of them at
+    `settled_at`."""
 
     begin: float
     end: float
@@ -132,8 +133,8 @@ def night(
     settled: int,
     settled_at: float | None,
 ) -> Night:
-    """The run from `begin` to `end`, from its rows of the tables attempts and paces. `created` duplicates exist now,
-    `settled` of them found out by this run."""
+    """The run from `begin` to `end`, from its rows of the tables attempts and paces. `created`
+    duplicates exist now, `settled` of them found out by this run."""
     end = max(end, begin + 1.0)
     width = _width(end - begin)
     columns = [Column() for _ in range(math.ceil((end - begin) / width))]
@@ -145,7 +146,11 @@ def night(
         return columns[min(max(0, int((moment - begin) / width)), len(columns) - 1)]
 
     for row in attempts:
-        begun, ended, latency = seconds(row["started_at"]), seconds(row["ended_at"]), row["latency_s"]
+        begun, ended, latency = (
+            seconds(row["started_at"]),
+            seconds(row["ended_at"]),
+            row["latency_s"],
+        )
         if row["outcome"] in (None, "not_left") or begun is None or ended is None:
             continue
         # What a crash interrupted is given up when the next run begins.
@@ -177,7 +182,10 @@ def night(
 
 
 def _width(length: float) -> float:
-    return next((float(width) for width in WIDTHS_S if length / width <= MOST_COLUMNS), length / MOST_COLUMNS)
+    return next(
+        (float(width) for width in WIDTHS_S if length / width <= MOST_COLUMNS),
+        length / MOST_COLUMNS,
+    )
 
 
 def _pauses(paces: Iterable[Mapping[str, Any]], begin: float, end: float) -> Iterable[Pause]:
@@ -201,10 +209,13 @@ def _distribution(steps: Counter[int], slowest: float) -> Latencies:
     for step, count in steps.items():
         coarse[_edge(10 ** ((step + 0.5) / _FINE))] += count
     columns = tuple(
-        (_at_edge(number), _at_edge(number + 1), coarse[number]) for number in range(min(coarse), max(coarse) + 1)
+        (_at_edge(number), _at_edge(number + 1), coarse[number])
+        for number in range(min(coarse), max(coarse) + 1)
     )
     ordered = sorted(steps.items())
-    return Latencies(columns, total, _quantile(ordered, total, 0.5), _quantile(ordered, total, 0.95), slowest)
+    return Latencies(
+        columns, total, _quantile(ordered, total, 0.5), _quantile(ordered, total, 0.95), slowest
+    )
 
 
 def _at_edge(number: int) -> float:

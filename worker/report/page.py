@@ -1,8 +1,9 @@
-"""Makes the page: facts and rows in, one self-contained HTML file out, written piece by piece and replaced whole.
+"""Makes the page: facts and rows in, one self-contained HTML file out, written piece by piece and
+replaced whole.
 
-What comes from the API, from jobs and from people is untrusted: the template escapes it, hidden characters are shown,
-and the page's policy lets nothing run but its own script, which is named by its hash.
-"""
+What comes from the API, from jobs and from people is untrusted: the template escapes it, hidden
+characters are shown, and the page's policy lets nothing run but its own script, which is named by
+its hash."""
 
 from __future__ import annotations
 
@@ -51,8 +52,8 @@ OF_CAMPAIGN = b'<meta name="campaign" content="'
 
 
 class About(NamedTuple):
-    """What the page says of itself: the API's address as the database knows it, the database, when it was made (a date
-    with its zone), and whether it is of a rehearsal."""
+    """What the page says of itself: the API's address as the database knows it, the database, when
+    it was made (a date with its zone), and whether it is of a rehearsal."""
 
     api: str
     database: Path
@@ -61,8 +62,8 @@ class About(NamedTuple):
 
 
 def refuse_foreign_file(path: Path, campaign: str | None = None) -> None:
-    """Raise UsageError if `path` could not become a report: something else is there, or the report of another
-    campaign than `campaign` (None: of any)."""
+    """Raise UsageError if `path` could not become a report: something else is there, or the report
+    of another campaign than `campaign` (None: of any)."""
     try:
         if not path.exists() and not path.is_symlink():
             return
@@ -80,12 +81,16 @@ def refuse_foreign_file(path: Path, campaign: str | None = None) -> None:
     if campaign is not None and OF_CAMPAIGN in head and _of_campaign(campaign) not in head:
         raise UsageError(
             f"{path}: this is the report of another campaign; it is left as it is",
-            hint="Give each campaign a ledger file of its own, since the report lies beside it: --ledger PATH.",
+            hint=(
+                "Give each campaign a ledger file of its own, since the report lies beside it:"
+                " --ledger PATH."
+            ),
         )
 
 
 def _of_campaign(campaign: str) -> bytes:
-    """How a report of this campaign names it in its first lines. (No campaign holds what HTML escapes.)"""
+    """How a report of this campaign names it in its first lines. (No campaign holds what HTML
+    escapes.)"""
     return OF_CAMPAIGN + f'{campaign}">'.encode()
 
 
@@ -99,11 +104,11 @@ def write_report(
     *,
     replaces_any: bool = False,
 ) -> None:
-    """Write the report of the campaign (its number and name) to `path`, in one replacement. It names these `commands`.
+    """Write the report of the campaign (its number and name) to `path`, in one replacement. It
+    names these `commands`.
 
-    Raises UsageError if something else is there, another campaign's report included unless `replaces_any`, OSError
-    if it cannot be written; what was there is whole then.
-    """
+    Raises UsageError if something else is there, another campaign's report included unless
+    `replaces_any`, OSError if it cannot be written; what was there is whole then."""
     refuse_foreign_file(path, None if replaces_any else name)
     with snapshot(connection):
         found = facts(connection, campaign, name, about.made_at.timestamp())
@@ -125,8 +130,10 @@ def page(found: Facts, rows: Rows, about: About, commands: Commands) -> Iterator
         facts=found,
         steps=steps(sentences.standing(found), commands),
         headline=sentences.headline(found),
-        policy=f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
-        "base-uri 'none'; form-action 'none'",
+        policy=(
+            f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
+            "base-uri 'none'; form-action 'none'"
+        ),
         plots=plots,
         rows=rows,
         script=script,
@@ -146,10 +153,12 @@ def page(found: Facts, rows: Rows, about: About, commands: Commands) -> Iterator
 
 
 class Rows:
-    """The rows that the page embeds, as pieces of a JSON array; asked for once. Then `lists` are the texts that rows
-    name by number, and `left_out` is how many rows there was no room for."""
+    """The rows that the page embeds, as pieces of a JSON array; asked for once. Then `lists` are
+    the texts that rows name by number, and `left_out` is how many rows there was no room for."""
 
-    def __init__(self, connection: sqlite3.Connection, campaign: int, name: str, found: Facts) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, campaign: int, name: str, found: Facts
+    ) -> None:
         self._connection = connection
         self._campaign = campaign
         self._name = name
@@ -163,7 +172,9 @@ class Rows:
     def __iter__(self) -> Iterator[str]:
         separator = "["
         for created in (False, True):
-            for row in views.ledger_rows(self._connection, self._campaign, self._name, created=created):
+            for row in views.ledger_rows(
+                self._connection, self._campaign, self._name, created=created
+            ):
                 if self.count == ROWS or self._bytes > BYTES:
                     break
                 piece = _json(self._row(row))
@@ -186,12 +197,25 @@ class Rows:
 
     def _row(self, row: views.Row) -> Sequence[object]:
         return (
-            row["item"], row["line"], row["copy"], _number(self._sources, row["source_batch_id"]), row["name"],
-            int(row["upload_new_dataset"]), self._text(row["status"]), row["new_batch_id"],
-            self._text(row["new_batch_status"]), row["created_at"], self._text(row["settled_by"]), row["attempts"],
-            row["http_status"], self._text(row["error"]), row["first_sent_at"], row["last_sent_at"],
-            self._text(row["run_id"]), *(row[column] for column in self._own),
-        )  # fmt: skip
+            row["item"],
+            row["line"],
+            row["copy"],
+            _number(self._sources, row["source_batch_id"]),
+            row["name"],
+            int(row["upload_new_dataset"]),
+            self._text(row["status"]),
+            row["new_batch_id"],
+            self._text(row["new_batch_status"]),
+            row["created_at"],
+            self._text(row["settled_by"]),
+            row["attempts"],
+            row["http_status"],
+            self._text(row["error"]),
+            row["first_sent_at"],
+            row["last_sent_at"],
+            self._text(row["run_id"]),
+            *(row[column] for column in self._own),
+        )
 
     def _text(self, text: str | None) -> int | None:
         return None if text is None else _number(self._texts, text)
@@ -217,7 +241,9 @@ def _asset(name: str) -> str:
 
 
 def _environment() -> Environment:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     environment.filters |= {
         "counted": counted,
         "duration": human_duration,

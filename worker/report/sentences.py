@@ -1,4 +1,5 @@
-"""The report's sentences: the headline, how a run ended, and how the campaign stands for advice. Pure."""
+"""The report's sentences: the headline, how a run ended, and how the campaign stands for advice.
+Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from worker.report.facts import Facts, Run
 
 
 class Headline(NamedTuple):
-    """The first words of the page: `kind` is `good`, `missing`, `going` (a run goes on) or `empty`."""
+    """The first words of the page: `kind` is `good`, `missing`, `going` (a run goes on) or
+    `empty`."""
 
     kind: str
     title: str
@@ -24,11 +26,17 @@ def headline(facts: Facts) -> Headline:
     counts = facts.counts
     some = f"{counts.created:,} of {counted(counts.total, 'duplicate')} created"
     if facts.latest.going_on:
-        return Headline("going", f"{some} so far", "A run is going on. Make this report again to see more.")
+        return Headline(
+            "going", f"{some} so far", "A run is going on. Make this report again to see more."
+        )
     if not counts.total:
         return Headline("empty", "The job asks for nothing", "It has no rows.")
     if counts.created == counts.total:
-        title = "The one duplicate is created" if counts.total == 1 else f"All {counts.total:,} duplicates created"
+        title = (
+            "The one duplicate is created"
+            if counts.total == 1
+            else f"All {counts.total:,} duplicates created"
+        )
         made = f"{counted(counts.total, 'duplicate')} of {counted(facts.sources, 'source')}"
         return Headline("good", title, f"The job asks for {made}, and each exists once.")
     missing = [
@@ -41,7 +49,9 @@ def headline(facts: Facts) -> Headline:
         if number
     ]
     gap = counts.total - counts.created
-    return Headline("missing", some, f"{gap:,} {verb(gap, 'is', 'are')} missing: {joined(missing)}.")
+    return Headline(
+        "missing", some, f"{gap:,} {verb(gap, 'is', 'are')} missing: {joined(missing)}."
+    )
 
 
 def ended(run: Run) -> str:
@@ -49,7 +59,11 @@ def ended(run: Run) -> str:
     if run.ended_at is None:
         if run.alive:
             return f"goes on (process {run.pid})"
-        return "died without an end" if run.alive is False else f"goes on at {visible(run.host)}, or died"
+        return (
+            "died without an end"
+            if run.alive is False
+            else f"goes on at {visible(run.host)}, or died"
+        )
     if run.stopped_by is None:
         return "ended by itself"
     return f"ended early because {STOPPED_BY.get(run.stopped_by, visible(run.stopped_by))}"
@@ -83,7 +97,8 @@ def standing(facts: Facts) -> Standing:
 
 
 def moment(text: str | None) -> str:
-    """A time of the database as people read it: `2026-11-24 02:14:07`. What is no time stays as it is."""
+    """A time of the database as people read it: `2026-11-24 02:14:07`. What is no time stays as it
+    is."""
     if not text or seconds(text) is None:
         return text or ""
     return f"{text[:10]} {text[11:19]}"

@@ -1,7 +1,8 @@
-"""What the API answers, as JSON values and pages: one pure function for each shape. No state, no HTTP.
+"""What the API answers, as JSON values and pages: one pure function for each shape. No state, no
+HTTP.
 
-The lists of fields are the documented ones: an answer to a create lacks some that get and list have.
-"""
+The lists of fields are the documented ones: an answer to a create lacks some that get and list
+have."""
 
 from __future__ import annotations
 
@@ -20,7 +21,9 @@ def created_batch(batch: Batch, now: float) -> Json:
         "id": batch.id,
         "created_at": _iso(batch.created_at),
         "created_by": batch.created_by,
-        "datasets": [{"id": d.id, "total_datapoint_count": d.total_datapoint_count} for d in batch.datasets],
+        "datasets": [
+            {"id": d.id, "total_datapoint_count": d.total_datapoint_count} for d in batch.datasets
+        ],
         "name": batch.name,
         "status": batch.status(now),
         "total_task_count": batch.task_count(now),
@@ -33,7 +36,8 @@ def created_batch(batch: Batch, now: float) -> Json:
 def full_batch(batch: Batch, now: float) -> Json:
     """A batch as get and list show it; `now` in seconds since 1970."""
     datasets = [
-        {"id": d.id, "total_datapoint_count": d.total_datapoint_count, "filename": d.filename} for d in batch.datasets
+        {"id": d.id, "total_datapoint_count": d.total_datapoint_count, "filename": d.filename}
+        for d in batch.datasets
     ]
     return created_batch(batch, now) | {
         "datasets": datasets,
@@ -44,14 +48,26 @@ def full_batch(batch: Batch, now: float) -> Json:
 
 def error(status: int, title: str, detail: str) -> Json:
     """An error as the API tells it."""
-    return {"error": {"status": status, "error_code": 140_000 + status, "title": title, "detail": detail}}
+    return {
+        "error": {
+            "status": status,
+            "error_code": 140_000 + status,
+            "title": title,
+            "detail": detail,
+        }
+    }
 
 
 def gateway_page(status: int, reason: str) -> str:
     """An error as a gateway before the API tells it: a page, no JSON."""
     line = f"{status} {reason}"
-    return f"<html><head><title>{line}</title></head><body><center><h1>{line}</h1></center></body></html>\n"
+    body = f"<body><center><h1>{line}</h1></center></body>"
+    return f"<html><head><title>{line}</title></head>{body}</html>\n"
 
 
 def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return (
+        datetime.fromtimestamp(seconds, UTC)
+        .isoformat(timespec="microseconds")
+        .replace("+00:00", "Z")
+    )

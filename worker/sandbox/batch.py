@@ -1,4 +1,5 @@
-"""What the sandbox remembers of a batch, small enough for hundreds of thousands. No JSON, no clock."""
+"""What the sandbox remembers of a batch, small enough for hundreds of thousands. No JSON, no
+clock."""
 
 from __future__ import annotations
 
@@ -27,8 +28,8 @@ class Content(NamedTuple):
 
 @dataclass(slots=True)
 class Batch:
-    """A batch. Times are seconds since 1970; `set_up_at` is None for a copy that was not set up yet, and
-    `source_id` for a batch that is no copy."""
+    """A batch. Times are seconds since 1970; `set_up_at` is None for a copy that was not set up
+    yet, and `source_id` for a batch that is no copy."""
 
     id: str
     name: str

@@ -1,4 +1,5 @@
-"""The sandbox as a command of its own: says how to use it, serves until a signal, says what was made."""
+"""The sandbox as a command of its own: says how to use it, serves until a signal, says what was
+made."""
 
 from __future__ import annotations
 
@@ -39,7 +40,8 @@ async def _serve(sandbox: Sandbox) -> None:
 
 
 def _signalled() -> asyncio.Event:
-    """Set once a signal asks to end; never where signals cannot be had (not on this system, or in a thread)."""
+    """Set once a signal asks to end; never where signals cannot be had (not on this system, or in a
+    thread)."""
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     for number in stop_signals():

@@ -1,7 +1,8 @@
-"""The ways to misbehave: their names, how a person asks for them, and how one is drawn. Not what the server then does.
+"""The ways to misbehave: their names, how a person asks for them, and how one is drawn. Not what
+the server then does.
 
-Every fault is one that the API, a gateway before it or the network is known for; the client must survive each.
-"""
+Every fault is one that the API, a gateway before it or the network is known for; the client must
+survive each."""
 
 from __future__ import annotations
 
@@ -14,7 +15,9 @@ from worker.errors import UsageError
 FAULTS: Mapping[str, str] = {
     "drop-answer": "the batch is made, then the connection closes without an answer",
     "drop-request": "the connection closes and nothing is made",
-    "late": "the connection closes or a gateway answers 504, and the batch is made some seconds later",
+    "late": (
+        "the connection closes or a gateway answers 504, and the batch is made some seconds later"
+    ),
     "error-500": "500, and nothing is made",
     "error-500-after": "500, although the batch is made",
     "error-502": "a gateway's 502 page, and nothing is made",
@@ -23,11 +26,14 @@ FAULTS: Mapping[str, str] = {
     "cut-answer": "the batch is made, and its 201 ends in the middle of the body",
     "refuse": "422, and nothing is made",
     "unauthorised": "401 although the token is good, and nothing is made",
-    "hang": "nothing is made and nothing is answered until the client gives up, for two minutes at most",
+    "hang": (
+        "nothing is made and nothing is answered until the client gives up, for two minutes at most"
+    ),
     "list-500": "a listing is answered with 500",
     "list-short": "a listing lacks some batches, though its count has them",
 }
-"""Every fault and what it does; those of a listing begin with `list-`, all others are a duplicate request's."""
+"""Every fault and what it does; those of a listing begin with `list-`, all others are a duplicate
+request's."""
 
 LISTING_FAULTS = frozenset(name for name in FAULTS if name.startswith("list-"))
 DUPLICATE_FAULTS = FAULTS.keys() - LISTING_FAULTS
@@ -40,9 +46,8 @@ BEFORE_EFFECT = frozenset(
 def parse_faults(text: str) -> dict[str, float]:
     """Read `drop-answer=0.05,late=0.02` into probabilities by name; empty text is none.
 
-    UsageError for an unknown name (with the one that was probably meant), a name twice, or anything but a number
-    from 0 to 1.
-    """
+    UsageError for an unknown name (with the one that was probably meant), a name twice, or anything
+    but a number from 0 to 1."""
     faults: dict[str, float] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, _, number = (piece.strip() for piece in part.partition("="))
@@ -55,7 +60,8 @@ def parse_faults(text: str) -> dict[str, float]:
 
 
 def check_faults(faults: Mapping[str, float]) -> None:
-    """UsageError where `faults` are not known, or their probabilities make no sense, alone or together."""
+    """UsageError where `faults` are not known, or their probabilities make no sense, alone or
+    together."""
     for name, probability in faults.items():
         _check_name(name)
         if not 0 <= probability <= 1:  # also refuses nan
@@ -64,7 +70,8 @@ def check_faults(faults: Mapping[str, float]) -> None:
         total = sum(probability for name, probability in faults.items() if name in names)
         if total > 1 + 1e-9:
             raise UsageError(
-                f"The probabilities of {', '.join(n for n in faults if n in names)} add up to {total:g}.",
+                f"The probabilities of {', '.join(n for n in faults if n in names)} add up to"
+                f" {total:g}.",
                 hint="One request meets one fault at most: they may add up to 1.",
             )
 

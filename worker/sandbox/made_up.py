@@ -1,4 +1,5 @@
-"""Sources that nobody made: whatever UUID is asked for has a batch, the same one every time. No state, no HTTP.
+"""Sources that nobody made: whatever UUID is asked for has a batch, the same one every time. No
+state, no HTTP.
 
 So a rehearsal takes the real job file as it is, and two rehearsals see the same names.
 """
@@ -24,19 +25,29 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MISSING = "00000000"
 _LONG_AGO = 1_704_067_200  # 2024-01-01 UTC
 _YEAR = 365 * 24 * 3600
-_TOPICS = ("product reviews", "chat transcripts", "street scenes", "short summaries", "search results", "recipes")
+_TOPICS = (
+    "product reviews",
+    "chat transcripts",
+    "street scenes",
+    "short summaries",
+    "search results",
+    "recipes",
+)
 _TASKS = ("Rate", "Label", "Compare", "Correct", "Rank", "Describe")
 
 
 def made_up_source(batch_id: str) -> Batch | None:
-    """The source with this id (lower case); None where it is no UUID, or one that begins with `00000000`."""
+    """The source with this id (lower case); None where it is no UUID, or one that begins with
+    `00000000`."""
     if not _UUID.fullmatch(batch_id) or batch_id.startswith(_MISSING):
         return None
     mark = uuid.uuid5(uuid.NAMESPACE_OID, batch_id)
     choose = Random(mark.int)
     name = f"{choose.choice(_TASKS)} {choose.choice(_TOPICS)} {mark.hex[:6]}"
     points = choose.randint(20, 500)
-    dataset = Dataset(str(uuid.uuid5(mark, "dataset")), points, f"{name.lower().replace(' ', '-')}.csv")
+    dataset = Dataset(
+        str(uuid.uuid5(mark, "dataset")), points, f"{name.lower().replace(' ', '-')}.csv"
+    )
     return Batch(
         id=batch_id,
         name=name,
@@ -52,6 +63,10 @@ def made_up_source(batch_id: str) -> Batch | None:
 def _task_details(name: str) -> dict[str, str]:
     return {
         "task_name": name,
-        "task_introduction": f"<p>Thank you for helping with <b>{name}</b>. Read each example with care.</p>",
-        "task_steps": "<ol><li>Read the example.</li><li>Answer every question.</li><li>Submit.</li></ol>",
+        "task_introduction": (
+            f"<p>Thank you for helping with <b>{name}</b>. Read each example with care.</p>"
+        ),
+        "task_steps": (
+            "<ol><li>Read the example.</li><li>Answer every question.</li><li>Submit.</li></ol>"
+        ),
     }

@@ -7,9 +7,12 @@ from collections.abc import Callable
 
 
 class TokenBucket:
-    """Lets `burst` requests through at once and `rate` a second in the long run (None: all of them)."""
+    """Lets `burst` requests through at once and `rate` a second in the long run (None: all of
+    them)."""
 
-    def __init__(self, rate: float | None, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, rate: float | None, burst: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._rate = rate
         self._burst = burst
         self._clock = clock
@@ -17,7 +20,8 @@ class TokenBucket:
         self._filled_at = clock()
 
     def take(self) -> float:
-        """0 where the request may pass; otherwise the seconds until one may, and nothing is taken."""
+        """0 where the request may pass; otherwise the seconds until one may, and nothing is
+        taken."""
         if self._rate is None:
             return 0.0
         now = self._clock()

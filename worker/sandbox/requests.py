@@ -1,4 +1,5 @@
-"""What the API takes: each request's body, read and checked. No state; what is wrong becomes a `Refusal`."""
+"""What the API takes: each request's body, read and checked. No state; what is wrong becomes a
+`Refusal`."""
 
 from __future__ import annotations
 
@@ -11,10 +12,12 @@ Body = TypeVar("Body", bound=BaseModel)
 
 
 class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of the sandbox
-    """The API says no: with this HTTP status, `title` in short and `detail` in full, and perhaps after how many
-    seconds to come again."""
+    """The API says no: with this HTTP status, `title` in short and `detail` in full, and perhaps
+    after how many seconds to come again."""
 
-    def __init__(self, status: int, title: str, detail: str, *, retry_after: int | None = None) -> None:
+    def __init__(
+        self, status: int, title: str, detail: str, *, retry_after: int | None = None
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.title = title

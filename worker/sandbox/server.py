@@ -1,4 +1,5 @@
-"""The sandbox as an HTTP server: routes, waiting, and what each fault does to an answer. What exists is `World`'s."""
+"""The sandbox as an HTTP server: routes, waiting, and what each fault does to an answer. What
+exists is `World`'s."""
 
 from __future__ import annotations
 
@@ -15,7 +16,13 @@ from aiohttp.typedefs import Handler
 from worker.errors import UsageError
 from worker.sandbox.answers import Json, created_batch, error, full_batch, gateway_page
 from worker.sandbox.batch import Batch, Dataset
-from worker.sandbox.faults import BEFORE_EFFECT, DUPLICATE_FAULTS, LISTING_FAULTS, check_faults, draw
+from worker.sandbox.faults import (
+    BEFORE_EFFECT,
+    DUPLICATE_FAULTS,
+    LISTING_FAULTS,
+    check_faults,
+    draw,
+)
 from worker.sandbox.made_up import USER_ID
 from worker.sandbox.options import SandboxOptions
 from worker.sandbox.rate import TokenBucket
@@ -32,7 +39,8 @@ _Answer = Awaitable[web.StreamResponse | None]  # None: close the connection wit
 
 
 class Sandbox:
-    """A server that stands in for the API. `world` is what exists in it, and counts requests and answers."""
+    """A server that stands in for the API. `world` is what exists in it, and counts requests and
+    answers."""
 
     def __init__(self, options: SandboxOptions) -> None:
         self.options = options
@@ -55,9 +63,11 @@ class Sandbox:
     async def start(self) -> str:
         """Listen, and return the base URL, without a slash at its end.
 
-        UsageError where the port cannot be had. After `stop` the same world is served again, at the same port.
-        """
-        runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=0.1, handler_cancellation=False)
+        UsageError where the port cannot be had. After `stop` the same world is served again, at the
+        same port."""
+        runner = web.AppRunner(
+            self._app(), access_log=None, shutdown_timeout=0.1, handler_cancellation=False
+        )
         await runner.setup()
         host = self.options.host
         try:
@@ -73,7 +83,8 @@ class Sandbox:
         return f"http://{f'[{host}]' if ':' in host else host}:{self._port}"
 
     async def stop(self) -> None:
-        """Close every connection at once; requests under way get no answer, and late batches are never made."""
+        """Close every connection at once; requests under way get no answer, and late batches are
+        never made."""
         runner, self._runner = self._runner, None
         await self._cancel_all()  # or the clean-up would wait for answers
         if runner is not None:
@@ -100,7 +111,8 @@ class Sandbox:
         return app
 
     def _served(self, operation: str, handler: Callable[[web.Request], _Answer]) -> Handler:
-        """The handler with all that operations have in common: counting, admission, latency, errors, hanging up."""
+        """The handler with all that operations have in common: counting, admission, latency,
+        errors, hanging up."""
         requests, responses = self.world.requests, self.world.responses
 
         async def answer(request: web.Request) -> web.StreamResponse:
@@ -161,7 +173,9 @@ class Sandbox:
         body = read(SetupBody, await request.read())
         batch = self._asked_for(request)
         if body.dataset_id is None and not batch.datasets:
-            raise Refusal(400, "Invalid request", "This batch has no dataset: dataset_id is required.")
+            raise Refusal(
+                400, "Invalid request", "This batch has no dataset: dataset_id is required."
+            )
         known = {dataset.id: dataset for dataset in batch.datasets}
         asked = body.dataset_id and str(body.dataset_id)
         dataset = asked and (known.get(asked) or Dataset(asked, 100, "new.csv"))
@@ -255,7 +269,8 @@ class Sandbox:
 
 @web.middleware
 async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """A path that is not there, a method that is not allowed: in the API's shape as all its errors."""
+    """A path that is not there, a method that is not allowed: in the API's shape as all its
+    errors."""
     try:
         return await handler(request)
     except web.HTTPException as why:
@@ -281,7 +296,9 @@ def _listing_pieces(listing: Sequence[Batch], count: int, now: float) -> Iterato
 
 
 def _json(status: int, body: Json) -> web.Response:
-    return web.Response(status=status, body=json.dumps(body).encode(), content_type="application/json")
+    return web.Response(
+        status=status, body=json.dumps(body).encode(), content_type="application/json"
+    )
 
 
 def _gateway(status: int, reason: str) -> web.Response:

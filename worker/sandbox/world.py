@@ -1,4 +1,5 @@
-"""The sandbox's state: which batches exist and which of them a listing shows. No HTTP, no faults, no waiting."""
+"""The sandbox's state: which batches exist and which of them a listing shows. No HTTP, no faults,
+no waiting."""
 
 from __future__ import annotations
 
@@ -17,10 +18,9 @@ from worker.sandbox.made_up import USER_ID, made_up_source
 class World:
     """Sources that were asked for and the copies that were made, in that order of appearance.
 
-    `listing_lag` is for how many seconds a listing misses a new copy; `clock` tells seconds since 1970.
-    `requests` counts by operation (duplicate, get, list, status, setup, me), `responses` by operation and HTTP
-    status, which is 0 where the connection was closed without an answer.
-    """
+    `listing_lag` is for how many seconds a listing misses a new copy; `clock` tells seconds since
+    1970. `requests` counts by operation (duplicate, get, list, status, setup, me), `responses` by
+    operation and HTTP status, which is 0 where the connection was closed without an answer."""
 
     def __init__(self, listing_lag: float = 0.0, clock: Callable[[], float] = time.time) -> None:
         self.requests: Counter[str] = Counter()
@@ -32,7 +32,8 @@ class World:
 
     @property
     def duplicates(self) -> list[dict[str, Any]]:
-        """Every copy in the order of making, as `get` answers it and with `source_batch_id`; `made` is how many."""
+        """Every copy in the order of making, as `get` answers it and with `source_batch_id`; `made`
+        is how many."""
         now = self.now()
         copies = [batch for batch in list(self._batches.values()) if batch.source_id is not None]
         return [full_batch(copy, now) | {"source_batch_id": copy.source_id} for copy in copies]
@@ -42,7 +43,8 @@ class World:
         return self._clock()
 
     def find(self, batch_id: str) -> Batch | None:
-        """The batch with this id (in any case); a source that was never asked for is made up now."""
+        """The batch with this id (in any case); a source that was never asked for is made up
+        now."""
         key = batch_id.lower()
         batch = self._batches.get(key)
         if batch is None and (batch := made_up_source(key)) is not None:
@@ -52,7 +54,8 @@ class World:
     def duplicate(self, source: Batch, name: str | None, upload_new_dataset: bool) -> Batch:
         """Make a copy of `source` now, called `name` or else as the API calls copies."""
         copy = Batch(
-            # Not from the seed: a ledger that outlives this sandbox must never meet the same id again.
+            # Not from the seed: a ledger that outlives this sandbox must never meet the same id
+            # again.
             id=str(uuid.uuid4()),
             name=f"{source.name} (Copy)" if name is None else name,
             content=source.content,
@@ -80,5 +83,6 @@ class World:
         return [
             batch
             for batch in self._batches.values()
-            if batch.workspace_id == workspace_id and (batch.source_id is None or batch.created_at <= latest)
+            if batch.workspace_id == workspace_id
+            and (batch.source_id is None or batch.created_at <= latest)
         ]

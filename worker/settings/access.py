@@ -1,8 +1,8 @@
 """How the API is reached: its address and the token, from the environment or from the token file.
 
-The token is never part of a message here, nor is anything that might be one: not the path in `token_file`,
-where somebody may have put the token itself, and not an address, which may hold a password.
-"""
+The token is never part of a message here, nor is anything that might be one: not the path in
+`token_file`, where somebody may have put the token itself, and not an address, which may hold a
+password."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from worker.settings.load import Settings
 DEFAULT_URL: Final = "https://api.prolific.com"
 _MAX_TOKEN: Final = 1024  # characters
 _MAX_FILE: Final = 4096  # bytes
-# As shells, config files and .env files name it: `export PROLIFIC_TOKEN=…`, `token: …`. (A token may
-# end in "=".)
+# As shells, config files and .env files name it: `export PROLIFIC_TOKEN=…`, `token: …`. (A token
+# may end in "=".)
 _NAMED = re.compile(
     r"^\s*(export\s+|setx?\s+|\$env:)?[\"']?[\w.-]*(token|key|secret)[\"']?\s*[=:]\s*[^\s=]",
     re.IGNORECASE | re.MULTILINE,
@@ -33,15 +33,17 @@ _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
 def read_token(settings: Settings, environ: Mapping[str, str]) -> str:
     """The API token, from `PROLIFIC_TOKEN` or else from the file that `token_file` names.
 
-    It is 1 to 1024 characters of printable ASCII, no spaces. Raises `UsageError` where there is none, where
-    it cannot be one, and where others can read its file."""
+    It is 1 to 1024 characters of printable ASCII, no spaces. Raises `UsageError` where there is
+    none, where it cannot be one, and where others can read its file."""
     if written := environ.get("PROLIFIC_TOKEN", "").strip():
         return _checked(written, "PROLIFIC_TOKEN")
     if settings.token_file is None:
         raise UsageError(
             "There is no API token.",
-            hint="Put it in the variable PROLIFIC_TOKEN, or in a file that only you can read and that"
-            " token_file in the config file names. --sandbox rehearses without a token.",
+            hint=(
+                "Put it in the variable PROLIFIC_TOKEN, or in a file that only you can read and"
+                " that token_file in the config file names. --sandbox rehearses without a token."
+            ),
         )
     origin = settings.origin("token_file")
     written = _read_private(settings.token_file, origin).strip()
@@ -51,7 +53,8 @@ def read_token(settings: Settings, environ: Mapping[str, str]) -> str:
 
 
 def check_certificates(environ: Mapping[str, str]) -> None:
-    """Raise `UsageError` where `SSL_CERT_FILE` names no certificates: OpenSSL would trust nobody, without a word."""
+    """Raise `UsageError` where `SSL_CERT_FILE` names no certificates: OpenSSL would trust nobody,
+    without a word."""
     path = environ.get("SSL_CERT_FILE")
     if path is None:
         return
@@ -66,10 +69,11 @@ def check_certificates(environ: Mapping[str, str]) -> None:
 
 
 def api_url(environ: Mapping[str, str]) -> str:
-    """The API's address from `PROLIFIC_URL`, without a slash at its end and with its host in lower case.
+    """The API's address from `PROLIFIC_URL`, without a slash at its end and with its host in lower
+    case.
 
-    A port stays where it is not the scheme's own. Raises `UsageError` for anything but https and a host, or
-    http and this machine's loopback."""
+    A port stays where it is not the scheme's own. Raises `UsageError` for anything but https and a
+    host, or http and this machine's loopback."""
     text = environ.get("PROLIFIC_URL", DEFAULT_URL)
     if not text.strip():
         raise UsageError(f"PROLIFIC_URL: is empty; unset it for {DEFAULT_URL}")
@@ -128,7 +132,8 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _read_private(path: os.PathLike[str], origin: str) -> str:
-    """The text of the file at `path`, which must be a regular file, small, and no one's but its owner's."""
+    """The text of the file at `path`, which must be a regular file, small, and no one's but its
+    owner's."""
     try:
         # Without O_NONBLOCK a named pipe would wait for ever. What was opened is what is looked at.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
@@ -140,7 +145,9 @@ def _read_private(path: os.PathLike[str], origin: str) -> str:
     try:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
-            raise UsageError(f"{origin}: is no regular file; give the path of a file that holds the token")
+            raise UsageError(
+                f"{origin}: is no regular file; give the path of a file that holds the token"
+            )
         if os.name == "posix" and mode & 0o077:
             raise UsageError(
                 f"{origin}: others than the file's owner can get at it (mode {mode & 0o777:03o})",
@@ -150,15 +157,21 @@ def _read_private(path: os.PathLike[str], origin: str) -> str:
     finally:
         os.close(descriptor)
     if len(data) > _MAX_FILE:
-        raise UsageError(f"{origin}: the file holds more than {_MAX_FILE:,} bytes; it should hold the token alone")
+        raise UsageError(
+            f"{origin}: the file holds more than {_MAX_FILE:,} bytes; it should hold the token"
+            " alone"
+        )
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise UsageError(f"{origin}: the file is not UTF-8 text; it should hold the token alone") from None
+        raise UsageError(
+            f"{origin}: the file is not UTF-8 text; it should hold the token alone"
+        ) from None
 
 
 def _checked(token: str, origin: str) -> str:
-    """`token` if a header can carry it. Raises `UsageError` that says what is wrong, nothing of the token."""
+    """`token` if a header can carry it. Raises `UsageError` that says what is wrong, nothing of the
+    token."""
     lower = token.lower()
     if _NAMED.search(token):
         why = "has a name before the token, as in PROLIFIC_TOKEN=…; put the token alone there"
@@ -167,7 +180,10 @@ def _checked(token: str, origin: str) -> str:
     elif "\n" in token or "\r" in token:
         why = "holds a line break; the token is one line"
     elif lower.startswith(("authorization:", "token ", "bearer ")):
-        why = "begins with a word of the request header; put the token alone there, without 'Token ' before it"
+        why = (
+            "begins with a word of the request header; put the token alone there, without 'Token '"
+            " before it"
+        )
     elif token[0] in "'\"" or token[-1] in "'\"":
         why = "has quotes around it; put the token alone there"
     elif not all("!" <= character <= "~" for character in token):

@@ -1,4 +1,5 @@
-"""Finding and reading the config file: keys, their lines and raw values. What they mean is not known here."""
+"""Finding and reading the config file: keys, their lines and raw values. What they mean is not
+known here."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ _MAX_FILE: Final = 1 << 20  # bytes; a device would never end
 
 
 class ConfigFile(NamedTuple):
-    """A config file that was read: where it lies, how messages call it, its text and its top-level values."""
+    """A config file that was read: where it lies, how messages call it, its text and its top-level
+    values."""
 
     path: Path
     shown: str
@@ -29,7 +31,8 @@ class ConfigFile(NamedTuple):
 
 
 def find_config(cwd: Path) -> ConfigFile | None:
-    """The config file that counts where none was named: `cwd`/config.toml, else the user's, else `None`.
+    """The config file that counts where none was named: `cwd`/config.toml, else the user's, else
+    `None`.
 
     Raises `UsageError` where one is there but cannot be read or is no TOML."""
     return _read(cwd / "config.toml", cwd) or _read(_users_config(), cwd)
@@ -41,8 +44,9 @@ def given_config(path: Path, origin: str, cwd: Path) -> ConfigFile:
     Raises `UsageError` as `find_config` does, if there is none, and if it lies in /dev or /proc."""
     if in_devices(path):
         raise UsageError(
-            f"{origin}: {_shown(path, cwd)} is not a file in a folder, and the ledger, which belongs "
-            "beside the config file, would be lost at the next boot; save the settings as a file"
+            f"{origin}: {_shown(path, cwd)} is not a file in a folder, and the ledger, which"
+            " belongs beside the config file, would be lost at the next boot; save the settings as"
+            " a file"
         )
     file = _read(path, cwd)
     if file is None:
@@ -51,7 +55,8 @@ def given_config(path: Path, origin: str, cwd: Path) -> ConfigFile:
 
 
 def line_of(key: str, text: str) -> int:
-    """The line (from 1) of `text` that sets the top-level `key` or opens its section; 0 where none does."""
+    """The line (from 1) of `text` that sets the top-level `key` or opens its section; 0 where none
+    does."""
     name = re.escape(key)
     setting = re.compile(rf"""\s*\[?\[?\s*(["']?){name}\1\s*[=.\]]""")
     lines = enumerate(text.split("\n"), start=1)
@@ -70,8 +75,8 @@ def _shown(path: Path, cwd: Path) -> str:
 
 def _read(path: Path, cwd: Path) -> ConfigFile | None:
     shown = _shown(path, cwd)
-    # Reading at once, not asking first: a file that is there but unreadable must never count as missing, or a
-    # run would meet another ledger than the night before.
+    # Reading at once, not asking first: a file that is there but unreadable must never count as
+    # missing, or a run would meet another ledger than the night before.
     try:
         with path.open("rb") as file:
             data = file.read(_MAX_FILE + 1)
@@ -102,4 +107,6 @@ def _toml_error(shown: str, text: str, error: Exception) -> UsageError:
         where = f"{shown}:{text.rstrip().count(chr(10)) + 1}: at the end"
     else:
         where, message = shown, "a value is too long or nested too deeply"
-    return UsageError(f"{where}: not valid TOML: {message}", hint='Text goes in quotes, as in rate = "5/s".')
+    return UsageError(
+        f"{where}: not valid TOML: {message}", hint='Text goes in quotes, as in rate = "5/s".'
+    )

@@ -1,8 +1,8 @@
-"""All the layers of settings become one frozen `Settings`: option, environment, job, config file, default.
+"""All the layers of settings become one frozen `Settings`: option, environment, job, config file,
+default.
 
-Decides which layer wins and which folder a path belongs to. How a single value is read is in `parse`; no
-file is opened here, and the token is not known here.
-"""
+Decides which layer wins and which folder a path belongs to. How a single value is read is in
+`parse`; no file is opened here, and the token is not known here."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from worker.settings.parse import BadValueError, Value, did_you_mean, from_text,
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a command goes by. Durations are in seconds, `rate` in requests a second (`None`: unlimited),
-    paths absolute. `campaign` is filled, and `None` where neither a job nor a setting names one.
+    """What a command goes by. Durations are in seconds, `rate` in requests a second (`None`:
+    unlimited), paths absolute. `campaign` is filled, and `None` where neither a job nor a setting
+    names one.
 
-    `ledger_written` is the ledger file's path with its placeholders, `ledger_template` with `{run_id}` alone (and
-    `{campaign}`, where there is no campaign): ask `ledger_path` for the path. `origins` says of each key that was set
-    where that is written.
-    """
+    `ledger_written` is the ledger file's path with its placeholders, `ledger_template` with
+    `{run_id}` alone (and `{campaign}`, where there is no campaign): ask `ledger_path` for the path.
+    `origins` says of each key that was set where that is written."""
 
     campaign: str | None
     ledger_written: str
@@ -72,22 +72,24 @@ class Settings:
         return Path(self.ledger_template.replace("{run_id}", run_id))
 
     def ledger_path_of(self, run_id: str, campaign: str, date: str | None) -> Path:
-        """The ledger file, as these settings name it, of the run `run_id` of another campaign; `date` is the
-        value of `{date}` there (None: today's)."""
+        """The ledger file, as these settings name it, of the run `run_id` of another campaign;
+        `date` is the value of `{date}` there (None: today's)."""
         day = self.date.isoformat() if date is None or "date" in self.origins else date
         named = self.ledger_written.replace("{campaign}", campaign).replace("{date}", day)
         return Path(named.replace("{run_id}", run_id))
 
     @property
     def names_campaign(self) -> bool:
-        """Whether the campaign was named on purpose, or is a new one each day: otherwise its name is the job
-        file's, also if it is written out, as in every command that people are shown."""
-        return self.campaign_dated or ("campaign" in self.origins and self.campaign != self.job_stem)
+        """Whether the campaign was named on purpose, or is a new one each day: otherwise its name
+        is the job file's, also if it is written out, as in every command that people are shown."""
+        return self.campaign_dated or (
+            "campaign" in self.origins and self.campaign != self.job_stem
+        )
 
     @property
     def asks_for_campaign(self) -> bool:
-        """Whether this command was asked for one campaign: by its name, or by the date in it. A name that
-        is set for all commands and holds {date} is today's, and so asks for none."""
+        """Whether this command was asked for one campaign: by its name, or by the date in it. A
+        name that is set for all commands and holds {date} is today's, and so asks for none."""
         origin = self.origins.get("campaign", "")
         return (
             "date" in self.origins
@@ -96,8 +98,8 @@ class Settings:
         )
 
     def given(self, key: str) -> bool:
-        """Whether an option says the setting, or an environment variable; not the config file, the job or
-        the default."""
+        """Whether an option says the setting, or an environment variable; not the config file, the
+        job or the default."""
         return self.origins.get(key, "").startswith(("--", PREFIX))
 
     def origin(self, key: str) -> str:
@@ -106,7 +108,8 @@ class Settings:
 
 
 class _Given(NamedTuple):
-    """One value of one layer, and where it is written (empty for a default). Paths are absolute already."""
+    """One value of one layer, and where it is written (empty for a default). Paths are absolute
+    already."""
 
     value: Value | Path
     origin: str
@@ -127,11 +130,11 @@ def load_settings(
 ) -> Settings:
     """The settings of `command`, also from the config file, which this finds and reads.
 
-    `options` is what argparse gave (`None` is not given; what is no option of the command does not count),
-    `job` the job file if there is one, `job_campaign` what a YAML job says. Every value that is written
-    anywhere is checked, also one that another layer overrides. Raises `UsageError` with all problems, one a
-    line, each beginning with the option, variable or `FILE:LINE: key` that it is about.
-    """
+    `options` is what argparse gave (`None` is not given; what is no option of the command does not
+    count), `job` the job file if there is one, `job_campaign` what a YAML job says. Every value
+    that is written anywhere is checked, also one that another layer overrides. Raises `UsageError`
+    with all problems, one a line, each beginning with the option, variable or `FILE:LINE: key` that
+    it is about."""
     problems: list[str] = []
     from_options = _from_options(command, options, cwd, problems)
     from_environ = _from_environ(environ, cwd, problems)
@@ -139,7 +142,9 @@ def load_settings(
     from_file = _from_file(file, problems) if file else {}
     _stop_for(problems)
 
-    from_job = {} if job_campaign is None else {"campaign": _Given(job_campaign, f"{job}: campaign")}
+    from_job = (
+        {} if job_campaign is None else {"campaign": _Given(job_campaign, f"{job}: campaign")}
+    )
     home = file.path.parent if file else (cwd / job).parent if job else cwd
     merged = _defaults(home, today) | from_file | from_job | from_environ | from_options
     if merged["sandbox"].value:
@@ -147,7 +152,9 @@ def load_settings(
             key: given for key, given in from_options.items() if key in {"database", "ledger"}
         }
 
-    values: dict[str, Any] = {key: given.value for key, given in merged.items() if key not in _COMMAND_LINE_ONLY}
+    values: dict[str, Any] = {
+        key: given.value for key, given in merged.items() if key not in _COMMAND_LINE_ONLY
+    }
     values["campaign"] = _campaign(command, merged["campaign"], values["date"], job)
     settings = Settings(
         ledger_written=str(values["ledger"]),
@@ -178,7 +185,9 @@ def _stop_for(problems: list[str]) -> None:
 # -- the layers
 
 
-def _from_options(command: str, options: Mapping[str, object], cwd: Path, problems: list[str]) -> _Layer:
+def _from_options(
+    command: str, options: Mapping[str, object], cwd: Path, problems: list[str]
+) -> _Layer:
     layer: _Layer = {}
     for option in OPTIONS:
         written = options.get(option.key)
@@ -195,9 +204,13 @@ def _from_environ(environ: Mapping[str, str], cwd: Path, problems: list[str]) ->
     for variable in sorted(name for name in environ if name.startswith(PREFIX)):
         name = variable.removeprefix(PREFIX)
         if option := known.get(name):
-            layer |= _read(from_text, option, environ[variable], origin=variable, folder=cwd, problems=problems)
+            layer |= _read(
+                from_text, option, environ[variable], origin=variable, folder=cwd, problems=problems
+            )
         else:
-            why = _misplaced(name) or f"there is no such setting.{did_you_mean(name, known, PREFIX)}"
+            why = (
+                _misplaced(name) or f"there is no such setting.{did_you_mean(name, known, PREFIX)}"
+            )
             problems.append(f"{variable}: {why}")
     return layer
 
@@ -222,9 +235,14 @@ def _from_file(file: ConfigFile, problems: list[str]) -> _Layer:
         if why := _misplaced(key):
             problems.append(f"{origin}: {why}")
         elif _is_section(value):
-            problems.append(f'{origin}: is a section or a dotted key; write each key by itself, as in rate = "5/s"')
+            problems.append(
+                f"{origin}: is a section or a dotted key; write each key by itself, as in rate ="
+                ' "5/s"'
+            )
         elif option := known.get(key):
-            layer |= _read(from_toml, option, value, origin=origin, folder=file.path.parent, problems=problems)
+            layer |= _read(
+                from_toml, option, value, origin=origin, folder=file.path.parent, problems=problems
+            )
         else:
             problems.append(f"{origin}: there is no such setting.{did_you_mean(key, known)}")
     return layer
@@ -236,7 +254,11 @@ def _defaults(home: Path, today: dt.date) -> _Layer:
 
 
 def _default(option: Option, home: Path) -> Value | Path:
-    return None if option.default is None else _located(option, from_toml(option, option.default), home)
+    return (
+        None
+        if option.default is None
+        else _located(option, from_toml(option, option.default), home)
+    )
 
 
 def _read(
@@ -248,7 +270,8 @@ def _read(
     folder: Path,
     problems: list[str],
 ) -> _Layer:
-    """What is `written` at `origin` as a layer of one value; a bad one makes none, and one more problem."""
+    """What is `written` at `origin` as a layer of one value; a bad one makes none, and one more
+    problem."""
     try:
         return {option.key: _Given(_located(option, read(option, written), folder), origin)}
     except BadValueError as error:
@@ -269,16 +292,19 @@ def _located(option: Option, value: Value, folder: Path) -> Value | Path:
 
 
 def _is_section(value: object) -> bool:
-    return isinstance(value, dict) or (isinstance(value, list) and any(isinstance(item, dict) for item in value))
+    return isinstance(value, dict) or (
+        isinstance(value, list) and any(isinstance(item, dict) for item in value)
+    )
 
 
 def _misplaced(name: str) -> str | None:
-    """What to do with the setting `name` where it is a real one in the wrong place. Never shows its value."""
+    """What to do with the setting `name` where it is a real one in the wrong place. Never shows its
+    value."""
     plain = name.lower().replace("-", "_")
     if plain.endswith(("token", "api_key")):
         return (
-            "a token is not a setting; put it in the variable PROLIFIC_TOKEN, or in a file of its own"
-            " and that file's path in token_file"
+            "a token is not a setting; put it in the variable PROLIFIC_TOKEN, or in a file of its"
+            " own and that file's path in token_file"
         )
     if plain.endswith("url"):
         return "the API's address is set by the variable PROLIFIC_URL"
@@ -293,7 +319,8 @@ def _misplaced(name: str) -> str | None:
 
 
 def _sandbox_paths(database: _Given) -> _Layer:
-    """A sandbox run's own database and ledger, in the folder of the `database` that a real run would use.
+    """A sandbox run's own database and ledger, in the folder of the `database` that a real run
+    would use.
 
     Whatever real ones the environment or the config file names, a rehearsal must not touch them."""
     assert isinstance(database.value, Path)
@@ -333,7 +360,10 @@ def _fill(ledger: str, campaign: str | None, date: dt.date) -> str:
 def _check_apart(settings: Settings, job: Path | None) -> None:
     """Raise `UsageError` where a file that is written is also another that is written or read."""
     of_database = f"a file that belongs to that of {settings.origin('database')}"
-    seen = {_file_id(settings.database.with_name(settings.database.name + end)): of_database for end in _DATABASE_ENDS}
+    seen = {
+        _file_id(settings.database.with_name(settings.database.name + end)): of_database
+        for end in _DATABASE_ENDS
+    }
     read = {
         "the job file": job,
         "the config file": settings.config_file,
@@ -344,7 +374,9 @@ def _check_apart(settings: Settings, job: Path | None) -> None:
         "ledger": Path(settings.ledger_template),
         "log_file": settings.log_file,
     }
-    for label, path in (read | {settings.origin(key): path for key, path in written.items()}).items():
+    for label, path in (
+        read | {settings.origin(key): path for key, path in written.items()}
+    ).items():
         if path is None:
             continue
         name = _file_id(path)
@@ -357,7 +389,8 @@ _DATABASE_ENDS = ("-wal", "-shm", "-journal", ".lock")
 
 
 def _file_id(path: Path) -> tuple[int, int] | str:
-    """What is the same for two paths of one file: its number, or where there is none yet, its path without links."""
+    """What is the same for two paths of one file: its number, or where there is none yet, its path
+    without links."""
     try:
         found = path.stat()
         return found.st_dev, found.st_ino

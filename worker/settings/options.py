@@ -1,7 +1,7 @@
 """The one table of every setting, and its options for argparse.
 
-Nothing else belongs here, and only the standard library: `--help` and `--version` wait for this import.
-"""
+Nothing else belongs here, and only the standard library: `--help` and `--version` wait for this
+import."""
 
 from __future__ import annotations
 
@@ -22,10 +22,9 @@ _MANY = 1_000_000_000
 class Option(NamedTuple):
     """One setting: `key` is its name in the config file, `commands` take it as an option.
 
-    `default` is written as the config file would write it (`None`: there is none, `help` says what then).
-    `most` bounds a count, `choices` a choice; `positive` seconds may not be 0. `sources` are where it may
-    be set.
-    """
+    `default` is written as the config file would write it (`None`: there is none, `help` says what
+    then). `most` bounds a count, `choices` a choice; `positive` seconds may not be 0. `sources` are
+    where it may be set."""
 
     key: str
     kind: Kind
@@ -77,7 +76,9 @@ OPTIONS: tuple[Option, ...] = (
         "N/s|N/min|unlimited",
     ),
     Option("max_in_flight", "count", 16, "concurrent requests", "N", _ASKING, most=1000),
-    Option("timeout", "seconds", 60, "seconds for one request, in all", "S", _ASKING, positive=True),
+    Option(
+        "timeout", "seconds", 60, "seconds for one request, in all", "S", _ASKING, positive=True
+    ),
     Option(
         "settle_after",
         "seconds",
@@ -111,7 +112,14 @@ OPTIONS: tuple[Option, ...] = (
         "after N refused duplicate requests nothing new is sent (default: none)",
         "N",
     ),
-    Option("wait", "seconds", 0, "seconds to wait for another run that holds this database", "S", _ASKING),
+    Option(
+        "wait",
+        "seconds",
+        0,
+        "seconds to wait for another run that holds this database",
+        "S",
+        _ASKING,
+    ),
     Option("yes", "flag", False, "do not ask before creating; needed if nobody is at a terminal"),
     Option("allow_existing", "flag", False, "create even if it looks as if it all exists already"),
     Option(
@@ -122,11 +130,19 @@ OPTIONS: tuple[Option, ...] = (
         "YYYY-MM-DD",
         _ALL,
     ),
-    Option("sandbox", "flag", False, "use an in-process stand-in: no token, nothing real", None, _ALL),
-    Option("fresh", "flag", False, "with --sandbox: forget earlier rehearsals of this campaign first"),
+    Option(
+        "sandbox", "flag", False, "use an in-process stand-in: no token, nothing real", None, _ALL
+    ),
+    Option(
+        "fresh", "flag", False, "with --sandbox: forget earlier rehearsals of this campaign first"
+    ),
     Option("report", "flag", False, "write the HTML report too, next to the ledger file"),
-    Option("json", "flag", False, "the summary as one JSON object on standard output", None, _ASKING),
-    Option("log_file", "path", None, "JSON log lines to this file too (default: none)", "PATH", _ASKING),
+    Option(
+        "json", "flag", False, "the summary as one JSON object on standard output", None, _ASKING
+    ),
+    Option(
+        "log_file", "path", None, "JSON log lines to this file too (default: none)", "PATH", _ASKING
+    ),
     Option(
         "log_format",
         "choice",
@@ -150,9 +166,10 @@ OPTIONS: tuple[Option, ...] = (
         "token_file",
         "path",
         None,
-        "the file that holds the token, readable by its owner alone; the variable PROLIFIC_TOKEN goes first",
+        "the file that holds the token, readable by its owner alone; the variable PROLIFIC_TOKEN"
+        " goes first",
         "PATH",
-        frozenset(),  # never an option: the token's whereabouts are set up once, not on each command line
+        frozenset(),  # never an option: where the token is is set up once, not on each command line
         frozenset({"environment", "file"}),
     ),
     Option(
@@ -181,21 +198,29 @@ BY_KEY = {option.key: option for option in OPTIONS}
 def add_options(parser: argparse.ArgumentParser, command: str) -> None:
     """Give `parser` every option that `command` takes.
 
-    Values arrive as the text that was written (`load_settings` reads it), flags as `True` or `False`, and
-    what was not given as `None`. A flag that a config file may set has a `--no-…` to undo it.
-    """
+    Values arrive as the text that was written (`load_settings` reads it), flags as `True` or
+    `False`, and what was not given as `None`. A flag that a config file may set has a `--no-…` to
+    undo it."""
     for option in OPTIONS:
         if command not in option.commands:
             continue
         text = _help(option)
         if option.kind != "flag":
-            parser.add_argument(option.flag, dest=option.key, default=None, metavar=option.metavar, help=text)
+            parser.add_argument(
+                option.flag, dest=option.key, default=None, metavar=option.metavar, help=text
+            )
         elif "file" in option.sources:
             parser.add_argument(
-                option.flag, dest=option.key, default=None, action=argparse.BooleanOptionalAction, help=text
+                option.flag,
+                dest=option.key,
+                default=None,
+                action=argparse.BooleanOptionalAction,
+                help=text,
             )
         else:
-            parser.add_argument(option.flag, dest=option.key, default=None, action="store_true", help=text)
+            parser.add_argument(
+                option.flag, dest=option.key, default=None, action="store_true", help=text
+            )
 
 
 def _help(option: Option) -> str:

@@ -1,8 +1,7 @@
 """From what somebody wrote to a setting's value: pure functions, one for each kind of setting.
 
-No files and no environment here, and no names of options either: the caller knows where a value was written
-and puts that before the message. Messages say what would be right.
-"""
+No files and no environment here, and no names of options either: the caller knows where a value was
+written and puts that before the message. Messages say what would be right."""
 
 from __future__ import annotations
 
@@ -27,8 +26,11 @@ _RATE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)/(s|min)")
 _WHOLE = re.compile(r"-?[0-9]+")
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-# What shells expand and this program does not, at the beginning of a name: $NAME, ${NAME}, $(command), %NAME%.
-_UNEXPANDED = re.compile(r"(?:^|(?<=[/\\]))(?:\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?|\$\(|%([A-Za-z_][A-Za-z0-9_]+)%)")
+# What shells expand and this program does not, at the beginning of a name: $NAME, ${NAME},
+# $(command), %NAME%.
+_UNEXPANDED = re.compile(
+    r"(?:^|(?<=[/\\]))(?:\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?|\$\(|%([A-Za-z_][A-Za-z0-9_]+)%)"
+)
 _HOMES = ("HOME", "USERPROFILE")
 _SHOWN = (*_HOMES, "USER", "USERNAME", "PWD", "TMPDIR", "TEMP", "APPDATA", "LOCALAPPDATA")
 _BRACES = re.compile(r"\{([^{}]*)\}|[{}]")
@@ -44,7 +46,8 @@ def from_text(option: Option, text: str) -> Value:
 
 
 def from_toml(option: Option, value: object) -> Value:
-    """Read `value`, as tomllib gives it: numbers and booleans are native there. Raises `BadValueError`."""
+    """Read `value`, as tomllib gives it: numbers and booleans are native there. Raises
+    `BadValueError`."""
     match option.kind:
         case "flag":
             if isinstance(value, bool):
@@ -72,7 +75,8 @@ def from_toml(option: Option, value: object) -> Value:
 
 
 def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:
-    """` Did you mean rate?` where one of `known` (shown after `prefix`) is near to `word`, else nothing.
+    """` Did you mean rate?` where one of `known` (shown after `prefix`) is near to `word`, else
+    nothing.
 
     Case and `-` do not matter. It begins with a space, to go behind a sentence."""
     names = {_plain(name): name for name in known}
@@ -93,16 +97,22 @@ def _rate(_: Option, text: str) -> float | None:
         return None
     match = _RATE.fullmatch(text)
     if match is None:
-        raise BadValueError(f"{_quoted(text)} is no rate; write N/s, N/min or unlimited, such as 5/s or 30/min")
+        raise BadValueError(
+            f"{_quoted(text)} is no rate; write N/s, N/min or unlimited, such as 5/s or 30/min"
+        )
     rate = float(match[1]) / (60 if match[2] == "min" else 1)
     if not 0 < rate <= MAX_RATE:
-        raise BadValueError(f"{_quoted(text)} is out of range; a rate is above 0 and at most {MAX_RATE:,.0f}/s")
+        raise BadValueError(
+            f"{_quoted(text)} is out of range; a rate is above 0 and at most {MAX_RATE:,.0f}/s"
+        )
     return rate
 
 
 def _count(option: Option, text: str) -> int:
     if _WHOLE.fullmatch(text) is None:
-        raise BadValueError(f"{_quoted(text)} is no whole number; write one from 1 to {option.most:,}")
+        raise BadValueError(
+            f"{_quoted(text)} is no whole number; write one from 1 to {option.most:,}"
+        )
     # Python refuses to read thousands of digits; twelve are already too many here.
     return _bounded_count(option, int(text[:12]))
 
@@ -115,7 +125,9 @@ def _bounded_count(option: Option, number: int) -> int:
 
 def _seconds(option: Option, text: str) -> float:
     if _NUMBER.fullmatch(text) is None:
-        raise BadValueError(f"{_quoted(text)} is no number of seconds; write a plain number, such as 60 or 0.5")
+        raise BadValueError(
+            f"{_quoted(text)} is no number of seconds; write a plain number, such as 60 or 0.5"
+        )
     return _bounded_seconds(option, float(text))
 
 
@@ -140,13 +152,17 @@ def _choice(option: Option, text: str) -> str:
     if text in option.choices:
         return text
     names = ", ".join(option.choices[:-1]) + " or " + option.choices[-1]
-    raise BadValueError(f"{_quoted(text)} is not among {names}.{did_you_mean(text, option.choices)}")
+    raise BadValueError(
+        f"{_quoted(text)} is not among {names}.{did_you_mean(text, option.choices)}"
+    )
 
 
 def _flag(_: Option, text: str) -> bool:
     if (lower := text.lower()) in _TRUE + _FALSE:
         return lower in _TRUE
-    raise BadValueError(f"{_quoted(text)} is neither true nor false; write true, false, yes, no, 1 or 0")
+    raise BadValueError(
+        f"{_quoted(text)} is neither true nor false; write true, false, yes, no, 1 or 0"
+    )
 
 
 def _text(_: Option, text: str) -> str:
@@ -170,7 +186,9 @@ def _ledger(_: Option, text: str) -> str:
             raise BadValueError(f"has a lone {match[0]}; placeholders are {_PLACEHOLDER_NAMES}")
         if match[1] not in PLACEHOLDERS:
             known = did_you_mean(match[1], PLACEHOLDERS)
-            raise BadValueError(f"does not know {match[0]}; placeholders are {_PLACEHOLDER_NAMES}.{known}")
+            raise BadValueError(
+                f"does not know {match[0]}; placeholders are {_PLACEHOLDER_NAMES}.{known}"
+            )
     return text
 
 
@@ -210,4 +228,8 @@ _READERS: dict[str, Callable[[Option, str], Value]] = {
     "seconds": _seconds,
     "text": _text,
 }
-_TEXT_EXAMPLES = {"rate": ', such as "5/s"', "path": ", the path of a file", "ledger": ", the path of a file"}
+_TEXT_EXAMPLES = {
+    "rate": ', such as "5/s"',
+    "path": ", the path of a file",
+    "ledger": ", the path of a file",
+}

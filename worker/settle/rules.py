@@ -1,5 +1,5 @@
-"""The decisions of settling, as pure functions over what the ledger and the listings know. docs/settling.md tells
-them in words. Nothing here reads a clock, a database or the network.
+"""The decisions of settling, as pure functions over what the ledger and the listings know.
+docs/settling.md tells them in words. Nothing here reads a clock, a database or the network.
 
 All times are the API's, in seconds since 1970; `None` as a bound is an open end."""
 
@@ -19,18 +19,19 @@ One = TypeVar("One")
 Other = TypeVar("Other")
 
 WIDE_S = 600.0
-"""What the wide window adds to both sides: the clocks of two machines of one service differ by less."""
+"""What the wide window adds to both sides: the clocks of two machines of one service differ by
+less."""
 
 LEAVES_WITHIN_S = 10.0
-"""An intent that has not left this long after it was written down is taken back, so a request whose answer was never
-recorded left at most this long after its intent."""
+"""An intent that has not left this long after it was written down is taken back, so a request whose
+answer was never recorded left at most this long after its intent."""
 
 PLAIN = frozenset(string.ascii_letters + string.digits + " -_.,:;()[]#/+=*!?@")
 """Characters that no API escapes or writes in another alphabet."""
 
 MANY = 10_000
-"""Pairs of attempts and batches of one look above which they are counted together instead of in connected parts:
-stricter, and fast for thousands of copies that have one name."""
+"""Pairs of attempts and batches of one look above which they are counted together instead of in
+connected parts: stricter, and fast for thousands of copies that have one name."""
 
 
 class Interval(NamedTuple):
@@ -45,11 +46,13 @@ class Interval(NamedTuple):
 
 
 PRESUMED = Interval(-WIDE_S, WIDE_S)
-"""The offset that presence goes by while none is known: a batch from last week is not taken for tonight's."""
+"""The offset that presence goes by while none is known: a batch from last week is not taken for
+tonight's."""
 
 
 class Source(NamedTuple):
-    """A source as it was when an attempt was made: name, digests of its task details, ids of its datasets."""
+    """A source as it was when an attempt was made: name, digests of its task details, ids of its
+    datasets."""
 
     name: str
     workspace_id: str
@@ -61,12 +64,13 @@ class Source(NamedTuple):
 class Attempt(NamedTuple):
     """One open attempt: a request that was neither answered clearly nor proved absent.
 
-    `listing` numbers its baseline: what listings up to it had shown is not its copy. `date_before` and `date_after`
-    are the last Date before it left and the first after it was given up; `left` is when it left, `ended` when it was
-    given up (None: nobody saw that). `offset` is what the 201s of its time allow for created_at less server time
-    (None: unknown). `source_changed`: the source changed since, or is shown no more, so that nobody knows.
-    `tells_people_apart`: 201s to this `me` have carried its id. `hidden`: who looks now is somebody else, and is not
-    shown the source, or nothing that a request of the first one made. `name_guessed`: what was sent follows from what
+    `listing` numbers its baseline: what listings up to it had shown is not its copy. `date_before`
+    and `date_after` are the last Date before it left and the first after it was given up; `left` is
+    when it left, `ended` when it was given up (None: nobody saw that). `offset` is what the 201s of
+    its time allow for created_at less server time (None: unknown). `source_changed`: the source
+    changed since, or is shown no more, so that nobody knows. `tells_people_apart`: 201s to this
+    `me` have carried its id. `hidden`: who looks now is somebody else, and is not shown the source,
+    or nothing that a request of the first one made. `name_guessed`: what was sent follows from what
     the source is called now. `of_a_copy`: the source may be a copy that we made ourselves."""
 
     id: int
@@ -99,7 +103,11 @@ class Attempt(NamedTuple):
     @property
     def expected_name(self) -> str:
         """What its copy is called."""
-        return self.name if self.name is not None else f"{self.source.name if self.source else ''} (Copy)"
+        return (
+            self.name
+            if self.name is not None
+            else f"{self.source.name if self.source else ''} (Copy)"
+        )
 
     @property
     def expected_datasets(self) -> tuple[str, ...]:
@@ -108,9 +116,9 @@ class Attempt(NamedTuple):
 
 
 class Sighting(NamedTuple):
-    """A batch without an owner as the latest listing showed it; the first was number `listing`. An empty
-    `loose_details` says that listings did not agree about its looks. `disputed`: it fitted more attempts than could
-    have made it, so only a person may give it an owner."""
+    """A batch without an owner as the latest listing showed it; the first was number `listing`. An
+    empty `loose_details` says that listings did not agree about its looks. `disputed`: it fitted
+    more attempts than could have made it, so only a person may give it an owner."""
 
     batch_id: str
     workspace_id: str
@@ -128,9 +136,10 @@ class Sighting(NamedTuple):
 class Survival:
     """What our own 201s, seen again in this run's listings, show of copying.
 
-    `name`, `details`, `datasets`: True where all were as they were sent, False where one was not, None where none
-    could tell. `characters`: those beyond `PLAIN` in names that arrived as they were sent. `copied`: how the task
-    details of copies are listed, and which details they were made from (None: of several)."""
+    `name`, `details`, `datasets`: True where all were as they were sent, False where one was not,
+    None where none could tell. `characters`: those beyond `PLAIN` in names that arrived as they
+    were sent. `copied`: how the task details of copies are listed, and which details they were made
+    from (None: of several)."""
 
     name: bool | None = None
     details: bool | None = None
@@ -152,15 +161,19 @@ class Survival:
         )
 
     def vouches_for(self, name: str) -> bool:
-        """Whether a copy for which this name is sent is surely listed under it: names arrived as they were sent, and
-        so did every character in it that an API might escape."""
+        """Whether a copy for which this name is sent is surely listed under it: names arrived as
+        they were sent, and so did every character in it that an API might escape."""
         return self.name is True and special(name) <= self.characters
 
     def as_sent(self, sighting: Sighting) -> Sighting:
-        """The batch with the details that it was made from, where our other copies show what became of them; with
-        none where they show several."""
+        """The batch with the details that it was made from, where our other copies show what became
+        of them; with none where they show several."""
         made_from = self.copied.get(sighting.details, sighting.details)
-        return sighting if made_from == sighting.details else sighting._replace(details=made_from or "")
+        return (
+            sighting
+            if made_from == sighting.details
+            else sighting._replace(details=made_from or "")
+        )
 
 
 def special(name: str) -> frozenset[str]:
@@ -169,25 +182,28 @@ def special(name: str) -> frozenset[str]:
 
 
 def _both(one: bool | None, other: bool | None) -> bool | None:
-    return one and other if one is not None and other is not None else (other if one is None else one)
+    return (
+        one and other if one is not None and other is not None else (other if one is None else one)
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """`claims` gives attempts their batches; `disputed` names, for the attempts that nobody may decide, all batches
-    that fit them; `rivalled` the same where it is only not known yet whether names arrive as they are sent."""
+    """`claims` gives attempts their batches; `disputed` names, for the attempts that nobody may
+    decide, all batches that fit them; `rivalled` the same where it is only not known yet whether
+    names arrive as they are sent."""
 
     claims: Mapping[int, str]
     disputed: Mapping[int, tuple[str, ...]]
     rivalled: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
 
-# -- windows ------------------------------------------------------------------------------------------------------
+# -- windows
 
 
 def wide_window(attempt: Attempt) -> Interval:
-    """Server times at which its copy could have been made, with all that clocks may differ. Open while the offset is
-    not known, and where the API's clock went back meanwhile."""
+    """Server times at which its copy could have been made, with all that clocks may differ. Open
+    while the offset is not known, and where the API's clock went back meanwhile."""
     if attempt.offset is None:
         return Interval()
     before = -math.inf if attempt.date_before is None else attempt.date_before
@@ -198,8 +214,8 @@ def wide_window(attempt: Attempt) -> Interval:
 
 
 def window(attempt: Attempt) -> Interval:
-    """Server times at which its copy was made, if it was: from its leaving to the end of late effects. The wide window
-    where it is not known when it left."""
+    """Server times at which its copy was made, if it was: from its leaving to the end of late
+    effects. The wide window where it is not known when it left."""
     over = over_at(attempt)
     if attempt.left is None or over is None:
         return wide_window(attempt)
@@ -207,9 +223,12 @@ def window(attempt: Attempt) -> Interval:
 
 
 def over_at(attempt: Attempt) -> float | None:
-    """The server time at which its request was over at the latest, whoever waited for it; None where that is not known.
-    What nobody awaited (a crash, a second signal) may have been under way for that long."""
-    if attempt.left is None:  # a restored one: it left before its process died, and that was before `date_after`
+    """The server time at which its request was over at the latest, whoever waited for it; None
+    where that is not known. What nobody awaited (a crash, a second signal) may have been under way
+    for that long."""
+    if (
+        attempt.left is None
+    ):  # a restored one: it left before its process died, and that was before `date_after`
         return None if attempt.date_after is None else attempt.date_after + attempt.timeout_s
     over = attempt.left + attempt.timeout_s
     if attempt.ended is None:  # `left` is the intent's time
@@ -225,17 +244,21 @@ def made_at(sighting: Sighting, offset: Interval | None) -> Interval:
     return Interval(sighting.created - offset.high, sighting.created - offset.low)
 
 
-# -- presence -----------------------------------------------------------------------------------------------------
+# -- presence
 
 
 def may_be_its(attempt: Attempt, sighting: Sighting) -> bool:
-    """Whether nothing but looks speaks against the batch: it is not older than the attempt's baseline, not its source,
-    not elsewhere, and not somebody else's."""
+    """Whether nothing but looks speaks against the batch: it is not older than the attempt's
+    baseline, not its source, not elsewhere, and not somebody else's."""
     return (
         sighting.listing > attempt.listing
         and sighting.batch_id != attempt.source_id
         and (attempt.source is None or sighting.workspace_id == attempt.source.workspace_id)
-        and not (attempt.tells_people_apart and sighting.created_by is not None and sighting.created_by != attempt.me)
+        and not (
+            attempt.tells_people_apart
+            and sighting.created_by is not None
+            and sighting.created_by != attempt.me
+        )
     )
 
 
@@ -253,12 +276,15 @@ def fits(attempt: Attempt, sighting: Sighting) -> bool:
     )
 
 
-def presence(attempts: Sequence[Attempt], sightings: Sequence[Sighting], survival: Survival | None = None) -> Presence:
+def presence(
+    attempts: Sequence[Attempt], sightings: Sequence[Sighting], survival: Survival | None = None
+) -> Presence:
     """Which attempts made which of these ownerless batches (rules 2 and 3).
 
-    Within each connected part of what fits what: a batch that fits attempts of several kinds, more batches than
-    attempts, or a batch that is disputed already, and nobody guesses. Else oldest to oldest. Where `survival` does not
-    vouch for a name, a batch may also be the copy of a kind whose name is alike."""
+    Within each connected part of what fits what: a batch that fits attempts of several kinds, more
+    batches than attempts, or a batch that is disputed already, and nobody guesses. Else oldest to
+    oldest. Where `survival` does not vouch for a name, a batch may also be the copy of a kind whose
+    name is alike."""
     survival = survival or Survival()
     alike: dict[str, list[Attempt]] = defaultdict(list)
     for attempt in attempts:
@@ -280,30 +306,37 @@ def presence(attempts: Sequence[Attempt], sightings: Sequence[Sighting], surviva
         several = len({attempt.kind for attempt in some}) > 1
         if several or len(batches) > len(some) or any(batch.disputed for batch in batches):
             disputed |= {attempt.id: names for attempt in some}
-        elif _has_rival(some[0], alike.get(skeleton(some[0].expected_name), ()), batches) or _has_changed_rival(
-            some[0], changed.get(some[0].expected_name, ()), batches
-        ):
+        elif _has_rival(
+            some[0], alike.get(skeleton(some[0].expected_name), ()), batches
+        ) or _has_changed_rival(some[0], changed.get(some[0].expected_name, ()), batches):
             rivalled |= {attempt.id: names for attempt in some}
         else:
             short = len(batches) < len(some)
-            hopeful = {attempt.id for attempt in some if short and candidates(attempt, odd, survival)}
+            hopeful = {
+                attempt.id for attempt in some if short and candidates(attempt, odd, survival)
+            }
             claims |= _oldest_to_oldest(some, batches, hopeful)
     return Presence(claims, disputed, rivalled)
 
 
 def _has_rival(one: Attempt, alike: Sequence[Attempt], batches: Sequence[Sighting]) -> bool:
-    """Whether an attempt of another kind than `one`'s, of those whose names are alike, could have made one of the
-    batches under the name that the API made of it."""
+    """Whether an attempt of another kind than `one`'s, of those whose names are alike, could have
+    made one of the batches under the name that the API made of it."""
     rivals = [attempt for attempt in alike if attempt.kind != one.kind]
-    return any(fits(rival._replace(name=batch.name), batch) for rival in rivals for batch in batches)
+    return any(
+        fits(rival._replace(name=batch.name), batch) for rival in rivals for batch in batches
+    )
 
 
 def _has_changed_rival(one: Attempt, alike: Sequence[Attempt], batches: Sequence[Sighting]) -> bool:
-    """Whether an attempt of another source than `one`'s, of those with the same name whose source is not as it was,
-    could have made one of the batches: its source may have looked like `one`'s when it was copied. Where `one`'s source
-    is a copy itself, any of them could: it may look like what copying made of the other's source."""
+    """Whether an attempt of another source than `one`'s, of those with the same name whose source
+    is not as it was, could have made one of the batches: its source may have looked like `one`'s
+    when it was copied. Where `one`'s source is a copy itself, any of them could: it may look like
+    what copying made of the other's source."""
     rivals = [
-        attempt for attempt in alike if attempt.source_id != one.source_id and (attempt.source_changed or one.of_a_copy)
+        attempt
+        for attempt in alike
+        if attempt.source_id != one.source_id and (attempt.source_changed or one.of_a_copy)
     ]
     return any(
         may_be_its(rival, batch)
@@ -317,7 +350,8 @@ def _has_changed_rival(one: Attempt, alike: Sequence[Attempt], batches: Sequence
 def _connected(
     attempts: Sequence[Attempt], sightings: Sequence[Sighting]
 ) -> list[tuple[list[Attempt], list[Sighting]]]:
-    """The connected parts of the graph of what fits what; attempts that nothing fits are left out."""
+    """The connected parts of the graph of what fits what; attempts that nothing fits are left
+    out."""
     parts: list[tuple[list[Attempt], list[Sighting]]] = []
     alike: dict[object, tuple[list[Attempt], list[Sighting]]] = defaultdict(lambda: ([], []))
     for attempt in attempts:
@@ -332,13 +366,17 @@ def _connected(
         by_time = sorted(batches, key=lambda batch: (batch.created or 0.0, batch.batch_id))
         fitted = _with_partner(some, by_time, fits)
         fitting = _with_partner(by_time, fitted, lambda batch, attempt: fits(attempt, batch))
-        parts += _split(fitted, fitting) if len(fitted) * len(fitting) <= MANY else [(fitted, fitting)]
+        parts += (
+            _split(fitted, fitting) if len(fitted) * len(fitting) <= MANY else [(fitted, fitting)]
+        )
     return parts
 
 
-def _with_partner(ones: Sequence[One], others: Sequence[Other], fit: Callable[[One, Other], bool]) -> list[One]:
-    """Those of `ones` that some of `others` fits. Both are in the order of time, so a partner is near the last one's,
-    and thousands of each need no comparison of all with all."""
+def _with_partner(
+    ones: Sequence[One], others: Sequence[Other], fit: Callable[[One, Other], bool]
+) -> list[One]:
+    """Those of `ones` that some of `others` fits. Both are in the order of time, so a partner is
+    near the last one's, and thousands of each need no comparison of all with all."""
     found: list[One] = []
     at, many = 0, len(others)
     for one in ones:
@@ -350,11 +388,16 @@ def _with_partner(ones: Sequence[One], others: Sequence[Other], fit: Callable[[O
     return found
 
 
-def _split(attempts: Sequence[Attempt], batches: Sequence[Sighting]) -> list[tuple[list[Attempt], list[Sighting]]]:
+def _split(
+    attempts: Sequence[Attempt], batches: Sequence[Sighting]
+) -> list[tuple[list[Attempt], list[Sighting]]]:
     """The connected parts among attempts and batches of one look."""
     parts: list[tuple[list[Attempt], list[Sighting]]] = []
     for attempt in attempts:
-        joined: tuple[list[Attempt], list[Sighting]] = ([attempt], [b for b in batches if fits(attempt, b)])
+        joined: tuple[list[Attempt], list[Sighting]] = (
+            [attempt],
+            [b for b in batches if fits(attempt, b)],
+        )
         apart = []
         for part in parts:
             if any(batch in joined[1] for batch in part[1]):
@@ -368,14 +411,19 @@ def _split(attempts: Sequence[Attempt], batches: Sequence[Sighting]) -> list[tup
 def _oldest_to_oldest(
     attempts: Sequence[Attempt], batches: Sequence[Sighting], hopeful: Container[int] = ()
 ) -> dict[int, str]:
-    """Give the batches, the oldest first, to the attempts that can wait least, and where that leaves one over, let
-    attempts change theirs: a maximum matching. (Among very many, nobody changes.) A batch that finds no attempt stays
-    free, and keeps absence from being proved.
+    """Give the batches, the oldest first, to the attempts that can wait least, and where that
+    leaves one over, let attempts change theirs: a maximum matching. (Among very many, nobody
+    changes.) A batch that finds no attempt stays free, and keeps absence from being proved.
 
-    Attempts that also nearly fit a batch that fits nobody (`hopeful`) come last: they may have made that one, and then
-    another's batch, if they took it, would have its attempt proved absent that made it."""
-    waiting = sorted(attempts, key=lambda attempt: (attempt.id in hopeful, window(attempt).high, attempt.id))
-    oldest = sorted(batches, key=lambda batch: (batch.listing, batch.created or 0.0, batch.batch_id))
+    Attempts that also nearly fit a batch that fits nobody (`hopeful`) come last: they may have made
+    that one, and then another's batch, if they took it, would have its attempt proved absent that
+    made it."""
+    waiting = sorted(
+        attempts, key=lambda attempt: (attempt.id in hopeful, window(attempt).high, attempt.id)
+    )
+    oldest = sorted(
+        batches, key=lambda batch: (batch.listing, batch.created or 0.0, batch.batch_id)
+    )
     if len(attempts) * len(batches) <= MANY:
         return _matched(waiting, oldest)
     claims: dict[int, str] = {}
@@ -389,12 +437,16 @@ def _oldest_to_oldest(
 
 
 def _matched(attempts: Sequence[Attempt], batches: Sequence[Sighting]) -> dict[int, str]:
-    """A maximum matching, by augmenting paths; an attempt that has a batch once keeps some, so the first ones have
-    one if any can."""
+    """A maximum matching, by augmenting paths; an attempt that has a batch once keeps some, so the
+    first ones have one if any can."""
     holder: dict[str, Attempt] = {}
 
     def placed(attempt: Attempt, tried: set[str]) -> bool:
-        fitting = [batch.batch_id for batch in batches if batch.batch_id not in tried and fits(attempt, batch)]
+        fitting = [
+            batch.batch_id
+            for batch in batches
+            if batch.batch_id not in tried and fits(attempt, batch)
+        ]
         for batch in sorted(fitting, key=holder.__contains__):
             if batch in tried:
                 continue
@@ -409,13 +461,13 @@ def _matched(attempts: Sequence[Attempt], batches: Sequence[Sighting]) -> dict[i
     return {attempt.id: batch for batch, attempt in holder.items()}
 
 
-# -- absence ------------------------------------------------------------------------------------------------------
+# -- absence
 
 
 def nearly_fits(attempt: Attempt, sighting: Sighting, survival: Survival) -> bool:
-    """Whether the batch could be the attempt's copy, however the API may have changed it: only a property that
-    differs beyond case, spaces and Unicode form, that survives copying, and that all listings agree about, proves
-    that it is not."""
+    """Whether the batch could be the attempt's copy, however the API may have changed it: only a
+    property that differs beyond case, spaces and Unicode form, that survives copying, and that all
+    listings agree about, proves that it is not."""
     if not may_be_its(attempt, sighting):
         return False
     if not made_at(sighting, attempt.offset).meets(wide_window(attempt)):
@@ -423,14 +475,20 @@ def nearly_fits(attempt: Attempt, sighting: Sighting, survival: Survival) -> boo
     if attempt.source is None or not sighting.loose_details:
         return True
     # A name that was sent is what it is, whatever became of the source.
-    name_is_known = not attempt.source_changed or (attempt.name is not None and not attempt.name_guessed)
+    name_is_known = not attempt.source_changed or (
+        attempt.name is not None and not attempt.name_guessed
+    )
     name_counts = name_is_known and survival.vouches_for(attempt.expected_name)
     if name_counts and not names_are_close(attempt, sighting.name):
         return False
     if attempt.source_changed or _has_just_its_name(attempt, sighting):
         return True
     # Where names are changed, a name like its own is no coincidence either.
-    if survival.name is False and _made_by_its_me(attempt, sighting) and names_are_close(attempt, sighting.name):
+    if (
+        survival.name is False
+        and _made_by_its_me(attempt, sighting)
+        and names_are_close(attempt, sighting.name)
+    ):
         return True
     if survival.details and attempt.source.loose_details != sighting.loose_details:
         return False
@@ -438,9 +496,10 @@ def nearly_fits(attempt: Attempt, sighting: Sighting, survival: Survival) -> boo
 
 
 def _has_just_its_name(attempt: Attempt, sighting: Sighting) -> bool:
-    """Whether the batch has exactly the name that its copy would have and was made by its `me` as far as anybody says:
-    however it looks, that is no coincidence (the source may have been edited for a while). It need not be made within
-    the window: what was may have been given to another attempt of its kind."""
+    """Whether the batch has exactly the name that its copy would have and was made by its `me` as
+    far as anybody says: however it looks, that is no coincidence (the source may have been edited
+    for a while). It need not be made within the window: what was may have been given to another
+    attempt of its kind."""
     return sighting.name == attempt.expected_name and _made_by_its_me(attempt, sighting)
 
 
@@ -450,7 +509,8 @@ def _made_by_its_me(attempt: Attempt, sighting: Sighting) -> bool:
 
 
 def names_are_close(attempt: Attempt, name: str) -> bool:
-    """Whether a batch of this name could be the attempt's copy under a name that the API trimmed, cut or cleaned."""
+    """Whether a batch of this name could be the attempt's copy under a name that the API trimmed,
+    cut or cleaned."""
     expected, found = skeleton(attempt.expected_name), skeleton(name)
     if attempt.name is None and name.rstrip().endswith("(Copy)"):
         return True
@@ -459,8 +519,8 @@ def names_are_close(attempt: Attempt, name: str) -> bool:
 
 @lru_cache(maxsize=2**16)  # every name is compared with many
 def skeleton(name: str) -> str:
-    """A name's letters and digits alone, without case, Unicode form and HTML's escapes: what a cleaning API leaves of
-    it."""
+    """A name's letters and digits alone, without case, Unicode form and HTML's escapes: what a
+    cleaning API leaves of it."""
     while (plain := html.unescape(name)) != name:  # it may have been escaped more than once
         name = plain
     return "".join(c for c in unicodedata.normalize("NFKC", name).casefold() if c.isalnum())
@@ -471,20 +531,22 @@ def candidates(attempt: Attempt, free: Iterable[Sighting], survival: Survival) -
     return tuple(s.batch_id for s in free if nearly_fits(attempt, s, survival))
 
 
-# -- listings -----------------------------------------------------------------------------------------------------
+# -- listings
 
 
 def may_be_capped(length: int, longest: int, shows_our_newest: bool) -> bool:
-    """Whether a listing of this length may be the first page of a longer one, whose count is the page's.
+    """Whether a listing of this length may be the first page of a longer one, whose count is the
+    page's.
 
-    Pages have round lengths: tens, or multiples of 25. A longer listing was seen before, or this one shows what was
-    made last: then it is no page."""
+    Pages have round lengths: tens, or multiples of 25. A longer listing was seen before, or this
+    one shows what was made last: then it is no page."""
     is_round = length > 0 and (length % 10 == 0 or length % 25 == 0)
     return is_round and length >= longest and not shows_our_newest
 
 
 def offset_of(low: float | None, high: float | None) -> Interval | None:
-    """What the 201s allow for the offset; None where there were none, or they contradict each other."""
+    """What the 201s allow for the offset; None where there were none, or they contradict each
+    other."""
     if low is None or high is None or low > high:
         return None
     return Interval(low, high)

@@ -1,9 +1,9 @@
-"""One round of settling: wait, look twice, decide by `rules`, write down. Called while nothing is under way.
+"""One round of settling: wait, look twice, decide by `rules`, write down. Called while nothing is
+under way.
 
-A look is one listing of each workspace that an open attempt may have made something in. Presence is decided after
-each look, absence only after the second, so a round takes `2 x settle_after` and two listings. What it cannot decide
-stays unknown for this run, and says why.
-"""
+A look is one listing of each workspace that an open attempt may have made something in. Presence is
+decided after each look, absence only after the second, so a round takes `2 x settle_after` and two
+listings. What it cannot decide stays unknown for this run, and says why."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ from worker.settle.words import told
 from worker.stop import Stop
 
 PROOFS = 3
-"""So many proofs of absence for an item in one run (rule 6): a source that always answers 500 must not keep a night
-busy."""
+"""So many proofs of absence for an item in one run (rule 6): a source that always answers 500 must
+not keep a night busy."""
 
 NOT_SHOWN = 100
 """A listing that lacks more batches than this is not asked about them one by one."""
 
 
 class Waiting(NamedTuple):
-    """What settling waits for: so many requests without an answer. It looks at `looks_at` (monotonic
-    seconds; None: now)."""
+    """What settling waits for: so many requests without an answer. It looks at `looks_at`
+    (monotonic seconds; None: now)."""
 
     requests: int
     looks_at: float | None
@@ -52,7 +52,8 @@ class Waiting(NamedTuple):
 
 @dataclass(slots=True)
 class Settled:
-    """What a round came to: items found `created`, proved `absent`, and attempts still `unknown`."""
+    """What a round came to: items found `created`, proved `absent`, and attempts still
+    `unknown`."""
 
     created: int = 0
     absent: int = 0
@@ -61,7 +62,8 @@ class Settled:
 
 @dataclass(slots=True)
 class Settling:
-    """Settles for one run. `settle_after_s` is how long late effects and a listing's lag may last."""
+    """Settles for one run. `settle_after_s` is how long late effects and a listing's lag may
+    last."""
 
     database: Database
     look_ups: LookUps
@@ -80,7 +82,8 @@ class Settling:
     """When the first round began (monotonic seconds)."""
 
     async def round(self, given_up_at: float) -> Settled:
-        """Find out about every open attempt, the last of which was given up at `given_up_at` (monotonic seconds)."""
+        """Find out about every open attempt, the last of which was given up at `given_up_at`
+        (monotonic seconds)."""
         try:
             return await self._round(given_up_at)
         finally:
@@ -99,30 +102,39 @@ class Settling:
         settled = await self._decide(first, absence=False)
         if not settled.unknown:
             return settled
-        second = await self._look(await self.database.call(verbs.open_attempts), first.left, before=first)
+        second = await self._look(
+            await self.database.call(verbs.open_attempts), first.left, before=first
+        )
         if second is not None:
             last = await self._decide(second, absence=True)
             settled = Settled(settled.created + last.created, last.absent, last.unknown)
         return settled
 
     def _over_at(self, attempts: Sequence[Attempt]) -> float:
-        """When the last request that nobody awaited to its end was over at the latest (monotonic seconds)."""
+        """When the last request that nobody awaited to its end was over at the latest (monotonic
+        seconds)."""
         now, server = self.clock.monotonic(), self.server.now(self.clock.monotonic())
         self._began = now if self._began is None else self._began
         times = [-math.inf]
         for attempt in attempts:
             if attempt.ended is not None:
                 continue
-            # It left before its process died, so before this began; the API's clock may not be known, or be set back.
+            # It left before its process died, so before this began; the API's clock may not be
+            # known, or be set back.
             latest = self._began + attempt.timeout_s
             over = over_at(attempt)
-            times.append(latest if over is None or server is None else min(now + over - server, latest))
+            times.append(
+                latest if over is None or server is None else min(now + over - server, latest)
+            )
         return max(times)
 
-    # -- looking ----------------------------------------------------------------------------------------------
+    # -- looking
 
-    async def _look(self, attempts: Sequence[Attempt], since: float, before: _Looked | None = None) -> _Looked | None:
-        """Once `settle_after` has passed since `since`, list every workspace; None where the run is to stop."""
+    async def _look(
+        self, attempts: Sequence[Attempt], since: float, before: _Looked | None = None
+    ) -> _Looked | None:
+        """Once `settle_after` has passed since `since`, list every workspace; None where the run is
+        to stop."""
         while (wait := since + self.settle_after_s - self.clock.monotonic()) > 0:
             self.waiting = Waiting(len(attempts), since + self.settle_after_s)
             await self.stop.wait(wait)
@@ -131,7 +143,9 @@ class Settling:
         self.waiting = Waiting(len(attempts), None)
         left = self.clock.monotonic()
         problems = dict(before.problems) if before else {}
-        for workspace_id in sorted({a.source.workspace_id for a in attempts if a.source is not None} - {""}):
+        for workspace_id in sorted(
+            {a.source.workspace_id for a in attempts if a.source is not None} - {""}
+        ):
             if problems.get(workspace_id) is None:
                 left, problems[workspace_id] = await self._list(workspace_id)
             if self.stop.asked:
@@ -158,7 +172,9 @@ class Settling:
         """Why a listing whose count and length agree is not complete all the same."""
         now = self.server.now(look.left)
         made_before = None if now is None else now - self.settle_after_s
-        lacking = await self.database.call(verbs.not_shown, look.number, workspace_id, made_before, NOT_SHOWN + 1)
+        lacking = await self.database.call(
+            verbs.not_shown, look.number, workspace_id, made_before, NOT_SHOWN + 1
+        )
         if len(lacking) > NOT_SHOWN:
             return f"it lacks more than {NOT_SHOWN} batches that were there"
         for batch_id in lacking:
@@ -174,7 +190,7 @@ class Settling:
             return f"its length, {look.shown}, may be that of a page"
         return None
 
-    # -- deciding ---------------------------------------------------------------------------------------------
+    # -- deciding
 
     async def _decide(self, looked: _Looked, *, absence: bool) -> Settled:
         """Decide what the look allows, write it down and tell it."""
@@ -208,7 +224,8 @@ class Settling:
 
 
 class _Looked(NamedTuple):
-    """One look: when its last listing left (monotonic seconds), and why a workspace's listing is not complete."""
+    """One look: when its last listing left (monotonic seconds), and why a workspace's listing is
+    not complete."""
 
     left: float
     problems: Mapping[str, str | None]
@@ -224,20 +241,29 @@ def verdicts_of(
 ) -> Verdicts:
     """What a look allows to be said of the open attempts.
 
-    `free` are the ownerless batches that listings have shown, `problems` why a listing is not complete, `kept` what
-    survives copying, each by workspace. Absence is decided only where `absence` says that this is the second look."""
+    `free` are the ownerless batches that listings have shown, `problems` why a listing is not
+    complete, `kept` what survives copying, each by workspace. Absence is decided only where
+    `absence` says that this is the second look."""
     claims: dict[int, Sighting] = {}
     absent: list[int] = []
     unknown: dict[int, str] = {}
     disputed: set[str] = set()
-    for workspace_id in dict.fromkeys(a.source.workspace_id if a.source else None for a in attempts):
-        some = [a for a in attempts if (a.source.workspace_id if a.source else None) == workspace_id]
+    for workspace_id in dict.fromkeys(
+        a.source.workspace_id if a.source else None for a in attempts
+    ):
+        some = [
+            a for a in attempts if (a.source.workspace_id if a.source else None) == workspace_id
+        ]
         problem = (
-            problems.get(workspace_id, "its workspace was not listed") if workspace_id else "its workspace is not known"
+            problems.get(workspace_id, "its workspace was not listed")
+            if workspace_id
+            else "its workspace is not known"
         )
         if problem is not None:
             for attempt in some:
-                unknown[attempt.id] = told(attempt.item_id, f"the workspace's listing is not complete: {problem}")
+                unknown[attempt.id] = told(
+                    attempt.item_id, f"the workspace's listing is not complete: {problem}"
+                )
             continue
         batches = free.get(workspace_id or "", ())
         found = presence(some, batches, kept.get(workspace_id or "", Survival()))
@@ -249,7 +275,8 @@ def verdicts_of(
             if attempt.hidden:
                 claims.pop(attempt.id, None)
                 unknown[attempt.id] = told(
-                    attempt.item_id, "the token is another person's now, and sees not all that the first one's made"
+                    attempt.item_id,
+                    "the token is another person's now, and sees not all that the first one's made",
                 )
             elif attempt.id in found.claims:
                 continue
@@ -260,14 +287,20 @@ def verdicts_of(
                 )
             elif fitting := found.rivalled.get(attempt.id):
                 unknown[attempt.id] = told(
-                    attempt.item_id, "these may be its copy, or another's with a name alike", fitting
+                    attempt.item_id,
+                    "these may be its copy, or another's with a name alike",
+                    fitting,
                 )
             elif near := candidates(attempt, left_over, kept.get(workspace_id or "", Survival())):
                 unknown[attempt.id] = told(attempt.item_id, "these may be its copy", near)
             elif attempt.answered_id is not None:
-                unknown[attempt.id] = told(attempt.item_id, "an answer named this batch", (attempt.answered_id,))
+                unknown[attempt.id] = told(
+                    attempt.item_id, "an answer named this batch", (attempt.answered_id,)
+                )
             elif absence:
                 absent.append(attempt.id)
             else:
-                unknown[attempt.id] = told(attempt.item_id, "the first of two listings does not show it")
+                unknown[attempt.id] = told(
+                    attempt.item_id, "the first of two listings does not show it"
+                )
     return Verdicts(claims, absent, unknown, tuple(sorted(disputed)))

@@ -1,5 +1,5 @@
-"""What settling asks the ledger and writes into it. The decisions are made in `rules`; here is what they are made of,
-and what becomes of them, each verb one transaction."""
+"""What settling asks the ledger and writes into it. The decisions are made in `rules`; here is what
+they are made of, and what becomes of them, each verb one transaction."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ class Label(NamedTuple):
 
 
 class Verdicts(NamedTuple):
-    """What a look found out: batches for attempts, attempts proved absent, and for the others what is known of them.
+    """What a look found out: batches for attempts, attempts proved absent, and for the others what
+    is known of them.
 
-    `claims` gives attempts their batches, `absent` names attempts, `unknown` gives attempts their words, `disputed`
-    names batches that only a person may give an owner."""
+    `claims` gives attempts their batches, `absent` names attempts, `unknown` gives attempts their
+    words, `disputed` names batches that only a person may give an owner."""
 
     claims: Mapping[int, Sighting]
     absent: Sequence[int]
@@ -39,12 +40,17 @@ class Verdicts(NamedTuple):
 
 
 RESTORED = Interval(-2 * 86_400.0, 2 * 86_400.0)
-"""What is presumed of a restored attempt's offset: no 201 of its time is left to tell, so it is very wide."""
+"""What is presumed of a restored attempt's offset: no 201 of its time is left to tell, so it is
+very wide."""
 
 
 def own_unknown(ledger: Ledger) -> int:
     """How many duplicates that this run's job wants are unknown."""
-    return int(ledger.connection.execute(sql("count_own_unknown"), {"campaign": ledger.campaign}).fetchone()[0])
+    return int(
+        ledger.connection.execute(
+            sql("count_own_unknown"), {"campaign": ledger.campaign}
+        ).fetchone()[0]
+    )
 
 
 def any_open(ledger: Ledger) -> bool:
@@ -58,7 +64,8 @@ def tell_date(ledger: Ledger, date: float) -> None:
 
 
 def sources_to_look_up(ledger: Ledger) -> list[str]:
-    """The sources of open attempts that were restored from a file, so that nobody has looked at them."""
+    """The sources of open attempts that were restored from a file, so that nobody has looked at
+    them."""
     return [row[0] for row in ledger.connection.execute(sql("sources_to_look_up"))]
 
 
@@ -66,13 +73,18 @@ def set_version(ledger: Ledger, source: Listed) -> None:
     """Compare the restored attempts of this source with what it is now."""
     version = _version(source)
     with ledger.transaction():
-        ledger.connection.execute(sql("add_source_version"), version | {"loose_details": source.loose_details})
+        ledger.connection.execute(
+            sql("add_source_version"), version | {"loose_details": source.loose_details}
+        )
         ledger.connection.execute(sql("set_version"), version)
-        ledger.connection.execute(sql("name_restored"), {"source_id": source.id, "name": source.name})
+        ledger.connection.execute(
+            sql("name_restored"), {"source_id": source.id, "name": source.name}
+        )
 
 
 def note_sources(ledger: Ledger, batches: Sequence[Listed]) -> None:
-    """Keep how a listing shows the sources of open attempts: one that changed meanwhile proves nothing."""
+    """Keep how a listing shows the sources of open attempts: one that changed meanwhile proves
+    nothing."""
     sources = {row[0] for row in ledger.connection.execute(sql("open_sources"))}
     for batch in batches:
         if batch.id in sources:
@@ -97,7 +109,9 @@ def open_attempts(ledger: Ledger) -> list[Attempt]:
     for row in ledger.connection.execute(sql("open_attempts"), {"run": ledger.run}).fetchall():
         run = row["run_id"]
         if run not in offsets:
-            told = ledger.connection.execute(sql("offset"), {"run": run, "other": ledger.run}).fetchone()
+            told = ledger.connection.execute(
+                sql("offset"), {"run": run, "other": ledger.run}
+            ).fetchone()
             offsets[run] = offset_of(told["low"], told["high"])
         found.append(_attempt(row, offsets[run]))
     return found
@@ -160,25 +174,33 @@ def sightings(ledger: Ledger, workspace_id: str) -> list[Sighting]:
 
 
 def survival(ledger: Ledger, batches: Sequence[Listed]) -> list[Survival]:
-    """For each of these listed batches that is one of our own 201s: which properties are as they were sent. Where it
-    has no data to keep, it says nothing of datasets."""
+    """For each of these listed batches that is one of our own 201s: which properties are as they
+    were sent. Where it has no data to keep, it says nothing of datasets."""
     found = []
     for batch in batches:
         row = ledger.connection.execute(sql("survival_of"), {"batch_id": batch.id}).fetchone()
         if row is not None:
-            expected = row["sent_name"] if row["sent_name"] is not None else default_name(row["source_name"])
+            expected = (
+                row["sent_name"]
+                if row["sent_name"] is not None
+                else default_name(row["source_name"])
+            )
             datasets = () if row["upload_new_dataset"] else tuple(json.loads(row["datasets"]))
             kept_data = batch.datasets == datasets if datasets or batch.datasets else None
             kept_name = batch.name == expected
             characters = special(expected) if kept_name else frozenset()
             copied = {batch.details: row["details"]}
-            found.append(Survival(kept_name, batch.details == row["details"], kept_data, characters, copied))
+            found.append(
+                Survival(kept_name, batch.details == row["details"], kept_data, characters, copied)
+            )
     return found
 
 
-def not_shown(ledger: Ledger, number: int, workspace_id: str, made_before: float | None, limit: int) -> list[str]:
-    """Up to `limit` batches that listing `number` should show and does not; what this run made counts if it was made
-    before `made_before` (server time)."""
+def not_shown(
+    ledger: Ledger, number: int, workspace_id: str, made_before: float | None, limit: int
+) -> list[str]:
+    """Up to `limit` batches that listing `number` should show and does not; what this run made
+    counts if it was made before `made_before` (server time)."""
     found = ledger.connection.execute(
         sql("not_shown"),
         {
@@ -193,7 +215,8 @@ def not_shown(ledger: Ledger, number: int, workspace_id: str, made_before: float
 
 
 def shows_nothing_known(ledger: Ledger, number: int, workspace_id: str) -> bool:
-    """Whether listing `number` shows nothing of what earlier ones of any run showed in the workspace."""
+    """Whether listing `number` shows nothing of what earlier ones of any run showed in the
+    workspace."""
     wanted = {"number": number, "workspace_id": workspace_id}
     return bool(ledger.connection.execute(sql("shows_nothing_known"), wanted).fetchone()[0])
 
@@ -207,37 +230,54 @@ def forget_listed(ledger: Ledger, batch_id: str) -> None:
 
 def longest_listing(ledger: Ledger, workspace_id: str) -> int:
     """The most batches that any listing of the workspace has shown."""
-    return int(ledger.connection.execute(sql("longest_listing"), {"workspace_id": workspace_id}).fetchone()[0])
+    return int(
+        ledger.connection.execute(
+            sql("longest_listing"), {"workspace_id": workspace_id}
+        ).fetchone()[0]
+    )
 
 
 def shows_our_newest(ledger: Ledger, number: int, workspace_id: str) -> bool:
-    """Whether listing `number` shows the batch that this database saw made last in the workspace, and the sources of
-    all that is open there: both ends of what a page could cut off."""
+    """Whether listing `number` shows the batch that this database saw made last in the workspace,
+    and the sources of all that is open there: both ends of what a page could cut off."""
     wanted = {"number": number, "workspace_id": workspace_id}
     return bool(ledger.connection.execute(sql("shows_our_newest"), wanted).fetchone()[0])
 
 
 def record(ledger: Ledger, attempts: Sequence[Attempt], verdicts: Verdicts) -> dict[int, Label]:
-    """Write down what was found out, in one transaction; what people call the items that changed their status."""
+    """Write down what was found out, in one transaction; what people call the items that changed
+    their status."""
     items = {attempt.id: attempt.item_id for attempt in attempts}
     connection, run = ledger.connection, ledger.run
     with ledger.transaction():
         for attempt, batch in verdicts.claims.items():
             _create(ledger, attempt, items[attempt], batch, "listing")
         for attempt in verdicts.absent:
-            connection.execute(sql("close_attempt"), {"attempt": attempt, "closed_by": "absence", "batch_id": None})
+            connection.execute(
+                sql("close_attempt"), {"attempt": attempt, "closed_by": "absence", "batch_id": None}
+            )
             connection.execute(
                 sql("settle_absent"),
-                {"item": items[attempt], "run": run, "error": "two complete listings show that it was not made"},
+                {
+                    "item": items[attempt],
+                    "run": run,
+                    "error": "two complete listings show that it was not made",
+                },
             )
         for attempt, words in verdicts.unknown.items():
-            connection.execute(sql("settle_unknown"), {"item": items[attempt], "run": run, "error": words})
+            connection.execute(
+                sql("settle_unknown"), {"item": items[attempt], "run": run, "error": words}
+            )
         for batch_id in verdicts.disputed:
             connection.execute(sql("dispute"), {"batch_id": batch_id})
-    return {attempt: label(ledger, items[attempt]) for attempt in (*verdicts.claims, *verdicts.absent)}
+    return {
+        attempt: label(ledger, items[attempt]) for attempt in (*verdicts.claims, *verdicts.absent)
+    }
 
 
-def _create(ledger: Ledger, attempt: int, item: int, batch: Sighting | Listed, settled_by: str) -> None:
+def _create(
+    ledger: Ledger, attempt: int, item: int, batch: Sighting | Listed, settled_by: str
+) -> None:
     shown = ledger.connection.execute(
         "SELECT name, status, created_at FROM sightings WHERE batch_id = ?", (_id(batch),)
     ).fetchone()
@@ -267,69 +307,103 @@ def _id(batch: Sighting | Listed) -> str:
 def label(ledger: Ledger, item: int) -> Label:
     """What people call an item."""
     row = ledger.connection.execute(sql("item_label"), {"item": item}).fetchone()
-    name = row["name"] or (default_name(row["source_name"]) if row["source_name"] is not None else "")
+    name = row["name"] or (
+        default_name(row["source_name"]) if row["source_name"] is not None else ""
+    )
     return Label(row["line"], row["copy"], row["source_id"], name, row["attempts"])
 
 
-# -- people -------------------------------------------------------------------------------------------------------
+# -- people
 
 
 def find_item(ledger: Ledger, text: str) -> int:
-    """The item that a person means: `LINE`, `LINE.COPY` of the job as it was last run, or the item's own `#N`.
+    """The item that a person means: `LINE`, `LINE.COPY` of the job as it was last run, or the
+    item's own `#N`.
 
     Raises UsageError where there is none, or several."""
     connection, campaign = ledger.connection, ledger.campaign
     if text.startswith("#") and text[1:].isascii() and text[1:].isdigit() and len(text) < 19:
         row = connection.execute(sql("item_by_number"), {"item": int(text[1:])}).fetchone()
         if row is None:
-            raise UsageError(f"{text}: there is no such item", hint="`ledger JOB --format json` shows their numbers.")
+            raise UsageError(
+                f"{text}: there is no such item",
+                hint="`ledger JOB --format json` shows their numbers.",
+            )
         return int(row["id"])
     line, _, copy = text.partition(".")
-    if not all(part.isascii() and part.isdigit() and len(part) < 16 for part in (line, copy or "1")):
-        raise UsageError(f"{text!r} is no item", hint="Write LINE, LINE.COPY or #N, as in 12, 12.3 or #40.")
+    if not all(
+        part.isascii() and part.isdigit() and len(part) < 16 for part in (line, copy or "1")
+    ):
+        raise UsageError(
+            f"{text!r} is no item", hint="Write LINE, LINE.COPY or #N, as in 12, 12.3 or #40."
+        )
     if not copy:
-        many = int(connection.execute(sql("copies_on_line"), {"campaign": campaign, "line": int(line)}).fetchone()[0])
+        many = int(
+            connection.execute(
+                sql("copies_on_line"), {"campaign": campaign, "line": int(line)}
+            ).fetchone()[0]
+        )
         if many > 1:
-            raise UsageError(f"{text}: line {line} has {many} copies", hint=f"Say which, as in {line}.1.")
+            raise UsageError(
+                f"{text}: line {line} has {many} copies", hint=f"Say which, as in {line}.1."
+            )
     row = connection.execute(
         sql("item_by_place"), {"campaign": campaign, "line": int(line), "copy": int(copy or 1)}
     ).fetchone()
     if row is None:
-        raise UsageError(f"{text}: the job has no such duplicate", hint="The ledger's columns line and copy name it.")
+        raise UsageError(
+            f"{text}: the job has no such duplicate",
+            hint="The ledger's columns line and copy name it.",
+        )
     return int(row["id"])
 
 
 def open_attempt_of(ledger: Ledger, item: int) -> int:
-    """The open attempt of an item that a person decides. Raises UsageError where it is not unknown."""
+    """The open attempt of an item that a person decides. Raises UsageError where it is not
+    unknown."""
     row = ledger.connection.execute(
         "SELECT a.id FROM attempts AS a WHERE a.item_id = ? AND a.closed_by IS NULL", (item,)
     ).fetchone()
     if row is None:
-        status = ledger.connection.execute(sql("item_by_number"), {"item": item}).fetchone()["status"]
-        raise UsageError(f"#{item} is {status}, not unknown", hint="Only what is unknown can be decided by a person.")
+        status = ledger.connection.execute(sql("item_by_number"), {"item": item}).fetchone()[
+            "status"
+        ]
+        raise UsageError(
+            f"#{item} is {status}, not unknown",
+            hint="Only what is unknown can be decided by a person.",
+        )
     return int(row["id"])
 
 
 def assign(ledger: Ledger, item: int, batch: Listed) -> None:
-    """A person says that this batch is the item's. Raises UsageError where the item is not unknown, or the batch is
-    the source or has an owner."""
+    """A person says that this batch is the item's. Raises UsageError where the item is not unknown,
+    or the batch is the source or has an owner."""
     attempt = open_attempt_of(ledger, item)
     known = ledger.connection.execute(sql("item_by_number"), {"item": item}).fetchone()
     if batch.id == known["source_id"]:
         raise UsageError(f"{batch.id} is the source of #{item}, not its copy")
     owner = ledger.connection.execute(sql("owner"), {"batch_id": batch.id}).fetchone()
     if owner is not None:
-        where = f"line {owner['line']} of campaign {owner['campaign']}" if owner["line"] else f"#{owner['id']}"
-        raise UsageError(f"{batch.id} is the batch of {where} already", hint="A batch has one owner.")
+        where = (
+            f"line {owner['line']} of campaign {owner['campaign']}"
+            if owner["line"]
+            else f"#{owner['id']}"
+        )
+        raise UsageError(
+            f"{batch.id} is the batch of {where} already", hint="A batch has one owner."
+        )
     with ledger.transaction():
         _create(ledger, attempt, item, batch, "person")
 
 
 def declare_absent(ledger: Ledger, item: int) -> None:
-    """A person says that the item's request made nothing. Raises UsageError where the item is not unknown."""
+    """A person says that the item's request made nothing. Raises UsageError where the item is not
+    unknown."""
     attempt = open_attempt_of(ledger, item)
     with ledger.transaction():
-        ledger.connection.execute(sql("close_attempt"), {"attempt": attempt, "closed_by": "person", "batch_id": None})
+        ledger.connection.execute(
+            sql("close_attempt"), {"attempt": attempt, "closed_by": "person", "batch_id": None}
+        )
         ledger.connection.execute(
             sql("settle_absent"),
             {"item": item, "run": ledger.run, "error": "a person found that it was not made"},

@@ -1,4 +1,5 @@
-"""What is said of an attempt that stays unknown, and the batches that such words name. People and reports read it."""
+"""What is said of an attempt that stays unknown, and the batches that such words name. People and
+reports read it."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ _NAMED = re.compile(rf" \(({_BATCH}(?:, {_BATCH})*)(?: and \d+ more)?\)$")
 
 
 def told(item: int, what: str, batches: Sequence[str] = ()) -> str:
-    """The words for the item with this number: what is known, and the first of the batches that could be its copy."""
+    """The words for the item with this number: what is known, and the first of the batches that
+    could be its copy."""
     more = f" and {len(batches) - NAMED} more" if len(batches) > NAMED else ""
     named = f" ({', '.join(batches[:NAMED])}{more})" if batches else ""
     return f"#{item} may exist: {what}{named}"
@@ -26,5 +28,6 @@ def named_batches(error: str) -> list[str]:
 
 
 def without_names(error: str) -> str:
-    """The words of `told` without the item's number and the batches: the same for all items that it is said of."""
+    """The words of `told` without the item's number and the batches: the same for all items that it
+    is said of."""
     return re.sub(r"^#\d+ ", "", _NAMED.sub("", error))

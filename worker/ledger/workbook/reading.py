@@ -1,7 +1,7 @@
 """Reads a workbook's rows back, as a run wrote it or as a spreadsheet program has saved it since.
 
-The sheets may have other names then, and their rows another order; the header tells which sheets are the ledger's.
-"""
+The sheets may have other names then, and their rows another order; the header tells which sheets
+are the ledger's."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class _DamagedError(Exception):
 
 
 def is_ledger(path: Path) -> bool:
-    """Whether some sheet begins with a ledger's header. Raises OSError where the file cannot be read."""
+    """Whether some sheet begins with a ledger's header. Raises OSError where the file cannot be
+    read."""
     try:
         return next(_ledger_sheets(path), None) is not None
     except _DamagedError:
@@ -28,7 +29,8 @@ def is_ledger(path: Path) -> bool:
 
 
 def read(path: Path) -> Iterator[tuple[str, FileRow]]:
-    """The rows of all sheets that have a ledger's header, each with its sheet and row, with the text that was written.
+    """The rows of all sheets that have a ledger's header, each with its sheet and row, with the
+    text that was written.
 
     Raises UsageError where there is none, or the file cannot be read to its end."""
     found = False
@@ -38,7 +40,9 @@ def read(path: Path) -> Iterator[tuple[str, FileRow]]:
             yield from _rows(path, sheet)
     except _DamagedError as error:
         if found:
-            raise UsageError(f"{path}: the ledger file is damaged: {error}", hint="Name another one.") from error
+            raise UsageError(
+                f"{path}: the ledger file is damaged: {error}", hint="Name another one."
+            ) from error
     except OSError as error:
         raise UsageError(f"{path}: the ledger file cannot be read: {error}") from error
     if not found:
@@ -56,7 +60,8 @@ def _ledger_sheets(path: Path) -> Iterator[CalamineSheet]:
         except CalamineError as error:
             raise _DamagedError(str(error)) from error
         except BaseException as error:
-            # What the library did not foresee in a damaged file comes as this, which is no Exception by itself.
+            # What the library did not foresee in a damaged file comes as this, which is no
+            # Exception by itself.
             if type(error).__name__ == "PanicException":
                 raise _DamagedError("it is damaged") from None
             raise
@@ -70,4 +75,7 @@ def _rows(path: Path, sheet: CalamineSheet) -> Iterator[tuple[str, FileRow]]:
         texts = [to_text(cell) for cell in cells]
         if any(map(str.strip, texts)):
             pairs = zip(columns, texts, strict=False)
-            yield f"{path}: sheet {sheet.name}, row {number}", {column: text for column, text in pairs if column}
+            yield (
+                f"{path}: sheet {sheet.name}, row {number}",
+                {column: text for column, text in pairs if column},
+            )

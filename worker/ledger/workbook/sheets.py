@@ -1,8 +1,8 @@
-"""Writes a workbook: the rows, a row at a time and in bounded memory, under a header that stays in view.
+"""Writes a workbook: the rows, a row at a time and in bounded memory, under a header that stays in
+view.
 
-Rows that one sheet cannot hold go on in the next. Every cell is written by its type, so that nothing in it is ever
-taken for a formula, a link or a number.
-"""
+Rows that one sheet cannot hold go on in the next. Every cell is written by its type, so that
+nothing in it is ever taken for a formula, a link or a number."""
 
 from __future__ import annotations
 
@@ -27,10 +27,24 @@ ROWS_OF_A_SHEET: Final = 1_048_576
 """How many rows a sheet holds, its header among them."""
 
 _WIDTHS = {
-    "line": 7, "source_batch_id": 38, "name": 40, "upload_new_dataset": 20, "copy": 7, "status": 11, "new_batch_id": 38,
-    "new_batch_status": 18, "created_at": 25, "settled_by": 11, "attempts": 10, "http_status": 12, "error": 60,
-    "first_sent_at": 25, "last_sent_at": 25, "campaign": 20, "run_id": 24,
-}  # fmt: skip
+    "line": 7,
+    "source_batch_id": 38,
+    "name": 40,
+    "upload_new_dataset": 20,
+    "copy": 7,
+    "status": 11,
+    "new_batch_id": 38,
+    "new_batch_status": 18,
+    "created_at": 25,
+    "settled_by": 11,
+    "attempts": 10,
+    "http_status": 12,
+    "error": 60,
+    "first_sent_at": 25,
+    "last_sent_at": 25,
+    "campaign": 20,
+    "run_id": 24,
+}
 """Each column's width, in characters; the job's own columns have another."""
 
 _OWN_WIDTH = 20
@@ -39,7 +53,9 @@ _OWN_WIDTH = 20
 def write(file: BinaryIO, content: Content, rows_of_a_sheet: int = ROWS_OF_A_SHEET) -> None:
     """Write the content as a workbook. Raises OSError where it cannot be written."""
     patient = _Patient(file)
-    with TemporaryDirectory(prefix="duplicate-batches-") as folder:  # rows wait there until the sheet is whole
+    with TemporaryDirectory(
+        prefix="duplicate-batches-"
+    ) as folder:  # rows wait there until the sheet is whole
         book = Workbook(
             patient,
             {
@@ -66,8 +82,8 @@ def write(file: BinaryIO, content: Content, rows_of_a_sheet: int = ROWS_OF_A_SHE
 
 
 class _Patient:
-    """A file that takes what is written after an error too, and loses it: at an error the library would leave its
-    archive open, which then complains on standard error."""
+    """A file that takes what is written after an error too, and loses it: at an error the library
+    would leave its archive open, which then complains on standard error."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -109,7 +125,9 @@ def _added(book: Workbook, name: str) -> Worksheet:
     return sheet
 
 
-def _write_sheet(sheet: Worksheet, style: Style, columns: Sequence[str], rows: Iterable[Row]) -> None:
+def _write_sheet(
+    sheet: Worksheet, style: Style, columns: Sequence[str], rows: Iterable[Row]
+) -> None:
     for index, column in enumerate(columns):
         sheet.set_column(index, index, _WIDTHS.get(column, _OWN_WIDTH))
     sheet.freeze_panes(1, 0)
@@ -121,5 +139,12 @@ def _write_sheet(sheet: Worksheet, style: Style, columns: Sequence[str], rows: I
         for index, column in enumerate(columns):
             value = to_cell(column, row[column])
             if value is not None:
-                put(sheet, style, number, index, value, style.status[str(value)] if column == "status" else None)
+                put(
+                    sheet,
+                    style,
+                    number,
+                    index,
+                    value,
+                    style.status[str(value)] if column == "status" else None,
+                )
     sheet.autofilter(0, 0, number, len(columns) - 1)

@@ -32,15 +32,21 @@ class Style:
         self.command: Format = book.add_format({"font_name": "Courier New", "valign": "top"})
         self.step: Format = book.add_format({"bold": True})
         self.plain: Format = book.add_format({"valign": "top"})
-        self.count: Format = book.add_format({"num_format": "#,##0", "align": "left", "valign": "top"})
-        self.time: Format = book.add_format({"num_format": 'yyyy-mm-dd hh:mm:ss" UTC"', "align": "left"})
+        self.count: Format = book.add_format(
+            {"num_format": "#,##0", "align": "left", "valign": "top"}
+        )
+        self.time: Format = book.add_format(
+            {"num_format": 'yyyy-mm-dd hh:mm:ss" UTC"', "align": "left"}
+        )
         self.status: dict[str, Format] = {
             status: book.add_format({"font_color": letters, "bg_color": ground, "valign": "top"})
             for status, (letters, ground) in _COLORS.items()
         }
 
 
-def put(sheet: Worksheet, style: Style, row: int, column: int, value: Cell, look: Format | None = None) -> None:
+def put(
+    sheet: Worksheet, style: Style, row: int, column: int, value: Cell, look: Format | None = None
+) -> None:
     """Put a value in a cell, by its type: text is never anything else, whatever it begins with."""
     match value:
         case None:

@@ -1,4 +1,5 @@
-"""A workbook's first sheet: what was asked, what exists, what needs a person, and what to do about it."""
+"""A workbook's first sheet: what was asked, what exists, what needs a person, and what to do about
+it."""
 
 from __future__ import annotations
 
@@ -23,8 +24,12 @@ CHOICES = 5
 """So many rows that only a person can decide have their commands here."""
 
 REHEARSAL = "A rehearsal in the sandbox: nothing of this is real."
-GOING_ON = "A run went on when this was written, and tries by itself: what follows holds if it died."
-MORE_CHOICES = "The others are decided likewise: a row's number is in its error, and so are its candidates."
+GOING_ON = (
+    "A run went on when this was written, and tries by itself: what follows holds if it died."
+)
+MORE_CHOICES = (
+    "The others are decided likewise: a row's number is in its error, and so are its candidates."
+)
 
 
 def write_summary(sheet: Worksheet, style: Style, about: About, digest: Digest) -> None:
@@ -45,9 +50,18 @@ def write_summary(sheet: Worksheet, style: Style, about: About, digest: Digest) 
 
 
 _ABOUT_THIS_FILE = (
-    "The rows are in the sheet Ledger; what one sheet cannot hold goes on in Ledger 2 and so on. Times are UTC.",
-    "The next run replaces this file whole. Keep notes in a copy, or in columns of the job that begin with x_.",
-    "It is a picture of the database, which is what counts; a run only reads it to notice that the database was lost.",
+    (
+        "The rows are in the sheet Ledger; what one sheet cannot hold goes on in Ledger 2 and so"
+        " on. Times are UTC."
+    ),
+    (
+        "The next run replaces this file whole. Keep notes in a copy, or in columns of the job that"
+        " begin with x_."
+    ),
+    (
+        "It is a picture of the database, which is what counts; a run only reads it to notice that"
+        " the database was lost."
+    ),
 )
 
 
@@ -79,7 +93,11 @@ def _write_exists(page: _Page, counts: Counts) -> None:
     page.section("What exists")
     for status, means in STATUSES.items():
         look = page.style.status[status]
-        page.line((status.value, look), (getattr(counts, status), page.style.count), (means.replace("`", ""), None))
+        page.line(
+            (status.value, look),
+            (getattr(counts, status), page.style.count),
+            (means.replace("`", ""), None),
+        )
 
 
 def _write_to_do(page: _Page, about: About, digest: Digest) -> None:
@@ -106,10 +124,14 @@ def _write_to_do(page: _Page, about: About, digest: Digest) -> None:
     for status, rows in digest.first.items():
         if rows:
             page.section(f"The first rows that are {status}")
-            page.line(*((title, page.style.header) for title in ("line.copy", "status", "name", "error")))
+            page.line(
+                *((title, page.style.header) for title in ("line.copy", "status", "name", "error"))
+            )
         for row in rows:
             look = page.style.status[status]
-            page.line((_place(row), None), (status.value, look), (row["name"], None), (row["error"], None))
+            page.line(
+                (_place(row), None), (status.value, look), (row["name"], None), (row["error"], None)
+            )
 
 
 def _write_why(page: _Page, reasons: Shortlist) -> None:
@@ -121,13 +143,22 @@ def _write_why(page: _Page, reasons: Shortlist) -> None:
 
 
 def _write_choices(page: _Page, about: About, digest: Digest) -> None:
-    """The commands that decide the first rows that have candidates; more rows are decided likewise."""
-    for row in [row for row in digest.first[Status.UNKNOWN] if named_batches(row["error"] or "")][:CHOICES]:
+    """The commands that decide the first rows that have candidates; more rows are decided
+    likewise."""
+    for row in [row for row in digest.first[Status.UNKNOWN] if named_batches(row["error"] or "")][
+        :CHOICES
+    ]:
         page.line((_place(row), page.style.status[Status.UNKNOWN]), (row["name"], page.style.plain))
         for number, batch_id in enumerate(named_batches(row["error"])):
             it_is = "or it is" if number else "it is"
-            page.line((it_is, page.style.label), (about.commands.assign(row["item"], batch_id), page.style.command))
-        page.line(("none of them", page.style.label), (about.commands.absent(row["item"]), page.style.command))
+            page.line(
+                (it_is, page.style.label),
+                (about.commands.assign(row["item"], batch_id), page.style.command),
+            )
+        page.line(
+            ("none of them", page.style.label),
+            (about.commands.absent(row["item"]), page.style.command),
+        )
     if digest.undecided > CHOICES:
         page.line((None, None), (MORE_CHOICES, page.style.plain))
 
@@ -152,7 +183,14 @@ class _Page:
     def line(self, *cells: tuple[Cell, Format | None]) -> None:
         """A line of cells, each with how it looks."""
         for column, (value, look) in enumerate(cells):
-            put(self._sheet, self.style, self._row, column, fitting(value) if isinstance(value, str) else value, look)
+            put(
+                self._sheet,
+                self.style,
+                self._row,
+                column,
+                fitting(value) if isinstance(value, str) else value,
+                look,
+            )
         self._row += 1
 
     def gap(self) -> None:
