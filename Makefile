@@ -58,6 +58,7 @@ wires: .venv/installed
 lint: .venv/installed
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-cache
 
 types: .venv/installed
 	@$(BIN)/mypy

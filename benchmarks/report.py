@@ -16,9 +16,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from benchmarks.measured import MIB, measure, print_machine, without_api
-from worker.clock import iso
 from worker.ledger.database import open_for_writing
 from worker.ledger.queries import sql
+from worker.model.clock import iso
 
 COPIES = 100
 """Copies of each source."""

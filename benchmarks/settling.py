@@ -28,13 +28,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measured import MIB, WORKER, Measured, print_machine, without_api
+from worker.api.client import BATCHES, ME
 from worker.job.plan import planned
 from worker.job.read import open_job
 from worker.ledger.database import open_for_writing
-from worker.ledger.records import Ending, Intent, Moment, RunEnd, RunStart
 from worker.ledger.store import Ledger
-from worker.prolific.client import BATCHES, ME
-from worker.prolific.models import listed, read_batch
+from worker.model.batch import listed, read_batch
+from worker.model.records import Ending, Intent, Moment, RunEnd, RunStart
 
 SOURCES = 200
 """Different source batches, where names are distinct; where all have one name it is one source."""

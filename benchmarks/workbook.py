@@ -30,19 +30,19 @@ from benchmarks.measured import (
     show,
     write_job,
 )
-from worker.clock import seconds
+from worker.model.clock import seconds
 
 READ = """
 import sys
 from pathlib import Path
-from worker.ledger.forms import read_file
+from worker.export.formats import read_file
 for row in read_file(Path(sys.argv[1])):
     len(row)
 """
 HEADER = """
 import sys
 from pathlib import Path
-from worker.ledger.forms import is_ledger
+from worker.export.formats import is_ledger
 assert is_ledger(Path(sys.argv[1]))
 """
 OPENPYXL = """

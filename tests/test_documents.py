@@ -18,20 +18,21 @@ import pytest
 from tests import contract
 from tests.support.command import command, environment
 from tests.support.sandbox_thread import SandboxThread
-from worker import __version__, errors
-from worker.campaign import exit_code
+from worker import __version__
 from worker.cli import main as cli
-from worker.events import EVENTS, ITEM_FIELDS, STOPPED_BY
 from worker.job.fields import COLUMNS as JOB_COLUMNS
 from worker.job.fields import column_problem
-from worker.job.names import PLACEHOLDERS
-from worker.ledger.records import STATUSES, Counts, Status
 from worker.ledger.views import COLUMNS
-from worker.observe import summary
+from worker.model import errors
+from worker.model.events import EVENTS, ITEM_FIELDS, STOPPED_BY
+from worker.model.names import PLACEHOLDERS
+from worker.model.records import STATUSES, Counts, Status
+from worker.run.campaign import exit_code
 from worker.sandbox.faults import FAULTS
 from worker.sandbox.options import SandboxOptions
 from worker.settings.options import BY_KEY, OPTIONS
 from worker.settings.options import COMMANDS as COMMANDS_WITH_A_JOB
+from worker.terminal import summary
 
 HERE = Path(__file__).parents[1]
 README = (HERE / "README.md").read_text("utf-8")
@@ -169,7 +170,7 @@ def test_errors_end_with_the_contract_s_exit_codes() -> None:
     assert {
         kind.__name__: kind.exit_code
         for kind in _kinds(errors.WorkerError)
-        if kind.__module__ == "worker.errors"
+        if kind.__module__ == "worker.model.errors"
     } == {
         "WorkerError": 1,
         "UsageError": 2,

@@ -109,7 +109,7 @@ SPENT = """
 import os, sys
 from pathlib import Path
 from worker import open_files
-from worker.errors import WorkerError
+from worker.model.errors import WorkerError
 from worker.ledger.database import open_for_writing
 import resource
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
@@ -138,7 +138,7 @@ def test_a_database_that_cannot_be_opened_for_want_of_open_files_says_so(tmp_pat
 
 WITHOUT = """
 import sys
-from worker import campaign
+from worker.run import campaign
 from worker.cli.main import command_line
 def spent(*args, **kwargs):
     raise OSError({number}, "Too many open files")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 
-from worker.observe.output import finish, prepare, say
+from worker.terminal.output import finish, prepare, say
 
 
 def main() -> None:

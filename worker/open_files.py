@@ -12,7 +12,7 @@ import sqlite3
 import sys
 from typing import NamedTuple
 
-from worker.errors import UsageError
+from worker.model.errors import UsageError
 
 KEPT = 24
 """Open files that a run needs besides its connections. Measured: 13 at most (five for two database

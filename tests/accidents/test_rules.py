@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from worker.accidents.rules import Accident, NamesTaken, OtherLedger, Renamed, Situation, accidents
-from worker.ledger.shared import Shared
+from worker.ledger.overlap import Shared
 
 WAVE = Shared("wave", same=10, same_sent=10, sent=10, job=Path("wave.csv"), ledger=Path("wave.csv"))
 BESIDE = WAVE._replace(database=Path("ledgers/ledger.db"), beside_job=True, has_name=True)

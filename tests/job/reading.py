@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from worker.errors import JobError, Problem
-from worker.job.model import Row
 from worker.job.read import open_job
+from worker.model.errors import JobError, Problem
+from worker.model.job import Row
 
 A = "0192a3b4-5678-7abc-8def-0123456789ab"
 B = "0192a3b4-5678-7abc-8def-0123456789ac"

@@ -12,10 +12,10 @@ import pytest
 
 from tests.job.reading import A, B, assert_the_problem, problems_of, rows_of, written
 from tests.support.systems import needs_proc
-from worker.errors import JobError, Problem, UsageError
-from worker.job.model import Row
-from worker.job.names import parse_name
 from worker.job.read import open_job
+from worker.model.errors import JobError, Problem, UsageError
+from worker.model.job import Row
+from worker.model.names import parse_name
 
 FULL = f"batch_id,name,upload_new_dataset,copies,x_note\n{A},Été {{n}},yes,3,mine\n"
 

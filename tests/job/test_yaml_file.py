@@ -13,11 +13,11 @@ import pytest
 import yaml
 
 from tests.job.reading import A, B, assert_the_problem, problems_of, rows_of, written
-from worker.errors import JobError, Problem
 from worker.job import yaml_file
-from worker.job.model import Row
-from worker.job.names import parse_name
 from worker.job.read import open_job
+from worker.model.errors import JobError, Problem
+from worker.model.job import Row
+from worker.model.names import parse_name
 
 FULL = f"""\
 # a comment

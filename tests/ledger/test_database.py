@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from tests.support.ledgers import API, claim, ending, items, look_up, opened, record, uuid
-from worker.errors import UsageError
 from worker.ledger import database
 from worker.ledger.database import (
     backup,
@@ -22,6 +21,7 @@ from worker.ledger.database import (
     open_for_writing,
 )
 from worker.ledger.queries import sql
+from worker.model.errors import UsageError
 
 BEFORE_COPYING = 5
 """The last schema before one whose migration copies rows; what writes to the ledger today can write

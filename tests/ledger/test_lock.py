@@ -16,8 +16,8 @@ import pytest
 
 from tests.support.ledgers import opened
 from tests.support.systems import needs_file_locks
-from worker.errors import BusyError, UsageError
 from worker.ledger.lock import hold
+from worker.model.errors import BusyError, UsageError
 
 HOLDER = """
 import os, sys

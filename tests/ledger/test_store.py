@@ -29,8 +29,8 @@ from worker.ledger.database import open_for_reading
 from worker.ledger.exchange import status_of
 from worker.ledger.forget import forget
 from worker.ledger.queries import sql
-from worker.ledger.records import Counts, RunEnd
 from worker.ledger.store import Ledger
+from worker.model.records import Counts, RunEnd
 
 A, B = uuid(1), uuid(2)
 

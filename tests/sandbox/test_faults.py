@@ -12,7 +12,7 @@ import pytest
 
 from tests.sandbox.conftest import BATCHES, SOURCE, Start
 from tests.sandbox.test_answers import assert_error
-from worker.errors import UsageError
+from worker.model.errors import UsageError
 from worker.sandbox.faults import FAULTS, parse_faults
 from worker.sandbox.options import SandboxOptions
 from worker.sandbox.server import NO_ANSWER

@@ -19,7 +19,7 @@ import pytest
 
 from tests.sandbox.conftest import BATCHES, SOURCE, serve
 from tests.support.sandbox_thread import SandboxThread
-from worker.errors import UsageError
+from worker.model.errors import UsageError
 from worker.sandbox.options import SandboxOptions
 from worker.sandbox.server import Sandbox
 from worker.sandbox.world import World

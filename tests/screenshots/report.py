@@ -12,9 +12,9 @@ from playwright.sync_api import Page
 
 from tests.support import nights
 from tests.support.browser import CHROMIUM, Tab, browser
+from worker.export.report.page import write_report
 from worker.ledger import views
 from worker.ledger.database import open_for_reading
-from worker.report.page import write_report
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 

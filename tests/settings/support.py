@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.errors import UsageError
+from worker.model.errors import UsageError
 from worker.settings.load import Settings, load_settings
 from worker.settings.options import add_options
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.settings.support import load
-from worker.errors import UsageError
+from worker.model.errors import UsageError
 from worker.settings.access import api_url, read_token
 
 SECRET = "tok-5ecret-0123456789"

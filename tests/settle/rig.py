@@ -12,15 +12,15 @@ from typing import Any
 
 from tests.support.clocks import HandClock, SkippingStop
 from tests.support.ledgers import WORKSPACE, opened, uuid
-from worker.clock import ServerClock, iso
-from worker.database import ThreadedDatabase
-from worker.events import Event
-from worker.ledger.records import Ending, Intent, Moment
+from worker.api.reader import LookUps
 from worker.ledger.store import Ledger
-from worker.lookups import LookUps
-from worker.preflight import Preflight
-from worker.prolific.models import listed, read_batch
-from worker.prolific.reply import Answer, Listing, Page, Reply
+from worker.ledger.threads import ThreadedDatabase
+from worker.model.batch import listed, read_batch
+from worker.model.clock import ServerClock, iso
+from worker.model.events import Event
+from worker.model.records import Ending, Intent, Moment
+from worker.model.replies import Answer, Listing, Page, Reply
+from worker.run.preflight import Preflight
 from worker.settle.settling import Settled, Settling
 
 T0 = 1_772_366_400.0

@@ -9,7 +9,7 @@ import pytest
 
 from tests.settle.rig import OTHER, SETTLE_AFTER, SOURCE, Rig, World, run
 from tests.support.ledgers import WORKSPACE, opened, uuid
-from worker.prolific.reply import Reply
+from worker.model.replies import Reply
 from worker.settle.settling import Settled
 
 

@@ -10,11 +10,11 @@ import pytest
 
 from tests.settle.rig import HEADER, SETTLE_AFTER, SOURCE, World, run
 from tests.support.ledgers import opened, uuid
-from worker.advice.commands import Reach
-from worker.clock import iso
-from worker.ledger.export import write_ledger_file
-from worker.ledger.restore import CLOCK_OFF_S, restore
-from worker.run_id import new_run_id
+from worker.export.commands import Reach
+from worker.export.ledger_file import write_ledger_file
+from worker.model.clock import iso
+from worker.model.run_id import new_run_id
+from worker.restore.restore import CLOCK_OFF_S, restore
 from worker.settle.settling import Settled
 
 DAY_S = 86_400.0

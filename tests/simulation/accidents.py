@@ -12,9 +12,9 @@ from tests.simulation.jobs import DAY, MemoryJob
 from tests.simulation.scenario import Accident, Run
 from worker.accidents import facts, rules
 from worker.accidents.rules import OtherLedger, Renamed, Situation
-from worker.campaign import Question
-from worker.errors import AccidentError
 from worker.job.plan import planned
+from worker.model.errors import AccidentError
+from worker.run.campaign import Question
 
 KNOWN = """
 SELECT count(*) FILTER (WHERE i.status = 'created'),

@@ -1,4 +1,4 @@
-"""The API as a process sees it: the operations of `worker.prolific.client.Api` over a world, with
+"""The API as a process sees it: the operations of `worker.api.client.Api` over a world, with
 the weather's faults.
 
 It shares the reading of bodies with the real client, and no rule with the worker.
@@ -19,8 +19,8 @@ from tests.simulation.database import Crasher, Labelled
 from tests.simulation.loop import SimulatedLoop
 from tests.simulation.weather import Fate, Look, Shown, Sight, Weather, drawn
 from tests.simulation.world import Batch, Kind, Request, World
-from worker.prolific.models import listed, read_batch
-from worker.prolific.reply import Answer, Listing, NoAnswer, Page, Reply
+from worker.model.batch import listed, read_batch
+from worker.model.replies import Answer, Listing, NoAnswer, Page, Reply
 
 PAGE = 20
 """Batches of a listing that come together: small, so that a crash can strike between two pages of a

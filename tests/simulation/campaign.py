@@ -30,17 +30,17 @@ from tests.simulation.weather import Sight
 from tests.simulation.world import COLLEAGUE, STRANGER, World
 from worker.accidents import rules
 from worker.accidents.rules import Situation
-from worker.advice.commands import Reach
-from worker.campaign import Campaign, Options, Result
-from worker.clock import iso
-from worker.events import Event
+from worker.export.commands import Reach
 from worker.job.plan import planned
 from worker.ledger import views
 from worker.ledger.database import open_for_writing
-from worker.ledger.records import RunStart
 from worker.ledger.store import Ledger
-from worker.run_id import FORM
-from worker.stop import Stop
+from worker.model.clock import iso
+from worker.model.events import Event
+from worker.model.records import RunStart
+from worker.model.run_id import FORM
+from worker.model.stop import Stop
+from worker.run.campaign import Campaign, Options, Result
 
 CALM_S = 900.0
 """A run at a healthy API takes no longer, whatever was left to it."""

@@ -15,8 +15,8 @@ import anyio
 
 from tests.simulation.loop import Crash, SimulatedLoop
 from tests.simulation.world import ItemKey
-from worker.ledger.records import Intent
 from worker.ledger.store import Ledger
+from worker.model.records import Intent
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -14,10 +14,10 @@ from tests.simulation.planting import Mistake, attempts, statement
 from tests.simulation.scenario import Meddling, Run, Scenario, Theme, source_id
 from tests.simulation.weather import Fate, Shown, Sight, Weather
 from tests.simulation.world import COLLEAGUE, ME, Habits
-from worker.ledger import shared
+from worker.ledger import overlap
 from worker.ledger.queries import sql
-from worker.ledger.records import Listed
 from worker.ledger.store import Ledger
+from worker.model.records import Listed
 from worker.settle import rules, settling, verbs
 from worker.settle.rules import Survival
 from worker.settle.settling import Settling
@@ -195,21 +195,21 @@ def no_row_is_signed(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_campaign_is_compared(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(shared, "shared_with", lambda _connection, _campaign: [])
+    patch.setattr(overlap, "shared_with", lambda _connection, _campaign: [])
 
 
 def no_ledger_lies_nearby(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(shared, "shared_nearby", lambda *_all: [])
+    patch.setattr(overlap, "shared_nearby", lambda *_all: [])
 
 
 def no_name_is_compared(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("worker.campaign.with_names", lambda situation, _names: situation)
+    patch.setattr("worker.run.campaign.with_names", lambda situation, _names: situation)
 
 
 def a_run_that_sent_nothing_has_sent(patch: pytest.MonkeyPatch) -> None:
     known = "SELECT 1 FROM campaigns WHERE name = :campaign"
     patch.setattr(
-        shared,
+        overlap,
         "sent_before",
         lambda db, name: db.execute(known, {"campaign": name}).fetchone() is not None,
     )

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from worker.errors import Problem
-from worker.job.model import Row
-from worker.job.names import parse_name
+from worker.model.errors import Problem
+from worker.model.job import Row
+from worker.model.names import parse_name
 
 DAY = date(2026, 3, 1)
 MOST_ITEMS = 30

@@ -16,15 +16,15 @@ from pathlib import Path
 from tests.simulation.jobs import DAY, MemoryJob
 from tests.simulation.scenario import Run
 from tests.simulation.world import ItemKey, World
-from worker.advice.commands import Reach
-from worker.errors import UsageError
+from worker.export import ledger_file as export
+from worker.export.commands import Reach
+from worker.export.formats import other_files
 from worker.job.plan import planned
-from worker.ledger import export
 from worker.ledger.database import open_for_writing
-from worker.ledger.forms import other_files
-from worker.ledger.records import RunEnd, RunStart
-from worker.ledger.restore import Restored, files_of, refuse_older_database, restore
 from worker.ledger.store import Ledger
+from worker.model.errors import UsageError
+from worker.model.records import RunEnd, RunStart
+from worker.restore.restore import Restored, files_of, refuse_older_database, restore
 
 API = "https://api.prolific.com"
 

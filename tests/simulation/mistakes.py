@@ -17,13 +17,13 @@ from tests.simulation.api import CutShort
 from tests.simulation.guards import edited_often, lying
 from tests.simulation.planting import Mistake, attempts, classified, not_sent, statement
 from tests.simulation.scenario import Theme
+from worker.api.outcome import Class, Outcome
 from worker.ledger import database, exchange
 from worker.ledger.queries import sql
-from worker.ledger.records import Intent, Status
 from worker.ledger.store import Ledger
-from worker.prolific.models import Batch
-from worker.prolific.outcome import Class, Outcome
-from worker.prolific.reply import Answer, NoAnswer, Reply
+from worker.model.batch import Batch
+from worker.model.records import Intent, Status
+from worker.model.replies import Answer, NoAnswer, Reply
 from worker.settle import rules, settling
 from worker.settle.rules import Attempt, Interval, Presence, Sighting, Survival
 from worker.settle.settling import Settling

@@ -18,15 +18,15 @@ import anyio
 from tests.simulation.jobs import MemoryJob, Wanted
 from tests.simulation.limiters import Limiter
 from tests.simulation.loop import SimulatedLoop
-from worker.clock import ServerClock
 from worker.job.plan import planned
 from worker.ledger.database import open_for_writing
-from worker.ledger.records import Listed, Moment, RunStart
 from worker.ledger.store import Ledger
-from worker.pace.pacer import Pacer
-from worker.prolific.reply import Answer, Listing, Page, Quota, Reply
-from worker.sending import Limits, Sending
-from worker.stop import Stop
+from worker.model.clock import ServerClock
+from worker.model.records import Listed, Moment, RunStart
+from worker.model.replies import Answer, Listing, Page, Quota, Reply
+from worker.model.stop import Stop
+from worker.rate.pacer import Pacer
+from worker.run.sending import Limits, Sending
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from tests.simulation.scenario import Meddling, Run
 from tests.simulation.world import WORKSPACES, Batch, Kind, World
-from worker.advice.commands import Reach
-from worker.job.names import render_name
-from worker.ledger import export
-from worker.ledger.records import RunEnd, RunStart
+from worker.export import ledger_file as export
+from worker.export.commands import Reach
 from worker.ledger.store import Ledger
-from worker.prolific.models import listed, read_batch
+from worker.model.batch import listed, read_batch
+from worker.model.names import render_name
+from worker.model.records import RunEnd, RunStart
 from worker.settle import verbs
 
 Copies = tuple[str, str, int, int]

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import pytest
 
 from tests.simulation.scenario import Scenario, Theme
+from worker.api.outcome import Class, Outcome, classify
 from worker.ledger import exchange, store
 from worker.ledger.queries import sql
 from worker.ledger.store import Ledger
-from worker.prolific.outcome import Class, Outcome, classify
-from worker.prolific.reply import Reply
+from worker.model.replies import Reply
 from worker.settle import verbs
 from worker.settle.rules import Attempt
 
@@ -42,7 +42,7 @@ def statement(patch: pytest.MonkeyPatch, **changed: str) -> None:
 def classified(patch: pytest.MonkeyPatch, wrong: Callable[[Reply, Outcome], Outcome]) -> None:
     """Let `wrong` say what replies mean, who knows what they do."""
     patch.setattr(
-        "worker.sending.classify", lambda reply, source: wrong(reply, classify(reply, source))
+        "worker.run.sending.classify", lambda reply, source: wrong(reply, classify(reply, source))
     )
 
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from tests.simulation.jobs import MemoryJob
 from tests.simulation.weather import Weather
 from tests.simulation.world import ME, STRANGER, Habits
-from worker.sending import Limits
+from worker.run.sending import Limits
 
 CALM = Weather()
 

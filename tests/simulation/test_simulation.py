@@ -18,13 +18,13 @@ from tests.simulation.drawing import scenario
 from tests.simulation.loop import Crash, SimulatedLoop, StuckError
 from tests.simulation.night import Sum, alone, command, many, table
 from tests.simulation.scenario import Theme
+from worker.api import outcome
+from worker.api.outcome import Class, Outcome
 from worker.ledger import exchange, store
 from worker.ledger.queries import sql
-from worker.ledger.records import Ending, Intent, Moment, Status
 from worker.ledger.store import Ledger
-from worker.prolific import outcome
-from worker.prolific.outcome import Class, Outcome
-from worker.prolific.reply import Reply
+from worker.model.records import Ending, Intent, Moment, Status
+from worker.model.replies import Reply
 
 CAMPAIGNS = 500
 """Of each half."""
@@ -96,7 +96,7 @@ def test_a_worker_that_sends_again_what_is_unknown_makes_doubles(
         found = real(reply, source_id)
         return found if found.kind is not Class.UNKNOWN else Outcome(Class.NOT_SENT, True, "lost")
 
-    monkeypatch.setattr("worker.sending.classify", rash)
+    monkeypatch.setattr("worker.run.sending.classify", rash)
     assert _sees("double", Theme.ORDINARY)
 
 

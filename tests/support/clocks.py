@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from worker.stop import Stop
+from worker.model.stop import Stop
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 

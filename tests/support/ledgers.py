@@ -12,8 +12,8 @@ from typing import Any
 from worker.job.plan import planned
 from worker.job.read import open_job
 from worker.ledger.database import open_for_writing
-from worker.ledger.records import Ending, Intent, Listed, Moment, RunStart
 from worker.ledger.store import Ledger
+from worker.model.records import Ending, Intent, Listed, Moment, RunStart
 
 API = "https://api.prolific.com"
 CAMPAIGN = "spring"

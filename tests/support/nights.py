@@ -13,9 +13,9 @@ from tests.simulation.jobs import MemoryJob, Wanted
 from tests.simulation.scenario import Meddling, Run, Scenario, Source, Theme, source_id
 from tests.simulation.weather import Fate, Weather
 from tests.simulation.world import ME, WORKSPACES, Habits
-from worker.advice.commands import Commands
-from worker.report.page import About
-from worker.sending import Limits
+from worker.export.commands import Commands
+from worker.export.report.page import About
+from worker.run.sending import Limits
 
 SEED = 26
 """One whose machines' clocks are right."""

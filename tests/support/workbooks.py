@@ -15,8 +15,8 @@ import pytest
 from openpyxl.workbook import Workbook
 
 from tests.support.ledgers import NOW, uuid
-from worker.advice.commands import Commands
-from worker.ledger.content import About, Content
+from worker.export.commands import Commands
+from worker.export.content import About, Content
 from worker.ledger.views import COLUMNS
 
 COMMANDS = Commands(

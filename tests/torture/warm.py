@@ -18,10 +18,10 @@ from functools import wraps
 from typing import Any, NoReturn, TypedDict
 
 import worker.cli.run  # noqa: F401 - imported for the children
-from worker import campaign
 from worker.cli.main import command_line
-from worker.ledger import export
+from worker.export import ledger_file as export
 from worker.ledger.store import Ledger
+from worker.run import campaign
 
 
 class Order(TypedDict):

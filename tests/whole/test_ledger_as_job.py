@@ -12,8 +12,8 @@ import pytest
 from tests.support.command import source_id
 from tests.support.workbooks import row
 from tests.whole.conftest import Place
-from worker.errors import UsageError
-from worker.ledger.as_job import write_job
+from worker.export.job_file import write_job
+from worker.model.errors import UsageError
 
 HOSTILE = (
     "=1+1",

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.command import source_id
 from tests.whole.conftest import Place
-from worker.ledger.restore import could_be_named
+from worker.restore.restore import could_be_named
 from worker.sandbox.options import SandboxOptions
 
 WithOptions = Callable[[SandboxOptions], Place]

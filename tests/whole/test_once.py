@@ -16,8 +16,8 @@ import pytest
 
 from tests.support.command import Ended, finish, source_id, until, write_job
 from tests.whole.conftest import Place
+from worker.run.sending import UNRECORDED_PER_SENDER
 from worker.sandbox.options import SandboxOptions
-from worker.sending import UNRECORDED_PER_SENDER
 
 WithOptions = Callable[[SandboxOptions], Place]
 

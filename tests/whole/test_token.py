@@ -88,7 +88,7 @@ def test_an_unreachable_api_does_not_tell_the_token(place: Place) -> None:
 
 CRASH = """
 import sys
-from worker import {module}
+from worker.run import {module}
 from worker.cli.main import command_line
 def crash(*args, **kwargs):
     import os
@@ -127,7 +127,7 @@ def test_a_crash_tells_neither_the_token_nor_a_traceback(
 def test_a_crash_before_the_run_tells_neither(place: Place) -> None:
     place.job({"batch_id": source_id(1)})
     environ = environment(place.folder, place.server.url, place.server.token)
-    script = CRASH.replace("from worker import {module}", "from worker.cli import run").replace(
+    script = CRASH.replace("from worker.run import {module}", "from worker.cli import run").replace(
         "{module}.{name}", "run.planned"
     )
     ended = _python(script, place.folder, environ)

@@ -13,11 +13,11 @@ from pathlib import Path
 from platformdirs import user_config_path
 
 from worker.accidents.rules import Situation
-from worker.job.model import Job
 from worker.job.plan import Plan, planned
-from worker.ledger import shared
+from worker.ledger import overlap
 from worker.ledger.database import attached
-from worker.ledger.shared import Shared
+from worker.ledger.overlap import Shared
+from worker.model.job import Job
 
 MOST_ENTRIES = 1000
 """So many entries of a folder are looked at for folders in it."""
@@ -45,16 +45,16 @@ def situation(
     `connection` is to the run's database at `database`, or to an empty ledger if there is none yet.
     A campaign that has sent something is not looked into any further, nor is one that is `dated`, a
     new one each day, compared with others of its database. Raises sqlite3.Error."""
-    if shared.sent_before(connection, campaign):
+    if overlap.sent_before(connection, campaign):
         return Situation(plan.items, named, sent=True)
     with attached(connection, plan.file):
-        create = shared.not_created(connection, campaign)
+        create = overlap.not_created(connection, campaign)
         # Each night's campaign may have the same as all others, and there may be many.
-        here = [] if dated else shared.shared_with(connection, campaign)
+        here = [] if dated else overlap.shared_with(connection, campaign)
     if plan.names_hold_campaign and not (named or dated):
         here += _by_their_own_name(connection, job, campaign, day)
     folder = (Path.cwd() / job.path).parent
-    nearby = shared.shared_nearby(
+    nearby = overlap.shared_nearby(
         list(_files_nearby(folder, database)),
         plan.file,
         campaign,
@@ -70,11 +70,11 @@ def _by_their_own_name(
 ) -> Iterator[Shared]:
     """What the job shares with campaigns whose job file is gone, if {campaign} in its names stood
     for theirs: a job that was renamed has other names now, and one that was copied is meant to."""
-    jobs = shared.jobs_of_campaigns(connection)
+    jobs = overlap.jobs_of_campaigns(connection)
     gone = [name for name, path in jobs if name != campaign and not path.exists()]
     for name in gone[:MOST_PLANS]:
         with planned(job, name, day) as plan, attached(connection, plan.file):
-            yield from (one for one in shared.shared_with(connection, name) if one.has_name)
+            yield from (one for one in overlap.shared_with(connection, name) if one.has_name)
 
 
 def _files_nearby(folder: Path, database: Path) -> Iterator[Path]:
@@ -87,7 +87,7 @@ def _files_nearby(folder: Path, database: Path) -> Iterator[Path]:
     ledgers += [above / "ledgers" for above in (*folder.parents, *_current(), _users_folder())]
     for number, place in enumerate(ledgers):
         # Elsewhere may be many files of all kinds, perhaps on another machine's disk.
-        for file in shared.ledgers_in(place, database, any_name=number < len(beside)):
+        for file in overlap.ledgers_in(place, database, any_name=number < len(beside)):
             if (real := os.path.realpath(file)) not in known:
                 known.add(real)
                 yield file

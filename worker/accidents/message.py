@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from worker.accidents import rules
 from worker.accidents.rules import Accident, NamesTaken, OtherLedger, Renamed, Situation
-from worker.advice.commands import Commands, Reach, commands
-from worker.ledger.shared import Shared
+from worker.export.commands import Commands, Reach, commands
+from worker.ledger.overlap import Shared
 from worker.ledger.views import LatestRun
-from worker.observe.text import counted, shell_word, verb, visible
+from worker.text import counted, shell_word, verb, visible
 
 MOST_NAMED = 3
 """So many campaigns are named that have some of the job's duplicates."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from worker.ledger.shared import Shared
+from worker.ledger.overlap import Shared
 from worker.ledger.views import Names
 
 

@@ -14,10 +14,10 @@ from worker.accidents.message import Asked, Message, continuing, full_text, mess
 from worker.accidents.rules import Accident, Situation, accidents
 from worker.cli.ask import has_person
 from worker.cli.common import campaign_of, reach
-from worker.errors import AccidentError, DeclinedError, UsageError
-from worker.job.model import Job
 from worker.job.plan import Plan
 from worker.ledger import views
+from worker.model.errors import AccidentError, DeclinedError, UsageError
+from worker.model.job import Job
 from worker.settings.load import Settings
 
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import anyio
 import anyio.to_thread
 
-from worker.campaign import Question, names_taken
-from worker.observe.output import warn
-from worker.observe.text import counted, verb, visible
-from worker.stop import Stop
+from worker.model.stop import Stop
+from worker.run.campaign import Question, names_taken
+from worker.terminal.output import warn
+from worker.text import counted, verb, visible
 
 
 def has_person() -> bool:

@@ -15,14 +15,12 @@ import anyio
 
 from worker.accidents.message import ALLOW, created_again, text
 from worker.accidents.rules import Situation, accidents, with_names
+from worker.api.reader import ApiUnusableError, LookUps
 from worker.cli.accidents import messages_for, situation_of
 from worker.cli.common import Target, api, campaign_of, open_job_with_settings, target
-from worker.clock import MachineClock, ServerClock, iso
-from worker.database import ThreadedDatabase
-from worker.events import Event
-from worker.job.model import Job
+from worker.export import ledger_file as export
 from worker.job.plan import Plan, planned
-from worker.ledger import export, views
+from worker.ledger import views
 from worker.ledger.database import (
     SANDBOX,
     is_new,
@@ -31,16 +29,19 @@ from worker.ledger.database import (
     open_for_writing,
     unusable,
 )
-from worker.ledger.records import RunStart
 from worker.ledger.store import Ledger
-from worker.lookups import ApiUnusableError, LookUps
-from worker.observe.output import say, say_json
-from worker.observe.secrets import Scrubber
-from worker.observe.text import counted, for_window, near, verb, visible
-from worker.preflight import Preflight
+from worker.ledger.threads import ThreadedDatabase
+from worker.model.clock import MachineClock, ServerClock, iso
+from worker.model.events import Event
+from worker.model.job import Job
+from worker.model.records import RunStart
+from worker.model.stop import Stop
+from worker.run.preflight import Preflight
 from worker.settings.access import api_url
 from worker.settings.load import Settings
-from worker.stop import Stop
+from worker.terminal.output import say, say_json
+from worker.terminal.secrets import Scrubber
+from worker.text import counted, for_window, near, verb, visible
 
 SHOWN = 20
 """How many missing or unclear sources are named."""

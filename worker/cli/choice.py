@@ -7,10 +7,10 @@ import argparse
 import datetime as dt
 from collections.abc import Iterator
 
-from worker.clock import iso
-from worker.errors import UsageError
-from worker.ledger.records import Status
 from worker.ledger.views import Row
+from worker.model.clock import iso
+from worker.model.errors import UsageError
+from worker.model.records import Status
 
 
 class Choice:

@@ -12,19 +12,19 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from worker.advice.commands import Commands, Reach, commands
-from worker.advice.invocation import program
-from worker.errors import UsageError
-from worker.job.model import Job
+from worker.api.client import ProlificClient, connected, proxy_for
+from worker.export.commands import Commands, Reach, commands
 from worker.job.read import open_job
 from worker.ledger import views
 from worker.ledger.database import SANDBOX
-from worker.observe.output import warn
-from worker.observe.text import shell_command
-from worker.prolific.client import ProlificClient, connected, proxy_for
+from worker.model.errors import UsageError
+from worker.model.job import Job
+from worker.model.program import program
 from worker.settings.access import api_url, check_certificates, read_token
 from worker.settings.load import Settings, load_settings
 from worker.settings.options import BY_KEY
+from worker.terminal.output import warn
+from worker.text import shell_command
 
 
 class Target(NamedTuple):

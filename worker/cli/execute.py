@@ -17,34 +17,35 @@ import anyio
 
 from worker import __version__, open_files
 from worker.accidents.message import created_again, full_text
-from worker.advice.commands import Commands, commands
-from worker.advice.invocation import program
-from worker.advice.steps import Standing, steps
-from worker.campaign import Campaign, Options, Question, Result
 from worker.cli.accidents import Guard
 from worker.cli.ask import ask
 from worker.cli.common import Target, api, reach, report_path, restoring, typed
-from worker.clock import MachineClock, iso
-from worker.database import ThreadedDatabase
-from worker.events import Event
+from worker.export import ledger_file as export
+from worker.export.commands import Commands, commands
+from worker.export.formats import is_ledger
+from worker.export.next_steps import Standing, steps
 from worker.job.plan import Plan
-from worker.ledger import export, views
+from worker.ledger import views
 from worker.ledger.database import is_new, open_empty, open_for_writing, unusable
 from worker.ledger.forget import forget
-from worker.ledger.forms import is_ledger
-from worker.ledger.records import RunStart
-from worker.ledger.restore import files_of, refuse_older_database
 from worker.ledger.store import Ledger
-from worker.observe.logs import Logs, resolved
-from worker.observe.output import complain, say, say_json
-from worker.observe.progress import Progress, Snapshot, style
-from worker.observe.secrets import Scrubber
-from worker.observe.summary import Facts, summary_json, summary_text
-from worker.observe.text import counted, for_window, near, verb, visible
-from worker.sending import Limits
+from worker.ledger.threads import ThreadedDatabase
+from worker.model.clock import MachineClock, iso
+from worker.model.events import Event
+from worker.model.program import program
+from worker.model.records import RunStart
+from worker.model.stop import Stop
+from worker.model.stop_signals import HANGUP, HANGUP_TWICE_S, stop_signals
+from worker.restore.restore import files_of, refuse_older_database
+from worker.run.campaign import Campaign, Options, Question, Result
+from worker.run.sending import Limits
 from worker.settings.load import Settings
-from worker.stop import Stop
-from worker.stop_signals import HANGUP, HANGUP_TWICE_S, stop_signals
+from worker.terminal.logs import Logs, resolved
+from worker.terminal.output import complain, say, say_json
+from worker.terminal.progress import Progress, Snapshot, style
+from worker.terminal.secrets import Scrubber
+from worker.terminal.summary import Facts, summary_json, summary_text
+from worker.text import counted, for_window, near, verb, visible
 
 
 class HeldRun:

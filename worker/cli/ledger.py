@@ -18,8 +18,6 @@ from shutil import copyfileobj
 from tempfile import TemporaryFile
 from typing import TextIO
 
-from worker.advice.commands import commands
-from worker.advice.invocation import program
 from worker.cli.choice import Choice, since
 from worker.cli.common import (
     campaign_of,
@@ -30,26 +28,30 @@ from worker.cli.common import (
     restoring,
     settings_for,
 )
-from worker.clock import MachineClock, iso
-from worker.errors import UsageError, WorkerError
+from worker.export import csv_format as csv_form
+from worker.export import ledger_file as export
+from worker.export.commands import commands
+from worker.export.content import Content
+from worker.export.formats import other_files, read_file
+from worker.export.job_file import write_job
 from worker.job.plan import planned
 from worker.job.read import open_job
-from worker.ledger import csv_form, export, views
-from worker.ledger.as_job import write_job
-from worker.ledger.content import Content
+from worker.ledger import views
 from worker.ledger.database import SANDBOX, backup, open_for_reading, open_for_writing, unusable
-from worker.ledger.forms import other_files, read_file
 from worker.ledger.lock import hold
-from worker.ledger.records import RunEnd, RunStart
-from worker.ledger.restore import refuse_older_database, restore
 from worker.ledger.store import Ledger
-from worker.observe import output
-from worker.observe.pager import paged
-from worker.observe.tables import campaign_tables, ledger_table, open_console
-from worker.observe.text import counted
-from worker.run_id import new_run_id
+from worker.model.clock import MachineClock, iso
+from worker.model.errors import UsageError, WorkerError
+from worker.model.program import program
+from worker.model.records import RunEnd, RunStart
+from worker.model.run_id import new_run_id
+from worker.restore.restore import refuse_older_database, restore
 from worker.settings.access import api_url
 from worker.settings.load import Settings
+from worker.terminal import output
+from worker.terminal.pager import paged
+from worker.terminal.tables import campaign_tables, ledger_table, open_console
+from worker.text import counted
 
 
 def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -219,7 +221,7 @@ def _write_workbook(content: Content) -> None:
                 " FILE.xlsx."
             ),
         )
-    from worker.ledger import workbook  # noqa: PLC0415 - its libraries take a while to import
+    from worker.export import workbook  # noqa: PLC0415 - its libraries take a while to import
 
     with TemporaryFile() as file:
         workbook.write(file, content)

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from worker import __version__, open_files
-from worker.errors import UsageError, WorkerError
-from worker.observe.output import PROGRAM, complain, finish, say, warn
+from worker.model.errors import UsageError, WorkerError
 from worker.settings.options import add_options
+from worker.terminal.output import PROGRAM, complain, finish, say, warn
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": (
@@ -119,8 +119,8 @@ class _Parser(argparse.ArgumentParser):
                 "there is no --token: a token comes from PROLIFIC_TOKEN or token_file alone, never"
                 " from an option"
             )
-        from worker.observe.text import verb  # noqa: PLC0415 - only errors need these
         from worker.settings.parse import did_you_mean  # noqa: PLC0415
+        from worker.text import verb  # noqa: PLC0415 - only errors need these
 
         known = {name: _flags(name) for name in COMMANDS}
         if takers := [name for name, flags in known.items() if options[0] in flags]:
@@ -345,6 +345,6 @@ def _complain(message: str) -> None:
 
 
 def _without_token(message: str) -> str:
-    from worker.observe.secrets import Scrubber  # noqa: PLC0415 - only errors need it
+    from worker.terminal.secrets import Scrubber  # noqa: PLC0415 - only errors need it
 
     return Scrubber(os.environ.get("PROLIFIC_TOKEN") or None)(message)

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
-from worker.advice.commands import commands
 from worker.cli.common import (
     latest_run,
     ledger_file_of,
@@ -18,12 +17,13 @@ from worker.cli.common import (
     report_path,
     settings_for,
 )
-from worker.clock import MachineClock
-from worker.errors import UsageError
+from worker.export.commands import commands
 from worker.ledger import views
 from worker.ledger.database import open_for_reading, unusable
-from worker.observe.output import say
+from worker.model.clock import MachineClock
+from worker.model.errors import UsageError
 from worker.settings.load import Settings
+from worker.terminal.output import say
 
 
 def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -63,7 +63,7 @@ def write(
     """Write the report of a campaign that has a run; the settings are those of a `run` or of
     another command. Another campaign's report is replaced only with `replaces_any`. Raises
     UsageError, OSError, sqlite3.Error."""
-    from worker.report.page import About, write_report  # noqa: PLC0415 - most runs need none
+    from worker.export.report.page import About, write_report  # noqa: PLC0415 - most runs need none
 
     number = views.campaign_id(connection, campaign)
     if number is None:

@@ -9,11 +9,11 @@ from pathlib import Path
 from worker.cli.accidents import Guard
 from worker.cli.common import campaign_of, open_job_with_settings, target
 from worker.cli.execute import HeldRun
-from worker.clock import MachineClock
+from worker.export import ledger_file as export
 from worker.job.plan import planned
-from worker.ledger import export
 from worker.ledger.lock import hold
-from worker.run_id import new_run_id
+from worker.model.clock import MachineClock
+from worker.model.run_id import new_run_id
 
 
 def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:

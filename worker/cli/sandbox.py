@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Mapping
 
-from worker.errors import UsageError
+from worker.model.errors import UsageError
 from worker.sandbox.command import serve_forever
 from worker.sandbox.faults import parse_faults
 from worker.sandbox.options import SandboxOptions

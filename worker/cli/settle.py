@@ -13,6 +13,7 @@ from pathlib import Path
 
 import anyio
 
+from worker.api.reader import source_verdict
 from worker.cli.common import (
     Target,
     api,
@@ -25,23 +26,23 @@ from worker.cli.common import (
 )
 from worker.cli.execute import HeldRun
 from worker.cli.report import write_or_note
-from worker.clock import MachineClock, iso
-from worker.errors import TokenRefusedError, UsageError, WorkerError
+from worker.export import ledger_file as export
 from worker.job.fields import read_id
-from worker.ledger import export, views
+from worker.ledger import views
 from worker.ledger.database import is_new, open_for_writing
 from worker.ledger.lock import hold
-from worker.ledger.records import Listed, RunEnd, RunStart
-from worker.ledger.restore import refuse_older_database
 from worker.ledger.store import Ledger
-from worker.lookups import source_verdict
-from worker.observe.output import complain, say
-from worker.observe.secrets import Scrubber
-from worker.observe.text import counted
-from worker.prolific.models import listed
-from worker.run_id import new_run_id
+from worker.model.batch import listed
+from worker.model.clock import MachineClock, iso
+from worker.model.errors import TokenRefusedError, UsageError, WorkerError
+from worker.model.records import Listed, RunEnd, RunStart
+from worker.model.run_id import new_run_id
+from worker.restore.restore import refuse_older_database
 from worker.settings.load import Settings
 from worker.settle import verbs
+from worker.terminal.output import complain, say
+from worker.terminal.secrets import Scrubber
+from worker.text import counted
 
 
 def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:

@@ -14,8 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TextIO
 
-from worker.errors import Problem, UsageError
-from worker.job.error_values import begins_with_error_value, why_error_value
 from worker.job.fields import (
     COLUMNS,
     NO_EXTRA,
@@ -25,9 +23,11 @@ from worker.job.fields import (
     make_row,
     problems_of,
 )
-from worker.job.model import Row
-from worker.job.names import shown
 from worker.job.text_file import broken_text, open_text
+from worker.model.error_values import begins_with_error_value, why_error_value
+from worker.model.errors import Problem, UsageError
+from worker.model.job import Row
+from worker.model.names import shown
 
 MAX_LINE: Final = 1 << 20
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from worker.errors import JobError, Problem
-from worker.job.error_values import is_error_value, why_error_value
-from worker.job.model import Row
-from worker.job.names import NameProblem, NameTemplate, did_you_mean, parse_name, shown
+from worker.model.error_values import is_error_value, why_error_value
+from worker.model.errors import JobError, Problem
+from worker.model.job import Row
+from worker.model.names import NameProblem, NameTemplate, did_you_mean, parse_name, shown
 
 Cells: TypeAlias = tuple[str, str, str, str]  # in the order of COLUMNS
 

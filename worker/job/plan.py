@@ -14,8 +14,8 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from worker.errors import JobError, Problem, WorkerError
-from worker.job.model import Job, Row
+from worker.model.errors import JobError, Problem, WorkerError
+from worker.model.job import Job, Row
 
 PROBLEMS_SHOWN = 50
 """How many problems of a file are told in full (the contract's number)."""

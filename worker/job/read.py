@@ -6,8 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from worker.job.csv_file import open_csv
-from worker.job.model import Job
 from worker.job.text_file import encoding_of
+from worker.model.job import Job
 
 
 def open_job(path: Path) -> Job:

@@ -11,8 +11,8 @@ import re
 from pathlib import Path
 from typing import Final, TextIO
 
-from worker.errors import JobError, Problem, UsageError
 from worker.folders import in_devices
+from worker.model.errors import JobError, Problem, UsageError
 
 _HEAD: Final = 4096
 _SAVE_AS_CSV: Final = 'save it as "CSV UTF-8" and give that file'

@@ -30,7 +30,6 @@ from yaml.events import (
     StreamEndEvent,
 )
 
-from worker.errors import Problem
 from worker.job.fields import (
     COLUMNS,
     NO_EXTRA,
@@ -41,9 +40,10 @@ from worker.job.fields import (
     make_row,
     problems_of,
 )
-from worker.job.model import Row
-from worker.job.names import NameProblem, did_you_mean, fill_campaign, shown
 from worker.job.text_file import broken_text, open_text
+from worker.model.errors import Problem
+from worker.model.job import Row
+from worker.model.names import NameProblem, did_you_mean, fill_campaign, shown
 
 MAX_BYTES: Final = 64 << 20  # rows are held in memory here; CSV is for jobs of any size
 MAX_DEPTH: Final = 16

@@ -12,9 +12,9 @@ from importlib import resources
 from pathlib import Path
 
 from worker import open_files
-from worker.errors import UsageError, WorkerError
-from worker.job.names import render_name
 from worker.ledger.queries import sql
+from worker.model.errors import UsageError, WorkerError
+from worker.model.names import render_name
 
 APPLICATION_ID = 0x44757042
 """Marks a SQLite file as ours (`PRAGMA application_id`; "DupB" in ASCII)."""

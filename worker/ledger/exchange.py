@@ -11,10 +11,10 @@ import sqlite3
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from worker.clock import seconds
-from worker.job.names import render_name
 from worker.ledger.queries import sql
-from worker.ledger.records import Ending, Intent, Moment, Status
+from worker.model.clock import seconds
+from worker.model.names import render_name
+from worker.model.records import Ending, Intent, Moment, Status
 
 Place = tuple[int, int]
 """A line and copy of a job."""

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import filelock
 
-from worker.errors import BusyError, UsageError, WorkerError
 from worker.ledger.database import open_for_reading
 from worker.ledger.queries import sql
+from worker.model.errors import BusyError, UsageError, WorkerError
 
 POLL_S = 0.2
 """Seconds between two tries to get a lock."""

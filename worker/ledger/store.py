@@ -16,12 +16,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from worker.clock import seconds
+from worker.export.ledger_file import stamp
 from worker.ledger.database import BUSY_TIMEOUT_S, refuse_damaged
 from worker.ledger.exchange import START, Exchange
-from worker.ledger.export import stamp
 from worker.ledger.queries import sql
-from worker.ledger.records import Ending, Intent, Listed, Moment, PaceChange, RunEnd, RunStart
+from worker.model.clock import seconds
+from worker.model.records import Ending, Intent, Listed, Moment, PaceChange, RunEnd, RunStart
 
 
 class Ledger:

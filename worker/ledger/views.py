@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from worker.advice.causes import Cause, Causes
-from worker.job.names import render_name
+from worker.export.causes import Cause, Causes
 from worker.ledger.database import attached
 from worker.ledger.exchange import default_name
-from worker.ledger.job_names import job_name
 from worker.ledger.queries import sql
-from worker.ledger.records import Counts
+from worker.model.job_names import job_name
+from worker.model.names import render_name
+from worker.model.records import Counts
 from worker.settle.words import named_batches
 
 COLUMNS = (

@@ -7,11 +7,11 @@ import asyncio
 import contextlib
 
 from worker import __version__
-from worker.observe.output import is_lost, say
+from worker.model.stop_signals import stop_signals
 from worker.sandbox.faults import FAULTS
 from worker.sandbox.options import SandboxOptions
 from worker.sandbox.server import Sandbox
-from worker.stop_signals import stop_signals
+from worker.terminal.output import is_lost, say
 
 
 def serve_forever(options: SandboxOptions) -> int:

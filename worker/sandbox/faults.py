@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Mapping
 from random import Random
 
-from worker.errors import UsageError
+from worker.model.errors import UsageError
 
 FAULTS: Mapping[str, str] = {
     "drop-answer": "the batch is made, then the connection closes without an answer",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from worker.errors import UsageError
+from worker.model.errors import UsageError
 from worker.sandbox.faults import check_faults
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from worker.errors import UsageError
+from worker.model.errors import UsageError
 from worker.sandbox.answers import Json, created_batch, error, full_batch, gateway_page
 from worker.sandbox.batch import Batch, Dataset
 from worker.sandbox.faults import (

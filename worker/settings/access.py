@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from worker.errors import UsageError
+from worker.model.errors import UsageError
 from worker.settings.load import Settings
 
 DEFAULT_URL: Final = "https://api.prolific.com"

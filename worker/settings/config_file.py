@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from worker.errors import UsageError
 from worker.folders import in_devices
+from worker.model.errors import UsageError
 
 _MAX_FILE: Final = 1 << 20  # bytes; a device would never end
 

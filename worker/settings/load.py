@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from worker.errors import UsageError
+from worker.model.errors import UsageError
 from worker.settings.config_file import ConfigFile, find_config, given_config
 from worker.settings.options import BY_KEY, OPTIONS, PREFIX, Option
 from worker.settings.parse import BadValueError, Value, did_you_mean, from_text, from_toml
@@ -332,7 +332,7 @@ def _sandbox_paths(database: _Given) -> _Layer:
 
 
 def _campaign(command: str, given: _Given, date: dt.date, job: Path | None) -> str | None:
-    from worker.job.names import NameProblem, fill_campaign  # noqa: PLC0415 - the job's own rule
+    from worker.model.names import NameProblem, fill_campaign  # noqa: PLC0415 - the job's own rule
 
     if given.origin:
         try:

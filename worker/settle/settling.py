@@ -13,13 +13,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from worker.clock import Clock, ServerClock
-from worker.database import Database
-from worker.events import Emit, Event
+from worker.api.reader import Look, LookUps
 from worker.ledger.store import Ledger
-from worker.lookups import Look, LookUps
-from worker.prolific.models import listed
-from worker.prolific.reply import Page
+from worker.ledger.threads import Database
+from worker.model.batch import listed
+from worker.model.clock import Clock, ServerClock
+from worker.model.events import Emit, Event
+from worker.model.replies import Page
+from worker.model.stop import Stop
 from worker.settle import verbs
 from worker.settle.rules import (
     Attempt,
@@ -32,7 +33,6 @@ from worker.settle.rules import (
 )
 from worker.settle.verbs import Label, Verdicts
 from worker.settle.words import told
-from worker.stop import Stop
 
 PROOFS = 3
 """So many proofs of absence for an item in one run (rule 6): a source that always answers 500 must

@@ -8,11 +8,11 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from worker.errors import UsageError
 from worker.ledger.exchange import default_name
 from worker.ledger.queries import sql
-from worker.ledger.records import Listed
 from worker.ledger.store import Ledger
+from worker.model.errors import UsageError
+from worker.model.records import Listed
 from worker.settle.rules import Attempt, Interval, Sighting, Source, Survival, offset_of, special
 
 

@@ -1,0 +1,118 @@
+"""What the database is asked, on nights that real runs left."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.export.report.conftest import Made
+from tests.support import nights
+from tests.support.ledgers import CAMPAIGN, LATER, NOW, claim, ending, look_up, opened, record, uuid
+from worker.export.report.facts import Facts, facts
+from worker.ledger import views
+from worker.ledger.database import open_for_reading
+from worker.model.clock import seconds
+from worker.model.records import PaceChange, RunEnd
+
+
+def told(database: Path, campaign: str = nights.CAMPAIGN) -> Facts:
+    with closing(open_for_reading(database)) as connection:
+        number = views.campaign_id(connection, campaign)
+        assert number is not None
+        return facts(connection, number, campaign, nights.MADE_AT.timestamp())
+
+
+def test_a_bad_night_adds_up(bad: Made) -> None:
+    found = told(bad.database)
+    night, counts = found.night, found.counts
+    assert night is not None
+    assert counts.total == 1920
+    assert sum(many for _, many in found.tries) == counts.total
+    assert sum(found.settled_by.values()) == counts.created
+    assert found.needs.undecided_count + found.needs.count("unknown") == counts.unknown
+    assert (found.needs.count("failed"), found.needs.count("pending")) == (
+        counts.failed,
+        counts.pending,
+    )
+    (sender,) = [run for run in found.runs if run.run_id == found.night_id]
+    assert (night.requests, night.created, night.throttled) == (
+        sender.requests,
+        sender.created,
+        sender.throttled,
+    )
+    assert night.before == found.runs[-1].created
+    assert [run.run_id.partition("-")[2] for run in found.runs] == ["run-3", "run-2", "run-1"]
+    assert found.sender == sender
+    assert (found.sources, found.dropped) == (48, 0)
+    assert [run.command for run in found.runs] == ["settle", "run", "run"]
+
+
+def test_a_killed_night_has_its_pauses_up_to_the_last_refresh_and_ends_with_its_last_request(
+    tmp_path: Path,
+) -> None:
+    found = told(nights.killed_night(tmp_path))
+    night = found.night
+    assert night is not None
+    assert found.latest.ended_at is None
+    assert 1700 < night.end - night.begin < 1900
+    assert len(night.pauses) > 10
+    assert max(pause.end for pause in night.pauses) > night.end - 120
+
+
+def test_pauses_are_written_with_the_run_s_end_or_before(tmp_path: Path) -> None:
+    early, late = PaceChange(NOW, 5.0, 0.7, "429"), PaceChange(LATER, None, 1.0, None)
+    with opened(tmp_path, "batch_id", uuid(1)) as ledger:
+        ledger.add_paces([early])
+        ledger.end_run(RunEnd(LATER, None, 1, 0, 0, 0), [late])
+        kept = ledger.connection.execute(
+            "SELECT run_id, at, wait_s, rate, why FROM paces ORDER BY id"
+        ).fetchall()
+    assert [tuple(row) for row in kept] == [(1, NOW, 5.0, 0.7, "429"), (1, LATER, None, 1.0, None)]
+
+
+def test_the_night_is_the_latest_run_that_sent_something(tmp_path: Path) -> None:
+    rows = ("batch_id,name", f"{uuid(1)},Wave")
+    with opened(tmp_path, *rows, ceiling=2.0) as ledger:
+        look_up(ledger)
+        (intent,) = claim(ledger)
+        record(ledger, ending(intent, "created"))
+        ledger.end_run(RunEnd(LATER, None, 0, 1, 1, 0))
+        sent = ledger.run
+    with opened(tmp_path, *rows) as ledger:
+        ledger.end_run(RunEnd(LATER, None, 0, 0, 0, 0))
+    found = told(tmp_path / "ledger.db", CAMPAIGN)
+    assert found.night is not None
+    assert (found.night.requests, found.night.ceiling) == (1, 2.0)
+    assert found.runs[sent == 1].run_id == found.night_id
+    assert (found.night.begin, found.night.end) == (seconds(NOW), seconds(LATER))
+
+
+@pytest.mark.parametrize("process", ["alive", "dead", "elsewhere"])
+def test_whether_a_run_without_an_end_goes_on_is_asked_of_its_process(
+    tmp_path: Path, process: str
+) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    host, pid, alive = {
+        "alive": (socket.gethostname(), os.getpid(), True),
+        "dead": (socket.gethostname(), gone.pid, False),
+        "elsewhere": ("another machine", os.getpid(), None),
+    }[process]
+    with opened(tmp_path, "batch_id", uuid(1), host=host, pid=pid):
+        pass
+    run = told(tmp_path / "ledger.db", CAMPAIGN).latest
+    assert (run.alive, run.going_on, run.may_go_on) == (alive, alive is True, alive is not False)
+
+
+def test_what_the_job_wants_no_longer_is_counted_apart(tmp_path: Path) -> None:
+    with opened(tmp_path, "batch_id,name", f"{uuid(1)},a", f"{uuid(1)},b"):
+        pass
+    with opened(tmp_path, "batch_id,name", f"{uuid(1)},b"):
+        pass
+    found = told(tmp_path / "ledger.db", CAMPAIGN)
+    assert (found.counts.total, found.dropped) == (1, 1)

@@ -1,0 +1,203 @@
+"""What to do next: how a campaign stands in, sentences and commands out."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from worker.export.commands import Commands
+from worker.export.next_steps import FIRST, Standing, steps
+from worker.model.events import STOPPED_BY
+from worker.model.records import Counts
+
+COMMANDS = Commands("/w/a.csv", ("--campaign", "a"), ("--date", "2026-03-01"))
+RUN = "duplicate-batches run /w/a.csv --campaign a --date 2026-03-01"
+RETRY = f"{RUN} --retry-failed"
+SETTLE = "duplicate-batches settle /w/a.csv --campaign a"
+DECIDE = [f"{SETTLE} --assign '#NUMBER=BATCH_ID'", f"{SETTLE} --absent '#NUMBER'"]
+
+Told = tuple[str, str, list[str]]
+"""A step's key, a part of its title or sentences, and its commands."""
+
+
+def settled(counts: Counts, **more: Any) -> Standing:
+    return Standing(counts, **more, settling=True)
+
+
+@pytest.mark.parametrize(
+    ("standing", "told"),
+    [
+        (Standing(Counts(created=3)), []),
+        (Standing(Counts()), []),
+        (
+            Standing(Counts(3, pending=1)),
+            [("go_on", "The next run sends 1 pending duplicate. It creates nothing", [RUN])],
+        ),
+        (
+            Standing(Counts(3, pending=1200)),
+            [("go_on", "The next run sends 1,200 pending duplicates.", [RUN])],
+        ),
+        (
+            Standing(Counts(3, unknown=2)),
+            [
+                (
+                    "go_on",
+                    "run rechecks 2 unknown duplicates and resends those confirmed missing.",
+                    [RUN, SETTLE],
+                )
+            ],
+        ),
+        (
+            Standing(Counts(3, unknown=2, pending=1)),
+            [
+                (
+                    "go_on",
+                    "sends 1 pending duplicate and rechecks 2 unknown duplicates",
+                    [RUN, SETTLE],
+                )
+            ],
+        ),
+        (
+            Standing(Counts(3, unknown=2), undecided=2),
+            [("decide", "2 duplicates may already exist: check and decide", DECIDE)],
+        ),
+        (
+            Standing(Counts(3, unknown=3), undecided=2),
+            [
+                (
+                    "go_on",
+                    "rechecks 1 unknown duplicate and resends it if it is confirmed missing.",
+                    [RUN, SETTLE],
+                ),
+                ("decide", "2 duplicates may", DECIDE),
+            ],
+        ),
+        (
+            Standing(Counts(3, failed=2)),
+            [("refused", "Look at the 2 duplicates that the API rejected", [RETRY])],
+        ),
+        (
+            Standing(Counts(3, 2, 2, 1), undecided=2),
+            [
+                ("go_on", "sends 1 pending", [RUN]),
+                ("decide", "on Prolific", DECIDE),
+                ("refused", "fix it", [RETRY]),
+            ],
+        ),
+        (Standing(Counts(3), nothing_to_do=True), [("nothing", "{date} in the name", [])]),
+        (
+            Standing(Counts(3, failed=1), nothing_to_do=True),
+            [
+                ("refused", "Look at the duplicate that the API rejected", [RETRY]),
+                ("nothing", "Nothing was sent", []),
+            ],
+        ),
+        # how the latest run ended
+        (Standing(Counts(3, 1, 1, 1), undecided=1, end="goes on"), []),
+        (Standing(Counts(3, pending=1), end="died"), [("go_on", "The run crashed", [RUN])]),
+        (
+            Standing(Counts(3, pending=1), end="not told"),
+            [("go_on", "If the run is over, run the job again", [RUN])],
+        ),
+        (
+            Standing(Counts(3, pending=1), stopped_by="token"),
+            [("go_on", "Replace the token, then run", [RUN])],
+        ),
+        (
+            Standing(Counts(3, pending=1), stopped_by="api"),
+            [("go_on", "When the API is back", [RUN])],
+        ),
+        (
+            Standing(Counts(3, pending=1), stopped_by="disk"),
+            [("go_on", "Free some disk space, then run", [RUN])],
+        ),
+        (Standing(Counts(3, pending=1), stopped_by="internal"), [("go_on", "Report a bug", [RUN])]),
+        (
+            Standing(Counts(3, pending=1), stopped_by="declined"),
+            [("go_on", "Run the job again, and answer yes", [RUN])],
+        ),
+        (
+            Standing(Counts(3, pending=1), stopped_by="signal"),
+            [("go_on", "stopped from outside", [RUN])],
+        ),
+        (Standing(Counts(3, pending=1), stopped_by="limit"), [("go_on", "Create the rest", [RUN])]),
+        (
+            Standing(Counts(3, pending=1), stopped_by="max_duration"),
+            [("go_on", "--max-duration", [RUN])],
+        ),
+        (
+            Standing(Counts(3, 1, pending=1), stopped_by="max_failed"),
+            [
+                ("go_on", "Look at what was rejected", [RUN]),
+                ("refused", "the duplicate that", [RETRY]),
+            ],
+        ),
+        # what needs somebody though everything is there
+        (
+            Standing(Counts(created=3), stopped_by="disk"),
+            [("go_on", "Free some disk space, then run", [RUN])],
+        ),
+        (Standing(Counts(created=3), stopped_by="signal"), []),
+        # after settling
+        (settled(Counts(3)), []),
+        (settled(Counts(3), nothing_to_do=True), [("nothing", "Every request has an answer", [])]),
+        (
+            settled(Counts(3, unknown=2)),
+            [("go_on", "Settle again later 2 duplicates are still unknown.", [SETTLE])],
+        ),
+        (
+            settled(Counts(3, unknown=1)),
+            [("go_on", "1 duplicate is still unknown. Settling creates nothing", [SETTLE])],
+        ),
+        (
+            settled(Counts(3, unknown=2), undecided=2),
+            [("decide", "2 duplicates may already exist", DECIDE)],
+        ),
+        (settled(Counts(3, failed=2)), []),
+        (
+            settled(Counts(3, pending=1)),
+            [("create", "Create the missing duplicate 1 duplicate was never sent", [RUN])],
+        ),
+        (
+            settled(Counts(3, unknown=3, pending=2), undecided=1),
+            [
+                ("go_on", "2 duplicates are still", [SETTLE]),
+                ("decide", "1 duplicate may already exist", DECIDE),
+                ("create", "Settling creates nothing; a run does:", [RUN]),
+            ],
+        ),
+        (
+            settled(Counts(3, unknown=1), stopped_by="api"),
+            [("go_on", "When the API is back, settle again", [SETTLE])],
+        ),
+        (
+            settled(Counts(3), stopped_by="token"),
+            [("go_on", "Replace the token, then settle again", [SETTLE])],
+        ),
+    ],
+)
+def test_what_to_do_next(standing: Standing, told: list[Told]) -> None:
+    found = steps(standing, COMMANDS)
+    assert [(step.key, [one.line for one in step.commands]) for step in found] == [
+        (key, do) for key, _, do in told
+    ]
+    for step, (_, part, _) in zip(found, told, strict=True):
+        assert part in " ".join(filter(None, (step.title, step.why, step.text)))
+
+
+def test_every_reason_to_stop_has_a_first_step() -> None:
+    assert set(FIRST) == set(STOPPED_BY)
+
+
+@pytest.mark.parametrize("reason", [*STOPPED_BY, "something new"])
+def test_sentences_are_whole(reason: str) -> None:
+    counts = Counts(1, 2, 3, 4)
+    settling = steps(settled(counts, undecided=1, stopped_by=reason), COMMANDS)
+    for step in (*steps(Standing(counts, undecided=1, stopped_by=reason), COMMANDS), *settling):
+        assert "again" not in step.title or "{" not in step.title
+        assert not step.title.endswith(".")
+        for text in filter(None, (step.why, step.text)):
+            assert re.fullmatch(r"[A-Z0-9].*[.:]", text)
+            assert "  " not in text

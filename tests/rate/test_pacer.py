@@ -1,0 +1,310 @@
+"""The pacer on a clock that is moved by hand: who leaves when, and what people are told."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.support.clocks import HandClock, SkippingStop
+from worker.model.events import Event
+from worker.model.replies import Quota
+from worker.rate.pacer import AHEAD_PER_SENDER, Pacer
+from worker.rate.slots import HORIZON_S, MOST_BACK_OFF_S, PROBE_AFTER
+from worker.rate.window import FIRST, Window
+
+
+class Rig:
+    """A pacer on a hand clock whose waits pass at once."""
+
+    def __init__(self, ceiling: float | None = 10.0, most: int = 16) -> None:
+        self.clock = HandClock()
+        self.stop = SkippingStop(self.clock)
+        self.events: list[Event] = []
+        self.pacer = Pacer(
+            ceiling,
+            most,
+            self.clock,
+            random.Random(1),
+            self.events.append,
+            self.stop.wait,
+            lambda: self.stop.asked,
+        )
+
+    def told(self) -> list[str]:
+        return [event.name for event in self.events]
+
+
+async def test_turns_are_spread_evenly() -> None:
+    rig, times = Rig(), []
+    for _ in range(11):
+        assert await rig.pacer.turn(60.0)
+        times.append(rig.clock.now)
+        rig.pacer.landed()
+
+    assert times == pytest.approx([1000 + n / 10 for n in range(11)])
+    assert rig.pacer.in_flight == 0
+
+
+async def test_many_who_wait_leave_one_by_one() -> None:
+    rig, times = Rig(), []
+
+    async def leave() -> None:
+        assert await rig.pacer.turn(60.0)
+        times.append(rig.clock.now)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(5):
+            group.start_soon(leave)
+
+    assert times == pytest.approx([1000 + n / 10 for n in range(5)])
+    assert rig.pacer.in_flight == 5
+
+
+async def test_a_turn_that_is_further_away_than_patience_lasts_is_not_waited_for() -> None:
+    rig = Rig()
+    rig.pacer.pushed_back(rig.clock.now, 30.0)
+
+    assert not await rig.pacer.turn(5.0)
+    assert rig.stop.waits == []
+    assert rig.pacer.in_flight == 0
+    assert await rig.pacer.turn(30.0)
+    assert rig.clock.now == 1030.0
+
+
+async def test_no_turn_is_given_after_the_wish_to_stop() -> None:
+    rig = Rig()
+    rig.stop.ask("limit")
+
+    assert not await rig.pacer.turn(60.0)
+
+
+async def test_a_wish_to_stop_ends_a_wait() -> None:
+    rig = Rig()
+    rig.pacer.pushed_back(rig.clock.now, 30.0)
+
+    async def asked_meanwhile(_: float) -> None:
+        rig.stop.ask("signal")
+
+    rig.pacer._wait = asked_meanwhile
+    assert not await rig.pacer.turn(60.0)
+
+
+def crowd(
+    monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[Rig], None] = lambda _: None
+) -> tuple[Rig, list[float]]:
+    """A pacer without a ceiling under which eight are under way and answers take 160 ms, and the
+    moments that senders are made to wait for a place; `meanwhile` happens in the first of them."""
+    rig, moments = Rig(None, 8), list[float]()
+    rig.pacer.window = Window(8.0, 8.0, 0.16)
+
+    async def moment(seconds: float) -> None:
+        moments.append(seconds)
+        if len(moments) == 1:
+            meanwhile(rig)
+
+    monkeypatch.setattr("worker.rate.pacer.anyio.sleep", moment)
+    return rig, moments
+
+
+async def test_those_who_may_leave_at_once_leave_one_after_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rig, moments = crowd(monkeypatch)
+    for _ in range(4):
+        assert await rig.pacer.turn(60.0)
+    assert moments == pytest.approx([0.005, 0.01, 0.015])
+    assert rig.pacer.in_flight == 4
+    rig.clock.advance(1.0)
+    assert await rig.pacer.turn(60.0)
+    assert len(moments) == 3
+
+
+async def test_who_waits_for_a_place_waits_for_a_pause_that_begins_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rig, moments = crowd(monkeypatch, lambda rig: rig.pacer.pushed_back(rig.clock.now, 2.0))
+    assert await rig.pacer.turn(60.0)
+    assert await rig.pacer.turn(60.0)
+    assert rig.clock.now >= 1002.0
+    assert rig.pacer.in_flight == 2
+    assert len(moments) == 1
+
+
+async def test_who_waits_for_a_place_does_not_leave_after_the_wish_to_stop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rig, _ = crowd(monkeypatch, lambda rig: rig.stop.ask("signal"))
+    assert await rig.pacer.turn(60.0)
+    assert not await rig.pacer.turn(60.0)
+    assert rig.pacer.in_flight == 1
+
+
+def outage(rig: Rig) -> None:
+    """So many unusable answers that only one request at a time may be under way; its pause is
+    over."""
+    for _ in range(PROBE_AFTER):
+        rig.pacer.unusable(rig.clock.now, None, "HTTP 500", patient=True)
+    rig.clock.advance(5.0)
+
+
+async def test_one_request_at_a_time_probes() -> None:
+    rig = Rig()
+    outage(rig)
+    assert rig.pacer.ahead() == 1
+    assert await rig.pacer.turn(60.0)
+    assert rig.pacer.ahead() == 0
+    order: list[str] = []
+
+    async def second() -> None:
+        assert await rig.pacer.turn(60.0)
+        order.append("second")
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(second)
+        await anyio.wait_all_tasks_blocked()
+        order.append("probe")
+        rig.pacer.landed()
+
+    assert order == ["probe", "second"]
+
+
+async def test_a_probe_under_way_is_not_waited_for_longer_than_patience_lasts() -> None:
+    rig = Rig()
+    outage(rig)
+    assert await rig.pacer.turn(60.0)
+    turns: list[bool] = []
+
+    async def wait() -> None:
+        turns.append(await rig.pacer.turn(0.05))
+
+    with anyio.fail_after(2):
+        async with anyio.create_task_group() as group:
+            group.start_soon(wait)
+            group.start_soon(wait)
+            await anyio.sleep(0.02)
+            rig.clock.advance(0.05)
+
+    assert turns == [False, False]
+    assert rig.pacer.in_flight == 1
+
+
+def test_slowing_is_told_once_and_so_is_recovery() -> None:
+    rig = Rig()
+    left_at = rig.clock.now
+    rig.clock.advance(1.0)
+    for _ in range(5):
+        rig.pacer.pushed_back(left_at, 4.0)
+    assert rig.told() == ["pace.slowed"]
+    assert rig.events[0].fields["why"] == "the API said 'too many requests'"
+    assert rig.events[0].fields["wait_s"] == 4.0
+    assert rig.events[0].fields["rate"] == pytest.approx(rig.pacer.rate(), abs=0.001)
+    assert rig.pacer.waiting_s() == 4.0
+    assert rig.pacer.opens_in() == pytest.approx(4.0 - HORIZON_S)
+
+    rig.pacer.good(left_at)
+    assert rig.told() == ["pace.slowed"]
+    rig.clock.advance(4.0)
+    rig.pacer.good(rig.clock.now)
+    rig.pacer.good(rig.clock.now)
+    assert rig.told() == ["pace.slowed", "pace.recovered"]
+    assert rig.pacer.waiting_s() == rig.pacer.opens_in() == 0.0
+
+
+@pytest.mark.parametrize("patient", [True, False])
+def test_recovery_from_an_outage_is_told_too(patient: bool) -> None:
+    rig = Rig()
+    for _ in range(PROBE_AFTER if patient else 1):
+        rig.pacer.unusable(rig.clock.now, None, "HTTP 500", patient=patient)
+    rig.clock.advance(10.0)
+    assert rig.pacer.unusable_for() == 10.0
+    rig.pacer.good(rig.clock.now)
+
+    assert rig.told() == ["pace.slowed", "pace.recovered"]
+    assert rig.pacer.unusable_for() == 0.0
+
+
+def test_where_only_push_backs_come_the_waits_grow() -> None:
+    rig = Rig(None)
+    waits = []
+    for _ in range(24):
+        rig.clock.advance(1.0)
+        rig.pacer.pushed_back(rig.clock.now, None)
+        waits.append(rig.pacer.waiting_s())
+        rig.clock.advance(rig.pacer.waiting_s())
+    assert 0.5 * MOST_BACK_OFF_S <= waits[-1] <= MOST_BACK_OFF_S
+
+
+async def test_without_a_ceiling_the_first_requests_are_few_and_more_follow_answers() -> None:
+    rig = Rig(None)
+    for _ in range(int(FIRST)):
+        assert await rig.pacer.turn(60.0)
+    assert not rig.pacer._leaves(rig.clock.now), "it is not known yet how many the API bears"
+    for _ in range(200):
+        left_at = rig.clock.now
+        rig.clock.advance(0.01)
+        rig.pacer.good(left_at)
+    assert rig.pacer.window.size == 16
+
+
+async def test_with_a_ceiling_all_senders_may_send_from_the_start() -> None:
+    rig = Rig(1000.0)
+    for _ in range(16):
+        assert await rig.pacer.turn(60.0)
+    assert not rig.pacer._leaves(rig.clock.now + 1.0)
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "latency", "ahead"),
+    [
+        (None, 0.001, 16 * AHEAD_PER_SENDER),  # a fast API: as many as a sender may have before it
+        (None, 0.3, 16),
+        (None, 4.8, 1),  # a slow one: what is claimed too early is unknown after a crash
+        (5.0, 0.001, 2),
+        (50.0, 0.001, 15),
+    ],
+)
+def test_what_leaves_within_a_third_of_a_second_may_be_claimed(
+    ceiling: float | None, latency: float, ahead: int
+) -> None:
+    rig = Rig(ceiling)
+    for _ in range(300):
+        rig.clock.advance(latency)
+        rig.pacer.good(rig.clock.now - latency)
+    assert rig.pacer.ahead() == ahead
+
+
+def test_a_window_that_is_used_up_is_told_when_the_wait_is_long() -> None:
+    rig = Rig()
+    rig.pacer.told(Quota(100, 60.0))
+    assert rig.told() == []
+    rig.pacer.told(Quota(0, 60.0))
+    rig.pacer.told(Quota(0, 59.0))
+    assert rig.told() == ["pace.slowed"]
+    assert rig.events[0].fields["wait_s"] == 60.0
+
+
+def test_any_sequence_of_answers_keeps_the_state_sane() -> None:
+    rng = random.Random(7)
+    rig = Rig()
+    steps: list[Any] = [
+        rig.pacer.good,
+        lambda at: rig.pacer.pushed_back(at, rng.choice([None, 0.0, 2.0])),
+        lambda at: rig.pacer.unusable(
+            at, rng.choice([None, 0.0, 2.0]), "no", patient=rng.random() < 0.5
+        ),
+    ]
+    for _ in range(3000):
+        rig.clock.advance(rng.random())
+        before = rig.pacer.state.pause_until
+        rng.choice(steps)(rig.clock.now - rng.random() * 3)
+        state = rig.pacer.state
+        rate = rig.pacer.rate()
+        assert rate is not None
+        assert 0 < rate <= 10.0
+        assert 0 <= rig.pacer.ahead() <= 16 * AHEAD_PER_SENDER
+        assert state.pause_until >= before
+        assert rig.pacer.waiting_s() <= MOST_BACK_OFF_S

@@ -1,0 +1,302 @@
+"""Even slots, pauses and probes: the rules as tables."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from worker.model.replies import Quota
+from worker.rate.limit import Limit
+from worker.rate.slots import (
+    HORIZON_S,
+    LATE_S,
+    MOST_BACK_OFF_S,
+    PROBE_AFTER,
+    Pace,
+    back_off,
+    due,
+    good,
+    is_news,
+    lateness,
+    left,
+    pace,
+    probing,
+    pushed_back,
+    pushed_back_again,
+    rate,
+    slots_ahead,
+    told,
+    unusable,
+    unusable_for,
+)
+
+LIMIT = Limit(5.0, 100.0, hold=60.0)
+
+# -- slots
+
+
+def test_the_first_request_may_leave_at_once() -> None:
+    assert due(pace(5)) == -math.inf
+    assert due(pace(None)) == -math.inf
+
+
+def test_slots_lie_on_a_grid_that_lateness_does_not_move() -> None:
+    state, times = pace(4), []
+    now = 100.0
+    for _ in range(1000):
+        now = max(now, due(state)) + 0.01  # everybody wakes late
+        times.append(now)
+        state = left(state, now)
+
+    assert times[-1] - times[0] == pytest.approx(999 * 0.25, abs=0.02)
+
+
+def test_a_pause_is_not_caught_up_with() -> None:
+    state = left(pace(10), 0.0)
+    state = left(state, 60.0)
+
+    assert due(state) == pytest.approx(60.1)
+
+
+@pytest.mark.parametrize(("late", "next_slot"), [(0.0, 0.2), (0.09, 0.2), (0.11, 0.31), (5.0, 5.2)])
+def test_a_slot_that_is_missed_by_less_than_its_interval_keeps_the_grid(
+    late: float, next_slot: float
+) -> None:
+    state = left(pace(10), 0.0)
+
+    assert due(left(state, 0.1 + late)) == pytest.approx(next_slot)
+
+
+def test_without_a_ceiling_everything_may_leave_at_once() -> None:
+    state = left(left(pace(None), 5.0), 5.0)
+
+    assert due(state) <= 5.0
+    assert slots_ahead(state, 5.0, 16) == 16
+
+
+@pytest.mark.parametrize(
+    ("interval", "made_up_for"),
+    [(0.001, 0.002), (0.002, 0.004), (0.005, LATE_S), (0.02, 0.02), (0.2, 0.2), (5.0, 5.0)],
+)
+def test_a_busy_moment_is_made_up_for_and_a_pause_is_not(
+    interval: float, made_up_for: float
+) -> None:
+    assert lateness(interval) == pytest.approx(made_up_for)
+
+
+def test_at_a_thousand_a_second_no_more_than_two_slots_are_made_up_for() -> None:
+    state = left(pace(1000), 0.0)
+    state = left(state, 0.0029)
+    bunch = 0
+    while due(state) <= 0.0029:
+        state = left(state, 0.0029)
+        bunch += 1
+    assert bunch == 1  # and the one that was late
+
+
+def test_a_limit_that_is_known_is_kept_to_and_the_ceiling_stays_one() -> None:
+    assert due(left(pace(10)._replace(limit=LIMIT), 0.0)) == pytest.approx(0.2)
+    assert due(left(pace(None)._replace(limit=LIMIT), 0.0)) == pytest.approx(0.2)
+    assert due(left(pace(2)._replace(limit=LIMIT), 0.0)) == pytest.approx(0.5)
+
+
+def test_a_request_is_due_after_slot_and_pause() -> None:
+    assert due(Pace(1.0, next_slot=3.0, pause_until=2.0)) == 3.0
+    assert due(Pace(1.0, next_slot=3.0, pause_until=4.0)) == 4.0
+
+
+@pytest.mark.parametrize(
+    ("state", "most", "slots"),
+    [
+        (Pace(0.1), 16, 4),  # now, and at 0.1, 0.2, 0.3
+        (Pace(0.1), 2, 2),
+        (Pace(0.1), 0, 0),
+        (Pace(1.0), 16, 1),
+        (Pace(0.1, next_slot=10.25), 16, 1),
+        (Pace(0.1, next_slot=10.31), 16, 0),
+        (Pace(0.1, pause_until=10.2), 16, 2),
+        (Pace(0.1, pause_until=11.0), 16, 0),
+        (Pace(0.0, pause_until=11.0), 16, 0),
+        (Pace(0.0, bad=PROBE_AFTER), 16, 1),
+        (Pace(0.1, bad=PROBE_AFTER, pause_until=11.0), 16, 0),
+    ],
+)
+def test_so_many_may_leave_within_the_horizon(state: Pace, most: int, slots: int) -> None:
+    assert HORIZON_S == 0.3
+    assert slots_ahead(state, 10.0, most) == slots
+
+
+# -- push-backs
+
+
+def test_one_push_back_slows_once_however_many_were_under_way() -> None:
+    first = pushed_back(pace(10), 100.0, None, 0.5, LIMIT)
+    assert is_news(pace(10), 99.0)
+    assert not is_news(first, 99.0)
+    state = first
+    for _ in range(15):
+        state = pushed_back_again(state, 100.1, None)
+
+    assert state == first
+    assert (state.pauses, state.slowed_at, state.pause_until) == (1, 100.0, 100.5)
+    assert state.limit == LIMIT._replace(since=100.5), (
+        "what is known begins with the end of the pause"
+    )
+
+
+def test_what_the_api_asks_is_waited_for_and_a_later_answer_may_ask_for_longer() -> None:
+    state = pushed_back(pace(10), 100.0, 7.0, 0.5, LIMIT)
+    assert due(state) == 107.0
+
+    longer = pushed_back_again(state, 101.0, 20.0)
+    shorter = pushed_back_again(state, 101.0, 1.0)
+
+    assert (longer.pause_until, longer.pauses) == (121.0, 1)
+    assert longer.limit == LIMIT._replace(since=121.0)
+    assert shorter.pause_until == 107.0
+
+
+def test_a_limit_that_was_known_before_goes_on_but_for_the_pauses() -> None:
+    state = pushed_back(pace(10), 130.0, None, 0.5, LIMIT)
+    assert state.limit == LIMIT._replace(since=100.5)
+    state = pushed_back_again(state, 130.25, 20.0)
+    assert (state.pause_until, state.limit) == (150.25, LIMIT._replace(since=120.25))
+
+
+def test_a_wait_of_no_seconds_is_none_that_was_asked_for() -> None:
+    assert pushed_back(pace(None), 100.0, 0.0, 1.0, LIMIT).pause_until == 101.0
+
+
+@pytest.mark.parametrize(("jitter", "part"), [(0.0, 0.5), (0.5, 0.75), (1.0, 1.0)])
+def test_back_off_grows_to_a_cap_with_half_of_it_random(jitter: float, part: float) -> None:
+    grown = [1, 2, 4, 8, 16, 32, *[MOST_BACK_OFF_S] * 9]
+    assert [back_off(times, jitter) for times in range(15)] == pytest.approx(
+        [part * wait for wait in grown]
+    )
+    assert back_off(3, 1.0, 0.1) == pytest.approx(0.8)
+
+
+def test_a_good_answer_to_an_earlier_request_only_says_that_the_api_is_there() -> None:
+    state = good(pushed_back(pace(10), 100.0, 7.0, 0.5, LIMIT), 99.5)
+
+    assert (state.pauses, state.pause_until, state.unusable_since) == (1, 107.0, None)
+    assert good(state, 107.0).pauses == 0
+
+
+# -- what headers say
+
+
+def test_what_is_left_of_a_window_is_spread_over_it() -> None:
+    state = told(pace(None), 100.0, Quota(20, 10.0))
+
+    assert rate(state, 105.0) == pytest.approx(2.0)
+    assert rate(state, 110.0) is None, "a new window has begun"
+    assert rate(told(pace(1), 100.0, Quota(20, 10.0)), 105.0) == pytest.approx(1.0), (
+        "the ceiling stays one"
+    )
+
+
+def test_what_is_left_of_a_long_window_may_leave_at_once() -> None:
+    assert told(pace(None), 100.0, Quota(20, 3600.0)) == pace(None)
+
+
+def test_a_wait_for_the_next_window_is_one_that_the_api_asks_for() -> None:
+    state = told(pace(10), 100.0, Quota(0, 3600.0))
+    assert unusable_for(state, 101.0) == 3600.0
+    assert (
+        unusable_for(told(state._replace(unusable_since=50.0), 100.0, Quota(0, 3600.0)), 101.0)
+        == 3650.0
+    )
+
+
+@pytest.mark.parametrize(("before", "until"), [(-math.inf, 110.0), (105.0, 110.0), (400.0, 400.0)])
+def test_where_nothing_is_left_all_wait_for_the_next_window(before: float, until: float) -> None:
+    state = pace(10)._replace(pause_until=before)
+    assert told(state, 100.0, Quota(0, 10.0)).pause_until == until
+
+
+# -- unusable
+
+
+def test_single_unusable_answers_make_nobody_wait_where_their_items_are_not_asked_for_again() -> (
+    None
+):
+    state = pace(10)
+    for now in range(PROBE_AFTER - 1):
+        state = unusable(state, float(now), float(now), None, 0.0, patient=True)
+
+    assert (state.pause_until, state.pauses, probing(state)) == (-math.inf, 0, False)
+    assert state.unusable_since == 0.0
+
+
+def test_a_row_of_unusable_answers_leads_to_probes_with_growing_pauses() -> None:
+    state = pace(10)
+    waits = []
+    now = 0.0
+    for _ in range(PROBE_AFTER + 8):
+        state = unusable(state, now, now, None, 1.0, patient=True)
+        waits.append(max(0.0, state.pause_until - now))
+        now = max(now, state.pause_until)
+
+    assert waits == [0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert probing(state)
+    assert not probing(good(state, now))
+
+
+def test_where_the_item_would_be_asked_for_again_the_first_unusable_answer_makes_all_wait() -> None:
+    state = unusable(pace(10), 100.0, 99.0, None, 1.0, patient=False)
+    assert state.pause_until == 101.0
+
+    state = unusable(state, 101.0, 101.0, None, 1.0, patient=False)
+    assert state.pause_until == 103.0
+
+
+@pytest.mark.parametrize("patient", [True, False])
+def test_requests_that_were_under_way_make_no_pause_longer(patient: bool) -> None:
+    state = pace(10)
+    for _ in range(16):
+        state = unusable(state, 100.0, 99.0, None, 1.0, patient=patient)
+    assert (state.pause_until, state.pauses) == (101.0, 1)
+
+    # The probe after that meets the same wall: the second pause, not the seventeenth.
+    state = unusable(state, 101.0, 101.0, None, 1.0, patient=patient)
+    assert state.pause_until == 103.0
+
+
+def test_an_unusable_answer_may_ask_to_wait() -> None:
+    state = unusable(pace(10), 100.0, 99.0, 30.0, 0.0, patient=True)
+    assert state.pause_until == 130.0
+
+    assert unusable(state, 101.0, 99.0, 5.0, 0.0, patient=True).pause_until == 130.0
+
+
+def test_no_pause_is_ever_shortened() -> None:
+    state = pace(10)._replace(pause_until=500.0)
+
+    assert pushed_back(state, 100.0, 1.0, 0.0, LIMIT).pause_until == 500.0
+    assert unusable(state, 100.0, 100.0, 1.0, 0.0, patient=False).pause_until == 500.0
+
+
+@pytest.mark.parametrize(
+    ("since", "pause_until", "now", "seconds"),
+    [
+        (None, 900.0, 100.0, 0.0),
+        (50.0, -math.inf, 100.0, 50.0),
+        (50.0, 90.0, 100.0, 50.0),
+        (50.0, 950.0, 100.0, 900.0),
+    ],
+)
+def test_the_api_is_unusable_until_now_or_as_long_as_it_says(
+    since: float | None, pause_until: float, now: float, seconds: float
+) -> None:
+    assert unusable_for(Pace(0.1, unusable_since=since, pause_until=pause_until), now) == seconds
+
+
+def test_unusable_time_counts_from_the_first_trouble_of_either_kind() -> None:
+    state = pushed_back(pace(10), 100.0, None, 0.0, LIMIT)
+    state = unusable(state, 110.0, 109.0, None, 0.0, patient=True)
+    state = pushed_back(state, 120.0, None, 0.0, LIMIT)
+
+    assert unusable_for(state, 130.0) == 30.0
+    assert unusable_for(good(state, 121.0), 130.0) == 0.0

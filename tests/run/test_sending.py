@@ -1,0 +1,209 @@
+"""Sending by itself: what leaves, what is taken back, and what a stop, a pause or a second signal
+leaves behind."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from tests.support.ledgers import items, look_up, opened, uuid
+from worker.ledger.store import Ledger
+from worker.ledger.threads import ThreadedDatabase
+from worker.model.clock import MachineClock, ServerClock
+from worker.model.events import Event
+from worker.model.replies import Answer, Listing, Page, Reply
+from worker.model.stop import Stop
+from worker.rate.pacer import Pacer
+from worker.run.sending import COMPANY_S, Limits, Sending, company
+from worker.settle.rules import LEAVES_WITHIN_S
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class ScriptedApi:
+    """An API whose duplicate requests are answered by `answer`, which is given their number from
+    1."""
+
+    def __init__(self, answer: Callable[[int], Awaitable[Reply]]) -> None:
+        self.requests = 0
+        self._answer = answer
+
+    async def duplicate(self, batch_id: str, name: str | None, upload_new_dataset: bool) -> Reply:
+        self.requests += 1
+        return await self._answer(self.requests)
+
+    async def me(self) -> Reply:
+        return Answer(200, {"id": "me"}, "", time.time(), None)
+
+    async def batch(self, batch_id: str) -> Reply:
+        raise AssertionError("sending looks nothing up")
+
+    async def listing(self, workspace_id: str, take: Callable[[Page], Awaitable[None]]) -> Listing:
+        raise AssertionError("sending looks nothing up")
+
+
+class Rig:
+    """Sending over a real ledger, `in_flight` requests at a time."""
+
+    def __init__(
+        self, ledger: Ledger, answer: Callable[[int], Awaitable[Reply]], in_flight: int = 2
+    ) -> None:
+        self.api = ScriptedApi(answer)
+        self.stop = Stop()
+        self.events: list[Event] = []
+        self.database = ThreadedDatabase(ledger)
+        clock = MachineClock()
+        pacer = Pacer(
+            None,
+            in_flight,
+            clock,
+            random.Random(1),
+            self.events.append,
+            self.stop.wait,
+            lambda: self.stop.asked,
+        )
+        self.sending = Sending(
+            self.database, self.api, clock, ServerClock(), pacer, self.events.append, self.stop,
+            Limits(in_flight, None, None, 900.0),
+        )  # fmt: skip
+
+
+def created(number: int) -> Answer:
+    return Answer(201, {"id": uuid(100 + number), "name": "Wave"}, "", time.time(), None)
+
+
+JOB = ("batch_id,name,copies", f"{uuid(1)},Wave,3")
+
+
+async def test_an_answer_that_had_come_is_recorded_though_a_second_signal_comes(
+    tmp_path: Path,
+) -> None:
+    """It comes while the database is busy with something long, as a big ledger file."""
+
+    under_way = anyio.Event()
+
+    async def answer(number: int) -> Reply:
+        under_way.set()
+        await anyio.sleep(0.05)
+        return created(number)
+
+    with opened(tmp_path, *JOB) as ledger:
+        look_up(ledger)
+        rig = Rig(ledger, answer, in_flight=3)
+        with anyio.CancelScope() as scope:
+            async with anyio.create_task_group() as group:
+                group.start_soon(rig.sending.run)
+                await under_way.wait()
+                group.start_soon(rig.database.call, lambda _ledger: time.sleep(0.4))
+                await anyio.sleep(0.2)
+                scope.cancel()
+        await rig.sending.salvage()
+        assert [status for (status,) in items(ledger, "status")] == ["created"] * 3
+
+
+async def test_what_waits_to_be_sent_again_is_sent_once_after_a_pause(tmp_path: Path) -> None:
+    """Too much is unknown while a push-back waits for its turn: after settling both are pending."""
+
+    async def answer(number: int) -> Reply:
+        if number <= 8:
+            return Answer(500, {}, "oops", time.time(), None)
+        if number == 9:
+            return Answer(429, {}, "too many", time.time(), 0.01)
+        return created(number)
+
+    with opened(tmp_path, "batch_id,name,copies", f"{uuid(1)},Wave {{n}},12") as ledger:
+        look_up(ledger)
+        rig = Rig(ledger, answer)
+        for _ in range(6):
+            await rig.sending.run()
+            await rig.sending.resume()
+        assert rig.stop.reason is None, rig.stop.reason
+        statuses = [status for (status,) in items(ledger, "status")]
+        assert sorted(statuses) == ["created"] * 4 + ["unknown"] * 8
+        assert rig.api.requests == 13
+
+
+async def test_a_run_that_is_cancelled_while_it_claims_ends_by_that_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The exchange is whole, but its senders are gone: what it claimed is left to `salvage`."""
+    claiming = threading.Event()
+
+    async def silent(number: int) -> Reply:
+        await anyio.sleep(60)
+        return created(number)
+
+    with opened(tmp_path, *JOB) as ledger:
+        look_up(ledger)
+        commit = ledger.commit
+
+        def slow() -> None:
+            claiming.set()
+            time.sleep(0.05)
+            commit()
+
+        monkeypatch.setattr(ledger, "commit", slow)
+        rig = Rig(ledger, silent)
+        async with anyio.create_task_group() as group:
+            group.start_soon(rig.sending.run)
+            await anyio.to_thread.run_sync(claiming.wait, 10)
+            group.cancel_scope.cancel()
+        await rig.sending.salvage()
+        assert {status for (status,) in items(ledger, "status")} == {"unknown", "pending"}
+
+
+async def test_an_intent_that_waited_too_long_is_taken_back_and_does_not_leave(
+    tmp_path: Path,
+) -> None:
+    """What a crash leaves behind has left soon after its intent or never: settling counts on
+    that."""
+    left: list[float] = []
+
+    async def answer(number: int) -> Reply:
+        left.append(clock.monotonic())
+        return created(number)
+
+    class SlowDatabase(ThreadedDatabase):
+        """Its first exchange takes longer than an intent may wait."""
+
+        async def transact(
+            self, verb: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
+        ) -> T:
+            result = await super().transact(verb, *args, **kwargs)
+            if verb is Ledger.exchange and args[2] and not clock.slept:
+                clock.slept = LEAVES_WITHIN_S + 1.0
+            return result
+
+    class Clock(MachineClock):
+        slept = 0.0
+
+        def monotonic(self) -> float:
+            return super().monotonic() + self.slept
+
+    clock = Clock()
+    with opened(tmp_path, *JOB) as ledger:
+        look_up(ledger)
+        rig = Rig(ledger, answer)
+        rig.sending.clock = clock
+        rig.sending.database = SlowDatabase(ledger)
+        await rig.sending.run()
+        assert len(left) == 3
+        attempts = ledger.connection.execute("SELECT outcome FROM attempts ORDER BY id").fetchall()
+        assert [row[0] for row in attempts][:2] == ["not_left", "not_left"]
+        assert items(ledger, "status, attempts") == [("created", 1)] * 3
+
+
+@pytest.mark.parametrize(
+    ("rate", "seconds"), [(None, COMPANY_S), (0.2, COMPANY_S), (250, 0.04), (1000, 0.01)]
+)
+def test_close_slots_are_not_missed_for_company(rate: float | None, seconds: float) -> None:
+    assert company(rate) == pytest.approx(seconds)

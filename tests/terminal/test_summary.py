@@ -1,0 +1,194 @@
+"""The summary: the promised fields for scripts, and the right advice for people."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+
+from worker.export.commands import Commands
+from worker.export.next_steps import Standing, steps
+from worker.model.events import STOPPED_BY
+from worker.model.records import Counts
+from worker.terminal.summary import STATUSES, Facts, summary_json, summary_text
+
+COMMANDS = Commands("a.csv")
+
+
+def counts(created: int = 0, failed: int = 0, unknown: int = 0, pending: int = 0) -> dict[str, int]:
+    return dict(zip(STATUSES, (created, failed, unknown, pending), strict=True))
+
+
+DONE = Facts(
+    campaign="spring",
+    run_id="run-1",
+    job=Path("jobs/plain.csv"),
+    ledger=Path("ledgers/spring.csv"),
+    database=Path("ledgers/ledger.db"),
+    counts=counts(created=1200),
+    created_this_run=1200,
+    settled_this_run=0,
+    requests=1203,
+    throttled=0,
+    duration_s=240.12345,
+    exit_code=0,
+    stopped_by=None,
+    total=1200,
+    reasons=(),
+    steps=(),
+)
+
+
+def test_the_json_has_the_promised_fields() -> None:
+    summary = summary_json(DONE)
+    assert json.loads(json.dumps(summary)) == {
+        "campaign": "spring",
+        "run_id": "run-1",
+        "job": "jobs/plain.csv",
+        "ledger": "ledgers/spring.csv",
+        "database": "ledgers/ledger.db",
+        "counts": {"created": 1200, "failed": 0, "unknown": 0, "pending": 0},
+        "created_this_run": 1200,
+        "settled_this_run": 0,
+        "requests": 1203,
+        "throttled": 0,
+        "duration_s": 240.123,
+        "exit_code": 0,
+        "stopped_by": None,
+        "report": None,
+    }
+
+
+def test_statuses_that_nobody_counted_are_zero() -> None:
+    assert summary_json(DONE._replace(counts={}))["counts"] == counts()
+
+
+PARTLY = DONE._replace(counts=counts(created=5, pending=5), total=10, exit_code=1)
+
+
+def test_all_created() -> None:
+    assert (
+        summary_text(DONE) == "spring: 1,200 duplicates, all created.\n"
+        "This run: 1,200 created, 1,203 requests, in 4 min.\n"
+        "Ledger: ledgers/spring.csv"
+    )
+
+
+def test_not_all_created() -> None:
+    facts = DONE._replace(
+        counts=counts(10, 2, 1, 7),
+        created_this_run=4,
+        settled_this_run=1,
+        requests=8,
+        throttled=2,
+        total=20,
+        stopped_by="max_failed",
+        reasons=(("422: name \x1b[31mis too long", 2), ("connection refused", 7)),
+        steps=tuple(steps(Standing(Counts(10, 2, 1, 7)), COMMANDS)),
+        sandbox=True,
+    )
+    assert summary_text(facts).splitlines() == [
+        "A rehearsal in the sandbox: nothing of this is real.",
+        "spring: 10 of 20 duplicates created.",
+        "Not created: 2 failed, 1 unknown, 7 pending.",
+        "  7 × connection refused",
+        r"  2 × 422: name \x1b[31mis too long",
+        "The run ended early because as many requests were refused as --max-failed allows.",
+        "This run: 4 created, 1 settled, 8 requests, slowed down 2 times by the API, in 4 min.",
+        "Ledger: ledgers/spring.csv",
+        (
+            "→ Run the job again. The next run sends 7 pending duplicates and rechecks 1 unknown"
+            " duplicate and resends it if it is confirmed missing. It creates nothing twice."
+        ),
+        "  duplicate-batches run a.csv",
+        "  Or only check what is unknown, and create nothing:",
+        "  duplicate-batches settle a.csv",
+        (
+            "→ Look at the 2 duplicates that the API rejected. A run does not try them again by"
+            " itself. If the job file is wrong, fix it. If the cause was elsewhere and is fixed,"
+            " try them again:"
+        ),
+        "  duplicate-batches run a.csv --retry-failed",
+    ]
+
+
+def test_causes_that_are_not_shown_are_counted() -> None:
+    facts = PARTLY._replace(
+        reasons=tuple((f"cause {number}", number) for number in range(9, 1, -1))
+    )
+    causes = [line for line in summary_text(facts).splitlines() if line.startswith("  ")]
+    assert causes[0] == "  2 × cause 2"
+    assert causes[-1] == "  … and 3 more causes (24 duplicates)"
+
+
+def test_the_report_is_named() -> None:
+    facts = DONE._replace(report=Path("my ledgers/spring.html"))
+    assert summary_json(facts)["report"] == "my ledgers/spring.html"
+    assert summary_text(facts).splitlines()[-1] == "Report: 'my ledgers/spring.html'"
+
+
+def test_settling_speaks_of_settling() -> None:
+    standing = Standing(Counts(10, 0, 1, 3), settling=True, stopped_by="signal")
+    facts = DONE._replace(
+        counts=counts(10, 0, 1, 3),
+        total=14,
+        settled_this_run=5,
+        absent=3,
+        settling=True,
+        stopped_by="signal",
+        steps=tuple(steps(standing, COMMANDS)),
+    )
+    assert summary_text(facts).splitlines() == [
+        "spring: 10 of 14 duplicates created.",
+        "Not created: 1 unknown, 3 pending.",
+        "Settling ended early because a signal asked it to stop.",
+        "Settled: 2 found, 3 confirmed missing, 1 still unknown, in 4 min.",
+        "Ledger: ledgers/spring.csv",
+        (
+            "→ Settle again. 1 duplicate is still unknown. Settling creates nothing, so you can"
+            " repeat it."
+        ),
+        "  duplicate-batches settle a.csv",
+        (
+            "→ Create the 3 missing duplicates. 3 duplicates were never sent, or are confirmed"
+            " missing. Settling creates nothing; a run does:"
+        ),
+        "  duplicate-batches run a.csv",
+    ]
+
+
+def test_an_empty_job() -> None:
+    facts = DONE._replace(total=0, counts={})
+    assert summary_text(facts).startswith("spring: the job has no rows.")
+
+
+def test_a_path_can_be_pasted_into_a_shell() -> None:
+    text = summary_text(DONE._replace(ledger=Path("my ledgers/it's.csv")))
+    (line,) = [line for line in text.splitlines() if line.startswith("Ledger: ")]
+    assert shlex.split(line.removeprefix("Ledger: ")) == ["my ledgers/it's.csv"]
+
+
+@pytest.mark.parametrize("reason", STOPPED_BY)
+def test_every_early_end_is_told(reason: str) -> None:
+    assert f"The run ended early because {STOPPED_BY[reason]}." in summary_text(
+        PARTLY._replace(stopped_by=reason)
+    )
+
+
+def test_every_promised_reason_has_words() -> None:
+    contract = "signal, limit, max_duration, max_failed, token, api, disk, declined, internal"
+    assert list(STOPPED_BY) == contract.split(", ")
+
+
+def test_hostile_words_are_made_visible() -> None:
+    facts = PARTLY._replace(
+        campaign="\u202ex",
+        reasons=(("a\nb" * 200, 1),),
+        stopped_by="\x1b",
+        ledger="\x1b",
+        steps=tuple(steps(Standing(Counts(pending=1)), Commands("x \x1b[2J"))),
+    )
+    assert all(line.isprintable() for line in summary_text(facts).split("\n"))
+    assert max(map(len, summary_text(facts).split("\n"))) < 250

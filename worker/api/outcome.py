@@ -1,0 +1,104 @@
+"""What the reply to a duplicate request means: one of four classes, by one pure function.
+
+created   2xx with a batch whose id is a UUID and not the source's
+refused   4xx of the API's own (its JSON, not a gateway's page) that says no for good
+not_sent  surely nothing was made: no connection, 401, 407, 429
+unknown   everything else: it may exist, and only looking can tell
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from worker.model.batch import Batch, read_batch
+from worker.model.replies import Answer, NoAnswer, Reply
+
+
+class Class(StrEnum):
+    """What became of the request."""
+
+    CREATED = "created"
+    REFUSED = "refused"
+    NOT_SENT = "not_sent"
+    UNKNOWN = "unknown"
+
+
+class Why(StrEnum):
+    """Why nothing was made, where what to do next depends on it."""
+
+    NONE = ""
+    NO_CONNECTION = "no_connection"
+    PROXY = "proxy"
+    THROTTLED = "throttled"
+    UNAUTHORISED = "unauthorised"
+
+
+class Outcome(NamedTuple):
+    """What became of one duplicate request. `left` says whether it counts as a request that left;
+    `error` is for people; `retry_after_s` is what the API asks to wait, in seconds."""
+
+    kind: Class
+    left: bool
+    error: str | None = None
+    http_status: int | None = None
+    batch: Batch | None = None
+    why: Why = Why.NONE
+    retry_after_s: float | None = None
+
+
+_TRY_AGAIN_UNCLEAR = frozenset({408, 425})
+"""4xx that a server or gateway sends when it gave up on a request that it may have begun (RFC 9110,
+RFC 8470)."""
+
+
+def classify(reply: Reply, source_id: str) -> Outcome:
+    """The outcome of a request to duplicate `source_id`, from its reply alone."""
+    if isinstance(reply, NoAnswer):
+        if reply.left:
+            return Outcome(Class.UNKNOWN, left=True, error=reply.words)
+        return Outcome(Class.NOT_SENT, left=False, error=reply.words, why=Why.NO_CONNECTION)
+    status = reply.status
+    error = f"HTTP {status}: {reply.words}" if reply.words else f"HTTP {status}"
+    if 200 <= status < 300:
+        return _success(reply, source_id, error)
+    match status:
+        case 401:
+            return Outcome(Class.NOT_SENT, True, error, status, why=Why.UNAUTHORISED)
+        case 407:
+            # The proxy never passed it on.
+            return Outcome(
+                Class.NOT_SENT,
+                False,
+                error,
+                status,
+                why=Why.PROXY,
+                retry_after_s=reply.retry_after_s,
+            )
+        case 429:
+            return Outcome(
+                Class.NOT_SENT,
+                True,
+                error,
+                status,
+                why=Why.THROTTLED,
+                retry_after_s=reply.retry_after_s,
+            )
+    if 300 <= status < 400:
+        error = f"HTTP {status}: a redirect, which is not followed"
+    # A gateway's page says nothing about this batch: it comes for every request while something is
+    # maintained.
+    if 400 <= status < 500 and status not in _TRY_AGAIN_UNCLEAR and reply.json is not None:
+        return Outcome(Class.REFUSED, True, error, status)
+    return Outcome(Class.UNKNOWN, True, error, status, retry_after_s=reply.retry_after_s)
+
+
+def _success(answer: Answer, source_id: str, error: str) -> Outcome:
+    batch = read_batch(answer.json)
+    if batch is None:
+        return Outcome(Class.UNKNOWN, True, f"{error}: the answer names no batch", answer.status)
+    if batch.id == source_id:
+        return Outcome(
+            Class.UNKNOWN, True, f"{error}: the answer names the source itself", answer.status
+        )
+    return Outcome(Class.CREATED, True, None, answer.status, batch)

@@ -1,0 +1,263 @@
+"""Asks the API what is there: whose token it is, one batch, all batches of a workspace. Only reads,
+gently.
+
+What a reply means for the token or a source is decided here by pure functions; what is done about
+it, by those who ask (`preflight`, `settle`, `sending`)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from enum import Enum, auto
+from typing import NamedTuple
+
+from aiolimiter import AsyncLimiter
+
+from worker.api.client import Api
+from worker.ledger.store import Ledger
+from worker.ledger.threads import Database
+from worker.model.batch import Batch, read_batch, user_id
+from worker.model.clock import Clock, ServerClock, iso
+from worker.model.errors import WorkerError
+from worker.model.events import Emit, Event
+from worker.model.records import Moment
+from worker.model.replies import Answer, Listing, Page, Reply
+from worker.model.stop import Stop
+
+LOOK_UPS_PER_S = 20.0
+"""The gentlest ceiling of look-ups, which only read; a run's own ceiling counts where it is higher.
+They are spread evenly too: high request volumes add latency for everyone in the workspace."""
+
+TRIES = 3
+"""How often a listing or a look-up that fails is asked for (docs/settling.md, rule 7)."""
+
+FIRST_BACK_OFF_S = 1.0
+LONGEST_BACK_OFF_S = 60.0
+
+
+class TokenVerdict(Enum):
+    """What the API says of the token."""
+
+    GOOD = auto()
+    REFUSED = auto()
+    UNCLEAR = auto()
+
+
+class ApiUnusableError(WorkerError):
+    """The API gave no usable answer for as long as the run may wait."""
+
+
+def token_verdict(reply: Reply) -> TokenVerdict:
+    """What the reply to `me` says of the token. A 403 of the API's own (its JSON, not a gateway's
+    page) is a refusal too: `me` needs no right but a valid token."""
+    if isinstance(reply, Answer):
+        if reply.status == 401 or (reply.status == 403 and reply.json is not None):
+            return TokenVerdict.REFUSED
+        if 200 <= reply.status < 300 and user_id(reply.json) is not None:
+            return TokenVerdict.GOOD
+    return TokenVerdict.UNCLEAR
+
+
+class SourceVerdict(NamedTuple):
+    """What the reply to a GET says of a source: the batch, or `state` (`missing`, `unclear`) with
+    the reason.
+
+    `again` says whether asking once more may help."""
+
+    batch: Batch | None = None
+    state: str = ""
+    http_status: int | None = None
+    reason: str = ""
+    again: bool = False
+
+
+def source_verdict(reply: Reply, source_id: str) -> SourceVerdict:
+    """What the reply to a GET of `source_id` says. Only a 404 of the API's own (its JSON, not a
+    gateway's page) means that the batch is not there."""
+    if not isinstance(reply, Answer):
+        return SourceVerdict(
+            None, "unclear", None, f"the source could not be looked up: {reply.words}", again=True
+        )
+    status, words = reply.status, reply.words
+    if 200 <= status < 300:
+        batch = read_batch(reply.json)
+        if batch is not None and batch.id == source_id:
+            return SourceVerdict(batch)
+        return SourceVerdict(
+            None, "unclear", status, "the source could not be looked up: an answer without it"
+        )
+    if status == 404 and reply.json is not None:
+        return SourceVerdict(
+            None,
+            "missing",
+            status,
+            f"the source batch does not exist, or this token may not see it: {words}",
+        )
+    again = status in (408, 425, 429) or status >= 500
+    return SourceVerdict(
+        None,
+        "unclear",
+        status,
+        f"the source could not be looked up: HTTP {status}: {words}",
+        again=again,
+    )
+
+
+class Look(NamedTuple):
+    """One listing of a workspace, after its tries: its `number`, when it left (monotonic seconds),
+    how many batches it showed, and why it is not whole (None: its count and length agree)."""
+
+    number: int
+    left: float
+    shown: int
+    problem: str | None
+
+
+class LookUps:
+    """Looks things up for one run. `give_up_after_s` bounds how long an API that does not answer is
+    asked; `rate` is the run's ceiling in requests a second (None: none)."""
+
+    def __init__(
+        self,
+        database: Database,
+        api: Api,
+        clock: Clock,
+        server: ServerClock,
+        emit: Emit,
+        stop: Stop,
+        give_up_after_s: float,
+        rate: float | None = LOOK_UPS_PER_S,
+    ) -> None:
+        self._database = database
+        self._api = api
+        self._clock = clock
+        self._server = server
+        self._emit = emit
+        self._stop = stop
+        self._give_up_after_s = give_up_after_s
+        self._limiter: AbstractAsyncContextManager[None] = (
+            nullcontext() if rate is None else AsyncLimiter(1, 1 / max(rate, LOOK_UPS_PER_S))
+        )
+        self._hold_until = -math.inf
+        self._pushed = 0
+
+    async def me(self) -> Reply:
+        """Whose token it is, asked until the answer is clear or the run may not wait any longer."""
+        deadline = self._clock.monotonic() + self._give_up_after_s
+        wait = FIRST_BACK_OFF_S
+        while True:
+            reply = await self._ask(self._api.me, deadline)
+            if token_verdict(reply) is not TokenVerdict.UNCLEAR:
+                return reply
+            asked = reply.retry_after_s if isinstance(reply, Answer) else None
+            now = self._clock.monotonic()
+            pause = max(asked or wait, self._hold_until - now)
+            if self._stop.asked or now + pause >= deadline:
+                raise ApiUnusableError(
+                    f"the API gives no usable answer: {words(reply)}",
+                    hint="The same command goes on when the API is back.",
+                )
+            self._emit(Event("pace.slowed", "warning", {"why": words(reply), "wait_s": pause}))
+            await self._stop.wait(pause)
+            wait = min(LONGEST_BACK_OFF_S, wait * 2)
+
+    async def source(self, source_id: str) -> SourceVerdict:
+        """One batch, asked for up to three times where asking again may help."""
+        wait = FIRST_BACK_OFF_S
+        for number in range(1, TRIES + 1):
+            reply = await self._ask(lambda: self._api.batch(source_id))
+            verdict = source_verdict(reply, source_id)
+            if not verdict.again or number == TRIES or self._stop.asked:
+                break
+            asked = reply.retry_after_s if isinstance(reply, Answer) else None
+            await self._stop.wait(min(LONGEST_BACK_OFF_S, asked or wait))
+            wait *= 2
+        return verdict
+
+    async def listing(
+        self, workspace_id: str, take: Callable[[int, Page], Awaitable[None]]
+    ) -> Look:
+        """List a workspace, up to three times where the listing is not whole (rule 7); pages go to
+        `take` with the listing's number, and count even where it is not whole.
+
+        Three failures in an outage prove nothing: `me` tells one from a failing listing, and in one
+        the listing is asked for until `give_up_after_s`. Raises ApiUnusableError then."""
+        wait = FIRST_BACK_OFF_S
+        number = 1
+        deadline = self._clock.monotonic() + self._give_up_after_s
+        while True:
+            left = self._clock.monotonic()
+            moment = Moment(iso(self._clock.wall()), self._server.now(left), self._server.earliest)
+            listing = await self._database.call(Ledger.begin_listing, workspace_id, moment)
+
+            async def hand_on(page: Page, listing: int = listing) -> None:
+                if page:
+                    await take(listing, page)
+
+            ended = Listing(0, None, "the run was asked to stop")
+            with self._stop.scope():  # a listing may take long
+                ended = await self._api.listing(workspace_id, hand_on)
+            self._server.tell(ended.date, self._clock.monotonic())
+            await self._database.call(
+                Ledger.end_listing, listing, ended.meta_count, ended.shown, ended.problem
+            )
+            look = Look(listing, left, ended.shown, ended.problem)
+            if ended.problem is None or self._stop.asked:
+                return look
+            if number >= TRIES:
+                began = self._clock.monotonic()
+                await self.me()
+                now = self._clock.monotonic()
+                if now - began < FIRST_BACK_OFF_S or now >= deadline:
+                    return look  # the API answers, so it is the listing that fails
+                number = 0
+            number += 1
+            await self._stop.wait(min(LONGEST_BACK_OFF_S, ended.retry_after_s or wait))
+            wait *= 2
+
+    async def _ask(
+        self, request: Callable[[], Awaitable[Reply]], deadline: float | None = None
+    ) -> Reply:
+        """Ask once; 'too many requests' is no answer, so all look-ups wait and this one asks again,
+        until the run may not wait any longer (`deadline`; None: `give_up_after_s` from now)."""
+        if deadline is None:
+            deadline = self._clock.monotonic() + self._give_up_after_s
+        while True:
+            while (wait := self._hold_until - self._clock.monotonic()) > 0 and not self._stop.asked:
+                await self._stop.wait(wait)
+            left = self._clock.monotonic()
+            async with self._limiter:
+                reply = await request()
+            now = self._clock.monotonic()
+            if not isinstance(reply, Answer):
+                return reply
+            self._server.tell(reply.date, now)
+            if reply.status != 429:
+                self._pushed = 0
+                return reply
+            self._hold(reply, left, now)
+            if self._stop.asked or self._hold_until >= deadline:
+                return reply
+
+    def _hold(self, pushed_back: Answer, left: float, now: float) -> None:
+        """Make all look-ups wait; the answers to those that were under way already do not count
+        once more."""
+        wait = pushed_back.retry_after_s
+        if not wait:
+            if left < self._hold_until:
+                return
+            wait = min(LONGEST_BACK_OFF_S, FIRST_BACK_OFF_S * 2**self._pushed)
+        self._pushed = min(self._pushed + 1, 10)
+        if now + wait > self._hold_until:
+            self._hold_until = now + wait
+            self._emit(
+                Event(
+                    "pace.slowed", "warning", {"why": words(pushed_back), "wait_s": round(wait, 3)}
+                )
+            )
+
+
+def words(reply: Reply) -> str:
+    """What a reply says, for people."""
+    return f"HTTP {reply.status}: {reply.words}" if isinstance(reply, Answer) else reply.words

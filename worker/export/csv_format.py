@@ -1,0 +1,140 @@
+"""The ledger file as CSV, written and read back. Nothing here knows what the rows mean.
+
+Text that a spreadsheet would run begins with a `'` here, which reading takes away again.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from operator import itemgetter
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+from worker.export.content import Content, FileRow, is_header, no_ledger, one_line_feed
+from worker.ledger.views import COLUMNS, Row
+from worker.model.errors import UsageError
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\n", "'")
+"""First characters that make a spreadsheet read a cell as something else than its text (OWASP: CSV
+injection), and the one that marks text itself."""
+
+_LATER_FORMULA = re.compile(f",[{re.escape(''.join(_FORMULA))}]")
+"""Where a line has another such cell than its first; a comma within a cell may be taken for its
+end."""
+
+_DELIMITERS = ",;\t"
+"""What separates cells: the comma is ours, spreadsheets save with the others too."""
+
+
+def is_ledger(path: Path) -> bool:
+    """Whether the file's first line has a ledger's columns (a spreadsheet may have saved it with ;
+    or tabs)."""
+    with path.open("rb") as file:
+        first = file.read(2**16).split(b"\n", 1)[0]
+    try:
+        header = first.decode("utf-8-sig").rstrip("\r")
+    except UnicodeDecodeError:
+        return False
+    try:
+        return any(is_header(next(csv.reader([header], delimiter=d), ())) for d in _DELIMITERS)
+    except csv.Error:  # it is no text
+        return False
+
+
+def write(file: BinaryIO, content: Content) -> None:
+    """Write the content as CSV in UTF-8."""
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    try:
+        write_rows(text, content.rows, content.columns)
+        text.flush()
+    finally:
+        text.detach()
+
+
+def write_rows(file: TextIO, rows: Iterable[Row], columns: Iterable[str]) -> None:
+    """Write a header and rows; the file must leave line ends as they are."""
+    columns = tuple(columns)
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(columns)
+    for row in map(itemgetter(*columns), rows):
+        # The csv module looks at each character, and takes half as long again.
+        cells = [
+            value if type(value) is str else "" if value is None else _text(value) for value in row
+        ]
+        line = ",".join(cells)
+        if (
+            '"' in line
+            or "\n" in line
+            or "\r" in line
+            or line.startswith(_FORMULA)
+            or _LATER_FORMULA.search(line)
+        ):
+            writer.writerow(map(cell, row))
+        elif line.count(",") == len(columns) - 1:
+            file.write(f"{line}\n")
+        else:
+            file.write(",".join([f'"{one}"' if "," in one else one for one in cells]) + "\n")
+
+
+def _text(value: object) -> str:
+    """A number or a truth as its cell."""
+    return f"{value}".lower()
+
+
+def cell(value: object) -> object:
+    """A value as its cell: text that a spreadsheet would run gets a leading `'`."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case str():
+            # Python 3.11's csv module does not quote a lone carriage return, and readers take it
+            # for a row's end.
+            text = one_line_feed(value)
+            return "'" + text if text.startswith(_FORMULA) else text
+    return value
+
+
+def read(path: Path) -> Iterator[tuple[str, FileRow]]:
+    """The rows of a ledger file, each with `FILE:LINE`, with the text that was written.
+
+    Raises UsageError where the file is no ledger, or cannot be read to its end."""
+    try:
+        if not is_ledger(path):
+            raise no_ledger(path)
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            first = file.readline()
+            file.seek(0)
+            delimiter = next(d for d in _DELIMITERS if first.count(d) >= len(COLUMNS) - 1)
+            for number, row in enumerate(csv.DictReader(file, delimiter=delimiter), start=2):
+                where = f"{path}:{number}"
+                if not any(map(str.strip, _cells(row))):
+                    continue  # spreadsheet programs pad what they save with empty rows
+                if any(row.get(column) is None for column in COLUMNS):
+                    raise UsageError(
+                        f"{where}: this row has too few cells", hint="Is the file whole?"
+                    )
+                yield (
+                    where,
+                    {
+                        column: (cell or "").removeprefix("'")
+                        for column, cell in row.items()
+                        if column
+                    },
+                )
+    except (OSError, csv.Error, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: the ledger file cannot be read: {error}") from error
+
+
+def _cells(row: Mapping[str | None, str | list[str] | None]) -> Iterator[str]:
+    """Every cell of a row of csv.DictReader, which has a list of what is beyond the header, and
+    None for what is missing."""
+    for cell in row.values():
+        if isinstance(cell, list):
+            yield from cell
+        elif cell is not None:
+            yield cell

@@ -1,0 +1,60 @@
+"""What the rows of a ledger come to, for a person: how many have which status, why, and which need
+somebody.
+
+It is taken while rows pass by on their way to somewhere else, so its size does not depend on
+theirs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from worker.export.causes import Causes, Shortlist, shortlist
+from worker.ledger.views import Row
+from worker.model.records import Counts, Status
+from worker.settle.words import named_batches
+
+SHOWN = 20
+"""How many rows of a status are kept, and how many causes are shown."""
+
+
+class Digest:
+    """Let rows pass through `of`; when they have, `counts`, `undecided`, `reasons` and `first` tell
+    of them."""
+
+    def __init__(self) -> None:
+        self._statuses: Counter[str] = Counter()
+        self._causes = Causes()
+        self.first: dict[Status, list[Row]] = {Status.UNKNOWN: [], Status.FAILED: []}
+        """The first rows that need a person, by status."""
+        self.undecided = 0
+        """How many unknown rows name batches that could be theirs."""
+
+    def of(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """The same rows."""
+        for row in rows:
+            self._take(row)
+            yield row
+
+    def _take(self, row: Row) -> None:
+        status, error = row["status"], row["error"]
+        self._statuses[status] += 1
+        if status == Status.CREATED:
+            return
+        if status == Status.UNKNOWN and error:
+            self.undecided += bool(named_batches(error))
+        if error:
+            self._causes.add(status, error)
+        kept = self.first.get(status)
+        if kept is not None and len(kept) < SHOWN:
+            kept.append(row)
+
+    @property
+    def counts(self) -> Counts:
+        """How many rows have which status."""
+        return Counts(**{status: self._statuses[status] for status in Status})
+
+    @property
+    def reasons(self) -> Shortlist:
+        """Why rows are not created: some of the causes, and how many rows have each."""
+        return shortlist(self._causes.all(), SHOWN)

@@ -1,0 +1,184 @@
+"""Writes the ledger file: a projection of the database for a person with a spreadsheet. It decides
+nothing.
+
+A reader never sees half a file: it is written beside its place and renamed into it. What is in it
+is `content`'s, how that looks is its form's (`forms`)."""
+
+from __future__ import annotations
+
+import glob
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from worker.export.commands import Reach, commands
+from worker.export.content import About, Content
+from worker.export.formats import form_of, is_ledger, read_file
+from worker.ledger import views
+from worker.ledger.database import SANDBOX
+from worker.model.clock import MachineClock, iso
+from worker.model.errors import UsageError
+
+
+def refuse_foreign_file(path: Path, campaign: str) -> None:
+    """Raise UsageError if `path` could not become the ledger file of this campaign: something else
+    is there, another campaign's ledger is, or no file can be."""
+    try:
+        if not path.exists():
+            if path.is_symlink():
+                raise UsageError(
+                    f"{path}: this is a link to nothing", hint="Name another file with --ledger."
+                )
+            return
+        if not path.is_file():
+            raise UsageError(f"{path}: this is no file", hint="Name the ledger file with --ledger.")
+        if not is_ledger(path):
+            raise UsageError(
+                f"{path}: there is a file here that is no ledger; it is left as it is",
+                hint="Name another ledger file with --ledger, or move this one away.",
+            )
+        if (other := campaign_in(path)) not in (None, campaign):
+            raise UsageError(
+                f"{path}: this is the ledger file of campaign {other}, not of {campaign}; it is"
+                " left as it is",
+                hint="Name another ledger file with --ledger; its path may hold {campaign}.",
+            )
+        if not os.access(path.parent, os.W_OK) or not os.access(path, os.W_OK):
+            raise UsageError(f"{path}: the ledger file cannot be written", hint="Nothing was sent.")
+    except OSError as error:
+        raise UsageError(
+            f"{path}: the ledger file cannot be read: {error.strerror}", hint="Nothing was sent."
+        ) from error
+
+
+def campaign_in(path: Path) -> str | None:
+    """The campaign that the first row of a ledger file names; None if no row does, or it cannot be
+    read."""
+    try:
+        first = next(read_file(path), None)
+    except UsageError:  # whoever reads all of it tells what is wrong
+        return None
+    return (first[1]["campaign"] or None) if first else None
+
+
+def make_folder(path: Path) -> None:
+    """Make the ledger file's folder. Raises UsageError where that cannot be, or nothing can be
+    written there."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _beside(path).open("w"):  # its name is longer than the file's, perhaps too long
+            pass
+        _beside(path).unlink()
+    except OSError as error:
+        raise UsageError(
+            f"{path}: the ledger file cannot be written there: {error.strerror}",
+            hint="Nothing was sent. Name another file with --ledger.",
+        ) from error
+
+
+def write_ledger_file(
+    connection: sqlite3.Connection,
+    campaign: int,
+    name: str,
+    path: Path,
+    reach: Reach,
+    *,
+    going_on: bool = False,
+) -> None:
+    """Write the ledger file of the campaign (its number and name) to `path`, in one replacement.
+    Commands in it go by `reach`; with `going_on` the run is not over.
+
+    Raises OSError where it cannot be written; the file that was there is whole then.
+    """
+    with replaced(path) as file:
+        form_of(path).write(file, content_of(connection, campaign, name, reach, going_on=going_on))
+
+
+def content_of(
+    connection: sqlite3.Connection,
+    campaign: int,
+    name: str,
+    reach: Reach,
+    *,
+    going_on: bool = False,
+) -> Content:
+    """What the ledger file of the campaign (its number and name) holds now."""
+    run = views.latest_run(connection, campaign=name)
+    if run is None:
+        raise AssertionError("a campaign always has a run")
+    about = About(
+        campaign=name,
+        job=run.job,
+        run_id=run.run_id,
+        database=views.database_path(connection),
+        sandbox=views.api_url(connection) == SANDBOX,
+        written_at=iso(MachineClock().wall()),
+        commands=commands(run, reach),
+        going_on=going_on,
+    )
+    return Content(
+        about,
+        views.extra_columns(connection, campaign),
+        views.ledger_rows(connection, campaign, name),
+    )
+
+
+def stamp(path: Path) -> str | None:
+    """What tells this ledger file from any other that is or was at `path`; None where there is
+    none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return f"{found.st_size} {found.st_mtime_ns} {found.st_ino}"
+
+
+def _beside(path: Path) -> Path:
+    """Where what becomes `path` is written first: next to the file itself, wherever a link
+    leads."""
+    place = Path(os.path.realpath(path))
+    return place.with_name(f".{place.name}.{os.getpid()}.tmp")
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes the place of `path` when the block ends well, and leaves no trace when it
+    does not."""
+    place = Path(os.path.realpath(path))
+    place.parent.mkdir(parents=True, exist_ok=True)
+    beside = _beside(path)
+    try:
+        with beside.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if place.exists():
+            beside.chmod(place.stat().st_mode & 0o7777)
+        beside.replace(place)
+    except BaseException:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise
+    _sync_folder(place.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in the folder last through a power cut, where the system can."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what killed runs were writing beside `path`. The caller holds the lock."""
+    place = Path(os.path.realpath(path))
+    for leftover in place.parent.glob(f".{glob.escape(place.name)}.*.tmp"):
+        with suppress(OSError):
+            leftover.unlink()

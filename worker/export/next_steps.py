@@ -1,0 +1,213 @@
+"""What to do next: how a campaign stands in, steps out, each with why, what it does, and its
+commands. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from worker.export.commands import Commands
+from worker.model.records import Counts
+from worker.text import counted, verb
+
+Key = Literal["go_on", "create", "decide", "refused", "nothing"]
+"""Continue · create what settling left missing · decide what only a person can · look at what was
+refused · there was nothing to do."""
+
+End = Literal["ended", "goes on", "died", "not told"]
+"""How the latest run ended; `not told`: it recorded no end, and whether it goes on cannot be told
+from here."""
+
+
+class Standing(NamedTuple):
+    """How a campaign stands: `counts` of what its job wants; how many of the unknown are
+    `undecided`, because batches were found that could be theirs; how its latest run ended, and the
+    `STOPPED_BY` of one that ended early; `nothing_to_do` if that run found that all exists. A
+    `settling` only found out what became of requests."""
+
+    counts: Counts
+    undecided: int = 0
+    end: End = "ended"
+    stopped_by: str | None = None
+    nothing_to_do: bool = False
+    settling: bool = False
+
+    @property
+    def to_settle(self) -> int:
+        """How many unknown ones a run may find out about by itself."""
+        return max(0, self.counts.unknown - self.undecided)
+
+
+class Command(NamedTuple):
+    """A command, and what it is for where a step has several (else empty)."""
+
+    words: str
+    line: str
+
+
+class Step(NamedTuple):
+    """Something that a person can do: its title, why it is to be done (may be empty), what it does,
+    its commands."""
+
+    key: Key
+    title: str
+    why: str
+    text: str
+    commands: tuple[Command, ...] = ()
+
+
+AGAIN = "{Again}"
+
+FIRST: Mapping[str, tuple[str, str]] = {
+    "token": (
+        "Replace the token, then {again}",
+        "The API rejected the token in PROLIFIC_TOKEN or the token file.",
+    ),
+    "disk": ("Free some disk space, then {again}", "The disk could not be written."),
+    "internal": (
+        "Report a bug with the run's log, then {again}",
+        "An error in duplicate-batches ended the run. What it recorded is correct.",
+    ),
+    "api": (
+        "When the API is back, {again}",
+        "The API was unusable for longer than --give-up-after.",
+    ),
+    "declined": ("{Again}, and answer yes", "The question before creating was answered with no."),
+    "signal": (AGAIN, "The run was stopped from outside."),
+    "limit": ("Create the rest", "The run reached --limit."),
+    "max_duration": (AGAIN, "The run reached --max-duration."),
+    "max_failed": (
+        "Look at what was rejected, then {again}",
+        "The API rejected as many requests as --max-failed allows.",
+    ),
+}
+"""What to do first and why, by the reason why the latest run ended early; `{again}` is to run the
+job or to settle."""
+
+ALWAYS = ("token", "disk", "internal")
+"""Reasons that need somebody, also where nothing is left to do."""
+
+DIED = (AGAIN, "The run crashed: its process is gone, and it recorded no end.")
+NOT_TOLD = (
+    "If the run is over, {again}",
+    "It recorded no end, and this computer cannot tell whether it is still running.",
+)
+
+LOOKED = "Or only check what is unknown, and create nothing:"
+ASSIGN = "If one of them is the copy (the ledger's error column names them and the row's number):"
+ABSENT = "If none is:"
+ITEM, BATCH = "#NUMBER", "BATCH_ID"
+
+
+def steps(standing: Standing, commands: Commands) -> list[Step]:
+    """What a person can do, in the order in which to do it; nothing while a run goes on, which
+    tries by itself."""
+    if standing.end == "goes on":
+        return []
+    return list((_settle_steps if standing.settling else _steps)(standing, commands))
+
+
+def _steps(standing: Standing, commands: Commands) -> Iterator[Step]:
+    counts, to_settle = standing.counts, standing.to_settle
+    if counts.pending or to_settle or standing.stopped_by in ALWAYS:
+        title, why = _first(standing, "run the job again")
+        look = (Command(LOOKED, commands.settle()),) if to_settle else ()
+        does = _does(counts.pending, to_settle)
+        yield Step("go_on", title, why, does, (Command("", commands.run()), *look))
+    if standing.undecided:
+        yield _decide(standing.undecided, commands)
+    if counts.failed:
+        them = verb(counts.failed, "it", "them")
+        yield Step(
+            "refused",
+            f"Look at {_the(counts.failed, 'duplicate')} that the API rejected",
+            "",
+            f"A run does not try {them} again by itself. If the job file is wrong, fix it. If the "
+            f"cause was elsewhere and is fixed, try {them} again:",
+            (Command("", commands.retry()),),
+        )
+    if standing.nothing_to_do and standing.stopped_by is None:
+        yield Step(
+            "nothing",
+            "Nothing was sent",
+            "",
+            "A run never creates a duplicate twice. To create new copies every night, put {date} in"
+            " the name or the campaign.",
+        )
+
+
+def _settle_steps(standing: Standing, commands: Commands) -> Iterator[Step]:
+    """What to do after settling: look again, decide, create what is missing."""
+    counts, to_settle = standing.counts, standing.to_settle
+    if to_settle or standing.stopped_by in ALWAYS:
+        title, why = _first(standing, "settle again")
+        later = standing.stopped_by is None and standing.end == "ended"
+        is_unknown = (
+            f"{counted(to_settle, 'duplicate')} {verb(to_settle, 'is', 'are')} still unknown."
+        )
+        text = f"{is_unknown} Settling creates nothing, so you can repeat it." if to_settle else ""
+        title = f"{title} later" if later else title
+        yield Step("go_on", title, why, text, (Command("", commands.settle()),))
+    if standing.undecided:
+        yield _decide(standing.undecided, commands)
+    if counts.pending:
+        yield Step(
+            "create",
+            f"Create {_the(counts.pending, 'missing duplicate')}",
+            "",
+            f"{counted(counts.pending, 'duplicate')} {verb(counts.pending, 'was', 'were')} never"
+            f" sent, or {verb(counts.pending, 'is', 'are')} confirmed missing. Settling creates"
+            " nothing; a run does:",
+            (Command("", commands.run()),),
+        )
+    if standing.nothing_to_do and standing.stopped_by is None:
+        yield Step("nothing", "Nothing to settle", "", "Every request has an answer.")
+
+
+def _decide(number: int, commands: Commands) -> Step:
+    return Step(
+        "decide",
+        f"{counted(number, 'duplicate')} may already exist: check and decide",
+        "",
+        f"{verb(number, 'A request', 'For each, a request')} went unanswered, and batches exist"
+        " that it could have created. Look at them on Prolific. If one of them is the copy, assign"
+        " it. If none is, say so, and the next run creates it.",
+        (
+            Command(ASSIGN, commands.settle("--assign", f"{ITEM}={BATCH}")),
+            Command(ABSENT, commands.settle("--absent", ITEM)),
+        ),
+    )
+
+
+def _the(number: int, noun: str) -> str:
+    """`the duplicate`, `the 2 duplicates`."""
+    return verb(number, f"the {noun}", f"the {counted(number, noun)}")
+
+
+def _first(standing: Standing, again: str) -> tuple[str, str]:
+    if standing.end == "ended":
+        title, why = FIRST.get(standing.stopped_by or "", (AGAIN, ""))
+    else:
+        title, why = DIED if standing.end == "died" else NOT_TOLD
+    return title.format(again=again, Again=again.capitalize()), why
+
+
+def _does(pending: int, to_settle: int) -> str:
+    does = []
+    if pending:
+        does.append(f"sends {counted(pending, 'pending duplicate')}")
+    if to_settle:
+        missing = verb(to_settle, "it if it is confirmed missing", "those confirmed missing")
+        does.append(f"rechecks {counted(to_settle, 'unknown duplicate')} and resends {missing}")
+    return f"The next run {joined(does)}. It creates nothing twice." if does else ""
+
+
+def joined(words: Sequence[str], last: str = "and") -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return (
+        words[0]
+        if len(words) == 1
+        else f"{', '.join(words[:-1])} {last} {words[-1]}"
+        if words
+        else ""
+    )

@@ -1,0 +1,202 @@
+"""What the database is asked for a report of one campaign: few questions, each with an answer of
+bounded size."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sqlite3
+from typing import NamedTuple
+
+from worker.export.report.needs import Candidate, Needs, needs
+from worker.export.report.night import Night, night
+from worker.ledger import views
+from worker.ledger.queries import sql
+from worker.model.clock import seconds
+from worker.model.records import Counts
+
+RUNS = 200
+"""How many runs are told; of older ones their number."""
+
+PACES = 20_000
+"""How many pauses of a run are told: one a second for some hours."""
+
+
+class Run(NamedTuple):
+    """One run. Times are ISO 8601 UTC; `ended_at` is None where it goes on or died, and then
+    `alive` says which, as far as this machine can know (None: it cannot). `command` is what it was:
+    `run`, `settle`, `restore`, or not known."""
+
+    run_id: str
+    job: str
+    ledger: str
+    host: str
+    pid: int
+    started_at: str
+    ended_at: str | None
+    stopped_by: str | None
+    exit_code: int | None
+    created: int
+    requests: int
+    throttled: int
+    alive: bool | None
+    command: str | None
+
+    @property
+    def duration_s(self) -> float | None:
+        """How long it took; None where its end is not known."""
+        begin, end = seconds(self.started_at), seconds(self.ended_at)
+        return None if begin is None or end is None else max(0.0, end - begin)
+
+    @property
+    def going_on(self) -> bool:
+        """Whether it surely goes on."""
+        return self.ended_at is None and self.alive is True
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether it goes on, as far as this machine can know."""
+        return self.ended_at is None and self.alive is not False
+
+
+class Facts(NamedTuple):
+    """All that a report tells but its rows. `settled_by` counts created duplicates by how they are
+    known, `tries` duplicates by how many requests each took; `runs` are the latest, newest first,
+    of `runs_in_all`; `night` is the latest run that sent something, `night_id` its run id."""
+
+    campaign: str
+    counts: Counts
+    settled_by: dict[str, int]
+    dropped: int
+    sources: int
+    tries: tuple[tuple[int, int], ...]
+    runs: tuple[Run, ...]
+    runs_in_all: int
+    needs: Needs
+    night: Night | None
+    night_id: str | None
+    extra_columns: tuple[str, ...]
+
+    @property
+    def latest(self) -> Run:
+        """The latest run."""
+        return self.runs[0]
+
+    @property
+    def sender(self) -> Run | None:
+        """The run of `night`; None where that is the latest one, or too long ago to be among
+        `runs`."""
+        return next((run for run in self.runs[1:] if run.run_id == self.night_id), None)
+
+
+def facts(connection: sqlite3.Connection, campaign: int, name: str, now: float) -> Facts:
+    """What is known of the campaign (its number and name) at `now` (seconds since 1970). It has at
+    least one run."""
+    asked = {"campaign": campaign}
+    counts, settled_by = _counts(connection, asked)
+    size = connection.execute(sql("report_size"), asked).fetchone()
+    found = connection.execute(sql("report_runs"), asked | {"limit": RUNS}).fetchall()
+    runs = tuple(_run(row) for row in found)
+    number = connection.execute(sql("report_run_count"), asked).fetchone()
+    night_id, one = _night(connection, campaign, counts.created, now)
+    return Facts(
+        campaign=name,
+        counts=counts,
+        settled_by=settled_by,
+        dropped=size["dropped"],
+        sources=size["sources"],
+        tries=tuple(
+            (row["attempts"], row["items"])
+            for row in connection.execute(sql("report_tries"), asked)
+        ),
+        runs=runs,
+        runs_in_all=number["runs"],
+        needs=needs(
+            views.ledger_rows(connection, campaign, name, created=False),
+            lambda batch_id: candidate(connection, batch_id),
+            going_on=runs[0].may_go_on,
+        ),
+        night=one,
+        night_id=night_id,
+        extra_columns=views.extra_columns(connection, campaign),
+    )
+
+
+def candidate(connection: sqlite3.Connection, batch_id: str) -> Candidate | None:
+    """What a listing showed of a batch that could be a duplicate's copy; None where it has an owner
+    by now."""
+    row = connection.execute(sql("report_candidate"), {"batch_id": batch_id}).fetchone()
+    return (
+        None if row is None else Candidate(batch_id, row["name"], row["created_at"], row["status"])
+    )
+
+
+def source_name(connection: sqlite3.Connection, source_id: str) -> str | None:
+    """What the source was called when it was looked at last; None where it never was."""
+    row = connection.execute(sql("report_source"), {"source_id": source_id}).fetchone()
+    return None if row is None else str(row["name"])
+
+
+def _counts(connection: sqlite3.Connection, asked: dict[str, int]) -> tuple[Counts, dict[str, int]]:
+    counts = {"created": 0, "failed": 0, "unknown": 0, "pending": 0}
+    settled_by = {"response": 0, "listing": 0, "person": 0}
+    for row in connection.execute(sql("report_counts"), asked):
+        counts["unknown" if row["status"] == "sent" else row["status"]] += row["items"]
+        if row["status"] == "created":
+            settled_by[row["settled_by"]] = row["items"]
+    return Counts(**counts), settled_by
+
+
+def _run(row: sqlite3.Row) -> Run:
+    return Run(
+        run_id=row["run_id"],
+        job=row["job"],
+        ledger=row["ledger"],
+        host=row["host"],
+        pid=row["pid"],
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+        stopped_by=row["stopped_by"],
+        exit_code=row["exit_code"],
+        created=row["created"],
+        requests=row["requests"],
+        throttled=row["throttled"],
+        alive=_alive(row["host"], row["pid"]) if row["ended_at"] is None else False,
+        command=row["command"],
+    )
+
+
+def _alive(host: str, pid: int) -> bool | None:
+    """Whether the process is there; None where that cannot be told from here."""
+    if os.name != "posix" or host != socket.gethostname():
+        return None
+    try:
+        os.kill(pid, 0)  # signal 0 asks, and does nothing
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _night(
+    connection: sqlite3.Connection, campaign: int, created: int, now: float
+) -> tuple[str | None, Night | None]:
+    run = connection.execute(sql("report_night"), {"campaign": campaign}).fetchone()
+    begin = seconds(run["started_at"]) if run else None
+    if run is None or begin is None:
+        return None, None
+    going_on = run["ended_at"] is None and _alive(run["host"], run["pid"])
+    asked = {"campaign": campaign, "run": run["id"]}
+    settled = connection.execute(sql("report_settled"), asked).fetchone()
+    one = night(
+        connection.execute(sql("report_attempts"), asked),
+        connection.execute(sql("report_paces"), asked | {"limit": PACES}),
+        begin=begin,
+        end=seconds(run["ended_at"] or (None if going_on else run["last_at"])) or now,
+        ceiling=run["ceiling"],
+        created=created - settled["later"],
+        settled=settled["settled"],
+        settled_at=seconds(settled["at"]),
+    )
+    return run["run_id"], one

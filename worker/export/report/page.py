@@ -1,0 +1,257 @@
+"""Makes the page: facts and rows in, one self-contained HTML file out, written piece by piece and
+replaced whole.
+
+What comes from the API, from jobs and from people is untrusted: the template escapes it, hidden
+characters are shown, and the page's policy lets nothing run but its own script, which is named by
+its hash."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from importlib import resources
+from pathlib import Path
+from typing import NamedTuple
+
+from jinja2 import Environment, StrictUndefined
+
+from worker import __version__
+from worker.export.commands import Commands
+from worker.export.ledger_file import replaced
+from worker.export.next_steps import steps
+from worker.export.report import plots, sentences
+from worker.export.report.facts import Facts, facts, source_name
+from worker.ledger import views
+from worker.ledger.database import snapshot
+from worker.model.clock import iso
+from worker.model.errors import UsageError
+from worker.text import counted, human_duration, shortened, visible
+
+ROWS = 100_000
+"""At most so many rows are in the page; what needs a person goes first."""
+
+BYTES = 32 * 2**20
+"""… and at most so many bytes of them: names may be long."""
+
+NAME_SHOWN = 300
+"""Characters of a name that the page's lists show; its table has the whole name."""
+
+SCRIPT = ("parts.js", "rows.js", "table.js")
+"""The parts of the page's one script, in order."""
+
+MARK = '<meta name="generator" content="duplicate-batches '
+"""What our reports have in their first lines, and no other file."""
+
+
+OF_CAMPAIGN = b'<meta name="campaign" content="'
+"""What comes before a report's campaign there."""
+
+
+class About(NamedTuple):
+    """What the page says of itself: the API's address as the database knows it, the database, when
+    it was made (a date with its zone), and whether it is of a rehearsal."""
+
+    api: str
+    database: Path
+    made_at: datetime
+    sandbox: bool
+
+
+def refuse_foreign_file(path: Path, campaign: str | None = None) -> None:
+    """Raise UsageError if `path` could not become a report: something else is there, or the report
+    of another campaign than `campaign` (None: of any)."""
+    try:
+        if not path.exists() and not path.is_symlink():
+            return
+        if not path.is_file():
+            raise UsageError(f"{path}: this is no file", hint="Name the report with --output.")
+        with path.open("rb") as file:
+            head = file.read(1024)
+    except OSError as error:
+        raise UsageError(f"{path}: the report cannot be written there: {error.strerror}") from error
+    if MARK.encode() not in head:
+        raise UsageError(
+            f"{path}: there is a file here that is no report; it is left as it is",
+            hint="Name another file with --output, or move this one away.",
+        )
+    if campaign is not None and OF_CAMPAIGN in head and _of_campaign(campaign) not in head:
+        raise UsageError(
+            f"{path}: this is the report of another campaign; it is left as it is",
+            hint=(
+                "Give each campaign a ledger file of its own, since the report lies beside it:"
+                " --ledger PATH."
+            ),
+        )
+
+
+def _of_campaign(campaign: str) -> bytes:
+    """How a report of this campaign names it in its first lines. (No campaign holds what HTML
+    escapes.)"""
+    return OF_CAMPAIGN + f'{campaign}">'.encode()
+
+
+def write_report(
+    connection: sqlite3.Connection,
+    campaign: int,
+    name: str,
+    path: Path,
+    about: About,
+    commands: Commands,
+    *,
+    replaces_any: bool = False,
+) -> None:
+    """Write the report of the campaign (its number and name) to `path`, in one replacement. It
+    names these `commands`.
+
+    Raises UsageError if something else is there, another campaign's report included unless
+    `replaces_any`, OSError if it cannot be written; what was there is whole then."""
+    refuse_foreign_file(path, None if replaces_any else name)
+    with snapshot(connection):
+        found = facts(connection, campaign, name, about.made_at.timestamp())
+        if not found.runs:
+            raise AssertionError("a campaign always has a run")
+        with replaced(path) as file:
+            pieces = page(found, Rows(connection, campaign, name, found), about, commands)
+            file.writelines(piece.encode() for piece in pieces)
+
+
+def page(found: Facts, rows: Rows, about: About, commands: Commands) -> Iterator[str]:
+    """The page in pieces."""
+    script = "\n".join(('"use strict";\n{', *map(_asset, SCRIPT), "}\n"))
+    style = _asset("report.css")
+    template = _environment().from_string(_asset("report.html"))
+    yield from template.generate(
+        about=about,
+        commands=commands,
+        facts=found,
+        steps=steps(sentences.standing(found), commands),
+        headline=sentences.headline(found),
+        policy=(
+            f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
+            "base-uri 'none'; form-action 'none'"
+        ),
+        plots=plots,
+        rows=rows,
+        script=script,
+        sentences=sentences,
+        style=style,
+        version=__version__,
+        about_json=_json(
+            {
+                "campaign": found.campaign,
+                "columns": [*views.COLUMNS, *found.extra_columns],
+                "settle": commands.settle(),
+                "run": commands.run(),
+                "retry": commands.retry(),
+            }
+        ),
+    )
+
+
+class Rows:
+    """The rows that the page embeds, as pieces of a JSON array; asked for once. Then `lists` are
+    the texts that rows name by number, and `left_out` is how many rows there was no room for."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, campaign: int, name: str, found: Facts
+    ) -> None:
+        self._connection = connection
+        self._campaign = campaign
+        self._name = name
+        self._total = found.counts.total
+        self._own = found.extra_columns
+        self._sources: dict[str, int] = {}
+        self._texts: dict[str, int] = {}
+        self._bytes = 0
+        self.count = 0
+
+    def __iter__(self) -> Iterator[str]:
+        separator = "["
+        for created in (False, True):
+            for row in views.ledger_rows(
+                self._connection, self._campaign, self._name, created=created
+            ):
+                if self.count == ROWS or self._bytes > BYTES:
+                    break
+                piece = _json(self._row(row))
+                self.count += 1
+                self._bytes += len(piece.encode())
+                yield separator + piece
+                separator = ",\n"
+        yield "[]" if separator == "[" else "]"
+
+    @property
+    def left_out(self) -> int:
+        """How many rows the page has not."""
+        return self._total - self.count
+
+    @property
+    def lists(self) -> str:
+        """Sources with their names, and texts, in the order of their numbers."""
+        sources = [[source, source_name(self._connection, source)] for source in self._sources]
+        return _json({"sources": sources, "texts": list(self._texts)})
+
+    def _row(self, row: views.Row) -> Sequence[object]:
+        return (
+            row["item"],
+            row["line"],
+            row["copy"],
+            _number(self._sources, row["source_batch_id"]),
+            row["name"],
+            int(row["upload_new_dataset"]),
+            self._text(row["status"]),
+            row["new_batch_id"],
+            self._text(row["new_batch_status"]),
+            row["created_at"],
+            self._text(row["settled_by"]),
+            row["attempts"],
+            row["http_status"],
+            self._text(row["error"]),
+            row["first_sent_at"],
+            row["last_sent_at"],
+            self._text(row["run_id"]),
+            *(row[column] for column in self._own),
+        )
+
+    def _text(self, text: str | None) -> int | None:
+        return None if text is None else _number(self._texts, text)
+
+
+def _number(known: dict[str, int], text: str) -> int:
+    return known.setdefault(text, len(known))
+
+
+def _json(value: object) -> str:
+    """JSON that may stand in a script element: nothing in it can end that."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c")
+
+
+def _hash(text: str) -> str:
+    """How a content security policy names a script or a style sheet."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _asset(name: str) -> str:
+    return (resources.files("worker.export.report") / "assets" / name).read_text(encoding="utf-8")
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {
+        "counted": counted,
+        "duration": human_duration,
+        "iso": iso,
+        "lasted": plots.length_text,
+        "moment": sentences.moment,
+        "number": lambda number: f"{number:,}",
+        "short": lambda text: shortened(visible(text or ""), NAME_SHOWN),
+        "visible": lambda text: visible(text or ""),
+    }
+    return environment

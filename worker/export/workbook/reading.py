@@ -1,0 +1,81 @@
+"""Reads a workbook's rows back, as a run wrote it or as a spreadsheet program has saved it since.
+
+The sheets may have other names then, and their rows another order; the header tells which sheets
+are the ledger's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook
+
+from worker.export.content import FileRow, is_header, no_ledger
+from worker.export.workbook.cells import to_text
+from worker.model.errors import UsageError
+
+
+class _DamagedError(Exception):
+    """The file is no workbook, or a damaged one; its text says what the library says."""
+
+
+def is_ledger(path: Path) -> bool:
+    """Whether some sheet begins with a ledger's header. Raises OSError where the file cannot be
+    read."""
+    try:
+        return next(_ledger_sheets(path), None) is not None
+    except _DamagedError:
+        return False
+
+
+def read(path: Path) -> Iterator[tuple[str, FileRow]]:
+    """The rows of all sheets that have a ledger's header, each with its sheet and row, with the
+    text that was written.
+
+    Raises UsageError where there is none, or the file cannot be read to its end."""
+    found = False
+    try:
+        for sheet in _ledger_sheets(path):
+            found = True
+            yield from _rows(path, sheet)
+    except _DamagedError as error:
+        if found:
+            raise UsageError(
+                f"{path}: the ledger file is damaged: {error}", hint="Name another one."
+            ) from error
+    except OSError as error:
+        raise UsageError(f"{path}: the ledger file cannot be read: {error}") from error
+    if not found:
+        raise no_ledger(path)
+
+
+def _ledger_sheets(path: Path) -> Iterator[CalamineSheet]:
+    with path.open("rb") as file:
+        try:
+            book = CalamineWorkbook.from_filelike(file)
+            for name in book.sheet_names:
+                sheet = book.get_sheet_by_name(name)
+                if is_header(next(sheet.iter_rows(), [])):
+                    yield sheet
+        except CalamineError as error:
+            raise _DamagedError(str(error)) from error
+        except BaseException as error:
+            # What the library did not foresee in a damaged file comes as this, which is no
+            # Exception by itself.
+            if type(error).__name__ == "PanicException":
+                raise _DamagedError("it is damaged") from None
+            raise
+
+
+def _rows(path: Path, sheet: CalamineSheet) -> Iterator[tuple[str, FileRow]]:
+    rows = sheet.iter_rows()
+    columns = [to_text(cell) for cell in next(rows)]
+    first = (sheet.start or (0, 0))[0] + 2
+    for number, cells in enumerate(rows, start=first):
+        texts = [to_text(cell) for cell in cells]
+        if any(map(str.strip, texts)):
+            pairs = zip(columns, texts, strict=False)
+            yield (
+                f"{path}: sheet {sheet.name}, row {number}",
+                {column: text for column, text in pairs if column},
+            )

@@ -1,0 +1,205 @@
+"""Holds the pace of all senders, and makes them wait."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Awaitable, Callable
+
+import anyio
+
+from worker.model.clock import Clock
+from worker.model.events import Emit, Event
+from worker.model.replies import Quota
+from worker.rate import slots
+from worker.rate.history import History
+from worker.rate.limit import learned, rate_at
+from worker.rate.window import answered, spread, window
+
+SLOTS = 2.0
+"""A push-back that asks for no pause makes all wait for so many slots at most, if it is the first
+one."""
+
+GUESSED_S = 0.1
+"""How long answers are thought to take before one has come."""
+
+AHEAD_PER_SENDER = 12
+"""So many items may wait for each sender, where nothing but the API's speed limits them."""
+
+
+class Pacer:
+    """Holds one pace for all senders and makes them wait. `most` requests may be under way. `wait`
+    sleeps up to so many seconds and returns early when the run is asked to stop, which `stopped`
+    tells."""
+
+    def __init__(
+        self, ceiling: float | None, most: int, clock: Clock, rng: random.Random, emit: Emit,
+        wait: Callable[[float], Awaitable[None]], stopped: Callable[[], bool],
+    ) -> None:  # fmt: skip
+        self.state = slots.pace(ceiling)
+        self.window = window(most, gently=ceiling is None)
+        self.in_flight = 0
+        self._most = most
+        self._clock = clock
+        self._rng = rng
+        self._emit = emit
+        self._wait = wait
+        self._stopped = stopped
+        self._door = anyio.Lock(fast_acquire=True)
+        self._landed = anyio.Event()
+        self._history = History()
+        self._next_place = -math.inf
+
+    # -- leaving
+
+    async def turn(self, patience: float) -> bool:
+        """Wait until a request may leave, and count it as under way (`landed` ends that). False
+        where the run is asked to stop, or the wait would be longer than `patience` seconds."""
+        deadline = self._clock.monotonic() + patience
+        while await self._granted(deadline):
+            if (wait := self._place()) > 0:
+                await anyio.sleep(wait)
+            if wait <= 0 or not (self._stopped() or self.waiting_s()):
+                self._history.left(self._clock.monotonic())
+                return True
+            self.landed()
+        return False
+
+    def _place(self) -> float:
+        """Take the next place among those that may leave at once; seconds until it is there."""
+        now, place = self._clock.monotonic(), self._next_place
+        self._next_place = slots.following(place, now, spread(self.window))
+        return place - now
+
+    async def _granted(self, deadline: float) -> bool:
+        """Wait until the slots and the window let a request leave, at most until `deadline`."""
+        if not self._stopped() and self._leaves(self._clock.monotonic()):
+            return True
+        async with self._door:
+            while not self._stopped():
+                now = self._clock.monotonic()
+                if self._leaves(now):
+                    return True
+                if self._full():
+                    if now >= deadline:
+                        return False
+                    self._landed = anyio.Event()
+                    with anyio.move_on_after(deadline - now):
+                        await self._landed.wait()
+                    continue
+                at = slots.due(self.state)
+                if at > deadline:
+                    return False
+                await self._wait(at - now)
+        return False
+
+    def _leaves(self, now: float) -> bool:
+        """Let a request leave now, if it may."""
+        if slots.due(self.state) > now or self._full():
+            return False
+        self.state = slots.left(self.state, now)
+        self.in_flight += 1
+        return True
+
+    def _full(self) -> bool:
+        """Whether as many are under way as may be."""
+        return self.in_flight >= (1 if slots.probing(self.state) else int(self.window.size))
+
+    def landed(self) -> None:
+        """A request that had its turn is over."""
+        self.in_flight -= 1
+        self._landed.set()
+
+    # -- claiming
+
+    def ahead(self) -> int:
+        """How many items may be claimed and wait for their turn: as many as leave soon."""
+        if slots.probing(self.state) and self.in_flight:
+            return 0
+        latency = self.window.latency
+        most = self.window.size * (slots.HORIZON_S / latency if latency else 1.0)
+        most = max(1.0, min(most, AHEAD_PER_SENDER * self._most))
+        return slots.slots_ahead(self.state, self._clock.monotonic(), int(most))
+
+    def opens_in(self) -> float:
+        """Seconds until something may be claimed again."""
+        return max(0.0, slots.due(self.state) - slots.HORIZON_S - self._clock.monotonic())
+
+    # -- for people and for the end of a run
+
+    def waiting_s(self) -> float:
+        """Seconds until sending goes on; 0 where it does."""
+        return max(0.0, self.state.pause_until - self._clock.monotonic())
+
+    def rate(self) -> float | None:
+        """Requests a second that may leave now; None where nothing limits them."""
+        return slots.rate(self.state, self._clock.monotonic())
+
+    def unusable_for(self) -> float:
+        """Seconds for which the API has been, and by its own word will be, unusable."""
+        return slots.unusable_for(self.state, self._clock.monotonic())
+
+    # -- answers
+
+    def good(self, left_at: float) -> None:
+        """A usable answer came to a request that left at `left_at`."""
+        before = self.state
+        self.state = slots.good(before, left_at)
+        self.window = answered(self.window, self._clock.monotonic() - left_at)
+        if before.pauses and not self.state.pauses:
+            self._emit(Event("pace.recovered", fields={"rate": self._told_rate()}))
+
+    def told(self, quota: Quota) -> None:
+        """An answer's headers say how many requests are left, and for how long."""
+        before = self.waiting_s()
+        self.state = slots.told(self.state, self._clock.monotonic(), quota)
+        if self.waiting_s() > max(before, 1.0):
+            self._tell("the API says that no requests are left for now")
+
+    def pushed_back(self, left_at: float, asked: float | None) -> None:
+        """The API said 'too many' to a request that left at `left_at`, and asked to wait `asked`
+        seconds."""
+        state, now = self.state, self._clock.monotonic()
+        self._history.rejected(left_at)
+        if not slots.is_news(state, left_at):
+            self.state = slots.pushed_back_again(state, now, asked)
+            return
+        limit = state.limit
+        # Where the pace is no limit, those under way are.
+        held = slots.rate(state, left_at)
+        rate = min(held or math.inf, self.window.size / (self.window.latency or GUESSED_S))
+        since = limit.since if limit else -math.inf
+        seen = self._history.seen(
+            left_at,
+            rate,
+            since,
+            state.slowed_at,
+            asked=bool(asked),
+            first=limit is None,
+            paced=held is not None,
+        )
+        limit = learned(limit, seen, now)
+        # Where nothing but push-backs comes, waits grow; else a moment is enough.
+        wait = slots.back_off(
+            state.pauses, self._rng.random(), SLOTS / min(rate, rate_at(limit, now))
+        )
+        self.state = slots.pushed_back(state, now, asked, wait, limit)
+        self._tell("the API said 'too many requests'")
+
+    def unusable(self, left_at: float, asked: float | None, why: str, *, patient: bool) -> None:
+        """No usable answer came, and why."""
+        now = self._clock.monotonic()
+        before = self.state
+        self.state = slots.unusable(
+            before, now, left_at, asked, self._rng.random(), patient=patient
+        )
+        if self.state.slowed_at > before.slowed_at:
+            self._tell(why)
+
+    def _tell(self, why: str) -> None:
+        fields = {"why": why, "wait_s": round(self.waiting_s(), 3), "rate": self._told_rate()}
+        self._emit(Event("pace.slowed", "warning", fields))
+
+    def _told_rate(self) -> float | None:
+        rate = self.rate()
+        return None if rate is None else round(rate, 3)

@@ -1,0 +1,1 @@
+"""Rebuilds a lost database from a ledger file."""

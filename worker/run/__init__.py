@@ -1,0 +1,1 @@
+"""One run of a job: look up its sources, send, settle, finish."""

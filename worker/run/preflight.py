@@ -1,0 +1,128 @@
+"""Before anything is sent: is the token good, are the sources there, what do the workspaces show
+already.
+
+One listing of each workspace answers for most sources and is the run's baseline; a source that no
+listing shows is asked for by GET, and only its own 404 fails its rows. Everything here only reads
+from the API."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import anyio
+
+from worker.api.reader import LookUps, words
+from worker.ledger.store import Ledger
+from worker.ledger.threads import Database
+from worker.model.batch import listed, user_id
+from worker.model.errors import TokenRefusedError
+from worker.model.events import Emit, Event
+from worker.model.replies import Answer, Page
+from worker.model.stop import Stop
+
+
+class Findings(NamedTuple):
+    """What the preflight found: sources by fate, workspaces listed whole or not."""
+
+    found: int
+    missing: int
+    unclear: int
+    workspaces: tuple[str, ...]
+    listings_not_whole: int
+
+
+class Preflight:
+    """Looks at what a run is about to touch, `at_once` look-ups together."""
+
+    def __init__(
+        self, database: Database, look_ups: LookUps, emit: Emit, stop: Stop, at_once: int = 8
+    ) -> None:
+        self._database = database
+        self._look_ups = look_ups
+        self._emit = emit
+        self._stop = stop
+        self._at_once = at_once
+        self._listed: set[str] = set()
+        self._not_whole = 0
+        self._found = self._missing = self._unclear = 0
+
+    async def check_token(self) -> str:
+        """The id of the token's owner. Raises TokenRefusedError, or ApiUnusableError where the API
+        does not say."""
+        reply = await self._look_ups.me()
+        me = user_id(reply.json) if isinstance(reply, Answer) and reply.status < 300 else None
+        if me is None:
+            raise TokenRefusedError(
+                f"the API refused the token: {words(reply)}",
+                hint=(
+                    "Nothing was sent. Put a new token from Prolific in PROLIFIC_TOKEN, or in the"
+                    " token file."
+                ),
+            )
+        await self._database.call(Ledger.set_me, me)
+        return me
+
+    async def look_up_sources(self) -> Findings:
+        """Look up every source of what the run may send, list each workspace once, and let the
+        ledger know."""
+        await self._database.call(Ledger.want_sources)
+        size = 1  # the first answer names a workspace, whose listing mostly answers for all others
+        while not self._stop.asked and (
+            page := await self._database.call(Ledger.wanted_sources, size)
+        ):
+            workspaces = await self._look_up(page)
+            for workspace in workspaces:
+                await self._list(workspace)
+            size = 100
+        if not self._stop.asked:
+            await self._database.call(Ledger.end_preflight)
+        return Findings(
+            self._found, self._missing, self._unclear, tuple(sorted(self._listed)), self._not_whole
+        )
+
+    async def _look_up(self, sources: list[str]) -> list[str]:
+        """GET these sources; the workspaces that were new."""
+        new: set[str] = set()
+        gate = anyio.Semaphore(self._at_once)
+
+        async def one(source_id: str) -> None:
+            async with gate:
+                if self._stop.asked:
+                    return
+                verdict = await self._look_ups.source(source_id)
+            if verdict.batch is not None:
+                self._found += 1
+                record = listed(verdict.batch)
+                await self._database.call(Ledger.found_source, record)
+                if record.workspace_id and record.workspace_id not in self._listed:
+                    new.add(record.workspace_id)
+                return
+            if verdict.state == "missing":
+                self._missing += 1
+            else:
+                self._unclear += 1
+            await self._database.call(
+                Ledger.lost_source, source_id, verdict.state, verdict.http_status, verdict.reason
+            )
+
+        async with anyio.create_task_group() as group:
+            for source_id in sources:
+                group.start_soon(one, source_id)
+        return sorted(new)
+
+    async def _list(self, workspace_id: str) -> None:
+        """List a workspace: the run's baseline there. Without a whole one the run goes on with what
+        was shown."""
+        self._listed.add(workspace_id)
+
+        async def take(number: int, page: Page) -> None:
+            self._found += await self._database.call(Ledger.add_listed, number, workspace_id, page)
+
+        look = await self._look_ups.listing(workspace_id, take)
+        if look.problem is not None:
+            self._not_whole += 1
+            if self._stop.asked:
+                return  # the listing ended because the run does, so nothing goes on
+            why = f"workspace {workspace_id} could not be listed whole ({look.problem})"
+            text = f"{why}; the run goes on with what was shown"
+            self._emit(Event("note", "warning", {"text": text}))

@@ -1,0 +1,283 @@
+"""Ledger rows and campaigns as tables for a terminal.
+
+Only what they look like: which rows, and in what order, is the caller's business. Everything in
+them comes from outside, so no cell is read as markup, and nothing that steers a terminal gets
+through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple, TextIO, cast
+
+from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
+from rich.console import Console, Group, JustifyMethod, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from worker.model.clock import seconds
+from worker.text import Unbreakable, human_duration, visible
+
+_ID = 36
+"""Characters of a UUID."""
+
+_STYLES: Mapping[str, str] = {
+    "created": "green",
+    "failed": "red",
+    "unknown": "yellow",
+    "pending": "dim",
+}
+
+
+def open_console(stream: TextIO, *, width: int | None = None, color: bool | None = None) -> Console:
+    """A console on `stream`, `width` columns wide (`None`: as the window), in color or not (`None`:
+    on a terminal).
+
+    It never raises: where nobody reads any more, the rest is lost."""
+    return Console(
+        file=cast(Any, Unbreakable(stream)),
+        width=width,
+        force_terminal=color,
+        no_color=None if color is None else not color,
+        markup=False,
+        highlight=False,
+        emoji=False,
+    )
+
+
+def short_id(batch_id: str) -> str:
+    """`batch_id` as one can recognise it and nobody can take it for whole: `0192a3b4…89ab`.
+
+    Both ends, because ids made at one time begin alike."""
+    return f"{batch_id[:8]}…{batch_id[-4:]}" if len(batch_id) > 13 else batch_id
+
+
+def ledger_columns(width: int) -> tuple[str, ...]:
+    """The columns of a ledger table in a window of `width` characters: the narrower, the fewer;
+    none where a table cannot hold an id in full."""
+    if width < 64:
+        return ()
+    columns = ["line", "copy", "status", "outcome"]
+    if width >= 76:
+        columns.insert(3, "name")
+    if width >= 100:
+        columns.insert(3, "source" if width < 140 else "source_batch_id")
+    return tuple(columns)
+
+
+def ledger_table(rows: Iterable[Mapping[str, object]], console: Console) -> None:
+    """Print `rows` (mappings with the ledger file's columns) to `console`, as wide as its window.
+
+    One column holds the new batch's id, in full, and what is wrong: seldom both. A window too
+    narrow for a table gets a few lines for each row. Rows are printed as they come, some at a time:
+    the first ones tell how wide columns have to be."""
+    columns = ledger_columns(console.width)
+    if not columns:
+        for row in rows:
+            _print_lines(row, console)
+        return
+    rows = iter(rows)
+    part = list(islice(rows, _AT_A_TIME))
+    if not part:
+        console.print("no rows")
+        return
+    widths = _widths(columns, part, console.width)
+    head = True
+    while part:
+        table = _table(head=head)
+        for column in columns:
+            title = (
+                "new batch, or what is wrong"
+                if column == "outcome"
+                else column.removesuffix("_batch_id")
+            )
+            right: JustifyMethod = "right" if column in ("line", "copy") else "left"
+            table.add_column(
+                title,
+                width=widths[column],
+                justify=right,
+                no_wrap=column != "outcome",
+                overflow="fold",
+            )
+        for row in part:
+            table.add_row(
+                *(
+                    _outcome(row) if name == "outcome" else _ledger_cell(row, name)
+                    for name in columns
+                )
+            )
+        console.print(table)
+        head, part = False, list(islice(rows, _AT_A_TIME))
+
+
+_AT_A_TIME = 500
+"""Rows that are laid out together: more take more memory, and the first of them more time."""
+
+_NARROW = {"line": 4, "copy": 4, "status": 7}
+"""Columns of short values, and the least that they take: a later row may need more than the first
+ones."""
+
+_GAP = 2
+
+
+def _widths(
+    columns: Sequence[str], rows: Sequence[Mapping[str, object]], window: int
+) -> dict[str, int]:
+    """How wide each column is, in characters. What the narrow ones and the ids leave is the name's
+    as far as it needs it, and the outcome's."""
+    widths = {"source": 13, "source_batch_id": _ID}
+    for column, least in _NARROW.items():
+        widths[column] = max(least, *(len(_text(row.get(column))) for row in rows))
+    if len(rows) == _AT_A_TIME:  # more are to come, on later lines
+        widths |= {"line": max(widths["line"], 7), "copy": max(widths["copy"], 5)}
+    taken = {column: widths[column] for column in columns if column in widths}
+    left = window - sum(taken.values()) - _GAP * (len(columns) - 1)
+    if "name" in columns:
+        needed = max(4, *(cell_len(visible(_text(row.get("name")))) for row in rows))
+        taken["name"] = min(needed, max(8, min(40, left - _ID - _GAP)))
+        left -= taken["name"]
+    return taken | {"outcome": max(_ID, left)}
+
+
+def _print_lines(row: Mapping[str, object], console: Console) -> None:
+    place = f"{_text(row.get('line'))}.{_text(row.get('copy'))} "
+    name = _cell(_text(row.get("name")))
+    head = Text(place).append_text(_ledger_cell(row, "status")).append(" ").append_text(name)
+    console.print(head, no_wrap=True, overflow="ellipsis")
+    for part in (_text(row.get("new_batch_id")), _text(row.get("error"))):
+        if part:
+            # Wrapped by the terminal itself: what is copied from there is whole.
+            console.print(Text(f"  {visible(part)}"), soft_wrap=True)
+
+
+def _ledger_cell(row: Mapping[str, object], column: str) -> Text:
+    text = _text(row.get("source_batch_id" if column == "source" else column))
+    match column:
+        case "source":
+            return _cell(short_id(text))
+        case "status":
+            return _cell(text, _STYLES.get(text, ""))
+        case _:
+            return _cell(text)
+
+
+def _outcome(row: Mapping[str, object]) -> RenderableType:
+    # What went wrong may take many lines: it may name ids, which must be there whole.
+    error = Text(visible(_text(row.get("error"))), overflow="fold")
+    return Group(*[part for part in (_cell(_text(row.get("new_batch_id"))), error) if part])
+
+
+def campaign_tables(
+    campaigns: Sequence[Mapping[str, object]],
+    runs: Sequence[Mapping[str, object]],
+    console: Console,
+) -> None:
+    """Print `campaigns` and their `runs` (as `ledger.views` gives them) to `console`, the lesser
+    columns only where the window is wide enough for them."""
+    _print_table("campaigns", _CAMPAIGN, campaigns, console)
+    console.print()
+    _print_table("runs", _RUN, runs, console)
+    if runs:
+        console.print("Times are UTC.", style="dim")
+
+
+def _took(run: Mapping[str, object]) -> str:
+    began, ended = seconds(_text(run["started_at"])), seconds(_text(run["ended_at"]))
+    return "" if began is None or ended is None else human_duration(ended - began)
+
+
+def _end(run: Mapping[str, object]) -> str:
+    """Who or what ended a run."""
+    if run["ended_at"] is None:
+        return f"running or crashed: process {run['pid']} on {run['host']}"
+    return (
+        f"stopped: {run['stopped_by']}"
+        if run["stopped_by"]
+        else f"finished, exit {_text(run['exit_code'])}"
+    )
+
+
+def _when(value: object) -> str:
+    return _text(value)[:16].replace("T", " ")
+
+
+class _Column(NamedTuple):
+    """A column of campaigns or runs: its title, its text, the width of a window from which on it is
+    there; `whole` if it is never wrapped."""
+
+    title: str
+    text: Callable[[Mapping[str, object]], str]
+    window: int = 0
+    right: bool = False
+    whole: bool = False
+
+
+def _number(key: str, window: int = 0) -> _Column:
+    return _Column(key, lambda row: f"{int(_text(row[key])):,}", window, right=True)
+
+
+def _of_ended(key: str, window: int) -> _Column:
+    """A number that a run writes down at its end."""
+    number = _number(key, window)
+    return number._replace(text=lambda row: "" if row["ended_at"] is None else number.text(row))
+
+
+_CAMPAIGN = (
+    _Column("campaign", lambda row: _text(row["campaign"])),
+    _number("items", 70),
+    _number("created"),
+    _number("failed"),
+    _number("unknown"),
+    _number("pending"),
+    _Column("since", lambda row: _when(row["created_at"]), 90),
+)
+
+_RUN = (
+    _Column("run", lambda row: _text(row["run_id"]), whole=True),
+    _Column("campaign", lambda row: _text(row["campaign"]), 60),
+    _Column("what", lambda row: _text(row["command"]), 80),
+    _Column("started", lambda row: _when(row["started_at"]), 80),
+    _Column("took", _took, 90),
+    _number("created"), _of_ended("requests", 100), _of_ended("throttled", 120),
+    _Column("ended", _end),
+)  # fmt: skip
+
+
+def _print_table(
+    title: str, columns: Sequence[_Column], rows: Sequence[Mapping[str, object]], console: Console
+) -> None:
+    if not rows:
+        console.print(f"no {title}")
+        return
+    table = _table()
+    shown = [column for column in columns if console.width >= column.window]
+    for column in shown:
+        table.add_column(
+            column.title,
+            justify="right" if column.right else "left",
+            no_wrap=column.right or column.whole,
+        )
+    for row in rows:
+        table.add_row(*(Text(visible(column.text(row)), overflow="fold") for column in shown))
+    console.print(table)
+
+
+def _table(*, head: bool = True) -> Table:
+    return Table(
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        header_style="bold",
+        show_edge=False,
+        show_header=head,
+    )
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _cell(text: str, style: str = "") -> Text:
+    """A cell on one line: cut with an ellipsis where it does not fit."""
+    return Text(visible(text), style, no_wrap=True, overflow="ellipsis")
