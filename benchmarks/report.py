@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from benchmarks.measured import MIB, measure, print_machine, without_api
+from tests.support.ledgers import connection_of
 from worker.ledger.database import open_for_writing
 from worker.ledger.queries import sql
 from worker.model.clock import iso
@@ -130,7 +131,7 @@ def _arguments() -> argparse.Namespace:
 def fill(path: Path, number: int) -> None:
     """A database as a night's run leaves it: 97 of 100 created, the others failed, unknown and
     pending."""
-    with closing(open_for_writing(path, "https://api.prolific.com")) as connection:
+    with closing(connection_of(open_for_writing(path, "https://api.prolific.com"))) as connection:
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("BEGIN")
         connection.execute(sql("add_campaign"), {"name": "big", "now": iso(BEGAN)})

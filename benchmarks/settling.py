@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measured import MIB, WORKER, Measured, print_machine, without_api
+from tests.support.ledgers import connection_of
 from worker.api.client import BATCHES, ME
 from worker.job.plan import planned
 from worker.job.read import open_job
@@ -190,10 +191,10 @@ def prepare(case: Case, folder: Path, url: str) -> None:
     )
     with (
         planned(open_job(job), "wave", date(2026, 11, 24)) as plan,
-        closing(open_for_writing(database, url)) as connection,
+        closing(open_for_writing(database, url)) as opened,
     ):
-        connection.execute("PRAGMA synchronous = OFF")
-        ledger = Ledger(connection, run)
+        connection_of(opened).execute("PRAGMA synchronous = OFF")
+        ledger = Ledger(opened, run)
         ledger.plan(plan.file, plan.extra_columns, retry_failed=False)
         ledger.set_me(ME_ID)
         ledger.want_sources()

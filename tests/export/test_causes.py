@@ -58,7 +58,7 @@ def test_items_with_one_cause_are_one_reason(tmp_path: Path) -> None:
             record(
                 ledger, ending(intent, outcome, error="#7 is no number" if number > 3 else error)
             )
-        assert views.reasons(ledger.connection, ledger.campaign) == [
+        assert views.reasons(ledger, ledger.campaign) == [
             ("may exist: these may be its copy", 4),
             ("#7 is no number", 2),
         ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import sqlite3
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.support.ledgers import LATER, NOW, claim, ending, look_up, opened, record, source, uuid
+from tests.support.ledgers import (
+    LATER,
+    NOW,
+    claim,
+    connection_of,
+    ending,
+    look_up,
+    opened,
+    record,
+    source,
+    uuid,
+)
 from worker.export.commands import Reach
 from worker.export.csv_format import cell, write_rows
 from worker.export.ledger_file import (
@@ -33,7 +43,7 @@ HEADER = (
 
 
 def write(ledger: Ledger, path: Path) -> None:
-    write_ledger_file(ledger.connection, ledger.campaign, "spring", path, Reach())
+    write_ledger_file(ledger, ledger.campaign, "spring", path, Reach())
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -149,7 +159,7 @@ def test_any_name_that_the_api_gives_stays_one_cell(name: str, tmp_path: Path) -
         look_up(ledger)
         record(ledger, ending(claim(ledger)[0], "created", batch_name=name))
         write(ledger, path)
-        (exact,) = views.ledger_rows(ledger.connection, ledger.campaign, "spring")
+        (exact,) = views.ledger_rows(ledger, ledger.campaign, "spring")
     (row,) = read(path)
 
     assert row["name"] == cell(name)
@@ -218,7 +228,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_trace(tmp_path: Path) -> 
     path = tmp_path / "ledger.csv"
     path.write_text(f"{HEADER}\nold\n")
     with opened(tmp_path, "batch_id,x_a,copies", f"{uuid(1)},1,1", f"{uuid(2)},1,1") as ledger:
-        ledger.connection.execute("UPDATE extras SET cells = '{no json' WHERE line = 3")
+        connection_of(ledger).execute("UPDATE extras SET cells = '{no json' WHERE line = 3")
         with pytest.raises(ValueError, match="property name"):
             write(ledger, path)
 
@@ -348,7 +358,7 @@ def test_the_header_is_the_one_that_is_looked_for() -> None:
 
 def test_writing_changes_nothing_in_the_database(tmp_path: Path) -> None:
     with opened(tmp_path, "batch_id", uuid(1), now=LATER) as ledger:
-        connection: sqlite3.Connection = ledger.connection
+        connection = connection_of(ledger)
         before = connection.total_changes
         write(ledger, tmp_path / "ledger.csv")
 

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.ledgers import claim, ending, look_up, opened, record, uuid
+from tests.support.ledgers import claim, connection_of, ending, look_up, opened, record, uuid
 from tests.support.workbooks import (
     COMMANDS,
     content,
@@ -426,12 +426,10 @@ def test_a_real_ledger_is_written_and_replaced_and_the_folder_s_other_files_are_
         look_up(ledger)
         made, lost = claim(ledger, 2)
         record(ledger, ending(made, "created"), ending(lost, "unknown", error="no answer"))
-        write_ledger_file(ledger.connection, ledger.campaign, "spring", path, Reach())
-        write_ledger_file(
-            ledger.connection, ledger.campaign, "spring", path.with_name("b.csv"), Reach()
-        )
+        write_ledger_file(ledger, ledger.campaign, "spring", path, Reach())
+        write_ledger_file(ledger, ledger.campaign, "spring", path.with_name("b.csv"), Reach())
         refuse_foreign_file(path, "spring")
-        write_ledger_file(ledger.connection, ledger.campaign, "spring", path, Reach())
+        write_ledger_file(ledger, ledger.campaign, "spring", path, Reach())
 
     assert sorted(one.name for one in path.parent.iterdir()) == ["LEDGER.XLSX", "b.csv"]
     assert list(_texts(path)) == list(_texts(path.with_name("b.csv")))
@@ -454,9 +452,9 @@ def test_rows_that_end_in_an_error_leave_the_old_workbook_and_no_trace(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
     with opened(tmp_path, "batch_id,x_a", f"{uuid(1)},1", f"{uuid(2)},1") as ledger:
-        ledger.connection.execute("UPDATE extras SET cells = '{no json' WHERE line = 3")
+        connection_of(ledger).execute("UPDATE extras SET cells = '{no json' WHERE line = 3")
         with pytest.raises(ValueError, match="property name"):
-            write_ledger_file(ledger.connection, ledger.campaign, "spring", path, Reach())
+            write_ledger_file(ledger, ledger.campaign, "spring", path, Reach())
     assert path.read_bytes() == before
     assert list((tmp_path / "temporary").iterdir()) == []
     assert not list(tmp_path.glob(".*"))

@@ -10,7 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.ledgers import API, claim, ending, items, look_up, opened, record, uuid
+from tests.support.ledgers import (
+    API,
+    claim,
+    connection_of,
+    ending,
+    items,
+    look_up,
+    opened,
+    record,
+    uuid,
+)
 from worker.ledger import database
 from worker.ledger.database import (
     backup,
@@ -59,7 +69,7 @@ def schema(connection: sqlite3.Connection) -> list[tuple[str, ...]]:
 
 
 def test_a_fresh_database_is_marked_durable_and_bound_to_its_api(path: Path) -> None:
-    with closing(open_for_writing(path, API)) as connection:
+    with closing(connection_of(open_for_writing(path, API))) as connection:
         assert pragma(connection, "application_id") == database.APPLICATION_ID
         assert pragma(connection, "user_version") == len(migrations())
         assert pragma(connection, "journal_mode") == "wal"
@@ -112,7 +122,7 @@ def test_a_migration_that_fails_midway_leaves_the_old_version_and_runs_again(
             assert schema(connection) == before
 
     plant(monkeypatch, [*first, SECOND])
-    with closing(open_for_writing(path, API)) as connection:
+    with closing(connection_of(open_for_writing(path, API))) as connection:
         assert pragma(connection, "user_version") == len(first) + 1
         connection.execute("SELECT note FROM campaigns")
 
@@ -128,7 +138,7 @@ def test_a_migrated_database_is_like_a_fresh_one(
     with (
         raw(tmp_path / "old.db") as old,
         raw(tmp_path / "new.db") as new,
-        closing(open_empty()) as empty,
+        closing(connection_of(open_empty())) as empty,
     ):
         assert schema(old) == schema(new) == schema(empty)
 
@@ -165,7 +175,7 @@ def test_an_old_database_keeps_its_rows_and_is_like_a_fresh_one(
         before = rows(connection)
     make(path)
 
-    with raw(path) as connection, closing(open_empty()) as empty:
+    with raw(path) as connection, closing(connection_of(open_empty())) as empty:
         assert rows(connection) == before
         assert [len(before[name]) for name in ("items", "attempts", "extras")] == [4, 3, 4]
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
@@ -197,7 +207,7 @@ def test_an_old_database_is_searched_for_damage_before_its_rows_are_copied(
 
 
 def test_what_each_request_writes_fills_no_table_of_its_own(path: Path) -> None:
-    with closing(open_for_writing(path, API)) as connection:
+    with closing(connection_of(open_for_writing(path, API))) as connection:
         for name in ("add_attempt", "mark_sent", "end_attempt", "end_item"):
             parameters = len(set(re.findall(r"\?\d+", sql(name))))
             program = connection.execute(f"EXPLAIN {sql(name)}", [None] * parameters)
@@ -205,7 +215,7 @@ def test_what_each_request_writes_fills_no_table_of_its_own(path: Path) -> None:
 
 
 def test_migrating_twice_in_one_connection_changes_nothing() -> None:
-    with closing(open_empty()) as connection:
+    with closing(connection_of(open_empty())) as connection:
         before = schema(connection)
         migrate(connection, migrations())
         assert schema(connection) == before
@@ -292,7 +302,7 @@ def test_reading_changes_nothing_even_in_a_path_with_odd_characters(tmp_path: Pa
     path = tmp_path / "a %20?#é b.db"
     make(path)
     before = path.read_bytes()
-    with closing(open_for_reading(path)) as connection:
+    with closing(connection_of(open_for_reading(path))) as connection:
         assert connection.execute("SELECT count(*) FROM items").fetchone()[0] == 0
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
             connection.execute("INSERT INTO facts VALUES ('a', 'b')")
@@ -301,10 +311,10 @@ def test_reading_changes_nothing_even_in_a_path_with_odd_characters(tmp_path: Pa
 
 
 def test_reading_goes_on_while_a_run_writes(path: Path) -> None:
-    with closing(open_for_writing(path, API)) as writer:
+    with closing(connection_of(open_for_writing(path, API))) as writer:
         writer.execute("BEGIN IMMEDIATE")
         writer.execute("INSERT INTO facts VALUES ('a', 'b')")
-        with closing(open_for_reading(path)) as reader:
+        with closing(connection_of(open_for_reading(path))) as reader:
             assert reader.execute("SELECT count(*) FROM facts").fetchone()[0] == 2
             writer.execute("COMMIT")
             assert reader.execute("SELECT count(*) FROM facts").fetchone()[0] == 3
@@ -315,12 +325,12 @@ def test_a_backup_during_a_write_is_whole_and_of_before(tmp_path: Path) -> None:
     with opened(tmp_path, "batch_id,copies", "0192a3b4-5678-7abc-8def-000000000001,50") as ledger:
         look_up(ledger)
         claim(ledger, 10)
-        ledger.connection.execute("BEGIN IMMEDIATE")
-        ledger.connection.execute("UPDATE items SET status = 'unknown'")
+        connection_of(ledger).execute("BEGIN IMMEDIATE")
+        connection_of(ledger).execute("UPDATE items SET status = 'unknown'")
         backup(tmp_path / "ledger.db", target)
-        ledger.connection.execute("ROLLBACK")
+        connection_of(ledger).execute("ROLLBACK")
 
-    with closing(open_for_reading(target, API)) as copy:
+    with closing(connection_of(open_for_reading(target, API))) as copy:
         assert copy.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
         assert [status for (status,) in items(copy, "status")] == ["sent"] * 10 + ["pending"] * 40
     assert sorted(p.name for p in tmp_path.iterdir() if p.name.startswith("copy")) == ["copy.db"]

@@ -15,6 +15,7 @@ from tests.support.ledgers import (
     NOW,
     WORKSPACE,
     claim,
+    connection_of,
     ending,
     items,
     look_up,
@@ -36,7 +37,7 @@ A, B = uuid(1), uuid(2)
 
 
 def counts(ledger: Ledger) -> Counts:
-    return views.counts(ledger.connection, ledger.campaign)
+    return views.counts(ledger, ledger.campaign)
 
 
 # -- planning
@@ -106,14 +107,12 @@ def test_what_the_job_wants_no_longer_is_kept_and_never_sent(tmp_path: Path) -> 
 
 def test_the_jobs_own_columns_are_taken_anew_each_time(tmp_path: Path) -> None:
     with opened(tmp_path, "batch_id,x_a,x_b", f"{A},1,é", f"{B},,") as ledger:
-        rows = list(views.ledger_rows(ledger.connection, ledger.campaign, "c"))
+        rows = list(views.ledger_rows(ledger, ledger.campaign, "c"))
         assert [(row["x_a"], row["x_b"]) for row in rows] == [("1", "é"), ("", "")]
         plan(ledger, tmp_path, "x_b,batch_id", f"2,{A}")
 
-        assert views.extra_columns(ledger.connection, ledger.campaign) == ("x_b",)
-        assert [
-            row["x_b"] for row in views.ledger_rows(ledger.connection, ledger.campaign, "c")
-        ] == ["2"]
+        assert views.extra_columns(ledger, ledger.campaign) == ("x_b",)
+        assert [row["x_b"] for row in views.ledger_rows(ledger, ledger.campaign, "c")] == ["2"]
 
 
 def test_a_plan_that_cannot_be_taken_leaves_nothing(tmp_path: Path) -> None:
@@ -147,7 +146,7 @@ def test_intents_are_durable_before_they_are_handed_out(tmp_path: Path) -> None:
         look_up(ledger)
         listing = ledger.begin_listing(WORKSPACE, MOMENT)
         recorded, intents, more = ledger.exchange((), (), 2, MOMENT)
-        with closing(open_for_reading(tmp_path / "ledger.db")) as other:
+        with closing(connection_of(open_for_reading(tmp_path / "ledger.db"))) as other:
             assert items(other) == [(2, 1, "sent"), (2, 2, "sent"), (2, 3, "pending")]
             attempts = other.execute(
                 "SELECT id, item_id, started_at, date_before, left_server, listing, sent_name,"
@@ -273,7 +272,7 @@ def test_what_is_recorded_of_a_batch(tmp_path: Path) -> None:
         assert items(ledger, columns) == [
             ("created", made.batch_id, "a", "READY", NOW, "response", 1, 201)
         ]
-        row = ledger.connection.execute(
+        row = connection_of(ledger).execute(
             "SELECT outcome, closed_by, answered_id, ended_at, latency_s FROM attempts"
         )
         assert [tuple(r) for r in row] == [("created", "outcome", made.batch_id, LATER, 0.5)]
@@ -302,7 +301,8 @@ def test_what_becomes_of_an_item(
             ledger, "status, attempts, error, first_sent_at, last_sent_at, new_batch_id"
         ) == [(status, attempts, "why", sent_at, sent_at, None)]
         assert (
-            ledger.connection.execute("SELECT closed_by FROM attempts").fetchone()[0] == closed_by
+            connection_of(ledger).execute("SELECT closed_by FROM attempts").fetchone()[0]
+            == closed_by
         )
 
 
@@ -340,7 +340,7 @@ def test_a_batch_that_has_an_owner_makes_an_outcome_unknown(tmp_path: Path) -> N
             ("unknown", None),
             ("unknown", None),
         ]
-        answered = ledger.connection.execute(
+        answered = connection_of(ledger).execute(
             "SELECT answered_id, closed_by FROM attempts WHERE id > 1"
         )
         assert [tuple(row) for row in answered] == [(uuid(0xF001), None)] * 2
@@ -396,7 +396,7 @@ def test_a_transaction_that_can_neither_end_nor_be_undone_is_joined_by_nothing(
 
     with opened(tmp_path, "batch_id,copies", f"{A},4") as ledger:
         look_up(ledger)
-        real = ledger.connection
+        real = connection_of(ledger)
         ledger._connection = cast(sqlite3.Connection, Stuck(real))
         with pytest.raises(sqlite3.OperationalError, match="I/O"):
             ledger.exchange((), (), 2, MOMENT)
@@ -413,7 +413,7 @@ def test_a_database_that_another_program_holds_is_waited_for_and_then_told(tmp_p
         closing(sqlite3.connect(tmp_path / "ledger.db")) as other,
     ):
         look_up(ledger)
-        ledger.connection.execute("PRAGMA busy_timeout = 50")
+        connection_of(ledger).execute("PRAGMA busy_timeout = 50")
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(sqlite3.OperationalError, match="locked"):
             claim(ledger)
@@ -439,9 +439,11 @@ def test_what_a_crashed_run_had_sent_is_unknown_and_given_up_when_the_next_opens
             ("unknown", 1, NOW, None),
             ("pending", 0, None, None),
         ]
-        row = ledger.connection.execute(
-            "SELECT outcome, ended_at, closed_by FROM attempts WHERE id = 2"
-        ).fetchone()
+        row = (
+            connection_of(ledger)
+            .execute("SELECT outcome, ended_at, closed_by FROM attempts WHERE id = 2")
+            .fetchone()
+        )
         assert tuple(row) == ("unknown", LATER, None)
     with opened(tmp_path) as ledger:
         look_up(ledger)
@@ -459,7 +461,7 @@ def test_a_run_can_give_up_what_it_has_sent(tmp_path: Path) -> None:
 
         assert items(ledger, "status, attempts") == [("failed", 1), ("unknown", 1)]
         ledger.end_run(RunEnd(LATER, "signal", 130, 0, 2, 0))
-        (run,) = views.runs(ledger.connection)
+        (run,) = views.runs(ledger)
         assert (run["ended_at"], run["stopped_by"], run["exit_code"], run["requests"]) == (
             LATER,
             "signal",
@@ -473,16 +475,16 @@ def test_a_run_that_goes_on_is_listed_with_what_it_has_created(tmp_path: Path) -
         look_up(ledger)
         first, second, _ = claim(ledger)
         record(ledger, ending(first, "created"), ending(second, "created"))
-        (run,) = views.runs(ledger.connection)
+        (run,) = views.runs(ledger)
         assert (run["ended_at"], run["created"]) == (None, 2)
-        (run,) = ledger.connection.execute(
-            sql("report_runs"), {"campaign": ledger.campaign, "limit": 9}
-        ).fetchall()
+        (run,) = (
+            connection_of(ledger)
+            .execute(sql("report_runs"), {"campaign": ledger.campaign, "limit": 9})
+            .fetchall()
+        )
         assert (run["ended_at"], run["created"]) == (None, 2)
         ledger.end_run(RunEnd(LATER, None, 0, 7, 2, 0))
-        assert views.runs(ledger.connection)[0]["created"] == 7, (
-            "a run that has ended says so itself"
-        )
+        assert views.runs(ledger)[0]["created"] == 7, "a run that has ended says so itself"
 
 
 def test_failed_items_are_tried_again_only_when_that_is_asked_for(tmp_path: Path) -> None:
@@ -516,16 +518,18 @@ def test_a_baseline_remembers_what_was_first_shown_when(tmp_path: Path) -> None:
         second = ledger.begin_listing(WORKSPACE, MOMENT)
         assert ledger.add_listed(second, WORKSPACE, [source(5), source(6)]) == 0
         ledger.end_listing(second, 2, 2, None)
-        seen = ledger.connection.execute(
-            "SELECT batch_id, listing FROM seen ORDER BY batch_id"
-        ).fetchall()
+        seen = (
+            connection_of(ledger)
+            .execute("SELECT batch_id, listing FROM seen ORDER BY batch_id")
+            .fetchall()
+        )
 
         assert [tuple(row) for row in seen] == [(A, first), (uuid(5), first), (uuid(6), second)]
         assert second == first + 1
     with opened(tmp_path, "batch_id", A) as ledger:
         look_up(ledger)
         claim(ledger)
-        assert ledger.connection.execute("SELECT listing FROM attempts").fetchone()[0] == second
+        assert connection_of(ledger).execute("SELECT listing FROM attempts").fetchone()[0] == second
 
 
 def test_an_item_that_comes_back_is_not_claimed_twice_after_a_rewind(tmp_path: Path) -> None:
@@ -541,5 +545,5 @@ def test_an_item_that_comes_back_is_not_claimed_twice_after_a_rewind(tmp_path: P
 def test_only_a_rehearsal_can_be_forgotten(tmp_path: Path) -> None:
     with opened(tmp_path, "batch_id,name", f"{uuid(1)},Wave") as ledger:
         with pytest.raises(ValueError, match="rehearsals"):
-            forget(ledger.connection, "spring")
+            forget(ledger, "spring")
         assert items(ledger)

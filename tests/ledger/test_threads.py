@@ -10,7 +10,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.support.ledgers import opened, uuid
+from tests.support.ledgers import connection_of, opened, uuid
+from worker.ledger.handle import Reader
 from worker.ledger.store import Ledger
 from worker.ledger.threads import ThreadedDatabase
 
@@ -22,20 +23,28 @@ COUNT = "SELECT count(*) FROM items WHERE status = 'failed'"
 
 def fail_one(ledger: Ledger) -> None:
     """A verb that changes something."""
-    ledger.connection.execute(
+    connection_of(ledger).execute(
         "UPDATE items SET status = 'failed' WHERE id = (SELECT min(id) FROM items WHERE status <>"
         " 'failed')"
     )
 
 
+def _count(reader: Reader) -> int:
+    return int(connection_of(reader).execute(COUNT).fetchone()[0])
+
+
+def _delete(reader: Reader) -> None:
+    connection_of(reader).execute("DELETE FROM items")
+
+
 async def test_what_reads_for_long_holds_up_no_verb_and_sees_one_moment(tmp_path: Path) -> None:
     reading, written = threading.Event(), threading.Event()
 
-    def slow(connection: sqlite3.Connection) -> tuple[int, int]:
-        before = connection.execute(COUNT).fetchone()[0]
+    def slow(reader: Reader) -> tuple[int, int]:
+        before = _count(reader)
         reading.set()
         assert written.wait(10), "a verb waited for this"
-        return before, connection.execute(COUNT).fetchone()[0]
+        return before, _count(reader)
 
     with opened(tmp_path, *JOB) as ledger:
         database = ThreadedDatabase(ledger)
@@ -51,13 +60,13 @@ async def test_what_reads_for_long_holds_up_no_verb_and_sees_one_moment(tmp_path
             await database.call(fail_one)
             written.set()
         assert seen == [(1, 1)]
-        assert await database.read(lambda connection: connection.execute(COUNT).fetchone()[0]) == 2
+        assert await database.read(_count) == 2
 
 
 async def test_two_that_read_never_run_at_once(tmp_path: Path) -> None:
     running: list[int] = []
 
-    def read(_: sqlite3.Connection) -> None:
+    def read(_: Reader) -> None:
         running.append(1)
         threading.Event().wait(0.05)
         assert len(running) == 1
@@ -74,13 +83,13 @@ async def test_what_reads_cannot_write(tmp_path: Path) -> None:
     with opened(tmp_path, *JOB) as ledger:
         database = ThreadedDatabase(ledger)
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
-            await database.read(lambda connection: connection.execute("DELETE FROM items"))
+            await database.read(_delete)
 
 
 async def test_what_reads_is_run_whole_though_its_caller_is_cancelled(tmp_path: Path) -> None:
     reading, ended = threading.Event(), threading.Event()
 
-    def slow(_: sqlite3.Connection) -> None:
+    def slow(_: Reader) -> None:
         reading.set()
         threading.Event().wait(0.2)
         ended.set()
@@ -106,7 +115,7 @@ async def test_a_short_verb_waits_for_the_disk_elsewhere_and_nothing_comes_betwe
 
     def committed(ledger: Ledger) -> None:
         order.append("other")
-        assert not ledger.connection.in_transaction
+        assert not connection_of(ledger).in_transaction
 
     with opened(tmp_path, *JOB) as ledger:
         database = ThreadedDatabase(ledger)
@@ -124,7 +133,7 @@ async def test_a_short_verb_waits_for_the_disk_elsewhere_and_nothing_comes_betwe
             await anyio.sleep(0.01)
             group.start_soon(database.call, committed)
         assert order == ["short", "commit", "other"]
-        assert await database.read(lambda connection: connection.execute(COUNT).fetchone()[0]) == 1
+        assert await database.read(_count) == 1
 
 
 async def test_a_short_verb_waits_for_another_program_and_holds_up_nobody(tmp_path: Path) -> None:
@@ -140,10 +149,10 @@ async def test_a_short_verb_waits_for_another_program_and_holds_up_nobody(tmp_pa
             for _ in range(10):
                 await anyio.sleep(0.01)
                 went_on.append(anyio.current_time())
-            assert not ledger.connection.in_transaction
+            assert not connection_of(ledger).in_transaction
             other.rollback()
         assert went_on[-1] - went_on[0] < 5
-        assert await database.read(lambda connection: connection.execute(COUNT).fetchone()[0]) == 1
+        assert await database.read(_count) == 1
 
 
 async def test_a_short_verb_that_fails_leaves_nothing(tmp_path: Path) -> None:
@@ -155,8 +164,8 @@ async def test_a_short_verb_that_fails_leaves_nothing(tmp_path: Path) -> None:
         database = ThreadedDatabase(ledger)
         with pytest.raises(sqlite3.OperationalError, match="full"):
             await database.transact(failing)
-        assert not ledger.connection.in_transaction
-        assert await database.read(lambda connection: connection.execute(COUNT).fetchone()[0]) == 0
+        assert not connection_of(ledger).in_transaction
+        assert await database.read(_count) == 0
 
 
 async def test_a_short_verb_is_run_whole_though_its_caller_is_cancelled(
@@ -177,4 +186,4 @@ async def test_a_short_verb_is_run_whole_though_its_caller_is_cancelled(
             group.start_soon(database.transact, fail_one)
             await anyio.to_thread.run_sync(committing.wait, 10)
             group.cancel_scope.cancel()
-        assert await database.read(lambda connection: connection.execute(COUNT).fetchone()[0]) == 1
+        assert await database.read(_count) == 1

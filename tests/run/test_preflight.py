@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pytest
 
 from tests.support.clocks import HandClock, SkippingStop
-from tests.support.ledgers import WORKSPACE, items, opened, uuid
+from tests.support.ledgers import WORKSPACE, connection_of, items, opened, uuid
 from worker.api.client import Api
 from worker.api.reader import ApiUnusableError, LookUps, TokenVerdict, source_verdict, token_verdict
 from worker.ledger.store import Ledger
@@ -198,7 +198,7 @@ class Rig:
 
     def sources(self) -> dict[str, str]:
         return dict(
-            self.ledger.connection.execute("SELECT source_id, state FROM sources").fetchall()
+            connection_of(self.ledger).execute("SELECT source_id, state FROM sources").fetchall()
         )
 
 
@@ -219,8 +219,8 @@ async def test_one_get_and_one_listing_answer_for_all_sources(
         assert findings == Findings(40, 0, 0, (WORKSPACE,), 0)
         assert (api.asked("batch"), api.asked("listing")) == (1, 1)
         assert set(rig.sources().values()) == {"found"}
-        assert ledger.connection.execute("SELECT count(*) FROM seen").fetchone()[0] == 40
-        row = ledger.connection.execute(
+        assert connection_of(ledger).execute("SELECT count(*) FROM seen").fetchone()[0] == 40
+        row = connection_of(ledger).execute(
             "SELECT workspace_id, meta_count, shown, error, left_server FROM listings"
         )
         assert [tuple(r) for r in row] == [(WORKSPACE, 40, 40, None, 1_772_366_400.0)]
@@ -335,12 +335,16 @@ async def test_a_listing_that_fails_is_asked_for_three_times_and_the_run_continu
         (note,) = rig.events
         assert (note.name, note.level) == ("note", "warning")
         assert "could not be listed whole (cut short)" in note.fields["text"]
-        seen = ledger.connection.execute("SELECT batch_id, listing FROM seen ORDER BY 1").fetchall()
+        seen = (
+            connection_of(ledger)
+            .execute("SELECT batch_id, listing FROM seen ORDER BY 1")
+            .fetchall()
+        )
         assert [tuple(row) for row in seen] == [
             (first, 1),
             (second, 3),
         ], "no listing had shown the first"
-        assert [row[0] for row in ledger.connection.execute("SELECT error FROM listings")] == [
+        assert [row[0] for row in connection_of(ledger).execute("SELECT error FROM listings")] == [
             "cut short"
         ] * 3
 
@@ -383,7 +387,7 @@ async def test_a_good_token_is_noted_with_its_owner(tmp_path: Path, api: Scripte
         rig = Rig(ledger, api)
 
         assert await rig.preflight.check_token() == "me"
-        assert ledger.connection.execute("SELECT me FROM runs").fetchone()[0] == "me"
+        assert connection_of(ledger).execute("SELECT me FROM runs").fetchone()[0] == "me"
         assert rig.server.last_date == 1_772_366_400.0
 
 

@@ -14,7 +14,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from tests.support.ledgers import items, look_up, opened, uuid
+from tests.support.ledgers import connection_of, items, look_up, opened, uuid
 from worker.ledger.store import Ledger
 from worker.ledger.threads import ThreadedDatabase
 from worker.model.clock import MachineClock, ServerClock
@@ -197,7 +197,9 @@ async def test_an_intent_that_waited_too_long_is_taken_back_and_does_not_leave(
         rig.sending.database = SlowDatabase(ledger)
         await rig.sending.run()
         assert len(left) == 3
-        attempts = ledger.connection.execute("SELECT outcome FROM attempts ORDER BY id").fetchall()
+        attempts = (
+            connection_of(ledger).execute("SELECT outcome FROM attempts ORDER BY id").fetchall()
+        )
         assert [row[0] for row in attempts][:2] == ["not_left", "not_left"]
         assert items(ledger, "status, attempts") == [("created", 1)] * 3
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.clocks import HandClock, SkippingStop
-from tests.support.ledgers import WORKSPACE, opened, uuid
+from tests.support.ledgers import WORKSPACE, connection_of, opened, uuid
 from worker.api.reader import LookUps
 from worker.ledger.store import Ledger
 from worker.ledger.threads import ThreadedDatabase
@@ -207,7 +207,7 @@ class Rig:
         return await self.settling.round(max(self.began, self.given_up))
 
     def rows(self, columns: str = "status, new_batch_id, settled_by") -> list[tuple[Any, ...]]:
-        found = self.ledger.connection.execute(
+        found = connection_of(self.ledger).execute(
             f"SELECT {columns} FROM items ORDER BY campaign_id, id"
         )
         return [tuple(row) for row in found]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.settle.rig import OTHER, SETTLE_AFTER, SOURCE, T0, Rig, World, run
-from tests.support.ledgers import CAMPAIGN, WORKSPACE, opened, uuid
+from tests.support.ledgers import CAMPAIGN, WORKSPACE, connection_of, opened, uuid
 from worker.model.batch import listed, read_batch
 from worker.model.clock import iso
 from worker.model.errors import UsageError
@@ -494,9 +494,11 @@ async def test_hole_a_date_from_before_a_request_was_given_up_does_not_end_its_w
         rig.lose([second], after=1200.0)
         world.tells_date = False
         await rig.round()
-        (after,) = rig.ledger.connection.execute(
-            "SELECT date_after FROM attempts WHERE id = 2"
-        ).fetchone()
+        (after,) = (
+            connection_of(rig.ledger)
+            .execute("SELECT date_after FROM attempts WHERE id = 2")
+            .fetchone()
+        )
 
         assert after >= T0 + rig.given_up - 1000.0 - 2.0
 

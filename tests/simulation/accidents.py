@@ -13,6 +13,7 @@ from tests.simulation.scenario import Accident, Run
 from worker.accidents import facts, rules
 from worker.accidents.rules import OtherLedger, Renamed, Situation
 from worker.job.plan import planned
+from worker.ledger.handle import Reader
 from worker.model.errors import AccidentError
 from worker.run.campaign import Question
 
@@ -59,11 +60,11 @@ class Careless:
                 return False
             return bool(2 * created >= plan.items if self.accident is Accident.LOST else may_exist)
 
-    def situation(self, connection: sqlite3.Connection, api_url: str) -> Situation:
+    def situation(self, reader: Reader, api_url: str) -> Situation:
         """What the worker knows before it asks the API."""
         with planned(self.job, self.run.campaign, DAY) as plan:
             return facts.situation(
-                connection, plan, self.job, self.run.campaign, DAY,
+                reader, plan, self.job, self.run.campaign, DAY,
                 named=False, dated=False, database=self.database, api_url=api_url,
             )  # fmt: skip
 

@@ -28,12 +28,14 @@ from tests.simulation.people import Copies, decide, meddle
 from tests.simulation.scenario import Run, Scenario, source_id
 from tests.simulation.weather import Sight
 from tests.simulation.world import COLLEAGUE, STRANGER, World
+from tests.support.ledgers import connection_of
 from worker.accidents import rules
 from worker.accidents.rules import Situation
 from worker.export.commands import Reach
 from worker.job.plan import planned
 from worker.ledger import views
 from worker.ledger.database import open_for_writing
+from worker.ledger.handle import Writer
 from worker.ledger.store import Ledger
 from worker.model.clock import iso
 from worker.model.events import Event
@@ -212,14 +214,14 @@ class Simulation:
     def _start_carelessly(self, careless: Careless) -> None:
         self.told.runs += 1
         before = len(self._world.requests)
-        connection = open_for_writing(careless.database, API)
-        situation = careless.situation(connection, API)
+        database = open_for_writing(careless.database, API)
+        situation = careless.situation(database, API)
         if rules.accidents(situation):
-            connection.close()
+            database.close()
             self._note(f"stopped at once: {situation}")
             self.told.problems += filter(None, [careless.wrong_advice(situation)])
             return
-        result = self._in_process(careless.run, careless.job, connection, situation)
+        result = self._in_process(careless.run, careless.job, database, situation)
         made = sum(len(request.made) for request in self._world.requests[before:])
         if made or result is None or result.refused is None:
             self.told.problems.append(
@@ -230,14 +232,14 @@ class Simulation:
         """Let somebody who knows the truth decide some of what is unknown."""
         if not run.decides or self._losses.behind or not self._losses.database.exists():
             return
-        connection = open_for_writing(self._losses.database, API)
+        database = open_for_writing(self._losses.database, API)
         try:
             start = self._start(f"person-{self.told.runs}", run)
             file = self._folder / f"{run.campaign}.csv"
-            for said in decide(connection, self._world, self._rng, run, start, file):
+            for said in decide(database, self._world, self._rng, run, start, file):
                 self._note(f"a person says: {said}")
         finally:
-            connection.close()
+            database.close()
         self._judge(None)
 
     # -- runs
@@ -246,25 +248,25 @@ class Simulation:
         """One process, from its start to its end or death; whether it could end as it should."""
         self.told.runs += 1
         self._count(run)
-        connection = self._losses.opened(run, self._job(run), self._start)
-        if connection is None:
+        database = self._losses.opened(run, self._job(run), self._start)
+        if database is None:
             self._note("there is nothing to settle")
             return False
-        result = self._in_process(run, self._job(run), connection, None)
+        result = self._in_process(run, self._job(run), database, None)
         return result is not None and self._ended(result)
 
     def _in_process(
-        self, run: Run, job: MemoryJob, connection: sqlite3.Connection, situation: Situation | None
+        self, run: Run, job: MemoryJob, database: Writer, situation: Situation | None
     ) -> Result | None:
         """One process on an open database; None if it died, or could not begin."""
         loop = SimulatedLoop(start=self._rng.uniform(100.0, 1e6))
         self._world.follow(loop.time)
         crasher = Crasher(run.crash_points)
         rng = random.Random(f"run {self._scenario.seed} {self.told.runs}")
-        connection.execute(
+        connection_of(database).execute(
             "PRAGMA synchronous = OFF"
         )  # a process that dies loses nothing of the system's cache
-        fragile = FragileConnection(connection, crasher, run.disk_full, rng)
+        fragile = FragileConnection(connection_of(database), crasher, run.disk_full, rng)
         api = SimulatedApi(
             self._world, run.weather, rng, loop, crasher, run.me, run.timeout_s
         )  # fmt: skip

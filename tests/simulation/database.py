@@ -15,6 +15,8 @@ import anyio
 
 from tests.simulation.loop import Crash, SimulatedLoop
 from tests.simulation.world import ItemKey
+from tests.support.ledgers import connection_of
+from worker.ledger.handle import Reader, Writer
 from worker.ledger.store import Ledger
 from worker.model.records import Intent
 
@@ -90,9 +92,9 @@ class FragileConnection:
         self._dead = True
         self._connection.close()
 
-    def ledger(self) -> sqlite3.Connection:
+    def ledger(self) -> Writer:
         """The same as the worker's code takes it."""
-        return cast(sqlite3.Connection, self)
+        return Writer(cast(sqlite3.Connection, self))
 
     def _strike(self, statement: str) -> None:
         if self._dead:
@@ -130,12 +132,12 @@ class InlineDatabase:
 
     async def read(
         self,
-        verb: Callable[Concatenate[sqlite3.Connection, P], T],
+        verb: Callable[Concatenate[Reader, P], T],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
         """Run what only reads, inline too."""
-        return await self.call(lambda ledger: verb(ledger.connection, *args, **kwargs))
+        return await self.call(lambda ledger: verb(ledger, *args, **kwargs))
 
     async def _call(
         self, verb: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
@@ -155,9 +157,11 @@ class InlineDatabase:
         """The same result, its intents labelled, wherever they stand in it."""
         match result:
             case Intent():
-                row = self._ledger.connection.execute(
-                    f"{KEY} WHERE i.id = ?", (result.item_id,)
-                ).fetchone()
+                row = (
+                    connection_of(self._ledger)
+                    .execute(f"{KEY} WHERE i.id = ?", (result.item_id,))
+                    .fetchone()
+                )
                 source_id = Labelled(result.source_id)
                 source_id.item = ItemKey(row[0], row[1], row[2], bool(row[3]), row[4])
                 return result._replace(source_id=source_id)

@@ -14,6 +14,7 @@ from tests.simulation.planting import Mistake, attempts, statement
 from tests.simulation.scenario import Meddling, Run, Scenario, Theme, source_id
 from tests.simulation.weather import Fate, Shown, Sight, Weather
 from tests.simulation.world import COLLEAGUE, ME, Habits
+from tests.support.ledgers import connection_of
 from worker.ledger import overlap
 from worker.ledger.queries import sql
 from worker.ledger.store import Ledger
@@ -211,7 +212,9 @@ def a_run_that_sent_nothing_has_sent(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         overlap,
         "sent_before",
-        lambda db, name: db.execute(known, {"campaign": name}).fetchone() is not None,
+        lambda db, name: (
+            connection_of(db).execute(known, {"campaign": name}).fetchone() is not None
+        ),
     )
 
 

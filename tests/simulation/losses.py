@@ -7,7 +7,6 @@ run asks it."""
 from __future__ import annotations
 
 import shutil
-import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
@@ -16,11 +15,13 @@ from pathlib import Path
 from tests.simulation.jobs import DAY, MemoryJob
 from tests.simulation.scenario import Run
 from tests.simulation.world import ItemKey, World
+from tests.support.ledgers import connection_of
 from worker.export import ledger_file as export
 from worker.export.commands import Reach
 from worker.export.formats import other_files
 from worker.job.plan import planned
 from worker.ledger.database import open_for_writing
+from worker.ledger.handle import Writer
 from worker.ledger.store import Ledger
 from worker.model.errors import UsageError
 from worker.model.records import RunEnd, RunStart
@@ -101,13 +102,13 @@ class Losses:
 
     # -- what the worker says of it
 
-    def opened(self, run: Run, job: MemoryJob, start: Start) -> sqlite3.Connection | None:
+    def opened(self, run: Run, job: MemoryJob, start: Start) -> Writer | None:
         """The database as a run opens it, mended by people where the run refuses it; None where the
         run cannot be."""
         if run.only_settle and not self._knows(run.campaign):
             return None
-        connection = open_for_writing(self.database, API)
-        refusal = self._refusal(connection, run.campaign)
+        database = open_for_writing(self.database, API)
+        refusal = self._refusal(database, run.campaign)
         if refusal is None and run.campaign in self._lost_rows:
             self.problems.append(
                 f"unnoticed: {run.campaign} is sent from a database that is not the newest"
@@ -117,29 +118,31 @@ class Losses:
         elif (
             refusal is not None or self._aside.exists()
         ):  # a copy that lacks nothing of this campaign is no reason
-            connection.close()
+            database.close()
             self._world.faults["older database refused"] += refusal is not None
             self._mend(run, job, start)
-            connection = open_for_writing(self.database, API)
-            if (refusal := self._refusal(connection, run.campaign)) is not None:
+            database = open_for_writing(self.database, API)
+            if (refusal := self._refusal(database, run.campaign)) is not None:
                 self.problems.append(f"bug: the database is refused still: {refusal}")
         self._go_on(run.campaign)
-        return connection
+        return database
 
     def _knows(self, campaign: str) -> bool:
         """Whether there is a database, and a run of this campaign in it: `settle` needs one."""
         if not self.database.exists():
             return False
-        with closing(open_for_writing(self.database, API)) as connection:
+        with closing(open_for_writing(self.database, API)) as database:
             return (
-                connection.execute("SELECT 1 FROM campaigns WHERE name = ?", (campaign,)).fetchone()
+                connection_of(database)
+                .execute("SELECT 1 FROM campaigns WHERE name = ?", (campaign,))
+                .fetchone()
                 is not None
             )
 
-    def _refusal(self, connection: sqlite3.Connection, campaign: str) -> str | None:
+    def _refusal(self, database: Writer, campaign: str) -> str | None:
         files = files_of(str(self._folder / "{campaign}.csv"), campaign, self.database)
         try:
-            refuse_older_database(connection, files, campaign, str)
+            refuse_older_database(database, files, campaign, str)
         except UsageError as error:
             return str(error)
         return None
@@ -161,11 +164,11 @@ class Losses:
             self._struck.clear()
             return
         file = self._folder / f"{run.campaign}.csv"
-        connection = open_for_writing(self.database, API)
+        database = open_for_writing(self.database, API)
         try:
             with planned(job, run.campaign, DAY) as plan:
                 ledger = Ledger(
-                    connection, start(f"restore-{len(self._world.requests)}-{run.campaign}", run)
+                    database, start(f"restore-{len(self._world.requests)}-{run.campaign}", run)
                 )
                 ledger.plan(plan.file, plan.extra_columns, retry_failed=False)
             now = start("", run).now
@@ -173,12 +176,12 @@ class Losses:
                 ledger, file, run.campaign, other_files(file, self.database), now
             )
             ledger.end_run(RunEnd(now, None, 0, 0, 0, 0))
-            export.write_ledger_file(connection, ledger.campaign, run.campaign, file, Reach())
+            export.write_ledger_file(database, ledger.campaign, run.campaign, file, Reach())
         except UsageError as error:
             self.problems.append(f"bug: a ledger file of this job cannot be restored: {error}")
             restored = error
         finally:
-            connection.close()
+            database.close()
         if isinstance(
             restored, UsageError
         ):  # told; the lost one is found again, so that the rest can be judged

@@ -17,6 +17,7 @@ from tests.simulation.api import CutShort
 from tests.simulation.guards import edited_often, lying
 from tests.simulation.planting import Mistake, attempts, classified, not_sent, statement
 from tests.simulation.scenario import Theme
+from tests.support.ledgers import connection_of
 from worker.api.outcome import Class, Outcome
 from worker.ledger import database, exchange
 from worker.ledger.queries import sql
@@ -90,16 +91,16 @@ def write_the_intent_late(patch: pytest.MonkeyPatch) -> None:
 
     @contextmanager
     def transaction(self: Ledger) -> Iterator[None]:
-        if self.connection.in_transaction:
-            self.connection.execute("COMMIT")
-        self.connection.execute("BEGIN IMMEDIATE")
+        if connection_of(self).in_transaction:
+            connection_of(self).execute("COMMIT")
+        connection_of(self).execute("BEGIN IMMEDIATE")
         try:
             yield
         except BaseException:
-            self.connection.execute("ROLLBACK")
+            connection_of(self).execute("ROLLBACK")
             raise
         if not claimed:
-            self.connection.execute("COMMIT")
+            connection_of(self).execute("COMMIT")
         claimed.clear()
 
     patch.setattr(exchange.Exchange, "claim", claim)
@@ -267,7 +268,7 @@ def trust_every_property(patch: pytest.MonkeyPatch) -> None:
 def use_the_latest_baseline(patch: pytest.MonkeyPatch) -> None:
     def wrong(attempt: Attempt, ledger: Ledger) -> Attempt:
         return attempt._replace(
-            listing=ledger.connection.execute(sql("last_listing")).fetchone()[0]
+            listing=connection_of(ledger).execute(sql("last_listing")).fetchone()[0]
         )
 
     attempts(patch, wrong)
@@ -277,7 +278,7 @@ def use_the_strict_window_of_now(patch: pytest.MonkeyPatch) -> None:
     """The windows of an inherited attempt, as if it had been made by this run."""
 
     def wrong(attempt: Attempt, ledger: Ledger) -> Attempt:
-        row = ledger.connection.execute("SELECT max(date_after) FROM attempts").fetchone()
+        row = connection_of(ledger).execute("SELECT max(date_after) FROM attempts").fetchone()
         late = row[0] if row[0] is not None else attempt.left
         return attempt._replace(left=late, ended=late, date_before=late, date_after=late)
 
@@ -288,9 +289,13 @@ def use_the_first_attempts_window(patch: pytest.MonkeyPatch) -> None:
     """A second attempt is looked for where the first one's copy would have been."""
 
     def wrong(attempt: Attempt, ledger: Ledger) -> Attempt:
-        first = ledger.connection.execute(
-            "SELECT * FROM attempts WHERE item_id = ? ORDER BY id LIMIT 1", (attempt.item_id,)
-        ).fetchone()
+        first = (
+            connection_of(ledger)
+            .execute(
+                "SELECT * FROM attempts WHERE item_id = ? ORDER BY id LIMIT 1", (attempt.item_id,)
+            )
+            .fetchone()
+        )
         after = first["date_after"] if first["date_after"] is not None else first["ended_server"]
         return attempt._replace(
             left=first["left_server"],
@@ -310,11 +315,15 @@ def trust_our_clock(patch: pytest.MonkeyPatch) -> None:
 
 def compare_with_the_source_as_it_is_now(patch: pytest.MonkeyPatch) -> None:
     def wrong(attempt: Attempt, ledger: Ledger) -> Attempt:
-        row = ledger.connection.execute(
-            "SELECT name, details, loose_details FROM source_versions WHERE source_id = ? ORDER BY"
-            " id DESC LIMIT 1",
-            (attempt.source_id,),
-        ).fetchone()
+        row = (
+            connection_of(ledger)
+            .execute(
+                "SELECT name, details, loose_details FROM source_versions WHERE source_id = ?"
+                " ORDER BY id DESC LIMIT 1",
+                (attempt.source_id,),
+            )
+            .fetchone()
+        )
         if attempt.source is None or row is None:
             return attempt
         now = attempt.source._replace(

@@ -4,7 +4,6 @@ is rejected."""
 from __future__ import annotations
 
 import random
-import sqlite3
 import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -18,8 +17,10 @@ import anyio
 from tests.simulation.jobs import MemoryJob, Wanted
 from tests.simulation.limiters import Limiter
 from tests.simulation.loop import SimulatedLoop
+from tests.support.ledgers import connection_of
 from worker.job.plan import planned
 from worker.ledger.database import open_for_writing
+from worker.ledger.handle import Reader, Writer
 from worker.ledger.store import Ledger
 from worker.model.clock import ServerClock
 from worker.model.records import Listed, Moment, RunStart
@@ -148,12 +149,12 @@ class _Inline:
 
     async def read(
         self,
-        verb: Callable[Concatenate[sqlite3.Connection, P], T],
+        verb: Callable[Concatenate[Reader, P], T],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
         """Run what only reads, inline too."""
-        return verb(self._ledger.connection, *args, **kwargs)
+        return verb(self._ledger, *args, **kwargs)
 
 
 class _Clock:
@@ -171,20 +172,20 @@ def tried(case: Case, seed: int) -> Found:
     """Send the case's items; what was found."""
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
-        connection = open_for_writing(Path(name) / "ledger.db", "https://api.prolific.com")
-        connection.execute("PRAGMA synchronous = OFF")
+        database = open_for_writing(Path(name) / "ledger.db", "https://api.prolific.com")
+        connection_of(database).execute("PRAGMA synchronous = OFF")
         try:
-            return _tried(case, random.Random(seed), _ready(connection, case.items))
+            return _tried(case, random.Random(seed), _ready(database, case.items))
         finally:
-            connection.close()
+            database.close()
 
 
-def _ready(connection: sqlite3.Connection, items: int) -> Ledger:
+def _ready(database: Writer, items: int) -> Ledger:
     """A ledger with so many items to send, whose source is looked up."""
     start = RunStart("run", "limits", "/job.csv", "/ledger.csv", "host", 1, NOW, 60.0, 30.0)
     rows = tuple(Wanted(SOURCE, f"Part {n}", False, min(10_000, items)) for n in range(1))
     with planned(MemoryJob(rows), "limits", date(2026, 3, 1)) as plan:
-        ledger = Ledger(connection, start)
+        ledger = Ledger(database, start)
         ledger.plan(plan.file, plan.extra_columns, retry_failed=False)
     ledger.want_sources()
     number = ledger.begin_listing("workspace", Moment(NOW, AT, AT))

@@ -7,15 +7,16 @@ here judges."""
 from __future__ import annotations
 
 import random
-import sqlite3
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from tests.simulation.scenario import Meddling, Run
 from tests.simulation.world import WORKSPACES, Batch, Kind, World
+from tests.support.ledgers import connection_of
 from worker.export import ledger_file as export
 from worker.export.commands import Reach
+from worker.ledger.handle import Writer
 from worker.ledger.store import Ledger
 from worker.model.batch import listed, read_batch
 from worker.model.names import render_name
@@ -96,7 +97,7 @@ def _alike(world: World, wanted: Sequence[Copies]) -> Kind:
 
 
 def decide(
-    connection: sqlite3.Connection,
+    database: Writer,
     world: World,
     rng: random.Random,
     run: Run,
@@ -108,14 +109,14 @@ def decide(
 
     Where an effect may still come, or the row's own batch went to another row of its kind, nothing
     is said."""
-    rows = connection.execute(UNKNOWN).fetchall()
+    rows = connection_of(database).execute(UNKNOWN).fetchall()
     chosen = [row for row in rows if rng.random() < run.decides]
     if not chosen:
         return []
-    ledger = Ledger(connection, start)
+    ledger = Ledger(database, start)
     owned = {
         row[0]
-        for row in connection.execute(
+        for row in connection_of(database).execute(
             "SELECT new_batch_id FROM items WHERE new_batch_id IS NOT NULL"
         )
     }
@@ -146,5 +147,5 @@ def decide(
             said.append(f"#{number} was not made")
     world.faults["a person decides"] += len(said)
     ledger.end_run(RunEnd(start.now, None, 1, 0, 0, 0))
-    export.write_ledger_file(connection, ledger.campaign, start.campaign, ledger_file, Reach())
+    export.write_ledger_file(database, ledger.campaign, start.campaign, ledger_file, Reach())
     return said

@@ -10,7 +10,7 @@ import pytest
 
 from tests.simulation.scenario import Scenario, Theme
 from worker.api.outcome import Class, Outcome, classify
-from worker.ledger import exchange, store
+from worker.ledger import handle
 from worker.ledger.queries import sql
 from worker.ledger.store import Ledger
 from worker.model.replies import Reply
@@ -35,8 +35,7 @@ class Mistake:
 
 def statement(patch: pytest.MonkeyPatch, **changed: str) -> None:
     """Replace statements by name, wherever they are used."""
-    for module in (store, exchange, verbs):
-        patch.setattr(module, "sql", lambda name: changed.get(name) or sql(name))
+    patch.setattr(handle, "sql", lambda name: changed.get(name) or sql(name))
 
 
 def classified(patch: pytest.MonkeyPatch, wrong: Callable[[Reply, Outcome], Outcome]) -> None:

@@ -20,7 +20,7 @@ from tests.simulation.night import Sum, alone, command, many, table
 from tests.simulation.scenario import Theme
 from worker.api import outcome
 from worker.api.outcome import Class, Outcome
-from worker.ledger import exchange, store
+from worker.ledger import exchange, handle
 from worker.ledger.queries import sql
 from worker.ledger.store import Ledger
 from worker.model.records import Ending, Intent, Moment, Status
@@ -133,7 +133,7 @@ def test_a_worker_that_takes_what_a_dead_run_had_sent_for_unsent_makes_doubles(
             "UPDATE attempts SET closed_by = 'outcome' WHERE closed_by IS NULL AND outcome IS NULL"
         ),
     }
-    monkeypatch.setattr(store, "sql", lambda name: forgetting.get(name) or sql(name))
+    monkeypatch.setattr(handle, "sql", lambda name: forgetting.get(name) or sql(name))
     assert _sees("double", Theme.CRASH)
 
 

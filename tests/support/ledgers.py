@@ -12,6 +12,7 @@ from typing import Any
 from worker.job.plan import planned
 from worker.job.read import open_job
 from worker.ledger.database import open_for_writing
+from worker.ledger.handle import Reader
 from worker.ledger.store import Ledger
 from worker.model.records import Ending, Intent, Listed, Moment, RunStart
 
@@ -107,10 +108,15 @@ def record(ledger: Ledger, *endings: Ending) -> list[Ending]:
     return ledger.exchange(endings, (), 0, MOMENT)[0]
 
 
+def connection_of(database: Reader) -> sqlite3.Connection:
+    """The connection behind an open ledger: for tests alone, which look into its tables."""
+    return database._connection
+
+
 def items(
-    ledger: Ledger | sqlite3.Connection, columns: str = "line, copy, status"
+    ledger: Reader | sqlite3.Connection, columns: str = "line, copy, status"
 ) -> list[tuple[Any, ...]]:
     """These columns of every item, in the order of lines."""
-    connection = ledger.connection if isinstance(ledger, Ledger) else ledger
+    connection = connection_of(ledger) if isinstance(ledger, Reader) else ledger
     found = connection.execute(f"SELECT {columns} FROM items ORDER BY line IS NULL, line, copy, id")
     return [tuple(row) for row in found]

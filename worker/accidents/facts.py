@@ -4,7 +4,6 @@ nearby, and from the plan. It decides nothing."""
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Iterator
 from datetime import date
 from itertools import islice
@@ -15,7 +14,7 @@ from platformdirs import user_config_path
 from worker.accidents.rules import Situation
 from worker.job.plan import Plan, planned
 from worker.ledger import overlap
-from worker.ledger.database import attached
+from worker.ledger.handle import Reader
 from worker.ledger.overlap import Shared
 from worker.model.job import Job
 
@@ -28,7 +27,7 @@ MOST_PLANS = 5
 
 
 def situation(
-    connection: sqlite3.Connection,
+    reader: Reader,
     plan: Plan,
     job: Job,
     campaign: str,
@@ -42,17 +41,17 @@ def situation(
     """What is known before a run of `job`, planned for `campaign` on `day`, asks the API at
     `api_url`.
 
-    `connection` is to the run's database at `database`, or to an empty ledger if there is none yet.
+    `reader` is to the run's database at `database`, or to an empty ledger if there is none yet.
     A campaign that has sent something is not looked into any further, nor is one that is `dated`, a
     new one each day, compared with others of its database. Raises sqlite3.Error."""
-    if overlap.sent_before(connection, campaign):
+    if overlap.sent_before(reader, campaign):
         return Situation(plan.items, named, sent=True)
-    with attached(connection, plan.file):
-        create = overlap.not_created(connection, campaign)
+    with reader.attached(plan.file):
+        create = overlap.not_created(reader, campaign)
         # Each night's campaign may have the same as all others, and there may be many.
-        here = [] if dated else overlap.shared_with(connection, campaign)
+        here = [] if dated else overlap.shared_with(reader, campaign)
     if plan.names_hold_campaign and not (named or dated):
-        here += _by_their_own_name(connection, job, campaign, day)
+        here += _by_their_own_name(reader, job, campaign, day)
     folder = (Path.cwd() / job.path).parent
     nearby = overlap.shared_nearby(
         list(_files_nearby(folder, database)),
@@ -65,16 +64,14 @@ def situation(
     return Situation(create, named, sent=False, here=others, nearby=tuple(nearby))
 
 
-def _by_their_own_name(
-    connection: sqlite3.Connection, job: Job, campaign: str, day: date
-) -> Iterator[Shared]:
+def _by_their_own_name(reader: Reader, job: Job, campaign: str, day: date) -> Iterator[Shared]:
     """What the job shares with campaigns whose job file is gone, if {campaign} in its names stood
     for theirs: a job that was renamed has other names now, and one that was copied is meant to."""
-    jobs = overlap.jobs_of_campaigns(connection)
+    jobs = overlap.jobs_of_campaigns(reader)
     gone = [name for name, path in jobs if name != campaign and not path.exists()]
     for name in gone[:MOST_PLANS]:
-        with planned(job, name, day) as plan, attached(connection, plan.file):
-            yield from (one for one in overlap.shared_with(connection, name) if one.has_name)
+        with planned(job, name, day) as plan, reader.attached(plan.file):
+            yield from (one for one in overlap.shared_with(reader, name) if one.has_name)
 
 
 def _files_nearby(folder: Path, database: Path) -> Iterator[Path]:

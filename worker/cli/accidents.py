@@ -6,7 +6,6 @@ The settings go in; findings, messages and refusals come out. What an accident i
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 from worker.accidents import facts
@@ -16,20 +15,21 @@ from worker.cli.ask import has_person
 from worker.cli.common import campaign_of, reach
 from worker.job.plan import Plan
 from worker.ledger import views
+from worker.ledger.handle import Reader
 from worker.model.errors import AccidentError, DeclinedError, UsageError
 from worker.model.job import Job
 from worker.settings.load import Settings
 
 
 def situation_of(
-    connection: sqlite3.Connection, settings: Settings, job: Job, plan: Plan, api_url: str
+    reader: Reader, settings: Settings, job: Job, plan: Plan, api_url: str
 ) -> Situation | None:
     """What is known before the API is asked; None if nothing counts as an accident: in the sandbox,
     or with `--allow-existing`. Raises sqlite3.Error."""
     if settings.sandbox or settings.allow_existing:
         return None
     return facts.situation(
-        connection,
+        reader,
         plan,
         job,
         campaign_of(settings),
@@ -72,19 +72,17 @@ class Guard:
         self.situation: Situation | None = None
         """What `look` found out; None if nothing counts as an accident."""
 
-    def look(self, connection: sqlite3.Connection) -> None:
+    def look(self, reader: Reader) -> None:
         """Look at what the ledgers know, before anything is sent or recorded.
 
         Raises AccidentError if it looks like an accident and UsageError if a person has to agree,
         where nobody can be asked; sqlite3.Error."""
-        self.situation = situation_of(
-            connection, self._settings, self._job, self._plan, self._api_url
-        )
+        self.situation = situation_of(reader, self._settings, self._job, self._plan, self._api_url)
         if self.asks:
             return
         if self.situation is not None and (found := accidents(self.situation)):
             raise self.refusal(found)
-        if not self._settings.yes and not self._settings.sandbox and self._creates(connection):
+        if not self._settings.yes and not self._settings.sandbox and self._creates(reader):
             raise UsageError(
                 "there is no terminal to ask for confirmation",
                 hint="Nothing was sent. Add --yes to create the duplicates without asking.",
@@ -105,11 +103,11 @@ class Guard:
         """What to do for a person who has read the findings and said no."""
         return DeclinedError("nothing was created.", hint=continuing(self.messages(found)).lstrip())
 
-    def _creates(self, connection: sqlite3.Connection) -> bool:
+    def _creates(self, reader: Reader) -> bool:
         """Whether there is something that a person would be asked about."""
-        campaign = views.campaign_id(connection, campaign_of(self._settings))
+        campaign = views.campaign_id(reader, campaign_of(self._settings))
         retry = self._settings.retry_failed
         known = views.forecast(
-            connection, self._plan.file, campaign, self._plan.items, retry_failed=retry
+            reader, self._plan.file, campaign, self._plan.items, retry_failed=retry
         )
         return bool(known.new or known.counts.pending or (retry and known.counts.failed))

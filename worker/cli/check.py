@@ -105,15 +105,15 @@ def _known(settings: Settings, job: Job, campaign: str, plan: Plan, url: str) ->
     """What the ledger knows of the plan; a database that is not there yet knows nothing. Raises
     UsageError."""
     new = is_new(settings.database)
-    with closing(open_empty() if new else open_for_reading(settings.database, url)) as connection:
+    with closing(open_empty() if new else open_for_reading(settings.database, url)) as reader:
         try:
-            number = views.campaign_id(connection, campaign)
+            number = views.campaign_id(reader, campaign)
             return Known(
                 views.forecast(
-                    connection, plan.file, number, plan.items, retry_failed=settings.retry_failed
+                    reader, plan.file, number, plan.items, retry_failed=settings.retry_failed
                 ),
-                views.count_leaving(connection, plan.file, number),
-                situation_of(connection, settings, job, plan, url),
+                views.count_leaving(reader, plan.file, number),
+                situation_of(reader, settings, job, plan, url),
             )
         except sqlite3.Error as error:
             raise unusable(settings.database, error) from error
@@ -123,8 +123,8 @@ def _owned(settings: Settings) -> list[str]:
     """The batches that the run's database knows."""
     if is_new(settings.database):
         return []
-    with closing(open_for_reading(settings.database)) as connection:
-        return views.owned_batches(connection)
+    with closing(open_for_reading(settings.database)) as reader:
+        return views.owned_batches(reader)
 
 
 async def _look(
@@ -133,7 +133,7 @@ async def _look(
     """Look every source up as a run's preflight would, with a ledger that is thrown away."""
     clock, scrub = MachineClock(), Scrubber(chosen.token or None)
     scratch = plan.file.with_name("check.db")
-    with closing(open_for_writing(scratch, SANDBOX)) as connection:
+    with closing(open_for_writing(scratch, SANDBOX)) as database:
         start = RunStart(
             "check",
             campaign,
@@ -145,7 +145,7 @@ async def _look(
             settings.timeout,
             settings.settle_after,
         )
-        ledger = Ledger(connection, start)
+        ledger = Ledger(database, start)
         ledger.plan(plan.file, (), retry_failed=False)
         if known.situation is not None and not known.situation.sent:
             ledger.add_elsewhere(_owned(settings))
@@ -164,14 +164,14 @@ async def _look(
             await preflight.check_token()
             await preflight.look_up_sources()
         return Sources(
-            found=views.sources_found(connection, ledger.run),
-            missing=tuple(views.sources_lost(connection, ledger.campaign, ledger.run, "missing")),
-            unclear=tuple(views.sources_lost(connection, ledger.campaign, ledger.run, "unclear")),
+            found=views.sources_found(database, ledger.run),
+            missing=tuple(views.sources_lost(database, ledger.campaign, ledger.run, "missing")),
+            unclear=tuple(views.sources_lost(database, ledger.campaign, ledger.run, "unclear")),
             names={
-                one.source_id: views.source_name(connection, ledger.run, one.source_id)
+                one.source_id: views.source_name(database, ledger.run, one.source_id)
                 for one in known.forecast.first
             },
-            taken=views.names_taken(connection, ledger.campaign, ledger.run),
+            taken=views.names_taken(database, ledger.campaign, ledger.run),
         )
 
 

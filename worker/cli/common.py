@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -17,6 +16,7 @@ from worker.export.commands import Commands, Reach, commands
 from worker.job.read import open_job
 from worker.ledger import views
 from worker.ledger.database import SANDBOX
+from worker.ledger.handle import Reader
 from worker.model.errors import UsageError
 from worker.model.job import Job
 from worker.model.program import program
@@ -173,18 +173,16 @@ def report_path(ledger_file: Path) -> Path:
     return ledger_file.with_suffix(".html")
 
 
-def latest_run(
-    connection: sqlite3.Connection, settings: Settings, args: argparse.Namespace
-) -> views.LatestRun:
+def latest_run(reader: Reader, settings: Settings, args: argparse.Namespace) -> views.LatestRun:
     """The run that is meant: that of the campaign that an option names, else the job's latest; of a
     job that never ran under this path, that of the campaign which a run of it would have. Raises
     UsageError."""
     named = settings.asks_for_campaign
     latest = None
     if not named and args.job is not None:
-        latest = views.latest_run(connection, job=str(Path(args.job).resolve()))
+        latest = views.latest_run(reader, job=str(Path(args.job).resolve()))
     if latest is None and settings.campaign is not None:
-        latest = views.latest_run(connection, campaign=settings.campaign)
+        latest = views.latest_run(reader, campaign=settings.campaign)
     if latest is None:
         wanted = f"campaign {settings.campaign}" if named else f"job {args.job}"
         raise UsageError(

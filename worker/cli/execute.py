@@ -28,6 +28,7 @@ from worker.job.plan import Plan
 from worker.ledger import views
 from worker.ledger.database import is_new, open_empty, open_for_writing, unusable
 from worker.ledger.forget import forget
+from worker.ledger.handle import Reader, Writer
 from worker.ledger.store import Ledger
 from worker.ledger.threads import ThreadedDatabase
 from worker.model.clock import MachineClock, iso
@@ -122,16 +123,16 @@ class HeldRun:
                 open_empty()
             ) as nothing:  # a run that is refused leaves no database in the wrong place
                 self._look_before(nothing)
-        connection = open_for_writing(
+        database = open_for_writing(
             self._settings.database, self._target.url, checked=self._plan is None
         )
         try:
-            self._look_before(connection)
+            self._look_before(database)
             if self._settings.fresh:
-                self._forget(connection)
+                self._forget(database)
             with self._stack:
                 self._stack.enter_context(self._logs)
-                ledger = self._planned_ledger(connection)
+                ledger = self._planned_ledger(database)
                 if few_files:
                     self._note(few_files)
                 result = anyio.run(self._async, ledger)
@@ -146,40 +147,40 @@ class HeldRun:
             self._tell(result)
             return result.exit_code
         finally:
-            connection.close()
+            database.close()
 
-    def _forget(self, connection: sqlite3.Connection) -> None:
+    def _forget(self, database: Writer) -> None:
         """Forget earlier rehearsals of this campaign, and their ledger files: this database knows
         all that is in them, as was just looked at, so they are of rehearsals."""
         try:
-            files = self._ledger_files(connection)
-            forget(connection, self._campaign_name)
+            files = self._ledger_files(database)
+            forget(database, self._campaign_name)
             for file in files:
                 file.unlink()
         except (sqlite3.Error, OSError) as error:
             raise unusable(self._settings.database, error) from error
 
-    def _look_before(self, connection: sqlite3.Connection) -> None:
+    def _look_before(self, database: Reader) -> None:
         """Raise UsageError if this run must not begin: the database is not the newest, or the guard
         refuses."""
         try:
             if (
                 self._guard is not None
             ):  # first, since it knows where a ledger lies that was only moved
-                self._guard.look(connection)
+                self._guard.look(database)
             # `settle` too: the ledger file that it would write is what tells the next run of a lost
             # database.
             command = restoring(self._settings, self._campaign_name, self._job)
             refuse_older_database(
-                connection, self._ledger_files(connection), self._campaign_name, command
+                database, self._ledger_files(database), self._campaign_name, command
             )
         except sqlite3.Error as error:
             raise unusable(self._settings.database, error) from error
 
-    def _ledger_files(self, connection: sqlite3.Connection) -> set[Path]:
+    def _ledger_files(self, database: Reader) -> set[Path]:
         """The campaign's ledger files: where this run's would be, and where the latest run's
         was."""
-        latest = views.latest_run(connection, campaign=self._campaign_name)
+        latest = views.latest_run(database, campaign=self._campaign_name)
         before = (
             {latest.ledger}
             if latest is not None and latest.ledger.is_file() and is_ledger(latest.ledger)
@@ -189,11 +190,11 @@ class HeldRun:
             files_of(self._settings.ledger_written, self._campaign_name, self._settings.database)
         )
 
-    def _planned_ledger(self, connection: sqlite3.Connection) -> Ledger:
+    def _planned_ledger(self, database: Writer) -> Ledger:
         """The ledger, which knows what the job wants now. Raises WorkerError where it cannot be
         written."""
         try:
-            ledger = Ledger(connection, self._start())
+            ledger = Ledger(database, self._start())
             self._emit_start()
             if self._plan is not None:
                 ledger.plan(
@@ -202,15 +203,15 @@ class HeldRun:
                     retry_failed=self._settings.retry_failed,
                 )
                 self._emit_plan(ledger, self._plan)
-            self._commands = self._follow_up(connection)
+            self._commands = self._follow_up(database)
         except sqlite3.Error as error:
             raise unusable(self._settings.database, error) from error
         return ledger
 
-    def _follow_up(self, connection: sqlite3.Connection) -> Commands:
+    def _follow_up(self, database: Reader) -> Commands:
         """The commands to name at the end: of a run at a terminal as it was typed there, else those
         that lead to its campaign from anywhere."""
-        latest = views.latest_run(connection, campaign=self._campaign_name)
+        latest = views.latest_run(database, campaign=self._campaign_name)
         if latest is None or (sys.stdout.isatty() and not self._only_settle):
             return typed(self._settings, str(self._job), sys.argv[1:])
         leads = reach(self._settings, run=not self._only_settle)
@@ -244,7 +245,7 @@ class HeldRun:
         self._logs(Event("run.started", "info", fields))
 
     def _emit_plan(self, ledger: Ledger, plan: Plan) -> None:
-        counts = views.counts(ledger.connection, ledger.campaign)
+        counts = views.counts(ledger, ledger.campaign)
         fields = {
             "rows": plan.rows,
             "duplicates": plan.items,
@@ -258,7 +259,7 @@ class HeldRun:
             for line in created_again(self._guard.situation):
                 self._note(line)
         for campaign, items in views.unfinished_elsewhere(
-            ledger.connection, self._campaign_name, str(self._job.resolve())
+            ledger, self._campaign_name, str(self._job.resolve())
         ):
             self._note(
                 f"{counted(items, 'duplicate')} of this job {verb(items, 'is', 'are')} unfinished"
@@ -309,7 +310,7 @@ class HeldRun:
         from worker.cli.report import write_or_note  # noqa: PLC0415 - most runs write none
 
         trouble = write_or_note(
-            ledger.connection,
+            ledger,
             self._settings,
             self._campaign_name,
             self._ledger_file,

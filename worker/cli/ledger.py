@@ -38,6 +38,7 @@ from worker.job.plan import planned
 from worker.job.read import open_job
 from worker.ledger import views
 from worker.ledger.database import SANDBOX, backup, open_for_reading, open_for_writing, unusable
+from worker.ledger.handle import Reader
 from worker.ledger.lock import hold
 from worker.ledger.store import Ledger
 from worker.model.clock import MachineClock, iso
@@ -70,12 +71,12 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     choice, of_all = Choice(args), args.job is None and not settings.asks_for_campaign
     if of_all and choice.of_rows:
         raise UsageError(f"{choice.of_rows} chooses rows: it needs a JOB or --campaign")
-    with closing(open_for_reading(settings.database)) as connection:
+    with closing(open_for_reading(settings.database)) as reader:
         try:
             if of_all:
-                _show_campaigns(connection, args, environ)
+                _show_campaigns(reader, args, environ)
             else:
-                _show_campaign(connection, settings, args, choice, environ)
+                _show_campaign(reader, settings, args, choice, environ)
         except sqlite3.Error as error:
             raise unusable(settings.database, error) from error
     return 0
@@ -104,7 +105,7 @@ def _restore(args: argparse.Namespace, settings: Settings, url: str) -> int:
     with (
         planned(job, campaign, settings.date) as plan,
         hold(settings.database, settings.wait),
-        closing(open_for_writing(settings.database, url)) as connection,
+        closing(open_for_writing(settings.database, url)) as database,
     ):
         start = RunStart(
             run_id,
@@ -118,14 +119,14 @@ def _restore(args: argparse.Namespace, settings: Settings, url: str) -> int:
             settings.settle_after,
             command="restore",
         )
-        ledger = Ledger(connection, start)
+        ledger = Ledger(database, start)
         ledger.plan(plan.file, plan.extra_columns, retry_failed=False)
         restored = restore(ledger, file, campaign, other_files(file, settings.database), iso(now))
-        counts = views.counts(connection, ledger.campaign)
+        counts = views.counts(database, ledger.campaign)
         ledger.end_run(RunEnd(iso(MachineClock().wall()), None, 0, 0, 0, 0))
-        export.write_ledger_file(connection, ledger.campaign, campaign, path, reach(settings))
+        export.write_ledger_file(database, ledger.campaign, campaign, path, reach(settings))
         leads = reach(settings)._replace(program=program(sys.stdout))
-        follow_up = commands(latest_run(connection, settings, args), leads)
+        follow_up = commands(latest_run(database, settings, args), leads)
     output.say(
         f"Restored into {settings.database}: {counted(restored.created, 'duplicate')} created,"
         f" {restored.unknown:,} unknown, {counts.pending:,} pending."
@@ -142,8 +143,8 @@ def _refuse_rehearsal(file: Path, rehearsals: Path) -> None:
     """Raise UsageError if a run of the database of rehearsals wrote the ledger file: none of its
     batches is real."""
     try:
-        with closing(open_for_reading(rehearsals, SANDBOX)) as connection:
-            known = {run["run_id"] for run in views.runs(connection)}
+        with closing(open_for_reading(rehearsals, SANDBOX)) as reader:
+            known = {run["run_id"] for run in views.runs(reader)}
     except (
         WorkerError
     ):  # there is none, or none that can be read: that must not stand in the way of a real ledger
@@ -156,10 +157,8 @@ def _refuse_rehearsal(file: Path, rehearsals: Path) -> None:
         )
 
 
-def _show_campaigns(
-    connection: sqlite3.Connection, args: argparse.Namespace, environ: Mapping[str, str]
-) -> None:
-    campaigns, runs = views.campaigns(connection), views.runs(connection, since(args.since))
+def _show_campaigns(reader: Reader, args: argparse.Namespace, environ: Mapping[str, str]) -> None:
+    campaigns, runs = views.campaigns(reader), views.runs(reader, since(args.since))
     match args.format:
         case None | "table":
             with paged(sys.stdout, environ) as page:
@@ -173,23 +172,23 @@ def _show_campaigns(
 
 
 def _show_campaign(
-    connection: sqlite3.Connection,
+    reader: Reader,
     settings: Settings,
     args: argparse.Namespace,
     choice: Choice,
     environ: Mapping[str, str],
 ) -> None:
-    latest = latest_run(connection, settings, args)
-    campaign = views.campaign_id(connection, latest.campaign)
+    latest = latest_run(reader, settings, args)
+    campaign = views.campaign_id(reader, latest.campaign)
     if campaign is None:
         raise AssertionError("a run always has a campaign")
     if args.format is None and not choice.words:
-        _write(connection, campaign, latest, settings)
+        _write(reader, campaign, latest, settings)
         return
     all_rows = views.ledger_rows(
-        connection, campaign, latest.campaign, dropped=args.all, job_names=args.format == "job"
+        reader, campaign, latest.campaign, dropped=args.all, job_names=args.format == "job"
     )
-    content = export.content_of(connection, campaign, latest.campaign, reach(settings))
+    content = export.content_of(reader, campaign, latest.campaign, reach(settings))
     content = content._replace(
         about=content.about._replace(choice=choice.words), rows=filter(choice, all_rows)
     )
@@ -230,19 +229,17 @@ def _write_workbook(content: Content) -> None:
             copyfileobj(file, out.buffer)
 
 
-def _write(
-    connection: sqlite3.Connection, campaign: int, latest: views.LatestRun, settings: Settings
-) -> None:
+def _write(reader: Reader, campaign: int, latest: views.LatestRun, settings: Settings) -> None:
     """Write the ledger file where the latest run wrote it, or where --ledger says."""
     path = ledger_file_of(settings, latest)
     export.refuse_foreign_file(path, latest.campaign)
     if path.is_file():
         refuse_older_database(
-            connection, [path], latest.campaign, restoring(settings, latest.campaign, latest.job)
+            reader, [path], latest.campaign, restoring(settings, latest.campaign, latest.job)
         )
     export.make_folder(path)
     try:
-        export.write_ledger_file(connection, campaign, latest.campaign, path, reach(settings))
+        export.write_ledger_file(reader, campaign, latest.campaign, path, reach(settings))
     except OSError as error:
         raise UsageError(
             f"{path}: the ledger file cannot be written: {error.strerror or error}"

@@ -20,6 +20,7 @@ from worker.cli.common import (
 from worker.export.commands import commands
 from worker.ledger import views
 from worker.ledger.database import open_for_reading, unusable
+from worker.ledger.handle import Reader
 from worker.model.clock import MachineClock
 from worker.model.errors import UsageError
 from worker.settings.load import Settings
@@ -31,16 +32,16 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if args.output == "":
         raise UsageError("--output: names no file")
     settings = settings_for("report", args, environ)
-    with closing(open_for_reading(settings.database)) as connection:
+    with closing(open_for_reading(settings.database)) as reader:
         try:
-            latest = latest_run(connection, settings, args)
+            latest = latest_run(reader, settings, args)
             path = (
                 Path(args.output)
                 if args.output is not None
                 else report_path(ledger_file_of(settings, latest))
             )
             name_campaign(latest)
-            write(connection, settings, latest.campaign, path, replaces_any=args.output is not None)
+            write(reader, settings, latest.campaign, path, replaces_any=args.output is not None)
         except sqlite3.Error as error:
             raise unusable(settings.database, error) from error
         except OSError as error:
@@ -52,7 +53,7 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def write(
-    connection: sqlite3.Connection,
+    reader: Reader,
     settings: Settings,
     campaign: str,
     path: Path,
@@ -65,24 +66,24 @@ def write(
     UsageError, OSError, sqlite3.Error."""
     from worker.export.report.page import About, write_report  # noqa: PLC0415 - most runs need none
 
-    number = views.campaign_id(connection, campaign)
+    number = views.campaign_id(reader, campaign)
     if number is None:
         raise AssertionError("a run always has a campaign")
     about = About(
-        api=views.api_url(connection),
+        api=views.api_url(reader),
         database=settings.database,
         made_at=MachineClock().wall(),
         sandbox=settings.sandbox,
     )
-    latest = views.latest_run(connection, campaign=campaign)
+    latest = views.latest_run(reader, campaign=campaign)
     if latest is None:
         raise AssertionError("a campaign always has a run")
     follow_up = commands(latest, reach(settings, run=run))
-    write_report(connection, number, campaign, path, about, follow_up, replaces_any=replaces_any)
+    write_report(reader, number, campaign, path, about, follow_up, replaces_any=replaces_any)
 
 
 def write_or_note(
-    connection: sqlite3.Connection,
+    reader: Reader,
     settings: Settings,
     campaign: str,
     ledger_file: Path,
@@ -93,7 +94,7 @@ def write_or_note(
     people. Whatever it is, a run's truth does not hang on its picture."""
     path = report_path(ledger_file)
     try:
-        write(connection, settings, campaign, path, run=run)
+        write(reader, settings, campaign, path, run=run)
     except UsageError as error:
         return str(error)
     except OSError as error:

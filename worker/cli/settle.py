@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import os
 import socket
-import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -30,6 +29,7 @@ from worker.export import ledger_file as export
 from worker.job.fields import read_id
 from worker.ledger import views
 from worker.ledger.database import is_new, open_for_writing
+from worker.ledger.handle import Reader
 from worker.ledger.lock import hold
 from worker.ledger.store import Ledger
 from worker.model.batch import listed
@@ -63,19 +63,17 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def _find_out(args: argparse.Namespace, settings: Settings, chosen: Target) -> int:
     """Settle all that is open in the database, and write every ledger file that it touched."""
-    with closing(open_for_writing(settings.database, chosen.url)) as connection:
-        open_ones = views.campaigns_to_settle(connection)
+    with closing(open_for_writing(settings.database, chosen.url)) as database:
+        open_ones = views.campaigns_to_settle(database)
         if args.job is None and not settings.asks_for_campaign:
             if not open_ones:
                 say("Nothing is unknown.")
                 return 0
-            latest = views.latest_run(connection, campaign=open_ones[0])
+            latest = views.latest_run(database, campaign=open_ones[0])
         else:
-            latest = latest_run(connection, settings, args)
+            latest = latest_run(database, settings, args)
         for name in open_ones:
-            _refuse_older_database(
-                connection, views.latest_run(connection, campaign=name), settings
-            )
+            _refuse_older_database(database, views.latest_run(database, campaign=name), settings)
     if latest is None:
         raise AssertionError("a campaign always has a run")
     ledger_file = _ledger_file(settings, latest)
@@ -89,16 +87,16 @@ def _find_out(args: argparse.Namespace, settings: Settings, chosen: Target) -> i
         plan=None,
         only_settle=True,
     ).whole()
-    with closing(open_for_writing(settings.database, chosen.url)) as connection:
+    with closing(open_for_writing(settings.database, chosen.url)) as database:
         for name in open_ones:
             if name != latest.campaign:
                 try:
-                    _write_files(connection, name, settings)
+                    _write_files(database, name, settings)
                 except (
                     UsageError
                 ) as error:  # what was settled is recorded, and the others' files can be written
                     complain(str(error))
-        if code == 0 and args.job is None and views.count_unknown(connection):
+        if code == 0 and args.job is None and views.count_unknown(database):
             return 1
     return code
 
@@ -112,10 +110,10 @@ def _take_word(
 ) -> int:
     """Record what a person found out; 0 where nothing unknown is left in the campaign."""
     url = chosen.url or None
-    with closing(open_for_writing(settings.database, url)) as connection:
+    with closing(open_for_writing(settings.database, url)) as database:
         if args.job is None and not settings.asks_for_campaign:
             raise UsageError("--assign and --absent need the JOB (or --campaign) that ITEM is of")
-        latest = latest_run(connection, settings, args)
+        latest = latest_run(database, settings, args)
         ledger_file = _ledger_file(settings, latest)
         batches = (
             anyio.run(_batches, settings, chosen, [batch for _, batch in assignments])
@@ -135,21 +133,21 @@ def _take_word(
             settings.settle_after,
             command="settle",
         )
-        _refuse_older_database(connection, latest, settings)
-        ledger = Ledger(connection, start)
+        _refuse_older_database(database, latest, settings)
+        ledger = Ledger(database, start)
         try:
             for item, batch in assignments:
                 verbs.assign(ledger, verbs.find_item(ledger, item), batches[batch])
             for item in absent:
                 verbs.declare_absent(ledger, verbs.find_item(ledger, item))
         finally:
-            counts = views.counts(connection, ledger.campaign)
+            counts = views.counts(database, ledger.campaign)
             code = 1 if counts.unknown else 0
             ledger.end_run(RunEnd(iso(MachineClock().wall()), None, code, 0, 0, 0))
             export.write_ledger_file(
-                connection, ledger.campaign, latest.campaign, ledger_file, reach(settings)
+                database, ledger.campaign, latest.campaign, ledger_file, reach(settings)
             )
-            _write_report(connection, latest._replace(ledger=ledger_file), settings)
+            _write_report(database, latest._replace(ledger=ledger_file), settings)
         if not settings.quiet:
             say(
                 f"Recorded. {counted(counts.unknown, 'duplicate')} of {latest.campaign} still"
@@ -168,13 +166,13 @@ def _ledger_file(settings: Settings, latest: views.LatestRun) -> Path:
 
 
 def _refuse_older_database(
-    connection: sqlite3.Connection, latest: views.LatestRun | None, settings: Settings
+    database: Reader, latest: views.LatestRun | None, settings: Settings
 ) -> None:
     """Raise UsageError where the campaign's ledger file knows more than the database: writing that
     file anew would hide from the next run that the database is an old copy."""
     if latest is not None and latest.ledger.is_file():
         command = restoring(settings, latest.campaign, latest.job)
-        refuse_older_database(connection, [latest.ledger], latest.campaign, command)
+        refuse_older_database(database, [latest.ledger], latest.campaign, command)
 
 
 def _assignment(text: str) -> tuple[str, str]:
@@ -207,24 +205,22 @@ async def _batches(settings: Settings, chosen: Target, ids: list[str]) -> dict[s
     return found
 
 
-def _write_files(connection: sqlite3.Connection, name: str, settings: Settings) -> None:
+def _write_files(database: Reader, name: str, settings: Settings) -> None:
     """Write the ledger file of another campaign that this settled too, where its latest run wrote
     it."""
     campaign, latest = (
-        views.campaign_id(connection, name),
-        views.latest_run(connection, campaign=name),
+        views.campaign_id(database, name),
+        views.latest_run(database, campaign=name),
     )
     if campaign is not None and latest is not None and latest.ledger.exists():
         export.refuse_foreign_file(latest.ledger, name)
-        export.write_ledger_file(connection, campaign, name, latest.ledger, reach(settings))
-        _write_report(connection, latest, settings)
+        export.write_ledger_file(database, campaign, name, latest.ledger, reach(settings))
+        _write_report(database, latest, settings)
 
 
-def _write_report(
-    connection: sqlite3.Connection, latest: views.LatestRun, settings: Settings
-) -> None:
+def _write_report(database: Reader, latest: views.LatestRun, settings: Settings) -> None:
     """Write the report too, where the settings ask for it."""
     if settings.report and (
-        trouble := write_or_note(connection, settings, latest.campaign, latest.ledger)
+        trouble := write_or_note(database, settings, latest.campaign, latest.ledger)
     ):
         complain(trouble)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import glob
 import os
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +18,7 @@ from worker.export.content import About, Content
 from worker.export.formats import form_of, is_ledger, read_file
 from worker.ledger import views
 from worker.ledger.database import SANDBOX
+from worker.ledger.handle import Reader
 from worker.model.clock import MachineClock, iso
 from worker.model.errors import UsageError
 
@@ -80,7 +80,7 @@ def make_folder(path: Path) -> None:
 
 
 def write_ledger_file(
-    connection: sqlite3.Connection,
+    reader: Reader,
     campaign: int,
     name: str,
     path: Path,
@@ -94,11 +94,11 @@ def write_ledger_file(
     Raises OSError where it cannot be written; the file that was there is whole then.
     """
     with replaced(path) as file:
-        form_of(path).write(file, content_of(connection, campaign, name, reach, going_on=going_on))
+        form_of(path).write(file, content_of(reader, campaign, name, reach, going_on=going_on))
 
 
 def content_of(
-    connection: sqlite3.Connection,
+    reader: Reader,
     campaign: int,
     name: str,
     reach: Reach,
@@ -106,23 +106,23 @@ def content_of(
     going_on: bool = False,
 ) -> Content:
     """What the ledger file of the campaign (its number and name) holds now."""
-    run = views.latest_run(connection, campaign=name)
+    run = views.latest_run(reader, campaign=name)
     if run is None:
         raise AssertionError("a campaign always has a run")
     about = About(
         campaign=name,
         job=run.job,
         run_id=run.run_id,
-        database=views.database_path(connection),
-        sandbox=views.api_url(connection) == SANDBOX,
+        database=views.database_path(reader),
+        sandbox=views.api_url(reader) == SANDBOX,
         written_at=iso(MachineClock().wall()),
         commands=commands(run, reach),
         going_on=going_on,
     )
     return Content(
         about,
-        views.extra_columns(connection, campaign),
-        views.ledger_rows(connection, campaign, name),
+        views.extra_columns(reader, campaign),
+        views.ledger_rows(reader, campaign, name),
     )
 
 

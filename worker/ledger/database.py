@@ -6,12 +6,13 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import closing, suppress
 from importlib import resources
 from pathlib import Path
 
 from worker import open_files
+from worker.ledger.handle import BUSY_TIMEOUT_S, Reader, Writer
 from worker.ledger.queries import sql
 from worker.model.errors import UsageError, WorkerError
 from worker.model.names import render_name
@@ -21,10 +22,6 @@ APPLICATION_ID = 0x44757042
 
 SANDBOX = "the sandbox"
 """What the database of rehearsals has for its API's address: the port differs each time."""
-
-BUSY_TIMEOUT_S = 60.0
-"""How long a statement waits for another process's lock, as a backup or a spreadsheet driver may
-hold one."""
 
 
 def is_new(path: Path) -> bool:
@@ -60,9 +57,7 @@ def migrations() -> Sequence[str]:
     return [file.read_text(encoding="utf-8") for file in files]
 
 
-def open_for_writing(
-    path: Path, api_url: str | None, *, checked: bool = True
-) -> sqlite3.Connection:
+def open_for_writing(path: Path, api_url: str | None, *, checked: bool = True) -> Writer:
     """Open the database at `path`, made or migrated as needed, for the API at `api_url` (None:
     whichever it is for).
 
@@ -102,10 +97,10 @@ def open_for_writing(
             raise unusable(path, error) from error
         raise
     _prepare(connection)
-    return connection
+    return Writer(connection)
 
 
-def open_for_reading(path: Path, api_url: str | None = None) -> sqlite3.Connection:
+def open_for_reading(path: Path, api_url: str | None = None) -> Reader:
     """Open the database at `path` so that nothing can be changed, also while a run goes on.
 
     Without `api_url` any API's database will do. Raises UsageError where there is none, or it is
@@ -140,36 +135,15 @@ def open_for_reading(path: Path, api_url: str | None = None) -> sqlite3.Connecti
             raise unusable(path, error) from error
         raise
     _prepare(connection)
-    return connection
+    return Reader(connection)
 
 
-@contextmanager
-def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
-    """All that is read within the block is of one moment, also while a run goes on."""
-    connection.execute("BEGIN")
-    try:
-        yield
-    finally:
-        connection.execute("COMMIT")
-
-
-@contextmanager
-def attached(connection: sqlite3.Connection, plan: Path) -> Iterator[None]:
-    """The plan file (see `worker.job.plan`) as the schema `plan` of this connection, within the
-    block."""
-    connection.execute("ATTACH ? AS plan", (str(plan),))
-    try:
-        yield
-    finally:
-        connection.execute("DETACH plan")
-
-
-def open_empty() -> sqlite3.Connection:
+def open_empty() -> Reader:
     """An empty ledger in memory: what a job's first `check` compares with."""
     connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     migrate(connection, migrations())
     _prepare(connection)
-    return connection
+    return Reader(connection)
 
 
 def migrate(connection: sqlite3.Connection, scripts: Sequence[str]) -> None:
@@ -204,10 +178,10 @@ def backup(source: Path, target: Path) -> None:
         raise UsageError(
             f"{target}: exists already; a backup never replaces a file", hint="Name another file."
         )
-    with closing(open_for_reading(source)) as connection:
+    with closing(open_for_reading(source)) as reader:
         try:
             with closing(sqlite3.connect(target)) as copy:
-                connection.backup(copy)
+                reader._connection.backup(copy)
                 copy.execute(
                     "DELETE FROM facts WHERE key = 'path'"
                 )  # no changes are kept for it anywhere

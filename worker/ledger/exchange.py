@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from worker.ledger.queries import sql
+from worker.ledger.handle import Writer
 from worker.model.clock import seconds
 from worker.model.names import render_name
 from worker.model.records import Ending, Intent, Moment, Status
@@ -34,12 +34,12 @@ class Owner(NamedTuple):
 class Exchange:
     """The exchanges of one run of a campaign (`campaign` is its number, `name` its name)."""
 
-    def __init__(self, connection: sqlite3.Connection, run: int, campaign: int, name: str) -> None:
-        self._connection = connection
+    def __init__(self, database: Writer, run: int, campaign: int, name: str) -> None:
+        self._database = database
         self._run = run
         self._campaign = campaign
         self._name = name
-        self._last_attempt = int(connection.execute(sql("max_attempt")).fetchone()[0])
+        self._last_attempt = int(database.ask("max_attempt").fetchone()[0])
 
     # -- outcomes
 
@@ -48,11 +48,9 @@ class Exchange:
         if not endings:
             return []
         recorded = self._owned_once(endings)
-        self._connection.executemany(sql("end_attempt"), map(_ended_attempt, recorded))
+        self._database.many("end_attempt", map(_ended_attempt, recorded))
         run = self._run
-        self._connection.executemany(
-            sql("end_item"), [_ended_item(ending, run) for ending in recorded]
-        )
+        self._database.many("end_item", [_ended_item(ending, run) for ending in recorded])
         return recorded
 
     def _owned_once(self, endings: Sequence[Ending]) -> list[Ending]:
@@ -87,7 +85,7 @@ class Exchange:
         """Who has these batches, by batch."""
         if not batches:
             return {}
-        found = self._connection.execute(sql("owners"), {"batches": json.dumps(batches)})
+        found = self._database.ask("owners", batches=json.dumps(batches))
         return {
             row["new_batch_id"]: Owner(
                 row["id"], row["settled_by"], _place(row["line"], row["id"], row["campaign"])
@@ -96,15 +94,11 @@ class Exchange:
         }
 
     def _reopen(self, owner: Owner, batch_id: str) -> None:
-        opened = self._connection.execute(
-            sql("reopen_attempt"), {"item": owner.item, "batch_id": batch_id}
-        )
+        opened = self._database.ask("reopen_attempt", item=owner.item, batch_id=batch_id)
         if not opened.rowcount:  # a row that was restored from a ledger file has no attempt yet
-            self._connection.execute(sql("open_restored"), {"item": owner.item, "run": self._run})
+            self._database.ask("open_restored", item=owner.item, run=self._run)
         error = f"it was taken for batch {batch_id}, which turned out to be another's"
-        self._connection.execute(
-            sql("settle_unknown"), {"item": owner.item, "run": self._run, "error": error}
-        )
+        self._database.ask("settle_unknown", item=owner.item, run=self._run, error=error)
 
     # -- intents
 
@@ -117,21 +111,17 @@ class Exchange:
         intents: list[Intent] = []
         if again:
             items = json.dumps(again[:limit])
-            rows = self._connection.execute(
-                sql("claimable_again"), {"items": items, "run": self._run}
-            ).fetchall()
+            rows = self._database.ask("claimable_again", items=items, run=self._run).fetchall()
             # Marked before the others are looked for, which may be behind the place too.
             intents = self._intend(rows, moment, listing)
         fresh, (line, copy) = limit - len(intents), after
-        found = self._connection.execute(
-            sql("claimable"),
-            {
-                "campaign": self._campaign,
-                "run": self._run,
-                "line": line,
-                "copy": copy,
-                "limit": fresh + 1,
-            },
+        found = self._database.ask(
+            "claimable",
+            campaign=self._campaign,
+            run=self._run,
+            line=line,
+            copy=copy,
+            limit=fresh + 1,
         ).fetchall()
         more = len(found) > fresh
         del found[fresh:]
@@ -146,8 +136,8 @@ class Exchange:
         intents = [_intent(first + number, row) for number, row in enumerate(rows)]
         self._last_attempt += len(intents)
         run, at, earliest, server = self._run, moment.at, moment.earliest, moment.server
-        self._connection.executemany(
-            sql("add_attempt"),
+        self._database.many(
+            "add_attempt",
             [
                 (
                     one.attempt_id,
@@ -163,9 +153,7 @@ class Exchange:
                 for one, row in zip(intents, rows, strict=True)
             ],
         )
-        self._connection.executemany(
-            sql("mark_sent"), [(one.item_id, one.name or "", run) for one in intents]
-        )
+        self._database.many("mark_sent", [(one.item_id, one.name or "", run) for one in intents])
         return intents
 
 

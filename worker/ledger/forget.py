@@ -3,10 +3,8 @@ behind them."""
 
 from __future__ import annotations
 
-import sqlite3
-
 from worker.ledger.database import SANDBOX
-from worker.ledger.queries import sql
+from worker.ledger.handle import Writer
 from worker.ledger.views import api_url
 
 STATEMENTS = (
@@ -24,19 +22,13 @@ STATEMENTS = (
 """In this order, since rows refer to others."""
 
 
-def forget(connection: sqlite3.Connection, campaign: str) -> None:
+def forget(database: Writer, campaign: str) -> None:
     """Remove all that this database of rehearsals knows of the campaign, in one transaction.
 
     Raises ValueError if the database is not one of rehearsals, sqlite3.Error if it cannot be
     written."""
-    if api_url(connection) != SANDBOX:
+    if api_url(database) != SANDBOX:
         raise ValueError("only rehearsals may be forgotten")
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with database.transaction():
         for statement in STATEMENTS:
-            connection.execute(sql(statement), {"campaign": campaign})
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
+            database.ask(statement, campaign=campaign)

@@ -18,7 +18,6 @@ from pathlib import Path
 import filelock
 
 from worker.ledger.database import open_for_reading
-from worker.ledger.queries import sql
 from worker.model.errors import BusyError, UsageError, WorkerError
 
 POLL_S = 0.2
@@ -159,8 +158,8 @@ def _busy(database: Path) -> BusyError:
 def _holder(database: Path) -> str:
     """Process, host and start of the run that holds the database, as far as they can be known."""
     try:
-        with closing(open_for_reading(_name_in_use(database))) as connection:
-            row = connection.execute(sql("holder")).fetchone()
+        with closing(open_for_reading(_name_in_use(database))) as reader:
+            row = reader.ask("holder").fetchone()
     except WorkerError:
         row = None
     if row is None:
@@ -171,8 +170,8 @@ def _holder(database: Path) -> str:
 def _name_in_use(database: Path) -> Path:
     """The name by which runs use this database: by another one SQLite does not see their latest
     changes."""
-    with closing(open_for_reading(database)) as connection:
-        used = connection.execute(sql("path")).fetchone()
+    with closing(open_for_reading(database)) as reader:
+        used = reader.ask("path").fetchone()
     name = Path(used[0]) if used else database
     try:
         return name if name.samefile(database) else database

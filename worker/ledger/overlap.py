@@ -14,8 +14,8 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from worker.ledger.database import APPLICATION_ID, attached, belongs_to
-from worker.ledger.queries import sql
+from worker.ledger.database import APPLICATION_ID, belongs_to
+from worker.ledger.handle import Reader
 
 MOST_FILES = 1000
 """At most so many files are looked at in one folder."""
@@ -64,25 +64,25 @@ class Shared(NamedTuple):
     job_gone: bool = False
 
 
-def sent_before(connection: sqlite3.Connection, campaign: str) -> bool:
+def sent_before(reader: Reader, campaign: str) -> bool:
     """Whether a request of this campaign has left, or a batch of it is known."""
-    return connection.execute(sql("sent_before"), {"campaign": campaign}).fetchone() is not None
+    return reader.ask("sent_before", campaign=campaign).fetchone() is not None
 
 
-def jobs_of_campaigns(connection: sqlite3.Connection) -> list[tuple[str, Path]]:
+def jobs_of_campaigns(reader: Reader) -> list[tuple[str, Path]]:
     """Every campaign and the job file of its latest run, the latest first."""
-    return [(name, Path(job)) for name, job in connection.execute(sql("campaigns_with_jobs"))]
+    return [(name, Path(job)) for name, job in reader.ask("campaigns_with_jobs")]
 
 
-def not_created(connection: sqlite3.Connection, campaign: str) -> int:
+def not_created(reader: Reader, campaign: str) -> int:
     """How many of the plan's duplicates (table `plan.staged`) are not created in this campaign."""
-    return int(connection.execute(sql("plan_not_created"), {"campaign": campaign}).fetchone()[0])
+    return int(reader.ask("plan_not_created", campaign=campaign).fetchone()[0])
 
 
-def shared_with(connection: sqlite3.Connection, campaign: str) -> list[Shared]:
+def shared_with(reader: Reader, campaign: str) -> list[Shared]:
     """Every campaign that shares duplicates with the plan (table `plan.staged`), or has the name
     `campaign`."""
-    found = connection.execute(sql("shared_with_plan"), {"campaign": campaign})
+    found = reader.ask("shared_with_plan", campaign=campaign)
     return [
         Shared(
             name,
@@ -124,18 +124,17 @@ def shared_nearby(
     as the job's."""
     found: list[Shared] = []
     for file in files:
-        with _peek(file) as connection:
-            if connection is None:
+        with _peek(file) as reader:
+            if reader is None:
                 continue
             try:
-                (application,) = connection.execute("PRAGMA application_id").fetchone()
-                if application != APPLICATION_ID:
+                if reader.ask("application").fetchone()[0] != APPLICATION_ID:
                     continue
-                known = connection.execute(sql("api_url")).fetchone()
+                known = reader.ask("api_url").fetchone()
                 if known is None or known[0] != api_url:
                     continue
-                with attached(connection, plan):
-                    some = shared_with(connection, campaign)
+                with reader.attached(plan):
+                    some = shared_with(reader, campaign)
             except sqlite3.Error:  # damaged, or locked for long: nothing can be said of it
                 continue
         near = file.parent in beside
@@ -166,7 +165,7 @@ def _has_changes(path: Path) -> bool:
 
 
 @contextmanager
-def _peek(path: Path) -> Iterator[sqlite3.Connection | None]:
+def _peek(path: Path) -> Iterator[Reader | None]:
     """A connection that only reads, whatever version wrote the file; None if it cannot be
     opened."""
     # Without changes beside it, SQLite need not make the files for them, which only a writer would
@@ -179,5 +178,5 @@ def _peek(path: Path) -> Iterator[sqlite3.Connection | None]:
     except sqlite3.Error:
         yield None
         return
-    with closing(connection):
-        yield connection
+    with closing(Reader(connection)) as reader:
+        yield reader

@@ -10,6 +10,12 @@ SELECT id FROM campaigns WHERE name = :name;
 INSERT INTO runs (run_id, campaign_id, job, ledger, host, pid, started_at, timeout_s, settle_after_s, ceiling, date, command)
 VALUES (:run_id, :campaign, :job, :ledger, :host, :pid, :now, :timeout_s, :settle_after_s, :ceiling, :date, :command);
 
+-- name: application
+PRAGMA application_id;
+
+-- name: last_id
+SELECT last_insert_rowid();
+
 -- name: add_pace
 INSERT INTO paces (run_id, at, wait_s, rate, why) VALUES (:run, :at, :wait_s, :rate, :why);
 
@@ -316,6 +322,18 @@ SET name = iif(attempts + ?2 = 0, NULL, name), attempts = attempts + ?2,
     status = ?4, run_id = ?5, http_status = ?6, error = ?7,
     new_batch_id = ?8, new_batch_name = ?9, new_batch_status = ?10, created_at = ?11, settled_by = ?12
 WHERE id = ?1;
+
+-- name: owns
+SELECT 1 FROM items WHERE new_batch_id = :batch_id;
+
+-- name: run_ids
+SELECT run_id FROM runs;
+
+-- name: open_attempt
+SELECT id FROM attempts WHERE item_id = :item AND closed_by IS NULL;
+
+-- name: unowned_batch
+SELECT name, status, created_at FROM sightings WHERE batch_id = :batch_id;
 
 -- name: owners
 SELECT i.id, i.new_batch_id, i.settled_by, i.line, c.name AS campaign

@@ -12,36 +12,34 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from worker.export.ledger_file import stamp
-from worker.ledger.database import BUSY_TIMEOUT_S, refuse_damaged
+from worker.ledger.database import refuse_damaged
 from worker.ledger.exchange import START, Exchange
-from worker.ledger.queries import sql
+from worker.ledger.handle import Writer
 from worker.model.clock import seconds
 from worker.model.records import Ending, Intent, Listed, Moment, PaceChange, RunEnd, RunStart
 
 
-class Ledger:
-    """One run's hold on the database behind `connection` (opened for writing, its lock held)."""
+class Ledger(Writer):
+    """One run's hold on a `database` that is open for writing, its lock held."""
 
-    def __init__(self, connection: sqlite3.Connection, run: RunStart) -> None:
-        self._connection = connection
+    def __init__(self, database: Writer, run: RunStart) -> None:
+        super().__init__(database._connection)
         self._file = Path(run.ledger)
         self._replanned = False
         self._place = START
         """The line and copy that were claimed last; what comes after them is claimed next."""
-        self._begun = False
-        self._run(sql("make_listed_names"))
-        self._run(sql("make_resting"))
-        self._run(sql("make_denied"))
+        self.ask("make_listed_names")
+        self.ask("make_resting")
+        self.ask("make_denied")
         with self.transaction():
-            self._run(sql("add_campaign"), name=run.campaign, now=run.now)
+            self.ask("add_campaign", name=run.campaign, now=run.now)
             self.campaign = int(self._one("campaign_id", name=run.campaign)["id"])
-            self._run(
-                sql("add_run"),
+            self.ask(
+                "add_run",
                 run_id=run.run_id,
                 campaign=self.campaign,
                 job=run.job,
@@ -55,13 +53,13 @@ class Ledger:
                 date=run.date,
                 command=run.command,
             )
-            self.run = int(self._run("SELECT last_insert_rowid()").fetchone()[0])
+            self.run = int(self.ask("last_id").fetchone()[0])
             # A crashed run's intents: whoever holds the lock now is the first to know that it is
             # dead.
-            self._run(sql("abandon_items"), run=self.run)
-            self._run(sql("abandon_attempts"), now=run.now)
-        self._exchange = Exchange(connection, self.run, self.campaign, run.campaign)
-        self._listing = self._inherited = int(self._run(sql("last_listing")).fetchone()[0])
+            self.ask("abandon_items", run=self.run)
+            self.ask("abandon_attempts", now=run.now)
+        self._exchange = Exchange(self, self.run, self.campaign, run.campaign)
+        self._listing = self._inherited = int(self.ask("last_listing").fetchone()[0])
 
     # -- planning
 
@@ -71,30 +69,26 @@ class Ledger:
         Raises sqlite3.DatabaseError where the database is damaged. A finished job does without that
         check, which takes longest of all: nothing will be sent and nothing written for it. For a
         new job it comes before what is added."""
-        self._run("ATTACH ? AS plan", str(staged))
-        try:
-            with self.transaction():
-                new = self._run(sql("any_item"), campaign=self.campaign).fetchone() is None
-                if new:
-                    refuse_damaged(self._connection)
-                before = self._connection.total_changes
-                self._run(sql("add_to_job"), campaign=self.campaign)
-                if self._one("wants_less", campaign=self.campaign)[0]:
-                    self._run(sql("drop_from_job"), campaign=self.campaign)
-                for statement in ("drop_extras", "add_extras"):
-                    self._run(sql(statement), campaign=self.campaign)
-                self._run(
-                    sql("set_extra_columns"),
-                    campaign=self.campaign,
-                    columns=json.dumps(list(extra_columns)),
-                )
-                if retry_failed:
-                    self._run(sql("retry_failed"), campaign=self.campaign, run=self.run)
-                self._replanned = self._connection.total_changes > before
-                if not new and not self.finished():
-                    refuse_damaged(self._connection)
-        finally:
-            self._run("DETACH plan")
+        with self.attached(staged), self.transaction():
+            new = self.ask("any_item", campaign=self.campaign).fetchone() is None
+            if new:
+                refuse_damaged(self._connection)
+            before = self.changes
+            self.ask("add_to_job", campaign=self.campaign)
+            if self._one("wants_less", campaign=self.campaign)[0]:
+                self.ask("drop_from_job", campaign=self.campaign)
+            for statement in ("drop_extras", "add_extras"):
+                self.ask(statement, campaign=self.campaign)
+            self.ask(
+                "set_extra_columns",
+                campaign=self.campaign,
+                columns=json.dumps(list(extra_columns)),
+            )
+            if retry_failed:
+                self.ask("retry_failed", campaign=self.campaign, run=self.run)
+            self._replanned = self.changes > before
+            if not new and not self.finished():
+                refuse_damaged(self._connection)
 
     def finished(self) -> bool:
         """Whether everything is created, and the ledger file is as the run before this one left it
@@ -105,34 +99,34 @@ class Ledger:
             "path": str(self._file),
             "stamp": stamp(self._file),
         }
-        return not self._replanned and self._run(sql("finished"), **asked).fetchone() is not None
+        return not self._replanned and self.ask("finished", **asked).fetchone() is not None
 
     # -- preflight
 
     def set_me(self, me: str) -> None:
         """Note whose token this run uses."""
-        self._run(sql("set_me"), run=self.run, me=me)
+        self.ask("set_me", run=self.run, me=me)
 
     def want_sources(self) -> int:
         """Note every source of what this run may send as not yet looked up; how many there are."""
         with self.transaction():
-            self._run(sql("want_sources"), run=self.run, campaign=self.campaign)
-        return int(self._run(sql("count_wanted_sources"), run=self.run).fetchone()[0])
+            self.ask("want_sources", run=self.run, campaign=self.campaign)
+        return int(self.ask("count_wanted_sources", run=self.run).fetchone()[0])
 
     def wanted_sources(self, limit: int) -> list[str]:
         """Up to `limit` sources that are not looked up yet."""
-        return [row[0] for row in self._run(sql("wanted_sources"), run=self.run, limit=limit)]
+        return [row[0] for row in self.ask("wanted_sources", run=self.run, limit=limit)]
 
     def begin_listing(self, workspace_id: str, moment: Moment) -> int:
         """Note that a listing is about to be asked for; its number."""
-        self._run(
-            sql("begin_listing"),
+        self.ask(
+            "begin_listing",
             run=self.run,
             workspace_id=workspace_id,
             now=moment.at,
             left_server=moment.server,
         )
-        self._listing = int(self._run("SELECT last_insert_rowid()").fetchone()[0])
+        self._listing = int(self.ask("last_id").fetchone()[0])
         return self._listing
 
     def add_listed(self, number: int, workspace_id: str, batches: Sequence[Listed]) -> int:
@@ -142,15 +136,15 @@ class Ledger:
         Returns how many wanted sources it shows."""
         found = 0
         with self.transaction():
-            self._connection.executemany(
-                sql("add_seen"),
+            self.many(
+                "add_seen",
                 [
                     {"workspace_id": workspace_id, "batch_id": batch.id, "listing": number}
                     for batch in batches
                 ],
             )
-            self._connection.executemany(
-                sql("add_listed_name"),
+            self.many(
+                "add_listed_name",
                 [
                     {
                         "batch_id": batch.id,
@@ -163,7 +157,7 @@ class Ledger:
             )
             self._add_sightings(workspace_id, batches)
             for batch in batches:
-                if self._run(sql("is_wanted_source"), source_id=batch.id, run=self.run).fetchone():
+                if self.ask("is_wanted_source", source_id=batch.id, run=self.run).fetchone():
                     self._found(batch)
                     found += 1
         return found
@@ -171,17 +165,13 @@ class Ledger:
     def add_elsewhere(self, batches: Sequence[str]) -> None:
         """Note that these batches are known to be somebody's, though no item here has them."""
         with self.transaction():
-            self._connection.executemany(
-                sql("add_elsewhere"), [{"batch_id": batch} for batch in batches]
-            )
+            self.many("add_elsewhere", [{"batch_id": batch} for batch in batches])
 
     def end_listing(
         self, number: int, meta_count: int | None, shown: int, error: str | None
     ) -> None:
         """Note how listing `number` ended; `error` says why it is not whole."""
-        self._run(
-            sql("end_listing"), number=number, meta_count=meta_count, shown=shown, error=error
-        )
+        self.ask("end_listing", number=number, meta_count=meta_count, shown=shown, error=error)
 
     def found_source(self, batch: Listed) -> None:
         """A GET showed this source."""
@@ -192,19 +182,17 @@ class Ledger:
             "listing": 0,
         }
         with self.transaction():
-            self._run(sql("add_listed_name"), **shown)
+            self.ask("add_listed_name", **shown)
             # It was there before anything that is sent from now on, whatever listings fail to show.
             # Not before what earlier runs sent: it may be the lost copy of one of them.
             number = max(self._listing, self._inherited + 1)
-            self._run(
-                sql("add_seen"), workspace_id=batch.workspace_id, batch_id=batch.id, listing=number
-            )
+            self.ask("add_seen", workspace_id=batch.workspace_id, batch_id=batch.id, listing=number)
             self._found(batch)
 
     def lost_source(self, source_id: str, state: str, http_status: int | None, reason: str) -> None:
         """A source is `missing` (its own 404) or `unclear` (it could not be looked up), and why."""
-        self._run(
-            sql("lost_source"),
+        self.ask(
+            "lost_source",
             source_id=source_id,
             run=self.run,
             state=state,
@@ -216,24 +204,24 @@ class Ledger:
         """Fail the rows of missing sources, and say at the rows of unclear ones why they stay
         pending."""
         with self.transaction():
-            self._run(sql("fail_missing"), campaign=self.campaign, run=self.run)
-            self._run(sql("explain_unclear"), campaign=self.campaign, run=self.run)
-            self._run(sql("index_listed_names"))
+            self.ask("fail_missing", campaign=self.campaign, run=self.run)
+            self.ask("explain_unclear", campaign=self.campaign, run=self.run)
+            self.ask("index_listed_names")
 
     def _found(self, batch: Listed) -> None:
         version = {
             "source_id": batch.id, "name": batch.name, "workspace_id": batch.workspace_id,
             "details": batch.details, "datasets": json.dumps(batch.datasets),
         }  # fmt: skip
-        self._run(sql("add_source_version"), **version, loose_details=batch.loose_details)
-        self._run(sql("found_source"), **version, run=self.run)
+        self.ask("add_source_version", **version, loose_details=batch.loose_details)
+        self.ask("found_source", **version, run=self.run)
 
     # -- sending
 
     def sign(self) -> None:
         """Let a row say that this run may send it, so that a ledger file that is written now tells
         of this run."""
-        self._run(sql("sign"), campaign=self.campaign, run=self.run)
+        self.ask("sign", campaign=self.campaign, run=self.run)
 
     def exchange(
         self, endings: Sequence[Ending], again: Sequence[int], limit: int, moment: Moment
@@ -257,8 +245,8 @@ class Ledger:
     def abandon(self, now: str) -> None:
         """Call unknown what this run has sent and will not wait for."""
         with self.transaction():
-            self._run(sql("abandon_items"), run=self.run)
-            self._run(sql("abandon_attempts"), now=now)
+            self.ask("abandon_items", run=self.run)
+            self.ask("abandon_attempts", now=now)
 
     def add_paces(self, changes: Sequence[PaceChange]) -> None:
         """Keep when this run waited and why."""
@@ -269,8 +257,8 @@ class Ledger:
         """Note how this run ended, and what is not kept yet of when it waited."""
         with self.transaction():
             self._add_paces(changes)
-            self._run(
-                sql("end_run"),
+            self.ask(
+                "end_run",
                 run=self.run,
                 now=end.now,
                 stopped_by=end.stopped_by,
@@ -283,33 +271,19 @@ class Ledger:
 
     def _add_paces(self, changes: Sequence[PaceChange]) -> None:
         for one in changes:
-            self._run(
-                sql("add_pace"),
-                run=self.run,
-                at=one.at,
-                wait_s=one.wait_s,
-                rate=one.rate,
-                why=one.why,
+            self.ask(
+                "add_pace", run=self.run, at=one.at, wait_s=one.wait_s, rate=one.rate, why=one.why
             )
-
-    def close(self) -> None:
-        """Let the database go."""
-        self._connection.close()
-
-    @property
-    def connection(self) -> sqlite3.Connection:
-        """For the reading verbs in `views`, which see what this run has written."""
-        return self._connection
 
     def _add_sightings(self, workspace_id: str, batches: Sequence[Listed]) -> None:
         """Keep what is shown and could be an open attempt's copy; without open attempts nothing is
         kept."""
-        baseline = self._run(sql("oldest_open_baseline")).fetchone()[0]
+        baseline = self.ask("oldest_open_baseline").fetchone()[0]
         if baseline is None:
             return
         for batch in batches:
-            self._run(
-                sql("add_sighting"),
+            self.ask(
+                "add_sighting",
                 batch_id=batch.id,
                 workspace_id=workspace_id,
                 baseline=baseline,
@@ -325,7 +299,7 @@ class Ledger:
 
     def rest(self, item: int) -> None:
         """Do not send this item again in this run."""
-        self._run(sql("rest"), item=item)
+        self.ask("rest", item=item)
 
     def rewind(self) -> None:
         """Claim from the job's beginning again: settling has made items pending behind the last
@@ -334,55 +308,11 @@ class Ledger:
 
     # -- plumbing
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All of the block, or nothing; within a transaction that somebody began, a part of
-        that."""
-        if self._begun:
-            yield
-            return
-        self.begin()
-        try:
-            yield
-            self.commit()
-        except BaseException:
-            self.roll_back()
-            raise
-
-    def begin(self) -> None:
-        """Begin a transaction that writes; another program's is waited for."""
-        self._connection.execute("BEGIN IMMEDIATE")
-        self._begun = True
-
-    def try_begin(self) -> bool:
-        """Begin a transaction that writes unless another program's is under way; whether it did.
-        Waits for nothing."""
-        self._run("PRAGMA busy_timeout = 0")
-        try:
-            self.begin()
-        except sqlite3.OperationalError:  # whatever it is, `begin` says it again
-            return False
-        finally:
-            self._run(f"PRAGMA busy_timeout = {1000 * BUSY_TIMEOUT_S:.0f}")
-        return True
-
-    def commit(self) -> None:
-        """Make what was written since `begin` durable."""
-        self._connection.execute("COMMIT")
-        self._begun = False
-
     def roll_back(self) -> None:
         """Undo what was written since `begin`; what was claimed is pending again."""
         self._place = START
-        # Where this fails, nothing may join what is left open: the next `begin` will say so.
-        self._begun = False
-        # A full disk rolls back by itself; a second ROLLBACK would hide the first error.
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
-
-    def _run(self, statement: str, /, *positional: object, **named: object) -> sqlite3.Cursor:
-        return self._connection.execute(statement, positional or named)
+        super().roll_back()
 
     def _one(self, query: str, /, **named: object) -> sqlite3.Row:
-        row: sqlite3.Row = self._run(sql(query), **named).fetchone()
+        row: sqlite3.Row = self.ask(query, **named).fetchone()
         return row

@@ -6,7 +6,6 @@ seed repeats."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
@@ -16,7 +15,8 @@ import anyio
 import anyio.to_thread
 
 from worker.ledger import views
-from worker.ledger.database import open_for_reading, snapshot
+from worker.ledger.database import open_for_reading
+from worker.ledger.handle import Reader
 from worker.ledger.store import Ledger
 
 P = ParamSpec("P")
@@ -39,7 +39,7 @@ class Database(Protocol):
 
     async def read(
         self,
-        verb: Callable[Concatenate[sqlite3.Connection, P], T],
+        verb: Callable[Concatenate[Reader, P], T],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
@@ -52,7 +52,7 @@ class ThreadedDatabase:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._path = views.database_path(ledger.connection)
+        self._path = views.database_path(ledger)
         self._one = anyio.Lock()
         self._one_reader = anyio.CapacityLimiter(1)
 
@@ -85,7 +85,7 @@ class ThreadedDatabase:
 
     async def read(
         self,
-        verb: Callable[Concatenate[sqlite3.Connection, P], T],
+        verb: Callable[Concatenate[Reader, P], T],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
@@ -97,9 +97,9 @@ class ThreadedDatabase:
 
     def _read(
         self,
-        verb: Callable[Concatenate[sqlite3.Connection, P], T],
+        verb: Callable[Concatenate[Reader, P], T],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        with closing(open_for_reading(self._path)) as connection, snapshot(connection):
-            return verb(connection, *args, **kwargs)
+        with closing(open_for_reading(self._path)) as reader, reader.snapshot():
+            return verb(reader, *args, **kwargs)

@@ -1,4 +1,4 @@
-"""What the ledger can be asked without changing it. Every function takes a connection and returns
+"""What the ledger can be asked without changing it. Every function takes a reader and returns
 plain values."""
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from worker.export.causes import Cause, Causes
-from worker.ledger.database import attached
 from worker.ledger.exchange import default_name
-from worker.ledger.queries import sql
+from worker.ledger.handle import Reader
 from worker.model.job_names import job_name
 from worker.model.names import render_name
 from worker.model.records import Counts
@@ -58,44 +57,40 @@ class LatestRun(NamedTuple):
     date: str | None
 
 
-def campaign_id(connection: sqlite3.Connection, name: str) -> int | None:
+def campaign_id(reader: Reader, name: str) -> int | None:
     """The campaign's number, or None where the ledger does not know it."""
-    row = connection.execute(sql("campaign_id"), {"name": name}).fetchone()
+    row = reader.ask("campaign_id", name=name).fetchone()
     return None if row is None else int(row["id"])
 
 
-def counts(connection: sqlite3.Connection, campaign: int) -> Counts:
+def counts(reader: Reader, campaign: int) -> Counts:
     """How the duplicates that the campaign's job wants now stand."""
-    return _counts(connection.execute(sql("counts"), {"campaign": campaign}))
+    return _counts(reader.ask("counts", campaign=campaign))
 
 
-def reasons(connection: sqlite3.Connection, campaign: int) -> list[Cause]:
+def reasons(reader: Reader, campaign: int) -> list[Cause]:
     """Why rows are not created: every cause and how many rows have it, the most frequent first."""
     causes = Causes()
-    for row in connection.execute(sql("reasons"), {"campaign": campaign}):
+    for row in reader.ask("reasons", campaign=campaign):
         causes.add(row["status"], row["error"], row["items"])
     return causes.all()
 
 
-def undecided(connection: sqlite3.Connection, campaign: int) -> int:
+def undecided(reader: Reader, campaign: int) -> int:
     """How many of the campaign's unknown duplicates wait for a person: batches were found that
     could be theirs."""
-    found = connection.execute(sql("unknown_errors"), {"campaign": campaign})
+    found = reader.ask("unknown_errors", campaign=campaign)
     return sum(1 for row in found if named_batches(row["error"]))
 
 
-def claimable(connection: sqlite3.Connection, campaign: int, run: int) -> int:
+def claimable(reader: Reader, campaign: int, run: int) -> int:
     """How many duplicates the run may send: pending, and their source is there."""
-    return int(
-        connection.execute(sql("count_claimable"), {"campaign": campaign, "run": run}).fetchone()[0]
-    )
+    return int(reader.ask("count_claimable", campaign=campaign, run=run).fetchone()[0])
 
 
-def first_names(connection: sqlite3.Connection, campaign: int, run: int, limit: int) -> list[str]:
+def first_names(reader: Reader, campaign: int, run: int, limit: int) -> list[str]:
     """The first names that the run will send, in the job's order."""
-    found = connection.execute(
-        sql("first_claimable"), {"campaign": campaign, "run": run, "limit": limit}
-    )
+    found = reader.ask("first_claimable", campaign=campaign, run=run, limit=limit)
     return [
         (
             row["name"]
@@ -107,20 +102,16 @@ def first_names(connection: sqlite3.Connection, campaign: int, run: int, limit: 
     ]
 
 
-def sources_found(connection: sqlite3.Connection, run: int) -> dict[str, int]:
+def sources_found(reader: Reader, run: int) -> dict[str, int]:
     """How many of the run's sources are in which workspace, the fullest first."""
-    found = connection.execute(sql("workspaces_of_run"), {"run": run})
+    found = reader.ask("workspaces_of_run", run=run)
     return {row["workspace_id"]: row["sources"] for row in found}
 
 
-def sources_lost(
-    connection: sqlite3.Connection, campaign: int, run: int, state: str
-) -> list[tuple[int, str, str]]:
+def sources_lost(reader: Reader, campaign: int, run: int, state: str) -> list[tuple[int, str, str]]:
     """The sources that the run found `missing` or `unclear`: the first line that asks for each, its
     id, and why."""
-    found = connection.execute(
-        sql("sources_lost"), {"campaign": campaign, "run": run, "state": state}
-    )
+    found = reader.ask("sources_lost", campaign=campaign, run=run, state=state)
     return [(row["line"], row["source_id"], row["reason"]) for row in found]
 
 
@@ -135,36 +126,30 @@ class Names(NamedTuple):
     own_taken: int
 
 
-def names_taken(connection: sqlite3.Connection, campaign: int, run: int) -> Names:
+def names_taken(reader: Reader, campaign: int, run: int) -> Names:
     """Which names of what the run would send exist already, as its listings show."""
-    return Names(
-        *connection.execute(sql("names_taken"), {"campaign": campaign, "run": run}).fetchone()
-    )
+    return Names(*reader.ask("names_taken", campaign=campaign, run=run).fetchone())
 
 
-def count_left(connection: sqlite3.Connection, campaign: int) -> int:
+def count_left(reader: Reader, campaign: int) -> int:
     """How many duplicates of the campaign are no longer in its job."""
-    return int(connection.execute(sql("count_left"), {"campaign": campaign}).fetchone()[0])
+    return int(reader.ask("count_left", campaign=campaign).fetchone()[0])
 
 
-def unfinished_elsewhere(
-    connection: sqlite3.Connection, campaign: str, job: str
-) -> list[tuple[str, int]]:
+def unfinished_elsewhere(reader: Reader, campaign: str, job: str) -> list[tuple[str, int]]:
     """Other campaigns of the same job file (an earlier date's) with rows left to do, newest
     first."""
-    found = connection.execute(sql("unfinished_elsewhere"), {"campaign": campaign, "job": job})
+    found = reader.ask("unfinished_elsewhere", campaign=campaign, job=job)
     return [(row["campaign"], row["items"]) for row in found]
 
 
-def latest_run(
-    connection: sqlite3.Connection, *, job: str = "", campaign: str = ""
-) -> LatestRun | None:
+def latest_run(reader: Reader, *, job: str = "", campaign: str = "") -> LatestRun | None:
     """The latest run of the job file (an absolute path), or of the campaign; None where there was
     none."""
     if campaign:
-        row = connection.execute(sql("latest_run_of_campaign"), {"campaign": campaign}).fetchone()
+        row = reader.ask("latest_run_of_campaign", campaign=campaign).fetchone()
     else:
-        row = connection.execute(sql("latest_run_of_job"), {"job": job}).fetchone()
+        row = reader.ask("latest_run_of_job", job=job).fetchone()
     if row is None:
         return None
     return LatestRun(
@@ -172,57 +157,55 @@ def latest_run(
     )
 
 
-def database_path(connection: sqlite3.Connection) -> Path:
+def database_path(reader: Reader) -> Path:
     """The database's file."""
-    return Path(connection.execute(sql("database_path")).fetchone()[0])
+    return Path(reader.ask("database_path").fetchone()[0])
 
 
-def api_url(connection: sqlite3.Connection) -> str:
+def api_url(reader: Reader) -> str:
     """The API that the database's batches live in; empty where no run has said it yet."""
-    row = connection.execute(sql("api_url")).fetchone()
+    row = reader.ask("api_url").fetchone()
     return "" if row is None else str(row["value"])
 
 
-def count_leaving(connection: sqlite3.Connection, staged: Path, campaign: int | None) -> int:
+def count_leaving(reader: Reader, staged: Path, campaign: int | None) -> int:
     """How many duplicates of the campaign the plan file `staged` does not have."""
-    with attached(connection, staged):
-        return int(connection.execute(sql("plan_left"), {"campaign": campaign}).fetchone()[0])
+    with reader.attached(staged):
+        return int(reader.ask("plan_left", campaign=campaign).fetchone()[0])
 
 
-def owned_batches(connection: sqlite3.Connection) -> list[str]:
+def owned_batches(reader: Reader) -> list[str]:
     """The batches that some duplicate of this database is."""
-    return [row[0] for row in connection.execute(sql("owned_batches"))]
+    return [row[0] for row in reader.ask("owned_batches")]
 
 
-def campaigns_to_settle(connection: sqlite3.Connection) -> list[str]:
+def campaigns_to_settle(reader: Reader) -> list[str]:
     """The campaigns that hold an attempt whose outcome is not known."""
-    return [row["name"] for row in connection.execute(sql("campaigns_with_open_attempts"))]
+    return [row["name"] for row in reader.ask("campaigns_with_open_attempts")]
 
 
-def count_unknown(connection: sqlite3.Connection) -> int:
+def count_unknown(reader: Reader) -> int:
     """How many duplicates of all campaigns are unknown, also those that no job wants any longer."""
-    return int(connection.execute(sql("count_unknown")).fetchone()[0])
+    return int(reader.ask("count_unknown").fetchone()[0])
 
 
-def campaigns(connection: sqlite3.Connection) -> list[Row]:
+def campaigns(reader: Reader) -> list[Row]:
     """Every campaign with its counts, oldest first."""
-    return [dict(row) for row in connection.execute(sql("campaigns"))]
+    return [dict(row) for row in reader.ask("campaigns")]
 
 
-def runs(connection: sqlite3.Connection, since: str | None = None) -> list[Row]:
+def runs(reader: Reader, since: str | None = None) -> list[Row]:
     """Every run, oldest first; with `since` (ISO 8601 UTC) those that started then or later."""
-    return [dict(row) for row in connection.execute(sql("runs"), {"since": since})]
+    return [dict(row) for row in reader.ask("runs", since=since)]
 
 
-def extra_columns(connection: sqlite3.Connection, campaign: int) -> tuple[str, ...]:
+def extra_columns(reader: Reader, campaign: int) -> tuple[str, ...]:
     """The job's own `x_` columns, in its order."""
-    return tuple(
-        json.loads(connection.execute(sql("extra_columns"), {"campaign": campaign}).fetchone()[0])
-    )
+    return tuple(json.loads(reader.ask("extra_columns", campaign=campaign).fetchone()[0]))
 
 
 def ledger_rows(
-    connection: sqlite3.Connection,
+    reader: Reader,
     campaign: int,
     name: str,
     *,
@@ -236,10 +219,10 @@ def ledger_rows(
 
     A row has `COLUMNS`, `item`, its own number, the `x_` columns, and with `job_names` also
     `job_name`, its name as a job file writes it. `name` is the campaign's."""
-    own = extra_columns(connection, campaign)
+    own = extra_columns(reader, campaign)
     asked = {"campaign": campaign, "name": name, "created": created}
     for statement in ("ledger_rows", "dropped_rows") if dropped else ("ledger_rows",):
-        found = connection.execute(sql(statement), asked)
+        found = reader.ask(statement, **asked)
         found.row_factory = (
             None  # each row of every ledger file comes through here: names are looked up but once
         )
@@ -298,7 +281,7 @@ class Forecast(NamedTuple):
 
 
 def forecast(
-    connection: sqlite3.Connection,
+    reader: Reader,
     staged: Path,
     campaign: int | None,
     items: int,
@@ -306,12 +289,12 @@ def forecast(
     retry_failed: bool,
 ) -> Forecast:
     """What a run of the plan file `staged` with so many `items` would meet in the ledger."""
-    with attached(connection, staged):
-        known = _counts(connection.execute(sql("plan_counts"), {"campaign": campaign}))
-        missing = connection.execute(
-            sql("plan_missing"), {"campaign": campaign, "retry_failed": retry_failed, "limit": 5}
+    with reader.attached(staged):
+        known = _counts(reader.ask("plan_counts", campaign=campaign))
+        missing = reader.ask(
+            "plan_missing", campaign=campaign, retry_failed=retry_failed, limit=5
         ).fetchall()
-        sources = int(connection.execute(sql("plan_sources")).fetchone()[0])
+        sources = int(reader.ask("plan_sources").fetchone()[0])
     return Forecast(
         counts=known,
         new=items - known.total,
@@ -322,9 +305,9 @@ def forecast(
     )
 
 
-def source_name(connection: sqlite3.Connection, run: int, source_id: str) -> str | None:
+def source_name(reader: Reader, run: int, source_id: str) -> str | None:
     """What the source is called, as the run found it; None where it did not."""
-    row = connection.execute(sql("source_name"), {"run": run, "source_id": source_id}).fetchone()
+    row = reader.ask("source_name", run=run, source_id=source_id).fetchone()
     return None if row is None else str(row["name"])
 
 

@@ -21,7 +21,7 @@ from worker.export.formats import is_ledger, read_file
 from worker.export.ledger_file import stamp
 from worker.ledger.database import belongs_to
 from worker.ledger.exchange import default_name
-from worker.ledger.queries import sql
+from worker.ledger.handle import Reader
 from worker.ledger.store import Ledger
 from worker.model.batch import UUID
 from worker.model.clock import seconds
@@ -47,7 +47,7 @@ def files_of(written: str, campaign: str, database: Path) -> list[Path]:
 
 
 def refuse_older_database(
-    connection: sqlite3.Connection,
+    reader: Reader,
     files: Iterable[Path],
     campaign: str,
     restoring: Callable[[Path], str],
@@ -57,9 +57,9 @@ def refuse_older_database(
     again what exists. `restoring` is the command that rebuilds the database from such a file."""
     for path in sorted(files):
         asked = {"campaign": campaign, "path": str(path), "stamp": stamp(path)}
-        if connection.execute(sql("wrote"), asked).fetchone():
+        if reader.ask("wrote", **asked).fetchone():
             continue  # it is as this database's own run left it
-        if why := _knows_more(connection, path, campaign):
+        if why := _knows_more(reader, path, campaign):
             raise UsageError(
                 f"{path}: this ledger file knows more than the database: {why}. The database was"
                 " lost, or is an old copy; nothing was sent or written",
@@ -70,8 +70,8 @@ def refuse_older_database(
             )
 
 
-def _knows_more(connection: sqlite3.Connection, path: Path, campaign: str) -> str | None:
-    known_runs = {row["run_id"] for row in connection.execute("SELECT run_id FROM runs")}
+def _knows_more(reader: Reader, path: Path, campaign: str) -> str | None:
+    known_runs = {row["run_id"] for row in reader.ask("run_ids")}
     attempts = 0
     for _, row in read_file(path):
         if row["campaign"] != campaign:
@@ -79,9 +79,9 @@ def _knows_more(connection: sqlite3.Connection, path: Path, campaign: str) -> st
         if row["run_id"] and row["run_id"] not in known_runs:
             return f"run {row['run_id']}"
         attempts += int(row["attempts"]) if row["attempts"].isdigit() else 0
-        if row["new_batch_id"] and not _owned(connection, row["new_batch_id"]):
+        if row["new_batch_id"] and not _owned(reader, row["new_batch_id"]):
             return f"batch {row['new_batch_id']} of line {row['line']}"
-    known = connection.execute(sql("count_attempts"), {"campaign": campaign}).fetchone()[0]
+    known = reader.ask("count_attempts", campaign=campaign).fetchone()[0]
     return (
         f"{counted(attempts, 'request')}, of which the database knows {known}"
         if attempts > known
@@ -89,11 +89,8 @@ def _knows_more(connection: sqlite3.Connection, path: Path, campaign: str) -> st
     )
 
 
-def _owned(connection: sqlite3.Connection, batch_id: str) -> bool:
-    return (
-        connection.execute("SELECT 1 FROM items WHERE new_batch_id = ?", (batch_id,)).fetchone()
-        is not None
-    )
+def _owned(reader: Reader, batch_id: str) -> bool:
+    return reader.ask("owns", batch_id=batch_id).fetchone() is not None
 
 
 class Restored(NamedTuple):
@@ -137,9 +134,7 @@ def restore(
         for other in others:
             for _, row in read_file(other):
                 if row["new_batch_id"] and row["campaign"] != campaign:
-                    ledger.connection.execute(
-                        sql("add_elsewhere"), {"batch_id": row["new_batch_id"]}
-                    )
+                    ledger.ask("add_elsewhere", batch_id=row["new_batch_id"])
         match = _Match(ledger, path)
         for where, row in read_file(path):
             item = match.item(where, row)
@@ -157,7 +152,7 @@ def restore(
             "date_before": date_before,
             "sent": json.dumps(sent),
         }
-        ledger.connection.execute(sql("restore_attempts"), asked)
+        ledger.ask("restore_attempts", **asked)
     return Restored(created, unknown)
 
 
@@ -185,9 +180,7 @@ class _Match:
         if not fitting:
             # A name that the API changed matches none; where there is no other duplicate it can
             # only be this one.
-            found = self._ledger.connection.execute(
-                sql("item_by_identity"), self._identity(where, row)
-            ).fetchmany(2)
+            found = self._ledger.ask("item_by_identity", **self._identity(where, row)).fetchmany(2)
             fitting = found if len(found) == 1 else []
         if len(fitting) != 1:
             raise UsageError(
@@ -208,7 +201,7 @@ class _Match:
     def _named(self, where: str, row: FileRow) -> list[sqlite3.Row]:
         """The job's duplicates that could be the row by all that it says."""
         named = {**self._identity(where, row), "literal": literal(row["name"])}
-        likely = self._ledger.connection.execute(sql("items_that_may_be_named"), named)
+        likely = self._ledger.ask("items_that_may_be_named", **named)
         return [item for item in likely if could_be_named(item["template"], row["name"])]
 
     def _lines_decide(self) -> bool:
@@ -259,23 +252,21 @@ def _restore_created(ledger: Ledger, where: str, item: sqlite3.Row, row: FileRow
     batch_id = row["new_batch_id"].lower()
     if not UUID.fullmatch(batch_id):
         raise UsageError(f'{where}: column "new_batch_id": {batch_id!r} is no batch id')
-    if _owned(ledger.connection, batch_id):
+    if _owned(ledger, batch_id):
         raise UsageError(f"{where}: batch {batch_id} belongs to another duplicate already")
-    ledger.connection.execute(
-        sql("restore_created"),
-        {
-            "item": item["id"],
-            "run": ledger.run,
-            "batch_id": batch_id,
-            "name": _whole(row["name"]),
-            "batch_status": row["new_batch_status"] or None,
-            "created_at": row["created_at"] or None,
-            "settled_by": row["settled_by"] or "response",
-            "attempts": int(row["attempts"] or 1),
-            "http_status": int(row["http_status"]) if row["http_status"].isdigit() else None,
-            "first_sent_at": row["first_sent_at"] or None,
-            "last_sent_at": row["last_sent_at"] or None,
-        },
+    ledger.ask(
+        "restore_created",
+        item=item["id"],
+        run=ledger.run,
+        batch_id=batch_id,
+        name=_whole(row["name"]),
+        batch_status=row["new_batch_status"] or None,
+        created_at=row["created_at"] or None,
+        settled_by=row["settled_by"] or "response",
+        attempts=int(row["attempts"] or 1),
+        http_status=int(row["http_status"]) if row["http_status"].isdigit() else None,
+        first_sent_at=row["first_sent_at"] or None,
+        last_sent_at=row["last_sent_at"] or None,
     )
 
 
@@ -289,17 +280,13 @@ def _restore_unknown(ledger: Ledger, item: sqlite3.Row, row: FileRow) -> None:
         if item["template"]
         else ""
     )
-    ledger.connection.execute(
-        sql("restore_unknown"),
-        {
-            "item": item["id"],
-            "run": ledger.run,
-            "name": name,
-            "error": (
-                "restored from a ledger file: it may have been sent after the file was written"
-            ),
-            "attempts": int(row["attempts"] or 0),
-            "first_sent_at": row["first_sent_at"] or None,
-            "last_sent_at": row["last_sent_at"] or None,
-        },
+    ledger.ask(
+        "restore_unknown",
+        item=item["id"],
+        run=ledger.run,
+        name=name,
+        error="restored from a ledger file: it may have been sent after the file was written",
+        attempts=int(row["attempts"] or 0),
+        first_sent_at=row["first_sent_at"] or None,
+        last_sent_at=row["last_sent_at"] or None,
     )

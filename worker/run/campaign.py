@@ -25,6 +25,7 @@ from worker.api.reader import ApiUnusableError, LookUps
 from worker.export import ledger_file as export
 from worker.export.commands import Reach
 from worker.ledger import views
+from worker.ledger.handle import Reader
 from worker.ledger.store import Ledger
 from worker.ledger.threads import Database
 from worker.model.clock import Clock, ServerClock, iso
@@ -491,29 +492,27 @@ class Campaign:
 
 
 def _counts(ledger: Ledger) -> Counts:
-    return views.counts(ledger.connection, ledger.campaign)
+    return views.counts(ledger, ledger.campaign)
 
 
 def _reasons(ledger: Ledger) -> list[tuple[str, int]]:
-    return views.reasons(ledger.connection, ledger.campaign)
+    return views.reasons(ledger, ledger.campaign)
 
 
 def _undecided(ledger: Ledger) -> int:
-    return views.undecided(ledger.connection, ledger.campaign)
+    return views.undecided(ledger, ledger.campaign)
 
 
 def _write_ledger_file(ledger: Ledger, options: Options, *, going_on: bool) -> None:
-    _refresh_ledger_file(ledger.connection, options, going_on=going_on)
+    _refresh_ledger_file(ledger, options, going_on=going_on)
 
 
-def _refresh_ledger_file(
-    connection: sqlite3.Connection, options: Options, *, going_on: bool = True
-) -> None:
-    campaign = views.campaign_id(connection, options.campaign)
+def _refresh_ledger_file(reader: Reader, options: Options, *, going_on: bool = True) -> None:
+    campaign = views.campaign_id(reader, options.campaign)
     if campaign is None:
         raise AssertionError("a run always has a campaign")
     export.write_ledger_file(
-        connection, campaign, options.campaign, options.ledger, options.reach, going_on=going_on
+        reader, campaign, options.campaign, options.ledger, options.reach, going_on=going_on
     )
 
 
@@ -525,19 +524,19 @@ def _finish_ledger_file(ledger: Ledger, options: Options) -> str | None:
 
 
 def _question(ledger: Ledger, limit: int | None, situation: Situation | None) -> Question:
-    connection, campaign, run = ledger.connection, ledger.campaign, ledger.run
-    names = views.names_taken(connection, campaign, run)
-    create = views.claimable(connection, campaign, run)
+    reader, campaign, run = ledger, ledger.campaign, ledger.run
+    names = views.names_taken(reader, campaign, run)
+    create = views.claimable(reader, campaign, run)
     if limit is not None:
         create = min(limit, create)
     return Question(
         create=create,
-        workspaces=tuple(views.sources_found(connection, run)),
-        names=tuple(views.first_names(connection, campaign, run, min(3, create))),
+        workspaces=tuple(views.sources_found(reader, run)),
+        names=tuple(views.first_names(reader, campaign, run, min(3, create))),
         names_taken=names.own_taken,
         taken_example=names.example,
-        counts=views.counts(connection, campaign),
-        left_job=views.count_left(connection, campaign),
+        counts=views.counts(reader, campaign),
+        left_job=views.count_left(reader, campaign),
         accidents=() if situation is None else accidents(with_names(situation, names)),
     )
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from worker.ledger.exchange import default_name
-from worker.ledger.queries import sql
 from worker.ledger.store import Ledger
 from worker.model.errors import UsageError
 from worker.model.records import Listed
@@ -46,50 +45,42 @@ very wide."""
 
 def own_unknown(ledger: Ledger) -> int:
     """How many duplicates that this run's job wants are unknown."""
-    return int(
-        ledger.connection.execute(
-            sql("count_own_unknown"), {"campaign": ledger.campaign}
-        ).fetchone()[0]
-    )
+    return int(ledger.ask("count_own_unknown", campaign=ledger.campaign).fetchone()[0])
 
 
 def any_open(ledger: Ledger) -> bool:
     """Whether any attempt of any campaign is open."""
-    return bool(ledger.connection.execute(sql("has_open_attempts")).fetchone()[0])
+    return bool(ledger.ask("has_open_attempts").fetchone()[0])
 
 
 def tell_date(ledger: Ledger, date: float) -> None:
     """An answer's Date was received after all open attempts were given up."""
-    ledger.connection.execute(sql("tell_date_after"), {"date": date})
+    ledger.ask("tell_date_after", date=date)
 
 
 def sources_to_look_up(ledger: Ledger) -> list[str]:
     """The sources of open attempts that were restored from a file, so that nobody has looked at
     them."""
-    return [row[0] for row in ledger.connection.execute(sql("sources_to_look_up"))]
+    return [row[0] for row in ledger.ask("sources_to_look_up")]
 
 
 def set_version(ledger: Ledger, source: Listed) -> None:
     """Compare the restored attempts of this source with what it is now."""
     version = _version(source)
     with ledger.transaction():
-        ledger.connection.execute(
-            sql("add_source_version"), version | {"loose_details": source.loose_details}
-        )
-        ledger.connection.execute(sql("set_version"), version)
-        ledger.connection.execute(
-            sql("name_restored"), {"source_id": source.id, "name": source.name}
-        )
+        ledger.ask("add_source_version", **(version | {"loose_details": source.loose_details}))
+        ledger.ask("set_version", **version)
+        ledger.ask("name_restored", source_id=source.id, name=source.name)
 
 
 def note_sources(ledger: Ledger, batches: Sequence[Listed]) -> None:
     """Keep how a listing shows the sources of open attempts: one that changed meanwhile proves
     nothing."""
-    sources = {row[0] for row in ledger.connection.execute(sql("open_sources"))}
+    sources = {row[0] for row in ledger.ask("open_sources")}
     for batch in batches:
         if batch.id in sources:
             version = _version(batch) | {"loose_details": batch.loose_details}
-            ledger.connection.execute(sql("add_source_version"), version)
+            ledger.ask("add_source_version", **version)
 
 
 def _version(source: Listed) -> dict[str, str]:
@@ -106,12 +97,10 @@ def open_attempts(ledger: Ledger) -> list[Attempt]:
     """Every open attempt of all campaigns, oldest first."""
     offsets: dict[int, Interval | None] = {}
     found = []
-    for row in ledger.connection.execute(sql("open_attempts"), {"run": ledger.run}).fetchall():
+    for row in ledger.ask("open_attempts", run=ledger.run).fetchall():
         run = row["run_id"]
         if run not in offsets:
-            told = ledger.connection.execute(
-                sql("offset"), {"run": run, "other": ledger.run}
-            ).fetchone()
+            told = ledger.ask("offset", run=run, other=ledger.run).fetchone()
             offsets[run] = offset_of(told["low"], told["high"])
         found.append(_attempt(row, offsets[run]))
     return found
@@ -155,7 +144,7 @@ def _attempt(row: sqlite3.Row, offset: Interval | None) -> Attempt:
 
 def sightings(ledger: Ledger, workspace_id: str) -> list[Sighting]:
     """What listings have shown in the workspace and nobody owns."""
-    found = ledger.connection.execute(sql("free_sightings"), {"workspace_id": workspace_id})
+    found = ledger.ask("free_sightings", workspace_id=workspace_id)
     return [
         Sighting(
             batch_id=row["batch_id"],
@@ -178,7 +167,7 @@ def survival(ledger: Ledger, batches: Sequence[Listed]) -> list[Survival]:
     were sent. Where it has no data to keep, it says nothing of datasets."""
     found = []
     for batch in batches:
-        row = ledger.connection.execute(sql("survival_of"), {"batch_id": batch.id}).fetchone()
+        row = ledger.ask("survival_of", batch_id=batch.id).fetchone()
         if row is not None:
             expected = (
                 row["sent_name"]
@@ -201,15 +190,13 @@ def not_shown(
 ) -> list[str]:
     """Up to `limit` batches that listing `number` should show and does not; what this run made
     counts if it was made before `made_before` (server time)."""
-    found = ledger.connection.execute(
-        sql("not_shown"),
-        {
-            "workspace_id": workspace_id,
-            "number": number,
-            "run": ledger.run,
-            "made_before": made_before,
-            "limit": limit,
-        },
+    found = ledger.ask(
+        "not_shown",
+        workspace_id=workspace_id,
+        number=number,
+        run=ledger.run,
+        made_before=made_before,
+        limit=limit,
     )
     return [row[0] for row in found]
 
@@ -218,58 +205,48 @@ def shows_nothing_known(ledger: Ledger, number: int, workspace_id: str) -> bool:
     """Whether listing `number` shows nothing of what earlier ones of any run showed in the
     workspace."""
     wanted = {"number": number, "workspace_id": workspace_id}
-    return bool(ledger.connection.execute(sql("shows_nothing_known"), wanted).fetchone()[0])
+    return bool(ledger.ask("shows_nothing_known", **wanted).fetchone()[0])
 
 
 def forget_listed(ledger: Ledger, batch_id: str) -> None:
     """A GET of its own denies this batch, so no listing need show it."""
     with ledger.transaction():
-        ledger.connection.execute(sql("forget_listed"), {"batch_id": batch_id})
-        ledger.connection.execute(sql("deny"), {"batch_id": batch_id})
+        ledger.ask("forget_listed", batch_id=batch_id)
+        ledger.ask("deny", batch_id=batch_id)
 
 
 def longest_listing(ledger: Ledger, workspace_id: str) -> int:
     """The most batches that any listing of the workspace has shown."""
-    return int(
-        ledger.connection.execute(
-            sql("longest_listing"), {"workspace_id": workspace_id}
-        ).fetchone()[0]
-    )
+    return int(ledger.ask("longest_listing", workspace_id=workspace_id).fetchone()[0])
 
 
 def shows_our_newest(ledger: Ledger, number: int, workspace_id: str) -> bool:
     """Whether listing `number` shows the batch that this database saw made last in the workspace,
     and the sources of all that is open there: both ends of what a page could cut off."""
     wanted = {"number": number, "workspace_id": workspace_id}
-    return bool(ledger.connection.execute(sql("shows_our_newest"), wanted).fetchone()[0])
+    return bool(ledger.ask("shows_our_newest", **wanted).fetchone()[0])
 
 
 def record(ledger: Ledger, attempts: Sequence[Attempt], verdicts: Verdicts) -> dict[int, Label]:
     """Write down what was found out, in one transaction; what people call the items that changed
     their status."""
     items = {attempt.id: attempt.item_id for attempt in attempts}
-    connection, run = ledger.connection, ledger.run
+    run = ledger.run
     with ledger.transaction():
         for attempt, batch in verdicts.claims.items():
             _create(ledger, attempt, items[attempt], batch, "listing")
         for attempt in verdicts.absent:
-            connection.execute(
-                sql("close_attempt"), {"attempt": attempt, "closed_by": "absence", "batch_id": None}
-            )
-            connection.execute(
-                sql("settle_absent"),
-                {
-                    "item": items[attempt],
-                    "run": run,
-                    "error": "two complete listings show that it was not made",
-                },
+            ledger.ask("close_attempt", attempt=attempt, closed_by="absence", batch_id=None)
+            ledger.ask(
+                "settle_absent",
+                item=items[attempt],
+                run=run,
+                error="two complete listings show that it was not made",
             )
         for attempt, words in verdicts.unknown.items():
-            connection.execute(
-                sql("settle_unknown"), {"item": items[attempt], "run": run, "error": words}
-            )
+            ledger.ask("settle_unknown", item=items[attempt], run=run, error=words)
         for batch_id in verdicts.disputed:
-            connection.execute(sql("dispute"), {"batch_id": batch_id})
+            ledger.ask("dispute", batch_id=batch_id)
     return {
         attempt: label(ledger, items[attempt]) for attempt in (*verdicts.claims, *verdicts.absent)
     }
@@ -278,25 +255,19 @@ def record(ledger: Ledger, attempts: Sequence[Attempt], verdicts: Verdicts) -> d
 def _create(
     ledger: Ledger, attempt: int, item: int, batch: Sighting | Listed, settled_by: str
 ) -> None:
-    shown = ledger.connection.execute(
-        "SELECT name, status, created_at FROM sightings WHERE batch_id = ?", (_id(batch),)
-    ).fetchone()
+    shown = ledger.ask("unowned_batch", batch_id=_id(batch)).fetchone()
     status = batch.status if isinstance(batch, Listed) else shown["status"]
     created_at = batch.created_at if isinstance(batch, Listed) else shown["created_at"]
-    ledger.connection.execute(
-        sql("close_attempt"), {"attempt": attempt, "closed_by": settled_by, "batch_id": _id(batch)}
-    )
-    ledger.connection.execute(
-        sql("settle_created"),
-        {
-            "item": item,
-            "run": ledger.run,
-            "settled_by": settled_by,
-            "batch_id": _id(batch),
-            "name": batch.name,
-            "batch_status": status,
-            "created_at": created_at,
-        },
+    ledger.ask("close_attempt", attempt=attempt, closed_by=settled_by, batch_id=_id(batch))
+    ledger.ask(
+        "settle_created",
+        item=item,
+        run=ledger.run,
+        settled_by=settled_by,
+        batch_id=_id(batch),
+        name=batch.name,
+        batch_status=status,
+        created_at=created_at,
     )
 
 
@@ -306,7 +277,7 @@ def _id(batch: Sighting | Listed) -> str:
 
 def label(ledger: Ledger, item: int) -> Label:
     """What people call an item."""
-    row = ledger.connection.execute(sql("item_label"), {"item": item}).fetchone()
+    row = ledger.ask("item_label", item=item).fetchone()
     name = row["name"] or (
         default_name(row["source_name"]) if row["source_name"] is not None else ""
     )
@@ -321,9 +292,9 @@ def find_item(ledger: Ledger, text: str) -> int:
     item's own `#N`.
 
     Raises UsageError where there is none, or several."""
-    connection, campaign = ledger.connection, ledger.campaign
+    campaign = ledger.campaign
     if text.startswith("#") and text[1:].isascii() and text[1:].isdigit() and len(text) < 19:
-        row = connection.execute(sql("item_by_number"), {"item": int(text[1:])}).fetchone()
+        row = ledger.ask("item_by_number", item=int(text[1:])).fetchone()
         if row is None:
             raise UsageError(
                 f"{text}: there is no such item",
@@ -338,17 +309,13 @@ def find_item(ledger: Ledger, text: str) -> int:
             f"{text!r} is no item", hint="Write LINE, LINE.COPY or #N, as in 12, 12.3 or #40."
         )
     if not copy:
-        many = int(
-            connection.execute(
-                sql("copies_on_line"), {"campaign": campaign, "line": int(line)}
-            ).fetchone()[0]
-        )
+        many = int(ledger.ask("copies_on_line", campaign=campaign, line=int(line)).fetchone()[0])
         if many > 1:
             raise UsageError(
                 f"{text}: line {line} has {many} copies", hint=f"Say which, as in {line}.1."
             )
-    row = connection.execute(
-        sql("item_by_place"), {"campaign": campaign, "line": int(line), "copy": int(copy or 1)}
+    row = ledger.ask(
+        "item_by_place", campaign=campaign, line=int(line), copy=int(copy or 1)
     ).fetchone()
     if row is None:
         raise UsageError(
@@ -361,13 +328,9 @@ def find_item(ledger: Ledger, text: str) -> int:
 def open_attempt_of(ledger: Ledger, item: int) -> int:
     """The open attempt of an item that a person decides. Raises UsageError where it is not
     unknown."""
-    row = ledger.connection.execute(
-        "SELECT a.id FROM attempts AS a WHERE a.item_id = ? AND a.closed_by IS NULL", (item,)
-    ).fetchone()
+    row = ledger.ask("open_attempt", item=item).fetchone()
     if row is None:
-        status = ledger.connection.execute(sql("item_by_number"), {"item": item}).fetchone()[
-            "status"
-        ]
+        status = ledger.ask("item_by_number", item=item).fetchone()["status"]
         raise UsageError(
             f"#{item} is {status}, not unknown",
             hint="Only what is unknown can be decided by a person.",
@@ -379,10 +342,10 @@ def assign(ledger: Ledger, item: int, batch: Listed) -> None:
     """A person says that this batch is the item's. Raises UsageError where the item is not unknown,
     or the batch is the source or has an owner."""
     attempt = open_attempt_of(ledger, item)
-    known = ledger.connection.execute(sql("item_by_number"), {"item": item}).fetchone()
+    known = ledger.ask("item_by_number", item=item).fetchone()
     if batch.id == known["source_id"]:
         raise UsageError(f"{batch.id} is the source of #{item}, not its copy")
-    owner = ledger.connection.execute(sql("owner"), {"batch_id": batch.id}).fetchone()
+    owner = ledger.ask("owner", batch_id=batch.id).fetchone()
     if owner is not None:
         where = (
             f"line {owner['line']} of campaign {owner['campaign']}"
@@ -401,10 +364,7 @@ def declare_absent(ledger: Ledger, item: int) -> None:
     unknown."""
     attempt = open_attempt_of(ledger, item)
     with ledger.transaction():
-        ledger.connection.execute(
-            sql("close_attempt"), {"attempt": attempt, "closed_by": "person", "batch_id": None}
-        )
-        ledger.connection.execute(
-            sql("settle_absent"),
-            {"item": item, "run": ledger.run, "error": "a person found that it was not made"},
+        ledger.ask("close_attempt", attempt=attempt, closed_by="person", batch_id=None)
+        ledger.ask(
+            "settle_absent", item=item, run=ledger.run, error="a person found that it was not made"
         )

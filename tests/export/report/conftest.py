@@ -16,6 +16,7 @@ from tests.support.ledgers import (
     CAMPAIGN,
     LATER,
     claim,
+    connection_of,
     ending,
     look_up,
     opened,
@@ -27,6 +28,7 @@ from tests.support.ledgers import (
 from worker.export.report.page import write_report
 from worker.ledger import views
 from worker.ledger.database import open_for_reading
+from worker.ledger.store import Ledger
 from worker.model.records import RunEnd
 from worker.settle.words import told
 
@@ -113,14 +115,14 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Made:
                         intent.item_id, f"several batches fit {text}", [uuid(0xA000 + number)]
                     )
                     record(ledger, ending(intent, "unknown", error=words))
-                    _sight(ledger.connection, uuid(0xA000 + number), text)
+                    _sight(ledger, uuid(0xA000 + number), text)
         ledger.end_run(RunEnd(LATER, None, 1, 10, 30, 0))
     return made(folder / "ledger.db", CAMPAIGN)
 
 
-def _sight(connection: object, batch_id: str, name: str) -> None:
+def _sight(ledger: Ledger, batch_id: str, name: str) -> None:
     """Let a listing have shown this batch."""
-    execute = connection.execute  # type: ignore[attr-defined]
+    execute = connection_of(ledger).execute
     execute(
         "INSERT OR IGNORE INTO listings (number, run_id, workspace_id, left_at) VALUES (1, 1,"
         " 'w', '')"

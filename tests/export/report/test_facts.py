@@ -12,7 +12,18 @@ import pytest
 
 from tests.export.report.conftest import Made
 from tests.support import nights
-from tests.support.ledgers import CAMPAIGN, LATER, NOW, claim, ending, look_up, opened, record, uuid
+from tests.support.ledgers import (
+    CAMPAIGN,
+    LATER,
+    NOW,
+    claim,
+    connection_of,
+    ending,
+    look_up,
+    opened,
+    record,
+    uuid,
+)
 from worker.export.report.facts import Facts, facts
 from worker.ledger import views
 from worker.ledger.database import open_for_reading
@@ -69,9 +80,11 @@ def test_pauses_are_written_with_the_run_s_end_or_before(tmp_path: Path) -> None
     with opened(tmp_path, "batch_id", uuid(1)) as ledger:
         ledger.add_paces([early])
         ledger.end_run(RunEnd(LATER, None, 1, 0, 0, 0), [late])
-        kept = ledger.connection.execute(
-            "SELECT run_id, at, wait_s, rate, why FROM paces ORDER BY id"
-        ).fetchall()
+        kept = (
+            connection_of(ledger)
+            .execute("SELECT run_id, at, wait_s, rate, why FROM paces ORDER BY id")
+            .fetchall()
+        )
     assert [tuple(row) for row in kept] == [(1, NOW, 5.0, 0.7, "429"), (1, LATER, None, 1.0, None)]
 
 

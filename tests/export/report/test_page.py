@@ -18,6 +18,7 @@ import pytest
 
 from tests.export.report.conftest import HOSTILE, Made
 from tests.support import nights
+from tests.support.ledgers import connection_of
 from worker.export.csv_format import cell, write_rows
 from worker.export.report import page
 from worker.ledger import views
@@ -188,7 +189,7 @@ def test_plots_say_in_words_what_they_show(bad: Made) -> None:
 
 
 def test_pauses_are_told_with_their_reasons(bad: Made) -> None:
-    with closing(open_for_reading(bad.database)) as connection:
+    with closing(connection_of(open_for_reading(bad.database))) as connection:
         kept = connection.execute(
             "SELECT DISTINCT why FROM paces WHERE wait_s IS NOT NULL"
         ).fetchall()

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from worker.export.report.needs import Candidate, Needs, needs
 from worker.export.report.night import Night, night
 from worker.ledger import views
-from worker.ledger.queries import sql
+from worker.ledger.handle import Reader
 from worker.model.clock import seconds
 from worker.model.records import Counts
 
@@ -89,58 +89,55 @@ class Facts(NamedTuple):
         return next((run for run in self.runs[1:] if run.run_id == self.night_id), None)
 
 
-def facts(connection: sqlite3.Connection, campaign: int, name: str, now: float) -> Facts:
+def facts(reader: Reader, campaign: int, name: str, now: float) -> Facts:
     """What is known of the campaign (its number and name) at `now` (seconds since 1970). It has at
     least one run."""
     asked = {"campaign": campaign}
-    counts, settled_by = _counts(connection, asked)
-    size = connection.execute(sql("report_size"), asked).fetchone()
-    found = connection.execute(sql("report_runs"), asked | {"limit": RUNS}).fetchall()
+    counts, settled_by = _counts(reader, asked)
+    size = reader.ask("report_size", **asked).fetchone()
+    found = reader.ask("report_runs", **(asked | {"limit": RUNS})).fetchall()
     runs = tuple(_run(row) for row in found)
-    number = connection.execute(sql("report_run_count"), asked).fetchone()
-    night_id, one = _night(connection, campaign, counts.created, now)
+    number = reader.ask("report_run_count", **asked).fetchone()
+    night_id, one = _night(reader, campaign, counts.created, now)
     return Facts(
         campaign=name,
         counts=counts,
         settled_by=settled_by,
         dropped=size["dropped"],
         sources=size["sources"],
-        tries=tuple(
-            (row["attempts"], row["items"])
-            for row in connection.execute(sql("report_tries"), asked)
-        ),
+        tries=tuple((row["attempts"], row["items"]) for row in reader.ask("report_tries", **asked)),
         runs=runs,
         runs_in_all=number["runs"],
         needs=needs(
-            views.ledger_rows(connection, campaign, name, created=False),
-            lambda batch_id: candidate(connection, batch_id),
+            views.ledger_rows(reader, campaign, name, created=False),
+            lambda batch_id: candidate(reader, batch_id),
             going_on=runs[0].may_go_on,
         ),
         night=one,
         night_id=night_id,
-        extra_columns=views.extra_columns(connection, campaign),
+        extra_columns=views.extra_columns(reader, campaign),
     )
 
 
-def candidate(connection: sqlite3.Connection, batch_id: str) -> Candidate | None:
+def candidate(reader: Reader, batch_id: str) -> Candidate | None:
     """What a listing showed of a batch that could be a duplicate's copy; None where it has an owner
     by now."""
-    row = connection.execute(sql("report_candidate"), {"batch_id": batch_id}).fetchone()
+    row = reader.ask("report_candidate", batch_id=batch_id).fetchone()
     return (
         None if row is None else Candidate(batch_id, row["name"], row["created_at"], row["status"])
     )
 
 
-def source_name(connection: sqlite3.Connection, source_id: str) -> str | None:
+def source_name(reader: Reader, source_id: str) -> str | None:
     """What the source was called when it was looked at last; None where it never was."""
-    row = connection.execute(sql("report_source"), {"source_id": source_id}).fetchone()
+    row = reader.ask("report_source", source_id=source_id).fetchone()
     return None if row is None else str(row["name"])
 
 
-def _counts(connection: sqlite3.Connection, asked: dict[str, int]) -> tuple[Counts, dict[str, int]]:
+def _counts(reader: Reader, asked: dict[str, int]) -> tuple[Counts, dict[str, int]]:
     counts = {"created": 0, "failed": 0, "unknown": 0, "pending": 0}
     settled_by = {"response": 0, "listing": 0, "person": 0}
-    for row in connection.execute(sql("report_counts"), asked):
+    for row in reader.ask("report_counts", **asked):
         counts["unknown" if row["status"] == "sent" else row["status"]] += row["items"]
         if row["status"] == "created":
             settled_by[row["settled_by"]] = row["items"]
@@ -180,18 +177,18 @@ def _alive(host: str, pid: int) -> bool | None:
 
 
 def _night(
-    connection: sqlite3.Connection, campaign: int, created: int, now: float
+    reader: Reader, campaign: int, created: int, now: float
 ) -> tuple[str | None, Night | None]:
-    run = connection.execute(sql("report_night"), {"campaign": campaign}).fetchone()
+    run = reader.ask("report_night", campaign=campaign).fetchone()
     begin = seconds(run["started_at"]) if run else None
     if run is None or begin is None:
         return None, None
     going_on = run["ended_at"] is None and _alive(run["host"], run["pid"])
     asked = {"campaign": campaign, "run": run["id"]}
-    settled = connection.execute(sql("report_settled"), asked).fetchone()
+    settled = reader.ask("report_settled", **asked).fetchone()
     one = night(
-        connection.execute(sql("report_attempts"), asked),
-        connection.execute(sql("report_paces"), asked | {"limit": PACES}),
+        reader.ask("report_attempts", **asked),
+        reader.ask("report_paces", **(asked | {"limit": PACES})),
         begin=begin,
         end=seconds(run["ended_at"] or (None if going_on else run["last_at"])) or now,
         ceiling=run["ceiling"],

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from importlib import resources
@@ -26,7 +25,7 @@ from worker.export.next_steps import steps
 from worker.export.report import plots, sentences
 from worker.export.report.facts import Facts, facts, source_name
 from worker.ledger import views
-from worker.ledger.database import snapshot
+from worker.ledger.handle import Reader
 from worker.model.clock import iso
 from worker.model.errors import UsageError
 from worker.text import counted, human_duration, shortened, visible
@@ -95,7 +94,7 @@ def _of_campaign(campaign: str) -> bytes:
 
 
 def write_report(
-    connection: sqlite3.Connection,
+    reader: Reader,
     campaign: int,
     name: str,
     path: Path,
@@ -110,12 +109,12 @@ def write_report(
     Raises UsageError if something else is there, another campaign's report included unless
     `replaces_any`, OSError if it cannot be written; what was there is whole then."""
     refuse_foreign_file(path, None if replaces_any else name)
-    with snapshot(connection):
-        found = facts(connection, campaign, name, about.made_at.timestamp())
+    with reader.snapshot():
+        found = facts(reader, campaign, name, about.made_at.timestamp())
         if not found.runs:
             raise AssertionError("a campaign always has a run")
         with replaced(path) as file:
-            pieces = page(found, Rows(connection, campaign, name, found), about, commands)
+            pieces = page(found, Rows(reader, campaign, name, found), about, commands)
             file.writelines(piece.encode() for piece in pieces)
 
 
@@ -156,10 +155,8 @@ class Rows:
     """The rows that the page embeds, as pieces of a JSON array; asked for once. Then `lists` are
     the texts that rows name by number, and `left_out` is how many rows there was no room for."""
 
-    def __init__(
-        self, connection: sqlite3.Connection, campaign: int, name: str, found: Facts
-    ) -> None:
-        self._connection = connection
+    def __init__(self, reader: Reader, campaign: int, name: str, found: Facts) -> None:
+        self._reader = reader
         self._campaign = campaign
         self._name = name
         self._total = found.counts.total
@@ -172,9 +169,7 @@ class Rows:
     def __iter__(self) -> Iterator[str]:
         separator = "["
         for created in (False, True):
-            for row in views.ledger_rows(
-                self._connection, self._campaign, self._name, created=created
-            ):
+            for row in views.ledger_rows(self._reader, self._campaign, self._name, created=created):
                 if self.count == ROWS or self._bytes > BYTES:
                     break
                 piece = _json(self._row(row))
@@ -192,7 +187,7 @@ class Rows:
     @property
     def lists(self) -> str:
         """Sources with their names, and texts, in the order of their numbers."""
-        sources = [[source, source_name(self._connection, source)] for source in self._sources]
+        sources = [[source, source_name(self._reader, source)] for source in self._sources]
         return _json({"sources": sources, "texts": list(self._texts)})
 
     def _row(self, row: views.Row) -> Sequence[object]:
