@@ -23,7 +23,7 @@ from worker.model.replies import Answer, Listing, Page, Reply
 from worker.model.stop import Stop
 from worker.rate.pacer import Pacer
 from worker.run.sending import COMPANY_S, Limits, Sending, company
-from worker.settle.rules import LEAVES_WITHIN_S
+from worker.settle.windows import LEAVES_WITHIN_S
 
 P = ParamSpec("P")
 T = TypeVar("T")

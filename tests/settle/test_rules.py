@@ -13,29 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.settle.rules import (
-    LEAVES_WITHIN_S,
-    MANY,
-    WIDE_S,
-    Attempt,
-    Interval,
-    Sighting,
-    Source,
-    Survival,
-    candidates,
-    fits,
-    made_at,
-    may_be_capped,
-    may_be_its,
-    names_are_close,
-    nearly_fits,
-    offset_of,
-    presence,
-    skeleton,
-    wide_window,
-    window,
-)
+from worker.model.attempts import Attempt, Interval, Sighting, Source, Survival, offset_of
+from worker.settle.absence import candidates, may_be_capped, nearly_fits
+from worker.settle.fitting import fits, may_be_its, names_are_close, skeleton
+from worker.settle.presence import MANY, presence
 from worker.settle.settling import verdicts_of
+from worker.settle.windows import LEAVES_WITHIN_S, WIDE_S, made_at, wide_window, window
 from worker.settle.words import NAMED
 
 INF = math.inf

@@ -12,12 +12,12 @@ import pytest
 
 from tests.settle.rig import OTHER, SETTLE_AFTER, SOURCE, T0, Rig, World, run
 from tests.support.ledgers import CAMPAIGN, WORKSPACE, connection_of, opened, uuid
+from worker.ledger import settling as verbs
 from worker.model.batch import listed, read_batch
 from worker.model.clock import iso
 from worker.model.errors import UsageError
-from worker.settle import verbs
-from worker.settle.rules import LEAVES_WITHIN_S
 from worker.settle.settling import PROOFS, Settled, Waiting
+from worker.settle.windows import LEAVES_WITHIN_S
 
 # -- presence and absence
 

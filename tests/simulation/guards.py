@@ -16,11 +16,12 @@ from tests.simulation.weather import Fate, Shown, Sight, Weather
 from tests.simulation.world import COLLEAGUE, ME, Habits
 from tests.support.ledgers import connection_of
 from worker.ledger import overlap
+from worker.ledger import settling as verbs
 from worker.ledger.queries import sql
 from worker.ledger.store import Ledger
+from worker.model.attempts import Survival
 from worker.model.records import Listed
-from worker.settle import rules, settling, verbs
-from worker.settle.rules import Survival
+from worker.settle import absence, presence, settling
 from worker.settle.settling import Settling
 
 # -- scenarios in which they show early
@@ -149,7 +150,7 @@ def created_by_is_always_the_account(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_rivals(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(rules, "_has_rival", lambda _one, _alike, _batches: False)
+    patch.setattr(presence, "_has_rival", lambda _one, _alike, _batches: False)
 
 
 def no_length_is_a_pages(patch: pytest.MonkeyPatch) -> None:
@@ -157,7 +158,7 @@ def no_length_is_a_pages(patch: pytest.MonkeyPatch) -> None:
 
 
 def pages_are_tens(patch: pytest.MonkeyPatch) -> None:
-    real = rules.may_be_capped
+    real = absence.may_be_capped
     patch.setattr(
         settling, "may_be_capped", lambda length, *more: length % 10 == 0 and real(length, *more)
     )

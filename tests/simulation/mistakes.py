@@ -22,12 +22,15 @@ from worker.api.outcome import Class, Outcome
 from worker.ledger import database, exchange
 from worker.ledger.queries import sql
 from worker.ledger.store import Ledger
+from worker.model.attempts import Attempt, Interval, Sighting, Survival
 from worker.model.batch import Batch
 from worker.model.records import Intent, Status
 from worker.model.replies import Answer, NoAnswer, Reply
-from worker.settle import rules, settling
-from worker.settle.rules import Attempt, Interval, Presence, Sighting, Survival
+from worker.settle import absence, fitting, settling
+from worker.settle import presence as presence_module
+from worker.settle.presence import Presence
 from worker.settle.settling import Settling
+from worker.settle.windows import window
 
 # -- sending
 
@@ -175,7 +178,9 @@ def guess_among_several(patch: pytest.MonkeyPatch) -> None:
         claims: dict[int, str] = {}
         for attempt in attempts:
             free = [
-                s for s in sightings if s.batch_id not in claims.values() and rules.fits(attempt, s)
+                s
+                for s in sightings
+                if s.batch_id not in claims.values() and fitting.fits(attempt, s)
             ]
             if free:
                 claims[attempt.id] = free[0].batch_id
@@ -187,8 +192,8 @@ def guess_among_several(patch: pytest.MonkeyPatch) -> None:
 def take_an_older_batch(patch: pytest.MonkeyPatch) -> None:
     """No baseline, and no beginning of the window: what was there before the attempt may be its
     copy."""
-    real = rules.window
-    patch.setattr(rules, "window", lambda attempt: real(attempt)._replace(low=-math.inf))
+    for module in (fitting, presence_module):
+        patch.setattr(module, "window", lambda attempt: window(attempt)._replace(low=-math.inf))
     statement(
         patch,
         add_sighting=sql("add_sighting").replace(
@@ -231,7 +236,7 @@ def ignore_datasets(patch: pytest.MonkeyPatch) -> None:
 
 
 def _looks(patch: pytest.MonkeyPatch, wrong: Callable[[Attempt, Sighting], Sighting]) -> None:
-    real = rules.fits
+    real = fitting.fits
 
     def presence(
         attempts: Sequence[Attempt], sightings: Sequence[Sighting], _survival: Survival
@@ -257,7 +262,7 @@ def take_a_near_fit_for_absence(patch: pytest.MonkeyPatch) -> None:
 
 
 def trust_every_property(patch: pytest.MonkeyPatch) -> None:
-    real = rules.candidates
+    real = absence.candidates
 
     def wrong(attempt: Attempt, free: Sequence[Sighting], _survival: Survival) -> tuple[str, ...]:
         return real(attempt._replace(source_changed=False), free, Survival(True, True, True))
@@ -309,7 +314,7 @@ def use_the_first_attempts_window(patch: pytest.MonkeyPatch) -> None:
 
 def trust_our_clock(patch: pytest.MonkeyPatch) -> None:
     """Take created_at as it is written, as if all clocks agreed to the second, in both windows."""
-    patch.setattr(rules, "wide_window", rules.window)
+    patch.setattr(absence, "wide_window", window)
     attempts(patch, lambda attempt, _ledger: attempt._replace(offset=Interval(0.0, 0.0)))
 
 

@@ -16,12 +16,12 @@ from tests.simulation.world import WORKSPACES, Batch, Kind, World
 from tests.support.ledgers import connection_of
 from worker.export import ledger_file as export
 from worker.export.commands import Reach
+from worker.ledger import settling as verbs
 from worker.ledger.handle import Writer
 from worker.ledger.store import Ledger
 from worker.model.batch import listed, read_batch
 from worker.model.names import render_name
 from worker.model.records import RunEnd, RunStart
-from worker.settle import verbs
 
 Copies = tuple[str, str, int, int]
 """What a job wants of one source: its id, the name's template, how many copies, whether with a new

@@ -11,11 +11,11 @@ import pytest
 from tests.simulation.scenario import Scenario, Theme
 from worker.api.outcome import Class, Outcome, classify
 from worker.ledger import handle
+from worker.ledger import settling as verbs
 from worker.ledger.queries import sql
 from worker.ledger.store import Ledger
+from worker.model.attempts import Attempt
 from worker.model.replies import Reply
-from worker.settle import verbs
-from worker.settle.rules import Attempt
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 

@@ -27,6 +27,7 @@ from worker.cli.execute import HeldRun
 from worker.cli.report import write_or_note
 from worker.export import ledger_file as export
 from worker.job.fields import read_id
+from worker.ledger import settling as verbs
 from worker.ledger import views
 from worker.ledger.database import is_new, open_for_writing
 from worker.ledger.handle import Reader
@@ -39,7 +40,6 @@ from worker.model.records import Listed, RunEnd, RunStart
 from worker.model.run_id import new_run_id
 from worker.restore.restore import refuse_older_database
 from worker.settings.load import Settings
-from worker.settle import verbs
 from worker.terminal.output import complain, say
 from worker.terminal.secrets import Scrubber
 from worker.text import counted

@@ -24,6 +24,7 @@ from worker.api.client import Api
 from worker.api.reader import ApiUnusableError, LookUps
 from worker.export import ledger_file as export
 from worker.export.commands import Reach
+from worker.ledger import settling as verbs
 from worker.ledger import views
 from worker.ledger.handle import Reader
 from worker.ledger.store import Ledger
@@ -36,7 +37,6 @@ from worker.model.stop import Stop
 from worker.rate.pacer import Pacer
 from worker.run.preflight import Findings, Preflight
 from worker.run.sending import Limits, Sending, Tally
-from worker.settle import verbs
 from worker.settle.settling import Settled, Settling, Waiting
 from worker.text import verb
 

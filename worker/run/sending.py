@@ -29,7 +29,7 @@ from worker.model.records import Ending, Intent, Moment
 from worker.model.replies import Answer
 from worker.model.stop import Stop
 from worker.rate.pacer import Pacer
-from worker.settle.rules import LEAVES_WITHIN_S
+from worker.settle.windows import LEAVES_WITHIN_S
 
 UNRECORDED_PER_SENDER = 20
 """So many items for each sender may be claimed and not recorded: they are unknown after a crash."""

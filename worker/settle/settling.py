@@ -14,24 +14,19 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from worker.api.reader import Look, LookUps
+from worker.ledger import settling as verbs
+from worker.ledger.settling import Label, Verdicts
 from worker.ledger.store import Ledger
 from worker.ledger.threads import Database
+from worker.model.attempts import Attempt, Sighting, Survival
 from worker.model.batch import listed
 from worker.model.clock import Clock, ServerClock
 from worker.model.events import Emit, Event
 from worker.model.replies import Page
 from worker.model.stop import Stop
-from worker.settle import verbs
-from worker.settle.rules import (
-    Attempt,
-    Sighting,
-    Survival,
-    candidates,
-    may_be_capped,
-    over_at,
-    presence,
-)
-from worker.settle.verbs import Label, Verdicts
+from worker.settle.absence import candidates, may_be_capped
+from worker.settle.presence import presence
+from worker.settle.windows import over_at
 from worker.settle.words import told
 
 PROOFS = 3

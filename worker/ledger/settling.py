@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from worker.ledger.exchange import default_name
 from worker.ledger.store import Ledger
+from worker.model.attempts import Attempt, Interval, Sighting, Source, Survival, offset_of, special
 from worker.model.errors import UsageError
 from worker.model.records import Listed
-from worker.settle.rules import Attempt, Interval, Sighting, Source, Survival, offset_of, special
 
 
 class Label(NamedTuple):

@@ -1,0 +1,71 @@
+"""What speaks for and against a batch being an attempt's copy: its looks, its name, who created it.
+Pure; `presence` and `absence` decide by it."""
+
+from __future__ import annotations
+
+import html
+import unicodedata
+from functools import lru_cache
+
+from worker.model.attempts import Attempt, Sighting
+from worker.settle.windows import PRESUMED, made_at, window
+
+
+def may_be_its(attempt: Attempt, sighting: Sighting) -> bool:
+    """Whether nothing but looks speaks against the batch: it is not older than the attempt's
+    baseline, not its source, not elsewhere, and not somebody else's."""
+    return (
+        sighting.listing > attempt.listing
+        and sighting.batch_id != attempt.source_id
+        and (attempt.source is None or sighting.workspace_id == attempt.source.workspace_id)
+        and not (
+            attempt.tells_people_apart
+            and sighting.created_by is not None
+            and sighting.created_by != attempt.me
+        )
+    )
+
+
+def fits(attempt: Attempt, sighting: Sighting) -> bool:
+    """Whether the batch is what the attempt would have made, in every respect."""
+    return (
+        attempt.source is not None
+        and may_be_its(attempt, sighting)
+        and made_by_its_me(attempt, sighting)
+        and (attempt.answered_id is None or attempt.answered_id == sighting.batch_id)
+        and made_at(sighting, attempt.offset or PRESUMED).meets(window(attempt))
+        and sighting.name == attempt.expected_name
+        and sighting.details == attempt.source.details
+        and sighting.datasets == attempt.expected_datasets
+    )
+
+
+def has_just_its_name(attempt: Attempt, sighting: Sighting) -> bool:
+    """Whether the batch has exactly the name that its copy would have and was made by its `me` as
+    far as anybody says: however it looks, that is no coincidence (the source may have been edited
+    for a while). It need not be made within the window: what was may have been given to another
+    attempt of its kind."""
+    return sighting.name == attempt.expected_name and made_by_its_me(attempt, sighting)
+
+
+def made_by_its_me(attempt: Attempt, sighting: Sighting) -> bool:
+    """Whether nobody says that another person made it."""
+    return attempt.me is None or sighting.created_by in (None, attempt.me)
+
+
+def names_are_close(attempt: Attempt, name: str) -> bool:
+    """Whether a batch of this name could be the attempt's copy under a name that the API trimmed,
+    cut or cleaned."""
+    expected, found = skeleton(attempt.expected_name), skeleton(name)
+    if attempt.name is None and name.rstrip().endswith("(Copy)"):
+        return True
+    return expected.startswith(found) or found.startswith(expected)
+
+
+@lru_cache(maxsize=2**16)  # every name is compared with many
+def skeleton(name: str) -> str:
+    """A name's letters and digits alone, without case, Unicode form and HTML's escapes: what a
+    cleaning API leaves of it."""
+    while (plain := html.unescape(name)) != name:  # it may have been escaped more than once
+        name = plain
+    return "".join(c for c in unicodedata.normalize("NFKC", name).casefold() if c.isalnum())

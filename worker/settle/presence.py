@@ -1,0 +1,218 @@
+"""Which attempts created which of the batches that nobody owns (rules 2 and 3 of docs/settling.md).
+
+Decided strictly: a batch is taken for an attempt's only if nothing else explains it. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from worker.model.attempts import Attempt, Sighting, Survival
+from worker.settle.absence import candidates
+from worker.settle.fitting import fits, has_just_its_name, may_be_its, skeleton
+from worker.settle.windows import PRESUMED, made_at, window
+
+One = TypeVar("One")
+Other = TypeVar("Other")
+
+MANY = 10_000
+"""Pairs of attempts and batches of one look above which they are counted together instead of in
+connected parts: stricter, and fast for thousands of copies that have one name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """`claims` gives attempts their batches; `disputed` names, for the attempts that nobody may
+    decide, all batches that fit them; `rivalled` the same where it is only not known yet whether
+    names arrive as they are sent."""
+
+    claims: Mapping[int, str]
+    disputed: Mapping[int, tuple[str, ...]]
+    rivalled: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+
+
+def presence(
+    attempts: Sequence[Attempt], sightings: Sequence[Sighting], survival: Survival | None = None
+) -> Presence:
+    """Which attempts made which of these ownerless batches (rules 2 and 3).
+
+    Within each connected part of what fits what: a batch that fits attempts of several kinds, more
+    batches than attempts, or a batch that is disputed already, and nobody guesses. Else oldest to
+    oldest. Where `survival` does not vouch for a name, a batch may also be the copy of a kind whose
+    name is alike."""
+    survival = survival or Survival()
+    alike: dict[str, list[Attempt]] = defaultdict(list)
+    for attempt in attempts:
+        if not survival.vouches_for(attempt.expected_name):
+            alike[skeleton(attempt.expected_name)].append(attempt)
+    changed: dict[str, list[Attempt]] = defaultdict(list)
+    of_copies = not survival.details and any(attempt.of_a_copy for attempt in attempts)
+    for attempt in attempts:
+        if attempt.source_changed or of_copies:
+            changed[attempt.expected_name].append(attempt)
+    claims: dict[int, str] = {}
+    disputed: dict[int, tuple[str, ...]] = {}
+    rivalled: dict[int, tuple[str, ...]] = {}
+    parts = _connected(attempts, [survival.as_sent(sighting) for sighting in sightings])
+    fitting = {batch.batch_id for _, batches in parts for batch in batches}
+    odd = [sighting for sighting in sightings if sighting.batch_id not in fitting]
+    for some, batches in parts:
+        names = tuple(sorted(batch.batch_id for batch in batches))
+        several = len({attempt.kind for attempt in some}) > 1
+        if several or len(batches) > len(some) or any(batch.disputed for batch in batches):
+            disputed |= {attempt.id: names for attempt in some}
+        elif _has_rival(
+            some[0], alike.get(skeleton(some[0].expected_name), ()), batches
+        ) or _has_changed_rival(some[0], changed.get(some[0].expected_name, ()), batches):
+            rivalled |= {attempt.id: names for attempt in some}
+        else:
+            short = len(batches) < len(some)
+            hopeful = {
+                attempt.id for attempt in some if short and candidates(attempt, odd, survival)
+            }
+            claims |= _oldest_to_oldest(some, batches, hopeful)
+    return Presence(claims, disputed, rivalled)
+
+
+def _has_rival(one: Attempt, alike: Sequence[Attempt], batches: Sequence[Sighting]) -> bool:
+    """Whether an attempt of another kind than `one`'s, of those whose names are alike, could have
+    made one of the batches under the name that the API made of it."""
+    rivals = [attempt for attempt in alike if attempt.kind != one.kind]
+    return any(
+        fits(rival._replace(name=batch.name), batch) for rival in rivals for batch in batches
+    )
+
+
+def _has_changed_rival(one: Attempt, alike: Sequence[Attempt], batches: Sequence[Sighting]) -> bool:
+    """Whether an attempt of another source than `one`'s, of those with the same name whose source
+    is not as it was, could have made one of the batches: its source may have looked like `one`'s
+    when it was copied. Where `one`'s source is a copy itself, any of them could: it may look like
+    what copying made of the other's source."""
+    rivals = [
+        attempt
+        for attempt in alike
+        if attempt.source_id != one.source_id and (attempt.source_changed or one.of_a_copy)
+    ]
+    return any(
+        may_be_its(rival, batch)
+        and has_just_its_name(rival, batch)
+        and made_at(batch, rival.offset or PRESUMED).meets(window(rival))
+        for rival in rivals
+        for batch in batches
+    )
+
+
+def _connected(
+    attempts: Sequence[Attempt], sightings: Sequence[Sighting]
+) -> list[tuple[list[Attempt], list[Sighting]]]:
+    """The connected parts of the graph of what fits what; attempts that nothing fits are left
+    out."""
+    parts: list[tuple[list[Attempt], list[Sighting]]] = []
+    alike: dict[object, tuple[list[Attempt], list[Sighting]]] = defaultdict(lambda: ([], []))
+    for attempt in attempts:
+        if attempt.source is not None:
+            look = (attempt.expected_name, attempt.source.details, attempt.expected_datasets)
+            alike[look][0].append(attempt)
+    for sighting in sightings:
+        look = (sighting.name, sighting.details, sighting.datasets)
+        if look in alike:
+            alike[look][1].append(sighting)
+    for some, batches in alike.values():
+        by_time = sorted(batches, key=lambda batch: (batch.created or 0.0, batch.batch_id))
+        fitted = _with_partner(some, by_time, fits)
+        fitting = _with_partner(by_time, fitted, lambda batch, attempt: fits(attempt, batch))
+        parts += (
+            _split(fitted, fitting) if len(fitted) * len(fitting) <= MANY else [(fitted, fitting)]
+        )
+    return parts
+
+
+def _with_partner(
+    ones: Sequence[One], others: Sequence[Other], fit: Callable[[One, Other], bool]
+) -> list[One]:
+    """Those of `ones` that some of `others` fits. Both are in the order of time, so a partner is
+    near the last one's, and thousands of each need no comparison of all with all."""
+    found: list[One] = []
+    at, many = 0, len(others)
+    for one in ones:
+        for step in range(many):
+            if fit(one, others[(at + step) % many]):
+                at = (at + step) % many
+                found.append(one)
+                break
+    return found
+
+
+def _split(
+    attempts: Sequence[Attempt], batches: Sequence[Sighting]
+) -> list[tuple[list[Attempt], list[Sighting]]]:
+    """The connected parts among attempts and batches of one look."""
+    parts: list[tuple[list[Attempt], list[Sighting]]] = []
+    for attempt in attempts:
+        joined: tuple[list[Attempt], list[Sighting]] = (
+            [attempt],
+            [b for b in batches if fits(attempt, b)],
+        )
+        apart = []
+        for part in parts:
+            if any(batch in joined[1] for batch in part[1]):
+                joined = (part[0] + joined[0], part[1] + [b for b in joined[1] if b not in part[1]])
+            else:
+                apart.append(part)
+        parts = [*apart, joined]
+    return parts
+
+
+def _oldest_to_oldest(
+    attempts: Sequence[Attempt], batches: Sequence[Sighting], hopeful: Container[int] = ()
+) -> dict[int, str]:
+    """Give the batches, the oldest first, to the attempts that can wait least, and where that
+    leaves one over, let attempts change theirs: a maximum matching. (Among very many, nobody
+    changes.) A batch that finds no attempt stays free, and keeps absence from being proved.
+
+    Attempts that also nearly fit a batch that fits nobody (`hopeful`) come last: they may have made
+    that one, and then another's batch, if they took it, would have its attempt proved absent that
+    made it."""
+    waiting = sorted(
+        attempts, key=lambda attempt: (attempt.id in hopeful, window(attempt).high, attempt.id)
+    )
+    oldest = sorted(
+        batches, key=lambda batch: (batch.listing, batch.created or 0.0, batch.batch_id)
+    )
+    if len(attempts) * len(batches) <= MANY:
+        return _matched(waiting, oldest)
+    claims: dict[int, str] = {}
+    for batch in oldest:
+        for place, attempt in enumerate(waiting):
+            if fits(attempt, batch):
+                claims[attempt.id] = batch.batch_id
+                del waiting[place]
+                break
+    return claims
+
+
+def _matched(attempts: Sequence[Attempt], batches: Sequence[Sighting]) -> dict[int, str]:
+    """A maximum matching, by augmenting paths; an attempt that has a batch once keeps some, so the
+    first ones have one if any can."""
+    holder: dict[str, Attempt] = {}
+
+    def placed(attempt: Attempt, tried: set[str]) -> bool:
+        fitting = [
+            batch.batch_id
+            for batch in batches
+            if batch.batch_id not in tried and fits(attempt, batch)
+        ]
+        for batch in sorted(fitting, key=holder.__contains__):
+            if batch in tried:
+                continue
+            tried.add(batch)
+            if batch not in holder or placed(holder[batch], tried):
+                holder[batch] = attempt
+                return True
+        return False
+
+    for attempt in attempts:
+        placed(attempt, set())
+    return {attempt.id: batch for batch, attempt in holder.items()}
