@@ -86,7 +86,8 @@ def are_spent(error: BaseException) -> bool:
     open a file, so for its errors this checks whether one can be opened now."""
     if isinstance(error, OSError):
         return error.errno in _SPENT
-    return isinstance(error, sqlite3.OperationalError) and "open" in str(error) and not _can_open()
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF == sqlite3.SQLITE_CANTOPEN and not _can_open()
 
 
 def _can_open() -> bool:

@@ -17,7 +17,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.ledgers import claim, connection_of, ending, look_up, opened, record, uuid
+from tests.support.ledgers import (
+    claim,
+    connection_of,
+    ending,
+    look_up,
+    opened,
+    record,
+    undecided,
+    uuid,
+)
 from tests.support.workbooks import (
     COMMANDS,
     content,
@@ -36,7 +45,6 @@ from worker.export.workbook.sheets import write
 from worker.export.workbook.summary import CHOICES, GOING_ON, MORE_CHOICES, REHEARSAL
 from worker.ledger.views import COLUMNS
 from worker.model.errors import UsageError
-from worker.settle.words import told
 
 HOSTILE = (
     "=1+1",
@@ -199,8 +207,8 @@ def test_the_summary_has_the_commands_that_decide_what_only_a_person_can() -> No
         row(
             n,
             status="unknown",
-            error=told(n, "several batches fit", [uuid(n), uuid(100 + n)]),
             new_batch_id=None,
+            **undecided(n, "several batches fit", uuid(n), uuid(100 + n)),
         )
         for n in range(2, 10)
     ]

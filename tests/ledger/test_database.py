@@ -10,18 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.ledger.old_databases import OLD_ROWS, old_database
 from tests.support.ledgers import (
     API,
     claim,
     connection_of,
-    ending,
     items,
     look_up,
     opened,
-    record,
-    uuid,
 )
-from worker.ledger import database
+from worker.ledger import database, views
 from worker.ledger.database import (
     backup,
     migrate,
@@ -75,7 +73,7 @@ def test_a_fresh_database_is_marked_durable_and_bound_to_its_api(path: Path) -> 
         assert pragma(connection, "journal_mode") == "wal"
         assert pragma(connection, "synchronous") == 2
         assert pragma(connection, "foreign_keys") == 1
-        assert [tuple(row) for row in connection.execute("SELECT * FROM facts")] == [
+        assert [tuple(row) for row in connection.execute("SELECT * FROM meta")] == [
             ("api_url", API),
             ("path", str(path.resolve())),
         ]
@@ -143,60 +141,76 @@ def test_a_migrated_database_is_like_a_fresh_one(
         assert schema(old) == schema(new) == schema(empty)
 
 
-def old_database(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A database of that schema, with a duplicate of each kind."""
-    path.parent.mkdir()
-    with monkeypatch.context() as patch:
-        plant(patch, migrations()[:BEFORE_COPYING])
-        with opened(
-            path.parent, "batch_id,name,x_a", *(f"{uuid(1)},Wave {n},a" for n in range(4))
-        ) as ledger:
-            look_up(ledger)
-            for intent, outcome in zip(
-                claim(ledger, 3), ("created", "refused", "unknown"), strict=True
-            ):
-                record(ledger, ending(intent, outcome))
-
-
-def rows(connection: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
-    tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
-    return {
-        name: connection.execute(f"SELECT * FROM {name} ORDER BY 1").fetchall()
-        for (name,) in tables
-    }
-
-
-def test_an_old_database_keeps_its_rows_and_is_like_a_fresh_one(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    old_database(path, monkeypatch)
-    with raw(path) as connection:
-        assert pragma(connection, "user_version") == BEFORE_COPYING
-        before = rows(connection)
+@pytest.mark.parametrize("version", range(1, len(migrations())))
+def test_an_old_database_keeps_its_rows_and_is_like_a_fresh_one(path: Path, version: int) -> None:
+    old_database(path, version)
     make(path)
 
     with raw(path) as connection, closing(connection_of(open_empty())) as empty:
-        assert rows(connection) == before
-        assert [len(before[name]) for name in ("items", "attempts", "extras")] == [4, 3, 4]
-        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
         assert schema(connection) == schema(empty)
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        found = connection.execute(
+            "SELECT id, status, error, reason, candidates, name, attempts FROM items ORDER BY id"
+        )
+        assert found.fetchall() == [
+            (number, row.status, row.now, row.reason, row.candidates, f"Wave {number}", 1)
+            for number, row in enumerate(OLD_ROWS, start=1)
+        ]
+        assert connection.execute("SELECT count(*), max(latency_s) FROM attempts").fetchone() == (
+            len(OLD_ROWS),
+            0.5,
+        )
+        assert connection.execute("SELECT cells FROM extras").fetchall() == [('{"x_a": "a"}',)]
+
+
+@pytest.mark.parametrize("version", range(1, len(migrations())))
+def test_candidates_that_stood_in_a_text_become_rows(path: Path, version: int) -> None:
+    old_database(path, version)
+    make(path)
+
+    with raw(path) as connection:
+        found = connection.execute(
+            "SELECT item_id, batch_id FROM candidates ORDER BY item_id, place"
+        )
+        assert found.fetchall() == [
+            (number, batch) for number, row in enumerate(OLD_ROWS, start=1) for batch in row.named
+        ]
+    with closing(open_for_reading(path)) as reader:
+        told = [row["error"] for row in views.ledger_rows(reader, 1, "spring")]
+        assert told == [row.error for row in OLD_ROWS], "people read what they read before"
+
+
+@pytest.mark.parametrize(
+    ("version", "kinds"),
+    [
+        (1, ["run", "settle", "settle"]),  # what it restored is not known then
+        (3, ["run", "restore", "settle"]),
+        (6, ["run", "restore", "settle"]),
+    ],
+)
+def test_what_kind_an_old_run_was_is_decided_once(
+    path: Path, version: int, kinds: list[str]
+) -> None:
+    old_database(path, version)
+    make(path)
+
+    with raw(path) as connection:
+        found = connection.execute("SELECT kind FROM runs ORDER BY id").fetchall()
+        assert [row[0] for row in found] == kinds
 
 
 def test_tables_that_others_refer_to_are_made_anew_whatever_sqlite_was_built_with(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path,
 ) -> None:
-    old_database(path, monkeypatch)
+    old_database(path, BEFORE_COPYING)
     with raw(path) as connection:
-        before = rows(connection)
         connection.execute("PRAGMA foreign_keys = ON")  # the default of some builds
         migrate(connection, migrations())
-        assert rows(connection) == before
+        assert connection.execute("SELECT count(*) FROM items").fetchone()[0] == len(OLD_ROWS)
 
 
-def test_an_old_database_is_searched_for_damage_before_its_rows_are_copied(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    old_database(path, monkeypatch)
+def test_an_old_database_is_searched_for_damage_before_its_rows_are_copied(path: Path) -> None:
+    old_database(path, BEFORE_COPYING)
     content = path.read_bytes()
     path.write_bytes(content.replace(b"Wave 1", b"Wave 9", 1))
     before = path.read_bytes()
@@ -305,7 +319,7 @@ def test_reading_changes_nothing_even_in_a_path_with_odd_characters(tmp_path: Pa
     with closing(connection_of(open_for_reading(path))) as connection:
         assert connection.execute("SELECT count(*) FROM items").fetchone()[0] == 0
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
-            connection.execute("INSERT INTO facts VALUES ('a', 'b')")
+            connection.execute("INSERT INTO meta VALUES ('a', 'b')")
 
     assert path.read_bytes() == before
 
@@ -313,11 +327,11 @@ def test_reading_changes_nothing_even_in_a_path_with_odd_characters(tmp_path: Pa
 def test_reading_goes_on_while_a_run_writes(path: Path) -> None:
     with closing(connection_of(open_for_writing(path, API))) as writer:
         writer.execute("BEGIN IMMEDIATE")
-        writer.execute("INSERT INTO facts VALUES ('a', 'b')")
+        writer.execute("INSERT INTO meta VALUES ('a', 'b')")
         with closing(connection_of(open_for_reading(path))) as reader:
-            assert reader.execute("SELECT count(*) FROM facts").fetchone()[0] == 2
+            assert reader.execute("SELECT count(*) FROM meta").fetchone()[0] == 2
             writer.execute("COMMIT")
-            assert reader.execute("SELECT count(*) FROM facts").fetchone()[0] == 3
+            assert reader.execute("SELECT count(*) FROM meta").fetchone()[0] == 3
 
 
 def test_a_backup_during_a_write_is_whole_and_of_before(tmp_path: Path) -> None:
@@ -361,7 +375,7 @@ def test_a_new_database_says_what_it_is_before_it_is_closed(path: Path) -> None:
         assert copy.read_bytes()[68:72] == database.APPLICATION_ID.to_bytes(4, "big")
         with raw(copy) as connection:
             assert ("path", str(path.resolve())) in connection.execute(
-                "SELECT * FROM facts"
+                "SELECT * FROM meta"
             ).fetchall()
 
 
@@ -371,4 +385,4 @@ def test_a_backup_does_not_claim_the_name_of_what_it_is_a_copy_of(
     make(path)
     backup(path, tmp_path / "copy.db")
     with raw(tmp_path / "copy.db") as connection:
-        assert not connection.execute("SELECT * FROM facts WHERE key = 'path'").fetchall()
+        assert not connection.execute("SELECT * FROM meta WHERE key = 'path'").fetchall()

@@ -118,7 +118,12 @@ def test_the_command_says_how_to_use_it_and_ends_with_a_signal(number: signal.Si
     )
     root = Path(__file__).parents[2]
     with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=root
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=root,
+        # Under `nohup`, or in the background of a script, it would inherit that they are ignored.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # noqa: PLW1509 - no threads here
     ) as process:
         assert process.stdout is not None
         lines: list[str] = []

@@ -13,6 +13,7 @@ from typing import Any
 from tests.support.clocks import HandClock, SkippingStop
 from tests.support.ledgers import WORKSPACE, connection_of, opened, uuid
 from worker.api.reader import LookUps
+from worker.ledger import views
 from worker.ledger.store import Ledger
 from worker.ledger.threads import ThreadedDatabase
 from worker.model.batch import listed, read_batch
@@ -216,7 +217,12 @@ class Rig:
         return [row[0] for row in self.rows()]
 
     def errors(self) -> list[str]:
-        return [row[0] or "" for row in self.rows("error")]
+        """What the ledger's rows say, in the order of items."""
+        told = {}
+        for number, name in connection_of(self.ledger).execute("SELECT id, name FROM campaigns"):
+            for row in views.ledger_rows(self.ledger, number, name, dropped=True):
+                told[row["item"]] = row["error"] or ""
+        return [told[item] for item in sorted(told)]
 
     def settled_events(self) -> list[dict[str, object]]:
         return [dict(event.fields) for event in self.events if event.name == "batch.settled"]

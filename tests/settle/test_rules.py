@@ -13,13 +13,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.model.attempts import Attempt, Interval, Sighting, Source, Survival, offset_of
+from worker.model.attempts import (
+    Attempt,
+    Interval,
+    Sighting,
+    Source,
+    Survival,
+    Unsettled,
+    offset_of,
+)
+from worker.model.reasons import NAMED, Reason, message
 from worker.settle.absence import candidates, may_be_capped, nearly_fits
 from worker.settle.fitting import fits, may_be_its, names_are_close, skeleton
 from worker.settle.presence import MANY, presence
-from worker.settle.settling import verdicts_of
+from worker.settle.verdicts import verdicts_of
 from worker.settle.windows import LEAVES_WITHIN_S, WIDE_S, made_at, wide_window, window
-from worker.settle.words import NAMED
 
 INF = math.inf
 SOURCE = Source("Signs", "ws", "details", "loose", ("data",))
@@ -707,6 +715,12 @@ def test_a_round_length_may_be_a_pages(
 # -- verdicts
 
 
+def words(why: Unsettled) -> str:
+    """What people read of item 101."""
+    candidates = [one.batch_id for one in why.candidates]
+    return message(101, why.reason, why.text, candidates, why.total) or ""
+
+
 def test_an_incomplete_listing_leaves_everything_unknown_and_says_why() -> None:
     for absence in (False, True):
         said = verdicts_of(
@@ -714,15 +728,17 @@ def test_an_incomplete_listing_leaves_everything_unknown_and_says_why() -> None:
         )
         assert (said.claims, said.absent, said.disputed) == ({}, [], ())
         assert said.unknown == {
-            1: "#101 may exist: the workspace's listing is not complete: HTTP 500"
+            1: Unsettled(
+                Reason.LISTING_INCOMPLETE, "the workspace's listing is not complete: HTTP 500"
+            )
         }
 
 
 def test_a_workspace_that_was_not_listed_or_is_not_known_is_not_complete() -> None:
     said = verdicts_of([attempt(1), attempt(2, source=None)], {}, {}, {}, absence=True)
 
-    assert "its workspace was not listed" in said.unknown[1]
-    assert "its workspace is not known" in said.unknown[2]
+    assert "its workspace was not listed" in said.unknown[1].text
+    assert "its workspace is not known" in said.unknown[2].text
 
 
 def test_absence_is_found_at_the_second_look_alone() -> None:
@@ -745,7 +761,8 @@ def test_what_an_answer_named_is_never_absent() -> None:
     )
 
     assert said.absent == []
-    assert "an answer named this batch (b9)" in said.unknown[1]
+    assert said.unknown[1].reason is Reason.ANSWER_NAMED
+    assert words(said.unknown[1]).endswith("an answer named this batch (b9)")
 
 
 def test_a_candidate_keeps_absence_from_being_proved_and_is_named() -> None:
@@ -753,7 +770,7 @@ def test_a_candidate_keeps_absence_from_being_proved_and_is_named() -> None:
     said = verdicts_of([attempt()], {"ws": [near]}, {"ws": None}, {"ws": ALL}, absence=True)
 
     assert (said.absent, said.disputed) == ([], ())
-    assert said.unknown == {1: "#101 may exist: these may be its copy (b1)"}
+    assert words(said.unknown[1]) == "#101 may exist: these may be its copy (b1)"
 
 
 def test_what_was_claimed_is_no_candidate_for_another() -> None:
@@ -771,7 +788,7 @@ def test_disputed_batches_are_named_and_handed_on_to_be_remembered() -> None:
     )
 
     assert (said.claims, said.absent, said.disputed) == ({}, [], ("b1", "b2"))
-    assert said.unknown[1].endswith("(b1, b2)")
+    assert words(said.unknown[1]).endswith("(b1, b2)")
 
 
 def test_workspaces_are_settled_apart() -> None:
@@ -797,8 +814,6 @@ def test_survival_in_one_workspace_proves_nothing_in_another() -> None:
 
 def test_an_error_names_the_first_candidates_and_counts_the_others() -> None:
     near = [sighting(f"b{n:02}", name="signs 1") for n in range(NAMED + 3)]
-    (words,) = verdicts_of(
-        [attempt()], {"ws": near}, {"ws": None}, {}, absence=True
-    ).unknown.values()
+    (why,) = verdicts_of([attempt()], {"ws": near}, {"ws": None}, {}, absence=True).unknown.values()
 
-    assert words.endswith("b09 and 3 more)")
+    assert words(why).endswith("b09 and 3 more)")

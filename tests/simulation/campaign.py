@@ -315,7 +315,7 @@ class Simulation:
             settle_after_s=run.settle_after_s,
             ceiling=run.rate,
             date=DAY.isoformat(),
-            command="settle" if run.only_settle else "run",
+            kind="settle" if run.only_settle else "run",
         )
 
     def _count(self, run: Run) -> None:

@@ -171,8 +171,8 @@ def every_page_shows_our_newest(patch: pytest.MonkeyPatch) -> None:
 def other_ledger_files_own_nothing(patch: pytest.MonkeyPatch) -> None:
     statement(
         patch,
-        free_sightings=sql("free_sightings").replace(
-            "AND s.batch_id NOT IN (SELECT batch_id FROM elsewhere)", ""
+        free_batches=sql("free_batches").replace(
+            "AND s.batch_id NOT IN (SELECT batch_id FROM foreign_batches)", ""
         ),
     )
 

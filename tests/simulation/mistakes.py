@@ -26,7 +26,7 @@ from worker.model.attempts import Attempt, Interval, Sighting, Survival
 from worker.model.batch import Batch
 from worker.model.records import Intent, Status
 from worker.model.replies import Answer, NoAnswer, Reply
-from worker.settle import absence, fitting, settling
+from worker.settle import absence, fitting, verdicts
 from worker.settle import presence as presence_module
 from worker.settle.presence import Presence
 from worker.settle.settling import Settling
@@ -161,7 +161,7 @@ def trust_a_listing_that_lacks_what_was_there(patch: pytest.MonkeyPatch) -> None
 def forget_what_earlier_listings_showed(patch: pytest.MonkeyPatch) -> None:
     statement(
         patch,
-        free_sightings="""SELECT s.* FROM sightings AS s
+        free_batches="""SELECT s.* FROM unowned_batches AS s
         WHERE s.workspace_id = :workspace_id AND s.listing = (
             SELECT max(number) FROM listings WHERE workspace_id = :workspace_id)
             AND NOT EXISTS (SELECT 1 FROM items AS i WHERE i.new_batch_id = s.batch_id)""",
@@ -186,7 +186,7 @@ def guess_among_several(patch: pytest.MonkeyPatch) -> None:
                 claims[attempt.id] = free[0].batch_id
         return Presence(claims, {})
 
-    patch.setattr(settling, "presence", wrong)
+    patch.setattr(verdicts, "presence", wrong)
 
 
 def take_an_older_batch(patch: pytest.MonkeyPatch) -> None:
@@ -196,7 +196,7 @@ def take_an_older_batch(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(module, "window", lambda attempt: window(attempt)._replace(low=-math.inf))
     statement(
         patch,
-        add_sighting=sql("add_sighting").replace(
+        add_unowned_batch=sql("add_unowned_batch").replace(
             "s.listing > :baseline", "s.listing > 0 AND :baseline >= 0"
         ),
     )
@@ -218,10 +218,10 @@ def ignore_what_other_campaigns_own(patch: pytest.MonkeyPatch) -> None:
     own = "i.campaign_id = (SELECT campaign_id FROM runs ORDER BY id DESC LIMIT 1)"
     statement(
         patch,
-        add_sighting=sql("add_sighting").replace(
+        add_unowned_batch=sql("add_unowned_batch").replace(
             "i.new_batch_id = :batch_id)", f"i.new_batch_id = :batch_id AND {own})"
         ),
-        free_sightings=sql("free_sightings").replace(
+        free_batches=sql("free_batches").replace(
             "i.new_batch_id = s.batch_id)", f"i.new_batch_id = s.batch_id AND {own})"
         ),
     )
@@ -251,14 +251,14 @@ def _looks(patch: pytest.MonkeyPatch, wrong: Callable[[Attempt, Sighting], Sight
                     break
         return Presence(claims, {})
 
-    patch.setattr(settling, "presence", presence)
+    patch.setattr(verdicts, "presence", presence)
 
 
 # -- absence
 
 
 def take_a_near_fit_for_absence(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(settling, "candidates", lambda _attempt, _free, _survival: ())
+    patch.setattr(verdicts, "candidates", lambda _attempt, _free, _survival: ())
 
 
 def trust_every_property(patch: pytest.MonkeyPatch) -> None:
@@ -267,7 +267,7 @@ def trust_every_property(patch: pytest.MonkeyPatch) -> None:
     def wrong(attempt: Attempt, free: Sequence[Sighting], _survival: Survival) -> tuple[str, ...]:
         return real(attempt._replace(source_changed=False), free, Survival(True, True, True))
 
-    patch.setattr(settling, "candidates", wrong)
+    patch.setattr(verdicts, "candidates", wrong)
 
 
 def use_the_latest_baseline(patch: pytest.MonkeyPatch) -> None:

@@ -11,9 +11,12 @@ from typing import Any
 
 from worker.job.plan import planned
 from worker.job.read import open_job
+from worker.ledger import settling
 from worker.ledger.database import open_for_writing
 from worker.ledger.handle import Reader
 from worker.ledger.store import Ledger
+from worker.model.attempts import Candidate, Unsettled, Verdicts
+from worker.model.reasons import Reason, cause, message
 from worker.model.records import Ending, Intent, Listed, Moment, RunStart
 
 API = "https://api.prolific.com"
@@ -120,3 +123,25 @@ def items(
     connection = connection_of(ledger) if isinstance(ledger, Reader) else ledger
     found = connection.execute(f"SELECT {columns} FROM items ORDER BY line IS NULL, line, copy, id")
     return [tuple(row) for row in found]
+
+
+def undecided(item: int, text: str, *candidates: str) -> dict[str, Any]:
+    """What a row of the ledger says of an unknown item that settling could not decide."""
+    return {
+        "reason": Reason.MAY_BE_ITS,
+        "cause": cause(Reason.MAY_BE_ITS, text),
+        "candidates": list(candidates),
+        "error": message(item, Reason.MAY_BE_ITS, text, candidates, len(candidates)),
+    }
+
+
+def leave_undecided(ledger: Ledger, item: int, text: str, *candidates: str) -> None:
+    """Let settling have found these candidates for an unknown item."""
+    found = tuple(Candidate(one) for one in candidates)
+    why = Unsettled(Reason.MAY_BE_ITS, text, found, len(found))
+    connection = connection_of(ledger)
+    (attempt,) = connection.execute(
+        "SELECT id FROM attempts WHERE item_id = ? AND closed_by IS NULL", (item,)
+    ).fetchone()
+    attempts = [one for one in settling.open_attempts(ledger) if one.id == attempt]
+    settling.record(ledger, attempts, Verdicts({}, [], {attempt: why}, ()))

@@ -43,6 +43,8 @@ def row(number: int = 2, **changes: Any) -> dict[str, Any]:
         "attempts": 1,
         "http_status": 201,
         "error": None,
+        "cause": changes.get("error"),
+        "candidates": [],
         "first_sent_at": NOW,
         "last_sent_at": NOW,
         "campaign": "spring",

@@ -21,7 +21,6 @@ from tests.support.sandbox_thread import SandboxThread
 from tests.support.workbooks import opened_by_another
 from tests.whole.conftest import Place
 from worker.sandbox.options import SandboxOptions
-from worker.settle.words import told
 
 pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
 
@@ -133,8 +132,15 @@ def _name_candidates(database: Path, place: Place) -> None:
         ).fetchall()
         assert len(found) > 2
         for item, name in found[::2]:
-            error = told(item, "several batches fit", [made[name]])
-            connection.execute("UPDATE items SET error = ? WHERE id = ?", (error, item))
+            connection.execute(
+                "UPDATE items SET error = 'several batches fit', reason = 'several_fit',"
+                " candidates = 1 WHERE id = ?",
+                (item,),
+            )
+            connection.execute(
+                "INSERT INTO candidates (item_id, batch_id, place) VALUES (?, ?, 0)",
+                (item, made[name]),
+            )
 
 
 @pytest.mark.parametrize("how", HOW)
@@ -262,10 +268,10 @@ def test_a_restored_rehearsal_is_of_the_sandbox_and_goes_on_there_alone(tmp_path
     assert "2 duplicates created" in restored.out
     assert not (ledgers / "ledger.db").exists()
     with closing(sqlite3.connect(ledgers / "sandbox.db")) as connection:
-        assert connection.execute("SELECT value FROM facts WHERE key = 'api_url'").fetchone() == (
+        assert connection.execute("SELECT value FROM meta WHERE key = 'api_url'").fetchone() == (
             "the sandbox",
         )
-        assert connection.execute("SELECT command FROM runs").fetchall() == [("restore",)]
+        assert connection.execute("SELECT kind FROM runs").fetchall() == [("restore",)]
     (line,) = (line.strip() for line in restored.out.splitlines() if f"{CALLED} settle" in line)
     settled = Shell(tmp_path / "elsewhere", environ)(line)
     assert settled.returncode == 0, (line, settled.stdout, settled.stderr)

@@ -97,12 +97,12 @@ def test_a_damaged_database_is_refused_before_anything_is_sent_or_written(
         connection.execute("PRAGMA writable_schema = ON")
         # An index that lacks its row, which nothing that plans or sends would look at: what a
         # flipped bit comes to.
-        connection.execute("INSERT INTO paces (run_id, at) SELECT min(id), '' FROM runs")
-        connection.execute("DROP INDEX paces_of_run")
+        connection.execute("INSERT INTO rate_changes (run_id, at) SELECT min(id), '' FROM runs")
+        connection.execute("DROP INDEX rate_changes_of_run")
         connection.execute(
-            "INSERT INTO sqlite_schema SELECT 'index', 'paces_of_run', 'paces', rootpage, 'CREATE"
-            " INDEX paces_of_run ON paces (run_id)' FROM sqlite_schema WHERE name ="
-            " 'sightings_of_workspace'"
+            "INSERT INTO sqlite_schema SELECT 'index', 'rate_changes_of_run', 'rate_changes',"
+            " rootpage, 'CREATE INDEX rate_changes_of_run ON rate_changes (run_id)'"
+            " FROM sqlite_schema WHERE name = 'unowned_batches_of_workspace'"
         )
         connection.commit()
     before, made = ledger.read_bytes(), place.world.made

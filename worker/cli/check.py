@@ -148,7 +148,7 @@ async def _look(
         ledger = Ledger(database, start)
         ledger.plan(plan.file, (), retry_failed=False)
         if known.situation is not None and not known.situation.sent:
-            ledger.add_elsewhere(_owned(settings))
+            ledger.add_foreign_batches(_owned(settings))
         async with api(chosen, settings.timeout, scrub, plan.sources()) as client:
             look_ups = LookUps(
                 ThreadedDatabase(ledger),

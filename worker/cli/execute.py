@@ -230,7 +230,7 @@ class HeldRun:
             settle_after_s=self._settings.settle_after,
             ceiling=self._settings.rate,
             date=self._settings.date.isoformat() if self._plan is not None else None,
-            command="settle" if self._only_settle else "run",
+            kind="settle" if self._only_settle else "run",
         )
 
     def _emit_start(self) -> None:

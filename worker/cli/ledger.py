@@ -117,7 +117,7 @@ def _restore(args: argparse.Namespace, settings: Settings, url: str) -> int:
             iso(now),
             settings.timeout,
             settings.settle_after,
-            command="restore",
+            kind="restore",
         )
         ledger = Ledger(database, start)
         ledger.plan(plan.file, plan.extra_columns, retry_failed=False)

@@ -131,7 +131,7 @@ def _take_word(
             now,
             settings.timeout,
             settings.settle_after,
-            command="settle",
+            kind="settle",
         )
         _refuse_older_database(database, latest, settings)
         ledger = Ledger(database, start)

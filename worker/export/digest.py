@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from worker.export.causes import Causes, Shortlist, shortlist
 from worker.ledger.views import Row
+from worker.model.causes import Causes, Shortlist, shortlist
 from worker.model.records import Counts, Status
-from worker.settle.words import named_batches
 
 SHOWN = 20
 """How many rows of a status are kept, and how many causes are shown."""
@@ -28,7 +27,7 @@ class Digest:
         self.first: dict[Status, list[Row]] = {Status.UNKNOWN: [], Status.FAILED: []}
         """The first rows that need a person, by status."""
         self.undecided = 0
-        """How many unknown rows name batches that could be theirs."""
+        """How many unknown rows have batches that could be theirs."""
 
     def of(self, rows: Iterable[Row]) -> Iterator[Row]:
         """The same rows."""
@@ -37,14 +36,12 @@ class Digest:
             yield row
 
     def _take(self, row: Row) -> None:
-        status, error = row["status"], row["error"]
+        status = row["status"]
         self._statuses[status] += 1
         if status == Status.CREATED:
             return
-        if status == Status.UNKNOWN and error:
-            self.undecided += bool(named_batches(error))
-        if error:
-            self._causes.add(status, error)
+        self.undecided += bool(row["candidates"])
+        self._causes.add(row["cause"])
         kept = self.first.get(status)
         if kept is not None and len(kept) < SHOWN:
             kept.append(row)

@@ -3,6 +3,7 @@ here."""
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sqlite3
@@ -22,6 +23,14 @@ APPLICATION_ID = 0x44757042
 
 SANDBOX = "the sandbox"
 """What the database of rehearsals has for its API's address: the port differs each time."""
+
+
+META_SINCE = 7
+"""The schema from which on the table `meta` has that name."""
+
+
+class DamagedError(sqlite3.DatabaseError):
+    """A database whose pages, constraints or indexes do not hold."""
 
 
 def is_new(path: Path) -> bool:
@@ -166,7 +175,7 @@ def refuse_damaged(connection: sqlite3.Connection) -> None:
     row's identity would make its duplicate again. A million rows take some seconds."""
     problem = connection.execute("PRAGMA main.integrity_check(1)").fetchone()[0]
     if problem != "ok":
-        raise sqlite3.DatabaseError(f"malformed: {problem}")
+        raise DamagedError(f"malformed: {problem}")
 
 
 def backup(source: Path, target: Path) -> None:
@@ -183,7 +192,7 @@ def backup(source: Path, target: Path) -> None:
             with closing(sqlite3.connect(target)) as copy:
                 reader._connection.backup(copy)
                 copy.execute(
-                    "DELETE FROM facts WHERE key = 'path'"
+                    "DELETE FROM meta WHERE key = 'path'"
                 )  # no changes are kept for it anywhere
                 copy.commit()
                 # A copy in WAL mode would make two more files beside it as soon as it is looked at.
@@ -197,37 +206,43 @@ def backup(source: Path, target: Path) -> None:
 def unusable(path: Path, error: Exception) -> WorkerError:
     """`error` as people should read it: what is wrong with the database at `path`, and what to
     do."""
-    text = str(error)
     if open_files.are_spent(error):
         return UsageError(
             f"{path}: too many open files, so the ledger database cannot be opened",
             hint=open_files.HINT,
         )
-    if "full" in text:
+    code = _code(error)
+    if code == sqlite3.SQLITE_FULL or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
         return WorkerError(
             f"{path}: the disk is full, so the ledger cannot be written",
             hint="Nothing was sent. Make room; the same command goes on.",
         )
-    if "not a database" in text:
+    if code == sqlite3.SQLITE_NOTADB:
         return UsageError(
             f"{path}: this file is no ledger database",
             hint="Nothing was changed. Name another with --database.",
         )
-    if "malformed" in text or "corrupt" in text:
+    if code == sqlite3.SQLITE_CORRUPT or isinstance(error, DamagedError):
         return UsageError(
-            f"{path}: the ledger database is damaged ({text})",
+            f"{path}: the ledger database is damaged ({error})",
             hint=(
                 "Nothing was sent. Put a backup in its place; the ledger file shows what it has to"
                 " know."
             ),
         )
     return UsageError(
-        f"{path}: the ledger database cannot be used: {text}",
+        f"{path}: the ledger database cannot be used: {error}",
         hint=(
             "Nothing was sent. The folder must exist or be creatable, and be writable, as must the"
             " file."
         ),
     )
+
+
+def _code(error: Exception) -> int | None:
+    """SQLite's primary result code, where the error has one."""
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
@@ -263,7 +278,7 @@ def _refuse_other_name(connection: sqlite3.Connection, path: Path) -> None:
     """Raise UsageError if the database's latest changes are kept beside another name of it: by
     which it was used last, or from where it was moved without them. SQLite has them in the file
     NAME-wal until it closes well."""
-    if not _has_tables(connection):
+    if _version(connection) == 0:
         if path.stat().st_nlink > 1:
             raise UsageError(
                 f"{path}: this database has another name (a hard link), beside which its first"
@@ -271,7 +286,8 @@ def _refuse_other_name(connection: sqlite3.Connection, path: Path) -> None:
                 hint="Nothing was sent. Use the other name, by which its first run used it.",
             )
         return
-    known = connection.execute(sql("path")).fetchone()
+    statement = "path" if _version(connection) >= META_SINCE else "path_of_old"
+    known = connection.execute(sql(statement)).fetchone()
     if known is None or known[0] == os.path.realpath(path):
         return
     before, changes = Path(known[0]), Path(f"{known[0]}-wal")
@@ -295,21 +311,17 @@ def _remember_name(connection: sqlite3.Connection, path: Path) -> bool:
     name, known = os.path.realpath(path), connection.execute(sql("path")).fetchone()
     if known is not None and known[0] == name:
         return False
-    connection.execute("INSERT OR REPLACE INTO facts VALUES ('path', ?)", (name,))
+    connection.execute("INSERT OR REPLACE INTO meta VALUES ('path', ?)", (name,))
     return True
 
 
-def _has_tables(connection: sqlite3.Connection) -> bool:
-    return bool(connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'facts'").fetchone())
-
-
 def _bind_to_api(connection: sqlite3.Connection, path: Path, api_url: str) -> None:
-    connection.execute("INSERT INTO facts VALUES ('api_url', ?) ON CONFLICT DO NOTHING", (api_url,))
+    connection.execute("INSERT INTO meta VALUES ('api_url', ?) ON CONFLICT DO NOTHING", (api_url,))
     _refuse_other_api(connection, path, api_url)
 
 
 def _refuse_other_api(connection: sqlite3.Connection, path: Path, api_url: str) -> None:
-    known = connection.execute("SELECT value FROM facts WHERE key = 'api_url'").fetchone()
+    known = connection.execute(sql("api_url")).fetchone()
     if known is not None and known[0] != api_url:
         raise UsageError(
             f"{path}: this ledger database is for {known[0]}, but PROLIFIC_URL says {api_url}",

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from worker.ledger.handle import Writer
 from worker.model.clock import seconds
 from worker.model.names import render_name
+from worker.model.reasons import Reason
 from worker.model.records import Ending, Intent, Moment, Status
 
 Place = tuple[int, int]
@@ -78,7 +79,7 @@ class Exchange:
                 recorded.append(ending)
                 continue
             error = f"the answer names batch {batch_id}, which is {owner.place} already"
-            recorded.append(ending._replace(outcome="unknown", error=error))
+            recorded.append(ending._replace(outcome="unknown", error=error, reason=Reason.OWNED))
         return recorded
 
     def _owners(self, batches: Sequence[str | None]) -> dict[str, Owner]:
@@ -98,7 +99,14 @@ class Exchange:
         if not opened.rowcount:  # a row that was restored from a ledger file has no attempt yet
             self._database.ask("open_restored", item=owner.item, run=self._run)
         error = f"it was taken for batch {batch_id}, which turned out to be another's"
-        self._database.ask("settle_unknown", item=owner.item, run=self._run, error=error)
+        self._database.ask(
+            "settle_unknown",
+            item=owner.item,
+            run=self._run,
+            error=error,
+            reason=Reason.TAKEN,
+            candidates=0,
+        )
 
     # -- intents
 
@@ -157,6 +165,10 @@ class Exchange:
         return intents
 
 
+REASONS = {"refused": Reason.REFUSED, "unknown": Reason.UNANSWERED, "not_sent": Reason.NOT_SENT}
+"""Why an item is not created, by the outcome of its last attempt."""
+
+
 def status_of(outcome: str) -> Status:
     """The item's status after an attempt with this outcome."""
     match outcome:
@@ -213,7 +225,7 @@ def _ended_attempt(ending: Ending) -> tuple[object, ...]:
 
 def _ended_item(ending: Ending, run: int) -> tuple[object, ...]:
     """What the statement `end_item` takes."""
-    told = (
+    known = (
         ending.intent.item_id,
         int(ending.left),
         ending.sent_at,
@@ -223,14 +235,15 @@ def _ended_item(ending: Ending, run: int) -> tuple[object, ...]:
         ending.error,
     )
     if ending.outcome != "created":
-        return (*told, None, None, None, None, None)
+        return (*known, None, None, None, None, None, ending.reason or REASONS.get(ending.outcome))
     return (
-        *told,
+        *known,
         ending.batch_id,
         ending.batch_name,
         ending.batch_status,
         ending.created_at,
         "response",
+        None,
     )
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 
 from worker.ledger.database import SANDBOX
 from worker.ledger.handle import Writer
-from worker.ledger.views import api_url
+from worker.ledger.views import api_url, campaign_id
 
 STATEMENTS = (
+    "forget_candidates_of_campaign",
     "forget_attempts",
     "forget_items",
     "forget_extras",
-    "forget_paces",
+    "forget_rate_changes",
     "forget_sources",
-    "forget_sightings",
+    "forget_unowned_batches",
     "forget_listings",
     "forget_changes",
     "forget_runs",
@@ -29,6 +30,7 @@ def forget(database: Writer, campaign: str) -> None:
     written."""
     if api_url(database) != SANDBOX:
         raise ValueError("only rehearsals may be forgotten")
+    number = campaign_id(database, campaign)
     with database.transaction():
         for statement in STATEMENTS:
-            database.ask(statement, campaign=campaign)
+            database.ask(statement, campaign=number)

@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from worker.ledger.database import APPLICATION_ID, belongs_to
+from worker.ledger.database import APPLICATION_ID, META_SINCE, belongs_to
 from worker.ledger.handle import Reader
 
 MOST_FILES = 1000
@@ -130,7 +130,8 @@ def shared_nearby(
             try:
                 if reader.ask("application").fetchone()[0] != APPLICATION_ID:
                     continue
-                known = reader.ask("api_url").fetchone()
+                new = reader.ask("version").fetchone()[0] >= META_SINCE
+                known = reader.ask("api_url" if new else "api_url_of_old").fetchone()
                 if known is None or known[0] != api_url:
                     continue
                 with reader.attached(plan):

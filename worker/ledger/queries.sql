@@ -7,8 +7,8 @@ INSERT INTO campaigns (name, created_at) VALUES (:name, :now) ON CONFLICT (name)
 SELECT id FROM campaigns WHERE name = :name;
 
 -- name: add_run
-INSERT INTO runs (run_id, campaign_id, job, ledger, host, pid, started_at, timeout_s, settle_after_s, ceiling, date, command)
-VALUES (:run_id, :campaign, :job, :ledger, :host, :pid, :now, :timeout_s, :settle_after_s, :ceiling, :date, :command);
+INSERT INTO runs (run_id, campaign_id, job, ledger, host, pid, started_at, timeout_s, settle_after_s, ceiling, date, kind)
+VALUES (:run_id, :campaign, :job, :ledger, :host, :pid, :now, :timeout_s, :settle_after_s, :ceiling, :date, :kind);
 
 -- name: application
 PRAGMA application_id;
@@ -16,26 +16,26 @@ PRAGMA application_id;
 -- name: last_id
 SELECT last_insert_rowid();
 
--- name: add_pace
-INSERT INTO paces (run_id, at, wait_s, rate, why) VALUES (:run, :at, :wait_s, :rate, :why);
+-- name: add_rate_change
+INSERT INTO rate_changes (run_id, at, wait_s, rate, why) VALUES (:run, :at, :wait_s, :rate, :why);
 
 -- name: end_run
 UPDATE runs
 SET ended_at = :now, stopped_by = :stopped_by, exit_code = :exit_code,
-    created = :created, requests = :requests, throttled = :throttled, written = :written
+    created = :created, requests = :requests, throttled = :throttled, ledger_stamp = :ledger_stamp
 WHERE id = :run;
 
 -- name: wrote
 -- Whether a run of the campaign left its ledger file as it is now.
 SELECT 1 FROM campaigns AS c JOIN runs AS r ON r.campaign_id = c.id
-WHERE c.name = :campaign AND r.ledger = :path AND r.written = :stamp;
+WHERE c.name = :campaign AND r.ledger = :path AND r.ledger_stamp = :stamp;
 
 -- name: finished
 -- Whether everything is created, and as the campaign's run before this one left it in its ledger
 -- file.
 SELECT 1 FROM runs AS r
 WHERE r.id = (SELECT max(id) FROM runs WHERE campaign_id = :campaign AND id < :run)
-  AND r.ledger = :path AND r.written = :stamp AND NOT EXISTS (
+  AND r.ledger = :path AND r.ledger_stamp = :stamp AND NOT EXISTS (
     SELECT 1 FROM items AS i
     WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND (i.status <> 'created' OR i.run_id > r.id));
 
@@ -54,7 +54,7 @@ UPDATE items SET run_id = :run WHERE id = (
 UPDATE items
 SET status = 'unknown', attempts = attempts + 1, run_id = :run,
     last_sent_at = a.started_at, first_sent_at = coalesce(items.first_sent_at, a.started_at),
-    http_status = NULL, error = 'the run ended before an answer was recorded; it may exist'
+    http_status = NULL, error = 'the run ended before an answer was recorded; it may exist', reason = 'interrupted'
 FROM attempts AS a
 WHERE items.status = 'sent' AND a.item_id = items.id AND a.closed_by IS NULL;
 
@@ -106,7 +106,7 @@ ON CONFLICT (campaign_id, line) DO UPDATE SET cells = excluded.cells WHERE extra
 UPDATE campaigns SET extra_columns = :columns WHERE id = :campaign AND extra_columns <> :columns;
 
 -- name: retry_failed
-UPDATE items SET status = 'pending', error = NULL, http_status = NULL, run_id = :run
+UPDATE items SET status = 'pending', error = NULL, reason = NULL, http_status = NULL, run_id = :run
 WHERE campaign_id = :campaign AND line IS NOT NULL AND status = 'failed';
 
 -- name: want_sources
@@ -145,14 +145,14 @@ WHERE source_id = :source_id AND run_id = :run;
 
 -- name: fail_missing
 UPDATE items
-SET status = 'failed', http_status = s.http_status, error = s.reason, run_id = :run
+SET status = 'failed', http_status = s.http_status, error = s.reason, reason = 'source_missing', run_id = :run
 FROM sources AS s
 WHERE items.campaign_id = :campaign AND items.line IS NOT NULL AND items.status = 'pending'
   AND s.source_id = items.source_id AND s.run_id = :run AND s.state = 'missing';
 
 -- name: explain_unclear
 UPDATE items
-SET http_status = s.http_status, error = s.reason, run_id = :run
+SET http_status = s.http_status, error = s.reason, reason = 'source_unclear', run_id = :run
 FROM sources AS s
 WHERE items.campaign_id = :campaign AND items.line IS NOT NULL AND items.status = 'pending'
   AND s.source_id = items.source_id AND s.run_id = :run AND s.state = 'unclear';
@@ -219,7 +219,7 @@ taken AS (
     SELECT n.name, n.items, n.unnamed, max(0, (
         SELECT count(*) FROM temp.listed_names AS l WHERE l.name = n.name
           AND NOT EXISTS (SELECT 1 FROM items AS o WHERE o.new_batch_id = l.batch_id)
-          AND l.batch_id NOT IN (SELECT batch_id FROM elsewhere)
+          AND l.batch_id NOT IN (SELECT batch_id FROM foreign_batches)
           AND l.batch_id NOT IN (SELECT source_id FROM sources WHERE run_id = :run)
     ) - coalesce((SELECT u.items FROM unsettled AS u WHERE u.name = n.name), 0)) AS batches
     FROM named AS n
@@ -320,7 +320,8 @@ SET name = iif(attempts + ?2 = 0, NULL, name), attempts = attempts + ?2,
     first_sent_at = CASE WHEN ?2 THEN coalesce(first_sent_at, ?3) ELSE first_sent_at END,
     last_sent_at = CASE WHEN ?2 THEN ?3 ELSE last_sent_at END,
     status = ?4, run_id = ?5, http_status = ?6, error = ?7,
-    new_batch_id = ?8, new_batch_name = ?9, new_batch_status = ?10, created_at = ?11, settled_by = ?12
+    new_batch_id = ?8, new_batch_name = ?9, new_batch_status = ?10, created_at = ?11,
+    settled_by = ?12, reason = ?13
 WHERE id = ?1;
 
 -- name: owns
@@ -333,7 +334,7 @@ SELECT run_id FROM runs;
 SELECT id FROM attempts WHERE item_id = :item AND closed_by IS NULL;
 
 -- name: unowned_batch
-SELECT name, status, created_at FROM sightings WHERE batch_id = :batch_id;
+SELECT name, status, created_at FROM unowned_batches WHERE batch_id = :batch_id;
 
 -- name: owners
 SELECT i.id, i.new_batch_id, i.settled_by, i.line, c.name AS campaign
@@ -351,14 +352,15 @@ SELECT CASE status WHEN 'sent' THEN 'unknown' ELSE status END AS status, count(*
 FROM items WHERE campaign_id = :campaign AND line IS NOT NULL GROUP BY 1;
 
 -- name: reasons
-SELECT status, error, count(*) AS items FROM items
-WHERE campaign_id = :campaign AND line IS NOT NULL AND status IN ('failed', 'pending', 'unknown') AND error IS NOT NULL
-GROUP BY status, error;
+SELECT reason, error, count(*) AS items FROM items
+WHERE campaign_id = :campaign AND line IS NOT NULL AND error IS NOT NULL
+  AND status IN ('failed', 'pending', 'unknown')
+GROUP BY reason, error;
 
--- name: unknown_errors
--- What is said of the job's unknown duplicates, where it may name batches.
-SELECT error FROM items
-WHERE campaign_id = :campaign AND line IS NOT NULL AND status = 'unknown' AND error LIKE '%)';
+-- name: count_undecided
+-- Unknown duplicates of the job that wait for a person: batches were found that could be theirs.
+SELECT count(*) FROM items
+WHERE campaign_id = :campaign AND line IS NOT NULL AND status = 'unknown' AND candidates > 0;
 
 -- The next three are also asked of databases that earlier versions wrote: they name only what the
 -- first one has.
@@ -433,8 +435,11 @@ SELECT extra_columns FROM campaigns WHERE id = :campaign;
 -- only the others. First the file's columns, in their order, then what else they are made of.
 SELECT i.line, i.source_id, i.new_batch_name, i.upload_new_dataset, i.copy, i.status, i.new_batch_id, i.new_batch_status,
        i.created_at, i.settled_by, i.attempts, i.http_status, i.error, i.first_sent_at, i.last_sent_at, :name, r.run_id,
-       i.id AS item, i.name AS sent_name, i.template, coalesce(i.copies, i.copy) AS copies, v.name AS source_name,
-       e.cells
+       i.id AS item, i.name AS sent_name, i.template, coalesce(i.copies, i.copy) AS copies,
+       v.name AS source_name, e.cells, i.reason, i.candidates,
+       iif(i.candidates, (SELECT json_group_array(c.batch_id)
+                          FROM (SELECT batch_id FROM candidates WHERE item_id = i.id ORDER BY place) AS c),
+           NULL) AS named
 FROM items AS i
 LEFT JOIN runs AS r ON r.id = i.run_id
 LEFT JOIN sources AS s ON s.source_id = i.source_id
@@ -447,8 +452,11 @@ ORDER BY i.line, i.copy;
 -- The same of what the job wants no longer.
 SELECT i.line, i.source_id, i.new_batch_name, i.upload_new_dataset, i.copy, i.status, i.new_batch_id, i.new_batch_status,
        i.created_at, i.settled_by, i.attempts, i.http_status, i.error, i.first_sent_at, i.last_sent_at, :name, r.run_id,
-       i.id AS item, i.name AS sent_name, i.template, coalesce(i.copies, i.copy) AS copies, v.name AS source_name,
-       NULL AS cells
+       i.id AS item, i.name AS sent_name, i.template, coalesce(i.copies, i.copy) AS copies,
+       v.name AS source_name, NULL AS cells, i.reason, i.candidates,
+       iif(i.candidates, (SELECT json_group_array(c.batch_id)
+                          FROM (SELECT batch_id FROM candidates WHERE item_id = i.id ORDER BY place) AS c),
+           NULL) AS named
 FROM items AS i
 LEFT JOIN runs AS r ON r.id = i.run_id
 LEFT JOIN sources AS s ON s.source_id = i.source_id
@@ -473,10 +481,21 @@ WHERE c.name = :campaign ORDER BY r.id DESC LIMIT 1;
 SELECT file FROM pragma_database_list WHERE name = 'main';
 
 -- name: api_url
+SELECT value FROM meta WHERE key = 'api_url';
+
+-- name: api_url_of_old
+-- The same of a database that a version before schema 7 wrote.
 SELECT value FROM facts WHERE key = 'api_url';
+
+-- name: version
+PRAGMA user_version;
 
 -- name: path
 -- The name by which the database was opened for writing last.
+SELECT value FROM meta WHERE key = 'path';
+
+-- name: path_of_old
+-- The same of a database that a version before schema 7 wrote.
 SELECT value FROM facts WHERE key = 'path';
 
 -- name: holder
@@ -509,7 +528,7 @@ SELECT r.run_id, c.name AS campaign, r.job, r.ledger, r.host, r.pid, r.started_a
        CASE WHEN r.ended_at IS NULL
             THEN (SELECT count(*) FROM attempts AS a WHERE a.run_id = r.id AND a.outcome = 'created')
             ELSE r.created END AS created,
-       r.requests, r.throttled, r.command
+       r.requests, r.throttled, r.kind
 FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id
 WHERE :since IS NULL OR r.started_at >= :since
 ORDER BY r.id;
@@ -534,7 +553,7 @@ SELECT id, run_id, job, ledger, host, pid, started_at, ended_at, stopped_by, exi
        CASE WHEN ended_at IS NULL
             THEN (SELECT count(*) FROM attempts AS a WHERE a.run_id = runs.id AND a.outcome = 'created')
             ELSE created END AS created,
-       requests, throttled, command
+       requests, throttled, kind
 FROM runs WHERE campaign_id = :campaign ORDER BY id DESC LIMIT :limit;
 
 -- name: report_run_count
@@ -552,8 +571,8 @@ SELECT started_at, ended_at, latency_s, outcome, http_status FROM attempts
 WHERE run_id = :run AND id > coalesce((SELECT id FROM attempts WHERE run_id < :run ORDER BY id DESC LIMIT 1), 0)
 ORDER BY id;
 
--- name: report_paces
-SELECT at, wait_s, rate, why FROM paces WHERE run_id = :run ORDER BY id LIMIT :limit;
+-- name: report_rate_changes
+SELECT at, wait_s, rate, why FROM rate_changes WHERE run_id = :run ORDER BY id LIMIT :limit;
 
 -- name: report_settled
 -- What a run found by its listings, what became created after it, and when it listed last.
@@ -569,7 +588,7 @@ SELECT name FROM source_versions WHERE source_id = :source_id ORDER BY id DESC L
 -- name: report_candidate
 -- A batch that could be a duplicate's copy, as a listing showed it; nothing where somebody owns it
 -- by now.
-SELECT s.name, s.created_at, s.status FROM (SELECT :batch_id AS id) AS c LEFT JOIN sightings AS s ON s.batch_id = c.id
+SELECT s.name, s.created_at, s.status FROM (SELECT :batch_id AS id) AS c LEFT JOIN unowned_batches AS s ON s.batch_id = c.id
 WHERE NOT EXISTS (SELECT 1 FROM items AS i WHERE i.new_batch_id = c.id);
 
 -- name: open_attempts
@@ -595,7 +614,7 @@ SELECT a.id, a.item_id, a.run_id, a.listing, a.date_before, a.left_server, a.end
            EXISTS (SELECT 1 FROM temp.listed_names AS l WHERE l.batch_id = i.source_id AND l.listing = t.number)
            AND EXISTS (SELECT 1 FROM shown AS s WHERE s.me = r.me AND s.listing = t.number)) AS hidden,
        EXISTS (SELECT 1 FROM items AS o WHERE o.new_batch_id = i.source_id)
-           OR EXISTS (SELECT 1 FROM sightings AS o WHERE o.batch_id = i.source_id) AS of_a_copy,
+           OR EXISTS (SELECT 1 FROM unowned_batches AS o WHERE o.batch_id = i.source_id) AS of_a_copy,
        v.name AS source_name, v.workspace_id, v.details, v.loose_details, v.datasets,
        EXISTS (SELECT 1 FROM source_versions AS o WHERE o.source_id = i.source_id AND o.id > a.version_id)
            OR EXISTS (SELECT 1 FROM sources AS o WHERE o.source_id = i.source_id AND o.version_id <> a.version_id)
@@ -643,8 +662,8 @@ SELECT max(created_server - coalesce(answer_date + 1, ended_server)) - 1 AS low,
 FROM attempts
 WHERE run_id IN (:run, :other) AND outcome = 'created' AND created_server IS NOT NULL AND left_server IS NOT NULL;
 
--- name: add_sighting
-INSERT INTO sightings (batch_id, workspace_id, listing, name, created_at, created_s, created_by, status, details,
+-- name: add_unowned_batch
+INSERT INTO unowned_batches (batch_id, workspace_id, listing, name, created_at, created_s, created_by, status, details,
                        loose_details, datasets)
 SELECT :batch_id, :workspace_id, s.listing, :name, :created_at, :created_s, :created_by, :status, :details,
        :loose_details, :datasets
@@ -657,17 +676,17 @@ ON CONFLICT (batch_id) DO UPDATE
 SET name = excluded.name, created_at = excluded.created_at, created_s = excluded.created_s,
     created_by = excluded.created_by, status = excluded.status, details = excluded.details,
     datasets = excluded.datasets,
-    loose_details = iif(sightings.name = excluded.name AND sightings.loose_details = excluded.loose_details
-                            AND sightings.datasets = excluded.datasets, excluded.loose_details, '');
+    loose_details = iif(unowned_batches.name = excluded.name AND unowned_batches.loose_details = excluded.loose_details
+                            AND unowned_batches.datasets = excluded.datasets, excluded.loose_details, '');
 
 -- name: oldest_open_baseline
 SELECT min(listing) FROM attempts WHERE closed_by IS NULL;
 
--- name: free_sightings
+-- name: free_batches
 -- What listings have shown in a workspace and nobody owns.
-SELECT s.* FROM sightings AS s
+SELECT s.* FROM unowned_batches AS s
 WHERE s.workspace_id = :workspace_id AND NOT EXISTS (SELECT 1 FROM items AS i WHERE i.new_batch_id = s.batch_id)
-  AND s.batch_id NOT IN (SELECT batch_id FROM elsewhere);
+  AND s.batch_id NOT IN (SELECT batch_id FROM foreign_batches);
 
 -- name: survival_of
 -- Our own 201s as a listing shows them: did name, details and datasets survive the copying?
@@ -734,20 +753,30 @@ UPDATE attempts SET closed_by = NULL, answered_id = NULL WHERE item_id = :item A
 -- name: settle_created
 UPDATE items
 SET status = 'created', settled_by = :settled_by, new_batch_id = :batch_id, new_batch_name = :name,
-    new_batch_status = :batch_status, created_at = :created_at, error = NULL, run_id = :run
+    new_batch_status = :batch_status, created_at = :created_at, error = NULL, reason = NULL,
+    candidates = 0, run_id = :run
 WHERE id = :item;
 
 -- name: settle_absent
-UPDATE items SET status = 'pending', error = :error, http_status = NULL, run_id = :run WHERE id = :item;
+UPDATE items
+SET status = 'pending', error = :error, reason = :reason, candidates = 0, http_status = NULL, run_id = :run
+WHERE id = :item;
 
 -- name: settle_unknown
 UPDATE items
 SET status = 'unknown', settled_by = NULL, new_batch_id = NULL, new_batch_name = NULL, new_batch_status = NULL,
-    created_at = NULL, error = :error, run_id = :run
+    created_at = NULL, error = :error, reason = :reason, candidates = :candidates, run_id = :run
 WHERE id = :item;
 
+-- name: forget_candidates
+DELETE FROM candidates WHERE item_id = :item;
+
+-- name: add_candidate
+INSERT INTO candidates (item_id, batch_id, place, name_fits, details_fit, datasets_fit, time_fits, creator_fits)
+VALUES (:item, :batch_id, :place, :name, :details, :datasets, :time, :creator);
+
 -- name: dispute
-UPDATE sightings SET disputed = 1 WHERE batch_id = :batch_id;
+UPDATE unowned_batches SET disputed = 1 WHERE batch_id = :batch_id;
 
 -- name: item_label
 SELECT i.id, i.line, i.copy, i.source_id, i.name, i.attempts, v.name AS source_name
@@ -767,8 +796,8 @@ WHERE i.id = :item;
 -- name: count_attempts
 SELECT coalesce(sum(i.attempts), 0) FROM items AS i JOIN campaigns AS c ON c.id = i.campaign_id WHERE c.name = :campaign;
 
--- name: add_elsewhere
-INSERT INTO elsewhere VALUES (:batch_id) ON CONFLICT DO NOTHING;
+-- name: add_foreign_batch
+INSERT INTO foreign_batches VALUES (:batch_id) ON CONFLICT DO NOTHING;
 
 -- name: item_by_identity
 SELECT id, template, status, line FROM items
@@ -786,12 +815,14 @@ WHERE campaign_id = :campaign AND source_id = :source_id AND upload_new_dataset 
 UPDATE items
 SET status = 'created', settled_by = :settled_by, new_batch_id = :batch_id, new_batch_name = :name,
     new_batch_status = :batch_status, created_at = :created_at, attempts = :attempts, http_status = :http_status,
-    first_sent_at = :first_sent_at, last_sent_at = :last_sent_at, error = NULL, run_id = :run
+    first_sent_at = :first_sent_at, last_sent_at = :last_sent_at, error = NULL, reason = NULL,
+    run_id = :run
 WHERE id = :item;
 
 -- name: restore_unknown
 UPDATE items
-SET status = 'unknown', name = :name, error = :error, attempts = :attempts, first_sent_at = :first_sent_at,
+SET status = 'unknown', name = :name, error = :error, reason = 'restored', attempts = :attempts,
+    first_sent_at = :first_sent_at,
     last_sent_at = :last_sent_at, run_id = :run
 WHERE id = :item;
 
@@ -833,36 +864,43 @@ UPDATE attempts SET sent_name = (
 WHERE closed_by IS NULL AND restored AND sent_name IS NULL
   AND item_id IN (SELECT id FROM items WHERE source_id = :source_id AND template <> '' AND name IS NULL);
 
--- The next ten forget a rehearsal. What another campaign's rows refer to goes too: it says nothing
+-- The next ones forget a rehearsal. What another campaign's rows refer to goes too: it says nothing
 -- of anything real.
 
+-- name: forget_candidates_of_campaign
+DELETE FROM candidates WHERE item_id IN (SELECT id FROM items WHERE campaign_id = :campaign);
+
 -- name: forget_attempts
-DELETE FROM attempts WHERE item_id IN (SELECT i.id FROM items AS i JOIN campaigns AS c ON c.id = i.campaign_id WHERE c.name = :campaign) OR run_id IN (SELECT r.id FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id WHERE c.name = :campaign);
+DELETE FROM attempts
+WHERE item_id IN (SELECT id FROM items WHERE campaign_id = :campaign)
+   OR run_id IN (SELECT id FROM runs WHERE campaign_id = :campaign);
 
 -- name: forget_items
-DELETE FROM items WHERE campaign_id = (SELECT id FROM campaigns WHERE name = :campaign);
+DELETE FROM items WHERE campaign_id = :campaign;
 
 -- name: forget_extras
-DELETE FROM extras WHERE campaign_id = (SELECT id FROM campaigns WHERE name = :campaign);
+DELETE FROM extras WHERE campaign_id = :campaign;
 
--- name: forget_paces
-DELETE FROM paces WHERE run_id IN (SELECT r.id FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id WHERE c.name = :campaign);
+-- name: forget_rate_changes
+DELETE FROM rate_changes WHERE run_id IN (SELECT id FROM runs WHERE campaign_id = :campaign);
 
 -- name: forget_sources
-DELETE FROM sources WHERE run_id IN (SELECT r.id FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id WHERE c.name = :campaign);
+DELETE FROM sources WHERE run_id IN (SELECT id FROM runs WHERE campaign_id = :campaign);
 
--- name: forget_sightings
-DELETE FROM sightings WHERE listing IN (SELECT number FROM listings WHERE run_id IN (SELECT r.id FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id WHERE c.name = :campaign));
+-- name: forget_unowned_batches
+DELETE FROM unowned_batches
+WHERE listing IN (
+    SELECT number FROM listings WHERE run_id IN (SELECT id FROM runs WHERE campaign_id = :campaign));
 
 -- name: forget_listings
-DELETE FROM listings WHERE run_id IN (SELECT r.id FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id WHERE c.name = :campaign);
+DELETE FROM listings WHERE run_id IN (SELECT id FROM runs WHERE campaign_id = :campaign);
 
 -- name: forget_changes
 -- Its runs may have settled rows of other campaigns.
-UPDATE items SET run_id = NULL WHERE run_id IN (SELECT r.id FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id WHERE c.name = :campaign);
+UPDATE items SET run_id = NULL WHERE run_id IN (SELECT id FROM runs WHERE campaign_id = :campaign);
 
 -- name: forget_runs
-DELETE FROM runs WHERE campaign_id = (SELECT id FROM campaigns WHERE name = :campaign);
+DELETE FROM runs WHERE campaign_id = :campaign;
 
 -- name: forget_campaign
-DELETE FROM campaigns WHERE name = :campaign;
+DELETE FROM campaigns WHERE id = :campaign;

@@ -5,38 +5,25 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 from worker.ledger.exchange import default_name
 from worker.ledger.store import Ledger
-from worker.model.attempts import Attempt, Interval, Sighting, Source, Survival, offset_of, special
+from worker.model.attempts import (
+    Attempt,
+    Interval,
+    Label,
+    Sighting,
+    Source,
+    Survival,
+    Unsettled,
+    Verdicts,
+    offset_of,
+    special,
+)
 from worker.model.errors import UsageError
+from worker.model.reasons import Reason
 from worker.model.records import Listed
-
-
-class Label(NamedTuple):
-    """What people call an item, for log lines. `attempt` counts its requests."""
-
-    line: int | None
-    copy: int
-    source_id: str
-    name: str
-    attempt: int
-
-
-class Verdicts(NamedTuple):
-    """What a look found out: batches for attempts, attempts proved absent, and for the others what
-    is known of them.
-
-    `claims` gives attempts their batches, `absent` names attempts, `unknown` gives attempts their
-    words, `disputed` names batches that only a person may give an owner."""
-
-    claims: Mapping[int, Sighting]
-    absent: Sequence[int]
-    unknown: Mapping[int, str]
-    disputed: Sequence[str]
-
 
 RESTORED = Interval(-2 * 86_400.0, 2 * 86_400.0)
 """What is presumed of a restored attempt's offset: no 201 of its time is left to tell, so it is
@@ -144,7 +131,7 @@ def _attempt(row: sqlite3.Row, offset: Interval | None) -> Attempt:
 
 def sightings(ledger: Ledger, workspace_id: str) -> list[Sighting]:
     """What listings have shown in the workspace and nobody owns."""
-    found = ledger.ask("free_sightings", workspace_id=workspace_id)
+    found = ledger.ask("free_batches", workspace_id=workspace_id)
     return [
         Sighting(
             batch_id=row["batch_id"],
@@ -231,25 +218,48 @@ def record(ledger: Ledger, attempts: Sequence[Attempt], verdicts: Verdicts) -> d
     """Write down what was found out, in one transaction; what people call the items that changed
     their status."""
     items = {attempt.id: attempt.item_id for attempt in attempts}
-    run = ledger.run
     with ledger.transaction():
         for attempt, batch in verdicts.claims.items():
             _create(ledger, attempt, items[attempt], batch, "listing")
         for attempt in verdicts.absent:
             ledger.ask("close_attempt", attempt=attempt, closed_by="absence", batch_id=None)
-            ledger.ask(
-                "settle_absent",
-                item=items[attempt],
-                run=run,
-                error="two complete listings show that it was not made",
+            _settle_absent(
+                ledger,
+                items[attempt],
+                Reason.ABSENT,
+                "two complete listings show that it was not made",
             )
-        for attempt, words in verdicts.unknown.items():
-            ledger.ask("settle_unknown", item=items[attempt], run=run, error=words)
+        for attempt, unsettled in verdicts.unknown.items():
+            _settle_unknown(ledger, items[attempt], unsettled)
         for batch_id in verdicts.disputed:
             ledger.ask("dispute", batch_id=batch_id)
     return {
         attempt: label(ledger, items[attempt]) for attempt in (*verdicts.claims, *verdicts.absent)
     }
+
+
+def _settle_absent(ledger: Ledger, item: int, reason: Reason, text: str) -> None:
+    ledger.ask("forget_candidates", item=item)
+    ledger.ask("settle_absent", item=item, run=ledger.run, error=text, reason=reason)
+
+
+def _settle_unknown(ledger: Ledger, item: int, why: Unsettled) -> None:
+    ledger.ask("forget_candidates", item=item)
+    ledger.ask(
+        "settle_unknown",
+        item=item,
+        run=ledger.run,
+        error=why.text,
+        reason=why.reason,
+        candidates=why.total,
+    )
+    ledger.many(
+        "add_candidate",
+        [
+            {"item": item, "place": place, "batch_id": one.batch_id, **one.evidence._asdict()}
+            for place, one in enumerate(why.candidates)
+        ],
+    )
 
 
 def _create(
@@ -259,6 +269,7 @@ def _create(
     status = batch.status if isinstance(batch, Listed) else shown["status"]
     created_at = batch.created_at if isinstance(batch, Listed) else shown["created_at"]
     ledger.ask("close_attempt", attempt=attempt, closed_by=settled_by, batch_id=_id(batch))
+    ledger.ask("forget_candidates", item=item)
     ledger.ask(
         "settle_created",
         item=item,
@@ -365,6 +376,4 @@ def declare_absent(ledger: Ledger, item: int) -> None:
     attempt = open_attempt_of(ledger, item)
     with ledger.transaction():
         ledger.ask("close_attempt", attempt=attempt, closed_by="person", batch_id=None)
-        ledger.ask(
-            "settle_absent", item=item, run=ledger.run, error="a person found that it was not made"
-        )
+        _settle_absent(ledger, item, Reason.DECLARED_ABSENT, "a person found that it was not made")

@@ -51,7 +51,7 @@ class Ledger(Writer):
                 settle_after_s=run.settle_after_s,
                 ceiling=run.ceiling,
                 date=run.date,
-                command=run.command,
+                kind=run.kind,
             )
             self.run = int(self.ask("last_id").fetchone()[0])
             # A crashed run's intents: whoever holds the lock now is the first to know that it is
@@ -155,17 +155,17 @@ class Ledger(Writer):
                     for batch in batches
                 ],
             )
-            self._add_sightings(workspace_id, batches)
+            self._add_unowned_batches(workspace_id, batches)
             for batch in batches:
                 if self.ask("is_wanted_source", source_id=batch.id, run=self.run).fetchone():
                     self._found(batch)
                     found += 1
         return found
 
-    def add_elsewhere(self, batches: Sequence[str]) -> None:
+    def add_foreign_batches(self, batches: Sequence[str]) -> None:
         """Note that these batches are known to be somebody's, though no item here has them."""
         with self.transaction():
-            self.many("add_elsewhere", [{"batch_id": batch} for batch in batches])
+            self.many("add_foreign_batch", [{"batch_id": batch} for batch in batches])
 
     def end_listing(
         self, number: int, meta_count: int | None, shown: int, error: str | None
@@ -266,16 +266,21 @@ class Ledger(Writer):
                 created=end.created,
                 requests=end.requests,
                 throttled=end.throttled,
-                written=end.written,
+                ledger_stamp=end.ledger_stamp,
             )
 
     def _add_paces(self, changes: Sequence[PaceChange]) -> None:
         for one in changes:
             self.ask(
-                "add_pace", run=self.run, at=one.at, wait_s=one.wait_s, rate=one.rate, why=one.why
+                "add_rate_change",
+                run=self.run,
+                at=one.at,
+                wait_s=one.wait_s,
+                rate=one.rate,
+                why=one.why,
             )
 
-    def _add_sightings(self, workspace_id: str, batches: Sequence[Listed]) -> None:
+    def _add_unowned_batches(self, workspace_id: str, batches: Sequence[Listed]) -> None:
         """Keep what is shown and could be an open attempt's copy; without open attempts nothing is
         kept."""
         baseline = self.ask("oldest_open_baseline").fetchone()[0]
@@ -283,7 +288,7 @@ class Ledger(Writer):
             return
         for batch in batches:
             self.ask(
-                "add_sighting",
+                "add_unowned_batch",
                 batch_id=batch.id,
                 workspace_id=workspace_id,
                 baseline=baseline,

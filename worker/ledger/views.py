@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from worker.export.causes import Cause, Causes
 from worker.ledger.exchange import default_name
 from worker.ledger.handle import Reader
+from worker.model import reasons as why
+from worker.model.causes import Cause, Causes
 from worker.model.job_names import job_name
 from worker.model.names import render_name
 from worker.model.records import Counts
-from worker.settle.words import named_batches
 
 COLUMNS = (
     "line",
@@ -37,9 +37,6 @@ COLUMNS = (
     "run_id",
 )
 """The ledger file's columns, in order; the job's `x_` columns follow."""
-
-UNDER_WAY = "sent; no answer is recorded yet"
-"""The `error` of a row whose request has left, or is about to."""
 
 _decode = json.JSONDecoder().raw_decode
 
@@ -72,15 +69,14 @@ def reasons(reader: Reader, campaign: int) -> list[Cause]:
     """Why rows are not created: every cause and how many rows have it, the most frequent first."""
     causes = Causes()
     for row in reader.ask("reasons", campaign=campaign):
-        causes.add(row["status"], row["error"], row["items"])
+        causes.add(why.cause(row["reason"], row["error"]), row["items"])
     return causes.all()
 
 
 def undecided(reader: Reader, campaign: int) -> int:
     """How many of the campaign's unknown duplicates wait for a person: batches were found that
     could be theirs."""
-    found = reader.ask("unknown_errors", campaign=campaign)
-    return sum(1 for row in found if named_batches(row["error"]))
+    return int(reader.ask("count_undecided", campaign=campaign).fetchone()[0])
 
 
 def claimable(reader: Reader, campaign: int, run: int) -> int:
@@ -217,8 +213,14 @@ def ledger_rows(
     wants no longer, at the end; with `created` only those that are created, or (False) only the
     job's others.
 
-    A row has `COLUMNS`, `item`, its own number, the `x_` columns, and with `job_names` also
-    `job_name`, its name as a job file writes it. `name` is the campaign's."""
+    A row has `COLUMNS` and the `x_` columns, and besides
+      item       its own number
+      under_way  whether its request has left, or is about to, and no answer is recorded
+      reason     a `worker.model.reasons.Reason`, or None
+      cause      why it is not created, in words that rows with one cause share; None if it is
+      candidates the first ids of batches that could be its copy
+    and with `job_names` also `job_name`, its name as a job file writes it. `name` is the
+    campaign's."""
     own = extra_columns(reader, campaign)
     asked = {"campaign": campaign, "name": name, "created": created}
     for statement in ("ledger_rows", "dropped_rows") if dropped else ("ledger_rows",):
@@ -226,20 +228,38 @@ def ledger_rows(
         found.row_factory = (
             None  # each row of every ledger file comes through here: names are looked up but once
         )
-        for *values, item, sent_name, template, copies, source_name, cells in found:
+        for (
+            *values,
+            item,
+            sent_name,
+            template,
+            copies,
+            source_name,
+            cells,
+            reason,
+            count,
+            named,
+        ) in found:
             row: dict[str, Any] = dict(zip(COLUMNS, values, strict=True))
             row["upload_new_dataset"] = bool(row["upload_new_dataset"])
             if row["name"] is None:
                 row["name"] = _coming_name(sent_name, template, copies, source_name)
-            if row["status"] == "sent":
+            row["under_way"] = row["status"] == "sent"
+            row["reason"] = reason
+            row["cause"] = why.cause(reason, row["error"])
+            row["candidates"] = ids = _decode(named)[0] if named else []
+            if row["under_way"]:
                 # While the file is written the answer may be under way; if nobody comes to record
                 # it, this still holds.
-                row["status"], row["error"] = "unknown", UNDER_WAY
+                row["status"], row["error"] = "unknown", why.UNDER_WAY
+                row["cause"] = why.UNDER_WAY
+            else:
+                row["error"] = why.message(item, reason, row["error"], ids, count)
             row["item"] = item
             if own:
-                told = _decode(cells or "{}")[0]
+                extra = _decode(cells or "{}")[0]
                 for column in own:
-                    row[column] = told.get(column, "")
+                    row[column] = extra.get(column, "")
             if job_names:
                 row["job_name"] = job_name(sent_name, template, copies)
             yield row

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import math
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from worker.model.reasons import Reason
 
 PLAIN = frozenset(string.ascii_letters + string.digits + " -_.,:;()[]#/+=*!?@")
 """Characters that no API escapes or writes in another alphabet."""
@@ -169,3 +171,54 @@ def offset_of(low: float | None, high: float | None) -> Interval | None:
     if low is None or high is None or low > high:
         return None
     return Interval(low, high)
+
+
+class Evidence(NamedTuple):
+    """What speaks for a batch being an attempt's copy (True) and against it (False); None where
+    nobody knows. `time`: it was created within the attempt's window; `creator`: by whose token was
+    used."""
+
+    name: bool | None = None
+    details: bool | None = None
+    datasets: bool | None = None
+    time: bool | None = None
+    creator: bool | None = None
+
+
+class Candidate(NamedTuple):
+    """A batch that could be an attempt's copy."""
+
+    batch_id: str
+    evidence: Evidence = Evidence()
+
+
+class Unsettled(NamedTuple):
+    """Why an attempt stays unknown: the `reason`, the same in words (`text`), and the first
+    `candidates` of `total`."""
+
+    reason: Reason
+    text: str
+    candidates: tuple[Candidate, ...] = ()
+    total: int = 0
+
+
+class Verdicts(NamedTuple):
+    """What a look found out.
+
+    `claims` gives attempts their batches, `absent` names attempts, `unknown` says of the others why
+    they stay unknown, `disputed` names batches that only a person may give an owner."""
+
+    claims: Mapping[int, Sighting]
+    absent: Sequence[int]
+    unknown: Mapping[int, Unsettled]
+    disputed: Sequence[str]
+
+
+class Label(NamedTuple):
+    """What people call an item, for log lines. `attempt` counts its requests."""
+
+    line: int | None
+    copy: int
+    source_id: str
+    name: str
+    attempt: int

@@ -44,7 +44,7 @@ class Counts(NamedTuple):
 
 class RunStart(NamedTuple):
     """What a run says of itself when it begins. Paths are absolute; times are ISO 8601 UTC.
-    `ceiling` is in requests a second (None: no ceiling), `date` the value of `{date}`, `command`
+    `ceiling` is in requests a second (None: no ceiling), `date` the value of `{date}`, `kind`
     what it is: `run`, `settle` or `restore`."""
 
     run_id: str
@@ -58,7 +58,7 @@ class RunStart(NamedTuple):
     settle_after_s: float
     ceiling: float | None = None
     date: str | None = None
-    command: str = "run"
+    kind: str = "run"
 
 
 class PaceChange(NamedTuple):
@@ -73,8 +73,8 @@ class PaceChange(NamedTuple):
 
 
 class RunEnd(NamedTuple):
-    """What a run says of itself when it ends; `written` is the stamp of its ledger file (None: it
-    is not whole)."""
+    """What a run says of itself when it ends; `ledger_stamp` tells its ledger file (None: not
+    whole)."""
 
     now: str
     stopped_by: str | None
@@ -82,7 +82,7 @@ class RunEnd(NamedTuple):
     created: int
     requests: int
     throttled: int
-    written: str | None = None
+    ledger_stamp: str | None = None
 
 
 class Moment(NamedTuple):
@@ -152,5 +152,7 @@ class Ending(NamedTuple):
     batch_status: str | None = None
     created_at: str | None = None
     created_by: str | None = None
+    reason: str | None = None
+    """Why the item is not created, where the outcome alone does not say it."""
     retry: bool = False
     """Whether the sender wants it again in this run."""

@@ -134,7 +134,7 @@ def restore(
         for other in others:
             for _, row in read_file(other):
                 if row["new_batch_id"] and row["campaign"] != campaign:
-                    ledger.ask("add_elsewhere", batch_id=row["new_batch_id"])
+                    ledger.ask("add_foreign_batch", batch_id=row["new_batch_id"])
         match = _Match(ledger, path)
         for where, row in read_file(path):
             item = match.item(where, row)

@@ -7,7 +7,7 @@ import html
 import unicodedata
 from functools import lru_cache
 
-from worker.model.attempts import Attempt, Sighting
+from worker.model.attempts import Attempt, Evidence, Sighting
 from worker.settle.windows import PRESUMED, made_at, window
 
 
@@ -69,3 +69,17 @@ def skeleton(name: str) -> str:
     while (plain := html.unescape(name)) != name:  # it may have been escaped more than once
         name = plain
     return "".join(c for c in unicodedata.normalize("NFKC", name).casefold() if c.isalnum())
+
+
+def evidence(attempt: Attempt, batch: Sighting) -> Evidence:
+    """What speaks for and against this batch, property by property, for the person who decides."""
+    source = attempt.source
+    timed = batch.created is not None and attempt.offset is not None
+    told = attempt.me is not None and batch.created_by is not None
+    return Evidence(
+        name=None if source is None else batch.name == attempt.expected_name,
+        details=None if source is None else batch.details == source.details,
+        datasets=None if source is None else batch.datasets == attempt.expected_datasets,
+        time=made_at(batch, attempt.offset).meets(window(attempt)) if timed else None,
+        creator=batch.created_by == attempt.me if told else None,
+    )

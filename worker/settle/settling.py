@@ -15,19 +15,17 @@ from typing import NamedTuple
 
 from worker.api.reader import Look, LookUps
 from worker.ledger import settling as verbs
-from worker.ledger.settling import Label, Verdicts
 from worker.ledger.store import Ledger
 from worker.ledger.threads import Database
-from worker.model.attempts import Attempt, Sighting, Survival
+from worker.model.attempts import Attempt, Label, Sighting, Survival
 from worker.model.batch import listed
 from worker.model.clock import Clock, ServerClock
 from worker.model.events import Emit, Event
 from worker.model.replies import Page
 from worker.model.stop import Stop
-from worker.settle.absence import candidates, may_be_capped
-from worker.settle.presence import presence
+from worker.settle.absence import may_be_capped
+from worker.settle.verdicts import verdicts_of
 from worker.settle.windows import over_at
-from worker.settle.words import told
 
 PROOFS = 3
 """So many proofs of absence for an item in one run (rule 6): a source that always answers 500 must
@@ -224,78 +222,3 @@ class _Looked(NamedTuple):
 
     left: float
     problems: Mapping[str, str | None]
-
-
-def verdicts_of(
-    attempts: Sequence[Attempt],
-    free: Mapping[str, Sequence[Sighting]],
-    problems: Mapping[str, str | None],
-    kept: Mapping[str, Survival],
-    *,
-    absence: bool,
-) -> Verdicts:
-    """What a look allows to be said of the open attempts.
-
-    `free` are the ownerless batches that listings have shown, `problems` why a listing is not
-    complete, `kept` what survives copying, each by workspace. Absence is decided only where
-    `absence` says that this is the second look."""
-    claims: dict[int, Sighting] = {}
-    absent: list[int] = []
-    unknown: dict[int, str] = {}
-    disputed: set[str] = set()
-    for workspace_id in dict.fromkeys(
-        a.source.workspace_id if a.source else None for a in attempts
-    ):
-        some = [
-            a for a in attempts if (a.source.workspace_id if a.source else None) == workspace_id
-        ]
-        problem = (
-            problems.get(workspace_id, "its workspace was not listed")
-            if workspace_id
-            else "its workspace is not known"
-        )
-        if problem is not None:
-            for attempt in some:
-                unknown[attempt.id] = told(
-                    attempt.item_id, f"the workspace's listing is not complete: {problem}"
-                )
-            continue
-        batches = free.get(workspace_id or "", ())
-        found = presence(some, batches, kept.get(workspace_id or "", Survival()))
-        by_id = {batch.batch_id: batch for batch in batches}
-        claims |= {attempt: by_id[batch] for attempt, batch in found.claims.items()}
-        taken = set(found.claims.values())
-        left_over = [batch for batch in batches if batch.batch_id not in taken]
-        for attempt in some:
-            if attempt.hidden:
-                claims.pop(attempt.id, None)
-                unknown[attempt.id] = told(
-                    attempt.item_id,
-                    "the token is another person's now, and sees not all that the first one's made",
-                )
-            elif attempt.id in found.claims:
-                continue
-            elif fitting := found.disputed.get(attempt.id):
-                disputed.update(fitting)
-                unknown[attempt.id] = told(
-                    attempt.item_id, "several batches fit, or one fits several duplicates", fitting
-                )
-            elif fitting := found.rivalled.get(attempt.id):
-                unknown[attempt.id] = told(
-                    attempt.item_id,
-                    "these may be its copy, or another's with a name alike",
-                    fitting,
-                )
-            elif near := candidates(attempt, left_over, kept.get(workspace_id or "", Survival())):
-                unknown[attempt.id] = told(attempt.item_id, "these may be its copy", near)
-            elif attempt.answered_id is not None:
-                unknown[attempt.id] = told(
-                    attempt.item_id, "an answer named this batch", (attempt.answered_id,)
-                )
-            elif absence:
-                absent.append(attempt.id)
-            else:
-                unknown[attempt.id] = told(
-                    attempt.item_id, "the first of two listings does not show it"
-                )
-    return Verdicts(claims, absent, unknown, tuple(sorted(disputed)))

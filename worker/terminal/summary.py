@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from worker.export.causes import shortlist
 from worker.export.next_steps import Step
+from worker.model.causes import shortlist
 from worker.model.events import STOPPED_BY
 from worker.text import counted, human_duration, shell_word, shortened, visible
 

@@ -236,7 +236,7 @@ _CAMPAIGN = (
 _RUN = (
     _Column("run", lambda row: _text(row["run_id"]), whole=True),
     _Column("campaign", lambda row: _text(row["campaign"]), 60),
-    _Column("what", lambda row: _text(row["command"]), 80),
+    _Column("what", lambda row: _text(row["kind"]), 80),
     _Column("started", lambda row: _when(row["started_at"]), 80),
     _Column("took", _took, 90),
     _number("created"), _of_ended("requests", 100), _of_ended("throttled", 120),

@@ -18,6 +18,7 @@ from tests.support.ledgers import (
     claim,
     connection_of,
     ending,
+    leave_undecided,
     look_up,
     opened,
     plan,
@@ -30,7 +31,6 @@ from worker.ledger import views
 from worker.ledger.database import open_for_reading
 from worker.ledger.store import Ledger
 from worker.model.records import RunEnd
-from worker.settle.words import told
 
 
 @dataclass(frozen=True)
@@ -111,10 +111,10 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Made:
                         ending(intent, "refused", error=f"HTTP 422: {text}", http_status=422),
                     )
                 case _:
-                    words = told(
-                        intent.item_id, f"several batches fit {text}", [uuid(0xA000 + number)]
+                    record(ledger, ending(intent, "unknown"))
+                    leave_undecided(
+                        ledger, intent.item_id, f"several batches fit {text}", uuid(0xA000 + number)
                     )
-                    record(ledger, ending(intent, "unknown", error=words))
                     _sight(ledger, uuid(0xA000 + number), text)
         ledger.end_run(RunEnd(LATER, None, 1, 10, 30, 0))
     return made(folder / "ledger.db", CAMPAIGN)
@@ -128,8 +128,8 @@ def _sight(ledger: Ledger, batch_id: str, name: str) -> None:
         " 'w', '')"
     )
     execute(
-        "INSERT INTO sightings VALUES (?, 'w', 1, ?, '2026-03-01T12:00:07Z', 0.0, 'me', 'READY',"
-        " '', '', '[]', 0)",
+        "INSERT INTO unowned_batches VALUES (?, 'w', 1, ?, '2026-03-01T12:00:07Z', 0.0, 'me',"
+        " 'READY', '', '', '[]', 0)",
         (batch_id, name),
     )
 

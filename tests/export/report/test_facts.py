@@ -60,7 +60,7 @@ def test_a_bad_night_adds_up(bad: Made) -> None:
     assert [run.run_id.partition("-")[2] for run in found.runs] == ["run-3", "run-2", "run-1"]
     assert found.sender == sender
     assert (found.sources, found.dropped) == (48, 0)
-    assert [run.command for run in found.runs] == ["settle", "run", "run"]
+    assert [run.kind for run in found.runs] == ["settle", "run", "run"]
 
 
 def test_a_killed_night_has_its_pauses_up_to_the_last_refresh_and_ends_with_its_last_request(
@@ -82,7 +82,7 @@ def test_pauses_are_written_with_the_run_s_end_or_before(tmp_path: Path) -> None
         ledger.end_run(RunEnd(LATER, None, 1, 0, 0, 0), [late])
         kept = (
             connection_of(ledger)
-            .execute("SELECT run_id, at, wait_s, rate, why FROM paces ORDER BY id")
+            .execute("SELECT run_id, at, wait_s, rate, why FROM rate_changes ORDER BY id")
             .fetchall()
         )
     assert [tuple(row) for row in kept] == [(1, NOW, 5.0, 0.7, "429"), (1, LATER, None, 1.0, None)]

@@ -191,10 +191,10 @@ def test_plots_say_in_words_what_they_show(bad: Made) -> None:
 def test_pauses_are_told_with_their_reasons(bad: Made) -> None:
     with closing(connection_of(open_for_reading(bad.database))) as connection:
         kept = connection.execute(
-            "SELECT DISTINCT why FROM paces WHERE wait_s IS NOT NULL"
+            "SELECT DISTINCT why FROM rate_changes WHERE wait_s IS NOT NULL"
         ).fetchall()
         recovered = connection.execute(
-            "SELECT count(*) FROM paces WHERE wait_s IS NULL"
+            "SELECT count(*) FROM rate_changes WHERE wait_s IS NULL"
         ).fetchone()[0]
     assert "the API said 'too many requests'" in {row["why"] for row in kept}
     assert recovered

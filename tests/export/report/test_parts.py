@@ -7,47 +7,24 @@ from typing import Any
 
 import pytest
 
-from tests.support.ledgers import LATER, NOW, uuid
+from tests.support.ledgers import LATER, NOW, undecided, uuid
 from worker.export.next_steps import Standing
 from worker.export.report import needs as needs_of
 from worker.export.report.facts import Facts, Run
 from worker.export.report.needs import Candidate, Needs, needs
 from worker.export.report.sentences import after, ended, headline, moment, standing, what
-from worker.ledger.views import UNDER_WAY
 from worker.model.records import Counts
-from worker.settle.words import NAMED, named_batches, told, without_names
-
-# -- the words of settling
-
-
-def test_the_words_of_settling_are_read_back() -> None:
-    ids = [uuid(n) for n in range(NAMED + 3)]
-    words = told(12, "several batches fit", ids)
-    assert named_batches(words) == ids[:NAMED]
-    assert words.endswith(" and 3 more)")
-    assert without_names(words) == "may exist: several batches fit"
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        told(12, "the first of two listings does not show it"),
-        told(12, f"the workspace's listing is not complete: it lacks batch {uuid(1)}"),
-        f"the answer names batch {uuid(1)}, which is line 3's of campaign spring already",
-        "HTTP 500: something (not an id)",
-    ],
-)
-def test_words_that_name_no_candidate_name_none(words: str) -> None:
-    assert named_batches(words) == []
-
 
 # -- what needs a person
 
 
 def row(
-    number: int, status: str, error: str | None, http_status: int | None = None
+    number: int, status: str, error: str | None = None, http_status: int | None = None, **more: Any
 ) -> dict[str, Any]:
     return {
+        "cause": error,
+        "candidates": [],
+        "under_way": False,
         "item": number,
         "line": number,
         "copy": 1,
@@ -58,6 +35,7 @@ def row(
         "source_batch_id": uuid(900),
         "last_sent_at": NOW,
         "attempts": 1,
+        **more,
     }
 
 
@@ -73,8 +51,8 @@ def test_rows_with_one_reason_are_one_group_and_the_fullest_comes_first() -> Non
     some = found(
         row(1, "failed", "HTTP 422: no", 422),
         *(row(n, "failed", "HTTP 403: not yours", 403) for n in range(2, 12)),
-        row(12, "unknown", told(12, "the first of two listings does not show it")),
-        row(13, "unknown", told(13, "the first of two listings does not show it")),
+        row(12, "unknown", **undecided(12, "the first of two listings does not show it")),
+        row(13, "unknown", **undecided(13, "the first of two listings does not show it")),
         row(14, "pending", None),
     )
     assert [(g.status, g.why, g.count) for g in some.groups] == [
@@ -88,7 +66,7 @@ def test_rows_with_one_reason_are_one_group_and_the_fullest_comes_first() -> Non
 
 
 def test_rows_with_candidates_stand_alone_and_batches_with_an_owner_are_no_candidates() -> None:
-    some = found(row(3, "unknown", told(3, "several batches fit", [uuid(1), uuid(2)])))
+    some = found(row(3, "unknown", **undecided(3, "several batches fit", uuid(1), uuid(2))))
     (one,) = some.undecided
     assert [candidate.id for candidate in one.candidates] == [uuid(2)]
     assert one.why == "may exist: several batches fit"
@@ -96,7 +74,7 @@ def test_rows_with_candidates_stand_alone_and_batches_with_an_owner_are_no_candi
 
 
 def test_what_is_under_way_needs_nobody_while_the_run_goes_on() -> None:
-    rows = (row(1, "unknown", UNDER_WAY), row(2, "pending", None))
+    rows = (row(1, "unknown", "no answer is recorded yet", under_way=True), row(2, "pending", None))
     assert found(*rows, going_on=True).under_way == 1
     assert found(*rows).count("unknown") == 1
 
@@ -108,7 +86,7 @@ def test_memory_does_not_grow_with_rows_or_reasons(monkeypatch: pytest.MonkeyPat
     def rows() -> Iterator[dict[str, Any]]:
         for n in range(1000):
             yield row(n, "failed", f"HTTP 422: no {n}", 422)
-            yield row(n, "unknown", told(n, "these may be its copy", [uuid(2)]))
+            yield row(n, "unknown", **undecided(n, "these may be its copy", uuid(2)))
 
     some = needs(rows(), lambda one: Candidate(one, None, None, None), going_on=False)
     assert len(some.groups) == 11
@@ -133,7 +111,7 @@ RUN = Run(
     3,
     0,
     alive=False,
-    command="run",
+    kind="run",
 )
 NOTHING = Needs((), 0, (), 0)
 
@@ -210,18 +188,23 @@ def test_how_a_run_ended_is_said(run: Run, words: str) -> None:
 )
 def test_advice_is_asked_for_as_it_stands(run: Run, end: str) -> None:
     some = found(
-        row(3, "unknown", told(3, "several batches fit", [uuid(2)])), row(4, "unknown", "no answer")
+        row(3, "unknown", **undecided(3, "several batches fit", uuid(2))),
+        row(4, "unknown", "no answer"),
     )
     asked = standing(facts(Counts(1, 0, 2, 0), run, some))
     assert asked == Standing(Counts(1, 0, 2, 0), 1, end, run.stopped_by)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("command", "noun"),
-    [("run", "run"), ("settle", "settling"), ("restore", "restoring"), (None, "run")],
+    ("kind", "noun"),
+    [
+        ("run", "run"),
+        ("settle", "settling"),
+        ("restore", "restoring"),
+    ],
 )
-def test_a_run_is_called_what_it_was(command: str | None, noun: str) -> None:
-    assert what(RUN._replace(command=command)) == noun
+def test_a_run_is_called_what_it_was(kind: str, noun: str) -> None:
+    assert what(RUN._replace(kind=kind)) == noun
 
 
 @pytest.mark.parametrize(

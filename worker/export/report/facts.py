@@ -24,7 +24,7 @@ PACES = 20_000
 
 class Run(NamedTuple):
     """One run. Times are ISO 8601 UTC; `ended_at` is None where it goes on or died, and then
-    `alive` says which, as far as this machine can know (None: it cannot). `command` is what it was:
+    `alive` says which, as far as this machine can know (None: it cannot). `kind` is what it was:
     `run`, `settle`, `restore`, or not known."""
 
     run_id: str
@@ -40,7 +40,7 @@ class Run(NamedTuple):
     requests: int
     throttled: int
     alive: bool | None
-    command: str | None
+    kind: str
 
     @property
     def duration_s(self) -> float | None:
@@ -159,7 +159,7 @@ def _run(row: sqlite3.Row) -> Run:
         requests=row["requests"],
         throttled=row["throttled"],
         alive=_alive(row["host"], row["pid"]) if row["ended_at"] is None else False,
-        command=row["command"],
+        kind=row["kind"],
     )
 
 
@@ -188,7 +188,7 @@ def _night(
     settled = reader.ask("report_settled", **asked).fetchone()
     one = night(
         reader.ask("report_attempts", **asked),
-        reader.ask("report_paces", **(asked | {"limit": PACES})),
+        reader.ask("report_rate_changes", **(asked | {"limit": PACES})),
         begin=begin,
         end=seconds(run["ended_at"] or (None if going_on else run["last_at"])) or now,
         ceiling=run["ceiling"],

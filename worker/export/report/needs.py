@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from worker.ledger.views import UNDER_WAY, Row
-from worker.settle.words import named_batches, without_names
+from worker.ledger.views import Row
 
 EXAMPLES = 5
 """How many rows of a group are shown."""
@@ -78,15 +77,15 @@ def needs(
     undecided_count = under_way = 0
     groups: dict[tuple[str, str | None, int | None], Group] = {}
     for row in rows:
-        error: str | None = row["error"]
-        if error == UNDER_WAY and going_on:
+        if row["under_way"] and going_on:
             under_way += 1
             continue
-        why = without_names(error) if error and row["status"] == "unknown" else error
-        if row["status"] == "unknown" and error and (ids := named_batches(error)):
+        why: str | None = row["cause"]
+        if row["candidates"]:
             undecided_count += 1
             if len(undecided) < UNDECIDED:
-                undecided.append(Undecided(row, why or "", tuple(filter(None, map(look_up, ids)))))
+                found = tuple(filter(None, map(look_up, row["candidates"])))
+                undecided.append(Undecided(row, why or "", found))
             continue
         key = (row["status"], why, row["http_status"])
         if key not in groups and len(groups) >= GROUPS:

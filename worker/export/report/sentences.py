@@ -84,7 +84,7 @@ def duration(run: Run) -> str:
 
 def what(run: Run) -> str:
     """What a run was, as a noun."""
-    return {"settle": "settling", "restore": "restoring"}.get(run.command or "", "run")
+    return {"settle": "settling", "restore": "restoring"}.get(run.kind, "run")
 
 
 def standing(facts: Facts) -> Standing:

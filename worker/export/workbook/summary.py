@@ -6,15 +6,14 @@ from __future__ import annotations
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
-from worker.export.causes import Shortlist
 from worker.export.content import About
 from worker.export.digest import Digest
 from worker.export.next_steps import Standing, steps
 from worker.export.workbook.cells import Cell, fitting, moment
 from worker.export.workbook.style import Style, put
 from worker.ledger.views import Row
+from worker.model.causes import Shortlist
 from worker.model.records import STATUSES, Counts, Status
-from worker.settle.words import named_batches
 from worker.text import counted
 
 _WIDTHS = (14, 24, 40, 90)
@@ -145,11 +144,9 @@ def _write_why(page: _Page, reasons: Shortlist) -> None:
 def _write_choices(page: _Page, about: About, digest: Digest) -> None:
     """The commands that decide the first rows that have candidates; more rows are decided
     likewise."""
-    for row in [row for row in digest.first[Status.UNKNOWN] if named_batches(row["error"] or "")][
-        :CHOICES
-    ]:
+    for row in [row for row in digest.first[Status.UNKNOWN] if row["candidates"]][:CHOICES]:
         page.line((_place(row), page.style.status[Status.UNKNOWN]), (row["name"], page.style.plain))
-        for number, batch_id in enumerate(named_batches(row["error"])):
+        for number, batch_id in enumerate(row["candidates"]):
             it_is = "or it is" if number else "it is"
             page.line(
                 (it_is, page.style.label),

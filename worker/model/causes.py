@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from worker.settle.words import without_names
 from worker.text import counted
 
 Cause = tuple[str, int]
@@ -19,14 +18,15 @@ BEYOND = "other causes"
 
 
 class Causes:
-    """Counts duplicates by cause. Numbers of items and ids of batches are not part of it."""
+    """Counts duplicates by cause."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
 
-    def add(self, status: str, error: str, number: int = 1) -> None:
-        """So many duplicates with this status have this error."""
-        cause = without_names(error) if status == "unknown" else error
+    def add(self, cause: str | None, number: int = 1) -> None:
+        """So many duplicates have this cause (None: they have none)."""
+        if cause is None:
+            return
         if cause not in self._counts and len(self._counts) >= MOST:
             cause = BEYOND
         self._counts[cause] += number

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.ledgers import claim, ending, look_up, opened, record, uuid
-from worker.export.causes import MOST, Cause, Causes, Shortlist, shortlist
+from tests.support.ledgers import claim, ending, leave_undecided, look_up, opened, record, uuid
 from worker.ledger import views
-from worker.settle.words import told
+from worker.model.causes import MOST, Cause, Causes, Shortlist, shortlist
 
 
 @pytest.mark.parametrize(
@@ -42,7 +41,7 @@ def test_the_rest_in_words(more: int, duplicates: int, words: str) -> None:
 def test_causes_take_no_more_memory_however_many_they_are() -> None:
     causes = Causes()
     for number in range(MOST + 5):
-        causes.add("failed", f"{number}")
+        causes.add(f"{number}")
     assert len(causes.all()) == MOST + 1
     assert causes.all()[0] == ("other causes", 5)
 
@@ -53,11 +52,12 @@ def test_items_with_one_cause_are_one_reason(tmp_path: Path) -> None:
         look_up(ledger)
         intents = claim(ledger)
         for number, intent in enumerate(intents):
-            error = told(intent.item_id, "these may be its copy", [uuid(number), uuid(number + 1)])
-            outcome = "refused" if number > 3 else "unknown"
-            record(
-                ledger, ending(intent, outcome, error="#7 is no number" if number > 3 else error)
-            )
+            refused = number > 3
+            error = "#7 is no number" if refused else None
+            record(ledger, ending(intent, "refused" if refused else "unknown", error=error))
+            if not refused:
+                batches = uuid(number), uuid(number + 1)
+                leave_undecided(ledger, intent.item_id, "these may be its copy", *batches)
         assert views.reasons(ledger, ledger.campaign) == [
             ("may exist: these may be its copy", 4),
             ("#7 is no number", 2),

@@ -1,0 +1,82 @@
+"""Why a duplicate is not created: codes for programs, and the message that people read.
+
+A row of the ledger keeps the reason, a text without anything of its own, and its candidates; the
+message is put together where people read it, and never taken apart again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+NAMED = 10
+"""How many candidates are kept and named; the others are counted."""
+
+UNDER_WAY = "sent; no answer is recorded yet"
+"""The message of a row whose request has left, or is about to."""
+
+
+class Reason(StrEnum):
+    """Why a row is not created."""
+
+    REFUSED = "refused"
+    """Failed: the API rejected the request and will reject it again."""
+    SOURCE_MISSING = "source_missing"
+    """Failed: the source does not exist, or the token may not see it."""
+    SOURCE_UNCLEAR = "source_unclear"
+    """Pending: the source could not be looked up."""
+    NOT_SENT = "not_sent"
+    """Pending: the request created nothing, and may be sent again."""
+    ABSENT = "absent"
+    """Pending: two complete listings show that nothing was created."""
+    DECLARED_ABSENT = "declared_absent"
+    """Pending: a person found that nothing was created."""
+    UNANSWERED = "unanswered"
+    """Unknown: the request left, and no clear answer came."""
+    INTERRUPTED = "interrupted"
+    """Unknown: the run ended before an answer was recorded."""
+    RESTORED = "restored"
+    """Unknown: restored from a ledger file, so it may have been sent since."""
+    OWNED = "owned"
+    """Unknown: the answer names a batch that another row has."""
+    TAKEN = "taken"
+    """Unknown: the batch that a listing gave it turned out to be another row's."""
+    LISTING_INCOMPLETE = "listing_incomplete"
+    """Unknown, settled in vain: the workspace's listing is not complete."""
+    HIDDEN = "hidden"
+    """Unknown, settled in vain: this token does not see what the first one's requests created."""
+    SEVERAL_FIT = "several_fit"
+    """Unknown, settled in vain: several batches fit, or one fits several duplicates."""
+    NAMES_ALIKE = "names_alike"
+    """Unknown, settled in vain: a batch fits, but a similar name could explain it too."""
+    MAY_BE_ITS = "may_be_its"
+    """Unknown, settled in vain: some batches could be its copy."""
+    ANSWER_NAMED = "answer_named"
+    """Unknown, settled in vain: an answer named a batch that no listing shows."""
+    NOT_SHOWN_YET = "not_shown_yet"
+    """Unknown, settled in vain: only one of two complete listings shows that it is missing."""
+
+
+SETTLED_IN_VAIN = frozenset(
+    {
+        Reason.LISTING_INCOMPLETE, Reason.HIDDEN, Reason.SEVERAL_FIT, Reason.NAMES_ALIKE,
+        Reason.MAY_BE_ITS, Reason.ANSWER_NAMED, Reason.NOT_SHOWN_YET,
+    }
+)  # fmt: skip
+"""Reasons that settling gives: their message names the item, for `settle --assign`."""
+
+
+def cause(reason: str | None, text: str | None) -> str | None:
+    """Why the row is not created, in words that rows with the same cause share."""
+    return f"may exist: {text}" if reason in SETTLED_IN_VAIN else text
+
+
+def message(
+    item: int, reason: str | None, text: str | None, candidates: Sequence[str], count: int
+) -> str | None:
+    """What people read about the row of `item`: its cause, and for a row that was settled in vain
+    the item's number and its first candidates of `count`."""
+    if reason not in SETTLED_IN_VAIN:
+        return text
+    more = f" and {count - len(candidates)} more" if count > len(candidates) else ""
+    named = f" ({', '.join(candidates)}{more})" if candidates else ""
+    return f"#{item} {cause(reason, text)}{named}"

@@ -1,0 +1,116 @@
+"""What one look at the listings allows to be said of the open attempts. Pure: it puts presence and
+absence together, and says of the rest why it stays unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from worker.model.attempts import (
+    Attempt,
+    Candidate,
+    Sighting,
+    Survival,
+    Unsettled,
+    Verdicts,
+)
+from worker.model.reasons import NAMED, Reason
+from worker.settle.absence import candidates
+from worker.settle.fitting import evidence
+from worker.settle.presence import Presence, presence
+
+INCOMPLETE = "the workspace's listing is not complete: "
+HIDDEN = "the token is another person's now, and sees not all that the first one's made"
+SEVERAL = "several batches fit, or one fits several duplicates"
+ALIKE = "these may be its copy, or another's with a name alike"
+MAY_BE = "these may be its copy"
+NAMED_BY_ANSWER = "an answer named this batch"
+NOT_SHOWN_YET = "the first of two listings does not show it"
+
+
+def verdicts_of(
+    attempts: Sequence[Attempt],
+    free: Mapping[str, Sequence[Sighting]],
+    problems: Mapping[str, str | None],
+    kept: Mapping[str, Survival],
+    *,
+    absence: bool,
+) -> Verdicts:
+    """What a look allows to be said of the open attempts.
+
+    `free` are the batches without an owner that listings have shown, `problems` why a listing is
+    not complete, `kept` what survives copying, each by workspace. Absence is decided only where
+    `absence` says that this is the second look."""
+    claims: dict[int, Sighting] = {}
+    absent: list[int] = []
+    unknown: dict[int, Unsettled] = {}
+    disputed: set[str] = set()
+    by_workspace: dict[str | None, list[Attempt]] = {}
+    for attempt in attempts:
+        workspace_id = attempt.source.workspace_id if attempt.source else None
+        by_workspace.setdefault(workspace_id, []).append(attempt)
+    for workspace_id, some in by_workspace.items():
+        if (problem := _problem(workspace_id, problems)) is not None:
+            why = Unsettled(Reason.LISTING_INCOMPLETE, INCOMPLETE + problem)
+            unknown |= {attempt.id: why for attempt in some}
+            continue
+        batches = free.get(workspace_id or "", ())
+        fidelity = kept.get(workspace_id or "", Survival())
+        found = presence(some, batches, fidelity)
+        by_id = {batch.batch_id: batch for batch in batches}
+        taken = set(found.claims.values())
+        seen = _Seen(found, by_id, [b for b in batches if b.batch_id not in taken], fidelity)
+        for attempt in some:
+            if attempt.id in found.claims and not attempt.hidden:
+                claims[attempt.id] = by_id[found.claims[attempt.id]]
+            elif (unsettled := _unsettled(attempt, seen, absence=absence)) is not None:
+                unknown[attempt.id] = unsettled
+                if unsettled.reason is Reason.SEVERAL_FIT:
+                    disputed.update(found.disputed[attempt.id])
+            else:
+                absent.append(attempt.id)
+    return Verdicts(claims, absent, unknown, tuple(sorted(disputed)))
+
+
+class _Seen(NamedTuple):
+    """What a complete listing of one workspace has to say: whose the batches are, the batches by
+    id, those that nobody claims, and what survives copying."""
+
+    found: Presence
+    by_id: Mapping[str, Sighting]
+    left_over: Sequence[Sighting]
+    fidelity: Survival
+
+
+def _problem(workspace_id: str | None, problems: Mapping[str, str | None]) -> str | None:
+    if workspace_id is None:
+        return "its workspace is not known"
+    return problems.get(workspace_id, "its workspace was not listed")
+
+
+def _unsettled(attempt: Attempt, seen: _Seen, *, absence: bool) -> Unsettled | None:
+    """Why the attempt stays unknown; None if it is proved absent."""
+    if attempt.hidden:
+        return Unsettled(Reason.HIDDEN, HIDDEN)
+    if fitting := seen.found.disputed.get(attempt.id):
+        return _candidates(attempt, seen, Reason.SEVERAL_FIT, SEVERAL, fitting)
+    if fitting := seen.found.rivalled.get(attempt.id):
+        return _candidates(attempt, seen, Reason.NAMES_ALIKE, ALIKE, fitting)
+    if near := candidates(attempt, seen.left_over, seen.fidelity):
+        return _candidates(attempt, seen, Reason.MAY_BE_ITS, MAY_BE, near)
+    if attempt.answered_id is not None:
+        named = (attempt.answered_id,)
+        return _candidates(attempt, seen, Reason.ANSWER_NAMED, NAMED_BY_ANSWER, named)
+    return None if absence else Unsettled(Reason.NOT_SHOWN_YET, NOT_SHOWN_YET)
+
+
+def _candidates(
+    attempt: Attempt, seen: _Seen, reason: Reason, text: str, batches: Sequence[str]
+) -> Unsettled:
+    first = tuple(
+        Candidate(batch_id, evidence(attempt, seen.by_id[batch_id]))
+        if batch_id in seen.by_id
+        else Candidate(batch_id)
+        for batch_id in batches[:NAMED]
+    )
+    return Unsettled(reason, text, first, len(batches))
