@@ -22,7 +22,9 @@ from worker.model.events import Event
 from worker.model.replies import Answer, Listing, Page, Reply
 from worker.model.stop import Stop
 from worker.rate.pacer import Pacer
-from worker.run.sending import COMPANY_S, Limits, Sending, company
+from worker.run.group_commit import LINGER_S, linger
+from worker.run.limits import Limits
+from worker.run.sending import Sending
 from worker.settle.windows import LEAVES_WITHIN_S
 
 P = ParamSpec("P")
@@ -55,13 +57,18 @@ class Rig:
     """Sending over a real ledger, `in_flight` requests at a time."""
 
     def __init__(
-        self, ledger: Ledger, answer: Callable[[int], Awaitable[Reply]], in_flight: int = 2
+        self,
+        ledger: Ledger,
+        answer: Callable[[int], Awaitable[Reply]],
+        in_flight: int = 2,
+        clock: MachineClock | None = None,
+        database: ThreadedDatabase | None = None,
     ) -> None:
         self.api = ScriptedApi(answer)
         self.stop = Stop()
         self.events: list[Event] = []
-        self.database = ThreadedDatabase(ledger)
-        clock = MachineClock()
+        self.database = database or ThreadedDatabase(ledger)
+        clock = clock or MachineClock()
         pacer = Pacer(
             None,
             in_flight,
@@ -192,9 +199,7 @@ async def test_an_intent_that_waited_too_long_is_taken_back_and_does_not_leave(
     clock = Clock()
     with opened(tmp_path, *JOB) as ledger:
         look_up(ledger)
-        rig = Rig(ledger, answer)
-        rig.sending.clock = clock
-        rig.sending.database = SlowDatabase(ledger)
+        rig = Rig(ledger, answer, clock=clock, database=SlowDatabase(ledger))
         await rig.sending.run()
         assert len(left) == 3
         attempts = (
@@ -205,7 +210,7 @@ async def test_an_intent_that_waited_too_long_is_taken_back_and_does_not_leave(
 
 
 @pytest.mark.parametrize(
-    ("rate", "seconds"), [(None, COMPANY_S), (0.2, COMPANY_S), (250, 0.04), (1000, 0.01)]
+    ("rate", "seconds"), [(None, LINGER_S), (0.2, LINGER_S), (250, 0.04), (1000, 0.01)]
 )
-def test_close_slots_are_not_missed_for_company(rate: float | None, seconds: float) -> None:
-    assert company(rate) == pytest.approx(seconds)
+def test_close_slots_are_not_missed_for_linger(rate: float | None, seconds: float) -> None:
+    assert linger(rate) == pytest.approx(seconds)

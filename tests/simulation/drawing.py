@@ -14,7 +14,7 @@ from tests.simulation.jobs import NAMES, PLAIN, SPECIAL, MemoryJob, edited, rand
 from tests.simulation.scenario import Accident, Meddling, Run, Scenario, Source, Theme, source_id
 from tests.simulation.weather import Sight, Weather, likely
 from tests.simulation.world import COLLEAGUE, ME, STRANGER, WORKSPACES, Habits
-from worker.run.sending import Limits
+from worker.run.limits import Limits
 
 FIRST = tuple(theme for theme in Theme if theme is not Theme.ACCIDENTS)
 """The themes that the simulation had first, from which the older seeds chose."""

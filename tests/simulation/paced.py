@@ -27,7 +27,8 @@ from worker.model.records import Listed, Moment, RunStart
 from worker.model.replies import Answer, Listing, Page, Quota, Reply
 from worker.model.stop import Stop
 from worker.rate.pacer import Pacer
-from worker.run.sending import Limits, Sending
+from worker.run.limits import Limits
+from worker.run.sending import Sending
 
 P = ParamSpec("P")
 T = TypeVar("T")

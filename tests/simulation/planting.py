@@ -41,7 +41,7 @@ def statement(patch: pytest.MonkeyPatch, **changed: str) -> None:
 def classified(patch: pytest.MonkeyPatch, wrong: Callable[[Reply, Outcome], Outcome]) -> None:
     """Let `wrong` say what replies mean, who knows what they do."""
     patch.setattr(
-        "worker.run.sending.classify", lambda reply, source: wrong(reply, classify(reply, source))
+        "worker.run.sender.classify", lambda reply, source: wrong(reply, classify(reply, source))
     )
 
 

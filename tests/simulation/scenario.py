@@ -9,7 +9,7 @@ from enum import StrEnum
 from tests.simulation.jobs import MemoryJob
 from tests.simulation.weather import Weather
 from tests.simulation.world import ME, STRANGER, Habits
-from worker.run.sending import Limits
+from worker.run.limits import Limits
 
 CALM = Weather()
 

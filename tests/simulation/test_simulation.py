@@ -96,7 +96,7 @@ def test_a_worker_that_sends_again_what_is_unknown_makes_doubles(
         found = real(reply, source_id)
         return found if found.kind is not Class.UNKNOWN else Outcome(Class.NOT_SENT, True, "lost")
 
-    monkeypatch.setattr("worker.run.sending.classify", rash)
+    monkeypatch.setattr("worker.run.sender.classify", rash)
     assert _sees("double", Theme.ORDINARY)
 
 

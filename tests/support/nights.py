@@ -15,7 +15,7 @@ from tests.simulation.weather import Fate, Weather
 from tests.simulation.world import ME, WORKSPACES, Habits
 from worker.export.commands import Commands
 from worker.export.report.page import About
-from worker.run.sending import Limits
+from worker.run.limits import Limits
 
 SEED = 26
 """One whose machines' clocks are right."""

@@ -103,8 +103,8 @@ sys.exit(command_line(["run", "job.csv", *options]))
     ("module", "name"),
     [
         ("preflight", "Preflight.check_token"),
-        ("sending", "Sending._send"),
-        ("sending", "Sending._exchange"),
+        ("sender", "Sender.send"),
+        ("group_commit", "GroupCommit._commit"),
         ("campaign", "_question"),
     ],
 )

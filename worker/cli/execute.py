@@ -39,7 +39,7 @@ from worker.model.stop import Stop
 from worker.model.stop_signals import HANGUP, HANGUP_TWICE_S, stop_signals
 from worker.restore.restore import files_of, refuse_older_database
 from worker.run.campaign import Campaign, Options, Question, Result
-from worker.run.sending import Limits
+from worker.run.limits import Limits
 from worker.settings.load import Settings
 from worker.terminal.logs import Logs, resolved
 from worker.terminal.output import complain, say, say_json

@@ -35,8 +35,9 @@ from worker.model.events import Emit, Event
 from worker.model.records import Counts, PaceChange, RunEnd
 from worker.model.stop import Stop
 from worker.rate.pacer import Pacer
+from worker.run.limits import Limits, Tally
 from worker.run.preflight import Findings, Preflight
-from worker.run.sending import Limits, Sending, Tally
+from worker.run.sending import Sending
 from worker.settle.settling import Settled, Settling, Waiting
 from worker.text import verb
 
@@ -177,7 +178,7 @@ class Campaign:
         )
 
     def _sending_is_over(self) -> bool:
-        return self._sending.over
+        return self._sending.gate.is_closed
 
     @property
     def tally(self) -> Tally:
@@ -282,7 +283,11 @@ class Campaign:
             settled = await self._settling.round(max(self._started, self._sending.last_unknown_at))
             self._count(settled)
             await self._recount()
-            if not (settled.absent or self._sending.paused) or self._sending.over or not send:
+            if (
+                not (settled.absent or self._sending.paused)
+                or self._sending.gate.is_closed
+                or not send
+            ):
                 return
             await self._sending.resume()
 
@@ -439,7 +444,7 @@ class Campaign:
             not aborted and self._refused is None
         ):  # a second signal asks to stop at once, and a long file takes long
             written = await self._attempt(self._finish_ledger_file())
-        stopped_by = self._stop.reason or (self._sending.closed if counts.pending else None)
+        stopped_by = self._stop.reason or (self._sending.gate.closed if counts.pending else None)
         code = exit_code(
             counts, stopped_by, self._stop.signal, only_settle=self._options.only_settle
         )

@@ -1,0 +1,145 @@
+"""Sends one request and decides what became of it: for its row, for the pace, and for the run.
+
+Nothing here knows the ledger, and no request is sent twice here."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+
+import anyio
+
+from worker.api.client import Api
+from worker.api.outcome import Class, Outcome, Why, classify
+from worker.api.reader import TokenVerdict, token_verdict
+from worker.model.clock import Clock, ServerClock, iso
+from worker.model.records import Ending, Intent
+from worker.model.replies import Answer, Reply
+from worker.rate.pacer import Pacer
+from worker.run.limits import Gate, Limits, Tally
+
+
+@dataclass(slots=True)
+class Sender:
+    """What all senders of a run share."""
+
+    api: Api
+    clock: Clock
+    server: ServerClock
+    pacer: Pacer
+    gate: Gate
+    limits: Limits
+    tally: Tally
+    last_unknown_at: float = -math.inf
+    """When a request was last given up without an outcome (monotonic seconds)."""
+    _refused: int = 0
+    _unauthorised: Counter[int] = field(default_factory=Counter)
+    _token_door: anyio.Lock = field(default_factory=anyio.Lock)
+
+    async def send(self, intent: Intent) -> Ending:
+        """Send one request; how the attempt ended."""
+        left = self.clock.monotonic()
+        sent_at, left_server = iso(self.clock.wall()), self.server.now(left)
+        self.tally.requests += 1
+        reply = await self.api.duplicate(intent.source_id, intent.name, intent.upload_new_dataset)
+        now = self.clock.monotonic()
+        date = reply.date if isinstance(reply, Answer) else None
+        self.server.tell(date, now)
+        outcome, retry = await self._follow_up(intent, classify(reply, intent.source_id), left, now)
+        self._note_quota(reply)
+        self._stop_at_limits(outcome)
+        batch = outcome.batch
+        return Ending(
+            intent=intent,
+            outcome=outcome.kind.value,
+            left=outcome.left,
+            sent_at=sent_at,
+            ended_at=iso(self.clock.wall()),
+            left_server=left_server,
+            ended_server=self.server.now(now),
+            answer_date=date,
+            latency_s=now - left,
+            http_status=outcome.http_status,
+            error=outcome.error,
+            batch_id=batch.id if batch else None,
+            batch_name=batch.name if batch else None,
+            batch_status=batch.status if batch else None,
+            created_at=batch.created_at if batch else None,
+            created_by=batch.created_by if batch else None,
+            retry=retry,
+        )
+
+    def take_back(self, intent: Intent) -> Ending:
+        """How an attempt ended whose request never left."""
+        at, now = iso(self.clock.wall()), self.server.now(self.clock.monotonic())
+        return Ending(intent, "not_left", False, at, at, None, now, None, 0.0, retry=True)
+
+    async def _follow_up(
+        self, intent: Intent, outcome: Outcome, left: float, now: float
+    ) -> tuple[Outcome, bool]:
+        """Let the pace know; the outcome as it counts, and whether to send again."""
+        match outcome.kind:
+            case Class.NOT_SENT:
+                return await self._after_not_sent(intent, outcome, left)
+            case Class.UNKNOWN:
+                self.last_unknown_at = now
+                self.pacer.unusable(left, outcome.retry_after_s, outcome.error or "", patient=True)
+            case _:
+                self.pacer.good(left)
+        return outcome, False
+
+    def _note_quota(self, reply: Reply) -> None:
+        if isinstance(reply, Answer) and reply.quota is not None:
+            self.pacer.told(reply.quota)
+
+    def _stop_at_limits(self, outcome: Outcome) -> None:
+        """Ask to stop as soon as an answer crosses a limit: once it is recorded, more would have
+        left."""
+        self._refused += outcome.kind is Class.REFUSED
+        if self.limits.max_failed is not None and self._refused >= self.limits.max_failed:
+            self.gate.closed = self.gate.closed or "max_failed"
+        if self.pacer.unusable_for() >= self.limits.give_up_after_s:
+            self.gate.stop.ask("api")
+
+    async def _after_not_sent(
+        self, intent: Intent, outcome: Outcome, left: float
+    ) -> tuple[Outcome, bool]:
+        """What to do after an answer that says that nothing was created: the outcome as it counts,
+        and whether to try again."""
+        match outcome.why:
+            case Why.THROTTLED:
+                self.tally.throttled += 1
+                self.pacer.pushed_back(left, outcome.retry_after_s)
+            case Why.UNAUTHORISED:
+                return await self._after_unauthorised(intent, outcome, left)
+            case _:
+                self.pacer.unusable(left, outcome.retry_after_s, outcome.error or "", patient=False)
+        return outcome, True
+
+    async def _after_unauthorised(
+        self, intent: Intent, outcome: Outcome, left: float
+    ) -> tuple[Outcome, bool]:
+        """A 401 may mean a bad token, a source that this token may not duplicate, or a blip: `me`
+        tells."""
+        match await self._token():
+            case TokenVerdict.REFUSED:
+                self.gate.stop.ask("token")
+                return outcome, False
+            case TokenVerdict.UNCLEAR:
+                self.pacer.unusable(left, None, outcome.error or "", patient=False)
+                return outcome, True
+        self.pacer.good(left)
+        self._unauthorised[intent.item_id] += 1
+        if self._unauthorised[intent.item_id] < 2:
+            return outcome, True
+        # Rejected twice with a good token: it is the source that this token may not duplicate.
+        return Outcome(Class.REFUSED, True, outcome.error, outcome.http_status), False
+
+    async def _token(self) -> TokenVerdict:
+        """What the API says of the token now; senders that ask at once wait for one another, not
+        all ask at a time."""
+        async with self._token_door:
+            if self.gate.stop.reason == "token":
+                return TokenVerdict.REFUSED
+            return token_verdict(await self.api.me())
