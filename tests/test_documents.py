@@ -27,7 +27,7 @@ from worker.model import errors
 from worker.model.events import EVENTS, ITEM_FIELDS, STOPPED_BY
 from worker.model.names import PLACEHOLDERS
 from worker.model.records import STATUSES, Counts, Status
-from worker.run.campaign import exit_code
+from worker.run.result import exit_code
 from worker.sandbox.faults import FAULTS
 from worker.sandbox.options import SandboxOptions
 from worker.settings.options import BY_KEY, OPTIONS

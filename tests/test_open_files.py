@@ -138,11 +138,11 @@ def test_a_database_that_cannot_be_opened_for_want_of_open_files_says_so(tmp_pat
 
 WITHOUT = """
 import sys
-from worker.run import campaign
+from worker.run import ledger_file
 from worker.cli.main import command_line
 def spent(*args, **kwargs):
     raise OSError({number}, "Too many open files")
-campaign._write_ledger_file = spent
+ledger_file._write = ledger_file._write_last = spent
 sys.exit(command_line(["run", "job.csv", "--sandbox", "--yes", "--json"]))
 """
 

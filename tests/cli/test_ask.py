@@ -6,7 +6,7 @@ import pytest
 
 from worker.cli.ask import question_text
 from worker.model.records import Counts
-from worker.run.campaign import Question
+from worker.run.question import Question
 
 ONE = Question(1, ("w",), ("Row 1",), 1, "Row 1", Counts(1, 1, 1, 2))
 MANY = Question(3, ("w",), ("Row 1", "Row 2", "Row 3"), 2, "Row 1", Counts(1200, 2, 2, 5))

@@ -16,7 +16,7 @@ from tests.support.command import source_id, write_job
 from worker.cli.main import command_line
 from worker.export import ledger_file as export
 from worker.ledger.threads import ThreadedDatabase
-from worker.run import campaign
+from worker.run import ledger_file
 
 
 def test_sending_goes_on_while_the_file_is_refreshed_and_two_never_write_it(
@@ -37,7 +37,7 @@ def test_sending_goes_on_while_the_file_is_refreshed_and_two_never_write_it(
         writing.pop()
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(campaign, "REFRESH_S", 0.0)
+    monkeypatch.setattr(ledger_file, "REFRESH_S", 0.0)
     monkeypatch.setattr(export, "write_ledger_file", slow)
     assert (
         command_line(
@@ -79,11 +79,11 @@ def test_a_refresh_that_cannot_read_the_database_is_told_and_the_run_goes_on(
 ) -> None:
     write_job(tmp_path / "job.csv", [{"batch_id": source_id(1), "copies": 20}])
 
-    async def broken(*_: object) -> None:
+    async def broken(*_: object, **__: object) -> None:
         raise sqlite3.OperationalError("disk I/O error")
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(campaign, "REFRESH_S", 0.01)
+    monkeypatch.setattr(ledger_file, "REFRESH_S", 0.01)
     monkeypatch.setattr(ThreadedDatabase, "read", broken)
     assert (
         command_line(

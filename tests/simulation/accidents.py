@@ -15,7 +15,7 @@ from worker.accidents.rules import OtherLedger, Renamed, Situation
 from worker.job.plan import planned
 from worker.ledger.handle import Reader
 from worker.model.errors import AccidentError
-from worker.run.campaign import Question
+from worker.run.question import Question
 
 KNOWN = """
 SELECT count(*) FILTER (WHERE i.status = 'created'),

@@ -42,7 +42,9 @@ from worker.model.events import Event
 from worker.model.records import RunStart
 from worker.model.run_id import FORM
 from worker.model.stop import Stop
-from worker.run.campaign import Campaign, Options, Result
+from worker.run.campaign import Campaign
+from worker.run.options import Options
+from worker.run.result import Result
 
 CALM_S = 900.0
 """A run at a healthy API takes no longer, whatever was left to it."""

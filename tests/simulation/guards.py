@@ -205,7 +205,7 @@ def no_ledger_lies_nearby(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_name_is_compared(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("worker.run.campaign.with_names", lambda situation, _names: situation)
+    patch.setattr("worker.run.question.with_names", lambda situation, _names: situation)
 
 
 def a_run_that_sent_nothing_has_sent(patch: pytest.MonkeyPatch) -> None:

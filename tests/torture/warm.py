@@ -21,7 +21,7 @@ import worker.cli.run  # noqa: F401 - imported for the children
 from worker.cli.main import command_line
 from worker.export import ledger_file as export
 from worker.ledger.store import Ledger
-from worker.run import campaign
+from worker.run import campaign, ledger_file
 
 
 class Order(TypedDict):
@@ -104,7 +104,7 @@ def _child(order: Order) -> NoReturn:
             os.dup2(opened, number)
             os.close(opened)
         _tell_phases(os.open(order["phases"], os.O_WRONLY))
-        campaign.REFRESH_S = order["refresh_s"]
+        ledger_file.REFRESH_S = order["refresh_s"]
         os.chdir(order["cwd"])
         os.environ.clear()
         os.environ.update(order["environ"])

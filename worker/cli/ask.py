@@ -10,7 +10,7 @@ import anyio
 import anyio.to_thread
 
 from worker.model.stop import Stop
-from worker.run.campaign import Question, names_taken
+from worker.run.question import Question, names_taken
 from worker.terminal.output import warn
 from worker.text import counted, verb, visible
 

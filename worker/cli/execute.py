@@ -38,8 +38,11 @@ from worker.model.records import RunStart
 from worker.model.stop import Stop
 from worker.model.stop_signals import HANGUP, HANGUP_TWICE_S, stop_signals
 from worker.restore.restore import files_of, refuse_older_database
-from worker.run.campaign import Campaign, Options, Question, Result
+from worker.run.campaign import Campaign
 from worker.run.limits import Limits
+from worker.run.options import Options
+from worker.run.question import Question
+from worker.run.result import Result
 from worker.settings.load import Settings
 from worker.terminal.logs import Logs, resolved
 from worker.terminal.output import complain, say, say_json

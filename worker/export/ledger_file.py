@@ -126,16 +126,6 @@ def content_of(
     )
 
 
-def stamp(path: Path) -> str | None:
-    """What tells this ledger file from any other that is or was at `path`; None where there is
-    none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return f"{found.st_size} {found.st_mtime_ns} {found.st_ino}"
-
-
 def _beside(path: Path) -> Path:
     """Where what becomes `path` is written first: next to the file itself, wherever a link
     leads."""

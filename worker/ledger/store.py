@@ -15,10 +15,10 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-from worker.export.ledger_file import stamp
 from worker.ledger.database import refuse_damaged
 from worker.ledger.exchange import START, Exchange
 from worker.ledger.handle import Writer
+from worker.ledger.stamp import stamp
 from worker.model.clock import seconds
 from worker.model.records import Ending, Intent, Listed, Moment, PaceChange, RunEnd, RunStart
 

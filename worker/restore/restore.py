@@ -18,10 +18,10 @@ from typing import NamedTuple
 
 from worker.export.content import SHORTENED, FileRow
 from worker.export.formats import is_ledger, read_file
-from worker.export.ledger_file import stamp
 from worker.ledger.database import belongs_to
 from worker.ledger.exchange import default_name
 from worker.ledger.handle import Reader
+from worker.ledger.stamp import stamp
 from worker.ledger.store import Ledger
 from worker.model.batch import UUID
 from worker.model.clock import seconds

@@ -1,0 +1,131 @@
+"""The end of a run, however it ended: record what came, write the ledger file, close the run."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, TypeVar
+
+from worker.ledger import views
+from worker.ledger.store import Ledger
+from worker.ledger.threads import Database
+from worker.model.clock import Clock, iso
+from worker.model.errors import WorkerError
+from worker.model.events import Event
+from worker.model.records import Counts, RunEnd
+from worker.model.stop import Stop
+from worker.run.ledger_file import LedgerFile
+from worker.run.options import Options
+from worker.run.result import Result, exit_code
+from worker.run.sending import Sending
+
+T = TypeVar("T")
+
+
+class Ended(NamedTuple):
+    """How the phases of a run ended: whether there was nothing to do, whether a second signal cut
+    them short, what was refused (see `Result`), and when the run began (monotonic seconds)."""
+
+    nothing_to_do: bool
+    aborted: bool
+    refused: WorkerError | None
+    started: float
+
+
+class Finish:
+    """Ends one run. `trouble` is told of what fails on the way, so that one thing that fails
+    hinders no other."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        stop: Stop,
+        options: Options,
+        sending: Sending,
+        ledger_file: LedgerFile,
+        trouble: Callable[[Exception], None],
+    ) -> None:
+        self._database, self._clock, self._stop, self._options = database, clock, stop, options
+        self._sending, self._ledger_file, self._trouble = sending, ledger_file, trouble
+
+    async def run(self, ended: Ended, known: Counts, troubles: list[str]) -> Result:
+        """End the run; `known` are the counts if the database cannot be read."""
+        await self._attempt(self._sending.salvage())
+        # A disk that cannot be written can mostly be read, and the summary must not tell what was
+        # before the run.
+        counts = await self._attempt(self._database.call(counts_of)) or known
+        reasons: list[tuple[str, int]] = []
+        undecided = 0
+        if counts.created < counts.total:
+            reasons = await self._attempt(self._database.call(_reasons)) or []
+            undecided = await self._attempt(self._database.call(_undecided)) or 0
+        written = None
+        # A second signal asks to stop at once, and a long file takes long.
+        if not ended.aborted and ended.refused is None:
+            written = await self._attempt(self._ledger_file.write_last())
+        stopped_by = self._stop.reason or (self._sending.gate.closed if counts.pending else None)
+        only_settle = self._options.only_settle
+        code = exit_code(counts, stopped_by, self._stop.signal, only_settle=only_settle)
+        code = code if ended.refused is None else ended.refused.exit_code
+        tally = self._sending.tally
+        end = RunEnd(
+            iso(self._clock.wall()),
+            stopped_by,
+            code,
+            tally.created,
+            tally.requests,
+            tally.throttled,
+            written,
+        )
+        changes = tuple(self._ledger_file.changes)
+        await self._attempt(self._database.call(Ledger.end_run, end, changes))
+        return Result(
+            counts=counts,
+            tally=tally,
+            reasons=tuple(reasons),
+            nothing_to_do=ended.nothing_to_do,
+            stopped_by=stopped_by,
+            exit_code=code,
+            duration_s=self._clock.monotonic() - ended.started,
+            troubles=tuple(troubles),
+            undecided=undecided,
+            refused=ended.refused,
+        )
+
+    async def _attempt(self, work: Awaitable[T]) -> T | None:
+        """Do one thing of the run's end; None if it failed."""
+        try:
+            return await work
+        except (sqlite3.Error, OSError) as error:
+            self._trouble(error)
+            return None
+
+
+def finished_event(result: Result) -> Event:
+    """The log line about the end of a run."""
+    tally = result.tally
+    fields = {
+        "counts": result.counts._asdict(),
+        "created_this_run": tally.created,
+        "settled_this_run": tally.settled,
+        "requests": tally.requests,
+        "throttled": tally.throttled,
+        "duration_s": round(result.duration_s, 3),
+        "exit_code": result.exit_code,
+        "stopped_by": result.stopped_by,
+    }
+    return Event("run.finished", "info", fields)
+
+
+def counts_of(ledger: Ledger) -> Counts:
+    """How the duplicates that the job wants now stand."""
+    return views.counts(ledger, ledger.campaign)
+
+
+def _reasons(ledger: Ledger) -> list[tuple[str, int]]:
+    return views.reasons(ledger, ledger.campaign)
+
+
+def _undecided(ledger: Ledger) -> int:
+    return views.undecided(ledger, ledger.campaign)

@@ -1,0 +1,92 @@
+"""The ledger file of one run: written before its first request, refreshed while it sends, and once
+more at its end."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import suppress
+
+import anyio
+
+from worker.export import ledger_file as export
+from worker.ledger import views
+from worker.ledger.handle import Reader
+from worker.ledger.stamp import stamp
+from worker.ledger.store import Ledger
+from worker.ledger.threads import Database
+from worker.model.clock import Clock, iso
+from worker.model.errors import WorkerError
+from worker.model.events import Emit, Event
+from worker.model.records import PaceChange
+from worker.run.options import Options
+
+REFRESH_S = 30.0
+"""How often the ledger file is refreshed while a run is under way."""
+
+
+class LedgerFile:
+    """Writes one run's ledger file. `changes` are the changes of the rate that are not kept yet."""
+
+    def __init__(self, database: Database, clock: Clock, emit: Emit, options: Options) -> None:
+        self._database, self._clock, self._emit, self._options = database, clock, emit, options
+        self._one = anyio.Lock()  # two never write it at once
+        self.changes: list[PaceChange] = []
+
+    def observe(self, event: Event) -> None:
+        """Keep when and why all senders wait: a report shows it."""
+        if event.name in ("pace.slowed", "pace.recovered"):
+            of = event.fields
+            at = iso(self._clock.wall())
+            self.changes.append(PaceChange(at, of.get("wait_s"), of.get("rate"), of.get("why")))
+
+    async def write_first(self) -> None:
+        """Write it from all that is recorded, before the first request: nothing is sent
+        meanwhile."""
+        async with self._one:
+            await self._database.call(_write, self._options, going_on=True)
+
+    async def keep_fresh(self) -> None:
+        """Refresh it now and then, without an end; what hinders it, the end of the run tells."""
+        pause = REFRESH_S
+        while True:
+            await anyio.sleep(pause)
+            began = self._clock.monotonic()
+            try:
+                async with self._one:
+                    await self._database.read(_write, self._options, going_on=True)
+            except (OSError, sqlite3.Error, WorkerError) as error:
+                text = f"the ledger file could not be refreshed: {error}"
+                self._emit(Event("note", "warning", {"text": text}))
+            await self._keep_changes()
+            # A ledger of a million rows takes its time, and the processor, which senders should
+            # not share often.
+            pause = max(REFRESH_S, 20 * (self._clock.monotonic() - began))
+
+    async def write_last(self) -> str | None:
+        """Write it at the end of the run, unless it is true already; the file's stamp."""
+        async with self._one:
+            return await self._database.call(_write_last, self._options)
+
+    async def _keep_changes(self) -> None:
+        """Write down when the run waited; what cannot be written now is tried again with the run's
+        end."""
+        some = tuple(self.changes)
+        with suppress(sqlite3.Error):  # senders meet the same disk, and tell
+            if some:
+                await self._database.call(Ledger.add_paces, some)
+            del self.changes[: len(some)]
+
+
+def _write(reader: Reader, options: Options, *, going_on: bool) -> None:
+    campaign = views.campaign_id(reader, options.campaign)
+    if campaign is None:
+        raise AssertionError("a run always has a campaign")
+    export.write_ledger_file(
+        reader, campaign, options.campaign, options.ledger, options.reach, going_on=going_on
+    )
+
+
+def _write_last(ledger: Ledger, options: Options) -> str | None:
+    if not ledger.finished():
+        _write(ledger, options, going_on=False)
+    return stamp(options.ledger)

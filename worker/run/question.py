@@ -1,0 +1,77 @@
+"""What a person is asked before anything is created, and what the log says of the look-ups."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from worker.accidents.rules import Accident, Situation, accidents, with_names
+from worker.ledger import views
+from worker.ledger.store import Ledger
+from worker.model.events import Event
+from worker.model.records import Counts
+from worker.run.preflight import Findings
+from worker.text import verb
+
+
+class Question(NamedTuple):
+    """What a person is asked before anything is created: how many duplicates, in which workspaces,
+    the first names, how many get a name that exists already (and one of those), how many rows have
+    which status, how many of the campaign have left the job, and what looks like an accident."""
+
+    create: int
+    workspaces: tuple[str, ...]
+    names: tuple[str, ...]
+    names_taken: int
+    taken_example: str | None
+    counts: Counts
+    left_job: int = 0
+    accidents: tuple[Accident, ...] = ()
+
+
+def question_of(ledger: Ledger, limit: int | None, situation: Situation | None) -> Question:
+    """What this run would do, now that its sources are looked up: at most `limit` duplicates
+    (None: all)."""
+    reader, campaign, run = ledger, ledger.campaign, ledger.run
+    names = views.names_taken(reader, campaign, run)
+    create = views.claimable(reader, campaign, run)
+    if limit is not None:
+        create = min(limit, create)
+    return Question(
+        create=create,
+        workspaces=tuple(views.sources_found(reader, run)),
+        names=tuple(views.first_names(reader, campaign, run, min(3, create))),
+        names_taken=names.own_taken,
+        taken_example=names.example,
+        counts=views.counts(reader, campaign),
+        left_job=views.count_left(reader, campaign),
+        accidents=() if situation is None else accidents(with_names(situation, names)),
+    )
+
+
+def names_taken(number: int) -> str:
+    """That so many of the names to be sent exist, in words."""
+    on = verb(number, "already exists on a batch", "already exist on batches")
+    return f"{number:,} of the names {on} that this ledger does not know"
+
+
+def preflight_event(findings: Findings, question: Question) -> Event:
+    """The log line about what the look-ups found."""
+    fields = {
+        "to_create": question.create,
+        "sources_found": findings.found,
+        "sources_missing": findings.missing,
+        "sources_unclear": findings.unclear,
+        "workspaces": list(findings.workspaces),
+        "names_taken": question.names_taken,
+    }
+    return Event("preflight.done", "info", fields)
+
+
+def names_taken_note(question: Question) -> Event:
+    """A warning that names exist already."""
+    number = question.names_taken
+    text = (
+        f"{names_taken(number)}, such as {question.taken_example!r}; the new"
+        f" {verb(number, 'batch', 'batches')} will have the same {verb(number, 'name', 'names')}"
+    )
+    return Event("note", "warning", {"text": text})

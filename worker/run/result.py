@@ -1,0 +1,54 @@
+"""How a run ended, and its exit code. Pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from worker.model.errors import TokenRefusedError, WorkerError
+from worker.model.records import Counts
+from worker.run.limits import Tally
+
+
+class Result(NamedTuple):
+    """How a run ended. `troubles` are messages for people, each with what to do next; `undecided`
+    of the unknown wait for a person; `refused` says why nothing was created, if it looked like an
+    accident and nobody agreed to it."""
+
+    counts: Counts
+    tally: Tally
+    reasons: tuple[tuple[str, int], ...]
+    nothing_to_do: bool
+    stopped_by: str | None
+    exit_code: int
+    duration_s: float
+    troubles: tuple[str, ...]
+    undecided: int
+    refused: WorkerError | None = None
+
+
+def exit_code(
+    counts: Counts, stopped_by: str | None, signal: int | None, *, only_settle: bool = False
+) -> int:
+    """The exit code of a run that could begin (the contract's table); of `settle` where nothing was
+    to be sent."""
+    if signal is not None:
+        return 128 + signal
+    if stopped_by == "token":
+        return TokenRefusedError.exit_code
+    if stopped_by in ("api", "disk", "internal", "declined"):
+        return 1
+    if only_settle:
+        return 1 if counts.unknown else 0
+    return 0 if counts.created == counts.total else 1
+
+
+def counts_since(known: Counts, then: Tally, now: Tally) -> Counts:
+    """The counts of a ledger that was read as `known` when the tally was `then`."""
+    created, refused = now.created - then.created, now.refused - then.refused
+    unknown = now.unknown - then.unknown
+    return Counts(
+        known.created + created,
+        known.failed + refused,
+        known.unknown + unknown,
+        max(0, known.pending - created - refused - unknown),
+    )

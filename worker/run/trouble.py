@@ -1,0 +1,56 @@
+"""What ends a run early: an error becomes a reason to stop and a message for people. Pure."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import NamedTuple
+
+from worker import open_files
+from worker.api.reader import ApiUnusableError
+from worker.model.errors import AccidentError, DeclinedError, TokenRefusedError, WorkerError
+
+
+class Trouble(NamedTuple):
+    """Why a run ends early: `reason` is a key of `STOPPED_BY`; `is_bug` marks a fault of ours."""
+
+    reason: str
+    error: Exception
+    is_bug: bool = False
+
+
+def trouble_of(error: Exception) -> Trouble:
+    """What this error means for a run."""
+    match error:
+        case TokenRefusedError():
+            return Trouble("token", error)
+        case ApiUnusableError():
+            return Trouble("api", error)
+        case AccidentError() | DeclinedError():
+            return Trouble("declined", error)
+        case sqlite3.Error() | OSError() if open_files.are_spent(error):
+            spent = WorkerError(
+                "too many open files: the ledger cannot be written",
+                hint="Nothing new was sent after that. Raise the limit with ulimit -n 1024, or"
+                " lower --max-in-flight; then run the same command again.",
+            )
+            return Trouble("disk", spent)
+        case sqlite3.Error() | OSError():
+            unwritten = WorkerError(
+                f"the ledger cannot be written: {error}",
+                hint="Nothing new was sent after that. Make room, or mend the folder; the"
+                " same command goes on.",
+            )
+            return Trouble("disk", unwritten)
+    bug = WorkerError(
+        f"a bug in duplicate-batches: {type(error).__name__}: {error}",
+        hint="Please report it, with the log that --log-file writes. The same command goes on.",
+    )
+    return Trouble("internal", bug, is_bug=True)
+
+
+def leaves(group: BaseExceptionGroup[Exception]) -> list[Exception]:
+    """The single exceptions in a group of groups."""
+    found: list[Exception] = []
+    for error in group.exceptions:
+        found += leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found
