@@ -13,9 +13,10 @@ import pytest
 from tests.support.clocks import HandClock, SkippingStop
 from tests.support.ledgers import WORKSPACE, connection_of, items, opened, uuid
 from worker.api.client import Api
-from worker.api.reader import ApiUnusableError, LookUps, TokenVerdict, source_verdict, token_verdict
+from worker.api.reader import ApiUnusableError, LookUps
+from worker.api.verdicts import TokenVerdict, source_verdict, token_verdict
 from worker.ledger.store import Ledger
-from worker.ledger.threads import ThreadedDatabase
+from worker.ledger.threads import ListingNotes, ThreadedDatabase
 from worker.model.batch import listed, read_batch
 from worker.model.clock import ServerClock
 from worker.model.errors import TokenRefusedError
@@ -185,7 +186,7 @@ class Rig:
         contract: Api = api
         database = ThreadedDatabase(ledger)
         self.look_ups = LookUps(
-            database,
+            ListingNotes(database),
             contract,
             self.clock,
             self.server,

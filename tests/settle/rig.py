@@ -15,7 +15,7 @@ from tests.support.ledgers import WORKSPACE, connection_of, opened, uuid
 from worker.api.reader import LookUps
 from worker.ledger import views
 from worker.ledger.store import Ledger
-from worker.ledger.threads import ThreadedDatabase
+from worker.ledger.threads import ListingNotes, ThreadedDatabase
 from worker.model.batch import listed, read_batch
 from worker.model.clock import ServerClock, iso
 from worker.model.events import Event
@@ -132,7 +132,7 @@ class Rig:
         self.events: list[Event] = []
         self.database = ThreadedDatabase(ledger)
         self.look_ups = LookUps(
-            self.database,
+            ListingNotes(self.database),
             world,
             self.clock,
             self.server,

@@ -143,10 +143,10 @@ RUN = {
     "exit_code": 0,
     "requests": 1300,
     "throttled": 2,
-    "command": "run",
+    "kind": "run",
 }
 DEAD = RUN | {"ended_at": None, "exit_code": None}
-STOPPED = RUN | {"command": "settle", "stopped_by": "max_duration", "exit_code": 1}
+STOPPED = RUN | {"kind": "settle", "stopped_by": "max_duration", "exit_code": 1}
 
 
 def lists(width: int) -> str:

@@ -9,15 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from enum import Enum, auto
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from aiolimiter import AsyncLimiter
 
 from worker.api.client import Api
-from worker.ledger.store import Ledger
-from worker.ledger.threads import Database
-from worker.model.batch import Batch, read_batch, user_id
+from worker.api.verdicts import (
+    SourceVerdict,
+    TokenVerdict,
+    source_verdict,
+    token_verdict,
+    words,
+)
 from worker.model.clock import Clock, ServerClock, iso
 from worker.model.errors import WorkerError
 from worker.model.events import Emit, Event
@@ -36,72 +39,19 @@ FIRST_BACK_OFF_S = 1.0
 LONGEST_BACK_OFF_S = 60.0
 
 
-class TokenVerdict(Enum):
-    """What the API says of the token."""
-
-    GOOD = auto()
-    REFUSED = auto()
-    UNCLEAR = auto()
-
-
 class ApiUnusableError(WorkerError):
     """The API gave no usable answer for as long as the run may wait."""
 
 
-def token_verdict(reply: Reply) -> TokenVerdict:
-    """What the reply to `me` says of the token. A 403 of the API's own (its JSON, not a gateway's
-    page) is a refusal too: `me` needs no right but a valid token."""
-    if isinstance(reply, Answer):
-        if reply.status == 401 or (reply.status == 403 and reply.json is not None):
-            return TokenVerdict.REFUSED
-        if 200 <= reply.status < 300 and user_id(reply.json) is not None:
-            return TokenVerdict.GOOD
-    return TokenVerdict.UNCLEAR
+class ListingLog(Protocol):
+    """Where listings are noted: `begin` gives one its number before it is asked for, `end` says how
+    it ended (see `Listing`)."""
 
+    async def begin(self, workspace_id: str, moment: Moment) -> int:
+        """Note a listing that is about to be asked for."""
 
-class SourceVerdict(NamedTuple):
-    """What the reply to a GET says of a source: the batch, or `state` (`missing`, `unclear`) with
-    the reason.
-
-    `again` says whether asking once more may help."""
-
-    batch: Batch | None = None
-    state: str = ""
-    http_status: int | None = None
-    reason: str = ""
-    again: bool = False
-
-
-def source_verdict(reply: Reply, source_id: str) -> SourceVerdict:
-    """What the reply to a GET of `source_id` says. Only a 404 of the API's own (its JSON, not a
-    gateway's page) means that the batch is not there."""
-    if not isinstance(reply, Answer):
-        return SourceVerdict(
-            None, "unclear", None, f"the source could not be looked up: {reply.words}", again=True
-        )
-    status, words = reply.status, reply.words
-    if 200 <= status < 300:
-        batch = read_batch(reply.json)
-        if batch is not None and batch.id == source_id:
-            return SourceVerdict(batch)
-        return SourceVerdict(
-            None, "unclear", status, "the source could not be looked up: an answer without it"
-        )
-    if status == 404 and reply.json is not None:
-        return SourceVerdict(
-            None,
-            "missing",
-            status,
-            f"the source batch does not exist, or this token may not see it: {words}",
-        )
-    again = status in (408, 425, 429) or status >= 500
-    return SourceVerdict(
-        None,
-        "unclear",
-        status,
-        f"the source could not be looked up: HTTP {status}: {words}",
-        again=again,
-    )
+    async def end(self, number: int, listing: Listing) -> None:
+        """Note how it ended."""
 
 
 class Look(NamedTuple):
@@ -120,7 +70,7 @@ class LookUps:
 
     def __init__(
         self,
-        database: Database,
+        log: ListingLog,
         api: Api,
         clock: Clock,
         server: ServerClock,
@@ -129,7 +79,7 @@ class LookUps:
         give_up_after_s: float,
         rate: float | None = LOOK_UPS_PER_S,
     ) -> None:
-        self._database = database
+        self._log = log
         self._api = api
         self._clock = clock
         self._server = server
@@ -189,7 +139,7 @@ class LookUps:
         while True:
             left = self._clock.monotonic()
             moment = Moment(iso(self._clock.wall()), self._server.now(left), self._server.earliest)
-            listing = await self._database.call(Ledger.begin_listing, workspace_id, moment)
+            listing = await self._log.begin(workspace_id, moment)
 
             async def hand_on(page: Page, listing: int = listing) -> None:
                 if page:
@@ -199,9 +149,7 @@ class LookUps:
             with self._stop.scope():  # a listing may take long
                 ended = await self._api.listing(workspace_id, hand_on)
             self._server.tell(ended.date, self._clock.monotonic())
-            await self._database.call(
-                Ledger.end_listing, listing, ended.meta_count, ended.shown, ended.problem
-            )
+            await self._log.end(listing, ended)
             look = Look(listing, left, ended.shown, ended.problem)
             if ended.problem is None or self._stop.asked:
                 return look
@@ -256,8 +204,3 @@ class LookUps:
                     "pace.slowed", "warning", {"why": words(pushed_back), "wait_s": round(wait, 3)}
                 )
             )
-
-
-def words(reply: Reply) -> str:
-    """What a reply says, for people."""
-    return f"HTTP {reply.status}: {reply.words}" if isinstance(reply, Answer) else reply.words

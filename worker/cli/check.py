@@ -30,7 +30,7 @@ from worker.ledger.database import (
     unusable,
 )
 from worker.ledger.store import Ledger
-from worker.ledger.threads import ThreadedDatabase
+from worker.ledger.threads import ListingNotes, ThreadedDatabase
 from worker.model.clock import MachineClock, ServerClock, iso
 from worker.model.events import Event
 from worker.model.job import Job
@@ -150,8 +150,9 @@ async def _look(
         if known.situation is not None and not known.situation.sent:
             ledger.add_foreign_batches(_owned(settings))
         async with api(chosen, settings.timeout, scrub, plan.sources()) as client:
+            threaded = ThreadedDatabase(ledger)
             look_ups = LookUps(
-                ThreadedDatabase(ledger),
+                ListingNotes(threaded),
                 client,
                 clock,
                 ServerClock(),
@@ -160,7 +161,7 @@ async def _look(
                 give_up_after_s=0.0,
                 rate=settings.rate,
             )
-            preflight = Preflight(ThreadedDatabase(ledger), look_ups, _nobody, Stop())
+            preflight = Preflight(threaded, look_ups, _nobody, Stop())
             await preflight.check_token()
             await preflight.look_up_sources()
         return Sources(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import anyio
 
-from worker.api.reader import source_verdict
+from worker.api.verdicts import source_verdict
 from worker.cli.common import (
     Target,
     api,

@@ -18,6 +18,8 @@ from worker.ledger import views
 from worker.ledger.database import open_for_reading
 from worker.ledger.handle import Reader
 from worker.ledger.store import Ledger
+from worker.model.records import Moment
+from worker.model.replies import Listing
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -103,3 +105,20 @@ class ThreadedDatabase:
     ) -> T:
         with closing(open_for_reading(self._path)) as reader, reader.snapshot():
             return verb(reader, *args, **kwargs)
+
+
+class ListingNotes:
+    """Notes listings in the ledger, for those who ask for them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def begin(self, workspace_id: str, moment: Moment) -> int:
+        """Note a listing that is about to be asked for; its number."""
+        return await self._database.call(Ledger.begin_listing, workspace_id, moment)
+
+    async def end(self, number: int, listing: Listing) -> None:
+        """Note how it ended."""
+        await self._database.call(
+            Ledger.end_listing, number, listing.meta_count, listing.shown, listing.problem
+        )

@@ -18,7 +18,7 @@ from worker.api.client import Api
 from worker.api.reader import LookUps
 from worker.ledger import settling as verbs
 from worker.ledger.store import Ledger
-from worker.ledger.threads import Database
+from worker.ledger.threads import Database, ListingNotes
 from worker.model.clock import Clock, ServerClock
 from worker.model.errors import AccidentError, DeclinedError, WorkerError
 from worker.model.events import Emit, Event
@@ -72,7 +72,14 @@ class Campaign:
         most = options.limits.max_in_flight
         self.pacer = Pacer(options.rate, most, clock, rng, emit, stop.wait, self._sending_is_over)
         look_ups = LookUps(
-            database, api, clock, server, emit, stop, options.limits.give_up_after_s, options.rate
+            ListingNotes(database),
+            api,
+            clock,
+            server,
+            emit,
+            stop,
+            options.limits.give_up_after_s,
+            options.rate,
         )
         self._preflight = Preflight(
             database, look_ups, emit, stop, at_once=options.limits.max_in_flight

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import anyio
 
-from worker.api.reader import LookUps, words
+from worker.api.reader import LookUps
+from worker.api.verdicts import words
 from worker.ledger.store import Ledger
 from worker.ledger.threads import Database
 from worker.model.batch import listed, user_id

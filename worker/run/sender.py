@@ -12,7 +12,7 @@ import anyio
 
 from worker.api.client import Api
 from worker.api.outcome import Class, Outcome, Why, classify
-from worker.api.reader import TokenVerdict, token_verdict
+from worker.api.verdicts import TokenVerdict, token_verdict
 from worker.model.clock import Clock, ServerClock, iso
 from worker.model.records import Ending, Intent
 from worker.model.replies import Answer, Reply

@@ -1,0 +1,79 @@
+"""What a look-up's reply means: for the token, for a source. Pure; what is done about it is decided
+by those who ask."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import NamedTuple
+
+from worker.model.batch import Batch, read_batch, user_id
+from worker.model.replies import Answer, Reply
+
+
+class TokenVerdict(Enum):
+    """What the API says of the token."""
+
+    GOOD = auto()
+    REFUSED = auto()
+    UNCLEAR = auto()
+
+
+def token_verdict(reply: Reply) -> TokenVerdict:
+    """What the reply to `me` says of the token. A 403 of the API's own (its JSON, not a gateway's
+    page) is a refusal too: `me` needs no right but a valid token."""
+    if isinstance(reply, Answer):
+        if reply.status == 401 or (reply.status == 403 and reply.json is not None):
+            return TokenVerdict.REFUSED
+        if 200 <= reply.status < 300 and user_id(reply.json) is not None:
+            return TokenVerdict.GOOD
+    return TokenVerdict.UNCLEAR
+
+
+class SourceVerdict(NamedTuple):
+    """What the reply to a GET says of a source: the batch, or `state` (`missing`, `unclear`) with
+    the reason.
+
+    `again` says whether asking once more may help."""
+
+    batch: Batch | None = None
+    state: str = ""
+    http_status: int | None = None
+    reason: str = ""
+    again: bool = False
+
+
+def source_verdict(reply: Reply, source_id: str) -> SourceVerdict:
+    """What the reply to a GET of `source_id` says. Only a 404 of the API's own (its JSON, not a
+    gateway's page) means that the batch is not there."""
+    if not isinstance(reply, Answer):
+        return SourceVerdict(
+            None, "unclear", None, f"the source could not be looked up: {reply.words}", again=True
+        )
+    status, words = reply.status, reply.words
+    if 200 <= status < 300:
+        batch = read_batch(reply.json)
+        if batch is not None and batch.id == source_id:
+            return SourceVerdict(batch)
+        return SourceVerdict(
+            None, "unclear", status, "the source could not be looked up: an answer without it"
+        )
+    if status == 404 and reply.json is not None:
+        return SourceVerdict(
+            None,
+            "missing",
+            status,
+            f"the source batch does not exist, or this token may not see it: {words}",
+        )
+    again = status in (408, 425, 429) or status >= 500
+    return SourceVerdict(
+        None,
+        "unclear",
+        status,
+        f"the source could not be looked up: HTTP {status}: {words}",
+        again=again,
+    )
+
+
+def words(reply: Reply) -> str:
+    """What a reply says, for people."""
+    return f"HTTP {reply.status}: {reply.words}" if isinstance(reply, Answer) else reply.words
