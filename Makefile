@@ -1,14 +1,16 @@
 # make demo    the main job on the examples of jobs/, and one with lost answers, against the sandbox over real HTTP
-# make test    all tests
+# make test    the tests; each kind of fault is among them
 # Both set up what they need in .venv first; Python 3.11 or later, make and git are all they ask for.
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
+# Tests run side by side, two for each processor, because many of them wait.
+JOBS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 # A rehearsal leaves its ledgers beside the jobs.
 DEMO_JOBS := $(notdir $(wildcard jobs/*.csv jobs/*.tsv jobs/*.yaml jobs/*.yml))
 
-.PHONY: demo test simulate torture wires lint types format plots memory bench bench-ceiling bench-pace bench-report bench-scale bench-settling bench-speed bench-tools bench-workbook screenshots clean
+.PHONY: demo test prove coverage simulate torture wires lint types format plots memory bench bench-ceiling bench-pace bench-report bench-scale bench-settling bench-speed bench-tools bench-workbook screenshots clean
 
 .venv/installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo 'make: Python 3.11 or later is needed, and none was found' >&2; exit 1; }
@@ -41,7 +43,15 @@ demo: .venv/installed
 	duplicate-batches ledger lost.csv --database lost.db --format csv | cut -d , -f 3,6,7,10,11
 
 test: .venv/installed
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadscope
+
+# The proofs by mass: a thousand campaigns, fifty kills, every planted mistake, every byte of a request.
+prove: .venv/installed
+	@EVERY_BYTE=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'prove or every_byte'
+
+# How much of the heart the tests reach, by branches; it must not fall.
+coverage: .venv/installed
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --cov --cov-report=term --cov-fail-under=$(COVERED)
 
 # 10,000 whole campaigns with faults and crashes in simulated time; takes some minutes.
 simulate: .venv/installed
@@ -53,7 +63,7 @@ torture: .venv/installed
 
 # Connections cut, reset or silent after every byte of a request and its answer; takes some minutes.
 wires: .venv/installed
-	@EVERY_BYTE=1 $(BIN)/python -m pytest tests/whole/test_wires.py -k after_any_byte
+	@EVERY_BYTE=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m every_byte
 
 lint: .venv/installed
 	@$(BIN)/ruff check .

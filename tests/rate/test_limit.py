@@ -252,6 +252,7 @@ def mean(case: Case) -> tuple[float, float]:
     return fmean(one.used for one in found), fmean(one.rejected for one in found)
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize(
     ("name", "used_at_least"),
     [
@@ -266,6 +267,7 @@ def test_contention_is_no_reason_to_fall_without_end(name: str, used_at_least: f
     assert mean(BY_NAME[name])[0] >= used_at_least
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize(
     ("name", "used_at_least", "rejected_at_most"),
     [

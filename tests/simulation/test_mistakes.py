@@ -22,6 +22,7 @@ def seed_that_shows(mistake: Mistake) -> int | None:
 PLANTED = {**MISTAKES, **GUARDS}
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_planted_mistake_is_seen(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     mistake = PLANTED[name]

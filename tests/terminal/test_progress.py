@@ -263,6 +263,8 @@ def on_a_terminal(how: str, width: int, kill: signal.Signals | None = None) -> t
         stderr=slave,
         cwd=Path(__file__).parents[2],
         env={**keep, "TERM": "xterm"},
+        # In the background of a script it would inherit that SIGINT is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     os.close(slave)
     assert process.stdout is not None

@@ -22,7 +22,8 @@ from tests.support.sandbox_thread import SandboxThread
 from tests.support.wire import Break, Wire, handshakes
 
 EVERY_BYTE = bool(os.environ.get("EVERY_BYTE"))
-"""`make wires` sets it: then a wire breaks after every single byte, which takes some minutes."""
+"""`make wires` and `make prove` set it: then a wire breaks after every single byte, which takes
+some minutes."""
 
 AT_MOST = 10**6 if EVERY_BYTE else 34
 """Places at which a wire breaks in one test."""
@@ -79,6 +80,7 @@ def server() -> Iterator[SandboxThread]:
         yield thread
 
 
+@pytest.mark.every_byte
 @pytest.mark.parametrize("manner", ["cut", "reset", "silent"])
 @pytest.mark.parametrize("side", ["request", "answer"])
 def test_a_wire_that_breaks_after_any_byte_makes_no_double_and_loses_nothing(
