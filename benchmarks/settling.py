@@ -35,7 +35,7 @@ from worker.job.read import open_job
 from worker.ledger.database import open_for_writing
 from worker.ledger.store import Ledger
 from worker.model.batch import listed, read_batch
-from worker.model.records import Ending, Intent, Moment, RunEnd, RunStart
+from worker.model.records import AttemptResult, Intent, RunEnd, RunStart, Timestamp
 
 SOURCES = 200
 """Different source batches, where names are distinct; where all have one name it is one source."""
@@ -198,7 +198,7 @@ def prepare(case: Case, folder: Path, url: str) -> None:
         ledger.plan(plan.file, plan.extra_columns, retry_failed=False)
         ledger.set_me(ME_ID)
         ledger.want_sources()
-        number = ledger.begin_listing(WORKSPACE, Moment(_iso(began), began, began))
+        number = ledger.begin_listing(WORKSPACE, Timestamp(_iso(began), began, began))
         pages = iter(shown)
         while page := [listed(found) for one in islice(pages, PAGE) if (found := read_batch(one))]:
             ledger.add_listed(number, WORKSPACE, page)
@@ -232,11 +232,13 @@ def _send(
     """Claim everything; the first ones are answered, the others given up. The batches that were
     made."""
     made: list[dict[str, Any]] = []
-    endings: list[Ending] = []
+    endings: list[AttemptResult] = []
     number = 0
     while True:
         left = began + number / RATE
-        _, intents, _ = ledger.exchange(endings, [], PAGE, Moment(_iso(left), left, left - 1))
+        _, intents, _ = ledger.group_commit(
+            endings, [], PAGE, Timestamp(_iso(left), left, left - 1)
+        )
         endings = []
         for intent in intents:
             left = began + number / RATE
@@ -250,11 +252,11 @@ def _send(
             return made
 
 
-def _ending(intent: Intent, left: float, answer: dict[str, Any] | None) -> Ending:
+def _ending(intent: Intent, left: float, answer: dict[str, Any] | None) -> AttemptResult:
     """How a request ended that left at `left` (seconds since 1970): with this answer, or with
     none."""
     if answer is None:
-        return Ending(
+        return AttemptResult(
             intent,
             "unknown",
             True,
@@ -266,7 +268,7 @@ def _ending(intent: Intent, left: float, answer: dict[str, Any] | None) -> Endin
             60.0,
             error="silence",
         )
-    return Ending(
+    return AttemptResult(
         intent, "created", True, _iso(left), _iso(left + 1), left, left + 1, left + 1, 1.0, 201,
         batch_id=answer["id"], batch_name=answer["name"], batch_status=answer["status"],
         created_at=answer["created_at"], created_by=answer["created_by"],

@@ -11,8 +11,8 @@ import pytest
 
 from tests.support.ledgers import (
     LATER,
-    MOMENT,
     NOW,
+    TIMESTAMP,
     WORKSPACE,
     claim,
     connection_of,
@@ -27,8 +27,8 @@ from tests.support.ledgers import (
 )  # fmt: skip
 from worker.ledger import views
 from worker.ledger.database import open_for_reading
-from worker.ledger.exchange import status_of
 from worker.ledger.forget import forget
+from worker.ledger.group_commit import status_of
 from worker.ledger.queries import sql
 from worker.ledger.store import Ledger
 from worker.model.records import Counts, RunEnd
@@ -144,8 +144,8 @@ def test_campaigns_do_not_share_items(tmp_path: Path) -> None:
 def test_intents_are_durable_before_they_are_handed_out(tmp_path: Path) -> None:
     with opened(tmp_path, "batch_id,name,copies", f"{A},a {{n}},3") as ledger:
         look_up(ledger)
-        listing = ledger.begin_listing(WORKSPACE, MOMENT)
-        recorded, intents, more = ledger.exchange((), (), 2, MOMENT)
+        listing = ledger.begin_listing(WORKSPACE, TIMESTAMP)
+        recorded, intents, more = ledger.group_commit((), (), 2, TIMESTAMP)
         with closing(connection_of(open_for_reading(tmp_path / "ledger.db"))) as other:
             assert items(other) == [(2, 1, "sent"), (2, 2, "sent"), (2, 3, "pending")]
             attempts = other.execute(
@@ -157,8 +157,8 @@ def test_intents_are_durable_before_they_are_handed_out(tmp_path: Path) -> None:
                     i.attempt_id,
                     i.item_id,
                     NOW,
-                    MOMENT.earliest,
-                    MOMENT.server,
+                    TIMESTAMP.earliest,
+                    TIMESTAMP.server,
                     listing,
                     f"a {i.copy}",
                     None,
@@ -178,19 +178,19 @@ def test_items_are_claimed_in_the_jobs_order_each_once(tmp_path: Path) -> None:
         look_up(ledger, source(1), source(2))
         claimed, more = [], True
         while more:
-            _, intents, more = ledger.exchange((), (), 4, MOMENT)
+            _, intents, more = ledger.group_commit((), (), 4, TIMESTAMP)
             claimed += [(intent.line, intent.copy) for intent in intents]
 
         assert claimed == [(2, n) for n in range(1, 8)] + [(3, n) for n in range(1, 7)]
-        assert ledger.exchange((), (), 4, MOMENT)[1:] == ([], False)
+        assert ledger.group_commit((), (), 4, TIMESTAMP)[1:] == ([], False)
 
 
 def test_more_is_told_exactly(tmp_path: Path) -> None:
     with opened(tmp_path, "batch_id,copies", f"{A},4") as ledger:
         look_up(ledger)
 
-        assert ledger.exchange((), (), 2, MOMENT)[2] is True
-        assert ledger.exchange((), (), 2, MOMENT)[2] is False
+        assert ledger.group_commit((), (), 2, TIMESTAMP)[2] is True
+        assert ledger.group_commit((), (), 2, TIMESTAMP)[2] is False
 
 
 def test_an_item_that_came_back_goes_first_and_is_not_claimed_otherwise(tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_an_item_that_came_back_goes_first_and_is_not_claimed_otherwise(tmp_path
             ending(second, "not_left"),
         )
         assert [i.copy for i in claim(ledger, 1)] == [3]
-        _, intents, more = ledger.exchange((), (second.item_id, first.item_id), 3, MOMENT)
+        _, intents, more = ledger.group_commit((), (second.item_id, first.item_id), 3, TIMESTAMP)
 
         assert [(i.copy, i.attempt) for i in intents] == [(2, 1), (1, 2), (4, 1)]
         assert not more
@@ -215,7 +215,10 @@ def test_an_item_that_may_not_be_sent_any_more_is_not_claimed_again(tmp_path: Pa
         first, second = claim(ledger)
         record(ledger, ending(first, "created"), ending(second, "unknown"))
 
-        assert ledger.exchange((), (first.item_id, second.item_id), 5, MOMENT)[1:] == ([], False)
+        assert ledger.group_commit((), (first.item_id, second.item_id), 5, TIMESTAMP)[1:] == (
+            [],
+            False,
+        )
 
 
 def test_only_items_whose_source_was_found_in_this_run_are_claimed(tmp_path: Path) -> None:
@@ -311,7 +314,7 @@ def test_the_first_time_an_item_was_sent_stays(tmp_path: Path) -> None:
         look_up(ledger)
         (intent,) = claim(ledger)
         record(ledger, ending(intent, "not_sent"))
-        (intent,) = ledger.exchange((), (intent.item_id,), 1, MOMENT)[1]
+        (intent,) = ledger.group_commit((), (intent.item_id,), 1, TIMESTAMP)[1]
         record(ledger, ending(intent, "created", sent_at=LATER))
 
         assert items(ledger, "first_sent_at, last_sent_at, attempts") == [(NOW, LATER, 2)]
@@ -321,7 +324,7 @@ def test_a_batch_that_has_an_owner_makes_an_outcome_unknown(tmp_path: Path) -> N
     with opened(tmp_path, "batch_id,copies", f"{A},3") as ledger:
         look_up(ledger)
         first, second, third = claim(ledger)
-        # Two in one exchange, and one later.
+        # Two in one commit, and one later.
         one, two = record(
             ledger, ending(first, "created"), ending(second, "created", batch_id=uuid(0xF001))
         )
@@ -362,9 +365,9 @@ def test_a_transaction_that_fails_leaves_nothing_and_the_place_unmoved(tmp_path:
         look_up(ledger)
         (intent,) = claim(ledger, 1)
         # A word in a number's column fails as late as anything can.
-        bad = MOMENT._replace(server=cast(float, "no number"))
+        bad = TIMESTAMP._replace(server=cast(float, "no number"))
         with pytest.raises(sqlite3.IntegrityError):
-            ledger.exchange((ending(intent, "created"),), (), 2, bad)
+            ledger.group_commit((ending(intent, "created"),), (), 2, bad)
 
         assert items(ledger) == [
             (2, 1, "sent"),
@@ -372,7 +375,7 @@ def test_a_transaction_that_fails_leaves_nothing_and_the_place_unmoved(tmp_path:
             (2, 3, "pending"),
             (2, 4, "pending"),
         ]
-        recorded, intents, _ = ledger.exchange((ending(intent, "created"),), (), 2, MOMENT)
+        recorded, intents, _ = ledger.group_commit((ending(intent, "created"),), (), 2, TIMESTAMP)
         assert [end.outcome for end in recorded] == ["created"]
         assert [i.copy for i in intents] == [2, 3]
 
@@ -399,9 +402,9 @@ def test_a_transaction_that_can_neither_end_nor_be_undone_is_joined_by_nothing(
         real = connection_of(ledger)
         ledger._connection = cast(sqlite3.Connection, Stuck(real))
         with pytest.raises(sqlite3.OperationalError, match="I/O"):
-            ledger.exchange((), (), 2, MOMENT)
+            ledger.group_commit((), (), 2, TIMESTAMP)
         with pytest.raises(sqlite3.OperationalError, match="within a transaction"):
-            ledger.exchange((), (), 2, MOMENT)
+            ledger.group_commit((), (), 2, TIMESTAMP)
         ledger._connection = real
         real.execute("ROLLBACK")
         assert [intent.copy for intent in claim(ledger, 2)] == [1, 2]
@@ -513,9 +516,9 @@ def test_failed_items_are_tried_again_only_when_that_is_asked_for(tmp_path: Path
 def test_a_baseline_remembers_what_was_first_shown_when(tmp_path: Path) -> None:
     with opened(tmp_path, "batch_id", A) as ledger:
         ledger.want_sources()
-        first = ledger.begin_listing(WORKSPACE, MOMENT)
+        first = ledger.begin_listing(WORKSPACE, TIMESTAMP)
         assert ledger.add_listed(first, WORKSPACE, [source(1), source(5)]) == 1
-        second = ledger.begin_listing(WORKSPACE, MOMENT)
+        second = ledger.begin_listing(WORKSPACE, TIMESTAMP)
         assert ledger.add_listed(second, WORKSPACE, [source(5), source(6)]) == 0
         ledger.end_listing(second, 2, 2, None)
         seen = (
@@ -538,7 +541,7 @@ def test_an_item_that_comes_back_is_not_claimed_twice_after_a_rewind(tmp_path: P
         first = claim(ledger, 1)
         record(ledger, ending(first[0], "not_sent", retry=True))
         ledger.rewind()
-        _, intents, _ = ledger.exchange((), [first[0].item_id], 3, MOMENT)
+        _, intents, _ = ledger.group_commit((), [first[0].item_id], 3, TIMESTAMP)
         assert len({intent.item_id for intent in intents}) == 3
 
 

@@ -142,7 +142,7 @@ async def test_what_waits_to_be_sent_again_is_sent_once_after_a_pause(tmp_path: 
 async def test_a_run_that_is_cancelled_while_it_claims_ends_by_that_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The exchange is whole, but its senders are gone: what it claimed is left to `salvage`."""
+    """The commit is whole, but its senders are gone: what it claimed is left to `salvage`."""
     claiming = threading.Event()
 
     async def silent(number: int) -> Reply:
@@ -180,13 +180,13 @@ async def test_an_intent_that_waited_too_long_is_taken_back_and_does_not_leave(
         return created(number)
 
     class SlowDatabase(ThreadedDatabase):
-        """Its first exchange takes longer than an intent may wait."""
+        """Its first commit takes longer than an intent may wait."""
 
         async def transact(
             self, verb: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
         ) -> T:
             result = await super().transact(verb, *args, **kwargs)
-            if verb is Ledger.exchange and args[2] and not clock.slept:
+            if verb is Ledger.group_commit and args[2] and not clock.slept:
                 clock.slept = LEAVES_WITHIN_S + 1.0
             return result
 

@@ -19,7 +19,7 @@ from worker.ledger.threads import ListingNotes, ThreadedDatabase
 from worker.model.batch import listed, read_batch
 from worker.model.clock import ServerClock, iso
 from worker.model.events import Event
-from worker.model.records import Ending, Intent, Moment
+from worker.model.records import AttemptResult, Intent, Timestamp
 from worker.model.replies import Answer, Listing, Page, Reply
 from worker.run.preflight import Preflight
 from worker.settle.settling import Settled, Settling
@@ -158,18 +158,20 @@ class Rig:
         await self.preflight.check_token()
         await self.preflight.look_up_sources()
 
-    def moment(self) -> Moment:
-        return Moment(iso(self.clock.wall()), self.server.now(self.clock.now), self.server.earliest)
+    def moment(self) -> Timestamp:
+        return Timestamp(
+            iso(self.clock.wall()), self.server.now(self.clock.now), self.server.earliest
+        )
 
     def intents(self, limit: int = 100) -> list[Intent]:
-        return self.ledger.exchange((), (), limit, self.moment())[1]
+        return self.ledger.group_commit((), (), limit, self.moment())[1]
 
     def ended(self, intent: Intent, outcome: str, left: float, answered: str | None = None) -> None:
         """Record how a request ended that left at `left` (monotonic)."""
         created = self.world.batches.get(answered or "")
         date = self.world.date if answered else None
         self.server.tell(date, self.clock.now)
-        ending = Ending(
+        ending = AttemptResult(
             intent,
             outcome,
             True,
@@ -185,7 +187,7 @@ class Rig:
             created_at=None if created is None else self.world.body(created)["created_at"],
             created_by=created.by if created else None,
         )
-        self.ledger.exchange((ending,), (), 0, self.moment())
+        self.ledger.group_commit((ending,), (), 0, self.moment())
 
     def lose(self, intents: list[Intent], after: float = 60.0) -> None:
         """These leave now and are given up `after` seconds."""

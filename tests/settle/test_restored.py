@@ -27,7 +27,7 @@ def lost_after_its_first_file(folder: Path, world: World, run_id: str = "") -> P
     file."""
     file = folder / "spring.csv"
     with run(folder, world, JOB, run_id=run_id or new_run_id(world.clock.wall())) as rig:
-        rig.ledger.sign()
+        rig.ledger.mark_started()
         write_ledger_file(rig.ledger, rig.ledger.campaign, "spring", file, Reach())
     lose(folder)
     return file

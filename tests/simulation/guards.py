@@ -190,7 +190,7 @@ def an_empty_workspace_is_empty(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_row_is_signed(patch: pytest.MonkeyPatch) -> None:
-    statement(patch, sign=sql("sign").replace("status = 'pending'", "status = ''"))
+    statement(patch, mark_started=sql("mark_started").replace("status = 'pending'", "status = ''"))
 
 
 # -- the guards against people's accidents

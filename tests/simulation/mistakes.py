@@ -19,7 +19,7 @@ from tests.simulation.planting import Mistake, attempts, classified, not_sent, s
 from tests.simulation.scenario import Theme
 from tests.support.ledgers import connection_of
 from worker.api.outcome import Class, Outcome
-from worker.ledger import database, exchange
+from worker.ledger import database, group_commit
 from worker.ledger.queries import sql
 from worker.ledger.store import Ledger
 from worker.model.attempts import Attempt, Interval, Sighting, Survival
@@ -75,19 +75,23 @@ def record_before_the_body_is_whole(patch: pytest.MonkeyPatch) -> None:
 
 
 def call_unknown_failed(patch: pytest.MonkeyPatch) -> None:
-    real = exchange.status_of
+    real = group_commit.status_of
     patch.setattr(
-        exchange, "status_of", lambda found: Status.FAILED if found == "unknown" else real(found)
+        group_commit,
+        "status_of",
+        lambda found: Status.FAILED if found == "unknown" else real(found),
     )
 
 
 def write_the_intent_late(patch: pytest.MonkeyPatch) -> None:
-    """What an exchange claims is committed by the next transaction only, when its request has
+    """What a commit claims is committed by the next transaction only, when its request has
     left."""
     claimed: list[Intent] = []
-    real = exchange.Exchange.claim
+    real = group_commit.GroupCommit.claim
 
-    def claim(self: exchange.Exchange, *args: Any) -> tuple[list[Intent], bool, exchange.Place]:
+    def claim(
+        self: group_commit.GroupCommit, *args: Any
+    ) -> tuple[list[Intent], bool, group_commit.Cursor]:
         intents, more, place = real(self, *args)
         claimed.extend(intents)
         return intents, more, place
@@ -106,7 +110,7 @@ def write_the_intent_late(patch: pytest.MonkeyPatch) -> None:
             connection_of(self).execute("COMMIT")
         claimed.clear()
 
-    patch.setattr(exchange.Exchange, "claim", claim)
+    patch.setattr(group_commit.GroupCommit, "claim", claim)
     patch.setattr(Ledger, "transaction", transaction)
 
 

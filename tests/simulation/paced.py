@@ -23,7 +23,7 @@ from worker.ledger.database import open_for_writing
 from worker.ledger.handle import Reader, Writer
 from worker.ledger.store import Ledger
 from worker.model.clock import ServerClock
-from worker.model.records import Listed, Moment, RunStart
+from worker.model.records import Listed, RunStart, Timestamp
 from worker.model.replies import Answer, Listing, Page, Quota, Reply
 from worker.model.stop import Stop
 from worker.rate.pacer import Pacer
@@ -189,7 +189,7 @@ def _ready(database: Writer, items: int) -> Ledger:
         ledger = Ledger(database, start)
         ledger.plan(plan.file, plan.extra_columns, retry_failed=False)
     ledger.want_sources()
-    number = ledger.begin_listing("workspace", Moment(NOW, AT, AT))
+    number = ledger.begin_listing("workspace", Timestamp(NOW, AT, AT))
     source = Listed(SOURCE, "Signs", "READY", "workspace", NOW, "me", "details", "loose", ())
     ledger.add_listed(number, "workspace", [source])
     ledger.end_preflight()

@@ -34,7 +34,10 @@ class Mistake:
 
 
 def statement(patch: pytest.MonkeyPatch, **changed: str) -> None:
-    """Replace statements by name, wherever they are used."""
+    """Replace statements by name, wherever they are used. Raises KeyError if there is no such
+    one."""
+    for name in changed:
+        sql(name)
     patch.setattr(handle, "sql", lambda name: changed.get(name) or sql(name))
 
 

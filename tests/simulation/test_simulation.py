@@ -19,10 +19,10 @@ from tests.simulation.night import Sum, alone, command, many, table
 from tests.simulation.scenario import Theme
 from worker.api import outcome
 from worker.api.outcome import Class, Outcome
-from worker.ledger import exchange, handle
+from worker.ledger import group_commit, handle
 from worker.ledger.queries import sql
 from worker.ledger.store import Ledger
-from worker.model.records import Ending, Intent, Moment, Status
+from worker.model.records import AttemptResult, Intent, Status, Timestamp
 from worker.model.replies import Reply
 
 CAMPAIGNS = 500
@@ -111,24 +111,30 @@ def test_a_worker_that_sends_again_what_is_unknown_makes_doubles(
 def test_a_worker_that_gives_up_what_is_unknown_loses_batches(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    real = exchange.status_of
+    real = group_commit.status_of
     monkeypatch.setattr(
-        exchange, "status_of", lambda found: Status.FAILED if found == "unknown" else real(found)
+        group_commit,
+        "status_of",
+        lambda found: Status.FAILED if found == "unknown" else real(found),
     )
     assert _sees("lost", Theme.ORDINARY)
 
 
 def test_a_worker_that_mixes_up_answers_writes_false_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Ledger.exchange
+    real = Ledger.group_commit
 
     def careless(
-        ledger: Ledger, endings: Sequence[Ending], again: Sequence[int], limit: int, moment: Moment
-    ) -> tuple[list[Ending], list[Intent], bool]:
+        ledger: Ledger,
+        endings: Sequence[AttemptResult],
+        again: Sequence[int],
+        limit: int,
+        moment: Timestamp,
+    ) -> tuple[list[AttemptResult], list[Intent], bool]:
         ids = [ending.batch_id for ending in endings if ending.outcome == "created"]
         mixed = [e._replace(batch_id=ids.pop()) if e.outcome == "created" else e for e in endings]
         return real(ledger, mixed, again, limit, moment)
 
-    monkeypatch.setattr(Ledger, "exchange", careless)
+    monkeypatch.setattr(Ledger, "group_commit", careless)
     assert _sees("false row", Theme.ORDINARY)
 
 

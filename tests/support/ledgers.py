@@ -17,13 +17,13 @@ from worker.ledger.handle import Reader
 from worker.ledger.store import Ledger
 from worker.model.attempts import Candidate, Unsettled, Verdicts
 from worker.model.reasons import Reason, cause, message
-from worker.model.records import Ending, Intent, Listed, Moment, RunStart
+from worker.model.records import AttemptResult, Intent, Listed, RunStart, Timestamp
 
 API = "https://api.prolific.com"
 CAMPAIGN = "spring"
 NOW = "2026-03-01T12:00:00.000Z"
 LATER = "2026-03-01T12:05:00.000Z"
-MOMENT = Moment(NOW, 1_772_366_400.0, 1_772_366_399.0)
+TIMESTAMP = Timestamp(NOW, 1_772_366_400.0, 1_772_366_399.0)
 WORKSPACE = "64a0000000000000000000aa"
 _serial = iter(range(1, 10_000))
 
@@ -91,13 +91,13 @@ def look_up(ledger: Ledger, *sources: Listed) -> None:
 
 def claim(ledger: Ledger, limit: int = 100) -> list[Intent]:
     """The next intents."""
-    return ledger.exchange((), (), limit, MOMENT)[1]
+    return ledger.group_commit((), (), limit, TIMESTAMP)[1]
 
 
-def ending(intent: Intent, outcome: str, **changes: Any) -> Ending:
+def ending(intent: Intent, outcome: str, **changes: Any) -> AttemptResult:
     """How an attempt ended; one that is `created` has a batch whose id follows from the attempt."""
     left = outcome != "not_left"
-    end = Ending(intent, outcome, left, NOW, LATER, 1.0, 2.0, 3.0, 0.5)
+    end = AttemptResult(intent, outcome, left, NOW, LATER, 1.0, 2.0, 3.0, 0.5)
     if outcome == "created":
         end = end._replace(
             http_status=201, batch_id=uuid(0xF000 + intent.attempt_id), batch_name=intent.label,
@@ -106,9 +106,9 @@ def ending(intent: Intent, outcome: str, **changes: Any) -> Ending:
     return end._replace(**changes)
 
 
-def record(ledger: Ledger, *endings: Ending) -> list[Ending]:
+def record(ledger: Ledger, *endings: AttemptResult) -> list[AttemptResult]:
     """Record these; what the ledger made of them."""
-    return ledger.exchange(endings, (), 0, MOMENT)[0]
+    return ledger.group_commit(endings, (), 0, TIMESTAMP)[0]
 
 
 def connection_of(database: Reader) -> sqlite3.Connection:

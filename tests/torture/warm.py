@@ -139,7 +139,7 @@ def _tell_phases(pipe: int) -> None:
         return whole
 
     Ledger.plan = told("planning", Ledger.plan)  # type: ignore[method-assign]
-    Ledger.exchange = told("recording", Ledger.exchange)  # type: ignore[method-assign]
+    Ledger.group_commit = told("recording", Ledger.group_commit)  # type: ignore[method-assign]
     export.write_ledger_file = told("writing", export.write_ledger_file)
 
     def set_phase(run: Any, phase: str) -> None:

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import source_id
-from tests.whole.conftest import Place
+from tests.whole.conftest import Cursor
 from worker.restore.restore import could_be_named
 from worker.sandbox.options import SandboxOptions
 
-WithOptions = Callable[[SandboxOptions], Place]
+WithOptions = Callable[[SandboxOptions], Cursor]
 
 
 def rows(number: int) -> list[dict[str, object]]:
@@ -25,12 +25,12 @@ def rows(number: int) -> list[dict[str, object]]:
     ]
 
 
-def lose(place: Place) -> None:
+def lose(place: Cursor) -> None:
     for file in (place.folder / "ledgers").glob("ledger.db*"):
         file.unlink()
 
 
-def old_copy_put_back(place: Place, made: int, wanted: int) -> None:
+def old_copy_put_back(place: Cursor, made: int, wanted: int) -> None:
     """A run made `made` of `wanted` rows, a copy of the database was kept, the next run made the
     rest; now the copy is the database again."""
     place.job(*rows(wanted))
@@ -41,7 +41,7 @@ def old_copy_put_back(place: Place, made: int, wanted: int) -> None:
     shutil.copy(place.folder / "old.db", place.folder / "ledgers" / "ledger.db")
 
 
-def test_a_lost_database_is_noticed_and_restored(place: Place) -> None:
+def test_a_lost_database_is_noticed_and_restored(place: Cursor) -> None:
     place.job(*rows(7))
     place.run("--limit", 5)
     lose(place)
@@ -59,7 +59,7 @@ def test_a_lost_database_is_noticed_and_restored(place: Place) -> None:
     assert max(Counter(place.made_of()).values()) == 1
 
 
-def killed_midway(place: Place, made: int) -> None:
+def killed_midway(place: Cursor, made: int) -> None:
     """A run that dies before it refreshes its ledger file for the first time, once the server has
     made so many."""
     process = place.start("--max-in-flight", 2)
@@ -95,7 +95,7 @@ def test_an_old_copy_that_is_put_back_after_a_killed_run_is_noticed(
     assert max(Counter(place.made_of()).values()) == 1
 
 
-def test_what_was_sent_after_the_file_was_written_is_found(place: Place) -> None:
+def test_what_was_sent_after_the_file_was_written_is_found(place: Cursor) -> None:
     place.job(*rows(6))
     place.run("--limit", 2)
     old = (place.folder / "ledgers" / "job.csv").read_bytes()
@@ -110,7 +110,7 @@ def test_what_was_sent_after_the_file_was_written_is_found(place: Place) -> None
     assert counts["created"] == 6, [row["error"] for row in place.ledger()]
 
 
-def test_an_old_copy_of_the_database_is_noticed(place: Place) -> None:
+def test_an_old_copy_of_the_database_is_noticed(place: Cursor) -> None:
     old_copy_put_back(place, 1, 4)
     ended = place.run()
     assert ended.code == 2
@@ -119,7 +119,7 @@ def test_an_old_copy_of_the_database_is_noticed(place: Place) -> None:
 
 
 def test_settling_with_an_old_copy_is_refused_before_it_writes_the_ledger_file(
-    place: Place,
+    place: Cursor,
 ) -> None:
     old_copy_put_back(place, 1, 4)
     before = (place.folder / "ledgers" / "job.csv").read_bytes()
@@ -132,7 +132,7 @@ def test_settling_with_an_old_copy_is_refused_before_it_writes_the_ledger_file(
     assert place.world.made == 4
 
 
-def test_rows_with_and_without_a_name_of_one_source_are_restored(place: Place) -> None:
+def test_rows_with_and_without_a_name_of_one_source_are_restored(place: Cursor) -> None:
     names = ("", "Wave 1", "{source_name} (Copy)", "{source_name}")
     place.job(*({"batch_id": source_id(0), "name": name} for name in names))
     place.run()
@@ -144,7 +144,7 @@ def test_rows_with_and_without_a_name_of_one_source_are_restored(place: Place) -
 
 
 def test_rows_that_only_their_lines_tell_apart_are_refused_where_the_job_was_edited(
-    place: Place,
+    place: Cursor,
 ) -> None:
     rows = [
         {"batch_id": source_id(0), "name": name} for name in ("{source_name} one", "{source_name}")
@@ -158,7 +158,7 @@ def test_rows_that_only_their_lines_tell_apart_are_refused_where_the_job_was_edi
     assert "ledgers/job.csv:2: this row" in ended.err
 
 
-def test_an_old_database_is_noticed_where_the_ledger_file_is_to_be_another(place: Place) -> None:
+def test_an_old_database_is_noticed_where_the_ledger_file_is_to_be_another(place: Cursor) -> None:
     old_copy_put_back(place, 2, 4)
     ended = place.run("--ledger", "other.csv")
     assert ended.code == 2
@@ -166,7 +166,7 @@ def test_an_old_database_is_noticed_where_the_ledger_file_is_to_be_another(place
     assert place.world.made == 4
 
 
-def test_writing_the_ledger_file_again_from_an_old_database_is_refused(place: Place) -> None:
+def test_writing_the_ledger_file_again_from_an_old_database_is_refused(place: Cursor) -> None:
     """The file is all that tells of what exists."""
     old_copy_put_back(place, 2, 4)
     before = (place.folder / "ledgers" / "job.csv").read_bytes()
@@ -177,7 +177,7 @@ def test_writing_the_ledger_file_again_from_an_old_database_is_refused(place: Pl
     assert place.command("ledger", "job.csv", "--ledger", "elsewhere.csv").code == 0
 
 
-def test_restoring_from_one_file_does_not_replace_another_that_tells_more(place: Place) -> None:
+def test_restoring_from_one_file_does_not_replace_another_that_tells_more(place: Cursor) -> None:
     place.job(*rows(4))
     place.run("--limit", 2)
     newer = place.folder / "ledgers" / "job.csv"
@@ -197,7 +197,7 @@ def test_restoring_from_one_file_does_not_replace_another_that_tells_more(place:
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_a_ledger_file_that_a_spreadsheet_padded_with_empty_rows_restores(
-    place: Place, delimiter: str
+    place: Cursor, delimiter: str
 ) -> None:
     place.job(*rows(4))
     place.run("--limit", 3)
@@ -215,7 +215,7 @@ def test_a_ledger_file_that_a_spreadsheet_padded_with_empty_rows_restores(
     assert (place.world.made, max(Counter(place.made_of()).values())) == (4, 1)
 
 
-def test_a_row_that_lacks_cells_is_still_refused(place: Place) -> None:
+def test_a_row_that_lacks_cells_is_still_refused(place: Cursor) -> None:
     place.job(*rows(2))
     place.run()
     file = place.folder / "ledgers" / "job.csv"
@@ -227,7 +227,9 @@ def test_a_row_that_lacks_cells_is_still_refused(place: Place) -> None:
 
 
 @pytest.mark.parametrize("file", ["job.csv", "job copy.csv"])
-def test_a_copy_beside_the_ledger_file_does_not_hinder_the_restore(place: Place, file: str) -> None:
+def test_a_copy_beside_the_ledger_file_does_not_hinder_the_restore(
+    place: Cursor, file: str
+) -> None:
     place.job(*rows(5))
     place.run("--limit", 3)
     ledgers = place.folder / "ledgers"
@@ -242,7 +244,7 @@ def test_a_copy_beside_the_ledger_file_does_not_hinder_the_restore(place: Place,
 
 
 def test_what_another_file_of_the_campaign_names_is_its_own_and_not_made_again(
-    place: Place,
+    place: Cursor,
 ) -> None:
     """Restored from an older file, with the newer one moved aside as the refusal advises."""
     place.job(*rows(4))
@@ -261,7 +263,7 @@ def test_what_another_file_of_the_campaign_names_is_its_own_and_not_made_again(
     assert (place.world.made, max(Counter(place.made_of()).values())) == (4, 1)
 
 
-def test_what_a_file_of_another_campaign_names_stays_that_campaigns(place: Place) -> None:
+def test_what_a_file_of_another_campaign_names_stays_that_campaigns(place: Cursor) -> None:
     place.job(*rows(3))
     place.run("--limit", 1)
     lose(place)
@@ -278,7 +280,7 @@ def test_what_a_file_of_another_campaign_names_stays_that_campaigns(place: Place
     )
 
 
-def test_a_run_id_in_the_path_is_noticed_too(place: Place) -> None:
+def test_a_run_id_in_the_path_is_noticed_too(place: Cursor) -> None:
     place.job(*rows(2))
     place.run("--ledger", "out/{campaign}-{run_id}.csv")
     lose(place)
@@ -286,7 +288,7 @@ def test_a_run_id_in_the_path_is_noticed_too(place: Place) -> None:
     assert place.world.made == 2
 
 
-def test_what_does_not_match_the_job_is_refused(place: Place) -> None:
+def test_what_does_not_match_the_job_is_refused(place: Cursor) -> None:
     place.job(*rows(3))
     place.run()
     lose(place)
@@ -297,7 +299,7 @@ def test_what_does_not_match_the_job_is_refused(place: Place) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "line,source\n1,2\n", "\x00\x01"])
-def test_a_file_that_is_no_ledger_restores_nothing(place: Place, text: str) -> None:
+def test_a_file_that_is_no_ledger_restores_nothing(place: Cursor, text: str) -> None:
     place.job(*rows(1))
     Path(place.folder / "x.csv").write_text(text)
     ended = place.command("ledger", "job.csv", "--restore", "x.csv")

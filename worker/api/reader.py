@@ -24,7 +24,7 @@ from worker.api.verdicts import (
 from worker.model.clock import Clock, ServerClock, iso
 from worker.model.errors import WorkerError
 from worker.model.events import Emit, Event
-from worker.model.records import Moment
+from worker.model.records import Timestamp
 from worker.model.replies import Answer, Listing, Page, Reply
 from worker.model.stop import Stop
 
@@ -47,7 +47,7 @@ class ListingLog(Protocol):
     """Where listings are noted: `begin` gives one its number before it is asked for, `end` says how
     it ended (see `Listing`)."""
 
-    async def begin(self, workspace_id: str, moment: Moment) -> int:
+    async def begin(self, workspace_id: str, moment: Timestamp) -> int:
         """Note a listing that is about to be asked for."""
 
     async def end(self, number: int, listing: Listing) -> None:
@@ -138,7 +138,9 @@ class LookUps:
         deadline = self._clock.monotonic() + self._give_up_after_s
         while True:
             left = self._clock.monotonic()
-            moment = Moment(iso(self._clock.wall()), self._server.now(left), self._server.earliest)
+            moment = Timestamp(
+                iso(self._clock.wall()), self._server.now(left), self._server.earliest
+            )
             listing = await self._log.begin(workspace_id, moment)
 
             async def hand_on(page: Page, listing: int = listing) -> None:

@@ -42,7 +42,7 @@ WHERE r.id = (SELECT max(id) FROM runs WHERE campaign_id = :campaign AND id < :r
 -- name: set_me
 UPDATE runs SET me = :me WHERE id = :run;
 
--- name: sign
+-- name: mark_started
 -- Before the ledger file is written for the first time: it tells of this run, whatever becomes of
 -- the database.
 UPDATE items SET run_id = :run WHERE id = (
@@ -178,14 +178,14 @@ CREATE TEMP TABLE IF NOT EXISTS listed_names (
 
 -- name: make_resting
 -- Items that this run does not send again.
-CREATE TEMP TABLE IF NOT EXISTS resting (item_id INTEGER PRIMARY KEY);
+CREATE TEMP TABLE IF NOT EXISTS skipped (item_id INTEGER PRIMARY KEY);
 
 -- name: make_denied
 -- Batches that a GET of their own denied in this run.
 CREATE TEMP TABLE IF NOT EXISTS denied (batch_id TEXT PRIMARY KEY) WITHOUT ROWID;
 
--- name: rest
-INSERT INTO temp.resting VALUES (:item) ON CONFLICT DO NOTHING;
+-- name: skip
+INSERT INTO temp.skipped VALUES (:item) ON CONFLICT DO NOTHING;
 
 -- name: add_listed_name
 INSERT INTO temp.listed_names VALUES (:batch_id, :name, :workspace_id, :listing)
@@ -238,7 +238,7 @@ FROM items AS i
 CROSS JOIN sources AS s ON s.source_id = i.source_id AND s.run_id = :run AND s.state = 'found'
 CROSS JOIN source_versions AS v ON v.id = s.version_id
 WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND i.status = 'pending'
-  AND (i.line, i.copy) > (:line, :copy) AND i.id NOT IN (SELECT item_id FROM temp.resting)
+  AND (i.line, i.copy) > (:line, :copy) AND i.id NOT IN (SELECT item_id FROM temp.skipped)
 ORDER BY i.line, i.copy
 LIMIT :limit;
 
@@ -250,7 +250,7 @@ FROM json_each(:items) AS e
 CROSS JOIN items AS i ON i.id = e.value
 CROSS JOIN sources AS s ON s.source_id = i.source_id AND s.run_id = :run AND s.state = 'found'
 CROSS JOIN source_versions AS v ON v.id = s.version_id
-WHERE i.line IS NOT NULL AND i.status = 'pending' AND i.id NOT IN (SELECT item_id FROM temp.resting)
+WHERE i.line IS NOT NULL AND i.status = 'pending' AND i.id NOT IN (SELECT item_id FROM temp.skipped)
 ORDER BY e.key;
 
 -- name: count_left
@@ -298,7 +298,7 @@ GROUP BY s.source_id ORDER BY 1;
 SELECT coalesce(max(id), 0) FROM attempts;
 
 -- The next four run for each request. Their parameters are numbered, in the order of the tuples
--- that `exchange` makes: by name each costs a quarter of a microsecond.
+-- that `group_commit` makes: by name each costs a quarter of a microsecond.
 
 -- name: add_attempt
 INSERT INTO attempts (id, item_id, run_id, started_at, date_before, left_server, listing, version_id, sent_name)

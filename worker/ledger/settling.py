@@ -7,7 +7,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
-from worker.ledger.exchange import default_name
+from worker.ledger.group_commit import default_name
 from worker.ledger.store import Ledger
 from worker.model.attempts import (
     Attempt,

@@ -2,7 +2,8 @@
 database and calls them.
 
 Every verb is one transaction, so a crash leaves either all of it or nothing. Invariants:
-  must   an attempt is durably written before its request leaves (`exchange`), else a double could
+  must   an attempt is durably written before its request leaves (`group_commit`), else a double
+  could
   be made;
   must   a batch has one owner, whatever an answer says, else a row would be false;
   should outcomes are written as soon as they come, else the next run has to find them out.
@@ -16,11 +17,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from worker.ledger.database import refuse_damaged
-from worker.ledger.exchange import START, Exchange
+from worker.ledger.group_commit import BEGINNING, GroupCommit
 from worker.ledger.handle import Writer
 from worker.ledger.stamp import stamp
 from worker.model.clock import seconds
-from worker.model.records import Ending, Intent, Listed, Moment, PaceChange, RunEnd, RunStart
+from worker.model.records import (
+    AttemptResult,
+    Intent,
+    Listed,
+    RateChange,
+    RunEnd,
+    RunStart,
+    Timestamp,
+)
 
 
 class Ledger(Writer):
@@ -30,7 +39,7 @@ class Ledger(Writer):
         super().__init__(database._connection)
         self._file = Path(run.ledger)
         self._replanned = False
-        self._place = START
+        self._place = BEGINNING
         """The line and copy that were claimed last; what comes after them is claimed next."""
         self.ask("make_listed_names")
         self.ask("make_resting")
@@ -58,7 +67,7 @@ class Ledger(Writer):
             # dead.
             self.ask("abandon_items", run=self.run)
             self.ask("abandon_attempts", now=run.now)
-        self._exchange = Exchange(self, self.run, self.campaign, run.campaign)
+        self._commits = GroupCommit(self, self.run, self.campaign, run.campaign)
         self._listing = self._inherited = int(self.ask("last_listing").fetchone()[0])
 
     # -- planning
@@ -117,7 +126,7 @@ class Ledger(Writer):
         """Up to `limit` sources that are not looked up yet."""
         return [row[0] for row in self.ask("wanted_sources", run=self.run, limit=limit)]
 
-    def begin_listing(self, workspace_id: str, moment: Moment) -> int:
+    def begin_listing(self, workspace_id: str, moment: Timestamp) -> int:
         """Note that a listing is about to be asked for; its number."""
         self.ask(
             "begin_listing",
@@ -218,26 +227,26 @@ class Ledger(Writer):
 
     # -- sending
 
-    def sign(self) -> None:
+    def mark_started(self) -> None:
         """Let a row say that this run may send it, so that a ledger file that is written now tells
         of this run."""
-        self.ask("sign", campaign=self.campaign, run=self.run)
+        self.ask("mark_started", campaign=self.campaign, run=self.run)
 
-    def exchange(
-        self, endings: Sequence[Ending], again: Sequence[int], limit: int, moment: Moment
-    ) -> tuple[list[Ending], list[Intent], bool]:
-        """Record `endings` and claim up to `limit` items, first those of `again` (item ids), in one
+    def group_commit(
+        self, results: Sequence[AttemptResult], again: Sequence[int], limit: int, moment: Timestamp
+    ) -> tuple[list[AttemptResult], list[Intent], bool]:
+        """Record `results` and claim up to `limit` items, first those of `again` (item ids), in one
         transaction.
 
-        Returns the endings as they were recorded (a batch that has an owner already makes an
+        Returns the results as they were recorded (a batch that has an owner already makes an
         outcome unknown), the intents, which are durable when this returns, and whether there is
         more to claim (told only for a `limit` above 0)."""
         with self.transaction():
-            recorded = self._exchange.record(endings)
+            recorded = self._commits.record(results)
             intents: list[Intent] = []
             more = False
             if limit > 0:
-                intents, more, self._place = self._exchange.claim(
+                intents, more, self._place = self._commits.claim(
                     again, limit, moment, self._listing, self._place
                 )
         return recorded, intents, more
@@ -248,15 +257,15 @@ class Ledger(Writer):
             self.ask("abandon_items", run=self.run)
             self.ask("abandon_attempts", now=now)
 
-    def add_paces(self, changes: Sequence[PaceChange]) -> None:
+    def add_rate_changes(self, changes: Sequence[RateChange]) -> None:
         """Keep when this run waited and why."""
         with self.transaction():
-            self._add_paces(changes)
+            self._add_rate_changes(changes)
 
-    def end_run(self, end: RunEnd, changes: Sequence[PaceChange] = ()) -> None:
+    def end_run(self, end: RunEnd, changes: Sequence[RateChange] = ()) -> None:
         """Note how this run ended, and what is not kept yet of when it waited."""
         with self.transaction():
-            self._add_paces(changes)
+            self._add_rate_changes(changes)
             self.ask(
                 "end_run",
                 run=self.run,
@@ -269,7 +278,7 @@ class Ledger(Writer):
                 ledger_stamp=end.ledger_stamp,
             )
 
-    def _add_paces(self, changes: Sequence[PaceChange]) -> None:
+    def _add_rate_changes(self, changes: Sequence[RateChange]) -> None:
         for one in changes:
             self.ask(
                 "add_rate_change",
@@ -302,20 +311,20 @@ class Ledger(Writer):
                 datasets=json.dumps(batch.datasets),
             )
 
-    def rest(self, item: int) -> None:
+    def skip(self, item: int) -> None:
         """Do not send this item again in this run."""
-        self.ask("rest", item=item)
+        self.ask("skip", item=item)
 
     def rewind(self) -> None:
         """Claim from the job's beginning again: settling has made items pending behind the last
         place."""
-        self._place = START
+        self._place = BEGINNING
 
     # -- plumbing
 
     def roll_back(self) -> None:
         """Undo what was written since `begin`; what was claimed is pending again."""
-        self._place = START
+        self._place = BEGINNING
         super().roll_back()
 
     def _one(self, query: str, /, **named: object) -> sqlite3.Row:

@@ -18,7 +18,7 @@ from worker.ledger import views
 from worker.ledger.database import open_for_reading
 from worker.ledger.handle import Reader
 from worker.ledger.store import Ledger
-from worker.model.records import Moment
+from worker.model.records import Timestamp
 from worker.model.replies import Listing
 
 P = ParamSpec("P")
@@ -113,7 +113,7 @@ class ListingNotes:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def begin(self, workspace_id: str, moment: Moment) -> int:
+    async def begin(self, workspace_id: str, moment: Timestamp) -> int:
         """Note a listing that is about to be asked for; its number."""
         return await self._database.call(Ledger.begin_listing, workspace_id, moment)
 

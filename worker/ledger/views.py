@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from worker.ledger.exchange import default_name
+from worker.ledger.group_commit import default_name
 from worker.ledger.handle import Reader
 from worker.model import reasons as why
 from worker.model.causes import Cause, Causes

@@ -61,7 +61,7 @@ class RunStart(NamedTuple):
     kind: str = "run"
 
 
-class PaceChange(NamedTuple):
+class RateChange(NamedTuple):
     """All senders were told to wait `wait_s` seconds from `at` (ISO 8601 UTC) on, or, where that is
     None, the API answers well again; `rate` requests a second may leave from then on (None:
     any)."""
@@ -85,7 +85,7 @@ class RunEnd(NamedTuple):
     ledger_stamp: str | None = None
 
 
-class Moment(NamedTuple):
+class Timestamp(NamedTuple):
     """When something happened: `at` by this machine (ISO 8601 UTC, for people), `server` by the
     API's clock (seconds since 1970; None where no answer has told it yet), `earliest` the earliest
     that this clock may show from then on."""
@@ -128,7 +128,7 @@ class Intent(NamedTuple):
     attempt: int
 
 
-class Ending(NamedTuple):
+class AttemptResult(NamedTuple):
     """How an attempt ended, as the ledger keeps it.
 
     `outcome` is one of created, refused, not_sent, unknown, and not_left where the request was

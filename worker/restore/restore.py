@@ -19,7 +19,7 @@ from typing import NamedTuple
 from worker.export.content import SHORTENED, FileRow
 from worker.export.formats import is_ledger, read_file
 from worker.ledger.database import belongs_to
-from worker.ledger.exchange import default_name
+from worker.ledger.group_commit import default_name
 from worker.ledger.handle import Reader
 from worker.ledger.stamp import stamp
 from worker.ledger.store import Ledger

@@ -178,7 +178,7 @@ class Campaign:
             if question.create and not await self._confirm(question):
                 self._stop.ask("declined")
                 return True
-            await self._database.call(Ledger.sign)
+            await self._database.call(Ledger.mark_started)
             await self._ledger_file.write_first()
         await self._send_and_settle(send=sends)
         return True

@@ -20,7 +20,7 @@ from worker.ledger.store import Ledger
 from worker.ledger.threads import Database
 from worker.model.clock import Clock, ServerClock, iso
 from worker.model.events import Emit, Event
-from worker.model.records import Ending, Intent, Moment
+from worker.model.records import AttemptResult, Intent, Timestamp
 from worker.rate.pacer import Pacer
 from worker.run.limits import Gate, Limits, Tally
 
@@ -65,7 +65,7 @@ class GroupCommit:
     gate: Gate
     limits: Limits
     tally: Tally
-    _ended: list[Ending] = field(default_factory=list)
+    _ended: list[AttemptResult] = field(default_factory=list)
     """Ended, and not yet recorded."""
     _again: deque[int] = field(default_factory=deque)
     """Items to send again in this run."""
@@ -99,7 +99,7 @@ class GroupCommit:
         """An intent has reached its slot: it leaves now, or is taken back."""
         self._waiting -= 1
 
-    def end(self, ended: Ending) -> None:
+    def end(self, ended: AttemptResult) -> None:
         """An attempt has ended."""
         self._ended.append(ended)
         self.notice()
@@ -128,7 +128,7 @@ class GroupCommit:
         been answered."""
         ended, self._ended = self._ended, []
         moment = self._moment()
-        await self.database.call(Ledger.exchange, ended, (), 0, moment)
+        await self.database.call(Ledger.group_commit, ended, (), 0, moment)
         await self.database.call(Ledger.abandon, moment.at)
 
     # -- committing
@@ -157,7 +157,9 @@ class GroupCommit:
                 return
             await self._until_worthwhile()
 
-    async def _commit(self, ended: list[Ending], again: list[int], room: int) -> list[Intent]:
+    async def _commit(
+        self, ended: list[AttemptResult], again: list[int], room: int
+    ) -> list[Intent]:
         """One commit; a disk that is full for a moment is waited for, but nothing new leaves."""
         for pause in (*RECORD_TRIES_S, None):
             limit = 0 if self.gate.is_closed else room
@@ -166,7 +168,7 @@ class GroupCommit:
                 # A second signal must not come between an answer and its record.
                 with anyio.CancelScope(shield=True):
                     done = await self.database.transact(
-                        Ledger.exchange, ended, again, limit, moment
+                        Ledger.group_commit, ended, again, limit, moment
                     )
                 recorded, intents, more = done
             except sqlite3.Error as error:
@@ -187,9 +189,9 @@ class GroupCommit:
             return intents
         raise AssertionError("unreachable: the last try returns or raises")
 
-    def _moment(self) -> Moment:
+    def _moment(self) -> Timestamp:
         now = self.clock.monotonic()
-        return Moment(iso(self.clock.wall()), self.server.now(now), self.server.earliest)
+        return Timestamp(iso(self.clock.wall()), self.server.now(now), self.server.earliest)
 
     # -- when, and how many
 
@@ -246,7 +248,7 @@ class GroupCommit:
 
     # -- what was recorded
 
-    def _recorded(self, ended: Ending) -> None:
+    def _recorded(self, ended: AttemptResult) -> None:
         """Count and emit what became of one attempt; send its item again if that is due."""
         if ended.outcome in ("not_left", "not_sent") and ended.retry and not self.gate.is_closed:
             self._again.append(ended.intent.item_id)
@@ -264,7 +266,7 @@ class GroupCommit:
             case "not_sent":
                 self.emit(Event("batch.retrying", "info", _fields(ended)))
 
-    def _emit_unrecorded(self, ended: list[Ending], error: sqlite3.Error) -> None:
+    def _emit_unrecorded(self, ended: list[AttemptResult], error: sqlite3.Error) -> None:
         """What the API created and the ledger cannot take must not be lost: the log is the last
         place for it."""
         for one in ended:
@@ -277,7 +279,7 @@ class GroupCommit:
                 self.emit(Event("note", "error", {"text": text}))
 
 
-def _fields(ended: Ending) -> dict[str, object]:
+def _fields(ended: AttemptResult) -> dict[str, object]:
     """What a log line about one attempt has."""
     intent = ended.intent
     created = ended.outcome == "created"

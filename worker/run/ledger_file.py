@@ -17,7 +17,7 @@ from worker.ledger.threads import Database
 from worker.model.clock import Clock, iso
 from worker.model.errors import WorkerError
 from worker.model.events import Emit, Event
-from worker.model.records import PaceChange
+from worker.model.records import RateChange
 from worker.run.options import Options
 
 REFRESH_S = 30.0
@@ -30,14 +30,14 @@ class LedgerFile:
     def __init__(self, database: Database, clock: Clock, emit: Emit, options: Options) -> None:
         self._database, self._clock, self._emit, self._options = database, clock, emit, options
         self._one = anyio.Lock()  # two never write it at once
-        self.changes: list[PaceChange] = []
+        self.changes: list[RateChange] = []
 
     def observe(self, event: Event) -> None:
         """Keep when and why all senders wait: a report shows it."""
         if event.name in ("pace.slowed", "pace.recovered"):
             of = event.fields
             at = iso(self._clock.wall())
-            self.changes.append(PaceChange(at, of.get("wait_s"), of.get("rate"), of.get("why")))
+            self.changes.append(RateChange(at, of.get("wait_s"), of.get("rate"), of.get("why")))
 
     async def write_first(self) -> None:
         """Write it from all that is recorded, before the first request: nothing is sent
@@ -73,7 +73,7 @@ class LedgerFile:
         some = tuple(self.changes)
         with suppress(sqlite3.Error):  # senders meet the same disk, and tell
             if some:
-                await self._database.call(Ledger.add_paces, some)
+                await self._database.call(Ledger.add_rate_changes, some)
             del self.changes[: len(some)]
 
 

@@ -14,7 +14,7 @@ from worker.api.client import Api
 from worker.api.outcome import Class, Outcome, Why, classify
 from worker.api.verdicts import TokenVerdict, token_verdict
 from worker.model.clock import Clock, ServerClock, iso
-from worker.model.records import Ending, Intent
+from worker.model.records import AttemptResult, Intent
 from worker.model.replies import Answer, Reply
 from worker.rate.pacer import Pacer
 from worker.run.limits import Gate, Limits, Tally
@@ -37,7 +37,7 @@ class Sender:
     _unauthorised: Counter[int] = field(default_factory=Counter)
     _token_door: anyio.Lock = field(default_factory=anyio.Lock)
 
-    async def send(self, intent: Intent) -> Ending:
+    async def send(self, intent: Intent) -> AttemptResult:
         """Send one request; how the attempt ended."""
         left = self.clock.monotonic()
         sent_at, left_server = iso(self.clock.wall()), self.server.now(left)
@@ -50,7 +50,7 @@ class Sender:
         self._note_quota(reply)
         self._stop_at_limits(outcome)
         batch = outcome.batch
-        return Ending(
+        return AttemptResult(
             intent=intent,
             outcome=outcome.kind.value,
             left=outcome.left,
@@ -70,10 +70,10 @@ class Sender:
             retry=retry,
         )
 
-    def take_back(self, intent: Intent) -> Ending:
+    def take_back(self, intent: Intent) -> AttemptResult:
         """How an attempt ended whose request never left."""
         at, now = iso(self.clock.wall()), self.server.now(self.clock.monotonic())
-        return Ending(intent, "not_left", False, at, at, None, now, None, 0.0, retry=True)
+        return AttemptResult(intent, "not_left", False, at, at, None, now, None, 0.0, retry=True)
 
     async def _follow_up(
         self, intent: Intent, outcome: Outcome, left: float, now: float

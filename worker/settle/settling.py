@@ -200,7 +200,7 @@ class Settling:
             if claimed is None:
                 self._proofs[items[attempt]] += 1
                 if self._proofs[items[attempt]] >= PROOFS:
-                    await self.database.call(Ledger.rest, items[attempt])
+                    await self.database.call(Ledger.skip, items[attempt])
         return Settled(len(verdicts.claims), len(verdicts.absent), len(verdicts.unknown))
 
     def _tell(self, label: Label, batch_id: str | None) -> None:

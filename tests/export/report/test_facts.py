@@ -28,7 +28,7 @@ from worker.export.report.facts import Facts, facts
 from worker.ledger import views
 from worker.ledger.database import open_for_reading
 from worker.model.clock import seconds
-from worker.model.records import PaceChange, RunEnd
+from worker.model.records import RateChange, RunEnd
 
 
 def told(database: Path, campaign: str = nights.CAMPAIGN) -> Facts:
@@ -76,9 +76,9 @@ def test_a_killed_night_has_its_pauses_up_to_the_last_refresh_and_ends_with_its_
 
 
 def test_pauses_are_written_with_the_run_s_end_or_before(tmp_path: Path) -> None:
-    early, late = PaceChange(NOW, 5.0, 0.7, "429"), PaceChange(LATER, None, 1.0, None)
+    early, late = RateChange(NOW, 5.0, 0.7, "429"), RateChange(LATER, None, 1.0, None)
     with opened(tmp_path, "batch_id", uuid(1)) as ledger:
-        ledger.add_paces([early])
+        ledger.add_rate_changes([early])
         ledger.end_run(RunEnd(LATER, None, 1, 0, 0, 0), [late])
         kept = (
             connection_of(ledger)

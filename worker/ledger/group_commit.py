@@ -2,7 +2,7 @@
 next.
 
 Both are written in sets, by as few calls as there are kinds of statements. Called within one
-transaction, by `Ledger.exchange` alone."""
+transaction, by `Ledger.group_commit` alone."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from worker.ledger.handle import Writer
 from worker.model.clock import seconds
 from worker.model.names import render_name
 from worker.model.reasons import Reason
-from worker.model.records import Ending, Intent, Moment, Status
+from worker.model.records import AttemptResult, Intent, Status, Timestamp
 
-Place = tuple[int, int]
+Cursor = tuple[int, int]
 """A line and copy of a job."""
 
-START: Place = (-1, -1)
+BEGINNING: Cursor = (-1, -1)
 """A place before every line and copy."""
 
 
@@ -32,8 +32,8 @@ class Owner(NamedTuple):
     place: str
 
 
-class Exchange:
-    """The exchanges of one run of a campaign (`campaign` is its number, `name` its name)."""
+class GroupCommit:
+    """The group commits of one run of a campaign (`campaign` is its number, `name` its name)."""
 
     def __init__(self, database: Writer, run: int, campaign: int, name: str) -> None:
         self._database = database
@@ -44,42 +44,42 @@ class Exchange:
 
     # -- outcomes
 
-    def record(self, endings: Sequence[Ending]) -> list[Ending]:
-        """Write how these attempts ended; the endings as they are recorded (see `_owned_once`)."""
-        if not endings:
+    def record(self, results: Sequence[AttemptResult]) -> list[AttemptResult]:
+        """Write how these attempts ended; the results as they are recorded (see `_owned_once`)."""
+        if not results:
             return []
-        recorded = self._owned_once(endings)
+        recorded = self._owned_once(results)
         self._database.many("end_attempt", map(_ended_attempt, recorded))
         run = self._run
-        self._database.many("end_item", [_ended_item(ending, run) for ending in recorded])
+        self._database.many("end_item", [_ended_item(result, run) for result in recorded])
         return recorded
 
-    def _owned_once(self, endings: Sequence[Ending]) -> list[Ending]:
-        """The endings, but a batch that has an owner already makes an outcome unknown. Where its
+    def _owned_once(self, results: Sequence[AttemptResult]) -> list[AttemptResult]:
+        """The results, but a batch that has an owner already makes an outcome unknown. Where its
         owner has it by a listing, the answer counts more, and the owner is opened again (rule 4 of
         settling)."""
         owners = self._owners(
-            [ending.batch_id for ending in endings if ending.outcome == "created"]
+            [result.batch_id for result in results if result.outcome == "created"]
         )
-        recorded: list[Ending] = []
-        for ending in endings:
-            batch_id = ending.batch_id
-            if ending.outcome != "created" or batch_id is None:
-                recorded.append(ending)
+        recorded: list[AttemptResult] = []
+        for result in results:
+            batch_id = result.batch_id
+            if result.outcome != "created" or batch_id is None:
+                recorded.append(result)
                 continue
             owner = owners.get(batch_id)
             if owner is None or owner.settled_by == "listing":
                 if owner is not None:
                     self._reopen(owner, batch_id)
                 owners[batch_id] = Owner(
-                    ending.intent.item_id,
+                    result.intent.item_id,
                     "response",
-                    _place(ending.intent.line, ending.intent.item_id, self._name),
+                    _place(result.intent.line, result.intent.item_id, self._name),
                 )
-                recorded.append(ending)
+                recorded.append(result)
                 continue
             error = f"the answer names batch {batch_id}, which is {owner.place} already"
-            recorded.append(ending._replace(outcome="unknown", error=error, reason=Reason.OWNED))
+            recorded.append(result._replace(outcome="unknown", error=error, reason=Reason.OWNED))
         return recorded
 
     def _owners(self, batches: Sequence[str | None]) -> dict[str, Owner]:
@@ -111,8 +111,8 @@ class Exchange:
     # -- intents
 
     def claim(
-        self, again: Sequence[int], limit: int, moment: Moment, listing: int, after: Place
-    ) -> tuple[list[Intent], bool, Place]:
+        self, again: Sequence[int], limit: int, moment: Timestamp, listing: int, after: Cursor
+    ) -> tuple[list[Intent], bool, Cursor]:
         """Write down up to `limit` intents, first those of `again` (item ids), then what comes
         `after` a place, with the baseline `listing`; whether there is more to claim, and after
         which place."""
@@ -137,7 +137,7 @@ class Exchange:
             after = (found[-1]["line"], found[-1]["copy"])
         return intents + self._intend(found, moment, listing), more, after
 
-    def _intend(self, rows: Sequence[sqlite3.Row], moment: Moment, listing: int) -> list[Intent]:
+    def _intend(self, rows: Sequence[sqlite3.Row], moment: Timestamp, listing: int) -> list[Intent]:
         if not rows:
             return []
         first = self._last_attempt + 1
@@ -204,44 +204,44 @@ def _intent(attempt: int, row: sqlite3.Row) -> Intent:
     )
 
 
-def _ended_attempt(ending: Ending) -> tuple[object, ...]:
+def _ended_attempt(result: AttemptResult) -> tuple[object, ...]:
     """What the statement `end_attempt` takes."""
     return (
-        ending.intent.attempt_id,
-        ending.ended_at,
-        ending.left_server,
-        ending.ended_server,
-        ending.answer_date,
-        ending.outcome,
-        ending.http_status,
-        ending.latency_s,
-        ending.error,
-        ending.batch_id,
-        None if ending.outcome == "unknown" else "outcome",
-        seconds(ending.created_at),
-        ending.created_by,
+        result.intent.attempt_id,
+        result.ended_at,
+        result.left_server,
+        result.ended_server,
+        result.answer_date,
+        result.outcome,
+        result.http_status,
+        result.latency_s,
+        result.error,
+        result.batch_id,
+        None if result.outcome == "unknown" else "outcome",
+        seconds(result.created_at),
+        result.created_by,
     )
 
 
-def _ended_item(ending: Ending, run: int) -> tuple[object, ...]:
+def _ended_item(result: AttemptResult, run: int) -> tuple[object, ...]:
     """What the statement `end_item` takes."""
     known = (
-        ending.intent.item_id,
-        int(ending.left),
-        ending.sent_at,
-        status_of(ending.outcome),
+        result.intent.item_id,
+        int(result.left),
+        result.sent_at,
+        status_of(result.outcome),
         run,
-        ending.http_status,
-        ending.error,
+        result.http_status,
+        result.error,
     )
-    if ending.outcome != "created":
-        return (*known, None, None, None, None, None, ending.reason or REASONS.get(ending.outcome))
+    if result.outcome != "created":
+        return (*known, None, None, None, None, None, result.reason or REASONS.get(result.outcome))
     return (
         *known,
-        ending.batch_id,
-        ending.batch_name,
-        ending.batch_status,
-        ending.created_at,
+        result.batch_id,
+        result.batch_name,
+        result.batch_status,
+        result.created_at,
         "response",
         None,
     )
