@@ -117,7 +117,7 @@ def test_a_folder_that_is_a_file_cannot_be_locked(tmp_path: Path) -> None:
         pass
 
 
-def test_reading_verbs_need_no_lock(tmp_path: Path) -> None:
+def test_reading_needs_no_lock(tmp_path: Path) -> None:
     from worker.ledger.database import open_for_reading  # noqa: PLC0415 - beside its only use
 
     with hold(tmp_path / "ledger.db", 0.0), opened(tmp_path):

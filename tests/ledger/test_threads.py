@@ -1,4 +1,4 @@
-"""Where database work runs: verbs one after the other, and reading beside them."""
+"""Where database work runs: operations one after the other, and reading beside them."""
 
 from __future__ import annotations
 

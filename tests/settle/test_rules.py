@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from worker.model.attempts import (
     Attempt,
+    CopyFidelity,
     Interval,
-    Sighting,
     Source,
-    Survival,
+    UnownedBatch,
     Unsettled,
     offset_of,
 )
@@ -32,7 +32,7 @@ from worker.settle.windows import LEAVES_WITHIN_S, WIDE_S, made_at, wide_window,
 INF = math.inf
 SOURCE = Source("Signs", "ws", "details", "loose", ("data",))
 SHARP = Interval(-1.0, 1.0)
-ALL = Survival(True, True, True)
+ALL = CopyFidelity(True, True, True)
 
 
 def attempt(number: int = 1, **changes: Any) -> Attempt:
@@ -59,9 +59,9 @@ def attempt(number: int = 1, **changes: Any) -> Attempt:
     return made._replace(**changes)
 
 
-def sighting(batch_id: str = "b1", **changes: Any) -> Sighting:
+def sighting(batch_id: str = "b1", **changes: Any) -> UnownedBatch:
     """A batch that fits `attempt()`."""
-    shown = Sighting(batch_id, "ws", 6, "Signs 1", 1001.0, "me", "details", "loose", ("data",))
+    shown = UnownedBatch(batch_id, "ws", 6, "Signs 1", 1001.0, "me", "details", "loose", ("data",))
     return shown._replace(**changes)
 
 
@@ -227,7 +227,9 @@ def test_hole_the_source_under_its_own_name_is_never_taken_for_its_copy() -> Non
     its_name = attempt(name="Signs", listing=0, offset=None)
 
     assert not fits(its_name, sighting("source", name="Signs", created=1001.0))
-    assert not nearly_fits(its_name, sighting("source", name="Signs", created=1001.0), Survival())
+    assert not nearly_fits(
+        its_name, sighting("source", name="Signs", created=1001.0), CopyFidelity()
+    )
 
 
 @pytest.mark.parametrize(
@@ -322,13 +324,13 @@ def test_hole_a_batch_may_be_of_another_source_that_was_edited_for_a_while(
 @pytest.mark.parametrize(
     ("of_one", "survival", "decided"),
     [
-        ({"of_a_copy": True}, Survival(), False),
+        ({"of_a_copy": True}, CopyFidelity(), False),
         ({"of_a_copy": True}, ALL, True),  # details arrive as they were, so the rival's would
-        ({}, Survival(), True),
+        ({}, CopyFidelity(), True),
     ],
 )
 def test_hole_a_copy_of_a_copy_may_look_like_a_copy_of_the_first_source(
-    of_one: dict[str, Any], survival: Survival, decided: bool
+    of_one: dict[str, Any], survival: CopyFidelity, decided: bool
 ) -> None:
     """An API that cleans details made the source of one of what is the source of the other."""
     first = attempt(
@@ -369,7 +371,10 @@ def test_hole_where_names_are_changed_a_batch_with_a_rest_of_its_name_may_be_of_
     """The source was edited for a while that no look saw, and the API cuts names."""
     odd = sighting(**{"details": "as edited", "loose_details": "as edited", **of_batch})
     one = attempt(tells_people_apart=False)
-    assert nearly_fits(one, odd, Survival(name=names_arrive, details=True, datasets=True)) is may_be
+    assert (
+        nearly_fits(one, odd, CopyFidelity(name=names_arrive, details=True, datasets=True))
+        is may_be
+    )
 
 
 def test_a_batch_that_was_disputed_once_is_never_claimed() -> None:
@@ -492,10 +497,10 @@ def test_a_property_that_differs_proves_only_where_it_was_shown_to_survive(diffe
     not_kept: dict[str, Any] = {differs: False}
 
     assert not nearly_fits(attempt(), batch, ALL)
-    assert not nearly_fits(attempt(), batch, Survival(**only))
+    assert not nearly_fits(attempt(), batch, CopyFidelity(**only))
     assert nearly_fits(attempt(), batch, replace(ALL, **unknown))
     assert nearly_fits(attempt(), batch, replace(ALL, **not_kept))
-    assert nearly_fits(attempt(), batch, Survival())
+    assert nearly_fits(attempt(), batch, CopyFidelity())
 
 
 @pytest.mark.parametrize(
@@ -536,7 +541,7 @@ def test_a_name_proves_something_where_its_characters_were_seen_to_survive(
 ) -> None:
     seen = replace(ALL, characters=frozenset(characters))
     assert nearly_fits(attempt(name=sent), sighting(name="Bridges"), seen) is near
-    assert seen.vouches_for(sent) is not near
+    assert seen.surely_keeps(sent) is not near
 
 
 def test_a_name_that_is_guessed_proves_nothing_where_the_source_may_have_changed() -> None:
@@ -557,9 +562,9 @@ def test_a_name_that_is_guessed_proves_nothing_where_the_source_may_have_changed
 def test_copies_show_what_a_cleaning_api_makes_of_details(
     seen: list[tuple[str, str]], made_from: str
 ) -> None:
-    known = Survival()
+    known = CopyFidelity()
     for listed, details in seen:
-        known = known.joined(Survival(copied={listed: details}))
+        known = known.joined(CopyFidelity(copied={listed: details}))
     assert known.as_sent(sighting(details="cleaned")).details == made_from
 
 
@@ -589,7 +594,7 @@ def test_nothing_that_differs_proves_anything_where_the_source_changed_or_is_not
 def test_a_batch_that_cannot_be_its_copy_is_no_candidate_whatever_it_looks_like(
     of_attempt: dict[str, Any], of_batch: dict[str, Any]
 ) -> None:
-    assert not nearly_fits(attempt(**of_attempt), sighting()._replace(**of_batch), Survival())
+    assert not nearly_fits(attempt(**of_attempt), sighting()._replace(**of_batch), CopyFidelity())
 
 
 @pytest.mark.parametrize(
@@ -675,7 +680,7 @@ def test_candidates_are_named_by_their_ids() -> None:
     shown = [sighting("b1"), sighting("b2", name="Bridges"), sighting("b3", created_by="somebody")]
 
     assert candidates(attempt(), shown, ALL) == ("b1",)
-    assert candidates(attempt(), shown, Survival()) == ("b1", "b2")
+    assert candidates(attempt(), shown, CopyFidelity()) == ("b1", "b2")
 
 
 @pytest.mark.parametrize("first", [True, False, None])
@@ -684,7 +689,7 @@ def test_one_that_did_not_survive_outweighs_all_that_did_and_none_tells_nothing(
     first: bool | None, second: bool | None
 ) -> None:
     told = {value for value in (first, second) if value is not None}
-    joined = Survival(name=first).joined(Survival(name=second))
+    joined = CopyFidelity(name=first).joined(CopyFidelity(name=second))
 
     assert joined.name is (False if False in told else True if told else None)
     assert (joined.details, joined.datasets) == (None, None)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.settle.rig import OTHER, SETTLE_AFTER, SOURCE, T0, Rig, World, run
 from tests.support.ledgers import CAMPAIGN, WORKSPACE, connection_of, opened, uuid
-from worker.ledger import settling as verbs
+from worker.ledger import settlement
 from worker.model.batch import listed, read_batch
 from worker.model.clock import iso
 from worker.model.errors import UsageError
@@ -445,7 +445,7 @@ async def test_the_offset_is_learned_from_answers_of_the_same_run(
         rig.answer(first, 100)
         world.add(101, "Wave 2")
         rig.lose([second])
-        (open_one,) = verbs.open_attempts(rig.ledger)
+        (open_one,) = settlement.open_attempts(rig.ledger)
 
         assert open_one.offset is not None
         assert open_one.offset.low <= skew <= open_one.offset.high
@@ -464,7 +464,7 @@ async def test_answers_that_contradict_each_other_leave_the_offset_unknown(
         rig.answer(second, 101)
         rig.lose([third])
 
-        assert verbs.open_attempts(rig.ledger)[0].offset is None
+        assert settlement.open_attempts(rig.ledger)[0].offset is None
 
 
 async def test_hole_an_old_copy_that_no_baseline_has_is_not_claimed(
@@ -535,7 +535,7 @@ async def test_two_batches_for_one_attempt_are_left_to_a_person_for_good(
     with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
         await rig.look()
         assert await rig.round() == Settled(unknown=1)
-        verbs.assign(rig.ledger, verbs.find_item(rig.ledger, "2"), listed_one(world, 100))
+        settlement.assign(rig.ledger, settlement.find_item(rig.ledger, "2"), listed_one(world, 100))
         assert rig.rows() == [("created", uuid(100), "person")]
 
 
@@ -722,7 +722,7 @@ async def test_an_answer_that_names_a_batch_of_another_answer_stays_unknown_for_
 
         assert await rig.round() == Settled(unknown=1)
         assert f"an answer named this batch ({uuid(100)})" in rig.errors()[1]
-        verbs.declare_absent(rig.ledger, verbs.find_item(rig.ledger, "2.2"))
+        settlement.declare_absent(rig.ledger, settlement.find_item(rig.ledger, "2.2"))
         assert rig.statuses() == ["created", "pending"]
 
 
@@ -742,7 +742,7 @@ async def test_an_item_is_found_by_its_line_its_copy_or_its_number(
     text: str, item: int, tmp_path: Path, world: World
 ) -> None:
     with run(tmp_path, world, f"{SOURCE},Wave {{n}},3", f"{SOURCE},One,1") as rig:
-        assert verbs.find_item(rig.ledger, text) == item
+        assert settlement.find_item(rig.ledger, text) == item
 
 
 @pytest.mark.parametrize(
@@ -774,7 +774,7 @@ async def test_what_is_no_item_is_refused_in_words(
         run(tmp_path, world, f"{SOURCE},Wave {{n}},3", f"{SOURCE},One,1") as rig,
         pytest.raises(UsageError, match=says),
     ):
-        verbs.find_item(rig.ledger, text)
+        settlement.find_item(rig.ledger, text)
 
 
 async def test_a_person_may_say_which_batch_it_is_or_that_there_is_none(
@@ -783,8 +783,8 @@ async def test_a_person_may_say_which_batch_it_is_or_that_there_is_none(
     with run(tmp_path, world, f"{SOURCE},Wave {{n}},2") as rig:
         await unknown_rig(rig)
         world.add(100, "Something")
-        verbs.assign(rig.ledger, 1, listed_one(world, 100))
-        verbs.declare_absent(rig.ledger, 2)
+        settlement.assign(rig.ledger, 1, listed_one(world, 100))
+        settlement.declare_absent(rig.ledger, 2)
 
         assert rig.rows() == [("created", uuid(100), "person"), ("pending", None, None)]
         assert rig.rows("new_batch_name, new_batch_status, error")[0] == (
@@ -792,7 +792,7 @@ async def test_a_person_may_say_which_batch_it_is_or_that_there_is_none(
             "READY",
             None,
         )
-        assert verbs.open_attempts(rig.ledger) == []
+        assert settlement.open_attempts(rig.ledger) == []
         rig.ledger.rewind()
         assert [intent.item_id for intent in rig.intents()] == [2]
 
@@ -805,13 +805,13 @@ async def test_only_what_is_unknown_is_decided_by_a_person(tmp_path: Path, world
         rig.lose([second])
         world.add(101, "Wave 2")
         rig.ledger.abandon(iso(rig.clock.wall()))
-        verbs.declare_absent(rig.ledger, 3)
+        settlement.declare_absent(rig.ledger, 3)
 
         for item, status in ((1, "created"), (3, "pending")):
             with pytest.raises(UsageError, match=f"#{item} is {status}, not unknown"):
-                verbs.assign(rig.ledger, item, listed_one(world, 101))
+                settlement.assign(rig.ledger, item, listed_one(world, 101))
             with pytest.raises(UsageError, match=f"#{item} is {status}, not unknown"):
-                verbs.declare_absent(rig.ledger, item)
+                settlement.declare_absent(rig.ledger, item)
 
 
 async def test_a_batch_never_gets_two_owners_and_a_source_is_no_copy(
@@ -826,9 +826,9 @@ async def test_a_batch_never_gets_two_owners_and_a_source_is_no_copy(
         with pytest.raises(
             UsageError, match=f"{uuid(100)} is the batch of line 2 of campaign {CAMPAIGN} already"
         ):
-            verbs.assign(rig.ledger, 2, listed_one(world, 100))
+            settlement.assign(rig.ledger, 2, listed_one(world, 100))
         with pytest.raises(UsageError, match="is the source of #2"):
-            verbs.assign(rig.ledger, 2, listed_one(world, 1))
+            settlement.assign(rig.ledger, 2, listed_one(world, 1))
         assert rig.statuses() == ["created", "unknown"]
 
 
@@ -839,6 +839,6 @@ async def test_what_a_person_assigned_is_no_candidate_any_more(
         await unknown_rig(rig)
         world.add(100, "Something")
         assert await rig.round() == Settled(unknown=2)
-        verbs.assign(rig.ledger, 1, listed_one(world, 100))
+        settlement.assign(rig.ledger, 1, listed_one(world, 100))
 
         assert await rig.round() == Settled(absent=1)

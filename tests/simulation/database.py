@@ -1,4 +1,4 @@
-"""The ledger's database in a process that may die: verbs run inline, and a crash strikes between
+"""The ledger's database in a process that may die: operations run inline, and a crash strikes between
 any two statements.
 
 Intents are labelled here with the item that they are for, so that the world knows what each request
@@ -107,7 +107,7 @@ class FragileConnection:
 
 
 class InlineDatabase:
-    """Runs verbs inline, in the order in which they are called. Each takes `takes_s`, as one in a
+    """Runs operations inline, in the order in which they are called. Each takes `takes_s`, as one in a
     thread would."""
 
     def __init__(

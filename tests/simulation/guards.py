@@ -15,11 +15,10 @@ from tests.simulation.scenario import Meddling, Run, Scenario, Theme, source_id
 from tests.simulation.weather import Fate, Shown, Sight, Weather
 from tests.simulation.world import COLLEAGUE, ME, Habits
 from tests.support.ledgers import connection_of
-from worker.ledger import overlap
-from worker.ledger import settling as verbs
+from worker.ledger import overlap, settlement
 from worker.ledger.queries import sql
 from worker.ledger.store import Ledger
-from worker.model.attempts import Survival
+from worker.model.attempts import CopyFidelity
 from worker.model.records import Listed
 from worker.settle import absence, presence, settling
 from worker.settle.settling import Settling
@@ -165,20 +164,20 @@ def pages_are_tens(patch: pytest.MonkeyPatch) -> None:
 
 
 def every_page_shows_our_newest(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(verbs, "shows_our_newest", lambda _ledger, _number, _workspace: True)
+    patch.setattr(settlement, "shows_our_newest", lambda _ledger, _number, _workspace: True)
 
 
 def other_ledger_files_own_nothing(patch: pytest.MonkeyPatch) -> None:
     statement(
         patch,
-        free_batches=sql("free_batches").replace(
+        unowned_batches_of=sql("unowned_batches_of").replace(
             "AND s.batch_id NOT IN (SELECT batch_id FROM foreign_batches)", ""
         ),
     )
 
 
 def one_name_that_arrived_vouches_for_all(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Survival, "vouches_for", lambda self, _name: self.name is True)
+    patch.setattr(CopyFidelity, "surely_keeps", lambda self, _name: self.name is True)
 
 
 def what_the_token_does_not_see_is_not_there(patch: pytest.MonkeyPatch) -> None:
@@ -186,7 +185,7 @@ def what_the_token_does_not_see_is_not_there(patch: pytest.MonkeyPatch) -> None:
 
 
 def an_empty_workspace_is_empty(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(verbs, "shows_nothing_known", lambda _ledger, _number, _workspace: False)
+    patch.setattr(settlement, "shows_nothing_known", lambda _ledger, _number, _workspace: False)
 
 
 def no_row_is_signed(patch: pytest.MonkeyPatch) -> None:

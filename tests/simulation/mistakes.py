@@ -22,7 +22,7 @@ from worker.api.outcome import Class, Outcome
 from worker.ledger import database, group_commit
 from worker.ledger.queries import sql
 from worker.ledger.store import Ledger
-from worker.model.attempts import Attempt, Interval, Sighting, Survival
+from worker.model.attempts import Attempt, CopyFidelity, Interval, UnownedBatch
 from worker.model.batch import Batch
 from worker.model.records import Intent, Status
 from worker.model.replies import Answer, NoAnswer, Reply
@@ -165,7 +165,7 @@ def trust_a_listing_that_lacks_what_was_there(patch: pytest.MonkeyPatch) -> None
 def forget_what_earlier_listings_showed(patch: pytest.MonkeyPatch) -> None:
     statement(
         patch,
-        free_batches="""SELECT s.* FROM unowned_batches AS s
+        unowned_batches_of="""SELECT s.* FROM unowned_batches AS s
         WHERE s.workspace_id = :workspace_id AND s.listing = (
             SELECT max(number) FROM listings WHERE workspace_id = :workspace_id)
             AND NOT EXISTS (SELECT 1 FROM items AS i WHERE i.new_batch_id = s.batch_id)""",
@@ -177,7 +177,7 @@ def forget_what_earlier_listings_showed(patch: pytest.MonkeyPatch) -> None:
 
 def guess_among_several(patch: pytest.MonkeyPatch) -> None:
     def wrong(
-        attempts: Sequence[Attempt], sightings: Sequence[Sighting], _survival: Survival
+        attempts: Sequence[Attempt], sightings: Sequence[UnownedBatch], _survival: CopyFidelity
     ) -> Presence:
         claims: dict[int, str] = {}
         for attempt in attempts:
@@ -225,7 +225,7 @@ def ignore_what_other_campaigns_own(patch: pytest.MonkeyPatch) -> None:
         add_unowned_batch=sql("add_unowned_batch").replace(
             "i.new_batch_id = :batch_id)", f"i.new_batch_id = :batch_id AND {own})"
         ),
-        free_batches=sql("free_batches").replace(
+        unowned_batches_of=sql("unowned_batches_of").replace(
             "i.new_batch_id = s.batch_id)", f"i.new_batch_id = s.batch_id AND {own})"
         ),
     )
@@ -239,11 +239,13 @@ def ignore_datasets(patch: pytest.MonkeyPatch) -> None:
     _looks(patch, lambda attempt, sighting: sighting._replace(datasets=attempt.expected_datasets))
 
 
-def _looks(patch: pytest.MonkeyPatch, wrong: Callable[[Attempt, Sighting], Sighting]) -> None:
+def _looks(
+    patch: pytest.MonkeyPatch, wrong: Callable[[Attempt, UnownedBatch], UnownedBatch]
+) -> None:
     real = fitting.fits
 
     def presence(
-        attempts: Sequence[Attempt], sightings: Sequence[Sighting], _survival: Survival
+        attempts: Sequence[Attempt], sightings: Sequence[UnownedBatch], _survival: CopyFidelity
     ) -> Presence:
         claims: dict[int, str] = {}
         for attempt in attempts:
@@ -268,8 +270,10 @@ def take_a_near_fit_for_absence(patch: pytest.MonkeyPatch) -> None:
 def trust_every_property(patch: pytest.MonkeyPatch) -> None:
     real = absence.candidates
 
-    def wrong(attempt: Attempt, free: Sequence[Sighting], _survival: Survival) -> tuple[str, ...]:
-        return real(attempt._replace(source_changed=False), free, Survival(True, True, True))
+    def wrong(
+        attempt: Attempt, free: Sequence[UnownedBatch], _survival: CopyFidelity
+    ) -> tuple[str, ...]:
+        return real(attempt._replace(source_changed=False), free, CopyFidelity(True, True, True))
 
     patch.setattr(verdicts, "candidates", wrong)
 

@@ -16,7 +16,7 @@ from tests.simulation.world import WORKSPACES, Batch, Kind, World
 from tests.support.ledgers import connection_of
 from worker.export import ledger_file as export
 from worker.export.commands import Reach
-from worker.ledger import settling as verbs
+from worker.ledger import settlement
 from worker.ledger.handle import Writer
 from worker.ledger.store import Ledger
 from worker.model.batch import listed, read_batch
@@ -135,15 +135,15 @@ def decide(
         ]
         free = [batch for batch in ours if batch.id not in owned]
         own = [batch for batch in free if batch.request is not None and batch.request.item == item]
-        number = verbs.find_item(ledger, f"#{row['id']}")
+        number = settlement.find_item(ledger, f"#{row['id']}")
         if own:
             shown = read_batch(world.body(own[0]))
             assert shown is not None
-            verbs.assign(ledger, number, listed(shown))
+            settlement.assign(ledger, number, listed(shown))
             owned.add(own[0].id)
             said.append(f"#{number} is {own[0].id}")
         elif not free and not world.coming(kind):
-            verbs.declare_absent(ledger, number)
+            settlement.declare_absent(ledger, number)
             said.append(f"#{number} was not made")
     world.faults["a person decides"] += len(said)
     ledger.end_run(RunEnd(start.now, None, 1, 0, 0, 0))

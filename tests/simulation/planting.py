@@ -10,8 +10,7 @@ import pytest
 
 from tests.simulation.scenario import Scenario, Theme
 from worker.api.outcome import Class, Outcome, classify
-from worker.ledger import handle
-from worker.ledger import settling as verbs
+from worker.ledger import handle, settlement
 from worker.ledger.queries import sql
 from worker.ledger.store import Ledger
 from worker.model.attempts import Attempt
@@ -55,7 +54,9 @@ def not_sent(outcome: Outcome) -> Outcome:
 
 def attempts(patch: pytest.MonkeyPatch, wrong: Callable[[Attempt, Ledger], Attempt]) -> None:
     """Let `wrong` change every open attempt before anything is decided about it."""
-    real = verbs.open_attempts
+    real = settlement.open_attempts
     patch.setattr(
-        verbs, "open_attempts", lambda ledger: [wrong(attempt, ledger) for attempt in real(ledger)]
+        settlement,
+        "open_attempts",
+        lambda ledger: [wrong(attempt, ledger) for attempt in real(ledger)],
     )

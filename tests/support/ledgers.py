@@ -11,7 +11,7 @@ from typing import Any
 
 from worker.job.plan import planned
 from worker.job.read import open_job
-from worker.ledger import settling
+from worker.ledger import settlement
 from worker.ledger.database import open_for_writing
 from worker.ledger.handle import Reader
 from worker.ledger.store import Ledger
@@ -143,5 +143,5 @@ def leave_undecided(ledger: Ledger, item: int, text: str, *candidates: str) -> N
     (attempt,) = connection.execute(
         "SELECT id FROM attempts WHERE item_id = ? AND closed_by IS NULL", (item,)
     ).fetchone()
-    attempts = [one for one in settling.open_attempts(ledger) if one.id == attempt]
-    settling.record(ledger, attempts, Verdicts({}, [], {attempt: why}, ()))
+    attempts = [one for one in settlement.open_attempts(ledger) if one.id == attempt]
+    settlement.record(ledger, attempts, Verdicts({}, [], {attempt: why}, ()))

@@ -650,7 +650,7 @@ WHERE a.closed_by IS NULL ORDER BY c.id;
 -- name: count_unknown
 SELECT count(*) FROM items WHERE status IN ('unknown', 'sent');
 
--- name: tell_date_after
+-- name: note_date_after
 -- The first Date that was received after these were given up.
 UPDATE attempts SET date_after = :date WHERE closed_by IS NULL AND outcome = 'unknown' AND date_after IS NULL;
 
@@ -682,13 +682,13 @@ SET name = excluded.name, created_at = excluded.created_at, created_s = excluded
 -- name: oldest_open_baseline
 SELECT min(listing) FROM attempts WHERE closed_by IS NULL;
 
--- name: free_batches
+-- name: unowned_batches_of
 -- What listings have shown in a workspace and nobody owns.
 SELECT s.* FROM unowned_batches AS s
 WHERE s.workspace_id = :workspace_id AND NOT EXISTS (SELECT 1 FROM items AS i WHERE i.new_batch_id = s.batch_id)
   AND s.batch_id NOT IN (SELECT batch_id FROM foreign_batches);
 
--- name: survival_of
+-- name: fidelity_of
 -- Our own 201s as a listing shows them: did name, details and datasets survive the copying?
 SELECT a.sent_name, v.name AS source_name, v.details, v.datasets, i.upload_new_dataset
 FROM items AS i

@@ -1,4 +1,4 @@
-"""The ledger's verbs that change something: plan, look-ups, claim, record. One run holds the
+"""The ledger's operations that change something: plan, look-ups, claim, record. One run holds the
 database and calls them.
 
 Every verb is one transaction, so a crash leaves either all of it or nothing. Invariants:

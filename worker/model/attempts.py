@@ -93,7 +93,7 @@ class Attempt(NamedTuple):
         return () if self.upload_new_dataset or self.source is None else self.source.datasets
 
 
-class Sighting(NamedTuple):
+class UnownedBatch(NamedTuple):
     """A batch without an owner as the latest listing showed it; the first was number `listing`. An
     empty `loose_details` says that listings did not agree about its looks. `disputed`: it fitted
     more attempts than could have made it, so only a person may give it an owner."""
@@ -111,7 +111,7 @@ class Sighting(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Survival:
+class CopyFidelity:
     """What our own 201s, seen again in this run's listings, show of copying.
 
     `name`, `details`, `datasets`: True where all were as they were sent, False where one was not,
@@ -125,12 +125,12 @@ class Survival:
     characters: frozenset[str] = frozenset()
     copied: Mapping[str, str | None] = field(default_factory=dict)
 
-    def joined(self, other: Survival) -> Survival:
+    def joined(self, other: CopyFidelity) -> CopyFidelity:
         """What both say together."""
         copied = dict(self.copied)
         for listed, made_from in other.copied.items():
             copied[listed] = made_from if copied.get(listed, made_from) == made_from else None
-        return Survival(
+        return CopyFidelity(
             _both(self.name, other.name),
             _both(self.details, other.details),
             _both(self.datasets, other.datasets),
@@ -138,20 +138,16 @@ class Survival:
             copied,
         )
 
-    def vouches_for(self, name: str) -> bool:
+    def surely_keeps(self, name: str) -> bool:
         """Whether a copy for which this name is sent is surely listed under it: names arrived as
         they were sent, and so did every character in it that an API might escape."""
         return self.name is True and special(name) <= self.characters
 
-    def as_sent(self, sighting: Sighting) -> Sighting:
+    def as_sent(self, batch: UnownedBatch) -> UnownedBatch:
         """The batch with the details that it was made from, where our other copies show what became
         of them; with none where they show several."""
-        made_from = self.copied.get(sighting.details, sighting.details)
-        return (
-            sighting
-            if made_from == sighting.details
-            else sighting._replace(details=made_from or "")
-        )
+        made_from = self.copied.get(batch.details, batch.details)
+        return batch if made_from == batch.details else batch._replace(details=made_from or "")
 
 
 def special(name: str) -> frozenset[str]:
@@ -208,7 +204,7 @@ class Verdicts(NamedTuple):
     `claims` gives attempts their batches, `absent` names attempts, `unknown` says of the others why
     they stay unknown, `disputed` names batches that only a person may give an owner."""
 
-    claims: Mapping[int, Sighting]
+    claims: Mapping[int, UnownedBatch]
     absent: Sequence[int]
     unknown: Mapping[int, Unsettled]
     disputed: Sequence[str]

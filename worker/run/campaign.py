@@ -16,7 +16,7 @@ import anyio
 
 from worker.api.client import Api
 from worker.api.reader import LookUps
-from worker.ledger import settling as verbs
+from worker.ledger import settlement
 from worker.ledger.store import Ledger
 from worker.ledger.threads import Database, ListingNotes
 from worker.model.clock import Clock, ServerClock
@@ -161,7 +161,7 @@ class Campaign:
         sends = not self._options.only_settle
         if sends and not (self.counts.pending or self.counts.unknown):
             return False
-        if not sends and not await self._database.call(verbs.any_open):
+        if not sends and not await self._database.call(settlement.any_open):
             return False
         self.phase = "looking up sources"
         await self._preflight.check_token()
@@ -190,7 +190,7 @@ class Campaign:
             if send:
                 self.phase = "sending"
                 await self._send()
-            if self._stop.asked or (send and not await self._database.call(verbs.own_unknown)):
+            if self._stop.asked or (send and not await self._database.call(settlement.own_unknown)):
                 return
             self.phase = "settling"
             # What an earlier run gave up counts as given up when this one began.

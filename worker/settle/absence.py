@@ -7,45 +7,47 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from worker.model.attempts import Attempt, Sighting, Survival
+from worker.model.attempts import Attempt, CopyFidelity, UnownedBatch
 from worker.settle.fitting import has_just_its_name, made_by_its_me, may_be_its, names_are_close
 from worker.settle.windows import made_at, wide_window
 
 
-def nearly_fits(attempt: Attempt, sighting: Sighting, survival: Survival) -> bool:
+def nearly_fits(attempt: Attempt, batch: UnownedBatch, fidelity: CopyFidelity) -> bool:
     """Whether the batch could be the attempt's copy, however the API may have changed it: only a
     property that differs beyond case, spaces and Unicode form, that survives copying, and that all
     listings agree about, proves that it is not."""
-    if not may_be_its(attempt, sighting):
+    if not may_be_its(attempt, batch):
         return False
-    if not made_at(sighting, attempt.offset).meets(wide_window(attempt)):
+    if not made_at(batch, attempt.offset).meets(wide_window(attempt)):
         return False
-    if attempt.source is None or not sighting.loose_details:
+    if attempt.source is None or not batch.loose_details:
         return True
     # A name that was sent is what it is, whatever became of the source.
     name_is_known = not attempt.source_changed or (
         attempt.name is not None and not attempt.name_guessed
     )
-    name_counts = name_is_known and survival.vouches_for(attempt.expected_name)
-    if name_counts and not names_are_close(attempt, sighting.name):
+    name_counts = name_is_known and fidelity.surely_keeps(attempt.expected_name)
+    if name_counts and not names_are_close(attempt, batch.name):
         return False
-    if attempt.source_changed or has_just_its_name(attempt, sighting):
+    if attempt.source_changed or has_just_its_name(attempt, batch):
         return True
     # Where names are changed, a name like its own is no coincidence either.
     if (
-        survival.name is False
-        and made_by_its_me(attempt, sighting)
-        and names_are_close(attempt, sighting.name)
+        fidelity.name is False
+        and made_by_its_me(attempt, batch)
+        and names_are_close(attempt, batch.name)
     ):
         return True
-    if survival.details and attempt.source.loose_details != sighting.loose_details:
+    if fidelity.details and attempt.source.loose_details != batch.loose_details:
         return False
-    return not (survival.datasets and attempt.expected_datasets != sighting.datasets)
+    return not (fidelity.datasets and attempt.expected_datasets != batch.datasets)
 
 
-def candidates(attempt: Attempt, free: Iterable[Sighting], survival: Survival) -> tuple[str, ...]:
+def candidates(
+    attempt: Attempt, free: Iterable[UnownedBatch], fidelity: CopyFidelity
+) -> tuple[str, ...]:
     """The ownerless batches that keep this attempt from being proved absent."""
-    return tuple(s.batch_id for s in free if nearly_fits(attempt, s, survival))
+    return tuple(s.batch_id for s in free if nearly_fits(attempt, s, fidelity))
 
 
 def may_be_capped(length: int, longest: int, shows_our_newest: bool) -> bool:

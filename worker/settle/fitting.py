@@ -7,50 +7,50 @@ import html
 import unicodedata
 from functools import lru_cache
 
-from worker.model.attempts import Attempt, Evidence, Sighting
+from worker.model.attempts import Attempt, Evidence, UnownedBatch
 from worker.settle.windows import PRESUMED, made_at, window
 
 
-def may_be_its(attempt: Attempt, sighting: Sighting) -> bool:
+def may_be_its(attempt: Attempt, batch: UnownedBatch) -> bool:
     """Whether nothing but looks speaks against the batch: it is not older than the attempt's
     baseline, not its source, not elsewhere, and not somebody else's."""
     return (
-        sighting.listing > attempt.listing
-        and sighting.batch_id != attempt.source_id
-        and (attempt.source is None or sighting.workspace_id == attempt.source.workspace_id)
+        batch.listing > attempt.listing
+        and batch.batch_id != attempt.source_id
+        and (attempt.source is None or batch.workspace_id == attempt.source.workspace_id)
         and not (
             attempt.tells_people_apart
-            and sighting.created_by is not None
-            and sighting.created_by != attempt.me
+            and batch.created_by is not None
+            and batch.created_by != attempt.me
         )
     )
 
 
-def fits(attempt: Attempt, sighting: Sighting) -> bool:
+def fits(attempt: Attempt, batch: UnownedBatch) -> bool:
     """Whether the batch is what the attempt would have made, in every respect."""
     return (
         attempt.source is not None
-        and may_be_its(attempt, sighting)
-        and made_by_its_me(attempt, sighting)
-        and (attempt.answered_id is None or attempt.answered_id == sighting.batch_id)
-        and made_at(sighting, attempt.offset or PRESUMED).meets(window(attempt))
-        and sighting.name == attempt.expected_name
-        and sighting.details == attempt.source.details
-        and sighting.datasets == attempt.expected_datasets
+        and may_be_its(attempt, batch)
+        and made_by_its_me(attempt, batch)
+        and (attempt.answered_id is None or attempt.answered_id == batch.batch_id)
+        and made_at(batch, attempt.offset or PRESUMED).meets(window(attempt))
+        and batch.name == attempt.expected_name
+        and batch.details == attempt.source.details
+        and batch.datasets == attempt.expected_datasets
     )
 
 
-def has_just_its_name(attempt: Attempt, sighting: Sighting) -> bool:
+def has_just_its_name(attempt: Attempt, batch: UnownedBatch) -> bool:
     """Whether the batch has exactly the name that its copy would have and was made by its `me` as
     far as anybody says: however it looks, that is no coincidence (the source may have been edited
     for a while). It need not be made within the window: what was may have been given to another
     attempt of its kind."""
-    return sighting.name == attempt.expected_name and made_by_its_me(attempt, sighting)
+    return batch.name == attempt.expected_name and made_by_its_me(attempt, batch)
 
 
-def made_by_its_me(attempt: Attempt, sighting: Sighting) -> bool:
+def made_by_its_me(attempt: Attempt, batch: UnownedBatch) -> bool:
     """Whether nobody says that another person made it."""
-    return attempt.me is None or sighting.created_by in (None, attempt.me)
+    return attempt.me is None or batch.created_by in (None, attempt.me)
 
 
 def names_are_close(attempt: Attempt, name: str) -> bool:
@@ -71,7 +71,7 @@ def skeleton(name: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFKC", name).casefold() if c.isalnum())
 
 
-def evidence(attempt: Attempt, batch: Sighting) -> Evidence:
+def evidence(attempt: Attempt, batch: UnownedBatch) -> Evidence:
     """What speaks for and against this batch, property by property, for the person who decides."""
     source = attempt.source
     timed = batch.created is not None and attempt.offset is not None

@@ -9,7 +9,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from worker.model.attempts import Attempt, Sighting, Survival
+from worker.model.attempts import Attempt, CopyFidelity, UnownedBatch
 from worker.settle.absence import candidates
 from worker.settle.fitting import fits, has_just_its_name, may_be_its, skeleton
 from worker.settle.windows import PRESUMED, made_at, window
@@ -34,30 +34,32 @@ class Presence:
 
 
 def presence(
-    attempts: Sequence[Attempt], sightings: Sequence[Sighting], survival: Survival | None = None
+    attempts: Sequence[Attempt],
+    unowned: Sequence[UnownedBatch],
+    fidelity: CopyFidelity | None = None,
 ) -> Presence:
     """Which attempts made which of these ownerless batches (rules 2 and 3).
 
     Within each connected part of what fits what: a batch that fits attempts of several kinds, more
     batches than attempts, or a batch that is disputed already, and nobody guesses. Else oldest to
-    oldest. Where `survival` does not vouch for a name, a batch may also be the copy of a kind whose
+    oldest. Where `fidelity` does not vouch for a name, a batch may also be the copy of a kind whose
     name is alike."""
-    survival = survival or Survival()
+    fidelity = fidelity or CopyFidelity()
     alike: dict[str, list[Attempt]] = defaultdict(list)
     for attempt in attempts:
-        if not survival.vouches_for(attempt.expected_name):
+        if not fidelity.surely_keeps(attempt.expected_name):
             alike[skeleton(attempt.expected_name)].append(attempt)
     changed: dict[str, list[Attempt]] = defaultdict(list)
-    of_copies = not survival.details and any(attempt.of_a_copy for attempt in attempts)
+    of_copies = not fidelity.details and any(attempt.of_a_copy for attempt in attempts)
     for attempt in attempts:
         if attempt.source_changed or of_copies:
             changed[attempt.expected_name].append(attempt)
     claims: dict[int, str] = {}
     disputed: dict[int, tuple[str, ...]] = {}
     rivalled: dict[int, tuple[str, ...]] = {}
-    parts = _connected(attempts, [survival.as_sent(sighting) for sighting in sightings])
+    parts = _connected(attempts, [fidelity.as_sent(batch) for batch in unowned])
     fitting = {batch.batch_id for _, batches in parts for batch in batches}
-    odd = [sighting for sighting in sightings if sighting.batch_id not in fitting]
+    odd = [batch for batch in unowned if batch.batch_id not in fitting]
     for some, batches in parts:
         names = tuple(sorted(batch.batch_id for batch in batches))
         several = len({attempt.kind for attempt in some}) > 1
@@ -70,13 +72,13 @@ def presence(
         else:
             short = len(batches) < len(some)
             hopeful = {
-                attempt.id for attempt in some if short and candidates(attempt, odd, survival)
+                attempt.id for attempt in some if short and candidates(attempt, odd, fidelity)
             }
             claims |= _oldest_to_oldest(some, batches, hopeful)
     return Presence(claims, disputed, rivalled)
 
 
-def _has_rival(one: Attempt, alike: Sequence[Attempt], batches: Sequence[Sighting]) -> bool:
+def _has_rival(one: Attempt, alike: Sequence[Attempt], batches: Sequence[UnownedBatch]) -> bool:
     """Whether an attempt of another kind than `one`'s, of those whose names are alike, could have
     made one of the batches under the name that the API made of it."""
     rivals = [attempt for attempt in alike if attempt.kind != one.kind]
@@ -85,7 +87,9 @@ def _has_rival(one: Attempt, alike: Sequence[Attempt], batches: Sequence[Sightin
     )
 
 
-def _has_changed_rival(one: Attempt, alike: Sequence[Attempt], batches: Sequence[Sighting]) -> bool:
+def _has_changed_rival(
+    one: Attempt, alike: Sequence[Attempt], batches: Sequence[UnownedBatch]
+) -> bool:
     """Whether an attempt of another source than `one`'s, of those with the same name whose source
     is not as it was, could have made one of the batches: its source may have looked like `one`'s
     when it was copied. Where `one`'s source is a copy itself, any of them could: it may look like
@@ -105,20 +109,20 @@ def _has_changed_rival(one: Attempt, alike: Sequence[Attempt], batches: Sequence
 
 
 def _connected(
-    attempts: Sequence[Attempt], sightings: Sequence[Sighting]
-) -> list[tuple[list[Attempt], list[Sighting]]]:
+    attempts: Sequence[Attempt], unowned: Sequence[UnownedBatch]
+) -> list[tuple[list[Attempt], list[UnownedBatch]]]:
     """The connected parts of the graph of what fits what; attempts that nothing fits are left
     out."""
-    parts: list[tuple[list[Attempt], list[Sighting]]] = []
-    alike: dict[object, tuple[list[Attempt], list[Sighting]]] = defaultdict(lambda: ([], []))
+    parts: list[tuple[list[Attempt], list[UnownedBatch]]] = []
+    alike: dict[object, tuple[list[Attempt], list[UnownedBatch]]] = defaultdict(lambda: ([], []))
     for attempt in attempts:
         if attempt.source is not None:
             look = (attempt.expected_name, attempt.source.details, attempt.expected_datasets)
             alike[look][0].append(attempt)
-    for sighting in sightings:
-        look = (sighting.name, sighting.details, sighting.datasets)
+    for batch in unowned:
+        look = (batch.name, batch.details, batch.datasets)
         if look in alike:
-            alike[look][1].append(sighting)
+            alike[look][1].append(batch)
     for some, batches in alike.values():
         by_time = sorted(batches, key=lambda batch: (batch.created or 0.0, batch.batch_id))
         fitted = _with_partner(some, by_time, fits)
@@ -146,12 +150,12 @@ def _with_partner(
 
 
 def _split(
-    attempts: Sequence[Attempt], batches: Sequence[Sighting]
-) -> list[tuple[list[Attempt], list[Sighting]]]:
+    attempts: Sequence[Attempt], batches: Sequence[UnownedBatch]
+) -> list[tuple[list[Attempt], list[UnownedBatch]]]:
     """The connected parts among attempts and batches of one look."""
-    parts: list[tuple[list[Attempt], list[Sighting]]] = []
+    parts: list[tuple[list[Attempt], list[UnownedBatch]]] = []
     for attempt in attempts:
-        joined: tuple[list[Attempt], list[Sighting]] = (
+        joined: tuple[list[Attempt], list[UnownedBatch]] = (
             [attempt],
             [b for b in batches if fits(attempt, b)],
         )
@@ -166,7 +170,7 @@ def _split(
 
 
 def _oldest_to_oldest(
-    attempts: Sequence[Attempt], batches: Sequence[Sighting], hopeful: Container[int] = ()
+    attempts: Sequence[Attempt], batches: Sequence[UnownedBatch], hopeful: Container[int] = ()
 ) -> dict[int, str]:
     """Give the batches, the oldest first, to the attempts that can wait least, and where that
     leaves one over, let attempts change theirs: a maximum matching. (Among very many, nobody
@@ -193,7 +197,7 @@ def _oldest_to_oldest(
     return claims
 
 
-def _matched(attempts: Sequence[Attempt], batches: Sequence[Sighting]) -> dict[int, str]:
+def _matched(attempts: Sequence[Attempt], batches: Sequence[UnownedBatch]) -> dict[int, str]:
     """A maximum matching, by augmenting paths; an attempt that has a batch once keeps some, so the
     first ones have one if any can."""
     holder: dict[str, Attempt] = {}

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from worker.api.reader import Look, LookUps
-from worker.ledger import settling as verbs
+from worker.ledger import settlement
 from worker.ledger.store import Ledger
 from worker.ledger.threads import Database
-from worker.model.attempts import Attempt, Label, Sighting, Survival
+from worker.model.attempts import Attempt, CopyFidelity, Label, UnownedBatch
 from worker.model.batch import listed
 from worker.model.clock import Clock, ServerClock
 from worker.model.events import Emit, Event
@@ -69,7 +69,7 @@ class Settling:
     """What a round waits for, for people; None between rounds."""
     _proofs: Counter[int] = field(default_factory=Counter)
     """Proofs of absence in this run, by item."""
-    _kept: dict[str, Survival] = field(default_factory=dict)
+    _kept: dict[str, CopyFidelity] = field(default_factory=dict)
     """What listings of this run say of our own 201s, by workspace."""
     _began: float | None = None
     """When the first round began (monotonic seconds)."""
@@ -83,10 +83,10 @@ class Settling:
             self.waiting = None
 
     async def _round(self, given_up_at: float) -> Settled:
-        for source_id in await self.database.call(verbs.sources_to_look_up):
+        for source_id in await self.database.call(settlement.sources_to_look_up):
             if (batch := (await self.look_ups.source(source_id)).batch) is not None:
-                await self.database.call(verbs.set_version, listed(batch))
-        attempts = await self.database.call(verbs.open_attempts)
+                await self.database.call(settlement.set_version, listed(batch))
+        attempts = await self.database.call(settlement.open_attempts)
         if not attempts:
             return Settled()
         first = await self._look(attempts, max(given_up_at, self._over_at(attempts)))
@@ -96,7 +96,7 @@ class Settling:
         if not settled.unknown:
             return settled
         second = await self._look(
-            await self.database.call(verbs.open_attempts), first.left, before=first
+            await self.database.call(settlement.open_attempts), first.left, before=first
         )
         if second is not None:
             last = await self._decide(second, absence=True)
@@ -146,7 +146,7 @@ class Settling:
         # Not the last Date itself: it may have been received before the last request was given up.
         now = self.server.now(self.clock.monotonic())
         if (date := self.server.went_back_to or now) is not None:
-            await self.database.call(verbs.tell_date, date)
+            await self.database.call(settlement.note_date, date)
         return _Looked(left, problems)
 
     async def _list(self, workspace_id: str) -> tuple[float, str | None]:
@@ -154,9 +154,9 @@ class Settling:
 
         async def take(number: int, page: Page) -> None:
             await self.database.call(Ledger.add_listed, number, workspace_id, page)
-            await self.database.call(verbs.note_sources, page)
-            for seen in await self.database.call(verbs.survival, page):
-                self._kept[workspace_id] = self._kept.get(workspace_id, Survival()).joined(seen)
+            await self.database.call(settlement.note_sources, page)
+            for seen in await self.database.call(settlement.copy_fidelity, page):
+                self._kept[workspace_id] = self._kept.get(workspace_id, CopyFidelity()).joined(seen)
 
         look = await self.look_ups.listing(workspace_id, take)
         return look.left, look.problem or await self._incomplete(workspace_id, look)
@@ -166,7 +166,7 @@ class Settling:
         now = self.server.now(look.left)
         made_before = None if now is None else now - self.settle_after_s
         lacking = await self.database.call(
-            verbs.not_shown, look.number, workspace_id, made_before, NOT_SHOWN + 1
+            settlement.not_shown, look.number, workspace_id, made_before, NOT_SHOWN + 1
         )
         if len(lacking) > NOT_SHOWN:
             return f"it lacks more than {NOT_SHOWN} batches that were there"
@@ -174,11 +174,11 @@ class Settling:
             verdict = await self.look_ups.source(batch_id)
             if verdict.state != "missing":
                 return f"it lacks batch {batch_id}"
-            await self.database.call(verbs.forget_listed, batch_id)
-        if await self.database.call(verbs.shows_nothing_known, look.number, workspace_id):
+            await self.database.call(settlement.forget_listed, batch_id)
+        if await self.database.call(settlement.shows_nothing_known, look.number, workspace_id):
             return "it shows nothing of what was there; this token may not see it any more"
-        newest = await self.database.call(verbs.shows_our_newest, look.number, workspace_id)
-        longest = await self.database.call(verbs.longest_listing, workspace_id)
+        newest = await self.database.call(settlement.shows_our_newest, look.number, workspace_id)
+        longest = await self.database.call(settlement.longest_listing, workspace_id)
         if may_be_capped(look.shown, longest, newest):
             return f"its length, {look.shown}, may be that of a page"
         return None
@@ -187,12 +187,12 @@ class Settling:
 
     async def _decide(self, looked: _Looked, *, absence: bool) -> Settled:
         """Decide what the look allows, write it down and tell it."""
-        attempts = await self.database.call(verbs.open_attempts)
-        free: dict[str, list[Sighting]] = {}
+        attempts = await self.database.call(settlement.open_attempts)
+        free: dict[str, list[UnownedBatch]] = {}
         for workspace_id in looked.problems:
-            free[workspace_id] = await self.database.call(verbs.sightings, workspace_id)
+            free[workspace_id] = await self.database.call(settlement.unowned_batches, workspace_id)
         verdicts = verdicts_of(attempts, free, looked.problems, self._kept, absence=absence)
-        labels = await self.database.call(verbs.record, attempts, verdicts)
+        labels = await self.database.call(settlement.record, attempts, verdicts)
         items = {attempt.id: attempt.item_id for attempt in attempts}
         for attempt, label in labels.items():
             claimed = verdicts.claims.get(attempt)

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from worker.model.attempts import (
     Attempt,
     Candidate,
-    Sighting,
-    Survival,
+    CopyFidelity,
+    UnownedBatch,
     Unsettled,
     Verdicts,
 )
@@ -30,9 +30,9 @@ NOT_SHOWN_YET = "the first of two listings does not show it"
 
 def verdicts_of(
     attempts: Sequence[Attempt],
-    free: Mapping[str, Sequence[Sighting]],
+    free: Mapping[str, Sequence[UnownedBatch]],
     problems: Mapping[str, str | None],
-    kept: Mapping[str, Survival],
+    kept: Mapping[str, CopyFidelity],
     *,
     absence: bool,
 ) -> Verdicts:
@@ -41,7 +41,7 @@ def verdicts_of(
     `free` are the batches without an owner that listings have shown, `problems` why a listing is
     not complete, `kept` what survives copying, each by workspace. Absence is decided only where
     `absence` says that this is the second look."""
-    claims: dict[int, Sighting] = {}
+    claims: dict[int, UnownedBatch] = {}
     absent: list[int] = []
     unknown: dict[int, Unsettled] = {}
     disputed: set[str] = set()
@@ -55,7 +55,7 @@ def verdicts_of(
             unknown |= {attempt.id: why for attempt in some}
             continue
         batches = free.get(workspace_id or "", ())
-        fidelity = kept.get(workspace_id or "", Survival())
+        fidelity = kept.get(workspace_id or "", CopyFidelity())
         found = presence(some, batches, fidelity)
         by_id = {batch.batch_id: batch for batch in batches}
         taken = set(found.claims.values())
@@ -77,9 +77,9 @@ class _Seen(NamedTuple):
     id, those that nobody claims, and what survives copying."""
 
     found: Presence
-    by_id: Mapping[str, Sighting]
-    left_over: Sequence[Sighting]
-    fidelity: Survival
+    by_id: Mapping[str, UnownedBatch]
+    left_over: Sequence[UnownedBatch]
+    fidelity: CopyFidelity
 
 
 def _problem(workspace_id: str | None, problems: Mapping[str, str | None]) -> str | None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 
-from worker.model.attempts import Attempt, Interval, Sighting
+from worker.model.attempts import Attempt, Interval, UnownedBatch
 
 WIDE_S = 600.0
 """What the wide window adds to both sides: the clocks of two machines of one service differ by
@@ -57,8 +57,8 @@ def over_at(attempt: Attempt) -> float | None:
     return max(over, attempt.ended)
 
 
-def made_at(sighting: Sighting, offset: Interval | None) -> Interval:
+def made_at(batch: UnownedBatch, offset: Interval | None) -> Interval:
     """When the batch was made by the API's `Date`, as its own created_at and the offset say."""
-    if sighting.created is None or offset is None:
+    if batch.created is None or offset is None:
         return Interval()
-    return Interval(sighting.created - offset.high, sighting.created - offset.low)
+    return Interval(batch.created - offset.high, batch.created - offset.low)

@@ -11,11 +11,11 @@ from worker.ledger.group_commit import default_name
 from worker.ledger.store import Ledger
 from worker.model.attempts import (
     Attempt,
+    CopyFidelity,
     Interval,
     Label,
-    Sighting,
     Source,
-    Survival,
+    UnownedBatch,
     Unsettled,
     Verdicts,
     offset_of,
@@ -40,9 +40,9 @@ def any_open(ledger: Ledger) -> bool:
     return bool(ledger.ask("has_open_attempts").fetchone()[0])
 
 
-def tell_date(ledger: Ledger, date: float) -> None:
+def note_date(ledger: Ledger, date: float) -> None:
     """An answer's Date was received after all open attempts were given up."""
-    ledger.ask("tell_date_after", date=date)
+    ledger.ask("note_date_after", date=date)
 
 
 def sources_to_look_up(ledger: Ledger) -> list[str]:
@@ -129,11 +129,11 @@ def _attempt(row: sqlite3.Row, offset: Interval | None) -> Attempt:
     )
 
 
-def sightings(ledger: Ledger, workspace_id: str) -> list[Sighting]:
+def unowned_batches(ledger: Ledger, workspace_id: str) -> list[UnownedBatch]:
     """What listings have shown in the workspace and nobody owns."""
-    found = ledger.ask("free_batches", workspace_id=workspace_id)
+    found = ledger.ask("unowned_batches_of", workspace_id=workspace_id)
     return [
-        Sighting(
+        UnownedBatch(
             batch_id=row["batch_id"],
             workspace_id=row["workspace_id"],
             listing=row["listing"],
@@ -149,12 +149,12 @@ def sightings(ledger: Ledger, workspace_id: str) -> list[Sighting]:
     ]
 
 
-def survival(ledger: Ledger, batches: Sequence[Listed]) -> list[Survival]:
+def copy_fidelity(ledger: Ledger, batches: Sequence[Listed]) -> list[CopyFidelity]:
     """For each of these listed batches that is one of our own 201s: which properties are as they
     were sent. Where it has no data to keep, it says nothing of datasets."""
     found = []
     for batch in batches:
-        row = ledger.ask("survival_of", batch_id=batch.id).fetchone()
+        row = ledger.ask("fidelity_of", batch_id=batch.id).fetchone()
         if row is not None:
             expected = (
                 row["sent_name"]
@@ -167,7 +167,9 @@ def survival(ledger: Ledger, batches: Sequence[Listed]) -> list[Survival]:
             characters = special(expected) if kept_name else frozenset()
             copied = {batch.details: row["details"]}
             found.append(
-                Survival(kept_name, batch.details == row["details"], kept_data, characters, copied)
+                CopyFidelity(
+                    kept_name, batch.details == row["details"], kept_data, characters, copied
+                )
             )
     return found
 
@@ -263,7 +265,7 @@ def _settle_unknown(ledger: Ledger, item: int, why: Unsettled) -> None:
 
 
 def _create(
-    ledger: Ledger, attempt: int, item: int, batch: Sighting | Listed, settled_by: str
+    ledger: Ledger, attempt: int, item: int, batch: UnownedBatch | Listed, settled_by: str
 ) -> None:
     shown = ledger.ask("unowned_batch", batch_id=_id(batch)).fetchone()
     status = batch.status if isinstance(batch, Listed) else shown["status"]
@@ -282,7 +284,7 @@ def _create(
     )
 
 
-def _id(batch: Sighting | Listed) -> str:
+def _id(batch: UnownedBatch | Listed) -> str:
     return batch.id if isinstance(batch, Listed) else batch.batch_id
 
 
