@@ -31,7 +31,7 @@ from tests.support.raw_server import (
 )
 from worker import __version__
 from worker.api.client import ProlificClient, connected
-from worker.api.outcome import Class, classify
+from worker.api.outcome import OutcomeKind, classify
 from worker.model.replies import Answer, Listing, NoAnswer, Page
 from worker.terminal.secrets import Scrubber
 
@@ -263,7 +263,7 @@ async def test_a_422_keeps_the_apis_words_whatever_keys_it_uses() -> None:
         await duplicated(answer(422, {"name": ["Ensure this has at most 255 characters."]})), SOURCE
     )
 
-    assert outcome.kind is Class.REFUSED
+    assert outcome.kind is OutcomeKind.REFUSED
     assert outcome.error == 'HTTP 422: {"name": ["Ensure this has at most 255 characters."]}'
 
 

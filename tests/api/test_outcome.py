@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from worker.api.outcome import Class, Why, classify
+from worker.api.outcome import NotSentReason, OutcomeKind, classify
 from worker.model.replies import Answer, NoAnswer
 
 SOURCE = "0192a3b4-5678-7abc-8def-0123456789ab"
@@ -20,7 +20,11 @@ def reply(
 
 
 UNCLEAR_4XX = {408, 425}
-NOT_SENT_4XX = {401: Why.UNAUTHORISED, 407: Why.PROXY, 429: Why.THROTTLED}
+NOT_SENT_4XX = {
+    401: NotSentReason.UNAUTHORISED,
+    407: NotSentReason.PROXY,
+    429: NotSentReason.THROTTLED,
+}
 REFUSED = [s for s in range(400, 500) if s not in UNCLEAR_4XX and s not in NOT_SENT_4XX]
 UNKNOWN = [*range(100, 200), *UNCLEAR_4XX, *range(500, 600), 600, 999]
 
@@ -30,7 +34,7 @@ def test_a_clear_4xx_is_refused_even_with_a_batch_in_its_body(status: int) -> No
     outcome = classify(reply(status, {"id": NEW}, "no"), SOURCE)
 
     assert (outcome.kind, outcome.left, outcome.http_status, outcome.batch) == (
-        Class.REFUSED,
+        OutcomeKind.REFUSED,
         True,
         status,
         None,
@@ -45,7 +49,7 @@ def test_a_gateways_page_refuses_nothing_for_good(status: int) -> None:
     outcome = classify(reply(status, None, "Maintenance"), SOURCE)
 
     assert (outcome.kind, outcome.left, outcome.error) == (
-        Class.UNKNOWN,
+        OutcomeKind.UNKNOWN,
         True,
         f"HTTP {status}: Maintenance",
     )
@@ -57,7 +61,7 @@ def test_a_redirect_is_unknown(status: int, body: Any) -> None:
     """It is not followed, and a 303 is what some send when it is done."""
     outcome = classify(reply(status, body, "see there"), SOURCE)
 
-    assert (outcome.kind, outcome.left, outcome.batch) == (Class.UNKNOWN, True, None)
+    assert (outcome.kind, outcome.left, outcome.batch) == (OutcomeKind.UNKNOWN, True, None)
     assert outcome.error == f"HTTP {status}: a redirect, which is not followed"
 
 
@@ -66,7 +70,7 @@ def test_every_other_status_is_unknown_even_with_a_batch_in_its_body(status: int
     outcome = classify(reply(status, {"id": NEW}, "gone", retry_after_s=7), SOURCE)
 
     assert (outcome.kind, outcome.left, outcome.http_status, outcome.batch) == (
-        Class.UNKNOWN,
+        OutcomeKind.UNKNOWN,
         True,
         status,
         None,
@@ -78,17 +82,17 @@ def test_every_other_status_is_unknown_even_with_a_batch_in_its_body(status: int
 @pytest.mark.parametrize(
     ("status", "why", "left", "wait"),
     [
-        (401, Why.UNAUTHORISED, True, None),
-        (407, Why.PROXY, False, 7),
-        (429, Why.THROTTLED, True, 7),
+        (401, NotSentReason.UNAUTHORISED, True, None),
+        (407, NotSentReason.PROXY, False, 7),
+        (429, NotSentReason.THROTTLED, True, 7),
     ],
 )
 def test_a_status_that_says_that_nothing_was_made_goes_back(
-    status: int, why: Why, left: bool, wait: float | None
+    status: int, why: NotSentReason, left: bool, wait: float | None
 ) -> None:
     outcome = classify(reply(status, {"id": NEW}, "wait", retry_after_s=7), SOURCE)
 
-    assert (outcome.kind, outcome.why, outcome.left) == (Class.NOT_SENT, why, left)
+    assert (outcome.kind, outcome.why, outcome.left) == (OutcomeKind.NOT_SENT, why, left)
     assert outcome.retry_after_s == wait
     assert outcome.http_status == status
 
@@ -98,7 +102,7 @@ def test_any_2xx_with_a_new_batch_is_created(status: int) -> None:
     outcome = classify(reply(status, {"id": NEW, "name": "New", "unheard_of": [1]}), SOURCE)
 
     assert (outcome.kind, outcome.left, outcome.error, outcome.http_status) == (
-        Class.CREATED,
+        OutcomeKind.CREATED,
         True,
         None,
         status,
@@ -111,7 +115,7 @@ def test_any_2xx_with_a_new_batch_is_created(status: int) -> None:
 def test_any_2xx_without_a_batch_is_unknown(status: int) -> None:
     outcome = classify(reply(status), SOURCE)
 
-    assert (outcome.kind, outcome.left, outcome.http_status) == (Class.UNKNOWN, True, status)
+    assert (outcome.kind, outcome.left, outcome.http_status) == (OutcomeKind.UNKNOWN, True, status)
     assert outcome.error == f"HTTP {status}: the answer names no batch"
 
 
@@ -145,14 +149,14 @@ def test_any_2xx_without_a_batch_is_unknown(status: int) -> None:
     ],
 )
 def test_a_201_whose_body_is_no_batch_is_unknown(body: Any) -> None:
-    assert classify(reply(201, body), SOURCE).kind is Class.UNKNOWN
+    assert classify(reply(201, body), SOURCE).kind is OutcomeKind.UNKNOWN
 
 
 @pytest.mark.parametrize("batch_id", [SOURCE, SOURCE.upper()])
 def test_a_201_that_names_the_source_itself_is_unknown(batch_id: str) -> None:
     outcome = classify(reply(201, {"id": batch_id}), SOURCE)
 
-    assert outcome.kind is Class.UNKNOWN
+    assert outcome.kind is OutcomeKind.UNKNOWN
     assert outcome.error == "HTTP 201: the answer names the source itself"
 
 
@@ -176,7 +180,7 @@ def test_only_the_id_of_a_new_batch_is_insisted_on(odd: Any) -> None:
     )
     outcome = classify(reply(201, {"id": NEW} | dict.fromkeys(fields, odd)), SOURCE)
 
-    assert outcome.kind is Class.CREATED
+    assert outcome.kind is OutcomeKind.CREATED
     assert outcome.batch is not None
     assert (outcome.batch.name, outcome.batch.status, outcome.batch.datasets) == (None, None, ())
 
@@ -195,7 +199,7 @@ def test_a_request_that_may_have_left_is_unknown() -> None:
     outcome = classify(NoAnswer(left=True, words="silence"), SOURCE)
 
     assert (outcome.kind, outcome.left, outcome.error, outcome.http_status) == (
-        Class.UNKNOWN,
+        OutcomeKind.UNKNOWN,
         True,
         "silence",
         None,
@@ -205,8 +209,8 @@ def test_a_request_that_may_have_left_is_unknown() -> None:
 def test_a_request_that_surely_did_not_leave_is_not_sent() -> None:
     outcome = classify(NoAnswer(left=False, words="refused"), SOURCE)
 
-    assert (outcome.kind, outcome.left, outcome.error) == (Class.NOT_SENT, False, "refused")
-    assert outcome.why is Why.NO_CONNECTION
+    assert (outcome.kind, outcome.left, outcome.error) == (OutcomeKind.NOT_SENT, False, "refused")
+    assert outcome.why is NotSentReason.NO_CONNECTION
 
 
 def test_an_answer_without_words_is_told_by_its_number() -> None:

@@ -1,4 +1,5 @@
-"""The ledger's operations on a real database: planning, claiming, recording, crashing, opening again."""
+"""The ledger's operations on a real database: planning, claiming, recording, crashing, opening
+again."""
 
 from __future__ import annotations
 

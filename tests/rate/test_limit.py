@@ -1,5 +1,5 @@
-"""What a push-back teaches, as tables; and what comes of it against limiters, with real sending in
-simulated time."""
+"""What a throttled answer teaches, as tables; and what comes of it against limiters, with real
+sending in simulated time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from tests.simulation.limiters import steady
 from tests.simulation.limits import BY_NAME
 from tests.simulation.paced import Case, tried
-from worker.rate.history import CLEAN, Seen, Share
+from worker.rate.history import CLEAN, Sample, Share
 from worker.rate.limit import (
     DEAR_HOLD_S,
     HOLD_S,
@@ -34,7 +34,7 @@ from worker.rate.limit import (
     too_many,
 )
 
-# -- the rate between push-backs
+# -- the rate between throttled answers
 
 
 def test_a_sharp_guess_is_held_and_then_more_is_tried_slowly_at_first() -> None:
@@ -50,7 +50,7 @@ def test_a_vague_guess_nears_the_rate_that_was_pushed_back() -> None:
     assert rate_at(limit, 0.0) == 15.0
     assert rate_at(limit, 2.0) == pytest.approx(30 - 15 * math.exp(-1))
     assert 28.0 < rate_at(limit, 5.9) < 30.0
-    assert rate_at(limit, 12.0) > 30.0, "nobody pushed back, so it may be more"
+    assert rate_at(limit, 12.0) > 30.0, "nothing was throttled, so it may be more"
 
 
 def test_no_rate_grows_beyond_all_bounds() -> None:
@@ -61,18 +61,18 @@ def test_no_rate_grows_beyond_all_bounds() -> None:
 
 
 def test_a_vague_guess_keeps_half_of_the_rate_at_least() -> None:
-    limit = learned(None, Seen(99.9, 60.0, guess=5.0), 100.0)
+    limit = learned(None, Sample(99.9, 60.0, guess=5.0), 100.0)
     assert (limit.start, limit.near, limit.since) == (60.0 * LEAST_SHARE, 60.0, 100.0)
     assert (limit.series, limit.top) == (1, 60.0)
 
 
 def test_where_no_pace_was_held_a_vague_guess_counts_alone_since_a_burst_tells_no_rate() -> None:
-    limit = learned(None, Seen(99.9, 60.0, guess=15.0, paced=False), 100.0)
+    limit = learned(None, Sample(99.9, 60.0, guess=15.0, paced=False), 100.0)
     assert (limit.start, limit.near) == (15.0, 60.0)
 
 
 def test_a_sharp_guess_is_kept_under() -> None:
-    limit = learned(None, Seen(99.9, 35.0, guess=30.0, sharp=True), 100.0)
+    limit = learned(None, Sample(99.9, 35.0, guess=30.0, sharp=True), 100.0)
     assert (limit.start, limit.near, limit.roof, limit.hold) == (
         30.0 * (1 - MARGIN),
         None,
@@ -82,15 +82,17 @@ def test_a_sharp_guess_is_kept_under() -> None:
 
 
 def test_a_guess_is_below_what_was_pushed_back_and_not_absurd() -> None:
-    assert learned(None, Seen(0.0, 35.0, guess=90.0, sharp=True), 0.0).roof == pytest.approx(
+    assert learned(None, Sample(0.0, 35.0, guess=90.0, sharp=True), 0.0).roof == pytest.approx(
         0.99 * 35.0
     )
-    assert learned(None, Seen(0.0, 35.0, guess=0.0, sharp=True), 0.0).roof == pytest.approx(3.5)
+    assert learned(None, Sample(0.0, 35.0, guess=0.0, sharp=True), 0.0).roof == pytest.approx(3.5)
 
 
 def test_what_was_held_for_long_is_not_doubted_by_a_trial_that_fails() -> None:
     before = Limit(29.0, 0.0, roof=29.3)
-    assert learned(before, Seen(9.0, 34.0, guess=20.0, sharp=True), 9.0).roof == pytest.approx(30.0)
+    assert learned(before, Sample(9.0, 34.0, guess=20.0, sharp=True), 9.0).roof == pytest.approx(
+        30.0
+    )
 
 
 @pytest.mark.parametrize(
@@ -113,25 +115,25 @@ def test_what_was_held_for_long_is_not_doubted_by_a_trial_that_fails() -> None:
 def test_trials_become_rarer_until_the_limit_moves(
     before: Limit, guess: float, asked: bool, hold: float, trials: int
 ) -> None:
-    limit = learned(before, Seen(20.0, 32.0, asked, guess, sharp=True), 20.0)
+    limit = learned(before, Sample(20.0, 32.0, asked, guess, sharp=True), 20.0)
     assert (limit.hold, limit.trials) == (max(hold, CLEAN / guess), trials)
 
 
 def test_at_low_rates_a_hold_lasts_for_many_requests() -> None:
-    assert learned(None, Seen(0.0, 0.6, guess=0.5, sharp=True), 0.0).hold == CLEAN / 0.5
+    assert learned(None, Sample(0.0, 0.6, guess=0.5, sharp=True), 0.0).hold == CLEAN / 0.5
     assert held_for(SOON_TRIALS, fell=True, asked=False) == SOON_HOLD_S
 
 
 def test_many_push_backs_at_once_while_the_rate_is_held_say_that_the_limit_has_moved() -> None:
     before = Limit(30.0, 0.0, roof=30.3)
-    limit = learned(before, Seen(5.0, 30.0, recent=Share(16, 4, 0.8), calm=False), 5.1)
+    limit = learned(before, Sample(5.0, 30.0, recent=Share(16, 4, 0.8), calm=False), 5.1)
     assert (limit.start, limit.near, limit.fell) == (15.0, 30.0, True), "twelve were taken in 0.8 s"
 
 
 # -- noise is the cause
 
 HELD = Limit(30.0, 0.0, roof=30.3, series=1, top=34.0)
-STRUCK = Seen(5.0, 30.0, recent=Share(16, 1, 0.5), long=Share(80, 2, 2.7))
+STRUCK = Sample(5.0, 30.0, recent=Share(16, 1, 0.5), long=Share(80, 2, 2.7))
 
 
 def test_a_push_back_while_the_rate_is_held_hardly_lowers_it_and_many_requests_must_pass() -> None:
@@ -162,7 +164,7 @@ def test_after_some_strikes_among_few_requests_it_is_tested_whether_it_is_noise(
 
 def test_a_long_series_leads_to_a_test_of_whether_the_rate_is_the_cause() -> None:
     limit: Limit | None = None
-    seen = Seen(0.0, 50.0, guess=45.0, calm=False, taken=40.0)
+    seen = Sample(0.0, 50.0, guess=45.0, calm=False, taken=40.0)
     for number in range(LONG_SERIES):
         limit = learned(limit, seen, float(number))
         assert (limit.series, limit.tested) == (number + 1, False)
@@ -173,13 +175,13 @@ def test_a_long_series_leads_to_a_test_of_whether_the_rate_is_the_cause() -> Non
 
 def test_a_push_back_after_many_requests_without_one_begins_a_new_series() -> None:
     before = Limit(15.0, 0.0, near=30.0, series=LONG_SERIES, top=90.0)
-    assert learned(before, Seen(5.0, 25.0, guess=20.0, calm=True), 5.0).series == 1
-    assert learned(before, Seen(5.0, 25.0, guess=20.0, calm=False), 5.0).tested
+    assert learned(before, Sample(5.0, 25.0, guess=20.0, calm=True), 5.0).series == 1
+    assert learned(before, Sample(5.0, 25.0, guess=20.0, calm=False), 5.0).tested
 
 
 def test_push_backs_in_a_test_are_noise_and_the_rate_goes_back_to_where_it_was() -> None:
     limit = Limit(12.0, 0.0, None, 5.0, top=50.0, tested=True)
-    seen = Seen(1.0, 12.0, recent=Share(9, 4, 0.7), long=Share(9, 4, 0.7))
+    seen = Sample(1.0, 12.0, recent=Share(9, 4, 0.7), long=Share(9, 4, 0.7))
     for number in range(TEST_STRIKES - 1):
         limit = learned(limit, seen, 1.0)
         assert (limit.strikes, limit.noise) == (number + 1, 0.0)
@@ -189,14 +191,14 @@ def test_push_backs_in_a_test_are_noise_and_the_rate_goes_back_to_where_it_was()
 
 def test_where_a_test_is_rejected_too_the_limit_is_lower_still() -> None:
     limit = Limit(12.0, 0.0, None, 5.0, top=50.0, tested=True, strikes=TEST_STRIKES - 1)
-    seen = Seen(1.0, 12.0, recent=Share(3, 3, 0.2), long=Share(3, 3, 0.2), calm=False)
+    seen = Sample(1.0, 12.0, recent=Share(3, 3, 0.2), long=Share(3, 3, 0.2), calm=False)
     assert learned(limit, seen, 1.0).start == 12.0 * LEAST_SHARE
 
 
 def test_a_push_back_on_the_way_back_from_a_test_counts_as_one_in_it() -> None:
     limit = Limit(12.0, 0.0, None, 5.0, top=50.0, tested=True)
-    assert learned(limit, Seen(8.0, 15.0, recent=Share(16, 1, 1.1)), 8.0).strikes == 1
-    assert learned(limit, Seen(9.0, 18.0, guess=17.0, recent=Share(16, 1, 1.1)), 9.0).series == 1
+    assert learned(limit, Sample(8.0, 15.0, recent=Share(16, 1, 1.1)), 8.0).strikes == 1
+    assert learned(limit, Sample(9.0, 18.0, guess=17.0, recent=Share(16, 1, 1.1)), 9.0).series == 1
 
 
 @pytest.mark.parametrize(
@@ -218,7 +220,7 @@ def test_what_noise_explains(sent: int, rejected: int, noise: float, many: bool)
 def test_what_noise_explains_lowers_nothing() -> None:
     noisy = Limit(30.0, 0.0, noise=0.1)
     assert (
-        learned(noisy, Seen(50.0, 44.0, recent=Share(16, 6, 0.4), long=Share(80, 17, 2.0)), 50.0)
+        learned(noisy, Sample(50.0, 44.0, recent=Share(16, 6, 0.4), long=Share(80, 17, 2.0)), 50.0)
         is noisy
     )
 
@@ -230,12 +232,14 @@ def test_what_noise_explains_lowers_nothing() -> None:
 def test_what_noise_does_not_explain_is_a_limit_and_half_of_the_noise_is_doubted(
     recent: Share, long: Share
 ) -> None:
-    limit = learned(Limit(30.0, 0.0, noise=0.1), Seen(50.0, 44.0, recent=recent, long=long), 50.0)
+    limit = learned(Limit(30.0, 0.0, noise=0.1), Sample(50.0, 44.0, recent=recent, long=long), 50.0)
     assert limit.noise == 0.05
     assert limit.start == pytest.approx((1 - MARGIN) * recent.taken / 0.95)
     assert limit.hold >= HOLD_S
     assert (
-        learned(limit._replace(noise=0.02), Seen(60.0, 44.0, recent=recent, long=long), 60.0).noise
+        learned(
+            limit._replace(noise=0.02), Sample(60.0, 44.0, recent=recent, long=long), 60.0
+        ).noise
         == 0.0
     )
 

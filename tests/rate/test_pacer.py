@@ -41,9 +41,9 @@ class Rig:
 async def test_turns_are_spread_evenly() -> None:
     rig, times = Rig(), []
     for _ in range(11):
-        assert await rig.pacer.turn(60.0)
+        assert await rig.pacer.acquire(60.0)
         times.append(rig.clock.now)
-        rig.pacer.landed()
+        rig.pacer.release()
 
     assert times == pytest.approx([1000 + n / 10 for n in range(11)])
     assert rig.pacer.in_flight == 0
@@ -53,7 +53,7 @@ async def test_many_who_wait_leave_one_by_one() -> None:
     rig, times = Rig(), []
 
     async def leave() -> None:
-        assert await rig.pacer.turn(60.0)
+        assert await rig.pacer.acquire(60.0)
         times.append(rig.clock.now)
 
     async with anyio.create_task_group() as group:
@@ -66,12 +66,12 @@ async def test_many_who_wait_leave_one_by_one() -> None:
 
 async def test_a_turn_that_is_further_away_than_patience_lasts_is_not_waited_for() -> None:
     rig = Rig()
-    rig.pacer.pushed_back(rig.clock.now, 30.0)
+    rig.pacer.throttled(rig.clock.now, 30.0)
 
-    assert not await rig.pacer.turn(5.0)
+    assert not await rig.pacer.acquire(5.0)
     assert rig.stop.waits == []
     assert rig.pacer.in_flight == 0
-    assert await rig.pacer.turn(30.0)
+    assert await rig.pacer.acquire(30.0)
     assert rig.clock.now == 1030.0
 
 
@@ -79,18 +79,18 @@ async def test_no_turn_is_given_after_the_wish_to_stop() -> None:
     rig = Rig()
     rig.stop.ask("limit")
 
-    assert not await rig.pacer.turn(60.0)
+    assert not await rig.pacer.acquire(60.0)
 
 
 async def test_a_wish_to_stop_ends_a_wait() -> None:
     rig = Rig()
-    rig.pacer.pushed_back(rig.clock.now, 30.0)
+    rig.pacer.throttled(rig.clock.now, 30.0)
 
     async def asked_meanwhile(_: float) -> None:
         rig.stop.ask("signal")
 
     rig.pacer._wait = asked_meanwhile
-    assert not await rig.pacer.turn(60.0)
+    assert not await rig.pacer.acquire(60.0)
 
 
 def crowd(
@@ -115,20 +115,20 @@ async def test_those_who_may_leave_at_once_leave_one_after_the_other(
 ) -> None:
     rig, moments = crowd(monkeypatch)
     for _ in range(4):
-        assert await rig.pacer.turn(60.0)
+        assert await rig.pacer.acquire(60.0)
     assert moments == pytest.approx([0.005, 0.01, 0.015])
     assert rig.pacer.in_flight == 4
     rig.clock.advance(1.0)
-    assert await rig.pacer.turn(60.0)
+    assert await rig.pacer.acquire(60.0)
     assert len(moments) == 3
 
 
 async def test_who_waits_for_a_place_waits_for_a_pause_that_begins_meanwhile(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    rig, moments = crowd(monkeypatch, lambda rig: rig.pacer.pushed_back(rig.clock.now, 2.0))
-    assert await rig.pacer.turn(60.0)
-    assert await rig.pacer.turn(60.0)
+    rig, moments = crowd(monkeypatch, lambda rig: rig.pacer.throttled(rig.clock.now, 2.0))
+    assert await rig.pacer.acquire(60.0)
+    assert await rig.pacer.acquire(60.0)
     assert rig.clock.now >= 1002.0
     assert rig.pacer.in_flight == 2
     assert len(moments) == 1
@@ -138,8 +138,8 @@ async def test_who_waits_for_a_place_does_not_leave_after_the_wish_to_stop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rig, _ = crowd(monkeypatch, lambda rig: rig.stop.ask("signal"))
-    assert await rig.pacer.turn(60.0)
-    assert not await rig.pacer.turn(60.0)
+    assert await rig.pacer.acquire(60.0)
+    assert not await rig.pacer.acquire(60.0)
     assert rig.pacer.in_flight == 1
 
 
@@ -154,20 +154,20 @@ def outage(rig: Rig) -> None:
 async def test_one_request_at_a_time_probes() -> None:
     rig = Rig()
     outage(rig)
-    assert rig.pacer.ahead() == 1
-    assert await rig.pacer.turn(60.0)
-    assert rig.pacer.ahead() == 0
+    assert rig.pacer.prefetch() == 1
+    assert await rig.pacer.acquire(60.0)
+    assert rig.pacer.prefetch() == 0
     order: list[str] = []
 
     async def second() -> None:
-        assert await rig.pacer.turn(60.0)
+        assert await rig.pacer.acquire(60.0)
         order.append("second")
 
     async with anyio.create_task_group() as group:
         group.start_soon(second)
         await anyio.wait_all_tasks_blocked()
         order.append("probe")
-        rig.pacer.landed()
+        rig.pacer.release()
 
     assert order == ["probe", "second"]
 
@@ -175,11 +175,11 @@ async def test_one_request_at_a_time_probes() -> None:
 async def test_a_probe_under_way_is_not_waited_for_longer_than_patience_lasts() -> None:
     rig = Rig()
     outage(rig)
-    assert await rig.pacer.turn(60.0)
+    assert await rig.pacer.acquire(60.0)
     turns: list[bool] = []
 
     async def wait() -> None:
-        turns.append(await rig.pacer.turn(0.05))
+        turns.append(await rig.pacer.acquire(0.05))
 
     with anyio.fail_after(2):
         async with anyio.create_task_group() as group:
@@ -197,7 +197,7 @@ def test_slowing_is_told_once_and_so_is_recovery() -> None:
     left_at = rig.clock.now
     rig.clock.advance(1.0)
     for _ in range(5):
-        rig.pacer.pushed_back(left_at, 4.0)
+        rig.pacer.throttled(left_at, 4.0)
     assert rig.told() == ["pace.slowed"]
     assert rig.events[0].fields["why"] == "the API said 'too many requests'"
     assert rig.events[0].fields["wait_s"] == 4.0
@@ -232,7 +232,7 @@ def test_where_only_push_backs_come_the_waits_grow() -> None:
     waits = []
     for _ in range(24):
         rig.clock.advance(1.0)
-        rig.pacer.pushed_back(rig.clock.now, None)
+        rig.pacer.throttled(rig.clock.now, None)
         waits.append(rig.pacer.waiting_s())
         rig.clock.advance(rig.pacer.waiting_s())
     assert 0.5 * MOST_BACK_OFF_S <= waits[-1] <= MOST_BACK_OFF_S
@@ -241,7 +241,7 @@ def test_where_only_push_backs_come_the_waits_grow() -> None:
 async def test_without_a_ceiling_the_first_requests_are_few_and_more_follow_answers() -> None:
     rig = Rig(None)
     for _ in range(int(FIRST)):
-        assert await rig.pacer.turn(60.0)
+        assert await rig.pacer.acquire(60.0)
     assert not rig.pacer._leaves(rig.clock.now), "it is not known yet how many the API bears"
     for _ in range(200):
         left_at = rig.clock.now
@@ -253,7 +253,7 @@ async def test_without_a_ceiling_the_first_requests_are_few_and_more_follow_answ
 async def test_with_a_ceiling_all_senders_may_send_from_the_start() -> None:
     rig = Rig(1000.0)
     for _ in range(16):
-        assert await rig.pacer.turn(60.0)
+        assert await rig.pacer.acquire(60.0)
     assert not rig.pacer._leaves(rig.clock.now + 1.0)
 
 
@@ -274,15 +274,15 @@ def test_what_leaves_within_a_third_of_a_second_may_be_claimed(
     for _ in range(300):
         rig.clock.advance(latency)
         rig.pacer.good(rig.clock.now - latency)
-    assert rig.pacer.ahead() == ahead
+    assert rig.pacer.prefetch() == ahead
 
 
 def test_a_window_that_is_used_up_is_told_when_the_wait_is_long() -> None:
     rig = Rig()
-    rig.pacer.told(Quota(100, 60.0))
+    rig.pacer.observe_quota(Quota(100, 60.0))
     assert rig.told() == []
-    rig.pacer.told(Quota(0, 60.0))
-    rig.pacer.told(Quota(0, 59.0))
+    rig.pacer.observe_quota(Quota(0, 60.0))
+    rig.pacer.observe_quota(Quota(0, 59.0))
     assert rig.told() == ["pace.slowed"]
     assert rig.events[0].fields["wait_s"] == 60.0
 
@@ -292,7 +292,7 @@ def test_any_sequence_of_answers_keeps_the_state_sane() -> None:
     rig = Rig()
     steps: list[Any] = [
         rig.pacer.good,
-        lambda at: rig.pacer.pushed_back(at, rng.choice([None, 0.0, 2.0])),
+        lambda at: rig.pacer.throttled(at, rng.choice([None, 0.0, 2.0])),
         lambda at: rig.pacer.unusable(
             at, rng.choice([None, 0.0, 2.0]), "no", patient=rng.random() < 0.5
         ),
@@ -305,6 +305,6 @@ def test_any_sequence_of_answers_keeps_the_state_sane() -> None:
         rate = rig.pacer.rate()
         assert rate is not None
         assert 0 < rate <= 10.0
-        assert 0 <= rig.pacer.ahead() <= 16 * AHEAD_PER_SENDER
+        assert 0 <= rig.pacer.prefetch() <= 16 * AHEAD_PER_SENDER
         assert state.pause_until >= before
         assert rig.pacer.waiting_s() <= MOST_BACK_OFF_S

@@ -22,13 +22,13 @@ from worker.rate.slots import (
     left,
     pace,
     probing,
-    pushed_back,
-    pushed_back_again,
     rate,
-    slots_ahead,
-    told,
+    slots_within,
+    throttled,
+    throttled_again,
     unusable,
     unusable_for,
+    with_quota,
 )
 
 LIMIT = Limit(5.0, 100.0, hold=60.0)
@@ -72,7 +72,7 @@ def test_without_a_ceiling_everything_may_leave_at_once() -> None:
     state = left(left(pace(None), 5.0), 5.0)
 
     assert due(state) <= 5.0
-    assert slots_ahead(state, 5.0, 16) == 16
+    assert slots_within(state, 5.0, 16) == 16
 
 
 @pytest.mark.parametrize(
@@ -124,19 +124,19 @@ def test_a_request_is_due_after_slot_and_pause() -> None:
 )
 def test_so_many_may_leave_within_the_horizon(state: Pace, most: int, slots: int) -> None:
     assert HORIZON_S == 0.3
-    assert slots_ahead(state, 10.0, most) == slots
+    assert slots_within(state, 10.0, most) == slots
 
 
-# -- push-backs
+# -- throttled answers
 
 
 def test_one_push_back_slows_once_however_many_were_under_way() -> None:
-    first = pushed_back(pace(10), 100.0, None, 0.5, LIMIT)
+    first = throttled(pace(10), 100.0, None, 0.5, LIMIT)
     assert is_news(pace(10), 99.0)
     assert not is_news(first, 99.0)
     state = first
     for _ in range(15):
-        state = pushed_back_again(state, 100.1, None)
+        state = throttled_again(state, 100.1, None)
 
     assert state == first
     assert (state.pauses, state.slowed_at, state.pause_until) == (1, 100.0, 100.5)
@@ -146,11 +146,11 @@ def test_one_push_back_slows_once_however_many_were_under_way() -> None:
 
 
 def test_what_the_api_asks_is_waited_for_and_a_later_answer_may_ask_for_longer() -> None:
-    state = pushed_back(pace(10), 100.0, 7.0, 0.5, LIMIT)
+    state = throttled(pace(10), 100.0, 7.0, 0.5, LIMIT)
     assert due(state) == 107.0
 
-    longer = pushed_back_again(state, 101.0, 20.0)
-    shorter = pushed_back_again(state, 101.0, 1.0)
+    longer = throttled_again(state, 101.0, 20.0)
+    shorter = throttled_again(state, 101.0, 1.0)
 
     assert (longer.pause_until, longer.pauses) == (121.0, 1)
     assert longer.limit == LIMIT._replace(since=121.0)
@@ -158,14 +158,14 @@ def test_what_the_api_asks_is_waited_for_and_a_later_answer_may_ask_for_longer()
 
 
 def test_a_limit_that_was_known_before_goes_on_but_for_the_pauses() -> None:
-    state = pushed_back(pace(10), 130.0, None, 0.5, LIMIT)
+    state = throttled(pace(10), 130.0, None, 0.5, LIMIT)
     assert state.limit == LIMIT._replace(since=100.5)
-    state = pushed_back_again(state, 130.25, 20.0)
+    state = throttled_again(state, 130.25, 20.0)
     assert (state.pause_until, state.limit) == (150.25, LIMIT._replace(since=120.25))
 
 
 def test_a_wait_of_no_seconds_is_none_that_was_asked_for() -> None:
-    assert pushed_back(pace(None), 100.0, 0.0, 1.0, LIMIT).pause_until == 101.0
+    assert throttled(pace(None), 100.0, 0.0, 1.0, LIMIT).pause_until == 101.0
 
 
 @pytest.mark.parametrize(("jitter", "part"), [(0.0, 0.5), (0.5, 0.75), (1.0, 1.0)])
@@ -178,7 +178,7 @@ def test_back_off_grows_to_a_cap_with_half_of_it_random(jitter: float, part: flo
 
 
 def test_a_good_answer_to_an_earlier_request_only_says_that_the_api_is_there() -> None:
-    state = good(pushed_back(pace(10), 100.0, 7.0, 0.5, LIMIT), 99.5)
+    state = good(throttled(pace(10), 100.0, 7.0, 0.5, LIMIT), 99.5)
 
     assert (state.pauses, state.pause_until, state.unusable_since) == (1, 107.0, None)
     assert good(state, 107.0).pauses == 0
@@ -188,24 +188,26 @@ def test_a_good_answer_to_an_earlier_request_only_says_that_the_api_is_there() -
 
 
 def test_what_is_left_of_a_window_is_spread_over_it() -> None:
-    state = told(pace(None), 100.0, Quota(20, 10.0))
+    state = with_quota(pace(None), 100.0, Quota(20, 10.0))
 
     assert rate(state, 105.0) == pytest.approx(2.0)
     assert rate(state, 110.0) is None, "a new window has begun"
-    assert rate(told(pace(1), 100.0, Quota(20, 10.0)), 105.0) == pytest.approx(1.0), (
+    assert rate(with_quota(pace(1), 100.0, Quota(20, 10.0)), 105.0) == pytest.approx(1.0), (
         "the ceiling stays one"
     )
 
 
 def test_what_is_left_of_a_long_window_may_leave_at_once() -> None:
-    assert told(pace(None), 100.0, Quota(20, 3600.0)) == pace(None)
+    assert with_quota(pace(None), 100.0, Quota(20, 3600.0)) == pace(None)
 
 
 def test_a_wait_for_the_next_window_is_one_that_the_api_asks_for() -> None:
-    state = told(pace(10), 100.0, Quota(0, 3600.0))
+    state = with_quota(pace(10), 100.0, Quota(0, 3600.0))
     assert unusable_for(state, 101.0) == 3600.0
     assert (
-        unusable_for(told(state._replace(unusable_since=50.0), 100.0, Quota(0, 3600.0)), 101.0)
+        unusable_for(
+            with_quota(state._replace(unusable_since=50.0), 100.0, Quota(0, 3600.0)), 101.0
+        )
         == 3650.0
     )
 
@@ -213,7 +215,7 @@ def test_a_wait_for_the_next_window_is_one_that_the_api_asks_for() -> None:
 @pytest.mark.parametrize(("before", "until"), [(-math.inf, 110.0), (105.0, 110.0), (400.0, 400.0)])
 def test_where_nothing_is_left_all_wait_for_the_next_window(before: float, until: float) -> None:
     state = pace(10)._replace(pause_until=before)
-    assert told(state, 100.0, Quota(0, 10.0)).pause_until == until
+    assert with_quota(state, 100.0, Quota(0, 10.0)).pause_until == until
 
 
 # -- unusable
@@ -274,7 +276,7 @@ def test_an_unusable_answer_may_ask_to_wait() -> None:
 def test_no_pause_is_ever_shortened() -> None:
     state = pace(10)._replace(pause_until=500.0)
 
-    assert pushed_back(state, 100.0, 1.0, 0.0, LIMIT).pause_until == 500.0
+    assert throttled(state, 100.0, 1.0, 0.0, LIMIT).pause_until == 500.0
     assert unusable(state, 100.0, 100.0, 1.0, 0.0, patient=False).pause_until == 500.0
 
 
@@ -294,9 +296,9 @@ def test_the_api_is_unusable_until_now_or_as_long_as_it_says(
 
 
 def test_unusable_time_counts_from_the_first_trouble_of_either_kind() -> None:
-    state = pushed_back(pace(10), 100.0, None, 0.0, LIMIT)
+    state = throttled(pace(10), 100.0, None, 0.0, LIMIT)
     state = unusable(state, 110.0, 109.0, None, 0.0, patient=True)
-    state = pushed_back(state, 120.0, None, 0.0, LIMIT)
+    state = throttled(state, 120.0, None, 0.0, LIMIT)
 
     assert unusable_for(state, 130.0) == 30.0
     assert unusable_for(good(state, 121.0), 130.0) == 0.0

@@ -13,7 +13,7 @@ import pytest
 from tests.support.clocks import HandClock, SkippingStop
 from tests.support.ledgers import WORKSPACE, connection_of, items, opened, uuid
 from worker.api.client import Api
-from worker.api.reader import ApiUnusableError, LookUps
+from worker.api.reader import ApiUnusableError, RetryingReader
 from worker.api.verdicts import TokenVerdict, source_verdict, token_verdict
 from worker.ledger.store import Ledger
 from worker.ledger.threads import ListingNotes, ThreadedDatabase
@@ -185,7 +185,7 @@ class Rig:
         self.events: list[Event] = []
         contract: Api = api
         database = ThreadedDatabase(ledger)
-        self.look_ups = LookUps(
+        self.reader = RetryingReader(
             ListingNotes(database),
             contract,
             self.clock,
@@ -195,7 +195,7 @@ class Rig:
             give_up_after_s,
             rate=None,
         )
-        self.preflight = Preflight(database, self.look_ups, self.events.append, self.stop)
+        self.preflight = Preflight(database, self.reader, self.events.append, self.stop)
 
     def sources(self) -> dict[str, str]:
         return dict(

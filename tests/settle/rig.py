@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.support.clocks import HandClock, SkippingStop
 from tests.support.ledgers import WORKSPACE, connection_of, opened, uuid
-from worker.api.reader import LookUps
+from worker.api.reader import RetryingReader
 from worker.ledger import views
 from worker.ledger.store import Ledger
 from worker.ledger.threads import ListingNotes, ThreadedDatabase
@@ -131,7 +131,7 @@ class Rig:
         self.server = ServerClock()
         self.events: list[Event] = []
         self.database = ThreadedDatabase(ledger)
-        self.look_ups = LookUps(
+        self.reader = RetryingReader(
             ListingNotes(self.database),
             world,
             self.clock,
@@ -141,10 +141,10 @@ class Rig:
             900.0,
             rate=None,
         )
-        self.preflight = Preflight(self.database, self.look_ups, self.events.append, self.stop)
+        self.preflight = Preflight(self.database, self.reader, self.events.append, self.stop)
         self.settling = Settling(
             self.database,
-            self.look_ups,
+            self.reader,
             self.clock,
             self.server,
             self.events.append,

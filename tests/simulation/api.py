@@ -17,7 +17,7 @@ import anyio
 
 from tests.simulation.database import Crasher, Labelled
 from tests.simulation.loop import SimulatedLoop
-from tests.simulation.weather import Fate, Look, Shown, Sight, Weather, drawn
+from tests.simulation.weather import Fate, ListingResult, Shown, Sight, Weather, drawn
 from tests.simulation.world import Batch, Kind, Request, World
 from worker.model.batch import listed, read_batch
 from worker.model.replies import Answer, Listing, NoAnswer, Page, Reply
@@ -139,16 +139,16 @@ class SimulatedApi:
         self.asked += 1
         look = self._look_fate()
         await self._pass(self._latency())
-        if look is Look.GOOD and self._weather.no_listing:
+        if look is ListingResult.GOOD and self._weather.no_listing:
             self._world.faults["listing: 403"] += 1
             return Listing(0, None, "HTTP 403: you may not list this workspace", self._world.date())
         match look:
-            case Look.SILENT:
+            case ListingResult.SILENT:
                 await self._pass(self._timeout_s)
                 return Listing(0, None, "cut short: no answer within the time limit")
-            case Look.LOST:
+            case ListingResult.LOST:
                 return Listing(0, None, "cut short: the connection was closed")
-            case Look.ERROR | Look.GATEWAY | Look.THROTTLED:
+            case ListingResult.ERROR | ListingResult.GATEWAY | ListingResult.THROTTLED:
                 answer = self._unusable(look)
                 problem = f"HTTP {answer.status}: {answer.words}"
                 return Listing(0, None, problem, answer.date, answer.retry_after_s)
@@ -256,35 +256,37 @@ class SimulatedApi:
 
     # -- looking
 
-    def _look_fate(self) -> Look:
+    def _look_fate(self) -> ListingResult:
         if self._is_down():
-            fate = self._rng.choice((Look.LOST, Look.GATEWAY, Look.SILENT))
+            fate = self._rng.choice(
+                (ListingResult.LOST, ListingResult.GATEWAY, ListingResult.SILENT)
+            )
         else:
-            fate = drawn(self._rng, self._weather.look, Look.GOOD)
-        if fate is not Look.GOOD:
+            fate = drawn(self._rng, self._weather.look, ListingResult.GOOD)
+        if fate is not ListingResult.GOOD:
             self._world.faults[fate.value] += 1
         return fate
 
     async def _look(self, answer: Callable[[], Answer]) -> Reply:
         self.asked += 1
         fate = self._look_fate()
-        await self._pass(self._timeout_s if fate is Look.SILENT else self._latency())
+        await self._pass(self._timeout_s if fate is ListingResult.SILENT else self._latency())
         match fate:
-            case Look.SILENT:
+            case ListingResult.SILENT:
                 return NoAnswer(left=True, words="no answer within the time limit")
-            case Look.LOST:
+            case ListingResult.LOST:
                 return NoAnswer(left=True, words="the connection was closed without an answer")
-            case Look.ERROR | Look.GATEWAY | Look.THROTTLED:
+            case ListingResult.ERROR | ListingResult.GATEWAY | ListingResult.THROTTLED:
                 return self._unusable(fate)
         return answer() if self._weather.token else self._error(401, "authentication failed")
 
-    def _unusable(self, look: Look) -> Answer:
+    def _unusable(self, look: ListingResult) -> Answer:
         match look:
-            case Look.THROTTLED:
+            case ListingResult.THROTTLED:
                 return self._error(
                     429, "too many requests", retry_after_s=self._rng.choice((None, 1.0, 10.0))
                 )
-            case Look.GATEWAY:
+            case ListingResult.GATEWAY:
                 return Answer(self._rng.choice((404, 502, 503)), None, "Bad gateway", None, None)
         return self._error(self._rng.choice((500, 503, 504)), "something went wrong")
 

@@ -1,5 +1,5 @@
-"""The ledger's database in a process that may die: operations run inline, and a crash strikes between
-any two statements.
+"""The ledger's database in a process that may die: operations run inline, and a crash strikes
+between any two statements.
 
 Intents are labelled here with the item that they are for, so that the world knows what each request
 was for."""
@@ -107,8 +107,8 @@ class FragileConnection:
 
 
 class InlineDatabase:
-    """Runs operations inline, in the order in which they are called. Each takes `takes_s`, as one in a
-    thread would."""
+    """Runs operations inline, in the order in which they are called. Each takes `takes_s`, as one
+    in a thread would."""
 
     def __init__(
         self, ledger: Ledger, loop: SimulatedLoop, crasher: Crasher, takes_s: float

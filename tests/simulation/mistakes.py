@@ -18,7 +18,7 @@ from tests.simulation.guards import edited_often, lying
 from tests.simulation.planting import Mistake, attempts, classified, not_sent, statement
 from tests.simulation.scenario import Theme
 from tests.support.ledgers import connection_of
-from worker.api.outcome import Class, Outcome
+from worker.api.outcome import Outcome, OutcomeKind
 from worker.ledger import database, group_commit
 from worker.ledger.queries import sql
 from worker.ledger.store import Ledger
@@ -37,7 +37,7 @@ from worker.settle.windows import window
 
 def send_unknown_again(patch: pytest.MonkeyPatch) -> None:
     classified(
-        patch, lambda _reply, found: not_sent(found) if found.kind is Class.UNKNOWN else found
+        patch, lambda _reply, found: not_sent(found) if found.kind is OutcomeKind.UNKNOWN else found
     )
 
 
@@ -56,7 +56,7 @@ def take_a_5xx_for_nothing(patch: pytest.MonkeyPatch) -> None:
 
 def take_an_odd_2xx_for_nothing(patch: pytest.MonkeyPatch) -> None:
     def wrong(reply: Reply, found: Outcome) -> Outcome:
-        odd = isinstance(reply, Answer) and reply.status < 300 and found.kind is Class.UNKNOWN
+        odd = isinstance(reply, Answer) and reply.status < 300 and found.kind is OutcomeKind.UNKNOWN
         return not_sent(found) if odd else found
 
     classified(patch, wrong)
@@ -69,7 +69,7 @@ def record_before_the_body_is_whole(patch: pytest.MonkeyPatch) -> None:
         if not isinstance(reply, CutShort):
             return found
         batch = Batch(reply.begun.rpartition('"')[2], None, None, None, None, None, (), None)
-        return Outcome(Class.CREATED, True, None, 201, batch)
+        return Outcome(OutcomeKind.CREATED, True, None, 201, batch)
 
     classified(patch, wrong)
 

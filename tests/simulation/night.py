@@ -49,7 +49,7 @@ class Sum:
     faults: Counter[str] = field(default_factory=Counter)
     stopped: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
-    """Why wanted rows are `unknown` at the end."""
+    """NotSentReason wanted rows are `unknown` at the end."""
     problems: Counter[str] = field(default_factory=Counter)
     """By sort: double, lost, false row, …: scenarios that have one."""
     statuses: dict[str, Counter[str]] = field(default_factory=dict)

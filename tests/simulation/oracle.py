@@ -99,7 +99,7 @@ def judge(
 
 
 def _reasons(rows: list[Row]) -> dict[str, int]:
-    """Why rows are `unknown`, without the ids that their errors name."""
+    """NotSentReason rows are `unknown`, without the ids that their errors name."""
     why = [row.error or "" for row in rows if row.wanted and row.status == "unknown"]
     return dict(
         Counter(re.sub(r"#\d+|\(.*?\)|[0-9a-f]{8}-[0-9a-f-]{27}", "…", error) for error in why)

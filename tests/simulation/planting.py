@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.simulation.scenario import Scenario, Theme
-from worker.api.outcome import Class, Outcome, classify
+from worker.api.outcome import Outcome, OutcomeKind, classify
 from worker.ledger import handle, settlement
 from worker.ledger.queries import sql
 from worker.ledger.store import Ledger
@@ -49,7 +49,7 @@ def classified(patch: pytest.MonkeyPatch, wrong: Callable[[Reply, Outcome], Outc
 
 def not_sent(outcome: Outcome) -> Outcome:
     """The outcome, as if nothing had been sent."""
-    return Outcome(Class.NOT_SENT, True, outcome.error, outcome.http_status)
+    return Outcome(OutcomeKind.NOT_SENT, True, outcome.error, outcome.http_status)
 
 
 def attempts(patch: pytest.MonkeyPatch, wrong: Callable[[Attempt, Ledger], Attempt]) -> None:

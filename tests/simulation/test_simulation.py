@@ -18,7 +18,7 @@ from tests.simulation.loop import Crash, SimulatedLoop, StuckError
 from tests.simulation.night import Sum, alone, command, many, table
 from tests.simulation.scenario import Theme
 from worker.api import outcome
-from worker.api.outcome import Class, Outcome
+from worker.api.outcome import Outcome, OutcomeKind
 from worker.ledger import group_commit, handle
 from worker.ledger.queries import sql
 from worker.ledger.store import Ledger
@@ -102,7 +102,11 @@ def test_a_worker_that_sends_again_what_is_unknown_makes_doubles(
 
     def rash(reply: Reply, source_id: str) -> Outcome:
         found = real(reply, source_id)
-        return found if found.kind is not Class.UNKNOWN else Outcome(Class.NOT_SENT, True, "lost")
+        return (
+            found
+            if found.kind is not OutcomeKind.UNKNOWN
+            else Outcome(OutcomeKind.NOT_SENT, True, "lost")
+        )
 
     monkeypatch.setattr("worker.run.sender.classify", rash)
     assert _sees("double", Theme.ORDINARY)

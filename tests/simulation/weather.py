@@ -36,7 +36,7 @@ class Fate(StrEnum):
     ODD_AFTER = "odd 2xx after its effect"
 
 
-class Look(StrEnum):
+class ListingResult(StrEnum):
     """What becomes of a request that only reads."""
 
     GOOD = "answered"
@@ -77,7 +77,7 @@ class Weather:
     token sees; with `no_listing` every listing is refused; `me` takes `me_s` more."""
 
     duplicate: Mapping[Fate, float] = field(default_factory=dict)
-    look: Mapping[Look, float] = field(default_factory=dict)
+    look: Mapping[ListingResult, float] = field(default_factory=dict)
     listing: Mapping[Shown, float] = field(default_factory=dict)
     latency_s: tuple[float, float] = (0.02, 0.3)
     down: tuple[tuple[float, float], ...] = ()
@@ -97,7 +97,13 @@ LOST = (
 NOT_SENT = (Fate.THROTTLED, Fate.NO_CONNECTION, Fate.PROXY)
 PAGES = (Fate.GATEWAY_BEFORE, Fate.GATEWAY_AFTER)
 ODD = (Fate.ODD_BEFORE, Fate.ODD_AFTER)
-LOOKS = (Look.ERROR, Look.GATEWAY, Look.SILENT, Look.LOST, Look.THROTTLED)
+LOOKS = (
+    ListingResult.ERROR,
+    ListingResult.GATEWAY,
+    ListingResult.SILENT,
+    ListingResult.LOST,
+    ListingResult.THROTTLED,
+)
 HONEST = (Shown.CUT, Shown.SHORT, Shown.NO_COUNT, Shown.ODD, Shown.CAPPED)
 LIES = (Shown.LIE_OLDEST, Shown.LIE_NEWEST)
 

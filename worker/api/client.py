@@ -251,7 +251,7 @@ class _ListingReader:
         return page
 
     def problem(self) -> str | None:
-        """Why this is no whole listing."""
+        """NotSentReason this is no whole listing."""
         if self._odd:
             return f"{self._odd} of its entries {verb(self._odd, 'has', 'have')} no batch id"
         if self.meta_count is None:
@@ -396,7 +396,7 @@ def _told(error: BaseException) -> str:
 
 
 def _unreadable(error: aiohttp.ClientResponseError) -> str:
-    """Why an answer could not be read as HTTP."""
+    """NotSentReason an answer could not be read as HTTP."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, LineTooLong):

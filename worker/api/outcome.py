@@ -15,7 +15,7 @@ from worker.model.batch import Batch, read_batch
 from worker.model.replies import Answer, NoAnswer, Reply
 
 
-class Class(StrEnum):
+class OutcomeKind(StrEnum):
     """What became of the request."""
 
     CREATED = "created"
@@ -24,8 +24,8 @@ class Class(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Why(StrEnum):
-    """Why nothing was made, where what to do next depends on it."""
+class NotSentReason(StrEnum):
+    """NotSentReason nothing was made, where what to do next depends on it."""
 
     NONE = ""
     NO_CONNECTION = "no_connection"
@@ -38,12 +38,12 @@ class Outcome(NamedTuple):
     """What became of one duplicate request. `left` says whether it counts as a request that left;
     `error` is for people; `retry_after_s` is what the API asks to wait, in seconds."""
 
-    kind: Class
+    kind: OutcomeKind
     left: bool
     error: str | None = None
     http_status: int | None = None
     batch: Batch | None = None
-    why: Why = Why.NONE
+    why: NotSentReason = NotSentReason.NONE
     retry_after_s: float | None = None
 
 
@@ -56,32 +56,36 @@ def classify(reply: Reply, source_id: str) -> Outcome:
     """The outcome of a request to duplicate `source_id`, from its reply alone."""
     if isinstance(reply, NoAnswer):
         if reply.left:
-            return Outcome(Class.UNKNOWN, left=True, error=reply.words)
-        return Outcome(Class.NOT_SENT, left=False, error=reply.words, why=Why.NO_CONNECTION)
+            return Outcome(OutcomeKind.UNKNOWN, left=True, error=reply.words)
+        return Outcome(
+            OutcomeKind.NOT_SENT, left=False, error=reply.words, why=NotSentReason.NO_CONNECTION
+        )
     status = reply.status
     error = f"HTTP {status}: {reply.words}" if reply.words else f"HTTP {status}"
     if 200 <= status < 300:
         return _success(reply, source_id, error)
     match status:
         case 401:
-            return Outcome(Class.NOT_SENT, True, error, status, why=Why.UNAUTHORISED)
+            return Outcome(
+                OutcomeKind.NOT_SENT, True, error, status, why=NotSentReason.UNAUTHORISED
+            )
         case 407:
             # The proxy never passed it on.
             return Outcome(
-                Class.NOT_SENT,
+                OutcomeKind.NOT_SENT,
                 False,
                 error,
                 status,
-                why=Why.PROXY,
+                why=NotSentReason.PROXY,
                 retry_after_s=reply.retry_after_s,
             )
         case 429:
             return Outcome(
-                Class.NOT_SENT,
+                OutcomeKind.NOT_SENT,
                 True,
                 error,
                 status,
-                why=Why.THROTTLED,
+                why=NotSentReason.THROTTLED,
                 retry_after_s=reply.retry_after_s,
             )
     if 300 <= status < 400:
@@ -89,16 +93,18 @@ def classify(reply: Reply, source_id: str) -> Outcome:
     # A gateway's page says nothing about this batch: it comes for every request while something is
     # maintained.
     if 400 <= status < 500 and status not in _TRY_AGAIN_UNCLEAR and reply.json is not None:
-        return Outcome(Class.REFUSED, True, error, status)
-    return Outcome(Class.UNKNOWN, True, error, status, retry_after_s=reply.retry_after_s)
+        return Outcome(OutcomeKind.REFUSED, True, error, status)
+    return Outcome(OutcomeKind.UNKNOWN, True, error, status, retry_after_s=reply.retry_after_s)
 
 
 def _success(answer: Answer, source_id: str, error: str) -> Outcome:
     batch = read_batch(answer.json)
     if batch is None:
-        return Outcome(Class.UNKNOWN, True, f"{error}: the answer names no batch", answer.status)
+        return Outcome(
+            OutcomeKind.UNKNOWN, True, f"{error}: the answer names no batch", answer.status
+        )
     if batch.id == source_id:
         return Outcome(
-            Class.UNKNOWN, True, f"{error}: the answer names the source itself", answer.status
+            OutcomeKind.UNKNOWN, True, f"{error}: the answer names the source itself", answer.status
         )
-    return Outcome(Class.CREATED, True, None, answer.status, batch)
+    return Outcome(OutcomeKind.CREATED, True, None, answer.status, batch)

@@ -54,7 +54,7 @@ class ListingLog(Protocol):
         """Note how it ended."""
 
 
-class Look(NamedTuple):
+class ListingResult(NamedTuple):
     """One listing of a workspace, after its tries: its `number`, when it left (monotonic seconds),
     how many batches it showed, and why it is not whole (None: its count and length agree)."""
 
@@ -64,7 +64,7 @@ class Look(NamedTuple):
     problem: str | None
 
 
-class LookUps:
+class RetryingReader:
     """Looks things up for one run. `give_up_after_s` bounds how long an API that does not answer is
     asked; `rate` is the run's ceiling in requests a second (None: none)."""
 
@@ -127,7 +127,7 @@ class LookUps:
 
     async def listing(
         self, workspace_id: str, take: Callable[[int, Page], Awaitable[None]]
-    ) -> Look:
+    ) -> ListingResult:
         """List a workspace, up to three times where the listing is not whole (rule 7); pages go to
         `take` with the listing's number, and count even where it is not whole.
 
@@ -152,7 +152,7 @@ class LookUps:
                 ended = await self._api.listing(workspace_id, hand_on)
             self._server.tell(ended.date, self._clock.monotonic())
             await self._log.end(listing, ended)
-            look = Look(listing, left, ended.shown, ended.problem)
+            look = ListingResult(listing, left, ended.shown, ended.problem)
             if ended.problem is None or self._stop.asked:
                 return look
             if number >= TRIES:
@@ -190,10 +190,10 @@ class LookUps:
             if self._stop.asked or self._hold_until >= deadline:
                 return reply
 
-    def _hold(self, pushed_back: Answer, left: float, now: float) -> None:
+    def _hold(self, throttled: Answer, left: float, now: float) -> None:
         """Make all look-ups wait; the answers to those that were under way already do not count
         once more."""
-        wait = pushed_back.retry_after_s
+        wait = throttled.retry_after_s
         if not wait:
             if left < self._hold_until:
                 return
@@ -202,7 +202,5 @@ class LookUps:
         if now + wait > self._hold_until:
             self._hold_until = now + wait
             self._emit(
-                Event(
-                    "pace.slowed", "warning", {"why": words(pushed_back), "wait_s": round(wait, 3)}
-                )
+                Event("pace.slowed", "warning", {"why": words(throttled), "wait_s": round(wait, 3)})
             )

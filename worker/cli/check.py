@@ -15,7 +15,7 @@ import anyio
 
 from worker.accidents.message import ALLOW, created_again, text
 from worker.accidents.rules import Situation, accidents, with_names
-from worker.api.reader import ApiUnusableError, LookUps
+from worker.api.reader import ApiUnusableError, RetryingReader
 from worker.cli.accidents import messages_for, situation_of
 from worker.cli.common import Target, api, campaign_of, open_job_with_settings, target
 from worker.export import ledger_file as export
@@ -151,7 +151,7 @@ async def _look(
             ledger.add_foreign_batches(_owned(settings))
         async with api(chosen, settings.timeout, scrub, plan.sources()) as client:
             threaded = ThreadedDatabase(ledger)
-            look_ups = LookUps(
+            reader = RetryingReader(
                 ListingNotes(threaded),
                 client,
                 clock,
@@ -161,7 +161,7 @@ async def _look(
                 give_up_after_s=0.0,
                 rate=settings.rate,
             )
-            preflight = Preflight(threaded, look_ups, _nobody, Stop())
+            preflight = Preflight(threaded, reader, _nobody, Stop())
             await preflight.check_token()
             await preflight.look_up_sources()
         return Sources(

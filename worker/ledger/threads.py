@@ -1,4 +1,5 @@
-"""Lets async code call the ledger's operations: one at a time, and so that no fsync holds up a sender.
+"""Lets async code call the ledger's operations: one at a time, and so that no fsync holds up a
+sender.
 
 What only reads, and for long, has a thread and a connection of its own, so that it holds up no
 verb. A simulation hands in one that calls inline, because a thread would break the order that a
@@ -45,8 +46,8 @@ class Database(Protocol):
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Run what only reads, beside the operations: it sees what was committed when it began. It too
-        is run whole."""
+        """Run what only reads, beside the operations: it sees what was committed when it began. It
+        too is run whole."""
 
 
 class ThreadedDatabase:

@@ -1,10 +1,10 @@
-"""When requests left and which of them were pushed back, and what that says: pure functions of
+"""When requests left and which of them were throttled, and what that says: pure functions of
 times, tabled in tests.
 
-A limiter is a bucket: it takes so many requests a second, and a burst besides. So a push-back says
-two things. What was sustained until then, less a burst, is a guess at the limit; and between two
-push-backs without a pause, when the bucket is full, what was taken is the limit, to one request.
-"""
+A limiter is a bucket: it takes so many requests a second, and a burst besides. So a throttled
+answer says two things. What was sustained until then, less a burst, is a guess at the limit; and
+between two throttled answers without a pause, when the bucket is full, what was taken is the limit,
+to one request."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ BURST = 4.0
 """Requests that a limiter is thought to allow at once, besides its rate."""
 
 RESTED_BURST = 6.0
-"""The same after a pause that the API asked for, when push-backs are dear: rather too slow than one
-more of them."""
+"""The same after a pause that the API asked for, when throttled answers are dear: rather too slow
+than one more of them."""
 
 SHARP = 25
 """A guess that rests on so many requests is sharp."""
@@ -28,8 +28,8 @@ FEW = 15.0
 
 WINDOW_S = 1.0
 CALM_S = 1.0
-"""Seconds over which a rate counts as sustained; after which a push-back is no more of the same
-series as the last one. At low rates they last for `FEW` requests."""
+"""Seconds over which a rate counts as sustained; after which a throttled answer is no more of the
+same series as the last one. At low rates they last for `FEW` requests."""
 
 RECENT = 16
 LONG = 80
@@ -54,12 +54,13 @@ class Share(NamedTuple):
         return (self.sent - self.rejected) / max(self.seconds, 1e-3)
 
 
-class Seen(NamedTuple):
-    """What a push-back rests on: the request left at `at`, when the pace was `rate`; `asked`: the
-    API asked for a pause. `guess` at the limit, in requests a second, and whether it is `sharp`.
-    `recent` and `long` are the latest requests under the limit that is known; `taken` requests a
-    second were taken lately, under whatever limit. `calm`: many requests have passed since the last
-    push-back. `paced`: a pace was held then, so that `rate` is not only what was under way."""
+class Sample(NamedTuple):
+    """What a throttled answer rests on: the request left at `at`, when the pace was `rate`;
+    `asked`: the API asked for a pause. `guess` at the limit, in requests a second, and whether it
+    is `sharp`. `recent` and `long` are the latest requests under the limit that is known; `taken`
+    requests a second were taken lately, under whatever limit. `calm`: many requests have passed
+    since the last throttled answer. `paced`: a pace was held then, so that `rate` is not only what
+    was under way."""
 
     at: float
     rate: float
@@ -81,14 +82,14 @@ class History:
         self._left: deque[float] = deque(maxlen=REMEMBERED)
         self._rejected: deque[float] = deque(maxlen=REMEMBERED)
         self._mark = -math.inf
-        """When the first request of the latest series of push-backs had left."""
+        """When the first request of the latest series of throttled answers had left."""
 
     def left(self, at: float) -> None:
         """A request left."""
         self._left.append(at)
 
     def rejected(self, left_at: float) -> None:
-        """The request that left at `left_at` was pushed back."""
+        """The request that left at `left_at` was throttled."""
         self._rejected.append(left_at)
 
     def seen(
@@ -101,10 +102,10 @@ class History:
         asked: bool,
         first: bool,
         paced: bool = True,
-    ) -> Seen:
-        """What the push-back to a request that left at `at` rests on; the limit is known since
-        `since` (`first`: none is yet), all slowed down last at `slowed_at`. `paced`: a pace was
-        held then."""
+    ) -> Sample:
+        """What the throttled answer to a request that left at `at` rests on; the limit is known
+        since `since` (`first`: none is yet), all slowed down last at `slowed_at`. `paced`: a pace
+        was held then."""
         left, rejected = self._left, self._rejected
         if asked or at - self._mark > lasting(CALM_S, rate):
             guess, taken, seconds = sustained(
@@ -117,7 +118,7 @@ class History:
             guess, taken = counted(left, at, self._mark, many)
             sharp = taken >= SHARP
         lately = share(left, rejected, at, -math.inf, LONG)
-        return Seen(
+        return Sample(
             at, rate, asked, guess, sharp,
             recent=share(left, rejected, at, since, RECENT),
             long=share(left, rejected, at, since, LONG),
@@ -170,13 +171,13 @@ def sustained(
 
 def is_sharp(taken: int, seconds: float, rate: float, *, asked: bool) -> bool:
     """Whether a guess that rests on so many requests in so many seconds is sharp. Where the burst
-    is only guessed at, it needs some time to be outweighed, but for where each push-back is
+    is only guessed at, it needs some time to be outweighed, but for where each throttled answer is
     dear."""
     return taken >= SHARP and (asked or seconds >= 2 * lasting(WINDOW_S, rate))
 
 
 def counted(left: Sequence[float], until: float, mark: float, rejected: int) -> tuple[float, int]:
-    """The rate at which requests were taken between two push-backs, to requests that left at `mark`
-    and at `until`; `rejected` of those in between were not taken. And how many were."""
+    """The rate at which requests were taken between two throttled answers, to requests that left at
+    `mark` and at `until`; `rejected` of those in between were not taken. And how many were."""
     taken = max(0, sum(mark <= at < until for at in left) - rejected)
     return max(taken, 0.5) / max(until - mark, 1e-3), taken

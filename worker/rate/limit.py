@@ -1,12 +1,12 @@
 """What is known of the rate that the API allows, where nobody says it: pure functions, tabled in
 tests.
 
-A push-back has one of two causes. Either the rate is too high: then it lowers the rate to a guess
-at the limit.
+A throttled answer has one of two causes. Either the rate is too high: then it lowers the rate to a
+guess at the limit.
 
 - A guess that rests on few requests is **vague**: the rate goes back to it and then nears the rate
-  that was pushed
-  back, so that the next push-back, which comes soon, tells more.
+  that was throttled
+  back, so that the next throttled answer, which comes soon, tells more.
 - One that rests on many is **sharp**: the rate is **held** just under it, and now and then it is
   tried whether more is
   allowed, slowly at first, then faster. Trials that fail become rarer. After the limit has fallen
@@ -15,14 +15,15 @@ at the limit.
 
 Or it is **noise**: contention in the workspace pushes back some requests at any rate, and who
 slowed down for each of them would never stop. What tells the two apart is that a limiter's
-push-backs end when the rate is lower:
+throttled answers end when the rate is lower:
 
 - Under a sharp guess none should come. The first ones are **strikes**: they hardly lower the rate,
   and it is held until
   many requests have passed. After some strikes among many requests it is noise. Many at once say
   that the limit has
   moved.
-- Where they were many, or a long series of push-backs has lowered the rate, a much lower one is
+- Where they were many, or a long series of throttled answers has lowered the rate, a much lower one
+  is
   held as a **test**. If
   many requests pass, the rate was the cause, and more is tried. If not, it was not, and what was
   lowered is undone.
@@ -35,19 +36,19 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from worker.rate.history import CLEAN, FEW, Seen, Share, lasting
+from worker.rate.history import CLEAN, FEW, Sample, Share, lasting
 
 MARGIN = 0.01
 STRIKE_MARGIN = 0.02
 """How far the rate stays under a sharp guess, and how much each strike lowers it."""
 
 LEAST_SHARE = 0.5
-"""How much of a pace that was pushed back is left at least, where the guess is vague. (Where
+"""How much of a pace that was throttled is left at least, where the guess is vague. (Where
 nothing limited the pace, a burst at the start has no such meaning, and the guess counts alone.)"""
 
 NEARING_S = 1.5
 FASTER_S = 5.0
-"""Seconds in which a vague rate nears the one that was pushed back; in which a trial doubles the
+"""Seconds in which a vague rate nears the one that was throttled; in which a trial doubles the
 rate."""
 
 HOLD_S = 8.0
@@ -55,7 +56,7 @@ SOON_HOLD_S = 4.0
 DEAR_HOLD_S = 10.0
 LONGEST_HOLD_S = 60.0
 """Seconds without trials: at first (doubled by each that fails), after the limit fell, where
-push-backs are dear. At low rates they last for `CLEAN` requests."""
+throttled answers are dear. At low rates they last for `CLEAN` requests."""
 
 SOON_TRIALS = 3
 """So many trials come soon after the limit fell."""
@@ -64,17 +65,17 @@ MOVED = 0.2
 """A guess that differs by this share from the last one says that the limit has moved."""
 
 LONG_SERIES = 5
-"""After so many push-backs in a row that lowered the rate it is tested whether the rate is their
-cause."""
+"""After so many throttled answers in a row that lowered the rate it is tested whether the rate is
+their cause."""
 
 TEST_SHARE = 0.6
 NEAR = 0.8
 """How much of what was taken is tried in a test; how near the rate must come to it again until
-push-backs are news."""
+throttled answers are news."""
 
 STRIKES = 4
 TEST_STRIKES = 3
-"""So many push-backs under a sharp guess, or in a test, are noise."""
+"""So many throttled answers under a sharp guess, or in a test, are noise."""
 
 LEAST_NOISE = 0.03
 FAINT_NOISE = 0.15
@@ -89,10 +90,10 @@ class Limit(NamedTuple):
     nears where the guess is vague (None: it is held); then, or after `hold` seconds, more is tried.
 
     `roof` is the last sharp guess (0: none), `trials` counts those that failed, `fell` tells that
-    the limit fell. `series` counts push-backs in a row that lowered the rate, `top` is the rate
-    before them. `tested`: the rate is held to test whether it is their cause. `strikes` counts
-    push-backs while it is held. `noise` is the share of requests that is thought to be rejected at
-    any rate."""
+    the limit fell. `series` counts throttled answers in a row that lowered the rate, `top` is the
+    rate before them. `tested`: the rate is held to test whether it is their cause. `strikes` counts
+    throttled answers while it is held. `noise` is the share of requests that is thought to be
+    rejected at any rate."""
 
     start: float
     since: float
@@ -124,8 +125,8 @@ def _more(seconds: float, faster: float) -> float:
     return float(2.0 ** min(30.0, (max(0.0, seconds) / faster) ** 2))
 
 
-def learned(limit: Limit | None, seen: Seen, now: float) -> Limit:
-    """What is known after a push-back; where that is a new rate, it begins at `now`."""
+def learned(limit: Limit | None, seen: Sample, now: float) -> Limit:
+    """What is known after a throttled answer; where that is a new rate, it begins at `now`."""
     if limit is None:
         return _lowered(Limit(seen.rate, now), seen, now, seen.guess, sharp=seen.sharp)
     if limit.noise:
@@ -148,18 +149,18 @@ def too_many(share: Share, noise: float) -> bool:
     return share.rejected > expected + 3 * math.sqrt(expected) + 1
 
 
-def _holds(limit: Limit, seen: Seen) -> bool:
-    """Whether no push-back was expected: the rate is held, or not yet back near what led to a
-    test."""
+def _holds(limit: Limit, seen: Sample) -> bool:
+    """Whether no throttled answer was expected: the rate is held, or not yet back near what led to
+    a test."""
     if limit.near is not None:
         return False
     back = limit.start / TEST_SHARE if limit.tested else 0.0
     return seen.at <= limit.since + limit.hold or seen.rate < NEAR * back
 
 
-def _struck(limit: Limit, seen: Seen, now: float) -> Limit:
-    """… after a push-back while the rate is held: a little less is held until many requests have
-    passed in a row; and after some of them it is noise, and what the series has lowered is
+def _struck(limit: Limit, seen: Sample, now: float) -> Limit:
+    """… after a throttled answer while the rate is held: a little less is held until many requests
+    have passed in a row; and after some of them it is noise, and what the series has lowered is
     undone."""
     strikes = limit.strikes + 1
     if strikes < (TEST_STRIKES if limit.tested else STRIKES):
@@ -179,7 +180,7 @@ def _struck(limit: Limit, seen: Seen, now: float) -> Limit:
     )
 
 
-def _less_noise(limit: Limit, seen: Seen, now: float) -> Limit:
+def _less_noise(limit: Limit, seen: Sample, now: float) -> Limit:
     """… where noise does not explain what was rejected lately: there is a limit too, and perhaps
     nothing else."""
     noise = limit.noise / 2 if limit.noise > LEAST_NOISE else 0.0
@@ -187,7 +188,7 @@ def _less_noise(limit: Limit, seen: Seen, now: float) -> Limit:
     return Limit(start, now, hold=lasting(HOLD_S, start, CLEAN), noise=noise)
 
 
-def _lowered(limit: Limit, seen: Seen, now: float, guess: float, *, sharp: bool) -> Limit:
+def _lowered(limit: Limit, seen: Sample, now: float, guess: float, *, sharp: bool) -> Limit:
     """… where the rate was too high: a guess at the limit, or a test after a long series."""
     rate = seen.rate
     series, top = (1, rate) if seen.calm else (limit.series + 1, max(limit.top, rate))
@@ -206,7 +207,7 @@ def _lowered(limit: Limit, seen: Seen, now: float, guess: float, *, sharp: bool)
     return Limit(guess * (1 - MARGIN), now, None, hold, guess, trials + 1, fell, series, top)
 
 
-def _test(limit: Limit, seen: Seen, now: float) -> Limit:
+def _test(limit: Limit, seen: Sample, now: float) -> Limit:
     """… where it is not clear whether the rate is the cause: a much lower one is held."""
     start = min(0.9 * seen.rate, TEST_SHARE * (seen.rate if math.isinf(seen.taken) else seen.taken))
     hold = lasting(0.0, start, CLEAN)

@@ -17,8 +17,8 @@ from worker.rate.limit import learned, rate_at
 from worker.rate.window import answered, spread, window
 
 SLOTS = 2.0
-"""A push-back that asks for no pause makes all wait for so many slots at most, if it is the first
-one."""
+"""A throttled answer that asks for no pause makes all wait for so many slots at most, if it is the
+first one."""
 
 GUESSED_S = 0.1
 """How long answers are thought to take before one has come."""
@@ -52,8 +52,8 @@ class Pacer:
 
     # -- leaving
 
-    async def turn(self, patience: float) -> bool:
-        """Wait until a request may leave, and count it as under way (`landed` ends that). False
+    async def acquire(self, patience: float) -> bool:
+        """Wait until a request may leave, and count it as under way (`release` ends that). False
         where the run is asked to stop, or the wait would be longer than `patience` seconds."""
         deadline = self._clock.monotonic() + patience
         while await self._granted(deadline):
@@ -62,7 +62,7 @@ class Pacer:
             if wait <= 0 or not (self._stopped() or self.waiting_s()):
                 self._history.left(self._clock.monotonic())
                 return True
-            self.landed()
+            self.release()
         return False
 
     def _place(self) -> float:
@@ -105,21 +105,21 @@ class Pacer:
         """Whether as many are under way as may be."""
         return self.in_flight >= (1 if slots.probing(self.state) else int(self.window.size))
 
-    def landed(self) -> None:
+    def release(self) -> None:
         """A request that had its turn is over."""
         self.in_flight -= 1
         self._landed.set()
 
     # -- claiming
 
-    def ahead(self) -> int:
+    def prefetch(self) -> int:
         """How many items may be claimed and wait for their turn: as many as leave soon."""
         if slots.probing(self.state) and self.in_flight:
             return 0
         latency = self.window.latency
         most = self.window.size * (slots.HORIZON_S / latency if latency else 1.0)
         most = max(1.0, min(most, AHEAD_PER_SENDER * self._most))
-        return slots.slots_ahead(self.state, self._clock.monotonic(), int(most))
+        return slots.slots_within(self.state, self._clock.monotonic(), int(most))
 
     def opens_in(self) -> float:
         """Seconds until something may be claimed again."""
@@ -149,20 +149,20 @@ class Pacer:
         if before.pauses and not self.state.pauses:
             self._emit(Event("pace.recovered", fields={"rate": self._told_rate()}))
 
-    def told(self, quota: Quota) -> None:
+    def observe_quota(self, quota: Quota) -> None:
         """An answer's headers say how many requests are left, and for how long."""
         before = self.waiting_s()
-        self.state = slots.told(self.state, self._clock.monotonic(), quota)
+        self.state = slots.with_quota(self.state, self._clock.monotonic(), quota)
         if self.waiting_s() > max(before, 1.0):
             self._tell("the API says that no requests are left for now")
 
-    def pushed_back(self, left_at: float, asked: float | None) -> None:
+    def throttled(self, left_at: float, asked: float | None) -> None:
         """The API said 'too many' to a request that left at `left_at`, and asked to wait `asked`
         seconds."""
         state, now = self.state, self._clock.monotonic()
         self._history.rejected(left_at)
         if not slots.is_news(state, left_at):
-            self.state = slots.pushed_back_again(state, now, asked)
+            self.state = slots.throttled_again(state, now, asked)
             return
         limit = state.limit
         # Where the pace is no limit, those under way are.
@@ -179,11 +179,11 @@ class Pacer:
             paced=held is not None,
         )
         limit = learned(limit, seen, now)
-        # Where nothing but push-backs comes, waits grow; else a moment is enough.
+        # Where nothing but throttled answers comes, waits grow; else a moment is enough.
         wait = slots.back_off(
             state.pauses, self._rng.random(), SLOTS / min(rate, rate_at(limit, now))
         )
-        self.state = slots.pushed_back(state, now, asked, wait, limit)
+        self.state = slots.throttled(state, now, asked, wait, limit)
         self._tell("the API said 'too many requests'")
 
     def unusable(self, left_at: float, asked: float | None, why: str, *, patient: bool) -> None:

@@ -40,10 +40,10 @@ class Pace(NamedTuple):
     """`interval` is the seconds between slots at the ceiling (0: no ceiling), `limit` what is known
     of the API's own limit (None: nothing yet).
 
-    `bad` counts unusable answers in a row, `pauses` the pauses that they and push-backs led to;
-    `slowed_at` is when the last of these began; `unusable_since` is when the API was last known to
-    be usable, None while it is. Until `quota_until` slots are `quota_step` seconds apart at least,
-    because the API's headers say so."""
+    `bad` counts unusable answers in a row, `pauses` the pauses that they and throttled answers led
+    to; `slowed_at` is when the last of these began; `unusable_since` is when the API was last known
+    to be usable, None while it is. Until `quota_until` slots are `quota_step` seconds apart at
+    least, because the API's headers say so."""
 
     interval: float
     next_slot: float = -math.inf
@@ -102,7 +102,7 @@ def following(slot: float, now: float, seconds: float) -> float:
     return (slot if now - slot < lateness(seconds) else now) + seconds
 
 
-def slots_ahead(state: Pace, now: float, most: int) -> int:
+def slots_within(state: Pace, now: float, most: int) -> int:
     """How many requests may leave within the horizon, at most `most`."""
     start = due(state)
     if start > now + HORIZON_S:
@@ -125,12 +125,12 @@ def good(state: Pace, left_at: float) -> Pace:
     if not (state.bad or state.pauses or state.unusable_since is not None):
         return state
     if left_at < state.slowed_at:
-        # It left before the push-back, so it says nothing about the pace since.
+        # It left before the throttled answer, so it says nothing about the pace since.
         return state._replace(unusable_since=None)
     return state._replace(bad=0, pauses=0, unusable_since=None)
 
 
-def told(state: Pace, now: float, quota: Quota) -> Pace:
+def with_quota(state: Pace, now: float, quota: Quota) -> Pace:
     """An answer said how many requests are left, and for how long. Where none are, all wait for its
     end, which counts as a wait that the API asks for; in a short window the rest is spread."""
     until = now + quota.reset_s
@@ -143,12 +143,12 @@ def told(state: Pace, now: float, quota: Quota) -> Pace:
 
 
 def is_news(state: Pace, left_at: float) -> bool:
-    """Whether a push-back to a request that left at `left_at` slows anybody: the answers to
+    """Whether a throttled answer to a request that left at `left_at` slows anybody: the answers to
     requests that were under way when all slowed down tell nothing more."""
     return left_at >= state.slowed_at
 
 
-def pushed_back(state: Pace, now: float, asked: float | None, wait: float, limit: Limit) -> Pace:
+def throttled(state: Pace, now: float, asked: float | None, wait: float, limit: Limit) -> Pace:
     """The API said 'too many': all wait `asked` seconds, or `wait` where it does not say, and keep
     to `limit` then."""
     since = state.unusable_since if state.unusable_since is not None else now
@@ -162,7 +162,7 @@ def pushed_back(state: Pace, now: float, asked: float | None, wait: float, limit
     )
 
 
-def pushed_back_again(state: Pace, now: float, asked: float | None) -> Pace:
+def throttled_again(state: Pace, now: float, asked: float | None) -> Pace:
     """… once more, to a request that was under way already: it changes only how long all wait."""
     since = state.unusable_since if state.unusable_since is not None else now
     until = max(state.pause_until, now + (asked or 0.0))

@@ -15,7 +15,7 @@ from dataclasses import replace
 import anyio
 
 from worker.api.client import Api
-from worker.api.reader import LookUps
+from worker.api.reader import RetryingReader
 from worker.ledger import settlement
 from worker.ledger.store import Ledger
 from worker.ledger.threads import Database, ListingNotes
@@ -71,7 +71,7 @@ class Campaign:
         self._sending_since: float | None = None
         most = options.limits.max_in_flight
         self.pacer = Pacer(options.rate, most, clock, rng, emit, stop.wait, self._sending_is_over)
-        look_ups = LookUps(
+        reader = RetryingReader(
             ListingNotes(database),
             api,
             clock,
@@ -82,14 +82,12 @@ class Campaign:
             options.rate,
         )
         self._preflight = Preflight(
-            database, look_ups, emit, stop, at_once=options.limits.max_in_flight
+            database, reader, emit, stop, at_once=options.limits.max_in_flight
         )
         self._sending = Sending(
             database, api, clock, server, self.pacer, emit, stop, options.limits
         )
-        self._settling = Settling(
-            database, look_ups, clock, server, emit, stop, options.settle_after
-        )
+        self._settling = Settling(database, reader, clock, server, emit, stop, options.settle_after)
         self._finish = Finish(
             database, clock, stop, options, self._sending, self._ledger_file, self._trouble
         )

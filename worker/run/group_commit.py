@@ -200,7 +200,7 @@ class GroupCommit:
         if self.gate.is_closed or self.paused:
             return 0
         most = UNRECORDED_PER_SENDER * self.limits.max_in_flight
-        room = min(self.pacer.ahead() - self._waiting, most - self._outstanding)
+        room = min(self.pacer.prefetch() - self._waiting, most - self._outstanding)
         if not self._more:
             room = min(room, len(self._again))
         if (limit := self.limits.limit) is not None:
@@ -214,7 +214,7 @@ class GroupCommit:
             await self._until_woken()
         # Half of what leaves soon may leave before the next commit.
         more = (self._more or self._again) and not self.paused
-        self._low_water = self.pacer.ahead() // 2 if more else -1
+        self._low_water = self.pacer.prefetch() // 2 if more else -1
         pause = self._committed_at + linger(self.pacer.rate()) - self.clock.monotonic()
         if pause > 0 and not self._needs_refill():
             self._lingers = True

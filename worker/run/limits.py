@@ -38,7 +38,7 @@ class Gate:
 
     stop: Stop
     closed: str | None = None
-    """Why nothing new is sent, though the run continues: `limit` or `max_failed`."""
+    """NotSentReason nothing new is sent, though the run continues: `limit` or `max_failed`."""
 
     @property
     def is_closed(self) -> bool:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import anyio
 
-from worker.api.reader import LookUps
+from worker.api.reader import RetryingReader
 from worker.api.verdicts import words
 from worker.ledger.store import Ledger
 from worker.ledger.threads import Database
@@ -36,10 +36,10 @@ class Preflight:
     """Looks at what a run is about to touch, `at_once` look-ups together."""
 
     def __init__(
-        self, database: Database, look_ups: LookUps, emit: Emit, stop: Stop, at_once: int = 8
+        self, database: Database, reader: RetryingReader, emit: Emit, stop: Stop, at_once: int = 8
     ) -> None:
         self._database = database
-        self._look_ups = look_ups
+        self._reader = reader
         self._emit = emit
         self._stop = stop
         self._at_once = at_once
@@ -50,7 +50,7 @@ class Preflight:
     async def check_token(self) -> str:
         """The id of the token's owner. Raises TokenRefusedError, or ApiUnusableError where the API
         does not say."""
-        reply = await self._look_ups.me()
+        reply = await self._reader.me()
         me = user_id(reply.json) if isinstance(reply, Answer) and reply.status < 300 else None
         if me is None:
             raise TokenRefusedError(
@@ -90,7 +90,7 @@ class Preflight:
             async with gate:
                 if self._stop.asked:
                     return
-                verdict = await self._look_ups.source(source_id)
+                verdict = await self._reader.source(source_id)
             if verdict.batch is not None:
                 self._found += 1
                 record = listed(verdict.batch)
@@ -119,7 +119,7 @@ class Preflight:
         async def take(number: int, page: Page) -> None:
             self._found += await self._database.call(Ledger.add_listed, number, workspace_id, page)
 
-        look = await self._look_ups.listing(workspace_id, take)
+        look = await self._reader.listing(workspace_id, take)
         if look.problem is not None:
             self._not_whole += 1
             if self._stop.asked:

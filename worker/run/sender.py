@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import anyio
 
 from worker.api.client import Api
-from worker.api.outcome import Class, Outcome, Why, classify
+from worker.api.outcome import NotSentReason, Outcome, OutcomeKind, classify
 from worker.api.verdicts import TokenVerdict, token_verdict
 from worker.model.clock import Clock, ServerClock, iso
 from worker.model.records import AttemptResult, Intent
@@ -80,9 +80,9 @@ class Sender:
     ) -> tuple[Outcome, bool]:
         """Let the pace know; the outcome as it counts, and whether to send again."""
         match outcome.kind:
-            case Class.NOT_SENT:
+            case OutcomeKind.NOT_SENT:
                 return await self._after_not_sent(intent, outcome, left)
-            case Class.UNKNOWN:
+            case OutcomeKind.UNKNOWN:
                 self.last_unknown_at = now
                 self.pacer.unusable(left, outcome.retry_after_s, outcome.error or "", patient=True)
             case _:
@@ -91,12 +91,12 @@ class Sender:
 
     def _note_quota(self, reply: Reply) -> None:
         if isinstance(reply, Answer) and reply.quota is not None:
-            self.pacer.told(reply.quota)
+            self.pacer.observe_quota(reply.quota)
 
     def _stop_at_limits(self, outcome: Outcome) -> None:
         """Ask to stop as soon as an answer crosses a limit: once it is recorded, more would have
         left."""
-        self._refused += outcome.kind is Class.REFUSED
+        self._refused += outcome.kind is OutcomeKind.REFUSED
         if self.limits.max_failed is not None and self._refused >= self.limits.max_failed:
             self.gate.closed = self.gate.closed or "max_failed"
         if self.pacer.unusable_for() >= self.limits.give_up_after_s:
@@ -108,10 +108,10 @@ class Sender:
         """What to do after an answer that says that nothing was created: the outcome as it counts,
         and whether to try again."""
         match outcome.why:
-            case Why.THROTTLED:
+            case NotSentReason.THROTTLED:
                 self.tally.throttled += 1
-                self.pacer.pushed_back(left, outcome.retry_after_s)
-            case Why.UNAUTHORISED:
+                self.pacer.throttled(left, outcome.retry_after_s)
+            case NotSentReason.UNAUTHORISED:
                 return await self._after_unauthorised(intent, outcome, left)
             case _:
                 self.pacer.unusable(left, outcome.retry_after_s, outcome.error or "", patient=False)
@@ -134,7 +134,7 @@ class Sender:
         if self._unauthorised[intent.item_id] < 2:
             return outcome, True
         # Rejected twice with a good token: it is the source that this token may not duplicate.
-        return Outcome(Class.REFUSED, True, outcome.error, outcome.http_status), False
+        return Outcome(OutcomeKind.REFUSED, True, outcome.error, outcome.http_status), False
 
     async def _token(self) -> TokenVerdict:
         """What the API says of the token now; senders that ask at once wait for one another, not

@@ -87,14 +87,14 @@ class Sending:
                 # Settling relies on it that what a crash leaves behind left soon after its intent,
                 # or never.
                 patience = min(PATIENCE_S, claimed_at + LEAVES_WITHIN_S - self._clock.monotonic())
-                leaves = patience > 0 and await self._pacer.turn(patience)
+                leaves = patience > 0 and await self._pacer.acquire(patience)
                 self._commits.start()
                 if leaves:
                     self._commits.notice()
                     try:
                         ended = await self._sender.send(intent)
                     finally:
-                        self._pacer.landed()
+                        self._pacer.release()
                 else:
                     ended = self._sender.take_back(intent)
                 self._commits.end(ended)

@@ -11,7 +11,8 @@ from worker.model.errors import AccidentError, DeclinedError, TokenRefusedError,
 
 
 class Trouble(NamedTuple):
-    """Why a run ends early: `reason` is a key of `STOPPED_BY`; `is_bug` marks a fault of ours."""
+    """NotSentReason a run ends early: `reason` is a key of `STOPPED_BY`; `is_bug` marks a fault of
+    ours."""
 
     reason: str
     error: Exception

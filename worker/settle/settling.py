@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from worker.api.reader import Look, LookUps
+from worker.api.reader import ListingResult, RetryingReader
 from worker.ledger import settlement
 from worker.ledger.store import Ledger
 from worker.ledger.threads import Database
@@ -59,7 +59,7 @@ class Settling:
     last."""
 
     database: Database
-    look_ups: LookUps
+    reader: RetryingReader
     clock: Clock
     server: ServerClock
     emit: Emit
@@ -84,7 +84,7 @@ class Settling:
 
     async def _round(self, given_up_at: float) -> Settled:
         for source_id in await self.database.call(settlement.sources_to_look_up):
-            if (batch := (await self.look_ups.source(source_id)).batch) is not None:
+            if (batch := (await self.reader.source(source_id)).batch) is not None:
                 await self.database.call(settlement.set_version, listed(batch))
         attempts = await self.database.call(settlement.open_attempts)
         if not attempts:
@@ -158,10 +158,10 @@ class Settling:
             for seen in await self.database.call(settlement.copy_fidelity, page):
                 self._kept[workspace_id] = self._kept.get(workspace_id, CopyFidelity()).joined(seen)
 
-        look = await self.look_ups.listing(workspace_id, take)
+        look = await self.reader.listing(workspace_id, take)
         return look.left, look.problem or await self._incomplete(workspace_id, look)
 
-    async def _incomplete(self, workspace_id: str, look: Look) -> str | None:
+    async def _incomplete(self, workspace_id: str, look: ListingResult) -> str | None:
         """Why a listing whose count and length agree is not complete all the same."""
         now = self.server.now(look.left)
         made_before = None if now is None else now - self.settle_after_s
@@ -171,7 +171,7 @@ class Settling:
         if len(lacking) > NOT_SHOWN:
             return f"it lacks more than {NOT_SHOWN} batches that were there"
         for batch_id in lacking:
-            verdict = await self.look_ups.source(batch_id)
+            verdict = await self.reader.source(batch_id)
             if verdict.state != "missing":
                 return f"it lacks batch {batch_id}"
             await self.database.call(settlement.forget_listed, batch_id)
