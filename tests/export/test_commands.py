@@ -9,15 +9,15 @@ import pytest
 
 from tests.support.ledgers import uuid
 from worker.cli.main import parser
-from worker.export.commands import Commands, Reach, commands
+from worker.export.commands import Commands, Invocation, commands
 from worker.ledger.views import LatestRun
 
 LATEST = LatestRun("run-1", "a", Path("/w/ledgers/a.csv"), Path("/w/a.csv"), None)
-USUAL = Reach(usual_ledger="/w/ledgers/{campaign}.csv")
+USUAL = Invocation(usual_ledger="/w/ledgers/{campaign}.csv")
 
 
 @pytest.mark.parametrize(
-    ("latest", "reach", "shared", "more"),
+    ("latest", "invocation", "shared", "more"),
     [
         (LATEST, USUAL, "--campaign a", ""),
         (LATEST._replace(date="2026-03-01"), USUAL, "--campaign a", "--date 2026-03-01"),
@@ -43,9 +43,9 @@ USUAL = Reach(usual_ledger="/w/ledgers/{campaign}.csv")
     ],
 )
 def test_commands_name_what_leads_to_the_campaign(
-    latest: LatestRun, reach: Reach, shared: str, more: str
+    latest: LatestRun, invocation: Invocation, shared: str, more: str
 ) -> None:
-    made, job = commands(latest, reach), shlex.quote(str(latest.job))
+    made, job = commands(latest, invocation), shlex.quote(str(latest.job))
     assert made.run() == " ".join(filter(None, ("duplicate-batches run", job, shared, more)))
     assert made.settle() == f"duplicate-batches settle {job} {shared}"
     assert made.report() == f"duplicate-batches report {job} {shared}"
@@ -93,8 +93,8 @@ def test_the_rest_is_created_without_the_limit(typed: str, left: str) -> None:
 
 
 def test_every_command_begins_with_the_programs_words_and_a_run_keeps_its_pace() -> None:
-    reach = USUAL._replace(program=("/my v/python", "-m", "worker"), kept=("--rate", "30/min"))
-    made = commands(LATEST, reach)
+    invocation = USUAL._replace(program=("/my v/python", "-m", "worker"), kept=("--rate", "30/min"))
+    made = commands(LATEST, invocation)
     called = "'/my v/python' -m worker"
     assert made.run() == f"{called} run /w/a.csv --campaign a --rate 30/min"
     for line in (made.settle(), made.retry(), made.ledger(), made.report(), made.absent(7)):

@@ -24,7 +24,7 @@ from tests.support.ledgers import (
     source,
     uuid,
 )
-from worker.export.commands import Reach
+from worker.export.commands import Invocation
 from worker.export.csv_format import cell, write_rows
 from worker.export.ledger_file import (
     make_folder,
@@ -43,7 +43,7 @@ HEADER = (
 
 
 def write(ledger: Ledger, path: Path) -> None:
-    write_ledger_file(ledger, ledger.campaign, "spring", path, Reach())
+    write_ledger_file(ledger, ledger.campaign, "spring", path, Invocation())
 
 
 def read(path: Path) -> list[dict[str, str]]:

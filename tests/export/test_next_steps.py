@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from worker.export.commands import Commands
-from worker.export.next_steps import FIRST, Standing, steps
+from worker.export.next_steps import FIRST, CampaignState, steps
 from worker.model.events import STOPPED_BY
 from worker.model.records import Counts
 
@@ -22,25 +22,25 @@ Told = tuple[str, str, list[str]]
 """A step's key, a part of its title or sentences, and its commands."""
 
 
-def settled(counts: Counts, **more: Any) -> Standing:
-    return Standing(counts, **more, settling=True)
+def settled(counts: Counts, **more: Any) -> CampaignState:
+    return CampaignState(counts, **more, settling=True)
 
 
 @pytest.mark.parametrize(
-    ("standing", "told"),
+    ("campaign_state", "told"),
     [
-        (Standing(Counts(created=3)), []),
-        (Standing(Counts()), []),
+        (CampaignState(Counts(created=3)), []),
+        (CampaignState(Counts()), []),
         (
-            Standing(Counts(3, pending=1)),
+            CampaignState(Counts(3, pending=1)),
             [("go_on", "The next run sends 1 pending duplicate. It creates nothing", [RUN])],
         ),
         (
-            Standing(Counts(3, pending=1200)),
+            CampaignState(Counts(3, pending=1200)),
             [("go_on", "The next run sends 1,200 pending duplicates.", [RUN])],
         ),
         (
-            Standing(Counts(3, unknown=2)),
+            CampaignState(Counts(3, unknown=2)),
             [
                 (
                     "go_on",
@@ -50,7 +50,7 @@ def settled(counts: Counts, **more: Any) -> Standing:
             ],
         ),
         (
-            Standing(Counts(3, unknown=2, pending=1)),
+            CampaignState(Counts(3, unknown=2, pending=1)),
             [
                 (
                     "go_on",
@@ -60,11 +60,11 @@ def settled(counts: Counts, **more: Any) -> Standing:
             ],
         ),
         (
-            Standing(Counts(3, unknown=2), undecided=2),
+            CampaignState(Counts(3, unknown=2), undecided=2),
             [("decide", "2 duplicates may already exist: check and decide", DECIDE)],
         ),
         (
-            Standing(Counts(3, unknown=3), undecided=2),
+            CampaignState(Counts(3, unknown=3), undecided=2),
             [
                 (
                     "go_on",
@@ -75,60 +75,66 @@ def settled(counts: Counts, **more: Any) -> Standing:
             ],
         ),
         (
-            Standing(Counts(3, failed=2)),
+            CampaignState(Counts(3, failed=2)),
             [("refused", "Look at the 2 duplicates that the API rejected", [RETRY])],
         ),
         (
-            Standing(Counts(3, 2, 2, 1), undecided=2),
+            CampaignState(Counts(3, 2, 2, 1), undecided=2),
             [
                 ("go_on", "sends 1 pending", [RUN]),
                 ("decide", "on Prolific", DECIDE),
                 ("refused", "fix it", [RETRY]),
             ],
         ),
-        (Standing(Counts(3), nothing_to_do=True), [("nothing", "{date} in the name", [])]),
+        (CampaignState(Counts(3), nothing_to_do=True), [("nothing", "{date} in the name", [])]),
         (
-            Standing(Counts(3, failed=1), nothing_to_do=True),
+            CampaignState(Counts(3, failed=1), nothing_to_do=True),
             [
                 ("refused", "Look at the duplicate that the API rejected", [RETRY]),
                 ("nothing", "Nothing was sent", []),
             ],
         ),
         # how the latest run ended
-        (Standing(Counts(3, 1, 1, 1), undecided=1, end="goes on"), []),
-        (Standing(Counts(3, pending=1), end="died"), [("go_on", "The run crashed", [RUN])]),
+        (CampaignState(Counts(3, 1, 1, 1), undecided=1, end="goes on"), []),
+        (CampaignState(Counts(3, pending=1), end="died"), [("go_on", "The run crashed", [RUN])]),
         (
-            Standing(Counts(3, pending=1), end="not told"),
+            CampaignState(Counts(3, pending=1), end="not told"),
             [("go_on", "If the run is over, run the job again", [RUN])],
         ),
         (
-            Standing(Counts(3, pending=1), stopped_by="token"),
+            CampaignState(Counts(3, pending=1), stopped_by="token"),
             [("go_on", "Replace the token, then run", [RUN])],
         ),
         (
-            Standing(Counts(3, pending=1), stopped_by="api"),
+            CampaignState(Counts(3, pending=1), stopped_by="api"),
             [("go_on", "When the API is back", [RUN])],
         ),
         (
-            Standing(Counts(3, pending=1), stopped_by="disk"),
+            CampaignState(Counts(3, pending=1), stopped_by="disk"),
             [("go_on", "Free some disk space, then run", [RUN])],
         ),
-        (Standing(Counts(3, pending=1), stopped_by="internal"), [("go_on", "Report a bug", [RUN])]),
         (
-            Standing(Counts(3, pending=1), stopped_by="declined"),
+            CampaignState(Counts(3, pending=1), stopped_by="internal"),
+            [("go_on", "Report a bug", [RUN])],
+        ),
+        (
+            CampaignState(Counts(3, pending=1), stopped_by="declined"),
             [("go_on", "Run the job again, and answer yes", [RUN])],
         ),
         (
-            Standing(Counts(3, pending=1), stopped_by="signal"),
+            CampaignState(Counts(3, pending=1), stopped_by="signal"),
             [("go_on", "stopped from outside", [RUN])],
         ),
-        (Standing(Counts(3, pending=1), stopped_by="limit"), [("go_on", "Create the rest", [RUN])]),
         (
-            Standing(Counts(3, pending=1), stopped_by="max_duration"),
+            CampaignState(Counts(3, pending=1), stopped_by="limit"),
+            [("go_on", "Create the rest", [RUN])],
+        ),
+        (
+            CampaignState(Counts(3, pending=1), stopped_by="max_duration"),
             [("go_on", "--max-duration", [RUN])],
         ),
         (
-            Standing(Counts(3, 1, pending=1), stopped_by="max_failed"),
+            CampaignState(Counts(3, 1, pending=1), stopped_by="max_failed"),
             [
                 ("go_on", "Look at what was rejected", [RUN]),
                 ("refused", "the duplicate that", [RETRY]),
@@ -136,10 +142,10 @@ def settled(counts: Counts, **more: Any) -> Standing:
         ),
         # what needs somebody though everything is there
         (
-            Standing(Counts(created=3), stopped_by="disk"),
+            CampaignState(Counts(created=3), stopped_by="disk"),
             [("go_on", "Free some disk space, then run", [RUN])],
         ),
-        (Standing(Counts(created=3), stopped_by="signal"), []),
+        (CampaignState(Counts(created=3), stopped_by="signal"), []),
         # after settling
         (settled(Counts(3)), []),
         (settled(Counts(3), nothing_to_do=True), [("nothing", "Every request has an answer", [])]),
@@ -178,8 +184,8 @@ def settled(counts: Counts, **more: Any) -> Standing:
         ),
     ],
 )
-def test_what_to_do_next(standing: Standing, told: list[Told]) -> None:
-    found = steps(standing, COMMANDS)
+def test_what_to_do_next(campaign_state: CampaignState, told: list[Told]) -> None:
+    found = steps(campaign_state, COMMANDS)
     assert [(step.key, [one.line for one in step.commands]) for step in found] == [
         (key, do) for key, _, do in told
     ]
@@ -195,7 +201,10 @@ def test_every_reason_to_stop_has_a_first_step() -> None:
 def test_sentences_are_whole(reason: str) -> None:
     counts = Counts(1, 2, 3, 4)
     settling = steps(settled(counts, undecided=1, stopped_by=reason), COMMANDS)
-    for step in (*steps(Standing(counts, undecided=1, stopped_by=reason), COMMANDS), *settling):
+    for step in (
+        *steps(CampaignState(counts, undecided=1, stopped_by=reason), COMMANDS),
+        *settling,
+    ):
         assert "again" not in step.title or "{" not in step.title
         assert not step.title.endswith(".")
         for text in filter(None, (step.why, step.text)):

@@ -37,7 +37,7 @@ from tests.support.workbooks import (
 )
 from worker.export import csv_format as csv_form
 from worker.export import workbook
-from worker.export.commands import Reach
+from worker.export.commands import Invocation
 from worker.export.content import SHORTENED
 from worker.export.formats import other_files, read_file
 from worker.export.ledger_file import refuse_foreign_file, write_ledger_file
@@ -434,10 +434,10 @@ def test_a_real_ledger_is_written_and_replaced_and_the_folder_s_other_files_are_
         look_up(ledger)
         made, lost = claim(ledger, 2)
         record(ledger, ending(made, "created"), ending(lost, "unknown", error="no answer"))
-        write_ledger_file(ledger, ledger.campaign, "spring", path, Reach())
-        write_ledger_file(ledger, ledger.campaign, "spring", path.with_name("b.csv"), Reach())
+        write_ledger_file(ledger, ledger.campaign, "spring", path, Invocation())
+        write_ledger_file(ledger, ledger.campaign, "spring", path.with_name("b.csv"), Invocation())
         refuse_foreign_file(path, "spring")
-        write_ledger_file(ledger, ledger.campaign, "spring", path, Reach())
+        write_ledger_file(ledger, ledger.campaign, "spring", path, Invocation())
 
     assert sorted(one.name for one in path.parent.iterdir()) == ["LEDGER.XLSX", "b.csv"]
     assert list(_texts(path)) == list(_texts(path.with_name("b.csv")))
@@ -462,7 +462,7 @@ def test_rows_that_end_in_an_error_leave_the_old_workbook_and_no_trace(
     with opened(tmp_path, "batch_id,x_a", f"{uuid(1)},1", f"{uuid(2)},1") as ledger:
         connection_of(ledger).execute("UPDATE extras SET cells = '{no json' WHERE line = 3")
         with pytest.raises(ValueError, match="property name"):
-            write_ledger_file(ledger, ledger.campaign, "spring", path, Reach())
+            write_ledger_file(ledger, ledger.campaign, "spring", path, Invocation())
     assert path.read_bytes() == before
     assert list((tmp_path / "temporary").iterdir()) == []
     assert not list(tmp_path.glob(".*"))

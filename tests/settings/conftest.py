@@ -1,4 +1,4 @@
-"""Nobody's own config directory and home may reach these tests."""
+"""Nobody's own config directory and home may invocation these tests."""
 
 from __future__ import annotations
 

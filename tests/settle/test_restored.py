@@ -10,7 +10,7 @@ import pytest
 
 from tests.settle.rig import HEADER, SETTLE_AFTER, SOURCE, World, run
 from tests.support.ledgers import connection_of, opened, uuid
-from worker.export.commands import Reach
+from worker.export.commands import Invocation
 from worker.export.ledger_file import write_ledger_file
 from worker.model.clock import iso
 from worker.model.run_id import new_run_id
@@ -28,7 +28,7 @@ def lost_after_its_first_file(folder: Path, world: World, run_id: str = "") -> P
     file = folder / "spring.csv"
     with run(folder, world, JOB, run_id=run_id or new_run_id(world.clock.wall())) as rig:
         rig.ledger.mark_started()
-        write_ledger_file(rig.ledger, rig.ledger.campaign, "spring", file, Reach())
+        write_ledger_file(rig.ledger, rig.ledger.campaign, "spring", file, Invocation())
     lose(folder)
     return file
 
@@ -152,7 +152,7 @@ async def test_what_was_given_up_before_the_file_was_written_gets_the_older_batc
             rig.ended(first, "not_left", world.clock.now)
         world.add(100, "Wave")
         rig.lose([second])
-        write_ledger_file(rig.ledger, rig.ledger.campaign, "spring", file, Reach())
+        write_ledger_file(rig.ledger, rig.ledger.campaign, "spring", file, Invocation())
     world.add(101, "Wave")  # the first one's
     lose(tmp_path)
     restored(tmp_path, world, file, job)

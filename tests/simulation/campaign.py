@@ -31,7 +31,7 @@ from tests.simulation.world import COLLEAGUE, STRANGER, World
 from tests.support.ledgers import connection_of
 from worker.accidents import rules
 from worker.accidents.rules import Situation
-from worker.export.commands import Reach
+from worker.export.commands import Invocation
 from worker.job.plan import planned
 from worker.ledger import views
 from worker.ledger.database import open_for_writing
@@ -390,8 +390,8 @@ class Simulation:
             stop=stop,
             options=Options(
                 campaign=run.campaign, ledger=ledger_file, rate=run.rate, limits=run.limits,
-                max_duration=run.max_duration, settle_after=run.settle_after_s, reach=Reach(),
-                only_settle=run.only_settle, situation=situation,
+                max_duration=run.max_duration, settle_after=run.settle_after_s,
+                invocation=Invocation(), only_settle=run.only_settle, situation=situation,
             ),
             confirm=nobody_to_ask,
         )  # fmt: skip

@@ -17,7 +17,7 @@ from tests.simulation.scenario import Run
 from tests.simulation.world import ItemKey, World
 from tests.support.ledgers import connection_of
 from worker.export import ledger_file as export
-from worker.export.commands import Reach
+from worker.export.commands import Invocation
 from worker.export.formats import other_files
 from worker.job.plan import planned
 from worker.ledger.database import open_for_writing
@@ -25,7 +25,8 @@ from worker.ledger.handle import Writer
 from worker.ledger.store import Ledger
 from worker.model.errors import UsageError
 from worker.model.records import RunEnd, RunStart
-from worker.restore.restore import Restored, files_of, refuse_older_database, restore
+from worker.restore.lost_database import files_of, refuse_older_database
+from worker.restore.restore import Restored, restore
 
 API = "https://api.prolific.com"
 
@@ -176,7 +177,7 @@ class Losses:
                 ledger, file, run.campaign, other_files(file, self.database), now
             )
             ledger.end_run(RunEnd(now, None, 0, 0, 0, 0))
-            export.write_ledger_file(database, ledger.campaign, run.campaign, file, Reach())
+            export.write_ledger_file(database, ledger.campaign, run.campaign, file, Invocation())
         except UsageError as error:
             self.problems.append(f"bug: a ledger file of this job cannot be restored: {error}")
             restored = error

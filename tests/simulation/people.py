@@ -15,7 +15,7 @@ from tests.simulation.scenario import Meddling, Run
 from tests.simulation.world import WORKSPACES, Batch, Kind, World
 from tests.support.ledgers import connection_of
 from worker.export import ledger_file as export
-from worker.export.commands import Reach
+from worker.export.commands import Invocation
 from worker.ledger import settlement
 from worker.ledger.handle import Writer
 from worker.ledger.store import Ledger
@@ -147,5 +147,5 @@ def decide(
             said.append(f"#{number} was not made")
     world.faults["a person decides"] += len(said)
     ledger.end_run(RunEnd(start.now, None, 1, 0, 0, 0))
-    export.write_ledger_file(database, ledger.campaign, start.campaign, ledger_file, Reach())
+    export.write_ledger_file(database, ledger.campaign, start.campaign, ledger_file, Invocation())
     return said

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from worker.model.stop import Stop
 
-BEGINNING = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
 class HandClock:
@@ -20,7 +20,7 @@ class HandClock:
         return self.now
 
     def wall(self) -> datetime:
-        return BEGINNING + timedelta(seconds=self.now - 1000.0)
+        return START + timedelta(seconds=self.now - 1000.0)
 
     def advance(self, seconds: float) -> None:
         self.now += seconds

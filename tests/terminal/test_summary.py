@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from worker.export.commands import Commands
-from worker.export.next_steps import Standing, steps
+from worker.export.next_steps import CampaignState, steps
 from worker.model.events import STOPPED_BY
 from worker.model.records import Counts
 from worker.terminal.summary import STATUSES, Facts, summary_json, summary_text
@@ -86,7 +86,7 @@ def test_not_all_created() -> None:
         total=20,
         stopped_by="max_failed",
         reasons=(("422: name \x1b[31mis too long", 2), ("connection refused", 7)),
-        steps=tuple(steps(Standing(Counts(10, 2, 1, 7)), COMMANDS)),
+        steps=tuple(steps(CampaignState(Counts(10, 2, 1, 7)), COMMANDS)),
         sandbox=True,
     )
     assert summary_text(facts).splitlines() == [
@@ -130,7 +130,7 @@ def test_the_report_is_named() -> None:
 
 
 def test_settling_speaks_of_settling() -> None:
-    standing = Standing(Counts(10, 0, 1, 3), settling=True, stopped_by="signal")
+    campaign_state = CampaignState(Counts(10, 0, 1, 3), settling=True, stopped_by="signal")
     facts = DONE._replace(
         counts=counts(10, 0, 1, 3),
         total=14,
@@ -138,7 +138,7 @@ def test_settling_speaks_of_settling() -> None:
         absent=3,
         settling=True,
         stopped_by="signal",
-        steps=tuple(steps(standing, COMMANDS)),
+        steps=tuple(steps(campaign_state, COMMANDS)),
     )
     assert summary_text(facts).splitlines() == [
         "spring: 10 of 14 duplicates created.",
@@ -188,7 +188,7 @@ def test_hostile_words_are_made_visible() -> None:
         reasons=(("a\nb" * 200, 1),),
         stopped_by="\x1b",
         ledger="\x1b",
-        steps=tuple(steps(Standing(Counts(pending=1)), Commands("x \x1b[2J"))),
+        steps=tuple(steps(CampaignState(Counts(pending=1)), Commands("x \x1b[2J"))),
     )
     assert all(line.isprintable() for line in summary_text(facts).split("\n"))
     assert max(map(len, summary_text(facts).split("\n"))) < 250

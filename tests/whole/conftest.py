@@ -17,7 +17,7 @@ from worker.sandbox.world import World
 
 
 @dataclass(frozen=True)
-class Cursor:
+class Place:
     """A folder, a server, and the command between them."""
 
     folder: Path
@@ -69,14 +69,14 @@ class Cursor:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Cursor]:
+def place(tmp_path: Path) -> Iterator[Place]:
     """A server without latency, and a folder."""
     with SandboxThread() as server:
-        yield Cursor(tmp_path, server)
+        yield Place(tmp_path, server)
 
 
 @pytest.fixture
-def place_with(tmp_path: Path) -> Iterator[Callable[[SandboxOptions], Cursor]]:
+def place_with(tmp_path: Path) -> Iterator[Callable[[SandboxOptions], Place]]:
     """A server that behaves as it is told."""
     with ExitStack() as stack:
-        yield lambda options: Cursor(tmp_path, stack.enter_context(SandboxThread(options)))
+        yield lambda options: Place(tmp_path, stack.enter_context(SandboxThread(options)))

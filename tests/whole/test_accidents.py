@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.command import Ended, command, finish, source_id, start, until, write_job
 from tests.support.systems import needs_file_locks
-from tests.whole.conftest import Cursor
+from tests.whole.conftest import Place
 from worker.sandbox.options import SandboxOptions
 
 CRON = ("--yes", "--quiet", "--rate", "unlimited", "--settle-after", 0.2)
@@ -30,7 +30,7 @@ def rows(number: int = 6, name: str = "Row {n}") -> list[dict[str, object]]:
 
 
 @pytest.fixture
-def made(place: Cursor) -> Cursor:
+def made(place: Place) -> Place:
     """Six duplicates, created by the cron line from the job's own folder."""
     place.job(*rows(), name="wave.csv")
     ended = run(place, "wave.csv")
@@ -38,7 +38,7 @@ def made(place: Cursor) -> Cursor:
     return place
 
 
-def run(place: Cursor, job: str, *more: object, folder: Path | None = None) -> Ended:
+def run(place: Place, job: str, *more: object, folder: Path | None = None) -> Ended:
     return command(["run", job, *CRON, *more], folder or place.folder, place.environ)
 
 
@@ -51,7 +51,7 @@ def refused(ended: Ended, *words: str) -> None:
     assert "Traceback" not in ended.err
 
 
-def continued(place: Cursor, ended: Ended, folder: Path | None = None) -> None:
+def continued(place: Place, ended: Ended, folder: Path | None = None) -> None:
     """The command that the message shows continues: pasted elsewhere, it finds all created and
     sends nothing."""
     (line,) = [one.strip() for one in ended.err.splitlines() if one.startswith("    ")]
@@ -64,7 +64,7 @@ def continued(place: Cursor, ended: Ended, folder: Path | None = None) -> None:
 
 
 def test_a_renamed_job_is_stopped_each_time_and_continued_by_the_command_shown(
-    made: Cursor,
+    made: Place,
 ) -> None:
     (made.folder / "wave.csv").rename(made.folder / "final.csv")
     for _ in range(2):
@@ -82,7 +82,7 @@ def test_a_renamed_job_is_stopped_each_time_and_continued_by_the_command_shown(
     assert made.world.made == 6
 
 
-def test_a_copied_job_is_stopped_and_created_if_it_is_meant(made: Cursor) -> None:
+def test_a_copied_job_is_stopped_and_created_if_it_is_meant(made: Place) -> None:
     shutil.copy(made.folder / "wave.csv", made.folder / "more.csv")
     refused(run(made, "more.csv"), "in campaign wave already")
     assert run(made, "more.csv", "--allow-existing").code == 0
@@ -91,7 +91,7 @@ def test_a_copied_job_is_stopped_and_created_if_it_is_meant(made: Cursor) -> Non
     assert made.world.made == 12
 
 
-def test_a_job_that_was_renamed_after_its_first_duplicate_is_stopped(place: Cursor) -> None:
+def test_a_job_that_was_renamed_after_its_first_duplicate_is_stopped(place: Place) -> None:
     place.job(*rows(), name="wave.csv")
     run(place, "wave.csv", "--limit", 1)
     (place.folder / "wave.csv").rename(place.folder / "final.csv")
@@ -101,7 +101,7 @@ def test_a_job_that_was_renamed_after_its_first_duplicate_is_stopped(place: Curs
 
 
 def test_a_renamed_job_whose_names_hold_the_campaign_is_stopped_and_a_copied_one_is_not(
-    place: Cursor,
+    place: Place,
 ) -> None:
     place.job(*rows(name="{campaign} {n}"), name="wave.csv")
     run(place, "wave.csv")
@@ -113,7 +113,7 @@ def test_a_renamed_job_whose_names_hold_the_campaign_is_stopped_and_a_copied_one
     assert place.world.made == 12
 
 
-def test_a_config_file_that_moves_the_defaults_is_noticed(made: Cursor) -> None:
+def test_a_config_file_that_moves_the_defaults_is_noticed(made: Place) -> None:
     folder = made.folder / "home"
     folder.mkdir()
     shutil.move(made.folder / "wave.csv", folder)
@@ -130,7 +130,7 @@ def test_a_config_file_that_moves_the_defaults_is_noticed(made: Cursor) -> None:
 
 
 def test_a_config_file_that_names_a_campaign_and_moves_the_defaults_is_noticed_by_the_names(
-    made: Cursor,
+    made: Place,
 ) -> None:
     folder = made.folder / "home"
     folder.mkdir()
@@ -142,19 +142,19 @@ def test_a_config_file_that_names_a_campaign_and_moves_the_defaults_is_noticed_b
     continued(made, ended, made.folder)
 
 
-def test_a_job_that_was_renamed_and_extended_is_stopped(made: Cursor) -> None:
+def test_a_job_that_was_renamed_and_extended_is_stopped(made: Place) -> None:
     (made.folder / "wave.csv").unlink()
     made.job(*rows(6), *rows(20, "Other {n}"), name="final.csv")
     refused(run(made, "final.csv"), "6 duplicates of this job are in campaign wave already")
 
 
-def test_a_name_that_is_the_files_own_is_not_named_on_purpose(made: Cursor) -> None:
+def test_a_name_that_is_the_files_own_is_not_named_on_purpose(made: Place) -> None:
     (made.folder / "wave.csv").rename(made.folder / "final.csv")
     refused(run(made, "final.csv", "--campaign", "final"), "in campaign wave already")
 
 
 def test_a_ledger_that_is_named_again_and_a_renamed_job_are_told_one_after_the_other(
-    made: Cursor,
+    made: Place,
 ) -> None:
     gone = made.folder.parent / f"{made.folder.name}-elsewhere"
     (made.folder / "ledgers").rename(gone)
@@ -165,7 +165,7 @@ def test_a_ledger_that_is_named_again_and_a_renamed_job_are_told_one_after_the_o
     continued(made, ended)
 
 
-def test_a_config_file_that_is_gone_is_noticed(place: Cursor) -> None:
+def test_a_config_file_that_is_gone_is_noticed(place: Place) -> None:
     jobs = place.folder / "jobs"
     jobs.mkdir()
     place.job(*rows(), name="jobs/wave.csv")
@@ -177,7 +177,7 @@ def test_a_config_file_that_is_gone_is_noticed(place: Cursor) -> None:
     continued(place, ended)
 
 
-def test_a_job_that_moved_into_another_folder_is_noticed(made: Cursor) -> None:
+def test_a_job_that_moved_into_another_folder_is_noticed(made: Place) -> None:
     (made.folder / "old").mkdir()
     (made.folder / "wave.csv").rename(made.folder / "old" / "wave.csv")
     ended = run(made, "old/wave.csv")
@@ -185,14 +185,14 @@ def test_a_job_that_moved_into_another_folder_is_noticed(made: Cursor) -> None:
     continued(made, ended)
 
 
-def test_a_renamed_ledger_folder_is_noticed(made: Cursor) -> None:
+def test_a_renamed_ledger_folder_is_noticed(made: Place) -> None:
     (made.folder / "ledgers").rename(made.folder / "ledgers-old")
     ended = run(made, "wave.csv")
     refused(ended, str(made.folder / "ledgers-old" / "ledger.db"))
     continued(made, ended)
 
 
-def test_a_renamed_database_is_noticed(made: Cursor) -> None:
+def test_a_renamed_database_is_noticed(made: Place) -> None:
     ledgers = made.folder / "ledgers"
     (ledgers / "ledger.db").rename(ledgers / "mine.db")
     (ledgers / "wave.csv").unlink()
@@ -201,7 +201,7 @@ def test_a_renamed_database_is_noticed(made: Cursor) -> None:
     continued(made, ended)
 
 
-def test_a_job_that_was_renamed_and_moved_is_noticed(made: Cursor) -> None:
+def test_a_job_that_was_renamed_and_moved_is_noticed(made: Place) -> None:
     (made.folder / "old").mkdir()
     (made.folder / "wave.csv").rename(made.folder / "old" / "final.csv")
     ended = run(made, "old/final.csv")
@@ -211,7 +211,7 @@ def test_a_job_that_was_renamed_and_moved_is_noticed(made: Cursor) -> None:
 
 @pytest.mark.parametrize("name", ["Row {n}", ""], ids=["named", "named by the API"])
 def test_a_ledger_that_is_gone_is_noticed_by_the_names_that_exist(
-    place: Cursor, tmp_path: Path, name: str
+    place: Place, tmp_path: Path, name: str
 ) -> None:
     place.job(*rows(name=name), name="wave.csv")
     run(place, "wave.csv")
@@ -249,7 +249,7 @@ def test_a_ledger_that_is_gone_is_noticed_by_the_names_that_exist(
     assert place.world.made == 6
 
 
-def test_check_reports_the_same_and_ends_with_1(made: Cursor) -> None:
+def test_check_reports_the_same_and_ends_with_1(made: Place) -> None:
     (made.folder / "wave.csv").rename(made.folder / "final.csv")
     checked = made.command("check", "final.csv")
     assert checked.code == 1
@@ -262,18 +262,18 @@ def test_check_reports_the_same_and_ends_with_1(made: Cursor) -> None:
 # -- what is not hindered
 
 
-def test_a_job_that_shares_a_few_rows_is_not_hindered(made: Cursor) -> None:
+def test_a_job_that_shares_a_few_rows_is_not_hindered(made: Place) -> None:
     made.job(*rows(2), *rows(6, "Other {n}"), name="other.csv")
     assert run(made, "other.csv").code == 0
     assert made.world.made == 6 + 8
 
 
-def test_a_campaign_that_was_named_on_purpose_is_not_hindered(made: Cursor) -> None:
+def test_a_campaign_that_was_named_on_purpose_is_not_hindered(made: Place) -> None:
     assert run(made, "wave.csv", "--campaign", "again").code == 0
     assert made.world.made == 12
 
 
-def test_new_copies_each_night_are_not_hindered(place: Cursor) -> None:
+def test_new_copies_each_night_are_not_hindered(place: Place) -> None:
     place.job(*rows(name="Row {n}"), name="nightly.csv")
     for night in ("2026-11-01", "2026-11-02", "2026-11-03"):
         assert run(place, "nightly.csv", "--campaign", "nightly-{date}", "--date", night).code == 0
@@ -283,7 +283,7 @@ def test_new_copies_each_night_are_not_hindered(place: Cursor) -> None:
     assert place.world.made == 3 * 6 + 2 * 6
 
 
-def test_a_rehearsal_is_not_hindered_and_hinders_nothing(place: Cursor) -> None:
+def test_a_rehearsal_is_not_hindered_and_hinders_nothing(place: Place) -> None:
     place.job(*rows(), name="wave.csv")
     assert place.command("run", "wave.csv", "--sandbox").code == 0
     shutil.copy(place.folder / "wave.csv", place.folder / "final.csv")
@@ -292,7 +292,7 @@ def test_a_rehearsal_is_not_hindered_and_hinders_nothing(place: Cursor) -> None:
     assert place.world.made == 6
 
 
-def test_a_few_copies_that_somebody_made_by_hand_do_not_hinder(place: Cursor) -> None:
+def test_a_few_copies_that_somebody_made_by_hand_do_not_hinder(place: Place) -> None:
     place.job({"batch_id": source_id(1), "copies": 3}, name="by-hand.csv")
     run(
         place,
@@ -310,7 +310,7 @@ def test_a_few_copies_that_somebody_made_by_hand_do_not_hinder(place: Cursor) ->
 # -- nobody is asked
 
 
-def test_without_a_terminal_and_without_yes_nothing_is_created(place: Cursor) -> None:
+def test_without_a_terminal_and_without_yes_nothing_is_created(place: Place) -> None:
     place.job(*rows(), name="wave.csv")
     ended = place.command("run", "wave.csv")
     assert ended.code == 2
@@ -324,7 +324,7 @@ def test_without_a_terminal_and_without_yes_nothing_is_created(place: Cursor) ->
 # -- one database, two names
 
 
-def held(place: Cursor, job: str, database: Path) -> list[object]:
+def held(place: Place, job: str, database: Path) -> list[object]:
     return [
         "run",
         job,
@@ -339,7 +339,7 @@ def held(place: Cursor, job: str, database: Path) -> list[object]:
     ]
 
 
-def under_way_by_one_of_two_names(place: Cursor) -> tuple[Path, Path, Popen[str]]:
+def under_way_by_one_of_two_names(place: Place) -> tuple[Path, Path, Popen[str]]:
     """Two names of one database, and a run that uses the first one."""
     place.job(*rows(30), name="wave.csv")
     database, other = place.folder / "a.db", place.folder / "other" / "b.db"
@@ -351,7 +351,7 @@ def under_way_by_one_of_two_names(place: Cursor) -> tuple[Path, Path, Popen[str]
 
 @needs_file_locks
 def test_a_database_that_is_reached_by_two_names_is_held_by_one_run(
-    place_with: Callable[[SandboxOptions], Cursor],
+    place_with: Callable[[SandboxOptions], Place],
 ) -> None:
     place = place_with(SandboxOptions(latency=0.02))
     _, other, first = under_way_by_one_of_two_names(place)
@@ -364,7 +364,7 @@ def test_a_database_that_is_reached_by_two_names_is_held_by_one_run(
 
 
 def test_changes_that_a_killed_run_left_beside_the_other_name_are_not_passed_over(
-    place_with: Callable[[SandboxOptions], Cursor],
+    place_with: Callable[[SandboxOptions], Place],
 ) -> None:
     place = place_with(SandboxOptions(latency=0.02))
     database, other, first = under_way_by_one_of_two_names(place)
@@ -389,7 +389,7 @@ def test_changes_that_a_killed_run_left_beside_the_other_name_are_not_passed_ove
 
 @needs_file_locks
 def test_a_lock_file_that_is_deleted_lets_nobody_in_and_ends_nothing(
-    place_with: Callable[[SandboxOptions], Cursor],
+    place_with: Callable[[SandboxOptions], Place],
 ) -> None:
     place = place_with(SandboxOptions(latency=0.02))
     place.job(*rows(30), name="wave.csv")
@@ -406,7 +406,7 @@ def test_a_lock_file_that_is_deleted_lets_nobody_in_and_ends_nothing(
 # -- which campaign, whose files
 
 
-def test_reading_commands_write_the_files_of_the_campaign_that_they_act_on(place: Cursor) -> None:
+def test_reading_commands_write_the_files_of_the_campaign_that_they_act_on(place: Place) -> None:
     (place.folder / "config.toml").write_text('ledger = "ledgers/{campaign}.csv"\nreport = true\n')
     place.job(*rows(), name="wave.csv")
     run(place, "wave.csv")
@@ -424,7 +424,7 @@ def test_reading_commands_write_the_files_of_the_campaign_that_they_act_on(place
 
 
 @pytest.mark.parametrize("name", ["one.csv", "one.xlsx"])
-def test_the_ledger_file_of_another_campaign_is_never_replaced(place: Cursor, name: str) -> None:
+def test_the_ledger_file_of_another_campaign_is_never_replaced(place: Place, name: str) -> None:
     place.job(*rows(), name="wave.csv")
     run(place, "wave.csv", "--ledger", name)
     before = (place.folder / name).read_bytes()
@@ -439,7 +439,7 @@ def test_the_ledger_file_of_another_campaign_is_never_replaced(place: Cursor, na
     assert (place.folder / name).read_bytes() == before
 
 
-def test_the_report_of_another_campaign_is_replaced_only_by_name(place: Cursor) -> None:
+def test_the_report_of_another_campaign_is_replaced_only_by_name(place: Place) -> None:
     place.job(*rows(), name="wave.csv")
     run(place, "wave.csv", "--ledger", "one.csv", "--report")
     ended = place.command(
@@ -453,9 +453,7 @@ def test_the_report_of_another_campaign_is_replaced_only_by_name(place: Cursor) 
 
 
 @pytest.mark.parametrize("where", ["config", "environment"])
-def test_the_next_day_the_latest_run_of_a_dated_campaign_is_meant(
-    place: Cursor, where: str
-) -> None:
+def test_the_next_day_the_latest_run_of_a_dated_campaign_is_meant(place: Place, where: str) -> None:
     more = {"DUPLICATE_BATCHES_CAMPAIGN": "spring-{date}"} if where == "environment" else {}
     if where == "config":
         (place.folder / "config.toml").write_text('campaign = "spring-{date}"\n')
@@ -476,7 +474,7 @@ def test_the_next_day_the_latest_run_of_a_dated_campaign_is_meant(
     assert "spring-2026-03-01" in listed.out, "without a job all campaigns are listed"
 
 
-def test_check_refuses_the_database_of_another_api_as_run_does(made: Cursor) -> None:
+def test_check_refuses_the_database_of_another_api_as_run_does(made: Place) -> None:
     environ = made.environ | {"PROLIFIC_URL": "https://api.prolific.com"}
     for words in (["check", "wave.csv"], ["run", "wave.csv", "--yes"]):
         ended = command(words, made.folder, environ)
@@ -487,14 +485,14 @@ def test_check_refuses_the_database_of_another_api_as_run_does(made: Cursor) -> 
 # -- what left the job, and rehearsals
 
 
-def test_what_left_the_job_is_counted(made: Cursor) -> None:
+def test_what_left_the_job_is_counted(made: Place) -> None:
     made.job(*rows(4), name="wave.csv")
     checked = made.command("check", "wave.csv", "--json")
     assert checked.summary["left_job"] == 2
     assert "no longer in the job: 2 duplicates" in made.command("check", "wave.csv").out
 
 
-def test_fresh_forgets_a_rehearsal_and_nothing_else(place: Cursor) -> None:
+def test_fresh_forgets_a_rehearsal_and_nothing_else(place: Place) -> None:
     place.job(*rows(), name="wave.csv")
     write_job(place.folder / "other.csv", rows(3))
     for job in ("wave.csv", "other.csv"):
@@ -514,7 +512,7 @@ def test_fresh_forgets_a_rehearsal_and_nothing_else(place: Cursor) -> None:
 
 
 def test_unanswered_requests_of_last_night_do_not_stop_tonight(
-    place_with: Callable[[SandboxOptions], Cursor],
+    place_with: Callable[[SandboxOptions], Place],
 ) -> None:
     """Their batches have the names of tonight's, but this ledger knows that it may have made
     them."""
@@ -528,14 +526,14 @@ def test_unanswered_requests_of_last_night_do_not_stop_tonight(
     assert run(place, "nightly.csv", "--campaign", "n-{date}", "--date", "2026-11-02").code == 0
 
 
-def test_a_date_in_the_job_files_own_name_makes_a_new_campaign_each_night(place: Cursor) -> None:
+def test_a_date_in_the_job_files_own_name_makes_a_new_campaign_each_night(place: Place) -> None:
     place.job(*rows(), name="nightly {date}.csv")
     for night in ("2026-11-01", "2026-11-02"):
         assert run(place, "nightly {date}.csv", "--date", night).code == 0
     assert place.world.made == 12
 
 
-def test_a_few_that_exist_elsewhere_are_told(made: Cursor) -> None:
+def test_a_few_that_exist_elsewhere_are_told(made: Place) -> None:
     made.job(*rows(2), *rows(6, "Other {n}"), name="other.csv")
     said = "2 duplicates of this job are in campaign wave too, and will be created a second time"
     assert said in made.command("check", "other.csv").out
@@ -545,7 +543,7 @@ def test_a_few_that_exist_elsewhere_are_told(made: Cursor) -> None:
 
 
 def test_a_ledger_whose_first_run_was_killed_is_found_nearby(
-    place_with: Callable[[SandboxOptions], Cursor],
+    place_with: Callable[[SandboxOptions], Place],
 ) -> None:
     place = place_with(SandboxOptions(latency=0.02))
     place.job(*rows(60), name="wave.csv")
@@ -559,7 +557,7 @@ def test_a_ledger_whose_first_run_was_killed_is_found_nearby(
     assert left <= {"ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db.lock", "wave.csv"}
 
 
-def test_a_ledger_nearby_may_have_any_name_and_is_left_as_it_is(made: Cursor) -> None:
+def test_a_ledger_nearby_may_have_any_name_and_is_left_as_it_is(made: Place) -> None:
     ledgers = made.folder / "ledgers"
     (ledgers / "ledger.db").rename(ledgers / "prod.sqlite")
     for path in ledgers.glob("ledger.db*"):
@@ -573,7 +571,7 @@ def test_a_ledger_nearby_may_have_any_name_and_is_left_as_it_is(made: Cursor) ->
     ]
 
 
-def test_a_ledger_path_that_may_name_the_database_never_opens_it(place: Cursor) -> None:
+def test_a_ledger_path_that_may_name_the_database_never_opens_it(place: Place) -> None:
     """To open and close the database's file would end SQLite's locks on it."""
     place.job(*rows(30), name="wave.csv")
     environ = place.environ | {"DUPLICATE_BATCHES_LEDGER": "ledgers/{run_id}"}
@@ -590,7 +588,7 @@ def test_a_ledger_path_that_may_name_the_database_never_opens_it(place: Cursor) 
     assert place.world.made == 30
 
 
-def test_a_declined_or_refused_campaign_is_not_offered_to_be_continued(made: Cursor) -> None:
+def test_a_declined_or_refused_campaign_is_not_offered_to_be_continued(made: Place) -> None:
     (made.folder / "wave.csv").rename(made.folder / "final.csv")
     made.job(*rows(6), *rows(1, "More"), name="final.csv")
     gone = made.folder.parent / f"{made.folder.name}-gone"
@@ -604,7 +602,7 @@ def test_a_declined_or_refused_campaign_is_not_offered_to_be_continued(made: Cur
     assert not any("unfinished" in note["text"] for note in ended.events("note"))
 
 
-def test_fresh_forgets_only_what_is_a_rehearsals(place: Cursor) -> None:
+def test_fresh_forgets_only_what_is_a_rehearsals(place: Place) -> None:
     place.job(*rows(), name="wave.csv")
     for _ in range(2):
         again = place.command(
@@ -618,7 +616,7 @@ def test_fresh_forgets_only_what_is_a_rehearsals(place: Cursor) -> None:
 
 
 def test_a_ledger_file_that_was_named_is_restored_and_continued_by_the_commands_shown(
-    place: Cursor,
+    place: Place,
 ) -> None:
     place.job(*rows(), name="wave.csv")
     run(place, "wave.csv", "--ledger", "mine.csv")
@@ -634,7 +632,7 @@ def test_a_ledger_file_that_was_named_is_restored_and_continued_by_the_commands_
     assert place.world.made == 6
 
 
-def test_a_database_of_rehearsals_that_cannot_be_read_stops_no_restore(made: Cursor) -> None:
+def test_a_database_of_rehearsals_that_cannot_be_read_stops_no_restore(made: Place) -> None:
     for file in (made.folder / "ledgers").glob("ledger.db*"):
         file.unlink()
     (made.folder / "ledgers" / "sandbox.db").write_text("no database")
@@ -642,7 +640,7 @@ def test_a_database_of_rehearsals_that_cannot_be_read_stops_no_restore(made: Cur
     assert restored.code == 0, restored.err
 
 
-def test_a_rehearsals_ledger_file_is_never_restored_into_a_real_database(place: Cursor) -> None:
+def test_a_rehearsals_ledger_file_is_never_restored_into_a_real_database(place: Place) -> None:
     place.job(*rows(), name="wave.csv")
     assert place.command("run", "wave.csv", "--sandbox", "--ledger", "mine.csv").code == 0
     assert run(place, "wave.csv", "--ledger", "mine.csv").code == 2
@@ -654,7 +652,7 @@ def test_a_rehearsals_ledger_file_is_never_restored_into_a_real_database(place: 
 
 
 def test_all_that_exists_in_another_campaign_is_told_if_this_one_was_named_on_purpose(
-    made: Cursor,
+    made: Place,
 ) -> None:
     said = "6 duplicates of this job are in campaign wave too, and will be created a second time"
     assert said in made.command("check", "wave.csv", "--campaign", "again").out

@@ -19,7 +19,7 @@ import pytest
 from tests.support.command import PROGRAM, command, environment, read_ledger, source_id, write_job
 from tests.support.sandbox_thread import SandboxThread
 from tests.support.workbooks import opened_by_another
-from tests.whole.conftest import Cursor
+from tests.whole.conftest import Place
 from worker.sandbox.options import SandboxOptions
 
 pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
@@ -87,7 +87,7 @@ HOW: dict[str, tuple[str, str, tuple[str, ...]]] = {
 
 
 @pytest.fixture
-def bad(tmp_path: Path) -> Iterator[Callable[[str], tuple[Cursor, list[str], Path]]]:
+def bad(tmp_path: Path) -> Iterator[Callable[[str], tuple[Place, list[str], Path]]]:
     """A bad night: some created, some refused, some unknown with a candidate, some without, and an
     end before all was sent. The place, what is shown of it, and the database."""
     options = SandboxOptions(
@@ -95,11 +95,11 @@ def bad(tmp_path: Path) -> Iterator[Callable[[str], tuple[Cursor, list[str], Pat
     )
     with SandboxThread(options) as server:
 
-        def make(how: str) -> tuple[Cursor, list[str], Path]:
+        def make(how: str) -> tuple[Place, list[str], Path]:
             name, text, given = HOW[how]
             folder = tmp_path / name
             folder.mkdir()
-            place = Cursor(folder, server)
+            place = Place(folder, server)
             if text:
                 (folder / "config.toml").write_text(text, "utf-8")
             place.job(
@@ -123,7 +123,7 @@ def bad(tmp_path: Path) -> Iterator[Callable[[str], tuple[Cursor, list[str], Pat
         yield make
 
 
-def _name_candidates(database: Path, place: Cursor) -> None:
+def _name_candidates(database: Path, place: Place) -> None:
     """Let what is known of every other unknown row name the batch that was made for it."""
     made = {str(copy["name"]): str(copy["id"]) for copy in place.world.duplicates}
     with closing(sqlite3.connect(database)) as connection, connection:
@@ -145,7 +145,7 @@ def _name_candidates(database: Path, place: Cursor) -> None:
 
 @pytest.mark.parametrize("how", HOW)
 def test_every_command_of_a_bad_night_runs_as_it_is(
-    how: str, bad: Callable[[str], tuple[Cursor, list[str], Path]], tmp_path: Path
+    how: str, bad: Callable[[str], tuple[Place, list[str], Path]], tmp_path: Path
 ) -> None:
     place, lines, database = bad(how)
     kinds: dict[str, list[str]] = {}
@@ -189,7 +189,7 @@ def test_every_command_of_a_bad_night_runs_as_it_is(
 
 
 def test_what_a_summary_without_a_terminal_names_runs_from_anywhere(
-    place: Cursor, tmp_path: Path
+    place: Place, tmp_path: Path
 ) -> None:
     folder = place.folder / "my waves"
     folder.mkdir()

@@ -22,10 +22,10 @@ from threading import Thread
 import pytest
 
 from tests.support.command import Ended, finish, read_ledger, source_id
-from tests.whole.conftest import Cursor
+from tests.whole.conftest import Place
 from worker.sandbox.options import SandboxOptions
 
-WithOptions = Callable[[SandboxOptions], Cursor]
+WithOptions = Callable[[SandboxOptions], Place]
 
 LIMITED = """
 import os, resource, sys
@@ -41,7 +41,7 @@ def rows(number: int, **more: object) -> list[dict[str, object]]:
     return [{"batch_id": source_id(n % 5), "name": f"Row {n}", **more} for n in range(number)]
 
 
-def limited(place: Cursor, size: int, *arguments: object) -> Ended:
+def limited(place: Place, size: int, *arguments: object) -> Ended:
     """`run job.csv --json` where no file may be larger than `size`."""
     program = [
         sys.executable,
@@ -68,7 +68,7 @@ def limited(place: Cursor, size: int, *arguments: object) -> Ended:
     return finish(process)
 
 
-def honest(place: Cursor, database: Path | None = None) -> None:
+def honest(place: Place, database: Path | None = None) -> None:
     """At any moment: what exists is a created row's, or an unknown one's of its name; and no name
     exists twice."""
     database = database or place.folder / "ledgers" / "ledger.db"
@@ -93,7 +93,7 @@ def honest(place: Cursor, database: Path | None = None) -> None:
     assert not lost, f"nobody knows of {lost}"
 
 
-def completes(place: Cursor, number: int, *arguments: object) -> None:
+def completes(place: Place, number: int, *arguments: object) -> None:
     """The next run ends with everything made once."""
     ended = place.run("--settle-after", 0.3, *arguments)
     assert ended.code == 0, ended.err
@@ -107,7 +107,7 @@ def completes(place: Cursor, number: int, *arguments: object) -> None:
 
 @pytest.mark.parametrize("size", [4096, 200_000, 400_000])
 def test_a_database_that_cannot_grow_stops_the_run_and_the_next_one_goes_on(
-    place: Cursor, size: int
+    place: Place, size: int
 ) -> None:
     place.job(*rows(120))
     ended = limited(place, size, "--max-in-flight", 4)
@@ -152,7 +152,7 @@ def mounted(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
 
 @pytest.mark.parametrize("size", ["500k"])
 def test_a_full_disk_under_the_database_is_told_as_full(
-    place: Cursor, mounted: Callable[[str], Path], size: str
+    place: Place, mounted: Callable[[str], Path], size: str
 ) -> None:
     disk = mounted(size)
     place.job(*rows(150))
@@ -172,7 +172,7 @@ def test_a_full_disk_under_the_database_is_told_as_full(
 
 
 def test_a_full_disk_under_the_ledger_file_keeps_the_old_file_and_costs_no_row(
-    place: Cursor, mounted: Callable[[str], Path]
+    place: Place, mounted: Callable[[str], Path]
 ) -> None:
     disk = mounted("256k")
     ledger = disk / "job.csv"
@@ -216,7 +216,7 @@ def test_a_disk_that_fills_up_under_the_ledger_file_at_the_end_is_told_and_nothi
 
 
 def test_a_file_system_that_turns_read_only_is_refused_and_then_gone_on_with(
-    place: Cursor, mounted: Callable[[str], Path]
+    place: Place, mounted: Callable[[str], Path]
 ) -> None:
     disk = mounted("4m")
     arguments = ("--ledger", disk / "job.csv", "--database", disk / "ledger.db")
@@ -235,7 +235,7 @@ def test_a_file_system_that_turns_read_only_is_refused_and_then_gone_on_with(
     assert place.world.made == 20
 
 
-def test_flipped_bits_in_a_database_never_make_a_double(place: Cursor) -> None:
+def test_flipped_bits_in_a_database_never_make_a_double(place: Place) -> None:
     """A bit of the database flips while nothing runs: the run refuses it, or completes without a
     double."""
     place.job(*rows(40))
@@ -295,7 +295,7 @@ def test_a_database_that_another_program_locks_for_a_while_is_waited_for(
     honest(place)
 
 
-def test_a_database_that_is_locked_when_a_run_begins_is_waited_for(place: Cursor) -> None:
+def test_a_database_that_is_locked_when_a_run_begins_is_waited_for(place: Place) -> None:
     place.job(*rows(6))
     assert place.run("--limit", 2).code == 1
     with closing(
@@ -317,7 +317,7 @@ def test_a_database_that_is_locked_when_a_run_begins_is_waited_for(place: Cursor
     assert place.world.made == 6
 
 
-def test_a_job_that_changes_between_runs_sends_what_is_new_and_nothing_again(place: Cursor) -> None:
+def test_a_job_that_changes_between_runs_sends_what_is_new_and_nothing_again(place: Place) -> None:
     place.job(*rows(10))
     assert place.run("--limit", 6).code == 1
     changed = rows(14)[

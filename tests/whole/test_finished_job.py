@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import source_id
-from tests.whole.conftest import Cursor
+from tests.whole.conftest import Place
 
 
 def rows(number: int, **more: object) -> list[dict[str, object]]:
@@ -21,13 +21,13 @@ def rows(number: int, **more: object) -> list[dict[str, object]]:
     ]
 
 
-def finished(place: Cursor) -> Path:
+def finished(place: Place) -> Path:
     place.job(*rows(3))
     assert place.run().code == 0
     return place.folder / "ledgers" / "job.csv"
 
 
-def test_its_ledger_file_is_left_as_it_is(place: Cursor) -> None:
+def test_its_ledger_file_is_left_as_it_is(place: Place) -> None:
     ledger = finished(place)
     before = ledger.stat()
     for _ in range(2):
@@ -53,7 +53,7 @@ def put_older_one_back(ledger: Path) -> None:
 
 @pytest.mark.parametrize("what", [change_by_hand, lose, put_older_one_back])
 def test_a_ledger_file_that_is_another_is_written_again(
-    place: Cursor, what: Callable[[Path], None]
+    place: Place, what: Callable[[Path], None]
 ) -> None:
     ledger = finished(place)
     whole = ledger.read_bytes()
@@ -62,7 +62,7 @@ def test_a_ledger_file_that_is_another_is_written_again(
     assert ledger.read_bytes() == whole
 
 
-def test_a_job_that_changed_has_its_ledger_file_written(place: Cursor) -> None:
+def test_a_job_that_changed_has_its_ledger_file_written(place: Place) -> None:
     finished(place)
     place.job(*reversed(rows(3)))
     assert place.run().code == 0
@@ -75,7 +75,7 @@ def test_a_job_that_changed_has_its_ledger_file_written(place: Cursor) -> None:
     assert len(place.ledger()) == 2
 
 
-def test_what_another_campaigns_run_changed_is_written(place: Cursor) -> None:
+def test_what_another_campaigns_run_changed_is_written(place: Place) -> None:
     ledger = finished(place)
     assert place.run("--campaign", "other").code == 0
     with closing(sqlite3.connect(place.folder / "ledgers" / "ledger.db")) as connection, connection:
@@ -89,7 +89,7 @@ def test_what_another_campaigns_run_changed_is_written(place: Cursor) -> None:
 
 @pytest.mark.parametrize("more", [(), ("--campaign", "another")], ids=["its job", "a new job"])
 def test_a_damaged_database_is_refused_before_anything_is_sent_or_written(
-    place: Cursor, more: tuple[str, ...]
+    place: Place, more: tuple[str, ...]
 ) -> None:
     ledger = finished(place)
     database = place.folder / "ledgers" / "ledger.db"

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.command import PROGRAM, Ended, finish, source_id
-from tests.whole.conftest import Cursor
+from tests.whole.conftest import Place
 from worker.sandbox.options import SandboxOptions
 
 if sys.platform == "win32":
@@ -21,7 +21,7 @@ if sys.platform == "win32":
 
 from tests.whole.test_terminal import Terminal, open_terminal
 
-WithOptions = Callable[[SandboxOptions], Cursor]
+WithOptions = Callable[[SandboxOptions], Place]
 
 NOHUP = """
 import os, signal, sys
@@ -30,7 +30,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
-def place_for(place_with: WithOptions, latency: float = 0.4) -> Cursor:
+def place_for(place_with: WithOptions, latency: float = 0.4) -> Place:
     place = place_with(SandboxOptions(latency=latency))
     place.job(*({"batch_id": source_id(1), "name": f"Row {n}"} for n in range(20)))
     return place
@@ -45,7 +45,7 @@ def until(done: Callable[[], bool], terminal: Terminal | None = None) -> None:
         time.sleep(0.01)
 
 
-def recorded(place: Cursor) -> None:
+def recorded(place: Place) -> None:
     """Everything that was made is recorded, and nothing is unclear."""
     statuses = [row["status"] for row in place.ledger()]
     assert (
@@ -122,7 +122,7 @@ def test_a_terminal_that_goes_away_during_the_look_ups_is_no_consent(
     assert place.world.requests["duplicate"] == 0
 
 
-def ignoring_hangups(place: Cursor, *arguments: str) -> subprocess.Popen[str]:
+def ignoring_hangups(place: Place, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", NOHUP, *PROGRAM, *arguments],
         cwd=place.folder,
@@ -188,14 +188,14 @@ def test_a_settle_that_is_hung_up_on_stops_gracefully(place_with: WithOptions) -
     assert (ended.code, ended.summary["stopped_by"]) == (129, "signal"), ended
 
 
-def test_the_sandbox_ends_cleanly_with_its_terminal(place: Cursor) -> None:
+def test_the_sandbox_ends_cleanly_with_its_terminal(place: Place) -> None:
     terminal = open_terminal(place, "sandbox", "--port", "0")
     terminal.expect("Ctrl-C")
     os.close(terminal.master)
     assert terminal.process.wait(timeout=20) == 0
 
 
-def test_the_sandbox_under_nohup_stays(place: Cursor) -> None:
+def test_the_sandbox_under_nohup_stays(place: Place) -> None:
     process = ignoring_hangups(place, "sandbox", "--port", "0")
     assert process.stdout is not None
     while "Ctrl-C" not in process.stdout.readline():

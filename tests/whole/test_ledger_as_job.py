@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.command import source_id
 from tests.support.workbooks import row
-from tests.whole.conftest import Cursor
+from tests.whole.conftest import Place
 from worker.export.job_file import write_job
 from worker.model.errors import UsageError
 
@@ -37,7 +37,7 @@ HOSTILE = (
 )
 
 
-def made(place: Cursor) -> Counter[tuple[str, str, bool]]:
+def made(place: Place) -> Counter[tuple[str, str, bool]]:
     """What exists on the server: source, name, and whether it has its source's data."""
     return Counter(
         (str(copy["source_batch_id"]), str(copy["name"]), bool(copy["datasets"]))
@@ -45,7 +45,7 @@ def made(place: Cursor) -> Counter[tuple[str, str, bool]]:
     )
 
 
-def again(place: Cursor, *choice: str) -> Counter[tuple[str, str, bool]]:
+def again(place: Place, *choice: str) -> Counter[tuple[str, str, bool]]:
     """What a run of the printed job makes."""
     printed = place.command("ledger", "job.csv", "--format", "job", *choice)
     assert printed.code == 0, printed.err
@@ -57,7 +57,7 @@ def again(place: Cursor, *choice: str) -> Counter[tuple[str, str, bool]]:
 
 
 def test_hostile_names_new_datasets_and_own_columns_are_made_again_as_they_were(
-    place: Cursor,
+    place: Place,
 ) -> None:
     place.job(
         *(
@@ -94,7 +94,7 @@ def test_hostile_names_new_datasets_and_own_columns_are_made_again_as_they_were(
         "'",
     ],
 )
-def test_a_source_s_name_may_hold_anything(place: Cursor, name: str) -> None:
+def test_a_source_s_name_may_hold_anything(place: Place, name: str) -> None:
     place.job(
         {"batch_id": source_id(1), "name": "{source_name}", "copies": 2},
         {"batch_id": source_id(1), "name": "{n} of {source_name}", "copies": 2},
@@ -107,7 +107,7 @@ def test_a_source_s_name_may_hold_anything(place: Cursor, name: str) -> None:
     assert again(place) == first
 
 
-def test_rows_that_were_never_sent_are_asked_for_as_the_job_would_have(place: Cursor) -> None:
+def test_rows_that_were_never_sent_are_asked_for_as_the_job_would_have(place: Place) -> None:
     place.job(
         {"batch_id": source_id(1), "name": "{n} of {copies} of {source_name}, {{x}}", "copies": 4}
     )
@@ -116,7 +116,7 @@ def test_rows_that_were_never_sent_are_asked_for_as_the_job_would_have(place: Cu
     assert len(made(place)) == 4, "each name is there once"
 
 
-def test_rows_of_one_name_are_one_row_with_the_first_one_s_cells(place: Cursor) -> None:
+def test_rows_of_one_name_are_one_row_with_the_first_one_s_cells(place: Place) -> None:
     source = place.world.find(source_id(1))
     assert source is not None
     source.name = "Same"
@@ -133,7 +133,7 @@ def test_rows_of_one_name_are_one_row_with_the_first_one_s_cells(place: Cursor) 
     assert (only["copies"], only["x_a"]) == ("5", "first")
 
 
-def test_cells_of_a_yaml_job_that_no_csv_can_hold_do_not_spoil_it(place: Cursor) -> None:
+def test_cells_of_a_yaml_job_that_no_csv_can_hold_do_not_spoil_it(place: Place) -> None:
     (place.folder / "job.yaml").write_text(
         f'- batch_id: {source_id(1)}\n  name: a\n  x_a: "line\\r\\nline\\0 # \\" , ;"\n',
         encoding="utf-8",

@@ -8,12 +8,12 @@ import sqlite3
 from contextlib import closing
 
 from tests.support.command import source_id
-from tests.whole.conftest import Cursor
+from tests.whole.conftest import Place
 
 MISSING = "00000000-0000-4000-8000-000000000001"
 
 
-def some_run(place: Cursor) -> None:
+def some_run(place: Place) -> None:
     """A run that leaves created, failed and pending rows."""
     place.job(
         {"batch_id": MISSING, "name": "gone"},
@@ -24,7 +24,7 @@ def some_run(place: Cursor) -> None:
     place.run("--limit", 5)
 
 
-def test_it_writes_the_ledger_file_again(place: Cursor) -> None:
+def test_it_writes_the_ledger_file_again(place: Place) -> None:
     some_run(place)
     path = place.folder / "ledgers" / "job.csv"
     before = path.read_bytes()
@@ -34,7 +34,7 @@ def test_it_writes_the_ledger_file_again(place: Cursor) -> None:
     assert path.read_bytes() == before
 
 
-def test_it_prints_csv_and_json_with_a_choice_of_rows(place: Cursor) -> None:
+def test_it_prints_csv_and_json_with_a_choice_of_rows(place: Place) -> None:
     some_run(place)
     everything = list(
         csv.DictReader(place.command("ledger", "job.csv", "--format", "csv").out.splitlines())
@@ -61,7 +61,7 @@ def test_it_prints_csv_and_json_with_a_choice_of_rows(place: Cursor) -> None:
     )
 
 
-def test_its_table_shows_every_row(place: Cursor) -> None:
+def test_its_table_shows_every_row(place: Place) -> None:
     some_run(place)
     shown = place.command("ledger", "job.csv", "--format", "table").out
     assert shown.count("created") == 5
@@ -69,7 +69,7 @@ def test_its_table_shows_every_row(place: Cursor) -> None:
     assert "pending" in shown
 
 
-def test_without_a_job_it_lists_campaigns_and_runs(place: Cursor) -> None:
+def test_without_a_job_it_lists_campaigns_and_runs(place: Place) -> None:
     some_run(place)
     listed = json.loads(
         place.command("ledger", "--database", "ledgers/ledger.db", "--format", "json").out
@@ -81,7 +81,7 @@ def test_without_a_job_it_lists_campaigns_and_runs(place: Cursor) -> None:
     assert "job" in place.command("ledger", "--database", "ledgers/ledger.db").out
 
 
-def test_its_job_runs_as_it_is_and_makes_as_many(place: Cursor) -> None:
+def test_its_job_runs_as_it_is_and_makes_as_many(place: Place) -> None:
     some_run(place)
     printed = place.command(
         "ledger", "job.csv", "--format", "job", "--status", "created,pending"
@@ -99,7 +99,7 @@ def test_its_job_runs_as_it_is_and_makes_as_many(place: Cursor) -> None:
     assert any(name.startswith("{x} 2 of 2 of ") and "source_name" not in name for name in again)
 
 
-def test_a_yaml_jobs_own_campaign_is_found_by_its_date(place: Cursor) -> None:
+def test_a_yaml_jobs_own_campaign_is_found_by_its_date(place: Place) -> None:
     path = place.folder / "nightly.yaml"
     path.write_text(
         f"campaign: n-{{date}}\nbatches:\n  - batch_id: {source_id(1)}\n", encoding="utf-8"
@@ -117,7 +117,7 @@ def test_a_yaml_jobs_own_campaign_is_found_by_its_date(place: Cursor) -> None:
     )
 
 
-def test_a_backup_is_a_whole_database(place: Cursor) -> None:
+def test_a_backup_is_a_whole_database(place: Place) -> None:
     some_run(place)
     assert place.command("ledger", "job.csv", "--backup", "copy.db").code == 0
     with closing(sqlite3.connect(place.folder / "copy.db")) as copy:
@@ -128,7 +128,7 @@ def test_a_backup_is_a_whole_database(place: Cursor) -> None:
 
 
 def test_check_tells_the_plan_without_a_token_and_says_what_it_could_not_check(
-    place: Cursor,
+    place: Place,
 ) -> None:
     place.job({"batch_id": source_id(1), "name": "{source_name} {n}", "copies": 2})
     ended = place.command_without_token("check", "job.csv")
@@ -141,7 +141,7 @@ def test_check_tells_the_plan_without_a_token_and_says_what_it_could_not_check(
     assert not (place.folder / "ledgers").exists(), "a check leaves nothing behind"
 
 
-def test_check_with_a_token_names_missing_sources_and_workspaces(place: Cursor) -> None:
+def test_check_with_a_token_names_missing_sources_and_workspaces(place: Place) -> None:
     place.job(
         {"batch_id": source_id(1), "name": "{source_name} {n}"},
         {"batch_id": MISSING, "name": "gone"},
@@ -156,7 +156,7 @@ def test_check_with_a_token_names_missing_sources_and_workspaces(place: Cursor) 
     assert (facts["to_create"], facts["exit_code"], facts["missing"][0]["line"]) == (2, 1, 3)
 
 
-def test_check_knows_what_exists_and_dry_run_is_the_same(place: Cursor) -> None:
+def test_check_knows_what_exists_and_dry_run_is_the_same(place: Place) -> None:
     some_run(place)
     checked = place.command("check", "job.csv", "--json")
     assert json.loads(checked.out)["counts"] == {
@@ -173,7 +173,7 @@ def test_check_knows_what_exists_and_dry_run_is_the_same(place: Cursor) -> None:
     )
 
 
-def test_comment_lines_are_counted_where_a_job_is_read(place: Cursor) -> None:
+def test_comment_lines_are_counted_where_a_job_is_read(place: Place) -> None:
     job = place.job(
         {"batch_id": source_id(1), "name": "a"}, {"batch_id": source_id(2), "name": "b"}
     )
@@ -187,7 +187,7 @@ def test_comment_lines_are_counted_where_a_job_is_read(place: Cursor) -> None:
     assert (event["rows"], event["comments"]) == (1, 3)
 
 
-def test_what_yaml_takes_for_a_comment_is_warned_of(place: Cursor) -> None:
+def test_what_yaml_takes_for_a_comment_is_warned_of(place: Place) -> None:
     text = "".join(f"- batch_id: {source_id(n)}\n  name: Wave #{n}\n" for n in range(60))
     (place.folder / "wave.yaml").write_text(text)
     warning = (
@@ -211,6 +211,6 @@ def test_what_yaml_takes_for_a_comment_is_warned_of(place: Cursor) -> None:
     )
 
 
-def test_check_with_a_refused_token_is_3(place: Cursor) -> None:
+def test_check_with_a_refused_token_is_3(place: Place) -> None:
     place.job({"batch_id": source_id(1)})
     assert place.command_with("check", "job.csv", PROLIFIC_TOKEN="wrong").code == 3

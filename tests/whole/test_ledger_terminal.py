@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import PROGRAM, source_id
-from tests.whole.conftest import Cursor
+from tests.whole.conftest import Place
 
 if sys.platform == "win32":
     pytest.skip("needs a pseudo-terminal", allow_module_level=True)
@@ -19,7 +19,7 @@ if sys.platform == "win32":
 from tests.whole.test_terminal import Terminal, open_terminal
 
 
-def job(place: Cursor, copies: int = 3) -> None:
+def job(place: Place, copies: int = 3) -> None:
     place.job({"batch_id": source_id(1), "name": "Row {n} " + "long " * 20, "copies": copies})
     place.run("--limit", 2)
 
@@ -31,7 +31,7 @@ def ended(terminal: Terminal) -> str:
     return terminal.seen
 
 
-def test_a_table_fits_the_window_and_is_all_there(place: Cursor) -> None:
+def test_a_table_fits_the_window_and_is_all_there(place: Place) -> None:
     job(place)
     shown = ended(open_terminal(place, "ledger", "job.csv", "--format", "table"))
     assert shown.count("created") == 2
@@ -44,7 +44,7 @@ def test_a_table_fits_the_window_and_is_all_there(place: Cursor) -> None:
     "choice",
     [("--status", "created"), ("--source", source_id(1)), ("--all",), ("--since", "2020-01-01")],
 )
-def test_a_choice_alone_prints(place: Cursor, choice: tuple[str, ...]) -> None:
+def test_a_choice_alone_prints(place: Place, choice: tuple[str, ...]) -> None:
     job(place)
     before = (place.folder / "ledgers" / "job.csv").stat().st_mtime_ns
     assert "new batch, or what is wrong" in ended(
@@ -55,7 +55,7 @@ def test_a_choice_alone_prints(place: Cursor, choice: tuple[str, ...]) -> None:
 
 
 def test_statuses_are_in_color_through_a_pager_and_plain_in_a_file(
-    place: Cursor, tmp_path: Path
+    place: Place, tmp_path: Path
 ) -> None:
     job(place)
     kept = tmp_path / "kept"
@@ -67,10 +67,10 @@ def test_statuses_are_in_color_through_a_pager_and_plain_in_a_file(
     assert "\x1b" not in place.command("ledger", "job.csv", "--format", "table").out
 
 
-def with_pager(place: Cursor, pager: str) -> Cursor:
+def with_pager(place: Place, pager: str) -> Place:
     """The same place for a person who has this pager."""
 
-    class WithPager(Cursor):
+    class WithPager(Place):
         @property
         def environ(self) -> dict[str, str]:
             return super().environ | {"PAGER": pager}
@@ -80,7 +80,7 @@ def with_pager(place: Cursor, pager: str) -> Cursor:
 
 @pytest.mark.parametrize("arguments", [("ledger", "job.csv", "--format", "table"), ("ledger",)])
 def test_a_long_table_goes_through_the_person_s_pager(
-    place: Cursor, arguments: tuple[str, ...]
+    place: Place, arguments: tuple[str, ...]
 ) -> None:
     job(place)
     shown = ended(open_terminal(with_pager(place, "sed s/^/paged:/"), *arguments))
@@ -89,13 +89,13 @@ def test_a_long_table_goes_through_the_person_s_pager(
 
 
 @pytest.mark.parametrize("pager", ["head -n 1", "true", "false", "no-such-pager", "sh -c 'exit 3'"])
-def test_a_pager_that_quits_early_or_is_not_there_ends_nothing(place: Cursor, pager: str) -> None:
+def test_a_pager_that_quits_early_or_is_not_there_ends_nothing(place: Place, pager: str) -> None:
     job(place, 3000)
     shown = ended(open_terminal(with_pager(place, pager), "ledger", "job.csv", "--format", "table"))
     assert (shown.count("Row") == 3000) is (pager == "no-such-pager")
 
 
-def test_less_is_left_with_q_and_one_screen_does_not_wait(place: Cursor) -> None:
+def test_less_is_left_with_q_and_one_screen_does_not_wait(place: Place) -> None:
     job(place, 300)
     terminal = open_terminal(place, "ledger", "job.csv", "--format", "table")
     terminal.expect("Row 20 ")
@@ -104,7 +104,7 @@ def test_less_is_left_with_q_and_one_screen_does_not_wait(place: Cursor) -> None
     assert "Row 2 " in ended(open_terminal(place, "ledger", "job.csv", "--status", "created"))
 
 
-def test_ctrl_c_in_a_pager_is_the_pager_s(place: Cursor) -> None:
+def test_ctrl_c_in_a_pager_is_the_pager_s(place: Place) -> None:
     job(place, 300)
     terminal = open_terminal(place, "ledger", "job.csv", "--format", "table")
     terminal.expect("Row 20 ")
@@ -116,7 +116,7 @@ def test_ctrl_c_in_a_pager_is_the_pager_s(place: Cursor) -> None:
     assert "interrupted" not in ended(terminal)
 
 
-def test_a_workbook_is_not_written_to_a_terminal(place: Cursor) -> None:
+def test_a_workbook_is_not_written_to_a_terminal(place: Place) -> None:
     job(place)
     terminal = open_terminal(place, "ledger", "job.csv", "--format", "xlsx")
     assert terminal.end() == 2
@@ -126,7 +126,7 @@ def test_a_workbook_is_not_written_to_a_terminal(place: Cursor) -> None:
 
 
 @pytest.mark.parametrize("form", ["csv", "json", "job", "xlsx", "table"])
-def test_a_reader_that_leaves_early_is_no_error(place: Cursor, form: str) -> None:
+def test_a_reader_that_leaves_early_is_no_error(place: Place, form: str) -> None:
     job(place, 3000)
     reader, writer = os.pipe()
     process = subprocess.Popen(
@@ -146,7 +146,7 @@ def test_a_reader_that_leaves_early_is_no_error(place: Cursor, form: str) -> Non
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 @pytest.mark.parametrize("form", ["csv", "json", "job", "xlsx"])
-def test_what_cannot_be_printed_is_told(place: Cursor, form: str) -> None:
+def test_what_cannot_be_printed_is_told(place: Place, form: str) -> None:
     job(place, 300)
     with Path("/dev/full").open("wb") as full:
         process = subprocess.run(
@@ -166,7 +166,7 @@ def test_what_cannot_be_printed_is_told(place: Cursor, form: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["csv", "json", "job"])
-def test_what_is_printed_is_utf_8_in_any_locale(place: Cursor, form: str) -> None:
+def test_what_is_printed_is_utf_8_in_any_locale(place: Place, form: str) -> None:
     place.job({"batch_id": source_id(1), "name": "naïve 漢😀"})
     place.run()
     process = subprocess.run(

@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import source_id
-from tests.whole.conftest import Cursor
-from worker.restore.restore import could_be_named
+from tests.whole.conftest import Place
 from worker.sandbox.options import SandboxOptions
 
-WithOptions = Callable[[SandboxOptions], Cursor]
+WithOptions = Callable[[SandboxOptions], Place]
 
 
 def rows(number: int) -> list[dict[str, object]]:
@@ -25,12 +24,12 @@ def rows(number: int) -> list[dict[str, object]]:
     ]
 
 
-def lose(place: Cursor) -> None:
+def lose(place: Place) -> None:
     for file in (place.folder / "ledgers").glob("ledger.db*"):
         file.unlink()
 
 
-def old_copy_put_back(place: Cursor, made: int, wanted: int) -> None:
+def old_copy_put_back(place: Place, made: int, wanted: int) -> None:
     """A run made `made` of `wanted` rows, a copy of the database was kept, the next run made the
     rest; now the copy is the database again."""
     place.job(*rows(wanted))
@@ -41,7 +40,7 @@ def old_copy_put_back(place: Cursor, made: int, wanted: int) -> None:
     shutil.copy(place.folder / "old.db", place.folder / "ledgers" / "ledger.db")
 
 
-def test_a_lost_database_is_noticed_and_restored(place: Cursor) -> None:
+def test_a_lost_database_is_noticed_and_restored(place: Place) -> None:
     place.job(*rows(7))
     place.run("--limit", 5)
     lose(place)
@@ -59,7 +58,7 @@ def test_a_lost_database_is_noticed_and_restored(place: Cursor) -> None:
     assert max(Counter(place.made_of()).values()) == 1
 
 
-def killed_midway(place: Cursor, made: int) -> None:
+def killed_midway(place: Place, made: int) -> None:
     """A run that dies before it refreshes its ledger file for the first time, once the server has
     made so many."""
     process = place.start("--max-in-flight", 2)
@@ -95,7 +94,7 @@ def test_an_old_copy_that_is_put_back_after_a_killed_run_is_noticed(
     assert max(Counter(place.made_of()).values()) == 1
 
 
-def test_what_was_sent_after_the_file_was_written_is_found(place: Cursor) -> None:
+def test_what_was_sent_after_the_file_was_written_is_found(place: Place) -> None:
     place.job(*rows(6))
     place.run("--limit", 2)
     old = (place.folder / "ledgers" / "job.csv").read_bytes()
@@ -110,7 +109,7 @@ def test_what_was_sent_after_the_file_was_written_is_found(place: Cursor) -> Non
     assert counts["created"] == 6, [row["error"] for row in place.ledger()]
 
 
-def test_an_old_copy_of_the_database_is_noticed(place: Cursor) -> None:
+def test_an_old_copy_of_the_database_is_noticed(place: Place) -> None:
     old_copy_put_back(place, 1, 4)
     ended = place.run()
     assert ended.code == 2
@@ -119,7 +118,7 @@ def test_an_old_copy_of_the_database_is_noticed(place: Cursor) -> None:
 
 
 def test_settling_with_an_old_copy_is_refused_before_it_writes_the_ledger_file(
-    place: Cursor,
+    place: Place,
 ) -> None:
     old_copy_put_back(place, 1, 4)
     before = (place.folder / "ledgers" / "job.csv").read_bytes()
@@ -132,7 +131,7 @@ def test_settling_with_an_old_copy_is_refused_before_it_writes_the_ledger_file(
     assert place.world.made == 4
 
 
-def test_rows_with_and_without_a_name_of_one_source_are_restored(place: Cursor) -> None:
+def test_rows_with_and_without_a_name_of_one_source_are_restored(place: Place) -> None:
     names = ("", "Wave 1", "{source_name} (Copy)", "{source_name}")
     place.job(*({"batch_id": source_id(0), "name": name} for name in names))
     place.run()
@@ -144,7 +143,7 @@ def test_rows_with_and_without_a_name_of_one_source_are_restored(place: Cursor) 
 
 
 def test_rows_that_only_their_lines_tell_apart_are_refused_where_the_job_was_edited(
-    place: Cursor,
+    place: Place,
 ) -> None:
     rows = [
         {"batch_id": source_id(0), "name": name} for name in ("{source_name} one", "{source_name}")
@@ -158,7 +157,7 @@ def test_rows_that_only_their_lines_tell_apart_are_refused_where_the_job_was_edi
     assert "ledgers/job.csv:2: this row" in ended.err
 
 
-def test_an_old_database_is_noticed_where_the_ledger_file_is_to_be_another(place: Cursor) -> None:
+def test_an_old_database_is_noticed_where_the_ledger_file_is_to_be_another(place: Place) -> None:
     old_copy_put_back(place, 2, 4)
     ended = place.run("--ledger", "other.csv")
     assert ended.code == 2
@@ -166,7 +165,7 @@ def test_an_old_database_is_noticed_where_the_ledger_file_is_to_be_another(place
     assert place.world.made == 4
 
 
-def test_writing_the_ledger_file_again_from_an_old_database_is_refused(place: Cursor) -> None:
+def test_writing_the_ledger_file_again_from_an_old_database_is_refused(place: Place) -> None:
     """The file is all that tells of what exists."""
     old_copy_put_back(place, 2, 4)
     before = (place.folder / "ledgers" / "job.csv").read_bytes()
@@ -177,7 +176,7 @@ def test_writing_the_ledger_file_again_from_an_old_database_is_refused(place: Cu
     assert place.command("ledger", "job.csv", "--ledger", "elsewhere.csv").code == 0
 
 
-def test_restoring_from_one_file_does_not_replace_another_that_tells_more(place: Cursor) -> None:
+def test_restoring_from_one_file_does_not_replace_another_that_tells_more(place: Place) -> None:
     place.job(*rows(4))
     place.run("--limit", 2)
     newer = place.folder / "ledgers" / "job.csv"
@@ -197,7 +196,7 @@ def test_restoring_from_one_file_does_not_replace_another_that_tells_more(place:
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_a_ledger_file_that_a_spreadsheet_padded_with_empty_rows_restores(
-    place: Cursor, delimiter: str
+    place: Place, delimiter: str
 ) -> None:
     place.job(*rows(4))
     place.run("--limit", 3)
@@ -215,7 +214,7 @@ def test_a_ledger_file_that_a_spreadsheet_padded_with_empty_rows_restores(
     assert (place.world.made, max(Counter(place.made_of()).values())) == (4, 1)
 
 
-def test_a_row_that_lacks_cells_is_still_refused(place: Cursor) -> None:
+def test_a_row_that_lacks_cells_is_still_refused(place: Place) -> None:
     place.job(*rows(2))
     place.run()
     file = place.folder / "ledgers" / "job.csv"
@@ -227,9 +226,7 @@ def test_a_row_that_lacks_cells_is_still_refused(place: Cursor) -> None:
 
 
 @pytest.mark.parametrize("file", ["job.csv", "job copy.csv"])
-def test_a_copy_beside_the_ledger_file_does_not_hinder_the_restore(
-    place: Cursor, file: str
-) -> None:
+def test_a_copy_beside_the_ledger_file_does_not_hinder_the_restore(place: Place, file: str) -> None:
     place.job(*rows(5))
     place.run("--limit", 3)
     ledgers = place.folder / "ledgers"
@@ -244,7 +241,7 @@ def test_a_copy_beside_the_ledger_file_does_not_hinder_the_restore(
 
 
 def test_what_another_file_of_the_campaign_names_is_its_own_and_not_made_again(
-    place: Cursor,
+    place: Place,
 ) -> None:
     """Restored from an older file, with the newer one moved aside as the refusal advises."""
     place.job(*rows(4))
@@ -263,7 +260,7 @@ def test_what_another_file_of_the_campaign_names_is_its_own_and_not_made_again(
     assert (place.world.made, max(Counter(place.made_of()).values())) == (4, 1)
 
 
-def test_what_a_file_of_another_campaign_names_stays_that_campaigns(place: Cursor) -> None:
+def test_what_a_file_of_another_campaign_names_stays_that_campaigns(place: Place) -> None:
     place.job(*rows(3))
     place.run("--limit", 1)
     lose(place)
@@ -280,7 +277,7 @@ def test_what_a_file_of_another_campaign_names_stays_that_campaigns(place: Curso
     )
 
 
-def test_a_run_id_in_the_path_is_noticed_too(place: Cursor) -> None:
+def test_a_run_id_in_the_path_is_noticed_too(place: Place) -> None:
     place.job(*rows(2))
     place.run("--ledger", "out/{campaign}-{run_id}.csv")
     lose(place)
@@ -288,7 +285,7 @@ def test_a_run_id_in_the_path_is_noticed_too(place: Cursor) -> None:
     assert place.world.made == 2
 
 
-def test_what_does_not_match_the_job_is_refused(place: Cursor) -> None:
+def test_what_does_not_match_the_job_is_refused(place: Place) -> None:
     place.job(*rows(3))
     place.run()
     lose(place)
@@ -299,28 +296,9 @@ def test_what_does_not_match_the_job_is_refused(place: Cursor) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "line,source\n1,2\n", "\x00\x01"])
-def test_a_file_that_is_no_ledger_restores_nothing(place: Cursor, text: str) -> None:
+def test_a_file_that_is_no_ledger_restores_nothing(place: Place, text: str) -> None:
     place.job(*rows(1))
     Path(place.folder / "x.csv").write_text(text)
     ended = place.command("ledger", "job.csv", "--restore", "x.csv")
     assert ended.code == 2
     assert "is no ledger" in ended.err
-
-
-@pytest.mark.parametrize(
-    ("template", "name", "could"),
-    [
-        ("", "anything", True),
-        ("Row 1", "Row 1", True),
-        ("Row 1", "Row 10", False),
-        ("{source_name}, 1 of {copies}", "Signs, 1 of 12", True),
-        ("{source_name}, 1 of {copies}", "Signs, 2 of 12", False),
-        ("{{x}} {source_name}", "{x} y", True),
-        ("{{x}} {source_name}", "x y", False),
-        ("a.c", "abc", False),
-    ],
-)
-def test_names_match_with_what_is_filled_in_late_as_wildcards(
-    template: str, name: str, could: bool
-) -> None:
-    assert could_be_named(template, name) is could

@@ -15,11 +15,11 @@ from contextlib import closing
 import pytest
 
 from tests.support.command import Ended, finish, source_id, until, write_job
-from tests.whole.conftest import Cursor
+from tests.whole.conftest import Place
 from worker.run.group_commit import UNRECORDED_PER_SENDER
 from worker.sandbox.options import SandboxOptions
 
-WithOptions = Callable[[SandboxOptions], Cursor]
+WithOptions = Callable[[SandboxOptions], Place]
 
 
 def rows(number: int, **more: object) -> list[dict[str, object]]:
@@ -27,7 +27,7 @@ def rows(number: int, **more: object) -> list[dict[str, object]]:
 
 
 def test_ten_thousand_rows_are_made_once_each_and_again_sends_exactly_what_is_missing(
-    place: Cursor,
+    place: Place,
 ) -> None:
     wanted: list[dict[str, object]] = [
         {"batch_id": source_id(n % 200), "name": f"Row {n}", "copies": 1} for n in range(10_000)
@@ -59,7 +59,7 @@ def test_ten_thousand_rows_are_made_once_each_and_again_sends_exactly_what_is_mi
     assert place.world.made == 10_000 + 14
 
 
-def test_a_job_that_lost_rows_sends_nothing_and_shows_them_with_all(place: Cursor) -> None:
+def test_a_job_that_lost_rows_sends_nothing_and_shows_them_with_all(place: Place) -> None:
     place.job(*rows(3))
     place.run()
     place.job(*rows(2))
@@ -72,7 +72,7 @@ def test_a_job_that_lost_rows_sends_nothing_and_shows_them_with_all(place: Curso
     assert place.world.made == 3
 
 
-def test_raised_copies_keep_the_names_that_were_sent(place: Cursor) -> None:
+def test_raised_copies_keep_the_names_that_were_sent(place: Place) -> None:
     place.job({"batch_id": source_id(1), "name": "{n} of {copies}", "copies": 2})
     place.run()
     place.job({"batch_id": source_id(1), "name": "{n} of {copies}", "copies": 3})
@@ -84,14 +84,14 @@ def test_raised_copies_keep_the_names_that_were_sent(place: Cursor) -> None:
     ]
 
 
-def test_two_campaigns_make_their_own(place: Cursor) -> None:
+def test_two_campaigns_make_their_own(place: Place) -> None:
     place.job(*rows(2))
     place.run("--campaign", "a")
     place.run("--campaign", "b")
     assert place.world.made == 4
 
 
-def test_limit_stops_where_it_says_and_the_next_run_goes_on(place: Cursor) -> None:
+def test_limit_stops_where_it_says_and_the_next_run_goes_on(place: Place) -> None:
     place.job(*rows(7))
     ended = place.run("--limit", 3)
     assert (ended.code, ended.summary["stopped_by"], place.world.made) == (1, "limit", 3)
@@ -100,7 +100,7 @@ def test_limit_stops_where_it_says_and_the_next_run_goes_on(place: Cursor) -> No
     assert (ended.code, ended.summary["stopped_by"], place.world.made) == (0, None, 7)
 
 
-def test_max_duration_stops_and_the_next_run_goes_on(place: Cursor) -> None:
+def test_max_duration_stops_and_the_next_run_goes_on(place: Place) -> None:
     place.job(*rows(40))
     ended = place.run("--rate", "10/s", "--max-duration", 1.5)
     assert (ended.code, ended.summary["stopped_by"]) == (1, "max_duration")
@@ -119,7 +119,7 @@ def test_max_failed_stops_and_retry_failed_goes_on(place_with: WithOptions) -> N
     assert ended.summary["counts"]["pending"] == 27
 
 
-def test_failed_rows_stay_failed_until_they_are_asked_for(place: Cursor) -> None:
+def test_failed_rows_stay_failed_until_they_are_asked_for(place: Place) -> None:
     missing = "00000000-0000-4000-8000-000000000001"
     place.job({"batch_id": missing, "name": "gone"}, *rows(2))
     ended = place.run()
@@ -220,7 +220,7 @@ def test_a_blip_of_401_is_sent_once_more(place_with: WithOptions) -> None:
     assert place.world.made == counts["created"]
 
 
-def test_a_refused_token_ends_with_3_and_nothing_is_sent(place: Cursor) -> None:
+def test_a_refused_token_ends_with_3_and_nothing_is_sent(place: Place) -> None:
     place.job(*rows(3))
     ended = place.run(PROLIFIC_TOKEN="wrong-token")
     assert (ended.code, ended.summary["stopped_by"]) == (3, "token")
@@ -229,7 +229,7 @@ def test_a_refused_token_ends_with_3_and_nothing_is_sent(place: Cursor) -> None:
     assert [row["status"] for row in place.ledger()] == ["pending"] * 3
 
 
-def test_names_that_exist_already_are_warned_about(place: Cursor) -> None:
+def test_names_that_exist_already_are_warned_about(place: Place) -> None:
     place.job(*rows(2))
     place.run("--campaign", "a", "--database", "elsewhere.db")
     ended = place.run("--campaign", "b", "--allow-existing")
@@ -238,7 +238,7 @@ def test_names_that_exist_already_are_warned_about(place: Cursor) -> None:
     assert any("already exist" in note["text"] for note in ended.events("note"))
 
 
-def test_one_listing_answers_for_all_sources(place: Cursor) -> None:
+def test_one_listing_answers_for_all_sources(place: Place) -> None:
     place.job(*rows(50))
     place.run()
     assert place.world.requests["list"] == 1
@@ -334,7 +334,7 @@ def test_a_second_signal_stops_at_once_and_loses_nothing_recorded(place_with: Wi
     assert counts["unknown"] > 0
 
 
-def test_an_api_that_is_gone_ends_the_run_resumably(place: Cursor) -> None:
+def test_an_api_that_is_gone_ends_the_run_resumably(place: Place) -> None:
     place.job(*rows(3))
     ended = place.run("--give-up-after", 2, PROLIFIC_URL="http://127.0.0.1:9")
     assert (ended.code, ended.summary["stopped_by"]) == (1, "api")
@@ -352,14 +352,14 @@ def test_an_api_that_dies_midway_is_probed_and_not_stormed(place_with: WithOptio
     assert ended.summary["counts"]["pending"] > 150
 
 
-def test_quiet_says_nothing_where_everything_is_created(place: Cursor) -> None:
+def test_quiet_says_nothing_where_everything_is_created(place: Place) -> None:
     place.job(*rows(2))
     ended = place.command("run", "job.csv", "--yes", "--quiet")
     assert ended == Ended(0, "", "")
     assert place.command("run", "job.csv", "--yes", "--quiet") == Ended(0, "", "")
 
 
-def test_a_finished_job_says_how_to_have_new_copies(place: Cursor) -> None:
+def test_a_finished_job_says_how_to_have_new_copies(place: Place) -> None:
     place.job(*rows(1))
     place.command("run", "job.csv", "--yes")
     again = place.command("run", "job.csv", "--yes")
@@ -367,7 +367,7 @@ def test_a_finished_job_says_how_to_have_new_copies(place: Cursor) -> None:
     assert "{date}" in again.out
 
 
-def test_unfinished_rows_of_an_earlier_date_are_told(place: Cursor) -> None:
+def test_unfinished_rows_of_an_earlier_date_are_told(place: Place) -> None:
     place.job(*rows(3))
     place.run("--campaign", "n-{date}", "--date", "2026-11-01", "--limit", 1)
     ended = place.run("--campaign", "n-{date}", "--date", "2026-11-02")
@@ -375,7 +375,7 @@ def test_unfinished_rows_of_an_earlier_date_are_told(place: Cursor) -> None:
     assert any("n-2026-11-01" in note["text"] for note in ended.events("note"))
 
 
-def test_the_users_own_columns_reach_the_ledger(place: Cursor) -> None:
+def test_the_users_own_columns_reach_the_ledger(place: Place) -> None:
     write_job(place.folder / "job.csv", rows(1, x_team="=cmd", x_note="a\nb"))
     place.run()
     row = place.ledger()[0]

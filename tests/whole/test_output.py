@@ -19,7 +19,7 @@ import pytest
 
 from tests.support.command import PROGRAM, Ended, read_ledger, source_id
 from tests.support.systems import needs_full_device
-from tests.whole.conftest import Cursor
+from tests.whole.conftest import Place
 from worker.cli.main import COMMANDS
 from worker.sandbox.options import SandboxOptions
 
@@ -70,10 +70,10 @@ BESIDES = ("{", "campaign ")
 """How lines on standard error begin that tell no trouble: a log line, and whose rows a command
 writes."""
 
-WithOptions = Callable[[SandboxOptions], Cursor]
+WithOptions = Callable[[SandboxOptions], Place]
 
 
-def after_a_run(place: Cursor) -> Cursor:
+def after_a_run(place: Place) -> Place:
     """The place, with a job of which two rows are created and one has failed."""
     place.job(*({"batch_id": source_id(1), "name": name} for name in NAMES))
     place.run("--limit", 2)
@@ -83,7 +83,7 @@ def after_a_run(place: Cursor) -> Cursor:
 
 
 def process(
-    place: Cursor,
+    place: Place,
     arguments: tuple[str, ...],
     stdout: int = subprocess.PIPE,
     stderr: int = subprocess.PIPE,
@@ -103,7 +103,7 @@ def process(
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_every_command_prints_in_any_encoding(place: Cursor, encoding: str) -> None:
+def test_every_command_prints_in_any_encoding(place: Place, encoding: str) -> None:
     after_a_run(place)
     for code, arguments in (*PRINTING, *WRONG):
         ended = process(place, arguments, variables=ENCODINGS[encoding])
@@ -121,7 +121,7 @@ def test_every_command_prints_in_any_encoding(place: Cursor, encoding: str) -> N
             assert json.loads(ended.stdout)["first_names"] == []
 
 
-def test_what_an_encoding_does_not_have_is_replaced_and_json_is_exact(place: Cursor) -> None:
+def test_what_an_encoding_does_not_have_is_replaced_and_json_is_exact(place: Place) -> None:
     place.job(*({"batch_id": source_id(1), "name": name} for name in NAMES))
     told = place.command_with("check", "job.csv", PYTHONIOENCODING="ascii:strict").out
     assert told.splitlines()[3:5] == ["    ?", "    ???"], told
@@ -132,7 +132,7 @@ def test_what_an_encoding_does_not_have_is_replaced_and_json_is_exact(place: Cur
 
 
 @needs_full_device
-def test_a_full_device_is_told_by_every_command(place: Cursor) -> None:
+def test_a_full_device_is_told_by_every_command(place: Place) -> None:
     after_a_run(place)
     with Path("/dev/full").open("wb") as full:
         for code, arguments in (*PRINTING, (0, ("sandbox", "--port", "0"))):
@@ -145,7 +145,7 @@ def test_a_full_device_is_told_by_every_command(place: Cursor) -> None:
         assert process(place, ("run",), full.fileno()).returncode == 2
 
 
-def test_a_reader_that_has_gone_changes_no_exit_code_and_is_not_told(place: Cursor) -> None:
+def test_a_reader_that_has_gone_changes_no_exit_code_and_is_not_told(place: Place) -> None:
     after_a_run(place)
     for code, arguments in PRINTING:
         reader, writer = os.pipe()
@@ -157,7 +157,7 @@ def test_a_reader_that_has_gone_changes_no_exit_code_and_is_not_told(place: Curs
         assert not told or "--log-format" in arguments, (arguments, told)
 
 
-def test_a_run_into_head_ends_with_its_own_code(place: Cursor) -> None:
+def test_a_run_into_head_ends_with_its_own_code(place: Place) -> None:
     place.job({"batch_id": source_id(1), "name": "Row {n}", "copies": 3})
     reader, writer = os.pipe()
     os.close(reader)
@@ -166,7 +166,7 @@ def test_a_run_into_head_ends_with_its_own_code(place: Cursor) -> None:
     assert place.world.made == 3
 
 
-def test_standard_error_that_nobody_can_read_changes_nothing(place: Cursor) -> None:
+def test_standard_error_that_nobody_can_read_changes_nothing(place: Place) -> None:
     place.job({"batch_id": source_id(1), "name": "Row {n}", "copies": 3})
     reader, writer = os.pipe()
     os.close(reader)
@@ -189,7 +189,7 @@ def test_standard_error_that_nobody_can_read_changes_nothing(place: Cursor) -> N
 
 
 @pytest.mark.parametrize("closed", ["0", "1", "2", "0 1", "0 1 2"])
-def test_streams_that_were_closed_are_no_place_for_other_files(place: Cursor, closed: str) -> None:
+def test_streams_that_were_closed_are_no_place_for_other_files(place: Place, closed: str) -> None:
     place.job({"batch_id": source_id(1), "name": "Row {n}", "copies": 3})
     closing = "".join(f" {number}>&-" for number in closed.split())
     line = f'exec "$@"{closing}'
@@ -232,7 +232,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 
 def test_a_current_folder_that_was_deleted_is_named_by_every_command_that_needs_it(
-    place: Cursor,
+    place: Place,
 ) -> None:
     after_a_run(place)
     job, database = str(place.folder / "job.csv"), str(place.folder / "ledgers" / "ledger.db")
@@ -294,7 +294,7 @@ def test_a_current_folder_that_is_deleted_during_a_run_hinders_nothing(
     ],
     ids=str,
 )
-def test_odd_surroundings_hinder_no_command(place: Cursor, variables: dict[str, str]) -> None:
+def test_odd_surroundings_hinder_no_command(place: Place, variables: dict[str, str]) -> None:
     place.job({"batch_id": source_id(1), "name": "Row"})
     place.run()
     for arguments in (
@@ -309,7 +309,7 @@ def test_odd_surroundings_hinder_no_command(place: Cursor, variables: dict[str, 
         assert b"bug" not in ended.stderr
 
 
-def test_an_answer_in_another_encoding_is_no(place: Cursor) -> None:
+def test_an_answer_in_another_encoding_is_no(place: Place) -> None:
     place.job({"batch_id": source_id(1), "name": "Row"})
     terminal = open_terminal(place, "run", "job.csv")
     terminal.expect("[y/N]")
@@ -344,7 +344,7 @@ os.execv(sys.argv[2], sys.argv[2:])
     ],
 )
 def test_what_the_system_refuses_is_named_and_is_no_bug(
-    place: Cursor, size: int, arguments: tuple[str, ...], says: str
+    place: Place, size: int, arguments: tuple[str, ...], says: str
 ) -> None:
     place.job({"batch_id": source_id(1), "name": "Row {n}", "copies": 300})
     place.run("--limit", 1)

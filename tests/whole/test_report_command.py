@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import PROGRAM, command, finish, read_ledger, source_id
-from tests.whole.conftest import Cursor
+from tests.whole.conftest import Place
 from worker.sandbox.options import SandboxOptions
 
 CALLED = re.escape(shlex.join(PROGRAM))
-WithOptions = Callable[[SandboxOptions], Cursor]
+WithOptions = Callable[[SandboxOptions], Place]
 
 
 def rows(number: int) -> list[dict[str, object]]:
@@ -34,13 +34,13 @@ def words(path: Path) -> str:
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", text)).split())
 
 
-def until(place: Cursor, made: int) -> None:
+def until(place: Place, made: int) -> None:
     deadline = time.monotonic() + 20
     while place.world.made < made and time.monotonic() < deadline:
         time.sleep(0.005)
 
 
-def test_it_is_written_beside_the_ledger_file_and_names_itself(place: Cursor) -> None:
+def test_it_is_written_beside_the_ledger_file_and_names_itself(place: Place) -> None:
     place.job(*rows(5))
     place.run("--limit", 3)
     ended = place.command("report", "job.csv")
@@ -53,7 +53,7 @@ def test_it_is_written_beside_the_ledger_file_and_names_itself(place: Cursor) ->
     assert not list(path.parent.glob(".*.tmp"))
 
 
-def test_it_is_written_where_output_says(place: Cursor) -> None:
+def test_it_is_written_where_output_says(place: Place) -> None:
     place.job(*rows(2))
     place.run()
     ended = place.command("report", "job.csv", "--output", "out/mine.html")
@@ -63,7 +63,7 @@ def test_it_is_written_where_output_says(place: Cursor) -> None:
 
 
 @pytest.mark.parametrize("asked", ["option", "setting", "not"])
-def test_a_run_writes_it_at_its_end_where_it_is_asked_for(place: Cursor, asked: str) -> None:
+def test_a_run_writes_it_at_its_end_where_it_is_asked_for(place: Place, asked: str) -> None:
     place.job(*rows(4))
     if asked == "setting":
         (place.folder / "config.toml").write_text("report = true\n", "utf-8")
@@ -156,7 +156,7 @@ def test_its_commands_decide_what_is_unknown_from_any_folder_and_it_is_written_a
     assert f"{len(unknown)} decided by a person" in said
 
 
-def test_its_commands_name_places_that_no_file_says(place: Cursor) -> None:
+def test_its_commands_name_places_that_no_file_says(place: Place) -> None:
     place.job(*rows(6))
     places = (
         "--ledger",
@@ -177,7 +177,7 @@ def test_its_commands_name_places_that_no_file_says(place: Cursor) -> None:
     assert not (place.folder / "ledgers").exists()
 
 
-def test_a_file_that_is_no_report_is_told_and_left_and_the_run_is_as_good(place: Cursor) -> None:
+def test_a_file_that_is_no_report_is_told_and_left_and_the_run_is_as_good(place: Place) -> None:
     place.job(*rows(3))
     mine = place.folder / "ledgers" / "job.html"
     mine.parent.mkdir()
@@ -214,7 +214,7 @@ def small(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_under_the_report_is_told_and_changes_nothing_else(
-    place: Cursor, small: Path
+    place: Place, small: Path
 ) -> None:
     ledger, report = small / "job.csv", small / "job.html"
     place.job(*rows(10))
@@ -238,7 +238,7 @@ def test_a_full_disk_under_the_report_is_told_and_changes_nothing_else(
     assert "the report cannot be written: No space left on device" in refused.err
 
 
-def test_what_a_killed_run_left_half_written_goes_away_with_the_next(place: Cursor) -> None:
+def test_what_a_killed_run_left_half_written_goes_away_with_the_next(place: Place) -> None:
     place.job(*rows(2))
     left = place.folder / "ledgers" / ".job.html.4711.tmp"
     left.parent.mkdir()

@@ -9,16 +9,16 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.command import source_id
-from tests.whole.conftest import Cursor
+from tests.whole.conftest import Place
 from worker.sandbox.options import SandboxOptions
 
-WithOptions = Callable[[SandboxOptions], Cursor]
+WithOptions = Callable[[SandboxOptions], Place]
 
 SETTLE = ("settle", "job.csv", "--settle-after", 0.2, "--json")
 
 
 @pytest.fixture
-def unsettled(place_with: WithOptions) -> Cursor:
+def unsettled(place_with: WithOptions) -> Place:
     """A campaign whose every answer was lost, and whose listings were never complete: three rows
     unknown."""
     place = place_with(
@@ -30,12 +30,12 @@ def unsettled(place_with: WithOptions) -> Cursor:
     return place
 
 
-def recover(place: Cursor) -> None:
+def recover(place: Place) -> None:
     """From here on the server is healthy."""
     place.server.sandbox.misbehave({})
 
 
-def test_it_finds_out_and_sends_nothing(unsettled: Cursor) -> None:
+def test_it_finds_out_and_sends_nothing(unsettled: Place) -> None:
     recover(unsettled)
     ended = unsettled.command(*SETTLE)
     assert ended.code == 0, ended.err
@@ -46,14 +46,14 @@ def test_it_finds_out_and_sends_nothing(unsettled: Cursor) -> None:
     assert (again.code, again.summary["settled_this_run"]) == (0, 0)
 
 
-def test_it_says_1_while_something_is_unknown(unsettled: Cursor) -> None:
+def test_it_says_1_while_something_is_unknown(unsettled: Place) -> None:
     ended = unsettled.command(*SETTLE)
     assert ended.code == 1
     assert ended.summary["counts"]["unknown"] == 3
     assert "settle" in unsettled.command("settle", "job.csv", "--settle-after", 0.1).out
 
 
-def test_without_a_job_it_takes_every_campaign(unsettled: Cursor) -> None:
+def test_without_a_job_it_takes_every_campaign(unsettled: Place) -> None:
     unsettled.run(
         "--campaign", "other", "--allow-existing", "--settle-after", 0.1, "--max-in-flight", 1
     )
@@ -83,7 +83,7 @@ def test_what_is_absent_is_pending_for_the_next_run(place_with: WithOptions) -> 
     assert place.world.made == 2
 
 
-def test_a_person_assigns_a_batch(unsettled: Cursor) -> None:
+def test_a_person_assigns_a_batch(unsettled: Place) -> None:
     recover(unsettled)
     made = {str(copy["name"]): str(copy["id"]) for copy in unsettled.world.duplicates}
     ended = unsettled.command("settle", "job.csv", "--assign", f"2={made['Row 0']}")
@@ -106,7 +106,7 @@ def test_a_person_assigns_a_batch(unsettled: Cursor) -> None:
     assert unsettled.world.requests["duplicate"] == 3
 
 
-def test_a_person_says_that_it_was_not_made(unsettled: Cursor) -> None:
+def test_a_person_says_that_it_was_not_made(unsettled: Place) -> None:
     assert unsettled.command_without_token("settle", "job.csv", "--absent", "3").code == 1
     assert [row["status"] for row in unsettled.ledger()] == ["unknown", "pending", "unknown"]
 
@@ -123,7 +123,7 @@ REFUSED = (
 )
 
 
-def test_what_a_person_cannot_mean_is_refused(unsettled: Cursor) -> None:
+def test_what_a_person_cannot_mean_is_refused(unsettled: Place) -> None:
     recover(unsettled)
     before = unsettled.ledger()
     for arguments, says in REFUSED:
@@ -133,7 +133,7 @@ def test_what_a_person_cannot_mean_is_refused(unsettled: Cursor) -> None:
         assert unsettled.ledger() == before
 
 
-def test_what_is_created_is_not_decided_again(place: Cursor) -> None:
+def test_what_is_created_is_not_decided_again(place: Place) -> None:
     place.job({"batch_id": source_id(1)})
     place.run()
     ended = place.command("settle", "job.csv", "--absent", "2")
@@ -142,7 +142,7 @@ def test_what_is_created_is_not_decided_again(place: Cursor) -> None:
 
 
 def test_the_end_of_settle_speaks_of_settling_and_names_its_report(
-    place_with: Callable[[SandboxOptions], Cursor],
+    place_with: Callable[[SandboxOptions], Place],
 ) -> None:
     place = place_with(
         SandboxOptions(latency=0.0, faults={"drop-answer": 1.0, "list-500": 1.0}, seed=2)

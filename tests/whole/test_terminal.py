@@ -17,7 +17,7 @@ import pyte
 import pytest
 
 from tests.support.command import PROGRAM, source_id
-from tests.whole.conftest import Cursor
+from tests.whole.conftest import Place
 from worker.sandbox.options import SandboxOptions
 
 if sys.platform == "win32":
@@ -79,7 +79,7 @@ class Terminal:
         return bool(data)
 
 
-def open_terminal(place: Cursor, *arguments: str) -> Terminal:
+def open_terminal(place: Place, *arguments: str) -> Terminal:
     master, slave = pty.openpty()
     process = subprocess.Popen(
         [*PROGRAM, *arguments],
@@ -103,11 +103,11 @@ def _own_terminal() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
-def job(place: Cursor) -> None:
+def job(place: Place) -> None:
     place.job(*({"batch_id": source_id(n), "name": f"Row {n}"} for n in range(5)))
 
 
-def test_a_person_is_shown_what_will_be_created_and_asked(place: Cursor) -> None:
+def test_a_person_is_shown_what_will_be_created_and_asked(place: Place) -> None:
     job(place)
     terminal = open_terminal(place, "run", "job.csv", "--rate", "unlimited")
     terminal.expect("Create them? [y/N]")
@@ -124,7 +124,7 @@ def test_a_person_is_shown_what_will_be_created_and_asked(place: Cursor) -> None
 @pytest.mark.parametrize(
     "keys", ["n\n", "\n", "what?\n", "\x04"], ids=["no", "enter", "something", "end of input"]
 )
-def test_anything_but_yes_creates_nothing(place: Cursor, keys: str) -> None:
+def test_anything_but_yes_creates_nothing(place: Place, keys: str) -> None:
     job(place)
     terminal = open_terminal(place, "run", "job.csv")
     terminal.expect("[y/N]")
@@ -134,7 +134,7 @@ def test_anything_but_yes_creates_nothing(place: Cursor, keys: str) -> None:
     assert [row["status"] for row in place.ledger()] == ["pending"] * 5
 
 
-def test_ctrl_c_at_the_question_creates_nothing(place: Cursor) -> None:
+def test_ctrl_c_at_the_question_creates_nothing(place: Place) -> None:
     job(place)
     terminal = open_terminal(place, "run", "job.csv")
     terminal.expect("[y/N]")
@@ -144,7 +144,7 @@ def test_ctrl_c_at_the_question_creates_nothing(place: Cursor) -> None:
 
 
 def test_yes_as_an_option_is_not_asked_and_progress_is_shown(
-    place_with: Callable[[SandboxOptions], Cursor],
+    place_with: Callable[[SandboxOptions], Place],
 ) -> None:
     place = place_with(SandboxOptions(latency=0.2))
     job(place)
@@ -157,7 +157,7 @@ def test_yes_as_an_option_is_not_asked_and_progress_is_shown(
 
 
 def test_ctrl_c_while_sending_records_what_was_under_way(
-    place_with: Callable[[SandboxOptions], Cursor],
+    place_with: Callable[[SandboxOptions], Place],
 ) -> None:
     place = place_with(SandboxOptions(latency=0.4))
     job(place)
@@ -173,7 +173,7 @@ def test_ctrl_c_while_sending_records_what_was_under_way(
 
 
 def test_the_look_ups_are_shown_and_make_room_for_the_question(
-    place_with: Callable[[SandboxOptions], Cursor],
+    place_with: Callable[[SandboxOptions], Place],
 ) -> None:
     place = place_with(SandboxOptions(latency=0.5))
     job(place)
@@ -199,7 +199,7 @@ def test_the_look_ups_are_shown_and_make_room_for_the_question(
     ids=["all is found", "nothing is found", "some are refused"],
 )
 def test_what_settling_waits_for_is_shown_and_the_last_picture_agrees_with_the_summary(
-    faults: dict[str, float], code: int, place_with: Callable[[SandboxOptions], Cursor]
+    faults: dict[str, float], code: int, place_with: Callable[[SandboxOptions], Place]
 ) -> None:
     place = place_with(SandboxOptions(latency=0.02, faults=faults, seed=3))
     job(place)
@@ -232,7 +232,7 @@ def _summary(terminal: Terminal) -> tuple[int, ...]:
 
 
 def test_push_back_is_told_in_one_short_line(
-    place_with: Callable[[SandboxOptions], Cursor],
+    place_with: Callable[[SandboxOptions], Place],
 ) -> None:
     place = place_with(SandboxOptions(latency=0.02, rate=4.0, burst=1, retry_after=False))
     job(place)
@@ -248,7 +248,7 @@ def test_push_back_is_told_in_one_short_line(
 
 
 def test_ctrl_c_during_the_look_ups_says_that_the_run_stops_and_nothing_of_going_on(
-    place_with: Callable[[SandboxOptions], Cursor],
+    place_with: Callable[[SandboxOptions], Place],
 ) -> None:
     place = place_with(SandboxOptions(latency=1.0))
     job(place)
@@ -265,7 +265,7 @@ def test_ctrl_c_during_the_look_ups_says_that_the_run_stops_and_nothing_of_going
 
 
 def test_with_a_limit_as_many_names_are_shown_and_the_command_for_the_rest_has_none(
-    place: Cursor,
+    place: Place,
 ) -> None:
     job(place)
     terminal = open_terminal(place, "run", "job.csv", "--rate", "unlimited", "--limit", "1")
@@ -291,7 +291,7 @@ def test_with_a_limit_as_many_names_are_shown_and_the_command_for_the_rest_has_n
 
 
 def test_enter_at_what_looks_like_an_accident_creates_nothing_and_says_how_to_continue(
-    place: Cursor,
+    place: Place,
 ) -> None:
     job(place)
     assert place.run().code == 0
@@ -309,7 +309,7 @@ def test_enter_at_what_looks_like_an_accident_creates_nothing_and_says_how_to_co
     assert not (place.folder / "ledgers" / "final.csv").exists()
 
 
-def test_what_looks_like_an_accident_is_created_if_a_person_says_yes(place: Cursor) -> None:
+def test_what_looks_like_an_accident_is_created_if_a_person_says_yes(place: Place) -> None:
     job(place)
     assert place.run().code == 0
     (place.folder / "job.csv").rename(place.folder / "final.csv")

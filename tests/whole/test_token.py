@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import Ended, environment, source_id
-from tests.whole.conftest import Cursor
+from tests.whole.conftest import Place
 from worker.sandbox.options import SandboxOptions
 
 TOKEN = 's3cret/"token"\\+&%41-Zz'
@@ -52,7 +52,7 @@ def search(folder: Path, ended: Ended) -> None:
     ids=["all is well", "refused", "401", "unclear"],
 )
 def test_no_run_writes_the_token(
-    place_with: Callable[[SandboxOptions], Cursor], log_format: str, faults: dict[str, float]
+    place_with: Callable[[SandboxOptions], Place], log_format: str, faults: dict[str, float]
 ) -> None:
     place = place_with(SandboxOptions(latency=0, token=TOKEN, faults=faults, seed=2))
     place.job(*({"batch_id": source_id(n), "name": f"Row {n}"} for n in range(6)))
@@ -65,14 +65,14 @@ def test_no_run_writes_the_token(
     search(place.folder, place.command("ledger", "job.csv", "--format", "json"))
 
 
-def test_a_refused_token_is_not_told(place: Cursor) -> None:
+def test_a_refused_token_is_not_told(place: Place) -> None:
     place.job({"batch_id": source_id(1)})
     ended = place.run("--log-file", "run.log", PROLIFIC_TOKEN=TOKEN)
     assert ended.code == 3
     search(place.folder, ended)
 
 
-def test_an_unreachable_api_does_not_tell_the_token(place: Cursor) -> None:
+def test_an_unreachable_api_does_not_tell_the_token(place: Place) -> None:
     place.job({"batch_id": source_id(1)})
     ended = place.run(
         "--log-file",
@@ -109,7 +109,7 @@ sys.exit(command_line(["run", "job.csv", *options]))
     ],
 )
 def test_a_crash_tells_neither_the_token_nor_a_traceback(
-    place: Cursor, module: str, name: str
+    place: Place, module: str, name: str
 ) -> None:
     place.job({"batch_id": source_id(1)})
     environ = environment(place.folder, place.server.url, place.server.token)
@@ -124,7 +124,7 @@ def test_a_crash_tells_neither_the_token_nor_a_traceback(
     assert place.world.made == 1
 
 
-def test_a_crash_before_the_run_tells_neither(place: Cursor) -> None:
+def test_a_crash_before_the_run_tells_neither(place: Place) -> None:
     place.job({"batch_id": source_id(1)})
     environ = environment(place.folder, place.server.url, place.server.token)
     script = CRASH.replace("from worker.run import {module}", "from worker.cli import run").replace(

@@ -16,14 +16,14 @@ import pytest
 
 from tests.support.command import PROGRAM, finish, source_id
 from tests.support.workbooks import opened_by_another, saved_by_libreoffice, table
-from tests.whole.conftest import Cursor
+from tests.whole.conftest import Place
 from tests.whole.test_disks import LIMITED
 from worker.sandbox.options import SandboxOptions
 
 NAMES = ("Wave", "=1+1", "'quoted", "<r>x & y</r>", "007", "{{braces}}", "naïve 漢😀")
 
 
-def job(place: Cursor) -> None:
+def job(place: Place) -> None:
     place.job(
         *(
             {"batch_id": source_id(n), "name": name, "x_id": "00" + str(n)}
@@ -36,12 +36,12 @@ def found(path: Path) -> list[dict[str, Any]]:
     return table(opened_by_another(path))
 
 
-def lose(place: Cursor) -> None:
+def lose(place: Place) -> None:
     for file in (place.folder / "ledgers").glob("ledger.db*"):
         file.unlink()
 
 
-def test_a_run_writes_it_and_ledger_writes_it_again(place: Cursor) -> None:
+def test_a_run_writes_it_and_ledger_writes_it_again(place: Place) -> None:
     job(place)
     assert place.run("--ledger", "wave.xlsx").code == 0
     path = place.folder / "wave.xlsx"
@@ -57,7 +57,7 @@ def test_a_run_writes_it_and_ledger_writes_it_again(place: Cursor) -> None:
     assert found(place.folder / "other.xlsx") == rows
 
 
-def test_a_second_run_takes_it_for_its_own_and_sends_nothing(place: Cursor) -> None:
+def test_a_second_run_takes_it_for_its_own_and_sends_nothing(place: Place) -> None:
     job(place)
     for _ in range(2):
         ended = place.run("--ledger", "wave.xlsx")
@@ -65,7 +65,7 @@ def test_a_second_run_takes_it_for_its_own_and_sends_nothing(place: Cursor) -> N
     assert place.world.made == len(NAMES)
 
 
-def test_it_is_printed_to_a_file_with_a_choice_of_rows(place: Cursor) -> None:
+def test_it_is_printed_to_a_file_with_a_choice_of_rows(place: Place) -> None:
     job(place)
     place.run("--limit", 4)
     with (place.folder / "pending.xlsx").open("wb") as file:
@@ -80,7 +80,7 @@ def test_it_is_printed_to_a_file_with_a_choice_of_rows(place: Cursor) -> None:
 
 
 def test_it_is_refreshed_while_a_run_goes_on_and_never_half(
-    place_with: Callable[[SandboxOptions], Cursor],
+    place_with: Callable[[SandboxOptions], Place],
 ) -> None:
     place = place_with(SandboxOptions(latency=0.5))
     job(place)
@@ -94,7 +94,7 @@ def test_it_is_refreshed_while_a_run_goes_on_and_never_half(
     assert {row["status"] for row in found(path)} == {"created"}
 
 
-def test_a_file_that_is_no_ledger_is_not_replaced(place: Cursor) -> None:
+def test_a_file_that_is_no_ledger_is_not_replaced(place: Place) -> None:
     job(place)
     mine = place.folder / "mine.xlsx"
     mine.write_bytes(b"PK mine")
@@ -105,7 +105,7 @@ def test_a_file_that_is_no_ledger_is_not_replaced(place: Cursor) -> None:
     assert place.world.made == 0
 
 
-def restored(place: Cursor, file: str) -> None:
+def restored(place: Place, file: str) -> None:
     """The database is lost: the next run notices, `--restore` rebuilds it, and the run after that
     makes the rest."""
     lose(place)
@@ -124,20 +124,20 @@ def restored(place: Cursor, file: str) -> None:
     }
 
 
-def test_a_lost_database_is_noticed_and_restored(place: Cursor) -> None:
+def test_a_lost_database_is_noticed_and_restored(place: Place) -> None:
     job(place)
     place.run("--ledger", "wave.xlsx", "--limit", 5)
     restored(place, "wave.xlsx")
 
 
-def test_a_copy_beside_the_workbook_does_not_hinder_the_restore(place: Cursor) -> None:
+def test_a_copy_beside_the_workbook_does_not_hinder_the_restore(place: Place) -> None:
     job(place)
     place.run("--ledger", "wave.xlsx", "--limit", 5)
     (place.folder / "wave copy.xlsx").write_bytes((place.folder / "wave.xlsx").read_bytes())
     restored(place, "wave copy.xlsx")
 
 
-def test_a_lost_database_is_restored_from_what_libreoffice_has_saved(place: Cursor) -> None:
+def test_a_lost_database_is_restored_from_what_libreoffice_has_saved(place: Place) -> None:
     job(place)
     place.run("--ledger", "wave.xlsx", "--limit", 5)
     saved = saved_by_libreoffice(place.folder / "wave.xlsx")
@@ -146,9 +146,7 @@ def test_a_lost_database_is_restored_from_what_libreoffice_has_saved(place: Curs
 
 
 @pytest.mark.parametrize("size", [40_000, 100_000])
-def test_a_disk_that_cannot_hold_it_leaves_the_old_one_and_says_so(
-    place: Cursor, size: int
-) -> None:
+def test_a_disk_that_cannot_hold_it_leaves_the_old_one_and_says_so(place: Place, size: int) -> None:
     place.job({"batch_id": source_id(1), "name": "Wave {n} " + "long " * 40, "copies": 200})
     place.run("--ledger", "wave.xlsx", "--limit", 3)
     path = place.folder / "wave.xlsx"
@@ -170,7 +168,7 @@ def test_a_disk_that_cannot_hold_it_leaves_the_old_one_and_says_so(
     assert not list(place.folder.glob(".wave*"))
 
 
-def test_another_ledger_in_the_folder_may_be_a_workbook(place: Cursor) -> None:
+def test_another_ledger_in_the_folder_may_be_a_workbook(place: Place) -> None:
     job(place)
     place.run("--ledger", "ledgers/{campaign}.xlsx")
     place.run("--ledger", "ledgers/{campaign}.xlsx", "--campaign", "two")
@@ -193,7 +191,7 @@ def test_another_ledger_in_the_folder_may_be_a_workbook(place: Cursor) -> None:
 
 
 def test_a_name_that_no_cell_holds_whole_is_never_taken_for_the_name_that_was_sent(
-    place: Cursor,
+    place: Place,
 ) -> None:
     place.job(*({"batch_id": source_id(n), "name": f"{n} " + "long " * 9000} for n in range(3)))
     place.run("--ledger", "wave.xlsx", "--limit", 1)
@@ -210,7 +208,7 @@ def test_a_name_that_no_cell_holds_whole_is_never_taken_for_the_name_that_was_se
     )
 
 
-def test_settle_writes_it_too(place_with: Callable[[SandboxOptions], Cursor]) -> None:
+def test_settle_writes_it_too(place_with: Callable[[SandboxOptions], Place]) -> None:
     place = place_with(SandboxOptions(latency=0.0, faults={"list-500": 1.0, "drop-request": 1.0}))
     place.job({"batch_id": source_id(1), "name": "Row"})
     assert place.run("--ledger", "wave.xlsx", "--settle-after", 0.1, "--give-up-after", 1).code == 1
@@ -222,7 +220,7 @@ def test_settle_writes_it_too(place_with: Callable[[SandboxOptions], Cursor]) ->
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04 and no more", b"line,source_batch_id\n"])
-def test_a_file_that_is_no_workbook_restores_nothing(place: Cursor, data: bytes) -> None:
+def test_a_file_that_is_no_workbook_restores_nothing(place: Place, data: bytes) -> None:
     job(place)
     (place.folder / "x.xlsx").write_bytes(data)
     ended = place.command("ledger", "job.csv", "--restore", "x.xlsx")

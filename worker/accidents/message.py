@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from worker.accidents import rules
 from worker.accidents.rules import Accident, NamesTaken, OtherLedger, Renamed, Situation
-from worker.export.commands import Commands, Reach, commands
+from worker.export.commands import Commands, Invocation, commands
 from worker.ledger.overlap import Shared
 from worker.ledger.views import LatestRun
 from worker.text import counted, shell_word, verb, visible
@@ -38,7 +38,7 @@ class Asked(NamedTuple):
     campaign: str
     ledger: Path
     database: Path
-    reach: Reach
+    invocation: Invocation
     date: str | None = None
     moved_by: Path | None = None
 
@@ -139,12 +139,18 @@ def _exist(number: int) -> str:
 
 def _commands(asked: Asked) -> Commands:
     """The commands for this job as it was asked for."""
-    return commands(LatestRun("", asked.campaign, asked.ledger, asked.job, asked.date), asked.reach)
+    return commands(
+        LatestRun("", asked.campaign, asked.ledger, asked.job, asked.date), asked.invocation
+    )
 
 
 def _continue(other: Shared, asked: Asked) -> str:
     """The command that runs this job as the other campaign, in the other database, with its own
     ledger file."""
     latest = LatestRun("", other.campaign, other.ledger, asked.job, asked.date)
-    reach = asked.reach if other.database is None else asked.reach._replace(database=other.database)
-    return commands(latest, reach).run()
+    invocation = (
+        asked.invocation
+        if other.database is None
+        else asked.invocation._replace(database=other.database)
+    )
+    return commands(latest, invocation).run()

@@ -12,7 +12,7 @@ from worker.accidents import facts
 from worker.accidents.message import Asked, Message, continuing, full_text, messages
 from worker.accidents.rules import Accident, Situation, accidents
 from worker.cli.ask import has_person
-from worker.cli.common import campaign_of, reach
+from worker.cli.common import campaign_of, invocation
 from worker.job.plan import Plan
 from worker.ledger import views
 from worker.ledger.handle import Reader
@@ -52,7 +52,7 @@ def messages_for(found: tuple[Accident, ...], settings: Settings, job: Path) -> 
             ledger=settings.ledger_path("{run_id}"),
             database=settings.database,
             # Another campaign has a ledger file of its own, whatever --ledger says.
-            reach=reach(settings, run=True)._replace(ledger=None),
+            invocation=invocation(settings, run=True)._replace(ledger=None),
             date=settings.date.isoformat() if "date" in settings.origins else None,
             moved_by=moved,
         ),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from worker.api.client import ProlificClient, connected, proxy_for
-from worker.export.commands import Commands, Reach, commands
+from worker.export.commands import Commands, Invocation, commands
 from worker.job.read import open_job
 from worker.ledger import views
 from worker.ledger.database import SANDBOX
@@ -112,14 +112,14 @@ async def api(
         await sandbox.stop()
 
 
-def reach(settings: Settings, *, run: bool = False) -> Reach:
+def invocation(settings: Settings, *, run: bool = False) -> Invocation:
     """The way to a campaign's database, for the commands that are named to people. What `--ledger`
     says is where this command writes; only a `run` means it for the runs to come."""
     said_ledger = settings.given("ledger")
     found = (
         settings.config_file is not None and not settings.sandbox and not settings.given("database")
     )
-    return Reach(
+    return Invocation(
         config=settings.config_file,
         database=None if found else settings.database,
         ledger=settings.ledger_written if said_ledger and run else None,
@@ -204,7 +204,9 @@ def ledger_file_of(settings: Settings, latest: views.LatestRun) -> Path:
 def restoring(settings: Settings, campaign: str, job: Path) -> Callable[[Path], str]:
     """The command that rebuilds the campaign's database from a ledger file."""
     day = settings.date.isoformat() if "date" in settings.origins else None
-    leads = commands(views.LatestRun("", campaign, Path(), Path.cwd() / job, day), reach(settings))
+    leads = commands(
+        views.LatestRun("", campaign, Path(), Path.cwd() / job, day), invocation(settings)
+    )
     options = [] if day is None else ["--date", day]
     if settings.given(
         "ledger"

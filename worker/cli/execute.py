@@ -19,11 +19,11 @@ from worker import __version__, open_files
 from worker.accidents.message import created_again, full_text
 from worker.cli.accidents import Guard
 from worker.cli.ask import ask
-from worker.cli.common import Target, api, reach, report_path, restoring, typed
+from worker.cli.common import Target, api, invocation, report_path, restoring, typed
 from worker.export import ledger_file as export
 from worker.export.commands import Commands, commands
 from worker.export.formats import is_ledger
-from worker.export.next_steps import Standing, steps
+from worker.export.next_steps import CampaignState, steps
 from worker.job.plan import Plan
 from worker.ledger import views
 from worker.ledger.database import is_new, open_empty, open_for_writing, unusable
@@ -37,7 +37,7 @@ from worker.model.program import program
 from worker.model.records import RunStart
 from worker.model.stop import Stop
 from worker.model.stop_signals import HANGUP, HANGUP_TWICE_S, stop_signals
-from worker.restore.restore import files_of, refuse_older_database
+from worker.restore.lost_database import files_of, refuse_older_database
 from worker.run.campaign import Campaign
 from worker.run.limits import Limits
 from worker.run.options import Options
@@ -217,7 +217,7 @@ class HeldRun:
         latest = views.latest_run(database, campaign=self._campaign_name)
         if latest is None or (sys.stdout.isatty() and not self._only_settle):
             return typed(self._settings, str(self._job), sys.argv[1:])
-        leads = reach(self._settings, run=not self._only_settle)
+        leads = invocation(self._settings, run=not self._only_settle)
         return commands(latest, leads._replace(program=program(sys.stdout)))
 
     def _start(self) -> RunStart:
@@ -293,7 +293,7 @@ class HeldRun:
                     ),
                     max_duration=settings.max_duration,
                     settle_after=settings.settle_after,
-                    reach=reach(settings, run=not self._only_settle),
+                    invocation=invocation(settings, run=not self._only_settle),
                     only_settle=self._only_settle,
                     situation=None if self._guard is None else self._guard.situation,
                 ),
@@ -409,7 +409,7 @@ class HeldRun:
         follow_up = (
             self._commands.without("--limit") if result.stopped_by == "limit" else self._commands
         )
-        standing = Standing(
+        campaign_state = CampaignState(
             result.counts,
             result.undecided,
             stopped_by=result.stopped_by,
@@ -432,7 +432,7 @@ class HeldRun:
             stopped_by=result.stopped_by,
             total=result.counts.total,
             reasons=result.reasons,
-            steps=tuple(steps(standing, follow_up)),
+            steps=tuple(steps(campaign_state, follow_up)),
             sandbox=self._target.is_sandbox,
             report=self._report,
             settling=self._only_settle,

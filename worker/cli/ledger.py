@@ -21,10 +21,10 @@ from typing import TextIO
 from worker.cli.choice import Choice, since
 from worker.cli.common import (
     campaign_of,
+    invocation,
     latest_run,
     ledger_file_of,
     name_campaign,
-    reach,
     restoring,
     settings_for,
 )
@@ -46,7 +46,8 @@ from worker.model.errors import UsageError, WorkerError
 from worker.model.program import program
 from worker.model.records import RunEnd, RunStart
 from worker.model.run_id import new_run_id
-from worker.restore.restore import refuse_older_database, restore
+from worker.restore.lost_database import refuse_older_database
+from worker.restore.restore import restore
 from worker.settings.access import api_url
 from worker.settings.load import Settings
 from worker.terminal import output
@@ -124,8 +125,8 @@ def _restore(args: argparse.Namespace, settings: Settings, url: str) -> int:
         restored = restore(ledger, file, campaign, other_files(file, settings.database), iso(now))
         counts = views.counts(database, ledger.campaign)
         ledger.end_run(RunEnd(iso(MachineClock().wall()), None, 0, 0, 0, 0))
-        export.write_ledger_file(database, ledger.campaign, campaign, path, reach(settings))
-        leads = reach(settings)._replace(program=program(sys.stdout))
+        export.write_ledger_file(database, ledger.campaign, campaign, path, invocation(settings))
+        leads = invocation(settings)._replace(program=program(sys.stdout))
         follow_up = commands(latest_run(database, settings, args), leads)
     output.say(
         f"Restored into {settings.database}: {counted(restored.created, 'duplicate')} created,"
@@ -188,7 +189,7 @@ def _show_campaign(
     all_rows = views.ledger_rows(
         reader, campaign, latest.campaign, dropped=args.all, job_names=args.format == "job"
     )
-    content = export.content_of(reader, campaign, latest.campaign, reach(settings))
+    content = export.content_of(reader, campaign, latest.campaign, invocation(settings))
     content = content._replace(
         about=content.about._replace(choice=choice.words), rows=filter(choice, all_rows)
     )
@@ -239,7 +240,7 @@ def _write(reader: Reader, campaign: int, latest: views.LatestRun, settings: Set
         )
     export.make_folder(path)
     try:
-        export.write_ledger_file(reader, campaign, latest.campaign, path, reach(settings))
+        export.write_ledger_file(reader, campaign, latest.campaign, path, invocation(settings))
     except OSError as error:
         raise UsageError(
             f"{path}: the ledger file cannot be written: {error.strerror or error}"

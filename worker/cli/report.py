@@ -10,10 +10,10 @@ from contextlib import closing
 from pathlib import Path
 
 from worker.cli.common import (
+    invocation,
     latest_run,
     ledger_file_of,
     name_campaign,
-    reach,
     report_path,
     settings_for,
 )
@@ -78,7 +78,7 @@ def write(
     latest = views.latest_run(reader, campaign=campaign)
     if latest is None:
         raise AssertionError("a campaign always has a run")
-    follow_up = commands(latest, reach(settings, run=run))
+    follow_up = commands(latest, invocation(settings, run=run))
     write_report(reader, number, campaign, path, about, follow_up, replaces_any=replaces_any)
 
 

@@ -16,9 +16,9 @@ from worker.api.verdicts import source_verdict
 from worker.cli.common import (
     Target,
     api,
+    invocation,
     latest_run,
     ledger_file_of,
-    reach,
     restoring,
     settings_for,
     target,
@@ -37,7 +37,7 @@ from worker.model.clock import MachineClock, iso
 from worker.model.errors import TokenRefusedError, UsageError, WorkerError
 from worker.model.records import Listed, RunEnd, RunStart
 from worker.model.run_id import new_run_id
-from worker.restore.restore import refuse_older_database
+from worker.restore.lost_database import refuse_older_database
 from worker.settings.load import Settings
 from worker.terminal.output import complain, say
 from worker.terminal.secrets import Scrubber
@@ -144,7 +144,7 @@ def _take_word(
             code = 1 if counts.unknown else 0
             ledger.end_run(RunEnd(iso(MachineClock().wall()), None, code, 0, 0, 0))
             export.write_ledger_file(
-                database, ledger.campaign, latest.campaign, ledger_file, reach(settings)
+                database, ledger.campaign, latest.campaign, ledger_file, invocation(settings)
             )
             _write_report(database, latest._replace(ledger=ledger_file), settings)
         if not settings.quiet:
@@ -213,7 +213,7 @@ def _write_files(database: Reader, name: str, settings: Settings) -> None:
     )
     if campaign is not None and latest is not None and latest.ledger.exists():
         export.refuse_foreign_file(latest.ledger, name)
-        export.write_ledger_file(database, campaign, name, latest.ledger, reach(settings))
+        export.write_ledger_file(database, campaign, name, latest.ledger, invocation(settings))
         _write_report(database, latest, settings)
 
 

@@ -11,7 +11,7 @@ from worker.model.program import PROGRAM, Program
 from worker.text import shell_command
 
 
-class Reach(NamedTuple):
+class Invocation(NamedTuple):
     """What a command's settings know of the way to its database, for the commands that come after
     it.
 
@@ -84,15 +84,15 @@ class Commands(NamedTuple):
         return shell_command([*self.program, "report", self.job, *self.shared])
 
 
-def commands(latest: LatestRun, reach: Reach) -> Commands:
+def commands(latest: LatestRun, invocation: Invocation) -> Commands:
     """The commands for the campaign of this run. The campaign is always named, because a config
     file in another folder or a YAML job could name another."""
     shared: list[str] = []
-    if reach.config is not None:
-        shared += ["--config", str(reach.config)]
-    if reach.database is not None:
-        shared += ["--database", str(reach.database)]
-    if reach.sandbox:
+    if invocation.config is not None:
+        shared += ["--config", str(invocation.config)]
+    if invocation.database is not None:
+        shared += ["--database", str(invocation.database)]
+    if invocation.sandbox:
         shared += ["--sandbox"]
     shared += ["--campaign", latest.campaign]
     more: list[str] = []
@@ -101,19 +101,19 @@ def commands(latest: LatestRun, reach: Reach) -> Commands:
             "--date",
             latest.date,
         ]  # pasted another day, the job would else mean that day's duplicates
-    if (ledger := _ledger(latest, reach)) is not None:
+    if (ledger := _ledger(latest, invocation)) is not None:
         more += ["--ledger", ledger]
-    more += reach.kept
-    return Commands(str(latest.job), tuple(shared), tuple(more), program=reach.program)
+    more += invocation.kept
+    return Commands(str(latest.job), tuple(shared), tuple(more), program=invocation.program)
 
 
-def _ledger(latest: LatestRun, reach: Reach) -> str | None:
+def _ledger(latest: LatestRun, invocation: Invocation) -> str | None:
     """The ledger file's path as --ledger has to say it; None where a run finds it without."""
-    if reach.ledger is not None:
-        return reach.ledger
-    if reach.usual_ledger is None:
+    if invocation.ledger is not None:
+        return invocation.ledger
+    if invocation.usual_ledger is None:
         return str(latest.ledger)
-    if "{run_id}" in reach.usual_ledger:  # it is another for each run
+    if "{run_id}" in invocation.usual_ledger:  # it is another for each run
         return None
-    usual = reach.usual_ledger.replace("{campaign}", latest.campaign)
+    usual = invocation.usual_ledger.replace("{campaign}", latest.campaign)
     return None if usual == str(latest.ledger) else str(latest.ledger)

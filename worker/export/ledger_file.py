@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from worker.export.commands import Reach, commands
+from worker.export.commands import Invocation, commands
 from worker.export.content import About, Content
 from worker.export.formats import form_of, is_ledger, read_file
 from worker.ledger import views
@@ -84,24 +84,24 @@ def write_ledger_file(
     campaign: int,
     name: str,
     path: Path,
-    reach: Reach,
+    invocation: Invocation,
     *,
     going_on: bool = False,
 ) -> None:
     """Write the ledger file of the campaign (its number and name) to `path`, in one replacement.
-    Commands in it go by `reach`; with `going_on` the run is not over.
+    Commands in it go by `invocation`; with `going_on` the run is not over.
 
     Raises OSError where it cannot be written; the file that was there is whole then.
     """
     with replaced(path) as file:
-        form_of(path).write(file, content_of(reader, campaign, name, reach, going_on=going_on))
+        form_of(path).write(file, content_of(reader, campaign, name, invocation, going_on=going_on))
 
 
 def content_of(
     reader: Reader,
     campaign: int,
     name: str,
-    reach: Reach,
+    invocation: Invocation,
     *,
     going_on: bool = False,
 ) -> Content:
@@ -116,7 +116,7 @@ def content_of(
         database=views.database_path(reader),
         sandbox=views.api_url(reader) == SANDBOX,
         written_at=iso(MachineClock().wall()),
-        commands=commands(run, reach),
+        commands=commands(run, invocation),
         going_on=going_on,
     )
     return Content(

@@ -19,7 +19,7 @@ End = Literal["ended", "goes on", "died", "not told"]
 from here."""
 
 
-class Standing(NamedTuple):
+class CampaignState(NamedTuple):
     """How a campaign stands: `counts` of what its job wants; how many of the unknown are
     `undecided`, because batches were found that could be theirs; how its latest run ended, and the
     `STOPPED_BY` of one that ended early; `nothing_to_do` if that run found that all exists. A
@@ -99,23 +99,23 @@ ABSENT = "If none is:"
 ITEM, BATCH = "#NUMBER", "BATCH_ID"
 
 
-def steps(standing: Standing, commands: Commands) -> list[Step]:
+def steps(campaign_state: CampaignState, commands: Commands) -> list[Step]:
     """What a person can do, in the order in which to do it; nothing while a run goes on, which
     tries by itself."""
-    if standing.end == "goes on":
+    if campaign_state.end == "goes on":
         return []
-    return list((_settle_steps if standing.settling else _steps)(standing, commands))
+    return list((_settle_steps if campaign_state.settling else _steps)(campaign_state, commands))
 
 
-def _steps(standing: Standing, commands: Commands) -> Iterator[Step]:
-    counts, to_settle = standing.counts, standing.to_settle
-    if counts.pending or to_settle or standing.stopped_by in ALWAYS:
-        title, why = _first(standing, "run the job again")
+def _steps(campaign_state: CampaignState, commands: Commands) -> Iterator[Step]:
+    counts, to_settle = campaign_state.counts, campaign_state.to_settle
+    if counts.pending or to_settle or campaign_state.stopped_by in ALWAYS:
+        title, why = _first(campaign_state, "run the job again")
         look = (Command(LOOKED, commands.settle()),) if to_settle else ()
         does = _does(counts.pending, to_settle)
         yield Step("go_on", title, why, does, (Command("", commands.run()), *look))
-    if standing.undecided:
-        yield _decide(standing.undecided, commands)
+    if campaign_state.undecided:
+        yield _decide(campaign_state.undecided, commands)
     if counts.failed:
         them = verb(counts.failed, "it", "them")
         yield Step(
@@ -126,7 +126,7 @@ def _steps(standing: Standing, commands: Commands) -> Iterator[Step]:
             f"cause was elsewhere and is fixed, try {them} again:",
             (Command("", commands.retry()),),
         )
-    if standing.nothing_to_do and standing.stopped_by is None:
+    if campaign_state.nothing_to_do and campaign_state.stopped_by is None:
         yield Step(
             "nothing",
             "Nothing was sent",
@@ -136,20 +136,20 @@ def _steps(standing: Standing, commands: Commands) -> Iterator[Step]:
         )
 
 
-def _settle_steps(standing: Standing, commands: Commands) -> Iterator[Step]:
+def _settle_steps(campaign_state: CampaignState, commands: Commands) -> Iterator[Step]:
     """What to do after settling: look again, decide, create what is missing."""
-    counts, to_settle = standing.counts, standing.to_settle
-    if to_settle or standing.stopped_by in ALWAYS:
-        title, why = _first(standing, "settle again")
-        later = standing.stopped_by is None and standing.end == "ended"
+    counts, to_settle = campaign_state.counts, campaign_state.to_settle
+    if to_settle or campaign_state.stopped_by in ALWAYS:
+        title, why = _first(campaign_state, "settle again")
+        later = campaign_state.stopped_by is None and campaign_state.end == "ended"
         is_unknown = (
             f"{counted(to_settle, 'duplicate')} {verb(to_settle, 'is', 'are')} still unknown."
         )
         text = f"{is_unknown} Settling creates nothing, so you can repeat it." if to_settle else ""
         title = f"{title} later" if later else title
         yield Step("go_on", title, why, text, (Command("", commands.settle()),))
-    if standing.undecided:
-        yield _decide(standing.undecided, commands)
+    if campaign_state.undecided:
+        yield _decide(campaign_state.undecided, commands)
     if counts.pending:
         yield Step(
             "create",
@@ -160,7 +160,7 @@ def _settle_steps(standing: Standing, commands: Commands) -> Iterator[Step]:
             " nothing; a run does:",
             (Command("", commands.run()),),
         )
-    if standing.nothing_to_do and standing.stopped_by is None:
+    if campaign_state.nothing_to_do and campaign_state.stopped_by is None:
         yield Step("nothing", "Nothing to settle", "", "Every request has an answer.")
 
 
@@ -184,11 +184,11 @@ def _the(number: int, noun: str) -> str:
     return verb(number, f"the {noun}", f"the {counted(number, noun)}")
 
 
-def _first(standing: Standing, again: str) -> tuple[str, str]:
-    if standing.end == "ended":
-        title, why = FIRST.get(standing.stopped_by or "", (AGAIN, ""))
+def _first(campaign_state: CampaignState, again: str) -> tuple[str, str]:
+    if campaign_state.end == "ended":
+        title, why = FIRST.get(campaign_state.stopped_by or "", (AGAIN, ""))
     else:
-        title, why = DIED if standing.end == "died" else NOT_TOLD
+        title, why = DIED if campaign_state.end == "died" else NOT_TOLD
     return title.format(again=again, Again=again.capitalize()), why
 
 

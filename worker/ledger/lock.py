@@ -61,8 +61,8 @@ def hold(database: Path, wait_s: float) -> Iterator[None]:
 
 @contextmanager
 def _hold_file(database: Path, deadline: float) -> Iterator[None]:
-    """Hold the database's file itself, by whatever name others reach it (Linux; elsewhere one with
-    several names is refused)."""
+    """Hold the database's file itself, by whatever name others invocation it (Linux; elsewhere one
+    with several names is refused)."""
     if sys.platform != "linux":
         if database.exists() and database.stat().st_nlink > 1:
             raise UsageError(

@@ -82,7 +82,7 @@ def _write(reader: Reader, options: Options, *, going_on: bool) -> None:
     if campaign is None:
         raise AssertionError("a run always has a campaign")
     export.write_ledger_file(
-        reader, campaign, options.campaign, options.ledger, options.reach, going_on=going_on
+        reader, campaign, options.campaign, options.ledger, options.invocation, going_on=going_on
     )
 
 

@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from worker.accidents.rules import Situation
-from worker.export.commands import Reach
+from worker.export.commands import Invocation
 from worker.run.limits import Limits
 
 
 class Options(NamedTuple):
     """What a run goes by; durations in seconds, `rate` requests a second (None: no ceiling). With
-    `only_settle` nothing is sent. Commands that the ledger file names go by `reach`. `situation` is
-    what is known about accidents before the look-ups (None: nothing counts as one)."""
+    `only_settle` nothing is sent. Commands that the ledger file names go by `invocation`.
+    `situation` is what is known about accidents before the look-ups (None: nothing counts as
+    one)."""
 
     campaign: str
     ledger: Path
@@ -21,6 +22,6 @@ class Options(NamedTuple):
     limits: Limits
     max_duration: float | None
     settle_after: float
-    reach: Reach
+    invocation: Invocation
     only_settle: bool = False
     situation: Situation | None = None

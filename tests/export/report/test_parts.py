@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from tests.support.ledgers import LATER, NOW, undecided, uuid
-from worker.export.next_steps import Standing
+from worker.export.next_steps import CampaignState
 from worker.export.report import needs as needs_of
 from worker.export.report.facts import Facts, Run
 from worker.export.report.needs import Candidate, Needs, needs
-from worker.export.report.sentences import after, ended, headline, moment, standing, what
+from worker.export.report.sentences import after, campaign_state, ended, headline, moment, what
 from worker.model.records import Counts
 
 # -- what needs a person
@@ -191,8 +191,8 @@ def test_advice_is_asked_for_as_it_stands(run: Run, end: str) -> None:
         row(3, "unknown", **undecided(3, "several batches fit", uuid(2))),
         row(4, "unknown", "no answer"),
     )
-    asked = standing(facts(Counts(1, 0, 2, 0), run, some))
-    assert asked == Standing(Counts(1, 0, 2, 0), 1, end, run.stopped_by)  # type: ignore[arg-type]
+    asked = campaign_state(facts(Counts(1, 0, 2, 0), run, some))
+    assert asked == CampaignState(Counts(1, 0, 2, 0), 1, end, run.stopped_by)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from worker.export.report.needs import Candidate, Needs, needs
 from worker.export.report.night import Night, night
-from worker.ledger import views
+from worker.ledger import report, views
 from worker.ledger.handle import Reader
 from worker.model.clock import seconds
 from worker.model.records import Counts
@@ -92,22 +92,19 @@ class Facts(NamedTuple):
 def facts(reader: Reader, campaign: int, name: str, now: float) -> Facts:
     """What is known of the campaign (its number and name) at `now` (seconds since 1970). It has at
     least one run."""
-    asked = {"campaign": campaign}
-    counts, settled_by = _counts(reader, asked)
-    size = reader.ask("report_size", **asked).fetchone()
-    found = reader.ask("report_runs", **(asked | {"limit": RUNS})).fetchall()
-    runs = tuple(_run(row) for row in found)
-    number = reader.ask("report_run_count", **asked).fetchone()
+    counts, settled_by = report.counts(reader, campaign)
+    size = report.size(reader, campaign)
+    runs = tuple(_run(row) for row in report.runs(reader, campaign, RUNS))
     night_id, one = _night(reader, campaign, counts.created, now)
     return Facts(
         campaign=name,
         counts=counts,
         settled_by=settled_by,
-        dropped=size["dropped"],
-        sources=size["sources"],
-        tries=tuple((row["attempts"], row["items"]) for row in reader.ask("report_tries", **asked)),
+        dropped=size.dropped,
+        sources=size.sources,
+        tries=report.tries(reader, campaign),
         runs=runs,
-        runs_in_all=number["runs"],
+        runs_in_all=report.count_runs(reader, campaign),
         needs=needs(
             views.ledger_rows(reader, campaign, name, created=False),
             lambda batch_id: candidate(reader, batch_id),
@@ -122,26 +119,10 @@ def facts(reader: Reader, campaign: int, name: str, now: float) -> Facts:
 def candidate(reader: Reader, batch_id: str) -> Candidate | None:
     """What a listing showed of a batch that could be a duplicate's copy; None where it has an owner
     by now."""
-    row = reader.ask("report_candidate", batch_id=batch_id).fetchone()
-    return (
-        None if row is None else Candidate(batch_id, row["name"], row["created_at"], row["status"])
-    )
-
-
-def source_name(reader: Reader, source_id: str) -> str | None:
-    """What the source was called when it was looked at last; None where it never was."""
-    row = reader.ask("report_source", source_id=source_id).fetchone()
-    return None if row is None else str(row["name"])
-
-
-def _counts(reader: Reader, asked: dict[str, int]) -> tuple[Counts, dict[str, int]]:
-    counts = {"created": 0, "failed": 0, "unknown": 0, "pending": 0}
-    settled_by = {"response": 0, "listing": 0, "person": 0}
-    for row in reader.ask("report_counts", **asked):
-        counts["unknown" if row["status"] == "sent" else row["status"]] += row["items"]
-        if row["status"] == "created":
-            settled_by[row["settled_by"]] = row["items"]
-    return Counts(**counts), settled_by
+    row = report.candidate(reader, batch_id)
+    if row is None:
+        return None
+    return Candidate(batch_id, row["name"], row["created_at"], row["status"])
 
 
 def _run(row: sqlite3.Row) -> Run:
@@ -179,21 +160,20 @@ def _alive(host: str, pid: int) -> bool | None:
 def _night(
     reader: Reader, campaign: int, created: int, now: float
 ) -> tuple[str | None, Night | None]:
-    run = reader.ask("report_night", campaign=campaign).fetchone()
+    run = report.last_sending_run(reader, campaign)
     begin = seconds(run["started_at"]) if run else None
     if run is None or begin is None:
         return None, None
     going_on = run["ended_at"] is None and _alive(run["host"], run["pid"])
-    asked = {"campaign": campaign, "run": run["id"]}
-    settled = reader.ask("report_settled", **asked).fetchone()
+    settled = report.settlement(reader, campaign, run["id"])
     one = night(
-        reader.ask("report_attempts", **asked),
-        reader.ask("report_rate_changes", **(asked | {"limit": PACES})),
+        report.attempts(reader, campaign, run["id"]),
+        report.rate_changes(reader, run["id"], PACES),
         begin=begin,
         end=seconds(run["ended_at"] or (None if going_on else run["last_at"])) or now,
         ceiling=run["ceiling"],
-        created=created - settled["later"],
-        settled=settled["settled"],
-        settled_at=seconds(settled["at"]),
+        created=created - settled.later,
+        settled=settled.settled,
+        settled_at=seconds(settled.at),
     )
     return run["run_id"], one

@@ -23,8 +23,8 @@ from worker.export.commands import Commands
 from worker.export.ledger_file import replaced
 from worker.export.next_steps import steps
 from worker.export.report import plots, sentences
-from worker.export.report.facts import Facts, facts, source_name
-from worker.ledger import views
+from worker.export.report.facts import Facts, facts
+from worker.ledger import report, views
 from worker.ledger.handle import Reader
 from worker.model.clock import iso
 from worker.model.errors import UsageError
@@ -127,7 +127,7 @@ def page(found: Facts, rows: Rows, about: About, commands: Commands) -> Iterator
         about=about,
         commands=commands,
         facts=found,
-        steps=steps(sentences.standing(found), commands),
+        steps=steps(sentences.campaign_state(found), commands),
         headline=sentences.headline(found),
         policy=(
             f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
@@ -187,7 +187,7 @@ class Rows:
     @property
     def lists(self) -> str:
         """Sources with their names, and texts, in the order of their numbers."""
-        sources = [[source, source_name(self._reader, source)] for source in self._sources]
+        sources = [[source, report.source_name(self._reader, source)] for source in self._sources]
         return _json({"sources": sources, "texts": list(self._texts)})
 
     def _row(self, row: views.Row) -> Sequence[object]:

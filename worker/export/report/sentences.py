@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from worker.export.next_steps import End, Standing, joined
+from worker.export.next_steps import CampaignState, End, joined
 from worker.export.report.facts import Facts, Run
 from worker.model.clock import seconds
 from worker.model.events import STOPPED_BY
@@ -87,13 +87,13 @@ def what(run: Run) -> str:
     return {"settle": "settling", "restore": "restoring"}.get(run.kind, "run")
 
 
-def standing(facts: Facts) -> Standing:
+def campaign_state(facts: Facts) -> CampaignState:
     """How the campaign stands, for advice."""
     run = facts.latest
     end: End = "ended"
     if run.ended_at is None:
         end = "not told" if run.alive is None else "goes on" if run.alive else "died"
-    return Standing(facts.counts, facts.needs.undecided_count, end, run.stopped_by)
+    return CampaignState(facts.counts, facts.needs.undecided_count, end, run.stopped_by)
 
 
 def moment(text: str | None) -> str:

@@ -8,7 +8,7 @@ from xlsxwriter.worksheet import Worksheet
 
 from worker.export.content import About
 from worker.export.digest import Digest
-from worker.export.next_steps import Standing, steps
+from worker.export.next_steps import CampaignState, steps
 from worker.export.workbook.cells import Cell, fitting, moment
 from worker.export.workbook.style import Style, put
 from worker.ledger.views import Row
@@ -104,7 +104,7 @@ def _write_to_do(page: _Page, about: About, digest: Digest) -> None:
     counts = digest.counts
     if about.going_on:
         page.line((GOING_ON, page.style.plain))
-    todo = steps(Standing(counts, digest.undecided), about.commands)
+    todo = steps(CampaignState(counts, digest.undecided), about.commands)
     if not todo:
         page.line(("Nothing.", page.style.plain))
     for number, step in enumerate(todo, start=1):

@@ -1,0 +1,65 @@
+"""Which duplicate of the job a row of a ledger file means, as tables."""
+
+from __future__ import annotations
+
+import pytest
+
+from worker.model.errors import UsageError
+from worker.model.restored import FileItem, Identity, Planned
+from worker.restore.matching import could_be_named, match
+
+ROW = FileItem(
+    where="l.csv:2", line="3", identity=Identity("source", False, 1), name="Wave 1",
+    whole_name="Wave 1", status="unknown", new_batch_id="", new_batch_status=None, created_at=None,
+    settled_by=None, attempts=1, http_status=None, first_sent_at=None, last_sent_at=None,
+)  # fmt: skip
+FIRST = Planned(1, "Wave 1", "pending", 3)
+SECOND = Planned(2, "{source_name}", "pending", 4)
+UNNAMED = Planned(3, "", "pending", 5)
+
+
+@pytest.mark.parametrize(
+    ("named", "others", "lines_decide", "name", "found"),
+    [
+        ([FIRST], [], False, "Wave 1", FIRST),
+        ([FIRST, SECOND], [], True, "Wave 1", FIRST),
+        ([SECOND, UNNAMED], [], False, "Signs (Copy)", None),
+        ([FIRST, UNNAMED], [], False, "Wave 1", FIRST),
+        ([], [SECOND], False, "cut by the API", SECOND),
+        ([], [FIRST, SECOND], False, "cut by the API", None),
+        ([], [], False, "Wave 1", None),
+        ([FIRST._replace(status="created")], [], False, "Wave 1", None),
+    ],
+)
+def test_a_row_means_the_one_duplicate_that_it_can_mean(
+    named: list[Planned],
+    others: list[Planned],
+    lines_decide: bool,
+    name: str,
+    found: Planned | None,
+) -> None:
+    row = ROW._replace(name=name)
+    if found is None:
+        with pytest.raises(UsageError, match=r"l\.csv:2"):
+            match(row, named, lambda: others, lambda: lines_decide)
+    else:
+        assert match(row, named, lambda: others, lambda: lines_decide) == found
+
+
+@pytest.mark.parametrize(
+    ("template", "name", "could"),
+    [
+        ("", "anything", True),
+        ("Row 1", "Row 1", True),
+        ("Row 1", "Row 10", False),
+        ("{source_name}, 1 of {copies}", "Signs, 1 of 12", True),
+        ("{source_name}, 1 of {copies}", "Signs, 2 of 12", False),
+        ("{{x}} {source_name}", "{x} y", True),
+        ("{{x}} {source_name}", "x y", False),
+        ("a.c", "abc", False),
+    ],
+)
+def test_names_match_with_what_is_filled_in_late_as_wildcards(
+    template: str, name: str, could: bool
+) -> None:
+    assert could_be_named(template, name) is could

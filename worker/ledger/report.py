@@ -1,0 +1,92 @@
+"""What the HTML report asks the database. It gives rows and counts; what they come to is told in
+`worker.export.report`."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from worker.ledger.handle import Reader
+from worker.model.records import Counts
+
+
+class Size(NamedTuple):
+    """How many duplicates are no longer in the job, and how many sources those in it have."""
+
+    dropped: int
+    sources: int
+
+
+class Settlement(NamedTuple):
+    """What a run found by its listings, what became created after it, and when it listed last (ISO
+    8601 UTC, None: never)."""
+
+    settled: int
+    later: int
+    at: str | None
+
+
+def counts(reader: Reader, campaign: int) -> tuple[Counts, dict[str, int]]:
+    """How many of the job's duplicates have which status, and how the created ones are known."""
+    found = {"created": 0, "failed": 0, "unknown": 0, "pending": 0}
+    settled_by = {"response": 0, "listing": 0, "person": 0}
+    for row in reader.ask("report_counts", campaign=campaign):
+        found["unknown" if row["status"] == "sent" else row["status"]] += row["items"]
+        if row["status"] == "created":
+            settled_by[row["settled_by"]] = row["items"]
+    return Counts(**found), settled_by
+
+
+def size(reader: Reader, campaign: int) -> Size:
+    """How big the campaign is."""
+    return Size(*reader.ask("report_size", campaign=campaign).fetchone())
+
+
+def runs(reader: Reader, campaign: int, limit: int) -> list[sqlite3.Row]:
+    """The campaign's latest runs, the newest first."""
+    return reader.ask("report_runs", campaign=campaign, limit=limit).fetchall()
+
+
+def count_runs(reader: Reader, campaign: int) -> int:
+    """How many runs the campaign had."""
+    return int(reader.ask("report_run_count", campaign=campaign).fetchone()[0])
+
+
+def tries(reader: Reader, campaign: int) -> tuple[tuple[int, int], ...]:
+    """How many duplicates took how many requests."""
+    found = reader.ask("report_tries", campaign=campaign)
+    return tuple((row["attempts"], row["items"]) for row in found)
+
+
+def candidate(reader: Reader, batch_id: str) -> sqlite3.Row | None:
+    """What a listing showed of a batch; None if it has an owner by now."""
+    row: sqlite3.Row | None = reader.ask("report_candidate", batch_id=batch_id).fetchone()
+    return row
+
+
+def source_name(reader: Reader, source_id: str) -> str | None:
+    """What the source was called when it was looked at last; None if it never was."""
+    row = reader.ask("report_source", source_id=source_id).fetchone()
+    return None if row is None else str(row["name"])
+
+
+def last_sending_run(reader: Reader, campaign: int) -> sqlite3.Row | None:
+    """The campaign's latest run that sent something."""
+    row: sqlite3.Row | None = reader.ask("report_night", campaign=campaign).fetchone()
+    return row
+
+
+def settlement(reader: Reader, campaign: int, run: int) -> Settlement:
+    """What the run settled, and what came after it."""
+    return Settlement(*reader.ask("report_settled", campaign=campaign, run=run).fetchone())
+
+
+def attempts(reader: Reader, campaign: int, run: int) -> Iterable[Mapping[str, Any]]:
+    """The run's attempts, in the order in which they left."""
+    return reader.ask("report_attempts", campaign=campaign, run=run)
+
+
+def rate_changes(reader: Reader, run: int, limit: int) -> Iterable[Mapping[str, Any]]:
+    """When and why the run waited."""
+    return reader.ask("report_rate_changes", run=run, limit=limit)

@@ -1,0 +1,101 @@
+"""What restoring asks the ledger and writes into it. Which row of a ledger file means which
+duplicate is decided in `worker.restore`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from worker.ledger.handle import Reader
+from worker.ledger.store import Ledger
+from worker.model.restored import FileItem, Identity, Planned
+
+
+def is_as_written(reader: Reader, campaign: str, path: Path, stamp: str | None) -> bool:
+    """Whether a run of the campaign left its ledger file at `path` as it is now."""
+    found = reader.ask("wrote", campaign=campaign, path=str(path), stamp=stamp)
+    return found.fetchone() is not None
+
+
+def run_ids(reader: Reader) -> set[str]:
+    """The ids of all runs that the database knows."""
+    return {row["run_id"] for row in reader.ask("run_ids")}
+
+
+def count_attempts(reader: Reader, campaign: str) -> int:
+    """How many requests of the campaign the database knows."""
+    return int(reader.ask("count_attempts", campaign=campaign).fetchone()[0])
+
+
+def owns(reader: Reader, batch_id: str) -> bool:
+    """Whether a duplicate of this database is this batch."""
+    return reader.ask("owns", batch_id=batch_id).fetchone() is not None
+
+
+def add_foreign_batch(ledger: Ledger, batch_id: str) -> None:
+    """Note that another campaign's ledger file names this batch."""
+    ledger.ask("add_foreign_batch", batch_id=batch_id)
+
+
+def planned_as(ledger: Ledger, identity: Identity) -> list[Planned]:
+    """The job's duplicates of this identity, whatever they are called: the first two."""
+    found = ledger.ask("item_by_identity", campaign=ledger.campaign, **identity._asdict())
+    return [Planned(*row) for row in found.fetchmany(2)]
+
+
+def planned_with_name(ledger: Ledger, identity: Identity, literal: str) -> list[Planned]:
+    """Of these, those whose template is `literal`, or is filled in late."""
+    found = ledger.ask(
+        "items_that_may_be_named",
+        campaign=ledger.campaign,
+        literal=literal,
+        **identity._asdict(),
+    )
+    return [Planned(*row) for row in found]
+
+
+def restore_created(ledger: Ledger, item: Planned, row: FileItem) -> None:
+    """The duplicate exists, as the file says."""
+    ledger.ask(
+        "restore_created",
+        item=item.id,
+        run=ledger.run,
+        batch_id=row.new_batch_id,
+        name=row.whole_name,
+        batch_status=row.new_batch_status,
+        created_at=row.created_at,
+        settled_by=row.settled_by or "response",
+        attempts=row.attempts if row.attempts is not None else 1,
+        http_status=row.http_status,
+        first_sent_at=row.first_sent_at,
+        last_sent_at=row.last_sent_at,
+    )
+
+
+def restore_unknown(ledger: Ledger, item: Planned, row: FileItem, name: str | None) -> None:
+    """The duplicate may have been sent since; `name` as it was sent (None: not known yet)."""
+    ledger.ask(
+        "restore_unknown",
+        item=item.id,
+        run=ledger.run,
+        name=name,
+        error="restored from a ledger file: it may have been sent after the file was written",
+        attempts=row.attempts or 0,
+        first_sent_at=row.first_sent_at,
+        last_sent_at=row.last_sent_at,
+    )
+
+
+def restore_attempts(
+    ledger: Ledger, now: str, date_before: float | None, sent: Sequence[int]
+) -> None:
+    """Open an attempt for every unknown item that was restored; those of `sent` were sent when the
+    file was written. `date_before` is server time before all of them (None: not known)."""
+    ledger.ask(
+        "restore_attempts",
+        run=ledger.run,
+        now=now,
+        date_before=date_before,
+        sent=json.dumps(sent),
+    )

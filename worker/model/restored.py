@@ -1,0 +1,42 @@
+"""What restoring goes by: rows of a ledger file, and the job's duplicates that they may mean."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Identity(NamedTuple):
+    """What tells a duplicate from others, but for its name."""
+
+    source_id: str
+    upload_new_dataset: bool
+    copy: int
+
+
+class Planned(NamedTuple):
+    """A duplicate of the job, as it was planned."""
+
+    id: int
+    template: str
+    status: str
+    line: int | None
+
+
+class FileItem(NamedTuple):
+    """A row of a ledger file. `where` is `FILE:LINE`; `line` is the job's line as it is written;
+    `whole_name` is None if the file has only the beginning of the name."""
+
+    where: str
+    line: str
+    identity: Identity
+    name: str
+    whole_name: str | None
+    status: str
+    new_batch_id: str
+    new_batch_status: str | None
+    created_at: str | None
+    settled_by: str | None
+    attempts: int | None
+    http_status: int | None
+    first_sent_at: str | None
+    last_sent_at: str | None

@@ -1,0 +1,69 @@
+"""Notices that the database was lost or is an old copy: a ledger file knows more than it does."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from worker.export.formats import is_ledger, read_file
+from worker.ledger import restoration
+from worker.ledger.database import belongs_to
+from worker.ledger.handle import Reader
+from worker.ledger.stamp import stamp
+from worker.model.errors import UsageError
+from worker.text import counted
+
+
+def files_of(written: str, campaign: str, database: Path) -> list[Path]:
+    """Every ledger file that the ledger's path, as it is `written`, may have named in earlier runs
+    of the campaign: `{run_id}` and `{date}` in it match anything but the `database` and what lies
+    beside it."""
+    parts = re.split(r"\{(?:run_id|date)\}", written.replace("{campaign}", campaign))
+    pattern = "*".join(glob.escape(part) for part in parts)
+    found = (Path(name) for name in sorted(glob.glob(pattern)))  # noqa: PTH207 - Path.glob takes no absolute pattern
+    files = (path for path in found if path.is_file() and not belongs_to(path, database))
+    return [path for path in files if len(parts) == 1 or is_ledger(path)]
+
+
+def refuse_older_database(
+    reader: Reader,
+    files: Iterable[Path],
+    campaign: str,
+    restoring: Callable[[Path], str],
+) -> None:
+    """Raise UsageError if a ledger file of the campaign knows more than the database: a run, a
+    batch, or more attempts. Then the database was lost or is an old copy, and sending would create
+    again what exists. `restoring` is the command that rebuilds the database from such a file."""
+    for path in sorted(files):
+        if restoration.is_as_written(reader, campaign, path, stamp(path)):
+            continue  # it is as this database's own run left it
+        if why := _knows_more(reader, path, campaign):
+            raise UsageError(
+                f"{path}: this ledger file knows more than the database: {why}. The database was"
+                " lost, or is an old copy; nothing was sent or written",
+                hint=(
+                    "Put the newer database back. If there is none, move an old copy of it away"
+                    f" and rebuild it from this file:\n    {restoring(path)}"
+                ),
+            )
+
+
+def _knows_more(reader: Reader, path: Path, campaign: str) -> str | None:
+    known_runs = restoration.run_ids(reader)
+    attempts = 0
+    for _, row in read_file(path):
+        if row["campaign"] != campaign:
+            continue
+        if row["run_id"] and row["run_id"] not in known_runs:
+            return f"run {row['run_id']}"
+        attempts += int(row["attempts"]) if row["attempts"].isdigit() else 0
+        if row["new_batch_id"] and not restoration.owns(reader, row["new_batch_id"]):
+            return f"batch {row['new_batch_id']} of line {row['line']}"
+    known = restoration.count_attempts(reader, campaign)
+    return (
+        f"{counted(attempts, 'request')}, of which the database knows {known}"
+        if attempts > known
+        else None
+    )

@@ -1,0 +1,55 @@
+"""A ledger file's rows as typed values. Nothing here knows the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from worker.export.content import SHORTENED, FileRow
+from worker.export.formats import read_file
+from worker.model.batch import UUID
+from worker.model.errors import UsageError
+from worker.model.restored import FileItem, Identity
+
+
+def read_items(path: Path) -> Iterator[FileItem]:
+    """The rows of the ledger file, in its order. Raises UsageError, which names file and line, if
+    the file or one of its cells cannot be read."""
+    for where, row in read_file(path):
+        yield _item(where, row)
+
+
+def _item(where: str, row: FileRow) -> FileItem:
+    batch_id = row["new_batch_id"].lower()
+    if row["status"] == "created" and not UUID.fullmatch(batch_id):
+        raise UsageError(f'{where}: column "new_batch_id": {batch_id!r} is no batch id')
+    copy = _number(where, row, "copy")
+    if copy is None:
+        raise UsageError(f'{where}: column "copy": {row["copy"]!r} is no number')
+    name = row["name"]
+    return FileItem(
+        where=where,
+        line=row["line"],
+        identity=Identity(row["source_batch_id"], row["upload_new_dataset"] == "true", copy),
+        name=name,
+        whole_name=None if name.endswith(SHORTENED) else name,
+        status=row["status"],
+        new_batch_id=batch_id,
+        new_batch_status=row["new_batch_status"] or None,
+        created_at=row["created_at"] or None,
+        settled_by=row["settled_by"] or None,
+        attempts=_number(where, row, "attempts"),
+        http_status=int(row["http_status"]) if row["http_status"].isdigit() else None,
+        first_sent_at=row["first_sent_at"] or None,
+        last_sent_at=row["last_sent_at"] or None,
+    )
+
+
+def _number(where: str, row: FileRow, column: str) -> int | None:
+    """The number in this column; None if the cell is empty."""
+    if not row[column]:
+        return None
+    try:
+        return int(row[column])
+    except ValueError:
+        raise UsageError(f'{where}: column "{column}": {row[column]!r} is no number') from None
