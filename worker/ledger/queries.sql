@@ -7,8 +7,10 @@ INSERT INTO campaigns (name, created_at) VALUES (:name, :now) ON CONFLICT (name)
 SELECT id FROM campaigns WHERE name = :name;
 
 -- name: add_run
-INSERT INTO runs (run_id, campaign_id, job, ledger, host, pid, started_at, timeout_s, settle_after_s, ceiling, date, kind)
-VALUES (:run_id, :campaign, :job, :ledger, :host, :pid, :now, :timeout_s, :settle_after_s, :ceiling, :date, :kind);
+INSERT INTO runs (run_id, campaign_id, job, ledger, host, pid, started_at, timeout_s,
+    settle_after_s, ceiling, date, kind)
+VALUES (:run_id, :campaign, :job, :ledger, :host, :pid, :now, :timeout_s, :settle_after_s, :ceiling,
+    :date, :kind);
 
 -- name: application
 PRAGMA application_id;
@@ -37,7 +39,8 @@ SELECT 1 FROM runs AS r
 WHERE r.id = (SELECT max(id) FROM runs WHERE campaign_id = :campaign AND id < :run)
   AND r.ledger = :path AND r.ledger_stamp = :stamp AND NOT EXISTS (
     SELECT 1 FROM items AS i
-    WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND (i.status <> 'created' OR i.run_id > r.id));
+    WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND (i.status <> 'created'
+        OR i.run_id > r.id));
 
 -- name: set_me
 UPDATE runs SET me = :me WHERE id = :run;
@@ -54,7 +57,8 @@ UPDATE items SET run_id = :run WHERE id = (
 UPDATE items
 SET status = 'unknown', attempts = attempts + 1, run_id = :run,
     last_sent_at = a.started_at, first_sent_at = coalesce(items.first_sent_at, a.started_at),
-    http_status = NULL, error = 'the run ended before an answer was recorded; it may exist', reason = 'interrupted'
+    http_status = NULL, error = 'the run ended before an answer was recorded; it may exist',
+        reason = 'interrupted'
 FROM attempts AS a
 WHERE items.status = 'sent' AND a.item_id = items.id AND a.closed_by IS NULL;
 
@@ -69,7 +73,8 @@ SELECT 1 FROM items WHERE campaign_id = :campaign LIMIT 1;
 
 -- name: wants_less
 -- Whether more stands in the job than it wants, when all that it wants does.
-SELECT (SELECT count(*) FROM items WHERE campaign_id = :campaign AND line IS NOT NULL) > (SELECT count(*) FROM plan.staged);
+SELECT (SELECT count(*) FROM items WHERE campaign_id = :campaign
+    AND line IS NOT NULL) > (SELECT count(*) FROM plan.staged);
 
 -- name: drop_from_job
 -- What the job wants no longer.
@@ -88,7 +93,8 @@ SELECT :campaign, source_id, template, upload_new_dataset, copy, line, copies FR
 WHERE NOT EXISTS (
     SELECT 1 FROM items AS i INDEXED BY items_in_job
     WHERE i.campaign_id = :campaign AND i.line = s.line AND i.copy = s.copy AND i.copies IS s.copies
-      AND i.source_id = s.source_id AND i.template = s.template AND i.upload_new_dataset = s.upload_new_dataset)
+      AND i.source_id = s.source_id AND i.template = s.template
+          AND i.upload_new_dataset = s.upload_new_dataset)
 ORDER BY s.rowid
 ON CONFLICT (campaign_id, source_id, template, upload_new_dataset, copy)
 DO UPDATE SET line = excluded.line, copies = excluded.copies
@@ -96,11 +102,14 @@ WHERE items.line IS NOT excluded.line OR items.copies IS NOT excluded.copies;
 
 -- name: drop_extras
 DELETE FROM extras
-WHERE campaign_id = :campaign AND NOT EXISTS (SELECT 1 FROM plan.staged_extras AS s WHERE s.line = extras.line);
+WHERE campaign_id = :campaign AND NOT EXISTS (SELECT 1 FROM plan.staged_extras AS s
+    WHERE s.line = extras.line);
 
 -- name: add_extras
-INSERT INTO extras (campaign_id, line, cells) SELECT :campaign, line, cells FROM plan.staged_extras WHERE true
-ON CONFLICT (campaign_id, line) DO UPDATE SET cells = excluded.cells WHERE extras.cells <> excluded.cells;
+INSERT INTO extras (campaign_id, line, cells) SELECT :campaign, line, cells
+    FROM plan.staged_extras WHERE true
+ON CONFLICT (campaign_id, line) DO UPDATE SET cells = excluded.cells
+    WHERE extras.cells <> excluded.cells;
 
 -- name: set_extra_columns
 UPDATE campaigns SET extra_columns = :columns WHERE id = :campaign AND extra_columns <> :columns;
@@ -116,7 +125,8 @@ INSERT INTO sources (source_id, run_id, state)
 SELECT DISTINCT source_id, :run, 'wanted' FROM items
 WHERE campaign_id = :campaign AND line IS NOT NULL AND status IN ('pending', 'unknown')
 ON CONFLICT (source_id) DO UPDATE
-SET run_id = excluded.run_id, state = 'wanted', version_id = NULL, http_status = NULL, reason = NULL;
+SET run_id = excluded.run_id, state = 'wanted', version_id = NULL, http_status = NULL,
+    reason = NULL;
 
 -- name: wanted_sources
 SELECT source_id FROM sources WHERE run_id = :run AND state = 'wanted' LIMIT :limit;
@@ -145,7 +155,8 @@ WHERE source_id = :source_id AND run_id = :run;
 
 -- name: fail_missing
 UPDATE items
-SET status = 'failed', http_status = s.http_status, error = s.reason, reason = 'source_missing', run_id = :run
+SET status = 'failed', http_status = s.http_status, error = s.reason, reason = 'source_missing',
+    run_id = :run
 FROM sources AS s
 WHERE items.campaign_id = :campaign AND items.line IS NOT NULL AND items.status = 'pending'
   AND s.source_id = items.source_id AND s.run_id = :run AND s.state = 'missing';
@@ -158,13 +169,15 @@ WHERE items.campaign_id = :campaign AND items.line IS NOT NULL AND items.status 
   AND s.source_id = items.source_id AND s.run_id = :run AND s.state = 'unclear';
 
 -- name: begin_listing
-INSERT INTO listings (run_id, workspace_id, left_at, left_server) VALUES (:run, :workspace_id, :now, :left_server);
+INSERT INTO listings (run_id, workspace_id, left_at, left_server) VALUES (:run, :workspace_id, :now,
+    :left_server);
 
 -- name: end_listing
 UPDATE listings SET meta_count = :meta_count, shown = :shown, error = :error WHERE number = :number;
 
 -- name: add_seen
-INSERT INTO seen (workspace_id, batch_id, listing) VALUES (:workspace_id, :batch_id, :listing) ON CONFLICT DO NOTHING;
+INSERT INTO seen (workspace_id, batch_id, listing) VALUES (:workspace_id, :batch_id, :listing)
+    ON CONFLICT DO NOTHING;
 
 -- name: last_listing
 SELECT coalesce(max(number), 0) FROM listings;
@@ -173,7 +186,8 @@ SELECT coalesce(max(number), 0) FROM listings;
 -- What this run's listings and GETs show, and the last listing that did (0: a GET): names that
 -- exist already are warned of, and what was shown once must be shown by a complete listing.
 CREATE TEMP TABLE IF NOT EXISTS listed_names (
-    batch_id TEXT PRIMARY KEY, name TEXT NOT NULL, workspace_id TEXT NOT NULL, listing INTEGER NOT NULL
+    batch_id TEXT PRIMARY KEY, name TEXT NOT NULL, workspace_id TEXT NOT NULL,
+        listing INTEGER NOT NULL
 ) WITHOUT ROWID;
 
 -- name: make_resting
@@ -201,7 +215,8 @@ CREATE INDEX IF NOT EXISTS temp.listed_by_name ON listed_names (name);
 -- batches of that name exist, since one batch explains one copy. The sources themselves do not
 -- count: {source_name} may be all of a name.
 WITH wanted AS (
-    SELECT coalesce(nullif(coalesce(i.name, render_name(i.template, v.name, i.copies)), ''), v.name || ' (Copy)') AS name,
+    SELECT coalesce(nullif(coalesce(i.name, render_name(i.template, v.name, i.copies)), ''),
+        v.name || ' (Copy)') AS name,
            coalesce(i.name, i.template) = '' AS unnamed
     FROM items AS i
     JOIN sources AS s ON s.source_id = i.source_id AND s.run_id = :run AND s.state = 'found'
@@ -225,14 +240,16 @@ taken AS (
     FROM named AS n
 )
 SELECT coalesce(sum(items), 0) AS items,
-       coalesce(sum(CASE WHEN batches = 0 THEN 0 WHEN unnamed THEN min(items, batches) ELSE items END), 0) AS taken,
+       coalesce(sum(CASE WHEN batches = 0 THEN 0 WHEN unnamed THEN min(items, batches) ELSE items
+           END), 0) AS taken,
        min(name) FILTER (WHERE batches > 0) AS example,
        coalesce(sum(items) FILTER (WHERE batches > 0 AND NOT unnamed), 0) AS own_names_taken
 FROM taken;
 
 -- name: claimable
 -- What may be sent next, in the job's order, after the place that was claimed last.
-SELECT i.id, i.line, i.copy, i.copies, i.source_id, i.template, i.upload_new_dataset, i.name, i.attempts,
+SELECT i.id, i.line, i.copy, i.copies, i.source_id, i.template, i.upload_new_dataset, i.name,
+    i.attempts,
        v.id AS version_id, v.name AS source_name
 FROM items AS i
 CROSS JOIN sources AS s ON s.source_id = i.source_id AND s.run_id = :run AND s.state = 'found'
@@ -244,7 +261,8 @@ LIMIT :limit;
 
 -- name: claimable_again
 -- The same for items that came back, in their order.
-SELECT i.id, i.line, i.copy, i.copies, i.source_id, i.template, i.upload_new_dataset, i.name, i.attempts,
+SELECT i.id, i.line, i.copy, i.copies, i.source_id, i.template, i.upload_new_dataset, i.name,
+    i.attempts,
        v.id AS version_id, v.name AS source_name
 FROM json_each(:items) AS e
 CROSS JOIN items AS i ON i.id = e.value
@@ -290,7 +308,8 @@ GROUP BY v.workspace_id ORDER BY count(*) DESC;
 -- name: sources_lost
 SELECT min(i.line) AS line, s.source_id, s.reason
 FROM sources AS s
-CROSS JOIN items AS i ON i.campaign_id = :campaign AND i.source_id = s.source_id AND i.line IS NOT NULL
+CROSS JOIN items AS i ON i.campaign_id = :campaign AND i.source_id = s.source_id
+    AND i.line IS NOT NULL
 WHERE s.run_id = :run AND s.state = :state
 GROUP BY s.source_id ORDER BY 1;
 
@@ -301,7 +320,8 @@ SELECT coalesce(max(id), 0) FROM attempts;
 -- that `group_commit` makes: by name each costs a quarter of a microsecond.
 
 -- name: add_attempt
-INSERT INTO attempts (id, item_id, run_id, started_at, date_before, left_server, listing, version_id, sent_name)
+INSERT INTO attempts (id, item_id, run_id, started_at, date_before, left_server, listing,
+    version_id, sent_name)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9);
 
 -- name: mark_sent
@@ -309,8 +329,10 @@ UPDATE items SET status = 'sent', name = coalesce(name, ?2), run_id = ?3 WHERE i
 
 -- name: end_attempt
 UPDATE attempts
-SET ended_at = ?2, left_server = ?3, ended_server = ?4, answer_date = ?5, outcome = ?6, http_status = ?7,
-    latency_s = ?8, error = ?9, answered_id = ?10, closed_by = ?11, created_server = ?12, created_by = ?13
+SET ended_at = ?2, left_server = ?3, ended_server = ?4, answer_date = ?5, outcome = ?6,
+    http_status = ?7,
+    latency_s = ?8, error = ?9, answered_id = ?10, closed_by = ?11, created_server = ?12,
+        created_by = ?13
 WHERE id = ?1;
 
 -- name: end_item
@@ -368,7 +390,8 @@ WHERE campaign_id = :campaign AND line IS NOT NULL AND status = 'unknown' AND ca
 -- name: sent_before
 -- Whether a request of the campaign has left, or a batch of it is known.
 SELECT 1 FROM campaigns AS c JOIN items AS i ON i.campaign_id = c.id
-WHERE c.name = :campaign AND (i.new_batch_id IS NOT NULL OR i.attempts > 0 OR i.status IN ('sent', 'unknown')) LIMIT 1;
+WHERE c.name = :campaign AND (i.new_batch_id IS NOT NULL OR i.attempts > 0 OR i.status IN ('sent',
+    'unknown')) LIMIT 1;
 
 -- name: plan_not_created
 SELECT count(*) FROM plan.staged AS s WHERE NOT EXISTS (
@@ -389,7 +412,8 @@ WITH shared AS (
 )
 SELECT c.name, coalesce(s.same, 0), coalesce(s.same_sent, 0),
        (SELECT count(*) FROM items AS i
-        WHERE i.campaign_id = c.id AND (i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown'))),
+        WHERE i.campaign_id = c.id AND (i.new_batch_id IS NOT NULL OR i.status IN ('sent',
+            'unknown'))),
        r.job, r.ledger
 FROM campaigns AS c
 LEFT JOIN shared AS s ON s.campaign_id = c.id
@@ -407,7 +431,8 @@ ORDER BY r.id DESC;
 -- What a job would meet: how many of its duplicates the ledger knows, by status; the rest is new.
 SELECT CASE i.status WHEN 'sent' THEN 'unknown' ELSE i.status END AS status, count(*) AS items
 FROM plan.staged AS s
-JOIN items AS i ON i.campaign_id = :campaign AND i.source_id = s.source_id AND i.template = s.template
+JOIN items AS i ON i.campaign_id = :campaign AND i.source_id = s.source_id
+    AND i.template = s.template
     AND i.upload_new_dataset = s.upload_new_dataset AND i.copy = s.copy
 GROUP BY 1;
 
@@ -415,7 +440,8 @@ GROUP BY 1;
 -- What a job would make, in its order.
 SELECT s.line, s.copy, s.copies, s.source_id, s.template, s.upload_new_dataset, i.name
 FROM plan.staged AS s
-LEFT JOIN items AS i ON i.campaign_id = :campaign AND i.source_id = s.source_id AND i.template = s.template
+LEFT JOIN items AS i ON i.campaign_id = :campaign AND i.source_id = s.source_id
+    AND i.template = s.template
     AND i.upload_new_dataset = s.upload_new_dataset AND i.copy = s.copy
 WHERE i.status IS NULL OR i.status = 'pending' OR (:retry_failed AND i.status = 'failed')
 ORDER BY s.rowid LIMIT :limit;
@@ -433,29 +459,36 @@ SELECT extra_columns FROM campaigns WHERE id = :campaign;
 -- name: ledger_rows
 -- The ledger file's rows, in the job's order; with :created (1, 0) only those that are created, or
 -- only the others. First the file's columns, in their order, then what else they are made of.
-SELECT i.line, i.source_id, i.new_batch_name, i.upload_new_dataset, i.copy, i.status, i.new_batch_id, i.new_batch_status,
-       i.created_at, i.settled_by, i.attempts, i.http_status, i.error, i.first_sent_at, i.last_sent_at, :name, r.run_id,
+SELECT i.line, i.source_id, i.new_batch_name, i.upload_new_dataset, i.copy, i.status,
+    i.new_batch_id, i.new_batch_status,
+       i.created_at, i.settled_by, i.attempts, i.http_status, i.error, i.first_sent_at,
+           i.last_sent_at, :name, r.run_id,
        i.id AS item, i.name AS sent_name, i.template, coalesce(i.copies, i.copy) AS copies,
        v.name AS source_name, e.cells, i.reason, i.candidates,
        iif(i.candidates, (SELECT json_group_array(c.batch_id)
-                          FROM (SELECT batch_id FROM candidates WHERE item_id = i.id ORDER BY place) AS c),
+                          FROM (SELECT batch_id FROM candidates WHERE item_id = i.id
+                              ORDER BY place) AS c),
            NULL) AS named
 FROM items AS i
 LEFT JOIN runs AS r ON r.id = i.run_id
 LEFT JOIN sources AS s ON s.source_id = i.source_id
 LEFT JOIN source_versions AS v ON v.id = s.version_id
 LEFT JOIN extras AS e ON e.campaign_id = i.campaign_id AND e.line = i.line
-WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND (:created IS NULL OR (i.status = 'created') = :created)
+WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND (:created IS NULL
+    OR (i.status = 'created') = :created)
 ORDER BY i.line, i.copy;
 
 -- name: dropped_rows
 -- The same of what the job wants no longer.
-SELECT i.line, i.source_id, i.new_batch_name, i.upload_new_dataset, i.copy, i.status, i.new_batch_id, i.new_batch_status,
-       i.created_at, i.settled_by, i.attempts, i.http_status, i.error, i.first_sent_at, i.last_sent_at, :name, r.run_id,
+SELECT i.line, i.source_id, i.new_batch_name, i.upload_new_dataset, i.copy, i.status,
+    i.new_batch_id, i.new_batch_status,
+       i.created_at, i.settled_by, i.attempts, i.http_status, i.error, i.first_sent_at,
+           i.last_sent_at, :name, r.run_id,
        i.id AS item, i.name AS sent_name, i.template, coalesce(i.copies, i.copy) AS copies,
        v.name AS source_name, NULL AS cells, i.reason, i.candidates,
        iif(i.candidates, (SELECT json_group_array(c.batch_id)
-                          FROM (SELECT batch_id FROM candidates WHERE item_id = i.id ORDER BY place) AS c),
+                          FROM (SELECT batch_id FROM candidates WHERE item_id = i.id
+                              ORDER BY place) AS c),
            NULL) AS named
 FROM items AS i
 LEFT JOIN runs AS r ON r.id = i.run_id
@@ -467,13 +500,15 @@ ORDER BY i.id;
 -- name: latest_run_of_job
 -- With the campaign's latest {date}: settling and restoring say none.
 SELECT r.run_id, r.ledger, r.job, c.name AS campaign,
-       (SELECT d.date FROM runs AS d WHERE d.campaign_id = c.id AND d.date IS NOT NULL ORDER BY d.id DESC LIMIT 1) AS date
+       (SELECT d.date FROM runs AS d WHERE d.campaign_id = c.id AND d.date IS NOT NULL
+           ORDER BY d.id DESC LIMIT 1) AS date
 FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id
 WHERE r.job = :job ORDER BY r.id DESC LIMIT 1;
 
 -- name: latest_run_of_campaign
 SELECT r.run_id, r.ledger, r.job, c.name AS campaign,
-       (SELECT d.date FROM runs AS d WHERE d.campaign_id = c.id AND d.date IS NOT NULL ORDER BY d.id DESC LIMIT 1) AS date
+       (SELECT d.date FROM runs AS d WHERE d.campaign_id = c.id AND d.date IS NOT NULL
+           ORDER BY d.id DESC LIMIT 1) AS date
 FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id
 WHERE c.name = :campaign ORDER BY r.id DESC LIMIT 1;
 
@@ -524,9 +559,11 @@ GROUP BY c.id ORDER BY c.id;
 
 -- name: runs
 -- A run says at its end what it created; until then its attempts do.
-SELECT r.run_id, c.name AS campaign, r.job, r.ledger, r.host, r.pid, r.started_at, r.ended_at, r.stopped_by, r.exit_code,
+SELECT r.run_id, c.name AS campaign, r.job, r.ledger, r.host, r.pid, r.started_at, r.ended_at,
+    r.stopped_by, r.exit_code,
        CASE WHEN r.ended_at IS NULL
-            THEN (SELECT count(*) FROM attempts AS a WHERE a.run_id = r.id AND a.outcome = 'created')
+            THEN (SELECT count(*) FROM attempts AS a WHERE a.run_id = r.id
+                AND a.outcome = 'created')
             ELSE r.created END AS created,
        r.requests, r.throttled, r.kind
 FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id
@@ -535,10 +572,12 @@ ORDER BY r.id;
 
 -- name: report_counts
 -- What the job wants now, by status and by how it is known.
-SELECT status, settled_by, count(*) AS items FROM items WHERE campaign_id = :campaign AND line IS NOT NULL GROUP BY 1, 2;
+SELECT status, settled_by, count(*) AS items FROM items WHERE campaign_id = :campaign
+    AND line IS NOT NULL GROUP BY 1, 2;
 
 -- name: report_size
-SELECT count(*) FILTER (WHERE line IS NULL) AS dropped, count(DISTINCT source_id) FILTER (WHERE line IS NOT NULL) AS sources
+SELECT count(*) FILTER (WHERE line IS NULL) AS dropped,
+    count(DISTINCT source_id) FILTER (WHERE line IS NOT NULL) AS sources
 FROM items WHERE campaign_id = :campaign;
 
 -- name: report_tries
@@ -551,7 +590,8 @@ WHERE campaign_id = :campaign AND line IS NOT NULL GROUP BY attempts ORDER BY at
 -- attempts do.
 SELECT id, run_id, job, ledger, host, pid, started_at, ended_at, stopped_by, exit_code,
        CASE WHEN ended_at IS NULL
-            THEN (SELECT count(*) FROM attempts AS a WHERE a.run_id = runs.id AND a.outcome = 'created')
+            THEN (SELECT count(*) FROM attempts AS a WHERE a.run_id = runs.id
+                AND a.outcome = 'created')
             ELSE created END AS created,
        requests, throttled, kind
 FROM runs WHERE campaign_id = :campaign ORDER BY id DESC LIMIT :limit;
@@ -568,7 +608,8 @@ WHERE r.campaign_id = :campaign AND NOT a.restored ORDER BY a.id DESC LIMIT 1;
 
 -- name: report_attempts
 SELECT started_at, ended_at, latency_s, outcome, http_status FROM attempts
-WHERE run_id = :run AND id > coalesce((SELECT id FROM attempts WHERE run_id < :run ORDER BY id DESC LIMIT 1), 0)
+WHERE run_id = :run AND id > coalesce((SELECT id FROM attempts WHERE run_id < :run
+    ORDER BY id DESC LIMIT 1), 0)
 ORDER BY id;
 
 -- name: report_rate_changes
@@ -576,9 +617,11 @@ SELECT at, wait_s, rate, why FROM rate_changes WHERE run_id = :run ORDER BY id L
 
 -- name: report_settled
 -- What a run found by its listings, what became created after it, and when it listed last.
-SELECT (SELECT count(*) FROM items WHERE campaign_id = :campaign AND line IS NOT NULL AND run_id = :run
+SELECT (SELECT count(*) FROM items WHERE campaign_id = :campaign AND line IS NOT NULL
+    AND run_id = :run
             AND settled_by = 'listing') AS settled,
-       (SELECT count(*) FROM items WHERE campaign_id = :campaign AND line IS NOT NULL AND run_id > :run
+       (SELECT count(*) FROM items WHERE campaign_id = :campaign AND line IS NOT NULL
+           AND run_id > :run
             AND status = 'created') AS later,
        (SELECT max(left_at) FROM listings WHERE run_id = :run) AS at;
 
@@ -588,7 +631,8 @@ SELECT name FROM source_versions WHERE source_id = :source_id ORDER BY id DESC L
 -- name: report_candidate
 -- A batch that could be a duplicate's copy, as a listing showed it; nothing where somebody owns it
 -- by now.
-SELECT s.name, s.created_at, s.status FROM (SELECT :batch_id AS id) AS c LEFT JOIN unowned_batches AS s ON s.batch_id = c.id
+SELECT s.name, s.created_at, s.status FROM (SELECT :batch_id AS id) AS c LEFT
+    JOIN unowned_batches AS s ON s.batch_id = c.id
 WHERE NOT EXISTS (SELECT 1 FROM items AS i WHERE i.new_batch_id = c.id);
 
 -- name: open_attempts
@@ -604,22 +648,30 @@ shown AS MATERIALIZED (
     JOIN attempts AS oa ON oa.item_id = oi.id
     JOIN runs AS pr ON pr.id = oa.run_id
     GROUP BY oi.id, l.listing HAVING count(DISTINCT coalesce(pr.me, '')) = 1)
-SELECT a.id, a.item_id, a.run_id, a.listing, a.date_before, a.left_server, a.ended_server, a.date_after, a.answered_id,
-       a.sent_name, a.started_at, i.source_id, i.upload_new_dataset, i.line, i.copy, c.name AS campaign,
+SELECT a.id, a.item_id, a.run_id, a.listing, a.date_before, a.left_server, a.ended_server,
+    a.date_after, a.answered_id,
+       a.sent_name, a.started_at, i.source_id, i.upload_new_dataset, i.line, i.copy,
+           c.name AS campaign,
        i.campaign_id, iif(a.restored, n.me, r.me) AS me,
        iif(a.restored, max(r.timeout_s, n.timeout_s), r.timeout_s) AS timeout_s,
        max(r.settle_after_s, n.settle_after_s) AS settle_after_s, a.restored,
        a.restored AND i.name IS NULL AND i.template <> '' AS name_guessed,
        NOT a.restored AND r.me IS NOT n.me AND NOT (
-           EXISTS (SELECT 1 FROM temp.listed_names AS l WHERE l.batch_id = i.source_id AND l.listing = t.number)
-           AND EXISTS (SELECT 1 FROM shown AS s WHERE s.me = r.me AND s.listing = t.number)) AS hidden,
+           EXISTS (SELECT 1 FROM temp.listed_names AS l WHERE l.batch_id = i.source_id
+               AND l.listing = t.number)
+           AND EXISTS (SELECT 1 FROM shown AS s WHERE s.me = r.me
+               AND s.listing = t.number)) AS hidden,
        EXISTS (SELECT 1 FROM items AS o WHERE o.new_batch_id = i.source_id)
-           OR EXISTS (SELECT 1 FROM unowned_batches AS o WHERE o.batch_id = i.source_id) AS of_a_copy,
+           OR EXISTS (SELECT 1 FROM unowned_batches AS o
+               WHERE o.batch_id = i.source_id) AS of_a_copy,
        v.name AS source_name, v.workspace_id, v.details, v.loose_details, v.datasets,
-       EXISTS (SELECT 1 FROM source_versions AS o WHERE o.source_id = i.source_id AND o.id > a.version_id)
-           OR EXISTS (SELECT 1 FROM sources AS o WHERE o.source_id = i.source_id AND o.version_id <> a.version_id)
+       EXISTS (SELECT 1 FROM source_versions AS o WHERE o.source_id = i.source_id
+           AND o.id > a.version_id)
+           OR EXISTS (SELECT 1 FROM sources AS o WHERE o.source_id = i.source_id
+               AND o.version_id <> a.version_id)
            OR NOT EXISTS (
-               SELECT 1 FROM temp.listed_names AS l WHERE l.batch_id = i.source_id AND l.listing = t.number)
+               SELECT 1 FROM temp.listed_names AS l WHERE l.batch_id = i.source_id
+                   AND l.listing = t.number)
            AS source_changed,
        r.me IS NOT NULL AND EXISTS (
            SELECT 1 FROM attempts AS o WHERE o.run_id IN (SELECT id FROM runs WHERE me = r.me)
@@ -635,16 +687,19 @@ WHERE a.closed_by IS NULL
 ORDER BY a.id;
 
 -- name: open_sources
-SELECT DISTINCT i.source_id FROM attempts AS a CROSS JOIN items AS i ON i.id = a.item_id WHERE a.closed_by IS NULL;
+SELECT DISTINCT i.source_id FROM attempts AS a CROSS JOIN items AS i ON i.id = a.item_id
+    WHERE a.closed_by IS NULL;
 
 -- name: has_open_attempts
 SELECT EXISTS (SELECT 1 FROM attempts WHERE closed_by IS NULL);
 
 -- name: count_own_unknown
-SELECT count(*) FROM items WHERE campaign_id = :campaign AND line IS NOT NULL AND status IN ('unknown', 'sent');
+SELECT count(*) FROM items WHERE campaign_id = :campaign AND line IS NOT NULL
+    AND status IN ('unknown', 'sent');
 
 -- name: campaigns_with_open_attempts
-SELECT DISTINCT c.name FROM attempts AS a JOIN items AS i ON i.id = a.item_id JOIN campaigns AS c ON c.id = i.campaign_id
+SELECT DISTINCT c.name FROM attempts AS a JOIN items AS i ON i.id = a.item_id JOIN campaigns AS c
+    ON c.id = i.campaign_id
 WHERE a.closed_by IS NULL ORDER BY c.id;
 
 -- name: count_unknown
@@ -652,7 +707,8 @@ SELECT count(*) FROM items WHERE status IN ('unknown', 'sent');
 
 -- name: note_date_after
 -- The first Date that was received after these were given up.
-UPDATE attempts SET date_after = :date WHERE closed_by IS NULL AND outcome = 'unknown' AND date_after IS NULL;
+UPDATE attempts SET date_after = :date WHERE closed_by IS NULL AND outcome = 'unknown'
+    AND date_after IS NULL;
 
 -- name: offset
 -- created_at less server time: what all 201s of these runs allow, a header's second and some jitter
@@ -660,12 +716,15 @@ UPDATE attempts SET date_after = :date WHERE closed_by IS NULL AND outcome = 'un
 SELECT max(created_server - coalesce(answer_date + 1, ended_server)) - 1 AS low,
        min(created_server - left_server) + 1 AS high
 FROM attempts
-WHERE run_id IN (:run, :other) AND outcome = 'created' AND created_server IS NOT NULL AND left_server IS NOT NULL;
+WHERE run_id IN (:run, :other) AND outcome = 'created' AND created_server IS NOT NULL
+    AND left_server IS NOT NULL;
 
 -- name: add_unowned_batch
-INSERT INTO unowned_batches (batch_id, workspace_id, listing, name, created_at, created_s, created_by, status, details,
+INSERT INTO unowned_batches (batch_id, workspace_id, listing, name, created_at, created_s,
+    created_by, status, details,
                        loose_details, datasets)
-SELECT :batch_id, :workspace_id, s.listing, :name, :created_at, :created_s, :created_by, :status, :details,
+SELECT :batch_id, :workspace_id, s.listing, :name, :created_at, :created_s, :created_by, :status,
+    :details,
        :loose_details, :datasets
 FROM seen AS s
 WHERE s.workspace_id = :workspace_id AND s.batch_id = :batch_id AND s.listing > :baseline
@@ -676,8 +735,10 @@ ON CONFLICT (batch_id) DO UPDATE
 SET name = excluded.name, created_at = excluded.created_at, created_s = excluded.created_s,
     created_by = excluded.created_by, status = excluded.status, details = excluded.details,
     datasets = excluded.datasets,
-    loose_details = iif(unowned_batches.name = excluded.name AND unowned_batches.loose_details = excluded.loose_details
-                            AND unowned_batches.datasets = excluded.datasets, excluded.loose_details, '');
+    loose_details = iif(unowned_batches.name = excluded.name
+        AND unowned_batches.loose_details = excluded.loose_details
+                            AND unowned_batches.datasets = excluded.datasets,
+                                excluded.loose_details, '');
 
 -- name: oldest_open_baseline
 SELECT min(listing) FROM attempts WHERE closed_by IS NULL;
@@ -685,7 +746,8 @@ SELECT min(listing) FROM attempts WHERE closed_by IS NULL;
 -- name: unowned_batches_of
 -- What listings have shown in a workspace and nobody owns.
 SELECT s.* FROM unowned_batches AS s
-WHERE s.workspace_id = :workspace_id AND NOT EXISTS (SELECT 1 FROM items AS i WHERE i.new_batch_id = s.batch_id)
+WHERE s.workspace_id = :workspace_id AND NOT EXISTS (SELECT 1 FROM items AS i
+    WHERE i.new_batch_id = s.batch_id)
   AND s.batch_id NOT IN (SELECT batch_id FROM foreign_batches);
 
 -- name: fidelity_of
@@ -702,7 +764,8 @@ WHERE i.new_batch_id = :batch_id AND i.settled_by = 'response';
 SELECT batch_id FROM temp.listed_names WHERE workspace_id = :workspace_id AND listing < :number
 UNION
 SELECT a.answered_id FROM attempts AS a CROSS JOIN source_versions AS v ON v.id = a.version_id
-WHERE a.run_id = :run AND a.outcome = 'created' AND v.workspace_id = :workspace_id AND a.ended_server < :made_before
+WHERE a.run_id = :run AND a.outcome = 'created' AND v.workspace_id = :workspace_id
+    AND a.ended_server < :made_before
   AND a.answered_id NOT IN (SELECT batch_id FROM temp.listed_names)
 UNION
 SELECT i.source_id FROM attempts AS a
@@ -738,17 +801,20 @@ SELECT NOT EXISTS (
       AND v.source_id NOT IN (SELECT batch_id FROM temp.denied)
 ) AND EXISTS (
     SELECT 1 FROM temp.listed_names AS l WHERE l.listing = :number AND l.batch_id = (
-        SELECT a.answered_id FROM attempts AS a CROSS JOIN source_versions AS v ON v.id = a.version_id
+        SELECT a.answered_id FROM attempts AS a CROSS JOIN source_versions AS v
+            ON v.id = a.version_id
         WHERE a.outcome = 'created' AND v.workspace_id = :workspace_id ORDER BY a.id DESC LIMIT 1));
 
 -- name: longest_listing
 SELECT coalesce(max(shown), 0) FROM listings WHERE workspace_id = :workspace_id;
 
 -- name: close_attempt
-UPDATE attempts SET closed_by = :closed_by, answered_id = coalesce(:batch_id, answered_id) WHERE id = :attempt;
+UPDATE attempts SET closed_by = :closed_by, answered_id = coalesce(:batch_id, answered_id)
+    WHERE id = :attempt;
 
 -- name: reopen_attempt
-UPDATE attempts SET closed_by = NULL, answered_id = NULL WHERE item_id = :item AND closed_by = 'listing' AND answered_id = :batch_id;
+UPDATE attempts SET closed_by = NULL, answered_id = NULL WHERE item_id = :item
+    AND closed_by = 'listing' AND answered_id = :batch_id;
 
 -- name: settle_created
 UPDATE items
@@ -759,12 +825,14 @@ WHERE id = :item;
 
 -- name: settle_absent
 UPDATE items
-SET status = 'pending', error = :error, reason = :reason, candidates = 0, http_status = NULL, run_id = :run
+SET status = 'pending', error = :error, reason = :reason, candidates = 0, http_status = NULL,
+    run_id = :run
 WHERE id = :item;
 
 -- name: settle_unknown
 UPDATE items
-SET status = 'unknown', settled_by = NULL, new_batch_id = NULL, new_batch_name = NULL, new_batch_status = NULL,
+SET status = 'unknown', settled_by = NULL, new_batch_id = NULL, new_batch_name = NULL,
+    new_batch_status = NULL,
     created_at = NULL, error = :error, reason = :reason, candidates = :candidates, run_id = :run
 WHERE id = :item;
 
@@ -772,7 +840,8 @@ WHERE id = :item;
 DELETE FROM candidates WHERE item_id = :item;
 
 -- name: add_candidate
-INSERT INTO candidates (item_id, batch_id, place, name_fits, details_fit, datasets_fit, time_fits, creator_fits)
+INSERT INTO candidates (item_id, batch_id, place, name_fits, details_fit, datasets_fit, time_fits,
+    creator_fits)
 VALUES (:item, :batch_id, :place, :name, :details, :datasets, :time, :creator);
 
 -- name: dispute
@@ -780,7 +849,8 @@ UPDATE unowned_batches SET disputed = 1 WHERE batch_id = :batch_id;
 
 -- name: item_label
 SELECT i.id, i.line, i.copy, i.source_id, i.name, i.attempts, v.name AS source_name
-FROM items AS i LEFT JOIN sources AS s ON s.source_id = i.source_id LEFT JOIN source_versions AS v ON v.id = s.version_id
+FROM items AS i LEFT JOIN sources AS s ON s.source_id = i.source_id LEFT
+    JOIN source_versions AS v ON v.id = s.version_id
 WHERE i.id = :item;
 
 -- name: item_by_place
@@ -790,31 +860,37 @@ SELECT id FROM items WHERE campaign_id = :campaign AND line = :line AND copy = :
 SELECT count(*) FROM items WHERE campaign_id = :campaign AND line = :line;
 
 -- name: item_by_number
-SELECT i.id, i.status, i.source_id, i.name, c.name AS campaign FROM items AS i JOIN campaigns AS c ON c.id = i.campaign_id
+SELECT i.id, i.status, i.source_id, i.name, c.name AS campaign FROM items AS i
+    JOIN campaigns AS c ON c.id = i.campaign_id
 WHERE i.id = :item;
 
 -- name: count_attempts
-SELECT coalesce(sum(i.attempts), 0) FROM items AS i JOIN campaigns AS c ON c.id = i.campaign_id WHERE c.name = :campaign;
+SELECT coalesce(sum(i.attempts), 0) FROM items AS i JOIN campaigns AS c
+    ON c.id = i.campaign_id WHERE c.name = :campaign;
 
 -- name: add_foreign_batch
 INSERT INTO foreign_batches VALUES (:batch_id) ON CONFLICT DO NOTHING;
 
 -- name: item_by_identity
 SELECT id, template, status, line FROM items
-WHERE campaign_id = :campaign AND source_id = :source_id AND upload_new_dataset = :upload_new_dataset AND copy = :copy;
+WHERE campaign_id = :campaign AND source_id = :source_id
+    AND upload_new_dataset = :upload_new_dataset AND copy = :copy;
 
 -- name: items_that_may_be_named
 -- Of these, those whose name is this one, or is filled in late: the others need not be compared one
 -- by one.
 SELECT id, template, status, line FROM items
-WHERE campaign_id = :campaign AND source_id = :source_id AND upload_new_dataset = :upload_new_dataset AND copy = :copy
-  AND (template = :literal OR template = '' OR instr(template, '{source_name}') OR instr(template, '{copies}'));
+WHERE campaign_id = :campaign AND source_id = :source_id
+    AND upload_new_dataset = :upload_new_dataset AND copy = :copy
+  AND (template = :literal OR template = '' OR instr(template, '{source_name}') OR instr(template,
+      '{copies}'));
 
 -- name: restore_created
 -- What was sent is not known: the API may have changed the name that the file tells.
 UPDATE items
 SET status = 'created', settled_by = :settled_by, new_batch_id = :batch_id, new_batch_name = :name,
-    new_batch_status = :batch_status, created_at = :created_at, attempts = :attempts, http_status = :http_status,
+    new_batch_status = :batch_status, created_at = :created_at, attempts = :attempts,
+        http_status = :http_status,
     first_sent_at = :first_sent_at, last_sent_at = :last_sent_at, error = NULL, reason = NULL,
     run_id = :run
 WHERE id = :item;
@@ -831,17 +907,22 @@ WHERE id = :item;
 -- has this machine's times, which may be off by hours. In the order in which they were sent: first
 -- what was :sent when the file was written, and of that what was under way then (without a time)
 -- last.
-INSERT INTO attempts (item_id, run_id, started_at, date_before, ended_at, listing, sent_name, outcome, error, restored)
-SELECT id, :run, :now, :date_before, :now, 0, nullif(name, ''), 'unknown', 'restored from a ledger file', 1
+INSERT INTO attempts (item_id, run_id, started_at, date_before, ended_at, listing, sent_name,
+    outcome, error, restored)
+SELECT id, :run, :now, :date_before, :now, 0, nullif(name, ''), 'unknown',
+    'restored from a ledger file', 1
 FROM items AS i
 WHERE status = 'unknown' AND run_id = :run
   AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.item_id = i.id AND a.closed_by IS NULL)
-ORDER BY id NOT IN (SELECT value FROM json_each(:sent)), last_sent_at IS NULL, last_sent_at, line, copy;
+ORDER BY id NOT IN (SELECT value FROM json_each(:sent)), last_sent_at IS NULL, last_sent_at, line,
+    copy;
 
 -- name: open_restored
 -- A restored row turned out not to have its batch.
-INSERT INTO attempts (item_id, run_id, started_at, ended_at, listing, sent_name, outcome, error, restored)
-SELECT id, :run, coalesce(first_sent_at, ''), coalesce(last_sent_at, ''), 0, nullif(name, ''), 'unknown',
+INSERT INTO attempts (item_id, run_id, started_at, ended_at, listing, sent_name, outcome, error,
+    restored)
+SELECT id, :run, coalesce(first_sent_at, ''), coalesce(last_sent_at, ''), 0, nullif(name, ''),
+    'unknown',
        'restored from a ledger file', 1
 FROM items WHERE id = :item;
 
@@ -860,9 +941,11 @@ WHERE closed_by IS NULL AND version_id IS NULL
 -- name: name_restored
 -- What was sent, if it was, of what had no name yet when its ledger file was written.
 UPDATE attempts SET sent_name = (
-    SELECT nullif(render_name(i.template, :name, i.copies), '') FROM items AS i WHERE i.id = attempts.item_id)
+    SELECT nullif(render_name(i.template, :name, i.copies), '') FROM items AS i
+        WHERE i.id = attempts.item_id)
 WHERE closed_by IS NULL AND restored AND sent_name IS NULL
-  AND item_id IN (SELECT id FROM items WHERE source_id = :source_id AND template <> '' AND name IS NULL);
+  AND item_id IN (SELECT id FROM items WHERE source_id = :source_id AND template <> ''
+      AND name IS NULL);
 
 -- The next ones forget a rehearsal. What another campaign's rows refer to goes too: it says nothing
 -- of anything real.
@@ -890,7 +973,8 @@ DELETE FROM sources WHERE run_id IN (SELECT id FROM runs WHERE campaign_id = :ca
 -- name: forget_unowned_batches
 DELETE FROM unowned_batches
 WHERE listing IN (
-    SELECT number FROM listings WHERE run_id IN (SELECT id FROM runs WHERE campaign_id = :campaign));
+    SELECT number FROM listings WHERE run_id IN (SELECT id FROM runs
+        WHERE campaign_id = :campaign));
 
 -- name: forget_listings
 DELETE FROM listings WHERE run_id IN (SELECT id FROM runs WHERE campaign_id = :campaign);
