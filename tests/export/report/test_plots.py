@@ -7,15 +7,17 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.export.report.test_night import BEGIN, at, attempt, made
+from tests.export.report.test_timeline import BEGIN, at, attempt, made
 from worker.export.report import plots
-from worker.export.report.night import Night
+from worker.export.report.timeline import Timeline
 
 SOME = made(
     *(attempt(second, 0.2, "created", 201) for second in range(50)),
     attempt(60, 0.1, "not_sent", 429),
     attempt(61, 5.0, "unknown"),
-    paces=[{"at": at(60), "wait_s": 10.0, "rate": 0.7, "why": '"><script>alert(1)</script>'}],
+    rate_changes=[
+        {"at": at(60), "wait_s": 10.0, "rate": 0.7, "why": '"><script>alert(1)</script>'}
+    ],
     created=53,
     settled=2,
     settled_at=BEGIN + 90,
@@ -31,7 +33,7 @@ def points(svg: str) -> list[tuple[float, float]]:
 @pytest.mark.parametrize(
     "night", [SOME, NOTHING, NOTHING._replace(ceiling=5.0)], ids=["some", "nothing", "ceiling"]
 )
-def test_every_plot_is_well_formed_and_labelled(night: Night) -> None:
+def test_every_plot_is_well_formed_and_labelled(night: Timeline) -> None:
     for svg in (
         plots.progress(night, 60),
         plots.progress(night, 0),

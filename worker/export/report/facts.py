@@ -9,7 +9,7 @@ import sqlite3
 from typing import NamedTuple
 
 from worker.export.report.needs import Candidate, Needs, needs
-from worker.export.report.night import Night, night
+from worker.export.report.timeline import Timeline, timeline
 from worker.ledger import report, views
 from worker.ledger.handle import Reader
 from worker.model.clock import seconds
@@ -73,7 +73,7 @@ class Facts(NamedTuple):
     runs: tuple[Run, ...]
     runs_in_all: int
     needs: Needs
-    night: Night | None
+    night: Timeline | None
     night_id: str | None
     extra_columns: tuple[str, ...]
 
@@ -159,14 +159,14 @@ def _alive(host: str, pid: int) -> bool | None:
 
 def _night(
     reader: Reader, campaign: int, created: int, now: float
-) -> tuple[str | None, Night | None]:
+) -> tuple[str | None, Timeline | None]:
     run = report.last_sending_run(reader, campaign)
     begin = seconds(run["started_at"]) if run else None
     if run is None or begin is None:
         return None, None
     going_on = run["ended_at"] is None and _alive(run["host"], run["pid"])
     settled = report.settlement(reader, campaign, run["id"])
-    one = night(
+    one = timeline(
         report.attempts(reader, campaign, run["id"]),
         report.rate_changes(reader, run["id"], PACES),
         begin=begin,

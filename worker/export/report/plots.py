@@ -1,6 +1,6 @@
-"""Plots as SVG: a `Night` and counts in, markup out. Pure. Colours and fonts are the stylesheet's
-(classes), words are escaped. Each plot has a title that a screen reader reads and says in words
-what it shows."""
+"""Plots as SVG: a `Timeline` and counts in, markup out. Pure. Colours and fonts are the
+stylesheet's (classes), words are escaped. Each plot has a title that a screen reader reads and says
+in words what it shows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from markupsafe import Markup, escape
 
-from worker.export.report.night import Night
+from worker.export.report.timeline import Timeline
 from worker.text import counted, human_duration, verb
 
 WIDTH = 1120
@@ -41,7 +41,7 @@ TICKS_S = (
 """How far apart a time axis may have its ticks."""
 
 
-def progress(night: Night, total: int) -> Markup:
+def progress(night: Timeline, total: int) -> Markup:
     """How many duplicates exist, from the run's begin to its end, of `total`; pauses are shaded."""
     height = 200
     plot = _Plot(night, height, max(total, 1))
@@ -74,7 +74,7 @@ def progress(night: Night, total: int) -> Markup:
     return _svg("Duplicates that exist, over time", words, WIDTH, height, body)
 
 
-def rate(night: Night) -> Markup:
+def rate(night: Timeline) -> Markup:
     """Requests a second against the ceiling, by what became of them; pauses are shaded."""
     height = 160
     fastest = max((column.requests / night.width for column in night.columns), default=0.0)
@@ -123,7 +123,7 @@ def rate(night: Night) -> Markup:
     return _svg("Requests a second", words, WIDTH, height, body)
 
 
-def latencies(night: Night) -> Markup:
+def latencies(night: Timeline) -> Markup:
     """How long answers took."""
     found = night.latencies
     width, height = 540, 180
@@ -220,7 +220,7 @@ def parts(counts: Sequence[tuple[str, int]]) -> Markup:
 class _Plot:
     """Where times and values of a night lie in a plot `height` high whose axis ends at `top`."""
 
-    def __init__(self, night: Night, height: int, top: float) -> None:
+    def __init__(self, night: Timeline, height: int, top: float) -> None:
         self._night = night
         self._height = height
         self._top = top

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.ledgers import NOW
-from worker.export.report.night import MOST_COLUMNS, Night, night
+from worker.export.report.timeline import MOST_COLUMNS, Timeline, timeline
 from worker.model.clock import seconds
 
 BEGIN = seconds(NOW) or 0.0
@@ -31,16 +31,16 @@ def attempt(
     }
 
 
-def made(*attempts: dict[str, Any], length: float = 100.0, **changes: Any) -> Night:
+def made(*attempts: dict[str, Any], length: float = 100.0, **changes: Any) -> Timeline:
     facts: dict[str, Any] = {
         "ceiling": 5.0,
         "created": 0,
         "settled": 0,
         "settled_at": None,
-        "paces": (),
+        "rate_changes": (),
     } | changes
-    paces = facts.pop("paces")
-    return night(attempts, paces, begin=BEGIN, end=BEGIN + length, **facts)
+    rate_changes = facts.pop("rate_changes")
+    return timeline(attempts, rate_changes, begin=BEGIN, end=BEGIN + length, **facts)
 
 
 def test_a_request_counts_when_it_left_and_by_what_became_of_it() -> None:
@@ -103,13 +103,13 @@ def test_no_answers_are_told_as_none() -> None:
 
 
 def test_pauses_end_with_the_run_and_overlaps_count_once() -> None:
-    paces = [
+    rate_changes = [
         {"at": at(10), "wait_s": 20.0, "rate": 0.7, "why": "429"},
         {"at": at(20), "wait_s": 20.0, "rate": 0.5, "why": "429"},
         {"at": at(50), "wait_s": None, "rate": 1.0, "why": None},
         {"at": at(95), "wait_s": 60.0, "rate": 0.5, "why": "503"},
     ]
-    one = made(paces=paces)
+    one = made(rate_changes=rate_changes)
     assert [(p.begin - BEGIN, p.end - BEGIN, p.why) for p in one.pauses] == [
         (10, 30, "429"), (20, 40, "429"), (95, 100, "503"),
     ]  # fmt: skip

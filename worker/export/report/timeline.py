@@ -67,7 +67,7 @@ class Latencies(NamedTuple):
     slowest: float
 
 
-class Night(NamedTuple):
+class Timeline(NamedTuple):
     """A run from `begin` to `end` in columns of `width` seconds. `before` duplicates existed when
     it began; `settled` were found out about after their requests, the last of them at
     `settled_at`."""
@@ -122,9 +122,9 @@ class Night(NamedTuple):
         return total
 
 
-def night(
+def timeline(
     attempts: Iterable[Mapping[str, Any]],
-    paces: Iterable[Mapping[str, Any]],
+    rate_changes: Iterable[Mapping[str, Any]],
     *,
     begin: float,
     end: float,
@@ -132,9 +132,9 @@ def night(
     created: int,
     settled: int,
     settled_at: float | None,
-) -> Night:
-    """The run from `begin` to `end`, from its rows of the tables attempts and paces. `created`
-    duplicates exist now, `settled` of them found out by this run."""
+) -> Timeline:
+    """The run from `begin` to `end`, from its rows of the tables attempts and rate_changes.
+    `created` duplicates exist now, `settled` of them found out by this run."""
     end = max(end, begin + 1.0)
     width = _width(end - begin)
     columns = [Column() for _ in range(math.ceil((end - begin) / width))]
@@ -167,13 +167,13 @@ def night(
             latencies[_step(latency)] += 1
             slowest = max(slowest, latency)
     made = sum(column.created for column in columns)
-    return Night(
+    return Timeline(
         begin=begin,
         end=end,
         width=width,
         columns=tuple(columns),
         latencies=_distribution(latencies, slowest),
-        pauses=tuple(_pauses(paces, begin, end)),
+        pauses=tuple(_pauses(rate_changes, begin, end)),
         ceiling=ceiling,
         before=max(0, created - made - settled),
         settled=settled,
@@ -188,8 +188,8 @@ def _width(length: float) -> float:
     )
 
 
-def _pauses(paces: Iterable[Mapping[str, Any]], begin: float, end: float) -> Iterable[Pause]:
-    for row in paces:
+def _pauses(rate_changes: Iterable[Mapping[str, Any]], begin: float, end: float) -> Iterable[Pause]:
+    for row in rate_changes:
         at = seconds(row["at"])
         if at is not None and row["wait_s"] is not None:
             # A run that was stopped did not wait to the end of its pause.
