@@ -3,7 +3,6 @@ decides nothing."""
 
 from __future__ import annotations
 
-import gc
 import os
 import random
 import signal
@@ -114,9 +113,6 @@ class HeldRun:
 
     def whole(self) -> int:
         """Open the database, run, tell; the exit code."""
-        # What was imported is never garbage, and to look through it again and again takes 4 % of a
-        # run.
-        gc.freeze()
         each = open_files.PER_SANDBOX_REQUEST if self._target.is_sandbox else open_files.PER_REQUEST
         self._at_once, few_files = open_files.make_room(self._settings.max_in_flight, each)
         export.remove_leftovers(self._ledger_file)

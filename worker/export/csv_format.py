@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from operator import itemgetter
 from pathlib import Path
@@ -20,10 +19,6 @@ from worker.model.errors import UsageError
 _FORMULA = ("=", "+", "-", "@", "\t", "\n", "'")
 """First characters that make a spreadsheet read a cell as something else than its text (OWASP: CSV
 injection), and the one that marks text itself."""
-
-_LATER_FORMULA = re.compile(f",[{re.escape(''.join(_FORMULA))}]")
-"""Where a line has another such cell than its first; a comma within a cell may be taken for its
-end."""
 
 _DELIMITERS = ",;\t"
 """What separates cells: the comma is ours, spreadsheets save with the others too."""
@@ -59,44 +54,19 @@ def write_rows(file: TextIO, rows: Iterable[Row], columns: Iterable[str]) -> Non
     columns = tuple(columns)
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(columns)
-    for row in map(itemgetter(*columns), rows):
-        # The csv module looks at each character, and takes half as long again.
-        cells = [
-            value if type(value) is str else "" if value is None else _text(value) for value in row
-        ]
-        line = ",".join(cells)
-        if (
-            '"' in line
-            or "\n" in line
-            or "\r" in line
-            or line.startswith(_FORMULA)
-            or _LATER_FORMULA.search(line)
-        ):
-            writer.writerow(map(cell, row))
-        elif line.count(",") == len(columns) - 1:
-            file.write(f"{line}\n")
-        else:
-            file.write(",".join([f'"{one}"' if "," in one else one for one in cells]) + "\n")
-
-
-def _text(value: object) -> str:
-    """A number or a truth as its cell."""
-    return f"{value}".lower()
+    writer.writerows([cell(value) for value in row] for row in map(itemgetter(*columns), rows))
 
 
 def cell(value: object) -> object:
     """A value as its cell: text that a spreadsheet would run gets a leading `'`."""
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "true" if value else "false"
-        case str():
-            # Python 3.11's csv module does not quote a lone carriage return, and readers take it
-            # for a row's end.
-            text = one_line_feed(value)
-            return "'" + text if text.startswith(_FORMULA) else text
-    return value
+    if isinstance(value, str):
+        # Python 3.11's csv module does not quote a lone carriage return, and readers take it for a
+        # row's end.
+        text = one_line_feed(value) if "\r" in value else value
+        return "'" + text if text.startswith(_FORMULA) else text
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else value
 
 
 def read(path: Path) -> Iterator[tuple[str, FileRow]]:
