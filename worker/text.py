@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TextIO
 from unicodedata import category
@@ -173,3 +176,20 @@ class Unbreakable:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """The one of `known` that `word` was probably meant to be. Case, spaces, `-` and `_` do not
+    matter."""
+    return _closest(word[:100], tuple(known))
+
+
+@lru_cache(maxsize=256)  # a slip in a million rows is one slip
+def _closest(word: str, known: tuple[str, ...]) -> str | None:
+    names = {_plain(name): name for name in known}
+    close = get_close_matches(_plain(word), names, n=1)
+    return names[close[0]] if close else None
+
+
+def _plain(word: str) -> str:
+    return re.sub(r"[\s_-]+", "_", word.strip()).lower()

@@ -16,8 +16,17 @@ SETTINGS: tuple[Case, ...] = (
     option("an option without its value", "--rate", "argument --rate: expected one argument"),
     option("a second job", "other.csv", "unexpected argument 'other.csv'"),
     Case("no job", ("the following arguments are required: JOB",), "run"),
-    Case("no command", ("the following arguments are required: COMMAND",), ""),
-    Case("a command that there is none", ("invalid choice: 'clone'",), "clone job.csv"),
+    Case("no command", ("usage: duplicate-batches", "settle"), ""),
+    Case(
+        "a command that there is none",
+        ("there is no command 'clone'. Commands: run, ",),
+        "clone job.csv",
+    ),
+    Case(
+        "a misspelled command",
+        ("there is no command 'chekc'. Did you mean check?",),
+        "chekc job.csv",
+    ),
     Case(
         "an option of another command",
         ("there is no option --status",),

@@ -279,6 +279,7 @@ def command_line(arguments: Sequence[str]) -> int:
 
 def _command(arguments: Sequence[str]) -> int:
     try:
+        _refuse_without_command(arguments)
         args = parser().parse_args(arguments)
         if args.command not in ANYWHERE:
             _refuse_lost_folder()
@@ -302,6 +303,22 @@ def _command(arguments: Sequence[str]) -> int:
         )
         return 1
     return code
+
+
+def _refuse_without_command(arguments: Sequence[str]) -> None:
+    """Print the help if there are no arguments; name the closest command if there is none of that
+    name. Raises SystemExit then."""
+    if not arguments:
+        warn(parser().format_help())
+        raise SystemExit(2)
+    command = arguments[0]
+    if not command.startswith("-") and command not in COMMANDS:
+        from worker.settings.parse import did_you_mean  # noqa: PLC0415 - only errors need it
+
+        parser().error(
+            f"there is no command {command!r}.{did_you_mean(command, COMMANDS)}"
+            f" Commands: {', '.join(COMMANDS)}"
+        )
 
 
 ANYWHERE = frozenset({"sandbox"})

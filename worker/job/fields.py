@@ -16,7 +16,8 @@ from typing import Final, TypeAlias
 from worker.model.error_values import is_error_value, why_error_value
 from worker.model.errors import JobError, Problem
 from worker.model.job import Row
-from worker.model.names import NameProblem, NameTemplate, did_you_mean, parse_name, shown
+from worker.model.names import NameProblem, NameTemplate, parse_name, shown
+from worker.text import closest
 
 Cells: TypeAlias = tuple[str, str, str, str]  # in the order of COLUMNS
 
@@ -150,7 +151,7 @@ def _parse_template(cell: str) -> NameTemplate:
 def _meant(column: str, known: tuple[str, ...]) -> str:
     if re.match(r"[xX][_\- ].", column):
         return f"did you mean {shown('x_' + column[2:])}? "
-    close = did_you_mean(column, known)
+    close = closest(column, known)
     return f'did you mean "{close}"? ' if close else ""
 
 

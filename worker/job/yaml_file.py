@@ -43,7 +43,8 @@ from worker.job.fields import (
 from worker.job.text_file import broken_text, open_text
 from worker.model.errors import Problem
 from worker.model.job import Row
-from worker.model.names import NameProblem, did_you_mean, fill_campaign, shown
+from worker.model.names import NameProblem, fill_campaign, shown
+from worker.text import closest
 
 MAX_BYTES: Final = 64 << 20  # rows are held in memory here; CSV is for jobs of any size
 MAX_DEPTH: Final = 16
@@ -452,7 +453,7 @@ def _no_tag(tag: str | None) -> str:
 def _unknown_top(key: str) -> str:
     if key in COLUMNS:
         return f'key "{key}" belongs into a row; {_SHAPE}'
-    close = did_you_mean(key, _TOP)
+    close = closest(key, _TOP)
     meant = f'did you mean "{close}"? ' if close else ""
     return f"unknown key {shown(key)}; {meant}there are {', '.join(_TOP)}"
 

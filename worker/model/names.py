@@ -18,9 +18,10 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import Final, NamedTuple
+
+from worker.text import closest
 
 MAX_CAMPAIGN: Final = 100
 PLACEHOLDERS: Final = ("n", "copies", "date", "source_id", "source_name", "campaign")
@@ -134,14 +135,6 @@ def shown(text: str, limit: int = 60) -> str:
     return f'"{escaped}"' if len(escaped) <= limit else f'"{escaped[: limit - 1]}…"'
 
 
-@lru_cache(maxsize=256)  # a slip in a million rows is one slip
-def did_you_mean(word: str, known: tuple[str, ...]) -> str | None:
-    """The one of `known` that `word` was probably meant to be."""
-    plain = re.sub(r"[\s-]+", "_", word[:100].strip()).lower()
-    close = get_close_matches(plain, known, n=1)
-    return close[0] if close else None
-
-
 # -- parsing
 
 
@@ -187,7 +180,7 @@ def _placeholder(written: str, position: int, fields: tuple[str, ...]) -> str | 
 
 
 def _what_instead(field: str, fields: tuple[str, ...]) -> str:
-    if close := did_you_mean(field, fields):
+    if close := closest(field, fields):
         return f'; did you mean "{{{close}}}"?'
     listed = ", ".join(f"{{{known}}}" for known in fields)
     return (

@@ -6,11 +6,11 @@ survive each."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from random import Random
 
 from worker.model.errors import UsageError
+from worker.text import closest
 
 FAULTS: Mapping[str, str] = {
     "drop-answer": "the batch is made, then the connection closes without an answer",
@@ -88,8 +88,8 @@ def draw(dice: Random, faults: Mapping[str, float]) -> str | None:
 
 def _check_name(name: str) -> None:
     if name not in FAULTS:
-        close = difflib.get_close_matches(name, FAULTS, n=1)
-        meant = f": did you mean {close[0]}?" if close else "."
+        close = closest(name, FAULTS)
+        meant = f": did you mean {close}?" if close else "."
         raise UsageError(f"There is no fault {name!r}{meant}", hint=f"Faults: {', '.join(FAULTS)}.")
 
 

@@ -6,12 +6,12 @@ written and puts that before the message. Messages say what would be right."""
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
 from worker.settings.options import Option
+from worker.text import closest
 
 Value = str | int | float | bool | dt.date | None
 
@@ -78,14 +78,9 @@ def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:
     """` Did you mean rate?` where one of `known` (shown after `prefix`) is near to `word`, else
     nothing.
 
-    Case and `-` do not matter. It begins with a space, to go behind a sentence."""
-    names = {_plain(name): name for name in known}
-    near = difflib.get_close_matches(_plain(word), names, n=1)
-    return f" Did you mean {prefix}{names[near[0]]}?" if near else ""
-
-
-def _plain(word: str) -> str:
-    return word.lower().replace("-", "_")
+    It begins with a space, to go behind a sentence."""
+    close = closest(word, known)
+    return f" Did you mean {prefix}{close}?" if close else ""
 
 
 def _quoted(text: str) -> str:
