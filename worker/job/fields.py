@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
+from worker.model.batch_id import BATCH_ID
 from worker.model.error_values import is_error_value, why_error_value
 from worker.model.errors import JobError, Problem
 from worker.model.job import Row
@@ -26,7 +27,6 @@ MAX_COPIES: Final = 10_000
 SHOWN_PROBLEMS: Final = 50
 NO_EXTRA: Final[Mapping[str, str]] = MappingProxyType({})
 
-_UUID: Final = re.compile(r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
 _FORM: Final = "a batch id is a UUID like 0192a3b4-5678-7abc-8def-0123456789ab"
 _FLAGS: Final = {
     "": False,
@@ -79,7 +79,7 @@ def cell_problem(column: str, cell: str) -> str:
 
 def read_id(cell: str) -> str:
     """A batch id in lower case."""
-    if _UUID.fullmatch(cell):
+    if BATCH_ID.fullmatch(cell):
         return cell.lower()
     raise CellProblem(_why_no_id(cell))
 
@@ -202,7 +202,7 @@ def _made_a_number(cell: str) -> str:
 
 def _more_than_an_id(cell: str) -> str:
     if "://" in cell or cell.lower().startswith(("www.", "app.prolific", "api.prolific")):
-        inside = _UUID.findall(cell[:2000])
+        inside = BATCH_ID.findall(cell[:2000])
         return " looks like a URL; give the id alone" + (
             f": {inside[0]}" if len(inside) == 1 else ""
         )

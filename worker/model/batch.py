@@ -5,13 +5,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import unicodedata
 from typing import Any, NamedTuple
 
+from worker.model.batch_id import BATCH_ID
 from worker.model.records import Listed
-
-UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 class Batch(NamedTuple):
@@ -36,7 +34,7 @@ def read_batch(body: object) -> Batch | None:
     if not isinstance(body, dict):
         return None
     batch_id = body.get("id")
-    if not isinstance(batch_id, str) or not UUID.fullmatch(batch_id := batch_id.lower()):
+    if not isinstance(batch_id, str) or not BATCH_ID.fullmatch(batch_id := batch_id.lower()):
         return None
     return Batch(
         batch_id,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from worker.export.content import SHORTENED, FileRow
 from worker.export.formats import read_file
-from worker.model.batch import UUID
+from worker.model.batch_id import BATCH_ID
 from worker.model.errors import UsageError
 from worker.model.restored import FileItem, Identity
 
@@ -21,7 +21,7 @@ def read_items(path: Path) -> Iterator[FileItem]:
 
 def _item(where: str, row: FileRow) -> FileItem:
     batch_id = row["new_batch_id"].lower()
-    if row["status"] == "created" and not UUID.fullmatch(batch_id):
+    if row["status"] == "created" and not BATCH_ID.fullmatch(batch_id):
         raise UsageError(f'{where}: column "new_batch_id": {batch_id!r} is no batch id')
     copy = _number(where, row, "copy")
     if copy is None:

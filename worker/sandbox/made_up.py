@@ -6,10 +6,10 @@ So a rehearsal takes the real job file as it is, and two rehearsals see the same
 
 from __future__ import annotations
 
-import re
 import uuid
 from random import Random
 
+from worker.model.batch_id import BATCH_ID
 from worker.sandbox.batch import Batch, Content, Dataset
 
 WORKSPACE_ID = "64b7f0c2a91d3e5f8c2b4a60"
@@ -21,7 +21,6 @@ USER_ID = "5f3d1c8e7a2b4906d1e8c375"
 COLLEAGUE_ID = "60a1b2f4c8d7e6530f9a8b17"
 """Somebody else, who made the sources."""
 
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MISSING = "00000000"
 _LONG_AGO = 1_704_067_200  # 2024-01-01 UTC
 _YEAR = 365 * 24 * 3600
@@ -39,7 +38,7 @@ _TASKS = ("Rate", "Label", "Compare", "Correct", "Rank", "Describe")
 def made_up_source(batch_id: str) -> Batch | None:
     """The source with this id (lower case); None where it is no UUID, or one that begins with
     `00000000`."""
-    if not _UUID.fullmatch(batch_id) or batch_id.startswith(_MISSING):
+    if not BATCH_ID.fullmatch(batch_id) or batch_id.startswith(_MISSING):
         return None
     mark = uuid.uuid5(uuid.NAMESPACE_OID, batch_id)
     choose = Random(mark.int)

@@ -209,6 +209,7 @@ class Rows:
             row["first_sent_at"],
             row["last_sent_at"],
             self._text(row["run_id"]),
+            row["candidates"] or 0,
             *(row[column] for column in self._own),
         )
 

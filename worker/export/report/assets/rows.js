@@ -2,7 +2,7 @@
 
 // A row is an array, as the page's maker writes it; its own columns follow.
 const [ITEM, LINE, COPY, SOURCE, NAME, FLAG, STATUS, BATCH, BATCH_STATUS, CREATED, BY, TRIES, HTTP, ERROR, FIRST, LAST,
-  RUN, OWN] = Array(18).keys();
+  RUN, CANDIDATES, OWN] = Array(19).keys();
 const PAGE = 50;
 const PRINTED = 2000;
 const FEW = 60; // so many rows are shown at once, whatever their sources
