@@ -33,7 +33,7 @@ from worker.ledger.threads import ThreadedDatabase
 from worker.model.clock import MachineClock, iso
 from worker.model.events import Event
 from worker.model.program import program
-from worker.model.records import RunStart
+from worker.model.records import RunKind, RunStart
 from worker.model.stop import Stop
 from worker.model.stop_signals import HANGUP, HANGUP_TWICE_S, stop_signals
 from worker.restore.lost_database import files_of, refuse_older_database
@@ -229,7 +229,7 @@ class HeldRun:
             settle_after_s=self._settings.settle_after,
             ceiling=self._settings.rate,
             date=self._settings.date.isoformat() if self._plan is not None else None,
-            kind="settle" if self._only_settle else "run",
+            kind=RunKind.SETTLE if self._only_settle else RunKind.RUN,
         )
 
     def _emit_start(self) -> None:
