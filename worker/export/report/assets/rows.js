@@ -9,7 +9,7 @@ const FEW = 60; // so many rows are shown at once, whatever their sources
 const STATUSES = ["created", "failed", "unknown", "pending"];
 
 const about = JSON.parse(byId("about").textContent);
-const { sources, texts } = JSON.parse(byId("lists").textContent);
+const { sources, texts, candidates } = JSON.parse(byId("lists").textContent);
 const rows = JSON.parse(byId("rows").textContent);
 rows.sort((a, b) => a[LINE] - b[LINE] || a[COPY] - b[COPY]);
 

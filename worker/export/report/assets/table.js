@@ -59,8 +59,6 @@ const rowLine = (place) => {
     make("td", { class: "num" }, String(row[TRIES])));
 };
 
-const UUIDS = / \(([0-9a-f]{8}-[0-9a-f-]{27}(?:, [0-9a-f]{8}-[0-9a-f-]{27})*)(?: and \d+ more)?\)$/;
-
 const detailLine = (place) => {
   const row = rows[place];
   const told = values(row);
@@ -74,8 +72,7 @@ const detailLine = (place) => {
   });
   const commands = [];
   if (status(row) === "unknown") {
-    const named = UUIDS.exec(text(row[ERROR]));
-    for (const id of named ? named[1].split(", ") : []) {
+    for (const id of candidates[row[ITEM]] ?? []) {
       commands.push(command(`${about.settle} --assign '#${row[ITEM]}=${id}'`, `that assigns ${id}`));
     }
     commands.push(command(`${about.settle} --absent '#${row[ITEM]}'`, "that says that it was not made"));
