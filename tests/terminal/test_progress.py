@@ -19,7 +19,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from worker.terminal.live import display
-from worker.terminal.progress import Progress, Snapshot, Style, eta, line, style
+from worker.terminal.progress import Progress, Style, style
+from worker.terminal.snapshot import Snapshot, eta, line
 
 SENDING = Snapshot(
     total=1000, created=120, unknown=2, pending=878, rate=5.0, phase="sending", elapsed_s=24
@@ -222,7 +223,8 @@ def test_no_failure_reaches_the_run(chosen: Style, monkeypatch: pytest.MonkeyPat
 
 PROGRAM = """
 import sys, time
-from worker.terminal.progress import Progress, Snapshot
+from worker.terminal.progress import Progress
+from worker.terminal.snapshot import Snapshot
 from worker.terminal.logs import Logs
 from worker.model.events import Event
 

@@ -12,7 +12,7 @@ from worker.export.commands import Commands
 from worker.export.next_steps import CampaignState, steps
 from worker.model.events import STOPPED_BY
 from worker.model.records import Counts
-from worker.terminal.summary import STATUSES, Facts, summary_json, summary_text
+from worker.terminal.summary import STATUSES, Summary, summary_json, summary_text
 
 COMMANDS = Commands("a.csv")
 
@@ -21,7 +21,7 @@ def counts(created: int = 0, failed: int = 0, unknown: int = 0, pending: int = 0
     return dict(zip(STATUSES, (created, failed, unknown, pending), strict=True))
 
 
-DONE = Facts(
+DONE = Summary(
     campaign="spring",
     run_id="run-1",
     job=Path("jobs/plain.csv"),
@@ -77,7 +77,7 @@ def test_all_created() -> None:
 
 
 def test_not_all_created() -> None:
-    facts = DONE._replace(
+    summary = DONE._replace(
         counts=counts(10, 2, 1, 7),
         created_this_run=4,
         settled_this_run=1,
@@ -89,7 +89,7 @@ def test_not_all_created() -> None:
         steps=tuple(steps(CampaignState(Counts(10, 2, 1, 7)), COMMANDS)),
         sandbox=True,
     )
-    assert summary_text(facts).splitlines() == [
+    assert summary_text(summary).splitlines() == [
         "A rehearsal in the sandbox: nothing of this is real.",
         "spring: 10 of 20 duplicates created.",
         "Not created: 2 failed, 1 unknown, 7 pending.",
@@ -115,23 +115,23 @@ def test_not_all_created() -> None:
 
 
 def test_causes_that_are_not_shown_are_counted() -> None:
-    facts = PARTLY._replace(
+    summary = PARTLY._replace(
         reasons=tuple((f"cause {number}", number) for number in range(9, 1, -1))
     )
-    causes = [line for line in summary_text(facts).splitlines() if line.startswith("  ")]
+    causes = [line for line in summary_text(summary).splitlines() if line.startswith("  ")]
     assert causes[0] == "  2 × cause 2"
     assert causes[-1] == "  … and 3 more causes (24 duplicates)"
 
 
 def test_the_report_is_named() -> None:
-    facts = DONE._replace(report=Path("my ledgers/spring.html"))
-    assert summary_json(facts)["report"] == "my ledgers/spring.html"
-    assert summary_text(facts).splitlines()[-1] == "Report: 'my ledgers/spring.html'"
+    summary = DONE._replace(report=Path("my ledgers/spring.html"))
+    assert summary_json(summary)["report"] == "my ledgers/spring.html"
+    assert summary_text(summary).splitlines()[-1] == "Report: 'my ledgers/spring.html'"
 
 
 def test_settling_speaks_of_settling() -> None:
     campaign_state = CampaignState(Counts(10, 0, 1, 3), settling=True, stopped_by="signal")
-    facts = DONE._replace(
+    summary = DONE._replace(
         counts=counts(10, 0, 1, 3),
         total=14,
         settled_this_run=5,
@@ -140,7 +140,7 @@ def test_settling_speaks_of_settling() -> None:
         stopped_by="signal",
         steps=tuple(steps(campaign_state, COMMANDS)),
     )
-    assert summary_text(facts).splitlines() == [
+    assert summary_text(summary).splitlines() == [
         "spring: 10 of 14 duplicates created.",
         "Not created: 1 unknown, 3 pending.",
         "Settling ended early because a signal asked it to stop.",
@@ -160,8 +160,8 @@ def test_settling_speaks_of_settling() -> None:
 
 
 def test_an_empty_job() -> None:
-    facts = DONE._replace(total=0, counts={})
-    assert summary_text(facts).startswith("spring: the job has no rows.")
+    summary = DONE._replace(total=0, counts={})
+    assert summary_text(summary).startswith("spring: the job has no rows.")
 
 
 def test_a_path_can_be_pasted_into_a_shell() -> None:
@@ -183,12 +183,12 @@ def test_every_promised_reason_has_words() -> None:
 
 
 def test_hostile_words_are_made_visible() -> None:
-    facts = PARTLY._replace(
+    summary = PARTLY._replace(
         campaign="\u202ex",
         reasons=(("a\nb" * 200, 1),),
         stopped_by="\x1b",
         ledger="\x1b",
         steps=tuple(steps(CampaignState(Counts(pending=1)), Commands("x \x1b[2J"))),
     )
-    assert all(line.isprintable() for line in summary_text(facts).split("\n"))
-    assert max(map(len, summary_text(facts).split("\n"))) < 250
+    assert all(line.isprintable() for line in summary_text(summary).split("\n"))
+    assert max(map(len, summary_text(summary).split("\n"))) < 250

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from worker.cli.accidents import Guard
+from worker.cli.asked import Asked
 from worker.cli.common import campaign_of, open_job_with_settings, target
-from worker.cli.execute import HeldRun
+from worker.cli.run_session import RunSession
 from worker.export import ledger_file as export
 from worker.job.plan import planned
 from worker.ledger.lock import hold
@@ -31,7 +32,7 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     with planned(job, campaign, settings.date) as plan:
         export.make_folder(ledger_file)
         with hold(settings.database, settings.wait):
-            return HeldRun(
+            asked = Asked(
                 settings,
                 chosen,
                 run_id=run_id,
@@ -40,4 +41,5 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
                 ledger_file=ledger_file,
                 plan=plan,
                 guard=Guard(settings, job, plan, chosen.url),
-            ).whole()
+            )
+            return RunSession(asked).run()

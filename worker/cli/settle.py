@@ -13,6 +13,7 @@ from pathlib import Path
 import anyio
 
 from worker.api.verdicts import source_verdict
+from worker.cli.asked import Asked
 from worker.cli.common import (
     Target,
     api,
@@ -23,8 +24,8 @@ from worker.cli.common import (
     settings_for,
     target,
 )
-from worker.cli.execute import HeldRun
 from worker.cli.report import write_or_note
+from worker.cli.run_session import RunSession
 from worker.export import ledger_file as export
 from worker.job.fields import read_id
 from worker.ledger import settlement, views
@@ -76,16 +77,16 @@ def _find_out(args: argparse.Namespace, settings: Settings, chosen: Target) -> i
     if latest is None:
         raise AssertionError("a campaign always has a run")
     ledger_file = _ledger_file(settings, latest)
-    code = HeldRun(
+    asked = Asked(
         settings,
         chosen,
         run_id=new_run_id(MachineClock().wall()),
         campaign=latest.campaign,
         job=latest.job,
         ledger_file=ledger_file,
-        plan=None,
         only_settle=True,
-    ).whole()
+    )
+    code = RunSession(asked).run()
     with closing(open_for_writing(settings.database, chosen.url)) as database:
         for name in open_ones:
             if name != latest.campaign:

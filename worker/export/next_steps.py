@@ -8,11 +8,8 @@ from typing import Literal, NamedTuple
 
 from worker.export.commands import Commands
 from worker.model.records import Counts
+from worker.model.steps import Command, Step
 from worker.text import counted, verb
-
-Key = Literal["go_on", "create", "decide", "refused", "nothing"]
-"""Continue · create what settling left missing · decide what only a person can · look at what was
-refused · there was nothing to do."""
 
 End = Literal["ended", "goes on", "died", "not told"]
 """How the latest run ended; `not told`: it recorded no end, and whether it goes on cannot be told
@@ -36,24 +33,6 @@ class CampaignState(NamedTuple):
     def to_settle(self) -> int:
         """How many unknown ones a run may find out about by itself."""
         return max(0, self.counts.unknown - self.undecided)
-
-
-class Command(NamedTuple):
-    """A command, and what it is for where a step has several (else empty)."""
-
-    words: str
-    line: str
-
-
-class Step(NamedTuple):
-    """Something that a person can do: its title, why it is to be done (may be empty), what it does,
-    its commands."""
-
-    key: Key
-    title: str
-    why: str
-    text: str
-    commands: tuple[Command, ...] = ()
 
 
 AGAIN = "{Again}"

@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
-from worker.terminal.progress import Snapshot, ahead, doing
+from worker.terminal.snapshot import Snapshot, ahead, doing
 from worker.text import Unbreakable, human_duration
 
 

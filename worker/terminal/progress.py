@@ -6,15 +6,15 @@ a terminal shows is `live`'s, which is imported where there is one: rich takes a
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from threading import Event as Flag
 from threading import Thread
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, NamedTuple, Self, TextIO
+from typing import TYPE_CHECKING, Literal, Self, TextIO
 
-from worker.text import Unbreakable, counted, human_duration, visible
+from worker.terminal.snapshot import Snapshot, line
+from worker.text import Unbreakable
 
 if TYPE_CHECKING:
     from worker.terminal.live import Screen
@@ -22,37 +22,8 @@ if TYPE_CHECKING:
 Style = Literal["live", "plain", "none"]
 """How progress is shown."""
 
-LOOKING_UP = "looking up sources"
-
 _REFRESH_S = 0.25
 """Seconds between two drawings of the live display."""
-
-
-class Snapshot(NamedTuple):
-    """Where a run is. `total` wanted duplicates by status: `created`, `failed`, `unknown`,
-    `pending`; `in_flight` requests under way; `rate` and its `ceiling` (`None`: unlimited) in
-    duplicates a second; `waiting_s` seconds until sending goes on (0: it does); `phase`: planning,
-    looking up sources, sending, settling, finishing, ended; `elapsed_s` seconds so far. Settling
-    waits for `unanswered` requests and looks again in `looks_in_s` seconds (None: it looks now)."""
-
-    total: int = 0
-    created: int = 0
-    failed: int = 0
-    unknown: int = 0
-    pending: int = 0
-    in_flight: int = 0
-    rate: float = 0.0
-    ceiling: float | None = None
-    waiting_s: float = 0.0
-    phase: str = "planning"
-    elapsed_s: float = 0.0
-    unanswered: int = 0
-    looks_in_s: float | None = None
-
-    @property
-    def done(self) -> int:
-        """Duplicates of which the outcome is known."""
-        return self.created + self.failed
 
 
 def style(*, is_terminal: bool, json_logs: bool, never: bool = False, quiet: bool = False) -> Style:
@@ -61,51 +32,6 @@ def style(*, is_terminal: bool, json_logs: bool, never: bool = False, quiet: boo
     if never or quiet or json_logs:
         return "none"
     return "live" if is_terminal else "plain"
-
-
-def eta(snapshot: Snapshot) -> float | None:
-    """Seconds until nothing is pending at the present rate, waiting included; `None` where nobody
-    can tell."""
-    if snapshot.pending <= 0:
-        return 0.0 if snapshot.total else None
-    if not snapshot.rate > 0 or not math.isfinite(snapshot.rate):
-        return None
-    return max(snapshot.waiting_s, 0.0) + snapshot.pending / snapshot.rate
-
-
-def line(snapshot: Snapshot) -> str:
-    """One plain line: `created 120/1000 · 5.0/s · 2 unknown · ETA 3 min`."""
-    parts = [] if snapshot.phase == "sending" else doing(snapshot)
-    if snapshot.total:
-        parts += [f"created {snapshot.created}/{snapshot.total}", f"{snapshot.rate:.1f}/s"]
-    parts += [
-        f"{n} {status}"
-        for n, status in ((snapshot.failed, "failed"), (snapshot.unknown, "unknown"))
-        if n
-    ]
-    return " · ".join([*parts, *ahead(snapshot)])
-
-
-def doing(snapshot: Snapshot) -> list[str]:
-    """What the run does, in parts of a line: `settling · 3 unanswered requests · looking now`."""
-    phase = visible(snapshot.phase)
-    if not snapshot.unanswered:
-        return [f"{phase} …" if snapshot.phase == LOOKING_UP else phase]
-    looks = (
-        "looking now"
-        if snapshot.looks_in_s is None
-        else f"looking again in {human_duration(snapshot.looks_in_s)}"
-    )
-    return [phase, counted(snapshot.unanswered, "unanswered request"), looks]
-
-
-def ahead(snapshot: Snapshot) -> list[str]:
-    """What is to come while a run sends: the end of a pause, the end of the run."""
-    if snapshot.phase != "sending":
-        return []
-    parts = [f"paused for {human_duration(snapshot.waiting_s)}"] if snapshot.waiting_s > 0 else []
-    left = eta(snapshot)
-    return [*parts, f"ETA {human_duration(left)}"] if left else parts
 
 
 class Progress:

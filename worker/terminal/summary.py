@@ -1,6 +1,6 @@
 """The last word about a run: as JSON for scripts, as text for people.
 
-Pure: facts in, an object or text out. What to do next is `worker.advice`'s.
+Pure: summary in, an object or text out. What to do next is `worker.advice`'s.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from worker.export.next_steps import Step
 from worker.model.causes import shortlist
 from worker.model.events import STOPPED_BY
+from worker.model.steps import Step
 from worker.text import counted, human_duration, shell_word, shortened, visible
 
 STATUSES = ("created", "failed", "unknown", "pending")
@@ -21,7 +21,7 @@ CAUSES = 5
 """How many causes are shown."""
 
 
-class Facts(NamedTuple):
+class Summary(NamedTuple):
     """What is known at the end of a run. `counts` by status, of the `total` duplicates that the job
     wants; `reasons` why duplicates are not created, each with how many; `steps` what to do next;
     `stopped_by` a key of `STOPPED_BY` or `None`; `duration_s` seconds; `report` is the report's
@@ -54,57 +54,57 @@ class Facts(NamedTuple):
         return self.counts.get(status, 0)
 
 
-def summary_json(facts: Facts) -> dict[str, Any]:
+def summary_json(summary: Summary) -> dict[str, Any]:
     """The summary for scripts: JSON values, the fields that `--json` promises and no others."""
     return {
-        "campaign": facts.campaign,
-        "run_id": facts.run_id,
-        "job": str(facts.job),
-        "ledger": str(facts.ledger),
-        "database": str(facts.database),
-        "counts": {status: facts.count(status) for status in STATUSES},
-        "created_this_run": facts.created_this_run,
-        "settled_this_run": facts.settled_this_run,
-        "requests": facts.requests,
-        "throttled": facts.throttled,
-        "duration_s": round(facts.duration_s, 3),
-        "exit_code": facts.exit_code,
-        "stopped_by": facts.stopped_by,
-        "report": None if facts.report is None else str(facts.report),
+        "campaign": summary.campaign,
+        "run_id": summary.run_id,
+        "job": str(summary.job),
+        "ledger": str(summary.ledger),
+        "database": str(summary.database),
+        "counts": {status: summary.count(status) for status in STATUSES},
+        "created_this_run": summary.created_this_run,
+        "settled_this_run": summary.settled_this_run,
+        "requests": summary.requests,
+        "throttled": summary.throttled,
+        "duration_s": round(summary.duration_s, 3),
+        "exit_code": summary.exit_code,
+        "stopped_by": summary.stopped_by,
+        "report": None if summary.report is None else str(summary.report),
     }
 
 
-def summary_text(facts: Facts) -> str:
+def summary_text(summary: Summary) -> str:
     """The summary for people: what happened, what did not and why, where the ledger is, what to do
     next."""
-    return "\n".join(_lines(facts))
+    return "\n".join(_lines(summary))
 
 
-def _lines(facts: Facts) -> Iterator[str]:
-    if facts.sandbox:
+def _lines(summary: Summary) -> Iterator[str]:
+    if summary.sandbox:
         yield "A rehearsal in the sandbox: nothing of this is real."
-    yield _outcome(facts)
+    yield _outcome(summary)
     missing = [
-        f"{facts.count(status):,} {status}" for status in STATUSES[1:] if facts.count(status)
+        f"{summary.count(status):,} {status}" for status in STATUSES[1:] if summary.count(status)
     ]
     if missing:
         yield f"Not created: {', '.join(missing)}."
-    reasons = shortlist(facts.reasons, CAUSES)
+    reasons = shortlist(summary.reasons, CAUSES)
     for reason, count in reasons.shown:
         yield f"  {count:,} × {shortened(visible(reason), 200)}"
     if reasons.rest:
         yield f"  {reasons.rest}"
-    if facts.stopped_by is not None:
-        what = "Settling" if facts.settling else "The run"
+    if summary.stopped_by is not None:
+        what = "Settling" if summary.settling else "The run"
         yield (
             f"{what} ended early because"
-            f" {STOPPED_BY.get(facts.stopped_by, visible(facts.stopped_by))}."
+            f" {STOPPED_BY.get(summary.stopped_by, visible(summary.stopped_by))}."
         )
-    yield _effort(facts)
-    yield f"Ledger: {shell_word(facts.ledger)}"
-    if facts.report is not None:
-        yield f"Report: {shell_word(facts.report)}"
-    for step in facts.steps:
+    yield _effort(summary)
+    yield f"Ledger: {shell_word(summary.ledger)}"
+    if summary.report is not None:
+        yield f"Report: {shell_word(summary.report)}"
+    for step in summary.steps:
         yield f"→ {visible(' '.join(filter(None, (f'{step.title}.', step.text))))}"
         for command in step.commands:
             if command.words:
@@ -112,25 +112,24 @@ def _lines(facts: Facts) -> Iterator[str]:
             yield f"  {visible(command.line)}"
 
 
-def _outcome(facts: Facts) -> str:
-    campaign, created = visible(facts.campaign), facts.count("created")
-    if facts.total == 0:
+def _outcome(summary: Summary) -> str:
+    campaign, created = visible(summary.campaign), summary.count("created")
+    if summary.total == 0:
         return f"{campaign}: the job has no rows."
-    if created < facts.total:
-        return f"{campaign}: {created:,} of {counted(facts.total, 'duplicate')} created."
-    return f"{campaign}: {counted(facts.total, 'duplicate')}, all created."
+    if created < summary.total:
+        return f"{campaign}: {created:,} of {counted(summary.total, 'duplicate')} created."
+    return f"{campaign}: {counted(summary.total, 'duplicate')}, all created."
 
 
-def _effort(facts: Facts) -> str:
-    if facts.settling:
-        settled = (
-            f"{facts.settled_this_run - facts.absent:,} found, {facts.absent:,} confirmed missing"
-        )
-        still = f"{facts.count('unknown'):,} still unknown"
-        return f"Settled: {settled}, {still}, in {human_duration(facts.duration_s)}."
-    parts = [f"{facts.created_this_run:,} created", counted(facts.requests, "request")]
-    if facts.settled_this_run:
-        parts.insert(1, f"{facts.settled_this_run:,} settled")
-    if facts.throttled:
-        parts.append(f"slowed down {counted(facts.throttled, 'time')} by the API")
-    return f"This run: {', '.join(parts)}, in {human_duration(facts.duration_s)}."
+def _effort(summary: Summary) -> str:
+    if summary.settling:
+        found = summary.settled_this_run - summary.absent
+        settled = f"{found:,} found, {summary.absent:,} confirmed missing"
+        still = f"{summary.count('unknown'):,} still unknown"
+        return f"Settled: {settled}, {still}, in {human_duration(summary.duration_s)}."
+    parts = [f"{summary.created_this_run:,} created", counted(summary.requests, "request")]
+    if summary.settled_this_run:
+        parts.insert(1, f"{summary.settled_this_run:,} settled")
+    if summary.throttled:
+        parts.append(f"slowed down {counted(summary.throttled, 'time')} by the API")
+    return f"This run: {', '.join(parts)}, in {human_duration(summary.duration_s)}."

@@ -1,0 +1,183 @@
+"""Opens what a run holds: refuses a database that is not the newest, asks the guard, and plans the
+job."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sqlite3
+import sys
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from worker import __version__
+from worker.accidents.message import created_again
+from worker.cli.asked import Asked
+from worker.cli.common import invocation, restoring, typed
+from worker.export.commands import Commands, commands
+from worker.export.formats import is_ledger
+from worker.job.plan import Plan
+from worker.ledger import views
+from worker.ledger.database import is_new, open_empty, open_for_writing, unusable
+from worker.ledger.forget import forget
+from worker.ledger.handle import Reader, Writer
+from worker.ledger.store import Ledger
+from worker.model.clock import MachineClock, iso
+from worker.model.events import Emit, Event
+from worker.model.program import program
+from worker.model.records import RunKind, RunStart
+from worker.restore.lost_database import files_of, refuse_older_database
+from worker.text import counted, verb
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The database of one run, from its file to a ledger that knows the job."""
+
+    asked: Asked
+
+    def database(self) -> Writer:
+        """The open database. Raises UsageError if this run must not begin."""
+        settings = self.asked.settings
+        if is_new(settings.database):
+            # A run that is refused leaves no database in the wrong place.
+            with closing(open_empty()) as nothing:
+                self._look_before(nothing)
+        opened = open_for_writing(
+            settings.database, self.asked.target.url, checked=self.asked.plan is None
+        )
+        try:
+            self._look_before(opened)
+            if settings.fresh:
+                self._forget(opened)
+        except BaseException:
+            opened.close()
+            raise
+        return opened
+
+    def planned(self, database: Writer, emit: Emit) -> Ledger:
+        """The ledger, which knows what the job wants now. Raises WorkerError where it cannot be
+        written."""
+        try:
+            ledger = Ledger(database, self._start())
+            emit(self._start_event())
+            if self.asked.plan is not None:
+                ledger.plan(
+                    self.asked.plan.file,
+                    self.asked.plan.extra_columns,
+                    retry_failed=self.asked.settings.retry_failed,
+                )
+                self._emit_plan(ledger, self.asked.plan, emit)
+        except sqlite3.Error as error:
+            raise unusable(self.asked.settings.database, error) from error
+        return ledger
+
+    def follow_up(self, database: Reader) -> Commands:
+        """The commands to name at the end: of a run at a terminal as it was typed there, else those
+        that lead to its campaign from anywhere."""
+        latest = views.latest_run(database, campaign=self.asked.campaign)
+        if latest is None or (sys.stdout.isatty() and not self.asked.only_settle):
+            return typed(self.asked.settings, str(self.asked.job), sys.argv[1:])
+        leads = invocation(self.asked.settings, run=not self.asked.only_settle)
+        return commands(latest, leads._replace(program=program(sys.stdout)))
+
+    def _look_before(self, database: Reader) -> None:
+        """Raise UsageError if this run must not begin: the database is not the newest, or the guard
+        refuses."""
+        try:
+            if (
+                self.asked.guard is not None
+            ):  # first, since it knows where a ledger lies that was only moved
+                self.asked.guard.look(database)
+            # `settle` too: the ledger file that it would write is what tells the next run of a lost
+            # database.
+            command = restoring(self.asked.settings, self.asked.campaign, self.asked.job)
+            refuse_older_database(
+                database, self._ledger_files(database), self.asked.campaign, command
+            )
+        except sqlite3.Error as error:
+            raise unusable(self.asked.settings.database, error) from error
+
+    def _forget(self, database: Writer) -> None:
+        """Forget earlier rehearsals of this campaign, and their ledger files: this database knows
+        all that is in them, as was just looked at, so they are of rehearsals."""
+        try:
+            files = self._ledger_files(database)
+            forget(database, self.asked.campaign)
+            for file in files:
+                file.unlink()
+        except (sqlite3.Error, OSError) as error:
+            raise unusable(self.asked.settings.database, error) from error
+
+    def _ledger_files(self, database: Reader) -> set[Path]:
+        """The campaign's ledger files: where this run's would be, and where the latest run's
+        was."""
+        latest = views.latest_run(database, campaign=self.asked.campaign)
+        before = (
+            {latest.ledger}
+            if latest is not None and latest.ledger.is_file() and is_ledger(latest.ledger)
+            else set()
+        )
+        return before.union(
+            files_of(
+                self.asked.settings.ledger_written,
+                self.asked.campaign,
+                self.asked.settings.database,
+            )
+        )
+
+    def _start(self) -> RunStart:
+        return RunStart(
+            run_id=self.asked.run_id,
+            campaign=self.asked.campaign,
+            job=str(self.asked.job.resolve()),
+            ledger=str(self.asked.ledger_file),
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            now=iso(MachineClock().wall()),
+            timeout_s=self.asked.settings.timeout,
+            settle_after_s=self.asked.settings.settle_after,
+            ceiling=self.asked.settings.rate,
+            date=self.asked.settings.date.isoformat() if self.asked.plan is not None else None,
+            kind=RunKind.SETTLE if self.asked.only_settle else RunKind.RUN,
+        )
+
+    def _start_event(self) -> Event:
+        fields = {
+            "job": str(self.asked.job),
+            "ledger": str(self.asked.ledger_file),
+            "database": str(self.asked.settings.database),
+            "api": self.asked.target.url,
+            "version": __version__,
+            "date": self.asked.settings.date.isoformat(),
+        }
+        return Event("run.started", "info", fields)
+
+    def _emit_plan(self, ledger: Ledger, plan: Plan, emit: Emit) -> None:
+        counts = views.counts(ledger, ledger.campaign)
+        fields = {
+            "rows": plan.rows,
+            "duplicates": plan.items,
+            "comments": plan.comments,
+            "counts": counts._asdict(),
+        }
+        emit(Event("job.read", "info", fields))
+        for warning in plan.warnings_shown(self.asked.job):
+            emit(note_event(warning))
+        if self.asked.guard is not None and self.asked.guard.situation is not None:
+            for line in created_again(self.asked.guard.situation):
+                emit(note_event(line))
+        for campaign, items in views.unfinished_elsewhere(
+            ledger, self.asked.campaign, str(self.asked.job.resolve())
+        ):
+            text = (
+                f"{counted(items, 'duplicate')} of this job {verb(items, 'is', 'are')} unfinished"
+                f" in campaign {campaign}; to continue, use its --date or --campaign"
+            )
+            emit(note_event(text))
+
+
+def note_event(text: str) -> Event:
+    """Something a person should know, as a log line."""
+    return Event("note", "warning", {"text": text})

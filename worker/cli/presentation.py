@@ -1,0 +1,92 @@
+"""What people see of a run at its end, and while it goes on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from worker.cli.asked import Asked
+from worker.export.commands import Commands
+from worker.export.next_steps import CampaignState, steps
+from worker.run.campaign import Campaign
+from worker.run.result import Result
+from worker.terminal.output import complain, say, say_json
+from worker.terminal.secrets import Scrubber
+from worker.terminal.snapshot import Snapshot
+from worker.terminal.summary import Summary, summary_json, summary_text
+from worker.text import for_window, near, visible
+
+
+def summary_of(asked: Asked, result: Result, commands: Commands, report: Path | None) -> Summary:
+    """What is known at the end of a run; `commands` follow up on it, `report` is its report."""
+    # Typed again, the limit would hold for the rest too.
+    follow_up = commands.without("--limit") if result.stopped_by == "limit" else commands
+    state = CampaignState(
+        result.counts,
+        result.undecided,
+        stopped_by=result.stopped_by,
+        nothing_to_do=result.nothing_to_do,
+        settling=asked.only_settle,
+    )
+    return Summary(
+        campaign=asked.campaign,
+        run_id=asked.run_id,
+        job=asked.job,
+        ledger=asked.ledger_file,
+        database=asked.settings.database,
+        counts=result.counts._asdict(),
+        created_this_run=result.tally.created,
+        settled_this_run=result.tally.settled,
+        requests=result.tally.requests,
+        throttled=result.tally.throttled,
+        duration_s=result.duration_s,
+        exit_code=result.exit_code,
+        stopped_by=result.stopped_by,
+        total=result.counts.total,
+        reasons=result.reasons,
+        steps=tuple(steps(state, follow_up)),
+        sandbox=asked.target.is_sandbox,
+        report=report,
+        settling=asked.only_settle,
+        absent=result.tally.absent,
+    )
+
+
+def present(asked: Asked, summary: Summary, troubles: Iterable[str], scrub: Scrubber) -> None:
+    """Print the summary, as text or JSON, and what went wrong."""
+    settings = asked.settings
+    if settings.json:
+        say_json(scrub(summary_json(summary)))
+    elif not settings.quiet or summary.exit_code:
+        text = scrub(summary_text(_near(summary)))
+        lines = [command.line for step in summary.steps for command in step.commands]
+        say(for_window(text, sys.stdout, sorted(map(visible, lines), key=len, reverse=True)))
+    if not settings.quiet or summary.exit_code:
+        for trouble in troubles:
+            complain(scrub(trouble))
+
+
+def snapshot_of(campaign: Campaign | None, ceiling: float | None) -> Snapshot:
+    """Where the run is; called by the display's own thread, so it only reads."""
+    if campaign is None:
+        return Snapshot()
+    counts, waiting = campaign.counts, campaign.waiting
+    return Snapshot(
+        total=counts.total,
+        **counts._asdict(),
+        in_flight=campaign.pacer.in_flight,
+        rate=campaign.created_per_s(),
+        ceiling=ceiling,
+        waiting_s=campaign.pacer.waiting_s(),
+        phase=campaign.phase,
+        elapsed_s=campaign.elapsed(),
+        unanswered=waiting.requests if waiting else 0,
+        looks_in_s=campaign.looks_in_s(),
+    )
+
+
+def _near(summary: Summary) -> Summary:
+    """The same with its files as a person at this terminal would name them."""
+    report = None if summary.report is None else near(Path(summary.report), sys.stdout)
+    return summary._replace(ledger=near(Path(summary.ledger), sys.stdout), report=report)

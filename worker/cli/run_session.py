@@ -1,0 +1,196 @@
+"""A run that holds its database: opens what it needs, lets `Campaign` do it, and presents how it
+went. It decides nothing."""
+
+from __future__ import annotations
+
+import random
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import anyio
+
+from worker import open_files
+from worker.accidents.message import full_text
+from worker.cli.ask import ask
+from worker.cli.asked import Asked
+from worker.cli.common import api, invocation, report_path
+from worker.cli.opening import Opening, note_event
+from worker.cli.presentation import present, snapshot_of, summary_of
+from worker.cli.signals import ignore_late_hangup, watch_signals
+from worker.export import ledger_file as export
+from worker.export.commands import Commands
+from worker.ledger.store import Ledger
+from worker.ledger.threads import ThreadedDatabase
+from worker.model.clock import MachineClock
+from worker.model.stop import Stop
+from worker.run.campaign import Campaign
+from worker.run.limits import Limits
+from worker.run.options import Options
+from worker.run.question import Question
+from worker.run.result import Result
+from worker.terminal.logs import Logs, resolved
+from worker.terminal.output import say_json
+from worker.terminal.progress import Progress, style
+from worker.terminal.secrets import Scrubber
+from worker.terminal.summary import summary_json
+
+SANDBOX_WORDS = "the sandbox (nothing real)"
+
+
+class RunSession:
+    """One run, as a process holds its database."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self._scrub = Scrubber(asked.target.token or None)
+        self._stop = Stop()
+        self._stack = ExitStack()
+        self._campaign: Campaign | None = None
+        self._aborted = False
+        self._report: Path | None = None
+        self._report_trouble: str | None = None
+        self._at_once = asked.settings.max_in_flight
+        settings, terminal = asked.settings, sys.stderr.isatty()
+        self._progress = Progress(
+            lambda: snapshot_of(self._campaign, settings.rate),
+            stderr=sys.stderr,
+            style=style(
+                is_terminal=terminal,
+                json_logs=resolved(settings.log_format, terminal) == "json",
+                never=settings.progress == "never",
+                quiet=settings.quiet,
+            ),
+        )
+        self._logs = Logs(
+            run_id=asked.run_id,
+            campaign=asked.campaign,
+            log_format=settings.log_format,
+            log_file=settings.log_file,
+            stderr=sys.stderr,
+            is_terminal=terminal,
+            scrub=self._scrub,
+            quiet=settings.quiet,
+            above=self._progress.above,
+        )
+
+    def run(self) -> int:
+        """Open the database, run, present; the exit code."""
+        asked = self._asked
+        each = open_files.PER_SANDBOX_REQUEST if asked.target.is_sandbox else open_files.PER_REQUEST
+        self._at_once, few_files = open_files.make_room(asked.settings.max_in_flight, each)
+        export.remove_leftovers(asked.ledger_file)
+        export.remove_leftovers(report_path(asked.ledger_file))
+        opening = Opening(asked)
+        database = opening.database()
+        try:
+            with self._stack:
+                self._stack.enter_context(self._logs)
+                ledger = opening.planned(database, self._logs)
+                follow_up = opening.follow_up(database)
+                if few_files:
+                    self._logs(note_event(few_files))
+                result = anyio.run(self._run, ledger)
+                ignore_late_hangup(self._stop)
+            return self._present(result, follow_up)
+        finally:
+            database.close()
+
+    async def _run(self, ledger: Ledger) -> Result:
+        asked, settings = self._asked, self._asked.settings
+        sources = asked.plan.sources() if asked.plan else ()
+        async with api(asked.target, settings.timeout, self._scrub, sources) as client:
+            database = ThreadedDatabase(ledger)
+            self._campaign = campaign = Campaign(
+                database=database,
+                api=client,
+                clock=MachineClock(),
+                rng=random.Random(),
+                emit=self._logs,
+                stop=self._stop,
+                options=self._options(),
+                confirm=self._confirm,
+            )
+            self._stack.enter_context(self._progress)
+            async with anyio.create_task_group() as group:
+                group.start_soon(
+                    watch_signals,
+                    self._stop,
+                    self._logs,
+                    lambda: campaign.pacer.in_flight,
+                    self._abort,
+                )
+                result = await campaign.run()
+                if settings.report and not self._aborted:
+                    await database.call(self._write_report)
+                group.cancel_scope.cancel()
+        return result
+
+    def _options(self) -> Options:
+        asked, settings = self._asked, self._asked.settings
+        return Options(
+            campaign=asked.campaign,
+            ledger=asked.ledger_file,
+            rate=settings.rate,
+            limits=Limits(
+                self._at_once, settings.limit, settings.max_failed, settings.give_up_after
+            ),
+            max_duration=settings.max_duration,
+            settle_after=settings.settle_after,
+            invocation=invocation(settings, run=not asked.only_settle),
+            only_settle=asked.only_settle,
+            situation=None if asked.guard is None else asked.guard.situation,
+        )
+
+    def _abort(self) -> None:
+        self._aborted = True
+        if self._campaign is not None:
+            self._campaign.abort()
+
+    def _write_report(self, ledger: Ledger) -> None:
+        """Write the report; what hinders that is noted, and changes nothing of the run."""
+        from worker.cli.report import write_or_note  # noqa: PLC0415 - most runs write none
+
+        asked = self._asked
+        self._report_trouble = write_or_note(
+            ledger,
+            asked.settings,
+            asked.campaign,
+            asked.ledger_file,
+            run=not asked.only_settle,
+        )
+        if self._report_trouble:
+            self._logs(note_event(self._report_trouble))
+        else:
+            self._report = report_path(asked.ledger_file)
+
+    async def _confirm(self, question: Question) -> bool:
+        """Whether the run may create what it would. Raises AccidentError or DeclinedError if it
+        looks like an accident and nobody agrees."""
+        guard, target = self._asked.guard, self._asked.target
+        if guard is None:
+            return True
+        if not guard.asks:
+            if question.accidents:
+                raise guard.refusal(question.accidents)
+            return True
+        where = SANDBOX_WORDS if target.is_sandbox else target.url
+        findings = full_text(guard.messages(question.accidents)) if question.accidents else ""
+        self._progress.pause()
+        agreed = await ask(question, where, self._stop, findings)
+        if agreed:
+            self._progress.resume()
+        elif question.accidents and not self._stop.asked:
+            raise guard.declined(question.accidents)
+        return agreed
+
+    def _present(self, result: Result, follow_up: Commands) -> int:
+        """Print how the run went; its exit code. Raises what was refused."""
+        summary = summary_of(self._asked, result, follow_up, self._report)
+        if result.refused is not None:
+            if self._asked.settings.json:
+                say_json(self._scrub(summary_json(summary)))
+            raise result.refused
+        more = filter(None, (self._logs.trouble, self._report_trouble))
+        present(self._asked, summary, (*result.troubles, *more), self._scrub)
+        return result.exit_code
