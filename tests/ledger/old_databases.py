@@ -16,6 +16,9 @@ from worker.model.reasons import Reason
 FIVE = tuple(uuid(0xA000 + number) for number in range(5))
 TEN = tuple(uuid(0xB000 + number) for number in range(10))
 
+TEXTS_UNTIL = 6
+"""The last schema that has reasons and candidates in its texts alone."""
+
 
 class OldRow(NamedTuple):
     """A row: what stood in `error`, and what stands there now, with its reason and candidates."""
@@ -102,13 +105,17 @@ OLD_ROWS = (
 
 def old_database(path: Path, version: int) -> None:
     """A database of this schema (1 and later) that has all of `OLD_ROWS`, a run, a restoring and a
-    settling."""
+    settling. Those of later schemas than `TEXTS_UNTIL` were filled before."""
     path.parent.mkdir(exist_ok=True)
+    filled = min(version, TEXTS_UNTIL)
     with closing(sqlite3.connect(path)) as connection, connection:
-        for script in migrations()[:version]:
+        for script in migrations()[:filled]:
             connection.executescript(script)
-        for statement, values in _filling(version):
+        for statement, values in _filling(filled):
             connection.execute(statement, values)
+        connection.commit()
+        for script in migrations()[filled:version]:
+            connection.executescript(script)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {version}")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ledger.old_databases import OLD_ROWS, old_database
+from tests.ledger.old_databases import OLD_ROWS, TEXTS_UNTIL, old_database
 from tests.support.ledgers import (
     API,
     claim,
@@ -21,15 +21,19 @@ from tests.support.ledgers import (
 )
 from worker.ledger import database, views
 from worker.ledger.database import (
+    DamagedError,
     backup,
     migrate,
     migrations,
     open_empty,
     open_for_reading,
     open_for_writing,
+    unusable,
 )
-from worker.ledger.queries import sql
-from worker.model.errors import UsageError
+from worker.ledger.queries import sql, statements
+from worker.model.errors import UsageError, WorkerError
+from worker.model.reasons import Reason
+from worker.model.records import RunKind
 
 BEFORE_COPYING = 5
 """The last schema before one whose migration copies rows; what writes to the ledger today can write
@@ -186,6 +190,7 @@ def test_candidates_that_stood_in_a_text_become_rows(path: Path, version: int) -
         (1, ["run", "settle", "settle"]),  # what it restored is not known then
         (3, ["run", "restore", "settle"]),
         (6, ["run", "restore", "settle"]),
+        (7, ["run", "restore", "settle"]),
     ],
 )
 def test_what_kind_an_old_run_was_is_decided_once(
@@ -197,6 +202,46 @@ def test_what_kind_an_old_run_was_is_decided_once(
     with raw(path) as connection:
         found = connection.execute("SELECT kind FROM runs ORDER BY id").fetchall()
         assert [row[0] for row in found] == kinds
+
+
+@pytest.mark.parametrize("version", range(1, len(migrations())))
+def test_an_old_run_keeps_all_that_it_told(path: Path, version: int) -> None:
+    told = (
+        "id, run_id, campaign_id, job, ledger, host, pid, started_at, ended_at, stopped_by,"
+        " exit_code, me, timeout_s, settle_after_s, created, requests, throttled"
+    )
+    told += ", ceiling, date" if version >= 3 else ""
+    stamp = "ledger_stamp" if version > TEXTS_UNTIL else "written" if version >= 5 else "NULL"
+    old_database(path, version)
+    with raw(path) as connection:
+        connection.execute(
+            "UPDATE runs SET ended_at = 'e', stopped_by = 's', exit_code = 1, me = 'me',"
+            " created = 2, requests = 3, throttled = 4 WHERE id = 2"
+        )
+        if stamp != "NULL":
+            connection.execute(f"UPDATE runs SET {stamp} = 'as it is' WHERE id = 2")
+        before = connection.execute(f"SELECT {told}, {stamp} FROM runs ORDER BY id").fetchall()
+    make(path)
+
+    with raw(path) as connection:
+        after = connection.execute(f"SELECT {told}, ledger_stamp FROM runs ORDER BY id")
+        assert after.fetchall() == before
+
+
+@pytest.mark.parametrize("kind", [None, "", "sandbox"])
+def test_a_run_has_one_of_three_kinds(path: Path, kind: str | None) -> None:
+    old_database(path, len(migrations()))
+    with raw(path) as connection:
+        for one in RunKind:
+            connection.execute("UPDATE runs SET kind = ?", (one,))
+        with pytest.raises(sqlite3.IntegrityError):
+            connection.execute("UPDATE runs SET kind = ?", (kind,))
+
+
+def test_every_reason_that_a_statement_writes_is_of_the_one_list() -> None:
+    written = set(re.findall(r"\breason = '(\w+)'", "\n".join(statements().values())))
+    assert len(written) == 4
+    assert written <= set(Reason)
 
 
 def test_tables_that_others_refer_to_are_made_anew_whatever_sqlite_was_built_with(
@@ -218,6 +263,13 @@ def test_an_old_database_is_searched_for_damage_before_its_rows_are_copied(path:
     with pytest.raises(UsageError, match="damaged"):
         open_for_writing(path, API, checked=False)
     assert path.read_bytes() == before != content
+
+
+def test_no_statement_has_having_without_groups() -> None:
+    """SQLite before 3.39 refuses that: in a migration no database could be opened. STRICT tables
+    need 3.37 alone."""
+    for text in (*migrations(), *statements().values()):
+        assert text.count("HAVING") <= text.count("GROUP BY"), text
 
 
 def test_what_each_request_writes_fills_no_table_of_its_own(path: Path) -> None:
@@ -386,3 +438,34 @@ def test_a_backup_does_not_claim_the_name_of_what_it_is_a_copy_of(
     backup(path, tmp_path / "copy.db")
     with raw(tmp_path / "copy.db") as connection:
         assert not connection.execute("SELECT * FROM meta WHERE key = 'path'").fetchall()
+
+
+@pytest.mark.parametrize(
+    ("code", "told", "kind"),
+    [
+        (sqlite3.SQLITE_FULL, "the disk is full", WorkerError),
+        (sqlite3.SQLITE_NOTADB, "is no ledger database", UsageError),
+        (sqlite3.SQLITE_CORRUPT, "is damaged", UsageError),
+        (sqlite3.SQLITE_CORRUPT_INDEX, "is damaged", UsageError),
+        (sqlite3.SQLITE_CANTOPEN, "cannot be used", UsageError),
+        (sqlite3.SQLITE_READONLY, "cannot be used", UsageError),
+        (sqlite3.SQLITE_BUSY, "cannot be used", UsageError),
+        (None, "cannot be used", UsageError),
+    ],
+)
+@pytest.mark.parametrize(
+    "words", ["disk is full", "malformed", "file is not a database", "unable to open", "e\u00e9"]
+)
+def test_an_error_of_sqlite_is_known_by_its_code_whatever_its_words(
+    code: int | None, told: str, kind: type[WorkerError], words: str
+) -> None:
+    error = sqlite3.OperationalError(words)
+    if code is not None:
+        error.sqlite_errorcode = code
+    found = unusable(Path("ledger.db"), error)
+    assert told in str(found)
+    assert type(found) is kind
+
+
+def test_what_the_check_for_damage_finds_is_told_as_damage() -> None:
+    assert "is damaged" in str(unusable(Path("ledger.db"), DamagedError("malformed: row 1")))

@@ -39,7 +39,7 @@ from worker.ledger.handle import Writer
 from worker.ledger.store import Ledger
 from worker.model.clock import iso
 from worker.model.events import Event
-from worker.model.records import RunStart
+from worker.model.records import RunKind, RunStart
 from worker.model.run_id import FORM
 from worker.model.stop import Stop
 from worker.run.campaign import Campaign
@@ -317,7 +317,7 @@ class Simulation:
             settle_after_s=run.settle_after_s,
             ceiling=run.rate,
             date=DAY.isoformat(),
-            kind="settle" if run.only_settle else "run",
+            kind=RunKind.SETTLE if run.only_settle else RunKind.RUN,
         )
 
     def _count(self, run: Run) -> None:

@@ -124,6 +124,26 @@ def forget_what_a_dead_run_sent(patch: pytest.MonkeyPatch) -> None:
     )
 
 
+# -- what rows tell of themselves
+
+
+def keep_candidates_of_what_is_settled(patch: pytest.MonkeyPatch) -> None:
+    statement(
+        patch,
+        forget_candidates="SELECT :item",
+        add_candidate=sql("add_candidate").replace("INSERT", "INSERT OR IGNORE"),
+    )
+
+
+def keep_the_reason_of_what_is_found(patch: pytest.MonkeyPatch) -> None:
+    statement(patch, settle_created=sql("settle_created").replace("reason = NULL,", ""))
+
+
+def count_candidates_that_are_not_kept(patch: pytest.MonkeyPatch) -> None:
+    values = ":item, :batch_id, :place, :name, :details, :datasets, :time, :creator"
+    statement(patch, add_candidate=f"INSERT INTO candidates SELECT {values} WHERE false")
+
+
 # -- looking
 
 
@@ -416,6 +436,25 @@ MISTAKES: Mapping[str, Mistake] = {
             Theme.SOURCES,
             100,
             edited_often,
+        ),
+        Mistake(
+            "keeps the candidates of what is settled",
+            keep_candidates_of_what_is_settled,
+            Theme.COPYING,
+            200,
+            untrue=True,
+        ),
+        Mistake(
+            "keeps the reason of what is found",
+            keep_the_reason_of_what_is_found,
+            Theme.ORDINARY,
+            untrue=True,
+        ),
+        Mistake(
+            "counts candidates and does not keep them",
+            count_candidates_that_are_not_kept,
+            Theme.COPYING,
+            untrue=True,
         ),
     )
 }

@@ -26,6 +26,7 @@ SORTS = (
     "uncounted",
     "unclosed",
     "unwritten",
+    "untrue",
     "busy",
     "slow",
     "stuck",
@@ -49,7 +50,7 @@ class Sum:
     faults: Counter[str] = field(default_factory=Counter)
     stopped: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
-    """NotSentReason wanted rows are `unknown` at the end."""
+    """Why wanted rows are `unknown` at the end."""
     problems: Counter[str] = field(default_factory=Counter)
     """By sort: double, lost, false row, …: scenarios that have one."""
     statuses: dict[str, Counter[str]] = field(default_factory=dict)

@@ -13,12 +13,12 @@ unwritten   the ledger file of a run that ended by itself tells something else t
 uncounted   fewer attempts stand in a row than requests arrived for it
 denied      a `failed` row's own batch exists, and no row has it
 left        a wanted row is pending after the calm runs, without a reason of its own
+untrue      a row's reason or candidates do not go with its status
 """
 
 from __future__ import annotations
 
 import csv
-import re
 import sqlite3
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -29,9 +29,27 @@ from tests.simulation.world import Batch, ItemKey, Kind, World
 _ROWS = """
 SELECT c.name AS campaign, i.source_id, i.template, i.upload_new_dataset, i.copy, i.status,
        i.name, i.new_batch_id,
-       i.settled_by, i.attempts, i.line IS NOT NULL AS wanted, i.error
+       i.settled_by, i.attempts, i.line IS NOT NULL AS wanted, i.error, i.reason, i.candidates,
+       (SELECT count(*) FROM candidates AS c WHERE c.item_id = i.id) AS named
 FROM items AS i JOIN campaigns AS c ON c.id = i.campaign_id
 """
+
+
+NAMED = 10
+"""So many candidates of a row are kept; the others are counted."""
+
+REASONS: dict[str, set[str | None]] = {
+    "created": {None},
+    "failed": {"refused", "source_missing"},
+    "pending": {None, "not_sent", "source_unclear", "absent", "declared_absent"},
+    "unknown": {
+        "unanswered", "interrupted", "restored", "owned", "taken", "listing_incomplete", "hidden",
+        "several_fit", "names_alike", "may_be_its", "answer_named", "not_shown_yet",
+    },
+}  # fmt: skip
+"""Why a row of each status may be so; what was known before a request under way says nothing."""
+
+WITH_CANDIDATES = {"several_fit", "names_alike", "may_be_its", "answer_named"}
 
 
 LONG_BEFORE_S = 300.0
@@ -50,6 +68,9 @@ class Row:
     attempts: int
     wanted: bool
     error: str | None
+    reason: str | None
+    candidates: int
+    named: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +105,7 @@ def judge(
     problems += [] if lenient else _lost(rows, owner, made)
     problems += [] if lenient else _denied(rows, owner, made)
     problems += _uncounted(rows, world, forgiven, exact=counted)
+    problems += _untrue(rows)
     if final:
         problems += [
             f"unclosed: {row.item} is still `sent`" for row in rows if row.status == "sent"
@@ -99,11 +121,8 @@ def judge(
 
 
 def _reasons(rows: list[Row]) -> dict[str, int]:
-    """NotSentReason rows are `unknown`, without the ids that their errors name."""
-    why = [row.error or "" for row in rows if row.wanted and row.status == "unknown"]
-    return dict(
-        Counter(re.sub(r"#\d+|\(.*?\)|[0-9a-f]{8}-[0-9a-f-]{27}", "…", error) for error in why)
-    )
+    """Why wanted rows are `unknown`."""
+    return dict(Counter(row.reason or "" for row in rows if row.wanted and row.status == "unknown"))
 
 
 def unwritten(connection: sqlite3.Connection, campaign: str, ledger_file: Path) -> list[str]:
@@ -147,6 +166,9 @@ def _rows(connection: sqlite3.Connection) -> list[Row]:
             r["attempts"],
             bool(r["wanted"]),
             r["error"],
+            r["reason"],
+            r["candidates"],
+            r["named"],
         )
         for r in found
     ]
@@ -210,11 +232,19 @@ def _denied(rows: list[Row], owner: dict[str, Row], made: list[Batch]) -> list[s
 
 def _is_left(row: Row) -> bool:
     """Whether the row is pending after the calm runs, which had no reason to leave it."""
-    reasons = (
-        "the source could not be looked up",
-        "two complete listings show that it was not made",
-    )
-    return row.status == "pending" and not (row.error or "").startswith(reasons)
+    return row.status == "pending" and row.reason not in ("source_unclear", "absent")
+
+
+def _untrue(rows: list[Row]) -> list[str]:
+    return [
+        f"untrue: {row.item} is {row.status}, {row.reason}, {row.candidates} candidates,"
+        f" {row.named} named: {row.error}"
+        for row in rows
+        if row.reason not in REASONS.get(row.status, {row.reason})
+        or (row.reason is None) != (row.error is None)
+        or row.named != min(row.candidates, NAMED)
+        or (row.candidates > 0) != (row.status == "unknown" and row.reason in WITH_CANDIDATES)
+    ]
 
 
 def _false_rows(rows: list[Row], world: World, *, lenient: bool) -> list[str]:

@@ -23,13 +23,14 @@ Plant = Callable[[pytest.MonkeyPatch], None]
 class Mistake:
     """What the careless worker does, how it is planted, where it shows, and within how many seeds.
     `tweak` makes of a scenario one in which it shows early; a sound worker keeps every promise
-    there too."""
+    there too. With `untrue` it breaks what rows tell of themselves."""
 
     does: str
     plant: Plant
     theme: Theme
     seeds: int = 60
     tweak: Callable[[Scenario], Scenario] = lambda scenario: scenario
+    untrue: bool = False
 
 
 def statement(patch: pytest.MonkeyPatch, **changed: str) -> None:

@@ -44,7 +44,7 @@ from worker.ledger.store import Ledger
 from worker.model.clock import MachineClock, iso
 from worker.model.errors import UsageError, WorkerError
 from worker.model.program import program
-from worker.model.records import RunEnd, RunStart
+from worker.model.records import RunEnd, RunKind, RunStart
 from worker.model.run_id import new_run_id
 from worker.restore.lost_database import refuse_older_database
 from worker.restore.restore import restore
@@ -118,7 +118,7 @@ def _restore(args: argparse.Namespace, settings: Settings, url: str) -> int:
             iso(now),
             settings.timeout,
             settings.settle_after,
-            kind="restore",
+            kind=RunKind.RESTORE,
         )
         ledger = Ledger(database, start)
         ledger.plan(plan.file, plan.extra_columns, retry_failed=False)

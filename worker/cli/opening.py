@@ -26,7 +26,7 @@ from worker.ledger.store import Ledger
 from worker.model.clock import MachineClock, iso
 from worker.model.events import Emit, Event
 from worker.model.program import program
-from worker.model.records import RunStart
+from worker.model.records import RunKind, RunStart
 from worker.restore.lost_database import files_of, refuse_older_database
 from worker.text import counted, verb
 
@@ -140,7 +140,7 @@ class Opening:
             settle_after_s=self.asked.settings.settle_after,
             ceiling=self.asked.settings.rate,
             date=self.asked.settings.date.isoformat() if self.asked.plan is not None else None,
-            kind="settle" if self.asked.only_settle else "run",
+            kind=RunKind.SETTLE if self.asked.only_settle else RunKind.RUN,
         )
 
     def _start_event(self) -> Event:

@@ -36,7 +36,7 @@ from worker.ledger.store import Ledger
 from worker.model.batch import listed
 from worker.model.clock import MachineClock, iso
 from worker.model.errors import TokenRefusedError, UsageError, WorkerError
-from worker.model.records import Listed, RunEnd, RunStart
+from worker.model.records import Listed, RunEnd, RunKind, RunStart
 from worker.model.run_id import new_run_id
 from worker.restore.lost_database import refuse_older_database
 from worker.settings.load import Settings
@@ -131,7 +131,7 @@ def _take_word(
             now,
             settings.timeout,
             settings.settle_after,
-            kind="settle",
+            kind=RunKind.SETTLE,
         )
         _refuse_older_database(database, latest, settings)
         ledger = Ledger(database, start)

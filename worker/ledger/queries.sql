@@ -565,7 +565,7 @@ SELECT r.run_id, c.name AS campaign, r.job, r.ledger, r.host, r.pid, r.started_a
             THEN (SELECT count(*) FROM attempts AS a WHERE a.run_id = r.id
                 AND a.outcome = 'created')
             ELSE r.created END AS created,
-       r.requests, r.throttled, r.kind
+       r.requests, r.throttled, r.kind, r.kind AS command
 FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id
 WHERE :since IS NULL OR r.started_at >= :since
 ORDER BY r.id;

@@ -216,7 +216,7 @@ def ledger_rows(
     A row has `COLUMNS` and the `x_` columns, and besides
       item       its own number
       under_way  whether its request has left, or is about to, and no answer is recorded
-      reason     a `worker.model.reasons.Reason`, or None
+      reason     a `worker.model.reasons.Reason`; None if it is created, under way or not tried
       cause      why it is not created, in words that rows with one cause share; None if it is
       candidates the first ids of batches that could be its copy
     and with `job_names` also `job_name`, its name as a job file writes it. `name` is the
@@ -245,15 +245,14 @@ def ledger_rows(
             if row["name"] is None:
                 row["name"] = _coming_name(sent_name, template, copies, source_name)
             row["under_way"] = row["status"] == "sent"
-            row["reason"] = reason
-            row["cause"] = why.cause(reason, row["error"])
             row["candidates"] = ids = _decode(named)[0] if named else []
             if row["under_way"]:
                 # While the file is written the answer may be under way; if nobody comes to record
-                # it, this still holds.
-                row["status"], row["error"] = "unknown", why.UNDER_WAY
-                row["cause"] = why.UNDER_WAY
+                # it, this still holds. What was known before the request says nothing of it.
+                row["status"], row["reason"] = "unknown", None
+                row["cause"] = row["error"] = why.UNDER_WAY
             else:
+                row["reason"], row["cause"] = reason, why.cause(reason, row["error"])
                 row["error"] = why.message(item, reason, row["error"], ids, count)
             row["item"] = item
             if own:

@@ -6,6 +6,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
+from worker.model.reasons import Reason
+
 
 class Status(StrEnum):
     """What is known of a wanted duplicate (`sent` exists in the database alone: its outcome is
@@ -40,10 +42,20 @@ class Counts(NamedTuple):
         return self.created + self.failed + self.unknown + self.pending
 
 
+class RunKind(StrEnum):
+    """What a run is there for."""
+
+    RUN = "run"
+    """Creates what is missing."""
+    SETTLE = "settle"
+    """Finds out about unanswered requests, or records what a person found out."""
+    RESTORE = "restore"
+    """Rebuilds a lost database from a ledger file."""
+
+
 class RunStart(NamedTuple):
     """What a run says of itself when it begins. Paths are absolute; times are ISO 8601 UTC.
-    `ceiling` is in requests a second (None: no ceiling), `date` the value of `{date}`, `kind`
-    what it is: `run`, `settle` or `restore`."""
+    `ceiling` is in requests a second (None: no ceiling), `date` the value of `{date}`."""
 
     run_id: str
     campaign: str
@@ -56,7 +68,7 @@ class RunStart(NamedTuple):
     settle_after_s: float
     ceiling: float | None = None
     date: str | None = None
-    kind: str = "run"
+    kind: RunKind = RunKind.RUN
 
 
 class RateChange(NamedTuple):
@@ -150,7 +162,7 @@ class AttemptResult(NamedTuple):
     batch_status: str | None = None
     created_at: str | None = None
     created_by: str | None = None
-    reason: str | None = None
+    reason: Reason | None = None
     """Why the item is not created, where the outcome alone does not say it."""
     retry: bool = False
     """Whether the sender wants it again in this run."""

@@ -8,7 +8,6 @@ import hashlib
 import html
 import io
 import json
-import re
 from contextlib import closing
 from html.parser import HTMLParser
 from pathlib import Path
@@ -145,7 +144,8 @@ def test_the_headline_and_what_needs_a_person_stand_in_the_page_itself(bad: Made
     assert f"{counts.failed} failed" in words or f"{counts.failed} refused" in words
     assert f"{counts.unknown} duplicates may already exist" in words
     assert len(others) == counts.unknown - 1
-    for batch_id in re.findall(r"[0-9a-f-]{36}", first["error"]):
+    assert first["candidates"]
+    for batch_id in first["candidates"]:
         assert nights.COMMANDS.assign(first["item"], batch_id) in words
     assert nights.COMMANDS.absent(first["item"]) in words
     assert nights.COMMANDS.retry() in words
@@ -176,6 +176,14 @@ def test_its_rows_are_the_ledger_file_s(night: str, request: pytest.FixtureReque
         ]  # fmt: skip
         assert told[2] == cell(name)
         assert told[12] == cell(None if error is None else lists["texts"][error])
+
+
+def test_its_rows_have_the_candidates_that_the_database_has(bad: Made) -> None:
+    with closing(open_for_reading(bad.database)) as reader:
+        rows = list(views.ledger_rows(reader, 1, bad.campaign))
+    expected = {str(row["item"]): row["candidates"] for row in rows if row["candidates"]}
+    assert expected
+    assert Reader(bad.text).json("lists")["candidates"] == expected
 
 
 def test_plots_say_in_words_what_they_show(bad: Made) -> None:

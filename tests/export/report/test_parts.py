@@ -1,4 +1,4 @@
-"""The report's pure parts: sentences, what needs a person, and the words of settling read back."""
+"""The report's pure parts: sentences, and what needs a person."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from worker.export.report import needs as needs_of
 from worker.export.report.facts import Facts, Run
 from worker.export.report.needs import Candidate, Needs, needs
 from worker.export.report.sentences import after, campaign_state, ended, headline, moment, what
-from worker.model.records import Counts
+from worker.model.records import Counts, RunKind
 
 # -- what needs a person
 
@@ -111,7 +111,7 @@ RUN = Run(
     3,
     0,
     alive=False,
-    kind="run",
+    kind=RunKind.RUN,
 )
 NOTHING = Needs((), 0, (), 0)
 
@@ -198,12 +198,12 @@ def test_advice_is_asked_for_as_it_stands(run: Run, end: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "noun"),
     [
-        ("run", "run"),
-        ("settle", "settling"),
-        ("restore", "restoring"),
+        (RunKind.RUN, "run"),
+        (RunKind.SETTLE, "settling"),
+        (RunKind.RESTORE, "restoring"),
     ],
 )
-def test_a_run_is_called_what_it_was(kind: str, noun: str) -> None:
+def test_a_run_is_called_what_it_was(kind: RunKind, noun: str) -> None:
     assert what(RUN._replace(kind=kind)) == noun
 
 

@@ -13,7 +13,7 @@ from worker.export.report.timeline import Timeline, timeline
 from worker.ledger import report, views
 from worker.ledger.handle import Reader
 from worker.model.clock import seconds
-from worker.model.records import Counts
+from worker.model.records import Counts, RunKind
 
 RUNS = 200
 """How many runs are told; of older ones their number."""
@@ -24,8 +24,7 @@ PACES = 20_000
 
 class Run(NamedTuple):
     """One run. Times are ISO 8601 UTC; `ended_at` is None where it goes on or died, and then
-    `alive` says which, as far as this machine can know (None: it cannot). `kind` is what it was:
-    `run`, `settle`, `restore`, or not known."""
+    `alive` says which, as far as this machine can know (None: it cannot)."""
 
     run_id: str
     job: str
@@ -40,7 +39,7 @@ class Run(NamedTuple):
     requests: int
     throttled: int
     alive: bool | None
-    kind: str
+    kind: RunKind
 
     @property
     def duration_s(self) -> float | None:
@@ -140,7 +139,7 @@ def _run(row: sqlite3.Row) -> Run:
         requests=row["requests"],
         throttled=row["throttled"],
         alive=_alive(row["host"], row["pid"]) if row["ended_at"] is None else False,
-        kind=row["kind"],
+        kind=RunKind(row["kind"]),
     )
 
 

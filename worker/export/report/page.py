@@ -153,7 +153,8 @@ def page(found: Facts, rows: Rows, about: About, commands: Commands) -> Iterator
 
 class Rows:
     """The rows that the page embeds, as pieces of a JSON array; asked for once. Then `lists` are
-    the texts that rows name by number, and `left_out` is how many rows there was no room for."""
+    the texts that rows name by number and the candidates of some, and `left_out` is how many rows
+    there was no room for."""
 
     def __init__(self, reader: Reader, campaign: int, name: str, found: Facts) -> None:
         self._reader = reader
@@ -163,6 +164,7 @@ class Rows:
         self._own = found.extra_columns
         self._sources: dict[str, int] = {}
         self._texts: dict[str, int] = {}
+        self._candidates: dict[int, list[str]] = {}
         self._bytes = 0
         self.count = 0
 
@@ -173,6 +175,8 @@ class Rows:
                 if self.count == ROWS or self._bytes > BYTES:
                     break
                 piece = _json(self._row(row))
+                if row["candidates"]:
+                    self._candidates[row["item"]] = row["candidates"]
                 self.count += 1
                 self._bytes += len(piece.encode())
                 yield separator + piece
@@ -186,9 +190,12 @@ class Rows:
 
     @property
     def lists(self) -> str:
-        """Sources with their names, and texts, in the order of their numbers."""
+        """Sources with their names, and texts, in the order of their numbers; and by a row's item
+        the batches that could be its copy."""
         sources = [[source, report.source_name(self._reader, source)] for source in self._sources]
-        return _json({"sources": sources, "texts": list(self._texts)})
+        return _json(
+            {"sources": sources, "texts": list(self._texts), "candidates": self._candidates}
+        )
 
     def _row(self, row: views.Row) -> Sequence[object]:
         return (
@@ -209,7 +216,6 @@ class Rows:
             row["first_sent_at"],
             row["last_sent_at"],
             self._text(row["run_id"]),
-            row["candidates"] or 0,
             *(row[column] for column in self._own),
         )
 

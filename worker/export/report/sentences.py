@@ -9,6 +9,7 @@ from worker.export.next_steps import CampaignState, End, joined
 from worker.export.report.facts import Facts, Run
 from worker.model.clock import seconds
 from worker.model.events import STOPPED_BY
+from worker.model.records import RunKind
 from worker.text import counted, human_duration, verb, visible
 
 
@@ -82,9 +83,12 @@ def duration(run: Run) -> str:
     return "" if run.duration_s is None else human_duration(run.duration_s)
 
 
+_NOUNS = {RunKind.RUN: "run", RunKind.SETTLE: "settling", RunKind.RESTORE: "restoring"}
+
+
 def what(run: Run) -> str:
     """What a run was, as a noun."""
-    return {"settle": "settling", "restore": "restoring"}.get(run.kind, "run")
+    return _NOUNS[run.kind]
 
 
 def campaign_state(facts: Facts) -> CampaignState:

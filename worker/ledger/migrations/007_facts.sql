@@ -18,7 +18,7 @@ ALTER TABLE runs RENAME COLUMN written TO ledger_stamp;
 ALTER TABLE runs RENAME COLUMN command TO kind;
 UPDATE runs
 SET kind = coalesce((SELECT iif(max(a.restored), 'restore', 'run') FROM attempts AS a
-                     WHERE a.run_id = runs.id HAVING count(*) > 0), 'settle')
+                     WHERE a.run_id = runs.id GROUP BY a.run_id), 'settle')
 WHERE kind IS NULL;
 
 -- The batches that could be the copy of an unknown duplicate: the first ones of `items.candidates`,

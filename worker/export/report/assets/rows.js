@@ -2,14 +2,14 @@
 
 // A row is an array, as the page's maker writes it; its own columns follow.
 const [ITEM, LINE, COPY, SOURCE, NAME, FLAG, STATUS, BATCH, BATCH_STATUS, CREATED, BY, TRIES, HTTP, ERROR, FIRST, LAST,
-  RUN, CANDIDATES, OWN] = Array(19).keys();
+  RUN, OWN] = Array(18).keys();
 const PAGE = 50;
 const PRINTED = 2000;
 const FEW = 60; // so many rows are shown at once, whatever their sources
 const STATUSES = ["created", "failed", "unknown", "pending"];
 
 const about = JSON.parse(byId("about").textContent);
-const { sources, texts } = JSON.parse(byId("lists").textContent);
+const { sources, texts, candidates } = JSON.parse(byId("lists").textContent);
 const rows = JSON.parse(byId("rows").textContent);
 rows.sort((a, b) => a[LINE] - b[LINE] || a[COPY] - b[COPY]);
 

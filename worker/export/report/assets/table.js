@@ -72,7 +72,7 @@ const detailLine = (place) => {
   });
   const commands = [];
   if (status(row) === "unknown") {
-    for (const id of row[CANDIDATES] || []) {
+    for (const id of candidates[row[ITEM]] ?? []) {
       commands.push(command(`${about.settle} --assign '#${row[ITEM]}=${id}'`, `that assigns ${id}`));
     }
     commands.push(command(`${about.settle} --absent '#${row[ITEM]}'`, "that says that it was not made"));

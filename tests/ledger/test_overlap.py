@@ -1,0 +1,44 @@
+"""What campaigns share, in databases nearby that any version wrote."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from tests.ledger.old_databases import OLD_ROWS, old_database
+from tests.support.ledgers import API, uuid
+from worker.job.plan import planned
+from worker.job.read import open_job
+from worker.ledger.database import migrations
+from worker.ledger.overlap import Shared, ledgers_in, shared_nearby
+
+NAMES = tuple(f"Wave {number}" for number in range(1, len(OLD_ROWS) + 1))
+
+
+@pytest.mark.parametrize("version", range(1, len(migrations()) + 1))
+@pytest.mark.parametrize(
+    ("api_url", "found"), [(API, True), ("https://example.com", False)], ids=["ours", "another's"]
+)
+def test_a_database_of_any_version_tells_what_it_shares(
+    tmp_path: Path, version: int, api_url: str, found: bool
+) -> None:
+    database = tmp_path / "nearby" / "ledger.db"
+    old_database(database, version)
+    job = tmp_path / "job.csv"
+    job.write_text("batch_id,name\n" + "".join(f"{uuid(1)},{name}\n" for name in NAMES))
+    before = database.read_bytes()
+
+    with planned(open_job(job), "autumn", date(2026, 3, 1)) as plan:
+        files = ledgers_in(database.parent, tmp_path / "own.db", any_name=False)
+        shared = shared_nearby(files, plan.file, "autumn", api_url, [database.parent])
+
+    may_exist = sum(row.status in ("created", "unknown") for row in OLD_ROWS)
+    expected = Shared(
+        "spring", len(NAMES), may_exist, may_exist, Path("/job.csv"), Path("/l.csv"),
+        database=database, beside_job=True, job_gone=True,
+    )  # fmt: skip
+    assert shared == ([expected] if found else [])
+    assert database.read_bytes() == before
+    assert [path.name for path in database.parent.iterdir()] == ["ledger.db"]
