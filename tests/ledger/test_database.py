@@ -244,6 +244,22 @@ def test_every_reason_that_a_statement_writes_is_of_the_one_list() -> None:
     assert written <= set(Reason)
 
 
+@pytest.mark.parametrize("version", range(1, len(migrations()) + 1))
+def test_a_database_of_any_version_whose_changes_lie_beside_another_name_is_refused(
+    path: Path, version: int
+) -> None:
+    old_database(path, version)
+    before = path.with_name("before.db")
+    table = "facts" if version < database.META_SINCE else "meta"
+    with raw(path) as connection:
+        connection.execute(f"INSERT INTO {table} VALUES ('path', ?)", (str(before),))
+        connection.commit()
+    before.with_name("before.db-wal").write_bytes(b"changes")
+
+    with pytest.raises(UsageError, match="latest changes of this ledger database"):
+        open_for_writing(path, API)
+
+
 def test_tables_that_others_refer_to_are_made_anew_whatever_sqlite_was_built_with(
     path: Path,
 ) -> None:
