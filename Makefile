@@ -47,7 +47,7 @@ test: .venv/installed
 
 # The proofs by mass: a thousand campaigns, fifty kills, every planted mistake, every byte of a request.
 prove: .venv/installed
-	@EVERY_BYTE=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'prove or every_byte'
+	@EVERY_BYTE=1 $(BIN)/python -m pytest -n logical --dist worksteal -m 'prove or every_byte'
 
 # How much of the heart its own tests and the simulation reach, by branches; it must not fall. (What the tests of the
 # whole command reach is not counted: they run it as a process of its own.)
@@ -65,7 +65,7 @@ torture: .venv/installed
 
 # Connections cut, reset or silent after every byte of a request and its answer; takes some minutes.
 wires: .venv/installed
-	@EVERY_BYTE=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m every_byte
+	@EVERY_BYTE=1 $(BIN)/python -m pytest -n logical --dist worksteal -m every_byte
 
 lint: .venv/installed
 	@$(BIN)/ruff check .
