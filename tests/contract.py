@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-COMMANDS = ("run", "check", "settle", "ledger", "report", "sandbox")
+COMMANDS = ("run", "check", "settle", "ledger", "report", "completion", "sandbox")
 
 NOT_BUILT_YET: tuple[str, ...] = ()
 """The commands of the contract that this version leaves out."""

@@ -5,4 +5,4 @@ The way of the data: job file → rows → plan → ledger → pace → send →
 runs the night, `observe` tells people about it, `cli` wires these together, `sandbox` stands in for
 the API."""
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"

@@ -184,6 +184,13 @@ def closest(word: str, known: Iterable[str]) -> str | None:
     return _closest(word[:100], tuple(known))
 
 
+def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:
+    """` Did you mean rate?` if one of `known` (shown after `prefix`) is close to `word`, otherwise
+    nothing. It begins with a space, to go behind a sentence."""
+    close = closest(word, known)
+    return f" Did you mean {prefix}{close}?" if close else ""
+
+
 @lru_cache(maxsize=256)  # a slip in a million rows is one slip
 def _closest(word: str, known: tuple[str, ...]) -> str | None:
     names = {_plain(name): name for name in known}

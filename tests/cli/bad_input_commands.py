@@ -74,7 +74,11 @@ COMMANDS: tuple[Case, ...] = (
         "check job.csv",
         env={"PROLIFIC_URL": "http://a.b"},
     ),
-    Case("a check with a bad limit", ("--limit: must be from 1",), "check job.csv --limit 0"),
+    Case(
+        "a check with a bad limit",
+        ("--limit: '0' is not",),
+        "check job.csv --limit 0",
+    ),
     # ledger
     Case(
         "a ledger without a database",
@@ -116,32 +120,32 @@ COMMANDS: tuple[Case, ...] = (
     _ledger(
         "a status that is none",
         "job.csv --status nonsense",
-        "--status: nonsense is no status",
+        "--status: nonsense is not a status",
         "created, failed",
     ),
-    _ledger("an empty status", "job.csv --status ''", "--status: an empty status is no status"),
+    _ledger("an empty status", "job.csv --status ''", "--status: an empty status is not a status"),
     _ledger(
         "a status too many",
         "job.csv --status failed,done",
-        "--status: done is no status",
+        "--status: done is not a status",
         process=True,
     ),
     _ledger(
         "a time that is none",
         "job.csv --since yesterday",
-        "--since: 'yesterday' is no date or time",
+        "--since: 'yesterday' is not a date or time",
     ),
     _ledger(
         "a time before all times",
         "job.csv --since 0001-01-01T00:00+14:00",
         "--since: ",
-        "is no date or time",
+        "is not a date or time",
     ),
     _ledger(
         "a time before all times for all",
         "--since 0001-01-01T00:00+14:00",
         "--since: ",
-        "is no date or time",
+        "is not a date or time",
     ),
     _ledger(
         "a form that is none", "job.csv --format pdf", "argument --format: invalid choice: 'pdf'"
@@ -199,7 +203,7 @@ COMMANDS: tuple[Case, ...] = (
         "ledger",
         {"config.toml": "colour = 1\n"},
     ),
-    Case("a ledger with a bad date", ("--date: 'x' is no date",), "ledger job.csv --date x"),
+    Case("a ledger with a bad date", ("--date: 'x' is not a date",), "ledger job.csv --date x"),
     # report
     Case(
         "a report without a database",
@@ -262,7 +266,7 @@ COMMANDS: tuple[Case, ...] = (
     _sandbox(
         "a lag without end", "--listing-lag inf", "--listing-lag: 'inf' is not a number of seconds"
     ),
-    _sandbox("a rate of the sandbox without a unit", "--rate 5", "--rate: '5' is no rate"),
+    _sandbox("a rate of the sandbox without a unit", "--rate 5", "--rate: '5' is not a rate"),
     _sandbox("a burst of none", "--burst 0", "--burst: '0' is not a whole number from 1"),
     _sandbox("a burst in words", "--burst many", "--burst: 'many' is not a whole number"),
     _sandbox("a seed below none", "--seed=-1", "--seed: '-1' is not a whole number"),

@@ -271,11 +271,11 @@ PLACES: tuple[Case, ...] = (
     option(
         "a ledger with a misspelt field",
         "--ledger '{campain}.csv'",
-        "--ledger: does not know {campain}",
+        "--ledger: unknown placeholder {campain}",
         "Did you",
     ),
     option("a ledger with a lone brace", "--ledger 'a{.csv'", "--ledger: has a lone {"),
-    option("a ledger with a NUL", "--ledger 'a\0.csv'", "--ledger: holds a NUL character"),
+    option("a ledger with a NUL", "--ledger 'a\0.csv'", "--ledger: contains a NUL character"),
     option("a ledger whose name is too long", f"--ledger {'a' * 300}.csv", "File name too long"),
     option(
         "a ledger whose name is just too long", f"--ledger {'a' * 245}.csv", "File name too long"
@@ -370,7 +370,9 @@ PLACES: tuple[Case, ...] = (
         leaves=frozenset({"ledgers"}),
     ),
     option(
-        "a database with a field", "--database '{campaign}.db'", "--database: may hold no { or }"
+        "a database with a field",
+        "--database '{campaign}.db'",
+        "--database: must not contain {",
     ),
     option("a database without a name", "--database ''", "--database: is empty"),
     option(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.ledgers import uuid
-from worker.cli.main import parser
+from worker.cli.parser import parser
 from worker.export.commands import Commands, Invocation, commands
 from worker.ledger.views import LatestRun
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from worker.model.errors import UsageError
-from worker.settings.load import Settings, load_settings
+from worker.settings.load import load_settings
 from worker.settings.options import add_options
+from worker.settings.settings import Settings
 
 TODAY = dt.date(2026, 3, 31)
 

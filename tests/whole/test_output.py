@@ -20,7 +20,7 @@ import pytest
 from tests.support.command import PROGRAM, Ended, read_ledger, source_id
 from tests.support.systems import needs_full_device
 from tests.whole.conftest import Place
-from worker.cli.main import COMMANDS
+from worker.cli.parser import COMMANDS
 from worker.sandbox.options import SandboxOptions
 
 if sys.platform == "win32":

@@ -18,7 +18,7 @@ from worker.ledger import views
 from worker.ledger.handle import Reader
 from worker.model.errors import AccidentError, DeclinedError, UsageError
 from worker.model.job import Job
-from worker.settings.load import Settings
+from worker.settings.settings import Settings
 
 
 def situation_of(
@@ -43,7 +43,7 @@ def situation_of(
 
 def messages_for(found: tuple[Accident, ...], settings: Settings, job: Path) -> list[Message]:
     """The messages about the findings, with the commands that continue what they name."""
-    moved = settings.config_file if "database" not in settings.origins else None
+    moved = None if settings.is_set("database") else settings.config_file
     return messages(
         found,
         Asked(
@@ -53,7 +53,7 @@ def messages_for(found: tuple[Accident, ...], settings: Settings, job: Path) -> 
             database=settings.database,
             # Another campaign has a ledger file of its own, whatever --ledger says.
             invocation=invocation(settings, run=True)._replace(ledger=None),
-            date=settings.date.isoformat() if "date" in settings.origins else None,
+            date=settings.date.isoformat() if settings.is_set("date") else None,
             moved_by=moved,
         ),
     )

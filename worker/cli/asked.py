@@ -8,7 +8,7 @@ from typing import NamedTuple
 from worker.cli.accidents import Guard
 from worker.cli.common import Target
 from worker.job.plan import Plan
-from worker.settings.load import Settings
+from worker.settings.settings import Settings
 
 
 class Asked(NamedTuple):

@@ -38,7 +38,7 @@ from worker.model.records import RunStart
 from worker.model.stop import Stop
 from worker.run.preflight import Preflight
 from worker.settings.access import api_url
-from worker.settings.load import Settings
+from worker.settings.settings import Settings
 from worker.terminal.output import say, say_json
 from worker.terminal.secrets import Scrubber
 from worker.text import counted, for_window, near, verb, visible

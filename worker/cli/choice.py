@@ -60,7 +60,7 @@ def _statuses(text: str | None) -> frozenset[str]:
     chosen = frozenset(part.strip().lower() for part in text.split(","))
     if unknown := chosen - set(Status):
         raise UsageError(
-            f"--status: {', '.join(sorted(unknown)) or 'an empty status'} is no status",
+            f"--status: {', '.join(sorted(unknown)) or 'an empty status'} is not a status",
             hint=f"The statuses are {', '.join(Status)}.",
         )
     return chosen
@@ -77,6 +77,6 @@ def since(text: str | None) -> str | None:
         OverflowError,
     ):  # the latter for times that a time zone moves out of the calendar
         raise UsageError(
-            f"--since: {text!r} is no date or time",
+            f"--since: {text!r} is not a date or time",
             hint="Write it as in 2026-11-24 or 2026-11-24T02:00Z.",
         ) from None

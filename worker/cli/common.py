@@ -21,8 +21,9 @@ from worker.model.errors import UsageError
 from worker.model.job import Job
 from worker.model.program import program
 from worker.settings.access import api_url, check_certificates, read_token
-from worker.settings.load import Settings, load_settings
+from worker.settings.load import load_settings
 from worker.settings.options import BY_KEY
+from worker.settings.settings import Layer, Settings
 from worker.terminal.output import warn
 from worker.text import shell_command
 
@@ -122,7 +123,7 @@ def invocation(settings: Settings, *, run: bool = False) -> Invocation:
     return Invocation(
         config=settings.config_file,
         database=None if found else settings.database,
-        ledger=settings.ledger_written if said_ledger and run else None,
+        ledger=settings.ledger if said_ledger and run else None,
         usual_ledger=None if said_ledger else settings.ledger_template,
         sandbox=settings.sandbox,
         kept=tuple(_kept(settings)) if run else (),
@@ -139,7 +140,7 @@ def _kept(settings: Settings) -> Iterator[str]:
     for key in KEPT:
         if settings.given(key):
             value = getattr(settings, key)
-            if BY_KEY[key].kind == "flag":
+            if BY_KEY[key].metavar is None:
                 yield from (BY_KEY[key].flag,) if value else ()
             else:
                 yield from (
@@ -158,11 +159,11 @@ def typed(settings: Settings, job: str, words: Sequence[str]) -> Commands:
     there."""
     shared: list[str] = []
     for key, value in (("config", settings.config_file), ("database", settings.database)):
-        if key in settings.origins and settings.origins[key].startswith("--"):
+        if settings.is_set(key, Layer.OPTION):
             shared += [f"--{key}", str(value)]
-    if settings.origins.get("sandbox", "").startswith("--"):
+    if settings.is_set("sandbox", Layer.OPTION):
         shared.append("--sandbox")
-    if any(settings.origins.get(key, "").startswith("--") for key in ("campaign", "date")):
+    if any(settings.is_set(key, Layer.OPTION) for key in ("campaign", "date")):
         shared += ["--campaign", campaign_of(settings)]
     kept = tuple(word for word in words if word != "--fresh")  # what was rehearsed just now stays
     return Commands(job, tuple(shared), typed=kept, program=program(sys.stdout))
@@ -203,7 +204,7 @@ def ledger_file_of(settings: Settings, latest: views.LatestRun) -> Path:
 
 def restoring(settings: Settings, campaign: str, job: Path) -> Callable[[Path], str]:
     """The command that rebuilds the campaign's database from a ledger file."""
-    day = settings.date.isoformat() if "date" in settings.origins else None
+    day = settings.date.isoformat() if settings.is_set("date") else None
     leads = commands(
         views.LatestRun("", campaign, Path(), Path.cwd() / job, day), invocation(settings)
     )
@@ -211,7 +212,7 @@ def restoring(settings: Settings, campaign: str, job: Path) -> Callable[[Path], 
     if settings.given(
         "ledger"
     ):  # else another file would be written, and this one would go on to know more
-        options += ["--ledger", settings.ledger_written]
+        options += ["--ledger", settings.ledger]
     return lambda file: leads.ledger(*options, "--restore", str(file))
 
 

@@ -49,7 +49,7 @@ from worker.model.run_id import new_run_id
 from worker.restore.lost_database import refuse_older_database
 from worker.restore.restore import restore
 from worker.settings.access import api_url
-from worker.settings.load import Settings
+from worker.settings.settings import Settings
 from worker.terminal import output
 from worker.terminal.pager import paged
 from worker.terminal.tables import campaign_tables, ledger_table, open_console

@@ -121,7 +121,7 @@ class Opening:
         )
         return before.union(
             files_of(
-                self.asked.settings.ledger_written,
+                self.asked.settings.ledger,
                 self.asked.campaign,
                 self.asked.settings.database,
             )

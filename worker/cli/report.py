@@ -23,7 +23,7 @@ from worker.ledger.database import open_for_reading, unusable
 from worker.ledger.handle import Reader
 from worker.model.clock import MachineClock
 from worker.model.errors import UsageError
-from worker.settings.load import Settings
+from worker.settings.settings import Settings
 from worker.terminal.output import say
 
 

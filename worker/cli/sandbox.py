@@ -3,52 +3,44 @@
 from __future__ import annotations
 
 import argparse
-import math
-import re
 from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+from pydantic import Field
 
 from worker.model.errors import UsageError
 from worker.sandbox.command import serve_forever
 from worker.sandbox.faults import parse_faults
 from worker.sandbox.options import SandboxOptions
-from worker.settings.options import Option
-from worker.settings.parse import BadValueError, from_text
+from worker.settings.values import BadValueError, Count, Rate, ValueType, unquoted
+
+_Port = Annotated[int, Field(ge=0, le=65_535), unquoted("a whole number from 0 to 65535")]
+_Seed = Annotated[int, Field(ge=0, le=10**18), unquoted("a whole number from 0 to 10**18")]
+_Delay = Annotated[
+    float,
+    Field(ge=0, le=3600, allow_inf_nan=False),
+    unquoted("a number of seconds from 0 to 3600"),
+]
+_TYPES: Final[Mapping[str, Any]] = {
+    "port": _Port,
+    "latency": _Delay,
+    "rate": Rate,
+    "burst": Count,
+    "listing_lag": _Delay,
+    "seed": _Seed,
+}
 
 
 def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Serve; the exit code. Raises UsageError."""
-    options = SandboxOptions(
-        host=args.host,
-        port=_whole("--port", args.port, most=65535),
-        latency=_seconds("--latency", args.latency),
-        rate=_rate(args.rate),
-        burst=_whole("--burst", args.burst, least=1),
-        faults=parse_faults(args.faults),
-        listing_lag=_seconds("--listing-lag", args.listing_lag),
-        seed=None if args.seed is None else _whole("--seed", args.seed),
-    )
-    return serve_forever(options)
+    values = {
+        key: _read(key, written) for key in _TYPES if (written := getattr(args, key)) is not None
+    }
+    return serve_forever(SandboxOptions(host=args.host, faults=parse_faults(args.faults), **values))
 
 
-def _whole(option: str, text: str, least: int = 0, most: int = 10**18) -> int:
-    if not (re.fullmatch(r"[0-9]{1,19}", text) and least <= int(text) <= most):
-        raise UsageError(f"{option}: {text[:40]!r} is not a whole number from {least} to {most}")
-    return int(text)
-
-
-def _seconds(option: str, text: str) -> float:
+def _read(key: str, text: str) -> Any:
     try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds <= 3600:
-        raise UsageError(f"{option}: {text!r} is not a number of seconds from 0 to 3600")
-    return seconds
-
-
-def _rate(text: str) -> float | None:
-    try:
-        rate = from_text(Option("rate", "rate", None, ""), text)
+        return ValueType(_TYPES[key]).from_text(text)
     except BadValueError as error:
-        raise UsageError(f"--rate: {error}") from None
-    return None if rate is None else float(str(rate))
+        raise UsageError(f"--{key.replace('_', '-')}: {error}") from None

@@ -39,7 +39,7 @@ from worker.model.errors import TokenRefusedError, UsageError, WorkerError
 from worker.model.records import Listed, RunEnd, RunKind, RunStart
 from worker.model.run_id import new_run_id
 from worker.restore.lost_database import refuse_older_database
-from worker.settings.load import Settings
+from worker.settings.settings import Settings
 from worker.terminal.output import complain, say
 from worker.terminal.secrets import Scrubber
 from worker.text import counted

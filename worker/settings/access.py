@@ -16,7 +16,7 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from worker.model.errors import UsageError
-from worker.settings.load import Settings
+from worker.settings.settings import Settings
 
 DEFAULT_URL: Final = "https://api.prolific.com"
 _MAX_TOKEN: Final = 1024  # characters

@@ -1,118 +1,33 @@
 """All the layers of settings become one frozen `Settings`: option, environment, job, config file,
 default.
 
-Decides which layer wins and which folder a path belongs to. How a single value is read is in
-`parse`; no file is opened here, and the token is not known here."""
+Decides which layer wins and which folder a path belongs to. What a valid value is, `values` says;
+the token is not known here."""
 
 from __future__ import annotations
 
 import datetime as dt
-import os
 import unicodedata
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple, get_type_hints
 
 from worker.model.errors import UsageError
+from worker.model.names import NameProblem, fill_campaign
+from worker.settings.apart import check_apart
 from worker.settings.config_file import ConfigFile, find_config, given_config
-from worker.settings.options import BY_KEY, OPTIONS, PREFIX, Option
-from worker.settings.parse import BadValueError, Value, did_you_mean, from_text, from_toml
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What a command goes by. Durations are in seconds, `rate` in requests a second (`None`:
-    unlimited), paths absolute. `campaign` is filled, and `None` where neither a job nor a setting
-    names one.
-
-    `ledger_written` is the ledger file's path with its placeholders, `ledger_template` with
-    `{run_id}` alone (and `{campaign}`, where there is no campaign): ask `ledger_path` for the path.
-    `origins` says of each key that was set where that is written."""
-
-    campaign: str | None
-    ledger_written: str
-    ledger_template: str
-    database: Path
-    rate: float | None
-    max_in_flight: int
-    timeout: float
-    settle_after: float
-    give_up_after: float
-    retry_failed: bool
-    limit: int | None
-    max_duration: float | None
-    max_failed: int | None
-    wait: float
-    yes: bool
-    allow_existing: bool
-    date: dt.date
-    sandbox: bool
-    fresh: bool
-    report: bool
-    json: bool
-    log_file: Path | None
-    log_format: Literal["auto", "console", "json"]
-    progress: Literal["auto", "never"]
-    quiet: bool
-    token_file: Path | None
-    config_file: Path | None
-    job_stem: str | None = None
-    """The job file's name without its ending."""
-    campaign_dated: bool = False
-    """Whether the campaign's name holds {date}."""
-    origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
-
-    def ledger_path(self, run_id: str) -> Path:
-        """The ledger file of the run `run_id` of this campaign.
-
-        Raises `ValueError` if the path needs a campaign and there is none."""
-        if self.campaign is None and "{campaign}" in self.ledger_template:
-            raise ValueError("the ledger's path needs a campaign")
-        return Path(self.ledger_template.replace("{run_id}", run_id))
-
-    def ledger_path_of(self, run_id: str, campaign: str, date: str | None) -> Path:
-        """The ledger file, as these settings name it, of the run `run_id` of another campaign;
-        `date` is the value of `{date}` there (None: today's)."""
-        day = self.date.isoformat() if date is None or "date" in self.origins else date
-        named = self.ledger_written.replace("{campaign}", campaign).replace("{date}", day)
-        return Path(named.replace("{run_id}", run_id))
-
-    @property
-    def names_campaign(self) -> bool:
-        """Whether the campaign was named on purpose, or is a new one each day: otherwise its name
-        is the job file's, also if it is written out, as in every command that people are shown."""
-        return self.campaign_dated or (
-            "campaign" in self.origins and self.campaign != self.job_stem
-        )
-
-    @property
-    def asks_for_campaign(self) -> bool:
-        """Whether this command was asked for one campaign: by its name, or by the date in it. A
-        name that is set for all commands and holds {date} is today's, and so asks for none."""
-        origin = self.origins.get("campaign", "")
-        return (
-            "date" in self.origins
-            or origin == BY_KEY["campaign"].flag
-            or (origin.startswith(PREFIX) and not self.campaign_dated)
-        )
-
-    def given(self, key: str) -> bool:
-        """Whether an option says the setting, or an environment variable; not the config file, the
-        job or the default."""
-        return self.origins.get(key, "").startswith(("--", PREFIX))
-
-    def origin(self, key: str) -> str:
-        """How to name the setting `key` in a message: where it was set, or else its option."""
-        return self.origins.get(key) or BY_KEY[key].flag
+from worker.settings.options import BY_KEY, OPTIONS, PREFIX
+from worker.settings.settings import Layer, Origin, Settings, Values
+from worker.settings.values import BadValueError, FilePath, Flag, ValueType
+from worker.text import did_you_mean
 
 
 class _Given(NamedTuple):
-    """One value of one layer, and where it is written (empty for a default). Paths are absolute
-    already."""
+    """One valid value of one layer, and where it is written (`None`: it is a default)."""
 
-    value: Value | Path
-    origin: str
+    value: Any
+    origin: Origin | None = None
 
 
 _Layer = dict[str, _Given]
@@ -140,46 +55,37 @@ def load_settings(
     from_environ = _from_environ(environ, cwd, problems)
     file = _config_file(from_environ | from_options, cwd, problems)
     from_file = _from_file(file, problems) if file else {}
-    _stop_for(problems)
+    if problems:
+        raise UsageError("\n".join(problems))
 
-    from_job = (
-        {} if job_campaign is None else {"campaign": _Given(job_campaign, f"{job}: campaign")}
-    )
+    from_job = {}
+    if job_campaign is not None:
+        from_job["campaign"] = _Given(job_campaign, Origin(Layer.JOB, f"{job}: campaign"))
     home = file.path.parent if file else (cwd / job).parent if job else cwd
     merged = _defaults(home, today) | from_file | from_job | from_environ | from_options
     if merged["sandbox"].value:
-        merged |= _sandbox_paths(merged["database"]) | {
-            key: given for key, given in from_options.items() if key in {"database", "ledger"}
-        }
+        # Whatever real files the environment or the config file name, a rehearsal must not touch
+        # them: it has files of its own, in the folder of the database that a real run would use.
+        merged |= _sandbox_files(merged["database"].value.parent)
+        merged |= {key: from_options[key] for key in ("database", "ledger") if key in from_options}
 
-    values: dict[str, Any] = {
-        key: given.value for key, given in merged.items() if key not in _COMMAND_LINE_ONLY
-    }
-    values["campaign"] = _campaign(command, merged["campaign"], values["date"], job)
+    given = merged["campaign"]
+    values = {key: merged[key].value for key in _SETTINGS}
+    values["campaign"] = _campaign(command, given, values["date"], job)
     settings = Settings(
-        ledger_written=str(values["ledger"]),
-        ledger_template=_fill(values.pop("ledger"), values["campaign"], values["date"]),
+        **values,
         config_file=file.path if file else None,
         job_stem=None if job is None else unicodedata.normalize("NFC", job.stem).strip(),
-        campaign_dated="{date" in str(merged["campaign"].value or (job and job.stem)),
-        origins={key: given.origin for key, given in merged.items() if given.origin},
-        **values,
+        campaign_dated="{date" in str(given.value or (job and job.stem)),
+        origins={key: one.origin for key, one in merged.items() if one.origin is not None},
     )
     if settings.fresh and not settings.sandbox:
         raise UsageError(
             f"{settings.origin('fresh')}: only forgets rehearsals, so it needs --sandbox",
             hint="For new copies of the same batches, name a new campaign: --campaign NAME.",
         )
-    _check_apart(settings, cwd / job if job else None)
+    check_apart(settings, cwd / job if job else None)
     return settings
-
-
-_COMMAND_LINE_ONLY = frozenset(option.key for option in OPTIONS if "file" not in option.sources)
-
-
-def _stop_for(problems: list[str]) -> None:
-    if problems:
-        raise UsageError("\n".join(problems))
 
 
 # -- the layers
@@ -192,9 +98,7 @@ def _from_options(
     for option in OPTIONS:
         written = options.get(option.key)
         if written is not None and command in option.commands:
-            # Options are text, but argparse has turned flags into what a config file would hold.
-            read = from_toml if option.kind == "flag" else from_text
-            layer |= _read(read, option, written, origin=option.flag, folder=cwd, problems=problems)
+            layer |= _read(option.key, written, Origin(Layer.OPTION, option.flag), cwd, problems)
     return layer
 
 
@@ -203,25 +107,20 @@ def _from_environ(environ: Mapping[str, str], cwd: Path, problems: list[str]) ->
     known = {option.key.upper(): option for option in OPTIONS if "environment" in option.sources}
     for variable in sorted(name for name in environ if name.startswith(PREFIX)):
         name = variable.removeprefix(PREFIX)
-        if option := known.get(name):
-            layer |= _read(
-                from_text, option, environ[variable], origin=variable, folder=cwd, problems=problems
-            )
+        if name in known:
+            origin = Origin(Layer.ENVIRONMENT, variable)
+            layer |= _read(known[name].key, environ[variable], origin, cwd, problems)
         else:
-            why = (
-                _misplaced(name) or f"there is no such setting.{did_you_mean(name, known, PREFIX)}"
-            )
-            problems.append(f"{variable}: {why}")
+            problems.append(f"{variable}: {_misplaced(name) or _unknown(name, known, PREFIX)}")
     return layer
 
 
 def _config_file(layers: _Layer, cwd: Path, problems: list[str]) -> ConfigFile | None:
     given = layers.get("config")
     try:
-        if given is None:
+        if given is None or given.origin is None:
             return find_config(cwd)
-        assert isinstance(given.value, Path)
-        return given_config(given.value, given.origin, cwd)
+        return given_config(given.value, given.origin.place, cwd)
     except UsageError as error:
         problems.append(str(error))
         return None
@@ -229,76 +128,71 @@ def _config_file(layers: _Layer, cwd: Path, problems: list[str]) -> ConfigFile |
 
 def _from_file(file: ConfigFile, problems: list[str]) -> _Layer:
     layer: _Layer = {}
-    known = {option.key: option for option in OPTIONS if "file" in option.sources}
     for key, value in file.values.items():
-        origin = file.place(key)
-        if why := _misplaced(key):
-            problems.append(f"{origin}: {why}")
-        elif _is_section(value):
-            problems.append(
-                f"{origin}: is a section or a dotted key; write each key by itself, as in rate ="
-                ' "5/s"'
-            )
-        elif option := known.get(key):
-            layer |= _read(
-                from_toml, option, value, origin=origin, folder=file.path.parent, problems=problems
-            )
+        origin = Origin(Layer.FILE, file.place(key))
+        if why := _misplaced(key) or _unfit(key, value):
+            problems.append(f"{origin.place}: {why}")
         else:
-            problems.append(f"{origin}: there is no such setting.{did_you_mean(key, known)}")
+            layer |= _read(key, value, origin, file.path.parent, problems)
     return layer
 
 
 def _defaults(home: Path, today: dt.date) -> _Layer:
-    defaults = {option.key: _default(option, home) for option in OPTIONS}
-    return {key: _Given(value, "") for key, value in defaults.items()} | {"date": _Given(today, "")}
+    layer = {key: _Given(None) for key in _SETTINGS}
+    for key in _SETTINGS:
+        if (default := BY_KEY[key].default) is not None:
+            layer[key] = _Given(value_type(key).from_toml(default, home))
+    return layer | {"date": _Given(today)}
 
 
-def _default(option: Option, home: Path) -> Value | Path:
-    return (
-        None
-        if option.default is None
-        else _located(option, from_toml(option, option.default), home)
-    )
+def _sandbox_files(folder: Path) -> _Layer:
+    return {
+        "database": _Given(folder / "sandbox.db"),
+        "ledger": _Given(str(folder / "sandbox" / "{campaign}.csv")),
+    }
 
 
-def _read(
-    read: Callable[[Option, Any], Value],
-    option: Option,
-    written: object,
-    *,
-    origin: str,
-    folder: Path,
-    problems: list[str],
-) -> _Layer:
+# -- one value
+
+_SETTINGS = tuple(get_type_hints(Values))
+
+
+@cache
+def value_type(key: str) -> ValueType:
+    """What reads the values of the setting `key`."""
+    hints = get_type_hints(Values, include_extras=True)
+    return ValueType((hints | {"config": FilePath, "dry_run": Flag})[key])
+
+
+def _read(key: str, written: object, origin: Origin, folder: Path, problems: list[str]) -> _Layer:
     """What is `written` at `origin` as a layer of one value; a bad one makes none, and one more
-    problem."""
+    problem. A path is the one from `folder`."""
+    kind = value_type(key)
     try:
-        return {option.key: _Given(_located(option, read(option, written), folder), origin)}
+        # argparse has turned flags into booleans; all else on a command line is text.
+        native = origin.layer is Layer.FILE or isinstance(written, bool)
+        value = kind.from_toml(written, folder) if native else kind.from_text(str(written), folder)
     except BadValueError as error:
-        problems.append(f"{origin}: {error}")
+        problems.append(f"{origin.place}: {error}")
         return {}
+    return {key: _Given(value, origin)}
 
 
-def _located(option: Option, value: Value, folder: Path) -> Value | Path:
-    """`value`; of a path, the path from `folder` on (the ledger's as text, it has placeholders)."""
-    if option.kind not in {"path", "ledger"}:
-        return value
-    assert isinstance(value, str)
-    try:
-        path = folder / Path(value).expanduser()
-    except RuntimeError:
-        raise BadValueError("begins with ~ and a user whose home folder is not known") from None
-    return str(path) if option.kind == "ledger" else path
+def _unfit(key: str, value: object) -> str | None:
+    """Why a config file cannot hold this key with such a value; None if it can."""
+    if isinstance(value, dict) or (
+        isinstance(value, list) and any(isinstance(one, dict) for one in value)
+    ):
+        return 'is a section or a dotted key; write each key by itself, as in rate = "5/s"'
+    return None if key in _SETTINGS else _unknown(key, _SETTINGS)
 
 
-def _is_section(value: object) -> bool:
-    return isinstance(value, dict) or (
-        isinstance(value, list) and any(isinstance(item, dict) for item in value)
-    )
+def _unknown(name: str, known: Mapping[str, object] | tuple[str, ...], prefix: str = "") -> str:
+    return f"there is no such setting.{did_you_mean(name, known, prefix)}"
 
 
 def _misplaced(name: str) -> str | None:
-    """What to do with the setting `name` where it is a real one in the wrong place. Never shows its
+    """What to do with the setting `name` if it is a real one in the wrong place. Never shows its
     value."""
     plain = name.lower().replace("-", "_")
     if plain.endswith(("token", "api_key")):
@@ -315,30 +209,15 @@ def _misplaced(name: str) -> str | None:
     return None
 
 
-# -- what settings mean to each other
-
-
-def _sandbox_paths(database: _Given) -> _Layer:
-    """A sandbox run's own database and ledger, in the folder of the `database` that a real run
-    would use.
-
-    Whatever real ones the environment or the config file names, a rehearsal must not touch them."""
-    assert isinstance(database.value, Path)
-    folder = database.value.parent
-    return {
-        "database": _Given(folder / "sandbox.db", ""),
-        "ledger": _Given(str(folder / "sandbox" / "{campaign}.csv"), ""),
-    }
+# -- the campaign
 
 
 def _campaign(command: str, given: _Given, date: dt.date, job: Path | None) -> str | None:
-    from worker.model.names import NameProblem, fill_campaign  # noqa: PLC0415 - the job's own rule
-
-    if given.origin:
+    if given.origin is not None:
         try:
             return fill_campaign(str(given.value), date)
         except NameProblem as problem:
-            raise UsageError(f"{given.origin}: {problem}") from None
+            raise UsageError(f"{given.origin.place}: {problem}") from None
     if job is None:
         return None
     try:
@@ -350,49 +229,3 @@ def _campaign(command: str, given: _Given, date: dt.date, job: Path | None) -> s
             f"{job}: the file's name is no campaign: {problem}",
             hint="Name the campaign with --campaign NAME.",
         ) from None
-
-
-def _fill(ledger: str, campaign: str | None, date: dt.date) -> str:
-    named = ledger if campaign is None else ledger.replace("{campaign}", campaign)
-    return named.replace("{date}", date.isoformat())
-
-
-def _check_apart(settings: Settings, job: Path | None) -> None:
-    """Raise `UsageError` where a file that is written is also another that is written or read."""
-    of_database = f"a file that belongs to that of {settings.origin('database')}"
-    seen = {
-        _file_id(settings.database.with_name(settings.database.name + end)): of_database
-        for end in _DATABASE_ENDS
-    }
-    read = {
-        "the job file": job,
-        "the config file": settings.config_file,
-        "the token file": settings.token_file,
-    }
-    written = {
-        "database": settings.database,
-        "ledger": Path(settings.ledger_template),
-        "log_file": settings.log_file,
-    }
-    for label, path in (
-        read | {settings.origin(key): path for key, path in written.items()}
-    ).items():
-        if path is None:
-            continue
-        name = _file_id(path)
-        if name in seen and label not in read:
-            raise UsageError(f"{label}: is the same file as {seen[name]}")
-        seen.setdefault(name, label if label in read else f"that of {label}")
-
-
-_DATABASE_ENDS = ("-wal", "-shm", "-journal", ".lock")
-
-
-def _file_id(path: Path) -> tuple[int, int] | str:
-    """What is the same for two paths of one file: its number, or where there is none yet, its path
-    without links."""
-    try:
-        found = path.stat()
-        return found.st_dev, found.st_ino
-    except (OSError, ValueError):
-        return os.path.normcase(os.path.realpath(path))

@@ -1,41 +1,47 @@
-"""The one table of every setting, and its options for argparse.
+"""The one table of every setting: its name, its default, and how each command offers it.
 
-Nothing else belongs here, and only the standard library: `--help` and `--version` wait for this
-import."""
+Nothing else belongs here, and only the standard library: `--help` waits for this import. Which
+values are valid is in `values`."""
 
 from __future__ import annotations
 
 import argparse
 from typing import Literal, NamedTuple
 
-Kind = Literal["choice", "count", "date", "flag", "ledger", "path", "rate", "seconds", "text"]
 Source = Literal["option", "environment", "file"]
 
 COMMANDS = ("run", "check", "settle", "ledger", "report")
 _ALL = frozenset(COMMANDS)
-_RUN = frozenset({"run", "check"})
-_ASKING = _RUN | {"settle"}
+_RUN = frozenset({"run"})
+_PLANNING = frozenset({"run", "check"})
+_WORKING = frozenset({"run", "settle"})
+_ASKING = frozenset({"run", "check", "settle"})
 _ANYWHERE: frozenset[Source] = frozenset({"option", "environment", "file"})
-_MANY = 1_000_000_000
+
+GROUPS = CREATE, PACE, STOP, OUTPUT, FILES = (
+    "What to create",
+    "Pace",
+    "When to stop",
+    "Output",
+    "Files and settings",
+)
+"""The groups of options in `--help`, what people need first at the top."""
 
 
 class Option(NamedTuple):
     """One setting: `key` is its name in the config file, `commands` take it as an option.
 
-    `default` is written as the config file would write it (`None`: there is none, `help` says what
-    then). `most` bounds a count, `choices` a choice; `positive` seconds may not be 0. `sources` are
-    where it may be set."""
+    `default` is written as in the config file (`None`: there is none, `help` says what happens
+    then). An option without a `metavar` is a flag. `sources` say where it may be set."""
 
     key: str
-    kind: Kind
-    default: str | int | bool | None
+    group: str
     help: str
     metavar: str | None = None
+    default: str | int | bool | None = None
     commands: frozenset[str] = _RUN
     sources: frozenset[Source] = _ANYWHERE
     choices: tuple[str, ...] = ()
-    most: int = _MANY
-    positive: bool = False
 
     @property
     def flag(self) -> str:
@@ -50,145 +56,186 @@ class Option(NamedTuple):
 
 PREFIX = "DUPLICATE_BATCHES_"
 
+LOG_FORMATS = ("auto", "console", "json")
+PROGRESS = ("auto", "never")
+
 OPTIONS: tuple[Option, ...] = (
+    # What to create
     Option(
         "campaign",
-        "text",
-        None,
-        "the namespace of the job's duplicates; may hold {date} (default: the job file's name)",
+        CREATE,
+        "Namespace of the job's duplicates; may contain {date} (default: the job file's name)",
         "NAME",
-        _ALL,
+        commands=_ALL,
     ),
-    Option(
-        "ledger",
-        "ledger",
-        "ledgers/{campaign}.csv",
-        "the ledger file, .csv or .xlsx; may hold {campaign}, {date} and {run_id}",
-        "PATH",
-        _ALL,
-    ),
-    Option("database", "path", "ledgers/ledger.db", "the ledger's database", "PATH", _ALL),
-    Option(
-        "rate",
-        "rate",
-        "5/s",
-        "a ceiling on duplicate requests, spread evenly",
-        "N/s|N/min|unlimited",
-    ),
-    Option("max_in_flight", "count", 16, "concurrent requests", "N", _ASKING, most=1000),
-    Option(
-        "timeout", "seconds", 60, "seconds for one request, in all", "S", _ASKING, positive=True
-    ),
-    Option(
-        "settle_after",
-        "seconds",
-        30,
-        "seconds for which a request that was given up may still take effect",
-        "S",
-        _ASKING,
-    ),
-    Option(
-        "give_up_after",
-        "seconds",
-        900,
-        "seconds for which the API may be unusable before the run stops, resumable",
-        "S",
-        _ASKING,
-    ),
-    Option("retry_failed", "flag", False, "also try again what failed before"),
-    Option("limit", "count", None, "at most N duplicates this time (default: all)", "N"),
-    Option(
-        "max_duration",
-        "seconds",
-        None,
-        "seconds after which nothing new is sent; the next run goes on (default: none)",
-        "S",
-        _ASKING,
-    ),
-    Option(
-        "max_failed",
-        "count",
-        None,
-        "after N refused duplicate requests nothing new is sent (default: none)",
-        "N",
-    ),
-    Option(
-        "wait",
-        "seconds",
-        0,
-        "seconds to wait for another run that holds this database",
-        "S",
-        _ASKING,
-    ),
-    Option("yes", "flag", False, "do not ask before creating; needed if nobody is at a terminal"),
-    Option("allow_existing", "flag", False, "create even if it looks as if it all exists already"),
     Option(
         "date",
-        "date",
-        None,
-        "the value of {date} everywhere (default: today, local time)",
+        CREATE,
+        "Value of {date} everywhere (default: today, local time)",
         "YYYY-MM-DD",
-        _ALL,
+        commands=_ALL,
     ),
     Option(
-        "sandbox", "flag", False, "use an in-process stand-in: no token, nothing real", None, _ALL
+        "limit",
+        CREATE,
+        "Create at most N duplicates (default: all)",
+        "N",
+        commands=_PLANNING,
     ),
     Option(
-        "fresh", "flag", False, "with --sandbox: forget earlier rehearsals of this campaign first"
-    ),
-    Option("report", "flag", False, "write the HTML report too, next to the ledger file"),
-    Option(
-        "json", "flag", False, "the summary as one JSON object on standard output", None, _ASKING
-    ),
-    Option(
-        "log_file", "path", None, "JSON log lines to this file too (default: none)", "PATH", _ASKING
+        "retry_failed",
+        CREATE,
+        "Also retry what failed before",
+        default=False,
+        commands=_PLANNING,
     ),
     Option(
-        "log_format",
-        "choice",
-        "auto",
-        "log on standard error; auto: short messages on a terminal, JSON otherwise",
-        "auto|console|json",
-        _ASKING,
-        choices=("auto", "console", "json"),
+        "yes",
+        CREATE,
+        "Create without asking; required if nobody is at a terminal",
+        default=False,
     ),
     Option(
-        "progress",
-        "choice",
-        "auto",
-        "a live progress display on a terminal",
-        "auto|never",
-        _ASKING,
-        choices=("auto", "never"),
-    ),
-    Option("quiet", "flag", False, "say nothing at all where everything is created", None, _ASKING),
-    Option(
-        "token_file",
-        "path",
-        None,
-        "the file that holds the token, readable by its owner alone; the variable PROLIFIC_TOKEN"
-        " goes first",
-        "PATH",
-        frozenset(),  # never an option: where the token is is set up once, not on each command line
-        frozenset({"environment", "file"}),
-    ),
-    Option(
-        "config",
-        "path",
-        None,
-        "settings (default: ./config.toml, then the user's config directory)",
-        "PATH",
-        _ALL,
-        frozenset({"option", "environment"}),
+        "allow_existing",
+        CREATE,
+        "Create even if the duplicates seem to exist already",
+        default=False,
+        commands=_PLANNING,
     ),
     Option(
         "dry_run",
-        "flag",
-        False,
-        "say what would be done and create nothing, as `check` does",
-        None,
-        frozenset({"run"}),
-        frozenset({"option"}),
+        CREATE,
+        "Show what would be created and create nothing, as check does",
+        default=False,
+        sources=frozenset({"option"}),
+    ),
+    Option(
+        "sandbox",
+        CREATE,
+        "Use a stand-in for the API inside this process: no token, nothing real",
+        default=False,
+        commands=_ALL,
+    ),
+    Option(
+        "fresh",
+        CREATE,
+        "With --sandbox: forget earlier rehearsals of this campaign first",
+        default=False,
+    ),
+    # Pace
+    Option(
+        "rate",
+        PACE,
+        "Maximum request rate; requests are spaced evenly",
+        "N/s|N/min|unlimited",
+        "5/s",
+    ),
+    Option("max_in_flight", PACE, "Maximum number of concurrent requests", "N", 16),
+    Option("timeout", PACE, "Seconds that one request may take", "S", 60, commands=_ASKING),
+    Option(
+        "settle_after",
+        PACE,
+        "Seconds that a request may still take effect after it timed out",
+        "S",
+        30,
+        commands=_WORKING,
+    ),
+    # When to stop
+    Option(
+        "max_duration",
+        STOP,
+        "Send nothing new after S seconds; the next run continues (default: no limit)",
+        "S",
+        commands=_WORKING,
+    ),
+    Option(
+        "max_failed",
+        STOP,
+        "Send nothing new after N rejected requests (default: no limit)",
+        "N",
+    ),
+    Option(
+        "give_up_after",
+        STOP,
+        "Stop if the API is unusable for S seconds; the next run continues",
+        "S",
+        900,
+        commands=_WORKING,
+    ),
+    Option(
+        "wait",
+        STOP,
+        "Seconds to wait for another run that holds this database",
+        "S",
+        0,
+        commands=_WORKING,
+    ),
+    # Output
+    Option("report", OUTPUT, "Also write the HTML report, next to the ledger file", default=False),
+    Option(
+        "json",
+        OUTPUT,
+        "Print the summary as one JSON object",
+        default=False,
+        commands=_ASKING,
+    ),
+    Option(
+        "quiet",
+        OUTPUT,
+        "Print nothing if everything was created",
+        default=False,
+        commands=_ASKING,
+    ),
+    Option(
+        "progress",
+        OUTPUT,
+        "Show live progress on a terminal",
+        "auto|never",
+        "auto",
+        commands=_WORKING,
+        choices=PROGRESS,
+    ),
+    Option(
+        "log_file",
+        OUTPUT,
+        "Also write JSON log lines to this file (default: none)",
+        "PATH",
+        commands=_WORKING,
+    ),
+    Option(
+        "log_format",
+        OUTPUT,
+        "Log format on standard error; auto: short messages on a terminal, otherwise JSON",
+        "auto|console|json",
+        "auto",
+        commands=_WORKING,
+        choices=LOG_FORMATS,
+    ),
+    # Files and settings
+    Option(
+        "ledger",
+        FILES,
+        "Ledger file, .csv or .xlsx; may contain {campaign}, {date} and {run_id}",
+        "PATH",
+        "ledgers/{campaign}.csv",
+        commands=_ALL,
+    ),
+    Option("database", FILES, "Ledger database", "PATH", "ledgers/ledger.db", commands=_ALL),
+    Option(
+        "config",
+        FILES,
+        "Config file (default: ./config.toml, then the one in the user's config directory)",
+        "PATH",
+        commands=_ALL,
+        sources=frozenset({"option", "environment"}),
+    ),
+    Option(
+        "token_file",
+        FILES,
+        "File that holds the token, readable by its owner only; PROLIFIC_TOKEN takes precedence",
+        "PATH",
+        commands=frozenset(),  # set up once, not on each command line
+        sources=frozenset({"environment", "file"}),
     ),
 )
 
@@ -196,33 +243,34 @@ BY_KEY = {option.key: option for option in OPTIONS}
 
 
 def add_options(parser: argparse.ArgumentParser, command: str) -> None:
-    """Give `parser` every option that `command` takes.
+    """Give `parser` every option that `command` takes, in groups.
 
-    Values arrive as the text that was written (`load_settings` reads it), flags as `True` or
+    Values arrive as the text that was written (`load_settings` validates it), flags as `True` or
     `False`, and what was not given as `None`. A flag that a config file may set has a `--no-…` to
     undo it."""
-    for option in OPTIONS:
-        if command not in option.commands:
-            continue
-        text = _help(option)
-        if option.kind != "flag":
-            parser.add_argument(
-                option.flag, dest=option.key, default=None, metavar=option.metavar, help=text
-            )
-        elif "file" in option.sources:
-            parser.add_argument(
-                option.flag,
-                dest=option.key,
-                default=None,
-                action=argparse.BooleanOptionalAction,
-                help=text,
-            )
-        else:
-            parser.add_argument(
-                option.flag, dest=option.key, default=None, action="store_true", help=text
-            )
+    for title in GROUPS:
+        creates = command in _PLANNING
+        group = parser.add_argument_group(
+            "Which campaign" if title == CREATE and not creates else title
+        )
+        for option in OPTIONS:
+            if option.group == title and command in option.commands:
+                _add(group, option)
+
+
+def _add(group: argparse._ArgumentGroup, option: Option) -> None:
+    if option.metavar is not None:
+        group.add_argument(option.flag, dest=option.key, metavar=option.metavar, help=_help(option))
+        return
+    undoable = "file" in option.sources
+    group.add_argument(
+        option.flag,
+        dest=option.key,
+        default=None,
+        action=argparse.BooleanOptionalAction if undoable else "store_true",
+        help=option.help,
+    )
 
 
 def _help(option: Option) -> str:
-    shown = option.default is not None and option.kind != "flag"
-    return f"{option.help} (default: {option.default})" if shown else option.help
+    return option.help if option.default is None else f"{option.help} (default: {option.default})"

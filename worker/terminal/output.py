@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
-PROGRAM = "duplicate-batches"
+from worker.model.program import PROGRAM
 
 _REPLACED = "duplicate-batches.replaced"
 """The name of our handler for characters that an encoding cannot show."""

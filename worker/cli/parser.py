@@ -1,0 +1,350 @@
+"""The command line: each command with its help, its examples, and its arguments for argparse.
+
+The standard library and the table of settings only: `--help` waits for this import."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn
+
+from worker import __version__
+from worker.model.program import PROGRAM
+from worker.settings.options import add_options
+from worker.terminal.output import say, warn
+from worker.text import did_you_mean, verb
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+class Command(NamedTuple):
+    """One command: its line in the overview, what stands below its options, and its arguments."""
+
+    summary: str
+    examples: str
+    arguments: Callable[[argparse.ArgumentParser], None]
+
+
+class Parser(argparse.ArgumentParser):
+    """One whose complaints contain no value that follows an unknown option: it may be a token."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the command line, and end with 2."""
+        if message.startswith("unrecognized arguments: "):
+            message = _unknown(message.removeprefix("unrecognized arguments: ").split())
+        self.exit(2, f"{self.prog}: {without_token(message)}\n  See {self.prog} --help.\n")
+
+    def _print_message(self, message: str, file: object = None) -> None:
+        """Print what argparse has to say, help and version too; `finish` reports what fails."""
+        if file is sys.stdout:
+            say(message, end="")
+        else:
+            warn(message)
+
+
+def without_token(message: str) -> str:
+    """The message without the token, should one be in it. No message contains one on purpose."""
+    from worker.terminal.secrets import Scrubber  # noqa: PLC0415 - only errors need it
+
+    return Scrubber(os.environ.get("PROLIFIC_TOKEN") or None)(message)
+
+
+def parser() -> Parser:
+    """The parser of the whole command line."""
+    root = Parser(
+        prog=PROGRAM,
+        description=(
+            "Clone Prolific Task Builder batches in bulk. Creates every requested duplicate exactly"
+            " once."
+        ),
+        epilog=(
+            f"Start with a rehearsal: {PROGRAM} run JOB --sandbox. Each command has its own --help"
+            " with examples."
+        ),
+        allow_abbrev=False,
+    )
+    root.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    commands = root.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, command in COMMANDS.items():
+        one = commands.add_parser(
+            name,
+            help=command.summary,
+            description=f"{command.summary}.",
+            epilog=command.examples,
+            formatter_class=_HelpFormatter,
+            allow_abbrev=False,
+        )
+        command.arguments(one)
+        one.usage = _usage(one)
+    return root
+
+
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    def __init__(self, prog: str, **options: Any) -> None:
+        super().__init__(prog, max_help_position=32, **options)
+
+
+def _usage(one: argparse.ArgumentParser) -> str:
+    """One line: the options are listed below it, in groups."""
+    names = (
+        f"[{action.metavar}]" if action.nargs == "?" else str(action.metavar)
+        for action in one._get_positional_actions()
+    )
+    return " ".join((one.prog, "[OPTIONS]", *names))
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The arguments of one command. Ends with SystemExit after `--help`, or with what is wrong."""
+    root = parser()
+    if not arguments:
+        warn(root.format_help())
+        raise SystemExit(2)
+    command = arguments[0]
+    if not command.startswith("-") and command not in COMMANDS:
+        root.error(
+            f"there is no command {command!r}.{did_you_mean(command, COMMANDS)}"
+            f" Commands: {', '.join(COMMANDS)}"
+        )
+    return root.parse_args(arguments)
+
+
+def _unknown(words: Sequence[str]) -> str:
+    """The message about words that no command knows, or not this one."""
+    options = [word.partition("=")[0] for word in words if word.startswith("-")]
+    if not options:
+        return f"unexpected argument {words[0]!r}"
+    option = options[0]
+    if "--token" in options:
+        return (
+            "there is no --token: a token comes from PROLIFIC_TOKEN or token_file alone, never"
+            " from an option"
+        )
+    known = {name: _flags(command) for name, command in COMMANDS.items()}
+    if takers := [name for name, flags in known.items() if option in flags]:
+        return (
+            f"there is no option {option} here; {', '.join(takers)}"
+            f" {verb(len(takers), 'takes', 'take')} it"
+        )
+    every = [flag for flags in known.values() for flag in flags]
+    return f"there is no option {option}.{did_you_mean(option, every)}"
+
+
+def _flags(command: Command) -> list[str]:
+    one = Parser(add_help=False)
+    command.arguments(one)
+    return [flag for action in one._actions for flag in action.option_strings]
+
+
+# -- the arguments of each command
+
+
+def _run(one: argparse.ArgumentParser) -> None:
+    one.add_argument("job", metavar="JOB", help="Job file, .csv or .yaml")
+    add_options(one, "run")
+
+
+def _check(one: argparse.ArgumentParser) -> None:
+    one.add_argument("job", metavar="JOB", help="Job file, .csv or .yaml")
+    add_options(one, "check")
+
+
+def _settle(one: argparse.ArgumentParser) -> None:
+    one.add_argument(
+        "job", metavar="JOB", nargs="?", help="Job file (default: every campaign in the database)"
+    )
+    group = one.add_argument_group("Decisions")
+    group.add_argument(
+        "--assign",
+        metavar="ITEM=BATCH_ID",
+        action="append",
+        help="Record that this batch is ITEM: LINE, LINE.COPY or #N",
+    )
+    group.add_argument(
+        "--absent",
+        metavar="ITEM",
+        action="append",
+        help="Record that ITEM was not created; the next run sends it again",
+    )
+    add_options(one, "settle")
+
+
+def _ledger(one: argparse.ArgumentParser) -> None:
+    one.add_argument(
+        "job", metavar="JOB", nargs="?", help="Job file (default: the campaigns and their runs)"
+    )
+    group = one.add_argument_group("What to print")
+    group.add_argument(
+        "--format",
+        choices=("csv", "json", "table", "xlsx", "job"),
+        help="Print in this format instead of writing the ledger file",
+    )
+    group.add_argument(
+        "--status", metavar="STATUS[,STATUS]", help="Only rows with one of these statuses"
+    )
+    group.add_argument("--source", metavar="BATCH_ID", help="Only duplicates of this batch")
+    group.add_argument("--run", metavar="RUN_ID", help="Only rows that this run changed last")
+    group.add_argument(
+        "--since",
+        metavar="TIME",
+        help="Only rows sent, or runs started, at this time or later (ISO 8601)",
+    )
+    group.add_argument(
+        "--all", action="store_true", help="Also duplicates that are no longer in the job"
+    )
+    copies = one.add_argument_group("Copies of the database")
+    copies.add_argument(
+        "--restore", metavar="FILE", help="Rebuild a lost database from this ledger file"
+    )
+    copies.add_argument(
+        "--backup", metavar="FILE", help="Copy the database to this file, also during a run"
+    )
+    add_options(one, "ledger")
+
+
+def _report(one: argparse.ArgumentParser) -> None:
+    one.add_argument("job", metavar="JOB", help="Job file")
+    group = one.add_argument_group("Output")
+    group.add_argument(
+        "--output",
+        metavar="PATH",
+        help="File of the report (default: the ledger file's name with .html)",
+    )
+    add_options(one, "report")
+
+
+def _sandbox(one: argparse.ArgumentParser) -> None:
+    one.add_argument(
+        "--host",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="Address to listen on (default: 127.0.0.1)",
+    )
+    one.add_argument(
+        "--port", default="8765", metavar="N", help="Port; 0 takes a free one (default: 8765)"
+    )
+    one.add_argument(
+        "--latency", default="0.05", metavar="S", help="Mean seconds of an answer (default: 0.05)"
+    )
+    one.add_argument(
+        "--rate",
+        default="unlimited",
+        metavar="N/s|N/min|unlimited",
+        help="Duplicate requests that are allowed (default: unlimited)",
+    )
+    one.add_argument(
+        "--burst", default="5", metavar="N", help="Requests allowed at once (default: 5)"
+    )
+    one.add_argument(
+        "--faults",
+        default="",
+        metavar="NAME=P[,…]",
+        help="What goes wrong, and its probability from 0 to 1 (default: nothing)",
+    )
+    one.add_argument(
+        "--listing-lag",
+        default="0",
+        metavar="S",
+        help="Seconds that a new batch is missing from listings (default: 0)",
+    )
+    one.add_argument("--seed", metavar="N", help="Seed of chance, to repeat the same faults")
+
+
+def _completion(one: argparse.ArgumentParser) -> None:
+    one.add_argument("shell", metavar="SHELL", choices=SHELLS, help="bash, zsh or fish")
+
+
+COMMANDS: Mapping[str, Command] = {
+    "run": Command(
+        "Create the duplicates that are missing",
+        """examples:
+  duplicate-batches run jobs/plain.csv               ask, then create what is missing
+  duplicate-batches run wave.yaml --yes --quiet      for cron: mail only if something is wrong
+  duplicate-batches run wave.yaml --sandbox          rehearse: no token, nothing real
+  duplicate-batches run wave.yaml --limit 1          create one duplicate to look at
+  duplicate-batches run wave.yaml --retry-failed     also retry what the API rejected before
+
+exit codes:
+  0 all created · 1 something is failed, unknown or pending · 2 wrong usage, nothing was sent
+  3 the token was refused · 75 another run holds the database
+  128+signal after SIGINT, SIGTERM or SIGHUP""",
+        _run,
+    ),
+    "check": Command(
+        "Show what a run would do, and create nothing",
+        """examples:
+  duplicate-batches check wave.yaml            the plan; with a token, also whether sources exist
+  duplicate-batches check wave.yaml --json     the same for a script
+
+exit codes:
+  0 · 1 a source does not exist, or it looks like an accident · 2 wrong usage or job file
+  3 the token was refused""",
+        _check,
+    ),
+    "settle": Command(
+        "Find out whether unanswered requests created a batch, and create nothing",
+        """examples:
+  duplicate-batches settle wave.yaml                   look twice; say what exists and what does not
+  duplicate-batches settle --database ledger.db        all campaigns of this database
+  duplicate-batches settle wave.yaml --assign 12.3=ID  you found it: line 12, copy 3
+  duplicate-batches settle wave.yaml --absent '#40'    you know that item 40 was not created
+
+exit codes:
+  0 nothing unknown is left · 1 something is · 2 wrong usage · 3 the token was refused
+  75 another run holds the database""",
+        _settle,
+    ),
+    "ledger": Command(
+        "Write the ledger file again from the database, or print it",
+        """JOB alone writes the file. --format, or an option that chooses rows, prints it instead:
+as a table if no format is named, through PAGER on a terminal.
+
+examples:
+  duplicate-batches ledger wave.yaml                     write the ledger file again
+  duplicate-batches ledger wave.yaml --format table      look at it here
+  duplicate-batches ledger wave.yaml --status failed,unknown
+  duplicate-batches ledger wave.yaml --format xlsx > wave.xlsx
+  duplicate-batches ledger wave.yaml --format job --status failed > again.csv
+  duplicate-batches ledger --database ledgers/ledger.db  the campaigns and their runs
+  duplicate-batches ledger wave.yaml --backup copy.db    copy the database, also during a run
+
+exit codes:
+  0 · 2 wrong usage, or the database does not know the job""",
+        _ledger,
+    ),
+    "report": Command(
+        "Write the HTML report of a job's latest run",
+        """examples:
+  duplicate-batches report wave.yaml                     next to the ledger file, with .html
+  duplicate-batches report wave.yaml --output wave.html  somewhere else
+  duplicate-batches run wave.yaml --report               a run that writes it at its end
+
+exit codes:
+  0 · 2 wrong usage, or the database does not know the job""",
+        _report,
+    ),
+    "completion": Command(
+        "Print a completion script for bash, zsh or fish",
+        """examples:
+  duplicate-batches completion bash > ~/.local/share/bash-completion/completions/duplicate-batches
+  duplicate-batches completion zsh > ~/.zfunc/_duplicate-batches      (a folder of your fpath)
+  duplicate-batches completion fish > ~/.config/fish/completions/duplicate-batches.fish
+
+exit codes:
+  0 · 2 wrong usage""",
+        _completion,
+    ),
+    "sandbox": Command(
+        "Serve a local stand-in for the API, for rehearsals",
+        """examples:
+  duplicate-batches sandbox                                  then paste the two lines it prints
+  duplicate-batches sandbox --rate 10/s --latency 0.2        with a rate limit and slow answers
+  duplicate-batches sandbox --faults drop-answer=0.05,late=0.02
+
+exit codes:
+  0 · 2 wrong usage, or the port is taken""",
+        _sandbox,
+    ),
+}
+"""Every command, in the order of the overview."""

@@ -1,0 +1,48 @@
+"""No file may be two: the ledger, its database, the log file, the job, the config and the token."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from worker.model.errors import UsageError
+from worker.settings.settings import Settings
+
+_DATABASE_ENDS = ("-wal", "-shm", "-journal", ".lock")
+
+
+def check_apart(settings: Settings, job: Path | None) -> None:
+    """Raise `UsageError` if a file that is written is also another that is written or read."""
+    of_database = f"a file that belongs to that of {settings.origin('database')}"
+    seen = {
+        _file_id(settings.database.with_name(settings.database.name + end)): of_database
+        for end in _DATABASE_ENDS
+    }
+    read = {
+        "the job file": job,
+        "the config file": settings.config_file,
+        "the token file": settings.token_file,
+    }
+    written = {
+        "database": settings.database,
+        "ledger": Path(settings.ledger_template),
+        "log_file": settings.log_file,
+    }
+    named = read | {settings.origin(key): path for key, path in written.items()}
+    for label, path in named.items():
+        if path is None:
+            continue
+        name = _file_id(path)
+        if name in seen and label not in read:
+            raise UsageError(f"{label}: is the same file as {seen[name]}")
+        seen.setdefault(name, label if label in read else f"that of {label}")
+
+
+def _file_id(path: Path) -> tuple[int, int] | str:
+    """What two paths of one file share: its number, or if there is none yet, its path without
+    links."""
+    try:
+        found = path.stat()
+        return found.st_dev, found.st_ino
+    except (OSError, ValueError):
+        return os.path.normcase(os.path.realpath(path))

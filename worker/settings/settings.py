@@ -1,0 +1,145 @@
+"""`Settings`: what a command goes by, each value validated, with its origin. How they come about is
+in `load`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import NamedTuple
+
+from worker.settings.options import BY_KEY
+from worker.settings.values import (
+    Concurrency,
+    Count,
+    Date,
+    FilePath,
+    Flag,
+    LedgerPath,
+    LogFormat,
+    Name,
+    ProgressMode,
+    Rate,
+    Seconds,
+    TimeLimit,
+)
+
+
+class Layer(Enum):
+    """Where a value can be set; a default is in none."""
+
+    OPTION = "option"
+    ENVIRONMENT = "environment"
+    JOB = "job"
+    FILE = "file"
+
+
+class Origin(NamedTuple):
+    """Where a value was set: the layer, and the place as messages name it (`--rate`,
+    `config.toml:3: rate`)."""
+
+    layer: Layer
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """One value for each setting that a config file can hold. Durations are in seconds, `rate` in
+    requests a second (`None`: unlimited), paths absolute."""
+
+    campaign: Name | None
+    ledger: LedgerPath
+    database: FilePath
+    rate: Rate
+    max_in_flight: Concurrency
+    timeout: TimeLimit
+    settle_after: Seconds
+    give_up_after: Seconds
+    retry_failed: Flag
+    limit: Count | None
+    max_duration: Seconds | None
+    max_failed: Count | None
+    wait: Seconds
+    yes: Flag
+    allow_existing: Flag
+    date: Date
+    sandbox: Flag
+    fresh: Flag
+    report: Flag
+    json: Flag
+    log_file: FilePath | None
+    log_format: LogFormat
+    progress: ProgressMode
+    quiet: Flag
+    token_file: FilePath | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings(Values):
+    """What a command goes by.
+
+    `campaign` is filled in, and `None` if neither a job nor a setting names one. `ledger` is the
+    ledger file's path with its placeholders: ask `ledger_path` for the path of a run. `origins`
+    says of each key that was set where that is written."""
+
+    config_file: Path | None
+    job_stem: str | None = None
+    """The job file's name without its ending."""
+    campaign_dated: bool = False
+    """Whether the campaign's name contains {date}."""
+    origins: Mapping[str, Origin] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def ledger_template(self) -> str:
+        """The ledger file's path with `{run_id}` alone (and `{campaign}`, if there is none)."""
+        named = self.ledger
+        if self.campaign is not None:
+            named = named.replace("{campaign}", self.campaign)
+        return named.replace("{date}", self.date.isoformat())
+
+    def ledger_path(self, run_id: str) -> Path:
+        """The ledger file of the run `run_id` of this campaign.
+
+        Raises `ValueError` if the path needs a campaign and there is none."""
+        if self.campaign is None and "{campaign}" in self.ledger:
+            raise ValueError("the ledger's path needs a campaign")
+        return Path(self.ledger_template.replace("{run_id}", run_id))
+
+    def ledger_path_of(self, run_id: str, campaign: str, date: str | None) -> Path:
+        """The ledger file, as these settings name it, of the run `run_id` of another campaign;
+        `date` is the value of `{date}` there (None: today's)."""
+        day = self.date.isoformat() if date is None or self.is_set("date") else date
+        named = self.ledger.replace("{campaign}", campaign).replace("{date}", day)
+        return Path(named.replace("{run_id}", run_id))
+
+    @property
+    def names_campaign(self) -> bool:
+        """Whether the campaign was named on purpose, or is a new one each day: otherwise its name
+        is the job file's, also if it is written out, as in every command that people are shown."""
+        return self.campaign_dated or (self.is_set("campaign") and self.campaign != self.job_stem)
+
+    @property
+    def asks_for_campaign(self) -> bool:
+        """Whether this command was asked for one campaign: by its name, or by the date in it. A
+        name that is set for all commands and contains {date} is today's, and so asks for none."""
+        return (
+            self.is_set("date")
+            or self.is_set("campaign", Layer.OPTION)
+            or (self.is_set("campaign", Layer.ENVIRONMENT) and not self.campaign_dated)
+        )
+
+    def is_set(self, key: str, *layers: Layer) -> bool:
+        """Whether the setting has a value other than its default, from one of `layers` if any are
+        given."""
+        origin = self.origins.get(key)
+        return origin is not None and (not layers or origin.layer in layers)
+
+    def given(self, key: str) -> bool:
+        """Whether an option or an environment variable sets it."""
+        return self.is_set(key, Layer.OPTION, Layer.ENVIRONMENT)
+
+    def origin(self, key: str) -> str:
+        """How to name the setting `key` in a message: where it was set, or else its option."""
+        origin = self.origins.get(key)
+        return BY_KEY[key].flag if origin is None else origin.place
