@@ -187,7 +187,7 @@ def test_hostile_words_are_made_visible() -> None:
         campaign="\u202ex",
         reasons=(("a\nb" * 200, 1),),
         stopped_by="\x1b",
-        ledger="\x1b",
+        ledger=Path("\x1b"),
         steps=tuple(steps(CampaignState(Counts(pending=1)), Commands("x \x1b[2J"))),
     )
     assert all(line.isprintable() for line in summary_text(summary).split("\n"))

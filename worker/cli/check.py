@@ -6,10 +6,10 @@ import argparse
 import os
 import sqlite3
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import anyio
 
@@ -39,12 +39,10 @@ from worker.model.stop import Stop
 from worker.run.preflight import Preflight
 from worker.settings.access import api_url
 from worker.settings.settings import Settings
+from worker.terminal.findings import Findings, JobWarning, SourceProblem, findings_text
 from worker.terminal.output import say, say_json
 from worker.terminal.secrets import Scrubber
-from worker.text import counted, for_window, near, verb, visible
-
-SHOWN = 20
-"""How many missing or unclear sources are named."""
+from worker.text import for_window, near
 
 
 class Sources(NamedTuple):
@@ -83,14 +81,14 @@ def main(args: argparse.Namespace, environ: Mapping[str, str], command: str = "c
                 sources = anyio.run(_look, settings, chosen, plan, job.path, campaign, known)
             except ApiUnusableError as error:
                 why_not = error.message
-    facts = _facts(settings, campaign, job.path, plan, known, sources, why_not)
+    found = _findings(settings, campaign, job.path, plan, known, sources, why_not)
     if settings.json:
-        say_json(facts)
-    elif not settings.quiet or facts["exit_code"]:
-        shown = facts | {"ledger": str(near(Path(facts["ledger"]), sys.stdout))}
-        say(for_window("\n".join(_lines(shown, plan.warnings_shown(job.path))), sys.stdout))
-    code: int = facts["exit_code"]
-    return code
+        say_json(found.model_dump(mode="json"))
+    elif not settings.quiet or found.exit_code:
+        shown = found.model_copy(update={"ledger": str(near(Path(found.ledger), sys.stdout))})
+        warnings = tuple(plan.warnings_shown(job.path))
+        say(for_window(findings_text(shown, warnings, ALLOW), sys.stdout))
+    return found.exit_code
 
 
 def _target(settings: Settings, environ: Mapping[str, str]) -> tuple[Target | None, str]:
@@ -177,10 +175,10 @@ async def _look(
 
 
 def _nobody(_event: Event) -> None:
-    """A check tells its findings itself."""
+    """A check prints its findings at the end, and logs nothing."""
 
 
-def _facts(
+def _findings(
     settings: Settings,
     campaign: str,
     job: Path,
@@ -188,119 +186,58 @@ def _facts(
     known: Known,
     sources: Sources | None,
     why_not: str,
-) -> dict[str, Any]:
-    """What is told, as JSON values."""
+) -> Findings:
     forecast, counts = known.forecast, known.forecast.counts
-    findings = _findings(settings, job, known.situation, sources)
+    found = _accidents(settings, job, known.situation, sources)
     create = forecast.new + counts.pending + (counts.failed if settings.retry_failed else 0)
     if settings.limit is not None:
         create = min(create, settings.limit)
     names = [
         one.name(sources.names.get(one.source_id) if sources else None) for one in forecast.first
     ]
-    return {
-        "campaign": campaign,
-        "job": str(job),
-        "ledger": str(settings.ledger_path("{run_id}")),
-        "database": str(settings.database),
-        "rows": plan.rows,
-        "duplicates": plan.items,
-        "comments": plan.comments,
-        "warnings": [warning._asdict() for warning in plan.warnings],
-        "to_create": create,
-        "counts": {
+    again = () if found or known.situation is None else created_again(known.situation)
+    return Findings(
+        campaign=campaign,
+        job=str(job),
+        ledger=str(settings.ledger_path("{run_id}")),
+        database=str(settings.database),
+        rows=plan.rows,
+        duplicates=plan.items,
+        comments=plan.comments,
+        warnings=tuple(JobWarning(line=line, text=text) for line, text in plan.warnings),
+        to_create=create,
+        counts={
             "created": counts.created,
             "failed": counts.failed,
             "unknown": counts.unknown,
             "pending": counts.pending + forecast.new,
         },
-        "first_names": names[:create],
-        "sources": forecast.sources,
-        "workspaces": None if sources is None else dict(sources.found),
-        "left_job": known.left_job,
-        "accidents": findings,
-        "created_again": [] if findings else _created_again(known.situation),
-        "missing": None if sources is None else _named(sources.missing),
-        "unclear": None if sources is None else _named(sources.unclear),
-        "not_checked": why_not or None,
-        "exit_code": 1 if findings or (sources is not None and sources.missing) else 0,
-    }
+        first_names=tuple(names[:create]),
+        sources=forecast.sources,
+        workspaces=None if sources is None else sources.found,
+        left_job=known.left_job,
+        accidents=found,
+        created_again=tuple(again),
+        missing=None if sources is None else _problems(sources.missing),
+        unclear=None if sources is None else _problems(sources.unclear),
+        not_checked=why_not or None,
+        exit_code=1 if found or (sources is not None and sources.missing) else 0,
+    )
 
 
-def _findings(
+def _accidents(
     settings: Settings, job: Path, situation: Situation | None, sources: Sources | None
-) -> list[str]:
+) -> tuple[str, ...]:
     """What looks like an accident, each finding with its commands."""
     if situation is None:
-        return []
+        return ()
     if sources is not None:
         situation = with_names(situation, sources.taken)
-    return [text(one) for one in messages_for(accidents(situation), settings, job)]
+    return tuple(text(one) for one in messages_for(accidents(situation), settings, job))
 
 
-def _created_again(situation: Situation | None) -> list[str]:
-    return [] if situation is None else created_again(situation)
-
-
-def _named(sources: tuple[tuple[int, str, str], ...]) -> list[dict[str, object]]:
-    return [
-        {"line": line, "source_batch_id": source, "reason": reason}
+def _problems(sources: tuple[tuple[int, str, str], ...]) -> tuple[SourceProblem, ...]:
+    return tuple(
+        SourceProblem(line=line, source_batch_id=source, reason=reason)
         for line, source, reason in sources
-    ]
-
-
-def _lines(facts: Mapping[str, Any], warnings: Iterable[str]) -> Iterator[str]:
-    """What is told, for people."""
-    counts = facts["counts"]
-    size = f"{counted(facts['rows'], 'row')}, {counted(facts['duplicates'], 'duplicate')}"
-    yield f"{facts['job']}: {size}, campaign {facts['campaign']}"
-    if facts["comments"]:
-        yield f"  comment lines skipped: {facts['comments']:,}"
-    yield from (f"  warning: {visible(warning)}" for warning in warnings)
-    yield f"  to create: {facts['to_create']:,}"
-    for status, words in (
-        ("created", "already created"),
-        ("failed", "failed before (--retry-failed tries again)"),
-        ("unknown", "unknown (may exist; not sent again)"),
-    ):
-        if counts[status]:
-            yield f"  {words}: {counts[status]:,}"
-    if facts["first_names"]:
-        yield f"  {verb(len(facts['first_names']), 'name', 'first names')}:"
-        yield from (
-            f"    {visible(name) or '(none: the API names it)'}" for name in facts["first_names"]
-        )
-    if facts["not_checked"] is not None:
-        exist = verb(
-            facts["sources"],
-            "the source exists, and its name",
-            f"the {counted(facts['sources'], 'source')} exist, and their names",
-        )
-        yield f"  not checked: whether {exist}: {facts['not_checked']}"
-    elif facts["workspaces"] is not None:
-        for workspace, number in facts["workspaces"].items():
-            yield f"  {counted(number, 'source')} in workspace {workspace}"
-        yield from _lost(facts, "missing", "not there")
-        yield from _lost(facts, "unclear", "not found out about")
-    yield from (f"  {line}" for line in facts["created_again"])
-    if facts["left_job"]:
-        yield f"  of this campaign no longer in the job: {counted(facts['left_job'], 'duplicate')}"
-    yield f"  ledger: {facts['ledger']}"
-    if facts["accidents"]:
-        yield "This looks like an accident; `run` refuses it until you decide:"
-        yield from (line for one in facts["accidents"] for line in one.split("\n"))
-        yield f"  {ALLOW}"
-    if not facts["to_create"]:
-        yield "Nothing to do: everything that the job wants is known already."
-
-
-def _lost(facts: Mapping[str, Any], key: str, words: str) -> Iterator[str]:
-    lost = facts[key]
-    if lost:
-        yield f"  {counted(len(lost), 'source')} {words}:"
-    for one in lost[:SHOWN]:
-        yield (
-            f"    {facts['job']}:{one['line']}: {one['source_batch_id']}: {visible(one['reason'])}"
-        )
-    if len(lost) > SHOWN:
-        yield f"    … and {len(lost) - SHOWN:,} more"
+    )

@@ -1,6 +1,6 @@
-"""The last word about a run: as JSON for scripts, as text for people.
+"""The summary at the end of a run: as JSON for scripts, as text for people.
 
-Pure: summary in, an object or text out. What to do next is `worker.advice`'s.
+Pure: summary in, an object or text out. What to do next is decided in `worker.export.next_steps`.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, field_serializer, field_validator
 
 from worker.model.causes import shortlist
 from worker.model.events import STOPPED_BY
@@ -30,9 +32,9 @@ class Summary(NamedTuple):
 
     campaign: str
     run_id: str
-    job: Path | str
-    ledger: Path | str
-    database: Path | str
+    job: Path
+    ledger: Path
+    database: Path
     counts: Mapping[str, int]
     created_this_run: int
     settled_this_run: int
@@ -45,7 +47,7 @@ class Summary(NamedTuple):
     reasons: tuple[tuple[str, int], ...]
     steps: tuple[Step, ...]
     sandbox: bool = False
-    report: Path | str | None = None
+    report: Path | None = None
     settling: bool = False
     absent: int = 0
 
@@ -54,24 +56,39 @@ class Summary(NamedTuple):
         return self.counts.get(status, 0)
 
 
+class SummaryJson(BaseModel):
+    """The summary for scripts: the fields that `--json` promises and no others."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+    campaign: str
+    run_id: str
+    job: Path
+    ledger: Path
+    database: Path
+    counts: dict[str, int]
+    created_this_run: int
+    settled_this_run: int
+    requests: int
+    throttled: int
+    duration_s: float
+    exit_code: int
+    stopped_by: str | None
+    report: Path | None
+
+    @field_validator("counts")
+    @classmethod
+    def _every_status(cls, counts: Mapping[str, int]) -> dict[str, int]:
+        return {status: counts.get(status, 0) for status in STATUSES}
+
+    @field_serializer("duration_s")
+    def _milliseconds(self, seconds: float) -> float:
+        return round(seconds, 3)
+
+
 def summary_json(summary: Summary) -> dict[str, Any]:
-    """The summary for scripts: JSON values, the fields that `--json` promises and no others."""
-    return {
-        "campaign": summary.campaign,
-        "run_id": summary.run_id,
-        "job": str(summary.job),
-        "ledger": str(summary.ledger),
-        "database": str(summary.database),
-        "counts": {status: summary.count(status) for status in STATUSES},
-        "created_this_run": summary.created_this_run,
-        "settled_this_run": summary.settled_this_run,
-        "requests": summary.requests,
-        "throttled": summary.throttled,
-        "duration_s": round(summary.duration_s, 3),
-        "exit_code": summary.exit_code,
-        "stopped_by": summary.stopped_by,
-        "report": None if summary.report is None else str(summary.report),
-    }
+    """The summary as JSON values."""
+    return SummaryJson.model_validate(summary).model_dump(mode="json")
 
 
 def summary_text(summary: Summary) -> str:

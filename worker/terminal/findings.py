@@ -1,0 +1,120 @@
+"""What `check` found: as JSON for scripts, as text for people. Pure: no file, no API, no
+database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from worker.text import counted, verb, visible
+
+SHOWN = 20
+"""How many missing or unclear sources the text names."""
+
+
+class _Printed(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class JobWarning(_Printed):
+    """Something in the job that its author may not have meant."""
+
+    line: int
+    text: str
+
+
+class SourceProblem(_Printed):
+    """A source that was not found, with the first line of the job that asks for it."""
+
+    line: int
+    source_batch_id: str
+    reason: str
+
+
+class Findings(_Printed):
+    """Everything that `check` prints; the fields are the keys of its JSON.
+
+    `ledger` may contain `{run_id}`. `counts` are by status, of the `duplicates` in the job.
+    `sources` is how many need a look-up; `workspaces` how many were found in each; that, `missing`
+    and `unclear` are `None` if the API was not asked, and `not_checked` says why not. `accidents`
+    are messages with their commands; `created_again` names what the run would create again, if that
+    is no accident. `left_job` counts duplicates of the campaign that left the job."""
+
+    campaign: str
+    job: str
+    ledger: str
+    database: str
+    rows: int
+    duplicates: int
+    comments: int
+    warnings: tuple[JobWarning, ...]
+    to_create: int
+    counts: Mapping[str, int]
+    first_names: tuple[str | None, ...]
+    sources: int
+    workspaces: Mapping[str, int] | None
+    left_job: int
+    accidents: tuple[str, ...]
+    created_again: tuple[str, ...]
+    missing: tuple[SourceProblem, ...] | None
+    unclear: tuple[SourceProblem, ...] | None
+    not_checked: str | None
+    exit_code: int
+
+
+def findings_text(found: Findings, warnings: Sequence[str], allow: str) -> str:
+    """The findings for people; `warnings` about the job as they are shown, `allow` how to say that
+    what looks like an accident is meant."""
+    return "\n".join(_lines(found, warnings, allow))
+
+
+def _lines(found: Findings, warnings: Sequence[str], allow: str) -> Iterator[str]:
+    size = f"{counted(found.rows, 'row')}, {counted(found.duplicates, 'duplicate')}"
+    yield f"{found.job}: {size}, campaign {found.campaign}"
+    if found.comments:
+        yield f"  comment lines skipped: {found.comments:,}"
+    yield from (f"  warning: {visible(warning)}" for warning in warnings)
+    yield f"  to create: {found.to_create:,}"
+    for status, words in (
+        ("created", "already created"),
+        ("failed", "failed before (--retry-failed tries again)"),
+        ("unknown", "unknown (may exist; not sent again)"),
+    ):
+        if found.counts[status]:
+            yield f"  {words}: {found.counts[status]:,}"
+    if found.first_names:
+        yield f"  {verb(len(found.first_names), 'name', 'first names')}:"
+        for name in found.first_names:
+            yield f"    {visible(name or '') or '(none: the API names it)'}"
+    if found.not_checked is not None:
+        exist = verb(
+            found.sources,
+            "the source exists, and its name",
+            f"the {counted(found.sources, 'source')} exist, and their names",
+        )
+        yield f"  not checked: whether {exist}: {found.not_checked}"
+    elif found.workspaces is not None:
+        for workspace, number in found.workspaces.items():
+            yield f"  {counted(number, 'source')} in workspace {workspace}"
+        yield from _problems(found.job, found.missing or (), "not found")
+        yield from _problems(found.job, found.unclear or (), "unclear")
+    yield from (f"  {line}" for line in found.created_again)
+    if found.left_job:
+        yield f"  no longer in the job: {counted(found.left_job, 'duplicate')} of this campaign"
+    yield f"  ledger: {found.ledger}"
+    if found.accidents:
+        yield "This looks like an accident; `run` refuses it until you decide:"
+        yield from (line for one in found.accidents for line in one.split("\n"))
+        yield f"  {allow}"
+    if not found.to_create:
+        yield "Nothing to do: every duplicate in the job is known already."
+
+
+def _problems(job: str, sources: Sequence[SourceProblem], words: str) -> Iterator[str]:
+    if sources:
+        yield f"  {counted(len(sources), 'source')} {words}:"
+    for one in sources[:SHOWN]:
+        yield f"    {job}:{one.line}: {one.source_batch_id}: {visible(one.reason)}"
+    if len(sources) > SHOWN:
+        yield f"    … and {len(sources) - SHOWN:,} more"
