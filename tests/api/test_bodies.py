@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.support.raw_server import Handler, always, answer, serving
-from worker.api.client import ProlificClient, connected
+from worker.api.client import ProlificClient
+from worker.api.connection import connected
 from worker.api.outcome import OutcomeKind, classify
 from worker.api.verdicts import TokenVerdict, source_verdict, token_verdict
 from worker.model.batch import Batch

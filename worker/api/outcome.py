@@ -11,7 +11,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
-from worker.model.batch import Batch, read_batch
+from worker.api.bodies import read_batch
+from worker.model.batch import Batch
 from worker.model.replies import Answer, NoAnswer, Reply
 
 

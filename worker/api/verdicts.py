@@ -6,7 +6,8 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import NamedTuple
 
-from worker.model.batch import Batch, read_batch, user_id
+from worker.api.bodies import read_batch, user_id
+from worker.model.batch import Batch
 from worker.model.replies import Answer, Reply
 
 
