@@ -229,6 +229,8 @@ NO_COUNT = "it does not say how many batches there are"
         (batch_with(b'"x": 1e400'), b'"meta": {"count": 1}', Listing(0, None, CUT)),
         (batch_with(b'"x": ' + b"9" * 20), b'"meta": {"count": 1}', Listing(0, None, CUT)),
         (batch_with(b'"name": "\xff"'), b'"meta": {"count": 1}', Listing(0, None, CUT)),
+        (batch_with(rb'"name": "\ude00"'), b'"meta": {"count": 1}', Listing(0, None, CUT)),
+        (batch_with(b'"name": "a\xed\xa0\xbd"'), b'"meta": {"count": 1}', Listing(0, None, CUT)),
         (batch_with(b'"name": "\x01"'), b'"meta": {"count": 1}', Listing(0, None, CUT)),
         (batch_with(rb'"name": "\ud83d"'), b'"meta": {"count": 1}', Listing(1, 1, None)),
         (batch_with(rb'"\ud83d": 1'), b'"meta": {"count": 1}', Listing(1, 1, None)),

@@ -37,6 +37,8 @@ class ListingParser:
         try:
             for parser in self._parsers:
                 parser.send(chunk)
+        except UnicodeDecodeError as error:  # half a surrogate pair, which ijson lets through
+            raise ijson.JSONError(str(error)) from error
         finally:
             self._take_items()
 
