@@ -1,9 +1,7 @@
-"""Asks the API: one method for each operation that the worker calls, each one request, never
-repeated here.
+"""Sends requests to the API: one method for each operation, one request for each call, no retries.
 
-A reply is returned, not raised, because what a missing answer means is the caller's decision
-(`outcome`). The token goes into one header and into nothing else; every text that leaves this
-module is scrubbed of it."""
+Every method returns a reply, also if no answer came: `outcome` and `verdicts` decide what it means.
+Every text that leaves this module is scrubbed of the token."""
 
 from __future__ import annotations
 
@@ -27,48 +25,49 @@ BATCHES = "/api/v1/data-collection/batches"
 ME = "/api/v1/users/me/"
 
 _MOST_BYTES = 16 * 2**20
-"""An answer about one batch that is larger than this is not read to its end: it would eat the
+"""The largest answer about one batch that is read to its end; a larger one would fill the
 memory."""
 
 _PAGE = 500
-"""Batches of a listing that are handed on together."""
+"""A page of a listing has at least this many batches, except the last one."""
 
 CONNECT_SHARE = 0.9
-"""A connection that takes this share of the time limit is given up, so that what runs out of the
-rest is known to have had one and may have left. (A trace of each connection would tell it too, and
-costs a fifth of a request.)"""
+"""The share of the time limit that connecting may take. A request that times out later had a
+connection, so it may have left. (Tracing each connection tells the same, but costs a fifth of a
+request.)"""
 
 _LIMITED = ("RateLimit", "RateLimit-Remaining", "X-RateLimit-Remaining", "X-Rate-Limit-Remaining")
-"""Headers that tell how many requests are left."""
+"""Headers that say how many requests are left."""
 
 Scrub = Callable[[str], str]
 
 
 class Api(Protocol):
-    """The operations that a run calls. A simulation hands in its own."""
+    """The operations that a run calls. The simulation has its own."""
 
     async def me(self) -> Reply:
-        """Whose token it is."""
+        """Get the token's owner."""
 
     async def batch(self, batch_id: str) -> Reply:
-        """One batch."""
+        """Get one batch."""
 
     async def duplicate(self, batch_id: str, name: str | None, upload_new_dataset: bool) -> Reply:
-        """Make a duplicate: the one request that must not be sent twice."""
+        """Create a duplicate: the one request that must not be sent twice."""
 
     async def listing(self, workspace_id: str, take: Callable[[Page], Awaitable[None]]) -> Listing:
-        """Every batch of a workspace; pages are handed to `take` as they come."""
+        """List every batch of a workspace. Pages go to `take` as they arrive."""
 
 
 class ProlificClient:
-    """The API over HTTP. `timeout_s` is for one request in all, for a listing without a byte."""
+    """The API over HTTP. `timeout_s` limits a whole request; in a listing, the time without a
+    byte."""
 
     def __init__(
         self, session: aiohttp.ClientSession, url: str, timeout_s: float, scrub: Scrub
     ) -> None:
         self._session = session
         self._url = URL(url)
-        # (aiohttp rounds long limits up to whole seconds, which would blur the two.)
+        # (aiohttp rounds long limits up to whole seconds, which would blur the two limits.)
         self._whole = ClientTimeout(
             total=timeout_s,
             connect=timeout_s * CONNECT_SHARE,
@@ -90,16 +89,15 @@ class ProlificClient:
         return await self._ask("GET", f"{BATCHES}/{batch_id}")
 
     async def duplicate(self, batch_id: str, name: str | None, upload_new_dataset: bool) -> Reply:
-        """POST a duplicate request; without a `name` the API names the copy itself."""
+        """POST a duplicate request. Without a `name`, the API names the copy."""
         body: dict[str, Any] = {"upload_new_dataset": upload_new_dataset}
         if name is not None:
             body["name"] = name
         return await self._ask("POST", f"{BATCHES}/{batch_id}/duplicate", json.dumps(body).encode())
 
     async def listing(self, workspace_id: str, take: Callable[[Page], Awaitable[None]]) -> Listing:
-        """GET a workspace's batches, read as a stream so that 100,000 of them need little
-        memory."""
-        reading = ListingParser(workspace_id)
+        """GET the batches of a workspace as a stream."""
+        parser = ListingParser(workspace_id)
         try:
             async with self._session.get(
                 self._url.with_path(BATCHES).with_query(workspace_id=workspace_id),
@@ -111,17 +109,17 @@ class ProlificClient:
                     return Listing(0, None, problem, answer.date, answer.retry_after_s)
                 date = timestamp(response.headers.get("Date"))
                 async for chunk in response.content.iter_chunked(2**16):
-                    reading.feed(chunk)
-                    if len(reading.page) >= _PAGE:
-                        await take(reading.turn_page())
-                reading.close()
+                    parser.feed(chunk)
+                    if len(parser.page) >= _PAGE:
+                        await take(parser.turn_page())
+                parser.close()
         except (aiohttp.ClientError, TimeoutError, OSError, ijson.JSONError) as error:
-            await take(reading.turn_page())
+            await take(parser.turn_page())
             return Listing(
-                len(reading.ids), reading.meta_count, f"cut short: {self._clean(describe(error))}"
+                len(parser.ids), parser.meta_count, f"cut short: {self._clean(describe(error))}"
             )
-        await take(reading.turn_page())
-        return Listing(len(reading.ids), reading.meta_count, reading.problem(), date)
+        await take(parser.turn_page())
+        return Listing(len(parser.ids), parser.meta_count, parser.problem(), date)
 
     async def _ask(self, method: str, path: str, body: bytes | None = None) -> Reply:
         try:
@@ -138,27 +136,26 @@ class ProlificClient:
             aiohttp.ClientConnectorError,
             aiohttp.ConnectionTimeoutError,
         ) as error:
-            # No connection, or none in time: name, address, proxy (also its refusal), TLS.
+            # No connection: name, address, proxy (also if it refuses), TLS, or time limit.
             return NoAnswer(left=False, words=self._clean(describe(error)))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             return NoAnswer(left=True, words=self._clean(describe(error)))
 
     async def _read(self, response: aiohttp.ClientResponse) -> Answer:
-        """The whole answer. Raises ClientError where its body is cut short or too large."""
+        """Read the whole answer. Raises ClientError if its body is cut short or too large."""
         content = response.content
         body = await content.readany()
-        while not content.at_eof():  # nearly always the first part is all of it
+        while not content.at_eof():  # the first part is nearly always all of it
             body += await content.readany()
             if len(body) > _MOST_BYTES:
                 raise TooLargeError("the answer is larger than any batch")
         decoded = decode(body)
+        words = "" if response.ok else error_message(decoded, body, response.reason or "")
         date = timestamp(response.headers.get("Date"))
         return Answer(
             status=response.status,
             json=decoded,
-            words=""
-            if response.ok
-            else self._clean(error_message(decoded, body, response.reason or "")),
+            words=self._clean(words),
             date=date if decoded is not None else None,
             retry_after_s=retry_after(response.headers.get("Retry-After"), date),
             quota=(
@@ -169,6 +166,6 @@ class ProlificClient:
         )
 
     def _clean(self, text: str) -> str:
-        """Text from elsewhere as it may be shown: scrubbed first, because a token that is cut in
-        two is not found."""
+        """Text from elsewhere, safe to show. Scrubbing comes first, because half a token would not
+        be found."""
         return one_line(self._scrub(text))

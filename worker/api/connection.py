@@ -1,4 +1,4 @@
-"""Opens and closes the connections to the API: headers, proxy, limits. It sends nothing."""
+"""Sets up the connections to the API: headers, proxy, limits. It sends no request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from worker.model.errors import UsageError
 async def connected(
     url: str, token: str, timeout_s: float, scrub: Scrub
 ) -> AsyncIterator[ProlificClient]:
-    """A client for the API at `url`; its connections are closed after the block.
+    """A client for the API at `url`, whose connections are closed after the block. The token goes
+    into one header and nowhere else.
 
     Proxies come from HTTPS_PROXY and NO_PROXY, certificates from the system or SSL_CERT_FILE.
     """
@@ -30,10 +31,10 @@ async def connected(
             # Prolific asks libraries to name themselves here.
             "Referer": f"duplicate-batches/{__version__}",
         },
-        # The senders bound the connections. An idle one is dropped early, because one that the
-        # server is about to close turns a request into an unknown outcome.
+        # The number of senders limits the connections. An idle one is closed early: if the server
+        # closed it just as we send, the request's outcome would be unknown.
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=5),
-        # Our own header must hold: trust_env would also read ~/.netrc for credentials.
+        # trust_env would read ~/.netrc and replace our header by its credentials.
         trust_env=False,
         proxy=proxy_for(url),
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -45,10 +46,11 @@ def proxy_for(url: str) -> URL | None:
     """The proxy for the API at `url`, from the environment (or the system's settings), with its
     credentials.
 
-    Raises UsageError where it is no address; its text is not told, since it may hold a password."""
+    Raises UsageError if it is not an address; the message leaves it out, because it may hold a
+    password."""
     target = URL(url)
     if target.scheme == "http" or urllib.request.proxy_bypass(f"{target.host}:{target.port}"):
-        return None  # plain http goes to this machine's loopback only
+        return None  # plain http only goes to this machine
     found = urllib.request.getproxies()
     address = found.get(target.scheme) or found.get("all")
     if not address:
