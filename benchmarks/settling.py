@@ -29,12 +29,13 @@ from typing import Any
 
 from benchmarks.measured import MIB, WORKER, Measured, print_machine, without_api
 from tests.support.ledgers import connection_of
+from worker.api.bodies import read_batch
 from worker.api.client import BATCHES, ME
 from worker.job.plan import planned
 from worker.job.read import open_job
 from worker.ledger.database import open_for_writing
 from worker.ledger.store import Ledger
-from worker.model.batch import listed, read_batch
+from worker.model.batch import listed
 from worker.model.records import AttemptResult, Intent, RunEnd, RunStart, Timestamp
 
 SOURCES = 200

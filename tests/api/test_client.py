@@ -30,7 +30,8 @@ from tests.support.raw_server import (
     serving,
 )
 from worker import __version__
-from worker.api.client import ProlificClient, connected
+from worker.api.client import ProlificClient
+from worker.api.connection import connected
 from worker.api.outcome import OutcomeKind, classify
 from worker.model.replies import Answer, Listing, NoAnswer, Page
 from worker.terminal.secrets import Scrubber
@@ -673,7 +674,7 @@ async def test_plain_http_to_this_machine_takes_no_proxy(monkeypatch: pytest.Mon
 
 ONE_REQUEST = """
 import asyncio, sys
-from worker.api.client import connected
+from worker.api.connection import connected
 async def main():
     async with connected(sys.argv[1], sys.argv[2], 5.0, str) as api:
         print(await api.duplicate(sys.argv[3], None, False))

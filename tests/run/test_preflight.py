@@ -12,12 +12,13 @@ import pytest
 
 from tests.support.clocks import HandClock, SkippingStop
 from tests.support.ledgers import WORKSPACE, connection_of, items, opened, uuid
+from worker.api.bodies import read_batch
 from worker.api.client import Api
 from worker.api.reader import ApiUnusableError, RetryingReader
 from worker.api.verdicts import TokenVerdict, source_verdict, token_verdict
 from worker.ledger.store import Ledger
 from worker.ledger.threads import ListingNotes, ThreadedDatabase
-from worker.model.batch import listed, read_batch
+from worker.model.batch import listed
 from worker.model.clock import ServerClock
 from worker.model.errors import TokenRefusedError
 from worker.model.events import Event

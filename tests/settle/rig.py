@@ -12,11 +12,12 @@ from typing import Any
 
 from tests.support.clocks import HandClock, SkippingStop
 from tests.support.ledgers import WORKSPACE, connection_of, opened, uuid
+from worker.api.bodies import read_batch
 from worker.api.reader import RetryingReader
 from worker.ledger import views
 from worker.ledger.store import Ledger
 from worker.ledger.threads import ListingNotes, ThreadedDatabase
-from worker.model.batch import listed, read_batch
+from worker.model.batch import listed
 from worker.model.clock import ServerClock, iso
 from worker.model.events import Event
 from worker.model.records import AttemptResult, Intent, Timestamp

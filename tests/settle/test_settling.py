@@ -12,8 +12,9 @@ import pytest
 
 from tests.settle.rig import OTHER, SETTLE_AFTER, SOURCE, T0, Rig, World, run
 from tests.support.ledgers import CAMPAIGN, WORKSPACE, connection_of, opened, uuid
+from worker.api.bodies import read_batch
 from worker.ledger import settlement
-from worker.model.batch import listed, read_batch
+from worker.model.batch import listed
 from worker.model.clock import iso
 from worker.model.errors import UsageError
 from worker.settle.settling import PROOFS, Settled, Waiting

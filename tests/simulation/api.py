@@ -19,7 +19,8 @@ from tests.simulation.database import Crasher, Labelled
 from tests.simulation.loop import SimulatedLoop
 from tests.simulation.weather import Fate, ListingResult, Shown, Sight, Weather, drawn
 from tests.simulation.world import Batch, Kind, Request, World
-from worker.model.batch import listed, read_batch
+from worker.api.bodies import read_batch
+from worker.model.batch import listed
 from worker.model.replies import Answer, Listing, NoAnswer, Page, Reply
 
 PAGE = 20

@@ -14,12 +14,13 @@ from pathlib import Path
 from tests.simulation.scenario import Meddling, Run
 from tests.simulation.world import WORKSPACES, Batch, Kind, World
 from tests.support.ledgers import connection_of
+from worker.api.bodies import read_batch
 from worker.export import ledger_file as export
 from worker.export.commands import Invocation
 from worker.ledger import settlement
 from worker.ledger.handle import Writer
 from worker.ledger.store import Ledger
-from worker.model.batch import listed, read_batch
+from worker.model.batch import listed
 from worker.model.names import render_name
 from worker.model.records import RunEnd, RunStart
 

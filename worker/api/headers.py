@@ -1,12 +1,11 @@
-"""Reads the headers that are about time and pace: Date, Retry-After, and the usual rate-limit
-headers. Pure functions.
+"""Reads the headers about time and pace: Date, Retry-After, and the usual rate-limit headers. Pure
+functions.
 
-Prolific promises none of the latter; gateways in front of APIs send them in three forms:
+Prolific promises no rate-limit headers. Gateways in front of APIs send them in three forms:
 
 - `RateLimit: "default";r=50;t=30` (draft-ietf-httpapi-ratelimit-headers, from version 8 on), with
-  several policies
-  possible, of which the tightest counts; earlier drafts: `RateLimit: limit=100, remaining=50,
-  reset=30`;
+  one or more policies, of which the tightest counts; earlier drafts: `RateLimit: limit=100,
+  remaining=50, reset=30`;
 - `RateLimit-Remaining: 50` with `RateLimit-Reset: 30`, in seconds (drafts up to version 7);
 - `X-RateLimit-Remaining` and `X-RateLimit-Reset` (or `X-Rate-Limit-…`), in seconds, or a time in
   seconds since 1970.
@@ -23,7 +22,7 @@ from functools import lru_cache
 from worker.model.replies import Quota
 
 LONGEST_S = 86_400.0
-"""A longer wait than a day is no rate limit of requests."""
+"""The longest reset that counts as a rate limit: a day."""
 
 _PREFIXES = ("RateLimit", "X-RateLimit", "X-Rate-Limit")
 _REMAINING = re.compile(r"\b(?:r|remaining)\s*=\s*(\d{1,9})\b")
@@ -32,7 +31,7 @@ _RESET = re.compile(r"\b(?:t|reset)\s*=\s*(\d{1,10})\b")
 
 @lru_cache(maxsize=64)  # the answers of one second have one Date
 def timestamp(text: str | None) -> float | None:
-    """An HTTP date in seconds since 1970; None where there is none."""
+    """An HTTP date in seconds since 1970; None if it is not one."""
     try:
         moment = parsedate_to_datetime(text or "")
     except (ValueError, OverflowError):
@@ -41,7 +40,7 @@ def timestamp(text: str | None) -> float | None:
 
 
 def retry_after(text: str | None, date: float | None) -> float | None:
-    """Seconds that `Retry-After` asks to wait (RFC 9110 10.2.3); a date counts from the answer's
+    """Seconds that `Retry-After` asks to wait (RFC 9110 10.2.3). A date counts from the answer's
     own `Date`, because our clock may be wrong."""
     if text is None:
         return None
@@ -52,7 +51,7 @@ def retry_after(text: str | None, date: float | None) -> float | None:
 
 
 def quota(headers: Mapping[str, str], date: float | None) -> Quota | None:
-    """What rate-limit headers say; None where there are none, or none that make sense. `date` is
+    """What the rate-limit headers say; None if there are none, or none that make sense. `date` is
     the answer's own."""
     found: list[Quota] = []
     whole = headers.get("RateLimit", "")
@@ -76,7 +75,7 @@ def _number(text: str | None) -> float | None:
 
 
 def _from_now(reset: float, date: float | None) -> float:
-    """Seconds until a reset, which may be told as a time since 1970."""
+    """Seconds until a reset; `reset` may be a time in seconds since 1970."""
     if reset < 1e9:
         return reset
     return reset - date if date is not None else 0.0

@@ -1,9 +1,9 @@
-"""What the reply to a duplicate request means: one of four classes, by one pure function.
+"""Classifies the reply to a duplicate request, by one pure function:
 
 created   2xx with a batch whose id is a UUID and not the source's
-refused   4xx of the API's own (its JSON, not a gateway's page) that says no for good
-not_sent  surely nothing was made: no connection, 401, 407, 429
-unknown   everything else: it may exist, and only looking can tell
+refused   4xx from the API itself (JSON, not a gateway's page): it will reject the request again
+not_sent  nothing was created: no connection, 401, 407, 429
+unknown   everything else: the duplicate may exist, only a listing can tell
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
-from worker.model.batch import Batch, read_batch
+from worker.api.bodies import read_batch
+from worker.model.batch import Batch
 from worker.model.replies import Answer, NoAnswer, Reply
 
 
 class OutcomeKind(StrEnum):
-    """What became of the request."""
+    """The class of a reply."""
 
     CREATED = "created"
     REFUSED = "refused"
@@ -25,7 +26,7 @@ class OutcomeKind(StrEnum):
 
 
 class NotSentReason(StrEnum):
-    """NotSentReason nothing was made, where what to do next depends on it."""
+    """Why nothing was created, if the next step depends on it."""
 
     NONE = ""
     NO_CONNECTION = "no_connection"
@@ -35,8 +36,8 @@ class NotSentReason(StrEnum):
 
 
 class Outcome(NamedTuple):
-    """What became of one duplicate request. `left` says whether it counts as a request that left;
-    `error` is for people; `retry_after_s` is what the API asks to wait, in seconds."""
+    """The result of one duplicate request. `left` says whether it counts as a request that left,
+    `error` is for people, `retry_after_s` is how many seconds the API asks to wait."""
 
     kind: OutcomeKind
     left: bool
@@ -48,12 +49,12 @@ class Outcome(NamedTuple):
 
 
 _TRY_AGAIN_UNCLEAR = frozenset({408, 425})
-"""4xx that a server or gateway sends when it gave up on a request that it may have begun (RFC 9110,
+"""4xx that a server or gateway sends if it gives up a request that it may have begun (RFC 9110,
 RFC 8470)."""
 
 
 def classify(reply: Reply, source_id: str) -> Outcome:
-    """The outcome of a request to duplicate `source_id`, from its reply alone."""
+    """Classify the reply to a request to duplicate `source_id`."""
     if isinstance(reply, NoAnswer):
         if reply.left:
             return Outcome(OutcomeKind.UNKNOWN, left=True, error=reply.words)
@@ -70,7 +71,7 @@ def classify(reply: Reply, source_id: str) -> Outcome:
                 OutcomeKind.NOT_SENT, True, error, status, why=NotSentReason.UNAUTHORISED
             )
         case 407:
-            # The proxy never passed it on.
+            # The proxy did not pass the request on.
             return Outcome(
                 OutcomeKind.NOT_SENT,
                 False,
@@ -90,8 +91,7 @@ def classify(reply: Reply, source_id: str) -> Outcome:
             )
     if 300 <= status < 400:
         error = f"HTTP {status}: a redirect, which is not followed"
-    # A gateway's page says nothing about this batch: it comes for every request while something is
-    # maintained.
+    # A gateway's page says nothing about this batch: during maintenance every request gets it.
     if 400 <= status < 500 and status not in _TRY_AGAIN_UNCLEAR and reply.json is not None:
         return Outcome(OutcomeKind.REFUSED, True, error, status)
     return Outcome(OutcomeKind.UNKNOWN, True, error, status, retry_after_s=reply.retry_after_s)

@@ -1,8 +1,8 @@
-"""Asks the API what is there: whose token it is, one batch, all batches of a workspace. Only reads,
-gently.
+"""Looks things up: the token's owner, one batch, all batches of a workspace. It only reads, at
+a low rate, and retries.
 
-What a reply means for the token or a source is decided here by pure functions; what is done about
-it, by those who ask (`preflight`, `settle`, `sending`)."""
+`verdicts` decides what a reply means; the callers (`preflight`, `settle`, `sending`) decide what to
+do about it."""
 
 from __future__ import annotations
 
@@ -29,34 +29,34 @@ from worker.model.replies import Answer, Listing, Page, Reply
 from worker.model.stop import Stop
 
 LOOK_UPS_PER_S = 20.0
-"""The gentlest ceiling of look-ups, which only read; a run's own ceiling counts where it is higher.
-They are spread evenly too: high request volumes add latency for everyone in the workspace."""
+"""Maximum rate of look-ups, or the run's own maximum if that is higher. They are spaced evenly,
+because high request volumes add latency for everyone in the workspace."""
 
 TRIES = 3
-"""How often a listing or a look-up that fails is asked for (docs/settling.md, rule 7)."""
+"""How often a listing or a look-up that fails is requested (docs/settling.md, rule 7)."""
 
 FIRST_BACK_OFF_S = 1.0
 LONGEST_BACK_OFF_S = 60.0
 
 
 class ApiUnusableError(WorkerError):
-    """The API gave no usable answer for as long as the run may wait."""
+    """The API gave no usable answer within the time that the run may wait."""
 
 
 class ListingLog(Protocol):
-    """Where listings are noted: `begin` gives one its number before it is asked for, `end` says how
-    it ended (see `Listing`)."""
+    """Records listings: `begin` numbers one before its request, `end` records how it ended (see
+    `Listing`)."""
 
     async def begin(self, workspace_id: str, moment: Timestamp) -> int:
-        """Note a listing that is about to be asked for."""
+        """Record a listing before its request; returns its number."""
 
     async def end(self, number: int, listing: Listing) -> None:
-        """Note how it ended."""
+        """Record how it ended."""
 
 
 class ListingResult(NamedTuple):
-    """One listing of a workspace, after its tries: its `number`, when it left (monotonic seconds),
-    how many batches it showed, and why it is not whole (None: its count and length agree)."""
+    """The last try to list a workspace: its `number`, when its request left (monotonic seconds),
+    how many batches it showed, why it is not complete (None: its count and length agree)."""
 
     number: int
     left: float
@@ -65,8 +65,8 @@ class ListingResult(NamedTuple):
 
 
 class RetryingReader:
-    """Looks things up for one run. `give_up_after_s` bounds how long an API that does not answer is
-    asked; `rate` is the run's ceiling in requests a second (None: none)."""
+    """Looks things up for one run. `give_up_after_s` limits how long it retries if the API does not
+    answer; `rate` is the run's maximum in requests a second (None: no maximum)."""
 
     def __init__(
         self,
@@ -93,7 +93,8 @@ class RetryingReader:
         self._pushed = 0
 
     async def me(self) -> Reply:
-        """Whose token it is, asked until the answer is clear or the run may not wait any longer."""
+        """Get the token's owner; retry until the answer is clear. Raises ApiUnusableError if the
+        run may not wait any longer."""
         deadline = self._clock.monotonic() + self._give_up_after_s
         wait = FIRST_BACK_OFF_S
         while True:
@@ -113,7 +114,7 @@ class RetryingReader:
             wait = min(LONGEST_BACK_OFF_S, wait * 2)
 
     async def source(self, source_id: str) -> SourceVerdict:
-        """One batch, asked for up to three times where asking again may help."""
+        """Get one batch, in up to three tries if another may help."""
         wait = FIRST_BACK_OFF_S
         for number in range(1, TRIES + 1):
             reply = await self._ask(lambda: self._api.batch(source_id))
@@ -128,11 +129,12 @@ class RetryingReader:
     async def listing(
         self, workspace_id: str, take: Callable[[int, Page], Awaitable[None]]
     ) -> ListingResult:
-        """List a workspace, up to three times where the listing is not whole (rule 7); pages go to
-        `take` with the listing's number, and count even where it is not whole.
+        """List a workspace, in up to three tries if the listing is not complete (rule 7). Pages go
+        to `take` with the listing's number; they count even if it is not complete.
 
-        Three failures in an outage prove nothing: `me` tells one from a failing listing, and in one
-        the listing is asked for until `give_up_after_s`. Raises ApiUnusableError then."""
+        Three failures in an outage prove nothing, so `me` then tells an outage from a listing that
+        fails. In an outage the tries continue until `give_up_after_s`; then this raises
+        ApiUnusableError."""
         wait = FIRST_BACK_OFF_S
         number = 1
         deadline = self._clock.monotonic() + self._give_up_after_s
@@ -169,8 +171,8 @@ class RetryingReader:
     async def _ask(
         self, request: Callable[[], Awaitable[Reply]], deadline: float | None = None
     ) -> Reply:
-        """Ask once; 'too many requests' is no answer, so all look-ups wait and this one asks again,
-        until the run may not wait any longer (`deadline`; None: `give_up_after_s` from now)."""
+        """Send one look-up. After a 429 all look-ups wait, and this one is sent again until
+        `deadline` (None: `give_up_after_s` from now)."""
         if deadline is None:
             deadline = self._clock.monotonic() + self._give_up_after_s
         while True:
@@ -191,8 +193,8 @@ class RetryingReader:
                 return reply
 
     def _hold(self, throttled: Answer, left: float, now: float) -> None:
-        """Make all look-ups wait; the answers to those that were under way already do not count
-        once more."""
+        """Make all look-ups wait. A 429 to a request that was under way before the wait began does
+        not lengthen it."""
         wait = throttled.retry_after_s
         if not wait:
             if left < self._hold_until:

@@ -1,17 +1,18 @@
-"""What a look-up's reply means: for the token, for a source. Pure; what is done about it is decided
-by those who ask."""
+"""What the reply to a look-up says about the token or a source. Pure functions; the callers decide
+what to do about it."""
 
 from __future__ import annotations
 
 from enum import Enum, auto
 from typing import NamedTuple
 
-from worker.model.batch import Batch, read_batch, user_id
+from worker.api.bodies import read_batch, user_id
+from worker.model.batch import Batch
 from worker.model.replies import Answer, Reply
 
 
 class TokenVerdict(Enum):
-    """What the API says of the token."""
+    """What the API says about the token."""
 
     GOOD = auto()
     REFUSED = auto()
@@ -19,8 +20,8 @@ class TokenVerdict(Enum):
 
 
 def token_verdict(reply: Reply) -> TokenVerdict:
-    """What the reply to `me` says of the token. A 403 of the API's own (its JSON, not a gateway's
-    page) is a refusal too: `me` needs no right but a valid token."""
+    """What the reply to `me` says about the token. A 403 from the API itself (JSON, not a gateway's
+    page) is a refusal too: `me` needs a valid token and no other right."""
     if isinstance(reply, Answer):
         if reply.status == 401 or (reply.status == 403 and reply.json is not None):
             return TokenVerdict.REFUSED
@@ -30,10 +31,8 @@ def token_verdict(reply: Reply) -> TokenVerdict:
 
 
 class SourceVerdict(NamedTuple):
-    """What the reply to a GET says of a source: the batch, or `state` (`missing`, `unclear`) with
-    the reason.
-
-    `again` says whether asking once more may help."""
+    """What the reply to a GET says about a source: the batch, or `state` (`missing`, `unclear`)
+    with the reason. `again` says whether another request may help."""
 
     batch: Batch | None = None
     state: str = ""
@@ -43,8 +42,8 @@ class SourceVerdict(NamedTuple):
 
 
 def source_verdict(reply: Reply, source_id: str) -> SourceVerdict:
-    """What the reply to a GET of `source_id` says. Only a 404 of the API's own (its JSON, not a
-    gateway's page) means that the batch is not there."""
+    """What the reply to a GET of `source_id` says. Only a 404 from the API itself (JSON, not a
+    gateway's page) means that the batch does not exist."""
     if not isinstance(reply, Answer):
         return SourceVerdict(
             None, "unclear", None, f"the source could not be looked up: {reply.words}", again=True
@@ -75,5 +74,5 @@ def source_verdict(reply: Reply, source_id: str) -> SourceVerdict:
 
 
 def words(reply: Reply) -> str:
-    """What a reply says, for people."""
+    """The message of a reply, for people."""
     return f"HTTP {reply.status}: {reply.words}" if isinstance(reply, Answer) else reply.words

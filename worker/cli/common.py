@@ -11,7 +11,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from worker.api.client import ProlificClient, connected, proxy_for
+from worker.api.client import ProlificClient
+from worker.api.connection import connected, proxy_for
 from worker.export.commands import Commands, Invocation, commands
 from worker.job.read import open_job
 from worker.ledger import views

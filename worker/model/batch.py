@@ -1,5 +1,4 @@
-"""Reads the API's bodies. New fields appear over time and others may be missing: only an id is
-insisted on."""
+"""A batch as the API shows it, and what the ledger keeps of it. `worker.api.bodies` reads one."""
 
 from __future__ import annotations
 
@@ -8,13 +7,12 @@ import json
 import unicodedata
 from typing import Any, NamedTuple
 
-from worker.model.batch_id import BATCH_ID
 from worker.model.records import Listed
 
 
 class Batch(NamedTuple):
-    """A batch as the API shows it; what is missing or odd is None, but for the id. `datasets` are
-    the ids of those that have one."""
+    """A batch as the API shows it. A field other than the id is None if it is missing or not of its
+    type. `datasets` holds the ids of the datasets that have one."""
 
     id: str
     name: str | None
@@ -26,51 +24,9 @@ class Batch(NamedTuple):
     task_details: Any
 
 
-def read_batch(body: object) -> Batch | None:
-    """The batch in a decoded body; None where there is none.
-
-    (Each answer comes through here. Read by pydantic it cost 5 µs, of 200 for a request, and 60 ms
-    of each start.)"""
-    if not isinstance(body, dict):
-        return None
-    batch_id = body.get("id")
-    if not isinstance(batch_id, str) or not BATCH_ID.fullmatch(batch_id := batch_id.lower()):
-        return None
-    return Batch(
-        batch_id,
-        _text(body.get("name")),
-        _text(body.get("status")),
-        _text(body.get("created_at")),
-        _text(body.get("created_by")),
-        _text(body.get("workspace_id")),
-        _dataset_ids(body.get("datasets")),
-        body.get("task_details"),
-    )
-
-
-def user_id(body: object) -> str | None:
-    """The id of the token's owner in a decoded body; None where there is none."""
-    return _text(body.get("id")) if isinstance(body, dict) else None
-
-
-def _text(value: object) -> str | None:
-    """The text, or None where the API sends something else. Half a surrogate pair, which JSON may
-    hold and neither UTF-8 nor the database can, becomes the `?` that it is in a listing."""
-    if not isinstance(value, str):
-        return None
-    return value if value.isascii() else value.encode("utf-8", "replace").decode()
-
-
-def _dataset_ids(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        return ()
-    ids = (_text(one.get("id")) for one in value if isinstance(one, dict))
-    return tuple(one for one in ids if one is not None)
-
-
 def listed(batch: Batch, workspace_id: str = "") -> Listed:
-    """What the ledger keeps of a batch; `workspace_id` is the listing's own, for a batch that does
-    not say."""
+    """What the ledger keeps of a batch; `workspace_id` is that of the listing, for a batch without
+    one."""
     return Listed(
         id=batch.id,
         name=batch.name or "",

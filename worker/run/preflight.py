@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 import anyio
 
+from worker.api.bodies import user_id
 from worker.api.reader import RetryingReader
 from worker.api.verdicts import words
 from worker.ledger.store import Ledger
 from worker.ledger.threads import Database
-from worker.model.batch import listed, user_id
+from worker.model.batch import listed
 from worker.model.errors import TokenRefusedError
 from worker.model.events import Emit, Event
 from worker.model.replies import Answer, Page

@@ -1,0 +1,67 @@
+"""Sets up the connections to the API: headers, proxy, limits. It sends no request."""
+
+from __future__ import annotations
+
+import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+from yarl import URL
+
+from worker import __version__
+from worker.api.client import ProlificClient, Scrub
+from worker.model.errors import UsageError
+
+
+@asynccontextmanager
+async def connected(
+    url: str, token: str, timeout_s: float, scrub: Scrub
+) -> AsyncIterator[ProlificClient]:
+    """A client for the API at `url`, whose connections are closed after the block. The token goes
+    into one header and nowhere else.
+
+    Proxies come from HTTPS_PROXY and NO_PROXY, certificates from the system or SSL_CERT_FILE.
+    """
+    async with aiohttp.ClientSession(
+        headers={
+            "Authorization": f"Token {token}",
+            "Accept": "application/json",
+            "User-Agent": f"duplicate-batches/{__version__}",
+            # Prolific asks libraries to name themselves here.
+            "Referer": f"duplicate-batches/{__version__}",
+        },
+        # The number of senders limits the connections. An idle one is closed early: if the server
+        # closed it just as we send, the request's outcome would be unknown.
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=5),
+        # trust_env would read ~/.netrc and replace our header by its credentials.
+        trust_env=False,
+        proxy=proxy_for(url),
+        cookie_jar=aiohttp.DummyCookieJar(),
+    ) as session:
+        yield ProlificClient(session, url, timeout_s, scrub)
+
+
+def proxy_for(url: str) -> URL | None:
+    """The proxy for the API at `url`, from the environment (or the system's settings), with its
+    credentials.
+
+    Raises UsageError if it is not an address; the message leaves it out, because it may hold a
+    password."""
+    target = URL(url)
+    if target.scheme == "http" or urllib.request.proxy_bypass(f"{target.host}:{target.port}"):
+        return None  # plain http only goes to this machine
+    found = urllib.request.getproxies()
+    address = found.get(target.scheme) or found.get("all")
+    if not address:
+        return None
+    try:
+        proxy = URL(address if "://" in address else f"http://{address}")
+        if proxy.scheme in ("http", "https") and proxy.host and proxy.port:
+            return proxy
+    except ValueError:
+        pass
+    raise UsageError(
+        "HTTPS_PROXY (or ALL_PROXY): is no address of an HTTP proxy",
+        hint="Write it as in http://localhost:3128, or unset it.",
+    )
