@@ -21,7 +21,7 @@ from tests.support.ledgers import (
     source,
     uuid,
 )
-from worker.ledger import settlement, views
+from worker.ledger import decisions, settlement, views
 from worker.ledger.store import Ledger
 from worker.model.attempts import Candidate, Evidence, Unsettled, Verdicts
 from worker.model.reasons import Reason, message
@@ -125,14 +125,14 @@ def _absent(ledger: Ledger, item: int) -> None:
 
 
 def _assigned(ledger: Ledger, item: int) -> None:
-    settlement.assign(ledger, item, source(0xA1))
+    decisions.assign(ledger, item, source(0xA1))
 
 
 SETTLED: Sequence[tuple[Callable[[Ledger, int], None], str, Reason | None]] = (
     (_found, "created", None),
     (_absent, "pending", Reason.ABSENT),
     (_assigned, "created", None),
-    (settlement.declare_absent, "pending", Reason.DECLARED_ABSENT),
+    (decisions.declare_absent, "pending", Reason.DECLARED_ABSENT),
 )
 
 

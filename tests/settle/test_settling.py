@@ -13,7 +13,7 @@ import pytest
 from tests.settle.rig import OTHER, SETTLE_AFTER, SOURCE, T0, Rig, World, run
 from tests.support.ledgers import CAMPAIGN, WORKSPACE, connection_of, opened, uuid
 from worker.api.bodies import read_batch
-from worker.ledger import settlement
+from worker.ledger import decisions, settlement
 from worker.model.batch import listed
 from worker.model.clock import iso
 from worker.model.errors import UsageError
@@ -536,7 +536,7 @@ async def test_two_batches_for_one_attempt_are_left_to_a_person_for_good(
     with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
         await rig.look()
         assert await rig.round() == Settled(unknown=1)
-        settlement.assign(rig.ledger, settlement.find_item(rig.ledger, "2"), listed_one(world, 100))
+        decisions.assign(rig.ledger, decisions.find_item(rig.ledger, "2"), listed_one(world, 100))
         assert rig.rows() == [("created", uuid(100), "person")]
 
 
@@ -723,7 +723,7 @@ async def test_an_answer_that_names_a_batch_of_another_answer_stays_unknown_for_
 
         assert await rig.round() == Settled(unknown=1)
         assert f"an answer named this batch ({uuid(100)})" in rig.errors()[1]
-        settlement.declare_absent(rig.ledger, settlement.find_item(rig.ledger, "2.2"))
+        decisions.declare_absent(rig.ledger, decisions.find_item(rig.ledger, "2.2"))
         assert rig.statuses() == ["created", "pending"]
 
 
@@ -743,7 +743,7 @@ async def test_an_item_is_found_by_its_line_its_copy_or_its_number(
     text: str, item: int, tmp_path: Path, world: World
 ) -> None:
     with run(tmp_path, world, f"{SOURCE},Wave {{n}},3", f"{SOURCE},One,1") as rig:
-        assert settlement.find_item(rig.ledger, text) == item
+        assert decisions.find_item(rig.ledger, text) == item
 
 
 @pytest.mark.parametrize(
@@ -755,17 +755,17 @@ async def test_an_item_is_found_by_its_line_its_copy_or_its_number(
         ("0", "no such duplicate"),
         ("#9", "no such item"),
         ("#0", "no such item"),
-        ("", "is no item"),
-        ("x", "is no item"),
-        ("#x", "is no item"),
-        ("#", "is no item"),
-        ("2.x", "is no item"),
-        ("-2", "is no item"),
-        ("2.1.1", "is no item"),
-        ("²", "is no item"),
-        ("٢", "is no item"),
-        ("9" * 30, "is no item"),
-        ("#" + "9" * 30, "is no item"),
+        ("", "is not an item"),
+        ("x", "is not an item"),
+        ("#x", "is not an item"),
+        ("#", "is not an item"),
+        ("2.x", "is not an item"),
+        ("-2", "is not an item"),
+        ("2.1.1", "is not an item"),
+        ("²", "is not an item"),
+        ("٢", "is not an item"),
+        ("9" * 30, "is not an item"),
+        ("#" + "9" * 30, "is not an item"),
     ],
 )
 async def test_what_is_no_item_is_refused_in_words(
@@ -775,7 +775,7 @@ async def test_what_is_no_item_is_refused_in_words(
         run(tmp_path, world, f"{SOURCE},Wave {{n}},3", f"{SOURCE},One,1") as rig,
         pytest.raises(UsageError, match=says),
     ):
-        settlement.find_item(rig.ledger, text)
+        decisions.find_item(rig.ledger, text)
 
 
 async def test_a_person_may_say_which_batch_it_is_or_that_there_is_none(
@@ -784,8 +784,8 @@ async def test_a_person_may_say_which_batch_it_is_or_that_there_is_none(
     with run(tmp_path, world, f"{SOURCE},Wave {{n}},2") as rig:
         await unknown_rig(rig)
         world.add(100, "Something")
-        settlement.assign(rig.ledger, 1, listed_one(world, 100))
-        settlement.declare_absent(rig.ledger, 2)
+        decisions.assign(rig.ledger, 1, listed_one(world, 100))
+        decisions.declare_absent(rig.ledger, 2)
 
         assert rig.rows() == [("created", uuid(100), "person"), ("pending", None, None)]
         assert rig.rows("new_batch_name, new_batch_status, error")[0] == (
@@ -806,13 +806,13 @@ async def test_only_what_is_unknown_is_decided_by_a_person(tmp_path: Path, world
         rig.lose([second])
         world.add(101, "Wave 2")
         rig.ledger.abandon(iso(rig.clock.wall()))
-        settlement.declare_absent(rig.ledger, 3)
+        decisions.declare_absent(rig.ledger, 3)
 
         for item, status in ((1, "created"), (3, "pending")):
             with pytest.raises(UsageError, match=f"#{item} is {status}, not unknown"):
-                settlement.assign(rig.ledger, item, listed_one(world, 101))
+                decisions.assign(rig.ledger, item, listed_one(world, 101))
             with pytest.raises(UsageError, match=f"#{item} is {status}, not unknown"):
-                settlement.declare_absent(rig.ledger, item)
+                decisions.declare_absent(rig.ledger, item)
 
 
 async def test_a_batch_never_gets_two_owners_and_a_source_is_no_copy(
@@ -827,9 +827,9 @@ async def test_a_batch_never_gets_two_owners_and_a_source_is_no_copy(
         with pytest.raises(
             UsageError, match=f"{uuid(100)} is the batch of line 2 of campaign {CAMPAIGN} already"
         ):
-            settlement.assign(rig.ledger, 2, listed_one(world, 100))
+            decisions.assign(rig.ledger, 2, listed_one(world, 100))
         with pytest.raises(UsageError, match="is the source of #2"):
-            settlement.assign(rig.ledger, 2, listed_one(world, 1))
+            decisions.assign(rig.ledger, 2, listed_one(world, 1))
         assert rig.statuses() == ["created", "unknown"]
 
 
@@ -840,6 +840,6 @@ async def test_what_a_person_assigned_is_no_candidate_any_more(
         await unknown_rig(rig)
         world.add(100, "Something")
         assert await rig.round() == Settled(unknown=2)
-        settlement.assign(rig.ledger, 1, listed_one(world, 100))
+        decisions.assign(rig.ledger, 1, listed_one(world, 100))
 
         assert await rig.round() == Settled(absent=1)

@@ -17,7 +17,7 @@ from tests.support.ledgers import connection_of
 from worker.api.bodies import read_batch
 from worker.export import ledger_file as export
 from worker.export.commands import Invocation
-from worker.ledger import settlement
+from worker.ledger import decisions
 from worker.ledger.handle import Writer
 from worker.ledger.store import Ledger
 from worker.model.batch import listed
@@ -136,15 +136,15 @@ def decide(
         ]
         free = [batch for batch in ours if batch.id not in owned]
         own = [batch for batch in free if batch.request is not None and batch.request.item == item]
-        number = settlement.find_item(ledger, f"#{row['id']}")
+        number = decisions.find_item(ledger, f"#{row['id']}")
         if own:
             shown = read_batch(world.body(own[0]))
             assert shown is not None
-            settlement.assign(ledger, number, listed(shown))
+            decisions.assign(ledger, number, listed(shown))
             owned.add(own[0].id)
             said.append(f"#{number} is {own[0].id}")
         elif not free and not world.coming(kind):
-            settlement.declare_absent(ledger, number)
+            decisions.declare_absent(ledger, number)
             said.append(f"#{number} was not made")
     world.faults["a person decides"] += len(said)
     ledger.end_run(RunEnd(start.now, None, 1, 0, 0, 0))

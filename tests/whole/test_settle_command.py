@@ -119,7 +119,7 @@ REFUSED = (
     (["--absent", "9"], "the job has no such duplicate"),
     (["--absent", "2.7"], "the job has no such duplicate"),
     (["--absent", "#999"], "there is no such item"),
-    (["--absent", "two"], "is no item"),
+    (["--absent", "two"], "is not an item"),
 )
 
 

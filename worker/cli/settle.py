@@ -28,7 +28,7 @@ from worker.cli.report import write_or_note
 from worker.cli.run_session import RunSession
 from worker.export import ledger_file as export
 from worker.job.fields import read_id
-from worker.ledger import settlement, views
+from worker.ledger import decisions, views
 from worker.ledger.database import is_new, open_for_writing
 from worker.ledger.handle import Reader
 from worker.ledger.lock import hold
@@ -137,9 +137,9 @@ def _take_word(
         ledger = Ledger(database, start)
         try:
             for item, batch in assignments:
-                settlement.assign(ledger, settlement.find_item(ledger, item), batches[batch])
+                decisions.assign(ledger, decisions.find_item(ledger, item), batches[batch])
             for item in absent:
-                settlement.declare_absent(ledger, settlement.find_item(ledger, item))
+                decisions.declare_absent(ledger, decisions.find_item(ledger, item))
         finally:
             counts = views.counts(database, ledger.campaign)
             code = 1 if counts.unknown else 0

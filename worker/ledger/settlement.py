@@ -1,5 +1,5 @@
-"""What settling asks the ledger and writes into it. The decisions are made in `rules`; here is what
-they are made of, and what becomes of them, each verb one transaction."""
+"""What a round of settling reads from the ledger, and how its verdicts are recorded, each in one
+transaction. The verdicts come from `worker.settle`; what people decide is in `decisions`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from worker.model.attempts import (
     offset_of,
     special,
 )
-from worker.model.errors import UsageError
 from worker.model.reasons import Reason
 from worker.model.records import Listed
 
@@ -222,10 +221,10 @@ def record(ledger: Ledger, attempts: Sequence[Attempt], verdicts: Verdicts) -> d
     items = {attempt.id: attempt.item_id for attempt in attempts}
     with ledger.transaction():
         for attempt, batch in verdicts.claims.items():
-            _create(ledger, attempt, items[attempt], batch, "listing")
+            create(ledger, attempt, items[attempt], batch, "listing")
         for attempt in verdicts.absent:
             ledger.ask("close_attempt", attempt=attempt, closed_by="absence", batch_id=None)
-            _settle_absent(
+            settle_absent(
                 ledger,
                 items[attempt],
                 Reason.ABSENT,
@@ -240,7 +239,8 @@ def record(ledger: Ledger, attempts: Sequence[Attempt], verdicts: Verdicts) -> d
     }
 
 
-def _settle_absent(ledger: Ledger, item: int, reason: Reason, text: str) -> None:
+def settle_absent(ledger: Ledger, item: int, reason: Reason, text: str) -> None:
+    """Record that the item's request created no batch, for this reason; part of a transaction."""
     ledger.ask("forget_candidates", item=item)
     ledger.ask("settle_absent", item=item, run=ledger.run, error=text, reason=reason)
 
@@ -264,9 +264,11 @@ def _settle_unknown(ledger: Ledger, item: int, why: Unsettled) -> None:
     )
 
 
-def _create(
+def create(
     ledger: Ledger, attempt: int, item: int, batch: UnownedBatch | Listed, settled_by: str
 ) -> None:
+    """Record that the batch is the item's, and that this closes the attempt; part of a
+    transaction."""
     shown = ledger.ask("unowned_batch", batch_id=_id(batch)).fetchone()
     status = batch.status if isinstance(batch, Listed) else shown["status"]
     created_at = batch.created_at if isinstance(batch, Listed) else shown["created_at"]
@@ -295,87 +297,3 @@ def label(ledger: Ledger, item: int) -> Label:
         default_name(row["source_name"]) if row["source_name"] is not None else ""
     )
     return Label(row["line"], row["copy"], row["source_id"], name, row["attempts"])
-
-
-# -- people
-
-
-def find_item(ledger: Ledger, text: str) -> int:
-    """The item that a person means: `LINE`, `LINE.COPY` of the job as it was last run, or the
-    item's own `#N`.
-
-    Raises UsageError where there is none, or several."""
-    campaign = ledger.campaign
-    if text.startswith("#") and text[1:].isascii() and text[1:].isdigit() and len(text) < 19:
-        row = ledger.ask("item_by_number", item=int(text[1:])).fetchone()
-        if row is None:
-            raise UsageError(
-                f"{text}: there is no such item",
-                hint="`ledger JOB --format json` shows their numbers.",
-            )
-        return int(row["id"])
-    line, _, copy = text.partition(".")
-    if not all(
-        part.isascii() and part.isdigit() and len(part) < 16 for part in (line, copy or "1")
-    ):
-        raise UsageError(
-            f"{text!r} is no item", hint="Write LINE, LINE.COPY or #N, as in 12, 12.3 or #40."
-        )
-    if not copy:
-        many = int(ledger.ask("copies_on_line", campaign=campaign, line=int(line)).fetchone()[0])
-        if many > 1:
-            raise UsageError(
-                f"{text}: line {line} has {many} copies", hint=f"Say which, as in {line}.1."
-            )
-    row = ledger.ask(
-        "item_by_place", campaign=campaign, line=int(line), copy=int(copy or 1)
-    ).fetchone()
-    if row is None:
-        raise UsageError(
-            f"{text}: the job has no such duplicate",
-            hint="The ledger's columns line and copy name it.",
-        )
-    return int(row["id"])
-
-
-def open_attempt_of(ledger: Ledger, item: int) -> int:
-    """The open attempt of an item that a person decides. Raises UsageError where it is not
-    unknown."""
-    row = ledger.ask("open_attempt", item=item).fetchone()
-    if row is None:
-        status = ledger.ask("item_by_number", item=item).fetchone()["status"]
-        raise UsageError(
-            f"#{item} is {status}, not unknown",
-            hint="Only what is unknown can be decided by a person.",
-        )
-    return int(row["id"])
-
-
-def assign(ledger: Ledger, item: int, batch: Listed) -> None:
-    """A person says that this batch is the item's. Raises UsageError where the item is not unknown,
-    or the batch is the source or has an owner."""
-    attempt = open_attempt_of(ledger, item)
-    known = ledger.ask("item_by_number", item=item).fetchone()
-    if batch.id == known["source_id"]:
-        raise UsageError(f"{batch.id} is the source of #{item}, not its copy")
-    owner = ledger.ask("owner", batch_id=batch.id).fetchone()
-    if owner is not None:
-        where = (
-            f"line {owner['line']} of campaign {owner['campaign']}"
-            if owner["line"]
-            else f"#{owner['id']}"
-        )
-        raise UsageError(
-            f"{batch.id} is the batch of {where} already", hint="A batch has one owner."
-        )
-    with ledger.transaction():
-        _create(ledger, attempt, item, batch, "person")
-
-
-def declare_absent(ledger: Ledger, item: int) -> None:
-    """A person says that the item's request made nothing. Raises UsageError where the item is not
-    unknown."""
-    attempt = open_attempt_of(ledger, item)
-    with ledger.transaction():
-        ledger.ask("close_attempt", attempt=attempt, closed_by="person", batch_id=None)
-        _settle_absent(ledger, item, Reason.DECLARED_ABSENT, "a person found that it was not made")

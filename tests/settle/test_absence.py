@@ -1,0 +1,251 @@
+"""What keeps absence from being proved: the candidates.
+
+A test that says `hole` fails without a fix of the rule it names."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.settle.cases import ALL, attempt, sighting
+from worker.model.attempts import (
+    CopyFidelity,
+)
+from worker.settle.absence import candidates, may_be_capped, nearly_fits
+from worker.settle.fitting import names_are_close, skeleton
+from worker.settle.windows import WIDE_S
+
+ANOTHER: dict[str, dict[str, Any]] = {
+    "name": {"name": "Bridges"},
+    "details": {"details": "else", "loose_details": "else"},
+    "datasets": {"datasets": ("other",)},
+}
+
+
+@pytest.mark.parametrize("differs", ANOTHER)
+def test_a_property_that_differs_proves_only_where_it_was_shown_to_survive(differs: str) -> None:
+    batch = sighting(name="Signs")._replace(**ANOTHER[differs])
+    only: dict[str, Any] = {differs: True}
+    unknown: dict[str, Any] = {differs: None}
+    not_kept: dict[str, Any] = {differs: False}
+
+    assert not nearly_fits(attempt(), batch, ALL)
+    assert not nearly_fits(attempt(), batch, CopyFidelity(**only))
+    assert nearly_fits(attempt(), batch, replace(ALL, **unknown))
+    assert nearly_fits(attempt(), batch, replace(ALL, **not_kept))
+    assert nearly_fits(attempt(), batch, CopyFidelity())
+
+
+@pytest.mark.parametrize(
+    ("of_attempt", "of_batch", "near"),
+    [
+        ({}, {}, True),
+        ({}, {"created_by": None}, True),
+        ({"tells_people_apart": False}, {"created_by": "somebody"}, False),
+        (
+            {},
+            {"created": 1060 + 30 + 1.1},
+            True,
+        ),  # another of its kind may have been given what it made
+        ({}, {"name": "signs 1"}, False),  # not exactly its name
+        ({"name": None}, {"name": "Signs (Copy)"}, True),  # the name that the API gives
+        ({"name": None}, {"name": "Lines (Copy)"}, False),
+    ],
+)
+def test_a_batch_of_exactly_the_copys_name_is_near_however_it_looks(
+    of_attempt: dict[str, Any], of_batch: dict[str, Any], near: bool
+) -> None:
+    batch = sighting(details="else", loose_details="else")._replace(**of_batch)
+    assert nearly_fits(attempt(**of_attempt), batch, ALL) is near
+
+
+@pytest.mark.parametrize(
+    ("sent", "characters", "near"),
+    [
+        ("Größe 1", "", True),
+        ("Größe 1", "öß", False),
+        ("Größe 1", "ö", True),
+        ("Q&A", "", True),
+        ("Q#A (1)", "", False),
+    ],
+)
+def test_a_name_proves_something_where_its_characters_were_seen_to_survive(
+    sent: str, characters: str, near: bool
+) -> None:
+    seen = replace(ALL, characters=frozenset(characters))
+    assert nearly_fits(attempt(name=sent), sighting(name="Bridges"), seen) is near
+    assert seen.surely_keeps(sent) is not near
+
+
+def test_a_name_that_is_guessed_proves_nothing_where_the_source_may_have_changed() -> None:
+    restored = attempt(source_changed=True, name_guessed=True)
+    assert nearly_fits(restored, sighting(name="Bridges"), ALL)
+
+
+@pytest.mark.parametrize(
+    ("seen", "made_from"),
+    [
+        ([], "cleaned"),
+        ([("cleaned", "details")], "details"),
+        ([("cleaned", "details"), ("cleaned", "details")], "details"),
+        ([("cleaned", "details"), ("cleaned", "other")], ""),
+        ([("cleaned", "cleaned"), ("cleaned", "details")], ""),
+    ],
+)
+def test_copies_show_what_a_cleaning_api_makes_of_details(
+    seen: list[tuple[str, str]], made_from: str
+) -> None:
+    known = CopyFidelity()
+    for listed, details in seen:
+        known = known.joined(CopyFidelity(copied={listed: details}))
+    assert known.as_sent(sighting(details="cleaned")).details == made_from
+
+
+@pytest.mark.parametrize("differs", ANOTHER)
+def test_nothing_that_differs_proves_anything_where_the_source_changed_or_is_not_known(
+    differs: str,
+) -> None:
+    batch = sighting()._replace(**ANOTHER[differs])
+
+    assert nearly_fits(attempt(source_changed=True), batch, ALL) is (differs != "name")
+    assert nearly_fits(attempt(source_changed=True, name=None), batch, ALL), (
+        "the source's own name was sent"
+    )
+    assert nearly_fits(attempt(source=None), batch, ALL)
+
+
+@pytest.mark.parametrize(
+    ("of_attempt", "of_batch"),
+    [
+        ({}, {"listing": 5}),
+        ({}, {"created_by": "somebody"}),
+        ({}, {"workspace_id": "elsewhere"}),
+        ({}, {"created": 999 - WIDE_S - 1.1}),
+        ({}, {"created": 1090 + 30 + WIDE_S + 1.1}),
+    ],
+)
+def test_a_batch_that_cannot_be_its_copy_is_no_candidate_whatever_it_looks_like(
+    of_attempt: dict[str, Any], of_batch: dict[str, Any]
+) -> None:
+    assert not nearly_fits(attempt(**of_attempt), sighting()._replace(**of_batch), CopyFidelity())
+
+
+@pytest.mark.parametrize(
+    ("created", "date_after"),
+    [(999 - WIDE_S, 1090.0), (1090 + 30 + WIDE_S, 1090.0), (1e9, None), (None, 1090.0)],
+)
+def test_a_batch_made_within_the_wide_window_is_a_candidate(
+    created: float | None, date_after: float | None
+) -> None:
+    assert nearly_fits(attempt(date_after=date_after), sighting(created=created), ALL)
+
+
+def test_datasets_of_a_new_dataset_copy_are_none() -> None:
+    new = attempt(upload_new_dataset=True)
+
+    assert not nearly_fits(new, sighting(name="Signs"), ALL)
+    assert nearly_fits(new, sighting(name="Signs", datasets=()), ALL)
+
+
+def test_details_that_differ_in_case_and_spaces_alone_prove_nothing() -> None:
+    assert nearly_fits(attempt(), sighting(details="cleaned"), ALL)
+
+
+def test_hole_a_batch_whose_looks_changed_between_listings_is_a_candidate() -> None:
+    """First shown without its details, as a new batch may be: a look that is not final proves
+    nothing."""
+    assert nearly_fits(
+        attempt(), sighting(name="Bridges", details="else", loose_details="", datasets=()), ALL
+    )
+
+
+@pytest.mark.parametrize(
+    ("expected", "found", "close"),
+    [
+        ("Signs 1", "Signs 1", True),
+        ("Signs 1", "SIGNS 1", True),
+        ("Signs 1", "  Signs   1 ", True),
+        ("Signs 1", "Signs1", True),
+        ("Ａ１", "A1", True),  # NFKC
+        ("Straße", "STRASSE", True),
+        ("é", "e\u0301", True),
+        ("Signs 1", "Signs 10", True),
+        ("Signs 10", "Signs 1", True),
+        ("Signs 1", "", True),
+        ("★★★", "anything", True),
+        ("Signs 1", "Signs 1 (Copy)", True),
+        ("Ibáñez & sons", "Ibáñez &amp; sons", True),  # escaped for a page
+        ("Ibáñez & sons", "Ibáñez &amp;amp; sons", True),
+        ("Signs 1", "Signs 2", False),
+        ("Signs 1", "Bridges (Copy)", False),
+        ("Signs 1", "1 Signs", False),
+    ],
+)
+def test_names_are_close_up_to_case_spaces_unicode_form_and_cutting(
+    expected: str, found: str, close: bool
+) -> None:
+    assert names_are_close(attempt(name=expected), found) is close
+
+
+@pytest.mark.parametrize(
+    ("found", "close"),
+    [
+        ("Signs (Copy)", True),
+        ("Quite another (Copy)", True),  # the source may have been renamed
+        ("Quite another (Copy)  ", True),
+        ("Signs (Copy 2)", True),
+        ("Signs", True),
+        ("Bridges", False),
+        ("Bridges (copy)", False),
+    ],
+)
+def test_where_no_name_was_sent_every_copys_name_is_close(found: str, close: bool) -> None:
+    assert names_are_close(attempt(name=None), found) is close
+
+
+@given(st.text(max_size=20))
+def test_a_name_is_close_to_itself_however_it_is_written(name: str) -> None:
+    for form in (name, name.upper(), f" {name} ", name.replace(" ", "")):
+        assert names_are_close(attempt(name=name), form) or skeleton(name.upper()) != skeleton(name)
+
+
+def test_candidates_are_named_by_their_ids() -> None:
+    shown = [sighting("b1"), sighting("b2", name="Bridges"), sighting("b3", created_by="somebody")]
+
+    assert candidates(attempt(), shown, ALL) == ("b1",)
+    assert candidates(attempt(), shown, CopyFidelity()) == ("b1", "b2")
+
+
+@pytest.mark.parametrize("first", [True, False, None])
+@pytest.mark.parametrize("second", [True, False, None])
+def test_one_that_did_not_survive_outweighs_all_that_did_and_none_tells_nothing(
+    first: bool | None, second: bool | None
+) -> None:
+    told = {value for value in (first, second) if value is not None}
+    joined = CopyFidelity(name=first).joined(CopyFidelity(name=second))
+
+    assert joined.name is (False if False in told else True if told else None)
+    assert (joined.details, joined.datasets) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("length", "longest", "newest", "capped"),
+    [
+        (0, 0, False, False),
+        (10, 10, False, True),
+        (100, 90, False, True),
+        (101, 101, False, False),
+        (9, 9, False, False),
+        (100, 100, True, False),
+        (100, 101, False, False),  # a longer one was seen
+        (90, 250, True, False),
+    ],
+)
+def test_a_round_length_may_be_a_pages(
+    length: int, longest: int, newest: bool, capped: bool
+) -> None:
+    assert may_be_capped(length, longest, newest) is capped

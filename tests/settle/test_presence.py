@@ -1,0 +1,247 @@
+"""Which batches are claimed for which attempts.
+
+A test that says `hole` fails without a fix of the rule it names."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.settle.cases import ALL, SOURCE, attempt, sighting
+from worker.model.attempts import (
+    CopyFidelity,
+    Interval,
+)
+from worker.settle.absence import candidates, nearly_fits
+from worker.settle.fitting import fits
+from worker.settle.presence import MANY, presence
+
+
+def test_nothing_open_and_nothing_shown_is_nothing_found() -> None:
+    for attempts, batches in (([], []), ([attempt()], []), ([], [sighting()])):
+        found = presence(attempts, batches)
+        assert (found.claims, found.disputed) == ({}, {})
+
+
+def test_the_oldest_batch_goes_to_the_oldest_attempt() -> None:
+    later = attempt(2, left=1005.0, ended=1065.0)
+    found = presence(
+        [later, attempt(1)], [sighting("b2", created=1007.0), sighting("b1", created=1006.0)]
+    )
+
+    assert (found.claims, found.disputed) == ({1: "b1", 2: "b2"}, {})
+
+
+def test_fewer_batches_than_attempts_are_claimed_and_nothing_is_disputed() -> None:
+    found = presence([attempt(1), attempt(2), attempt(3)], [sighting("b1"), sighting("b2")])
+
+    assert (sorted(found.claims.values()), found.disputed) == (["b1", "b2"], {})
+
+
+def test_more_batches_than_attempts_are_decided_by_nobody() -> None:
+    found = presence([attempt(1)], [sighting("b2"), sighting("b1")])
+
+    assert (found.claims, found.disputed) == ({}, {1: ("b1", "b2")})
+
+
+def test_a_batch_that_fits_attempts_of_two_kinds_is_decided_by_nobody() -> None:
+    twin = attempt(2, source_id="twin")
+    found = presence([attempt(1), twin], [sighting("b1")])
+
+    assert (found.claims, found.disputed) == ({}, {1: ("b1",), 2: ("b1",)})
+
+
+def test_kinds_whose_copies_differ_are_settled_apart() -> None:
+    other = attempt(2, name="Signs 2")
+    found = presence(
+        [attempt(1), other],
+        [sighting("b1"), sighting("b2", name="Signs 2"), sighting("b3", name="No")],
+    )
+
+    assert (found.claims, found.disputed) == ({1: "b1", 2: "b2"}, {})
+
+
+@pytest.mark.parametrize(
+    ("of_rival", "decided"),
+    [
+        ({}, False),  # the rival's source may have looked like this one when it was copied
+        ({"source_changed": False}, True),
+        ({"source_id": "source"}, True),  # of the same source: which of its looks fits is known
+        ({"name": "Signs 2"}, True),
+        ({"me": "you"}, True),
+        ({"listing": 6}, True),  # the batch was shown before the rival was sent
+        ({"left": 5000.0, "ended": 5060.0, "date_before": 4999.0, "date_after": 5090.0}, True),
+    ],
+)
+def test_hole_a_batch_may_be_of_another_source_that_was_edited_for_a_while(
+    of_rival: dict[str, Any], decided: bool
+) -> None:
+    twin = SOURCE._replace(details="as edited", loose_details="as edited")
+    rival = attempt(2, source_id="twin", source=twin, source_changed=True)._replace(**of_rival)
+    found = presence([attempt(1), rival], [sighting()])
+    assert found.claims == ({1: "b1"} if decided else {})
+    assert found.rivalled == ({} if decided else {1: ("b1",)})
+
+
+@pytest.mark.parametrize(
+    ("of_one", "survival", "decided"),
+    [
+        ({"of_a_copy": True}, CopyFidelity(), False),
+        ({"of_a_copy": True}, ALL, True),  # details arrive as they were, so the rival's would
+        ({}, CopyFidelity(), True),
+    ],
+)
+def test_hole_a_copy_of_a_copy_may_look_like_a_copy_of_the_first_source(
+    of_one: dict[str, Any], survival: CopyFidelity, decided: bool
+) -> None:
+    """An API that cleans details made the source of one of what is the source of the other."""
+    first = attempt(
+        2, source_id="first", source=SOURCE._replace(details="not clean", loose_details="not clean")
+    )
+    found = presence([attempt(1, **of_one), first], [sighting()], survival)
+    assert found.claims == ({1: "b1"} if decided else {})
+
+
+def test_hole_a_batch_goes_to_the_attempt_that_can_have_made_no_other() -> None:
+    """The source was edited for a while, and the older attempt's copy looks like it did then."""
+    old = attempt(1, listing=5)
+    new = attempt(2, listing=6, left=1050.0, ended=1110.0, date_before=1049.0, date_after=1140.0)
+    odd = sighting("odd", listing=6, details="as edited", loose_details="as edited")
+    fitting = sighting("fitting", listing=7, created=1060.0)
+    assert fits(old, fitting)
+    assert fits(new, fitting)
+    found = presence([old, new], [odd, fitting], ALL)
+    assert found.claims == {2: "fitting"}
+    assert candidates(old, [odd], ALL) == ("odd",)
+    assert presence([old, new], [fitting], ALL).claims == {1: "fitting"}
+
+
+@pytest.mark.parametrize(
+    ("names_arrive", "of_batch", "may_be"),
+    [
+        (False, {"name": "Signs"}, True),
+        (False, {"name": "Street"}, False),
+        (False, {"name": "Signs", "created_by": "other"}, False),
+        (False, {"name": "Signs", "created": 2000.0}, False),
+        (None, {"name": "Signs"}, False),
+        (True, {"name": "Signs"}, False),
+    ],
+)
+def test_hole_where_names_are_changed_a_batch_with_a_rest_of_its_name_may_be_of_an_edited_source(
+    names_arrive: bool | None, of_batch: dict[str, Any], may_be: bool
+) -> None:
+    """The source was edited for a while that no look saw, and the API cuts names."""
+    odd = sighting(**{"details": "as edited", "loose_details": "as edited", **of_batch})
+    one = attempt(tells_people_apart=False)
+    assert (
+        nearly_fits(one, odd, CopyFidelity(name=names_arrive, details=True, datasets=True))
+        is may_be
+    )
+
+
+def test_a_batch_that_was_disputed_once_is_never_claimed() -> None:
+    found = presence([attempt(1), attempt(2)], [sighting("b1", disputed=True), sighting("b2")])
+
+    assert (found.claims, found.disputed) == ({}, {1: ("b1", "b2"), 2: ("b1", "b2")})
+
+
+def test_parts_that_nothing_connects_are_counted_apart() -> None:
+    tomorrow = attempt(2, left=90_000.0, ended=90_060.0, date_before=90_000.0, date_after=90_100.0)
+    batches = [sighting("b1"), sighting("b2"), sighting("b3", created=90_001.0)]
+    found = presence([attempt(1), tomorrow], batches)
+
+    assert (found.claims, found.disputed) == ({2: "b3"}, {1: ("b1", "b2")})
+
+
+def test_an_attempt_that_an_answer_named_a_batch_for_takes_no_other() -> None:
+    answered = attempt(1, answered_id="b9")
+
+    assert presence([answered], [sighting("b1")]).claims == {}
+    assert presence([answered], [sighting("b9")]).claims == {1: "b9"}
+
+
+def test_hole_as_many_items_are_created_as_a_maximum_matching_allows() -> None:
+    """The second attempt's copy was listed first; given to the first attempt, it would leave the
+    other copy over."""
+    second = attempt(2, left=1005.0, ended=1065.0, listing=5)
+    late_shown = sighting("b1", created=1001.0, listing=8)
+    found = presence([attempt(1), second], [sighting("b2", created=1006.5, listing=6), late_shown])
+
+    assert found.claims == {1: "b1", 2: "b2"}
+
+
+small = st.integers(0, 6)
+
+
+@given(
+    lefts=st.lists(st.tuples(small, small), min_size=1, max_size=4),
+    batches=st.lists(st.tuples(small, small), max_size=4),
+)
+def test_claims_are_a_maximum_matching_of_what_fits(
+    lefts: list[tuple[int, int]], batches: list[tuple[int, int]]
+) -> None:
+    attempts = [
+        attempt(
+            n,
+            left=float(left),
+            ended=float(left),
+            timeout_s=0.0,
+            settle_after_s=1.0,
+            listing=listing,
+            offset=Interval(0.0, 0.0),
+        )
+        for n, (left, listing) in enumerate(lefts)
+    ]
+    shown = [
+        sighting(f"b{n}", created=float(at), listing=listing)
+        for n, (at, listing) in enumerate(batches)
+    ]
+    found = presence(attempts, shown)
+    assert len(set(found.claims.values())) == len(found.claims)
+    by_id = {batch.batch_id: batch for batch in shown}
+    assert all(fits(attempts[number], by_id[batch]) for number, batch in found.claims.items())
+    undisputed = [a for a in attempts if a.id not in found.disputed]
+    free = [b for b in shown if not any(b.batch_id in ids for ids in found.disputed.values())]
+    most = 0
+    for chosen in itertools.permutations([*free, *[None] * len(undisputed)], len(undisputed)):
+        pairs = [b is not None and fits(a, b) for a, b in zip(undisputed, chosen, strict=True)]
+        most = max(most, sum(pairs))
+    assert len(found.claims) == most
+
+
+def test_ten_thousand_copies_of_one_name_are_settled_fast() -> None:
+    attempts = [attempt(n) for n in range(10_000)]
+    batches = [sighting(f"b{n:05}") for n in range(10_000)]
+    began = time.process_time()
+    found = presence(attempts, batches)
+
+    assert (len(found.claims), len(set(found.claims.values())), found.disputed) == (
+        10_000,
+        10_000,
+        {},
+    )
+    assert time.process_time() - began < 5.0
+
+
+def test_above_many_pairs_what_looks_alike_is_counted_together() -> None:
+    tonight = [attempt(n) for n in range(100)]
+    tomorrow = attempt(
+        500, left=90_000.0, ended=90_060.0, date_before=90_000.0, date_after=90_100.0
+    )
+    batches = [sighting(f"b{n:05}") for n in range(MANY // 100 + 2)]
+
+    assert presence([*tonight, tomorrow], batches).claims == {}
+
+
+def test_hole_above_many_pairs_batches_that_fit_nothing_do_not_count() -> None:
+    """Colleagues' copies of the same name are not more batches than attempts."""
+    attempts = [attempt(n) for n in range(200)]
+    colleagues = [sighting(f"c{n:05}", created_by="somebody") for n in range(300)]
+    found = presence(attempts, [sighting("b1"), *colleagues])
+
+    assert (list(found.claims.values()), found.disputed) == (["b1"], {})

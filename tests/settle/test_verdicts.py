@@ -1,0 +1,116 @@
+"""The verdicts of one look, from listings and attempts.
+
+A test that says `hole` fails without a fix of the rule it names."""
+
+from __future__ import annotations
+
+from tests.settle.cases import ALL, SOURCE, attempt, sighting
+from worker.model.attempts import (
+    Unsettled,
+)
+from worker.model.reasons import NAMED, Reason, message
+from worker.settle.verdicts import verdicts_of
+
+
+def words(why: Unsettled) -> str:
+    """What people read of item 101."""
+    candidates = [one.batch_id for one in why.candidates]
+    return message(101, why.reason, why.text, candidates, why.total) or ""
+
+
+def test_an_incomplete_listing_leaves_everything_unknown_and_says_why() -> None:
+    for absence in (False, True):
+        said = verdicts_of(
+            [attempt()], {"ws": [sighting()]}, {"ws": "HTTP 500"}, {"ws": ALL}, absence=absence
+        )
+        assert (said.claims, said.absent, said.disputed) == ({}, [], ())
+        assert said.unknown == {
+            1: Unsettled(
+                Reason.LISTING_INCOMPLETE, "the workspace's listing is not complete: HTTP 500"
+            )
+        }
+
+
+def test_a_workspace_that_was_not_listed_or_is_not_known_is_not_complete() -> None:
+    said = verdicts_of([attempt(1), attempt(2, source=None)], {}, {}, {}, absence=True)
+
+    assert "its workspace was not listed" in said.unknown[1].text
+    assert "its workspace is not known" in said.unknown[2].text
+
+
+def test_absence_is_found_at_the_second_look_alone() -> None:
+    first = verdicts_of([attempt()], {"ws": []}, {"ws": None}, {}, absence=False)
+    second = verdicts_of([attempt()], {"ws": []}, {"ws": None}, {}, absence=True)
+
+    assert (first.absent, list(first.unknown)) == ([], [1])
+    assert (second.absent, second.unknown) == ([1], {})
+
+
+def test_presence_is_found_at_either_look_with_the_batch_as_it_was_shown() -> None:
+    for absence in (False, True):
+        said = verdicts_of([attempt()], {"ws": [sighting()]}, {"ws": None}, {}, absence=absence)
+        assert said.claims == {1: sighting()}
+
+
+def test_what_an_answer_named_is_never_absent() -> None:
+    said = verdicts_of(
+        [attempt(answered_id="b9")], {"ws": []}, {"ws": None}, {"ws": ALL}, absence=True
+    )
+
+    assert said.absent == []
+    assert said.unknown[1].reason is Reason.ANSWER_NAMED
+    assert words(said.unknown[1]).endswith("an answer named this batch (b9)")
+
+
+def test_a_candidate_keeps_absence_from_being_proved_and_is_named() -> None:
+    near = sighting(name="signs 1")
+    said = verdicts_of([attempt()], {"ws": [near]}, {"ws": None}, {"ws": ALL}, absence=True)
+
+    assert (said.absent, said.disputed) == ([], ())
+    assert words(said.unknown[1]) == "#101 may exist: these may be its copy (b1)"
+
+
+def test_what_was_claimed_is_no_candidate_for_another() -> None:
+    other = attempt(2, name="Signs 10")
+    said = verdicts_of(
+        [attempt(), other], {"ws": [sighting()]}, {"ws": None}, {"ws": ALL}, absence=True
+    )
+
+    assert (list(said.claims), said.absent) == ([1], [2])
+
+
+def test_disputed_batches_are_named_and_handed_on_to_be_remembered() -> None:
+    said = verdicts_of(
+        [attempt()], {"ws": [sighting("b1"), sighting("b2")]}, {"ws": None}, {}, absence=True
+    )
+
+    assert (said.claims, said.absent, said.disputed) == ({}, [], ("b1", "b2"))
+    assert words(said.unknown[1]).endswith("(b1, b2)")
+
+
+def test_workspaces_are_settled_apart() -> None:
+    there = attempt(2, source=SOURCE._replace(workspace_id="there"))
+    said = verdicts_of(
+        [attempt(), there],
+        {"ws": [], "there": []},
+        {"ws": None, "there": "cut short"},
+        {},
+        absence=True,
+    )
+
+    assert (said.absent, list(said.unknown)) == ([1], [2])
+
+
+def test_survival_in_one_workspace_proves_nothing_in_another() -> None:
+    said = verdicts_of(
+        [attempt()], {"ws": [sighting(name="Bridges")]}, {"ws": None}, {"there": ALL}, absence=True
+    )  # fmt: skip
+
+    assert list(said.unknown) == [1]
+
+
+def test_an_error_names_the_first_candidates_and_counts_the_others() -> None:
+    near = [sighting(f"b{n:02}", name="signs 1") for n in range(NAMED + 3)]
+    (why,) = verdicts_of([attempt()], {"ws": near}, {"ws": None}, {}, absence=True).unknown.values()
+
+    assert words(why).endswith("b09 and 3 more)")
