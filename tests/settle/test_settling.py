@@ -825,7 +825,7 @@ async def test_a_batch_never_gets_two_owners_and_a_source_is_no_copy(
         rig.lose([second])
 
         with pytest.raises(
-            UsageError, match=f"{uuid(100)} is the batch of line 2 of campaign {CAMPAIGN} already"
+            UsageError, match=f"{uuid(100)} already belongs to line 2 of campaign {CAMPAIGN}"
         ):
             decisions.assign(rig.ledger, 2, listed_one(world, 100))
         with pytest.raises(UsageError, match="is the source of #2"):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import io
 import json
+import logging
 import os
 import re
+import resource
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, TextIO, get_args
 
 import pytest
@@ -18,7 +19,7 @@ import structlog
 
 from worker.model.clock import iso
 from worker.model.events import EVENTS, Event, Level
-from worker.terminal.logs import LogFormat, Logs, resolved, shows
+from worker.terminal.logs import LogFormat, Logs, resolved
 from worker.terminal.secrets import Scrubber
 
 TOKEN = "s3cr3t-t0ken+/=value"
@@ -241,7 +242,11 @@ def test_the_format(log_format: LogFormat, is_terminal: bool, outcome: str) -> N
 def test_what_standard_error_shows(
     name: str, level: Level, least: Level, *, quiet: bool, live: bool, shown: bool
 ) -> None:
-    assert shows(Event(name, level), level=least, quiet=quiet, live=live) is shown
+    stderr, lines = io.StringIO(), list[str]()
+    emit = logs(stderr, level=least, quiet=quiet, above=lines.append if live else None)
+    emit(Event(name, level))
+    assert bool(lines) is (shown and live)
+    assert bool(stderr.getvalue()) is (shown and not live)
 
 
 def test_quiet_is_silent_and_the_file_gets_everything(tmp_path: Path) -> None:
@@ -293,21 +298,57 @@ def test_a_file_that_cannot_be_opened(tmp_path: Path, quiet: bool) -> None:
     assert len(stderr.getvalue().splitlines()) == (0 if quiet else 2)
 
 
-def test_a_torn_line_does_not_spoil_the_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_torn_line_does_not_spoil_the_next(tmp_path: Path) -> None:
     log_file = tmp_path / "log.jsonl"
-    emit = logs(io.StringIO(), log_file=log_file)
-    assert emit._file is not None
-    real = emit._file._file
-    assert real is not None
-    half = SimpleNamespace(write=lambda data: real.write(data[:10]))
-    monkeypatch.setattr(emit._file, "_file", half)
-    emit(Event("batch.created"))
-    monkeypatch.setattr(emit._file, "_file", real)
-    emit(Event("batch.failed"))
-    emit.close()
-    assert json.loads(log_file.read_text().splitlines()[1])["event"] == "batch.failed"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with logs(io.StringIO(), log_file=log_file) as emit:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50, hard))  # as if there was room for 50 bytes
+        try:
+            emit(Event("batch.created"))
+            torn = log_file.stat().st_size
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        emit(Event("batch.failed"))
+    assert torn == 50
+    assert emit.trouble is not None
+    lines = parsed(log_file.read_text())
+    assert [line["event"] for line in lines] == ["batch.created", "note", "batch.failed"]
+
+
+def test_a_file_whose_folder_is_gone_ends_nothing(tmp_path: Path) -> None:
+    log_file = tmp_path / "gone" / "log.jsonl"
+    with logs(io.StringIO(), log_file=log_file) as emit:
+        emit(Event("batch.created"))
+        log_file.unlink()
+        log_file.parent.rmdir()
+        emit(Event("batch.created"))
+
+
+@pytest.mark.parametrize("log_format", ["console", "json"])
+def test_an_event_is_one_line_however_long(tmp_path: Path, log_format: LogFormat) -> None:
+    stderr, log_file, text = io.StringIO(), tmp_path / "log.jsonl", "long\n" * 500_000
+    with logs(stderr, log_format, log_file) as emit:
+        emit(Event("batch.failed", "error", {"error": text}))
+    assert stderr.getvalue().count("\n") == 1
+    (line,) = parsed(log_file.read_text())
+    assert line["error"] == text
+
+
+@pytest.mark.parametrize("log_format", ["console", "json"])
+def test_a_value_without_a_text_ends_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], log_format: LogFormat
+) -> None:
+    class Broken:
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+    stderr, log_file = io.StringIO(), tmp_path / "log.jsonl"
+    with logs(stderr, log_format, log_file) as emit:
+        emit(Event("batch.created", "info", {"name": Broken()}))
+        emit(Event("batch.failed"))
+    assert "batch.failed" in stderr.getvalue()
+    assert [line["event"] for line in parsed(log_file.read_text())] == ["note", "batch.failed"]
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("log_format", ["console", "json"])
@@ -331,9 +372,15 @@ def test_json_stays_json_where_standard_error_knows_no_unicode() -> None:
     assert json.loads(raw.getvalue())["name"] == "漢ö"
 
 
-def test_structlog_is_not_configured() -> None:
-    logs(io.StringIO())(Event("run.started"))
+def test_nothing_global_is_configured(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    before = list(logging.root.handlers), set(logging.root.manager.loggerDict)
+    for quiet in (True, False):
+        with logs(io.StringIO(), log_file=tmp_path / "log.jsonl", quiet=quiet) as emit:
+            emit(Event("note", "error"))
+        emit(Event("note", "error"))
+    assert (list(logging.root.handlers), set(logging.root.manager.loggerDict)) == before
     assert not structlog.is_configured()
+    assert capfd.readouterr() == ("", "")
 
 
 def test_timestamps_are_utc() -> None:

@@ -1,5 +1,5 @@
 """What people and their scripts see of a run: log lines, the progress display, the summary, tables.
 
 Everything here reads records and snapshots and writes text; nothing here decides anything.
-Importing this package itself imports nothing: rich and structlog come with `logs`, `progress` and
-`tables` alone."""
+Importing this package imports nothing else: only `live`, `log_formats` and `tables` need rich or
+structlog."""

@@ -1,6 +1,6 @@
-"""Events → what a person at a terminal should know of them: one short line, or nothing. Pure.
+"""Events → one short line for a person at a terminal, or nothing. Pure.
 
-The live display shows the rest, and the log file has all of it."""
+The live display shows the rest; the log file has every event."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from worker.model.events import Event
 from worker.text import human_duration, visible
 
 MOST_CAUSES = 5
-"""So many causes of slowing down are told: an API's words may hold a new number each time."""
+"""Maximum number of causes of slowing down that are shown: an API's message may hold a new number
+each time."""
 
 
 def brief(event: Event, causes: Collection[str] = ()) -> str | None:
-    """The line for a person, if there is one. `causes` of slowing down were told before."""
-    told = event.fields
+    """The line for a person; None if there is none. `causes` of slowing down were shown before."""
+    fields = event.fields
     match event.name:
         case "run.interrupted":
-            number = told.get("in_flight") or 0
+            number = fields.get("in_flight") or 0
             requests = "1 request" if number == 1 else f"{number:,} requests"
             waiting = f": waiting for {requests}. " if number else ". "
             return f"Stopping{waiting}Press Ctrl-C again to stop at once."
@@ -26,13 +27,13 @@ def brief(event: Event, causes: Collection[str] = ()) -> str | None:
             why = cause(event) or "no usable answer"
             if why in causes or len(causes) >= MOST_CAUSES:
                 return None
-            return visible(f"Slowed down for {human_duration(told.get('wait_s') or 0.0)}: {why}")
+            return visible(f"Slowed down for {human_duration(fields.get('wait_s') or 0.0)}: {why}")
         case "note" if event.level in ("warning", "error"):
-            text = " ".join(str(told.get("text") or "").split())
+            text = " ".join(str(fields.get("text") or "").split())
             return visible(text[:1].upper() + text[1:]) or None
     return None
 
 
 def cause(event: Event) -> str | None:
-    """Why sending slowed down; None of any other event."""
+    """Why sending slowed down; None for any other event."""
     return str(event.fields.get("why")) if event.name == "pace.slowed" else None

@@ -1,5 +1,4 @@
-"""The live display of a run on a terminal, drawn by rich. When it is drawn is `progress`'s
-business."""
+"""The live display of a run on a terminal, drawn by rich. `progress` decides when it is drawn."""
 
 from __future__ import annotations
 
@@ -16,8 +15,8 @@ from worker.text import Unbreakable, human_duration
 
 
 class Screen:
-    """The terminal behind `stream`, which cannot break, because at a broken pipe rich would end the
-    process."""
+    """The terminal behind `stream`. The stream never raises, because rich ends the process at a
+    broken pipe."""
 
     def __init__(self, stream: Unbreakable) -> None:
         self._console = Console(
@@ -31,18 +30,17 @@ class Screen:
         return self._console.is_dumb_terminal
 
     def start(self) -> None:
-        """Begin to draw, below what the terminal shows."""
-        # A new one each time: it remembers how many lines it has to go up.
+        """Start drawing, below what the terminal shows."""
+        # A new one each time: it remembers how many lines to move up.
         self._live = Live(
             console=self._console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
         )
         self._live.start()
-        # rich hides the cursor. Shown, it is there for whoever stops or kills this process in any
-        # way.
+        # rich hides the cursor, and it would stay hidden if this process is killed.
         self._console.show_cursor(True)
 
     def draw(self, snapshot: Snapshot) -> None:
-        """Draw where the run is."""
+        """Draw the state of the run."""
         if self._live:
             self._live.update(display(snapshot), refresh=True)
 
@@ -51,7 +49,7 @@ class Screen:
         self._console.print(Text.from_ansi(text), soft_wrap=True)
 
     def stop(self, *, keep: bool) -> None:
-        """Stop drawing; leave the last drawing where it is, or take it away."""
+        """Stop drawing; `keep` the last drawing, or remove it."""
         if self._live:
             self._live.transient = not keep
             self._live.stop()
@@ -61,7 +59,7 @@ class Screen:
 def display(snapshot: Snapshot) -> RenderableType:
     """The live display: a bar and three lines, each of which fits any width."""
     done = snapshot.done
-    # Rounded down: all but one of a thousand are not 100 %.
+    # Rounded down: 999 of 1,000 is not 100 %.
     share = f"{done}/{snapshot.total} ({100 * done // snapshot.total}%)" if snapshot.total else ""
     head = [*doing(snapshot), share, human_duration(snapshot.elapsed_s)]
     ceiling = "" if snapshot.ceiling is None else f" of {snapshot.ceiling:.1f}/s"
@@ -74,9 +72,8 @@ def display(snapshot: Snapshot) -> RenderableType:
     ]
     return Group(
         _one_line(Text(" · ".join(filter(None, head)), "bold")),
-        Padding(
-            ProgressBar(total=max(snapshot.total, 1), completed=done)
-        ),  # a bar alone ends no line
+        # Padded, because a bar alone does not end its line.
+        Padding(ProgressBar(total=max(snapshot.total, 1), completed=done)),
         _one_line(Text(" · ").join(counts)),
         _one_line(Text(" · ".join(speed), "yellow" if snapshot.waiting_s > 0 else "")),
     )

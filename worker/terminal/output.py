@@ -1,6 +1,6 @@
-"""Standard output and standard error: what a command prints, and what happens when it cannot.
+"""Standard output and standard error: what a command prints, and what happens if it cannot.
 
-Commands print through this module only. Printing never raises: `finish` says at the end that
+Commands print only through this module. Printing never raises: `finish` reports at the end that
 standard output could not be written. Imports little, because `--version` needs it.
 """
 
@@ -21,11 +21,11 @@ _REPLACED = "duplicate-batches.replaced"
 """The name of our handler for characters that an encoding cannot show."""
 
 _PLAIN = {"→": "->", "…": "...", "·": "-", "×": "x", "–": "-", "—": "-", "’": "'"}
-"""Signs of our own messages, and how people write them in ASCII."""
+"""Characters of our own messages, and their usual form in ASCII."""
 
 
 class _State:
-    """Why standard output could not be written first, and whether it was a terminal."""
+    """The first error of writing to standard output, and whether that is a terminal."""
 
     def __init__(self) -> None:
         self.trouble: Exception | None = None
@@ -38,8 +38,8 @@ _state = _State()
 def prepare() -> None:
     """Set up the streams of this process so that no character can make printing fail.
 
-    Call it before anything is printed or opened. A stream that was closed, as a service may do,
-    becomes the null device: the next file to be opened would take its number.
+    Call it before anything is printed or opened. A stream that the caller closed, as a service may
+    do, becomes the null device; otherwise the next file to be opened would take its number.
     """
     if None in (sys.stdin, sys.stdout, sys.stderr):
         _fill_standard_numbers()
@@ -49,12 +49,12 @@ def prepare() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=_REPLACED)
     if isinstance(sys.stdin, io.TextIOWrapper):
-        sys.stdin.reconfigure(errors="replace")  # what a person types may be in another encoding
+        sys.stdin.reconfigure(errors="replace")  # input may be in another encoding
     _state.terminal = sys.stdout.isatty()
 
 
 def say(text: object, *, end: str = "\n", now: bool = False) -> None:
-    """Print a command's answer on standard output; `now` hands it on at once."""
+    """Print a command's result on standard output; `now` flushes it."""
     try:
         sys.stdout.write(f"{text}{end}")
         if now:
@@ -75,12 +75,12 @@ def say_json(value: Any, *, indent: int | None = None) -> None:
 
 @contextmanager
 def data() -> Iterator[TextIO]:
-    """Standard output for data: UTF-8 in any locale, line ends as they are.
+    """Standard output for data: UTF-8 in any locale, line ends unchanged.
 
-    The block ends where standard output cannot be written any more, so nothing is made in vain.
+    An OSError of writing ends the block, so that no more data is prepared in vain.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
-        with suppress(OSError):  # what was printed before cannot be written either: see `finish`
+        with suppress(OSError):  # earlier output cannot be written either: see `finish`
             sys.stdout.reconfigure(encoding="utf-8", errors=_REPLACED, newline="")
     try:
         yield sys.stdout
@@ -89,7 +89,7 @@ def data() -> Iterator[TextIO]:
 
 
 def complain(message: str) -> None:
-    """Print a message about this program's work on standard error, or lose it."""
+    """Print a message of this program on standard error, or lose it."""
     warn(f"{PROGRAM}: {message}\n")
 
 
@@ -101,22 +101,22 @@ def warn(text: str) -> None:
 
 
 def lose(error: Exception) -> None:
-    """Keep in mind that standard output could not be written."""
+    """Remember, for `finish`, the first `error` of writing to standard output."""
     _state.trouble = _state.trouble or error
 
 
 def is_lost() -> bool:
-    """Whether what was printed is lost although somebody may read on."""
+    """Whether output was lost for another reason than that its reader ended."""
     return _state.trouble is not None and not is_reader_gone(
         _state.trouble, terminal=_state.terminal
     )
 
 
 def finish(code: int) -> int:
-    """End the printing: the exit code of the process, for a command that ended with `code`.
+    """End the printing; returns the exit code of the process for a command that ended with `code`.
 
-    Standard output that could not be written makes a good command's code 1 and is told; a reader
-    that has gone, as `| head` does, is no fault. Python's own flush at its end finds nothing to do.
+    If standard output could not be written, prints a message and turns code 0 into 1. A reader that
+    ended early, such as `| head`, is not an error. Leaves nothing for Python's own flush at exit.
     """
     try:
         sys.stdout.flush()
@@ -137,14 +137,14 @@ def finish(code: int) -> int:
 
 
 def is_reader_gone(error: Exception, *, terminal: bool) -> bool:
-    """Whether `error` means that nobody reads any more: a pipe or a `terminal` was closed."""
+    """Whether `error` means that the reader ended: a pipe or a `terminal` was closed."""
     if isinstance(error, OSError):
         return error.errno == errno.EPIPE or (terminal and error.errno == errno.EIO)
     return False
 
 
 def speaks_unicode(stream: TextIO) -> bool:
-    """Whether every character can be written to `stream` as itself."""
+    """Whether `stream` can encode every character."""
     try:
         return codecs.lookup(getattr(stream, "encoding", None) or "utf-8").name.startswith("utf")
     except LookupError:
@@ -152,7 +152,7 @@ def speaks_unicode(stream: TextIO) -> bool:
 
 
 def _replaced(error: UnicodeError) -> tuple[str, int]:
-    """What takes the place of characters that an encoding does not have: a codec error handler."""
+    """Replace characters that an encoding does not have: a codec error handler."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     text = error.object[error.start : error.end]
@@ -163,7 +163,7 @@ codecs.register_error(_REPLACED, _replaced)
 
 
 def _fill_standard_numbers() -> None:
-    """Open the null device until the numbers 0, 1 and 2 are taken."""
+    """Open the null device until the file numbers 0, 1 and 2 are in use."""
     with suppress(OSError):
         while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
             pass
@@ -175,7 +175,7 @@ def _null() -> TextIO:
 
 
 def _silence(stream: TextIO) -> None:
-    """Let what is left in the stream go nowhere."""
+    """Send what is left in the stream's buffer to the null device."""
     with suppress(OSError, ValueError):
         number = os.open(os.devnull, os.O_WRONLY)
         os.dup2(number, stream.fileno())

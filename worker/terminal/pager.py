@@ -1,5 +1,5 @@
-"""Long output, a page at a time, as git does it: through `PAGER`, or `less`, and only where a
-person is looking."""
+"""Long output, a page at a time, as git shows it: through `PAGER`, or `less`, and only on a
+terminal."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from worker.terminal import output
 
 
 class Page:
-    """A stream to print to. `over` is true if nobody reads on: a pager may end before the text
-    does. `lose` is called with the error."""
+    """A stream to print to. `over` is true once its reader has ended: a pager may end before the
+    text does. `lose` is called with the error."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class Page:
         self.over = False
 
     def write(self, text: str) -> int:
-        """Write `text`, or lose it where nobody reads on; the number of its characters."""
+        """Write `text`, or lose it if the reader has ended; returns the number of characters."""
         try:
             self._stream.write(text)
         except (OSError, ValueError) as error:  # ValueError: the stream is closed
@@ -37,7 +37,7 @@ class Page:
         return len(text)
 
     def flush(self) -> None:
-        """Hand on what was written, or lose it."""
+        """Flush what was written, or lose it."""
         try:
             self._stream.flush()
         except (OSError, ValueError) as error:
@@ -48,42 +48,42 @@ class Page:
         self._lose(error)
 
     def isatty(self) -> bool:
-        """Whether a person sees it on a terminal, through a pager or not: then there is color."""
+        """Whether it is shown on a terminal, in a pager or not: then there is color."""
         return self._terminal
 
     @property
     def encoding(self) -> str:
-        """What the characters become."""
+        """The encoding of the stream."""
         return self._stream.encoding
 
     @property
     def text(self) -> TextIO:
-        """This, for who asks for a text stream."""
+        """This object, typed as a text stream."""
         return cast(TextIO, self)
 
 
 def command(environ: Mapping[str, str]) -> list[str]:
-    """The pager to start, as its words; none where `PAGER` is empty or `cat`."""
+    """The command line of the pager to start; empty if `PAGER` is empty or `cat`."""
     if "PAGER" not in environ:
-        return ["less", "-FRX"]  # not for one screen, with colors, and what was read stays there
+        return ["less", "-FRX"]  # quit if it fits one screen, keep colors, leave the text on screen
     try:
         words = shlex.split(environ["PAGER"])
-    except ValueError:  # a quote that is never closed
+    except ValueError:  # a quote that is not closed
         return []
     return [] if words in ([], ["cat"]) else words
 
 
 @contextmanager
 def paged(stdout: TextIO, environ: Mapping[str, str]) -> Iterator[Page]:
-    """A page on `stdout`: through a pager where it is a terminal, and straight where it is not or
-    none can be started. The block's end waits until the pager was left."""
+    """A page on `stdout`: through a pager if it is a terminal and a pager can be started, directly
+    if not. The end of the block waits until the person quits the pager."""
     terminal = stdout.isatty()
     pager = _start(command(environ), environ, stdout.encoding) if terminal else None
     if pager is None:
         yield Page(stdout, terminal=terminal, lose=output.lose)
         return
     pipe = cast(TextIO, pager.stdin)
-    # Ctrl-C is the pager's; ours would leave the terminal to it and to the shell at once.
+    # Ctrl-C belongs to the pager. If it ended us, pager and shell would share the terminal.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield Page(pipe, terminal=True)
@@ -99,7 +99,7 @@ def _start(
 ) -> subprocess.Popen[str] | None:
     if not words:
         return None
-    defaults = {"LESS": "FRX", "LV": "-c"}  # as git sets them for pagers that it did not choose
+    defaults = {"LESS": "FRX", "LV": "-c"}  # as git sets them for any pager
     try:
         sys.stdout.flush()
         return subprocess.Popen(  # noqa: S603 - the person's own program

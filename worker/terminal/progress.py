@@ -1,8 +1,7 @@
-"""A run's progress while it goes on: a live display on a terminal, a plain line now and then
-elsewhere.
+"""The progress of a run: a live display on a terminal, a plain line at intervals elsewhere.
 
-It reads snapshots and draws; it counts nothing itself, and no failure to draw reaches the run. What
-a terminal shows is `live`'s, which is imported where there is one: rich takes a while."""
+It reads snapshots and draws; it counts nothing itself, and no failure to draw reaches the run.
+`live` draws on a terminal; it is imported only if there is one, because rich takes a while."""
 
 from __future__ import annotations
 
@@ -27,19 +26,19 @@ _REFRESH_S = 0.25
 
 
 def style(*, is_terminal: bool, json_logs: bool, never: bool = False, quiet: bool = False) -> Style:
-    """How progress is shown on a standard error that `is_terminal` or not and that carries JSON log
-    lines or not, with `--progress never` or `--quiet`: JSON lines are never mixed with others."""
+    """How progress is shown on standard error, which `is_terminal` or not, and gets `json_logs` or
+    not, with `--progress never` or `--quiet`. JSON lines are never mixed with others."""
     if never or quiet or json_logs:
         return "none"
     return "live" if is_terminal else "plain"
 
 
 class Progress:
-    """Shows `snapshot()` on `stderr` in a `style` while its block runs; a thread of its own draws,
-    so that the display lives on while the run is busy. `snapshot` is called from that thread: it
-    only reads.
+    """Shows `snapshot()` on `stderr` in a `style` while its block runs. A thread of its own draws,
+    so that the display continues while the run is busy. `snapshot` is called in that thread, so it
+    may only read.
 
-    `clock` gives seconds; a plain line comes every `every_s` of them. A test passes
+    `clock` gives seconds; a plain line comes every `every_s` seconds. A test passes
     `threaded=False` and calls `tick`."""
 
     def __init__(
@@ -67,7 +66,7 @@ class Progress:
         return self
 
     def pause(self) -> None:
-        """Take the display away, for a question in its place, until `resume`."""
+        """Remove the display until `resume`, to ask a question in its place."""
         self._stop(keep=False)
 
     def resume(self) -> None:
@@ -114,25 +113,24 @@ class Progress:
             self.tick()
 
     def tick(self) -> None:
-        """Draw the present snapshot, or write a plain line if it is time for one."""
+        """Draw the current snapshot, or write a plain line if one is due."""
         try:
             if self._screen:
                 self._screen.draw(self._snapshot())
             elif self._style == "plain" and self._clock() - self._last >= self._every_s:
                 self._last = self._clock()
                 self._stream.line(line(self._snapshot()))
-        except Exception:  # noqa: S110 - a picture of the run must not end it
+        except Exception:  # noqa: S110 - a failure to draw must not end the run
             pass
 
     @property
     def above(self) -> Callable[[str], None] | None:
-        """How to print a line above the live display (`Logs` takes it); `None` where there is no
-        such display."""
+        """Prints a line above the live display, for `Logs`; None if there is no live display."""
         return self._screen.print_above if self._screen else None
 
 
 def _screen(stream: Unbreakable) -> Screen | None:
-    """The terminal behind `stream`; None where it cannot draw over itself."""
+    """The terminal behind `stream`; None if it cannot draw over itself."""
     from worker.terminal.live import Screen  # noqa: PLC0415 - rich takes a while to import
 
     screen = Screen(stream)

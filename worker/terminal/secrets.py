@@ -1,7 +1,6 @@
-"""Hiding the token: every form that it can take in a log line or a message, replaced by `[token]`.
+"""Hides the token: replaces every form that it can take in a log line or a message by `[token]`.
 
-Pure. Where the token comes from is not known here, and nothing here prints or keeps it beyond a
-`Scrubber`."""
+Pure. Nothing here knows where the token comes from, prints it, or keeps it outside a `Scrubber`."""
 
 from __future__ import annotations
 
@@ -13,16 +12,15 @@ from typing import Any, overload
 from urllib.parse import quote, quote_plus
 
 HIDDEN = "[token]"
-"""What stands where the token stood."""
+"""What replaces the token."""
 
 _SHORT = 4
-"""A form of fewer characters is replaced only where it stands alone: no letter or digit next to
-it."""
+"""A form of fewer characters is replaced only if it stands alone: no letter or digit next to it."""
 
 
 def forms(secret: str) -> tuple[str, ...]:
-    """Every text that gives `secret` away, the longest first (so that a form within another leaves
-    no rest)."""
+    """Every text that reveals `secret`, the longest first, so that a form that contains another is
+    replaced whole."""
     return tuple(
         sorted({form for form in _forms(secret) if form}, key=lambda form: (-len(form), form))
     )
@@ -49,8 +47,8 @@ def _forms(secret: str) -> Iterator[str]:
 
 
 def _bytes(text: str) -> bytes:
-    # Environment variables that are not UTF-8 arrive with surrogates; other lone ones must not
-    # raise either.
+    # Environment variables that are not UTF-8 arrive with surrogates. Other lone surrogates must
+    # not raise either.
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
@@ -66,11 +64,10 @@ def _pattern(form: str) -> str:
 
 
 class Scrubber:
-    """Hides `secret` (`None` or empty: there is nothing to hide) in the values that it is called
-    with.
+    """Hides `secret` (None or empty: nothing to hide) in the values that it is called with.
 
-    A secret too short to be a real one is hidden too, but only where it stands alone: `a` does not
-    turn `batch` into `b[token]tch`."""
+    A secret too short to be a real one is hidden only if it stands alone: `a` does not turn `batch`
+    into `b[token]tch`."""
 
     __slots__ = ("_in_bytes", "_in_text", "_raw", "_texts")
 
@@ -89,11 +86,11 @@ class Scrubber:
     @overload
     def __call__(self, value: Any) -> Any: ...
     def __call__(self, value: Any) -> Any:
-        """`value` without the secret; `value` itself where it does not hold it.
+        """`value` without the secret; the same object if it does not contain it.
 
-        Goes into mappings (keys too), lists, tuples and sets, which become plain ones where
-        something was hidden. Anything else (a number, a path, an exception) whose text holds the
-        secret becomes that text."""
+        Searches mappings (keys too), lists, tuples and sets, which become plain ones if something
+        was hidden. Any other value (a number, a path, an exception) whose text contains the secret
+        becomes that text."""
         if not self._texts or value is None or isinstance(value, bool):
             return value
         if isinstance(value, str):
@@ -115,7 +112,7 @@ class Scrubber:
         return value
 
     def _text(self, text: str) -> str:
-        # `in` is many times faster than the pattern, and nearly every text holds nothing.
+        # `in` is many times faster than the pattern, and few texts contain the secret.
         if not any(form in text for form in self._texts):
             return text
         clean = self._in_text.sub(HIDDEN, text)
@@ -133,6 +130,5 @@ def _same(one: object, other: object) -> bool:
 
 
 def scrub(value: Any, secret: str | None) -> Any:
-    """`value` without `secret`, as `Scrubber` does it; for more than one value a `Scrubber` is
-    cheaper."""
+    """`value` without `secret`. For more than one value, one `Scrubber` is faster."""
     return Scrubber(secret)(value)

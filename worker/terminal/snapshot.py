@@ -1,4 +1,4 @@
-"""Where a run is, and the words for it. Pure; `progress` shows them."""
+"""The state of a run at one moment, and its text. Pure; `progress` shows it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ LOOKING_UP = "looking up sources"
 
 
 class Snapshot(NamedTuple):
-    """Where a run is. `total` wanted duplicates by status: `created`, `failed`, `unknown`,
-    `pending`; `in_flight` requests under way; `rate` and its `ceiling` (`None`: unlimited) in
-    duplicates a second; `waiting_s` seconds until sending goes on (0: it does); `phase`: planning,
-    looking up sources, sending, settling, finishing, ended; `elapsed_s` seconds so far. Settling
-    waits for `unanswered` requests and looks again in `looks_in_s` seconds (None: it looks now)."""
+    """The state of a run. `total` requested duplicates by status: `created`, `failed`, `unknown`,
+    `pending`; `in_flight` requests; `rate` and its maximum `ceiling` (None: unlimited) in
+    duplicates a second; `waiting_s` seconds until sending continues (0: it is not paused); `phase`:
+    planning, looking up sources, sending, settling, finishing, ended; `elapsed_s` seconds so far.
+    Settling waits for `unanswered` requests and checks again in `looks_in_s` seconds (None: it is
+    checking)."""
 
     total: int = 0
     created: int = 0
@@ -33,13 +34,13 @@ class Snapshot(NamedTuple):
 
     @property
     def done(self) -> int:
-        """Duplicates of which the outcome is known."""
+        """Number of duplicates whose outcome is known."""
         return self.created + self.failed
 
 
 def eta(snapshot: Snapshot) -> float | None:
-    """Seconds until nothing is pending at the present rate, waiting included; `None` where nobody
-    can tell."""
+    """Seconds until nothing is pending at the current rate, pauses included; None if that cannot be
+    estimated."""
     if snapshot.pending <= 0:
         return 0.0 if snapshot.total else None
     if not snapshot.rate > 0 or not math.isfinite(snapshot.rate):
@@ -61,7 +62,7 @@ def line(snapshot: Snapshot) -> str:
 
 
 def doing(snapshot: Snapshot) -> list[str]:
-    """What the run does, in parts of a line: `settling · 3 unanswered requests · looking now`."""
+    """What the run is doing, in parts of a line: `settling`, `3 unanswered requests`, …"""
     phase = visible(snapshot.phase)
     if not snapshot.unanswered:
         return [f"{phase} …" if snapshot.phase == LOOKING_UP else phase]
@@ -74,7 +75,7 @@ def doing(snapshot: Snapshot) -> list[str]:
 
 
 def ahead(snapshot: Snapshot) -> list[str]:
-    """What is to come while a run sends: the end of a pause, the end of the run."""
+    """What comes next while a run sends: the end of a pause, the end of the run."""
     if snapshot.phase != "sending":
         return []
     parts = [f"paused for {human_duration(snapshot.waiting_s)}"] if snapshot.waiting_s > 0 else []

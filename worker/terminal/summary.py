@@ -17,18 +17,18 @@ from worker.model.steps import Step
 from worker.text import counted, human_duration, shell_word, shortened, visible
 
 STATUSES = ("created", "failed", "unknown", "pending")
-"""The statuses of the ledger, in the order in which they are told."""
+"""The statuses of the ledger, in the order in which they are shown."""
 
 CAUSES = 5
-"""How many causes are shown."""
+"""Maximum number of causes that are shown."""
 
 
 class Summary(NamedTuple):
-    """What is known at the end of a run. `counts` by status, of the `total` duplicates that the job
-    wants; `reasons` why duplicates are not created, each with how many; `steps` what to do next;
-    `stopped_by` a key of `STOPPED_BY` or `None`; `duration_s` seconds; `report` is the report's
-    file (None: there is none). `settling` only found out what became of requests; `absent` of the
-    settled are missing."""
+    """What is known at the end of a run. `counts` by status of the `total` duplicates in the job;
+    `reasons` why duplicates are not created, each with a number of duplicates; `steps` to do next;
+    `stopped_by` a key of `STOPPED_BY` or None; `duration_s` seconds; `report` the report's file
+    (None: there is none). `settling` if the run only found out whether unanswered requests created
+    a batch; `absent` is how many of the settled are missing."""
 
     campaign: str
     run_id: str
@@ -52,7 +52,7 @@ class Summary(NamedTuple):
     absent: int = 0
 
     def count(self, status: str) -> int:
-        """How many duplicates have `status`."""
+        """The number of duplicates with `status`."""
         return self.counts.get(status, 0)
 
 
@@ -92,8 +92,8 @@ def summary_json(summary: Summary) -> dict[str, Any]:
 
 
 def summary_text(summary: Summary) -> str:
-    """The summary for people: what happened, what did not and why, where the ledger is, what to do
-    next."""
+    """The summary for people: what was created, what was not and why, where the ledger is, and what
+    to do next."""
     return "\n".join(_lines(summary))
 
 

@@ -1,8 +1,7 @@
 """Ledger rows and campaigns as tables for a terminal.
 
-Only what they look like: which rows, and in what order, is the caller's business. Everything in
-them comes from outside, so no cell is read as markup, and nothing that steers a terminal gets
-through."""
+Only their look: the caller decides which rows, and in what order. All cells come from outside, so
+none is read as markup, and control characters are escaped."""
 
 from __future__ import annotations
 
@@ -31,10 +30,10 @@ _STYLES: Mapping[str, str] = {
 
 
 def open_console(stream: TextIO, *, width: int | None = None, color: bool | None = None) -> Console:
-    """A console on `stream`, `width` columns wide (`None`: as the window), in color or not (`None`:
-    on a terminal).
+    """A console on `stream`, `width` characters wide (None: as the window), with `color` or without
+    (None: with color on a terminal).
 
-    It never raises: where nobody reads any more, the rest is lost."""
+    It never raises: if the reader ends, the rest is lost."""
     return Console(
         file=cast(Any, Unbreakable(stream)),
         width=width,
@@ -47,15 +46,15 @@ def open_console(stream: TextIO, *, width: int | None = None, color: bool | None
 
 
 def short_id(batch_id: str) -> str:
-    """`batch_id` as one can recognise it and nobody can take it for whole: `0192a3b4…89ab`.
+    """`batch_id` shortened, visibly so: `0192a3b4…89ab`.
 
-    Both ends, because ids made at one time begin alike."""
+    Both ends, because ids created at one time begin alike."""
     return f"{batch_id[:8]}…{batch_id[-4:]}" if len(batch_id) > 13 else batch_id
 
 
 def ledger_columns(width: int) -> tuple[str, ...]:
-    """The columns of a ledger table in a window of `width` characters: the narrower, the fewer;
-    none where a table cannot hold an id in full."""
+    """The columns of a ledger table in a window of `width` characters: fewer in a narrow one, none
+    if a table cannot hold a whole id."""
     if width < 64:
         return ()
     columns = ["line", "copy", "status", "outcome"]
@@ -69,9 +68,9 @@ def ledger_columns(width: int) -> tuple[str, ...]:
 def ledger_table(rows: Iterable[Mapping[str, object]], console: Console) -> None:
     """Print `rows` (mappings with the ledger file's columns) to `console`, as wide as its window.
 
-    One column holds the new batch's id, in full, and what is wrong: seldom both. A window too
-    narrow for a table gets a few lines for each row. Rows are printed as they come, some at a time:
-    the first ones tell how wide columns have to be."""
+    One column holds the new batch's whole id or what is wrong, seldom both. If the window is too
+    narrow for a table, each row becomes a few lines. Rows are printed in parts as they come; the
+    first part decides the widths of the columns."""
     columns = ledger_columns(console.width)
     if not columns:
         for row in rows:
@@ -112,11 +111,10 @@ def ledger_table(rows: Iterable[Mapping[str, object]], console: Console) -> None
 
 
 _AT_A_TIME = 500
-"""Rows that are laid out together: more take more memory, and the first of them more time."""
+"""Rows that are laid out together. More rows take more memory and delay the first output."""
 
 _NARROW = {"line": 4, "copy": 4, "status": 7}
-"""Columns of short values, and the least that they take: a later row may need more than the first
-ones."""
+"""Minimum widths of the columns of short values: a later row may need more than the first rows."""
 
 _GAP = 2
 
@@ -124,12 +122,12 @@ _GAP = 2
 def _widths(
     columns: Sequence[str], rows: Sequence[Mapping[str, object]], window: int
 ) -> dict[str, int]:
-    """How wide each column is, in characters. What the narrow ones and the ids leave is the name's
-    as far as it needs it, and the outcome's."""
+    """The width of each column in characters. The name and the outcome share what the narrow
+    columns and the ids leave; the name takes only what it needs."""
     widths = {"source": 13, "source_batch_id": _ID}
     for column, least in _NARROW.items():
         widths[column] = max(least, *(len(_text(row.get(column))) for row in rows))
-    if len(rows) == _AT_A_TIME:  # more are to come, on later lines
+    if len(rows) == _AT_A_TIME:  # more rows may follow, with higher numbers
         widths |= {"line": max(widths["line"], 7), "copy": max(widths["copy"], 5)}
     taken = {column: widths[column] for column in columns if column in widths}
     left = window - sum(taken.values()) - _GAP * (len(columns) - 1)
@@ -147,7 +145,7 @@ def _print_lines(row: Mapping[str, object], console: Console) -> None:
     console.print(head, no_wrap=True, overflow="ellipsis")
     for part in (_text(row.get("new_batch_id")), _text(row.get("error"))):
         if part:
-            # Wrapped by the terminal itself: what is copied from there is whole.
+            # The terminal wraps these lines, so that copied text is whole.
             console.print(Text(f"  {visible(part)}"), soft_wrap=True)
 
 
@@ -163,7 +161,7 @@ def _ledger_cell(row: Mapping[str, object], column: str) -> Text:
 
 
 def _outcome(row: Mapping[str, object]) -> RenderableType:
-    # What went wrong may take many lines: it may name ids, which must be there whole.
+    # An error may take many lines, because the ids in it must be whole.
     error = Text(visible(_text(row.get("error"))), overflow="fold")
     return Group(*[part for part in (_cell(_text(row.get("new_batch_id"))), error) if part])
 
@@ -173,8 +171,8 @@ def campaign_tables(
     runs: Sequence[Mapping[str, object]],
     console: Console,
 ) -> None:
-    """Print `campaigns` and their `runs` (as `ledger.views` gives them) to `console`, the lesser
-    columns only where the window is wide enough for them."""
+    """Print `campaigns` and their `runs` (as `ledger.views` gives them) to `console`. A wide
+    window shows more columns."""
     _print_table("campaigns", _CAMPAIGN, campaigns, console)
     console.print()
     _print_table("runs", _RUN, runs, console)
@@ -188,7 +186,7 @@ def _took(run: Mapping[str, object]) -> str:
 
 
 def _end(run: Mapping[str, object]) -> str:
-    """Who or what ended a run."""
+    """How a run ended, if it has."""
     if run["ended_at"] is None:
         return f"running or crashed: process {run['pid']} on {run['host']}"
     return (
@@ -203,8 +201,8 @@ def _when(value: object) -> str:
 
 
 class _Column(NamedTuple):
-    """A column of campaigns or runs: its title, its text, the width of a window from which on it is
-    there; `whole` if it is never wrapped."""
+    """A column of campaigns or runs: its title, its text, the minimum width of the `window` that
+    shows it; `right` if it is aligned right; `whole` if it is never wrapped."""
 
     title: str
     text: Callable[[Mapping[str, object]], str]
@@ -218,7 +216,7 @@ def _number(key: str, window: int = 0) -> _Column:
 
 
 def _of_ended(key: str, window: int) -> _Column:
-    """A number that a run writes down at its end."""
+    """A number that is known once a run has ended."""
     number = _number(key, window)
     return number._replace(text=lambda row: "" if row["ended_at"] is None else number.text(row))
 
@@ -279,5 +277,5 @@ def _text(value: object) -> str:
 
 
 def _cell(text: str, style: str = "") -> Text:
-    """A cell on one line: cut with an ellipsis where it does not fit."""
+    """A cell on one line: cut with an ellipsis if it does not fit."""
     return Text(visible(text), style, no_wrap=True, overflow="ellipsis")
