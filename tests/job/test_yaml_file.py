@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests.job.reading import A, B, assert_the_problem, problems_of, rows_of, written
-from worker.job import yaml_file
+from worker.job import yaml_file, yaml_nodes
 from worker.job.read import open_job
 from worker.model.errors import JobError, Problem
 from worker.model.job import Row
@@ -38,7 +38,7 @@ batches:
 def loader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """PyYAML may be installed without the C parser: the same has to come out."""
     if request.param == "Python":
-        monkeypatch.setattr(yaml_file, "_LOADER", yaml.SafeLoader)
+        monkeypatch.setattr(yaml_nodes, "_LOADER", yaml.SafeLoader)
 
 
 def name_of(path: Path) -> str:
