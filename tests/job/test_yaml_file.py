@@ -203,6 +203,13 @@ def test_a_scalar_may_be_repeated_by_an_alias(tmp_path: Path) -> None:
     assert [row.source_id for row in rows_of(path)] == [A, A]
 
 
+@pytest.mark.usefixtures("loader")
+def test_an_alias_repeats_the_latest_text_of_its_anchor(tmp_path: Path) -> None:
+    content = f"- batch_id: {A}\n  name: &x a\n  x_a: &x b\n  x_b: *x\n"
+    (row,) = rows_of(written(tmp_path, "job.yaml", content))
+    assert row.extra == {"x_a": "b", "x_b": "b"}
+
+
 def test_defaults_may_stand_below_the_rows(tmp_path: Path) -> None:
     (row,) = rows_of(
         written(tmp_path, "job.yaml", f"batches: [{{batch_id: {A}}}]\ndefaults: {{copies: 4}}\n")

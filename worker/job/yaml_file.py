@@ -1,5 +1,4 @@
-"""YAML job files: nodes → rows. The syntax is the business of `yaml_nodes`, what a cell may hold
-that of `fields`."""
+"""YAML job files: nodes → rows. `yaml_nodes` knows the syntax, `fields` what a cell may hold."""
 
 from __future__ import annotations
 
@@ -51,18 +50,18 @@ def open_yaml(path: Path, encoding: str) -> YamlJob:
 
 
 class YamlJob:
-    """A YAML job; made by `open_yaml`."""
+    """A YAML job; `open_yaml` creates it."""
 
     campaign: str | None = None
     extra_columns: tuple[str, ...] = ()
     warnings: tuple[Problem, ...] = ()
-    comments = 0  # YAML's are not rows
+    comments = 0  # not counted: YAML's comments are not rows
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._defaults: dict[str, str] = {}
-        self._rows: list[tuple[int, dict[str, str]] | Problem] = []  # a line and its cells
-        self._problems: list[Problem] = []  # those outside the rows
+        self._rows: list[tuple[int, dict[str, str]] | Problem] = []  # line and cells of each
+        self._problems: list[Problem] = []  # outside the rows
         self._warnings: list[Problem] = []
         self._extra_columns: dict[str, None] = {}  # as an ordered set
 
@@ -73,7 +72,7 @@ class YamlJob:
                 yield row
                 continue
             line, cells = row
-            texts = {**self._defaults, **cells}
+            texts = {**self._defaults, **cells}  # the defaults may stand below the rows
             batch_id, name, upload, copies = (texts.pop(column, "") for column in COLUMNS)
             extra = {key: text for key, text in texts.items() if text}
             yield make_row(line, (batch_id, name, upload, copies), extra or NO_EXTRA)
@@ -129,30 +128,30 @@ class YamlJob:
     def _read_rows(self, rows: Node) -> None:
         if rows.wrong_tag:
             self._problems.append(Problem(rows.line, rows.wrong_tag))
-        latest = 0
+        previous = 0
         for row in rows.items:
             problems: list[Problem] = []
             cells: dict[str, str] = {}
             if row.kind == "a mapping":
                 cells = self._cells(row, COLUMNS, problems)
-                if row.line == latest:
+                if row.line == previous:
                     problems.append(Problem(row.line, _TWO_IN_A_LINE))
             elif row.kind != "nothing":
-                deque(row.items, 0)  # read on: a list in lists without end is one problem, not two
+                deque(row.items, 0)  # read it first: if it is nested too deeply, only that counts
                 problems.append(_misplaced(row, "here is", 'a row ("batch_id: …")'))
             if problems:
                 problems.sort(key=lambda problem: problem.line)
                 self._rows += problems
             elif any(cells.values()):
                 self._rows.append((row.line, cells))
-            latest = row.line
+            previous = row.line
 
     def _cells(
         self, node: Node, columns: tuple[str, ...], problems: list[Problem]
     ) -> dict[str, str]:
-        """The cells of a row, or of the defaults, as far as nothing is wrong with them."""
+        """The good cells of a row, or of the defaults."""
         cells: dict[str, str] = {}
-        no_id = node.line if "batch_id" in columns else 0  # the line that misses one
+        no_id = node.line if "batch_id" in columns else 0  # line to name if the id is missing
         for key, line, value in self._entries(node, problems):
             if key == "batch_id" and key not in columns:
                 what = 'key "batch_id" cannot be a default: each row names its own batch'
@@ -176,11 +175,11 @@ class YamlJob:
         return cells
 
     def _entries(self, mapping: Node, problems: list[Problem]) -> Iterator[tuple[str, int, Node]]:
-        """Each key, its line and its value; a key that is there twice is a problem."""
+        """Each key with its line and its value. A key that is there twice is a problem."""
         if mapping.wrong_tag:
             problems.append(Problem(mapping.line, mapping.wrong_tag))
         lines: dict[str, int] = {}
-        for key, value in zip(mapping.items, mapping.items, strict=True):  # in turn
+        for key, value in zip(mapping.items, mapping.items, strict=True):  # one iterator
             if key.text == "<<":
                 what = 'merge keys ("<<") are not supported; what rows share goes under "defaults:"'
                 problems.append(Problem(key.line, what))
@@ -194,7 +193,7 @@ class YamlJob:
                 yield text, key.line, value
 
     def _text(self, key: str | None, node: Node, problems: list[Problem]) -> str | None:
-        """The text of a key's value, or of a key (`None`); if it has none, says why."""
+        """The text of the value of `key`, or of a key itself (`None`). None if it is no text."""
         what = f'key "{key}"' if key else "a key"
         if node.kind not in ("text", "nothing"):
             problems.append(_misplaced(node, f"{what} holds", f"text; {QUOTES}"))
@@ -214,7 +213,7 @@ class YamlJob:
 
 
 def _misplaced(node: Node, found: str, wanted: str) -> Problem:
-    """That `node` is something else than what was `wanted`."""
+    """The problem that `node` is not what was `wanted`."""
     return Problem(node.line, node.alias or f"{found} {node}; it has to be {wanted}")
 
 

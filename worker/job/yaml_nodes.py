@@ -1,9 +1,8 @@
-"""YAML text → nodes: syntax, depth, tags and aliases. What a job wants of them is the business of
-`yaml_file`.
+"""YAML text → nodes: syntax, depth, tags and aliases. `yaml_file` knows what a job may hold.
 
-Nodes are made of PyYAML's events one at a time, and none is kept. PyYAML's `compose` would keep all
-of them (370 MiB for 100,000 rows, in more time than the whole job takes here). It also stops at an
-alias without an anchor, forgets the line of any other, and crashes in deep nesting."""
+This module reads PyYAML's events and keeps no node. PyYAML's own `compose` keeps all: 370 MiB for
+100,000 rows, and more time than it takes here to read the whole job. It also reports nothing but
+the first syntax error, drops the line of an alias, and crashes in deep nesting."""
 
 from __future__ import annotations
 
@@ -38,15 +37,15 @@ class NotReadableError(Exception):
 
 @dataclass(slots=True)
 class Node:
-    """What is written in `line`. A list has `items`, a mapping its keys and values in turn. They
-    are read while you iterate: once, and before the next node."""
+    """What begins in `line`. `items` are those of a list, or the keys and values of a mapping in
+    turn; iterating reads them, once and only before the next node."""
 
     line: int
     kind: Literal["nothing", "text", "a list", "a mapping", "an alias"]
     text: str = ""  # as it was written (`007`, `no`), without surrounding spaces
     items: Iterable[Node] = ()
     wrong_tag: str = ""  # what is wrong with its tag
-    alias: str = ""  # if it is an alias: why it can be nothing but a text that is written above
+    alias: str = ""  # if it is an alias: what is wrong where no text may stand
     comment: int = 0  # line of a comment that may belong to the text: `name: Wave #1`
 
     def __str__(self) -> str:
@@ -54,9 +53,9 @@ class Node:
 
 
 def read_nodes(text: str, encoding: str) -> Iterator[Node]:
-    """The root of the document in `text`, the only node. What follows it is checked afterwards.
+    """The root of the document in `text`, as the only node; then checks that nothing follows.
 
-    Raises `NotReadableError`, also while the items of a node are read."""
+    Raises `NotReadableError`, also while you iterate over a node's items."""
     if wrong := _NOT_YAML.search(text):  # the parser would not name the line
         start = text.rfind("\n", 0, wrong.start()) + 1
         what = broken_text(text[start : wrong.end()], encoding) or (
@@ -85,7 +84,7 @@ def _events(text: str) -> Iterator[Any]:
 def _nodes(
     text: str, events: Iterator[Any], anchors: dict[str | None, Node | None], depth: int
 ) -> Iterator[Node]:
-    """The nodes up to the end of the document, list or mapping whose start was read last."""
+    """The nodes up to the end of the document, list or mapping whose start event came last."""
     for event in events:
         line = _line(event)
         if isinstance(event, yaml.ScalarEvent):
@@ -104,7 +103,7 @@ def _nodes(
             node.wrong_tag = _wrong_tag(event.tag, ("!",))
             anchors[event.anchor] = None
         yield node
-        deque(node.items, 0)  # those that nobody wanted
+        deque(node.items, 0)  # skip what the caller did not read
 
 
 def _scalar(event: Any, line: int, text: str) -> Node:
@@ -119,7 +118,7 @@ def _scalar(event: Any, line: int, text: str) -> Node:
 
 
 def _aliased(name: str | None, line: int, anchors: dict[str | None, Node | None]) -> Node:
-    """The text that is meant. Lists and mappings are not unfolded: they could grow without end."""
+    """The text that an alias repeats. Lists and mappings are not repeated: they could explode."""
     why = f'the alias "*{name}" is not possible here; what rows share goes under "defaults:"'
     if meant := anchors.get(name):
         return replace(meant, line=line, alias=why, comment=0)
