@@ -353,6 +353,12 @@ BAD = [
         'the alias "*r" is not possible here; what rows share',
     ),
     (
+        "alias of nothing",
+        f"- &r\n- batch_id: {A}\n- *r\n",
+        3,
+        'the alias "*r" is not possible here',
+    ),
+    (
         "alias of a list",
         f"- batch_id: {A}\n  x_a: &l a\n  x_b: b\n- *l\n",
         4,

@@ -179,18 +179,22 @@ class YamlJob:
         if mapping.wrong_tag:
             problems.append(Problem(mapping.line, mapping.wrong_tag))
         lines: dict[str, int] = {}
-        for key, value in zip(mapping.items, mapping.items, strict=True):  # one iterator
-            if key.text == "<<":
+        nodes = iter(mapping.items)
+        for key in nodes:
+            text = self._text(None, key, problems)
+            if text == "<<":
                 what = 'merge keys ("<<") are not supported; what rows share goes under "defaults:"'
                 problems.append(Problem(key.line, what))
-            elif (text := self._text(None, key, problems)) is None:
-                continue
-            elif first := lines.get(text):
-                what = f"key {shown(text)} is here a second time; the first is in line {first}"
+            elif text in lines:
+                what = (
+                    f"key {shown(text)} is here a second time; the first is in line {lines[text]}"
+                )
                 problems.append(Problem(key.line, what))
-            else:
+            elif text is not None:
                 lines[text] = key.line
-                yield text, key.line, value
+                yield text, key.line, next(nodes)
+                continue
+            next(nodes)  # its value
 
     def _text(self, key: str | None, node: Node, problems: list[Problem]) -> str | None:
         """The text of the value of `key`, or of a key itself (`None`). None if it is no text."""

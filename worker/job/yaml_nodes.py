@@ -121,7 +121,7 @@ def _aliased(name: str | None, line: int, anchors: dict[str | None, Node | None]
     """The text that an alias repeats. Lists and mappings are not repeated: they could explode."""
     why = f'the alias "*{name}" is not possible here; what rows share goes under "defaults:"'
     if meant := anchors.get(name):
-        return replace(meant, line=line, alias=why, comment=0)
+        return replace(meant, line=line, kind="text", alias=why, comment=0)
     if name not in anchors:
         why = f'there is no "&{name}" above; text that begins with "*" needs quotes'
     return Node(line, "an alias", alias=why)
