@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests.job.reading import A, B, assert_the_problem, problems_of, rows_of, written
-from worker.job import yaml_file
+from worker.job import yaml_file, yaml_nodes
 from worker.job.read import open_job
 from worker.model.errors import JobError, Problem
 from worker.model.job import Row
@@ -38,7 +38,7 @@ batches:
 def loader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """PyYAML may be installed without the C parser: the same has to come out."""
     if request.param == "Python":
-        monkeypatch.setattr(yaml_file, "_LOADER", yaml.SafeLoader)
+        monkeypatch.setattr(yaml_nodes, "_LOADER", yaml.SafeLoader)
 
 
 def name_of(path: Path) -> str:
@@ -203,6 +203,13 @@ def test_a_scalar_may_be_repeated_by_an_alias(tmp_path: Path) -> None:
     assert [row.source_id for row in rows_of(path)] == [A, A]
 
 
+@pytest.mark.usefixtures("loader")
+def test_an_alias_repeats_the_latest_text_of_its_anchor(tmp_path: Path) -> None:
+    content = f"- batch_id: {A}\n  name: &x a\n  x_a: &x b\n  x_b: *x\n"
+    (row,) = rows_of(written(tmp_path, "job.yaml", content))
+    assert row.extra == {"x_a": "b", "x_b": "b"}
+
+
 def test_defaults_may_stand_below_the_rows(tmp_path: Path) -> None:
     (row,) = rows_of(
         written(tmp_path, "job.yaml", f"batches: [{{batch_id: {A}}}]\ndefaults: {{copies: 4}}\n")
@@ -344,6 +351,12 @@ BAD = [
         f"- &r\n  batch_id: {A}\n- *r\n",
         3,
         'the alias "*r" is not possible here; what rows share',
+    ),
+    (
+        "alias of nothing",
+        f"- &r\n- batch_id: {A}\n- *r\n",
+        3,
+        'the alias "*r" is not possible here',
     ),
     (
         "alias of a list",

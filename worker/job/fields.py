@@ -121,9 +121,9 @@ def read_copies(cell: str) -> int:
 
 def column_problem(column: str, noun: str, known: tuple[str, ...] = COLUMNS) -> str:
     """What is wrong with `column` as the name of a `noun` ("column", "key"), or nothing: ""."""
-    this = f"{noun} {shown(column)}"
     if column in known or _EXTRA_NAME.fullmatch(column):
         return ""
+    this = f"{noun} {shown(column)}"
     if column == "tasks_per_group":
         return (
             f"{this} is reserved: it will ask for the new batch to be set up; leave it out for now"
