@@ -20,8 +20,8 @@ from tests.support.command import command, environment
 from tests.support.sandbox_thread import SandboxThread
 from worker import __version__
 from worker.cli import parser as cli
-from worker.job.fields import COLUMNS as JOB_COLUMNS
-from worker.job.fields import column_problem
+from worker.job.columns import COLUMNS as JOB_COLUMNS
+from worker.job.columns import column_problem
 from worker.ledger.views import COLUMNS
 from worker.model import errors
 from worker.model.events import EVENTS, ITEM_FIELDS, STOPPED_BY

@@ -197,12 +197,12 @@ CSV_JOBS: tuple[Case, ...] = (
     row(
         "a flag that is a word",
         f"{A},,maybe",
-        'column "upload_new_dataset": "maybe" is neither true nor false',
+        'column "upload_new_dataset": "maybe" is not true or false',
     ),
     row(
         "a flag that is a number",
         f"{A},,2",
-        'column "upload_new_dataset": "2" is neither true nor false',
+        'column "upload_new_dataset": "2" is not true or false',
     ),
     row(
         "no copies at all",

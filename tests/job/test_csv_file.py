@@ -174,7 +174,7 @@ BAD_CELLS = [
     ("name", "a { b", "is never closed"),
     ("name", '"two\nlines"', '"\\n" (character 4) is a control character'),
     ("name", "a\x1b[0m", '"\\x1b" (character 2) is a control character'),
-    ("upload_new_dataset", "wahr", 'column "upload_new_dataset": "wahr" is neither true nor false'),
+    ("upload_new_dataset", "wahr", 'column "upload_new_dataset": "wahr" is not true or false'),
     ("upload_new_dataset", "2", "write true or false, yes or no, 1 or 0"),
     ("copies", "3.0", 'column "copies": "3.0" is no whole number; write 3'),
     ("copies", "1.00", 'column "copies": "1.00" is no whole number; write 1'),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.job.reading import rows_of
-from worker.job.fields import COLUMNS
+from worker.job.columns import COLUMNS
 
 JOBS = sorted(path for path in (Path(__file__).parents[2] / "jobs").iterdir() if path.is_file())
 

@@ -317,7 +317,7 @@ BAD = [
         'did you mean "{source_name}"?',
     ),
     ("two lines", f"- batch_id: {A}\n  name: |\n    a\n    b\n", 2, "is a control character"),
-    ("bad flag", f"- batch_id: {A}\n  upload_new_dataset: maybe\n", 2, "is neither true nor false"),
+    ("bad flag", f"- batch_id: {A}\n  upload_new_dataset: maybe\n", 2, "is not true or false"),
     ("float", f"- batch_id: {A}\n  copies: 3.0\n", 2, "is no whole number; write 3"),
     ("underscores", f"- batch_id: {A}\n  copies: 1_000\n", 2, "is no whole number"),
     (

@@ -27,7 +27,7 @@ from worker.cli.common import (
 from worker.cli.report import write_or_note
 from worker.cli.run_session import RunSession
 from worker.export import ledger_file as export
-from worker.job.fields import read_id
+from worker.job.cells import read_id
 from worker.ledger import decisions, views
 from worker.ledger.database import is_new, open_for_writing
 from worker.ledger.handle import Reader

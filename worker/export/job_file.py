@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from worker.export.content import one_line_feed
-from worker.job.fields import MAX_COPIES
+from worker.job.cells import MAX_COPIES
 from worker.ledger.views import Row
 from worker.model.errors import UsageError
 

@@ -1,5 +1,5 @@
 """CSV job files, as a stream: lines → records → rows. What a cell may hold is the business of
-`fields`.
+`cells`.
 
 A million rows are read in constant memory: a line has a greatest length, and so has a cell (csv's
 limit)."""
@@ -14,15 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TextIO
 
-from worker.job.fields import (
-    COLUMNS,
-    NO_EXTRA,
-    CellProblem,
-    column_problem,
-    job_error,
-    make_row,
-    problems_of,
-)
+from worker.job.cells import NO_EXTRA, CellsError, make_row
+from worker.job.columns import COLUMNS, column_problem, job_error
 from worker.job.text_file import broken_text, open_text
 from worker.model.error_values import begins_with_error_value, why_error_value
 from worker.model.errors import Problem, UsageError
@@ -180,8 +173,8 @@ class _RowMaker:
         )
         try:
             row = make_row(line, known, self._extras(cells) if self._extra else NO_EXTRA)
-        except CellProblem:
-            for column, text in problems_of(known):
+        except CellsError as error:
+            for column, text in error.problems:
                 yield Problem(line, f'column "{column}": {text}')
         else:
             if not stray:

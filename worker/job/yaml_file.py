@@ -1,4 +1,4 @@
-"""YAML job files: nodes → rows. `yaml_nodes` knows the syntax, `fields` what a cell may hold."""
+"""YAML job files: nodes → rows. `yaml_nodes` knows the syntax, `cells` what a cell may hold."""
 
 from __future__ import annotations
 
@@ -8,14 +8,8 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
-from worker.job.fields import (
-    COLUMNS,
-    NO_EXTRA,
-    cell_problem,
-    column_problem,
-    job_error,
-    make_row,
-)
+from worker.job.cells import NO_EXTRA, cell_problem, make_row
+from worker.job.columns import COLUMNS, column_problem, job_error
 from worker.job.text_file import open_text
 from worker.job.yaml_nodes import QUOTES, Node, NotReadableError, read_nodes
 from worker.model.errors import Problem

@@ -1,0 +1,123 @@
+"""The cells of a row, validated: what each column may hold, the same for every format. No files, no
+lines.
+
+A cell is text without surrounding spaces, "" if there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Annotated, Any, Final, TypeAlias
+
+from pydantic import PlainValidator, TypeAdapter, ValidationError
+
+from worker.job.columns import COLUMNS
+from worker.job.explain import why_not_a_number, why_not_an_id
+from worker.model.batch_id import BATCH_ID
+from worker.model.error_values import is_error_value, why_error_value
+from worker.model.job import Row
+from worker.model.names import NameProblem, NameTemplate, parse_name, shown
+
+Cells: TypeAlias = tuple[str, str, str, str]  # in the order of COLUMNS
+
+MAX_COPIES: Final = 10_000
+NO_EXTRA: Final[Mapping[str, str]] = MappingProxyType({})
+
+_FLAGS: Final = {
+    "": False,
+    "false": False,
+    "no": False,
+    "0": False,
+    "true": True,
+    "yes": True,
+    "1": True,
+}
+
+
+class CellsError(ValueError):
+    """Cells that do not hold what their columns want: each `column` with what is wrong, and what
+    would be right."""
+
+    def __init__(self, error: ValidationError) -> None:
+        super().__init__("wrong cells")
+        self.problems = [
+            (COLUMNS[int(one["loc"][0])], str(one["ctx"]["error"])) for one in error.errors()
+        ]
+
+
+def make_row(line: int, cells: Cells, extra: Mapping[str, str]) -> Row:
+    """The row that these cells mean. Raises `CellsError`."""
+    try:
+        return Row(line, *_ROW.validate_python(cells), extra)
+    except ValidationError as error:
+        raise CellsError(error) from None
+
+
+def cell_problem(column: str, cell: str) -> str:
+    """What is wrong with `cell` as a cell of `column`, or nothing: ""."""
+    if column in _CELL:
+        try:
+            _CELL[column].validate_python(cell)
+        except ValidationError as error:
+            return str(error.errors()[0]["ctx"]["error"])
+    return ""
+
+
+def read_id(cell: str) -> str:
+    """A batch id in lower case. Raises ValueError."""
+    if BATCH_ID.fullmatch(cell):
+        return cell.lower()
+    raise ValueError(why_not_an_id(cell))
+
+
+def _read_name(cell: str) -> NameTemplate:
+    if is_error_value(cell):
+        raise ValueError(f"{shown(cell)} {why_error_value(cell)}")
+    try:
+        # Plain names mostly differ from row to row, templates mostly do not.
+        return _parse_template(cell) if "{" in cell else parse_name(cell)
+    except NameProblem as problem:
+        raise ValueError(str(problem)) from None
+
+
+def _read_flag(cell: str) -> bool:
+    flag = _FLAGS.get(cell.lower())
+    if flag is None:
+        why = (
+            why_error_value(cell) or "is not true or false; write true or false, yes or no, 1 or 0"
+        )
+        raise ValueError(f"{shown(cell)} {why}")
+    return flag
+
+
+def _read_copies(cell: str) -> int:
+    if not cell:
+        return 1
+    if not (cell.isascii() and cell.isdigit()):
+        raise ValueError(f"{shown(cell)} {why_error_value(cell) or why_not_a_number(cell)}")
+    digits = cell.lstrip("0")
+    if not digits or len(digits) > 5 or int(digits) > MAX_COPIES:
+        raise ValueError(f"{shown(cell)} is out of range; 1 to {MAX_COPIES:,} copies are possible")
+    return int(digits)
+
+
+@lru_cache(maxsize=1024)
+def _parse_template(cell: str) -> NameTemplate:
+    return parse_name(cell)
+
+
+BatchIdCell = Annotated[str, PlainValidator(read_id)]
+NameCell = Annotated[NameTemplate, PlainValidator(_read_name)]
+FlagCell = Annotated[bool, PlainValidator(_read_flag)]
+CopiesCell = Annotated[int, PlainValidator(_read_copies)]
+
+_ROW: Final = TypeAdapter(tuple[BatchIdCell, NameCell, FlagCell, CopiesCell])
+"""In the order of COLUMNS."""
+
+_CELL: Final[Mapping[str, TypeAdapter[Any]]] = {
+    "batch_id": TypeAdapter(BatchIdCell),
+    "name": TypeAdapter(NameCell),
+    "upload_new_dataset": TypeAdapter(FlagCell),
+    "copies": TypeAdapter(CopiesCell),
+}

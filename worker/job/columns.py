@@ -1,0 +1,49 @@
+"""The columns of a job, the same for every format: which there are, and what is wrong with
+another."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from worker.model.errors import JobError, Problem
+from worker.model.names import shown
+from worker.text import closest
+
+COLUMNS: Final = ("batch_id", "name", "upload_new_dataset", "copies")
+SHOWN_PROBLEMS: Final = 50
+
+_EXTRA_NAME: Final = re.compile(r"x_[^\x00-\x1f\x7f-\x9f]+")
+
+
+def column_problem(column: str, noun: str, known: tuple[str, ...] = COLUMNS) -> str:
+    """What is wrong with `column` as the name of a `noun` ("column", "key"), or nothing: ""."""
+    if column in known or _EXTRA_NAME.fullmatch(column):
+        return ""
+    this = f"{noun} {shown(column)}"
+    if column == "tasks_per_group":
+        return (
+            f"{this} is reserved: it will ask for the new batch to be set up; leave it out for now"
+        )
+    if column == "x_":
+        return f'{this} needs more of a name after "x_"'
+    if column.startswith("x_"):
+        return f"{this} holds a control character"
+    own = f" and {noun}s of your own that begin with x_"
+    return f"unknown {this}; {_meant(column, known)}there are {', '.join(known)}{own}"
+
+
+def job_error(path: Path, problems: Iterable[Problem]) -> JobError:
+    """The error for a file with these problems: in the file's order, the first `SHOWN_PROBLEMS` of
+    them."""
+    in_order = sorted(problems, key=lambda problem: problem.line)
+    return JobError(path, in_order[:SHOWN_PROBLEMS], len(in_order))
+
+
+def _meant(column: str, known: tuple[str, ...]) -> str:
+    if re.match(r"[xX][_\- ].", column):
+        return f"did you mean {shown('x_' + column[2:])}? "
+    close = closest(column, known)
+    return f'did you mean "{close}"? ' if close else ""
