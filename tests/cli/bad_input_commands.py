@@ -64,7 +64,7 @@ COMMANDS: tuple[Case, ...] = (
     ),
     Case(
         "a check with somebody's ledger",
-        ("is no ledger",),
+        ("is not a ledger file",),
         "check job.csv --ledger a.csv",
         {"a.csv": GOOD_JOB},
     ),

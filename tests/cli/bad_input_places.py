@@ -221,20 +221,20 @@ PLACES: tuple[Case, ...] = (
     # the ledger file
     Case(
         "a ledger on somebody's spreadsheet",
-        ("mine.csv: there is a file here that is no ledger; it is left as it is",),
+        ("mine.csv: this file is not a ledger file; it is left as it is",),
         "run job.csv --ledger mine.csv",
         {"mine.csv": "line,name\n1,x\n"},
         process=True,
     ),
     Case(
         "a ledger on an empty file",
-        ("empty.csv: there is a file here that is no ledger",),
+        ("empty.csv: this file is not a ledger file",),
         "run job.csv --ledger empty.csv",
         {"empty.csv": ""},
     ),
     Case(
         "a ledger on a picture",
-        ("mine.png: there is a file here that is no ledger",),
+        ("mine.png: this file is not a ledger file",),
         "run job.csv --ledger mine.png",
         {"mine.png": b"\x89PNG\r\n\x1a\n\xff"},
     ),
@@ -246,17 +246,17 @@ PLACES: tuple[Case, ...] = (
     ),
     Case(
         "somebody's file where the ledger belongs",
-        ("job.csv: there is a",),
+        ("job.csv: this file is not",),
         files={"ledgers/job.csv": GOOD_JOB},
     ),
-    option("a ledger that is a folder", "--ledger home", "home: this is no file"),
+    option("a ledger that is a folder", "--ledger home", "home: this is not a file"),
     option(
         "a ledger that is named as a folder",
         "--ledger out/",
         "--ledger: names a folder; give the path of a file",
     ),
     option("a ledger in a file", "--ledger job.csv/a.csv", "job.csv/a.csv: "),
-    option("a ledger on a full device", "--ledger /dev/full", "/dev/full: this is no file"),
+    option("a ledger on a full device", "--ledger /dev/full", "/dev/full: this is not a file"),
     option(
         "a ledger where nothing can be made",
         "--ledger /proc/a/b.csv",
@@ -264,7 +264,7 @@ PLACES: tuple[Case, ...] = (
     ),
     Case(
         "somebody's file where a workbook belongs",
-        ("mine.xlsx: there is a file here that is no ledger",),
+        ("mine.xlsx: this file is not a ledger file",),
         "run job.csv --ledger mine.xlsx",
         {"mine.xlsx": "PK\x03\x04 but no workbook"},
     ),

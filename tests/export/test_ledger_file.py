@@ -27,11 +27,12 @@ from tests.support.ledgers import (
 from worker.export.commands import Invocation
 from worker.export.csv_format import cell, write_rows
 from worker.export.ledger_file import (
+    LEDGER_FILE,
     make_folder,
-    refuse_foreign_file,
     remove_leftovers,
     write_ledger_file,
 )
+from worker.export.own_files import refuse_foreign_file
 from worker.ledger import views
 from worker.ledger.store import Ledger
 from worker.model.errors import UsageError
@@ -307,8 +308,8 @@ def test_a_file_that_is_no_ledger_is_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "ledger.csv"
     path.write_text(text, encoding="latin-1")
 
-    with pytest.raises(UsageError, match="no ledger"):
-        refuse_foreign_file(path, "spring")
+    with pytest.raises(UsageError, match="not a ledger file"):
+        refuse_foreign_file(LEDGER_FILE, path, "spring")
     assert path.read_text(encoding="latin-1") == text
 
 
@@ -330,17 +331,17 @@ def test_a_ledger_is_known_again_even_if_a_spreadsheet_has_saved_it(
     path = tmp_path / "ledger.csv"
     path.write_text(text, encoding="utf-8")
 
-    refuse_foreign_file(path, "spring")
+    refuse_foreign_file(LEDGER_FILE, path, "spring")
 
 
 def test_what_cannot_become_a_ledger_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to("nowhere")
-    for name, message in (("folder", "this is no file"), ("link", "a link to nothing")):
+    for name, message in (("folder", "this is not a file"), ("link", "a link to nothing")):
         with pytest.raises(UsageError, match=message):
-            refuse_foreign_file(tmp_path / name, "spring")
-    refuse_foreign_file(tmp_path / "new.csv", "spring")
-    refuse_foreign_file(tmp_path / "no" / "folder" / "yet.csv", "spring")
+            refuse_foreign_file(LEDGER_FILE, tmp_path / name, "spring")
+    refuse_foreign_file(LEDGER_FILE, tmp_path / "new.csv", "spring")
+    refuse_foreign_file(LEDGER_FILE, tmp_path / "no" / "folder" / "yet.csv", "spring")
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:

@@ -40,7 +40,8 @@ from worker.export import workbook
 from worker.export.commands import Invocation
 from worker.export.content import SHORTENED
 from worker.export.formats import other_files, read_file
-from worker.export.ledger_file import refuse_foreign_file, write_ledger_file
+from worker.export.ledger_file import LEDGER_FILE, write_ledger_file
+from worker.export.own_files import refuse_foreign_file
 from worker.export.workbook.sheets import write
 from worker.export.workbook.summary import CHOICES, GOING_ON, MORE_CHOICES, REHEARSAL
 from worker.ledger.views import COLUMNS
@@ -346,7 +347,7 @@ def test_a_book_that_a_person_has_worked_in_is_still_the_ledger(tmp_path: Path) 
     book.create_sheet("Scratch", 0)["A1"] = "line"
     book.save(path)
 
-    refuse_foreign_file(path, "spring")
+    refuse_foreign_file(LEDGER_FILE, path, "spring")
     first, second = _texts(path)
     assert (first["name"], first["my notes"], first["line"], first["created_at"]) == (
         "Wave 2", "look at this", "2", "2026-03-01T12:00:00.000Z"
@@ -387,8 +388,8 @@ DAMAGED = (
 @pytest.mark.parametrize("data", [*DAMAGED, other_workbook()])
 def test_a_file_that_is_no_ledger_is_never_replaced(data: bytes, tmp_path: Path) -> None:
     path = in_folder(tmp_path, data)
-    with pytest.raises(UsageError, match="is no ledger"):
-        refuse_foreign_file(path, "spring")
+    with pytest.raises(UsageError, match="is not a ledger file"):
+        refuse_foreign_file(LEDGER_FILE, path, "spring")
     with pytest.raises(UsageError):
         list(read_file(path))
     assert path.read_bytes() == data
@@ -399,8 +400,8 @@ def test_a_csv_ledger_is_no_workbook_and_a_workbook_no_csv(tmp_path: Path) -> No
     with (tmp_path / "b.xlsx").open("wb") as file:
         csv_form.write(file, content([row(2)]))
     for name in ("a.csv", "b.xlsx"):
-        with pytest.raises(UsageError, match="is no ledger"):
-            refuse_foreign_file(tmp_path / name, "spring")
+        with pytest.raises(UsageError, match="is not a ledger file"):
+            refuse_foreign_file(LEDGER_FILE, tmp_path / name, "spring")
 
 
 PLACE = st.floats(0, 1, exclude_max=True)
@@ -436,7 +437,7 @@ def test_a_real_ledger_is_written_and_replaced_and_the_folder_s_other_files_are_
         record(ledger, ending(made, "created"), ending(lost, "unknown", error="no answer"))
         write_ledger_file(ledger, ledger.campaign, "spring", path, Invocation())
         write_ledger_file(ledger, ledger.campaign, "spring", path.with_name("b.csv"), Invocation())
-        refuse_foreign_file(path, "spring")
+        refuse_foreign_file(LEDGER_FILE, path, "spring")
         write_ledger_file(ledger, ledger.campaign, "spring", path, Invocation())
 
     assert sorted(one.name for one in path.parent.iterdir()) == ["LEDGER.XLSX", "b.csv"]

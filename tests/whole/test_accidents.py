@@ -446,7 +446,7 @@ def test_the_report_of_another_campaign_is_replaced_only_by_name(place: Place) -
         "run", "wave.csv", "--yes", "--campaign", "second", "--ledger", "one.xlsx", "--report"
     )
     assert ended.code == 0
-    assert "report of another campaign" in ended.err
+    assert "this is the report of campaign" in ended.err
     assert "wave" in (place.folder / "one.html").read_text()[:1024]
     assert place.command("report", "wave.csv").code == 2
     assert place.command("report", "wave.csv", "--output", "one.html").code == 0

@@ -80,7 +80,7 @@ def test_a_run_writes_it_at_its_end_where_it_is_asked_for(place: Place, asked: s
 
 def test_it_can_be_made_while_a_run_goes_on_and_says_so(place_with: WithOptions) -> None:
     place = place_with(SandboxOptions(latency=0.05))
-    place.job(*rows(60))
+    place.job(*rows(160))
     process = place.start("--max-in-flight", 2)
     until(place, 5)
     made = place.command("report", "job.csv")
@@ -88,7 +88,7 @@ def test_it_can_be_made_while_a_run_goes_on_and_says_so(place_with: WithOptions)
     ended = finish(process)
     assert (made.code, ended.code) == (0, 0), made.err
     said = words(place.folder / "ledgers" / "job.html")
-    assert re.search(r"\d+ of 60 duplicates created so far", said)
+    assert re.search(r"\d+ of 160 duplicates created so far", said)
     assert f"goes on (process {process.pid})" in said
     assert "Nothing while the run goes on" in said
     assert "Run the job again" not in said
@@ -188,11 +188,11 @@ def test_a_file_that_is_no_report_is_told_and_left_and_the_run_is_as_good(place:
         None,
         3,
     )
-    assert "job.html: there is a file here that is no report" in ended.err
+    assert "job.html: this file is not a report" in ended.err
     assert mine.read_text("utf-8") == "<p>mine</p>"
     refused = place.command("report", "job.csv")
     assert (refused.code, refused.out) == (2, "")
-    assert "is no report" in refused.err
+    assert "is not a report" in refused.err
 
 
 @pytest.fixture

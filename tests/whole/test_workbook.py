@@ -100,7 +100,7 @@ def test_a_file_that_is_no_ledger_is_not_replaced(place: Place) -> None:
     mine.write_bytes(b"PK mine")
     ended = place.run("--ledger", "mine.xlsx")
     assert ended.code == 2
-    assert "mine.xlsx: there is a file here that is no ledger" in ended.err
+    assert "mine.xlsx: this file is not a ledger file" in ended.err
     assert mine.read_bytes() == b"PK mine"
     assert place.world.made == 0
 

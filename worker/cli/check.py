@@ -19,6 +19,7 @@ from worker.api.reader import ApiUnusableError, RetryingReader
 from worker.cli.accidents import messages_for, situation_of
 from worker.cli.common import Target, api, campaign_of, open_job_with_settings, target
 from worker.export import ledger_file as export
+from worker.export.own_files import refuse_foreign_file
 from worker.job.plan import Plan, planned
 from worker.ledger import views
 from worker.ledger.database import (
@@ -72,7 +73,7 @@ def main(args: argparse.Namespace, environ: Mapping[str, str], command: str = "c
     campaign = campaign_of(settings)
     chosen, why_not = _target(settings, environ)
     url = SANDBOX if settings.sandbox else api_url(environ)
-    export.refuse_foreign_file(settings.ledger_path("RUN"), campaign)
+    refuse_foreign_file(export.LEDGER_FILE, settings.ledger_path("RUN"), campaign)
     with planned(job, campaign, settings.date) as plan:
         known = _known(settings, job, campaign, plan, url)
         sources: Sources | None = None

@@ -34,6 +34,7 @@ from worker.export.commands import commands
 from worker.export.content import Content
 from worker.export.formats import other_files, read_file
 from worker.export.job_file import write_job
+from worker.export.own_files import refuse_foreign_file
 from worker.job.plan import planned
 from worker.job.read import open_job
 from worker.ledger import views
@@ -92,7 +93,7 @@ def _restore(args: argparse.Namespace, settings: Settings, url: str) -> int:
         raise UsageError(f"{file}: there is no ledger file here")
     job, campaign, run_id = open_job(Path(args.job)), campaign_of(settings), new_run_id(now)
     path = settings.ledger_path(run_id)
-    export.refuse_foreign_file(path, campaign)
+    refuse_foreign_file(export.LEDGER_FILE, path, campaign)
     if not settings.sandbox:
         _refuse_rehearsal(file, settings.database.with_name("sandbox.db"))
     if path.is_file() and not filecmp.cmp(path, file, shallow=False):
@@ -233,7 +234,7 @@ def _write_workbook(content: Content) -> None:
 def _write(reader: Reader, campaign: int, latest: views.LatestRun, settings: Settings) -> None:
     """Write the ledger file where the latest run wrote it, or where --ledger says."""
     path = ledger_file_of(settings, latest)
-    export.refuse_foreign_file(path, latest.campaign)
+    refuse_foreign_file(export.LEDGER_FILE, path, latest.campaign)
     if path.is_file():
         refuse_older_database(
             reader, [path], latest.campaign, restoring(settings, latest.campaign, latest.job)

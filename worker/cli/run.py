@@ -11,6 +11,7 @@ from worker.cli.asked import Asked
 from worker.cli.common import campaign_of, open_job_with_settings, target
 from worker.cli.run_session import RunSession
 from worker.export import ledger_file as export
+from worker.export.own_files import refuse_foreign_file
 from worker.job.plan import planned
 from worker.ledger.lock import hold
 from worker.model.clock import MachineClock
@@ -28,7 +29,7 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     run_id = new_run_id(MachineClock().wall())
     ledger_file = settings.ledger_path(run_id)
     campaign = campaign_of(settings)
-    export.refuse_foreign_file(ledger_file, campaign)
+    refuse_foreign_file(export.LEDGER_FILE, ledger_file, campaign)
     with planned(job, campaign, settings.date) as plan:
         export.make_folder(ledger_file)
         with hold(settings.database, settings.wait):

@@ -27,6 +27,7 @@ from worker.cli.common import (
 from worker.cli.report import write_or_note
 from worker.cli.run_session import RunSession
 from worker.export import ledger_file as export
+from worker.export.own_files import refuse_foreign_file
 from worker.job.cells import read_id
 from worker.ledger import decisions, views
 from worker.ledger.database import is_new, open_for_writing
@@ -160,7 +161,7 @@ def _ledger_file(settings: Settings, latest: views.LatestRun) -> Path:
     """The ledger file to write. Raises UsageError where another campaign's rows, or something else,
     are there."""
     path = ledger_file_of(settings, latest)
-    export.refuse_foreign_file(path, latest.campaign)
+    refuse_foreign_file(export.LEDGER_FILE, path, latest.campaign)
     export.make_folder(path)
     return path
 
@@ -213,7 +214,7 @@ def _write_files(database: Reader, name: str, settings: Settings) -> None:
         views.latest_run(database, campaign=name),
     )
     if campaign is not None and latest is not None and latest.ledger.exists():
-        export.refuse_foreign_file(latest.ledger, name)
+        refuse_foreign_file(export.LEDGER_FILE, latest.ledger, name)
         export.write_ledger_file(database, campaign, name, latest.ledger, invocation(settings))
         _write_report(database, latest, settings)
 

@@ -16,42 +16,12 @@ from typing import BinaryIO
 from worker.export.commands import Invocation, commands
 from worker.export.content import About, Content
 from worker.export.formats import form_of, is_ledger, read_file
+from worker.export.own_files import OwnFile
 from worker.ledger import views
 from worker.ledger.database import SANDBOX
 from worker.ledger.handle import Reader
 from worker.model.clock import MachineClock, iso
 from worker.model.errors import UsageError
-
-
-def refuse_foreign_file(path: Path, campaign: str) -> None:
-    """Raise UsageError if `path` could not become the ledger file of this campaign: something else
-    is there, another campaign's ledger is, or no file can be."""
-    try:
-        if not path.exists():
-            if path.is_symlink():
-                raise UsageError(
-                    f"{path}: this is a link to nothing", hint="Name another file with --ledger."
-                )
-            return
-        if not path.is_file():
-            raise UsageError(f"{path}: this is no file", hint="Name the ledger file with --ledger.")
-        if not is_ledger(path):
-            raise UsageError(
-                f"{path}: there is a file here that is no ledger; it is left as it is",
-                hint="Name another ledger file with --ledger, or move this one away.",
-            )
-        if (other := campaign_in(path)) not in (None, campaign):
-            raise UsageError(
-                f"{path}: this is the ledger file of campaign {other}, not of {campaign}; it is"
-                " left as it is",
-                hint="Name another ledger file with --ledger; its path may hold {campaign}.",
-            )
-        if not os.access(path.parent, os.W_OK) or not os.access(path, os.W_OK):
-            raise UsageError(f"{path}: the ledger file cannot be written", hint="Nothing was sent.")
-    except OSError as error:
-        raise UsageError(
-            f"{path}: the ledger file cannot be read: {error.strerror}", hint="Nothing was sent."
-        ) from error
 
 
 def campaign_in(path: Path) -> str | None:
@@ -62,6 +32,9 @@ def campaign_in(path: Path) -> str | None:
     except UsageError:  # whoever reads all of it tells what is wrong
         return None
     return (first[1]["campaign"] or None) if first else None
+
+
+LEDGER_FILE = OwnFile("ledger file", "--ledger", is_ledger, campaign_in)
 
 
 def make_folder(path: Path) -> None:

@@ -22,12 +22,12 @@ from worker import __version__
 from worker.export.commands import Commands
 from worker.export.ledger_file import replaced
 from worker.export.next_steps import steps
+from worker.export.own_files import OwnFile, refuse_foreign_file
 from worker.export.report import plots, sentences
 from worker.export.report.facts import Facts, facts
 from worker.ledger import report, views
 from worker.ledger.handle import Reader
 from worker.model.clock import iso
-from worker.model.errors import UsageError
 from worker.text import counted, human_duration, shortened, visible
 
 ROWS = 100_000
@@ -60,37 +60,19 @@ class About(NamedTuple):
     sandbox: bool
 
 
-def refuse_foreign_file(path: Path, campaign: str | None = None) -> None:
-    """Raise UsageError if `path` could not become a report: something else is there, or the report
-    of another campaign than `campaign` (None: of any)."""
-    try:
-        if not path.exists() and not path.is_symlink():
-            return
-        if not path.is_file():
-            raise UsageError(f"{path}: this is no file", hint="Name the report with --output.")
-        with path.open("rb") as file:
-            head = file.read(1024)
-    except OSError as error:
-        raise UsageError(f"{path}: the report cannot be written there: {error.strerror}") from error
-    if MARK.encode() not in head:
-        raise UsageError(
-            f"{path}: there is a file here that is no report; it is left as it is",
-            hint="Name another file with --output, or move this one away.",
-        )
-    if campaign is not None and OF_CAMPAIGN in head and _of_campaign(campaign) not in head:
-        raise UsageError(
-            f"{path}: this is the report of another campaign; it is left as it is",
-            hint=(
-                "Give each campaign a ledger file of its own, since the report lies beside it:"
-                " --ledger PATH."
-            ),
-        )
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(1024)
 
 
-def _of_campaign(campaign: str) -> bytes:
-    """How a report of this campaign names it in its first lines. (No campaign holds what HTML
+def _campaign_in(path: Path) -> str | None:
+    """The campaign of a report, which its first lines name. (No campaign holds what HTML
     escapes.)"""
-    return OF_CAMPAIGN + f'{campaign}">'.encode()
+    _, _, rest = _head(path).partition(OF_CAMPAIGN)
+    return rest.partition(b'"')[0].decode() or None
+
+
+REPORT_FILE = OwnFile("report", "--output", lambda path: MARK.encode() in _head(path), _campaign_in)
 
 
 def write_report(
@@ -108,7 +90,7 @@ def write_report(
 
     Raises UsageError if something else is there, another campaign's report included unless
     `replaces_any`, OSError if it cannot be written; what was there is whole then."""
-    refuse_foreign_file(path, None if replaces_any else name)
+    refuse_foreign_file(REPORT_FILE, path, None if replaces_any else name)
     with reader.snapshot():
         found = facts(reader, campaign, name, about.made_at.timestamp())
         if not found.runs:
