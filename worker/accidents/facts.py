@@ -51,7 +51,7 @@ def situation(
         create = overlap.not_created(reader, campaign)
         # There may be many nightly campaigns, all with the same duplicates.
         here = [] if dated else overlap.shared_with(reader, campaign)
-    if plan.names_hold_campaign and not (named or dated):
+    if plan.names_contain_campaign and not (named or dated):
         here += _by_their_own_name(reader, job, campaign, day)
     folder = (Path.cwd() / job.path).parent
     nearby = overlap.shared_nearby(

@@ -90,7 +90,7 @@ def _restore(args: argparse.Namespace, settings: Settings, url: str) -> int:
         raise UsageError("--restore: add the JOB of the ledger file")
     file, now = Path(args.restore), MachineClock().wall()
     if not file.is_file():
-        raise UsageError(f"{file}: there is no such ledger file")
+        raise UsageError(f"{file}: there is no ledger file here")
     job, campaign, run_id = open_job(Path(args.job)), campaign_of(settings), new_run_id(now)
     path = settings.ledger_path(run_id)
     refuse_foreign_file(export.LEDGER_FILE, path, campaign)

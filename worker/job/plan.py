@@ -49,7 +49,7 @@ _json = json.JSONEncoder(ensure_ascii=False).encode
 class Plan(NamedTuple):
     """The plan of a job: `file` contains every duplicate (table `staged`); `rows` and `items` count
     the rows and the duplicates. `comments` lines were skipped; `warnings` are about what the job's
-    author may not have meant; `names_hold_campaign` says whether a name contains {campaign}."""
+    author may not have meant; `names_contain_campaign` says whether a name contains {campaign}."""
 
     file: Path
     rows: int
@@ -57,7 +57,7 @@ class Plan(NamedTuple):
     extra_columns: tuple[str, ...]
     comments: int = 0
     warnings: tuple[Problem, ...] = ()
-    names_hold_campaign: bool = False
+    names_contain_campaign: bool = False
 
     def warnings_shown(self, job: Path) -> Iterator[str]:
         """The first warnings about the file `job`, as `FILE:LINE: text`, and how many more there
@@ -133,7 +133,7 @@ def _stage(
                 continue
             rows += 1
             wanted += row.copies
-            by_campaign = by_campaign or row.name.holds_campaign
+            by_campaign = by_campaign or row.name.contains_campaign
             if row.extra:
                 cells = ", ".join(
                     f"{_json(column)}: {_json(cell)}" for column, cell in row.extra.items()

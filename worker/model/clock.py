@@ -48,7 +48,7 @@ class ServerClock:
         may differ."""
         self._date_at = 0.0
 
-    def tell(self, date: float | None, monotonic: float) -> None:
+    def observe(self, date: float | None, monotonic: float) -> None:
         """Record that an answer with this `Date` (seconds since 1970; None: without one) has just
         arrived."""
         if (

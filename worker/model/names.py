@@ -61,7 +61,7 @@ class NameTemplate:
         return len(self._pieces) == 1 and isinstance(self._pieces[0], str)
 
     @property
-    def holds_campaign(self) -> bool:
+    def contains_campaign(self) -> bool:
         """Whether the name contains {campaign}."""
         return any(isinstance(piece, _Fill) and piece.field == "campaign" for piece in self._pieces)
 

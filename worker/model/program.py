@@ -1,6 +1,6 @@
 """The first words of every command that people are shown: how to call this program.
 
-`program` reads the process's state; `words` is the rule and is pure."""
+`program` reads the process's state; `command_prefix` is the rule and is pure."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ def program(stream: TextIO | None = None) -> Program:
     """The words for people who read `stream`. None: for a file, which people may read from any
     folder."""
     terminal = stream is not None and stream.isatty()
-    return words(sys.argv[0], sys.orig_argv, sys.executable, shutil.which, terminal=terminal)
+    return command_prefix(
+        sys.argv[0], sys.orig_argv, sys.executable, shutil.which, terminal=terminal
+    )
 
 
-def words(
+def command_prefix(
     called: str,
     command_line: Sequence[str],
     interpreter: str,

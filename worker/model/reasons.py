@@ -57,7 +57,7 @@ class Reason(StrEnum):
     """Unknown after settling: only one of two complete listings shows that it is missing."""
 
 
-SETTLED_IN_VAIN = frozenset(
+UNRESOLVED = frozenset(
     {
         Reason.LISTING_INCOMPLETE, Reason.HIDDEN, Reason.SEVERAL_FIT, Reason.NAMES_ALIKE,
         Reason.MAY_BE_ITS, Reason.ANSWER_NAMED, Reason.NOT_SHOWN_YET,
@@ -68,7 +68,7 @@ SETTLED_IN_VAIN = frozenset(
 
 def cause(reason: str | None, text: str | None) -> str | None:
     """Why the row is not created, as a text that is the same for all rows with this cause."""
-    return f"may exist: {text}" if reason in SETTLED_IN_VAIN else text
+    return f"may exist: {text}" if reason in UNRESOLVED else text
 
 
 def message(
@@ -76,7 +76,7 @@ def message(
 ) -> str | None:
     """The message about the row of `item`: its cause and, if settling could not resolve it, the
     item's number and its first candidates of `count`."""
-    if reason not in SETTLED_IN_VAIN:
+    if reason not in UNRESOLVED:
         return text
     more = f" and {count - len(candidates)} more" if count > len(candidates) else ""
     named = f" ({', '.join(candidates)}{more})" if candidates else ""

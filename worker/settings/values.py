@@ -222,7 +222,7 @@ Date = Annotated[
 ]
 Name = Annotated[str, AfterValidator(_filled), quoted("text", "spring-wave")]
 FilePath = Annotated[Path, PlainValidator(_path), _PATH]
-"""An absolute path. A relative path was relative to the folder of where it was set."""
+"""An absolute path. A relative path is resolved against the folder of where it was set."""
 LedgerPath = Annotated[str, PlainValidator(_ledger), _PATH]
 """An absolute path as text, with placeholders."""
 LogFormat = Annotated[Literal["auto", "console", "json"], quoted("auto, console or json", "json")]
