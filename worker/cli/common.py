@@ -209,7 +209,7 @@ def restoring(settings: Settings, campaign: str, job: Path) -> Callable[[Path], 
         views.LatestRun("", campaign, Path(), Path.cwd() / job, day), invocation(settings)
     )
     options = [] if day is None else ["--date", day]
-    # Without --ledger, another file would be written, and this one would stay newer.
+    # Without --ledger, another file would be written, and this one would stay newer than it.
     if settings.given("ledger"):
         options += ["--ledger", settings.ledger]
     return lambda file: leads.ledger(*options, "--restore", str(file))

@@ -210,7 +210,7 @@ def _report(one: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--output",
         metavar="PATH",
-        help="File of the report (default: the ledger file's name with .html)",
+        help="Path of the report (default: the ledger file's name with .html)",
     )
     add_options(one, "report")
 
@@ -268,9 +268,8 @@ COMMANDS: Mapping[str, Command] = {
 
 exit codes:
   0 everything is created · 1 something is failed, unknown or pending
-  2 wrong usage, nothing was sent
-  3 the API refused the token · 75 another run holds the database
-  128+signal after SIGINT, SIGTERM or SIGHUP""",
+  2 wrong usage, nothing was sent · 3 the API refused the token
+  75 another run holds the database · 128+signal after SIGINT, SIGTERM or SIGHUP""",
         _run,
     ),
     "check": Command(

@@ -85,7 +85,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "retry_failed",
         CREATE,
-        "Also retry what failed before",
+        "Also retry duplicates that failed before",
         default=False,
         commands=_PLANNING,
     ),
@@ -144,7 +144,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "max_duration",
         STOP,
-        "Send nothing new after S seconds; the next run continues (default: no limit)",
+        "Start nothing new after S seconds; the next run continues (default: no limit)",
         "S",
         commands=_WORKING,
     ),
