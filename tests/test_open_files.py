@@ -85,8 +85,8 @@ def test_few_open_files_mean_fewer_requests_at_once_and_are_told(
     assert ended.code == 0, ended.err
     assert ended.summary["counts"]["created"] == 100
     told = (
-        f"{limit} open files are allowed: at most {at_once} requests at once; raise it with ulimit"
-        " -n 1024"
+        f"only {limit} open files are allowed, so at most {at_once} requests run at once; raise the"
+        " limit with ulimit -n 1024"
     )
     assert notes(ended) == [told]
 

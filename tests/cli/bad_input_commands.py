@@ -40,7 +40,7 @@ COMMANDS: tuple[Case, ...] = (
     Case("a check of no job", ("no.csv: there is no such file",), "check no.csv", process=True),
     Case(
         "a check with an option of run",
-        ("there is no option --dry-run",),
+        ("--dry-run is not an option of this command; run takes it",),
         "check job.csv --dry-run",
     ),
     Case(
@@ -123,7 +123,7 @@ COMMANDS: tuple[Case, ...] = (
         "--status: nonsense is not a status",
         "created, failed",
     ),
-    _ledger("an empty status", "job.csv --status ''", "--status: an empty status is not a status"),
+    _ledger("an empty status", "job.csv --status ''", "--status: an empty value is not a status"),
     _ledger(
         "a status too many",
         "job.csv --status failed,done",
@@ -153,19 +153,19 @@ COMMANDS: tuple[Case, ...] = (
     _ledger(
         "a status without a job",
         "--status failed",
-        "--status chooses rows: it needs a JOB or --campaign",
+        "--status selects rows: add a JOB or --campaign",
     ),
+    _ledger("dropped rows without a job", "--all", "--all selects rows: add a JOB or --campaign"),
+    _ledger("a form that needs a job", "--format csv", "--format csv: add a JOB or --campaign"),
     _ledger(
-        "dropped rows without a job", "--all", "--all chooses rows: it needs a JOB or --campaign"
-    ),
-    _ledger("a form that needs a job", "--format csv", "--format csv: needs a JOB or --campaign"),
-    _ledger(
-        "a job that was never run", "job.csv", "ledger.db: this ledger knows no run of job job.csv"
+        "a job that was never run",
+        "job.csv",
+        "ledger.db: this ledger database contains no run of job job.csv",
     ),
     _ledger(
         "a campaign that was never run",
         "--campaign spring",
-        "this ledger knows no run of campaign spring",
+        "this ledger database contains no run of campaign spring",
     ),
     _ledger(
         "a ledger's campaign that is a path",
@@ -175,7 +175,7 @@ COMMANDS: tuple[Case, ...] = (
     _ledger(
         "a restoring without a job",
         "--restore job.csv",
-        "--restore: needs the JOB that the ledger file is of",
+        "--restore: add the JOB of the ledger file",
     ),
     _ledger(
         "a backup onto a file",
@@ -221,20 +221,18 @@ COMMANDS: tuple[Case, ...] = (
     _report(
         "a report of a job that was never run",
         "job.csv",
-        "ledger.db: this ledger knows no run of job job.csv",
+        "ledger.db: this ledger database contains no run of job job.csv",
     ),
     _report(
         "a report of a campaign that was never run",
         "job.csv --campaign spring",
         "no run of campaign spring",
     ),
-    _report(
-        "a report without a name", "job.csv --output ''", "--output: names no file", process=True
-    ),
+    _report("a report without a name", "job.csv --output ''", "--output: is empty", process=True),
     _report(
         "a report with an option of ledger",
         "job.csv --format csv",
-        "no option --format here; ledger takes",
+        "--format is not an option of this command; ledger takes",
     ),
     # sandbox
     Case(
@@ -306,6 +304,6 @@ COMMANDS: tuple[Case, ...] = (
     _sandbox(
         "an option of run for the sandbox",
         "--campaign a",
-        "there is no option --campaign here; run",
+        "--campaign is not an option of this command; run",
     ),
 )

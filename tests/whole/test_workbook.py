@@ -111,7 +111,7 @@ def restored(place: Place, file: str) -> None:
     lose(place)
     ended = place.run("--ledger", "wave.xlsx")
     assert ended.code == 2
-    assert "wave.xlsx: this ledger file knows more than the database" in ended.err
+    assert "wave.xlsx: this ledger file is newer than the database" in ended.err
     ended = place.command("ledger", "job.csv", "--restore", file, "--ledger", "wave.xlsx")
     assert ended.code == 0, ended.err
     assert "5 duplicates created, 2 unknown" in ended.out

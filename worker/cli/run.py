@@ -1,4 +1,4 @@
-"""`run`: the main job. Reads it, plans it, takes the lock, and runs what is missing."""
+"""`run`: reads and plans the job, takes the lock, and creates what is missing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from worker.model.run_id import new_run_id
 
 
 def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Run the job; the exit code. Raises WorkerError for what is wrong before anything is sent."""
+    """Run the job. Returns the exit code. Raises WorkerError if something is wrong before anything
+    is sent."""
     if args.dry_run:
         from worker.cli import check  # noqa: PLC0415 - another command
 

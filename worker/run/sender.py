@@ -45,7 +45,7 @@ class Sender:
         reply = await self.api.duplicate(intent.source_id, intent.name, intent.upload_new_dataset)
         now = self.clock.monotonic()
         date = reply.date if isinstance(reply, Answer) else None
-        self.server.tell(date, now)
+        self.server.observe(date, now)
         outcome, retry = await self._follow_up(intent, classify(reply, intent.source_id), left, now)
         self._note_quota(reply)
         self._stop_at_limits(outcome)
