@@ -93,7 +93,7 @@ COMMANDS: tuple[Case, ...] = (
     ),
     Case(
         "a ledger whose database is text",
-        ("mine.db: this file is no ledger database",),
+        ("mine.db: this file is not a ledger database",),
         "ledger --database mine.db",
         {"mine.db": GOOD_JOB},
     ),
@@ -180,7 +180,7 @@ COMMANDS: tuple[Case, ...] = (
     _ledger(
         "a backup onto a file",
         "--backup job.csv",
-        "job.csv: exists already; a backup never replaces a file",
+        "job.csv: already exists; a backup never replaces a file",
     ),
     _ledger(
         "a backup onto the database",
@@ -286,7 +286,7 @@ COMMANDS: tuple[Case, ...] = (
         "--faults late",
         "The fault late needs a probability from 0 to 1, not ''",
     ),
-    _sandbox("a fault twice", "--faults late=0.1,late=0.1", "The fault 'late' is there twice"),
+    _sandbox("a fault twice", "--faults late=0.1,late=0.1", "The fault 'late' is given twice"),
     _sandbox(
         "a fault that is more than sure",
         "--faults late=2",

@@ -119,7 +119,7 @@ def test_a_database_that_cannot_grow_stops_the_run_and_the_next_one_goes_on(
         assert place.world.requests["duplicate"] == 0
     else:
         assert ended.summary["stopped_by"] == "disk"
-        assert "the same command goes on" in ended.err
+        assert "run the same command again" in ended.err
         assert ended.summary["counts"]["created"] <= place.world.made
     completes(place, 120)
 

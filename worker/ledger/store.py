@@ -173,8 +173,8 @@ class Ledger(Writer):
         return found
 
     def add_foreign_batches(self, batches: Sequence[str]) -> None:
-        """Record that these batches belong to a duplicate of another ledger, though no item here
-        has them."""
+        """Record that these batches belong to known duplicates, though no item of this database has
+        them."""
         with self.transaction():
             self.many("add_foreign_batch", [{"batch_id": batch} for batch in batches])
 
