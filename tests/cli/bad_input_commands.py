@@ -185,17 +185,17 @@ COMMANDS: tuple[Case, ...] = (
     _ledger(
         "a backup onto the database",
         "--backup ledgers/ledger.db",
-        "ledger.db: exists already",
+        "ledger.db: already exists",
         process=True,
     ),
-    _ledger("a backup onto a folder", "--backup home", "home: exists already"),
+    _ledger("a backup onto a folder", "--backup home", "home: already exists"),
     _ledger("a backup into no folder", "--backup no/a.db", "no/a.db: the backup cannot be written"),
     _ledger(
         "a backup into a file",
         "--backup job.csv/a.db",
         "job.csv/a.db: the backup cannot be written",
     ),
-    _ledger("a backup without a name", "--backup ''", ".: exists already"),
+    _ledger("a backup without a name", "--backup ''", ".: already exists"),
     Case("a backup of nothing", ("there is no ledger database",), "ledger --backup copy.db"),
     Case(
         "a ledger with a bad config",
