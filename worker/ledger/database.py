@@ -19,7 +19,7 @@ from worker.model.errors import UsageError, WorkerError
 from worker.model.names import render_name
 
 APPLICATION_ID = 0x44757042
-"""Marks a SQLite file as ours (`PRAGMA application_id`; "DupB" in ASCII)."""
+"""Marks a SQLite file as a ledger database (`PRAGMA application_id`; "DupB" in ASCII)."""
 
 SANDBOX = "the sandbox"
 """The API address that the database of rehearsals stores: the real port differs each time."""

@@ -87,4 +87,6 @@ def declare_absent(ledger: Ledger, item: int) -> None:
     attempt = open_attempt_of(ledger, item)
     with ledger.transaction():
         ledger.ask("close_attempt", attempt=attempt, closed_by="person", batch_id=None)
-        settle_absent(ledger, item, Reason.DECLARED_ABSENT, "a person found that it was not made")
+        settle_absent(
+            ledger, item, Reason.DECLARED_ABSENT, "a person found that it was not created"
+        )

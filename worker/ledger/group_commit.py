@@ -115,9 +115,10 @@ class GroupCommit:
     def claim(
         self, again: Sequence[int], limit: int, moment: Timestamp, listing: int, after: Cursor
     ) -> tuple[list[Intent], bool, Cursor]:
-        """Write down up to `limit` intents, first those of `again` (item ids), then what comes
-        `after` a place, with the baseline `listing`; whether there is more to claim, and after
-        which place."""
+        """Record at most `limit` intents: first for the items of `again` (ids), then for the items
+        after the cursor `after`. `listing` numbers their baseline.
+
+        Returns the intents, whether more items can be claimed, and the new cursor."""
         intents: list[Intent] = []
         if again:
             items = json.dumps(again[:limit])

@@ -230,7 +230,7 @@ def record(ledger: Ledger, attempts: Sequence[Attempt], verdicts: Verdicts) -> d
                 ledger,
                 items[attempt],
                 Reason.ABSENT,
-                "two complete listings show that it was not made",
+                "two complete listings show that it was not created",
             )
         for attempt, unsettled in verdicts.unknown.items():
             _settle_unknown(ledger, items[attempt], unsettled)

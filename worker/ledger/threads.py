@@ -45,8 +45,8 @@ class Database(Protocol):
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Run what only reads, beside the operations: it sees what was committed when it began. It
-        too is run whole."""
+        """Run an operation that only reads, in parallel with the others. It sees what was committed
+        when it began, and is completed even if the caller is cancelled meanwhile."""
 
 
 class ThreadedDatabase:

@@ -20,13 +20,14 @@ from worker.settle.fitting import evidence
 from worker.settle.presence import Presence, presence
 
 INCOMPLETE = "the workspace's listing is not complete: "
-HIDDEN = "the token is another person's now, and sees not all that the first one's made"
+HIDDEN = "the token is another person's, who may not see what the first person's requests created"
 SEVERAL = "several batches fit, or one fits several duplicates"
 ALIKE = "these may be its copy, or another's with a name alike"
 MAY_BE = "these may be its copy"
 NAMED_BY_ANSWER = "an answer named this batch"
 NOT_SHOWN_YET = "the first of two listings does not show it"
-# The ledger stores these texts. Migration 7 recognises the causes of older ledgers by them.
+# The ledger stores these texts. Migration 7 recognises the causes of older ledgers by their
+# beginnings.
 
 
 def verdicts_of(
