@@ -93,7 +93,7 @@ COMMANDS: tuple[Case, ...] = (
     ),
     Case(
         "a ledger whose database is text",
-        ("mine.db: this file is no ledger database",),
+        ("mine.db: this file is not a ledger database",),
         "ledger --database mine.db",
         {"mine.db": GOOD_JOB},
     ),
@@ -180,22 +180,22 @@ COMMANDS: tuple[Case, ...] = (
     _ledger(
         "a backup onto a file",
         "--backup job.csv",
-        "job.csv: exists already; a backup never replaces a file",
+        "job.csv: already exists; a backup never replaces a file",
     ),
     _ledger(
         "a backup onto the database",
         "--backup ledgers/ledger.db",
-        "ledger.db: exists already",
+        "ledger.db: already exists",
         process=True,
     ),
-    _ledger("a backup onto a folder", "--backup home", "home: exists already"),
+    _ledger("a backup onto a folder", "--backup home", "home: already exists"),
     _ledger("a backup into no folder", "--backup no/a.db", "no/a.db: the backup cannot be written"),
     _ledger(
         "a backup into a file",
         "--backup job.csv/a.db",
         "job.csv/a.db: the backup cannot be written",
     ),
-    _ledger("a backup without a name", "--backup ''", ".: exists already"),
+    _ledger("a backup without a name", "--backup ''", ".: already exists"),
     Case("a backup of nothing", ("there is no ledger database",), "ledger --backup copy.db"),
     Case(
         "a ledger with a bad config",
@@ -284,7 +284,7 @@ COMMANDS: tuple[Case, ...] = (
         "--faults late",
         "The fault late needs a probability from 0 to 1, not ''",
     ),
-    _sandbox("a fault twice", "--faults late=0.1,late=0.1", "The fault 'late' is there twice"),
+    _sandbox("a fault twice", "--faults late=0.1,late=0.1", "The fault 'late' is given twice"),
     _sandbox(
         "a fault that is more than sure",
         "--faults late=2",

@@ -295,7 +295,7 @@ PLACES: tuple[Case, ...] = (
     # the database
     Case(
         "a database that is text",
-        ("ledger.db: this file is no ledger database",),
+        ("ledger.db: this file is not a ledger database",),
         files={"ledgers/ledger.db": "not a database, but somebody's notes\n" * 40},
         leaves=_LOCK,
         process=True,
@@ -324,7 +324,7 @@ PLACES: tuple[Case, ...] = (
     _database(
         "a database with flipped bits in its mark",
         _flipped(0, 16),
-        "ledger.db: this file is no ledger database",
+        "ledger.db: this file is not a ledger database",
     ),
     _database(
         "a database with flipped bits in its schema",
