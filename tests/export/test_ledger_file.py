@@ -337,7 +337,7 @@ def test_a_ledger_is_known_again_even_if_a_spreadsheet_has_saved_it(
 def test_what_cannot_become_a_ledger_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to("nowhere")
-    for name, message in (("folder", "this is not a file"), ("link", "a link to nothing")):
+    for name, message in (("folder", "this is not a file"), ("link", "this link leads to no file")):
         with pytest.raises(UsageError, match=message):
             refuse_foreign_file(LEDGER_FILE, tmp_path / name, "spring")
     refuse_foreign_file(LEDGER_FILE, tmp_path / "new.csv", "spring")

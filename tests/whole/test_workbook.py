@@ -75,8 +75,8 @@ def test_it_is_printed_to_a_file_with_a_choice_of_rows(place: Place) -> None:
     assert [row["status"] for row in rows] == ["pending"] * 3
     summary = opened_by_another(place.folder / "pending.xlsx")["Summary"]
     cells = [cell for line in summary.values for cell in line]
-    assert cells[0] == "job: 3 rows, only pending"
-    assert "only pending" in cells[1:]
+    assert cells[0] == "Ledger of campaign job"
+    assert str(next(cell for cell in cells[1:] if cell)).startswith("3 rows: only pending (")
 
 
 def test_it_is_refreshed_while_a_run_goes_on_and_never_half(
@@ -225,4 +225,4 @@ def test_a_file_that_is_no_workbook_restores_nothing(place: Place, data: bytes) 
     (place.folder / "x.xlsx").write_bytes(data)
     ended = place.command("ledger", "job.csv", "--restore", "x.xlsx")
     assert ended.code == 2
-    assert "x.xlsx: this file is no ledger" in ended.err
+    assert "x.xlsx: this file is not a ledger" in ended.err

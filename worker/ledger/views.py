@@ -219,6 +219,7 @@ def ledger_rows(
       reason     a `worker.model.reasons.Reason`; None if it is created, under way or not tried
       cause      why it is not created, in words that rows with one cause share; None if it is
       candidates the first ids of batches that could be its copy
+      copies     how many copies its row of the job asks for
     and with `job_names` also `job_name`, its name as a job file writes it. `name` is the
     campaign's."""
     own = extra_columns(reader, campaign)
@@ -254,7 +255,7 @@ def ledger_rows(
             else:
                 row["reason"], row["cause"] = reason, why.cause(reason, row["error"])
                 row["error"] = why.message(item, reason, row["error"], ids, count)
-            row["item"] = item
+            row["item"], row["copies"] = item, copies
             if own:
                 extra = _decode(cells or "{}")[0]
                 for column in own:
