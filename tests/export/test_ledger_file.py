@@ -180,7 +180,7 @@ VALUE = (
 @example([("-a", "", "")])
 @example([("", "-a", "")])
 @given(st.lists(st.tuples(VALUE, VALUE, VALUE)))
-def test_every_line_is_what_the_csv_module_makes_of_its_cells(
+def test_every_line_is_what_the_csv_module_writes(
     rows: list[tuple[object, ...]],
 ) -> None:
     ours, theirs = io.StringIO(), io.StringIO()
@@ -344,7 +344,7 @@ def test_what_cannot_become_a_ledger_file_is_refused(tmp_path: Path) -> None:
     refuse_foreign_file(LEDGER_FILE, tmp_path / "no" / "folder" / "yet.csv", "spring")
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="cannot be written there"):
         make_folder(tmp_path / "file" / "ledger.csv")

@@ -169,9 +169,10 @@ def test_the_header_and_the_columns_that_identify_a_row_stay_in_view() -> None:
 
 
 def test_every_sheet_prints_on_a4_landscape_one_page_wide_with_page_numbers() -> None:
-    for sheet in opened_by_another(written(row(2), row(3), rows_of_a_sheet=2)):
+    sheets: Any = opened_by_another(written(row(2), row(3), rows_of_a_sheet=2))
+    for sheet in sheets:
         page = sheet.page_setup
-        assert (int(page.paperSize), page.orientation) == (9, "landscape")
+        assert (page.paperSize, page.orientation) == (9, "landscape")
         assert (page.fitToWidth or 1, page.fitToHeight) == (1, 0)
         assert sheet.sheet_properties.pageSetUpPr.fitToPage
         assert sheet.oddFooter.right.text == "Page &P of &N"
@@ -180,7 +181,7 @@ def test_every_sheet_prints_on_a4_landscape_one_page_wide_with_page_numbers() ->
 
 
 def test_columns_that_people_seldom_need_are_folded_and_so_not_printed() -> None:
-    sheet = opened_by_another(written(row(2, x_own="a"), own=("x_own",)))["Ledger"]
+    sheet: Any = opened_by_another(written(row(2, x_own="a"), own=("x_own",)))["Ledger"]
     shown = [
         cell.value
         for cell in sheet[1]
@@ -216,8 +217,8 @@ def test_the_footer_of_a_long_campaign_fits(recwarn: pytest.WarningsRecorder) ->
     file = io.BytesIO()
     write(file, whole._replace(about=about))
     assert not recwarn.list
-    footer = opened_by_another(file.getvalue())["Ledger"].oddFooter.left.text
-    assert footer.startswith("Rehearsal: Ledger of campaign a ")
+    sheet: Any = opened_by_another(file.getvalue())["Ledger"]
+    assert sheet.oddFooter.left.text.startswith("Rehearsal: Ledger of campaign a ")
 
 
 # -- the first sheet

@@ -20,7 +20,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\n", "'")
 and the `'` that marks text."""
 
 _DELIMITERS = ",;\t"
-"""What separates cells: a comma in our files, and what spreadsheet programs use when they save."""
+"""Delimiters: the comma of our files, and the others that spreadsheet programs save with."""
 
 
 def is_ledger(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Lays out a sheet of text from top to bottom. Nothing here knows what it says."""
+"""Lays out a sheet of text from top to bottom. Nothing here knows what the text means."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Page:
         self._row += 1
 
     def end(self) -> None:
-        """Nothing follows: print what was written, and nothing beside it."""
+        """Call this last: only the lines that were written are printed."""
         self._sheet.print_area(0, 0, self._row - 1, len(_WIDTHS) - 1)
 
     def _set_height(self, lines: int) -> None:

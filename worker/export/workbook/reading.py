@@ -60,7 +60,7 @@ def _ledger_sheets(path: Path) -> Iterator[CalamineSheet]:
         except BaseException as error:
             # The library raises this for damage that it does not expect; it is not an Exception.
             if type(error).__name__ == "PanicException":
-                raise _DamagedError("it is damaged") from None
+                raise _DamagedError("its content cannot be read") from None
             raise
 
 

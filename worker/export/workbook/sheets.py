@@ -97,7 +97,7 @@ def write(file: BinaryIO, content: Content, rows_of_a_sheet: int = ROWS_OF_A_SHE
 
 
 class _ErrorKeeper:
-    """A file that keeps the first error and discards what is written after it.
+    """A file that keeps its first error, and discards later writes.
 
     If a write raised, the library would leave its archive open, which then prints to standard
     error."""

@@ -65,9 +65,9 @@ def prepare_page(sheet: Worksheet, footer: str) -> None:
 def line_count(text: str, width: int) -> int:
     """Number of lines, at most `MAX_LINES`, that `text` needs in a cell `width` characters wide.
 
-    Set the height of a row by it: some programs do not find it by themselves. What lines lose where
-    they break between words, they gain because most characters are narrower than a digit, in which
-    widths are measured. East Asian characters are twice as wide."""
+    Set the height of a row by it, because some programs do not adjust heights. This is an estimate:
+    widths are measured in digits, which are wider than most characters, so lines have room for the
+    breaks between words. East Asian characters count twice."""
     if text.isascii() and "\n" not in text:  # nearly always, and fast
         return min(max(1, -(-len(text) // width)), MAX_LINES)
     lengths = (
