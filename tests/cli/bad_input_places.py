@@ -240,7 +240,7 @@ PLACES: tuple[Case, ...] = (
     ),
     Case(
         "a ledger on a link to nothing",
-        ("link.csv: this is a link to nothing",),
+        ("link.csv: this link leads to no file",),
         "run job.csv --ledger link.csv",
         prepare=_links("link.csv", "no"),
     ),
