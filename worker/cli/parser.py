@@ -214,6 +214,29 @@ def _report(one: argparse.ArgumentParser) -> None:
     add_options(one, "report")
 
 
+def _batches(one: argparse.ArgumentParser) -> None:
+    group = one.add_argument_group("Which batches")
+    group.add_argument(
+        "--workspace",
+        metavar="ID",
+        help="Workspace to list (default: the only one that the token sees)",
+    )
+    group.add_argument(
+        "--name", metavar="GLOB", help="Only batches whose name matches, such as 'Wave *'"
+    )
+    group.add_argument(
+        "--status", metavar="STATUS[,STATUS]", help="Only batches with one of these statuses"
+    )
+    group = one.add_argument_group("Output")
+    group.add_argument(
+        "--format",
+        choices=("table", "csv", "json", "job"),
+        default="table",
+        help="job: a job file to start from (default: table)",
+    )
+    add_options(one, "batches")
+
+
 def _sandbox(one: argparse.ArgumentParser) -> None:
     one.add_argument(
         "--host",
@@ -323,6 +346,18 @@ exit codes:
 exit codes:
   0 · 2 wrong usage, or the database does not know the job""",
         _report,
+    ),
+    "batches": Command(
+        "List the batches of a workspace, or turn them into a job file; reads only",
+        """examples:
+  duplicate-batches batches                                the only workspace that the token sees
+  duplicate-batches batches --name 'Wave *' --status READY
+  duplicate-batches batches --format job > wave.csv        a job file to start from
+
+exit codes:
+  0 · 1 the API gave no complete answer · 2 wrong usage, or several workspaces to choose from
+  3 the token was refused""",
+        _batches,
     ),
     "completion": Command(
         "Print a completion script for bash, zsh or fish",

@@ -16,6 +16,7 @@ _RUN = frozenset({"run"})
 _PLANNING = frozenset({"run", "check"})
 _WORKING = frozenset({"run", "settle"})
 _ASKING = frozenset({"run", "check", "settle"})
+_EVERY = _ALL | {"batches"}
 _ANYWHERE: frozenset[Source] = frozenset({"option", "environment", "file"})
 
 GROUPS = CREATE, PACE, STOP, OUTPUT, FILES = (
@@ -114,7 +115,7 @@ OPTIONS: tuple[Option, ...] = (
         CREATE,
         "Use a stand-in for the API inside this process: no token, nothing real",
         default=False,
-        commands=_ALL,
+        commands=_EVERY,
     ),
     Option(
         "fresh",
@@ -131,7 +132,14 @@ OPTIONS: tuple[Option, ...] = (
         "5/s",
     ),
     Option("max_in_flight", PACE, "Maximum number of concurrent requests", "N", 16),
-    Option("timeout", PACE, "Seconds that one request may take", "S", 60, commands=_ASKING),
+    Option(
+        "timeout",
+        PACE,
+        "Seconds that one request may take",
+        "S",
+        60,
+        commands=_ASKING | {"batches"},
+    ),
     Option(
         "settle_after",
         PACE,
@@ -226,7 +234,7 @@ OPTIONS: tuple[Option, ...] = (
         FILES,
         "Config file (default: ./config.toml, then the one in the user's config directory)",
         "PATH",
-        commands=_ALL,
+        commands=_EVERY,
         sources=frozenset({"option", "environment"}),
     ),
     Option(
