@@ -237,6 +237,11 @@ def _batches(one: argparse.ArgumentParser) -> None:
     add_options(one, "batches")
 
 
+def _doctor(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--json", action="store_true", help="Print the checks as one JSON object")
+    add_options(one, "doctor")
+
+
 def _sandbox(one: argparse.ArgumentParser) -> None:
     one.add_argument(
         "--host",
@@ -358,6 +363,17 @@ exit codes:
   0 · 1 the API gave no complete answer · 2 wrong usage, or several workspaces to choose from
   3 the token was refused""",
         _batches,
+    ),
+    "doctor": Command(
+        "Check the set-up the way cron would use it, and say how to fix what is wrong",
+        """examples:
+  duplicate-batches doctor                             with the config file of this folder
+  duplicate-batches doctor --config /srv/waves/config.toml
+  duplicate-batches doctor --json                      the same for a script
+
+exit codes:
+  0 everything is fine · 1 something is not""",
+        _doctor,
     ),
     "completion": Command(
         "Print a completion script for bash, zsh or fish",

@@ -109,11 +109,11 @@ def open_for_writing(path: Path, api_url: str | None, *, checked: bool = True) -
     return Writer(connection)
 
 
-def open_for_reading(path: Path, api_url: str | None = None) -> Reader:
+def open_for_reading(path: Path, api_url: str | None = None, *, checked: bool = False) -> Reader:
     """Open the database at `path` so that nothing can be changed, also while a run goes on.
 
-    Without `api_url` any API's database will do. Raises UsageError where there is none, or it is
-    not ours, newer or older than this program, or of another API."""
+    Without `api_url` any API's database will do; `checked` refuses a damaged one. Raises UsageError
+    if there is none, or it is not ours, newer or older than this program, or of another API."""
     if is_new(path):
         raise UsageError(
             f"{path}: there is no ledger database here",
@@ -137,6 +137,8 @@ def open_for_reading(path: Path, api_url: str | None = None) -> Reader:
             )
         if api_url is not None:
             _refuse_other_api(connection, path, api_url)
+        if checked:
+            refuse_damaged(connection)
     except BaseException as error:
         if connection is not None:
             connection.close()

@@ -20,7 +20,8 @@ class World:
 
     `listing_lag` is for how many seconds a listing misses a new copy; `clock` tells seconds since
     1970. `requests` counts by operation (duplicate, get, list, status, setup, me, workspaces),
-    `responses` by operation and HTTP status, which is 0 where the connection was closed without an answer."""
+    `responses` by operation and HTTP status, which is 0 where the connection was closed without an
+    answer."""
 
     def __init__(self, listing_lag: float = 0.0, clock: Callable[[], float] = time.time) -> None:
         self.requests: Counter[str] = Counter()

@@ -17,6 +17,7 @@ _PLANNING = frozenset({"run", "check"})
 _WORKING = frozenset({"run", "settle"})
 _ASKING = frozenset({"run", "check", "settle"})
 _EVERY = _ALL | {"batches"}
+_DOCTOR = frozenset({"doctor"})
 _ANYWHERE: frozenset[Source] = frozenset({"option", "environment", "file"})
 
 GROUPS = CREATE, PACE, STOP, OUTPUT, FILES = (
@@ -138,7 +139,7 @@ OPTIONS: tuple[Option, ...] = (
         "Seconds that one request may take",
         "S",
         60,
-        commands=_ASKING | {"batches"},
+        commands=_ASKING | _DOCTOR | {"batches"},
     ),
     Option(
         "settle_after",
@@ -228,13 +229,20 @@ OPTIONS: tuple[Option, ...] = (
         "ledgers/{campaign}.csv",
         commands=_ALL,
     ),
-    Option("database", FILES, "Ledger database", "PATH", "ledgers/ledger.db", commands=_ALL),
+    Option(
+        "database",
+        FILES,
+        "Ledger database",
+        "PATH",
+        "ledgers/ledger.db",
+        commands=_ALL | _DOCTOR,
+    ),
     Option(
         "config",
         FILES,
         "Config file (default: ./config.toml, then the one in the user's config directory)",
         "PATH",
-        commands=_EVERY,
+        commands=_EVERY | _DOCTOR,
         sources=frozenset({"option", "environment"}),
     ),
     Option(
