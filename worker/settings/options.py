@@ -220,6 +220,24 @@ OPTIONS: tuple[Option, ...] = (
         commands=_WORKING,
         choices=LOG_FORMATS,
     ),
+    Option(
+        "heartbeat_url",
+        OUTPUT,
+        "Ping URL/start, then URL or URL/fail with the summary (default: none)",
+        "URL",
+    ),
+    Option(
+        "metrics_file",
+        OUTPUT,
+        "Write metrics for Prometheus to this file, such as .../x.prom (default: none)",
+        "PATH",
+    ),
+    Option(
+        "on_finish",
+        OUTPUT,
+        "Run COMMAND in a shell, with the summary on standard input (default: none)",
+        "COMMAND",
+    ),
     # Files and settings
     Option(
         "ledger",
