@@ -107,7 +107,7 @@ class RetryingReader:
             if self._stop.asked or now + pause >= deadline:
                 raise ApiUnusableError(
                     f"the API gives no usable answer: {words(reply)}",
-                    hint="The same command goes on when the API is back.",
+                    hint="The same command continues when the API is back.",
                 )
             self._emit(Event("pace.slowed", "warning", {"why": words(reply), "wait_s": pause}))
             await self._stop.wait(pause)

@@ -23,6 +23,10 @@ from worker.run.options import Options
 REFRESH_S = 30.0
 """How often the ledger file is refreshed while a run is under way."""
 
+REFRESH_SHARE = 20
+"""A refresh of a large file takes processor time from the senders: the next one waits this many
+times as long as it took."""
+
 
 class LedgerFile:
     """Writes one run's ledger file. `changes` are the changes of the rate that are not kept yet."""
@@ -58,9 +62,7 @@ class LedgerFile:
                 text = f"the ledger file could not be refreshed: {error}"
                 self._emit(Event("note", "warning", {"text": text}))
             await self._keep_changes()
-            # A ledger of a million rows takes its time, and the processor, which senders should
-            # not share often.
-            pause = max(REFRESH_S, 20 * (self._clock.monotonic() - began))
+            pause = max(REFRESH_S, REFRESH_SHARE * (self._clock.monotonic() - began))
 
     async def write_last(self) -> str | None:
         """Write it at the end of the run, unless it is true already; the file's stamp."""
