@@ -37,7 +37,7 @@ from worker.terminal import summary
 HERE = Path(__file__).parents[1]
 README = (HERE / "README.md").read_text("utf-8")
 MAKEFILE = (HERE / "Makefile").read_text("utf-8")
-WITHOUT_A_JOB = {"completion", "sandbox"}
+WITHOUT_A_JOB = {"batches", "doctor", "completion", "sandbox"}
 BUILT = [command for command in contract.COMMANDS if command not in contract.NOT_BUILT_YET]
 
 

@@ -215,6 +215,34 @@ def _report(one: argparse.ArgumentParser) -> None:
     add_options(one, "report")
 
 
+def _batches(one: argparse.ArgumentParser) -> None:
+    group = one.add_argument_group("Which batches")
+    group.add_argument(
+        "--workspace",
+        metavar="ID",
+        help="Workspace to list (default: the only one that the token sees)",
+    )
+    group.add_argument(
+        "--name", metavar="GLOB", help="Only batches whose name matches, such as 'Wave *'"
+    )
+    group.add_argument(
+        "--status", metavar="STATUS[,STATUS]", help="Only batches with one of these statuses"
+    )
+    group = one.add_argument_group("Output")
+    group.add_argument(
+        "--format",
+        choices=("table", "csv", "json", "job"),
+        default="table",
+        help="job: a job file to start from (default: table)",
+    )
+    add_options(one, "batches")
+
+
+def _doctor(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--json", action="store_true", help="Print the checks as one JSON object")
+    add_options(one, "doctor")
+
+
 def _sandbox(one: argparse.ArgumentParser) -> None:
     one.add_argument(
         "--host",
@@ -324,6 +352,29 @@ exit codes:
 exit codes:
   0 done · 2 wrong usage, or the database has no run of the job""",
         _report,
+    ),
+    "batches": Command(
+        "List the batches of a workspace, or turn them into a job file; reads only",
+        """examples:
+  duplicate-batches batches                                the only workspace that the token sees
+  duplicate-batches batches --name 'Wave *' --status READY
+  duplicate-batches batches --format job > wave.csv        a job file to start from
+
+exit codes:
+  0 · 1 the API gave no complete answer · 2 wrong usage, or several workspaces to choose from
+  3 the token was refused""",
+        _batches,
+    ),
+    "doctor": Command(
+        "Check the set-up the way cron would use it, and say how to fix what is wrong",
+        """examples:
+  duplicate-batches doctor                             with the config file of this folder
+  duplicate-batches doctor --config /srv/waves/config.toml
+  duplicate-batches doctor --json                      the same for a script
+
+exit codes:
+  0 everything is fine · 1 something is not""",
+        _doctor,
     ),
     "completion": Command(
         "Print a completion script for bash, zsh or fish",

@@ -7,6 +7,7 @@ import random
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import anyio
 
@@ -50,6 +51,8 @@ class RunSession:
         self._aborted = False
         self._report: Path | None = None
         self._report_trouble: str | None = None
+        self.summary: dict[str, Any] = {}
+        """The summary as JSON values, once the run is over."""
         self._at_once = asked.settings.max_in_flight
         settings, terminal = asked.settings, sys.stderr.isatty()
         self._progress = Progress(
@@ -187,9 +190,10 @@ class RunSession:
     def _present(self, result: Result, follow_up: Commands) -> int:
         """Print the result. Returns the exit code. Raises the run's refusal."""
         summary = summary_of(self._asked, result, follow_up, self._report)
+        self.summary = self._scrub(summary_json(summary))
         if result.refused is not None:
             if self._asked.settings.json:
-                say_json(self._scrub(summary_json(summary)))
+                say_json(self.summary)
             raise result.refused
         more = filter(None, (self._logs.trouble, self._report_trouble))
         present(self._asked, summary, (*result.troubles, *more), self._scrub)

@@ -110,11 +110,12 @@ def open_for_writing(path: Path, api_url: str | None, *, checked: bool = True) -
     return Writer(connection)
 
 
-def open_for_reading(path: Path, api_url: str | None = None) -> Reader:
+def open_for_reading(path: Path, api_url: str | None = None, *, checked: bool = False) -> Reader:
     """Open the database at `path` read-only; a run may be using it.
 
-    Without `api_url` it may belong to any API. Raises UsageError if there is no database, or if it
-    is not a ledger database, is newer or older than this program, or belongs to another API."""
+    Without `api_url` it may belong to any API; `checked` refuses a damaged one. Raises UsageError
+    if there is no database, or if it is not a ledger database, is newer or older than this program,
+    or belongs to another API."""
     if is_new(path):
         raise UsageError(
             f"{path}: there is no ledger database here",
@@ -138,6 +139,8 @@ def open_for_reading(path: Path, api_url: str | None = None) -> Reader:
             )
         if api_url is not None:
             _refuse_other_api(connection, path, api_url)
+        if checked:
+            refuse_damaged(connection)
     except BaseException as error:
         if connection is not None:
             connection.close()

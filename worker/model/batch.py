@@ -24,6 +24,16 @@ class Batch(NamedTuple):
     task_details: Any
 
 
+class Workspace(NamedTuple):
+    """A workspace as the API names it; `title` is empty if it has none."""
+
+    id: str
+    title: str
+
+    def __str__(self) -> str:
+        return f"{self.title} ({self.id})" if self.title else self.id
+
+
 def listed(batch: Batch, workspace_id: str = "") -> Listed:
     """What the ledger keeps of a batch. `workspace_id` is the listing's workspace, for a batch
     without one."""

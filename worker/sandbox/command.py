@@ -13,6 +13,9 @@ from worker.sandbox.options import SandboxOptions
 from worker.sandbox.server import Sandbox
 from worker.terminal.output import is_lost, say
 
+SOURCES = 6
+"""Batches that the workspace has at first."""
+
 
 def serve_forever(options: SandboxOptions) -> int:
     """Print how to use the server, and serve until a signal. Returns the exit code, 0.
@@ -30,6 +33,8 @@ def serve_forever(options: SandboxOptions) -> int:
 
 async def _serve(sandbox: Sandbox) -> None:
     ended = _signalled()
+    for number in range(1, SOURCES + 1):  # batches to list, before any is asked for
+        sandbox.world.find(f"5a{number:06x}-0000-7000-8000-000000000000")
     url = await sandbox.start()
     try:
         say(_introduction(sandbox.options, url), end="", now=True)

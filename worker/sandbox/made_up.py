@@ -15,6 +15,8 @@ from worker.sandbox.batch import Batch, Content, Dataset
 WORKSPACE_ID = "64b7f0c2a91d3e5f8c2b4a60"
 """The only workspace of the sandbox."""
 
+WORKSPACE_TITLE = "Sandbox"
+
 USER_ID = "5f3d1c8e7a2b4906d1e8c375"
 """The owner of the token, who creates the copies."""
 

@@ -102,6 +102,7 @@ class Sandbox:
             ("get", "GET", batches + "/{batch_id}", self._get),
             ("list", "GET", batches, self._list),
             ("me", "GET", "/api/v1/users/me", self._me),
+            ("workspaces", "GET", "/api/v1/workspaces", self._workspaces),
         )
         app = web.Application(middlewares=[_errors_as_json])
         for operation, method, path, handler in routes:
@@ -184,6 +185,11 @@ class Sandbox:
 
     async def _me(self, request: web.Request) -> web.StreamResponse:
         return _json(200, {"id": USER_ID, "email": "sandbox@example.org"})
+
+    async def _workspaces(self, request: web.Request) -> web.StreamResponse:
+        workspaces = self.world.workspaces.items()
+        results = [{"id": one, "title": title} for one, title in workspaces]
+        return _json(200, {"results": results})
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
         workspace_id = request.query.get("workspace_id")

@@ -12,20 +12,22 @@ from typing import Any
 
 from worker.sandbox.answers import full_batch
 from worker.sandbox.batch import Batch, Dataset
-from worker.sandbox.made_up import USER_ID, made_up_source
+from worker.sandbox.made_up import USER_ID, WORKSPACE_ID, WORKSPACE_TITLE, made_up_source
 
 
 class World:
     """The sources that were asked for and the copies that were created, in order of appearance.
 
     `listing_lag` is for how many seconds listings do not show a new copy; `clock` returns seconds
-    since 1970. `requests` counts by operation (duplicate, get, list, status, setup, me).
-    `responses` counts by operation and HTTP status, which is 0 if the connection closed without an
-    answer. `made` counts the copies."""
+    since 1970. `requests` counts by operation (duplicate, get, list, status, setup, me,
+    workspaces). `responses` counts by operation and HTTP status, which is 0 if the connection closed
+    without an answer. `made` counts the copies."""
 
     def __init__(self, listing_lag: float = 0.0, clock: Callable[[], float] = time.time) -> None:
         self.requests: Counter[str] = Counter()
         self.responses: Counter[tuple[str, int]] = Counter()
+        self.workspaces = {WORKSPACE_ID: WORKSPACE_TITLE}
+        """The title of each workspace that the token sees."""
         self.made = 0
         self._lag = listing_lag
         self._clock = clock

@@ -28,6 +28,7 @@ def check_apart(settings: Settings, job: Path | None) -> None:
         "database": settings.database,
         "ledger": Path(settings.ledger_template),
         "log_file": settings.log_file,
+        "metrics_file": settings.metrics_file,
     }
     named = read | {settings.origin(key): path for key, path in written.items()}
     for label, path in named.items():

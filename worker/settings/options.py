@@ -16,6 +16,8 @@ _RUN = frozenset({"run"})
 _PLANNING = frozenset({"run", "check"})
 _WORKING = frozenset({"run", "settle"})
 _ASKING = frozenset({"run", "check", "settle"})
+_EVERY = _ALL | {"batches"}
+_DOCTOR = frozenset({"doctor"})
 _ANYWHERE: frozenset[Source] = frozenset({"option", "environment", "file"})
 
 GROUPS = CREATE, PACE, STOP, OUTPUT, FILES = (
@@ -114,7 +116,7 @@ OPTIONS: tuple[Option, ...] = (
         CREATE,
         "Use a stand-in for the API inside this process: no token, nothing real",
         default=False,
-        commands=_ALL,
+        commands=_EVERY,
     ),
     Option(
         "fresh",
@@ -131,7 +133,14 @@ OPTIONS: tuple[Option, ...] = (
         "5/s",
     ),
     Option("max_in_flight", PACE, "Maximum number of concurrent requests", "N", 16),
-    Option("timeout", PACE, "Seconds that one request may take", "S", 60, commands=_ASKING),
+    Option(
+        "timeout",
+        PACE,
+        "Seconds that one request may take",
+        "S",
+        60,
+        commands=_ASKING | _DOCTOR | {"batches"},
+    ),
     Option(
         "settle_after",
         PACE,
@@ -211,6 +220,24 @@ OPTIONS: tuple[Option, ...] = (
         commands=_WORKING,
         choices=LOG_FORMATS,
     ),
+    Option(
+        "heartbeat_url",
+        OUTPUT,
+        "Ping URL/start, then URL or URL/fail with the summary (default: none)",
+        "URL",
+    ),
+    Option(
+        "metrics_file",
+        OUTPUT,
+        "Write metrics for Prometheus to this file, such as .../x.prom (default: none)",
+        "PATH",
+    ),
+    Option(
+        "on_finish",
+        OUTPUT,
+        "Run COMMAND in a shell, with the summary on standard input (default: none)",
+        "COMMAND",
+    ),
     # Files and settings
     Option(
         "ledger",
@@ -220,13 +247,20 @@ OPTIONS: tuple[Option, ...] = (
         "ledgers/{campaign}.csv",
         commands=_ALL,
     ),
-    Option("database", FILES, "Ledger database", "PATH", "ledgers/ledger.db", commands=_ALL),
+    Option(
+        "database",
+        FILES,
+        "Ledger database",
+        "PATH",
+        "ledgers/ledger.db",
+        commands=_ALL | _DOCTOR,
+    ),
     Option(
         "config",
         FILES,
         "Config file (default: ./config.toml, then the one in the user's config directory)",
         "PATH",
-        commands=_ALL,
+        commands=_EVERY | _DOCTOR,
         sources=frozenset({"option", "environment"}),
     ),
     Option(

@@ -23,6 +23,7 @@ from worker.settings.values import (
     Rate,
     Seconds,
     TimeLimit,
+    WebAddress,
 )
 
 
@@ -72,6 +73,9 @@ class Values:
     log_format: LogFormat
     progress: ProgressMode
     quiet: Flag
+    heartbeat_url: WebAddress | None
+    metrics_file: FilePath | None
+    on_finish: Name | None
     token_file: FilePath | None
 
 

@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Final, Literal, NamedTuple, get_args
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -152,6 +153,19 @@ def _ledger(value: object, info: ValidationInfo) -> str:
     return str(_located(text, info))
 
 
+def _web_address(value: object) -> str:
+    # The value is a secret, so no message repeats it.
+    text = _text(value)
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or not (text.isascii() and text.isprintable()) or " " in text:
+        raise ValueError("is not a web address; write it as https://example.org/path")
+    return text
+
+
 def _checked(path: str) -> str:
     if not path.strip():
         raise ValueError("is empty; give a path or leave it out")
@@ -225,5 +239,8 @@ FilePath = Annotated[Path, PlainValidator(_path), _PATH]
 """An absolute path. A relative path is resolved against the folder of where it was set."""
 LedgerPath = Annotated[str, PlainValidator(_ledger), _PATH]
 """An absolute path as text, with placeholders."""
+WebAddress = Annotated[
+    str, PlainValidator(_web_address), quoted("a web address", "https://example.org/path")
+]
 LogFormat = Annotated[Literal["auto", "console", "json"], quoted("auto, console or json", "json")]
 ProgressMode = Annotated[Literal["auto", "never"], quoted("auto or never", "never")]

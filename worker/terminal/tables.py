@@ -17,7 +17,7 @@ from rich.text import Text
 
 from worker.model.clock import seconds
 from worker.model.place import place
-from worker.text import Unbreakable, human_duration, visible
+from worker.text import Unbreakable, human_duration, verb, visible
 
 _ID = 36
 """Characters of a UUID."""
@@ -241,6 +241,23 @@ _RUN = (
     _number("created"), _of_ended("requests", 100), _of_ended("throttled", 120),
     _Column("ended", _end),
 )  # fmt: skip
+
+
+_BATCH = (
+    _Column("batch", lambda row: _text(row["batch_id"]), whole=True),
+    _Column("name", lambda row: _text(row["name"])),
+    _Column("status", lambda row: _text(row["status"]), 70),
+    _Column("created", lambda row: _when(row["created_at"]), 100),
+)
+
+
+def batch_table(
+    workspace: object, batches: Sequence[Mapping[str, object]], console: Console
+) -> None:
+    """Print the `batches` of a workspace (as `export.batch_list` gives them) to `console`."""
+    _print_table("batches", _BATCH, batches, console)
+    count = f"{len(batches):,} {verb(len(batches), 'batch', 'batches')}"
+    console.print(visible(f"{count} in workspace {workspace}"), style="dim")
 
 
 def _print_table(
