@@ -20,8 +20,8 @@ class World:
 
     `listing_lag` is for how many seconds listings do not show a new copy; `clock` returns seconds
     since 1970. `requests` counts by operation (duplicate, get, list, status, setup, me,
-    workspaces). `responses` counts by operation and HTTP status, which is 0 if the connection closed
-    without an answer. `made` counts the copies."""
+    workspaces). `responses` counts by operation and HTTP status, which is 0 if the connection
+    closed without an answer. `made` counts the copies."""
 
     def __init__(self, listing_lag: float = 0.0, clock: Callable[[], float] = time.time) -> None:
         self.requests: Counter[str] = Counter()
