@@ -54,7 +54,7 @@ def test_keys_are_the_contract_s() -> None:
             "log_file",
             "log_format",
         ),
-        *("progress", "quiet", "token_file", "dry_run"),
+        *("progress", "quiet", "batch_url", "token_file", "dry_run"),
     }
 
 

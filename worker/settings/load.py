@@ -200,7 +200,7 @@ def _misplaced(name: str) -> str | None:
             "a token is not a setting; put it in the variable PROLIFIC_TOKEN, or in a file of its"
             " own and that file's path in token_file"
         )
-    if plain.endswith("url"):
+    if plain.endswith("url") and plain not in BY_KEY:
         return "the API's address is set by the variable PROLIFIC_URL"
     if plain == "config":
         return f"can only be set as --config or {PREFIX}CONFIG"

@@ -211,6 +211,14 @@ OPTIONS: tuple[Option, ...] = (
         commands=_WORKING,
         choices=LOG_FORMATS,
     ),
+    Option(
+        "batch_url",
+        OUTPUT,
+        "Address of a batch for links in the report; contains {id} (default: no links)",
+        "URL",
+        commands=frozenset(),  # set up once, not on each command line
+        sources=frozenset({"environment", "file"}),
+    ),
     # Files and settings
     Option(
         "ledger",

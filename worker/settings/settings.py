@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from worker.settings.options import BY_KEY
 from worker.settings.values import (
+    BatchUrl,
     Concurrency,
     Count,
     Date,
@@ -72,6 +73,7 @@ class Values:
     log_format: LogFormat
     progress: ProgressMode
     quiet: Flag
+    batch_url: BatchUrl | None
     token_file: FilePath | None
 
 
