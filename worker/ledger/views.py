@@ -218,7 +218,9 @@ def ledger_rows(
       under_way  whether its request has left, or is about to, and no answer is recorded
       reason     a `worker.model.reasons.Reason`; None if it is created, under way or not tried
       cause      why it is not created, in words that rows with one cause share; None if it is
+      copies     how many copies its line of the job asks for
       candidates the first ids of batches that could be its copy
+      candidate_count how many batches those are in all
     and with `job_names` also `job_name`, its name as a job file writes it. `name` is the
     campaign's."""
     own = extra_columns(reader, campaign)
@@ -254,7 +256,7 @@ def ledger_rows(
             else:
                 row["reason"], row["cause"] = reason, why.cause(reason, row["error"])
                 row["error"] = why.message(item, reason, row["error"], ids, count)
-            row["item"] = item
+            row["item"], row["copies"], row["candidate_count"] = item, copies, count
             if own:
                 extra = _decode(cells or "{}")[0]
                 for column in own:
