@@ -23,7 +23,7 @@ from worker.export.commands import Commands
 from worker.export.ledger_file import replaced
 from worker.export.next_steps import steps
 from worker.export.own_files import OwnFile, refuse_foreign_file
-from worker.export.report import plots, sentences
+from worker.export.report import plots, sentences, svg
 from worker.export.report.facts import Facts, facts
 from worker.ledger import report, views
 from worker.ledger.handle import Reader
@@ -118,6 +118,7 @@ def page(found: Facts, rows: Rows, about: About, commands: Commands) -> Iterator
             "base-uri 'none'; form-action 'none'"
         ),
         plots=plots,
+        clock=svg.clock_text,
         rows=rows,
         script=script,
         sentences=sentences,
@@ -245,7 +246,7 @@ def _environment() -> Environment:
         "counted": counted,
         "duration": human_duration,
         "iso": iso,
-        "lasted": plots.length_text,
+        "lasted": svg.length_text,
         "moment": sentences.moment,
         "number": lambda number: f"{number:,}",
         "short": lambda text: shortened(visible(text or ""), sentences.NAME_SHOWN),

@@ -6,46 +6,29 @@ screen readers that says what it shows."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
+from worker.export.report.svg import (
+    LEFT,
+    RIGHT,
+    WIDTH,
+    Plot,
+    clock_text,
+    length_text,
+    scaled,
+    svg,
+    ticks,
+)
 from worker.export.report.timeline import Timeline
 from worker.text import counted, human_duration, verb
-
-WIDTH = 1120
-LEFT, RIGHT = 52, 12
-TOP, BOTTOM = 12, 26
-
-TICKS_S = (
-    1,
-    2,
-    5,
-    10,
-    15,
-    30,
-    60,
-    120,
-    300,
-    600,
-    900,
-    1800,
-    3600,
-    7200,
-    10_800,
-    21_600,
-    43_200,
-    86_400,
-    7 * 86_400,
-)
-"""The distances, in seconds, that the ticks of a time axis may have."""
 
 
 def progress(timeline: Timeline, total: int) -> Markup:
     """How many duplicates of `total` exist, from the run's begin to its end; pauses are shaded."""
     height = 200
-    plot = _Plot(timeline, height, max(total, 1))
+    plot = Plot(timeline, height, max(total, 1))
     count = timeline.before
     points = [(timeline.begin, count)]
     settled = timeline.settled
@@ -62,16 +45,14 @@ def progress(timeline: Timeline, total: int) -> Markup:
     area = f"{left:.1f},{bottom:.1f} {line} {right:.1f},{bottom:.1f}"
     body = [
         *plot.pauses(),
-        *plot.grid(
-            [value for value in _ticks(total) if value < 0.92 * total] + [total], whole=True
-        ),
+        *plot.grid([value for value in ticks(total) if value < 0.92 * total] + [total], whole=True),
         f'<polygon class="area created" points="{area}"/>',
         f'<polyline class="line created" points="{line}"/>',
         *plot.times(),
     ]
     existed = f"{points[0][1]:,} of {counted(total, 'duplicate')} existed"
     description = f"{existed} at the beginning, {count:,} at the end."
-    return _svg("Duplicates created over time", description, WIDTH, height, body)
+    return svg("Duplicates created over time", description, WIDTH, height, body)
 
 
 def rate(timeline: Timeline) -> Markup:
@@ -79,8 +60,8 @@ def rate(timeline: Timeline) -> Markup:
     height = 160
     fastest = max((column.requests / timeline.width for column in timeline.columns), default=0.0)
     top = max(fastest, timeline.ceiling or 0.0) * 1.2 or 1.0
-    plot = _Plot(timeline, height, top)
-    body = [*plot.pauses(), *plot.grid(_ticks(top), whole=False)]
+    plot = Plot(timeline, height, top)
+    body = [*plot.pauses(), *plot.grid(ticks(top), whole=False)]
     for number, column in enumerate(timeline.columns):
         begin = timeline.begin + number * timeline.width
         wide = max(1.0, plot.x(min(begin + timeline.width, timeline.end)) - plot.x(begin) - 1)
@@ -119,7 +100,7 @@ def rate(timeline: Timeline) -> Markup:
         f" {timeline.throttled:,} {verb(timeline.throttled, 'was', 'were')} answered with 'too many"
         f" requests', {timeline.unclear:,} had no clear answer."
     )
-    return _svg("Requests per second", description, WIDTH, height, body)
+    return svg("Requests per second", description, WIDTH, height, body)
 
 
 def latencies(timeline: Timeline) -> Markup:
@@ -129,16 +110,16 @@ def latencies(timeline: Timeline) -> Markup:
     most = max((count for *_, count in found.columns), default=1)
     step = (width - LEFT - RIGHT) / max(1, len(found.columns))
     body: list[str] = []
-    for value in _ticks(most):
-        y = _scaled(value, most, height)
+    for value in ticks(most):
+        y = scaled(value, most, height)
         body.append(
             f'<line class="grid" x1="{LEFT}" x2="{width - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
         )
         body.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:,.0f}</text>')
     every = math.ceil(len(found.columns) / 9)
-    base = _scaled(0, most, height)
+    base = scaled(0, most, height)
     for number, (low, high, count) in enumerate(found.columns):
-        x, y = LEFT + number * step, _scaled(count, most, height)
+        x, y = LEFT + number * step, scaled(count, most, height)
         title = f"{counted(count, 'answer')} took {length_text(low)} to {length_text(high)}"
         if count:
             body.append(
@@ -154,7 +135,7 @@ def latencies(timeline: Timeline) -> Markup:
         f"Half of {found.answers:,} answers took less than {length_text(found.median)}, 95 percent"
         f" less than {length_text(found.p95)}; the slowest took {length_text(found.slowest)}."
     )
-    return _svg("Response times", description, width, height, body)
+    return svg("Response times", description, width, height, body)
 
 
 def tries(counted: Sequence[tuple[int, int]]) -> Markup:
@@ -185,7 +166,7 @@ def tries(counted: Sequence[tuple[int, int]]) -> Markup:
     description = ", ".join(
         f"{many:,} took {requests if requests >= 0 else 'more'}" for requests, many in some
     )
-    return _svg(
+    return svg(
         "Requests per duplicate",
         f"Duplicates by the number of their requests: {description}.",
         width,
@@ -213,7 +194,7 @@ def parts(counts: Sequence[tuple[str, int]]) -> Markup:
         )
         x += wide
     description = ", ".join(f"{many:,} {status}" for status, many in some) or "none"
-    return _svg("Duplicates by status", f"{description}.", width, height, body, stretch=True)
+    return svg("Duplicates by status", f"{description}.", width, height, body, stretch=True)
 
 
 def bar(value: float, most: float, kind: str) -> Markup:
@@ -227,100 +208,6 @@ def bar(value: float, most: float, kind: str) -> Markup:
     )
 
 
-class _Plot:
-    """Coordinates of times and values in a plot `height` high whose axis ends at `top`."""
-
-    def __init__(self, timeline: Timeline, height: int, top: float) -> None:
-        self._timeline = timeline
-        self._height = height
-        self._top = top
-
-    def x(self, at: float) -> float:
-        timeline = self._timeline
-        share = (min(max(at, timeline.begin), timeline.end) - timeline.begin) / (
-            timeline.end - timeline.begin
-        )
-        return LEFT + share * (WIDTH - LEFT - RIGHT)
-
-    def y(self, value: float) -> float:
-        return _scaled(value, self._top, self._height)
-
-    def grid(self, values: Sequence[float], *, whole: bool) -> Iterator[str]:
-        for value in values:
-            y = self.y(value)
-            label = f"{value:,.0f}" if whole else f"{value:g}"
-            yield f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-            yield f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{label}</text>'
-
-    def times(self) -> Iterator[str]:
-        timeline = self._timeline
-        length = timeline.end - timeline.begin
-        step = next((one for one in TICKS_S if length / one <= 10), length / 10)
-        at = math.ceil(timeline.begin / step) * step
-        while at <= timeline.end:
-            x = self.x(at)
-            if LEFT + 14 <= x <= WIDTH - RIGHT - 14:
-                low = self._height - BOTTOM
-                yield f'<line class="tick" x1="{x:.1f}" x2="{x:.1f}" y1="{low}" y2="{low + 5}"/>'
-                yield (
-                    f'<text x="{x:.1f}" y="{low + 19}"'
-                    f' text-anchor="middle">{_clock(at, step)}</text>'
-                )
-            at += step
-
-    def pauses(self) -> Iterator[str]:
-        """Pauses as shaded areas. Pauses on the same pixels become one, with the first reason."""
-        until, top, bottom = -1.0, TOP, self._height - BOTTOM
-        for pause in self._timeline.pauses:
-            begin, end = self.x(pause.begin), self.x(pause.end)
-            if end <= until + 0.7:
-                continue
-            begin = max(begin, until)
-            end = max(end, begin + 1.5)
-            title = (
-                f"{_clock(pause.begin, 1)}: waited {human_duration(pause.end - pause.begin)}:"
-                f" {pause.reason}"
-            )
-            yield (
-                f'<rect class="pause" x="{begin:.1f}" y="{top}" width="{end - begin:.1f}"'
-                f' height="{bottom - top}"><title>{escape(title)}</title></rect>'
-            )
-            until = end
-
-
-def _svg(
-    title: str,
-    description: str,
-    width: int,
-    height: int,
-    body: Sequence[str],
-    *,
-    stretch: bool = False,
-) -> Markup:
-    ratio = ' preserveAspectRatio="none"' if stretch else ""
-    return Markup(  # noqa: S704 - made here; texts from outside are escaped above
-        f'<svg role="img" aria-label="{escape(title)}. {escape(description)}" viewBox="0 0 {width}'
-        f' {height}"{ratio}>'
-        f"{''.join(body)}</svg>"
-    )
-
-
-def _scaled(value: float, top: float, height: int) -> float:
-    return height - BOTTOM - (height - BOTTOM - TOP) * min(value, top) / top
-
-
-def _ticks(top: float) -> list[float]:
-    """A few round numbers from 0 to at most `top`."""
-    if top <= 0:
-        return [0.0]
-    step = 10 ** math.floor(math.log10(top))
-    for part in (0.2, 0.25, 0.5, 1.0):
-        if top / (step * part) <= 5:
-            step *= part
-            break
-    return [number * step for number in range(int(top / step + 1e-9) + 1)]
-
-
 def _bar_title(requests: int, parts: Sequence[tuple[str, int]], begin: float, width: float) -> str:
     labels = {
         "good": "answered",
@@ -328,24 +215,5 @@ def _bar_title(requests: int, parts: Sequence[tuple[str, int]], begin: float, wi
         "unclear": "without a clear answer",
     }
     several = ", ".join(f"{many:,} {labels[name]}" for name, many in parts if many)
-    return (
-        f"{_clock(begin, 1)}, {human_duration(width)}: {counted(requests, 'request')} ({several})"
-    )
-
-
-def _clock(at: float, step: float) -> str:
-    """A time of day in UTC, or a date if ticks are days apart."""
-    form = "%d %b" if step >= 86_400 else "%H:%M" if step >= 60 else "%H:%M:%S"
-    return datetime.fromtimestamp(at, UTC).strftime(form)
-
-
-def clock_text(at: float) -> str:
-    """A time of day in UTC, to the second."""
-    return _clock(at, 1)
-
-
-def length_text(length: float) -> str:
-    """A latency for people: `240 ms`, `1.5 s`, `60 s`."""
-    if length < 0.9995:
-        return f"{length * 1000:.0f} ms"
-    return f"{length:.2g} s" if length < 9.95 else f"{length:.0f} s"
+    length = human_duration(width)
+    return f"{clock_text(begin)}, {length}: {counted(requests, 'request')} ({several})"
