@@ -51,7 +51,14 @@ def report(database: Path) -> Path:
     with closing(open_for_reading(database)) as connection:
         number = views.campaign_id(connection, nights.CAMPAIGN)
         assert number is not None
-        write_report(connection, number, nights.CAMPAIGN, path, nights.about(), nights.COMMANDS)
+        write_report(
+            connection,
+            number,
+            nights.CAMPAIGN,
+            path,
+            nights.about()._replace(batch_url="https://example.org/batches/{id}"),
+            nights.COMMANDS,
+        )
     return path
 
 
