@@ -29,14 +29,14 @@ def main() -> None:
         bad = report(nights.bad_night(made(folder / "bad")))
         with browser() as one:
             take(Tab(one, good).page, "report-light.png", height=1150)
-            take(Tab(one, good, dark=True).page, "report-dark.png", "#night", height=980)
+            take(Tab(one, good, dark=True).page, "report-dark.png", "#timeline", height=980)
             take(Tab(one, bad).page, "report-bad-night.png", height=1270)
             table = Tab(one, bad).page
             table.locator("#search").fill("spain")
             table.locator("[data-chip=failed]").click()
             table.locator("[data-chip=unknown]").click()
             table.locator("[data-row]").last.click()
-            take(table, "report-table.png", "#mapping", height=1060)
+            take(table, "report-table.png", "#copies", height=1060)
             take(Tab(one, bad, width=390).page, "report-narrow.png", height=1150)
 
 
