@@ -8,7 +8,7 @@ from itertools import chain
 import pytest
 
 from tests import contract
-from tests.support.pages import HERE, names_of, pages, section, table, text, values_of
+from tests.support.pages import HERE, INSIDE, names_of, pages, section, table, text, values_of
 from tests.support.parsers import flags, metavars, parsers, settings_of
 from worker.model.events import EVENTS
 from worker.model.records import STATUSES, Status
@@ -32,7 +32,7 @@ def test_the_readme_s_commands_are_those_of_this_version() -> None:
     shown = table(README, "## Commands").values()
     codes = {name: cells[1] for name, cells in zip(BUILT, shown, strict=True)}
     assert codes == {
-        "run": "[below](docs/nightly.md#exit-codes)",
+        "run": "0 everything in the job is created, 1 something is not, 2, 3, 75, 128+signal",
         "check": "0, 2, 3; 1 if a source does not exist, or something looks like an accident",
         "settle": "0 nothing unknown is left, 1 something is, 2, 3, 75",
         "ledger": "0, 2",
@@ -120,16 +120,14 @@ def test_sandbox_s_options_and_defaults_are_there() -> None:
 
 def test_every_option_on_a_page_exists_and_the_other_way_round() -> None:
     known = set().union(*(flags(parser) for parser in parsers().values())) | {"--version"}
-    for_readers = [page for page in pages() if page not in ENGINE_ROOM]
     shown = {
-        flag for page in for_readers for flag in re.findall(r"(?<![\w-])--[a-z][a-z-]*", text(page))
+        flag
+        for page in pages()
+        if page not in INSIDE
+        for flag in re.findall(r"(?<![\w-])--[a-z][a-z-]*", text(page))
     }
     assert shown <= known
     assert {flag for flag in known if not flag.startswith("--no-")} - {"--help"} <= shown
-
-
-ENGINE_ROOM = {f"docs/{name}.md" for name in ("architecture", "faults", "pace", "performance")}
-"""Pages that show options of other programs too."""
 
 
 # -- files

@@ -12,6 +12,9 @@ HERE = Path(__file__).parents[2]
 README = "README.md"
 INDEX = "docs/README.md"
 
+INSIDE = {f"docs/{name}.md" for name in ("architecture", "faults", "pace", "performance")}
+"""Pages about how it works; these also have options and commands of other programs."""
+
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
