@@ -7,16 +7,18 @@ from pathlib import Path
 import pytest
 
 from worker.accidents.rules import Accident, NamesTaken, OtherLedger, Renamed, Situation, accidents
-from worker.ledger.overlap import Shared
+from worker.ledger.overlap import Overlap
 
-WAVE = Shared("wave", same=10, same_sent=10, sent=10, job=Path("wave.csv"), ledger=Path("wave.csv"))
+WAVE = Overlap(
+    "wave", same=10, same_sent=10, sent=10, job=Path("wave.csv"), ledger=Path("wave.csv")
+)
 BESIDE = WAVE._replace(database=Path("ledgers/ledger.db"), beside_job=True, has_name=True)
 FAR = BESIDE._replace(beside_job=False)
-NEW = Situation(create=10, named=False, sent=False)
+NEW = Situation(to_create=10, named=False, sent=False)
 """A job of ten duplicates, of a campaign that has sent nothing, named after its file."""
 
 
-def few(one: Shared, same: int, sent: int | None = None) -> Shared:
+def few(one: Overlap, same: int, sent: int | None = None) -> Overlap:
     return one._replace(same=same, same_sent=same if sent is None else sent)
 
 
@@ -25,14 +27,17 @@ NONE: tuple[type[Accident], ...] = ()
 TABLE: dict[str, tuple[Situation, tuple[type[Accident], ...]]] = {
     "a first run": (NEW, NONE),
     # a renamed job
-    "a renamed job": (NEW._replace(here=(WAVE,)), (Renamed,)),
-    "half of it is in another campaign": (NEW._replace(here=(few(WAVE, 5),)), (Renamed,)),
-    "fewer than half is": (NEW._replace(here=(few(WAVE, 4),)), NONE),
-    "renamed after a first one to look at": (NEW._replace(here=(few(WAVE, 10, 1),)), (Renamed,)),
-    "the other campaign has sent none of it": (NEW._replace(here=(few(WAVE, 10, 0),)), NONE),
-    "a campaign that was named on purpose": (NEW._replace(here=(WAVE,), named=True), NONE),
-    "a campaign that has sent something": (NEW._replace(here=(WAVE,), sent=True), NONE),
-    "nothing left to create": (NEW._replace(here=(WAVE,), create=0), NONE),
+    "a renamed job": (NEW._replace(others_here=(WAVE,)), (Renamed,)),
+    "half of it is in another campaign": (NEW._replace(others_here=(few(WAVE, 5),)), (Renamed,)),
+    "fewer than half is": (NEW._replace(others_here=(few(WAVE, 4),)), NONE),
+    "renamed after a first one to look at": (
+        NEW._replace(others_here=(few(WAVE, 10, 1),)),
+        (Renamed,),
+    ),
+    "the other campaign has sent none of it": (NEW._replace(others_here=(few(WAVE, 10, 0),)), NONE),
+    "a campaign that was named on purpose": (NEW._replace(others_here=(WAVE,), named=True), NONE),
+    "a campaign that has sent something": (NEW._replace(others_here=(WAVE,), sent=True), NONE),
+    "nothing left to create": (NEW._replace(others_here=(WAVE,), to_create=0), NONE),
     # another ledger
     "a ledger beside the job knows the campaign": (NEW._replace(nearby=(BESIDE,)), (OtherLedger,)),
     "… whatever else it wants now": (NEW._replace(nearby=(few(BESIDE, 0),)), (OtherLedger,)),
@@ -82,7 +87,7 @@ def test_a_situation_is_an_accident_or_is_none(case: str) -> None:
 
 def test_the_campaign_that_has_most_of_it_is_named() -> None:
     other = few(WAVE, 6)._replace(campaign="other")
-    (found,) = accidents(NEW._replace(here=(other, WAVE)))
+    (found,) = accidents(NEW._replace(others_here=(other, WAVE)))
     assert isinstance(found, Renamed)
     assert found.other.campaign == "wave"
 

@@ -12,7 +12,7 @@ from tests.support.ledgers import API, uuid
 from worker.job.plan import planned
 from worker.job.read import open_job
 from worker.ledger.database import migrations
-from worker.ledger.overlap import Shared, ledgers_in, shared_nearby
+from worker.ledger.overlap import Overlap, ledgers_in, shared_nearby
 
 NAMES = tuple(f"Wave {number}" for number in range(1, len(OLD_ROWS) + 1))
 
@@ -35,7 +35,7 @@ def test_a_database_of_any_version_tells_what_it_shares(
         shared = shared_nearby(files, plan.file, "autumn", api_url, [database.parent])
 
     may_exist = sum(row.status in ("created", "unknown") for row in OLD_ROWS)
-    expected = Shared(
+    expected = Overlap(
         "spring", len(NAMES), may_exist, may_exist, Path("/job.csv"), Path("/l.csv"),
         database=database, beside_job=True, job_gone=True,
     )  # fmt: skip

@@ -15,7 +15,7 @@ from worker.accidents.rules import Situation
 from worker.job.plan import Plan, planned
 from worker.ledger import overlap
 from worker.ledger.handle import Reader
-from worker.ledger.overlap import Shared
+from worker.ledger.overlap import Overlap
 from worker.model.job import Job
 
 MOST_ENTRIES = 1000
@@ -62,10 +62,10 @@ def situation(
         (folder, folder / "ledgers"),
     )
     others = tuple(one for one in here if one.campaign != campaign)
-    return Situation(create, named, sent=False, here=others, nearby=tuple(nearby))
+    return Situation(create, named, sent=False, others_here=others, nearby=tuple(nearby))
 
 
-def _by_their_own_name(reader: Reader, job: Job, campaign: str, day: date) -> Iterator[Shared]:
+def _by_their_own_name(reader: Reader, job: Job, campaign: str, day: date) -> Iterator[Overlap]:
     """What the job shares with campaigns whose job file is gone, planned with their names in place
     of {campaign}. If the job was renamed, {campaign} now gives its duplicates other names. A copied
     job is meant to have them."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from worker.accidents import rules
 from worker.accidents.rules import Accident, NamesTaken, OtherLedger, Renamed, Situation
 from worker.export.commands import Commands, Invocation, commands
-from worker.ledger.overlap import Shared
+from worker.ledger.overlap import Overlap
 from worker.ledger.views import LatestRun
 from worker.text import counted, shell_word, verb, visible
 
@@ -123,14 +123,14 @@ def _message(accident: Accident, asked: Asked, *, elsewhere: bool) -> Message:
             )
 
 
-def _knows(other: Shared) -> str:
+def _knows(other: Overlap) -> str:
     """How much of the job another database contains."""
     if other.has_name:
         return f"contains campaign {other.campaign} ({counted(other.sent, 'duplicate')} sent)"
     return f"contains {counted(other.same, 'duplicate')} of this job in campaign {other.campaign}"
 
 
-def _shares(other: Shared) -> str:
+def _shares(other: Overlap) -> str:
     return f"{counted(other.same, 'duplicate')} of this job {verb(other.same, 'is', 'are')} in"
 
 
@@ -145,7 +145,7 @@ def _commands(asked: Asked) -> Commands:
     )
 
 
-def _continue(other: Shared, asked: Asked) -> str:
+def _continue(other: Overlap, asked: Asked) -> str:
     """The command that runs this job under the other campaign, with the other database and its own
     ledger file."""
     latest = LatestRun("", other.campaign, other.ledger, asked.job, asked.date)

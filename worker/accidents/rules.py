@@ -8,28 +8,28 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from worker.ledger.overlap import Shared
+from worker.ledger.overlap import Overlap
 from worker.ledger.views import Names
 
 
 class Situation(NamedTuple):
     """What is known before the first request of a run.
 
-    create      how many duplicates of the job are not `created` in this database
+    to_create   how many duplicates of the job are not `created` in this database
     named       the campaign was named on purpose; its name does not come from the job file's name
     sent        this database has a request of this campaign that left, or a duplicate that exists
-    here        other campaigns of this database that share duplicates with the run
+    others_here other campaigns of this database that share duplicates with the run
     nearby      campaigns of other databases that share duplicates with the run, or have its name
     names       how many duplicates may be sent, once a listing has shown which names exist
     names_taken how many of those names exist on batches that are not in this database
     example     one of these names
     """
 
-    create: int
+    to_create: int
     named: bool
     sent: bool
-    here: tuple[Shared, ...] = ()
-    nearby: tuple[Shared, ...] = ()
+    others_here: tuple[Overlap, ...] = ()
+    nearby: tuple[Overlap, ...] = ()
     names: int = 0
     names_taken: int = 0
     example: str | None = None
@@ -38,25 +38,25 @@ class Situation(NamedTuple):
 class Renamed(NamedTuple):
     """The job looks like the job of another campaign in this database, under another file name."""
 
-    other: Shared
+    other: Overlap
 
 
 class OtherLedger(NamedTuple):
     """A database nearby contains this campaign, or duplicates of this job, and the run's database
     does not."""
 
-    other: Shared
+    other: Overlap
 
 
 class NamesTaken(NamedTuple):
     """`taken` of the `names` exist on batches that are not in this database: its ledger may be
-    missing. It may be `likely`, a campaign of a database nearby that contains as many of the job's
-    duplicates."""
+    missing. `likely` is the campaign of a database nearby that shares most with the run, if one
+    contains half of it."""
 
     taken: int
     names: int
     example: str | None
-    likely: Shared | None = None
+    likely: Overlap | None = None
 
 
 Accident = Renamed | OtherLedger | NamesTaken
@@ -65,27 +65,29 @@ Accident = Renamed | OtherLedger | NamesTaken
 def accidents(situation: Situation) -> tuple[Accident, ...]:
     """What looks like an accident, with the most certain finding of each kind; empty if the run may
     create duplicates."""
-    if situation.sent or not situation.create:
+    if situation.sent or not situation.to_create:
         return ()
     found: list[Accident] = []
-    if not situation.named and (other := _most_alike(situation, situation.here)):
+    if not situation.named and (other := _most_alike(situation, situation.others_here)):
         found.append(Renamed(other))
     if other := _other_ledger(situation):
         found.append(OtherLedger(other))
-    if situation.names_taken and 2 * situation.names_taken >= situation.names:
+    if situation.names_taken and _is_half(situation.names_taken, situation.names):
         likely = _most_alike(situation, situation.nearby)
         found.append(NamesTaken(situation.names_taken, situation.names, situation.example, likely))
     return tuple(found)
 
 
-def created_again(situation: Situation) -> tuple[Shared, ...]:
+def created_again(situation: Situation) -> tuple[Overlap, ...]:
     """Other campaigns of this database that contain some of what the run would create, if that is
     not an accident because they contain too few or the campaign was named on purpose. Campaigns
     that contain most come first."""
     if situation.sent or accidents(situation):
         return ()
     return tuple(
-        sorted((one for one in situation.here if one.same_sent), key=lambda one: -one.same_sent)
+        sorted(
+            (one for one in situation.others_here if one.same_sent), key=lambda one: -one.same_sent
+        )
     )
 
 
@@ -94,7 +96,7 @@ def with_names(situation: Situation, names: Names) -> Situation:
     return situation._replace(names=names.items, names_taken=names.taken, example=names.example)
 
 
-def _most_alike(situation: Situation, others: tuple[Shared, ...]) -> Shared | None:
+def _most_alike(situation: Situation, others: tuple[Overlap, ...]) -> Overlap | None:
     """The campaign that shares most with the run, if it contains at least half of what the run
     would create and has sent some of that: those duplicates would be created again, and the others
     are the campaign's unfinished part.
@@ -105,12 +107,15 @@ def _most_alike(situation: Situation, others: tuple[Shared, ...]) -> Shared | No
         one
         for one in others
         if one.same_sent
-        and (2 * one.same >= situation.create or (one.job_gone and 2 * one.same_sent >= one.sent))
+        and (
+            _is_half(one.same, situation.to_create)
+            or (one.job_gone and _is_half(one.same_sent, one.sent))
+        )
     ]
     return max(alike, key=lambda one: (one.same_sent, one.same), default=None)
 
 
-def _other_ledger(situation: Situation) -> Shared | None:
+def _other_ledger(situation: Situation) -> Overlap | None:
     """The database nearby that contains what this one lacks: this campaign, if it is beside the
     job; or at least half of what the run would create, if it is where other settings would have put
     it."""
@@ -119,3 +124,8 @@ def _other_ledger(situation: Situation) -> Shared | None:
     if beside:
         return max(beside, key=lambda one: (one.same, one.sent))
     return _most_alike(situation, situation.nearby if not situation.named else tuple(own))
+
+
+def _is_half(part: int, whole: int) -> bool:
+    """Half or more: the contract's line between an accident and a job that shares a few rows."""
+    return 2 * part >= whole

@@ -17,13 +17,13 @@ from typing import NamedTuple
 from worker.ledger.database import APPLICATION_ID, META_SINCE, belongs_to
 from worker.ledger.handle import Reader
 
-MOST_FILES = 1000
+MAX_FILES = 1000
 """The maximum number of files that are examined in one folder."""
 
-DATABASE = (".db", ".sqlite", ".sqlite3")
+DATABASE_ENDINGS = (".db", ".sqlite", ".sqlite3")
 """The usual name endings of databases."""
 
-NO_DATABASE = (
+OTHER_ENDINGS = (
     "-wal",
     "-shm",
     "-journal",
@@ -40,7 +40,7 @@ NO_DATABASE = (
 """Name endings of files that are never opened to see whether they are databases."""
 
 
-class Shared(NamedTuple):
+class Overlap(NamedTuple):
     """A campaign and what it shares with a plan.
 
     same      how many of the plan's duplicates it has (same source, name, flag and copy)
@@ -80,12 +80,12 @@ def not_created(reader: Reader, campaign: str) -> int:
     return int(reader.ask("plan_not_created", campaign=campaign).fetchone()[0])
 
 
-def shared_with(reader: Reader, campaign: str) -> list[Shared]:
+def shared_with(reader: Reader, campaign: str) -> list[Overlap]:
     """Every campaign that shares duplicates with the plan (table `plan.staged`) or is called
     `campaign`."""
     found = reader.ask("shared_with_plan", campaign=campaign)
     return [
-        Shared(
+        Overlap(
             name,
             same,
             same_sent,
@@ -99,31 +99,31 @@ def shared_with(reader: Reader, campaign: str) -> list[Shared]:
     ]
 
 
-def ledgers_in(folder: Path, but: Path, *, any_name: bool) -> list[Path]:
+def ledgers_in(folder: Path, own: Path, *, any_name: bool) -> list[Path]:
     """The ledger databases in this folder, recognised by their first bytes, except the run's own
-    (`but`). Without `any_name`, only files with a usual ending of databases are opened.
+    (`own`). Without `any_name`, only files with a usual ending of databases are opened.
 
     The run's own database must not be opened and closed here under any name: closing it would
     release SQLite's locks on it."""
     try:
-        names = sorted(one.name for one in islice(os.scandir(folder), MOST_FILES))
+        names = sorted(one.name for one in islice(os.scandir(folder), MAX_FILES))
     except OSError:
         return []
-    likely = (
+    candidates = (
         name
         for name in names
-        if name.endswith(DATABASE) or (any_name and not name.endswith(NO_DATABASE))
+        if name.endswith(DATABASE_ENDINGS) or (any_name and not name.endswith(OTHER_ENDINGS))
     )
-    files = (folder / name for name in likely)
-    return [path for path in files if not belongs_to(path, but) and _is_ledger(path)]
+    files = (folder / name for name in candidates)
+    return [path for path in files if not belongs_to(path, own) and _is_ledger(path)]
 
 
 def shared_nearby(
     files: Sequence[Path], plan: Path, campaign: str, api_url: str, beside: Sequence[Path]
-) -> list[Shared]:
+) -> list[Overlap]:
     """Like `shared_with`, for the campaigns in other databases (`files`) of the same API. `plan` is
     the plan file; `beside` are the folders that count as the job's."""
-    found: list[Shared] = []
+    found: list[Overlap] = []
     for file in files:
         with _peek(file) as reader:
             if reader is None:
@@ -136,11 +136,11 @@ def shared_nearby(
                 if known is None or known[0] != api_url:
                     continue
                 with reader.attached(plan):
-                    some = shared_with(reader, campaign)
+                    overlaps = shared_with(reader, campaign)
             except sqlite3.Error:  # damaged, or locked for long: it cannot be read
                 continue
-        near = file.parent in beside
-        found += [one._replace(database=file, beside_job=near) for one in some]
+        is_beside = file.parent in beside
+        found += [one._replace(database=file, beside_job=is_beside) for one in overlaps]
     return found
 
 
@@ -154,11 +154,11 @@ def _is_ledger(path: Path) -> bool:
     except OSError:
         return False
     # If an earlier version's first run was killed, all of its changes are in the file beside it.
-    ours = (APPLICATION_ID.to_bytes(4, "big"), bytes(4) if _has_changes(path) else b"")
+    ours = (APPLICATION_ID.to_bytes(4, "big"), bytes(4) if _has_wal(path) else b"")
     return head.startswith(b"SQLite format 3\0") and head[68:72] in ours
 
 
-def _has_changes(path: Path) -> bool:
+def _has_wal(path: Path) -> bool:
     """Whether SQLite keeps changes in a file beside the database: while it is in use, and after a
     crash."""
     try:
@@ -173,7 +173,7 @@ def _peek(path: Path) -> Iterator[Reader | None]:
     opened."""
     # With mode=ro SQLite may create files beside the database, which only a writer would remove.
     # Without changes beside it they are not needed.
-    mode = "mode=ro" if _has_changes(path) else "immutable=1"
+    mode = "mode=ro" if _has_wal(path) else "immutable=1"
     try:
         connection = sqlite3.connect(
             f"{path.resolve().as_uri()}?{mode}", uri=True, timeout=5.0, isolation_level=None

@@ -9,10 +9,10 @@ import re
 from worker.export.content import SHORTENED, one_line_feed
 from worker.model.clock import iso
 
-NUMBERS = frozenset({"line", "copy", "attempts", "http_status"})
+NUMBER_COLUMNS = frozenset({"line", "copy", "attempts", "http_status"})
 """Columns that contain numbers."""
 
-TIMES = frozenset({"created_at", "first_sent_at", "last_sent_at"})
+TIME_COLUMNS = frozenset({"created_at", "first_sent_at", "last_sent_at"})
 """Columns that contain times."""
 
 MAX_TEXT = 32_767
@@ -31,10 +31,10 @@ def to_cell(column: str, value: object) -> Cell:
     if isinstance(value, bool):
         # Programs show their own booleans as 0, or in their own language.
         return "true" if value else "false"
-    if column in NUMBERS and isinstance(value, int):
+    if column in NUMBER_COLUMNS and isinstance(value, int):
         return value
     text = str(value)
-    return (to_datetime(text) if column in TIMES else None) or cell_text(text)
+    return (to_datetime(text) if column in TIME_COLUMNS else None) or cell_text(text)
 
 
 def to_datetime(text: str) -> dt.datetime | None:

@@ -17,7 +17,7 @@ from xlsxwriter.worksheet import Worksheet
 
 from worker.export.content import About, Content
 from worker.export.digest import Digest
-from worker.export.workbook.cells import NUMBERS, to_cell
+from worker.export.workbook.cells import NUMBER_COLUMNS, to_cell
 from worker.export.workbook.style import LINE, Style, line_count, prepare_page, put
 from worker.export.workbook.summary import write_summary
 from worker.ledger.views import Row
@@ -177,7 +177,7 @@ def _set_columns(sheet: Worksheet, style: Style, columns: Sequence[str]) -> None
         options = {"level": 1, "hidden": True} if column in _FOLDED else {"collapsed": folded}
         folded = column in _FOLDED
         look = style.wrapped if _wraps(column) else style.plain
-        look = style.number if column in NUMBERS else look
+        look = style.number if column in NUMBER_COLUMNS else look
         sheet.set_column(index, index, _WIDTHS.get(column, _OWN_WIDTH), look, options)
     if folded:
         sheet.set_column(len(columns), len(columns), None, None, {"collapsed": True})
