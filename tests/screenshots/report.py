@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 from playwright.sync_api import Page
@@ -15,6 +16,9 @@ from tests.support.browser import CHROMIUM, Tab, browser
 from worker.export.report.page import write_report
 from worker.ledger import views
 from worker.ledger.database import open_for_reading
+
+WRITTEN_AT = datetime(2026, 3, 6, 7, 30, tzinfo=UTC)
+"""The morning after the latest of the nights."""
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 
@@ -26,7 +30,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         good = report(nights.good_night(made(folder / "good")))
-        bad = report(nights.bad_night(made(folder / "bad")))
+        bad = report(nights.bad_night(made(folder / "bad"), earlier=3))
         with browser() as one:
             take(Tab(one, good).page, "report-light.png", height=1150)
             take(Tab(one, good, dark=True).page, "report-dark.png", "#timeline", height=980)
@@ -51,14 +55,10 @@ def report(database: Path) -> Path:
     with closing(open_for_reading(database)) as connection:
         number = views.campaign_id(connection, nights.CAMPAIGN)
         assert number is not None
-        write_report(
-            connection,
-            number,
-            nights.CAMPAIGN,
-            path,
-            nights.about()._replace(batch_url="https://example.org/batches/{id}"),
-            nights.COMMANDS,
+        about = nights.about()._replace(
+            written_at=WRITTEN_AT, batch_url="https://example.org/batches/{id}"
         )
+        write_report(connection, number, nights.CAMPAIGN, path, about, nights.COMMANDS)
     return path
 
 

@@ -40,10 +40,10 @@ const sourceLine = (source) => {
   totals.append(statusLabel(created ? "created" : "none", `${number(created)}${of} created`));
   const data = { "data-source": source, "data-key": `s${source}` };
   return make("tr", { class: "source" }, make("th", { scope: "rowgroup", colspan: COLUMNS.length },
-    totals,
     fold(isOpen(source), data, make("bdi", {}, visible(name ?? "(name not known)"))),
     batchLink(id),
-    copyButton(id, `the source's id ${id}`)));
+    copyButton(id, `the source's id ${id}`),
+    totals));
 };
 
 const rowLine = (place) => {
