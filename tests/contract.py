@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-COMMANDS = ("run", "check", "settle", "ledger", "report", "completion", "sandbox")
+COMMANDS = (
+    "run",
+    "check",
+    "settle",
+    "ledger",
+    "report",
+    "batches",
+    "doctor",
+    "completion",
+    "sandbox",
+)
 
 NOT_BUILT_YET: tuple[str, ...] = ()
 """The commands of the contract that this version leaves out."""
@@ -39,6 +49,9 @@ RUN_OPTIONS: Mapping[str, tuple[str | None, str | int | bool | None]] = {
     "--log-format": ("auto|console|json", "auto"),
     "--progress": ("auto|never", "auto"),
     "--quiet": (None, False),
+    "--heartbeat-url": ("URL", None),
+    "--metrics-file": ("PATH", None),
+    "--on-finish": ("COMMAND", None),
     "--config": ("PATH", None),
 }
 """Every option of `run`: how its value is written (None: it has none), and its default (None: there

@@ -19,7 +19,7 @@ from worker.settings.options import COMMANDS as COMMANDS_WITH_A_JOB
 from worker.settings.options import OPTIONS
 from worker.terminal import summary
 
-WITHOUT_A_JOB = {"completion", "sandbox"}
+WITHOUT_A_JOB = {"batches", "doctor", "completion", "sandbox"}
 BUILT = [command for command in contract.COMMANDS if command not in contract.NOT_BUILT_YET]
 
 

@@ -123,11 +123,12 @@ def test_the_first_real_night_of_the_readme(tmp_path: Path) -> None:
     with SandboxThread() as api:
         reader = Reader(tmp_path, api.url, "")
         reader.token = api.token
-        version, folder, token, job, night = shell_blocks(README)
+        version, folder, token, look, job, night = shell_blocks(README)
         assert reader.pastes(version).stdout == f"{NAME} {__version__}\n"
         assert reader.pastes(folder).returncode == 0
         assert reader.pastes(token, typed=f"{api.token}\n").returncode == 0
         assert (reader.folder / "token").stat().st_mode & 0o777 == 0o600
+        assert reader.pastes(look).returncode == 0
         assert reader.pastes(job).returncode == 0
         codes = [reader.pastes(line).returncode for line in night.splitlines()]
         assert codes == [0, 0, 1, 0]
@@ -138,7 +139,8 @@ def test_the_first_real_night_of_the_readme(tmp_path: Path) -> None:
         assert {row["status"] for row in rows} == {"created"}
         assert len({row["new_batch_id"] for row in rows}) == len(rows) == len(api.world.duplicates)
         assert (reader.folder / "ledgers" / "wave.html").is_file()
-        assert [reader.pastes(line).returncode for line in inline(README)] == [0] * 4
+        for line in inline(README):
+            assert reader.pastes(line).returncode in may_end_with(line), line
 
 
 @needs_bash
@@ -183,7 +185,13 @@ def test_the_commands_of_a_page_run(page: str, tmp_path: Path) -> None:
                 serves_until_it_is_stopped(reader, line)
                 continue
             ended = reader.pastes(line)
-            assert ended.returncode in ((0, 1) if faults else (0,)), (line, ended.stderr)
+            expected = (0, 1) if faults else may_end_with(line)
+            assert ended.returncode in expected, (line, ended.stderr)
+
+
+def may_end_with(line: str) -> tuple[int, ...]:
+    """The exit codes that are right for a command; `doctor` may miss cron on this machine."""
+    return (0, 1) if line.startswith(f"{NAME} doctor") else (0,)
 
 
 def serves_until_it_is_stopped(reader: Reader, line: str) -> None:

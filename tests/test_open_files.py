@@ -85,8 +85,8 @@ def test_few_open_files_mean_fewer_requests_at_once_and_are_told(
     assert ended.code == 0, ended.err
     assert ended.summary["counts"]["created"] == 100
     told = (
-        f"{limit} open files are allowed: at most {at_once} requests at once; raise it with ulimit"
-        " -n 1024"
+        f"only {limit} open files are allowed, so at most {at_once} requests run at once; raise the"
+        " limit with ulimit -n 1024"
     )
     assert notes(ended) == [told]
 
@@ -163,7 +163,7 @@ def test_a_ledger_file_that_cannot_be_opened_for_want_of_open_files_is_no_full_d
     assert done.returncode == 1
     assert json.loads(done.stdout)["counts"]["created"] == 0
     assert "duplicate-batches: too many open files: the ledger cannot be written\n" in done.stderr
-    assert "Make room" not in done.stderr
+    assert "disk space" not in done.stderr
 
 
 def test_only_errors_of_opening_files_are_those_of_too_many() -> None:

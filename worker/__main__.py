@@ -1,5 +1,5 @@
-"""`python -m worker` and the command `duplicate-batches`. Only what `--version` needs is imported
-here."""
+"""`python -m worker` and the command `duplicate-batches`. This module imports only what `--version`
+needs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def main() -> None:
     """Run the command line and end the process with its exit code."""
     prepare()
     if sys.argv[1:] == ["--version"]:
-        from worker import __version__  # noqa: PLC0415 - nothing else is worth its time here
+        from worker import __version__  # noqa: PLC0415 - `--version` needs nothing else
 
         say(f"duplicate-batches {__version__}")
         sys.exit(finish(0))

@@ -1,7 +1,6 @@
-"""How many files and connections this process may have open, and how many requests fit into that.
+"""The limit on this process's open files, and how many concurrent requests fit into it.
 
-macOS allows 256 by default, a container sometimes 64. A connection is an open file, too.
-"""
+macOS allows 256 by default, a container sometimes 64. A connection is an open file, too."""
 
 from __future__ import annotations
 
@@ -15,14 +14,15 @@ from typing import NamedTuple
 from worker.model.errors import UsageError
 
 KEPT = 24
-"""Open files that a run needs besides its connections. Measured: 13 at most (five for two database
-connections, one for the ledger file and two for a workbook's rows, the log file, three of the event
-loop, the sandbox's listener). 11 are to spare, for the API's name to be looked up, certificates and
-SQLite's temporary files."""
+"""Open files that a run needs besides its connections. Measured: at most 13 (five for two database
+connections, one for the ledger file, two for a workbook's rows, one for the log file, three for the
+event loop, one for the sandbox's listener). The other 11 are spare, for DNS lookups, certificates
+and SQLite's temporary files."""
 
 PER_REQUEST = 1
 PER_SANDBOX_REQUEST = 2
-"""Open files of a request under way: one end of its connection, or both with the sandbox inside."""
+"""Open files for each request in flight: one end of its connection, or both ends if the sandbox
+runs in this process."""
 
 HINT = "Nothing was sent. Raise the limit with ulimit -n 1024; then run the same command again."
 
@@ -30,8 +30,9 @@ _SPENT = (errno.EMFILE, errno.ENFILE)
 
 
 class Fit(NamedTuple):
-    """`limit`: the number of open files to ask the system for (None: leave it); `at_once`: how many
-    requests fit then, 0 if none does; `allowed`: open files that are allowed then."""
+    """`limit`: the number of open files to request from the system (None: leave it unchanged);
+    `at_once`: how many requests then fit (0: none); `allowed`: how many open files are then
+    allowed."""
 
     limit: int | None
     at_once: int
@@ -39,8 +40,8 @@ class Fit(NamedTuple):
 
 
 def fit(wanted: int, each: int, taken: int, soft: int, hard: int) -> Fit:
-    """What to do if `wanted` requests of `each` open files are to be under way at once, `taken`
-    files are open already, and the system allows `soft` of them now and `hard` at most. Pure."""
+    """Calculate the limit for `wanted` concurrent requests of `each` open files, if `taken` files
+    are already open and the system allows `soft` of them now and `hard` at most. Pure."""
     needed = taken + KEPT + wanted * each
     allowed = max(soft, min(hard, needed))
     at_once = max(0, min(wanted, (allowed - taken - KEPT) // each))
@@ -48,11 +49,11 @@ def fit(wanted: int, each: int, taken: int, soft: int, hard: int) -> Fit:
 
 
 def make_room(wanted: int, each: int) -> tuple[int, str | None]:
-    """Raise this process's limit as far as `wanted` requests at once need it and the system allows.
+    """Raise this process's limit as far as `wanted` concurrent requests need it and the system
+    allows it.
 
-    Returns how many requests fit, and what to tell people if those are fewer. Raises UsageError if
-    none fits.
-    """
+    Returns how many requests fit, and a message for the user if they are fewer than wanted. Raises
+    UsageError if none fits."""
     if sys.platform == "win32":
         return wanted, None
     import resource  # noqa: PLC0415 - Windows has none
@@ -66,24 +67,24 @@ def make_room(wanted: int, each: int) -> tuple[int, str | None]:
     if found.limit is not None:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (found.limit, hard))
-        except (OSError, ValueError):  # macOS has a second limit, and does not tell it here
+        except (OSError, ValueError):  # macOS has a second limit that it does not report here
             found = fit(wanted, each, taken, known(soft), known(soft))
     if not found.at_once:
         raise UsageError(
-            f"{found.allowed} open files are allowed, and a run needs {taken + KEPT + each}",
+            f"only {found.allowed} open files are allowed, but a run needs {taken + KEPT + each}",
             hint=HINT,
         )
     if found.at_once == wanted:
         return wanted, None
     return found.at_once, (
-        f"{found.allowed} open files are allowed: at most {found.at_once} requests at once; "
-        f"raise it with ulimit -n 1024"
+        f"only {found.allowed} open files are allowed, so at most {found.at_once} requests run at"
+        " once; raise the limit with ulimit -n 1024"
     )
 
 
 def are_spent(error: BaseException) -> bool:
-    """Whether `error` means that no more files can be opened. SQLite does not tell why it cannot
-    open a file, so for its errors this checks whether one can be opened now."""
+    """Whether `error` means that no more files can be opened. SQLite does not report why it cannot
+    open a file, so for its errors this checks whether a file can be opened now."""
     if isinstance(error, OSError):
         return error.errno in _SPENT
     code = getattr(error, "sqlite_errorcode", None)
@@ -99,7 +100,7 @@ def _can_open() -> bool:
 
 
 def _open_now() -> int:
-    """How many files are open: what the parent process left open counts, too."""
+    """How many files are open, including those that the parent process left open."""
     for folder in ("/proc/self/fd", "/dev/fd"):
         with contextlib.suppress(OSError):
             return len(os.listdir(folder)) - 1  # noqa: PTH208 - one of them is the list itself

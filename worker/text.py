@@ -1,8 +1,8 @@
-"""Text that may be shown: visible characters, words for a shell, counts, durations, windows, an
-unbreakable stream.
+"""Text that is safe to show: visible characters, shell quoting, counts, durations, wrapping, and a
+stream whose writes never fail.
 
-Standard library only, and pure but for `for_window` and `Unbreakable`; what a message says is its
-writer's business."""
+Standard library only, and pure except for `for_window` and `Unbreakable`. The caller decides what a
+message says."""
 
 from __future__ import annotations
 
@@ -21,23 +21,24 @@ from typing import Any, TextIO
 from unicodedata import category
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Unicode categories that steer a terminal or show nothing: control, format (bidi), surrogate,
+"""Unicode categories that control a terminal or show nothing: control, format (bidi), surrogate,
 separators."""
 
 _JOINERS = "\u200c\u200d"
-"""Format characters that names in Persian, Hindi or emoji need, and that move nothing."""
+"""Format characters that names in Persian, Hindi or emoji need. They do not move other text."""
 
 
 def visible(text: str) -> str:
-    r"""`text` on one line with nothing hidden: escape is `\x1b`, a right-to-left mark `\u200f`."""
+    r"""`text` on one line, with hidden characters escaped: escape is `\x1b`, a right-to-left mark
+    `\u200f`."""
     return _escaped(text, lambda char: char.encode("unicode_escape").decode())
 
 
 def visible_json(line: str) -> str:
-    """The JSON `line` with hidden characters as JSON escapes: the same value, and harmless on a
-    terminal.
+    """The JSON `line` with hidden characters as JSON escapes: the same value, safe on a terminal.
 
-    They can only be inside strings, so the line stays valid; a lone surrogate becomes encodable."""
+    Hidden characters can only be inside strings, so the line stays valid. A lone surrogate becomes
+    encodable."""
     return _escaped(line, lambda char: json.dumps(char)[1:-1])
 
 
@@ -51,12 +52,13 @@ def _escaped(text: str, escape: Callable[[str], str]) -> str:
 
 
 def shortened(text: str, width: int) -> str:
-    """`text` in at most `width` characters (from 1); what was cut shows as `…`."""
+    """`text` in at most `width` characters (at least 1); `…` shows that it was cut."""
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def shell_word(text: object) -> str:
-    """`text` (a path, an argument) as one word for a POSIX shell; hidden characters as `$'…'`."""
+    """`text` (a path, an argument) quoted as one word for a POSIX shell; hidden characters as
+    `$'…'`."""
     word = str(text)
     if visible(word) == word:
         return shlex.quote(word)
@@ -64,23 +66,23 @@ def shell_word(text: object) -> str:
 
 
 def shell_command(arguments: Sequence[object]) -> str:
-    """The command line of `arguments`, each one quoted where it must be."""
+    """The command line of `arguments`, each quoted if necessary."""
     return " ".join(map(shell_word, arguments))
 
 
 def wrapped(text: str, width: int, whole: Sequence[str] = ()) -> str:
-    """`text` with its lines broken between words at `width` characters, and what follows indented
-    under its line.
+    """`text` with its lines broken between words at `width` characters, and the continuation lines
+    indented.
 
-    A word that is longer stays whole, as an id or a path, and so does a phrase of `whole`: a
-    command is copied."""
+    A longer word, such as an id or a path, stays in one piece, and so does each phrase in `whole`:
+    people copy commands."""
     for phrase in whole:
         text = text.replace(phrase, phrase.replace(" ", _GLUE))
     lines = [_wrapped_line(line, width) for line in text.split("\n")]
     return "\n".join(lines).replace(_GLUE, " ")
 
 
-_GLUE = "\0"  # in no text that may be shown
+_GLUE = "\0"  # never in text that is shown
 
 
 def _wrapped_line(line: str, width: int) -> str:
@@ -97,13 +99,13 @@ def _wrapped_line(line: str, width: int) -> str:
 
 
 def for_window(text: str, stream: TextIO, whole: Sequence[str] = ()) -> str:
-    """`text` as it fits the window of `stream`, wrapped; as it is where that is no terminal:
+    """`text` wrapped to the window of `stream`; unchanged if that is not a terminal, because
     scripts read lines."""
     return wrapped(text, shutil.get_terminal_size().columns, whole) if stream.isatty() else text
 
 
 def window_width(stream: TextIO) -> int:
-    """How many characters fit on a line of the terminal `stream`; 80 if nobody can tell."""
+    """How many characters fit on a line of the terminal `stream`; 80 if that is unknown."""
     columns = os.environ.get("COLUMNS", "")
     if columns.isdecimal() and int(columns):
         return int(columns)
@@ -113,13 +115,13 @@ def window_width(stream: TextIO) -> int:
 
 
 def near(path: Path, stream: TextIO) -> Path:
-    """`path` as a person at the terminal `stream` would name it in this folder; as it is where
-    nobody looks."""
+    """`path` as a person at the terminal `stream` would name it in this folder; unchanged if
+    `stream` is not a terminal."""
     if not stream.isatty():
         return path
     try:
         here = Path.cwd()
-    except OSError:  # it was deleted meanwhile
+    except OSError:  # the folder was deleted
         return path
     return path.relative_to(here) if path.is_relative_to(here) else path
 
@@ -130,12 +132,12 @@ def counted(number: int, noun: str) -> str:
 
 
 def verb(number: int, one: str, many: str) -> str:
-    """The word that agrees with `number`: `1 source exists`, `2 sources exist`."""
+    """The form that agrees with `number`: `1 source exists`, `2 sources exist`."""
     return one if number == 1 else many
 
 
 def human_duration(seconds: float) -> str:
-    """`seconds` in words, rounded to what matters: `42 s`, `3 min`, `2 h 5 min`, `3 days`."""
+    """`seconds` as text, rounded to what matters: `42 s`, `3 min`, `2 h 5 min`, `3 days`."""
     if 0 < seconds < 1:
         return "under 1 s"
     if (whole := round(max(seconds, 0.0))) < 60:
@@ -149,28 +151,28 @@ def human_duration(seconds: float) -> str:
 
 
 class Unbreakable:
-    """`stream` whose writes never raise: what a closed pipe or a full disk does not take is lost.
+    """`stream` with writes that never raise: text that a closed pipe or a full disk rejects is
+    lost.
 
-    A run at night must not end because nobody is left to read about it."""
+    A run at night must not end because nobody reads its output any more."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write `text`, or lose it; the number of its characters."""
-        with suppress(
-            OSError, ValueError
-        ):  # ValueError: the stream is closed, or cannot encode this
+        """Write `text`, or lose it. Returns the number of its characters."""
+        # ValueError: the stream is closed, or cannot encode this.
+        with suppress(OSError, ValueError):
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Hand on what was written, or lose it."""
+        """Flush what was written, or lose it."""
         with suppress(OSError, ValueError):
             self._stream.flush()
 
     def line(self, text: str) -> None:
-        """Write `text` and a line feed at once, so that lines of two writers do not mix."""
+        """Write `text` and a line feed in one call, so that lines of two writers do not mix."""
         self.write(f"{text}\n")
         self.flush()
 
@@ -179,19 +181,19 @@ class Unbreakable:
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:
-    """The one of `known` that `word` was probably meant to be. Case, spaces, `-` and `_` do not
-    matter."""
+    """The one of `known` that `word` was probably meant to be, or None. Case, spaces, `-` and `_`
+    do not matter."""
     return _closest(word[:100], tuple(known))
 
 
 def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:
     """` Did you mean rate?` if one of `known` (shown after `prefix`) is close to `word`, otherwise
-    nothing. It begins with a space, to go behind a sentence."""
+    "". The text begins with a space, so that it can follow a sentence."""
     close = closest(word, known)
     return f" Did you mean {prefix}{close}?" if close else ""
 
 
-@lru_cache(maxsize=256)  # a slip in a million rows is one slip
+@lru_cache(maxsize=256)  # a million rows may repeat the same typo
 def _closest(word: str, known: tuple[str, ...]) -> str | None:
     names = {_plain(name): name for name in known}
     close = get_close_matches(_plain(word), names, n=1)

@@ -65,61 +65,61 @@ ACCESS: tuple[Case, ...] = (
     _token(
         "a token on two lines",
         f"{SECRET}\nX-Header: 1",
-        "holds a line break; the token is one line",
+        "contains a line break; a token is one line",
         process=True,
     ),
-    _token("a token with a carriage return", f"{SECRET}\r{SECRET}", "holds a line break"),
+    _token("a token with a carriage return", f"{SECRET}\r{SECRET}", "contains a line break"),
     _token(
         "a token with a space",
         f"{SECRET} {SECRET}",
-        "holds spaces or characters that no token has; copy it again",
+        "contains spaces or characters that no token has; copy it again",
     ),
     _token(
         "a token with a hidden character",
         f"{SECRET}\u200b",
-        "holds spaces or characters that no token has",
+        "contains spaces or characters that no token has",
     ),
     _token(
-        "a token in other letters", f"{SECRET}é", "holds spaces or characters that no token has"
+        "a token in other letters", f"{SECRET}é", "contains spaces or characters that no token has"
     ),
     _token(
         "a token in bytes that are no text",
         f"{SECRET}\udcff",
-        "holds spaces or characters that no token has",
+        "contains spaces or characters that no token has",
     ),
     _token(
         "a token with its scheme",
         f"Token {SECRET}",
-        "begins with a word of the request header; put the token",
+        "begins with a part of the request header; give only the token",
     ),
     _token(
         "a token with another scheme",
         f"bearer {SECRET}",
-        "begins with a word of the request header",
+        "begins with a part of the request header",
     ),
     _token(
         "a token with its header",
         f"Authorization: Token {SECRET}",
-        "begins with a word of the request header",
+        "begins with a part of the request header",
     ),
-    _token("a token in quotes", f'"{SECRET}"', "has quotes around it; put the token alone there"),
+    _token("a token in quotes", f'"{SECRET}"', "begins or ends with a quote; give only the token"),
     _token(
-        "a token without end", SECRET * 100, "is longer than 1,024 characters, which no token is"
+        "a token without end", SECRET * 100, "is longer than 1,024 characters, so it is not a token"
     ),
     variables(
         "a token by the wrong variable",
         {"DUPLICATE_BATCHES_TOKEN": SECRET},
-        "DUPLICATE_BATCHES_TOKEN: a token is not a setting; put it in the variable PROLIFIC_TOKEN",
+        "DUPLICATE_BATCHES_TOKEN: the token is not a setting; put it in the variable",
     ),
     config(
         "a token in the config",
         f'\ntoken = "{SECRET}"\n',
-        "config.toml:2: token: a token is not a setting",
+        "config.toml:2: token: the token is not a setting",
     ),
     config(
         "a token in the config by another name",
         f'PROLIFIC_TOKEN = "{SECRET}"\n',
-        "a token is not a setting",
+        "the token is not a setting",
     ),
     config(
         "a broken config with a token",
@@ -130,43 +130,43 @@ ACCESS: tuple[Case, ...] = (
     ),
     Case(
         "a bad token in a check",
-        ("PROLIFIC_TOKEN: has quotes",),
+        ("PROLIFIC_TOKEN: begins or ends with a quote",),
         "check job.csv",
         env={"PROLIFIC_TOKEN": "'s3cr3t'"},
     ),
     # its file
     _token_file(
         "a token file that others can read",
-        "others than the file's owner can get at it (mode 644)",
+        "other users can access this file (mode 0644)",
         mode=0o644,
     ),
     _token_file(
         "a token file that a group can write",
-        "others than the file's owner can get at it",
+        "other users can access this file",
         mode=0o620,
     ),
-    _token_file("an empty token file", "the file is empty; it should hold the token", "\n"),
+    _token_file("an empty token file", "the file is empty; it should contain the token", "\n"),
     _token_file(
-        "a token file on two lines", "holds a line break", f"{SECRET}\n{SECRET}\n", process=True
+        "a token file on two lines", "contains a line break", f"{SECRET}\n{SECRET}\n", process=True
     ),
     _token_file(
         "a token file in Latin-1", "the file is not UTF-8 text", f"{SECRET}\xeb".encode("latin-1")
     ),
     _token_file("a token file in UTF-16", "the file is not UTF-8 text", SECRET.encode("utf-16")),
-    _token_file("a token file without end", "the file holds more than 4,096 bytes", SECRET * 1000),
+    _token_file("a token file without end", "the file is larger than 4,096 bytes", SECRET * 1000),
     _token_file(
         "a token file that is a variable",
         "has a name before the token",
         f"export PROLIFIC_TOKEN={SECRET}\n",
     ),
-    _token_file("a token file that is a folder", "is no regular file", None, 0o700),
+    _token_file("a token file that is a folder", "is not a regular file", None, 0o700),
     _no_token_file(
         "a token file that is not there", "no-such-file", "the file cannot be opened: No such file"
     ),
     _no_token_file(
         "a token file in a file", "job.csv/token", "the file cannot be opened: Not a directory"
     ),
-    _no_token_file("a token file that is a device", "/dev/zero", "is no regular file"),
+    _no_token_file("a token file that is a device", "/dev/zero", "is not a regular file"),
     _no_token_file("a token for its file", SECRET, "the file cannot be opened", None),
     _no_token_file(
         "a token file that is itself a link",
@@ -183,62 +183,64 @@ ACCESS: tuple[Case, ...] = (
     _address(
         "plain http to another host",
         "http://api.prolific.com",
-        "is http, which only this machine's loopback",
+        "is http, which is only allowed for loopback",
         True,
     ),
     _address(
         "plain http to a neighbour",
         "http://192.168.1.1",
-        "is http, which only this machine's loopback may be",
+        "is http, which is only allowed for loopback",
     ),
     _address(
         "http to a host that sounds like this one",
         "http://localhost.example.org",
-        "is http, which only this",
+        "is http, which is only allowed for",
     ),
     _address(
         "an address with a password",
         f"https://me:{SECRET}@api.prolific.com",
-        "holds a user name or password",
+        "contains a user name or password",
         True,
     ),
     _address(
         "an address with a user",
         f"https://{SECRET}@api.prolific.com",
-        "holds a user name or password",
+        "contains a user name or password",
     ),
     _address(
         "an address with a path",
         "https://api.prolific.com/api/v1",
-        "holds a path; only scheme, host and port",
+        "contains a path; give only scheme, host and port",
     ),
     _address(
         "an address with a query",
         f"https://api.prolific.com?token={SECRET}",
-        "holds a query or a fragment",
+        "contains a query or a fragment",
     ),
-    _address("an address without a scheme", "api.prolific.com", "is no https address with a host"),
-    _address("an address of a file", "file:///etc/passwd", "is no https address with a host"),
-    _address("an empty address", "", "is empty; unset it for https://api.prolific.com"),
-    _address("an address without a host", "https://", "is no https address with a host"),
+    _address(
+        "an address without a scheme", "api.prolific.com", "is not an https address with a host"
+    ),
+    _address("an address of a file", "file:///etc/passwd", "is not an https address with a host"),
+    _address("an empty address", "", "is empty; unset it to use https://api.prolific.com"),
+    _address("an address without a host", "https://", "is not an https address with a host"),
     _address(
         "a port that cannot be",
         "https://api.prolific.com:99999",
-        "has a host or port that cannot be",
+        "has an invalid host or port",
     ),
     _address(
-        "a port in words", f"https://api.prolific.com:{SECRET}", "has a host or port that cannot be"
+        "a port in words", f"https://api.prolific.com:{SECRET}", "has an invalid host or port"
     ),
-    _address("an IPv6 address cut short", "https://[::1", "has a host or port that cannot be"),
+    _address("an IPv6 address cut short", "https://[::1", "has an invalid host or port"),
     _address(
         "an address with a line break",
         "https://api.prolific.com\n",
-        "holds characters that an address cannot",
+        "contains characters that are not allowed in an address",
     ),
     _address(
         "an address in other letters",
         "https://äpi.prolific.com",
-        "holds characters that an address cannot",
+        "contains characters that are not allowed in an address",
     ),
     # certificates
     variables(
@@ -255,7 +257,7 @@ ACCESS: tuple[Case, ...] = (
     variables(
         "certificates that are none",
         {"SSL_CERT_FILE": "job.csv"},
-        "SSL_CERT_FILE: job.csv holds no certificates",
+        "SSL_CERT_FILE: job.csv contains no certificates",
     ),
     variables(
         "an empty name of certificates", {"SSL_CERT_FILE": ""}, "SSL_CERT_FILE: is empty; unset it"
@@ -265,7 +267,7 @@ ACCESS: tuple[Case, ...] = (
         option(
             f"a token as an option, {how}",
             f"--token{separator}{SECRET}",
-            "there is no --token: a token comes from",
+            "there is no option --token: set the variable PROLIFIC_TOKEN",
         )
         for how, separator in (("alone", " "), ("in one word", "="))
     ),

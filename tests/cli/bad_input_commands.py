@@ -40,7 +40,7 @@ COMMANDS: tuple[Case, ...] = (
     Case("a check of no job", ("no.csv: there is no such file",), "check no.csv", process=True),
     Case(
         "a check with an option of run",
-        ("there is no option --dry-run",),
+        ("--dry-run is not an option of this command; run takes it",),
         "check job.csv --dry-run",
     ),
     Case(
@@ -93,7 +93,7 @@ COMMANDS: tuple[Case, ...] = (
     ),
     Case(
         "a ledger whose database is text",
-        ("mine.db: this file is no ledger database",),
+        ("mine.db: this file is not a ledger database",),
         "ledger --database mine.db",
         {"mine.db": GOOD_JOB},
     ),
@@ -123,7 +123,7 @@ COMMANDS: tuple[Case, ...] = (
         "--status: nonsense is not a status",
         "created, failed",
     ),
-    _ledger("an empty status", "job.csv --status ''", "--status: an empty status is not a status"),
+    _ledger("an empty status", "job.csv --status ''", "--status: an empty value is not a status"),
     _ledger(
         "a status too many",
         "job.csv --status failed,done",
@@ -153,19 +153,19 @@ COMMANDS: tuple[Case, ...] = (
     _ledger(
         "a status without a job",
         "--status failed",
-        "--status chooses rows: it needs a JOB or --campaign",
+        "--status selects rows: add a JOB or --campaign",
     ),
+    _ledger("dropped rows without a job", "--all", "--all selects rows: add a JOB or --campaign"),
+    _ledger("a form that needs a job", "--format csv", "--format csv: add a JOB or --campaign"),
     _ledger(
-        "dropped rows without a job", "--all", "--all chooses rows: it needs a JOB or --campaign"
-    ),
-    _ledger("a form that needs a job", "--format csv", "--format csv: needs a JOB or --campaign"),
-    _ledger(
-        "a job that was never run", "job.csv", "ledger.db: this ledger knows no run of job job.csv"
+        "a job that was never run",
+        "job.csv",
+        "ledger.db: this ledger database contains no run of job job.csv",
     ),
     _ledger(
         "a campaign that was never run",
         "--campaign spring",
-        "this ledger knows no run of campaign spring",
+        "this ledger database contains no run of campaign spring",
     ),
     _ledger(
         "a ledger's campaign that is a path",
@@ -175,27 +175,27 @@ COMMANDS: tuple[Case, ...] = (
     _ledger(
         "a restoring without a job",
         "--restore job.csv",
-        "--restore: needs the JOB that the ledger file is of",
+        "--restore: add the JOB of the ledger file",
     ),
     _ledger(
         "a backup onto a file",
         "--backup job.csv",
-        "job.csv: exists already; a backup never replaces a file",
+        "job.csv: already exists; a backup never replaces a file",
     ),
     _ledger(
         "a backup onto the database",
         "--backup ledgers/ledger.db",
-        "ledger.db: exists already",
+        "ledger.db: already exists",
         process=True,
     ),
-    _ledger("a backup onto a folder", "--backup home", "home: exists already"),
+    _ledger("a backup onto a folder", "--backup home", "home: already exists"),
     _ledger("a backup into no folder", "--backup no/a.db", "no/a.db: the backup cannot be written"),
     _ledger(
         "a backup into a file",
         "--backup job.csv/a.db",
         "job.csv/a.db: the backup cannot be written",
     ),
-    _ledger("a backup without a name", "--backup ''", ".: exists already"),
+    _ledger("a backup without a name", "--backup ''", ".: already exists"),
     Case("a backup of nothing", ("there is no ledger database",), "ledger --backup copy.db"),
     Case(
         "a ledger with a bad config",
@@ -221,20 +221,18 @@ COMMANDS: tuple[Case, ...] = (
     _report(
         "a report of a job that was never run",
         "job.csv",
-        "ledger.db: this ledger knows no run of job job.csv",
+        "ledger.db: this ledger database contains no run of job job.csv",
     ),
     _report(
         "a report of a campaign that was never run",
         "job.csv --campaign spring",
         "no run of campaign spring",
     ),
-    _report(
-        "a report without a name", "job.csv --output ''", "--output: names no file", process=True
-    ),
+    _report("a report without a name", "job.csv --output ''", "--output: is empty", process=True),
     _report(
         "a report with an option of ledger",
         "job.csv --format csv",
-        "no option --format here; ledger takes",
+        "--format is not an option of this command; ledger takes",
     ),
     # sandbox
     Case(
@@ -286,7 +284,7 @@ COMMANDS: tuple[Case, ...] = (
         "--faults late",
         "The fault late needs a probability from 0 to 1, not ''",
     ),
-    _sandbox("a fault twice", "--faults late=0.1,late=0.1", "The fault 'late' is there twice"),
+    _sandbox("a fault twice", "--faults late=0.1,late=0.1", "The fault 'late' is given twice"),
     _sandbox(
         "a fault that is more than sure",
         "--faults late=2",
@@ -306,6 +304,6 @@ COMMANDS: tuple[Case, ...] = (
     _sandbox(
         "an option of run for the sandbox",
         "--campaign a",
-        "there is no option --campaign here; run",
+        "--campaign is not an option of this command; run",
     ),
 )

@@ -27,14 +27,14 @@ CSV_JOBS: tuple[Case, ...] = (
     job(
         "a file of blank lines",
         "\n\n \n",
-        "job.csv: there is no header; the first line has to name the columns",
+        "job.csv: there is no header; the first line must name the columns",
     ),
     job("a file of comments", "# one\n# two\n", "job.csv: there is no header"),
-    job("bytes of a program", bytes(range(256)), "job.csv:1: this is no text"),
+    job("bytes of a program", bytes(range(256)), "job.csv:1: this is not text"),
     job(
         "a spreadsheet's workbook",
         _zip(),
-        "job.csv: this is an Excel workbook or another zip archive, no text; save",
+        "job.csv: this is an Excel workbook or another zip archive, not text; save",
     ),
     job(
         "an old spreadsheet's workbook",
@@ -61,7 +61,7 @@ CSV_JOBS: tuple[Case, ...] = (
     job(
         "UTF-16 without a mark",
         GOOD_JOB.encode("utf-16-le"),
-        "job.csv:1: this is no text, or UTF-16 without a byte",
+        "job.csv:1: this is not text, or it is UTF-16 without a byte",
     ),
     job(
         "UTF-32",
@@ -75,7 +75,7 @@ CSV_JOBS: tuple[Case, ...] = (
         "is not UTF-16",
     ),
     job("UTF-8 that is cut off", f"batch_id,name\n{A},€".encode()[:-1], "job.csv:2: byte 0xE2"),
-    job("a NUL", f"batch_id,name\n{A},a\0b\n", "job.csv:2: this is no text"),
+    job("a NUL", f"batch_id,name\n{A},a\0b\n", "job.csv:2: this is not text"),
     job(
         "a NUL far down",
         "batch_id\n" + "# c\n" * 2000 + f"{A}\0\n",
@@ -108,12 +108,12 @@ CSV_JOBS: tuple[Case, ...] = (
     job(
         "an unknown column",
         f"batch_id,colour\n{A},red\n",
-        'job.csv:1: unknown column "colour"; there are batch_id',
+        'job.csv:1: unknown column "colour"; use batch_id',
     ),
     job(
         "a column twice",
         f"batch_id,copies,copies\n{A},1,2\n",
-        'job.csv:1: column "copies" is there twice',
+        'job.csv:1: column "copies" appears twice',
     ),
     job(
         "a reserved column",
@@ -123,7 +123,7 @@ CSV_JOBS: tuple[Case, ...] = (
     job(
         "an own column without a name",
         f"batch_id,x_\n{A},3\n",
-        'column "x_" needs more of a name after "x_"',
+        'column "x_" needs a name after "x_"',
     ),
     job(
         "Excel's instruction",
@@ -140,26 +140,26 @@ CSV_JOBS: tuple[Case, ...] = (
         "a header where much is wrong",
         "nmae,copies,copies,tasks_per_group\n",
         "job.csv:1: unknown column",
-        'job.csv:1: column "copies" is there twice',
+        'job.csv:1: column "copies" appears twice',
         "reserved",
         'there is no column "batch_id"',
     ),
     # rows
-    row("a cell too many", f"{A},a,,1,b", 'cell 5, "b", is in no column'),
+    row("a cell too many", f"{A},a,,1,b", 'cell 5, "b", has no column'),
     row("a quote that is never closed", f'{A},"a', 'a quote (") is opened here and not closed'),
     row("text behind a closing quote", f'{A},"a"b', 'text follows a closing quote (")'),
     row("a cell without end", f"{A},{'x' * 200_000}", "a cell is longer than 131,072 characters"),
     row("a name without an id", ",Wave", 'column "batch_id": is empty'),
     row("an id that is no id", "wave-1", 'column "batch_id": "wave-1" has 6 characters, not 36'),
-    row("an id that is a path", f"../users/{A}", 'holds "/"; give the id alone'),
-    row("an id with a path behind it", f"{A}/duplicate", 'holds "/"; give the id alone'),
-    row("an id with a query", f"{A}?x=1", 'holds "?"; give the id alone'),
+    row("an id that is a path", f"../users/{A}", 'contains "/"; give only the id'),
+    row("an id with a path behind it", f"{A}/duplicate", 'contains "/"; give only the id'),
+    row("an id with a query", f"{A}?x=1", 'contains "?"; give only the id'),
     row("an id with a fragment", f"{A}#top", 'column "batch_id": "0192'),
     row("an id with an escaped slash", "%2e%2e%2f" + A[9:], 'column "batch_id": "%2e%2e%2f'),
     row(
         "an id that is an address",
         f"https://app.prolific.com/batches/{A}",
-        "looks like a URL; give the id alone",
+        "looks like a URL; give only the id",
     ),
     row("an id that is an address elsewhere", "http://169.254.169.254/latest", "looks like a URL"),
     row(
@@ -170,9 +170,11 @@ CSV_JOBS: tuple[Case, ...] = (
     row("an id without dashes", A.replace("-", ""), f'write "{A}"'),
     row("an id in braces", f"{{{A}}}", f'write "{A}"'),
     row(
-        "an id with a letter O", A.replace("0", "O", 1), '"O" (character 1) is no hexadecimal digit'
+        "an id with a letter O",
+        A.replace("0", "O", 1),
+        '"O" (character 1) is not a hexadecimal digit',
     ),
-    row("an id in fullwidth digits", A.replace("0", "\uff10", 1), "is no hexadecimal digit"),
+    row("an id in fullwidth digits", A.replace("0", "\uff10", 1), "is not a hexadecimal digit"),
     row("an id with a hidden character", A[:18] + "\u200b" + A[19:], 'column "batch_id": '),
     row("an id with a header behind it", f'"{A}\r\nAuthorization: x"', 'column "batch_id": '),
     row(
@@ -188,7 +190,7 @@ CSV_JOBS: tuple[Case, ...] = (
     row(
         "an id that is a failed reference",
         '"#BEZUG!",Wave',
-        "the look-up or formula in this cell failed",
+        "the lookup or formula in this cell failed",
     ),
     row(
         "an id that became a number", "1.92E+14", "format the column as text and paste the id again"
@@ -207,13 +209,15 @@ CSV_JOBS: tuple[Case, ...] = (
     row(
         "no copies at all",
         f"{A},,,0",
-        'column "copies": "0" is out of range; 1 to 10,000 copies are possible',
+        'column "copies": "0" is out of range; write a number from 1 to 10,000',
     ),
-    row("copies below none", f"{A},,,-1", 'column "copies": "-1" is no whole number'),
+    row("copies below none", f"{A},,,-1", 'column "copies": "-1" is not a whole number'),
     row("too many copies", f"{A},,,10001", 'column "copies": "10001" is out of range'),
     row("copies without end", f"{A},,,{'9' * 5000}", 'column "copies": "999'),
     row(
-        "copies with a fraction", f"{A},,,3.0", 'column "copies": "3.0" is no whole number; write 3'
+        "copies with a fraction",
+        f"{A},,,3.0",
+        'column "copies": "3.0" is not a whole number; write 3',
     ),
     row(
         "copies in thousands",
@@ -225,49 +229,55 @@ CSV_JOBS: tuple[Case, ...] = (
         f"{A},,,#REF!",
         'column "copies": "#REF!" is a spreadsheet\'s error value',
     ),
-    row("copies in words", f"{A},,,two", 'column "copies": "two" is no whole number'),
-    row("copies in other digits", f"{A},,,\u0663", 'column "copies": "\u0663" is no whole number'),
-    row("copies with an exponent", f"{A},,,1e3", 'column "copies": "1e3" is no whole number'),
+    row("copies in words", f"{A},,,two", 'column "copies": "two" is not a whole number'),
+    row(
+        "copies in other digits", f"{A},,,\u0663", 'column "copies": "\u0663" is not a whole number'
+    ),
+    row("copies with an exponent", f"{A},,,1e3", 'column "copies": "1e3" is not a whole number'),
     # names
-    _named("a placeholder that is none", "{colour}", '"{colour}" (character 1) is no placeholder'),
+    _named(
+        "a placeholder that is none", "{colour}", '"{colour}" (character 1) is not a placeholder'
+    ),
     _named(
         "a misspelt placeholder",
         "{sorce_name}",
-        '"{sorce_name}" (character 1) is no placeholder; did you mean',
+        '"{sorce_name}" (character 1) is not a placeholder; did you mean',
     ),
-    _named("a placeholder without a name", "{}", '"{}" (character 1) is no placeholder'),
-    _named("a placeholder by number", "{0}", '"{0}" (character 1) is no placeholder'),
+    _named("a placeholder without a name", "{}", '"{}" (character 1) is not a placeholder'),
+    _named("a placeholder by number", "{0}", '"{0}" (character 1) is not a placeholder'),
     _named(
         "a placeholder with an attribute",
         "{n.__class__}",
-        '"{n.__class__}" (character 1) is no placeholder',
+        '"{n.__class__}" (character 1) is not a placeholder',
     ),
     _named(
         "a placeholder with an index",
         "{copies[0]}",
-        '"{copies[0]}" (character 1) is no placeholder',
+        '"{copies[0]}" (character 1) is not a placeholder',
     ),
     _named(
         "a placeholder with spaces",
         "{ n }",
-        '"{ n }" (character 1) is no placeholder; did you mean "{n}"?',
+        '"{ n }" (character 1) is not a placeholder; did you mean "{n}"?',
     ),
     _named("a brace that is never closed", "Wave {n", '"{" (character 6) is never closed'),
     _named("a brace that closes nothing", "Wave n}", '"}" (character 7) closes nothing'),
     _named(
         "a number without zeros",
         "{n:3}",
-        '"{n:3}" (character 1) is no width; did you mean "{n:03}"?',
+        '"{n:3}" (character 1) is not a valid width; did you mean "{n:03}"?',
     ),
-    _named("a number that is too wide", "{n:010}", '"{n:010}" (character 1) is no width'),
-    _named("a number without a width", "{n:}", '"{n:}" (character 1) is no width'),
-    _named("a number of a billion digits", "{n:0999999999}", "is no width"),
+    _named("a number that is too wide", "{n:010}", '"{n:010}" (character 1) is not a valid width'),
+    _named("a number without a width", "{n:}", '"{n:}" (character 1) is not a valid width'),
+    _named("a number of a billion digits", "{n:0999999999}", "is not a valid width"),
     _named(
-        "a time of day in a name", "{date:%H}", 'holds "%H", a time of day; only dates are possible'
+        "a time of day in a name",
+        "{date:%H}",
+        'contains "%H", a time of day; only dates are allowed',
     ),
-    _named("a date directive that is none", "{date:%Q}", 'holds "%Q", no date directive'),
+    _named("a date directive that is none", "{date:%Q}", 'contains "%Q", not a date directive'),
     _named("a date with a lone percent sign", "{date:%d%}", 'ends in a lone "%"'),
-    _named("a date without a directive", "{date:YYYY}", "holds no date directive"),
+    _named("a date without a directive", "{date:YYYY}", "contains no date directive"),
     _named(
         "a format where there is none",
         "{campaign:>9}",
@@ -277,7 +287,7 @@ CSV_JOBS: tuple[Case, ...] = (
     _named(
         "a name on two lines",
         "one\ntwo",
-        '"\\n" (character 4) is a control character; a name is one line of text',
+        '"\\n" (character 4) is a control character; a name must be one line of text',
     ),
     _named("a name with an escape", "a\x1b[31mb", '"\\x1b" (character 2) is a control character'),
     _named("a name with a C1 control", "a\x85b", "is a control character"),
@@ -285,19 +295,19 @@ CSV_JOBS: tuple[Case, ...] = (
     job(
         "a row twice",
         f"batch_id,name\n{A},Wave\n{B},Wave\n{A},Wave\n",
-        "job.csv:4: this row means a duplicate that line 2 means already",
+        "job.csv:4: this row repeats a duplicate of line 2",
         process=True,
     ),
     job(
         "a row twice in other capitals",
         f"batch_id\n{A}\n# c\n{A.upper()}\n",
         "job.csv:4: this row",
-        "line 2 means",
+        "repeats a duplicate of line 2",
     ),
     job(
         "a row twice in another Unicode form",
         f"batch_id,name\n{A},Café\n{A}, {unicodedata.normalize('NFD', 'Café')} \n",
-        "job.csv:3: this row means a duplicate that line 2 means already",
+        "job.csv:3: this row repeats a duplicate of line 2",
     ),
     job(
         "a row twice by its number",
@@ -308,19 +318,19 @@ CSV_JOBS: tuple[Case, ...] = (
     job(
         "a row twice by its date",
         f"batch_id,name\n{A},{{date:%%}}{{date:%d}}\n{A},%{{date:%d}}\n".replace("{date:%%}", "%"),
-        "job.csv:3: this row means a duplicate that line 2 means already",
+        "job.csv:3: this row repeats a duplicate of line 2",
     ),
     job(
         "a row twice with more copies",
         f"batch_id,name,copies\n{A},Wave,5\n{A},Wave,3\n",
-        "job.csv:3: this row means a duplicate that line 2 means already",
+        "job.csv:3: this row repeats a duplicate of line 2",
         'the column "copies" of one row',
     ),
     job(
         "a row three times",
         f"batch_id\n{A}\n{A}\n{A}\n",
-        "job.csv:3: this row means a duplicate that line 2",
-        "job.csv:4: this row means a duplicate that line 2",
+        "job.csv:3: this row repeats a duplicate of line 2",
+        "job.csv:4: this row repeats a duplicate of line 2",
     ),
     # many at once
     job(

@@ -85,8 +85,8 @@ def _links(name: str, to: str) -> Callable[[Path], None]:
 PLACES: tuple[Case, ...] = (
     # jobs
     Case("a job that is not there", ("no.csv: there is no such file",), "run no.csv", process=True),
-    Case("a job without a name", (".: this is a folder, no job file",), "run ''"),
-    Case("a folder for a job", ("home: this is a folder, no job file",), "run home"),
+    Case("a job without a name", (".: this is a folder, not a job file",), "run ''"),
+    Case("a folder for a job", ("home: this is a folder, not a job file",), "run home"),
     Case(
         "a job in a file",
         ("job.csv/job.csv: cannot be read: Not a directory",),
@@ -95,14 +95,14 @@ PLACES: tuple[Case, ...] = (
     Case("a job that is a device", ("/dev/zero: this is a pipe or device",), "run /dev/zero"),
     Case(
         "a job that is a pipe",
-        ("pipe: this is a pipe or device; a job has to be a file",),
+        ("pipe: this is a pipe or device; a job must be a file",),
         "run pipe",
         prepare=lambda folder: os.mkfifo(folder / "pipe"),
     ),
     Case(
         "a job in a place that goes away",
         (
-            "/proc/self/cwd/job.csv: this is not a file in a folder",
+            "/proc/self/cwd/job.csv: this is in /dev or /proc",
             "lost at the next boot; save the job as a file",
         ),
         "run /proc/self/cwd/job.csv --yes",
@@ -110,7 +110,7 @@ PLACES: tuple[Case, ...] = (
     ),
     Case(
         "a job in a place that goes away, checked",
-        ("/proc/self/cwd/job.csv: this is not a file in a folder",),
+        ("/proc/self/cwd/job.csv: this is in /dev or /proc",),
         "check /proc/self/cwd/job.csv",
     ),
     Case(
@@ -164,17 +164,17 @@ PLACES: tuple[Case, ...] = (
     option(
         "a ledger on the database",
         "--ledger a.db --database a.db",
-        "--ledger: is the same file as that of --data",
+        "--ledger: is the same file as --data",
     ),
     option(
         "a log on the ledger",
         "--ledger a.csv --log-file a.csv",
-        "--log-file: is the same file as that of --ledger",
+        "--log-file: is the same file as --ledger",
     ),
     option(
         "a log on the database",
         "--log-file ledgers/ledger.db",
-        "--log-file: is the same file as that of --database",
+        "--log-file: is the same file as --database",
     ),
     Case(
         "a log on the job by a link",
@@ -190,7 +190,7 @@ PLACES: tuple[Case, ...] = (
     ),
     Case(
         "a ledger on the database by a link to its folder",
-        ("--ledger: is the same file as that of --database",),
+        ("--ledger: is the same file as --database",),
         "run job.csv --ledger here/a.db --database a.db",
         prepare=_links("here", "."),
     ),
@@ -210,13 +210,13 @@ PLACES: tuple[Case, ...] = (
         "a ledger on the database's lock",
         "--ledger ledgers/ledger.db.lock",
         "--ledger: ",
-        "of --database",
+        "is the same file as one that belongs to --database",
     ),
     option(
         "a log on the database's journal",
         "--log-file ledgers/ledger.db-wal",
         "--log-file: ",
-        "of --database",
+        "is the same file as one that belongs to --database",
     ),
     # the ledger file
     Case(
@@ -240,7 +240,7 @@ PLACES: tuple[Case, ...] = (
     ),
     Case(
         "a ledger on a link to nothing",
-        ("link.csv: this is a link to nothing",),
+        ("link.csv: this link leads to no file",),
         "run job.csv --ledger link.csv",
         prepare=_links("link.csv", "no"),
     ),
@@ -253,7 +253,7 @@ PLACES: tuple[Case, ...] = (
     option(
         "a ledger that is named as a folder",
         "--ledger out/",
-        "--ledger: names a folder; give the path of a file",
+        "--ledger: is a folder; give the path of a file",
     ),
     option("a ledger in a file", "--ledger job.csv/a.csv", "job.csv/a.csv: "),
     option("a ledger on a full device", "--ledger /dev/full", "/dev/full: this is not a file"),
@@ -274,7 +274,7 @@ PLACES: tuple[Case, ...] = (
         "--ledger: unknown placeholder {campain}",
         "Did you",
     ),
-    option("a ledger with a lone brace", "--ledger 'a{.csv'", "--ledger: has a lone {"),
+    option("a ledger with a lone brace", "--ledger 'a{.csv'", "--ledger: contains a lone {"),
     option("a ledger with a NUL", "--ledger 'a\0.csv'", "--ledger: contains a NUL character"),
     option("a ledger whose name is too long", f"--ledger {'a' * 300}.csv", "File name too long"),
     option(
@@ -295,7 +295,7 @@ PLACES: tuple[Case, ...] = (
     # the database
     Case(
         "a database that is text",
-        ("ledger.db: this file is no ledger database",),
+        ("ledger.db: this file is not a ledger database",),
         files={"ledgers/ledger.db": "not a database, but somebody's notes\n" * 40},
         leaves=_LOCK,
         process=True,
@@ -324,7 +324,7 @@ PLACES: tuple[Case, ...] = (
     _database(
         "a database with flipped bits in its mark",
         _flipped(0, 16),
-        "ledger.db: this file is no ledger database",
+        "ledger.db: this file is not a ledger database",
     ),
     _database(
         "a database with flipped bits in its schema",
@@ -396,17 +396,17 @@ PLACES: tuple[Case, ...] = (
     option(
         "a config that is a device",
         "--config /dev/full",
-        "--config: /dev/full is not a file in a folder",
+        "--config: /dev/full is in /dev or /proc",
         "would be lost at the next boot; save the settings as a file",
     ),
     option(
         "a config from a process",
         "--config /dev/fd/0",
-        "--config: /dev/fd/0 is not a file in a folder",
+        "--config: /dev/fd/0 is in /dev or /proc",
     ),
     Case(
         "a config without end",
-        ("config.toml: holds more than 1,048,576 bytes; this is no config file",),
+        ("config.toml: is larger than 1,048,576 bytes; this is not a config file",),
         files={"config.toml": "#" * (1 << 21)},
     ),
     Case(
@@ -415,7 +415,7 @@ PLACES: tuple[Case, ...] = (
         prepare=_links("config.toml", "config.toml"),
     ),
     option("a log without a name", "--log-file ''", "--log-file: is empty; give a path"),
-    option("a log that is named as a folder", "--log-file logs/", "--log-file: names a folder"),
+    option("a log that is named as a folder", "--log-file logs/", "--log-file: is a folder"),
     Case(
         "a folder that is no text",
         ("is not UTF-8",),

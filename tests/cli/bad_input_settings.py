@@ -29,7 +29,7 @@ SETTINGS: tuple[Case, ...] = (
     ),
     Case(
         "an option of another command",
-        ("there is no option --status",),
+        ("--status is not an option of this command; ledger takes it",),
         "run job.csv --status failed",
     ),
     option(
@@ -41,7 +41,7 @@ SETTINGS: tuple[Case, ...] = (
     option(
         "a rate beyond all",
         "--rate 10001/s",
-        "--rate: '10001/s' is out of range; a rate is above 0 and at most",
+        "--rate: '10001/s' is out of range; a rate must be above 0 and at most",
     ),
     option("a rate by the hour", "--rate 5/h", "--rate: '5/h' is not a rate"),
     option("a rate below none", "--rate=-1/s", "--rate: '-1/s' is not a rate"),
@@ -93,7 +93,9 @@ SETTINGS: tuple[Case, ...] = (
         "--date: '31.03.2026' is not a date as YYYY-MM-DD",
     ),
     option(
-        "a day that is in no calendar", "--date 2026-02-30", "--date: there is no day 2026-02-30"
+        "a day that is in no calendar",
+        "--date 2026-02-30",
+        "--date: the date 2026-02-30 does not exist",
     ),
     option("an empty date", "--date ''", "--date: '' is not a date"),
     option(
@@ -113,18 +115,18 @@ SETTINGS: tuple[Case, ...] = (
     option(
         "a campaign with a slash",
         "--campaign a/b",
-        '--campaign: "/" (character 2 of "a/b") cannot be in a camp',
+        '--campaign: "/" (character 2 of "a/b") is not allowed in a camp',
     ),
     option(
         "a campaign with a backslash",
         r"--campaign 'a\b'",
         "--campaign: ",
-        "cannot be in a campaign",
+        "is not allowed in a campaign",
     ),
     option(
         "a campaign with a placeholder",
         "--campaign 'a{n}'",
-        '--campaign: "{n}" (character 2) is no placeholder',
+        '--campaign: "{n}" (character 2) is not a placeholder',
     ),
     option(
         "a campaign with a lone brace",
@@ -152,7 +154,10 @@ SETTINGS: tuple[Case, ...] = (
     ),
     Case(
         "a job whose name is no campaign",
-        ("wave #1.csv: the file's name is no campaign", "Name the campaign with --campaign NAME"),
+        (
+            "wave #1.csv: the file's name cannot be used as the campaign",
+            "Name the campaign with --campaign NAME",
+        ),
         "run 'wave #1.csv'",
         {"wave #1.csv": "batch_id\n"},
     ),
@@ -191,7 +196,7 @@ SETTINGS: tuple[Case, ...] = (
     variables(
         "an address by the wrong variable",
         {"DUPLICATE_BATCHES_URL": "http://x"},
-        "by the variable PROLIFIC_URL",
+        "in the variable PROLIFIC_URL",
     ),
     variables(
         "a config that is not there",
@@ -274,13 +279,13 @@ SETTINGS: tuple[Case, ...] = (
     config(
         "a config in the config",
         'config = "b.toml"\n',
-        "config.toml:1: config: can only be set as --config",
+        "config.toml:1: config: can only be set with --config",
     ),
     config(
         "a campaign in the config that is a path",
         'campaign = "a/b"\n',
         "config.toml:1: campaign: ",
-        "cannot be in",
+        "is not allowed in",
     ),
     config(
         "two bad keys",

@@ -16,8 +16,8 @@ def _in_a_row(what: str, line: str, *says: str) -> Case:
 YAML_JOBS: tuple[Case, ...] = (
     # what is no YAML job
     yaml("an empty YAML file", "", "job.yaml: the file is empty"),
-    yaml("a YAML file of comments", "# one\n", "job.yaml: the file holds no rows"),
-    yaml("a YAML file that says nothing", "~\n", "job.yaml: the file holds no rows"),
+    yaml("a YAML file of comments", "# one\n", "job.yaml: the file contains no rows"),
+    yaml("a YAML file that says nothing", "~\n", "job.yaml: the file contains no rows"),
     yaml(
         "YAML that is one text",
         "just text\n",
@@ -40,11 +40,11 @@ YAML_JOBS: tuple[Case, ...] = (
         f"- batch_id: {A}\n  name: Zo\xeb\n".encode("latin-1"),
         "job.yaml:2: byte 0xEB",
     ),
-    yaml("YAML with a NUL", f"- batch_id: {A}\n  name: a\0\n", "job.yaml:2: this is no text"),
+    yaml("YAML with a NUL", f"- batch_id: {A}\n  name: a\0\n", "job.yaml:2: this is not text"),
     yaml(
         "YAML with a bell",
         f"- batch_id: {A}\n  name: a\x07\n",
-        "job.yaml:2: U+0007 (character 10 of the line) may",
+        "job.yaml:2: U+0007 (character 10 of the line) is",
     ),
     # attacks
     yaml(
@@ -59,7 +59,7 @@ YAML_JOBS: tuple[Case, ...] = (
     yaml(
         "a tag that runs a program",
         f"- batch_id: {A}\n  name: !!python/object/apply:os.system ['touch harmed']\n",
-        'job.yaml:2: key "name" holds a list; it has to be text',
+        'job.yaml:2: key "name" contains a list; it must be text',
         process=True,
     ),
     _in_a_row(
@@ -110,12 +110,14 @@ YAML_JOBS: tuple[Case, ...] = (
     # keys at the top
     yaml("no batches", "campaign: a\n", 'job.yaml:1: there is no key "batches"'),
     yaml(
-        "batches that are text", "batches: none\n", 'job.yaml:1: key "batches" holds text, "none"'
+        "batches that are text",
+        "batches: none\n",
+        'job.yaml:1: key "batches" contains text, "none"',
     ),
     yaml(
         "batches that are a mapping",
         f"batches:\n  batch_id: {A}\n",
-        'job.yaml:2: key "batches" holds a mapping',
+        'job.yaml:2: key "batches" contains a mapping',
     ),
     yaml(
         "a misspelt key at the top",
@@ -125,12 +127,12 @@ YAML_JOBS: tuple[Case, ...] = (
     yaml(
         "a key of a row at the top",
         "copies: 1\nbatches: []\n",
-        'job.yaml:1: key "copies" belongs into a row',
+        'job.yaml:1: key "copies" belongs in a row',
     ),
     yaml(
         "batches twice",
         "batches: []\nbatches: []\n",
-        'job.yaml:2: key "batches" is here a second time; the first',
+        'job.yaml:2: key "batches" appears twice; the first',
     ),
     yaml(
         "a campaign that is a path",
@@ -141,7 +143,7 @@ YAML_JOBS: tuple[Case, ...] = (
     yaml(
         "a campaign that is a list",
         "campaign: [a]\nbatches: []\n",
-        'job.yaml:1: key "campaign" holds a list',
+        'job.yaml:1: key "campaign" contains a list',
     ),
     yaml(
         "a campaign with a number",
@@ -152,7 +154,7 @@ YAML_JOBS: tuple[Case, ...] = (
     yaml(
         "an empty campaign",
         "campaign:\nbatches: []\n",
-        'job.yaml:1: key "campaign": a campaign needs a name',
+        'job.yaml:1: key "campaign": a campaign must have a name',
     ),
     yaml(
         "an id for all rows",
@@ -167,14 +169,14 @@ YAML_JOBS: tuple[Case, ...] = (
     yaml(
         "defaults that are a list",
         "defaults: []\nbatches: []\n",
-        'job.yaml:1: key "defaults" holds a list',
+        'job.yaml:1: key "defaults" contains a list',
     ),
     # rows
-    yaml("a row that is text", f"- {A}\n", "job.yaml:1: here is text"),
+    yaml("a row that is text", f"- {A}\n", "job.yaml:1: this is text"),
     yaml(
         "a row that is a list",
         f"- [batch_id, {A}]\n",
-        "job.yaml:1: here is a list; it has to be a row",
+        "job.yaml:1: this is a list; it must be a row",
     ),
     yaml("a row without an id", "- name: Wave\n", 'job.yaml:1: key "batch_id": is empty'),
     yaml(
@@ -185,7 +187,7 @@ YAML_JOBS: tuple[Case, ...] = (
     yaml(
         "an alias of a row",
         f"- &r\n  batch_id: {A}\n- *r\n",
-        'job.yaml:3: the alias "*r" is not possible here',
+        'job.yaml:3: the alias "*r" is not allowed here',
     ),
     yaml("a bad id in YAML", "- batch_id: ../users/me\n", 'job.yaml:1: key "batch_id": '),
     yaml(
@@ -200,21 +202,21 @@ YAML_JOBS: tuple[Case, ...] = (
     ),
     _in_a_row("a merge key", "<<: {copies: 2}", 'merge keys ("<<") are not supported'),
     _in_a_row("a misspelt key", "nmae: Wave", 'unknown key "nmae"; did you mean "name"?'),
-    _in_a_row("a key that is a list", "[a, b]: c", "a key holds a list"),
+    _in_a_row("a key that is a list", "[a, b]: c", "a key contains a list"),
     _in_a_row(
         "a key twice",
         f"batch_id: {B}",
-        'key "batch_id" is here a second time; the first is in line 1',
+        'key "batch_id" appears twice; the first is in line 1',
     ),
-    _in_a_row("a placeholder without quotes", "name: {n}", 'key "name" holds a mapping'),
+    _in_a_row("a placeholder without quotes", "name: {n}", 'key "name" contains a mapping'),
     _in_a_row(
-        "copies with an underscore", "copies: 1_000", 'key "copies": "1_000" is no whole number'
+        "copies with an underscore", "copies: 1_000", 'key "copies": "1_000" is not a whole number'
     ),
-    _in_a_row("copies that are true", "copies: true", 'key "copies": "true" is no whole number'),
+    _in_a_row("copies that are true", "copies: true", 'key "copies": "true" is not a whole number'),
     _in_a_row(
         "a flag that is a list",
         "upload_new_dataset: [true]",
-        'key "upload_new_dataset" holds a list',
+        'key "upload_new_dataset" contains a list',
     ),
     _in_a_row(
         "a control character by its escape",
@@ -225,11 +227,11 @@ YAML_JOBS: tuple[Case, ...] = (
     yaml(
         "a YAML row twice",
         f"- batch_id: {A}\n  name: Wave\n- {{batch_id: {A}, name: Wave}}\n",
-        "job.yaml:3: this row means a duplicate that line 1 means already",
+        "job.yaml:3: this row repeats a duplicate of line 1",
     ),
     Case(
         "a bad YAML job that is only checked",
-        ("job.yml:1: here is text",),
+        ("job.yml:1: this is text",),
         "check job.yml",
         {"job.yml": "- x\n"},
     ),

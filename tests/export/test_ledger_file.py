@@ -180,7 +180,7 @@ VALUE = (
 @example([("-a", "", "")])
 @example([("", "-a", "")])
 @given(st.lists(st.tuples(VALUE, VALUE, VALUE)))
-def test_every_line_is_what_the_csv_module_makes_of_its_cells(
+def test_every_line_is_what_the_csv_module_writes(
     rows: list[tuple[object, ...]],
 ) -> None:
     ours, theirs = io.StringIO(), io.StringIO()
@@ -337,14 +337,14 @@ def test_a_ledger_is_known_again_even_if_a_spreadsheet_has_saved_it(
 def test_what_cannot_become_a_ledger_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to("nowhere")
-    for name, message in (("folder", "this is not a file"), ("link", "a link to nothing")):
+    for name, message in (("folder", "this is not a file"), ("link", "this link leads to no file")):
         with pytest.raises(UsageError, match=message):
             refuse_foreign_file(LEDGER_FILE, tmp_path / name, "spring")
     refuse_foreign_file(LEDGER_FILE, tmp_path / "new.csv", "spring")
     refuse_foreign_file(LEDGER_FILE, tmp_path / "no" / "folder" / "yet.csv", "spring")
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="cannot be written there"):
         make_folder(tmp_path / "file" / "ledger.csv")

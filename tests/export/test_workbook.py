@@ -1,4 +1,4 @@
-"""The ledger file as a workbook: what another program sees in it, and that it comes back as it was
+"""The ledger file as a workbook: what other programs see in it, and that reading returns what was
 written."""
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.ledgers import (
+    NOW,
     claim,
     connection_of,
     ending,
@@ -35,15 +36,15 @@ from tests.support.workbooks import (
     saved_by_libreoffice,
     table,
 )
-from worker.export import csv_format as csv_form
-from worker.export import workbook
+from worker.export import csv_format, workbook
 from worker.export.commands import Invocation
 from worker.export.content import SHORTENED
 from worker.export.formats import other_files, read_file
 from worker.export.ledger_file import LEDGER_FILE, write_ledger_file
 from worker.export.own_files import refuse_foreign_file
 from worker.export.workbook.sheets import write
-from worker.export.workbook.summary import CHOICES, GOING_ON, MORE_CHOICES, REHEARSAL
+from worker.export.workbook.style import line_count
+from worker.export.workbook.summary import GOING_ON, MORE_OPTIONS, REHEARSAL
 from worker.ledger.views import COLUMNS
 from worker.model.errors import UsageError
 
@@ -112,10 +113,9 @@ def test_dates_are_dates_in_utc_numbers_are_numbers_and_the_rest_is_text() -> No
     assert cells["error"].value is None
 
 
-def test_the_header_is_bold_stays_in_view_and_filters_every_row() -> None:
+def test_the_header_is_bold_and_filters_every_row() -> None:
     sheet = opened_by_another(written(row(2), row(3), own=()))["Ledger"]
     assert all(cell.font.bold for cell in sheet[1])
-    assert sheet.freeze_panes == "A2"
     assert sheet.auto_filter.ref == "A1:Q3"
     assert sheet.column_dimensions["G"].width >= len(uuid(1)), "an id is seen whole"
 
@@ -150,13 +150,75 @@ def test_no_text_is_ever_a_formula_a_link_or_a_number() -> None:
             )
 
 
-def test_the_file_is_well_formed_xml_whatever_it_holds() -> None:
+def test_the_file_is_well_formed_xml_whatever_its_text() -> None:
     data = written(
         *(row(n, name=text, x_a=text) for n, text in enumerate(HOSTILE, 2)), own=("x_a",)
     )
     with zipfile.ZipFile(io.BytesIO(data)) as parts:
         for name in parts.namelist():
             ElementTree.fromstring(parts.read(name))
+
+
+# -- on the screen and on paper
+
+
+def test_the_header_and_the_columns_that_identify_a_row_stay_in_view() -> None:
+    sheet = opened_by_another(written(row(2)))["Ledger"]
+    assert sheet.freeze_panes == "D2"
+    assert [cell.value for cell in sheet[1][:3]] == ["line", "source_batch_id", "name"]
+
+
+def test_every_sheet_prints_on_a4_landscape_one_page_wide_with_page_numbers() -> None:
+    sheets: Any = opened_by_another(written(row(2), row(3), rows_of_a_sheet=2))
+    for sheet in sheets:
+        page = sheet.page_setup
+        assert (page.paperSize, page.orientation) == (9, "landscape")
+        assert (page.fitToWidth or 1, page.fitToHeight) == (1, 0)
+        assert sheet.sheet_properties.pageSetUpPr.fitToPage
+        assert sheet.oddFooter.right.text == "Page &P of &N"
+        assert sheet.oddFooter.left.text == f"{sheet.title} of campaign spring, {NOW[:10]}"
+        assert sheet.print_title_rows == (None if sheet.title == "Summary" else "$1:$1")
+
+
+def test_columns_that_people_seldom_need_are_folded_and_so_not_printed() -> None:
+    sheet: Any = opened_by_another(written(row(2, x_own="a"), own=("x_own",)))["Ledger"]
+    shown = [
+        cell.value
+        for cell in sheet[1]
+        if not any(
+            column.hidden and column.min <= cell.column <= column.max
+            for column in sheet.column_dimensions.values()
+        )
+    ]
+    assert shown == [
+        "line", "source_batch_id", "name", "upload_new_dataset", "copy", "status", "new_batch_id",
+        "error", "x_own",
+    ]  # fmt: skip
+    assert [key for key, one in sheet.column_dimensions.items() if one.collapsed] == ["M", "R"]
+
+
+def test_a_row_is_as_high_as_its_text_needs() -> None:
+    rows = (row(2), row(3, name="x" * 60), row(4, status="failed", error="a\nb\nc"))
+    sheet = opened_by_another(written(*rows))["Ledger"]
+    assert [sheet.row_dimensions[n].height for n in (2, 3, 4)] == [None, 30, 45]
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [("", 1), ("x" * 10, 1), ("x" * 11, 2), ("漢" * 6, 2), ("a\nb", 2), ("\n", 2), ("x" * 999, 27)],
+)
+def test_lines_are_counted_by_length(text: str, lines: int) -> None:
+    assert line_count(text, 10) == lines
+
+
+def test_the_footer_of_a_long_campaign_fits(recwarn: pytest.WarningsRecorder) -> None:
+    whole = content([row(2)])
+    about = whole.about._replace(campaign="a & b " * 50, sandbox=True)
+    file = io.BytesIO()
+    write(file, whole._replace(about=about))
+    assert not recwarn.list
+    sheet: Any = opened_by_another(file.getvalue())["Ledger"]
+    assert sheet.oddFooter.left.text.startswith("Rehearsal: Ledger of campaign a ")
 
 
 # -- the first sheet
@@ -170,27 +232,29 @@ def summary(*rows: dict[str, Any]) -> str:
     )
 
 
-def test_the_summary_says_what_was_asked_what_exists_and_that_nothing_needs_a_person() -> None:
+def test_the_summary_says_what_was_requested_what_exists_and_that_nothing_is_left_to_do() -> None:
     text = summary(row(2), row(3))
-    assert text.startswith("spring: 2 duplicates, all created\n")
+    assert text.startswith(
+        "Ledger of campaign spring\n2 of 2 duplicates created (2026-03-01 12:00 UTC)\n"
+    )
     for part in (
-        "job | /jobs/spring.csv",
-        "run | run-1",
+        "job file | /jobs/spring.csv",
+        "latest run | run-1",
         "database | /ledgers/ledger.db",
         "created | 2 | exists",
     ):
         assert part in text
-    assert "What needs a person\nNothing." in text
+    assert "What to do next\nNothing." in text
 
 
-def test_the_summary_names_what_needs_a_person_with_commands_that_work_in_any_folder() -> None:
+def test_the_summary_lists_the_next_steps_with_commands_that_work_in_any_folder() -> None:
     text = summary(
         row(2),
         row(3, status="failed", error="422: no", new_batch_id=None),
-        row(4, status="unknown", error="no answer", copy=3),
+        row(4, status="unknown", error="no answer", copy=3, copies=12),
         row(5, status="pending", error=None),
     )
-    assert text.startswith("spring: 1 of 4 duplicates created\n")
+    assert "\n1 of 4 duplicates created (" in text
     for command in (COMMANDS.run(), COMMANDS.settle(), COMMANDS.retry()):
         assert f"\n{command}\n" in text
     assert (
@@ -198,39 +262,46 @@ def test_the_summary_names_what_needs_a_person_with_commands_that_work_in_any_fo
         in text
     )
     assert "\n2. Look at the duplicate that the API rejected\nA run does not try it again" in text
-    assert "\n4.3 | unknown | Wave 4 | no answer\n" in text
-    assert "\n3.1 | failed | Wave 3 | 422: no\n" in text
+    assert "\nUnknown duplicates: 1\nduplicate | name | why\n" in text
+    assert "\nline 4, copy 3 of 12 | Wave 4 | no answer\n" in text
+    assert "\nline 3 | Wave 3 | 422: no\n" in text
     assert "\n1 | 422: no\n" in text
 
 
-def test_the_summary_has_the_commands_that_decide_what_only_a_person_can() -> None:
-    rows = [
-        row(
-            n,
-            status="unknown",
-            new_batch_id=None,
-            **undecided(n, "several batches fit", uuid(n), uuid(100 + n)),
-        )
-        for n in range(2, 10)
-    ]
-    text = summary(*rows)
-    assert (
-        "\n1. 8 duplicates may already exist: check and decide\nFor each, a request went unanswered"
-        in text
-    )
-    for n in range(2, 2 + CHOICES):
+def undecided_row(number: int) -> dict[str, Any]:
+    known = undecided(number, "several batches fit", uuid(number), uuid(100 + number))
+    return row(number, status="unknown", new_batch_id=None, **known)
+
+
+def test_the_summary_has_the_command_and_the_options_that_record_decisions() -> None:
+    text = summary(*(undecided_row(n) for n in range(2, 10)))
+    assert "\n1. 8 duplicates may already exist: check and decide\nFor each, a request" in text
+    assert f"\n{COMMANDS.settle()}\nduplicate | name | option\n" in text
+    for n in range(2, 10):
         assert (
-            f"\nit is | {COMMANDS.assign(n, uuid(n))}\nor it is |"
-            f" {COMMANDS.assign(n, uuid(100 + n))}\n" in text
+            f"\nline {n} | Wave {n} | --assign '#{n}={uuid(n)}'\n"
+            f"or | --assign '#{n}={uuid(100 + n)}'\n"
+            f"or, if none is the copy | --absent '#{n}'\n" in text
         )
-        assert f"\nnone of them | {COMMANDS.absent(n)}\n" in text
-    assert COMMANDS.absent(2 + CHOICES) not in text
-    assert MORE_CHOICES in text
+    assert MORE_OPTIONS not in text
     assert COMMANDS.run() not in text, "a run would do nothing about them"
     assert "\n8 | may exist: several batches fit\n" in text, "one reason, whatever the candidates"
 
 
-def test_a_summary_of_a_run_that_goes_on_or_of_a_rehearsal_says_so() -> None:
+def test_the_summary_says_how_many_decisions_it_shows() -> None:
+    settles_itself = [row(n, status="unknown", error="no answer") for n in range(2, 32)]
+    text = summary(*settles_itself, *(undecided_row(n) for n in range(32, 77)))
+    assert f"\n20 of 45 shown. {MORE_OPTIONS}\n" in text
+    assert text.count("--absent") == 20, "rows that a run settles by itself take no place"
+    assert "\nUnknown duplicates: 20 of 75 shown\n" in text
+
+
+def test_a_duplicate_that_left_the_job_is_named_by_its_number() -> None:
+    text = summary(row(7, line=None, status="failed", error="422: no"))
+    assert "\n#7 | Wave 7 | 422: no\n" in text
+
+
+def test_a_summary_says_if_a_run_is_active_or_a_rehearsal() -> None:
     file = io.BytesIO()
     whole = content([row(2, status="pending", error=None)])
     write(file, whole._replace(about=whole.about._replace(going_on=True, sandbox=True)))
@@ -241,13 +312,15 @@ def test_a_summary_of_a_run_that_goes_on_or_of_a_rehearsal_says_so() -> None:
         assert said not in plain
 
 
-def test_the_summary_of_a_great_failure_stays_short() -> None:
+def test_the_summary_of_many_failures_stays_short_and_says_what_it_leaves_out() -> None:
     text = summary(*(row(n, status="failed", error=f"reason {n}") for n in range(2, 502)))
     assert "failed | 500" in text
+    assert "\nWhy duplicates are not created: 20 of 500 shown\n" in text
+    assert "\nFailed duplicates: 20 of 500 shown\n" in text
     assert len(text.splitlines()) < 100
 
 
-# -- more rows than a sheet holds
+# -- more rows than a sheet can contain
 
 
 def test_what_one_sheet_cannot_hold_goes_on_in_the_next_and_is_read_from_all(
@@ -279,16 +352,16 @@ TEXT = st.one_of(
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(TEXT, TEXT, st.sampled_from(["created", "unknown"])), max_size=8))
-def test_both_forms_give_back_the_same_rows(
+def test_both_formats_return_the_same_rows(
     tmp_path_factory: pytest.TempPathFactory, found: list[Any]
 ) -> None:
     rows = [
         row(n, name=name, x_a=own, status=status) for n, (name, own, status) in enumerate(found, 2)
     ]
-    folder = tmp_path_factory.mktemp("forms")
+    folder = tmp_path_factory.mktemp("formats")
     book = in_folder(folder, written(*rows, own=("x_a",)))
     with (folder / "ledger.csv").open("wb") as file:
-        csv_form.write(file, content(rows, ("x_a",)))
+        csv_format.write(file, content(rows, ("x_a",)))
     assert [texts for _, texts in read_file(book)] == [
         texts for _, texts in read_file(folder / "ledger.csv")
     ]
@@ -367,7 +440,7 @@ def test_rows_that_a_spreadsheet_padded_it_with_are_no_rows(tmp_path: Path) -> N
     assert [texts["name"] for texts in _texts(path)] == ["Wave 2", "other"]
 
 
-# -- what is no ledger
+# -- files that are not a ledger
 
 
 def other_workbook() -> bytes:
@@ -395,17 +468,17 @@ def test_a_file_that_is_no_ledger_is_never_replaced(data: bytes, tmp_path: Path)
     assert path.read_bytes() == data
 
 
-def test_a_csv_ledger_is_no_workbook_and_a_workbook_no_csv(tmp_path: Path) -> None:
+def test_a_csv_with_the_name_of_a_workbook_is_not_a_ledger_nor_the_reverse(tmp_path: Path) -> None:
     in_folder(tmp_path, written(row(2)), "a.csv")
     with (tmp_path / "b.xlsx").open("wb") as file:
-        csv_form.write(file, content([row(2)]))
+        csv_format.write(file, content([row(2)]))
     for name in ("a.csv", "b.xlsx"):
         with pytest.raises(UsageError, match="is not a ledger file"):
             refuse_foreign_file(LEDGER_FILE, tmp_path / name, "spring")
 
 
 PLACE = st.floats(0, 1, exclude_max=True)
-"""Where in a file, as a share of its length: that differs with the time of day."""
+"""A place in a file as a share of its length, which varies with the time of day."""
 
 
 @settings(max_examples=150, deadline=None)
@@ -421,10 +494,12 @@ def test_a_damaged_workbook_ends_in_words(
     try:
         list(read_file(path))
     except UsageError as error:
-        assert "this file is no ledger" in str(error) or "the ledger file is damaged" in str(error)
+        assert "this file is not a ledger" in str(error) or "the ledger file is damaged" in str(
+            error
+        )
 
 
-# -- replaced whole
+# -- replaced at once
 
 
 def test_a_real_ledger_is_written_and_replaced_and_the_folder_s_other_files_are_known(

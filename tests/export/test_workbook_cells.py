@@ -1,4 +1,4 @@
-"""A value as a cell of a workbook, and back: pure tables."""
+"""Values as cells of a workbook, and back, as tables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.export.content import SHORTENED
-from worker.export.workbook.cells import MAX_TEXT, fitting, moment, to_cell, to_text
+from worker.export.workbook.cells import MAX_TEXT, cell_text, to_cell, to_datetime, to_text
 
 NOON = dt.datetime(2026, 3, 1, 12, 0)
 
@@ -37,7 +37,7 @@ NOON = dt.datetime(2026, 3, 1, 12, 0)
         ("error", "\ud800 \ufffe \uffff", "\ufffd \ufffd \ufffd"),
     ],
 )
-def test_what_a_value_is_in_a_workbook(column: str, value: object, cell: object) -> None:
+def test_each_value_becomes_a_cell_by_its_column(column: str, value: object, cell: object) -> None:
     assert to_cell(column, value) == cell
     assert type(to_cell(column, value)) is type(cell)
 
@@ -59,7 +59,7 @@ def test_what_a_value_is_in_a_workbook(column: str, value: object, cell: object)
         (NOON.date(), "2026-03-01T00:00:00.000Z"),
     ],
 )
-def test_what_a_cell_is_as_the_text_of_a_csv(cell: object, text: str) -> None:
+def test_each_cell_is_read_as_the_text_of_the_csv(cell: object, text: str) -> None:
     assert to_text(cell) == text
 
 
@@ -69,21 +69,21 @@ def test_a_time_comes_back_to_the_millisecond(when: dt.datetime) -> None:
         when.replace(microsecond=when.microsecond // 1000 * 1000).isoformat(timespec="milliseconds")
         + "Z"
     )
-    assert to_text(moment(text)) == text
+    assert to_text(to_datetime(text)) == text
 
 
 @pytest.mark.parametrize(
     "text", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "", "12", "2026-03-01"]
 )
-def test_what_is_no_moment_stays_text(text: str) -> None:
-    assert moment(text) is None
+def test_text_that_is_not_a_time_stays_text(text: str) -> None:
+    assert to_datetime(text) is None
 
 
 @pytest.mark.parametrize("letter", ["a", "é", "漢", "😀"])
 @pytest.mark.parametrize("over", [-3, -2, -1, 0, 1, 2, 100_000])
-def test_what_a_cell_cannot_hold_is_cut_and_says_so(letter: str, over: int) -> None:
+def test_text_that_is_too_long_for_a_cell_is_cut_and_says_so(letter: str, over: int) -> None:
     text = letter * ((MAX_TEXT + over) // (2 if letter == "😀" else 1))
-    shown = fitting(text)
+    shown = cell_text(text)
     assert len(shown.encode("utf-16-le")) // 2 <= MAX_TEXT
     assert "\ufffd" not in shown
     if len(text.encode("utf-16-le")) // 2 <= MAX_TEXT:

@@ -343,7 +343,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     text = tmp_path / "notes.txt"
     text.write_text("line,name\n" * 1000)
 
-    refused(text, "no ledger database")
+    refused(text, "not a ledger database")
 
 
 def test_a_damaged_database_is_told_as_damaged(path: Path) -> None:
@@ -423,7 +423,7 @@ def test_a_backup_never_replaces_a_file(path: Path, tmp_path: Path) -> None:
     target = tmp_path / "there.txt"
     target.write_text("mine")
 
-    with pytest.raises(UsageError, match="exists already"):
+    with pytest.raises(UsageError, match="already exists"):
         backup(path, target)
     assert target.read_text() == "mine"
 
@@ -460,7 +460,7 @@ def test_a_backup_does_not_claim_the_name_of_what_it_is_a_copy_of(
     ("code", "told", "kind"),
     [
         (sqlite3.SQLITE_FULL, "the disk is full", WorkerError),
-        (sqlite3.SQLITE_NOTADB, "is no ledger database", UsageError),
+        (sqlite3.SQLITE_NOTADB, "is not a ledger database", UsageError),
         (sqlite3.SQLITE_CORRUPT, "is damaged", UsageError),
         (sqlite3.SQLITE_CORRUPT_INDEX, "is damaged", UsageError),
         (sqlite3.SQLITE_CANTOPEN, "cannot be used", UsageError),

@@ -22,7 +22,7 @@ COUNT = "SELECT count(*) FROM items WHERE status = 'failed'"
 
 
 def fail_one(ledger: Ledger) -> None:
-    """A verb that changes something."""
+    """An operation that changes something."""
     connection_of(ledger).execute(
         "UPDATE items SET status = 'failed' WHERE id = (SELECT min(id) FROM items WHERE status <>"
         " 'failed')"
@@ -43,7 +43,7 @@ async def test_what_reads_for_long_holds_up_no_verb_and_sees_one_moment(tmp_path
     def slow(reader: Reader) -> tuple[int, int]:
         before = _count(reader)
         reading.set()
-        assert written.wait(10), "a verb waited for this"
+        assert written.wait(10), "an operation waited for this"
         return before, _count(reader)
 
     with opened(tmp_path, *JOB) as ledger:

@@ -13,7 +13,7 @@ from worker.job.read import open_job
 from worker.model.error_values import begins_with_error_value, is_error_value, why_error_value
 
 WHY = (
-    "is a spreadsheet's error value: the look-up or formula in this cell failed; fix it in the"
+    "is a spreadsheet's error value: the lookup or formula in this cell failed; fix it in the"
     " spreadsheet"
 )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.model.program import words
+from worker.model.program import command_prefix
 
 HERE = str(Path.cwd())
 IN_A_FOLDER = ".venv/bin/duplicate-batches"
@@ -55,7 +55,9 @@ def test_the_programs_words(
     called: str, line: str, on_path: str | None, at_a_terminal: str, elsewhere: str
 ) -> None:
     for terminal, expected in ((True, at_a_terminal), (False, elsewhere)):
-        found = words(called, line.split(), "/v/bin/python", lambda _: on_path, terminal=terminal)
+        found = command_prefix(
+            called, line.split(), "/v/bin/python", lambda _: on_path, terminal=terminal
+        )
         assert found == tuple(shlex.split(expected))
 
 

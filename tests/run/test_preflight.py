@@ -336,7 +336,7 @@ async def test_a_listing_that_fails_is_asked_for_three_times_and_the_run_continu
         assert rig.stop.waits == [1.0, 2.0]
         (note,) = rig.events
         assert (note.name, note.level) == ("note", "warning")
-        assert "could not be listed whole (cut short)" in note.fields["text"]
+        assert "could not be listed completely (cut short)" in note.fields["text"]
         seen = (
             connection_of(ledger)
             .execute("SELECT batch_id, listing FROM seen ORDER BY 1")

@@ -38,6 +38,7 @@ def test_sending_goes_on_while_the_file_is_refreshed_and_two_never_write_it(
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(ledger_file, "REFRESH_S", 0.0)
+    monkeypatch.setattr(ledger_file, "REFRESH_SHARE", 1)
     monkeypatch.setattr(export, "write_ledger_file", slow)
     assert (
         command_line(

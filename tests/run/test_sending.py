@@ -183,10 +183,10 @@ async def test_an_intent_that_waited_too_long_is_taken_back_and_does_not_leave(
         """Its first commit takes longer than an intent may wait."""
 
         async def transact(
-            self, verb: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
+            self, operation: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
         ) -> T:
-            result = await super().transact(verb, *args, **kwargs)
-            if verb is Ledger.group_commit and args[2] and not clock.slept:
+            result = await super().transact(operation, *args, **kwargs)
+            if operation is Ledger.group_commit and args[2] and not clock.slept:
                 clock.slept = LEAVES_WITHIN_S + 1.0
             return result
 

@@ -64,27 +64,27 @@ def test_no_token_tells_every_way(tmp_path: Path, environ: dict[str, str]) -> No
 BAD_TOKENS = [
     (f"Token {SECRET}", "without 'Token ' before it"),
     (f"token {SECRET}", "without 'Token ' before it"),
-    (f"Bearer {SECRET}", "begins with a word of the request header"),
-    (f"Authorization: Token {SECRET}", "begins with a word of the request header"),
-    (f"{SECRET}\n{SECRET}", "holds a line break; the token is one line"),
-    (f"{SECRET}\r{SECRET}", "holds a line break"),
-    (f"{SECRET} {SECRET}", "holds spaces or characters that no token has"),
-    (f"{SECRET}\t{SECRET}", "holds spaces or characters"),
-    (f"{SECRET}\0", "holds spaces or characters"),
-    (f"{SECRET}ü", "holds spaces or characters"),
-    (f"\u201c{SECRET}\u201d", "holds spaces or characters"),
-    (f'"{SECRET}"', "has quotes around it"),
-    (f"'{SECRET}'", "has quotes around it"),
+    (f"Bearer {SECRET}", "begins with a part of the request header"),
+    (f"Authorization: Token {SECRET}", "begins with a part of the request header"),
+    (f"{SECRET}\n{SECRET}", "contains a line break; a token is one line"),
+    (f"{SECRET}\r{SECRET}", "contains a line break"),
+    (f"{SECRET} {SECRET}", "contains spaces or characters that no token has"),
+    (f"{SECRET}\t{SECRET}", "contains spaces or characters"),
+    (f"{SECRET}\0", "contains spaces or characters"),
+    (f"{SECRET}ü", "contains spaces or characters"),
+    (f"\u201c{SECRET}\u201d", "contains spaces or characters"),
+    (f'"{SECRET}"', "begins or ends with a quote"),
+    (f"'{SECRET}'", "begins or ends with a quote"),
     (
         f"PROLIFIC_TOKEN={SECRET}",
-        "has a name before the token, as in PROLIFIC_TOKEN=…; put the token alone there",
+        "has a name before the token, as in PROLIFIC_TOKEN=…; give only the token",
     ),
     (f"export PROLIFIC_TOKEN='{SECRET}'", "has a name before the token"),
     (f'$env:PROLIFIC_TOKEN = "{SECRET}"', "has a name before the token"),
     (f"set PROLIFIC_TOKEN={SECRET}", "has a name before the token"),
     (f"token: {SECRET}", "has a name before the token"),
     (f"# mine\nAPI-Key = {SECRET}\nurl=x", "has a name before the token"),
-    (f'{{"token": "{SECRET}"}}', "looks like JSON or a config file; put the token alone there"),
+    (f'{{"token": "{SECRET}"}}', "looks like JSON or a config file; give only the token"),
     (f'{{\n  "api": "{SECRET}"\n}}', "looks like JSON"),
     (f'["{SECRET}"]', "looks like JSON"),
     (f'[prolific]\ntoken = "{SECRET}"', "has a name before the token"),
@@ -112,9 +112,7 @@ def test_bad_token_in_a_file(tmp_path: Path, token: str, says: str) -> None:
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o644, 0o666, 0o777])
 def test_token_file_that_others_can_get_at(tmp_path: Path, mode: int) -> None:
     message = refused(tmp_path, SECRET.encode(), mode)
-    assert message.startswith(
-        "config.toml:2: token_file: others than the file's owner can get at it"
-    )
+    assert message.startswith("config.toml:2: token_file: other users can access this file")
     assert "chmod 600" in message
     assert SECRET not in message
 
@@ -126,7 +124,7 @@ def test_token_file_that_others_can_get_at(tmp_path: Path, mode: int) -> None:
         (b" \n", "the file is empty"),
         (SECRET.encode() + b"\xff", "the file is not UTF-8 text"),
         (SECRET.encode("utf-16"), "the file is not UTF-8 text"),
-        (SECRET.encode() * 300, "the file holds more than 4,096 bytes"),
+        (SECRET.encode() * 300, "the file is larger than 4,096 bytes"),
     ],
 )
 def test_token_file_that_holds_none(tmp_path: Path, content: bytes, says: str) -> None:
@@ -137,7 +135,7 @@ def test_token_file_that_holds_none(tmp_path: Path, content: bytes, says: str) -
 
 def test_the_token_itself_as_token_file_is_not_told(tmp_path: Path) -> None:
     settings = load(tmp_path, config=f'token_file = "{SECRET}"')
-    with pytest.raises(UsageError, match="never the token itself") as caught:
+    with pytest.raises(UsageError, match="not the token itself") as caught:
         read_token(settings, {})
     assert SECRET not in str(caught.value)
     assert str(caught.value).startswith("config.toml:1: token_file: the file cannot be opened: ")
@@ -153,7 +151,7 @@ def test_token_file_that_is_a_folder_or_a_pipe(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe", 0o600)
     (tmp_path / "folder").mkdir(mode=0o700)
     for name in ("pipe", "folder"):
-        with pytest.raises(UsageError, match=r"is no regular file"):
+        with pytest.raises(UsageError, match=r"is not a regular file"):
             read_token(load(tmp_path, config=f'token_file = "{name}"'), {})
 
 
@@ -185,42 +183,45 @@ def test_api_url_by_default() -> None:
 @pytest.mark.parametrize(
     ("written", "says"),
     [
-        ("", "is empty; unset it for https://api.prolific.com"),
+        ("", "is empty; unset it to use https://api.prolific.com"),
         ("  ", "is empty"),
-        ("s3cret.example", "is no https address with a host"),
-        ("//s3cret.example", "is no https address with a host"),
-        ("ftp://s3cret.example", "is no https address with a host"),
-        ("https://", "is no https address with a host"),
-        ("https:///s3cret", "is no https address with a host"),
-        ("https://user:s3cret@api.prolific.com", "holds a user name or password"),
-        ("https://s3cret@api.prolific.com", "holds a user name or password"),
-        ("https://@api.prolific.com", "holds a user name or password"),
-        ("https://api.prolific.com?token=s3cret", "holds a query or a fragment"),
-        ("https://api.prolific.com?", "holds a query or a fragment"),
-        ("https://api.prolific.com/#s3cret", "holds a query or a fragment"),
+        ("s3cret.example", "is not an https address with a host"),
+        ("//s3cret.example", "is not an https address with a host"),
+        ("ftp://s3cret.example", "is not an https address with a host"),
+        ("https://", "is not an https address with a host"),
+        ("https:///s3cret", "is not an https address with a host"),
+        ("https://user:s3cret@api.prolific.com", "contains a user name or password"),
+        ("https://s3cret@api.prolific.com", "contains a user name or password"),
+        ("https://@api.prolific.com", "contains a user name or password"),
+        ("https://api.prolific.com?token=s3cret", "contains a query or a fragment"),
+        ("https://api.prolific.com?", "contains a query or a fragment"),
+        ("https://api.prolific.com/#s3cret", "contains a query or a fragment"),
         (
             "https://api.prolific.com/api/v1",
-            "holds a path; only scheme, host and port belong there",
+            "contains a path; give only scheme, host and port",
         ),
-        ("http://api.prolific.com", "is http, which only this machine's loopback may be"),
+        ("http://api.prolific.com", "is http, which is only allowed for loopback"),
         ("http://10.0.0.1", "is http"),
         ("http://localhost.s3cret.example", "is http"),
         ("http://127.0.0.1.s3cret.example", "is http"),
         ("http://0.0.0.0", "is http"),
         ("http://[::ffff:10.0.0.1]", "is http"),
         ("http://127.1", "is http"),
-        ("https://api.prolific.com:s3cret", "has a host or port that cannot be"),
-        ("https://api.prolific.com:70000", "has a host or port that cannot be"),
-        ("https://api.prolific.com:0", "has a host or port that cannot be"),
-        ("https://[s3cret", "has a host or port that cannot be"),
-        ("https://[::1%lo]", "has a host or port that cannot be"),
-        ("https://a..b", "has a host or port that cannot be"),
-        ("https://-a-", "has a host or port that cannot be"),
-        ("https://api.pro\tlific.com", "holds characters that an address cannot"),
-        ("https://api.prolific.com\n", "holds characters that an address cannot"),
-        ("https://api.prolific.com ", "holds characters that an address cannot"),
-        ("https://api.prolific.com\\@s3cret.example", "holds characters that an address cannot"),
-        ("https://äpi.prolific.com", "holds characters that an address cannot"),
+        ("https://api.prolific.com:s3cret", "has an invalid host or port"),
+        ("https://api.prolific.com:70000", "has an invalid host or port"),
+        ("https://api.prolific.com:0", "has an invalid host or port"),
+        ("https://[s3cret", "has an invalid host or port"),
+        ("https://[::1%lo]", "has an invalid host or port"),
+        ("https://a..b", "has an invalid host or port"),
+        ("https://-a-", "has an invalid host or port"),
+        ("https://api.pro\tlific.com", "contains characters that are not allowed in an address"),
+        ("https://api.prolific.com\n", "contains characters that are not allowed in an address"),
+        ("https://api.prolific.com ", "contains characters that are not allowed in an address"),
+        (
+            "https://api.prolific.com\\@s3cret.example",
+            "contains characters that are not allowed in an address",
+        ),
+        ("https://äpi.prolific.com", "contains characters that are not allowed in an address"),
     ],
 )
 def test_bad_api_url(written: str, says: str) -> None:

@@ -55,6 +55,7 @@ def test_keys_are_the_contract_s() -> None:
             "log_format",
         ),
         *("progress", "quiet", "token_file", "dry_run"),
+        *("heartbeat_url", "metrics_file", "on_finish"),
     }
 
 

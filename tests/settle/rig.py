@@ -171,7 +171,7 @@ class Rig:
         """Record how a request ended that left at `left` (monotonic)."""
         created = self.world.batches.get(answered or "")
         date = self.world.date if answered else None
-        self.server.tell(date, self.clock.now)
+        self.server.observe(date, self.clock.now)
         ending = AttemptResult(
             intent,
             outcome,

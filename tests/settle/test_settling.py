@@ -57,7 +57,7 @@ async def test_absence_needs_two_listings_that_left_settle_after_apart(
 
         assert await rig.round() == Settled(absent=1)
         assert rig.rows("status, error") == [
-            ("pending", "two complete listings show that it was not made")
+            ("pending", "two complete listings show that it was not created")
         ]
         assert world.listed_at()[1:] == [
             rig.given_up + SETTLE_AFTER,

@@ -120,33 +120,33 @@ class InlineDatabase:
         self._one = anyio.Lock()
 
     async def call(
-        self, verb: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
+        self, operation: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run one verb of the ledger; the process may die before, within and after it."""
+        """Run one operation of the ledger; the process may die before, within and after it."""
         async with self._one:
             with anyio.CancelScope(shield=True):
-                result = await self._call(verb, *args, **kwargs)
+                result = await self._call(operation, *args, **kwargs)
             return result  # noqa: RET504 - a scope may swallow an exception, as mypy sees it
 
     transact = call
 
     async def read(
         self,
-        verb: Callable[Concatenate[Reader, P], T],
+        operation: Callable[Concatenate[Reader, P], T],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
         """Run what only reads, inline too."""
-        return await self.call(lambda ledger: verb(ledger, *args, **kwargs))
+        return await self.call(lambda ledger: operation(ledger, *args, **kwargs))
 
     async def _call(
-        self, verb: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
+        self, operation: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         await self._crasher.point(self._loop)
         if self._takes_s:
             await anyio.sleep(self._takes_s)
         try:
-            result = verb(self._ledger, *args, **kwargs)
+            result = operation(self._ledger, *args, **kwargs)
             labelled = cast(T, self._labelled(result))
         except Crash:
             await self._loop.die()

@@ -142,20 +142,20 @@ class _Inline:
         self._ledger = ledger
 
     async def call(
-        self, verb: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
+        self, operation: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        return verb(self._ledger, *args, **kwargs)
+        return operation(self._ledger, *args, **kwargs)
 
     transact = call
 
     async def read(
         self,
-        verb: Callable[Concatenate[Reader, P], T],
+        operation: Callable[Concatenate[Reader, P], T],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
         """Run what only reads, inline too."""
-        return verb(self._ledger, *args, **kwargs)
+        return operation(self._ledger, *args, **kwargs)
 
 
 class _Clock:

@@ -1,5 +1,5 @@
-"""Rows for ledger files, and workbooks read by other programs than the ones that write and read
-them. No tests."""
+"""Rows for ledger files, and workbooks read by other programs than those that write and read them.
+No tests."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ABOUT = About(
 
 
 def row(number: int = 2, **changes: Any) -> dict[str, Any]:
-    """A row as the ledger gives it; a created one where nothing else is said."""
+    """A row as the ledger gives it, created unless `changes` say otherwise."""
     return {
         "line": number,
         "source_batch_id": uuid(1),
@@ -45,6 +45,7 @@ def row(number: int = 2, **changes: Any) -> dict[str, Any]:
         "error": None,
         "cause": changes.get("error"),
         "candidates": [],
+        "copies": 1,
         "first_sent_at": NOW,
         "last_sent_at": NOW,
         "campaign": "spring",
@@ -55,25 +56,25 @@ def row(number: int = 2, **changes: Any) -> dict[str, Any]:
 
 
 def content(rows: Iterable[dict[str, Any]], own: tuple[str, ...] = ()) -> Content:
-    """These rows as a ledger file's content."""
+    """`rows` as the content of a ledger file."""
     return Content(ABOUT, own, rows)
 
 
 def opened_by_another(data: bytes | Path) -> Workbook:
-    """The workbook, read by openpyxl with formulas as formulas."""
+    """The workbook as openpyxl reads it, with formulas as formulas."""
     return openpyxl.load_workbook(io.BytesIO(data) if isinstance(data, bytes) else data)
 
 
 def table(book: Workbook, sheet: str = "Ledger") -> list[dict[str, Any]]:
-    """A sheet's rows by its header, as openpyxl sees them."""
+    """The rows of a sheet by its header, as openpyxl reads them."""
     header, *rows = book[sheet].iter_rows(values_only=True)
     assert header[: len(COLUMNS)] == COLUMNS
     return [dict(zip(map(str, header), cells, strict=True)) for cells in rows]
 
 
 def saved_by_libreoffice(path: Path, ending: str = "xlsx") -> Path:
-    """The file as LibreOffice opens it and saves it anew, in a folder of its own; skips where there
-    is none."""
+    """The file as LibreOffice saves it, in another folder. Skips the test if LibreOffice is not
+    installed."""
     office = shutil.which("soffice") or shutil.which("libreoffice")
     if office is None:
         pytest.skip("LibreOffice is not installed (libreoffice-calc)")

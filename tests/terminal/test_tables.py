@@ -78,6 +78,21 @@ def test_a_narrow_window_gets_lines_with_whole_ids(width: int) -> None:
     assert OTHER in text
 
 
+def test_a_narrow_window_names_the_duplicate_as_people_count() -> None:
+    stream = io.StringIO()
+    rows: list[dict[str, object]] = [
+        {"line": 4, "copy": 2, "copies": 12, "status": "pending", "name": "a"},
+        {"line": 5, "copy": 1, "copies": 1, "status": "pending", "name": "b"},
+        {"line": None, "item": 7, "copy": 1, "copies": 1, "status": "pending", "name": "c"},
+    ]
+    ledger_table(rows, open_console(stream, width=60))
+    assert stream.getvalue().splitlines() == [
+        "line 4, copy 2 of 12: pending a",
+        "line 5: pending b",
+        "#7: pending c",
+    ]
+
+
 @pytest.mark.parametrize("width", [1, 20, 63, 64, 80, 100, 139, 140, 250])
 def test_no_id_is_cut_without_a_sign(width: int) -> None:
     whole = {SOURCE, NEW, OTHER}

@@ -123,8 +123,8 @@ def test_a_config_file_that_moves_the_defaults_is_noticed(made: Place) -> None:
     refused(
         ended,
         str(folder / "ledgers" / "ledger.db"),
-        "knows campaign wave",
-        "config.toml moves it there",
+        "contains campaign wave",
+        "set by the config file",
     )
     continued(made, ended, made.folder)
 
@@ -173,7 +173,7 @@ def test_a_config_file_that_is_gone_is_noticed(place: Place) -> None:
     run(place, "jobs/wave.csv")
     (place.folder / "config.toml").unlink()
     ended = run(place, "jobs/wave.csv")
-    refused(ended, str(place.folder / "ledgers" / "ledger.db"), "knows campaign wave")
+    refused(ended, str(place.folder / "ledgers" / "ledger.db"), "contains campaign wave")
     continued(place, ended)
 
 
@@ -197,7 +197,7 @@ def test_a_renamed_database_is_noticed(made: Place) -> None:
     (ledgers / "ledger.db").rename(ledgers / "mine.db")
     (ledgers / "wave.csv").unlink()
     ended = run(made, "wave.csv")
-    refused(ended, str(ledgers / "mine.db"), "knows campaign wave")
+    refused(ended, str(ledgers / "mine.db"), "contains campaign wave")
     continued(made, ended)
 
 
@@ -535,7 +535,9 @@ def test_a_date_in_the_job_files_own_name_makes_a_new_campaign_each_night(place:
 
 def test_a_few_that_exist_elsewhere_are_told(made: Place) -> None:
     made.job(*rows(2), *rows(6, "Other {n}"), name="other.csv")
-    said = "2 duplicates of this job are in campaign wave too, and will be created a second time"
+    said = (
+        "2 duplicates of this job exist in campaign wave already and will be created a second time"
+    )
     assert said in made.command("check", "other.csv").out
     assert any(
         said in note["text"] for note in made.command("run", "other.csv", "--yes").events("note")
@@ -552,7 +554,7 @@ def test_a_ledger_whose_first_run_was_killed_is_found_nearby(
     first.kill()
     finish(first)
     ended = run(place, "wave.csv", "--database", "other/ledger.db", "--ledger", "other/wave.csv")
-    refused(ended, "knows campaign wave")
+    refused(ended, "contains campaign wave")
     left = {path.name for path in (place.folder / "ledgers").iterdir()}
     assert left <= {"ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db.lock", "wave.csv"}
 
@@ -564,7 +566,7 @@ def test_a_ledger_nearby_may_have_any_name_and_is_left_as_it_is(made: Place) -> 
         path.unlink()
     before = sorted(path.name for path in ledgers.iterdir())
     refused(
-        run(made, "wave.csv", "--ledger", "other/wave.csv"), "prod.sqlite", "knows campaign wave"
+        run(made, "wave.csv", "--ledger", "other/wave.csv"), "prod.sqlite", "contains campaign wave"
     )
     assert [name for name in sorted(path.name for path in ledgers.iterdir()) if "prod" in name] == [
         name for name in before if "prod" in name
@@ -654,5 +656,7 @@ def test_a_rehearsals_ledger_file_is_never_restored_into_a_real_database(place: 
 def test_all_that_exists_in_another_campaign_is_told_if_this_one_was_named_on_purpose(
     made: Place,
 ) -> None:
-    said = "6 duplicates of this job are in campaign wave too, and will be created a second time"
+    said = (
+        "6 duplicates of this job exist in campaign wave already and will be created a second time"
+    )
     assert said in made.command("check", "wave.csv", "--campaign", "again").out

@@ -46,7 +46,7 @@ def test_a_lost_database_is_noticed_and_restored(place: Place) -> None:
     lose(place)
     ended = place.run()
     assert ended.code == 2
-    assert "knows more than the database" in ended.err
+    assert "is newer than the database" in ended.err
     assert "--restore" in ended.err
     assert place.world.made == 5
     restored = place.command("ledger", "job.csv", "--restore", "ledgers/job.csv")
@@ -76,7 +76,7 @@ def test_a_database_that_is_lost_in_a_killed_first_run_is_noticed(place_with: Wi
     lose(place)
     ended = place.run("--settle-after", 0.3)
     assert ended.code == 2, ended.err
-    assert "knows more than the database" in ended.err
+    assert "is newer than the database" in ended.err
     assert max(Counter(place.made_of()).values()) == 1
 
 
@@ -113,7 +113,7 @@ def test_an_old_copy_of_the_database_is_noticed(place: Place) -> None:
     old_copy_put_back(place, 1, 4)
     ended = place.run()
     assert ended.code == 2
-    assert "knows more than the database" in ended.err
+    assert "is newer than the database" in ended.err
     assert place.world.made == 4
 
 
@@ -125,7 +125,7 @@ def test_settling_with_an_old_copy_is_refused_before_it_writes_the_ledger_file(
     for words in (("settle", "job.csv"), ("settle", "job.csv", "--absent", "3")):
         ended = place.command(*words)
         assert ended.code == 2
-        assert "knows more than the database" in ended.err
+        assert "is newer than the database" in ended.err
     assert (place.folder / "ledgers" / "job.csv").read_bytes() == before
     assert place.run().code == 2
     assert place.world.made == 4
@@ -161,7 +161,7 @@ def test_an_old_database_is_noticed_where_the_ledger_file_is_to_be_another(place
     old_copy_put_back(place, 2, 4)
     ended = place.run("--ledger", "other.csv")
     assert ended.code == 2
-    assert f"ledgers{os.sep}job.csv: this ledger file knows more than the database" in ended.err
+    assert f"ledgers{os.sep}job.csv: this ledger file is newer than the database" in ended.err
     assert place.world.made == 4
 
 
@@ -171,7 +171,7 @@ def test_writing_the_ledger_file_again_from_an_old_database_is_refused(place: Pl
     before = (place.folder / "ledgers" / "job.csv").read_bytes()
     ended = place.command("ledger", "job.csv")
     assert ended.code == 2
-    assert "knows more than the database" in ended.err
+    assert "is newer than the database" in ended.err
     assert (place.folder / "ledgers" / "job.csv").read_bytes() == before
     assert place.command("ledger", "job.csv", "--ledger", "elsewhere.csv").code == 0
 
@@ -206,7 +206,7 @@ def test_a_ledger_file_that_a_spreadsheet_padded_with_empty_rows_restores(
     empty = [delimiter * width, delimiter * 4, "", "  ", delimiter * (width + 3), f" {delimiter} "]
     file.write_text("\r\n".join([header, *empty, *lines, *empty * 20]) + "\r\n")
     lose(place)
-    assert "knows more than the database" in place.run().err
+    assert "is newer than the database" in place.run().err
     restored = place.command("ledger", "job.csv", "--restore", "ledgers/job.csv")
     assert restored.code == 0, restored.err
     assert "3 duplicates created, 1 unknown" in restored.out
@@ -292,7 +292,7 @@ def test_what_does_not_match_the_job_is_refused(place: Place) -> None:
     place.job(*rows(2))
     ended = place.command("ledger", "job.csv", "--restore", "ledgers/job.csv")
     assert ended.code == 2
-    assert "ledgers/job.csv:4: this row is no duplicate of the job" in ended.err
+    assert "ledgers/job.csv:4: this row is not a duplicate of the job" in ended.err
 
 
 @pytest.mark.parametrize("text", ["", "line,source\n1,2\n", "\x00\x01"])

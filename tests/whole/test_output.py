@@ -334,12 +334,12 @@ os.execv(sys.argv[2], sys.argv[2:])
         (
             40_000,
             ("ledger", "job.csv", "--format", "xlsx"),
-            "File too large\n  The system refused this.",
+            "File too large\n  The operating system reports this.",
         ),
         (
             0,
             ("check", "job.csv"),
-            "no folder for temporary files can be written\n  Make room in it, or name another",
+            "cannot write to a folder for temporary files\n  Free some space in it, or set",
         ),
     ],
 )

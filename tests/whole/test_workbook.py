@@ -1,5 +1,5 @@
-"""The workbook as the ledger file of the real command: written, refreshed, read back when the
-database is lost."""
+"""The workbook as the ledger file of the real command: written, refreshed, and read to restore a
+lost database."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_run_writes_it_and_ledger_writes_it_again(place: Place) -> None:
     assert found(place.folder / "other.xlsx") == rows
 
 
-def test_a_second_run_takes_it_for_its_own_and_sends_nothing(place: Place) -> None:
+def test_a_second_run_accepts_it_and_sends_nothing(place: Place) -> None:
     job(place)
     for _ in range(2):
         ended = place.run("--ledger", "wave.xlsx")
@@ -75,11 +75,11 @@ def test_it_is_printed_to_a_file_with_a_choice_of_rows(place: Place) -> None:
     assert [row["status"] for row in rows] == ["pending"] * 3
     summary = opened_by_another(place.folder / "pending.xlsx")["Summary"]
     cells = [cell for line in summary.values for cell in line]
-    assert cells[0] == "job: 3 rows, only pending"
-    assert "only pending" in cells[1:]
+    assert cells[0] == "Ledger of campaign job"
+    assert str(next(cell for cell in cells[1:] if cell)).startswith("3 rows: only pending (")
 
 
-def test_it_is_refreshed_while_a_run_goes_on_and_never_half(
+def test_it_is_refreshed_during_a_run_and_never_incomplete(
     place_with: Callable[[SandboxOptions], Place],
 ) -> None:
     place = place_with(SandboxOptions(latency=0.5))
@@ -106,12 +106,12 @@ def test_a_file_that_is_no_ledger_is_not_replaced(place: Place) -> None:
 
 
 def restored(place: Place, file: str) -> None:
-    """The database is lost: the next run notices, `--restore` rebuilds it, and the run after that
-    makes the rest."""
+    """Lose the database: the next run notices it, `--restore` rebuilds it, and another run creates
+    the rest."""
     lose(place)
     ended = place.run("--ledger", "wave.xlsx")
     assert ended.code == 2
-    assert "wave.xlsx: this ledger file knows more than the database" in ended.err
+    assert "wave.xlsx: this ledger file is newer than the database" in ended.err
     ended = place.command("ledger", "job.csv", "--restore", file, "--ledger", "wave.xlsx")
     assert ended.code == 0, ended.err
     assert "5 duplicates created, 2 unknown" in ended.out
@@ -190,7 +190,7 @@ def test_another_ledger_in_the_folder_may_be_a_workbook(place: Place) -> None:
     assert ended.code == 0, ended.err
 
 
-def test_a_name_that_no_cell_holds_whole_is_never_taken_for_the_name_that_was_sent(
+def test_a_name_that_was_cut_is_never_taken_for_the_name_that_was_sent(
     place: Place,
 ) -> None:
     place.job(*({"batch_id": source_id(n), "name": f"{n} " + "long " * 9000} for n in range(3)))
@@ -220,9 +220,9 @@ def test_settle_writes_it_too(place_with: Callable[[SandboxOptions], Place]) -> 
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04 and no more", b"line,source_batch_id\n"])
-def test_a_file_that_is_no_workbook_restores_nothing(place: Place, data: bytes) -> None:
+def test_a_file_that_is_not_a_workbook_restores_nothing(place: Place, data: bytes) -> None:
     job(place)
     (place.folder / "x.xlsx").write_bytes(data)
     ended = place.command("ledger", "job.csv", "--restore", "x.xlsx")
     assert ended.code == 2
-    assert "x.xlsx: this file is no ledger" in ended.err
+    assert "x.xlsx: this file is not a ledger" in ended.err

@@ -1,4 +1,4 @@
-"""Accidents of people that would create everything again: a renamed job, a moved or missing ledger.
+"""Accidents that would create everything a second time: a renamed job, a moved or missing ledger.
 
-`rules` decides, `facts` reads what the decision needs, `message` says what was found and how to
+`rules` decides, `facts` reads what the decision needs, and `message` says what was found and how to
 continue."""

@@ -1,5 +1,5 @@
-"""Reads what the decision about accidents needs: from the run's database, from databases that lie
-nearby, and from the plan. It decides nothing."""
+"""Reads what the decision about accidents needs: from the run's database, from databases nearby,
+and from the plan. It decides nothing."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from worker.ledger.overlap import Shared
 from worker.model.job import Job
 
 MOST_ENTRIES = 1000
-"""So many entries of a folder are looked at for folders in it."""
+"""How many entries of a folder are searched for subfolders."""
 
 MOST_PLANS = 5
-"""So many campaigns whose job file is gone are compared by their own name (see
+"""How many campaigns whose job file is gone are compared with the job under their own name (see
 `_by_their_own_name`)."""
 
 
@@ -41,16 +41,17 @@ def situation(
     """What is known before a run of `job`, planned for `campaign` on `day`, asks the API at
     `api_url`.
 
-    `reader` is to the run's database at `database`, or to an empty ledger if there is none yet.
-    A campaign that has sent something is not looked into any further, nor is one that is `dated`, a
-    new one each day, compared with others of its database. Raises sqlite3.Error."""
+    `reader` reads the run's database at `database`, or an empty ledger if there is none yet.
+    Nothing more is looked up if the campaign has already sent a request. A `dated` campaign, which
+    is a new one each day, is not compared with other campaigns of its database. Raises
+    sqlite3.Error."""
     if overlap.sent_before(reader, campaign):
         return Situation(plan.items, named, sent=True)
     with reader.attached(plan.file):
         create = overlap.not_created(reader, campaign)
-        # Each night's campaign may have the same as all others, and there may be many.
+        # There may be many nightly campaigns, all with the same duplicates.
         here = [] if dated else overlap.shared_with(reader, campaign)
-    if plan.names_hold_campaign and not (named or dated):
+    if plan.names_contain_campaign and not (named or dated):
         here += _by_their_own_name(reader, job, campaign, day)
     folder = (Path.cwd() / job.path).parent
     nearby = overlap.shared_nearby(
@@ -65,8 +66,9 @@ def situation(
 
 
 def _by_their_own_name(reader: Reader, job: Job, campaign: str, day: date) -> Iterator[Shared]:
-    """What the job shares with campaigns whose job file is gone, if {campaign} in its names stood
-    for theirs: a job that was renamed has other names now, and one that was copied is meant to."""
+    """What the job shares with campaigns whose job file is gone, planned with their names in place
+    of {campaign}. If the job was renamed, {campaign} now gives its duplicates other names. A copied
+    job is meant to have them."""
     jobs = overlap.jobs_of_campaigns(reader)
     gone = [name for name, path in jobs if name != campaign and not path.exists()]
     for name in gone[:MOST_PLANS]:
@@ -75,23 +77,23 @@ def _by_their_own_name(reader: Reader, job: Job, campaign: str, day: date) -> It
 
 
 def _files_nearby(folder: Path, database: Path) -> Iterator[Path]:
-    """The ledger databases near a job in `folder` but for the run's own: beside the job, beside the
-    run's database, in the folders within these, and where a config file in a folder above or the
-    user's would have put one."""
+    """The ledger databases near a job in `folder`, except the run's own: beside the job, beside the
+    run's database, in the subfolders of these folders, and where a config file in a parent folder
+    or the user's config folder would have put one."""
     known: set[str] = set()
     beside = [folder, folder / "ledgers", database.parent]
     ledgers = [*beside, *_folders_in(folder), *_folders_in(database.parent)]
     ledgers += [above / "ledgers" for above in (*folder.parents, *_current(), _users_folder())]
-    for number, place in enumerate(ledgers):
-        # Elsewhere may be many files of all kinds, perhaps on another machine's disk.
-        for file in overlap.ledgers_in(place, database, any_name=number < len(beside)):
+    for number, candidate in enumerate(ledgers):
+        # Other folders may contain many files of all kinds, perhaps on a network disk.
+        for file in overlap.ledgers_in(candidate, database, any_name=number < len(beside)):
             if (real := os.path.realpath(file)) not in known:
                 known.add(real)
                 yield file
 
 
 def _folders_in(folder: Path) -> list[Path]:
-    """The folders within this one, a bounded number of them."""
+    """The subfolders of this folder, a bounded number of them."""
     try:
         return sorted(Path(one) for one in islice(os.scandir(folder), MOST_ENTRIES) if one.is_dir())
     except OSError:
@@ -99,7 +101,7 @@ def _folders_in(folder: Path) -> list[Path]:
 
 
 def _current() -> tuple[Path, ...]:
-    """The current folder and those above it; none if it does not exist any more."""
+    """The current folder and its parents; empty if it does not exist any more."""
     try:
         here = Path.cwd()
     except OSError:

@@ -1,5 +1,5 @@
-"""Messages about accidents: what was found, where, and the command that continues what it names.
-Pure."""
+"""Messages about accidents: what was found, where, and the command that continues the campaign or
+the ledger that was found. Pure."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from worker.ledger.views import LatestRun
 from worker.text import counted, shell_word, verb, visible
 
 MOST_NAMED = 3
-"""So many campaigns are named that have some of the job's duplicates."""
+"""How many campaigns that contain some of the job's duplicates are named."""
 
 ALLOW = "To create all of them a second time, add --allow-existing."
 
 
 class Message(NamedTuple):
-    """The message about one finding: what was `found`, the `commands` that continue (may be none),
-    and the `advice` that introduces them (may be empty)."""
+    """The message about one finding: what was `found`, the `commands` to continue with (may be
+    empty), and the `advice` that introduces them (may be empty)."""
 
     found: str
     commands: tuple[str, ...]
@@ -30,9 +30,9 @@ class Message(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """The run that was about to begin: its job (absolute), campaign, ledger file and database,
-    `date` if it was given, the way to its database, and the config file that moved that from the
-    job's folder, if one did."""
+    """The run that was about to begin: its job (an absolute path), campaign, ledger file and
+    database, the `date` if one was given, how to reach its database (`invocation`), and the config
+    file that placed the database outside the job's folder, if one did."""
 
     job: Path
     campaign: str
@@ -50,26 +50,27 @@ def messages(found: tuple[Accident, ...], asked: Asked) -> list[Message]:
 
 
 def text(message: Message) -> str:
-    """A finding as lines, with its commands."""
+    """A finding with its commands, as lines."""
     return "\n".join(_lines(message))
 
 
 def full_text(messages: list[Message]) -> str:
-    """All findings as lines, and how to say that new duplicates are meant."""
+    """All findings as lines, and how to create the duplicates anyway."""
     return "\n".join([*map(text, messages), f"  {ALLOW}"])
 
 
 def continuing(messages: list[Message]) -> str:
-    """How to continue what the findings name, for a person who has read them."""
+    """How to continue what was found, for a person who has read the findings."""
     return "\n".join(line for one in messages if one.commands for line in list(_lines(one))[1:])
 
 
 def created_again(situation: Situation) -> list[str]:
-    """Messages about duplicates that exist in other campaigns, and that this is no accident: of the
-    campaigns that have most of them."""
+    """Messages about duplicates that also exist in other campaigns, if this is not an accident: the
+    campaigns that contain most of them."""
     return [
-        f"{counted(other.same_sent, 'duplicate')} of this job {verb(other.same_sent, 'is', 'are')}"
-        f" in campaign {other.campaign} too, and will be created a second time"
+        f"{counted(other.same_sent, 'duplicate')} of this job"
+        f" {verb(other.same_sent, 'exists', 'exist')} in campaign {other.campaign} already and"
+        " will be created a second time"
         for other in rules.created_again(situation)[:MOST_NAMED]
     ]
 
@@ -86,17 +87,17 @@ def _message(accident: Accident, asked: Asked, *, elsewhere: bool) -> Message:
         case Renamed(other):
             campaign = shell_word(other.campaign)
             return Message(
-                f"{asked.job}: {_shares(other)} campaign {other.campaign} already. Was the job"
-                " renamed or copied?",
+                f"{asked.job}: {_shares(other)} campaign {other.campaign} already. Did you rename"
+                " or copy the job file?",
                 (_continue(other, asked),),
                 f"To continue that campaign, add --campaign {campaign}, or give the job its old"
                 " name:",
             )
         case OtherLedger(other):
-            why = f" (the config file {asked.moved_by} moves it there)" if asked.moved_by else ""
+            why = f" (set by the config file {asked.moved_by})" if asked.moved_by else ""
             return Message(
                 f"{other.database}: this ledger database {_knows(other)}, but the run would use "
-                f"{asked.database}{why}, which does not know the campaign {asked.campaign}.",
+                f"{asked.database}{why}, which does not contain campaign {asked.campaign}.",
                 (_continue(other, asked),),
                 "To continue with that ledger:",
             )
@@ -104,7 +105,7 @@ def _message(accident: Accident, asked: Asked, *, elsewhere: bool) -> Message:
             found = (
                 f"{taken:,} of {counted(names, 'name')} to be sent already {_exist(taken)} in the"
                 f" workspace, such as {visible(example or '')!r}, on batches that the ledger"
-                f" database {asked.database} does not know. Was the ledger moved or lost?"
+                f" database {asked.database} does not contain. Was the ledger moved or lost?"
             )
             if elsewhere:
                 return Message(found, (), "")
@@ -123,10 +124,10 @@ def _message(accident: Accident, asked: Asked, *, elsewhere: bool) -> Message:
 
 
 def _knows(other: Shared) -> str:
-    """What another database has of the job."""
+    """How much of the job another database contains."""
     if other.has_name:
-        return f"knows campaign {other.campaign} ({counted(other.sent, 'duplicate')} sent)"
-    return f"has {counted(other.same, 'duplicate')} of this job in campaign {other.campaign}"
+        return f"contains campaign {other.campaign} ({counted(other.sent, 'duplicate')} sent)"
+    return f"contains {counted(other.same, 'duplicate')} of this job in campaign {other.campaign}"
 
 
 def _shares(other: Shared) -> str:
@@ -138,14 +139,14 @@ def _exist(number: int) -> str:
 
 
 def _commands(asked: Asked) -> Commands:
-    """The commands for this job as it was asked for."""
+    """The commands for this job, with its settings."""
     return commands(
         LatestRun("", asked.campaign, asked.ledger, asked.job, asked.date), asked.invocation
     )
 
 
 def _continue(other: Shared, asked: Asked) -> str:
-    """The command that runs this job as the other campaign, in the other database, with its own
+    """The command that runs this job under the other campaign, with the other database and its own
     ledger file."""
     latest = LatestRun("", other.campaign, other.ledger, asked.job, asked.date)
     invocation = (

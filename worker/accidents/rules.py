@@ -1,8 +1,8 @@
-"""Decides whether a run would create again, by accident, what exists already. Pure: facts in,
+"""Decides whether a run would create existing duplicates again by accident. Pure: facts in,
 findings out.
 
-The rules are the contract's "Nothing twice by accident". A campaign of which a request has left is
-never stopped here: what it has in this database decides what is sent."""
+The rules are the contract's "Nothing twice by accident". Once a request of a campaign has left, the
+campaign is never stopped here: its rows in this database decide what is sent."""
 
 from __future__ import annotations
 
@@ -15,15 +15,13 @@ from worker.ledger.views import Names
 class Situation(NamedTuple):
     """What is known before the first request of a run.
 
-    create      how many duplicates the job has that this database does not know as created
+    create      how many duplicates of the job are not `created` in this database
     named       the campaign was named on purpose; its name does not come from the job file's name
-    sent        a request of this campaign has left, or one of its duplicates exists, by this
-    database
+    sent        this database has a request of this campaign that left, or a duplicate that exists
     here        other campaigns of this database that share duplicates with the run
     nearby      campaigns of other databases that share duplicates with the run, or have its name
-    names       how many duplicates may be sent now that a listing has shown which names exist
-    names_taken how many of those have a name that exists on batches that this database does not
-    know
+    names       how many duplicates may be sent, once a listing has shown which names exist
+    names_taken how many of those names exist on batches that are not in this database
     example     one of these names
     """
 
@@ -38,22 +36,22 @@ class Situation(NamedTuple):
 
 
 class Renamed(NamedTuple):
-    """The job looks like that of another campaign of this database, under another file name."""
+    """The job looks like the job of another campaign in this database, under another file name."""
 
     other: Shared
 
 
 class OtherLedger(NamedTuple):
-    """A database nearby knows this campaign, or duplicates of this job, and the run's database does
-    not."""
+    """A database nearby contains this campaign, or duplicates of this job, and the run's database
+    does not."""
 
     other: Shared
 
 
 class NamesTaken(NamedTuple):
-    """So many of the names exist on batches that this database does not know: its ledger may be
-    missing, and may be `likely`, if a database nearby has as many of the job's duplicates in some
-    campaign."""
+    """`taken` of the `names` exist on batches that are not in this database: its ledger may be
+    missing. It may be `likely`, a campaign of a database nearby that contains as many of the job's
+    duplicates."""
 
     taken: int
     names: int
@@ -65,8 +63,8 @@ Accident = Renamed | OtherLedger | NamesTaken
 
 
 def accidents(situation: Situation) -> tuple[Accident, ...]:
-    """What looks like an accident, the most certain finding of each kind; nothing if the run may
-    create."""
+    """What looks like an accident, with the most certain finding of each kind; empty if the run may
+    create duplicates."""
     if situation.sent or not situation.create:
         return ()
     found: list[Accident] = []
@@ -81,9 +79,9 @@ def accidents(situation: Situation) -> tuple[Accident, ...]:
 
 
 def created_again(situation: Situation) -> tuple[Shared, ...]:
-    """Other campaigns of this database that have some of what the run would create, if that is no
-    accident: they have too few, or the campaign was named on purpose. Those that have most come
-    first."""
+    """Other campaigns of this database that contain some of what the run would create, if that is
+    not an accident because they contain too few or the campaign was named on purpose. Campaigns
+    that contain most come first."""
     if situation.sent or accidents(situation):
         return ()
     return tuple(
@@ -92,17 +90,17 @@ def created_again(situation: Situation) -> tuple[Shared, ...]:
 
 
 def with_names(situation: Situation, names: Names) -> Situation:
-    """The situation once a listing has shown which names exist."""
+    """The situation after a listing has shown which names exist."""
     return situation._replace(names=names.items, names_taken=names.taken, example=names.example)
 
 
 def _most_alike(situation: Situation, others: tuple[Shared, ...]) -> Shared | None:
-    """The campaign that shares most, if it has half or more of what the run would create and a
-    request for some of that has left: this would be created again, and the rest is the campaign's
-    unfinished part.
+    """The campaign that shares most with the run, if it contains at least half of what the run
+    would create and has sent some of that: those duplicates would be created again, and the others
+    are the campaign's unfinished part.
 
-    Of a campaign whose job file is gone, half of what it has sent is enough: a job may be renamed
-    and extended at once."""
+    If the campaign's job file is gone, half of what the campaign has sent is enough: somebody may
+    have renamed and extended the job."""
     alike = [
         one
         for one in others
@@ -113,8 +111,9 @@ def _most_alike(situation: Situation, others: tuple[Shared, ...]) -> Shared | No
 
 
 def _other_ledger(situation: Situation) -> Shared | None:
-    """The database nearby that has what this one lacks: this campaign, beside the job; or, if it
-    lies where other settings would have put it, half or more of what the run would create."""
+    """The database nearby that contains what this one lacks: this campaign, if it is beside the
+    job; or at least half of what the run would create, if it is where other settings would have put
+    it."""
     own = [one for one in situation.nearby if one.sent and one.has_name]
     beside = [one for one in own if one.beside_job]
     if beside:

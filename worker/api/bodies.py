@@ -25,7 +25,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from worker.model.batch import Batch
+from worker.model.batch import Batch, Workspace
 from worker.model.batch_id import BATCH_ID
 
 T = TypeVar("T")
@@ -82,6 +82,19 @@ class BatchBody(Body):
     task_details: Any = None
 
 
+class WorkspaceBody(Body):
+    """A workspace in the list of those that a token sees."""
+
+    id: Text
+    title: Lenient[Text] = None
+
+
+class WorkspacesBody(Body):
+    """The workspaces that a token sees."""
+
+    results: list[OnErrorOmit[WorkspaceBody]]
+
+
 class OwnerBody(Body):
     """The token's owner, as `me` answers."""
 
@@ -116,6 +129,15 @@ def read_batch(decoded: object) -> Batch | None:
         tuple(dataset.id for dataset in body.datasets or ()),
         body.task_details,
     )
+
+
+def read_workspaces(decoded: object) -> list[Workspace] | None:
+    """The workspaces in a decoded body; None if it is not such a list."""
+    try:
+        body = WorkspacesBody.model_validate(decoded)
+    except ValidationError:
+        return None
+    return [Workspace(one.id, one.title or "") for one in body.results]
 
 
 def user_id(decoded: object) -> str | None:

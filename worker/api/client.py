@@ -23,6 +23,7 @@ from worker.model.replies import Answer, Listing, NoAnswer, Page, Reply
 
 BATCHES = "/api/v1/data-collection/batches"
 ME = "/api/v1/users/me/"
+WORKSPACES = "/api/v1/workspaces/"
 
 _MOST_BYTES = 16 * 2**20
 """The largest answer about one batch that is read to its end; a larger one would fill the
@@ -83,6 +84,10 @@ class ProlificClient:
     async def me(self) -> Reply:
         """GET the token's owner."""
         return await self._ask("GET", ME)
+
+    async def workspaces(self) -> Reply:
+        """GET the workspaces that the token sees."""
+        return await self._ask("GET", WORKSPACES)
 
     async def batch(self, batch_id: str) -> Reply:
         """GET one batch."""

@@ -107,7 +107,7 @@ class RetryingReader:
             if self._stop.asked or now + pause >= deadline:
                 raise ApiUnusableError(
                     f"the API gives no usable answer: {words(reply)}",
-                    hint="The same command goes on when the API is back.",
+                    hint="The same command continues when the API is back.",
                 )
             self._emit(Event("pace.slowed", "warning", {"why": words(reply), "wait_s": pause}))
             await self._stop.wait(pause)
@@ -152,7 +152,7 @@ class RetryingReader:
             ended = Listing(0, None, "the run was asked to stop")
             with self._stop.scope():  # a listing may take long
                 ended = await self._api.listing(workspace_id, hand_on)
-            self._server.tell(ended.date, self._clock.monotonic())
+            self._server.observe(ended.date, self._clock.monotonic())
             await self._log.end(listing, ended)
             look = ListingResult(listing, left, ended.shown, ended.problem)
             if ended.problem is None or self._stop.asked:
@@ -184,7 +184,7 @@ class RetryingReader:
             now = self._clock.monotonic()
             if not isinstance(reply, Answer):
                 return reply
-            self._server.tell(reply.date, now)
+            self._server.observe(reply.date, now)
             if reply.status != 429:
                 self._pushed = 0
                 return reply

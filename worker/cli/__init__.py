@@ -1,1 +1,2 @@
-"""The command line: one file for each command. It wires the rooms together and decides nothing."""
+"""The command line: one file for each command. It connects the other folders and decides
+nothing."""

@@ -1,8 +1,7 @@
-"""Looks for accidents on behalf of `run` and `check`, and stands before a run that nobody has
-agreed to.
+"""Looks for accidents for `run` and `check`, and guards a run that nobody has confirmed.
 
-The settings go in; findings, messages and refusals come out. What an accident is,
-`worker.accidents` decides."""
+Takes settings; returns findings and messages, or refuses. `worker.accidents` decides what an
+accident is."""
 
 from __future__ import annotations
 
@@ -42,7 +41,7 @@ def situation_of(
 
 
 def messages_for(found: tuple[Accident, ...], settings: Settings, job: Path) -> list[Message]:
-    """The messages about the findings, with the commands that continue what they name."""
+    """The messages about the findings, with the commands to continue what was found."""
     moved = None if settings.is_set("database") else settings.config_file
     return messages(
         found,
@@ -51,7 +50,7 @@ def messages_for(found: tuple[Accident, ...], settings: Settings, job: Path) -> 
             campaign=campaign_of(settings),
             ledger=settings.ledger_path("{run_id}"),
             database=settings.database,
-            # Another campaign has a ledger file of its own, whatever --ledger says.
+            # Another campaign has its own ledger file, whatever --ledger says.
             invocation=invocation(settings, run=True)._replace(ledger=None),
             date=settings.date.isoformat() if settings.is_set("date") else None,
             moved_by=moved,
@@ -60,23 +59,23 @@ def messages_for(found: tuple[Accident, ...], settings: Settings, job: Path) -> 
 
 
 class Guard:
-    """Stands before one run of a job that was planned."""
+    """Guards one run of a planned job against accidents."""
 
     def __init__(self, settings: Settings, job: Job, plan: Plan, api_url: str) -> None:
         self._settings = settings
         self._job = job
         self._plan = plan
         self._api_url = api_url
-        # Once for the whole run: a terminal may go away, and nobody has agreed then.
+        # Checked once for the whole run: if the terminal goes away later, nobody has agreed.
         self.asks = not settings.yes and has_person()
         self.situation: Situation | None = None
-        """What `look` found out; None if nothing counts as an accident."""
+        """The result of `look`; None if nothing counts as an accident."""
 
     def look(self, reader: Reader) -> None:
-        """Look at what the ledgers know, before anything is sent or recorded.
+        """Check the ledgers, before anything is sent or recorded.
 
-        Raises AccidentError if it looks like an accident and UsageError if a person has to agree,
-        where nobody can be asked; sqlite3.Error."""
+        Raises AccidentError if it looks like an accident, and UsageError if somebody must confirm
+        but nobody can be asked. Raises sqlite3.Error."""
         self.situation = situation_of(reader, self._settings, self._job, self._plan, self._api_url)
         if self.asks:
             return
@@ -93,18 +92,18 @@ class Guard:
         return messages_for(found, self._settings, self._job.path)
 
     def refusal(self, found: tuple[Accident, ...]) -> AccidentError:
-        """Why nothing is created, and what to do."""
+        """The error that says why nothing is created, and what to do."""
         return AccidentError(
             "nothing was created: these duplicates seem to exist"
             f" already.\n{full_text(self.messages(found))}"
         )
 
     def declined(self, found: tuple[Accident, ...]) -> DeclinedError:
-        """What to do for a person who has read the findings and said no."""
+        """The error for a person who has read the findings and declined, with what to do."""
         return DeclinedError("nothing was created.", hint=continuing(self.messages(found)).lstrip())
 
     def _creates(self, reader: Reader) -> bool:
-        """Whether there is something that a person would be asked about."""
+        """Whether there is anything to confirm."""
         campaign = views.campaign_id(reader, campaign_of(self._settings))
         retry = self._settings.retry_failed
         known = views.forecast(

@@ -1,4 +1,4 @@
-"""The question at the terminal: shown what will be created, a person says yes or no."""
+"""The prompt on a terminal: shows what will be created and asks whether to create it."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ from worker.text import counted, verb, visible
 
 
 def has_person() -> bool:
-    """Whether somebody can be asked: cron has no terminal, and a question into a file is seen by
-    nobody."""
+    """Whether somebody can be asked. Under cron there is no terminal, and nobody sees a prompt that
+    goes to a file."""
     streams = (sys.stdin, sys.stderr)
     return all(stream is not None and not stream.closed and stream.isatty() for stream in streams)
 
 
 def question_text(question: Question, where: str, findings: str = "") -> str:
-    """What a person is shown before anything is created; `where` is the API, `findings` what looks
-    like an accident."""
+    """The text of the prompt. `where` is the API, `findings` is what looks like an accident."""
     return "\n".join(filter(None, (findings, *_lines(question, where))))
 
 
@@ -41,15 +40,15 @@ def _lines(question: Question, where: str) -> Iterator[str]:
         )
     for one, many, number in (
         ("already exists", "already exist", question.counts.created),
-        ("failed and is not sent again", "failed and are not sent again", question.counts.failed),
+        ("failed and is not retried", "failed and are not retried", question.counts.failed),
         (
-            "is unknown and is not sent again",
-            "are unknown and are not sent again",
+            "is unknown and is not resent",
+            "are unknown and are not resent",
             question.counts.unknown,
         ),
         (
-            "more is pending and not part of this",
-            "more are pending and not part of this",
+            "more is pending and is not created now",
+            "more are pending and are not created now",
             question.counts.pending - question.create,
         ),
         (
@@ -63,8 +62,8 @@ def _lines(question: Question, where: str) -> Iterator[str]:
 
 
 async def ask(question: Question, where: str, stop: Stop, findings: str = "") -> bool:
-    """Ask on standard error, read one line of standard input. Anything but yes is no, and so is the
-    end of input or the wish to stop."""
+    """Ask on standard error and read one line of standard input. Any answer except y or yes is no,
+    and so is the end of input or a stop request."""
     again = " a second time" if findings else ""
     warn(f"{question_text(question, where, findings)}\nCreate them{again}? [y/N] ")
     answer = ""

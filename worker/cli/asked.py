@@ -1,4 +1,4 @@
-"""What one run was asked to do: its settings, the API, its job, and the guard before it."""
+"""The request for one run: its settings, the API, its job, and the guard against accidents."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from worker.settings.settings import Settings
 
 
 class Asked(NamedTuple):
-    """One run of a campaign. Without a `plan` the job stays as it was last read, and with
-    `only_settle` nothing is sent. The `guard` stands before what a plan would create."""
+    """A request to run a campaign. Without a `plan`, the job stays as it was last read. With
+    `only_settle`, nothing is sent. The `guard` checks what a plan would create."""
 
     settings: Settings
     target: Target

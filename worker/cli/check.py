@@ -1,4 +1,4 @@
-"""`check`: what a run would do. It creates nothing, takes no lock and changes no database."""
+"""`check`: shows what a run would do. It creates nothing, takes no lock and changes no database."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ from worker.text import for_window, near
 
 
 class Sources(NamedTuple):
-    """What the API says of the job's sources: found by workspace, and the others with the first
-    line that asks for each and why; what the sources of the first duplicates are called; which of
-    the names to be sent exist."""
+    """What the API shows of the job's sources: the number `found` in each workspace; the `missing`
+    and the `unclear` ones, each with its first line and the reason; the `names` of the sources of
+    the first duplicates; and which of the names to send are `taken`."""
 
     found: Mapping[str, int]
     missing: tuple[tuple[int, str, str], ...]
@@ -59,8 +59,9 @@ class Sources(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What the ledger knows of the plan: the forecast of a run, how many duplicates of the campaign
-    are no longer in the job, and what is known about accidents (None: nothing counts as one)."""
+    """What the ledger knows about the plan: the forecast of a run, how many duplicates of the
+    campaign are no longer in the job, and what is known about accidents (None: nothing counts as
+    one)."""
 
     forecast: views.Forecast
     left_job: int
@@ -93,15 +94,14 @@ def main(args: argparse.Namespace, environ: Mapping[str, str], command: str = "c
 
 
 def _target(settings: Settings, environ: Mapping[str, str]) -> tuple[Target | None, str]:
-    """The API to ask, or why it is not asked. A token that is there and unfit is an error all the
-    same."""
+    """The API to ask, or why it is not asked. A token that is set but invalid is an error."""
     if not settings.sandbox and settings.token_file is None and not environ.get("PROLIFIC_TOKEN"):
         return None, "there is no token (PROLIFIC_TOKEN)"
     return target(settings, environ), ""
 
 
 def _known(settings: Settings, job: Job, campaign: str, plan: Plan, url: str) -> Known:
-    """What the ledger knows of the plan; a database that is not there yet knows nothing. Raises
+    """What the ledger knows about the plan; nothing if the database does not exist yet. Raises
     UsageError."""
     new = is_new(settings.database)
     with closing(open_empty() if new else open_for_reading(settings.database, url)) as reader:
@@ -119,7 +119,7 @@ def _known(settings: Settings, job: Job, campaign: str, plan: Plan, url: str) ->
 
 
 def _owned(settings: Settings) -> list[str]:
-    """The batches that the run's database knows."""
+    """The batches in the run's database."""
     if is_new(settings.database):
         return []
     with closing(open_for_reading(settings.database)) as reader:
@@ -129,7 +129,7 @@ def _owned(settings: Settings) -> list[str]:
 async def _look(
     settings: Settings, chosen: Target, plan: Plan, job: Path, campaign: str, known: Known
 ) -> Sources:
-    """Look every source up as a run's preflight would, with a ledger that is thrown away."""
+    """Look up every source as a run's preflight would, with a temporary ledger."""
     clock, scrub = MachineClock(), Scrubber(chosen.token or None)
     scratch = plan.file.with_name("check.db")
     with closing(open_for_writing(scratch, SANDBOX)) as database:
@@ -176,7 +176,7 @@ async def _look(
 
 
 def _nobody(_event: Event) -> None:
-    """A check prints its findings at the end, and logs nothing."""
+    """Ignore events: a check prints its findings at the end and logs nothing."""
 
 
 def _findings(
@@ -229,7 +229,7 @@ def _findings(
 def _accidents(
     settings: Settings, job: Path, situation: Situation | None, sources: Sources | None
 ) -> tuple[str, ...]:
-    """What looks like an accident, each finding with its commands."""
+    """What looks like an accident: each finding with its commands."""
     if situation is None:
         return ()
     if sources is not None:

@@ -1,4 +1,4 @@
-"""Which rows of a ledger are wanted: `--status`, `--source`, `--run`, `--since`, read and applied.
+"""Selects rows of a ledger: reads and applies `--status`, `--source`, `--run` and `--since`.
 Pure."""
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from worker.model.records import Status
 
 
 class Choice:
-    """The rows that the arguments ask for. Raises UsageError."""
+    """The selection that the arguments ask for. Raises UsageError."""
 
     def __init__(self, args: argparse.Namespace) -> None:
         self._statuses = _statuses(args.status)
@@ -25,10 +25,10 @@ class Choice:
         self.of_rows = next(
             (f"--{key}" for key in ("status", "source", "run", "all") if getattr(args, key)), None
         )
-        """The first option that chooses among rows, and only among them."""
+        """The first given option that selects rows and does nothing else; None if there is none."""
 
     def __call__(self, row: Row) -> bool:
-        """Whether this row is one of them."""
+        """Whether this row is selected."""
         return (
             (not self._statuses or row["status"] in self._statuses)
             and (self._source is None or row["source_batch_id"] == self._source)
@@ -37,21 +37,21 @@ class Choice:
         )
 
     @property
-    def words(self) -> str:
-        """What is chosen, for a person; empty where it is just what the job wants."""
-        return "; ".join(self._words())
+    def description(self) -> str:
+        """The selection, for people; "" if it is exactly the duplicates in the job."""
+        return "; ".join(self._parts())
 
-    def _words(self) -> Iterator[str]:
+    def _parts(self) -> Iterator[str]:
         if self._statuses:
             yield f"only {', '.join(status for status in Status if status in self._statuses)}"
         if self._source is not None:
             yield f"only duplicates of {self._source}"
         if self._run is not None:
-            yield f"only what run {self._run} changed last"
+            yield f"only rows that run {self._run} changed last"
         if self._since is not None:
-            yield f"only what was sent since {self._since}"
+            yield f"only rows sent at {self._since} or later"
         if self._dropped:
-            yield "also what the job wants no longer"
+            yield "also duplicates that are no longer in the job"
 
 
 def _statuses(text: str | None) -> frozenset[str]:
@@ -60,23 +60,21 @@ def _statuses(text: str | None) -> frozenset[str]:
     chosen = frozenset(part.strip().lower() for part in text.split(","))
     if unknown := chosen - set(Status):
         raise UsageError(
-            f"--status: {', '.join(sorted(unknown)) or 'an empty status'} is not a status",
-            hint=f"The statuses are {', '.join(Status)}.",
+            f"--status: {', '.join(sorted(unknown)) or 'an empty value'} is not a status",
+            hint=f"Use {', '.join(Status)}.",
         )
     return chosen
 
 
 def since(text: str | None) -> str | None:
-    """A date or time as the database writes times. Raises UsageError where it is neither."""
+    """A date or time in the database's format. Raises UsageError if the text is neither."""
     if text is None:
         return None
     try:
         return iso(dt.datetime.fromisoformat(text))
-    except (
-        ValueError,
-        OverflowError,
-    ):  # the latter for times that a time zone moves out of the calendar
+    # OverflowError: the time zone moves the time out of the calendar.
+    except (ValueError, OverflowError):
         raise UsageError(
             f"--since: {text!r} is not a date or time",
-            hint="Write it as in 2026-11-24 or 2026-11-24T02:00Z.",
+            hint="Write it like 2026-11-24 or 2026-11-24T02:00Z.",
         ) from None

@@ -1,5 +1,5 @@
-"""What several commands need: the job with its settings, the API behind a token, names for a
-run."""
+"""What several commands need: the job with its settings, the API client, the ledger file of a run,
+and commands to show to people."""
 
 from __future__ import annotations
 
@@ -30,22 +30,21 @@ from worker.text import shell_command
 
 
 class Target(NamedTuple):
-    """Which API is asked, and with which token; `token` is empty for the in-process sandbox."""
+    """The API to ask, and the token; `token` is empty for the in-process sandbox."""
 
     url: str
     token: str
 
     @property
     def is_sandbox(self) -> bool:
-        """Whether nothing real is asked."""
+        """Whether this is the in-process sandbox, so that nothing real is asked."""
         return self.url == SANDBOX
 
 
 def open_job_with_settings(
     command: str, args: argparse.Namespace, environ: Mapping[str, str]
 ) -> tuple[Job, Settings]:
-    """The job that the command names, its outside read, and the settings for it. Raises
-    UsageError."""
+    """The command's job, with its header read, and the settings for it. Raises UsageError."""
     job = open_job(Path(args.job))
     return job, settings_for(command, args, environ, job.campaign)
 
@@ -56,8 +55,8 @@ def settings_for(
     environ: Mapping[str, str],
     job_campaign: str | None = None,
 ) -> Settings:
-    """The settings of a command; what a YAML job says is looked up where it is not given. Raises
-    UsageError."""
+    """The settings of a command. `job_campaign` is the campaign in a YAML job; if it is not given,
+    it is read from the job. Raises UsageError."""
     if job_campaign is None:
         job_campaign = _job_campaign(args.job)
     return load_settings(
@@ -72,15 +71,15 @@ def settings_for(
 
 
 def campaign_of(settings: Settings) -> str:
-    """The campaign of a command that has a job."""
+    """The campaign of a command. Raises UsageError if there is none."""
     if settings.campaign is None:
-        raise UsageError("no campaign is named", hint="Give --campaign NAME.")
+        raise UsageError("no campaign is named", hint="Add --campaign NAME.")
     return settings.campaign
 
 
 def target(settings: Settings, environ: Mapping[str, str]) -> Target:
-    """The API that a command asks. Raises UsageError where there is no token, no certificates, or
-    an address of the API or of a proxy is none."""
+    """The API that a command asks. Raises UsageError if there is no token or no certificates, or if
+    the address of the API or of a proxy is invalid."""
     if settings.sandbox:
         return Target(SANDBOX, "")
     check_certificates(environ)
@@ -93,13 +92,13 @@ def target(settings: Settings, environ: Mapping[str, str]) -> Target:
 async def api(
     chosen: Target, timeout_s: float, scrub: Callable[[Any], Any], sources: Iterable[str]
 ) -> AsyncIterator[ProlificClient]:
-    """A client for the target; the in-process sandbox lives as long as it, and its listing shows
-    the job's `sources`, as the real one would."""
+    """A client for the target. The in-process sandbox lives as long as the client, and its listing
+    shows the job's `sources`, as the real one would."""
     if not chosen.is_sandbox:
         async with connected(chosen.url, chosen.token, timeout_s, scrub) as client:
             yield client
         return
-    from worker.sandbox.options import SandboxOptions  # noqa: PLC0415 - rehearsals alone need a server
+    from worker.sandbox.options import SandboxOptions  # noqa: PLC0415 - only rehearsals need a server
     from worker.sandbox.server import Sandbox  # noqa: PLC0415
 
     options = SandboxOptions()
@@ -115,17 +114,17 @@ async def api(
 
 
 def invocation(settings: Settings, *, run: bool = False) -> Invocation:
-    """The way to a campaign's database, for the commands that are named to people. What `--ledger`
-    says is where this command writes; only a `run` means it for the runs to come."""
-    said_ledger = settings.given("ledger")
+    """How to reach a campaign's database, for commands that are shown to people. `--ledger` says
+    where this command writes; it only applies to later runs if this command is a `run`."""
+    ledger_given = settings.given("ledger")
     found = (
         settings.config_file is not None and not settings.sandbox and not settings.given("database")
     )
     return Invocation(
         config=settings.config_file,
         database=None if found else settings.database,
-        ledger=settings.ledger if said_ledger and run else None,
-        usual_ledger=None if said_ledger else settings.ledger_template,
+        ledger=settings.ledger if ledger_given and run else None,
+        usual_ledger=None if ledger_given else settings.ledger_template,
         sandbox=settings.sandbox,
         kept=tuple(_kept(settings)) if run else (),
         program=program(),
@@ -133,8 +132,8 @@ def invocation(settings: Settings, *, run: bool = False) -> Invocation:
 
 
 KEPT = ("yes", "rate", "max_in_flight", "timeout", "settle_after", "give_up_after", "log_file")
-"""Options of a run that the run after it keeps: whether it asks, how gently it sends, and where its
-log is."""
+"""Options of a run that are repeated in the command for the next run: whether it asks, its pace,
+and its log."""
 
 
 def _kept(settings: Settings) -> Iterator[str]:
@@ -151,13 +150,13 @@ def _kept(settings: Settings) -> Iterator[str]:
 
 
 def _rate(rate: float | None) -> str:
-    """A rate as `--rate` takes it."""
+    """A rate in the form that `--rate` takes."""
     return "unlimited" if rate is None else f"{rate:g}/s" if rate >= 1 else f"{rate * 60:g}/min"
 
 
-def typed(settings: Settings, job: str, words: Sequence[str]) -> Commands:
-    """The commands for a person at the shell where `run` was called with these words: as short as
-    there."""
+def typed(settings: Settings, job: str, arguments: Sequence[str]) -> Commands:
+    """The commands for a person at the shell in which `run` was called with these `arguments`: as
+    short as the call."""
     shared: list[str] = []
     for key, value in (("config", settings.config_file), ("database", settings.database)):
         if settings.is_set(key, Layer.OPTION):
@@ -166,19 +165,19 @@ def typed(settings: Settings, job: str, words: Sequence[str]) -> Commands:
         shared.append("--sandbox")
     if any(settings.is_set(key, Layer.OPTION) for key in ("campaign", "date")):
         shared += ["--campaign", campaign_of(settings)]
-    kept = tuple(word for word in words if word != "--fresh")  # what was rehearsed just now stays
+    kept = tuple(word for word in arguments if word != "--fresh")  # keep this rehearsal
     return Commands(job, tuple(shared), typed=kept, program=program(sys.stdout))
 
 
 def report_path(ledger_file: Path) -> Path:
-    """Where the report of a run goes that writes this ledger file."""
+    """The path of the report of a run that writes this ledger file."""
     return ledger_file.with_suffix(".html")
 
 
 def latest_run(reader: Reader, settings: Settings, args: argparse.Namespace) -> views.LatestRun:
-    """The run that is meant: that of the campaign that an option names, else the job's latest; of a
-    job that never ran under this path, that of the campaign which a run of it would have. Raises
-    UsageError."""
+    """The run that the command means: the latest run of the campaign that an option names,
+    otherwise the job's latest run. If the job never ran under this path, the latest run of the
+    campaign that a run of it would use. Raises UsageError if there is none."""
     named = settings.asks_for_campaign
     latest = None
     if not named and args.job is not None:
@@ -188,16 +187,16 @@ def latest_run(reader: Reader, settings: Settings, args: argparse.Namespace) -> 
     if latest is None:
         wanted = f"campaign {settings.campaign}" if named else f"job {args.job}"
         raise UsageError(
-            f"{settings.database}: this ledger knows no run of {wanted}",
-            hint="The campaigns that it knows: "
+            f"{settings.database}: this ledger database contains no run of {wanted}",
+            hint="To list its campaigns: "
             + shell_command([*program(sys.stderr), "ledger", "--database", settings.database]),
         )
     return latest
 
 
 def ledger_file_of(settings: Settings, latest: views.LatestRun) -> Path:
-    """The ledger file of this run: where `--ledger` says, else where the run wrote it. Whatever the
-    settings name by default is another campaign's file, if that run was of another campaign."""
+    """The ledger file of this run: the one that `--ledger` names, otherwise the one that the run
+    wrote. If the run was of another campaign, the default ledger file is not its file."""
     if settings.given("ledger"):
         return settings.ledger_path_of(latest.run_id, latest.campaign, latest.date)
     return latest.ledger
@@ -210,20 +209,20 @@ def restoring(settings: Settings, campaign: str, job: Path) -> Callable[[Path], 
         views.LatestRun("", campaign, Path(), Path.cwd() / job, day), invocation(settings)
     )
     options = [] if day is None else ["--date", day]
-    if settings.given(
-        "ledger"
-    ):  # else another file would be written, and this one would go on to know more
+    # Without --ledger, another file would be written, and this one would stay newer than it.
+    if settings.given("ledger"):
         options += ["--ledger", settings.ledger]
     return lambda file: leads.ledger(*options, "--restore", str(file))
 
 
 def name_campaign(latest: views.LatestRun) -> None:
-    """Tell a person which campaign and run a command acts on; standard output is for its result."""
+    """Show which campaign and run a command uses, on standard error: standard output is for the
+    command's result."""
     warn(f"campaign {latest.campaign}, run {latest.run_id}\n")
 
 
 def _job_campaign(job: str | None) -> str | None:
-    """What the job says its campaign is, as far as it can be read: a ledger outlives its job
+    """The campaign that the job names; None if the job cannot be read: a ledger outlives its job
     file."""
     try:
         return open_job(Path(job)).campaign if job else None

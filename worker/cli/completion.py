@@ -1,4 +1,4 @@
-"""`completion`: prints what a shell sources to complete commands, options and files."""
+"""`completion`: prints a script that makes a shell complete commands, options and files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from worker.terminal.output import say
 
 
 def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Print the completion script; the exit code."""
+    """Print the completion script. Returns the exit code."""
     say(shtab.complete(_with_files(parser()), shell=args.shell))
     return 0
 

@@ -1,5 +1,5 @@
-"""`ledger`: what the database knows, as the ledger file, on the screen, or as a job; and copies of
-the database."""
+"""`ledger`: writes or prints what the database contains, as the ledger file, a table, or a job;
+restores and backs up the database."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ from worker.text import counted
 
 
 def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Show or write what the ledger knows; the exit code. Raises UsageError."""
+    """Show or write what the ledger contains. Returns the exit code. Raises UsageError."""
     settings = settings_for("ledger", args, environ)
     if args.restore is not None:
         return _restore(args, settings, SANDBOX if settings.sandbox else api_url(environ))
@@ -72,7 +72,7 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         return 0
     choice, of_all = Choice(args), args.job is None and not settings.asks_for_campaign
     if of_all and choice.of_rows:
-        raise UsageError(f"{choice.of_rows} chooses rows: it needs a JOB or --campaign")
+        raise UsageError(f"{choice.of_rows} selects rows: add a JOB or --campaign")
     with closing(open_for_reading(settings.database)) as reader:
         try:
             if of_all:
@@ -87,7 +87,7 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
 def _restore(args: argparse.Namespace, settings: Settings, url: str) -> int:
     """Rebuild the database from a ledger file of the job."""
     if args.job is None:
-        raise UsageError("--restore: needs the JOB that the ledger file is of")
+        raise UsageError("--restore: add the JOB of the ledger file")
     file, now = Path(args.restore), MachineClock().wall()
     if not file.is_file():
         raise UsageError(f"{file}: there is no ledger file here")
@@ -98,10 +98,10 @@ def _restore(args: argparse.Namespace, settings: Settings, url: str) -> int:
         _refuse_rehearsal(file, settings.database.with_name("sandbox.db"))
     if path.is_file() and not filecmp.cmp(path, file, shallow=False):
         raise UsageError(
-            f"{path}: this ledger file would be replaced, and it is not the one to restore from",
+            f"{path}: this ledger file would be replaced, and it differs from {file}",
             hint=(
-                f"Restore from the one that is newer. For {file}, move this one away, or write to"
-                " another: --ledger."
+                f"Restore from the newer file. To restore from {file}, move the other one away or"
+                " add --ledger with another path."
             ),
         )
     with (
@@ -135,27 +135,25 @@ def _restore(args: argparse.Namespace, settings: Settings, url: str) -> int:
     )
     if restored.unknown:
         output.say(
-            "The next run finds out about what is unknown, and so does, sending nothing:\n "
+            "The next run finds out which unknown duplicates exist. To do only that:\n "
             f" {follow_up.settle()}"
         )
     return 0
 
 
 def _refuse_rehearsal(file: Path, rehearsals: Path) -> None:
-    """Raise UsageError if a run of the database of rehearsals wrote the ledger file: none of its
+    """Raise UsageError if a run of the rehearsals' database wrote the ledger file: none of its
     batches is real."""
     try:
         with closing(open_for_reading(rehearsals, SANDBOX)) as reader:
             known = {run["run_id"] for run in views.runs(reader)}
-    except (
-        WorkerError
-    ):  # there is none, or none that can be read: that must not stand in the way of a real ledger
+    except WorkerError:  # no readable database of rehearsals: do not block a real ledger
         return
     if any(row["run_id"] in known for _, row in read_file(file)):
         raise UsageError(
             f"{file}: this is the ledger file of a rehearsal (--sandbox): none of its batches is"
             " real",
-            hint="Nothing was restored. Move it away, and write the real ledger to another file.",
+            hint="Nothing was restored. Restore from the ledger file of a real run.",
         )
 
 
@@ -169,7 +167,7 @@ def _show_campaigns(reader: Reader, args: argparse.Namespace, environ: Mapping[s
             output.say_json({"campaigns": campaigns, "runs": runs}, indent=1)
         case other:
             raise UsageError(
-                f"--format {other}: needs a JOB or --campaign", hint="Without one: table or json."
+                f"--format {other}: add a JOB or --campaign", hint="Without one, use table or json."
             )
 
 
@@ -184,7 +182,7 @@ def _show_campaign(
     campaign = views.campaign_id(reader, latest.campaign)
     if campaign is None:
         raise AssertionError("a run always has a campaign")
-    if args.format is None and not choice.words:
+    if args.format is None and not choice.description:
         _write(reader, campaign, latest, settings)
         return
     all_rows = views.ledger_rows(
@@ -192,7 +190,7 @@ def _show_campaign(
     )
     content = export.content_of(reader, campaign, latest.campaign, invocation(settings))
     content = content._replace(
-        about=content.about._replace(choice=choice.words), rows=filter(choice, all_rows)
+        about=content.about._replace(choice=choice.description), rows=filter(choice, all_rows)
     )
     match args.format:
         case None | "table":
@@ -218,11 +216,11 @@ def _write_workbook(content: Content) -> None:
         raise UsageError(
             "--format xlsx: a terminal cannot show a workbook",
             hint=(
-                "Write it to a file: add > FILE.xlsx, or instead of --format say --ledger"
+                "Write it to a file: add > FILE.xlsx, or replace --format xlsx with --ledger"
                 " FILE.xlsx."
             ),
         )
-    from worker.export import workbook  # noqa: PLC0415 - its libraries take a while to import
+    from worker.export import workbook  # noqa: PLC0415 - its libraries are slow to import
 
     with TemporaryFile() as file:
         workbook.write(file, content)
@@ -232,7 +230,7 @@ def _write_workbook(content: Content) -> None:
 
 
 def _write(reader: Reader, campaign: int, latest: views.LatestRun, settings: Settings) -> None:
-    """Write the ledger file where the latest run wrote it, or where --ledger says."""
+    """Write the ledger file to the path that the latest run used, or to that of --ledger."""
     path = ledger_file_of(settings, latest)
     refuse_foreign_file(export.LEDGER_FILE, path, latest.campaign)
     if path.is_file():
@@ -251,7 +249,7 @@ def _write(reader: Reader, campaign: int, latest: views.LatestRun, settings: Set
 
 
 def _write_json(file: TextIO, rows: Iterable[views.Row]) -> None:
-    """A JSON array, a row at a time: a ledger may be long."""
+    """Write a JSON array, one row at a time: a ledger may be long."""
     separator = "["
     for row in rows:
         file.write(f"{separator}\n{json.dumps(row, ensure_ascii=False)}")

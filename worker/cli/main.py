@@ -1,7 +1,6 @@
-"""Calls one command, and turns what it raises into a message and an exit code.
+"""Calls one command and turns errors into a message and an exit code.
 
-A command's own modules are imported when it is called, so that `--help` is fast.
-"""
+Imports a command's modules only when it is called, so that `--help` is fast."""
 
 from __future__ import annotations
 
@@ -18,11 +17,11 @@ from worker.model.program import PROGRAM
 from worker.terminal.output import complain, finish
 
 _ANYWHERE = frozenset({"sandbox", "completion"})
-"""Commands that need no current folder."""
+"""Commands that do not need the current folder."""
 
 
 def command_line(arguments: Sequence[str]) -> int:
-    """Run one command; its exit code. No exception leaves this function."""
+    """Run one command and return its exit code. No exception leaves this function."""
     return finish(_command(arguments))
 
 
@@ -32,7 +31,7 @@ def _command(arguments: Sequence[str]) -> int:
         if args.command not in _ANYWHERE:
             _refuse_lost_folder()
         code: int = import_module(f"worker.cli.{args.command}").main(args, os.environ)
-    except SystemExit as end:  # argparse's way to end: after --help, or with what is wrong
+    except SystemExit as end:  # argparse ends this way, after --help or an error
         return end.code if isinstance(end.code, int) else 1
     except WorkerError as error:
         _complain(str(error))
@@ -44,17 +43,17 @@ def _command(arguments: Sequence[str]) -> int:
         refused = _refused(error)
         _complain(str(refused))
         return refused.exit_code
-    except Exception as error:  # the last place: users see a message, never a traceback
+    except Exception as error:  # the last resort: users see a message, never a traceback
         _complain(
             f"a bug in {PROGRAM}: {type(error).__name__}: {error}\n"
-            "  Please report it, with the command and the log that --log-file writes."
+            "  Please report it, with the command and its log (--log-file)."
         )
         return 1
     return code
 
 
 def _refuse_lost_folder() -> None:
-    """Raise UsageError if the current folder was deleted: settings and jobs are looked up in it."""
+    """Raise UsageError if the current folder was deleted: settings and jobs are read from it."""
     try:
         Path.cwd()
     except FileNotFoundError:
@@ -68,18 +67,19 @@ def _refuse_lost_folder() -> None:
 
 
 def _refused(error: OSError) -> WorkerError:
-    """What the system refused, as a message: a full disk or the like is not a bug."""
+    """An error of the operating system as a message: a full disk, for example, is not a bug."""
     if open_files.are_spent(error):
         return UsageError("too many open files", hint=open_files.HINT)
-    place = f"{error.filename}: " if error.filename is not None else ""
+    file = f"{error.filename}: " if error.filename is not None else ""
     if isinstance(error, FileNotFoundError) and "temporary directory" in str(error):
         return WorkerError(
-            "no folder for temporary files can be written",
-            hint="Make room in it, or name another folder in the variable TMPDIR.",
+            "cannot write to a folder for temporary files",
+            hint="Free some space in it, or set the variable TMPDIR to another folder.",
         )
     return WorkerError(
-        f"{place}{error.strerror or error}",
-        hint="The system refused this. Make room, or give access; then run the same command again.",
+        f"{file}{error.strerror or error}",
+        hint="The operating system reports this. Free some space or give access, then run the same"
+        " command again.",
     )
 
 

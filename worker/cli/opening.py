@@ -1,4 +1,4 @@
-"""Opens what a run holds: refuses a database that is not the newest, asks the guard, and plans the
+"""Opens the database of a run: refuses one that is not the newest, asks the guard, and plans the
 job."""
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from worker.text import counted, verb
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """The database of one run, from its file to a ledger that knows the job."""
+    """Opens the database of one run, and its ledger with the planned job."""
 
     asked: Asked
 
     def database(self) -> Writer:
-        """The open database. Raises UsageError if this run must not begin."""
+        """Open the database. Raises UsageError if this run must not begin."""
         settings = self.asked.settings
         if is_new(settings.database):
-            # A run that is refused leaves no database in the wrong place.
+            # A refused run must not leave a database in the wrong place.
             with closing(open_empty()) as nothing:
                 self._look_before(nothing)
         opened = open_for_writing(
@@ -57,8 +57,7 @@ class Opening:
         return opened
 
     def planned(self, database: Writer, emit: Emit) -> Ledger:
-        """The ledger, which knows what the job wants now. Raises WorkerError where it cannot be
-        written."""
+        """The ledger with the job as it is now. Raises WorkerError if it cannot be written."""
         try:
             ledger = Ledger(database, self._start())
             emit(self._start_event())
@@ -74,8 +73,8 @@ class Opening:
         return ledger
 
     def follow_up(self, database: Reader) -> Commands:
-        """The commands to name at the end: of a run at a terminal as it was typed there, else those
-        that lead to its campaign from anywhere."""
+        """The commands to show at the end: after a run on a terminal as they are typed there,
+        otherwise commands that work from any folder."""
         latest = views.latest_run(database, campaign=self.asked.campaign)
         if latest is None or (sys.stdout.isatty() and not self.asked.only_settle):
             return typed(self.asked.settings, str(self.asked.job), sys.argv[1:])
@@ -86,12 +85,11 @@ class Opening:
         """Raise UsageError if this run must not begin: the database is not the newest, or the guard
         refuses."""
         try:
-            if (
-                self.asked.guard is not None
-            ):  # first, since it knows where a ledger lies that was only moved
+            # First, because it can say where a moved ledger is.
+            if self.asked.guard is not None:
                 self.asked.guard.look(database)
-            # `settle` too: the ledger file that it would write is what tells the next run of a lost
-            # database.
+            # Also for `settle`: the ledger file that it would write is what reveals a lost database
+            # to the next run.
             command = restoring(self.asked.settings, self.asked.campaign, self.asked.job)
             refuse_older_database(
                 database, self._ledger_files(database), self.asked.campaign, command
@@ -100,8 +98,9 @@ class Opening:
             raise unusable(self.asked.settings.database, error) from error
 
     def _forget(self, database: Writer) -> None:
-        """Forget earlier rehearsals of this campaign, and their ledger files: this database knows
-        all that is in them, as was just looked at, so they are of rehearsals."""
+        """Forget earlier rehearsals of this campaign, and delete their ledger files. The check
+        before has shown that this database contains everything in them, so they are files of
+        rehearsals."""
         try:
             files = self._ledger_files(database)
             forget(database, self.asked.campaign)
@@ -111,8 +110,7 @@ class Opening:
             raise unusable(self.asked.settings.database, error) from error
 
     def _ledger_files(self, database: Reader) -> set[Path]:
-        """The campaign's ledger files: where this run's would be, and where the latest run's
-        was."""
+        """The campaign's ledger files: this run's, and the latest run's."""
         latest = views.latest_run(database, campaign=self.asked.campaign)
         before = (
             {latest.ledger}
@@ -173,11 +171,11 @@ class Opening:
         ):
             text = (
                 f"{counted(items, 'duplicate')} of this job {verb(items, 'is', 'are')} unfinished"
-                f" in campaign {campaign}; to continue, use its --date or --campaign"
+                f" in campaign {campaign}; to continue it, add its --date or --campaign"
             )
             emit(note_event(text))
 
 
 def note_event(text: str) -> Event:
-    """Something a person should know, as a log line."""
+    """A message for people, as a log line."""
     return Event("note", "warning", {"text": text})

@@ -1,6 +1,6 @@
-"""The command line: each command with its help, its examples, and its arguments for argparse.
+"""The command line: each command with its help, examples and arguments for argparse.
 
-The standard library and the table of settings only: `--help` waits for this import."""
+Imports only the standard library and the table of settings, because `--help` waits for it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHELLS = ("bash", "zsh", "fish")
 
 
 class Command(NamedTuple):
-    """One command: its line in the overview, what stands below its options, and its arguments."""
+    """One command: its line in the overview, the text below its options, and its arguments."""
 
     summary: str
     examples: str
@@ -28,16 +28,17 @@ class Command(NamedTuple):
 
 
 class Parser(argparse.ArgumentParser):
-    """One whose complaints contain no value that follows an unknown option: it may be a token."""
+    """A parser whose error messages never contain a value that follows an unknown option: it may be
+    a token."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong with the command line, and end with 2."""
+        """Print what is wrong with the command line, and exit with 2."""
         if message.startswith("unrecognized arguments: "):
             message = _unknown(message.removeprefix("unrecognized arguments: ").split())
         self.exit(2, f"{self.prog}: {without_token(message)}\n  See {self.prog} --help.\n")
 
     def _print_message(self, message: str, file: object = None) -> None:
-        """Print what argparse has to say, help and version too; `finish` reports what fails."""
+        """Print a message of argparse, also help and version; `finish` reports a failed write."""
         if file is sys.stdout:
             say(message, end="")
         else:
@@ -45,7 +46,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def without_token(message: str) -> str:
-    """The message without the token, should one be in it. No message contains one on purpose."""
+    """The message without the token, in case it contains it. No message contains it on purpose."""
     from worker.terminal.secrets import Scrubber  # noqa: PLC0415 - only errors need it
 
     return Scrubber(os.environ.get("PROLIFIC_TOKEN") or None)(message)
@@ -87,7 +88,7 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
 
 
 def _usage(one: argparse.ArgumentParser) -> str:
-    """One line: the options are listed below it, in groups."""
+    """The usage in one line; the options are listed below it, in groups."""
     names = (
         f"[{action.metavar}]" if action.nargs == "?" else str(action.metavar)
         for action in one._get_positional_actions()
@@ -96,7 +97,7 @@ def _usage(one: argparse.ArgumentParser) -> str:
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The arguments of one command. Ends with SystemExit after `--help`, or with what is wrong."""
+    """The arguments of one command. Raises SystemExit after `--help` or an error."""
     root = parser()
     if not arguments:
         warn(root.format_help())
@@ -110,21 +111,21 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return root.parse_args(arguments)
 
 
-def _unknown(words: Sequence[str]) -> str:
-    """The message about words that no command knows, or not this one."""
-    options = [word.partition("=")[0] for word in words if word.startswith("-")]
+def _unknown(arguments: Sequence[str]) -> str:
+    """The message about arguments that no command knows, or not this one."""
+    options = [word.partition("=")[0] for word in arguments if word.startswith("-")]
     if not options:
-        return f"unexpected argument {words[0]!r}"
+        return f"unexpected argument {arguments[0]!r}"
     option = options[0]
     if "--token" in options:
         return (
-            "there is no --token: a token comes from PROLIFIC_TOKEN or token_file alone, never"
-            " from an option"
+            "there is no option --token: set the variable PROLIFIC_TOKEN, or token_file in the"
+            " config file"
         )
     known = {name: _flags(command) for name, command in COMMANDS.items()}
     if takers := [name for name, flags in known.items() if option in flags]:
         return (
-            f"there is no option {option} here; {', '.join(takers)}"
+            f"{option} is not an option of this command; {', '.join(takers)}"
             f" {verb(len(takers), 'takes', 'take')} it"
         )
     every = [flag for flags in known.values() for flag in flags]
@@ -159,13 +160,13 @@ def _settle(one: argparse.ArgumentParser) -> None:
         "--assign",
         metavar="ITEM=BATCH_ID",
         action="append",
-        help="Record that this batch is ITEM: LINE, LINE.COPY or #N",
+        help="Record that BATCH_ID is the batch of ITEM (LINE, LINE.COPY or #N)",
     )
     group.add_argument(
         "--absent",
         metavar="ITEM",
         action="append",
-        help="Record that ITEM was not created; the next run sends it again",
+        help="Record that ITEM was not created; the next run resends it",
     )
     add_options(one, "settle")
 
@@ -209,9 +210,37 @@ def _report(one: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--output",
         metavar="PATH",
-        help="File of the report (default: the ledger file's name with .html)",
+        help="Path of the report (default: the ledger file's name with .html)",
     )
     add_options(one, "report")
+
+
+def _batches(one: argparse.ArgumentParser) -> None:
+    group = one.add_argument_group("Which batches")
+    group.add_argument(
+        "--workspace",
+        metavar="ID",
+        help="Workspace to list (default: the only one that the token sees)",
+    )
+    group.add_argument(
+        "--name", metavar="GLOB", help="Only batches whose name matches, such as 'Wave *'"
+    )
+    group.add_argument(
+        "--status", metavar="STATUS[,STATUS]", help="Only batches with one of these statuses"
+    )
+    group = one.add_argument_group("Output")
+    group.add_argument(
+        "--format",
+        choices=("table", "csv", "json", "job"),
+        default="table",
+        help="job: a job file to start from (default: table)",
+    )
+    add_options(one, "batches")
+
+
+def _doctor(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--json", action="store_true", help="Print the checks as one JSON object")
+    add_options(one, "doctor")
 
 
 def _sandbox(one: argparse.ArgumentParser) -> None:
@@ -222,16 +251,16 @@ def _sandbox(one: argparse.ArgumentParser) -> None:
         help="Address to listen on (default: 127.0.0.1)",
     )
     one.add_argument(
-        "--port", default="8765", metavar="N", help="Port; 0 takes a free one (default: 8765)"
+        "--port", default="8765", metavar="N", help="Port; 0 picks a free one (default: 8765)"
     )
     one.add_argument(
-        "--latency", default="0.05", metavar="S", help="Mean seconds of an answer (default: 0.05)"
+        "--latency", default="0.05", metavar="S", help="Mean seconds for an answer (default: 0.05)"
     )
     one.add_argument(
         "--rate",
         default="unlimited",
         metavar="N/s|N/min|unlimited",
-        help="Duplicate requests that are allowed (default: unlimited)",
+        help="Rate limit for duplicate requests (default: unlimited)",
     )
     one.add_argument(
         "--burst", default="5", metavar="N", help="Requests allowed at once (default: 5)"
@@ -240,7 +269,7 @@ def _sandbox(one: argparse.ArgumentParser) -> None:
         "--faults",
         default="",
         metavar="NAME=P[,…]",
-        help="What goes wrong, and its probability from 0 to 1 (default: nothing)",
+        help="Faults, each with its probability from 0 to 1 (default: none)",
     )
     one.add_argument(
         "--listing-lag",
@@ -248,7 +277,7 @@ def _sandbox(one: argparse.ArgumentParser) -> None:
         metavar="S",
         help="Seconds that a new batch is missing from listings (default: 0)",
     )
-    one.add_argument("--seed", metavar="N", help="Seed of chance, to repeat the same faults")
+    one.add_argument("--seed", metavar="N", help="Random seed, to repeat the same faults")
 
 
 def _completion(one: argparse.ArgumentParser) -> None:
@@ -266,9 +295,9 @@ COMMANDS: Mapping[str, Command] = {
   duplicate-batches run wave.yaml --retry-failed     also retry what the API rejected before
 
 exit codes:
-  0 all created · 1 something is failed, unknown or pending · 2 wrong usage, nothing was sent
-  3 the token was refused · 75 another run holds the database
-  128+signal after SIGINT, SIGTERM or SIGHUP""",
+  0 everything is created · 1 something is failed, unknown or pending
+  2 wrong usage, nothing was sent · 3 the API refused the token
+  75 another run holds the database · 128+signal after SIGINT, SIGTERM or SIGHUP""",
         _run,
     ),
     "check": Command(
@@ -278,31 +307,31 @@ exit codes:
   duplicate-batches check wave.yaml --json     the same for a script
 
 exit codes:
-  0 · 1 a source does not exist, or it looks like an accident · 2 wrong usage or job file
-  3 the token was refused""",
+  0 no problem · 1 a source does not exist, or it looks like an accident
+  2 wrong usage or job file · 3 the API refused the token""",
         _check,
     ),
     "settle": Command(
         "Find out whether unanswered requests created a batch, and create nothing",
         """examples:
-  duplicate-batches settle wave.yaml                   look twice; say what exists and what does not
-  duplicate-batches settle --database ledger.db        all campaigns of this database
+  duplicate-batches settle wave.yaml                   check which unknown duplicates exist
+  duplicate-batches settle --database ledger.db        all campaigns in this database
   duplicate-batches settle wave.yaml --assign 12.3=ID  you found it: line 12, copy 3
   duplicate-batches settle wave.yaml --absent '#40'    you know that item 40 was not created
 
 exit codes:
-  0 nothing unknown is left · 1 something is · 2 wrong usage · 3 the token was refused
-  75 another run holds the database""",
+  0 nothing is unknown any more · 1 something is still unknown · 2 wrong usage
+  3 the API refused the token · 75 another run holds the database""",
         _settle,
     ),
     "ledger": Command(
         "Write the ledger file again from the database, or print it",
-        """JOB alone writes the file. --format, or an option that chooses rows, prints it instead:
-as a table if no format is named, through PAGER on a terminal.
+        """With JOB alone, writes the file. With --format or an option that selects rows, prints it
+instead: as a table unless --format says otherwise, through PAGER on a terminal.
 
 examples:
   duplicate-batches ledger wave.yaml                     write the ledger file again
-  duplicate-batches ledger wave.yaml --format table      look at it here
+  duplicate-batches ledger wave.yaml --format table      print it as a table
   duplicate-batches ledger wave.yaml --status failed,unknown
   duplicate-batches ledger wave.yaml --format xlsx > wave.xlsx
   duplicate-batches ledger wave.yaml --format job --status failed > again.csv
@@ -310,40 +339,63 @@ examples:
   duplicate-batches ledger wave.yaml --backup copy.db    copy the database, also during a run
 
 exit codes:
-  0 · 2 wrong usage, or the database does not know the job""",
+  0 done · 2 wrong usage, or the database has no run of the job""",
         _ledger,
     ),
     "report": Command(
         "Write the HTML report of a job's latest run",
         """examples:
   duplicate-batches report wave.yaml                     next to the ledger file, with .html
-  duplicate-batches report wave.yaml --output wave.html  somewhere else
-  duplicate-batches run wave.yaml --report               a run that writes it at its end
+  duplicate-batches report wave.yaml --output wave.html  to another file
+  duplicate-batches run wave.yaml --report               write it at the end of a run
 
 exit codes:
-  0 · 2 wrong usage, or the database does not know the job""",
+  0 done · 2 wrong usage, or the database has no run of the job""",
         _report,
+    ),
+    "batches": Command(
+        "List the batches of a workspace, or turn them into a job file; reads only",
+        """examples:
+  duplicate-batches batches                                the only workspace that the token sees
+  duplicate-batches batches --name 'Wave *' --status READY
+  duplicate-batches batches --format job > wave.csv        a job file to start from
+
+exit codes:
+  0 · 1 the API gave no complete answer · 2 wrong usage, or several workspaces to choose from
+  3 the token was refused""",
+        _batches,
+    ),
+    "doctor": Command(
+        "Check the set-up the way cron would use it, and say how to fix what is wrong",
+        """examples:
+  duplicate-batches doctor                             with the config file of this folder
+  duplicate-batches doctor --config /srv/waves/config.toml
+  duplicate-batches doctor --json                      the same for a script
+
+exit codes:
+  0 everything is fine · 1 something is not""",
+        _doctor,
     ),
     "completion": Command(
         "Print a completion script for bash, zsh or fish",
         """examples:
   duplicate-batches completion bash > ~/.local/share/bash-completion/completions/duplicate-batches
-  duplicate-batches completion zsh > ~/.zfunc/_duplicate-batches      (a folder of your fpath)
+  duplicate-batches completion zsh > ~/.zfunc/_duplicate-batches      (a folder in your fpath)
   duplicate-batches completion fish > ~/.config/fish/completions/duplicate-batches.fish
 
 exit codes:
-  0 · 2 wrong usage""",
+  0 done · 2 wrong usage""",
         _completion,
     ),
     "sandbox": Command(
         "Serve a local stand-in for the API, for rehearsals",
         """examples:
-  duplicate-batches sandbox                                  then paste the two lines it prints
+  duplicate-batches sandbox                                  then paste the two lines that it prints
   duplicate-batches sandbox --rate 10/s --latency 0.2        with a rate limit and slow answers
   duplicate-batches sandbox --faults drop-answer=0.05,late=0.02
 
 exit codes:
-  0 · 2 wrong usage, or the port is taken""",
+  0 stopped · 2 wrong usage, or the port is in use""",
         _sandbox,
     ),
 }

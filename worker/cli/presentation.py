@@ -1,4 +1,4 @@
-"""What people see of a run at its end, and while it goes on."""
+"""What people see during a run and at its end."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from worker.text import for_window, near, visible
 
 
 def summary_of(asked: Asked, result: Result, commands: Commands, report: Path | None) -> Summary:
-    """What is known at the end of a run; `commands` follow up on it, `report` is its report."""
-    # Typed again, the limit would hold for the rest too.
+    """The summary of a run; `commands` are its follow-up commands, `report` is the path of its
+    report."""
+    # If the limit were kept, it would also apply to the rest.
     follow_up = commands.without("--limit") if result.stopped_by == "limit" else commands
     state = CampaignState(
         result.counts,
@@ -54,7 +55,7 @@ def summary_of(asked: Asked, result: Result, commands: Commands, report: Path | 
 
 
 def present(asked: Asked, summary: Summary, troubles: Iterable[str], scrub: Scrubber) -> None:
-    """Print the summary, as text or JSON, and what went wrong."""
+    """Print the summary, as text or JSON, and then the problems."""
     settings = asked.settings
     if settings.json:
         say_json(scrub(summary_json(summary)))
@@ -68,7 +69,7 @@ def present(asked: Asked, summary: Summary, troubles: Iterable[str], scrub: Scru
 
 
 def snapshot_of(campaign: Campaign | None, ceiling: float | None) -> Snapshot:
-    """Where the run is; called by the display's own thread, so it only reads."""
+    """The progress of the run. The display's own thread calls this, so it only reads."""
     if campaign is None:
         return Snapshot()
     counts, waiting = campaign.counts, campaign.waiting
@@ -87,6 +88,6 @@ def snapshot_of(campaign: Campaign | None, ceiling: float | None) -> Snapshot:
 
 
 def _near(summary: Summary) -> Summary:
-    """The same with its files as a person at this terminal would name them."""
+    """The same summary, with paths as a person at this terminal would write them."""
     report = None if summary.report is None else near(Path(summary.report), sys.stdout)
     return summary._replace(ledger=near(Path(summary.ledger), sys.stdout), report=report)

@@ -28,9 +28,9 @@ from worker.terminal.output import say
 
 
 def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Write the report; the exit code. Raises UsageError."""
+    """Write the report. Returns the exit code. Raises UsageError."""
     if args.output == "":
-        raise UsageError("--output: names no file")
+        raise UsageError("--output: is empty; give the path of a file")
     settings = settings_for("report", args, environ)
     with closing(open_for_reading(settings.database)) as reader:
         try:
@@ -61,10 +61,10 @@ def write(
     run: bool = False,
     replaces_any: bool = False,
 ) -> None:
-    """Write the report of a campaign that has a run; the settings are those of a `run` or of
-    another command. Another campaign's report is replaced only with `replaces_any`. Raises
-    UsageError, OSError, sqlite3.Error."""
-    from worker.export.report.page import About, write_report  # noqa: PLC0415 - most runs need none
+    """Write the report of a campaign that has a run. `run` says whether the settings are those of a
+    `run`. Replaces another campaign's report only with `replaces_any`. Raises UsageError, OSError,
+    sqlite3.Error."""
+    from worker.export.report.page import About, write_report  # noqa: PLC0415 - most commands need no report
 
     number = views.campaign_id(reader, campaign)
     if number is None:
@@ -90,8 +90,8 @@ def write_or_note(
     *,
     run: bool = False,
 ) -> str | None:
-    """Write the report beside the ledger file at a run's end; where that cannot be, why, for
-    people. Whatever it is, a run's truth does not hang on its picture."""
+    """Write the report beside the ledger file at a run's end. Returns why that failed, for people,
+    or None. Never raises: a run must not fail because of its report."""
     path = report_path(ledger_file)
     try:
         write(reader, settings, campaign, path, run=run)
@@ -104,6 +104,6 @@ def write_or_note(
     else:
         return None
     return (
-        f"{path}: the report cannot be written: {why}\n  The ledger file has all of it; `report`"
-        " tries again."
+        f"{path}: the report cannot be written: {why}\n  The ledger file is complete. To try again,"
+        " run `report`."
     )

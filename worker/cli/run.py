@@ -1,30 +1,63 @@
-"""`run`: the main job. Reads it, plans it, takes the lock, and runs what is missing."""
+"""`run`: reads and plans the job, takes the lock, and creates what is missing."""
 
 from __future__ import annotations
 
 import argparse
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from worker.cli.accidents import Guard
 from worker.cli.asked import Asked
-from worker.cli.common import campaign_of, open_job_with_settings, target
+from worker.cli.common import campaign_of, settings_for, target
 from worker.cli.run_session import RunSession
 from worker.export import ledger_file as export
 from worker.export.own_files import refuse_foreign_file
 from worker.job.plan import planned
+from worker.job.read import open_job
+from worker.ledger.database import open_for_reading
 from worker.ledger.lock import hold
 from worker.model.clock import MachineClock
+from worker.model.errors import WorkerError
 from worker.model.run_id import new_run_id
+from worker.notify.metrics import metrics_text
+from worker.notify.notifier import Notifier
+from worker.settings.settings import Settings
+from worker.terminal.output import complain
+from worker.terminal.secrets import Scrubber
 
 
 def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Run the job; the exit code. Raises WorkerError for what is wrong before anything is sent."""
+    """Run the job. Returns the exit code. Raises WorkerError if something is wrong before anything
+    is sent."""
     if args.dry_run:
         from worker.cli import check  # noqa: PLC0415 - another command
 
         return check.main(args, environ, command="run")
-    job, settings = open_job_with_settings("run", args, environ)
+    settings = settings_for("run", args, environ)
+    notifier = Notifier(settings.heartbeat_url, settings.on_finish)
+    notifier.started()
+    code, summary = 1, {"job": args.job, "exit_code": 1, "error": "a bug"}
+    try:
+        code, summary = _run(settings, Path(args.job), environ)
+    except WorkerError as error:
+        text = Scrubber(environ.get("PROLIFIC_TOKEN") or None)(error.message)
+        code = error.exit_code
+        summary = {"job": args.job, "exit_code": code, "error": text}
+        raise
+    finally:
+        troubles = [*_write_metrics(settings), *notifier.finished([summary], code)]
+        if code or not settings.quiet:
+            for trouble in troubles:
+                complain(trouble)
+    return code
+
+
+def _run(settings: Settings, path: Path, environ: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
+    """Run one job; the exit code and the summary as JSON values. Raises WorkerError."""
+    job = open_job(path)
     chosen = target(settings, environ)
     run_id = new_run_id(MachineClock().wall())
     ledger_file = settings.ledger_path(run_id)
@@ -38,9 +71,25 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
                 chosen,
                 run_id=run_id,
                 campaign=campaign,
-                job=Path(args.job),
+                job=path,
                 ledger_file=ledger_file,
                 plan=plan,
                 guard=Guard(settings, job, plan, chosen.url),
             )
-            return RunSession(asked).run()
+            session = RunSession(asked)
+            return session.run(), session.summary
+
+
+def _write_metrics(settings: Settings) -> list[str]:
+    """Write the metrics file, if one is asked for; what went wrong."""
+    path = settings.metrics_file
+    if path is None:
+        return []
+    try:
+        with closing(open_for_reading(settings.database)) as reader:
+            text = metrics_text(reader)
+        with export.replaced(path) as file:
+            file.write(text.encode())
+    except (OSError, WorkerError, sqlite3.Error) as error:
+        return [f"{path}: the metrics cannot be written: {getattr(error, 'strerror', error)}"]
+    return []

@@ -1,5 +1,5 @@
-"""A run that holds its database: opens what it needs, lets `Campaign` do it, and presents how it
-went. It decides nothing."""
+"""A run that has locked its database: opens what it needs, starts `Campaign`, and presents the
+result. It decides nothing."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import random
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import anyio
 
@@ -35,11 +36,11 @@ from worker.terminal.progress import Progress, style
 from worker.terminal.secrets import Scrubber
 from worker.terminal.summary import summary_json
 
-SANDBOX_WORDS = "the sandbox (nothing real)"
+SANDBOX_LABEL = "the sandbox (nothing real)"
 
 
 class RunSession:
-    """One run, as a process holds its database."""
+    """One run of a process that has locked the database."""
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
@@ -50,6 +51,8 @@ class RunSession:
         self._aborted = False
         self._report: Path | None = None
         self._report_trouble: str | None = None
+        self.summary: dict[str, Any] = {}
+        """The summary as JSON values, once the run is over."""
         self._at_once = asked.settings.max_in_flight
         settings, terminal = asked.settings, sys.stderr.isatty()
         self._progress = Progress(
@@ -75,7 +78,7 @@ class RunSession:
         )
 
     def run(self) -> int:
-        """Open the database, run, present; the exit code."""
+        """Open the database, run, and present the result. Returns the exit code."""
         asked = self._asked
         each = open_files.PER_SANDBOX_REQUEST if asked.target.is_sandbox else open_files.PER_REQUEST
         self._at_once, few_files = open_files.make_room(asked.settings.max_in_flight, each)
@@ -148,8 +151,8 @@ class RunSession:
             self._campaign.abort()
 
     def _write_report(self, ledger: Ledger) -> None:
-        """Write the report; what hinders that is noted, and changes nothing of the run."""
-        from worker.cli.report import write_or_note  # noqa: PLC0415 - most runs write none
+        """Write the report. A failure is only noted and does not change the run."""
+        from worker.cli.report import write_or_note  # noqa: PLC0415 - most runs write no report
 
         asked = self._asked
         self._report_trouble = write_or_note(
@@ -165,7 +168,7 @@ class RunSession:
             self._report = report_path(asked.ledger_file)
 
     async def _confirm(self, question: Question) -> bool:
-        """Whether the run may create what it would. Raises AccidentError or DeclinedError if it
+        """Whether the run may create its duplicates. Raises AccidentError or DeclinedError if it
         looks like an accident and nobody agrees."""
         guard, target = self._asked.guard, self._asked.target
         if guard is None:
@@ -174,7 +177,7 @@ class RunSession:
             if question.accidents:
                 raise guard.refusal(question.accidents)
             return True
-        where = SANDBOX_WORDS if target.is_sandbox else target.url
+        where = SANDBOX_LABEL if target.is_sandbox else target.url
         findings = full_text(guard.messages(question.accidents)) if question.accidents else ""
         self._progress.pause()
         agreed = await ask(question, where, self._stop, findings)
@@ -185,11 +188,12 @@ class RunSession:
         return agreed
 
     def _present(self, result: Result, follow_up: Commands) -> int:
-        """Print how the run went; its exit code. Raises what was refused."""
+        """Print the result. Returns the exit code. Raises the run's refusal."""
         summary = summary_of(self._asked, result, follow_up, self._report)
+        self.summary = self._scrub(summary_json(summary))
         if result.refused is not None:
             if self._asked.settings.json:
-                say_json(self._scrub(summary_json(summary)))
+                say_json(self.summary)
             raise result.refused
         more = filter(None, (self._logs.trouble, self._report_trouble))
         present(self._asked, summary, (*result.troubles, *more), self._scrub)

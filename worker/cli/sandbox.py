@@ -32,7 +32,7 @@ _TYPES: Final[Mapping[str, Any]] = {
 
 
 def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Serve; the exit code. Raises UsageError."""
+    """Serve until interrupted. Returns the exit code. Raises UsageError."""
     values = {
         key: _read(key, written) for key in _TYPES if (written := getattr(args, key)) is not None
     }

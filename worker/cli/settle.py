@@ -1,5 +1,5 @@
-"""`settle`: finds out about unknown outcomes, or takes what a person found out. It creates
-nothing."""
+"""`settle`: finds out whether unanswered requests created a batch, or records a person's decisions.
+It creates nothing."""
 
 from __future__ import annotations
 
@@ -47,23 +47,23 @@ from worker.text import counted
 
 
 def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Settle; the exit code: 0 where nothing unknown is left. Raises WorkerError."""
+    """Settle. Returns the exit code: 0 if nothing is unknown any more. Raises WorkerError."""
     settings = settings_for("settle", args, environ)
     if is_new(settings.database):
         raise UsageError(
             f"{settings.database}: there is no ledger database here",
-            hint="Name it with --database.",
+            hint="Give its path with --database.",
         )
     assignments = [_assignment(text) for text in args.assign or ()]
     chosen = Target("", "") if args.absent and not assignments else target(settings, environ)
     with hold(settings.database, settings.wait):
         if assignments or args.absent:
-            return _take_word(args, settings, chosen, assignments, args.absent or [])
+            return _record_decisions(args, settings, chosen, assignments, args.absent or [])
         return _find_out(args, settings, chosen)
 
 
 def _find_out(args: argparse.Namespace, settings: Settings, chosen: Target) -> int:
-    """Settle all that is open in the database, and write every ledger file that it touched."""
+    """Settle everything that is open in the database, and write every ledger file that changed."""
     with closing(open_for_writing(settings.database, chosen.url)) as database:
         open_ones = views.campaigns_to_settle(database)
         if args.job is None and not settings.asks_for_campaign:
@@ -93,27 +93,27 @@ def _find_out(args: argparse.Namespace, settings: Settings, chosen: Target) -> i
             if name != latest.campaign:
                 try:
                     _write_files(database, name, settings)
-                except (
-                    UsageError
-                ) as error:  # what was settled is recorded, and the others' files can be written
+                except UsageError as error:
+                    # The results are recorded, and the other files can be written.
                     complain(str(error))
         if code == 0 and args.job is None and views.count_unknown(database):
             return 1
     return code
 
 
-def _take_word(
+def _record_decisions(
     args: argparse.Namespace,
     settings: Settings,
     chosen: Target,
     assignments: list[tuple[str, str]],
     absent: list[str],
 ) -> int:
-    """Record what a person found out; 0 where nothing unknown is left in the campaign."""
+    """Record a person's decisions. Returns 0 if nothing in the campaign is unknown any more,
+    otherwise 1."""
     url = chosen.url or None
     with closing(open_for_writing(settings.database, url)) as database:
         if args.job is None and not settings.asks_for_campaign:
-            raise UsageError("--assign and --absent need the JOB (or --campaign) that ITEM is of")
+            raise UsageError("--assign and --absent: add the JOB (or --campaign) of ITEM")
         latest = latest_run(database, settings, args)
         ledger_file = _ledger_file(settings, latest)
         batches = (
@@ -158,8 +158,8 @@ def _take_word(
 
 
 def _ledger_file(settings: Settings, latest: views.LatestRun) -> Path:
-    """The ledger file to write. Raises UsageError where another campaign's rows, or something else,
-    are there."""
+    """The ledger file to write. Raises UsageError if the path has another campaign's rows or
+    another kind of file."""
     path = ledger_file_of(settings, latest)
     refuse_foreign_file(export.LEDGER_FILE, path, latest.campaign)
     export.make_folder(path)
@@ -169,27 +169,29 @@ def _ledger_file(settings: Settings, latest: views.LatestRun) -> Path:
 def _refuse_older_database(
     database: Reader, latest: views.LatestRun | None, settings: Settings
 ) -> None:
-    """Raise UsageError where the campaign's ledger file knows more than the database: writing that
-    file anew would hide from the next run that the database is an old copy."""
+    """Raise UsageError if the campaign's ledger file is newer than the database: writing that file
+    again would hide from the next run that the database is an old copy."""
     if latest is not None and latest.ledger.is_file():
         command = restoring(settings, latest.campaign, latest.job)
         refuse_older_database(database, [latest.ledger], latest.campaign, command)
 
 
 def _assignment(text: str) -> tuple[str, str]:
-    """ITEM=BATCH_ID in its two parts. Raises UsageError."""
+    """The two parts of ITEM=BATCH_ID. Raises UsageError."""
     item, equals, batch = text.partition("=")
     try:
         if not equals:
-            raise ValueError("write ITEM=BATCH_ID, as in 12.3=0192a3b4-5678-7abc-8def-0123456789ab")
+            raise ValueError(
+                "write ITEM=BATCH_ID, such as 12.3=0192a3b4-5678-7abc-8def-0123456789ab"
+            )
         return item.strip(), read_id(batch.strip())
     except ValueError as error:
         raise UsageError(f"--assign: {text!r}: {error}") from None
 
 
 async def _batches(settings: Settings, chosen: Target, ids: list[str]) -> dict[str, Listed]:
-    """The batches that a person names, as the API shows them. Raises WorkerError where one is not
-    there."""
+    """The batches that a person names, as the API shows them. Raises WorkerError if one does not
+    exist."""
     found: dict[str, Listed] = {}
     async with api(chosen, settings.timeout, Scrubber(chosen.token or None), ids) as client:
         for batch_id in ids:
@@ -207,8 +209,8 @@ async def _batches(settings: Settings, chosen: Target, ids: list[str]) -> dict[s
 
 
 def _write_files(database: Reader, name: str, settings: Settings) -> None:
-    """Write the ledger file of another campaign that this settled too, where its latest run wrote
-    it."""
+    """Write the ledger file of another campaign that was settled too, to the path that its latest
+    run used."""
     campaign, latest = (
         views.campaign_id(database, name),
         views.latest_run(database, campaign=name),
@@ -220,7 +222,7 @@ def _write_files(database: Reader, name: str, settings: Settings) -> None:
 
 
 def _write_report(database: Reader, latest: views.LatestRun, settings: Settings) -> None:
-    """Write the report too, where the settings ask for it."""
+    """Also write the report, if the settings ask for it."""
     if settings.report and (
         trouble := write_or_note(database, settings, latest.campaign, latest.ledger)
     ):

@@ -1,4 +1,4 @@
-"""The first signal lets requests under way end, the second does not."""
+"""Handles signals: the first one lets requests in flight finish, the second one aborts them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from worker.model.stop_signals import HANGUP, HANGUP_TWICE_S, stop_signals
 async def watch_signals(
     stop: Stop, emit: Emit, in_flight: Callable[[], int], abort: Callable[[], None]
 ) -> None:
-    """Ask the run to stop at the first signal, and `abort` it at the second. Ends only if it is
+    """Ask the run to stop at the first signal, and `abort` it at the second. Returns only if it is
     cancelled."""
     began = 0.0
     try:
@@ -38,6 +38,7 @@ async def watch_signals(
 
 
 def ignore_late_hangup(stop: Stop) -> None:
-    """After a hangup, the shell's own must not cut off the end."""
+    """After a hangup, ignore further ones, so that the shell's own does not interrupt the end of
+    the run."""
     if HANGUP is not None and stop.signal == HANGUP:
         signal.signal(HANGUP, signal.SIG_IGN)

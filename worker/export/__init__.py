@@ -1,1 +1,1 @@
-"""What people read of a ledger: CSV file, workbook, HTML report, job files, and what to do next."""
+"""What people read of a ledger: CSV file, workbook, HTML report, job files and next steps."""

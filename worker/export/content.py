@@ -1,8 +1,7 @@
-"""What a ledger file holds, whatever its form: the columns, the rows, and what a first sheet tells
-about them.
+"""What a ledger file contains in any format: columns, rows, and the facts for a first sheet.
 
-Every form writes the same `Content` and reads back the same `FileRow`s. How a cell looks is each
-form's business."""
+Every format writes the same `Content` and reads back the same `FileRow`s. How a cell looks is up to
+the format."""
 
 from __future__ import annotations
 
@@ -15,19 +14,21 @@ from worker.ledger.views import COLUMNS, Row
 from worker.model.errors import UsageError
 
 FileRow = Mapping[str, str]
-"""A row as a ledger file has it: the exact text of each column, empty where there is none, numbers
-and times as the CSV writes them."""
-
+"""A row of a ledger file: the text of each column, empty if there is none. Numbers and times are as
+the CSV writes them."""
 
 SHORTENED = " … (shortened here: the database has the whole text)"
-"""The end of a text that a form cannot hold whole."""
+"""The end of a text that was cut because it is too long for the format. Restoring recognizes it, so
+it never changes."""
 
 
 class About(NamedTuple):
-    """Whose rows these are: the campaign, the job file and the run that it was last read by, the
-    database (in the sandbox or not), `written_at` (ISO 8601 UTC), the commands that follow up on
-    them, whether that run went on then, and in words which rows were chosen (empty: all of the
-    job's)."""
+    """Where the rows come from: the campaign, its job file, its latest run, and the database (also
+    whether it is the sandbox's).
+
+    `written_at` is ISO 8601 UTC, `commands` continue the campaign, `going_on` says whether the
+    latest run was still active, and `choice` says which rows were chosen (empty: every row of the
+    job)."""
 
     campaign: str
     job: Path
@@ -41,8 +42,8 @@ class About(NamedTuple):
 
 
 class Content(NamedTuple):
-    """What is written: `rows` (as `views.ledger_rows` gives them, read once), the job's own `x_`
-    columns, and `about` them."""
+    """What is written: `rows` (from `views.ledger_rows`, read once), the `own` `x_` columns of the
+    job, and where they come from."""
 
     about: About
     own: tuple[str, ...]
@@ -50,38 +51,36 @@ class Content(NamedTuple):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Every column, in order."""
+        """All columns, in order."""
         return (*COLUMNS, *self.own)
 
 
-class Form(Protocol):
-    """One form of a ledger file: a module has these three functions."""
+class FileFormat(Protocol):
+    """One format of ledger files: a module with these three functions."""
 
     def is_ledger(self, path: Path) -> bool:
-        """Whether the file has a ledger's header. Raises OSError where it cannot be read."""
+        """Whether the file has a ledger's header. Raises OSError if it cannot be read."""
 
     def write(self, file: BinaryIO, content: Content) -> None:
-        """Write the content, a row at a time."""
+        """Write the content, one row at a time."""
 
     def read(self, path: Path) -> Iterator[tuple[str, FileRow]]:
-        """Every row, each with where it stands, for a message. Raises UsageError where the file is
-        no ledger, or cannot be read to its end."""
+        """Every row, each with its place in the file for messages. Raises UsageError if the file is
+        not a ledger, or cannot be read to its end."""
 
 
 def is_header(cells: Sequence[object]) -> bool:
-    """Whether these are the first cells of a ledger's header: its columns, in order, and perhaps
-    more."""
+    """Whether a row of `cells` is a ledger's header: all columns in order, then any others."""
     return tuple(cells[: len(COLUMNS)]) == COLUMNS
 
 
-def no_ledger(path: Path) -> UsageError:
-    """What is said of a file that has no ledger's header."""
+def not_a_ledger(path: Path) -> UsageError:
+    """The error for a file that does not have a ledger's header."""
     return UsageError(
-        f"{path}: this file is no ledger", hint="Name a ledger file that a run wrote."
+        f"{path}: this file is not a ledger", hint="Name a ledger file that a run wrote."
     )
 
 
 def one_line_feed(text: str) -> str:
-    """Text with line feeds for all line ends: no form keeps a carriage return through every
-    reader."""
+    """`text` with a line feed for every line end: programs do not keep carriage returns."""
     return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -1,7 +1,6 @@
-"""The ledger file as CSV, written and read back. Nothing here knows what the rows mean.
+"""Writes the ledger file as CSV, and reads it. Nothing here knows what the rows mean.
 
-Text that a spreadsheet would run begins with a `'` here, which reading takes away again.
-"""
+Text that a spreadsheet would run is written with a leading `'`. Reading removes it."""
 
 from __future__ import annotations
 
@@ -12,21 +11,22 @@ from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from worker.export.content import Content, FileRow, is_header, no_ledger, one_line_feed
+from worker.export.content import Content, FileRow, is_header, not_a_ledger, one_line_feed
 from worker.ledger.views import COLUMNS, Row
 from worker.model.errors import UsageError
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\n", "'")
-"""First characters that make a spreadsheet read a cell as something else than its text (OWASP: CSV
-injection), and the one that marks text itself."""
+"""First characters that make a spreadsheet run a cell or change its text (OWASP: CSV injection),
+and the `'` that marks text."""
 
 _DELIMITERS = ",;\t"
-"""What separates cells: the comma is ours, spreadsheets save with the others too."""
+"""Delimiters: the comma of our files, and the others that spreadsheet programs save with."""
 
 
 def is_ledger(path: Path) -> bool:
-    """Whether the file's first line has a ledger's columns (a spreadsheet may have saved it with ;
-    or tabs)."""
+    """Whether the first line is a ledger's header, with any of the delimiters.
+
+    Raises OSError if the file cannot be read."""
     with path.open("rb") as file:
         first = file.read(2**16).split(b"\n", 1)[0]
     try:
@@ -35,7 +35,7 @@ def is_ledger(path: Path) -> bool:
         return False
     try:
         return any(is_header(next(csv.reader([header], delimiter=d), ())) for d in _DELIMITERS)
-    except csv.Error:  # it is no text
+    except csv.Error:  # not a text file
         return False
 
 
@@ -50,7 +50,7 @@ def write(file: BinaryIO, content: Content) -> None:
 
 
 def write_rows(file: TextIO, rows: Iterable[Row], columns: Iterable[str]) -> None:
-    """Write a header and rows; the file must leave line ends as they are."""
+    """Write a header and rows. Open `file` with newline="" so that it keeps line ends."""
     columns = tuple(columns)
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(columns)
@@ -58,10 +58,10 @@ def write_rows(file: TextIO, rows: Iterable[Row], columns: Iterable[str]) -> Non
 
 
 def cell(value: object) -> object:
-    """A value as its cell: text that a spreadsheet would run gets a leading `'`."""
+    """The cell for `value`: text that a spreadsheet would run gets a leading `'`."""
     if isinstance(value, str):
-        # Python 3.11's csv module does not quote a lone carriage return, and readers take it for a
-        # row's end.
+        # Python 3.11's csv module does not quote a lone carriage return, which ends a row for
+        # readers.
         text = one_line_feed(value) if "\r" in value else value
         return "'" + text if text.startswith(_FORMULA) else text
     if isinstance(value, bool):
@@ -70,12 +70,12 @@ def cell(value: object) -> object:
 
 
 def read(path: Path) -> Iterator[tuple[str, FileRow]]:
-    """The rows of a ledger file, each with `FILE:LINE`, with the text that was written.
+    """The rows of a ledger file as the text that was written, each with its place (`FILE:LINE`).
 
-    Raises UsageError where the file is no ledger, or cannot be read to its end."""
+    Raises UsageError if the file is not a ledger, or cannot be read to its end."""
     try:
         if not is_ledger(path):
-            raise no_ledger(path)
+            raise not_a_ledger(path)
         with path.open(encoding="utf-8-sig", newline="") as file:
             first = file.readline()
             file.seek(0)
@@ -83,10 +83,10 @@ def read(path: Path) -> Iterator[tuple[str, FileRow]]:
             for number, row in enumerate(csv.DictReader(file, delimiter=delimiter), start=2):
                 where = f"{path}:{number}"
                 if not any(map(str.strip, _cells(row))):
-                    continue  # spreadsheet programs pad what they save with empty rows
+                    continue  # spreadsheet programs add empty rows
                 if any(row.get(column) is None for column in COLUMNS):
                     raise UsageError(
-                        f"{where}: this row has too few cells", hint="Is the file whole?"
+                        f"{where}: this row has too few cells", hint="Is the file complete?"
                     )
                 yield (
                     where,
@@ -101,8 +101,8 @@ def read(path: Path) -> Iterator[tuple[str, FileRow]]:
 
 
 def _cells(row: Mapping[str | None, str | list[str] | None]) -> Iterator[str]:
-    """Every cell of a row of csv.DictReader, which has a list of what is beyond the header, and
-    None for what is missing."""
+    """Every cell of a row from csv.DictReader, which puts cells beyond the header into a list and
+    None in place of missing ones."""
     for cell in row.values():
         if isinstance(cell, list):
             yield from cell

@@ -1,8 +1,7 @@
-"""What the rows of a ledger come to, for a person: how many have which status, why, and which need
-somebody.
+"""A summary of ledger rows for people: how many have which status, why, and which need a decision.
 
-It is taken while rows pass by on their way to somewhere else, so its size does not depend on
-theirs."""
+It is collected while the rows pass through to a file, so its size does not grow with their
+number."""
 
 from __future__ import annotations
 
@@ -14,44 +13,52 @@ from worker.model.causes import Causes, Shortlist, shortlist
 from worker.model.records import Counts, Status
 
 SHOWN = 20
-"""How many rows of a status are kept, and how many causes are shown."""
+"""Maximum number of rows kept for each status, and of causes shown."""
 
 
 class Digest:
-    """Let rows pass through `of`; when they have, `counts`, `undecided`, `reasons` and `first` tell
-    of them."""
+    """Pass rows through `of`. Afterwards `counts`, `undecided`, `reasons`, `first` and
+    `first_undecided` describe them."""
 
     def __init__(self) -> None:
         self._statuses: Counter[str] = Counter()
         self._causes = Causes()
         self.first: dict[Status, list[Row]] = {Status.UNKNOWN: [], Status.FAILED: []}
-        """The first rows that need a person, by status."""
+        """The first unknown and the first failed rows."""
         self.undecided = 0
-        """How many unknown rows have batches that could be theirs."""
+        """Number of unknown rows with candidates: batches that could be their copy."""
+        self.first_undecided: list[Row] = []
+        """The first of these rows."""
 
     def of(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """The same rows."""
+        """Count each row and return it unchanged."""
         for row in rows:
-            self._take(row)
+            self._count(row)
             yield row
 
-    def _take(self, row: Row) -> None:
+    def _count(self, row: Row) -> None:
         status = row["status"]
         self._statuses[status] += 1
         if status == Status.CREATED:
             return
-        self.undecided += bool(row["candidates"])
         self._causes.add(row["cause"])
-        kept = self.first.get(status)
-        if kept is not None and len(kept) < SHOWN:
-            kept.append(row)
+        if row["candidates"]:
+            self.undecided += 1
+            _keep(row, self.first_undecided)
+        if status in self.first:
+            _keep(row, self.first[status])
 
     @property
     def counts(self) -> Counts:
-        """How many rows have which status."""
+        """Number of rows by status."""
         return Counts(**{status: self._statuses[status] for status in Status})
 
     @property
     def reasons(self) -> Shortlist:
-        """Why rows are not created: some of the causes, and how many rows have each."""
+        """The causes why rows are not created, each with its number of rows; at most `SHOWN`."""
         return shortlist(self._causes.all(), SHOWN)
+
+
+def _keep(row: Row, rows: list[Row]) -> None:
+    if len(rows) < SHOWN:
+        rows.append(row)

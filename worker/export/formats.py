@@ -1,42 +1,42 @@
-"""Which form a ledger file has: its path's ending decides, here and nowhere else."""
+"""The format of a ledger file. Only the ending of its path decides, and only here."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from worker.export import csv_format as csv_form
-from worker.export.content import FileRow, Form
+from worker.export import csv_format
+from worker.export.content import FileFormat, FileRow
 from worker.ledger.database import belongs_to
 
 ENDINGS = (".csv", ".xlsx")
-"""The endings that ledger files have; any other is written as CSV too."""
+"""The endings of ledger files. A file with any other ending is written as CSV."""
 
 
-def form_of(path: Path) -> Form:
-    """The form of the ledger file at `path`."""
+def format_of(path: Path) -> FileFormat:
+    """The format of the ledger file at `path`."""
     if path.suffix.lower() == ".xlsx":
-        from worker.export import workbook  # noqa: PLC0415 - the libraries for it take a while to import
+        from worker.export import workbook  # noqa: PLC0415 - its libraries take a while to import
 
         return workbook
-    return csv_form
+    return csv_format
 
 
 def is_ledger(path: Path) -> bool:
-    """Whether the file is a ledger, of the form that its name says. Raises OSError where it cannot
-    be read."""
-    return form_of(path).is_ledger(path)
+    """Whether the file is a ledger in the format of its name. Raises OSError if it cannot be
+    read."""
+    return format_of(path).is_ledger(path)
 
 
 def read_file(path: Path) -> Iterator[tuple[str, FileRow]]:
-    """The rows of a ledger file with exactly the text that was written, each with where it stands.
+    """The rows of a ledger file as the text that was written, each with its place for messages.
 
-    Raises UsageError where the file is no ledger, or cannot be read to its end."""
-    return form_of(path).read(path)
+    Raises UsageError if the file is not a ledger, or cannot be read to its end."""
+    return format_of(path).read(path)
 
 
 def other_files(path: Path, database: Path) -> list[Path]:
-    """The other ledger files in the folder of `path`; the `database` in use is none, whatever its
+    """The other ledger files in the folder of `path`, without the `database` in use, whatever its
     name."""
     found = (p for ending in ENDINGS for p in path.parent.glob(f"*{ending}"))
     files = (

@@ -1,5 +1,4 @@
-"""Rows of a ledger as a job file: a job of its own that, run, makes as many duplicates with the
-same names."""
+"""Writes ledger rows as a job file that creates as many duplicates with the same names."""
 
 from __future__ import annotations
 
@@ -14,23 +13,22 @@ from worker.ledger.views import Row
 from worker.model.errors import UsageError
 
 HEAD = (
-    "# A job of its own: a run of it creates these anew, with --allow-existing if they exist"
-    " already.\n"
+    "# A new job: running it creates these duplicates again. Add --allow-existing if they already"
+    " exist.\n"
 )
 
 
 @dataclass(slots=True)
 class _Wanted:
-    """A row of the job: how many are wanted, and the cells of the job's own columns."""
+    """A row of the job: the number of copies, and the cells of the job's own columns."""
 
     own: list[str]
     copies: int = 0
 
 
 def write_job(file: TextIO, rows: Iterable[Row], own: tuple[str, ...]) -> None:
-    """Write a job that asks for as many duplicates as there are `rows`, named as these are or
-    should be. `own` are the `x_` columns; the rows have their job names. Raises UsageError where no
-    job file can ask for that."""
+    """Write a job file that asks for one duplicate for each row, with the row's name. `own` are the
+    `x_` columns; rows contain `job_name`. Raises UsageError if no job file can ask for that."""
     wanted = _wanted(rows, own)
     file.write(HEAD)
     writer = csv.writer(file, lineterminator="\n")
@@ -40,9 +38,8 @@ def write_job(file: TextIO, rows: Iterable[Row], own: tuple[str, ...]) -> None:
 
 
 def _wanted(rows: Iterable[Row], own: tuple[str, ...]) -> dict[tuple[str, str, bool], _Wanted]:
-    """What is wanted, by what makes a duplicate another one in a job: there each may be asked for
-    on one line only, so where rows of one name differ in the job's own columns, the first one's
-    cells are kept."""
+    """The rows of the job by their identity, which a job may contain only once. If rows with one
+    identity differ in the job's own columns, the cells of the first are used."""
     found: dict[tuple[str, str, bool], _Wanted] = {}
     for row in rows:
         key = row["source_batch_id"], row["job_name"], row["upload_new_dataset"]
@@ -52,11 +49,11 @@ def _wanted(rows: Iterable[Row], own: tuple[str, ...]) -> dict[tuple[str, str, b
             raise UsageError(
                 f"--format job: more than {MAX_COPIES:,} of these rows have the source {key[0]} and"
                 " the same name",
-                hint="No job file can ask for that. Choose fewer, as with --status.",
+                hint="No job file can ask for that. Choose fewer rows, for example with --status.",
             )
     return found
 
 
 def _text(cell: str) -> str:
-    """A cell of the job's own as a CSV job may hold it: a YAML job's may hold more."""
+    """A cell of an own column as a CSV job can contain it; cells of YAML jobs can contain more."""
     return one_line_feed(cell).replace("\0", "")

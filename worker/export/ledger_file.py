@@ -1,8 +1,7 @@
-"""Writes the ledger file: a projection of the database for a person with a spreadsheet. It decides
-nothing.
+"""Writes the ledger file: the database as a table for people. It decides nothing.
 
-A reader never sees half a file: it is written beside its place and renamed into it. What is in it
-is `content`'s, how that looks is its form's (`forms`)."""
+Readers never see half a file: it is written beside its path and then renamed. `content` says what
+is in it, `formats` says which format it has."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ from typing import BinaryIO
 
 from worker.export.commands import Invocation, commands
 from worker.export.content import About, Content
-from worker.export.formats import form_of, is_ledger, read_file
+from worker.export.formats import format_of, is_ledger, read_file
 from worker.export.own_files import OwnFile
 from worker.ledger import views
 from worker.ledger.database import SANDBOX
@@ -29,7 +28,7 @@ def campaign_in(path: Path) -> str | None:
     read."""
     try:
         first = next(read_file(path), None)
-    except UsageError:  # whoever reads all of it tells what is wrong
+    except UsageError:  # reading all of it reports what is wrong
         return None
     return (first[1]["campaign"] or None) if first else None
 
@@ -38,11 +37,11 @@ LEDGER_FILE = OwnFile("ledger file", "--ledger", is_ledger, campaign_in)
 
 
 def make_folder(path: Path) -> None:
-    """Make the ledger file's folder. Raises UsageError where that cannot be, or nothing can be
+    """Create the ledger file's folder. Raises UsageError if that fails, or the file cannot be
     written there."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _beside(path).open("w"):  # its name is longer than the file's, perhaps too long
+        with _beside(path).open("w"):  # its longer name may be too long
             pass
         _beside(path).unlink()
     except OSError as error:
@@ -61,13 +60,15 @@ def write_ledger_file(
     *,
     going_on: bool = False,
 ) -> None:
-    """Write the ledger file of the campaign (its number and name) to `path`, in one replacement.
-    Commands in it go by `invocation`; with `going_on` the run is not over.
+    """Write the ledger file of the campaign (its number and name), replacing `path` at once.
+    `invocation` completes the commands in it; `going_on` says that the run is still active.
 
-    Raises OSError where it cannot be written; the file that was there is whole then.
+    Raises OSError if it cannot be written. The previous file then stays as it was.
     """
     with replaced(path) as file:
-        form_of(path).write(file, content_of(reader, campaign, name, invocation, going_on=going_on))
+        format_of(path).write(
+            file, content_of(reader, campaign, name, invocation, going_on=going_on)
+        )
 
 
 def content_of(
@@ -78,7 +79,8 @@ def content_of(
     *,
     going_on: bool = False,
 ) -> Content:
-    """What the ledger file of the campaign (its number and name) holds now."""
+    """The current content of the campaign's ledger file (`campaign` and `name`: its number and
+    name). Parameters are those of `write_ledger_file`."""
     run = views.latest_run(reader, campaign=name)
     if run is None:
         raise AssertionError("a campaign always has a run")
@@ -100,16 +102,15 @@ def content_of(
 
 
 def _beside(path: Path) -> Path:
-    """Where what becomes `path` is written first: next to the file itself, wherever a link
-    leads."""
+    """The temporary file for `path`: next to the file itself if `path` is a link."""
     place = Path(os.path.realpath(path))
     return place.with_name(f".{place.name}.{os.getpid()}.tmp")
 
 
 @contextmanager
 def replaced(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the place of `path` when the block ends well, and leaves no trace when it
-    does not."""
+    """A temporary file that replaces `path` when the block ends. If the block raises, the temporary
+    file is removed."""
     place = Path(os.path.realpath(path))
     place.parent.mkdir(parents=True, exist_ok=True)
     beside = _beside(path)
@@ -129,7 +130,7 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename in the folder last through a power cut, where the system can."""
+    """Make a rename in the folder survive a power cut, if the system supports that."""
     if os.name != "posix":
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -140,7 +141,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove what killed runs were writing beside `path`. The caller holds the lock."""
+    """Remove temporary files that killed runs left beside `path`. The caller has the lock."""
     place = Path(os.path.realpath(path))
     for leftover in place.parent.glob(f".{glob.escape(place.name)}.*.tmp"):
         with suppress(OSError):

@@ -11,8 +11,8 @@ from worker.model.errors import UsageError
 
 
 class OwnFile(NamedTuple):
-    """A kind of file that we write: its name in messages, the option that names one, whether a file
-    is of this kind, and the campaign that it is of (None: it does not say)."""
+    """A kind of file that this program writes: its name in messages, the option with its path,
+    whether a file is of this kind, and the campaign of a file (None: it does not say)."""
 
     noun: str
     option: str
@@ -21,13 +21,13 @@ class OwnFile(NamedTuple):
 
 
 def refuse_foreign_file(kind: OwnFile, path: Path, campaign: str | None) -> None:
-    """Raise UsageError if `path` could not become the file of `campaign` (None: of any): something
-    else is there, another campaign's file is, or it cannot be written."""
+    """Raise UsageError if `path` cannot become the file of `campaign` (None: of any): it is
+    something else, another campaign's file, or not writable."""
     another = f"Name another file with {kind.option}"
     try:
         if not path.exists():
             if path.is_symlink():
-                raise UsageError(f"{path}: this is a link to nothing", hint=f"{another}.")
+                raise UsageError(f"{path}: this link leads to no file", hint=f"{another}.")
             return
         if not path.is_file():
             raise UsageError(f"{path}: this is not a file", hint=f"{another}.")
@@ -40,7 +40,7 @@ def refuse_foreign_file(kind: OwnFile, path: Path, campaign: str | None) -> None
             raise UsageError(
                 f"{path}: this is the {kind.noun} of campaign {other}, not of {campaign}; it is"
                 " left as it is",
-                hint="Give each campaign a ledger file of its own; --ledger may hold {campaign}.",
+                hint="Give each campaign its own ledger file: --ledger may contain {campaign}.",
             )
         if not os.access(path.parent, os.W_OK) or not os.access(path, os.W_OK):
             raise UsageError(f"{path}: the {kind.noun} cannot be written", hint=f"{another}.")

@@ -1,1 +1,2 @@
-"""Job files → rows → plan: what should exist. Nothing here knows the ledger or HTTP."""
+"""Job files → rows → plan: the duplicates that should exist. Nothing here knows the ledger or
+HTTP."""

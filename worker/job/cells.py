@@ -1,7 +1,7 @@
-"""The cells of a row, validated: what each column may hold, the same for every format. No files, no
-lines.
+"""Validates the cells of a row: what each column may contain, the same for every format. No files,
+no lines.
 
-A cell is text without surrounding spaces, "" if there is none."""
+A cell is text without surrounding spaces; it is "" if the row has no such cell."""
 
 from __future__ import annotations
 
@@ -36,18 +36,17 @@ _FLAGS: Final = {
 
 
 class CellsError(ValueError):
-    """Cells that do not hold what their columns want: each `column` with what is wrong, and what
-    would be right."""
+    """Invalid cells: `problems` has each `column` with what is wrong and what would be right."""
 
     def __init__(self, error: ValidationError) -> None:
-        super().__init__("wrong cells")
+        super().__init__("invalid cells")
         self.problems = [
             (COLUMNS[int(one["loc"][0])], str(one["ctx"]["error"])) for one in error.errors()
         ]
 
 
 def make_row(line: int, cells: Cells, extra: Mapping[str, str]) -> Row:
-    """The row that these cells mean. Raises `CellsError`."""
+    """The row with these cells. Raises `CellsError`."""
     try:
         return Row(line, *_ROW.validate_python(cells), extra)
     except ValidationError as error:
@@ -55,7 +54,7 @@ def make_row(line: int, cells: Cells, extra: Mapping[str, str]) -> Row:
 
 
 def cell_problem(column: str, cell: str) -> str:
-    """What is wrong with `cell` as a cell of `column`, or nothing: ""."""
+    """What is wrong with `cell` as a cell of `column`; "" if it is valid."""
     if column in _CELL:
         try:
             _CELL[column].validate_python(cell)
@@ -75,7 +74,7 @@ def _read_name(cell: str) -> NameTemplate:
     if is_error_value(cell):
         raise ValueError(f"{shown(cell)} {why_error_value(cell)}")
     try:
-        # Plain names mostly differ from row to row, templates mostly do not.
+        # Plain names usually differ from row to row; templates usually do not.
         return _parse_template(cell) if "{" in cell else parse_name(cell)
     except NameProblem as problem:
         raise ValueError(str(problem)) from None
@@ -98,7 +97,7 @@ def _read_copies(cell: str) -> int:
         raise ValueError(f"{shown(cell)} {why_error_value(cell) or why_not_a_number(cell)}")
     digits = cell.lstrip("0")
     if not digits or len(digits) > 5 or int(digits) > MAX_COPIES:
-        raise ValueError(f"{shown(cell)} is out of range; 1 to {MAX_COPIES:,} copies are possible")
+        raise ValueError(f"{shown(cell)} is out of range; write a number from 1 to {MAX_COPIES:,}")
     return int(digits)
 
 

@@ -1,5 +1,4 @@
-"""The columns of a job, the same for every format: which there are, and what is wrong with
-another."""
+"""The columns of a job, the same for every format, and what is wrong with any other column."""
 
 from __future__ import annotations
 
@@ -19,25 +18,23 @@ _EXTRA_NAME: Final = re.compile(r"x_[^\x00-\x1f\x7f-\x9f]+")
 
 
 def column_problem(column: str, noun: str, known: tuple[str, ...] = COLUMNS) -> str:
-    """What is wrong with `column` as the name of a `noun` ("column", "key"), or nothing: ""."""
+    """What is wrong with `column` as the name of a `noun` ("column", "key"); "" if it is valid."""
     if column in known or _EXTRA_NAME.fullmatch(column):
         return ""
     this = f"{noun} {shown(column)}"
     if column == "tasks_per_group":
-        return (
-            f"{this} is reserved: it will ask for the new batch to be set up; leave it out for now"
-        )
+        return f"{this} is reserved: in future it sets the new batch up; leave it out for now"
     if column == "x_":
-        return f'{this} needs more of a name after "x_"'
+        return f'{this} needs a name after "x_"'
     if column.startswith("x_"):
-        return f"{this} holds a control character"
-    own = f" and {noun}s of your own that begin with x_"
-    return f"unknown {this}; {_meant(column, known)}there are {', '.join(known)}{own}"
+        return f"{this} contains a control character"
+    own = f", and {noun}s of your own that begin with x_"
+    return f"unknown {this}; {_meant(column, known)}use {', '.join(known)}{own}"
 
 
 def job_error(path: Path, problems: Iterable[Problem]) -> JobError:
-    """The error for a file with these problems: in the file's order, the first `SHOWN_PROBLEMS` of
-    them."""
+    """The error for a file with these problems: the first `SHOWN_PROBLEMS` of them, in the file's
+    order."""
     in_order = sorted(problems, key=lambda problem: problem.line)
     return JobError(path, in_order[:SHOWN_PROBLEMS], len(in_order))
 

@@ -1,8 +1,7 @@
-"""CSV job files, as a stream: lines → records → rows. What a cell may hold is the business of
-`cells`.
+"""Reads CSV job files as a stream: lines → records → rows. `cells` decides what a cell may contain.
 
-A million rows are read in constant memory: a line has a greatest length, and so has a cell (csv's
-limit)."""
+A million rows are read in constant memory, because the length of a line and of a cell (csv's limit)
+is limited."""
 
 from __future__ import annotations
 
@@ -27,16 +26,16 @@ MAX_LINE: Final = 1 << 20
 _LOOKS_LIKE_ID: Final = re.compile(r"[0-9A-Fa-f]{8}-[0-9A-Fa-f-]{27}")
 _SEP_LINE: Final = re.compile(r"sep\s*=.?", re.IGNORECASE)
 _ANY_COLUMN: Final = f"(?:{'|'.join(COLUMNS)})"
-# Two columns with something between them that separates no cells.
+# Two columns with something between them that is not a delimiter.
 _OTHER_DELIMITER: Final = re.compile(rf"\W*{_ANY_COLUMN}(\s*[^\w\s]\s*|\s+)(?:{_ANY_COLUMN}|x_)")
 _NO_HEADER: Final = (
-    "there is no header; the first line has to name the columns: batch_id,name,copies"
+    "there is no header; the first line must name the columns, such as batch_id,name,copies"
 )
 
 
 @dataclass(slots=True)
 class CsvJob:
-    """A CSV job with a good header; made by `open_csv`. `comments` is known once all rows were
+    """A CSV job with a valid header, created by `open_csv`. `comments` is known after all rows were
     read."""
 
     path: Path
@@ -48,28 +47,30 @@ class CsvJob:
 
     @property
     def campaign(self) -> None:
-        """A CSV file names no campaign."""
+        """None: a CSV file does not name a campaign."""
         return
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
-        """Nothing in a CSV file is dropped without an error."""
+        """Empty: nothing in a CSV file is ignored without an error."""
         return ()
 
     def rows(self) -> Iterator[Row | Problem]:
-        """The rows, or what is wrong with them. Raises `UsageError` where the file is gone or
+        """The rows, or what is wrong with them. Raises `UsageError` if the file is gone or was
         changed."""
         with open_text(self.path, self._encoding) as file:
             lines = _Lines(file, self._encoding)
             records = _records(lines, self._delimiter)
             if _header(records) != self._header:
-                raise UsageError(f"{self.path}: the file was changed while it was read")
+                raise UsageError(
+                    f"{self.path}: the file was changed while it was read; run the command again"
+                )
             rows_of = _RowMaker(self._header, self.extra_columns)
             for record in records:
                 if isinstance(record, Problem):
                     yield record
                 elif lines.error_value and self._header[0] != "batch_id":
-                    # The reader of a name or of an own column might take it for text.
+                    # The reader of a name or an own column might accept it as text.
                     text = f"{shown(record[0].strip())} {why_error_value(record[0].strip())}"
                     yield Problem(lines.start, f'column "{self._header[0]}": {text}')
                 else:
@@ -78,7 +79,7 @@ class CsvJob:
 
 
 def open_csv(path: Path, encoding: str) -> CsvJob:
-    """The job at `path`. Raises `JobError` where its header is missing or wrong."""
+    """The job at `path`. Raises `JobError` if its header is missing or invalid."""
     with open_text(path, encoding) as file:
         delimiter = _delimiter(_Lines(file, encoding))
     with open_text(path, encoding) as file:
@@ -94,13 +95,13 @@ def open_csv(path: Path, encoding: str) -> CsvJob:
 
 
 def _delimiter(lines: _Lines) -> str:
-    """What the first line that is not blank is written with: names of columns hold none of the
+    """The delimiter of the first line that is not blank: names of columns contain none of the
     three."""
     header = ""
     for header in lines:
         if header.strip(" ,;\t\r\n"):
             break
-        lines.fresh = True  # behind a blank line there may be a comment
+        lines.fresh = True  # a comment may follow a blank line
     delimiters = re.findall(r"[,;\t]", re.sub('"[^"]*"', "", header.strip()))
     return delimiters[0] if delimiters else ","
 
@@ -121,37 +122,36 @@ def _header_problems(names: tuple[str, ...]) -> Iterator[str]:
         return
     if _SEP_LINE.fullmatch(names[0]):
         yield (
-            'this line begins with "sep=", an instruction to Excel, and the header comes after it; '
-            "delete this line: the delimiter is recognised without it"
+            'this line begins with "sep=", which is an instruction to Excel, not a header; '
+            "delete this line: the delimiter is recognized without it"
         )
         return
     if len(names) == 1 and (found := _OTHER_DELIMITER.match(names[0])):
         between = found[1].strip()
         what = shown(between) if between else "spaces"
         yield (
-            f"the columns are separated by {what}; separate them with commas, semicolons or tabs in"
-            " the whole file"
+            f"the columns are separated by {what}; use commas, semicolons or tabs in the whole file"
         )
         return
     wrong = False
     for position, name in enumerate(names):
         if name in names[:position]:
             if name:
-                yield f"column {shown(name)} is there twice"
+                yield f"column {shown(name)} appears twice; remove or rename one"
         elif name and (text := column_problem(name, "column")):
             wrong = wrong or '"batch_id"' in text
             yield text
     if "batch_id" not in names and not wrong:
-        yield 'there is no column "batch_id"; it says which batch to duplicate'
+        yield 'there is no column "batch_id"; add it: it names the batch to duplicate'
 
 
 class _RowMaker:
-    """Cells of a record → a row, or all that is wrong with them."""
+    """Turns the cells of a record into a row, or into all that is wrong with them."""
 
     def __init__(self, header: tuple[str, ...], extra_columns: tuple[str, ...]) -> None:
         width = len(header)
         self._header = header
-        # A column that is not there is read from one more, empty cell behind the record's own.
+        # A missing column is read from an extra empty cell after the record's own.
         self._id, self._name, self._upload, self._copies = (
             header.index(column) if column in header else width for column in COLUMNS
         )
@@ -181,8 +181,8 @@ class _RowMaker:
                 yield row
 
     def _fit(self, cells: list[str]) -> str:
-        """Brings `cells` to the header's width and one more; says which of them stand under no
-        name."""
+        """Brings `cells` to the header's width plus one. Returns a message if a cell has no
+        column."""
         width = len(self._header)
         nameless = self._nameless
         surplus = cells[width:]
@@ -196,9 +196,8 @@ class _RowMaker:
         text = ""
         if stray is not None:
             text = (
-                f"cell {stray + 1}, {shown(cells[stray].strip())}, is in no column: the header"
-                f" names {sum(map(bool, self._header))}; a cell that holds the delimiter needs"
-                " quotes"
+                f"cell {stray + 1}, {shown(cells[stray].strip())}, has no column: the header names"
+                f" {sum(map(bool, self._header))}; a cell that contains the delimiter needs quotes"
             )
         # Spreadsheets leave out empty cells at the end of a row.
         cells[width:] = [""]
@@ -211,20 +210,21 @@ class _RowMaker:
 
 
 class _Lines:
-    """The physical lines of a file for the csv module, without comments; remembers where it is.
+    """The physical lines of a file for the csv module, without comments; keeps track of the
+    position.
 
-    `fresh` is set from outside where the next line begins a record: only there can a line be a
-    comment."""
+    The reader of the records sets `fresh` if the next line begins a record: only there can a line
+    be a comment."""
 
     def __init__(self, file: TextIO, encoding: str) -> None:
         self.fresh = True
         self.number = 0  # of the latest line
-        self.comments = 0  # lines passed over as comments
-        self.error_value = False  # whether the record begins with # and is no comment all the same
+        self.comments = 0  # lines skipped as comments
+        self.error_value = False  # whether the record begins with # but is not a comment
         self.start = 0  # the line that began the record
-        self.opened = 0  # the line that opened the quote which goes on behind the latest line's end
-        self.broken = ""  # what is wrong with a line of the record as text
-        self.ended = False  # whether it is so wrong that there is no going on
+        self.opened = 0  # the line with the quote that is still open at the latest line's end
+        self.broken = ""  # why a line of the record is not text
+        self.ended = False  # whether nothing more can be read
         self._file = file
         self._encoding = encoding
 
@@ -243,7 +243,7 @@ class _Lines:
                 self.opened = self.number
             if len(line) >= MAX_LINE:
                 self.broken = (
-                    f"the line is longer than {MAX_LINE:,} characters; this is no job file"
+                    f"the line is longer than {MAX_LINE:,} characters; this is not a job file"
                 )
                 self.ended = True
                 return
@@ -253,8 +253,8 @@ class _Lines:
 
 
 def _records(lines: _Lines, delimiter: str) -> Iterator[list[str] | Problem]:
-    """The records that are not blank, or what is wrong with them; the latest one begins in
-    `lines.start`."""
+    """The records that are not blank, or what is wrong with them. `lines.start` is the first line
+    of the latest record."""
     reader = csv.reader(iter(lines), delimiter=delimiter, strict=True, skipinitialspace=True)
     while not lines.ended:
         lines.fresh = True
@@ -276,15 +276,15 @@ def _records(lines: _Lines, delimiter: str) -> Iterator[list[str] | Problem]:
 
 
 def _explain(lines: _Lines, error: str, delimiter: str) -> Problem:
-    """What the csv module's `error` means. Behind a quote that is never closed nothing can be told
-    apart."""
+    """What the csv module's `error` means. After a quote that is never closed, nothing more can be
+    read."""
     goes_on = lines.number > lines.start
     if "expected after" in error:
         where = f" in line {lines.number}" if goes_on else ""
         may = "a tab" if delimiter == "\t" else f'"{delimiter}"'
         text = (
-            f'text follows a closing quote ("){where}; only {may} may, and a quote inside a quoted'
-            ' cell is written ""'
+            f'text follows a closing quote ("){where}; only {may} may follow; write a quote inside'
+            ' a quoted cell as ""'
         )
         return Problem(lines.start, text)
     limit = f"{csv.field_size_limit():,} characters"
@@ -294,5 +294,5 @@ def _explain(lines: _Lines, error: str, delimiter: str) -> Problem:
     within = f" within {limit}" if "field larger" in error else ""
     return Problem(
         lines.opened,
-        f'a quote (") is opened here and not closed{within}; what follows was not read',
+        f'a quote (") is opened here and not closed{within}; close it: the rest was not read',
     )

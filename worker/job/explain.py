@@ -1,5 +1,5 @@
-"""Why a cell is not a batch id, or not a number: people paste what they see, so each message says
-what to cut away or to write. Pure."""
+"""Explains why a cell is not a batch id or not a number. People paste what they see, so each
+message says what to remove or what to write. Pure."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _FORM: Final = "a batch id is a UUID like 0192a3b4-5678-7abc-8def-0123456789ab"
 
 
 def why_not_a_number(cell: str) -> str:
-    """What is wrong with a cell that is not a whole number. No advice may change what was meant:
-    "." or "," before three digits groups thousands in one country and begins a fraction in
-    another."""
+    """What is wrong with a cell that is not a whole number. The advice must not change what was
+    meant: "." or "," before three digits groups thousands in some countries and begins a fraction
+    in others."""
     if re.fullmatch(r"[1-9][0-9]{0,2}([.,][0-9]{3})+", cell):
         whole, parts = re.sub("[.,]", "", cell), re.split("[.,]", cell)
         if len(parts) > 2:
-            return f"is not written in digits alone; write {whole} if that is the number"
+            return f"is not written with digits only; write {whole} if that is the number"
         fraction = f"{parts[0]}.{parts[1]}".rstrip("0").rstrip(".")
-        return f"may mean {whole} or {fraction}; write the number that you mean in digits alone"
+        return f"may mean {whole} or {fraction}; write the number that you mean, with digits only"
     meant = re.fullmatch(r"0*([1-9][0-9]{0,4})[.,]0+", cell)
-    return f"is no whole number; write {meant[1] if meant else 'digits alone'}"
+    return f"is not a whole number; write {meant[1] if meant else 'digits only'}"
 
 
 def why_not_an_id(cell: str) -> str:
@@ -39,13 +39,13 @@ def why_not_an_id(cell: str) -> str:
 
 
 def _other_form(cell: str) -> str:
-    """For a UUID in braces, as a URN or without its dashes: the form expected."""
-    # (No more of a hostile cell is searched; a longer one holds more than an id.)
+    """For a UUID in braces, as a URN or without its dashes: how to write it."""
+    # (A longer cell is not searched: it contains more than an id.)
     digits = re.sub(r"^urn:uuid:|[{}()-]", "", cell.lower()) if len(cell) <= 100 else ""
     if not re.fullmatch("[0-9a-f]{32}", digits):
         return ""
     parts = (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])
-    return f' is not in the form expected; write "{"-".join(parts)}"'
+    return f' is not in the expected form; write "{"-".join(parts)}"'
 
 
 def _made_a_number(cell: str) -> str:
@@ -53,7 +53,7 @@ def _made_a_number(cell: str) -> str:
     if len(cell) == 24 or not re.fullmatch(r"[0-9]+([.,][0-9]*)?[eE][+-]?[0-9]+", cell):
         return ""
     return (
-        " is a number: a spreadsheet made it from an id, and digits are lost; "
+        " is a number: a spreadsheet converted the id, and digits are lost; "
         "format the column as text and paste the id again"
     )
 
@@ -61,11 +61,11 @@ def _made_a_number(cell: str) -> str:
 def _more_than_an_id(cell: str) -> str:
     if "://" in cell or cell.lower().startswith(("www.", "app.prolific", "api.prolific")):
         inside = BATCH_ID.findall(cell[:2000])
-        return " looks like a URL; give the id alone" + (
+        return " looks like a URL; give only the id" + (
             f": {inside[0]}" if len(inside) == 1 else ""
         )
     foreign = next((character for character in "/?#&;," if character in cell), None)
-    return f' holds "{foreign}"; give the id alone: {_FORM}' if foreign else ""
+    return f' contains "{foreign}"; give only the id: {_FORM}' if foreign else ""
 
 
 def _misspelt_id(cell: str) -> str:
@@ -75,6 +75,7 @@ def _misspelt_id(cell: str) -> str:
         return f" has {len(cell)} characters, not 36; {_FORM}"
     if wrong := re.search("[^0-9a-fA-F-]", cell):
         return (
-            f": {shown(wrong[0])} (character {wrong.start() + 1}) is no hexadecimal digit; {_FORM}"
+            f": {shown(wrong[0])} (character {wrong.start() + 1}) is not a hexadecimal digit;"
+            f" {_FORM}"
         )
     return f" has its dashes in the wrong places; {_FORM}"

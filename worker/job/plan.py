@@ -1,6 +1,6 @@
-"""Rows → plan: every wanted duplicate in a private SQLite file, where repeated rows are found
-without holding the job in memory. The ledger takes the plan over in one transaction; `check` only
-compares it."""
+"""Rows → plan: writes every duplicate of the job to a private SQLite file, which finds repeated
+rows without keeping the job in memory. The ledger takes the plan over in one transaction; `check`
+only compares it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from worker.model.errors import JobError, Problem, WorkerError
 from worker.model.job import Job, Row
 
 PROBLEMS_SHOWN = 50
-"""How many problems of a file are told in full (the contract's number)."""
+"""How many problems of a file are reported in full (the contract's number)."""
 
 MOST_ITEMS = 10_000_000
-"""More duplicates than this in one job are a slip of the pen; a plan of them would fill the
+"""More duplicates than this in one job are probably a typo, and planning them would fill the
 disk."""
 
 _SCHEMA = """
@@ -43,13 +43,13 @@ WHERE times > 1 AND line > first GROUP BY line ORDER BY line
 
 
 _json = json.JSONEncoder(ensure_ascii=False).encode
-"""JSON of a text. (For anything else the encoder would make another one, each time.)"""
+"""JSON of a string. (For other types the encoder would build a new encoder each time.)"""
 
 
 class Plan(NamedTuple):
-    """What a job wants: `file` holds every duplicate (table `staged`), from so many `rows`, `items`
-    in all. `comments` lines were skipped; `warnings` name what the job's author may not have meant;
-    `names_hold_campaign` says whether some name has {campaign} in it."""
+    """The plan of a job: `file` contains every duplicate (table `staged`); `rows` and `items` count
+    the rows and the duplicates. `comments` lines were skipped; `warnings` are about what the job's
+    author may not have meant; `names_contain_campaign` says whether a name contains {campaign}."""
 
     file: Path
     rows: int
@@ -57,7 +57,7 @@ class Plan(NamedTuple):
     extra_columns: tuple[str, ...]
     comments: int = 0
     warnings: tuple[Problem, ...] = ()
-    names_hold_campaign: bool = False
+    names_contain_campaign: bool = False
 
     def warnings_shown(self, job: Path) -> Iterator[str]:
         """The first warnings about the file `job`, as `FILE:LINE: text`, and how many more there
@@ -68,7 +68,7 @@ class Plan(NamedTuple):
             yield f"{job}: … and {more:,} more warning{'s' if more > 1 else ''}"
 
     def sources(self) -> Iterator[str]:
-        """Every source that the job wants copies of, once."""
+        """Every source of the job, once."""
         with closing(sqlite3.connect(self.file)) as connection:
             for (source_id,) in connection.execute("SELECT DISTINCT source_id FROM staged"):
                 yield source_id
@@ -76,7 +76,8 @@ class Plan(NamedTuple):
 
 @contextmanager
 def planned(job: Job, campaign: str, day: date) -> Iterator[Plan]:
-    """Plan the job with `{campaign}` and `{date}` filled; the plan's file is gone after the block.
+    """Plan the job with `{campaign}` and `{date}` filled in. The plan's file is deleted after the
+    block.
 
     Raises JobError with every problem of the file (the first ones in full) and leaves nothing
     behind."""
@@ -84,25 +85,25 @@ def planned(job: Job, campaign: str, day: date) -> Iterator[Plan]:
         file = Path(folder) / "plan.db"
         try:
             with closing(sqlite3.connect(file, isolation_level=None)) as connection:
-                # The file dies with this process, so nothing of it need survive a crash.
+                # The file is useless after this process, so it need not survive a crash.
                 connection.execute("PRAGMA journal_mode = OFF")
                 connection.execute("PRAGMA synchronous = OFF")
                 connection.executescript(_SCHEMA)
                 rows, items, by_campaign = _stage(connection, job, campaign, day)
         except sqlite3.OperationalError as error:
             raise WorkerError(
-                f"{file.parent.parent}: the plan cannot be written to the folder for temporary"
+                f"{file.parent.parent}: the plan cannot be written to this folder for temporary"
                 f" files: {error}",
                 hint=(
-                    "Nothing was sent. Make room there, or name another folder in the variable"
-                    " TMPDIR."
+                    "Nothing was sent. Free some space there, or set the variable TMPDIR to another"
+                    " folder."
                 ),
             ) from error
         yield Plan(file, rows, items, job.extra_columns, job.comments, job.warnings, by_campaign)
 
 
 class _Problems:
-    """The first problems in full, and how many there are."""
+    """The first problems in full, and the number of all."""
 
     def __init__(self) -> None:
         self.first: list[Problem] = []
@@ -117,8 +118,8 @@ class _Problems:
 def _stage(
     connection: sqlite3.Connection, job: Job, campaign: str, day: date
 ) -> tuple[int, int, bool]:
-    """Write every duplicate; how many rows and duplicates there are, and whether some name holds
-    {campaign}."""
+    """Write every duplicate. Returns the number of rows, the number of duplicates, and whether a
+    name contains {campaign}."""
     problems = _Problems()
     extras: list[tuple[int, str]] = []
     rows = wanted = 0
@@ -132,13 +133,13 @@ def _stage(
                 continue
             rows += 1
             wanted += row.copies
-            by_campaign = by_campaign or row.name.holds_campaign
+            by_campaign = by_campaign or row.name.contains_campaign
             if row.extra:
                 cells = ", ".join(
                     f"{_json(column)}: {_json(cell)}" for column, cell in row.extra.items()
                 )
                 extras.append((row.line, f"{{{cells}}}"))
-            # A job that is refused anyway is read to its end for its problems alone.
+            # After the first problem, the rest of the job is only read to find more problems.
             if not problems.total and wanted <= MOST_ITEMS:
                 yield from _items(row, campaign, day)
 
@@ -154,7 +155,8 @@ def _stage(
     if wanted > MOST_ITEMS:
         problems.add(
             Problem(
-                0, f"the job asks for {wanted:,} duplicates; {MOST_ITEMS:,} is the most for one job"
+                0,
+                f"the job asks for {wanted:,} duplicates; one job may have at most {MOST_ITEMS:,}",
             )
         )
     if not problems.total:
@@ -165,14 +167,14 @@ def _stage(
 
 
 def _items(row: Row, campaign: str, day: date) -> Iterator[tuple[int, int, int, str, str, int]]:
-    """Every duplicate that one row wants."""
+    """Every duplicate of one row."""
     for copy in range(1, row.copies + 1):
         template = row.name.identity(n=copy, source_id=row.source_id, campaign=campaign, date=day)
         yield row.line, copy, row.copies, row.source_id, template, int(row.upload_new_dataset)
 
 
 def _refuse_repeated(connection: sqlite3.Connection, problems: _Problems) -> None:
-    """Two rows that mean the same duplicate are a problem of the later one."""
+    """Report each row that repeats a duplicate of an earlier row."""
     try:
         connection.execute(_IDENTITY)
     except sqlite3.IntegrityError:
@@ -180,10 +182,8 @@ def _refuse_repeated(connection: sqlite3.Connection, problems: _Problems) -> Non
             problems.add(
                 Problem(
                     line,
-                    f"this row means a duplicate that line {first} means already (same batch_id,"
-                    " name and "
-                    f"upload_new_dataset); to have more of one batch, write their number into the"
-                    f" column "
-                    f'"copies" of one row, or give each row its own name',
+                    f"this row repeats a duplicate of line {first} (same batch_id, name and"
+                    " upload_new_dataset); to create more copies of one batch, write their number"
+                    ' in the column "copies" of one row, or give each row its own name',
                 )
             )

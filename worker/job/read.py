@@ -1,5 +1,4 @@
-"""The way into a job file: which format it is. How a format is read is the business of its own
-module."""
+"""Opens a job file: decides its format. The format's own module reads it."""
 
 from __future__ import annotations
 
@@ -11,11 +10,11 @@ from worker.model.job import Job
 
 
 def open_job(path: Path) -> Job:
-    """The job at `path`: YAML where its name ends in .yaml or .yml, CSV otherwise.
+    """The job at `path`: YAML if its name ends in .yaml or .yml, otherwise CSV.
 
-    Raises `UsageError` where there is no file to be read, `JobError` where it is no text or its
-    outside is wrong (the header; in YAML the syntax and the keys at the top, and then with all
-    problems of its rows)."""
+    Raises `UsageError` if there is no readable file. Raises `JobError` if it is not text or its
+    header is invalid; for YAML, if its syntax or its top-level keys are invalid, and then also with
+    all problems of its rows."""
     encoding = encoding_of(path)
     if path.name.lower().endswith((".yaml", ".yml")):
         from worker.job.yaml_file import open_yaml  # noqa: PLC0415 - a CSV job need not load a YAML parser

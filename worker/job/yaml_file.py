@@ -1,4 +1,5 @@
-"""YAML job files: nodes → rows. `yaml_nodes` knows the syntax, `cells` what a cell may hold."""
+"""Reads YAML job files: nodes → rows. `yaml_nodes` knows the syntax, `cells` what a cell may
+contain."""
 
 from __future__ import annotations
 
@@ -17,20 +18,18 @@ from worker.model.job import Row
 from worker.model.names import NameProblem, fill_campaign, shown
 from worker.text import closest
 
-MAX_BYTES: Final = 64 << 20  # rows are held in memory here; CSV is for jobs of any size
+MAX_BYTES: Final = 64 << 20  # these rows are kept in memory; CSV jobs may be of any size
 
 _TOP: Final = ("campaign", "defaults", "batches")
 _DEFAULTS: Final = COLUMNS[1:]
 _ROWS: Final = 'a list of rows ("- batch_id: …")'
-_SHAPE: Final = f'a job is {_ROWS}, or has them under "batches:"'
-_TWO_IN_A_LINE: Final = (
-    "a second row begins in this line; rows are told apart by their lines: give each its own"
-)
+_SHAPE: Final = f'a job is {_ROWS}, or contains one under "batches:"'
+_TWO_IN_A_LINE: Final = "a second row begins in this line; begin each row in its own line"
 
 
 def open_yaml(path: Path, encoding: str) -> YamlJob:
-    """The job at `path`. Raises `JobError` if it is no YAML, or anything outside its rows is
-    wrong."""
+    """The job at `path`. Raises `JobError` if it is not YAML, or if anything outside its rows is
+    invalid."""
     if path.stat().st_size > MAX_BYTES:
         what = f"the file is larger than {MAX_BYTES >> 20} MiB; write a job of this size as CSV"
         raise job_error(path, [Problem(0, what)])
@@ -66,13 +65,13 @@ class YamlJob:
                 yield row
                 continue
             line, cells = row
-            texts = {**self._defaults, **cells}  # the defaults may stand below the rows
+            texts = {**self._defaults, **cells}  # the defaults may follow the rows
             batch_id, name, upload, copies = (texts.pop(column, "") for column in COLUMNS)
             extra = {key: text for key, text in texts.items() if text}
             yield make_row(line, (batch_id, name, upload, copies), extra or NO_EXTRA)
 
     def read(self, text: str, encoding: str) -> list[Problem]:
-        """Read the job's `text`, once. Returns what is wrong with it outside its rows."""
+        """Read the job's `text`, once. Returns the problems outside its rows."""
         try:
             for root in read_nodes(text, encoding):
                 self._read_root(root)
@@ -88,7 +87,7 @@ class YamlJob:
         elif root.kind == "a mapping":
             self._read_top(root)
         elif root.kind == "nothing":
-            raise NotReadableError(0, f"the file holds no rows; {_SHAPE}")
+            raise NotReadableError(0, f"the file contains no rows; {_SHAPE}")
         else:
             raise NotReadableError(root.line, f"{_SHAPE}, not {root}")
 
@@ -106,7 +105,7 @@ class YamlJob:
                 self._read_rows(value)
             elif value.kind != "nothing":
                 wanted = _ROWS if key == "batches" else 'a mapping ("name: …")'
-                self._problems.append(_misplaced(value, f'key "{key}" holds', wanted))
+                self._problems.append(_misplaced(value, f'key "{key}" contains', wanted))
         if "batches" not in seen:
             self._problems.append(Problem(root.line, f'there is no key "batches"; {_SHAPE}'))
 
@@ -114,7 +113,7 @@ class YamlJob:
         if (text := self._text("campaign", value, self._problems)) is None:
             return
         try:
-            fill_campaign(text, date(2000, 1, 1))  # what is allowed does not depend on the date
+            fill_campaign(text, date(2000, 1, 1))  # the date does not matter for what is allowed
             self.campaign = text
         except NameProblem as problem:
             self._problems.append(Problem(value.line, f'key "campaign": {problem}'))
@@ -131,8 +130,8 @@ class YamlJob:
                 if row.line == previous:
                     problems.append(Problem(row.line, _TWO_IN_A_LINE))
             elif row.kind != "nothing":
-                deque(row.items, 0)  # read it first: if it is nested too deeply, only that counts
-                problems.append(_misplaced(row, "here is", 'a row ("batch_id: …")'))
+                deque(row.items, 0)  # read it first: too deep nesting is the only problem then
+                problems.append(_misplaced(row, "this is", 'a row ("batch_id: …")'))
             if problems:
                 problems.sort(key=lambda problem: problem.line)
                 self._rows += problems
@@ -143,12 +142,12 @@ class YamlJob:
     def _cells(
         self, node: Node, columns: tuple[str, ...], problems: list[Problem]
     ) -> dict[str, str]:
-        """The good cells of a row, or of the defaults."""
+        """The valid cells of a row or of the defaults."""
         cells: dict[str, str] = {}
-        no_id = node.line if "batch_id" in columns else 0  # line to name if the id is missing
+        no_id = node.line if "batch_id" in columns else 0  # the line to report if the id is missing
         for key, line, value in self._entries(node, problems):
             if key == "batch_id" and key not in columns:
-                what = 'key "batch_id" cannot be a default: each row names its own batch'
+                what = 'key "batch_id" cannot be a default; give it in each row'
             else:
                 what = column_problem(key, "key", columns)
             if what:
@@ -169,7 +168,7 @@ class YamlJob:
         return cells
 
     def _entries(self, mapping: Node, problems: list[Problem]) -> Iterator[tuple[str, int, Node]]:
-        """Each key with its line and its value. A key that is there twice is a problem."""
+        """Each key with its line and its value. A repeated key is a problem."""
         if mapping.wrong_tag:
             problems.append(Problem(mapping.line, mapping.wrong_tag))
         lines: dict[str, int] = {}
@@ -177,12 +176,10 @@ class YamlJob:
         for key in nodes:
             text = self._text(None, key, problems)
             if text == "<<":
-                what = 'merge keys ("<<") are not supported; what rows share goes under "defaults:"'
+                what = 'merge keys ("<<") are not supported; put shared values under "defaults:"'
                 problems.append(Problem(key.line, what))
             elif text in lines:
-                what = (
-                    f"key {shown(text)} is here a second time; the first is in line {lines[text]}"
-                )
+                what = f"key {shown(text)} appears twice; the first is in line {lines[text]}"
                 problems.append(Problem(key.line, what))
             elif text is not None:
                 lines[text] = key.line
@@ -191,10 +188,10 @@ class YamlJob:
             next(nodes)  # its value
 
     def _text(self, key: str | None, node: Node, problems: list[Problem]) -> str | None:
-        """The text of the value of `key`, or of a key itself (`None`). None if it is no text."""
+        """The text of the value of `key`, or of a key itself (`None`). None if it is not text."""
         what = f'key "{key}"' if key else "a key"
         if node.kind not in ("text", "nothing"):
-            problems.append(_misplaced(node, f"{what} holds", f"text; {QUOTES}"))
+            problems.append(_misplaced(node, f"{what} contains", f"text; {QUOTES}"))
             return None
         if node.wrong_tag:
             problems.append(Problem(node.line, f"{what}: {node.wrong_tag}"))
@@ -203,8 +200,8 @@ class YamlJob:
         if node.comment and (of_own or key in ("name", "campaign")):
             what = (
                 f'{key}: YAML ignores what follows " #"; the {"value" if of_own else key} is'
-                f" {shown(node.text) if node.text else 'empty'}. Put quotes around it if the rest"
-                " belongs to it"
+                f" {shown(node.text) if node.text else 'empty'}. If the rest belongs to it, put"
+                " quotes around it"
             )
             self._warnings.append(Problem(node.comment, what))
         return node.text
@@ -212,12 +209,12 @@ class YamlJob:
 
 def _misplaced(node: Node, found: str, wanted: str) -> Problem:
     """The problem that `node` is not what was `wanted`."""
-    return Problem(node.line, node.alias or f"{found} {node}; it has to be {wanted}")
+    return Problem(node.line, node.alias or f"{found} {node}; it must be {wanted}")
 
 
 def _unknown_top(key: str) -> str:
     if key in COLUMNS:
-        return f'key "{key}" belongs into a row; {_SHAPE}'
+        return f'key "{key}" belongs in a row; {_SHAPE}'
     close = closest(key, _TOP)
     meant = f'did you mean "{close}"? ' if close else ""
-    return f"unknown key {shown(key)}; {meant}there are {', '.join(_TOP)}"
+    return f"unknown key {shown(key)}; {meant}use {', '.join(_TOP)}"

@@ -1,8 +1,8 @@
-"""YAML text → nodes: syntax, depth, tags and aliases. `yaml_file` knows what a job may hold.
+"""YAML text → nodes: syntax, depth, tags and aliases. `yaml_file` knows what a job may contain.
 
-This module reads PyYAML's events and keeps no node. PyYAML's own `compose` keeps all: 370 MiB for
-100,000 rows, and more time than it takes here to read the whole job. It also reports nothing but
-the first syntax error, drops the line of an alias, and crashes in deep nesting."""
+This module reads PyYAML's events and keeps no node. PyYAML's own `compose` keeps all nodes: 370 MiB
+for 100,000 rows, and it takes longer than reading the whole job takes here. It also reports only
+the first syntax error, loses the line of an alias, and crashes in deep nesting."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from worker.job.text_file import broken_text
 from worker.model.names import shown
 
 MAX_DEPTH: Final = 16
-QUOTES: Final = 'text that begins with "{" or holds ": " or " #" needs quotes'
+QUOTES: Final = 'text that begins with "{" or contains ": " or " #" needs quotes'
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG: Final = "tag:yaml.org,2002:"
@@ -27,25 +27,25 @@ _NULLS: Final = ("", "~", "null", "Null", "NULL")
 _NOT_YAML: Final = re.compile(
     "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
-_TAB: Final = re.compile(r"\s*\t")  # that indents a line
-_DROPPED: Final = re.compile(r"[ \t]+#(?=\S)")  # "# a note" is a comment as people write them
+_TAB: Final = re.compile(r"\s*\t")  # a tab that indents a line
+_DROPPED: Final = re.compile(r"[ \t]+#(?=\S)")  # people write comments as "# a note"
 
 
 class NotReadableError(Exception):
-    """The text cannot be read on. The arguments are those of a `Problem`."""
+    """The rest of the text cannot be read. The arguments are those of a `Problem`."""
 
 
 @dataclass(slots=True)
 class Node:
-    """What begins in `line`. `items` are those of a list, or the keys and values of a mapping in
-    turn; iterating reads them, once and only before the next node."""
+    """A node that begins in `line`. `items` are those of a list, or alternating keys and values of
+    a mapping. Iterating reads them, once and only before the next node."""
 
     line: int
     kind: Literal["nothing", "text", "a list", "a mapping", "an alias"]
     text: str = ""  # as it was written (`007`, `no`), without surrounding spaces
     items: Iterable[Node] = ()
     wrong_tag: str = ""  # what is wrong with its tag
-    alias: str = ""  # if it is an alias: what is wrong where no text may stand
+    alias: str = ""  # if it is an alias: the problem where text is not allowed
     comment: int = 0  # line of a comment that may belong to the text: `name: Wave #1`
 
     def __str__(self) -> str:
@@ -59,8 +59,8 @@ def read_nodes(text: str, encoding: str) -> Iterator[Node]:
     if wrong := _NOT_YAML.search(text):  # the parser would not name the line
         start = text.rfind("\n", 0, wrong.start()) + 1
         what = broken_text(text[start : wrong.end()], encoding) or (
-            f"U+{ord(wrong[0]):04X} (character {wrong.end() - start} of the line) may not stand in"
-            ' YAML; in double quotes it is written with a backslash: "\\u…"'
+            f"U+{ord(wrong[0]):04X} (character {wrong.end() - start} of the line) is not allowed in"
+            ' YAML; write it in double quotes with a backslash: "\\u…"'
         )
         raise NotReadableError(text.count("\n", 0, start) + 1, what)
     events = _events(text)
@@ -70,7 +70,7 @@ def read_nodes(text: str, encoding: str) -> Iterator[Node]:
         return
     yield from _nodes(text, events, {}, 0)
     if isinstance(event := next(events), yaml.DocumentStartEvent):
-        what = 'a second document ("---") begins here; a job is one document'
+        what = 'a second document ("---") begins here; write a job as one document'
         raise NotReadableError(_line(event), what)
 
 
@@ -84,7 +84,7 @@ def _events(text: str) -> Iterator[Any]:
 def _nodes(
     text: str, events: Iterator[Any], anchors: dict[str | None, Node | None], depth: int
 ) -> Iterator[Node]:
-    """The nodes up to the end of the document, list or mapping whose start event came last."""
+    """The nodes up to the end of the document, list or mapping whose start event was read last."""
     for event in events:
         line = _line(event)
         if isinstance(event, yaml.ScalarEvent):
@@ -94,7 +94,7 @@ def _nodes(
         elif isinstance(event, yaml.AliasEvent):
             node = _aliased(event.anchor, line, anchors)
         elif depth == MAX_DEPTH:
-            what = f"nested deeper than {MAX_DEPTH} levels; a job needs no more than 3"
+            what = f"nested deeper than {MAX_DEPTH} levels; a job needs at most 3"
             raise NotReadableError(line, what)
         else:
             items = _nodes(text, events, anchors, depth + 1)
@@ -118,8 +118,9 @@ def _scalar(event: Any, line: int, text: str) -> Node:
 
 
 def _aliased(name: str | None, line: int, anchors: dict[str | None, Node | None]) -> Node:
-    """The text that an alias repeats. Lists and mappings are not repeated: they could explode."""
-    why = f'the alias "*{name}" is not possible here; what rows share goes under "defaults:"'
+    """The text that an alias repeats. Lists and mappings are not repeated, because they could grow
+    without limit."""
+    why = f'the alias "*{name}" is not allowed here; put shared values under "defaults:"'
     if meant := anchors.get(name):
         return replace(meant, line=line, kind="text", alias=why, comment=0)
     if name not in anchors:

@@ -1,7 +1,6 @@
-"""The ledger: the database that is the truth, and the file that is written from it. Nothing here
-knows HTTP.
+"""The ledger's database, which is the source of truth. Nothing here knows HTTP, and nothing outside
+knows SQL.
 
-`database` opens and migrates, `lock` keeps one run at a time, `store` holds the operations that
-change something, `views` those that only read. `export` writes the ledger file: `content` says what
-is in it, `forms` which form it has (`csv_form`, `workbook/`). `as_job` writes rows as a job file.
-All SQL is in `queries.sql` and `migrations/`."""
+`database` opens and migrates it, and `lock` allows one run at a time. `store`, `settlement` and
+`decisions` change it; `views`, `report` and `overlap` only read it. All SQL is in `queries.sql` and
+`migrations/`. `worker.export` writes the ledger file from it."""

@@ -1,5 +1,5 @@
-"""Opens the ledger's database: pragmas, identity, migrations. No queries about campaigns live
-here."""
+"""Opens the ledger's database: pragmas, identity, migrations, backup. Queries about campaigns do
+not belong here."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from worker.model.errors import UsageError, WorkerError
 from worker.model.names import render_name
 
 APPLICATION_ID = 0x44757042
-"""Marks a SQLite file as ours (`PRAGMA application_id`; "DupB" in ASCII)."""
+"""Marks a SQLite file as a ledger database (`PRAGMA application_id`; "DupB" in ASCII)."""
 
 SANDBOX = "the sandbox"
-"""What the database of rehearsals has for its API's address: the port differs each time."""
+"""The API address that the database of rehearsals stores: the real port differs each time."""
 
 
 META_SINCE = 7
-"""The schema from which on the table `meta` has that name."""
+"""The first schema version in which the table `meta` has this name."""
 
 
 class DamagedError(sqlite3.DatabaseError):
-    """A database whose pages, constraints or indexes do not hold."""
+    """The integrity check found a damaged page, constraint or index."""
 
 
 def is_new(path: Path) -> bool:
@@ -42,18 +42,18 @@ def is_new(path: Path) -> bool:
 
 
 def belongs_to(path: Path, database: Path) -> bool:
-    """Whether the file is the database, by whatever name, or one of those that SQLite and the lock
-    keep beside it.
+    """Whether the file at `path` is the database under any name, or one of the files that SQLite
+    and the lock keep beside it.
 
-    Nobody may open and close these while a connection is open: that ends the locks which SQLite has
-    on them."""
+    While a connection is open, nobody may open and close these files: closing one releases SQLite's
+    locks on it."""
     beside = {
         database.with_name(database.name + end) for end in ("", "-wal", "-shm", "-journal", ".lock")
     }
     try:
         return path in beside or any(one.exists() and path.samefile(one) for one in beside)
     except OSError:
-        return True  # it went away meanwhile, so it is nothing to be read
+        return True  # it was removed meanwhile, so nobody can read it
 
 
 def migrations() -> Sequence[str]:
@@ -67,12 +67,13 @@ def migrations() -> Sequence[str]:
 
 
 def open_for_writing(path: Path, api_url: str | None, *, checked: bool = True) -> Writer:
-    """Open the database at `path`, made or migrated as needed, for the API at `api_url` (None:
-    whichever it is for).
+    """Open the database at `path` for the API at `api_url` (None: any API). Creates or migrates it
+    if necessary.
 
-    The caller holds the lock. `checked`: refuse a damaged one now; whoever plans a job has it
-    checked then. Raises UsageError where the file is no database of ours, is newer than this
-    program, belongs to another API, or cannot be written."""
+    The caller holds the lock. With `checked`, a damaged database is refused now; planning a job
+    checks it too. Raises UsageError if the file is not a ledger database, is newer than this
+    program, belongs to another API, is damaged, or cannot be written, and WorkerError if the disk
+    is full."""
     connection: sqlite3.Connection | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -85,7 +86,7 @@ def open_for_writing(path: Path, api_url: str | None, *, checked: bool = True) -
         )
         _refuse_foreign(connection, path)
         _refuse_other_name(connection, path)
-        # A migration may copy rows, and a copy of damaged rows looks whole.
+        # A migration may copy rows, and a copy of damaged rows looks intact.
         if checked or 0 < _version(connection) < len(migrations()):
             refuse_damaged(connection)
         connection.execute("PRAGMA journal_mode = WAL")
@@ -94,8 +95,8 @@ def open_for_writing(path: Path, api_url: str | None, *, checked: bool = True) -
         migrate(connection, migrations())
         connection.execute("PRAGMA foreign_keys = ON")
         if _remember_name(connection, path) or new:
-            # Whatever kills this run, the file itself says from now on what it is, and by which
-            # name it is used.
+            # Even if this run is killed, the file itself says from now on what it is and under
+            # which name it is used.
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         if api_url is not None:
             _bind_to_api(connection, path, api_url)
@@ -109,11 +110,12 @@ def open_for_writing(path: Path, api_url: str | None, *, checked: bool = True) -
     return Writer(connection)
 
 
-def open_for_reading(path: Path, api_url: str | None = None) -> Reader:
-    """Open the database at `path` so that nothing can be changed, also while a run goes on.
+def open_for_reading(path: Path, api_url: str | None = None, *, checked: bool = False) -> Reader:
+    """Open the database at `path` read-only; a run may be using it.
 
-    Without `api_url` any API's database will do. Raises UsageError where there is none, or it is
-    not ours, newer or older than this program, or of another API."""
+    Without `api_url` it may belong to any API; `checked` refuses a damaged one. Raises UsageError
+    if there is no database, or if it is not a ledger database, is newer or older than this program,
+    or belongs to another API."""
     if is_new(path):
         raise UsageError(
             f"{path}: there is no ledger database here",
@@ -133,10 +135,12 @@ def open_for_reading(path: Path, api_url: str | None = None) -> Reader:
             raise UsageError(
                 f"{path}: this ledger database was written by an older version of"
                 " duplicate-batches",
-                hint="The next `run` brings it up to date.",
+                hint="The next `run` updates it.",
             )
         if api_url is not None:
             _refuse_other_api(connection, path, api_url)
+        if checked:
+            refuse_damaged(connection)
     except BaseException as error:
         if connection is not None:
             connection.close()
@@ -148,7 +152,7 @@ def open_for_reading(path: Path, api_url: str | None = None) -> Reader:
 
 
 def open_empty() -> Reader:
-    """An empty ledger in memory: what a job's first `check` compares with."""
+    """An empty ledger in memory. The first `check` of a job compares the job with it."""
     connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     migrate(connection, migrations())
     _prepare(connection)
@@ -156,11 +160,12 @@ def open_empty() -> Reader:
 
 
 def migrate(connection: sqlite3.Connection, scripts: Sequence[str]) -> None:
-    """Run the `scripts` that the database has not seen; they share one transaction with the note
-    that they ran."""
+    """Run those of the `scripts` that the database has not run yet, and set its new version, in one
+    transaction."""
     if not (unseen := scripts[_version(connection) :]):
         return
-    connection.execute("PRAGMA foreign_keys = OFF")  # a table that others refer to may be made anew
+    # A script may create a table again that others refer to.
+    connection.execute("PRAGMA foreign_keys = OFF")
     marks = f"PRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {len(scripts)};"
     try:
         connection.executescript("\n".join(("BEGIN IMMEDIATE;", *unseen, marks, "COMMIT;")))
@@ -171,31 +176,30 @@ def migrate(connection: sqlite3.Connection, scripts: Sequence[str]) -> None:
 
 
 def refuse_damaged(connection: sqlite3.Connection) -> None:
-    """Raise DatabaseError where a page, a constraint or an index does not hold: a flipped bit in a
-    row's identity would make its duplicate again. A million rows take some seconds."""
+    """Raise DamagedError if a page, a constraint or an index is damaged: a flipped bit in a row's
+    identity would create its duplicate again. Checking a million rows takes some seconds."""
     problem = connection.execute("PRAGMA main.integrity_check(1)").fetchone()[0]
     if problem != "ok":
         raise DamagedError(f"malformed: {problem}")
 
 
 def backup(source: Path, target: Path) -> None:
-    """Copy the database at `source` to `target`, whole, also while a run goes on.
+    """Copy the whole database at `source` to `target`; a run may be using it.
 
-    Raises UsageError where there is no database, or `target` exists or cannot be written.
+    Raises UsageError if there is no database, or if `target` exists or cannot be written.
     """
     if os.path.lexists(target):
         raise UsageError(
-            f"{target}: exists already; a backup never replaces a file", hint="Name another file."
+            f"{target}: already exists; a backup never replaces a file", hint="Name another file."
         )
     with closing(open_for_reading(source)) as reader:
         try:
             with closing(sqlite3.connect(target)) as copy:
                 reader._connection.backup(copy)
-                copy.execute(
-                    "DELETE FROM meta WHERE key = 'path'"
-                )  # no changes are kept for it anywhere
+                # The copy has no changes in a file beside another name.
+                copy.execute("DELETE FROM meta WHERE key = 'path'")
                 copy.commit()
-                # A copy in WAL mode would make two more files beside it as soon as it is looked at.
+                # In WAL mode, SQLite would create two files beside the copy when it is first read.
                 copy.execute("PRAGMA journal_mode = DELETE")
         except sqlite3.Error as error:
             with suppress(OSError):
@@ -204,8 +208,8 @@ def backup(source: Path, target: Path) -> None:
 
 
 def unusable(path: Path, error: Exception) -> WorkerError:
-    """`error` as people should read it: what is wrong with the database at `path`, and what to
-    do."""
+    """The error to show to users for `error`: what is wrong with the database at `path`, and what
+    to do next."""
     if open_files.are_spent(error):
         return UsageError(
             f"{path}: too many open files, so the ledger database cannot be opened",
@@ -215,32 +219,32 @@ def unusable(path: Path, error: Exception) -> WorkerError:
     if code == sqlite3.SQLITE_FULL or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
         return WorkerError(
             f"{path}: the disk is full, so the ledger cannot be written",
-            hint="Nothing was sent. Make room; the same command goes on.",
+            hint="Nothing was sent. Free some disk space, then run the same command again.",
         )
     if code == sqlite3.SQLITE_NOTADB:
         return UsageError(
-            f"{path}: this file is no ledger database",
+            f"{path}: this file is not a ledger database",
             hint="Nothing was changed. Name another with --database.",
         )
     if code == sqlite3.SQLITE_CORRUPT or isinstance(error, DamagedError):
         return UsageError(
             f"{path}: the ledger database is damaged ({error})",
             hint=(
-                "Nothing was sent. Put a backup in its place; the ledger file shows what it has to"
-                " know."
+                "Nothing was sent. Replace it with a backup; compare that with the ledger file,"
+                " which shows what the database must contain."
             ),
         )
     return UsageError(
         f"{path}: the ledger database cannot be used: {error}",
         hint=(
-            "Nothing was sent. The folder must exist or be creatable, and be writable, as must the"
-            " file."
+            "Nothing was sent. The file and its folder must be writable; a missing folder is"
+            " created if possible."
         ),
     )
 
 
 def _code(error: Exception) -> int | None:
-    """SQLite's primary result code, where the error has one."""
+    """SQLite's primary result code; None if the error has none."""
     code: int | None = getattr(error, "sqlite_errorcode", None)
     return None if code is None else code & 0xFF
 
@@ -255,8 +259,8 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise UsageError where the file is another program's database, or a later version's; a new
-    file passes."""
+    """Raise UsageError if the file is another program's database, or from a newer version of this
+    one. An empty file passes."""
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     if application != APPLICATION_ID and (application or tables):
@@ -275,15 +279,15 @@ def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _refuse_other_name(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise UsageError if the database's latest changes are kept beside another name of it: by
-    which it was used last, or from where it was moved without them. SQLite has them in the file
-    NAME-wal until it closes well."""
+    """Raise UsageError if the database's latest changes are in a file beside another name: the name
+    that the last run used, or the place from which the database was moved without that file. SQLite
+    keeps them in NAME-wal until the database is closed properly."""
     if _version(connection) == 0:
         if path.stat().st_nlink > 1:
             raise UsageError(
-                f"{path}: this database has another name (a hard link), beside which its first"
-                " changes are kept",
-                hint="Nothing was sent. Use the other name, by which its first run used it.",
+                f"{path}: this database has another name (a hard link), and its first changes are"
+                " in a file beside that name",
+                hint="Nothing was sent. Use the other name, as its first run did.",
             )
         return
     statement = "path" if _version(connection) >= META_SINCE else "path_of_old"
@@ -298,16 +302,16 @@ def _refuse_other_name(connection: sqlite3.Connection, path: Path) -> None:
     if kept:
         raise UsageError(
             f"{path}: the latest changes of this ledger database are in {changes}, beside the name"
-            " by which it was used before",
+            " that it had before",
             hint=(
-                f"Nothing was sent. Use that name (--database), or move it back to {before}, run"
-                " once, and move both."
+                f"Nothing was sent. Use that name (--database), or move the database back to"
+                f" {before}, run once, then move both."
             ),
         )
 
 
 def _remember_name(connection: sqlite3.Connection, path: Path) -> bool:
-    """Note by which name the database is used from now on; whether that is a new one."""
+    """Store the name under which the database is used from now on. Returns whether it changed."""
     name, known = os.path.realpath(path), connection.execute(sql("path")).fetchone()
     if known is not None and known[0] == name:
         return False

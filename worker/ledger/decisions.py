@@ -1,4 +1,5 @@
-"""What a person decided about an unknown duplicate, recorded: its batch, or that there is none."""
+"""Records what a person decided about an unknown duplicate: its batch, or that it does not
+exist."""
 
 from __future__ import annotations
 
@@ -10,17 +11,17 @@ from worker.model.records import Listed
 
 
 def find_item(ledger: Ledger, text: str) -> int:
-    """The number of the item that `text` names: `LINE` or `LINE.COPY` of the job as it was last
-    run, or `#N`.
+    """The number of the item that `text` names: `LINE` or `LINE.COPY` of the job at its latest run,
+    or `#N`.
 
-    Raises UsageError if there is none, or there are several."""
+    Raises UsageError if it names none or several."""
     campaign = ledger.campaign
     if text.startswith("#") and text[1:].isascii() and text[1:].isdigit() and len(text) < 19:
         row = ledger.ask("item_by_number", item=int(text[1:])).fetchone()
         if row is None:
             raise UsageError(
                 f"{text}: there is no such item",
-                hint="`ledger JOB --format json` shows their numbers.",
+                hint="`ledger JOB --format json` shows the number of each item.",
             )
         return int(row["id"])
     line, _, copy = text.partition(".")
@@ -42,7 +43,7 @@ def find_item(ledger: Ledger, text: str) -> int:
     if row is None:
         raise UsageError(
             f"{text}: the job has no such duplicate",
-            hint="The ledger's columns line and copy name it.",
+            hint="See the columns line and copy of the ledger file.",
         )
     return int(row["id"])
 
@@ -54,14 +55,14 @@ def open_attempt_of(ledger: Ledger, item: int) -> int:
         status = ledger.ask("item_by_number", item=item).fetchone()["status"]
         raise UsageError(
             f"#{item} is {status}, not unknown",
-            hint="Only what is unknown can be decided by a person.",
+            hint="You can decide only unknown duplicates.",
         )
     return int(row["id"])
 
 
 def assign(ledger: Ledger, item: int, batch: Listed) -> None:
-    """Record that the batch is the item's. Raises UsageError if the item is not unknown, or the
-    batch is the source or belongs to another item."""
+    """Record that the batch is the item's copy. Raises UsageError if the item is not unknown, or if
+    the batch is the item's source or belongs to an item."""
     attempt = open_attempt_of(ledger, item)
     known = ledger.ask("item_by_number", item=item).fetchone()
     if batch.id == known["source_id"]:
@@ -73,15 +74,19 @@ def assign(ledger: Ledger, item: int, batch: Listed) -> None:
             if owner["line"]
             else f"#{owner['id']}"
         )
-        raise UsageError(f"{batch.id} already belongs to {where}", hint="A batch has one owner.")
+        raise UsageError(
+            f"{batch.id} already belongs to {where}", hint="A batch belongs to one item only."
+        )
     with ledger.transaction():
         create(ledger, attempt, item, batch, "person")
 
 
 def declare_absent(ledger: Ledger, item: int) -> None:
-    """Record that the item's request created nothing. Raises UsageError if the item is not
+    """Record that the item's request created no batch. Raises UsageError if the item is not
     unknown."""
     attempt = open_attempt_of(ledger, item)
     with ledger.transaction():
         ledger.ask("close_attempt", attempt=attempt, closed_by="person", batch_id=None)
-        settle_absent(ledger, item, Reason.DECLARED_ABSENT, "a person found that it was not made")
+        settle_absent(
+            ledger, item, Reason.DECLARED_ABSENT, "a person found that it was not created"
+        )

@@ -1,5 +1,5 @@
-"""Forgets a campaign, for `--fresh`: only rehearsals are ever forgotten, since nothing real stands
-behind them."""
+"""Forgets a rehearsed campaign, for `--fresh`. Only rehearsals are ever forgotten, because their
+batches are not real."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ STATEMENTS = (
     "forget_runs",
     "forget_campaign",
 )
-"""In this order, since rows refer to others."""
+"""The statements that forget a campaign, in an order in which no row refers to a deleted one."""
 
 
 def forget(database: Writer, campaign: str) -> None:
-    """Remove all that this database of rehearsals knows of the campaign, in one transaction.
+    """Delete everything about the campaign from this database of rehearsals, in one transaction.
 
-    Raises ValueError if the database is not one of rehearsals, sqlite3.Error if it cannot be
+    Raises ValueError if it is not a database of rehearsals, and sqlite3.Error if it cannot be
     written."""
     if api_url(database) != SANDBOX:
         raise ValueError("only rehearsals may be forgotten")

@@ -1,8 +1,7 @@
-"""What sending and the ledger tell each other: outcomes that have come, intents that may leave
-next.
+"""What sending and the ledger exchange: results of attempts, and intents that may leave next.
 
-Both are written in sets, by as few calls as there are kinds of statements. Called within one
-transaction, by `Ledger.group_commit` alone."""
+Both are written in groups, one call for each kind of statement. Only `Ledger.group_commit` calls
+this, within one transaction."""
 
 from __future__ import annotations
 
@@ -18,18 +17,19 @@ from worker.model.reasons import Reason
 from worker.model.records import AttemptResult, Intent, Status, Timestamp
 
 Cursor = tuple[int, int]
-"""A line and copy of a job."""
+"""The line and the copy of a job up to which items are claimed."""
 
 BEGINNING: Cursor = (-1, -1)
-"""A place before every line and copy."""
+"""The cursor before every line and copy."""
 
 
 class Owner(NamedTuple):
-    """The item that has a batch: its number, how that is known, and what people call it."""
+    """The item that has a batch: its number, how its batch is known, and a description of the item
+    for messages."""
 
     item: int
     settled_by: str
-    place: str
+    description: str
 
 
 class GroupCommit:
@@ -45,7 +45,7 @@ class GroupCommit:
     # -- outcomes
 
     def record(self, results: Sequence[AttemptResult]) -> list[AttemptResult]:
-        """Write how these attempts ended; the results as they are recorded (see `_owned_once`)."""
+        """Record how these attempts ended. Returns the results as recorded (see `_owned_once`)."""
         if not results:
             return []
         recorded = self._owned_once(results)
@@ -55,9 +55,10 @@ class GroupCommit:
         return recorded
 
     def _owned_once(self, results: Sequence[AttemptResult]) -> list[AttemptResult]:
-        """The results, but a batch that has an owner already makes an outcome unknown. Where its
-        owner has it by a listing, the answer counts more, and the owner is opened again (rule 4 of
-        settling)."""
+        """The results, so that no batch gets a second owner. If an answer names a batch that has an
+        owner, its outcome becomes unknown. But an answer counts more than a listing: if the owner
+        has the batch by a listing, the owner's attempt is opened again instead (rule 4 of
+        docs/settling.md)."""
         owners = self._owners(
             [result.batch_id for result in results if result.outcome == "created"]
         )
@@ -74,29 +75,30 @@ class GroupCommit:
                 owners[batch_id] = Owner(
                     result.intent.item_id,
                     "response",
-                    _place(result.intent.line, result.intent.item_id, self._name),
+                    _description(result.intent.line, result.intent.item_id, self._name),
                 )
                 recorded.append(result)
                 continue
-            error = f"the answer names batch {batch_id}, which is {owner.place} already"
+            # Migration 7 recognises the causes of older ledgers by these texts.
+            error = f"the answer names batch {batch_id}, which is {owner.description} already"
             recorded.append(result._replace(outcome="unknown", error=error, reason=Reason.OWNED))
         return recorded
 
     def _owners(self, batches: Sequence[str | None]) -> dict[str, Owner]:
-        """Who has these batches, by batch."""
+        """The owners of these batches, by batch id; batches without an owner are left out."""
         if not batches:
             return {}
         found = self._database.ask("owners", batches=json.dumps(batches))
         return {
             row["new_batch_id"]: Owner(
-                row["id"], row["settled_by"], _place(row["line"], row["id"], row["campaign"])
+                row["id"], row["settled_by"], _description(row["line"], row["id"], row["campaign"])
             )
             for row in found
         }
 
     def _reopen(self, owner: Owner, batch_id: str) -> None:
         opened = self._database.ask("reopen_attempt", item=owner.item, batch_id=batch_id)
-        if not opened.rowcount:  # a row that was restored from a ledger file has no attempt yet
+        if not opened.rowcount:  # a row restored from a ledger file has no attempt yet
             self._database.ask("open_restored", item=owner.item, run=self._run)
         error = f"it was taken for batch {batch_id}, which turned out to be another's"
         self._database.ask(
@@ -113,14 +115,15 @@ class GroupCommit:
     def claim(
         self, again: Sequence[int], limit: int, moment: Timestamp, listing: int, after: Cursor
     ) -> tuple[list[Intent], bool, Cursor]:
-        """Write down up to `limit` intents, first those of `again` (item ids), then what comes
-        `after` a place, with the baseline `listing`; whether there is more to claim, and after
-        which place."""
+        """Record at most `limit` intents: first for the items of `again` (ids), then for the items
+        after the cursor `after`. `listing` numbers their baseline.
+
+        Returns the intents, whether more items can be claimed, and the new cursor."""
         intents: list[Intent] = []
         if again:
             items = json.dumps(again[:limit])
             rows = self._database.ask("claimable_again", items=items, run=self._run).fetchall()
-            # Marked before the others are looked for, which may be behind the place too.
+            # Mark these first: the search below may find them too.
             intents = self._intend(rows, moment, listing)
         fresh, (line, copy) = limit - len(intents), after
         found = self._database.ask(
@@ -166,7 +169,7 @@ class GroupCommit:
 
 
 REASONS = {"refused": Reason.REFUSED, "unknown": Reason.UNANSWERED, "not_sent": Reason.NOT_SENT}
-"""Why an item is not created, by the outcome of its last attempt."""
+"""The reason why an item is not created, by the outcome of its last attempt."""
 
 
 def status_of(outcome: str) -> Status:
@@ -182,12 +185,12 @@ def status_of(outcome: str) -> Status:
 
 
 def default_name(source_name: str) -> str:
-    """What the API calls a copy for which no name was sent."""
+    """The name that the API gives to a copy if no name was sent."""
     return f"{source_name} (Copy)"
 
 
 def _intent(attempt: int, row: sqlite3.Row) -> Intent:
-    # What was sent first stays: a renamed source or a raised `copies` changes no item's name.
+    # The first name that was sent stays, even if the source is renamed or `copies` is raised.
     name: str | None = row["name"]
     if name is None:
         name = render_name(row["template"], row["source_name"], row["copies"])
@@ -205,7 +208,7 @@ def _intent(attempt: int, row: sqlite3.Row) -> Intent:
 
 
 def _ended_attempt(result: AttemptResult) -> tuple[object, ...]:
-    """What the statement `end_attempt` takes."""
+    """The parameters of the statement `end_attempt`, in its order."""
     return (
         result.intent.attempt_id,
         result.ended_at,
@@ -224,7 +227,7 @@ def _ended_attempt(result: AttemptResult) -> tuple[object, ...]:
 
 
 def _ended_item(result: AttemptResult, run: int) -> tuple[object, ...]:
-    """What the statement `end_item` takes."""
+    """The parameters of the statement `end_item`, in its order."""
     known = (
         result.intent.item_id,
         int(result.left),
@@ -247,6 +250,6 @@ def _ended_item(result: AttemptResult, run: int) -> tuple[object, ...]:
     )
 
 
-def _place(line: int | None, item: int, campaign: str) -> str:
-    """What people call an item of a campaign."""
+def _description(line: int | None, item: int, campaign: str) -> str:
+    """The owner of a batch, for a message: "line 2's of campaign spring"."""
     return f"{f'line {line}' if line else f'#{item}'}'s of campaign {campaign}"

@@ -1,7 +1,7 @@
-"""An open ledger database, as the rest of the program holds it.
+"""An open ledger database, for the rest of the program.
 
-Nobody outside this room sees SQL or a connection: `database` opens a handle, and the functions of
-`views`, `overlap` and the like ask it by the names of `queries.sql`.
+Outside this package nobody sees SQL or a connection. `database` opens a handle. The functions of
+`views`, `overlap` and so on run statements through it, by their names in `queries.sql`.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from typing import Any
 from worker.ledger.queries import sql
 
 BUSY_TIMEOUT_S = 60.0
-"""How long a statement waits for another process's lock, as a backup or a spreadsheet driver may
-hold one."""
+"""Seconds that a statement waits for a lock of another process, such as a backup or a spreadsheet
+driver."""
 
 
 class Reader:
-    """A database that can be asked."""
+    """An open database that can be read."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
     def ask(self, name: str, /, **values: object) -> sqlite3.Cursor:
-        """Run the statement `name` of queries.sql with these values; its rows."""
+        """Run the statement `name` of queries.sql with these values. Returns its rows."""
         return self._connection.execute(sql(name), values)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """All that is read within the block is of one moment, also while a run is under way."""
+        """Within the block, every read sees the same state, even if a run is writing."""
         self._connection.execute("BEGIN")
         try:
             yield
@@ -40,7 +40,7 @@ class Reader:
 
     @contextmanager
     def attached(self, plan: Path) -> Iterator[None]:
-        """The plan file (see `worker.job.plan`) as the schema `plan`, within the block."""
+        """Within the block, the plan file (see `worker.job.plan`) is the schema `plan`."""
         self._connection.execute("ATTACH ? AS plan", (str(plan),))
         try:
             yield
@@ -48,29 +48,30 @@ class Reader:
             self._connection.execute("DETACH plan")
 
     def close(self) -> None:
-        """Let the database go."""
+        """Close the database."""
         self._connection.close()
 
 
 class Writer(Reader):
-    """A database that can be changed; whoever opened it holds its lock."""
+    """An open database that can be changed. The caller who opened it holds its lock."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         super().__init__(connection)
         self._begun = False
 
     def many(self, name: str, rows: Iterable[Sequence[Any] | Mapping[str, Any]]) -> None:
-        """Run the statement `name` once for each of the rows of values."""
+        """Run the statement `name` once for each row of values."""
         self._connection.executemany(sql(name), rows)
 
     @property
     def changes(self) -> int:
-        """How many rows were changed since the database was opened."""
+        """How many rows were changed since the database was opened (SQLite's total)."""
         return self._connection.total_changes
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All of the block, or nothing; within a transaction that has begun, a part of that."""
+        """Run the block as one transaction: all of it is written, or nothing. Within a transaction
+        that has already begun, the block becomes part of that one."""
         if self._begun:
             yield
             return
@@ -83,17 +84,17 @@ class Writer(Reader):
             raise
 
     def begin(self) -> None:
-        """Begin a transaction that writes; another program's is waited for."""
+        """Begin a write transaction; waits for another program's to end."""
         self._connection.execute("BEGIN IMMEDIATE")
         self._begun = True
 
     def try_begin(self) -> bool:
-        """Begin a transaction that writes unless another program's is under way; whether it did.
-        Waits for nothing."""
+        """Begin a write transaction, without waiting. Returns whether it began: false if another
+        program is writing."""
         self._connection.execute("PRAGMA busy_timeout = 0")
         try:
             self.begin()
-        except sqlite3.OperationalError:  # whatever it is, `begin` raises it again
+        except sqlite3.OperationalError:  # if it is another error, `begin` will raise it again
             return False
         finally:
             self._connection.execute(f"PRAGMA busy_timeout = {1000 * BUSY_TIMEOUT_S:.0f}")
@@ -106,8 +107,8 @@ class Writer(Reader):
 
     def roll_back(self) -> None:
         """Undo what was written since `begin`."""
-        # If this fails, nothing may join what is left open: the next `begin` raises then.
+        # If this fails, no block may join the open transaction: the next `begin` raises.
         self._begun = False
-        # A full disk rolls back by itself; a second ROLLBACK would hide the first error.
+        # With a full disk SQLite rolls back by itself; a second ROLLBACK would hide that error.
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")

@@ -1,8 +1,8 @@
-"""One run at a time: a lock on the database that dies with its process, whatever kills that.
+"""One run at a time: a lock on the database that ends with its process, however the process ends.
 
-Two locks are held. The one beside the database works on every system and also before there is a
-database. The one on the file itself holds by whatever name the file is reached, and if the other
-one is deleted."""
+There are two locks. The lock file beside the database works on every system, and before the
+database exists. The lock on the database file itself works under every name of the file, and even
+if the lock file is deleted."""
 
 from __future__ import annotations
 
@@ -24,22 +24,23 @@ POLL_S = 0.2
 """Seconds between two tries to get a lock."""
 
 _OFFSET = 2**62
-"""The byte of the database that is locked: far beyond those that SQLite locks (from 2**30 on)."""
+"""The byte of the database file that is locked: far beyond those that SQLite locks (at 2**30)."""
 
 
 @contextmanager
 def hold(database: Path, wait_s: float) -> Iterator[None]:
-    """Hold the lock of `database`, after waiting up to `wait_s` seconds for the run that has it.
+    """Hold the lock of `database` within the block. Waits up to `wait_s` seconds for the run that
+    holds it.
 
-    Raises BusyError that names the other run, UsageError if the folder cannot be written. A
-    database that does not exist is created empty, and removed at the end if it is still empty."""
-    database = database.resolve()  # one lock for one file, whichever link leads to it
+    Raises BusyError, which names the other run, if the wait is not enough, and UsageError if the
+    folder or the file cannot be written. If the database does not exist, an empty file is created,
+    and removed at the end if it is still empty."""
+    database = database.resolve()  # one lock for one file, even if it is reached through links
     lock_file = database.with_name(database.name + ".lock")
     deadline = time.monotonic() + wait_s
     try:
         lock_file.parent.mkdir(parents=True, exist_ok=True)
-        # A lock that is only a file would outlive a killed process, so there is no falling back to
-        # one.
+        # No soft lock: a lock that is only a file would remain after its process was killed.
         lock = filelock.FileLock(lock_file, fallback_to_soft=False, poll_interval=POLL_S)
         lock.acquire(timeout=wait_s)
     except filelock.Timeout:
@@ -61,13 +62,13 @@ def hold(database: Path, wait_s: float) -> Iterator[None]:
 
 @contextmanager
 def _hold_file(database: Path, deadline: float) -> Iterator[None]:
-    """Hold the database's file itself, by whatever name others invocation it (Linux; elsewhere one
-    with several names is refused)."""
+    """Hold the lock on the database file itself, which works under every name of the file. Only
+    Linux has such locks; other systems refuse a file with several names."""
     if sys.platform != "linux":
         if database.exists() and database.stat().st_nlink > 1:
             raise UsageError(
-                f"{database}: this file has another name (a hard link), so a run by that name would"
-                " not be noticed",
+                f"{database}: this file has another name (a hard link), so a run under that name"
+                " would not be noticed",
                 hint=(
                     "Nothing was sent. Remove the other name, or use a copy: duplicate-batches"
                     " ledger --backup FILE."
@@ -86,8 +87,10 @@ def _hold_file(database: Path, deadline: float) -> Iterator[None]:
 
 
 def _open_locked(database: Path, deadline: float) -> tuple[int, bool]:
-    """The open and locked file at `database`, and whether it was created for that. Closing it lets
-    go of all locks that SQLite has on it, so it stays open to the end."""
+    """Open and lock the file at `database`, waiting until `deadline` (monotonic seconds). Returns
+    its handle, and whether the file was created.
+
+    The handle stays open to the end: closing it would release all of SQLite's locks on the file."""
     created = False
     while True:
         try:
@@ -111,7 +114,7 @@ def _open_locked(database: Path, deadline: float) -> tuple[int, bool]:
         except BaseException:
             os.close(handle)
             raise
-        os.close(handle)  # another file lies there since it was opened
+        os.close(handle)  # the file was replaced after it was opened
         created = False
 
 
@@ -124,12 +127,11 @@ def _is_at(handle: int, path: Path) -> bool:
 
 
 def _locked(handle: int) -> bool:
-    """Whether the open file is locked now, for as long as it is open; False if somebody else has
-    it."""
-    import fcntl  # noqa: PLC0415 - Windows has none
+    """Lock the open file until it is closed. Returns False if another process has locked it."""
+    import fcntl  # noqa: PLC0415 - Windows does not have it
 
-    # One that belongs to the open file: SQLite's own locks belong to the process and would end this
-    # one.
+    # An "open file description" lock, which belongs to the open file. A lock that belongs to the
+    # process would end as soon as SQLite closes the file.
     lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, _OFFSET, 1, 0)
     try:
         fcntl.fcntl(handle, fcntl.F_OFD_SETLK, lock)
@@ -143,7 +145,7 @@ def _locked(handle: int) -> bool:
             errno.EOPNOTSUPP,
             errno.EOVERFLOW,
         ):
-            return True  # a file system without such locks: the lock beside the database has to do
+            return True  # the file system has no such locks: the lock file has to be enough
         raise
     return True
 
@@ -156,7 +158,7 @@ def _busy(database: Path) -> BusyError:
 
 
 def _holder(database: Path) -> str:
-    """Process, host and start of the run that holds the database, as far as they can be known."""
+    """Process, host and start of the run that holds the database, if it has recorded them."""
     try:
         with closing(open_for_reading(_name_in_use(database))) as reader:
             row = reader.ask("holder").fetchone()
@@ -168,8 +170,8 @@ def _holder(database: Path) -> str:
 
 
 def _name_in_use(database: Path) -> Path:
-    """The name by which runs use this database: by another one SQLite does not see their latest
-    changes."""
+    """The name under which runs use this database. Under another name SQLite does not see their
+    latest changes."""
     with closing(open_for_reading(database)) as reader:
         used = reader.ask("path").fetchone()
     name = Path(used[0]) if used else database

@@ -1,7 +1,7 @@
-"""What campaigns have in common with a plan: in a run's own database, and in ledger databases that
-lie nearby.
+"""Which campaigns share duplicates with a plan: in the run's own database, and in other ledger
+databases nearby.
 
-Databases nearby are only read, whatever version wrote them; what cannot be read is passed over.
+Databases nearby are only read, whichever version wrote them. Those that cannot be read are skipped.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from worker.ledger.database import APPLICATION_ID, META_SINCE, belongs_to
 from worker.ledger.handle import Reader
 
 MOST_FILES = 1000
-"""At most so many files are looked at in one folder."""
+"""The maximum number of files that are examined in one folder."""
 
 DATABASE = (".db", ".sqlite", ".sqlite3")
-"""Usual endings of databases."""
+"""The usual name endings of databases."""
 
 NO_DATABASE = (
     "-wal",
@@ -37,19 +37,20 @@ NO_DATABASE = (
     ".toml",
     ".log",
 )
-"""Endings of files that are not opened to see whether they are databases."""
+"""Name endings of files that are never opened to see whether they are databases."""
 
 
 class Shared(NamedTuple):
     """A campaign and what it shares with a plan.
 
     same      how many of the plan's duplicates it has (same source, name, flag and copy)
-    same_sent how many of those exist or may exist: a request has left
+    same_sent how many of those exist or may exist, because a request has left
     sent      how many of all its duplicates exist or may exist
     job, ledger: the files of its latest run
-    job_gone  whether that job file does not exist any more
-    database  its file (None: the run's own database), which lies `beside_job` or elsewhere
-    has_name  whether it has the name of the run's campaign
+    job_gone  whether that job file no longer exists
+    database  its database file (None: the run's own database)
+    beside_job whether that file is in one of the folders that count as the job's
+    has_name  whether it has the same name as the run's campaign
     """
 
     campaign: str
@@ -75,12 +76,12 @@ def jobs_of_campaigns(reader: Reader) -> list[tuple[str, Path]]:
 
 
 def not_created(reader: Reader, campaign: str) -> int:
-    """How many of the plan's duplicates (table `plan.staged`) are not created in this campaign."""
+    """How many of the plan's duplicates (table `plan.staged`) this campaign has not created."""
     return int(reader.ask("plan_not_created", campaign=campaign).fetchone()[0])
 
 
 def shared_with(reader: Reader, campaign: str) -> list[Shared]:
-    """Every campaign that shares duplicates with the plan (table `plan.staged`), or has the name
+    """Every campaign that shares duplicates with the plan (table `plan.staged`) or is called
     `campaign`."""
     found = reader.ask("shared_with_plan", campaign=campaign)
     return [
@@ -99,11 +100,11 @@ def shared_with(reader: Reader, campaign: str) -> list[Shared]:
 
 
 def ledgers_in(folder: Path, but: Path, *, any_name: bool) -> list[Path]:
-    """The ledger databases that lie in this folder, by their first bytes, but for the run's own,
-    `but`; with `any_name` also those that are not called as databases usually are.
+    """The ledger databases in this folder, recognised by their first bytes, except the run's own
+    (`but`). Without `any_name`, only files with a usual ending of databases are opened.
 
-    (To open and close the run's own, by whatever name, would end the locks that SQLite has on
-    it.)"""
+    The run's own database must not be opened and closed here under any name: closing it would
+    release SQLite's locks on it."""
     try:
         names = sorted(one.name for one in islice(os.scandir(folder), MOST_FILES))
     except OSError:
@@ -120,8 +121,8 @@ def ledgers_in(folder: Path, but: Path, *, any_name: bool) -> list[Path]:
 def shared_nearby(
     files: Sequence[Path], plan: Path, campaign: str, api_url: str, beside: Sequence[Path]
 ) -> list[Shared]:
-    """The same of the campaigns in other databases of this API; `beside` are the folders that count
-    as the job's."""
+    """Like `shared_with`, for the campaigns in other databases (`files`) of the same API. `plan` is
+    the plan file; `beside` are the folders that count as the job's."""
     found: list[Shared] = []
     for file in files:
         with _peek(file) as reader:
@@ -136,7 +137,7 @@ def shared_nearby(
                     continue
                 with reader.attached(plan):
                     some = shared_with(reader, campaign)
-            except sqlite3.Error:  # damaged, or locked for long: nothing can be said of it
+            except sqlite3.Error:  # damaged, or locked for long: it cannot be read
                 continue
         near = file.parent in beside
         found += [one._replace(database=file, beside_job=near) for one in some]
@@ -144,7 +145,7 @@ def shared_nearby(
 
 
 def _is_ledger(path: Path) -> bool:
-    """Whether the file begins as our databases do (SQLite's header holds the application's id)."""
+    """Whether the file begins like a ledger database (SQLite's header has the application id)."""
     try:
         if not path.is_file():
             return False
@@ -152,13 +153,14 @@ def _is_ledger(path: Path) -> bool:
             head = file.read(72)
     except OSError:
         return False
-    # What an earlier version's first run left, when it was killed, is all in the file beside it.
+    # If an earlier version's first run was killed, all of its changes are in the file beside it.
     ours = (APPLICATION_ID.to_bytes(4, "big"), bytes(4) if _has_changes(path) else b"")
     return head.startswith(b"SQLite format 3\0") and head[68:72] in ours
 
 
 def _has_changes(path: Path) -> bool:
-    """Whether changes are kept beside the database, as while it is in use, or after a crash."""
+    """Whether SQLite keeps changes in a file beside the database: while it is in use, and after a
+    crash."""
     try:
         return path.with_name(f"{path.name}-wal").stat().st_size > 0
     except OSError:
@@ -167,10 +169,10 @@ def _has_changes(path: Path) -> bool:
 
 @contextmanager
 def _peek(path: Path) -> Iterator[Reader | None]:
-    """A connection that only reads, whatever version wrote the file; None if it cannot be
+    """A read-only connection to the file, whichever version wrote it; None if it cannot be
     opened."""
-    # Without changes beside it, SQLite need not make the files for them, which only a writer would
-    # remove.
+    # With mode=ro SQLite may create files beside the database, which only a writer would remove.
+    # Without changes beside it they are not needed.
     mode = "mode=ro" if _has_changes(path) else "immutable=1"
     try:
         connection = sqlite3.connect(

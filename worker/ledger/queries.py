@@ -18,7 +18,7 @@ def statements() -> Mapping[str, str]:
     names, bodies = parts[::2], parts[1::2]
     if len(set(names)) != len(names):
         raise ValueError("queries.sql: a name is used twice")
-    # Comments are for readers; without them SQLite's statement cache compares less text.
+    # Without the comments, SQLite's statement cache compares less text.
     return {
         name: "\n".join(
             line for line in body.splitlines() if line and not line.startswith("--")
@@ -28,5 +28,5 @@ def statements() -> Mapping[str, str]:
 
 
 def sql(name: str) -> str:
-    """The statement called `name`; KeyError where there is none."""
+    """The statement called `name`. Raises KeyError if there is none."""
     return statements()[name]

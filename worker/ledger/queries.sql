@@ -1,4 +1,4 @@
--- Every statement that the ledger runs, by name. A name is followed by what it is for.
+-- Every statement that the ledger runs, by name. A comment after the name says what it is for.
 
 -- name: add_campaign
 INSERT INTO campaigns (name, created_at) VALUES (:name, :now) ON CONFLICT (name) DO NOTHING;
@@ -28,13 +28,13 @@ SET ended_at = :now, stopped_by = :stopped_by, exit_code = :exit_code,
 WHERE id = :run;
 
 -- name: wrote
--- Whether a run of the campaign left its ledger file as it is now.
+-- Whether a run of the campaign wrote its ledger file as it is now.
 SELECT 1 FROM campaigns AS c JOIN runs AS r ON r.campaign_id = c.id
 WHERE c.name = :campaign AND r.ledger = :path AND r.ledger_stamp = :stamp;
 
 -- name: finished
--- Whether everything is created, and as the campaign's run before this one left it in its ledger
--- file.
+-- Whether every duplicate of the job is created, and nothing has changed since the campaign's
+-- previous run wrote its ledger file.
 SELECT 1 FROM runs AS r
 WHERE r.id = (SELECT max(id) FROM runs WHERE campaign_id = :campaign AND id < :run)
   AND r.ledger = :path AND r.ledger_stamp = :stamp AND NOT EXISTS (
@@ -46,14 +46,14 @@ WHERE r.id = (SELECT max(id) FROM runs WHERE campaign_id = :campaign AND id < :r
 UPDATE runs SET me = :me WHERE id = :run;
 
 -- name: mark_started
--- Before the ledger file is written for the first time: it tells of this run, whatever becomes of
--- the database.
+-- Before the ledger file is first written: the file then mentions this run, even if the database is
+-- lost.
 UPDATE items SET run_id = :run WHERE id = (
     SELECT id FROM items WHERE campaign_id = :campaign AND line IS NOT NULL AND status = 'pending'
     ORDER BY line, copy LIMIT 1);
 
 -- name: abandon_items
--- What a dead run had sent without an outcome may exist. It may have left, so it counts as left.
+-- A dead run may have sent these requests, so their batches may exist. They count as having left.
 UPDATE items
 SET status = 'unknown', attempts = attempts + 1, run_id = :run,
     last_sent_at = a.started_at, first_sent_at = coalesce(items.first_sent_at, a.started_at),
@@ -63,7 +63,7 @@ FROM attempts AS a
 WHERE items.status = 'sent' AND a.item_id = items.id AND a.closed_by IS NULL;
 
 -- name: abandon_attempts
--- … and it counts as given up now.
+-- Their attempts count as given up now.
 UPDATE attempts
 SET outcome = 'unknown', ended_at = :now, error = 'the run ended before an answer was recorded'
 WHERE closed_by IS NULL AND outcome IS NULL;
@@ -72,12 +72,12 @@ WHERE closed_by IS NULL AND outcome IS NULL;
 SELECT 1 FROM items WHERE campaign_id = :campaign LIMIT 1;
 
 -- name: wants_less
--- Whether more stands in the job than it wants, when all that it wants does.
+-- Whether the ledger has more items in the job than the plan has, after the plan was added.
 SELECT (SELECT count(*) FROM items WHERE campaign_id = :campaign
     AND line IS NOT NULL) > (SELECT count(*) FROM plan.staged);
 
 -- name: drop_from_job
--- What the job wants no longer.
+-- Items that are no longer in the job.
 UPDATE items SET line = NULL, copies = NULL
 WHERE campaign_id = :campaign AND line IS NOT NULL AND NOT EXISTS (
     SELECT 1 FROM plan.staged AS s
@@ -85,9 +85,9 @@ WHERE campaign_id = :campaign AND line IS NOT NULL AND NOT EXISTS (
       AND s.upload_new_dataset = items.upload_new_dataset AND s.copy = items.copy);
 
 -- name: add_to_job
--- What the job wants, new or where it stands now. What stands there already is left out first,
--- looked for by its place, since rows come in that order: to run into it and then change nothing
--- takes four times as long.
+-- The job's duplicates: adds new ones, and updates the lines of the others. Those that already have
+-- the right line are left out first, found by line and copy, which is the order of the rows. To let
+-- them conflict and then change nothing takes four times as long.
 INSERT INTO items (campaign_id, source_id, template, upload_new_dataset, copy, line, copies)
 SELECT :campaign, source_id, template, upload_new_dataset, copy, line, copies FROM plan.staged AS s
 WHERE NOT EXISTS (
@@ -119,8 +119,8 @@ UPDATE items SET status = 'pending', error = NULL, reason = NULL, http_status = 
 WHERE campaign_id = :campaign AND line IS NOT NULL AND status = 'failed';
 
 -- name: want_sources
--- What this run has to look up: the sources of what it may send, now or when settling proves it
--- absent.
+-- The sources that this run must look up: those of the items that it may send, now or after settling
+-- proved that they are absent.
 INSERT INTO sources (source_id, run_id, state)
 SELECT DISTINCT source_id, :run, 'wanted' FROM items
 WHERE campaign_id = :campaign AND line IS NOT NULL AND status IN ('pending', 'unknown')
@@ -183,19 +183,20 @@ INSERT INTO seen (workspace_id, batch_id, listing) VALUES (:workspace_id, :batch
 SELECT coalesce(max(number), 0) FROM listings;
 
 -- name: make_listed_names
--- What this run's listings and GETs show, and the last listing that did (0: a GET): names that
--- exist already are warned of, and what was shown once must be shown by a complete listing.
+-- The batches that this run's listings and GETs showed, and the last listing that showed each (0: a
+-- GET). The run warns about names that already exist, and a complete listing must show every batch
+-- that was shown before.
 CREATE TEMP TABLE IF NOT EXISTS listed_names (
     batch_id TEXT PRIMARY KEY, name TEXT NOT NULL, workspace_id TEXT NOT NULL,
         listing INTEGER NOT NULL
 ) WITHOUT ROWID;
 
 -- name: make_resting
--- Items that this run does not send again.
+-- Items that this run skips: it does not send them again.
 CREATE TEMP TABLE IF NOT EXISTS skipped (item_id INTEGER PRIMARY KEY);
 
 -- name: make_denied
--- Batches that a GET of their own denied in this run.
+-- Batches whose own GET answered 404 in this run.
 CREATE TEMP TABLE IF NOT EXISTS denied (batch_id TEXT PRIMARY KEY) WITHOUT ROWID;
 
 -- name: skip
@@ -210,10 +211,10 @@ CREATE INDEX IF NOT EXISTS temp.listed_by_name ON listed_names (name);
 
 -- name: names_taken
 -- How many duplicates this run would send, how many of them would get a name that exists on a batch
--- which this database does not know, one such name, and how many of those have a name of their own.
--- A duplicate without a name will be called as the API calls copies; of these, as many count as
--- batches of that name exist, since one batch explains one copy. The sources themselves do not
--- count: {source_name} may be all of a name.
+-- which this database does not know, one such name, and how many of those have their own name.
+-- A duplicate without a name gets the name that the API gives to copies. Of these, only as many
+-- count as there are batches with that name, since one batch explains one copy. Batches that are
+-- sources do not count: a name may be just {source_name}.
 WITH wanted AS (
     SELECT coalesce(nullif(coalesce(i.name, render_name(i.template, v.name, i.copies)), ''),
         v.name || ' (Copy)') AS name,
@@ -224,7 +225,7 @@ WITH wanted AS (
     WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND i.status = 'pending'
 ),
 named AS (SELECT name, unnamed, count(*) AS items FROM wanted GROUP BY name, unnamed),
--- Batches that an unanswered request of this database may have made are not unknown to it.
+-- Batches that an unanswered request of this database may have created do not count either.
 unsettled AS (
     SELECT coalesce(a.sent_name, v.name || ' (Copy)') AS name, count(*) AS items
     FROM attempts AS a LEFT JOIN source_versions AS v ON v.id = a.version_id
@@ -247,7 +248,7 @@ SELECT coalesce(sum(items), 0) AS items,
 FROM taken;
 
 -- name: claimable
--- What may be sent next, in the job's order, after the place that was claimed last.
+-- Items that may be sent next, in the job's order, after the line and copy that were claimed last.
 SELECT i.id, i.line, i.copy, i.copies, i.source_id, i.template, i.upload_new_dataset, i.name,
     i.attempts,
        v.id AS version_id, v.name AS source_name
@@ -260,7 +261,7 @@ ORDER BY i.line, i.copy
 LIMIT :limit;
 
 -- name: claimable_again
--- The same for items that came back, in their order.
+-- The same for items to send again, in their order.
 SELECT i.id, i.line, i.copy, i.copies, i.source_id, i.template, i.upload_new_dataset, i.name,
     i.attempts,
        v.id AS version_id, v.name AS source_name
@@ -275,7 +276,7 @@ ORDER BY e.key;
 SELECT count(*) FROM items WHERE campaign_id = :campaign AND line IS NULL;
 
 -- name: plan_left
--- How many duplicates of the campaign a plan does not have.
+-- How many duplicates of the campaign are not in the plan.
 SELECT count(*) FROM items AS i WHERE i.campaign_id = :campaign AND NOT EXISTS (
     SELECT 1 FROM plan.staged AS s
     WHERE s.source_id = i.source_id AND s.template = i.template
@@ -317,7 +318,7 @@ GROUP BY s.source_id ORDER BY 1;
 SELECT coalesce(max(id), 0) FROM attempts;
 
 -- The next four run for each request. Their parameters are numbered, in the order of the tuples
--- that `group_commit` makes: by name each costs a quarter of a microsecond.
+-- from `group_commit.py`: a named parameter costs a quarter of a microsecond each.
 
 -- name: add_attempt
 INSERT INTO attempts (id, item_id, run_id, started_at, date_before, left_server, listing,
@@ -380,12 +381,12 @@ WHERE campaign_id = :campaign AND line IS NOT NULL AND error IS NOT NULL
 GROUP BY reason, error;
 
 -- name: count_undecided
--- Unknown duplicates of the job that wait for a person: batches were found that could be theirs.
+-- Unknown duplicates of the job that a person must decide: some batches could be their copies.
 SELECT count(*) FROM items
 WHERE campaign_id = :campaign AND line IS NOT NULL AND status = 'unknown' AND candidates > 0;
 
--- The next three are also asked of databases that earlier versions wrote: they name only what the
--- first one has.
+-- The next three also run on databases that earlier versions wrote, so they use only tables and
+-- columns that the first version has.
 
 -- name: sent_before
 -- Whether a request of the campaign has left, or a batch of it is known.
@@ -400,8 +401,8 @@ SELECT count(*) FROM plan.staged AS s WHERE NOT EXISTS (
       AND i.upload_new_dataset = s.upload_new_dataset AND i.copy = s.copy AND i.status = 'created');
 
 -- name: shared_with_plan
--- What campaigns share with a plan, and what the campaign of this name has, with the files of each
--- one's latest run.
+-- What each campaign shares with a plan, and what the campaign with this name has, with the files
+-- of their latest runs.
 WITH shared AS (
     SELECT i.campaign_id, count(*) AS same,
            sum(i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown')) AS same_sent
@@ -428,7 +429,7 @@ JOIN runs AS r ON r.id = (SELECT max(id) FROM runs WHERE campaign_id = c.id)
 ORDER BY r.id DESC;
 
 -- name: plan_counts
--- What a job would meet: how many of its duplicates the ledger knows, by status; the rest is new.
+-- How many of a job's duplicates the ledger has, by status. The rest is new.
 SELECT CASE i.status WHEN 'sent' THEN 'unknown' ELSE i.status END AS status, count(*) AS items
 FROM plan.staged AS s
 JOIN items AS i ON i.campaign_id = :campaign AND i.source_id = s.source_id
@@ -437,7 +438,7 @@ JOIN items AS i ON i.campaign_id = :campaign AND i.source_id = s.source_id
 GROUP BY 1;
 
 -- name: plan_missing
--- What a job would make, in its order.
+-- The duplicates that a run of the job would create, in the job's order.
 SELECT s.line, s.copy, s.copies, s.source_id, s.template, s.upload_new_dataset, i.name
 FROM plan.staged AS s
 LEFT JOIN items AS i ON i.campaign_id = :campaign AND i.source_id = s.source_id
@@ -457,8 +458,8 @@ WHERE s.source_id = :source_id AND s.run_id = :run AND s.state = 'found';
 SELECT extra_columns FROM campaigns WHERE id = :campaign;
 
 -- name: ledger_rows
--- The ledger file's rows, in the job's order; with :created (1, 0) only those that are created, or
--- only the others. First the file's columns, in their order, then what else they are made of.
+-- The ledger file's rows, in the job's order. With :created 1 only the created ones, with 0 only the
+-- others. First the file's columns in their order, then the values that some of them depend on.
 SELECT i.line, i.source_id, i.new_batch_name, i.upload_new_dataset, i.copy, i.status,
     i.new_batch_id, i.new_batch_status,
        i.created_at, i.settled_by, i.attempts, i.http_status, i.error, i.first_sent_at,
@@ -479,7 +480,7 @@ WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND (:created IS NULL
 ORDER BY i.line, i.copy;
 
 -- name: dropped_rows
--- The same of what the job wants no longer.
+-- The same for items that are no longer in the job.
 SELECT i.line, i.source_id, i.new_batch_name, i.upload_new_dataset, i.copy, i.status,
     i.new_batch_id, i.new_batch_status,
        i.created_at, i.settled_by, i.attempts, i.http_status, i.error, i.first_sent_at,
@@ -498,7 +499,7 @@ WHERE i.campaign_id = :campaign AND i.line IS NULL
 ORDER BY i.id;
 
 -- name: latest_run_of_job
--- With the campaign's latest {date}: settling and restoring say none.
+-- With the campaign's latest {date}: runs that settle or restore have none.
 SELECT r.run_id, r.ledger, r.job, c.name AS campaign,
        (SELECT d.date FROM runs AS d WHERE d.campaign_id = c.id AND d.date IS NOT NULL
            ORDER BY d.id DESC LIMIT 1) AS date
@@ -519,31 +520,31 @@ SELECT file FROM pragma_database_list WHERE name = 'main';
 SELECT value FROM meta WHERE key = 'api_url';
 
 -- name: api_url_of_old
--- The same of a database that a version before schema 7 wrote.
+-- The same for a database with a schema before 7.
 SELECT value FROM facts WHERE key = 'api_url';
 
 -- name: version
 PRAGMA user_version;
 
 -- name: path
--- The name by which the database was opened for writing last.
+-- The name under which the database was last opened for writing.
 SELECT value FROM meta WHERE key = 'path';
 
 -- name: path_of_old
--- The same of a database that a version before schema 7 wrote.
+-- The same for a database with a schema before 7.
 SELECT value FROM facts WHERE key = 'path';
 
 -- name: holder
--- The run that holds the database, as far as it has said.
+-- The run that holds the database, if it has recorded itself yet.
 SELECT host, pid, started_at FROM runs WHERE ended_at IS NULL ORDER BY id DESC LIMIT 1;
 
 -- name: unfinished_elsewhere
--- Other campaigns of the same job file with something left to do.
+-- Other campaigns of the same job file that have unfinished rows.
 SELECT c.name AS campaign, count(*) AS items
 FROM campaigns AS c JOIN items AS i ON i.campaign_id = c.id
 WHERE c.name <> :campaign AND i.line IS NOT NULL AND i.status IN ('pending', 'sent', 'unknown')
   AND c.id IN (SELECT campaign_id FROM runs WHERE job = :job)
-  -- One whose every run was refused or declined was never meant.
+  -- If all runs of a campaign were declined, nobody meant to create it.
   AND EXISTS (SELECT 1 FROM runs AS r WHERE r.campaign_id = c.id AND r.stopped_by IS NOT 'declined')
 GROUP BY c.id ORDER BY c.id DESC;
 
@@ -558,7 +559,7 @@ FROM campaigns AS c LEFT JOIN items AS i ON i.campaign_id = c.id AND i.line IS N
 GROUP BY c.id ORDER BY c.id;
 
 -- name: runs
--- A run says at its end what it created; until then its attempts do.
+-- A run records at its end how many it created; until then, its attempts are counted.
 SELECT r.run_id, c.name AS campaign, r.job, r.ledger, r.host, r.pid, r.started_at, r.ended_at,
     r.stopped_by, r.exit_code,
        CASE WHEN r.ended_at IS NULL
@@ -571,7 +572,7 @@ WHERE :since IS NULL OR r.started_at >= :since
 ORDER BY r.id;
 
 -- name: report_counts
--- What the job wants now, by status and by how it is known.
+-- The job's duplicates, by status and by how the created ones are known.
 SELECT status, settled_by, count(*) AS items FROM items WHERE campaign_id = :campaign
     AND line IS NOT NULL GROUP BY 1, 2;
 
@@ -586,8 +587,8 @@ SELECT attempts, count(*) AS items FROM items
 WHERE campaign_id = :campaign AND line IS NOT NULL GROUP BY attempts ORDER BY attempts;
 
 -- name: report_runs
--- The campaign's runs, the latest first. A run says at its end what it created; until then its
--- attempts do.
+-- The campaign's runs, the latest first. A run records at its end how many it created; until then,
+-- its attempts are counted.
 SELECT id, run_id, job, ledger, host, pid, started_at, ended_at, stopped_by, exit_code,
        CASE WHEN ended_at IS NULL
             THEN (SELECT count(*) FROM attempts AS a WHERE a.run_id = runs.id
@@ -600,8 +601,8 @@ FROM runs WHERE campaign_id = :campaign ORDER BY id DESC LIMIT :limit;
 SELECT count(*) AS runs FROM runs WHERE campaign_id = :campaign;
 
 -- name: report_night
--- The campaign's latest run that sent something, and when its last request was to leave; attempts
--- are numbered in the order of runs.
+-- The campaign's latest run that sent a request, and when its last attempt began. Attempts are
+-- numbered in the order of runs.
 SELECT r.id, r.run_id, r.host, r.pid, r.started_at, r.ended_at, r.ceiling, a.started_at AS last_at
 FROM attempts AS a CROSS JOIN runs AS r ON r.id = a.run_id
 WHERE r.campaign_id = :campaign AND NOT a.restored ORDER BY a.id DESC LIMIT 1;
@@ -616,7 +617,8 @@ ORDER BY id;
 SELECT at, wait_s, rate, why FROM rate_changes WHERE run_id = :run ORDER BY id LIMIT :limit;
 
 -- name: report_settled
--- What a run found by its listings, what became created after it, and when it listed last.
+-- How many duplicates a run found by its listings, how many became created after it, and when it
+-- last listed a workspace.
 SELECT (SELECT count(*) FROM items WHERE campaign_id = :campaign AND line IS NOT NULL
     AND run_id = :run
             AND settled_by = 'listing') AS settled,
@@ -629,18 +631,17 @@ SELECT (SELECT count(*) FROM items WHERE campaign_id = :campaign AND line IS NOT
 SELECT name FROM source_versions WHERE source_id = :source_id ORDER BY id DESC LIMIT 1;
 
 -- name: report_candidate
--- A batch that could be a duplicate's copy, as a listing showed it; nothing where somebody owns it
--- by now.
+-- A batch that could be a duplicate's copy, as a listing showed it. No row if it has an owner now.
 SELECT s.name, s.created_at, s.status FROM (SELECT :batch_id AS id) AS c LEFT
     JOIN unowned_batches AS s ON s.batch_id = c.id
 WHERE NOT EXISTS (SELECT 1 FROM items AS i WHERE i.new_batch_id = c.id);
 
 -- name: open_attempts
--- Every attempt whose outcome is not known, of all campaigns, with what it is compared by. A source
--- is the same as it was only where the latest listing shows it so: one that is shown no more may
--- have been edited before it went.
+-- Every open attempt of all campaigns, with everything that settling compares. A source counts as
+-- unchanged only if the latest listing shows it unchanged: one that is no longer shown may have been
+-- edited before it disappeared.
 WITH latest AS (SELECT workspace_id, max(number) AS number FROM listings GROUP BY workspace_id),
--- By which listings this token was shown a batch that is one person's request's alone.
+-- The listings that showed this token a batch which only one person's requests can have created.
 shown AS MATERIALIZED (
     SELECT min(pr.me) AS me, l.listing
     FROM temp.listed_names AS l
@@ -706,13 +707,13 @@ WHERE a.closed_by IS NULL ORDER BY c.id;
 SELECT count(*) FROM items WHERE status IN ('unknown', 'sent');
 
 -- name: note_date_after
--- The first Date that was received after these were given up.
+-- The first Date that came after these attempts were given up.
 UPDATE attempts SET date_after = :date WHERE closed_by IS NULL AND outcome = 'unknown'
     AND date_after IS NULL;
 
 -- name: offset
--- created_at less server time: what all 201s of these runs allow, a header's second and some jitter
--- to both sides.
+-- created_at minus server time: what all 201s of these runs allow, with a margin at both ends for
+-- the header's whole second and for jitter.
 SELECT max(created_server - coalesce(answer_date + 1, ended_server)) - 1 AS low,
        min(created_server - left_server) + 1 AS high
 FROM attempts
@@ -729,8 +730,8 @@ SELECT :batch_id, :workspace_id, s.listing, :name, :created_at, :created_s, :cre
 FROM seen AS s
 WHERE s.workspace_id = :workspace_id AND s.batch_id = :batch_id AND s.listing > :baseline
   AND NOT EXISTS (SELECT 1 FROM items AS i WHERE i.new_batch_id = :batch_id)
--- The latest look counts, as a batch may be listed before it is whole; looks that differ prove
--- nothing any more.
+-- The latest look counts, because a batch may be listed before it is complete. If looks differ, they
+-- no longer prove anything.
 ON CONFLICT (batch_id) DO UPDATE
 SET name = excluded.name, created_at = excluded.created_at, created_s = excluded.created_s,
     created_by = excluded.created_by, status = excluded.status, details = excluded.details,
@@ -744,14 +745,15 @@ SET name = excluded.name, created_at = excluded.created_at, created_s = excluded
 SELECT min(listing) FROM attempts WHERE closed_by IS NULL;
 
 -- name: unowned_batches_of
--- What listings have shown in a workspace and nobody owns.
+-- The batches that listings have shown in a workspace and that nobody owns.
 SELECT s.* FROM unowned_batches AS s
 WHERE s.workspace_id = :workspace_id AND NOT EXISTS (SELECT 1 FROM items AS i
     WHERE i.new_batch_id = s.batch_id)
   AND s.batch_id NOT IN (SELECT batch_id FROM foreign_batches);
 
 -- name: fidelity_of
--- Our own 201s as a listing shows them: did name, details and datasets survive the copying?
+-- A batch that one of our 201s named: what was sent, to compare with what a listing shows. It shows
+-- whether copying keeps name, details and datasets.
 SELECT a.sent_name, v.name AS source_name, v.details, v.datasets, i.upload_new_dataset
 FROM items AS i
 CROSS JOIN attempts AS a ON a.item_id = i.id AND a.outcome = 'created' AND a.answered_id = :batch_id
@@ -759,8 +761,9 @@ CROSS JOIN source_versions AS v ON v.id = a.version_id
 WHERE i.new_batch_id = :batch_id AND i.settled_by = 'response';
 
 -- name: not_shown
--- What this listing should show and does not: what earlier ones of this run and GETs showed, what
--- this run made long enough ago, and the sources of all that is open there.
+-- The batches that this listing should show but does not: those that earlier listings of this run
+-- and GETs showed, those that this run created long enough ago, and the sources of all open attempts
+-- there.
 SELECT batch_id FROM temp.listed_names WHERE workspace_id = :workspace_id AND listing < :number
 UNION
 SELECT a.answered_id FROM attempts AS a CROSS JOIN source_versions AS v ON v.id = a.version_id
@@ -776,7 +779,7 @@ WHERE a.closed_by IS NULL AND v.workspace_id = :workspace_id
 LIMIT :limit;
 
 -- name: shows_nothing_known
--- Something was seen in the workspace before, and this listing shows none of it.
+-- Whether batches were seen in the workspace before, and this listing shows none of them.
 SELECT EXISTS (SELECT 1 FROM seen WHERE workspace_id = :workspace_id AND listing < :number)
    AND NOT EXISTS (
        SELECT 1 FROM temp.listed_names AS l
@@ -790,9 +793,9 @@ DELETE FROM temp.listed_names WHERE batch_id = :batch_id;
 INSERT INTO temp.denied VALUES (:batch_id) ON CONFLICT DO NOTHING;
 
 -- name: shows_our_newest
--- Whether a listing shows the batch that this database saw made last in the workspace, and the
--- sources of all that is open there: a page in the order of age that shows both cuts off nothing
--- between.
+-- Whether a listing shows the newest batch that this database created in the workspace, and the
+-- sources of all open attempts there. A page in order of age that shows both cuts off nothing
+-- between them.
 SELECT NOT EXISTS (
     SELECT 1 FROM attempts AS a
     CROSS JOIN source_versions AS v ON v.id = a.version_id
@@ -877,7 +880,7 @@ WHERE campaign_id = :campaign AND source_id = :source_id
     AND upload_new_dataset = :upload_new_dataset AND copy = :copy;
 
 -- name: items_that_may_be_named
--- Of these, those whose name is this one, or is filled in late: the others need not be compared one
+-- Of these, those whose name is :literal or is filled in later. The others need not be compared one
 -- by one.
 SELECT id, template, status, line FROM items
 WHERE campaign_id = :campaign AND source_id = :source_id
@@ -886,7 +889,7 @@ WHERE campaign_id = :campaign AND source_id = :source_id
       '{copies}'));
 
 -- name: restore_created
--- What was sent is not known: the API may have changed the name that the file tells.
+-- The name that was sent is not known: the API may have changed it to the name in the file.
 UPDATE items
 SET status = 'created', settled_by = :settled_by, new_batch_id = :batch_id, new_batch_name = :name,
     new_batch_status = :batch_status, created_at = :created_at, attempts = :attempts,
@@ -903,10 +906,10 @@ SET status = 'unknown', name = :name, error = :error, reason = 'restored', attem
 WHERE id = :item;
 
 -- name: restore_attempts
--- Without a baseline (listing 0), and from long before the campaign's first attempt: a ledger file
--- has this machine's times, which may be off by hours. In the order in which they were sent: first
--- what was :sent when the file was written, and of that what was under way then (without a time)
--- last.
+-- The attempts have no baseline (listing 0), and begin long before the campaign's first attempt: a
+-- ledger file has this machine's times, which may be wrong by hours. They are in the order in which
+-- they were sent: first the items that had been :sent when the file was written, and of those, last
+-- the ones that were under way then (without a time).
 INSERT INTO attempts (item_id, run_id, started_at, date_before, ended_at, listing, sent_name,
     outcome, error, restored)
 SELECT id, :run, :now, :date_before, :now, 0, nullif(name, ''), 'unknown',
@@ -918,7 +921,7 @@ ORDER BY id NOT IN (SELECT value FROM json_each(:sent)), last_sent_at IS NULL, l
     copy;
 
 -- name: open_restored
--- A restored row turned out not to have its batch.
+-- A restored row has a batch that turned out to be another row's.
 INSERT INTO attempts (item_id, run_id, started_at, ended_at, listing, sent_name, outcome, error,
     restored)
 SELECT id, :run, coalesce(first_sent_at, ''), coalesce(last_sent_at, ''), 0, nullif(name, ''),
@@ -927,7 +930,7 @@ SELECT id, :run, coalesce(first_sent_at, ''), coalesce(last_sent_at, ''), 0, nul
 FROM items WHERE id = :item;
 
 -- name: sources_to_look_up
--- Sources of open attempts that nobody has looked at: those that were restored.
+-- The sources of restored open attempts that are not looked up yet.
 SELECT DISTINCT i.source_id FROM attempts AS a JOIN items AS i ON i.id = a.item_id
 WHERE a.closed_by IS NULL AND a.version_id IS NULL;
 
@@ -939,7 +942,8 @@ WHERE closed_by IS NULL AND version_id IS NULL
   AND item_id IN (SELECT id FROM items WHERE source_id = :source_id);
 
 -- name: name_restored
--- What was sent, if it was, of what had no name yet when its ledger file was written.
+-- The name that was sent, if anything was, for items that had no name yet when their ledger file was
+-- written.
 UPDATE attempts SET sent_name = (
     SELECT nullif(render_name(i.template, :name, i.copies), '') FROM items AS i
         WHERE i.id = attempts.item_id)
@@ -947,8 +951,8 @@ WHERE closed_by IS NULL AND restored AND sent_name IS NULL
   AND item_id IN (SELECT id FROM items WHERE source_id = :source_id AND template <> ''
       AND name IS NULL);
 
--- The next ones forget a rehearsal. What another campaign's rows refer to goes too: it says nothing
--- of anything real.
+-- The next ones forget a rehearsal. Rows that other campaigns refer to are deleted too, because they
+-- are not about real batches.
 
 -- name: forget_candidates_of_campaign
 DELETE FROM candidates WHERE item_id IN (SELECT id FROM items WHERE campaign_id = :campaign);

@@ -1,5 +1,5 @@
-"""What the HTML report asks the database. It gives rows and counts; what they come to is told in
-`worker.export.report`."""
+"""Reads what the HTML report needs from the database: rows and counts. `worker.export.report`
+interprets and shows them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from worker.model.records import Counts
 
 
 class Size(NamedTuple):
-    """How many duplicates are no longer in the job, and how many sources those in it have."""
+    """How many of the campaign's duplicates are no longer in the job (`dropped`), and how many
+    different sources the job has."""
 
     dropped: int
     sources: int
 
 
 class Settlement(NamedTuple):
-    """What a run found by its listings, what became created after it, and when it listed last (ISO
-    8601 UTC, None: never)."""
+    """How many duplicates a run found by its listings (`settled`), how many became created after it
+    (`later`), and when it last listed a workspace (`at`, ISO 8601 UTC; None: never)."""
 
     settled: int
     later: int
@@ -28,7 +29,8 @@ class Settlement(NamedTuple):
 
 
 def counts(reader: Reader, campaign: int) -> tuple[Counts, dict[str, int]]:
-    """How many of the job's duplicates have which status, and how the created ones are known."""
+    """How many of the job's duplicates have which status, and how many of the created ones are
+    known by a response, a listing or a person."""
     found = {"created": 0, "failed": 0, "unknown": 0, "pending": 0}
     settled_by = {"response": 0, "listing": 0, "person": 0}
     for row in reader.ask("report_counts", campaign=campaign):
@@ -39,7 +41,7 @@ def counts(reader: Reader, campaign: int) -> tuple[Counts, dict[str, int]]:
 
 
 def size(reader: Reader, campaign: int) -> Size:
-    """How big the campaign is."""
+    """The size of the campaign."""
     return Size(*reader.ask("report_size", campaign=campaign).fetchone())
 
 
@@ -49,36 +51,36 @@ def runs(reader: Reader, campaign: int, limit: int) -> list[sqlite3.Row]:
 
 
 def count_runs(reader: Reader, campaign: int) -> int:
-    """How many runs the campaign had."""
+    """How many runs the campaign has had."""
     return int(reader.ask("report_run_count", campaign=campaign).fetchone()[0])
 
 
 def tries(reader: Reader, campaign: int) -> tuple[tuple[int, int], ...]:
-    """How many duplicates took how many requests."""
+    """Pairs of a number of requests and how many of the job's duplicates took that many."""
     found = reader.ask("report_tries", campaign=campaign)
     return tuple((row["attempts"], row["items"]) for row in found)
 
 
 def candidate(reader: Reader, batch_id: str) -> sqlite3.Row | None:
-    """What a listing showed of a batch; None if it has an owner by now."""
+    """Name, time and status of a batch as a listing showed it; None if it has an owner by now."""
     row: sqlite3.Row | None = reader.ask("report_candidate", batch_id=batch_id).fetchone()
     return row
 
 
 def source_name(reader: Reader, source_id: str) -> str | None:
-    """What the source was called when it was looked at last; None if it never was."""
+    """The name of the source when it was last looked up; None if it never was."""
     row = reader.ask("report_source", source_id=source_id).fetchone()
     return None if row is None else str(row["name"])
 
 
 def last_sending_run(reader: Reader, campaign: int) -> sqlite3.Row | None:
-    """The campaign's latest run that sent something."""
+    """The campaign's latest run that sent a request; None if there is none."""
     row: sqlite3.Row | None = reader.ask("report_night", campaign=campaign).fetchone()
     return row
 
 
 def settlement(reader: Reader, campaign: int, run: int) -> Settlement:
-    """What the run settled, and what came after it."""
+    """What the run settled, and what was created after it."""
     return Settlement(*reader.ask("report_settled", campaign=campaign, run=run).fetchone())
 
 
@@ -88,5 +90,5 @@ def attempts(reader: Reader, campaign: int, run: int) -> Iterable[Mapping[str, A
 
 
 def rate_changes(reader: Reader, run: int, limit: int) -> Iterable[Mapping[str, Any]]:
-    """When and why the run waited."""
+    """When and why the run waited: its first `limit` rate changes."""
     return reader.ask("report_rate_changes", run=run, limit=limit)

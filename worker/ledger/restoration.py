@@ -1,5 +1,5 @@
-"""What restoring asks the ledger and writes into it. Which row of a ledger file means which
-duplicate is decided in `worker.restore`."""
+"""Reads and writes the ledger while a lost database is restored. `worker.restore` decides which row
+of the ledger file is which duplicate of the job."""
 
 from __future__ import annotations
 
@@ -13,39 +13,41 @@ from worker.model.restored import FileItem, Identity, Planned
 
 
 def is_as_written(reader: Reader, campaign: str, path: Path, stamp: str | None) -> bool:
-    """Whether a run of the campaign left its ledger file at `path` as it is now."""
+    """Whether a run of the campaign wrote the ledger file at `path` with this stamp, so that the
+    file has not changed since."""
     found = reader.ask("wrote", campaign=campaign, path=str(path), stamp=stamp)
     return found.fetchone() is not None
 
 
 def run_ids(reader: Reader) -> set[str]:
-    """The ids of all runs that the database knows."""
+    """The ids of all runs in the database."""
     return {row["run_id"] for row in reader.ask("run_ids")}
 
 
 def count_attempts(reader: Reader, campaign: str) -> int:
-    """How many requests of the campaign the database knows."""
+    """How many requests of the campaign are in the database."""
     return int(reader.ask("count_attempts", campaign=campaign).fetchone()[0])
 
 
 def owns(reader: Reader, batch_id: str) -> bool:
-    """Whether a duplicate of this database is this batch."""
+    """Whether the batch belongs to a duplicate of this database."""
     return reader.ask("owns", batch_id=batch_id).fetchone() is not None
 
 
 def add_foreign_batch(ledger: Ledger, batch_id: str) -> None:
-    """Note that another campaign's ledger file names this batch."""
+    """Record that another campaign's ledger file names this batch."""
     ledger.ask("add_foreign_batch", batch_id=batch_id)
 
 
 def planned_as(ledger: Ledger, identity: Identity) -> list[Planned]:
-    """The job's duplicates of this identity, whatever they are called: the first two."""
+    """The campaign's duplicates with this identity, whatever their names; at most two of them."""
     found = ledger.ask("item_by_identity", campaign=ledger.campaign, **identity._asdict())
     return [Planned(*row) for row in found.fetchmany(2)]
 
 
 def planned_with_name(ledger: Ledger, identity: Identity, literal: str) -> list[Planned]:
-    """Of these, those whose template is `literal`, or is filled in late."""
+    """The campaign's duplicates with this identity that may have the name `literal`: it is their
+    template, or their template is filled in later."""
     found = ledger.ask(
         "items_that_may_be_named",
         campaign=ledger.campaign,
@@ -56,7 +58,7 @@ def planned_with_name(ledger: Ledger, identity: Identity, literal: str) -> list[
 
 
 def restore_created(ledger: Ledger, item: Planned, row: FileItem) -> None:
-    """The duplicate exists, as the file says."""
+    """Record that the duplicate exists, as the ledger file says."""
     ledger.ask(
         "restore_created",
         item=item.id,
@@ -74,7 +76,8 @@ def restore_created(ledger: Ledger, item: Planned, row: FileItem) -> None:
 
 
 def restore_unknown(ledger: Ledger, item: Planned, row: FileItem, name: str | None) -> None:
-    """The duplicate may have been sent since; `name` as it was sent (None: not known yet)."""
+    """Record that the duplicate may exist: it may have been sent after the file was written. `name`
+    is the name that was sent (None: not known yet)."""
     ledger.ask(
         "restore_unknown",
         item=item.id,
@@ -90,8 +93,9 @@ def restore_unknown(ledger: Ledger, item: Planned, row: FileItem, name: str | No
 def restore_attempts(
     ledger: Ledger, now: str, date_before: float | None, sent: Sequence[int]
 ) -> None:
-    """Open an attempt for every unknown item that was restored; those of `sent` were sent when the
-    file was written. `date_before` is server time before all of them (None: not known)."""
+    """Open an attempt for every unknown item that was restored. `sent` are the items that had been
+    sent when the file was written. `date_before` is a server time before all of the attempts (None:
+    not known)."""
     ledger.ask(
         "restore_attempts",
         run=ledger.run,

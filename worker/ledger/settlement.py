@@ -1,5 +1,5 @@
-"""What a round of settling reads from the ledger, and how its verdicts are recorded, each in one
-transaction. The verdicts come from `worker.settle`; what people decide is in `decisions`."""
+"""Reads what a round of settling needs, and records its verdicts in one transaction. The verdicts
+come from `worker.settle`. Decisions by people are in `decisions`."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from worker.model.reasons import Reason
 from worker.model.records import Listed
 
 RESTORED = Interval(-2 * 86_400.0, 2 * 86_400.0)
-"""What is presumed of a restored attempt's offset: no 201 of its time is left to tell, so it is
-very wide."""
+"""The offset that is assumed for a restored attempt. It is very wide, because no 201 of the
+attempt's time is left to derive it from."""
 
 
 def own_unknown(ledger: Ledger) -> int:
-    """How many duplicates that this run's job wants are unknown."""
+    """How many duplicates of this run's job are unknown."""
     return int(ledger.ask("count_own_unknown", campaign=ledger.campaign).fetchone()[0])
 
 
@@ -40,18 +40,19 @@ def any_open(ledger: Ledger) -> bool:
 
 
 def note_date(ledger: Ledger, date: float) -> None:
-    """An answer's Date was received after all open attempts were given up."""
+    """Record a server time after all open attempts were given up: `date`, from an answer's
+    `Date`."""
     ledger.ask("note_date_after", date=date)
 
 
 def sources_to_look_up(ledger: Ledger) -> list[str]:
-    """The sources of open attempts that were restored from a file, so that nobody has looked at
-    them."""
+    """The sources of open attempts that were restored from a file and not looked up since."""
     return [row[0] for row in ledger.ask("sources_to_look_up")]
 
 
 def set_version(ledger: Ledger, source: Listed) -> None:
-    """Compare the restored attempts of this source with what it is now."""
+    """Record that the restored attempts of this source are compared with what the source is
+    now."""
     version = _version(source)
     with ledger.transaction():
         ledger.ask("add_source_version", **(version | {"loose_details": source.loose_details}))
@@ -60,8 +61,8 @@ def set_version(ledger: Ledger, source: Listed) -> None:
 
 
 def note_sources(ledger: Ledger, batches: Sequence[Listed]) -> None:
-    """Keep how a listing shows the sources of open attempts: one that changed meanwhile proves
-    nothing."""
+    """Record how a listing shows the sources of open attempts. A source that changed meanwhile
+    proves nothing."""
     sources = {row[0] for row in ledger.ask("open_sources")}
     for batch in batches:
         if batch.id in sources:
@@ -86,8 +87,8 @@ def open_attempts(ledger: Ledger) -> list[Attempt]:
     for row in ledger.ask("open_attempts", run=ledger.run).fetchall():
         run = row["run_id"]
         if run not in offsets:
-            told = ledger.ask("offset", run=run, other=ledger.run).fetchone()
-            offsets[run] = offset_of(told["low"], told["high"])
+            allowed = ledger.ask("offset", run=run, other=ledger.run).fetchone()
+            offsets[run] = offset_of(allowed["low"], allowed["high"])
         found.append(_attempt(row, offsets[run]))
     return found
 
@@ -109,7 +110,7 @@ def _attempt(row: sqlite3.Row, offset: Interval | None) -> Attempt:
         name=row["sent_name"],
         upload_new_dataset=bool(row["upload_new_dataset"]),
         source=source,
-        # A restored attempt is compared with its source as it is now, which may not be as it was.
+        # A restored attempt is compared with its source as it is now; it may have changed.
         source_changed=bool(row["source_changed"] or row["restored"]),
         listing=row["listing"],
         date_before=row["date_before"],
@@ -129,7 +130,7 @@ def _attempt(row: sqlite3.Row, offset: Interval | None) -> Attempt:
 
 
 def unowned_batches(ledger: Ledger, workspace_id: str) -> list[UnownedBatch]:
-    """What listings have shown in the workspace and nobody owns."""
+    """The batches without an owner that listings have shown in the workspace."""
     found = ledger.ask("unowned_batches_of", workspace_id=workspace_id)
     return [
         UnownedBatch(
@@ -149,8 +150,8 @@ def unowned_batches(ledger: Ledger, workspace_id: str) -> list[UnownedBatch]:
 
 
 def copy_fidelity(ledger: Ledger, batches: Sequence[Listed]) -> list[CopyFidelity]:
-    """For each of these listed batches that is one of our own 201s: which properties are as they
-    were sent. Where it has no data to keep, it says nothing of datasets."""
+    """For each of these listed batches that one of our 201s named: which properties are as they
+    were sent. A copy without datasets shows nothing about datasets."""
     found = []
     for batch in batches:
         row = ledger.ask("fidelity_of", batch_id=batch.id).fetchone()
@@ -176,8 +177,8 @@ def copy_fidelity(ledger: Ledger, batches: Sequence[Listed]) -> list[CopyFidelit
 def not_shown(
     ledger: Ledger, number: int, workspace_id: str, made_before: float | None, limit: int
 ) -> list[str]:
-    """Up to `limit` batches that listing `number` should show and does not; what this run made
-    counts if it was made before `made_before` (server time)."""
+    """The batches that listing `number` should show but does not, at most `limit`. A batch that
+    this run created counts if it was created before `made_before` (server time)."""
     found = ledger.ask(
         "not_shown",
         workspace_id=workspace_id,
@@ -190,14 +191,14 @@ def not_shown(
 
 
 def shows_nothing_known(ledger: Ledger, number: int, workspace_id: str) -> bool:
-    """Whether listing `number` shows nothing of what earlier ones of any run showed in the
-    workspace."""
+    """Whether listing `number` shows none of the batches that earlier listings of any run showed in
+    the workspace. False if there were none."""
     wanted = {"number": number, "workspace_id": workspace_id}
     return bool(ledger.ask("shows_nothing_known", **wanted).fetchone()[0])
 
 
 def forget_listed(ledger: Ledger, batch_id: str) -> None:
-    """A GET of its own denies this batch, so no listing need show it."""
+    """Record that a GET of this batch answered 404, so that listings need not show it."""
     with ledger.transaction():
         ledger.ask("forget_listed", batch_id=batch_id)
         ledger.ask("deny", batch_id=batch_id)
@@ -209,15 +210,16 @@ def longest_listing(ledger: Ledger, workspace_id: str) -> int:
 
 
 def shows_our_newest(ledger: Ledger, number: int, workspace_id: str) -> bool:
-    """Whether listing `number` shows the batch that this database saw made last in the workspace,
-    and the sources of all that is open there: both ends of what a page could cut off."""
+    """Whether listing `number` shows the newest batch that this database created in the workspace,
+    and the sources of all open attempts there. A page that shows both cuts off nothing between
+    them."""
     wanted = {"number": number, "workspace_id": workspace_id}
     return bool(ledger.ask("shows_our_newest", **wanted).fetchone()[0])
 
 
 def record(ledger: Ledger, attempts: Sequence[Attempt], verdicts: Verdicts) -> dict[int, Label]:
-    """Write down what was found out, in one transaction; what people call the items that changed
-    their status."""
+    """Record the verdicts in one transaction. Returns the labels of the items that are no longer
+    unknown, by attempt."""
     items = {attempt.id: attempt.item_id for attempt in attempts}
     with ledger.transaction():
         for attempt, batch in verdicts.claims.items():
@@ -228,7 +230,7 @@ def record(ledger: Ledger, attempts: Sequence[Attempt], verdicts: Verdicts) -> d
                 ledger,
                 items[attempt],
                 Reason.ABSENT,
-                "two complete listings show that it was not made",
+                "two complete listings show that it was not created",
             )
         for attempt, unsettled in verdicts.unknown.items():
             _settle_unknown(ledger, items[attempt], unsettled)
@@ -240,7 +242,8 @@ def record(ledger: Ledger, attempts: Sequence[Attempt], verdicts: Verdicts) -> d
 
 
 def settle_absent(ledger: Ledger, item: int, reason: Reason, text: str) -> None:
-    """Record that the item's request created no batch, for this reason; part of a transaction."""
+    """Record that the item's request created no batch, for this reason. The caller has begun the
+    transaction."""
     ledger.ask("forget_candidates", item=item)
     ledger.ask("settle_absent", item=item, run=ledger.run, error=text, reason=reason)
 
@@ -267,7 +270,7 @@ def _settle_unknown(ledger: Ledger, item: int, why: Unsettled) -> None:
 def create(
     ledger: Ledger, attempt: int, item: int, batch: UnownedBatch | Listed, settled_by: str
 ) -> None:
-    """Record that the batch is the item's, and that this closes the attempt; part of a
+    """Record that the batch is the item's copy, and close the attempt. The caller has begun the
     transaction."""
     shown = ledger.ask("unowned_batch", batch_id=_id(batch)).fetchone()
     status = batch.status if isinstance(batch, Listed) else shown["status"]
@@ -291,7 +294,7 @@ def _id(batch: UnownedBatch | Listed) -> str:
 
 
 def label(ledger: Ledger, item: int) -> Label:
-    """What people call an item."""
+    """How log lines describe the item."""
     row = ledger.ask("item_label", item=item).fetchone()
     name = row["name"] or (
         default_name(row["source_name"]) if row["source_name"] is not None else ""

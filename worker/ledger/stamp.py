@@ -1,4 +1,4 @@
-"""How the database recognises a ledger file that is as a run left it."""
+"""How the database recognises that a ledger file has not changed since a run wrote it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from pathlib import Path
 
 
 def stamp(path: Path) -> str | None:
-    """What tells this ledger file from any other that is or was at `path`; None where there is
-    none."""
+    """A text that identifies the present version of the file at `path`: size, time of change and
+    inode. None if there is no file."""
     try:
         found = path.stat()
     except OSError:

@@ -1,12 +1,13 @@
-"""The ledger's operations that change something: plan, look-ups, claim, record. One run holds the
-database and calls them.
+"""The ledger's operations that change it: plan, look-ups, claim, record. The run that holds the
+database calls them.
 
-Every verb is one transaction, so a crash leaves either all of it or nothing. Invariants:
-  must   an attempt is durably written before its request leaves (`group_commit`), else a double
-  could
-  be made;
-  must   a batch has one owner, whatever an answer says, else a row would be false;
-  should outcomes are written as soon as they come, else the next run has to find them out.
+Every operation is one transaction, so after a crash either all of it is written or nothing.
+
+Invariants:
+- An attempt must be durable before its request leaves (`group_commit`). Otherwise a duplicate could
+  be created twice.
+- A batch must have only one owner, whatever an answer says. Otherwise a row would be false.
+- Outcomes should be written as soon as they come. Otherwise the next run has to settle them.
 """
 
 from __future__ import annotations
@@ -33,14 +34,15 @@ from worker.model.records import (
 
 
 class Ledger(Writer):
-    """One run's hold on a `database` that is open for writing, its lock held."""
+    """The ledger as one run uses it: begins `run` in a `database` that is open for writing and
+    whose lock is held."""
 
     def __init__(self, database: Writer, run: RunStart) -> None:
         super().__init__(database._connection)
         self._file = Path(run.ledger)
         self._replanned = False
-        self._place = BEGINNING
-        """The line and copy that were claimed last; what comes after them is claimed next."""
+        self._cursor = BEGINNING
+        """The line and copy that were claimed last. The next claim begins after them."""
         self.ask("make_listed_names")
         self.ask("make_resting")
         self.ask("make_denied")
@@ -63,8 +65,7 @@ class Ledger(Writer):
                 kind=run.kind,
             )
             self.run = int(self.ask("last_id").fetchone()[0])
-            # A crashed run's intents: whoever holds the lock now is the first to know that it is
-            # dead.
+            # Intents of a crashed run: that this run holds the lock shows that the other has ended.
             self.ask("abandon_items", run=self.run)
             self.ask("abandon_attempts", now=run.now)
         self._commits = GroupCommit(self, self.run, self.campaign, run.campaign)
@@ -73,11 +74,11 @@ class Ledger(Writer):
     # -- planning
 
     def plan(self, staged: Path, extra_columns: Sequence[str], *, retry_failed: bool) -> None:
-        """Take over what the job wants from the plan file `staged` (see `worker.job.plan`).
+        """Take over the job's duplicates from the plan file `staged` (see `worker.job.plan`).
 
-        Raises sqlite3.DatabaseError where the database is damaged. A finished job does without that
-        check, which takes longest of all: nothing will be sent and nothing written for it. For a
-        new job it comes before what is added."""
+        Raises sqlite3.DatabaseError if the database is damaged. That check takes longer than all
+        the rest, so it is left out for a finished job, for which nothing is sent or written. For a
+        new job it comes first, before rows are added."""
         with self.attached(staged), self.transaction():
             new = self.ask("any_item", campaign=self.campaign).fetchone() is None
             if new:
@@ -100,8 +101,8 @@ class Ledger(Writer):
                 refuse_damaged(self._connection)
 
     def finished(self) -> bool:
-        """Whether everything is created, and the ledger file is as the run before this one left it
-        and still true."""
+        """Whether every duplicate of the job is created, and the ledger file is unchanged since the
+        previous run wrote it and still true."""
         asked = {
             "campaign": self.campaign,
             "run": self.run,
@@ -113,21 +114,22 @@ class Ledger(Writer):
     # -- preflight
 
     def set_me(self, me: str) -> None:
-        """Note whose token this run uses."""
+        """Record whose token this run uses: the id of its owner."""
         self.ask("set_me", run=self.run, me=me)
 
     def want_sources(self) -> int:
-        """Note every source of what this run may send as not yet looked up; how many there are."""
+        """Mark the source of everything that this run may send as not yet looked up. Returns how
+        many there are."""
         with self.transaction():
             self.ask("want_sources", run=self.run, campaign=self.campaign)
         return int(self.ask("count_wanted_sources", run=self.run).fetchone()[0])
 
     def wanted_sources(self, limit: int) -> list[str]:
-        """Up to `limit` sources that are not looked up yet."""
+        """At most `limit` sources that are not looked up yet."""
         return [row[0] for row in self.ask("wanted_sources", run=self.run, limit=limit)]
 
     def begin_listing(self, workspace_id: str, moment: Timestamp) -> int:
-        """Note that a listing is about to be asked for; its number."""
+        """Record that a listing is about to be requested. Returns its number."""
         self.ask(
             "begin_listing",
             run=self.run,
@@ -139,10 +141,9 @@ class Ledger(Writer):
         return self._listing
 
     def add_listed(self, number: int, workspace_id: str, batches: Sequence[Listed]) -> int:
-        """Take a page of the batches that listing `number` shows: the baseline, sources, and names
-        that exist.
+        """Record a page of listing `number`: the baseline, sources, and names that exist.
 
-        Returns how many wanted sources it shows."""
+        Returns how many of the sources to look up it shows."""
         found = 0
         with self.transaction():
             self.many(
@@ -172,18 +173,20 @@ class Ledger(Writer):
         return found
 
     def add_foreign_batches(self, batches: Sequence[str]) -> None:
-        """Note that these batches are known to be somebody's, though no item here has them."""
+        """Record that these batches belong to known duplicates, though no item of this database has
+        them."""
         with self.transaction():
             self.many("add_foreign_batch", [{"batch_id": batch} for batch in batches])
 
     def end_listing(
         self, number: int, meta_count: int | None, shown: int, error: str | None
     ) -> None:
-        """Note how listing `number` ended; `error` says why it is not whole."""
+        """Record how listing `number` ended: the count that the API gave (`meta_count`), how many
+        batches it showed, and why it is not whole (`error`; None: it is)."""
         self.ask("end_listing", number=number, meta_count=meta_count, shown=shown, error=error)
 
     def found_source(self, batch: Listed) -> None:
-        """A GET showed this source."""
+        """Record a source that a GET showed."""
         shown = {
             "batch_id": batch.id,
             "name": batch.name,
@@ -192,14 +195,15 @@ class Ledger(Writer):
         }
         with self.transaction():
             self.ask("add_listed_name", **shown)
-            # It was there before anything that is sent from now on, whatever listings fail to show.
-            # Not before what earlier runs sent: it may be the lost copy of one of them.
+            # It existed before anything that is sent from now on, even if no listing shows it. But
+            # earlier runs may have created it: it may be the lost copy of one of their requests.
             number = max(self._listing, self._inherited + 1)
             self.ask("add_seen", workspace_id=batch.workspace_id, batch_id=batch.id, listing=number)
             self._found(batch)
 
     def lost_source(self, source_id: str, state: str, http_status: int | None, reason: str) -> None:
-        """A source is `missing` (its own 404) or `unclear` (it could not be looked up), and why."""
+        """Record that a source is `missing` (its own GET answered 404) or `unclear` (it could not
+        be looked up), and why (`reason`)."""
         self.ask(
             "lost_source",
             source_id=source_id,
@@ -210,8 +214,8 @@ class Ledger(Writer):
         )
 
     def end_preflight(self) -> None:
-        """Fail the rows of missing sources, and say at the rows of unclear ones why they stay
-        pending."""
+        """Mark the rows of missing sources as failed, and record at the rows of unclear ones why
+        they stay pending."""
         with self.transaction():
             self.ask("fail_missing", campaign=self.campaign, run=self.run)
             self.ask("explain_unclear", campaign=self.campaign, run=self.run)
@@ -228,42 +232,42 @@ class Ledger(Writer):
     # -- sending
 
     def mark_started(self) -> None:
-        """Let a row say that this run may send it, so that a ledger file that is written now tells
-        of this run."""
+        """Record this run at a row that it may send, so that a ledger file written now mentions
+        this run."""
         self.ask("mark_started", campaign=self.campaign, run=self.run)
 
     def group_commit(
         self, results: Sequence[AttemptResult], again: Sequence[int], limit: int, moment: Timestamp
     ) -> tuple[list[AttemptResult], list[Intent], bool]:
-        """Record `results` and claim up to `limit` items, first those of `again` (item ids), in one
-        transaction.
+        """Record `results` and claim at most `limit` items, first those of `again` (item ids), in
+        one transaction.
 
-        Returns the results as they were recorded (a batch that has an owner already makes an
-        outcome unknown), the intents, which are durable when this returns, and whether there is
-        more to claim (told only for a `limit` above 0)."""
+        Returns the results as recorded (if the batch already has an owner, the outcome is unknown),
+        the intents, which are durable when this returns, and whether more items can be claimed
+        (only for a `limit` above 0)."""
         with self.transaction():
             recorded = self._commits.record(results)
             intents: list[Intent] = []
             more = False
             if limit > 0:
-                intents, more, self._place = self._commits.claim(
-                    again, limit, moment, self._listing, self._place
+                intents, more, self._cursor = self._commits.claim(
+                    again, limit, moment, self._listing, self._cursor
                 )
         return recorded, intents, more
 
     def abandon(self, now: str) -> None:
-        """Call unknown what this run has sent and will not wait for."""
+        """Mark as unknown what this run has sent and will no longer await."""
         with self.transaction():
             self.ask("abandon_items", run=self.run)
             self.ask("abandon_attempts", now=now)
 
     def add_rate_changes(self, changes: Sequence[RateChange]) -> None:
-        """Keep when this run waited and why."""
+        """Record when and why this run waited."""
         with self.transaction():
             self._add_rate_changes(changes)
 
     def end_run(self, end: RunEnd, changes: Sequence[RateChange] = ()) -> None:
-        """Note how this run ended, and what is not kept yet of when it waited."""
+        """Record how this run ended, and the rate changes that are not recorded yet."""
         with self.transaction():
             self._add_rate_changes(changes)
             self.ask(
@@ -290,8 +294,8 @@ class Ledger(Writer):
             )
 
     def _add_unowned_batches(self, workspace_id: str, batches: Sequence[Listed]) -> None:
-        """Keep what is shown and could be an open attempt's copy; without open attempts nothing is
-        kept."""
+        """Record the listed batches that could be an open attempt's copy. Without open attempts
+        nothing is recorded."""
         baseline = self.ask("oldest_open_baseline").fetchone()[0]
         if baseline is None:
             return
@@ -316,15 +320,15 @@ class Ledger(Writer):
         self.ask("skip", item=item)
 
     def rewind(self) -> None:
-        """Claim from the job's beginning again: settling has made items pending behind the last
-        place."""
-        self._place = BEGINNING
+        """Claim from the job's beginning again: settling has made items before the cursor
+        pending."""
+        self._cursor = BEGINNING
 
     # -- plumbing
 
     def roll_back(self) -> None:
-        """Undo what was written since `begin`; what was claimed is pending again."""
-        self._place = BEGINNING
+        """Undo what was written since `begin`. What was claimed is pending again."""
+        self._cursor = BEGINNING
         super().roll_back()
 
     def _one(self, query: str, /, **named: object) -> sqlite3.Row:

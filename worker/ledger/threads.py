@@ -1,9 +1,8 @@
-"""Lets async code call the ledger's operations: one at a time, and so that no fsync holds up a
-sender.
+"""Calls the ledger's operations from async code: one at a time, and without a sender ever waiting
+for an fsync.
 
-What only reads, and for long, has a thread and a connection of its own, so that it holds up no
-verb. A simulation hands in one that calls inline, because a thread would break the order that a
-seed repeats."""
+Long reads have their own thread and connection, so that no operation waits for them. A simulation
+uses a `Database` that calls directly, because threads would break the order that a seed repeats."""
 
 from __future__ import annotations
 
@@ -30,28 +29,28 @@ class Database(Protocol):
     """Where database work runs."""
 
     async def call(
-        self, verb: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
+        self, operation: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run one verb, as in `call(Ledger.set_me, "…")`; it is run whole even if the caller is
-        cancelled meanwhile."""
+        """Run one operation, as in `call(Ledger.set_me, "…")`. It is completed even if the caller
+        is cancelled meanwhile."""
 
     async def transact(
-        self, verb: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
+        self, operation: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """The same for a verb that is short and one transaction."""
+        """Run one operation that is short and a single transaction."""
 
     async def read(
         self,
-        verb: Callable[Concatenate[Reader, P], T],
+        operation: Callable[Concatenate[Reader, P], T],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Run what only reads, beside the operations: it sees what was committed when it began. It
-        too is run whole."""
+        """Run an operation that only reads, in parallel with the others. It sees what was committed
+        when it began, and is completed even if the caller is cancelled meanwhile."""
 
 
 class ThreadedDatabase:
-    """Runs every verb in a worker thread, one after the other, and what only reads in another."""
+    """Runs operations in a worker thread, one after another, and reads in a second thread."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -60,26 +59,26 @@ class ThreadedDatabase:
         self._one_reader = anyio.CapacityLimiter(1)
 
     async def call(
-        self, verb: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
+        self, operation: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run one verb of the ledger."""
+        """Run one operation of the ledger."""
         async with self._one:
-            return await anyio.to_thread.run_sync(partial(verb, self._ledger, *args, **kwargs))
+            return await anyio.to_thread.run_sync(partial(operation, self._ledger, *args, **kwargs))
 
     async def transact(
-        self, verb: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
+        self, operation: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run one short verb; what it waits for, others' locks and the disk, is waited for in the
-        thread.
+        """Run one short operation here; only the waiting, for other programs' locks and for the
+        disk, is done in the thread.
 
-        A thread's statements take the interpreter from the senders and give it back with every row,
-        which costs more than the statements themselves (a tenth of a run's processor time)."""
+        In a thread, statements would take the interpreter from the senders and give it back at each
+        row. That costs more than the statements themselves: a tenth of a run's processor time."""
         async with self._one:
             with anyio.CancelScope(shield=True):
                 if not self._ledger.try_begin():
                     await anyio.to_thread.run_sync(self._ledger.begin)
                 try:
-                    result = verb(self._ledger, *args, **kwargs)
+                    result = operation(self._ledger, *args, **kwargs)
                     await anyio.to_thread.run_sync(self._ledger.commit)
                 except BaseException:
                     await anyio.to_thread.run_sync(self._ledger.roll_back)
@@ -88,38 +87,38 @@ class ThreadedDatabase:
 
     async def read(
         self,
-        verb: Callable[Concatenate[Reader, P], T],
+        operation: Callable[Concatenate[Reader, P], T],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Run what only reads. Raises WorkerError where the database's file is gone from its
-        place."""
+        """Run an operation that only reads. Raises WorkerError if the database file no longer
+        exists."""
         return await anyio.to_thread.run_sync(
-            partial(self._read, verb, *args, **kwargs), limiter=self._one_reader
+            partial(self._read, operation, *args, **kwargs), limiter=self._one_reader
         )
 
     def _read(
         self,
-        verb: Callable[Concatenate[Reader, P], T],
+        operation: Callable[Concatenate[Reader, P], T],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
         with closing(open_for_reading(self._path)) as reader, reader.snapshot():
-            return verb(reader, *args, **kwargs)
+            return operation(reader, *args, **kwargs)
 
 
 class ListingNotes:
-    """Notes listings in the ledger, for those who ask for them."""
+    """Records listings in the ledger, for the reader of the API that requests them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def begin(self, workspace_id: str, moment: Timestamp) -> int:
-        """Note a listing that is about to be asked for; its number."""
+        """Record that a listing is about to be requested. Returns its number."""
         return await self._database.call(Ledger.begin_listing, workspace_id, moment)
 
     async def end(self, number: int, listing: Listing) -> None:
-        """Note how it ended."""
+        """Record how listing `number` ended."""
         await self._database.call(
             Ledger.end_listing, number, listing.meta_count, listing.shown, listing.problem
         )

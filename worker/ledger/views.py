@@ -1,5 +1,5 @@
-"""What the ledger can be asked without changing it. Every function takes a reader and returns
-plain values."""
+"""Reads the ledger. Every function takes a reader and returns plain values; nothing here changes
+the database."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ COLUMNS = (
     "campaign",
     "run_id",
 )
-"""The ledger file's columns, in order; the job's `x_` columns follow."""
+"""The columns of the ledger file, in order. The job's `x_` columns follow them."""
 
 _decode = json.JSONDecoder().raw_decode
 
@@ -44,8 +44,8 @@ Row = Mapping[str, Any]
 
 
 class LatestRun(NamedTuple):
-    """The latest run of a job or campaign, the ledger file that it wrote, and the campaign's latest
-    `{date}`."""
+    """The latest run of a job or campaign, the files of its job and its ledger, and the campaign's
+    latest value of `{date}`."""
 
     run_id: str
     campaign: str
@@ -55,18 +55,18 @@ class LatestRun(NamedTuple):
 
 
 def campaign_id(reader: Reader, name: str) -> int | None:
-    """The campaign's number, or None where the ledger does not know it."""
+    """The campaign's number, or None if the ledger does not have it."""
     row = reader.ask("campaign_id", name=name).fetchone()
     return None if row is None else int(row["id"])
 
 
 def counts(reader: Reader, campaign: int) -> Counts:
-    """How the duplicates that the campaign's job wants now stand."""
+    """How many of the duplicates that are in the campaign's job now have which status."""
     return _counts(reader.ask("counts", campaign=campaign))
 
 
 def reasons(reader: Reader, campaign: int) -> list[Cause]:
-    """Why rows are not created: every cause and how many rows have it, the most frequent first."""
+    """Why rows are not created: every cause and how many rows have it, most frequent first."""
     causes = Causes()
     for row in reader.ask("reasons", campaign=campaign):
         causes.add(why.cause(row["reason"], row["error"]), row["items"])
@@ -74,13 +74,13 @@ def reasons(reader: Reader, campaign: int) -> list[Cause]:
 
 
 def undecided(reader: Reader, campaign: int) -> int:
-    """How many of the campaign's unknown duplicates wait for a person: batches were found that
-    could be theirs."""
+    """How many of the campaign's unknown duplicates a person must decide: batches were found that
+    could be their copies."""
     return int(reader.ask("count_undecided", campaign=campaign).fetchone()[0])
 
 
 def claimable(reader: Reader, campaign: int, run: int) -> int:
-    """How many duplicates the run may send: pending, and their source is there."""
+    """How many duplicates the run may send: they are pending and their source was found."""
     return int(reader.ask("count_claimable", campaign=campaign, run=run).fetchone()[0])
 
 
@@ -99,22 +99,27 @@ def first_names(reader: Reader, campaign: int, run: int, limit: int) -> list[str
 
 
 def sources_found(reader: Reader, run: int) -> dict[str, int]:
-    """How many of the run's sources are in which workspace, the fullest first."""
+    """How many of the run's sources are in which workspace, most sources first."""
     found = reader.ask("workspaces_of_run", run=run)
     return {row["workspace_id"]: row["sources"] for row in found}
 
 
 def sources_lost(reader: Reader, campaign: int, run: int, state: str) -> list[tuple[int, str, str]]:
-    """The sources that the run found `missing` or `unclear`: the first line that asks for each, its
-    id, and why."""
+    """The sources that the run found to be in this `state`, `missing` or `unclear`: the first line
+    that names each one, its id, and why."""
     found = reader.ask("sources_lost", campaign=campaign, run=run, state=state)
     return [(row["line"], row["source_id"], row["reason"]) for row in found]
 
 
 class Names(NamedTuple):
-    """Of `items` duplicates that a run would send, how many would get a name that exists on a batch
-    which this database does not know (`taken`), one such name, and how many of those have a name of
-    their own, which is sent (`own_taken`); the others would be named by the API."""
+    """Names that a run would use and that already exist.
+
+    items      how many duplicates the run would send
+    taken      how many of those would get a name that exists on a batch which this database does
+               not know
+    example    one such name; None if there is none
+    own_taken  how many of the taken have their own name, which is sent; the API names the others
+    """
 
     items: int
     taken: int
@@ -123,7 +128,7 @@ class Names(NamedTuple):
 
 
 def names_taken(reader: Reader, campaign: int, run: int) -> Names:
-    """Which names of what the run would send exist already, as its listings show."""
+    """Which names that the run would use already exist, according to its listings."""
     return Names(*reader.ask("names_taken", campaign=campaign, run=run).fetchone())
 
 
@@ -133,14 +138,14 @@ def count_left(reader: Reader, campaign: int) -> int:
 
 
 def unfinished_elsewhere(reader: Reader, campaign: str, job: str) -> list[tuple[str, int]]:
-    """Other campaigns of the same job file (an earlier date's) with rows left to do, newest
-    first."""
+    """Other campaigns of the same job file (of earlier dates) that have unfinished rows, and how
+    many; newest first."""
     found = reader.ask("unfinished_elsewhere", campaign=campaign, job=job)
     return [(row["campaign"], row["items"]) for row in found]
 
 
 def latest_run(reader: Reader, *, job: str = "", campaign: str = "") -> LatestRun | None:
-    """The latest run of the job file (an absolute path), or of the campaign; None where there was
+    """The latest run of the job file (an absolute path) or of the campaign; None if there is
     none."""
     if campaign:
         row = reader.ask("latest_run_of_campaign", campaign=campaign).fetchone()
@@ -159,29 +164,29 @@ def database_path(reader: Reader) -> Path:
 
 
 def api_url(reader: Reader) -> str:
-    """The API that the database's batches live in; empty where no run has said it yet."""
+    """The address of the API that the database belongs to; empty if no run has stored it yet."""
     row = reader.ask("api_url").fetchone()
     return "" if row is None else str(row["value"])
 
 
 def count_leaving(reader: Reader, staged: Path, campaign: int | None) -> int:
-    """How many duplicates of the campaign the plan file `staged` does not have."""
+    """How many duplicates of the campaign are not in the plan file `staged`."""
     with reader.attached(staged):
         return int(reader.ask("plan_left", campaign=campaign).fetchone()[0])
 
 
 def owned_batches(reader: Reader) -> list[str]:
-    """The batches that some duplicate of this database is."""
+    """The ids of all batches that belong to a duplicate of this database."""
     return [row[0] for row in reader.ask("owned_batches")]
 
 
 def campaigns_to_settle(reader: Reader) -> list[str]:
-    """The campaigns that hold an attempt whose outcome is not known."""
+    """The names of the campaigns that have an open attempt."""
     return [row["name"] for row in reader.ask("campaigns_with_open_attempts")]
 
 
 def count_unknown(reader: Reader) -> int:
-    """How many duplicates of all campaigns are unknown, also those that no job wants any longer."""
+    """How many duplicates of all campaigns are unknown, including those no longer in a job."""
     return int(reader.ask("count_unknown").fetchone()[0])
 
 
@@ -191,7 +196,8 @@ def campaigns(reader: Reader) -> list[Row]:
 
 
 def runs(reader: Reader, since: str | None = None) -> list[Row]:
-    """Every run, oldest first; with `since` (ISO 8601 UTC) those that started then or later."""
+    """Every run, oldest first; with `since` (ISO 8601 UTC) only those that started at that time or
+    later."""
     return [dict(row) for row in reader.ask("runs", since=since)]
 
 
@@ -209,25 +215,26 @@ def ledger_rows(
     created: bool | None = None,
     job_names: bool = False,
 ) -> Iterator[Row]:
-    """The ledger's rows with exact values, in the job's order; with `dropped` also what the job
-    wants no longer, at the end; with `created` only those that are created, or (False) only the
-    job's others.
+    """The ledger's rows with exact values, in the job's order. `name` is the campaign's name.
 
-    A row has `COLUMNS` and the `x_` columns, and besides
-      item       its own number
+    With `dropped`, the duplicates that are no longer in the job follow at the end. With `created`,
+    only created rows of the job are returned; with `created` False, only its other rows.
+
+    A row has `COLUMNS`, the `x_` columns, and these:
+      item       the item's number
       under_way  whether its request has left, or is about to, and no answer is recorded
       reason     a `worker.model.reasons.Reason`; None if it is created, under way or not tried
-      cause      why it is not created, in words that rows with one cause share; None if it is
-      candidates the first ids of batches that could be its copy
-    and with `job_names` also `job_name`, its name as a job file writes it. `name` is the
-    campaign's."""
+      cause      why it is not created, the same text for all rows with this cause; None if it is
+      candidates the ids of the first batches that could be its copy
+      copies     how many copies its row of the job asks for
+      job_name   with `job_names`: its name as a job file writes it"""
     own = extra_columns(reader, campaign)
     asked = {"campaign": campaign, "name": name, "created": created}
     for statement in ("ledger_rows", "dropped_rows") if dropped else ("ledger_rows",):
         found = reader.ask(statement, **asked)
-        found.row_factory = (
-            None  # each row of every ledger file comes through here: names are looked up but once
-        )
+        # Plain tuples: every row of every ledger file comes through here, and looking values up by
+        # name takes longer.
+        found.row_factory = None
         for (
             *values,
             item,
@@ -247,14 +254,14 @@ def ledger_rows(
             row["under_way"] = row["status"] == "sent"
             row["candidates"] = ids = _decode(named)[0] if named else []
             if row["under_way"]:
-                # While the file is written the answer may be under way; if nobody comes to record
-                # it, this still holds. What was known before the request says nothing of it.
+                # The answer may come while the file is written; if it is never recorded, this text
+                # is still true. The reason from before the request does not apply to it.
                 row["status"], row["reason"] = "unknown", None
                 row["cause"] = row["error"] = why.UNDER_WAY
             else:
                 row["reason"], row["cause"] = reason, why.cause(reason, row["error"])
                 row["error"] = why.message(item, reason, row["error"], ids, count)
-            row["item"] = item
+            row["item"], row["copies"] = item, copies
             if own:
                 extra = _decode(cells or "{}")[0]
                 for column in own:
@@ -265,8 +272,8 @@ def ledger_rows(
 
 
 def _coming_name(sent_name: str | None, template: str, copies: int, source_name: str | None) -> str:
-    """The name that the new batch should have; a source's name that is not known yet stays
-    `{source_name}`."""
+    """The name that the new batch will have. `{source_name}` stays if the source's name is not
+    known yet."""
     name = sent_name if sent_name is not None else render_name(template, source_name, copies)
     if name:
         return name
@@ -274,8 +281,8 @@ def _coming_name(sent_name: str | None, template: str, copies: int, source_name:
 
 
 class Coming(NamedTuple):
-    """A duplicate that a run would make: of which source, and its name as far as it is known
-    without asking."""
+    """A duplicate that a run would create: its source, and what is known about its name without
+    asking the API."""
 
     source_id: str
     template: str
@@ -283,15 +290,20 @@ class Coming(NamedTuple):
     sent_name: str | None
 
     def name(self, source_name: str | None) -> str:
-        """Its name as it will be sent; a source's name that is not known stays `{source_name}`."""
+        """Its name as it will be sent. `{source_name}` stays if `source_name` is None."""
         if self.sent_name is not None:
             return self.sent_name
         return render_name(self.template, source_name, self.copies)
 
 
 class Forecast(NamedTuple):
-    """What a run of a plan would do: `counts` of what the ledger knows of it, `new` that it does
-    not know yet, the first duplicates that it would make, and how many sources it has."""
+    """What a run of a plan would do.
+
+    counts   how many of the plan's duplicates in the ledger have which status
+    new      how many of the plan's duplicates are not in the ledger yet
+    first    the first duplicates that the run would create
+    sources  how many different sources the plan has
+    """
 
     counts: Counts
     new: int
@@ -307,7 +319,7 @@ def forecast(
     *,
     retry_failed: bool,
 ) -> Forecast:
-    """What a run of the plan file `staged` with so many `items` would meet in the ledger."""
+    """What a run of the plan file `staged`, which has this number of `items`, would do."""
     with reader.attached(staged):
         known = _counts(reader.ask("plan_counts", campaign=campaign))
         missing = reader.ask(
@@ -325,7 +337,7 @@ def forecast(
 
 
 def source_name(reader: Reader, run: int, source_id: str) -> str | None:
-    """What the source is called, as the run found it; None where it did not."""
+    """The source's name as the run found it; None if the run did not find the source."""
     row = reader.ask("source_name", run=run, source_id=source_id).fetchone()
     return None if row is None else str(row["name"])
 

@@ -1,7 +1,7 @@
-"""What settling reasons about: open attempts, batches without an owner, and what copying keeps.
+"""What settling works with: open attempts, batches without an owner, and what copying keeps.
 
-Plain values; the rules are in `worker.settle`. All times are the API's, in seconds since 1970;
-`None` as a bound is an open end."""
+Plain values; the rules are in `worker.settle`. All times are the API's, in seconds since 1970.
+`None` as a bound means that the interval is open there."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from typing import NamedTuple
 from worker.model.reasons import Reason
 
 PLAIN = frozenset(string.ascii_letters + string.digits + " -_.,:;()[]#/+=*!?@")
-"""Characters that no API escapes or writes in another alphabet."""
+"""Characters that no API escapes or transliterates."""
 
 
 class Interval(NamedTuple):
-    """From `low` to `high`, both included."""
+    """From `low` to `high`, both inclusive."""
 
     low: float = -math.inf
     high: float = math.inf
 
     def meets(self, other: Interval) -> bool:
-        """Whether they have a point in common."""
+        """Whether the intervals overlap."""
         return self.low <= other.high and other.low <= self.high
 
 
 class Source(NamedTuple):
-    """A source as it was when an attempt was made: name, digests of its task details, ids of its
-    datasets."""
+    """A source as it was when an attempt was sent: its name, digests of its task details, the ids
+    of its datasets."""
 
     name: str
     workspace_id: str
@@ -40,16 +40,19 @@ class Source(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """One open attempt: a request that was neither answered clearly nor proved absent.
+    """One open attempt: a request without a clear answer that is not proved absent either.
 
-    `listing` numbers its baseline: what listings up to it had shown is not its copy. `date_before`
-    and `date_after` are the last Date before it left and the first after it was given up; `left` is
-    when it left, `ended` when it was given up (None: nobody saw that). `offset` is what the 201s of
-    its time allow for created_at less server time (None: unknown). `source_changed`: the source
-    changed since, or is shown no more, so that nobody knows. `tells_people_apart`: 201s to this
-    `me` have carried its id. `hidden`: who looks now is somebody else, and is not shown the source,
-    or nothing that a request of the first one made. `name_guessed`: what was sent follows from what
-    the source is called now. `of_a_copy`: the source may be a copy that we made ourselves."""
+    `listing` is the number of its baseline: batches that listings up to it showed are not its copy.
+    `date_before` and `date_after` are the last Date before it left and the first Date after it was
+    given up. `left` is when it left; `ended` is when it was given up (None: nobody recorded that).
+    `offset` is the range of created_at minus server time that the 201s of its time allow (None:
+    unknown).
+
+    `source_changed`: the source has changed since, or is not listed any more, so that this is
+    unknown. `tells_people_apart`: 201s to this `me` carried its id. `hidden`: another token's user
+    is looking, and is shown neither the source nor anything that the first user's requests created.
+    `name_guessed`: the name that was sent was derived from the source's name now. `of_a_copy`: the
+    source may itself be a copy that the worker created."""
 
     id: int
     item_id: int
@@ -75,12 +78,12 @@ class Attempt(NamedTuple):
 
     @property
     def kind(self) -> tuple[str, str | None, bool]:
-        """Attempts of one kind make copies that nobody can tell apart."""
+        """Nothing distinguishes the copies of attempts with the same kind."""
         return self.source_id, self.name, self.upload_new_dataset
 
     @property
     def expected_name(self) -> str:
-        """What its copy is called."""
+        """The name of its copy."""
         return (
             self.name
             if self.name is not None
@@ -89,14 +92,15 @@ class Attempt(NamedTuple):
 
     @property
     def expected_datasets(self) -> tuple[str, ...]:
-        """What data its copy has."""
+        """The datasets of its copy."""
         return () if self.upload_new_dataset or self.source is None else self.source.datasets
 
 
 class UnownedBatch(NamedTuple):
-    """A batch without an owner as the latest listing showed it; the first was number `listing`. An
-    empty `loose_details` says that listings did not agree about its looks. `disputed`: it fitted
-    more attempts than could have made it, so only a person may give it an owner."""
+    """A batch without an owner, as the latest listing showed it. Listing number `listing` was the
+    first to show it. An empty `loose_details` means that listings showed different details.
+    `disputed`: it fitted more attempts than can have created it, so only a person may give it an
+    owner."""
 
     batch_id: str
     workspace_id: str
@@ -112,12 +116,12 @@ class UnownedBatch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CopyFidelity:
-    """What our own 201s, seen again in this run's listings, show of copying.
+    """What the worker's own 201s, seen again in this run's listings, show about copying.
 
-    `name`, `details`, `datasets`: True where all were as they were sent, False where one was not,
-    None where none could tell. `characters`: those beyond `PLAIN` in names that arrived as they
-    were sent. `copied`: how the task details of copies are listed, and which details they were made
-    from (None: of several)."""
+    `name`, `details`, `datasets`: True if all arrived as sent, False if one did not, None if
+    nothing showed it. `characters`: those beyond `PLAIN` in names that arrived as sent. `copied`:
+    maps the task details that listings show for copies to the details they were created from (None:
+    from different ones)."""
 
     name: bool | None = None
     details: bool | None = None
@@ -126,7 +130,7 @@ class CopyFidelity:
     copied: Mapping[str, str | None] = field(default_factory=dict)
 
     def joined(self, other: CopyFidelity) -> CopyFidelity:
-        """What both say together."""
+        """The conclusions from both together."""
         copied = dict(self.copied)
         for listed, made_from in other.copied.items():
             copied[listed] = made_from if copied.get(listed, made_from) == made_from else None
@@ -139,19 +143,19 @@ class CopyFidelity:
         )
 
     def surely_keeps(self, name: str) -> bool:
-        """Whether a copy for which this name is sent is surely listed under it: names arrived as
-        they were sent, and so did every character in it that an API might escape."""
+        """Whether a copy that is sent with this name is certainly listed under it: names arrived as
+        sent, and so did every character in it that an API might escape."""
         return self.name is True and special(name) <= self.characters
 
     def as_sent(self, batch: UnownedBatch) -> UnownedBatch:
-        """The batch with the details that it was made from, where our other copies show what became
-        of them; with none where they show several."""
+        """The batch with the details that it was created from, if the worker's other copies show
+        how details change; with empty details if they show different origins."""
         made_from = self.copied.get(batch.details, batch.details)
         return batch if made_from == batch.details else batch._replace(details=made_from or "")
 
 
 def special(name: str) -> frozenset[str]:
-    """The characters of a name that an API might escape or write in another alphabet."""
+    """The characters of a name that an API might escape or transliterate."""
     return frozenset(name) - PLAIN
 
 
@@ -162,17 +166,16 @@ def _both(one: bool | None, other: bool | None) -> bool | None:
 
 
 def offset_of(low: float | None, high: float | None) -> Interval | None:
-    """What the 201s allow for the offset; None where there were none, or they contradict each
-    other."""
+    """The offset that the 201s allow; None if there were none or they contradict each other."""
     if low is None or high is None or low > high:
         return None
     return Interval(low, high)
 
 
 class Evidence(NamedTuple):
-    """What speaks for a batch being an attempt's copy (True) and against it (False); None where
-    nobody knows. `time`: it was created within the attempt's window; `creator`: by whose token was
-    used."""
+    """Whether each fact supports that a batch is an attempt's copy (True) or contradicts it
+    (False); None if it is unknown. `time`: it was created within the attempt's window. `creator`:
+    the user of the token created it."""
 
     name: bool | None = None
     details: bool | None = None
@@ -189,7 +192,7 @@ class Candidate(NamedTuple):
 
 
 class Unsettled(NamedTuple):
-    """Why an attempt stays unknown: the `reason`, the same in words (`text`), and the first
+    """Why an attempt stays unknown: the `reason`, its explanation (`text`), and the first
     `candidates` of `total`."""
 
     reason: Reason
@@ -199,10 +202,10 @@ class Unsettled(NamedTuple):
 
 
 class Verdicts(NamedTuple):
-    """What a look found out.
+    """The result of one settling round.
 
-    `claims` gives attempts their batches, `absent` names attempts, `unknown` says of the others why
-    they stay unknown, `disputed` names batches that only a person may give an owner."""
+    `claims` maps attempts to their batches, `absent` lists attempts, `unknown` explains why each
+    other attempt stays unknown, `disputed` lists batches that only a person may give an owner."""
 
     claims: Mapping[int, UnownedBatch]
     absent: Sequence[int]
@@ -211,7 +214,7 @@ class Verdicts(NamedTuple):
 
 
 class Label(NamedTuple):
-    """What people call an item, for log lines. `attempt` counts its requests."""
+    """How log lines name an item. `attempt` is the number of its requests."""
 
     line: int | None
     copy: int

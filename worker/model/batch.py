@@ -1,4 +1,4 @@
-"""A batch as the API shows it, and what the ledger keeps of it. `worker.api.bodies` reads one."""
+"""A batch as the API shows it, and what the ledger keeps of it. `worker.api.bodies` parses it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from worker.model.records import Listed
 
 
 class Batch(NamedTuple):
-    """A batch as the API shows it. A field other than the id is None if it is missing or not of its
-    type. `datasets` holds the ids of the datasets that have one."""
+    """A batch as the API shows it. A field except `id` is None if it is missing or has another
+    type. `datasets` contains the ids of the datasets that have one."""
 
     id: str
     name: str | None
@@ -24,9 +24,19 @@ class Batch(NamedTuple):
     task_details: Any
 
 
+class Workspace(NamedTuple):
+    """A workspace as the API names it; `title` is empty if it has none."""
+
+    id: str
+    title: str
+
+    def __str__(self) -> str:
+        return f"{self.title} ({self.id})" if self.title else self.id
+
+
 def listed(batch: Batch, workspace_id: str = "") -> Listed:
-    """What the ledger keeps of a batch; `workspace_id` is that of the listing, for a batch without
-    one."""
+    """What the ledger keeps of a batch. `workspace_id` is the listing's workspace, for a batch
+    without one."""
     return Listed(
         id=batch.id,
         name=batch.name or "",
@@ -49,10 +59,10 @@ def _digest(details: Any, form: Any) -> str:
 def _canonical(details: Any) -> str:
     try:
         return json.dumps(details, sort_keys=True, ensure_ascii=False, default=str)
-    except RecursionError:  # a listing's parser goes deeper than this one
+    except RecursionError:  # the listing's parser allows deeper nesting than this one
         return "nested too deeply"
 
 
 def _loose(details: Any) -> str:
-    """Without what a cleaning API may change: case, spaces, Unicode form."""
+    """The details without what an API may normalize: case, spaces, Unicode form."""
     return "".join(unicodedata.normalize("NFKC", _canonical(details)).casefold().split())

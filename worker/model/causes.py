@@ -1,4 +1,4 @@
-"""Why duplicates are not created, by cause: what a short list shows of many causes. Pure."""
+"""Counts duplicates that are not created by cause, and picks the causes for a short list. Pure."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import NamedTuple
 from worker.text import counted
 
 Cause = tuple[str, int]
-"""A cause in words, and how many duplicates have it."""
+"""The text of a cause, and how many duplicates have it."""
 
 MOST = 10_000
-"""How many different causes are told apart, so that memory does not grow with the rows."""
+"""How many different causes are counted separately, so that memory does not grow with the rows."""
 
 BEYOND = "other causes"
 
@@ -24,7 +24,7 @@ class Causes:
         self._counts: Counter[str] = Counter()
 
     def add(self, cause: str | None, number: int = 1) -> None:
-        """So many duplicates have this cause (None: they have none)."""
+        """Add `number` duplicates with this cause (None: without a cause)."""
         if cause is None:
             return
         if cause not in self._counts and len(self._counts) >= MOST:
@@ -32,12 +32,13 @@ class Causes:
         self._counts[cause] += number
 
     def all(self) -> list[Cause]:
-        """Every cause, the most frequent first."""
+        """Every cause, most frequent first."""
         return sorted(self._counts.items(), key=lambda cause: (-cause[1], cause[0]))
 
 
 class Shortlist(NamedTuple):
-    """The causes that are shown, and how many causes of how many duplicates are not."""
+    """The causes that are `shown`, how many causes are not, and how many `duplicates` have
+    those."""
 
     shown: tuple[Cause, ...]
     more: int = 0
@@ -45,15 +46,15 @@ class Shortlist(NamedTuple):
 
     @property
     def rest(self) -> str:
-        """What is not shown, in words; empty if all is."""
+        """The text about what is not shown; "" if everything is."""
         if not self.more:
             return ""
         return f"… and {counted(self.more, 'more cause')} ({counted(self.duplicates, 'duplicate')})"
 
 
 def shortlist(causes: Iterable[Cause], most: int) -> Shortlist:
-    """At most so many causes, the most frequent first. If there are more, the rare ones are the
-    news: the rarest come first then, and the others are counted."""
+    """At most `most` causes, most frequent first. If there are more, the rare causes are more
+    informative: then the rarest are shown first, and the others are only counted."""
     ordered: Sequence[Cause] = sorted(causes, key=lambda cause: -cause[1])
     if len(ordered) <= most:
         return Shortlist(tuple(ordered))

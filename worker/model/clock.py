@@ -1,7 +1,7 @@
-"""Time, handed in: this machine's clocks, and the API's as its answers tell it. Nothing else reads
-a clock.
+"""The clocks, passed in as arguments: this machine's, and the API's as its answers report it.
+Nothing else reads a clock.
 
-The wall clock is for people; the monotonic clock measures waits; the API's clock decides what may
+The wall clock is for people. The monotonic clock measures waits. The API's clock decides what may
 be settled."""
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 HOSTS_DIFFER_S = 5.0
-"""Seconds by which the `Date` of one service's hosts, and the order of answers, may differ."""
+"""How many seconds the `Date` headers of one service's hosts, and the order of their answers, may
+differ."""
 
 
 class Clock(Protocol):
-    """This machine's clocks. A simulation hands in its own."""
+    """This machine's clocks. A simulation passes in its own."""
 
     def monotonic(self) -> float:
         """Seconds that only go forward."""
@@ -43,12 +44,13 @@ class ServerClock:
     def __init__(self) -> None:
         self.last_date: float | None = None
         self.went_back_to: float | None = None
-        """The last Date that was earlier than one before it by more than the hosts of one service
-        differ."""
-        self._told_at = 0.0
+        """The last Date that was earlier than a previous one by more than the hosts of one service
+        may differ."""
+        self._date_at = 0.0
 
-    def tell(self, date: float | None, monotonic: float) -> None:
-        """An answer with this `Date` (seconds since 1970; None: without one) came in just now."""
+    def observe(self, date: float | None, monotonic: float) -> None:
+        """Record that an answer with this `Date` (seconds since 1970; None: without one) has just
+        arrived."""
         if (
             date is not None
             and self.last_date is not None
@@ -57,30 +59,30 @@ class ServerClock:
             self.went_back_to = date
         if date is not None and (self.last_date is None or date >= self.last_date):
             self.last_date = date
-            self._told_at = monotonic
+            self._date_at = monotonic
 
     @property
     def earliest(self) -> float | None:
         """The earliest time that the API's clock may show from now on: its latest `Date`, or an
-        earlier one after it went back. None until an answer has told it."""
+        earlier one if the clock went back. None until an answer has reported it."""
         return self.last_date if self.went_back_to is None else self.went_back_to
 
     def now(self, monotonic: float) -> float | None:
-        """Seconds since 1970 by the API's clock; None until an answer has told it."""
-        return None if self.last_date is None else self.last_date + (monotonic - self._told_at)
+        """The API's time in seconds since 1970; None until an answer has reported it."""
+        return None if self.last_date is None else self.last_date + (monotonic - self._date_at)
 
 
 def seconds(text: str | None) -> float | None:
-    """An ISO 8601 time in seconds since 1970; None where it is none. A time without a zone is UTC,
-    as the API's are."""
+    """An ISO 8601 time in seconds since 1970; None if the text is not one. A time without a zone is
+    UTC, as the API's times are."""
     try:
-        moment = datetime.fromisoformat(text or "")
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        timestamp = datetime.fromisoformat(text or "")
+        return (timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
 
 
-def iso(moment: datetime) -> str:
+def iso(timestamp: datetime) -> str:
     """ISO 8601 in UTC, to the millisecond."""
-    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    utc = timestamp if timestamp.tzinfo is UTC else timestamp.astimezone(UTC)
     return utc.isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"

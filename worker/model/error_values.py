@@ -1,9 +1,9 @@
-"""What a spreadsheet program writes into a cell whose formula or look-up failed. Pure text: nothing
-here knows files or columns.
+"""Recognizes what a spreadsheet program writes into a cell if its formula or lookup failed. Pure
+text: nothing here knows files or columns.
 
-The words differ from language to language. The known ones come from the localised versions of
-Excel, LibreOffice and Google Sheets; the shape that they share finds those that are missing here.
-"""
+The words differ from language to language. The known ones come from the localized versions of
+Excel, LibreOffice and Google Sheets; the pattern that they share finds words that are missing
+here."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _WORDS: Final = """
 
 
 def _plain(text: str) -> str:
-    """`text` as it is compared: without regard to case, Unicode form and surrounding spaces."""
+    """`text` for comparison: without case, Unicode form and surrounding spaces."""
     return unicodedata.normalize("NFC", text.strip()).casefold()
 
 
@@ -55,7 +55,7 @@ _SHAPE: Final = re.compile(r"#[¡¿]?[^\W\d_][\w/.']*[!?]|#[^\W\d_]{1,2}/[^\W\d_
 _FIRST_CELL: Final = re.compile(r"#[^,;\t\r\n|]*")
 
 _WHY: Final = (
-    "is a spreadsheet's error value: the look-up or formula in this cell failed; "
+    "is a spreadsheet's error value: the lookup or formula in this cell failed; "
     "fix it in the spreadsheet and export the file again"
 )
 
@@ -69,15 +69,15 @@ def is_error_value(cell: str) -> bool:
 
 
 def begins_with_error_value(line: str) -> bool:
-    """Whether the first cell of a CSV `line`, which any delimiter may end, is an error value or has
-    the shape of one."""
+    """Whether the first cell of a CSV `line`, ended by any delimiter, is an error value or looks
+    like one."""
     first = _FIRST_CELL.match(line)
     return first is not None and bool(why_error_value(first[0].strip()))
 
 
 def why_error_value(cell: str) -> str:
-    """Why `cell` cannot be an id or a number: it is an error value, or has the shape of one. The
-    text follows the cell in a message; it is empty for any other cell."""
+    """Why `cell` cannot be an id or a number: it is an error value, or looks like one. The text
+    follows the cell in a message; it is "" for any other cell."""
     if is_error_value(cell):
         return _WHY
     if cell == cell.upper() and _SHAPE.fullmatch(unicodedata.normalize("NFC", cell)):

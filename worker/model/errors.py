@@ -1,15 +1,15 @@
-"""The errors that end a command, each with its exit code and a hint what to do next.
+"""The errors that end a command, each with its exit code and a hint about what to do next.
 
     WorkerError                 1   something stopped the run; what was recorded stays
-    ├── DeclinedError           1   a person was asked and said no: nothing was sent
+    ├── DeclinedError           1   a person was asked and declined: nothing was sent
     ├── UsageError              2   options, settings, files: nothing was sent
     │   ├── AccidentError       2   what would be created seems to exist already
     │   └── JobError            2   the job file, with every problem's line
     ├── TokenRefusedError       3   the API refused the token: nothing more is sent
     └── BusyError              75   another run holds this database
 
-Only the command line catches these; it prints `str(error)` and ends with `exit_code`. No message
-may hold the token."""
+Only the command line catches these errors: it prints `str(error)` and ends with `exit_code`. No
+message may contain the token."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 
 class WorkerError(Exception):
-    """A run cannot go on. `message` says what is wrong and where, `hint` what to do next."""
+    """The command cannot continue. `message` says what is wrong and where, `hint` what to do
+    next."""
 
     exit_code = 1
 
@@ -33,7 +34,7 @@ class WorkerError(Exception):
 
 
 class DeclinedError(WorkerError):
-    """What looks like an accident was shown to a person, who declined to create it; nothing was
+    """A person was shown what looks like an accident and declined to create it; nothing was
     sent."""
 
 
@@ -44,20 +45,21 @@ class UsageError(WorkerError):
 
 
 class AccidentError(UsageError):
-    """What would be created seems to exist already, and nobody can be asked; nothing was sent."""
+    """What the run would create seems to exist already, and nobody can be asked; nothing was
+    sent."""
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong in a file: at `line` (from 1; 0 where the whole file is meant),
-    `text` says what."""
+    """One thing that is wrong in a file: `text` says what, `line` where (from 1; 0: the whole
+    file)."""
 
     line: int
     text: str
 
 
 class JobError(UsageError):
-    """The job file at `path` has `problems` (the first ones, in the file's order) of `total` in
-    all."""
+    """The job file at `path` has `total` problems; `problems` are the first ones, in the file's
+    order."""
 
     def __init__(self, path: Path, problems: Sequence[Problem], total: int) -> None:
         self.path = path

@@ -1,8 +1,7 @@
-"""What happens in a run, as records. The heart emits them; logs, the progress display and the
-summary read them.
+"""What happens in a run, as records. The run emits them; logs, the progress display and the summary
+show them.
 
-Nothing here knows how a record is shown. The names and their fields are promises to people's
-scripts."""
+Nothing here knows how a record is shown. People's scripts rely on the names and fields."""
 
 from __future__ import annotations
 
@@ -16,41 +15,41 @@ ITEM_FIELDS = ("line", "source_batch_id", "name", "attempt")
 """Fields of every event about one duplicate."""
 
 EVENTS: Mapping[str, str] = {
-    "run.started": "a run holds the database and has read its settings",
-    "job.read": "the job file is read and planned",
-    "preflight.done": "token, sources and names are looked up",
+    "run.started": "a run has locked the database and read its settings",
+    "job.read": "the job file was read and planned",
+    "preflight.done": "the token, the sources and the names were looked up",
     "batch.created": "a duplicate exists",
-    "batch.failed": "the API refused a duplicate for good",
-    "batch.unknown": "a request went out and its outcome is not known",
-    "batch.settled": "an unknown outcome was found out",
-    "batch.retrying": "a duplicate was surely not created and is tried again",
-    "pace.slowed": "the API pushed back or is unusable: all senders wait",
-    "pace.recovered": "the API answers again as it should",
+    "batch.failed": "the API rejected a duplicate and will reject it again",
+    "batch.unknown": "a request left and its outcome is unknown",
+    "batch.settled": "an unknown outcome was resolved",
+    "batch.retrying": "a duplicate was certainly not created and is sent again",
+    "pace.slowed": "the API throttled requests or is unusable: all senders wait",
+    "pace.recovered": "the API answers normally again",
     "run.interrupted": "a signal asked the run to stop",
     "run.finished": "the run is over; counts by status",
-    "note": "something a person should know, in words (`text`)",
+    "note": "a message for people (`text`)",
 }
-"""Every event and what it means."""
+"""Every event and its meaning."""
 
 STOPPED_BY: Mapping[str, str] = {
     "signal": "a signal asked it to stop",
     "limit": "--limit was reached",
-    "max_duration": "--max-duration was over",
-    "max_failed": "as many requests were refused as --max-failed allows",
+    "max_duration": "--max-duration was reached",
+    "max_failed": "--max-failed was reached",
     "token": "the API refused the token",
     "api": "the API was unusable for longer than --give-up-after",
     "disk": "the disk could not be written",
-    "declined": "the question was answered with no",
+    "declined": "the prompt was answered with no",
     "internal": "of an error in this program",
 }
-"""Every `stopped_by` in words: the run ended early because …"""
+"""Every `stopped_by`, as the end of the sentence: the run ended early because …"""
 
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Event(NamedTuple):
-    """One thing that happened: `name` is a key of `EVENTS`, `fields` are JSON values; times are ISO
+    """One thing that happened: `name` is a key of `EVENTS`; `fields` are JSON values. Times are ISO
     8601 UTC, durations seconds."""
 
     name: str
@@ -59,4 +58,4 @@ class Event(NamedTuple):
 
 
 Emit = Callable[[Event], None]
-"""Where the heart sends its events."""
+"""The function that receives a run's events."""

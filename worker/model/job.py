@@ -1,5 +1,5 @@
-"""What a job file says, whatever its format: rows, and the job around them. No reading and no rules
-here."""
+"""What a job file contains, whatever its format: rows, and the job around them. Nothing here reads
+files or decides anything."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from worker.model.names import NameTemplate
 
 
 class Row(NamedTuple):
-    """One row of a job: `copies` duplicates of the batch `source_id` (lower case), wanted on `line`
+    """One row of a job: `copies` duplicates of the batch `source_id` (lower case), from `line`
     (from 1).
 
-    `extra` holds the row's cells of the job's `x_` columns that are not empty."""
+    `extra` contains the row's cells of the job's `x_` columns that are not empty."""
 
     line: int
     source_id: str
@@ -26,7 +26,7 @@ class Row(NamedTuple):
 
 
 class Job(Protocol):
-    """A job file whose outside (header, top-level keys) has been read and found good."""
+    """A job file whose header or top-level keys were read and are valid."""
 
     @property
     def path(self) -> Path:
@@ -34,7 +34,8 @@ class Job(Protocol):
 
     @property
     def campaign(self) -> str | None:
-        """The campaign as a YAML job names it, unfilled; `None` where the job names none."""
+        """The campaign as a YAML job names it, with placeholders; `None` if the job does not name
+        one."""
 
     @property
     def extra_columns(self) -> tuple[str, ...]:
@@ -42,12 +43,12 @@ class Job(Protocol):
 
     @property
     def comments(self) -> int:
-        """How many lines of a CSV job are comments, known once all rows were read; 0 for YAML."""
+        """How many lines of a CSV job are comments, known after all rows were read; 0 for YAML."""
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
-        """What the file's author may not have meant, though it is not an error."""
+        """Warnings about what the file's author may not have meant, although it is not an error."""
 
     def rows(self) -> Iterator[Row | Problem]:
-        """Every row in the file's order, or what is wrong with it; may be asked for again (the file
-        is read anew)."""
+        """Every row in the file's order, or what is wrong with it. May be called again (this reads
+        the file again)."""

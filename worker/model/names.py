@@ -1,15 +1,14 @@
-"""What names are made of: placeholders, braces, Unicode. Pure text: no files, no clock, nothing
+"""Parses and fills names: placeholders, braces, Unicode. Pure text: no files, no clock, nothing
 about rows.
 
-A name goes through three forms:
+A name has three forms:
 
-    text      as a person wrote it          Wave {n:02} of {source_name}, {date}
-    identity  filled but for two fields     Wave 03 of {source_name}, 2025-03-01     what the ledger
-    remembers
-    name      as it is sent                 Wave 03 of Street signs, 2025-03-01
+    text      as a person wrote it             Wave {n:02} of {source_name}, {date}
+    identity  as the ledger records it: all    Wave 03 of {source_name}, 2025-03-01
+              filled in except two fields
+    name      as it is sent                    Wave 03 of Street signs, 2025-03-01
 
-An identity is written canonically: every literal brace is doubled, so that text is never taken for
-a field."""
+An identity is canonical: every literal brace is doubled, so that text never looks like a field."""
 
 from __future__ import annotations
 
@@ -26,8 +25,7 @@ from worker.text import closest
 MAX_CAMPAIGN: Final = 100
 PLACEHOLDERS: Final = ("n", "copies", "date", "source_id", "source_name", "campaign")
 
-# These stay in an identity: neither renaming a source nor raising `copies` may make a new
-# duplicate.
+# These stay in an identity: renaming a source or raising `copies` must not create a new duplicate.
 _RESIDUAL: Final = frozenset({"source_name", "copies"})
 _TOKEN: Final = re.compile(r"\{\{|\}\}|\{[^{}]*\}|[{}]")
 _SURELY_WRONG: Final = re.compile(
@@ -40,7 +38,7 @@ _CAMPAIGN_PUNCTUATION: Final = "-_. "
 
 
 class NameProblem(ValueError):  # noqa: N818 - it is the problem of a text, not an error of the program
-    """A name or campaign is not well-formed; the message says what, where, and what would be
+    """A name or campaign is invalid. The message says what is wrong, where, and what would be
     right."""
 
 
@@ -53,24 +51,23 @@ class _Fill(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NameTemplate:
-    """A well-formed name. Make one with `parse_name`; two are equal where they mean the same
-    name."""
+    """A valid name, created by `parse_name`. Two are equal if they mean the same name."""
 
     _pieces: tuple[str | _Fill, ...]
 
     @property
     def literal(self) -> bool:
-        """Whether `identity` is the same whatever it is given."""
+        """Whether `identity` returns the same text for all arguments."""
         return len(self._pieces) == 1 and isinstance(self._pieces[0], str)
 
     @property
-    def holds_campaign(self) -> bool:
-        """Whether the campaign's name is part of it."""
+    def contains_campaign(self) -> bool:
+        """Whether the name contains {campaign}."""
         return any(isinstance(piece, _Fill) and piece.field == "campaign" for piece in self._pieces)
 
     def identity(self, *, n: int, source_id: str, campaign: str, date: datetime.date) -> str:
-        """Everything filled in but {source_name} and {copies}, as a canonical template (see the
-        module)."""
+        """The name with everything filled in except {source_name} and {copies}, as a canonical
+        template (see the module)."""
         pieces = self._pieces
         if len(pieces) == 1 and isinstance(pieces[0], str):  # most of a million rows
             return pieces[0]
@@ -84,7 +81,7 @@ class NameTemplate:
 def parse_name(text: str) -> NameTemplate:
     """The name that `text` means, in NFC and without surrounding spaces.
 
-    Raises `NameProblem` for what is no placeholder, a lone brace, a control character."""
+    Raises `NameProblem` for an unknown placeholder, a lone brace or a control character."""
     text = unicodedata.normalize("NFC", text).strip()
     if text.isascii() and text.isprintable() and "{" not in text and "}" not in text:
         return NameTemplate((text,))
@@ -93,8 +90,7 @@ def parse_name(text: str) -> NameTemplate:
 
 
 def render_name(identity: str, source_name: str | None, copies: int) -> str:
-    """The name as it is sent, in NFC. With `source_name` not known the field stays visible:
-    {source_name}."""
+    """The name as it is sent, in NFC. If `source_name` is not known, {source_name} stays in it."""
     if "{" not in identity and "}" not in identity:
         return identity
     meaning = {
@@ -107,16 +103,16 @@ def render_name(identity: str, source_name: str | None, copies: int) -> str:
 
 
 def needs_source_name(identity: str) -> bool:
-    """Whether `render_name` has to know the source's name."""
+    """Whether `render_name` needs the source's name."""
     return "{source_name}" in _TOKEN.findall(identity)
 
 
 def fill_campaign(text: str, date: datetime.date) -> str:
     """The campaign that `text` names on `date`, in NFC and without surrounding spaces.
 
-    Raises `NameProblem` where it holds another placeholder than {date}, or when filled is empty,
-    begins with a dot, is longer than `MAX_CAMPAIGN`, or holds what is neither letter nor digit nor
-    `-_.` nor space."""
+    Raises `NameProblem` if the text contains a placeholder other than {date}, or if the campaign is
+    empty, begins with a dot, is longer than `MAX_CAMPAIGN`, or contains anything but letters,
+    digits, `-_.` and spaces."""
     text = unicodedata.normalize("NFC", text).strip()
     _refuse_control_characters(text, "a campaign")
     pieces = _pieces_of(text, fields=("date",))
@@ -126,9 +122,9 @@ def fill_campaign(text: str, date: datetime.date) -> str:
 
 
 def shown(text: str, limit: int = 60) -> str:
-    """`text` in double quotes for a message: unprintable characters escaped, at most `limit`
-    characters."""
-    # Cut before escaping: the text of a hostile cell may be very long.
+    """`text` in double quotes for a message: at most `limit` characters, unprintable ones
+    escaped."""
+    # Cut before escaping: a hostile cell may be very long.
     escaped = "".join(
         c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: limit + 1]
     )
@@ -139,7 +135,7 @@ def shown(text: str, limit: int = 60) -> str:
 
 
 def _pieces_of(text: str, fields: tuple[str, ...] = PLACEHOLDERS) -> Iterator[str | _Fill]:
-    """Canonical text and fields of `text`; only `fields` may stand in braces."""
+    """The canonical text and the fields of `text`; only `fields` are allowed in braces."""
     end = 0
     for token in _TOKEN.finditer(text):
         if token.start() > end:
@@ -155,22 +151,22 @@ def _pieces_of(text: str, fields: tuple[str, ...] = PLACEHOLDERS) -> Iterator[st
 
 
 def _placeholder(written: str, position: int, fields: tuple[str, ...]) -> str | _Fill:
-    """What `written`, a lone brace or something in braces, stands for."""
+    """What `written`, a lone brace or something in braces, means."""
     here = f"{shown(written)} (character {position})"
     if written == "{":
-        raise NameProblem(f'{here} is never closed; a brace as text is written "{{{{"')
+        raise NameProblem(f'{here} is never closed; write a literal brace as "{{{{"')
     if written == "}":
-        raise NameProblem(f'{here} closes nothing; a brace as text is written "}}}}"')
+        raise NameProblem(f'{here} closes nothing; write a literal brace as "}}}}"')
     field, colon, spec = written[1:-1].partition(":")
     if field not in fields:
-        raise NameProblem(f"{here} is no placeholder{_what_instead(field, fields)}")
+        raise NameProblem(f"{here} is not a placeholder{_what_instead(field, fields)}")
     if field == "date":
         _check_date_format(here, colon, spec)
     elif field == "n" and colon:
         if not re.fullmatch("0[1-9]", spec):
             width = re.fullmatch("0?([1-9])d?", spec)
             raise NameProblem(
-                f"{here} is no width;"
+                f"{here} is not a valid width;"
                 f" {_example(f'{{n:0{width[1]}}}' if width else '{n:03}', width)}"
             )
         spec = spec[1:]
@@ -184,49 +180,49 @@ def _what_instead(field: str, fields: tuple[str, ...]) -> str:
         return f'; did you mean "{{{close}}}"?'
     listed = ", ".join(f"{{{known}}}" for known in fields)
     return (
-        f'; there {"is" if len(fields) == 1 else "are"} {listed}; a brace as text is written "{{{{"'
+        f'; there {"is" if len(fields) == 1 else "are"} {listed}; write a literal brace as "{{{{"'
     )
 
 
-def _example(form: str, is_sure: object) -> str:
+def _example(example: str, is_sure: object) -> str:
     return (
-        f'did you mean "{form}"?'
+        f'did you mean "{example}"?'
         if is_sure
-        else f'write "{form}" for three digits (1 to 9 are possible)'
+        else f'write "{example}" for three digits (1 to 9 are allowed)'
     )
 
 
 def _check_date_format(here: str, colon: str, spec: str) -> None:
-    """Only what every strftime knows, and only dates: a job run twice a day has to mean the same
-    names."""
+    """Allow only directives that every strftime supports, and only dates: a job that runs twice a
+    day must use the same names."""
     directives = _DIRECTIVE.findall(spec)
     for directive in directives:
         if directive == "":
-            raise NameProblem(f'{here} ends in a lone "%"; a percent sign is written "%%"')
+            raise NameProblem(f'{here} ends in a lone "%"; write a percent sign as "%%"')
         if directive in _TIME_DIRECTIVES:
             raise NameProblem(
-                f"{here} holds {shown('%' + directive)}, a time of day; only dates are possible"
+                f"{here} contains {shown('%' + directive)}, a time of day; only dates are allowed"
             )
         if directive not in _DATE_DIRECTIVES:
             known = " ".join(f"%{known}" for known in _DATE_DIRECTIVES)
             raise NameProblem(
-                f"{here} holds {shown('%' + directive)}, no date directive; there are {known}"
+                f"{here} contains {shown('%' + directive)}, not a date directive; use {known}"
             )
     if colon and not any(directive != "%" for directive in directives):
-        raise NameProblem(f'{here} holds no date directive; did you mean "{{date:%Y-%m-%d}}"?')
+        raise NameProblem(f'{here} contains no date directive; did you mean "{{date:%Y-%m-%d}}"?')
 
 
 def _refuse_control_characters(text: str, what: str) -> None:
     if wrong := _SURELY_WRONG.search(text):
         kind = "a control character" if ord(wrong[0]) < 0xD800 else "half a character"
         raise NameProblem(
-            f"{shown(wrong[0])} (character {wrong.start() + 1}) is {kind}; {what} is one line of"
-            " text"
+            f"{shown(wrong[0])} (character {wrong.start() + 1}) is {kind}; {what} must be one"
+            " line of text"
         )
 
 
 def _merged(pieces: Iterator[str | _Fill]) -> tuple[str | _Fill, ...]:
-    """`pieces` with neighbouring texts joined, so that what means the same is equal."""
+    """`pieces` with adjacent texts joined, so that names with the same meaning are equal."""
     merged: list[str | _Fill] = []
     for piece in pieces:
         if isinstance(piece, str) and merged and isinstance(merged[-1], str):
@@ -249,7 +245,7 @@ def _format(fill: _Fill, value: object) -> str:
 
 @lru_cache(maxsize=64)
 def _format_date(date: datetime.date, spec: str) -> str:
-    # One directive at a time: strftime stumbles over other text on some platforms.
+    # One directive at a time: on some platforms strftime fails on other text.
     return (
         _DIRECTIVE.sub(lambda directive: date.strftime(directive[0]), spec)
         if spec
@@ -263,20 +259,20 @@ def _double(text: str) -> str:
 
 def _check_campaign(campaign: str) -> None:
     if not campaign:
-        raise NameProblem("a campaign needs a name")
+        raise NameProblem("a campaign must have a name")
     if campaign.startswith("."):
         raise NameProblem(
-            f"{shown(campaign)} begins with a dot; a campaign's name becomes a file's name"
+            f"{shown(campaign)} begins with a dot; a campaign's name is used as a file name"
         )
     if len(campaign) > MAX_CAMPAIGN:
         raise NameProblem(
-            f"{shown(campaign)} has {len(campaign)} characters; at most {MAX_CAMPAIGN} are possible"
+            f"{shown(campaign)} has {len(campaign)} characters; at most {MAX_CAMPAIGN} are allowed"
         )
     for position, character in enumerate(campaign, start=1):
-        # Marks belong to letters: Hindi or Thai could not be written without them.
+        # Marks belong to letters: Hindi and Thai need them.
         category = unicodedata.category(character)
         if not (category[0] in "LM" or category == "Nd" or character in _CAMPAIGN_PUNCTUATION):
             raise NameProblem(
-                f"{shown(character)} (character {position} of {shown(campaign)}) cannot be in a"
-                ' campaign; letters, digits, "-", "_", "." and spaces are'
+                f"{shown(character)} (character {position} of {shown(campaign)}) is not"
+                ' allowed in a campaign; use letters, digits, "-", "_", "." and spaces'
             )

@@ -1,6 +1,6 @@
-"""What this program is called by: the first words of every command that people are shown.
+"""The first words of every command that people are shown: how to call this program.
 
-`program` asks the process; the rule is `words`, which is pure."""
+`program` reads the process's state; `command_prefix` is the rule and is pure."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ from typing import TextIO
 PROGRAM = "duplicate-batches"
 
 Program = tuple[str, ...]
-"""The words before a command's own name."""
+"""The words before the name of a command."""
 
 
 def program(stream: TextIO | None = None) -> Program:
-    """The words for people who read `stream`; None: a file, which may be read in any folder."""
+    """The words for people who read `stream`. None: for a file, which people may read from any
+    folder."""
     terminal = stream is not None and stream.isatty()
-    return words(sys.argv[0], sys.orig_argv, sys.executable, shutil.which, terminal=terminal)
+    return command_prefix(
+        sys.argv[0], sys.orig_argv, sys.executable, shutil.which, terminal=terminal
+    )
 
 
-def words(
+def command_prefix(
     called: str,
     command_line: Sequence[str],
     interpreter: str,
@@ -31,10 +34,10 @@ def words(
     *,
     terminal: bool,
 ) -> Program:
-    """The words for a program that was `called` so, with this whole `command_line`.
+    """The words for a program that was called as `called`, with the full `command_line`.
 
-    At a `terminal` they are pasted into the shell that typed them, so they stay short. Anywhere
-    else they must work in every folder and without this shell's PATH."""
+    On a `terminal`, people paste commands into the shell that they used before, so the words stay
+    short. Anywhere else they must work in every folder and without this shell's PATH."""
     path = Path(called)
     if path.parts[-2:] == ("worker", "__main__.py"):
         if terminal and "-m" in command_line:

@@ -1,7 +1,7 @@
-"""Why a duplicate is not created: codes for programs, and the message that people read.
+"""Why a duplicate is not created: codes for programs, and the message for people.
 
-A row of the ledger keeps the reason, a text without anything of its own, and its candidates; the
-message is put together where people read it, and never taken apart again."""
+A row of the ledger keeps the reason, a text that is the same for all rows with this cause, and its
+candidates. The message is put together where people read it, and never parsed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 NAMED = 10
-"""How many candidates are kept and named; the others are counted."""
+"""How many candidates are kept and named. The others are only counted."""
 
 UNDER_WAY = "sent; no answer is recorded yet"
 """The message of a row whose request has left, or is about to."""
@@ -21,11 +21,11 @@ class Reason(StrEnum):
     REFUSED = "refused"
     """Failed: the API rejected the request and will reject it again."""
     SOURCE_MISSING = "source_missing"
-    """Failed: the source does not exist, or the token may not see it."""
+    """Failed: the source does not exist, or the token has no access to it."""
     SOURCE_UNCLEAR = "source_unclear"
     """Pending: the source could not be looked up."""
     NOT_SENT = "not_sent"
-    """Pending: the request created nothing, and may be sent again."""
+    """Pending: the request created nothing and may be sent again."""
     ABSENT = "absent"
     """Pending: two complete listings show that nothing was created."""
     DECLARED_ABSENT = "declared_absent"
@@ -35,47 +35,48 @@ class Reason(StrEnum):
     INTERRUPTED = "interrupted"
     """Unknown: the run ended before an answer was recorded."""
     RESTORED = "restored"
-    """Unknown: restored from a ledger file, so it may have been sent since."""
+    """Unknown: restored from a ledger file, so the request may have been sent since."""
     OWNED = "owned"
-    """Unknown: the answer names a batch that another row has."""
+    """Unknown: the answer names a batch that belongs to another row."""
     TAKEN = "taken"
-    """Unknown: the batch that a listing gave it turned out to be another row's."""
+    """Unknown: the batch that a listing assigned to it belongs to another row."""
     LISTING_INCOMPLETE = "listing_incomplete"
-    """Unknown, settled in vain: the workspace's listing is not complete."""
+    """Unknown after settling: the workspace's listing is incomplete."""
     HIDDEN = "hidden"
-    """Unknown, settled in vain: this token does not see what the first one's requests created."""
+    """Unknown after settling: this token cannot see what the first token's requests created."""
     SEVERAL_FIT = "several_fit"
-    """Unknown, settled in vain: several batches fit, or one fits several duplicates."""
+    """Unknown after settling: several batches fit, or one batch fits several duplicates."""
     NAMES_ALIKE = "names_alike"
-    """Unknown, settled in vain: a batch fits, but a similar name could explain it too."""
+    """Unknown after settling: a batch fits, but may also belong to a duplicate with a similar
+    name."""
     MAY_BE_ITS = "may_be_its"
-    """Unknown, settled in vain: some batches could be its copy."""
+    """Unknown after settling: one or more batches could be its copy."""
     ANSWER_NAMED = "answer_named"
-    """Unknown, settled in vain: an answer named a batch that no listing shows."""
+    """Unknown after settling: an answer named a batch that no listing shows."""
     NOT_SHOWN_YET = "not_shown_yet"
-    """Unknown, settled in vain: only one of two complete listings shows that it is missing."""
+    """Unknown after settling: only one of two complete listings shows that it is missing."""
 
 
-SETTLED_IN_VAIN = frozenset(
+UNRESOLVED = frozenset(
     {
         Reason.LISTING_INCOMPLETE, Reason.HIDDEN, Reason.SEVERAL_FIT, Reason.NAMES_ALIKE,
         Reason.MAY_BE_ITS, Reason.ANSWER_NAMED, Reason.NOT_SHOWN_YET,
     }
 )  # fmt: skip
-"""Reasons that settling gives: their message names the item, for `settle --assign`."""
+"""Reasons that settling gives: the message names the item, for `settle --assign`."""
 
 
 def cause(reason: str | None, text: str | None) -> str | None:
-    """Why the row is not created, in words that rows with the same cause share."""
-    return f"may exist: {text}" if reason in SETTLED_IN_VAIN else text
+    """Why the row is not created, as a text that is the same for all rows with this cause."""
+    return f"may exist: {text}" if reason in UNRESOLVED else text
 
 
 def message(
     item: int, reason: str | None, text: str | None, candidates: Sequence[str], count: int
 ) -> str | None:
-    """What people read about the row of `item`: its cause, and for a row that was settled in vain
-    the item's number and its first candidates of `count`."""
-    if reason not in SETTLED_IN_VAIN:
+    """The message about the row of `item`: its cause and, if settling could not resolve it, the
+    item's number and its first candidates of `count`."""
+    if reason not in UNRESOLVED:
         return text
     more = f" and {count - len(candidates)} more" if count > len(candidates) else ""
     named = f" ({', '.join(candidates)}{more})" if candidates else ""

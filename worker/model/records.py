@@ -1,5 +1,4 @@
-"""What goes into the ledger's operations and comes out of them. Plain records; no SQL and no
-rules."""
+"""Arguments and results of the ledger's operations. Plain records; no SQL and no rules."""
 
 from __future__ import annotations
 
@@ -10,8 +9,7 @@ from worker.model.reasons import Reason
 
 
 class Status(StrEnum):
-    """What is known of a wanted duplicate (`sent` exists in the database alone: its outcome is
-    under way)."""
+    """What is known about a duplicate. (The database also has `sent`: a request is in flight.)"""
 
     CREATED = "created"
     FAILED = "failed"
@@ -21,15 +19,15 @@ class Status(StrEnum):
 
 STATUSES = {
     Status.CREATED: "exists; `new_batch_id` is its id",
-    Status.FAILED: "does not exist; the API refused it for good; `error` says why",
+    Status.FAILED: "does not exist; the API rejected it and will reject it again; `error` says why",
     Status.UNKNOWN: "may exist; `error` says what is known",
-    Status.PENDING: "not tried, or tried and surely not created",
+    Status.PENDING: "not sent yet, or sent and certainly not created",
 }
-"""Every status and what it means."""
+"""Every status and its meaning."""
 
 
 class Counts(NamedTuple):
-    """How many of a job's duplicates have which status."""
+    """How many of a job's duplicates have each status."""
 
     created: int = 0
     failed: int = 0
@@ -43,19 +41,19 @@ class Counts(NamedTuple):
 
 
 class RunKind(StrEnum):
-    """What a run is there for."""
+    """The purpose of a run."""
 
     RUN = "run"
     """Creates what is missing."""
     SETTLE = "settle"
-    """Finds out about unanswered requests, or records what a person found out."""
+    """Finds out whether unanswered requests created a batch, or records a person's decisions."""
     RESTORE = "restore"
     """Rebuilds a lost database from a ledger file."""
 
 
 class RunStart(NamedTuple):
-    """What a run says of itself when it begins. Paths are absolute; times are ISO 8601 UTC.
-    `ceiling` is in requests a second (None: no ceiling), `date` the value of `{date}`."""
+    """What is recorded when a run begins. Paths are absolute; times are ISO 8601 UTC. `ceiling` is
+    in requests per second (None: unlimited), `date` is the value of `{date}`."""
 
     run_id: str
     campaign: str
@@ -72,9 +70,8 @@ class RunStart(NamedTuple):
 
 
 class RateChange(NamedTuple):
-    """All senders were told to wait `wait_s` seconds from `at` (ISO 8601 UTC) on, or, where that is
-    None, the API answers well again; `rate` requests a second may leave from then on (None:
-    any)."""
+    """From `at` (ISO 8601 UTC) on, all senders wait `wait_s` seconds (None: the API answers
+    normally again), and then `rate` requests per second may leave (None: unlimited)."""
 
     at: str
     wait_s: float | None
@@ -83,8 +80,8 @@ class RateChange(NamedTuple):
 
 
 class RunEnd(NamedTuple):
-    """What a run says of itself when it ends; `ledger_stamp` tells its ledger file (None: not
-    whole)."""
+    """What is recorded when a run ends. `ledger_stamp` identifies its ledger file (None: the file
+    is incomplete)."""
 
     now: str
     stopped_by: str | None
@@ -96,9 +93,9 @@ class RunEnd(NamedTuple):
 
 
 class Timestamp(NamedTuple):
-    """When something happened: `at` by this machine (ISO 8601 UTC, for people), `server` by the
-    API's clock (seconds since 1970; None where no answer has told it yet), `earliest` the earliest
-    that this clock may show from then on."""
+    """When something happened: `at` by this machine's clock (ISO 8601 UTC, for people), `server` by
+    the API's clock (seconds since 1970; None: no answer has reported it yet), `earliest` the
+    earliest time that the API's clock may show from then on."""
 
     at: str
     server: float | None
@@ -106,8 +103,8 @@ class Timestamp(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """What is kept of one batch that a listing or a GET showed. `datasets` are ids, sorted; times
-    as the API wrote them; `details` and `loose_details` are digests (the latter without case,
+    """What is kept of one batch that a listing or a GET showed. `datasets` are sorted ids; times
+    are as the API wrote them; `details` and `loose_details` are digests (the latter ignores case,
     spaces and Unicode form)."""
 
     id: str
@@ -122,10 +119,10 @@ class Listed(NamedTuple):
 
 
 class Intent(NamedTuple):
-    """An attempt that is written down and may leave: one request for one item.
+    """An attempt that is recorded and may leave: one request for one item.
 
-    `name` is what is sent (None: no name); `label` is what people call the item; `attempt` counts
-    its requests from 1."""
+    `name` is the name to send (None: no name); `label` names the item for people; `attempt` is the
+    number of the item's request, from 1."""
 
     attempt_id: int
     item_id: int
@@ -141,10 +138,10 @@ class Intent(NamedTuple):
 class AttemptResult(NamedTuple):
     """How an attempt ended, as the ledger keeps it.
 
-    `outcome` is one of created, refused, not_sent, unknown, and not_left where the request was
-    taken back before it left. `left` says whether it counts as a request that left. Times:
-    `sent_at`, `ended_at` ISO 8601 UTC, `*_server` and `answer_date` seconds since 1970 by the API's
-    clock, `latency_s` seconds."""
+    `outcome` is created, refused, not_sent, unknown, or not_left if the request was withdrawn
+    before it left. `left` says whether it counts as a request that left. `sent_at` and `ended_at`
+    are ISO 8601 UTC; `*_server` and `answer_date` are seconds since 1970 by the API's clock;
+    `latency_s` is in seconds."""
 
     intent: Intent
     outcome: str
@@ -163,6 +160,6 @@ class AttemptResult(NamedTuple):
     created_at: str | None = None
     created_by: str | None = None
     reason: Reason | None = None
-    """Why the item is not created, where the outcome alone does not say it."""
+    """Why the item is not created, if the outcome alone does not say it."""
     retry: bool = False
-    """Whether the sender wants it again in this run."""
+    """Whether the sender retries the item in this run."""

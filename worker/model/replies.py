@@ -1,5 +1,5 @@
-"""What came back of one request, as plain records: an answer, or none. No rules about what it
-means."""
+"""What one request returned, as plain records: an answer, or none. The rules about its meaning are
+elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from worker.model.records import Listed
 
 
 class Quota(NamedTuple):
-    """What rate-limit headers say: `remaining` requests may be sent within the next `reset_s`
+    """What rate-limit headers report: `remaining` requests may be sent within the next `reset_s`
     seconds."""
 
     remaining: int
@@ -18,12 +18,12 @@ class Quota(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """An HTTP answer, whole.
+    """A complete HTTP answer.
 
-    `json` is the decoded body, None where it is not JSON; `words` is what it says of an error, for
-    people, without the token. `date` is the answer's `Date` in seconds since 1970 where the answer
-    is the API's own, not a gateway's page. `retry_after_s` is what it asks to wait (a date is read
-    against its own `Date`), `quota` what its rate-limit headers say."""
+    `json` is the decoded body (None: it is not JSON). `words` is its error message for people,
+    without the token. `date` is its `Date` in seconds since 1970, if the answer comes from the API
+    and not from a gateway. `retry_after_s` is the wait that it asks for (a date is compared with
+    its own `Date`), `quota` what its rate-limit headers report."""
 
     status: int
     json: Any
@@ -35,8 +35,8 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """No whole answer came. `left` says whether the request, or a part of it, may have reached the
-    API."""
+    """No complete answer arrived. `left` says whether the request, or a part of it, may have
+    reached the API."""
 
     left: bool
     words: str
@@ -46,9 +46,8 @@ Reply = Answer | NoAnswer
 
 
 class Listing(NamedTuple):
-    """How a listing ended: `shown` batches, `meta_count` as the answer says (None: it does not),
-    `problem` says why it is not whole (None: it is), `reply` what to decide by when it was
-    refused."""
+    """How a listing ended: it showed `shown` batches; `meta_count` is the number that the answer
+    reports (None: none); `problem` says why it is incomplete (None: it is complete)."""
 
     shown: int
     meta_count: int | None
@@ -58,4 +57,4 @@ class Listing(NamedTuple):
 
 
 Page = list[Listed]
-"""Some batches of a listing, as they come."""
+"""Some batches of a listing, in the order in which they arrive."""

@@ -1,4 +1,4 @@
-"""What restoring goes by: rows of a ledger file, and the job's duplicates that they may mean."""
+"""What restoring works with: rows of a ledger file, and the job's duplicates that they may mean."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Identity(NamedTuple):
-    """What tells a duplicate from others, but for its name."""
+    """What distinguishes a duplicate from others, except its name."""
 
     source_id: str
     upload_new_dataset: bool
@@ -14,7 +14,7 @@ class Identity(NamedTuple):
 
 
 class Planned(NamedTuple):
-    """A duplicate of the job, as it was planned."""
+    """A planned duplicate of the job."""
 
     id: int
     template: str
@@ -23,8 +23,8 @@ class Planned(NamedTuple):
 
 
 class FileItem(NamedTuple):
-    """A row of a ledger file. `where` is `FILE:LINE`; `line` is the job's line as it is written;
-    `whole_name` is None if the file has only the beginning of the name."""
+    """A row of a ledger file. `where` is `FILE:LINE`; `line` is the job's line, as text;
+    `whole_name` is None if the file contains only the beginning of the name."""
 
     where: str
     line: str

@@ -1,5 +1,5 @@
-"""The names of runs: when a run began can be read from its name, also where nothing but a ledger
-file is left of it."""
+"""The ids of runs. An id contains the run's start, so that it can be read even if only a ledger
+file is left."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ FORM = "%Y%m%dT%H%M%S"
 
 
 def new_run_id(now: datetime) -> str:
-    """A name for a run that begins now: sortable by its start in UTC, and never used twice."""
+    """An id for a run that begins now: it sorts by start in UTC and is unique."""
     return f"{now.astimezone(UTC):{FORM}}-{secrets.token_hex(3)}"
 
 
 def began_at(run_id: str) -> float | None:
-    """When the run of this name began, in seconds since 1970 by its machine's clock; None where the
-    name does not say."""
+    """When the run with this id began, in seconds since 1970 by its machine's clock; None if the id
+    does not say."""
     try:
         return datetime.strptime(run_id.partition("-")[0], FORM).replace(tzinfo=UTC).timestamp()
     except ValueError:

@@ -1,24 +1,23 @@
-"""Something that a person can do next, as summary, workbook and report show it."""
+"""What a person can do next, as summary, workbook and report show it."""
 
 from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
 Key = Literal["go_on", "create", "decide", "refused", "nothing"]
-"""Continue · create what settling left missing · decide what only a person can · look at what was
-refused · there was nothing to do."""
+"""Continue · create what settling found missing · decide what only a person can · look at what was
+refused · nothing to do."""
 
 
 class Command(NamedTuple):
-    """A command, and what it is for where a step has several (else empty)."""
+    """A command (`line`), and what it is for (`words`; "" if the step has only one command)."""
 
     words: str
     line: str
 
 
 class Step(NamedTuple):
-    """Something that a person can do: its title, why it is to be done (may be empty), what it does,
-    its commands."""
+    """What a person can do: its title, why (may be ""), what it does, and its commands."""
 
     key: Key
     title: str

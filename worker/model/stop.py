@@ -1,4 +1,4 @@
-"""Why a run ends early, and the waits that end with it."""
+"""Stops a run early: the reason, and waits that end when the run is asked to stop."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from worker.model.events import STOPPED_BY
 
 
 class Stop:
-    """Asked once, seen by everybody who waits. The first reason stands, but a signal's or a refused
-    token's replaces a milder one: the exit code tells them."""
+    """A request to stop, seen by everything that waits. The first reason stays, except that a
+    signal or a refused token replaces a milder reason, because it decides the exit code."""
 
     def __init__(self) -> None:
         self.reason: str | None = None
@@ -21,7 +21,7 @@ class Stop:
         self._listeners: list[Callable[[], None]] = []
 
     def on_ask(self, listener: Callable[[], None]) -> None:
-        """Call `listener` whenever somebody asks."""
+        """Call `listener` whenever a stop is requested."""
         self._listeners.append(listener)
 
     def ask(self, reason: str) -> None:
@@ -38,12 +38,12 @@ class Stop:
 
     @property
     def asked(self) -> bool:
-        """Whether anything new may not begin."""
+        """Whether a stop was requested, so that nothing new may begin."""
         return self.reason is not None
 
     @contextmanager
     def scope(self) -> Iterator[None]:
-        """A block that is cancelled as soon as somebody asks; what follows it goes on."""
+        """A block that is cancelled when a stop is requested; the code after it continues."""
         with anyio.CancelScope() as scope:
             self._listeners.append(scope.cancel)
             try:
@@ -54,6 +54,6 @@ class Stop:
                 self._listeners.remove(scope.cancel)
 
     async def wait(self, seconds: float) -> None:
-        """Wait so many seconds, or until somebody asks to stop."""
+        """Wait `seconds`, or until a stop is requested."""
         with anyio.move_on_after(seconds):
             await self._event.wait()

@@ -1,4 +1,5 @@
-"""Notices that the database was lost or is an old copy: a ledger file knows more than it does."""
+"""Detects that the database was lost or is an old copy: a ledger file is newer than the
+database."""
 
 from __future__ import annotations
 
@@ -17,9 +18,9 @@ from worker.text import counted
 
 
 def files_of(written: str, campaign: str, database: Path) -> list[Path]:
-    """Every ledger file that the ledger's path, as it is `written`, may have named in earlier runs
-    of the campaign: `{run_id}` and `{date}` in it match anything but the `database` and what lies
-    beside it."""
+    """Every ledger file that earlier runs of the campaign may have written to the ledger's path.
+    `written` is that path with its placeholders: `{run_id}` and `{date}` match anything except the
+    `database` and the files beside it."""
     parts = re.split(r"\{(?:run_id|date)\}", written.replace("{campaign}", campaign))
     pattern = "*".join(glob.escape(part) for part in parts)
     found = (Path(name) for name in sorted(glob.glob(pattern)))  # noqa: PTH207 - Path.glob takes no absolute pattern
@@ -33,37 +34,38 @@ def refuse_older_database(
     campaign: str,
     restoring: Callable[[Path], str],
 ) -> None:
-    """Raise UsageError if a ledger file of the campaign knows more than the database: a run, a
-    batch, or more attempts. Then the database was lost or is an old copy, and sending would create
-    again what exists. `restoring` is the command that rebuilds the database from such a file."""
+    """Raise UsageError if a ledger file of the campaign is newer than the database: it contains a
+    run, a batch or more attempts that the database does not. Then the database was lost or is an
+    old copy, and sending would create existing duplicates again. `restoring` returns the command
+    that rebuilds the database from such a file."""
     for path in sorted(files):
         if restoration.is_as_written(reader, campaign, path, stamp(path)):
-            continue  # it is as this database's own run left it
-        if why := _knows_more(reader, path, campaign):
+            continue  # a run of this database wrote it, and nobody changed it since
+        if why := _why_newer(reader, path, campaign):
             raise UsageError(
-                f"{path}: this ledger file knows more than the database: {why}. The database was"
-                " lost, or is an old copy; nothing was sent or written",
+                f"{path}: this ledger file is newer than the database: {why}. The database was"
+                " lost or is an old copy; nothing was sent or written",
                 hint=(
-                    "Put the newer database back. If there is none, move an old copy of it away"
-                    f" and rebuild it from this file:\n    {restoring(path)}"
+                    "Put the newer database back. If there is none, move the old copy away and"
+                    f" rebuild the database from this file:\n    {restoring(path)}"
                 ),
             )
 
 
-def _knows_more(reader: Reader, path: Path, campaign: str) -> str | None:
+def _why_newer(reader: Reader, path: Path, campaign: str) -> str | None:
     known_runs = restoration.run_ids(reader)
     attempts = 0
     for _, row in read_file(path):
         if row["campaign"] != campaign:
             continue
         if row["run_id"] and row["run_id"] not in known_runs:
-            return f"run {row['run_id']}"
+            return f"only the file contains run {row['run_id']}"
         attempts += int(row["attempts"]) if row["attempts"].isdigit() else 0
         if row["new_batch_id"] and not restoration.owns(reader, row["new_batch_id"]):
-            return f"batch {row['new_batch_id']} of line {row['line']}"
+            return f"only the file contains batch {row['new_batch_id']} (line {row['line']})"
     known = restoration.count_attempts(reader, campaign)
     return (
-        f"{counted(attempts, 'request')}, of which the database knows {known}"
+        f"the file records {counted(attempts, 'request')}, the database {known}"
         if attempts > known
         else None
     )

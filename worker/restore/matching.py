@@ -1,4 +1,4 @@
-"""Which of the job's duplicates a row of a ledger file means. Pure."""
+"""Finds the duplicate of the job that a row of a ledger file means. Pure."""
 
 from __future__ import annotations
 
@@ -17,41 +17,43 @@ def match(
     others: Callable[[], Sequence[Planned]],
     lines_decide: Callable[[], bool],
 ) -> Planned:
-    """The duplicate that the row means, of those that could have its name (`named`), or, if there
-    is none, of `others` with its identity. With `lines_decide` every row of the file may be what
-    stands on its own line of the job: then lines tell apart what names do not.
+    """The duplicate that the row means: one of `named`, the duplicates that could have its name,
+    or, if there is none, one of `others` with its identity. If `lines_decide`, each row of the file
+    fits the duplicate on its own line of the job: then the line decides between duplicates with the
+    same name.
 
-    Raises UsageError if there is none, or more than one, or it is known already."""
+    Raises UsageError if no duplicate fits, if several fit, or if the database already knows the
+    duplicate."""
     fitting = list(named)
     if len(fitting) > 1 and lines_decide():
         fitting = [item for item in fitting if str(item.line) == row.line]
     if len(fitting) > 1:
-        # The API's own names end in "(Copy)"; it may have cut one, so that counts only where it
-        # tells rows apart.
+        # The API's own names end in "(Copy)". The API may have shortened one, so this counts only
+        # if it tells rows apart.
         unnamed = default_name("{source_name}")
         closer = [item for item in fitting if could_be_named(item.template or unnamed, row.name)]
         fitting = closer or fitting
     if not fitting:
-        # A name that the API changed matches none; if there is no other duplicate it can only be
-        # this one.
+        # A name that the API changed matches nothing; if there is only one other duplicate, it must
+        # be that one.
         fitting = list(others())
     if len(fitting) != 1:
         raise UsageError(
-            f"{row.where}: this row is no duplicate of the job (source {row.identity.source_id}, "
-            f"name {row.name!r}, copy {row.identity.copy})",
-            hint="Nothing was restored. Restore with the job file, --date and --campaign of that"
-            " run.",
+            f"{row.where}: this row is not a duplicate of the job (source"
+            f" {row.identity.source_id}, name {row.name!r}, copy {row.identity.copy})",
+            hint="Nothing was restored. Use the job file, --date and --campaign of the run that"
+            " wrote the file.",
         )
     if fitting[0].status != "pending":
         raise UsageError(
-            f"{row.where}: the database knows this duplicate already, as {fitting[0].status}"
+            f"{row.where}: the database already contains this duplicate, as {fitting[0].status}"
         )
     return fitting[0]
 
 
 def could_be_named(template: str, name: str) -> bool:
-    """Whether a duplicate of this template could have this name, whatever its source was called and
-    however many copies there were."""
+    """Whether a duplicate of this template could have this name, for any name of its source and any
+    number of copies."""
     if not template:
         return True
     marks = render_name(template.replace("{copies}", "{source_name}"), "\0", 0)

@@ -1,4 +1,4 @@
-"""A ledger file's rows as typed values. Nothing here knows the database."""
+"""Reads a ledger file's rows as typed values. Nothing here knows the database."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from worker.model.restored import FileItem, Identity
 
 
 def read_items(path: Path) -> Iterator[FileItem]:
-    """The rows of the ledger file, in its order. Raises UsageError, which names file and line, if
-    the file or one of its cells cannot be read."""
+    """The rows of the ledger file, in its order. Raises UsageError, with file and line, if the file
+    or one of its cells cannot be read."""
     for where, row in read_file(path):
         yield _item(where, row)
 
@@ -22,10 +22,10 @@ def read_items(path: Path) -> Iterator[FileItem]:
 def _item(where: str, row: FileRow) -> FileItem:
     batch_id = row["new_batch_id"].lower()
     if row["status"] == "created" and not BATCH_ID.fullmatch(batch_id):
-        raise UsageError(f'{where}: column "new_batch_id": {batch_id!r} is no batch id')
+        raise UsageError(f'{where}: column "new_batch_id": {batch_id!r} is not a batch id')
     copy = _number(where, row, "copy")
     if copy is None:
-        raise UsageError(f'{where}: column "copy": {row["copy"]!r} is no number')
+        raise UsageError(f'{where}: column "copy": {row["copy"]!r} is not a number')
     name = row["name"]
     return FileItem(
         where=where,
@@ -52,4 +52,4 @@ def _number(where: str, row: FileRow, column: str) -> int | None:
     try:
         return int(row[column])
     except ValueError:
-        raise UsageError(f'{where}: column "{column}": {row[column]!r} is no number') from None
+        raise UsageError(f'{where}: column "{column}": {row[column]!r} is not a number') from None

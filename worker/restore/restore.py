@@ -1,8 +1,7 @@
 """Rebuilds a lost database from a ledger file.
 
-A file is believed where it says that a batch exists. All else that it says was sent becomes
-unknown, with no baseline and a wide window, because the file may be older than what happened after
-it was written."""
+A row that says that a batch exists is trusted. Every other row becomes unknown, with no baseline
+and a wide window, because its duplicate may have been sent after the file was written."""
 
 from __future__ import annotations
 
@@ -26,11 +25,11 @@ from worker.restore.reading import read_items
 from worker.text import shell_word
 
 CLOCK_OFF_S = 2 * 86_400.0
-"""Seconds by which this machine's clock may have been wrong when the file was written."""
+"""How many seconds this machine's clock may have been wrong when the file was written."""
 
 
 class Restored(NamedTuple):
-    """How many rows were taken as created, and how many have to be found out about."""
+    """How many rows were restored as created, and how many as unknown."""
 
     created: int
     unknown: int
@@ -39,29 +38,30 @@ class Restored(NamedTuple):
 def restore(
     ledger: Ledger, path: Path, campaign: str, others: Sequence[Path], now: str
 ) -> Restored:
-    """Take what the ledger file `path` says of this campaign into a ledger that has planned the
+    """Restore this campaign's rows of the ledger file `path` into a ledger that has planned the
     job.
 
-    What exists by the file exists; all else may have been sent after the file was written, so it
-    becomes unknown. The batches that `others` (the folder's other ledger files) name for other
-    campaigns belong to those. What they name for this campaign (a copy of the file, or a newer one)
-    is its own: its unknown duplicates have to find these batches, or they would be created again.
-    `now` is ISO 8601 UTC. Raises UsageError, and changes nothing, where a row matches nothing in
-    the job or names a batch that has an owner."""
+    Rows that are `created` in the file become created. Every other duplicate may have been sent
+    after the file was written, so it becomes unknown. `others` are the folder's other ledger files:
+    the batches that they name for other campaigns belong to those campaigns. The batches that they
+    name for this campaign (in a copy of the file or a newer one) stay without an owner: this
+    campaign's unknown duplicates must find them, or they would be created again. `now` is ISO 8601
+    UTC. Raises UsageError, and changes nothing, if a row matches nothing in the job or names a
+    batch that already has an owner."""
     foreign, runs, began = set[str](), set[str](), math.inf
-    for _, row in read_file(path):  # read twice, not kept: it may be long
+    for _, row in read_file(path):  # read twice, not kept in memory: the file may be long
         foreign.add(row["campaign"])
         runs.add(row["run_id"])
         if row["first_sent_at"]:
             began = min(began, _or_any(seconds(row["first_sent_at"])))
     if foreign := foreign - {campaign}:
         raise UsageError(
-            f"{path}: this ledger file is of campaign {', '.join(sorted(foreign))}, not of"
+            f"{path}: this ledger file belongs to campaign {', '.join(sorted(foreign))}, not to"
             f" {campaign}",
-            hint=f"Restore it as that campaign: --campaign {shell_word(min(foreign))}",
+            hint=f"To restore that campaign, add --campaign {shell_word(min(foreign))}.",
         )
-    # A file of before its run's first request has no times of requests: they came after that run
-    # began.
+    # A file that was written before its run's first request has no request times. Those requests
+    # left after the run began.
     began = min([began, *(_or_any(began_at(run)) for run in runs if run)])
     date_before = began - CLOCK_OFF_S if math.isfinite(began) else None
     created = unknown = 0
@@ -82,8 +82,8 @@ def restore(
             if item.status == "created":
                 if restoration.owns(ledger, item.new_batch_id):
                     raise UsageError(
-                        f"{item.where}: batch {item.new_batch_id} belongs to another duplicate"
-                        " already"
+                        f"{item.where}: batch {item.new_batch_id} already belongs to another"
+                        " duplicate"
                     )
                 restoration.restore_created(ledger, duplicate, item)
                 created += 1
@@ -97,7 +97,7 @@ def restore(
 
 
 class _Job:
-    """The planned job, as the rows of the file at `path` are looked up in it."""
+    """The planned job, in which the rows of the file at `path` are looked up."""
 
     def __init__(self, ledger: Ledger, path: Path) -> None:
         self._ledger = ledger
@@ -105,12 +105,12 @@ class _Job:
         self._lines: bool | None = None
 
     def with_name_of(self, row: FileItem) -> list[Planned]:
-        """The job's duplicates that could be the row by all that it says."""
+        """The job's duplicates that fit everything the row says."""
         likely = restoration.planned_with_name(self._ledger, row.identity, literal(row.name))
         return [item for item in likely if could_be_named(item.template, row.name)]
 
     def lines_decide(self) -> bool:
-        """Whether every row of the file may be what stands on its own line of the job."""
+        """Whether every row of the file fits the duplicate on its own line of the job."""
         if self._lines is None:
             self._lines = all(
                 any(str(item.line) == row.line for item in self.with_name_of(row))
@@ -120,12 +120,12 @@ class _Job:
 
 
 def _sent_name(duplicate: Planned, row: FileItem) -> str | None:
-    """The name as it was sent; None if it is filled in when the source is looked up."""
+    """The name that was sent; None if it is filled in when the source is looked up."""
     if row.whole_name is None or needs_source_name(row.whole_name):
         return None
     return row.whole_name if duplicate.template else ""
 
 
-def _or_any(moment: float | None) -> float:
-    """A moment; one that cannot be read may be any."""
-    return -math.inf if moment is None else moment
+def _or_any(timestamp: float | None) -> float:
+    """The timestamp; minus infinity if it could not be read."""
+    return -math.inf if timestamp is None else timestamp

@@ -1,9 +1,9 @@
-"""One run of one job, from what the ledger says is missing to what it says at the end.
+"""One run of one job, from the duplicates that are missing to the result.
 
-The order is the promise: look before sending, write the ledger file before the first request, write
-intents before requests, and whatever ends the run, record what came and say what is known.
-Everything that differs between a night and a test (clock, chance, API, database, question) is
-handed in."""
+The promise depends on the order: look up the sources before sending, write the ledger file before
+the first request, write intents before their requests, and however the run ends, record the answers
+that came and report what is known. Everything that differs between a real run and a test (clock,
+chance, API, database, question) is passed in."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from worker.settle.settling import Settled, Settling, Waiting
 
 
 class Campaign:
-    """One run. `run` is called once; `progress` may be asked for at any time."""
+    """One run. Call `run` once; the properties may be read at any time."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Campaign:
     ) -> None:
         self._database = database
         self._clock = clock
-        self._tell = emit
+        self._forward = emit
         self._stop = stop
         self._options = options
         self._confirm = confirm
@@ -63,10 +63,12 @@ class Campaign:
         self._refused: WorkerError | None = None
         self._scope = anyio.CancelScope()
         server = ServerClock()
-        emit = self._emit  # whoever slows down tells it through here
+        emit = self._emit  # events of all parts pass through here
         self._ledger_file = LedgerFile(database, clock, emit, options)
         self.phase = "starting"
-        self._known = (Counts(), Tally())  # replaced whole: the display's thread reads it
+        # The counts when they were last read, and the tally then. Replaced as one value, because
+        # the display's thread reads it.
+        self._known = (Counts(), Tally())
         self._sent_s = 0.0
         self._sending_since: float | None = None
         most = options.limits.max_in_flight
@@ -97,22 +99,23 @@ class Campaign:
 
     @property
     def tally(self) -> Tally:
-        """What sending has come to so far."""
+        """The results of sending so far."""
         return self._sending.tally
 
     @property
     def counts(self) -> Counts:
-        """How the job's duplicates stand now: as read from the ledger last, and as sent since."""
+        """How many of the job's duplicates have which status now: the counts last read from the
+        ledger, with the results since."""
         known, then = self._known
         return counts_since(known, then, self.tally)
 
     @property
     def waiting(self) -> Waiting | None:
-        """What settling waits for; None while it does not."""
+        """What settling waits for; None if it is not waiting."""
         return self._settling.waiting
 
     def looks_in_s(self) -> float | None:
-        """Seconds until settling looks again; None if it looks now, or is not under way."""
+        """Seconds until settling looks again; None if it looks now or is not running."""
         looks_at = waiting.looks_at if (waiting := self.waiting) else None
         return None if looks_at is None else max(0.0, looks_at - self._clock.monotonic())
 
@@ -121,25 +124,25 @@ class Campaign:
         return self._clock.monotonic() - self._started
 
     def created_per_s(self) -> float:
-        """Duplicates created in a second of sending, without look-ups, question and settling; no
-        more than the ceiling, which the first one alone would seem to pass."""
+        """Duplicates created per second of sending, without look-ups, question and settling. At
+        most the maximum rate: the first duplicate alone would seem to exceed it."""
         since = self._sending_since
         sent_s = self._sent_s + (0.0 if since is None else self._clock.monotonic() - since)
         rate = self.tally.created / sent_s if sent_s > 0 else 0.0
         return rate if self._options.rate is None else min(rate, self._options.rate)
 
     def abort(self) -> None:
-        """Stop at once: requests under way are not awaited."""
+        """Stop at once, without awaiting the requests under way."""
         self._scope.cancel()
 
     def _emit(self, event: Event) -> None:
-        """Hand an event on; the ledger file's report keeps what it says of the rate."""
+        """Forward an event. The ledger file keeps changes of the rate for the report."""
         self._ledger_file.observe(event)
-        self._tell(event)
+        self._forward(event)
 
     async def run(self) -> Result:
-        """Make what is missing. Never raises for what a night can bring: the result says what
-        happened."""
+        """Create the duplicates that are missing. Does not raise for errors during the run: the
+        result says what happened."""
         nothing_to_do = False
         await self._recount()
         try:
@@ -149,13 +152,13 @@ class Campaign:
                     group.start_soon(self._ledger_file.keep_fresh)
                     nothing_to_do = not await self._work()
                     group.cancel_scope.cancel()
-        except* Exception as errors:  # a run tells how it ended, whatever happened
+        except* Exception as errors:  # a run always reports how it ended
             for error in leaves(errors):
                 self._trouble(error)
         return await self._end(nothing_to_do)
 
     async def _work(self) -> bool:
-        """The phases of a run; whether there was anything to do."""
+        """Go through the phases of the run. Returns whether there was anything to do."""
         sends = not self._options.only_settle
         if sends and not (self.counts.pending or self.counts.unknown):
             return False
@@ -166,13 +169,13 @@ class Campaign:
         if sends:
             findings = await self._preflight.look_up_sources()
             question = await self._question()
-            self._counted(question.counts)  # what is not there has failed meanwhile
+            self._counted(question.counts)  # rows of missing sources have failed meanwhile
             self._emit(preflight_event(findings, question))
             if question.names_taken and not self._stop.asked:
                 self._emit(names_taken_note(question))
             if self._stop.asked or not (question.create or question.counts.unknown):
                 return True
-            # What is unknown was agreed to by the run that sent it.
+            # For unknown duplicates, a person agreed when they were sent.
             if question.create and not await self._confirm(question):
                 self._stop.ask("declined")
                 return True
@@ -182,8 +185,8 @@ class Campaign:
         return True
 
     async def _send_and_settle(self, *, send: bool) -> None:
-        """Send until nothing is left or too much is unknown, find out, and send what surely was not
-        made."""
+        """Send until nothing is left or too much is unknown, then settle, then send again what was
+        proved absent."""
         while True:
             if send:
                 self.phase = "sending"
@@ -191,7 +194,7 @@ class Campaign:
             if self._stop.asked or (send and not await self._database.call(settlement.own_unknown)):
                 return
             self.phase = "settling"
-            # What an earlier run gave up counts as given up when this one began.
+            # Requests of an earlier run count as given up when this run began.
             settled = await self._settling.round(max(self._started, self._sending.last_unknown_at))
             self._count(settled)
             await self._recount()
@@ -216,7 +219,7 @@ class Campaign:
         self.tally.absent += settled.absent
 
     async def _recount(self) -> None:
-        """Read the counts again, while nothing is under way."""
+        """Read the counts again. Call it while no request is under way."""
         self._counted(await self._database.call(counts_of))
 
     def _counted(self, counts: Counts) -> None:
@@ -235,7 +238,7 @@ class Campaign:
             self._stop.ask("max_duration")
 
     def _trouble(self, error: Exception) -> None:
-        """Note why a run ends early, in words and as its reason to stop."""
+        """Keep the message about what ends the run early, and stop for that reason."""
         trouble = trouble_of(error)
         self._stop.ask(trouble.reason)
         if isinstance(error, (AccidentError, DeclinedError)):

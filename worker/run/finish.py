@@ -1,4 +1,5 @@
-"""The end of a run, however it ended: record what came, write the ledger file, close the run."""
+"""Finishes a run, however it ended: records the answers that came, writes the ledger file, and
+records the run's end."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ T = TypeVar("T")
 
 class Ended(NamedTuple):
     """How the phases of a run ended: whether there was nothing to do, whether a second signal cut
-    them short, what was refused (see `Result`), and when the run began (monotonic seconds)."""
+    them short (`aborted`), why nothing may be created (`refused`, see `Result`), and when the run
+    began (`started`, monotonic seconds)."""
 
     nothing_to_do: bool
     aborted: bool
@@ -33,8 +35,8 @@ class Ended(NamedTuple):
 
 
 class Finish:
-    """Ends one run. `trouble` is told of what fails on the way, so that one thing that fails
-    hinders no other."""
+    """Finishes one run. Each step that fails is passed to `trouble`, and the next steps are still
+    done."""
 
     def __init__(
         self,
@@ -50,10 +52,11 @@ class Finish:
         self._sending, self._ledger_file, self._trouble = sending, ledger_file, trouble
 
     async def run(self, ended: Ended, known: Counts, troubles: list[str]) -> Result:
-        """End the run; `known` are the counts if the database cannot be read."""
+        """Finish the run and return its result. `known` are the counts to use if the database
+        cannot be read, `troubles` the messages so far."""
         await self._attempt(self._sending.salvage())
-        # A disk that cannot be written can mostly be read, and the summary must not tell what was
-        # before the run.
+        # A disk that cannot be written can usually still be read, and the summary must not show the
+        # counts from before the run.
         counts = await self._attempt(self._database.call(counts_of)) or known
         reasons: list[tuple[str, int]] = []
         undecided = 0
@@ -61,7 +64,7 @@ class Finish:
             reasons = await self._attempt(self._database.call(_reasons)) or []
             undecided = await self._attempt(self._database.call(_undecided)) or 0
         written = None
-        # A second signal asks to stop at once, and a long file takes long.
+        # After a second signal the run must stop at once, and a long file takes long to write.
         if not ended.aborted and ended.refused is None:
             written = await self._attempt(self._ledger_file.write_last())
         stopped_by = self._stop.reason or (self._sending.gate.closed if counts.pending else None)
@@ -94,7 +97,7 @@ class Finish:
         )
 
     async def _attempt(self, work: Awaitable[T]) -> T | None:
-        """Do one thing of the run's end; None if it failed."""
+        """Do one step of finishing. Returns None if it failed."""
         try:
             return await work
         except (sqlite3.Error, OSError) as error:
@@ -119,7 +122,7 @@ def finished_event(result: Result) -> Event:
 
 
 def counts_of(ledger: Ledger) -> Counts:
-    """How the duplicates that the job wants now stand."""
+    """How many of the job's duplicates have which status now."""
     return views.counts(ledger, ledger.campaign)
 
 

@@ -1,9 +1,10 @@
-"""Group commit: one transaction at a time records all outcomes that have come, and claims the
-intents that may leave next.
+"""Group commit: one transaction at a time records all results that have come, and claims the items
+that may be sent next.
 
-Under load a commit lingers a moment for more to come, so that commits are few; when idle it waits
-for nothing. At most `20 * max_in_flight` items are claimed and not recorded, and besides those
-under way no more than leave within a third of a second: that many can be unknown after a crash."""
+Under load a commit waits a moment for more results, so that there are few commits; otherwise it
+does not wait. At most `20 * max_in_flight` items are claimed but not recorded. Of those, besides
+the requests under way, there are only as many as can leave within a third of a second. All of them
+may be unknown after a crash."""
 
 from __future__ import annotations
 
@@ -25,37 +26,38 @@ from worker.rate.pacer import Pacer
 from worker.run.limits import Gate, Limits, Tally
 
 UNRECORDED_PER_SENDER = 20
-"""So many items for each sender may be claimed and not recorded: they are unknown after a crash."""
+"""For each sender, at most this many items are claimed but not recorded. They may be unknown after
+a crash."""
 
 LINGER_S = 0.04
-"""How long after a commit the next one waits for more to come, as long as the senders have
+"""Seconds after a commit that the next one waits for more results, as long as the senders have
 something to send."""
 
 LINGER_SLOTS = 10
-"""… and for so many slots at most: what a commit holds back keeps senders waiting, and close slots
-would be missed."""
+"""A commit waits for at most this many slots: senders wait for it, and at a high rate they would
+miss their slots."""
 
 UNSETTLED_PER_SENDER = 4
-"""So many unknown outcomes for each sender make sending pause (docs/settling.md, rule 8)."""
+"""Sending pauses at this many unknown outcomes for each sender (docs/settling.md, rule 8)."""
 
 RECORD_TRIES_S = (0.1, 1.0, 3.0)
-"""Pauses before outcomes that could not be written are tried again: a full disk may be a passing
-thing."""
+"""Seconds to wait before each new try to write results that could not be written: the disk may be
+full only for a moment."""
 
 Claimed = tuple[Intent, float]
 """An intent, and when it was claimed (monotonic seconds)."""
 
 
 def linger(rate: float | None) -> float:
-    """Seconds for which a commit waits for more to come, if `rate` requests a second may leave
-    (None: any)."""
+    """Seconds that a commit waits for more results, if `rate` requests a second may leave (None:
+    any number)."""
     return LINGER_S if rate is None else min(LINGER_S, LINGER_SLOTS / rate)
 
 
 @dataclass(slots=True)
 class GroupCommit:
-    """The commits of one run's sending. Senders hand in what has ended (`end`); `run` commits, and
-    gives them the intents."""
+    """The commits of one run. Senders pass in the results of attempts (`end`). `run` commits them,
+    and gives the senders new intents."""
 
     database: Database
     clock: Clock
@@ -66,25 +68,25 @@ class GroupCommit:
     limits: Limits
     tally: Tally
     _ended: list[AttemptResult] = field(default_factory=list)
-    """Ended, and not yet recorded."""
+    """Results that are not recorded yet."""
     _again: deque[int] = field(default_factory=deque)
     """Items to send again in this run."""
     _waiting: int = 0
-    """Claimed, and not yet at their slot."""
+    """How many claimed items have not reached their slot yet."""
     _outstanding: int = 0
-    """Claimed, and not yet recorded."""
+    """How many claimed items are not recorded yet."""
     _claimed: int = 0
-    """Items claimed for the first time in this run: what `limit` counts."""
+    """How many items were claimed for the first time in this run; `limit` limits them."""
     _more: bool = True
-    """Whether the ledger had more to claim when it was asked last."""
+    """Whether the ledger had more items to claim at the last claim."""
     _unsettled: int = 0
-    """Outcomes that are unknown and that settling could still find out."""
+    """How many outcomes are unknown and not settled yet."""
     _wake: anyio.Event = field(default_factory=anyio.Event)
     _lingers: bool = False
-    """Whether the next commit waits for more to come."""
+    """Whether the next commit is waiting for more results."""
     _low_water: int = -1
-    """If so few wait for their slot, the senders will soon have nothing to send; -1: there is no
-    more."""
+    """If no more than this many items wait for their slot, the senders will soon have nothing to
+    send. -1: there is nothing more to claim."""
     _committed_at: float = -math.inf
     """When the last commit ended (monotonic seconds)."""
 
@@ -92,50 +94,51 @@ class GroupCommit:
 
     @property
     def paused(self) -> bool:
-        """Whether so much is unknown that finding out comes before sending more (rule 8)."""
+        """Whether so many outcomes are unknown that settling comes before more sending (rule 8)."""
         return self._unsettled >= UNSETTLED_PER_SENDER * self.limits.max_in_flight
 
     def start(self) -> None:
-        """An intent has reached its slot: it leaves now, or is taken back."""
+        """A sender calls this when an intent has reached its slot: it leaves now or is taken
+        back."""
         self._waiting -= 1
 
     def end(self, ended: AttemptResult) -> None:
-        """An attempt has ended."""
+        """A sender calls this with the result when an attempt has ended."""
         self._ended.append(ended)
         self.notice()
 
     def notice(self) -> None:
-        """Something has left or ended: wake the next commit if that is worth it."""
+        """An intent has left or an attempt has ended: wake the next commit if it is worthwhile."""
         if not self._lingers or self.gate.is_closed or self._needs_refill():
             self._wake.set()
 
     def wake(self) -> None:
-        """The run was asked to stop."""
+        """Wake the next commit, because the run was asked to stop."""
         self._wake.set()
 
     async def resume(self) -> None:
-        """Let `run` be called once more: settling has decided what it could, and made some items
+        """Prepare for another call of `run`: settling has decided what it could, and some items are
         pending again."""
         self._unsettled = 0
         self._more = True
-        # What was to be tried again is pending, so it is claimed again from the job's beginning on.
+        # Items to send again are pending, so the claims from the job's beginning include them.
         self._claimed -= len(self._again)
         self._again.clear()
         await self.database.call(Ledger.rewind)
 
     async def salvage(self) -> None:
-        """After a cancelled `run`: record the answers that had come, and call unknown what had not
-        been answered."""
+        """After a cancelled `run`: record the answers that had come, and mark the others as
+        unknown."""
         ended, self._ended = self._ended, []
-        moment = self._moment()
+        moment = self._timestamp()
         await self.database.call(Ledger.group_commit, ended, (), 0, moment)
         await self.database.call(Ledger.abandon, moment.at)
 
     # -- committing
 
     async def run(self, give: MemoryObjectSendStream[Claimed]) -> None:
-        """Commit until everything that this run may send has ended and is recorded. Raises
-        sqlite3.Error if the ledger cannot be written."""
+        """Commit until everything that this run may send has ended and is recorded. `give` passes
+        intents to the senders. Raises sqlite3.Error if the ledger cannot be written."""
         while True:
             self._wake = anyio.Event()
             ended, self._ended = self._ended, []
@@ -144,15 +147,15 @@ class GroupCommit:
             if ended or room:
                 at = self.clock.monotonic()
                 intents = await self._commit(ended, again, room)
-                # The commit is whole even if the run was cancelled meanwhile; then nobody takes
-                # its intents.
+                # The commit is complete even if the run was cancelled meanwhile; in this case
+                # nobody takes its intents.
                 await anyio.lowlevel.checkpoint_if_cancelled()
                 self._committed_at = self.clock.monotonic()
                 self._outstanding += len(intents) - len(ended)
                 self._claimed += max(0, len(intents) - len(again))
                 self._waiting += len(intents)
                 for intent in intents:
-                    give.send_nowait((intent, at))  # there is room for all that may be outstanding
+                    give.send_nowait((intent, at))  # there is room for all outstanding ones
             if not (self._outstanding or self._ended) and self._nothing_more():
                 return
             await self._until_worthwhile()
@@ -160,10 +163,11 @@ class GroupCommit:
     async def _commit(
         self, ended: list[AttemptResult], again: list[int], room: int
     ) -> list[Intent]:
-        """One commit; a disk that is full for a moment is waited for, but nothing new leaves."""
+        """Do one commit and return its intents. If the disk is full, try again for some seconds,
+        but claim nothing new."""
         for pause in (*RECORD_TRIES_S, None):
             limit = 0 if self.gate.is_closed else room
-            moment = self._moment()
+            moment = self._timestamp()
             try:
                 # A second signal must not come between an answer and its record.
                 with anyio.CancelScope(shield=True):
@@ -189,7 +193,7 @@ class GroupCommit:
             return intents
         raise AssertionError("unreachable: the last try returns or raises")
 
-    def _moment(self) -> Timestamp:
+    def _timestamp(self) -> Timestamp:
         now = self.clock.monotonic()
         return Timestamp(iso(self.clock.wall()), self.server.now(now), self.server.earliest)
 
@@ -208,11 +212,11 @@ class GroupCommit:
         return max(0, room)
 
     async def _until_worthwhile(self) -> None:
-        """Wait until a commit is worth its fsync: until something has come or may be claimed and,
-        as long as the senders have something to send, a moment longer."""
+        """Wait until a commit is worth its fsync: until there are results or room for claims, and a
+        moment longer as long as the senders have something to send."""
         if not (self._ended or self._room()):
             await self._until_woken()
-        # Half of what leaves soon may leave before the next commit.
+        # Half of the intents that leave soon may leave before the next commit.
         more = (self._more or self._again) and not self.paused
         self._low_water = self.pacer.prefetch() // 2 if more else -1
         pause = self._committed_at + linger(self.pacer.rate()) - self.clock.monotonic()
@@ -224,18 +228,18 @@ class GroupCommit:
             self._lingers = False
 
     async def _until_woken(self) -> None:
-        """Wait for an outcome, for room, for the end of a pause, or for the wish to stop."""
+        """Wait for a result, for room, for the end of a pause, or for a request to stop."""
         opens_in = self.pacer.opens_in()
         with anyio.move_on_after(opens_in if opens_in > 0 and not self.gate.is_closed else None):
             await self._wake.wait()
 
     def _needs_refill(self) -> bool:
-        """Whether the senders will soon have nothing to send though there is more, or nobody is
-        under way any more, so that nothing else will come."""
+        """Whether the senders will soon have nothing to send although there is more, or no request
+        is under way, so that no result will come."""
         return self._waiting <= self._low_water or not (self.pacer.in_flight or self._waiting)
 
     def _nothing_more(self) -> bool:
-        """Whether nothing is left that this run may send."""
+        """Whether this run has nothing left that it may send."""
         if self.gate.is_closed or self.paused:
             return True
         if self._again:
@@ -249,7 +253,8 @@ class GroupCommit:
     # -- what was recorded
 
     def _recorded(self, ended: AttemptResult) -> None:
-        """Count and emit what became of one attempt; send its item again if that is due."""
+        """Count and emit the result of one attempt. Send its item again if the sender asked for
+        it."""
         if ended.outcome in ("not_left", "not_sent") and ended.retry and not self.gate.is_closed:
             self._again.append(ended.intent.item_id)
         match ended.outcome:
@@ -267,12 +272,12 @@ class GroupCommit:
                 self.emit(Event("batch.retrying", "info", _fields(ended)))
 
     def _emit_unrecorded(self, ended: list[AttemptResult], error: sqlite3.Error) -> None:
-        """What the API created and the ledger cannot take must not be lost: the log is the last
-        place for it."""
+        """Log the batches that the API created and the ledger cannot record, so that they are not
+        lost."""
         for one in ended:
             if one.outcome == "created":
                 text = (
-                    f"made, but the ledger cannot be written ({error}): line {one.intent.line},"
+                    f"created, but the ledger cannot be written ({error}): line {one.intent.line},"
                     f" copy {one.intent.copy}, source {one.intent.source_id}, new batch"
                     f" {one.batch_id}"
                 )
@@ -280,7 +285,7 @@ class GroupCommit:
 
 
 def _fields(ended: AttemptResult) -> dict[str, object]:
-    """What a log line about one attempt has."""
+    """The fields of a log line about one attempt."""
     intent = ended.intent
     created = ended.outcome == "created"
     return {

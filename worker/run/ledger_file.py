@@ -1,5 +1,5 @@
-"""The ledger file of one run: written before its first request, refreshed while it sends, and once
-more at its end."""
+"""The ledger file of one run: written before the first request, refreshed while the run sends, and
+written again at its end."""
 
 from __future__ import annotations
 
@@ -21,32 +21,37 @@ from worker.model.records import RateChange
 from worker.run.options import Options
 
 REFRESH_S = 30.0
-"""How often the ledger file is refreshed while a run is under way."""
+"""Seconds between two refreshes of the ledger file during a run."""
+
+REFRESH_SHARE = 20
+"""A refresh of a large file takes processor time from the senders: the next one waits this many
+times as long as it took."""
 
 
 class LedgerFile:
-    """Writes one run's ledger file. `changes` are the changes of the rate that are not kept yet."""
+    """Writes one run's ledger file. `changes` are the rate changes that are not in the database
+    yet."""
 
     def __init__(self, database: Database, clock: Clock, emit: Emit, options: Options) -> None:
         self._database, self._clock, self._emit, self._options = database, clock, emit, options
-        self._one = anyio.Lock()  # two never write it at once
+        self._one = anyio.Lock()  # only one task writes the file at a time
         self.changes: list[RateChange] = []
 
     def observe(self, event: Event) -> None:
-        """Keep when and why all senders wait: a report shows it."""
+        """Keep when and why all senders wait, for the report."""
         if event.name in ("pace.slowed", "pace.recovered"):
             of = event.fields
             at = iso(self._clock.wall())
             self.changes.append(RateChange(at, of.get("wait_s"), of.get("rate"), of.get("why")))
 
     async def write_first(self) -> None:
-        """Write it from all that is recorded, before the first request: nothing is sent
-        meanwhile."""
+        """Write the file before the first request. Nothing is sent meanwhile."""
         async with self._one:
             await self._database.call(_write, self._options, going_on=True)
 
     async def keep_fresh(self) -> None:
-        """Refresh it now and then, without an end; what hinders it, the end of the run tells."""
+        """Refresh the file every `REFRESH_S` seconds until cancelled. A failure is only logged; the
+        end of the run writes the file again and reports what fails then."""
         pause = REFRESH_S
         while True:
             await anyio.sleep(pause)
@@ -58,20 +63,19 @@ class LedgerFile:
                 text = f"the ledger file could not be refreshed: {error}"
                 self._emit(Event("note", "warning", {"text": text}))
             await self._keep_changes()
-            # A ledger of a million rows takes its time, and the processor, which senders should
-            # not share often.
-            pause = max(REFRESH_S, 20 * (self._clock.monotonic() - began))
+            pause = max(REFRESH_S, REFRESH_SHARE * (self._clock.monotonic() - began))
 
     async def write_last(self) -> str | None:
-        """Write it at the end of the run, unless it is true already; the file's stamp."""
+        """Write the file at the end of the run, unless it is already true. Returns the file's
+        stamp."""
         async with self._one:
             return await self._database.call(_write_last, self._options)
 
     async def _keep_changes(self) -> None:
-        """Write down when the run waited; what cannot be written now is tried again with the run's
-        end."""
+        """Record the rate changes in the database. If that fails, the end of the run tries
+        again."""
         some = tuple(self.changes)
-        with suppress(sqlite3.Error):  # senders meet the same disk, and tell
+        with suppress(sqlite3.Error):  # sending fails with the same error, and reports it
             if some:
                 await self._database.call(Ledger.add_rate_changes, some)
             del self.changes[: len(some)]

@@ -1,4 +1,4 @@
-"""What bounds a run's sending, what it has come to, and whether anything new may be sent."""
+"""The limits of a run's sending, its results so far, and whether anything new may be sent."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from worker.model.stop import Stop
 
 
 class Limits(NamedTuple):
-    """`max_in_flight` requests at once; at most `limit` duplicates, or `max_failed` rejected ones,
-    in this run (None: no such limit); `give_up_after_s` seconds of an unusable API."""
+    """The limits of a run: `max_in_flight` requests at the same time; `limit` duplicates created
+    and `max_failed` duplicates rejected in this run (None: no limit); `give_up_after_s` seconds for
+    which the API may be unusable."""
 
     max_in_flight: int
     limit: int | None
@@ -20,14 +21,14 @@ class Limits(NamedTuple):
 
 @dataclass(slots=True)
 class Tally:
-    """What this run's sending has come to so far."""
+    """How many requests of this run have had which result so far."""
 
     created: int = 0
     refused: int = 0
     unknown: int = 0
     settled: int = 0
     absent: int = 0
-    """Of the settled, those that turned out not to be created."""
+    """How many of the settled ones were proved not to be created."""
     requests: int = 0
     throttled: int = 0
 
@@ -38,7 +39,7 @@ class Gate:
 
     stop: Stop
     closed: str | None = None
-    """NotSentReason nothing new is sent, though the run continues: `limit` or `max_failed`."""
+    """Why nothing new is sent although the run continues: `limit` or `max_failed`."""
 
     @property
     def is_closed(self) -> bool:

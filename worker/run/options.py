@@ -1,4 +1,4 @@
-"""What one run goes by."""
+"""The options of one run."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from worker.run.limits import Limits
 
 
 class Options(NamedTuple):
-    """What a run goes by; durations in seconds, `rate` requests a second (None: no ceiling). With
-    `only_settle` nothing is sent. Commands that the ledger file names go by `invocation`.
-    `situation` is what is known about accidents before the look-ups (None: nothing counts as
-    one)."""
+    """The options of a run. Durations are in seconds; `rate` is the maximum number of requests a
+    second (None: no maximum). With `only_settle` nothing is sent. `invocation` says how the ledger
+    file writes commands. `situation` is what is known about accidents before the look-ups (None:
+    nothing counts as an accident)."""
 
     campaign: str
     ledger: Path

@@ -1,8 +1,8 @@
-"""Before anything is sent: is the token good, are the sources there, what do the workspaces show
-already.
+"""Checks before anything is sent: whether the token is valid, whether the sources exist, and what
+the workspaces already contain.
 
-One listing of each workspace answers for most sources and is the run's baseline; a source that no
-listing shows is asked for by GET, and only its own 404 fails its rows. Everything here only reads
+One listing of each workspace finds most sources, and is the run's baseline. A source that no
+listing shows is looked up by a GET, and only its own 404 fails its rows. Everything here only reads
 from the API."""
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from worker.model.stop import Stop
 
 
 class Findings(NamedTuple):
-    """What the preflight found: sources by fate, workspaces listed whole or not."""
+    """What the preflight found: how many sources were found, are missing, or could not be looked up
+    (`unclear`), which workspaces were listed, and how many of those not completely."""
 
     found: int
     missing: int
@@ -34,7 +35,7 @@ class Findings(NamedTuple):
 
 
 class Preflight:
-    """Looks at what a run is about to touch, `at_once` look-ups together."""
+    """Looks up what a run needs, with at most `at_once` look-ups at the same time."""
 
     def __init__(
         self, database: Database, reader: RetryingReader, emit: Emit, stop: Stop, at_once: int = 8
@@ -49,8 +50,8 @@ class Preflight:
         self._found = self._missing = self._unclear = 0
 
     async def check_token(self) -> str:
-        """The id of the token's owner. Raises TokenRefusedError, or ApiUnusableError where the API
-        does not say."""
+        """The id of the token's owner. Raises TokenRefusedError if the API rejects the token, and
+        ApiUnusableError if it gives no usable answer."""
         reply = await self._reader.me()
         me = user_id(reply.json) if isinstance(reply, Answer) and reply.status < 300 else None
         if me is None:
@@ -65,10 +66,10 @@ class Preflight:
         return me
 
     async def look_up_sources(self) -> Findings:
-        """Look up every source of what the run may send, list each workspace once, and let the
-        ledger know."""
+        """Look up the source of everything that the run may send, list each workspace once, and
+        record both in the ledger."""
         await self._database.call(Ledger.want_sources)
-        size = 1  # the first answer names a workspace, whose listing mostly answers for all others
+        size = 1  # the first answer names a workspace, and its listing usually has all the others
         while not self._stop.asked and (
             page := await self._database.call(Ledger.wanted_sources, size)
         ):
@@ -83,7 +84,7 @@ class Preflight:
         )
 
     async def _look_up(self, sources: list[str]) -> list[str]:
-        """GET these sources; the workspaces that were new."""
+        """Look up these sources by GETs. Returns the workspaces that are not listed yet."""
         new: set[str] = set()
         gate = anyio.Semaphore(self._at_once)
 
@@ -113,8 +114,8 @@ class Preflight:
         return sorted(new)
 
     async def _list(self, workspace_id: str) -> None:
-        """List a workspace: the run's baseline there. Without a whole one the run goes on with what
-        was shown."""
+        """List a workspace: the run's baseline there. If the listing is incomplete, the run
+        continues with the batches that it showed."""
         self._listed.add(workspace_id)
 
         async def take(number: int, page: Page) -> None:
@@ -124,7 +125,7 @@ class Preflight:
         if look.problem is not None:
             self._not_whole += 1
             if self._stop.asked:
-                return  # the listing ended because the run does, so nothing goes on
-            why = f"workspace {workspace_id} could not be listed whole ({look.problem})"
-            text = f"{why}; the run goes on with what was shown"
+                return  # the listing ended because the run is ending
+            why = f"workspace {workspace_id} could not be listed completely ({look.problem})"
+            text = f"{why}; the run continues with the batches that were listed"
             self._emit(Event("note", "warning", {"text": text}))

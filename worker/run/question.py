@@ -1,4 +1,4 @@
-"""What a person is asked before anything is created, and what the log says of the look-ups."""
+"""What the run asks a person before it creates anything, and what it logs about the look-ups."""
 
 from __future__ import annotations
 
@@ -14,9 +14,17 @@ from worker.text import verb
 
 
 class Question(NamedTuple):
-    """What a person is asked before anything is created: how many duplicates, in which workspaces,
-    the first names, how many get a name that exists already (and one of those), how many rows have
-    which status, how many of the campaign have left the job, and what looks like an accident."""
+    """What a person needs to know before anything is created.
+
+    create         how many duplicates the run would create
+    workspaces     in which workspaces
+    names          the first names
+    names_taken    how many of the names that would be sent already exist
+    taken_example  one name that already exists; None if there is none
+    counts         how many duplicates of the job have which status
+    left_job       how many duplicates of the campaign are no longer in the job
+    accidents      what looks like an accident
+    """
 
     create: int
     workspaces: tuple[str, ...]
@@ -29,8 +37,8 @@ class Question(NamedTuple):
 
 
 def question_of(ledger: Ledger, limit: int | None, situation: Situation | None) -> Question:
-    """What this run would do, now that its sources are looked up: at most `limit` duplicates
-    (None: all)."""
+    """What this run would do, now that its sources are looked up. It creates at most `limit`
+    duplicates (None: all)."""
     reader, campaign, run = ledger, ledger.campaign, ledger.run
     names = views.names_taken(reader, campaign, run)
     create = views.claimable(reader, campaign, run)
@@ -49,13 +57,13 @@ def question_of(ledger: Ledger, limit: int | None, situation: Situation | None) 
 
 
 def names_taken(number: int) -> str:
-    """That so many of the names to be sent exist, in words."""
+    """A sentence that this `number` of the names to be sent already exist."""
     on = verb(number, "already exists on a batch", "already exist on batches")
     return f"{number:,} of the names {on} that this ledger does not know"
 
 
 def preflight_event(findings: Findings, question: Question) -> Event:
-    """The log line about what the look-ups found."""
+    """The log line with the results of the look-ups."""
     fields = {
         "to_create": question.create,
         "sources_found": findings.found,
@@ -68,7 +76,7 @@ def preflight_event(findings: Findings, question: Question) -> Event:
 
 
 def names_taken_note(question: Question) -> Event:
-    """A warning that names exist already."""
+    """A warning that some names already exist."""
     number = question.names_taken
     text = (
         f"{names_taken(number)}, such as {question.taken_example!r}; the new"

@@ -1,4 +1,4 @@
-"""How a run ended, and its exit code. Pure."""
+"""The result of a run, and its exit code. Pure."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from worker.run.limits import Tally
 
 
 class Result(NamedTuple):
-    """How a run ended. `troubles` are messages for people, each with what to do next; `undecided`
-    of the unknown wait for a person; `refused` says why nothing was created, if it looked like an
-    accident and nobody agreed to it."""
+    """The result of a run. `troubles` are messages for users, each with what to do next.
+    `undecided` is how many of the unknown duplicates a person must decide. `refused` says why
+    nothing was created, if it looked like an accident and nobody agreed to it."""
 
     counts: Counts
     tally: Tally
@@ -29,8 +29,8 @@ class Result(NamedTuple):
 def exit_code(
     counts: Counts, stopped_by: str | None, signal: int | None, *, only_settle: bool = False
 ) -> int:
-    """The exit code of a run that could begin (the contract's table); of `settle` where nothing was
-    to be sent."""
+    """The exit code of a run that could begin, or with `only_settle` of `settle`. `signal` is the
+    number of the signal that stopped it (None: none)."""
     if signal is not None:
         return 128 + signal
     if stopped_by == "token":
@@ -43,7 +43,8 @@ def exit_code(
 
 
 def counts_since(known: Counts, then: Tally, now: Tally) -> Counts:
-    """The counts of a ledger that was read as `known` when the tally was `then`."""
+    """The counts of the ledger now, from the counts `known` when the tally was `then` and the tally
+    `now`."""
     created, refused = now.created - then.created, now.refused - then.refused
     unknown = now.unknown - then.unknown
     return Counts(

@@ -1,6 +1,7 @@
-"""Sends one request and decides what became of it: for its row, for the pace, and for the run.
+"""Sends one request, and decides from its reply what is recorded, how fast to continue, and whether
+the run stops.
 
-Nothing here knows the ledger, and no request is sent twice here."""
+Nothing here knows the ledger, and nothing here sends a request twice."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ from worker.run.limits import Gate, Limits, Tally
 
 @dataclass(slots=True)
 class Sender:
-    """What all senders of a run share."""
+    """Sends the requests of one run. All of its concurrent senders share this object."""
 
     api: Api
     clock: Clock
@@ -32,20 +33,20 @@ class Sender:
     limits: Limits
     tally: Tally
     last_unknown_at: float = -math.inf
-    """When a request was last given up without an outcome (monotonic seconds)."""
+    """When a request last ended with an unknown outcome (monotonic seconds)."""
     _refused: int = 0
     _unauthorised: Counter[int] = field(default_factory=Counter)
-    _token_door: anyio.Lock = field(default_factory=anyio.Lock)
+    _token_lock: anyio.Lock = field(default_factory=anyio.Lock)
 
     async def send(self, intent: Intent) -> AttemptResult:
-        """Send one request; how the attempt ended."""
+        """Send the request of this intent. Returns how the attempt ended."""
         left = self.clock.monotonic()
         sent_at, left_server = iso(self.clock.wall()), self.server.now(left)
         self.tally.requests += 1
         reply = await self.api.duplicate(intent.source_id, intent.name, intent.upload_new_dataset)
         now = self.clock.monotonic()
         date = reply.date if isinstance(reply, Answer) else None
-        self.server.tell(date, now)
+        self.server.observe(date, now)
         outcome, retry = await self._follow_up(intent, classify(reply, intent.source_id), left, now)
         self._note_quota(reply)
         self._stop_at_limits(outcome)
@@ -71,14 +72,15 @@ class Sender:
         )
 
     def take_back(self, intent: Intent) -> AttemptResult:
-        """How an attempt ended whose request never left."""
+        """The result of an attempt whose request never left."""
         at, now = iso(self.clock.wall()), self.server.now(self.clock.monotonic())
         return AttemptResult(intent, "not_left", False, at, at, None, now, None, 0.0, retry=True)
 
     async def _follow_up(
         self, intent: Intent, outcome: Outcome, left: float, now: float
     ) -> tuple[Outcome, bool]:
-        """Let the pace know; the outcome as it counts, and whether to send again."""
+        """Adjust the pace to this outcome. Returns the outcome to record, and whether to send
+        again."""
         match outcome.kind:
             case OutcomeKind.NOT_SENT:
                 return await self._after_not_sent(intent, outcome, left)
@@ -94,8 +96,8 @@ class Sender:
             self.pacer.observe_quota(reply.quota)
 
     def _stop_at_limits(self, outcome: Outcome) -> None:
-        """Ask to stop as soon as an answer crosses a limit: once it is recorded, more would have
-        left."""
+        """Stop sending as soon as an answer reaches a limit. Until that answer is recorded, more
+        requests would leave."""
         self._refused += outcome.kind is OutcomeKind.REFUSED
         if self.limits.max_failed is not None and self._refused >= self.limits.max_failed:
             self.gate.closed = self.gate.closed or "max_failed"
@@ -105,8 +107,8 @@ class Sender:
     async def _after_not_sent(
         self, intent: Intent, outcome: Outcome, left: float
     ) -> tuple[Outcome, bool]:
-        """What to do after an answer that says that nothing was created: the outcome as it counts,
-        and whether to try again."""
+        """Handle an outcome that certainly created nothing. Returns the outcome to record, and
+        whether to send again."""
         match outcome.why:
             case NotSentReason.THROTTLED:
                 self.tally.throttled += 1
@@ -120,8 +122,8 @@ class Sender:
     async def _after_unauthorised(
         self, intent: Intent, outcome: Outcome, left: float
     ) -> tuple[Outcome, bool]:
-        """A 401 may mean a bad token, a source that this token may not duplicate, or a blip: `me`
-        tells."""
+        """Handle a 401. It may mean a bad token, a source that this token may not duplicate, or a
+        momentary error of the API, so ask `me` about the token."""
         match await self._token():
             case TokenVerdict.REFUSED:
                 self.gate.stop.ask("token")
@@ -133,13 +135,13 @@ class Sender:
         self._unauthorised[intent.item_id] += 1
         if self._unauthorised[intent.item_id] < 2:
             return outcome, True
-        # Rejected twice with a good token: it is the source that this token may not duplicate.
+        # Rejected twice with a valid token: this token may not duplicate this source.
         return Outcome(OutcomeKind.REFUSED, True, outcome.error, outcome.http_status), False
 
     async def _token(self) -> TokenVerdict:
-        """What the API says of the token now; senders that ask at once wait for one another, not
-        all ask at a time."""
-        async with self._token_door:
+        """What the API says about the token now. Senders ask one after another, not all at the same
+        time."""
+        async with self._token_lock:
             if self.gate.stop.reason == "token":
                 return TokenVerdict.REFUSED
             return token_verdict(await self.api.me())

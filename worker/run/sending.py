@@ -1,7 +1,7 @@
-"""Sends what is pending: senders wait for their slot and send, one group commit at a time records
-and claims.
+"""Sends what is pending: senders wait for their slots and send; one group commit at a time records
+results and claims items.
 
-Nothing here finds out about an unknown outcome, and nothing sends one again."""
+Nothing here settles an unknown outcome or sends its request again."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from worker.run.sender import Sender
 from worker.settle.windows import LEAVES_WITHIN_S
 
 PATIENCE_S = 5.0
-"""An intent that cannot leave this soon is taken back, so that a crash during a long pause leaves
-nothing unknown."""
+"""An intent that cannot leave within this many seconds is taken back, so that a crash during a long
+pause leaves nothing unknown."""
 
 
 class Sending:
-    """Sends for one run. `run` returns when nothing is left, or when the run was asked to stop and
-    every request that was under way has ended and is recorded."""
+    """Sends for one run. `run` returns when nothing is left to send. If the run was asked to stop,
+    `run` returns when every request under way has ended and is recorded."""
 
     def __init__(
         self,
@@ -49,17 +49,17 @@ class Sending:
 
     @property
     def paused(self) -> bool:
-        """Whether so much is unknown that finding out comes before sending more (rule 8)."""
+        """Whether so many outcomes are unknown that settling comes before more sending (rule 8)."""
         return self._commits.paused
 
     @property
     def last_unknown_at(self) -> float:
-        """When a request was last given up without an outcome (monotonic seconds)."""
+        """When a request last ended with an unknown outcome (monotonic seconds)."""
         return self._sender.last_unknown_at
 
     async def run(self) -> None:
-        """Send what is pending. Raises sqlite3.Error if the ledger cannot be written; nothing new
-        is sent then."""
+        """Send what is pending. Raises sqlite3.Error if the ledger cannot be written; then nothing
+        new is sent."""
         self._stop.on_ask(self._commits.wake)
         room = UNRECORDED_PER_SENDER * self._limits.max_in_flight
         give, take = anyio.create_memory_object_stream[Claimed](room)
@@ -71,21 +71,21 @@ class Sending:
                 await self._commits.run(give)
 
     async def resume(self) -> None:
-        """Let `run` be called once more, after settling."""
+        """Prepare for another call of `run`, after settling."""
         await self._commits.resume()
 
     async def salvage(self) -> None:
-        """After a cancelled `run`: record what had come, and call unknown what had not been
-        answered."""
+        """After a cancelled `run`: record the answers that had come, and mark the others as
+        unknown."""
         await self._commits.salvage()
 
     async def _send_all(self, claims: MemoryObjectReceiveStream[Claimed]) -> None:
-        """One sender: send intents, one after the other, each in its slot."""
+        """One sender: send intents one after another, each in its slot."""
         with claims:
             while (claim := await _next(claims)) is not None:
                 intent, claimed_at = claim
-                # Settling relies on it that what a crash leaves behind left soon after its intent,
-                # or never.
+                # Settling relies on this: a request that a crash interrupted left soon after its
+                # intent was written, or never.
                 patience = min(PATIENCE_S, claimed_at + LEAVES_WITHIN_S - self._clock.monotonic())
                 leaves = patience > 0 and await self._pacer.acquire(patience)
                 self._commits.start()
@@ -101,8 +101,8 @@ class Sending:
 
 
 async def _next(claims: MemoryObjectReceiveStream[Claimed]) -> Claimed | None:
-    """The next intent; None if there will be no more. One that waits already is taken without a
-    detour through the event loop."""
+    """The next intent; None if there will be no more. An intent that is already waiting is taken
+    without a detour through the event loop."""
     try:
         return claims.receive_nowait()
     except anyio.WouldBlock:

@@ -1,4 +1,4 @@
-"""What ends a run early: an error becomes a reason to stop and a message for people. Pure."""
+"""Turns an error that ends a run early into a reason to stop and a message for users. Pure."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from worker.model.errors import AccidentError, DeclinedError, TokenRefusedError,
 
 
 class Trouble(NamedTuple):
-    """NotSentReason a run ends early: `reason` is a key of `STOPPED_BY`; `is_bug` marks a fault of
-    ours."""
+    """Why a run ends early: `reason` is a key of `STOPPED_BY`, `error` is the message for users,
+    `is_bug` marks an error in this program."""
 
     reason: str
     error: Exception
@@ -20,7 +20,7 @@ class Trouble(NamedTuple):
 
 
 def trouble_of(error: Exception) -> Trouble:
-    """What this error means for a run."""
+    """What this error means for the run."""
     match error:
         case TokenRefusedError():
             return Trouble("token", error)
@@ -38,19 +38,20 @@ def trouble_of(error: Exception) -> Trouble:
         case sqlite3.Error() | OSError():
             unwritten = WorkerError(
                 f"the ledger cannot be written: {error}",
-                hint="Nothing new was sent after that. Make room, or mend the folder; the"
-                " same command goes on.",
+                hint="Nothing new was sent after that. Free some disk space or make the folder"
+                " writable; then run the same command again.",
             )
             return Trouble("disk", unwritten)
     bug = WorkerError(
         f"a bug in duplicate-batches: {type(error).__name__}: {error}",
-        hint="Please report it, with the log that --log-file writes. The same command goes on.",
+        hint="Please report it, with the log that --log-file writes. To continue, run the same"
+        " command again.",
     )
     return Trouble("internal", bug, is_bug=True)
 
 
 def leaves(group: BaseExceptionGroup[Exception]) -> list[Exception]:
-    """The single exceptions in a group of groups."""
+    """The exceptions in a group and in all groups within it."""
     found: list[Exception] = []
     for error in group.exceptions:
         found += leaves(error) if isinstance(error, BaseExceptionGroup) else [error]

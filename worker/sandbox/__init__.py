@@ -1,5 +1,4 @@
-"""A stand-in for the API, for rehearsals and tests: a real HTTP server that makes batches up and
-misbehaves on wish.
+"""A stand-in for the API, for rehearsals and tests: a real HTTP server that invents batches and
+misbehaves on request.
 
-It is the other side of the wire, so it shares no code with the client: what one gets wrong the
-other must not hide."""
+It shares no code with the client, so that neither can hide a mistake of the other."""

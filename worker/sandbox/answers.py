@@ -1,8 +1,6 @@
-"""What the API answers, as JSON values and pages: one pure function for each shape. No state, no
-HTTP.
+"""The API's answers, as JSON values and pages: one pure function for each kind. No state, no HTTP.
 
-The lists of fields are the documented ones: an answer to a create lacks some that get and list
-have."""
+The fields are the documented ones: the answer to a create lacks some that get and list have."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ Json = dict[str, Any]
 
 
 def created_batch(batch: Batch, now: float) -> Json:
-    """A batch as the answer to its creation shows it; `now` in seconds since 1970."""
+    """A batch as the answer to a create shows it; `now` in seconds since 1970."""
     return {
         "id": batch.id,
         "created_at": _iso(batch.created_at),
@@ -47,7 +45,7 @@ def full_batch(batch: Batch, now: float) -> Json:
 
 
 def error(status: int, title: str, detail: str) -> Json:
-    """An error as the API tells it."""
+    """An error in the API's format."""
     return {
         "error": {
             "status": status,
@@ -59,7 +57,7 @@ def error(status: int, title: str, detail: str) -> Json:
 
 
 def gateway_page(status: int, reason: str) -> str:
-    """An error as a gateway before the API tells it: a page, no JSON."""
+    """An error from a gateway in front of the API: an HTML page, not JSON."""
     line = f"{status} {reason}"
     body = f"<body><center><h1>{line}</h1></center></body>"
     return f"<html><head><title>{line}</title></head>{body}</html>\n"

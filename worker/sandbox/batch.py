@@ -1,5 +1,5 @@
-"""What the sandbox remembers of a batch, small enough for hundreds of thousands. No JSON, no
-clock."""
+"""What the sandbox stores about a batch, small enough for hundreds of thousands of batches. No
+JSON, no clock."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 PROCESSING_SECONDS = 1.0
-"""How long a batch is PROCESSING after it was set up."""
+"""How many seconds a batch is PROCESSING after it was set up."""
 
 
 class Dataset(NamedTuple):
-    """A file of examples; copies share it."""
+    """A file of examples. A source and its copies share it."""
 
     id: str
     total_datapoint_count: int
@@ -20,7 +20,7 @@ class Dataset(NamedTuple):
 
 
 class Content(NamedTuple):
-    """What a source and all its copies have in common, kept once."""
+    """What a source and all its copies have in common, stored once."""
 
     task_details: Mapping[str, str]
     total_instruction_count: int
@@ -28,8 +28,8 @@ class Content(NamedTuple):
 
 @dataclass(slots=True)
 class Batch:
-    """A batch. Times are seconds since 1970; `set_up_at` is None for a copy that was not set up
-    yet, and `source_id` for a batch that is no copy."""
+    """A batch. Times are seconds since 1970. `set_up_at` is None for a copy that is not set up yet;
+    `source_id` is None for a batch that is not a copy."""
 
     id: str
     name: str
@@ -43,12 +43,12 @@ class Batch:
     tasks_per_group: int = 1
 
     def status(self, now: float) -> str:
-        """The API's word for how far it is."""
+        """Its status, in the API's words."""
         if self.set_up_at is None:
             return "UNINITIALISED"
         return "PROCESSING" if now < self.set_up_at + PROCESSING_SECONDS else "READY"
 
     def task_count(self, now: float) -> int:
-        """How many tasks it has: one for each example, once it is ready."""
+        """How many tasks it has: none until it is ready, then one for each example."""
         ready = self.status(now) == "READY"
         return sum(dataset.total_datapoint_count for dataset in self.datasets) if ready else 0

@@ -1,5 +1,5 @@
-"""The sandbox as a command of its own: says how to use it, serves until a signal, says what was
-made."""
+"""The command `sandbox`: prints how to use the server, serves until a signal, and prints how many
+duplicates it created."""
 
 from __future__ import annotations
 
@@ -13,35 +13,40 @@ from worker.sandbox.options import SandboxOptions
 from worker.sandbox.server import Sandbox
 from worker.terminal.output import is_lost, say
 
+SOURCES = 6
+"""Batches that the workspace has at first."""
+
 
 def serve_forever(options: SandboxOptions) -> int:
-    """Serve until a signal asks to stop, telling people about it; returns the exit code, 0.
+    """Print how to use the server, and serve until a signal. Returns the exit code, 0.
 
-    UsageError where the port cannot be had.
+    Raises UsageError if the server cannot listen on the port.
     """
     sandbox = Sandbox(options)
-    # Where the loop takes no signal handlers, Ctrl-C comes as an exception.
+    # If the loop cannot handle signals, Ctrl-C comes as an exception.
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_serve(sandbox))
     made = sandbox.world.made
-    say(f"Made {made} duplicate{'' if made == 1 else 's'}; they are gone now.")
+    say(f"Created {made} duplicate{'' if made == 1 else 's'}. Nothing is kept.")
     return 0
 
 
 async def _serve(sandbox: Sandbox) -> None:
     ended = _signalled()
+    for number in range(1, SOURCES + 1):  # batches to list, before any is asked for
+        sandbox.world.find(f"5a{number:06x}-0000-7000-8000-000000000000")
     url = await sandbox.start()
     try:
         say(_introduction(sandbox.options, url), end="", now=True)
-        if not is_lost():  # nobody would know the address
+        if not is_lost():  # otherwise nobody knows the address
             await ended.wait()
     finally:
         await sandbox.stop()
 
 
 def _signalled() -> asyncio.Event:
-    """Set once a signal asks to end; never where signals cannot be had (not on this system, or in a
-    thread)."""
+    """An event that a signal to stop sets. It is never set if signals cannot be handled: on some
+    systems, and in a thread."""
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     for number in stop_signals():
@@ -53,12 +58,12 @@ def _signalled() -> asyncio.Event:
 def _introduction(options: SandboxOptions, url: str) -> str:
     faults = [f"  {name}={options.faults[name]:g}: {FAULTS[name]}" for name in options.faults]
     lines = [
-        f"duplicate-batches {__version__}: a stand-in for the API, where nothing is real.",
+        f"duplicate-batches {__version__}: a local stand-in for the API. Nothing in it is real.",
         "",
         f"export PROLIFIC_URL={url}",
         f"export PROLIFIC_TOKEN={options.token}",
         "",
         *(["Faults:", *faults] if faults else ["No faults."]),
-        "Ctrl-C ends it.",
+        "Press Ctrl-C to stop it.",
     ]
     return "\n".join(lines) + "\n"

@@ -1,8 +1,8 @@
-"""The ways to misbehave: their names, how a person asks for them, and how one is drawn. Not what
-the server then does.
+"""The faults of the sandbox: their names, how a person asks for them, and how one is drawn at
+random. What the server then does is in `server`.
 
-Every fault is one that the API, a gateway before it or the network is known for; the client must
-survive each."""
+Every fault is one that the API, a gateway in front of it, or the network is known for. The client
+must handle each."""
 
 from __future__ import annotations
 
@@ -13,46 +13,45 @@ from worker.model.errors import UsageError
 from worker.text import closest
 
 FAULTS: Mapping[str, str] = {
-    "drop-answer": "the batch is made, then the connection closes without an answer",
-    "drop-request": "the connection closes and nothing is made",
+    "drop-answer": "the batch is created, then the connection closes without an answer",
+    "drop-request": "the connection closes, and nothing is created",
     "late": (
-        "the connection closes or a gateway answers 504, and the batch is made some seconds later"
+        "the connection closes or a gateway answers 504; the batch is created some seconds later"
     ),
-    "error-500": "500, and nothing is made",
-    "error-500-after": "500, although the batch is made",
-    "error-502": "a gateway's 502 page, and nothing is made",
-    "busy": "429, and nothing is made",
-    "slow": "the batch is made, and the answer takes ten times the latency and a second more",
-    "cut-answer": "the batch is made, and its 201 ends in the middle of the body",
-    "refuse": "422, and nothing is made",
-    "unauthorised": "401 although the token is good, and nothing is made",
-    "hang": (
-        "nothing is made and nothing is answered until the client gives up, for two minutes at most"
-    ),
+    "error-500": "500, and nothing is created",
+    "error-500-after": "500, although the batch is created",
+    "error-502": "a gateway's 502 page, and nothing is created",
+    "busy": "429, and nothing is created",
+    "slow": "the batch is created; the answer takes ten times the latency plus one second",
+    "cut-answer": "the batch is created, and its 201 ends in the middle of the body",
+    "refuse": "422, and nothing is created",
+    "unauthorised": "401 although the token is valid, and nothing is created",
+    "hang": "nothing is created, and no answer comes until the client gives up (at most 2 minutes)",
     "list-500": "a listing is answered with 500",
-    "list-short": "a listing lacks some batches, though its count has them",
+    "list-short": "a listing lacks some batches, although its count includes them",
 }
-"""Every fault and what it does; those of a listing begin with `list-`, all others are a duplicate
-request's."""
+"""Every fault and what it does. Those that begin with `list-` affect a listing; all others affect a
+duplicate request."""
 
 LISTING_FAULTS = frozenset(name for name in FAULTS if name.startswith("list-"))
 DUPLICATE_FAULTS = FAULTS.keys() - LISTING_FAULTS
 BEFORE_EFFECT = frozenset(
     {"drop-request", "error-500", "error-502", "busy", "refuse", "unauthorised", "hang"},
 )
-"""Faults that strike before the server looks at what it is asked to do."""
+"""Faults that happen before the server reads what the request asks for."""
 
 
 def parse_faults(text: str) -> dict[str, float]:
-    """Read `drop-answer=0.05,late=0.02` into probabilities by name; empty text is none.
+    """Read text such as `drop-answer=0.05,late=0.02`. Returns probabilities by name; empty text has
+    none.
 
-    UsageError for an unknown name (with the one that was probably meant), a name twice, or anything
-    but a number from 0 to 1."""
+    Raises UsageError for an unknown name (with a similar one), for a name that is given twice, and
+    for anything but a number from 0 to 1."""
     faults: dict[str, float] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, _, number = (piece.strip() for piece in part.partition("="))
         if name in faults:
-            raise UsageError(f"The fault {name!r} is there twice.")
+            raise UsageError(f"The fault {name!r} is given twice.")
         _check_name(name)
         faults[name] = _probability(name, number)
     check_faults(faults)
@@ -60,8 +59,8 @@ def parse_faults(text: str) -> dict[str, float]:
 
 
 def check_faults(faults: Mapping[str, float]) -> None:
-    """UsageError where `faults` are not known, or their probabilities make no sense, alone or
-    together."""
+    """Raise UsageError if a fault is unknown, if its probability is not from 0 to 1, or if the
+    probabilities add up to more than 1."""
     for name, probability in faults.items():
         _check_name(name)
         if not 0 <= probability <= 1:  # also refuses nan
@@ -72,13 +71,13 @@ def check_faults(faults: Mapping[str, float]) -> None:
             raise UsageError(
                 f"The probabilities of {', '.join(n for n in faults if n in names)} add up to"
                 f" {total:g}.",
-                hint="One request meets one fault at most: they may add up to 1.",
+                hint="They may add up to at most 1: each request has at most one fault.",
             )
 
 
 def draw(dice: Random, faults: Mapping[str, float]) -> str | None:
-    """One of `faults`, each with just its probability, or none of them."""
-    roll = dice.random() if faults else 1.0  # who asks for none uses up no luck
+    """One of `faults`, each with its own probability, or None."""
+    roll = dice.random() if faults else 1.0  # without faults, no random number is used up
     for name, probability in faults.items():
         if roll < probability:
             return name

@@ -1,7 +1,7 @@
-"""Sources that nobody made: whatever UUID is asked for has a batch, the same one every time. No
-state, no HTTP.
+"""Invented sources: every UUID that is asked for has a batch, the same one each time. No state, no
+HTTP.
 
-So a rehearsal takes the real job file as it is, and two rehearsals see the same names.
+So a rehearsal can use the real job file, and two rehearsals see the same names.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from worker.model.batch_id import BATCH_ID
 from worker.sandbox.batch import Batch, Content, Dataset
 
 WORKSPACE_ID = "64b7f0c2a91d3e5f8c2b4a60"
-"""The one workspace of the sandbox."""
+"""The only workspace of the sandbox."""
+
+WORKSPACE_TITLE = "Sandbox"
 
 USER_ID = "5f3d1c8e7a2b4906d1e8c375"
-"""Whom the token belongs to, and who makes the copies."""
+"""The owner of the token, who creates the copies."""
 
 COLLEAGUE_ID = "60a1b2f4c8d7e6530f9a8b17"
-"""Somebody else, who made the sources."""
+"""Another person, who created the sources."""
 
 _MISSING = "00000000"
 _LONG_AGO = 1_704_067_200  # 2024-01-01 UTC
@@ -36,8 +38,7 @@ _TASKS = ("Rate", "Label", "Compare", "Correct", "Rank", "Describe")
 
 
 def made_up_source(batch_id: str) -> Batch | None:
-    """The source with this id (lower case); None where it is no UUID, or one that begins with
-    `00000000`."""
+    """The source with this id (lower case); None if it is not a UUID or begins with `00000000`."""
     if not BATCH_ID.fullmatch(batch_id) or batch_id.startswith(_MISSING):
         return None
     mark = uuid.uuid5(uuid.NAMESPACE_OID, batch_id)

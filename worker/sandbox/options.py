@@ -1,4 +1,4 @@
-"""What a sandbox is asked to be. Nothing here acts."""
+"""The options of a sandbox. Nothing here acts."""
 
 from __future__ import annotations
 
@@ -11,15 +11,20 @@ from worker.sandbox.faults import check_faults
 
 @dataclass(frozen=True, slots=True)
 class SandboxOptions:
-    """How the sandbox listens, how fast it is and how it misbehaves; UsageError for a value that
-    makes no sense.
+    """Where the sandbox listens, how fast it is, and how it misbehaves. Raises UsageError for a
+    value out of range.
 
-    `port` 0 takes a free one. Any token but `token` gets 401. `latency` is the mean time of an
-    answer in seconds, spread at random; 0 is none. More than `rate` duplicate requests a second
-    (None: no limit), after a `burst`, get 429, with Retry-After where `retry_after` is on. `faults`
-    is a probability (0 to 1) by the name of a fault (see `FAULTS`). A new batch is missing from
-    listings for `listing_lag` seconds. The same `seed` misbehaves alike. `late_by` is between how
-    many seconds the batch of a late fault comes after its answer."""
+    port         the port to listen on; 0: any free one
+    token        the valid token; any other gets 401
+    latency      mean seconds until an answer, varied at random; 0: none
+    rate, burst  `burst` duplicate requests at once and `rate` a second are answered; more get 429
+                 (`rate` None: no limit)
+    retry_after  whether a 429 has a Retry-After
+    faults       the probability (0 to 1) of each fault, by its name in `FAULTS`
+    listing_lag  for how many seconds a new batch is missing from listings
+    seed         the same seed draws the same faults; None: different ones each time
+    late_by      a late fault's batch is created this many seconds after its answer (from, to)
+    """
 
     host: str = "127.0.0.1"
     port: int = 0

@@ -1,4 +1,4 @@
-"""The sandbox's rate limit: a token bucket. It only counts; nobody waits here."""
+"""The sandbox's rate limit: a token bucket. It only counts and never waits."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Callable
 
 
 class TokenBucket:
-    """Lets `burst` requests through at once and `rate` a second in the long run (None: all of
-    them)."""
+    """Lets `burst` requests pass at once, and `rate` a second on average (None: no limit)."""
 
     def __init__(
         self, rate: float | None, burst: int, clock: Callable[[], float] = time.monotonic
@@ -20,8 +19,8 @@ class TokenBucket:
         self._filled_at = clock()
 
     def take(self) -> float:
-        """0 where the request may pass; otherwise the seconds until one may, and nothing is
-        taken."""
+        """Let a request pass if possible. Returns 0 if it may pass, otherwise the seconds until one
+        may."""
         if self._rate is None:
             return 0.0
         now = self._clock()

@@ -1,5 +1,4 @@
-"""What the API takes: each request's body, read and checked. No state; what is wrong becomes a
-`Refusal`."""
+"""Reads and checks the bodies of requests. No state. A body that is wrong raises `Refusal`."""
 
 from __future__ import annotations
 
@@ -12,8 +11,8 @@ Body = TypeVar("Body", bound=BaseModel)
 
 
 class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of the sandbox
-    """The API says no: with this HTTP status, `title` in short and `detail` in full, and perhaps
-    after how many seconds to come again."""
+    """The API rejects a request: with this HTTP status, a short `title`, the full `detail`, and
+    possibly the seconds after which to try again."""
 
     def __init__(
         self, status: int, title: str, detail: str, *, retry_after: int | None = None
@@ -34,12 +33,12 @@ class DuplicateBody(BaseModel):
 
     @property
     def given_name(self) -> str | None:
-        """The name, or None where the request has none."""
+        """The name, or None if the request has none."""
         return self.name if "name" in self.model_fields_set else None
 
 
 class SetupBody(BaseModel):
-    """The body of a setup request; no `dataset_id` is None."""
+    """The body of a setup request. Without a `dataset_id` it is None."""
 
     model_config = ConfigDict(strict=True, frozen=True)
     dataset_id: UUID | None = None
@@ -47,7 +46,7 @@ class SetupBody(BaseModel):
 
 
 def read(kind: type[Body], raw: bytes) -> Body:
-    """Read a request's body; Refusal (400) where it is not as documented."""
+    """Read a request's body. Raises Refusal (400) if it is not as documented."""
     try:
         return kind.model_validate_json(raw)
     except ValidationError as error:

@@ -1,5 +1,5 @@
-"""The sandbox as an HTTP server: routes, waiting, and what each fault does to an answer. What
-exists is `World`'s."""
+"""The sandbox's HTTP server: routes, waiting, and what each fault does to an answer. The batches
+are in `World`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from worker.sandbox.requests import DuplicateBody, Refusal, SetupBody, read
 from worker.sandbox.world import World
 
 NO_ANSWER = 0
-"""The status under which `World.responses` counts a connection that was closed instead."""
+"""The status under which `World.responses` counts a connection that closed without an answer."""
 
 HANG_SECONDS = 120.0
 LIST_CHUNK = 200  # batches in one piece of a listing
@@ -39,7 +39,7 @@ _Answer = Awaitable[web.StreamResponse | None]  # None: close the connection wit
 
 
 class Sandbox:
-    """A server that stands in for the API. `world` is what exists in it, and counts requests and
+    """A server that stands in for the API. `world` has the batches, and counts requests and
     answers."""
 
     def __init__(self, options: SandboxOptions) -> None:
@@ -55,16 +55,16 @@ class Sandbox:
         self._runner: web.AppRunner | None = None
 
     def misbehave(self, faults: Mapping[str, float]) -> None:
-        """From now on have these faults, each with its probability, and no others."""
+        """From now on have only these faults, each with its probability."""
         check_faults(faults)
         self._duplicate_faults = {n: p for n, p in faults.items() if n in DUPLICATE_FAULTS}
         self._listing_faults = {n: p for n, p in faults.items() if n in LISTING_FAULTS}
 
     async def start(self) -> str:
-        """Listen, and return the base URL, without a slash at its end.
+        """Listen. Returns the base URL, without a slash at its end.
 
-        UsageError where the port cannot be had. After `stop` the same world is served again, at the
-        same port."""
+        Raises UsageError if the server cannot listen on the port. After `stop`, `start` serves the
+        same world again on the same port."""
         runner = web.AppRunner(
             self._app(), access_log=None, shutdown_timeout=0.1, handler_cancellation=False
         )
@@ -76,20 +76,20 @@ class Sandbox:
             await runner.cleanup()
             raise UsageError(
                 f"The sandbox cannot listen on port {self._port} of {host}: {why.strerror or why}.",
-                hint="Choose another port, or 0 for any that is free.",
+                hint="Choose another port, or 0 for any free one.",
             ) from why
         self._runner = runner
         self._port = runner.addresses[0][1]
         return f"http://{f'[{host}]' if ':' in host else host}:{self._port}"
 
     async def stop(self) -> None:
-        """Close every connection at once; requests under way get no answer, and late batches are
-        never made."""
+        """Close every connection at once. Requests under way get no answer, and late batches are
+        never created."""
         runner, self._runner = self._runner, None
-        await self._cancel_all()  # or the clean-up would wait for answers
+        await self._cancel_all()  # otherwise the clean-up would wait for answers
         if runner is not None:
             await runner.cleanup()
-        await self._cancel_all()  # what a last request has begun meanwhile
+        await self._cancel_all()  # tasks that a last request started meanwhile
 
     # Routes
 
@@ -102,6 +102,7 @@ class Sandbox:
             ("get", "GET", batches + "/{batch_id}", self._get),
             ("list", "GET", batches, self._list),
             ("me", "GET", "/api/v1/users/me", self._me),
+            ("workspaces", "GET", "/api/v1/workspaces", self._workspaces),
         )
         app = web.Application(middlewares=[_errors_as_json])
         for operation, method, path, handler in routes:
@@ -111,8 +112,8 @@ class Sandbox:
         return app
 
     def _served(self, operation: str, handler: Callable[[web.Request], _Answer]) -> Handler:
-        """The handler with all that operations have in common: counting, admission, latency,
-        errors, hanging up."""
+        """The handler, with what all operations have in common: counting, admission, latency,
+        errors, closing the connection."""
         requests, responses = self.world.requests, self.world.responses
 
         async def answer(request: web.Request) -> web.StreamResponse:
@@ -185,6 +186,11 @@ class Sandbox:
     async def _me(self, request: web.Request) -> web.StreamResponse:
         return _json(200, {"id": USER_ID, "email": "sandbox@example.org"})
 
+    async def _workspaces(self, request: web.Request) -> web.StreamResponse:
+        workspaces = self.world.workspaces.items()
+        results = [{"id": one, "title": title} for one, title in workspaces]
+        return _json(200, {"results": results})
+
     async def _list(self, request: web.Request) -> web.StreamResponse:
         workspace_id = request.query.get("workspace_id")
         if not workspace_id:
@@ -201,7 +207,7 @@ class Sandbox:
         await response.prepare(request)
         for piece in _listing_pieces(listing, count, self.world.now()):
             await response.write(piece)
-            await asyncio.sleep(0)  # a long listing must not keep the other requests waiting
+            await asyncio.sleep(0)  # other requests must not wait for a long listing
         return response
 
     def _asked_for(self, request: web.Request) -> Batch:
@@ -213,7 +219,7 @@ class Sandbox:
     # Faults
 
     async def _refuse_by(self, fault: str, request: web.Request) -> web.StreamResponse | None:
-        """Answer as this fault does that strikes before anything is made."""
+        """Answer as this fault does, which happens before anything is created."""
         match fault:
             case "error-500":
                 raise _internal_error()
@@ -234,7 +240,7 @@ class Sandbox:
         self.world.duplicate(source, body.given_name, body.upload_new_dataset)
 
     async def _cut(self, request: web.Request, status: int, answer: Json) -> web.StreamResponse:
-        """Send an answer that promises its whole length, but ends anywhere in its body."""
+        """Send an answer that announces its full length, but ends at a random place in its body."""
         body = json.dumps(answer).encode()
         response = web.StreamResponse(status=status, headers={"Content-Type": "application/json"})
         response.content_length = len(body)
@@ -255,7 +261,7 @@ class Sandbox:
             await asyncio.sleep(self._spread.gammavariate(4, self.options.latency / 4))
 
     def _own(self, task: asyncio.Task[Any] | None) -> None:
-        """Remember `task` until it is done, for `stop` to cancel."""
+        """Keep `task` until it is done, so that `stop` can cancel it."""
         if task is not None:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -269,8 +275,7 @@ class Sandbox:
 
 @web.middleware
 async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """A path that is not there, a method that is not allowed: in the API's shape as all its
-    errors."""
+    """Answer an unknown path or a method that is not allowed in the API's format of errors."""
     try:
         return await handler(request)
     except web.HTTPException as why:
@@ -286,7 +291,7 @@ async def _until_given_up(request: web.Request) -> None:
 
 
 def _listing_pieces(listing: Sequence[Batch], count: int, now: float) -> Iterator[bytes]:
-    """The JSON of a listing, in pieces of a bounded size."""
+    """The JSON of a listing, in pieces of at most `LIST_CHUNK` batches."""
     yield b'{"results": ['
     for start in range(0, len(listing), LIST_CHUNK):
         part = listing[start : start + LIST_CHUNK]
@@ -321,7 +326,7 @@ def _internal_error() -> Refusal:
 
 
 def _hang_up(request: web.Request) -> web.Response:
-    """Close the connection; what is returned goes nowhere, but aiohttp wants something."""
+    """Close the connection. aiohttp needs a response, but nobody receives it."""
     if request.transport is not None:
         request.transport.abort()
     return web.Response()

@@ -1,4 +1,4 @@
-"""The sandbox's state: which batches exist and which of them a listing shows. No HTTP, no faults,
+"""The sandbox's state: which batches exist, and which of them a listing shows. No HTTP, no faults,
 no waiting."""
 
 from __future__ import annotations
@@ -12,19 +12,22 @@ from typing import Any
 
 from worker.sandbox.answers import full_batch
 from worker.sandbox.batch import Batch, Dataset
-from worker.sandbox.made_up import USER_ID, made_up_source
+from worker.sandbox.made_up import USER_ID, WORKSPACE_ID, WORKSPACE_TITLE, made_up_source
 
 
 class World:
-    """Sources that were asked for and the copies that were made, in that order of appearance.
+    """The sources that were asked for and the copies that were created, in order of appearance.
 
-    `listing_lag` is for how many seconds a listing misses a new copy; `clock` tells seconds since
-    1970. `requests` counts by operation (duplicate, get, list, status, setup, me), `responses` by
-    operation and HTTP status, which is 0 where the connection was closed without an answer."""
+    `listing_lag` is for how many seconds listings do not show a new copy; `clock` returns seconds
+    since 1970. `requests` counts by operation (duplicate, get, list, status, setup, me,
+    workspaces). `responses` counts by operation and HTTP status, which is 0 if the connection
+    closed without an answer. `made` counts the copies."""
 
     def __init__(self, listing_lag: float = 0.0, clock: Callable[[], float] = time.time) -> None:
         self.requests: Counter[str] = Counter()
         self.responses: Counter[tuple[str, int]] = Counter()
+        self.workspaces = {WORKSPACE_ID: WORKSPACE_TITLE}
+        """The title of each workspace that the token sees."""
         self.made = 0
         self._lag = listing_lag
         self._clock = clock
@@ -32,8 +35,7 @@ class World:
 
     @property
     def duplicates(self) -> list[dict[str, Any]]:
-        """Every copy in the order of making, as `get` answers it and with `source_batch_id`; `made`
-        is how many."""
+        """Every copy in order of creation, as `get` answers it, with its `source_batch_id`."""
         now = self.now()
         copies = [batch for batch in list(self._batches.values()) if batch.source_id is not None]
         return [full_batch(copy, now) | {"source_batch_id": copy.source_id} for copy in copies]
@@ -43,8 +45,8 @@ class World:
         return self._clock()
 
     def find(self, batch_id: str) -> Batch | None:
-        """The batch with this id (in any case); a source that was never asked for is made up
-        now."""
+        """The batch with this id (in upper or lower case); None if there is none. A source that is
+        asked for the first time is invented now."""
         key = batch_id.lower()
         batch = self._batches.get(key)
         if batch is None and (batch := made_up_source(key)) is not None:
@@ -52,10 +54,10 @@ class World:
         return batch
 
     def duplicate(self, source: Batch, name: str | None, upload_new_dataset: bool) -> Batch:
-        """Make a copy of `source` now, called `name` or else as the API calls copies."""
+        """Create a copy of `source` now. Without a `name`, it gets the name that the API gives to
+        copies."""
         copy = Batch(
-            # Not from the seed: a ledger that outlives this sandbox must never meet the same id
-            # again.
+            # Not from the seed: a ledger may outlive this sandbox, and must never see an id again.
             id=str(uuid.uuid4()),
             name=f"{source.name} (Copy)" if name is None else name,
             content=source.content,
@@ -70,7 +72,8 @@ class World:
         return copy
 
     def set_up(self, batch: Batch, dataset: Dataset | None, tasks_per_group: int) -> None:
-        """Give `batch` its tasks, from `dataset` or else its own; once more changes nothing."""
+        """Give `batch` its tasks, from `dataset` or otherwise from its own datasets. A second call
+        changes nothing."""
         if batch.set_up_at is None:
             batch.datasets = batch.datasets if dataset is None else (dataset,)
             batch.tasks_per_group = tasks_per_group
@@ -78,7 +81,7 @@ class World:
 
     def listing(self, workspace_id: str) -> list[Batch]:
         """The batches that a listing of this workspace shows now."""
-        # Without a lag even a clock that was set back hides nothing.
+        # Without a lag nothing is hidden, even if the clock was set back.
         latest = self.now() - self._lag if self._lag else math.inf
         return [
             batch

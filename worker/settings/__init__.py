@@ -1,5 +1,4 @@
-"""What the user set, from options, environment, job, config file and defaults; access to the API
-beside it.
+"""Settings from options, environment, job, config file and defaults, and access to the API.
 
-Importing this package imports nothing: `--help` and `--version` need only the table in `options`.
-"""
+Importing this package imports nothing else: `--help` and `--version` need only the table in
+`options`."""

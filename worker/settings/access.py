@@ -1,7 +1,7 @@
-"""How the API is reached: its address and the token, from the environment or from the token file.
+"""Access to the API: its address, and the token from the environment or the token file.
 
-The token is never part of a message here, nor is anything that might be one: not the path in
-`token_file`, where somebody may have put the token itself, and not an address, which may hold a
+No message here contains the token or anything that may be one. That excludes the path in
+`token_file`, where somebody may have put the token itself, and an address, which may contain a
 password."""
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from worker.settings.settings import Settings
 DEFAULT_URL: Final = "https://api.prolific.com"
 _MAX_TOKEN: Final = 1024  # characters
 _MAX_FILE: Final = 4096  # bytes
-# As shells, config files and .env files name it: `export PROLIFIC_TOKEN=…`, `token: …`. (A token
-# may end in "=".)
+# A name before the token, as shells, config files and .env files write it: `export
+# PROLIFIC_TOKEN=…`, `token: …`. (A token may end in "=".)
 _NAMED = re.compile(
     r"^\s*(export\s+|setx?\s+|\$env:)?[\"']?[\w.-]*(token|key|secret)[\"']?\s*[=:]\s*[^\s=]",
     re.IGNORECASE | re.MULTILINE,
@@ -31,39 +31,39 @@ _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
 
 
 def read_token(settings: Settings, environ: Mapping[str, str]) -> str:
-    """The API token, from `PROLIFIC_TOKEN` or else from the file that `token_file` names.
+    """The API token, from `PROLIFIC_TOKEN`, or else from the file that `token_file` names.
 
-    It is 1 to 1024 characters of printable ASCII, no spaces. Raises `UsageError` where there is
-    none, where it cannot be one, and where others can read its file."""
+    It is 1 to 1024 characters of printable ASCII without spaces. Raises `UsageError` if there is no
+    token, if the text cannot be one, or if other users can read the file."""
     if written := environ.get("PROLIFIC_TOKEN", "").strip():
         return _checked(written, "PROLIFIC_TOKEN")
     if settings.token_file is None:
         raise UsageError(
             "There is no API token.",
             hint=(
-                "Put it in the variable PROLIFIC_TOKEN, or in a file that only you can read and"
-                " that token_file in the config file names. --sandbox rehearses without a token."
+                "Set the variable PROLIFIC_TOKEN, or set token_file in the config file to the path"
+                " of a file that only you can read. To rehearse without a token, add --sandbox."
             ),
         )
     origin = settings.origin("token_file")
     written = _read_private(settings.token_file, origin).strip()
     if not written:
-        raise UsageError(f"{origin}: the file is empty; it should hold the token")
+        raise UsageError(f"{origin}: the file is empty; it should contain the token")
     return _checked(written, origin)
 
 
 def check_certificates(environ: Mapping[str, str]) -> None:
-    """Raise `UsageError` where `SSL_CERT_FILE` names no certificates: OpenSSL would trust nobody,
-    without a word."""
+    """Raise `UsageError` if `SSL_CERT_FILE` names no certificates: OpenSSL would silently trust
+    nobody."""
     path = environ.get("SSL_CERT_FILE")
     if path is None:
         return
     if not path:
-        raise UsageError("SSL_CERT_FILE: is empty; unset it for the system's certificates")
+        raise UsageError("SSL_CERT_FILE: is empty; unset it to use the system's certificates")
     try:
         ssl.create_default_context(cafile=path)
     except ssl.SSLError:
-        raise UsageError(f"SSL_CERT_FILE: {path} holds no certificates (PEM)") from None
+        raise UsageError(f"SSL_CERT_FILE: {path} contains no certificates (PEM)") from None
     except OSError as error:
         raise UsageError(f"SSL_CERT_FILE: {path} cannot be read: {error.strerror}") from error
 
@@ -72,19 +72,19 @@ def api_url(environ: Mapping[str, str]) -> str:
     """The API's address from `PROLIFIC_URL`, without a slash at its end and with its host in lower
     case.
 
-    A port stays where it is not the scheme's own. Raises `UsageError` for anything but https and a
-    host, or http and this machine's loopback."""
+    Keeps a port unless it is the scheme's default. Raises `UsageError` for anything but https with
+    a host, or http with this machine's loopback."""
     text = environ.get("PROLIFIC_URL", DEFAULT_URL)
     if not text.strip():
-        raise UsageError(f"PROLIFIC_URL: is empty; unset it for {DEFAULT_URL}")
+        raise UsageError(f"PROLIFIC_URL: is empty; unset it to use {DEFAULT_URL}")
     if why := _unfit_characters(text):
         raise UsageError(f"PROLIFIC_URL: {why}; write it as {DEFAULT_URL}")
     try:
         parts = urlsplit(text)
         host, port = parts.hostname or "", parts.port
         why = _unfit_address(text, parts, host, port)
-    except ValueError:  # a port or an IPv6 address that is none; the error's own text repeats it
-        why = "has a host or port that cannot be"
+    except ValueError:  # an invalid port or IPv6 address; the error's own text repeats it
+        why = "has an invalid host or port"
     if why:
         raise UsageError(f"PROLIFIC_URL: {why}; write it as {DEFAULT_URL}")
     shown = f"[{host}]" if ":" in host else host
@@ -93,20 +93,20 @@ def api_url(environ: Mapping[str, str]) -> str:
 
 
 def _unfit_characters(text: str) -> str | None:
-    # urlsplit drops tabs and line breaks without a word.
+    # urlsplit silently drops tabs and line breaks.
     if not (text.isascii() and text.isprintable()) or set(text) & set(' "<>\\^`{|}'):
-        return "holds characters that an address cannot"
+        return "contains characters that are not allowed in an address"
     return None
 
 
 def _unfit_address(text: str, parts: SplitResult, host: str, port: int | None) -> str | None:
     reasons = {
-        "is no https address with a host": parts.scheme not in {"https", "http"} or not host,
-        "holds a user name or password; the token goes in PROLIFIC_TOKEN": "@" in parts.netloc,
-        "holds a query or a fragment": "?" in text or "#" in text,
-        "holds a path; only scheme, host and port belong there": parts.path.strip("/") != "",
-        "has a host or port that cannot be": port == 0 or not _is_host(host),
-        "is http, which only this machine's loopback may be (localhost, 127.0.0.1, [::1])": (
+        "is not an https address with a host": parts.scheme not in {"https", "http"} or not host,
+        "contains a user name or password; the token goes in PROLIFIC_TOKEN": "@" in parts.netloc,
+        "contains a query or a fragment": "?" in text or "#" in text,
+        "contains a path; give only scheme, host and port": parts.path.strip("/") != "",
+        "has an invalid host or port": port == 0 or not _is_host(host),
+        "is http, which is only allowed for loopback (localhost, 127.0.0.1, [::1])": (
             parts.scheme == "http" and not _is_loopback(host)
         ),
     }
@@ -132,25 +132,26 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _read_private(path: os.PathLike[str], origin: str) -> str:
-    """The text of the file at `path`, which must be a regular file, small, and no one's but its
-    owner's."""
+    """The text of the file at `path`, which must be a small regular file that only its owner can
+    access."""
     try:
-        # Without O_NONBLOCK a named pipe would wait for ever. What was opened is what is looked at.
+        # Without O_NONBLOCK, opening a named pipe would wait for ever. The checks below look at the
+        # opened file.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
         raise UsageError(
             f"{origin}: the file cannot be opened: {error.strerror}",
-            hint="token_file is the path of a file that holds the token, never the token itself.",
+            hint="token_file is the path of a file that contains the token, not the token itself.",
         ) from None
     try:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             raise UsageError(
-                f"{origin}: is no regular file; give the path of a file that holds the token"
+                f"{origin}: is not a regular file; give the path of a file that contains the token"
             )
         if os.name == "posix" and mode & 0o077:
             raise UsageError(
-                f"{origin}: others than the file's owner can get at it (mode {mode & 0o777:03o})",
+                f"{origin}: other users can access this file (mode {mode & 0o777:04o})",
                 hint="Run chmod 600 on the file.",
             )
         data = os.read(descriptor, _MAX_FILE + 1)
@@ -158,38 +159,38 @@ def _read_private(path: os.PathLike[str], origin: str) -> str:
         os.close(descriptor)
     if len(data) > _MAX_FILE:
         raise UsageError(
-            f"{origin}: the file holds more than {_MAX_FILE:,} bytes; it should hold the token"
-            " alone"
+            f"{origin}: the file is larger than {_MAX_FILE:,} bytes; it should contain only the"
+            " token"
         )
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise UsageError(
-            f"{origin}: the file is not UTF-8 text; it should hold the token alone"
+            f"{origin}: the file is not UTF-8 text; it should contain only the token"
         ) from None
 
 
 def _checked(token: str, origin: str) -> str:
-    """`token` if a header can carry it. Raises `UsageError` that says what is wrong, nothing of the
-    token."""
+    """`token`, if a header can carry it. Raises `UsageError` that says what is wrong and shows no
+    part of the token."""
     lower = token.lower()
     if _NAMED.search(token):
-        why = "has a name before the token, as in PROLIFIC_TOKEN=…; put the token alone there"
+        why = "has a name before the token, as in PROLIFIC_TOKEN=…; give only the token"
     elif token[0] in "{[":
-        why = "looks like JSON or a config file; put the token alone there"
+        why = "looks like JSON or a config file; give only the token"
     elif "\n" in token or "\r" in token:
-        why = "holds a line break; the token is one line"
+        why = "contains a line break; a token is one line"
     elif lower.startswith(("authorization:", "token ", "bearer ")):
         why = (
-            "begins with a word of the request header; put the token alone there, without 'Token '"
-            " before it"
+            "begins with a part of the request header; give only the token, without 'Token ' before"
+            " it"
         )
     elif token[0] in "'\"" or token[-1] in "'\"":
-        why = "has quotes around it; put the token alone there"
+        why = "begins or ends with a quote; give only the token, without quotes"
     elif not all("!" <= character <= "~" for character in token):
-        why = "holds spaces or characters that no token has; copy it again"
+        why = "contains spaces or characters that no token has; copy it again"
     elif len(token) > _MAX_TOKEN:
-        why = f"is longer than {_MAX_TOKEN:,} characters, which no token is; copy it again"
+        why = f"is longer than {_MAX_TOKEN:,} characters, so it is not a token; copy it again"
     else:
         return token
     raise UsageError(f"{origin}: {why}")

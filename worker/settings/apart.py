@@ -1,4 +1,4 @@
-"""No file may be two: the ledger, its database, the log file, the job, the config and the token."""
+"""Checks that no file is used twice: as ledger, database, log file, job, config or token file."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ _DATABASE_ENDS = ("-wal", "-shm", "-journal", ".lock")
 
 
 def check_apart(settings: Settings, job: Path | None) -> None:
-    """Raise `UsageError` if a file that is written is also another that is written or read."""
-    of_database = f"a file that belongs to that of {settings.origin('database')}"
+    """Raise `UsageError` if a file that the command writes is also another file that it writes or
+    reads."""
+    of_database = f"one that belongs to {settings.origin('database')}"
     seen = {
         _file_id(settings.database.with_name(settings.database.name + end)): of_database
         for end in _DATABASE_ENDS
@@ -27,6 +28,7 @@ def check_apart(settings: Settings, job: Path | None) -> None:
         "database": settings.database,
         "ledger": Path(settings.ledger_template),
         "log_file": settings.log_file,
+        "metrics_file": settings.metrics_file,
     }
     named = read | {settings.origin(key): path for key, path in written.items()}
     for label, path in named.items():
@@ -35,12 +37,12 @@ def check_apart(settings: Settings, job: Path | None) -> None:
         name = _file_id(path)
         if name in seen and label not in read:
             raise UsageError(f"{label}: is the same file as {seen[name]}")
-        seen.setdefault(name, label if label in read else f"that of {label}")
+        seen.setdefault(name, label)
 
 
 def _file_id(path: Path) -> tuple[int, int] | str:
-    """What two paths of one file share: its number, or if there is none yet, its path without
-    links."""
+    """An id that all paths of one file share: its device and inode, or, if it does not exist yet,
+    its path without links."""
     try:
         found = path.stat()
         return found.st_dev, found.st_ino

@@ -1,5 +1,5 @@
-"""Finding and reading the config file: keys, their lines and raw values. What they mean is not
-known here."""
+"""Finds and reads the config file: keys, their lines and raw values. What they mean is not known
+here."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Final, NamedTuple
 from worker.folders import in_devices
 from worker.model.errors import UsageError
 
-_MAX_FILE: Final = 1 << 20  # bytes; a device would never end
+_MAX_FILE: Final = 1 << 20  # bytes; reading a device would never end
 
 
 class ConfigFile(NamedTuple):
-    """A config file that was read: where it lies, how messages call it, its text and its top-level
+    """A config file that was read: its path, its name in messages, its text and its top-level
     values."""
 
     path: Path
@@ -24,29 +24,30 @@ class ConfigFile(NamedTuple):
     text: str
     values: Mapping[str, object]
 
-    def place(self, key: str) -> str:
-        """`config.toml:3: rate`, or without the line where the key's spelling hides it."""
+    def location(self, key: str) -> str:
+        """`config.toml:3: rate`, or without the line if the key is spelled so that its line was not
+        found."""
         line = line_of(key, self.text)
         return f"{self.shown}:{line}: {key}" if line else f"{self.shown}: {key}"
 
 
 def find_config(cwd: Path) -> ConfigFile | None:
-    """The config file that counts where none was named: `cwd`/config.toml, else the user's, else
-    `None`.
+    """The config file to use if none was named: `cwd`/config.toml, else the one in the user's
+    config directory, else `None`.
 
-    Raises `UsageError` where one is there but cannot be read or is no TOML."""
+    Raises `UsageError` if there is one that cannot be read or is not TOML."""
     return _read(cwd / "config.toml", cwd) or _read(_users_config(), cwd)
 
 
 def given_config(path: Path, origin: str, cwd: Path) -> ConfigFile:
-    """The config file at `path`, which somebody named at `origin`.
+    """The config file at `path`, which was named at `origin`.
 
-    Raises `UsageError` as `find_config` does, if there is none, and if it lies in /dev or /proc."""
+    Raises `UsageError` as `find_config` does, and if the file does not exist or is in /dev or
+    /proc."""
     if in_devices(path):
         raise UsageError(
-            f"{origin}: {_shown(path, cwd)} is not a file in a folder, and the ledger, which"
-            " belongs beside the config file, would be lost at the next boot; save the settings as"
-            " a file"
+            f"{origin}: {_shown(path, cwd)} is in /dev or /proc, so the ledger beside it would be"
+            " lost at the next boot; save the settings as a file elsewhere"
         )
     file = _read(path, cwd)
     if file is None:
@@ -55,7 +56,7 @@ def given_config(path: Path, origin: str, cwd: Path) -> ConfigFile:
 
 
 def line_of(key: str, text: str) -> int:
-    """The line (from 1) of `text` that sets the top-level `key` or opens its section; 0 where none
+    """The line (from 1) of `text` that sets the top-level `key` or opens its section; 0 if no line
     does."""
     name = re.escape(key)
     setting = re.compile(rf"""\s*\[?\[?\s*(["']?){name}\1\s*[=.\]]""")
@@ -75,8 +76,8 @@ def _shown(path: Path, cwd: Path) -> str:
 
 def _read(path: Path, cwd: Path) -> ConfigFile | None:
     shown = _shown(path, cwd)
-    # Reading at once, not asking first: a file that is there but unreadable must never count as
-    # missing, or a run would meet another ledger than the night before.
+    # Read without checking first whether the file exists: a file that exists but cannot be read
+    # must not count as missing, or a run would use another ledger than the night before.
     try:
         with path.open("rb") as file:
             data = file.read(_MAX_FILE + 1)
@@ -85,7 +86,7 @@ def _read(path: Path, cwd: Path) -> ConfigFile | None:
     except OSError as error:
         raise UsageError(f"{shown}: cannot be read: {error.strerror}") from error
     if len(data) > _MAX_FILE:
-        raise UsageError(f"{shown}: holds more than {_MAX_FILE:,} bytes; this is no config file")
+        raise UsageError(f"{shown}: is larger than {_MAX_FILE:,} bytes; this is not a config file")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -99,14 +100,15 @@ def _read(path: Path, cwd: Path) -> ConfigFile | None:
 
 
 def _toml_error(shown: str, text: str, error: Exception) -> UsageError:
-    # tomllib puts the place at the end of its message, and nothing of the file's content before it.
-    message, _, place = str(error).partition(" (at ")
-    if match := re.match(r"line (\d+), column (\d+)", place):
+    # tomllib puts the line and column at the end of its message. Before them, it shows nothing of
+    # the file's content.
+    message, _, location = str(error).partition(" (at ")
+    if match := re.match(r"line (\d+), column (\d+)", location):
         where = f"{shown}:{match[1]}: column {match[2]}"
-    elif place:
+    elif location:
         where = f"{shown}:{text.rstrip().count(chr(10)) + 1}: at the end"
     else:
         where, message = shown, "a value is too long or nested too deeply"
     return UsageError(
-        f"{where}: not valid TOML: {message}", hint='Text goes in quotes, as in rate = "5/s".'
+        f"{where}: not valid TOML: {message}", hint='Text needs quotes, as in rate = "5/s".'
     )

@@ -1,8 +1,8 @@
-"""All the layers of settings become one frozen `Settings`: option, environment, job, config file,
+"""Merges all layers of settings into one frozen `Settings`: option, environment, job, config file,
 default.
 
-Decides which layer wins and which folder a path belongs to. What a valid value is, `values` says;
-the token is not known here."""
+Decides which layer wins and which folder a path is relative to. `values` decides which values are
+valid. The token is not known here."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from worker.text import did_you_mean
 
 
 class _Given(NamedTuple):
-    """One valid value of one layer, and where it is written (`None`: it is a default)."""
+    """One valid value of one layer, and where it was set (`None`: it is a default)."""
 
     value: Any
     origin: Origin | None = None
@@ -43,13 +43,13 @@ def load_settings(
     today: dt.date,
     cwd: Path,
 ) -> Settings:
-    """The settings of `command`, also from the config file, which this finds and reads.
+    """The settings of `command`. Finds and reads the config file.
 
-    `options` is what argparse gave (`None` is not given; what is no option of the command does not
-    count), `job` the job file if there is one, `job_campaign` what a YAML job says. Every value
-    that is written anywhere is checked, also one that another layer overrides. Raises `UsageError`
-    with all problems, one a line, each beginning with the option, variable or `FILE:LINE: key` that
-    it is about."""
+    `options` are the values from argparse (`None`: not given; keys that are not options of the
+    command are ignored), `job` is the job file if there is one, `job_campaign` the campaign that a
+    YAML job names. Checks every value, also one that another layer overrides. Raises `UsageError`
+    with all problems, one on each line; each begins with its option, its variable or `FILE:LINE:
+    key`."""
     problems: list[str] = []
     from_options = _from_options(command, options, cwd, problems)
     from_environ = _from_environ(environ, cwd, problems)
@@ -64,8 +64,8 @@ def load_settings(
     home = file.path.parent if file else (cwd / job).parent if job else cwd
     merged = _defaults(home, today) | from_file | from_job | from_environ | from_options
     if merged["sandbox"].value:
-        # Whatever real files the environment or the config file name, a rehearsal must not touch
-        # them: it has files of its own, in the folder of the database that a real run would use.
+        # A rehearsal must never touch real files, whatever the environment or the config file
+        # names. It has files of its own, in the folder of the database that a real run would use.
         merged |= _sandbox_files(merged["database"].value.parent)
         merged |= {key: from_options[key] for key in ("database", "ledger") if key in from_options}
 
@@ -82,7 +82,7 @@ def load_settings(
     if settings.fresh and not settings.sandbox:
         raise UsageError(
             f"{settings.origin('fresh')}: only forgets rehearsals, so it needs --sandbox",
-            hint="For new copies of the same batches, name a new campaign: --campaign NAME.",
+            hint="To create new copies of the same batches, use a new campaign: --campaign NAME.",
         )
     check_apart(settings, cwd / job if job else None)
     return settings
@@ -120,7 +120,7 @@ def _config_file(layers: _Layer, cwd: Path, problems: list[str]) -> ConfigFile |
     try:
         if given is None or given.origin is None:
             return find_config(cwd)
-        return given_config(given.value, given.origin.place, cwd)
+        return given_config(given.value, given.origin.location, cwd)
     except UsageError as error:
         problems.append(str(error))
         return None
@@ -129,9 +129,9 @@ def _config_file(layers: _Layer, cwd: Path, problems: list[str]) -> ConfigFile |
 def _from_file(file: ConfigFile, problems: list[str]) -> _Layer:
     layer: _Layer = {}
     for key, value in file.values.items():
-        origin = Origin(Layer.FILE, file.place(key))
+        origin = Origin(Layer.FILE, file.location(key))
         if why := _misplaced(key) or _unfit(key, value):
-            problems.append(f"{origin.place}: {why}")
+            problems.append(f"{origin.location}: {why}")
         else:
             layer |= _read(key, value, origin, file.path.parent, problems)
     return layer
@@ -159,31 +159,31 @@ _SETTINGS = tuple(get_type_hints(Values))
 
 @cache
 def value_type(key: str) -> ValueType:
-    """What reads the values of the setting `key`."""
+    """The reader of the values of the setting `key`."""
     hints = get_type_hints(Values, include_extras=True)
     return ValueType((hints | {"config": FilePath, "dry_run": Flag})[key])
 
 
 def _read(key: str, written: object, origin: Origin, folder: Path, problems: list[str]) -> _Layer:
-    """What is `written` at `origin` as a layer of one value; a bad one makes none, and one more
-    problem. A path is the one from `folder`."""
+    """The value `written` at `origin`, as a layer with one value; an invalid value adds a problem
+    and returns an empty layer. A path is relative to `folder`."""
     kind = value_type(key)
     try:
-        # argparse has turned flags into booleans; all else on a command line is text.
+        # argparse has turned flags into booleans; every other option is text.
         native = origin.layer is Layer.FILE or isinstance(written, bool)
         value = kind.from_toml(written, folder) if native else kind.from_text(str(written), folder)
     except BadValueError as error:
-        problems.append(f"{origin.place}: {error}")
+        problems.append(f"{origin.location}: {error}")
         return {}
     return {key: _Given(value, origin)}
 
 
 def _unfit(key: str, value: object) -> str | None:
-    """Why a config file cannot hold this key with such a value; None if it can."""
+    """Why a config file cannot contain this key with this value; None if it can."""
     if isinstance(value, dict) or (
         isinstance(value, list) and any(isinstance(one, dict) for one in value)
     ):
-        return 'is a section or a dotted key; write each key by itself, as in rate = "5/s"'
+        return 'is a section or a dotted key; write each key on its own line, as in rate = "5/s"'
     return None if key in _SETTINGS else _unknown(key, _SETTINGS)
 
 
@@ -192,18 +192,18 @@ def _unknown(name: str, known: Mapping[str, object] | tuple[str, ...], prefix: s
 
 
 def _misplaced(name: str) -> str | None:
-    """What to do with the setting `name` if it is a real one in the wrong place. Never shows its
+    """What to do about the setting `name`, if it is a real one in the wrong place. Never shows its
     value."""
     plain = name.lower().replace("-", "_")
     if plain.endswith(("token", "api_key")):
         return (
-            "a token is not a setting; put it in the variable PROLIFIC_TOKEN, or in a file of its"
-            " own and that file's path in token_file"
+            "the token is not a setting; put it in the variable PROLIFIC_TOKEN, or in a file whose"
+            " path you set as token_file"
         )
-    if plain.endswith("url"):
-        return "the API's address is set by the variable PROLIFIC_URL"
+    if plain.endswith("url") and plain != "heartbeat_url":
+        return "is not a setting; set the API's address in the variable PROLIFIC_URL"
     if plain == "config":
-        return f"can only be set as --config or {PREFIX}CONFIG"
+        return f"can only be set with --config or {PREFIX}CONFIG"
     if plain == "dry_run":
         return "can only be given as --dry-run"
     return None
@@ -217,15 +217,15 @@ def _campaign(command: str, given: _Given, date: dt.date, job: Path | None) -> s
         try:
             return fill_campaign(str(given.value), date)
         except NameProblem as problem:
-            raise UsageError(f"{given.origin.place}: {problem}") from None
+            raise UsageError(f"{given.origin.location}: {problem}") from None
     if job is None:
         return None
     try:
         return fill_campaign(job.stem, date)
     except NameProblem as problem:
         if command not in {"run", "check"}:
-            return None  # the campaign is that of the job's latest run, which had a name of its own
+            return None  # the job's latest run names its campaign
         raise UsageError(
-            f"{job}: the file's name is no campaign: {problem}",
+            f"{job}: the file's name cannot be used as the campaign: {problem}",
             hint="Name the campaign with --campaign NAME.",
         ) from None

@@ -1,7 +1,7 @@
-"""The one table of every setting: its name, its default, and how each command offers it.
+"""The table of all settings: name, default, and the commands that offer it as an option.
 
-Nothing else belongs here, and only the standard library: `--help` waits for this import. Which
-values are valid is in `values`."""
+This module imports only the standard library, because `--help` waits for it. `values` decides which
+values are valid."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ _RUN = frozenset({"run"})
 _PLANNING = frozenset({"run", "check"})
 _WORKING = frozenset({"run", "settle"})
 _ASKING = frozenset({"run", "check", "settle"})
+_EVERY = _ALL | {"batches"}
+_DOCTOR = frozenset({"doctor"})
 _ANYWHERE: frozenset[Source] = frozenset({"option", "environment", "file"})
 
 GROUPS = CREATE, PACE, STOP, OUTPUT, FILES = (
@@ -25,14 +27,14 @@ GROUPS = CREATE, PACE, STOP, OUTPUT, FILES = (
     "Output",
     "Files and settings",
 )
-"""The groups of options in `--help`, what people need first at the top."""
+"""The groups of options in `--help`: what people need first is at the top."""
 
 
 class Option(NamedTuple):
-    """One setting: `key` is its name in the config file, `commands` take it as an option.
+    """One setting: `key` is its name in the config file; `commands` offer it as an option.
 
-    `default` is written as in the config file (`None`: there is none, `help` says what happens
-    then). An option without a `metavar` is a flag. `sources` say where it may be set."""
+    `default` is written as in the config file (`None`: no default, and `help` says what then
+    happens). An option without a `metavar` is a flag. `sources` are the layers that may set it."""
 
     key: str
     group: str
@@ -85,7 +87,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "retry_failed",
         CREATE,
-        "Also retry what failed before",
+        "Also retry duplicates that failed before",
         default=False,
         commands=_PLANNING,
     ),
@@ -114,7 +116,7 @@ OPTIONS: tuple[Option, ...] = (
         CREATE,
         "Use a stand-in for the API inside this process: no token, nothing real",
         default=False,
-        commands=_ALL,
+        commands=_EVERY,
     ),
     Option(
         "fresh",
@@ -131,7 +133,14 @@ OPTIONS: tuple[Option, ...] = (
         "5/s",
     ),
     Option("max_in_flight", PACE, "Maximum number of concurrent requests", "N", 16),
-    Option("timeout", PACE, "Seconds that one request may take", "S", 60, commands=_ASKING),
+    Option(
+        "timeout",
+        PACE,
+        "Seconds that one request may take",
+        "S",
+        60,
+        commands=_ASKING | _DOCTOR | {"batches"},
+    ),
     Option(
         "settle_after",
         PACE,
@@ -144,7 +153,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "max_duration",
         STOP,
-        "Send nothing new after S seconds; the next run continues (default: no limit)",
+        "Start nothing new after S seconds; the next run continues (default: no limit)",
         "S",
         commands=_WORKING,
     ),
@@ -211,6 +220,24 @@ OPTIONS: tuple[Option, ...] = (
         commands=_WORKING,
         choices=LOG_FORMATS,
     ),
+    Option(
+        "heartbeat_url",
+        OUTPUT,
+        "Ping URL/start, then URL or URL/fail with the summary (default: none)",
+        "URL",
+    ),
+    Option(
+        "metrics_file",
+        OUTPUT,
+        "Write metrics for Prometheus to this file, such as .../x.prom (default: none)",
+        "PATH",
+    ),
+    Option(
+        "on_finish",
+        OUTPUT,
+        "Run COMMAND in a shell, with the summary on standard input (default: none)",
+        "COMMAND",
+    ),
     # Files and settings
     Option(
         "ledger",
@@ -220,21 +247,28 @@ OPTIONS: tuple[Option, ...] = (
         "ledgers/{campaign}.csv",
         commands=_ALL,
     ),
-    Option("database", FILES, "Ledger database", "PATH", "ledgers/ledger.db", commands=_ALL),
+    Option(
+        "database",
+        FILES,
+        "Ledger database",
+        "PATH",
+        "ledgers/ledger.db",
+        commands=_ALL | _DOCTOR,
+    ),
     Option(
         "config",
         FILES,
         "Config file (default: ./config.toml, then the one in the user's config directory)",
         "PATH",
-        commands=_ALL,
+        commands=_EVERY | _DOCTOR,
         sources=frozenset({"option", "environment"}),
     ),
     Option(
         "token_file",
         FILES,
-        "File that holds the token, readable by its owner only; PROLIFIC_TOKEN takes precedence",
+        "File with the token, readable only by its owner; PROLIFIC_TOKEN takes precedence",
         "PATH",
-        commands=frozenset(),  # set up once, not on each command line
+        commands=frozenset(),  # set once, not on each command line
         sources=frozenset({"environment", "file"}),
     ),
 )
@@ -243,11 +277,11 @@ BY_KEY = {option.key: option for option in OPTIONS}
 
 
 def add_options(parser: argparse.ArgumentParser, command: str) -> None:
-    """Give `parser` every option that `command` takes, in groups.
+    """Add every option that `command` takes to `parser`, in groups.
 
-    Values arrive as the text that was written (`load_settings` validates it), flags as `True` or
-    `False`, and what was not given as `None`. A flag that a config file may set has a `--no-…` to
-    undo it."""
+    Values arrive as the text that was given (`load_settings` validates it), flags as `True` or
+    `False`, and missing options as `None`. A flag that a config file may set also has a `--no-…`
+    form to undo it."""
     for title in GROUPS:
         creates = command in _PLANNING
         group = parser.add_argument_group(

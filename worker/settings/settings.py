@@ -1,5 +1,5 @@
-"""`Settings`: what a command goes by, each value validated, with its origin. How they come about is
-in `load`."""
+"""`Settings`: the validated values that a command uses, each with its origin. `load` creates
+them."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ from worker.settings.values import (
     Rate,
     Seconds,
     TimeLimit,
+    WebAddress,
 )
 
 
 class Layer(Enum):
-    """Where a value can be set; a default is in none."""
+    """Where a value can be set; a default has no layer."""
 
     OPTION = "option"
     ENVIRONMENT = "environment"
@@ -36,17 +37,17 @@ class Layer(Enum):
 
 
 class Origin(NamedTuple):
-    """Where a value was set: the layer, and the place as messages name it (`--rate`,
+    """Where a value was set: its layer, and its location as messages name it (`--rate`,
     `config.toml:3: rate`)."""
 
     layer: Layer
-    place: str
+    location: str
 
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """One value for each setting that a config file can hold. Durations are in seconds, `rate` in
-    requests a second (`None`: unlimited), paths absolute."""
+    """One value for each setting that a config file can contain. Durations are in seconds, `rate`
+    is in requests per second (`None`: unlimited), paths are absolute."""
 
     campaign: Name | None
     ledger: LedgerPath
@@ -72,27 +73,31 @@ class Values:
     log_format: LogFormat
     progress: ProgressMode
     quiet: Flag
+    heartbeat_url: WebAddress | None
+    metrics_file: FilePath | None
+    on_finish: Name | None
     token_file: FilePath | None
 
 
 @dataclass(frozen=True, slots=True)
 class Settings(Values):
-    """What a command goes by.
+    """The settings of one command.
 
-    `campaign` is filled in, and `None` if neither a job nor a setting names one. `ledger` is the
-    ledger file's path with its placeholders: ask `ledger_path` for the path of a run. `origins`
-    says of each key that was set where that is written."""
+    `campaign` is filled in; it is `None` if neither a job nor a setting names one. `ledger` is the
+    ledger file's path with its placeholders: call `ledger_path` for the path of a run. `origins`
+    has an entry for each key that was set."""
 
     config_file: Path | None
     job_stem: str | None = None
-    """The job file's name without its ending."""
+    """The job file's name without its extension."""
     campaign_dated: bool = False
     """Whether the campaign's name contains {date}."""
     origins: Mapping[str, Origin] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def ledger_template(self) -> str:
-        """The ledger file's path with `{run_id}` alone (and `{campaign}`, if there is none)."""
+        """The ledger file's path, with only `{run_id}` left as a placeholder (and `{campaign}`, if
+        there is no campaign)."""
         named = self.ledger
         if self.campaign is not None:
             named = named.replace("{campaign}", self.campaign)
@@ -107,22 +112,23 @@ class Settings(Values):
         return Path(self.ledger_template.replace("{run_id}", run_id))
 
     def ledger_path_of(self, run_id: str, campaign: str, date: str | None) -> Path:
-        """The ledger file, as these settings name it, of the run `run_id` of another campaign;
-        `date` is the value of `{date}` there (None: today's)."""
+        """The ledger file of the run `run_id` of another campaign, by these settings. `date` is the
+        value of `{date}` there (None: today's)."""
         day = self.date.isoformat() if date is None or self.is_set("date") else date
         named = self.ledger.replace("{campaign}", campaign).replace("{date}", day)
         return Path(named.replace("{run_id}", run_id))
 
     @property
     def names_campaign(self) -> bool:
-        """Whether the campaign was named on purpose, or is a new one each day: otherwise its name
-        is the job file's, also if it is written out, as in every command that people are shown."""
+        """Whether the campaign was named on purpose, or is a new one each day. Otherwise its name
+        is that of the job file, even if it is given explicitly, as in every command that people are
+        shown."""
         return self.campaign_dated or (self.is_set("campaign") and self.campaign != self.job_stem)
 
     @property
     def asks_for_campaign(self) -> bool:
-        """Whether this command was asked for one campaign: by its name, or by the date in it. A
-        name that is set for all commands and contains {date} is today's, and so asks for none."""
+        """Whether this command was given one campaign, by name or by the date in it. A name that is
+        set for all commands and contains {date} means today's campaign, so it does not count."""
         return (
             self.is_set("date")
             or self.is_set("campaign", Layer.OPTION)
@@ -130,8 +136,7 @@ class Settings(Values):
         )
 
     def is_set(self, key: str, *layers: Layer) -> bool:
-        """Whether the setting has a value other than its default, from one of `layers` if any are
-        given."""
+        """Whether the setting was set by any layer, or by one of `layers` if any are given."""
         origin = self.origins.get(key)
         return origin is not None and (not layers or origin.layer in layers)
 
@@ -140,6 +145,6 @@ class Settings(Values):
         return self.is_set(key, Layer.OPTION, Layer.ENVIRONMENT)
 
     def origin(self, key: str) -> str:
-        """How to name the setting `key` in a message: where it was set, or else its option."""
+        """The name of the setting `key` in a message: where it was set, or else its option."""
         origin = self.origins.get(key)
-        return BY_KEY[key].flag if origin is None else origin.place
+        return BY_KEY[key].flag if origin is None else origin.location

@@ -1,7 +1,7 @@
-"""Which values a setting can have: pydantic types, and the sentence about a value that has none.
+"""Which values a setting can have: pydantic types, and the messages about invalid values.
 
-No files and no environment here. The caller knows where a value was written, and puts that before
-the message."""
+Nothing here knows files or the environment. The caller knows where a value was set and puts that
+before the message."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Final, Literal, NamedTuple, get_args
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -24,17 +25,17 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from worker.text import did_you_mean, shortened
 
-MAX_RATE: Final = 10_000.0  # requests a second
+MAX_RATE: Final = 10_000.0  # requests per second
 PLACEHOLDERS: Final = ("campaign", "date", "run_id")
 
 _PLACEHOLDERS_SHOWN: Final = "{campaign}, {date} and {run_id}"
 _MAX_SECONDS: Final = 7 * 24 * 3600
-# Nine digits are plenty, and keep the time between two requests a sane number.
+# Nine digits are enough, and keep the time between two requests within reason.
 _RATE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)/(s|min)")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _BRACES = re.compile(r"\{([^{}]*)\}|[{}]")
-# What shells expand and this program does not, at the beginning of a name: $NAME, ${NAME},
-# $(command), %NAME%.
+# Variables that shells expand and this program does not, at the beginning of a path part: $NAME,
+# ${NAME}, $(command), %NAME%.
 _UNEXPANDED = re.compile(
     r"(?:^|(?<=[/\\]))(?:\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?|\$\(|%([A-Za-z_][A-Za-z0-9_]+)%)"
 )
@@ -43,28 +44,28 @@ _SHOWN = (*_HOMES, "USER", "USERNAME", "PWD", "TMPDIR", "TEMP", "APPDATA", "LOCA
 
 
 class Expected(NamedTuple):
-    """What a value of a type looks like, for messages: `'x' is not {text}`. `native` says how a
-    config file writes it, for a value of another type there: `must be {native}`."""
+    """What a value of a type looks like, for messages: `'x' is not {text}`. `native` is its form in
+    a config file, for a value of another type there: `must be {native}`."""
 
     text: str
     native: str
 
 
 class BadValueError(ValueError):
-    """A value that cannot be used; its text says what is wrong with it, or what would be right."""
+    """A value that cannot be used. The text says what is wrong with it or what would be right."""
 
 
 class ValueType:
     """Reads values of one of the types below."""
 
     def __init__(self, annotated: Any) -> None:
-        if NoneType in get_args(annotated):  # a value that can be missing; what is written is none
+        if NoneType in get_args(annotated):  # optional; a given value is never None
             annotated = next(one for one in get_args(annotated) if one is not NoneType)
         self._adapter = TypeAdapter[Any](annotated)
         self._expected = next(one for one in annotated.__metadata__ if isinstance(one, Expected))
 
     def from_text(self, text: str, folder: Path | None = None) -> Any:
-        """The value of `text`, as an option or a variable gives it; of a path, the one from
+        """The value of `text`, as an option or a variable contains it; a path is relative to
         `folder`. Raises `BadValueError`."""
         try:
             return self._adapter.validate_strings(text, context=folder)
@@ -72,8 +73,8 @@ class ValueType:
             raise BadValueError(self._explain(error.errors()[0])) from None
 
     def from_toml(self, value: object, folder: Path | None = None) -> Any:
-        """The same of a value as tomllib gives it: numbers and booleans are native there. Raises
-        `BadValueError`."""
+        """The value of a TOML value, in which numbers and booleans are native; a path is relative
+        to `folder`. Raises `BadValueError`."""
         try:
             return self._adapter.validate_python(value, strict=True, context=folder)
         except ValidationError as error:
@@ -104,25 +105,25 @@ def _rate(value: object) -> float | None:
         return None
     match = _RATE.fullmatch(text)
     if match is None:
-        raise PydanticCustomError("rate", "no rate")
+        raise PydanticCustomError("rate", "not a rate")
     rate = float(match[1]) / (60 if match[2] == "min" else 1)
     if not 0 < rate <= MAX_RATE:
         raise ValueError(
-            f"{text!r} is out of range; a rate is above 0 and at most {MAX_RATE:,.0f}/s"
+            f"{text!r} is out of range; a rate must be above 0 and at most {MAX_RATE:,.0f}/s"
         )
     return rate
 
 
 def _day(value: object) -> object:
-    # pydantic would take "86400" for a time in seconds.
+    # pydantic would read "86400" as a time in seconds.
     if not isinstance(value, str):
         return value
     if _DATE.fullmatch(value) is None:
-        raise PydanticCustomError("date", "no date")
+        raise PydanticCustomError("date", "not a date")
     try:
         return dt.date.fromisoformat(value)
     except ValueError:
-        raise ValueError(f"there is no day {value} in the calendar") from None
+        raise ValueError(f"the date {value} does not exist") from None
 
 
 def _filled(text: str) -> str:
@@ -132,10 +133,10 @@ def _filled(text: str) -> str:
 
 
 def _path(value: object, info: ValidationInfo) -> Path:
-    # The text is not repeated: somebody may have put the token where `token_file` wants a path.
+    # The message does not repeat the text: somebody may have set `token_file` to the token itself.
     text = _checked(_text(value))
     if _BRACES.search(text):
-        raise ValueError("must not contain { or }; only the ledger's path has placeholders")
+        raise ValueError("must not contain { or }; only the ledger's path may contain placeholders")
     return _located(text, info)
 
 
@@ -143,7 +144,7 @@ def _ledger(value: object, info: ValidationInfo) -> str:
     text = _checked(_text(value))
     for match in _BRACES.finditer(text):
         if match[1] is None:
-            raise ValueError(f"has a lone {match[0]}; placeholders are {_PLACEHOLDERS_SHOWN}")
+            raise ValueError(f"contains a lone {match[0]}; placeholders are {_PLACEHOLDERS_SHOWN}")
         if match[1] not in PLACEHOLDERS:
             likely = did_you_mean(match[1], PLACEHOLDERS)
             raise ValueError(
@@ -152,31 +153,46 @@ def _ledger(value: object, info: ValidationInfo) -> str:
     return str(_located(text, info))
 
 
+def _web_address(value: object) -> str:
+    # The value is a secret, so no message repeats it.
+    text = _text(value)
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or not (text.isascii() and text.isprintable()) or " " in text:
+        raise ValueError("is not a web address; write it as https://example.org/path")
+    return text
+
+
 def _checked(path: str) -> str:
     if not path.strip():
         raise ValueError("is empty; give a path or leave it out")
     if "\0" in path:
-        raise ValueError("contains a NUL character, which no path can")
-    # Python hands on bytes of a path that are not UTF-8 as lone surrogates.
+        raise ValueError("contains a NUL character, which is not allowed in a path")
+    # Python represents bytes of a path that are not UTF-8 as lone surrogates.
     if any("\ud800" <= character <= "\udfff" for character in path):
-        raise ValueError("is not UTF-8; the ledger could not name the file")
+        raise ValueError("is not UTF-8, so the ledger could not record it; use another path")
     if variable := _UNEXPANDED.search(path):
-        # Only well-known names are repeated: what stands here may be the token.
+        # Only well-known names are repeated: this text may be the token.
         name = (variable[1] or variable[2] or "").upper()
         shown = variable[0] if name in _SHOWN else "a variable ($ or %)"
-        write = "~ or the whole path" if name in _HOMES else "the whole path"
-        raise ValueError(f"contains {shown}, which nothing expands here; write {write}")
+        write = "~ or the full path" if name in _HOMES else "the full path"
+        raise ValueError(f"contains {shown}, which is not expanded here; write {write}")
     if path.endswith(("/", "\\")) or path in {".", ".."}:
-        raise ValueError("names a folder; give the path of a file")
+        raise ValueError("is a folder; give the path of a file")
     return path
 
 
 def _located(path: str, info: ValidationInfo) -> Path:
-    """The path, from the folder that the caller names as context."""
+    """The path, relative to the folder that the caller gives as context."""
     try:
         return Path(info.context or "") / Path(path).expanduser()
     except RuntimeError:
-        raise ValueError("begins with ~ and a user whose home folder is not known") from None
+        raise ValueError(
+            "begins with ~ and a user whose home folder is unknown; write the full path"
+        ) from None
 
 
 _COUNT = "a whole number from 1 to {:,}"
@@ -185,12 +201,12 @@ _PATH = Expected("a path", "text in quotes, the path of a file")
 
 
 def unquoted(text: str) -> Expected:
-    """What is expected of a value that a config file writes without quotes."""
+    """The expected form of a value that is written without quotes in a config file."""
     return Expected(text, f"{text}, without quotes")
 
 
 def quoted(text: str, example: str) -> Expected:
-    """What is expected of a value that a config file writes as text."""
+    """The expected form of a value that is written as text in a config file."""
     return Expected(text, f'text in quotes, such as "{example}"')
 
 
@@ -212,7 +228,7 @@ Rate = Annotated[
     PlainValidator(_rate),
     quoted("a rate; write N/s, N/min or unlimited, such as 5/s or 30/min", "5/s"),
 ]
-"""Requests a second; None: unlimited."""
+"""Requests per second; None: unlimited."""
 Date = Annotated[
     dt.date,
     BeforeValidator(_day),
@@ -220,8 +236,11 @@ Date = Annotated[
 ]
 Name = Annotated[str, AfterValidator(_filled), quoted("text", "spring-wave")]
 FilePath = Annotated[Path, PlainValidator(_path), _PATH]
-"""Absolute: what was written, from the folder of where it was written."""
+"""An absolute path. A relative path is resolved against the folder of where it was set."""
 LedgerPath = Annotated[str, PlainValidator(_ledger), _PATH]
-"""The same as text, with placeholders."""
+"""An absolute path as text, with placeholders."""
+WebAddress = Annotated[
+    str, PlainValidator(_web_address), quoted("a web address", "https://example.org/path")
+]
 LogFormat = Annotated[Literal["auto", "console", "json"], quoted("auto, console or json", "json")]
 ProgressMode = Annotated[Literal["auto", "never"], quoted("auto or never", "never")]

@@ -1,6 +1,6 @@
-"""Settling: what became of requests whose answer never came. `rules` decides, purely; `settling`
-looks and waits.
+"""Settling: find out whether requests without an answer created a batch. `presence`, `absence` and
+`verdicts` decide and are pure; `settling` waits, lists the workspaces and records the verdicts.
 
-Two principles stand above every rule here: presence is decided strictly (a batch is taken for ours
-only if nothing else explains it), and absence more strictly still (an item is sent again only if
-nothing that exists could be its copy)."""
+Two principles stand above every rule here. Presence is decided strictly: a batch counts as ours
+only if nothing else explains it. Absence is decided more strictly still: an item is sent again only
+if no existing batch could be its copy."""

@@ -1,7 +1,7 @@
-"""What keeps an attempt from being proved absent (rules 5 and 6 of docs/settling.md).
+"""What prevents proving that an attempt created nothing (rules 5 and 6 of docs/settling.md).
 
-Decided more strictly than presence: an item is sent again only if nothing that exists could be its
-copy. Pure."""
+Absence is decided more strictly than presence: an item is sent again only if no existing batch
+could be its copy. Pure."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from worker.settle.windows import made_at, wide_window
 
 
 def nearly_fits(attempt: Attempt, batch: UnownedBatch, fidelity: CopyFidelity) -> bool:
-    """Whether the batch could be the attempt's copy, however the API may have changed it: only a
-    property that differs beyond case, spaces and Unicode form, that survives copying, and that all
-    listings agree about, proves that it is not."""
+    """Whether the batch could be the attempt's copy, however the API may have changed it.
+
+    A property proves that it is not the copy only if it differs beyond case, spaces and Unicode
+    form, copying is known to keep it, and all listings agree about it."""
     if not may_be_its(attempt, batch):
         return False
     if not made_at(batch, attempt.offset).meets(wide_window(attempt)):
         return False
     if attempt.source is None or not batch.loose_details:
         return True
-    # A name that was sent is what it is, whatever became of the source.
+    # A name that was sent does not depend on what happened to the source since.
     name_is_known = not attempt.source_changed or (
         attempt.name is not None and not attempt.name_guessed
     )
@@ -31,7 +32,7 @@ def nearly_fits(attempt: Attempt, batch: UnownedBatch, fidelity: CopyFidelity) -
         return False
     if attempt.source_changed or has_just_its_name(attempt, batch):
         return True
-    # Where names are changed, a name like its own is no coincidence either.
+    # If the API changes names, a name similar to the expected one is not a coincidence either.
     if (
         fidelity.name is False
         and made_by_its_me(attempt, batch)
@@ -46,15 +47,16 @@ def nearly_fits(attempt: Attempt, batch: UnownedBatch, fidelity: CopyFidelity) -
 def candidates(
     attempt: Attempt, free: Iterable[UnownedBatch], fidelity: CopyFidelity
 ) -> tuple[str, ...]:
-    """The ownerless batches that keep this attempt from being proved absent."""
+    """The ids of the `free` batches (without an owner) that could be this attempt's copy. While
+    there is one, the attempt is not absent."""
     return tuple(s.batch_id for s in free if nearly_fits(attempt, s, fidelity))
 
 
 def may_be_capped(length: int, longest: int, shows_our_newest: bool) -> bool:
-    """Whether a listing of this length may be the first page of a longer one, whose count is the
-    page's.
+    """Whether a listing of this `length` may be only the first page of a longer one, with a count
+    that counts only the page.
 
-    Pages have round lengths: tens, or multiples of 25. A longer listing was seen before, or this
-    one shows what was made last: then it is no page."""
+    Pages have round lengths: multiples of 10 or of 25. The listing is not a page if a longer one
+    was seen before (`longest`) or if it shows our newest batch."""
     is_round = length > 0 and (length % 10 == 0 or length % 25 == 0)
     return is_round and length >= longest and not shows_our_newest

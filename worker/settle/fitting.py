@@ -1,5 +1,5 @@
-"""What speaks for and against a batch being an attempt's copy: its looks, its name, who created it.
-Pure; `presence` and `absence` decide by it."""
+"""What speaks for and against a batch being an attempt's copy: name, task details, datasets, time
+and creator. Pure; `presence` and `absence` decide with it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from worker.settle.windows import PRESUMED, made_at, window
 
 
 def may_be_its(attempt: Attempt, batch: UnownedBatch) -> bool:
-    """Whether nothing but looks speaks against the batch: it is not older than the attempt's
-    baseline, not its source, not elsewhere, and not somebody else's."""
+    """Whether the batch could be the attempt's copy, apart from its name, details, datasets and
+    time: it is not in the baseline, not the source, in the source's workspace, and not somebody
+    else's."""
     return (
         batch.listing > attempt.listing
         and batch.batch_id != attempt.source_id
@@ -27,7 +28,7 @@ def may_be_its(attempt: Attempt, batch: UnownedBatch) -> bool:
 
 
 def fits(attempt: Attempt, batch: UnownedBatch) -> bool:
-    """Whether the batch is what the attempt would have made, in every respect."""
+    """Whether the batch is exactly what the attempt would have created."""
     return (
         attempt.source is not None
         and may_be_its(attempt, batch)
@@ -41,45 +42,45 @@ def fits(attempt: Attempt, batch: UnownedBatch) -> bool:
 
 
 def has_just_its_name(attempt: Attempt, batch: UnownedBatch) -> bool:
-    """Whether the batch has exactly the name that its copy would have and was made by its `me` as
-    far as anybody says: however it looks, that is no coincidence (the source may have been edited
-    for a while). It need not be made within the window: what was may have been given to another
-    attempt of its kind."""
+    """Whether the batch has exactly the name of the attempt's copy, and no known creator other than
+    the attempt's `me`. This is not a coincidence, whatever the details are: the source may have
+    been edited for a while. The batch need not be from the attempt's window, because a batch from
+    the window may have been given to another attempt of the same kind."""
     return batch.name == attempt.expected_name and made_by_its_me(attempt, batch)
 
 
 def made_by_its_me(attempt: Attempt, batch: UnownedBatch) -> bool:
-    """Whether nobody says that another person made it."""
+    """Whether the batch may be from the attempt's `me`: false only if both people are known and
+    differ."""
     return attempt.me is None or batch.created_by in (None, attempt.me)
 
 
 def names_are_close(attempt: Attempt, name: str) -> bool:
-    """Whether a batch of this name could be the attempt's copy under a name that the API trimmed,
-    cut or cleaned."""
+    """Whether the API could have trimmed, cut or cleaned the expected name into this one."""
     expected, found = skeleton(attempt.expected_name), skeleton(name)
     if attempt.name is None and name.rstrip().endswith("(Copy)"):
         return True
     return expected.startswith(found) or found.startswith(expected)
 
 
-@lru_cache(maxsize=2**16)  # every name is compared with many
+@lru_cache(maxsize=2**16)  # each name is compared with many others
 def skeleton(name: str) -> str:
-    """A name's letters and digits alone, without case, Unicode form and HTML's escapes: what a
-    cleaning API leaves of it."""
+    """The letters and digits of a name, without case, Unicode form and HTML escapes: what is left
+    after an API cleaned it."""
     while (plain := html.unescape(name)) != name:  # it may have been escaped more than once
         name = plain
     return "".join(c for c in unicodedata.normalize("NFKC", name).casefold() if c.isalnum())
 
 
 def evidence(attempt: Attempt, batch: UnownedBatch) -> Evidence:
-    """What speaks for and against this batch, property by property, for the person who decides."""
+    """What speaks for and against this batch, property by property, for a person to decide."""
     source = attempt.source
-    timed = batch.created is not None and attempt.offset is not None
-    told = attempt.me is not None and batch.created_by is not None
+    time_known = batch.created is not None and attempt.offset is not None
+    creator_known = attempt.me is not None and batch.created_by is not None
     return Evidence(
         name=None if source is None else batch.name == attempt.expected_name,
         details=None if source is None else batch.details == source.details,
         datasets=None if source is None else batch.datasets == attempt.expected_datasets,
-        time=made_at(batch, attempt.offset).meets(window(attempt)) if timed else None,
-        creator=batch.created_by == attempt.me if told else None,
+        time=made_at(batch, attempt.offset).meets(window(attempt)) if time_known else None,
+        creator=batch.created_by == attempt.me if creator_known else None,
     )

@@ -1,6 +1,7 @@
-"""Which attempts created which of the batches that nobody owns (rules 2 and 3 of docs/settling.md).
+"""Which attempts created which of the unowned batches (rules 2 and 3 of docs/settling.md).
 
-Decided strictly: a batch is taken for an attempt's only if nothing else explains it. Pure."""
+Presence is decided strictly: a batch counts as an attempt's copy only if nothing else explains it.
+Pure."""
 
 from __future__ import annotations
 
@@ -18,15 +19,18 @@ One = TypeVar("One")
 Other = TypeVar("Other")
 
 MANY = 10_000
-"""Pairs of attempts and batches of one look above which they are counted together instead of in
-connected parts: stricter, and fast for thousands of copies that have one name."""
+"""If attempts and batches that look alike form more pairs than this, they are judged as one part
+instead of being split into connected parts. This is stricter, and fast even for thousands of copies
+with one name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """`claims` gives attempts their batches; `disputed` names, for the attempts that nobody may
-    decide, all batches that fit them; `rivalled` the same where it is only not known yet whether
-    names arrive as they are sent."""
+    """Which batch each attempt created, by the attempt's id.
+
+    `claims` has the decided ones. `disputed` has the attempts that only a person may decide, each
+    with all batches that fit. `rivalled` has those that a later look may decide: a different
+    attempt, with a similar name or a changed source, could also explain their batches."""
 
     claims: Mapping[int, str]
     disputed: Mapping[int, tuple[str, ...]]
@@ -38,12 +42,12 @@ def presence(
     unowned: Sequence[UnownedBatch],
     fidelity: CopyFidelity | None = None,
 ) -> Presence:
-    """Which attempts made which of these ownerless batches (rules 2 and 3).
+    """Which attempts created which of these unowned batches (rules 2 and 3).
 
-    Within each connected part of what fits what: a batch that fits attempts of several kinds, more
-    batches than attempts, or a batch that is disputed already, and nobody guesses. Else oldest to
-    oldest. Where `fidelity` does not vouch for a name, a batch may also be the copy of a kind whose
-    name is alike."""
+    Attempts and batches that fit each other form connected parts. A part stays undecided if it has
+    attempts of several kinds, more batches than attempts, or a batch that is already disputed.
+    Otherwise the oldest batch goes to the oldest attempt. If `fidelity` does not prove that a name
+    arrives as it was sent, a batch may also be the copy of an attempt with a similar name."""
     fidelity = fidelity or CopyFidelity()
     alike: dict[str, list[Attempt]] = defaultdict(list)
     for attempt in attempts:
@@ -79,8 +83,8 @@ def presence(
 
 
 def _has_rival(one: Attempt, alike: Sequence[Attempt], batches: Sequence[UnownedBatch]) -> bool:
-    """Whether an attempt of another kind than `one`'s, of those whose names are alike, could have
-    made one of the batches under the name that the API made of it."""
+    """Whether an attempt of another kind than `one` could have created one of the batches, if the
+    API changed its name. `alike` are the attempts with similar names."""
     rivals = [attempt for attempt in alike if attempt.kind != one.kind]
     return any(
         fits(rival._replace(name=batch.name), batch) for rival in rivals for batch in batches
@@ -90,10 +94,12 @@ def _has_rival(one: Attempt, alike: Sequence[Attempt], batches: Sequence[Unowned
 def _has_changed_rival(
     one: Attempt, alike: Sequence[Attempt], batches: Sequence[UnownedBatch]
 ) -> bool:
-    """Whether an attempt of another source than `one`'s, of those with the same name whose source
-    is not as it was, could have made one of the batches: its source may have looked like `one`'s
-    when it was copied. Where `one`'s source is a copy itself, any of them could: it may look like
-    what copying made of the other's source."""
+    """Whether an attempt of another source than `one`'s could have created one of the batches.
+    `alike` are the attempts with the same name.
+
+    This is possible if the other source changed: it may have looked like `one`'s source when it was
+    copied. If `one`'s source is itself a copy, it is possible for any other source: copying may
+    turn that source into something that looks like `one`'s."""
     rivals = [
         attempt
         for attempt in alike
@@ -111,8 +117,8 @@ def _has_changed_rival(
 def _connected(
     attempts: Sequence[Attempt], unowned: Sequence[UnownedBatch]
 ) -> list[tuple[list[Attempt], list[UnownedBatch]]]:
-    """The connected parts of the graph of what fits what; attempts that nothing fits are left
-    out."""
+    """The connected parts of the graph that joins each attempt to the batches that fit it. Attempts
+    that no batch fits are left out."""
     parts: list[tuple[list[Attempt], list[UnownedBatch]]] = []
     alike: dict[object, tuple[list[Attempt], list[UnownedBatch]]] = defaultdict(lambda: ([], []))
     for attempt in attempts:
@@ -136,8 +142,10 @@ def _connected(
 def _with_partner(
     ones: Sequence[One], others: Sequence[Other], fit: Callable[[One, Other], bool]
 ) -> list[One]:
-    """Those of `ones` that some of `others` fits. Both are in the order of time, so a partner is
-    near the last one's, and thousands of each need no comparison of all with all."""
+    """Those of `ones` that fit at least one of `others`.
+
+    Both are in order of time, so the search begins at the previous partner. Thousands of each need
+    not be compared all with all."""
     found: list[One] = []
     at, many = 0, len(others)
     for one in ones:
@@ -152,7 +160,7 @@ def _with_partner(
 def _split(
     attempts: Sequence[Attempt], batches: Sequence[UnownedBatch]
 ) -> list[tuple[list[Attempt], list[UnownedBatch]]]:
-    """The connected parts among attempts and batches of one look."""
+    """The connected parts among attempts and batches that look alike."""
     parts: list[tuple[list[Attempt], list[UnownedBatch]]] = []
     for attempt in attempts:
         joined: tuple[list[Attempt], list[UnownedBatch]] = (
@@ -172,13 +180,14 @@ def _split(
 def _oldest_to_oldest(
     attempts: Sequence[Attempt], batches: Sequence[UnownedBatch], hopeful: Container[int] = ()
 ) -> dict[int, str]:
-    """Give the batches, the oldest first, to the attempts that can wait least, and where that
-    leaves one over, let attempts change theirs: a maximum matching. (Among very many, nobody
-    changes.) A batch that finds no attempt stays free, and keeps absence from being proved.
+    """Give the oldest batches to the attempts whose windows end first; the batch of each attempt.
 
-    Attempts that also nearly fit a batch that fits nobody (`hopeful`) come last: they may have made
-    that one, and then another's batch, if they took it, would have its attempt proved absent that
-    made it."""
+    If that leaves a batch over, attempts exchange batches: a maximum matching. Above `MANY` pairs
+    they do not exchange. A batch that gets no attempt stays free, and prevents a proof of absence.
+
+    Attempts of `hopeful` come last. They nearly fit a batch that fits no attempt, so they may have
+    created that one. If they took another attempt's batch instead, that attempt would be proved
+    absent although it created a batch."""
     waiting = sorted(
         attempts, key=lambda attempt: (attempt.id in hopeful, window(attempt).high, attempt.id)
     )
@@ -198,8 +207,8 @@ def _oldest_to_oldest(
 
 
 def _matched(attempts: Sequence[Attempt], batches: Sequence[UnownedBatch]) -> dict[int, str]:
-    """A maximum matching, by augmenting paths; an attempt that has a batch once keeps some, so the
-    first ones have one if any can."""
+    """A maximum matching by augmenting paths: the batch of each attempt. An attempt that once got a
+    batch always keeps one, though not always the same, so the first attempts have precedence."""
     holder: dict[str, Attempt] = {}
 
     def placed(attempt: Attempt, tried: set[str]) -> bool:

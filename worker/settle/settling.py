@@ -1,9 +1,8 @@
-"""One round of settling: wait, look twice, decide by `rules`, write down. Called while nothing is
-under way.
+"""One round of settling: wait, look twice, decide, record. Called while no request is under way.
 
-A look is one listing of each workspace that an open attempt may have made something in. Presence is
-decided after each look, absence only after the second, so a round takes `2 x settle_after` and two
-listings. What it cannot decide stays unknown for this run, and says why."""
+A look is one listing of each workspace in which an open attempt may have created a batch. Presence
+is decided after each look, absence only after the second. So a round takes two listings and
+`2 x settle_after`. What it cannot decide stays unknown, with the reason in its row."""
 
 from __future__ import annotations
 
@@ -28,16 +27,17 @@ from worker.settle.verdicts import verdicts_of
 from worker.settle.windows import over_at
 
 PROOFS = 3
-"""So many proofs of absence for an item in one run (rule 6): a source that always answers 500 must
-not keep a night busy."""
+"""After this many proofs of absence an item is not sent again in the same run (rule 6). Otherwise a
+source that always gets a 500 would keep the run busy all night."""
 
 NOT_SHOWN = 100
-"""A listing that lacks more batches than this is not asked about them one by one."""
+"""If a listing lacks more batches than this, they are not looked up one by one: the listing is not
+complete."""
 
 
 class Waiting(NamedTuple):
-    """What settling waits for: so many requests without an answer. It looks at `looks_at`
-    (monotonic seconds; None: now)."""
+    """What settling waits for: how many requests have no answer (`requests`), and when it looks
+    (`looks_at`, monotonic seconds; None: it looks now)."""
 
     requests: int
     looks_at: float | None
@@ -45,8 +45,8 @@ class Waiting(NamedTuple):
 
 @dataclass(slots=True)
 class Settled:
-    """What a round came to: items found `created`, proved `absent`, and attempts still
-    `unknown`."""
+    """The result of a round: how many attempts were found `created`, were proved `absent`, and are
+    still `unknown`."""
 
     created: int = 0
     absent: int = 0
@@ -55,8 +55,8 @@ class Settled:
 
 @dataclass(slots=True)
 class Settling:
-    """Settles for one run. `settle_after_s` is how long late effects and a listing's lag may
-    last."""
+    """Settles for one run. `settle_after_s` is how many seconds a request may still take effect
+    after it was given up, and how long a new batch may be missing from listings."""
 
     database: Database
     reader: RetryingReader
@@ -66,17 +66,17 @@ class Settling:
     stop: Stop
     settle_after_s: float
     waiting: Waiting | None = None
-    """What a round waits for, for people; None between rounds."""
+    """What the round waits for, to be shown to people; None between rounds."""
     _proofs: Counter[int] = field(default_factory=Counter)
-    """Proofs of absence in this run, by item."""
+    """How many times each item was proved absent in this run."""
     _kept: dict[str, CopyFidelity] = field(default_factory=dict)
-    """What listings of this run say of our own 201s, by workspace."""
+    """Which properties copying keeps, by workspace: what this run's listings show of our 201s."""
     _began: float | None = None
     """When the first round began (monotonic seconds)."""
 
     async def round(self, given_up_at: float) -> Settled:
-        """Find out about every open attempt, the last of which was given up at `given_up_at`
-        (monotonic seconds)."""
+        """Settle every open attempt. The last one was given up at `given_up_at` (monotonic
+        seconds)."""
         try:
             return await self._round(given_up_at)
         finally:
@@ -104,16 +104,16 @@ class Settling:
         return settled
 
     def _over_at(self, attempts: Sequence[Attempt]) -> float:
-        """When the last request that nobody awaited to its end was over at the latest (monotonic
-        seconds)."""
+        """When the last request that no process awaited to its end was over at the latest
+        (monotonic seconds)."""
         now, server = self.clock.monotonic(), self.server.now(self.clock.monotonic())
         self._began = now if self._began is None else self._began
         times = [-math.inf]
         for attempt in attempts:
             if attempt.ended is not None:
                 continue
-            # It left before its process died, so before this began; the API's clock may not be
-            # known, or be set back.
+            # It left before its process died, so before this began. The API's clock alone is not
+            # enough: it may be unknown, or set back.
             latest = self._began + attempt.timeout_s
             over = over_at(attempt)
             times.append(
@@ -126,8 +126,8 @@ class Settling:
     async def _look(
         self, attempts: Sequence[Attempt], since: float, before: _Looked | None = None
     ) -> _Looked | None:
-        """Once `settle_after` has passed since `since`, list every workspace; None where the run is
-        to stop."""
+        """Wait until `settle_after` has passed since `since` (monotonic seconds), then list every
+        workspace that was complete in the look `before`. None if the run was asked to stop."""
         while (wait := since + self.settle_after_s - self.clock.monotonic()) > 0:
             self.waiting = Waiting(len(attempts), since + self.settle_after_s)
             await self.stop.wait(wait)
@@ -143,14 +143,15 @@ class Settling:
                 left, problems[workspace_id] = await self._list(workspace_id)
             if self.stop.asked:
                 return None
-        # Not the last Date itself: it may have been received before the last request was given up.
+        # Not the last Date itself: it may have come before the last request was given up.
         now = self.server.now(self.clock.monotonic())
         if (date := self.server.went_back_to or now) is not None:
             await self.database.call(settlement.note_date, date)
         return _Looked(left, problems)
 
     async def _list(self, workspace_id: str) -> tuple[float, str | None]:
-        """List a workspace; when the listing left, and why it is not complete."""
+        """List a workspace. Returns when the listing's request left (monotonic seconds), and why
+        the listing is not complete (None: it is)."""
 
         async def take(number: int, page: Page) -> None:
             await self.database.call(Ledger.add_listed, number, workspace_id, page)
@@ -162,21 +163,24 @@ class Settling:
         return look.left, look.problem or await self._incomplete(workspace_id, look)
 
     async def _incomplete(self, workspace_id: str, look: ListingResult) -> str | None:
-        """Why a listing whose count and length agree is not complete all the same."""
+        """Why a listing is not complete although its count and its length agree; None if it is
+        complete."""
         now = self.server.now(look.left)
         made_before = None if now is None else now - self.settle_after_s
         lacking = await self.database.call(
             settlement.not_shown, look.number, workspace_id, made_before, NOT_SHOWN + 1
         )
         if len(lacking) > NOT_SHOWN:
-            return f"it lacks more than {NOT_SHOWN} batches that were there"
+            return f"it lacks more than {NOT_SHOWN} batches that should be there"
         for batch_id in lacking:
             verdict = await self.reader.source(batch_id)
             if verdict.state != "missing":
                 return f"it lacks batch {batch_id}"
             await self.database.call(settlement.forget_listed, batch_id)
         if await self.database.call(settlement.shows_nothing_known, look.number, workspace_id):
-            return "it shows nothing of what was there; this token may not see it any more"
+            return (
+                "it shows none of the batches that it showed before; the token may have lost access"
+            )
         newest = await self.database.call(settlement.shows_our_newest, look.number, workspace_id)
         longest = await self.database.call(settlement.longest_listing, workspace_id)
         if may_be_capped(look.shown, longest, newest):
@@ -186,7 +190,7 @@ class Settling:
     # -- deciding
 
     async def _decide(self, looked: _Looked, *, absence: bool) -> Settled:
-        """Decide what the look allows, write it down and tell it."""
+        """Decide what the look allows, record the verdicts and emit them."""
         attempts = await self.database.call(settlement.open_attempts)
         free: dict[str, list[UnownedBatch]] = {}
         for workspace_id in looked.problems:
@@ -196,14 +200,14 @@ class Settling:
         items = {attempt.id: attempt.item_id for attempt in attempts}
         for attempt, label in labels.items():
             claimed = verdicts.claims.get(attempt)
-            self._tell(label, claimed.batch_id if claimed else None)
+            self._emit_settled(label, claimed.batch_id if claimed else None)
             if claimed is None:
                 self._proofs[items[attempt]] += 1
                 if self._proofs[items[attempt]] >= PROOFS:
                     await self.database.call(Ledger.skip, items[attempt])
         return Settled(len(verdicts.claims), len(verdicts.absent), len(verdicts.unknown))
 
-    def _tell(self, label: Label, batch_id: str | None) -> None:
+    def _emit_settled(self, label: Label, batch_id: str | None) -> None:
         fields = {
             "line": label.line,
             "source_batch_id": label.source_id,
@@ -217,8 +221,8 @@ class Settling:
 
 
 class _Looked(NamedTuple):
-    """One look: when its last listing left (monotonic seconds), and why a workspace's listing is
-    not complete."""
+    """One look: when its last listing's request left (monotonic seconds), and for each workspace
+    why its listing is not complete (None: it is)."""
 
     left: float
     problems: Mapping[str, str | None]

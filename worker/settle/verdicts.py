@@ -1,5 +1,5 @@
-"""What one look at the listings allows to be said of the open attempts. Pure: it puts presence and
-absence together, and says of the rest why it stays unknown."""
+"""The verdicts that one look at the listings allows: which open attempts created a batch, which
+created nothing, and why the others stay unknown. Pure."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ from worker.settle.fitting import evidence
 from worker.settle.presence import Presence, presence
 
 INCOMPLETE = "the workspace's listing is not complete: "
-HIDDEN = "the token is another person's now, and sees not all that the first one's made"
+HIDDEN = "the token is another person's, who may not see what the first person's requests created"
 SEVERAL = "several batches fit, or one fits several duplicates"
 ALIKE = "these may be its copy, or another's with a name alike"
 MAY_BE = "these may be its copy"
 NAMED_BY_ANSWER = "an answer named this batch"
 NOT_SHOWN_YET = "the first of two listings does not show it"
+# The ledger stores these texts. Migration 7 recognises the causes of older ledgers by their
+# beginnings.
 
 
 def verdicts_of(
@@ -36,11 +38,11 @@ def verdicts_of(
     *,
     absence: bool,
 ) -> Verdicts:
-    """What a look allows to be said of the open attempts.
+    """The verdicts that a look allows about the open attempts.
 
-    `free` are the batches without an owner that listings have shown, `problems` why a listing is
-    not complete, `kept` what survives copying, each by workspace. Absence is decided only where
-    `absence` says that this is the second look."""
+    By workspace: `free` has the unowned batches that listings have shown, `problems` says why a
+    listing is not complete (None: it is), `kept` says which properties copying keeps. Absence is
+    decided only if `absence` is true: at the second look."""
     claims: dict[int, UnownedBatch] = {}
     absent: list[int] = []
     unknown: dict[int, Unsettled] = {}
@@ -73,8 +75,8 @@ def verdicts_of(
 
 
 class _Seen(NamedTuple):
-    """What a complete listing of one workspace has to say: whose the batches are, the batches by
-    id, those that nobody claims, and what survives copying."""
+    """What a complete listing of one workspace shows: which attempts created which batches, the
+    batches by id, those that no attempt claims, and which properties copying keeps."""
 
     found: Presence
     by_id: Mapping[str, UnownedBatch]
@@ -89,7 +91,7 @@ def _problem(workspace_id: str | None, problems: Mapping[str, str | None]) -> st
 
 
 def _unsettled(attempt: Attempt, seen: _Seen, *, absence: bool) -> Unsettled | None:
-    """Why the attempt stays unknown; None if it is proved absent."""
+    """Why the attempt stays unknown; None if it is proved that it created nothing."""
     if attempt.hidden:
         return Unsettled(Reason.HIDDEN, HIDDEN)
     if fitting := seen.found.disputed.get(attempt.id):

@@ -9,21 +9,22 @@ import math
 from worker.model.attempts import Attempt, Interval, UnownedBatch
 
 WIDE_S = 600.0
-"""What the wide window adds to both sides: the clocks of two machines of one service differ by
-less."""
+"""Seconds that the wide window adds at both ends. The clocks of two machines of one service differ
+by less."""
 
 LEAVES_WITHIN_S = 10.0
-"""An intent that has not left this long after it was written down is taken back, so a request whose
-answer was never recorded left at most this long after its intent."""
+"""An intent that has not left within this many seconds is taken back. So a request whose answer was
+never recorded left at most this long after its intent was recorded."""
 
 PRESUMED = Interval(-WIDE_S, WIDE_S)
-"""The offset that presence goes by while none is known: a batch from last week is not taken for
-tonight's."""
+"""The offset that presence assumes while none is known, so that a batch from last week does not
+count as tonight's."""
 
 
 def wide_window(attempt: Attempt) -> Interval:
-    """Server times at which its copy could have been made, with all that clocks may differ. Open
-    while the offset is not known, and where the API's clock went back meanwhile."""
+    """Server times at which the attempt's copy could have been created, with a margin for clocks
+    that differ. Open at both ends while the offset is not known, or if the API's clock went back
+    meanwhile."""
     if attempt.offset is None:
         return Interval()
     before = -math.inf if attempt.date_before is None else attempt.date_before
@@ -34,8 +35,8 @@ def wide_window(attempt: Attempt) -> Interval:
 
 
 def window(attempt: Attempt) -> Interval:
-    """Server times at which its copy was made, if it was: from its leaving to the end of late
-    effects. The wide window where it is not known when it left."""
+    """Server times at which the attempt's copy was created, if it was: from when the request left
+    until it can have no late effect any more. The wide window if it is not known when it left."""
     over = over_at(attempt)
     if attempt.left is None or over is None:
         return wide_window(attempt)
@@ -43,22 +44,23 @@ def window(attempt: Attempt) -> Interval:
 
 
 def over_at(attempt: Attempt) -> float | None:
-    """The server time at which its request was over at the latest, whoever waited for it; None
-    where that is not known. What nobody awaited (a crash, a second signal) may have been under way
-    for that long."""
-    if (
-        attempt.left is None
-    ):  # a restored one: it left before its process died, and that was before `date_after`
+    """The server time at which the attempt's request was over at the latest; None if not known.
+
+    Nobody awaited the request after a crash or a second signal, so it counts with its whole time
+    limit."""
+    if attempt.left is None:
+        # Restored: it left before its process died, which was before `date_after`.
         return None if attempt.date_after is None else attempt.date_after + attempt.timeout_s
     over = attempt.left + attempt.timeout_s
     if attempt.ended is None:  # `left` is the intent's time
         return over + LEAVES_WITHIN_S
-    # A process that slept while it waited gave up later than its time limit says.
+    # If the machine slept while it waited, it gave up later than the time limit.
     return max(over, attempt.ended)
 
 
 def made_at(batch: UnownedBatch, offset: Interval | None) -> Interval:
-    """When the batch was made by the API's `Date`, as its own created_at and the offset say."""
+    """The server times (by the API's `Date`) at which the batch may have been created, from its
+    `created_at` and the offset. Open at both ends if one of them is not known."""
     if batch.created is None or offset is None:
         return Interval()
     return Interval(batch.created - offset.high, batch.created - offset.low)

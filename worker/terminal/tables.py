@@ -1,7 +1,7 @@
 """Ledger rows and campaigns as tables for a terminal.
 
-Only their look: the caller decides which rows, and in what order. All cells come from outside, so
-none is read as markup, and control characters are escaped."""
+The caller decides which rows, and in what order. All cells come from outside, so none is read as
+markup, and control characters are escaped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from worker.model.clock import seconds
-from worker.text import Unbreakable, human_duration, visible
+from worker.model.place import place
+from worker.text import Unbreakable, human_duration, verb, visible
 
 _ID = 36
 """Characters of a UUID."""
@@ -33,7 +34,7 @@ def open_console(stream: TextIO, *, width: int | None = None, color: bool | None
     """A console on `stream`, `width` characters wide (None: as the window), with `color` or without
     (None: with color on a terminal).
 
-    It never raises: if the reader ends, the rest is lost."""
+    It never raises: if the reader ends, the rest of the output is lost."""
     return Console(
         file=cast(Any, Unbreakable(stream)),
         width=width,
@@ -46,15 +47,14 @@ def open_console(stream: TextIO, *, width: int | None = None, color: bool | None
 
 
 def short_id(batch_id: str) -> str:
-    """`batch_id` shortened, visibly so: `0192a3b4…89ab`.
-
-    Both ends, because ids created at one time begin alike."""
+    """`batch_id` visibly shortened to both ends, because ids created at one time begin alike:
+    `0192a3b4…89ab`."""
     return f"{batch_id[:8]}…{batch_id[-4:]}" if len(batch_id) > 13 else batch_id
 
 
 def ledger_columns(width: int) -> tuple[str, ...]:
     """The columns of a ledger table in a window of `width` characters: fewer in a narrow one, none
-    if a table cannot hold a whole id."""
+    if a whole id does not fit."""
     if width < 64:
         return ()
     columns = ["line", "copy", "status", "outcome"]
@@ -66,11 +66,11 @@ def ledger_columns(width: int) -> tuple[str, ...]:
 
 
 def ledger_table(rows: Iterable[Mapping[str, object]], console: Console) -> None:
-    """Print `rows` (mappings with the ledger file's columns) to `console`, as wide as its window.
+    """Print `rows` (from `ledger.views.ledger_rows`) to `console`, as wide as its window.
 
-    One column holds the new batch's whole id or what is wrong, seldom both. If the window is too
-    narrow for a table, each row becomes a few lines. Rows are printed in parts as they come; the
-    first part decides the widths of the columns."""
+    One column contains the new batch's whole id, or what is wrong. If the window is too narrow for
+    a table, each row becomes a few lines. Rows are printed in parts as they come; the first part
+    decides the widths of the columns."""
     columns = ledger_columns(console.width)
     if not columns:
         for row in rows:
@@ -122,7 +122,7 @@ _GAP = 2
 def _widths(
     columns: Sequence[str], rows: Sequence[Mapping[str, object]], window: int
 ) -> dict[str, int]:
-    """The width of each column in characters. The name and the outcome share what the narrow
+    """The width of each column in characters. Name and outcome share the space that the narrow
     columns and the ids leave; the name takes only what it needs."""
     widths = {"source": 13, "source_batch_id": _ID}
     for column, least in _NARROW.items():
@@ -139,9 +139,10 @@ def _widths(
 
 
 def _print_lines(row: Mapping[str, object], console: Console) -> None:
-    place = f"{_text(row.get('line'))}.{_text(row.get('copy'))} "
+    line = row.get("line")
+    of = place(line, row.get("copy"), row.get("copies")) if line else f"#{row.get('item')}"
     name = _cell(_text(row.get("name")))
-    head = Text(place).append_text(_ledger_cell(row, "status")).append(" ").append_text(name)
+    head = Text(f"{of}: ").append_text(_ledger_cell(row, "status")).append(" ").append_text(name)
     console.print(head, no_wrap=True, overflow="ellipsis")
     for part in (_text(row.get("new_batch_id")), _text(row.get("error"))):
         if part:
@@ -240,6 +241,23 @@ _RUN = (
     _number("created"), _of_ended("requests", 100), _of_ended("throttled", 120),
     _Column("ended", _end),
 )  # fmt: skip
+
+
+_BATCH = (
+    _Column("batch", lambda row: _text(row["batch_id"]), whole=True),
+    _Column("name", lambda row: _text(row["name"])),
+    _Column("status", lambda row: _text(row["status"]), 70),
+    _Column("created", lambda row: _when(row["created_at"]), 100),
+)
+
+
+def batch_table(
+    workspace: object, batches: Sequence[Mapping[str, object]], console: Console
+) -> None:
+    """Print the `batches` of a workspace (as `export.batch_list` gives them) to `console`."""
+    _print_table("batches", _BATCH, batches, console)
+    count = f"{len(batches):,} {verb(len(batches), 'batch', 'batches')}"
+    console.print(visible(f"{count} in workspace {workspace}"), style="dim")
 
 
 def _print_table(

@@ -214,7 +214,7 @@ def test_every_run_is_told_and_how_it_ended(bad: Made) -> None:
     words = Reader(bad.text).words
     for run, ended in (
         ("run-1", "--limit was reached"),
-        ("run-2", "--max-duration was over"),
+        ("run-2", "--max-duration was reached"),
         ("run-3", "by itself"),
     ):
         assert run in words

@@ -1,9 +1,8 @@
-"""The ledger file as a workbook (.xlsx), written and read back: a sheet with the summary, then the
-rows.
+"""The ledger file as a workbook (.xlsx): a sheet with the summary, then the rows.
 
-`cells` says what a value looks like as a cell and back, `sheets` writes rows, `summary` the first
-sheet, `reading` reads, also what a spreadsheet program has saved. XlsxWriter writes, a row at a
-time; calamine reads."""
+`cells` converts values, `sheets` writes the rows, `summary` writes the first sheet with `page`, and
+`reading` reads workbooks, also those that a spreadsheet program saved. XlsxWriter writes one row at
+a time; calamine reads."""
 
 from worker.export.workbook.reading import is_ledger, read
 from worker.export.workbook.sheets import write

@@ -1,5 +1,5 @@
-"""A value as a cell of a workbook, and back again as the text that the CSV would have. Pure; no
-library here."""
+"""Converts values to cells of a workbook, and cells back to the text of the CSV. Pure; uses no
+library."""
 
 from __future__ import annotations
 
@@ -10,65 +10,56 @@ from worker.export.content import SHORTENED, one_line_feed
 from worker.model.clock import iso
 
 NUMBERS = frozenset({"line", "copy", "attempts", "http_status"})
-"""The columns that hold numbers."""
+"""Columns that contain numbers."""
 
 TIMES = frozenset({"created_at", "first_sent_at", "last_sent_at"})
-"""The columns that hold times."""
+"""Columns that contain times."""
 
 MAX_TEXT = 32_767
-"""How much text a cell holds, in UTF-16 units, as spreadsheets count."""
+"""Maximum length of a cell's text in UTF-16 units, as spreadsheets count."""
 
 _NOT_IN_XML = re.compile("[\ud800-\udfff\ufffe\uffff]")
 
 Cell = str | int | dt.datetime | None
-"""A cell's value; None is an empty one. Times are in UTC, without a zone, as workbooks have
-them."""
+"""A cell's value; None if the cell is empty. Times are in UTC, without a zone, as in workbooks."""
 
 
 def to_cell(column: str, value: object) -> Cell:
-    """What a row's `value` is in this column. Text stays text, whatever it looks like."""
+    """The cell for a row's `value` in `column`. Text stays text, whatever it looks like."""
     if value is None or value == "":
         return None
     if isinstance(value, bool):
-        return (
-            "true" if value else "false"
-        )  # programs show their own booleans as 0, or in their own language
+        # Programs show their own booleans as 0, or in their own language.
+        return "true" if value else "false"
     if column in NUMBERS and isinstance(value, int):
         return value
     text = str(value)
-    return (moment(text) if column in TIMES else None) or fitting(text)
+    return (to_datetime(text) if column in TIMES else None) or cell_text(text)
 
 
-def moment(text: str) -> dt.datetime | None:
-    """An ISO 8601 time as a workbook can hold it: in UTC, to the millisecond. None where it names
-    no zone, is no time or is before 1900: that stays text."""
+def to_datetime(text: str) -> dt.datetime | None:
+    """An ISO 8601 time as a workbook stores it: in UTC, to the millisecond. None if it has no zone,
+    is before 1900 or is not a time; write such a value as text."""
     try:
-        there = dt.datetime.fromisoformat(text)
-        if there.tzinfo is None:
+        time = dt.datetime.fromisoformat(text)
+        if time.tzinfo is None:
             return None
-        there = there.astimezone(dt.UTC).replace(tzinfo=None)
-    except (
-        ValueError,
-        OverflowError,
-    ):  # the latter for times that a zone moves out of the calendar
+        time = time.astimezone(dt.UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError):  # OverflowError: its zone moves it out of the calendar
         return None
-    return (
-        there.replace(microsecond=there.microsecond // 1000 * 1000) if there.year > 1900 else None
-    )
+    return time.replace(microsecond=time.microsecond // 1000 * 1000) if time.year > 1900 else None
 
 
-def fitting(text: str) -> str:
-    """Text as a cell can hold it: what is longer is cut, and says so; what no workbook can hold
-    shows as `�`."""
+def cell_text(text: str) -> str:
+    """`text` as a cell can store it: longer text is cut and ends with `SHORTENED`; characters that
+    no workbook can contain become `�`."""
     if len(text) <= MAX_TEXT and text.isascii() and "\r" not in text:  # nearly always, and fast
         return text
     text = _NOT_IN_XML.sub("\ufffd", one_line_feed(text))
     if _units(text) <= MAX_TEXT:
         return text
-    kept = text.encode("utf-16-le")[: 2 * (MAX_TEXT - _units(SHORTENED))].decode(
-        "utf-16-le", "ignore"
-    )
-    return kept + SHORTENED
+    limit = 2 * (MAX_TEXT - _units(SHORTENED))
+    return text.encode("utf-16-le")[:limit].decode("utf-16-le", "ignore") + SHORTENED
 
 
 def _units(text: str) -> int:
@@ -76,8 +67,8 @@ def _units(text: str) -> int:
 
 
 def to_text(value: object) -> str:
-    """What a cell that was read holds, as the CSV writes it. A spreadsheet program may have made a
-    whole number a decimal one."""
+    """The value of a cell as the CSV writes it. A spreadsheet program may have saved a whole number
+    as a decimal one."""
     match value:
         case None:
             return ""
@@ -86,7 +77,7 @@ def to_text(value: object) -> str:
         case float() if value.is_integer():
             return str(int(value))
         case dt.datetime():
-            # Days as decimal fractions miss the millisecond by less than one.
+            # Workbooks store times as fractions of a day, which are off by less than 1 ms.
             near = value.replace(tzinfo=dt.UTC) + dt.timedelta(microseconds=500)
             return iso(near)
         case dt.date():

@@ -1,7 +1,6 @@
-"""Reads a workbook's rows back, as a run wrote it or as a spreadsheet program has saved it since.
+"""Reads the rows of a workbook, as a run wrote it or as a spreadsheet program saved it later.
 
-The sheets may have other names then, and their rows another order; the header tells which sheets
-are the ledger's."""
+People may rename sheets and sort rows, so the ledger's sheets are found by their header."""
 
 from __future__ import annotations
 
@@ -10,18 +9,17 @@ from pathlib import Path
 
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook
 
-from worker.export.content import FileRow, is_header, no_ledger
+from worker.export.content import FileRow, is_header, not_a_ledger
 from worker.export.workbook.cells import to_text
 from worker.model.errors import UsageError
 
 
 class _DamagedError(Exception):
-    """The file is no workbook, or a damaged one; its text says what the library says."""
+    """The file is damaged or not a workbook. The text is the library's."""
 
 
 def is_ledger(path: Path) -> bool:
-    """Whether some sheet begins with a ledger's header. Raises OSError where the file cannot be
-    read."""
+    """Whether a sheet begins with a ledger's header. Raises OSError if the file cannot be read."""
     try:
         return next(_ledger_sheets(path), None) is not None
     except _DamagedError:
@@ -29,10 +27,10 @@ def is_ledger(path: Path) -> bool:
 
 
 def read(path: Path) -> Iterator[tuple[str, FileRow]]:
-    """The rows of all sheets that have a ledger's header, each with its sheet and row, with the
-    text that was written.
+    """The rows of every sheet with a ledger's header, as the text that was written, each with its
+    place (`FILE: sheet NAME, row N`).
 
-    Raises UsageError where there is none, or the file cannot be read to its end."""
+    Raises UsageError if there is no such sheet, or the file cannot be read to its end."""
     found = False
     try:
         for sheet in _ledger_sheets(path):
@@ -41,12 +39,12 @@ def read(path: Path) -> Iterator[tuple[str, FileRow]]:
     except _DamagedError as error:
         if found:
             raise UsageError(
-                f"{path}: the ledger file is damaged: {error}", hint="Name another one."
+                f"{path}: the ledger file is damaged: {error}", hint="Name another file."
             ) from error
     except OSError as error:
         raise UsageError(f"{path}: the ledger file cannot be read: {error}") from error
     if not found:
-        raise no_ledger(path)
+        raise not_a_ledger(path)
 
 
 def _ledger_sheets(path: Path) -> Iterator[CalamineSheet]:
@@ -60,10 +58,9 @@ def _ledger_sheets(path: Path) -> Iterator[CalamineSheet]:
         except CalamineError as error:
             raise _DamagedError(str(error)) from error
         except BaseException as error:
-            # What the library did not foresee in a damaged file comes as this, which is no
-            # Exception by itself.
+            # The library raises this for damage that it does not expect; it is not an Exception.
             if type(error).__name__ == "PanicException":
-                raise _DamagedError("it is damaged") from None
+                raise _DamagedError("its content cannot be read") from None
             raise
 
 

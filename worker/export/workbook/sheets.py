@@ -1,8 +1,7 @@
-"""Writes a workbook: the rows, a row at a time and in bounded memory, under a header that stays in
-view.
+"""Writes a workbook: one row at a time, in bounded memory.
 
-Rows that one sheet cannot hold go on in the next. Every cell is written by its type, so that
-nothing in it is ever taken for a formula, a link or a number."""
+The header and the first columns stay in view. Rows beyond the size of a sheet continue in the next
+sheet. Every cell is written by its type, so no text becomes a formula, a link or a number."""
 
 from __future__ import annotations
 
@@ -16,20 +15,21 @@ from xlsxwriter import Workbook
 from xlsxwriter.exceptions import FileCreateError
 from xlsxwriter.worksheet import Worksheet
 
-from worker.export.content import Content
+from worker.export.content import About, Content
 from worker.export.digest import Digest
-from worker.export.workbook.cells import to_cell
-from worker.export.workbook.style import Style, put
+from worker.export.workbook.cells import NUMBERS, to_cell
+from worker.export.workbook.style import LINE, Style, line_count, prepare_page, put
 from worker.export.workbook.summary import write_summary
 from worker.ledger.views import Row
+from worker.text import shortened
 
 ROWS_OF_A_SHEET: Final = 1_048_576
-"""How many rows a sheet holds, its header among them."""
+"""Maximum number of rows in a sheet, with its header."""
 
 _WIDTHS = {
     "line": 7,
     "source_batch_id": 38,
-    "name": 40,
+    "name": 34,
     "upload_new_dataset": 20,
     "copy": 7,
     "status": 11,
@@ -39,25 +39,40 @@ _WIDTHS = {
     "settled_by": 11,
     "attempts": 10,
     "http_status": 12,
-    "error": 60,
+    "error": 50,
     "first_sent_at": 25,
     "last_sent_at": 25,
     "campaign": 20,
     "run_id": 24,
 }
-"""Each column's width, in characters; the job's own columns have another."""
+"""Width of each column in characters."""
 
 _OWN_WIDTH = 20
+"""Width of the job's own columns in characters."""
+
+_FROZEN = 3
+"""Number of columns that stay in view: line, source_batch_id and name identify a row."""
+
+_WRAPPED = frozenset({"name", "error"})
+"""Columns with text that is wrapped; so are the job's own columns."""
+
+_FOLDED = frozenset(
+    {
+        "new_batch_status", "created_at", "settled_by", "attempts", "http_status",
+        "first_sent_at", "last_sent_at", "campaign", "run_id",
+    }
+)  # fmt: skip
+"""Columns that are folded until a person opens them, so that the others are large enough to read on
+paper. Hidden columns are not printed."""
 
 
 def write(file: BinaryIO, content: Content, rows_of_a_sheet: int = ROWS_OF_A_SHEET) -> None:
-    """Write the content as a workbook. Raises OSError where it cannot be written."""
-    patient = _Patient(file)
-    with TemporaryDirectory(
-        prefix="duplicate-batches-"
-    ) as folder:  # rows wait there until the sheet is whole
+    """Write the content as a workbook. Raises OSError if it cannot be written."""
+    output = _ErrorKeeper(file)
+    # The library keeps rows in the folder until their sheet is complete.
+    with TemporaryDirectory(prefix="duplicate-batches-") as folder:
         book = Workbook(
-            patient,
+            output,
             {
                 "constant_memory": True,
                 "tmpdir": folder,
@@ -70,32 +85,34 @@ def write(file: BinaryIO, content: Content, rows_of_a_sheet: int = ROWS_OF_A_SHE
         try:
             _fill(book, content, rows_of_a_sheet)
         except BaseException:
-            with suppress(Exception):  # it closes its files; the workbook is not used
+            with suppress(Exception):  # closes its files; the workbook is not used
                 book.close()
             raise
         try:
             book.close()
         except FileCreateError as error:
             raise OSError(str(error)) from error
-    if patient.trouble is not None:
-        raise patient.trouble
+    if output.error is not None:
+        raise output.error
 
 
-class _Patient:
-    """A file that takes what is written after an error too, and loses it: at an error the library
-    would leave its archive open, which then complains on standard error."""
+class _ErrorKeeper:
+    """A file that keeps its first error, and discards later writes.
+
+    If a write raised, the library would leave its archive open, which then prints to standard
+    error."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self.trouble: OSError | None = None
+        self.error: OSError | None = None
 
     def write(self, data: bytes) -> int:
-        """Write, or remember why not."""
-        if self.trouble is None:
+        """Write, or keep the error."""
+        if self.error is None:
             try:
                 return self._file.write(data)
             except OSError as error:
-                self.trouble = error
+                self.error = error
         return len(data)
 
     def __getattr__(self, name: str) -> Any:
@@ -103,48 +120,64 @@ class _Patient:
 
 
 def _fill(book: Workbook, content: Content, rows_of_a_sheet: int) -> None:
-    book.set_properties({"title": f"Ledger of {content.about.campaign}"})
+    about = content.about
+    book.set_properties({"title": f"Ledger of campaign {about.campaign}"})
     style, digest = Style(book), Digest()
-    summary = _added(book, "Summary")
+    summary = _added(book, about, "Summary")
     rows = digest.of(content.rows)
     for number in range(1, 10_000):
         first = next(rows, None)
         if first is None and number > 1:
             break
-        sheet = _added(book, "Ledger" if number == 1 else f"Ledger {number}")
+        sheet = _added(book, about, "Ledger" if number == 1 else f"Ledger {number}")
         part = islice(chain([] if first is None else [first], rows), rows_of_a_sheet - 1)
         _write_sheet(sheet, style, content.columns, part)
-    write_summary(summary, style, content.about, digest)
+    write_summary(summary, style, about, digest)
 
 
-def _added(book: Workbook, name: str) -> Worksheet:
-    """A new sheet that is printed as wide as the paper."""
+def _added(book: Workbook, about: About, name: str) -> Worksheet:
     sheet = book.add_worksheet(name)
-    sheet.set_landscape()
-    sheet.fit_to_pages(1, 0)
+    rehearsal = "Rehearsal: " if about.sandbox else ""
+    campaign = shortened(about.campaign, 80)  # a footer contains at most 255 characters
+    prepare_page(sheet, f"{rehearsal}{name} of campaign {campaign}, {about.written_at[:10]}")
     return sheet
 
 
 def _write_sheet(
     sheet: Worksheet, style: Style, columns: Sequence[str], rows: Iterable[Row]
 ) -> None:
-    for index, column in enumerate(columns):
-        sheet.set_column(index, index, _WIDTHS.get(column, _OWN_WIDTH))
-    sheet.freeze_panes(1, 0)
+    _set_columns(sheet, style, columns)
+    sheet.freeze_panes(1, _FROZEN)
     sheet.repeat_rows(0)
+    sheet.hide_gridlines(0)  # print them
     for index, column in enumerate(columns):
         put(sheet, style, 0, index, column, style.header)
+    wrapped = [(column, _WIDTHS.get(column, _OWN_WIDTH)) for column in columns if _wraps(column)]
     number = 0
     for number, row in enumerate(rows, start=1):
+        lines = max(line_count(row[column] or "", width) for column, width in wrapped)
+        if lines > 1:
+            sheet.set_row(number, LINE * lines)
         for index, column in enumerate(columns):
             value = to_cell(column, row[column])
             if value is not None:
-                put(
-                    sheet,
-                    style,
-                    number,
-                    index,
-                    value,
-                    style.status[str(value)] if column == "status" else None,
-                )
+                look = style.status[str(value)] if column == "status" else None
+                put(sheet, style, number, index, value, look)
     sheet.autofilter(0, 0, number, len(columns) - 1)
+
+
+def _wraps(column: str) -> bool:
+    return column in _WRAPPED or column not in _WIDTHS
+
+
+def _set_columns(sheet: Worksheet, style: Style, columns: Sequence[str]) -> None:
+    folded = False
+    for index, column in enumerate(columns):
+        # The sign that unfolds a group of columns belongs to the column after it.
+        options = {"level": 1, "hidden": True} if column in _FOLDED else {"collapsed": folded}
+        folded = column in _FOLDED
+        look = style.wrapped if _wraps(column) else style.plain
+        look = style.number if column in NUMBERS else look
+        sheet.set_column(index, index, _WIDTHS.get(column, _OWN_WIDTH), look, options)
+    if folded:
+        sheet.set_column(len(columns), len(columns), None, None, {"collapsed": True})

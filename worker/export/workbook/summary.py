@@ -1,202 +1,165 @@
-"""A workbook's first sheet: what was asked, what exists, what needs a person, and what to do about
-it."""
+"""The first sheet of a workbook: what was requested, what exists, what to do next and why."""
 
 from __future__ import annotations
 
-from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
 from worker.export.content import About
 from worker.export.digest import Digest
 from worker.export.next_steps import CampaignState, steps
-from worker.export.workbook.cells import Cell, fitting, moment
-from worker.export.workbook.style import Style, put
+from worker.export.workbook.cells import to_datetime
+from worker.export.workbook.page import Page
+from worker.export.workbook.style import Style
 from worker.ledger.views import Row
 from worker.model.causes import Shortlist
+from worker.model.place import place
 from worker.model.records import STATUSES, Counts, Status
-from worker.text import counted
+from worker.text import counted, shell_command
 
-_WIDTHS = (14, 24, 40, 90)
-"""Characters of the columns."""
-
-CHOICES = 5
-"""So many rows that only a person can decide have their commands here."""
-
-REHEARSAL = "A rehearsal in the sandbox: nothing of this is real."
+REHEARSAL = "Rehearsal in the sandbox: none of these batches is real."
 GOING_ON = (
-    "A run went on when this was written, and tries by itself: what follows holds if it died."
+    "A run was active when this file was written. It continues by itself: follow these steps only"
+    " if it crashed."
 )
-MORE_CHOICES = (
-    "The others are decided likewise: a row's number is in its error, and so are its candidates."
+OPTIONS = "Run this command with one option for each duplicate that you have decided on:"
+MORE_OPTIONS = (
+    "Decide on the others in the same way: in the sheet Ledger, the error of each names its number"
+    " (#N) and its candidates."
+)
+_ABOUT_THIS_FILE = (
+    "The rows are in the sheet Ledger; if they do not fit, they continue in Ledger 2 and so on."
+    " Times are in UTC.",
+    "Some columns are folded. To show and print them, click the + above the columns.",
+    "The next run replaces this file. Keep notes in a copy, or in columns of the job file that"
+    " begin with x_.",
+    "This file is generated from the database, which is the source of truth. It is only read to"
+    " detect or restore a lost database.",
 )
 
 
 def write_summary(sheet: Worksheet, style: Style, about: About, digest: Digest) -> None:
     """Fill the sheet from top to bottom."""
-    for column, width in enumerate(_WIDTHS):
-        sheet.set_column(column, column, width)
-    sheet.hide_gridlines(2)
-    page = _Page(sheet, style)
-    page.line((headline(about, digest.counts), style.title))
+    page = Page(sheet, style)
+    page.title(f"Ledger of campaign {about.campaign}")
+    page.text(headline(about, digest.counts), style.step, column=0)
     if about.sandbox:
-        page.line((REHEARSAL, style.plain))
-    _write_asked(page, about)
-    _write_exists(page, digest.counts)
-    _write_to_do(page, about, digest)
+        page.text(REHEARSAL, column=0)
+    _write_job(page, about)
+    _write_counts(page, digest.counts)
+    _write_steps(page, about, digest)
+    _write_reasons(page, digest.reasons)
+    for status, rows in digest.first.items():
+        _write_rows(page, status, rows, getattr(digest.counts, status))
     page.section("About this file")
     for text in _ABOUT_THIS_FILE:
-        page.line((text, style.plain))
-
-
-_ABOUT_THIS_FILE = (
-    (
-        "The rows are in the sheet Ledger; what one sheet cannot hold goes on in Ledger 2 and so"
-        " on. Times are UTC."
-    ),
-    (
-        "The next run replaces this file whole. Keep notes in a copy, or in columns of the job that"
-        " begin with x_."
-    ),
-    (
-        "It is a picture of the database, which is what counts; a run only reads it to notice that"
-        " the database was lost."
-    ),
-)
+        page.text(text, column=0)
+    page.end()
 
 
 def headline(about: About, counts: Counts) -> str:
-    """The first line: how it stands, or which rows these are."""
+    """How many duplicates are created, or which rows were chosen; and when that was."""
     if about.choice:
-        return f"{about.campaign}: {counted(counts.total, 'row')}, {about.choice}"
-    if counts.total == 0:
-        return f"{about.campaign}: no rows"
-    if counts.created == counts.total:
-        return f"{about.campaign}: {counted(counts.total, 'duplicate')}, all created"
-    return f"{about.campaign}: {counts.created:,} of {counted(counts.total, 'duplicate')} created"
+        state = f"{counted(counts.total, 'row')}: {about.choice}"
+    elif counts.total:
+        state = f"{counts.created:,} of {counted(counts.total, 'duplicate')} created"
+    else:
+        state = "No rows"
+    return f"{state} ({about.written_at[:16].replace('T', ' ')} UTC)"
 
 
-def _write_asked(page: _Page, about: About) -> None:
-    page.section("What was asked")
+def _write_job(page: Page, about: About) -> None:
+    page.section("Job")
     for label, value in (
-        ("job", str(about.job)),
+        ("job file", str(about.job)),
         ("campaign", about.campaign),
-        ("run", about.run_id),
-        ("written", moment(about.written_at)),
-        ("database", str(about.database)),
-        ("rows", about.choice or "all that the job wants"),
+        ("latest run", about.run_id),
     ):
-        page.line((label, page.style.label), (value, None))
+        page.text(value, label=label)
+    page.line(("written", page.style.label), (to_datetime(about.written_at), None))
+    page.text(str(about.database), label="database")
+    page.text(about.choice or "every duplicate in the job", label="rows")
 
 
-def _write_exists(page: _Page, counts: Counts) -> None:
-    page.section("What exists")
-    for status, means in STATUSES.items():
-        look = page.style.status[status]
+def _write_counts(page: Page, counts: Counts) -> None:
+    page.section("Duplicates by status")
+    for status, meaning in STATUSES.items():
         page.line(
-            (status.value, look),
+            (status.value, page.style.status[status]),
             (getattr(counts, status), page.style.count),
-            (means.replace("`", ""), None),
+            (meaning.replace("`", ""), page.style.wrapped),
         )
 
 
-def _write_to_do(page: _Page, about: About, digest: Digest) -> None:
-    page.section("What needs a person")
-    counts = digest.counts
+def _write_steps(page: Page, about: About, digest: Digest) -> None:
+    page.section("What to do next")
     if about.going_on:
-        page.line((GOING_ON, page.style.plain))
-    todo = steps(CampaignState(counts, digest.undecided), about.commands)
+        page.text(GOING_ON, column=0)
+    todo = steps(CampaignState(digest.counts, digest.undecided), about.commands)
     if not todo:
-        page.line(("Nothing.", page.style.plain))
+        page.text("Nothing.", column=0)
     for number, step in enumerate(todo, start=1):
-        page.line((f"{number}. {step.title}", page.style.step))
-        page.wrapped(f"{step.why} {step.text}".strip())
+        page.text(f"{number}. {step.title}", page.style.step, column=0)
+        page.text(f"{step.why} {step.text}".strip())
         if step.key == "decide":
-            _write_choices(page, about, digest)
+            _write_options(page, about, digest)
         else:
             for command in step.commands:
                 if command.words:
-                    page.line((None, None), (command.words, page.style.plain))
-                page.line((None, None), (command.line, page.style.command))
+                    page.text(command.words)
+                page.text(command.line, page.style.command)
         page.gap()
-    if digest.reasons.shown:
-        _write_why(page, digest.reasons)
-    for status, rows in digest.first.items():
-        if rows:
-            page.section(f"The first rows that are {status}")
-            page.line(
-                *((title, page.style.header) for title in ("line.copy", "status", "name", "error"))
-            )
-        for row in rows:
-            look = page.style.status[status]
-            page.line(
-                (_place(row), None), (status.value, look), (row["name"], None), (row["error"], None)
-            )
 
 
-def _write_why(page: _Page, reasons: Shortlist) -> None:
-    page.section("Why")
+def _write_options(page: Page, about: About, digest: Digest) -> None:
+    """The command that records decisions, and its options for the first undecided duplicates."""
+    rows, style = digest.first_undecided, page.style
+    page.text(OPTIONS)
+    page.text(about.commands.settle(), style.command)
+    page.line(*((title, style.header) for title in ("duplicate", "name", "option")))
+    for row in rows:
+        options = [
+            shell_command(["--assign", f"#{row['item']}={one}"]) for one in row["candidates"]
+        ]
+        options.append(shell_command(["--absent", f"#{row['item']}"]))
+        labels = [row["name"], *("or" for _ in options[2:]), "or, if none is the copy"]
+        for number, (label, option) in enumerate(zip(labels, options, strict=True)):
+            duplicate = None if number else _place(row)
+            looks = style.status[Status.UNKNOWN], style.wrapped if number == 0 else style.label
+            page.line((duplicate, looks[0]), (label, looks[1]), (option, style.command))
+    if digest.undecided > len(rows):
+        page.text(f"{_shown(len(rows), digest.undecided)}. {MORE_OPTIONS}", column=0)
+
+
+def _write_reasons(page: Page, reasons: Shortlist) -> None:
+    if not reasons.shown:
+        return
+    shown = len(reasons.shown)
+    cut = f": {_shown(shown, shown + reasons.more)}" if reasons.more else ""
+    page.section(f"Why duplicates are not created{cut}")
     for reason, number in reasons.shown:
-        page.line((number, page.style.count), (reason, None))
+        page.text(reason, label=number)
     if reasons.rest:
-        page.line((None, None), (reasons.rest, page.style.plain))
+        page.text(reasons.rest)
 
 
-def _write_choices(page: _Page, about: About, digest: Digest) -> None:
-    """The commands that decide the first rows that have candidates; more rows are decided
-    likewise."""
-    for row in [row for row in digest.first[Status.UNKNOWN] if row["candidates"]][:CHOICES]:
-        page.line((_place(row), page.style.status[Status.UNKNOWN]), (row["name"], page.style.plain))
-        for number, batch_id in enumerate(row["candidates"]):
-            it_is = "or it is" if number else "it is"
-            page.line(
-                (it_is, page.style.label),
-                (about.commands.assign(row["item"], batch_id), page.style.command),
-            )
+def _write_rows(page: Page, status: Status, rows: list[Row], total: int) -> None:
+    if not rows:
+        return
+    cut = _shown(len(rows), total) if total > len(rows) else f"{total:,}"
+    page.section(f"{status.capitalize()} duplicates: {cut}")
+    page.line(*((title, page.style.header) for title in ("duplicate", "name", "why")))
+    for row in rows:
         page.line(
-            ("none of them", page.style.label),
-            (about.commands.absent(row["item"]), page.style.command),
+            (_place(row), page.style.status[status]),
+            (row["name"], page.style.wrapped),
+            (row["cause"], page.style.wrapped),
         )
-    if digest.undecided > CHOICES:
-        page.line((None, None), (MORE_CHOICES, page.style.plain))
+
+
+def _shown(number: int, total: int) -> str:
+    return f"{number:,} of {total:,} shown"
 
 
 def _place(row: Row) -> str:
-    return f"{row['line']}.{row['copy']}" if row["line"] else f"#{row['item']}"
-
-
-class _Page:
-    """Writes lines one below the other."""
-
-    def __init__(self, sheet: Worksheet, style: Style) -> None:
-        self._sheet, self.style = sheet, style
-        self._row = 0
-
-    def section(self, title: str) -> None:
-        """A heading, with space above."""
-        self._row += 1
-        self._sheet.set_row(self._row, 18, self.style.section)
-        self.line((title, self.style.section))
-
-    def line(self, *cells: tuple[Cell, Format | None]) -> None:
-        """A line of cells, each with how it looks."""
-        for column, (value, look) in enumerate(cells):
-            put(
-                self._sheet,
-                self.style,
-                self._row,
-                column,
-                fitting(value) if isinstance(value, str) else value,
-                look,
-            )
-        self._row += 1
-
-    def gap(self) -> None:
-        """An empty line."""
-        self._row += 1
-
-    def wrapped(self, text: str) -> None:
-        """Text in all columns but the first, and as many lines as it needs there."""
-        lines = 1 + len(text) // sum(_WIDTHS[1:])
-        self._sheet.set_row(self._row, 15 * lines)
-        self._sheet.merge_range(self._row, 1, self._row, len(_WIDTHS) - 1, text, self.style.wrapped)
-        self._row += 1
+    """Which duplicate it is; by its number if it is no longer in the job."""
+    return place(row["line"], row["copy"], row["copies"]) if row["line"] else f"#{row['item']}"

@@ -1,0 +1,124 @@
+"""`doctor` against real files and a real server: every finding, each with its fix."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.command import Ended, source_id
+from tests.whole.conftest import Place
+
+
+@pytest.fixture
+def ready(place: Place) -> Place:
+    """A set-up as for cron: config file in the home folder, and the token in a file."""
+    token = place.folder / "token"
+    token.write_text(place.server.token, encoding="utf-8")
+    token.chmod(0o600)
+    (place.folder / "config.toml").write_text('token_file = "token"\n', encoding="utf-8")
+    place.job({"batch_id": source_id(1), "name": "Wave 1"})
+    return place
+
+
+def doctor(place: Place, *arguments: str, **variables: str) -> tuple[Ended, dict[str, Any]]:
+    ended = place.command_with("doctor", "--json", *arguments, **{"PROLIFIC_TOKEN": ""} | variables)
+    return ended, json.loads(ended.out)
+
+
+def findings(found: dict[str, Any], topic: str) -> list[str]:
+    return [
+        f"{check['text']} → {check['fix']}"
+        for check in found["checks"]
+        if not check["ok"] and check["topic"] == topic
+    ]
+
+
+def test_a_good_set_up_has_no_finding_and_nothing_is_created(ready: Place) -> None:
+    ended, found = doctor(ready)
+    assert (ended.code, found["findings"], found["exit_code"]) == (0, 0, 0), ended.out
+    texts = {check["topic"]: check["text"] for check in found["checks"]}
+    assert texts["setting"] == "token_file: set by config.toml:1: token_file"
+    assert "does not exist yet" in texts["database"]
+    assert "1 batch, the listing is complete" in texts["workspace"]
+    assert ready.world.made == 0
+    assert not (ready.folder / "ledgers").exists()
+
+
+def test_after_a_night_it_shows_the_last_run_and_the_backup(ready: Place) -> None:
+    assert ready.run(PROLIFIC_TOKEN="").code == 0
+    copy = ready.folder / "ledgers" / "copy.db"
+    assert ready.command("ledger", "--backup", copy).code == 0
+    ended, found = doctor(ready)
+    assert ended.code == 0, ended.out
+    texts = {check["topic"]: check["text"] for check in found["checks"]}
+    assert "of campaign job ended with code 0" in texts["last run"]
+    assert texts["backup"].startswith(str(copy))
+
+
+def test_text_marks_what_is_wrong_and_how_to_fix_it(ready: Place) -> None:
+    (ready.folder / "token").chmod(0o644)
+    ended = ready.command_with("doctor", PROLIFIC_TOKEN="")
+    assert ended.code == 1
+    assert "✗ token: " in ended.out
+    assert "\n  → Run chmod 600 on the file." in ended.out
+    assert ended.out.endswith("1 finding.\n")
+
+
+def test_bad_settings_are_findings_all_of_them(ready: Place) -> None:
+    (ready.folder / "config.toml").write_text('rat = 1\nrate = "5"\n', encoding="utf-8")
+    ended, found = doctor(ready)
+    assert (ended.code, found["findings"]) == (1, 2)
+    assert any("config.toml:1: rat: " in text for text in findings(found, "settings"))
+    assert any("config.toml:2: rate: " in text for text in findings(found, "settings"))
+
+
+def test_a_refused_token_is_a_finding(ready: Place) -> None:
+    ended, found = doctor(ready, PROLIFIC_TOKEN="wrong-token")
+    assert ended.code == 1
+    (finding,) = findings(found, "token")
+    assert finding.startswith("the API refused it: HTTP 401")
+    assert "wrong-token" not in ended.out + ended.err
+
+
+def test_a_token_that_cron_has_not_is_a_finding(ready: Place) -> None:
+    (ready.folder / "config.toml").write_text("", encoding="utf-8")
+    ended, found = doctor(ready, PROLIFIC_TOKEN=ready.server.token)
+    assert ended.code == 1
+    assert "PROLIFIC_TOKEN, which cron does not have" in findings(found, "cron")[0]
+
+
+def test_a_config_file_that_cron_does_not_find_is_a_finding(ready: Place, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    _, found = doctor(ready, HOME=str(home))
+    assert "finds no config file" in findings(found, "cron")[0]
+    ended, _ = doctor(ready, "--config", str(ready.folder / "config.toml"), HOME=str(home))
+    assert ended.code == 0, "the cron line names it"
+
+
+def test_a_damaged_database_is_a_finding(ready: Place) -> None:
+    assert ready.run(PROLIFIC_TOKEN="").code == 0
+    database = ready.folder / "ledgers" / "ledger.db"
+    data = bytearray(database.read_bytes())
+    data[8192:8292] = bytes(100)
+    database.write_bytes(data)
+    ended, found = doctor(ready)
+    assert ended.code == 1
+    assert findings(found, "database"), ended.out
+
+
+def test_a_database_of_another_api_is_a_finding(ready: Place) -> None:
+    assert ready.run(PROLIFIC_TOKEN="").code == 0
+    _, found = doctor(ready, PROLIFIC_URL="http://127.0.0.1:9")
+    assert findings(found, "database")
+    assert findings(found, "API")[0].startswith("no usable answer: ")
+
+
+def test_a_listing_that_is_not_complete_is_a_finding(ready: Place) -> None:
+    ready.server.sandbox.misbehave({"list-short": 1.0})
+    ended, found = doctor(ready)
+    assert ended.code == 1
+    assert "the listing is not complete" in findings(found, "workspace")[0]

@@ -1,0 +1,152 @@
+"""`batches`: lists the batches of a workspace, or turns them into a job file. It reads only."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+import anyio
+
+from worker.api.bodies import read_workspaces
+from worker.api.client import ProlificClient
+from worker.api.reader import ApiUnusableError, RetryingReader
+from worker.api.verdicts import TokenVerdict, token_verdict
+from worker.cli.common import api, settings_for, target
+from worker.export.batch_list import batch_values, write_csv, write_job
+from worker.model.batch import Workspace
+from worker.model.clock import MachineClock, ServerClock
+from worker.model.errors import TokenRefusedError, UsageError
+from worker.model.events import Event
+from worker.model.records import Listed, Timestamp
+from worker.model.replies import Answer, Listing, Page
+from worker.model.stop import Stop
+from worker.terminal import output
+from worker.terminal.secrets import Scrubber
+from worker.terminal.tables import batch_table, open_console
+from worker.text import visible
+
+STATUSES = ("UNINITIALISED", "PROCESSING", "READY", "ERROR")
+
+
+class _Found(NamedTuple):
+    """The batches of a workspace, and why they may not be all (None: they are)."""
+
+    workspace: Workspace
+    batches: list[Listed]
+    problem: str | None
+
+
+def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """List; the exit code: 1 if the API gave no complete answer. Raises WorkerError."""
+    args.job = None
+    settings = settings_for("batches", args, environ)
+    statuses = _statuses(args.status)
+    chosen = target(settings, environ)
+
+    async def look() -> _Found:
+        async with api(chosen, settings.timeout, Scrubber(chosen.token or None), ()) as client:
+            return await _look(client, args.workspace)
+
+    found = anyio.run(look)
+    batches = [
+        batch
+        for batch in sorted(found.batches, key=lambda one: (one.created_at or "", one.id))
+        if (args.name is None or fnmatchcase(batch.name.casefold(), args.name.casefold()))
+        and (not statuses or batch.status in statuses)
+    ]
+    _print(args.format, found, batches)
+    if found.problem is not None:
+        output.complain(f"the list may not be complete: {visible(found.problem)}")
+        return 1
+    return 0
+
+
+def _statuses(text: str | None) -> frozenset[str]:
+    if text is None:
+        return frozenset()
+    chosen = frozenset(part.strip().upper() for part in text.split(","))
+    if unknown := sorted(chosen - set(STATUSES)):
+        raise UsageError(
+            f"--status: {unknown[0]!r} is not a status of a batch; use {', '.join(STATUSES)}"
+        )
+    return chosen
+
+
+async def _look(client: ProlificClient, workspace_id: str | None) -> _Found:
+    reader = RetryingReader(
+        _Tries(), client, MachineClock(), ServerClock(), _ignore, Stop(), give_up_after_s=0.0
+    )
+    if token_verdict(owner := await reader.me()) is TokenVerdict.REFUSED:
+        status = f"HTTP {owner.status}: " if isinstance(owner, Answer) else ""
+        raise TokenRefusedError(f"the API refused the token: {status}{owner.words}")
+    workspace = await _workspace(client, workspace_id)
+    pages: dict[int, list[Listed]] = {}
+
+    async def take(number: int, page: Page) -> None:
+        pages.setdefault(number, []).extend(page)
+
+    result = await reader.listing(workspace.id, take)
+    return _Found(workspace, pages.get(result.number, []), result.problem)
+
+
+async def _workspace(client: ProlificClient, wanted: str | None) -> Workspace:
+    """The workspace that is wanted, or the only one. Raises UsageError if there are several, and
+    ApiUnusableError if the API does not list them."""
+    reply = await client.workspaces()
+    found = read_workspaces(reply.json) if isinstance(reply, Answer) else None
+    if wanted is not None:  # named by its title if that is known
+        return next((one for one in found or () if one.id == wanted), Workspace(wanted, ""))
+    if found is None:
+        raise ApiUnusableError(
+            f"the API does not list the workspaces: {reply.words or 'an answer without them'}",
+            hint="Name the workspace with --workspace ID.",
+        )
+    if len(found) != 1:
+        shown = "".join(f"\n    --workspace {one.id}   {visible(one.title)}" for one in found)
+        raise UsageError(
+            f"the token sees {len(found)} workspaces; choose one{shown and ':'}{shown}"
+        )
+    return found[0]
+
+
+def _print(form: str, found: _Found, batches: list[Listed]) -> None:
+    if form == "json":
+        output.say_json(
+            {
+                "workspace": found.workspace._asdict(),
+                "complete": found.problem is None,
+                "batches": [batch_values(batch) for batch in batches],
+            },
+            indent=1,
+        )
+    elif form == "table":
+        batch_table(
+            found.workspace, [batch_values(batch) for batch in batches], open_console(sys.stdout)
+        )
+    else:
+        with output.data() as file:
+            if form == "job":
+                write_job(file, found.workspace, batches, found.problem)
+            else:
+                write_csv(file, batches)
+
+
+class _Tries:
+    """Numbers the tries to list, so that the pages of a failed one do not count."""
+
+    _number = 0
+
+    async def begin(self, workspace_id: str, moment: Timestamp) -> int:
+        """The number of the next try."""
+        self._number += 1
+        return self._number
+
+    async def end(self, number: int, listing: Listing) -> None:
+        """Nothing is recorded."""
+
+
+def _ignore(_event: Event) -> None:
+    """A list has no log."""

@@ -1,0 +1,104 @@
+"""`doctor`: checks the set-up the way cron would use it, and says how to fix what is wrong."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+from collections.abc import Mapping
+from pathlib import Path
+
+import anyio
+
+from worker.cli.common import Target, api, settings_for, target
+from worker.doctor.check import Check
+from worker.doctor.local import (
+    check_cron,
+    check_database,
+    check_folders,
+    check_open_files,
+    check_settings,
+    check_token_for_cron,
+)
+from worker.doctor.remote import check_api
+from worker.model.clock import MachineClock
+from worker.model.errors import UsageError
+from worker.settings.access import api_url
+from worker.settings.load import load_settings
+from worker.settings.settings import Settings
+from worker.terminal.output import say, say_json
+from worker.terminal.secrets import Scrubber
+from worker.text import counted, visible
+
+_OF_CRON = ("HOME", "LOGNAME", "SHELL", "PATH")
+
+
+def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Check; the exit code: 1 for any finding."""
+    args.job = None
+    checks = _checks(args, environ)
+    found = [check for check in checks if check.fix]
+    scrub = Scrubber(environ.get("PROLIFIC_TOKEN") or None)
+    if args.json:
+        values = [check._asdict() | {"ok": not check.fix} for check in checks]
+        say_json(scrub({"checks": values, "findings": len(found), "exit_code": int(bool(found))}))
+    else:
+        say(scrub("\n".join(map(_text, checks))))
+        say(f"{counted(len(found), 'finding')}." if found else "Everything is fine.")
+    return int(bool(found))
+
+
+def _text(check: Check) -> str:
+    mark = "✗" if check.fix else "✓"
+    text = f"{mark} {check.topic}: {visible(check.text)}"
+    return f"{text}\n  → {visible(check.fix)}" if check.fix else text
+
+
+def _checks(args: argparse.Namespace, environ: Mapping[str, str]) -> list[Check]:
+    try:
+        settings = settings_for("doctor", args, environ)
+        address = api_url(environ)
+    except UsageError as error:
+        lines = error.message.split("\n")
+        return [Check("settings", line, error.hint or "Correct it there.") for line in lines]
+    checks = [
+        *check_settings(settings),
+        *check_folders(settings),
+        *check_database(settings, address),
+        *_of_cron(settings, args, environ),
+        check_open_files(settings),
+    ]
+    try:
+        chosen = target(settings, environ)
+    except UsageError as error:
+        return [*checks, Check("token", error.message, error.hint or "Correct it there.")]
+    return [
+        *checks,
+        check_token_for_cron(settings, environ),
+        *anyio.run(_ask, settings, chosen),
+    ]
+
+
+def _of_cron(
+    settings: Settings, args: argparse.Namespace, environ: Mapping[str, str]
+) -> list[Check]:
+    home = Path(environ.get("HOME") or Path.home())
+    cron: Settings | UsageError
+    try:
+        cron = load_settings(
+            "doctor",
+            vars(args),
+            {key: environ[key] for key in _OF_CRON if key in environ},
+            job=None,
+            job_campaign=None,
+            today=dt.date.today(),
+            cwd=home,
+        )
+    except UsageError as error:
+        cron = error
+    return list(check_cron(settings, cron, home))
+
+
+async def _ask(settings: Settings, chosen: Target) -> list[Check]:
+    clock = MachineClock()
+    async with api(chosen, settings.timeout, Scrubber(chosen.token or None), ()) as client:
+        return [check async for check in check_api(client, lambda: clock.wall().timestamp())]

@@ -1,0 +1,156 @@
+"""What this machine has: settings, folders, the database, cron's environment, open files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from worker import open_files
+from worker.doctor.check import Check
+from worker.ledger import overlap, views
+from worker.ledger.database import is_new, migrations, open_for_reading
+from worker.ledger.handle import Reader
+from worker.model.errors import UsageError
+from worker.settings.options import OPTIONS
+from worker.settings.settings import Settings
+from worker.text import counted, human_duration
+
+LEAST_FREE = 200 * 2**20
+"""Bytes of disk space below which a night may fill the disk: a million duplicates take some 700
+MiB, a usual night a few."""
+
+
+def check_settings(settings: Settings) -> Iterator[Check]:
+    """Where each setting comes from."""
+    if settings.config_file is None:
+        yield Check("config", "there is no config file: each job's ledger lies next to the job")
+    else:
+        yield Check("config", f"{settings.config_file}")
+    for option in OPTIONS:
+        if settings.is_set(option.key) and option.key != "config":
+            yield Check("setting", f"{option.key}: set by {settings.origin(option.key)}")
+
+
+def check_folders(settings: Settings) -> Iterator[Check]:
+    """Whether the folders of the database, the ledger file and the log file can be written, and
+    have space."""
+    files = {
+        "database": settings.database,
+        "ledger": Path(settings.ledger),
+        "log_file": settings.log_file,
+    }
+    seen: set[Path] = set()
+    for key, path in files.items():
+        if path is None or path.parent in seen or "{" in str(path.parent):
+            continue
+        seen.add(path.parent)
+        yield _folder(path.parent, settings.origin(key))
+
+
+def _folder(folder: Path, origin: str) -> Check:
+    there = next((one for one in (folder, *folder.parents) if one.exists()), folder)
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        return Check(
+            "folder",
+            f"{there} cannot be written",
+            f"Give write access, or name another path with {origin}.",
+        )
+    free = shutil.disk_usage(there).free
+    space = f"{free / 2**30:,.1f} GiB free"
+    if free < LEAST_FREE:
+        return Check("folder", f"{folder}: only {space}", "Make room on this disk.")
+    new = "" if there == folder else " (a run creates it)"
+    return Check("folder", f"{folder}{new}: {space}")
+
+
+def check_database(settings: Settings, api_url: str) -> Iterator[Check]:
+    """Whether the database can be read, is whole, and was backed up; its last run."""
+    path = settings.database
+    if is_new(path):
+        yield Check("database", f"{path} does not exist yet: the first run creates it")
+        return
+    try:
+        with closing(open_for_reading(path, api_url, checked=True)) as reader:
+            size = f"{path.stat().st_size / 2**20:,.1f} MiB"
+            yield Check("database", f"{path}: schema {len(migrations())}, {size}, not damaged")
+            yield from _last_run(reader)
+    except UsageError as error:
+        yield Check("database", error.message, error.hint or "Read docs/ledger.md.")
+        return
+    except sqlite3.Error as error:
+        yield Check("database", f"{path}: {error}", "Restore it from a backup: ledger --restore.")
+        return
+    yield _backup(path)
+
+
+def _last_run(reader: Reader) -> Iterator[Check]:
+    runs = views.runs(reader)
+    if not runs:
+        return
+    last = runs[-1]
+    how = "has not ended" if last["ended_at"] is None else f"ended with code {last['exit_code']}"
+    yield Check("last run", f"{last['run_id']} of campaign {last['campaign']} {how}")
+    if unknown := views.count_unknown(reader):
+        yield Check(
+            "unknown",
+            f"{counted(unknown, 'duplicate')} may exist",
+            "Run settle; it needs no JOB.",
+        )
+
+
+def _backup(database: Path) -> Check:
+    """The newest copy beside the database. Not a finding: other backups may contain the folder."""
+    copies = overlap.ledgers_in(database.parent, database, any_name=True)
+    if not copies:
+        command = f"ledger --database {database} --backup FILE"
+        return Check("backup", f"no copy is in {database.parent}; this creates one: {command}")
+    newest = max(copies, key=lambda copy: copy.stat().st_mtime)
+    age = datetime.now(UTC).timestamp() - newest.stat().st_mtime
+    return Check("backup", f"{newest} is {human_duration(age)} old")
+
+
+def check_cron(settings: Settings, cron: Settings | UsageError, home: Path) -> Iterator[Check]:
+    """Whether a run from cron finds the same ledger and a token; `cron` is what the settings are
+    there: in `home`, without the variables of this shell."""
+    named = "Name the config file in the cron line: --config PATH."
+    if isinstance(cron, UsageError):
+        yield Check("cron", f"a run from cron ends with: {cron}", named)
+        return
+    if cron.config_file != settings.config_file:
+        shown = cron.config_file or "no config file"
+        yield Check("cron", f"cron starts in {home} and finds {shown}", named)
+    elif settings.given("database") and not cron.given("database"):
+        yield Check(
+            "cron",
+            f"{settings.origin('database')} is not set in cron, which would use {cron.database}",
+            "Set database in the config file.",
+        )
+    else:
+        yield Check("cron", "a run from cron finds the same settings")
+
+
+def check_token_for_cron(settings: Settings, environ: Mapping[str, str]) -> Check:
+    """Whether a run from cron has a token."""
+    if settings.token_file is None and environ.get("PROLIFIC_TOKEN"):
+        return Check(
+            "cron",
+            "the token is in PROLIFIC_TOKEN, which cron does not have",
+            "Save it in a file, run chmod 600 on it, and name it with token_file in the config.",
+        )
+    return Check("cron", "a run from cron has the token of token_file")
+
+
+def check_open_files(settings: Settings) -> Check:
+    """Whether as many connections can be open as the settings ask for."""
+    try:
+        fits, few = open_files.make_room(settings.max_in_flight, open_files.PER_REQUEST)
+    except UsageError as error:
+        return Check("open files", error.message, "Raise the limit with ulimit -n 1024.")
+    if few:
+        return Check("open files", few, "Raise the limit with ulimit -n 1024.")
+    return Check("open files", f"{fits} requests at once fit")
