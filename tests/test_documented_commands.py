@@ -123,12 +123,11 @@ def test_the_first_real_night_of_the_readme(tmp_path: Path) -> None:
     with SandboxThread() as api:
         reader = Reader(tmp_path, api.url, "")
         reader.token = api.token
-        version, folder, token, look, job, night = shell_blocks(README)
+        version, folder, token, job, night = shell_blocks(README)
         assert reader.pastes(version).stdout == f"{NAME} {__version__}\n"
         assert reader.pastes(folder).returncode == 0
         assert reader.pastes(token, typed=f"{api.token}\n").returncode == 0
         assert (reader.folder / "token").stat().st_mode & 0o777 == 0o600
-        assert reader.pastes(look).returncode == 0
         assert reader.pastes(job).returncode == 0
         codes = [reader.pastes(line).returncode for line in night.splitlines()]
         assert codes == [0, 0, 1, 0]
@@ -159,7 +158,7 @@ def test_the_cron_lines_of_every_night(tmp_path: Path) -> None:
         assert len(list((reader.folder / "logs").glob("20*.jsonl"))) == 1
         assert len(list(reader.folder.glob("ledger-20*.db"))) == 1
         for line in inline("docs/nightly.md"):
-            assert reader.pastes(line).returncode == 0, line
+            assert reader.pastes(line).returncode in may_end_with(line), line
 
 
 @needs_bash

@@ -33,17 +33,17 @@ def settled(counts: Counts, **more: Any) -> CampaignState:
         (CampaignState(Counts()), []),
         (
             CampaignState(Counts(3, pending=1)),
-            [("go_on", "The next run sends 1 pending duplicate. It creates nothing", [RUN])],
+            [("continue", "The next run sends 1 pending duplicate. It creates nothing", [RUN])],
         ),
         (
             CampaignState(Counts(3, pending=1200)),
-            [("go_on", "The next run sends 1,200 pending duplicates.", [RUN])],
+            [("continue", "The next run sends 1,200 pending duplicates.", [RUN])],
         ),
         (
             CampaignState(Counts(3, unknown=2)),
             [
                 (
-                    "go_on",
+                    "continue",
                     "run rechecks 2 unknown duplicates and resends those confirmed missing.",
                     [RUN, SETTLE],
                 )
@@ -53,7 +53,7 @@ def settled(counts: Counts, **more: Any) -> CampaignState:
             CampaignState(Counts(3, unknown=2, pending=1)),
             [
                 (
-                    "go_on",
+                    "continue",
                     "sends 1 pending duplicate and rechecks 2 unknown duplicates",
                     [RUN, SETTLE],
                 )
@@ -67,7 +67,7 @@ def settled(counts: Counts, **more: Any) -> CampaignState:
             CampaignState(Counts(3, unknown=3), undecided=2),
             [
                 (
-                    "go_on",
+                    "continue",
                     "rechecks 1 unknown duplicate and resends it if it is confirmed missing.",
                     [RUN, SETTLE],
                 ),
@@ -81,7 +81,7 @@ def settled(counts: Counts, **more: Any) -> CampaignState:
         (
             CampaignState(Counts(3, 2, 2, 1), undecided=2),
             [
-                ("go_on", "sends 1 pending", [RUN]),
+                ("continue", "sends 1 pending", [RUN]),
                 ("decide", "on Prolific", DECIDE),
                 ("refused", "fix it", [RETRY]),
             ],
@@ -95,55 +95,58 @@ def settled(counts: Counts, **more: Any) -> CampaignState:
             ],
         ),
         # how the latest run ended
-        (CampaignState(Counts(3, 1, 1, 1), undecided=1, end="goes on"), []),
-        (CampaignState(Counts(3, pending=1), end="died"), [("go_on", "The run crashed", [RUN])]),
+        (CampaignState(Counts(3, 1, 1, 1), undecided=1, end="running"), []),
         (
-            CampaignState(Counts(3, pending=1), end="not told"),
-            [("go_on", "If the run is over, run the job again", [RUN])],
+            CampaignState(Counts(3, pending=1), end="crashed"),
+            [("continue", "The run crashed", [RUN])],
+        ),
+        (
+            CampaignState(Counts(3, pending=1), end="unclear"),
+            [("continue", "If the run is over, run the job again", [RUN])],
         ),
         (
             CampaignState(Counts(3, pending=1), stopped_by="token"),
-            [("go_on", "Replace the token, then run", [RUN])],
+            [("continue", "Replace the token, then run", [RUN])],
         ),
         (
             CampaignState(Counts(3, pending=1), stopped_by="api"),
-            [("go_on", "When the API is back", [RUN])],
+            [("continue", "When the API is back", [RUN])],
         ),
         (
             CampaignState(Counts(3, pending=1), stopped_by="disk"),
-            [("go_on", "Free some disk space, then run", [RUN])],
+            [("continue", "Free some disk space, then run", [RUN])],
         ),
         (
             CampaignState(Counts(3, pending=1), stopped_by="internal"),
-            [("go_on", "Report a bug", [RUN])],
+            [("continue", "Report a bug", [RUN])],
         ),
         (
             CampaignState(Counts(3, pending=1), stopped_by="declined"),
-            [("go_on", "Run the job again, and answer yes", [RUN])],
+            [("continue", "Run the job again, and answer yes", [RUN])],
         ),
         (
             CampaignState(Counts(3, pending=1), stopped_by="signal"),
-            [("go_on", "stopped from outside", [RUN])],
+            [("continue", "stopped from outside", [RUN])],
         ),
         (
             CampaignState(Counts(3, pending=1), stopped_by="limit"),
-            [("go_on", "Create the rest", [RUN])],
+            [("continue", "Create the rest", [RUN])],
         ),
         (
             CampaignState(Counts(3, pending=1), stopped_by="max_duration"),
-            [("go_on", "--max-duration", [RUN])],
+            [("continue", "--max-duration", [RUN])],
         ),
         (
             CampaignState(Counts(3, 1, pending=1), stopped_by="max_failed"),
             [
-                ("go_on", "Look at what was rejected", [RUN]),
+                ("continue", "Look at what was rejected", [RUN]),
                 ("refused", "the duplicate that", [RETRY]),
             ],
         ),
         # what needs somebody though everything is there
         (
             CampaignState(Counts(created=3), stopped_by="disk"),
-            [("go_on", "Free some disk space, then run", [RUN])],
+            [("continue", "Free some disk space, then run", [RUN])],
         ),
         (CampaignState(Counts(created=3), stopped_by="signal"), []),
         # after settling
@@ -151,11 +154,11 @@ def settled(counts: Counts, **more: Any) -> CampaignState:
         (settled(Counts(3), nothing_to_do=True), [("nothing", "Every request has an answer", [])]),
         (
             settled(Counts(3, unknown=2)),
-            [("go_on", "Settle again later 2 duplicates are still unknown.", [SETTLE])],
+            [("continue", "Settle again later 2 duplicates are still unknown.", [SETTLE])],
         ),
         (
             settled(Counts(3, unknown=1)),
-            [("go_on", "1 duplicate is still unknown. Settling creates nothing", [SETTLE])],
+            [("continue", "1 duplicate is still unknown. Settling creates nothing", [SETTLE])],
         ),
         (
             settled(Counts(3, unknown=2), undecided=2),
@@ -169,18 +172,18 @@ def settled(counts: Counts, **more: Any) -> CampaignState:
         (
             settled(Counts(3, unknown=3, pending=2), undecided=1),
             [
-                ("go_on", "2 duplicates are still", [SETTLE]),
+                ("continue", "2 duplicates are still", [SETTLE]),
                 ("decide", "1 duplicate may already exist", DECIDE),
                 ("create", "Settling creates nothing; a run does:", [RUN]),
             ],
         ),
         (
             settled(Counts(3, unknown=1), stopped_by="api"),
-            [("go_on", "When the API is back, settle again", [SETTLE])],
+            [("continue", "When the API is back, settle again", [SETTLE])],
         ),
         (
             settled(Counts(3), stopped_by="token"),
-            [("go_on", "Replace the token, then settle again", [SETTLE])],
+            [("continue", "Replace the token, then settle again", [SETTLE])],
         ),
     ],
 )

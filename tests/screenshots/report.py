@@ -29,14 +29,14 @@ def main() -> None:
         bad = report(nights.bad_night(made(folder / "bad")))
         with browser() as one:
             take(Tab(one, good).page, "report-light.png", height=1150)
-            take(Tab(one, good, dark=True).page, "report-dark.png", "#night", height=980)
+            take(Tab(one, good, dark=True).page, "report-dark.png", "#timeline", height=980)
             take(Tab(one, bad).page, "report-bad-night.png", height=1270)
             table = Tab(one, bad).page
             table.locator("#search").fill("spain")
             table.locator("[data-chip=failed]").click()
             table.locator("[data-chip=unknown]").click()
             table.locator("[data-row]").last.click()
-            take(table, "report-table.png", "#mapping", height=1060)
+            take(table, "report-table.png", "#copies", height=1060)
             take(Tab(one, bad, width=390).page, "report-narrow.png", height=1150)
 
 
@@ -51,7 +51,14 @@ def report(database: Path) -> Path:
     with closing(open_for_reading(database)) as connection:
         number = views.campaign_id(connection, nights.CAMPAIGN)
         assert number is not None
-        write_report(connection, number, nights.CAMPAIGN, path, nights.about(), nights.COMMANDS)
+        write_report(
+            connection,
+            number,
+            nights.CAMPAIGN,
+            path,
+            nights.about()._replace(batch_url="https://example.org/batches/{id}"),
+            nights.COMMANDS,
+        )
     return path
 
 

@@ -86,6 +86,22 @@ def test_false_in_the_environment(tmp_path: Path, text: str) -> None:
     assert not load(tmp_path, environ={"DUPLICATE_BATCHES_YES": text}, config="yes = true").yes
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://example.org/batches/{id}",
+        "https://example.org:8443/?batch={id}#{id}",
+        "http://localhost:8000/{id}",
+        "http://[::1]/{id}",
+    ],
+)
+def test_the_address_of_a_batch(tmp_path: Path, address: str) -> None:
+    assert load(tmp_path).batch_url is None
+    assert load(tmp_path, config=f'batch_url = "{address}"').batch_url == address
+    environ = {"DUPLICATE_BATCHES_BATCH_URL": address}
+    assert load(tmp_path, environ=environ).batch_url == address
+
+
 def test_native_values_of_a_config_file(tmp_path: Path) -> None:
     settings = load(tmp_path, config="date = 2025-01-02\ntimeout = 2.5\nwait = 604800\nlimit = 7\n")
     assert (settings.date, settings.timeout, settings.wait) == (dt.date(2025, 1, 2), 2.5, 604_800.0)

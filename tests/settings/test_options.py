@@ -56,6 +56,7 @@ def test_keys_are_the_contract_s() -> None:
         ),
         *("progress", "quiet", "token_file", "dry_run"),
         *("heartbeat_url", "metrics_file", "on_finish"),
+        "batch_url",
     }
 
 

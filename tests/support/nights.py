@@ -4,6 +4,8 @@ seconds, the same each time. No tests here."""
 from __future__ import annotations
 
 import re
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +20,10 @@ from worker.export.report.page import About
 from worker.run.limits import Limits
 
 SEED = 26
-"""One whose machines' clocks are right."""
+"""One whose machines' clocks are right for three runs."""
+
+LONG_SEED = 91
+"""The same for six runs."""
 
 CAMPAIGN = "spring-wave"
 JOB = "/srv/waves/spring-wave.csv"
@@ -54,10 +59,10 @@ def good_night(folder: Path, copies: int = 40) -> Path:
     )
 
 
-def bad_night(folder: Path, copies: int = 40) -> Path:
-    """A small first run; a night with push-back, two outages, refusals, a colleague who makes some
-    of the same batches by hand, twice, and an end before all was sent; then a look at what is
-    unknown. The database."""
+def bad_night(folder: Path, copies: int = 40, earlier: int = 0) -> Path:
+    """So many `earlier` nights of the same job, each a campaign of its own; a small first run; a
+    night with push-back, two outages, refusals, a colleague who makes some of the same batches by
+    hand, twice, and an end before all was sent; then a look at what is unknown. The database."""
     first = Run(CAMPAIGN, job(copies), Limits(16, 12, None, 900.0), rate=0.5)
     weather = Weather(
         {
@@ -75,10 +80,18 @@ def bad_night(folder: Path, copies: int = 40) -> Path:
     )
     look = replace(first, only_settle=True, rate=None)
     meddling = tuple(
-        Meddling(1, at, "copy the latest", ME)
+        Meddling(earlier + 1, at, "copy the latest", ME)
         for at in (1700.0, 1702.0, 1900.0, 1902.0, 2950.0, 2952.0)
     )
-    return _night(folder, [first, night, look], meddling)
+    calm = Weather({Fate.LOST_AFTER: 0.001, Fate.THROTTLED: 0.002}, latency_s=(0.12, 1.8))
+    another = replace(first, limits=night.limits, weather=calm, pause_s=22.8 * 3600)
+    before = [replace(another, campaign=f"winter-wave-{n}") for n in range(1, earlier + 1)]
+    database = _night(
+        folder, [*before, first, night, look], meddling, LONG_SEED if earlier else SEED
+    )
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE runs SET job = ?", (JOB,))
+    return database
 
 
 def killed_night(folder: Path) -> Path:
@@ -101,7 +114,9 @@ COMMANDS = Commands(
 """The commands that a page names, the same on every machine."""
 
 
-def _night(folder: Path, runs: list[Run], meddling: tuple[Meddling, ...] = ()) -> Path:
+def _night(
+    folder: Path, runs: list[Run], meddling: tuple[Meddling, ...] = (), seed: int = SEED
+) -> Path:
     details = {"task_name": "Signs", "task_introduction": "<p>Look twice.</p>", "task_steps": ""}
     sources = [
         Source(f"{sign}, {land}", WORKSPACES[0], details, ("dataset",))
@@ -109,7 +124,7 @@ def _night(folder: Path, runs: list[Run], meddling: tuple[Meddling, ...] = ()) -
         for sign in _SIGNS
     ]
     scenario = Scenario(
-        seed=SEED,
+        seed=seed,
         theme=Theme.ACCOUNT,
         habits=Habits(),
         sources=tuple(sources),

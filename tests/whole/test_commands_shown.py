@@ -38,8 +38,16 @@ def shown(report: Path, workbook: Path) -> list[str]:
     """Every command that the two files show, each once."""
     copied = re.findall(r'data-copy="([^"]*)"', report.read_text("utf-8"))
     lines = [line for line in map(unescape, copied) if line.startswith(f"{CALLED} ")]
-    for values in opened_by_another(workbook)["Summary"].values:
-        lines += [str(cell) for cell in values if str(cell).startswith(f"{CALLED} ")]
+    cells = [
+        str(cell) for values in opened_by_another(workbook)["Summary"].values for cell in values
+    ]
+    above = ""
+    for cell in cells:
+        if cell.startswith(f"{CALLED} "):
+            above = cell
+            lines.append(cell)
+        elif cell.startswith("--"):  # an option for the command above it
+            lines.append(f"{above} {cell}")
     return list(dict.fromkeys(lines))
 
 

@@ -48,8 +48,8 @@ def test_it_is_written_beside_the_ledger_file_and_names_itself(place: Place) -> 
     assert (ended.code, ended.out) == (0, f"{path}\n")
     assert ended.err.startswith("campaign job, run ")
     said = words(path)
-    assert "3 of 5 duplicates created 2 are missing: 2 not made yet." in said
-    assert "ended early because --limit was reached" in said
+    assert "3 of 5 duplicates created 2 are not created yet." in said
+    assert "stopped early because --limit was reached" in said
     assert not list(path.parent.glob(".*.tmp"))
 
 
@@ -74,7 +74,7 @@ def test_a_run_writes_it_at_its_end_where_it_is_asked_for(place: Place, asked: s
     if asked != "not":
         said = words(path)
         assert "All 4 duplicates created" in said
-        assert "ended by itself (exit code 0)" in said
+        assert "The run finished (exit code 0)" in said
         assert ended.summary["run_id"] in said
 
 
@@ -89,8 +89,8 @@ def test_it_can_be_made_while_a_run_goes_on_and_says_so(place_with: WithOptions)
     assert (made.code, ended.code) == (0, 0), made.err
     said = words(place.folder / "ledgers" / "job.html")
     assert re.search(r"\d+ of 160 duplicates created so far", said)
-    assert f"goes on (process {process.pid})" in said
-    assert "Nothing while the run goes on" in said
+    assert f"is running (process {process.pid})" in said
+    assert "Nothing while the run is in progress" in said
     assert "Run the job again" not in said
 
 
@@ -103,7 +103,7 @@ def test_after_a_kill_it_says_that_the_run_died_and_how_to_go_on(place_with: Wit
     finish(process)
     assert place.command("report", "job.csv").code == 0
     said = words(place.folder / "ledgers" / "job.html")
-    assert "died without an end" in said
+    assert "The run crashed." in said
     assert "The run crashed: its process is gone" in said
     assert "Run the job again" in said
     (line,) = set(
@@ -124,7 +124,7 @@ def test_a_signal_lets_it_be_written(place_with: WithOptions) -> None:
     until(place, 5)
     process.send_signal(signal.SIGTERM)
     assert finish(process).code == 143
-    assert "ended early because a signal asked it to stop" in words(
+    assert "stopped early because a signal asked it to stop" in words(
         place.folder / "ledgers" / "job.html"
     )
 
@@ -153,7 +153,7 @@ def test_its_commands_decide_what_is_unknown_from_any_folder_and_it_is_written_a
         assert ended.code == (0 if number == len(unknown) else 1), ended.err
     said = words(path)
     assert "All 8 duplicates created" in said
-    assert f"{len(unknown)} decided by a person" in said
+    assert f"{len(unknown)} from a person's decision" in said
 
 
 def test_its_commands_name_places_that_no_file_says(place: Place) -> None:

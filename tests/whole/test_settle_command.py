@@ -96,7 +96,7 @@ def test_a_person_assigns_a_batch(unsettled: Place) -> None:
     )
     taken = unsettled.command("settle", "job.csv", "--assign", f"3.1={made['Row 0']}")
     assert taken.code == 2
-    assert "line 2 of campaign job already" in taken.err
+    assert "already belongs to line 2 of campaign job" in taken.err
     number = json.loads(unsettled.command("ledger", "job.csv", "--format", "json").out)[1]["item"]
     assert (
         unsettled.command("settle", "job.csv", "--assign", f"#{number}={made['Row 1']}").code == 1

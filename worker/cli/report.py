@@ -72,8 +72,9 @@ def write(
     about = About(
         api=views.api_url(reader),
         database=settings.database,
-        made_at=MachineClock().wall(),
+        written_at=MachineClock().wall(),
         sandbox=settings.sandbox,
+        batch_url=settings.batch_url,
     )
     latest = views.latest_run(reader, campaign=campaign)
     if latest is None:

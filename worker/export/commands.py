@@ -1,5 +1,5 @@
-"""The commands that follow up on a campaign: each one as it can be pasted into a shell, in whatever
-folder. Pure."""
+"""The commands that follow up on a campaign, as people paste them into a shell in any folder.
+Pure."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from worker.text import shell_command
 
 
 class Invocation(NamedTuple):
-    """What a command's settings know of the way to its database, for the commands that come after
-    it.
+    """How a command was invoked: what the commands after it need, to find the same database.
 
-    `config` is the config file in use, `database` is given where that does not lead there. `ledger`
-    is the ledger file's path as a run was told it (None: it was not), `usual_ledger` the path where
-    a run writes that is not told one; both may hold `{run_id}`, and `{campaign}`. `kept` are
-    options of a run that the next one keeps, `program` the words that call this program."""
+    `config` is the config file in use. `database` is set if that file does not lead to it. `ledger`
+    is the value of --ledger (None: it was not given), `usual_ledger` the path without that option;
+    both may contain `{run_id}` and `{campaign}`. `kept` are options of a run that the next run
+    needs too, `program` the arguments that start this program."""
 
     config: Path | None = None
     database: Path | None = None
@@ -30,10 +29,11 @@ class Invocation(NamedTuple):
 
 
 class Commands(NamedTuple):
-    """What follows up on one campaign of a job. `shared` are the options that every command needs
-    to find it, `more` those that a run needs to mean the same duplicates. `typed` are the words of
-    a run whose person reads this in the same shell: they stay as they are. `program` are the words
-    that call this program."""
+    """The commands that follow up on one campaign of a job.
+
+    Every command needs the options `shared` to find the campaign; a run needs `more` to mean the
+    same duplicates. `typed` are the arguments of a run whose user reads this in the same shell:
+    they stay as they are. `program` are the arguments that start this program."""
 
     job: str
     shared: tuple[str, ...] = ()
@@ -42,45 +42,44 @@ class Commands(NamedTuple):
     program: Program = (PROGRAM,)
 
     def without(self, option: str) -> Commands:
-        """The same commands without an option that has a value, however it was typed."""
+        """The same commands without an option and its value, in either spelling."""
         typed: list[str] = []
-        words = iter(self.typed)
-        for word in words:
-            if word == option:
-                next(words, None)
-            elif not word.startswith(f"{option}="):
-                typed.append(word)
+        arguments = iter(self.typed)
+        for argument in arguments:
+            if argument == option:
+                next(arguments, None)
+            elif not argument.startswith(f"{option}="):
+                typed.append(argument)
         return self._replace(typed=tuple(typed))
 
     def run(self, *options: str) -> str:
-        """Go on with the job."""
-        words = self.typed or ("run", self.job, *self.shared, *self.more)
-        return shell_command(
-            [*self.program, *words, *(option for option in options if option not in words)]
-        )
+        """Run the job again."""
+        arguments = self.typed or ("run", self.job, *self.shared, *self.more)
+        added = (option for option in options if option not in arguments)
+        return shell_command([*self.program, *arguments, *added])
 
     def retry(self) -> str:
-        """Go on with the job, and try again what was refused."""
+        """Run the job again, and retry what the API rejected."""
         return self.run("--retry-failed")
 
     def settle(self, *options: str) -> str:
-        """Find out what is unknown, or say it."""
+        """Settle what is unknown, or record decisions."""
         return shell_command([*self.program, "settle", self.job, *self.shared, *options])
 
     def assign(self, item: int, batch_id: str) -> str:
-        """Say that the item with this number is this batch."""
+        """Record that this batch is the copy of this item."""
         return self.settle("--assign", f"#{item}={batch_id}")
 
     def absent(self, item: int) -> str:
-        """Say that the item with this number was not made."""
+        """Record that this item has no copy."""
         return self.settle("--absent", f"#{item}")
 
     def ledger(self, *options: str) -> str:
-        """Look at what the database knows."""
+        """Show the ledger."""
         return shell_command([*self.program, "ledger", self.job, *self.shared, *options])
 
     def report(self) -> str:
-        """Make the report again."""
+        """Write the report again."""
         return shell_command([*self.program, "report", self.job, *self.shared])
 
 
@@ -97,10 +96,8 @@ def commands(latest: LatestRun, invocation: Invocation) -> Commands:
     shared += ["--campaign", latest.campaign]
     more: list[str] = []
     if latest.date is not None:
-        more += [
-            "--date",
-            latest.date,
-        ]  # pasted another day, the job would else mean that day's duplicates
+        # Without it, the job would mean another day's duplicates if this is pasted on another day.
+        more += ["--date", latest.date]
     if (ledger := _ledger(latest, invocation)) is not None:
         more += ["--ledger", ledger]
     more += invocation.kept
@@ -108,12 +105,12 @@ def commands(latest: LatestRun, invocation: Invocation) -> Commands:
 
 
 def _ledger(latest: LatestRun, invocation: Invocation) -> str | None:
-    """The ledger file's path as --ledger has to say it; None where a run finds it without."""
+    """The ledger file's path for --ledger; None if a run finds it without."""
     if invocation.ledger is not None:
         return invocation.ledger
     if invocation.usual_ledger is None:
         return str(latest.ledger)
-    if "{run_id}" in invocation.usual_ledger:  # it is another for each run
+    if "{run_id}" in invocation.usual_ledger:  # each run has its own
         return None
     usual = invocation.usual_ledger.replace("{campaign}", latest.campaign)
     return None if usual == str(latest.ledger) else str(latest.ledger)

@@ -1,4 +1,4 @@
-"""What to do next: how a campaign stands in, steps out, each with why, what it does, and its
+"""What to do next: the state of a campaign in, steps out, each with a reason, what it does, and its
 commands. Pure."""
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from worker.model.records import Counts
 from worker.model.steps import Command, Step
 from worker.text import counted, verb
 
-End = Literal["ended", "goes on", "died", "not told"]
-"""How the latest run ended; `not told`: it recorded no end, and whether it goes on cannot be told
-from here."""
+End = Literal["ended", "running", "crashed", "unclear"]
+"""How the latest run ended; `unclear`: it recorded no end, and this computer cannot tell whether it
+is running."""
 
 
 class CampaignState(NamedTuple):
-    """How a campaign stands: `counts` of what its job wants; how many of the unknown are
-    `undecided`, because batches were found that could be theirs; how its latest run ended, and the
-    `STOPPED_BY` of one that ended early; `nothing_to_do` if that run found that all exists. A
-    `settling` only found out what became of requests."""
+    """The state of a campaign: `counts` of the job's duplicates; how many of the unknown are
+    `undecided`, because batches were found that could be their copies; how the latest run ended,
+    and the `STOPPED_BY` of one that stopped early; `nothing_to_do` if every duplicate existed
+    already. `settling` means that the latest run created nothing, and only settled."""
 
     counts: Counts
     undecided: int = 0
@@ -31,7 +31,7 @@ class CampaignState(NamedTuple):
 
     @property
     def to_settle(self) -> int:
-        """How many unknown ones a run may find out about by itself."""
+        """How many unknown duplicates a run can settle without a person."""
         return max(0, self.counts.unknown - self.undecided)
 
 
@@ -60,28 +60,28 @@ FIRST: Mapping[str, tuple[str, str]] = {
         "The API rejected as many requests as --max-failed allows.",
     ),
 }
-"""What to do first and why, by the reason why the latest run ended early; `{again}` is to run the
-job or to settle."""
+"""What to do first and why, by the reason why the latest run stopped early; `{again}` becomes "run
+the job again" or "settle again"."""
 
 ALWAYS = ("token", "disk", "internal")
-"""Reasons that need somebody, also where nothing is left to do."""
+"""Reasons that need a person even if every duplicate exists."""
 
-DIED = (AGAIN, "The run crashed: its process is gone, and it recorded no end.")
-NOT_TOLD = (
+CRASHED = (AGAIN, "The run crashed: its process is gone, and it recorded no end.")
+UNCLEAR = (
     "If the run is over, {again}",
     "It recorded no end, and this computer cannot tell whether it is still running.",
 )
 
-LOOKED = "Or only check what is unknown, and create nothing:"
+SETTLE_ONLY = "Or only check what is unknown, and create nothing:"
 ASSIGN = "If one of them is the copy (the ledger's error column names them and the row's number):"
 ABSENT = "If none is:"
 ITEM, BATCH = "#NUMBER", "BATCH_ID"
 
 
 def steps(campaign_state: CampaignState, commands: Commands) -> list[Step]:
-    """What a person can do, in the order in which to do it; nothing while a run goes on, which
-    tries by itself."""
-    if campaign_state.end == "goes on":
+    """What a person can do, in order; nothing while a run is in progress, which continues by
+    itself."""
+    if campaign_state.end == "running":
         return []
     return list((_settle_steps if campaign_state.settling else _steps)(campaign_state, commands))
 
@@ -90,9 +90,9 @@ def _steps(campaign_state: CampaignState, commands: Commands) -> Iterator[Step]:
     counts, to_settle = campaign_state.counts, campaign_state.to_settle
     if counts.pending or to_settle or campaign_state.stopped_by in ALWAYS:
         title, why = _first(campaign_state, "run the job again")
-        look = (Command(LOOKED, commands.settle()),) if to_settle else ()
-        does = _does(counts.pending, to_settle)
-        yield Step("go_on", title, why, does, (Command("", commands.run()), *look))
+        settle_only = (Command(SETTLE_ONLY, commands.settle()),) if to_settle else ()
+        effect = _effect(counts.pending, to_settle)
+        yield Step("continue", title, why, effect, (Command("", commands.run()), *settle_only))
     if campaign_state.undecided:
         yield _decide(campaign_state.undecided, commands)
     if counts.failed:
@@ -116,7 +116,7 @@ def _steps(campaign_state: CampaignState, commands: Commands) -> Iterator[Step]:
 
 
 def _settle_steps(campaign_state: CampaignState, commands: Commands) -> Iterator[Step]:
-    """What to do after settling: look again, decide, create what is missing."""
+    """What to do after settling: settle again, decide, create what is missing."""
     counts, to_settle = campaign_state.counts, campaign_state.to_settle
     if to_settle or campaign_state.stopped_by in ALWAYS:
         title, why = _first(campaign_state, "settle again")
@@ -126,7 +126,7 @@ def _settle_steps(campaign_state: CampaignState, commands: Commands) -> Iterator
         )
         text = f"{is_unknown} Settling creates nothing, so you can repeat it." if to_settle else ""
         title = f"{title} later" if later else title
-        yield Step("go_on", title, why, text, (Command("", commands.settle()),))
+        yield Step("continue", title, why, text, (Command("", commands.settle()),))
     if campaign_state.undecided:
         yield _decide(campaign_state.undecided, commands)
     if counts.pending:
@@ -167,18 +167,18 @@ def _first(campaign_state: CampaignState, again: str) -> tuple[str, str]:
     if campaign_state.end == "ended":
         title, why = FIRST.get(campaign_state.stopped_by or "", (AGAIN, ""))
     else:
-        title, why = DIED if campaign_state.end == "died" else NOT_TOLD
+        title, why = CRASHED if campaign_state.end == "crashed" else UNCLEAR
     return title.format(again=again, Again=again.capitalize()), why
 
 
-def _does(pending: int, to_settle: int) -> str:
-    does = []
+def _effect(pending: int, to_settle: int) -> str:
+    parts = []
     if pending:
-        does.append(f"sends {counted(pending, 'pending duplicate')}")
+        parts.append(f"sends {counted(pending, 'pending duplicate')}")
     if to_settle:
         missing = verb(to_settle, "it if it is confirmed missing", "those confirmed missing")
-        does.append(f"rechecks {counted(to_settle, 'unknown duplicate')} and resends {missing}")
-    return f"The next run {joined(does)}. It creates nothing twice." if does else ""
+        parts.append(f"rechecks {counted(to_settle, 'unknown duplicate')} and resends {missing}")
+    return f"The next run {joined(parts)}. It creates nothing twice." if parts else ""
 
 
 def joined(words: Sequence[str], last: str = "and") -> str:

@@ -589,18 +589,43 @@ WHERE campaign_id = :campaign AND line IS NOT NULL GROUP BY attempts ORDER BY at
 -- name: report_runs
 -- The campaign's runs, the latest first. A run records at its end how many it created; until then,
 -- its attempts are counted.
-SELECT id, run_id, job, ledger, host, pid, started_at, ended_at, stopped_by, exit_code,
-       CASE WHEN ended_at IS NULL
-            THEN (SELECT count(*) FROM attempts AS a WHERE a.run_id = runs.id
+SELECT r.id, r.run_id, c.name AS campaign, r.job, r.ledger, r.host, r.pid, r.started_at, r.ended_at,
+       r.stopped_by, r.exit_code,
+       CASE WHEN r.ended_at IS NULL
+            THEN (SELECT count(*) FROM attempts AS a WHERE a.run_id = r.id
                 AND a.outcome = 'created')
-            ELSE created END AS created,
-       requests, throttled, kind
-FROM runs WHERE campaign_id = :campaign ORDER BY id DESC LIMIT :limit;
+            ELSE r.created END AS created,
+       r.requests, r.throttled, r.kind
+FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id
+WHERE r.campaign_id = :campaign ORDER BY r.id DESC LIMIT :limit;
+
+-- name: report_comparable_runs
+-- The runs up to :run that sent something, of its job or its campaign, the latest first.
+SELECT r.id, r.run_id, c.name AS campaign, r.job, r.ledger, r.host, r.pid, r.started_at, r.ended_at,
+       r.stopped_by, r.exit_code,
+       CASE WHEN r.ended_at IS NULL
+            THEN (SELECT count(*) FROM attempts AS a WHERE a.run_id = r.id
+                AND a.outcome = 'created')
+            ELSE r.created END AS created,
+       r.requests, r.throttled, r.kind
+FROM runs AS l
+JOIN runs AS r ON r.id <= l.id AND (r.job = l.job OR r.campaign_id = l.campaign_id)
+JOIN campaigns AS c ON c.id = r.campaign_id
+WHERE l.id = :run AND r.kind = 'run' AND (r.requests > 0 OR r.ended_at IS NULL)
+ORDER BY r.id DESC LIMIT :limit;
+
+-- name: report_unknown_outcomes
+-- By run, from the run :first on: requests that may have created a batch. Attempts are numbered in the
+-- order of runs.
+SELECT run_id AS run, count(*) AS requests FROM attempts
+WHERE id > coalesce((SELECT id FROM attempts WHERE run_id < :first ORDER BY id DESC LIMIT 1), 0)
+    AND outcome = 'unknown'
+GROUP BY run_id;
 
 -- name: report_run_count
 SELECT count(*) AS runs FROM runs WHERE campaign_id = :campaign;
 
--- name: report_night
+-- name: report_last_sending_run
 -- The campaign's latest run that sent a request, and when its last attempt began. Attempts are
 -- numbered in the order of runs.
 SELECT r.id, r.run_id, r.host, r.pid, r.started_at, r.ended_at, r.ceiling, a.started_at AS last_at
@@ -631,10 +656,14 @@ SELECT (SELECT count(*) FROM items WHERE campaign_id = :campaign AND line IS NOT
 SELECT name FROM source_versions WHERE source_id = :source_id ORDER BY id DESC LIMIT 1;
 
 -- name: report_candidate
--- A batch that could be a duplicate's copy, as a listing showed it. No row if it has an owner now.
-SELECT s.name, s.created_at, s.status FROM (SELECT :batch_id AS id) AS c LEFT
-    JOIN unowned_batches AS s ON s.batch_id = c.id
-WHERE NOT EXISTS (SELECT 1 FROM items AS i WHERE i.new_batch_id = c.id);
+-- A batch that could be the copy of :item: as a listing showed it, and what speaks for it (1) and
+-- against it (0). No row if the batch has an owner by now.
+SELECT s.name, s.created_at, s.status, c.name_fits, c.details_fit, c.datasets_fit, c.time_fits,
+    c.creator_fits
+FROM (SELECT :batch_id AS id) AS b
+LEFT JOIN unowned_batches AS s ON s.batch_id = b.id
+LEFT JOIN candidates AS c ON c.item_id = :item AND c.batch_id = b.id
+WHERE NOT EXISTS (SELECT 1 FROM items AS i WHERE i.new_batch_id = b.id);
 
 -- name: open_attempts
 -- Every open attempt of all campaigns, with everything that settling compares. A source counts as

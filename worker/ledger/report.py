@@ -50,6 +50,19 @@ def runs(reader: Reader, campaign: int, limit: int) -> list[sqlite3.Row]:
     return reader.ask("report_runs", campaign=campaign, limit=limit).fetchall()
 
 
+def comparable_runs(reader: Reader, run: int, limit: int) -> list[sqlite3.Row]:
+    """The run and the ones before it that sent something, of the same job or campaign, the newest
+    first."""
+    return reader.ask("report_comparable_runs", run=run, limit=limit).fetchall()
+
+
+def unknown_outcomes(reader: Reader, first: int) -> dict[int, int]:
+    """How many requests of each run, from the run `first` on, may have created a batch."""
+    return {
+        row["run"]: row["requests"] for row in reader.ask("report_unknown_outcomes", first=first)
+    }
+
+
 def count_runs(reader: Reader, campaign: int) -> int:
     """How many runs the campaign has had."""
     return int(reader.ask("report_run_count", campaign=campaign).fetchone()[0])
@@ -61,9 +74,11 @@ def tries(reader: Reader, campaign: int) -> tuple[tuple[int, int], ...]:
     return tuple((row["attempts"], row["items"]) for row in found)
 
 
-def candidate(reader: Reader, batch_id: str) -> sqlite3.Row | None:
-    """Name, time and status of a batch as a listing showed it; None if it has an owner by now."""
-    row: sqlite3.Row | None = reader.ask("report_candidate", batch_id=batch_id).fetchone()
+def candidate(reader: Reader, item: int, batch_id: str) -> sqlite3.Row | None:
+    """A batch that could be the copy of the item, as a listing showed it, and what speaks for and
+    against it; None if it has an owner by now."""
+    found = reader.ask("report_candidate", item=item, batch_id=batch_id)
+    row: sqlite3.Row | None = found.fetchone()
     return row
 
 
@@ -75,7 +90,7 @@ def source_name(reader: Reader, source_id: str) -> str | None:
 
 def last_sending_run(reader: Reader, campaign: int) -> sqlite3.Row | None:
     """The campaign's latest run that sent a request; None if there is none."""
-    row: sqlite3.Row | None = reader.ask("report_night", campaign=campaign).fetchone()
+    row: sqlite3.Row | None = reader.ask("report_last_sending_run", campaign=campaign).fetchone()
     return row
 
 

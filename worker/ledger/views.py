@@ -226,6 +226,7 @@ def ledger_rows(
       reason     a `worker.model.reasons.Reason`; None if it is created, under way or not tried
       cause      why it is not created, the same text for all rows with this cause; None if it is
       candidates the ids of the first batches that could be its copy
+      candidate_count how many batches those are in all
       copies     how many copies its row of the job asks for
       job_name   with `job_names`: its name as a job file writes it"""
     own = extra_columns(reader, campaign)
@@ -261,7 +262,7 @@ def ledger_rows(
             else:
                 row["reason"], row["cause"] = reason, why.cause(reason, row["error"])
                 row["error"] = why.message(item, reason, row["error"], ids, count)
-            row["item"], row["copies"] = item, copies
+            row["item"], row["copies"], row["candidate_count"] = item, copies, count
             if own:
                 extra = _decode(cells or "{}")[0]
                 for column in own:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-Key = Literal["go_on", "create", "decide", "refused", "nothing"]
-"""Continue · create what settling found missing · decide what only a person can · look at what was
-refused · nothing to do."""
+Key = Literal["continue", "create", "decide", "refused", "nothing"]
+"""Continue · create what settling left missing · decide what only a person can · look at what was
+rejected · there was nothing to do."""
 
 
 class Command(NamedTuple):

@@ -6,7 +6,6 @@ password."""
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 import ssl
@@ -16,6 +15,7 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from worker.model.errors import UsageError
+from worker.settings.addresses import is_host, is_loopback, unfit_characters
 from worker.settings.settings import Settings
 
 DEFAULT_URL: Final = "https://api.prolific.com"
@@ -27,7 +27,6 @@ _NAMED = re.compile(
     r"^\s*(export\s+|setx?\s+|\$env:)?[\"']?[\w.-]*(token|key|secret)[\"']?\s*[=:]\s*[^\s=]",
     re.IGNORECASE | re.MULTILINE,
 )
-_HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
 
 
 def read_token(settings: Settings, environ: Mapping[str, str]) -> str:
@@ -77,7 +76,7 @@ def api_url(environ: Mapping[str, str]) -> str:
     text = environ.get("PROLIFIC_URL", DEFAULT_URL)
     if not text.strip():
         raise UsageError(f"PROLIFIC_URL: is empty; unset it to use {DEFAULT_URL}")
-    if why := _unfit_characters(text):
+    if why := unfit_characters(text):
         raise UsageError(f"PROLIFIC_URL: {why}; write it as {DEFAULT_URL}")
     try:
         parts = urlsplit(text)
@@ -92,43 +91,18 @@ def api_url(environ: Mapping[str, str]) -> str:
     return f"{parts.scheme}://{shown}" + (f":{port}" if port not in {None, own} else "")
 
 
-def _unfit_characters(text: str) -> str | None:
-    # urlsplit silently drops tabs and line breaks.
-    if not (text.isascii() and text.isprintable()) or set(text) & set(' "<>\\^`{|}'):
-        return "contains characters that are not allowed in an address"
-    return None
-
-
 def _unfit_address(text: str, parts: SplitResult, host: str, port: int | None) -> str | None:
     reasons = {
         "is not an https address with a host": parts.scheme not in {"https", "http"} or not host,
         "contains a user name or password; the token goes in PROLIFIC_TOKEN": "@" in parts.netloc,
         "contains a query or a fragment": "?" in text or "#" in text,
         "contains a path; give only scheme, host and port": parts.path.strip("/") != "",
-        "has an invalid host or port": port == 0 or not _is_host(host),
+        "has an invalid host or port": port == 0 or not is_host(host),
         "is http, which is only allowed for loopback (localhost, 127.0.0.1, [::1])": (
-            parts.scheme == "http" and not _is_loopback(host)
+            parts.scheme == "http" and not is_loopback(host)
         ),
     }
     return next((why for why, wrong in reasons.items() if wrong), None)
-
-
-def _is_host(host: str) -> bool:
-    if ":" in host:
-        return "%" not in host and _address(host) is not None
-    return _HOST.fullmatch(host) is not None and ".." not in host
-
-
-def _is_loopback(host: str) -> bool:
-    address = _address(host)
-    return host == "localhost" or (address is not None and address.is_loopback)
-
-
-def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(host)
-    except ValueError:
-        return None
 
 
 def _read_private(path: os.PathLike[str], origin: str) -> str:

@@ -200,7 +200,7 @@ def _misplaced(name: str) -> str | None:
             "the token is not a setting; put it in the variable PROLIFIC_TOKEN, or in a file whose"
             " path you set as token_file"
         )
-    if plain.endswith("url") and plain != "heartbeat_url":
+    if plain.endswith("url") and plain not in BY_KEY:
         return "is not a setting; set the API's address in the variable PROLIFIC_URL"
     if plain == "config":
         return f"can only be set with --config or {PREFIX}CONFIG"

@@ -238,6 +238,14 @@ OPTIONS: tuple[Option, ...] = (
         "Run COMMAND in a shell, with the summary on standard input (default: none)",
         "COMMAND",
     ),
+    Option(
+        "batch_url",
+        OUTPUT,
+        "Address of a batch for links in the report; contains {id} (default: no links)",
+        "URL",
+        commands=frozenset(),  # set up once, not on each command line
+        sources=frozenset({"environment", "file"}),
+    ),
     # Files and settings
     Option(
         "ledger",

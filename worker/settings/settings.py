@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from worker.settings.options import BY_KEY
 from worker.settings.values import (
+    BatchUrl,
     Concurrency,
     Count,
     Date,
@@ -76,6 +77,7 @@ class Values:
     heartbeat_url: WebAddress | None
     metrics_file: FilePath | None
     on_finish: Name | None
+    batch_url: BatchUrl | None
     token_file: FilePath | None
 
 

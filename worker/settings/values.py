@@ -23,6 +23,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from worker.settings.addresses import EXAMPLE, unfit_batch_url
 from worker.text import did_you_mean, shortened
 
 MAX_RATE: Final = 10_000.0  # requests per second
@@ -132,6 +133,14 @@ def _filled(text: str) -> str:
     return text
 
 
+def _batch_url(value: object) -> str:
+    # The text is not repeated: it may contain a password.
+    text = _filled(_text(value)).strip()
+    if why := unfit_batch_url(text):
+        raise ValueError(f"{why}; write it as {EXAMPLE}")
+    return text
+
+
 def _path(value: object, info: ValidationInfo) -> Path:
     # The message does not repeat the text: somebody may have set `token_file` to the token itself.
     text = _checked(_text(value))
@@ -235,6 +244,8 @@ Date = Annotated[
     Expected("a date as YYYY-MM-DD, such as 2026-03-31", "a date as YYYY-MM-DD, without a time"),
 ]
 Name = Annotated[str, AfterValidator(_filled), quoted("text", "spring-wave")]
+BatchUrl = Annotated[str, PlainValidator(_batch_url), quoted("an address", EXAMPLE)]
+"""A batch's address with {id} in place of its id."""
 FilePath = Annotated[Path, PlainValidator(_path), _PATH]
 """An absolute path. A relative path is resolved against the folder of where it was set."""
 LedgerPath = Annotated[str, PlainValidator(_ledger), _PATH]

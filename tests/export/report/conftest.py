@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
@@ -41,13 +42,12 @@ class Made:
     file: Path
     campaign: str
 
-    def make(self) -> None:
+    def make(self, **about: Any) -> None:
         with closing(open_for_reading(self.database)) as connection:
             number = views.campaign_id(connection, self.campaign)
             assert number is not None
-            write_report(
-                connection, number, self.campaign, self.file, nights.about(), nights.COMMANDS
-            )
+            known = nights.about()._replace(**about)
+            write_report(connection, number, self.campaign, self.file, known, nights.COMMANDS)
 
     @property
     def text(self) -> str:

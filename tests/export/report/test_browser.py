@@ -58,15 +58,16 @@ def test_sources_open_and_close(bad: Made, opener: Opener) -> None:
     folds = tab.page.locator("tr.source .fold")
     assert (folds.count(), names(tab)) == (48, [])
     folds.first.click()
-    assert lines(tab)[:3] == ["2", "2.2", "2.3"]
+    assert lines(tab)[:3] == ["2", "2", "2"]
+    assert tab.texts("#table td:nth-child(2)")[:3] == ["1 of 40", "2 of 40", "3 of 40"]
     assert folds.first.get_attribute("aria-expanded") == "true"
     folds.first.click()
     assert names(tab) == []
     tab.page.get_by_role("button", name="Open all").click()
     assert len(names(tab)) == 48, "a page has 50 lines, two of them sources"
-    expect(tab.page.locator("#page-of")).to_have_text("page 1 of 40")
-    tab.page.get_by_role("button", name="Later").click()
-    expect(tab.page.locator("#page-of")).to_have_text("page 2 of 40")
+    expect(tab.page.locator("#page-of")).to_have_text("Page 1 of 40")
+    tab.page.get_by_role("button", name="Next").click()
+    expect(tab.page.locator("#page-of")).to_have_text("Page 2 of 40")
     tab.page.get_by_role("button", name="Close all").click()
     assert (folds.count(), names(tab)) == (48, [])
 
@@ -88,7 +89,7 @@ def test_search_finds_names_sources_and_numbers(
     tab.page.locator("#search").fill(words)
     assert shown(tab) == f"{many} of 1,920 rows shown"
     if not many:
-        expect(tab.page.locator("#table tbody")).to_have_text("No row is like that.")
+        expect(tab.page.locator("#table tbody")).to_have_text("No row matches.")
     tab.page.locator("#search").fill("")
     assert shown(tab) == "All 1,920 rows of 48 sources"
 
@@ -124,7 +125,7 @@ def test_filters_add_up_and_go_with_the_search(bad: Made, opener: Opener) -> Non
 def test_sorting_goes_both_ways_and_says_so(bad: Made, opener: Opener) -> None:
     tab = opener(bad)
     tab.page.get_by_label("By source").uncheck()
-    by_name = tab.page.locator("th button", has_text="name")
+    by_name = tab.page.locator("th button", has_text="Name")
     by_name.click()
     up = names(tab)
     assert up == sorted(up)
@@ -135,8 +136,8 @@ def test_sorting_goes_both_ways_and_says_so(bad: Made, opener: Opener) -> None:
     assert down == sorted(down, reverse=True)
     assert down[0].startswith("Timetables, Spain")
     expect(by_name.locator("..")).to_have_attribute("aria-sort", "descending")
-    tab.page.locator("th button", has_text="requests").click()
-    tab.page.locator("th button", has_text="requests").click()
+    tab.page.locator("th button", has_text="Requests").click()
+    tab.page.locator("th button", has_text="Requests").click()
     tries = [int(text) for text in tab.texts("#table td:last-child")]
     assert tries == sorted(tries, reverse=True)
     assert tries[0] > 1
@@ -144,9 +145,11 @@ def test_sorting_goes_both_ways_and_says_so(bad: Made, opener: Opener) -> None:
 
 def test_commands_and_ids_are_copied_whole(bad: Made, opener: Opener) -> None:
     tab = opener(bad)
-    one = tab.page.locator("#needs .undecided").first.locator(".command").first
+    one = tab.page.locator("#needs .decide .command").first
     one.get_by_role("button").click()
-    assert clipboard(tab.page) == one.locator("code").inner_text()
+    whole = clipboard(tab.page)
+    base, end = tab.texts("#needs .base code")[0], one.locator("code").inner_text()
+    assert whole == f"{base} {end}"
     tab.page.locator("#search").fill("#1")
     tab.page.locator("#table td .copy").first.click()
     assert clipboard(tab.page) == tab.page.locator("#table td .id").first.inner_text()
@@ -190,8 +193,8 @@ def test_a_row_s_details_have_every_column_and_what_decides_it(bad: Made, opener
         detail.locator("dt").all_inner_texts()
     )
     offered = detail.locator(".command code").all_inner_texts()
-    card = tab.page.locator("#needs .undecided").first.locator(".command code").all_inner_texts()
-    assert offered == card
+    buttons = tab.page.locator("#needs .decide tbody").first.locator("[data-copy*=settle]").all()
+    assert offered == [button.get_attribute("data-copy") for button in buttons]
 
 
 def test_what_needs_a_person_leads_to_its_rows(bad: Made, opener: Opener) -> None:
@@ -279,7 +282,7 @@ def test_hostile_texts_are_shown_and_run_nothing(hostile: Made, opener: Opener) 
         assert text.replace("\u202e", "\\u202e").replace("\u202c", "\\u202c")[:400] in told
     for button in tab.page.locator("[data-row]").all()[:6]:
         button.click()
-    assert tab.page.title() == "10 of 30 duplicates created · spring"
+    assert tab.page.title() == "Duplicate batches: campaign spring · 10 of 30 duplicates created"
     assert tab.page.locator("img, iframe, [onerror], [autofocus]").count() == 0
     for text in HOSTILE[:4]:
         tab.page.locator("#search").fill(text)
@@ -292,6 +295,34 @@ def test_a_long_name_makes_no_page_wider(hostile: Made, opener: Opener) -> None:
         assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_on_a_phone_the_counts_stay_in_view_and_plots_say_that_they_scroll(
+    bad: Made, opener: Opener
+) -> None:
+    tab = opener(bad, width=380)
+    counts = tab.texts(".counts strong")
+    tab.page.evaluate("document.querySelector('#timeline').scrollIntoView()")
+    standing = tab.page.locator(".standing")
+    expect(standing).to_be_in_viewport()
+    assert tab.texts(".standing strong") == counts
+    for figure in tab.page.locator("figure").all():
+        expect(figure.locator(".scrolls")).to_have_text(
+            "Scroll the plot sideways to see all of it."
+        )
+        expect(figure.locator(".scrolls")).to_be_visible()
+    assert opener(bad).page.locator(".scrolls:visible, .standing:visible").count() == 0
+
+
+def test_rows_link_to_their_batches(bad: Made, opener: Opener, tmp_path: Path) -> None:
+    linked = Made(bad.database, tmp_path / "linked.html", bad.campaign)
+    linked.make(batch_url="https://example.org/batches/{id}")
+    tab = opener(linked)
+    tab.page.locator("#search").fill("#1")
+    link = tab.page.locator("#table td a.id").first
+    batch_id = link.inner_text()
+    expect(link).to_have_attribute("href", f"https://example.org/batches/{batch_id}")
+    assert opener(bad).page.locator("#table a, .decide a").count() == 0
+
+
 def test_a_narrow_window_needs_no_sideways_scrolling(bad: Made, opener: Opener) -> None:
     tab = opener(bad, width=360)
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= 360
@@ -301,10 +332,13 @@ def test_without_script_the_headline_and_what_needs_a_person_can_be_read(
     bad: Made, opener: Opener
 ) -> None:
     tab = opener(bad, script=False)
-    expect(tab.page.get_by_role("heading", level=1)).to_contain_text("of 1,920 duplicates created")
-    expect(tab.page.locator("#needs .undecided .command").first).to_be_visible()
-    expect(tab.page.locator("#mapping .unscripted")).to_contain_text(
-        "The ledger file has every row"
+    expect(tab.page.get_by_role("heading", level=1)).to_have_text(
+        "Duplicate batches: campaign spring-wave"
+    )
+    expect(tab.page.locator(".headline")).to_contain_text("of 1,920 duplicates created")
+    expect(tab.page.locator("#needs .decide .command").first).to_be_visible()
+    expect(tab.page.locator("#copies .unscripted")).to_contain_text(
+        "The ledger file contains every row"
     )
     assert tab.page.get_by_role("button").count() == 0, "what does nothing is not shown"
 
@@ -329,6 +363,6 @@ def test_on_paper_every_column_has_its_place(bad: Made, opener: Opener) -> None:
         "[...document.querySelectorAll('#table thead button')].map(one =>"
         " one.getBoundingClientRect()).map(box => [box.left, box.right])"
     )
-    assert len(ends) == 7
+    assert len(ends) == 8
     assert all(right <= left for (_, right), (left, _) in pairwise(ends)), ends
     assert ends[-1][1] <= 700

@@ -40,8 +40,8 @@ def told(database: Path, campaign: str = nights.CAMPAIGN) -> Facts:
 
 def test_a_bad_night_adds_up(bad: Made) -> None:
     found = told(bad.database)
-    night, counts = found.night, found.counts
-    assert night is not None
+    timeline, counts = found.timeline, found.counts
+    assert timeline is not None
     assert counts.total == 1920
     assert sum(many for _, many in found.tries) == counts.total
     assert sum(found.settled_by.values()) == counts.created
@@ -50,29 +50,32 @@ def test_a_bad_night_adds_up(bad: Made) -> None:
         counts.failed,
         counts.pending,
     )
-    (sender,) = [run for run in found.runs if run.run_id == found.night_id]
-    assert (night.requests, night.created, night.throttled) == (
+    (sender,) = [run for run in found.runs if run.run_id == found.sending_run_id]
+    assert (timeline.requests, timeline.created, timeline.throttled) == (
         sender.requests,
         sender.created,
         sender.throttled,
     )
-    assert night.before == found.runs[-1].created
+    assert timeline.before == found.runs[-1].created
     assert [run.run_id.partition("-")[2] for run in found.runs] == ["run-3", "run-2", "run-1"]
-    assert found.sender == sender
+    assert found.sending_run == sender
     assert (found.sources, found.dropped) == (48, 0)
     assert [run.kind for run in found.runs] == ["settle", "run", "run"]
+    assert [run.run_id for run in found.compared] == [run.run_id for run in found.runs[1:]]
+    assert [run.unknown for run in found.runs] == [0, 40, 0]
+    assert all(candidate.fits for one in found.needs.undecided for candidate in one.candidates)
 
 
 def test_a_killed_night_has_its_pauses_up_to_the_last_refresh_and_ends_with_its_last_request(
     tmp_path: Path,
 ) -> None:
     found = told(nights.killed_night(tmp_path))
-    night = found.night
-    assert night is not None
+    timeline = found.timeline
+    assert timeline is not None
     assert found.latest.ended_at is None
-    assert 1700 < night.end - night.begin < 1900
-    assert len(night.pauses) > 10
-    assert max(pause.end for pause in night.pauses) > night.end - 120
+    assert 1700 < timeline.end - timeline.begin < 1900
+    assert len(timeline.pauses) > 10
+    assert max(pause.end for pause in timeline.pauses) > timeline.end - 120
 
 
 def test_pauses_are_written_with_the_run_s_end_or_before(tmp_path: Path) -> None:
@@ -99,10 +102,10 @@ def test_the_night_is_the_latest_run_that_sent_something(tmp_path: Path) -> None
     with opened(tmp_path, *rows) as ledger:
         ledger.end_run(RunEnd(LATER, None, 0, 0, 0, 0))
     found = told(tmp_path / "ledger.db", CAMPAIGN)
-    assert found.night is not None
-    assert (found.night.requests, found.night.ceiling) == (1, 2.0)
-    assert found.runs[sent == 1].run_id == found.night_id
-    assert (found.night.begin, found.night.end) == (seconds(NOW), seconds(LATER))
+    assert found.timeline is not None
+    assert (found.timeline.requests, found.timeline.ceiling) == (1, 2.0)
+    assert found.runs[sent == 1].run_id == found.sending_run_id
+    assert (found.timeline.begin, found.timeline.end) == (seconds(NOW), seconds(LATER))
 
 
 @pytest.mark.parametrize("process", ["alive", "dead", "elsewhere"])
@@ -122,7 +125,23 @@ def test_whether_a_run_without_an_end_goes_on_is_asked_of_its_process(
     assert (run.alive, run.going_on, run.may_go_on) == (alive, alive is True, alive is not False)
 
 
-def test_what_the_job_wants_no_longer_is_counted_apart(tmp_path: Path) -> None:
+def test_runs_of_the_same_job_are_compared_across_campaigns(tmp_path: Path) -> None:
+    rows = ("batch_id,name", f"{uuid(1)},Wave")
+    for number, campaign in enumerate(("monday", "tuesday"), start=1):
+        with opened(tmp_path, *rows, campaign=campaign) as ledger:
+            look_up(ledger)
+            (intent,) = claim(ledger)
+            record(ledger, ending(intent, "unknown" if number == 2 else "created"))
+            ledger.end_run(RunEnd(LATER, None, 0, number, number, 0))
+    found = told(tmp_path / "ledger.db", "tuesday")
+    assert [(run.campaign, run.created, run.unknown) for run in found.compared] == [
+        ("tuesday", 2, 1),
+        ("monday", 1, 0),
+    ]
+    assert [run.campaign for run in found.runs] == ["tuesday"]
+
+
+def test_duplicates_that_left_the_job_are_counted_apart(tmp_path: Path) -> None:
     with opened(tmp_path, "batch_id,name", f"{uuid(1)},a", f"{uuid(1)},b"):
         pass
     with opened(tmp_path, "batch_id,name", f"{uuid(1)},b"):

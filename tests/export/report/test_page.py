@@ -126,7 +126,11 @@ def test_every_hostile_text_is_a_text(hostile: Made) -> None:
 
 
 def test_the_headline_and_what_needs_a_person_stand_in_the_page_itself(bad: Made) -> None:
-    words = Reader(bad.text).words
+    reader = Reader(bad.text)
+    words = reader.words
+    copied = {
+        attributes["data-copy"] for _, attributes in reader.elements if "data-copy" in attributes
+    }
     with closing(open_for_reading(bad.database)) as connection:
         counts = views.counts(connection, 1)
         (first, *others) = [
@@ -141,16 +145,56 @@ def test_the_headline_and_what_needs_a_person_stand_in_the_page_itself(bad: Made
         }
     assert counts.failed
     assert f"{counts.created:,} of {counts.total:,} duplicates created" in words
-    assert f"{counts.failed} failed" in words or f"{counts.failed} refused" in words
+    assert f"{counts.failed} were rejected by the API" in words
     assert f"{counts.unknown} duplicates may already exist" in words
     assert len(others) == counts.unknown - 1
     assert first["candidates"]
+    assert nights.COMMANDS.settle() in words
     for batch_id in first["candidates"]:
-        assert nights.COMMANDS.assign(first["item"], batch_id) in words
-    assert nights.COMMANDS.absent(first["item"]) in words
+        assert nights.COMMANDS.assign(first["item"], batch_id) in copied
+        assert f"--assign '#{first['item']}={batch_id}'" in words
+    assert nights.COMMANDS.absent(first["item"]) in copied
+    assert f"--absent '#{first['item']}'" in words
+    assert f"line {first['line']}, copy {first['copy']} of 40" in words
+    assert "Same name, instructions, dataset and account" in words
+    assert "Another candidate fits as well" in words
     assert nights.COMMANDS.retry() in words
     assert reasons
     assert all(reason in words for reason in reasons)
+
+
+def test_it_says_what_it_is_and_when_the_run_was(bad: Made) -> None:
+    reader = Reader(bad.text)
+    assert "Duplicate batches: campaign spring-wave Run of 2026-03-02, 22:00 to 23:12 UTC" in (
+        reader.words
+    )
+    assert "This run and the runs before it" in reader.words
+
+
+def test_batches_are_linked_if_their_address_is_known(bad: Made, tmp_path: Path) -> None:
+    links = {a["href"] for tag, a in Reader(bad.text).elements if tag == "a"}
+    assert all((link or "").startswith("#") for link in links)
+    linked = Made(bad.database, tmp_path / "linked.html", bad.campaign)
+    linked.make(batch_url="https://example.org/batches/{id}")
+    reader = Reader(linked.text)
+    with closing(open_for_reading(bad.database)) as connection:
+        rows = list(views.ledger_rows(connection, 1, bad.campaign, created=False))
+    ids = {id for row in rows for id in row["candidates"]}
+    assert ids
+    found = [
+        a for tag, a in reader.elements if tag == "a" and not (a["href"] or "").startswith("#")
+    ]
+    assert {f"https://example.org/batches/{id}" for id in ids} <= {a["href"] for a in found}
+    assert {a["rel"] for a in found} == {"noopener noreferrer"}
+    assert reader.json("about")["batch_url"] == "https://example.org/batches/{id}"
+    linked.make(batch_url="https://example.org/batches/{id}", sandbox=True)
+    assert Reader(linked.text).json("about")["batch_url"] is None, "the sandbox has no addresses"
+
+
+def test_an_id_in_an_address_is_quoted() -> None:
+    link = page.batch_link("https://x.org/?b={id}&c={id}", '"/../{id}')
+    assert link == "https://x.org/?b=%22%2F..%2F%7Bid%7D&c=%22%2F..%2F%7Bid%7D"
+    assert page.batch_link(None, "1") is None
 
 
 def test_a_good_night_needs_nobody(good: Made) -> None:
@@ -187,13 +231,12 @@ def test_its_rows_have_the_candidates_that_the_database_has(bad: Made) -> None:
 
 
 def test_plots_say_in_words_what_they_show(bad: Made) -> None:
-    labels = [a["aria-label"] or "" for tag, a in Reader(bad.text).elements if tag == "svg"]
+    plots = [a for tag, a in Reader(bad.text).elements if tag == "svg" and "aria-hidden" not in a]
+    labels = [a["aria-label"] or "" for a in plots]
     assert len(labels) == 5
-    assert any(
-        "with a ceiling of 0.5" in label and "too many requests" in label for label in labels
-    )
+    assert any("at most 0.5" in label and "too many requests" in label for label in labels)
     assert any("duplicates existed at the beginning" in label for label in labels)
-    assert any("95 of 100 less than" in label for label in labels)
+    assert any("95 percent less than" in label for label in labels)
 
 
 def test_pauses_are_told_with_their_reasons(bad: Made) -> None:
@@ -215,7 +258,7 @@ def test_every_run_is_told_and_how_it_ended(bad: Made) -> None:
     for run, ended in (
         ("run-1", "--limit was reached"),
         ("run-2", "--max-duration was reached"),
-        ("run-3", "by itself"),
+        ("run-3", "finished"),
     ):
         assert run in words
         assert ended in words

@@ -11,8 +11,21 @@ from tests.support.ledgers import LATER, NOW, undecided, uuid
 from worker.export.next_steps import CampaignState
 from worker.export.report import needs as needs_of
 from worker.export.report.facts import Facts, Run
-from worker.export.report.needs import Candidate, Needs, needs
-from worker.export.report.sentences import after, campaign_state, ended, headline, moment, what
+from worker.export.report.needs import Candidate, Needs, Undecided, needs
+from worker.export.report.sentences import (
+    after,
+    campaign_state,
+    comparison,
+    ended,
+    headline,
+    moment,
+    noun,
+    place,
+    run_time,
+    speaks_against,
+    speaks_for,
+)
+from worker.model.attempts import Evidence
 from worker.model.records import Counts, RunKind
 
 # -- what needs a person
@@ -24,6 +37,8 @@ def row(
     return {
         "cause": error,
         "candidates": [],
+        "candidate_count": len(more.get("candidates", ())),
+        "copies": 1,
         "under_way": False,
         "item": number,
         "line": number,
@@ -42,7 +57,7 @@ def row(
 def found(*rows: dict[str, Any], going_on: bool = False) -> Needs:
     return needs(
         rows,
-        lambda one: None if one == uuid(1) else Candidate(one, "Row", NOW, "READY"),
+        lambda _, one: None if one == uuid(1) else Candidate(one, "Row", NOW, "READY"),
         going_on=going_on,
     )
 
@@ -55,7 +70,7 @@ def test_rows_with_one_reason_are_one_group_and_the_fullest_comes_first() -> Non
         row(13, "unknown", **undecided(13, "the first of two listings does not show it")),
         row(14, "pending", None),
     )
-    assert [(g.status, g.why, g.count) for g in some.groups] == [
+    assert [(g.status, g.reason, g.count) for g in some.groups] == [
         ("failed", "HTTP 403: not yours", 10),
         ("unknown", "may exist: the first of two listings does not show it", 2),
         ("failed", "HTTP 422: no", 1),
@@ -69,7 +84,7 @@ def test_rows_with_candidates_stand_alone_and_batches_with_an_owner_are_no_candi
     some = found(row(3, "unknown", **undecided(3, "several batches fit", uuid(1), uuid(2))))
     (one,) = some.undecided
     assert [candidate.id for candidate in one.candidates] == [uuid(2)]
-    assert one.why == "may exist: several batches fit"
+    assert one.reason == "may exist: several batches fit"
     assert some.groups == ()
 
 
@@ -88,9 +103,9 @@ def test_memory_does_not_grow_with_rows_or_reasons(monkeypatch: pytest.MonkeyPat
             yield row(n, "failed", f"HTTP 422: no {n}", 422)
             yield row(n, "unknown", **undecided(n, "these may be its copy", uuid(2)))
 
-    some = needs(rows(), lambda one: Candidate(one, None, None, None), going_on=False)
+    some = needs(rows(), lambda _, one: Candidate(one, None, None, None), going_on=False)
     assert len(some.groups) == 11
-    assert some.groups[0].why == needs_of.OTHERS
+    assert some.groups[0].reason == needs_of.OTHERS
     assert sum(group.count for group in some.groups) == 1000
     assert (len(some.undecided), some.undecided_count) == (4, 1000)
 
@@ -99,6 +114,7 @@ def test_memory_does_not_grow_with_rows_or_reasons(monkeypatch: pytest.MonkeyPat
 
 RUN = Run(
     "run-1",
+    "a",
     "/w/a.csv",
     "/w/a.html",
     "host",
@@ -116,7 +132,9 @@ RUN = Run(
 NOTHING = Needs((), 0, (), 0)
 
 
-def facts(counts: Counts, run: Run = RUN, some: Needs = NOTHING) -> Facts:
+def facts(
+    counts: Counts, run: Run = RUN, some: Needs = NOTHING, compared: tuple[Run, ...] = ()
+) -> Facts:
     return Facts(
         "a",
         counts,
@@ -129,6 +147,7 @@ def facts(counts: Counts, run: Run = RUN, some: Needs = NOTHING) -> Facts:
         some,
         None,
         None,
+        compared,
         (),
     )
 
@@ -140,20 +159,20 @@ GOING = RUN._replace(ended_at=None, exit_code=None, alive=True)
     ("counts", "run", "kind", "title", "text"),
     [
         (Counts(created=3), RUN, "good", "All 3 duplicates created",
-         "The job asks for 3 duplicates of 2 sources, and each exists once."),
-        (Counts(created=1), RUN, "good", "The one duplicate is created", None),
-        (Counts(), RUN, "empty", "The job asks for nothing", "It has no rows."),
+         "The job is complete: 3 duplicates of 2 sources."),
+        (Counts(created=1), RUN, "good", "1 of 1 duplicate created", None),
+        (Counts(), RUN, "empty", "No duplicates requested", "The job file has no rows."),
         (Counts(1, 1, 1, 1), RUN, "missing", "1 of 4 duplicates created",
-         "3 are missing: 1 refused by the API, 1 that may exist and 1 not made yet."),
+         "1 was rejected by the API, 1 may already exist and 1 is not created yet."),
         (Counts(2, 0, 0, 1200), RUN, "missing", "2 of 1,202 duplicates created",
-         "1,200 are missing: 1,200 not made yet."),
-        (Counts(2, 0, 1, 1), GOING, "going", "2 of 4 duplicates created so far", None),
-        (Counts(3), GOING, "going", "3 of 3 duplicates created so far", None),
+         "1,200 are not created yet."),
+        (Counts(2, 0, 1, 1), GOING, "running", "2 of 4 duplicates created so far", None),
+        (Counts(3), GOING, "running", "3 of 3 duplicates created so far", None),
         (Counts(2, 0, 0, 1), GOING._replace(alive=None), "missing", "2 of 3 duplicates created",
-         "1 is missing: 1 not made yet."),
+         "1 is not created yet."),
     ],
 )  # fmt: skip
-def test_the_headline_says_whether_everything_is_there(
+def test_the_headline_says_how_many_are_created(
     counts: Counts, run: Run, kind: str, title: str, text: str | None
 ) -> None:
     told_first = headline(facts(counts, run))
@@ -164,12 +183,12 @@ def test_the_headline_says_whether_everything_is_there(
 @pytest.mark.parametrize(
     ("run", "words"),
     [
-        (RUN, "ended by itself"),
-        (RUN._replace(stopped_by="limit"), "ended early because --limit was reached"),
-        (RUN._replace(stopped_by="something new"), "ended early because something new"),
-        (GOING, "goes on (process 7)"),
-        (GOING._replace(alive=False), "died without an end"),
-        (GOING._replace(alive=None), "goes on at host, or died"),
+        (RUN, "finished"),
+        (RUN._replace(stopped_by="limit"), "stopped early because --limit was reached"),
+        (RUN._replace(stopped_by="something new"), "stopped early because something new"),
+        (GOING, "is running (process 7)"),
+        (GOING._replace(alive=False), "crashed"),
+        (GOING._replace(alive=None), "is running on host, or crashed"),
     ],
 )
 def test_how_a_run_ended_is_said(run: Run, words: str) -> None:
@@ -181,9 +200,9 @@ def test_how_a_run_ended_is_said(run: Run, words: str) -> None:
     [
         (RUN, "ended"),
         (RUN._replace(stopped_by="token"), "ended"),
-        (GOING, "goes on"),
-        (GOING._replace(alive=False), "died"),
-        (GOING._replace(alive=None), "not told"),
+        (GOING, "running"),
+        (GOING._replace(alive=False), "crashed"),
+        (GOING._replace(alive=None), "unclear"),
     ],
 )
 def test_advice_is_asked_for_as_it_stands(run: Run, end: str) -> None:
@@ -196,15 +215,15 @@ def test_advice_is_asked_for_as_it_stands(run: Run, end: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "noun"),
+    ("kind", "called"),
     [
         (RunKind.RUN, "run"),
-        (RunKind.SETTLE, "settling"),
-        (RunKind.RESTORE, "restoring"),
+        (RunKind.SETTLE, "settle"),
+        (RunKind.RESTORE, "restore"),
     ],
 )
-def test_a_run_is_called_what_it_was(kind: RunKind, noun: str) -> None:
-    assert what(RUN._replace(kind=kind)) == noun
+def test_a_run_is_called_what_it_was(kind: RunKind, called: str) -> None:
+    assert noun(RUN._replace(kind=kind)) == called
 
 
 @pytest.mark.parametrize(
@@ -225,3 +244,73 @@ def test_a_time_that_is_none_stays_as_it_is() -> None:
         "yesterday",
         "",
     ]
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "text"),
+    [
+        (NOW, LATER, "2026-03-01, 12:00 to 12:05 UTC (5 min)"),
+        (NOW, "2026-03-02T01:00:00Z", "2026-03-01, 12:00 to 2026-03-02 01:00 UTC (13 h)"),
+        (NOW, None, "2026-03-01, from 12:00 UTC"),
+    ],
+)
+def test_the_time_of_a_run_names_its_date(begin: str, end: str | None, text: str) -> None:
+    assert run_time(RUN._replace(started_at=begin, ended_at=end)) == text
+
+
+def test_copies_are_counted_as_people_count() -> None:
+    assert place(row(3, "pending", copy=2, copies=12)) == "line 3, copy 2 of 12"
+    assert place(row(3, "pending")) == "line 3"
+
+
+@pytest.mark.parametrize(
+    ("evidence", "speaks", "against"),
+    [
+        (Evidence(True, True, True, True, True),
+         "Same name, instructions, dataset and account; created 5 min after the request", ""),
+        (Evidence(name=False, details=True),
+         "Same instructions", "Different name; it is called “Row”"),
+        (Evidence(datasets=False, time=False, creator=False),
+         "", "Different dataset and account; created 5 min after the request, which does not fit"),
+        (Evidence(), "", ""),
+    ],
+)  # fmt: skip
+def test_what_speaks_for_and_against_a_candidate(
+    evidence: Evidence, speaks: str, against: str
+) -> None:
+    candidate = Candidate(uuid(2), "Row", LATER, "READY", evidence)
+    one = Undecided(row(3, "unknown"), "", (candidate,), 0)
+    assert speaks_for(one.row, candidate) == speaks
+    assert speaks_against(one, candidate) == against
+
+
+def test_candidates_that_fit_as_well_speak_against_each_other() -> None:
+    some = needs(
+        (row(3, "unknown", **undecided(3, "several batches fit", uuid(2), uuid(3))),),
+        lambda _, one: Candidate(one, "Row", NOW, "READY", Evidence(name=True)),
+        going_on=False,
+    )
+    (one,) = some.undecided
+    assert [speaks_against(one, candidate) for candidate in one.candidates] == [
+        "Another candidate fits as well"
+    ] * 2
+
+
+def test_a_candidate_names_the_other_items_that_it_could_be() -> None:
+    rows = [row(n, "unknown", **undecided(n, "several fit", uuid(2))) for n in range(3, 9)]
+    some = found(*rows).undecided
+    assert some[0].candidates[0].other_items == (4, 5, 6, 7, 8)
+    assert (
+        speaks_against(some[0], some[0].candidates[0]) == "Could also be #4, #5 and #6 and 2 more"
+    )
+
+
+def test_a_bad_night_stands_out() -> None:
+    calm = RUN._replace(unknown=2, throttled=3)
+    bad = RUN._replace(unknown=40, throttled=3)
+    assert comparison(facts(Counts(3), compared=(bad, calm, calm))) == (
+        "The latest run had more unknown outcomes than any of the 2 runs before it."
+    )
+    assert comparison(facts(Counts(3), compared=(calm, bad, calm))) == ""
+    assert comparison(facts(Counts(3), compared=(bad, calm))) == "", "one run is no comparison"
+    assert comparison(facts(Counts(3))) == ""

@@ -9,6 +9,7 @@ import pytest
 
 from tests.export.report.test_timeline import BEGIN, at, attempt, made
 from worker.export.report import plots
+from worker.export.report.svg import BOTTOM, LEFT, RIGHT, TOP, WIDTH, length_text
 from worker.export.report.timeline import Timeline
 
 SOME = made(
@@ -59,11 +60,11 @@ def test_a_hostile_reason_is_a_text() -> None:
 def test_progress_climbs_from_what_was_there_to_what_is() -> None:
     svg = plots.progress(SOME, 60)
     drawn = points(svg)
-    assert drawn[0][0] == plots.LEFT
-    assert drawn[-1][0] == plots.WIDTH - plots.RIGHT
+    assert drawn[0][0] == LEFT
+    assert drawn[-1][0] == WIDTH - RIGHT
     heights = [y for _, y in drawn]
     assert heights == sorted(heights, reverse=True)
-    bottom, top = 200 - plots.BOTTOM, plots.TOP
+    bottom, top = 200 - BOTTOM, TOP
     assert heights[0] == pytest.approx(bottom - (bottom - top) * 1 / 60, abs=0.1)
     assert heights[-1] == pytest.approx(bottom - (bottom - top) * 53 / 60, abs=0.1)
     assert "1 of 60 duplicates existed at the beginning, 53 at the end." in svg
@@ -113,7 +114,7 @@ def test_a_status_of_one_in_a_million_is_seen() -> None:
     [(0.012, "12 ms"), (0.9999, "1 s"), (1.5, "1.5 s"), (9.96, "10 s"), (60.0, "60 s")],
 )
 def test_lengths_are_short(seconds: float, text: str) -> None:
-    assert plots.length_text(seconds) == text
+    assert length_text(seconds) == text
 
 
 @pytest.mark.parametrize(

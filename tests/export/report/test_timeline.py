@@ -91,7 +91,7 @@ def test_latencies_of_answers_alone_are_told() -> None:
     found = made(*slow, attempt(1.0, 60.0, "unknown")).latencies
     assert found.answers == 100
     assert found.median == pytest.approx(0.1, rel=0.03)
-    assert found.most == pytest.approx(2.0, rel=0.03)
+    assert found.p95 == pytest.approx(2.0, rel=0.03)
     assert found.slowest == 2.0
     assert found.columns[0] == pytest.approx((0.1, 0.15, 60))
     assert found.columns[-1] == pytest.approx((2.0, 3.0, 40))
@@ -110,11 +110,14 @@ def test_pauses_end_with_the_run_and_overlaps_count_once() -> None:
         {"at": at(95), "wait_s": 60.0, "rate": 0.5, "why": "503"},
     ]
     one = made(rate_changes=rate_changes)
-    assert [(p.begin - BEGIN, p.end - BEGIN, p.why) for p in one.pauses] == [
+    assert [(p.begin - BEGIN, p.end - BEGIN, p.reason) for p in one.pauses] == [
         (10, 30, "429"), (20, 40, "429"), (95, 100, "503"),
     ]  # fmt: skip
     assert one.paused == 35
-    assert [(r.why, r.many, r.length) for r in one.pause_reasons] == [("429", 2, 40), ("503", 1, 5)]
+    assert [(r.reason, r.pauses, r.length) for r in one.pause_reasons] == [
+        ("429", 2, 40),
+        ("503", 1, 5),
+    ]
 
 
 def test_what_existed_before_is_what_the_run_did_not_make() -> None:

@@ -12,21 +12,27 @@ from worker.export.report.needs import Candidate, Needs, needs
 from worker.export.report.timeline import Timeline, timeline
 from worker.ledger import report, views
 from worker.ledger.handle import Reader
+from worker.model.attempts import Evidence
 from worker.model.clock import seconds
 from worker.model.records import Counts, RunKind
 
 RUNS = 200
-"""How many runs are told; of older ones their number."""
+"""How many runs the report lists; it counts the older ones."""
 
-PACES = 20_000
-"""How many pauses of a run are told: one a second for some hours."""
+COMPARED = 7
+"""How many runs stand side by side for comparison, the latest included."""
+
+PAUSES = 20_000
+"""How many pauses of a run are read: one a second for some hours."""
 
 
 class Run(NamedTuple):
-    """One run. Times are ISO 8601 UTC; `ended_at` is None where it goes on or died, and then
-    `alive` says which, as far as this machine can know (None: it cannot)."""
+    """One run. Times are ISO 8601 UTC. `ended_at` is None if it is running or crashed; `alive` says
+    which, as far as this computer can know (None: it cannot). `unknown` counts requests that
+    may have created a batch."""
 
     run_id: str
+    campaign: str
     job: str
     ledger: str
     host: str
@@ -40,28 +46,31 @@ class Run(NamedTuple):
     throttled: int
     alive: bool | None
     kind: RunKind
+    unknown: int = 0
 
     @property
     def duration_s(self) -> float | None:
-        """How long it took; None where its end is not known."""
+        """How long it took; None if its end is not known."""
         begin, end = seconds(self.started_at), seconds(self.ended_at)
         return None if begin is None or end is None else max(0.0, end - begin)
 
     @property
     def going_on(self) -> bool:
-        """Whether it surely goes on."""
+        """Whether it is certainly running."""
         return self.ended_at is None and self.alive is True
 
     @property
     def may_go_on(self) -> bool:
-        """Whether it goes on, as far as this machine can know."""
+        """Whether it is running, as far as this computer can know."""
         return self.ended_at is None and self.alive is not False
 
 
 class Facts(NamedTuple):
-    """All that a report tells but its rows. `settled_by` counts created duplicates by how they are
-    known, `tries` duplicates by how many requests each took; `runs` are the latest, newest first,
-    of `runs_in_all`; `night` is the latest run that sent something, `night_id` its run id."""
+    """Everything that a report shows, except its rows. `settled_by` counts created duplicates by
+    how they are known, `tries` pairs a number of requests with how many duplicates took it. `runs`
+    are the latest, newest first, of `runs_in_all`. `timeline` is that of the latest run that sent
+    something, `sending_run_id` its id; `compared` are that run and the ones before it that sent
+    something, of this job or campaign, newest first."""
 
     campaign: str
     counts: Counts
@@ -72,8 +81,9 @@ class Facts(NamedTuple):
     runs: tuple[Run, ...]
     runs_in_all: int
     needs: Needs
-    night: Timeline | None
-    night_id: str | None
+    timeline: Timeline | None
+    sending_run_id: str | None
+    compared: tuple[Run, ...]
     extra_columns: tuple[str, ...]
 
     @property
@@ -82,10 +92,10 @@ class Facts(NamedTuple):
         return self.runs[0]
 
     @property
-    def sender(self) -> Run | None:
-        """The run of `night`; None where that is the latest one, or too long ago to be among
-        `runs`."""
-        return next((run for run in self.runs[1:] if run.run_id == self.night_id), None)
+    def sending_run(self) -> Run | None:
+        """The latest run that sent something; None if there is none, or if it is too long ago to be
+        among `runs`."""
+        return next((run for run in self.runs if run.run_id == self.sending_run_id), None)
 
 
 def facts(reader: Reader, campaign: int, name: str, now: float) -> Facts:
@@ -93,8 +103,13 @@ def facts(reader: Reader, campaign: int, name: str, now: float) -> Facts:
     least one run."""
     counts, settled_by = report.counts(reader, campaign)
     size = report.size(reader, campaign)
-    runs = tuple(_run(row) for row in report.runs(reader, campaign, RUNS))
-    night_id, one = _night(reader, campaign, counts.created, now)
+    sending = report.last_sending_run(reader, campaign)
+    run_rows = report.runs(reader, campaign, RUNS)
+    compared_rows = report.comparable_runs(reader, sending["id"], COMPARED) if sending else []
+    unknown = report.unknown_outcomes(
+        reader, min((row["id"] for row in (*run_rows, *compared_rows)), default=0)
+    )
+    runs = tuple(_run(row, unknown) for row in run_rows)
     return Facts(
         campaign=name,
         counts=counts,
@@ -106,27 +121,31 @@ def facts(reader: Reader, campaign: int, name: str, now: float) -> Facts:
         runs_in_all=report.count_runs(reader, campaign),
         needs=needs(
             views.ledger_rows(reader, campaign, name, created=False),
-            lambda batch_id: candidate(reader, batch_id),
+            lambda item, batch_id: candidate(reader, item, batch_id),
             going_on=runs[0].may_go_on,
         ),
-        night=one,
-        night_id=night_id,
+        timeline=_timeline(reader, campaign, sending, counts.created, now) if sending else None,
+        sending_run_id=sending["run_id"] if sending else None,
+        compared=tuple(_run(row, unknown) for row in compared_rows),
         extra_columns=views.extra_columns(reader, campaign),
     )
 
 
-def candidate(reader: Reader, batch_id: str) -> Candidate | None:
-    """What a listing showed of a batch that could be a duplicate's copy; None where it has an owner
-    by now."""
-    row = report.candidate(reader, batch_id)
+def candidate(reader: Reader, item: int, batch_id: str) -> Candidate | None:
+    """What is known of a batch that could be the copy of the item; None if it has an owner by
+    now."""
+    row = report.candidate(reader, item, batch_id)
     if row is None:
         return None
-    return Candidate(batch_id, row["name"], row["created_at"], row["status"])
+    name, created_at, status, *evidence = row
+    fits = (None if one is None else bool(one) for one in evidence)
+    return Candidate(batch_id, name, created_at, status, Evidence(*fits))
 
 
-def _run(row: sqlite3.Row) -> Run:
+def _run(row: sqlite3.Row, unknown: dict[int, int]) -> Run:
     return Run(
         run_id=row["run_id"],
+        campaign=row["campaign"],
         job=row["job"],
         ledger=row["ledger"],
         host=row["host"],
@@ -140,11 +159,12 @@ def _run(row: sqlite3.Row) -> Run:
         throttled=row["throttled"],
         alive=_alive(row["host"], row["pid"]) if row["ended_at"] is None else False,
         kind=RunKind(row["kind"]),
+        unknown=unknown.get(row["id"], 0),
     )
 
 
 def _alive(host: str, pid: int) -> bool | None:
-    """Whether the process is there; None where that cannot be told from here."""
+    """Whether the process is running; None if this computer cannot know."""
     if os.name != "posix" or host != socket.gethostname():
         return None
     try:
@@ -156,23 +176,21 @@ def _alive(host: str, pid: int) -> bool | None:
     return True
 
 
-def _night(
-    reader: Reader, campaign: int, created: int, now: float
-) -> tuple[str | None, Timeline | None]:
-    run = report.last_sending_run(reader, campaign)
-    begin = seconds(run["started_at"]) if run else None
-    if run is None or begin is None:
-        return None, None
-    going_on = run["ended_at"] is None and _alive(run["host"], run["pid"])
+def _timeline(
+    reader: Reader, campaign: int, run: sqlite3.Row, created: int, now: float
+) -> Timeline | None:
+    begin = seconds(run["started_at"])
+    if begin is None:
+        return None
+    running = run["ended_at"] is None and _alive(run["host"], run["pid"])
     settled = report.settlement(reader, campaign, run["id"])
-    one = timeline(
+    return timeline(
         report.attempts(reader, campaign, run["id"]),
-        report.rate_changes(reader, run["id"], PACES),
+        report.rate_changes(reader, run["id"], PAUSES),
         begin=begin,
-        end=seconds(run["ended_at"] or (None if going_on else run["last_at"])) or now,
+        end=seconds(run["ended_at"] or (None if running else run["last_at"])) or now,
         ceiling=run["ceiling"],
         created=created - settled.later,
         settled=settled.settled,
         settled_at=seconds(settled.at),
     )
-    return run["run_id"], one

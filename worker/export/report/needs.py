@@ -1,13 +1,15 @@
-"""What needs a person: rows that are not created, by what is known of them, in memory that does not
-grow with them."""
+"""What needs a person: the rows that are not created, grouped by reason, in memory that does not
+grow with their number."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from worker.ledger.views import Row
+from worker.model.attempts import Evidence
 
 EXAMPLES = 5
 """How many rows of a group are shown."""
@@ -16,27 +18,39 @@ UNDECIDED = 50
 """How many rows with candidates are shown, each by itself."""
 
 GROUPS = 500
-"""How many different reasons are told apart; what is beyond shares one."""
+"""How many different reasons have a group of their own; the others share one."""
 
-OTHERS = "for other reasons (the table below tells each)"
+OTHERS = "for other reasons (see the table below)"
 
 
 class Candidate(NamedTuple):
-    """A batch that could be a row's copy: its name and the rest as a listing showed them, None
-    where none did."""
+    """A batch that could be a row's copy: what a listing showed of it (None if none did), what
+    speaks for and against it, and the other items that it could be the copy of, of those shown."""
 
     id: str
     name: str | None
     created_at: str | None
     status: str | None
+    evidence: Evidence = Evidence()
+    other_items: tuple[int, ...] = ()
+
+    @property
+    def fits(self) -> bool:
+        """Whether something speaks for it and nothing against it."""
+        return any(self.evidence) and False not in self.evidence
 
 
 class Undecided(NamedTuple):
-    """An unknown row that only a person can decide."""
+    """An unknown row that only a person can decide. `hidden` candidates are not in the list."""
 
     row: Row
-    why: str
+    reason: str
     candidates: tuple[Candidate, ...]
+    hidden: int
+
+    def has_equal(self, candidate: Candidate) -> bool:
+        """Whether another candidate fits as well as this one."""
+        return candidate.fits and sum(one.fits for one in self.candidates) > 1
 
 
 @dataclass(slots=True)
@@ -44,7 +58,7 @@ class Group:
     """Rows of one status that have the same reason: how many, and the first of them."""
 
     status: str
-    why: str | None
+    reason: str | None
     http_status: int | None
     count: int = 0
     first: list[Row] = field(default_factory=list)
@@ -52,7 +66,7 @@ class Group:
 
 class Needs(NamedTuple):
     """What is not created: `undecided` rows (the first of `undecided_count`), and groups, the
-    fullest first. `under_way` rows are neither: their answers may still come."""
+    largest first. `under_way` rows are in neither: their answers may still come."""
 
     undecided: tuple[Undecided, ...]
     undecided_count: int
@@ -69,10 +83,12 @@ class Needs(NamedTuple):
 
 
 def needs(
-    rows: Iterable[Row], look_up: Callable[[str], Candidate | None], *, going_on: bool
+    rows: Iterable[Row], look_up: Callable[[int, str], Candidate | None], *, going_on: bool
 ) -> Needs:
-    """What the rows that are not created need. `look_up` tells what is known of a batch, None where
-    it has an owner; with `going_on` a run may still record what is under way."""
+    """What the rows that are not created need.
+
+    `look_up` returns what is known of a batch that could be the copy of an item, None if it has an
+    owner. With `going_on` a run may still record what is under way."""
     undecided: list[Undecided] = []
     undecided_count = under_way = 0
     groups: dict[tuple[str, str | None, int | None], Group] = {}
@@ -80,14 +96,15 @@ def needs(
         if row["under_way"] and going_on:
             under_way += 1
             continue
-        why: str | None = row["cause"]
-        if row["candidates"]:
+        reason: str | None = row["cause"]
+        if ids := row["candidates"]:
             undecided_count += 1
             if len(undecided) < UNDECIDED:
-                found = tuple(filter(None, map(look_up, row["candidates"])))
-                undecided.append(Undecided(row, why or "", found))
+                found = tuple(one for id in ids if (one := look_up(row["item"], id)) is not None)
+                hidden = max(0, row["candidate_count"] - len(ids))
+                undecided.append(Undecided(row, reason or "", found, hidden))
             continue
-        key = (row["status"], why, row["http_status"])
+        key = (row["status"], reason, row["http_status"])
         if key not in groups and len(groups) >= GROUPS:
             key = (row["status"], OTHERS, None)
         group = groups.setdefault(key, Group(*key))
@@ -95,4 +112,27 @@ def needs(
         if len(group.first) < EXAMPLES:
             group.first.append(row)
     ordered = sorted(groups.values(), key=lambda group: -group.count)
-    return Needs(tuple(undecided), undecided_count, tuple(ordered), under_way)
+    return Needs(_with_other_items(undecided), undecided_count, tuple(ordered), under_way)
+
+
+def _with_other_items(undecided: Sequence[Undecided]) -> tuple[Undecided, ...]:
+    """The same rows; each candidate names the other items that it could be the copy of."""
+    uses = Counter(candidate.id for one in undecided for candidate in one.candidates)
+    items: dict[str, list[int]] = {id: [] for id, many in uses.items() if many > 1}
+    for one in undecided:
+        for candidate in one.candidates:
+            if candidate.id in items:
+                items[candidate.id].append(one.row["item"])
+    return tuple(
+        one._replace(
+            candidates=tuple(
+                candidate._replace(
+                    other_items=tuple(
+                        item for item in items.get(candidate.id, ()) if item != one.row["item"]
+                    )
+                )
+                for candidate in one.candidates
+            )
+        )
+        for one in undecided
+    )

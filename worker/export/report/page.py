@@ -1,9 +1,8 @@
-"""Makes the page: facts and rows in, one self-contained HTML file out, written piece by piece and
-replaced whole.
+"""Writes the page: facts and rows in, one self-contained HTML file out, written piece by piece and
+replaced as a whole.
 
-What comes from the API, from jobs and from people is untrusted: the template escapes it, hidden
-characters are shown, and the page's policy lets nothing run but its own script, which is named by
-its hash."""
+Texts from the API, jobs and people are untrusted: the template escapes them and shows hidden
+characters, and the page's policy allows only its own script, which it names by hash."""
 
 from __future__ import annotations
 
@@ -15,6 +14,7 @@ from datetime import datetime
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 from jinja2 import Environment, StrictUndefined
 
@@ -23,7 +23,7 @@ from worker.export.commands import Commands
 from worker.export.ledger_file import replaced
 from worker.export.next_steps import steps
 from worker.export.own_files import OwnFile, refuse_foreign_file
-from worker.export.report import plots, sentences
+from worker.export.report import plots, sentences, svg
 from worker.export.report.facts import Facts, facts
 from worker.ledger import report, views
 from worker.ledger.handle import Reader
@@ -31,33 +31,34 @@ from worker.model.clock import iso
 from worker.text import counted, human_duration, shortened, visible
 
 ROWS = 100_000
-"""At most so many rows are in the page; what needs a person goes first."""
+"""The most rows that a page contains; those that need a person come first."""
 
 BYTES = 32 * 2**20
-"""… and at most so many bytes of them: names may be long."""
+"""The most bytes of rows: names may be long."""
 
-NAME_SHOWN = 300
-"""Characters of a name that the page's lists show; its table has the whole name."""
+TEMPLATE = ("macros.html", "report.html")
+"""The parts of the page's one template, in order."""
 
 SCRIPT = ("parts.js", "rows.js", "table.js")
 """The parts of the page's one script, in order."""
 
 MARK = '<meta name="generator" content="duplicate-batches '
-"""What our reports have in their first lines, and no other file."""
-
+"""A text in the first lines of our reports, and of no other file."""
 
 OF_CAMPAIGN = b'<meta name="campaign" content="'
-"""What comes before a report's campaign there."""
+"""The text before the campaign's name in those lines."""
 
 
 class About(NamedTuple):
-    """What the page says of itself: the API's address as the database knows it, the database, when
-    it was made (a date with its zone), and whether it is of a rehearsal."""
+    """Where a page comes from: the API's address as the database knows it, the database, when the
+    page was written (a date with its zone), and whether it is of a rehearsal. `batch_url` is the
+    address of a batch, with {id} in place of its id (None: batches are not linked)."""
 
     api: str
     database: Path
-    made_at: datetime
+    written_at: datetime
     sandbox: bool
+    batch_url: str | None = None
 
 
 def _head(path: Path) -> bytes:
@@ -66,8 +67,8 @@ def _head(path: Path) -> bytes:
 
 
 def _campaign_in(path: Path) -> str | None:
-    """The campaign of a report, which its first lines name. (No campaign holds what HTML
-    escapes.)"""
+    """The campaign that the first lines of a report name. (No campaign's name contains a character
+    that HTML escapes.)"""
     _, _, rest = _head(path).partition(OF_CAMPAIGN)
     return rest.partition(b'"')[0].decode() or None
 
@@ -86,13 +87,13 @@ def write_report(
     replaces_any: bool = False,
 ) -> None:
     """Write the report of the campaign (its number and name) to `path`, in one replacement. It
-    names these `commands`.
+    shows these `commands`.
 
-    Raises UsageError if something else is there, another campaign's report included unless
-    `replaces_any`, OSError if it cannot be written; what was there is whole then."""
+    Raises UsageError if `path` is another file, or another campaign's report unless `replaces_any`;
+    OSError if it cannot be written. The file that was there stays whole then."""
     refuse_foreign_file(REPORT_FILE, path, None if replaces_any else name)
     with reader.snapshot():
-        found = facts(reader, campaign, name, about.made_at.timestamp())
+        found = facts(reader, campaign, name, about.written_at.timestamp())
         if not found.runs:
             raise AssertionError("a campaign always has a run")
         with replaced(path) as file:
@@ -104,11 +105,12 @@ def page(found: Facts, rows: Rows, about: About, commands: Commands) -> Iterator
     """The page in pieces."""
     script = "\n".join(('"use strict";\n{', *map(_asset, SCRIPT), "}\n"))
     style = _asset("report.css")
-    template = _environment().from_string(_asset("report.html"))
+    template = _environment().from_string("".join(map(_asset, TEMPLATE)))
     yield from template.generate(
         about=about,
         commands=commands,
         facts=found,
+        batch_link=lambda batch_id: batch_link(_batch_url(about), batch_id),
         steps=steps(sentences.campaign_state(found), commands),
         headline=sentences.headline(found),
         policy=(
@@ -116,6 +118,7 @@ def page(found: Facts, rows: Rows, about: About, commands: Commands) -> Iterator
             "base-uri 'none'; form-action 'none'"
         ),
         plots=plots,
+        clock=svg.clock_text,
         rows=rows,
         script=script,
         sentences=sentences,
@@ -123,6 +126,7 @@ def page(found: Facts, rows: Rows, about: About, commands: Commands) -> Iterator
         version=__version__,
         about_json=_json(
             {
+                "batch_url": _batch_url(about),
                 "campaign": found.campaign,
                 "columns": [*views.COLUMNS, *found.extra_columns],
                 "settle": commands.settle(),
@@ -133,10 +137,19 @@ def page(found: Facts, rows: Rows, about: About, commands: Commands) -> Iterator
     )
 
 
+def batch_link(template: str | None, batch_id: str) -> str | None:
+    """The address of a batch; None if batches are not linked."""
+    return None if template is None else template.replace("{id}", quote(batch_id, safe=""))
+
+
+def _batch_url(about: About) -> str | None:
+    return None if about.sandbox else about.batch_url  # the sandbox's batches are nowhere else
+
+
 class Rows:
-    """The rows that the page embeds, as pieces of a JSON array; asked for once. Then `lists` are
-    the texts that rows name by number and the candidates of some, and `left_out` is how many rows
-    there was no room for."""
+    """The rows that the page embeds, as pieces of a JSON array; iterate once. Afterwards `lists`
+    has the texts that rows refer to by number, and the candidates of rows; `left_out` is the number
+    of rows that did not fit."""
 
     def __init__(self, reader: Reader, campaign: int, name: str, found: Facts) -> None:
         self._reader = reader
@@ -167,13 +180,13 @@ class Rows:
 
     @property
     def left_out(self) -> int:
-        """How many rows the page has not."""
+        """How many rows the page does not contain."""
         return self._total - self.count
 
     @property
     def lists(self) -> str:
-        """Sources with their names, and texts, in the order of their numbers; and by a row's item
-        the batches that could be its copy."""
+        """Sources with their names, and texts, in the order of their numbers; and by item the
+        batches that could be its copy."""
         sources = [[source, report.source_name(self._reader, source)] for source in self._sources]
         return _json(
             {"sources": sources, "texts": list(self._texts), "candidates": self._candidates}
@@ -198,6 +211,7 @@ class Rows:
             row["first_sent_at"],
             row["last_sent_at"],
             self._text(row["run_id"]),
+            row["copies"],
             *(row[column] for column in self._own),
         )
 
@@ -210,13 +224,13 @@ def _number(known: dict[str, int], text: str) -> int:
 
 
 def _json(value: object) -> str:
-    """JSON that may stand in a script element: nothing in it can end that."""
+    """JSON that is safe inside a script element: nothing in it can end the element."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text.replace("<", "\\u003c")
 
 
 def _hash(text: str) -> str:
-    """How a content security policy names a script or a style sheet."""
+    """A script or a style sheet, as a content security policy names it."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
@@ -232,10 +246,10 @@ def _environment() -> Environment:
         "counted": counted,
         "duration": human_duration,
         "iso": iso,
-        "lasted": plots.length_text,
+        "lasted": svg.length_text,
         "moment": sentences.moment,
         "number": lambda number: f"{number:,}",
-        "short": lambda text: shortened(visible(text or ""), NAME_SHOWN),
+        "short": lambda text: shortened(visible(text or ""), sentences.NAME_SHOWN),
         "visible": lambda text: visible(text or ""),
     }
     return environment

@@ -1,100 +1,80 @@
-"""Plots as SVG: a `Timeline` and counts in, markup out. Pure. Colours and fonts are the
-stylesheet's (classes), words are escaped. Each plot has a title that a screen reader reads and says
-in words what it shows."""
+"""Plots as SVG: a `Timeline` and counts in, markup out. Pure.
+
+Classes leave colours and fonts to the stylesheet; texts are escaped. Each plot has a label for
+screen readers that says what it shows."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
+from worker.export.report.svg import (
+    LEFT,
+    RIGHT,
+    WIDTH,
+    Plot,
+    clock_text,
+    length_text,
+    scaled,
+    svg,
+    ticks,
+)
 from worker.export.report.timeline import Timeline
 from worker.text import counted, human_duration, verb
 
-WIDTH = 1120
-LEFT, RIGHT = 52, 12
-TOP, BOTTOM = 12, 26
 
-TICKS_S = (
-    1,
-    2,
-    5,
-    10,
-    15,
-    30,
-    60,
-    120,
-    300,
-    600,
-    900,
-    1800,
-    3600,
-    7200,
-    10_800,
-    21_600,
-    43_200,
-    86_400,
-    7 * 86_400,
-)
-"""How far apart a time axis may have its ticks."""
-
-
-def progress(night: Timeline, total: int) -> Markup:
-    """How many duplicates exist, from the run's begin to its end, of `total`; pauses are shaded."""
+def progress(timeline: Timeline, total: int) -> Markup:
+    """How many duplicates of `total` exist, from the run's begin to its end; pauses are shaded."""
     height = 200
-    plot = _Plot(night, height, max(total, 1))
-    count = night.before
-    points = [(night.begin, count)]
-    settled = night.settled
-    for number, column in enumerate(night.columns):
-        end = min(night.begin + (number + 1) * night.width, night.end)
+    plot = Plot(timeline, height, max(total, 1))
+    count = timeline.before
+    points = [(timeline.begin, count)]
+    settled = timeline.settled
+    for number, column in enumerate(timeline.columns):
+        end = min(timeline.begin + (number + 1) * timeline.width, timeline.end)
         count += column.created
         points.append((end, count))
-        if settled and end >= night.settled_at:
+        if settled and end >= timeline.settled_at:
             count += settled
             settled = 0
             points.append((end, count))
     line = " ".join(f"{plot.x(at):.1f},{plot.y(many):.1f}" for at, many in points)
-    area = (
-        f"{plot.x(night.begin):.1f},{plot.y(0):.1f} {line} {plot.x(night.end):.1f},{plot.y(0):.1f}"
-    )
+    left, right, bottom = plot.x(timeline.begin), plot.x(timeline.end), plot.y(0)
+    area = f"{left:.1f},{bottom:.1f} {line} {right:.1f},{bottom:.1f}"
     body = [
         *plot.pauses(),
-        *plot.grid(
-            [value for value in _ticks(total) if value < 0.92 * total] + [total], whole=True
-        ),
+        *plot.grid([value for value in ticks(total) if value < 0.92 * total] + [total], whole=True),
         f'<polygon class="area created" points="{area}"/>',
         f'<polyline class="line created" points="{line}"/>',
         *plot.times(),
     ]
     existed = f"{points[0][1]:,} of {counted(total, 'duplicate')} existed"
-    words = f"{existed} at the beginning, {count:,} at the end."
-    return _svg("Duplicates that exist, over time", words, WIDTH, height, body)
+    description = f"{existed} at the beginning, {count:,} at the end."
+    return svg("Duplicates created over time", description, WIDTH, height, body)
 
 
-def rate(night: Timeline) -> Markup:
-    """Requests a second against the ceiling, by what became of them; pauses are shaded."""
+def rate(timeline: Timeline) -> Markup:
+    """Requests per second by outcome, with the maximum rate; pauses are shaded."""
     height = 160
-    fastest = max((column.requests / night.width for column in night.columns), default=0.0)
-    top = max(fastest, night.ceiling or 0.0) * 1.2 or 1.0
-    plot = _Plot(night, height, top)
-    body = [*plot.pauses(), *plot.grid(_ticks(top), whole=False)]
-    for number, column in enumerate(night.columns):
-        begin = night.begin + number * night.width
-        wide = max(1.0, plot.x(min(begin + night.width, night.end)) - plot.x(begin) - 1)
+    fastest = max((column.requests / timeline.width for column in timeline.columns), default=0.0)
+    top = max(fastest, timeline.ceiling or 0.0) * 1.2 or 1.0
+    plot = Plot(timeline, height, top)
+    body = [*plot.pauses(), *plot.grid(ticks(top), whole=False)]
+    for number, column in enumerate(timeline.columns):
+        begin = timeline.begin + number * timeline.width
+        wide = max(1.0, plot.x(min(begin + timeline.width, timeline.end)) - plot.x(begin) - 1)
         base = 0.0
         parts = (
             ("good", column.good),
             ("throttled", column.throttled),
             ("unclear", column.unclear),
         )
-        shown = [(name, many / night.width) for name, many in parts if many]
+        shown = [(name, many / timeline.width) for name, many in parts if many]
         if shown:
-            body.append(
-                f"<g><title>{escape(_told(column.requests, parts, begin, night.width))}</title>"
-            )
+            title = _bar_title(column.requests, parts, begin, timeline.width)
+            body.append(f"<g><title>{escape(title)}</title>")
             for name, fast in shown:
                 low, high = plot.y(base), plot.y(base + fast)
                 body.append(
@@ -103,59 +83,59 @@ def rate(night: Timeline) -> Markup:
                 )
                 base += fast
             body.append("</g>")
-    if night.ceiling is not None:
-        at = plot.y(night.ceiling)
+    if timeline.ceiling is not None:
+        at = plot.y(timeline.ceiling)
         body.append(
             f'<line class="ceiling" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>'
         )
         body.append(
             f'<text class="ceiling" x="{WIDTH - RIGHT}" y="{at - 5:.1f}" text-anchor="end">'
-            f"ceiling {night.ceiling:g} a second</text>"
+            f"maximum rate {timeline.ceiling:g}/s</text>"
         )
     body += plot.times()
-    average = night.requests / (night.end - night.begin)
-    ceiling = "no ceiling" if night.ceiling is None else f"a ceiling of {night.ceiling:g}"
-    words = (
-        f"{counted(night.requests, 'request')}, on average {average:.2g} a second, with {ceiling}."
-        f" {night.throttled:,} {verb(night.throttled, 'was', 'were')} answered with 'too many"
-        f" requests', {night.unclear:,} had no clear answer."
+    average = timeline.requests / (timeline.end - timeline.begin)
+    limit = "no maximum rate" if timeline.ceiling is None else f"at most {timeline.ceiling:g}"
+    description = (
+        f"{counted(timeline.requests, 'request')}, {average:.2g} per second on average, {limit}."
+        f" {timeline.throttled:,} {verb(timeline.throttled, 'was', 'were')} answered with 'too many"
+        f" requests', {timeline.unclear:,} had no clear answer."
     )
-    return _svg("Requests a second", words, WIDTH, height, body)
+    return svg("Requests per second", description, WIDTH, height, body)
 
 
-def latencies(night: Timeline) -> Markup:
+def latencies(timeline: Timeline) -> Markup:
     """How long answers took."""
-    found = night.latencies
+    found = timeline.latencies
     width, height = 540, 180
     most = max((count for *_, count in found.columns), default=1)
     step = (width - LEFT - RIGHT) / max(1, len(found.columns))
     body: list[str] = []
-    for value in _ticks(most):
-        y = _scaled(value, most, height)
+    for value in ticks(most):
+        y = scaled(value, most, height)
         body.append(
             f'<line class="grid" x1="{LEFT}" x2="{width - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
         )
         body.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:,.0f}</text>')
     every = math.ceil(len(found.columns) / 9)
-    base = _scaled(0, most, height)
+    base = scaled(0, most, height)
     for number, (low, high, count) in enumerate(found.columns):
-        x, y = LEFT + number * step, _scaled(count, most, height)
-        told = f"{counted(count, 'answer')} took {length_text(low)} to {length_text(high)}"
+        x, y = LEFT + number * step, scaled(count, most, height)
+        title = f"{counted(count, 'answer')} took {length_text(low)} to {length_text(high)}"
         if count:
             body.append(
                 f'<rect class="bar good" x="{x + 0.5:.1f}" y="{min(y, base - 1):.1f}"'
                 f' width="{max(1.0, step - 1):.1f}"'
-                f' height="{max(1.0, base - y):.1f}"><title>{escape(told)}</title></rect>'
+                f' height="{max(1.0, base - y):.1f}"><title>{escape(title)}</title></rect>'
             )
         if number % every == 0:
             body.append(
                 f'<text x="{x:.1f}" y="{height - 8}" text-anchor="middle">{length_text(low)}</text>'
             )
-    words = (
-        f"Of {found.answers:,} answers half took less than {length_text(found.median)}, 95 of 100"
-        f" less than {length_text(found.most)}; the slowest took {length_text(found.slowest)}."
+    description = (
+        f"Half of {found.answers:,} answers took less than {length_text(found.median)}, 95 percent"
+        f" less than {length_text(found.p95)}; the slowest took {length_text(found.slowest)}."
     )
-    return _svg("How long answers took", words, width, height, body)
+    return svg("Response times", description, width, height, body)
 
 
 def tries(counted: Sequence[tuple[int, int]]) -> Markup:
@@ -183,12 +163,12 @@ def tries(counted: Sequence[tuple[int, int]]) -> Markup:
             f'<rect class="bar {kind}" x="130" y="{y + 4}" width="{wide:.1f}" height="{row - 10}"/>'
         )
         body.append(f'<text class="strong" x="{130 + wide + 8:.1f}" y="{y + 18}">{many:,}</text>')
-    words = ", ".join(
+    description = ", ".join(
         f"{many:,} took {requests if requests >= 0 else 'more'}" for requests, many in some
     )
-    return _svg(
-        "Requests for each duplicate",
-        f"Duplicates by how many requests each took: {words}.",
+    return svg(
+        "Requests per duplicate",
+        f"Duplicates by the number of their requests: {description}.",
         width,
         height,
         body,
@@ -196,8 +176,8 @@ def tries(counted: Sequence[tuple[int, int]]) -> Markup:
 
 
 def parts(counts: Sequence[tuple[str, int]]) -> Markup:
-    """One bar of all duplicates by status, each with a width in its share; what is there is never
-    invisible."""
+    """One bar of all duplicates by status, with widths in proportion; a status that occurs is
+    always visible."""
     width, height = 1000, 14
     total = sum(many for _, many in counts)
     some = [(status, many) for status, many in counts if many]
@@ -213,128 +193,27 @@ def parts(counts: Sequence[tuple[str, int]]) -> Markup:
             f' height="{height}"><title>{many:,} {escape(status)}</title></rect>'
         )
         x += wide
-    words = ", ".join(f"{many:,} {status}" for status, many in some) or "none"
-    return _svg("Duplicates by status", f"{words}.", width, height, body, stretch=True)
+    description = ", ".join(f"{many:,} {status}" for status, many in some) or "none"
+    return svg("Duplicates by status", f"{description}.", width, height, body, stretch=True)
 
 
-class _Plot:
-    """Where times and values of a night lie in a plot `height` high whose axis ends at `top`."""
-
-    def __init__(self, night: Timeline, height: int, top: float) -> None:
-        self._night = night
-        self._height = height
-        self._top = top
-
-    def x(self, at: float) -> float:
-        night = self._night
-        share = (min(max(at, night.begin), night.end) - night.begin) / (night.end - night.begin)
-        return LEFT + share * (WIDTH - LEFT - RIGHT)
-
-    def y(self, value: float) -> float:
-        return _scaled(value, self._top, self._height)
-
-    def grid(self, values: Sequence[float], *, whole: bool) -> Iterator[str]:
-        for value in values:
-            y = self.y(value)
-            label = f"{value:,.0f}" if whole else f"{value:g}"
-            yield f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-            yield f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{label}</text>'
-
-    def times(self) -> Iterator[str]:
-        night = self._night
-        length = night.end - night.begin
-        step = next((one for one in TICKS_S if length / one <= 10), length / 10)
-        at = math.ceil(night.begin / step) * step
-        while at <= night.end:
-            x = self.x(at)
-            if LEFT + 14 <= x <= WIDTH - RIGHT - 14:
-                low = self._height - BOTTOM
-                yield f'<line class="tick" x1="{x:.1f}" x2="{x:.1f}" y1="{low}" y2="{low + 5}"/>'
-                yield (
-                    f'<text x="{x:.1f}" y="{low + 19}"'
-                    f' text-anchor="middle">{_clock(at, step)}</text>'
-                )
-            at += step
-
-    def pauses(self) -> Iterator[str]:
-        """Pauses as shades. Those that would lie on one another's pixels become one, which tells
-        the first's reason."""
-        until, top, bottom = -1.0, TOP, self._height - BOTTOM
-        for pause in self._night.pauses:
-            begin, end = self.x(pause.begin), self.x(pause.end)
-            if end <= until + 0.7:
-                continue
-            begin = max(begin, until)
-            end = max(end, begin + 1.5)
-            told = (
-                f"{_clock(pause.begin, 1)}: waited {human_duration(pause.end - pause.begin)}:"
-                f" {pause.why}"
-            )
-            yield (
-                f'<rect class="pause" x="{begin:.1f}" y="{top}" width="{end - begin:.1f}"'
-                f' height="{bottom - top}"><title>{escape(told)}</title></rect>'
-            )
-            until = end
-
-
-def _svg(
-    title: str, words: str, width: int, height: int, body: Sequence[str], *, stretch: bool = False
-) -> Markup:
-    ratio = ' preserveAspectRatio="none"' if stretch else ""
-    return Markup(  # noqa: S704 - all of it is made here, and what comes from outside is escaped where it is put in
-        f'<svg role="img" aria-label="{escape(title)}. {escape(words)}" viewBox="0 0 {width}'
-        f' {height}"{ratio}>'
-        f"{''.join(body)}</svg>"
+def bar(value: float, most: float, kind: str) -> Markup:
+    """A small bar beside a number, in proportion to `most`; not for screen readers, which read the
+    number."""
+    wide = max(1.0, 60 * value / most) if value else 0.0
+    return Markup(  # noqa: S704 - `kind` is a class of the stylesheet
+        f'<svg class="small" aria-hidden="true" viewBox="0 0 60 8">'
+        f'<rect class="part {escape(kind)}" x="{60 - wide:.1f}" y="0" width="{wide:.1f}"'
+        ' height="8"/></svg>'
     )
 
 
-def _scaled(value: float, top: float, height: int) -> float:
-    return height - BOTTOM - (height - BOTTOM - TOP) * min(value, top) / top
-
-
-def _ticks(top: float) -> list[float]:
-    """A few round numbers from 0 to at most `top`."""
-    if top <= 0:
-        return [0.0]
-    step = 10 ** math.floor(math.log10(top))
-    for part in (0.2, 0.25, 0.5, 1.0):
-        if top / (step * part) <= 5:
-            step *= part
-            break
-    return [number * step for number in range(int(top / step + 1e-9) + 1)]
-
-
-def _told(requests: int, parts: Sequence[tuple[str, int]], begin: float, width: float) -> str:
-    words = {
+def _bar_title(requests: int, parts: Sequence[tuple[str, int]], begin: float, width: float) -> str:
+    labels = {
         "good": "answered",
         "throttled": "'too many requests'",
         "unclear": "without a clear answer",
     }
-    several = ", ".join(f"{many:,} {words[name]}" for name, many in parts if many)
-    return (
-        f"{_clock(begin, 1)}, {human_duration(width)}: {counted(requests, 'request')} ({several})"
-    )
-
-
-def _clock(at: float, step: float) -> str:
-    """A time of day in UTC, or a date where ticks are days apart."""
-    moment = datetime.fromtimestamp(at, UTC)
-    return (
-        f"{moment:%d %b}"
-        if step >= 86_400
-        else f"{moment:%H:%M}"
-        if step >= 60
-        else f"{moment:%H:%M:%S}"
-    )
-
-
-def clock_text(at: float) -> str:
-    """A time of day in UTC, to the second."""
-    return _clock(at, 1)
-
-
-def length_text(length: float) -> str:
-    """A latency for people: `240 ms`, `1.5 s`, `60 s`."""
-    if length < 0.9995:
-        return f"{length * 1000:.0f} ms"
-    return f"{length:.2g} s" if length < 9.95 else f"{length:.0f} s"
+    several = ", ".join(f"{many:,} {labels[name]}" for name, many in parts if many)
+    length = human_duration(width)
+    return f"{clock_text(begin)}, {length}: {counted(requests, 'request')} ({several})"

@@ -1,20 +1,26 @@
-"""The report's sentences: the headline, how a run ended, and how the campaign stands for advice.
-Pure."""
+"""The report's sentences: the headline, how a run ended, what speaks for a candidate, and the state
+of the campaign for the next steps. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from worker.export.next_steps import CampaignState, End, joined
 from worker.export.report.facts import Facts, Run
+from worker.export.report.needs import Candidate, Undecided
+from worker.ledger.views import Row
 from worker.model.clock import seconds
 from worker.model.events import STOPPED_BY
 from worker.model.records import RunKind
-from worker.text import counted, human_duration, verb, visible
+from worker.text import counted, human_duration, shortened, verb, visible
+
+NAME_SHOWN = 300
+"""Characters of a name that the page's lists show; its table has the whole name."""
 
 
 class Headline(NamedTuple):
-    """The first words of the page: `kind` is `good`, `missing`, `going` (a run goes on) or
+    """The first line of the page, and what explains it: `kind` is `good`, `missing`, `running` or
     `empty`."""
 
     kind: str
@@ -23,56 +29,58 @@ class Headline(NamedTuple):
 
 
 def headline(facts: Facts) -> Headline:
-    """Is everything there?"""
+    """How many duplicates are created, and what is known of the others."""
     counts = facts.counts
     some = f"{counts.created:,} of {counted(counts.total, 'duplicate')} created"
     if facts.latest.going_on:
         return Headline(
-            "going", f"{some} so far", "A run is going on. Make this report again to see more."
+            "running", f"{some} so far", "A run is in progress. Write the report again to see more."
         )
     if not counts.total:
-        return Headline("empty", "The job asks for nothing", "It has no rows.")
+        return Headline("empty", "No duplicates requested", "The job file has no rows.")
     if counts.created == counts.total:
-        title = (
-            "The one duplicate is created"
-            if counts.total == 1
-            else f"All {counts.total:,} duplicates created"
-        )
-        made = f"{counted(counts.total, 'duplicate')} of {counted(facts.sources, 'source')}"
-        return Headline("good", title, f"The job asks for {made}, and each exists once.")
-    missing = [
-        f"{number:,} {words}"
-        for number, words in (
-            (counts.failed, "refused by the API"),
-            (counts.unknown, "that may exist"),
-            (counts.pending, "not made yet"),
+        title = f"All {counts.total:,} duplicates created" if counts.total > 1 else some
+        of = f": {counted(counts.total, 'duplicate')} of {counted(facts.sources, 'source')}"
+        text = f"The job is complete{of}."
+        return Headline("good", title, text)
+    parts = [
+        f"{number:,} {verb(number, one, many)}"
+        for number, one, many in (
+            (counts.failed, "was rejected by the API", "were rejected by the API"),
+            (counts.unknown, "may already exist", "may already exist"),
+            (counts.pending, "is not created yet", "are not created yet"),
         )
         if number
     ]
-    gap = counts.total - counts.created
-    return Headline(
-        "missing", some, f"{gap:,} {verb(gap, 'is', 'are')} missing: {joined(missing)}."
-    )
+    return Headline("missing", some, f"{joined(parts)}.")
 
 
 def ended(run: Run) -> str:
     """How a run ended, as the end of a sentence about it."""
     if run.ended_at is None:
         if run.alive:
-            return f"goes on (process {run.pid})"
-        return (
-            "died without an end"
-            if run.alive is False
-            else f"goes on at {visible(run.host)}, or died"
-        )
+            return f"is running (process {run.pid})"
+        if run.alive is False:
+            return "crashed"
+        return f"is running on {visible(run.host)}, or crashed"
     if run.stopped_by is None:
-        return "ended by itself"
-    return f"ended early because {STOPPED_BY.get(run.stopped_by, visible(run.stopped_by))}"
+        return "finished"
+    return f"stopped early because {STOPPED_BY.get(run.stopped_by, visible(run.stopped_by))}"
 
 
-def after(made: str | None, sent: str | None) -> str:
-    """How long after its request a candidate was made, by clocks that may differ a little."""
-    at, left = seconds(made), seconds(sent)
+def run_time(run: Run) -> str:
+    """When a run ran, with its date, in UTC: `2026-03-02, 22:00 to 23:12 UTC (1 h 12 min)`."""
+    begin = moment(run.started_at)
+    if run.duration_s is None:
+        return f"{begin[:10]}, from {begin[11:16]} UTC"
+    end = moment(run.ended_at)
+    until = end[11:16] if end[:10] == begin[:10] else end[:16]
+    return f"{begin[:10]}, {begin[11:16]} to {until} UTC ({human_duration(run.duration_s)})"
+
+
+def after(created: str | None, sent: str | None) -> str:
+    """How long after its request a candidate was created, by clocks that may differ a little."""
+    at, left = seconds(created), seconds(sent)
     if at is None or left is None:
         return ""
     return f"{human_duration(abs(at - left))} {'after' if at >= left else 'before'} the request"
@@ -83,25 +91,115 @@ def duration(run: Run) -> str:
     return "" if run.duration_s is None else human_duration(run.duration_s)
 
 
-_NOUNS = {RunKind.RUN: "run", RunKind.SETTLE: "settling", RunKind.RESTORE: "restoring"}
+_NOUNS = {RunKind.RUN: "run", RunKind.SETTLE: "settle", RunKind.RESTORE: "restore"}
 
 
-def what(run: Run) -> str:
-    """What a run was, as a noun."""
+def noun(run: Run) -> str:
+    """What to call a run."""
     return _NOUNS[run.kind]
 
 
+def place(row: Row) -> str:
+    """Where a row stands in the job: `line 3`, or `line 3, copy 2 of 12`."""
+    line = f"line {row['line']}"
+    return line if row["copies"] == 1 else f"{line}, copy {row['copy']:,} of {row['copies']:,}"
+
+
+# -- what speaks for and against a candidate
+
+
+def speaks_for(row: Row, candidate: Candidate) -> str:
+    """What speaks for the candidate being the row's copy."""
+    found = candidate.evidence
+    same = _properties(candidate, lambda fits: fits is True)
+    parts = [f"same {joined(same)}"] if same else []
+    if found.time:
+        parts.append(_created(row, candidate))
+    return _sentence(parts)
+
+
+def speaks_against(one: Undecided, candidate: Candidate) -> str:
+    """What speaks against the candidate being the row's copy."""
+    found = candidate.evidence
+    different = _properties(candidate, lambda fits: fits is False)
+    parts = [f"different {joined(different)}"] if different else []
+    if found.name is False and candidate.name is not None:
+        parts.append(f"it is called “{shortened(visible(candidate.name), NAME_SHOWN)}”")
+    if found.time is False:
+        parts.append(f"{_created(one.row, candidate)}, which does not fit")
+    if candidate.other_items:
+        numbers = joined([f"#{item}" for item in candidate.other_items[:3]])
+        more = len(candidate.other_items) - 3
+        parts.append(f"could also be {numbers}" + (f" and {more} more" if more > 0 else ""))
+    elif one.has_equal(candidate):
+        parts.append("another candidate fits as well")
+    return _sentence(parts)
+
+
+def _properties(candidate: Candidate, which: Callable[[bool | None], bool]) -> list[str]:
+    found = candidate.evidence
+    properties = (
+        ("name", found.name),
+        ("instructions", found.details),
+        ("dataset", found.datasets),
+        ("account", found.creator),
+    )
+    return [name for name, fits in properties if which(fits)]
+
+
+def _created(row: Row, candidate: Candidate) -> str:
+    when = after(candidate.created_at, row["last_sent_at"])
+    return f"created {when}" if when else "created at another time"
+
+
+def _sentence(parts: list[str]) -> str:
+    text = "; ".join(parts)
+    return text[:1].upper() + text[1:]
+
+
+# -- comparison with earlier runs
+
+
+def maxima(runs: Sequence[Run]) -> tuple[float, float, float]:
+    """The most created, the most unknown and the longest duration of these runs."""
+    return (
+        max(run.created for run in runs),
+        max(run.unknown for run in runs),
+        max(run.duration_s or 0.0 for run in runs),
+    )
+
+
+def comparison(facts: Facts) -> str:
+    """What stands out in the latest run beside the ones before it; empty if nothing does."""
+    latest, *earlier = facts.compared or (None,)
+    if latest is None or len(earlier) < 2:
+        return ""
+    parts = []
+    if latest.unknown > max(run.unknown for run in earlier):
+        parts.append("more unknown outcomes")
+    if latest.throttled > max(run.throttled for run in earlier):
+        parts.append("more throttled requests")
+    lengths = [run.duration_s for run in earlier if run.duration_s is not None]
+    if latest.duration_s is not None and lengths and latest.duration_s > max(lengths):
+        parts.append("a longer duration")
+    return (
+        f"The latest run had {joined(parts)} than any of the {len(earlier)} runs before it."
+        if parts
+        else ""
+    )
+
+
 def campaign_state(facts: Facts) -> CampaignState:
-    """How the campaign stands, for advice."""
+    """The state of the campaign, for the next steps."""
     run = facts.latest
     end: End = "ended"
     if run.ended_at is None:
-        end = "not told" if run.alive is None else "goes on" if run.alive else "died"
+        end = "unclear" if run.alive is None else "running" if run.alive else "crashed"
     return CampaignState(facts.counts, facts.needs.undecided_count, end, run.stopped_by)
 
 
 def moment(text: str | None) -> str:
-    """A time of the database as people read it: `2026-11-24 02:14:07`. What is no time stays as it
+    """A time of the database as people read it: `2026-11-24 02:14:07`. Anything else stays as it
     is."""
     if not text or seconds(text) is None:
         return text or ""

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from worker.model.clock import seconds
 
 WIDTHS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 86_400)
-"""How wide a plot's columns may be."""
+"""The widths that a plot's columns may have, in seconds."""
 
 MOST_COLUMNS = 140
 
@@ -26,8 +26,8 @@ _FINE = 100
 
 @dataclass(slots=True)
 class Column:
-    """What happened in one stretch of time: requests that left, by what became of them. `throttled`
-    are answers of 429, `unclear` no answer or an unclear one, and `good` all others."""
+    """One interval: the requests that left in it, by outcome. `throttled` are answers of 429,
+    `unclear` requests without a clear answer, `good` all others."""
 
     good: int = 0
     throttled: int = 0
@@ -36,40 +36,40 @@ class Column:
 
     @property
     def requests(self) -> int:
-        """All that left."""
+        """All requests that left."""
         return self.good + self.throttled + self.unclear
 
 
 class Pause(NamedTuple):
-    """All senders waited from `begin` to `end`, and why."""
+    """All requests waited from `begin` to `end`."""
 
     begin: float
     end: float
-    why: str
+    reason: str
 
 
 class PauseReason(NamedTuple):
-    """How many pauses had the reason `why`, and their seconds together."""
+    """How many pauses had one reason, and their seconds in all."""
 
-    why: str
-    many: int
+    reason: str
+    pauses: int
     length: float
 
 
 class Latencies(NamedTuple):
     """How long answers took: the distribution's columns (from, to, how many answers), the median,
-    what 95 of 100 were faster than, and the slowest. Of no answers all is 0."""
+    the 95th percentile, and the slowest. Without answers everything is 0."""
 
     columns: tuple[tuple[float, float, int], ...]
     answers: int
     median: float
-    most: float
+    p95: float
     slowest: float
 
 
 class Timeline(NamedTuple):
     """A run from `begin` to `end` in columns of `width` seconds. `before` duplicates existed when
-    it began; `settled` were found out about after their requests, the last of them at
+    it began; `settled` were found in a listing after their requests, the last of them at
     `settled_at`."""
 
     begin: float
@@ -85,7 +85,7 @@ class Timeline(NamedTuple):
 
     @property
     def requests(self) -> int:
-        """How many left."""
+        """How many requests left."""
         return sum(column.requests for column in self.columns)
 
     @property
@@ -105,16 +105,16 @@ class Timeline(NamedTuple):
 
     @property
     def pause_reasons(self) -> list[PauseReason]:
-        """Why it waited, the longest first."""
+        """The reasons of the pauses, the longest first."""
         lengths: dict[str, list[float]] = {}
         for pause in self.pauses:
-            lengths.setdefault(pause.why, []).append(pause.end - pause.begin)
-        found = [PauseReason(why, len(some), sum(some)) for why, some in lengths.items()]
+            lengths.setdefault(pause.reason, []).append(pause.end - pause.begin)
+        found = [PauseReason(reason, len(some), sum(some)) for reason, some in lengths.items()]
         return sorted(found, key=lambda reason: -reason.length)
 
     @property
     def paused(self) -> float:
-        """Seconds in which all senders waited."""
+        """Seconds in which all requests waited."""
         total, until = 0.0, -math.inf
         for pause in self.pauses:
             total += max(0.0, pause.end - max(pause.begin, until))
@@ -134,7 +134,7 @@ def timeline(
     settled_at: float | None,
 ) -> Timeline:
     """The run from `begin` to `end`, from its rows of the tables attempts and rate_changes.
-    `created` duplicates exist now, `settled` of them found out by this run."""
+    `created` duplicates exist now, `settled` of them found by this run in a listing."""
     end = max(end, begin + 1.0)
     width = _width(end - begin)
     columns = [Column() for _ in range(math.ceil((end - begin) / width))]
@@ -153,7 +153,7 @@ def timeline(
         )
         if row["outcome"] in (None, "not_left") or begun is None or ended is None:
             continue
-        # What a crash interrupted is given up when the next run begins.
+        # The next run ends an attempt that a crash interrupted.
         column = at(begun if latency is None else ended - latency)
         if row["http_status"] == 429:
             column.throttled += 1
@@ -166,7 +166,7 @@ def timeline(
         if row["http_status"] is not None and latency is not None:
             latencies[_step(latency)] += 1
             slowest = max(slowest, latency)
-    made = sum(column.created for column in columns)
+    created_here = sum(column.created for column in columns)
     return Timeline(
         begin=begin,
         end=end,
@@ -175,7 +175,7 @@ def timeline(
         latencies=_distribution(latencies, slowest),
         pauses=tuple(_pauses(rate_changes, begin, end)),
         ceiling=ceiling,
-        before=max(0, created - made - settled),
+        before=max(0, created - created_here - settled),
         settled=settled,
         settled_at=min(max(begin, settled_at if settled_at is not None else end), end),
     )

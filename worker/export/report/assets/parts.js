@@ -1,5 +1,5 @@
-// The first part of the page's script (rows.js and table.js follow, in one scope): what the others are made of, copying,
-// and the theme. Everything is shown as text; nothing is fetched.
+// The first part of the page's script (rows.js and table.js follow, in the same scope): building elements, copying, and
+// the theme. Everything is shown as text; nothing is fetched.
 
 const byId = (id) => document.getElementById(id);
 const root = document.documentElement;
@@ -15,7 +15,7 @@ const make = (tag, attributes = {}, ...children) => {
   element.append(...children);
   return element;
 };
-// Hidden characters (control, bidi marks, …) as their numbers, as the command line shows them.
+// Hidden characters (control, bidi marks, …) as escapes, as the command line shows them.
 const escaped = (char) => {
   if (char === "\u200c" || char === "\u200d") return char; // Persian, Hindi and emoji need these
   const plain = { "\n": "\\n", "\r": "\\r", "\t": "\\t" }[char];
@@ -23,32 +23,33 @@ const escaped = (char) => {
   const [letter, digits] = point > 0xffff ? ["U", 8] : point > 0xff ? ["u", 4] : ["x", 2];
   return plain ?? `\\${letter}${point.toString(16).padStart(digits, "0")}`;
 };
-const visible = (words) => String(words).replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, escaped);
+const visible = (value) => String(value).replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, escaped);
 const moment = (iso) => iso.replace(/^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d).*$/s, "$1 $2");
 const local = (iso) => {
   const at = new Date(iso);
-  return Number.isNaN(at.getTime()) ? undefined : `${at.toLocaleString()} here`;
+  return Number.isNaN(at.getTime()) ? undefined : `${at.toLocaleString()} local time`;
 };
 const number = (many) => many.toLocaleString("en");
 const counted = (many, noun) => `${number(many)} ${noun}${many === 1 ? "" : "s"}`;
-const copyButton = (value, what, kind = "copy small") =>
-  make("button", { type: "button", class: kind, "data-copy": value, "aria-label": `Copy ${what}` }, "Copy");
-const command = (line, what) => {
-  // Broken between its words alone, so that no option is read in two halves.
-  const words = line.split(" ").flatMap((word, at) => [at ? " " : "", make("span", {}, word)]);
-  return make("div", { class: "command" }, make("code", {}, ...words), copyButton(line, `the command ${what}`, "copy"));
+const copyButton = (value, label, kind = "copy small") =>
+  make("button", { type: "button", class: kind, "data-copy": value, "aria-label": `Copy ${label}` }, "Copy");
+const command = (line, purpose) => {
+  // Breaks only between arguments, so that no option is split.
+  const parts = line.split(" ").flatMap((part, at) => [at ? " " : "", make("span", {}, part)]);
+  return make("div", { class: "command" }, make("code", {}, ...parts),
+    copyButton(line, `the command ${purpose}`, "copy"));
 };
 const timed = (iso) => (iso ? make("time", { datetime: iso, title: local(iso) }, moment(iso)) : "");
 
 // -- copying
 
-const say = (words) => {
+const announce = (message) => {
   byId("said").textContent = "";
-  requestAnimationFrame(() => { byId("said").textContent = words; });
+  requestAnimationFrame(() => { byId("said").textContent = message; });
 };
-const copyOldWay = (words) => {
+const copyWithoutClipboard = (value) => {
   const area = make("textarea", { class: "sr" });
-  area.value = words;
+  area.value = value;
   document.body.append(area);
   area.select();
   const done = document.execCommand("copy");
@@ -56,15 +57,15 @@ const copyOldWay = (words) => {
   return done;
 };
 const copy = async (button) => {
-  const words = button.dataset.copy;
+  const value = button.dataset.copy;
   let done = true;
   try {
-    await navigator.clipboard.writeText(words);
+    await navigator.clipboard.writeText(value);
   } catch {
-    done = copyOldWay(words);
+    done = copyWithoutClipboard(value);
     button.focus();
   }
-  say(done ? "Copied" : "The browser did not let it be copied");
+  announce(done ? "Copied" : "The browser does not allow copying");
   if (done) {
     button.classList.add("done");
     button.textContent = "Copied";
@@ -75,7 +76,7 @@ const copy = async (button) => {
   }
 };
 
-// -- theme: remembered where the browser lets a file remember
+// -- theme: remembered if the browser allows it for a file
 
 const remembered = () => { try { return localStorage.getItem("theme") || ""; } catch { return ""; } };
 const paint = (theme) => {
@@ -86,5 +87,5 @@ const paint = (theme) => {
 paint(remembered());
 document.querySelector(".theme").addEventListener("change", (event) => {
   paint(event.target.value);
-  try { localStorage.setItem("theme", event.target.value); } catch { /* then not */ }
+  try { localStorage.setItem("theme", event.target.value); } catch { /* not remembered */ }
 });

@@ -1,11 +1,11 @@
-// The rows: what the page embeds, which of them are shown and in which order, and their CSV. Nothing is shown here.
+// The rows: what the page embeds, which of them are shown and in which order, and their CSV. Nothing is displayed here.
 
-// A row is an array, as the page's maker writes it; its own columns follow.
+// A row is an array, as page.py writes it; the job's own columns follow.
 const [ITEM, LINE, COPY, SOURCE, NAME, FLAG, STATUS, BATCH, BATCH_STATUS, CREATED, BY, TRIES, HTTP, ERROR, FIRST, LAST,
-  RUN, OWN] = Array(18).keys();
+  RUN, COPIES, OWN] = Array(19).keys();
 const PAGE = 50;
 const PRINTED = 2000;
-const FEW = 60; // so many rows are shown at once, whatever their sources
+const FEW = 60; // up to this many rows, all sources are open at first
 const STATUSES = ["created", "failed", "unknown", "pending"];
 
 const about = JSON.parse(byId("about").textContent);
@@ -20,25 +20,26 @@ const statusNumbers = new Map(STATUSES.map((name) => [name, texts.indexOf(name)]
 // -- which rows are shown, and in which order
 
 const state = {
-  words: "", only: new Set(), // what is looked for
+  query: "", only: new Set(), // the search and the statuses
   sort: LINE, down: false, grouped: true,
-  opened: null, // whether sources are open; null: as many rows allow
-  toggled: new Set(), // the sources that are otherwise
+  opened: null, // whether sources are open; null: depends on the number of rows
+  toggled: new Set(), // the sources that are the opposite
   details: new Set(), page: 0,
 };
 const collator = new Intl.Collator("en", { numeric: true });
-let lowered = null; // what is searched, made by the first search
+let lowered = null; // the searched texts, filled by the first search
 let loweredTexts = null;
 let loweredSources = null;
 let order = rows.map((_, number) => number);
 let shown = order;
 let lines = [];
 
-// Most rows have a source of their own: then groups would only be in the way.
+// Groups do not help if most rows have a source of their own.
 state.grouped = rows.length >= 1.5 * sources.length;
 
 const key = {
   [LINE]: (row) => row[LINE] * 1e5 + row[COPY],
+  [COPY]: (row) => row[COPY],
   [NAME]: (row) => row[NAME],
   [STATUS]: (row) => STATUSES.indexOf(status(row)),
   [BATCH]: (row) => row[BATCH] || text(row[ERROR]),
@@ -55,28 +56,28 @@ const reorder = () => {
 };
 
 const find = () => {
-  const words = state.words.trim().toLowerCase();
+  const query = state.query.trim().toLowerCase();
   const numbers = new Set([...state.only].map((name) => statusNumbers.get(name)));
   let fits = () => true;
-  const item = /^#(\d+)$/.exec(words);
+  const item = /^#(\d+)$/.exec(query);
   if (item) {
     fits = (row) => row[ITEM] === Number(item[1]);
-  } else if (words) {
+  } else if (query) {
     lowered ??= rows.map((row) => [row[NAME], row[BATCH] || "", ...row.slice(OWN)].join("\n").toLowerCase());
     loweredTexts ??= texts.map((one) => one.toLowerCase());
     loweredSources ??= sources.map(([id, name]) => `${id}\n${name || ""}`.toLowerCase());
-    const inText = loweredTexts.map((one) => one.includes(words));
-    const inSource = loweredSources.map((one) => one.includes(words));
-    fits = (row, number) => lowered[number].includes(words) || inSource[row[SOURCE]] ||
+    const inText = loweredTexts.map((one) => one.includes(query));
+    const inSource = loweredSources.map((one) => one.includes(query));
+    fits = (row, number) => lowered[number].includes(query) || inSource[row[SOURCE]] ||
       (row[ERROR] !== null && inText[row[ERROR]]) || inText[row[RUN]];
   }
   shown = order.filter((number) => (!numbers.size || numbers.has(rows[number][STATUS])) && fits(rows[number], number));
 };
 
-const looking = () => state.words.trim() !== "" || state.only.size > 0;
-const isOpen = (source) => (state.opened ?? (looking() || shown.length <= FEW)) !== state.toggled.has(source);
+const filtering = () => state.query.trim() !== "" || state.only.size > 0;
+const isOpen = (source) => (state.opened ?? (filtering() || shown.length <= FEW)) !== state.toggled.has(source);
 
-// What the table shows: a row by its number, a source's head as -1 less its number.
+// What the table shows: a row as its number, the head of source N as -1 - N.
 const arrange = () => {
   if (!state.grouped) {
     lines = shown;
