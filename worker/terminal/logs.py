@@ -100,7 +100,7 @@ class Logs:
         if self.trouble is None:
             self.trouble = (
                 f"The log file {self._log_file} cannot be written"
-                f" ({getattr(error, 'strerror', None) or error}). The run goes on without it."
+                f" ({getattr(error, 'strerror', None) or error}). The run continues without it."
             )
             self(Event("note", "warning", {"text": self.trouble}))
 
