@@ -30,7 +30,7 @@ demo: .venv/installed
 		"$(abspath $(BIN))/duplicate-batches" ledger $$job --sandbox --format table && \
 		"$(abspath $(BIN))/duplicate-batches" ledger $$job --sandbox || exit 1; done
 	@cd demo && PATH="$(abspath $(BIN)):$$PATH" && \
-	printf 'batch_id,name,copies\n01927060-31bb-7fcb-a685-3c81c7648e7e,Annotator {n:02},12\n' > lost.csv && \
+	printf 'batch_id,name,copies\n01927060-31bb-7fcb-a685-3c81c7648e7e,Wave {n:02},12\n' > lost.csv && \
 	touch sandbox.txt && \
 	{ duplicate-batches sandbox --port 0 --faults drop-answer=0.2,drop-request=0.2 --seed 2 > sandbox.txt & } && \
 	server=$$! && trap "kill $$server; wait $$server || :" EXIT && trap "exit 130" INT TERM && \

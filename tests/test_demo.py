@@ -51,7 +51,7 @@ def test_the_demo_shows_faults_that_are_settled_and_where_the_report_is(rehearse
     assert "lost: 12 duplicates, all created." in shown
     assert f"Report: {rehearsed / 'demo' / 'lost-ledger.html'}" in shown
     assert (rehearsed / "demo" / "lost-ledger.html").is_file()
-    rows = [line.split(",") for line in shown.splitlines() if line.startswith("Annotator ")]
+    rows = [line.split(",") for line in shown.splitlines() if line.startswith("Wave ")]
     assert len({name for name, *_ in rows}) == len({batch for _, _, batch, *_ in rows}) == 12
     assert {settled_by for *_, settled_by, _ in rows} == {"response", "listing"}
     assert {attempts for *_, attempts in rows} == {"1", "2"}, "a lost request was sent again"

@@ -41,7 +41,7 @@ COLUMNS, LINES = 100, 34
 SOURCES = ("0192a3b4-5678-7abc-8def-0123456789ab", "0192a3b4-9abc-7def-8123-456789abcdef")
 JOB = f"""\
 batch_id,name,copies,x_team
-{SOURCES[0]},Annotator {{n:02}} of {{source_name}},12,north
+{SOURCES[0]},Wave {{n:02}} of {{source_name}},12,north
 {SOURCES[1]},Pilot {{n}} of {{copies}},3,south
 00000000-5678-7abc-8def-0123456789ad,Retired,1,south
 """
