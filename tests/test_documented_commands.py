@@ -162,6 +162,7 @@ def test_the_cron_lines_of_every_night(tmp_path: Path) -> None:
 
 
 @needs_bash
+@pytest.mark.prove  # dozens of commands
 @pytest.mark.parametrize(
     "page", [page for page in pages() if page != README and shell_blocks(page)]
 )

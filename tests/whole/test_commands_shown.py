@@ -22,7 +22,10 @@ from tests.support.workbooks import opened_by_another
 from tests.whole.conftest import Place
 from worker.sandbox.options import SandboxOptions
 
-pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
+pytestmark = [
+    pytest.mark.prove,
+    pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here"),
+]
 
 CALLED = shlex.join(PROGRAM)
 """How the tests call the program, and so what it calls itself."""

@@ -95,6 +95,7 @@ def test_a_refused_ping_changes_nothing(ready: Place, monitor: Monitor, status: 
     assert "s3cret" not in ended.err
 
 
+@pytest.mark.prove  # ten seconds
 def test_a_monitor_that_never_answers_delays_a_run_by_ten_seconds_at_most(
     ready: Place, monitor: Monitor
 ) -> None:
@@ -127,6 +128,7 @@ def test_a_command_that_fails_is_reported_and_changes_nothing(ready: Place) -> N
     assert "--on-finish: it ended with 7" in ended.err
 
 
+@pytest.mark.prove  # nine seconds
 def test_a_command_that_hangs_is_killed(ready: Place) -> None:
     began = time.monotonic()
     ended = ready.run("--on-finish", "sleep 61 & sleep 60")
