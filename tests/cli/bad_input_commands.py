@@ -232,7 +232,7 @@ COMMANDS: tuple[Case, ...] = (
     _report(
         "a report with an option of ledger",
         "job.csv --format csv",
-        "--format is not an option of this command; ledger takes",
+        "--format is not an option of this command; ledger, batches take",
     ),
     # sandbox
     Case(

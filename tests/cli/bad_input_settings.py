@@ -29,7 +29,7 @@ SETTINGS: tuple[Case, ...] = (
     ),
     Case(
         "an option of another command",
-        ("--status is not an option of this command; ledger takes it",),
+        ("--status is not an option of this command; ledger, batches take it",),
         "run job.csv --status failed",
     ),
     option(

@@ -95,7 +95,7 @@ def test_not_all_created() -> None:
         "Not created: 2 failed, 1 unknown, 7 pending.",
         "  7 × connection refused",
         r"  2 × 422: name \x1b[31mis too long",
-        "The run ended early because as many requests were refused as --max-failed allows.",
+        "The run ended early because --max-failed was reached.",
         "This run: 4 created, 1 settled, 8 requests, slowed down 2 times by the API, in 4 min.",
         "Ledger: ledgers/spring.csv",
         (

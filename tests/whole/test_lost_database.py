@@ -301,4 +301,4 @@ def test_a_file_that_is_no_ledger_restores_nothing(place: Place, text: str) -> N
     Path(place.folder / "x.csv").write_text(text)
     ended = place.command("ledger", "job.csv", "--restore", "x.csv")
     assert ended.code == 2
-    assert "is not a ledger file" in ended.err
+    assert "is not a ledger" in ended.err

@@ -247,7 +247,7 @@ def test_one_listing_answers_for_all_sources(place: Place) -> None:
 
 def test_a_run_that_holds_the_database_keeps_others_out(place_with: WithOptions) -> None:
     place = place_with(SandboxOptions(latency=0.3))
-    place.job(*rows(4))
+    place.job(*rows(12))
     first = place.start("--max-in-flight", 1)
     try:
         until(lambda: place.world.requests["duplicate"] > 0)
@@ -258,7 +258,7 @@ def test_a_run_that_holds_the_database_keeps_others_out(place_with: WithOptions)
         assert waited.code == 0
     finally:
         assert finish(first).code == 0
-    assert place.world.made == 4
+    assert place.world.made == 12
 
 
 def test_a_killed_run_is_found_out_about_and_no_double_is_made(place_with: WithOptions) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from worker.job.read import open_job
 from worker.ledger.database import open_for_reading
 from worker.ledger.lock import hold
 from worker.model.clock import MachineClock
-from worker.model.errors import WorkerError
+from worker.model.errors import UsageError, WorkerError
+from worker.model.job import Job
 from worker.model.run_id import new_run_id
 from worker.notify.metrics import metrics_text
 from worker.notify.notifier import Notifier
@@ -36,12 +37,17 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         from worker.cli import check  # noqa: PLC0415 - another command
 
         return check.main(args, environ, command="run")
-    settings = settings_for("run", args, environ)
+    try:
+        job = open_job(Path(args.job))
+    except UsageError as error:
+        _notify_of_unreadable(args, environ, error)
+        raise
+    settings = settings_for("run", args, environ, job.campaign)
     notifier = Notifier(settings.heartbeat_url, settings.on_finish)
     notifier.started()
     code, summary = 1, {"job": args.job, "exit_code": 1, "error": "a bug"}
     try:
-        code, summary = _run(settings, Path(args.job), environ)
+        code, summary = _run(job, settings, Path(args.job), environ)
     except WorkerError as error:
         text = Scrubber(environ.get("PROLIFIC_TOKEN") or None)(error.message)
         code = error.exit_code
@@ -55,9 +61,22 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return code
 
 
-def _run(settings: Settings, path: Path, environ: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
+def _notify_of_unreadable(
+    args: argparse.Namespace, environ: Mapping[str, str], error: UsageError
+) -> None:
+    """Tell that the job cannot be read, if the settings say whom to tell."""
+    with suppress(UsageError):  # both are wrong: the job is reported
+        settings = settings_for("run", args, environ)
+        notifier = Notifier(settings.heartbeat_url, settings.on_finish)
+        notifier.started()
+        code = error.exit_code
+        notifier.finished([{"job": args.job, "exit_code": code, "error": error.message}], code)
+
+
+def _run(
+    job: Job, settings: Settings, path: Path, environ: Mapping[str, str]
+) -> tuple[int, dict[str, Any]]:
     """Run one job; the exit code and the summary as JSON values. Raises WorkerError."""
-    job = open_job(path)
     chosen = target(settings, environ)
     run_id = new_run_id(MachineClock().wall())
     ledger_file = settings.ledger_path(run_id)

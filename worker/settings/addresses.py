@@ -19,7 +19,7 @@ def unfit_characters(text: str) -> str | None:
     """Why an address cannot have these characters; None if it can."""
     # urlsplit drops tabs and line breaks without a word.
     if not (text.isascii() and text.isprintable()) or set(text) & set(' "<>\\^`{|}'):
-        return "holds characters that an address cannot"
+        return "contains characters that are not allowed in an address"
     return None
 
 
