@@ -20,6 +20,7 @@ from tests import contract
 from tests.support.command import environment, read_ledger
 from tests.support.pages import HERE, INSIDE, README, blocks, pages, text
 from tests.support.sandbox_thread import SandboxThread
+from tests.support.systems import needs_bash
 from worker import __version__
 from worker.cli import parser as cli
 from worker.sandbox.options import SandboxOptions
@@ -42,8 +43,6 @@ JOB = """batch_id,name,copies
 0192a3b4-5678-7abc-8def-0123456789ab,Street signs: wave {n},4
 0192a3b4-9abc-7def-8123-456789abcdef,Street signs: German,1
 """
-
-needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
 
 
 def shell_blocks(page: str) -> list[str]:

@@ -183,13 +183,13 @@ ACCESS: tuple[Case, ...] = (
     _address(
         "plain http to another host",
         "http://api.prolific.com",
-        "is http, which is only allowed for loopback",
+        "is http, which is only allowed for this computer",
         True,
     ),
     _address(
         "plain http to a neighbour",
         "http://192.168.1.1",
-        "is http, which is only allowed for loopback",
+        "is http, which is only allowed for this computer",
     ),
     _address(
         "http to a host that sounds like this one",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.systems import needs_bash
 from worker.cli.parser import SHELLS
 
 BASH = """
@@ -40,9 +41,8 @@ def test_each_shell_accepts_its_script(shell: str, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@needs_bash
 def test_bash_completes_commands_their_own_options_and_files(tmp_path: Path) -> None:
-    if shutil.which("bash") is None:
-        pytest.skip("bash is not installed")
     (tmp_path / "completion.bash").write_text(script("bash"), encoding="utf-8")
     (tmp_path / "wave.csv").touch()
     done = subprocess.run(

@@ -200,7 +200,7 @@ def test_api_url_by_default() -> None:
             "https://api.prolific.com/api/v1",
             "contains a path; give only scheme, host and port",
         ),
-        ("http://api.prolific.com", "is http, which is only allowed for loopback"),
+        ("http://api.prolific.com", "is http, which is only allowed for this computer"),
         ("http://10.0.0.1", "is http"),
         ("http://localhost.s3cret.example", "is http"),
         ("http://127.0.0.1.s3cret.example", "is http"),

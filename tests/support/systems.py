@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -20,3 +21,6 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="need
 needs_full_device = pytest.mark.skipif(
     not Path("/dev/full").exists(), reason="needs /dev/full (Linux)"
 )
+
+# Documents and reports show command lines for a shell; bash runs them as people paste them.
+needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")

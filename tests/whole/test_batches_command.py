@@ -84,7 +84,7 @@ def test_names_and_statuses_choose(filled: Place) -> None:
 def test_a_status_that_is_none_is_refused(filled: Place) -> None:
     ended = filled.command("batches", "--status", "READY,done")
     assert ended.code == 2
-    assert "--status: 'DONE' is not a status of a batch; use UNINITIALISED, " in ended.err
+    assert "--status: done is not a status\n  Use UNINITIALISED, PROCESSING, " in ended.err
 
 
 def test_several_workspaces_are_named_to_choose_from(filled: Place) -> None:

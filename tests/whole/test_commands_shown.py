@@ -18,14 +18,12 @@ import pytest
 
 from tests.support.command import PROGRAM, command, environment, read_ledger, source_id, write_job
 from tests.support.sandbox_thread import SandboxThread
+from tests.support.systems import needs_bash
 from tests.support.workbooks import opened_by_another
 from tests.whole.conftest import Place
 from worker.sandbox.options import SandboxOptions
 
-pytestmark = [
-    pytest.mark.prove,
-    pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here"),
-]
+pytestmark = [pytest.mark.prove, needs_bash]
 
 CALLED = shlex.join(PROGRAM)
 """How the tests call the program, and so what it calls itself."""

@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.command import source_id
 from tests.whole.conftest import Place
+from worker.notify.heartbeat import ping
 
 
 class Monitor:
@@ -22,13 +23,15 @@ class Monitor:
 
     def __init__(self) -> None:
         self.pings: list[tuple[str, Any]] = []
-        self.status, self.delay_s = 200, 0.0
+        self.status, self.delay_s, self.raw = 200, 0.0, False
         monitor = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                monitor.pings.append((self.path, json.loads(body) if body else None))
+                monitor.pings.append(
+                    (self.path, (body if monitor.raw else json.loads(body)) if body else None)
+                )
                 time.sleep(monitor.delay_s)
                 self.send_response(monitor.status)
                 self.end_headers()
@@ -105,10 +108,29 @@ def test_a_monitor_that_never_answers_delays_a_run_by_ten_seconds_at_most(
     assert time.monotonic() - began < 10 + 10, "ten seconds, and a run on a busy machine"
 
 
+def test_a_rehearsal_notifies_nobody_whatever_the_config_says(
+    ready: Place, monitor: Monitor
+) -> None:
+    config = f'heartbeat_url = "{monitor.url}"\nmetrics_file = "x.prom"\non_finish = "touch told"\n'
+    (ready.folder / "config.toml").write_text(config, encoding="utf-8")
+    assert ready.run("--sandbox").code == 0
+    assert monitor.pings == []
+    assert not (ready.folder / "x.prom").exists()
+    assert not (ready.folder / "told").exists()
+    assert ready.run("--sandbox", "--heartbeat-url", monitor.url).code == 0
+    assert len(monitor.pings) == 2, "given as an option, it is meant"
+
+
+def test_a_long_body_is_cut_for_the_ping(monitor: Monitor) -> None:
+    monitor.raw = True
+    assert ping(monitor.url, "fail", b"x" * 200_000) is None
+    assert len(monitor.pings[-1][1]) == 100_000
+
+
 def test_an_address_that_is_none_is_refused_without_showing_it(ready: Place) -> None:
     ended = ready.run("--heartbeat-url", "s3cret-uuid")
     assert ended.code == 2
-    assert "--heartbeat-url: is not a web address" in ended.err
+    assert "--heartbeat-url: is not an https address with a host" in ended.err
     assert "s3cret" not in ended.err
 
 
@@ -118,7 +140,7 @@ def test_a_command_gets_the_summary_and_no_token(ready: Place) -> None:
     summary = json.loads((ready.folder / "got.json").read_text())
     assert (summary["exit_code"], summary["counts"]["created"]) == (0, 3)
     assert ready.server.token not in (ready.folder / "got.env").read_text()
-    assert json.loads(ended.out) == summary | json.loads(ended.out), "one object, and no `done`"
+    assert json.loads(ended.out) == summary, "the same object, and no `done`"
     assert "done" in ended.err
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 
 from aiolimiter import AsyncLimiter
 
+from worker.api.bodies import user_id
 from worker.api.client import Api
 from worker.api.verdicts import (
     SourceVerdict,
@@ -22,7 +23,7 @@ from worker.api.verdicts import (
     words,
 )
 from worker.model.clock import Clock, ServerClock, iso
-from worker.model.errors import WorkerError
+from worker.model.errors import TokenRefusedError, WorkerError
 from worker.model.events import Emit, Event
 from worker.model.records import Timestamp
 from worker.model.replies import Answer, Listing, Page, Reply
@@ -112,6 +113,21 @@ class RetryingReader:
             self._emit(Event("pace.slowed", "warning", {"why": words(reply), "wait_s": pause}))
             await self._stop.wait(pause)
             wait = min(LONGEST_BACK_OFF_S, wait * 2)
+
+    async def owner(self) -> str:
+        """The id of the token's owner. Raises TokenRefusedError if the API refuses the token, and
+        ApiUnusableError if it gives no usable answer."""
+        reply = await self.me()
+        owner = user_id(reply.json) if isinstance(reply, Answer) and reply.status < 300 else None
+        if owner is None:
+            raise TokenRefusedError(
+                f"the API refused the token: {words(reply)}",
+                hint=(
+                    "Nothing was sent. Put a new token from Prolific in PROLIFIC_TOKEN, or in the"
+                    " token file."
+                ),
+            )
+        return owner
 
     async def source(self, source_id: str) -> SourceVerdict:
         """Get one batch, in up to three tries if another may help."""

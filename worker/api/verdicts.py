@@ -6,8 +6,8 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import NamedTuple
 
-from worker.api.bodies import read_batch, user_id
-from worker.model.batch import Batch
+from worker.api.bodies import read_batch, read_workspaces, user_id
+from worker.model.batch import Batch, Workspace
 from worker.model.replies import Answer, Reply
 
 
@@ -28,6 +28,13 @@ def token_verdict(reply: Reply) -> TokenVerdict:
         if 200 <= reply.status < 300 and user_id(reply.json) is not None:
             return TokenVerdict.GOOD
     return TokenVerdict.UNCLEAR
+
+
+def workspaces_in(reply: Reply) -> list[Workspace] | None:
+    """The workspaces that a reply lists; None if it lists none clearly."""
+    if isinstance(reply, Answer) and 200 <= reply.status < 300:
+        return read_workspaces(reply.json)
+    return None
 
 
 class SourceVerdict(NamedTuple):

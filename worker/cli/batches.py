@@ -10,18 +10,18 @@ from typing import NamedTuple
 
 import anyio
 
-from worker.api.bodies import read_workspaces
 from worker.api.client import ProlificClient
 from worker.api.reader import ApiUnusableError, RetryingReader
-from worker.api.verdicts import TokenVerdict, token_verdict
+from worker.api.verdicts import workspaces_in
+from worker.cli.choice import statuses
 from worker.cli.common import api, settings_for, target
 from worker.export.batch_list import batch_values, write_csv, write_job
 from worker.model.batch import Workspace
 from worker.model.clock import MachineClock, ServerClock
-from worker.model.errors import TokenRefusedError, UsageError
+from worker.model.errors import UsageError
 from worker.model.events import Event
 from worker.model.records import Listed, Timestamp
-from worker.model.replies import Answer, Listing, Page
+from worker.model.replies import Listing, Page
 from worker.model.stop import Stop
 from worker.terminal import output
 from worker.terminal.secrets import Scrubber
@@ -41,9 +41,8 @@ class _Found(NamedTuple):
 
 def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """List; the exit code: 1 if the API gave no complete answer. Raises WorkerError."""
-    args.job = None
     settings = settings_for("batches", args, environ)
-    statuses = _statuses(args.status)
+    wanted = statuses(args.status, STATUSES)
     chosen = target(settings, environ)
 
     async def look() -> _Found:
@@ -55,7 +54,7 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         batch
         for batch in sorted(found.batches, key=lambda one: (one.created_at or "", one.id))
         if (args.name is None or fnmatchcase(batch.name.casefold(), args.name.casefold()))
-        and (not statuses or batch.status in statuses)
+        and (not wanted or batch.status in wanted)
     ]
     _print(args.format, found, batches)
     if found.problem is not None:
@@ -64,24 +63,11 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return 0
 
 
-def _statuses(text: str | None) -> frozenset[str]:
-    if text is None:
-        return frozenset()
-    chosen = frozenset(part.strip().upper() for part in text.split(","))
-    if unknown := sorted(chosen - set(STATUSES)):
-        raise UsageError(
-            f"--status: {unknown[0]!r} is not a status of a batch; use {', '.join(STATUSES)}"
-        )
-    return chosen
-
-
 async def _look(client: ProlificClient, workspace_id: str | None) -> _Found:
     reader = RetryingReader(
         _Tries(), client, MachineClock(), ServerClock(), _ignore, Stop(), give_up_after_s=0.0
     )
-    if token_verdict(owner := await reader.me()) is TokenVerdict.REFUSED:
-        status = f"HTTP {owner.status}: " if isinstance(owner, Answer) else ""
-        raise TokenRefusedError(f"the API refused the token: {status}{owner.words}")
+    await reader.owner()
     workspace = await _workspace(client, workspace_id)
     pages: dict[int, list[Listed]] = {}
 
@@ -96,7 +82,7 @@ async def _workspace(client: ProlificClient, wanted: str | None) -> Workspace:
     """The workspace that is wanted, or the only one. Raises UsageError if there are several, and
     ApiUnusableError if the API does not list them."""
     reply = await client.workspaces()
-    found = read_workspaces(reply.json) if isinstance(reply, Answer) else None
+    found = workspaces_in(reply)
     if wanted is not None:  # named by its title if that is known
         return next((one for one in found or () if one.id == wanted), Workspace(wanted, ""))
     if found is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from worker.ledger.views import Row
 from worker.model.clock import iso
@@ -17,7 +17,7 @@ class Choice:
     """The selection that the arguments ask for. Raises UsageError."""
 
     def __init__(self, args: argparse.Namespace) -> None:
-        self._statuses = _statuses(args.status)
+        self._statuses = statuses(args.status, Status)
         self._source = args.source.strip().lower() if args.source else None
         self._run = args.run
         self._since = since(args.since)
@@ -54,16 +54,19 @@ class Choice:
             yield "also duplicates that are no longer in the job"
 
 
-def _statuses(text: str | None) -> frozenset[str]:
+def statuses(text: str | None, known: Iterable[str]) -> frozenset[str]:
+    """Those of the `known` statuses that `--status` lists, in any case; none if it is not given.
+    Raises UsageError."""
     if text is None:
         return frozenset()
+    by_name = {one.lower(): one for one in known}
     chosen = frozenset(part.strip().lower() for part in text.split(","))
-    if unknown := chosen - set(Status):
+    if unknown := chosen - set(by_name):
         raise UsageError(
             f"--status: {', '.join(sorted(unknown)) or 'an empty value'} is not a status",
-            hint=f"Use {', '.join(Status)}.",
+            hint=f"Use {', '.join(by_name.values())}.",
         )
-    return chosen
+    return frozenset(by_name[one] for one in chosen)
 
 
 def since(text: str | None) -> str | None:

@@ -24,5 +24,6 @@ def _with_files(one: argparse.ArgumentParser) -> argparse.ArgumentParser:
             for command in action.choices.values():
                 _with_files(command)
         elif action.metavar in {"JOB", "PATH", "FILE"}:
+            # shtab reads this attribute, which argparse does not declare.
             action.complete = shtab.FILE  # type: ignore[attr-defined]
     return one

@@ -34,7 +34,6 @@ _OF_CRON = ("HOME", "LOGNAME", "SHELL", "PATH")
 
 def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Check; the exit code: 1 for any finding."""
-    args.job = None
     checks = _checks(args, environ)
     found = [check for check in checks if check.fix]
     scrub = Scrubber(environ.get("PROLIFIC_TOKEN") or None)

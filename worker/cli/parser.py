@@ -236,11 +236,13 @@ def _batches(one: argparse.ArgumentParser) -> None:
         help="job: a job file to start from (default: table)",
     )
     add_options(one, "batches")
+    one.set_defaults(job=None)
 
 
 def _doctor(one: argparse.ArgumentParser) -> None:
     one.add_argument("--json", action="store_true", help="Print the checks as one JSON object")
     add_options(one, "doctor")
+    one.set_defaults(job=None)
 
 
 def _sandbox(one: argparse.ArgumentParser) -> None:

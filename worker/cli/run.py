@@ -45,13 +45,12 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     settings = settings_for("run", args, environ, job.campaign)
     notifier = Notifier(settings.heartbeat_url, settings.on_finish)
     notifier.started()
-    code, summary = 1, {"job": args.job, "exit_code": 1, "error": "a bug"}
+    code, summary = 1, _failed(args.job, 1, "a bug", environ)
     try:
-        code, summary = _run(job, settings, Path(args.job), environ)
+        code, summary = _run(job, settings, environ)
     except WorkerError as error:
-        text = Scrubber(environ.get("PROLIFIC_TOKEN") or None)(error.message)
         code = error.exit_code
-        summary = {"job": args.job, "exit_code": code, "error": text}
+        summary = _failed(args.job, code, error.message, environ)
         raise
     finally:
         troubles = [*_write_metrics(settings), *notifier.finished([summary], code)]
@@ -64,18 +63,22 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
 def _notify_of_unreadable(
     args: argparse.Namespace, environ: Mapping[str, str], error: UsageError
 ) -> None:
-    """Tell that the job cannot be read, if the settings say whom to tell."""
-    with suppress(UsageError):  # both are wrong: the job is reported
+    """Notify that the job cannot be read, if the settings can be."""
+    with suppress(UsageError):  # if both cannot be read, the job's error is reported
         settings = settings_for("run", args, environ)
         notifier = Notifier(settings.heartbeat_url, settings.on_finish)
         notifier.started()
         code = error.exit_code
-        notifier.finished([{"job": args.job, "exit_code": code, "error": error.message}], code)
+        notifier.finished([_failed(args.job, code, error.message, environ)], code)
 
 
-def _run(
-    job: Job, settings: Settings, path: Path, environ: Mapping[str, str]
-) -> tuple[int, dict[str, Any]]:
+def _failed(job: str, code: int, error: str, environ: Mapping[str, str]) -> dict[str, Any]:
+    """The summary of a job for which there was no run."""
+    scrub = Scrubber(environ.get("PROLIFIC_TOKEN") or None)
+    return {"job": job, "exit_code": code, "error": scrub(error)}
+
+
+def _run(job: Job, settings: Settings, environ: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
     """Run one job; the exit code and the summary as JSON values. Raises WorkerError."""
     chosen = target(settings, environ)
     run_id = new_run_id(MachineClock().wall())
@@ -90,7 +93,7 @@ def _run(
                 chosen,
                 run_id=run_id,
                 campaign=campaign,
-                job=path,
+                job=job.path,
                 ledger_file=ledger_file,
                 plan=plan,
                 guard=Guard(settings, job, plan, chosen.url),

@@ -37,12 +37,13 @@ def check_settings(settings: Settings) -> Iterator[Check]:
 
 
 def check_folders(settings: Settings) -> Iterator[Check]:
-    """Whether the folders of the database, the ledger file and the log file can be written, and
+    """Whether the folders of the files that a run writes can be written, and
     have space."""
     files = {
         "database": settings.database,
         "ledger": Path(settings.ledger),
         "log_file": settings.log_file,
+        "metrics_file": settings.metrics_file,
     }
     seen: set[Path] = set()
     for key, path in files.items():
@@ -83,7 +84,11 @@ def check_database(settings: Settings, api_url: str) -> Iterator[Check]:
         yield Check("database", error.message, error.hint or "Read docs/ledger.md.")
         return
     except sqlite3.Error as error:
-        yield Check("database", f"{path}: {error}", "Restore it from a backup: ledger --restore.")
+        yield Check(
+            "database",
+            f"{path}: {error}",
+            "Rebuild it from the ledger file: ledger JOB --restore FILE.",
+        )
         return
     yield _backup(path)
 

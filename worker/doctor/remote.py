@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 
-from worker.api.bodies import read_workspaces, user_id
+from worker.api.bodies import user_id
 from worker.api.client import ProlificClient
-from worker.api.verdicts import TokenVerdict, token_verdict
+from worker.api.verdicts import TokenVerdict, token_verdict, workspaces_in
 from worker.doctor.check import Check
 from worker.model.replies import Answer, Page
 from worker.text import verb
@@ -50,7 +50,7 @@ def _clock(ahead_s: float) -> Check:
 
 async def _workspaces(client: ProlificClient) -> AsyncIterator[Check]:
     reply = await client.workspaces()
-    found = read_workspaces(reply.json) if isinstance(reply, Answer) else None
+    found = workspaces_in(reply)
     if found is None:
         yield Check(
             "workspaces",

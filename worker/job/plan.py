@@ -1,6 +1,9 @@
 """Rows → plan: writes every duplicate of the job to a private SQLite file, which finds repeated
 rows without keeping the job in memory. The ledger takes the plan over in one transaction; `check`
-only compares it."""
+only compares it.
+
+The SQL here is of that temporary file, whose schema is the interface to the ledger: rooms of one
+layer do not import each other, so it cannot be among the ledger's queries."""
 
 from __future__ import annotations
 

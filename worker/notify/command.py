@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -36,7 +37,7 @@ def run_command(command: str, summary: bytes) -> str | None:
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """Kill the command with everything that it started."""
     if os.name == "posix":
-        os.killpg(process.pid, 9)
+        os.killpg(process.pid, signal.SIGKILL)
     else:
         process.kill()
     process.wait()

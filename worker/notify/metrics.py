@@ -11,10 +11,9 @@ from worker.ledger import views
 from worker.ledger.handle import Reader
 from worker.ledger.views import Row
 from worker.model.clock import seconds
-from worker.model.records import RunKind
+from worker.model.records import RunKind, Status
 
 PREFIX = "duplicate_batches"
-STATUSES = ("created", "failed", "unknown", "pending")
 
 
 class _Sample(NamedTuple):
@@ -51,8 +50,8 @@ def metrics_text(reader: Reader) -> str:
 
 def _counts(campaigns: list[Row]) -> Iterator[_Sample]:
     for row in campaigns:
-        for status in STATUSES:
-            yield _Sample({"campaign": row["campaign"], "status": status}, row[status])
+        for status in Status:
+            yield _Sample({"campaign": row["campaign"], "status": status.value}, row[status.value])
 
 
 def _ended(run: Row) -> float:

@@ -1,21 +1,22 @@
-"""Everybody who is told about one command: at its start, and with the summaries at its end."""
+"""Notifies others about one command: at its start, and at its end with the summaries."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from threading import Thread
 from typing import Any
 
 from worker.notify.command import run_command
-from worker.notify.heartbeat import body_of, ping
+from worker.notify.heartbeat import ping
 
 LONGEST_S = 10.0
-"""Seconds that telling about the end may delay the command."""
+"""Seconds by which notifications may delay the end of the command."""
 
 
 class Notifier:
-    """Pings `heartbeat_url` and runs `on_finish`; both may be None. Raises nothing."""
+    """Pings `heartbeat_url` and runs `on_finish`, if they are not None. Raises nothing."""
 
     def __init__(self, heartbeat_url: str | None, on_finish: str | None) -> None:
         self._heartbeat_url, self._on_finish = heartbeat_url, on_finish
@@ -23,36 +24,42 @@ class Notifier:
         self._troubles: list[str] = []
 
     def started(self) -> None:
-        """Tell that the command started, without waiting for an answer."""
-        if self._heartbeat_url is not None:
-            address = self._heartbeat_url
+        """Notify of the start, without waiting for an answer."""
+        if (address := self._heartbeat_url) is not None:
             self._begin("heartbeat", lambda: ping(address, "start"))
 
     def finished(self, summaries: list[Mapping[str, Any]], exit_code: int) -> list[str]:
-        """Tell how it ended, and wait for that at most ten seconds. Returns what went wrong."""
-        body = body_of(summaries)
+        """Notify of the end, and wait for at most ten seconds. Returns what went wrong."""
+        body = "\n".join(map(_line, summaries)).encode("utf-8", "replace")
         deadline = time.monotonic() + LONGEST_S
-        if self._heartbeat_url is not None:
-            address, signal = self._heartbeat_url, "fail" if exit_code else ""
-            self._wait(deadline - LONGEST_S / 2)  # its start comes before its end
-            self._begin("heartbeat", lambda: ping(address, signal, body))
-        if self._on_finish is not None:
-            command = self._on_finish
+        if (command := self._on_finish) is not None:
             self._begin("--on-finish", lambda: run_command(command, body))
-        self._wait(deadline)
-        late = ["no answer yet"] if any(thread.is_alive() for thread in self._threads) else []
-        return [*self._troubles, *(f"notification: {text}" for text in late)]
+        if (address := self._heartbeat_url) is not None:
+            self._threads[0].join(LONGEST_S / 2)  # the ping of the start comes first
+            signal = "fail" if exit_code else ""
+            self._begin("heartbeat", lambda: ping(address, signal, body))
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        late = [f"{thread.name}: no answer yet" for thread in self._threads if thread.is_alive()]
+        return [*self._troubles, *late]
 
-    def _begin(self, what: str, tell: Callable[[], str | None]) -> None:
+    def _begin(self, name: str, notify: Callable[[], str | None]) -> None:
         def run() -> None:
-            if trouble := tell():
-                self._troubles.append(f"{what}: {trouble}")
+            try:
+                trouble = notify()
+            except Exception as error:  # a thread would print a traceback
+                trouble = type(error).__name__
+            if trouble:
+                self._troubles.append(f"{name}: {trouble}")
 
         # A daemon: a name server that never answers must not keep the process.
-        thread = Thread(target=run, name=what, daemon=True)
+        thread = Thread(target=run, name=name, daemon=True)
         thread.start()
         self._threads.append(thread)
 
-    def _wait(self, deadline: float) -> None:
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+
+def _line(summary: Mapping[str, Any]) -> str:
+    """A summary as a line of JSON, the counts first: a monitor may keep only the beginning."""
+    first = ("campaign", "exit_code", "counts", "stopped_by")
+    ordered = {key: summary[key] for key in first if key in summary} | dict(summary)
+    return json.dumps(ordered, ensure_ascii=False)

@@ -11,15 +11,12 @@ from typing import NamedTuple
 
 import anyio
 
-from worker.api.bodies import user_id
 from worker.api.reader import RetryingReader
-from worker.api.verdicts import words
 from worker.ledger.store import Ledger
 from worker.ledger.threads import Database
 from worker.model.batch import listed
-from worker.model.errors import TokenRefusedError
 from worker.model.events import Emit, Event
-from worker.model.replies import Answer, Page
+from worker.model.replies import Page
 from worker.model.stop import Stop
 
 
@@ -52,16 +49,7 @@ class Preflight:
     async def check_token(self) -> str:
         """The id of the token's owner. Raises TokenRefusedError if the API rejects the token, and
         ApiUnusableError if it gives no usable answer."""
-        reply = await self._reader.me()
-        me = user_id(reply.json) if isinstance(reply, Answer) and reply.status < 300 else None
-        if me is None:
-            raise TokenRefusedError(
-                f"the API refused the token: {words(reply)}",
-                hint=(
-                    "Nothing was sent. Put a new token from Prolific in PROLIFIC_TOKEN, or in the"
-                    " token file."
-                ),
-            )
+        me = await self._reader.owner()
         await self._database.call(Ledger.set_me, me)
         return me
 

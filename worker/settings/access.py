@@ -12,10 +12,10 @@ import ssl
 import stat
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from worker.model.errors import UsageError
-from worker.settings.addresses import is_host, is_loopback, unfit_characters
+from worker.settings.addresses import unfit_address
 from worker.settings.settings import Settings
 
 DEFAULT_URL: Final = "https://api.prolific.com"
@@ -76,33 +76,21 @@ def api_url(environ: Mapping[str, str]) -> str:
     text = environ.get("PROLIFIC_URL", DEFAULT_URL)
     if not text.strip():
         raise UsageError(f"PROLIFIC_URL: is empty; unset it to use {DEFAULT_URL}")
-    if why := unfit_characters(text):
+    if why := unfit_address(text) or _more_than_a_host(text):
         raise UsageError(f"PROLIFIC_URL: {why}; write it as {DEFAULT_URL}")
-    try:
-        parts = urlsplit(text)
-        host, port = parts.hostname or "", parts.port
-        why = _unfit_address(text, parts, host, port)
-    except ValueError:  # an invalid port or IPv6 address; the error's own text repeats it
-        why = "has an invalid host or port"
-    if why:
-        raise UsageError(f"PROLIFIC_URL: {why}; write it as {DEFAULT_URL}")
+    parts = urlsplit(text)
+    host, port = parts.hostname or "", parts.port
     shown = f"[{host}]" if ":" in host else host
     own = {"https": 443, "http": 80}[parts.scheme]
     return f"{parts.scheme}://{shown}" + (f":{port}" if port not in {None, own} else "")
 
 
-def _unfit_address(text: str, parts: SplitResult, host: str, port: int | None) -> str | None:
-    reasons = {
-        "is not an https address with a host": parts.scheme not in {"https", "http"} or not host,
-        "contains a user name or password; the token goes in PROLIFIC_TOKEN": "@" in parts.netloc,
-        "contains a query or a fragment": "?" in text or "#" in text,
-        "contains a path; give only scheme, host and port": parts.path.strip("/") != "",
-        "has an invalid host or port": port == 0 or not is_host(host),
-        "is http, which is only allowed for loopback (localhost, 127.0.0.1, [::1])": (
-            parts.scheme == "http" and not is_loopback(host)
-        ),
-    }
-    return next((why for why, wrong in reasons.items() if wrong), None)
+def _more_than_a_host(address: str) -> str | None:
+    if "?" in address or "#" in address:
+        return "contains a query or a fragment"
+    if urlsplit(address).path.strip("/"):
+        return "contains a path; give only scheme, host and port"
+    return None
 
 
 def _read_private(path: os.PathLike[str], origin: str) -> str:

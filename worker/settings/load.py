@@ -66,8 +66,9 @@ def load_settings(
     if merged["sandbox"].value:
         # A rehearsal must never touch real files, whatever the environment or the config file
         # names. It has files of its own, in the folder of the database that a real run would use.
-        merged |= _sandbox_files(merged["database"].value.parent)
-        merged |= {key: from_options[key] for key in ("database", "ledger") if key in from_options}
+        # Nor is it a sign of life: a monitor would take it for a real run.
+        own = _sandbox_values(merged["database"].value.parent)
+        merged |= own | {key: from_options[key] for key in own if key in from_options}
 
     given = merged["campaign"]
     values = {key: merged[key].value for key in _SETTINGS}
@@ -145,10 +146,14 @@ def _defaults(home: Path, today: dt.date) -> _Layer:
     return layer | {"date": _Given(today)}
 
 
-def _sandbox_files(folder: Path) -> _Layer:
+def _sandbox_values(folder: Path) -> _Layer:
+    """What only an option changes in a rehearsal."""
     return {
         "database": _Given(folder / "sandbox.db"),
         "ledger": _Given(str(folder / "sandbox" / "{campaign}.csv")),
+        "heartbeat_url": _Given(None),
+        "metrics_file": _Given(None),
+        "on_finish": _Given(None),
     }
 
 

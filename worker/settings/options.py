@@ -43,7 +43,6 @@ class Option(NamedTuple):
     default: str | int | bool | None = None
     commands: frozenset[str] = _RUN
     sources: frozenset[Source] = _ANYWHERE
-    choices: tuple[str, ...] = ()
 
     @property
     def flag(self) -> str:
@@ -57,9 +56,6 @@ class Option(NamedTuple):
 
 
 PREFIX = "DUPLICATE_BATCHES_"
-
-LOG_FORMATS = ("auto", "console", "json")
-PROGRESS = ("auto", "never")
 
 OPTIONS: tuple[Option, ...] = (
     # What to create
@@ -202,7 +198,6 @@ OPTIONS: tuple[Option, ...] = (
         "auto|never",
         "auto",
         commands=_WORKING,
-        choices=PROGRESS,
     ),
     Option(
         "log_file",
@@ -218,7 +213,6 @@ OPTIONS: tuple[Option, ...] = (
         "auto|console|json",
         "auto",
         commands=_WORKING,
-        choices=LOG_FORMATS,
     ),
     Option(
         "heartbeat_url",

@@ -12,11 +12,13 @@ from typing import NamedTuple
 from worker.settings.options import BY_KEY
 from worker.settings.values import (
     BatchUrl,
+    CommandLine,
     Concurrency,
     Count,
     Date,
     FilePath,
     Flag,
+    HeartbeatUrl,
     LedgerPath,
     LogFormat,
     Name,
@@ -24,7 +26,6 @@ from worker.settings.values import (
     Rate,
     Seconds,
     TimeLimit,
-    WebAddress,
 )
 
 
@@ -74,9 +75,9 @@ class Values:
     log_format: LogFormat
     progress: ProgressMode
     quiet: Flag
-    heartbeat_url: WebAddress | None
+    heartbeat_url: HeartbeatUrl | None
     metrics_file: FilePath | None
-    on_finish: Name | None
+    on_finish: CommandLine | None
     batch_url: BatchUrl | None
     token_file: FilePath | None
 
@@ -98,8 +99,8 @@ class Settings(Values):
 
     @property
     def ledger_template(self) -> str:
-        """The ledger file's path, with only `{run_id}` left as a placeholder (and `{campaign}`, if
-        there is no campaign)."""
+        """The ledger file's path with `{campaign}` and `{date}` filled in. `{run_id}` stays, and
+        `{campaign}` too if no campaign is named."""
         named = self.ledger
         if self.campaign is not None:
             named = named.replace("{campaign}", self.campaign)

@@ -10,7 +10,6 @@ import re
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Final, Literal, NamedTuple, get_args
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -23,7 +22,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from worker.settings.addresses import EXAMPLE, unfit_batch_url
+from worker.settings.addresses import EXAMPLE, unfit_address, unfit_batch_url
 from worker.text import did_you_mean, shortened
 
 MAX_RATE: Final = 10_000.0  # requests per second
@@ -89,9 +88,8 @@ class ValueType:
         written, likely = error["input"], ""
         if error["type"] == "literal_error":
             likely = did_you_mean(str(written), error["ctx"]["expected"].split("'")[1::2])
-        return (
-            f"{shortened(repr(written), 60)} is not {self._expected.text}{likely and '.'}{likely}"
-        )
+        shown = repr(shortened(written, 60) if isinstance(written, str) else written)
+        return f"{shown} is not {self._expected.text}{likely and '.'}{likely}"
 
 
 def _text(value: object) -> str:
@@ -162,16 +160,11 @@ def _ledger(value: object, info: ValidationInfo) -> str:
     return str(_located(text, info))
 
 
-def _web_address(value: object) -> str:
+def _heartbeat_url(value: object) -> str:
     # The value is a secret, so no message repeats it.
     text = _text(value)
-    try:
-        parts = urlsplit(text)
-        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        good = False
-    if not good or not (text.isascii() and text.isprintable()) or " " in text:
-        raise ValueError("is not a web address; write it as https://example.org/path")
+    if why := unfit_address(text, plain_http=True):  # monitors inside a network often have no TLS
+        raise ValueError(f"{why}; write it as {_PING}")
     return text
 
 
@@ -206,6 +199,7 @@ def _located(path: str, info: ValidationInfo) -> Path:
 
 _COUNT = "a whole number from 1 to {:,}"
 _SECONDS = f"a number of seconds {{}} {_MAX_SECONDS:,} (7 days), such as 60 or 0.5"
+_PING: Final = "https://example.org/ping/ID"
 _PATH = Expected("a path", "text in quotes, the path of a file")
 
 
@@ -250,8 +244,7 @@ FilePath = Annotated[Path, PlainValidator(_path), _PATH]
 """An absolute path. A relative path is resolved against the folder of where it was set."""
 LedgerPath = Annotated[str, PlainValidator(_ledger), _PATH]
 """An absolute path as text, with placeholders."""
-WebAddress = Annotated[
-    str, PlainValidator(_web_address), quoted("a web address", "https://example.org/path")
-]
+HeartbeatUrl = Annotated[str, PlainValidator(_heartbeat_url), quoted("an address", _PING)]
+CommandLine = Annotated[str, AfterValidator(_filled), quoted("a command", "mail -s waves me")]
 LogFormat = Annotated[Literal["auto", "console", "json"], quoted("auto, console or json", "json")]
 ProgressMode = Annotated[Literal["auto", "never"], quoted("auto or never", "never")]
