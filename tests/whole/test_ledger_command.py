@@ -191,8 +191,8 @@ def test_what_yaml_takes_for_a_comment_is_warned_of(place: Place) -> None:
     text = "".join(f"- batch_id: {source_id(n)}\n  name: Wave #{n}\n" for n in range(60))
     (place.folder / "wave.yaml").write_text(text)
     warning = (
-        'name: YAML ignores what follows " #"; the name is "Wave". Put quotes around it if the rest'
-        " belongs to it"
+        'name: YAML ignores what follows " #"; the name is "Wave". If the rest belongs to it, put'
+        " quotes around it"
     )
     checked = place.command_without_token("check", "wave.yaml")
     assert checked.code == 0

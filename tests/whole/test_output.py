@@ -38,7 +38,9 @@ ENCODINGS: Mapping[str, Mapping[str, str]] = {
     "C locale": {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
 }
 
-PRINTING: tuple[tuple[int, tuple[str, ...]], ...] = (
+Commands = tuple[tuple[int, tuple[str, ...]], ...]
+
+PRINTING: Commands = (
     (1, ("run", "job.csv", "--yes")),
     (1, ("run", "job.csv", "--yes", "--json")),
     (1, ("run", "job.csv", "--yes", "--log-format", "console")),
@@ -58,7 +60,14 @@ PRINTING: tuple[tuple[int, tuple[str, ...]], ...] = (
 """Command lines that print something, with their exit codes, after a run of which one row
 failed."""
 
-WRONG: tuple[tuple[int, tuple[str, ...]], ...] = (
+FEW = (PRINTING[0], PRINTING[4], PRINTING[8], (0, ("run", "--help")))
+
+each_printing = pytest.mark.parametrize(
+    "commands",
+    [pytest.param(FEW, id="few"), pytest.param(PRINTING, id="all", marks=pytest.mark.prove)],
+)
+
+WRONG: Commands = (
     (2, ("run",)),
     (2, ("run", "日本.csv")),
     (2, ("run", "job.csv", "--größe")),
@@ -102,10 +111,13 @@ def process(
     )
 
 
+@each_printing
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_every_command_prints_in_any_encoding(place: Place, encoding: str) -> None:
+def test_every_command_prints_in_any_encoding(
+    place: Place, encoding: str, commands: Commands
+) -> None:
     after_a_run(place)
-    for code, arguments in (*PRINTING, *WRONG):
+    for code, arguments in (*commands, *WRONG):
         ended = process(place, arguments, variables=ENCODINGS[encoding])
         said = (ended.stdout + ended.stderr).decode("latin-1")
         assert ended.returncode == code, (arguments, said)
@@ -132,10 +144,11 @@ def test_what_an_encoding_does_not_have_is_replaced_and_json_is_exact(place: Pla
 
 
 @needs_full_device
-def test_a_full_device_is_told_by_every_command(place: Place) -> None:
+@each_printing
+def test_a_full_device_is_told_by_every_command(place: Place, commands: Commands) -> None:
     after_a_run(place)
     with Path("/dev/full").open("wb") as full:
-        for code, arguments in (*PRINTING, (0, ("sandbox", "--port", "0"))):
+        for code, arguments in (*commands, (0, ("sandbox", "--port", "0"))):
             ended = process(place, arguments, full.fileno())
             *others, last = ended.stderr.decode().splitlines(keepends=True)
             assert (ended.returncode, last) == (code or 1, FULL), (arguments, others)
@@ -145,9 +158,12 @@ def test_a_full_device_is_told_by_every_command(place: Place) -> None:
         assert process(place, ("run",), full.fileno()).returncode == 2
 
 
-def test_a_reader_that_has_gone_changes_no_exit_code_and_is_not_told(place: Place) -> None:
+@each_printing
+def test_a_reader_that_has_gone_changes_no_exit_code_and_is_not_told(
+    place: Place, commands: Commands
+) -> None:
     after_a_run(place)
-    for code, arguments in PRINTING:
+    for code, arguments in commands:
         reader, writer = os.pipe()
         os.close(reader)
         ended = process(place, arguments, writer)
@@ -231,12 +247,13 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
+@each_printing
 def test_a_current_folder_that_was_deleted_is_named_by_every_command_that_needs_it(
-    place: Place,
+    place: Place, commands: Commands
 ) -> None:
     after_a_run(place)
     job, database = str(place.folder / "job.csv"), str(place.folder / "ledgers" / "ledger.db")
-    for code, arguments in PRINTING:
+    for code, arguments in commands:
         words = [job if word == "job.csv" else word for word in arguments]
         ended = subprocess.run(
             [sys.executable, "-c", GONE, *PROGRAM, *words],
