@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import subprocess
 import sys
@@ -54,6 +53,5 @@ class System:
 
 @pytest.fixture
 def system(tmp_path: Path) -> Iterator[System]:
-    os.umask(0o022)
     with SandboxThread() as server:
         yield System(tmp_path, server)
