@@ -28,9 +28,9 @@ from worker.sandbox.options import SandboxOptions
 BUILT = [command for command in contract.COMMANDS if command not in contract.NOT_BUILT_YET]
 NAME = "duplicate-batches"
 
-ELSEWHERE = ("make ", "uv tool install ", "pipx install ", "python3 -m venv ")
-"""Blocks that begin so are not run here: make's targets have tests of their own, and installing
-needs the network."""
+ELSEWHERE = ("make ", "uv tool install ", "pipx install ", "python3 -m venv ", "sudo ")
+"""Blocks that begin so are not run here: make's targets have tests of their own, installing needs
+the network, and `tests/nights` sets a system up."""
 
 SETTINGS = {
     "DUPLICATE_BATCHES_YES": "true", "DUPLICATE_BATCHES_RATE": "unlimited",

@@ -117,6 +117,37 @@ def test_token_file_that_others_can_get_at(tmp_path: Path, mode: int) -> None:
     assert SECRET not in message
 
 
+CREDENTIAL_PLACES: dict[str, tuple[str, int, bool]] = {
+    "as systemd grants it by mode": ("", 0o400, True),
+    "as systemd grants it by an access control list": ("", 0o440, True),
+    "readable by everybody": ("", 0o444, False),
+    "writable by a group": ("", 0o460, False),
+    "in a folder below": ("below", 0o440, False),
+}
+
+
+@pytest.mark.parametrize(
+    ("below", "mode", "fits"), CREDENTIAL_PLACES.values(), ids=CREDENTIAL_PLACES
+)
+def test_a_credential_of_systemd_is_private(
+    tmp_path: Path, below: str, mode: int, fits: bool
+) -> None:
+    (tmp_path / below).mkdir(exist_ok=True)
+    file = tmp_path / below / "token"
+    file.write_bytes(b"abc\n")
+    file.chmod(mode)
+    environ = {
+        "DUPLICATE_BATCHES_TOKEN_FILE": str(file),
+        "CREDENTIALS_DIRECTORY": f"{tmp_path}/",
+    }
+    settings = load(tmp_path, environ=environ)
+    if fits:
+        assert read_token(settings, environ) == "abc"
+    else:
+        with pytest.raises(UsageError, match="other users can access this file"):
+            read_token(settings, environ)
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [

@@ -65,6 +65,12 @@ def blocks(page: str, language: str) -> list[str]:
     return [body for name, body in _FENCE.findall(text(page)) if name == language]
 
 
+def files_shown(page: str) -> dict[str, str]:
+    """The files that `page` shows, by the paths in their first lines."""
+    found = (re.match(r"# (/\S+)\n", body) for _, body in _FENCE.findall(text(page)))
+    return {match[1]: match.string for match in found if match}
+
+
 def prose(page: str) -> str:
     """A page without its code blocks."""
     return _FENCE.sub("", text(page))

@@ -496,7 +496,7 @@ def test_fresh_forgets_a_rehearsal_and_nothing_else(place: Place) -> None:
     place.job(*rows(), name="wave.csv")
     write_job(place.folder / "other.csv", rows(3))
     for job in ("wave.csv", "other.csv"):
-        assert place.command("run", job, "--sandbox").code == 0
+        assert place.command("run", job, "--sandbox", "--on-finish", "true").code == 0
     again = place.command("run", "wave.csv", "--sandbox", "--json")
     assert again.summary["created_this_run"] == 0
     fresh = place.command("run", "wave.csv", "--sandbox", "--fresh", "--json")

@@ -58,6 +58,18 @@ def test_after_a_night_it_shows_the_last_run_and_the_backup(ready: Place) -> Non
     assert texts["backup"].startswith(str(copy))
 
 
+def test_a_bad_night_and_a_notification_that_failed_are_findings(ready: Place) -> None:
+    ready.job({"batch_id": source_id(1), "copies": 2})
+    arguments = ("--limit", 1, "--metrics-file", "config.toml/waves.prom")
+    assert ready.run("--on-finish", "exit 7", *arguments, PROLIFIC_TOKEN="").code == 1
+    ended, found = doctor(ready)
+    assert ended.code == 1
+    assert findings(found, "failed")[0].startswith("the last run did not succeed: job (code 1)")
+    assert "it ended with 7" in findings(found, "on_finish")[0]
+    assert "the metrics cannot be written" in findings(found, "metrics_file")[0]
+    assert findings(found, "late") == [], "nobody expects a run every night"
+
+
 def test_text_marks_what_is_wrong_and_how_to_fix_it(ready: Place) -> None:
     (ready.folder / "token").chmod(0o644)
     ended = ready.command_with("doctor", PROLIFIC_TOKEN="")

@@ -159,6 +159,46 @@ def test_a_command_that_hangs_is_killed(ready: Place) -> None:
     assert time.monotonic() - began < 10 + 10
 
 
+def notifications(report: Path) -> list[tuple[str, str]]:
+    """What the report says was sent, and its outcome."""
+    rows = report.read_text(encoding="utf-8").partition('<h3 id="notifications">')[2]
+    return re.findall(r"</time></td><td>(.*?)</td><td>(.*?)</td>", rows)
+
+
+def test_the_report_shows_what_was_sent_and_its_outcome(ready: Place, monitor: Monitor) -> None:
+    monitor.status = 404
+    options = ("--heartbeat-url", monitor.url, "--metrics-file", "no-folder/x/waves.prom")
+    (ready.folder / "no-folder").touch()
+    command = "cp ledgers/job.html before.html; echo s3cret-too > /dev/null; exit 7"
+    ended = ready.run(*options, "--report", "--on-finish", command)
+    assert ended.code == 0
+    report = Path(ended.summary["report"])
+    assert report == ready.folder / "ledgers" / "job.html"
+    assert (ready.folder / "before.html").is_file(), "it exists when the command runs"
+    expected = [
+        ("Heartbeat: start", "failed: it was answered with HTTP 404"),
+        ("Metrics file", notifications(report)[1][1]),
+        ("Command of --on-finish", "failed: it ended with 7"),
+        ("Heartbeat: success", "failed: it was answered with HTTP 404"),
+    ]
+    assert notifications(report) == expected
+    assert "the metrics cannot be written" in expected[1][1]
+    assert "4 notifications failed" in report.read_text("utf-8")
+    assert ready.command("report", "job.csv").code == 0
+    assert notifications(report) == expected, "the ledger remembers them"
+    for file in [report, *(ready.folder / "ledgers").glob("ledger.db*")]:
+        assert b"s3cret" not in file.read_bytes()
+
+
+def test_the_report_of_a_run_that_is_refused_shows_what_was_sent(
+    ready: Place, monitor: Monitor
+) -> None:
+    assert ready.run("--heartbeat-url", monitor.url, PROLIFIC_TOKEN="another").code == 3
+    assert ready.command("report", "job.csv").code == 0
+    report = ready.folder / "ledgers" / "job.html"
+    assert notifications(report) == [("Heartbeat: start", "ok"), ("Heartbeat: fail", "ok")]
+
+
 SAMPLE = re.compile(r"duplicate_batches_(\w+)\{(.*)\} (\S+)")
 
 

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import sqlite3
 from collections.abc import Mapping
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from worker.cli.accidents import Guard
 from worker.cli.asked import Asked
 from worker.cli.common import campaign_of, settings_for, target
+from worker.cli.notified import record, write_metrics
 from worker.cli.run_session import RunSession
 from worker.export import ledger_file as export
 from worker.export.own_files import refuse_foreign_file
 from worker.job.plan import planned
 from worker.job.read import open_job
-from worker.ledger.database import open_for_reading
 from worker.ledger.lock import hold
 from worker.model.clock import MachineClock
 from worker.model.errors import UsageError, WorkerError
 from worker.model.job import Job
 from worker.model.run_id import new_run_id
-from worker.notify.metrics import metrics_text
-from worker.notify.notifier import Notifier
+from worker.notify.notifier import Notifier, complaint
 from worker.settings.settings import Settings
 from worker.terminal.output import complain
 from worker.terminal.secrets import Scrubber
@@ -45,15 +43,17 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     settings = settings_for("run", args, environ, job.campaign)
     notifier = Notifier(settings.heartbeat_url, settings.on_finish)
     notifier.started()
+    run_id = new_run_id(MachineClock().wall())
     code, summary = 1, _failed(args.job, 1, "a bug", environ)
     try:
-        code, summary = _run(job, settings, environ)
+        code, summary = _run(job, settings, environ, run_id)
     except WorkerError as error:
         code = error.exit_code
         summary = _failed(args.job, code, error.message, environ)
         raise
     finally:
-        troubles = [*_write_metrics(settings), *notifier.finished([summary], code)]
+        sent = [*write_metrics(settings), *notifier.finished([summary], code)]
+        troubles = [*filter(None, map(complaint, sent)), *record(settings, [run_id], sent)]
         if code or not settings.quiet:
             for trouble in troubles:
                 complain(trouble)
@@ -78,10 +78,11 @@ def _failed(job: str, code: int, error: str, environ: Mapping[str, str]) -> dict
     return {"job": job, "exit_code": code, "error": scrub(error)}
 
 
-def _run(job: Job, settings: Settings, environ: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
+def _run(
+    job: Job, settings: Settings, environ: Mapping[str, str], run_id: str
+) -> tuple[int, dict[str, Any]]:
     """Run one job; the exit code and the summary as JSON values. Raises WorkerError."""
     chosen = target(settings, environ)
-    run_id = new_run_id(MachineClock().wall())
     ledger_file = settings.ledger_path(run_id)
     campaign = campaign_of(settings)
     refuse_foreign_file(export.LEDGER_FILE, ledger_file, campaign)
@@ -100,18 +101,3 @@ def _run(job: Job, settings: Settings, environ: Mapping[str, str]) -> tuple[int,
             )
             session = RunSession(asked)
             return session.run(), session.summary
-
-
-def _write_metrics(settings: Settings) -> list[str]:
-    """Write the metrics file, if one is asked for; what went wrong."""
-    path = settings.metrics_file
-    if path is None:
-        return []
-    try:
-        with closing(open_for_reading(settings.database)) as reader:
-            text = metrics_text(reader)
-        with export.replaced(path) as file:
-            file.write(text.encode())
-    except (OSError, WorkerError, sqlite3.Error) as error:
-        return [f"{path}: the metrics cannot be written: {getattr(error, 'strerror', error)}"]
-    return []

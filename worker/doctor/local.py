@@ -12,13 +12,15 @@ from pathlib import Path
 
 from worker import open_files
 from worker.doctor.check import Check
-from worker.ledger import overlap, views
+from worker.doctor.nights import Nights, check_nights
+from worker.ledger import overlap, report, views
 from worker.ledger.database import is_new, migrations, open_for_reading
 from worker.ledger.handle import Reader
 from worker.model.errors import UsageError
+from worker.model.records import RunKind
 from worker.settings.options import OPTIONS
 from worker.settings.settings import Settings
-from worker.text import counted, human_duration
+from worker.text import human_duration
 
 LEAST_FREE = 200 * 2**20
 """Bytes of disk space below which a night may fill the disk: a million duplicates take some 700
@@ -79,7 +81,7 @@ def check_database(settings: Settings, api_url: str) -> Iterator[Check]:
         with closing(open_for_reading(path, api_url, checked=True)) as reader:
             size = f"{path.stat().st_size / 2**20:,.1f} MiB"
             yield Check("database", f"{path}: schema {len(migrations())}, {size}, not damaged")
-            yield from _last_run(reader)
+            yield from check_nights(_nights(reader, settings), datetime.now(UTC).timestamp())
     except UsageError as error:
         yield Check("database", error.message, error.hint or "Read docs/ledger.md.")
         return
@@ -93,19 +95,16 @@ def check_database(settings: Settings, api_url: str) -> Iterator[Check]:
     yield _backup(path)
 
 
-def _last_run(reader: Reader) -> Iterator[Check]:
+def _nights(reader: Reader, settings: Settings) -> Nights:
     runs = views.runs(reader)
-    if not runs:
-        return
-    last = runs[-1]
-    how = "has not ended" if last["ended_at"] is None else f"ended with code {last['exit_code']}"
-    yield Check("last run", f"{last['run_id']} of campaign {last['campaign']} {how}")
-    if unknown := views.count_unknown(reader):
-        yield Check(
-            "unknown",
-            f"{counted(unknown, 'duplicate')} may exist",
-            "Run settle; it needs no JOB.",
-        )
+    night = next((run for run in reversed(runs) if run["kind"] == RunKind.RUN), None)
+    campaign = None if night is None else views.campaign_id(reader, night["campaign"])
+    return Nights(
+        runs,
+        views.count_unknown(reader),
+        () if campaign is None else report.notifications(reader, campaign),
+        monitored=bool(settings.metrics_file or settings.heartbeat_url),
+    )
 
 
 def _backup(database: Path) -> Check:

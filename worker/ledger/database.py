@@ -25,6 +25,9 @@ SANDBOX = "the sandbox"
 """The API address that the database of rehearsals stores: the real port differs each time."""
 
 
+ADDING_TIMEOUT_S = 2.0
+"""Seconds that `open_for_adding` waits for another program's write."""
+
 META_SINCE = 7
 """The first schema version in which the table `meta` has this name."""
 
@@ -116,6 +119,18 @@ def open_for_reading(path: Path, api_url: str | None = None, *, checked: bool = 
     Without `api_url` it may belong to any API; `checked` refuses a damaged one. Raises UsageError
     if there is no database, or if it is not a ledger database, is newer or older than this program,
     or belongs to another API."""
+    return Reader(_open_existing(path, "ro", BUSY_TIMEOUT_S, api_url, checked=checked))
+
+
+def open_for_adding(path: Path) -> Writer:
+    """Open the database at `path` to add what no run reads. A run may be using it: the lock is not
+    needed, and nothing is created or migrated. Raises UsageError as `open_for_reading` does."""
+    return Writer(_open_existing(path, "rw", ADDING_TIMEOUT_S))
+
+
+def _open_existing(
+    path: Path, mode: str, timeout_s: float, api_url: str | None = None, *, checked: bool = False
+) -> sqlite3.Connection:
     if is_new(path):
         raise UsageError(
             f"{path}: there is no ledger database here",
@@ -124,9 +139,9 @@ def open_for_reading(path: Path, api_url: str | None = None, *, checked: bool = 
     connection: sqlite3.Connection | None = None
     try:
         connection = sqlite3.connect(
-            f"{path.resolve().as_uri()}?mode=ro",
+            f"{path.resolve().as_uri()}?mode={mode}",
             uri=True,
-            timeout=BUSY_TIMEOUT_S,
+            timeout=timeout_s,
             isolation_level=None,
             check_same_thread=False,
         )
@@ -148,7 +163,7 @@ def open_for_reading(path: Path, api_url: str | None = None, *, checked: bool = 
             raise unusable(path, error) from error
         raise
     _prepare(connection)
-    return Reader(connection)
+    return connection
 
 
 def open_empty() -> Reader:

@@ -16,6 +16,7 @@ STATEMENTS = (
     "forget_sources",
     "forget_unowned_batches",
     "forget_listings",
+    "forget_notifications",
     "forget_changes",
     "forget_runs",
     "forget_campaign",

@@ -21,6 +21,15 @@ SELECT last_insert_rowid();
 -- name: add_rate_change
 INSERT INTO rate_changes (run_id, at, wait_s, rate, why) VALUES (:run, :at, :wait_s, :rate, :why);
 
+-- name: add_notification
+-- Adds nothing if the run did not begin.
+INSERT INTO notifications (run_id, kind, at, trouble)
+SELECT id, :kind, :at, :trouble FROM runs WHERE run_id = :run_id;
+
+-- name: campaign_of_run
+SELECT c.name AS campaign, r.ledger FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id
+WHERE r.run_id = :run_id;
+
 -- name: end_run
 UPDATE runs
 SET ended_at = :now, stopped_by = :stopped_by, exit_code = :exit_code,
@@ -641,6 +650,11 @@ ORDER BY id;
 -- name: report_rate_changes
 SELECT at, wait_s, rate, why FROM rate_changes WHERE run_id = :run ORDER BY id LIMIT :limit;
 
+-- name: report_notifications
+-- What was sent about the campaign's latest run; `settle` and `--restore` send nothing.
+SELECT kind, at, trouble FROM notifications
+WHERE run_id = (SELECT max(id) FROM runs WHERE campaign_id = :campaign AND kind = 'run') ORDER BY at, id;
+
 -- name: report_settled
 -- How many duplicates a run found by its listings, how many became created after it, and when it
 -- last listed a workspace.
@@ -1011,6 +1025,10 @@ WHERE listing IN (
 
 -- name: forget_listings
 DELETE FROM listings WHERE run_id IN (SELECT id FROM runs WHERE campaign_id = :campaign);
+
+-- name: forget_notifications
+DELETE FROM notifications
+WHERE run_id IN (SELECT id FROM runs WHERE campaign_id = :campaign);
 
 -- name: forget_changes
 -- Its runs may have settled rows of other campaigns.

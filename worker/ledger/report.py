@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from worker.ledger.handle import Reader
-from worker.model.records import Counts
+from worker.model.records import Counts, Notification, NotificationKind
 
 
 class Size(NamedTuple):
@@ -54,6 +54,14 @@ def comparable_runs(reader: Reader, run: int, limit: int) -> list[sqlite3.Row]:
     """The run and the ones before it that sent something, of the same job or campaign, the newest
     first."""
     return reader.ask("report_comparable_runs", run=run, limit=limit).fetchall()
+
+
+def notifications(reader: Reader, campaign: int) -> tuple[Notification, ...]:
+    """What was sent about the campaign's latest run, in order."""
+    return tuple(
+        Notification(NotificationKind(row["kind"]), row["at"], row["trouble"])
+        for row in reader.ask("report_notifications", campaign=campaign)
+    )
 
 
 def unknown_outcomes(reader: Reader, first: int) -> dict[int, int]:

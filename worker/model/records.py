@@ -51,6 +51,30 @@ class RunKind(StrEnum):
     """Rebuilds a lost database from a ledger file."""
 
 
+class NotificationKind(StrEnum):
+    """What was sent about a run."""
+
+    START = "start"
+    """The heartbeat of its start."""
+    SUCCESS = "success"
+    """The heartbeat of its end, with exit code 0."""
+    FAIL = "fail"
+    """The heartbeat of its end, with another exit code."""
+    ON_FINISH = "on_finish"
+    """The summary, to the command of `--on-finish`."""
+    METRICS = "metrics"
+    """The metrics file."""
+
+
+class Notification(NamedTuple):
+    """Something that was sent about a run at `at` (ISO 8601 UTC). `trouble` says what went wrong
+    (None: nothing)."""
+
+    kind: NotificationKind
+    at: str
+    trouble: str | None = None
+
+
 class RunStart(NamedTuple):
     """What is recorded when a run begins. Paths are absolute; times are ISO 8601 UTC. `ceiling` is
     in requests per second (None: unlimited), `date` is the value of `{date}`."""

@@ -11,6 +11,7 @@ import re
 import ssl
 import stat
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -45,7 +46,8 @@ def read_token(settings: Settings, environ: Mapping[str, str]) -> str:
             ),
         )
     origin = settings.origin("token_file")
-    written = _read_private(settings.token_file, origin).strip()
+    others = 0o037 if _is_credential(settings.token_file, environ) else 0o077
+    written = _read_private(settings.token_file, origin, others).strip()
     if not written:
         raise UsageError(f"{origin}: the file is empty; it should contain the token")
     return _checked(written, origin)
@@ -93,9 +95,16 @@ def _more_than_a_host(address: str) -> str | None:
     return None
 
 
-def _read_private(path: os.PathLike[str], origin: str) -> str:
-    """The text of the file at `path`, which must be a small regular file that only its owner can
-    access."""
+def _is_credential(path: Path, environ: Mapping[str, str]) -> bool:
+    """Whether systemd gave this file to the service alone (`LoadCredential=`). It grants access by
+    an access control list, which shows as mode 0440 although no group can read the file."""
+    folder = environ.get("CREDENTIALS_DIRECTORY")
+    return bool(folder) and os.path.realpath(path.parent) == os.path.realpath(folder or "")
+
+
+def _read_private(path: os.PathLike[str], origin: str, others: int) -> str:
+    """The text of the file at `path`, which must be a small regular file whose mode has none of the
+    bits `others`."""
     try:
         # Without O_NONBLOCK, opening a named pipe would wait for ever. The checks below look at the
         # opened file.
@@ -111,7 +120,7 @@ def _read_private(path: os.PathLike[str], origin: str) -> str:
             raise UsageError(
                 f"{origin}: is not a regular file; give the path of a file that contains the token"
             )
-        if os.name == "posix" and mode & 0o077:
+        if os.name == "posix" and mode & others:
             raise UsageError(
                 f"{origin}: other users can access this file (mode {mode & 0o777:04o})",
                 hint="Run chmod 600 on the file.",

@@ -28,10 +28,10 @@ from tests.support.ledgers import (
     uuid,
 )
 from worker.export.report.page import write_report
-from worker.ledger import views
+from worker.ledger import notifications, views
 from worker.ledger.database import open_for_reading
 from worker.ledger.store import Ledger
-from worker.model.records import RunEnd
+from worker.model.records import Notification, NotificationKind, RunEnd
 
 
 @dataclass(frozen=True)
@@ -86,10 +86,10 @@ HOSTILE = (
 
 @pytest.fixture(scope="session")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    """Every hostile text as a name, as the API's words, as a candidate's name, as a batch's status
-    and as a cell."""
+    """Every hostile text as a name, as the API's words, as a candidate's name, as a batch's status,
+    as a cell and as what went wrong with a notification."""
     folder = tmp_path_factory.mktemp("hostile")
-    with opened(folder) as ledger:
+    with opened(folder, run_id="hostile") as ledger:
         quoted = [text.replace('"', '""') for text in HOSTILE]
         names = [
             f'{uuid(1)},"{text.replace("{", "{{").replace("}", "}}")}",3,"{text}"'
@@ -117,6 +117,8 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Made:
                     )
                     _sight(ledger, uuid(0xA000 + number), text)
         ledger.end_run(RunEnd(LATER, None, 1, 10, 30, 0))
+        sent = [Notification(NotificationKind.METRICS, LATER, text) for text in HOSTILE]
+        notifications.record(ledger, ["hostile"], sent)
     return made(folder / "ledger.db", CAMPAIGN)
 
 

@@ -14,7 +14,7 @@ from worker.ledger import report, views
 from worker.ledger.handle import Reader
 from worker.model.attempts import Evidence
 from worker.model.clock import seconds
-from worker.model.records import Counts, RunKind
+from worker.model.records import Counts, Notification, RunKind
 
 RUNS = 200
 """How many runs the report lists; it counts the older ones."""
@@ -70,7 +70,8 @@ class Facts(NamedTuple):
     how they are known, `tries` pairs a number of requests with how many duplicates took it. `runs`
     are the latest, newest first, of `runs_in_all`. `timeline` is that of the latest run that sent
     something, `sending_run_id` its id; `compared` are that run and the ones before it that sent
-    something, of this job or campaign, newest first."""
+    something, of this job or campaign, newest first. `notifications` are what was sent about the
+    latest run."""
 
     campaign: str
     counts: Counts
@@ -85,6 +86,7 @@ class Facts(NamedTuple):
     sending_run_id: str | None
     compared: tuple[Run, ...]
     extra_columns: tuple[str, ...]
+    notifications: tuple[Notification, ...] = ()
 
     @property
     def latest(self) -> Run:
@@ -128,6 +130,7 @@ def facts(reader: Reader, campaign: int, name: str, now: float) -> Facts:
         sending_run_id=sending["run_id"] if sending else None,
         compared=tuple(_run(row, unknown) for row in compared_rows),
         extra_columns=views.extra_columns(reader, campaign),
+        notifications=report.notifications(reader, campaign),
     )
 
 

@@ -12,7 +12,7 @@ from worker.export.report.needs import Candidate, Undecided
 from worker.ledger.views import Row
 from worker.model.clock import seconds
 from worker.model.events import STOPPED_BY
-from worker.model.records import RunKind
+from worker.model.records import Notification, NotificationKind, RunKind
 from worker.text import counted, human_duration, shortened, verb, visible
 
 NAME_SHOWN = 300
@@ -97,6 +97,21 @@ _NOUNS = {RunKind.RUN: "run", RunKind.SETTLE: "settle", RunKind.RESTORE: "restor
 def noun(run: Run) -> str:
     """What to call a run."""
     return _NOUNS[run.kind]
+
+
+NOTIFICATIONS = {
+    NotificationKind.START: "Heartbeat: start",
+    NotificationKind.SUCCESS: "Heartbeat: success",
+    NotificationKind.FAIL: "Heartbeat: fail",
+    NotificationKind.ON_FINISH: "Command of --on-finish",
+    NotificationKind.METRICS: "Metrics file",
+}
+"""What to call a notification."""
+
+
+def outcome(one: Notification) -> str:
+    """How a notification ended."""
+    return "ok" if one.trouble is None else f"failed: {visible(one.trouble)}"
 
 
 def place(row: Row) -> str:

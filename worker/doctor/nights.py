@@ -1,0 +1,91 @@
+"""What monitoring reports about the last nights: the conditions of the alerts in docs/nightly.md,
+each with the fix that this page names. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from worker.doctor.check import Check
+from worker.ledger.views import Row
+from worker.model.clock import seconds
+from worker.model.records import Notification, NotificationKind, RunKind
+from worker.text import counted, shortened
+
+LATE_S = 36 * 3600
+"""Seconds without a success after which a night is late: a day, and half a day for a long run."""
+
+NAMED = 3
+"""How many campaigns a finding names."""
+
+FIXES = {
+    "late": "Check that cron or the timer is active, then run its command by hand.",
+    "failed": "Run report JOB: the report lists each step with its command.",
+    "unknown": "Run settle; it needs no JOB.",
+    "heartbeat": "Check heartbeat_url, and that this computer can reach it.",
+    "on_finish": "Run the command in a shell, with a summary on standard input.",
+    "metrics_file": "Give write access to the folder of metrics_file.",
+}
+"""What to do about each finding, by its topic."""
+
+_TOPICS = {
+    NotificationKind.ON_FINISH: "on_finish",
+    NotificationKind.METRICS: "metrics_file",
+}
+
+
+class Nights(NamedTuple):
+    """What the database knows: its runs, oldest first; how many duplicates are unknown; what was
+    sent about its latest run. `monitored` says whether somebody expects a run every night."""
+
+    runs: Sequence[Row]
+    unknown: int
+    sent: Sequence[Notification]
+    monitored: bool
+
+
+def check_nights(nights: Nights, now: float) -> Iterator[Check]:
+    """The last run, and each alert that is due at `now` (seconds since 1970)."""
+    if not nights.runs:
+        return
+    last = nights.runs[-1]
+    how = "has not ended" if last["ended_at"] is None else f"ended with code {last['exit_code']}"
+    yield Check("last run", f"{last['run_id']} of campaign {last['campaign']} {how}")
+    ended = [
+        run for run in nights.runs if run["kind"] == RunKind.RUN and run["ended_at"] is not None
+    ]
+    if nights.monitored:
+        yield from _late(ended, now)
+    yield from _failed(ended, now)
+    if nights.unknown:
+        yield _finding("unknown", f"{counted(nights.unknown, 'duplicate')} may exist")
+    for one in nights.sent:
+        if one.trouble is not None:
+            yield _finding(_TOPICS.get(one.kind, "heartbeat"), f"{one.at}: {one.trouble}")
+
+
+def _finding(topic: str, text: str) -> Check:
+    return Check(topic, text, FIXES[topic])
+
+
+def _late(ended: Iterable[Row], now: float) -> Iterator[Check]:
+    successes = [run["ended_at"] for run in ended if run["exit_code"] == 0]
+    if not successes:
+        yield _finding("late", "no run has succeeded yet")
+    elif now - (seconds(successes[-1]) or 0.0) > LATE_S:
+        yield _finding("late", f"no run has succeeded since {successes[-1]}")
+
+
+def _failed(ended: Iterable[Row], now: float) -> Iterator[Check]:
+    """Campaigns whose last run failed in the last nights. A campaign with {date} in its name is
+    never run again, so an older failure says nothing."""
+    last = {run["campaign"]: run for run in ended}
+    failed = [
+        f"{shortened(run['campaign'], 60)} (code {run['exit_code']})"
+        for run in last.values()
+        if run["exit_code"] != 0 and now - (seconds(run["ended_at"]) or 0.0) <= LATE_S
+    ]
+    if failed:
+        more = len(failed) - NAMED
+        named = ", ".join(failed[:NAMED]) + (f" and {more:,} more" if more > 0 else "")
+        yield _finding("failed", f"the last run did not succeed: {named}")
