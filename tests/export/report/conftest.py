@@ -129,7 +129,7 @@ def _sight(ledger: Ledger, batch_id: str, name: str) -> None:
     )
     execute(
         "INSERT INTO unowned_batches VALUES (?, 'w', 1, ?, '2026-03-01T12:00:07Z', 0.0, 'me',"
-        " 'READY', '', '', '[]', 0)",
+        " 'READY', '', '', '[]', 0, NULL, NULL)",
         (batch_id, name),
     )
 

@@ -13,6 +13,7 @@ from worker.export.report.timeline import Timeline, timeline
 from worker.ledger import report, views
 from worker.ledger.handle import Reader
 from worker.model.attempts import Evidence
+from worker.model.batch import Workspace
 from worker.model.clock import seconds
 from worker.model.records import Counts, RunKind
 
@@ -70,7 +71,8 @@ class Facts(NamedTuple):
     how they are known, `tries` pairs a number of requests with how many duplicates took it. `runs`
     are the latest, newest first, of `runs_in_all`. `timeline` is that of the latest run that sent
     something, `sending_run_id` its id; `compared` are that run and the ones before it that sent
-    something, of this job or campaign, newest first."""
+    something, of this job or campaign, newest first. `warnings` is how many copies differ from
+    their source, `workspaces` are those of the sources."""
 
     campaign: str
     counts: Counts
@@ -85,6 +87,8 @@ class Facts(NamedTuple):
     sending_run_id: str | None
     compared: tuple[Run, ...]
     extra_columns: tuple[str, ...]
+    warnings: int = 0
+    workspaces: tuple[Workspace, ...] = ()
 
     @property
     def latest(self) -> Run:
@@ -128,6 +132,8 @@ def facts(reader: Reader, campaign: int, name: str, now: float) -> Facts:
         sending_run_id=sending["run_id"] if sending else None,
         compared=tuple(_run(row, unknown) for row in compared_rows),
         extra_columns=views.extra_columns(reader, campaign),
+        warnings=views.differing(reader, campaign),
+        workspaces=report.workspaces(reader, campaign),
     )
 
 
