@@ -44,7 +44,7 @@ _WIDTHS = {
     "last_sent_at": 25,
     "campaign": 20,
     "run_id": 24,
-    "warning": 50,
+    "warning": 30,
 }
 """Width of each column in characters."""
 
