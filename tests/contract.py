@@ -92,6 +92,7 @@ COLUMNS = (
     "last_sent_at",
     "campaign",
     "run_id",
+    "warning",
 )
 """The ledger file's columns, in order."""
 
@@ -151,6 +152,7 @@ SUMMARY_FIELDS = (
     "exit_code",
     "stopped_by",
     "report",
+    "warnings",
 )
 STOPPED_BY = (
     "signal",

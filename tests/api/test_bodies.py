@@ -162,7 +162,7 @@ async def test_a_body_is_json_a_batch_and_an_owner_or_not(body: bytes, is_a: Is)
     assert (token_verdict(forbidden) is TokenVerdict.REFUSED) is (is_a >= Is.JSON)
 
 
-ALONE = Batch(NEW, None, None, None, None, None, (), None)
+ALONE = Batch(NEW, None, None, None, None, None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -184,9 +184,12 @@ ALONE = Batch(NEW, None, None, None, None, None, (), None)
         ],
         *[
             (b'"datasets": %s' % odd, ALONE)
+            for odd in (*(b"7", b"true", b"null", b'"x"', b"{}", b'{"id": "a"}'),)
+        ],
+        *[
+            (b'"datasets": %s' % odd, ALONE._replace(datasets=()))
             for odd in (
-                *(b"7", b"true", b"null", b'"x"', b"{}", b'{"id": "a"}', b"[]"),
-                *(b'["a"]', b"[7, null, true]", b"[[]]", b"[{}]", b'[["id", "a"]]'),
+                *(b"[]", b'["a"]', b"[7, null, true]", b"[[]]", b"[{}]", b'[["id", "a"]]'),
                 *(b'[{"id": 7}]', b'[{"id": null}]', b'[{"id": true}]', b'[{"id": ["a"]}]'),
             )
         ],
@@ -195,7 +198,20 @@ ALONE = Batch(NEW, None, None, None, None, None, (), None)
             ALONE._replace(datasets=("b", "?", "")),
         ),
         (b'"datasets": [{"id": "a"}, {"id": "a"}]', ALONE._replace(datasets=("a", "a"))),
-        (b'"datasets": [{"id": "a", "id": 7}]', ALONE),
+        (b'"datasets": [{"id": "a", "id": 7}]', ALONE._replace(datasets=())),
+        (b'"total_instruction_count": 0', ALONE._replace(instructions=0)),
+        (b'"auto_sync_enabled": false', ALONE._replace(auto_sync=False)),
+        *[
+            (b'"%s": %s' % (field, odd), ALONE)
+            for field, odds in (
+                (
+                    b"total_instruction_count",
+                    (b"-1", b"2147483648", b"1.5", b"true", b'"3"', b"null"),
+                ),
+                (b"auto_sync_enabled", (b"0", b'"true"', b"null", b"[]")),
+            )
+            for odd in odds
+        ],
         *[
             (b'"task_details": ' + text, ALONE._replace(task_details=value))
             for text, value in (

@@ -182,7 +182,8 @@ def test_only_the_id_of_a_new_batch_is_insisted_on(odd: Any) -> None:
 
     assert outcome.kind is OutcomeKind.CREATED
     assert outcome.batch is not None
-    assert (outcome.batch.name, outcome.batch.status, outcome.batch.datasets) == (None, None, ())
+    assert (outcome.batch.name, outcome.batch.status) == (None, None)
+    assert not outcome.batch.datasets
 
 
 def test_half_a_surrogate_pair_in_a_name_is_replaced_because_no_database_takes_it() -> None:

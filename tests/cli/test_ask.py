@@ -5,11 +5,19 @@ from __future__ import annotations
 import pytest
 
 from worker.cli.ask import question_text
+from worker.model.batch import Workspace
 from worker.model.records import Counts
 from worker.run.question import Question
 
-ONE = Question(1, ("w",), ("Row 1",), 1, "Row 1", Counts(1, 1, 1, 2))
-MANY = Question(3, ("w",), ("Row 1", "Row 2", "Row 3"), 2, "Row 1", Counts(1200, 2, 2, 5))
+ONE = Question(1, (Workspace("w", ""),), ("Row 1",), 1, "Row 1", Counts(1, 1, 1, 2))
+MANY = Question(
+    3,
+    (Workspace("w", "Field\u202e team"),),
+    ("Row 1", "Row 2", "Row 3"),
+    2,
+    "Row 1",
+    Counts(1200, 2, 2, 5),
+)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +44,7 @@ MANY = Question(3, ("w",), ("Row 1", "Row 2", "Row 3"), 2, "Row 1", Counts(1200,
             MANY,
             [
                 "3 duplicates will be created at there",
-                "  in workspace w",
+                r"  in workspace Field\u202e team (w)",
                 "  first names:",
                 "    Row 1",
                 "    Row 2",

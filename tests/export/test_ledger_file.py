@@ -25,7 +25,7 @@ from tests.support.ledgers import (
     uuid,
 )
 from worker.export.commands import Invocation
-from worker.export.csv_format import cell, write_rows
+from worker.export.csv_format import cell, is_ledger, write_rows
 from worker.export.ledger_file import (
     LEDGER_FILE,
     make_folder,
@@ -36,10 +36,11 @@ from worker.export.own_files import refuse_foreign_file
 from worker.ledger import views
 from worker.ledger.store import Ledger
 from worker.model.errors import UsageError
+from worker.restore.reading import read_items
 
 HEADER = (
     "line,source_batch_id,name,upload_new_dataset,copy,status,new_batch_id,new_batch_status,created_at,settled_by,"
-    "attempts,http_status,error,first_sent_at,last_sent_at,campaign,run_id"
+    "attempts,http_status,error,first_sent_at,last_sent_at,campaign,run_id,warning"
 )
 
 
@@ -59,7 +60,7 @@ def test_the_columns_are_the_contracts(tmp_path: Path) -> None:
 
     assert path.read_text(encoding="utf-8").split("\n") == [
         f"{HEADER},x_b,x_a",
-        f"2,{uuid(1)},,false,1,pending,,,,,0,,,,,spring,,2,",
+        f"2,{uuid(1)},,false,1,pending,,,,,0,,,,,spring,,,2,",
         "",
     ]
 
@@ -102,6 +103,7 @@ def test_every_status_is_shown_as_it_is_known_and_sent_is_unknown(tmp_path: Path
         "last_sent_at": NOW,
         "campaign": "spring",
         "run_id": "run-x",
+        "warning": "",
     }
     assert [row["error"] for row in rows[1:]] == [
         "HTTP 400: no",
@@ -351,6 +353,15 @@ def test_a_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     make_folder(tmp_path / "a" / "b" / "ledger.csv")
 
     assert names(tmp_path / "a" / "b") == []
+
+
+def test_a_file_of_a_version_without_the_latest_columns_is_still_a_ledger(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.csv"
+    cells = f"2,{uuid(1)},Wave,false,1,pending,,,,,0,,,,,spring,run-1"
+    path.write_text(f"{HEADER.removesuffix(',warning')},x_a\n{cells},=1\n", encoding="utf-8")
+    assert is_ledger(path)
+    (item,) = read_items(path)
+    assert (item.status, item.differences) == ("pending", ())
 
 
 def test_the_header_is_the_one_that_is_looked_for() -> None:

@@ -112,7 +112,7 @@ def _found(ledger: Ledger, item: int) -> None:
     )
     connection_of(ledger).execute(
         "INSERT INTO unowned_batches VALUES (?, 'w', 9, 'Wave 1', NULL, 0.0, 'me', 'READY', '', '',"
-        " '[]', 0)",
+        " '[]', 0, NULL, NULL)",
         (NEAR,),
     )
     (batch,) = settlement.unowned_batches(ledger, "w")

@@ -16,9 +16,10 @@ from worker.api.bodies import read_batch
 from worker.api.client import Api
 from worker.api.reader import ApiUnusableError, RetryingReader
 from worker.api.verdicts import TokenVerdict, source_verdict, token_verdict
+from worker.ledger import views
 from worker.ledger.store import Ledger
 from worker.ledger.threads import ListingNotes, ThreadedDatabase
-from worker.model.batch import listed
+from worker.model.batch import Workspace, listed
 from worker.model.clock import ServerClock
 from worker.model.errors import TokenRefusedError
 from worker.model.events import Event
@@ -116,6 +117,7 @@ class ScriptedApi:
 
     def __init__(self) -> None:
         self.owners: list[Reply] = [GOOD]
+        self.named: Reply = said(200, {"results": [{"id": WORKSPACE, "title": "Field team"}]})
         self.batches: dict[str, list[Reply]] = {}
         self.listings: dict[str, list[tuple[list[str], Listing]]] = defaultdict(list)
         self.calls: list[tuple[str, ...]] = []
@@ -129,6 +131,10 @@ class ScriptedApi:
     async def me(self) -> Reply:
         self.calls.append(("me",))
         return next_of(self.owners)
+
+    async def workspaces(self) -> Reply:
+        self.calls.append(("workspaces",))
+        return self.named
 
     async def batch(self, batch_id: str) -> Reply:
         self.calls.append(("batch", batch_id))
@@ -227,6 +233,33 @@ async def test_one_get_and_one_listing_answer_for_all_sources(
         )
         assert [tuple(r) for r in row] == [(WORKSPACE, 40, 40, None, 1_772_366_400.0)]
         assert (rig.events, rig.stop.waits) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("named", "title"),
+    [
+        (said(200, {"results": [{"id": WORKSPACE, "title": "Field team"}]}), "Field team"),
+        (said(200, {"results": [{"id": OTHER, "title": "Another"}]}), ""),
+        (said(403, {}, "you may not"), ""),
+        (said(429, {}, "slow down", retry_after_s=60.0), ""),
+        (said(200, {"results": 7}), ""),
+        (SILENCE, ""),
+    ],
+)
+async def test_workspaces_are_named_by_one_request_that_may_fail(
+    tmp_path: Path, api: ScriptedApi, named: Reply, title: str
+) -> None:
+    here, there = api.has(1), api.has(2, OTHER)
+    api.named = named
+    api.listings[WORKSPACE], api.listings[OTHER] = [broken(here)], [whole(there)]
+    with opened(tmp_path, "batch_id", here, there) as ledger:
+        rig = Rig(ledger, api)
+        await rig.preflight.look_up_sources()
+        assert api.asked("workspaces") == 1
+        (workspace,) = views.named_workspaces(ledger, [WORKSPACE])
+        assert workspace == Workspace(WORKSPACE, title)
+        note = rig.events[-1].fields["text"]
+        assert note.startswith(f"workspace {workspace} could not be listed completely")
 
 
 async def test_each_workspace_is_listed_once(tmp_path: Path, api: ScriptedApi) -> None:

@@ -46,6 +46,9 @@ class ScriptedApi:
     async def me(self) -> Reply:
         return Answer(200, {"id": "me"}, "", time.time(), None)
 
+    async def workspaces(self) -> Reply:
+        raise AssertionError("sending looks nothing up")
+
     async def batch(self, batch_id: str) -> Reply:
         raise AssertionError("sending looks nothing up")
 

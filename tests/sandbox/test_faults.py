@@ -159,6 +159,17 @@ async def test_a_client_that_leaves_in_the_middle_of_a_listing_is_no_error(
     assert caplog.text == ""
 
 
+async def test_a_copy_may_lack_an_instruction_and_its_source_keeps_it(start: Start) -> None:
+    client = await start(faults={"fewer-instructions": 1})
+    _, source = await client.get()
+    _, copy, _ = await client.duplicate()
+    assert copy["total_instruction_count"] == source["total_instruction_count"] - 1
+    assert (await client.get(copy["id"]))[1]["total_instruction_count"] == (
+        copy["total_instruction_count"]
+    )
+    assert (await client.get())[1] == source
+
+
 async def test_a_failing_listing_is_500(start: Start) -> None:
     client = await start(faults={"list-500": 1})
     status, body, _ = await client.call("GET", BATCHES, params={"workspace_id": "1"})

@@ -91,6 +91,9 @@ class World:
         self.asked.append(("me", "", self.clock.now))
         return Answer(200, {"id": self.user}, "", self.date, None)
 
+    async def workspaces(self) -> Reply:
+        raise AssertionError("settling names nothing")
+
     async def batch(self, batch_id: str) -> Reply:
         self.asked.append(("batch", batch_id, self.clock.now))
         if batch_id in self.gone or batch_id not in self.batches:

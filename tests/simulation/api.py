@@ -92,6 +92,10 @@ class SimulatedApi:
             lambda: self._answer(200, {"id": self._me, "email": "me@example.org"})
         )
 
+    async def workspaces(self) -> Reply:
+        """GET the workspaces: this token may not list any."""
+        return self._answer(200, {"results": []})
+
     async def batch(self, batch_id: str) -> Reply:
         """GET one batch."""
 

@@ -128,6 +128,9 @@ class _Api:
     async def me(self) -> Reply:
         return Answer(200, {"id": "me"}, "", AT, None)
 
+    async def workspaces(self) -> Reply:
+        raise AssertionError("sending looks nothing up")
+
     async def batch(self, batch_id: str) -> Reply:
         raise AssertionError("sending looks nothing up")
 

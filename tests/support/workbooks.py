@@ -50,6 +50,7 @@ def row(number: int = 2, **changes: Any) -> dict[str, Any]:
         "last_sent_at": NOW,
         "campaign": "spring",
         "run_id": "run-1",
+        "warning": None,
         "item": number,
         "job_name": "",
     } | changes

@@ -17,6 +17,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     GetCoreSchemaHandler,
     OnErrorOmit,
     StringConstraints,
@@ -60,6 +61,7 @@ def _encodable(value: object) -> object:
 
 Lenient = Annotated[T | None, _NoneIfOdd]
 Text = Annotated[str, BeforeValidator(_encodable)]
+Count = Annotated[int, Field(ge=0, lt=2**31)]
 BatchId = Annotated[str, StringConstraints(pattern=rf"\A{BATCH_ID.pattern}\z", to_lower=True)]
 
 
@@ -80,6 +82,8 @@ class BatchBody(Body):
     workspace_id: Lenient[Text] = None
     datasets: Lenient[list[OnErrorOmit[DatasetBody]]] = None
     task_details: Any = None
+    total_instruction_count: Lenient[Count] = None
+    auto_sync_enabled: Lenient[bool] = None
 
 
 class WorkspaceBody(Body):
@@ -126,8 +130,10 @@ def read_batch(decoded: object) -> Batch | None:
         body.created_at,
         body.created_by,
         body.workspace_id,
-        tuple(dataset.id for dataset in body.datasets or ()),
+        None if body.datasets is None else tuple(dataset.id for dataset in body.datasets),
         body.task_details,
+        body.total_instruction_count,
+        body.auto_sync_enabled,
     )
 
 

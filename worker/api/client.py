@@ -49,6 +49,9 @@ class Api(Protocol):
     async def me(self) -> Reply:
         """Get the token's owner."""
 
+    async def workspaces(self) -> Reply:
+        """List the workspaces that the token sees."""
+
     async def batch(self, batch_id: str) -> Reply:
         """Get one batch."""
 

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import NamedTuple, Protocol
 
+import anyio
 from aiolimiter import AsyncLimiter
 
 from worker.api.bodies import user_id
@@ -21,7 +22,9 @@ from worker.api.verdicts import (
     source_verdict,
     token_verdict,
     words,
+    workspaces_in,
 )
+from worker.model.batch import Workspace
 from worker.model.clock import Clock, ServerClock, iso
 from worker.model.errors import TokenRefusedError, WorkerError
 from worker.model.events import Emit, Event
@@ -35,6 +38,9 @@ because high request volumes add latency for everyone in the workspace."""
 
 TRIES = 3
 """How often a listing or a look-up that fails is requested (docs/settling.md, rule 7)."""
+
+NAMES_S = 10.0
+"""Seconds to wait for the names of workspaces: a run works without them."""
 
 FIRST_BACK_OFF_S = 1.0
 LONGEST_BACK_OFF_S = 60.0
@@ -128,6 +134,15 @@ class RetryingReader:
                 ),
             )
         return owner
+
+    async def workspaces(self) -> list[Workspace]:
+        """The workspaces that the token sees, by one request; none if the API does not list them in
+        time. Only their names are needed, so this never fails."""
+        found: list[Workspace] | None = None
+        with self._stop.scope(), anyio.move_on_after(NAMES_S):
+            async with self._limiter:
+                found = workspaces_in(await self._api.workspaces())
+        return found or []
 
     async def source(self, source_id: str) -> SourceVerdict:
         """Get one batch, in up to three tries if another may help."""

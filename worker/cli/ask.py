@@ -30,7 +30,7 @@ def question_text(question: Question, where: str, findings: str = "") -> str:
 def _lines(question: Question, where: str) -> Iterator[str]:
     yield f"{counted(question.create, 'duplicate')} will be created at {where}"
     if question.workspaces:
-        yield f"  in workspace {', '.join(question.workspaces)}"
+        yield f"  in workspace {visible(', '.join(map(str, question.workspaces)))}"
     yield f"  {verb(len(question.names), 'name', 'first names')}:"
     yield from (f"    {visible(name)}" for name in question.names)
     if question.names_taken:

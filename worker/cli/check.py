@@ -32,6 +32,7 @@ from worker.ledger.database import (
 )
 from worker.ledger.store import Ledger
 from worker.ledger.threads import ListingNotes, ThreadedDatabase
+from worker.model.batch import Workspace
 from worker.model.clock import MachineClock, ServerClock, iso
 from worker.model.events import Event
 from worker.model.job import Job
@@ -47,11 +48,13 @@ from worker.text import for_window, near
 
 
 class Sources(NamedTuple):
-    """What the API shows of the job's sources: the number `found` in each workspace; the `missing`
+    """What the API shows of the job's sources: the number `found` in each workspace; these
+    `workspaces`, with their titles if the token can list them; the `missing`
     and the `unclear` ones, each with its first line and the reason; the `names` of the sources of
     the first duplicates; and which of the names to send are `taken`."""
 
     found: Mapping[str, int]
+    workspaces: tuple[Workspace, ...]
     missing: tuple[tuple[int, str, str], ...]
     unclear: tuple[tuple[int, str, str], ...]
     names: Mapping[str, str | None]
@@ -163,8 +166,10 @@ async def _look(
             preflight = Preflight(threaded, reader, _nobody, Stop())
             await preflight.check_token()
             await preflight.look_up_sources()
+        found = views.sources_found(database, ledger.run)
         return Sources(
-            found=views.sources_found(database, ledger.run),
+            found=found,
+            workspaces=views.named_workspaces(database, found),
             missing=tuple(views.sources_lost(database, ledger.campaign, ledger.run, "missing")),
             unclear=tuple(views.sources_lost(database, ledger.campaign, ledger.run, "unclear")),
             names={
@@ -216,6 +221,11 @@ def _findings(
         first_names=tuple(names[:create]),
         sources=forecast.sources,
         workspaces=None if sources is None else sources.found,
+        workspace_names=(
+            None
+            if sources is None
+            else {one.id: one.title for one in sources.workspaces if one.title}
+        ),
         left_job=known.left_job,
         accidents=found,
         created_again=tuple(again),

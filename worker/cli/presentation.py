@@ -51,6 +51,7 @@ def summary_of(asked: Asked, result: Result, commands: Commands, report: Path | 
         report=report,
         settling=asked.only_settle,
         absent=result.tally.absent,
+        warnings=result.warnings,
     )
 
 

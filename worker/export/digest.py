@@ -17,7 +17,7 @@ SHOWN = 20
 
 
 class Digest:
-    """Pass rows through `of`. Afterwards `counts`, `undecided`, `reasons`, `first` and
+    """Pass rows through `of`. Afterwards `counts`, `warnings`, `undecided`, `reasons`, `first` and
     `first_undecided` describe them."""
 
     def __init__(self) -> None:
@@ -25,6 +25,8 @@ class Digest:
         self._causes = Causes()
         self.first: dict[Status, list[Row]] = {Status.UNKNOWN: [], Status.FAILED: []}
         """The first unknown and the first failed rows."""
+        self.warnings = 0
+        """Number of copies that differ from their source."""
         self.undecided = 0
         """Number of unknown rows with candidates: batches that could be their copy."""
         self.first_undecided: list[Row] = []
@@ -40,6 +42,7 @@ class Digest:
         status = row["status"]
         self._statuses[status] += 1
         if status == Status.CREATED:
+            self.warnings += row["warning"] is not None
             return
         self._causes.add(row["cause"])
         if row["candidates"]:

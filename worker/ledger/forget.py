@@ -9,6 +9,7 @@ from worker.ledger.views import api_url, campaign_id
 
 STATEMENTS = (
     "forget_candidates_of_campaign",
+    "forget_differences_of_campaign",
     "forget_attempts",
     "forget_items",
     "forget_extras",

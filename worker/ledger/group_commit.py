@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from worker.ledger.handle import Writer
 from worker.model.clock import seconds
+from worker.model.differences import Content, Difference
 from worker.model.names import render_name
 from worker.model.reasons import Reason
 from worker.model.records import AttemptResult, Intent, Status, Timestamp
@@ -52,6 +54,9 @@ class GroupCommit:
         self._database.many("end_attempt", map(_ended_attempt, recorded))
         run = self._run
         self._database.many("end_item", [_ended_item(result, run) for result in recorded])
+        for result in recorded:
+            if result.differences and result.outcome == "created":
+                add_differences(self._database, result.intent.item_id, result.differences)
         return recorded
 
     def _owned_once(self, results: Sequence[AttemptResult]) -> list[AttemptResult]:
@@ -100,6 +105,7 @@ class GroupCommit:
         opened = self._database.ask("reopen_attempt", item=owner.item, batch_id=batch_id)
         if not opened.rowcount:  # a row restored from a ledger file has no attempt yet
             self._database.ask("open_restored", item=owner.item, run=self._run)
+        self._database.ask("forget_differences", item=owner.item)
         error = f"it was taken for batch {batch_id}, which turned out to be another's"
         self._database.ask(
             "settle_unknown",
@@ -172,6 +178,22 @@ REASONS = {"refused": Reason.REFUSED, "unknown": Reason.UNANSWERED, "not_sent": 
 """The reason why an item is not created, by the outcome of its last attempt."""
 
 
+def add_differences(database: Writer, item: int, found: Sequence[Difference]) -> None:
+    """Record where the item's copy differs from its source."""
+    database.many("add_difference", [(item, *one) for one in found])
+
+
+def content_of(row: sqlite3.Row) -> Content:
+    """What the latest look-up of a source showed, to compare copies with."""
+    auto_sync, datasets = row["auto_sync"], _ids(row["datasets"])
+    return Content(row["instructions"], None if auto_sync is None else bool(auto_sync), datasets)
+
+
+@lru_cache
+def _ids(text: str) -> tuple[str, ...]:
+    return tuple(json.loads(text))
+
+
 def status_of(outcome: str) -> Status:
     """The item's status after an attempt with this outcome."""
     match outcome:
@@ -204,6 +226,7 @@ def _intent(attempt: int, row: sqlite3.Row) -> Intent:
         label=name or default_name(row["source_name"]),
         upload_new_dataset=bool(row["upload_new_dataset"]),
         attempt=row["attempts"] + 1,
+        source=content_of(row),
     )
 
 

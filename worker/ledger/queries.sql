@@ -135,7 +135,7 @@ SELECT DISTINCT source_id, :run, 'wanted' FROM items
 WHERE campaign_id = :campaign AND line IS NOT NULL AND status IN ('pending', 'unknown')
 ON CONFLICT (source_id) DO UPDATE
 SET run_id = excluded.run_id, state = 'wanted', version_id = NULL, http_status = NULL,
-    reason = NULL;
+    reason = NULL, instructions = NULL, auto_sync = NULL;
 
 -- name: wanted_sources
 SELECT source_id FROM sources WHERE run_id = :run AND state = 'wanted' LIMIT :limit;
@@ -149,7 +149,7 @@ VALUES (:source_id, :name, :workspace_id, :details, :loose_details, :datasets)
 ON CONFLICT DO NOTHING;
 
 -- name: found_source
-UPDATE sources SET state = 'found', version_id = (
+UPDATE sources SET state = 'found', instructions = :instructions, auto_sync = :auto_sync, version_id = (
     SELECT id FROM source_versions WHERE source_id = :source_id AND name = :name
         AND workspace_id = :workspace_id AND details = :details AND datasets = :datasets)
 WHERE source_id = :source_id AND run_id = :run AND state = 'wanted';
@@ -260,7 +260,7 @@ FROM taken;
 -- Items that may be sent next, in the job's order, after the line and copy that were claimed last.
 SELECT i.id, i.line, i.copy, i.copies, i.source_id, i.template, i.upload_new_dataset, i.name,
     i.attempts,
-       v.id AS version_id, v.name AS source_name
+       v.id AS version_id, v.name AS source_name, v.datasets, s.instructions, s.auto_sync
 FROM items AS i
 CROSS JOIN sources AS s ON s.source_id = i.source_id AND s.run_id = :run AND s.state = 'found'
 CROSS JOIN source_versions AS v ON v.id = s.version_id
@@ -273,7 +273,7 @@ LIMIT :limit;
 -- The same for items to send again, in their order.
 SELECT i.id, i.line, i.copy, i.copies, i.source_id, i.template, i.upload_new_dataset, i.name,
     i.attempts,
-       v.id AS version_id, v.name AS source_name
+       v.id AS version_id, v.name AS source_name, v.datasets, s.instructions, s.auto_sync
 FROM json_each(:items) AS e
 CROSS JOIN items AS i ON i.id = e.value
 CROSS JOIN sources AS s ON s.source_id = i.source_id AND s.run_id = :run AND s.state = 'found'
@@ -366,7 +366,7 @@ SELECT run_id FROM runs;
 SELECT id FROM attempts WHERE item_id = :item AND closed_by IS NULL;
 
 -- name: unowned_batch
-SELECT name, status, created_at FROM unowned_batches WHERE batch_id = :batch_id;
+SELECT name, status, created_at, instructions, auto_sync FROM unowned_batches WHERE batch_id = :batch_id;
 
 -- name: owners
 SELECT i.id, i.new_batch_id, i.settled_by, i.line, c.name AS campaign
@@ -473,6 +473,8 @@ SELECT i.line, i.source_id, i.new_batch_name, i.upload_new_dataset, i.copy, i.st
     i.new_batch_id, i.new_batch_status,
        i.created_at, i.settled_by, i.attempts, i.http_status, i.error, i.first_sent_at,
            i.last_sent_at, :name, r.run_id,
+       (SELECT json_group_array(json_array(d.kind, d.shown, d.expected))
+        FROM differences AS d WHERE d.item_id = i.id GROUP BY d.item_id),
        i.id AS item, i.name AS sent_name, i.template, coalesce(i.copies, i.copy) AS copies,
        v.name AS source_name, e.cells, i.reason, i.candidates,
        iif(i.candidates, (SELECT json_group_array(c.batch_id)
@@ -494,6 +496,8 @@ SELECT i.line, i.source_id, i.new_batch_name, i.upload_new_dataset, i.copy, i.st
     i.new_batch_id, i.new_batch_status,
        i.created_at, i.settled_by, i.attempts, i.http_status, i.error, i.first_sent_at,
            i.last_sent_at, :name, r.run_id,
+       (SELECT json_group_array(json_array(d.kind, d.shown, d.expected))
+        FROM differences AS d WHERE d.item_id = i.id GROUP BY d.item_id),
        i.id AS item, i.name AS sent_name, i.template, coalesce(i.copies, i.copy) AS copies,
        v.name AS source_name, NULL AS cells, i.reason, i.candidates,
        iif(i.candidates, (SELECT json_group_array(c.batch_id)
@@ -766,10 +770,10 @@ WHERE run_id IN (:run, :other) AND outcome = 'created' AND created_server IS NOT
 -- name: add_unowned_batch
 INSERT INTO unowned_batches (batch_id, workspace_id, listing, name, created_at, created_s,
     created_by, status, details,
-                       loose_details, datasets)
+                       loose_details, datasets, instructions, auto_sync)
 SELECT :batch_id, :workspace_id, s.listing, :name, :created_at, :created_s, :created_by, :status,
     :details,
-       :loose_details, :datasets
+       :loose_details, :datasets, :instructions, :auto_sync
 FROM seen AS s
 WHERE s.workspace_id = :workspace_id AND s.batch_id = :batch_id AND s.listing > :baseline
   AND NOT EXISTS (SELECT 1 FROM items AS i WHERE i.new_batch_id = :batch_id)
@@ -778,7 +782,8 @@ WHERE s.workspace_id = :workspace_id AND s.batch_id = :batch_id AND s.listing > 
 ON CONFLICT (batch_id) DO UPDATE
 SET name = excluded.name, created_at = excluded.created_at, created_s = excluded.created_s,
     created_by = excluded.created_by, status = excluded.status, details = excluded.details,
-    datasets = excluded.datasets,
+    datasets = excluded.datasets, instructions = excluded.instructions,
+    auto_sync = excluded.auto_sync,
     loose_details = iif(unowned_batches.name = excluded.name
         AND unowned_batches.loose_details = excluded.loose_details
                             AND unowned_batches.datasets = excluded.datasets,
@@ -881,6 +886,40 @@ SET status = 'unknown', settled_by = NULL, new_batch_id = NULL, new_batch_name =
     new_batch_status = NULL,
     created_at = NULL, error = :error, reason = :reason, candidates = :candidates, run_id = :run
 WHERE id = :item;
+
+-- name: source_content
+-- What is known of an item's source, to compare its copy with.
+SELECT s.instructions, s.auto_sync, v.datasets, i.upload_new_dataset
+FROM items AS i
+CROSS JOIN sources AS s ON s.source_id = i.source_id
+CROSS JOIN source_versions AS v ON v.id = s.version_id
+WHERE i.id = :item;
+
+-- name: add_difference
+INSERT INTO differences (item_id, kind, shown, expected) VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT DO UPDATE SET shown = excluded.shown, expected = excluded.expected;
+
+-- name: forget_differences
+DELETE FROM differences WHERE item_id = :item;
+
+-- name: count_differing
+-- How many of the job's copies differ from their source.
+SELECT count(DISTINCT d.item_id) FROM differences AS d CROSS JOIN items AS i ON i.id = d.item_id
+WHERE i.campaign_id = :campaign AND i.line IS NOT NULL;
+
+-- name: name_workspace
+INSERT INTO workspaces VALUES (:id, :title) ON CONFLICT DO UPDATE SET title = excluded.title;
+
+-- name: workspace_titles
+SELECT id, title FROM workspaces;
+
+-- name: workspaces_of_campaign
+-- The workspaces of the sources of a campaign's job.
+SELECT DISTINCT v.workspace_id
+FROM (SELECT DISTINCT source_id FROM items WHERE campaign_id = :campaign AND line IS NOT NULL) AS i
+CROSS JOIN sources AS s ON s.source_id = i.source_id
+CROSS JOIN source_versions AS v ON v.id = s.version_id
+ORDER BY 1;
 
 -- name: forget_candidates
 DELETE FROM candidates WHERE item_id = :item;
@@ -999,6 +1038,9 @@ WHERE closed_by IS NULL AND restored AND sent_name IS NULL
 
 -- name: forget_candidates_of_campaign
 DELETE FROM candidates WHERE item_id IN (SELECT id FROM items WHERE campaign_id = :campaign);
+
+-- name: forget_differences_of_campaign
+DELETE FROM differences WHERE item_id IN (SELECT id FROM items WHERE campaign_id = :campaign);
 
 -- name: forget_attempts
 DELETE FROM attempts

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from worker.ledger.handle import Reader
+from worker.ledger.views import named_workspaces
+from worker.model.batch import Workspace
 from worker.model.records import Counts, Notification, NotificationKind
 
 
@@ -74,6 +76,12 @@ def unknown_outcomes(reader: Reader, first: int) -> dict[int, int]:
 def count_runs(reader: Reader, campaign: int) -> int:
     """How many runs the campaign has had."""
     return int(reader.ask("report_run_count", campaign=campaign).fetchone()[0])
+
+
+def workspaces(reader: Reader, campaign: int) -> tuple[Workspace, ...]:
+    """The workspaces of the job's sources."""
+    found = reader.ask("workspaces_of_campaign", campaign=campaign)
+    return named_workspaces(reader, [row["workspace_id"] for row in found])
 
 
 def tries(reader: Reader, campaign: int) -> tuple[tuple[int, int], ...]:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from worker.ledger.group_commit import add_differences
 from worker.ledger.handle import Reader
 from worker.ledger.store import Ledger
 from worker.model.restored import FileItem, Identity, Planned
@@ -58,7 +59,8 @@ def planned_with_name(ledger: Ledger, identity: Identity, literal: str) -> list[
 
 
 def restore_created(ledger: Ledger, item: Planned, row: FileItem) -> None:
-    """Record that the duplicate exists, as the ledger file says."""
+    """Record that the duplicate exists, and where it differs, as the ledger file says."""
+    add_differences(ledger, item.id, row.differences)
     ledger.ask(
         "restore_created",
         item=item.id,

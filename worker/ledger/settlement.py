@@ -7,7 +7,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
-from worker.ledger.group_commit import default_name
+from worker.ledger.group_commit import add_differences, content_of, default_name
 from worker.ledger.store import Ledger
 from worker.model.attempts import (
     Attempt,
@@ -21,6 +21,7 @@ from worker.model.attempts import (
     offset_of,
     special,
 )
+from worker.model.differences import Content, differences
 from worker.model.reasons import Reason
 from worker.model.records import Listed
 
@@ -287,6 +288,23 @@ def create(
         batch_status=status,
         created_at=created_at,
     )
+    _compare(ledger, item, batch if isinstance(batch, Listed) else shown, batch.datasets)
+
+
+def _compare(
+    ledger: Ledger, item: int, shown: Listed | sqlite3.Row, datasets: tuple[str, ...]
+) -> None:
+    """Record where the item's copy, as a listing or a GET shows it, differs from its source."""
+    row = ledger.ask("source_content", item=item).fetchone()
+    if row is None:
+        return
+    if isinstance(shown, Listed):
+        instructions, auto_sync = shown.instructions, shown.auto_sync
+    else:
+        instructions, auto_sync = shown["instructions"], shown["auto_sync"]
+    copy = Content(instructions, auto_sync, datasets or None)
+    upload = bool(row["upload_new_dataset"])
+    add_differences(ledger, item, differences(content_of(row), copy, upload_new_dataset=upload))
 
 
 def _id(batch: UnownedBatch | Listed) -> str:

@@ -21,6 +21,7 @@ from worker.ledger.database import refuse_damaged
 from worker.ledger.group_commit import BEGINNING, GroupCommit
 from worker.ledger.handle import Writer
 from worker.ledger.stamp import stamp
+from worker.model.batch import Workspace
 from worker.model.clock import seconds
 from worker.model.records import (
     AttemptResult,
@@ -201,6 +202,11 @@ class Ledger(Writer):
             self.ask("add_seen", workspace_id=batch.workspace_id, batch_id=batch.id, listing=number)
             self._found(batch)
 
+    def name_workspaces(self, workspaces: Sequence[Workspace]) -> None:
+        """Remember what workspaces are called."""
+        with self.transaction():
+            self.many("name_workspace", [one._asdict() for one in workspaces])
+
     def lost_source(self, source_id: str, state: str, http_status: int | None, reason: str) -> None:
         """Record that a source is `missing` (its own GET answered 404) or `unclear` (it could not
         be looked up), and why (`reason`)."""
@@ -227,7 +233,13 @@ class Ledger(Writer):
             "details": batch.details, "datasets": json.dumps(batch.datasets),
         }  # fmt: skip
         self.ask("add_source_version", **version, loose_details=batch.loose_details)
-        self.ask("found_source", **version, run=self.run)
+        self.ask(
+            "found_source",
+            **version,
+            run=self.run,
+            instructions=batch.instructions,
+            auto_sync=batch.auto_sync,
+        )
 
     # -- sending
 
@@ -313,6 +325,8 @@ class Ledger(Writer):
                 details=batch.details,
                 loose_details=batch.loose_details,
                 datasets=json.dumps(batch.datasets),
+                instructions=batch.instructions,
+                auto_sync=batch.auto_sync,
             )
 
     def skip(self, item: int) -> None:

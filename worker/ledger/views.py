@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from worker.ledger.group_commit import default_name
 from worker.ledger.handle import Reader
 from worker.model import reasons as why
+from worker.model.batch import Workspace
 from worker.model.causes import Cause, Causes
+from worker.model.differences import Difference, DifferenceKind, message
 from worker.model.job_names import job_name
 from worker.model.names import render_name
 from worker.model.records import Counts
@@ -35,6 +37,7 @@ COLUMNS = (
     "last_sent_at",
     "campaign",
     "run_id",
+    "warning",
 )
 """The columns of the ledger file, in order. The job's `x_` columns follow them."""
 
@@ -77,6 +80,17 @@ def undecided(reader: Reader, campaign: int) -> int:
     """How many of the campaign's unknown duplicates a person must decide: batches were found that
     could be their copies."""
     return int(reader.ask("count_undecided", campaign=campaign).fetchone()[0])
+
+
+def differing(reader: Reader, campaign: int) -> int:
+    """How many of the job's copies differ from their source."""
+    return int(reader.ask("count_differing", campaign=campaign).fetchone()[0])
+
+
+def named_workspaces(reader: Reader, ids: Iterable[str]) -> tuple[Workspace, ...]:
+    """These workspaces, each with its title if a token could list it."""
+    titles = {row["id"]: row["title"] for row in reader.ask("workspace_titles")}
+    return tuple(Workspace(one, titles.get(one, "")) for one in ids)
 
 
 def claimable(reader: Reader, campaign: int, run: int) -> int:
@@ -249,6 +263,11 @@ def ledger_rows(
             named,
         ) in found:
             row: dict[str, Any] = dict(zip(COLUMNS, values, strict=True))
+            if row["warning"] is not None:
+                row["warning"] = message(
+                    Difference(DifferenceKind(kind), shown, expected)
+                    for kind, shown, expected in _decode(row["warning"])[0]
+                )
             row["upload_new_dataset"] = bool(row["upload_new_dataset"])
             if row["name"] is None:
                 row["name"] = _coming_name(sent_name, template, copies, source_name)

@@ -7,12 +7,14 @@ import json
 import unicodedata
 from typing import Any, NamedTuple
 
+from worker.model.differences import Content
 from worker.model.records import Listed
 
 
 class Batch(NamedTuple):
     """A batch as the API shows it. A field except `id` is None if it is missing or has another
-    type. `datasets` contains the ids of the datasets that have one."""
+    type. `datasets` contains the ids of the datasets that have one, `instructions` is a number,
+    `auto_sync` says whether rows that are appended to a dataset reach the batch."""
 
     id: str
     name: str | None
@@ -20,8 +22,15 @@ class Batch(NamedTuple):
     created_at: str | None
     created_by: str | None
     workspace_id: str | None
-    datasets: tuple[str, ...]
+    datasets: tuple[str, ...] | None
     task_details: Any
+    instructions: int | None = None
+    auto_sync: bool | None = None
+
+    @property
+    def content(self) -> Content:
+        """What is compared with its source or its copies."""
+        return Content(self.instructions, self.auto_sync, self.datasets)
 
 
 class Workspace(NamedTuple):
@@ -46,7 +55,9 @@ def listed(batch: Batch, workspace_id: str = "") -> Listed:
         created_by=batch.created_by,
         details=_digest(batch.task_details, _canonical),
         loose_details=_digest(batch.task_details, _loose),
-        datasets=tuple(sorted(batch.datasets)),
+        datasets=tuple(sorted(batch.datasets or ())),
+        instructions=batch.instructions,
+        auto_sync=batch.auto_sync,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
+from worker.model.differences import Content, Difference
 from worker.model.reasons import Reason
 
 
@@ -140,13 +141,15 @@ class Listed(NamedTuple):
     details: str
     loose_details: str
     datasets: tuple[str, ...]
+    instructions: int | None = None
+    auto_sync: bool | None = None
 
 
 class Intent(NamedTuple):
     """An attempt that is recorded and may leave: one request for one item.
 
     `name` is the name to send (None: no name); `label` names the item for people; `attempt` is the
-    number of the item's request, from 1."""
+    number of the item's request, from 1. `source` is what its copy is compared with."""
 
     attempt_id: int
     item_id: int
@@ -157,6 +160,7 @@ class Intent(NamedTuple):
     label: str
     upload_new_dataset: bool
     attempt: int
+    source: Content = Content()
 
 
 class AttemptResult(NamedTuple):
@@ -187,3 +191,5 @@ class AttemptResult(NamedTuple):
     """Why the item is not created, if the outcome alone does not say it."""
     retry: bool = False
     """Whether the sender retries the item in this run."""
+    differences: tuple[Difference, ...] = ()
+    """Where the new batch differs from its source."""

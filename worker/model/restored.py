@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from worker.model.differences import Difference
+
 
 class Identity(NamedTuple):
     """What distinguishes a duplicate from others, except its name."""
@@ -40,3 +42,4 @@ class FileItem(NamedTuple):
     http_status: int | None
     first_sent_at: str | None
     last_sent_at: str | None
+    differences: tuple[Difference, ...] = ()

@@ -8,6 +8,7 @@ from pathlib import Path
 from worker.export.content import SHORTENED, FileRow
 from worker.export.formats import read_file
 from worker.model.batch_id import BATCH_ID
+from worker.model.differences import read_message
 from worker.model.errors import UsageError
 from worker.model.restored import FileItem, Identity
 
@@ -42,6 +43,7 @@ def _item(where: str, row: FileRow) -> FileItem:
         http_status=int(row["http_status"]) if row["http_status"].isdigit() else None,
         first_sent_at=row["first_sent_at"] or None,
         last_sent_at=row["last_sent_at"] or None,
+        differences=read_message(row.get("warning", "")),
     )
 
 

@@ -63,6 +63,7 @@ class Finish:
         if counts.created < counts.total:
             reasons = await self._attempt(self._database.call(_reasons)) or []
             undecided = await self._attempt(self._database.call(_undecided)) or 0
+        warnings = await self._attempt(self._database.call(_warnings)) or 0
         written = None
         # After a second signal the run must stop at once, and a long file takes long to write.
         if not ended.aborted and ended.refused is None:
@@ -94,6 +95,7 @@ class Finish:
             troubles=tuple(troubles),
             undecided=undecided,
             refused=ended.refused,
+            warnings=warnings,
         )
 
     async def _attempt(self, work: Awaitable[T]) -> T | None:
@@ -114,6 +116,7 @@ def finished_event(result: Result) -> Event:
         "settled_this_run": tally.settled,
         "requests": tally.requests,
         "throttled": tally.throttled,
+        "warnings": result.warnings,
         "duration_s": round(result.duration_s, 3),
         "exit_code": result.exit_code,
         "stopped_by": result.stopped_by,
@@ -132,3 +135,7 @@ def _reasons(ledger: Ledger) -> list[tuple[str, int]]:
 
 def _undecided(ledger: Ledger) -> int:
     return views.undecided(ledger, ledger.campaign)
+
+
+def _warnings(ledger: Ledger) -> int:
+    return views.differing(ledger, ledger.campaign)

@@ -20,6 +20,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 from worker.ledger.store import Ledger
 from worker.ledger.threads import Database
 from worker.model.clock import Clock, ServerClock, iso
+from worker.model.differences import message
 from worker.model.events import Emit, Event
 from worker.model.records import AttemptResult, Intent, Timestamp
 from worker.rate.pacer import Pacer
@@ -297,4 +298,5 @@ def _fields(ended: AttemptResult) -> dict[str, object]:
         "http_status": ended.http_status,
         "latency_s": round(ended.latency_s, 3),
         **({"new_batch_id": ended.batch_id} if created else {"error": ended.error}),
+        **({"warning": message(ended.differences)} if ended.differences else {}),
     }

@@ -14,7 +14,7 @@ import anyio
 from worker.api.reader import RetryingReader
 from worker.ledger.store import Ledger
 from worker.ledger.threads import Database
-from worker.model.batch import listed
+from worker.model.batch import Workspace, listed
 from worker.model.events import Emit, Event
 from worker.model.replies import Page
 from worker.model.stop import Stop
@@ -43,6 +43,7 @@ class Preflight:
         self._stop = stop
         self._at_once = at_once
         self._listed: set[str] = set()
+        self._titles: dict[str, str] = {}
         self._not_whole = 0
         self._found = self._missing = self._unclear = 0
 
@@ -62,6 +63,8 @@ class Preflight:
             page := await self._database.call(Ledger.wanted_sources, size)
         ):
             workspaces = await self._look_up(page)
+            if workspaces and not self._listed:
+                await self._name_workspaces()
             for workspace in workspaces:
                 await self._list(workspace)
             size = 100
@@ -101,6 +104,12 @@ class Preflight:
                 group.start_soon(one, source_id)
         return sorted(new)
 
+    async def _name_workspaces(self) -> None:
+        """Record what the workspaces are called, if the API lists them."""
+        if found := await self._reader.workspaces():
+            self._titles = {one.id: one.title for one in found}
+            await self._database.call(Ledger.name_workspaces, found)
+
     async def _list(self, workspace_id: str) -> None:
         """List a workspace: the run's baseline there. If the listing is incomplete, the run
         continues with the batches that it showed."""
@@ -114,6 +123,7 @@ class Preflight:
             self._not_whole += 1
             if self._stop.asked:
                 return  # the listing ended because the run is ending
-            why = f"workspace {workspace_id} could not be listed completely ({look.problem})"
+            workspace = Workspace(workspace_id, self._titles.get(workspace_id, ""))
+            why = f"workspace {workspace} could not be listed completely ({look.problem})"
             text = f"{why}; the run continues with the batches that were listed"
             self._emit(Event("note", "warning", {"text": text}))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from worker.accidents.rules import Accident, Situation, accidents, with_names
 from worker.ledger import views
 from worker.ledger.store import Ledger
+from worker.model.batch import Workspace
 from worker.model.events import Event
 from worker.model.records import Counts
 from worker.run.preflight import Findings
@@ -27,7 +28,7 @@ class Question(NamedTuple):
     """
 
     create: int
-    workspaces: tuple[str, ...]
+    workspaces: tuple[Workspace, ...]
     names: tuple[str, ...]
     names_taken: int
     taken_example: str | None
@@ -46,7 +47,7 @@ def question_of(ledger: Ledger, limit: int | None, situation: Situation | None) 
         create = min(limit, create)
     return Question(
         create=create,
-        workspaces=tuple(views.sources_found(reader, run)),
+        workspaces=views.named_workspaces(reader, views.sources_found(reader, run)),
         names=tuple(views.first_names(reader, campaign, run, min(3, create))),
         names_taken=names.own_taken,
         taken_example=names.example,

@@ -12,7 +12,8 @@ from worker.run.limits import Tally
 class Result(NamedTuple):
     """The result of a run. `troubles` are messages for users, each with what to do next.
     `undecided` is how many of the unknown duplicates a person must decide. `refused` says why
-    nothing was created, if it looked like an accident and nobody agreed to it."""
+    nothing was created, if it looked like an accident and nobody agreed to it. `warnings` is how
+    many of the job's copies differ from their source."""
 
     counts: Counts
     tally: Tally
@@ -24,6 +25,7 @@ class Result(NamedTuple):
     troubles: tuple[str, ...]
     undecided: int
     refused: WorkerError | None = None
+    warnings: int = 0
 
 
 def exit_code(

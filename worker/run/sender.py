@@ -14,7 +14,9 @@ import anyio
 from worker.api.client import Api
 from worker.api.outcome import NotSentReason, Outcome, OutcomeKind, classify
 from worker.api.verdicts import TokenVerdict, token_verdict
+from worker.model.batch import Batch
 from worker.model.clock import Clock, ServerClock, iso
+from worker.model.differences import Difference, differences
 from worker.model.records import AttemptResult, Intent
 from worker.model.replies import Answer, Reply
 from worker.rate.pacer import Pacer
@@ -69,6 +71,7 @@ class Sender:
             created_at=batch.created_at if batch else None,
             created_by=batch.created_by if batch else None,
             retry=retry,
+            differences=_differences(intent, batch),
         )
 
     def take_back(self, intent: Intent) -> AttemptResult:
@@ -145,3 +148,10 @@ class Sender:
             if self.gate.stop.reason == "token":
                 return TokenVerdict.REFUSED
             return token_verdict(await self.api.me())
+
+
+def _differences(intent: Intent, batch: Batch | None) -> tuple[Difference, ...]:
+    """Where the new batch differs from its source, as far as the answer shows it."""
+    if batch is None:
+        return ()
+    return differences(intent.source, batch.content, upload_new_dataset=intent.upload_new_dataset)

@@ -24,6 +24,7 @@ FAULTS: Mapping[str, str] = {
     "busy": "429, and nothing is created",
     "slow": "the batch is created; the answer takes ten times the latency plus one second",
     "cut-answer": "the batch is created, and its 201 ends in the middle of the body",
+    "fewer-instructions": "the batch is created without its source's last instruction",
     "refuse": "422, and nothing is created",
     "unauthorised": "401 although the token is valid, and nothing is created",
     "hang": "nothing is created, and no answer comes until the client gives up (at most 2 minutes)",

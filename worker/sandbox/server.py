@@ -152,6 +152,9 @@ class Sandbox:
             self._own(asyncio.create_task(self._duplicate_later(delay, source, body)))
             return self._dice.choice((None, _gateway(504, "Gateway Time-out")))
         copy = self.world.duplicate(source, body.given_name, body.upload_new_dataset)
+        if fault == "fewer-instructions":
+            left = max(0, copy.content.total_instruction_count - 1)
+            copy.content = copy.content._replace(total_instruction_count=left)
         answer = created_batch(copy, self.world.now())
         match fault:
             case "drop-answer":

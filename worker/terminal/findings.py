@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
+from worker.model.batch import Workspace
 from worker.text import counted, verb, visible
 
 SHOWN = 20
@@ -36,8 +37,9 @@ class Findings(_Printed):
     """Everything that `check` prints; the fields are the keys of its JSON.
 
     `ledger` may contain `{run_id}`. `counts` are by status, of the `duplicates` in the job.
-    `sources` is how many need a look-up; `workspaces` how many were found in each; that, `missing`
-    and `unclear` are `None` if the API was not asked, and `not_checked` says why not. `accidents`
+    `sources` is how many need a look-up; `workspaces` how many were found in each, and
+    `workspace_names` the names of those that the token can list; these two, `missing` and `unclear`
+    are `None` if the API was not asked, and `not_checked` says why not. `accidents`
     are messages with their commands; `created_again` names what the run would create again, if that
     is no accident. `left_job` counts duplicates of the campaign that left the job."""
 
@@ -54,6 +56,7 @@ class Findings(_Printed):
     first_names: tuple[str | None, ...]
     sources: int
     workspaces: Mapping[str, int] | None
+    workspace_names: Mapping[str, str] | None
     left_job: int
     accidents: tuple[str, ...]
     created_again: tuple[str, ...]
@@ -95,7 +98,9 @@ def _lines(found: Findings, warnings: Sequence[str], allow: str) -> Iterator[str
         )
         yield f"  not checked: whether {exist}: {found.not_checked}"
     elif found.workspaces is not None:
-        for workspace, number in found.workspaces.items():
+        names = found.workspace_names or {}
+        for workspace_id, number in found.workspaces.items():
+            workspace = visible(str(Workspace(workspace_id, names.get(workspace_id, ""))))
             yield f"  {counted(number, 'source')} in workspace {workspace}"
         yield from _problems(found.job, found.missing or (), "not found")
         yield from _problems(found.job, found.unclear or (), "unclear")

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, field_serializer, field_validator
 
 from worker.model.causes import shortlist
+from worker.model.differences import differ
 from worker.model.events import STOPPED_BY
 from worker.model.steps import Step
 from worker.text import counted, human_duration, shell_word, shortened, visible
@@ -28,7 +29,8 @@ class Summary(NamedTuple):
     `reasons` why duplicates are not created, each with a number of duplicates; `steps` to do next;
     `stopped_by` a key of `STOPPED_BY` or None; `duration_s` seconds; `report` the report's file
     (None: there is none). `settling` if the run only found out whether unanswered requests created
-    a batch; `absent` is how many of the settled are missing."""
+    a batch; `absent` is how many of the settled are missing. `warnings` is how many copies differ
+    from their source."""
 
     campaign: str
     run_id: str
@@ -50,6 +52,7 @@ class Summary(NamedTuple):
     report: Path | None = None
     settling: bool = False
     absent: int = 0
+    warnings: int = 0
 
     def count(self, status: str) -> int:
         """The number of duplicates with `status`."""
@@ -75,6 +78,7 @@ class SummaryJson(BaseModel):
     exit_code: int
     stopped_by: str | None
     report: Path | None
+    warnings: int
 
     @field_validator("counts")
     @classmethod
@@ -111,6 +115,8 @@ def _lines(summary: Summary) -> Iterator[str]:
         yield f"  {count:,} × {shortened(visible(reason), 200)}"
     if reasons.rest:
         yield f"  {reasons.rest}"
+    if summary.warnings:
+        yield f"{differ(summary.warnings, summary.count('created'))}: see column warning."
     if summary.stopped_by is not None:
         what = "Settling" if summary.settling else "The run"
         yield (

@@ -144,7 +144,7 @@ def _print_lines(row: Mapping[str, object], console: Console) -> None:
     name = _cell(_text(row.get("name")))
     head = Text(f"{of}: ").append_text(_ledger_cell(row, "status")).append(" ").append_text(name)
     console.print(head, no_wrap=True, overflow="ellipsis")
-    for part in (_text(row.get("new_batch_id")), _text(row.get("error"))):
+    for part in map(_text, map(row.get, ("new_batch_id", "error", "warning"))):
         if part:
             # The terminal wraps these lines, so that copied text is whole.
             console.print(Text(f"  {visible(part)}"), soft_wrap=True)
@@ -164,7 +164,9 @@ def _ledger_cell(row: Mapping[str, object], column: str) -> Text:
 def _outcome(row: Mapping[str, object]) -> RenderableType:
     # An error may take many lines, because the ids in it must be whole.
     error = Text(visible(_text(row.get("error"))), overflow="fold")
-    return Group(*[part for part in (_cell(_text(row.get("new_batch_id"))), error) if part])
+    warning = Text(_text(row.get("warning")), _STYLES["unknown"])
+    parts = (_cell(_text(row.get("new_batch_id"))), error, warning)
+    return Group(*[part for part in parts if part])
 
 
 def campaign_tables(

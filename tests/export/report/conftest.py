@@ -16,6 +16,7 @@ from tests.support.browser import CHROMIUM, Tab, browser
 from tests.support.ledgers import (
     CAMPAIGN,
     LATER,
+    WORKSPACE,
     claim,
     connection_of,
     ending,
@@ -31,6 +32,8 @@ from worker.export.report.page import write_report
 from worker.ledger import notifications, views
 from worker.ledger.database import open_for_reading
 from worker.ledger.store import Ledger
+from worker.model.batch import Workspace
+from worker.model.differences import Difference, DifferenceKind
 from worker.model.records import Notification, NotificationKind, RunEnd
 
 
@@ -70,6 +73,8 @@ def bad(tmp_path_factory: pytest.TempPathFactory) -> Made:
     return made(nights.bad_night(tmp_path_factory.mktemp("bad")), nights.CAMPAIGN)
 
 
+FEWER = (Difference(DifferenceKind.FEWER_INSTRUCTIONS, 4, 5),)
+
 HOSTILE = (
     "</script><script>document.title='owned'</script>",
     "<!--<script>alert(1)",
@@ -87,7 +92,8 @@ HOSTILE = (
 @pytest.fixture(scope="session")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """Every hostile text as a name, as the API's words, as a candidate's name, as a batch's status,
-    as a cell and as what went wrong with a notification."""
+    as a workspace's name, as a cell and as what went wrong with a notification; one copy differs
+    from its source."""
     folder = tmp_path_factory.mktemp("hostile")
     with opened(folder, run_id="hostile") as ledger:
         quoted = [text.replace('"', '""') for text in HOSTILE]
@@ -97,13 +103,20 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Made:
         ]
         plan(ledger, folder, "batch_id,name,copies,x_note", *names)
         look_up(ledger, source(1, HOSTILE[0]))
+        ledger.name_workspaces([Workspace(WORKSPACE, HOSTILE[0])])
         for number, intent in enumerate(claim(ledger)):
             text = HOSTILE[number % len(HOSTILE)]
             match number % 3:
                 case 0:
                     record(
                         ledger,
-                        ending(intent, "created", batch_status=text, batch_name=intent.label),
+                        ending(
+                            intent,
+                            "created",
+                            batch_status=text,
+                            batch_name=intent.label,
+                            differences=() if number else FEWER,
+                        ),
                     )
                 case 1:
                     record(
@@ -131,7 +144,7 @@ def _sight(ledger: Ledger, batch_id: str, name: str) -> None:
     )
     execute(
         "INSERT INTO unowned_batches VALUES (?, 'w', 1, ?, '2026-03-01T12:00:07Z', 0.0, 'me',"
-        " 'READY', '', '', '[]', 0)",
+        " 'READY', '', '', '[]', 0, NULL, NULL)",
         (batch_id, name),
     )
 

@@ -122,6 +122,22 @@ def test_filters_add_up_and_go_with_the_search(bad: Made, opener: Opener) -> Non
     assert shown(tab) == "0 of 1,920 rows shown"
 
 
+def test_copies_that_differ_from_their_source_can_be_chosen(hostile: Made, opener: Opener) -> None:
+    tab = opener(hostile)
+    chip = tab.page.locator("[data-chip=differs]")
+    expect(chip).to_have_text("differs 1")
+    chip.click()
+    assert shown(tab) == "1 of 30 rows shown"
+    text = "fewer instructions than its source (4 of 5)"
+    assert tab.texts("#table td .warning") == [text]
+    tab.page.locator("[data-chip=failed]").click()
+    assert shown(tab) == "0 of 30 rows shown"
+    for name in ("failed", "differs"):
+        tab.page.locator(f"[data-chip={name}]").click()
+    tab.page.locator("#search").fill("fewer instructions")
+    assert shown(tab) == "1 of 30 rows shown"
+
+
 def test_sorting_goes_both_ways_and_says_so(bad: Made, opener: Opener) -> None:
     tab = opener(bad)
     tab.page.get_by_label("By source").uncheck()

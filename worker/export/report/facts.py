@@ -13,6 +13,7 @@ from worker.export.report.timeline import Timeline, timeline
 from worker.ledger import report, views
 from worker.ledger.handle import Reader
 from worker.model.attempts import Evidence
+from worker.model.batch import Workspace
 from worker.model.clock import seconds
 from worker.model.records import Counts, Notification, RunKind
 
@@ -71,7 +72,8 @@ class Facts(NamedTuple):
     are the latest, newest first, of `runs_in_all`. `timeline` is that of the latest run that sent
     something, `sending_run_id` its id; `compared` are that run and the ones before it that sent
     something, of this job or campaign, newest first. `notifications` are what was sent about the
-    latest run."""
+    latest run. `warnings` is how many copies differ from their source, `workspaces` are those of
+    the sources."""
 
     campaign: str
     counts: Counts
@@ -87,6 +89,8 @@ class Facts(NamedTuple):
     compared: tuple[Run, ...]
     extra_columns: tuple[str, ...]
     notifications: tuple[Notification, ...] = ()
+    warnings: int = 0
+    workspaces: tuple[Workspace, ...] = ()
 
     @property
     def latest(self) -> Run:
@@ -131,6 +135,8 @@ def facts(reader: Reader, campaign: int, name: str, now: float) -> Facts:
         compared=tuple(_run(row, unknown) for row in compared_rows),
         extra_columns=views.extra_columns(reader, campaign),
         notifications=report.notifications(reader, campaign),
+        warnings=views.differing(reader, campaign),
+        workspaces=report.workspaces(reader, campaign),
     )
 
 

@@ -28,6 +28,7 @@ from worker.export.report.facts import Facts, facts
 from worker.ledger import report, views
 from worker.ledger.handle import Reader
 from worker.model.clock import iso
+from worker.model.differences import differ
 from worker.text import counted, human_duration, shortened, visible
 
 ROWS = 100_000
@@ -119,6 +120,7 @@ def page(found: Facts, rows: Rows, about: About, commands: Commands) -> Iterator
         ),
         plots=plots,
         clock=svg.clock_text,
+        differ=differ,
         rows=rows,
         script=script,
         sentences=sentences,
@@ -211,6 +213,7 @@ class Rows:
             row["first_sent_at"],
             row["last_sent_at"],
             self._text(row["run_id"]),
+            self._text(row["warning"]),
             row["copies"],
             *(row[column] for column in self._own),
         )

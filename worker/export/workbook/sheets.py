@@ -44,6 +44,7 @@ _WIDTHS = {
     "last_sent_at": 25,
     "campaign": 20,
     "run_id": 24,
+    "warning": 30,
 }
 """Width of each column in characters."""
 
@@ -53,7 +54,7 @@ _OWN_WIDTH = 20
 _FROZEN = 3
 """Number of columns that stay in view: line, source_batch_id and name identify a row."""
 
-_WRAPPED = frozenset({"name", "error"})
+_WRAPPED = frozenset({"name", "error", "warning"})
 """Columns with text that is wrapped; so are the job's own columns."""
 
 _FOLDED = frozenset(

@@ -12,6 +12,7 @@ from worker.export.workbook.page import Page
 from worker.export.workbook.style import Style
 from worker.ledger.views import Row
 from worker.model.causes import Shortlist
+from worker.model.differences import differ
 from worker.model.place import place
 from worker.model.records import STATUSES, Counts, Status
 from worker.text import counted, shell_command
@@ -46,6 +47,9 @@ def write_summary(sheet: Worksheet, style: Style, about: About, digest: Digest) 
         page.text(REHEARSAL, column=0)
     _write_job(page, about)
     _write_counts(page, digest.counts)
+    if digest.warnings:
+        created = digest.counts.created
+        page.text(f"{differ(digest.warnings, created)}: see column warning.", column=0)
     _write_steps(page, about, digest)
     _write_reasons(page, digest.reasons)
     for status, rows in digest.first.items():

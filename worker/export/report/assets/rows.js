@@ -2,11 +2,12 @@
 
 // A row is an array, as page.py writes it; the job's own columns follow.
 const [ITEM, LINE, COPY, SOURCE, NAME, FLAG, STATUS, BATCH, BATCH_STATUS, CREATED, BY, TRIES, HTTP, ERROR, FIRST, LAST,
-  RUN, COPIES, OWN] = Array(19).keys();
+  RUN, WARNING, COPIES, OWN] = Array(20).keys();
 const PAGE = 50;
 const PRINTED = 2000;
 const FEW = 60; // up to this many rows, all sources are open at first
 const STATUSES = ["created", "failed", "unknown", "pending"];
+const DIFFERS = "differs"; // the filter for copies that differ from their source
 
 const about = JSON.parse(byId("about").textContent);
 const { sources, texts, candidates } = JSON.parse(byId("lists").textContent);
@@ -20,7 +21,7 @@ const statusNumbers = new Map(STATUSES.map((name) => [name, texts.indexOf(name)]
 // -- which rows are shown, and in which order
 
 const state = {
-  query: "", only: new Set(), // the search and the statuses
+  query: "", only: new Set(), // the search; the statuses and DIFFERS
   sort: LINE, down: false, grouped: true,
   opened: null, // whether sources are open; null: depends on the number of rows
   toggled: new Set(), // the sources that are the opposite
@@ -57,7 +58,9 @@ const reorder = () => {
 
 const find = () => {
   const query = state.query.trim().toLowerCase();
-  const numbers = new Set([...state.only].map((name) => statusNumbers.get(name)));
+  const only = STATUSES.filter((name) => state.only.has(name));
+  const numbers = new Set(only.map((name) => statusNumbers.get(name)));
+  const all = !state.only.has(DIFFERS);
   let fits = () => true;
   const item = /^#(\d+)$/.exec(query);
   if (item) {
@@ -69,9 +72,11 @@ const find = () => {
     const inText = loweredTexts.map((one) => one.includes(query));
     const inSource = loweredSources.map((one) => one.includes(query));
     fits = (row, number) => lowered[number].includes(query) || inSource[row[SOURCE]] ||
-      (row[ERROR] !== null && inText[row[ERROR]]) || inText[row[RUN]];
+      (row[ERROR] !== null && inText[row[ERROR]]) || inText[row[RUN]] ||
+      (row[WARNING] !== null && inText[row[WARNING]]);
   }
-  shown = order.filter((number) => (!numbers.size || numbers.has(rows[number][STATUS])) && fits(rows[number], number));
+  shown = order.filter((number) => (!numbers.size || numbers.has(rows[number][STATUS])) &&
+    (all || rows[number][WARNING] !== null) && fits(rows[number], number));
 };
 
 const filtering = () => state.query.trim() !== "" || state.only.size > 0;
@@ -102,7 +107,7 @@ const arrange = () => {
 const values = (row) => [
   row[LINE], sources[row[SOURCE]][0], row[NAME], row[FLAG] ? "true" : "false", row[COPY], status(row), row[BATCH],
   text(row[BATCH_STATUS]), row[CREATED], text(row[BY]), row[TRIES], row[HTTP], text(row[ERROR]), row[FIRST], row[LAST],
-  about.campaign, text(row[RUN]), ...row.slice(OWN),
+  about.campaign, text(row[RUN]), text(row[WARNING]), ...row.slice(OWN),
 ];
 const cell = (value) => {
   if (value === null) return "";

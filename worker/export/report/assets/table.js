@@ -51,6 +51,7 @@ const rowLine = (place) => {
   const batch = row[BATCH]
     ? [batchLink(row[BATCH]), " ", copyButton(row[BATCH], `the new batch's id ${row[BATCH]}`)]
     : [make("bdi", { class: "why" }, visible(text(row[ERROR])))];
+  if (row[WARNING] !== null) batch.push(make("span", { class: "warning" }, text(row[WARNING])));
   const label = `Details of line ${row[LINE]}, copy ${row[COPY]} of ${row[COPIES]}`;
   const data = { "data-row": place, "data-key": `r${place}`, "aria-label": label };
   return make("tr", {},
@@ -141,6 +142,11 @@ const showChips = () => {
     chip.disabled = !counts.has(name);
     return chip;
   }));
+  const differing = rows.filter((row) => row[WARNING] !== null).length;
+  if (differing) {
+    const kind = { type: "button", class: "chip warning", "data-chip": DIFFERS, "aria-pressed": "false" };
+    byId("statuses").append(make("button", kind, `differs ${number(differing)}`));
+  }
 };
 const pressChips = () => {
   for (const chip of byId("statuses").children) chip.setAttribute("aria-pressed", state.only.has(chip.dataset.chip));
