@@ -31,9 +31,7 @@ from worker.model.records import Counts, RunKind
 # -- what needs a person
 
 
-def row(
-    number: int, status: str, error: str | None = None, http_status: int | None = None, **more: Any
-) -> dict[str, Any]:
+def row(number: int, status: str, error: str | None = None, **more: Any) -> dict[str, Any]:
     return {
         "cause": error,
         "candidates": [],
@@ -45,7 +43,6 @@ def row(
         "copy": 1,
         "status": status,
         "error": error,
-        "http_status": http_status,
         "name": f"Row {number}",
         "source_batch_id": uuid(900),
         "last_sent_at": NOW,
@@ -64,8 +61,8 @@ def found(*rows: dict[str, Any], going_on: bool = False) -> Needs:
 
 def test_rows_with_one_reason_are_one_group_and_the_fullest_comes_first() -> None:
     some = found(
-        row(1, "failed", "HTTP 422: no", 422),
-        *(row(n, "failed", "HTTP 403: not yours", 403) for n in range(2, 12)),
+        row(1, "failed", "HTTP 422: no"),
+        *(row(n, "failed", "HTTP 403: not yours") for n in range(2, 12)),
         row(12, "unknown", **undecided(12, "the first of two listings does not show it")),
         row(13, "unknown", **undecided(13, "the first of two listings does not show it")),
         row(14, "pending", None),
@@ -100,7 +97,7 @@ def test_memory_does_not_grow_with_rows_or_reasons(monkeypatch: pytest.MonkeyPat
 
     def rows() -> Iterator[dict[str, Any]]:
         for n in range(1000):
-            yield row(n, "failed", f"HTTP 422: no {n}", 422)
+            yield row(n, "failed", f"HTTP 422: no {n}")
             yield row(n, "unknown", **undecided(n, "these may be its copy", uuid(2)))
 
     some = needs(rows(), lambda _, one: Candidate(one, None, None, None), going_on=False)
@@ -251,6 +248,7 @@ def test_a_time_that_is_none_stays_as_it_is() -> None:
     [
         (NOW, LATER, "2026-03-01, 12:00 to 12:05 UTC (5 min)"),
         (NOW, "2026-03-02T01:00:00Z", "2026-03-01, 12:00 to 2026-03-02 01:00 UTC (13 h)"),
+        (NOW, f"{NOW[:17]}05Z", "2026-03-01, 12:00 UTC (5 s)"),
         (NOW, None, "2026-03-01, from 12:00 UTC"),
     ],
 )

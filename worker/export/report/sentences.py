@@ -75,7 +75,8 @@ def run_time(run: Run) -> str:
         return f"{begin[:10]}, from {begin[11:16]} UTC"
     end = moment(run.ended_at)
     until = end[11:16] if end[:10] == begin[:10] else end[:16]
-    return f"{begin[:10]}, {begin[11:16]} to {until} UTC ({human_duration(run.duration_s)})"
+    to = "" if end[:16] == begin[:16] else f" to {until}"
+    return f"{begin[:10]}, {begin[11:16]}{to} UTC ({human_duration(run.duration_s)})"
 
 
 def after(created: str | None, sent: str | None) -> str:
