@@ -434,7 +434,7 @@ async def test_a_server_that_closes_where_tls_begins_is_told_in_words() -> None:
 
     assert not reply.left
     assert (
-        "it closed the connection where TLS begins; does it speak TLS on this port?" in reply.words
+        "it closed the connection when TLS began; does it speak TLS on this port?" in reply.words
     )
     assert "None" not in reply.words
 
@@ -876,9 +876,9 @@ async def test_a_listing_says_whether_it_is_whole(
     ("end", "problem"),
     [
         (b"", "cut short: the answer was cut short"),
-        (b" ]] ", "cut short: the answer is no whole JSON"),
-        (b", oops", "cut short: the answer is no whole JSON"),
-        (b', "\xff"]}', "cut short: the answer is no whole JSON"),
+        (b" ]] ", "cut short: the answer is not complete JSON"),
+        (b", oops", "cut short: the answer is not complete JSON"),
+        (b', "\xff"]}', "cut short: the answer is not complete JSON"),
     ],
 )
 async def test_what_a_broken_listing_showed_before_it_broke_is_taken(
@@ -896,7 +896,7 @@ async def test_what_a_broken_listing_showed_before_it_broke_is_taken(
 async def test_a_page_of_html_is_no_listing_and_its_date_does_not_count() -> None:
     listing, _ = await listed(answer(200, b"<html>", {"Date": DATE}))
 
-    assert listing == Listing(0, None, "cut short: the answer is no whole JSON")
+    assert listing == Listing(0, None, "cut short: the answer is not complete JSON")
 
 
 async def test_silence_in_the_middle_of_a_listing_ends_it() -> None:

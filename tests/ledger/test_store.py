@@ -335,9 +335,8 @@ def test_a_batch_that_has_an_owner_makes_an_outcome_unknown(tmp_path: Path) -> N
         for other in (two, three):
             assert other.outcome == "unknown"
             assert (
-                other.error
-                == f"the answer names batch {uuid(0xF001)}, which is line 2's of campaign spring"
-                " already"
+                other.error == f"the answer names batch {uuid(0xF001)}, which already belongs to"
+                " line 2 of campaign spring"
             )
         assert items(ledger, "status, new_batch_id") == [
             ("created", uuid(0xF001)),

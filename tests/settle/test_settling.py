@@ -706,7 +706,7 @@ async def test_an_answer_that_names_a_batch_held_by_listing_takes_it_and_opens_t
         rig.ended(second, "created", left, uuid(100))
 
         assert rig.rows() == [("unknown", None, None), ("created", uuid(100), "response")]
-        assert "turned out to be another's" in rig.errors()[0]
+        assert "turned out to belong to another row" in rig.errors()[0]
         rig.given_up = rig.clock.now
         assert await rig.round() == Settled(absent=1)
 

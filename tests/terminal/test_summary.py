@@ -90,7 +90,7 @@ def test_not_all_created() -> None:
         sandbox=True,
     )
     assert summary_text(summary).splitlines() == [
-        "A rehearsal in the sandbox: nothing of this is real.",
+        "A rehearsal in the sandbox: nothing here is real.",
         "spring: 10 of 20 duplicates created.",
         "Not created: 2 failed, 1 unknown, 7 pending.",
         "  7 × connection refused",

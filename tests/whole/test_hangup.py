@@ -204,4 +204,4 @@ def test_the_sandbox_under_nohup_stays(place: Place) -> None:
     time.sleep(0.3)
     assert process.poll() is None
     process.send_signal(signal.SIGTERM)
-    assert finish(process) == Ended(0, "Created 0 duplicates. Nothing is kept.\n", "")
+    assert finish(process) == Ended(0, "Created 0 duplicates. Nothing was saved.\n", "")

@@ -29,7 +29,7 @@ MiB, a usual night a few."""
 def check_settings(settings: Settings) -> Iterator[Check]:
     """Where each setting comes from."""
     if settings.config_file is None:
-        yield Check("config", "there is no config file: each job's ledger lies next to the job")
+        yield Check("config", "there is no config file: each job's ledger is next to the job")
     else:
         yield Check("config", f"{settings.config_file}")
     for option in OPTIONS:
@@ -163,4 +163,4 @@ def check_open_files(settings: Settings) -> Check:
         return Check("open files", error.message, "Raise the limit with ulimit -n 1024.")
     if few:
         return Check("open files", few, "Raise the limit with ulimit -n 1024.")
-    return Check("open files", f"{fits} requests at once fit")
+    return Check("open files", f"{fits} requests can run at once")
