@@ -187,9 +187,9 @@ def _show_tenths(marks: Sequence[Mark]) -> None:
         ("wall", [wall for wall, _ in spans]),
         ("CPU", [cpu for _, cpu in spans]),
     ):
-        told = " ".join(f"{value:.3f}" for value in values)
+        cells = " ".join(f"{value:.3f}" for value in values)
         print(
-            f"{words:<6}{told}; last / first {values[-1] / values[0]:.2f}, most / least"
+            f"{words:<6}{cells}; last / first {values[-1] / values[0]:.2f}, most / least"
             f" {max(values) / min(values):.2f}"
         )
 

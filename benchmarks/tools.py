@@ -156,8 +156,10 @@ def _figures(turns: Took, script: Mapping[int, float], floor: int) -> str:
 
 def _version(program: str) -> str:
     """The program's name and the first version that it tells."""
-    told = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
-    found = re.search(r"\d[\d.]+", told)
+    version = subprocess.run(
+        [program, "--version"], capture_output=True, text=True, check=True
+    ).stdout
+    found = re.search(r"\d[\d.]+", version)
     return f"{program} {found.group() if found else '?'}"
 
 

@@ -84,11 +84,11 @@ def test_few_open_files_mean_fewer_requests_at_once_and_are_told(
     ended = rehearsal(tmp_path, limit, limit, "--max-in-flight", "100", *arguments)
     assert ended.code == 0, ended.err
     assert ended.summary["counts"]["created"] == 100
-    told = (
+    note = (
         f"only {limit} open files are allowed, so at most {at_once} requests run at once; raise the"
         " limit with ulimit -n 1024"
     )
-    assert notes(ended) == [told]
+    assert notes(ended) == [note]
 
 
 def test_a_limit_that_may_be_raised_is_raised_and_nothing_is_told(tmp_path: Path) -> None:

@@ -433,9 +433,7 @@ async def test_a_server_that_closes_where_tls_begins_is_told_in_words() -> None:
         reply = await lost(f"https://127.0.0.1:{server.port}")
 
     assert not reply.left
-    assert (
-        "it closed the connection when TLS began; does it speak TLS on this port?" in reply.words
-    )
+    assert "it closed the connection when TLS began; does it speak TLS on this port?" in reply.words
     assert "None" not in reply.words
 
 

@@ -180,8 +180,8 @@ def test_candidates_that_stood_in_a_text_become_rows(path: Path, version: int) -
             (number, batch) for number, row in enumerate(OLD_ROWS, start=1) for batch in row.named
         ]
     with closing(open_for_reading(path)) as reader:
-        told = [row["error"] for row in views.ledger_rows(reader, 1, "spring")]
-        assert told == [row.error for row in OLD_ROWS], "people read what they read before"
+        errors = [row["error"] for row in views.ledger_rows(reader, 1, "spring")]
+        assert errors == [row.error for row in OLD_ROWS], "people read what they read before"
 
 
 @pytest.mark.parametrize(
@@ -206,11 +206,11 @@ def test_what_kind_an_old_run_was_is_decided_once(
 
 @pytest.mark.parametrize("version", range(1, len(migrations())))
 def test_an_old_run_keeps_all_that_it_told(path: Path, version: int) -> None:
-    told = (
+    columns = (
         "id, run_id, campaign_id, job, ledger, host, pid, started_at, ended_at, stopped_by,"
         " exit_code, me, timeout_s, settle_after_s, created, requests, throttled"
     )
-    told += ", ceiling, date" if version >= 3 else ""
+    columns += ", ceiling, date" if version >= 3 else ""
     stamp = "ledger_stamp" if version > TEXTS_UNTIL else "written" if version >= 5 else "NULL"
     old_database(path, version)
     with raw(path) as connection:
@@ -220,11 +220,11 @@ def test_an_old_run_keeps_all_that_it_told(path: Path, version: int) -> None:
         )
         if stamp != "NULL":
             connection.execute(f"UPDATE runs SET {stamp} = 'as it is' WHERE id = 2")
-        before = connection.execute(f"SELECT {told}, {stamp} FROM runs ORDER BY id").fetchall()
+        before = connection.execute(f"SELECT {columns}, {stamp} FROM runs ORDER BY id").fetchall()
     make(path)
 
     with raw(path) as connection:
-        after = connection.execute(f"SELECT {told}, ledger_stamp FROM runs ORDER BY id")
+        after = connection.execute(f"SELECT {columns}, ledger_stamp FROM runs ORDER BY id")
         assert after.fetchall() == before
 
 
@@ -473,13 +473,13 @@ def test_a_backup_does_not_claim_the_name_of_what_it_is_a_copy_of(
     "words", ["disk is full", "malformed", "file is not a database", "unable to open", "e\u00e9"]
 )
 def test_an_error_of_sqlite_is_known_by_its_code_whatever_its_words(
-    code: int | None, told: str, kind: type[WorkerError], words: str
+    code: int | None, message: str, kind: type[WorkerError], words: str
 ) -> None:
     error = sqlite3.OperationalError(words)
     if code is not None:
         error.sqlite_errorcode = code
     found = unusable(Path("ledger.db"), error)
-    assert told in str(found)
+    assert message in str(found)
     assert type(found) is kind
 
 

@@ -59,8 +59,8 @@ def test_a_second_run_is_told_who_holds_the_database_until_that_dies_by_any_mean
     with another_run(tmp_path) as other:
         with pytest.raises(BusyError) as busy, hold(path, 0.0):
             pass
-        told = f"process {other.pid} on night-host, since 2026-03-01T12:00:00.000Z"
-        assert busy.value.message == f"another run holds {path}: {told}"
+        holder = f"process {other.pid} on night-host, since 2026-03-01T12:00:00.000Z"
+        assert busy.value.message == f"another run holds {path}: {holder}"
         assert busy.value.exit_code == 75
 
         os.kill(other.pid, signal.SIGKILL)

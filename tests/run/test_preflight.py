@@ -264,8 +264,8 @@ async def test_a_source_that_no_listing_shows_is_asked_for_and_only_its_own_404_
             uuid(5): "unclear",
             uuid(6): "unclear",
         }
-        told = items(ledger, "status, http_status, error")
-        assert [row[:2] for row in told] == [
+        rows = items(ledger, "status, http_status, error")
+        assert [row[:2] for row in rows] == [
             ("pending", None),
             ("pending", None),
             ("failed", 404),
@@ -273,8 +273,8 @@ async def test_a_source_that_no_listing_shows_is_asked_for_and_only_its_own_404_
             ("pending", 404),
             ("pending", 403),
         ]
-        assert told[2][2].endswith("this token may not see it: not found")
-        assert "oops" in told[3][2]
+        assert rows[2][2].endswith("this token may not see it: not found")
+        assert "oops" in rows[3][2]
     assert [api.calls.count(("batch", uuid(number))) for number in (3, 4, 5, 6)] == [1, 3, 1, 1]
     assert rig.stop.waits == [1.0, 2.0]
 

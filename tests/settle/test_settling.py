@@ -44,8 +44,8 @@ async def test_a_lost_answer_whose_copy_is_listed_is_created_at_the_first_look(
         assert await rig.round() == Settled(created=1)
         assert rig.rows() == [("created", uuid(100), "listing")]
         assert world.listed_at()[1:] == [rig.given_up + SETTLE_AFTER]
-        (told,) = rig.settled_events()
-        assert (told["status"], told["new_batch_id"], told["line"]) == ("created", uuid(100), 2)
+        (event,) = rig.settled_events()
+        assert (event["status"], event["new_batch_id"], event["line"]) == ("created", uuid(100), 2)
 
 
 async def test_absence_needs_two_listings_that_left_settle_after_apart(

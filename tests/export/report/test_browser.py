@@ -266,20 +266,20 @@ def test_axe_finds_no_violation(
     # page.
     tab.page.evaluate(Path(AXE_FILE_PATH).read_text("utf-8"))
     found = tab.page.evaluate("axe.run({resultTypes: ['violations']})")
-    told = [
+    violations = [
         f"{one['id']}: {[node['html'][:200] for node in one['nodes'][:3]]}"
         for one in found["violations"]
     ]
-    assert told == []
+    assert violations == []
     assert len(found["passes"]) > 20
 
 
 def test_hostile_texts_are_shown_and_run_nothing(hostile: Made, opener: Opener) -> None:
     tab = opener(hostile)
     tab.page.get_by_label("By source").uncheck()
-    told = "\n".join(names(tab))
+    page_text = "\n".join(names(tab))
     for text in HOSTILE:
-        assert text.replace("\u202e", "\\u202e").replace("\u202c", "\\u202c")[:400] in told
+        assert text.replace("\u202e", "\\u202e").replace("\u202c", "\\u202c")[:400] in page_text
     for button in tab.page.locator("[data-row]").all()[:6]:
         button.click()
     assert tab.page.title() == "Duplicate batches: campaign spring · 10 of 30 duplicates created"

@@ -213,13 +213,13 @@ def test_its_rows_are_the_ledger_file_s(night: str, request: pytest.FixtureReque
     assert columns == expected[0]
     rows = sorted(reader.json("rows"), key=lambda row: (row[1], row[2]))
     assert len(rows) == len(expected) - 1
-    for row, told in zip(rows, expected[1:], strict=True):
+    for row, wanted in zip(rows, expected[1:], strict=True):
         name, batch, error = row[4], row[7], row[13]
         assert [str(row[1]), lists["sources"][row[3]][0], lists["texts"][row[6]], batch or ""] == [
-            told[0], told[1], told[5], told[6],
+            wanted[0], wanted[1], wanted[5], wanted[6],
         ]  # fmt: skip
-        assert told[2] == cell(name)
-        assert told[12] == cell(None if error is None else lists["texts"][error])
+        assert wanted[2] == cell(name)
+        assert wanted[12] == cell(None if error is None else lists["texts"][error])
 
 
 def test_its_rows_have_the_candidates_that_the_database_has(bad: Made) -> None:
@@ -249,8 +249,8 @@ def test_pauses_are_told_with_their_reasons(bad: Made) -> None:
         ).fetchone()[0]
     assert "the API said 'too many requests'" in {row["why"] for row in kept}
     assert recovered
-    told = html.unescape(bad.text)
-    assert all(row["why"] in told for row in kept)
+    page = html.unescape(bad.text)
+    assert all(row["why"] in page for row in kept)
 
 
 def test_every_run_is_told_and_how_it_ended(bad: Made) -> None:
