@@ -149,7 +149,7 @@ def fill(path: Path, number: int) -> None:
                 "settle_after_s": 30.0,
                 "ceiling": RATE,
                 "date": "2026-03-01",
-                "command": "run",
+                "kind": "run",
             },
         )
         sources = -(-number // COPIES)

@@ -122,8 +122,8 @@ def test_settling_with_an_old_copy_is_refused_before_it_writes_the_ledger_file(
 ) -> None:
     old_copy_put_back(place, 1, 4)
     before = (place.folder / "ledgers" / "job.csv").read_bytes()
-    for words in (("settle", "job.csv"), ("settle", "job.csv", "--absent", "3")):
-        ended = place.command(*words)
+    for arguments in (("settle", "job.csv"), ("settle", "job.csv", "--absent", "3")):
+        ended = place.command(*arguments)
         assert ended.code == 2
         assert "is newer than the database" in ended.err
     assert (place.folder / "ledgers" / "job.csv").read_bytes() == before

@@ -239,9 +239,9 @@ def test_a_current_folder_that_was_deleted_is_named_by_every_command_that_needs_
     after_a_run(place)
     job, database = str(place.folder / "job.csv"), str(place.folder / "ledgers" / "ledger.db")
     for code, arguments in PRINTING:
-        words = [job if word == "job.csv" else word for word in arguments]
+        given = [job if word == "job.csv" else word for word in arguments]
         ended = subprocess.run(
-            [sys.executable, "-c", GONE, *PROGRAM, *words],
+            [sys.executable, "-c", GONE, *PROGRAM, *given],
             cwd=place.folder,
             env=place.environ | {"DUPLICATE_BATCHES_DATABASE": database},
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,

@@ -73,7 +73,7 @@ def test_sources_open_and_close(bad: Made, opener: Opener) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "many"),
+    ("query", "many"),
     [
         ("annotator 007", 48),
         ("ANNOTATOR 007", 48),
@@ -83,10 +83,10 @@ def test_sources_open_and_close(bad: Made, opener: Opener) -> None:
     ],
 )
 def test_search_finds_names_sources_and_numbers(
-    bad: Made, opener: Opener, words: str, many: int
+    bad: Made, opener: Opener, query: str, many: int
 ) -> None:
     tab = opener(bad)
-    tab.page.locator("#search").fill(words)
+    tab.page.locator("#search").fill(query)
     assert shown(tab) == f"{many} of 1,920 rows shown"
     if not many:
         expect(tab.page.locator("#table tbody")).to_have_text("No row matches.")

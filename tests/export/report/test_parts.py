@@ -178,7 +178,7 @@ def test_the_headline_says_how_many_are_created(
 
 
 @pytest.mark.parametrize(
-    ("run", "words"),
+    ("run", "expected"),
     [
         (RUN, "finished"),
         (RUN._replace(stopped_by="limit"), "stopped early because --limit was reached"),
@@ -188,8 +188,8 @@ def test_the_headline_says_how_many_are_created(
         (GOING._replace(alive=None), "is running on host, or crashed"),
     ],
 )
-def test_how_a_run_ended_is_said(run: Run, words: str) -> None:
-    assert ended(run) == words
+def test_how_a_run_ended_is_said(run: Run, expected: str) -> None:
+    assert ended(run) == expected
 
 
 @pytest.mark.parametrize(
@@ -224,15 +224,15 @@ def test_a_run_is_called_what_it_was(kind: RunKind, called: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("made", "words"),
+    ("made", "expected"),
     [
         (LATER, "5 min after the request"),
         ("2026-03-01T11:59:58Z", "2 s before the request"),
         (None, ""),
     ],
 )
-def test_a_candidate_s_age_is_told_by_its_request(made: str | None, words: str) -> None:
-    assert after(made, NOW) == words
+def test_a_candidate_s_age_is_told_by_its_request(made: str | None, expected: str) -> None:
+    assert after(made, NOW) == expected
 
 
 def test_a_time_that_is_none_stays_as_it_is() -> None:
