@@ -174,7 +174,7 @@ def fill(path: Path, number: int) -> None:
             _attempts(number),
         )
         connection.executemany(
-            sql("add_pace"),
+            sql("add_rate_change"),
             (
                 {
                     "run": 1,
@@ -194,7 +194,7 @@ def fill(path: Path, number: int) -> None:
                 "created": number * 97 // 100,
                 "requests": number,
                 "throttled": 0,
-                "written": None,
+                "ledger_stamp": None,
             },
         )
         connection.execute("COMMIT")

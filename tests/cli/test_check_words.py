@@ -39,7 +39,7 @@ def test_what_was_not_checked(sources: int, message: str, tmp_path: Path) -> Non
     assert message in ended.out
 
 
-def test_with_a_limit_as_many_names_are_told_as_would_be_created(tmp_path: Path) -> None:
+def test_with_a_limit_as_many_names_are_reported_as_would_be_created(tmp_path: Path) -> None:
     write_job(tmp_path / "job.csv", [{"batch_id": source_id(1), "name": "Row {n}", "copies": 4}])
     checked = command(["check", "job.csv", "--limit", 1, "--json"], tmp_path, environment(tmp_path))
     found = json.loads(checked.out)

@@ -186,7 +186,7 @@ def test_items_are_claimed_in_the_jobs_order_each_once(tmp_path: Path) -> None:
         assert ledger.group_commit((), (), 4, TIMESTAMP)[1:] == ([], False)
 
 
-def test_more_is_told_exactly(tmp_path: Path) -> None:
+def test_more_is_reported_exactly(tmp_path: Path) -> None:
     with opened(tmp_path, "batch_id,copies", f"{A},4") as ledger:
         look_up(ledger)
 
@@ -473,7 +473,7 @@ def test_a_run_can_give_up_what_it_has_sent(tmp_path: Path) -> None:
         )
 
 
-def test_a_run_that_goes_on_is_listed_with_what_it_has_created(tmp_path: Path) -> None:
+def test_a_run_in_progress_is_listed_with_what_it_has_created(tmp_path: Path) -> None:
     with opened(tmp_path, "batch_id,copies", f"{A},3") as ledger:
         look_up(ledger)
         first, second, _ = claim(ledger)

@@ -34,7 +34,7 @@ def test_causes_that_are_not_shown_are_counted(causes: list[Cause], found: Short
         (3, 1200, "… and 3 more causes (1,200 duplicates)"),
     ],
 )
-def test_the_rest_in_words(more: int, duplicates: int, expected: str) -> None:
+def test_the_rest_as_text(more: int, duplicates: int, expected: str) -> None:
     assert Shortlist((), more, duplicates).rest == expected
 
 

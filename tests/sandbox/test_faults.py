@@ -28,7 +28,7 @@ async def test_a_dropped_connection_has_no_answer(start: Start, fault: str, made
     assert (await client.get())[0] == 200  # other requests are served as ever
 
 
-async def test_a_late_batch_is_made_after_its_answer(start: Start) -> None:
+async def test_a_late_batch_is_created_after_its_answer(start: Start) -> None:
     client = await start(faults={"late": 1})
     for _ in range(8):
         try:

@@ -358,7 +358,7 @@ def test_given_config_names_itself_as_from_here(tmp_path: Path) -> None:
     )
 
 
-def test_all_problems_are_told_together(tmp_path: Path) -> None:
+def test_all_problems_are_reported_together(tmp_path: Path) -> None:
     message = refusal(
         tmp_path,
         ["--rate=5", "--timeout=0"],

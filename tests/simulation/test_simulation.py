@@ -64,7 +64,7 @@ def _kept(total: Sum) -> None:
 
 
 @pytest.mark.prove
-def test_without_other_people_nearly_all_is_made_without_a_person() -> None:
+def test_without_other_people_nearly_all_is_created_without_a_person() -> None:
     total = many(range(10_000, 10_200), Theme.ORDINARY, PROCESSES)
     assert total.share(Theme.ORDINARY, "created") >= ORDINARY_CREATED, table(total)
 

@@ -153,7 +153,7 @@ def test_a_name_that_is_the_files_own_is_not_named_on_purpose(made: Place) -> No
     refused(run(made, "final.csv", "--campaign", "final"), "in campaign wave already")
 
 
-def test_a_ledger_that_is_named_again_and_a_renamed_job_are_told_one_after_the_other(
+def test_a_ledger_that_is_named_again_and_a_renamed_job_are_reported_one_after_the_other(
     made: Place,
 ) -> None:
     gone = made.folder.parent / f"{made.folder.name}-elsewhere"
@@ -292,7 +292,7 @@ def test_a_rehearsal_is_not_hindered_and_hinders_nothing(place: Place) -> None:
     assert place.world.made == 6
 
 
-def test_a_few_copies_that_somebody_made_by_hand_do_not_hinder(place: Place) -> None:
+def test_a_few_copies_that_somebody_created_by_hand_do_not_hinder(place: Place) -> None:
     place.job({"batch_id": source_id(1), "copies": 3}, name="by-hand.csv")
     run(
         place,
@@ -537,7 +537,7 @@ def test_a_date_in_the_job_files_own_name_makes_a_new_campaign_each_night(place:
     assert place.world.made == 12
 
 
-def test_a_few_that_exist_elsewhere_are_told(made: Place) -> None:
+def test_a_few_that_exist_elsewhere_are_reported(made: Place) -> None:
     made.job(*rows(2), *rows(6, "Other {n}"), name="other.csv")
     said = (
         "2 duplicates of this job exist in campaign wave already and will be created a second time"
@@ -657,7 +657,7 @@ def test_a_rehearsals_ledger_file_is_never_restored_into_a_real_database(place: 
     assert place.world.made == 6
 
 
-def test_all_that_exists_in_another_campaign_is_told_if_this_one_was_named_on_purpose(
+def test_all_that_exists_in_another_campaign_is_reported_if_this_one_was_named_on_purpose(
     made: Place,
 ) -> None:
     said = (

@@ -268,7 +268,7 @@ def test_every_command_of_a_rehearsal_stays_in_the_sandbox(tmp_path: Path) -> No
     assert list(shell.folder.iterdir()) == []
 
 
-def test_a_restored_rehearsal_is_of_the_sandbox_and_goes_on_there_alone(tmp_path: Path) -> None:
+def test_a_restored_rehearsal_is_of_the_sandbox_and_continues_there_alone(tmp_path: Path) -> None:
     write_job(tmp_path / "job.csv", [{"batch_id": source_id(1), "copies": 5}])
     environ = environment(tmp_path, "http://127.0.0.1:9", "a-token") | HURRY
     assert (

@@ -240,7 +240,7 @@ def test_a_copy_beside_the_ledger_file_does_not_hinder_the_restore(place: Place,
     assert (place.world.made, max(Counter(place.made_of()).values())) == (5, 1)
 
 
-def test_what_another_file_of_the_campaign_names_is_its_own_and_not_made_again(
+def test_batches_that_another_file_of_the_campaign_names_are_not_created_again(
     place: Place,
 ) -> None:
     """Restored from an older file, with the newer one moved aside as the refusal advises."""

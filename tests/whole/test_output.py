@@ -132,7 +132,7 @@ def test_what_an_encoding_does_not_have_is_replaced_and_json_is_exact(place: Pla
 
 
 @needs_full_device
-def test_a_full_device_is_told_by_every_command(place: Place) -> None:
+def test_a_full_device_is_reported_by_every_command(place: Place) -> None:
     after_a_run(place)
     with Path("/dev/full").open("wb") as full:
         for code, arguments in (*PRINTING, (0, ("sandbox", "--port", "0"))):

@@ -78,7 +78,7 @@ def test_a_run_writes_it_at_its_end_where_it_is_asked_for(place: Place, asked: s
         assert ended.summary["run_id"] in said
 
 
-def test_it_can_be_made_while_a_run_goes_on_and_says_so(place_with: WithOptions) -> None:
+def test_it_can_be_created_during_a_run_and_says_so(place_with: WithOptions) -> None:
     place = place_with(SandboxOptions(latency=0.05))
     place.job(*rows(160))
     process = place.start("--max-in-flight", 2)
@@ -94,7 +94,9 @@ def test_it_can_be_made_while_a_run_goes_on_and_says_so(place_with: WithOptions)
     assert "Run the job again" not in said
 
 
-def test_after_a_kill_it_says_that_the_run_died_and_how_to_go_on(place_with: WithOptions) -> None:
+def test_after_a_kill_it_says_that_the_run_died_and_how_to_continue(
+    place_with: WithOptions,
+) -> None:
     place = place_with(SandboxOptions(latency=0.05))
     place.job(*rows(40))
     process = place.start("--max-in-flight", 2)
@@ -177,7 +179,7 @@ def test_its_commands_name_places_that_no_file_says(place: Place) -> None:
     assert not (place.folder / "ledgers").exists()
 
 
-def test_a_file_that_is_no_report_is_told_and_left_and_the_run_is_as_good(place: Place) -> None:
+def test_a_file_that_is_no_report_is_reported_and_left_and_the_run_is_as_good(place: Place) -> None:
     place.job(*rows(3))
     mine = place.folder / "ledgers" / "job.html"
     mine.parent.mkdir()
@@ -213,7 +215,7 @@ def small(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(place)], check=True)
 
 
-def test_a_full_disk_under_the_report_is_told_and_changes_nothing_else(
+def test_a_full_disk_under_the_report_is_reported_and_changes_nothing_else(
     place: Place, small: Path
 ) -> None:
     ledger, report = small / "job.csv", small / "job.html"

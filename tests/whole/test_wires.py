@@ -227,7 +227,7 @@ def test_a_handshake_that_goes_bad_before_the_duplicate_requests_leaves_everythi
         assert server.world.made == 0
 
 
-def test_a_job_over_tls_is_made_once_each(
+def test_a_job_over_tls_is_created_once_each(
     tmp_path: Path, server: SandboxThread, authority: tuple[trustme.CA, str]
 ) -> None:
     ca, file = authority

@@ -40,7 +40,7 @@ def clipboard(page: Page) -> str:
     return str(page.evaluate("navigator.clipboard.readText()"))
 
 
-def test_it_tells_the_counts(bad: Made, opener: Opener) -> None:
+def test_it_shows_the_counts(bad: Made, opener: Opener) -> None:
     tab = opener(bad)
     expected: dict[str, int] = {}
     for line in ledger_csv(bad).splitlines()[1:]:
@@ -94,7 +94,7 @@ def test_search_finds_names_sources_and_numbers(
     assert shown(tab) == "All 1,920 rows of 48 sources"
 
 
-def test_search_finds_ids_and_the_api_s_words(bad: Made, opener: Opener) -> None:
+def test_search_finds_ids_and_the_apis_messages(bad: Made, opener: Opener) -> None:
     tab = opener(bad)
     rows = ledger_csv(bad).splitlines()
     batch_id = next(

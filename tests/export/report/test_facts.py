@@ -109,9 +109,7 @@ def test_the_night_is_the_latest_run_that_sent_something(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("process", ["alive", "dead", "elsewhere"])
-def test_whether_a_run_without_an_end_goes_on_is_asked_of_its_process(
-    tmp_path: Path, process: str
-) -> None:
+def test_a_run_without_an_end_is_running_if_its_process_is(tmp_path: Path, process: str) -> None:
     gone = subprocess.Popen(["true"])
     gone.wait()
     host, pid, alive = {

@@ -232,7 +232,7 @@ def test_its_rows_have_the_candidates_that_the_database_has(bad: Made) -> None:
     assert Reader(bad.text).json("lists")["candidates"] == expected
 
 
-def test_plots_say_in_words_what_they_show(bad: Made) -> None:
+def test_plots_say_in_text_what_they_show(bad: Made) -> None:
     plots = [a for tag, a in Reader(bad.text).elements if tag == "svg" and "aria-hidden" not in a]
     labels = [a["aria-label"] or "" for a in plots]
     assert len(labels) == 5
@@ -241,7 +241,7 @@ def test_plots_say_in_words_what_they_show(bad: Made) -> None:
     assert any("95 percent less than" in label for label in labels)
 
 
-def test_pauses_are_told_with_their_reasons(bad: Made) -> None:
+def test_pauses_are_reported_with_their_reasons(bad: Made) -> None:
     with closing(connection_of(open_for_reading(bad.database))) as connection:
         kept = connection.execute(
             "SELECT DISTINCT why FROM rate_changes WHERE wait_s IS NOT NULL"
@@ -255,7 +255,7 @@ def test_pauses_are_told_with_their_reasons(bad: Made) -> None:
     assert all(row["why"] in page for row in kept)
 
 
-def test_every_run_is_told_and_how_it_ended(bad: Made) -> None:
+def test_every_run_is_reported_and_how_it_ended(bad: Made) -> None:
     visible_text = Reader(bad.text).visible_text
     for run, ended in (
         ("run-1", "--limit was reached"),

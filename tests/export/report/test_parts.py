@@ -85,7 +85,7 @@ def test_rows_with_candidates_stand_alone_and_batches_with_an_owner_are_no_candi
     assert some.groups == ()
 
 
-def test_what_is_under_way_needs_nobody_while_the_run_goes_on() -> None:
+def test_what_is_under_way_needs_nobody_during_a_run() -> None:
     rows = (row(1, "unknown", "no answer is recorded yet", under_way=True), row(2, "pending", None))
     assert found(*rows, going_on=True).under_way == 1
     assert found(*rows).count("unknown") == 1
@@ -231,7 +231,7 @@ def test_a_run_is_called_what_it_was(kind: RunKind, called: str) -> None:
         (None, ""),
     ],
 )
-def test_a_candidate_s_age_is_told_by_its_request(made: str | None, expected: str) -> None:
+def test_a_candidates_age_is_counted_from_its_request(made: str | None, expected: str) -> None:
     assert after(made, NOW) == expected
 
 
