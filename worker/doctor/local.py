@@ -105,7 +105,7 @@ def _last_run(reader: Reader) -> Iterator[Check]:
         yield Check(
             "unknown",
             f"{counted(unknown, 'duplicate')} may exist",
-            "Run settle; it needs no JOB.",
+            "Run settle without a JOB; then decide what is left, as the job's report shows.",
         )
 
 
@@ -113,8 +113,8 @@ def _backup(database: Path, api_url: str) -> Check:
     """The newest backup next to the database. Not a finding: backups may be in another folder."""
     newest = overlap.latest_backup(database, api_url)
     if newest is None:
-        command = f"ledger --database {database} --backup FILE"
-        return Check("backup", f"no copy is in {database.parent}; this creates one: {command}")
+        command = f"duplicate-batches ledger --database {database} --backup FILE"
+        return Check("backup", f"no backup is in {database.parent}; to create one, run {command}")
     age = datetime.now(UTC).timestamp() - newest.stat().st_mtime
     return Check("backup", f"{newest} is {human_duration(age)} old")
 

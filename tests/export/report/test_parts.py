@@ -299,7 +299,7 @@ def test_a_candidate_names_the_other_items_that_it_could_be() -> None:
     some = found(*rows).undecided
     assert some[0].candidates[0].other_items == (4, 5, 6, 7, 8)
     assert (
-        speaks_against(some[0], some[0].candidates[0]) == "Could also be #4, #5 and #6 and 2 more"
+        speaks_against(some[0], some[0].candidates[0]) == "Could also be #4, #5, #6 and 2 more"
     )
 
 

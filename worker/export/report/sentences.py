@@ -129,9 +129,9 @@ def speaks_against(one: Undecided, candidate: Candidate) -> str:
     if found.time is False:
         parts.append(f"{_created(one.row, candidate)}, which does not fit")
     if candidate.other_items:
-        numbers = joined([f"#{item}" for item in candidate.other_items[:3]])
-        more = len(candidate.other_items) - 3
-        parts.append(f"could also be {numbers}" + (f" and {more} more" if more > 0 else ""))
+        shown = [f"#{item}" for item in candidate.other_items[:3]]
+        more = [f"{len(candidate.other_items) - 3} more"] if candidate.other_items[3:] else []
+        parts.append(f"could also be {joined(shown + more)}")
     elif one.has_equal(candidate):
         parts.append("another candidate fits as well")
     return _sentence(parts)
