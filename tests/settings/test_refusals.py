@@ -253,7 +253,7 @@ BAD_TOML = [
     (
         'batch_url = "https://example.org/"',
         "batch_url",
-        "does not contain {id}, the place of the batch id; write it as https://example.org/",
+        "does not contain {id}, which stands for the batch id; write it as https://example.org/",
     ),
     ('batch_url = "https://x.org/{id}/{n}"', "batch_url", "the only placeholder is {id}"),
     ('batch_url = "ftp://x.org/{id}"', "batch_url", "is not an https address"),

@@ -298,9 +298,7 @@ def test_a_candidate_names_the_other_items_that_it_could_be() -> None:
     rows = [row(n, "unknown", **undecided(n, "several fit", uuid(2))) for n in range(3, 9)]
     some = found(*rows).undecided
     assert some[0].candidates[0].other_items == (4, 5, 6, 7, 8)
-    assert (
-        speaks_against(some[0], some[0].candidates[0]) == "Could also be #4, #5, #6 and 2 more"
-    )
+    assert speaks_against(some[0], some[0].candidates[0]) == "Could also be #4, #5, #6 and 2 more"
 
 
 def test_a_bad_night_stands_out() -> None:
