@@ -95,13 +95,13 @@ def main() -> None:
             if case.rate > 1:
                 all_kept |= {ALL_AT_ONCE: [], ONE_BY_ONE: []}
             for _ in range(case.turns):
-                for words, kept_so_far in all_kept.items():
-                    kept_so_far.append(_measure(case, words, prompt=prompt))
-            for words, kept_so_far in all_kept.items():
-                _show(case, words, kept_so_far)
+                for label, kept_so_far in all_kept.items():
+                    kept_so_far.append(_measure(case, label, prompt=prompt))
+            for label, kept_so_far in all_kept.items():
+                _show(case, label, kept_so_far)
 
 
-def _show(case: Case, words: str, turns: Sequence[Kept]) -> None:
+def _show(case: Case, label: str, turns: Sequence[Kept]) -> None:
     what = f"{case.rate:g}/s, {case.above}, {case.turns} x {case.items:,}"
     used, drift = spread([one.used for one in turns], 3), spread([one.drift for one in turns])
     if case.stopped_s:
@@ -111,18 +111,18 @@ def _show(case: Case, words: str, turns: Sequence[Kept]) -> None:
         spread([one.most for one in turns], 0),
     )
     print(
-        f"| {what} | {words.format(rate=case.rate)} | {used} | {drift} | {rejected} | {most} |",
+        f"| {what} | {label.format(rate=case.rate)} | {used} | {drift} | {rejected} | {most} |",
         flush=True,
     )
 
 
-def _measure(case: Case, words: str, *, prompt: bool) -> Kept:
+def _measure(case: Case, label: str, *, prompt: bool) -> Kept:
     with tempfile.TemporaryDirectory(prefix="pace-") as name:
         folder = Path(name)
         job = write_job(folder / "job.csv", case.items)
         with serving(source_ids(), limit=case.limit, burst=BURST, log=True, prompt=prompt) as api:
             began = time.monotonic()
-            command = _command(case, words, job, api.url)
+            command = _command(case, label, job, api.url)
             environ = importable(api.environment())
             with subprocess.Popen(
                 command, cwd=folder, env=environ, stdin=subprocess.DEVNULL
@@ -133,12 +133,12 @@ def _measure(case: Case, words: str, *, prompt: bool) -> Kept:
             return kept(case.rate, api.fates())
 
 
-def _command(case: Case, words: str, job: Path, url: str) -> Sequence[str]:
-    if words == OURS:
+def _command(case: Case, label: str, job: Path, url: str) -> Sequence[str]:
+    if label == OURS:
         rate = f"{case.rate:g}/s" if case.rate >= 1 else f"{case.rate * 60:g}/min"
         run = [*WORKER, "run", str(job), "--yes", "--rate", rate]
         return [*run, "--max-in-flight", str(IN_FLIGHT), "--quiet"]
-    limiter = (str(case.rate), "1") if words == ALL_AT_ONCE else ("1", str(1 / case.rate))
+    limiter = (str(case.rate), "1") if label == ALL_AT_ONCE else ("1", str(1 / case.rate))
     return [sys.executable, str(LIMITED), str(job), url, TOKEN, str(IN_FLIGHT), *limiter]
 
 

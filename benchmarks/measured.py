@@ -142,11 +142,11 @@ def importable(environ: Mapping[str, str]) -> dict[str, str]:
     return {**environ, "PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONDONTWRITEBYTECODE": ""}
 
 
-def show(words: str, measured: Measured, rows: int) -> None:
+def show(label: str, measured: Measured, rows: int) -> None:
     """Print one line of the table."""
     took, cpu = f"{measured.seconds:.1f} s", f"{measured.cpu:.1f} s"
     print(
-        f"{words:<42}{measured.peak / MIB:>6.0f}"
+        f"{label:<42}{measured.peak / MIB:>6.0f}"
         f" MiB{took:>10}{cpu:>10}{rows / measured.seconds:>10,.0f}",
         flush=True,
     )

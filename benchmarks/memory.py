@@ -56,8 +56,8 @@ def main() -> None:
                 show("the same again: nothing to do", measure(run, folder, api), asked.rows)
     if asked.starts:
         print(f"\nstart-up, median of {asked.starts} alternating runs")
-        for words, seconds in start_up(asked.starts).items():
-            print(f"{words:<42}{seconds * 1000:>7.0f} ms")
+        for label, seconds in start_up(asked.starts).items():
+            print(f"{label:<42}{seconds * 1000:>7.0f} ms")
 
 
 def _arguments() -> argparse.Namespace:
@@ -83,15 +83,15 @@ def start_up(runs: int) -> dict[str, float]:
         "duplicate-batches --help": [*WORKER, "--help"],
         "duplicate-batches run --help": [*WORKER, "run", "--help"],
     }
-    times: dict[str, list[float]] = {words: [] for words in commands}
+    times: dict[str, list[float]] = {label: [] for label in commands}
     for _ in range(runs):
-        for words, command in commands.items():
+        for label, command in commands.items():
             began = time.perf_counter()
             subprocess.run(
                 command, env=importable(os.environ), check=True, stdout=subprocess.DEVNULL
             )
-            times[words].append(time.perf_counter() - began)
-    return {words: statistics.median(seconds) for words, seconds in times.items()}
+            times[label].append(time.perf_counter() - began)
+    return {label: statistics.median(seconds) for label, seconds in times.items()}
 
 
 if __name__ == "__main__":

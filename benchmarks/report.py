@@ -149,7 +149,7 @@ def fill(path: Path, number: int) -> None:
                 "settle_after_s": 30.0,
                 "ceiling": RATE,
                 "date": "2026-03-01",
-                "command": "run",
+                "kind": "run",
             },
         )
         sources = -(-number // COPIES)
@@ -174,7 +174,7 @@ def fill(path: Path, number: int) -> None:
             _attempts(number),
         )
         connection.executemany(
-            sql("add_pace"),
+            sql("add_rate_change"),
             (
                 {
                     "run": 1,
@@ -194,7 +194,7 @@ def fill(path: Path, number: int) -> None:
                 "created": number * 97 // 100,
                 "requests": number,
                 "throttled": 0,
-                "written": None,
+                "ledger_stamp": None,
             },
         )
         connection.execute("COMMIT")

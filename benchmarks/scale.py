@@ -117,23 +117,23 @@ def _afterwards(folder: Path) -> None:
             write_job(folder / "small.csv", SOURCES),
             ("--campaign", f"small {time.time_ns()}"),
         )
-        words = f"run, {SOURCES} items of another campaign"
+        label = f"run, {SOURCES} items of another campaign"
         show(
-            words, measure(["run", str(small), *RUN, *campaign], folder, api.environment()), SOURCES
+            label, measure(["run", str(small), *RUN, *campaign], folder, api.environment()), SOURCES
         )
         show(
             "check, without a token",
             measure(["check", job, "--quiet"], folder, without_api()),
             items,
         )
-        for words in ("report", "ledger"):
+        for label in ("report", "ledger"):
             show(
-                words,
-                measure_command([*WORKER, words, job], folder, without_api(), folder / "said"),
+                label,
+                measure_command([*WORKER, label, job], folder, without_api(), folder / "said"),
                 items,
             )
-        words = "run again, after `ledger`: its file read and anew"
-        show(words, measure(["run", job, *RUN], folder, api.environment()), items)
+        label = "run again, after `ledger`: its file read and anew"
+        show(label, measure(["run", job, *RUN], folder, api.environment()), items)
     for path in sorted((folder / "ledgers").iterdir()):
         if path.stat().st_size:
             print(f"  {path.name}: {path.stat().st_size / MIB:,.1f} MiB")
@@ -183,13 +183,13 @@ def _show_tenths(marks: Sequence[Mark]) -> None:
         )
         for a, b in pairwise(marks)
     ]
-    for words, values in (
+    for label, values in (
         ("wall", [wall for wall, _ in spans]),
         ("CPU", [cpu for _, cpu in spans]),
     ):
-        told = " ".join(f"{value:.3f}" for value in values)
+        cells = " ".join(f"{value:.3f}" for value in values)
         print(
-            f"{words:<6}{told}; last / first {values[-1] / values[0]:.2f}, most / least"
+            f"{label:<6}{cells}; last / first {values[-1] / values[0]:.2f}, most / least"
             f" {max(values) / min(values):.2f}"
         )
 
@@ -214,13 +214,13 @@ def _many_campaigns(folder: Path, campaigns: int, each: int) -> None:
             )
     print(f"\n{campaigns:,} campaigns of {each} items in one database, a run for each")
     tenth = max(1, campaigns // TENTHS)
-    for words, part in (("first tenth", runs[:tenth]), ("last tenth", runs[-tenth:])):
+    for label, part in (("first tenth", runs[:tenth]), ("last tenth", runs[-tenth:])):
         seconds, cpu = (
             statistics.median(values)
             for values in ([r.seconds for r in part], [r.cpu for r in part])
         )
         print(
-            f"{words:<14}{seconds:.3f} s, CPU {cpu:.3f} s a run; peak"
+            f"{label:<14}{seconds:.3f} s, CPU {cpu:.3f} s a run; peak"
             f" {max(r.peak for r in part) / MIB:.0f} MiB"
         )
     print(f"{'the first again':<14} {last.seconds:.3f} s, CPU {last.cpu:.3f} s")

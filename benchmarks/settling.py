@@ -120,8 +120,8 @@ def settle(case: Case, folder: Path, profile: Path | None) -> None:
         if profile is not None:
             command[1:2] = ["-m", "cProfile", "-o", "settle.prof", "-m"]
         environ = without_api() | {"PROLIFIC_URL": url, "PROLIFIC_TOKEN": TOKEN}
-        measured, told = _measured(command, folder, environ)
-    counts, took, cpu = told["counts"], f"{measured.seconds:.1f} s", f"{measured.cpu:.1f} s"
+        measured, summary = _measured(command, folder, environ)
+    counts, took, cpu = summary["counts"], f"{measured.seconds:.1f} s", f"{measured.cpu:.1f} s"
     ended = ", ".join(
         f"{counts[status]:,} {status}"
         for status in ("created", "unknown", "pending")

@@ -36,7 +36,7 @@ class Case:
     """What the API and the disk are like: answers take `latency` milliseconds, each fsync `fsync`
     more. A peer gets its share of so many `items`."""
 
-    words: str
+    label: str
     items: int
     latency: int = 0
     fsync: int = 0
@@ -70,10 +70,10 @@ def main() -> None:
     )
     lacking = {peer: why for peer in PEERS if (why := peer.missing())}
     for peer, why in lacking.items():
-        print(f"Left out: {peer.words}: {why}")
+        print(f"Left out: {peer.label}: {why}")
     for number, (key, case) in enumerate(CASES.items()):
         if why := case.missing():
-            print(f"Left out: {case.words}: {why}")
+            print(f"Left out: {case.label}: {why}")
         elif key in asked.cases:
             peers = [
                 peer
@@ -82,7 +82,7 @@ def main() -> None:
             ]
             items = {peer: int(case.items * peer.shares[number]) for peer in peers}
             print(
-                f"\n{case.words}; {IN_FLIGHT} in flight; medians of {asked.rounds} rounds, least"
+                f"\n{case.label}; {IN_FLIGHT} in flight; medians of {asked.rounds} rounds, least"
                 " and most",
                 flush=True,
             )
@@ -104,12 +104,12 @@ def _measure(case: Case, items: Mapping[Peer, int], rounds: int) -> None:
     print("\n| what | items | speed, as a ratio | processor s for 1,000 items | peak memory, MiB |")
     print("| --- | --- | --- | --- | --- |")
     for peer, turns in took.items():
-        words = (
-            peer.words
+        label = (
+            peer.label
             if len(turns) == rounds
-            else f"{peer.words} (did it in {len(turns)} of {rounds} rounds)"
+            else f"{peer.label} (did it in {len(turns)} of {rounds} rounds)"
         )
-        print(f"| {words} | {items[peer]:,} | {_figures(turns, script, floor)} |", flush=True)
+        print(f"| {label} | {items[peer]:,} | {_figures(turns, script, floor)} |", flush=True)
 
 
 def _turn(
@@ -125,12 +125,12 @@ def _turn(
             )
         except SystemExit as error:
             print(
-                f"{peer.words}: {str(error)[-100:]}: {(folder / 'said').read_text('utf-8')[-300:]}"
+                f"{peer.label}: {str(error)[-100:]}: {(folder / 'said').read_text('utf-8')[-300:]}"
             )
             return None
         answered = api.statuses(items)
     if answered != {201: items}:
-        print(f"{peer.words}: {items} were asked for, and nginx answered {dict(answered)}")
+        print(f"{peer.label}: {items} were asked for, and nginx answered {dict(answered)}")
         return None
     return measured
 
@@ -156,8 +156,10 @@ def _figures(turns: Took, script: Mapping[int, float], floor: int) -> str:
 
 def _version(program: str) -> str:
     """The program's name and the first version that it tells."""
-    told = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
-    found = re.search(r"\d[\d.]+", told)
+    version = subprocess.run(
+        [program, "--version"], capture_output=True, text=True, check=True
+    ).stdout
+    found = re.search(r"\d[\d.]+", version)
     return f"{program} {found.group() if found else '?'}"
 
 

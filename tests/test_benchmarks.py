@@ -48,7 +48,7 @@ def test_nginx_rejects_what_is_beyond_its_limit_and_notes_it() -> None:
     ],
     ids=["all of a ceiling", "half of it", "twice as fast in the second half"],
 )
-def test_how_a_ceiling_was_kept_is_told_by_when_requests_came(
+def test_how_a_ceiling_was_kept_is_reported_by_when_requests_came(
     times: Sequence[float], expected: Kept
 ) -> None:
     found = kept(50, [(at + 1_764_000_000, 201) for at in times])

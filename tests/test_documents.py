@@ -115,13 +115,13 @@ def test_a_command_s_own_options_are_there(name: str, options: tuple[str, ...]) 
 
 def test_sandbox_s_options_and_defaults_are_there() -> None:
     parser = parsers()["sandbox"]
-    shown = values_of(SANDBOX, "## A sandbox that stays")
+    shown = values_of(SANDBOX, "## A sandbox that keeps running")
     assert set(shown) == flags(parser) - {"--help"}
     assert shown == {flag: metavars(parser)[flag] for flag in shown}
     defaults = {
         flag: action.default for action in parser._actions for flag in action.option_strings
     }
-    for cell, (default, _) in table(SANDBOX, "## A sandbox that stays").items():
+    for cell, (default, _) in table(SANDBOX, "## A sandbox that keeps running").items():
         written = defaults[cell.split()[0]]
         assert default == (f"`{written}`" if written else "none"), cell
 

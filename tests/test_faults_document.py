@@ -41,8 +41,8 @@ def test_there_are_at_least_fifty_faults_each_told_once_and_whole() -> None:
 
 
 def test_every_fault_names_tests_that_exist() -> None:
-    for fault, _, _, told in rows():
-        named = re.findall(r"`([^`]+)`", told)
+    for fault, _, _, tests in rows():
+        named = re.findall(r"`([^`]+)`", tests)
         assert named, fault
         for one in named:
             path, _, name = one.partition("::")

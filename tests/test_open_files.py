@@ -78,20 +78,20 @@ def notes(ended: Ended) -> list[str]:
 
 @pytest.mark.parametrize("arguments", [(), ("--ledger", "wave.xlsx")], ids=["csv", "workbook"])
 @pytest.mark.parametrize(("limit", "at_once"), [(64, 17), (40, 5)])
-def test_few_open_files_mean_fewer_requests_at_once_and_are_told(
+def test_few_open_files_mean_fewer_requests_at_once_and_are_reported(
     tmp_path: Path, limit: int, at_once: int, arguments: tuple[str, ...]
 ) -> None:
     ended = rehearsal(tmp_path, limit, limit, "--max-in-flight", "100", *arguments)
     assert ended.code == 0, ended.err
     assert ended.summary["counts"]["created"] == 100
-    told = (
+    note = (
         f"only {limit} open files are allowed, so at most {at_once} requests run at once; raise the"
         " limit with ulimit -n 1024"
     )
-    assert notes(ended) == [told]
+    assert notes(ended) == [note]
 
 
-def test_a_limit_that_may_be_raised_is_raised_and_nothing_is_told(tmp_path: Path) -> None:
+def test_a_limit_that_may_be_raised_is_raised_and_nothing_is_reported(tmp_path: Path) -> None:
     ended = rehearsal(tmp_path, 64, 4096, "--max-in-flight", "100")
     assert (ended.code, ended.summary["counts"]["created"], notes(ended)) == (0, 100, [])
 

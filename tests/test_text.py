@@ -56,7 +56,7 @@ def test_visible_json_keeps_the_value_and_is_encodable(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"),
+    ("seconds", "expected"),
     [
         (-5, "0 s"),
         (0, "0 s"),
@@ -74,8 +74,8 @@ def test_visible_json_keeps_the_value_and_is_encodable(text: str) -> None:
         (1e7, "116 days"),
     ],
 )
-def test_human_duration(seconds: float, words: str) -> None:
-    assert human_duration(seconds) == words
+def test_human_duration(seconds: float, expected: str) -> None:
+    assert human_duration(seconds) == expected
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_an_unbreakable_stream_loses_what_it_cannot_write() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "words"), [(0, "0 sources exist"), (1, "1 source exists"), (2, "2 sources exist")]
+    ("number", "expected"), [(0, "0 sources exist"), (1, "1 source exists"), (2, "2 sources exist")]
 )
-def test_noun_and_verb_agree(number: int, words: str) -> None:
-    assert f"{counted(number, 'source')} {verb(number, 'exists', 'exist')}" == words
+def test_noun_and_verb_agree(number: int, expected: str) -> None:
+    assert f"{counted(number, 'source')} {verb(number, 'exists', 'exist')}" == expected

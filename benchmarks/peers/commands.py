@@ -42,12 +42,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """`words` for the table; `shares` of the items that it gets in each of the three cases (answers
+    """`label` for the table; `shares` of the items that it gets in each of the three cases (answers
     at once, answers after 50 ms, a slow disk), because a slow one would take all the time (0: left
     out); `command` says how it is started; `program` and `package` are what must be there, and
     where it comes from."""
 
-    words: str
+    label: str
     shares: tuple[float, float, float]
     command: Callable[[Asked], Sequence[str]]
     program: str | None = None

@@ -232,7 +232,7 @@ async def test_what_is_odd_in_a_batch_is_left_out_and_nothing_is_converted(
     assert repr(read) == repr(batch)  # 1 is not 1.0, and neither is True
 
 
-CUT = "cut short: the answer is no whole JSON"
+CUT = "cut short: the answer is not complete JSON"
 NO_COUNT = "it does not say how many batches there are"
 
 

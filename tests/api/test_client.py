@@ -258,7 +258,7 @@ async def test_a_token_where_a_long_error_is_cut_leaves_no_part(before: int) -> 
         assert TOKEN[:4] not in (await answered(answer(400, body))).words
 
 
-async def test_a_422_keeps_the_apis_words_whatever_keys_it_uses() -> None:
+async def test_a_422_keeps_the_apis_message_whatever_keys_it_uses() -> None:
     """As people see it: the error of a duplicate that is refused."""
     outcome = classify(
         await duplicated(answer(422, {"name": ["Ensure this has at most 255 characters."]})), SOURCE
@@ -308,7 +308,7 @@ async def test_an_error_that_is_nested_as_deeply_as_can_be_read_ends_nothing() -
         ),
     ],
 )
-async def test_an_answer_that_is_no_http_is_told_as_such_and_may_have_left(
+async def test_an_answer_that_is_no_http_is_reported_as_such_and_may_have_left(
     data: bytes, words: str
 ) -> None:
     """aiohttp gives it a status of its own, 400, that no server sent."""
@@ -425,7 +425,7 @@ async def test_a_failed_tls_handshake_let_nothing_leave() -> None:
     assert reply.words.startswith(f"127.0.0.1:{server.port} does not speak TLS, which https needs")
 
 
-async def test_a_server_that_closes_where_tls_begins_is_told_in_words() -> None:
+async def test_a_server_that_closes_where_tls_begins_is_reported() -> None:
     async def close(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         await reader.read(10)
 
@@ -433,9 +433,7 @@ async def test_a_server_that_closes_where_tls_begins_is_told_in_words() -> None:
         reply = await lost(f"https://127.0.0.1:{server.port}")
 
     assert not reply.left
-    assert (
-        "it closed the connection where TLS begins; does it speak TLS on this port?" in reply.words
-    )
+    assert "it closed the connection when TLS began; does it speak TLS on this port?" in reply.words
     assert "None" not in reply.words
 
 
@@ -876,9 +874,9 @@ async def test_a_listing_says_whether_it_is_whole(
     ("end", "problem"),
     [
         (b"", "cut short: the answer was cut short"),
-        (b" ]] ", "cut short: the answer is no whole JSON"),
-        (b", oops", "cut short: the answer is no whole JSON"),
-        (b', "\xff"]}', "cut short: the answer is no whole JSON"),
+        (b" ]] ", "cut short: the answer is not complete JSON"),
+        (b", oops", "cut short: the answer is not complete JSON"),
+        (b', "\xff"]}', "cut short: the answer is not complete JSON"),
     ],
 )
 async def test_what_a_broken_listing_showed_before_it_broke_is_taken(
@@ -896,7 +894,7 @@ async def test_what_a_broken_listing_showed_before_it_broke_is_taken(
 async def test_a_page_of_html_is_no_listing_and_its_date_does_not_count() -> None:
     listing, _ = await listed(answer(200, b"<html>", {"Date": DATE}))
 
-    assert listing == Listing(0, None, "cut short: the answer is no whole JSON")
+    assert listing == Listing(0, None, "cut short: the answer is not complete JSON")
 
 
 async def test_silence_in_the_middle_of_a_listing_ends_it() -> None:

@@ -11,7 +11,7 @@ DATE = 1_772_366_400.0
 
 
 @pytest.mark.parametrize(
-    ("headers", "told"),
+    ("headers", "expected"),
     [
         ({}, None),
         ({"RateLimit": '"default";r=50;t=30'}, Quota(50, 30.0)),
@@ -32,9 +32,9 @@ DATE = 1_772_366_400.0
     ],
 )
 def test_rate_limit_headers_are_read_in_all_their_forms(
-    headers: dict[str, str], told: Quota | None
+    headers: dict[str, str], expected: Quota | None
 ) -> None:
-    assert quota(headers, DATE) == told
+    assert quota(headers, DATE) == expected
 
 
 def test_a_reset_that_is_a_time_needs_the_answers_own_date() -> None:

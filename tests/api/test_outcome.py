@@ -87,7 +87,7 @@ def test_every_other_status_is_unknown_even_with_a_batch_in_its_body(status: int
         (429, NotSentReason.THROTTLED, True, 7),
     ],
 )
-def test_a_status_that_says_that_nothing_was_made_goes_back(
+def test_a_status_that_says_that_nothing_was_created_goes_back(
     status: int, why: NotSentReason, left: bool, wait: float | None
 ) -> None:
     outcome = classify(reply(status, {"id": NEW}, "wait", retry_after_s=7), SOURCE)
@@ -214,5 +214,5 @@ def test_a_request_that_surely_did_not_leave_is_not_sent() -> None:
     assert outcome.why is NotSentReason.NO_CONNECTION
 
 
-def test_an_answer_without_words_is_told_by_its_number() -> None:
+def test_an_answer_without_words_is_reported_by_its_number() -> None:
     assert classify(reply(400), SOURCE).error == "HTTP 400"

@@ -54,7 +54,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sandbox: SandboxThre
 
 
 @pytest.mark.parametrize("case", [_parameter(case) for case in CASES])
-def test_bad_input_is_refused_in_words_and_nothing_is_sent_or_harmed(
+def test_bad_input_is_refused_in_a_message_and_nothing_is_sent_or_harmed(
     case: Case,
     folder: Path,
     sandbox: SandboxThread,

@@ -11,7 +11,7 @@ from tests.support.command import command, environment, source_id, write_job
 
 
 @pytest.mark.parametrize(
-    ("sources", "words"),
+    ("sources", "message"),
     [
         (
             1,
@@ -29,18 +29,18 @@ from tests.support.command import command, environment, source_id, write_job
         ),
     ],
 )
-def test_what_was_not_checked(sources: int, words: str, tmp_path: Path) -> None:
+def test_what_was_not_checked(sources: int, message: str, tmp_path: Path) -> None:
     write_job(
         tmp_path / "job.csv",
         [{"batch_id": source_id(n), "name": f"Row {n}"} for n in range(sources)],
     )
     ended = command(["check", "job.csv"], tmp_path, environment(tmp_path))
     assert ended.code == 0, ended.err
-    assert words in ended.out
+    assert message in ended.out
 
 
-def test_with_a_limit_as_many_names_are_told_as_would_be_created(tmp_path: Path) -> None:
+def test_with_a_limit_as_many_names_are_reported_as_would_be_created(tmp_path: Path) -> None:
     write_job(tmp_path / "job.csv", [{"batch_id": source_id(1), "name": "Row {n}", "copies": 4}])
-    told = command(["check", "job.csv", "--limit", 1, "--json"], tmp_path, environment(tmp_path))
-    found = json.loads(told.out)
+    checked = command(["check", "job.csv", "--limit", 1, "--json"], tmp_path, environment(tmp_path))
+    found = json.loads(checked.out)
     assert (found["to_create"], found["first_names"]) == (1, ["Row 1"])

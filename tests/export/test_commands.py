@@ -52,7 +52,7 @@ def test_commands_name_what_leads_to_the_campaign(
     assert made.ledger("--all") == f"duplicate-batches ledger {job} {shared} --all"
 
 
-def test_a_run_that_was_typed_goes_on_as_it_was_typed() -> None:
+def test_a_run_that_was_typed_continues_as_it_was_typed() -> None:
     made = Commands("a.csv", typed=("run", "a.csv", "--rate", "3/s"))
     assert made.run() == "duplicate-batches run a.csv --rate 3/s"
     assert made.retry() == "duplicate-batches run a.csv --rate 3/s --retry-failed"
@@ -92,7 +92,7 @@ def test_the_rest_is_created_without_the_limit(typed: str, left: str) -> None:
     assert made.run() == f"duplicate-batches {left}"
 
 
-def test_every_command_begins_with_the_programs_words_and_a_run_keeps_its_pace() -> None:
+def test_every_command_begins_with_the_programs_name_and_a_run_keeps_its_pace() -> None:
     invocation = USUAL._replace(program=("/my v/python", "-m", "worker"), kept=("--rate", "30/min"))
     made = commands(LATEST, invocation)
     called = "'/my v/python' -m worker"

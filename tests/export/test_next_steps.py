@@ -18,7 +18,7 @@ RETRY = f"{RUN} --retry-failed"
 SETTLE = "duplicate-batches settle /w/a.csv --campaign a"
 DECIDE = [f"{SETTLE} --assign '#NUMBER=BATCH_ID'", f"{SETTLE} --absent '#NUMBER'"]
 
-Told = tuple[str, str, list[str]]
+Expected = tuple[str, str, list[str]]
 """A step's key, a part of its title or sentences, and its commands."""
 
 
@@ -27,7 +27,7 @@ def settled(counts: Counts, **more: Any) -> CampaignState:
 
 
 @pytest.mark.parametrize(
-    ("campaign_state", "told"),
+    ("campaign_state", "expected"),
     [
         (CampaignState(Counts(created=3)), []),
         (CampaignState(Counts()), []),
@@ -187,12 +187,12 @@ def settled(counts: Counts, **more: Any) -> CampaignState:
         ),
     ],
 )
-def test_what_to_do_next(campaign_state: CampaignState, told: list[Told]) -> None:
+def test_what_to_do_next(campaign_state: CampaignState, expected: list[Expected]) -> None:
     found = steps(campaign_state, COMMANDS)
     assert [(step.key, [one.line for one in step.commands]) for step in found] == [
-        (key, do) for key, _, do in told
+        (key, do) for key, _, do in expected
     ]
-    for step, (_, part, _) in zip(found, told, strict=True):
+    for step, (_, part, _) in zip(found, expected, strict=True):
         assert part in " ".join(filter(None, (step.title, step.why, step.text)))
 
 

@@ -323,7 +323,7 @@ def test_the_summary_of_many_failures_stays_short_and_says_what_it_leaves_out() 
 # -- more rows than a sheet can contain
 
 
-def test_what_one_sheet_cannot_hold_goes_on_in_the_next_and_is_read_from_all(
+def test_what_one_sheet_cannot_hold_continues_in_the_next_and_is_read_from_all(
     tmp_path: Path,
 ) -> None:
     data = written(*(row(n) for n in range(2, 9)), rows_of_a_sheet=4)
@@ -483,7 +483,7 @@ PLACE = st.floats(0, 1, exclude_max=True)
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(PLACE, st.integers(0, 255)), min_size=1, max_size=4), st.none() | PLACE)
-def test_a_damaged_workbook_ends_in_words(
+def test_a_damaged_workbook_ends_in_a_message(
     tmp_path_factory: pytest.TempPathFactory, flips: list[tuple[float, int]], end: float | None
 ) -> None:
     whole = bytearray(written(row(2), row(3)))

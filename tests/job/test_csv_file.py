@@ -392,19 +392,19 @@ def test_an_id_that_became_a_number_is_explained(tmp_path: Path, cell: str) -> N
     )
 
 
-def test_every_problem_of_a_row_is_told(tmp_path: Path) -> None:
+def test_every_problem_of_a_row_is_reported(tmp_path: Path) -> None:
     content = f"batch_id,name,upload_new_dataset,copies\n{A},ok,,\nx,{{,maybe,0,stray\n{B},,,\n"
     items = list(open_job(written(tmp_path, "job.csv", content)).rows())
     assert [type(item) for item in items] == [Row, *[Problem] * 5, Row]
     assert [item.line for item in items] == [2, 3, 3, 3, 3, 3, 4]
 
 
-def test_every_problem_of_the_header_is_told(tmp_path: Path) -> None:
+def test_every_problem_of_the_header_is_reported(tmp_path: Path) -> None:
     problems = problems_of(written(tmp_path, "job.csv", "nmae,x_,copies,copies,tasks_per_group\n"))
     assert [problem.line for problem in problems] == [1] * 5
 
 
-def test_the_first_fifty_problems_are_told_and_the_rest_counted(tmp_path: Path) -> None:
+def test_the_first_fifty_problems_are_reported_and_the_rest_counted(tmp_path: Path) -> None:
     columns = ",".join(f"wrong{i}" for i in range(60))
     with pytest.raises(JobError) as caught:
         open_job(written(tmp_path, "job.csv", f"batch_id,{columns}\n"))
@@ -412,7 +412,7 @@ def test_the_first_fifty_problems_are_told_and_the_rest_counted(tmp_path: Path) 
     assert caught.value.total == 60
 
 
-def test_reading_goes_on_behind_a_bad_line(tmp_path: Path) -> None:
+def test_reading_continues_behind_a_bad_line(tmp_path: Path) -> None:
     content = f'batch_id,name\n{A},"a"b\n{A},\xe9\n{A},{{\n{B},b\n'.encode("latin-1")
     items = list(open_job(written(tmp_path, "job.csv", content)).rows())
     assert [(type(item), item.line) for item in items] == [

@@ -475,7 +475,7 @@ def test_a_misspelt_batch_id_is_one_problem(tmp_path: Path) -> None:
     assert_the_problem(path, 1, 'unknown key "batchid"; did you mean "batch_id"?')
 
 
-def test_every_problem_of_the_file_is_told_in_its_order(tmp_path: Path) -> None:
+def test_every_problem_of_the_file_is_reported_in_its_order(tmp_path: Path) -> None:
     content = "batches:\n- batch_id: 7\n  copies: x\n- name: '{'\n  nope: 1\ncolour: red\n"
     problems = problems_of(written(tmp_path, "job.yaml", content))
     assert [problem.line for problem in problems] == [2, 3, 4, 4, 5, 6]
@@ -489,7 +489,7 @@ def test_problems_of_rows_are_among_the_rows(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_what_was_read_before_a_syntax_error_is_told_too(tmp_path: Path) -> None:
+def test_what_was_read_before_a_syntax_error_is_reported_too(tmp_path: Path) -> None:
     problems = problems_of(written(tmp_path, "job.yaml", "- batch_id: 7\n- batch_id: 'x\n"))
     assert [problem.line for problem in problems] == [1, 2]
 

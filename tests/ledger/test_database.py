@@ -180,8 +180,8 @@ def test_candidates_that_stood_in_a_text_become_rows(path: Path, version: int) -
             (number, batch) for number, row in enumerate(OLD_ROWS, start=1) for batch in row.named
         ]
     with closing(open_for_reading(path)) as reader:
-        told = [row["error"] for row in views.ledger_rows(reader, 1, "spring")]
-        assert told == [row.error for row in OLD_ROWS], "people read what they read before"
+        errors = [row["error"] for row in views.ledger_rows(reader, 1, "spring")]
+        assert errors == [row.error for row in OLD_ROWS], "people read what they read before"
 
 
 @pytest.mark.parametrize(
@@ -206,11 +206,11 @@ def test_what_kind_an_old_run_was_is_decided_once(
 
 @pytest.mark.parametrize("version", range(1, len(migrations())))
 def test_an_old_run_keeps_all_that_it_told(path: Path, version: int) -> None:
-    told = (
+    columns = (
         "id, run_id, campaign_id, job, ledger, host, pid, started_at, ended_at, stopped_by,"
         " exit_code, me, timeout_s, settle_after_s, created, requests, throttled"
     )
-    told += ", ceiling, date" if version >= 3 else ""
+    columns += ", ceiling, date" if version >= 3 else ""
     stamp = "ledger_stamp" if version > TEXTS_UNTIL else "written" if version >= 5 else "NULL"
     old_database(path, version)
     with raw(path) as connection:
@@ -220,11 +220,11 @@ def test_an_old_run_keeps_all_that_it_told(path: Path, version: int) -> None:
         )
         if stamp != "NULL":
             connection.execute(f"UPDATE runs SET {stamp} = 'as it is' WHERE id = 2")
-        before = connection.execute(f"SELECT {told}, {stamp} FROM runs ORDER BY id").fetchall()
+        before = connection.execute(f"SELECT {columns}, {stamp} FROM runs ORDER BY id").fetchall()
     make(path)
 
     with raw(path) as connection:
-        after = connection.execute(f"SELECT {told}, ledger_stamp FROM runs ORDER BY id")
+        after = connection.execute(f"SELECT {columns}, ledger_stamp FROM runs ORDER BY id")
         assert after.fetchall() == before
 
 
@@ -260,7 +260,7 @@ def test_a_database_of_any_version_whose_changes_lie_beside_another_name_is_refu
         open_for_writing(path, API)
 
 
-def test_tables_that_others_refer_to_are_made_anew_whatever_sqlite_was_built_with(
+def test_tables_that_others_refer_to_are_created_anew_whatever_sqlite_was_built_with(
     path: Path,
 ) -> None:
     old_database(path, BEFORE_COPYING)
@@ -346,7 +346,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     refused(text, "not a ledger database")
 
 
-def test_a_damaged_database_is_told_as_damaged(path: Path) -> None:
+def test_a_damaged_database_is_reported_as_damaged(path: Path) -> None:
     make(path)
     content = path.read_bytes()
     path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
@@ -367,13 +367,13 @@ def test_a_database_of_another_api_is_refused(path: Path) -> None:
     open_for_reading(path).close()
 
 
-def test_a_database_that_is_not_there_is_not_made_by_reading(path: Path) -> None:
+def test_a_database_that_is_not_there_is_not_created_by_reading(path: Path) -> None:
     with pytest.raises(UsageError, match="no ledger database here"):
         open_for_reading(path)
     assert not path.parent.exists()
 
 
-def test_a_folder_that_is_a_file_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_is_a_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(UsageError, match="cannot be used"):
@@ -392,7 +392,7 @@ def test_reading_changes_nothing_even_in_a_path_with_odd_characters(tmp_path: Pa
     assert path.read_bytes() == before
 
 
-def test_reading_goes_on_while_a_run_writes(path: Path) -> None:
+def test_reading_continues_while_a_run_writes(path: Path) -> None:
     with closing(connection_of(open_for_writing(path, API))) as writer:
         writer.execute("BEGIN IMMEDIATE")
         writer.execute("INSERT INTO meta VALUES ('a', 'b')")
@@ -428,7 +428,7 @@ def test_a_backup_never_replaces_a_file(path: Path, tmp_path: Path) -> None:
     assert target.read_text() == "mine"
 
 
-def test_a_backup_that_cannot_be_written_is_told(path: Path, tmp_path: Path) -> None:
+def test_a_backup_that_cannot_be_written_is_reported(path: Path, tmp_path: Path) -> None:
     make(path)
 
     with pytest.raises(UsageError, match="cannot be written"):
@@ -472,16 +472,16 @@ def test_a_backup_does_not_claim_the_name_of_what_it_is_a_copy_of(
 @pytest.mark.parametrize(
     "words", ["disk is full", "malformed", "file is not a database", "unable to open", "e\u00e9"]
 )
-def test_an_error_of_sqlite_is_known_by_its_code_whatever_its_words(
-    code: int | None, told: str, kind: type[WorkerError], words: str
+def test_an_error_of_sqlite_is_known_by_its_code_whatever_its_text(
+    code: int | None, message: str, kind: type[WorkerError], words: str
 ) -> None:
     error = sqlite3.OperationalError(words)
     if code is not None:
         error.sqlite_errorcode = code
     found = unusable(Path("ledger.db"), error)
-    assert told in str(found)
+    assert message in str(found)
     assert type(found) is kind
 
 
-def test_what_the_check_for_damage_finds_is_told_as_damage() -> None:
+def test_what_the_check_for_damage_finds_is_reported_as_damage() -> None:
     assert "is damaged" in str(unusable(Path("ledger.db"), DamagedError("malformed: row 1")))

@@ -52,15 +52,15 @@ def another_run(folder: Path) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def test_a_second_run_is_told_who_holds_the_database_until_that_dies_by_any_means(
+def test_a_second_run_says_who_holds_the_database_until_that_dies_by_any_means(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "ledger.db"
     with another_run(tmp_path) as other:
         with pytest.raises(BusyError) as busy, hold(path, 0.0):
             pass
-        told = f"process {other.pid} on night-host, since 2026-03-01T12:00:00.000Z"
-        assert busy.value.message == f"another run holds {path}: {told}"
+        holder = f"process {other.pid} on night-host, since 2026-03-01T12:00:00.000Z"
+        assert busy.value.message == f"another run holds {path}: {holder}"
         assert busy.value.exit_code == 75
 
         os.kill(other.pid, signal.SIGKILL)
@@ -85,7 +85,7 @@ def test_waiting_gets_the_lock_when_the_other_run_ends(tmp_path: Path) -> None:
         end.join()
 
 
-def test_a_run_that_has_not_said_who_it_is_is_told_as_that(tmp_path: Path) -> None:
+def test_a_run_that_has_not_said_who_it_is_is_reported_as_such(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     with (
         hold(path, 0.0),

@@ -186,7 +186,7 @@ def test_items_are_claimed_in_the_jobs_order_each_once(tmp_path: Path) -> None:
         assert ledger.group_commit((), (), 4, TIMESTAMP)[1:] == ([], False)
 
 
-def test_more_is_told_exactly(tmp_path: Path) -> None:
+def test_more_is_reported_exactly(tmp_path: Path) -> None:
     with opened(tmp_path, "batch_id,copies", f"{A},4") as ledger:
         look_up(ledger)
 
@@ -335,9 +335,8 @@ def test_a_batch_that_has_an_owner_makes_an_outcome_unknown(tmp_path: Path) -> N
         for other in (two, three):
             assert other.outcome == "unknown"
             assert (
-                other.error
-                == f"the answer names batch {uuid(0xF001)}, which is line 2's of campaign spring"
-                " already"
+                other.error == f"the answer names batch {uuid(0xF001)}, which already belongs to"
+                " line 2 of campaign spring"
             )
         assert items(ledger, "status, new_batch_id") == [
             ("created", uuid(0xF001)),
@@ -474,7 +473,7 @@ def test_a_run_can_give_up_what_it_has_sent(tmp_path: Path) -> None:
         )
 
 
-def test_a_run_that_goes_on_is_listed_with_what_it_has_created(tmp_path: Path) -> None:
+def test_a_run_in_progress_is_listed_with_what_it_has_created(tmp_path: Path) -> None:
     with opened(tmp_path, "batch_id,copies", f"{A},3") as ledger:
         look_up(ledger)
         first, second, _ = claim(ledger)

@@ -27,15 +27,15 @@ def test_causes_that_are_not_shown_are_counted(causes: list[Cause], found: Short
 
 
 @pytest.mark.parametrize(
-    ("more", "duplicates", "words"),
+    ("more", "duplicates", "expected"),
     [
         (0, 0, ""),
         (1, 1, "… and 1 more cause (1 duplicate)"),
         (3, 1200, "… and 3 more causes (1,200 duplicates)"),
     ],
 )
-def test_the_rest_in_words(more: int, duplicates: int, words: str) -> None:
-    assert Shortlist((), more, duplicates).rest == words
+def test_the_rest_as_text(more: int, duplicates: int, expected: str) -> None:
+    assert Shortlist((), more, duplicates).rest == expected
 
 
 def test_causes_take_no_more_memory_however_many_they_are() -> None:

@@ -51,7 +51,7 @@ SCRIPT = "/v/bin/duplicate-batches"
         ("", "python", None, "duplicate-batches", "duplicate-batches"),
     ],
 )
-def test_the_programs_words(
+def test_the_programs_name(
     called: str, line: str, on_path: str | None, at_a_terminal: str, elsewhere: str
 ) -> None:
     for terminal, expected in ((True, at_a_terminal), (False, elsewhere)):

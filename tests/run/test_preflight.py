@@ -99,7 +99,7 @@ def test_what_a_reply_says_of_a_source(reply: Reply, state: str, again: bool) ->
     assert bool(verdict.reason) == bool(state)
 
 
-def test_the_reason_holds_the_apis_words() -> None:
+def test_the_reason_holds_the_apis_message() -> None:
     assert source_verdict(said(404, {}, "gone"), SOURCE).reason.endswith(": gone")
     assert (
         source_verdict(said(500, {}, "oops"), SOURCE).reason
@@ -297,8 +297,8 @@ async def test_a_source_that_no_listing_shows_is_asked_for_and_only_its_own_404_
             uuid(5): "unclear",
             uuid(6): "unclear",
         }
-        told = items(ledger, "status, http_status, error")
-        assert [row[:2] for row in told] == [
+        rows = items(ledger, "status, http_status, error")
+        assert [row[:2] for row in rows] == [
             ("pending", None),
             ("pending", None),
             ("failed", 404),
@@ -306,8 +306,8 @@ async def test_a_source_that_no_listing_shows_is_asked_for_and_only_its_own_404_
             ("pending", 404),
             ("pending", 403),
         ]
-        assert told[2][2].endswith("this token may not see it: not found")
-        assert "oops" in told[3][2]
+        assert rows[2][2].endswith("this token may not see it: not found")
+        assert "oops" in rows[3][2]
     assert [api.calls.count(("batch", uuid(number))) for number in (3, 4, 5, 6)] == [1, 3, 1, 1]
     assert rig.stop.waits == [1.0, 2.0]
 
@@ -427,7 +427,7 @@ async def test_a_good_token_is_noted_with_its_owner(tmp_path: Path, api: Scripte
 
 
 @pytest.mark.parametrize("status", [401, 403])
-async def test_a_refused_token_is_told_at_once(
+async def test_a_refused_token_is_reported_at_once(
     status: int, tmp_path: Path, api: ScriptedApi
 ) -> None:
     api.owners = [said(status, {}, "bad token")]
@@ -484,7 +484,7 @@ async def test_a_wait_that_is_longer_than_the_run_may_wait_is_not_begun(
     assert (api.asked("me"), rig.stop.waits) == (1, [])
 
 
-async def test_a_listing_that_ends_because_the_run_was_asked_to_stop_says_nothing_of_going_on(
+async def test_a_listing_that_ends_because_the_run_was_asked_to_stop_does_not_say_that_it_continues(
     tmp_path: Path, api: ScriptedApi
 ) -> None:
     source = api.has(1)

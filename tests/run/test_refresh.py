@@ -19,7 +19,7 @@ from worker.ledger.threads import ThreadedDatabase
 from worker.run import ledger_file
 
 
-def test_sending_goes_on_while_the_file_is_refreshed_and_two_never_write_it(
+def test_sending_continues_while_the_file_is_refreshed_and_two_never_write_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_job(tmp_path / "job.csv", [{"batch_id": source_id(1), "copies": 250}])
@@ -75,7 +75,7 @@ def _created(folder: Path) -> int:
         connection.close()
 
 
-def test_a_refresh_that_cannot_read_the_database_is_told_and_the_run_goes_on(
+def test_a_refresh_that_cannot_read_the_database_is_reported_and_the_run_continues(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_job(tmp_path / "job.csv", [{"batch_id": source_id(1), "copies": 20}])

@@ -28,7 +28,7 @@ async def test_a_dropped_connection_has_no_answer(start: Start, fault: str, made
     assert (await client.get())[0] == 200  # other requests are served as ever
 
 
-async def test_a_late_batch_is_made_after_its_answer(start: Start) -> None:
+async def test_a_late_batch_is_created_after_its_answer(start: Start) -> None:
     client = await start(faults={"late": 1})
     for _ in range(8):
         try:
@@ -72,9 +72,9 @@ async def test_a_gateway_answers_a_page(start: Start) -> None:
     assert client.world.made == 0
 
 
-@pytest.mark.parametrize(("told", "header"), [(True, "1"), (False, None)])
-async def test_busy_is_429(start: Start, told: bool, header: str | None) -> None:
-    client = await start(faults={"busy": 1}, retry_after=told)
+@pytest.mark.parametrize(("sends_header", "header"), [(True, "1"), (False, None)])
+async def test_busy_is_429(start: Start, sends_header: bool, header: str | None) -> None:
+    client = await start(faults={"busy": 1}, retry_after=sends_header)
     status, body, response = await client.duplicate()
     assert status == 429
     assert_error(body, 429)

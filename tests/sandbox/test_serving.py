@@ -137,4 +137,4 @@ def test_the_command_says_how_to_use_it_and_ends_with_a_signal(number: signal.Si
     assert any(line.startswith("export PROLIFIC_URL=http://127.0.0.1:") for line in lines)
     assert "export PROLIFIC_TOKEN=sandbox-token" in lines
     assert any("late=0.5: " in line for line in lines)
-    assert rest == "Created 0 duplicates. Nothing is kept.\n"
+    assert rest == "Created 0 duplicates. Nothing was saved.\n"

@@ -84,7 +84,7 @@ class Take:
     """A command, by the words after `duplicate-batches`, and the pictures of its screen: one when
     it has ended, and one at the first `moment` that is wanted."""
 
-    words: str
+    arguments: str
     end: str
     moment: tuple[str, Callable[[str], bool]] | None = None
 
@@ -125,7 +125,7 @@ def pictures(takes: Sequence[Take]) -> Iterator[tuple[str, str]]:
         same = Same(server.url)
         for take in takes:
             for stem, screen in film(take, folder, environ).items():
-                yield stem, picture(take.words, screen, same, stem)
+                yield stem, picture(take.arguments, screen, same, stem)
 
 
 def film(take: Take, folder: Path, environ: Mapping[str, str]) -> dict[str, Screen]:
@@ -133,7 +133,7 @@ def film(take: Take, folder: Path, environ: Mapping[str, str]) -> dict[str, Scre
     ours, its = pty.openpty()
     fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
     process = subprocess.Popen(
-        [SCRIPT, *take.words.split()],
+        [SCRIPT, *take.arguments.split()],
         cwd=folder,
         env=dict(environ),
         stdin=its,
@@ -162,15 +162,15 @@ def film(take: Take, folder: Path, environ: Mapping[str, str]) -> dict[str, Scre
     os.close(ours)
     missed = take.moment is not None and take.moment[0] not in found
     if missed:
-        raise SystemExit(f"{take.words}: the moment was missed; try again")
+        raise SystemExit(f"{take.arguments}: the moment was missed; try again")
     return found | {take.end: _lines(screen)}
 
 
-def picture(words: str, screen: Screen, same: Same, stem: str) -> str:
+def picture(arguments: str, screen: Screen, same: Same, stem: str) -> str:
     """The screen as SVG, with the command above it as it was typed."""
     typed = [
         ("$ ", Style(color="green", bold=True)),
-        (f"duplicate-batches {words}", Style(bold=True)),
+        (f"duplicate-batches {arguments}", Style(bold=True)),
     ]
     with Path(os.devnull).open("w") as nowhere:
         console = Console(

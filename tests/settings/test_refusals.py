@@ -253,7 +253,7 @@ BAD_TOML = [
     (
         'batch_url = "https://example.org/"',
         "batch_url",
-        "does not contain {id}, the place of the batch id; write it as https://example.org/",
+        "does not contain {id}, which stands for the batch id; write it as https://example.org/",
     ),
     ('batch_url = "https://x.org/{id}/{n}"', "batch_url", "the only placeholder is {id}"),
     ('batch_url = "ftp://x.org/{id}"', "batch_url", "is not an https address"),
@@ -358,7 +358,7 @@ def test_given_config_names_itself_as_from_here(tmp_path: Path) -> None:
     )
 
 
-def test_all_problems_are_told_together(tmp_path: Path) -> None:
+def test_all_problems_are_reported_together(tmp_path: Path) -> None:
     message = refusal(
         tmp_path,
         ["--rate=5", "--timeout=0"],

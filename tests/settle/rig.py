@@ -224,11 +224,11 @@ class Rig:
 
     def errors(self) -> list[str]:
         """What the ledger's rows say, in the order of items."""
-        told = {}
+        by_item = {}
         for number, name in connection_of(self.ledger).execute("SELECT id, name FROM campaigns"):
             for row in views.ledger_rows(self.ledger, number, name, dropped=True):
-                told[row["item"]] = row["error"] or ""
-        return [told[item] for item in sorted(told)]
+                by_item[row["item"]] = row["error"] or ""
+        return [by_item[item] for item in sorted(by_item)]
 
     def settled_events(self) -> list[dict[str, object]]:
         return [dict(event.fields) for event in self.events if event.name == "batch.settled"]

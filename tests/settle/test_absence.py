@@ -225,10 +225,10 @@ def test_candidates_are_named_by_their_ids() -> None:
 def test_one_that_did_not_survive_outweighs_all_that_did_and_none_tells_nothing(
     first: bool | None, second: bool | None
 ) -> None:
-    told = {value for value in (first, second) if value is not None}
+    values = {value for value in (first, second) if value is not None}
     joined = CopyFidelity(name=first).joined(CopyFidelity(name=second))
 
-    assert joined.name is (False if False in told else True if told else None)
+    assert joined.name is (False if False in values else True if values else None)
     assert (joined.details, joined.datasets) == (None, None)
 
 

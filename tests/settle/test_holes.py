@@ -70,7 +70,7 @@ async def test_another_persons_token_that_does_not_see_the_source_proves_nothing
 
 
 @pytest.mark.parametrize(("sees", "status"), [(False, "unknown"), (True, "pending")])
-async def test_another_persons_token_proves_absence_only_where_it_sees_what_was_made_by_the_first(
+async def test_another_persons_token_proves_absence_only_if_it_sees_the_firsts_batches(
     sees: bool, status: str, tmp_path: Path, world: World
 ) -> None:
     """A colleague may see the source, which is the colleague's own, and nothing that others

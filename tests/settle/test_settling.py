@@ -44,8 +44,8 @@ async def test_a_lost_answer_whose_copy_is_listed_is_created_at_the_first_look(
         assert await rig.round() == Settled(created=1)
         assert rig.rows() == [("created", uuid(100), "listing")]
         assert world.listed_at()[1:] == [rig.given_up + SETTLE_AFTER]
-        (told,) = rig.settled_events()
-        assert (told["status"], told["new_batch_id"], told["line"]) == ("created", uuid(100), 2)
+        (event,) = rig.settled_events()
+        assert (event["status"], event["new_batch_id"], event["line"]) == ("created", uuid(100), 2)
 
 
 async def test_absence_needs_two_listings_that_left_settle_after_apart(
@@ -222,7 +222,7 @@ async def test_what_this_run_made_long_enough_ago_must_be_shown(
         assert f"it lacks batch {uuid(100)}" in rig.errors()[1]
 
 
-async def test_hole_a_listing_that_takes_long_need_not_show_what_was_made_just_before_it_left(
+async def test_hole_a_listing_that_takes_long_need_not_show_what_was_created_just_before_it_left(
     tmp_path: Path, world: World
 ) -> None:
     """A listing counts as of when it left: what was made 20 s before that may still be missing."""
@@ -253,7 +253,7 @@ async def test_a_round_length_may_be_a_page_and_decides_nothing(
         assert "its length, 10, may be that of a page" in rig.errors()[0]
 
 
-async def test_a_round_length_that_shows_what_was_made_last_is_complete(
+async def test_a_round_length_that_shows_what_was_created_last_is_complete(
     tmp_path: Path, world: World
 ) -> None:
     for number in range(200, 207):
@@ -706,7 +706,7 @@ async def test_an_answer_that_names_a_batch_held_by_listing_takes_it_and_opens_t
         rig.ended(second, "created", left, uuid(100))
 
         assert rig.rows() == [("unknown", None, None), ("created", uuid(100), "response")]
-        assert "turned out to be another's" in rig.errors()[0]
+        assert "turned out to belong to another row" in rig.errors()[0]
         rig.given_up = rig.clock.now
         assert await rig.round() == Settled(absent=1)
 
@@ -768,7 +768,7 @@ async def test_an_item_is_found_by_its_line_its_copy_or_its_number(
         ("#" + "9" * 30, "is not an item"),
     ],
 )
-async def test_what_is_no_item_is_refused_in_words(
+async def test_what_is_no_item_is_refused_in_a_message(
     text: str, says: str, tmp_path: Path, world: World
 ) -> None:
     with (

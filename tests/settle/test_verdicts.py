@@ -12,7 +12,7 @@ from worker.model.reasons import NAMED, Reason, message
 from worker.settle.verdicts import verdicts_of
 
 
-def words(why: Unsettled) -> str:
+def detail(why: Unsettled) -> str:
     """What people read of item 101."""
     candidates = [one.batch_id for one in why.candidates]
     return message(101, why.reason, why.text, candidates, why.total) or ""
@@ -59,7 +59,7 @@ def test_what_an_answer_named_is_never_absent() -> None:
 
     assert said.absent == []
     assert said.unknown[1].reason is Reason.ANSWER_NAMED
-    assert words(said.unknown[1]).endswith("an answer named this batch (b9)")
+    assert detail(said.unknown[1]).endswith("an answer named this batch (b9)")
 
 
 def test_a_candidate_keeps_absence_from_being_proved_and_is_named() -> None:
@@ -67,7 +67,7 @@ def test_a_candidate_keeps_absence_from_being_proved_and_is_named() -> None:
     said = verdicts_of([attempt()], {"ws": [near]}, {"ws": None}, {"ws": ALL}, absence=True)
 
     assert (said.absent, said.disputed) == ([], ())
-    assert words(said.unknown[1]) == "#101 may exist: these may be its copy (b1)"
+    assert detail(said.unknown[1]) == "#101 may exist: these may be its copy (b1)"
 
 
 def test_what_was_claimed_is_no_candidate_for_another() -> None:
@@ -85,7 +85,7 @@ def test_disputed_batches_are_named_and_handed_on_to_be_remembered() -> None:
     )
 
     assert (said.claims, said.absent, said.disputed) == ({}, [], ("b1", "b2"))
-    assert words(said.unknown[1]).endswith("(b1, b2)")
+    assert detail(said.unknown[1]).endswith("(b1, b2)")
 
 
 def test_workspaces_are_settled_apart() -> None:
@@ -113,4 +113,4 @@ def test_an_error_names_the_first_candidates_and_counts_the_others() -> None:
     near = [sighting(f"b{n:02}", name="signs 1") for n in range(NAMED + 3)]
     (why,) = verdicts_of([attempt()], {"ws": near}, {"ws": None}, {}, absence=True).unknown.values()
 
-    assert words(why).endswith("b09 and 3 more)")
+    assert detail(why).endswith("b09 and 3 more)")

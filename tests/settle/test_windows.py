@@ -83,7 +83,7 @@ def test_the_window_goes_from_the_leaving_to_the_end_of_late_effects(
         (1001.0, None, Interval()),
     ],
 )
-def test_when_a_batch_was_made_follows_from_created_at_and_the_offset(
+def test_when_a_batch_was_created_follows_from_created_at_and_the_offset(
     created: float | None, offset: Interval | None, made: Interval
 ) -> None:
     assert made_at(sighting(created=created), offset) == made

@@ -40,24 +40,24 @@ def main() -> int:
     say(f"seeds from {seed} on")
     total = many(range(seed, seed + args.campaigns), args.kind, args.jobs)
     say(table(total))
-    for told in total.failed[:MOST_SHOWN]:
-        say(f"\n{told.theme} {told.seed}: {told.problems[0]}\n  {command(told)}")
+    for findings in total.failed[:MOST_SHOWN]:
+        say(f"\n{findings.theme} {findings.seed}: {findings.problems[0]}\n  {command(findings)}")
     if len(total.failed) > MOST_SHOWN:
         say(f"\n… and {len(total.failed) - MOST_SHOWN} more")
     return 1 if total.failed else 0
 
 
 def _one(seed: int, theme: Theme | None) -> int:
-    told = alone(seed, theme)
-    say("\n".join(told.events))
+    findings = alone(seed, theme)
+    say("\n".join(findings.events))
     say(
-        f"{told.theme} {told.seed}: {told.runs} runs, {told.crashes} crashes, {told.made} made,"
-        f" {told.statuses}"
+        f"{findings.theme} {findings.seed}: {findings.runs} runs, {findings.crashes} crashes,"
+        f" {findings.made} created, {findings.statuses}"
     )
-    say(f"faults: {told.faults}\ntrace: {told.trace:08x}")
-    for problem in told.problems:
+    say(f"faults: {findings.faults}\ntrace: {findings.trace:08x}")
+    for problem in findings.problems:
         say(problem)
-    return 1 if told.problems else 0
+    return 1 if findings.problems else 0
 
 
 if __name__ == "__main__":

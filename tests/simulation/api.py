@@ -40,7 +40,7 @@ AFTER = (
     Fate.ODD_AFTER,
     Fate.GATEWAY_AFTER,
 )
-"""Fates of requests that have their effect before anything is told of them."""
+"""Fates of requests that have their effect before anything is answered."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ class SimulatedApi:
         return drawn(self._rng, self._weather.duplicate, Fate.GOOD)
 
     async def _duplicate(self, request: Request, fate: Fate) -> Reply:
-        """A request that arrives: its effect, if it has one, and what is told of it."""
+        """A request that arrives: its effect, if it has one, and what the answer says of it."""
         silent = fate in (Fate.SILENT, Fate.SILENT_AFTER, Fate.SILENT_LATE)
         whole = self._timeout_s if silent else min(self._latency(), self._timeout_s)
         await self._crasher.point(self._loop)
@@ -199,7 +199,7 @@ class SimulatedApi:
         if missing and fate in (Fate.GOOD, Fate.ODD_AFTER, Fate.ODD_BEFORE):
             return self._error(404, "no batch with this id")
         self._world.now()  # an effect that was to come by now has
-        return self._told(
+        return self._reply_to(
             request, fate, self._world.batches[request.made[0]] if request.made else None
         )
 
@@ -211,11 +211,11 @@ class SimulatedApi:
         if source is not None and self._sees(source):
             self._world.left_alone(request, self._timeout_s, self._effect(request))
 
-    def _told(self, request: Request, fate: Fate, batch: Batch | None) -> Reply:
+    def _reply_to(self, request: Request, fate: Fate, batch: Batch | None) -> Reply:
         rng = self._rng
         match fate:
             case Fate.GOOD if batch is not None:
-                self._world.told.add(batch.id)
+                self._world.shown_ids.add(batch.id)
                 return self._answer(rng.choice((201, 201, 201, 200)), self._world.body(batch))
             case Fate.LOST_AFTER if batch is not None:
                 body = json.dumps(self._world.body(batch))
@@ -305,7 +305,7 @@ class SimulatedApi:
         """Hand on what a listing shows, and how it ended."""
         date, count = self._world.date(), len(batches)
         picked, meta_count = self._picked(shown, batches)
-        self._world.told.update(batch.id for batch in picked)
+        self._world.shown_ids.update(batch.id for batch in picked)
         pages = math.ceil(len(picked) / PAGE)
         for number in range(pages):
             page = picked[number * PAGE : (number + 1) * PAGE]
@@ -344,7 +344,7 @@ class SimulatedApi:
                 # docs/settling.md).
                 return (
                     (batches[first:rest], page)
-                    if {b.id for b in hidden} & self._world.told
+                    if {b.id for b in hidden} & self._world.shown_ids
                     else (batches, count)
                 )
         return batches, count

@@ -53,7 +53,7 @@ BEGAN = datetime(2026, 3, 1, 20, 0, tzinfo=UTC).timestamp()
 
 
 @dataclass(slots=True)
-class Told:
+class Findings:
     """What came of one scenario: its findings, the oracle's verdicts, and counts for the report."""
 
     seed: int
@@ -88,14 +88,14 @@ class _Clock:
 
 
 class Simulation:
-    """One scenario, in a folder of its own. With `tell` every event is kept as a line, for a person
-    who looks for the cause of a failure."""
+    """One scenario, in a folder of its own. With `verbose` every event is kept as a line, to look
+    for the cause of a failure."""
 
-    def __init__(self, scenario: Scenario, folder: Path, *, tell: bool = False) -> None:
-        self.told = Told(scenario.seed, scenario.theme.value)
+    def __init__(self, scenario: Scenario, folder: Path, *, verbose: bool = False) -> None:
+        self.findings = Findings(scenario.seed, scenario.theme.value)
         self._scenario = scenario
         self._folder = folder
-        self._tell = tell
+        self._verbose = verbose
         self._rng = random.Random(f"simulation {scenario.seed}")
         self._world = World(
             random.Random(f"world {scenario.seed}"), BEGAN, scenario.habits, scenario.most_late
@@ -106,9 +106,9 @@ class Simulation:
         self._ours: dict[str, list[str]] = {}
         """By campaign, batches that we made and that its job wants copies of."""
 
-    def run(self) -> Told:
+    def run(self) -> Findings:
         """Let it happen and judge it."""
-        told, world = self.told, self._world
+        findings, world = self.findings, self._world
         self._people_the_world()
         try:
             for number, run in enumerate((*self._scenario.runs, *self._scenario.calm)):
@@ -129,11 +129,11 @@ class Simulation:
             world.wait(86_400.0)
             self._judge(None, final=True)
         except StuckError as error:
-            told.problems.append(f"stuck: run {told.runs}: {error}")
-        told.simulated_s = world.now() - BEGAN
-        told.faults = dict(world.faults)
-        told.made = sum(len(request.made) for request in world.requests)
-        return told
+            findings.problems.append(f"stuck: run {findings.runs}: {error}")
+        findings.simulated_s = world.now() - BEGAN
+        findings.faults = dict(world.faults)
+        findings.made = sum(len(request.made) for request in world.requests)
+        return findings
 
     # -- the world
 
@@ -214,19 +214,19 @@ class Simulation:
             self._start_carelessly(careless)
 
     def _start_carelessly(self, careless: Careless) -> None:
-        self.told.runs += 1
+        self.findings.runs += 1
         before = len(self._world.requests)
         database = open_for_writing(careless.database, API)
         situation = careless.situation(database, API)
         if rules.accidents(situation):
             database.close()
             self._note(f"stopped at once: {situation}")
-            self.told.problems += filter(None, [careless.wrong_advice(situation)])
+            self.findings.problems += filter(None, [careless.wrong_advice(situation)])
             return
         result = self._in_process(careless.run, careless.job, database, situation)
         made = sum(len(request.made) for request in self._world.requests[before:])
         if made or result is None or result.refused is None:
-            self.told.problems.append(
+            self.findings.problems.append(
                 f"double: {made} were created again: somebody {careless.accident.value}"
             )
 
@@ -236,7 +236,7 @@ class Simulation:
             return
         database = open_for_writing(self._losses.database, API)
         try:
-            start = self._start(f"person-{self.told.runs}", run)
+            start = self._start(f"person-{self.findings.runs}", run)
             file = self._folder / f"{run.campaign}.csv"
             for said in decide(database, self._world, self._rng, run, start, file):
                 self._note(f"a person says: {said}")
@@ -248,7 +248,7 @@ class Simulation:
 
     def _run(self, run: Run) -> bool:
         """One process, from its start to its end or death; whether it could end as it should."""
-        self.told.runs += 1
+        self.findings.runs += 1
         self._count(run)
         database = self._losses.opened(run, self._job(run), self._start)
         if database is None:
@@ -264,7 +264,7 @@ class Simulation:
         loop = SimulatedLoop(start=self._rng.uniform(100.0, 1e6))
         self._world.follow(loop.time)
         crasher = Crasher(run.crash_points)
-        rng = random.Random(f"run {self._scenario.seed} {self.told.runs}")
+        rng = random.Random(f"run {self._scenario.seed} {self.findings.runs}")
         connection_of(database).execute(
             "PRAGMA synchronous = OFF"
         )  # a process that dies loses nothing of the system's cache
@@ -275,20 +275,20 @@ class Simulation:
         try:
             result = self._process(run, job, loop, crasher, fragile, api, rng, situation)
             if result.stopped_by == "disk" and not run.disk_full:
-                self.told.problems.append(
-                    f"bug: run {self.told.runs}: no disk was full: {result.troubles}"
+                self.findings.problems.append(
+                    f"bug: run {self.findings.runs}: no disk was full: {result.troubles}"
                 )
             if (
                 result.exit_code == 0
                 and not run.only_settle
                 and result.counts.created != result.counts.total
             ):
-                self.told.problems.append(
-                    f"bug: run {self.told.runs}: it ends 0 with {result.counts}"
+                self.findings.problems.append(
+                    f"bug: run {self.findings.runs}: it ends 0 with {result.counts}"
                 )
             return result
         except Crash:
-            self.told.crashes += 1
+            self.findings.crashes += 1
             self._note("the process died")
             api.crashed()
         except sqlite3.OperationalError as error:
@@ -311,7 +311,7 @@ class Simulation:
             job=f"/jobs/{run.campaign}.csv",
             ledger=str(self._folder / f"{run.campaign}.csv"),
             host="host",
-            pid=self.told.runs,
+            pid=self.findings.runs,
             now=iso(now),
             timeout_s=run.timeout_s,
             settle_after_s=run.settle_after_s,
@@ -346,7 +346,9 @@ class Simulation:
         """What `worker.cli.run` does once its job is read."""
         clock = _Clock(loop, self._world, rng.choice((0.0, 0.0, -7200.0, 86_400.0)))
         ledger_file = self._folder / f"{run.campaign}.csv"
-        ledger = Ledger(fragile.ledger(), self._start(f"run-{self.told.runs}", run, clock.wall()))
+        ledger = Ledger(
+            fragile.ledger(), self._start(f"run-{self.findings.runs}", run, clock.wall())
+        )
         if not run.only_settle:
             with planned(job, run.campaign, DAY) as plan:
                 ledger.plan(plan.file, plan.extra_columns, retry_failed=run.retry_failed)
@@ -359,12 +361,12 @@ class Simulation:
             self._async(run, loop, crasher, ledger, clock, api, rng, ledger_file, situation)
         )
         if idle and api.asked and not run.only_settle:
-            self.told.problems.append(
-                f"busy: run {self.told.runs} had nothing to do and asked {api.asked} times"
+            self.findings.problems.append(
+                f"busy: run {self.findings.runs} had nothing to do and asked {api.asked} times"
             )
         if run in self._scenario.calm and (took := loop.time() - began) > CALM_S:
-            self.told.problems.append(
-                f"slow: run {self.told.runs} took {took:.0f} s at a healthy API"
+            self.findings.problems.append(
+                f"slow: run {self.findings.runs} took {took:.0f} s at a healthy API"
             )
         return result
 
@@ -404,9 +406,9 @@ class Simulation:
     def _ended(self, result: Result) -> bool:
         """Note how a run ended; whether it has written its ledger file last."""
         reason = result.stopped_by or "by itself"
-        self.told.stopped[reason] = self.told.stopped.get(reason, 0) + 1
+        self.findings.stopped[reason] = self.findings.stopped.get(reason, 0) + 1
         if result.stopped_by == "internal":
-            self.told.problems.append(f"bug: run {self.told.runs}: {result.troubles}")
+            self.findings.problems.append(f"bug: run {self.findings.runs}: {result.troubles}")
         return result.stopped_by not in (
             "disk",
             "signal",
@@ -414,16 +416,16 @@ class Simulation:
 
     def _emit(self, event: Event) -> None:
         line = f"{event.name} {self._world.now():.6f} {sorted(event.fields.items())}"
-        self.told.trace = crc32(line.encode(), self.told.trace)
+        self.findings.trace = crc32(line.encode(), self.findings.trace)
         if event.fields.get("traceback"):
-            self.told.problems.append(f"bug: {event.fields['traceback']}")
-        if self._tell:
+            self.findings.problems.append(f"bug: {event.fields['traceback']}")
+        if self._verbose:
             self._note(f"{event.level} {event.name} {dict(event.fields)}")
 
     def _note(self, text: str) -> None:
-        if self._tell:
+        if self._verbose:
             at = self._world.now() - BEGAN - 86_400.0
-            self.told.events.append(f"{at:12.3f} run {self.told.runs}: {text}")
+            self.findings.events.append(f"{at:12.3f} run {self.findings.runs}: {text}")
 
     # -- judging
 
@@ -431,14 +433,14 @@ class Simulation:
         """Whether every request's end was recorded, so that attempts are exact."""
         aborted = any(run.abort_at is not None for run in self._scenario.runs)
         full = (
-            "disk" in self.told.stopped
+            "disk" in self.findings.stopped
         )  # what could not be recorded, the next run takes for sent
-        return not (self.told.crashes or self._losses.restored or aborted or full)
+        return not (self.findings.crashes or self._losses.restored or aborted or full)
 
     def _judge(self, ended: Run | None, *, final: bool = False) -> None:
         """Judge the ledger, and the file of the run that has just `ended`."""
-        self.told.problems += [
-            f"after run {self.told.runs}: {problem}" for problem in self._losses.problems
+        self.findings.problems += [
+            f"after run {self.findings.runs}: {problem}" for problem in self._losses.problems
         ]
         self._losses.problems.clear()
         if self._losses.behind and not final:
@@ -459,12 +461,12 @@ class Simulation:
                 )
         finally:
             connection.close()
-        fresh = [f"after run {self.told.runs}: {problem}" for problem in problems]
+        fresh = [f"after run {self.findings.runs}: {problem}" for problem in problems]
         # The first of a sort tells most; later runs only repeat it.
-        known = {sort_of(problem) for problem in self.told.problems}
-        self.told.problems += [problem for problem in fresh if sort_of(problem) not in known]
+        known = {sort_of(problem) for problem in self.findings.problems}
+        self.findings.problems += [problem for problem in fresh if sort_of(problem) not in known]
         if final:
-            self.told.statuses, self.told.reasons = verdict.statuses, verdict.reasons
+            self.findings.statuses, self.findings.reasons = verdict.statuses, verdict.reasons
 
 
 def sort_of(problem: str) -> str:
@@ -498,7 +500,7 @@ def quick_folder() -> Iterator[Path]:
         tempfile.tempdir = before
 
 
-def simulate(scenario: Scenario, *, tell: bool = False) -> Told:
+def simulate(scenario: Scenario, *, verbose: bool = False) -> Findings:
     """Let one scenario happen."""
     with quick_folder() as folder:
-        return Simulation(scenario, folder, tell=tell).run()
+        return Simulation(scenario, folder, verbose=verbose).run()

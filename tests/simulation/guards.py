@@ -44,12 +44,12 @@ def hasty(scenario: Scenario) -> Scenario:
 def lying(scenario: Scenario) -> Scenario:
     """Listings show a page of the oldest, and say that it is all."""
     lies = {Shown.LIE_OLDEST: 0.95}
-    told = _runs(
+    changed = _runs(
         replace(scenario, bystanders=30),
         lambda _n, run: replace(run, weather=replace(run.weather, listing=lies)),
     )
     return replace(
-        told, calm=tuple(replace(run, weather=Weather(listing=lies)) for run in scenario.calm)
+        changed, calm=tuple(replace(run, weather=Weather(listing=lies)) for run in scenario.calm)
     )
 
 

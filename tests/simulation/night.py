@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 
-from tests.simulation.campaign import Told, simulate, sort_of
+from tests.simulation.campaign import Findings, simulate, sort_of
 from tests.simulation.drawing import scenario
 from tests.simulation.scenario import Theme
 
@@ -55,19 +55,19 @@ class Sum:
     """By sort: double, lost, false row, …: scenarios that have one."""
     statuses: dict[str, Counter[str]] = field(default_factory=dict)
     """Of the wanted rows, at the end, by theme."""
-    failed: list[Told] = field(default_factory=list)
+    failed: list[Findings] = field(default_factory=list)
 
-    def add(self, told: Told) -> None:
+    def add(self, findings: Findings) -> None:
         self.campaigns += 1
-        self.simulated_s += told.simulated_s
-        self.counts.update(runs=told.runs, crashes=told.crashes, made=told.made)
-        self.faults.update(told.faults)
-        self.stopped.update(told.stopped)
-        self.reasons.update(told.reasons)
-        self.statuses.setdefault(told.theme, Counter()).update(told.statuses)
-        if told.problems:
-            self.failed.append(told)
-            self.problems.update({sort_of(problem) for problem in told.problems})
+        self.simulated_s += findings.simulated_s
+        self.counts.update(runs=findings.runs, crashes=findings.crashes, made=findings.made)
+        self.faults.update(findings.faults)
+        self.stopped.update(findings.stopped)
+        self.reasons.update(findings.reasons)
+        self.statuses.setdefault(findings.theme, Counter()).update(findings.statuses)
+        if findings.problems:
+            self.failed.append(findings)
+            self.problems.update({sort_of(problem) for problem in findings.problems})
 
     def share(self, theme: Theme, status: str) -> float:
         """The share of the wanted rows of a theme that have this status at the end."""
@@ -75,14 +75,14 @@ class Sum:
         return statuses[status] / max(1, statuses.total())
 
 
-def one(seed: int, theme: Theme | None, *, tell: bool = False) -> Told:
+def one(seed: int, theme: Theme | None, *, verbose: bool = False) -> Findings:
     """One scenario; what goes wrong with the simulation itself is a problem too, and ends no
     night."""
     life = scenario(seed, theme)
     try:
-        return simulate(life, tell=tell)
+        return simulate(life, verbose=verbose)
     except Exception:
-        return Told(seed, life.theme.value, problems=[f"simulation: {traceback.format_exc()}"])
+        return Findings(seed, life.theme.value, problems=[f"simulation: {traceback.format_exc()}"])
 
 
 def many(seeds: Iterable[int], theme: Theme | None, processes: int) -> Sum:
@@ -91,20 +91,20 @@ def many(seeds: Iterable[int], theme: Theme | None, processes: int) -> Sum:
     whole = list(seeds)
     chunks = [whole[at : at + CHUNK] for at in range(0, len(whole), CHUNK)]
     with _pool(processes) as pool:
-        for tolds in pool.map(_chunk, chunks, [theme] * len(chunks)):
-            for told in tolds:
-                total.add(told)
+        for part in pool.map(_chunk, chunks, [theme] * len(chunks)):
+            for findings in part:
+                total.add(findings)
     total.took_s = time.monotonic() - began
     return total
 
 
-def alone(seed: int, theme: Theme | None) -> Told:
+def alone(seed: int, theme: Theme | None) -> Findings:
     """One scenario with every event told, in a process like those of `many`."""
     with _pool(1) as pool:
-        return pool.submit(one, seed, theme, tell=True).result()
+        return pool.submit(one, seed, theme, verbose=True).result()
 
 
-def _chunk(seeds: Sequence[int], theme: Theme | None) -> list[Told]:
+def _chunk(seeds: Sequence[int], theme: Theme | None) -> list[Findings]:
     return [one(seed, theme) for seed in seeds]
 
 
@@ -124,9 +124,9 @@ def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
             os.environ["PYTHONHASHSEED"] = before
 
 
-def command(told: Told) -> str:
+def command(findings: Findings) -> str:
     """The command that repeats a scenario and tells all of it."""
-    return f"{PYTHON} -m tests.simulation --one {told.seed} --kind {told.theme}"
+    return f"{PYTHON} -m tests.simulation --one {findings.seed} --kind {findings.theme}"
 
 
 PYTHON = ".venv/bin/python"

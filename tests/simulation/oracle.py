@@ -131,14 +131,14 @@ def unwritten(connection: sqlite3.Connection, campaign: str, ledger_file: Path) 
     rows = [row for row in _rows(connection) if row.wanted and row.item.campaign == campaign]
     known = Counter((row.item.source_id, row.status, row.batch_id or "") for row in rows)
     with ledger_file.open(encoding="utf-8", newline="") as file:
-        told = Counter(
+        in_file = Counter(
             (row["source_batch_id"], row["status"], row["new_batch_id"])
             for row in csv.DictReader(file)
         )
     return (
         []
-        if told == known
-        else [f"unwritten: {ledger_file.name} has {told - known} and lacks {known - told}"]
+        if in_file == known
+        else [f"unwritten: {ledger_file.name} has {in_file - known} and lacks {known - in_file}"]
     )
 
 

@@ -15,8 +15,8 @@ def seed_that_shows(mistake: Mistake) -> int | None:
     """The first seed whose campaign breaks a promise (an untrue row counts only where that is what
     the mistake is about); None where none of the mistake's does."""
     for seed in range(mistake.seeds):
-        told = simulate(mistake.tweak(scenario(seed, mistake.theme)))
-        sorts = {sort_of(problem) for problem in told.problems}
+        findings = simulate(mistake.tweak(scenario(seed, mistake.theme)))
+        sorts = {sort_of(problem) for problem in findings.problems}
         if "untrue" in sorts if mistake.untrue else sorts - {"untrue"}:
             return seed
     return None

@@ -56,13 +56,15 @@ def test_campaigns_never_run_before_keep_every_promise(number: int) -> None:
 
 
 def _kept(total: Sum) -> None:
-    failed = "\n".join(f"{command(told)}\n  {told.problems[0]}" for told in total.failed)
+    failed = "\n".join(
+        f"{command(findings)}\n  {findings.problems[0]}" for findings in total.failed
+    )
     assert not failed, f"{failed}\n{table(total)}"
     assert total.counts["crashes"] > FEW / 20, "a simulation without crashes shows little"
 
 
 @pytest.mark.prove
-def test_without_other_people_nearly_all_is_made_without_a_person() -> None:
+def test_without_other_people_nearly_all_is_created_without_a_person() -> None:
     total = many(range(10_000, 10_200), Theme.ORDINARY, PROCESSES)
     assert total.share(Theme.ORDINARY, "created") >= ORDINARY_CREATED, table(total)
 
@@ -89,8 +91,8 @@ def test_every_theme_has_campaigns(theme: Theme) -> None:
 
 def _sees(sort: str, theme: Theme) -> bool:
     for seed in range(60):
-        told = simulate(scenario(seed, theme))
-        if any(sort_of(problem) == sort for problem in told.problems):
+        findings = simulate(scenario(seed, theme))
+        if any(sort_of(problem) == sort for problem in findings.problems):
             return True
     return False
 

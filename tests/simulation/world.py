@@ -131,7 +131,7 @@ class World:
         self.batches: dict[str, Batch] = {}
         self.requests: list[Request] = []
         self.faults: Counter[str] = Counter()
-        self.told: set[str] = set()
+        self.shown_ids: set[str] = set()
         """Batches that an answer has named or a listing has shown."""
         self._now = start
         self._clock: Callable[[], float] | None = None

@@ -137,10 +137,10 @@ def _night(
         created_skew=0.0,
         most_late=10.0,
     )
-    told = Simulation(scenario, folder).run()
+    findings = Simulation(scenario, folder).run()
     # These nights end before all is sent, one in the middle of it, and are not gone on with.
     problems = [
-        problem for problem in told.problems if not re.search(": (left|unclosed): ", problem)
+        problem for problem in findings.problems if not re.search(": (left|unclosed): ", problem)
     ]
     assert not problems, problems
     return folder / "ledger.db"

@@ -62,7 +62,7 @@ def test_the_line_of_an_event(
     assert brief(Event(name, level, fields)) == line
 
 
-def test_each_cause_of_slowing_down_is_told_once_and_not_endlessly_many() -> None:
+def test_each_cause_of_slowing_down_is_reported_once_and_not_endlessly_many() -> None:
     stderr = io.StringIO()
     emit = logs(stderr, "auto", is_terminal=True)
     for _ in range(36):

@@ -76,7 +76,7 @@ def test_a_json_line_begins_with_what_is_promised() -> None:
 
 @pytest.mark.parametrize("log_format", ["console", "json"])
 @pytest.mark.parametrize("name", EVENTS)
-def test_every_event_can_be_told(name: str, log_format: LogFormat) -> None:
+def test_every_event_can_be_reported(name: str, log_format: LogFormat) -> None:
     stderr = io.StringIO()
     logs(stderr, log_format)(Event(name, "warning", {"text": "words"}))
     assert (name if name != "note" or log_format == "json" else "words") in stderr.getvalue()
@@ -278,7 +278,7 @@ def test_above_a_live_display() -> None:
     assert "batch.failed" in line
 
 
-def test_a_full_disk_is_told_once() -> None:
+def test_a_full_disk_is_reported_once() -> None:
     stderr = io.StringIO()
     with logs(stderr, log_file=Path("/dev/full")) as emit:
         for _ in range(3):

@@ -70,8 +70,10 @@ def test_a_command_keeps_its_own_code_and_a_good_one_becomes_1(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdout", io.StringIO())
         assert output.finish(code) == (code or 1)
-    told = capsys.readouterr().err
-    assert told == "duplicate-batches: standard output cannot be written: No space left on device\n"
+    message = capsys.readouterr().err
+    assert (
+        message == "duplicate-batches: standard output cannot be written: No space left on device\n"
+    )
 
 
 def test_bytes_that_cannot_be_read_are_still_an_error() -> None:

@@ -11,7 +11,7 @@ from worker.terminal.pager import Page, command, paged
 
 
 @pytest.mark.parametrize(
-    ("environ", "words"),
+    ("environ", "arguments"),
     [
         ({}, ["less", "-FRX"]),
         ({"PAGER": ""}, []),
@@ -22,8 +22,8 @@ from worker.terminal.pager import Page, command, paged
         ({"PAGER": "less 'never closed"}, []),
     ],
 )
-def test_the_pager_is_the_person_s_or_less(environ: dict[str, str], words: list[str]) -> None:
-    assert command(environ) == words
+def test_the_pager_is_the_person_s_or_less(environ: dict[str, str], arguments: list[str]) -> None:
+    assert command(environ) == arguments
 
 
 def test_where_nobody_looks_nothing_is_started(tmp_path: Path) -> None:

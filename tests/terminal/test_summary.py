@@ -91,7 +91,7 @@ def test_not_all_created() -> None:
         sandbox=True,
     )
     assert summary_text(summary).splitlines() == [
-        "A rehearsal in the sandbox: nothing of this is real.",
+        "A rehearsal in the sandbox: nothing here is real.",
         "spring: 10 of 20 duplicates created.",
         "Not created: 2 failed, 1 unknown, 7 pending.",
         "  7 × connection refused",
@@ -172,7 +172,7 @@ def test_a_path_can_be_pasted_into_a_shell() -> None:
 
 
 @pytest.mark.parametrize("reason", STOPPED_BY)
-def test_every_early_end_is_told(reason: str) -> None:
+def test_every_early_end_is_reported(reason: str) -> None:
     assert f"The run ended early because {STOPPED_BY[reason]}." in summary_text(
         PARTLY._replace(stopped_by=reason)
     )
@@ -183,7 +183,7 @@ def test_every_promised_reason_has_words() -> None:
     assert list(STOPPED_BY) == contract.split(", ")
 
 
-def test_hostile_words_are_made_visible() -> None:
+def test_hostile_text_is_made_visible() -> None:
     summary = PARTLY._replace(
         campaign="\u202ex",
         reasons=(("a\nb" * 200, 1),),

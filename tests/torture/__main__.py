@@ -36,8 +36,8 @@ def main() -> int:
     say(f"seeds from {seed} on")
     total = many(seed, args.kills, args.jobs)
     say(table(total))
-    for told in total.failed[:MOST_SHOWN]:
-        say(f"\n{told.weather} {told.seed}: {told.problems[0]}\n  {command(told)}")
+    for findings in total.failed[:MOST_SHOWN]:
+        say(f"\n{findings.weather} {findings.seed}: {findings.problems[0]}\n  {command(findings)}")
     if len(total.failed) > MOST_SHOWN:
         say(f"\n… and {len(total.failed) - MOST_SHOWN} more")
     return 1 if total.failed else 0
@@ -45,15 +45,15 @@ def main() -> int:
 
 def _one(seed: int, keep: Path | None) -> int:
     with Runner() as runner:
-        told = one(seed, runner, tell=True, keep=keep)
-    say("\n".join(told.events))
+        findings = one(seed, runner, verbose=True, keep=keep)
+    say("\n".join(findings.events))
     say(
-        f"{told.weather} {told.seed}: {told.runs} runs, killed {dict(told.kills)}, {told.made}"
-        f" made, {told.statuses}"
+        f"{findings.weather} {findings.seed}: {findings.runs} runs, killed {dict(findings.kills)},"
+        f" {findings.made} created, {findings.statuses}"
     )
-    for problem in told.problems:
+    for problem in findings.problems:
         say(problem)
-    return 1 if told.problems else 0
+    return 1 if findings.problems else 0
 
 
 if __name__ == "__main__":

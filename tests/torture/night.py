@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tests.torture.runner import Runner
 from tests.torture.scenario import scenario
-from tests.torture.torturer import Told, torture
+from tests.torture.torturer import Findings, torture
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue
@@ -36,31 +36,31 @@ class Sum:
     statuses: Counter[str] = field(default_factory=Counter)
     weather: Counter[str] = field(default_factory=Counter)
     sorts: Counter[str] = field(default_factory=Counter)
-    failed: list[Told] = field(default_factory=list)
-    stuck: list[Told] = field(default_factory=list)
+    failed: list[Findings] = field(default_factory=list)
+    stuck: list[Findings] = field(default_factory=list)
 
-    def add(self, told: Told) -> None:
+    def add(self, findings: Findings) -> None:
         self.scenarios += 1
-        self.kills.update(told.kills)
-        self.runs += told.runs
-        self.made += told.made
-        self.looks += told.looks
-        self.statuses.update(told.statuses)
-        self.weather[told.weather] += 1
-        self.sorts.update(problem.partition(":")[0] for problem in told.problems)
-        if told.problems:
-            self.failed.append(told)
-        elif told.stuck:
-            self.stuck.append(told)
+        self.kills.update(findings.kills)
+        self.runs += findings.runs
+        self.made += findings.made
+        self.looks += findings.looks
+        self.statuses.update(findings.statuses)
+        self.weather[findings.weather] += 1
+        self.sorts.update(problem.partition(":")[0] for problem in findings.problems)
+        if findings.problems:
+            self.failed.append(findings)
+        elif findings.stuck:
+            self.stuck.append(findings)
 
 
-def one(seed: int, runner: Runner, *, tell: bool = False, keep: Path | None = None) -> Told:
+def one(seed: int, runner: Runner, *, verbose: bool = False, keep: Path | None = None) -> Findings:
     """One scenario; what goes wrong with the torture itself is a problem too, and ends no night."""
     life = scenario(seed)
     try:
-        return torture(life, runner, tell=tell, keep=keep)
+        return torture(life, runner, verbose=verbose, keep=keep)
     except Exception:
-        return Told(seed, life.weather, problems=[f"torture: {traceback.format_exc()}"])
+        return Findings(seed, life.weather, problems=[f"torture: {traceback.format_exc()}"])
 
 
 def many(seed: int, kills: int, processes: int) -> Sum:
@@ -68,18 +68,20 @@ def many(seed: int, kills: int, processes: int) -> Sum:
     context = multiprocessing.get_context(
         "spawn"
     )  # a sandbox's thread and a fork do not go together
-    tolds: Queue[Told] = context.Queue()
+    results: Queue[Findings] = context.Queue()
     enough = context.Event()
     workers = [
-        context.Process(target=_work, args=(seed + number, processes, tolds, enough), daemon=False)
+        context.Process(
+            target=_work, args=(seed + number, processes, results, enough), daemon=False
+        )
         for number in range(processes)
     ]
     total, began = Sum(), time.monotonic()
     for worker in workers:
         worker.start()
-    while any(worker.is_alive() for worker in workers) or not tolds.empty():
+    while any(worker.is_alive() for worker in workers) or not results.empty():
         try:
-            total.add(tolds.get(timeout=0.2))
+            total.add(results.get(timeout=0.2))
         except Empty:
             continue
         if total.kills.total() >= kills:
@@ -88,22 +90,24 @@ def many(seed: int, kills: int, processes: int) -> Sum:
         worker.join()
         if worker.exitcode:
             total.failed.append(
-                Told(seed, "", problems=[f"torture: process {number} ended with {worker.exitcode}"])
+                Findings(
+                    seed, "", problems=[f"torture: process {number} ended with {worker.exitcode}"]
+                )
             )
     total.took_s = time.monotonic() - began
     return total
 
 
-def _work(seed: int, step: int, tolds: Queue[Told], enough: Event) -> None:
+def _work(seed: int, step: int, results: Queue[Findings], enough: Event) -> None:
     with Runner() as runner:
         while not enough.is_set():
-            tolds.put(one(seed, runner))
+            results.put(one(seed, runner))
             seed += step
 
 
-def command(told: Told) -> str:
+def command(findings: Findings) -> str:
     """What repeats a scenario."""
-    return f"python -m tests.torture --one {told.seed}"
+    return f"python -m tests.torture --one {findings.seed}"
 
 
 def table(total: Sum) -> str:
@@ -122,7 +126,8 @@ def table(total: Sum) -> str:
         ),
     ]
     lines += [
-        f"stayed open, which is honest: {told.stuck}\n  {command(told)}" for told in total.stuck
+        f"stayed open, which is honest: {findings.stuck}\n  {command(findings)}"
+        for findings in total.stuck
     ]
     return "\n".join(lines)
 

@@ -21,7 +21,7 @@ LAST_RUNS = 6
 
 
 @dataclass(slots=True)
-class Told:
+class Findings:
     """What came of a scenario. `problems` are lines that begin with their sort."""
 
     seed: int
@@ -70,22 +70,22 @@ class _Watch:
 
 
 def torture(
-    life: Scenario, runner: Runner, *, tell: bool = False, keep: Path | None = None
-) -> Told:
-    """Play it. With `tell` every run is told; with `keep` its folder is kept there."""
+    life: Scenario, runner: Runner, *, verbose: bool = False, keep: Path | None = None
+) -> Findings:
+    """Play it. `verbose` prints every run; with `keep` its folder is kept there."""
     began = time.monotonic()
-    told = Told(life.seed, life.weather)
+    findings = Findings(life.seed, life.weather)
     with (
         tempfile.TemporaryDirectory(prefix="torture-") as name,
         SandboxThread(life.options) as server,
     ):
         try:
-            _Life(life, runner, server, Path(name), told, tell).play()
+            _Life(life, runner, server, Path(name), findings, verbose).play()
         finally:
             if keep is not None:
                 shutil.copytree(name, keep, ignore=shutil.ignore_patterns("phases"))
-    told.took_s = time.monotonic() - began
-    return told
+    findings.took_s = time.monotonic() - began
+    return findings
 
 
 class _Life:
@@ -97,15 +97,15 @@ class _Life:
         runner: Runner,
         server: SandboxThread,
         folder: Path,
-        told: Told,
-        tell: bool,
+        findings: Findings,
+        verbose: bool,
     ) -> None:
         self._life = life
         self._runner = runner
         self._server = server
         self._folder = folder
-        self._told = told
-        self._tell = tell
+        self._findings = findings
+        self._verbose = verbose
         self._database = folder / "ledgers" / "ledger.db"
         self._ledger = folder / "ledgers" / "job.csv"
         self._watch = _Watch(self._ledger, life.wanted, server)
@@ -121,7 +121,7 @@ class _Life:
         for _ in range(LAST_RUNS):
             code = self._run(None)
             rows = truth.rows_of(self._database, self._server.world)
-            if code == 0 or self._told.problems:
+            if code == 0 or self._findings.problems:
                 break
         self._end(rows)
 
@@ -132,10 +132,10 @@ class _Life:
         run = self._runner.run(
             self._life.arguments, self._folder, environ, self._life.refresh_s, aim, self._watch
         )
-        self._told.runs += 1
+        self._findings.runs += 1
         self._watch()
         if run.code == -9:
-            self._told.kills[run.phase or "ended"] += 1
+            self._findings.kills[run.phase or "ended"] += 1
         problems = [f"hung: in {run.phase}"] if run.hung else []
         if run.code not in (-9, 0, 1):
             problems.append(f"code: {run.code}: {(self._folder / 'err').read_text('utf-8')[-500:]}")
@@ -145,35 +145,43 @@ class _Life:
         problems += truth.judge(rows, made)
         if run.code in (0, 1):
             text = self._ledger.read_text("utf-8")
-            told, _ = truth.read_file(text, self._life.wanted, self._server.world)
-            problems += truth.told_otherwise(told, rows)
+            in_file, _ = truth.read_file(text, self._life.wanted, self._server.world)
+            problems += truth.differences(in_file, rows)
             all_created = bool(rows) and all(row.status == "created" for row in rows)
             if (run.code == 0) != all_created:
                 problems.append(
                     f"code: {run.code}, and the rows are {Counter(row.status for row in rows)}"
                 )
-        if self._tell:
-            self._told.events += [
+        if self._verbose:
+            self._findings.events += [
                 f"-- aim {aim}, ended {run}: {Counter(row.status for row in rows)},"
                 f" {len(made.by_id)}"
             ]
-            self._told.events += (self._folder / "err").read_text("utf-8").splitlines()
+            self._findings.events += (self._folder / "err").read_text("utf-8").splitlines()
         self._problems([*problems, *self._watch.problems])
         self._watch.problems.clear()
         return run.code
 
     def _end(self, rows: list[truth.Row]) -> None:
-        told = self._told
-        told.made, told.looks = self._server.world.made, self._watch.looks
-        told.statuses.update(row.status for row in rows)
+        findings = self._findings
+        findings.made, findings.looks = self._server.world.made, self._watch.looks
+        findings.statuses.update(row.status for row in rows)
         problems = truth.uncounted(rows, self._server.world)
-        open_rows = told.statuses["pending"] + told.statuses["unknown"] + told.statuses["sent"]
-        if self._life.all_made and (open_rows or told.statuses["failed"]) and not told.problems:
+        open_rows = (
+            findings.statuses["pending"] + findings.statuses["unknown"] + findings.statuses["sent"]
+        )
+        if (
+            self._life.all_made
+            and (open_rows or findings.statuses["failed"])
+            and not findings.problems
+        ):
             errors = Counter(
                 row["error"] for row in read_ledger(self._ledger) if row["status"] != "created"
             )
             if not any("may be that of a page" in error for error in errors):
-                told.stuck = f"{told.statuses} after {LAST_RUNS} runs: {errors.most_common(3)}"
+                findings.stuck = (
+                    f"{findings.statuses} after {LAST_RUNS} runs: {errors.most_common(3)}"
+                )
         if len(rows) != self._life.wanted:
             problems.append(f"rows: {len(rows)} of {self._life.wanted}")
         expected = {"ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db.lock", "job.csv"}
@@ -182,6 +190,6 @@ class _Life:
         self._problems(problems)
 
     def _problems(self, problems: list[str]) -> None:
-        self._told.problems += [
-            problem for problem in problems if problem not in self._told.problems
+        self._findings.problems += [
+            problem for problem in problems if problem not in self._findings.problems
         ]

@@ -138,11 +138,15 @@ def read_file(text: str, wanted: int, world: World) -> tuple[list[dict[str, str]
     return rows, problems
 
 
-def told_otherwise(file_rows: list[dict[str, str]], rows: list[Row]) -> list[str]:
+def differences(file_rows: list[dict[str, str]], rows: list[Row]) -> list[str]:
     """Where the ledger file of a run that has ended by itself differs from the database."""
-    told = Counter((row["status"], row["new_batch_id"], int(row["attempts"])) for row in file_rows)
+    in_file = Counter(
+        (row["status"], row["new_batch_id"], int(row["attempts"])) for row in file_rows
+    )
     known = Counter((row.status, row.batch_id or "", row.attempts) for row in rows)
-    return [] if told == known else [f"file: it has {told - known} and lacks {known - told}"]
+    return (
+        [] if in_file == known else [f"file: it has {in_file - known} and lacks {known - in_file}"]
+    )
 
 
 def uncounted(rows: list[Row], world: World) -> list[str]:

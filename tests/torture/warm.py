@@ -62,7 +62,7 @@ def main() -> None:
                 os.close(woken)
                 os.close(wake)
                 _child(order)
-            _tell({"pid": pid})
+            _report({"pid": pid})
         if not data:
             _kill(pid)
             return
@@ -81,11 +81,11 @@ def _while_it_lasts(pid: int) -> int:
     ended, status = os.waitpid(pid, os.WNOHANG)
     if not ended:
         return pid
-    _tell({"code": os.waitstatus_to_exitcode(status)})
+    _report({"code": os.waitstatus_to_exitcode(status)})
     return 0
 
 
-def _tell(what: dict[str, int]) -> None:
+def _report(what: dict[str, int]) -> None:
     os.write(1, json.dumps(what).encode() + b"\n")
 
 
@@ -124,30 +124,30 @@ def _child(order: Order) -> NoReturn:
 def _tell_phases(pipe: int) -> None:
     """Let the child say where it is, so that a kill can be aimed: nothing else about it changes."""
 
-    def tell(phase: str) -> None:
+    def report(phase: str) -> None:
         os.write(pipe, phase.encode() + b"\n")
 
-    def told(phase: str, verb: Callable[..., Any]) -> Callable[..., Any]:
+    def reporting(phase: str, verb: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(verb)
         def whole(*arguments: Any, **named: Any) -> Any:
-            tell(phase)
+            report(phase)
             try:
                 return verb(*arguments, **named)
             finally:
-                tell("-")
+                report("-")
 
         return whole
 
-    Ledger.plan = told("planning", Ledger.plan)  # type: ignore[method-assign]
-    Ledger.group_commit = told("recording", Ledger.group_commit)  # type: ignore[method-assign]
-    export.write_ledger_file = told("writing", export.write_ledger_file)
+    Ledger.plan = reporting("planning", Ledger.plan)  # type: ignore[method-assign]
+    Ledger.group_commit = reporting("recording", Ledger.group_commit)  # type: ignore[method-assign]
+    export.write_ledger_file = reporting("writing", export.write_ledger_file)
 
     def set_phase(run: Any, phase: str) -> None:
         run.__dict__["phase"] = phase
-        tell(phase.partition(" ")[0])
+        report(phase.partition(" ")[0])
 
     campaign.Campaign.phase = property(lambda run: run.__dict__["phase"], set_phase)  # type: ignore[assignment]
-    tell("opening")
+    report("opening")
 
 
 if __name__ == "__main__":

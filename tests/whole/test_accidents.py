@@ -42,10 +42,10 @@ def run(place: Place, job: str, *more: object, folder: Path | None = None) -> En
     return command(["run", job, *CRON, *more], folder or place.folder, place.environ)
 
 
-def refused(ended: Ended, *words: str) -> None:
+def refused(ended: Ended, *arguments: str) -> None:
     assert ended.code == 2, ended
     assert ended.out == ""
-    for word in words:
+    for word in arguments:
         assert word in ended.err, ended.err
     assert "--allow-existing" in ended.err
     assert "Traceback" not in ended.err
@@ -55,8 +55,8 @@ def continued(place: Place, ended: Ended, folder: Path | None = None) -> None:
     """The command that the message shows continues: pasted elsewhere, it finds all created and
     sends nothing."""
     (line,) = [one.strip() for one in ended.err.splitlines() if one.startswith("    ")]
-    words = shlex.split(line)
-    pasted = words[words.index("run") :]
+    arguments = shlex.split(line)
+    pasted = arguments[arguments.index("run") :]
     again = command([*pasted, "--yes"], folder or Path("/"), place.environ)
     assert again.code == 0, again.err
     assert "6 duplicates, all created" in again.out
@@ -153,7 +153,7 @@ def test_a_name_that_is_the_files_own_is_not_named_on_purpose(made: Place) -> No
     refused(run(made, "final.csv", "--campaign", "final"), "in campaign wave already")
 
 
-def test_a_ledger_that_is_named_again_and_a_renamed_job_are_told_one_after_the_other(
+def test_a_ledger_that_is_named_again_and_a_renamed_job_are_reported_one_after_the_other(
     made: Place,
 ) -> None:
     gone = made.folder.parent / f"{made.folder.name}-elsewhere"
@@ -242,8 +242,8 @@ def test_a_ledger_that_is_gone_is_noticed_by_the_names_that_exist(
     )
     again = run(place, "wave.csv", "--database", gone / "ledger.db")
     assert (again.code, place.world.made) == (0, 6), again.err
-    words = shlex.split(by_restoring.replace("FILE", shlex.quote(str(gone / "wave.csv"))))
-    restored = command(words[words.index("ledger") :], Path("/"), place.environ)
+    arguments = shlex.split(by_restoring.replace("FILE", shlex.quote(str(gone / "wave.csv"))))
+    restored = command(arguments[arguments.index("ledger") :], Path("/"), place.environ)
     assert restored.code == 0, restored.err
     assert run(place, "wave.csv").code == 0
     assert place.world.made == 6
@@ -292,7 +292,7 @@ def test_a_rehearsal_is_not_hindered_and_hinders_nothing(place: Place) -> None:
     assert place.world.made == 6
 
 
-def test_a_few_copies_that_somebody_made_by_hand_do_not_hinder(place: Place) -> None:
+def test_a_few_copies_that_somebody_created_by_hand_do_not_hinder(place: Place) -> None:
     place.job({"batch_id": source_id(1), "copies": 3}, name="by-hand.csv")
     run(
         place,
@@ -412,8 +412,12 @@ def test_reading_commands_write_the_files_of_the_campaign_that_they_act_on(place
     run(place, "wave.csv")
     run(place, "wave.csv", "--campaign", "second", "--limit", 2)
     before = {path.name: path.read_text() for path in (place.folder / "ledgers").glob("wave.*")}
-    for words in (("ledger", "wave.csv"), ("report", "wave.csv"), ("settle", "wave.csv", "--json")):
-        ended = place.command(*words)
+    for arguments in (
+        ("ledger", "wave.csv"),
+        ("report", "wave.csv"),
+        ("settle", "wave.csv", "--json"),
+    ):
+        ended = place.command(*arguments)
         assert ended.code == 0, ended.err
         assert "second" in ended.out + ended.err, "the campaign is named"
     assert {
@@ -462,8 +466,8 @@ def test_the_next_day_the_latest_run_of_a_dated_campaign_is_meant(place: Place, 
     assert (
         command(["run", "wave.csv", *CRON, "--date", "2026-03-01"], place.folder, environ).code == 0
     )
-    for words in (["ledger", "wave.csv"], ["report", "wave.csv"], ["settle", "wave.csv"]):
-        ended = command(words, place.folder, environ)
+    for arguments in (["ledger", "wave.csv"], ["report", "wave.csv"], ["settle", "wave.csv"]):
+        ended = command(arguments, place.folder, environ)
         assert ended.code == 0, ended.err
         assert "spring-2026-03-01" in ended.out + ended.err
     listed = command(
@@ -476,8 +480,8 @@ def test_the_next_day_the_latest_run_of_a_dated_campaign_is_meant(place: Place, 
 
 def test_check_refuses_the_database_of_another_api_as_run_does(made: Place) -> None:
     environ = made.environ | {"PROLIFIC_URL": "https://api.prolific.com"}
-    for words in (["check", "wave.csv"], ["run", "wave.csv", "--yes"]):
-        ended = command(words, made.folder, environ)
+    for arguments in (["check", "wave.csv"], ["run", "wave.csv", "--yes"]):
+        ended = command(arguments, made.folder, environ)
         assert ended.code == 2
         assert "is for" in ended.err
 
@@ -533,7 +537,7 @@ def test_a_date_in_the_job_files_own_name_makes_a_new_campaign_each_night(place:
     assert place.world.made == 12
 
 
-def test_a_few_that_exist_elsewhere_are_told(made: Place) -> None:
+def test_a_few_that_exist_elsewhere_are_reported(made: Place) -> None:
     made.job(*rows(2), *rows(6, "Other {n}"), name="other.csv")
     said = (
         "2 duplicates of this job exist in campaign wave already and will be created a second time"
@@ -627,8 +631,8 @@ def test_a_ledger_file_that_was_named_is_restored_and_continued_by_the_commands_
     ended = run(place, "wave.csv", "--ledger", "mine.csv")
     assert ended.code == 2
     (line,) = (one.strip() for one in ended.err.splitlines() if one.startswith("    "))
-    words = shlex.split(line)
-    restored = command(words[words.index("ledger") :], Path("/"), place.environ)
+    arguments = shlex.split(line)
+    restored = command(arguments[arguments.index("ledger") :], Path("/"), place.environ)
     assert restored.code == 0, restored.err
     assert run(place, "wave.csv", "--ledger", "mine.csv").code == 0
     assert place.world.made == 6
@@ -653,7 +657,7 @@ def test_a_rehearsals_ledger_file_is_never_restored_into_a_real_database(place: 
     assert place.world.made == 6
 
 
-def test_all_that_exists_in_another_campaign_is_told_if_this_one_was_named_on_purpose(
+def test_all_that_exists_in_another_campaign_is_reported_if_this_one_was_named_on_purpose(
     made: Place,
 ) -> None:
     said = (

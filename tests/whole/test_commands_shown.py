@@ -117,8 +117,8 @@ def bad(tmp_path: Path) -> Iterator[Callable[[str], tuple[Place, list[str], Path
             )
             if "--ledger" not in given:
                 given = (*given, "--ledger", "it's.xlsx")
-            words = ["run", "my job.csv", *given, "--yes", "--report", "--limit", 12]
-            ended = command(words, folder, place.environ | HURRY)
+            arguments = ["run", "my job.csv", *given, "--yes", "--report", "--limit", 12]
+            ended = command(arguments, folder, place.environ | HURRY)
             assert ended.code == 1, ended.err
             (database,) = (path for path in folder.rglob("*.db") if "sandbox" not in path.name)
             _name_candidates(database, place)
@@ -204,7 +204,7 @@ def test_what_a_summary_without_a_terminal_names_runs_from_anywhere(
     folder.mkdir()
     (folder / "own.toml").write_text('campaign = "from the file"\n', "utf-8")
     place.job({"batch_id": source_id(1), "name": "Row {n}", "copies": 5}, name="my waves/job.csv")
-    words = [
+    arguments = [
         "run",
         "job.csv",
         "--config",
@@ -214,7 +214,16 @@ def test_what_a_summary_without_a_terminal_names_runs_from_anywhere(
         "--log-file",
         "night.jsonl",
     ]
-    paced = [*words, "--rate", "1200/min", "--ledger", "out/{campaign}.csv", "--limit", 2, "--yes"]
+    paced = [
+        *arguments,
+        "--rate",
+        "1200/min",
+        "--ledger",
+        "out/{campaign}.csv",
+        "--limit",
+        2,
+        "--yes",
+    ]
     ended = command(paced, folder, place.environ)
     assert ended.code == 1, ended.err
     (line,) = (line.strip() for line in ended.out.splitlines() if line.strip().startswith(CALLED))
@@ -236,7 +245,7 @@ def test_every_command_of_a_rehearsal_stays_in_the_sandbox(tmp_path: Path) -> No
     folder.mkdir()
     write_job(folder / "job.csv", [{"batch_id": source_id(1), "copies": 5}])
     environ = environment(folder)
-    words = [
+    arguments = [
         "run",
         "job.csv",
         "--sandbox",
@@ -247,7 +256,7 @@ def test_every_command_of_a_rehearsal_stays_in_the_sandbox(tmp_path: Path) -> No
         "--ledger",
         "wave.xlsx",
     ]
-    assert command(words, folder, environ | HURRY).code == 1
+    assert command(arguments, folder, environ | HURRY).code == 1
     lines = shown(folder / "wave.html", folder / "wave.xlsx")
     assert any(" run " in line for line in lines)
     shell = Shell(tmp_path / "elsewhere", environ)
@@ -259,7 +268,7 @@ def test_every_command_of_a_rehearsal_stays_in_the_sandbox(tmp_path: Path) -> No
     assert list(shell.folder.iterdir()) == []
 
 
-def test_a_restored_rehearsal_is_of_the_sandbox_and_goes_on_there_alone(tmp_path: Path) -> None:
+def test_a_restored_rehearsal_is_of_the_sandbox_and_continues_there_alone(tmp_path: Path) -> None:
     write_job(tmp_path / "job.csv", [{"batch_id": source_id(1), "copies": 5}])
     environ = environment(tmp_path, "http://127.0.0.1:9", "a-token") | HURRY
     assert (

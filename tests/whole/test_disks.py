@@ -106,7 +106,7 @@ def completes(place: Place, number: int, *arguments: object) -> None:
 
 
 @pytest.mark.parametrize("size", [4096, 200_000, 400_000])
-def test_a_database_that_cannot_grow_stops_the_run_and_the_next_one_goes_on(
+def test_a_database_that_cannot_grow_stops_the_run_and_the_next_one_continues(
     place: Place, size: int
 ) -> None:
     place.job(*rows(120))
@@ -151,7 +151,7 @@ def mounted(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
 
 
 @pytest.mark.parametrize("size", ["500k"])
-def test_a_full_disk_under_the_database_is_told_as_full(
+def test_a_full_disk_under_the_database_is_reported_as_full(
     place: Place, mounted: Callable[[str], Path], size: str
 ) -> None:
     disk = mounted(size)
@@ -192,7 +192,7 @@ def test_a_full_disk_under_the_ledger_file_keeps_the_old_file_and_costs_no_row(
     assert {row["status"] for row in read_ledger(ledger)} == {"created"}
 
 
-def test_a_disk_that_fills_up_under_the_ledger_file_at_the_end_is_told_and_nothing_is_lost(
+def test_a_disk_that_fills_up_under_the_ledger_file_at_the_end_is_reported_and_nothing_is_lost(
     place_with: WithOptions, mounted: Callable[[str], Path]
 ) -> None:
     place = place_with(SandboxOptions(latency=0.05))
@@ -334,7 +334,7 @@ def test_a_job_that_changes_between_runs_sends_what_is_new_and_nothing_again(pla
 
 
 @pytest.mark.parametrize("change", ["changes", "is gone", "is spoilt"])
-def test_a_job_that_changes_while_a_run_goes_on_is_made_as_it_was_read(
+def test_a_job_that_changes_during_a_run_is_created_as_it_was_read(
     place_with: WithOptions, change: str
 ) -> None:
     place = place_with(SandboxOptions(latency=0.03))

@@ -51,6 +51,7 @@ def test_after_a_night_it_shows_the_last_run_and_the_backup(ready: Place) -> Non
     assert ready.run(PROLIFIC_TOKEN="").code == 0
     copy = ready.folder / "ledgers" / "copy.db"
     assert ready.command("ledger", "--backup", copy).code == 0
+    assert ready.command("run", "job.csv", "--sandbox", "--yes").code == 0  # newer, not a backup
     ended, found = doctor(ready)
     assert ended.code == 0, ended.out
     texts = {check["topic"]: check["text"] for check in found["checks"]}
@@ -102,12 +103,21 @@ def test_a_token_that_cron_has_not_is_a_finding(ready: Place) -> None:
     assert "PROLIFIC_TOKEN, which cron does not have" in findings(found, "cron")[0]
 
 
-def test_a_config_file_that_cron_does_not_find_is_a_finding(ready: Place, tmp_path: Path) -> None:
+def test_the_folder_that_a_cron_line_must_change_to_is_named(ready: Place, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    _, found = doctor(ready, HOME=str(home))
+    ended, found = doctor(ready, HOME=str(home))
+    assert ended.code == 0, ended.out
+    texts = [check["text"] for check in found["checks"] if check["topic"] == "cron"]
+    assert f"cron line begins with cd {ready.folder} &&" in texts[0]
+
+
+def test_a_config_file_that_cron_does_not_find_is_a_finding(ready: Place) -> None:
+    elsewhere = ready.folder / "elsewhere.toml"
+    (ready.folder / "config.toml").rename(elsewhere)
+    _, found = doctor(ready, DUPLICATE_BATCHES_CONFIG=str(elsewhere))
     assert "finds no config file" in findings(found, "cron")[0]
-    ended, _ = doctor(ready, "--config", str(ready.folder / "config.toml"), HOME=str(home))
+    ended, _ = doctor(ready, "--config", str(elsewhere))
     assert ended.code == 0, "the cron line names it"
 
 

@@ -134,7 +134,7 @@ def ignoring_hangups(place: Place, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def test_a_run_under_nohup_goes_on_after_a_hangup(place_with: WithOptions) -> None:
+def test_a_run_under_nohup_continues_after_a_hangup(place_with: WithOptions) -> None:
     place = place_for(place_with, 0.1)
     process = ignoring_hangups(
         place, "run", "job.csv", "--yes", "--json", "--rate", "unlimited", "--max-in-flight", "4"
@@ -204,4 +204,4 @@ def test_the_sandbox_under_nohup_stays(place: Place) -> None:
     time.sleep(0.3)
     assert process.poll() is None
     process.send_signal(signal.SIGTERM)
-    assert finish(process) == Ended(0, "Created 0 duplicates. Nothing is kept.\n", "")
+    assert finish(process) == Ended(0, "Created 0 duplicates. Nothing was saved.\n", "")

@@ -56,7 +56,7 @@ def again(place: Place, *choice: str) -> Counter[tuple[str, str, bool]]:
     return made(place) - before
 
 
-def test_hostile_names_new_datasets_and_own_columns_are_made_again_as_they_were(
+def test_hostile_names_new_datasets_and_own_columns_are_created_again_as_they_were(
     place: Place,
 ) -> None:
     place.job(

@@ -127,7 +127,7 @@ def test_a_backup_is_a_whole_database(place: Place) -> None:
         )
 
 
-def test_check_tells_the_plan_without_a_token_and_says_what_it_could_not_check(
+def test_check_shows_the_plan_without_a_token_and_says_what_it_could_not_check(
     place: Place,
 ) -> None:
     place.job({"batch_id": source_id(1), "name": "{source_name} {n}", "copies": 2})

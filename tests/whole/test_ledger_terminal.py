@@ -146,7 +146,7 @@ def test_a_reader_that_leaves_early_is_no_error(place: Place, form: str) -> None
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 @pytest.mark.parametrize("form", ["csv", "json", "job", "xlsx"])
-def test_what_cannot_be_printed_is_told(place: Place, form: str) -> None:
+def test_what_cannot_be_printed_is_reported(place: Place, form: str) -> None:
     job(place, 300)
     with Path("/dev/full").open("wb") as full:
         process = subprocess.run(

@@ -122,8 +122,8 @@ def test_settling_with_an_old_copy_is_refused_before_it_writes_the_ledger_file(
 ) -> None:
     old_copy_put_back(place, 1, 4)
     before = (place.folder / "ledgers" / "job.csv").read_bytes()
-    for words in (("settle", "job.csv"), ("settle", "job.csv", "--absent", "3")):
-        ended = place.command(*words)
+    for arguments in (("settle", "job.csv"), ("settle", "job.csv", "--absent", "3")):
+        ended = place.command(*arguments)
         assert ended.code == 2
         assert "is newer than the database" in ended.err
     assert (place.folder / "ledgers" / "job.csv").read_bytes() == before
@@ -240,7 +240,7 @@ def test_a_copy_beside_the_ledger_file_does_not_hinder_the_restore(place: Place,
     assert (place.world.made, max(Counter(place.made_of()).values())) == (5, 1)
 
 
-def test_what_another_file_of_the_campaign_names_is_its_own_and_not_made_again(
+def test_batches_that_another_file_of_the_campaign_names_are_not_created_again(
     place: Place,
 ) -> None:
     """Restored from an older file, with the newer one moved aside as the refusal advises."""

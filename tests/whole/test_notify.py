@@ -213,7 +213,7 @@ def samples(path: Path) -> dict[tuple[str, str], float]:
     return found
 
 
-def test_metrics_tell_the_counts_and_the_last_runs_of_each_campaign(ready: Place) -> None:
+def test_metrics_show_the_counts_and_the_last_runs_of_each_campaign(ready: Place) -> None:
     path = ready.folder / "metrics" / "waves.prom"
     before = time.time()
     assert ready.run("--metrics-file", path).code == 0

@@ -26,7 +26,7 @@ def rows(number: int, **more: object) -> list[dict[str, object]]:
     return [{"batch_id": source_id(n), "name": f"Row {n}", **more} for n in range(number)]
 
 
-def test_ten_thousand_rows_are_made_once_each_and_again_sends_exactly_what_is_missing(
+def test_ten_thousand_rows_are_created_once_each_and_again_sends_exactly_what_is_missing(
     place: Place,
 ) -> None:
     wanted: list[dict[str, object]] = [
@@ -91,7 +91,7 @@ def test_two_campaigns_make_their_own(place: Place) -> None:
     assert place.world.made == 4
 
 
-def test_limit_stops_where_it_says_and_the_next_run_goes_on(place: Place) -> None:
+def test_limit_stops_where_it_says_and_the_next_run_continues(place: Place) -> None:
     place.job(*rows(7))
     ended = place.run("--limit", 3)
     assert (ended.code, ended.summary["stopped_by"], place.world.made) == (1, "limit", 3)
@@ -100,7 +100,7 @@ def test_limit_stops_where_it_says_and_the_next_run_goes_on(place: Place) -> Non
     assert (ended.code, ended.summary["stopped_by"], place.world.made) == (0, None, 7)
 
 
-def test_max_duration_stops_and_the_next_run_goes_on(place: Place) -> None:
+def test_max_duration_stops_and_the_next_run_continues(place: Place) -> None:
     place.job(*rows(40))
     ended = place.run("--rate", "10/s", "--max-duration", 1.5)
     assert (ended.code, ended.summary["stopped_by"]) == (1, "max_duration")
@@ -110,7 +110,7 @@ def test_max_duration_stops_and_the_next_run_goes_on(place: Place) -> None:
     assert place.world.made == 40
 
 
-def test_max_failed_stops_and_retry_failed_goes_on(place_with: WithOptions) -> None:
+def test_max_failed_stops_and_retry_failed_continues(place_with: WithOptions) -> None:
     place = place_with(SandboxOptions(latency=0, faults={"refuse": 1.0}))
     place.job(*rows(30))
     ended = place.run("--max-failed", 3, "--max-in-flight", 1)
@@ -149,7 +149,7 @@ def test_failed_rows_stay_failed_until_they_are_asked_for(place: Place) -> None:
         ("drop-request", False),
     ],
 )
-def test_what_is_unclear_is_found_out_and_made_once(
+def test_what_is_unclear_is_found_out_and_created_once(
     place_with: WithOptions, fault: str, made: bool
 ) -> None:
     place = place_with(SandboxOptions(latency=0, faults={fault: 0.15}, seed=7))
@@ -261,7 +261,7 @@ def test_a_run_that_holds_the_database_keeps_others_out(place_with: WithOptions)
     assert place.world.made == 12
 
 
-def test_a_killed_run_is_found_out_about_and_no_double_is_made(place_with: WithOptions) -> None:
+def test_a_killed_run_is_found_out_about_and_no_double_is_created(place_with: WithOptions) -> None:
     place = place_with(SandboxOptions(latency=0.05))
     place.job(*rows(200))
     process = place.start("--max-in-flight", 4, "--timeout", 1)
@@ -367,7 +367,7 @@ def test_a_finished_job_says_how_to_have_new_copies(place: Place) -> None:
     assert "{date}" in again.out
 
 
-def test_unfinished_rows_of_an_earlier_date_are_told(place: Place) -> None:
+def test_unfinished_rows_of_an_earlier_date_are_reported(place: Place) -> None:
     place.job(*rows(3))
     place.run("--campaign", "n-{date}", "--date", "2026-11-01", "--limit", 1)
     ended = place.run("--campaign", "n-{date}", "--date", "2026-11-02")

@@ -135,8 +135,8 @@ def test_every_command_prints_in_any_encoding(
 
 def test_what_an_encoding_does_not_have_is_replaced_and_json_is_exact(place: Place) -> None:
     place.job(*({"batch_id": source_id(1), "name": name} for name in NAMES))
-    told = place.command_with("check", "job.csv", PYTHONIOENCODING="ascii:strict").out
-    assert told.splitlines()[3:5] == ["    ?", "    ???"], told
+    output = place.command_with("check", "job.csv", PYTHONIOENCODING="ascii:strict").out
+    assert output.splitlines()[3:5] == ["    ?", "    ???"], output
     facts = json.loads(
         place.command_with("check", "job.csv", "--json", PYTHONIOENCODING="latin-1").out
     )
@@ -145,7 +145,7 @@ def test_what_an_encoding_does_not_have_is_replaced_and_json_is_exact(place: Pla
 
 @needs_full_device
 @each_printing
-def test_a_full_device_is_told_by_every_command(place: Place, commands: Commands) -> None:
+def test_a_full_device_is_reported_by_every_command(place: Place, commands: Commands) -> None:
     after_a_run(place)
     with Path("/dev/full").open("wb") as full:
         for code, arguments in (*commands, (0, ("sandbox", "--port", "0"))):
@@ -169,8 +169,10 @@ def test_a_reader_that_has_gone_changes_no_exit_code_and_is_not_told(
         ended = process(place, arguments, writer)
         os.close(writer)
         assert ended.returncode == code, arguments
-        told = [line for line in ended.stderr.decode().splitlines() if not line.startswith(BESIDES)]
-        assert not told or "--log-format" in arguments, (arguments, told)
+        lines = [
+            line for line in ended.stderr.decode().splitlines() if not line.startswith(BESIDES)
+        ]
+        assert not lines or "--log-format" in arguments, (arguments, lines)
 
 
 def test_a_run_into_head_ends_with_its_own_code(place: Place) -> None:
@@ -254,22 +256,22 @@ def test_a_current_folder_that_was_deleted_is_named_by_every_command_that_needs_
     after_a_run(place)
     job, database = str(place.folder / "job.csv"), str(place.folder / "ledgers" / "ledger.db")
     for code, arguments in commands:
-        words = [job if word == "job.csv" else word for word in arguments]
+        given = [job if word == "job.csv" else word for word in arguments]
         ended = subprocess.run(
-            [sys.executable, "-c", GONE, *PROGRAM, *words],
+            [sys.executable, "-c", GONE, *PROGRAM, *given],
             cwd=place.folder,
             env=place.environ | {"DUPLICATE_BATCHES_DATABASE": database},
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
-        told = Ended(ended.returncode, ended.stdout, ended.stderr)
+        finished = Ended(ended.returncode, ended.stdout, ended.stderr)
         if {"--help", "--version"} & set(arguments):
-            assert (told.code, told.err) == (code, ""), arguments
+            assert (finished.code, finished.err) == (code, ""), arguments
         else:
             text = (
                 "duplicate-batches: the current folder does not exist any more; change to another"
                 " folder\n"
             )
-            assert told == Ended(2, "", text), arguments
+            assert finished == Ended(2, "", text), arguments
 
 
 def test_a_current_folder_that_is_deleted_during_a_run_hinders_nothing(

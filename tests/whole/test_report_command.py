@@ -28,7 +28,7 @@ def rows(number: int) -> list[dict[str, object]]:
     return [{"batch_id": source_id(n % 3), "name": f"Row {n}"} for n in range(number)]
 
 
-def words(path: Path) -> str:
+def visible_text(path: Path) -> str:
     """What a page says where no script runs."""
     text = re.sub(r"<(script|style)\b.*?</\1>", " ", path.read_text("utf-8"), flags=re.DOTALL)
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", text)).split())
@@ -47,7 +47,7 @@ def test_it_is_written_beside_the_ledger_file_and_names_itself(place: Place) -> 
     path = place.folder / "ledgers" / "job.html"
     assert (ended.code, ended.out) == (0, f"{path}\n")
     assert ended.err.startswith("campaign job, run ")
-    said = words(path)
+    said = visible_text(path)
     assert "3 of 5 duplicates created 2 are not created yet." in said
     assert "stopped early because --limit was reached" in said
     assert not list(path.parent.glob(".*.tmp"))
@@ -58,7 +58,7 @@ def test_it_is_written_where_output_says(place: Place) -> None:
     place.run()
     ended = place.command("report", "job.csv", "--output", "out/mine.html")
     assert (ended.code, ended.out) == (0, "out/mine.html\n")
-    assert "All 2 duplicates created" in words(place.folder / "out" / "mine.html")
+    assert "All 2 duplicates created" in visible_text(place.folder / "out" / "mine.html")
     assert not (place.folder / "ledgers" / "job.html").exists()
 
 
@@ -72,13 +72,13 @@ def test_a_run_writes_it_at_its_end_where_it_is_asked_for(place: Place, asked: s
     path = place.folder / "ledgers" / "job.html"
     assert path.exists() == (asked != "not")
     if asked != "not":
-        said = words(path)
+        said = visible_text(path)
         assert "All 4 duplicates created" in said
         assert "The run finished (exit code 0)" in said
         assert ended.summary["run_id"] in said
 
 
-def test_it_can_be_made_while_a_run_goes_on_and_says_so(place_with: WithOptions) -> None:
+def test_it_can_be_created_during_a_run_and_says_so(place_with: WithOptions) -> None:
     place = place_with(SandboxOptions(latency=0.05))
     place.job(*rows(160))
     process = place.start("--max-in-flight", 2)
@@ -87,14 +87,16 @@ def test_it_can_be_made_while_a_run_goes_on_and_says_so(place_with: WithOptions)
     assert process.poll() is None
     ended = finish(process)
     assert (made.code, ended.code) == (0, 0), made.err
-    said = words(place.folder / "ledgers" / "job.html")
+    said = visible_text(place.folder / "ledgers" / "job.html")
     assert re.search(r"\d+ of 160 duplicates created so far", said)
     assert f"is running (process {process.pid})" in said
     assert "Nothing while the run is in progress" in said
     assert "Run the job again" not in said
 
 
-def test_after_a_kill_it_says_that_the_run_died_and_how_to_go_on(place_with: WithOptions) -> None:
+def test_after_a_kill_it_says_that_the_run_died_and_how_to_continue(
+    place_with: WithOptions,
+) -> None:
     place = place_with(SandboxOptions(latency=0.05))
     place.job(*rows(40))
     process = place.start("--max-in-flight", 2)
@@ -102,7 +104,7 @@ def test_after_a_kill_it_says_that_the_run_died_and_how_to_go_on(place_with: Wit
     process.send_signal(signal.SIGKILL)
     finish(process)
     assert place.command("report", "job.csv").code == 0
-    said = words(place.folder / "ledgers" / "job.html")
+    said = visible_text(place.folder / "ledgers" / "job.html")
     assert "The run crashed." in said
     assert "The run crashed: its process is gone" in said
     assert "Run the job again" in said
@@ -124,7 +126,7 @@ def test_a_signal_lets_it_be_written(place_with: WithOptions) -> None:
     until(place, 5)
     process.send_signal(signal.SIGTERM)
     assert finish(process).code == 143
-    assert "stopped early because a signal asked it to stop" in words(
+    assert "stopped early because a signal asked it to stop" in visible_text(
         place.folder / "ledgers" / "job.html"
     )
 
@@ -151,7 +153,7 @@ def test_its_commands_decide_what_is_unknown_from_any_folder_and_it_is_written_a
         line = f"{json.loads(about)['settle']} --assign '#{item}={copies[row['name']]}'"
         ended = command(shlex.split(line)[len(PROGRAM) :], place.folder.parent, place.environ)
         assert ended.code == (0 if number == len(unknown) else 1), ended.err
-    said = words(path)
+    said = visible_text(path)
     assert "All 8 duplicates created" in said
     assert f"{len(unknown)} from a person's decision" in said
 
@@ -167,7 +169,7 @@ def test_its_commands_name_places_that_no_file_says(place: Place) -> None:
         "mine",
     )
     ended = place.run(*places, "--limit", 2, "--report")
-    said = words(place.folder / "out" / f"mine-{ended.summary['run_id']}.html")
+    said = visible_text(place.folder / "out" / f"mine-{ended.summary['run_id']}.html")
     (line,) = set(re.findall(rf"{CALLED} run .*?-\{{run_id\}}\.csv'", said))
     words_of_it = [*shlex.split(line)[len(PROGRAM) :], "--yes", "--rate", "unlimited"]
     again = command(words_of_it, place.folder.parent, place.environ)
@@ -177,7 +179,7 @@ def test_its_commands_name_places_that_no_file_says(place: Place) -> None:
     assert not (place.folder / "ledgers").exists()
 
 
-def test_a_file_that_is_no_report_is_told_and_left_and_the_run_is_as_good(place: Place) -> None:
+def test_a_file_that_is_no_report_is_reported_and_left_and_the_run_is_as_good(place: Place) -> None:
     place.job(*rows(3))
     mine = place.folder / "ledgers" / "job.html"
     mine.parent.mkdir()
@@ -213,7 +215,7 @@ def small(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(place)], check=True)
 
 
-def test_a_full_disk_under_the_report_is_told_and_changes_nothing_else(
+def test_a_full_disk_under_the_report_is_reported_and_changes_nothing_else(
     place: Place, small: Path
 ) -> None:
     ledger, report = small / "job.csv", small / "job.html"
@@ -255,6 +257,6 @@ def test_when_and_why_a_run_waited_is_kept(place_with: WithOptions) -> None:
     assert ended.code == 0, ended.err
     slowed = ended.events("pace.slowed")
     assert slowed
-    said = words(place.folder / "ledgers" / "job.html")
+    said = visible_text(place.folder / "ledgers" / "job.html")
     assert f"{len(slowed)} pause{'s' if len(slowed) > 1 else ''}," in said
     assert "the API said 'too many requests'" in said

@@ -106,7 +106,7 @@ def test_a_person_assigns_a_batch(unsettled: Place) -> None:
     assert unsettled.world.requests["duplicate"] == 3
 
 
-def test_a_person_says_that_it_was_not_made(unsettled: Place) -> None:
+def test_a_person_says_that_it_was_not_created(unsettled: Place) -> None:
     assert unsettled.command_without_token("settle", "job.csv", "--absent", "3").code == 1
     assert [row["status"] for row in unsettled.ledger()] == ["unknown", "pending", "unknown"]
 

@@ -231,7 +231,7 @@ def _summary(terminal: Terminal) -> tuple[int, ...]:
     return tuple(int(match[1]) if match else 0 for match in found)
 
 
-def test_push_back_is_told_in_one_short_line(
+def test_push_back_is_reported_in_one_short_line(
     place_with: Callable[[SandboxOptions], Place],
 ) -> None:
     place = place_with(SandboxOptions(latency=0.02, rate=4.0, burst=1, retry_after=False))
@@ -247,7 +247,7 @@ def test_push_back_is_told_in_one_short_line(
     assert "timestamp" not in terminal.seen
 
 
-def test_ctrl_c_during_the_look_ups_says_that_the_run_stops_and_nothing_of_going_on(
+def test_ctrl_c_during_the_look_ups_says_that_the_run_stops(
     place_with: Callable[[SandboxOptions], Place],
 ) -> None:
     place = place_with(SandboxOptions(latency=1.0))

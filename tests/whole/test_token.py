@@ -72,7 +72,7 @@ def test_a_refused_token_is_not_told(place: Place) -> None:
     search(place.folder, ended)
 
 
-def test_an_unreachable_api_does_not_tell_the_token(place: Place) -> None:
+def test_an_unreachable_api_does_not_show_the_token(place: Place) -> None:
     place.job({"batch_id": source_id(1)})
     ended = place.run(
         "--log-file",

@@ -138,7 +138,7 @@ def unused_port() -> int:
 
 
 @pytest.mark.parametrize(
-    ("address", "words"),
+    ("address", "message"),
     [
         (lambda: f"http://127.0.0.1:{unused_port()}", "Connect call failed|refused"),
         (lambda: "https://nobody.invalid", "nobody.invalid"),
@@ -146,12 +146,12 @@ def unused_port() -> int:
     ids=["a port that refuses", "a name that does not resolve"],
 )
 def test_an_address_where_nobody_is_leaves_everything_pending(
-    tmp_path: Path, server: SandboxThread, address: Callable[[], str], words: str
+    tmp_path: Path, server: SandboxThread, address: Callable[[], str], message: str
 ) -> None:
     job(tmp_path, server, 3)
     ended = run(tmp_path, address(), server.token, "--give-up-after", 1.5, "--timeout", 2)
     untouched(tmp_path, ended, server, 3)
-    assert re.search(words, ended.err)
+    assert re.search(message, ended.err)
 
 
 def _context(authority: trustme.CA, name: str = "localhost") -> ssl.SSLContext:
@@ -186,13 +186,13 @@ def authority(tmp_path: Path) -> tuple[trustme.CA, str]:
     return ca, str(file)
 
 
-@pytest.mark.parametrize(("instead", "words"), HANDSHAKES.values(), ids=HANDSHAKES)
+@pytest.mark.parametrize(("instead", "message"), HANDSHAKES.values(), ids=HANDSHAKES)
 def test_a_bad_handshake_from_the_first_look_on_leaves_everything_pending(
     tmp_path: Path,
     server: SandboxThread,
     authority: tuple[trustme.CA, str],
     instead: Instead,
-    words: str,
+    message: str,
 ) -> None:
     ca, file = authority
     bad = instead(ca)
@@ -200,16 +200,16 @@ def test_a_bad_handshake_from_the_first_look_on_leaves_everything_pending(
     with Wire(server.url, tls=handshakes(_context(ca), lambda: bad)) as wire:
         ended = run(tmp_path, wire.url, server.token, "--give-up-after", 1.5, SSL_CERT_FILE=file)
     untouched(tmp_path, ended, server, 3)
-    assert re.search(words, ended.err, re.IGNORECASE)
+    assert re.search(message, ended.err, re.IGNORECASE)
 
 
-@pytest.mark.parametrize(("instead", "words"), HANDSHAKES.values(), ids=HANDSHAKES)
+@pytest.mark.parametrize(("instead", "message"), HANDSHAKES.values(), ids=HANDSHAKES)
 def test_a_handshake_that_goes_bad_before_the_duplicate_requests_leaves_everything_pending(
     tmp_path: Path,
     server: SandboxThread,
     authority: tuple[trustme.CA, str],
     instead: Instead,
-    words: str,
+    message: str,
 ) -> None:
     ca, file = authority
     bad = instead(ca)
@@ -219,7 +219,7 @@ def test_a_handshake_that_goes_bad_before_the_duplicate_requests_leaves_everythi
         ended = run(tmp_path, wire.url, server.token, "--give-up-after", 1.5, SSL_CERT_FILE=file)
         untouched(tmp_path, ended, server, 3)
         rows = read_ledger(tmp_path / "ledgers" / "job.csv")
-        assert re.search(words, "".join(row["error"] for row in rows), re.IGNORECASE)
+        assert re.search(message, "".join(row["error"] for row in rows), re.IGNORECASE)
     with Wire(server.url, tls=_context(ca)) as wire:
         # The database remembers its API's address, and this is another port.
         again = run(tmp_path, wire.url, server.token, SSL_CERT_FILE=file)
@@ -227,7 +227,7 @@ def test_a_handshake_that_goes_bad_before_the_duplicate_requests_leaves_everythi
         assert server.world.made == 0
 
 
-def test_a_job_over_tls_is_made_once_each(
+def test_a_job_over_tls_is_created_once_each(
     tmp_path: Path, server: SandboxThread, authority: tuple[trustme.CA, str]
 ) -> None:
     ca, file = authority

@@ -62,6 +62,6 @@ def proxy_for(url: str) -> URL | None:
     except ValueError:
         pass
     raise UsageError(
-        "HTTPS_PROXY (or ALL_PROXY): is no address of an HTTP proxy",
+        "HTTPS_PROXY (or ALL_PROXY): is not the address of an HTTP proxy",
         hint="Write it as in http://localhost:3128, or unset it.",
     )

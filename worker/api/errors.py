@@ -107,7 +107,7 @@ def describe(error: BaseException) -> str:
         case aiohttp.ClientPayloadError():
             return "the answer was cut short"
         case ijson.JSONError():
-            return "the answer is no whole JSON"
+            return "the answer is not complete JSON"
         case aiohttp.ClientHttpProxyError():
             return f"the proxy refused: HTTP {error.status} {error.message}"
         case aiohttp.ClientResponseError():
@@ -116,7 +116,7 @@ def describe(error: BaseException) -> str:
             where = f"{error.host}:{error.port}"
             return f"{where} does not speak TLS, which https needs; is the address or port wrong?"
         case aiohttp.ClientConnectorError() if error.strerror is None:
-            closed = "it closed the connection where TLS begins; does it speak TLS on this port?"
+            closed = "it closed the connection when TLS began; does it speak TLS on this port?"
             return (
                 f"Cannot connect to host {error.host}:{error.port}: {str(error.os_error) or closed}"
             )

@@ -60,9 +60,9 @@ def quota(headers: Mapping[str, str], date: float | None) -> Quota | None:
         if remaining and reset:
             found.append(Quota(int(remaining[1]), float(reset[1])))
     for prefix in _PREFIXES:
-        told = _number(headers.get(f"{prefix}-Remaining")), _number(headers.get(f"{prefix}-Reset"))
-        if told[0] is not None and told[1] is not None:
-            found.append(Quota(int(told[0]), _from_now(told[1], date)))
+        pair = _number(headers.get(f"{prefix}-Remaining")), _number(headers.get(f"{prefix}-Reset"))
+        if pair[0] is not None and pair[1] is not None:
+            found.append(Quota(int(pair[0]), _from_now(pair[1], date)))
     sound = [one for one in found if 0 < one.reset_s <= LONGEST_S]
     return min(sound, key=lambda one: one.remaining / one.reset_s, default=None)
 

@@ -80,7 +80,6 @@ def _checks(args: argparse.Namespace, environ: Mapping[str, str]) -> list[Check]
 def _of_cron(
     settings: Settings, args: argparse.Namespace, environ: Mapping[str, str]
 ) -> list[Check]:
-    home = Path(environ.get("HOME") or Path.home())
     cron: Settings | UsageError
     try:
         cron = load_settings(
@@ -90,11 +89,11 @@ def _of_cron(
             job=None,
             job_campaign=None,
             today=dt.date.today(),
-            cwd=home,
+            cwd=Path.cwd(),
         )
     except UsageError as error:
         cron = error
-    return list(check_cron(settings, cron, home))
+    return list(check_cron(settings, cron, Path(environ.get("HOME") or Path.home())))
 
 
 async def _ask(settings: Settings, chosen: Target) -> list[Check]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -30,7 +31,7 @@ MiB, a usual night a few."""
 def check_settings(settings: Settings) -> Iterator[Check]:
     """Where each setting comes from."""
     if settings.config_file is None:
-        yield Check("config", "there is no config file: each job's ledger lies next to the job")
+        yield Check("config", "there is no config file: each job's ledger is next to the job")
     else:
         yield Check("config", f"{settings.config_file}")
     for option in OPTIONS:
@@ -66,7 +67,7 @@ def _folder(folder: Path, origin: str) -> Check:
     free = shutil.disk_usage(there).free
     space = f"{free / 2**30:,.1f} GiB free"
     if free < LEAST_FREE:
-        return Check("folder", f"{folder}: only {space}", "Make room on this disk.")
+        return Check("folder", f"{folder}: only {space}", "Free some space on this disk.")
     new = "" if there == folder else " (a run creates it)"
     return Check("folder", f"{folder}{new}: {space}")
 
@@ -92,7 +93,7 @@ def check_database(settings: Settings, api_url: str) -> Iterator[Check]:
             "Rebuild it from the ledger file: ledger JOB --restore FILE.",
         )
         return
-    yield _backup(path)
+    yield _backup(path, api_url)
 
 
 def _nights(reader: Reader, settings: Settings) -> Nights:
@@ -107,33 +108,37 @@ def _nights(reader: Reader, settings: Settings) -> Nights:
     )
 
 
-def _backup(database: Path) -> Check:
-    """The newest copy beside the database. Not a finding: other backups may contain the folder."""
-    copies = overlap.ledgers_in(database.parent, database, any_name=True)
-    if not copies:
-        command = f"ledger --database {database} --backup FILE"
-        return Check("backup", f"no copy is in {database.parent}; this creates one: {command}")
-    newest = max(copies, key=lambda copy: copy.stat().st_mtime)
+def _backup(database: Path, api_url: str) -> Check:
+    """The newest backup next to the database. Not a finding: backups may be in another folder."""
+    newest = overlap.latest_backup(database, api_url)
+    if newest is None:
+        command = f"duplicate-batches ledger --database {database} --backup FILE"
+        return Check("backup", f"no backup is in {database.parent}; to create one, run {command}")
     age = datetime.now(UTC).timestamp() - newest.stat().st_mtime
     return Check("backup", f"{newest} is {human_duration(age)} old")
 
 
 def check_cron(settings: Settings, cron: Settings | UsageError, home: Path) -> Iterator[Check]:
-    """Whether a run from cron finds the same ledger and a token; `cron` is what the settings are
-    there: in `home`, without the variables of this shell."""
+    """Whether a run from cron finds the same settings. `cron` is what they are in this folder
+    without the variables of this shell. If they depend on the folder, and cron starts in another
+    one (`home`), the cron line must begin with `cd`."""
     named = "Name the config file in the cron line: --config PATH."
     if isinstance(cron, UsageError):
         yield Check("cron", f"a run from cron ends with: {cron}", named)
         return
     if cron.config_file != settings.config_file:
         shown = cron.config_file or "no config file"
-        yield Check("cron", f"cron starts in {home} and finds {shown}", named)
+        yield Check("cron", f"a run from cron finds {shown}", named)
     elif settings.given("database") and not cron.given("database"):
         yield Check(
             "cron",
             f"{settings.origin('database')} is not set in cron, which would use {cron.database}",
             "Set database in the config file.",
         )
+    elif settings.config_file == Path.cwd() / "config.toml" and home != Path.cwd():
+        folder = shlex.quote(str(Path.cwd()))
+        text = f"a run finds the same settings if its cron line begins with cd {folder} &&"
+        yield Check("cron", text)
     else:
         yield Check("cron", "a run from cron finds the same settings")
 
@@ -157,4 +162,4 @@ def check_open_files(settings: Settings) -> Check:
         return Check("open files", error.message, "Raise the limit with ulimit -n 1024.")
     if few:
         return Check("open files", few, "Raise the limit with ulimit -n 1024.")
-    return Check("open files", f"{fits} requests at once fit")
+    return Check("open files", f"{fits} requests can run at once")

@@ -21,7 +21,7 @@ NAMED = 3
 FIXES = {
     "late": "Check that cron or the timer is active, then run its command by hand.",
     "failed": "Run report JOB: the report lists each step with its command.",
-    "unknown": "Run settle; it needs no JOB.",
+    "unknown": "Run settle without a JOB; then decide what is left, as the job's report shows.",
     "heartbeat": "Check heartbeat_url, and that this computer can reach it.",
     "on_finish": "Run the command in a shell, with a summary on standard input.",
     "metrics_file": "Give write access to the folder of metrics_file.",

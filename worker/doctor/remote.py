@@ -9,7 +9,7 @@ from worker.api.client import ProlificClient
 from worker.api.verdicts import TokenVerdict, token_verdict, workspaces_in
 from worker.doctor.check import Check
 from worker.model.replies import Answer, Page
-from worker.text import verb
+from worker.text import counted, verb
 
 LARGEST_OFFSET_S = 120.0
 """Seconds that the clock may differ from the API's before it is worth a look: logs and `--since`
@@ -45,7 +45,7 @@ def _clock(ahead_s: float) -> Check:
             f"{abs(ahead_s):,.0f} seconds {how} the API's",
             "Switch on time synchronisation: timedatectl set-ntp true.",
         )
-    return Check("clock", f"{abs(ahead_s):,.0f} seconds off the API's")
+    return Check("clock", f"{counted(round(abs(ahead_s)), 'second')} off the API's")
 
 
 async def _workspaces(client: ProlificClient) -> AsyncIterator[Check]:

@@ -50,7 +50,7 @@ def encoding_of(path: Path) -> str:
             raise UsageError(f"{path}: this is a pipe or device; a job must be a file")
         if in_devices(path):
             raise UsageError(
-                f"{path}: this is in /dev or /proc, so the ledger beside it would be lost at the"
+                f"{path}: this is in /dev or /proc, so the ledger next to it would be lost at the"
                 " next boot; save the job as a file elsewhere"
             )
         if _HALF.search(str(path.absolute())):

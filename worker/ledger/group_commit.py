@@ -84,8 +84,9 @@ class GroupCommit:
                 )
                 recorded.append(result)
                 continue
-            # Migration 7 recognises the causes of older ledgers by these texts.
-            error = f"the answer names batch {batch_id}, which is {owner.description} already"
+            error = (
+                f"the answer names batch {batch_id}, which already belongs to {owner.description}"
+            )
             recorded.append(result._replace(outcome="unknown", error=error, reason=Reason.OWNED))
         return recorded
 
@@ -106,7 +107,7 @@ class GroupCommit:
         if not opened.rowcount:  # a row restored from a ledger file has no attempt yet
             self._database.ask("open_restored", item=owner.item, run=self._run)
         self._database.ask("forget_differences", item=owner.item)
-        error = f"it was taken for batch {batch_id}, which turned out to be another's"
+        error = f"it was assigned batch {batch_id}, which turned out to belong to another row"
         self._database.ask(
             "settle_unknown",
             item=owner.item,
@@ -274,5 +275,5 @@ def _ended_item(result: AttemptResult, run: int) -> tuple[object, ...]:
 
 
 def _description(line: int | None, item: int, campaign: str) -> str:
-    """The owner of a batch, for a message: "line 2's of campaign spring"."""
-    return f"{f'line {line}' if line else f'#{item}'}'s of campaign {campaign}"
+    """The owner of a batch, for a message: "line 2 of campaign spring"."""
+    return f"{f'line {line}' if line else f'#{item}'} of campaign {campaign}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -129,11 +129,7 @@ def shared_nearby(
             if reader is None:
                 continue
             try:
-                if reader.ask("application").fetchone()[0] != APPLICATION_ID:
-                    continue
-                new = reader.ask("version").fetchone()[0] >= META_SINCE
-                known = reader.ask("api_url" if new else "api_url_of_old").fetchone()
-                if known is None or known[0] != api_url:
+                if _api_url(reader) != api_url:
                     continue
                 with reader.attached(plan):
                     overlaps = shared_with(reader, campaign)
@@ -142,6 +138,27 @@ def shared_nearby(
         is_beside = file.parent in beside
         found += [one._replace(database=file, beside_job=is_beside) for one in overlaps]
     return found
+
+
+def latest_backup(database: Path, api_url: str) -> Path | None:
+    """The newest other ledger database of the same API in the database's folder; None if there is
+    none. A database of rehearsals belongs to another API, so it is not a backup."""
+    copies = ledgers_in(database.parent, database, any_name=True)
+    for copy in sorted(copies, key=lambda copy: copy.stat().st_mtime, reverse=True):
+        with _peek(copy) as reader, suppress(sqlite3.Error):
+            if reader is not None and _api_url(reader) == api_url:
+                return copy
+    return None
+
+
+def _api_url(reader: Reader) -> str | None:
+    """The API of a ledger database, whichever version wrote it; None if it is not one, or has no
+    run yet. Raises sqlite3.Error if it cannot be read."""
+    if reader.ask("application").fetchone()[0] != APPLICATION_ID:
+        return None
+    new = reader.ask("version").fetchone()[0] >= META_SINCE
+    known = reader.ask("api_url" if new else "api_url_of_old").fetchone()
+    return None if known is None else str(known[0])
 
 
 def _is_ledger(path: Path) -> bool:

@@ -67,7 +67,11 @@ _OF_LAST_RUN = (
     ("last_run_duration_seconds", "How long the last run took.", _duration),
     ("last_run_created", "Duplicates that the last run created.", lambda run: run["created"]),
     ("last_run_requests", "Requests that the last run sent.", lambda run: run["requests"]),
-    ("last_run_throttled", "Rate-limited requests of it.", lambda run: run["throttled"]),
+    (
+        "last_run_throttled",
+        "Requests of the last run that were rate-limited.",
+        lambda run: run["throttled"],
+    ),
     ("last_run_exit_code", "Exit code of the last run.", lambda run: run["exit_code"]),
 )
 

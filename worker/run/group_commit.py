@@ -2,8 +2,8 @@
 that may be sent next.
 
 Under load a commit waits a moment for more results, so that there are few commits; otherwise it
-does not wait. At most `20 * max_in_flight` items are claimed but not recorded. Of those, besides
-the requests under way, there are only as many as can leave within a third of a second. All of them
+does not wait. At most `20 * max_in_flight` items are claimed but not recorded. Those
+that are not under way are only as many as can leave within a third of a second. All claimed items
 may be unknown after a crash."""
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ def serve_forever(options: SandboxOptions) -> int:
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_serve(sandbox))
     made = sandbox.world.made
-    say(f"Created {made} duplicate{'' if made == 1 else 's'}. Nothing is kept.")
+    say(f"Created {made} duplicate{'' if made == 1 else 's'}. Nothing was saved.")
     return 0
 
 

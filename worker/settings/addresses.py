@@ -43,7 +43,7 @@ def unfit_batch_url(text: str) -> str | None:
     """Why `text` is not the template of a batch's address; None if it is: an address that contains
     {id} after the host."""
     if _ID not in text:
-        return "does not contain {id}, the place of the batch id"
+        return "does not contain {id}, which stands for the batch id"
     filled = text.replace(_ID, "0")
     if "{" in filled or "}" in filled:
         return "contains another brace; the only placeholder is {id}"

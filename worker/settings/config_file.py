@@ -46,7 +46,7 @@ def given_config(path: Path, origin: str, cwd: Path) -> ConfigFile:
     /proc."""
     if in_devices(path):
         raise UsageError(
-            f"{origin}: {_shown(path, cwd)} is in /dev or /proc, so the ledger beside it would be"
+            f"{origin}: {_shown(path, cwd)} is in /dev or /proc, so the ledger next to it would be"
             " lost at the next boot; save the settings as a file elsewhere"
         )
     file = _read(path, cwd)

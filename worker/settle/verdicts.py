@@ -20,9 +20,11 @@ from worker.settle.fitting import evidence
 from worker.settle.presence import Presence, presence
 
 INCOMPLETE = "the workspace's listing is not complete: "
-HIDDEN = "the token is another person's, who may not see what the first person's requests created"
+HIDDEN = (
+    "the token belongs to another person, who may not see what the first person's requests created"
+)
 SEVERAL = "several batches fit, or one fits several duplicates"
-ALIKE = "these may be its copy, or another's with a name alike"
+ALIKE = "these may be its copy, or that of a row with a similar name"
 MAY_BE = "these may be its copy"
 NAMED_BY_ANSWER = "an answer named this batch"
 NOT_SHOWN_YET = "the first of two listings does not show it"

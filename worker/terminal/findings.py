@@ -113,7 +113,8 @@ def _lines(found: Findings, warnings: Sequence[str], allow: str) -> Iterator[str
         yield from (line for one in found.accidents for line in one.split("\n"))
         yield f"  {allow}"
     if not found.to_create:
-        yield "Nothing to do: every duplicate in the job is known already."
+        done = found.counts["created"] == found.duplicates
+        yield f"Nothing to create{': every duplicate in the job already exists' if done else ''}."
 
 
 def _problems(job: str, sources: Sequence[SourceProblem], words: str) -> Iterator[str]:

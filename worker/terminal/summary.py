@@ -103,7 +103,7 @@ def summary_text(summary: Summary) -> str:
 
 def _lines(summary: Summary) -> Iterator[str]:
     if summary.sandbox:
-        yield "A rehearsal in the sandbox: nothing of this is real."
+        yield "A rehearsal in the sandbox: nothing here is real."
     yield _outcome(summary)
     missing = [
         f"{summary.count(status):,} {status}" for status in STATUSES[1:] if summary.count(status)

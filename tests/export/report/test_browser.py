@@ -40,7 +40,7 @@ def clipboard(page: Page) -> str:
     return str(page.evaluate("navigator.clipboard.readText()"))
 
 
-def test_it_tells_the_counts(bad: Made, opener: Opener) -> None:
+def test_it_shows_the_counts(bad: Made, opener: Opener) -> None:
     tab = opener(bad)
     expected: dict[str, int] = {}
     for line in ledger_csv(bad).splitlines()[1:]:
@@ -73,7 +73,7 @@ def test_sources_open_and_close(bad: Made, opener: Opener) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "many"),
+    ("query", "many"),
     [
         ("annotator 007", 48),
         ("ANNOTATOR 007", 48),
@@ -83,10 +83,10 @@ def test_sources_open_and_close(bad: Made, opener: Opener) -> None:
     ],
 )
 def test_search_finds_names_sources_and_numbers(
-    bad: Made, opener: Opener, words: str, many: int
+    bad: Made, opener: Opener, query: str, many: int
 ) -> None:
     tab = opener(bad)
-    tab.page.locator("#search").fill(words)
+    tab.page.locator("#search").fill(query)
     assert shown(tab) == f"{many} of 1,920 rows shown"
     if not many:
         expect(tab.page.locator("#table tbody")).to_have_text("No row matches.")
@@ -94,7 +94,7 @@ def test_search_finds_names_sources_and_numbers(
     assert shown(tab) == "All 1,920 rows of 48 sources"
 
 
-def test_search_finds_ids_and_the_api_s_words(bad: Made, opener: Opener) -> None:
+def test_search_finds_ids_and_the_apis_messages(bad: Made, opener: Opener) -> None:
     tab = opener(bad)
     rows = ledger_csv(bad).splitlines()
     batch_id = next(
@@ -282,20 +282,20 @@ def test_axe_finds_no_violation(
     # page.
     tab.page.evaluate(Path(AXE_FILE_PATH).read_text("utf-8"))
     found = tab.page.evaluate("axe.run({resultTypes: ['violations']})")
-    told = [
+    violations = [
         f"{one['id']}: {[node['html'][:200] for node in one['nodes'][:3]]}"
         for one in found["violations"]
     ]
-    assert told == []
+    assert violations == []
     assert len(found["passes"]) > 20
 
 
 def test_hostile_texts_are_shown_and_run_nothing(hostile: Made, opener: Opener) -> None:
     tab = opener(hostile)
     tab.page.get_by_label("By source").uncheck()
-    told = "\n".join(names(tab))
+    page_text = "\n".join(names(tab))
     for text in HOSTILE:
-        assert text.replace("\u202e", "\\u202e").replace("\u202c", "\\u202c")[:400] in told
+        assert text.replace("\u202e", "\\u202e").replace("\u202c", "\\u202c")[:400] in page_text
     for button in tab.page.locator("[data-row]").all()[:6]:
         button.click()
     assert tab.page.title() == "Duplicate batches: campaign spring · 10 of 30 duplicates created"

@@ -31,7 +31,7 @@ from worker.model.clock import seconds
 from worker.model.records import RateChange, RunEnd
 
 
-def told(database: Path, campaign: str = nights.CAMPAIGN) -> Facts:
+def facts_of(database: Path, campaign: str = nights.CAMPAIGN) -> Facts:
     with closing(open_for_reading(database)) as connection:
         number = views.campaign_id(connection, campaign)
         assert number is not None
@@ -39,7 +39,7 @@ def told(database: Path, campaign: str = nights.CAMPAIGN) -> Facts:
 
 
 def test_a_bad_night_adds_up(bad: Made) -> None:
-    found = told(bad.database)
+    found = facts_of(bad.database)
     timeline, counts = found.timeline, found.counts
     assert timeline is not None
     assert counts.total == 1920
@@ -69,7 +69,7 @@ def test_a_bad_night_adds_up(bad: Made) -> None:
 def test_a_killed_night_has_its_pauses_up_to_the_last_refresh_and_ends_with_its_last_request(
     tmp_path: Path,
 ) -> None:
-    found = told(nights.killed_night(tmp_path))
+    found = facts_of(nights.killed_night(tmp_path))
     timeline = found.timeline
     assert timeline is not None
     assert found.latest.ended_at is None
@@ -101,7 +101,7 @@ def test_the_night_is_the_latest_run_that_sent_something(tmp_path: Path) -> None
         sent = ledger.run
     with opened(tmp_path, *rows) as ledger:
         ledger.end_run(RunEnd(LATER, None, 0, 0, 0, 0))
-    found = told(tmp_path / "ledger.db", CAMPAIGN)
+    found = facts_of(tmp_path / "ledger.db", CAMPAIGN)
     assert found.timeline is not None
     assert (found.timeline.requests, found.timeline.ceiling) == (1, 2.0)
     assert found.runs[sent == 1].run_id == found.sending_run_id
@@ -109,9 +109,7 @@ def test_the_night_is_the_latest_run_that_sent_something(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("process", ["alive", "dead", "elsewhere"])
-def test_whether_a_run_without_an_end_goes_on_is_asked_of_its_process(
-    tmp_path: Path, process: str
-) -> None:
+def test_a_run_without_an_end_is_running_if_its_process_is(tmp_path: Path, process: str) -> None:
     gone = subprocess.Popen(["true"])
     gone.wait()
     host, pid, alive = {
@@ -121,7 +119,7 @@ def test_whether_a_run_without_an_end_goes_on_is_asked_of_its_process(
     }[process]
     with opened(tmp_path, "batch_id", uuid(1), host=host, pid=pid):
         pass
-    run = told(tmp_path / "ledger.db", CAMPAIGN).latest
+    run = facts_of(tmp_path / "ledger.db", CAMPAIGN).latest
     assert (run.alive, run.going_on, run.may_go_on) == (alive, alive is True, alive is not False)
 
 
@@ -133,7 +131,7 @@ def test_runs_of_the_same_job_are_compared_across_campaigns(tmp_path: Path) -> N
             (intent,) = claim(ledger)
             record(ledger, ending(intent, "unknown" if number == 2 else "created"))
             ledger.end_run(RunEnd(LATER, None, 0, number, number, 0))
-    found = told(tmp_path / "ledger.db", "tuesday")
+    found = facts_of(tmp_path / "ledger.db", "tuesday")
     assert [(run.campaign, run.created, run.unknown) for run in found.compared] == [
         ("tuesday", 2, 1),
         ("monday", 1, 0),
@@ -146,5 +144,5 @@ def test_duplicates_that_left_the_job_are_counted_apart(tmp_path: Path) -> None:
         pass
     with opened(tmp_path, "batch_id,name", f"{uuid(1)},b"):
         pass
-    found = told(tmp_path / "ledger.db", CAMPAIGN)
+    found = facts_of(tmp_path / "ledger.db", CAMPAIGN)
     assert (found.counts.total, found.dropped) == (1, 1)

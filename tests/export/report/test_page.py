@@ -60,7 +60,7 @@ class Reader(HTMLParser):
         return json.loads("".join(self.held[name]))
 
     @property
-    def words(self) -> str:
+    def visible_text(self) -> str:
         return " ".join(" ".join(self.said).split())
 
 
@@ -120,15 +120,18 @@ def test_every_hostile_text_is_a_text(hostile: Made) -> None:
     rows = reader.json("rows")
     assert {row[4] for row in rows} == set(HOSTILE)
     assert {row[-1] for row in rows} == set(HOSTILE)
-    assert "\u202e" not in reader.words, "what would turn the words round is told by its number"
-    assert "\\u202e" in reader.words
-    for text in ("HTTP 422: {}", "Metrics file failed: {}"):
-        assert text.format("</script><script>document.title='owned'</script>") in reader.words
+    assert "\u202e" not in reader.visible_text, (
+        "what would turn the words round is told by its number"
+    )
+    assert "\\u202e" in reader.visible_text
+    script = "</script><script>document.title='owned'</script>"
+    for text in (f"HTTP 422: {script}", f"Metrics file failed: {script}"):
+        assert text in reader.visible_text
 
 
 def test_the_headline_and_what_needs_a_person_stand_in_the_page_itself(bad: Made) -> None:
     reader = Reader(bad.text)
-    words = reader.words
+    visible_text = reader.visible_text
     copied = {
         attributes["data-copy"] for _, attributes in reader.elements if "data-copy" in attributes
     }
@@ -145,31 +148,31 @@ def test_the_headline_and_what_needs_a_person_stand_in_the_page_itself(bad: Made
             if row["status"] == "failed"
         }
     assert counts.failed
-    assert f"{counts.created:,} of {counts.total:,} duplicates created" in words
-    assert f"{counts.failed} were rejected by the API" in words
-    assert f"{counts.unknown} duplicates may already exist" in words
+    assert f"{counts.created:,} of {counts.total:,} duplicates created" in visible_text
+    assert f"{counts.failed} were rejected by the API" in visible_text
+    assert f"{counts.unknown} duplicates may already exist" in visible_text
     assert len(others) == counts.unknown - 1
     assert first["candidates"]
-    assert nights.COMMANDS.settle() in words
+    assert nights.COMMANDS.settle() in visible_text
     for batch_id in first["candidates"]:
         assert nights.COMMANDS.assign(first["item"], batch_id) in copied
-        assert f"--assign '#{first['item']}={batch_id}'" in words
+        assert f"--assign '#{first['item']}={batch_id}'" in visible_text
     assert nights.COMMANDS.absent(first["item"]) in copied
-    assert f"--absent '#{first['item']}'" in words
-    assert f"line {first['line']}, copy {first['copy']} of 40" in words
-    assert "Same name, instructions, dataset and account" in words
-    assert "Another candidate fits as well" in words
-    assert nights.COMMANDS.retry() in words
+    assert f"--absent '#{first['item']}'" in visible_text
+    assert f"line {first['line']}, copy {first['copy']} of 40" in visible_text
+    assert "Same name, instructions, dataset and account" in visible_text
+    assert "Another candidate fits as well" in visible_text
+    assert nights.COMMANDS.retry() in visible_text
     assert reasons
-    assert all(reason in words for reason in reasons)
+    assert all(reason in visible_text for reason in reasons)
 
 
 def test_it_says_what_it_is_and_when_the_run_was(bad: Made) -> None:
     reader = Reader(bad.text)
     assert "Duplicate batches: campaign spring-wave Run of 2026-03-02, 22:00 to 23:12 UTC" in (
-        reader.words
+        reader.visible_text
     )
-    assert "This run and the runs before it" in reader.words
+    assert "This run and the runs before it" in reader.visible_text
 
 
 def test_batches_are_linked_if_their_address_is_known(bad: Made, tmp_path: Path) -> None:
@@ -199,10 +202,10 @@ def test_an_id_in_an_address_is_quoted() -> None:
 
 
 def test_a_good_night_needs_nobody(good: Made) -> None:
-    words = Reader(good.text).words
-    assert "All 480 duplicates created" in words
-    assert "Nothing. There is nothing to decide and nothing to send." in words
-    assert "--assign" not in words
+    visible_text = Reader(good.text).visible_text
+    assert "All 480 duplicates created" in visible_text
+    assert "Nothing. There is nothing to decide and nothing to send." in visible_text
+    assert "--assign" not in visible_text
 
 
 @pytest.mark.parametrize("night", ["good", "bad", "hostile"])
@@ -214,13 +217,13 @@ def test_its_rows_are_the_ledger_file_s(night: str, request: pytest.FixtureReque
     assert columns == expected[0]
     rows = sorted(reader.json("rows"), key=lambda row: (row[1], row[2]))
     assert len(rows) == len(expected) - 1
-    for row, told in zip(rows, expected[1:], strict=True):
+    for row, wanted in zip(rows, expected[1:], strict=True):
         name, batch, error = row[4], row[7], row[13]
         assert [str(row[1]), lists["sources"][row[3]][0], lists["texts"][row[6]], batch or ""] == [
-            told[0], told[1], told[5], told[6],
+            wanted[0], wanted[1], wanted[5], wanted[6],
         ]  # fmt: skip
-        assert told[2] == cell(name)
-        assert told[12] == cell(None if error is None else lists["texts"][error])
+        assert wanted[2] == cell(name)
+        assert wanted[12] == cell(None if error is None else lists["texts"][error])
 
 
 def test_its_rows_have_the_candidates_that_the_database_has(bad: Made) -> None:
@@ -231,7 +234,7 @@ def test_its_rows_have_the_candidates_that_the_database_has(bad: Made) -> None:
     assert Reader(bad.text).json("lists")["candidates"] == expected
 
 
-def test_plots_say_in_words_what_they_show(bad: Made) -> None:
+def test_plots_say_in_text_what_they_show(bad: Made) -> None:
     plots = [a for tag, a in Reader(bad.text).elements if tag == "svg" and "aria-hidden" not in a]
     labels = [a["aria-label"] or "" for a in plots]
     assert len(labels) == 5
@@ -240,7 +243,7 @@ def test_plots_say_in_words_what_they_show(bad: Made) -> None:
     assert any("95 percent less than" in label for label in labels)
 
 
-def test_pauses_are_told_with_their_reasons(bad: Made) -> None:
+def test_pauses_are_reported_with_their_reasons(bad: Made) -> None:
     with closing(connection_of(open_for_reading(bad.database))) as connection:
         kept = connection.execute(
             "SELECT DISTINCT why FROM rate_changes WHERE wait_s IS NOT NULL"
@@ -250,19 +253,19 @@ def test_pauses_are_told_with_their_reasons(bad: Made) -> None:
         ).fetchone()[0]
     assert "the API said 'too many requests'" in {row["why"] for row in kept}
     assert recovered
-    told = html.unescape(bad.text)
-    assert all(row["why"] in told for row in kept)
+    page = html.unescape(bad.text)
+    assert all(row["why"] in page for row in kept)
 
 
-def test_every_run_is_told_and_how_it_ended(bad: Made) -> None:
-    words = Reader(bad.text).words
+def test_every_run_is_reported_and_how_it_ended(bad: Made) -> None:
+    visible_text = Reader(bad.text).visible_text
     for run, ended in (
         ("run-1", "--limit was reached"),
         ("run-2", "--max-duration was reached"),
         ("run-3", "finished"),
     ):
-        assert run in words
-        assert ended in words
+        assert run in visible_text
+        assert ended in visible_text
 
 
 def test_what_is_too_much_is_left_out_and_told_and_what_needs_a_person_is_kept(
@@ -274,7 +277,7 @@ def test_what_is_too_much_is_left_out_and_told_and_what_needs_a_person_is_kept(
     reader = Reader(few.text)
     rows, texts = reader.json("rows"), reader.json("lists")["texts"]
     assert len(rows) == 500
-    assert "1,420 of 1,920 rows are not in this page" in reader.words
+    assert "1,420 of 1,920 rows are not in this page" in reader.visible_text
     with closing(open_for_reading(bad.database)) as connection:
         counts = views.counts(connection, 1)
     assert sum(texts[row[6]] != "created" for row in rows) == counts.total - counts.created
@@ -287,7 +290,7 @@ def test_long_names_are_bounded_in_all(
     few = Made(hostile.database, tmp_path / "few.html", hostile.campaign)
     few.make()
     assert 0 < len(Reader(few.text).json("rows")) < 30
-    assert "rows are not in this page" in Reader(few.text).words
+    assert "rows are not in this page" in Reader(few.text).visible_text
 
 
 @pytest.mark.parametrize("there", ["file", "folder", "link"])

@@ -31,9 +31,7 @@ from worker.model.records import Counts, RunKind
 # -- what needs a person
 
 
-def row(
-    number: int, status: str, error: str | None = None, http_status: int | None = None, **more: Any
-) -> dict[str, Any]:
+def row(number: int, status: str, error: str | None = None, **more: Any) -> dict[str, Any]:
     return {
         "cause": error,
         "candidates": [],
@@ -45,7 +43,6 @@ def row(
         "copy": 1,
         "status": status,
         "error": error,
-        "http_status": http_status,
         "name": f"Row {number}",
         "source_batch_id": uuid(900),
         "last_sent_at": NOW,
@@ -64,8 +61,8 @@ def found(*rows: dict[str, Any], going_on: bool = False) -> Needs:
 
 def test_rows_with_one_reason_are_one_group_and_the_fullest_comes_first() -> None:
     some = found(
-        row(1, "failed", "HTTP 422: no", 422),
-        *(row(n, "failed", "HTTP 403: not yours", 403) for n in range(2, 12)),
+        row(1, "failed", "HTTP 422: no"),
+        *(row(n, "failed", "HTTP 403: not yours") for n in range(2, 12)),
         row(12, "unknown", **undecided(12, "the first of two listings does not show it")),
         row(13, "unknown", **undecided(13, "the first of two listings does not show it")),
         row(14, "pending", None),
@@ -88,7 +85,7 @@ def test_rows_with_candidates_stand_alone_and_batches_with_an_owner_are_no_candi
     assert some.groups == ()
 
 
-def test_what_is_under_way_needs_nobody_while_the_run_goes_on() -> None:
+def test_what_is_under_way_needs_nobody_during_a_run() -> None:
     rows = (row(1, "unknown", "no answer is recorded yet", under_way=True), row(2, "pending", None))
     assert found(*rows, going_on=True).under_way == 1
     assert found(*rows).count("unknown") == 1
@@ -100,7 +97,7 @@ def test_memory_does_not_grow_with_rows_or_reasons(monkeypatch: pytest.MonkeyPat
 
     def rows() -> Iterator[dict[str, Any]]:
         for n in range(1000):
-            yield row(n, "failed", f"HTTP 422: no {n}", 422)
+            yield row(n, "failed", f"HTTP 422: no {n}")
             yield row(n, "unknown", **undecided(n, "these may be its copy", uuid(2)))
 
     some = needs(rows(), lambda _, one: Candidate(one, None, None, None), going_on=False)
@@ -181,7 +178,7 @@ def test_the_headline_says_how_many_are_created(
 
 
 @pytest.mark.parametrize(
-    ("run", "words"),
+    ("run", "expected"),
     [
         (RUN, "finished"),
         (RUN._replace(stopped_by="limit"), "stopped early because --limit was reached"),
@@ -191,8 +188,8 @@ def test_the_headline_says_how_many_are_created(
         (GOING._replace(alive=None), "is running on host, or crashed"),
     ],
 )
-def test_how_a_run_ended_is_said(run: Run, words: str) -> None:
-    assert ended(run) == words
+def test_how_a_run_ended_is_said(run: Run, expected: str) -> None:
+    assert ended(run) == expected
 
 
 @pytest.mark.parametrize(
@@ -227,15 +224,15 @@ def test_a_run_is_called_what_it_was(kind: RunKind, called: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("made", "words"),
+    ("made", "expected"),
     [
         (LATER, "5 min after the request"),
         ("2026-03-01T11:59:58Z", "2 s before the request"),
         (None, ""),
     ],
 )
-def test_a_candidate_s_age_is_told_by_its_request(made: str | None, words: str) -> None:
-    assert after(made, NOW) == words
+def test_a_candidates_age_is_counted_from_its_request(made: str | None, expected: str) -> None:
+    assert after(made, NOW) == expected
 
 
 def test_a_time_that_is_none_stays_as_it_is() -> None:
@@ -251,6 +248,7 @@ def test_a_time_that_is_none_stays_as_it_is() -> None:
     [
         (NOW, LATER, "2026-03-01, 12:00 to 12:05 UTC (5 min)"),
         (NOW, "2026-03-02T01:00:00Z", "2026-03-01, 12:00 to 2026-03-02 01:00 UTC (13 h)"),
+        (NOW, f"{NOW[:17]}05Z", "2026-03-01, 12:00 UTC (5 s)"),
         (NOW, None, "2026-03-01, from 12:00 UTC"),
     ],
 )
@@ -300,9 +298,7 @@ def test_a_candidate_names_the_other_items_that_it_could_be() -> None:
     rows = [row(n, "unknown", **undecided(n, "several fit", uuid(2))) for n in range(3, 9)]
     some = found(*rows).undecided
     assert some[0].candidates[0].other_items == (4, 5, 6, 7, 8)
-    assert (
-        speaks_against(some[0], some[0].candidates[0]) == "Could also be #4, #5 and #6 and 2 more"
-    )
+    assert speaks_against(some[0], some[0].candidates[0]) == "Could also be #4, #5, #6 and 2 more"
 
 
 def test_a_bad_night_stands_out() -> None:

@@ -86,7 +86,7 @@ def test_columns_are_round_and_few(length: float, width: float) -> None:
     assert 1 <= len(one.columns) <= MOST_COLUMNS
 
 
-def test_latencies_of_answers_alone_are_told() -> None:
+def test_latencies_of_answers_alone_are_reported() -> None:
     slow = [attempt(1.0, 0.1, "created", 201)] * 60 + [attempt(1.0, 2.0, "created", 201)] * 40
     found = made(*slow, attempt(1.0, 60.0, "unknown")).latencies
     assert found.answers == 100
@@ -98,7 +98,7 @@ def test_latencies_of_answers_alone_are_told() -> None:
     assert sum(count for *_, count in found.columns) == 100
 
 
-def test_no_answers_are_told_as_none() -> None:
+def test_no_answers_are_reported_as_none() -> None:
     assert made().latencies.columns == ()
 
 

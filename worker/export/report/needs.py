@@ -59,7 +59,6 @@ class Group:
 
     status: str
     reason: str | None
-    http_status: int | None
     count: int = 0
     first: list[Row] = field(default_factory=list)
 
@@ -91,7 +90,7 @@ def needs(
     owner. With `going_on` a run may still record what is under way."""
     undecided: list[Undecided] = []
     undecided_count = under_way = 0
-    groups: dict[tuple[str, str | None, int | None], Group] = {}
+    groups: dict[tuple[str, str | None], Group] = {}
     for row in rows:
         if row["under_way"] and going_on:
             under_way += 1
@@ -104,9 +103,9 @@ def needs(
                 hidden = max(0, row["candidate_count"] - len(ids))
                 undecided.append(Undecided(row, reason or "", found, hidden))
             continue
-        key = (row["status"], reason, row["http_status"])
+        key = (row["status"], reason)
         if key not in groups and len(groups) >= GROUPS:
-            key = (row["status"], OTHERS, None)
+            key = (row["status"], OTHERS)
         group = groups.setdefault(key, Group(*key))
         group.count += 1
         if len(group.first) < EXAMPLES:

@@ -75,7 +75,8 @@ def run_time(run: Run) -> str:
         return f"{begin[:10]}, from {begin[11:16]} UTC"
     end = moment(run.ended_at)
     until = end[11:16] if end[:10] == begin[:10] else end[:16]
-    return f"{begin[:10]}, {begin[11:16]} to {until} UTC ({human_duration(run.duration_s)})"
+    to = "" if end[:16] == begin[:16] else f" to {until}"
+    return f"{begin[:10]}, {begin[11:16]}{to} UTC ({human_duration(run.duration_s)})"
 
 
 def after(created: str | None, sent: str | None) -> str:
@@ -143,9 +144,9 @@ def speaks_against(one: Undecided, candidate: Candidate) -> str:
     if found.time is False:
         parts.append(f"{_created(one.row, candidate)}, which does not fit")
     if candidate.other_items:
-        numbers = joined([f"#{item}" for item in candidate.other_items[:3]])
-        more = len(candidate.other_items) - 3
-        parts.append(f"could also be {numbers}" + (f" and {more} more" if more > 0 else ""))
+        shown = [f"#{item}" for item in candidate.other_items[:3]]
+        more = [f"{len(candidate.other_items) - 3} more"] if candidate.other_items[3:] else []
+        parts.append(f"could also be {joined(shown + more)}")
     elif one.has_equal(candidate):
         parts.append("another candidate fits as well")
     return _sentence(parts)
