@@ -1,29 +1,22 @@
-"""`run`: reads and plans the job, takes the lock, and creates what is missing."""
+"""`run`: reads and plans the job, takes the lock, and creates what is missing. `run_jobs` does it
+for several jobs."""
 
 from __future__ import annotations
 
 import argparse
-import sqlite3
 from collections.abc import Mapping
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from worker.cli.accidents import Guard
-from worker.cli.asked import Asked
-from worker.cli.common import campaign_of, settings_for, target
+from worker.cli.common import for_job, settings_for, target
+from worker.cli.jobs import JobFile, job_files
+from worker.cli.prepare import prepared, write_metrics
 from worker.cli.run_session import RunSession
-from worker.export import ledger_file as export
-from worker.export.own_files import refuse_foreign_file
-from worker.job.plan import planned
 from worker.job.read import open_job
-from worker.ledger.database import open_for_reading
 from worker.ledger.lock import hold
-from worker.model.clock import MachineClock
 from worker.model.errors import UsageError, WorkerError
 from worker.model.job import Job
-from worker.model.run_id import new_run_id
-from worker.notify.metrics import metrics_text
 from worker.notify.notifier import Notifier
 from worker.settings.settings import Settings
 from worker.terminal.output import complain
@@ -31,13 +24,24 @@ from worker.terminal.secrets import Scrubber
 
 
 def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Run the job. Returns the exit code. Raises WorkerError if something is wrong before anything
+    """Run the jobs. Returns the exit code. Raises WorkerError if something is wrong before anything
     is sent."""
     if args.dry_run:
         from worker.cli import check  # noqa: PLC0415 - another command
 
         return check.main(args, environ, command="run")
+    files = job_files(args.jobs)
+    if len(files) > 1:
+        from worker.cli import run_jobs  # noqa: PLC0415 - most commands have one job
+
+        return run_jobs.main(files, args, environ)
+    return _run_alone(files[0], for_job(args, files[0].name), environ)
+
+
+def _run_alone(file: JobFile, args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     try:
+        if file.error is not None:
+            raise file.error
         job = open_job(Path(args.job))
     except UsageError as error:
         _notify_of_unreadable(args, environ, error)
@@ -53,7 +57,7 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         summary = _failed(args.job, code, error.message, environ)
         raise
     finally:
-        troubles = [*_write_metrics(settings), *notifier.finished([summary], code)]
+        troubles = [*write_metrics(settings), *notifier.finished([summary], code)]
         if code or not settings.quiet:
             for trouble in troubles:
                 complain(trouble)
@@ -81,37 +85,6 @@ def _failed(job: str, code: int, error: str, environ: Mapping[str, str]) -> dict
 def _run(job: Job, settings: Settings, environ: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
     """Run one job; the exit code and the summary as JSON values. Raises WorkerError."""
     chosen = target(settings, environ)
-    run_id = new_run_id(MachineClock().wall())
-    ledger_file = settings.ledger_path(run_id)
-    campaign = campaign_of(settings)
-    refuse_foreign_file(export.LEDGER_FILE, ledger_file, campaign)
-    with planned(job, campaign, settings.date) as plan:
-        export.make_folder(ledger_file)
-        with hold(settings.database, settings.wait):
-            asked = Asked(
-                settings,
-                chosen,
-                run_id=run_id,
-                campaign=campaign,
-                job=job.path,
-                ledger_file=ledger_file,
-                plan=plan,
-                guard=Guard(settings, job, plan, chosen.url),
-            )
-            session = RunSession(asked)
-            return session.run(), session.summary
-
-
-def _write_metrics(settings: Settings) -> list[str]:
-    """Write the metrics file, if one is asked for; what went wrong."""
-    path = settings.metrics_file
-    if path is None:
-        return []
-    try:
-        with closing(open_for_reading(settings.database)) as reader:
-            text = metrics_text(reader)
-        with export.replaced(path) as file:
-            file.write(text.encode())
-    except (OSError, WorkerError, sqlite3.Error) as error:
-        return [f"{path}: the metrics cannot be written: {getattr(error, 'strerror', error)}"]
-    return []
+    with prepared(job, settings, chosen, hold(settings.database, settings.wait)) as asked:
+        session = RunSession(asked)
+        return session.run(), session.summary
