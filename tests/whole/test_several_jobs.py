@@ -181,12 +181,13 @@ def test_max_failed_counts_over_all_jobs(here_with: Callable[[SandboxOptions], H
 
 
 def test_an_unknown_duplicate_is_settled_although_an_earlier_job_reached_the_limit(
-    here_with: Callable[[SandboxOptions], Here],
+    here: Here,
 ) -> None:
-    here = here_with(SandboxOptions(latency=0, faults={"drop-answer": 1}))
     place = fill(here.place, a=1, b=1)
+    place.server.sandbox.misbehave({"drop-answer": 1})
     _, lines = here.run("jobs/b.csv", *FAST, "--settle-after", 2, "--max-duration", 1)
     assert lines[0]["counts"]["unknown"] == 1
+    place.server.sandbox.misbehave({})
     place.job({"batch_id": source_id(1), "name": "b {n}", "copies": 3}, name="jobs/b.csv")
     ended, lines = here.run("jobs", *FAST, "--limit", 1, "--settle-after", 0.2)
     assert ended.code == 1
@@ -293,10 +294,10 @@ def test_a_person_is_asked_once_for_each_job(place: Place) -> None:
 
     fill(place, a=2, b=1)
     terminal = open_terminal(place, "run", "jobs", "--rate", "unlimited")
-    terminal.expect("2 duplicates will be created")
+    terminal.expect("jobs/a.csv, campaign a:\n2 duplicates will be created")
     terminal.expect("Create them? [y/N]")
     terminal.type("n\n")
-    terminal.expect("1 duplicate will be created")
+    terminal.expect("jobs/b.csv, campaign b:\n1 duplicate will be created")
     terminal.expect("b 1")
     terminal.type("y\n")
     assert terminal.end() == 1

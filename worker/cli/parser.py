@@ -308,10 +308,11 @@ COMMANDS: Mapping[str, Command] = {
   duplicate-batches run wave.yaml --retry-failed     also retry what the API rejected before
   duplicate-batches run jobs/ extra.csv --yes        every job in a folder, and one more
 
-exit codes (with several jobs, the most severe one):
+exit codes:
   0 everything is created · 1 something is failed, unknown or pending
   2 wrong usage, nothing was sent · 3 the API refused the token
-  75 another run holds the database · 128+signal after SIGINT, SIGTERM or SIGHUP""",
+  75 another run holds the database · 128+signal after SIGINT, SIGTERM or SIGHUP
+  With several jobs: the most severe one (a signal, 3, 75, 2, 1, 0)""",
         _run,
     ),
     "check": Command(

@@ -32,10 +32,11 @@ from worker.run.options import Options
 from worker.run.question import Question
 from worker.run.result import Result
 from worker.terminal.logs import Logs, resolved
-from worker.terminal.output import say_json
+from worker.terminal.output import say_json, warn
 from worker.terminal.progress import Progress, style
 from worker.terminal.secrets import Scrubber
 from worker.terminal.summary import summary_json
+from worker.text import visible
 
 SANDBOX_LABEL = "the sandbox (nothing real)"
 
@@ -194,6 +195,8 @@ class RunSession:
         where = SANDBOX_LABEL if target.is_sandbox else target.url
         findings = full_text(guard.messages(question.accidents)) if question.accidents else ""
         self._progress.pause()
+        if not self._asked.alone:
+            warn(f"{visible(str(self._asked.job))}, campaign {visible(self._asked.campaign)}:\n")
         agreed = await ask(question, where, self._stop, findings)
         if agreed:
             self._progress.resume()
