@@ -6,10 +6,12 @@ import os
 import signal
 from pathlib import Path
 
+import anyio
 import pytest
 
 from worker.cli.jobs import job_files, severest
-from worker.cli.signals import Interrupts
+from worker.cli.signals import Interrupts, watch_signals
+from worker.model.stop import Stop
 
 
 @pytest.fixture
@@ -92,6 +94,21 @@ def test_a_signal_between_two_runs_asks_the_next_one_to_stop() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         stop = interrupts.renew()
         assert (stop.asked, stop.reason, stop.signal) == (True, "signal", signal.SIGTERM)
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        assert interrupts.renew().signal == signal.SIGTERM, "the first one counts"
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_run_leaves_signals_to_what_comes_after_it() -> None:
+    async def run() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(
+                watch_signals, Stop(), lambda _: None, lambda: 0, lambda: None, interrupts
+            )
+            await anyio.sleep(0.05)
+            group.cancel_scope.cancel()
+
+    with Interrupts() as interrupts:
+        handler = signal.getsignal(signal.SIGTERM)
+        anyio.run(run)
+        assert signal.getsignal(signal.SIGTERM) == handler

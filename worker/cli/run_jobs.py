@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, nullcontext
@@ -55,8 +54,8 @@ def main(files: Sequence[JobFile], args: argparse.Namespace, environ: Mapping[st
                         jobs.run(one)
                     else:
                         outcomes.failed(file.name, one)
-        if not common.json and (outcomes.code or not common.quiet):
-            outcomes.print_table()
+                if not common.json and (outcomes.code or not common.quiet):
+                    outcomes.print_table()
     except (WorkerError, OSError) as error:  # of all jobs: none was run
         outcomes.fail_all(error if isinstance(error, WorkerError) else refused_by_system(error))
     except KeyboardInterrupt:  # before the first job
@@ -107,8 +106,6 @@ class _Jobs:
                     session.run()
         except (WorkerError, OSError) as error:
             refused = error if isinstance(error, WorkerError) else refused_by_system(error)
-        except KeyboardInterrupt:  # a second signal, while no event loop handles it
-            stop.signal = stop.signal or signal.SIGINT
         if session is not None:
             self._learn(session)
         if stop.signal is not None:

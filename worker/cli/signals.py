@@ -17,8 +17,8 @@ from worker.model.stop_signals import HANGUP, HANGUP_TWICE_S, stop_signals
 
 
 class Interrupts:
-    """Within its block, a signal between two runs asks the next one to stop, through `stop`; a
-    second one raises KeyboardInterrupt."""
+    """Within its block, a signal between two runs asks the next one to stop, through `stop`.
+    Further ones change nothing: no request is under way."""
 
     def __init__(self) -> None:
         self.stop = Stop()
@@ -51,8 +51,6 @@ class Interrupts:
         if self.stop.signal is None:
             self.stop.signal = number
             self.stop.ask("signal")
-        elif number != HANGUP:
-            raise KeyboardInterrupt
 
 
 async def watch_signals(
