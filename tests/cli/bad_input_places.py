@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from tests.cli.bad_input import GOOD_JOB, Case, option
+from tests.cli.bad_input import GOOD_JOB, A, Case, option
 from worker.ledger.database import open_for_writing
 
 OTHER_API = "https://other.example.org"
@@ -85,8 +85,45 @@ def _links(name: str, to: str) -> Callable[[Path], None]:
 PLACES: tuple[Case, ...] = (
     # jobs
     Case("a job that is not there", ("no.csv: there is no such file",), "run no.csv", process=True),
-    Case("a job without a name", (".: this is a folder, not a job file",), "run ''"),
-    Case("a folder for a job", ("home: this is a folder, not a job file",), "run home"),
+    Case("a job without a name", ("JOB: is empty; give the path of a file or folder",), "run ''"),
+    Case("a folder without jobs", ("home: there is no job file in this folder",), "run home"),
+    # several jobs
+    *(
+        Case(f"{what}, {command}", says, f"{command} {argv}", files)
+        for command in ("run", "check", "run --dry-run")
+        for what, says, argv, files in (
+            (
+                "jobs of one campaign",
+                ("job.csv and a/job.yaml: both jobs have the campaign job", "Rename one"),
+                "job.csv a",
+                {"a/job.yaml": f"- batch_id: {A}\n"},
+            ),
+            (
+                "one campaign for several jobs",
+                ("--campaign: names one campaign, but there are several jobs",),
+                "job.csv b.csv --campaign x",
+                {"b.csv": GOOD_JOB},
+            ),
+            (
+                "one ledger file for several jobs",
+                ("config.toml:1: ledger: must contain {campaign}",),
+                "job.csv b.csv",
+                {"b.csv": GOOD_JOB, "config.toml": 'ledger = "all.csv"\n'},
+            ),
+            (
+                "jobs of several databases",
+                ("job.csv and a/b.csv: these jobs have different databases", "--database"),
+                "job.csv a",
+                {"a/b.csv": GOOD_JOB},
+            ),
+            (
+                "a database that is one of several jobs",
+                ("--database: is the same file as the job file",),
+                "job.csv b.csv --database b.csv",
+                {"b.csv": GOOD_JOB},
+            ),
+        )
+    ),
     Case(
         "a job in a file",
         ("job.csv/job.csv: cannot be read: Not a directory",),

@@ -14,7 +14,6 @@ SETTINGS: tuple[Case, ...] = (
         "an option cut short", "--camp a", "there is no option --camp. Did you mean --campaign?"
     ),
     option("an option without its value", "--rate", "argument --rate: expected one argument"),
-    option("a second job", "other.csv", "unexpected argument 'other.csv'"),
     Case("no job", ("the following arguments are required: JOB",), "run"),
     Case("no command", ("usage: duplicate-batches", "settle"), ""),
     Case(

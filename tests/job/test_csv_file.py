@@ -257,6 +257,12 @@ BAD_FILES = [
     ("sep of commas", b"sep=,\nbatch_id,name\n", 1, "delete this line"),
     ("sep in quotes", b'"sep=;"\nbatch_id;name\n', 1, 'this line begins with "sep="'),
     ("sep and tab", b"SEP=\t\nbatch_id\tname\n", 1, 'this line begins with "sep="'),
+    (
+        "a ledger file",
+        b"line,source_batch_id,name,copy,status,new_batch_id\n",
+        1,
+        "this is a ledger file, not a job file",
+    ),
     ("JSON", b'[{"batch_id": 1}]\n', 1, "unknown column"),
     ("long column", b"batch_id," + b"y" * 9000 + b"\n", 1, "yyy…"),
     ("too many cells", f"batch_id,name\n{A},a,b\n".encode(), 2, 'cell 3, "b", has no column'),

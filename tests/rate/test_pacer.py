@@ -308,3 +308,23 @@ def test_any_sequence_of_answers_keeps_the_state_sane() -> None:
         assert 0 <= rig.pacer.prefetch() <= 16 * AHEAD_PER_SENDER
         assert state.pause_until >= before
         assert rig.pacer.waiting_s() <= MOST_BACK_OFF_S
+
+
+async def test_the_next_run_keeps_the_pace_and_what_was_learned_about_it() -> None:
+    rig = Rig(ceiling=1.0)
+    assert await rig.pacer.acquire(60.0)
+    rig.pacer.throttled(rig.clock.now, 30.0)
+    limit = rig.pacer.state.limit
+    events: list[Event] = []
+    stop = SkippingStop(rig.clock)
+
+    rig.pacer.serve(events.append, stop.wait, lambda: stop.asked)
+
+    assert rig.pacer.in_flight == 0, "no request of an ended run is under way"
+    assert rig.pacer.state.limit == limit
+    assert limit is not None
+    assert await rig.pacer.acquire(60.0)
+    assert rig.clock.now == 1030.0
+    rig.pacer.good(rig.clock.now)
+    assert [event.name for event in events] == ["pace.recovered"]
+    assert rig.told() == ["pace.slowed"]

@@ -13,7 +13,9 @@ from worker.settings.settings import Settings
 
 class Asked(NamedTuple):
     """A request to run a campaign. Without a `plan`, the job stays as it was last read. With
-    `only_settle`, nothing is sent. The `guard` checks what a plan would create."""
+    `only_settle`, nothing is sent. The `guard` checks what a plan would create. `closed` is why
+    nothing new may be sent (see `run.options.Options`). `alone` is false for one of several jobs of
+    a command, which presents what all have in common."""
 
     settings: Settings
     target: Target
@@ -24,3 +26,5 @@ class Asked(NamedTuple):
     plan: Plan | None = None
     guard: Guard | None = None
     only_settle: bool = False
+    closed: str | None = None
+    alone: bool = True

@@ -1,99 +1,88 @@
-"""`check`: shows what a run would do. It creates nothing, takes no lock and changes no database."""
+"""`check`: shows what a run would do, for each job. `check_job` finds it out."""
 
 from __future__ import annotations
 
 import argparse
-import os
-import sqlite3
 import sys
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
-import anyio
-
-from worker.accidents.message import ALLOW, created_again, text
-from worker.accidents.rules import Situation, accidents, with_names
-from worker.api.reader import ApiUnusableError, RetryingReader
-from worker.cli.accidents import messages_for, situation_of
-from worker.cli.common import Target, api, campaign_of, open_job_with_settings, target
-from worker.export import ledger_file as export
-from worker.export.own_files import refuse_foreign_file
-from worker.job.plan import Plan, planned
-from worker.ledger import views
-from worker.ledger.database import (
-    SANDBOX,
-    is_new,
-    open_empty,
-    open_for_reading,
-    open_for_writing,
-    unusable,
-)
-from worker.ledger.store import Ledger
-from worker.ledger.threads import ListingNotes, ThreadedDatabase
-from worker.model.batch import Workspace
-from worker.model.clock import MachineClock, ServerClock, iso
-from worker.model.events import Event
-from worker.model.job import Job
-from worker.model.records import RunStart
-from worker.model.stop import Stop
-from worker.run.preflight import Preflight
-from worker.settings.access import api_url
+from worker.accidents.message import ALLOW
+from worker.cli.check_job import check_job
+from worker.cli.common import Target, for_job, open_job_with_settings, settings_for, target
+from worker.cli.jobs import JobFile, ReadyJob, job_files, refuse_mixed, refuse_single
+from worker.cli.outcomes import Outcomes
+from worker.cli.prepare import read_jobs
+from worker.model.errors import TokenRefusedError, UsageError, WorkerError
 from worker.settings.settings import Settings
-from worker.terminal.findings import Findings, JobWarning, SourceProblem, findings_text
+from worker.terminal.findings import Findings, findings_text
 from worker.terminal.output import say, say_json
 from worker.terminal.secrets import Scrubber
 from worker.text import for_window, near
 
 
-class Sources(NamedTuple):
-    """What the API shows of the job's sources: the number `found` in each workspace; these
-    `workspaces`, with their titles if the token can list them; the `missing`
-    and the `unclear` ones, each with its first line and the reason; the `names` of the sources of
-    the first duplicates; and which of the names to send are `taken`."""
-
-    found: Mapping[str, int]
-    workspaces: tuple[Workspace, ...]
-    missing: tuple[tuple[int, str, str], ...]
-    unclear: tuple[tuple[int, str, str], ...]
-    names: Mapping[str, str | None]
-    taken: views.Names
-
-
-class Known(NamedTuple):
-    """What the ledger knows about the plan: the forecast of a run, how many duplicates of the
-    campaign are no longer in the job, and what is known about accidents (None: nothing counts as
-    one)."""
-
-    forecast: views.Forecast
-    left_job: int
-    situation: Situation | None
-
-
 def main(args: argparse.Namespace, environ: Mapping[str, str], command: str = "check") -> int:
-    """Check the job; the exit code. Raises WorkerError."""
-    job, settings = open_job_with_settings(command, args, environ)
-    campaign = campaign_of(settings)
-    chosen, why_not = _target(settings, environ)
-    url = SANDBOX if settings.sandbox else api_url(environ)
-    refuse_foreign_file(export.LEDGER_FILE, settings.ledger_path("RUN"), campaign)
-    with planned(job, campaign, settings.date) as plan:
-        known = _known(settings, job, campaign, plan, url)
-        sources: Sources | None = None
-        if chosen is not None and known.forecast.sources:
-            try:
-                sources = anyio.run(_look, settings, chosen, plan, job.path, campaign, known)
-            except ApiUnusableError as error:
-                why_not = error.message
-    found = _findings(settings, campaign, job.path, plan, known, sources, why_not)
+    """Check the jobs; the exit code. Raises WorkerError."""
+    files = job_files(args.jobs)
+    if len(files) > 1:
+        return _check_all(command, files, args, environ)
+    if files[0].error is not None:
+        raise files[0].error
+    job, settings = open_job_with_settings(command, for_job(args, files[0].name), environ)
+    found, warnings = check_job(job, settings, environ, *_target(settings, environ))
     if settings.json:
         say_json(found.model_dump(mode="json"))
-    elif not settings.quiet or found.exit_code:
-        shown = found.model_copy(update={"ledger": str(near(Path(found.ledger), sys.stdout))})
-        warnings = tuple(plan.warnings_shown(job.path))
-        say(for_window(findings_text(shown, warnings, ALLOW), sys.stdout))
+    else:
+        _print(found, warnings, settings)
     return found.exit_code
+
+
+def _check_all(
+    command: str, files: Sequence[JobFile], args: argparse.Namespace, environ: Mapping[str, str]
+) -> int:
+    """Check several jobs, one after the other; the exit code. Raises UsageError if the settings are
+    invalid."""
+    common = settings_for(command, for_job(args, None), environ)
+    scrub = Scrubber(environ.get("PROLIFIC_TOKEN") or None)
+    outcomes = Outcomes([file.name for file in files], scrub, json=common.json)
+    try:
+        refuse_single(common)
+        found = read_jobs(command, files, common, args, environ)
+        refuse_mixed([one for one in found if isinstance(one, ReadyJob)])
+        chosen, why_not = _target(common, environ)
+    except UsageError as error:
+        outcomes.fail_all(error)
+        return outcomes.code
+    limit, refused = common.limit, False
+    for file, one in zip(files, found, strict=True):
+        if isinstance(one, UsageError):
+            outcomes.failed(file.name, one)
+            continue
+        if refused:
+            outcomes.not_run(one.name, one.campaign, "token", TokenRefusedError.exit_code)
+            continue
+        settings = replace(one.settings, limit=limit)
+        try:
+            findings, warnings = check_job(one.job, settings, environ, chosen, why_not)
+        except WorkerError as error:
+            refused = isinstance(error, TokenRefusedError)
+            outcomes.failed(one.name, error)
+            continue
+        limit = None if limit is None else limit - findings.to_create
+        outcomes.add(findings.model_dump(mode="json"))
+        if not common.json:
+            _print(findings, warnings, settings, end="\n\n")
+    if not common.json and (outcomes.code or not common.quiet):
+        outcomes.print_table()
+    return outcomes.code
+
+
+def _print(found: Findings, warnings: tuple[str, ...], settings: Settings, end: str = "\n") -> None:
+    """Print the findings for people, unless all is well and the settings say to be quiet."""
+    if not settings.quiet or found.exit_code:
+        shown = found.model_copy(update={"ledger": str(near(Path(found.ledger), sys.stdout))})
+        say(for_window(findings_text(shown, warnings, ALLOW), sys.stdout), end=end)
 
 
 def _target(settings: Settings, environ: Mapping[str, str]) -> tuple[Target | None, str]:
@@ -101,154 +90,3 @@ def _target(settings: Settings, environ: Mapping[str, str]) -> tuple[Target | No
     if not settings.sandbox and settings.token_file is None and not environ.get("PROLIFIC_TOKEN"):
         return None, "there is no token (PROLIFIC_TOKEN)"
     return target(settings, environ), ""
-
-
-def _known(settings: Settings, job: Job, campaign: str, plan: Plan, url: str) -> Known:
-    """What the ledger knows about the plan; nothing if the database does not exist yet. Raises
-    UsageError."""
-    new = is_new(settings.database)
-    with closing(open_empty() if new else open_for_reading(settings.database, url)) as reader:
-        try:
-            number = views.campaign_id(reader, campaign)
-            return Known(
-                views.forecast(
-                    reader, plan.file, number, plan.items, retry_failed=settings.retry_failed
-                ),
-                views.count_leaving(reader, plan.file, number),
-                situation_of(reader, settings, job, plan, url),
-            )
-        except sqlite3.Error as error:
-            raise unusable(settings.database, error) from error
-
-
-def _owned(settings: Settings) -> list[str]:
-    """The batches in the run's database."""
-    if is_new(settings.database):
-        return []
-    with closing(open_for_reading(settings.database)) as reader:
-        return views.owned_batches(reader)
-
-
-async def _look(
-    settings: Settings, chosen: Target, plan: Plan, job: Path, campaign: str, known: Known
-) -> Sources:
-    """Look up every source as a run's preflight would, with a temporary ledger."""
-    clock, scrub = MachineClock(), Scrubber(chosen.token or None)
-    scratch = plan.file.with_name("check.db")
-    with closing(open_for_writing(scratch, SANDBOX)) as database:
-        start = RunStart(
-            "check",
-            campaign,
-            str(job),
-            "",
-            "",
-            os.getpid(),
-            iso(clock.wall()),
-            settings.timeout,
-            settings.settle_after,
-        )
-        ledger = Ledger(database, start)
-        ledger.plan(plan.file, (), retry_failed=False)
-        if known.situation is not None and not known.situation.sent:
-            ledger.add_foreign_batches(_owned(settings))
-        async with api(chosen, settings.timeout, scrub, plan.sources()) as client:
-            threaded = ThreadedDatabase(ledger)
-            reader = RetryingReader(
-                ListingNotes(threaded),
-                client,
-                clock,
-                ServerClock(),
-                _nobody,
-                Stop(),
-                give_up_after_s=0.0,
-                rate=settings.rate,
-            )
-            preflight = Preflight(threaded, reader, _nobody, Stop())
-            await preflight.check_token()
-            await preflight.look_up_sources()
-        found = views.sources_found(database, ledger.run)
-        return Sources(
-            found=found,
-            workspaces=views.named_workspaces(database, found),
-            missing=tuple(views.sources_lost(database, ledger.campaign, ledger.run, "missing")),
-            unclear=tuple(views.sources_lost(database, ledger.campaign, ledger.run, "unclear")),
-            names={
-                one.source_id: views.source_name(database, ledger.run, one.source_id)
-                for one in known.forecast.first
-            },
-            taken=views.names_taken(database, ledger.campaign, ledger.run),
-        )
-
-
-def _nobody(_event: Event) -> None:
-    """Ignore events: a check prints its findings at the end and logs nothing."""
-
-
-def _findings(
-    settings: Settings,
-    campaign: str,
-    job: Path,
-    plan: Plan,
-    known: Known,
-    sources: Sources | None,
-    why_not: str,
-) -> Findings:
-    forecast, counts = known.forecast, known.forecast.counts
-    found = _accidents(settings, job, known.situation, sources)
-    create = forecast.new + counts.pending + (counts.failed if settings.retry_failed else 0)
-    if settings.limit is not None:
-        create = min(create, settings.limit)
-    names = [
-        one.name(sources.names.get(one.source_id) if sources else None) for one in forecast.first
-    ]
-    again = () if found or known.situation is None else created_again(known.situation)
-    return Findings(
-        campaign=campaign,
-        job=str(job),
-        ledger=str(settings.ledger_path("{run_id}")),
-        database=str(settings.database),
-        rows=plan.rows,
-        duplicates=plan.items,
-        comments=plan.comments,
-        warnings=tuple(JobWarning(line=line, text=text) for line, text in plan.warnings),
-        to_create=create,
-        counts={
-            "created": counts.created,
-            "failed": counts.failed,
-            "unknown": counts.unknown,
-            "pending": counts.pending + forecast.new,
-        },
-        first_names=tuple(names[:create]),
-        sources=forecast.sources,
-        workspaces=None if sources is None else sources.found,
-        workspace_names=(
-            None
-            if sources is None
-            else {one.id: one.title for one in sources.workspaces if one.title}
-        ),
-        left_job=known.left_job,
-        accidents=found,
-        created_again=tuple(again),
-        missing=None if sources is None else _problems(sources.missing),
-        unclear=None if sources is None else _problems(sources.unclear),
-        not_checked=why_not or None,
-        exit_code=1 if found or (sources is not None and sources.missing) else 0,
-    )
-
-
-def _accidents(
-    settings: Settings, job: Path, situation: Situation | None, sources: Sources | None
-) -> tuple[str, ...]:
-    """What looks like an accident: each finding with its commands."""
-    if situation is None:
-        return ()
-    if sources is not None:
-        situation = with_names(situation, sources.taken)
-    return tuple(text(one) for one in messages_for(accidents(situation), settings, job))
-
-
-def _problems(sources: tuple[tuple[int, str, str], ...]) -> tuple[SourceProblem, ...]:
-    return tuple(
-        SourceProblem(line=line, source_batch_id=source, reason=reason)
-        for line, source, reason in sources
-    )

@@ -41,6 +41,11 @@ class Target(NamedTuple):
         return self.url == SANDBOX
 
 
+def for_job(args: argparse.Namespace, job: str | None) -> argparse.Namespace:
+    """The arguments of a command that takes several jobs, for one of them (None: for none)."""
+    return argparse.Namespace(**(vars(args) | {"job": job}))
+
+
 def open_job_with_settings(
     command: str, args: argparse.Namespace, environ: Mapping[str, str]
 ) -> tuple[Job, Settings]:

@@ -40,7 +40,7 @@ def _command(arguments: Sequence[str]) -> int:
         _complain("interrupted; nothing was sent")
         return 128 + signal.SIGINT
     except OSError as error:
-        refused = _refused(error)
+        refused = refused_by_system(error)
         _complain(str(refused))
         return refused.exit_code
     except Exception as error:  # the last resort: users see a message, never a traceback
@@ -66,7 +66,7 @@ def _refuse_lost_folder() -> None:
         ) from None
 
 
-def _refused(error: OSError) -> WorkerError:
+def refused_by_system(error: OSError) -> WorkerError:
     """An error of the operating system as a message: a full disk, for example, is not a bug."""
     if open_files.are_spent(error):
         return UsageError("too many open files", hint=open_files.HINT)

@@ -76,7 +76,8 @@ class Opening:
         """The commands to show at the end: after a run on a terminal as they are typed there,
         otherwise commands that work from any folder."""
         latest = views.latest_run(database, campaign=self.asked.campaign)
-        if latest is None or (sys.stdout.isatty() and not self.asked.only_settle):
+        as_typed = sys.stdout.isatty() and self.asked.alone and not self.asked.only_settle
+        if latest is None or as_typed:
             return typed(self.asked.settings, str(self.asked.job), sys.argv[1:])
         leads = invocation(self.asked.settings, run=not self.asked.only_settle)
         return commands(latest, leads._replace(program=program(sys.stdout)))

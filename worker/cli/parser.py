@@ -90,7 +90,9 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
 def _usage(one: argparse.ArgumentParser) -> str:
     """The usage in one line; the options are listed below it, in groups."""
     names = (
-        f"[{action.metavar}]" if action.nargs == "?" else str(action.metavar)
+        {"?": f"[{action.metavar}]", "+": f"{action.metavar}..."}.get(
+            str(action.nargs), str(action.metavar)
+        )
         for action in one._get_positional_actions()
     )
     return " ".join((one.prog, "[OPTIONS]", *names))
@@ -141,13 +143,22 @@ def _flags(command: Command) -> list[str]:
 # -- the arguments of each command
 
 
+def _jobs(one: argparse.ArgumentParser) -> None:
+    one.add_argument(
+        "jobs",
+        metavar="JOB",
+        nargs="+",
+        help="Job file, .csv or .yaml, or a folder: the job files in it",
+    )
+
+
 def _run(one: argparse.ArgumentParser) -> None:
-    one.add_argument("job", metavar="JOB", help="Job file, .csv or .yaml")
+    _jobs(one)
     add_options(one, "run")
 
 
 def _check(one: argparse.ArgumentParser) -> None:
-    one.add_argument("job", metavar="JOB", help="Job file, .csv or .yaml")
+    _jobs(one)
     add_options(one, "check")
 
 
@@ -295,11 +306,13 @@ COMMANDS: Mapping[str, Command] = {
   duplicate-batches run wave.yaml --sandbox          rehearse: no token, nothing real
   duplicate-batches run wave.yaml --limit 1          create one duplicate to look at
   duplicate-batches run wave.yaml --retry-failed     also retry what the API rejected before
+  duplicate-batches run jobs/ extra.csv --yes        every job in a folder, and one more
 
 exit codes:
   0 everything is created · 1 something is failed, unknown or pending
   2 wrong usage, nothing was sent · 3 the API refused the token
-  75 another run holds the database · 128+signal after SIGINT, SIGTERM or SIGHUP""",
+  75 another run holds the database · 128+signal after SIGINT, SIGTERM or SIGHUP
+  With several jobs: the most severe one (a signal, 3, 75, 2, 1, 0)""",
         _run,
     ),
     "check": Command(
@@ -307,6 +320,7 @@ exit codes:
         """examples:
   duplicate-batches check wave.yaml            the plan; with a token, also whether sources exist
   duplicate-batches check wave.yaml --json     the same for a script
+  duplicate-batches check jobs/                every job in a folder
 
 exit codes:
   0 no problem · 1 a source does not exist, or it looks like an accident

@@ -56,14 +56,18 @@ def summary_of(asked: Asked, result: Result, commands: Commands, report: Path | 
 
 
 def present(asked: Asked, summary: Summary, troubles: Iterable[str], scrub: Scrubber) -> None:
-    """Print the summary, as text or JSON, and then the problems."""
+    """Print the summary, as text or JSON, and then the problems. (The JSON of one of several jobs
+    is printed with that of the others.)"""
     settings = asked.settings
     if settings.json:
-        say_json(scrub(summary_json(summary)))
+        if asked.alone:
+            say_json(scrub(summary_json(summary)))
     elif not settings.quiet or summary.exit_code:
         text = scrub(summary_text(_near(summary)))
         lines = [command.line for step in summary.steps for command in step.commands]
         say(for_window(text, sys.stdout, sorted(map(visible, lines), key=len, reverse=True)))
+        if not asked.alone:
+            say("")
     if not settings.quiet or summary.exit_code:
         for trouble in troubles:
             complain(scrub(trouble))

@@ -1,4 +1,5 @@
-"""`run`: reads and plans the job, takes the lock, and creates what is missing."""
+"""`run`: reads and plans the job, takes the lock, and creates what is missing. `run_jobs` does it
+for several jobs."""
 
 from __future__ import annotations
 
@@ -8,14 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from worker.cli.accidents import Guard
-from worker.cli.asked import Asked
-from worker.cli.common import campaign_of, settings_for, target
+from worker.cli.common import for_job, settings_for, target
+from worker.cli.jobs import JobFile, job_files
 from worker.cli.notified import record, write_metrics
+from worker.cli.prepare import prepared
 from worker.cli.run_session import RunSession
-from worker.export import ledger_file as export
-from worker.export.own_files import refuse_foreign_file
-from worker.job.plan import planned
 from worker.job.read import open_job
 from worker.ledger.lock import hold
 from worker.model.clock import MachineClock
@@ -29,13 +27,24 @@ from worker.terminal.secrets import Scrubber
 
 
 def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Run the job. Returns the exit code. Raises WorkerError if something is wrong before anything
+    """Run the jobs. Returns the exit code. Raises WorkerError if something is wrong before anything
     is sent."""
     if args.dry_run:
         from worker.cli import check  # noqa: PLC0415 - another command
 
         return check.main(args, environ, command="run")
+    files = job_files(args.jobs)
+    if len(files) > 1:
+        from worker.cli import run_jobs  # noqa: PLC0415 - most commands have one job
+
+        return run_jobs.main(files, args, environ)
+    return _run_alone(files[0], for_job(args, files[0].name), environ)
+
+
+def _run_alone(file: JobFile, args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     try:
+        if file.error is not None:
+            raise file.error
         job = open_job(Path(args.job))
     except UsageError as error:
         _notify_of_unreadable(args, environ, error)
@@ -83,21 +92,6 @@ def _run(
 ) -> tuple[int, dict[str, Any]]:
     """Run one job; the exit code and the summary as JSON values. Raises WorkerError."""
     chosen = target(settings, environ)
-    ledger_file = settings.ledger_path(run_id)
-    campaign = campaign_of(settings)
-    refuse_foreign_file(export.LEDGER_FILE, ledger_file, campaign)
-    with planned(job, campaign, settings.date) as plan:
-        export.make_folder(ledger_file)
-        with hold(settings.database, settings.wait):
-            asked = Asked(
-                settings,
-                chosen,
-                run_id=run_id,
-                campaign=campaign,
-                job=job.path,
-                ledger_file=ledger_file,
-                plan=plan,
-                guard=Guard(settings, job, plan, chosen.url),
-            )
-            session = RunSession(asked)
-            return session.run(), session.summary
+    with prepared(job, settings, chosen, run_id, hold(settings.database, settings.wait)) as asked:
+        session = RunSession(asked)
+        return session.run(), session.summary

@@ -18,23 +18,25 @@ from worker.cli.asked import Asked
 from worker.cli.common import api, invocation, report_path
 from worker.cli.opening import Opening, note_event
 from worker.cli.presentation import present, snapshot_of, summary_of
-from worker.cli.signals import ignore_late_hangup, watch_signals
+from worker.cli.signals import Interrupts, ignore_late_hangup, watch_signals
 from worker.export import ledger_file as export
 from worker.export.commands import Commands
 from worker.ledger.store import Ledger
 from worker.ledger.threads import ThreadedDatabase
 from worker.model.clock import MachineClock
 from worker.model.stop import Stop
+from worker.rate.pacer import Pacer
 from worker.run.campaign import Campaign
 from worker.run.limits import Limits
 from worker.run.options import Options
 from worker.run.question import Question
 from worker.run.result import Result
 from worker.terminal.logs import Logs, resolved
-from worker.terminal.output import say_json
+from worker.terminal.output import say_json, warn
 from worker.terminal.progress import Progress, style
 from worker.terminal.secrets import Scrubber
 from worker.terminal.summary import summary_json
+from worker.text import visible
 
 SANDBOX_LABEL = "the sandbox (nothing real)"
 
@@ -42,10 +44,17 @@ SANDBOX_LABEL = "the sandbox (nothing real)"
 class RunSession:
     """One run of a process that has locked the database."""
 
-    def __init__(self, asked: Asked) -> None:
-        self._asked = asked
+    def __init__(
+        self,
+        asked: Asked,
+        interrupts: Interrupts | None = None,
+        pacer: Pacer | None = None,
+    ) -> None:
+        """`interrupts` has what asks a run of several to stop before it has begun; `pacer` is the
+        one of the run before."""
+        self._asked, self._interrupts, self.pacer = asked, interrupts, pacer
         self._scrub = Scrubber(asked.target.token or None)
-        self._stop = Stop()
+        self._stop = interrupts.stop if interrupts else Stop()
         self._stack = ExitStack()
         self._campaign: Campaign | None = None
         self._aborted = False
@@ -53,6 +62,7 @@ class RunSession:
         self._report_trouble: str | None = None
         self.summary: dict[str, Any] = {}
         """The summary as JSON values, once the run is over."""
+        self.result: Result | None = None
         self._at_once = asked.settings.max_in_flight
         settings, terminal = asked.settings, sys.stderr.isatty()
         self._progress = Progress(
@@ -95,6 +105,7 @@ class RunSession:
                     self._logs(note_event(few_files))
                 result = anyio.run(self._run, ledger)
                 ignore_late_hangup(self._stop)
+            self.result = result
             return self._present(result, follow_up)
         finally:
             database.close()
@@ -113,7 +124,9 @@ class RunSession:
                 stop=self._stop,
                 options=self._options(),
                 confirm=self._confirm,
+                pacer=self.pacer,
             )
+            self.pacer = campaign.pacer
             self._stack.enter_context(self._progress)
             async with anyio.create_task_group() as group:
                 group.start_soon(
@@ -122,6 +135,7 @@ class RunSession:
                     self._logs,
                     lambda: campaign.pacer.in_flight,
                     self._abort,
+                    self._interrupts,
                 )
                 result = await campaign.run()
                 if settings.report and not self._aborted:
@@ -143,6 +157,7 @@ class RunSession:
             invocation=invocation(settings, run=not asked.only_settle),
             only_settle=asked.only_settle,
             situation=None if asked.guard is None else asked.guard.situation,
+            closed=asked.closed,
         )
 
     def _abort(self) -> None:
@@ -180,6 +195,8 @@ class RunSession:
         where = SANDBOX_LABEL if target.is_sandbox else target.url
         findings = full_text(guard.messages(question.accidents)) if question.accidents else ""
         self._progress.pause()
+        if not self._asked.alone:
+            warn(f"{visible(str(self._asked.job))}, campaign {visible(self._asked.campaign)}:\n")
         agreed = await ask(question, where, self._stop, findings)
         if agreed:
             self._progress.resume()
@@ -192,7 +209,7 @@ class RunSession:
         summary = summary_of(self._asked, result, follow_up, self._report)
         self.summary = self._scrub(summary_json(summary))
         if result.refused is not None:
-            if self._asked.settings.json:
+            if self._asked.settings.json and self._asked.alone:
                 say_json(self.summary)
             raise result.refused
         more = filter(None, (self._logs.trouble, self._report_trouble))

@@ -126,6 +126,12 @@ def _header_problems(names: tuple[str, ...]) -> Iterator[str]:
             "delete this line: the delimiter is recognized without it"
         )
         return
+    if {"source_batch_id", "new_batch_id"} <= {*names}:
+        yield (
+            "this is a ledger file, not a job file; to create a job file of its rows, run ledger"
+            " JOB --format job"
+        )
+        return
     if len(names) == 1 and (found := _OTHER_DELIMITER.match(names[0])):
         between = found[1].strip()
         what = shown(between) if between else "spaces"

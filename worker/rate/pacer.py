@@ -50,6 +50,19 @@ class Pacer:
         self._history = History()
         self._next_place = -math.inf
 
+    def serve(
+        self,
+        emit: Emit,
+        wait: Callable[[float], Awaitable[None]],
+        stopped: Callable[[], bool],
+    ) -> None:
+        """Serve the next run of this process, after the last one has ended. What was learned about
+        the API's pace stays."""
+        self._emit, self._wait, self._stopped = emit, wait, stopped
+        self.in_flight = 0
+        self._door = anyio.Lock(fast_acquire=True)  # the last run may have had its own event loop
+        self._landed = anyio.Event()
+
     # -- leaving
 
     async def acquire(self, patience: float) -> bool:

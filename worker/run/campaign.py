@@ -51,7 +51,9 @@ class Campaign:
         stop: Stop,
         options: Options,
         confirm: Callable[[Question], Awaitable[bool]],
+        pacer: Pacer | None = None,
     ) -> None:
+        """`pacer` is the one of the process's last run; None creates one."""
         self._database = database
         self._clock = clock
         self._forward = emit
@@ -72,7 +74,10 @@ class Campaign:
         self._sent_s = 0.0
         self._sending_since: float | None = None
         most = options.limits.max_in_flight
-        self.pacer = Pacer(options.rate, most, clock, rng, emit, stop.wait, self._sending_is_over)
+        self.pacer = pacer or Pacer(
+            options.rate, most, clock, rng, emit, stop.wait, self._sending_is_over
+        )
+        self.pacer.serve(emit, stop.wait, self._sending_is_over)
         reader = RetryingReader(
             ListingNotes(database),
             api,
@@ -89,6 +94,7 @@ class Campaign:
         self._sending = Sending(
             database, api, clock, server, self.pacer, emit, stop, options.limits
         )
+        self._sending.gate.closed = options.closed
         self._settling = Settling(database, reader, clock, server, emit, stop, options.settle_after)
         self._finish = Finish(
             database, clock, stop, options, self._sending, self._ledger_file, self._trouble
@@ -164,6 +170,9 @@ class Campaign:
             return False
         if not sends and not await self._database.call(settlement.any_open):
             return False
+        closed = self._options.closed
+        if closed == "max_duration" or (closed and not self.counts.unknown):
+            return True  # neither sending nor settling
         self.phase = "looking up sources"
         await self._preflight.check_token()
         if sends:
@@ -226,9 +235,8 @@ class Campaign:
         self._known = (counts, replace(self.tally))
 
     async def _question(self) -> Question:
-        return await self._database.call(
-            question_of, self._options.limits.limit, self._options.situation
-        )
+        limit = 0 if self._options.closed else self._options.limits.limit
+        return await self._database.call(question_of, limit, self._options.situation)
 
     async def _end_in_time(self) -> None:
         if self._options.max_duration is not None:

@@ -18,6 +18,24 @@ class Limits(NamedTuple):
     max_failed: int | None
     give_up_after_s: float
 
+    def after(self, tally: Tally) -> Limits:
+        """What is left of these limits for the next run of the same command."""
+        # An unknown duplicate may exist, and a rejected one counts in a single run too.
+        used = tally.created + tally.refused + tally.unknown
+        return self._replace(
+            limit=None if self.limit is None else max(0, self.limit - used),
+            max_failed=None if self.max_failed is None else max(0, self.max_failed - tally.refused),
+        )
+
+    def closed(self, seconds_left: float | None) -> str | None:
+        """Which limit is used up, with so many seconds left of `max_duration` (None: no limit);
+        None if none is."""
+        if seconds_left is not None and seconds_left <= 0:
+            return "max_duration"
+        if self.max_failed == 0:
+            return "max_failed"
+        return "limit" if self.limit == 0 else None
+
 
 @dataclass(slots=True)
 class Tally:
@@ -39,7 +57,7 @@ class Gate:
 
     stop: Stop
     closed: str | None = None
-    """Why nothing new is sent although the run continues: `limit` or `max_failed`."""
+    """Why nothing new is sent although the run continues: a limit that is reached."""
 
     @property
     def is_closed(self) -> bool:

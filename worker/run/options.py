@@ -14,7 +14,8 @@ class Options(NamedTuple):
     """The options of a run. Durations are in seconds; `rate` is the maximum number of requests a
     second (None: no maximum). With `only_settle` nothing is sent. `invocation` says how the ledger
     file writes commands. `situation` is what is known about accidents before the look-ups (None:
-    nothing counts as an accident)."""
+    nothing counts as an accident). `closed` is why nothing new may be sent from the start: a limit
+    (`limit`, `max_failed`, `max_duration`) that earlier jobs of the same command have used up."""
 
     campaign: str
     ledger: Path
@@ -25,3 +26,4 @@ class Options(NamedTuple):
     invocation: Invocation
     only_settle: bool = False
     situation: Situation | None = None
+    closed: str | None = None

@@ -16,7 +16,7 @@ def check_apart(settings: Settings, job: Path | None) -> None:
     reads."""
     of_database = f"one that belongs to {settings.origin('database')}"
     seen = {
-        _file_id(settings.database.with_name(settings.database.name + end)): of_database
+        file_id(settings.database.with_name(settings.database.name + end)): of_database
         for end in _DATABASE_ENDS
     }
     read = {
@@ -34,13 +34,13 @@ def check_apart(settings: Settings, job: Path | None) -> None:
     for label, path in named.items():
         if path is None:
             continue
-        name = _file_id(path)
+        name = file_id(path)
         if name in seen and label not in read:
             raise UsageError(f"{label}: is the same file as {seen[name]}")
         seen.setdefault(name, label)
 
 
-def _file_id(path: Path) -> tuple[int, int] | str:
+def file_id(path: Path) -> tuple[int, int] | str:
     """An id that all paths of one file share: its device and inode, or, if it does not exist yet,
     its path without links."""
     try:

@@ -63,14 +63,14 @@ def say(text: object, *, end: str = "\n", now: bool = False) -> None:
         lose(error)
 
 
-def say_json(value: Any, *, indent: int | None = None) -> None:
-    """Print a value as JSON that is exact in the encoding of standard output."""
+def say_json(value: Any, *, indent: int | None = None, now: bool = False) -> None:
+    """Print a value as JSON that is exact in the encoding of standard output; `now` flushes it."""
     import json  # noqa: PLC0415 - see above
 
     from worker.text import visible_json  # noqa: PLC0415 - as above
 
     text = json.dumps(value, ensure_ascii=not speaks_unicode(sys.stdout), indent=indent)
-    say("\n".join(map(visible_json, text.split("\n"))))
+    say("\n".join(map(visible_json, text.split("\n"))), now=now)
 
 
 @contextmanager

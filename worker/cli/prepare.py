@@ -1,0 +1,76 @@
+"""What comes before the run of a job, alone or as one of several."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from worker.cli.accidents import Guard
+from worker.cli.asked import Asked
+from worker.cli.common import Target, campaign_of, for_job, open_job_with_settings
+from worker.cli.jobs import JobFile, ReadyJob
+from worker.export import ledger_file as export
+from worker.export.own_files import refuse_foreign_file
+from worker.job.plan import planned
+from worker.model.errors import UsageError
+from worker.model.job import Job
+from worker.settings.apart import check_apart, file_id
+from worker.settings.settings import Settings
+
+
+def read_jobs(
+    command: str,
+    files: Sequence[JobFile],
+    common: Settings,
+    args: argparse.Namespace,
+    environ: Mapping[str, str],
+) -> list[ReadyJob | UsageError]:
+    """Each job with its header read, or why it cannot be read. Raises UsageError if the command
+    would write to one of the `files`, by the settings that are `common` to all jobs."""
+    for file in files:
+        check_apart(common, Path.cwd() / file.name)
+    token = None if common.token_file is None else file_id(common.token_file)
+    return [
+        # No part of it may be shown, as part of a job that cannot be read would be.
+        UsageError(f"{file.name}: this is the token file, not a job file")
+        if token is not None and file_id(Path(file.name)) == token
+        else _read(command, file, args, environ)
+        for file in files
+    ]
+
+
+def _read(
+    command: str, file: JobFile, args: argparse.Namespace, environ: Mapping[str, str]
+) -> ReadyJob | UsageError:
+    if file.error is not None:
+        return file.error
+    try:
+        job, settings = open_job_with_settings(command, for_job(args, file.name), environ)
+        return ReadyJob(file.name, job, settings, campaign_of(settings))
+    except UsageError as error:
+        return error
+
+
+@contextmanager
+def prepared(
+    job: Job, settings: Settings, chosen: Target, run_id: str, lock: AbstractContextManager[None]
+) -> Iterator[Asked]:
+    """Plan the job and take the `lock`. Raises WorkerError."""
+    ledger_file = settings.ledger_path(run_id)
+    campaign = campaign_of(settings)
+    refuse_foreign_file(export.LEDGER_FILE, ledger_file, campaign)
+    with planned(job, campaign, settings.date) as plan:
+        export.make_folder(ledger_file)
+        with lock:
+            yield Asked(
+                settings,
+                chosen,
+                run_id=run_id,
+                campaign=campaign,
+                job=job.path,
+                ledger_file=ledger_file,
+                plan=plan,
+                guard=Guard(settings, job, plan, chosen.url),
+            )
