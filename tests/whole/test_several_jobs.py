@@ -284,8 +284,22 @@ def test_the_token_file_among_the_jobs_is_not_shown(here: Here) -> None:
     (place.folder / "config.toml").write_text('token_file = "jobs/token.csv"\n', encoding="utf-8")
     ended, _ = here.run("jobs", *FAST)
     assert ended.code == 2
-    assert "this is the token file, not a job file" in ended.err
+    assert "this is the token file; name a job file instead" in ended.err
     assert "s3cret-token" not in ended.out + ended.err
+
+
+@pytest.mark.parametrize("command", ["run", "check", "ledger"])
+def test_the_token_file_as_the_job_is_not_shown(place: Place, command: str) -> None:
+    token = place.folder / "token.csv"
+    token.touch(0o600)
+    token.write_text("s3cret-token", encoding="utf-8")
+    (place.folder / "config.toml").write_text('token_file = "token.csv"\n', encoding="utf-8")
+    (place.folder / "old.csv").touch()
+    options = ("--restore", "old.csv") if command == "ledger" else ()
+    ended = place.command_without_token(command, "token.csv", *options)
+    assert (ended.code, ended.out) == (2, "")
+    assert "this is the token file; name a job file instead" in ended.err
+    assert "s3cret-token" not in ended.err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a terminal of its own")

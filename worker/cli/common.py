@@ -7,7 +7,7 @@ import argparse
 import datetime as dt
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from worker.model.errors import UsageError
 from worker.model.job import Job
 from worker.model.program import program
 from worker.settings.access import api_url, check_certificates, read_token
+from worker.settings.apart import file_id
 from worker.settings.load import load_settings
 from worker.settings.options import BY_KEY
 from worker.settings.settings import Layer, Settings
@@ -50,8 +51,24 @@ def open_job_with_settings(
     command: str, args: argparse.Namespace, environ: Mapping[str, str]
 ) -> tuple[Job, Settings]:
     """The command's job, with its header read, and the settings for it. Raises UsageError."""
-    job = open_job(Path(args.job))
+    job = open_asked_job(command, args, environ)
     return job, settings_for(command, args, environ, job.campaign)
+
+
+def open_asked_job(command: str, args: argparse.Namespace, environ: Mapping[str, str]) -> Job:
+    """The command's job, with its header read. Raises UsageError, which quotes nothing of the file
+    if it is the token file."""
+    try:
+        return open_job(Path(args.job))
+    except UsageError:
+        token_file = None
+        with suppress(UsageError):  # if the settings are invalid too, the job's error comes first
+            token_file = settings_for(command, for_job(args, None), environ).token_file
+        if token_file is not None and file_id(token_file) == file_id(Path(args.job)):
+            raise UsageError(
+                f"{args.job}: this is the token file; name a job file instead"
+            ) from None
+        raise
 
 
 def settings_for(

@@ -25,6 +25,7 @@ from worker.cli.common import (
     latest_run,
     ledger_file_of,
     name_campaign,
+    open_asked_job,
     restoring,
     settings_for,
 )
@@ -36,7 +37,6 @@ from worker.export.formats import other_files, read_file
 from worker.export.job_file import write_job
 from worker.export.own_files import refuse_foreign_file
 from worker.job.plan import planned
-from worker.job.read import open_job
 from worker.ledger import views
 from worker.ledger.database import SANDBOX, backup, open_for_reading, open_for_writing, unusable
 from worker.ledger.handle import Reader
@@ -61,7 +61,7 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Show or write what the ledger contains. Returns the exit code. Raises UsageError."""
     settings = settings_for("ledger", args, environ)
     if args.restore is not None:
-        return _restore(args, settings, SANDBOX if settings.sandbox else api_url(environ))
+        return _restore(args, settings, environ)
     if args.backup is not None:
         copy = Path(args.backup)
         if not copy.parent.is_dir():
@@ -84,14 +84,16 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return 0
 
 
-def _restore(args: argparse.Namespace, settings: Settings, url: str) -> int:
+def _restore(args: argparse.Namespace, settings: Settings, environ: Mapping[str, str]) -> int:
     """Rebuild the database from a ledger file of the job."""
     if args.job is None:
         raise UsageError("--restore: add the JOB of the ledger file")
     file, now = Path(args.restore), MachineClock().wall()
+    url = SANDBOX if settings.sandbox else api_url(environ)
     if not file.is_file():
         raise UsageError(f"{file}: there is no ledger file here")
-    job, campaign, run_id = open_job(Path(args.job)), campaign_of(settings), new_run_id(now)
+    job = open_asked_job("ledger", args, environ)
+    campaign, run_id = campaign_of(settings), new_run_id(now)
     path = settings.ledger_path(run_id)
     refuse_foreign_file(export.LEDGER_FILE, path, campaign)
     if not settings.sandbox:

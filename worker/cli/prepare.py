@@ -16,7 +16,7 @@ from worker.export.own_files import refuse_foreign_file
 from worker.job.plan import planned
 from worker.model.errors import UsageError
 from worker.model.job import Job
-from worker.settings.apart import check_apart, file_id
+from worker.settings.apart import check_apart
 from worker.settings.settings import Settings
 
 
@@ -31,14 +31,7 @@ def read_jobs(
     would write to one of the `files`, by the settings that are `common` to all jobs."""
     for file in files:
         check_apart(common, Path.cwd() / file.name)
-    token = None if common.token_file is None else file_id(common.token_file)
-    return [
-        # No part of it may be shown, as part of a job that cannot be read would be.
-        UsageError(f"{file.name}: this is the token file, not a job file")
-        if token is not None and file_id(Path(file.name)) == token
-        else _read(command, file, args, environ)
-        for file in files
-    ]
+    return [_read(command, file, args, environ) for file in files]
 
 
 def _read(

@@ -6,15 +6,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
-from worker.cli.common import for_job, settings_for, target
+from worker.cli.common import for_job, open_asked_job, settings_for, target
 from worker.cli.jobs import JobFile, job_files
 from worker.cli.notified import record, write_metrics
 from worker.cli.prepare import prepared
 from worker.cli.run_session import RunSession
-from worker.job.read import open_job
 from worker.ledger.lock import hold
 from worker.model.clock import MachineClock
 from worker.model.errors import UsageError, WorkerError
@@ -45,7 +43,7 @@ def _run_alone(file: JobFile, args: argparse.Namespace, environ: Mapping[str, st
     try:
         if file.error is not None:
             raise file.error
-        job = open_job(Path(args.job))
+        job = open_asked_job("run", args, environ)
     except UsageError as error:
         _notify_of_unreadable(args, environ, error)
         raise
