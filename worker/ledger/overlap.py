@@ -20,6 +20,10 @@ from worker.ledger.handle import Reader
 MAX_FILES = 1000
 """The maximum number of files that are examined in one folder."""
 
+MAX_COMPARED = 10
+"""How many databases nearby are compared with the plan row by row: those that changed last. Of the
+others, which are mostly nightly backups, only campaigns of the run's name are looked at."""
+
 DATABASE_ENDINGS = (".db", ".sqlite", ".sqlite3")
 """The usual name endings of databases."""
 
@@ -124,6 +128,7 @@ def shared_nearby(
     """Like `shared_with`, for the campaigns in other databases (`files`) of the same API. `plan` is
     the plan file; `beside` are the folders that count as the job's."""
     found: list[Overlap] = []
+    compared = set(sorted(files, key=_changed_at, reverse=True)[:MAX_COMPARED])
     for file in files:
         with _peek(file) as reader:
             if reader is None:
@@ -135,6 +140,8 @@ def shared_nearby(
                 known = reader.ask("api_url" if new else "api_url_of_old").fetchone()
                 if known is None or known[0] != api_url:
                     continue
+                if file not in compared and not _has_campaign(reader, campaign):
+                    continue
                 with reader.attached(plan):
                     overlaps = shared_with(reader, campaign)
             except sqlite3.Error:  # damaged, or locked for long: it cannot be read
@@ -142,6 +149,18 @@ def shared_nearby(
         is_beside = file.parent in beside
         found += [one._replace(database=file, beside_job=is_beside) for one in overlaps]
     return found
+
+
+def _has_campaign(reader: Reader, campaign: str) -> bool:
+    """Whether the database has a campaign of this name."""
+    return reader.ask("campaign_id", name=campaign).fetchone() is not None
+
+
+def _changed_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _is_ledger(path: Path) -> bool:
