@@ -52,6 +52,9 @@ UPDATE items SET run_id = :run WHERE id = (
     SELECT id FROM items WHERE campaign_id = :campaign AND line IS NOT NULL AND status = 'pending'
     ORDER BY line, copy LIMIT 1);
 
+-- name: last_item
+SELECT max(id) FROM items;
+
 -- name: abandon_items
 -- A dead run may have sent these requests, so their batches may exist. They count as having left.
 -- Only a condition that reads like the one of `items_unclear` makes SQLite use this index.
@@ -641,10 +644,12 @@ SELECT count(*) AS runs FROM runs WHERE campaign_id = :campaign;
 
 -- name: report_last_sending_run
 -- The campaign's latest run that sent a request, and when its last attempt began. Attempts are
--- numbered in the order of runs.
+-- numbered in the order of runs. A run whose details were forgotten does not count.
 SELECT r.id, r.run_id, r.host, r.pid, r.started_at, r.ended_at, r.ceiling, a.started_at AS last_at
 FROM attempts AS a CROSS JOIN runs AS r ON r.id = a.run_id
-WHERE r.campaign_id = :campaign AND NOT a.restored ORDER BY a.id DESC LIMIT 1;
+WHERE r.campaign_id = :campaign AND NOT a.restored
+  AND r.started_at >= coalesce((SELECT value FROM meta WHERE key = 'forgotten_before'), '')
+ORDER BY a.id DESC LIMIT 1;
 
 -- name: report_attempts
 SELECT started_at, ended_at, latency_s, outcome, http_status FROM attempts
@@ -1001,6 +1006,48 @@ UPDATE attempts SET sent_name = (
 WHERE closed_by IS NULL AND restored AND sent_name IS NULL
   AND EXISTS (SELECT 1 FROM items AS i WHERE i.id = attempts.item_id AND i.source_id = :source_id
       AND i.template <> '' AND i.name IS NULL);
+
+-- The next ones forget details of runs that started before :before (see `forget.py` for the rule).
+
+-- name: forget_vain_attempts
+-- Requests that certainly created nothing: not sent, or rejected. Their number stays in the items.
+DELETE FROM attempts
+WHERE closed_by IS NOT NULL AND outcome IN ('not_sent', 'not_left', 'refused')
+  AND run_id IN (SELECT id FROM runs WHERE started_at < :before);
+
+-- name: forget_measurements
+-- Times, statuses and texts of requests that were answered with their batch, except in runs whose
+-- 201s may still be needed to compare clocks: one of their attempts is open, or may be opened again.
+UPDATE attempts
+SET date_before = NULL, left_server = NULL, ended_at = NULL, ended_server = NULL,
+    answer_date = NULL, date_after = NULL, http_status = NULL, latency_s = NULL, error = NULL,
+    created_server = NULL
+WHERE outcome = 'created' AND closed_by = 'outcome' AND ended_at IS NOT NULL
+  AND run_id IN (SELECT id FROM runs WHERE started_at < :before)
+  AND run_id NOT IN (SELECT run_id FROM attempts WHERE closed_by IS NULL OR closed_by = 'listing');
+
+-- name: forget_old_rate_changes
+DELETE FROM rate_changes WHERE run_id IN (SELECT id FROM runs WHERE started_at < :before);
+
+-- name: forget_old_listings
+-- Listings, except the latest and the longest of each workspace, and those that first showed an
+-- unowned batch.
+DELETE FROM listings
+WHERE run_id IN (SELECT id FROM runs WHERE started_at < :before)
+  AND number NOT IN (SELECT max(number) FROM listings GROUP BY workspace_id)
+  AND number NOT IN (SELECT number FROM (
+      SELECT number, max(shown) FROM listings GROUP BY workspace_id))
+  AND number NOT IN (SELECT listing FROM unowned_batches);
+
+-- name: note_forgotten
+INSERT INTO meta VALUES ('forgotten_before', :before)
+ON CONFLICT DO UPDATE SET value = max(value, excluded.value);
+
+-- name: vacuum
+VACUUM;
+
+-- name: checkpoint
+PRAGMA wal_checkpoint(TRUNCATE);
 
 -- The next ones forget a rehearsal. Rows that other campaigns refer to are deleted too, because they
 -- are not about real batches.
