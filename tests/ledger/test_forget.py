@@ -23,6 +23,7 @@ from tests.support.ledgers import (
 from worker.ledger import restoration, settlement
 from worker.ledger.forget import Forgotten, compact, forget_before
 from worker.ledger.store import Ledger
+from worker.model.reasons import Reason
 from worker.model.records import RateChange
 
 OLD, DAY, NEW = "2026-01-01T20:00:00.000Z", "2026-02-01T00:00:00.000Z", "2026-03-01T20:00:00.000Z"
@@ -44,7 +45,7 @@ def night(folder: Path, now: str, *outcomes: str, job: tuple[str, ...] = JOB) ->
                 ledger.ask(
                     "close_attempt", attempt=intent.attempt_id, closed_by=outcome, batch_id=None
                 )
-                settlement.settle_absent(ledger, intent.item_id, settlement.Reason.ABSENT, "absent")
+                settlement.settle_absent(ledger, intent.item_id, Reason.ABSENT, "absent")
             elif outcome == "listing":
                 batch = source(0xB000 + intent.attempt_id, "Wave")
                 settlement.create(ledger, intent.attempt_id, intent.item_id, batch, "listing")

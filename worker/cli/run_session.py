@@ -23,6 +23,7 @@ from worker.export import ledger_file as export
 from worker.export.commands import Commands
 from worker.ledger.store import Ledger
 from worker.ledger.threads import ThreadedDatabase
+from worker.ledger.views import count_left
 from worker.model.clock import MachineClock
 from worker.model.stop import Stop
 from worker.run.campaign import Campaign
@@ -48,6 +49,7 @@ class RunSession:
         self._stop = Stop()
         self._stack = ExitStack()
         self._campaign: Campaign | None = None
+        self._database: ThreadedDatabase | None = None
         self._aborted = False
         self._report: Path | None = None
         self._report_trouble: str | None = None
@@ -103,7 +105,7 @@ class RunSession:
         asked, settings = self._asked, self._asked.settings
         sources = asked.plan.sources() if asked.plan else ()
         async with api(asked.target, settings.timeout, self._scrub, sources) as client:
-            database = ThreadedDatabase(ledger)
+            self._database = database = ThreadedDatabase(ledger)
             self._campaign = campaign = Campaign(
                 database=database,
                 api=client,
@@ -180,6 +182,9 @@ class RunSession:
         where = SANDBOX_LABEL if target.is_sandbox else target.url
         findings = full_text(guard.messages(question.accidents)) if question.accidents else ""
         self._progress.pause()
+        if self._database is not None:
+            left = await self._database.call(lambda ledger: count_left(ledger, ledger.campaign))
+            question = question._replace(left_job=left)
         agreed = await ask(question, where, self._stop, findings)
         if agreed:
             self._progress.resume()

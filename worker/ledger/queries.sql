@@ -127,7 +127,7 @@ WHERE campaign_id = :campaign AND line IS NOT NULL AND status = 'failed';
 -- The sources that this run must look up: those of the items that it may send, now or after settling
 -- proved that they are absent.
 INSERT INTO sources (source_id, run_id, state)
-SELECT DISTINCT source_id, :run, 'wanted' FROM items
+SELECT DISTINCT source_id, :run, 'wanted' FROM items INDEXED BY items_in_job
 WHERE campaign_id = :campaign AND line IS NOT NULL AND status IN ('pending', 'unknown')
 ON CONFLICT (source_id) DO UPDATE
 SET run_id = excluded.run_id, state = 'wanted', version_id = NULL, http_status = NULL,
@@ -437,7 +437,7 @@ ORDER BY r.id DESC;
 -- How many of a job's duplicates the ledger has, by status. The rest is new.
 SELECT CASE i.status WHEN 'sent' THEN 'unknown' ELSE i.status END AS status, count(*) AS items
 FROM plan.staged AS s
-JOIN items AS i ON i.campaign_id = :campaign AND i.source_id = s.source_id
+CROSS JOIN items AS i ON i.campaign_id = :campaign AND i.source_id = s.source_id
     AND i.template = s.template
     AND i.upload_new_dataset = s.upload_new_dataset AND i.copy = s.copy
 GROUP BY 1;
