@@ -88,9 +88,9 @@ def year() -> Iterator[Night]:
     """Every start of the year, in order. The hour that comes twice has two."""
     for number in range(NIGHTS):
         day = FIRST + timedelta(days=number)
-        starts = {datetime.combine(day, AT, BERLIN).replace(fold=fold) for fold in (0, 1)}
-        stamps = sorted({start.astimezone(UTC).timestamp() for start in starts})
-        twice = len(stamps) == 2 and not _is_gap(day)
+        starts = [datetime.combine(day, AT, BERLIN).replace(fold=fold) for fold in (0, 1)]
+        stamps = sorted({start.timestamp() for start in starts})
+        twice = len(stamps) > 1 and not _is_gap(day)
         for again, at in enumerate(stamps if twice else stamps[-1:]):
             yield Night(day, at, trouble_of(day), EDITS.get(day.day), bool(again))
 

@@ -33,14 +33,18 @@ OF_THE_WHOLE = "PRAGMA main.integrity_check(1)"
 
 
 class CountingConnection(FragileConnection):
-    """A connection that counts the steps of each statement of `queries.sql`, by its name."""
+    """A connection that counts the steps of each statement of `queries.sql`, by its name, if it
+    `counts` them."""
 
-    def __init__(self, connection: sqlite3.Connection, crasher: Crasher, full: float) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, crasher: Crasher, full: float, *, counts: bool
+    ) -> None:
         super().__init__(connection, crasher, full, random.Random(f"disk {full}"))
         self.steps: Counter[str] = Counter()
         self._names = {text: name for name, text in statements().items()}
         self._now = ""
-        connection.set_progress_handler(self._step, STEPS)
+        if counts:
+            connection.set_progress_handler(self._step, STEPS)
 
     def execute(self, statement: str, parameters: Any = ()) -> sqlite3.Cursor:
         self._now = self._names.get(statement, statement)

@@ -72,9 +72,9 @@ class NightlyJob:
 
 JOBS = (
     NightlyJob("wave", "wave-{date}", (
-        Wanted(source_id(0), "Wave {n}", False, 2), Wanted(source_id(1), "Wave", True, 1))),
+        Wanted(source_id(0), "Wave {n}", False, 1), Wanted(source_id(1), "Wave", True, 1))),
     NightlyJob("panel", "panel", (
-        Wanted(source_id(2), "Panel {n}, {date}", False, 2),
+        Wanted(source_id(2), "Panel {n}, {date}", False, 1),
         Wanted(source_id(2), "Data {date}", True, 1))),
     NightlyJob("archive", "archive", (Wanted(source_id(3), "Archive {n}", False, 2),)),
 )  # fmt: skip
@@ -148,7 +148,8 @@ class Year:
             fine = fine and result is not None and result.exit_code == 0
         if measured:
             created = len(self.world.batches) - before
-            self.costs[number] = Cost(*costs, created, tracemalloc.get_traced_memory()[1])
+            peak = tracemalloc.get_traced_memory()[1]
+            self.costs[number] = Cost(costs[0], costs[1], created, peak)
             tracemalloc.stop()
         if night.again and len(self.world.batches) != before:
             self.problems.append(f"{night.day}: the hour that came twice created something")
@@ -183,7 +184,9 @@ class Year:
         api = SimulatedApi(self.world, weather, rng, loop, crasher, ME, TIMEOUT_S)
         database = open_for_writing(self.database, API, checked=False)
         connection_of(database).execute("PRAGMA synchronous = OFF")
-        counting = CountingConnection(connection_of(database), crasher, full)
+        counting = CountingConnection(
+            connection_of(database), crasher, full, counts=tracemalloc.is_tracing()
+        )
         try:
             ledger, options = self._begin(job, night, loop, counting)
             costs[0].update(counting.counted())
