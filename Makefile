@@ -10,7 +10,7 @@ JOBS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 # A rehearsal leaves its ledgers beside the jobs.
 DEMO_JOBS := $(notdir $(wildcard jobs/*.csv jobs/*.tsv jobs/*.yaml jobs/*.yml))
 
-.PHONY: demo test prove coverage simulate torture wires lint types format plots memory bench bench-ceiling bench-pace bench-report bench-scale bench-settling bench-speed bench-tools bench-workbook screenshots clean
+.PHONY: demo test prove lowest wheel coverage simulate torture wires lint types format plots memory bench bench-ceiling bench-pace bench-report bench-scale bench-settling bench-speed bench-year bench-tools bench-workbook screenshots clean
 
 .venv/installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo 'make: Python 3.11 or later is needed, and none was found' >&2; exit 1; }
@@ -48,6 +48,27 @@ test: .venv/installed
 # The proofs by mass: a thousand campaigns, fifty kills, every planted mistake, every byte of a request.
 prove: .venv/installed
 	@EVERY_BYTE=1 $(BIN)/python -m pytest -n logical --dist worksteal -m 'prove or every_byte'
+
+# The lowest versions of the dependencies that pyproject.toml allows, in an environment of their own.
+.venv/lowest/installed: pyproject.toml constraints-lowest.txt | .venv/installed
+	@echo 'Setting up .venv/lowest …'
+	@$(PYTHON) -m venv --clear .venv/lowest
+	@.venv/lowest/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-lowest.txt -e . \
+		hypothesis openpyxl psutil pyte pytest pytest-asyncio pytest-xdist trustme
+	@touch $@
+
+lowest: .venv/lowest/installed
+	@.venv/lowest/bin/python -m pytest -n logical --dist loadscope \
+		$(addprefix tests/,api job settings ledger export/test_workbook.py cli/test_ask.py cli/test_completion.py)
+
+# The wheel, built twice from the same commit: the two must be equal.
+WHEELS ?= dist
+wheel: .venv/installed
+	@rm -rf build/wheels && for number in 1 2; do \
+		SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m pip wheel --quiet --disable-pip-version-check \
+			--no-deps --wheel-dir build/wheels/$$number . || exit 1; rm -rf build/lib build/bdist.*; done
+	@cmp build/wheels/1/*.whl build/wheels/2/*.whl
+	@mkdir -p $(WHEELS) && mv build/wheels/1/*.whl $(WHEELS)/ && rm -r build/wheels && ls $(WHEELS)/*.whl
 
 # How much of the heart its own tests and the simulation reach, by branches; it must not fall. (What the tests of the
 # whole command reach is not counted: they run it as a process of its own.)
@@ -124,6 +145,10 @@ bench-speed: .venv/installed
 # Ledger files of 100,000 rows, written and read; takes some minutes.
 bench-workbook: .venv/installed
 	@$(BIN)/python -m benchmarks.workbook
+
+# Start, memory and time of the last night of a year beside the second, against nginx; takes some minutes.
+bench-year: .venv/installed
+	@$(BIN)/python -m benchmarks.year
 
 # The HTML report of up to a million items: written, and opened in the system's Chromium; takes a minute or two.
 bench-report: .venv/installed

@@ -70,6 +70,8 @@ LEDGER_OPTIONS = (
     "--all",
     "--restore",
     "--backup",
+    "--forget",
+    "--before",
 )
 REPORT_OPTIONS = ("--output",)
 LEDGER_FORMATS = ("csv", "json", "table", "xlsx", "job")

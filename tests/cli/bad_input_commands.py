@@ -195,6 +195,23 @@ COMMANDS: tuple[Case, ...] = (
         "--backup job.csv/a.db",
         "job.csv/a.db: the backup cannot be written",
     ),
+    _ledger("forgetting without a day", "--forget", "--forget: add --before DATE"),
+    _ledger(
+        "a day without forgetting",
+        "--before 2026-01-01",
+        "--before: only says what --forget removes",
+    ),
+    _ledger("forgetting before no date", "--forget --before x", "--before: 'x' is not a date"),
+    _ledger(
+        "forgetting the future",
+        "--forget --before 2999-01-01",
+        "--before: 2999-01-01 is in the future",
+    ),
+    Case(
+        "forgetting without a database",
+        ("there is no ledger database",),
+        "ledger --forget --before 2026-01-01",
+    ),
     _ledger("a backup without a name", "--backup ''", ".: already exists"),
     Case("a backup of nothing", ("there is no ledger database",), "ledger --backup copy.db"),
     Case(

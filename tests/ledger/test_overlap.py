@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from tests.support.ledgers import API, uuid
 from worker.job.plan import planned
 from worker.job.read import open_job
 from worker.ledger.database import migrations
-from worker.ledger.overlap import Overlap, ledgers_in, shared_nearby
+from worker.ledger.overlap import MAX_COMPARED, Overlap, ledgers_in, shared_nearby
 
 NAMES = tuple(f"Wave {number}" for number in range(1, len(OLD_ROWS) + 1))
 
@@ -42,3 +43,21 @@ def test_a_database_of_any_version_tells_what_it_shares(
     assert shared == ([expected] if found else [])
     assert database.read_bytes() == before
     assert [path.name for path in database.parent.iterdir()] == ["ledger.db"]
+
+
+@pytest.mark.parametrize(("campaign", "all_of_them"), [("spring", True), ("autumn", False)])
+def test_of_many_backups_nearby_the_latest_are_compared_and_the_others_only_by_name(
+    tmp_path: Path, campaign: str, all_of_them: bool
+) -> None:
+    folder = tmp_path / "nearby"
+    files = [folder / f"ledger-{number:02}.db" for number in range(MAX_COMPARED + 2)]
+    for number, file in enumerate(files):
+        old_database(file, len(migrations()))
+        os.utime(file, (number, number))
+    job = tmp_path / "job.csv"
+    job.write_text("batch_id,name\n" + "".join(f"{uuid(1)},{name}\n" for name in NAMES))
+
+    with planned(open_job(job), campaign, date(2026, 3, 1)) as plan:
+        shared = shared_nearby(files, plan.file, campaign, API, [folder])
+
+    assert [one.database for one in shared] == (files if all_of_them else files[2:])

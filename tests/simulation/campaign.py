@@ -72,7 +72,7 @@ class Findings:
     events: list[str] = field(default_factory=list)
 
 
-class _Clock:
+class ProcessClock:
     """The process's clocks: the loop's time, and a date that is as wrong as machines' dates are."""
 
     def __init__(self, loop: SimulatedLoop, world: World, wrong_by: float) -> None:
@@ -344,7 +344,7 @@ class Simulation:
         situation: Situation | None,
     ) -> Result:
         """What `worker.cli.run` does once its job is read."""
-        clock = _Clock(loop, self._world, rng.choice((0.0, 0.0, -7200.0, 86_400.0)))
+        clock = ProcessClock(loop, self._world, rng.choice((0.0, 0.0, -7200.0, 86_400.0)))
         ledger_file = self._folder / f"{run.campaign}.csv"
         ledger = Ledger(
             fragile.ledger(), self._start(f"run-{self.findings.runs}", run, clock.wall())
@@ -376,7 +376,7 @@ class Simulation:
         loop: SimulatedLoop,
         crasher: Crasher,
         ledger: Ledger,
-        clock: _Clock,
+        clock: ProcessClock,
         api: SimulatedApi,
         rng: random.Random,
         ledger_file: Path,

@@ -130,6 +130,12 @@ def unwritten(connection: sqlite3.Connection, campaign: str, ledger_file: Path) 
     database."""
     rows = [row for row in _rows(connection) if row.wanted and row.item.campaign == campaign]
     known = Counter((row.item.source_id, row.status, row.batch_id or "") for row in rows)
+    return written_otherwise(ledger_file, known)
+
+
+def written_otherwise(ledger_file: Path, known: Counter[tuple[str, str, str]]) -> list[str]:
+    """What a ledger file tells otherwise than what is known: how many rows there are of each
+    source, status and batch."""
     with ledger_file.open(encoding="utf-8", newline="") as file:
         in_file = Counter(
             (row["source_batch_id"], row["status"], row["new_batch_id"])

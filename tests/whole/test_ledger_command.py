@@ -214,3 +214,28 @@ def test_what_yaml_takes_for_a_comment_is_warned_of(place: Place) -> None:
 def test_check_with_a_refused_token_is_3(place: Place) -> None:
     place.job({"batch_id": source_id(1)})
     assert place.command_with("check", "job.csv", PROLIFIC_TOKEN="wrong").code == 3
+
+
+def test_it_forgets_details_of_old_runs_and_creates_nothing_again(place: Place) -> None:
+    some_run(place)
+    database, before = place.folder / "ledgers" / "ledger.db", place.ledger()
+    with closing(sqlite3.connect(database)) as known, known:
+        known.execute("UPDATE runs SET started_at = '2020-01-01T00:00:00.000Z'")
+    ended = place.command("ledger", "job.csv", "--forget", "--before", "2020-06-01")
+    assert (ended.code, ended.out) == (
+        0,
+        f"{database}: removed the times of 5 requests of runs before 2020-06-01.\n",
+    )
+    place.command("report", "job.csv")
+    report = (place.folder / "ledgers" / "job.html").read_text("utf-8")
+    assert "The times of its requests were removed from the ledger." in report
+    made = len(place.made_of())
+    place.run()
+    assert [row for row in place.ledger() if row["status"] == "created"][:3] == [
+        row for row in before if row["status"] == "created"
+    ][:3]
+    assert len(place.made_of()) == made + 1
+    ended = place.command("ledger", "job.csv", "--forget", "--before", "2020-06-01")
+    assert ended.out == f"{database}: removed 1 listing of runs before 2020-06-01.\n"
+    ended = place.command("ledger", "job.csv", "--forget", "--before", "2020-06-01")
+    assert ended.out == f"{database}: there are no details left of runs before 2020-06-01.\n"

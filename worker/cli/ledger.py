@@ -29,6 +29,7 @@ from worker.cli.common import (
     restoring,
     settings_for,
 )
+from worker.cli.forget import forget
 from worker.export import csv_format as csv_form
 from worker.export import ledger_file as export
 from worker.export.commands import commands
@@ -70,6 +71,8 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
             )
         backup(settings.database, copy)
         return 0
+    if args.forget or args.before is not None:
+        return forget(args, settings)
     choice, of_all = Choice(args), args.job is None and not settings.asks_for_campaign
     if of_all and choice.of_rows:
         raise UsageError(f"{choice.of_rows} selects rows: add a JOB or --campaign")

@@ -212,6 +212,15 @@ def _ledger(one: argparse.ArgumentParser) -> None:
     copies.add_argument(
         "--backup", metavar="FILE", help="Copy the database to this file, also during a run"
     )
+    history = one.add_argument_group("Old history")
+    history.add_argument(
+        "--forget",
+        action="store_true",
+        help="Remove details of old runs; every duplicate stays known (needs --before)",
+    )
+    history.add_argument(
+        "--before", metavar="DATE", help="With --forget: of runs that started before this day"
+    )
     add_options(one, "ledger")
 
 
@@ -353,9 +362,11 @@ examples:
   duplicate-batches ledger wave.yaml --format job --status failed > again.csv
   duplicate-batches ledger --database ledgers/ledger.db  the campaigns and their runs
   duplicate-batches ledger wave.yaml --backup copy.db    copy the database, also during a run
+  duplicate-batches ledger --forget --before 2026-01-01  remove details of older runs
 
 exit codes:
-  0 done · 2 wrong usage, or the database has no run of the job""",
+  0 done · 2 wrong usage, or the database has no run of the job
+  75 another run holds the database (--restore, --forget)""",
         _ledger,
     ),
     "report": Command(

@@ -23,6 +23,7 @@ from worker.export import ledger_file as export
 from worker.export.commands import Commands
 from worker.ledger.store import Ledger
 from worker.ledger.threads import ThreadedDatabase
+from worker.ledger.views import count_left
 from worker.model.clock import MachineClock
 from worker.model.stop import Stop
 from worker.rate.pacer import Pacer
@@ -57,6 +58,7 @@ class RunSession:
         self._stop = interrupts.stop if interrupts else Stop()
         self._stack = ExitStack()
         self._campaign: Campaign | None = None
+        self._database: ThreadedDatabase | None = None
         self._aborted = False
         self._report: Path | None = None
         self._report_trouble: str | None = None
@@ -114,7 +116,7 @@ class RunSession:
         asked, settings = self._asked, self._asked.settings
         sources = asked.plan.sources() if asked.plan else ()
         async with api(asked.target, settings.timeout, self._scrub, sources) as client:
-            database = ThreadedDatabase(ledger)
+            self._database = database = ThreadedDatabase(ledger)
             self._campaign = campaign = Campaign(
                 database=database,
                 api=client,
@@ -197,6 +199,9 @@ class RunSession:
         self._progress.pause()
         if not self._asked.alone:
             warn(f"{visible(str(self._asked.job))}, campaign {visible(self._asked.campaign)}:\n")
+        if self._database is not None:
+            left = await self._database.call(lambda ledger: count_left(ledger, ledger.campaign))
+            question = question._replace(left_job=left)
         agreed = await ask(question, where, self._stop, findings)
         if agreed:
             self._progress.resume()

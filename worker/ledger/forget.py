@@ -1,7 +1,15 @@
-"""Forgets a rehearsed campaign, for `--fresh`. Only rehearsals are ever forgotten, because their
-batches are not real."""
+"""Forgets what is never needed again: details of old runs, for `ledger --forget`, and a rehearsed
+campaign as a whole, for `--fresh`.
+
+Of a real campaign every duplicate stays with its identity, its batch and the number of its
+requests: they decide what is never sent again. Every request that created a batch, or may have,
+stays with its source, name, baseline and user: settling compares new batches with those. Every run
+stays: a ledger file with a run that the database does not know reveals a lost database. Listings'
+batches (`seen`) stay too: a listing that shows none of them is not believed."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from worker.ledger.database import SANDBOX
 from worker.ledger.handle import Writer
@@ -23,6 +31,43 @@ STATEMENTS = (
     "forget_campaign",
 )
 """The statements that forget a campaign, in an order in which no row refers to a deleted one."""
+
+
+class Forgotten(NamedTuple):
+    """How many rows of each kind lost their details: requests that created nothing, requests whose
+    measurements are gone, changes of the rate, and listings."""
+
+    requests: int
+    measured: int
+    rate_changes: int
+    listings: int
+
+
+DETAILS = (
+    "forget_vain_attempts",
+    "forget_measurements",
+    "forget_old_rate_changes",
+    "forget_old_listings",
+)
+"""The statements that forget details of old runs; each returns one number of `Forgotten`."""
+
+
+def forget_before(database: Writer, before: str) -> Forgotten:
+    """Forget details of the runs that started before this time (ISO 8601 UTC), in one transaction.
+    The caller holds the database's lock, so none of these runs is under way.
+
+    Raises sqlite3.Error if the database cannot be written."""
+    with database.transaction():
+        counts = [database.ask(statement, before=before).rowcount for statement in DETAILS]
+        database.ask("note_forgotten", before=before)
+    return Forgotten(*counts)
+
+
+def compact(database: Writer) -> None:
+    """Give the space that forgetting freed back to the disk. Raises sqlite3.Error if the disk has
+    no room for a copy of the database meanwhile; then nothing is lost."""
+    database.ask("vacuum")
+    database.ask("checkpoint")
 
 
 def forget(database: Writer, campaign: str) -> None:

@@ -20,6 +20,10 @@ from worker.ledger.handle import Reader
 MAX_FILES = 1000
 """The maximum number of files that are examined in one folder."""
 
+MAX_COMPARED = 10
+"""How many databases nearby are compared with the plan row by row: those that changed last. Of the
+others, which are mostly nightly backups, only campaigns of the run's name are looked at."""
+
 DATABASE_ENDINGS = (".db", ".sqlite", ".sqlite3")
 """The usual name endings of databases."""
 
@@ -124,12 +128,15 @@ def shared_nearby(
     """Like `shared_with`, for the campaigns in other databases (`files`) of the same API. `plan` is
     the plan file; `beside` are the folders that count as the job's."""
     found: list[Overlap] = []
+    compared = set(sorted(files, key=_changed_at, reverse=True)[:MAX_COMPARED])
     for file in files:
         with _peek(file) as reader:
             if reader is None:
                 continue
             try:
                 if _api_url(reader) != api_url:
+                    continue
+                if file not in compared and not _has_campaign(reader, campaign):
                     continue
                 with reader.attached(plan):
                     overlaps = shared_with(reader, campaign)
@@ -144,7 +151,7 @@ def latest_backup(database: Path, api_url: str) -> Path | None:
     """The newest other ledger database of the same API in the database's folder; None if there is
     none. A database of rehearsals belongs to another API, so it is not a backup."""
     copies = ledgers_in(database.parent, database, any_name=True)
-    for copy in sorted(copies, key=lambda copy: copy.stat().st_mtime, reverse=True):
+    for copy in sorted(copies, key=_changed_at, reverse=True):
         with _peek(copy) as reader, suppress(sqlite3.Error):
             if reader is not None and _api_url(reader) == api_url:
                 return copy
@@ -159,6 +166,18 @@ def _api_url(reader: Reader) -> str | None:
     new = reader.ask("version").fetchone()[0] >= META_SINCE
     known = reader.ask("api_url" if new else "api_url_of_old").fetchone()
     return None if known is None else str(known[0])
+
+
+def _has_campaign(reader: Reader, campaign: str) -> bool:
+    """Whether the database has a campaign of this name."""
+    return reader.ask("campaign_id", name=campaign).fetchone() is not None
+
+
+def _changed_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _is_ledger(path: Path) -> bool:

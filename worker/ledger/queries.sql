@@ -38,7 +38,7 @@ WHERE id = :run;
 
 -- name: wrote
 -- Whether a run of the campaign wrote its ledger file as it is now.
-SELECT 1 FROM campaigns AS c JOIN runs AS r ON r.campaign_id = c.id
+SELECT 1 FROM runs AS r CROSS JOIN campaigns AS c ON c.id = r.campaign_id
 WHERE c.name = :campaign AND r.ledger = :path AND r.ledger_stamp = :stamp;
 
 -- name: finished
@@ -61,15 +61,20 @@ UPDATE items SET run_id = :run WHERE id = (
     SELECT id FROM items WHERE campaign_id = :campaign AND line IS NOT NULL AND status = 'pending'
     ORDER BY line, copy LIMIT 1);
 
+-- name: last_item
+SELECT max(id) FROM items;
+
 -- name: abandon_items
 -- A dead run may have sent these requests, so their batches may exist. They count as having left.
+-- Only a condition that reads like the one of `items_unclear` makes SQLite use this index.
 UPDATE items
 SET status = 'unknown', attempts = attempts + 1, run_id = :run,
     last_sent_at = a.started_at, first_sent_at = coalesce(items.first_sent_at, a.started_at),
     http_status = NULL, error = 'the run ended before an answer was recorded; it may exist',
         reason = 'interrupted'
 FROM attempts AS a
-WHERE items.status = 'sent' AND a.item_id = items.id AND a.closed_by IS NULL;
+WHERE items.status IN ('sent', 'unknown') AND items.status = 'sent'
+  AND a.item_id = items.id AND a.closed_by IS NULL;
 
 -- name: abandon_attempts
 -- Their attempts count as given up now.
@@ -131,7 +136,7 @@ WHERE campaign_id = :campaign AND line IS NOT NULL AND status = 'failed';
 -- The sources that this run must look up: those of the items that it may send, now or after settling
 -- proved that they are absent.
 INSERT INTO sources (source_id, run_id, state)
-SELECT DISTINCT source_id, :run, 'wanted' FROM items
+SELECT DISTINCT source_id, :run, 'wanted' FROM items INDEXED BY items_in_job
 WHERE campaign_id = :campaign AND line IS NOT NULL AND status IN ('pending', 'unknown')
 ON CONFLICT (source_id) DO UPDATE
 SET run_id = excluded.run_id, state = 'wanted', version_id = NULL, http_status = NULL,
@@ -359,8 +364,8 @@ WHERE id = ?1;
 -- name: owns
 SELECT 1 FROM items WHERE new_batch_id = :batch_id;
 
--- name: run_ids
-SELECT run_id FROM runs;
+-- name: has_run
+SELECT 1 FROM runs WHERE run_id = :run_id;
 
 -- name: open_attempt
 SELECT id FROM attempts WHERE item_id = :item AND closed_by IS NULL;
@@ -441,7 +446,7 @@ ORDER BY r.id DESC;
 -- How many of a job's duplicates the ledger has, by status. The rest is new.
 SELECT CASE i.status WHEN 'sent' THEN 'unknown' ELSE i.status END AS status, count(*) AS items
 FROM plan.staged AS s
-JOIN items AS i ON i.campaign_id = :campaign AND i.source_id = s.source_id
+CROSS JOIN items AS i ON i.campaign_id = :campaign AND i.source_id = s.source_id
     AND i.template = s.template
     AND i.upload_new_dataset = s.upload_new_dataset AND i.copy = s.copy
 GROUP BY 1;
@@ -552,11 +557,23 @@ SELECT value FROM facts WHERE key = 'path';
 SELECT host, pid, started_at FROM runs WHERE ended_at IS NULL ORDER BY id DESC LIMIT 1;
 
 -- name: unfinished_elsewhere
--- Other campaigns of the same job file that have unfinished rows.
+-- Other campaigns of the same job file that have unfinished rows. The rows come from the indexes of
+-- unfinished rows: a job may have had a campaign each night for years.
 SELECT c.name AS campaign, count(*) AS items
-FROM campaigns AS c JOIN items AS i ON i.campaign_id = c.id
-WHERE c.name <> :campaign AND i.line IS NOT NULL AND i.status IN ('pending', 'sent', 'unknown')
-  AND c.id IN (SELECT campaign_id FROM runs WHERE job = :job)
+FROM (
+    SELECT campaign_id FROM items INDEXED BY items_todo
+    WHERE line IS NOT NULL AND status = 'pending'
+      AND campaign_id < coalesce((SELECT id FROM campaigns WHERE name = :campaign), 0)
+    UNION ALL
+    SELECT campaign_id FROM items INDEXED BY items_todo
+    WHERE line IS NOT NULL AND status = 'pending'
+      AND campaign_id > coalesce((SELECT id FROM campaigns WHERE name = :campaign), 0)
+    UNION ALL
+    SELECT campaign_id FROM items INDEXED BY items_unclear
+    WHERE line IS NOT NULL AND status IN ('sent', 'unknown')
+) AS i CROSS JOIN campaigns AS c ON c.id = i.campaign_id
+WHERE c.name <> :campaign
+  AND EXISTS (SELECT 1 FROM runs AS r WHERE r.campaign_id = c.id AND r.job = :job)
   -- If all runs of a campaign were declined, nobody meant to create it.
   AND EXISTS (SELECT 1 FROM runs AS r WHERE r.campaign_id = c.id AND r.stopped_by IS NOT 'declined')
 GROUP BY c.id ORDER BY c.id DESC;
@@ -640,10 +657,12 @@ SELECT count(*) AS runs FROM runs WHERE campaign_id = :campaign;
 
 -- name: report_last_sending_run
 -- The campaign's latest run that sent a request, and when its last attempt began. Attempts are
--- numbered in the order of runs.
+-- numbered in the order of runs. A run whose details were forgotten does not count.
 SELECT r.id, r.run_id, r.host, r.pid, r.started_at, r.ended_at, r.ceiling, a.started_at AS last_at
 FROM attempts AS a CROSS JOIN runs AS r ON r.id = a.run_id
-WHERE r.campaign_id = :campaign AND NOT a.restored ORDER BY a.id DESC LIMIT 1;
+WHERE r.campaign_id = :campaign AND NOT a.restored
+  AND r.started_at >= coalesce((SELECT value FROM meta WHERE key = 'forgotten_before'), '')
+ORDER BY a.id DESC LIMIT 1;
 
 -- name: report_attempts
 SELECT started_at, ended_at, latency_s, outcome, http_status FROM attempts
@@ -687,15 +706,24 @@ WHERE NOT EXISTS (SELECT 1 FROM items AS i WHERE i.new_batch_id = b.id);
 -- Every open attempt of all campaigns, with everything that settling compares. A source counts as
 -- unchanged only if the latest listing shows it unchanged: one that is no longer shown may have been
 -- edited before it disappeared.
-WITH latest AS (SELECT workspace_id, max(number) AS number FROM listings GROUP BY workspace_id),
+WITH
 -- The listings that showed this token a batch which only one person's requests can have created.
 shown AS MATERIALIZED (
     SELECT min(pr.me) AS me, l.listing
     FROM temp.listed_names AS l
-    JOIN items AS oi ON oi.new_batch_id = l.batch_id
-    JOIN attempts AS oa ON oa.item_id = oi.id
-    JOIN runs AS pr ON pr.id = oa.run_id
-    GROUP BY oi.id, l.listing HAVING count(DISTINCT coalesce(pr.me, '')) = 1)
+    CROSS JOIN items AS oi ON oi.new_batch_id = l.batch_id
+    CROSS JOIN attempts AS oa ON oa.item_id = oi.id
+    CROSS JOIN runs AS pr ON pr.id = oa.run_id
+    GROUP BY oi.id, l.listing HAVING count(DISTINCT coalesce(pr.me, '')) = 1),
+-- The users whom a 201 named as the creator of what they had requested.
+told_apart AS MATERIALIZED (
+    SELECT u.me
+    FROM (SELECT DISTINCT q.me FROM attempts AS o INDEXED BY attempts_open
+          CROSS JOIN runs AS q ON q.id = o.run_id WHERE o.closed_by IS NULL) AS u
+    WHERE EXISTS (
+        SELECT 1 FROM runs AS p
+        CROSS JOIN attempts AS o ON o.run_id = p.id AND o.created_by = p.me
+        WHERE p.me = u.me AND o.outcome = 'created'))
 SELECT a.id, a.item_id, a.run_id, a.listing, a.date_before, a.left_server, a.ended_server,
     a.date_after, a.answered_id,
        a.sent_name, a.started_at, i.source_id, i.upload_new_dataset, i.line, i.copy,
@@ -721,16 +749,15 @@ SELECT a.id, a.item_id, a.run_id, a.listing, a.date_before, a.left_server, a.end
                SELECT 1 FROM temp.listed_names AS l WHERE l.batch_id = i.source_id
                    AND l.listing = t.number)
            AS source_changed,
-       r.me IS NOT NULL AND EXISTS (
-           SELECT 1 FROM attempts AS o WHERE o.run_id IN (SELECT id FROM runs WHERE me = r.me)
-             AND o.outcome = 'created' AND o.created_by = r.me) AS tells_people_apart
-FROM attempts AS a
+       r.me IS NOT NULL AND r.me IN (SELECT me FROM told_apart) AS tells_people_apart
+FROM attempts AS a INDEXED BY attempts_open
 CROSS JOIN items AS i ON i.id = a.item_id
 CROSS JOIN campaigns AS c ON c.id = i.campaign_id
 CROSS JOIN runs AS r ON r.id = a.run_id
 CROSS JOIN runs AS n ON n.id = :run
 LEFT JOIN source_versions AS v ON v.id = a.version_id
-LEFT JOIN latest AS t ON t.workspace_id = v.workspace_id
+LEFT JOIN listings AS t ON t.number = (SELECT max(number) FROM listings AS w
+    WHERE w.workspace_id = v.workspace_id)
 WHERE a.closed_by IS NULL
 ORDER BY a.id;
 
@@ -751,7 +778,7 @@ SELECT DISTINCT c.name FROM attempts AS a JOIN items AS i ON i.id = a.item_id JO
 WHERE a.closed_by IS NULL ORDER BY c.id;
 
 -- name: count_unknown
-SELECT count(*) FROM items WHERE status IN ('unknown', 'sent');
+SELECT count(*) FROM items WHERE status IN ('sent', 'unknown');
 
 -- name: note_date_after
 -- The first Date that came after these attempts were given up.
@@ -1021,7 +1048,7 @@ UPDATE attempts SET version_id = (
     SELECT id FROM source_versions WHERE source_id = :source_id AND name = :name
         AND workspace_id = :workspace_id AND details = :details AND datasets = :datasets)
 WHERE closed_by IS NULL AND version_id IS NULL
-  AND item_id IN (SELECT id FROM items WHERE source_id = :source_id);
+  AND EXISTS (SELECT 1 FROM items AS i WHERE i.id = attempts.item_id AND i.source_id = :source_id);
 
 -- name: name_restored
 -- The name that was sent, if anything was, for items that had no name yet when their ledger file was
@@ -1030,8 +1057,50 @@ UPDATE attempts SET sent_name = (
     SELECT nullif(render_name(i.template, :name, i.copies), '') FROM items AS i
         WHERE i.id = attempts.item_id)
 WHERE closed_by IS NULL AND restored AND sent_name IS NULL
-  AND item_id IN (SELECT id FROM items WHERE source_id = :source_id AND template <> ''
-      AND name IS NULL);
+  AND EXISTS (SELECT 1 FROM items AS i WHERE i.id = attempts.item_id AND i.source_id = :source_id
+      AND i.template <> '' AND i.name IS NULL);
+
+-- The next ones forget details of runs that started before :before (see `forget.py` for the rule).
+
+-- name: forget_vain_attempts
+-- Requests that certainly created nothing: not sent, or rejected. Their number stays in the items.
+DELETE FROM attempts
+WHERE closed_by IS NOT NULL AND outcome IN ('not_sent', 'not_left', 'refused')
+  AND run_id IN (SELECT id FROM runs WHERE started_at < :before);
+
+-- name: forget_measurements
+-- Times, statuses and texts of requests that were answered with their batch, except in runs whose
+-- 201s may still be needed to compare clocks: one of their attempts is open, or may be opened again.
+UPDATE attempts
+SET date_before = NULL, left_server = NULL, ended_at = NULL, ended_server = NULL,
+    answer_date = NULL, date_after = NULL, http_status = NULL, latency_s = NULL, error = NULL,
+    created_server = NULL
+WHERE outcome = 'created' AND closed_by = 'outcome' AND ended_at IS NOT NULL
+  AND run_id IN (SELECT id FROM runs WHERE started_at < :before)
+  AND run_id NOT IN (SELECT run_id FROM attempts WHERE closed_by IS NULL OR closed_by = 'listing');
+
+-- name: forget_old_rate_changes
+DELETE FROM rate_changes WHERE run_id IN (SELECT id FROM runs WHERE started_at < :before);
+
+-- name: forget_old_listings
+-- Listings, except the latest and the longest of each workspace, and those that first showed an
+-- unowned batch.
+DELETE FROM listings
+WHERE run_id IN (SELECT id FROM runs WHERE started_at < :before)
+  AND number NOT IN (SELECT max(number) FROM listings GROUP BY workspace_id)
+  AND number NOT IN (SELECT number FROM (
+      SELECT number, max(shown) FROM listings GROUP BY workspace_id))
+  AND number NOT IN (SELECT listing FROM unowned_batches);
+
+-- name: note_forgotten
+INSERT INTO meta VALUES ('forgotten_before', :before)
+ON CONFLICT DO UPDATE SET value = max(value, excluded.value);
+
+-- name: vacuum
+VACUUM;
+
+-- name: checkpoint
+PRAGMA wal_checkpoint(TRUNCATE);
 
 -- The next ones forget a rehearsal. Rows that other campaigns refer to are deleted too, because they
 -- are not about real batches.

@@ -20,9 +20,9 @@ def is_as_written(reader: Reader, campaign: str, path: Path, stamp: str | None) 
     return found.fetchone() is not None
 
 
-def run_ids(reader: Reader) -> set[str]:
-    """The ids of all runs in the database."""
-    return {row["run_id"] for row in reader.ask("run_ids")}
+def has_run(reader: Reader, run_id: str) -> bool:
+    """Whether the database contains the run."""
+    return reader.ask("has_run", run_id=run_id).fetchone() is not None
 
 
 def count_attempts(reader: Reader, campaign: str) -> int:

@@ -48,6 +48,9 @@ class Ledger(Writer):
         self.ask("make_resting")
         self.ask("make_denied")
         with self.transaction():
+            self.ask(
+                "last_item"
+            ).fetchone()  # fails if the table is lost, before anything is written
             self.ask("add_campaign", name=run.campaign, now=run.now)
             self.campaign = int(self._one("campaign_id", name=run.campaign)["id"])
             self.ask(

@@ -53,13 +53,14 @@ def refuse_older_database(
 
 
 def _why_newer(reader: Reader, path: Path, campaign: str) -> str | None:
-    known_runs = restoration.run_ids(reader)
-    attempts = 0
+    known_runs, attempts = set[str](), 0
     for _, row in read_file(path):
         if row["campaign"] != campaign:
             continue
         if row["run_id"] and row["run_id"] not in known_runs:
-            return f"only the file contains run {row['run_id']}"
+            if not restoration.has_run(reader, row["run_id"]):
+                return f"only the file contains run {row['run_id']}"
+            known_runs.add(row["run_id"])
         attempts += int(row["attempts"]) if row["attempts"].isdigit() else 0
         if row["new_batch_id"] and not restoration.owns(reader, row["new_batch_id"]):
             return f"only the file contains batch {row['new_batch_id']} (line {row['line']})"

@@ -23,7 +23,8 @@ class Question(NamedTuple):
     names_taken    how many of the names that would be sent already exist
     taken_example  one name that already exists; None if there is none
     counts         how many duplicates of the job have which status
-    left_job       how many duplicates of the campaign are no longer in the job
+    left_job       how many duplicates of the campaign are no longer in the job (counted only if a
+                   person is asked)
     accidents      what looks like an accident
     """
 
@@ -52,7 +53,6 @@ def question_of(ledger: Ledger, limit: int | None, situation: Situation | None) 
         names_taken=names.own_taken,
         taken_example=names.example,
         counts=views.counts(reader, campaign),
-        left_job=views.count_left(reader, campaign),
         accidents=() if situation is None else accidents(with_names(situation, names)),
     )
 

@@ -103,6 +103,11 @@ class Facts(NamedTuple):
         among `runs`."""
         return next((run for run in self.runs if run.run_id == self.sending_run_id), None)
 
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether requests were sent, and their times were removed (`ledger --forget`)."""
+        return self.timeline is None and any(run.requests for run in self.runs)
+
 
 def facts(reader: Reader, campaign: int, name: str, now: float) -> Facts:
     """What is known of the campaign (its number and name) at `now` (seconds since 1970). It has at

@@ -1,0 +1,69 @@
+"""Counts what SQLite computes, by statement: the same number each time, on any machine."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from collections import Counter
+from typing import Any
+
+from tests.simulation.database import Crasher, FragileConnection
+from worker.ledger.queries import statements
+
+STEPS = 10
+"""SQLite reports after so many instructions of its machine."""
+
+OF_LISTINGS = frozenset(
+    {
+        "add_seen",
+        "add_listed_name",
+        "add_unowned_batch",
+        "is_wanted_source",
+        "index_listed_names",
+        "names_taken",
+        "oldest_open_baseline",
+    }
+)
+"""Statements that run for each batch that a listing shows, or that compare each of these batches
+with the names to be sent. A workspace grows by what is created in it, and the API lists it as a
+whole."""
+
+OF_THE_WHOLE = "PRAGMA main.integrity_check(1)"
+"""The search for damage, which reads the whole database on purpose."""
+
+
+class CountingConnection(FragileConnection):
+    """A connection that counts the steps of each statement of `queries.sql`, by its name, if it
+    `counts` them."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, crasher: Crasher, full: float, *, counts: bool
+    ) -> None:
+        super().__init__(connection, crasher, full, random.Random(f"disk {full}"))
+        self.steps: Counter[str] = Counter()
+        self._names = {text: name for name, text in statements().items()}
+        self._now = ""
+        if counts:
+            connection.set_progress_handler(self._step, STEPS)
+
+    def execute(self, statement: str, parameters: Any = ()) -> sqlite3.Cursor:
+        self._now = self._names.get(statement, statement)
+        return super().execute(statement, parameters)
+
+    def executemany(self, statement: str, parameters: Any) -> sqlite3.Cursor:
+        self._now = self._names.get(statement, statement)
+        return super().executemany(statement, parameters)
+
+    def _step(self) -> int:
+        self.steps[self._now] += STEPS
+        return 0
+
+    def counted(self) -> Counter[str]:
+        """The steps so far of everything that must not grow with the nights, by statement."""
+        return Counter(
+            {
+                name: steps
+                for name, steps in self.steps.items()
+                if name not in OF_LISTINGS and name != OF_THE_WHOLE
+            }
+        )
