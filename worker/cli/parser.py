@@ -279,6 +279,12 @@ def _sandbox(one: argparse.ArgumentParser) -> None:
         metavar="S",
         help="Seconds that a new batch is missing from listings (default: 0)",
     )
+    one.add_argument(
+        "--processing",
+        default="1",
+        metavar="S",
+        help="Seconds from a setup until the batch is READY (default: 1)",
+    )
     one.add_argument("--seed", metavar="N", help="Random seed, to repeat the same faults")
 
 

@@ -29,6 +29,8 @@ def summary_of(asked: Asked, result: Result, commands: Commands, report: Path | 
         stopped_by=result.stopped_by,
         nothing_to_do=result.nothing_to_do,
         settling=asked.only_settle,
+        setups=result.setups,
+        to_set_up=result.setup_work.open,
     )
     return Summary(
         campaign=asked.campaign,
@@ -51,6 +53,8 @@ def summary_of(asked: Asked, result: Result, commands: Commands, report: Path | 
         report=report,
         settling=asked.only_settle,
         absent=result.tally.absent,
+        setups=result.setups,
+        setup_reasons=result.setup_reasons,
     )
 
 

@@ -143,6 +143,8 @@ class RunSession:
             invocation=invocation(settings, run=not asked.only_settle),
             only_settle=asked.only_settle,
             situation=None if asked.guard is None else asked.guard.situation,
+            follow=settings.follow,
+            retry_failed=settings.retry_failed,
         )
 
     def _abort(self) -> None:

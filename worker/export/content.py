@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
 from worker.export.commands import Commands
-from worker.ledger.views import COLUMNS, Row
+from worker.ledger.views import COLUMNS, FIRST_COLUMNS, Row
 from worker.model.errors import UsageError
 
 FileRow = Mapping[str, str]
@@ -70,8 +70,9 @@ class FileFormat(Protocol):
 
 
 def is_header(cells: Sequence[object]) -> bool:
-    """Whether a row of `cells` is a ledger's header: all columns in order, then any others."""
-    return tuple(cells[: len(COLUMNS)]) == COLUMNS
+    """Whether a row of `cells` is a ledger's header, also an earlier version's: the columns of all
+    versions in order, then any others."""
+    return tuple(cells[: len(FIRST_COLUMNS)]) == FIRST_COLUMNS
 
 
 def not_a_ledger(path: Path) -> UsageError:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from worker.export.content import Content, FileRow, is_header, not_a_ledger, one_line_feed
-from worker.ledger.views import COLUMNS, Row
+from worker.ledger.views import FIRST_COLUMNS, Row
 from worker.model.errors import UsageError
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\n", "'")
@@ -79,12 +79,12 @@ def read(path: Path) -> Iterator[tuple[str, FileRow]]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             first = file.readline()
             file.seek(0)
-            delimiter = next(d for d in _DELIMITERS if first.count(d) >= len(COLUMNS) - 1)
+            delimiter = next(d for d in _DELIMITERS if first.count(d) >= len(FIRST_COLUMNS) - 1)
             for number, row in enumerate(csv.DictReader(file, delimiter=delimiter), start=2):
                 where = f"{path}:{number}"
                 if not any(map(str.strip, _cells(row))):
                     continue  # spreadsheet programs add empty rows
-                if any(row.get(column) is None for column in COLUMNS):
+                if any(row.get(column) is None for column in FIRST_COLUMNS):
                     raise UsageError(
                         f"{where}: this row has too few cells", hint="Is the file complete?"
                     )

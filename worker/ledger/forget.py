@@ -10,6 +10,7 @@ from worker.ledger.views import api_url, campaign_id
 STATEMENTS = (
     "forget_candidates_of_campaign",
     "forget_attempts",
+    "forget_setups",
     "forget_items",
     "forget_extras",
     "forget_rate_changes",

@@ -14,7 +14,7 @@ class Options(NamedTuple):
     """The options of a run. Durations are in seconds; `rate` is the maximum number of requests a
     second (None: no maximum). With `only_settle` nothing is sent. `invocation` says how the ledger
     file writes commands. `situation` is what is known about accidents before the look-ups (None:
-    nothing counts as an accident)."""
+    nothing counts as an accident). `follow` is how long to wait until batches are set up."""
 
     campaign: str
     ledger: Path
@@ -25,3 +25,5 @@ class Options(NamedTuple):
     invocation: Invocation
     only_settle: bool = False
     situation: Situation | None = None
+    follow: float = 0.0
+    retry_failed: bool = False

@@ -44,6 +44,8 @@ _WIDTHS = {
     "last_sent_at": 25,
     "campaign": 20,
     "run_id": 24,
+    "tasks_per_group": 16,
+    "setup_status": 14,
 }
 """Width of each column in characters."""
 
