@@ -70,6 +70,10 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
             )
         backup(settings.database, copy)
         return 0
+    if args.refresh:
+        from worker.cli.refresh import refresh  # noqa: PLC0415 - only this asks the API
+
+        refresh(args, settings, environ)
     choice, of_all = Choice(args), args.job is None and not settings.asks_for_campaign
     if of_all and choice.of_rows:
         raise UsageError(f"{choice.of_rows} selects rows: add a JOB or --campaign")

@@ -194,6 +194,11 @@ def _ledger(one: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--all", action="store_true", help="Also duplicates that are no longer in the job"
     )
+    group.add_argument(
+        "--refresh",
+        action="store_true",
+        help="First look at the batches again and record their status; needs the token",
+    )
     copies = one.add_argument_group("Copies of the database")
     copies.add_argument(
         "--restore", metavar="FILE", help="Rebuild a lost database from this ledger file"
@@ -303,7 +308,8 @@ COMMANDS: Mapping[str, Command] = {
   duplicate-batches run wave.yaml --retry-failed     also retry what the API rejected before
 
 exit codes:
-  0 everything is created · 1 something is failed, unknown or pending
+  0 everything is created, and set up if the job asks for it
+  1 something is failed, unknown or pending
   2 wrong usage, nothing was sent · 3 the API refused the token
   75 another run holds the database · 128+signal after SIGINT, SIGTERM or SIGHUP""",
         _run,
@@ -343,11 +349,13 @@ examples:
   duplicate-batches ledger wave.yaml --status failed,unknown
   duplicate-batches ledger wave.yaml --format xlsx > wave.xlsx
   duplicate-batches ledger wave.yaml --format job --status failed > again.csv
+  duplicate-batches ledger wave.yaml --refresh           look at the batches again first
   duplicate-batches ledger --database ledgers/ledger.db  the campaigns and their runs
   duplicate-batches ledger wave.yaml --backup copy.db    copy the database, also during a run
 
 exit codes:
-  0 done · 2 wrong usage, or the database has no run of the job""",
+  0 done · 2 wrong usage, or the database has no run of the job
+  with --refresh also: 1 the API cannot be asked · 3 it refused the token · 75 a run is active""",
         _ledger,
     ),
     "report": Command(

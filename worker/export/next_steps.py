@@ -24,8 +24,8 @@ class CampaignState(NamedTuple):
     """The state of a campaign: `counts` of the job's duplicates; how many of the unknown are
     `undecided`, because batches were found that could be their copies; how the latest run ended,
     and the `STOPPED_BY` of one that stopped early; `nothing_to_do` if every duplicate existed
-    already. `settling` means that the latest run created nothing, and only settled. `setups` are the
-    counts of the setups that the job asks for; a run can do something about `to_set_up` of
+    already. `settling` means that the latest run created nothing, and only settled. `setups` are
+    the counts of the setups that the job asks for; a run can do something about `to_set_up` of
     them."""
 
     counts: Counts

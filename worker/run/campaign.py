@@ -47,6 +47,10 @@ from worker.setup.requests import Requests
 from worker.setup.setting_up import SettingUp
 
 
+SETTING_UP, FOLLOWING = "setting up", "following setups"
+"""Phases in which a limit of sending duplicates bars nothing."""
+
+
 class Campaign:
     """One run. Call `run` once; the properties may be read at any time."""
 
@@ -144,7 +148,11 @@ class Campaign:
         )
 
     def _sending_is_over(self) -> bool:
-        return self._sending.gate.is_closed
+        """Whether nothing of the present phase may leave any more."""
+        if self.phase == FOLLOWING:
+            return self._stop.asked
+        gate = self._sending.gate
+        return gate.bars_setups if self.phase == SETTING_UP else gate.is_closed
 
     @property
     def tally(self) -> Tally:
@@ -266,14 +274,14 @@ class Campaign:
         """Set up the batches that exist, and follow them if the run is asked to."""
         await self._recount()
         if self._sets_up:
-            self.phase = "setting up"
+            self.phase = SETTING_UP
             if self._setups.open:
                 # As before the first duplicate: the ledger file mentions this run.
                 await self._database.call(setups.mark_started)
                 await self._ledger_file.write_first()
             await self._setting_up.run()
         if self._options.follow and not self._stop.asked:
-            self.phase = "following setups"
+            self.phase = FOLLOWING
             await self._setting_up.follow(self._options.follow)
 
     async def _send_and_settle(self, *, send: bool) -> None:
