@@ -74,6 +74,9 @@ class SimulatedApi:
         self._began_at = world.now()
         self._under_way: list[Asked] = []
         self.asked = 0
+        self._setups = 0
+        self.dies_at_setup: int | None = None
+        """The process dies around its setup request with this number (from 1)."""
 
     def crashed(self) -> None:
         """The process is gone: what it had asked for may take effect for as long as it would have
@@ -143,6 +146,9 @@ class SimulatedApi:
         )
         request = SetupRequest(batch_id.item, str(batch_id), self._world.now())
         self.asked += 1
+        self._setups += 1
+        if self._setups == self.dies_at_setup:
+            self._crasher.arm(self._rng.randint(0, 8))
         fate = self._fate("")
         if fate is not Fate.GOOD:
             self._world.faults[f"setup: {fate.value}"] += 1

@@ -273,6 +273,7 @@ class Simulation:
         api = SimulatedApi(
             self._world, run.weather, rng, loop, crasher, run.me, run.timeout_s
         )  # fmt: skip
+        api.dies_at_setup = run.dies_at_setup
         try:
             result = self._process(run, job, loop, crasher, fragile, api, rng, situation)
             if result.stopped_by == "disk" and not run.disk_full:

@@ -44,6 +44,10 @@ class Crasher:
         self._left -= 1
         return self._left < 0
 
+    def arm(self, points: int) -> None:
+        """Let the process die in so many points at the latest."""
+        self._left = points if self._left is None else min(self._left, points)
+
     async def point(self, loop: SimulatedLoop) -> None:
         """A point where the process may die while it awaits."""
         if self.due():

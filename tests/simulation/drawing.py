@@ -56,7 +56,7 @@ def _with_setups(scenario: Scenario) -> Scenario:
         follow = rng.choice((0.0, 0.0, 30.0, 120.0))
         job = with_setups(one.job, seed, share) if sets_up else one.job
         if theme is Theme.SETUPS and rng.random() < 0.5:
-            one = replace(one, crash_points=int(10 ** rng.uniform(1.5, 2.8)))
+            one = replace(one, crash_points=None, dies_at_setup=rng.randint(1, 6))
         return replace(one, job=job, follow=follow)
 
     people = [

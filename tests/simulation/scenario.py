@@ -123,15 +123,16 @@ class Run:
     accident: Accident | None = None
     database_s: float = 0.0
     follow: float = 0.0
+    dies_at_setup: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Meddling:
     """Somebody does something `at` so many seconds after the start of the run with this number
     (from 0; before it, where they are below 0): `copy` a batch as our jobs want it, or nearly so
-    (with the account `who`), `copy the latest` that we have asked for, `set up` some of our copies, `rename`, `edit`, `move` (to
-    another workspace) or `remove` a source, `edit for a while` (it is put back after `seconds`), or
-    `step` the API's clock by `seconds`."""
+    (with the account `who`), `copy the latest` that we have asked for, `set up` some of our copies,
+    `rename`, `edit`, `move` (to another workspace) or `remove` a source, `edit for a while` (it is
+    put back after `seconds`), or `step` the API's clock by `seconds`."""
 
     run: int
     at: float
