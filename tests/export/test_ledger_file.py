@@ -102,6 +102,8 @@ def test_every_status_is_shown_as_it_is_known_and_sent_is_unknown(tmp_path: Path
         "last_sent_at": NOW,
         "campaign": "spring",
         "run_id": "run-x",
+        "tasks_per_group": "",
+        "setup_status": "",
     }
     assert [row["error"] for row in rows[1:]] == [
         "HTTP 400: no",

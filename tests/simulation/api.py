@@ -175,6 +175,7 @@ class SimulatedApi:
         """GET the status of one batch."""
 
         def look() -> Answer:
+            self._world.now()  # an effect that was to come by now has
             batch = self._world.batches.get(batch_id)
             if batch is None or not self._sees(batch):
                 return self._error(404, "no batch with this id")

@@ -77,7 +77,7 @@ Asked = Request | SetupRequest
 @dataclass(slots=True)
 class Batch:
     """A batch. Times are the world's; `created_at` is the API's own. `request` is ours that made
-    it, if one did. Listings show the status `before` until `status_from`; `ours` counts setups of
+    it, if one did. Listings show each status of `listed` from its time on; `ours` counts setups of
     ours that took effect, `by_hand` is when somebody else set it up."""
 
     id: str
@@ -93,8 +93,7 @@ class Batch:
     made_at: float = 0.0
     moved: bool = False
     status: str = "UNINITIALISED"
-    before: str = "UNINITIALISED"
-    status_from: float = 0.0
+    listed: list[tuple[float, str]] = field(default_factory=list)
     ours: int = 0
     by_hand: float | None = None
 
@@ -308,10 +307,8 @@ class World:
 
     def _shows(self, batch: Batch, status: str) -> None:
         lag = self.setup_rng.choice((0.0, self.setup_rng.random(), 1.0)) * self.habits.lag
-        now = self.now()
-        if batch.status_from <= now:
-            batch.before = batch.status
-        batch.status, batch.status_from = status, max(batch.status_from, now + lag)
+        batch.status = status
+        batch.listed.append((self.now() + lag, status))
 
     def listing(self, workspace: str) -> list[Batch]:
         """What a listing of this workspace shows now, the oldest first."""
@@ -324,12 +321,14 @@ class World:
 
     def body(self, batch: Batch, *, in_listing: bool = False) -> dict[str, Any]:
         """A batch as JSON tells it; a listing may be late with its status."""
-        late = in_listing and self.now() < batch.status_from
+        now = self.now()
+        shown = [status for at, status in batch.listed if at <= now]
+        listed = shown[-1] if shown else "UNINITIALISED"
         created = datetime.fromtimestamp(batch.created_at, UTC).isoformat().replace("+00:00", "Z")
         body: dict[str, Any] = {
             "id": batch.id,
             "name": batch.name,
-            "status": batch.before if late else batch.status,
+            "status": listed if in_listing else batch.status,
             "created_at": created,
             "workspace_id": batch.workspace,
             "task_details": dict(batch.details),

@@ -58,6 +58,7 @@ def test_the_json_has_the_promised_fields() -> None:
         "exit_code": 0,
         "stopped_by": None,
         "report": None,
+        "setup": {"ready": 0, "requested": 0, "pending": 0, "failed": 0, "unknown": 0},
     }
 
 
