@@ -39,7 +39,7 @@ from worker.model.errors import UsageError
 
 HEADER = (
     "line,source_batch_id,name,upload_new_dataset,copy,status,new_batch_id,new_batch_status,created_at,settled_by,"
-    "attempts,http_status,error,first_sent_at,last_sent_at,campaign,run_id"
+    "attempts,http_status,error,first_sent_at,last_sent_at,campaign,run_id,tasks_per_group,setup_status"
 )
 
 
@@ -59,7 +59,7 @@ def test_the_columns_are_the_contracts(tmp_path: Path) -> None:
 
     assert path.read_text(encoding="utf-8").split("\n") == [
         f"{HEADER},x_b,x_a",
-        f"2,{uuid(1)},,false,1,pending,,,,,0,,,,,spring,,2,",
+        f"2,{uuid(1)},,false,1,pending,,,,,0,,,,,spring,,,,2,",
         "",
     ]
 

@@ -231,7 +231,7 @@ BAD_FILES = [
         "unknown",
         b"batch_id,colour\n",
         1,
-        "use batch_id, name, upload_new_dataset, copies, and columns",
+        "use batch_id, name, upload_new_dataset, copies, tasks_per_group, and columns",
     ),
     ("near own", b"batch_id,X_note\n", 1, 'did you mean "x_note"?'),
     ("own without a name", b"batch_id,x_\n", 1, 'column "x_" needs a name'),

@@ -143,14 +143,17 @@ class _Life:
         made = truth.made(self._server.world)
         rows = truth.rows_of(self._database, self._server.world)
         problems += truth.judge(rows, made)
+        problems += truth.judge_setups(rows, self._server.world)
         if run.code in (0, 1):
             text = self._ledger.read_text("utf-8")
             told, _ = truth.read_file(text, self._life.wanted, self._server.world)
             problems += truth.told_otherwise(told, rows)
-            all_created = bool(rows) and all(row.status == "created" for row in rows)
-            if (run.code == 0) != all_created:
+            all_created = bool(rows) and all(row.is_done for row in rows)
+            followed = any(row.setup == "requested" for row in rows)  # and not ready in time
+            if (run.code == 0) != all_created and not (all_created and followed):
                 problems.append(
-                    f"code: {run.code}, and the rows are {Counter(row.status for row in rows)}"
+                    f"code: {run.code}, and the rows are"
+                    f" {Counter((row.status, row.setup) for row in rows)}"
                 )
         if self._tell:
             self._told.events += [
@@ -168,6 +171,9 @@ class _Life:
         told.statuses.update(row.status for row in rows)
         problems = truth.uncounted(rows, self._server.world)
         open_rows = told.statuses["pending"] + told.statuses["unknown"] + told.statuses["sent"]
+        unset = [row.setup for row in rows if row.status == "created" and not row.is_done]
+        if self._life.all_made and unset and not told.problems:
+            told.stuck = f"setups {Counter(unset)} after {LAST_RUNS} runs"
         if self._life.all_made and (open_rows or told.statuses["failed"]) and not told.problems:
             errors = Counter(
                 row["error"] for row in read_ledger(self._ledger) if row["status"] != "created"

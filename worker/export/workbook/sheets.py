@@ -61,7 +61,7 @@ _WRAPPED = frozenset({"name", "error"})
 _FOLDED = frozenset(
     {
         "new_batch_status", "created_at", "settled_by", "attempts", "http_status",
-        "first_sent_at", "last_sent_at", "campaign", "run_id",
+        "first_sent_at", "last_sent_at", "campaign", "run_id", "tasks_per_group", "setup_status",
     }
 )  # fmt: skip
 """Columns that are folded until a person opens them, so that the others are large enough to read on
