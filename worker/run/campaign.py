@@ -46,7 +46,6 @@ from worker.setup.looking import Looking
 from worker.setup.requests import Requests
 from worker.setup.setting_up import SettingUp
 
-
 SETTING_UP, FOLLOWING = "setting up", "following setups"
 """Phases in which a limit of sending duplicates bars nothing."""
 

@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 from worker.export.report.needs import Candidate, Needs, needs
 from worker.export.report.timeline import Timeline, timeline
-from worker.ledger import report, views
+from worker.ledger import report, setups, views
 from worker.ledger.handle import Reader
 from worker.model.attempts import Evidence
 from worker.model.clock import seconds
 from worker.model.records import Counts, RunKind
+from worker.model.setups import SetupCounts
 
 RUNS = 200
 """How many runs the report lists; it counts the older ones."""
@@ -65,12 +66,16 @@ class Run(NamedTuple):
         return self.ended_at is None and self.alive is not False
 
 
+NO_SETUPS = SetupCounts()
+
+
 class Facts(NamedTuple):
     """Everything that a report shows, except its rows. `settled_by` counts created duplicates by
     how they are known, `tries` pairs a number of requests with how many duplicates took it. `runs`
     are the latest, newest first, of `runs_in_all`. `timeline` is that of the latest run that sent
     something, `sending_run_id` its id; `compared` are that run and the ones before it that sent
-    something, of this job or campaign, newest first."""
+    something, of this job or campaign, newest first. `setups` are the counts of the setups that the
+    job asks for; a run can do something about `to_set_up` of them."""
 
     campaign: str
     counts: Counts
@@ -85,6 +90,8 @@ class Facts(NamedTuple):
     sending_run_id: str | None
     compared: tuple[Run, ...]
     extra_columns: tuple[str, ...]
+    setups: SetupCounts = NO_SETUPS
+    to_set_up: int = 0
 
     @property
     def latest(self) -> Run:
@@ -128,6 +135,8 @@ def facts(reader: Reader, campaign: int, name: str, now: float) -> Facts:
         sending_run_id=sending["run_id"] if sending else None,
         compared=tuple(_run(row, unknown) for row in compared_rows),
         extra_columns=views.extra_columns(reader, campaign),
+        setups=setups.counts(reader, campaign),
+        to_set_up=setups.work(reader, campaign).open,
     )
 
 
