@@ -38,6 +38,7 @@ RUN_OPTIONS: Mapping[str, tuple[str | None, str | int | bool | None]] = {
     "--max-duration": ("S", None),
     "--max-failed": ("N", None),
     "--wait": ("S", 0),
+    "--follow": ("S", 0),
     "--yes": (None, False),
     "--allow-existing": (None, False),
     "--date": ("YYYY-MM-DD", None),
@@ -68,6 +69,7 @@ LEDGER_OPTIONS = (
     "--run",
     "--since",
     "--all",
+    "--refresh",
     "--restore",
     "--backup",
     "--forget",
@@ -94,18 +96,21 @@ COLUMNS = (
     "last_sent_at",
     "campaign",
     "run_id",
+    "tasks_per_group",
+    "setup_status",
     "warning",
 )
 """The ledger file's columns, in order."""
 
-JOB_COLUMNS = ("batch_id", "name", "upload_new_dataset", "copies")
-RESERVED_JOB_COLUMN = "tasks_per_group"
+JOB_COLUMNS = ("batch_id", "name", "upload_new_dataset", "copies", "tasks_per_group")
 PLACEHOLDERS = ("n", "copies", "date", "source_id", "source_name", "campaign")
+
+SETUP_STATUSES = ("ready", "requested", "pending", "failed", "unknown")
 
 STATUSES = ("created", "failed", "unknown", "pending")
 
 EXIT_CODES: Mapping[int, str] = {
-    0: "everything in the job is created",
+    0: "everything in the job is created, and set up if the job asks for it",
     1: "something is failed, unknown or pending",
     2: "wrong usage, job file, config or database, or no token: nothing was sent",
     3: "the API refused the token",
@@ -122,6 +127,8 @@ EVENTS = (
     "batch.unknown",
     "batch.settled",
     "batch.retrying",
+    "batch.set_up",
+    "batch.ready",
     "pace.slowed",
     "pace.recovered",
     "run.interrupted",
@@ -154,6 +161,7 @@ SUMMARY_FIELDS = (
     "exit_code",
     "stopped_by",
     "report",
+    "setup",
     "warnings",
 )
 STOPPED_BY = (

@@ -8,12 +8,12 @@ from tests import contract
 from tests.support.parsers import flags, parsers
 from worker.cli import parser as cli
 from worker.job.columns import COLUMNS as JOB_COLUMNS
-from worker.job.columns import column_problem
 from worker.ledger.views import COLUMNS
 from worker.model import errors
 from worker.model.events import EVENTS, ITEM_FIELDS, STOPPED_BY
 from worker.model.names import PLACEHOLDERS
 from worker.model.records import STATUSES, Counts, Status
+from worker.model.setups import SETUP_STATUSES, SetupCounts, SetupStatus
 from worker.run.result import exit_code
 from worker.settings.options import COMMANDS as COMMANDS_WITH_A_JOB
 from worker.settings.options import OPTIONS
@@ -61,12 +61,13 @@ def test_the_ledger_file_has_the_contract_s_columns() -> None:
 
 def test_statuses_are_the_contract_s() -> None:
     assert tuple(STATUSES) == tuple(Status) == summary.STATUSES == contract.STATUSES
+    assert tuple(SETUP_STATUSES) == tuple(SetupStatus) == contract.SETUP_STATUSES
+    assert SetupCounts._fields == contract.SETUP_STATUSES
 
 
 def test_job_columns_and_placeholders_are_the_contract_s() -> None:
     assert JOB_COLUMNS == contract.JOB_COLUMNS
     assert PLACEHOLDERS == contract.PLACEHOLDERS
-    assert "reserved" in column_problem(contract.RESERVED_JOB_COLUMN, "column")
 
 
 def test_events_are_the_contract_s_and_a_note() -> None:

@@ -155,7 +155,6 @@ def test_every_column_and_status_of_the_ledger_is_there() -> None:
 
 def test_every_column_and_placeholder_of_a_job_is_there() -> None:
     assert tuple(table(JOB_FILES, "## Columns of a job")) == contract.JOB_COLUMNS
-    assert f"`{contract.RESERVED_JOB_COLUMN}` is reserved" in text(JOB_FILES)
     assert [cell.strip("{}") for cell in table(JOB_FILES, "## Placeholders in names")] == list(
         contract.PLACEHOLDERS
     )

@@ -116,9 +116,9 @@ CSV_JOBS: tuple[Case, ...] = (
         'job.csv:1: column "copies" appears twice',
     ),
     job(
-        "a reserved column",
-        f"batch_id,tasks_per_group\n{A},3\n",
-        'column "tasks_per_group" is reserved',
+        "a setup without a dataset",
+        f"batch_id,upload_new_dataset,tasks_per_group\n{A},true,3\n",
+        'column "tasks_per_group": a batch without a dataset cannot be set up',
     ),
     job(
         "an own column without a name",

@@ -223,7 +223,11 @@ YAML_JOBS: tuple[Case, ...] = (
         r'name: "a\e[31m"',
         'key "name": "\\x1b" (character 2) is a control character',
     ),
-    _in_a_row("a reserved key", "tasks_per_group: 3", 'key "tasks_per_group" is reserved'),
+    _in_a_row(
+        "no number of tasks",
+        "tasks_per_group: many",
+        'key "tasks_per_group": "many" is not a whole number',
+    ),
     yaml(
         "a YAML row twice",
         f"- batch_id: {A}\n  name: Wave\n- {{batch_id: {A}, name: Wave}}\n",

@@ -40,7 +40,8 @@ from worker.restore.reading import read_items
 
 HEADER = (
     "line,source_batch_id,name,upload_new_dataset,copy,status,new_batch_id,new_batch_status,created_at,settled_by,"
-    "attempts,http_status,error,first_sent_at,last_sent_at,campaign,run_id,warning"
+    "attempts,http_status,error,first_sent_at,last_sent_at,campaign,run_id,"
+    "tasks_per_group,setup_status,warning"
 )
 
 
@@ -60,7 +61,7 @@ def test_the_columns_are_the_contracts(tmp_path: Path) -> None:
 
     assert path.read_text(encoding="utf-8").split("\n") == [
         f"{HEADER},x_b,x_a",
-        f"2,{uuid(1)},,false,1,pending,,,,,0,,,,,spring,,,2,",
+        f"2,{uuid(1)},,false,1,pending,,,,,0,,,,,spring,,,,,2,",
         "",
     ]
 
@@ -103,6 +104,8 @@ def test_every_status_is_shown_as_it_is_known_and_sent_is_unknown(tmp_path: Path
         "last_sent_at": NOW,
         "campaign": "spring",
         "run_id": "run-x",
+        "tasks_per_group": "",
+        "setup_status": "",
         "warning": "",
     }
     assert [row["error"] for row in rows[1:]] == [

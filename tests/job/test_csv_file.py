@@ -231,14 +231,25 @@ BAD_FILES = [
         "unknown",
         b"batch_id,colour\n",
         1,
-        "use batch_id, name, upload_new_dataset, copies, and columns",
+        "use batch_id, name, upload_new_dataset, copies, tasks_per_group, and columns",
     ),
     ("near own", b"batch_id,X_note\n", 1, 'did you mean "x_note"?'),
     ("own without a name", b"batch_id,x_\n", 1, 'column "x_" needs a name'),
     ("own with a line end", b'batch_id,"x_a\nb"\n', 1, "contains a control character"),
     ("twice", b"batch_id,name,name\n", 1, 'column "name" appears twice'),
     ("own twice", b"x_a,batch_id,x_a\n", 1, 'column "x_a" appears twice'),
-    ("reserved", b"batch_id,tasks_per_group\n", 1, 'column "tasks_per_group" is reserved'),
+    (
+        "no tasks",
+        b"batch_id,tasks_per_group\n%b,0\n" % A.encode(),
+        2,
+        'column "tasks_per_group": "0" is out of range; write a number from 1 to 1,000,000',
+    ),
+    (
+        "a setup without a dataset",
+        b"batch_id,upload_new_dataset,tasks_per_group\n%b,yes,3\n" % A.encode(),
+        2,
+        'column "tasks_per_group": a batch without a dataset cannot be set up',
+    ),
     (
         "other delimiter",
         b"batch_id|name\n",
@@ -406,7 +417,7 @@ def test_every_problem_of_a_row_is_reported(tmp_path: Path) -> None:
 
 
 def test_every_problem_of_the_header_is_reported(tmp_path: Path) -> None:
-    problems = problems_of(written(tmp_path, "job.csv", "nmae,x_,copies,copies,tasks_per_group\n"))
+    problems = problems_of(written(tmp_path, "job.csv", "nmae,x_,copies,copies,tasks_per_grop\n"))
     assert [problem.line for problem in problems] == [1] * 5
 
 

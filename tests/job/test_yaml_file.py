@@ -331,10 +331,10 @@ BAD = [
     ("float", f"- batch_id: {A}\n  copies: 3.0\n", 2, "is not a whole number; write 3"),
     ("underscores", f"- batch_id: {A}\n  copies: 1_000\n", 2, "is not a whole number"),
     (
-        "reserved",
-        f"- batch_id: {A}\n  tasks_per_group: 3\n",
-        2,
-        'key "tasks_per_group" is reserved',
+        "a setup without a dataset",
+        f"- batch_id: {A}\n  tasks_per_group: 3\n  upload_new_dataset: true\n",
+        1,
+        'key "tasks_per_group": a batch without a dataset cannot be set up',
     ),
     ("x_ alone", f"- batch_id: {A}\n  x_: 3\n", 2, 'key "x_" needs a name'),
     (

@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.clocks import HandClock, SkippingStop
 from tests.support.ledgers import WORKSPACE, connection_of, items, opened, uuid
+from tests.support.no_setups import NoSetups
 from worker.api.bodies import read_batch
 from worker.api.client import Api
 from worker.api.reader import ApiUnusableError, RetryingReader
@@ -111,7 +112,7 @@ def test_the_reason_holds_the_apis_message() -> None:
 # -- the preflight
 
 
-class ScriptedApi:
+class ScriptedApi(NoSetups):
     """Answers what it was told to: `batches` by id (the last reply stays), `listings` by workspace
     in turn."""
 

@@ -15,6 +15,7 @@ import anyio.to_thread
 import pytest
 
 from tests.support.ledgers import connection_of, items, look_up, opened, uuid
+from tests.support.no_setups import NoSetups
 from worker.ledger.store import Ledger
 from worker.ledger.threads import ThreadedDatabase
 from worker.model.clock import MachineClock, ServerClock
@@ -31,7 +32,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class ScriptedApi:
+class ScriptedApi(NoSetups):
     """An API whose duplicate requests are answered by `answer`, which is given their number from
     1."""
 

@@ -193,6 +193,18 @@ async def test_an_empty_listing_cannot_be_short(start: Start) -> None:
     assert listing == {"results": [], "meta": {"count": 0}}
 
 
+async def test_a_setup_that_fails_ends_in_error_and_a_second_one_is_counted(start: Start) -> None:
+    client = await start(faults={"setup-error": 1}, processing=0.0)
+    _, copy, _ = await client.duplicate()
+    path = f"{BATCHES}/{copy['id']}"
+    for _ in range(2):
+        status, _, _ = await client.call("POST", f"{path}/setup", json={"tasks_per_group": 3})
+        assert status == 202
+    _, shown, _ = await client.call("GET", f"{path}/status")
+    assert shown == {"status": "ERROR"}
+    assert client.sandbox.world.set_ups[copy["id"]] == 2
+
+
 def test_every_fault_is_shown_by_a_test_above() -> None:
     tests = Path(__file__).read_text(encoding="utf-8")
     assert [name for name in FAULTS if f'"{name}"' not in tests] == []

@@ -39,6 +39,7 @@ def test_keys_are_the_contract_s() -> None:
             "timeout",
             "settle_after",
             "give_up_after",
+            "follow",
             "retry_failed",
             "limit",
         ),

@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.support.clocks import HandClock, SkippingStop
 from tests.support.ledgers import WORKSPACE, connection_of, opened, uuid
+from tests.support.no_setups import NoSetups
 from worker.api.bodies import read_batch
 from worker.api.reader import RetryingReader
 from worker.ledger import views
@@ -47,7 +48,7 @@ class Batch:
 
 
 @dataclass
-class World:
+class World(NoSetups):
     """What exists, as the API tells it. `listings` holds what happens to the next listings, by
     workspace: a problem, or a function of what would be shown; `gone` are ids that a GET denies;
     `stepped` is by how many seconds its clocks were set forward."""

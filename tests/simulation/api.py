@@ -18,7 +18,7 @@ import anyio
 from tests.simulation.database import Crasher, Labelled
 from tests.simulation.loop import SimulatedLoop
 from tests.simulation.weather import Fate, ListingResult, Shown, Sight, Weather, drawn
-from tests.simulation.world import Batch, Kind, Request, World
+from tests.simulation.world import Asked, Batch, Kind, Request, SetupRequest, World
 from worker.api.bodies import read_batch
 from worker.model.batch import listed
 from worker.model.replies import Answer, Listing, NoAnswer, Page, Reply
@@ -71,8 +71,12 @@ class SimulatedApi:
         self._me = me
         self._timeout_s = timeout_s
         self._began = loop.time()
-        self._under_way: list[Request] = []
+        self._began_at = world.now()
+        self._under_way: list[Asked] = []
         self.asked = 0
+        self._setups = 0
+        self.dies_at_setup: int | None = None
+        """The process dies around its setup request with this number (from 1)."""
 
     def crashed(self) -> None:
         """The process is gone: what it had asked for may take effect for as long as it would have
@@ -139,6 +143,50 @@ class SimulatedApi:
         self._world.given_up(request)
         return reply
 
+    async def set_up(self, batch_id: str, tasks_per_group: int) -> Reply:
+        """POST a setup request."""
+        assert isinstance(batch_id, Labelled), (
+            "the simulated database has not seen the intent of this request"
+        )
+        request = SetupRequest(batch_id.item, str(batch_id), self._world.now())
+        self.asked += 1
+        self._setups += 1
+        if self._setups == self.dies_at_setup:
+            self._crasher.arm(self._rng.randint(0, 8))
+        fate = self._fate("")
+        if fate is not Fate.GOOD:
+            self._world.faults[f"setup: {fate.value}"] += 1
+        if fate in (Fate.NO_CONNECTION, Fate.PROXY):
+            await self._pass(self._latency())
+            if fate is Fate.PROXY:
+                return self._error(407, "the proxy wants a password")
+            return NoAnswer(left=False, words="connection refused")
+        self._overrides(str(batch_id))
+        self._world.setups.append(request)
+        self._under_way.append(request)
+        try:
+            reply = await self._set_up(request, fate)
+        except BaseException:
+            if not self._loop.dead:
+                self._under_way.remove(request)
+                self._left_alone(request)
+            raise
+        self._under_way.remove(request)
+        self._world.given_up(request)
+        return reply
+
+    async def status(self, batch_id: str) -> Reply:
+        """GET the status of one batch."""
+
+        def look() -> Answer:
+            self._world.now()  # an effect that was to come by now has
+            batch = self._world.batches.get(batch_id)
+            if batch is None or not self._sees(batch):
+                return self._error(404, "no batch with this id")
+            return self._answer(200, {"status": batch.status})
+
+        return await self._look(look)
+
     async def listing(self, workspace_id: str, take: Callable[[Page], Awaitable[None]]) -> Listing:
         """GET a workspace's batches."""
         self.asked += 1
@@ -203,10 +251,50 @@ class SimulatedApi:
             request, fate, self._world.batches[request.made[0]] if request.made else None
         )
 
-    def _effect(self, request: Request) -> Callable[[], object]:
+    def _overrides(self, batch_id: str) -> None:
+        """A worker looks before it sets up what an earlier run created: somebody else may have set
+        it up."""
+        batch = self._world.batches.get(batch_id)
+        if batch is None or batch.by_hand is None or batch.made_at >= self._began_at:
+            return
+        if batch.by_hand + self._world.habits.lag < self._began_at:
+            self._world.overridden.append(batch_id)
+
+    async def _set_up(self, request: SetupRequest, fate: Fate) -> Reply:
+        """A setup request that arrives: as `_duplicate`."""
+        silent = fate in (Fate.SILENT, Fate.SILENT_AFTER, Fate.SILENT_LATE)
+        whole = self._timeout_s if silent else min(self._latency(), self._timeout_s)
+        await self._crasher.point(self._loop)
+        batch = self._world.batches.get(request.batch_id)
+        missing = batch is None or not self._sees(batch)
+        effect_in: float | None = None
+        match fate:
+            case _ if fate in AFTER:
+                effect_in = whole * self._rng.random()
+            case Fate.LATE | Fate.SILENT_LATE | Fate.ERROR_LATE:
+                request.ends_by = self._world.now() + whole + self._world.most_late
+                effect_in = whole + self._world.most_late * self._rng.random()
+        if effect_in is not None and not missing:
+            self._world.later(effect_in, self._effect(request), request)
+        await self._pass(whole)
+        if missing and fate in (Fate.GOOD, Fate.ODD_AFTER, Fate.ODD_BEFORE):
+            return self._error(404, "no batch with this id")
+        self._world.now()
+        if fate is Fate.GOOD:
+            return self._answer(202, self._rng.choice(({}, None)))
+        if fate in (Fate.ODD_BEFORE, Fate.ODD_AFTER):
+            return self._answer(self._rng.choice((200, 201)), {})
+        return self._reply_to(Request(request.item, Kind("", None, False)), fate, None)
+
+    def _effect(self, request: Asked) -> Callable[[], object]:
+        if isinstance(request, SetupRequest):
+            return lambda: self._world.set_up(request.batch_id, request)
         return lambda: self._world.copy(request.kind, self._me, request)
 
-    def _left_alone(self, request: Request) -> None:
+    def _left_alone(self, request: Asked) -> None:
+        if isinstance(request, SetupRequest):
+            self._world.left_alone(request, self._timeout_s, self._effect(request))
+            return
         source = self._world.batches.get(request.kind.source_id)
         if source is not None and self._sees(source):
             self._world.left_alone(request, self._timeout_s, self._effect(request))
@@ -309,7 +397,7 @@ class SimulatedApi:
         pages = math.ceil(len(picked) / PAGE)
         for number in range(pages):
             page = picked[number * PAGE : (number + 1) * PAGE]
-            read = [read_batch(self._world.body(batch)) for batch in page]
+            read = [read_batch(self._world.body(batch, in_listing=True)) for batch in page]
             await self._pass(self._rng.uniform(0.0, 0.05))
             await take([listed(batch, workspace_id) for batch in read if batch is not None])
         if shown is Shown.CUT:

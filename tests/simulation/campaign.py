@@ -33,7 +33,7 @@ from worker.accidents import rules
 from worker.accidents.rules import Situation
 from worker.export.commands import Invocation
 from worker.job.plan import planned
-from worker.ledger import views
+from worker.ledger import setups, views
 from worker.ledger.database import open_for_writing
 from worker.ledger.handle import Writer
 from worker.ledger.store import Ledger
@@ -130,6 +130,7 @@ class Simulation:
             self._judge(None, final=True)
         except StuckError as error:
             findings.problems.append(f"stuck: run {findings.runs}: {error}")
+        findings.problems += [f"overridden: {batch}" for batch in world.overridden]
         findings.simulated_s = world.now() - BEGAN
         findings.faults = dict(world.faults)
         findings.made = sum(len(request.made) for request in world.requests)
@@ -272,6 +273,7 @@ class Simulation:
         api = SimulatedApi(
             self._world, run.weather, rng, loop, crasher, run.me, run.timeout_s
         )  # fmt: skip
+        api.dies_at_setup = run.dies_at_setup
         try:
             result = self._process(run, job, loop, crasher, fragile, api, rng, situation)
             if result.stopped_by == "disk" and not run.disk_full:
@@ -353,7 +355,9 @@ class Simulation:
             with planned(job, run.campaign, DAY) as plan:
                 ledger.plan(plan.file, plan.extra_columns, retry_failed=run.retry_failed)
         counts = views.counts(fragile.ledger(), ledger.campaign)
-        idle = not counts.pending and not counts.unknown
+        work = setups.work(fragile.ledger(), ledger.campaign)
+        sets_up = work.open or (run.follow and work.requested) or (run.retry_failed and work.errors)
+        idle = not counts.pending and not counts.unknown and not sets_up
         if run.crash_at is not None:
             loop.die_at(loop.time() + run.crash_at)
         began = loop.time()
@@ -394,6 +398,7 @@ class Simulation:
                 campaign=run.campaign, ledger=ledger_file, rate=run.rate, limits=run.limits,
                 max_duration=run.max_duration, settle_after=run.settle_after_s,
                 invocation=Invocation(), only_settle=run.only_settle, situation=situation,
+                follow=run.follow, retry_failed=run.retry_failed,
             ),
             confirm=nobody_to_ask,
         )  # fmt: skip

@@ -19,6 +19,7 @@ from tests.support.ledgers import connection_of
 from worker.ledger.handle import Reader, Writer
 from worker.ledger.store import Ledger
 from worker.model.records import Intent
+from worker.model.setups import SetupIntent
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -42,6 +43,10 @@ class Crasher:
             return False
         self._left -= 1
         return self._left < 0
+
+    def arm(self, points: int) -> None:
+        """Let the process die in so many points at the latest."""
+        self._left = points if self._left is None else min(self._left, points)
 
     async def point(self, loop: SimulatedLoop) -> None:
         """A point where the process may die while it awaits."""
@@ -165,8 +170,17 @@ class InlineDatabase:
                 source_id = Labelled(result.source_id)
                 source_id.item = ItemKey(row[0], row[1], row[2], bool(row[3]), row[4])
                 return result._replace(source_id=source_id)
+            case SetupIntent():
+                row = (
+                    connection_of(self._ledger)
+                    .execute(f"{KEY} WHERE i.id = ?", (result.item_id,))
+                    .fetchone()
+                )
+                batch_id = Labelled(result.batch_id)
+                batch_id.item = ItemKey(row[0], row[1], row[2], bool(row[3]), row[4])
+                return result._replace(batch_id=batch_id)
             case tuple() if type(result) is tuple:
                 return tuple(self._labelled(part) for part in result)
-            case list() if result and isinstance(result[0], Intent):
+            case list() if result and isinstance(result[0], Intent | SetupIntent):
                 return [self._labelled(part) for part in result]
         return result

@@ -10,13 +10,21 @@ import random
 from dataclasses import replace
 
 from tests.simulation import weather as w
-from tests.simulation.jobs import NAMES, PLAIN, SPECIAL, MemoryJob, edited, random_job
+from tests.simulation.jobs import (
+    NAMES,
+    PLAIN,
+    SPECIAL,
+    MemoryJob,
+    edited,
+    random_job,
+    with_setups,
+)
 from tests.simulation.scenario import Accident, Meddling, Run, Scenario, Source, Theme, source_id
 from tests.simulation.weather import Sight, Weather, likely
 from tests.simulation.world import COLLEAGUE, ME, STRANGER, WORKSPACES, Habits
 from worker.run.limits import Limits
 
-FIRST = tuple(theme for theme in Theme if theme is not Theme.ACCIDENTS)
+FIRST = tuple(theme for theme in Theme if theme not in (Theme.ACCIDENTS, Theme.SETUPS))
 """The themes that the simulation had first, from which the older seeds chose."""
 
 STEPS_S = (-4000.0, -90.0, -2.0, 2.0, 90.0, 4000.0)
@@ -29,7 +37,46 @@ def scenario(seed: int, theme: Theme | None = None) -> Scenario:
     drawn: Theme = rng.choice(FIRST)
     if random.Random(f"theme {seed}").random() < 1 / (len(FIRST) + 1):
         drawn = Theme.ACCIDENTS
-    return _Maker(seed, theme or drawn, rng).scenario()
+    if random.Random(f"setup theme {seed}").random() < 1 / 10:
+        drawn = Theme.SETUPS
+    return _with_setups(_Maker(seed, theme or drawn, rng).scenario())
+
+
+def _with_setups(scenario: Scenario) -> Scenario:
+    """The life with setups: always in the theme of its own, in some of the others too."""
+    seed, theme = scenario.seed, scenario.theme
+    rng = random.Random(f"with setups {seed}")
+    if theme is not Theme.SETUPS and rng.random() < 0.6:
+        return scenario
+    share = rng.choice((0.5, 0.9))
+    late = rng.random() < 0.3  # the job asks for setups only after its first run
+
+    def run(number: int, one: Run) -> Run:
+        sets_up = not (late and number == 0)
+        follow = rng.choice((0.0, 0.0, 30.0, 120.0))
+        job = with_setups(one.job, seed, share) if sets_up else one.job
+        if theme is Theme.SETUPS and rng.random() < 0.5:
+            one = replace(one, crash_points=None, dies_at_setup=rng.randint(1, 6))
+        return replace(one, job=job, follow=follow)
+
+    people = [
+        Meddling(rng.randrange(len(scenario.runs)), rng.choice((-300.0, -1.0, 3.0, 40.0)), "set up")
+        for _ in range(rng.choice((0, 0, 1, 3)))
+    ]
+    return replace(
+        scenario,
+        runs=tuple(run(number, one) for number, one in enumerate(scenario.runs)),
+        calm=tuple(
+            replace(one, job=with_setups(one.job, seed, share), follow=300.0)
+            for one in scenario.calm
+        ),
+        meddling=(*scenario.meddling, *people),
+        habits=replace(
+            scenario.habits,
+            processing=rng.choice((0.0, 3.0, 60.0)),
+            errors=rng.choice((0.0, 0.0, 0.2)),
+        ),
+    )
 
 
 class _Maker:

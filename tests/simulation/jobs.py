@@ -59,6 +59,7 @@ class Wanted:
     name: str
     upload_new_dataset: bool
     copies: int
+    tasks: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,13 @@ class MemoryJob:
     def rows(self) -> Iterator[Row | Problem]:
         for line, row in enumerate(self.wanted, start=2):
             yield Row(
-                line, row.source_id, parse_name(row.name), row.upload_new_dataset, row.copies, {}
+                line,
+                row.source_id,
+                parse_name(row.name),
+                row.upload_new_dataset,
+                row.copies,
+                {},
+                row.tasks,
             )
 
 
@@ -103,6 +110,16 @@ def edited(rng: random.Random, job: MemoryJob, sources: Sequence[str]) -> Memory
         case _:
             rows.append(_row(rng, sources, NAMES))
     return MemoryJob(_sound(rows))
+
+
+def with_setups(job: MemoryJob, seed: int, share: float) -> MemoryJob:
+    """The job, with a setup for so many of the rows that can have one: the same ones each time."""
+
+    def tasks(row: Wanted) -> int | None:
+        rng = random.Random(f"tasks {seed} {row.source_id} {row.name}")
+        return rng.randint(1, 9) if not row.upload_new_dataset and rng.random() < share else None
+
+    return replace(job, wanted=tuple(replace(row, tasks=tasks(row)) for row in job.wanted))
 
 
 def with_copies_of(rng: random.Random, job: MemoryJob, sources: Sequence[str]) -> MemoryJob:

@@ -14,6 +14,11 @@ uncounted   fewer attempts stand in a row than requests arrived for it
 denied      a `failed` row's own batch exists, and no row has it
 left        a wanted row is pending after the calm runs, without a reason of its own
 untrue      a row's reason or candidates do not go with its status
+twice       two setup requests of ours took effect on one batch
+alien       a setup request of ours reached a batch that no request of ours created, or none that a
+            job wants set up
+unready     a row says `ready`, and its batch is not; or says that no setup took effect, and one did
+undone      a wanted setup is neither READY nor ERROR after the calm runs
 """
 
 from __future__ import annotations
@@ -106,6 +111,7 @@ def judge(
     problems += [] if lenient else _denied(rows, owner, made)
     problems += _uncounted(rows, world, forgiven, exact=counted)
     problems += _untrue(rows)
+    problems += _setups(connection, world, lenient=lenient, final=final)
     if final:
         problems += [
             f"unclosed: {row.item} is still `sent`" for row in rows if row.status == "sent"
@@ -234,6 +240,53 @@ def _denied(rows: list[Row], owner: dict[str, Row], made: list[Batch]) -> list[s
         for batch in made
         if batch.request is not None and batch.request.item in failed and batch.id not in owner
     ]
+
+
+_SETUPS = """
+SELECT i.new_batch_id, i.new_batch_status, i.tasks_per_group, i.line IS NOT NULL AS wanted,
+       i.status = 'created' AS created,
+       (SELECT s.status FROM setup_statuses AS s WHERE s.item_id = i.id) AS setup_status
+FROM items AS i
+"""
+
+
+def _setups(
+    connection: sqlite3.Connection, world: World, *, lenient: bool, final: bool
+) -> list[str]:
+    problems = [
+        f"twice: {batch.id} was set up by {batch.ours} requests"
+        for batch in world.batches.values()
+        if batch.ours > 1
+    ]
+    if not lenient:
+        problems += [
+            f"alien: {one.batch_id} was set up for {one.item}, and is not ours"
+            for one in world.setups
+            if (batch := world.batches.get(one.batch_id)) is None or batch.request is None
+        ]
+    try:
+        rows = connection.execute(_SETUPS).fetchall()
+    except sqlite3.OperationalError:
+        return problems
+    ever = {row["new_batch_id"] for row in rows if row["tasks_per_group"] is not None}
+    for row in rows:
+        batch = world.batches.get(row["new_batch_id"])
+        if batch is None or not row["created"]:
+            continue
+        status = row["setup_status"]
+        if batch.ours and row["tasks_per_group"] is None and batch.id not in ever:
+            continue  # a job that asked for it once may ask no more
+        if status == "ready" and batch.status != "READY":
+            problems.append(f"unready: {batch.id} is {batch.status}, and its row says ready")
+        if status == "pending" and batch.ours:
+            problems.append(f"unready: {batch.id} was set up by us, and its row says pending")
+        if status == "failed" and row["new_batch_status"] != "ERROR" and batch.ours:
+            problems.append(f"unready: {batch.id} was set up by us, and its row says failed")
+        if final and row["wanted"] and status not in ("", "ready", "failed"):
+            problems.append(f"undone: {batch.id} is {batch.status}, and its row says {status}")
+        if final and row["wanted"] and status == "failed" and batch.status != "ERROR":
+            problems.append(f"undone: {batch.id} is {batch.status}, and its row says failed")
+    return problems
 
 
 def _is_left(row: Row) -> bool:

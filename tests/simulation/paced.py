@@ -18,6 +18,7 @@ from tests.simulation.jobs import MemoryJob, Wanted
 from tests.simulation.limiters import Limiter
 from tests.simulation.loop import SimulatedLoop
 from tests.support.ledgers import connection_of
+from tests.support.no_setups import NoSetups
 from worker.job.plan import planned
 from worker.ledger.database import open_for_writing
 from worker.ledger.handle import Reader, Writer
@@ -85,7 +86,7 @@ class Found:
         return sum(self.waited) / self.seconds
 
 
-class _Api:
+class _Api(NoSetups):
     """The API behind the limiter."""
 
     def __init__(self, case: Case, loop: SimulatedLoop, rng: random.Random, found: Found) -> None:

@@ -49,6 +49,12 @@ def meddle(world: World, meddling: Meddling, wanted: Sequence[Copies]) -> None:
         world.created_skew += meddling.seconds
         world.faults["clock stepped"] += 1
         return
+    if meddling.what == "set up":
+        ours = [batch for batch in world.batches.values() if batch.request is not None]
+        for batch in world.setup_rng.sample(ours, min(2, len(ours))):
+            world.faults["people: set up"] += 1
+            world.set_up(batch.id)
+        return
     kind = world.requests[-1].kind if meddling.what == "copy the latest" else _alike(world, wanted)
     source = world.batches.get(kind.source_id)
     if source is None:

@@ -34,6 +34,7 @@ class Theme(StrEnum):
     LOST = "lost"
     WILD = "wild"
     ACCIDENTS = "accidents"
+    SETUPS = "setups"
 
 
 MEANS = {
@@ -66,6 +67,7 @@ MEANS = {
     Theme.LOST: "… and crashes, and a database that is lost, or replaced by an old copy",
     Theme.WILD: "all of it but the same account",
     Theme.ACCIDENTS: "… and people who rename or copy jobs, or move ledgers",
+    Theme.SETUPS: "… and crashes, and batches that are set up and followed, some by hand",
 }
 """Every theme in words."""
 
@@ -120,15 +122,17 @@ class Run:
     decides: float = 0.0
     accident: Accident | None = None
     database_s: float = 0.0
+    follow: float = 0.0
+    dies_at_setup: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Meddling:
     """Somebody does something `at` so many seconds after the start of the run with this number
     (from 0; before it, where they are below 0): `copy` a batch as our jobs want it, or nearly so
-    (with the account `who`), `copy the latest` that we have asked for, `rename`, `edit`, `move` (to
-    another workspace) or `remove` a source, `edit for a while` (it is put back after `seconds`), or
-    `step` the API's clock by `seconds`."""
+    (with the account `who`), `copy the latest` that we have asked for, `set up` some of our copies,
+    `rename`, `edit`, `move` (to another workspace) or `remove` a source, `edit for a while` (it is
+    put back after `seconds`), or `step` the API's clock by `seconds`."""
 
     run: int
     at: float

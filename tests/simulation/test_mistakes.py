@@ -9,6 +9,7 @@ from tests.simulation.drawing import scenario
 from tests.simulation.guards import GUARDS
 from tests.simulation.mistakes import MISTAKES
 from tests.simulation.planting import Mistake
+from tests.simulation.setup_mistakes import SETUP_MISTAKES
 
 
 def seed_that_shows(mistake: Mistake) -> int | None:
@@ -22,7 +23,7 @@ def seed_that_shows(mistake: Mistake) -> int | None:
     return None
 
 
-PLANTED = {**MISTAKES, **GUARDS}
+PLANTED = {**MISTAKES, **GUARDS, **SETUP_MISTAKES}
 
 
 @pytest.mark.prove

@@ -59,9 +59,26 @@ class Request:
 
 
 @dataclass(slots=True)
+class SetupRequest:
+    """One of our setup requests that reached the API, as `Request`; `made` names its batch once it
+    has had its effect."""
+
+    item: ItemKey
+    batch_id: str
+    at: float = 0.0
+    made: list[str] = field(default_factory=list)
+    ends_by: float | None = None
+    kind: None = None
+
+
+Asked = Request | SetupRequest
+
+
+@dataclass(slots=True)
 class Batch:
     """A batch. Times are the world's; `created_at` is the API's own. `request` is ours that made
-    it, if one did."""
+    it, if one did. Listings show each status of `listed` from its time on; `ours` counts setups of
+    ours that took effect, `by_hand` is when somebody else set it up."""
 
     id: str
     name: str
@@ -75,6 +92,10 @@ class Batch:
     request: Request | None = None
     made_at: float = 0.0
     moved: bool = False
+    status: str = "UNINITIALISED"
+    listed: list[tuple[float, str]] = field(default_factory=list)
+    ours: int = 0
+    by_hand: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +105,8 @@ class Habits:
     kept as HTML writes them; `transliterates`: letters lose their accents; `cleans`: task details
     are rewritten; `hides_maker`: nothing says who made a batch; `names_owner`: every batch is said
     to be made by the workspace's owner; `dateless`: no answer has a `Date`; `lag`: a listing misses
-    a new batch for at most so many seconds."""
+    a new batch, and shows an old status, for at most so many seconds; a batch is processed for
+    `processing` seconds at most, and ends in ERROR with the probability `errors`."""
 
     trims: bool = False
     cuts: int | None = None
@@ -95,6 +117,8 @@ class Habits:
     names_owner: bool = False
     dateless: bool = False
     lag: float = 0.0
+    processing: float = 0.0
+    errors: float = 0.0
 
     def name(self, name: str) -> str:
         """A name as this API keeps it."""
@@ -124,6 +148,7 @@ class World:
 
     def __init__(self, rng: random.Random, start: float, habits: Habits, most_late: float) -> None:
         self.rng = rng
+        self.setup_rng = random.Random(f"setups {rng.getstate()[1][:4]}")
         self.habits = habits
         self.most_late = most_late
         self.date_skew = 0.0
@@ -131,11 +156,14 @@ class World:
         self.batches: dict[str, Batch] = {}
         self.requests: list[Request] = []
         self.faults: Counter[str] = Counter()
+        self.setups: list[SetupRequest] = []
+        self.overridden: list[str] = []
+        """Batches that somebody else had set up before a run that set them up again."""
         self.shown_ids: set[str] = set()
         """Batches that an answer has named or a listing has shown."""
         self._now = start
         self._clock: Callable[[], float] | None = None
-        self._coming: list[tuple[float, int, Request | None, Callable[[], object]]] = []
+        self._coming: list[tuple[float, int, Asked | None, Callable[[], object]]] = []
         self._numbers = 0
 
     # -- time
@@ -169,17 +197,17 @@ class World:
         return now
 
     def later(
-        self, seconds: float, happen: Callable[[], object], request: Request | None = None
+        self, seconds: float, happen: Callable[[], object], request: Asked | None = None
     ) -> None:
         """Let something happen in so many seconds, whatever becomes of the process; an effect of
         `request`, whose client may give up before that, by then at the latest."""
         self._put(self.now() + seconds, request, happen)
 
-    def _put(self, at: float, request: Request | None, happen: Callable[[], object]) -> None:
+    def _put(self, at: float, request: Asked | None, happen: Callable[[], object]) -> None:
         self._numbers += 1
         heapq.heappush(self._coming, (at, self._numbers, request, happen))
 
-    def given_up(self, request: Request) -> None:
+    def given_up(self, request: Asked) -> None:
         """Nobody waits for this request's answer any more: it takes effect within `most_late` or
         not at all."""
         if request.ends_by is None and any(of is request for _, _, of, _ in self._coming):
@@ -191,7 +219,7 @@ class World:
             ]
             heapq.heapify(self._coming)
 
-    def left_alone(self, request: Request, timeout_s: float, effect: Callable[[], object]) -> None:
+    def left_alone(self, request: Asked, timeout_s: float, effect: Callable[[], object]) -> None:
         """Nobody awaited this request's end (its process died): if it has an effect, it has it up
         to its own time limit after it was sent, and `most_late` more."""
         now, last = self.now(), request.at + timeout_s + self.most_late
@@ -257,6 +285,31 @@ class World:
             request.made.append(batch.id)
         return batch
 
+    def set_up(self, batch_id: str, request: SetupRequest | None = None) -> None:
+        """Set a batch up now, for `request` or by somebody else's hand. A second setup is what
+        nobody knows the effect of: it is only counted."""
+        batch = self.batches.get(batch_id)
+        if batch is None:
+            return
+        if request is not None:
+            request.made.append(batch_id)
+            batch.ours += 1
+        elif batch.by_hand is None:
+            batch.by_hand = self.now()
+        if batch.status != "UNINITIALISED":
+            return
+        rng, habits = self.setup_rng, self.habits
+        end = "ERROR" if rng.random() < habits.errors else "READY"
+        takes = habits.processing * rng.choice((0.0, rng.random(), 1.0))
+        self._shows(batch, "PROCESSING" if takes else end)
+        if takes:
+            self.later(takes, lambda: self._shows(batch, end))
+
+    def _shows(self, batch: Batch, status: str) -> None:
+        lag = self.setup_rng.choice((0.0, self.setup_rng.random(), 1.0)) * self.habits.lag
+        batch.status = status
+        batch.listed.append((self.now() + lag, status))
+
     def listing(self, workspace: str) -> list[Batch]:
         """What a listing of this workspace shows now, the oldest first."""
         now = self.now()
@@ -266,13 +319,16 @@ class World:
             if batch.workspace == workspace and batch.shown_from <= now
         ]
 
-    def body(self, batch: Batch) -> dict[str, Any]:
-        """A batch as JSON tells it."""
+    def body(self, batch: Batch, *, in_listing: bool = False) -> dict[str, Any]:
+        """A batch as JSON tells it; a listing may be late with its status."""
+        now = self.now()
+        shown = [status for at, status in batch.listed if at <= now]
+        listed = shown[-1] if shown else "UNINITIALISED"
         created = datetime.fromtimestamp(batch.created_at, UTC).isoformat().replace("+00:00", "Z")
         body: dict[str, Any] = {
             "id": batch.id,
             "name": batch.name,
-            "status": "UNINITIALISED",
+            "status": listed if in_listing else batch.status,
             "created_at": created,
             "workspace_id": batch.workspace,
             "task_details": dict(batch.details),

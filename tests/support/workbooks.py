@@ -50,6 +50,8 @@ def row(number: int = 2, **changes: Any) -> dict[str, Any]:
         "last_sent_at": NOW,
         "campaign": "spring",
         "run_id": "run-1",
+        "tasks_per_group": None,
+        "setup_status": "",
         "warning": None,
         "item": number,
         "job_name": "",

@@ -59,6 +59,7 @@ def test_the_json_has_the_promised_fields() -> None:
         "stopped_by": None,
         "report": None,
         "warnings": 0,
+        "setup": {"ready": 0, "requested": 0, "pending": 0, "failed": 0, "unknown": 0},
     }
 
 

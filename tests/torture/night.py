@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from multiprocessing.queues import Queue
     from multiprocessing.synchronize import Event
 
-COUNTED = ("double", "lost", "false row", "file")
+COUNTED = ("double", "lost", "false row", "file", "twice", "unready")
 """Sorts of problems that the sum counts even where there are none."""
 
 

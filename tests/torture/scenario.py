@@ -17,12 +17,13 @@ PHASES = (
     "sending",
     "recording",
     "settling",
+    "setting",
     "writing",
     "finishing",
 )
 """Where a kill can be aimed: at a moment after the run has said that it is there."""
 
-_AIM = (1, 1, 2, 4, 5, 4, 4, 1)
+_AIM = (1, 1, 2, 4, 5, 4, 5, 4, 1)
 """How often at each."""
 
 _WEATHER: Mapping[str, Mapping[str, float]] = {
@@ -95,6 +96,11 @@ def scenario(seed: int) -> Scenario:
                     "copies": dice.randint(1, 4),
                 }
             )
+    sets_up = random.Random(f"setups {seed}")
+    if sets_up.random() < 0.6:
+        for row in rows:
+            none = row["upload_new_dataset"] == "true"
+            row["tasks_per_group"] = "" if none else sets_up.choice(("", "3", "3"))
     late = "late" in _WEATHER[weather]
     lag = dice.choice((0.0, 0.0, 0.1))
     settle_after = 0.5 if late or lag else dice.choice((0.2, 0.3))
@@ -104,6 +110,7 @@ def scenario(seed: int) -> Scenario:
         listing_lag=lag,
         seed=dice.randrange(2**31),
         late_by=(0.02, 0.15),
+        processing=sets_up.choice((0.0, 0.2)),
         retry_after=dice.random() < 0.5,
     )
     arguments = (
@@ -121,6 +128,8 @@ def scenario(seed: int) -> Scenario:
         str(settle_after),
         "--max-in-flight",
         str(dice.choice((1, 2, 4, 8, 16))),
+        "--follow",
+        sets_up.choice(("0", "5")),
         "--rate",
         dice.choice(("unlimited", "unlimited", "100/s", "40/s")),
     )
@@ -143,6 +152,7 @@ def _aim(dice: random.Random) -> Aim:
     longest = {
         "sending": 0.4,
         "settling": 1.0,
+        "setting": 0.4,
         "writing": 0.004,
         "recording": 0.002,
         "planning": 0.003,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
+from tests.support.command import source_id
 from tests.torture.night import Sum, command, many, table
 from tests.torture.scenario import PHASES, scenario
-from tests.torture.truth import Kind, Made, Row, judge
+from tests.torture.truth import Kind, Made, Row, judge, judge_setups
+from worker.sandbox.world import World
 
 KIND: Kind = ("source", "Row 1", False)
 
@@ -36,6 +39,20 @@ def test_fifty_kills_make_no_double_and_lose_nothing() -> None:
 def test_a_seed_is_one_scenario_and_all_phases_are_aimed_at() -> None:
     assert scenario(7) == scenario(7)
     assert {aim.phase for seed in range(60) for aim in scenario(seed).aims} == set(PHASES)
+
+
+def test_the_judge_sees_a_second_setup() -> None:
+    world = World(processing=0.0)
+    source = world.find(source_id(1))
+    assert source is not None
+    batch = world.duplicate(source, "Row 1", False)
+    row = Row(KIND, "created", batch.id, 1, "pending")
+    assert judge_setups([row], world) == []
+    world.set_up(batch, None, 3)
+    assert [problem.partition(":")[0] for problem in judge_setups([row], world)] == ["unready"]
+    assert judge_setups([replace(row, setup="ready")], world) == []
+    world.set_up(batch, None, 3)
+    assert [one.partition(":")[0] for one in judge_setups([], world)] == ["twice"]
 
 
 @pytest.mark.parametrize(

@@ -143,14 +143,17 @@ class _Life:
         made = truth.made(self._server.world)
         rows = truth.rows_of(self._database, self._server.world)
         problems += truth.judge(rows, made)
+        problems += truth.judge_setups(rows, self._server.world)
         if run.code in (0, 1):
             text = self._ledger.read_text("utf-8")
             in_file, _ = truth.read_file(text, self._life.wanted, self._server.world)
             problems += truth.differences(in_file, rows)
-            all_created = bool(rows) and all(row.status == "created" for row in rows)
-            if (run.code == 0) != all_created:
+            all_created = bool(rows) and all(row.is_done for row in rows)
+            followed = any(row.setup == "requested" for row in rows)  # and not ready in time
+            if (run.code == 0) != all_created and not (all_created and followed):
                 problems.append(
-                    f"code: {run.code}, and the rows are {Counter(row.status for row in rows)}"
+                    f"code: {run.code}, and the rows are"
+                    f" {Counter((row.status, row.setup) for row in rows)}"
                 )
         if self._verbose:
             self._findings.events += [
@@ -167,6 +170,9 @@ class _Life:
         findings.made, findings.looks = self._server.world.made, self._watch.looks
         findings.statuses.update(row.status for row in rows)
         problems = truth.uncounted(rows, self._server.world)
+        unset = [row.setup for row in rows if row.status == "created" and not row.is_done]
+        if self._life.all_made and unset and not findings.problems:
+            findings.stuck = f"setups {Counter(unset)} after {LAST_RUNS} runs"
         open_rows = (
             findings.statuses["pending"] + findings.statuses["unknown"] + findings.statuses["sent"]
         )

@@ -9,6 +9,8 @@ row's too
 file        the ledger file is not whole, or tells something false, or (after a run that ended by
 itself) something
             else than the database
+twice       two setup requests took effect on one batch
+unready     a row says that its batch was not set up, and it was; or that it is ready, and it is not
 uncounted   fewer attempts stand in the rows than requests arrived
 """
 
@@ -29,7 +31,8 @@ Kind = tuple[str, str, bool]
 """Source, name, whether it is without a dataset."""
 
 _ROWS = """
-SELECT i.source_id, i.template, i.name, i.upload_new_dataset, i.status, i.new_batch_id, i.attempts
+SELECT i.source_id, i.template, i.name, i.upload_new_dataset, i.status, i.new_batch_id, i.attempts,
+    (SELECT s.status FROM setup_statuses AS s WHERE s.item_id = i.id) AS setup
 FROM items AS i WHERE i.line IS NOT NULL
 """
 
@@ -50,6 +53,12 @@ class Row:
     status: str
     batch_id: str | None
     attempts: int
+    setup: str = ""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it is created, and set up if it is to be."""
+        return self.status == "created" and self.setup in ("", "requested", "ready")
 
 
 def made(world: World) -> Made:
@@ -72,11 +81,11 @@ def rows_of(database: Path, world: World) -> list[Row]:
         except sqlite3.OperationalError:
             return []
     rows = []
-    for source, _, name, new_dataset, status, batch_id, attempts in found:
+    for source, _, name, new_dataset, status, batch_id, attempts, setup in found:
         batch = world.find(source)
         assert batch is not None
         kind = None if name is None else (source, name or f"{batch.name} (Copy)", bool(new_dataset))
-        rows.append(Row(kind, status, batch_id, attempts))
+        rows.append(Row(kind, status, batch_id, attempts, setup or ""))
     return rows
 
 
@@ -114,6 +123,25 @@ def judge(rows: list[Row], truth: Made) -> list[str]:
                 f"lost: {number - named[kind]} batches of {kind} that no row names, {unclear[kind]}"
                 " unknown"
             )
+    return problems
+
+
+def judge_setups(rows: list[Row], world: World) -> list[str]:
+    """What is wrong with the setups."""
+    problems = [
+        f"twice: {batch} was set up by {number} requests"
+        for batch, number in world.set_ups.items()
+        if number > 1
+    ]
+    for row in rows:
+        batch = world.find(row.batch_id) if row.batch_id else None
+        if batch is None or not row.setup:
+            continue
+        status = batch.status(world.now())
+        if row.setup == "pending" and status != "UNINITIALISED":
+            problems.append(f"unready: {row} is {status}")
+        if row.setup == "ready" and status != "READY":
+            problems.append(f"unready: {row} is {status}")
     return problems
 
 

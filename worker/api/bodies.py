@@ -99,6 +99,12 @@ class WorkspacesBody(Body):
     results: list[OnErrorOmit[WorkspaceBody]]
 
 
+class StatusBody(Body):
+    """The status of a batch."""
+
+    status: Text
+
+
 class OwnerBody(Body):
     """The token's owner, as `me` answers."""
 
@@ -150,6 +156,14 @@ def user_id(decoded: object) -> str | None:
     """The id of the token's owner in a decoded body; None if there is none."""
     try:
         return OwnerBody.model_validate(decoded).id
+    except ValidationError:
+        return None
+
+
+def read_status(decoded: object) -> str | None:
+    """The status in a decoded body; None if there is none."""
+    try:
+        return StatusBody.model_validate(decoded).status
     except ValidationError:
         return None
 

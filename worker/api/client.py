@@ -58,6 +58,12 @@ class Api(Protocol):
     async def duplicate(self, batch_id: str, name: str | None, upload_new_dataset: bool) -> Reply:
         """Create a duplicate: the one request that must not be sent twice."""
 
+    async def set_up(self, batch_id: str, tasks_per_group: int) -> Reply:
+        """Set a batch up: what a second request does is not documented."""
+
+    async def status(self, batch_id: str) -> Reply:
+        """Get the status of one batch."""
+
     async def listing(self, workspace_id: str, take: Callable[[Page], Awaitable[None]]) -> Listing:
         """List every batch of a workspace. Pages go to `take` as they arrive."""
 
@@ -102,6 +108,19 @@ class ProlificClient:
         if name is not None:
             body["name"] = name
         return await self._ask("POST", f"{BATCHES}/{batch_id}/duplicate", json.dumps(body).encode())
+
+    async def set_up(self, batch_id: str, tasks_per_group: int) -> Reply:
+        """POST a setup request, with the batch's own dataset."""
+        body = json.dumps({"tasks_per_group": tasks_per_group}).encode()
+        return await self._ask("POST", f"{BATCHES}/{batch_id}/setup", body)
+
+    async def status(self, batch_id: str) -> Reply:
+        """GET the status of one batch. The reply's `words` are what the answer says besides."""
+        reply = await self._ask("GET", f"{BATCHES}/{batch_id}/status")
+        if isinstance(reply, Answer) and reply.status < 300 and isinstance(reply.json, dict):
+            more = {key: value for key, value in reply.json.items() if key != "status"}
+            return reply._replace(words=self._clean(error_message(more, b"", "")))
+        return reply
 
     async def listing(self, workspace_id: str, take: Callable[[Page], Awaitable[None]]) -> Listing:
         """GET the batches of a workspace as a stream."""

@@ -1,9 +1,10 @@
-"""Classifies the reply to a duplicate request, by one pure function:
+"""Classifies the reply to a duplicate request and to a setup request, by one pure function each:
 
 created   2xx with a batch whose id is a UUID and not the source's
+accepted  202 to a setup request
 refused   4xx from the API itself (JSON, not a gateway's page): it will reject the request again
-not_sent  nothing was created: no connection, 401, 407, 429
-unknown   everything else: the duplicate may exist, only a listing can tell
+not_sent  nothing was created or set up: no connection, 401, 407, 429
+unknown   everything else: the request may have had its effect, only a look can tell
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ class OutcomeKind(StrEnum):
     """The class of a reply."""
 
     CREATED = "created"
+    ACCEPTED = "accepted"
     REFUSED = "refused"
     NOT_SENT = "not_sent"
     UNKNOWN = "unknown"
@@ -36,7 +38,7 @@ class NotSentReason(StrEnum):
 
 
 class Outcome(NamedTuple):
-    """The result of one duplicate request. `left` says whether it counts as a request that left,
+    """The result of one request. `left` says whether it counts as a request that left,
     `error` is for people, `retry_after_s` is how many seconds the API asks to wait."""
 
     kind: OutcomeKind
@@ -56,15 +58,38 @@ RFC 8470)."""
 def classify(reply: Reply, source_id: str) -> Outcome:
     """Classify the reply to a request to duplicate `source_id`."""
     if isinstance(reply, NoAnswer):
-        if reply.left:
-            return Outcome(OutcomeKind.UNKNOWN, left=True, error=reply.words)
-        return Outcome(
-            OutcomeKind.NOT_SENT, left=False, error=reply.words, why=NotSentReason.NO_CONNECTION
-        )
-    status = reply.status
-    error = f"HTTP {status}: {reply.words}" if reply.words else f"HTTP {status}"
-    if 200 <= status < 300:
-        return _success(reply, source_id, error)
+        return _no_answer(reply)
+    if 200 <= reply.status < 300:
+        return _success(reply, source_id, _words(reply))
+    return _failure(reply)
+
+
+def classify_setup(reply: Reply) -> Outcome:
+    """Classify the reply to a request to set a batch up."""
+    if isinstance(reply, NoAnswer):
+        return _no_answer(reply)
+    if reply.status == 202:
+        return Outcome(OutcomeKind.ACCEPTED, True, None, reply.status)
+    if 200 <= reply.status < 300:  # not the documented answer
+        return Outcome(OutcomeKind.UNKNOWN, True, _words(reply), reply.status)
+    return _failure(reply)
+
+
+def _no_answer(reply: NoAnswer) -> Outcome:
+    if reply.left:
+        return Outcome(OutcomeKind.UNKNOWN, left=True, error=reply.words)
+    return Outcome(
+        OutcomeKind.NOT_SENT, left=False, error=reply.words, why=NotSentReason.NO_CONNECTION
+    )
+
+
+def _words(reply: Answer) -> str:
+    return f"HTTP {reply.status}: {reply.words}" if reply.words else f"HTTP {reply.status}"
+
+
+def _failure(reply: Answer) -> Outcome:
+    """Classify an answer that is not a success."""
+    status, error = reply.status, _words(reply)
     match status:
         case 401:
             return Outcome(

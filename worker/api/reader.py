@@ -18,8 +18,10 @@ from worker.api.bodies import user_id
 from worker.api.client import Api
 from worker.api.verdicts import (
     SourceVerdict,
+    StatusVerdict,
     TokenVerdict,
     source_verdict,
+    status_verdict,
     token_verdict,
     words,
     workspaces_in,
@@ -59,6 +61,17 @@ class ListingLog(Protocol):
 
     async def end(self, number: int, listing: Listing) -> None:
         """Record how it ended."""
+
+
+class UnrecordedListings:
+    """Records no listing: for those that settling does not use."""
+
+    async def begin(self, workspace_id: str, moment: Timestamp) -> int:
+        """Nothing is recorded."""
+        return 0
+
+    async def end(self, number: int, listing: Listing) -> None:
+        """Nothing is recorded."""
 
 
 class ListingResult(NamedTuple):
@@ -150,6 +163,19 @@ class RetryingReader:
         for number in range(1, TRIES + 1):
             reply = await self._ask(lambda: self._api.batch(source_id))
             verdict = source_verdict(reply, source_id)
+            if not verdict.again or number == TRIES or self._stop.asked:
+                break
+            asked = reply.retry_after_s if isinstance(reply, Answer) else None
+            await self._stop.wait(min(LONGEST_BACK_OFF_S, asked or wait))
+            wait *= 2
+        return verdict
+
+    async def status(self, batch_id: str) -> StatusVerdict:
+        """Get the status of one batch, in up to three tries if another may help."""
+        wait = FIRST_BACK_OFF_S
+        for number in range(1, TRIES + 1):
+            reply = await self._ask(lambda: self._api.status(batch_id))
+            verdict = status_verdict(reply)
             if not verdict.again or number == TRIES or self._stop.asked:
                 break
             asked = reply.retry_after_s if isinstance(reply, Answer) else None

@@ -6,7 +6,7 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import NamedTuple
 
-from worker.api.bodies import read_batch, read_workspaces, user_id
+from worker.api.bodies import read_batch, read_status, read_workspaces, user_id
 from worker.model.batch import Batch, Workspace
 from worker.model.replies import Answer, Reply
 
@@ -78,6 +78,24 @@ def source_verdict(reply: Reply, source_id: str) -> SourceVerdict:
         f"the source could not be looked up: HTTP {status}: {words}",
         again=again,
     )
+
+
+class StatusVerdict(NamedTuple):
+    """What the reply to a request for a batch's status says: the status (None: nothing clear), the
+    API's words about it, and whether another request may help."""
+
+    status: str | None = None
+    words: str = ""
+    again: bool = False
+
+
+def status_verdict(reply: Reply) -> StatusVerdict:
+    """What the reply says about a batch's status."""
+    if not isinstance(reply, Answer):
+        return StatusVerdict(again=True)
+    if 200 <= reply.status < 300 and (status := read_status(reply.json)) is not None:
+        return StatusVerdict(status, reply.words)
+    return StatusVerdict(again=reply.status in (408, 425, 429) or reply.status >= 500)
 
 
 def words(reply: Reply) -> str:

@@ -109,4 +109,5 @@ class Guard:
         known = views.forecast(
             reader, self._plan.file, campaign, self._plan.items, retry_failed=retry
         )
-        return bool(known.new or known.counts.pending or (retry and known.counts.failed))
+        failed = retry and known.counts.failed
+        return bool(known.new or known.counts.pending or failed or known.set_up)

@@ -28,6 +28,9 @@ def question_text(question: Question, where: str, findings: str = "") -> str:
 
 
 def _lines(question: Question, where: str) -> Iterator[str]:
+    if not question.create:
+        yield (f"{_existing(question.set_up)} will be set up at {where}; nothing will be created")
+        return
     yield f"{counted(question.create, 'duplicate')} will be created at {where}"
     if question.workspaces:
         yield f"  in workspace {visible(', '.join(map(str, question.workspaces)))}"
@@ -38,6 +41,8 @@ def _lines(question: Question, where: str) -> Iterator[str]:
             f"  {names_taken(question.names_taken)}, such as"
             f" {visible(question.taken_example or '')}"
         )
+    if question.set_up:
+        yield f"  {_existing(question.set_up)} will be set up"
     for one, many, number in (
         ("already exists", "already exist", question.counts.created),
         ("failed and is not retried", "failed and are not retried", question.counts.failed),
@@ -61,11 +66,16 @@ def _lines(question: Question, where: str) -> Iterator[str]:
             yield f"  {number:,} {verb(number, one, many)}"
 
 
+def _existing(number: int) -> str:
+    return f"{number:,} existing {verb(number, 'batch', 'batches')}"
+
+
 async def ask(question: Question, where: str, stop: Stop, findings: str = "") -> bool:
     """Ask on standard error and read one line of standard input. Any answer except y or yes is no,
     and so is the end of input or a stop request."""
+    what = "Create them" if question.create else "Set them up"
     again = " a second time" if findings else ""
-    warn(f"{question_text(question, where, findings)}\nCreate them{again}? [y/N] ")
+    warn(f"{question_text(question, where, findings)}\n{what}{again}? [y/N] ")
     answer = ""
     async with anyio.create_task_group() as group:
 

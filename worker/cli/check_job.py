@@ -197,6 +197,7 @@ def _findings(
         comments=plan.comments,
         warnings=tuple(JobWarning(line=line, text=text) for line, text in plan.warnings),
         to_create=create,
+        to_set_up=forecast.set_up,
         counts={
             "created": counts.created,
             "failed": counts.failed,

@@ -73,6 +73,10 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         return 0
     if args.forget or args.before is not None:
         return forget(args, settings)
+    if args.refresh:
+        from worker.cli.refresh import refresh  # noqa: PLC0415 - only this asks the API
+
+        refresh(args, settings, environ)
     choice, of_all = Choice(args), args.job is None and not settings.asks_for_campaign
     if of_all and choice.of_rows:
         raise UsageError(f"{choice.of_rows} selects rows: add a JOB or --campaign")

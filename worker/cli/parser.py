@@ -205,6 +205,11 @@ def _ledger(one: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--all", action="store_true", help="Also duplicates that are no longer in the job"
     )
+    group.add_argument(
+        "--refresh",
+        action="store_true",
+        help="First look at the batches again and record their status; needs the token",
+    )
     copies = one.add_argument_group("Copies of the database")
     copies.add_argument(
         "--restore", metavar="FILE", help="Rebuild a lost database from this ledger file"
@@ -299,6 +304,12 @@ def _sandbox(one: argparse.ArgumentParser) -> None:
         metavar="S",
         help="Seconds that a new batch is missing from listings (default: 0)",
     )
+    one.add_argument(
+        "--processing",
+        default="1",
+        metavar="S",
+        help="Seconds from a setup until the batch is READY (default: 1)",
+    )
     one.add_argument("--seed", metavar="N", help="Random seed, to repeat the same faults")
 
 
@@ -318,7 +329,8 @@ COMMANDS: Mapping[str, Command] = {
   duplicate-batches run jobs/ extra.csv --yes        every job in a folder, and one more
 
 exit codes:
-  0 everything is created · 1 something is failed, unknown or pending
+  0 everything is created, and set up if the job asks for it
+  1 something is failed, unknown or pending
   2 wrong usage, nothing was sent · 3 the API refused the token
   75 another run holds the database · 128+signal after SIGINT, SIGTERM or SIGHUP
   With several jobs: the most severe one (a signal, 3, 75, 2, 1, 0)""",
@@ -360,13 +372,15 @@ examples:
   duplicate-batches ledger wave.yaml --status failed,unknown
   duplicate-batches ledger wave.yaml --format xlsx > wave.xlsx
   duplicate-batches ledger wave.yaml --format job --status failed > again.csv
+  duplicate-batches ledger wave.yaml --refresh           look at the batches again first
   duplicate-batches ledger --database ledgers/ledger.db  the campaigns and their runs
   duplicate-batches ledger wave.yaml --backup copy.db    copy the database, also during a run
   duplicate-batches ledger --forget --before 2026-01-01  remove details of older runs
 
 exit codes:
   0 done · 2 wrong usage, or the database has no run of the job
-  75 another run holds the database (--restore, --forget)""",
+  75 another run holds the database (--refresh, --restore, --forget)
+  With --refresh also: 1 the API cannot be asked · 3 it refused the token""",
         _ledger,
     ),
     "report": Command(

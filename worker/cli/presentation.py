@@ -29,6 +29,8 @@ def summary_of(asked: Asked, result: Result, commands: Commands, report: Path | 
         stopped_by=result.stopped_by,
         nothing_to_do=result.nothing_to_do,
         settling=asked.only_settle,
+        setups=result.setups,
+        to_set_up=result.setup_work.open,
     )
     return Summary(
         campaign=asked.campaign,
@@ -52,6 +54,8 @@ def summary_of(asked: Asked, result: Result, commands: Commands, report: Path | 
         settling=asked.only_settle,
         absent=result.tally.absent,
         warnings=result.warnings,
+        setups=result.setups,
+        setup_reasons=result.setup_reasons,
     )
 
 

@@ -160,6 +160,8 @@ class RunSession:
             only_settle=asked.only_settle,
             situation=None if asked.guard is None else asked.guard.situation,
             closed=asked.closed,
+            follow=settings.follow,
+            retry_failed=settings.retry_failed,
         )
 
     def _abort(self) -> None:

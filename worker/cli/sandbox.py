@@ -27,6 +27,7 @@ _TYPES: Final[Mapping[str, Any]] = {
     "rate": Rate,
     "burst": Count,
     "listing_lag": _Delay,
+    "processing": _Delay,
     "seed": _Seed,
 }
 

@@ -10,15 +10,12 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
 from worker.export.commands import Commands
-from worker.ledger.views import COLUMNS, Row
+from worker.ledger.views import COLUMNS, FIRST_COLUMNS, Row
 from worker.model.errors import UsageError
 
 FileRow = Mapping[str, str]
 """A row of a ledger file: the text of each column, empty if there is none. Numbers and times are as
 the CSV writes them."""
-
-FIRST_COLUMNS = COLUMNS[: COLUMNS.index("run_id") + 1]
-"""The columns of the first version. Files without the later ones can still be read."""
 
 SHORTENED = " … (shortened here: the database has the whole text)"
 """The end of a text that was cut because it is too long for the format. Restoring recognizes it, so
@@ -73,8 +70,8 @@ class FileFormat(Protocol):
 
 
 def is_header(cells: Sequence[object]) -> bool:
-    """Whether a row of `cells` is a ledger's header: the columns that every version writes, in
-    order, then any others."""
+    """Whether a row of `cells` is a ledger's header, also an earlier version's: the columns of all
+    versions in order, then any others."""
     return tuple(cells[: len(FIRST_COLUMNS)]) == FIRST_COLUMNS
 
 

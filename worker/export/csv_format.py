@@ -11,15 +11,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from worker.export.content import (
-    FIRST_COLUMNS,
-    Content,
-    FileRow,
-    is_header,
-    not_a_ledger,
-    one_line_feed,
-)
-from worker.ledger.views import Row
+from worker.export.content import Content, FileRow, is_header, not_a_ledger, one_line_feed
+from worker.ledger.views import FIRST_COLUMNS, Row
 from worker.model.errors import UsageError
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\n", "'")

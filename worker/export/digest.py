@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from worker.ledger.views import Row
 from worker.model.causes import Causes, Shortlist, shortlist
 from worker.model.records import Counts, Status
+from worker.model.setups import SetupCounts, SetupStatus
 
 SHOWN = 20
 """Maximum number of rows kept for each status, and of causes shown."""
@@ -22,6 +23,7 @@ class Digest:
 
     def __init__(self) -> None:
         self._statuses: Counter[str] = Counter()
+        self._setups: Counter[str] = Counter()
         self._causes = Causes()
         self.first: dict[Status, list[Row]] = {Status.UNKNOWN: [], Status.FAILED: []}
         """The first unknown and the first failed rows."""
@@ -43,6 +45,7 @@ class Digest:
         self._statuses[status] += 1
         if status == Status.CREATED:
             self.warnings += row["warning"] is not None
+            self._setups[row["setup_status"]] += 1
             return
         self._causes.add(row["cause"])
         if row["candidates"]:
@@ -55,6 +58,11 @@ class Digest:
     def counts(self) -> Counts:
         """Number of rows by status."""
         return Counts(**{status: self._statuses[status] for status in Status})
+
+    @property
+    def setups(self) -> SetupCounts:
+        """Number of created rows that are to be set up, by the status of their setup."""
+        return SetupCounts(*(self._setups[status] for status in SetupStatus))
 
     @property
     def reasons(self) -> Shortlist:

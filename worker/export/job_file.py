@@ -12,6 +12,8 @@ from worker.job.cells import MAX_COPIES
 from worker.ledger.views import Row
 from worker.model.errors import UsageError
 
+SETUP = "tasks_per_group"
+
 HEAD = (
     "# A new job: running it creates these duplicates again. Add --allow-existing if they already"
     " exist.\n"
@@ -20,9 +22,11 @@ HEAD = (
 
 @dataclass(slots=True)
 class _Wanted:
-    """A row of the job: the number of copies, and the cells of the job's own columns."""
+    """A row of the job: the cells of the job's own columns, the tasks for each group (None: it is
+    not set up), the number of copies."""
 
     own: list[str]
+    tasks: int | None
     copies: int = 0
 
 
@@ -32,18 +36,23 @@ def write_job(file: TextIO, rows: Iterable[Row], own: tuple[str, ...]) -> None:
     wanted = _wanted(rows, own)
     file.write(HEAD)
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(("batch_id", "name", "upload_new_dataset", "copies", *own))
+    sets_up = any(row.tasks is not None for row in wanted.values())
+    columns = ("batch_id", "name", "upload_new_dataset", "copies", *([SETUP] * sets_up), *own)
+    writer.writerow(columns)
     for (source, name, new_dataset), row in wanted.items():
-        writer.writerow((source, name, "true" if new_dataset else "false", row.copies, *row.own))
+        tasks = [row.tasks or ""] * sets_up
+        flag = "true" if new_dataset else "false"
+        writer.writerow((source, name, flag, row.copies, *tasks, *row.own))
 
 
 def _wanted(rows: Iterable[Row], own: tuple[str, ...]) -> dict[tuple[str, str, bool], _Wanted]:
     """The rows of the job by their identity, which a job may contain only once. If rows with one
-    identity differ in the job's own columns, the cells of the first are used."""
+    identity differ in other columns, the cells of the first are used."""
     found: dict[tuple[str, str, bool], _Wanted] = {}
     for row in rows:
         key = row["source_batch_id"], row["job_name"], row["upload_new_dataset"]
-        wanted = found.setdefault(key, _Wanted([_text(row[column]) for column in own]))
+        cells = [_text(row[column]) for column in own]
+        wanted = found.setdefault(key, _Wanted(cells, row[SETUP]))
         wanted.copies += 1
         if wanted.copies > MAX_COPIES:
             raise UsageError(

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 from worker.export.commands import Commands
 from worker.model.records import Counts
+from worker.model.setups import SetupCounts
 from worker.model.steps import Command, Step
 from worker.text import counted, verb
 
@@ -16,11 +17,16 @@ End = Literal["ended", "running", "crashed", "unclear"]
 is running."""
 
 
+NO_SETUPS = SetupCounts()
+
+
 class CampaignState(NamedTuple):
     """The state of a campaign: `counts` of the job's duplicates; how many of the unknown are
     `undecided`, because batches were found that could be their copies; how the latest run ended,
     and the `STOPPED_BY` of one that stopped early; `nothing_to_do` if every duplicate existed
-    already. `settling` means that the latest run created nothing, and only settled."""
+    already. `settling` means that the latest run created nothing, and only settled. `setups` are
+    the counts of the setups that the job asks for; a run can do something about `to_set_up` of
+    them."""
 
     counts: Counts
     undecided: int = 0
@@ -28,6 +34,8 @@ class CampaignState(NamedTuple):
     stopped_by: str | None = None
     nothing_to_do: bool = False
     settling: bool = False
+    setups: SetupCounts = NO_SETUPS
+    to_set_up: int = 0
 
     @property
     def to_settle(self) -> int:
@@ -88,10 +96,11 @@ def steps(campaign_state: CampaignState, commands: Commands) -> list[Step]:
 
 def _steps(campaign_state: CampaignState, commands: Commands) -> Iterator[Step]:
     counts, to_settle = campaign_state.counts, campaign_state.to_settle
-    if counts.pending or to_settle or campaign_state.stopped_by in ALWAYS:
+    to_set_up, setups = campaign_state.to_set_up, campaign_state.setups
+    if counts.pending or to_settle or to_set_up or campaign_state.stopped_by in ALWAYS:
         title, why = _first(campaign_state, "run the job again")
         settle_only = (Command(SETTLE_ONLY, commands.settle()),) if to_settle else ()
-        effect = _effect(counts.pending, to_settle)
+        effect = _effect(counts.pending, to_settle, to_set_up)
         yield Step("continue", title, why, effect, (Command("", commands.run()), *settle_only))
     if campaign_state.undecided:
         yield _decide(campaign_state.undecided, commands)
@@ -104,6 +113,26 @@ def _steps(campaign_state: CampaignState, commands: Commands) -> Iterator[Step]:
             f"A run does not try {them} again by itself. If the job file is wrong, fix it. If the "
             f"cause was elsewhere and is fixed, try {them} again:",
             (Command("", commands.retry()),),
+        )
+    if setups.failed:
+        them = verb(setups.failed, "it", "them")
+        yield Step(
+            "setup",
+            f"Look at {_the(setups.failed, 'setup')} that failed",
+            "",
+            f"The {verb(setups.failed, 'batch exists', 'batches exist')}. A run does not try"
+            f" {them} again by itself. To send what the API rejected again, and look at what has"
+            " the status ERROR again:",
+            (Command("", commands.retry()),),
+        )
+    if setups.requested:
+        yield Step(
+            "setup",
+            f"See whether {_the(setups.requested, 'requested setup')}"
+            f" {verb(setups.requested, 'is', 'are')} ready",
+            "",
+            "This only looks at the batches, and writes the ledger file again:",
+            (Command("", commands.ledger("--refresh")),),
         )
     if campaign_state.nothing_to_do and campaign_state.stopped_by is None:
         yield Step(
@@ -171,13 +200,18 @@ def _first(campaign_state: CampaignState, again: str) -> tuple[str, str]:
     return title.format(again=again, Again=again.capitalize()), why
 
 
-def _effect(pending: int, to_settle: int) -> str:
+def _effect(pending: int, to_settle: int, to_set_up: int = 0) -> str:
     parts = []
     if pending:
         parts.append(f"sends {counted(pending, 'pending duplicate')}")
     if to_settle:
         missing = verb(to_settle, "it if it is confirmed missing", "those confirmed missing")
         parts.append(f"rechecks {counted(to_settle, 'unknown duplicate')} and resends {missing}")
+    if to_set_up:
+        parts.append(
+            f"sets up {to_set_up:,} {verb(to_set_up, 'batch', 'batches')}, after a look at"
+            f" {verb(to_set_up, 'it', 'them')}"
+        )
     return f"The next run {joined(parts)}. It creates nothing twice." if parts else ""
 
 

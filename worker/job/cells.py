@@ -19,10 +19,16 @@ from worker.model.error_values import is_error_value, why_error_value
 from worker.model.job import Row
 from worker.model.names import NameProblem, NameTemplate, parse_name, shown
 
-Cells: TypeAlias = tuple[str, str, str, str]  # in the order of COLUMNS
+Cells: TypeAlias = tuple[str, str, str, str, str]  # in the order of COLUMNS
 
 MAX_COPIES: Final = 10_000
+MAX_TASKS_PER_GROUP: Final = 1_000_000
 NO_EXTRA: Final[Mapping[str, str]] = MappingProxyType({})
+
+_NO_DATASET: Final = (
+    "a batch without a dataset cannot be set up, and upload_new_dataset is true; leave"
+    " tasks_per_group empty, or write false for upload_new_dataset"
+)
 
 _FLAGS: Final = {
     "": False,
@@ -38,19 +44,22 @@ _FLAGS: Final = {
 class CellsError(ValueError):
     """Invalid cells: `problems` has each `column` with what is wrong and what would be right."""
 
-    def __init__(self, error: ValidationError) -> None:
+    def __init__(self, problems: list[tuple[str, str]]) -> None:
         super().__init__("invalid cells")
-        self.problems = [
-            (COLUMNS[int(one["loc"][0])], str(one["ctx"]["error"])) for one in error.errors()
-        ]
+        self.problems = problems
 
 
 def make_row(line: int, cells: Cells, extra: Mapping[str, str]) -> Row:
     """The row with these cells. Raises `CellsError`."""
     try:
-        return Row(line, *_ROW.validate_python(cells), extra)
+        source_id, name, new_dataset, copies, tasks = _ROW.validate_python(cells)
     except ValidationError as error:
-        raise CellsError(error) from None
+        found = error.errors()
+        problems = [(COLUMNS[int(one["loc"][0])], str(one["ctx"]["error"])) for one in found]
+        raise CellsError(problems) from None
+    if new_dataset and tasks is not None:
+        raise CellsError([("tasks_per_group", _NO_DATASET)])
+    return Row(line, source_id, name, new_dataset, copies, extra, tasks)
 
 
 def cell_problem(column: str, cell: str) -> str:
@@ -91,13 +100,19 @@ def _read_flag(cell: str) -> bool:
 
 
 def _read_copies(cell: str) -> int:
-    if not cell:
-        return 1
+    return _number(cell, MAX_COPIES) if cell else 1
+
+
+def _read_tasks(cell: str) -> int | None:
+    return _number(cell, MAX_TASKS_PER_GROUP) if cell else None
+
+
+def _number(cell: str, most: int) -> int:
     if not (cell.isascii() and cell.isdigit()):
         raise ValueError(f"{shown(cell)} {why_error_value(cell) or why_not_a_number(cell)}")
     digits = cell.lstrip("0")
-    if not digits or len(digits) > 5 or int(digits) > MAX_COPIES:
-        raise ValueError(f"{shown(cell)} is out of range; write a number from 1 to {MAX_COPIES:,}")
+    if not digits or len(digits) > len(str(most)) or int(digits) > most:
+        raise ValueError(f"{shown(cell)} is out of range; write a number from 1 to {most:,}")
     return int(digits)
 
 
@@ -110,8 +125,9 @@ BatchIdCell = Annotated[str, PlainValidator(read_id)]
 NameCell = Annotated[NameTemplate, PlainValidator(_read_name)]
 FlagCell = Annotated[bool, PlainValidator(_read_flag)]
 CopiesCell = Annotated[int, PlainValidator(_read_copies)]
+TasksCell = Annotated[int | None, PlainValidator(_read_tasks)]
 
-_ROW: Final = TypeAdapter(tuple[BatchIdCell, NameCell, FlagCell, CopiesCell])
+_ROW: Final = TypeAdapter(tuple[BatchIdCell, NameCell, FlagCell, CopiesCell, TasksCell])
 """In the order of COLUMNS."""
 
 _CELL: Final[Mapping[str, TypeAdapter[Any]]] = {
@@ -119,4 +135,5 @@ _CELL: Final[Mapping[str, TypeAdapter[Any]]] = {
     "name": TypeAdapter(NameCell),
     "upload_new_dataset": TypeAdapter(FlagCell),
     "copies": TypeAdapter(CopiesCell),
+    "tasks_per_group": TypeAdapter(TasksCell),
 }

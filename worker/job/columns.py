@@ -11,7 +11,7 @@ from worker.model.errors import JobError, Problem
 from worker.model.names import shown
 from worker.text import closest
 
-COLUMNS: Final = ("batch_id", "name", "upload_new_dataset", "copies")
+COLUMNS: Final = ("batch_id", "name", "upload_new_dataset", "copies", "tasks_per_group")
 SHOWN_PROBLEMS: Final = 50
 
 _EXTRA_NAME: Final = re.compile(r"x_[^\x00-\x1f\x7f-\x9f]+")
@@ -22,8 +22,6 @@ def column_problem(column: str, noun: str, known: tuple[str, ...] = COLUMNS) -> 
     if column in known or _EXTRA_NAME.fullmatch(column):
         return ""
     this = f"{noun} {shown(column)}"
-    if column == "tasks_per_group":
-        return f"{this} is reserved: in future it sets the new batch up; leave it out for now"
     if column == "x_":
         return f'{this} needs a name after "x_"'
     if column.startswith("x_"):

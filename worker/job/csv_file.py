@@ -158,7 +158,7 @@ class _RowMaker:
         width = len(header)
         self._header = header
         # A missing column is read from an extra empty cell after the record's own.
-        self._id, self._name, self._upload, self._copies = (
+        self._id, self._name, self._upload, self._copies, self._tasks = (
             header.index(column) if column in header else width for column in COLUMNS
         )
         self._extra = [(column, header.index(column)) for column in extra_columns]
@@ -176,6 +176,7 @@ class _RowMaker:
             cells[self._name].strip(),
             cells[self._upload].strip(),
             cells[self._copies].strip(),
+            cells[self._tasks].strip(),
         )
         try:
             row = make_row(line, known, self._extras(cells) if self._extra else NO_EXTRA)

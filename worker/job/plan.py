@@ -30,7 +30,8 @@ disk."""
 _SCHEMA = """
 CREATE TABLE staged ( -- rows are added in the job's order, and read in it
     line INTEGER NOT NULL, copy INTEGER NOT NULL, copies INTEGER NOT NULL,
-    source_id TEXT NOT NULL, template TEXT NOT NULL, upload_new_dataset INTEGER NOT NULL
+    source_id TEXT NOT NULL, template TEXT NOT NULL, upload_new_dataset INTEGER NOT NULL,
+    tasks_per_group INTEGER
 ) STRICT;
 CREATE TABLE staged_extras (line INTEGER PRIMARY KEY, cells TEXT NOT NULL) STRICT;
 """
@@ -44,6 +45,9 @@ SELECT min(first) AS first, line FROM (
 WHERE times > 1 AND line > first GROUP BY line ORDER BY line
 """
 
+
+Staged = tuple[int, int, int, str, str, int, int | None]
+"""A row of the table `staged`."""
 
 _json = json.JSONEncoder(ensure_ascii=False).encode
 """JSON of a string. (For other types the encoder would build a new encoder each time.)"""
@@ -128,7 +132,7 @@ def _stage(
     rows = wanted = 0
     by_campaign = False
 
-    def items() -> Iterator[tuple[int, int, int, str, str, int]]:
+    def items() -> Iterator[Staged]:
         nonlocal rows, wanted, by_campaign
         for row in job.rows():
             if isinstance(row, Problem):
@@ -148,7 +152,7 @@ def _stage(
 
     connection.execute("BEGIN")
     source = items()
-    insert = "INSERT INTO staged VALUES (?, ?, ?, ?, ?, ?)"
+    insert = "INSERT INTO staged VALUES (?, ?, ?, ?, ?, ?, ?)"
     while page := list(islice(source, 1000)):
         connection.executemany(insert, page)
         connection.executemany("INSERT OR REPLACE INTO staged_extras VALUES (?, ?)", extras)
@@ -169,11 +173,19 @@ def _stage(
     return rows, wanted, by_campaign
 
 
-def _items(row: Row, campaign: str, day: date) -> Iterator[tuple[int, int, int, str, str, int]]:
+def _items(row: Row, campaign: str, day: date) -> Iterator[Staged]:
     """Every duplicate of one row."""
     for copy in range(1, row.copies + 1):
         template = row.name.identity(n=copy, source_id=row.source_id, campaign=campaign, date=day)
-        yield row.line, copy, row.copies, row.source_id, template, int(row.upload_new_dataset)
+        yield (
+            row.line,
+            copy,
+            row.copies,
+            row.source_id,
+            template,
+            int(row.upload_new_dataset),
+            row.tasks_per_group,
+        )
 
 
 def _refuse_repeated(connection: sqlite3.Connection, problems: _Problems) -> None:

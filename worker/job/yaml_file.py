@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
-from worker.job.cells import NO_EXTRA, cell_problem, make_row
+from worker.job.cells import NO_EXTRA, CellsError, cell_problem, make_row
 from worker.job.columns import COLUMNS, column_problem, job_error
 from worker.job.text_file import open_text
 from worker.job.yaml_nodes import QUOTES, Node, NotReadableError, read_nodes
@@ -66,9 +66,12 @@ class YamlJob:
                 continue
             line, cells = row
             texts = {**self._defaults, **cells}  # the defaults may follow the rows
-            batch_id, name, upload, copies = (texts.pop(column, "") for column in COLUMNS)
+            batch_id, name, upload, copies, tasks = (texts.pop(column, "") for column in COLUMNS)
             extra = {key: text for key, text in texts.items() if text}
-            yield make_row(line, (batch_id, name, upload, copies), extra or NO_EXTRA)
+            try:
+                yield make_row(line, (batch_id, name, upload, copies, tasks), extra or NO_EXTRA)
+            except CellsError as error:  # each cell is valid, but not together with another
+                yield from (Problem(line, f'key "{key}": {text}') for key, text in error.problems)
 
     def read(self, text: str, encoding: str) -> list[Problem]:
         """Read the job's `text`, once. Returns the problems outside its rows."""

@@ -19,6 +19,7 @@ STATEMENTS = (
     "forget_candidates_of_campaign",
     "forget_differences_of_campaign",
     "forget_attempts",
+    "forget_setups",
     "forget_items",
     "forget_extras",
     "forget_rate_changes",

@@ -42,14 +42,18 @@ SELECT 1 FROM runs AS r CROSS JOIN campaigns AS c ON c.id = r.campaign_id
 WHERE c.name = :campaign AND r.ledger = :path AND r.ledger_stamp = :stamp;
 
 -- name: finished
--- Whether every duplicate of the job is created, and nothing has changed since the campaign's
--- previous run wrote its ledger file.
+-- Whether every duplicate of the job is created, none must be set up or looked at, and nothing has
+-- changed since the campaign's previous run wrote its ledger file.
 SELECT 1 FROM runs AS r
 WHERE r.id = (SELECT max(id) FROM runs WHERE campaign_id = :campaign AND id < :run)
   AND r.ledger = :path AND r.ledger_stamp = :stamp AND NOT EXISTS (
     SELECT 1 FROM items AS i
     WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND (i.status <> 'created'
-        OR i.run_id > r.id));
+        OR i.run_id > r.id))
+  AND NOT EXISTS (
+    SELECT 1 FROM items AS i CROSS JOIN setup_statuses AS s ON s.item_id = i.id
+    WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND i.tasks_per_group IS NOT NULL
+      AND s.status <> 'ready');
 
 -- name: set_me
 UPDATE runs SET me = :me WHERE id = :run;
@@ -102,17 +106,22 @@ WHERE campaign_id = :campaign AND line IS NOT NULL AND NOT EXISTS (
 -- The job's duplicates: adds new ones, and updates the lines of the others. Those that already have
 -- the right line are left out first, found by line and copy, which is the order of the rows. To let
 -- them conflict and then change nothing takes four times as long.
-INSERT INTO items (campaign_id, source_id, template, upload_new_dataset, copy, line, copies)
-SELECT :campaign, source_id, template, upload_new_dataset, copy, line, copies FROM plan.staged AS s
+INSERT INTO items (campaign_id, source_id, template, upload_new_dataset, copy, line, copies,
+    tasks_per_group)
+SELECT :campaign, source_id, template, upload_new_dataset, copy, line, copies, tasks_per_group
+FROM plan.staged AS s
 WHERE NOT EXISTS (
     SELECT 1 FROM items AS i INDEXED BY items_in_job
     WHERE i.campaign_id = :campaign AND i.line = s.line AND i.copy = s.copy AND i.copies IS s.copies
+      AND i.tasks_per_group IS s.tasks_per_group
       AND i.source_id = s.source_id AND i.template = s.template
           AND i.upload_new_dataset = s.upload_new_dataset)
 ORDER BY s.rowid
 ON CONFLICT (campaign_id, source_id, template, upload_new_dataset, copy)
-DO UPDATE SET line = excluded.line, copies = excluded.copies
-WHERE items.line IS NOT excluded.line OR items.copies IS NOT excluded.copies;
+DO UPDATE SET line = excluded.line, copies = excluded.copies,
+    tasks_per_group = excluded.tasks_per_group
+WHERE items.line IS NOT excluded.line OR items.copies IS NOT excluded.copies
+    OR items.tasks_per_group IS NOT excluded.tasks_per_group;
 
 -- name: drop_extras
 DELETE FROM extras
@@ -471,6 +480,170 @@ WHERE s.source_id = :source_id AND s.run_id = :run AND s.state = 'found';
 -- name: extra_columns
 SELECT extra_columns FROM campaigns WHERE id = :campaign;
 
+-- name: abandon_setups
+-- A dead run may have sent these setup requests.
+UPDATE setups SET outcome = 'unknown', ended_at = :now,
+    error = 'the run ended before an answer was recorded'
+WHERE outcome IS NULL;
+
+-- name: suspect_setups
+-- Items whose history was restored: the lost database may have known of a setup request.
+INSERT INTO setups (batch_id, item_id, run_id, started_at, ended_at, outcome, error)
+SELECT i.new_batch_id, i.id, :run, :now, :now, 'unknown',
+    'restored from a ledger file: it may have been set up since'
+FROM items AS i
+WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND i.tasks_per_group IS NOT NULL
+  AND i.status = 'created'
+  AND EXISTS (SELECT 1 FROM attempts AS a WHERE a.item_id = i.id AND a.restored)
+  AND NOT EXISTS (SELECT 1 FROM setups AS s WHERE s.batch_id = i.new_batch_id);
+
+-- name: restore_setup
+INSERT INTO setups (batch_id, item_id, run_id, tasks_per_group, started_at, ended_at, outcome,
+    error)
+VALUES (:batch_id, :item, :run, :tasks_per_group, :now, :now, :outcome, :error);
+
+-- name: retry_setups
+UPDATE setups SET void = 'retry'
+WHERE outcome = 'refused' AND void IS NULL AND batch_id IN (
+    SELECT new_batch_id FROM items
+    WHERE campaign_id = :campaign AND line IS NOT NULL AND tasks_per_group IS NOT NULL);
+
+-- name: wants_setups
+SELECT EXISTS (SELECT 1 FROM items
+    WHERE campaign_id = :campaign AND line IS NOT NULL AND tasks_per_group IS NOT NULL);
+
+-- name: setup_counts
+SELECT s.status, count(*) AS items
+FROM items AS i CROSS JOIN setup_statuses AS s ON s.item_id = i.id
+WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND i.tasks_per_group IS NOT NULL
+GROUP BY 1;
+
+-- name: setup_work
+-- What a run could do for the batches that exist: set up, follow, look at an ERROR again.
+SELECT count(*) FILTER (WHERE s.status IN ('pending', 'unknown')) AS open,
+       count(*) FILTER (WHERE s.status = 'requested') AS requested,
+       count(*) FILTER (WHERE i.new_batch_status = 'ERROR') AS errors
+FROM items AS i CROSS JOIN setup_statuses AS s ON s.item_id = i.id
+WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND i.tasks_per_group IS NOT NULL
+  AND i.status = 'created';
+
+-- name: count_to_set_up
+-- Batches that exist and whose setup was not requested.
+SELECT count(*)
+FROM items AS i CROSS JOIN setup_statuses AS s ON s.item_id = i.id
+WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND i.tasks_per_group IS NOT NULL
+  AND i.status = 'created' AND s.status = 'pending';
+
+-- name: plan_to_set_up
+-- The same for a job that is not in the ledger yet. With :retry_failed, rejected ones count too.
+SELECT count(*)
+FROM plan.staged AS s
+JOIN items AS i ON i.campaign_id = :campaign AND i.source_id = s.source_id
+    AND i.template = s.template
+    AND i.upload_new_dataset = s.upload_new_dataset AND i.copy = s.copy
+WHERE s.tasks_per_group IS NOT NULL AND i.status = 'created'
+  AND coalesce(i.new_batch_status, 'UNINITIALISED') = 'UNINITIALISED'
+  AND NOT EXISTS (SELECT 1 FROM setups AS t WHERE t.batch_id = i.new_batch_id AND t.void IS NULL
+      AND NOT (:retry_failed AND t.outcome IS 'refused'));
+
+-- name: batches_to_set_up
+-- The created batches of the job whose setup has one of these statuses, each with the request that
+-- stands, and a workspace in which it probably is. `fresh`: its own answer in this run says that it
+-- is not set up.
+SELECT i.id, i.line, i.copy, i.new_batch_id, i.new_batch_status, t.outcome,
+       t.id AS setup, max(r.timeout_s, coalesce(o.timeout_s, 0)) AS timeout_s,
+       i.settled_by = 'response' AND i.new_batch_status = 'UNINITIALISED' AND EXISTS (
+           SELECT 1 FROM attempts AS a WHERE a.item_id = i.id AND a.run_id = :run
+             AND a.outcome = 'created' AND a.answered_id = i.new_batch_id) AS fresh,
+       coalesce(
+           (SELECT v.workspace_id FROM attempts AS a
+            CROSS JOIN source_versions AS v ON v.id = a.version_id
+            WHERE a.item_id = i.id ORDER BY a.id DESC LIMIT 1),
+           (SELECT v.workspace_id FROM source_versions AS v WHERE v.source_id = i.source_id
+            ORDER BY v.id DESC LIMIT 1)) AS workspace_id
+FROM items AS i
+CROSS JOIN setup_statuses AS s ON s.item_id = i.id
+CROSS JOIN runs AS r ON r.id = :run
+LEFT JOIN setups AS t ON t.batch_id = i.new_batch_id AND t.void IS NULL
+LEFT JOIN runs AS o ON o.id = t.run_id
+WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND i.status = 'created'
+  AND s.status IN (SELECT value FROM json_each(:statuses))
+ORDER BY i.line, i.copy;
+
+-- name: add_setup
+-- The intent. Nothing is inserted if the item has another batch by now, if its batch is set up, or
+-- if a request for it stands.
+INSERT INTO setups (batch_id, item_id, run_id, tasks_per_group, started_at)
+SELECT i.new_batch_id, i.id, :run, i.tasks_per_group, :now
+FROM items AS i
+WHERE i.id = :item AND i.status = 'created' AND i.new_batch_id = :batch_id AND i.line IS NOT NULL
+  AND i.tasks_per_group IS NOT NULL
+  AND coalesce(i.new_batch_status, 'UNINITIALISED') = 'UNINITIALISED'
+  AND NOT EXISTS (SELECT 1 FROM setups AS s WHERE s.batch_id = i.new_batch_id AND s.void IS NULL);
+
+-- name: setup_tasks
+SELECT tasks_per_group FROM setups WHERE id = :setup;
+
+-- name: touch_item
+UPDATE items SET run_id = :run WHERE id = :item;
+
+-- name: setup_label
+SELECT i.id, i.line, i.copy, i.source_id, i.new_batch_name AS name, i.new_batch_id,
+       i.tasks_per_group, s.status, i.new_batch_status,
+       iif(i.new_batch_status = 'ERROR', i.setup_error,
+           (SELECT t.error FROM setups AS t WHERE t.batch_id = i.new_batch_id
+              AND t.void IS NULL)) AS setup_error,
+       (SELECT count(*) FROM setups AS t WHERE t.batch_id = i.new_batch_id
+          AND t.tasks_per_group IS NOT NULL AND t.outcome IS NOT 'not_left') AS sent
+FROM items AS i CROSS JOIN setup_statuses AS s ON s.item_id = i.id
+WHERE i.id = :item;
+
+-- name: end_setup
+UPDATE setups SET outcome = :outcome, ended_at = :now, http_status = :http_status, error = :error,
+    void = :void
+WHERE id = :setup;
+
+-- name: void_setup
+UPDATE setups SET void = 'absence' WHERE id = :setup AND void IS NULL AND outcome = 'unknown';
+
+-- name: see_batch
+-- The status of a batch as the API shows it. A batch that was seen set up stays so: a listing may
+-- be late.
+UPDATE items SET new_batch_status = :status, setup_error = :error, run_id = :run
+WHERE new_batch_id = :batch_id
+  AND (new_batch_status IS NOT :status OR setup_error IS NOT :error)
+  AND (:status <> 'UNINITIALISED'
+       OR coalesce(new_batch_status, 'UNINITIALISED') = 'UNINITIALISED')
+RETURNING id;
+
+-- name: mark_setup_started
+-- As `mark_started`, before the first setup request.
+UPDATE items SET run_id = :run WHERE id = (
+    SELECT i.id FROM items AS i CROSS JOIN setup_statuses AS s ON s.item_id = i.id
+    WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND i.tasks_per_group IS NOT NULL
+      AND i.status = 'created' AND s.status IN ('pending', 'unknown')
+    ORDER BY i.line, i.copy LIMIT 1);
+
+-- name: changed_setups
+-- Batches that were set up with another number than the job asks for now.
+SELECT t.tasks_per_group AS sent, i.tasks_per_group AS wanted, count(*) AS items
+FROM items AS i CROSS JOIN setups AS t ON t.batch_id = i.new_batch_id AND t.void IS NULL
+    AND t.outcome IN ('accepted', 'unknown') AND t.tasks_per_group <> i.tasks_per_group
+CROSS JOIN setup_statuses AS s ON s.item_id = i.id AND s.status <> 'unknown'
+WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND i.tasks_per_group IS NOT NULL
+GROUP BY 1, 2 ORDER BY 1, 2;
+
+-- name: setup_reasons
+-- Why batches are not set up.
+SELECT s.status, iif(i.new_batch_status = 'ERROR', i.setup_error, t.error) AS error,
+       i.new_batch_status = 'ERROR' AS is_error, count(*) AS items
+FROM items AS i
+CROSS JOIN setup_statuses AS s ON s.item_id = i.id
+LEFT JOIN setups AS t ON t.batch_id = i.new_batch_id AND t.void IS NULL
+WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND i.tasks_per_group IS NOT NULL
+  AND i.status = 'created' AND s.status IN ('failed', 'unknown')
+GROUP BY 1, 2, 3;
+
 -- name: ledger_rows
 -- The ledger file's rows, in the job's order. With :created 1 only the created ones, with 0 only the
 -- others. First the file's columns in their order, then the values that some of them depend on.
@@ -478,8 +651,18 @@ SELECT i.line, i.source_id, i.new_batch_name, i.upload_new_dataset, i.copy, i.st
     i.new_batch_id, i.new_batch_status,
        i.created_at, i.settled_by, i.attempts, i.http_status, i.error, i.first_sent_at,
            i.last_sent_at, :name, r.run_id,
+       iif(i.tasks_per_group IS NULL, NULL, coalesce(
+           (SELECT t.tasks_per_group FROM setups AS t
+            WHERE t.batch_id = i.new_batch_id AND t.void IS NULL AND t.outcome = 'accepted'),
+           i.tasks_per_group)) AS tasks_per_group,
+       iif(i.tasks_per_group IS NULL, '',
+           (SELECT s.status FROM setup_statuses AS s WHERE s.item_id = i.id)) AS setup_status,
        (SELECT json_group_array(json_array(d.kind, d.shown, d.expected))
         FROM differences AS d WHERE d.item_id = i.id GROUP BY d.item_id),
+       iif(i.tasks_per_group IS NULL OR i.status <> 'created', NULL,
+           iif(i.new_batch_status = 'ERROR', i.setup_error,
+               (SELECT t.error FROM setups AS t
+                WHERE t.batch_id = i.new_batch_id AND t.void IS NULL))) AS setup_error,
        i.id AS item, i.name AS sent_name, i.template, coalesce(i.copies, i.copy) AS copies,
        v.name AS source_name, e.cells, i.reason, i.candidates,
        iif(i.candidates, (SELECT json_group_array(c.batch_id)
@@ -501,8 +684,18 @@ SELECT i.line, i.source_id, i.new_batch_name, i.upload_new_dataset, i.copy, i.st
     i.new_batch_id, i.new_batch_status,
        i.created_at, i.settled_by, i.attempts, i.http_status, i.error, i.first_sent_at,
            i.last_sent_at, :name, r.run_id,
+       iif(i.tasks_per_group IS NULL, NULL, coalesce(
+           (SELECT t.tasks_per_group FROM setups AS t
+            WHERE t.batch_id = i.new_batch_id AND t.void IS NULL AND t.outcome = 'accepted'),
+           i.tasks_per_group)) AS tasks_per_group,
+       iif(i.tasks_per_group IS NULL, '',
+           (SELECT s.status FROM setup_statuses AS s WHERE s.item_id = i.id)) AS setup_status,
        (SELECT json_group_array(json_array(d.kind, d.shown, d.expected))
         FROM differences AS d WHERE d.item_id = i.id GROUP BY d.item_id),
+       iif(i.tasks_per_group IS NULL OR i.status <> 'created', NULL,
+           iif(i.new_batch_status = 'ERROR', i.setup_error,
+               (SELECT t.error FROM setups AS t
+                WHERE t.batch_id = i.new_batch_id AND t.void IS NULL))) AS setup_error,
        i.id AS item, i.name AS sent_name, i.template, coalesce(i.copies, i.copy) AS copies,
        v.name AS source_name, NULL AS cells, i.reason, i.candidates,
        iif(i.candidates, (SELECT json_group_array(c.batch_id)
@@ -1113,6 +1306,11 @@ DELETE FROM differences WHERE item_id IN (SELECT id FROM items WHERE campaign_id
 
 -- name: forget_attempts
 DELETE FROM attempts
+WHERE item_id IN (SELECT id FROM items WHERE campaign_id = :campaign)
+   OR run_id IN (SELECT id FROM runs WHERE campaign_id = :campaign);
+
+-- name: forget_setups
+DELETE FROM setups
 WHERE item_id IN (SELECT id FROM items WHERE campaign_id = :campaign)
    OR run_id IN (SELECT id FROM runs WHERE campaign_id = :campaign);
 

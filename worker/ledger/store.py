@@ -72,6 +72,7 @@ class Ledger(Writer):
             # Intents of a crashed run: that this run holds the lock shows that the other has ended.
             self.ask("abandon_items", run=self.run)
             self.ask("abandon_attempts", now=run.now)
+            self.ask("abandon_setups", now=run.now)
         self._commits = GroupCommit(self, self.run, self.campaign, run.campaign)
         self._listing = self._inherited = int(self.ask("last_listing").fetchone()[0])
 
@@ -100,13 +101,14 @@ class Ledger(Writer):
             )
             if retry_failed:
                 self.ask("retry_failed", campaign=self.campaign, run=self.run)
+                self.ask("retry_setups", campaign=self.campaign)
             self._replanned = self.changes > before
             if not new and not self.finished():
                 refuse_damaged(self._connection)
 
     def finished(self) -> bool:
-        """Whether every duplicate of the job is created, and the ledger file is unchanged since the
-        previous run wrote it and still true."""
+        """Whether every duplicate of the job is created, nothing is left to set up, and the ledger
+        file is unchanged since the previous run wrote it and still true."""
         asked = {
             "campaign": self.campaign,
             "run": self.run,
@@ -275,6 +277,7 @@ class Ledger(Writer):
         with self.transaction():
             self.ask("abandon_items", run=self.run)
             self.ask("abandon_attempts", now=now)
+            self.ask("abandon_setups", now=now)
 
     def add_rate_changes(self, changes: Sequence[RateChange]) -> None:
         """Record when and why this run waited."""

@@ -19,7 +19,7 @@ from worker.model.job_names import job_name
 from worker.model.names import render_name
 from worker.model.records import Counts
 
-COLUMNS = (
+FIRST_COLUMNS = (
     "line",
     "source_batch_id",
     "name",
@@ -37,8 +37,10 @@ COLUMNS = (
     "last_sent_at",
     "campaign",
     "run_id",
-    "warning",
 )
+"""The columns that the ledger files of all versions begin with."""
+
+COLUMNS = (*FIRST_COLUMNS, "tasks_per_group", "setup_status", "warning")
 """The columns of the ledger file, in order. The job's `x_` columns follow them."""
 
 _decode = json.JSONDecoder().raw_decode
@@ -252,6 +254,7 @@ def ledger_rows(
         found.row_factory = None
         for (
             *values,
+            setup_error,
             item,
             sent_name,
             template,
@@ -281,6 +284,10 @@ def ledger_rows(
             else:
                 row["reason"], row["cause"] = reason, why.cause(reason, row["error"])
                 row["error"] = why.message(item, reason, row["error"], ids, count)
+            if row["status"] == "created" and row["setup_status"]:
+                row["error"] = why.setup_message(
+                    row["setup_status"], setup_error, is_error=row["new_batch_status"] == "ERROR"
+                )
             row["item"], row["copies"], row["candidate_count"] = item, copies, count
             if own:
                 extra = _decode(cells or "{}")[0]
@@ -321,6 +328,7 @@ class Forecast(NamedTuple):
 
     counts   how many of the plan's duplicates in the ledger have which status
     new      how many of the plan's duplicates are not in the ledger yet
+    set_up   how many existing batches the run would set up
     first    the first duplicates that the run would create
     sources  how many different sources the plan has
     """
@@ -329,6 +337,7 @@ class Forecast(NamedTuple):
     new: int
     first: tuple[Coming, ...]
     sources: int
+    set_up: int = 0
 
 
 def forecast(
@@ -346,6 +355,8 @@ def forecast(
             "plan_missing", campaign=campaign, retry_failed=retry_failed, limit=5
         ).fetchall()
         sources = int(reader.ask("plan_sources").fetchone()[0])
+        asked = {"campaign": campaign, "retry_failed": retry_failed}
+        set_up = int(reader.ask("plan_to_set_up", **asked).fetchone()[0])
     return Forecast(
         counts=known,
         new=items - known.total,
@@ -353,6 +364,7 @@ def forecast(
             Coming(row["source_id"], row["template"], row["copies"], row["name"]) for row in missing
         ),
         sources=sources,
+        set_up=set_up,
     )
 
 

@@ -23,6 +23,8 @@ EVENTS: Mapping[str, str] = {
     "batch.unknown": "a request left and its outcome is unknown",
     "batch.settled": "an unknown outcome was resolved",
     "batch.retrying": "a duplicate was certainly not created and is sent again",
+    "batch.set_up": "a setup has an outcome, or a batch was found set up (`setup_status`)",
+    "batch.ready": "the API shows READY: the batch is set up",
     "pace.slowed": "the API throttled requests or is unusable: all senders wait",
     "pace.recovered": "the API answers normally again",
     "run.interrupted": "a signal asked the run to stop",

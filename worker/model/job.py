@@ -15,7 +15,8 @@ class Row(NamedTuple):
     """One row of a job: `copies` duplicates of the batch `source_id` (lower case), from `line`
     (from 1).
 
-    `extra` contains the row's cells of the job's `x_` columns that are not empty."""
+    `extra` contains the row's cells of the job's `x_` columns that are not empty. With
+    `tasks_per_group`, each copy is also set up, with so many tasks for each group."""
 
     line: int
     source_id: str
@@ -23,6 +24,7 @@ class Row(NamedTuple):
     upload_new_dataset: bool
     copies: int
     extra: Mapping[str, str]
+    tasks_per_group: int | None = None
 
 
 class Job(Protocol):

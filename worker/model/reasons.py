@@ -81,3 +81,15 @@ def message(
     more = f" and {count - len(candidates)} more" if count > len(candidates) else ""
     named = f" ({', '.join(candidates)}{more})" if candidates else ""
     return f"#{item} {cause(reason, text)}{named}"
+
+
+def setup_message(status: str, text: str | None, *, is_error: bool) -> str | None:
+    """The message about a batch whose setup has this status; None unless it failed or is unknown.
+    `text` says why. `is_error`: the API shows the status ERROR."""
+    if status == "unknown":
+        return f"setup: {text or UNDER_WAY}; it may have taken effect"
+    if status != "failed":
+        return None
+    if is_error:
+        return f"setup: the API shows ERROR{f': {text}' if text else ''}"
+    return f"setup: {text}"

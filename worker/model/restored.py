@@ -42,4 +42,6 @@ class FileItem(NamedTuple):
     http_status: int | None
     first_sent_at: str | None
     last_sent_at: str | None
+    tasks_per_group: int | None = None
+    setup_status: str = ""
     differences: tuple[Difference, ...] = ()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-Key = Literal["continue", "create", "decide", "refused", "nothing"]
+Key = Literal["continue", "create", "decide", "refused", "setup", "nothing"]
 """Continue · create what settling left missing · decide what only a person can · look at what was
-rejected · there was nothing to do."""
+rejected · look at setups · there was nothing to do."""
 
 
 class Command(NamedTuple):

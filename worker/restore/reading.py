@@ -43,13 +43,16 @@ def _item(where: str, row: FileRow) -> FileItem:
         http_status=int(row["http_status"]) if row["http_status"].isdigit() else None,
         first_sent_at=row["first_sent_at"] or None,
         last_sent_at=row["last_sent_at"] or None,
+        # Earlier versions have no such columns.
+        tasks_per_group=_number(where, row, "tasks_per_group"),
+        setup_status=row.get("setup_status", ""),
         differences=read_message(row.get("warning", "")),
     )
 
 
 def _number(where: str, row: FileRow, column: str) -> int | None:
     """The number in this column; None if the cell is empty."""
-    if not row[column]:
+    if not row.get(column):
         return None
     try:
         return int(row[column])

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from worker.export.formats import read_file
-from worker.ledger import restoration
+from worker.ledger import restoration, setups
 from worker.ledger.store import Ledger
 from worker.model.clock import seconds
 from worker.model.errors import UsageError
@@ -86,6 +86,15 @@ def restore(
                         " duplicate"
                     )
                 restoration.restore_created(ledger, duplicate, item)
+                if not item.identity.upload_new_dataset:
+                    setups.restore(
+                        ledger,
+                        duplicate.id,
+                        item.new_batch_id,
+                        item.tasks_per_group,
+                        item.setup_status,
+                        now,
+                    )
                 created += 1
             else:
                 restoration.restore_unknown(ledger, duplicate, item, _sent_name(duplicate, item))

@@ -15,14 +15,15 @@ from dataclasses import replace
 import anyio
 
 from worker.api.client import Api
-from worker.api.reader import RetryingReader
-from worker.ledger import settlement
+from worker.api.reader import RetryingReader, UnrecordedListings
+from worker.ledger import settlement, setups
 from worker.ledger.store import Ledger
 from worker.ledger.threads import Database, ListingNotes
 from worker.model.clock import Clock, ServerClock
 from worker.model.errors import AccidentError, DeclinedError, WorkerError
 from worker.model.events import Emit, Event
 from worker.model.records import Counts
+from worker.model.setups import SetupLabel, SetupResult, SetupWork
 from worker.model.stop import Stop
 from worker.rate.pacer import Pacer
 from worker.run.finish import Ended, Finish, counts_of, finished_event
@@ -30,11 +31,23 @@ from worker.run.ledger_file import LedgerFile
 from worker.run.limits import Tally
 from worker.run.options import Options
 from worker.run.preflight import Preflight
-from worker.run.question import Question, names_taken_note, preflight_event, question_of
+from worker.run.question import (
+    Question,
+    names_taken_note,
+    preflight_event,
+    question_of,
+    setup_question,
+)
 from worker.run.result import Result, counts_since
 from worker.run.sending import Sending
 from worker.run.trouble import leaves, trouble_of
 from worker.settle.settling import Settled, Settling, Waiting
+from worker.setup.looking import Looking
+from worker.setup.requests import Requests
+from worker.setup.setting_up import SettingUp
+
+SETTING_UP, FOLLOWING = "setting up", "following setups"
+"""Phases in which a limit of sending duplicates bars nothing."""
 
 
 class Campaign:
@@ -96,12 +109,55 @@ class Campaign:
         )
         self._sending.gate.closed = options.closed
         self._settling = Settling(database, reader, clock, server, emit, stop, options.settle_after)
+        self._setups = SetupWork()
+        self._requests = Requests(
+            database,
+            clock,
+            self.pacer,
+            most,
+            self._sending.set_up,
+            self._note_setup,
+            lambda: self._sending.gate.bars_setups,
+        )
+        stop.on_ask(self._requests.wake)
+        unrecorded = RetryingReader(
+            UnrecordedListings(),
+            api,
+            clock,
+            server,
+            emit,
+            stop,
+            options.limits.give_up_after_s,
+            options.rate,
+        )
+        self._setting_up = SettingUp(
+            database,
+            Looking(unrecorded, clock, stop, self.pacer),
+            self._requests,
+            clock,
+            emit,
+            stop,
+            options.settle_after,
+            options.retry_failed,
+            self._started,
+        )
         self._finish = Finish(
-            database, clock, stop, options, self._sending, self._ledger_file, self._trouble
+            database,
+            clock,
+            stop,
+            options,
+            self._sending,
+            self._ledger_file,
+            self._requests,
+            self._trouble,
         )
 
     def _sending_is_over(self) -> bool:
-        return self._sending.gate.is_closed
+        """Whether nothing of the present phase may leave any more."""
+        if self.phase == FOLLOWING:
+            return self._stop.asked
+        gate = self._sending.gate
+        return gate.bars_setups if self.phase == SETTING_UP else gate.is_closed
 
     @property
     def tally(self) -> Tally:
@@ -121,8 +177,9 @@ class Campaign:
         return self._settling.waiting
 
     def looks_in_s(self) -> float | None:
-        """Seconds until settling looks again; None if it looks now or is not running."""
-        looks_at = waiting.looks_at if (waiting := self.waiting) else None
+        """Seconds until settling, or setting up, looks again; None if it looks now or is not
+        running."""
+        looks_at = waiting.looks_at if (waiting := self.waiting) else self._setting_up.waits_until
         return None if looks_at is None else max(0.0, looks_at - self._clock.monotonic())
 
     def elapsed(self) -> float:
@@ -166,7 +223,8 @@ class Campaign:
     async def _work(self) -> bool:
         """Go through the phases of the run. Returns whether there was anything to do."""
         sends = not self._options.only_settle
-        if sends and not (self.counts.pending or self.counts.unknown):
+        creates = bool(self.counts.pending or self.counts.unknown)
+        if sends and not (creates or self._sets_up):
             return False
         if not sends and not await self._database.call(settlement.any_open):
             return False
@@ -175,23 +233,64 @@ class Campaign:
             return True  # neither sending nor settling
         self.phase = "looking up sources"
         await self._preflight.check_token()
-        if sends:
+        if sends and not creates:
+            question = await self._database.call(setup_question)
+            if question.set_up and not await self._agreed(question):
+                return True
+        elif sends:
             findings = await self._preflight.look_up_sources()
             question = await self._question()
             self._counted(question.counts)  # rows of missing sources have failed meanwhile
             self._emit(preflight_event(findings, question))
             if question.names_taken and not self._stop.asked:
                 self._emit(names_taken_note(question))
-            if self._stop.asked or not (question.create or question.counts.unknown):
+            creates = bool(question.create or question.counts.unknown)
+            if self._stop.asked or not (creates or self._sets_up):
                 return True
             # For unknown duplicates, a person agreed when they were sent.
-            if question.create and not await self._confirm(question):
-                self._stop.ask("declined")
+            if (question.create or question.set_up) and not await self._agreed(question):
                 return True
+        if sends and creates:
             await self._database.call(Ledger.mark_started)
             await self._ledger_file.write_first()
-        await self._send_and_settle(send=sends)
+        if creates or not sends:
+            await self._send_and_settle(send=sends)
+        if sends and not self._stop.asked:
+            await self._set_up()
         return True
+
+    async def _agreed(self, question: Question) -> bool:
+        """Whether somebody agrees to what the run would do, if somebody must."""
+        if not await self._confirm(question):
+            self._stop.ask("declined")
+        return not self._stop.asked
+
+    def _note_setup(self, result: SetupResult, label: SetupLabel) -> None:
+        self._setting_up.note(result, label)
+
+    @property
+    def _sets_up(self) -> bool:
+        """Whether batches exist that the run sets up, or looks at."""
+        work, options = self._setups, self._options
+        return bool(
+            work.open
+            or (options.follow and work.requested)
+            or (options.retry_failed and work.errors)
+        )
+
+    async def _set_up(self) -> None:
+        """Set up the batches that exist, and follow them if the run is asked to."""
+        await self._recount()
+        if self._sets_up:
+            self.phase = SETTING_UP
+            if self._setups.open:
+                # As before the first duplicate: the ledger file mentions this run.
+                await self._database.call(setups.mark_started)
+                await self._ledger_file.write_first()
+            await self._setting_up.run()
+        if self._options.follow and not self._stop.asked:
+            self.phase = FOLLOWING
+            await self._setting_up.follow(self._options.follow)
 
     async def _send_and_settle(self, *, send: bool) -> None:
         """Send until nothing is left or too much is unknown, then settle, then send again what was
@@ -229,7 +328,8 @@ class Campaign:
 
     async def _recount(self) -> None:
         """Read the counts again. Call it while no request is under way."""
-        self._counted(await self._database.call(counts_of))
+        counts, self._setups = await self._database.call(_counts_and_setups)
+        self._counted(counts)
 
     def _counted(self, counts: Counts) -> None:
         self._known = (counts, replace(self.tally))
@@ -266,3 +366,8 @@ class Campaign:
         self._emit(finished_event(result))
         self.phase = "ended"
         return result
+
+
+def _counts_and_setups(ledger: Ledger) -> tuple[Counts, SetupWork]:
+    """How many duplicates of the job have which status now, and what is left to set up."""
+    return counts_of(ledger), setups.work(ledger, ledger.campaign)

@@ -7,18 +7,20 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeVar
 
-from worker.ledger import views
+from worker.ledger import setups, views
 from worker.ledger.store import Ledger
 from worker.ledger.threads import Database
 from worker.model.clock import Clock, iso
 from worker.model.errors import WorkerError
 from worker.model.events import Event
 from worker.model.records import Counts, RunEnd
+from worker.model.setups import SetupCounts, SetupWork
 from worker.model.stop import Stop
 from worker.run.ledger_file import LedgerFile
 from worker.run.options import Options
 from worker.run.result import Result, exit_code
 from worker.run.sending import Sending
+from worker.setup.requests import Requests
 
 T = TypeVar("T")
 
@@ -46,18 +48,25 @@ class Finish:
         options: Options,
         sending: Sending,
         ledger_file: LedgerFile,
+        requests: Requests,
         trouble: Callable[[Exception], None],
     ) -> None:
         self._database, self._clock, self._stop, self._options = database, clock, stop, options
         self._sending, self._ledger_file, self._trouble = sending, ledger_file, trouble
+        self._requests = requests
 
     async def run(self, ended: Ended, known: Counts, troubles: list[str]) -> Result:
         """Finish the run and return its result. `known` are the counts to use if the database
         cannot be read, `troubles` the messages so far."""
+        await self._attempt(self._requests.salvage())
         await self._attempt(self._sending.salvage())
         # A disk that cannot be written can usually still be read, and the summary must not show the
         # counts from before the run.
-        counts = await self._attempt(self._database.call(counts_of)) or known
+        found = await self._attempt(self._database.call(_all_counts))
+        counts, set_up, work = found or (known, SetupCounts(), SetupWork())
+        setup_reasons: list[tuple[str, int]] = []
+        if set_up.undone:
+            setup_reasons = await self._attempt(self._database.call(_setup_reasons)) or []
         reasons: list[tuple[str, int]] = []
         undecided = 0
         if counts.created < counts.total:
@@ -68,9 +77,18 @@ class Finish:
         # After a second signal the run must stop at once, and a long file takes long to write.
         if not ended.aborted and ended.refused is None:
             written = await self._attempt(self._ledger_file.write_last())
-        stopped_by = self._stop.reason or (self._sending.gate.closed if counts.pending else None)
+        stopped_by = self._stop.reason or (
+            self._sending.gate.closed if counts.pending or self._setups_barred(set_up) else None
+        )
         only_settle = self._options.only_settle
-        code = exit_code(counts, stopped_by, self._stop.signal, only_settle=only_settle)
+        code = exit_code(
+            counts,
+            stopped_by,
+            self._stop.signal,
+            only_settle=only_settle,
+            setups=set_up,
+            follows=self._options.follow > 0,
+        )
         code = code if ended.refused is None else ended.refused.exit_code
         tally = self._sending.tally
         end = RunEnd(
@@ -94,9 +112,15 @@ class Finish:
             duration_s=self._clock.monotonic() - ended.started,
             troubles=tuple(troubles),
             undecided=undecided,
+            setups=set_up,
+            setup_work=work,
+            setup_reasons=tuple(setup_reasons),
             refused=ended.refused,
             warnings=warnings,
         )
+
+    def _setups_barred(self, set_up: SetupCounts) -> bool:
+        return bool(set_up.pending) and self._sending.gate.closed == "max_failed"
 
     async def _attempt(self, work: Awaitable[T]) -> T | None:
         """Do one step of finishing. Returns None if it failed."""
@@ -127,6 +151,15 @@ def finished_event(result: Result) -> Event:
 def counts_of(ledger: Ledger) -> Counts:
     """How many of the job's duplicates have which status now."""
     return views.counts(ledger, ledger.campaign)
+
+
+def _all_counts(ledger: Ledger) -> tuple[Counts, SetupCounts, SetupWork]:
+    campaign = ledger.campaign
+    return counts_of(ledger), setups.counts(ledger, campaign), setups.work(ledger, campaign)
+
+
+def _setup_reasons(ledger: Ledger) -> list[tuple[str, int]]:
+    return setups.reasons(ledger, ledger.campaign)
 
 
 def _reasons(ledger: Ledger) -> list[tuple[str, int]]:

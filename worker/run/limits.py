@@ -63,3 +63,9 @@ class Gate:
     def is_closed(self) -> bool:
         """Whether the run was asked to stop, or a limit was reached."""
         return self.stop.asked or self.closed is not None
+
+    @property
+    def bars_setups(self) -> bool:
+        """Whether no setup may be sent either. The limit on created duplicates does not count: what
+        was created is set up."""
+        return self.stop.asked or self.closed == "max_failed"

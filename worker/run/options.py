@@ -15,7 +15,8 @@ class Options(NamedTuple):
     second (None: no maximum). With `only_settle` nothing is sent. `invocation` says how the ledger
     file writes commands. `situation` is what is known about accidents before the look-ups (None:
     nothing counts as an accident). `closed` is why nothing new may be sent from the start: a limit
-    (`limit`, `max_failed`, `max_duration`) that earlier jobs of the same command have used up."""
+    (`limit`, `max_failed`, `max_duration`) that earlier jobs of the same command have used up.
+    `follow` is how long to wait until batches are set up."""
 
     campaign: str
     ledger: Path
@@ -27,3 +28,5 @@ class Options(NamedTuple):
     only_settle: bool = False
     situation: Situation | None = None
     closed: str | None = None
+    follow: float = 0.0
+    retry_failed: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from worker.accidents.rules import Accident, Situation, accidents, with_names
-from worker.ledger import views
+from worker.ledger import setups, views
 from worker.ledger.store import Ledger
 from worker.model.batch import Workspace
 from worker.model.events import Event
@@ -26,6 +26,7 @@ class Question(NamedTuple):
     left_job       how many duplicates of the campaign are no longer in the job (counted only if a
                    person is asked)
     accidents      what looks like an accident
+    set_up         how many existing batches the run would set up
     """
 
     create: int
@@ -36,6 +37,7 @@ class Question(NamedTuple):
     counts: Counts
     left_job: int = 0
     accidents: tuple[Accident, ...] = ()
+    set_up: int = 0
 
 
 def question_of(ledger: Ledger, limit: int | None, situation: Situation | None) -> Question:
@@ -54,6 +56,20 @@ def question_of(ledger: Ledger, limit: int | None, situation: Situation | None) 
         taken_example=names.example,
         counts=views.counts(reader, campaign),
         accidents=() if situation is None else accidents(with_names(situation, names)),
+        set_up=setups.count_to_set_up(reader, campaign),
+    )
+
+
+def setup_question(ledger: Ledger) -> Question:
+    """What a run would do that has nothing to create, and only sets up what exists."""
+    return Question(
+        create=0,
+        workspaces=(),
+        names=(),
+        names_taken=0,
+        taken_example=None,
+        counts=views.counts(ledger, ledger.campaign),
+        set_up=setups.count_to_set_up(ledger, ledger.campaign),
     )
 
 

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 import anyio
 
 from worker.api.client import Api
-from worker.api.outcome import NotSentReason, Outcome, OutcomeKind, classify
+from worker.api.outcome import NotSentReason, Outcome, OutcomeKind, classify, classify_setup
 from worker.api.verdicts import TokenVerdict, token_verdict
 from worker.model.batch import Batch
 from worker.model.clock import Clock, ServerClock, iso
 from worker.model.differences import Difference, differences
 from worker.model.records import AttemptResult, Intent
 from worker.model.replies import Answer, Reply
+from worker.model.setups import SetupIntent, SetupResult
 from worker.rate.pacer import Pacer
 from worker.run.limits import Gate, Limits, Tally
 
@@ -37,7 +38,7 @@ class Sender:
     last_unknown_at: float = -math.inf
     """When a request last ended with an unknown outcome (monotonic seconds)."""
     _refused: int = 0
-    _unauthorised: Counter[int] = field(default_factory=Counter)
+    _unauthorised: Counter[tuple[str, int]] = field(default_factory=Counter)
     _token_lock: anyio.Lock = field(default_factory=anyio.Lock)
 
     async def send(self, intent: Intent) -> AttemptResult:
@@ -49,7 +50,10 @@ class Sender:
         now = self.clock.monotonic()
         date = reply.date if isinstance(reply, Answer) else None
         self.server.observe(date, now)
-        outcome, retry = await self._follow_up(intent, classify(reply, intent.source_id), left, now)
+        found = classify(reply, intent.source_id)
+        if found.kind is OutcomeKind.UNKNOWN:
+            self.last_unknown_at = now
+        outcome, retry = await self._follow_up(("duplicate", intent.item_id), found, left)
         self._note_quota(reply)
         self._stop_at_limits(outcome)
         batch = outcome.batch
@@ -74,21 +78,40 @@ class Sender:
             differences=_differences(intent, batch),
         )
 
+    async def set_up(self, intent: SetupIntent) -> SetupResult:
+        """Send the setup request of this intent. Returns how it ended."""
+        left = self.clock.monotonic()
+        reply = await self.api.set_up(intent.batch_id, intent.tasks_per_group)
+        now = self.clock.monotonic()
+        self.server.observe(reply.date if isinstance(reply, Answer) else None, now)
+        found = classify_setup(reply)
+        outcome, retry = await self._follow_up(("setup", intent.item_id), found, left)
+        self._note_quota(reply)
+        self._stop_at_limits(outcome)
+        return SetupResult(
+            intent=intent,
+            outcome=outcome.kind.value,
+            at=iso(self.clock.wall()),
+            ended=now,
+            http_status=outcome.http_status,
+            error=outcome.error,
+            retry=retry,
+        )
+
     def take_back(self, intent: Intent) -> AttemptResult:
         """The result of an attempt whose request never left."""
         at, now = iso(self.clock.wall()), self.server.now(self.clock.monotonic())
         return AttemptResult(intent, "not_left", False, at, at, None, now, None, 0.0, retry=True)
 
     async def _follow_up(
-        self, intent: Intent, outcome: Outcome, left: float, now: float
+        self, what: tuple[str, int], outcome: Outcome, left: float
     ) -> tuple[Outcome, bool]:
-        """Adjust the pace to this outcome. Returns the outcome to record, and whether to send
-        again."""
+        """Adjust the pace to this outcome of a request for `what` (an operation and an item).
+        Returns the outcome to record, and whether to send again."""
         match outcome.kind:
             case OutcomeKind.NOT_SENT:
-                return await self._after_not_sent(intent, outcome, left)
+                return await self._after_not_sent(what, outcome, left)
             case OutcomeKind.UNKNOWN:
-                self.last_unknown_at = now
                 self.pacer.unusable(left, outcome.retry_after_s, outcome.error or "", patient=True)
             case _:
                 self.pacer.good(left)
@@ -108,7 +131,7 @@ class Sender:
             self.gate.stop.ask("api")
 
     async def _after_not_sent(
-        self, intent: Intent, outcome: Outcome, left: float
+        self, what: tuple[str, int], outcome: Outcome, left: float
     ) -> tuple[Outcome, bool]:
         """Handle an outcome that certainly created nothing. Returns the outcome to record, and
         whether to send again."""
@@ -117,15 +140,15 @@ class Sender:
                 self.tally.throttled += 1
                 self.pacer.throttled(left, outcome.retry_after_s)
             case NotSentReason.UNAUTHORISED:
-                return await self._after_unauthorised(intent, outcome, left)
+                return await self._after_unauthorised(what, outcome, left)
             case _:
                 self.pacer.unusable(left, outcome.retry_after_s, outcome.error or "", patient=False)
         return outcome, True
 
     async def _after_unauthorised(
-        self, intent: Intent, outcome: Outcome, left: float
+        self, what: tuple[str, int], outcome: Outcome, left: float
     ) -> tuple[Outcome, bool]:
-        """Handle a 401. It may mean a bad token, a source that this token may not duplicate, or a
+        """Handle a 401. It may mean a bad token, a batch that this token may not use, or a
         momentary error of the API, so ask `me` about the token."""
         match await self._token():
             case TokenVerdict.REFUSED:
@@ -135,10 +158,10 @@ class Sender:
                 self.pacer.unusable(left, None, outcome.error or "", patient=False)
                 return outcome, True
         self.pacer.good(left)
-        self._unauthorised[intent.item_id] += 1
-        if self._unauthorised[intent.item_id] < 2:
+        self._unauthorised[what] += 1
+        if self._unauthorised[what] < 2:
             return outcome, True
-        # Rejected twice with a valid token: this token may not duplicate this source.
+        # Rejected twice with a valid token: this token may not use this batch.
         return Outcome(OutcomeKind.REFUSED, True, outcome.error, outcome.http_status), False
 
     async def _token(self) -> TokenVerdict:

@@ -12,6 +12,7 @@ from worker.api.client import Api
 from worker.ledger.threads import Database
 from worker.model.clock import Clock, ServerClock
 from worker.model.events import Emit
+from worker.model.setups import SetupIntent, SetupResult
 from worker.model.stop import Stop
 from worker.rate.pacer import Pacer
 from worker.run.group_commit import UNRECORDED_PER_SENDER, Claimed, GroupCommit
@@ -46,6 +47,10 @@ class Sending:
         self._commits = GroupCommit(
             database, clock, server, pacer, emit, self.gate, limits, self.tally
         )
+
+    async def set_up(self, intent: SetupIntent) -> SetupResult:
+        """Send one setup request, with the same pace and limits. The caller has its slot."""
+        return await self._sender.set_up(intent)
 
     @property
     def paused(self) -> bool:

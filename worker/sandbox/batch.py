@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 PROCESSING_SECONDS = 1.0
-"""How many seconds a batch is PROCESSING after it was set up."""
+"""How many seconds a batch is PROCESSING after it was set up, unless somebody chooses otherwise."""
 
 
 class Dataset(NamedTuple):
@@ -29,7 +29,8 @@ class Content(NamedTuple):
 @dataclass(slots=True)
 class Batch:
     """A batch. Times are seconds since 1970. `set_up_at` is None for a copy that is not set up yet;
-    `source_id` is None for a batch that is not a copy."""
+    `source_id` is None for a batch that is not a copy. It is ready `ready_after`
+    seconds after it was set up, or ends in ERROR if it `fails`."""
 
     id: str
     name: str
@@ -41,12 +42,16 @@ class Batch:
     source_id: str | None = None
     set_up_at: float | None = None
     tasks_per_group: int = 1
+    ready_after: float = PROCESSING_SECONDS
+    fails: bool = False
 
     def status(self, now: float) -> str:
         """Its status, in the API's words."""
         if self.set_up_at is None:
             return "UNINITIALISED"
-        return "PROCESSING" if now < self.set_up_at + PROCESSING_SECONDS else "READY"
+        if now < self.set_up_at + self.ready_after:
+            return "PROCESSING"
+        return "ERROR" if self.fails else "READY"
 
     def task_count(self, now: float) -> int:
         """How many tasks it has: none until it is ready, then one for each example."""

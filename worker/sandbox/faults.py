@@ -28,14 +28,16 @@ FAULTS: Mapping[str, str] = {
     "refuse": "422, and nothing is created",
     "unauthorised": "401 although the token is valid, and nothing is created",
     "hang": "nothing is created, and no answer comes until the client gives up (at most 2 minutes)",
+    "setup-error": "the setup is accepted, and the batch ends in the status ERROR",
     "list-500": "a listing is answered with 500",
     "list-short": "a listing lacks some batches, although its count includes them",
 }
-"""Every fault and what it does. Those that begin with `list-` affect a listing; all others affect a
-duplicate request."""
+"""Every fault and what it does. Those that begin with `list-` affect a listing, `setup-error` a
+setup request; all others affect a duplicate request and a setup request alike."""
 
 LISTING_FAULTS = frozenset(name for name in FAULTS if name.startswith("list-"))
-DUPLICATE_FAULTS = FAULTS.keys() - LISTING_FAULTS
+DUPLICATE_FAULTS = FAULTS.keys() - LISTING_FAULTS - {"setup-error"}
+SETUP_FAULTS = FAULTS.keys() - LISTING_FAULTS
 BEFORE_EFFECT = frozenset(
     {"drop-request", "error-500", "error-502", "busy", "refuse", "unauthorised", "hang"},
 )
@@ -66,7 +68,7 @@ def check_faults(faults: Mapping[str, float]) -> None:
         _check_name(name)
         if not 0 <= probability <= 1:  # also refuses nan
             raise UsageError(f"The probability of {name} must be from 0 to 1, not {probability:g}.")
-    for names in (DUPLICATE_FAULTS, LISTING_FAULTS):
+    for names in (SETUP_FAULTS, LISTING_FAULTS):
         total = sum(probability for name, probability in faults.items() if name in names)
         if total > 1 + 1e-9:
             raise UsageError(

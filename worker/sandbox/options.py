@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from worker.model.errors import UsageError
+from worker.sandbox.batch import PROCESSING_SECONDS
 from worker.sandbox.faults import check_faults
 
 
@@ -21,6 +22,7 @@ class SandboxOptions:
                  (`rate` None: no limit)
     retry_after  whether a 429 has a Retry-After
     faults       the probability (0 to 1) of each fault, by its name in `FAULTS`
+    processing   for how many seconds a batch is PROCESSING after it was set up
     listing_lag  for how many seconds a new batch is missing from listings
     seed         the same seed draws the same faults; None: different ones each time
     late_by      a late fault's batch is created this many seconds after its answer (from, to)
@@ -35,6 +37,7 @@ class SandboxOptions:
     retry_after: bool = True
     faults: Mapping[str, float] = field(default_factory=dict)
     listing_lag: float = 0.0
+    processing: float = PROCESSING_SECONDS
     seed: int | None = None
     late_by: tuple[float, float] = (1.0, 3.0)
 
@@ -49,6 +52,10 @@ class SandboxOptions:
         if not self.latency >= 0:
             raise UsageError(
                 f"The sandbox's latency must be 0 seconds or more, not {self.latency:g}."
+            )
+        if not self.processing >= 0:
+            raise UsageError(
+                f"The sandbox's processing time must be 0 seconds or more, not {self.processing:g}."
             )
         if not self.listing_lag >= 0:
             raise UsageError(

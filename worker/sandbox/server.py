@@ -7,6 +7,7 @@ import asyncio
 import json
 import math
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -20,6 +21,7 @@ from worker.sandbox.faults import (
     BEFORE_EFFECT,
     DUPLICATE_FAULTS,
     LISTING_FAULTS,
+    SETUP_FAULTS,
     check_faults,
     draw,
 )
@@ -44,7 +46,7 @@ class Sandbox:
 
     def __init__(self, options: SandboxOptions) -> None:
         self.options = options
-        self.world = World(options.listing_lag)
+        self.world = World(options.listing_lag, processing=options.processing)
         self._port = options.port
         self._bucket = TokenBucket(options.rate, options.burst)
         # Two streams, so that latency does not change which request meets which fault.
@@ -58,6 +60,7 @@ class Sandbox:
         """From now on have only these faults, each with its probability."""
         check_faults(faults)
         self._duplicate_faults = {n: p for n, p in faults.items() if n in DUPLICATE_FAULTS}
+        self._setup_faults = {n: p for n, p in faults.items() if n in SETUP_FAULTS}
         self._listing_faults = {n: p for n, p in faults.items() if n in LISTING_FAULTS}
 
     async def start(self) -> str:
@@ -173,7 +176,10 @@ class Sandbox:
     async def _status(self, request: web.Request) -> web.StreamResponse:
         return _json(200, {"status": self._asked_for(request).status(self.world.now())})
 
-    async def _set_up(self, request: web.Request) -> web.StreamResponse:
+    async def _set_up(self, request: web.Request) -> web.StreamResponse | None:
+        fault = draw(self._dice, self._setup_faults)
+        if fault in BEFORE_EFFECT:
+            return await self._refuse_by(fault, request)
         body = read(SetupBody, await request.read())
         batch = self._asked_for(request)
         if body.dataset_id is None and not batch.datasets:
@@ -183,7 +189,27 @@ class Sandbox:
         known = {dataset.id: dataset for dataset in batch.datasets}
         asked = body.dataset_id and str(body.dataset_id)
         dataset = asked and (known.get(asked) or Dataset(asked, 100, "new.csv"))
-        self.world.set_up(batch, dataset or None, body.tasks_per_group)
+        set_up = partial(
+            self.world.set_up,
+            batch,
+            dataset or None,
+            body.tasks_per_group,
+            fails=fault == "setup-error",
+        )
+        if fault == "late":
+            delay = self._dice.uniform(*self.options.late_by)
+            self._own(asyncio.create_task(_later(delay, set_up)))
+            return self._dice.choice((None, _gateway(504, "Gateway Time-out")))
+        set_up()
+        match fault:
+            case "drop-answer":
+                return None
+            case "error-500-after":
+                raise _internal_error()
+            case "cut-answer":
+                return await self._cut(request, 202, {"status": "PROCESSING"})
+            case "slow":
+                await asyncio.sleep(10 * self.options.latency + 1)
         return _json(202, {})
 
     async def _me(self, request: web.Request) -> web.StreamResponse:
@@ -229,7 +255,8 @@ class Sandbox:
             case "busy":
                 raise self._too_many(1)
             case "refuse":
-                raise Refusal(422, "Unprocessable", "This batch cannot be duplicated.")
+                done = "set up" if "/setup" in request.path else "duplicated"
+                raise Refusal(422, "Unprocessable", f"This batch cannot be {done}.")
             case "unauthorised":
                 raise _unauthorised()
             case "error-502":
@@ -283,6 +310,11 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
         return await handler(request)
     except web.HTTPException as why:
         return _json(why.status, error(why.status, why.reason, why.reason))
+
+
+async def _later(delay: float, happen: Callable[[], None]) -> None:
+    await asyncio.sleep(delay)
+    happen()
 
 
 async def _until_given_up(request: web.Request) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from worker.sandbox.answers import full_batch
-from worker.sandbox.batch import Batch, Dataset
+from worker.sandbox.batch import PROCESSING_SECONDS, Batch, Dataset
 from worker.sandbox.made_up import USER_ID, WORKSPACE_ID, WORKSPACE_TITLE, made_up_source
 
 
@@ -19,17 +19,25 @@ class World:
     """The sources that were asked for and the copies that were created, in order of appearance.
 
     `listing_lag` is for how many seconds listings do not show a new copy; `clock` returns seconds
-    since 1970. `requests` counts by operation (duplicate, get, list, status, setup, me,
-    workspaces). `responses` counts by operation and HTTP status, which is 0 if the connection
-    closed without an answer. `made` counts the copies."""
+    since 1970; `processing` is for how many seconds a batch is PROCESSING after it was set up.
+    `requests` counts by operation (duplicate, get, list, status, setup, me, workspaces).
+    `responses` counts by operation and HTTP status, which is 0 if the connection closed without an
+    answer. `made` counts the copies, `set_ups` by batch the setup requests that took effect."""
 
-    def __init__(self, listing_lag: float = 0.0, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        listing_lag: float = 0.0,
+        clock: Callable[[], float] = time.time,
+        processing: float = PROCESSING_SECONDS,
+    ) -> None:
         self.requests: Counter[str] = Counter()
         self.responses: Counter[tuple[str, int]] = Counter()
         self.workspaces = {WORKSPACE_ID: WORKSPACE_TITLE}
         """The title of each workspace that the token sees."""
         self.made = 0
+        self.set_ups: Counter[str] = Counter()
         self._lag = listing_lag
+        self._processing = processing
         self._clock = clock
         self._batches: dict[str, Batch] = {}
 
@@ -71,12 +79,16 @@ class World:
         self.made += 1
         return copy
 
-    def set_up(self, batch: Batch, dataset: Dataset | None, tasks_per_group: int) -> None:
-        """Give `batch` its tasks, from `dataset` or otherwise from its own datasets. A second call
-        changes nothing."""
+    def set_up(
+        self, batch: Batch, dataset: Dataset | None, tasks_per_group: int, *, fails: bool = False
+    ) -> None:
+        """Give `batch` its tasks, from `dataset` or otherwise from its own datasets; it ends in
+        ERROR if it `fails`. A second call changes nothing, and is counted."""
+        self.set_ups[batch.id] += 1
         if batch.set_up_at is None:
             batch.datasets = batch.datasets if dataset is None else (dataset,)
             batch.tasks_per_group = tasks_per_group
+            batch.ready_after, batch.fails = self._processing, fails
             batch.set_up_at = self.now()
 
     def listing(self, workspace_id: str) -> list[Batch]:

@@ -83,7 +83,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "retry_failed",
         CREATE,
-        "Also retry duplicates that failed before",
+        "Also retry duplicates and setups that failed before",
         default=False,
         commands=_PLANNING,
     ),
@@ -158,6 +158,13 @@ OPTIONS: tuple[Option, ...] = (
         STOP,
         "Send nothing new after N rejected requests (default: no limit)",
         "N",
+    ),
+    Option(
+        "follow",
+        STOP,
+        "Wait up to S seconds until each batch that is set up is READY or ERROR",
+        "S",
+        0,
     ),
     Option(
         "give_up_after",

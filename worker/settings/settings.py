@@ -64,6 +64,7 @@ class Values:
     max_duration: Seconds | None
     max_failed: Count | None
     wait: Seconds
+    follow: Seconds
     yes: Flag
     allow_existing: Flag
     date: Date

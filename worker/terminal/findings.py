@@ -41,7 +41,8 @@ class Findings(_Printed):
     `workspace_names` the names of those that the token can list; these two, `missing` and `unclear`
     are `None` if the API was not asked, and `not_checked` says why not. `accidents`
     are messages with their commands; `created_again` names what the run would create again, if that
-    is no accident. `left_job` counts duplicates of the campaign that left the job."""
+    is no accident. `left_job` counts duplicates of the campaign that left the job. `to_set_up`
+    counts existing batches that the run would set up, unless they are set up by then."""
 
     campaign: str
     job: str
@@ -52,6 +53,7 @@ class Findings(_Printed):
     comments: int
     warnings: tuple[JobWarning, ...]
     to_create: int
+    to_set_up: int = 0
     counts: Mapping[str, int]
     first_names: tuple[str | None, ...]
     sources: int
@@ -79,6 +81,8 @@ def _lines(found: Findings, warnings: Sequence[str], allow: str) -> Iterator[str
         yield f"  comment lines skipped: {found.comments:,}"
     yield from (f"  warning: {visible(warning)}" for warning in warnings)
     yield f"  to create: {found.to_create:,}"
+    if found.to_set_up:
+        yield f"  existing batches to set up: {found.to_set_up:,}"
     for status, words in (
         ("created", "already created"),
         ("failed", "failed before (--retry-failed tries again)"),
@@ -112,7 +116,7 @@ def _lines(found: Findings, warnings: Sequence[str], allow: str) -> Iterator[str
         yield "This looks like an accident; `run` refuses it until you decide:"
         yield from (line for one in found.accidents for line in one.split("\n"))
         yield f"  {allow}"
-    if not found.to_create:
+    if not found.to_create and not found.to_set_up:
         done = found.counts["created"] == found.duplicates
         yield f"Nothing to create{': every duplicate in the job already exists' if done else ''}."
 

@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, field_serializer, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator
 
 from worker.model.causes import shortlist
 from worker.model.differences import differ
 from worker.model.events import STOPPED_BY
+from worker.model.setups import SetupCounts
 from worker.model.steps import Step
 from worker.text import counted, human_duration, shell_word, shortened, visible
 
@@ -24,13 +25,17 @@ CAUSES = 5
 """Maximum number of causes that are shown."""
 
 
+NO_SETUPS = SetupCounts()
+
+
 class Summary(NamedTuple):
     """What is known at the end of a run. `counts` by status of the `total` duplicates in the job;
     `reasons` why duplicates are not created, each with a number of duplicates; `steps` to do next;
     `stopped_by` a key of `STOPPED_BY` or None; `duration_s` seconds; `report` the report's file
     (None: there is none). `settling` if the run only found out whether unanswered requests created
     a batch; `absent` is how many of the settled are missing. `warnings` is how many copies differ
-    from their source."""
+    from their source. `setups` are the counts of the setups that the job asks for, `setup_reasons`
+    says why some are not done."""
 
     campaign: str
     run_id: str
@@ -53,6 +58,8 @@ class Summary(NamedTuple):
     settling: bool = False
     absent: int = 0
     warnings: int = 0
+    setups: SetupCounts = NO_SETUPS
+    setup_reasons: tuple[tuple[str, int], ...] = ()
 
     def count(self, status: str) -> int:
         """The number of duplicates with `status`."""
@@ -79,6 +86,12 @@ class SummaryJson(BaseModel):
     stopped_by: str | None
     report: Path | None
     warnings: int
+    setup: dict[str, int] = Field(validation_alias="setups")
+
+    @field_validator("setup", mode="before")
+    @classmethod
+    def _by_status(cls, setups: SetupCounts) -> dict[str, int]:
+        return setups._asdict()
 
     @field_validator("counts")
     @classmethod
@@ -110,7 +123,11 @@ def _lines(summary: Summary) -> Iterator[str]:
     ]
     if missing:
         yield f"Not created: {', '.join(missing)}."
-    reasons = shortlist(summary.reasons, CAUSES)
+    if summary.setups.total:
+        found = summary.setups._asdict().items()
+        parts = [f"{number:,} {status}" for status, number in found if number]
+        yield f"Set up: {', '.join(parts)}."
+    reasons = shortlist([*summary.reasons, *summary.setup_reasons], CAUSES)
     for reason, count in reasons.shown:
         yield f"  {count:,} × {shortened(visible(reason), 200)}"
     if reasons.rest:

@@ -10,12 +10,13 @@ from typing import NamedTuple
 
 from worker.export.report.needs import Candidate, Needs, needs
 from worker.export.report.timeline import Timeline, timeline
-from worker.ledger import report, views
+from worker.ledger import report, setups, views
 from worker.ledger.handle import Reader
 from worker.model.attempts import Evidence
 from worker.model.batch import Workspace
 from worker.model.clock import seconds
 from worker.model.records import Counts, Notification, RunKind
+from worker.model.setups import SetupCounts
 
 RUNS = 200
 """How many runs the report lists; it counts the older ones."""
@@ -66,6 +67,9 @@ class Run(NamedTuple):
         return self.ended_at is None and self.alive is not False
 
 
+NO_SETUPS = SetupCounts()
+
+
 class Facts(NamedTuple):
     """Everything that a report shows, except its rows. `settled_by` counts created duplicates by
     how they are known, `tries` pairs a number of requests with how many duplicates took it. `runs`
@@ -73,7 +77,8 @@ class Facts(NamedTuple):
     something, `sending_run_id` its id; `compared` are that run and the ones before it that sent
     something, of this job or campaign, newest first. `notifications` are what was sent about the
     latest run. `warnings` is how many copies differ from their source, `workspaces` are those of
-    the sources."""
+    the sources. `setups` are the counts of the setups that the
+    job asks for; a run can do something about `to_set_up` of them."""
 
     campaign: str
     counts: Counts
@@ -91,6 +96,8 @@ class Facts(NamedTuple):
     notifications: tuple[Notification, ...] = ()
     warnings: int = 0
     workspaces: tuple[Workspace, ...] = ()
+    setups: SetupCounts = NO_SETUPS
+    to_set_up: int = 0
 
     @property
     def latest(self) -> Run:
@@ -142,6 +149,8 @@ def facts(reader: Reader, campaign: int, name: str, now: float) -> Facts:
         notifications=report.notifications(reader, campaign),
         warnings=views.differing(reader, campaign),
         workspaces=report.workspaces(reader, campaign),
+        setups=setups.counts(reader, campaign),
+        to_set_up=setups.work(reader, campaign).open,
     )
 
 

@@ -213,6 +213,8 @@ class Rows:
             row["first_sent_at"],
             row["last_sent_at"],
             self._text(row["run_id"]),
+            row["tasks_per_group"],
+            self._text(row["setup_status"]),
             self._text(row["warning"]),
             row["copies"],
             *(row[column] for column in self._own),

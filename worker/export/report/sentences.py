@@ -41,6 +41,8 @@ def headline(facts: Facts) -> Headline:
     if counts.created == counts.total:
         title = f"All {counts.total:,} duplicates created" if counts.total > 1 else some
         of = f": {counted(counts.total, 'duplicate')} of {counted(facts.sources, 'source')}"
+        if facts.setups.undone:
+            return Headline("missing", title, f"{_setups_undone(facts)}.")
         text = f"The job is complete{of}."
         return Headline("good", title, text)
     parts = [
@@ -53,6 +55,20 @@ def headline(facts: Facts) -> Headline:
         if number
     ]
     return Headline("missing", some, f"{joined(parts)}.")
+
+
+def _setups_undone(facts: Facts) -> str:
+    setups = facts.setups
+    parts = [
+        f"{number:,} {verb(number, one, many)}"
+        for number, one, many in (
+            (setups.failed, "setup failed", "setups failed"),
+            (setups.unknown, "setup may have taken effect", "setups may have taken effect"),
+            (setups.pending, "batch is not set up yet", "batches are not set up yet"),
+        )
+        if number
+    ]
+    return joined(parts)
 
 
 def ended(run: Run) -> str:
@@ -211,7 +227,14 @@ def campaign_state(facts: Facts) -> CampaignState:
     end: End = "ended"
     if run.ended_at is None:
         end = "unclear" if run.alive is None else "running" if run.alive else "crashed"
-    return CampaignState(facts.counts, facts.needs.undecided_count, end, run.stopped_by)
+    return CampaignState(
+        facts.counts,
+        facts.needs.undecided_count,
+        end,
+        run.stopped_by,
+        setups=facts.setups,
+        to_set_up=facts.to_set_up,
+    )
 
 
 def moment(text: str | None) -> str:

@@ -9,7 +9,7 @@ import re
 from worker.export.content import SHORTENED, one_line_feed
 from worker.model.clock import iso
 
-NUMBER_COLUMNS = frozenset({"line", "copy", "attempts", "http_status"})
+NUMBER_COLUMNS = frozenset({"line", "copy", "attempts", "http_status", "tasks_per_group"})
 """Columns that contain numbers."""
 
 TIME_COLUMNS = frozenset({"created_at", "first_sent_at", "last_sent_at"})

@@ -44,6 +44,8 @@ _WIDTHS = {
     "last_sent_at": 25,
     "campaign": 20,
     "run_id": 24,
+    "tasks_per_group": 16,
+    "setup_status": 14,
     "warning": 30,
 }
 """Width of each column in characters."""
@@ -60,7 +62,7 @@ _WRAPPED = frozenset({"name", "error", "warning"})
 _FOLDED = frozenset(
     {
         "new_batch_status", "created_at", "settled_by", "attempts", "http_status",
-        "first_sent_at", "last_sent_at", "campaign", "run_id",
+        "first_sent_at", "last_sent_at", "campaign", "run_id", "tasks_per_group", "setup_status",
     }
 )  # fmt: skip
 """Columns that are folded until a person opens them, so that the others are large enough to read on

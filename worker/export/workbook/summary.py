@@ -98,7 +98,9 @@ def _write_steps(page: Page, about: About, digest: Digest) -> None:
     page.section("What to do next")
     if about.going_on:
         page.text(GOING_ON, column=0)
-    todo = steps(CampaignState(digest.counts, digest.undecided), about.commands)
+    setups = digest.setups
+    state = CampaignState(digest.counts, digest.undecided, setups=setups, to_set_up=setups.open)
+    todo = steps(state, about.commands)
     if not todo:
         page.text("Nothing.", column=0)
     for number, step in enumerate(todo, start=1):

@@ -2,7 +2,7 @@
 
 // A row is an array, as page.py writes it; the job's own columns follow.
 const [ITEM, LINE, COPY, SOURCE, NAME, FLAG, STATUS, BATCH, BATCH_STATUS, CREATED, BY, TRIES, HTTP, ERROR, FIRST, LAST,
-  RUN, WARNING, COPIES, OWN] = Array(20).keys();
+  RUN, TASKS, SETUP, WARNING, COPIES, OWN] = Array(22).keys();
 const PAGE = 50;
 const PRINTED = 2000;
 const FEW = 60; // up to this many rows, all sources are open at first
@@ -107,7 +107,8 @@ const arrange = () => {
 const values = (row) => [
   row[LINE], sources[row[SOURCE]][0], row[NAME], row[FLAG] ? "true" : "false", row[COPY], status(row), row[BATCH],
   text(row[BATCH_STATUS]), row[CREATED], text(row[BY]), row[TRIES], row[HTTP], text(row[ERROR]), row[FIRST], row[LAST],
-  about.campaign, text(row[RUN]), text(row[WARNING]), ...row.slice(OWN),
+  about.campaign, text(row[RUN]), row[TASKS], text(row[SETUP]),
+  text(row[WARNING]), ...row.slice(OWN),
 ];
 const cell = (value) => {
   if (value === null) return "";

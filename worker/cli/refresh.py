@@ -1,0 +1,112 @@
+"""`ledger --refresh`: looks at the job's batches again, and records what the API shows. It sends
+nothing."""
+
+from __future__ import annotations
+
+import os
+import socket
+from argparse import Namespace
+from collections.abc import Mapping
+from contextlib import closing
+
+import anyio
+
+from worker.api.reader import RetryingReader, UnrecordedListings
+from worker.cli.common import api, latest_run, ledger_file_of, restoring, target
+from worker.export import ledger_file as export
+from worker.export.own_files import refuse_foreign_file
+from worker.ledger import setups
+from worker.ledger.database import open_for_writing
+from worker.ledger.lock import hold
+from worker.ledger.store import Ledger
+from worker.model.clock import MachineClock, ServerClock, iso
+from worker.model.errors import UsageError
+from worker.model.events import Event
+from worker.model.records import RunEnd, RunKind, RunStart
+from worker.model.run_id import new_run_id
+from worker.model.setups import SETUP_STATUSES, Copy, Seen
+from worker.model.stop import Stop
+from worker.restore.lost_database import refuse_older_database
+from worker.settings.settings import Settings
+from worker.setup.looking import Looking
+from worker.terminal.output import complain
+from worker.terminal.secrets import Scrubber
+from worker.text import verb
+
+
+def refresh(args: Namespace, settings: Settings, environ: Mapping[str, str]) -> None:
+    """Look at every created batch of the job, and record its status. Raises UsageError, and
+    ApiUnusableError or TokenRefusedError if the API cannot be asked."""
+    if settings.sandbox:
+        raise UsageError("--refresh: the batches of a rehearsal exist only while it runs")
+    if args.job is None and not settings.asks_for_campaign:
+        raise UsageError("--refresh: add a JOB or --campaign")
+    chosen = target(settings, environ)
+    with (
+        hold(settings.database, settings.wait),
+        closing(open_for_writing(settings.database, chosen.url)) as database,
+    ):
+        latest = latest_run(database, settings, args)
+        path = ledger_file_of(settings, latest)
+        refuse_foreign_file(export.LEDGER_FILE, path, latest.campaign)
+        for file in {path, latest.ledger}:
+            if file.is_file():
+                command = restoring(settings, latest.campaign, latest.job)
+                refuse_older_database(database, [file], latest.campaign, command)
+        now = MachineClock().wall()
+        start = RunStart(
+            new_run_id(now),
+            latest.campaign,
+            str(latest.job),
+            str(path),
+            socket.gethostname(),
+            os.getpid(),
+            iso(now),
+            settings.timeout,
+            settings.settle_after,
+            kind=RunKind.SETTLE,
+        )
+        ledger = Ledger(database, start)
+        code = 1
+        try:
+            found = setups.copies(ledger, ("", *SETUP_STATUSES))
+
+            async def look() -> dict[str, Seen]:
+                scrub = Scrubber(chosen.token or None)
+                async with api(chosen, settings.timeout, scrub, ()) as client:
+                    clock, stop = MachineClock(), Stop()
+                    reader = RetryingReader(
+                        UnrecordedListings(),
+                        client,
+                        clock,
+                        ServerClock(),
+                        _ignore,
+                        stop,
+                        give_up_after_s=0.0,
+                    )
+                    await reader.owner()
+                    return await Looking(reader, clock, stop).look(found, each=True)
+
+            seen = anyio.run(look) if found else {}
+            setups.saw(ledger, seen)
+            _complain_of(found, seen)
+            code = 0
+        finally:
+            ledger.end_run(RunEnd(iso(MachineClock().wall()), None, code, 0, 0, 0))
+
+
+def _complain_of(found: list[Copy], seen: Mapping[str, Seen]) -> None:
+    """Say which batches the API did not show: their status stays as it was last seen."""
+    lacking = [copy for copy in found if seen[copy.batch_id].status is None]
+    if lacking:
+        first = lacking[0]
+        number = len(lacking)
+        complain(
+            f"the API did not show {number:,} {verb(number, 'batch', 'batches')}, such as"
+            f" {first.batch_id} (line {first.line}); {verb(number, 'its', 'their')} status stays as"
+            " it was last seen"
+        )
+
+
+def _ignore(_event: Event) -> None:
+    """A refresh has no log."""

@@ -1,0 +1,94 @@
+"""Looks at what the API shows of some batches, with as few requests as possible: one listing of a
+workspace for many, one request each for few. It only reads, and decides nothing.
+
+Such a listing gets no number: settling and its baselines do not use it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from worker.api.reader import RetryingReader
+from worker.model.clock import Clock
+from worker.model.replies import Page
+from worker.model.setups import ERROR, Copy, Seen
+from worker.model.stop import Stop
+from worker.rate.pacer import Pacer
+
+ERRORS = 10
+"""For at most this many batches of a listing, the API is asked what it says about their ERROR."""
+
+PATIENCE_S = 3600.0
+"""Seconds that a look waits for its slot at most: pauses of the pace hold it back too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looking:
+    """Looks for one run. `pacer` is the run's own, so that looks are under its maximum rate too
+    (None: look-ups have their own)."""
+
+    reader: RetryingReader
+    clock: Clock
+    stop: Stop
+    pacer: Pacer | None = None
+
+    async def look(self, copies: Iterable[Copy], *, each: bool) -> dict[str, Seen]:
+        """What the API shows of these batches, by id. A batch that a listing does not show is
+        asked for with `each`; otherwise, and if that fails, its status is None. If the run is asked
+        to stop, batches may be missing."""
+        by_workspace: dict[str, set[str]] = defaultdict(set)
+        for copy in copies:
+            by_workspace[copy.workspace_id].add(copy.batch_id)
+        seen: dict[str, Seen] = {}
+        for workspace_id, ids in by_workspace.items():
+            shown = await self._listing(workspace_id, ids) if len(ids) > 1 and workspace_id else {}
+            single = set(ids) - set(shown) if each or len(ids) == 1 or not workspace_id else set()
+            errors = [one for one, what in shown.items() if what.status == ERROR]
+            for batch_id in [*sorted(single), *errors[:ERRORS]]:
+                if self.stop.asked:
+                    return seen | _clear(shown)
+                shown[batch_id] = await self._status(batch_id, shown.get(batch_id))
+            now = self.clock.monotonic()
+            seen |= {one: Seen(None, now) for one in ids} | shown
+        return seen
+
+    async def _listing(self, workspace_id: str, ids: set[str]) -> dict[str, Seen]:
+        """What one listing shows of these batches; it may be incomplete."""
+        found: dict[str, str] = {}
+
+        async def take(_number: int, page: Page) -> None:
+            found.update((one.id, one.status) for one in page if one.id in ids and one.status)
+
+        if not await self._may_ask():
+            return {}
+        try:
+            look = await self.reader.listing(workspace_id, take)
+        finally:
+            self._asked()
+        return {batch_id: Seen(status, look.left) for batch_id, status in found.items()}
+
+    async def _status(self, batch_id: str, before: Seen | None) -> Seen:
+        """The status of one batch; `before` is what a listing showed."""
+        left = self.clock.monotonic()
+        if not await self._may_ask():
+            return before or Seen(None, left)
+        try:
+            left = self.clock.monotonic()
+            verdict = await self.reader.status(batch_id)
+        finally:
+            self._asked()
+        if verdict.status is None:
+            return before or Seen(None, left)
+        return Seen(verdict.status, left, verdict.words or None)
+
+    async def _may_ask(self) -> bool:
+        return self.pacer is None or await self.pacer.acquire(PATIENCE_S)
+
+    def _asked(self) -> None:
+        if self.pacer is not None:
+            self.pacer.release()
+
+
+def _clear(shown: Mapping[str, Seen]) -> dict[str, Seen]:
+    return {batch_id: one for batch_id, one in shown.items() if one.status is not None}
