@@ -1,5 +1,5 @@
-"""A year of nights with several jobs: nothing is created twice, every ledger is true, and night 365
-costs what night 2 did."""
+"""A year of nights with several jobs: nothing is created or set up twice, every ledger is true, and
+night 365 costs what night 2 did."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from tests.simulation.calendar import NIGHTS, Trouble, year
 from tests.simulation.campaign import quick_folder
+from tests.simulation.weather import Fate
 from tests.simulation.year import MEASURED, Year
 
 MOST = 1.5
@@ -42,6 +43,8 @@ def test_a_year_of_nights_keeps_every_promise_and_never_gets_slower() -> None:
     assert last.memory <= MOST * second.memory
     for what in ("crashes", "full disks", "forgotten", "ended: token", "ended: api"):
         assert one.happened[what], one.happened
+    assert len(one.world.setups) > 300
+    assert one.world.faults[f"setup: {Fate.LOST_AFTER.value}"], one.world.faults
 
 
 def total(steps: Counter[str]) -> int:

@@ -1,8 +1,7 @@
 """A year of nights: the worker's real code on one real database, with several jobs each night, a
 simulated clock, and everything that goes wrong in a year.
 
-`Year._command` is what one command does in a night. Setups, and one command for several jobs, are
-to be added there and nowhere else."""
+`Year._command` is what one command does in a night."""
 
 from __future__ import annotations
 
@@ -54,6 +53,8 @@ MEASURED = (2, NIGHTS)
 KEPT_DAYS = 60
 """On the first of each month, details of runs older than this are forgotten."""
 
+FOLLOW_S = 600.0
+
 MOST_TRIES = 4
 """So often a person continues what a night left unfinished."""
 
@@ -72,14 +73,15 @@ class NightlyJob:
 
 JOBS = (
     NightlyJob("wave", "wave-{date}", (
-        Wanted(source_id(0), "Wave {n}", False, 1), Wanted(source_id(1), "Wave", True, 1))),
+        Wanted(source_id(0), "Wave {n}", False, 1, tasks=2),
+        Wanted(source_id(1), "Wave", True, 1))),
     NightlyJob("panel", "panel", (
         Wanted(source_id(2), "Panel {n}, {date}", False, 1),
         Wanted(source_id(2), "Data {date}", True, 1))),
     NightlyJob("archive", "archive", (Wanted(source_id(3), "Archive {n}", False, 2),)),
 )  # fmt: skip
-"""A new campaign each night, one campaign with new names each night, and one that is finished and
-grows only when it is edited."""
+"""A new campaign each night that is set up, one campaign with new names each night, and one that is
+finished and grows only when it is edited."""
 
 
 class Cost(NamedTuple):
@@ -137,7 +139,7 @@ class Year:
 
     def _command(self, night: Night, number: int) -> bool:
         """What cron's line does: the jobs one after the other on one database. Whether everything
-        was created. (Setups and one command for several jobs belong here.)"""
+        was created and set up."""
         measured = number in MEASURED and not night.again
         if measured:
             tracemalloc.start()
@@ -234,7 +236,7 @@ class Year:
         options = Options(
             campaign=campaign, ledger=ledger_file, rate=5.0, limits=Limits(16, None, None, 900.0),
             max_duration=None, settle_after=SETTLE_S, invocation=Invocation(), only_settle=False,
-            situation=situation,
+            situation=situation, follow=FOLLOW_S,
         )  # fmt: skip
         return ledger, options
 
