@@ -361,10 +361,13 @@ def test_a_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
 def test_a_file_of_a_version_without_the_latest_columns_is_still_a_ledger(tmp_path: Path) -> None:
     path = tmp_path / "ledger.csv"
     cells = f"2,{uuid(1)},Wave,false,1,pending,,,,,0,,,,,spring,run-1"
-    path.write_text(f"{HEADER.removesuffix(',warning')},x_a\n{cells},=1\n", encoding="utf-8")
+    path.write_text(
+        f"{HEADER.removesuffix(',tasks_per_group,setup_status,warning')},x_a\n{cells},=1\n",
+        encoding="utf-8",
+    )
     assert is_ledger(path)
     (item,) = read_items(path)
-    assert (item.status, item.differences) == ("pending", ())
+    assert (item.status, item.differences, item.setup_status) == ("pending", (), "")
 
 
 def test_the_header_is_the_one_that_is_looked_for() -> None:
