@@ -37,11 +37,15 @@ MODULES = (
 LONGEST = 1 << 20
 
 
+OF_ITS_OWN = ("PYTHON", "SSL_")
+"""Variables that begin so are read when Python starts or when modules are imported."""
+
+
 def differs(environ: Mapping[str, str]) -> bool:
-    """Whether Python would start differently in this environment than it did here."""
-    at_start = {key for key in (*environ, *os.environ) if key.startswith(("LANG", "LC_", "SSL_"))}
-    return any(key.startswith("PYTHON") for key in environ) or any(
-        environ.get(key) != os.environ.get(key) for key in at_start
+    """Whether Python would start differently in this environment than in the prepared process."""
+    languages = {key for key in (*environ, *os.environ) if key.startswith(("LANG", "LC_"))}
+    return any(key.startswith(OF_ITS_OWN) for key in environ) or any(
+        environ.get(key) != os.environ.get(key) for key in languages
     )
 
 
@@ -75,7 +79,7 @@ def _prepared() -> tuple[socket.socket, subprocess.Popen[bytes]]:
     with theirs:
         process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(theirs.fileno())],
-            env={key: value for key, value in os.environ.items() if not key.startswith("PYTHON")},
+            env={key: value for key, value in os.environ.items() if not key.startswith(OF_ITS_OWN)},
             pass_fds=[theirs.fileno()],
         )
     atexit.register(_end, ours, process)
