@@ -138,10 +138,10 @@ CSV_JOBS: tuple[Case, ...] = (
     ),
     job(
         "a header where much is wrong",
-        "nmae,copies,copies,tasks_per_group\n",
+        "nmae,copies,copies,tasks_per_grop\n",
         "job.csv:1: unknown column",
         'job.csv:1: column "copies" appears twice',
-        "reserved",
+        'unknown column "tasks_per_grop"; did you mean "tasks_per_group"',
         'there is no column "batch_id"',
     ),
     # rows

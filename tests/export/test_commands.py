@@ -73,7 +73,8 @@ def test_the_program_takes_every_command_as_it_stands() -> None:
         made.ledger("--all", "--format", "table"),
     ):
         args = parser().parse_args(shlex.split(line)[1:])
-        assert (args.job, args.campaign) == ("/w/it's.csv", "a b")
+        job = args.jobs[0] if args.command == "run" else args.job
+        assert (job, args.campaign) == ("/w/it's.csv", "a b")
     assert parser().parse_args(shlex.split(made.assign(7, uuid(1)))[1:]).assign == [f"#7={uuid(1)}"]
 
 

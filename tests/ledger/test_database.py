@@ -457,7 +457,7 @@ def test_a_backup_does_not_claim_the_name_of_what_it_is_a_copy_of(
 
 
 @pytest.mark.parametrize(
-    ("code", "told", "kind"),
+    ("code", "message", "kind"),
     [
         (sqlite3.SQLITE_FULL, "the disk is full", WorkerError),
         (sqlite3.SQLITE_NOTADB, "is not a ledger database", UsageError),

@@ -145,7 +145,7 @@ async def test_a_job_without_setups_asks_nothing_more(tmp_path: Path) -> None:
     async with Rig(tmp_path) as rig:
         result = await rig.run(job(3, ""), follow=5.0)
         assert result.setups == SetupCounts()
-        assert rig.requests == {"me": 1, "get": 1, "list": 1, "duplicate": 3}
+        assert rig.requests == {"me": 1, "get": 1, "workspaces": 1, "list": 1, "duplicate": 3}
 
 
 async def test_setups_added_to_a_finished_job_set_up_what_exists(tmp_path: Path) -> None:

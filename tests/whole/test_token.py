@@ -127,9 +127,9 @@ def test_a_crash_tells_neither_the_token_nor_a_traceback(
 def test_a_crash_before_the_run_tells_neither(place: Place) -> None:
     place.job({"batch_id": source_id(1)})
     environ = environment(place.folder, place.server.url, place.server.token)
-    script = CRASH.replace("from worker.run import {module}", "from worker.cli import run").replace(
-        "{module}.{name}", "run.planned"
-    )
+    script = CRASH.replace(
+        "from worker.run import {module}", "from worker.cli import prepare"
+    ).replace("{module}.{name}", "prepare.planned")
     ended = _python(script, place.folder, environ)
     assert ended.code == 1
     assert "[token]" in ended.err

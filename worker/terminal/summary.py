@@ -85,8 +85,8 @@ class SummaryJson(BaseModel):
     exit_code: int
     stopped_by: str | None
     report: Path | None
-    warnings: int
     setup: dict[str, int] = Field(validation_alias="setups")
+    warnings: int
 
     @field_validator("setup", mode="before")
     @classmethod
