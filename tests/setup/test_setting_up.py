@@ -183,7 +183,7 @@ async def test_a_lost_answer_is_looked_up_before_it_is_sent_again(
     async with Rig(tmp_path, late_by=(0.0, 0.1)) as rig:
         await rig.run(job(4, ""))
         rig.sandbox.misbehave({fault: 1.0})
-        first = await rig.run(job(4), max_duration=0.5, settle_after=60.0)
+        first = await rig.run(job(4), max_duration=2.5, settle_after=60.0)
         assert first.setups.unknown == 4
         assert first.exit_code == 1
         assert all(row["error"].startswith("setup: ") for row in rig.rows)
