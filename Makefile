@@ -74,7 +74,7 @@ wheel: .venv/installed
 # whole command reach is not counted: they run it as a process of its own.)
 coverage: .venv/installed
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --cov --cov-report=term \
-		$(addprefix tests/,settle run rate ledger restore accidents simulation)
+		$(addprefix tests/,settle setup run rate ledger restore accidents simulation)
 
 # 10,000 whole campaigns with faults and crashes in simulated time; takes some minutes.
 simulate: .venv/installed
