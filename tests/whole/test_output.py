@@ -18,6 +18,7 @@ from types import MappingProxyType
 import pytest
 
 from tests.support.command import PROGRAM, Ended, read_ledger, source_id
+from tests.support.marks import few
 from tests.support.systems import needs_full_device
 from tests.whole.conftest import Place
 from worker.cli.parser import COMMANDS
@@ -112,7 +113,7 @@ def process(
 
 
 @each_printing
-@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("encoding", few(ENCODINGS, "ascii"))
 def test_every_command_prints_in_any_encoding(
     place: Place, encoding: str, commands: Commands
 ) -> None:
