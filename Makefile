@@ -5,7 +5,8 @@
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
-# Tests run side by side, two for each processor, because many of them wait.
+# Tests run side by side, two for each processor, because many of them wait. A file's tests share what they set up, so
+# they stay together; the files that take longest come first (testpaths).
 JOBS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 # A rehearsal leaves its ledgers beside the jobs.
 DEMO_JOBS := $(notdir $(wildcard jobs/*.csv jobs/*.tsv jobs/*.yaml jobs/*.yml))
@@ -43,7 +44,7 @@ demo: .venv/installed
 	duplicate-batches ledger lost.csv --database lost.db --format csv | cut -d , -f 3,6,7,10,11
 
 test: .venv/installed
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadscope
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder
 
 # The proofs by mass: a thousand campaigns, fifty kills, every planted mistake, every byte of a request.
 prove: .venv/installed
