@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 # Tests run side by side, two for each processor, because many of them wait. A file's tests share what they set up, so
-# they stay together; the files that take longest come first (testpaths).
+# they stay together; those that take longest come first (tests/conftest.py).
 JOBS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 # A rehearsal leaves its ledgers beside the jobs.
 DEMO_JOBS := $(notdir $(wildcard jobs/*.csv jobs/*.tsv jobs/*.yaml jobs/*.yml))
