@@ -1,4 +1,4 @@
-"""What all tests share: no test fails because the machine is busy, and the slow ones begin first."""
+"""What all tests share: no test fails because the machine is busy, and slow ones begin first."""
 
 from __future__ import annotations
 
