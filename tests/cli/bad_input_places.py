@@ -355,7 +355,7 @@ PLACES: tuple[Case, ...] = (
     _database(
         "a database of another API",
         ledger_database,
-        f"this ledger database is for {OTHER_API}, but PROLIFIC_URL says http://127.0.0.1",
+        f"this ledger database is for {OTHER_API}, but the API of this command is http://127.0.0.1",
         process=True,
     ),
     _database(

@@ -21,6 +21,18 @@ MANY = Question(
 
 
 @pytest.mark.parametrize(
+    ("question", "line"),
+    [
+        (ONE._replace(set_up_new=1), "  it will also be set up"),
+        (MANY._replace(set_up_new=2), "  2 of them will also be set up"),
+        (MANY._replace(set_up=1), "  1 existing batch will be set up"),
+    ],
+)
+def test_what_will_be_set_up_is_in_the_question(question: Question, line: str) -> None:
+    assert line in question_text(question, "there", "").split("\n")
+
+
+@pytest.mark.parametrize(
     ("question", "lines"),
     [
         (

@@ -359,7 +359,7 @@ def test_a_database_of_another_api_is_refused(path: Path) -> None:
     make(path)
     other = "http://127.0.0.1:8000"
 
-    with pytest.raises(UsageError, match=f"is for {API}, but PROLIFIC_URL says {other}"):
+    with pytest.raises(UsageError, match=f"is for {API}, but the API of this command is {other}"):
         open_for_writing(path, other)
     with pytest.raises(UsageError, match="is for"):
         open_for_reading(path, other)

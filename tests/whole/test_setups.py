@@ -21,6 +21,9 @@ def rows(tasks: object, number: int = 2) -> list[dict[str, object]]:
 
 def test_a_setup_from_the_job_to_ready(place_with: WithOptions) -> None:
     place = place_with(SandboxOptions(latency=0, processing=1.5))
+    place.job(*rows(5, number=3))
+    new = json.loads(place.command("check", "job.csv", "--json", "--limit", 2).out)
+    assert (new["to_create"], new["to_set_up"]) == (2, 2)
     place.job(*rows(""))
     assert place.run().code == 0
     place.job(*rows(5))

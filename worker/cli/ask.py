@@ -41,6 +41,9 @@ def _lines(question: Question, where: str) -> Iterator[str]:
             f"  {names_taken(question.names_taken)}, such as"
             f" {visible(question.taken_example or '')}"
         )
+    if question.set_up_new:
+        of = "it" if question.create == 1 else f"{question.set_up_new:,} of them"
+        yield f"  {of} will also be set up"
     if question.set_up:
         yield f"  {_existing(question.set_up)} will be set up"
     for one, many, number in (

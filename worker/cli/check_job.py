@@ -59,11 +59,12 @@ class Sources(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What the ledger knows about the plan: the forecast of a run, how many duplicates of the
-    campaign are no longer in the job, and what is known about accidents (None: nothing counts as
-    one)."""
+    """What the ledger knows about the plan: the forecast of a run, how many of the new batches it
+    would set up, how many duplicates of the campaign are no longer in the job, and what is known
+    about accidents (None: nothing counts as one)."""
 
     forecast: views.Forecast
+    set_up_new: int
     left_job: int
     situation: Situation | None
 
@@ -98,6 +99,13 @@ def _known(settings: Settings, job: Job, campaign: str, plan: Plan, url: str) ->
             return Known(
                 views.forecast(
                     reader, plan.file, number, plan.items, retry_failed=settings.retry_failed
+                ),
+                views.forecast_setups(
+                    reader,
+                    plan.file,
+                    number,
+                    plan.items if settings.limit is None else settings.limit,
+                    retry_failed=settings.retry_failed,
                 ),
                 views.count_leaving(reader, plan.file, number),
                 situation_of(reader, settings, job, plan, url),
@@ -197,7 +205,7 @@ def _findings(
         comments=plan.comments,
         warnings=tuple(JobWarning(line=line, text=text) for line, text in plan.warnings),
         to_create=create,
-        to_set_up=forecast.set_up,
+        to_set_up=forecast.set_up + known.set_up_new,
         counts={
             "created": counts.created,
             "failed": counts.failed,

@@ -23,7 +23,7 @@ from worker.export import ledger_file as export
 from worker.export.commands import Commands
 from worker.ledger.store import Ledger
 from worker.ledger.threads import ThreadedDatabase
-from worker.ledger.views import count_left
+from worker.ledger.views import count_left, to_set_up
 from worker.model.clock import MachineClock
 from worker.model.stop import Stop
 from worker.rate.pacer import Pacer
@@ -202,8 +202,7 @@ class RunSession:
         if not self._asked.alone:
             warn(f"{visible(str(self._asked.job))}, campaign {visible(self._asked.campaign)}:\n")
         if self._database is not None:
-            left = await self._database.call(lambda ledger: count_left(ledger, ledger.campaign))
-            question = question._replace(left_job=left)
+            question = await self._database.call(_counted, question)
         agreed = await ask(question, where, self._stop, findings)
         if agreed:
             self._progress.resume()
@@ -222,3 +221,11 @@ class RunSession:
         more = filter(None, (self._logs.trouble, self._report_trouble))
         present(self._asked, summary, (*result.troubles, *more), self._scrub)
         return result.exit_code
+
+
+def _counted(ledger: Ledger, question: Question) -> Question:
+    """The question with what is counted only for people: it takes time in a big job."""
+    return question._replace(
+        left_job=count_left(ledger, ledger.campaign),
+        set_up_new=to_set_up(ledger, ledger.campaign, ledger.run, question.create),
+    )

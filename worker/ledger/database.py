@@ -343,6 +343,8 @@ def _refuse_other_api(connection: sqlite3.Connection, path: Path, api_url: str) 
     known = connection.execute(sql("api_url")).fetchone()
     if known is not None and known[0] != api_url:
         raise UsageError(
-            f"{path}: this ledger database is for {known[0]}, but PROLIFIC_URL says {api_url}",
-            hint="Each API needs a database of its own: name it with --database.",
+            f"{path}: this ledger database is for {known[0]}, but the API of this command is"
+            f" {api_url}",
+            hint="Each API needs a database of its own. Set PROLIFIC_URL as before, or name another"
+            " database with --database.",
         )

@@ -323,6 +323,16 @@ WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND i.status = 'pending'
 ORDER BY i.line, i.copy
 LIMIT :limit;
 
+-- name: claimable_to_set_up
+-- How many of the first :limit duplicates that the run may send it sets up afterwards.
+SELECT count(c.tasks_per_group) FROM (
+    SELECT i.tasks_per_group
+    FROM items AS i
+    JOIN sources AS s ON s.source_id = i.source_id AND s.run_id = :run AND s.state = 'found'
+    WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND i.status = 'pending'
+    ORDER BY i.line, i.copy
+    LIMIT :limit) AS c;
+
 -- name: workspaces_of_run
 SELECT v.workspace_id, count(*) AS sources
 FROM sources AS s JOIN source_versions AS v ON v.id = s.version_id
@@ -469,6 +479,17 @@ LEFT JOIN items AS i ON i.campaign_id = :campaign AND i.source_id = s.source_id
     AND i.upload_new_dataset = s.upload_new_dataset AND i.copy = s.copy
 WHERE i.status IS NULL OR i.status = 'pending' OR (:retry_failed AND i.status = 'failed')
 ORDER BY s.rowid LIMIT :limit;
+
+-- name: plan_missing_to_set_up
+-- How many of the first :limit of them it sets up afterwards.
+SELECT count(m.tasks_per_group) FROM (
+    SELECT s.tasks_per_group
+    FROM plan.staged AS s
+    LEFT JOIN items AS i ON i.campaign_id = :campaign AND i.source_id = s.source_id
+        AND i.template = s.template
+        AND i.upload_new_dataset = s.upload_new_dataset AND i.copy = s.copy
+    WHERE i.status IS NULL OR i.status = 'pending' OR (:retry_failed AND i.status = 'failed')
+    ORDER BY s.rowid LIMIT :limit) AS m;
 
 -- name: plan_sources
 SELECT count(DISTINCT source_id) FROM plan.staged;

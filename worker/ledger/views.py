@@ -100,6 +100,12 @@ def claimable(reader: Reader, campaign: int, run: int) -> int:
     return int(reader.ask("count_claimable", campaign=campaign, run=run).fetchone()[0])
 
 
+def to_set_up(reader: Reader, campaign: int, run: int, create: int) -> int:
+    """How many of the first `create` duplicates that the run may send it sets up afterwards."""
+    found = reader.ask("claimable_to_set_up", campaign=campaign, run=run, limit=create)
+    return int(found.fetchone()[0])
+
+
 def first_names(reader: Reader, campaign: int, run: int, limit: int) -> list[str]:
     """The first names that the run will send, in the job's order."""
     found = reader.ask("first_claimable", campaign=campaign, run=run, limit=limit)
@@ -366,6 +372,17 @@ def forecast(
         sources=sources,
         set_up=set_up,
     )
+
+
+def forecast_setups(
+    reader: Reader, staged: Path, campaign: int | None, create: int, *, retry_failed: bool
+) -> int:
+    """How many of the first `create` duplicates that a run of the plan would create it sets up."""
+    with reader.attached(staged):
+        found = reader.ask(
+            "plan_missing_to_set_up", campaign=campaign, retry_failed=retry_failed, limit=create
+        )
+        return int(found.fetchone()[0])
 
 
 def source_name(reader: Reader, run: int, source_id: str) -> str | None:

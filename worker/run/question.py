@@ -27,6 +27,7 @@ class Question(NamedTuple):
                    person is asked)
     accidents      what looks like an accident
     set_up         how many existing batches the run would set up
+    set_up_new     how many of the new ones (counted only if a person is asked)
     """
 
     create: int
@@ -38,6 +39,7 @@ class Question(NamedTuple):
     left_job: int = 0
     accidents: tuple[Accident, ...] = ()
     set_up: int = 0
+    set_up_new: int = 0
 
 
 def question_of(ledger: Ledger, limit: int | None, situation: Situation | None) -> Question:

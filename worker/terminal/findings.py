@@ -42,7 +42,8 @@ class Findings(_Printed):
     are `None` if the API was not asked, and `not_checked` says why not. `accidents`
     are messages with their commands; `created_again` names what the run would create again, if that
     is no accident. `left_job` counts duplicates of the campaign that left the job. `to_set_up`
-    counts existing batches that the run would set up, unless they are set up by then."""
+    counts the batches that the run would set up, new ones and those that exist, unless they are set
+    up by then."""
 
     campaign: str
     job: str
@@ -82,7 +83,7 @@ def _lines(found: Findings, warnings: Sequence[str], allow: str) -> Iterator[str
     yield from (f"  warning: {visible(warning)}" for warning in warnings)
     yield f"  to create: {found.to_create:,}"
     if found.to_set_up:
-        yield f"  existing batches to set up: {found.to_set_up:,}"
+        yield f"  to set up: {found.to_set_up:,}"
     for status, words in (
         ("created", "already created"),
         ("failed", "failed before (--retry-failed tries again)"),

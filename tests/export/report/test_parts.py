@@ -27,6 +27,7 @@ from worker.export.report.sentences import (
 )
 from worker.model.attempts import Evidence
 from worker.model.records import Counts, RunKind
+from worker.model.setups import SetupCounts
 
 # -- what needs a person
 
@@ -175,6 +176,11 @@ def test_the_headline_says_how_many_are_created(
     told_first = headline(facts(counts, run))
     assert (told_first.kind, told_first.title) == (kind, title)
     assert text is None or told_first.text == text
+
+
+def test_the_headline_says_that_batches_were_not_ready() -> None:
+    found = facts(Counts(created=3), RUN)._replace(setups=SetupCounts(ready=1, requested=2))
+    assert headline(found).text == "2 batches were set up, and not READY when last seen."
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,10 @@ def headline(facts: Facts) -> Headline:
         of = f": {counted(counts.total, 'duplicate')} of {counted(facts.sources, 'source')}"
         if facts.setups.undone:
             return Headline("missing", title, f"{_setups_undone(facts)}.")
+        if facts.setups.requested:
+            number = facts.setups.requested
+            waiting = f"{number:,} {verb(number, 'batch was', 'batches were')}"
+            return Headline("good", title, f"{waiting} set up, and not READY when last seen.")
         text = f"The job is complete{of}."
         return Headline("good", title, text)
     parts = [
