@@ -131,6 +131,17 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def joined(words: Sequence[str], last: str = "and") -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return (
+        words[0]
+        if len(words) == 1
+        else f"{', '.join(words[:-1])} {last} {words[-1]}"
+        if words
+        else ""
+    )
+
+
 def verb(number: int, one: str, many: str) -> str:
     """The form that agrees with `number`: `1 source exists`, `2 sources exist`."""
     return one if number == 1 else many

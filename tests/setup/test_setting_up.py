@@ -26,6 +26,7 @@ from worker.model.setups import SetupCounts
 from worker.model.stop import Stop
 from worker.restore.restore import restore
 from worker.run.campaign import Campaign
+from worker.run.finish import NOT_READY
 from worker.run.limits import Limits
 from worker.run.options import Options
 from worker.run.question import Question
@@ -227,6 +228,7 @@ async def test_what_is_not_ready_in_time_makes_the_exit_code_1(tmp_path: Path) -
         result = await rig.run(job(1), follow=1.0)
         assert (result.exit_code, result.setups) == (1, SetupCounts(requested=1))
         assert rig.statuses == [("PROCESSING", "requested")]
+        assert result.setup_reasons == ((NOT_READY, 1),)
 
 
 async def test_what_a_limit_leaves_is_not_set_up_and_the_rest_is(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -27,21 +26,9 @@ needs_full_device = pytest.mark.skipif(
 def needs_programs(*names: str) -> pytest.MarkDecorator:
     """Skip the test if one of these programs is not installed."""
     missing = [name for name in names if shutil.which(name) is None]
+    # A user's machine need not have them; continuous integration installs them.
     return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
 
 
-def has_mount_namespaces() -> bool:
-    """Whether a process may mount folders that only it sees: as root, outside strict containers."""
-    if shutil.which("unshare") is None:
-        return False
-    mount = ["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"]
-    return subprocess.run(mount, capture_output=True, check=False).returncode == 0
-
-
-# The system's own folders are replaced for a test, and nothing outside it changes.
-needs_mount_namespaces = pytest.mark.skipif(
-    not has_mount_namespaces(), reason="needs mount namespaces (Linux, as root)"
-)
-
 # Documents and reports show command lines for a shell; bash runs them as people paste them.
-needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+needs_bash = needs_programs("bash")

@@ -138,6 +138,7 @@ def _tell_phases(pipe: int) -> None:
 
         return whole
 
+    # mypy refuses to replace a method, which is the point here.
     Ledger.plan = reporting("planning", Ledger.plan)  # type: ignore[method-assign]
     Ledger.group_commit = reporting("recording", Ledger.group_commit)  # type: ignore[method-assign]
     export.write_ledger_file = reporting("writing", export.write_ledger_file)

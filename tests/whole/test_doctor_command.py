@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.command import Ended, source_id
+from tests.support.command import Ended, command, environment, source_id
 from tests.whole.conftest import Place
 
 
@@ -24,7 +24,9 @@ def ready(place: Place) -> Place:
 
 
 def doctor(place: Place, *arguments: str, **variables: str) -> tuple[Ended, dict[str, Any]]:
-    ended = place.command_with("doctor", "--json", *arguments, **{"PROLIFIC_TOKEN": ""} | variables)
+    """What doctor finds, in a shell whose only variable of ours is the API's address."""
+    environ = environment(place.folder, place.server.url) | variables
+    ended = command(("doctor", "--json", *arguments), place.folder, environ)
     return ended, json.loads(ended.out)
 
 
@@ -101,6 +103,26 @@ def test_a_token_that_cron_has_not_is_a_finding(ready: Place) -> None:
     ended, found = doctor(ready, PROLIFIC_TOKEN=ready.server.token)
     assert ended.code == 1
     assert "PROLIFIC_TOKEN, which cron does not have" in findings(found, "cron")[0]
+
+
+def test_a_token_file_that_cron_cannot_use_is_a_finding(ready: Place) -> None:
+    (ready.folder / "token").chmod(0o644)
+    ended, found = doctor(ready, PROLIFIC_TOKEN=ready.server.token)
+    assert ended.code == 1
+    assert "other users can access this file" in findings(found, "cron")[0]
+
+
+def test_settings_that_only_this_shell_has_are_a_finding(ready: Place) -> None:
+    ended, found = doctor(ready, DUPLICATE_BATCHES_FOLLOW="5", DUPLICATE_BATCHES_RATE="3/s")
+    assert ended.code == 1
+    (finding,) = findings(found, "cron")
+    assert "DUPLICATE_BATCHES_RATE and DUPLICATE_BATCHES_FOLLOW are set in this shell" in finding
+
+
+def test_another_api_than_crons_is_named(ready: Place) -> None:
+    _, found = doctor(ready)
+    texts = [check["text"] for check in found["checks"] if check["topic"] == "cron"]
+    assert f"if the crontab sets PROLIFIC_URL={ready.server.url}" in texts[0]
 
 
 def test_the_folder_that_a_cron_line_must_change_to_is_named(ready: Place, tmp_path: Path) -> None:

@@ -304,7 +304,7 @@ def test_the_token_file_as_the_job_is_not_shown(place: Place, command: str) -> N
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a terminal of its own")
 def test_a_person_is_asked_once_for_each_job(place: Place) -> None:
-    from tests.whole.test_terminal import open_terminal  # noqa: PLC0415 - see above
+    from tests.whole.test_terminal import open_terminal  # noqa: PLC0415 - imports what only POSIX has
 
     fill(place, a=2, b=1)
     terminal = open_terminal(place, "run", "jobs", "--rate", "unlimited")

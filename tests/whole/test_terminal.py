@@ -318,3 +318,18 @@ def test_what_looks_like_an_accident_is_created_if_a_person_says_yes(place: Plac
     terminal.type("y\n")
     assert terminal.end() == 0
     assert place.world.made == 10
+
+
+def test_the_question_says_how_many_of_the_new_batches_are_set_up(place: Place) -> None:
+    place.job(
+        *(
+            {"batch_id": source_id(n), "name": f"Row {n}", "tasks_per_group": tasks}
+            for n, tasks in enumerate((5, "", 5))
+        )
+    )
+    terminal = open_terminal(place, "run", "job.csv", "--limit", "2")
+    terminal.expect("2 duplicates will be created")
+    terminal.expect("1 of them will also be set up")
+    terminal.type("n\n")
+    assert terminal.end() == 1
+    assert place.world.made == 0

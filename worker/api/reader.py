@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import anyio
 from aiolimiter import AsyncLimiter
@@ -50,6 +50,9 @@ LONGEST_BACK_OFF_S = 60.0
 
 class ApiUnusableError(WorkerError):
     """The API gave no usable answer within the time that the run may wait."""
+
+
+V = TypeVar("V", SourceVerdict, StatusVerdict)
 
 
 class ListingLog(Protocol):
@@ -159,23 +162,20 @@ class RetryingReader:
 
     async def source(self, source_id: str) -> SourceVerdict:
         """Get one batch, in up to three tries if another may help."""
-        wait = FIRST_BACK_OFF_S
-        for number in range(1, TRIES + 1):
-            reply = await self._ask(lambda: self._api.batch(source_id))
-            verdict = source_verdict(reply, source_id)
-            if not verdict.again or number == TRIES or self._stop.asked:
-                break
-            asked = reply.retry_after_s if isinstance(reply, Answer) else None
-            await self._stop.wait(min(LONGEST_BACK_OFF_S, asked or wait))
-            wait *= 2
-        return verdict
+        return await self._tries(
+            lambda: self._api.batch(source_id), lambda reply: source_verdict(reply, source_id)
+        )
 
     async def status(self, batch_id: str) -> StatusVerdict:
         """Get the status of one batch, in up to three tries if another may help."""
+        return await self._tries(lambda: self._api.status(batch_id), status_verdict)
+
+    async def _tries(self, ask: Callable[[], Awaitable[Reply]], judge: Callable[[Reply], V]) -> V:
+        """The verdict on the last reply, after as many tries as may help."""
         wait = FIRST_BACK_OFF_S
         for number in range(1, TRIES + 1):
-            reply = await self._ask(lambda: self._api.status(batch_id))
-            verdict = status_verdict(reply)
+            reply = await self._ask(ask)
+            verdict = judge(reply)
             if not verdict.again or number == TRIES or self._stop.asked:
                 break
             asked = reply.retry_after_s if isinstance(reply, Answer) else None

@@ -3,7 +3,6 @@ nothing, takes no lock and changes no database."""
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
@@ -16,7 +15,7 @@ from worker.accidents.message import created_again, text
 from worker.accidents.rules import Situation, accidents, with_names
 from worker.api.reader import ApiUnusableError, RetryingReader
 from worker.cli.accidents import messages_for, situation_of
-from worker.cli.common import Target, api, campaign_of
+from worker.cli.common import Target, api, campaign_of, run_start
 from worker.export import ledger_file as export
 from worker.export.own_files import refuse_foreign_file
 from worker.job.plan import Plan, planned
@@ -32,10 +31,10 @@ from worker.ledger.database import (
 from worker.ledger.store import Ledger
 from worker.ledger.threads import ListingNotes, ThreadedDatabase
 from worker.model.batch import Workspace
-from worker.model.clock import MachineClock, ServerClock, iso
+from worker.model.clock import MachineClock, ServerClock
 from worker.model.events import Event
 from worker.model.job import Job
-from worker.model.records import RunStart
+from worker.model.records import RunKind
 from worker.model.stop import Stop
 from worker.run.preflight import Preflight
 from worker.settings.access import api_url
@@ -129,17 +128,7 @@ async def _look(
     clock, scrub = MachineClock(), Scrubber(chosen.token or None)
     scratch = plan.file.with_name("check.db")
     with closing(open_for_writing(scratch, SANDBOX)) as database:
-        start = RunStart(
-            "check",
-            campaign,
-            str(job),
-            "",
-            "",
-            os.getpid(),
-            iso(clock.wall()),
-            settings.timeout,
-            settings.settle_after,
-        )
+        start = run_start(settings, "check", RunKind.RUN, campaign=campaign, job=job, ledger=Path())
         ledger = Ledger(database, start)
         ledger.plan(plan.file, (), retry_failed=False)
         if known.situation is not None and not known.situation.sent:

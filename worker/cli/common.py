@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import os
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -18,9 +20,11 @@ from worker.job.read import open_job
 from worker.ledger import views
 from worker.ledger.database import SANDBOX
 from worker.ledger.handle import Reader
+from worker.model.clock import MachineClock, iso
 from worker.model.errors import UsageError
 from worker.model.job import Job
 from worker.model.program import program
+from worker.model.records import RunKind, RunStart
 from worker.settings.access import api_url, check_certificates, read_token
 from worker.settings.apart import file_id
 from worker.settings.load import load_settings
@@ -40,6 +44,24 @@ class Target(NamedTuple):
     def is_sandbox(self) -> bool:
         """Whether this is the in-process sandbox, so that nothing real is asked."""
         return self.url == SANDBOX
+
+
+def run_start(
+    settings: Settings, run_id: str, kind: RunKind, *, campaign: str, job: Path, ledger: Path
+) -> RunStart:
+    """What is recorded when a run of this process begins now. `job` is absolute."""
+    return RunStart(
+        run_id=run_id,
+        campaign=campaign,
+        job=str(job),
+        ledger=str(ledger),
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        now=iso(MachineClock().wall()),
+        timeout_s=settings.timeout,
+        settle_after_s=settings.settle_after,
+        kind=kind,
+    )
 
 
 def for_job(args: argparse.Namespace, job: str | None) -> argparse.Namespace:

@@ -93,7 +93,7 @@ def _of_cron(
         )
     except UsageError as error:
         cron = error
-    return list(check_cron(settings, cron, Path(environ.get("HOME") or Path.home())))
+    return list(check_cron(settings, cron, Path(environ.get("HOME") or Path.home()), environ))
 
 
 async def _ask(settings: Settings, chosen: Target) -> list[Check]:

@@ -6,8 +6,6 @@ from __future__ import annotations
 import argparse
 import filecmp
 import json
-import os
-import socket
 import sqlite3
 import sys
 from collections.abc import Iterable, Mapping
@@ -27,6 +25,7 @@ from worker.cli.common import (
     name_campaign,
     open_asked_job,
     restoring,
+    run_start,
     settings_for,
 )
 from worker.cli.forget import forget
@@ -46,7 +45,7 @@ from worker.ledger.store import Ledger
 from worker.model.clock import MachineClock, iso
 from worker.model.errors import UsageError, WorkerError
 from worker.model.program import program
-from worker.model.records import RunEnd, RunKind, RunStart
+from worker.model.records import RunEnd, RunKind
 from worker.model.run_id import new_run_id
 from worker.restore.lost_database import refuse_older_database
 from worker.restore.restore import restore
@@ -118,17 +117,13 @@ def _restore(args: argparse.Namespace, settings: Settings, environ: Mapping[str,
         hold(settings.database, settings.wait),
         closing(open_for_writing(settings.database, url)) as database,
     ):
-        start = RunStart(
+        start = run_start(
+            settings,
             run_id,
-            campaign,
-            str(job.path.resolve()),
-            str(path),
-            socket.gethostname(),
-            os.getpid(),
-            iso(now),
-            settings.timeout,
-            settings.settle_after,
-            kind=RunKind.RESTORE,
+            RunKind.RESTORE,
+            campaign=campaign,
+            job=job.path.resolve(),
+            ledger=path,
         )
         ledger = Ledger(database, start)
         ledger.plan(plan.file, plan.extra_columns, retry_failed=False)

@@ -3,8 +3,6 @@ job."""
 
 from __future__ import annotations
 
-import os
-import socket
 import sqlite3
 import sys
 from contextlib import closing
@@ -14,7 +12,7 @@ from pathlib import Path
 from worker import __version__
 from worker.accidents.message import created_again
 from worker.cli.asked import Asked
-from worker.cli.common import invocation, restoring, typed
+from worker.cli.common import invocation, restoring, run_start, typed
 from worker.export.commands import Commands, commands
 from worker.export.formats import is_ledger
 from worker.job.plan import Plan
@@ -23,7 +21,6 @@ from worker.ledger.database import is_new, open_empty, open_for_writing, unusabl
 from worker.ledger.forget import forget
 from worker.ledger.handle import Reader, Writer
 from worker.ledger.store import Ledger
-from worker.model.clock import MachineClock, iso
 from worker.model.events import Emit, Event
 from worker.model.program import program
 from worker.model.records import RunKind, RunStart
@@ -128,20 +125,16 @@ class Opening:
         )
 
     def _start(self) -> RunStart:
-        return RunStart(
-            run_id=self.asked.run_id,
+        start = run_start(
+            self.asked.settings,
+            self.asked.run_id,
+            RunKind.SETTLE if self.asked.only_settle else RunKind.RUN,
             campaign=self.asked.campaign,
-            job=str(self.asked.job.resolve()),
-            ledger=str(self.asked.ledger_file),
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            now=iso(MachineClock().wall()),
-            timeout_s=self.asked.settings.timeout,
-            settle_after_s=self.asked.settings.settle_after,
-            ceiling=self.asked.settings.rate,
-            date=self.asked.settings.date.isoformat() if self.asked.plan is not None else None,
-            kind=RunKind.SETTLE if self.asked.only_settle else RunKind.RUN,
+            job=self.asked.job.resolve(),
+            ledger=self.asked.ledger_file,
         )
+        day = self.asked.settings.date.isoformat() if self.asked.plan is not None else None
+        return start._replace(ceiling=self.asked.settings.rate, date=day)
 
     def _start_event(self) -> Event:
         fields = {

@@ -3,8 +3,6 @@ nothing."""
 
 from __future__ import annotations
 
-import os
-import socket
 from argparse import Namespace
 from collections.abc import Mapping
 from contextlib import closing
@@ -12,7 +10,7 @@ from contextlib import closing
 import anyio
 
 from worker.api.reader import RetryingReader, UnrecordedListings
-from worker.cli.common import api, latest_run, ledger_file_of, restoring, target
+from worker.cli.common import api, latest_run, ledger_file_of, restoring, run_start, target
 from worker.export import ledger_file as export
 from worker.export.own_files import refuse_foreign_file
 from worker.ledger import setups
@@ -22,7 +20,7 @@ from worker.ledger.store import Ledger
 from worker.model.clock import MachineClock, ServerClock, iso
 from worker.model.errors import UsageError
 from worker.model.events import Event
-from worker.model.records import RunEnd, RunKind, RunStart
+from worker.model.records import RunEnd, RunKind
 from worker.model.run_id import new_run_id
 from worker.model.setups import SETUP_STATUSES, Copy, Seen
 from worker.model.stop import Stop
@@ -53,18 +51,13 @@ def refresh(args: Namespace, settings: Settings, environ: Mapping[str, str]) -> 
             if file.is_file():
                 command = restoring(settings, latest.campaign, latest.job)
                 refuse_older_database(database, [file], latest.campaign, command)
-        now = MachineClock().wall()
-        start = RunStart(
-            new_run_id(now),
-            latest.campaign,
-            str(latest.job),
-            str(path),
-            socket.gethostname(),
-            os.getpid(),
-            iso(now),
-            settings.timeout,
-            settings.settle_after,
-            kind=RunKind.SETTLE,
+        start = run_start(
+            settings,
+            new_run_id(MachineClock().wall()),
+            RunKind.SETTLE,
+            campaign=latest.campaign,
+            job=latest.job,
+            ledger=path,
         )
         ledger = Ledger(database, start)
         code = 1

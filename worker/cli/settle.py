@@ -4,8 +4,6 @@ It creates nothing."""
 from __future__ import annotations
 
 import argparse
-import os
-import socket
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -21,6 +19,7 @@ from worker.cli.common import (
     latest_run,
     ledger_file_of,
     restoring,
+    run_start,
     settings_for,
     target,
 )
@@ -37,7 +36,7 @@ from worker.ledger.store import Ledger
 from worker.model.batch import listed
 from worker.model.clock import MachineClock, iso
 from worker.model.errors import TokenRefusedError, UsageError, WorkerError
-from worker.model.records import Listed, RunEnd, RunKind, RunStart
+from worker.model.records import Listed, RunEnd, RunKind
 from worker.model.run_id import new_run_id
 from worker.restore.lost_database import refuse_older_database
 from worker.settings.settings import Settings
@@ -121,18 +120,13 @@ def _record_decisions(
             if assignments
             else {}
         )
-        now = iso(MachineClock().wall())
-        start = RunStart(
+        start = run_start(
+            settings,
             new_run_id(MachineClock().wall()),
-            latest.campaign,
-            str(latest.job),
-            str(ledger_file),
-            socket.gethostname(),
-            os.getpid(),
-            now,
-            settings.timeout,
-            settings.settle_after,
-            kind=RunKind.SETTLE,
+            RunKind.SETTLE,
+            campaign=latest.campaign,
+            job=latest.job,
+            ledger=ledger_file,
         )
         _refuse_older_database(database, latest, settings)
         ledger = Ledger(database, start)

@@ -19,9 +19,10 @@ from worker.ledger.database import is_new, migrations, open_for_reading
 from worker.ledger.handle import Reader
 from worker.model.errors import UsageError
 from worker.model.records import RunKind
+from worker.settings.access import read_token
 from worker.settings.options import OPTIONS
-from worker.settings.settings import Settings
-from worker.text import human_duration
+from worker.settings.settings import Layer, Settings
+from worker.text import human_duration, joined, verb
 
 LEAST_FREE = 200 * 2**20
 """Bytes of disk space below which a night may fill the disk: a million duplicates take some 700
@@ -118,10 +119,13 @@ def _backup(database: Path, api_url: str) -> Check:
     return Check("backup", f"{newest} is {human_duration(age)} old")
 
 
-def check_cron(settings: Settings, cron: Settings | UsageError, home: Path) -> Iterator[Check]:
+def check_cron(
+    settings: Settings, cron: Settings | UsageError, home: Path, environ: Mapping[str, str]
+) -> Iterator[Check]:
     """Whether a run from cron finds the same settings. `cron` is what they are in this folder
     without the variables of this shell. If they depend on the folder, and cron starts in another
-    one (`home`), the cron line must begin with `cd`."""
+    one (`home`), the cron line must begin with `cd`; if this shell names another API, the crontab
+    must do so too."""
     named = "Name the config file in the cron line: --config PATH."
     if isinstance(cron, UsageError):
         yield Check("cron", f"a run from cron ends with: {cron}", named)
@@ -129,28 +133,42 @@ def check_cron(settings: Settings, cron: Settings | UsageError, home: Path) -> I
     if cron.config_file != settings.config_file:
         shown = cron.config_file or "no config file"
         yield Check("cron", f"a run from cron finds {shown}", named)
-    elif settings.given("database") and not cron.given("database"):
+        return
+    variables = [
+        settings.origin(one.key)
+        for one in OPTIONS
+        if settings.is_set(one.key, Layer.ENVIRONMENT) and one.key != "config"
+    ]
+    if variables:
         yield Check(
             "cron",
-            f"{settings.origin('database')} is not set in cron, which would use {cron.database}",
-            "Set database in the config file.",
+            f"{joined(variables)} {verb(len(variables), 'is', 'are')} set in this shell, and cron"
+            " has no variables of a shell",
+            "Set the same in the config file.",
         )
-    elif settings.config_file == Path.cwd() / "config.toml" and home != Path.cwd():
-        folder = shlex.quote(str(Path.cwd()))
-        text = f"a run finds the same settings if its cron line begins with cd {folder} &&"
-        yield Check("cron", text)
-    else:
-        yield Check("cron", "a run from cron finds the same settings")
+        return
+    conditions = []
+    if settings.config_file == Path.cwd() / "config.toml" and home != Path.cwd():
+        conditions.append(f"its cron line begins with cd {shlex.quote(str(Path.cwd()))} &&")
+    if "PROLIFIC_URL" in environ:
+        conditions.append(f"the crontab sets PROLIFIC_URL={environ['PROLIFIC_URL']}")
+    only = f" if {' and '.join(conditions)}" if conditions else ""
+    yield Check("cron", f"a run from cron finds the same settings{only}")
 
 
 def check_token_for_cron(settings: Settings, environ: Mapping[str, str]) -> Check:
-    """Whether a run from cron has a token."""
+    """Whether a run from cron has a token: this shell's PROLIFIC_TOKEN does not count."""
     if settings.token_file is None and environ.get("PROLIFIC_TOKEN"):
         return Check(
             "cron",
             "the token is in PROLIFIC_TOKEN, which cron does not have",
             "Save it in a file, run chmod 600 on it, and name it with token_file in the config.",
         )
+    try:
+        read_token(settings, {})
+    except UsageError as error:
+        fix = error.hint or "Correct it there."
+        return Check("cron", f"a run from cron ends with: {error.message}", fix)
     return Check("cron", "a run from cron has the token of token_file")
 
 

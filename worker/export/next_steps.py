@@ -3,14 +3,14 @@ commands. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from worker.export.commands import Commands
 from worker.model.records import Counts
 from worker.model.setups import SetupCounts
 from worker.model.steps import Command, Step
-from worker.text import counted, verb
+from worker.text import counted, joined, verb
 
 End = Literal["ended", "running", "crashed", "unclear"]
 """How the latest run ended; `unclear`: it recorded no end, and this computer cannot tell whether it
@@ -213,14 +213,3 @@ def _effect(pending: int, to_settle: int, to_set_up: int = 0) -> str:
             f" {verb(to_set_up, 'it', 'them')}"
         )
     return f"The next run {joined(parts)}. It creates nothing twice." if parts else ""
-
-
-def joined(words: Sequence[str], last: str = "and") -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    return (
-        words[0]
-        if len(words) == 1
-        else f"{', '.join(words[:-1])} {last} {words[-1]}"
-        if words
-        else ""
-    )

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 
+_PART = re.compile(r"<<(\w+)>>")
+"""Where a statement contains another one."""
+
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 
@@ -19,12 +22,13 @@ def statements() -> Mapping[str, str]:
     if len(set(names)) != len(names):
         raise ValueError("queries.sql: a name is used twice")
     # Without the comments, SQLite's statement cache compares less text.
-    return {
+    plain = {
         name: "\n".join(
             line for line in body.splitlines() if line and not line.startswith("--")
         ).rstrip(";")
         for name, body in zip(names, bodies, strict=True)
     }
+    return {name: _PART.sub(lambda part: plain[part[1]], body) for name, body in plain.items()}
 
 
 def sql(name: str) -> str:

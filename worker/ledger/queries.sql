@@ -665,9 +665,9 @@ WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND i.tasks_per_group IS 
   AND i.status = 'created' AND s.status IN ('failed', 'unknown')
 GROUP BY 1, 2, 3;
 
--- name: ledger_rows
--- The ledger file's rows, in the job's order. With :created 1 only the created ones, with 0 only the
--- others. First the file's columns in their order, then the values that some of them depend on.
+-- name: of_ledger_rows
+-- Part of the two statements below: first the file's columns in their order, then the values that
+-- some of them depend on. An item without a line has no cells.
 SELECT i.line, i.source_id, i.new_batch_name, i.upload_new_dataset, i.copy, i.status,
     i.new_batch_id, i.new_batch_status,
        i.created_at, i.settled_by, i.attempts, i.http_status, i.error, i.first_sent_at,
@@ -694,39 +694,19 @@ FROM items AS i
 LEFT JOIN runs AS r ON r.id = i.run_id
 LEFT JOIN sources AS s ON s.source_id = i.source_id
 LEFT JOIN source_versions AS v ON v.id = s.version_id
-LEFT JOIN extras AS e ON e.campaign_id = i.campaign_id AND e.line = i.line
+LEFT JOIN extras AS e ON e.campaign_id = i.campaign_id AND e.line = i.line;
+
+-- name: ledger_rows
+-- The ledger file's rows, in the job's order. With :created 1 only the created ones, with 0 only the
+-- others.
+<<of_ledger_rows>>
 WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND (:created IS NULL
     OR (i.status = 'created') = :created)
 ORDER BY i.line, i.copy;
 
 -- name: dropped_rows
 -- The same for items that are no longer in the job.
-SELECT i.line, i.source_id, i.new_batch_name, i.upload_new_dataset, i.copy, i.status,
-    i.new_batch_id, i.new_batch_status,
-       i.created_at, i.settled_by, i.attempts, i.http_status, i.error, i.first_sent_at,
-           i.last_sent_at, :name, r.run_id,
-       iif(i.tasks_per_group IS NULL, NULL, coalesce(
-           (SELECT t.tasks_per_group FROM setups AS t
-            WHERE t.batch_id = i.new_batch_id AND t.void IS NULL AND t.outcome = 'accepted'),
-           i.tasks_per_group)) AS tasks_per_group,
-       iif(i.tasks_per_group IS NULL, '',
-           (SELECT s.status FROM setup_statuses AS s WHERE s.item_id = i.id)) AS setup_status,
-       (SELECT json_group_array(json_array(d.kind, d.shown, d.expected))
-        FROM differences AS d WHERE d.item_id = i.id GROUP BY d.item_id),
-       iif(i.tasks_per_group IS NULL OR i.status <> 'created', NULL,
-           iif(i.new_batch_status = 'ERROR', i.setup_error,
-               (SELECT t.error FROM setups AS t
-                WHERE t.batch_id = i.new_batch_id AND t.void IS NULL))) AS setup_error,
-       i.id AS item, i.name AS sent_name, i.template, coalesce(i.copies, i.copy) AS copies,
-       v.name AS source_name, NULL AS cells, i.reason, i.candidates,
-       iif(i.candidates, (SELECT json_group_array(c.batch_id)
-                          FROM (SELECT batch_id FROM candidates WHERE item_id = i.id
-                              ORDER BY place) AS c),
-           NULL) AS named
-FROM items AS i
-LEFT JOIN runs AS r ON r.id = i.run_id
-LEFT JOIN sources AS s ON s.source_id = i.source_id
-LEFT JOIN source_versions AS v ON v.id = s.version_id
+<<of_ledger_rows>>
 WHERE i.campaign_id = :campaign AND i.line IS NULL
 ORDER BY i.id;
 

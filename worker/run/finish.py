@@ -24,6 +24,9 @@ from worker.setup.requests import Requests
 
 T = TypeVar("T")
 
+NOT_READY = "setup: the batch was not READY when --follow ended; the next run looks at it again"
+"""Why a setup that the API accepted is not done for a run that follows it."""
+
 
 class Ended(NamedTuple):
     """How the phases of a run ended: whether there was nothing to do, whether a second signal cut
@@ -67,6 +70,8 @@ class Finish:
         setup_reasons: list[tuple[str, int]] = []
         if set_up.undone:
             setup_reasons = await self._attempt(self._database.call(_setup_reasons)) or []
+        if self._options.follow and set_up.requested:
+            setup_reasons.append((NOT_READY, set_up.requested))
         reasons: list[tuple[str, int]] = []
         undecided = 0
         if counts.created < counts.total:

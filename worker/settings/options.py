@@ -187,7 +187,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "json",
         OUTPUT,
-        "Print the summary as one JSON object",
+        "Print the summary as one JSON object (one line for each of several jobs)",
         default=False,
         commands=_ASKING,
     ),

@@ -6,14 +6,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from worker.export.next_steps import CampaignState, End, joined
+from worker.export.next_steps import CampaignState, End
 from worker.export.report.facts import Facts, Run
 from worker.export.report.needs import Candidate, Undecided
 from worker.ledger.views import Row
 from worker.model.clock import seconds
 from worker.model.events import STOPPED_BY
 from worker.model.records import Notification, NotificationKind, RunKind
-from worker.text import counted, human_duration, shortened, verb, visible
+from worker.text import counted, human_duration, joined, shortened, verb, visible
 
 NAME_SHOWN = 300
 """Characters of a name that the page's lists show; its table has the whole name."""
