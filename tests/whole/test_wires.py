@@ -100,7 +100,9 @@ def test_a_wire_that_breaks_after_any_byte_makes_no_double_and_loses_nothing(
             breaks += [Break(side, place, manner), None]
         wire.break_at(breaks)
         job(tmp_path, server, len(breaks))
-        arguments = ("--timeout", 0.5, "--max-in-flight", 4)
+        # Only a silent wire is noticed by the time limit.
+        timeout_s = 0.5 if manner == "silent" else 10
+        arguments = ("--timeout", timeout_s, "--max-in-flight", 4)
         ended = run(tmp_path, wire.url, server.token, *arguments)
         if ended.code == 1:
             ended = run(tmp_path, wire.url, server.token, *arguments)
@@ -117,8 +119,9 @@ def test_a_wire_that_breaks_after_any_byte_makes_no_double_and_loses_nothing(
         else sum(one is not None and one.after == request for one in breaks)
     )
     found = Counter(row["settled_by"] for row in rows)["listing"]
-    # On a busy machine an answer over a whole wire may come after the time limit: lost as well.
-    assert made <= found <= made + broken // 20
+    # On a busy machine an answer over a whole wire may come after the short limit: lost as well.
+    late = broken // 4 if manner == "silent" else 0
+    assert made <= found <= made + late
     assert sum(int(row["attempts"]) for row in rows) == len(breaks) + broken - made
 
 
