@@ -75,7 +75,7 @@ def test_a_bad_night_and_a_notification_that_failed_are_findings(ready: Place) -
 
 def test_text_marks_what_is_wrong_and_how_to_fix_it(ready: Place) -> None:
     (ready.folder / "token").chmod(0o644)
-    ended = ready.command_with("doctor", PROLIFIC_TOKEN="")
+    ended = command(("doctor",), ready.folder, environment(ready.folder, ready.server.url))
     assert ended.code == 1
     assert "✗ token: " in ended.out
     assert "\n  → Run chmod 600 on the file." in ended.out
