@@ -88,15 +88,18 @@ def test_a_night_has_these_findings(shown: dict[str, str], expected: dict[str, s
 
 
 @pytest.mark.parametrize(
-    ("kind", "topic"),
+    ("kind", "topic", "what"),
     [
-        (NotificationKind.START, "heartbeat"),
-        (NotificationKind.SUCCESS, "heartbeat"),
-        (NotificationKind.FAIL, "heartbeat"),
-        (NotificationKind.ON_FINISH, "on_finish"),
-        (NotificationKind.METRICS, "metrics_file"),
+        (NotificationKind.START, "heartbeat", "the ping at the start of"),
+        (NotificationKind.SUCCESS, "heartbeat", "the ping at the end of"),
+        (NotificationKind.FAIL, "heartbeat", "the ping at the end of"),
+        (NotificationKind.ON_FINISH, "on_finish", "the command after"),
+        (NotificationKind.METRICS, "metrics_file", "the file of"),
     ],
 )
-def test_a_notification_that_failed_is_a_finding(kind: NotificationKind, topic: str) -> None:
-    assert found(run(), sent=[Notification(kind, NIGHT, "why")]) == {topic: f"{NIGHT}: why"}
+def test_a_notification_that_failed_is_a_finding(
+    kind: NotificationKind, topic: str, what: str
+) -> None:
+    text = f"{what} the last run, at {NIGHT}: why"
+    assert found(run(), sent=[Notification(kind, NIGHT, "why")]) == {topic: text}
     assert found(run(), sent=[Notification(kind, NIGHT)]) == {}

@@ -53,6 +53,7 @@ def test_a_job_file_from_it_runs_as_it_is(filled: Place) -> None:
     ended = filled.command("batches", "--format", "job")
     assert f"# 4 batches of workspace Sandbox ({WORKSPACE_ID})" in ended.out
     assert all(f"# {name}; READY, 2024-" in ended.out for name in names(filled).values())
+    assert "# To also set the new batches up, add a column tasks_per_group.\n" in ended.out
     (filled.folder / "job.csv").write_text(ended.out, encoding="utf-8")
     assert filled.run().code == 0
     assert sorted(filled.made_of()) == IDS
@@ -79,12 +80,13 @@ def test_names_and_statuses_choose(filled: Place) -> None:
     assert [row["batch_id"] for row in csv.DictReader(io.StringIO(ended.out))] == [wanted]
     ended = filled.command("batches", "--status", "error,processing")
     assert (ended.code, ended.out.splitlines()[0]) == (0, "no batches")
+    assert "none of the 4 batches is selected" in ended.err
 
 
 def test_a_status_that_is_none_is_refused(filled: Place) -> None:
-    ended = filled.command("batches", "--status", "READY,done")
+    ended = filled.command("batches", "--status", "READY,Done")
     assert ended.code == 2
-    assert "--status: done is not a status\n  Use UNINITIALISED, PROCESSING, " in ended.err
+    assert "--status: Done is not a status\n  Use UNINITIALISED, PROCESSING, " in ended.err
 
 
 def test_several_workspaces_are_named_to_choose_from(filled: Place) -> None:

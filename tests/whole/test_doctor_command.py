@@ -59,6 +59,21 @@ def test_after_a_night_it_shows_the_last_run_and_the_backup(ready: Place) -> Non
     texts = {check["topic"]: check["text"] for check in found["checks"]}
     assert "of campaign job ended with code 0" in texts["last run"]
     assert texts["backup"].startswith(str(copy))
+    for folder in (ready.folder, ready.folder / "backups"):  # where docs/nightly.md puts them
+        folder.mkdir(exist_ok=True)
+        copy = copy.rename(folder / "ledger-2026-03-01.db")
+        _, found = doctor(ready)
+        texts = {check["topic"]: check["text"] for check in found["checks"]}
+        assert texts["backup"].startswith(str(copy))
+
+
+def test_a_metrics_file_that_nobody_reads_is_a_finding(ready: Place) -> None:
+    with (ready.folder / "config.toml").open("a", encoding="utf-8") as config:
+        config.write('metrics_file = "waves.txt"\n')
+    ended, found = doctor(ready)
+    assert ended.code == 1
+    (finding,) = findings(found, "metrics_file")
+    assert "the name does not end in .prom → Rename it with config.toml:2: metrics_file." in finding
 
 
 def test_a_bad_night_and_a_notification_that_failed_are_findings(ready: Place) -> None:

@@ -44,6 +44,8 @@ def test_a_setup_from_the_job_to_ready(place_with: WithOptions) -> None:
     assert place.world.requests["duplicate"] == place.world.requests["setup"] == 2
 
     place.job(*rows(7))  # changed after the setup: only a note
+    told = "  2 batches were set up with 5 tasks for each group, and the job asks for 7 now; "
+    assert told in place.command("check", "job.csv").out
     changed = place.run()
     assert (changed.code, place.world.requests["setup"]) == (0, 2)
     assert any("set up with 5 tasks" in note["text"] for note in changed.events("note"))
@@ -60,6 +62,7 @@ def test_refresh_looks_again_and_sends_nothing(place_with: WithOptions) -> None:
     assert ended.code == 0, ended.err
     assert {row["setup_status"] for row in place.ledger()} == {"ready"}
     assert {row["new_batch_status"] for row in place.ledger()} == {"READY"}
+    assert "created, ready" in place.command("ledger", "job.csv", "--format", "table").out
     assert dict(place.world.requests) == before | {
         "me": before["me"] + 1,
         "list": before["list"] + 1,

@@ -12,12 +12,12 @@ from worker.accidents.rules import Accident, NamesTaken, OtherLedger, Renamed, S
 from worker.export.commands import Commands, Invocation, commands
 from worker.ledger.overlap import Overlap
 from worker.ledger.views import LatestRun
-from worker.text import counted, shell_word, verb, visible
+from worker.text import counted, verb, visible
 
 MOST_NAMED = 3
 """How many campaigns that contain some of the job's duplicates are named."""
 
-ALLOW = "To create all of them a second time, add --allow-existing."
+ALLOW = "To create all of them a second time, run this job with --allow-existing."
 
 
 class Message(NamedTuple):
@@ -85,13 +85,11 @@ def _lines(message: Message) -> Iterator[str]:
 def _message(accident: Accident, asked: Asked, *, elsewhere: bool) -> Message:
     match accident:
         case Renamed(other):
-            campaign = shell_word(other.campaign)
             return Message(
                 f"{asked.job}: {_shares(other)} campaign {other.campaign} already. Did you rename"
                 " or copy the job file?",
                 (_continue(other, asked),),
-                f"To continue that campaign, add --campaign {campaign}, or give the job its old"
-                " name:",
+                "To continue that campaign, give the job its old name, or run this job by itself:",
             )
         case OtherLedger(other):
             why = f" (set by the config file {asked.moved_by})" if asked.moved_by else ""

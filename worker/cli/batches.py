@@ -57,6 +57,8 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         and (not wanted or batch.status in wanted)
     ]
     _print(args.format, found, batches)
+    if found.batches and not batches:
+        output.complain(f"none of the {len(found.batches):,} batches is selected")
     if found.problem is not None:
         output.complain(f"the list may not be complete: {visible(found.problem)}")
         return 1

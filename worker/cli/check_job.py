@@ -19,7 +19,7 @@ from worker.cli.common import Target, api, campaign_of, run_start
 from worker.export import ledger_file as export
 from worker.export.own_files import refuse_foreign_file
 from worker.job.plan import Plan, planned
-from worker.ledger import views
+from worker.ledger import setups, views
 from worker.ledger.database import (
     SANDBOX,
     is_new,
@@ -35,6 +35,7 @@ from worker.model.clock import MachineClock, ServerClock
 from worker.model.events import Event
 from worker.model.job import Job
 from worker.model.records import RunKind
+from worker.model.setups import ChangedSetup
 from worker.model.stop import Stop
 from worker.run.preflight import Preflight
 from worker.settings.access import api_url
@@ -59,11 +60,12 @@ class Sources(NamedTuple):
 
 class Known(NamedTuple):
     """What the ledger knows about the plan: the forecast of a run, how many of the new batches it
-    would set up, how many duplicates of the campaign are no longer in the job, and what is known
-    about accidents (None: nothing counts as one)."""
+    would set up, which batches were set up differently, how many duplicates of the campaign are no
+    longer in the job, and what is known about accidents (None: nothing counts as one)."""
 
     forecast: views.Forecast
     set_up_new: int
+    changed_setups: list[ChangedSetup]
     left_job: int
     situation: Situation | None
 
@@ -106,6 +108,7 @@ def _known(settings: Settings, job: Job, campaign: str, plan: Plan, url: str) ->
                     plan.items if settings.limit is None else settings.limit,
                     retry_failed=settings.retry_failed,
                 ),
+                setups.changed_by(reader, plan.file, number),
                 views.count_leaving(reader, plan.file, number),
                 situation_of(reader, settings, job, plan, url),
             )
@@ -195,6 +198,7 @@ def _findings(
         warnings=tuple(JobWarning(line=line, text=text) for line, text in plan.warnings),
         to_create=create,
         to_set_up=forecast.set_up + known.set_up_new,
+        changed_setups=tuple(map(str, known.changed_setups)),
         counts={
             "created": counts.created,
             "failed": counts.failed,

@@ -60,13 +60,13 @@ def statuses(text: str | None, known: Iterable[str]) -> frozenset[str]:
     if text is None:
         return frozenset()
     by_name = {one.lower(): one for one in known}
-    chosen = frozenset(part.strip().lower() for part in text.split(","))
-    if unknown := chosen - set(by_name):
+    chosen = {part.strip() for part in text.split(",")}
+    if unknown := sorted(one for one in chosen if one.lower() not in by_name):
         raise UsageError(
-            f"--status: {', '.join(sorted(unknown)) or 'an empty value'} is not a status",
+            f"--status: {', '.join(unknown) or 'an empty value'} is not a status",
             hint=f"Use {', '.join(by_name.values())}.",
         )
-    return frozenset(by_name[one] for one in chosen)
+    return frozenset(by_name[one.lower()] for one in chosen)
 
 
 def since(text: str | None) -> str | None:

@@ -15,6 +15,7 @@ from worker.doctor.local import (
     check_cron,
     check_database,
     check_folders,
+    check_metrics_file,
     check_open_files,
     check_settings,
     check_token_for_cron,
@@ -62,6 +63,7 @@ def _checks(args: argparse.Namespace, environ: Mapping[str, str]) -> list[Check]
     checks = [
         *check_settings(settings),
         *check_folders(settings),
+        *check_metrics_file(settings),
         *check_database(settings, address),
         *_of_cron(settings, args, environ),
         check_open_files(settings),

@@ -24,7 +24,6 @@ from worker.ledger.store import Ledger
 from worker.model.events import Emit, Event
 from worker.model.program import program
 from worker.model.records import RunKind, RunStart
-from worker.model.setups import ChangedSetup
 from worker.restore.lost_database import files_of, refuse_older_database
 from worker.text import counted, verb
 
@@ -159,7 +158,7 @@ class Opening:
         for warning in plan.warnings_shown(self.asked.job):
             emit(note_event(warning))
         for change in setups.changed(ledger, ledger.campaign):
-            emit(note_event(_changed_text(change)))
+            emit(note_event(str(change)))
         if self.asked.guard is not None and self.asked.guard.situation is not None:
             for line in created_again(self.asked.guard.situation):
                 emit(note_event(line))
@@ -171,17 +170,6 @@ class Opening:
                 f" in campaign {campaign}; to continue it, add its --date or --campaign"
             )
             emit(note_event(text))
-
-
-def _changed_text(change: ChangedSetup) -> str:
-    """That the job asks for another setup than some batches have."""
-    number, sent, wanted = change.items, change.sent, change.wanted
-    were = verb(number, "batch was", "batches were")
-    stay = verb(number, "it stays as it is", "they stay as they are")
-    return (
-        f"{number:,} {were} set up with {sent} tasks for each group, and the job asks for {wanted}"
-        f" now; {stay}: a batch is never set up twice"
-    )
 
 
 def note_event(text: str) -> Event:

@@ -73,6 +73,17 @@ def _folder(folder: Path, origin: str) -> Check:
     return Check("folder", f"{folder}{new}: {space}")
 
 
+def check_metrics_file(settings: Settings) -> Iterator[Check]:
+    """Whether node exporter reads the metrics file: only names that end in `.prom`."""
+    file = settings.metrics_file
+    if file is not None and file.suffix != ".prom":
+        yield Check(
+            "metrics_file",
+            f"node exporter does not read {file.name}: the name does not end in .prom",
+            f"Rename it with {settings.origin('metrics_file')}.",
+        )
+
+
 def check_database(settings: Settings, api_url: str) -> Iterator[Check]:
     """Whether the database can be read, is whole, and was backed up; its last run."""
     path = settings.database
@@ -110,11 +121,11 @@ def _nights(reader: Reader, settings: Settings) -> Nights:
 
 
 def _backup(database: Path, api_url: str) -> Check:
-    """The newest backup next to the database. Not a finding: backups may be in another folder."""
+    """The newest backup near the database. Not a finding: backups may be in another folder."""
     newest = overlap.latest_backup(database, api_url)
     if newest is None:
         command = f"duplicate-batches ledger --database {database} --backup FILE"
-        return Check("backup", f"no backup is in {database.parent}; to create one, run {command}")
+        return Check("backup", f"none near {database}; to create one, run {command}")
     age = datetime.now(UTC).timestamp() - newest.stat().st_mtime
     return Check("backup", f"{newest} is {human_duration(age)} old")
 

@@ -28,10 +28,14 @@ FIXES = {
 }
 """What to do about each finding, by its topic."""
 
-_TOPICS = {
-    NotificationKind.ON_FINISH: "on_finish",
-    NotificationKind.METRICS: "metrics_file",
+_SENT = {
+    NotificationKind.START: ("heartbeat", "the ping at the start of"),
+    NotificationKind.SUCCESS: ("heartbeat", "the ping at the end of"),
+    NotificationKind.FAIL: ("heartbeat", "the ping at the end of"),
+    NotificationKind.ON_FINISH: ("on_finish", "the command after"),
+    NotificationKind.METRICS: ("metrics_file", "the file of"),
 }
+"""The topic of a notification, and what it was."""
 
 
 class Nights(NamedTuple):
@@ -61,7 +65,8 @@ def check_nights(nights: Nights, now: float) -> Iterator[Check]:
         yield _finding("unknown", f"{counted(nights.unknown, 'duplicate')} may exist")
     for one in nights.sent:
         if one.trouble is not None:
-            yield _finding(_TOPICS.get(one.kind, "heartbeat"), f"{one.at}: {one.trouble}")
+            topic, what = _SENT[one.kind]
+            yield _finding(topic, f"{what} the last run, at {one.at}: {one.trouble}")
 
 
 def _finding(topic: str, text: str) -> Check:

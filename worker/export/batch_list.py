@@ -44,6 +44,7 @@ def write_job(
     if problem is not None:
         file.write(f"# The list may not be complete: {visible(problem)}\n")
     file.write("# Delete the rows that you do not need; fill in names and copies.\n")
+    file.write("# To also set the new batches up, add a column tasks_per_group.\n")
     file.write("batch_id,name,copies\n")
     for batch in batches:
         about = ", ".join(filter(None, (batch.status, (batch.created_at or "")[:10])))

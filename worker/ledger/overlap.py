@@ -148,9 +148,15 @@ def shared_nearby(
 
 
 def latest_backup(database: Path, api_url: str) -> Path | None:
-    """The newest other ledger database of the same API in the database's folder; None if there is
-    none. A database of rehearsals belongs to another API, so it is not a backup."""
-    copies = ledgers_in(database.parent, database, any_name=True)
+    """The newest other ledger database of the same API in the folders where docs/nightly.md puts
+    backups: the database's, the one above, and `backups` there. None if there is none. A database
+    of rehearsals belongs to another API, so it is not a backup."""
+    above = database.parent.parent
+    copies = [
+        copy
+        for folder in (database.parent, above, above / "backups")
+        for copy in ledgers_in(folder, database, any_name=folder != above)
+    ]
     for copy in sorted(copies, key=_changed_at, reverse=True):
         with _peek(copy) as reader, suppress(sqlite3.Error):
             if reader is not None and _api_url(reader) == api_url:

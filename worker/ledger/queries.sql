@@ -654,6 +654,19 @@ CROSS JOIN setup_statuses AS s ON s.item_id = i.id AND s.status <> 'unknown'
 WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND i.tasks_per_group IS NOT NULL
 GROUP BY 1, 2 ORDER BY 1, 2;
 
+-- name: plan_changed_setups
+-- The same for a job that is not in the ledger yet.
+SELECT t.tasks_per_group AS sent, p.tasks_per_group AS wanted, count(*) AS items
+FROM plan.staged AS p
+CROSS JOIN items AS i ON i.campaign_id = :campaign AND i.source_id = p.source_id
+    AND i.template = p.template
+    AND i.upload_new_dataset = p.upload_new_dataset AND i.copy = p.copy
+CROSS JOIN setups AS t ON t.batch_id = i.new_batch_id AND t.void IS NULL
+    AND t.outcome IN ('accepted', 'unknown') AND t.tasks_per_group <> p.tasks_per_group
+CROSS JOIN setup_statuses AS s ON s.item_id = i.id AND s.status <> 'unknown'
+WHERE p.tasks_per_group IS NOT NULL
+GROUP BY 1, 2 ORDER BY 1, 2;
+
 -- name: setup_reasons
 -- Why batches are not set up.
 SELECT s.status, iif(i.new_batch_status = 'ERROR', i.setup_error, t.error) AS error,

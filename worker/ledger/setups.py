@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 
 from worker.ledger.handle import Reader
 from worker.ledger.store import Ledger
@@ -67,6 +68,13 @@ def changed(reader: Reader, campaign: int) -> list[ChangedSetup]:
     """Batches that were set up with another number than the job asks for now."""
     found = reader.ask("changed_setups", campaign=campaign)
     return [ChangedSetup(row["sent"], row["wanted"], row["items"]) for row in found]
+
+
+def changed_by(reader: Reader, staged: Path, campaign: int | None) -> list[ChangedSetup]:
+    """The same, if the job were the plan file `staged`."""
+    with reader.attached(staged):
+        found = reader.ask("plan_changed_setups", campaign=campaign)
+        return [ChangedSetup(row["sent"], row["wanted"], row["items"]) for row in found]
 
 
 def copies(reader: Ledger, statuses: Collection[str]) -> list[Copy]:

@@ -6,6 +6,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
+from worker.text import verb
+
 UNINITIALISED, READY, ERROR = "UNINITIALISED", "READY", "ERROR"
 """The API's statuses of a batch that decide something. Every other one means that it was set up."""
 
@@ -138,3 +140,12 @@ class ChangedSetup(NamedTuple):
     sent: int
     wanted: int
     items: int
+
+    def __str__(self) -> str:
+        """As a message for people."""
+        were = verb(self.items, "batch was", "batches were")
+        stay = verb(self.items, "it stays as it is", "they stay as they are")
+        return (
+            f"{self.items:,} {were} set up with {self.sent} tasks for each group, and the job asks"
+            f" for {self.wanted} now; {stay}: a batch is never set up twice"
+        )

@@ -43,7 +43,7 @@ class Findings(_Printed):
     are messages with their commands; `created_again` names what the run would create again, if that
     is no accident. `left_job` counts duplicates of the campaign that left the job. `to_set_up`
     counts the batches that the run would set up, new ones and those that exist, unless they are set
-    up by then."""
+    up by then; `changed_setups` are messages about batches that were set up differently."""
 
     campaign: str
     job: str
@@ -55,6 +55,7 @@ class Findings(_Printed):
     warnings: tuple[JobWarning, ...]
     to_create: int
     to_set_up: int = 0
+    changed_setups: tuple[str, ...] = ()
     counts: Mapping[str, int]
     first_names: tuple[str | None, ...]
     sources: int
@@ -84,6 +85,7 @@ def _lines(found: Findings, warnings: Sequence[str], allow: str) -> Iterator[str
     yield f"  to create: {found.to_create:,}"
     if found.to_set_up:
         yield f"  to set up: {found.to_set_up:,}"
+    yield from (f"  {change}" for change in found.changed_setups)
     for status, words in (
         ("created", "already created"),
         ("failed", "failed before (--retry-failed tries again)"),

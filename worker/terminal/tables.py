@@ -68,9 +68,10 @@ def ledger_columns(width: int) -> tuple[str, ...]:
 def ledger_table(rows: Iterable[Mapping[str, object]], console: Console) -> None:
     """Print `rows` (from `ledger.views.ledger_rows`) to `console`, as wide as its window.
 
-    One column contains the new batch's whole id, or what is wrong. If the window is too narrow for
-    a table, each row becomes a few lines. Rows are printed in parts as they come; the first part
-    decides the widths of the columns."""
+    The status of a row that is to be set up names its setup's, too. One column contains the new
+    batch's whole id, or what is wrong. If the window is too narrow for a table, each row becomes a
+    few lines. Rows are printed in parts as they come; the first part decides the widths of the
+    columns."""
     columns = ledger_columns(console.width)
     if not columns:
         for row in rows:
@@ -126,7 +127,7 @@ def _widths(
     columns and the ids leave; the name takes only what it needs."""
     widths = {"source": 13, "source_batch_id": _ID}
     for column, least in _NARROW.items():
-        widths[column] = max(least, *(len(_text(row.get(column))) for row in rows))
+        widths[column] = max(least, *(len(_cell_text(row, column)) for row in rows))
     if len(rows) == _AT_A_TIME:  # more rows may follow, with higher numbers
         widths |= {"line": max(widths["line"], 7), "copy": max(widths["copy"], 5)}
     taken = {column: widths[column] for column in columns if column in widths}
@@ -151,14 +152,22 @@ def _print_lines(row: Mapping[str, object], console: Console) -> None:
 
 
 def _ledger_cell(row: Mapping[str, object], column: str) -> Text:
-    text = _text(row.get("source_batch_id" if column == "source" else column))
+    text, style = _cell_text(row, column), ""
+    if column == "status":
+        styles = (_STYLES.get(_text(row.get(key))) for key in ("setup_status", "status"))
+        style = next(filter(None, styles), "")
+    return _cell(text, style)
+
+
+def _cell_text(row: Mapping[str, object], column: str) -> str:
     match column:
         case "source":
-            return _cell(short_id(text))
+            return short_id(_text(row.get("source_batch_id")))
         case "status":
-            return _cell(text, _STYLES.get(text, ""))
+            statuses = (_text(row.get(key)) for key in ("status", "setup_status"))
+            return ", ".join(filter(None, statuses))
         case _:
-            return _cell(text)
+            return _text(row.get(column))
 
 
 def _outcome(row: Mapping[str, object]) -> RenderableType:
