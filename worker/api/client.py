@@ -182,7 +182,7 @@ class ProlificClient:
         return Answer(
             status=response.status,
             json=decoded,
-            words=self._clean(words),
+            words=words and self._clean(words),
             date=date if decoded is not None else None,
             retry_after_s=retry_after(response.headers.get("Retry-After"), date),
             quota=(

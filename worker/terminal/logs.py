@@ -81,6 +81,7 @@ class Logs:
         self._file: _FileHandler | None = None
         if log_file is not None:
             self._open(log_file, formats)
+        self._logger.disabled = quiet and self._file is None  # a record for nobody takes 10 µs
 
     def _open(self, log_file: Path, formats: Formats) -> None:
         try:
