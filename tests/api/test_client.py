@@ -795,7 +795,7 @@ async def test_a_listing_of_20_000_batches_is_read_in_pages_and_little_memory() 
     async def count(page: Page) -> None:
         take.sizes.append(len(page))
 
-    async with against(stream, timeout_s=20) as (api, _):
+    async with against(stream, timeout_s=300) as (api, _):
         tracemalloc.start()
         try:
             listing = await api.listing("w", count)
