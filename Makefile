@@ -11,7 +11,7 @@ JOBS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 # A rehearsal leaves its ledgers beside the jobs.
 DEMO_JOBS := $(notdir $(wildcard jobs/*.csv jobs/*.tsv jobs/*.yaml jobs/*.yml))
 
-.PHONY: demo test prove lowest wheel coverage simulate torture wires lint types format plots memory bench bench-ceiling bench-pace bench-report bench-scale bench-settling bench-speed bench-year bench-tools bench-workbook screenshots clean
+.PHONY: demo test prove lowest wheel coverage simulate search torture wires lint types format plots memory bench bench-ceiling bench-pace bench-report bench-scale bench-settling bench-speed bench-year bench-tools bench-workbook screenshots clean
 
 .venv/installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo 'make: Python 3.11 or later is needed, and none was found' >&2; exit 1; }
@@ -77,9 +77,15 @@ coverage: .venv/installed
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --cov --cov-report=term \
 		$(addprefix tests/,settle setup run rate ledger restore accidents simulation)
 
-# 10,000 whole campaigns with faults and crashes in simulated time; takes some minutes.
+# 10,000 whole campaigns (or CAMPAIGNS=…) with faults and crashes in simulated time; takes some minutes.
+CAMPAIGNS ?= 10000
 simulate: .venv/installed
-	@$(BIN)/python -m tests.simulation --campaigns 10000 --jobs 2
+	@$(BIN)/python -m tests.simulation --campaigns $(CAMPAIGNS) --jobs 2
+
+# The same from fresh seeds for HOURS=8; what fails is made smaller and kept in the folder `failures`.
+HOURS ?= 8
+search: .venv/installed
+	@$(BIN)/python -m tests.simulation.search --hours $(HOURS) --jobs 2
 
 # 1,000 kills of the real command at random moments, over real HTTP; takes some minutes.
 torture: .venv/installed

@@ -33,9 +33,16 @@ def main() -> int:
     parser.add_argument(
         "--kind", type=Theme, choices=tuple(Theme), help="all campaigns of one kind"
     )
+    parser.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="with --one: leave this out of it, as a kept failure says",
+    )
     args = parser.parse_args()
     if args.one is not None:
-        return _one(args.one, args.kind)
+        return _one(args.one, args.kind, args.without)
     seed = args.seed if args.seed is not None else random.SystemRandom().randrange(2**40)
     say(f"seeds from {seed} on")
     total = many(range(seed, seed + args.campaigns), args.kind, args.jobs)
@@ -47,8 +54,8 @@ def main() -> int:
     return 1 if total.failed else 0
 
 
-def _one(seed: int, theme: Theme | None) -> int:
-    findings = alone(seed, theme)
+def _one(seed: int, theme: Theme | None, left_out: list[str]) -> int:
+    findings = alone(seed, theme, left_out)
     say("\n".join(findings.events))
     say(
         f"{findings.theme} {findings.seed}: {findings.runs} runs, {findings.crashes} crashes,"

@@ -14,7 +14,8 @@ from multiprocessing import get_context
 
 from tests.simulation.campaign import Findings, simulate, sort_of
 from tests.simulation.drawing import scenario
-from tests.simulation.scenario import Theme
+from tests.simulation.scenario import Scenario, Theme
+from tests.simulation.shrinking import shrunk, without
 
 SORTS = (
     "double",
@@ -39,6 +40,9 @@ SORTS = (
     "simulation",
 )
 """Every sort of problem: the oracle's, and those of a run and of the simulation itself."""
+
+TRIES = 300
+"""Scenarios that making one failure smaller may take."""
 
 CHUNK = 20
 """Scenarios that a process is given together."""
@@ -80,14 +84,21 @@ class Sum:
         return statuses[status] / max(1, statuses.total())
 
 
-def one(seed: int, theme: Theme | None, *, verbose: bool = False) -> Findings:
-    """One scenario; what goes wrong with the simulation itself is a problem too, and ends no
-    night."""
-    life = scenario(seed, theme)
+def one(
+    seed: int, theme: Theme | None, left_out: Sequence[str] = (), *, verbose: bool = False
+) -> Findings:
+    """One scenario, without what is left out of it."""
+    return again(without(scenario(seed, theme), left_out), verbose=verbose)
+
+
+def again(life: Scenario, *, verbose: bool = False) -> Findings:
+    """Let this life happen. What goes wrong with the simulation itself is a problem too, and ends
+    no night."""
     try:
         return simulate(life, verbose=verbose)
     except Exception:
-        return Findings(seed, life.theme.value, problems=[f"simulation: {traceback.format_exc()}"])
+        problem = f"simulation: {traceback.format_exc()}"
+        return Findings(life.seed, life.theme.value, problems=[problem])
 
 
 def many(seeds: Iterable[int], theme: Theme | None, processes: int) -> Sum:
@@ -103,10 +114,21 @@ def many(seeds: Iterable[int], theme: Theme | None, processes: int) -> Sum:
     return total
 
 
-def alone(seed: int, theme: Theme | None) -> Findings:
+def alone(seed: int, theme: Theme | None, left_out: Sequence[str] = ()) -> Findings:
     """One scenario with every event told, in a process like those of `many`."""
     with _pool(1) as pool:
-        return pool.submit(one, seed, theme, verbose=True).result()
+        return pool.submit(one, seed, theme, left_out, verbose=True).result()
+
+
+def smaller(findings: Findings) -> list[str]:
+    """What can be left out of a scenario that failed, so that it still fails in the same way."""
+    with _pool(1) as pool:
+        return pool.submit(_smaller, findings).result()
+
+
+def _smaller(findings: Findings) -> list[str]:
+    life = scenario(findings.seed, Theme(findings.theme))
+    return shrunk(life, sort_of(findings.problems[0]), again, TRIES)
 
 
 def _chunk(seeds: Sequence[int], theme: Theme | None) -> list[Findings]:
@@ -129,9 +151,10 @@ def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
             os.environ["PYTHONHASHSEED"] = before
 
 
-def command(findings: Findings) -> str:
+def command(findings: Findings, left_out: Iterable[str] = ()) -> str:
     """The command that repeats a scenario and tells all of it."""
-    return f"{PYTHON} -m tests.simulation --one {findings.seed} --kind {findings.theme}"
+    without = "".join(f" --without '{text}'" for text in left_out)
+    return f"{PYTHON} -m tests.simulation --one {findings.seed} --kind {findings.theme}{without}"
 
 
 PYTHON = ".venv/bin/python"
