@@ -36,7 +36,15 @@ TABLE: dict[str, tuple[Situation, tuple[type[Accident], ...]]] = {
     ),
     "the other campaign has sent none of it": (NEW._replace(others_here=(few(WAVE, 10, 0),)), NONE),
     "a campaign that was named on purpose": (NEW._replace(others_here=(WAVE,), named=True), NONE),
-    "a campaign that has sent something": (NEW._replace(others_here=(WAVE,), sent=True), NONE),
+    "tonight's are in a copy's campaign": (
+        NEW._replace(others_here=(WAVE,), sent=True),
+        (Renamed,),
+    ),
+    "… or fewer than half of them": (NEW._replace(others_here=(few(WAVE, 4),), sent=True), NONE),
+    "… of a campaign that was named": (
+        NEW._replace(others_here=(WAVE,), sent=True, named=True),
+        NONE,
+    ),
     "nothing left to create": (NEW._replace(others_here=(WAVE,), to_create=0), NONE),
     # another ledger
     "a ledger beside the job knows the campaign": (NEW._replace(nearby=(BESIDE,)), (OtherLedger,)),

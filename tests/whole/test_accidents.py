@@ -91,6 +91,31 @@ def test_a_copied_job_is_stopped_and_created_if_it_is_meant(made: Place) -> None
     assert made.world.made == 12
 
 
+@pytest.mark.parametrize("together", [True, False], ids=["one command", "two commands"])
+@pytest.mark.parametrize("copy", ["nightly-2.csv", "z.csv"])
+def test_a_copied_job_with_dates_creates_no_night_twice(
+    place: Place, copy: str, together: bool
+) -> None:
+    """The copy may run before the original, whose campaign has sent the nights before."""
+    jobs = sorted(["nightly.csv", copy])
+    place.job(*rows(name="{date} {n}"), name="nightly.csv")
+    assert run(place, "nightly.csv", "--date", "2026-11-01").code == 0
+    shutil.copy(place.folder / "nightly.csv", place.folder / copy)
+    for number, night in enumerate(("2026-11-02", "2026-11-03"), start=2):
+        for _ in range(2):
+            ends = (
+                [command(["run", *jobs, *CRON, "--date", night], place.folder, place.environ)]
+                if together
+                else [run(place, job, "--date", night) for job in jobs]
+            )
+            assert ends[-1].code == 2
+            assert "already. Did you copy the job file" in ends[-1].err
+            assert place.world.made == number * 6
+    (place.folder / copy).unlink()
+    assert run(place, "nightly.csv", "--date", "2026-11-04").code == 0
+    assert place.world.made == 4 * 6
+
+
 def test_a_job_that_was_renamed_after_its_first_duplicate_is_stopped(place: Place) -> None:
     place.job(*rows(), name="wave.csv")
     run(place, "wave.csv", "--limit", 1)

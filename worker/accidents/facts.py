@@ -42,11 +42,15 @@ def situation(
     `api_url`.
 
     `reader` reads the run's database at `database`, or an empty ledger if there is none yet.
-    Nothing more is looked up if the campaign has already sent a request. A `dated` campaign, which
-    is a new one each day, is not compared with other campaigns of its database. Raises
-    sqlite3.Error."""
+    If the campaign has already sent a request, only campaigns that ran since then are compared with
+    it, and only if none of the job's duplicates was sent in it. A `dated` campaign, which is a new
+    one each day, is not compared with other campaigns of its database. Raises sqlite3.Error."""
     if overlap.sent_before(reader, campaign):
-        return Situation(plan.items, named, sent=True)
+        with reader.attached(plan.file):
+            if named or dated or overlap.sent_of_plan(reader, campaign):
+                return Situation(plan.items, named, sent=True)
+            since = tuple(overlap.shared_since(reader, campaign))
+        return Situation(plan.items, named, sent=True, others_here=since)
     with reader.attached(plan.file):
         create = overlap.not_created(reader, campaign)
         # There may be many nightly campaigns, all with the same duplicates.

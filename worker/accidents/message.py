@@ -85,12 +85,7 @@ def _lines(message: Message) -> Iterator[str]:
 def _message(accident: Accident, asked: Asked, *, elsewhere: bool) -> Message:
     match accident:
         case Renamed(other):
-            return Message(
-                f"{asked.job}: {_shares(other)} campaign {other.campaign} already. Did you rename"
-                " or copy the job file?",
-                (_continue(other, asked),),
-                "To continue that campaign, give the job its old name, or run this job by itself:",
-            )
+            return _renamed(other, asked)
         case OtherLedger(other):
             why = f" (set by the config file {asked.moved_by})" if asked.moved_by else ""
             return Message(
@@ -119,6 +114,21 @@ def _message(accident: Accident, asked: Asked, *, elsewhere: bool) -> Message:
                 f"If you still have its database, move it to {asked.database}, or name it with"
                 " --database, and run again. Otherwise restore it from its ledger file (FILE):",
             )
+
+
+def _renamed(other: Overlap, asked: Asked) -> Message:
+    if other.job_gone:
+        question = "Did you rename the job file?"
+        advice = "To continue that campaign, give the job its old name, or run this job by itself:"
+    else:
+        question = f"Did you copy the job file {other.job}?"
+        advice = "If you need only one of the two files, delete the other. To continue that"
+        advice += " campaign with this job:"
+    return Message(
+        f"{asked.job}: {_shares(other)} campaign {other.campaign} already. {question}",
+        (_continue(other, asked),),
+        advice,
+    )
 
 
 def _knows(other: Overlap) -> str:

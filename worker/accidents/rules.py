@@ -1,8 +1,10 @@
 """Decides whether a run would create existing duplicates again by accident. Pure: facts in,
 findings out.
 
-The rules are the contract's "Nothing twice by accident". Once a request of a campaign has left, the
-campaign is never stopped here: its rows in this database decide what is sent."""
+The rules are the contract's "Nothing twice by accident". Once a request for one of the job's
+duplicates has left, the run is never stopped here: the campaign's rows in this database decide what
+is sent. With {date} in the names, all duplicates of a night are new: if a copy of the job has
+created tonight's under its own campaign, the run is stopped."""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ class Situation(NamedTuple):
     to_create   how many duplicates of the job are not `created` in this database
     named       the campaign was named on purpose; its name does not come from the job file's name
     sent        this database has a request of this campaign that left, or a duplicate that exists
-    others_here other campaigns of this database that share duplicates with the run
+    others_here other campaigns of this database that share duplicates with the run; if `sent`, only
+                campaigns that ran since, and none if a duplicate of this job was sent
     nearby      campaigns of other databases that share duplicates with the run, or have its name
     names       how many duplicates may be sent, once a listing has shown which names exist
     names_taken how many of those names exist on batches that are not in this database
@@ -65,11 +68,13 @@ Accident = Renamed | OtherLedger | NamesTaken
 def accidents(situation: Situation) -> tuple[Accident, ...]:
     """What looks like an accident, with the most certain finding of each kind; empty if the run may
     create duplicates."""
-    if situation.sent or not situation.to_create:
+    if not situation.to_create:
         return ()
     found: list[Accident] = []
     if not situation.named and (other := _most_alike(situation, situation.others_here)):
         found.append(Renamed(other))
+    if situation.sent:
+        return tuple(found)
     if other := _other_ledger(situation):
         found.append(OtherLedger(other))
     if situation.names_taken and _is_half(situation.names_taken, situation.names):

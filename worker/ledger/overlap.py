@@ -74,6 +74,12 @@ def sent_before(reader: Reader, campaign: str) -> bool:
     return reader.ask("sent_before", campaign=campaign).fetchone() is not None
 
 
+def sent_of_plan(reader: Reader, campaign: str) -> bool:
+    """Whether a request of this campaign has left for one of the plan's duplicates (table
+    `plan.staged`), or a batch of one is known."""
+    return reader.ask("plan_sent", campaign=campaign).fetchone() is not None
+
+
 def jobs_of_campaigns(reader: Reader) -> list[tuple[str, Path]]:
     """Every campaign and the job file of its latest run, the latest first."""
     return [(name, Path(job)) for name, job in reader.ask("campaigns_with_jobs")]
@@ -87,7 +93,17 @@ def not_created(reader: Reader, campaign: str) -> int:
 def shared_with(reader: Reader, campaign: str) -> list[Overlap]:
     """Every campaign that shares duplicates with the plan (table `plan.staged`) or is called
     `campaign`."""
-    found = reader.ask("shared_with_plan", campaign=campaign)
+    return _overlaps(reader, "shared_with_plan", campaign)
+
+
+def shared_since(reader: Reader, campaign: str) -> list[Overlap]:
+    """Other campaigns that share duplicates with the plan, of those that ran after the last run of
+    `campaign` that sent something."""
+    return _overlaps(reader, "shared_with_plan_since", campaign)
+
+
+def _overlaps(reader: Reader, statement: str, campaign: str) -> list[Overlap]:
+    found = reader.ask(statement, campaign=campaign)
     return [
         Overlap(
             name,

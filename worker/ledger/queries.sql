@@ -455,6 +455,44 @@ JOIN runs AS r ON r.id = (SELECT max(id) FROM runs WHERE campaign_id = c.id)
 WHERE s.same > 0 OR c.name = :campaign
 ORDER BY c.id;
 
+-- name: plan_sent
+-- Whether a request for one of the plan's duplicates has left in the campaign, or a batch of one is
+-- known.
+SELECT 1 FROM campaigns AS c CROSS JOIN plan.staged AS s
+CROSS JOIN items AS i ON i.campaign_id = c.id AND i.source_id = s.source_id
+    AND i.template = s.template
+    AND i.upload_new_dataset = s.upload_new_dataset AND i.copy = s.copy
+WHERE c.name = :campaign AND (i.new_batch_id IS NOT NULL OR i.attempts > 0 OR i.status IN ('sent',
+    'unknown')) LIMIT 1;
+
+-- name: shared_with_plan_since
+-- As `shared_with_plan`, for the campaigns that ran after the campaign's last run that sent
+-- something. Attempts are numbered in the order of runs.
+WITH later AS (
+    SELECT DISTINCT r.campaign_id FROM runs AS r
+    WHERE r.id > coalesce((SELECT a.run_id FROM attempts AS a CROSS JOIN runs AS q ON q.id = a.run_id
+        CROSS JOIN campaigns AS c ON c.id = q.campaign_id
+        WHERE c.name = :campaign AND NOT a.restored ORDER BY a.id DESC LIMIT 1), 0)
+),
+shared AS (
+    SELECT i.campaign_id, count(*) AS same,
+           sum(i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown')) AS same_sent
+    FROM later AS o CROSS JOIN plan.staged AS s
+    CROSS JOIN items AS i ON i.campaign_id = o.campaign_id AND i.source_id = s.source_id
+        AND i.template = s.template
+        AND i.upload_new_dataset = s.upload_new_dataset AND i.copy = s.copy
+    GROUP BY i.campaign_id
+)
+SELECT c.name, s.same, s.same_sent,
+       (SELECT count(*) FROM items AS i
+        WHERE i.campaign_id = c.id AND (i.new_batch_id IS NOT NULL OR i.status IN ('sent',
+            'unknown'))),
+       r.job, r.ledger
+FROM shared AS s
+JOIN campaigns AS c ON c.id = s.campaign_id AND c.name <> :campaign
+JOIN runs AS r ON r.id = (SELECT max(id) FROM runs WHERE campaign_id = c.id)
+ORDER BY c.id;
+
 -- name: campaigns_with_jobs
 -- Every campaign and the job of its latest run, the latest first.
 SELECT c.name, r.job FROM campaigns AS c
