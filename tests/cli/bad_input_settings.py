@@ -155,7 +155,7 @@ SETTINGS: tuple[Case, ...] = (
         "a job whose name is no campaign",
         (
             "wave #1.csv: the file's name cannot be used as the campaign",
-            "Name the campaign with --campaign NAME",
+            "name the campaign with --campaign NAME",
         ),
         "run 'wave #1.csv'",
         {"wave #1.csv": "batch_id\n"},

@@ -187,9 +187,20 @@ def test_runs_tell_when_they_were_how_long_they_took_and_who_ended_them() -> Non
     assert re.search(
         r"autumn +run +2026-03-01 12:00 +2 h 5 min +1,200 +1,300 +2 +finished, exit 0", first
     )
-    assert "running or crashed: process 17 on host" in dead
+    assert " crashed: process 17 on host" in dead
+    assert "running or" not in dead, "a later run held the lock"
     assert "stopped: max_duration" in stopped
     assert re.search(r"autumn +settle +2026", stopped)
+
+
+def test_the_latest_run_may_still_be_running() -> None:
+    stream = io.StringIO()
+    campaign_tables(
+        [CAMPAIGN | {"campaign": "autumn"}], [DEAD, DEAD], open_console(stream, width=140)
+    )
+    first, last = [line for line in stream.getvalue().splitlines() if "abcdef" in line]
+    assert " crashed: process" in first
+    assert "running or crashed: process" in last
 
 
 def test_without_campaigns_it_says_so() -> None:

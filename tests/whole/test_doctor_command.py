@@ -88,6 +88,19 @@ def test_a_bad_night_and_a_notification_that_failed_are_findings(ready: Place) -
     assert findings(found, "late") == [], "nobody expects a run every night"
 
 
+def test_a_config_file_that_shows_a_secret_is_a_finding(ready: Place) -> None:
+    config = ready.folder / "config.toml"
+    with config.open("a", encoding="utf-8") as file:
+        file.write('heartbeat_url = "http://127.0.0.1:9/s3cret"\n')
+    config.chmod(0o640)
+    _, found = doctor(ready)
+    (finding,) = findings(found, "heartbeat")
+    assert "other users can read the address" in finding
+    assert "Run chmod 600 on the file." in finding
+    config.chmod(0o600)
+    assert doctor(ready)[0].code == 0
+
+
 def test_text_marks_what_is_wrong_and_how_to_fix_it(ready: Place) -> None:
     (ready.folder / "token").chmod(0o644)
     ended = command(("doctor",), ready.folder, environment(ready.folder, ready.server.url))

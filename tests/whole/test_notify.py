@@ -130,7 +130,7 @@ def test_a_long_body_is_cut_for_the_ping(monitor: Monitor) -> None:
 def test_an_address_that_is_none_is_refused_without_showing_it(ready: Place) -> None:
     ended = ready.run("--heartbeat-url", "s3cret-uuid")
     assert ended.code == 2
-    assert "--heartbeat-url: is not an https address with a host" in ended.err
+    assert "--heartbeat-url: is not an http or https address with a host" in ended.err
     assert "s3cret" not in ended.err
 
 
@@ -227,6 +227,15 @@ def test_metrics_show_the_counts_and_the_last_runs_of_each_campaign(ready: Place
     assert ("last_success_timestamp_seconds", 'campaign="b"') not in found
     assert found["last_run_requests", 'campaign="b"'] == 1
     assert oct(path.stat().st_mode & 0o777) == oct(0o644)
+
+
+def test_metrics_count_setups_by_status(ready: Place) -> None:
+    path = ready.folder / "waves.prom"
+    ready.job({"batch_id": source_id(1), "name": "A", "tasks_per_group": 3})
+    assert ready.run("--metrics-file", path).code == 0
+    found = samples(path)
+    assert found["setups", 'campaign="job",status="requested"'] == 1
+    assert found["setups", 'campaign="job",status="failed"'] == 0
 
 
 def test_metrics_that_cannot_be_written_change_nothing(ready: Place) -> None:

@@ -60,6 +60,7 @@ def test_refresh_looks_again_and_sends_nothing(place_with: WithOptions) -> None:
     before = dict(place.world.requests)
     ended = place.command("ledger", "job.csv", "--refresh")
     assert ended.code == 0, ended.err
+    assert "Looked at 2 batches: 2 READY." in ended.err
     assert {row["setup_status"] for row in place.ledger()} == {"ready"}
     assert {row["new_batch_status"] for row in place.ledger()} == {"READY"}
     assert "created, ready" in place.command("ledger", "job.csv", "--format", "table").out
@@ -67,3 +68,35 @@ def test_refresh_looks_again_and_sends_nothing(place_with: WithOptions) -> None:
         "me": before["me"] + 1,
         "list": before["list"] + 1,
     }
+
+
+def test_a_refresh_that_the_api_refuses_is_recorded_with_its_exit_code(
+    place_with: WithOptions,
+) -> None:
+    place = place_with(SandboxOptions(latency=0))
+    place.job(*rows(5))
+    assert place.run().code == 0
+    refused = place.command_with("ledger", "job.csv", "--refresh", PROLIFIC_TOKEN="another")
+    assert refused.code == 3
+    told = place.command("ledger", "--database", "ledgers/ledger.db", "--format", "json")
+    assert [run["exit_code"] for run in json.loads(told.out)["runs"]] == [0, 3]
+
+
+def test_what_leaves_the_job_unfinished_is_told_with_the_date_that_continues(
+    place_with: WithOptions,
+) -> None:
+    place = place_with(SandboxOptions(latency=0))
+    place.job(
+        {"batch_id": source_id(1), "name": "{date}", "copies": 1, "tasks_per_group": 5},
+        {"batch_id": source_id(2), "name": "{date}", "copies": 3, "tasks_per_group": ""},
+    )
+    assert place.run("--date", "2026-03-01", "--limit", 2).code == 1
+    tonight = place.run("--date", "2026-03-02")
+    assert tonight.code == 0
+    (note,) = [one["text"] for one in tonight.events("note") if "no longer" in one["text"]]
+    assert note == (
+        "no longer in the job: 2 duplicates are not created; to continue with them, run again with"
+        " --date 2026-03-01"
+    )
+    assert place.run("--date", "2026-03-01").code == 0
+    assert place.world.requests["duplicate"] == 8

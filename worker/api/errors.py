@@ -120,7 +120,8 @@ def describe(error: BaseException) -> str:
             return (
                 f"Cannot connect to host {error.host}:{error.port}: {str(error.os_error) or closed}"
             )
-    return str(error) or type(error).__name__
+    # aiohttp says "ssl:default" even of an address that is http.
+    return str(error).replace(" ssl:default", "") or type(error).__name__
 
 
 def _unreadable(error: aiohttp.ClientResponseError) -> str:

@@ -23,9 +23,9 @@ from worker.ledger.handle import Reader, Writer
 from worker.ledger.store import Ledger
 from worker.model.events import Emit, Event
 from worker.model.program import program
-from worker.model.records import RunKind, RunStart
+from worker.model.records import Leaving, RunKind, RunStart
 from worker.restore.lost_database import files_of, refuse_older_database
-from worker.text import counted, verb
+from worker.text import counted, joined, verb
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +59,12 @@ class Opening:
             ledger = Ledger(database, self._start())
             emit(self._start_event())
             if self.asked.plan is not None:
-                ledger.plan(
+                leaving = ledger.plan(
                     self.asked.plan.file,
                     self.asked.plan.extra_columns,
                     retry_failed=self.asked.settings.retry_failed,
                 )
-                self._emit_plan(ledger, self.asked.plan, emit)
+                self._emit_plan(ledger, self.asked.plan, leaving, emit)
         except sqlite3.Error as error:
             raise unusable(self.asked.settings.database, error) from error
         return ledger
@@ -146,7 +146,7 @@ class Opening:
         }
         return Event("run.started", "info", fields)
 
-    def _emit_plan(self, ledger: Ledger, plan: Plan, emit: Emit) -> None:
+    def _emit_plan(self, ledger: Ledger, plan: Plan, leaving: Leaving, emit: Emit) -> None:
         counts = views.counts(ledger, ledger.campaign)
         fields = {
             "rows": plan.rows,
@@ -159,6 +159,10 @@ class Opening:
             emit(note_event(warning))
         for change in setups.changed(ledger, ledger.campaign):
             emit(note_event(str(change)))
+        if any(leaving):
+            before = views.previous_date(ledger, ledger.campaign, ledger.run)
+            today = self.asked.settings.date.isoformat()
+            emit(note_event(_leaving_text(leaving, None if before == today else before)))
         if self.asked.guard is not None and self.asked.guard.situation is not None:
             for line in created_again(self.asked.guard.situation):
                 emit(note_event(line))
@@ -170,6 +174,18 @@ class Opening:
                 f" in campaign {campaign}; to continue it, add its --date or --campaign"
             )
             emit(note_event(text))
+
+
+def _leaving_text(leaving: Leaving, date: str | None) -> str:
+    """What left the job unfinished; `date` is what {date} stood for when it was in the job."""
+    created, set_up = leaving
+    parts: list[str] = []
+    if created:
+        parts.append(f"{counted(created, 'duplicate')} {verb(created, 'is', 'are')} not created")
+    if set_up:
+        parts.append(f"{set_up:,} {verb(set_up, 'batch is', 'batches are')} not set up")
+    text = f"no longer in the job: {joined(parts)}"
+    return f"{text}; to continue with them, run again with --date {date}" if date else text
 
 
 def note_event(text: str) -> Event:

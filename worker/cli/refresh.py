@@ -4,6 +4,7 @@ nothing."""
 from __future__ import annotations
 
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
 
@@ -18,7 +19,7 @@ from worker.ledger.database import open_for_writing
 from worker.ledger.lock import hold
 from worker.ledger.store import Ledger
 from worker.model.clock import MachineClock, ServerClock, iso
-from worker.model.errors import UsageError
+from worker.model.errors import UsageError, WorkerError
 from worker.model.events import Event
 from worker.model.records import RunEnd, RunKind
 from worker.model.run_id import new_run_id
@@ -27,9 +28,9 @@ from worker.model.stop import Stop
 from worker.restore.lost_database import refuse_older_database
 from worker.settings.settings import Settings
 from worker.setup.looking import Looking
-from worker.terminal.output import complain
+from worker.terminal.output import complain, warn
 from worker.terminal.secrets import Scrubber
-from worker.text import verb
+from worker.text import joined, verb, visible
 
 
 def refresh(args: Namespace, settings: Settings, environ: Mapping[str, str]) -> None:
@@ -82,10 +83,22 @@ def refresh(args: Namespace, settings: Settings, environ: Mapping[str, str]) -> 
 
             seen = anyio.run(look) if found else {}
             setups.saw(ledger, seen)
+            warn(_summary(seen))
             _complain_of(found, seen)
             code = 0
+        except WorkerError as error:
+            code = error.exit_code
+            raise
         finally:
             ledger.end_run(RunEnd(iso(MachineClock().wall()), None, code, 0, 0, 0))
+
+
+def _summary(seen: Mapping[str, Seen]) -> str:
+    statuses = Counter(one.status for one in seen.values() if one.status is not None)
+    shown = [f"{number:,} {visible(status)}" for status, number in sorted(statuses.items())]
+    number = len(seen)
+    looked = f"Looked at {number:,} {verb(number, 'batch', 'batches')}"
+    return f"{looked}: {joined(shown)}." if shown else f"{looked}."
 
 
 def _complain_of(found: list[Copy], seen: Mapping[str, Seen]) -> None:

@@ -84,6 +84,20 @@ def check_metrics_file(settings: Settings) -> Iterator[Check]:
         )
 
 
+def check_heartbeat(settings: Settings) -> Iterator[Check]:
+    """Whether others can read a config file that contains the heartbeat's address, a secret."""
+    file = settings.config_file
+    if file is None or os.name != "posix" or not settings.is_set("heartbeat_url", Layer.FILE):
+        return
+    mode = file.stat().st_mode & 0o777
+    if mode & 0o077:
+        yield Check(
+            "heartbeat",
+            f"other users can read the address in {file} (mode {mode:04o})",
+            "Run chmod 600 on the file.",
+        )
+
+
 def check_database(settings: Settings, api_url: str) -> Iterator[Check]:
     """Whether the database can be read, is whole, and was backed up; its last run."""
     path = settings.database

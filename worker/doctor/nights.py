@@ -10,7 +10,7 @@ from worker.doctor.check import Check
 from worker.ledger.views import Row
 from worker.model.clock import seconds
 from worker.model.records import Notification, NotificationKind, RunKind
-from worker.text import counted, shortened
+from worker.text import counted, shell_word, shortened
 
 LATE_S = 36 * 3600
 """Seconds without a success after which a night is late: a day, and half a day for a long run."""
@@ -58,9 +58,10 @@ def check_nights(nights: Nights, now: float) -> Iterator[Check]:
     ended = [
         run for run in nights.runs if run["kind"] == RunKind.RUN and run["ended_at"] is not None
     ]
-    if nights.monitored:
-        yield from _late(ended, now)
-    yield from _failed(ended, now)
+    recent = [run for run in ended if now - (seconds(run["ended_at"]) or 0.0) <= LATE_S]
+    if nights.monitored and not recent:  # what a recent run lacks is told below
+        yield _late(ended)
+    yield from _failed(recent)
     if nights.unknown:
         yield _finding("unknown", f"{counted(nights.unknown, 'duplicate')} may exist")
     for one in nights.sent:
@@ -73,24 +74,21 @@ def _finding(topic: str, text: str) -> Check:
     return Check(topic, text, FIXES[topic])
 
 
-def _late(ended: Iterable[Row], now: float) -> Iterator[Check]:
+def _late(ended: Iterable[Row]) -> Check:
     successes = [run["ended_at"] for run in ended if run["exit_code"] == 0]
-    if not successes:
-        yield _finding("late", "no run has succeeded yet")
-    elif now - (seconds(successes[-1]) or 0.0) > LATE_S:
-        yield _finding("late", f"no run has succeeded since {successes[-1]}")
+    since = f"since {successes[-1]}" if successes else "yet"
+    return _finding("late", f"no run has succeeded {since}")
 
 
-def _failed(ended: Iterable[Row], now: float) -> Iterator[Check]:
-    """Campaigns whose last run failed in the last nights. A campaign with {date} in its name is
-    never run again, so an older failure says nothing."""
-    last = {run["campaign"]: run for run in ended}
-    failed = [
-        f"{shortened(run['campaign'], 60)} (code {run['exit_code']})"
-        for run in last.values()
-        if run["exit_code"] != 0 and now - (seconds(run["ended_at"]) or 0.0) <= LATE_S
-    ]
+def _failed(recent: Iterable[Row]) -> Iterator[Check]:
+    """Campaigns whose last run failed, of the runs of the last nights. A campaign with {date} in
+    its name is never run again, so an older failure says nothing."""
+    last = {run["campaign"]: run for run in recent}
+    failed = [run for run in last.values() if run["exit_code"] != 0]
     if failed:
-        more = len(failed) - NAMED
-        named = ", ".join(failed[:NAMED]) + (f" and {more:,} more" if more > 0 else "")
-        yield _finding("failed", f"the last run did not succeed: {named}")
+        shown = [
+            f"{shortened(run['campaign'], 60)} (code {run['exit_code']})" for run in failed[:NAMED]
+        ]
+        more = f" and {len(failed) - NAMED:,} more" if len(failed) > NAMED else ""
+        text = f"the last run did not succeed: {', '.join(shown)}{more}"
+        yield Check("failed", text, FIXES["failed"].replace("JOB", shell_word(failed[0]["job"])))

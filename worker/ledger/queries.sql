@@ -94,6 +94,23 @@ SELECT 1 FROM items WHERE campaign_id = :campaign LIMIT 1;
 SELECT (SELECT count(*) FROM items WHERE campaign_id = :campaign
     AND line IS NOT NULL) > (SELECT count(*) FROM plan.staged);
 
+-- name: leaving_unfinished
+-- Of the items that are no longer in the job: how many are not created, and how many have a batch
+-- that is not set up.
+SELECT count(*) FILTER (WHERE i.status = 'pending') AS not_created,
+       count(*) FILTER (WHERE i.status = 'created' AND t.status IN ('pending', 'unknown'))
+           AS not_set_up
+FROM items AS i CROSS JOIN setup_statuses AS t ON t.item_id = i.id
+WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM plan.staged AS s
+    WHERE s.source_id = i.source_id AND s.template = i.template
+      AND s.upload_new_dataset = i.upload_new_dataset AND s.copy = i.copy);
+
+-- name: previous_date
+-- The {date} of the campaign's latest earlier run that had one.
+SELECT date FROM runs WHERE campaign_id = :campaign AND id < :run AND date IS NOT NULL
+ORDER BY id DESC LIMIT 1;
+
 -- name: drop_from_job
 -- Items that are no longer in the job.
 UPDATE items SET line = NULL, copies = NULL
@@ -576,6 +593,14 @@ SELECT s.status, count(*) AS items
 FROM items AS i CROSS JOIN setup_statuses AS s ON s.item_id = i.id
 WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND i.tasks_per_group IS NOT NULL
 GROUP BY 1;
+
+-- name: setup_counts_of_all
+-- The same for every campaign whose job asks for setups.
+SELECT c.name AS campaign, s.status, count(*) AS items
+FROM items AS i CROSS JOIN setup_statuses AS s ON s.item_id = i.id
+CROSS JOIN campaigns AS c ON c.id = i.campaign_id
+WHERE i.line IS NOT NULL AND i.tasks_per_group IS NOT NULL
+GROUP BY c.id, s.status ORDER BY c.id;
 
 -- name: setup_work
 -- What a run could do for the batches that exist: set up, follow, look at an ERROR again.

@@ -40,6 +40,14 @@ def counts(reader: Reader, campaign: int) -> SetupCounts:
     return SetupCounts(**{row["status"]: row["items"] for row in found})
 
 
+def counts_of_all(reader: Reader) -> dict[str, SetupCounts]:
+    """The same for every campaign whose job asks for setups, by its name."""
+    found: dict[str, dict[str, int]] = {}
+    for row in reader.ask("setup_counts_of_all"):
+        found.setdefault(row["campaign"], {})[row["status"]] = row["items"]
+    return {campaign: SetupCounts(**numbers) for campaign, numbers in found.items()}
+
+
 def work(reader: Reader, campaign: int) -> SetupWork:
     """What a run could do for the setups of batches that exist."""
     if not wanted(reader, campaign):

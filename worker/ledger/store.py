@@ -26,6 +26,7 @@ from worker.model.clock import seconds
 from worker.model.records import (
     AttemptResult,
     Intent,
+    Leaving,
     Listed,
     RateChange,
     RunEnd,
@@ -78,8 +79,9 @@ class Ledger(Writer):
 
     # -- planning
 
-    def plan(self, staged: Path, extra_columns: Sequence[str], *, retry_failed: bool) -> None:
+    def plan(self, staged: Path, extra_columns: Sequence[str], *, retry_failed: bool) -> Leaving:
         """Take over the job's duplicates from the plan file `staged` (see `worker.job.plan`).
+        Returns what left the job unfinished.
 
         Raises sqlite3.DatabaseError if the database is damaged. That check takes longer than all
         the rest, so it is left out for a finished job, for which nothing is sent or written. For a
@@ -90,7 +92,9 @@ class Ledger(Writer):
                 refuse_damaged(self._connection)
             before = self.changes
             self.ask("add_to_job", campaign=self.campaign)
+            leaving = Leaving(0, 0)
             if self._one("wants_less", campaign=self.campaign)[0]:
+                leaving = Leaving(*self._one("leaving_unfinished", campaign=self.campaign))
                 self.ask("drop_from_job", campaign=self.campaign)
             for statement in ("drop_extras", "add_extras"):
                 self.ask(statement, campaign=self.campaign)
@@ -105,6 +109,7 @@ class Ledger(Writer):
             self._replanned = self.changes > before
             if not new and not self.finished():
                 refuse_damaged(self._connection)
+        return leaving
 
     def finished(self) -> bool:
         """Whether every duplicate of the job is created, nothing is left to set up, and the ledger

@@ -159,6 +159,12 @@ def count_left(reader: Reader, campaign: int) -> int:
     return int(reader.ask("count_left", campaign=campaign).fetchone()[0])
 
 
+def previous_date(reader: Reader, campaign: int, run: int) -> str | None:
+    """The {date} of the campaign's latest run before this one; None if there is none."""
+    row = reader.ask("previous_date", campaign=campaign, run=run).fetchone()
+    return None if row is None else str(row["date"])
+
+
 def unfinished_elsewhere(reader: Reader, campaign: str, job: str) -> list[tuple[str, int]]:
     """Other campaigns of the same job file (of earlier dates) that have unfinished rows, and how
     many; newest first."""

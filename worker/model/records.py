@@ -104,6 +104,14 @@ class RateChange(NamedTuple):
     why: str | None
 
 
+class Leaving(NamedTuple):
+    """Unfinished duplicates that are no longer in the job: how many are not created, and how many
+    have a batch that is not set up."""
+
+    not_created: int
+    not_set_up: int
+
+
 class RunEnd(NamedTuple):
     """What is recorded when a run ends. `ledger_stamp` identifies its ledger file (None: the file
     is incomplete)."""

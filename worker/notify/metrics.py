@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from worker.ledger import views
+from worker.ledger import setups, views
 from worker.ledger.handle import Reader
 from worker.ledger.views import Row
 from worker.model.clock import seconds
@@ -35,6 +35,7 @@ def metrics_text(reader: Reader) -> str:
         _family(name, text, samples)
         for name, text, samples in (
             ("duplicates", "Duplicates in the job, by status.", list(_counts(campaigns))),
+            ("setups", "Batches that the job sets up, by status.", list(_setups(reader))),
             *(
                 (name, text, [_Sample({"campaign": key}, value(run)) for key, run in last.items()])
                 for name, text, value in _OF_LAST_RUN
@@ -52,6 +53,12 @@ def _counts(campaigns: list[Row]) -> Iterator[_Sample]:
     for row in campaigns:
         for status in Status:
             yield _Sample({"campaign": row["campaign"], "status": status.value}, row[status.value])
+
+
+def _setups(reader: Reader) -> Iterator[_Sample]:
+    for campaign, counts in setups.counts_of_all(reader).items():
+        for status, number in counts._asdict().items():
+            yield _Sample({"campaign": campaign, "status": status}, number)
 
 
 def _ended(run: Row) -> float:

@@ -28,8 +28,9 @@ def unfit_address(text: str, *, plain_http: bool = False) -> str | None:
         host, port = parts.hostname or "", parts.port
     except ValueError:  # an invalid port or IPv6 address; the error's own text repeats it
         return "has an invalid host or port"
+    kind = "http or https" if plain_http else "https"
     reasons = {
-        "is not an https address with a host": parts.scheme not in {"https", "http"} or not host,
+        f"is not an {kind} address with a host": parts.scheme not in {"https", "http"} or not host,
         "contains a user name or password": "@" in parts.netloc,
         "has an invalid host or port": port == 0 or not _is_host(host),
         "is http, which is only allowed for this computer (localhost, 127.0.0.1, [::1])": (

@@ -37,15 +37,16 @@ class Brief(logging.Formatter):
         self._causes: set[str] = set()
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line for the event that is the record's `msg`, cut to the width of the window."""
+        """The line for the event that is the record's `msg`. Most are cut to the width of the
+        window; errors and notes are whole."""
         event = event_of(record)
         text = brief(event, self._causes)
         if text is None:
             return ""
         self._causes.update(filter(None, [cause(event)]))
         text = str(self._scrub(text))
-        # An error may be the last place that names a batch: it is shown whole.
-        return text if event.level == "error" else self._cut(text)
+        # An error may be the last place that names a batch, and a note says what to do.
+        return text if event.level == "error" or event.name == "note" else self._cut(text)
 
     def _cut(self, text: str) -> str:
         from rich.cells import cell_len, set_cell_size  # noqa: PLC0415 - only a terminal needs it

@@ -5,6 +5,7 @@ markup, and control characters are escaped."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, TextIO, cast
@@ -19,6 +20,9 @@ from worker.model.clock import seconds
 from worker.model.place import place
 from worker.text import Unbreakable, human_duration, verb, visible
 
+WIDE = 200
+"""Characters of a table that no window shows."""
+
 _ID = 36
 """Characters of a UUID."""
 
@@ -31,10 +35,12 @@ _STYLES: Mapping[str, str] = {
 
 
 def open_console(stream: TextIO, *, width: int | None = None, color: bool | None = None) -> Console:
-    """A console on `stream`, `width` characters wide (None: as the window), with `color` or without
-    (None: with color on a terminal).
+    """A console on `stream`, `width` characters wide (None: as the window, or `WIDE` if there is
+    none), with `color` or without (None: with color on a terminal).
 
     It never raises: if the reader ends, the rest of the output is lost."""
+    if width is None and not stream.isatty() and "COLUMNS" not in os.environ:
+        width = WIDE
     return Console(
         file=cast(Any, Unbreakable(stream)),
         width=width,
@@ -183,8 +189,11 @@ def campaign_tables(
     runs: Sequence[Mapping[str, object]],
     console: Console,
 ) -> None:
-    """Print `campaigns` and their `runs` (as `ledger.views` gives them) to `console`. A wide
-    window shows more columns."""
+    """Print `campaigns` and their `runs` (as `ledger.views` gives them, the latest last) to
+    `console`. A wide window shows more columns."""
+    if runs:  # a later run held the lock, so these have ended
+        earlier = [{**run, "crashed": run["ended_at"] is None} for run in runs[:-1]]
+        runs = [*earlier, runs[-1]]
     _print_table("campaigns", _CAMPAIGN, campaigns, console)
     console.print()
     _print_table("runs", _RUN, runs, console)
@@ -200,7 +209,8 @@ def _took(run: Mapping[str, object]) -> str:
 def _end(run: Mapping[str, object]) -> str:
     """How a run ended, if it has."""
     if run["ended_at"] is None:
-        return f"running or crashed: process {run['pid']} on {run['host']}"
+        how = "crashed" if run.get("crashed") else "running or crashed"
+        return f"{how}: process {run['pid']} on {run['host']}"
     return (
         f"stopped: {run['stopped_by']}"
         if run["stopped_by"]

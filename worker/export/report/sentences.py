@@ -42,12 +42,15 @@ def headline(facts: Facts) -> Headline:
         title = f"All {counts.total:,} duplicates created" if counts.total > 1 else some
         of = f": {counted(counts.total, 'duplicate')} of {counted(facts.sources, 'source')}"
         if facts.setups.undone:
+            title += f", {facts.setups.undone:,} not set up"
             return Headline("missing", title, f"{_setups_undone(facts)}.")
         if facts.setups.requested:
             number = facts.setups.requested
             waiting = f"{number:,} {verb(number, 'batch was', 'batches were')}"
             return Headline("good", title, f"{waiting} set up, and not READY when last seen.")
         text = f"The job is complete{of}."
+        if ready := facts.setups.ready:
+            text += f" {ready:,} {verb(ready, 'batch is', 'batches are')} READY."
         return Headline("good", title, text)
     parts = [
         f"{number:,} {verb(number, one, many)}"
