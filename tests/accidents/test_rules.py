@@ -6,8 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from worker.accidents.rules import Accident, NamesTaken, OtherLedger, Renamed, Situation, accidents
+from worker.accidents.rules import (
+    Accident,
+    NamesTaken,
+    OtherLedger,
+    Renamed,
+    Situation,
+    accidents,
+    created_again,
+    with_names,
+)
 from worker.ledger.overlap import Overlap
+from worker.ledger.views import Names
 
 WAVE = Overlap(
     "wave", same=10, same_sent=10, sent=10, job=Path("wave.csv"), ledger=Path("wave.csv")
@@ -93,14 +103,68 @@ def test_a_situation_is_an_accident_or_is_none(case: str) -> None:
     assert tuple(map(type, accidents(situation))) == kinds
 
 
-def test_the_campaign_that_has_most_of_it_is_named() -> None:
-    other = few(WAVE, 6)._replace(campaign="other")
-    (found,) = accidents(NEW._replace(others_here=(other, WAVE)))
-    assert isinstance(found, Renamed)
-    assert found.other.campaign == "wave"
+@pytest.mark.parametrize(
+    "other",
+    [few(WAVE, 6), few(WAVE, 10, 9), few(WAVE, 9, 10)],
+    ids=["fewer of both", "fewer sent", "as many sent, fewer in all"],
+)
+@pytest.mark.parametrize("name", ["a", "z"])
+def test_the_campaign_that_has_most_of_it_is_named(other: Overlap, name: str) -> None:
+    other = other._replace(campaign=name)
+    for others in ((other, WAVE), (WAVE, other)):
+        assert accidents(NEW._replace(others_here=others)) == (Renamed(WAVE),)
 
 
 def test_a_ledger_beside_the_job_is_named_before_one_elsewhere() -> None:
-    (found,) = accidents(NEW._replace(nearby=(FAR, few(BESIDE, 3))))
-    assert isinstance(found, OtherLedger)
-    assert found.other.beside_job
+    beside = few(BESIDE, 3)
+    assert accidents(NEW._replace(nearby=(FAR, beside))) == (OtherLedger(beside),)
+
+
+@pytest.mark.parametrize("name", ["a", "z"])
+def test_of_the_ledgers_beside_the_job_the_one_with_most_is_named(name: str) -> None:
+    more, less = few(BESIDE, 4), few(BESIDE, 3)._replace(campaign=name)
+    for nearby in ((more, less), (less, more)):
+        assert accidents(NEW._replace(nearby=nearby)) == (OtherLedger(more),)
+    longer = less._replace(same=4, sent=11)
+    assert accidents(NEW._replace(nearby=(more, longer))) == (OtherLedger(longer),)
+
+
+GONE = few(WAVE, 4)._replace(job_gone=True)
+
+
+@pytest.mark.parametrize(
+    ("other", "is_one"),
+    [
+        (GONE._replace(sent=8), True),
+        (GONE._replace(sent=9), False),
+        (GONE._replace(sent=8, job_gone=False), False),
+    ],
+    ids=["half of what it has sent", "fewer than half of it", "its job is still there"],
+)
+def test_a_campaign_whose_job_is_gone_may_have_been_renamed_and_extended(
+    other: Overlap, is_one: bool
+) -> None:
+    found = accidents(NEW._replace(others_here=(other,)))
+    assert found == ((Renamed(other),) if is_one else ())
+
+
+def test_names_that_exist_are_counted_with_an_example_and_a_likely_ledger() -> None:
+    shown = with_names(NEW._replace(nearby=(FAR,), named=True), Names(10, 6, "Wave 1", 6))
+    assert (shown.names, shown.names_taken, shown.example) == (10, 6, "Wave 1")
+    assert accidents(shown)[1] == NamesTaken(6, 10, "Wave 1", FAR)
+    assert accidents(shown._replace(nearby=())) == (NamesTaken(6, 10, "Wave 1", None),)
+
+
+@pytest.mark.parametrize(
+    ("situation", "again"),
+    [
+        (NEW._replace(others_here=(few(WAVE, 2), few(WAVE, 4))), (few(WAVE, 4), few(WAVE, 2))),
+        (NEW._replace(others_here=(few(WAVE, 4, 0),)), ()),
+        (NEW._replace(others_here=(few(WAVE, 4),), sent=True), ()),
+        (NEW._replace(others_here=(WAVE, few(WAVE, 2))), ()),
+        (NEW._replace(others_here=(WAVE,), named=True), (WAVE,)),
+    ],
+    ids=["most first", "nothing sent", "it has sent", "it is an accident", "it was named"],
+)
+def test_what_is_created_again_is_told(situation: Situation, again: tuple[Overlap, ...]) -> None:
+    assert created_again(situation) == again

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from worker.api.outcome import NotSentReason, OutcomeKind, classify
+from worker.api.outcome import NotSentReason, Outcome, OutcomeKind, classify, classify_setup
 from worker.model.replies import Answer, NoAnswer
 
 SOURCE = "0192a3b4-5678-7abc-8def-0123456789ab"
@@ -95,6 +95,27 @@ def test_a_status_that_says_that_nothing_was_created_goes_back(
     assert (outcome.kind, outcome.why, outcome.left) == (OutcomeKind.NOT_SENT, why, left)
     assert outcome.retry_after_s == wait
     assert outcome.http_status == status
+    assert outcome.error == f"HTTP {status}: wait"
+    assert classify_setup(reply(status, {}, "wait", retry_after_s=7)) == outcome
+
+
+@pytest.mark.parametrize("status", range(200, 300))
+def test_a_setup_is_accepted_by_202_alone(status: int) -> None:
+    accepted = Outcome(OutcomeKind.ACCEPTED, True, None, 202)
+    other = Outcome(OutcomeKind.UNKNOWN, True, f"HTTP {status}: words", status)
+    assert classify_setup(reply(status, {}, "words")) == (accepted if status == 202 else other)
+
+
+@pytest.mark.parametrize("left", [True, False])
+def test_no_answer_means_the_same_for_a_setup(left: bool) -> None:
+    silence = NoAnswer(left=left, words="silence")
+    assert classify_setup(silence) == classify(silence, SOURCE)
+
+
+@pytest.mark.parametrize("status", [302, 400, 408, 422, 503])
+def test_any_other_answer_means_the_same_for_a_setup(status: int) -> None:
+    answer = reply(status, {"id": NEW}, "words", retry_after_s=7)
+    assert classify_setup(answer) == classify(answer, SOURCE)
 
 
 @pytest.mark.parametrize("status", range(200, 300))
