@@ -123,7 +123,10 @@ def _steps(campaign_state: CampaignState, commands: Commands) -> Iterator[Step]:
             f"The {verb(setups.failed, 'batch exists', 'batches exist')}. A run does not try"
             f" {them} again by itself. To send what the API rejected again, and look at what has"
             " the status ERROR again:",
-            (Command("", commands.retry()),),
+            (
+                Command("", commands.retry()),
+                Command("To see which rows they are of:", commands.ledger("--format", "table")),
+            ),
         )
     if setups.requested:
         yield Step(
