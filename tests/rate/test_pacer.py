@@ -12,6 +12,7 @@ import pytest
 from tests.support.clocks import HandClock, SkippingStop
 from worker.model.events import Event
 from worker.model.replies import Quota
+from worker.rate.evidence import BURST
 from worker.rate.pacer import AHEAD_PER_SENDER, Pacer
 from worker.rate.slots import HORIZON_S, MOST_BACK_OFF_S, PROBE_AFTER
 from worker.rate.window import FIRST, Window
@@ -236,6 +237,41 @@ def test_where_only_push_backs_come_the_waits_grow() -> None:
         waits.append(rig.pacer.waiting_s())
         rig.clock.advance(rig.pacer.waiting_s())
     assert 0.5 * MOST_BACK_OFF_S <= waits[-1] <= MOST_BACK_OFF_S
+
+
+def test_one_that_changes_nothing_makes_nobody_wait_and_is_not_told() -> None:
+    rig = Rig(10.0)
+    for _ in range(3):
+        rig.clock.advance(0.1)
+        rig.pacer.good(rig.clock.now - 0.05)
+    rig.pacer.throttled(rig.clock.now - 0.05, None)
+    assert (rig.pacer.waiting_s(), rig.pacer.rate(), rig.told()) == (0.0, 10.0, [])
+    rig.pacer.throttled(rig.clock.now - 0.04, None)
+    assert 0.0 < rig.pacer.waiting_s() <= 0.2
+    assert rig.told() == ["pace.slowed"], "two in a row may be more than contention"
+    rig.clock.advance(0.3)
+    rig.pacer.good(rig.clock.now - 0.05)
+    assert rig.told() == ["pace.slowed", "pace.recovered"]
+
+
+def test_contention_does_not_slow_a_run_for_long() -> None:
+    rig = Rig(10.0)
+    for number in range(1, 601):
+        rig.clock.advance(0.1)
+        if number % 14 == 0:
+            rig.pacer.throttled(rig.clock.now - 0.05, None)
+        else:
+            rig.pacer.good(rig.clock.now - 0.05)
+    assert rig.pacer.rate() == 10.0
+    assert 0.04 < rig.pacer.state.limit.contention < 0.11
+
+
+def test_a_limiter_rests_while_all_wait_because_it_asked_for_that() -> None:
+    rig = Rig(10.0)
+    rig.pacer.throttled(rig.clock.now, 5.0)
+    assert (rig.pacer._evidence.mark, rig.pacer._evidence.burst) == (1005.0, BURST)
+    rig.pacer.throttled(rig.clock.now - 1.0, 9.0)
+    assert rig.pacer._evidence.mark == 1009.0, "so does one that was under way already"
 
 
 async def test_without_a_ceiling_the_first_requests_are_few_and_more_follow_answers() -> None:

@@ -168,6 +168,14 @@ def test_a_wait_of_no_seconds_is_none_that_was_asked_for() -> None:
     assert throttled(pace(None), 100.0, 0.0, 1.0, LIMIT).pause_until == 101.0
 
 
+def test_where_nobody_need_wait_nothing_slows_down_and_each_answer_is_news() -> None:
+    state = throttled(pace(10), 100.0, None, 0.0, LIMIT._replace(since=90.0))
+    assert (state.pauses, state.slowed_at, state.pause_until) == (0, -math.inf, 100.0)
+    assert state.limit.since == 90.0
+    assert is_news(state, 99.0)
+    assert throttled(pace(10), 100.0, 5.0, 0.0, LIMIT).pauses == 1
+
+
 @pytest.mark.parametrize(("jitter", "part"), [(0.0, 0.5), (0.5, 0.75), (1.0, 1.0)])
 def test_back_off_grows_to_a_cap_with_half_of_it_random(jitter: float, part: float) -> None:
     grown = [1, 2, 4, 8, 16, 32, *[MOST_BACK_OFF_S] * 9]

@@ -14,6 +14,7 @@ CASES = [
     Case("contention-little", contention(0.01, 50), ceiling=50),
     Case("contention-long", contention(0.05, 50), ceiling=50, items=10_000),
     Case("contention-no-ceiling", contention(0.05, 100), items=5000, latency_s=0.15),
+    Case("contention-retry-after", contention(0.05, 50), ceiling=50, retry_after_s=1.0),
     Case("contention-and-limit", lambda: Contention(0.05, steady(30)()), items=2000),
     Case("steady", steady(30)),
     Case("steady-slow-answers", steady(30), latency_s=0.1),

@@ -12,13 +12,13 @@ from worker.model.clock import Clock
 from worker.model.events import Emit, Event
 from worker.model.replies import Quota
 from worker.rate import slots
-from worker.rate.history import History
-from worker.rate.limit import learned, rate_at
+from worker.rate.evidence import BURST, Evidence, restarted
+from worker.rate.limit import Throttle, accepted, rate_at, throttled
 from worker.rate.window import answered, spread, window
 
 SLOTS = 2.0
-"""A throttled answer that asks for no pause makes all wait for so many slots at most, if it is the
-first one."""
+"""A throttled answer that lowers the rate and asks for no pause makes all wait for so many slots at
+most, if it is the first one."""
 
 GUESSED_S = 0.1
 """How long answers are thought to take before one has come."""
@@ -37,6 +37,7 @@ class Pacer:
         wait: Callable[[float], Awaitable[None]], stopped: Callable[[], bool],
     ) -> None:  # fmt: skip
         self.state = slots.pace(ceiling)
+        self._evidence = Evidence()
         self.window = window(most, gently=ceiling is None)
         self.in_flight = 0
         self._most = most
@@ -47,7 +48,6 @@ class Pacer:
         self._stopped = stopped
         self._door = anyio.Lock(fast_acquire=True)
         self._landed = anyio.Event()
-        self._history = History()
         self._next_place = -math.inf
 
     def serve(
@@ -73,7 +73,6 @@ class Pacer:
             if (wait := self._place()) > 0:
                 await anyio.sleep(wait)
             if wait <= 0 or not (self._stopped() or self.waiting_s()):
-                self._history.left(self._clock.monotonic())
                 return True
             self.release()
         return False
@@ -158,6 +157,9 @@ class Pacer:
         """A usable answer came to a request that left at `left_at`."""
         before = self.state
         self.state = slots.good(before, left_at)
+        limit, self._evidence = accepted(before.limit, self._evidence, left_at)
+        if limit is not before.limit:
+            self.state = self.state._replace(limit=limit)
         self.window = answered(self.window, self._clock.monotonic() - left_at)
         if before.pauses and not self.state.pauses:
             self._emit(Event("pace.recovered", fields={"rate": self._told_rate()}))
@@ -173,31 +175,29 @@ class Pacer:
         """The API said 'too many' to a request that left at `left_at`, and asked to wait `asked`
         seconds."""
         state, now = self.state, self._clock.monotonic()
-        self._history.rejected(left_at)
         if not slots.is_news(state, left_at):
             self.state = slots.throttled_again(state, now, asked)
+            self._rest(asked)
             return
-        limit = state.limit
-        # Where the pace is no limit, those under way are.
         held = slots.rate(state, left_at)
+        # If no pace is held, the requests under way are the limit.
         rate = min(held or math.inf, self.window.size / (self.window.latency or GUESSED_S))
-        since = limit.since if limit else -math.inf
-        seen = self._history.seen(
-            left_at,
-            rate,
-            since,
-            state.slowed_at,
-            asked=bool(asked),
-            first=limit is None,
-            paced=held is not None,
-        )
-        limit = learned(limit, seen, now)
-        # Where nothing but throttled answers comes, waits grow; else a moment is enough.
-        wait = slots.back_off(
-            state.pauses, self._rng.random(), SLOTS / min(rate, rate_at(limit, now))
-        )
+        throttle = Throttle(left_at, now, rate, paced=held is not None, asked=bool(asked))
+        limit, self._evidence = throttled(state.limit, self._evidence, throttle)
+        # One that changes nothing, as under contention, makes nobody wait; a row of them does.
+        slows, wait = limit.since == now or self._evidence.in_row > 1, 0.0
+        if slows:
+            first = SLOTS / min(rate, rate_at(limit, now))
+            wait = slots.back_off(state.pauses, self._rng.random(), first)
         self.state = slots.throttled(state, now, asked, wait, limit)
-        self._tell("the API said 'too many requests'")
+        self._rest(asked)
+        if slows or asked:
+            self._tell("the API said 'too many requests'")
+
+    def _rest(self, asked: float | None) -> None:
+        """A limiter rests in a pause that the API asks for."""
+        if asked:
+            self._evidence = restarted(self._evidence, self.state.pause_until, BURST)
 
     def unusable(self, left_at: float, asked: float | None, why: str, *, patient: bool) -> None:
         """No usable answer came, and why."""

@@ -38,7 +38,7 @@ for a busy moment of its own."""
 
 class Pace(NamedTuple):
     """`interval` is the seconds between slots at the ceiling (0: no ceiling), `limit` what is known
-    of the API's own limit (None: nothing yet).
+    of the API's own limit .
 
     `bad` counts unusable answers in a row, `pauses` the pauses that they and throttled answers led
     to; `slowed_at` is when the last of these began; `unusable_since` is when the API was last known
@@ -52,7 +52,7 @@ class Pace(NamedTuple):
     pauses: int = 0
     slowed_at: float = -math.inf
     unusable_since: float | None = None
-    limit: Limit | None = None
+    limit: Limit = Limit()
     quota_step: float = 0.0
     quota_until: float = -math.inf
 
@@ -70,9 +70,7 @@ def due(state: Pace) -> float:
 
 def step(state: Pace, now: float) -> float:
     """Seconds between two slots now (0: no need to space them)."""
-    least = state.interval
-    if state.limit is not None:
-        least = max(least, 1.0 / rate_at(state.limit, now))
+    least = max(state.interval, 1.0 / rate_at(state.limit, now))
     return max(least, state.quota_step) if now < state.quota_until else least
 
 
@@ -153,9 +151,10 @@ def throttled(state: Pace, now: float, asked: float | None, wait: float, limit: 
     to `limit` then."""
     since = state.unusable_since if state.unusable_since is not None else now
     until = max(state.pause_until, now + (asked or wait))
+    slows = bool(asked or wait)
     return state._replace(
-        pauses=state.pauses + 1,
-        slowed_at=now,
+        pauses=state.pauses + slows,
+        slowed_at=now if slows else state.slowed_at,
         pause_until=until,
         unusable_since=since,
         limit=_after(limit, state, now, until),
@@ -166,7 +165,7 @@ def throttled_again(state: Pace, now: float, asked: float | None) -> Pace:
     """… once more, to a request that was under way already: it changes only how long all wait."""
     since = state.unusable_since if state.unusable_since is not None else now
     until = max(state.pause_until, now + (asked or 0.0))
-    limit = state.limit and _after(state.limit, state, now, until)
+    limit = _after(state.limit, state, now, until)
     return state._replace(pause_until=until, unusable_since=since, limit=limit)
 
 

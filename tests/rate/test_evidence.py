@@ -1,0 +1,104 @@
+"""What answers say about a limit, as tables."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from worker.rate.evidence import (
+    BURST,
+    RAISED,
+    RARE,
+    Evidence,
+    at_new_rate,
+    cleared,
+    estimate,
+    raised,
+    restarted,
+    share,
+    with_accepted,
+    with_throttled,
+)
+
+
+def answers(shown: str, usual: float = RARE) -> Evidence:
+    """The evidence after these answers, one a second: `.` accepted, `x` throttled."""
+    seen = Evidence()
+    for second, answer in enumerate(shown):
+        accepted = answer == "."
+        seen = (
+            with_accepted(seen, usual) if accepted else with_throttled(seen, usual, float(second))
+        )
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("shown", "taken", "sent", "throttled", "in_row", "first"),
+    [
+        ("...", 3, 3, 0, 0, -math.inf),
+        ("..x", 2, 3, 1, 1, 2.0),
+        ("..xxx", 2, 3, 1, 3, 2.0),  # in a row they count once
+        ("..xx.x", 3, 5, 2, 1, 5.0),
+    ],
+)
+def test_answers_are_counted_and_those_throttled_in_a_row_count_once(
+    shown: str, taken: int, sent: int, throttled: int, in_row: int, first: float
+) -> None:
+    seen = answers(shown)
+    assert (seen.taken, seen.sent, seen.throttled) == (taken, sent, throttled)
+    assert (seen.in_row, seen.first) == (in_row, first)
+
+
+@pytest.mark.parametrize("usual", [RARE, 0.05, 0.2])
+def test_the_score_is_the_logarithm_of_a_likelihood_ratio(usual: float) -> None:
+    more = raised(usual)
+    assert more == 2 * usual + RAISED
+    expected = 2 * math.log(more / usual) + 5 * math.log((1 - more) / (1 - usual))
+    assert answers("..x...xx", usual).score == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("usual", "given"), [(RARE, 0.05), (0.05, 0.15), (0.2, 0.45)])
+def test_the_score_falls_at_the_usual_share_and_rises_at_a_raised_one(
+    usual: float, given: float
+) -> None:
+    def drift(share: float) -> float:
+        more = raised(usual)
+        return share * math.log(more / usual) + (1 - share) * math.log((1 - more) / (1 - usual))
+
+    assert drift(usual) < 0 < drift(given)
+
+
+@pytest.mark.parametrize(
+    ("seen", "rate"),
+    [
+        (Evidence(mark=10.0, taken=31, burst=1, first=20.0), 3.0),  # full at both ends
+        (Evidence(mark=10.0, taken=36, burst=BURST, first=20.0), 3.0),  # it had rested before
+        (Evidence(mark=10.0, taken=3, burst=BURST, first=20.0), 0.0),
+        (Evidence(mark=10.0, taken=0, burst=1, first=10.0), 0.0),
+    ],
+)
+def test_what_was_accepted_between_two_throttled_answers_is_the_limit(
+    seen: Evidence, rate: float
+) -> None:
+    assert estimate(seen) == pytest.approx(rate)
+
+
+def test_a_new_rate_is_compared_with_those_before_it() -> None:
+    seen = at_new_rate(at_new_rate(answers("...x")))
+    assert (seen.sent, seen.throttled, seen.score) == (0, 0, 0.0)
+    assert (seen.earlier, seen.taken) == ((4, 1), 3), "the estimate goes on"
+    assert share(with_accepted(seen, RARE)) == 1 / 5
+    assert share(Evidence()) == 0.0
+
+
+def test_what_is_cleared_still_gives_an_estimate() -> None:
+    seen = cleared(at_new_rate(answers("...x")))
+    assert (seen.sent, seen.throttled, seen.earlier, seen.score) == (0, 0, (0, 0), 0.0)
+    assert (seen.taken, seen.first) == (3, 3.0)
+
+
+def test_accepted_requests_are_counted_anew_from_a_mark_on() -> None:
+    seen = restarted(answers("...x"), 7.0)
+    assert (seen.mark, seen.taken, seen.burst, seen.sent) == (7.0, 0, 1, 4)
+    assert restarted(seen, 9.0, BURST).burst == BURST
