@@ -62,7 +62,7 @@ def tables(path: Path) -> Iterator[Table]:
     the file cannot be read to its end."""
     try:
         for sheet in _sheets(path):
-            rows = enumerate(sheet.iter_rows(), start=(sheet.start or (0, 0))[0] + 1)
+            rows = enumerate(sheet.iter_rows(), start=1)
             texts = ((number, [to_text(cell) for cell in cells]) for number, cells in rows)
             header = next((cells for _, cells in texts if any(map(str.strip, cells))), [])
             yield Table(sheet.name, tuple(map(str.strip, header)), texts)
