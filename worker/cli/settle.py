@@ -200,7 +200,8 @@ def _review(args: argparse.Namespace, settings: Settings, chosen: Target) -> int
     except WorkerError as error:
         if not made:
             raise
-        again = commands(latest, invocation(settings)).settle(*map(str, options_of(made)))
+        leads = invocation(settings)._replace(program=program(sys.stderr))
+        again = commands(latest, leads).settle(*options_of(made))
         hint = f"To record your decisions later: {again}"
         error.hint = f"{error.hint} {hint}" if error.hint else hint
         raise
