@@ -144,3 +144,10 @@ def test_what_is_under_way_is_left_out_only_while_its_answer_may_come(tmp_path: 
         (one,) = undecided(ledger, ledger.campaign)
         assert one.cause == "sent; no answer is recorded yet"
         assert list(undecided(ledger, ledger.campaign, going_on=True)) == []
+        before = one.attempts, decisions.known(ledger, one.item)
+    with opened(tmp_path) as ledger:  # the next run: the one before has ended
+        (one,) = undecided(ledger, ledger.campaign)
+        after = decisions.known(ledger, one.item)
+        assert before[1] is not None
+        assert after is not None
+        assert before[0] == before[1].attempts == one.attempts == after.attempts == 1

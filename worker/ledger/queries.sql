@@ -901,7 +901,8 @@ WHERE NOT EXISTS (SELECT 1 FROM items AS i WHERE i.new_batch_id = b.id);
 -- a listing showed them, and what speaks for (1) and against (0) each. With :under_way also those
 -- whose request is recorded as under way. A batch that has an owner by now is left out.
 SELECT i.id AS item, i.line, i.copy, i.copies, i.source_id, v.name AS source_name,
-    i.name AS sent_name, i.template, i.status, i.attempts, i.last_sent_at, i.reason, i.error,
+    i.name AS sent_name, i.template, i.status, i.attempts + (i.status = 'sent') AS attempts,
+    i.last_sent_at, i.reason, i.error,
     i.candidates, c.batch_id, s.name, s.created_at, s.status AS batch_status, c.name_fits,
     c.details_fit, c.datasets_fit, c.time_fits, c.creator_fits
 FROM items AS i
@@ -1192,8 +1193,9 @@ SELECT id FROM items WHERE campaign_id = :campaign AND line = :line AND copy = :
 SELECT count(*) FROM items WHERE campaign_id = :campaign AND line = :line;
 
 -- name: item_by_number
-SELECT i.id, i.status, i.source_id, i.name, i.line, i.copy, i.attempts, i.new_batch_id, i.reason,
-    c.name AS campaign
+-- A request that is recorded as under way counts as having left, as in `abandon_items`.
+SELECT i.id, i.status, i.source_id, i.name, i.line, i.copy,
+    i.attempts + (i.status = 'sent') AS attempts, i.new_batch_id, i.reason, c.name AS campaign
 FROM items AS i JOIN campaigns AS c ON c.id = i.campaign_id
 WHERE i.id = :item;
 
