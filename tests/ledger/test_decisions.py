@@ -126,7 +126,7 @@ def test_what_is_unknown_is_read_with_what_could_be_its_copy(tmp_path: Path) -> 
 
         first, second, third = read()
         assert [one.batch_id for one in first.found] == [uuid(50), uuid(51)]
-        assert [one.shared for one in first.found] == [(), (2,)]
+        assert [(one.shared, one.others) for one in first.found] == [((), 0), ((2,), 1)]
         assert (second.found[0].shared, third.found) == ((1,), ())
         assert (first.item, first.line, first.copy, first.copies) == (1, 2, 1, 3)
         assert (first.name, first.source_name, first.attempts) == ("Row", "Street signs", 1)

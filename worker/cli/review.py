@@ -162,7 +162,7 @@ def _fits(fits: bool | None) -> str:
 
 def _shared(found: Found) -> str:
     first = ", ".join(f"#{item}" for item in found.shared[:3])
-    return f"{first} …" if found.shared[3:] else first
+    return f"{first} …" if found.others > 3 else first
 
 
 def review(some: Sequence[Undecided], campaign: str) -> list[Decision]:

@@ -34,7 +34,7 @@ def speaks_against(found: Found, sent_at: str | None, *, has_equal: bool) -> str
         parts.append(f"{_created(found, sent_at)}, which does not fit")
     if found.shared:
         shown = [f"#{item}" for item in found.shared[:3]]
-        more = [f"{len(found.shared) - 3} more"] if found.shared[3:] else []
+        more = [f"{found.others - 3} more"] if found.others > 3 else []
         parts.append(f"could also be {joined(shown + more)}")
     elif has_equal:
         parts.append("another candidate fits as well")

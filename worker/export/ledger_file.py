@@ -100,7 +100,8 @@ def content_of(
         about,
         views.extra_columns(reader, campaign),
         views.ledger_rows(reader, campaign, name),
-        sheet_rows(undecided(reader, campaign, going_on=going_on), name),
+        # While a run is active it settles by itself, and nobody else can record a decision.
+        () if going_on else sheet_rows(undecided(reader, campaign), name),
     )
 
 

@@ -4,7 +4,7 @@ its copy. Nothing here changes the database."""
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
@@ -14,12 +14,15 @@ from worker.ledger.views import coming_name
 from worker.model import reasons
 from worker.model.attempts import Evidence
 
+SHARED = 4
+"""How many other duplicates a candidate names: one more than are shown."""
+
 
 class Found(NamedTuple):
     """A batch that could be the copy, as a listing showed it (None: none did), and what speaks for
-    and against it. `shared` are the other unknown duplicates that it could be the copy of, of any
-    campaign, by their numbers; `fits_others` is how many of them it fits in every respect that is
-    known."""
+    and against it. `shared` are the first of the `others` unknown duplicates that it could be the
+    copy of, of any campaign, by their numbers; `fits_others` is how many of them it fits in every
+    respect that is known."""
 
     batch_id: str
     name: str | None
@@ -27,6 +30,7 @@ class Found(NamedTuple):
     status: str | None
     evidence: Evidence = Evidence()
     shared: tuple[int, ...] = ()
+    others: int = 0
     fits_others: int = 0
 
 
@@ -58,19 +62,26 @@ def undecided(reader: Reader, campaign: int, *, going_on: bool = False) -> Itera
         yield _undecided(list(some), shared)
 
 
-Shared = dict[str, tuple[tuple[int, bool], ...]]
-"""By batch: the unknown duplicates that it could be the copy of, and whether it fits each."""
+class _Shared(NamedTuple):
+    """The unknown duplicates that a batch could be the copy of: the first, how many there are, and
+    how many of them it fits."""
+
+    first: tuple[int, ...]
+    total: int
+    fitting: int
 
 
-def _shared(reader: Reader) -> Shared:
+def _shared(reader: Reader) -> dict[str, _Shared]:
     rows = reader.ask("shared_candidates")
-    return {
-        batch_id: tuple((row["item_id"], _evidence(row).fits) for row in some)
-        for batch_id, some in groupby(rows, key=itemgetter("batch_id"))
-    }
+    found = {}
+    for batch_id, some in groupby(rows, key=itemgetter("batch_id")):
+        fits = [(row["item_id"], _evidence(row).fits) for row in some]
+        first = tuple(item for item, _ in fits[: SHARED + 1])
+        found[batch_id] = _Shared(first, len(fits), sum(fit for _, fit in fits))
+    return found
 
 
-def _undecided(rows: list[sqlite3.Row], shared: Shared) -> Undecided:
+def _undecided(rows: list[sqlite3.Row], shared: Mapping[str, _Shared]) -> Undecided:
     row = rows[0]
     found = tuple(_found(one, shared) for one in rows if one["batch_id"] is not None)
     if row["status"] == "sent":
@@ -95,16 +106,15 @@ def _undecided(rows: list[sqlite3.Row], shared: Shared) -> Undecided:
     )
 
 
-def _found(row: sqlite3.Row, shared: Shared) -> Found:
-    others = [one for one in shared.get(row["batch_id"], ()) if one[0] != row["item"]]
-    return Found(
-        row["batch_id"],
-        row["name"],
-        row["created_at"],
-        row["batch_status"],
-        _evidence(row),
-        tuple(item for item, _ in others),
-        sum(fits for _, fits in others),
+def _found(row: sqlite3.Row, shared: Mapping[str, _Shared]) -> Found:
+    evidence = _evidence(row)
+    found = Found(row["batch_id"], row["name"], row["created_at"], row["batch_status"], evidence)
+    if (others := shared.get(row["batch_id"])) is None:
+        return found
+    return found._replace(
+        shared=tuple(item for item in others.first if item != row["item"])[:SHARED],
+        others=others.total - 1,
+        fits_others=others.fitting - evidence.fits,
     )
 
 

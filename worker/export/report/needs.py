@@ -114,13 +114,14 @@ def _with_other_items(undecided: Sequence[Undecided]) -> tuple[Undecided, ...]:
     return tuple(
         one._replace(
             candidates=tuple(
-                found._replace(
-                    shared=tuple(
-                        item for item in items.get(found.batch_id, ()) if item != one.row["item"]
-                    )
-                )
+                _with_others(found, items.get(found.batch_id, ()), one.row["item"])
                 for found in one.candidates
             )
         )
         for one in undecided
     )
+
+
+def _with_others(found: Found, items: Iterable[int], own: int) -> Found:
+    others = tuple(item for item in items if item != own)
+    return found._replace(shared=others, others=len(others))

@@ -124,7 +124,7 @@ def _write_steps(page: Page, about: About, digest: Digest) -> None:
 def _write_options(page: Page, about: About, digest: Digest) -> None:
     """The command that records decisions, and its options for the first undecided duplicates."""
     rows, style = digest.first_undecided, page.style
-    if about.file is not None:
+    if about.file is not None and not about.going_on:
         page.text(SHEET)
         page.text(about.commands.settle("--decisions", str(about.file)), style.command)
     page.text(OPTIONS)
