@@ -22,11 +22,15 @@ SUGGESTED = {
     "the only candidate": ((found(2),), "it is the only candidate"),
     "its creator is not known": ((found(2, NOBODY_KNOWS_WHO),), "it is the only candidate"),
     "something speaks against the other": (
-        (found(3, ALL._replace(name=False)), found(2)),
+        (found(3, ALL._replace(name=False), name="Raw"), found(2)),
         "something speaks against every other candidate",
     ),
+    "its name was cleaned": (
+        (found(2, ALL._replace(name=False), name=" R.OW"),),
+        "its name has the same letters and digits; it is the only candidate",
+    ),
     "it could be another's, but does not fit that one": (
-        (found(2, shared=(7, 8), fits_others=0),),
+        (found(2, shared=(7, 8), others=2),),
         "it is the only candidate",
     ),
 }
@@ -35,10 +39,10 @@ SUGGESTED = {
 @pytest.mark.parametrize("what", SUGGESTED)
 def test_the_candidate_that_is_clearly_the_best_is_suggested(what: str) -> None:
     candidates, why = SUGGESTED[what]
-    best = suggestion(candidates, 0, NOW)
+    best = suggestion(candidates, 0, "Row", NOW)
     assert best is not None
     assert best.batch_id == uuid(2)
-    assert best.reason.startswith("Same name, instructions")
+    assert best.reason.startswith(("Same name, instructions", "Same instructions, dataset"))
     assert best.reason.endswith(f"; created 5 min after the request; {why}")
 
 
@@ -51,8 +55,13 @@ NOT_SUGGESTED = {
         0,
     ),
     "more candidates than are named": ((found(2),), 1),
-    "it fits another duplicate as well": ((found(2, shared=(7,), fits_others=1),), 0),
-    "another name": ((found(2, ALL._replace(name=False)),), 0),
+    "it fits another duplicate as well": ((found(2, shared=(7,), others=1, fits_others=1),), 0),
+    "another name": ((found(2, ALL._replace(name=False), name="Raw"),), 0),
+    "a cleaned name that could be another's": (
+        (found(2, ALL._replace(name=False), name="ROW", shared=(7,), others=1),),
+        0,
+    ),
+    "a name, and a cleaned name": ((found(2), found(3, ALL._replace(name=False), name="ROW")), 0),
     "another time": ((found(2, ALL._replace(time=False)),), 0),
     "another person's": ((found(2, ALL._replace(creator=False)),), 0),
     "its name is not known": ((found(2, ALL._replace(name=None)),), 0),
@@ -66,4 +75,4 @@ NOT_SUGGESTED = {
 @pytest.mark.parametrize("what", NOT_SUGGESTED)
 def test_nothing_is_suggested_if_there_is_any_doubt(what: str) -> None:
     candidates, hidden = NOT_SUGGESTED[what]
-    assert suggestion(candidates, hidden, NOW) is None
+    assert suggestion(candidates, hidden, "Row", NOW) is None

@@ -116,7 +116,7 @@ def head_lines(one: Undecided, number: int, total: int) -> list[str]:
 
 def comparison(one: Undecided) -> list[tuple[str, ...]]:
     """The candidates side by side: a row for each property, first what it is called."""
-    best = suggestion(one.found, one.hidden, one.last_sent_at)
+    best = suggestion(one.found, one.hidden, one.name, one.last_sent_at)
     rows: list[tuple[str, ...]] = [
         (
             "",

@@ -3,6 +3,8 @@ one is clearly the best. Pure."""
 
 from __future__ import annotations
 
+import html
+import unicodedata
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -53,26 +55,45 @@ class Suggestion(NamedTuple):
     reason: str
 
 
-def suggestion(all_found: Sequence[Found], hidden: int, sent_at: str | None) -> Suggestion | None:
-    """The candidate that is clearly the best; None if none is.
+def suggestion(
+    all_found: Sequence[Found], hidden: int, name: str, sent_at: str | None
+) -> Suggestion | None:
+    """The candidate that is clearly the best for a duplicate that was sent with this `name`; None
+    if none is.
 
-    Its name, instructions, datasets and time are known to fit, and nothing speaks against it. It
-    fits no other unknown duplicate, something speaks against each other candidate, and none is
-    `hidden`."""
-    fitting = [one for one in all_found if one.evidence.fits]
-    if hidden or len(fitting) != 1:
+    Its name, instructions, dataset and time are known to fit, and it is not another person's. It
+    fits no other unknown duplicate. Something speaks against each other candidate, and none is
+    `hidden`. If the name differs in its form only, as if the API had cleaned it, the candidate must
+    not be one of any other duplicate."""
+    best = [one for one in all_found if _fits_well(one, name)]
+    if hidden or len(best) != 1:
         return None
-    best, evidence = fitting[0], fitting[0].evidence
-    if not (evidence.name and evidence.details and evidence.datasets and evidence.time):
+    others = [one for one in all_found if one is not best[0]]
+    if any(False not in one.evidence for one in others):
         return None
-    if best.fits_others or any(False not in one.evidence for one in all_found if one is not best):
-        return None
-    alone = (
-        "it is the only candidate"
-        if len(all_found) == 1
-        else "something speaks against every other candidate"
+    why = [speaks_for(best[0], sent_at)]
+    if not best[0].evidence.name:
+        why.append("its name has the same letters and digits")
+    why.append(
+        "something speaks against every other candidate" if others else "it is the only candidate"
     )
-    return Suggestion(best.batch_id, f"{speaks_for(best, sent_at)}; {alone}")
+    return Suggestion(best[0].batch_id, "; ".join(why))
+
+
+def _fits_well(found: Found, name: str) -> bool:
+    evidence = found.evidence
+    if not (evidence.details and evidence.datasets and evidence.time):
+        return False
+    if evidence.creator is False or found.fits_others:
+        return False
+    cleaned = evidence.name is False and not found.others and _letters(found.name) == _letters(name)
+    return evidence.name is True or cleaned
+
+
+def _letters(name: str | None) -> str:
+    """The letters and digits of a name, without case, Unicode form and HTML escapes."""
+    plain = unicodedata.normalize("NFKC", html.unescape(name or "")).casefold()
+    return "".join(char for char in plain if char.isalnum())
 
 
 def _properties(found: Found, which: Callable[[bool | None], bool]) -> list[str]:

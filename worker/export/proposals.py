@@ -67,7 +67,7 @@ class Filled(NamedTuple):
 def sheet_rows(some: Iterable[Undecided], campaign: str) -> Iterator[Row]:
     """The rows of the sheet: one for each unknown duplicate and candidate."""
     for one in some:
-        best = suggestion(one.found, one.hidden, one.last_sent_at)
+        best = suggestion(one.found, one.hidden, one.name, one.last_sent_at)
         about: Row = {
             "item": f"#{one.item}",
             "line": one.line,
