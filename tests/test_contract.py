@@ -89,6 +89,7 @@ def test_errors_end_with_the_contract_s_exit_codes() -> None:
         "UsageError": 2,
         "AccidentError": 2,
         "DeclinedError": 1,
+        "FileError": 2,
         "JobError": 2,
         "TokenRefusedError": 3,
         "BusyError": 75,

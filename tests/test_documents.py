@@ -10,6 +10,7 @@ import pytest
 from tests import contract
 from tests.support.pages import HERE, INSIDE, names_of, pages, section, table, text, values_of
 from tests.support.parsers import flags, metavars, parsers, settings_of
+from worker.export import proposals
 from worker.model.events import EVENTS
 from worker.model.records import STATUSES, Status
 from worker.sandbox.faults import FAULTS
@@ -94,6 +95,11 @@ def test_the_other_commands_take_the_options_that_the_page_says() -> None:
 def _taken(command: str) -> set[str]:
     """The settings that `command` takes as options."""
     return {option.flag for option in OPTIONS if command in option.commands}
+
+
+def test_the_page_about_unknown_outcomes_has_the_columns_of_the_sheet() -> None:
+    cells = table("docs/unknown.md", "## Decide in a spreadsheet")
+    assert [column for cell in cells for column in cell.split(", ")] == list(proposals.COLUMNS)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,11 @@ COMMANDS = Commands("/w/a.csv", ("--campaign", "a"), ("--date", "2026-03-01"))
 RUN = "duplicate-batches run /w/a.csv --campaign a --date 2026-03-01"
 RETRY = f"{RUN} --retry-failed"
 SETTLE = "duplicate-batches settle /w/a.csv --campaign a"
-DECIDE = [f"{SETTLE} --assign '#NUMBER=BATCH_ID'", f"{SETTLE} --absent '#NUMBER'"]
+DECIDE = [
+    f"{SETTLE} --assign '#NUMBER=BATCH_ID'",
+    f"{SETTLE} --absent '#NUMBER'",
+    f"{SETTLE} --proposals decisions.xlsx",
+]
 
 Expected = tuple[str, str, list[str]]
 """A step's key, a part of its title or sentences, and its commands."""

@@ -3,6 +3,7 @@ what speaks for and against each."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -45,7 +46,7 @@ def test_evidence_is_for_against_or_not_known(
     assert found == FITS._replace(**changed)
 
 
-def unknown(*attempts: Any, batches: Any, absence: bool = True) -> dict[int, Unsettled]:
+def unknown(*attempts: Any, batches: Any, absence: bool = True) -> Mapping[int, Unsettled]:
     """What is known of those that stay unknown."""
     listed = {"ws": list(batches)}
     return verdicts_of(attempts, listed, {"ws": None}, {"ws": ALL}, absence=absence).unknown

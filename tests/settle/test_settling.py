@@ -536,7 +536,11 @@ async def test_two_batches_for_one_attempt_are_left_to_a_person_for_good(
     with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
         await rig.look()
         assert await rig.round() == Settled(unknown=1)
-        decisions.assign(rig.ledger, decisions.find_item(rig.ledger, "2"), listed_one(world, 100))
+        decisions.assign(
+            rig.ledger,
+            decisions.find_item(rig.ledger, rig.ledger.campaign, "2"),
+            listed_one(world, 100),
+        )
         assert rig.rows() == [("created", uuid(100), "person")]
 
 
@@ -723,7 +727,9 @@ async def test_an_answer_that_names_a_batch_of_another_answer_stays_unknown_for_
 
         assert await rig.round() == Settled(unknown=1)
         assert f"an answer named this batch ({uuid(100)})" in rig.errors()[1]
-        decisions.declare_absent(rig.ledger, decisions.find_item(rig.ledger, "2.2"))
+        decisions.declare_absent(
+            rig.ledger, decisions.find_item(rig.ledger, rig.ledger.campaign, "2.2")
+        )
         assert rig.statuses() == ["created", "pending"]
 
 
@@ -743,7 +749,7 @@ async def test_an_item_is_found_by_its_line_its_copy_or_its_number(
     text: str, item: int, tmp_path: Path, world: World
 ) -> None:
     with run(tmp_path, world, f"{SOURCE},Wave {{n}},3", f"{SOURCE},One,1") as rig:
-        assert decisions.find_item(rig.ledger, text) == item
+        assert decisions.find_item(rig.ledger, rig.ledger.campaign, text) == item
 
 
 @pytest.mark.parametrize(
@@ -775,7 +781,7 @@ async def test_what_is_no_item_is_refused_in_a_message(
         run(tmp_path, world, f"{SOURCE},Wave {{n}},3", f"{SOURCE},One,1") as rig,
         pytest.raises(UsageError, match=says),
     ):
-        decisions.find_item(rig.ledger, text)
+        decisions.find_item(rig.ledger, rig.ledger.campaign, text)
 
 
 async def test_a_person_may_say_which_batch_it_is_or_that_there_is_none(

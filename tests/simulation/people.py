@@ -142,7 +142,7 @@ def decide(
         ]
         free = [batch for batch in ours if batch.id not in owned]
         own = [batch for batch in free if batch.request is not None and batch.request.item == item]
-        number = decisions.find_item(ledger, f"#{row['id']}")
+        number = decisions.find_item(ledger, ledger.campaign, f"#{row['id']}")
         if own:
             shown = read_batch(world.body(own[0]))
             assert shown is not None

@@ -160,7 +160,7 @@ def test_every_command_of_a_bad_night_runs_as_it_is(
     kinds: dict[str, list[str]] = {}
     for line in lines:
         kind = re.sub(
-            rf"^{re.escape(CALLED)} (\w+) .*?( --(assign|absent|retry-failed)\b.*)?$",
+            rf"^{re.escape(CALLED)} (\w+) .*?( --(assign|absent|decisions|retry-failed)\b.*)?$",
             r"\1 \3",
             line,
         )
@@ -171,6 +171,7 @@ def test_every_command_of_a_bad_night_runs_as_it_is(
         "settle ",
         "settle assign",
         "settle absent",
+        "settle decisions",
         "report ",
     }
     lines = [
@@ -181,7 +182,13 @@ def test_every_command_of_a_bad_night_runs_as_it_is(
     for line in sorted(
         lines, key=lambda line: " run " in line
     ):  # a run makes what the others are about
+        sheet = re.search(r" --decisions (\S+-decisions\.csv|'.*-decisions\.csv')$", line)
+        if sheet is not None:  # the report's download
+            written = shell(line.replace(" --decisions ", " --proposals "))
+            assert written.returncode == 1, (line, written.stderr)
         ended = shell(line)
+        if sheet is not None:
+            (shell.folder / shlex.split(sheet[1])[0]).unlink()
         assert ended.returncode in (0, 1), (line, ended.stderr)
         assert "Traceback" not in ended.stderr
         if " run " not in line:

@@ -194,7 +194,9 @@ def _show_campaign(
     )
     content = export.content_of(reader, campaign, latest.campaign, invocation(settings))
     content = content._replace(
-        about=content.about._replace(choice=choice.description), rows=filter(choice, all_rows)
+        about=content.about._replace(choice=choice.description),
+        rows=filter(choice, all_rows),
+        decisions=() if choice.description else content.decisions,
     )
     match args.format:
         case None | "table":

@@ -179,6 +179,21 @@ def _settle(one: argparse.ArgumentParser) -> None:
         action="append",
         help="Record that ITEM was not created; the next run resends it",
     )
+    group.add_argument(
+        "--proposals",
+        metavar="FILE",
+        help="Write a sheet to decide in, .csv or .xlsx: what is unknown, with its candidates",
+    )
+    group.add_argument(
+        "--decisions",
+        metavar="FILE",
+        help="Record the decisions in a filled in sheet, or in a ledger file that is a workbook",
+    )
+    group.add_argument(
+        "--review",
+        action="store_true",
+        help="Decide on this terminal, one key for each; records when you leave",
+    )
     add_options(one, "settle")
 
 
@@ -355,6 +370,9 @@ exit codes:
   duplicate-batches settle --database ledger.db        all campaigns in this database
   duplicate-batches settle wave.yaml --assign 12.3=ID  you found it: line 12, copy 3
   duplicate-batches settle wave.yaml --absent '#40'    you know that item 40 was not created
+  duplicate-batches settle wave.yaml --proposals decisions.xlsx   decide in a spreadsheet,
+  duplicate-batches settle wave.yaml --decisions decisions.xlsx   then record its decisions
+  duplicate-batches settle wave.yaml --review          decide here, one key for each
 
 exit codes:
   0 nothing is unknown any more · 1 something is still unknown · 2 wrong usage

@@ -4,17 +4,14 @@ It creates nothing."""
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
-import anyio
-
-from worker.api.verdicts import source_verdict
 from worker.cli.asked import Asked
 from worker.cli.common import (
     Target,
-    api,
     invocation,
     latest_run,
     ledger_file_of,
@@ -23,25 +20,38 @@ from worker.cli.common import (
     settings_for,
     target,
 )
+from worker.cli.decide import (
+    campaign_number,
+    check_sheet,
+    look_up,
+    look_up_checked,
+    read_sheet,
+    write_proposals,
+)
 from worker.cli.report import write_or_note
+from worker.cli.review import options_of, refuse_without_person, review
 from worker.cli.run_session import RunSession
 from worker.export import ledger_file as export
+from worker.export.commands import commands
 from worker.export.own_files import refuse_foreign_file
+from worker.export.proposals import Filled
+from worker.export.report.facts import may_go_on
 from worker.job.cells import read_id
 from worker.ledger import decisions, views
-from worker.ledger.database import is_new, open_for_writing
-from worker.ledger.handle import Reader
+from worker.ledger.database import is_new, open_for_reading, open_for_writing
+from worker.ledger.decisions import Decision
+from worker.ledger.handle import Reader, Writer
 from worker.ledger.lock import hold
+from worker.ledger.proposals import undecided
 from worker.ledger.store import Ledger
-from worker.model.batch import listed
 from worker.model.clock import MachineClock, iso
-from worker.model.errors import TokenRefusedError, UsageError, WorkerError
+from worker.model.errors import Problem, UsageError, WorkerError
+from worker.model.program import program
 from worker.model.records import Listed, RunEnd, RunKind
 from worker.model.run_id import new_run_id
 from worker.restore.lost_database import refuse_older_database
 from worker.settings.settings import Settings
-from worker.terminal.output import complain, say
-from worker.terminal.secrets import Scrubber
+from worker.terminal.output import complain, say, say_json
 from worker.text import counted
 
 
@@ -53,12 +63,43 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
             f"{settings.database}: there is no ledger database here",
             hint="Give its path with --database.",
         )
+    _refuse_combinations(args, settings)
+    if args.proposals is not None:
+        return write_proposals(args, settings)
+    if args.review:
+        refuse_without_person()
+        return _review(args, settings, target(settings, environ))
+    if args.decisions is not None:
+        sheet = read_sheet(Path(args.decisions))
+        names_batches = any(one.decision.batch_id is not None for one in sheet[0])
+        chosen = target(settings, environ) if names_batches else Target("", "")
+        with hold(settings.database, settings.wait):
+            return _record_sheet(args, settings, chosen, sheet)
     assignments = [_assignment(text) for text in args.assign or ()]
     chosen = Target("", "") if args.absent and not assignments else target(settings, environ)
     with hold(settings.database, settings.wait):
         if assignments or args.absent:
-            return _record_decisions(args, settings, chosen, assignments, args.absent or [])
+            return _record_options(args, settings, chosen, assignments)
         return _find_out(args, settings, chosen)
+
+
+def _refuse_combinations(args: argparse.Namespace, settings: Settings) -> None:
+    """Raise UsageError for options that exclude each other, or that need a job."""
+    options = [
+        ("--proposals", args.proposals is not None),
+        ("--decisions", args.decisions is not None),
+        ("--review", args.review),
+        ("--assign and --absent", bool(args.assign or args.absent)),
+    ]
+    given = [option for option, is_given in options if is_given]
+    if len(given) > 1:
+        raise UsageError(f"{given[0]} cannot be combined with {given[1]}", hint="Use one of them.")
+    if given and args.job is None and not settings.asks_for_campaign:
+        of = " of ITEM" if "ITEM" in given[0] or "--assign" in given[0] else ""
+        raise UsageError(f"{given[0]}: add the JOB (or --campaign){of}")
+    for option, value in (("--proposals", args.proposals), ("--decisions", args.decisions)):
+        if value == "":
+            raise UsageError(f"{option}: is empty; give the path of a file")
 
 
 def _find_out(args: argparse.Namespace, settings: Settings, chosen: Target) -> int:
@@ -100,26 +141,99 @@ def _find_out(args: argparse.Namespace, settings: Settings, chosen: Target) -> i
     return code
 
 
-def _record_decisions(
+def _record_options(
+    args: argparse.Namespace, settings: Settings, chosen: Target, assignments: list[tuple[str, str]]
+) -> int:
+    """Record the decisions of --assign and --absent: all, or none. Returns the exit code."""
+    with closing(open_for_writing(settings.database, chosen.url or None)) as database:
+        latest = latest_run(database, settings, args)
+        ids = [batch_id for _, batch_id in assignments]
+        found, missing = look_up(ids, settings, chosen)
+        for batch_id, reason in missing.items():
+            raise UsageError(f"{batch_id}: {reason}", hint="Nothing was recorded.")
+
+        campaign = campaign_number(database, latest)
+        assigned = [(item, batch) for item, batch in assignments]
+        absent = [(item, None) for item in args.absent or ()]
+        made = [
+            Decision(decisions.find_item(database, campaign, item), batch_id)
+            for item, batch_id in (*assigned, *absent)
+        ]
+        return _record(database, latest, settings, made, found)
+
+
+def _record_sheet(
     args: argparse.Namespace,
     settings: Settings,
     chosen: Target,
-    assignments: list[tuple[str, str]],
-    absent: list[str],
+    sheet: tuple[list[Filled], list[Problem]],
 ) -> int:
-    """Record a person's decisions. Returns 0 if nothing in the campaign is unknown any more,
-    otherwise 1."""
-    url = chosen.url or None
-    with closing(open_for_writing(settings.database, url)) as database:
-        if args.job is None and not settings.asks_for_campaign:
-            raise UsageError("--assign and --absent: add the JOB (or --campaign) of ITEM")
+    """Record the decisions of a sheet: all, or none. Returns the exit code."""
+    with closing(open_for_writing(settings.database, chosen.url or None)) as database:
         latest = latest_run(database, settings, args)
-        ledger_file = _ledger_file(settings, latest)
-        batches = (
-            anyio.run(_batches, settings, chosen, [batch for _, batch in assignments])
-            if assignments
-            else {}
-        )
+        checked = check_sheet(database, sheet, latest.campaign)
+        found = look_up_checked(checked, Path(args.decisions), settings, chosen)
+        made = [one.decision for one in checked.filled]
+        return _record(database, latest, settings, made, found, checked.recorded)
+
+
+def _review(args: argparse.Namespace, settings: Settings, chosen: Target) -> int:
+    """Go through what is unknown with the person at the terminal, and record the decisions when
+    they leave. Returns the exit code."""
+    with closing(open_for_reading(settings.database)) as reader:
+        latest = latest_run(reader, settings, args)
+        campaign = campaign_number(reader, latest)
+        some = list(undecided(reader, campaign, going_on=may_go_on(reader, campaign)))
+    made = review(some, latest.campaign)
+    try:
+        with (
+            hold(settings.database, settings.wait),
+            closing(open_for_writing(settings.database, chosen.url or None)) as database,
+        ):
+            left = [one for one in made if not _complained(database, one, latest.campaign)]
+            ids = [one.batch_id for one in left if one.batch_id is not None]
+            found, missing = look_up(ids, settings, chosen)
+            for batch_id, reason in missing.items():
+                complain(f"{batch_id}: {reason}; this decision is not recorded")
+            left = [one for one in left if one.batch_id is None or one.batch_id in found]
+            return _record(database, latest, settings, left, found)
+    except WorkerError as error:
+        if not made:
+            raise
+        leads = invocation(settings)._replace(program=program(sys.stderr))
+        again = commands(latest, leads).settle(*options_of(made))
+        hint = f"To record your decisions later: {again}"
+        error.hint = f"{error.hint} {hint}" if error.hint else hint
+        raise
+
+
+def _complained(reader: Reader, decision: Decision, campaign: str) -> bool:
+    """Whether the decision cannot be recorded any more, because the ledger changed during the
+    review; the person is told so."""
+    item = decisions.known(reader, decision.item)
+    problem = decisions.why_stale(decision, item, campaign)
+    if not problem and decision.batch_id is not None:
+        error = decisions.refusal(reader, decision.item, decision.batch_id)
+        problem = error.message if error is not None else ""
+    if problem:
+        complain(f"{problem}; this decision is not recorded")
+    return bool(problem)
+
+
+def _record(
+    database: Writer,
+    latest: views.LatestRun,
+    settings: Settings,
+    made: Sequence[Decision],
+    batches: Mapping[str, Listed],
+    recorded_before: int = 0,
+) -> int:
+    """Record these decisions in one transaction, and write the campaign's files. `batches` has
+    every batch that they name. Returns 0 if nothing in the campaign is unknown any more, otherwise
+    1."""
+    ledger_file = _ledger_file(settings, latest)
+    _refuse_older_database(database, latest, settings)
+    if made:
         start = run_start(
             settings,
             new_run_id(MachineClock().wall()),
@@ -128,27 +242,42 @@ def _record_decisions(
             job=latest.job,
             ledger=ledger_file,
         )
-        _refuse_older_database(database, latest, settings)
         ledger = Ledger(database, start)
         try:
-            for item, batch in assignments:
-                decisions.assign(ledger, decisions.find_item(ledger, item), batches[batch])
-            for item in absent:
-                decisions.declare_absent(ledger, decisions.find_item(ledger, item))
+            decisions.record(ledger, made, batches)
         finally:
-            counts = views.counts(database, ledger.campaign)
-            code = 1 if counts.unknown else 0
+            code = 1 if views.counts(database, ledger.campaign).unknown else 0
             ledger.end_run(RunEnd(iso(MachineClock().wall()), None, code, 0, 0, 0))
             export.write_ledger_file(
                 database, ledger.campaign, latest.campaign, ledger_file, invocation(settings)
             )
             _write_report(database, latest._replace(ledger=ledger_file), settings)
-        if not settings.quiet:
-            say(
-                f"Recorded. {counted(counts.unknown, 'duplicate')} of {latest.campaign} still"
-                " unknown."
-            )
-        return code
+    counts = views.counts(database, campaign_number(database, latest))
+    code = 1 if counts.unknown else 0
+    absent = sum(one.batch_id is None for one in made)
+    if settings.json:
+        say_json(
+            {
+                "campaign": latest.campaign,
+                "ledger": str(ledger_file),
+                "assigned": len(made) - absent,
+                "absent": absent,
+                "recorded_before": recorded_before,
+                "counts": counts._asdict(),
+                "exit_code": code,
+            }
+        )
+    elif not settings.quiet:
+        before = f" {recorded_before:,} were recorded before." if recorded_before else ""
+        recorded = f"{len(made) - absent:,} assigned, {absent:,} absent" if made else "nothing"
+        say(
+            f"Recorded: {recorded}.{before} {counted(counts.unknown, 'duplicate')} of"
+            f" {latest.campaign} still unknown."
+        )
+        if absent:
+            leads = invocation(settings)._replace(program=program(sys.stdout))
+            say(f"To create what is absent:\n  {commands(latest, leads).run()}")
+    return code
 
 
 def _ledger_file(settings: Settings, latest: views.LatestRun) -> Path:
@@ -181,25 +310,6 @@ def _assignment(text: str) -> tuple[str, str]:
         return item.strip(), read_id(batch.strip())
     except ValueError as error:
         raise UsageError(f"--assign: {text!r}: {error}") from None
-
-
-async def _batches(settings: Settings, chosen: Target, ids: list[str]) -> dict[str, Listed]:
-    """The batches that a person names, as the API shows them. Raises WorkerError if one does not
-    exist."""
-    found: dict[str, Listed] = {}
-    async with api(chosen, settings.timeout, Scrubber(chosen.token or None), ids) as client:
-        for batch_id in ids:
-            reply = await client.batch(batch_id)
-            verdict = source_verdict(reply, batch_id)
-            if verdict.http_status == 401:
-                raise TokenRefusedError(
-                    f"{batch_id}: {verdict.reason}", hint="Nothing was recorded."
-                )
-            if verdict.batch is None:
-                error = UsageError if verdict.state == "missing" else WorkerError
-                raise error(f"{batch_id}: {verdict.reason}", hint="Nothing was recorded.")
-            found[batch_id] = listed(verdict.batch)
-    return found
 
 
 def _write_files(database: Reader, name: str, settings: Settings) -> None:

@@ -28,7 +28,7 @@ class About(NamedTuple):
 
     `written_at` is ISO 8601 UTC, `commands` continue the campaign, `going_on` says whether the
     latest run was still active, and `choice` says which rows were chosen (empty: every row of the
-    job)."""
+    job). `file` is the path of the file (None: it has none)."""
 
     campaign: str
     job: Path
@@ -39,15 +39,17 @@ class About(NamedTuple):
     commands: Commands
     going_on: bool = False
     choice: str = ""
+    file: Path | None = None
 
 
 class Content(NamedTuple):
     """What is written: `rows` (from `views.ledger_rows`, read once), the `own` `x_` columns of the
-    job, and where they come from."""
+    job, and where they come from. A workbook also has the rows of the sheet of `decisions`."""
 
     about: About
     own: tuple[str, ...]
     rows: Iterable[Row]
+    decisions: Iterable[Row] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -16,9 +16,11 @@ from worker.export.commands import Invocation, commands
 from worker.export.content import About, Content
 from worker.export.formats import format_of, is_ledger, read_file
 from worker.export.own_files import OwnFile
+from worker.export.proposals import sheet_rows
 from worker.ledger import views
 from worker.ledger.database import SANDBOX
 from worker.ledger.handle import Reader
+from worker.ledger.proposals import undecided
 from worker.model.clock import MachineClock, iso
 from worker.model.errors import UsageError
 
@@ -66,9 +68,9 @@ def write_ledger_file(
     Raises OSError if it cannot be written. The previous file then stays as it was.
     """
     with replaced(path) as file:
-        format_of(path).write(
-            file, content_of(reader, campaign, name, invocation, going_on=going_on)
-        )
+        content = content_of(reader, campaign, name, invocation, going_on=going_on)
+        about = content.about._replace(file=path.absolute())
+        format_of(path).write(file, content._replace(about=about))
 
 
 def content_of(
@@ -98,6 +100,8 @@ def content_of(
         about,
         views.extra_columns(reader, campaign),
         views.ledger_rows(reader, campaign, name),
+        # While a run is active it settles by itself, and nobody else can record a decision.
+        () if going_on else sheet_rows(undecided(reader, campaign), name),
     )
 
 

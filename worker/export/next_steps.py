@@ -83,7 +83,9 @@ UNCLEAR = (
 SETTLE_ONLY = "Or only check what is unknown, and create nothing:"
 ASSIGN = "If one of them is the copy (the ledger's error column names them and the row's number):"
 ABSENT = "If none is:"
+SHEET = "To decide them in a spreadsheet, write one with a row for each candidate:"
 ITEM, BATCH = "#NUMBER", "BATCH_ID"
+SHEET_FILE = "decisions.xlsx"
 
 
 def steps(campaign_state: CampaignState, commands: Commands) -> list[Step]:
@@ -186,6 +188,7 @@ def _decide(number: int, commands: Commands) -> Step:
         (
             Command(ASSIGN, commands.settle("--assign", f"{ITEM}={BATCH}")),
             Command(ABSENT, commands.settle("--absent", ITEM)),
+            Command(SHEET, commands.settle("--proposals", SHEET_FILE)),
         ),
     )
 

@@ -1,4 +1,5 @@
-"""Only our own files are ever replaced: a ledger file or a report, of the same campaign."""
+"""Only our own files are ever replaced: a ledger file, a report or a sheet of decisions, of the
+same campaign."""
 
 from __future__ import annotations
 
@@ -12,12 +13,14 @@ from worker.model.errors import UsageError
 
 class OwnFile(NamedTuple):
     """A kind of file that this program writes: its name in messages, the option with its path,
-    whether a file is of this kind, and the campaign of a file (None: it does not say)."""
+    whether a file is of this kind, the campaign of a file (None: it does not say), and how to keep
+    campaigns apart."""
 
     noun: str
     option: str
     is_ours: Callable[[Path], bool]
     campaign_in: Callable[[Path], str | None]
+    apart: str = "Give each campaign its own ledger file: --ledger may contain {campaign}."
 
 
 def refuse_foreign_file(kind: OwnFile, path: Path, campaign: str | None) -> None:
@@ -40,7 +43,7 @@ def refuse_foreign_file(kind: OwnFile, path: Path, campaign: str | None) -> None
             raise UsageError(
                 f"{path}: this is the {kind.noun} of campaign {other}, not of {campaign}; it is"
                 " left as it is",
-                hint="Give each campaign its own ledger file: --ledger may contain {campaign}.",
+                hint=kind.apart,
             )
         if not os.access(path.parent, os.W_OK) or not os.access(path, os.W_OK):
             raise UsageError(f"{path}: the {kind.noun} cannot be written", hint=f"{another}.")

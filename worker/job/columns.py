@@ -7,12 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from worker.model.errors import JobError, Problem
+from worker.model.errors import SHOWN_PROBLEMS, JobError, Problem
 from worker.model.names import shown
 from worker.text import closest
 
 COLUMNS: Final = ("batch_id", "name", "upload_new_dataset", "copies", "tasks_per_group")
-SHOWN_PROBLEMS: Final = 50
 
 _EXTRA_NAME: Final = re.compile(r"x_[^\x00-\x1f\x7f-\x9f]+")
 

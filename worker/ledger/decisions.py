@@ -3,6 +3,10 @@ exist."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from worker.ledger.handle import Reader
 from worker.ledger.settlement import create, settle_absent
 from worker.ledger.store import Ledger
 from worker.model.errors import UsageError
@@ -10,12 +14,11 @@ from worker.model.reasons import Reason
 from worker.model.records import Listed
 
 
-def find_item(ledger: Ledger, text: str) -> int:
-    """The number of the item that `text` names: `LINE` or `LINE.COPY` of the job at its latest run,
-    or `#N`.
+def find_item(ledger: Reader, campaign: int, text: str) -> int:
+    """The number of the item that `text` names: `LINE` or `LINE.COPY` of the campaign's job at its
+    latest run, or `#N`.
 
     Raises UsageError if it names none or several."""
-    campaign = ledger.campaign
     if text.startswith("#") and text[1:].isascii() and text[1:].isdigit() and len(text) < 19:
         row = ledger.ask("item_by_number", item=int(text[1:])).fetchone()
         if row is None:
@@ -48,6 +51,112 @@ def find_item(ledger: Ledger, text: str) -> int:
     return int(row["id"])
 
 
+class Seen(NamedTuple):
+    """What a sheet says about the item of a decision, as text; empty if it does not say it. It
+    shows whether the item has changed since the sheet was written."""
+
+    line: str = ""
+    copy: str = ""
+    source_batch_id: str = ""
+    name: str = ""
+    attempts: str = ""
+
+
+class Decision(NamedTuple):
+    """What a person decided about an item: its batch, or None if it was not created."""
+
+    item: int
+    batch_id: str | None
+    seen: Seen = Seen()
+
+
+class Known(NamedTuple):
+    """What the database knows of an item. `is_open`: it is unknown, so that it can be decided."""
+
+    campaign: str
+    line: int | None
+    copy: int
+    source_id: str
+    name: str | None
+    status: str
+    attempts: int
+    new_batch_id: str | None
+    reason: str | None
+    is_open: bool
+
+
+def known(reader: Reader, item: int) -> Known | None:
+    """What the database knows of the item; None if there is none."""
+    row = reader.ask("item_by_number", item=item).fetchone()
+    if row is None:
+        return None
+    is_open = reader.ask("open_attempt", item=item).fetchone() is not None
+    return Known(**{column: row[column] for column in Known._fields[:-1]}, is_open=is_open)
+
+
+def is_recorded(decision: Decision, item: Known | None, campaign: str) -> bool:
+    """Whether the decision about an item of this campaign was recorded before, so that nothing is
+    left to do."""
+    if item is None or item.is_open or item.campaign != campaign:
+        return False
+    if decision.batch_id is not None:
+        return item.status == "created" and item.new_batch_id == decision.batch_id
+    return item.status == "pending" and item.reason == Reason.DECLARED_ABSENT
+
+
+REWRITE = "write the sheet again with --proposals"
+
+
+def why_stale(decision: Decision, item: Known | None, campaign: str) -> str:
+    """Why the decision is not about the item as it is now, in a job of this campaign; empty if it
+    is."""
+    number, seen = f"#{decision.item}", decision.seen
+    if item is None:
+        return f"{number}: this database has no such item; {REWRITE}"
+    if item.campaign != campaign:
+        return f"{number} belongs to campaign {item.campaign}, not to {campaign}"
+    same_source = seen.source_batch_id.lower() in ("", item.source_id)
+    same_copy = seen.copy in ("", str(item.copy))
+    same_place = seen.line in ("", str(item.line)) or (seen.name and seen.name == item.name)
+    if not (same_source and same_copy and same_place):
+        where = f"line {item.line}, copy {item.copy}" if item.line else "no longer in the job"
+        return (
+            f"{number} is another duplicate now ({where}, source {item.source_id}): the job or the"
+            f" database has changed since this sheet was written; {REWRITE}"
+        )
+    if not item.is_open:
+        status = f"created (batch {item.new_batch_id})" if item.new_batch_id else item.status
+        return (
+            f"{number} is {status}, not unknown: it was settled or decided after this sheet was"
+            " written; empty this decision"
+        )
+    if seen.attempts not in ("", str(item.attempts)):
+        return (
+            f"{number} was sent again after this sheet was written ({item.attempts} requests, not"
+            f" {seen.attempts}); {REWRITE}"
+        )
+    return ""
+
+
+def refusal(reader: Reader, item: int, batch_id: str) -> UsageError | None:
+    """Why the batch cannot be the copy of the item: it is the item's source, or belongs to an item.
+    None if it can."""
+    source = reader.ask("item_by_number", item=item).fetchone()["source_id"]
+    if batch_id == source:
+        return UsageError(f"{batch_id} is the source of #{item}, not its copy")
+    owner = reader.ask("owner", batch_id=batch_id).fetchone()
+    if owner is None:
+        return None
+    where = (
+        f"line {owner['line']} of campaign {owner['campaign']}"
+        if owner["line"]
+        else f"#{owner['id']}"
+    )
+    return UsageError(
+        f"{batch_id} already belongs to {where}", hint="A batch belongs to one item only."
+    )
+
+
 def open_attempt_of(ledger: Ledger, item: int) -> int:
     """The open attempt of an item. Raises UsageError if the item is not unknown."""
     row = ledger.ask("open_attempt", item=item).fetchone()
@@ -64,19 +173,8 @@ def assign(ledger: Ledger, item: int, batch: Listed) -> None:
     """Record that the batch is the item's copy. Raises UsageError if the item is not unknown, or if
     the batch is the item's source or belongs to an item."""
     attempt = open_attempt_of(ledger, item)
-    known = ledger.ask("item_by_number", item=item).fetchone()
-    if batch.id == known["source_id"]:
-        raise UsageError(f"{batch.id} is the source of #{item}, not its copy")
-    owner = ledger.ask("owner", batch_id=batch.id).fetchone()
-    if owner is not None:
-        where = (
-            f"line {owner['line']} of campaign {owner['campaign']}"
-            if owner["line"]
-            else f"#{owner['id']}"
-        )
-        raise UsageError(
-            f"{batch.id} already belongs to {where}", hint="A batch belongs to one item only."
-        )
+    if (error := refusal(ledger, item, batch.id)) is not None:
+        raise error
     with ledger.transaction():
         create(ledger, attempt, item, batch, "person")
 
@@ -90,3 +188,14 @@ def declare_absent(ledger: Ledger, item: int) -> None:
         settle_absent(
             ledger, item, Reason.DECLARED_ABSENT, "a person found that it was not created"
         )
+
+
+def record(ledger: Ledger, decisions: Iterable[Decision], batches: Mapping[str, Listed]) -> None:
+    """Record all of these decisions, or none. `batches` has every batch that they name. Raises
+    UsageError as `assign` and `declare_absent` do."""
+    with ledger.transaction():
+        for one in decisions:
+            if one.batch_id is None:
+                declare_absent(ledger, one.item)
+            else:
+                assign(ledger, one.item, batches[one.batch_id])

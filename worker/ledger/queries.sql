@@ -972,6 +972,33 @@ LEFT JOIN unowned_batches AS s ON s.batch_id = b.id
 LEFT JOIN candidates AS c ON c.item_id = :item AND c.batch_id = b.id
 WHERE NOT EXISTS (SELECT 1 FROM items AS i WHERE i.new_batch_id = b.id);
 
+-- name: proposals
+-- The unknown duplicates of the job, in its order, each with the batches that could be its copy, as
+-- a listing showed them, and what speaks for (1) and against (0) each. With :under_way also those
+-- whose request is recorded as under way. A batch that has an owner by now is left out.
+SELECT i.id AS item, i.line, i.copy, i.copies, i.source_id, v.name AS source_name,
+    i.name AS sent_name, i.template, i.status, i.attempts + (i.status = 'sent') AS attempts,
+    i.last_sent_at, i.reason, i.error,
+    i.candidates, c.batch_id, s.name, s.created_at, s.status AS batch_status, c.name_fits,
+    c.details_fit, c.datasets_fit, c.time_fits, c.creator_fits
+FROM items AS i
+LEFT JOIN sources AS o ON o.source_id = i.source_id
+LEFT JOIN source_versions AS v ON v.id = o.version_id
+LEFT JOIN candidates AS c ON c.item_id = i.id AND i.status = 'unknown'
+    AND NOT EXISTS (SELECT 1 FROM items AS w WHERE w.new_batch_id = c.batch_id)
+LEFT JOIN unowned_batches AS s ON s.batch_id = c.batch_id
+WHERE i.campaign_id = :campaign AND i.line IS NOT NULL
+    AND (i.status = 'unknown' OR (i.status = 'sent' AND :under_way))
+ORDER BY i.line, i.copy, c.place;
+
+-- name: shared_candidates
+-- The batches that could be the copy of several unknown duplicates, of any campaign: each with those
+-- duplicates, and what speaks for and against it.
+SELECT c.batch_id, c.item_id, c.name_fits, c.details_fit, c.datasets_fit, c.time_fits, c.creator_fits
+FROM candidates AS c JOIN items AS i ON i.id = c.item_id AND i.status = 'unknown'
+WHERE c.batch_id IN (SELECT batch_id FROM candidates GROUP BY batch_id HAVING count(*) > 1)
+ORDER BY c.batch_id, c.item_id;
+
 -- name: open_attempts
 -- Every open attempt of all campaigns, with everything that settling compares. A source counts as
 -- unchanged only if the latest listing shows it unchanged: one that is no longer shown may have been
@@ -1242,8 +1269,10 @@ SELECT id FROM items WHERE campaign_id = :campaign AND line = :line AND copy = :
 SELECT count(*) FROM items WHERE campaign_id = :campaign AND line = :line;
 
 -- name: item_by_number
-SELECT i.id, i.status, i.source_id, i.name, c.name AS campaign FROM items AS i
-    JOIN campaigns AS c ON c.id = i.campaign_id
+-- A request that is recorded as under way counts as having left, as in `abandon_items`.
+SELECT i.id, i.status, i.source_id, i.name, i.line, i.copy,
+    i.attempts + (i.status = 'sent') AS attempts, i.new_batch_id, i.reason, c.name AS campaign
+FROM items AS i JOIN campaigns AS c ON c.id = i.campaign_id
 WHERE i.id = :item;
 
 -- name: count_attempts

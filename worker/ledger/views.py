@@ -285,7 +285,7 @@ def ledger_rows(
                 )
             row["upload_new_dataset"] = bool(row["upload_new_dataset"])
             if row["name"] is None:
-                row["name"] = _coming_name(sent_name, template, copies, source_name)
+                row["name"] = coming_name(sent_name, template, copies, source_name)
             row["under_way"] = row["status"] == "sent"
             row["candidates"] = ids = _decode(named)[0] if named else []
             if row["under_way"]:
@@ -310,7 +310,7 @@ def ledger_rows(
             yield row
 
 
-def _coming_name(sent_name: str | None, template: str, copies: int, source_name: str | None) -> str:
+def coming_name(sent_name: str | None, template: str, copies: int, source_name: str | None) -> str:
     """The name that the new batch will have. `{source_name}` stays if the source's name is not
     known yet."""
     name = sent_name if sent_name is not None else render_name(template, source_name, copies)

@@ -183,6 +183,11 @@ class Evidence(NamedTuple):
     time: bool | None = None
     creator: bool | None = None
 
+    @property
+    def fits(self) -> bool:
+        """Whether something speaks for the batch and nothing against it."""
+        return any(self) and False not in self
+
 
 class Candidate(NamedTuple):
     """A batch that could be an attempt's copy."""

@@ -4,7 +4,8 @@
     ├── DeclinedError           1   a person was asked and declined: nothing was sent
     ├── UsageError              2   options, settings, files: nothing was sent
     │   ├── AccidentError       2   what would be created seems to exist already
-    │   └── JobError            2   the job file, with every problem's line
+    │   └── FileError           2   a file, with every problem's line
+    │       └── JobError        2   the job file
     ├── TokenRefusedError       3   the API refused the token: nothing more is sent
     └── BusyError              75   another run holds this database
 
@@ -57,8 +58,8 @@ class Problem(NamedTuple):
     text: str
 
 
-class JobError(UsageError):
-    """The job file at `path` has `total` problems; `problems` are the first ones, in the file's
+class FileError(UsageError):
+    """The file at `path` has `total` problems; `problems` are the first ones, in the file's
     order."""
 
     def __init__(self, path: Path, problems: Sequence[Problem], total: int) -> None:
@@ -75,6 +76,14 @@ class JobError(UsageError):
         if more := self.total - len(self.problems):
             lines.append(f"… and {more} more problem{'s' if more > 1 else ''}.")
         return lines
+
+
+class JobError(FileError):
+    """The job file has problems."""
+
+
+SHOWN_PROBLEMS = 50
+"""How many problems of a file a message shows; it counts the others."""
 
 
 class TokenRefusedError(WorkerError):

@@ -4,6 +4,7 @@ console, asks for nothing, and that no hostile text runs."""
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +15,11 @@ from playwright.sync_api import Page, expect
 from tests.export.report.conftest import HOSTILE, Made, Opener
 from tests.export.report.test_page import ledger_csv
 from tests.support.browser import Tab
+from worker.export import decision_sheet
+from worker.export.proposals import sheet_rows
+from worker.ledger import views
+from worker.ledger.database import open_for_reading
+from worker.ledger.proposals import undecided
 
 
 def shown(tab: Tab) -> str:
@@ -382,3 +388,28 @@ def test_on_paper_every_column_has_its_place(bad: Made, opener: Opener) -> None:
     assert len(ends) == 8
     assert all(right <= left for (_, right), (left, _) in pairwise(ends)), ends
     assert ends[-1][1] <= 700
+
+
+def test_the_sheet_to_decide_in_is_downloaded_as_settle_writes_it(
+    bad: Made, opener: Opener, tmp_path: Path
+) -> None:
+    tab = opener(bad)
+    name = f"{bad.campaign}-decisions.csv"
+    button = tab.page.get_by_role("button", name=f"Download {name}")
+    with tab.page.expect_download() as waiting:
+        button.click()
+    assert waiting.value.suggested_filename == name
+    expect(tab.page.locator("#said")).to_have_text("Sheet downloaded")
+    waiting.value.save_as(tmp_path / name)
+    with closing(open_for_reading(bad.database)) as reader:
+        number = views.campaign_id(reader, bad.campaign)
+        assert number is not None
+        some = list(undecided(reader, number))
+        decision_sheet.write(tmp_path / "settle.csv", sheet_rows(some, bad.campaign), "")
+    assert (tmp_path / name).read_bytes() == (tmp_path / "settle.csv").read_bytes()
+    assert len(some) > 1
+    assert len(list(decision_sheet.read(tmp_path / name))) >= len(some)
+
+
+def test_a_good_night_offers_no_sheet(good: Made, opener: Opener) -> None:
+    assert opener(good).page.locator("#sheet").count() == 0

@@ -63,7 +63,9 @@ def test_a_bad_night_adds_up(bad: Made) -> None:
     assert [run.kind for run in found.runs] == ["settle", "run", "run"]
     assert [run.run_id for run in found.compared] == [run.run_id for run in found.runs[1:]]
     assert [run.unknown for run in found.runs] == [0, 40, 0]
-    assert all(candidate.fits for one in found.needs.undecided for candidate in one.candidates)
+    assert all(
+        candidate.evidence.fits for one in found.needs.undecided for candidate in one.candidates
+    )
 
 
 def test_a_killed_night_has_its_pauses_up_to_the_last_refresh_and_ends_with_its_last_request(

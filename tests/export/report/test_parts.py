@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from tests.support.ledgers import LATER, NOW, undecided, uuid
+from worker.export.evidence import after
 from worker.export.next_steps import CampaignState
 from worker.export.report import needs as needs_of
 from worker.export.report.facts import Facts, Run
-from worker.export.report.needs import Candidate, Needs, Undecided, needs
+from worker.export.report.needs import Needs, Undecided, needs
 from worker.export.report.sentences import (
-    after,
     campaign_state,
     comparison,
     ended,
@@ -22,9 +22,8 @@ from worker.export.report.sentences import (
     noun,
     place,
     run_time,
-    speaks_against,
-    speaks_for,
 )
+from worker.ledger.proposals import Found
 from worker.model.attempts import Evidence
 from worker.model.records import Counts, RunKind
 from worker.model.setups import SetupCounts
@@ -55,7 +54,7 @@ def row(number: int, status: str, error: str | None = None, **more: Any) -> dict
 def found(*rows: dict[str, Any], going_on: bool = False) -> Needs:
     return needs(
         rows,
-        lambda _, one: None if one == uuid(1) else Candidate(one, "Row", NOW, "READY"),
+        lambda _, one: None if one == uuid(1) else Found(one, "Row", NOW, "READY"),
         going_on=going_on,
     )
 
@@ -81,7 +80,7 @@ def test_rows_with_one_reason_are_one_group_and_the_fullest_comes_first() -> Non
 def test_rows_with_candidates_stand_alone_and_batches_with_an_owner_are_no_candidates() -> None:
     some = found(row(3, "unknown", **undecided(3, "several batches fit", uuid(1), uuid(2))))
     (one,) = some.undecided
-    assert [candidate.id for candidate in one.candidates] == [uuid(2)]
+    assert [candidate.batch_id for candidate in one.candidates] == [uuid(2)]
     assert one.reason == "may exist: several batches fit"
     assert some.groups == ()
 
@@ -101,7 +100,7 @@ def test_memory_does_not_grow_with_rows_or_reasons(monkeypatch: pytest.MonkeyPat
             yield row(n, "failed", f"HTTP 422: no {n}")
             yield row(n, "unknown", **undecided(n, "these may be its copy", uuid(2)))
 
-    some = needs(rows(), lambda _, one: Candidate(one, None, None, None), going_on=False)
+    some = needs(rows(), lambda _, one: Found(one, None, None, None), going_on=False)
     assert len(some.groups) == 11
     assert some.groups[0].reason == needs_of.OTHERS
     assert sum(group.count for group in some.groups) == 1000
@@ -282,20 +281,20 @@ def test_copies_are_counted_as_people_count() -> None:
 def test_what_speaks_for_and_against_a_candidate(
     evidence: Evidence, speaks: str, against: str
 ) -> None:
-    candidate = Candidate(uuid(2), "Row", LATER, "READY", evidence)
+    candidate = Found(uuid(2), "Row", LATER, "READY", evidence)
     one = Undecided(row(3, "unknown"), "", (candidate,), 0)
-    assert speaks_for(one.row, candidate) == speaks
-    assert speaks_against(one, candidate) == against
+    assert one.speaks_for(candidate) == speaks
+    assert one.speaks_against(candidate) == against
 
 
 def test_candidates_that_fit_as_well_speak_against_each_other() -> None:
     some = needs(
         (row(3, "unknown", **undecided(3, "several batches fit", uuid(2), uuid(3))),),
-        lambda _, one: Candidate(one, "Row", NOW, "READY", Evidence(name=True)),
+        lambda _, one: Found(one, "Row", NOW, "READY", Evidence(name=True)),
         going_on=False,
     )
     (one,) = some.undecided
-    assert [speaks_against(one, candidate) for candidate in one.candidates] == [
+    assert [one.speaks_against(candidate) for candidate in one.candidates] == [
         "Another candidate fits as well"
     ] * 2
 
@@ -303,8 +302,8 @@ def test_candidates_that_fit_as_well_speak_against_each_other() -> None:
 def test_a_candidate_names_the_other_items_that_it_could_be() -> None:
     rows = [row(n, "unknown", **undecided(n, "several fit", uuid(2))) for n in range(3, 9)]
     some = found(*rows).undecided
-    assert some[0].candidates[0].other_items == (4, 5, 6, 7, 8)
-    assert speaks_against(some[0], some[0].candidates[0]) == "Could also be #4, #5, #6 and 2 more"
+    assert some[0].candidates[0].shared == (4, 5, 6, 7, 8)
+    assert some[0].speaks_against(some[0].candidates[0]) == "Could also be #4, #5, #6 and 2 more"
 
 
 def test_a_bad_night_stands_out() -> None:

@@ -8,10 +8,11 @@ import socket
 import sqlite3
 from typing import NamedTuple
 
-from worker.export.report.needs import Candidate, Needs, needs
+from worker.export.report.needs import Needs, needs
 from worker.export.report.timeline import Timeline, timeline
 from worker.ledger import report, setups, views
 from worker.ledger.handle import Reader
+from worker.ledger.proposals import Found
 from worker.model.attempts import Evidence
 from worker.model.batch import Workspace
 from worker.model.clock import seconds
@@ -154,7 +155,12 @@ def facts(reader: Reader, campaign: int, name: str, now: float) -> Facts:
     )
 
 
-def candidate(reader: Reader, item: int, batch_id: str) -> Candidate | None:
+def may_go_on(reader: Reader, campaign: int) -> bool:
+    """Whether the campaign's latest run is still active, as far as this computer can know."""
+    return any(_run(row, {}).may_go_on for row in report.runs(reader, campaign, 1))
+
+
+def candidate(reader: Reader, item: int, batch_id: str) -> Found | None:
     """What is known of a batch that could be the copy of the item; None if it has an owner by
     now."""
     row = report.candidate(reader, item, batch_id)
@@ -162,7 +168,7 @@ def candidate(reader: Reader, item: int, batch_id: str) -> Candidate | None:
         return None
     name, created_at, status, *evidence = row
     fits = (None if one is None else bool(one) for one in evidence)
-    return Candidate(batch_id, name, created_at, status, Evidence(*fits))
+    return Found(batch_id, name, created_at, status, Evidence(*fits))
 
 
 def _run(row: sqlite3.Row, unknown: dict[int, int]) -> Run:

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from worker.export import evidence
+from worker.ledger.proposals import Found
 from worker.ledger.views import Row
-from worker.model.attempts import Evidence
 
 EXAMPLES = 5
 """How many rows of a group are shown."""
@@ -23,34 +24,22 @@ GROUPS = 500
 OTHERS = "for other reasons (see the table below)"
 
 
-class Candidate(NamedTuple):
-    """A batch that could be a row's copy: what a listing showed of it (None if none did), what
-    speaks for and against it, and the other items that it could be the copy of, of those shown."""
-
-    id: str
-    name: str | None
-    created_at: str | None
-    status: str | None
-    evidence: Evidence = Evidence()
-    other_items: tuple[int, ...] = ()
-
-    @property
-    def fits(self) -> bool:
-        """Whether something speaks for it and nothing against it."""
-        return any(self.evidence) and False not in self.evidence
-
-
 class Undecided(NamedTuple):
     """An unknown row that only a person can decide. `hidden` candidates are not in the list."""
 
     row: Row
     reason: str
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[Found, ...]
     hidden: int
 
-    def has_equal(self, candidate: Candidate) -> bool:
-        """Whether another candidate fits as well as this one."""
-        return candidate.fits and sum(one.fits for one in self.candidates) > 1
+    def speaks_for(self, found: Found) -> str:
+        """What speaks for this candidate."""
+        return evidence.speaks_for(found, self.row["last_sent_at"])
+
+    def speaks_against(self, found: Found) -> str:
+        """What speaks against this candidate."""
+        has_equal = evidence.has_equal(found, self.candidates)
+        return evidence.speaks_against(found, self.row["last_sent_at"], has_equal=has_equal)
 
 
 @dataclass(slots=True)
@@ -82,7 +71,7 @@ class Needs(NamedTuple):
 
 
 def needs(
-    rows: Iterable[Row], look_up: Callable[[int, str], Candidate | None], *, going_on: bool
+    rows: Iterable[Row], look_up: Callable[[int, str], Found | None], *, going_on: bool
 ) -> Needs:
     """What the rows that are not created need.
 
@@ -116,22 +105,23 @@ def needs(
 
 def _with_other_items(undecided: Sequence[Undecided]) -> tuple[Undecided, ...]:
     """The same rows; each candidate names the other items that it could be the copy of."""
-    uses = Counter(candidate.id for one in undecided for candidate in one.candidates)
+    uses = Counter(found.batch_id for one in undecided for found in one.candidates)
     items: dict[str, list[int]] = {id: [] for id, many in uses.items() if many > 1}
     for one in undecided:
-        for candidate in one.candidates:
-            if candidate.id in items:
-                items[candidate.id].append(one.row["item"])
+        for found in one.candidates:
+            if found.batch_id in items:
+                items[found.batch_id].append(one.row["item"])
     return tuple(
         one._replace(
             candidates=tuple(
-                candidate._replace(
-                    other_items=tuple(
-                        item for item in items.get(candidate.id, ()) if item != one.row["item"]
-                    )
-                )
-                for candidate in one.candidates
+                _with_others(found, items.get(found.batch_id, ()), one.row["item"])
+                for found in one.candidates
             )
         )
         for one in undecided
     )
+
+
+def _with_others(found: Found, items: Iterable[int], own: int) -> Found:
+    others = tuple(item for item in items if item != own)
+    return found._replace(shared=others, others=len(others))

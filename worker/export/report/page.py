@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
@@ -19,14 +20,18 @@ from urllib.parse import quote
 from jinja2 import Environment, StrictUndefined
 
 from worker import __version__
+from worker.export import proposals
 from worker.export.commands import Commands
+from worker.export.csv_format import write_rows
 from worker.export.ledger_file import replaced
 from worker.export.next_steps import steps
 from worker.export.own_files import OwnFile, refuse_foreign_file
+from worker.export.proposals import sheet_rows
 from worker.export.report import plots, sentences, svg
 from worker.export.report.facts import Facts, facts
 from worker.ledger import report, views
 from worker.ledger.handle import Reader
+from worker.ledger.proposals import Undecided, undecided
 from worker.model.clock import iso
 from worker.model.differences import differ
 from worker.text import counted, human_duration, shortened, visible
@@ -36,6 +41,9 @@ ROWS = 100_000
 
 BYTES = 32 * 2**20
 """The most bytes of rows: names may be long."""
+
+SHEET = 4 * 2**20
+"""The most characters of the sheet of decisions that a page contains."""
 
 TEMPLATE = ("macros.html", "report.html")
 """The parts of the page's one template, in order."""
@@ -98,11 +106,45 @@ def write_report(
         if not found.runs:
             raise AssertionError("a campaign always has a run")
         with replaced(path) as file:
-            pieces = page(found, Rows(reader, campaign, name, found), about, commands)
+            some = undecided(reader, campaign, going_on=found.latest.may_go_on)
+            sheet = NO_SHEET if found.latest.going_on else sheet_of(some, name)
+            rows = Rows(reader, campaign, name, found)
+            pieces = page(found, rows, about, commands, sheet)
             file.writelines(piece.encode() for piece in pieces)
 
 
-def page(found: Facts, rows: Rows, about: About, commands: Commands) -> Iterator[str]:
+class Sheet(NamedTuple):
+    """The sheet to decide in, as `settle --proposals` writes it: the CSV, how many unknown
+    duplicates it has, and how many did not fit."""
+
+    csv: str = ""
+    duplicates: int = 0
+    left_out: int = 0
+
+
+NO_SHEET = Sheet()
+
+
+def sheet_of(some: Iterable[Undecided], name: str) -> Sheet:
+    """The sheet about these duplicates of the campaign with this name."""
+    rows: list[views.Row] = []
+    size = duplicates = left_out = 0
+    for one in some:
+        if size > SHEET:
+            left_out += 1
+            continue
+        duplicates += 1
+        for row in sheet_rows([one], name):
+            rows.append(row)
+            size += sum(len(str(value)) for value in row.values())
+    text = io.StringIO()
+    write_rows(text, rows, proposals.COLUMNS)
+    return Sheet(text.getvalue(), duplicates, left_out)
+
+
+def page(
+    found: Facts, rows: Rows, about: About, commands: Commands, sheet: Sheet = NO_SHEET
+) -> Iterator[str]:
     """The page in pieces."""
     script = "\n".join(('"use strict";\n{', *map(_asset, SCRIPT), "}\n"))
     style = _asset("report.css")
@@ -124,6 +166,8 @@ def page(found: Facts, rows: Rows, about: About, commands: Commands) -> Iterator
         rows=rows,
         script=script,
         sentences=sentences,
+        sheet=sheet,
+        sheet_json=_json(sheet.csv),
         style=style,
         version=__version__,
         about_json=_json(

@@ -1,19 +1,18 @@
-"""The report's sentences: the headline, how a run ended, what speaks for a candidate, and the state
-of the campaign for the next steps. Pure."""
+"""The report's sentences: the headline, how a run ended, and the state of the campaign for the next
+steps. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from worker.export.next_steps import CampaignState, End
 from worker.export.report.facts import Facts, Run
-from worker.export.report.needs import Candidate, Undecided
 from worker.ledger.views import Row
 from worker.model.clock import seconds
 from worker.model.events import STOPPED_BY
 from worker.model.records import Notification, NotificationKind, RunKind
-from worker.text import counted, human_duration, joined, shortened, verb, visible
+from worker.text import counted, human_duration, joined, verb, visible
 
 NAME_SHOWN = 300
 """Characters of a name that the page's lists show; its table has the whole name."""
@@ -102,14 +101,6 @@ def run_time(run: Run) -> str:
     return f"{begin[:10]}, {begin[11:16]}{to} UTC ({human_duration(run.duration_s)})"
 
 
-def after(created: str | None, sent: str | None) -> str:
-    """How long after its request a candidate was created, by clocks that may differ a little."""
-    at, left = seconds(created), seconds(sent)
-    if at is None or left is None:
-        return ""
-    return f"{human_duration(abs(at - left))} {'after' if at >= left else 'before'} the request"
-
-
 def duration(run: Run) -> str:
     """How long a run took."""
     return "" if run.duration_s is None else human_duration(run.duration_s)
@@ -142,58 +133,6 @@ def place(row: Row) -> str:
     """Where a row stands in the job: `line 3`, or `line 3, copy 2 of 12`."""
     line = f"line {row['line']}"
     return line if row["copies"] == 1 else f"{line}, copy {row['copy']:,} of {row['copies']:,}"
-
-
-# -- what speaks for and against a candidate
-
-
-def speaks_for(row: Row, candidate: Candidate) -> str:
-    """What speaks for the candidate being the row's copy."""
-    found = candidate.evidence
-    same = _properties(candidate, lambda fits: fits is True)
-    parts = [f"same {joined(same)}"] if same else []
-    if found.time:
-        parts.append(_created(row, candidate))
-    return _sentence(parts)
-
-
-def speaks_against(one: Undecided, candidate: Candidate) -> str:
-    """What speaks against the candidate being the row's copy."""
-    found = candidate.evidence
-    different = _properties(candidate, lambda fits: fits is False)
-    parts = [f"different {joined(different)}"] if different else []
-    if found.name is False and candidate.name is not None:
-        parts.append(f"it is called “{shortened(visible(candidate.name), NAME_SHOWN)}”")
-    if found.time is False:
-        parts.append(f"{_created(one.row, candidate)}, which does not fit")
-    if candidate.other_items:
-        shown = [f"#{item}" for item in candidate.other_items[:3]]
-        more = [f"{len(candidate.other_items) - 3} more"] if candidate.other_items[3:] else []
-        parts.append(f"could also be {joined(shown + more)}")
-    elif one.has_equal(candidate):
-        parts.append("another candidate fits as well")
-    return _sentence(parts)
-
-
-def _properties(candidate: Candidate, which: Callable[[bool | None], bool]) -> list[str]:
-    found = candidate.evidence
-    properties = (
-        ("name", found.name),
-        ("instructions", found.details),
-        ("dataset", found.datasets),
-        ("account", found.creator),
-    )
-    return [name for name, fits in properties if which(fits)]
-
-
-def _created(row: Row, candidate: Candidate) -> str:
-    when = after(candidate.created_at, row["last_sent_at"])
-    return f"created {when}" if when else "created at another time"
-
-
-def _sentence(parts: list[str]) -> str:
-    text = "; ".join(parts)
-    return text[:1].upper() + text[1:]
 
 
 # -- comparison with earlier runs

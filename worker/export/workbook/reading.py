@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook
 
@@ -47,14 +48,40 @@ def read(path: Path) -> Iterator[tuple[str, FileRow]]:
         raise not_a_ledger(path)
 
 
+class Table(NamedTuple):
+    """A sheet: its name, the texts of its first row that is not empty, and the rows below, each
+    with its number."""
+
+    name: str
+    header: tuple[str, ...]
+    rows: Iterator[tuple[int, list[str]]]
+
+
+def tables(path: Path) -> Iterator[Table]:
+    """The sheets of a workbook, of any format that spreadsheet programs write. Raises UsageError if
+    the file cannot be read to its end."""
+    try:
+        for sheet in _sheets(path):
+            rows = enumerate(sheet.iter_rows(), start=1)
+            texts = ((number, [to_text(cell) for cell in cells]) for number, cells in rows)
+            header = next((cells for _, cells in texts if any(map(str.strip, cells))), [])
+            yield Table(sheet.name, tuple(map(str.strip, header)), texts)
+    except _DamagedError as error:
+        raise UsageError(f"{path}: this workbook cannot be read: {error}") from error
+    except OSError as error:
+        raise UsageError(f"{path}: this file cannot be read: {error.strerror or error}") from error
+
+
 def _ledger_sheets(path: Path) -> Iterator[CalamineSheet]:
+    return (sheet for sheet in _sheets(path) if is_header(next(sheet.iter_rows(), [])))
+
+
+def _sheets(path: Path) -> Iterator[CalamineSheet]:
     with path.open("rb") as file:
         try:
             book = CalamineWorkbook.from_filelike(file)
             for name in book.sheet_names:
-                sheet = book.get_sheet_by_name(name)
-                if is_header(next(sheet.iter_rows(), [])):
-                    yield sheet
+                yield book.get_sheet_by_name(name)
         except CalamineError as error:
             raise _DamagedError(str(error)) from error
         except BaseException as error:

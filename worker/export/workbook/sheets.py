@@ -6,18 +6,17 @@ sheet. Every cell is written by its type, so no text becomes a formula, a link o
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from itertools import chain, islice
-from tempfile import TemporaryDirectory
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
 from xlsxwriter import Workbook
-from xlsxwriter.exceptions import FileCreateError
 from xlsxwriter.worksheet import Worksheet
 
 from worker.export.content import About, Content
 from worker.export.digest import Digest
+from worker.export.workbook.book import new_book
 from worker.export.workbook.cells import NUMBER_COLUMNS, to_cell
+from worker.export.workbook.decisions import DECISIONS, write_decisions
 from worker.export.workbook.style import LINE, Style, line_count, prepare_page, put
 from worker.export.workbook.summary import write_summary
 from worker.ledger.views import Row
@@ -71,55 +70,8 @@ paper. Hidden columns are not printed."""
 
 def write(file: BinaryIO, content: Content, rows_of_a_sheet: int = ROWS_OF_A_SHEET) -> None:
     """Write the content as a workbook. Raises OSError if it cannot be written."""
-    output = _ErrorKeeper(file)
-    # The library keeps rows in the folder until their sheet is complete.
-    with TemporaryDirectory(prefix="duplicate-batches-") as folder:
-        book = Workbook(
-            output,
-            {
-                "constant_memory": True,
-                "tmpdir": folder,
-                "use_zip64": True,
-                "strings_to_formulas": False,
-                "strings_to_urls": False,
-                "strings_to_numbers": False,
-            },
-        )
-        try:
-            _fill(book, content, rows_of_a_sheet)
-        except BaseException:
-            with suppress(Exception):  # closes its files; the workbook is not used
-                book.close()
-            raise
-        try:
-            book.close()
-        except FileCreateError as error:
-            raise OSError(str(error)) from error
-    if output.error is not None:
-        raise output.error
-
-
-class _ErrorKeeper:
-    """A file that keeps its first error, and discards later writes.
-
-    If a write raised, the library would leave its archive open, which then prints to standard
-    error."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.error: OSError | None = None
-
-    def write(self, data: bytes) -> int:
-        """Write, or keep the error."""
-        if self.error is None:
-            try:
-                return self._file.write(data)
-            except OSError as error:
-                self.error = error
-        return len(data)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)
+    with new_book(file) as book:
+        _fill(book, content, rows_of_a_sheet)
 
 
 def _fill(book: Workbook, content: Content, rows_of_a_sheet: int) -> None:
@@ -127,6 +79,9 @@ def _fill(book: Workbook, content: Content, rows_of_a_sheet: int) -> None:
     book.set_properties({"title": f"Ledger of campaign {about.campaign}"})
     style, digest = Style(book), Digest()
     summary = _added(book, about, "Summary")
+    decisions = iter(content.decisions)
+    if (first_decision := next(decisions, None)) is not None:
+        write_decisions(_added(book, about, DECISIONS), style, chain([first_decision], decisions))
     rows = digest.of(content.rows)
     for number in range(1, 10_000):
         first = next(rows, None)

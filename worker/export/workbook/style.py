@@ -44,6 +44,7 @@ class Style:
         self.command = cell(text_wrap=True, font_name="Courier New", font_size=9)
         self.step = cell(bold=True)
         self.plain = cell()
+        self.to_fill_in = cell(bg_color="#FFF8DC", border=1, border_color="#C9B870")
         self.number = cell(align="left")
         self.count = cell(num_format="#,##0", align="left")
         self.time = cell(num_format='yyyy-mm-dd hh:mm:ss" UTC"', align="left")

@@ -22,7 +22,12 @@ GOING_ON = (
     "A run was active when this file was written. It continues by itself: follow these steps only"
     " if it crashed."
 )
-OPTIONS = "Run this command with one option for each duplicate that you have decided on:"
+SHEET = (
+    "Decide in the sheet Decisions: fill in its column decision with the id of the batch that is"
+    " the copy, or absent. Leave it empty if you do not know. Save this file, and run this command"
+    " before the next run, which replaces the file:"
+)
+OPTIONS = "Or run this command with one option for each duplicate that you have decided on:"
 MORE_OPTIONS = (
     "Decide on the others in the same way: in the sheet Ledger, the error of each names its number"
     " (#N) and its candidates."
@@ -119,6 +124,9 @@ def _write_steps(page: Page, about: About, digest: Digest) -> None:
 def _write_options(page: Page, about: About, digest: Digest) -> None:
     """The command that records decisions, and its options for the first undecided duplicates."""
     rows, style = digest.first_undecided, page.style
+    if about.file is not None and not about.going_on:
+        page.text(SHEET)
+        page.text(about.commands.settle("--decisions", str(about.file)), style.command)
     page.text(OPTIONS)
     page.text(about.commands.settle(), style.command)
     page.line(*((title, style.header) for title in ("duplicate", "name", "option")))

@@ -152,11 +152,18 @@ const pressChips = () => {
   for (const chip of byId("statuses").children) chip.setAttribute("aria-pressed", state.only.has(chip.dataset.chip));
 };
 
-const download = () => {
-  const url = URL.createObjectURL(new Blob(csv(), { type: "text/csv;charset=utf-8" }));
-  make("a", { href: url, download: `${about.campaign}${filtering() ? "-part" : ""}.csv` }).click();
+const save = (parts, name) => {
+  const url = URL.createObjectURL(new Blob(parts, { type: "text/csv;charset=utf-8" }));
+  make("a", { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
+};
+const download = () => {
+  save(csv(), `${about.campaign}${filtering() ? "-part" : ""}.csv`);
   announce(`${counted(shown.length, "row")} downloaded`);
+};
+const downloadSheet = () => {
+  save([JSON.parse(byId("sheet-csv").textContent)], `${about.campaign}-decisions.csv`);
+  announce("Sheet downloaded");
 };
 
 // -- events
@@ -204,6 +211,8 @@ document.addEventListener("click", (event) => {
     show();
   } else if (button.id === "download") {
     download();
+  } else if (button.id === "sheet") {
+    downloadSheet();
   } else if (button.id === "earlier" || button.id === "later") {
     state.page += button.id === "later" ? 1 : -1;
     show();

@@ -1,0 +1,126 @@
+"""The rows of the sheet to decide in, and what a filled in one says."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.ledgers import LATER, NOW, uuid
+from worker.export.proposals import COLUMNS, SheetRow, filled_in, sheet_rows
+from worker.ledger.decisions import Decision, Seen
+from worker.ledger.proposals import Found, Undecided
+from worker.model.attempts import Evidence
+
+FITS = Evidence(name=True, details=True, datasets=True, time=True, creator=True)
+
+
+def undecided(item: int, *found: Found, hidden: int = 0) -> Undecided:
+    cause = "may exist: several batches fit"
+    return Undecided(
+        item, item + 1, 1, 1, uuid(1), "Signs", "Row", 2, NOW, cause, found, hidden=hidden
+    )
+
+
+def test_there_is_a_row_for_each_item_and_candidate() -> None:
+    best, other = (
+        Found(uuid(2), "Row", LATER, "READY", FITS),
+        Found(uuid(3), "Raw", LATER, None, FITS._replace(name=False)),
+    )
+    rows = list(sheet_rows([undecided(4, best, other), undecided(5)], "spring"))
+    assert [tuple(row) for row in rows[2:]] == [COLUMNS]
+    assert all(set(row) == set(COLUMNS) for row in rows)
+    assert [(row["item"], row["candidate_id"]) for row in rows] == [
+        ("#4", uuid(2)),
+        ("#4", uuid(3)),
+        ("#5", None),
+    ]
+    assert [row["suggestion"] for row in rows] == [uuid(2), None, None]
+    assert [row["decision"] for row in rows] == [None] * 3, "a suggestion is not a decision"
+    assert {row["campaign"] for row in rows} == {"spring"}
+    assert rows[1]["against"] == "Different name; it is called “Raw”"
+
+
+def test_candidates_that_are_left_out_are_counted() -> None:
+    (row,) = sheet_rows([undecided(4, hidden=3)], "spring")
+    assert row["why_unknown"] == (
+        "may exist: several batches fit (3 more candidates are not in this sheet)"
+    )
+
+
+ID = uuid(0xABC)
+
+DECISIONS = {
+    "a batch": (ID, Decision(4, ID)),
+    "a batch in capitals": (ID.upper(), Decision(4, ID)),
+    "a batch with spaces": (f"\u00a0{ID} ", Decision(4, ID)),
+    "a batch marked as text": (f"'{ID}", Decision(4, ID)),
+    "absent": ("absent", Decision(4, None)),
+    "absent, as a program writes the beginning of a sentence": ("Absent", Decision(4, None)),
+    "absent marked as text": ("'absent ", Decision(4, None)),
+}
+
+
+@pytest.mark.parametrize("what", DECISIONS)
+def test_a_decision_is_a_batch_or_absent(what: str) -> None:
+    cell, expected = DECISIONS[what]
+    (one,), problems = filled_in([SheetRow(2, {"item": "#4", "decision": cell})])
+    assert (one.decision, problems) == (expected, [])
+
+
+@pytest.mark.parametrize("cell", ["", " ", "'", "\u00a0"])
+def test_an_empty_cell_is_no_decision(cell: str) -> None:
+    rows = [SheetRow(2, {"item": item, "decision": cell}) for item in ("#4", "", "nonsense")]
+    assert filled_in(rows) == ([], [])
+
+
+WRONG = {
+    "yes": (
+        {"item": "#4", "decision": "yes"},
+        'decision: "yes" is not a decision; write the id of',
+    ),
+    "a cut id": ({"item": "#4", "decision": ID[:-1]}, "is not a decision; write the id of"),
+    "an error value": ({"item": "#4", "decision": "#N/A"}, "is a spreadsheet's error value"),
+    "no item": ({"item": "", "decision": ID}, "a decision without an item"),
+    "a line for an item": ({"item": "4", "decision": ID}, 'item: "4" is not an item'),
+    "a line and a copy": ({"item": "12.10", "decision": ID}, 'item: "12.10" is not an item'),
+    "other digits": ({"item": "#٤", "decision": ID}, "is not an item"),
+    "too long": ({"item": f"#{'9' * 30}", "decision": "absent"}, "is not an item"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_is_no_decision_is_reported_with_its_line(what: str) -> None:
+    cells, says = WRONG[what]
+    found, (problem,) = filled_in([SheetRow(7, cells, "Decisions")])
+    assert found == []
+    assert problem.line == 7
+    assert problem.text.startswith("sheet Decisions: ")
+    assert says in problem.text
+
+
+def test_cells_without_a_column_are_reported() -> None:
+    row = SheetRow(3, {"item": "#4", "decision": ""}, extra=1)
+    assert filled_in([row])[1][0].text.startswith("this row has more cells than the header")
+
+
+def test_an_item_is_decided_in_one_row_only() -> None:
+    rows = [
+        SheetRow(line, {"item": item, "decision": decision})
+        for line, item, decision in (
+            (2, "#4", ""),
+            (3, "#4", ID),
+            (4, "#5", "absent"),
+            (5, "#4", ID),
+        )
+    ]
+    found, (problem,) = filled_in(rows)
+    assert [one.decision.item for one in found] == [4, 5]
+    assert (problem.line, problem.text) == (
+        5,
+        "#4 has a decision in line 3 too; keep one of the two",
+    )
+
+
+def test_what_the_sheet_says_about_the_item_comes_with_the_decision() -> None:
+    seen = {"line": "3", "copy": "2", "source_batch_id": uuid(1), "name": "'=1+1", "attempts": "2"}
+    ((one,), _) = filled_in([SheetRow(2, {"item": "#4", "decision": "absent", **seen})])
+    assert one.decision.seen == Seen("3", "2", uuid(1), "=1+1", "2")

@@ -1,0 +1,153 @@
+"""Decisions of people: about which item they are, whether it changed since, and all or none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.ledgers import (
+    claim,
+    ending,
+    items,
+    leave_undecided,
+    look_up,
+    opened,
+    record,
+    source,
+    uuid,
+)
+from worker.ledger import decisions
+from worker.ledger.decisions import Decision, Known, Seen, is_recorded, why_stale
+from worker.ledger.proposals import Undecided, undecided
+from worker.ledger.store import Ledger
+from worker.model.errors import UsageError
+from worker.model.reasons import Reason
+
+UNKNOWN = Known("spring", 3, 2, uuid(1), "Row", "unknown", 1, None, "several_fit", is_open=True)
+CREATED = UNKNOWN._replace(status="created", new_batch_id=uuid(9), is_open=False)
+PENDING = UNKNOWN._replace(status="pending", reason=Reason.DECLARED_ABSENT, is_open=False)
+ALL = Seen("3", "2", uuid(1), "Row", "1")
+
+GOOD = {
+    "everything as it was": (ALL, UNKNOWN),
+    "only the item is known": (Seen(), UNKNOWN),
+    "the source in capitals": (ALL._replace(source_batch_id=uuid(1).upper()), UNKNOWN),
+    "the job was reordered": (ALL._replace(line="7"), UNKNOWN),
+    "the name was changed by a program": (ALL._replace(name="Row?"), UNKNOWN),
+    "its request is recorded as under way, of a run that crashed": (
+        ALL,
+        UNKNOWN._replace(status="sent"),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", GOOD)
+def test_a_decision_about_what_is_still_unknown_is_good(what: str) -> None:
+    seen, item = GOOD[what]
+    assert why_stale(Decision(4, None, seen), item, "spring") == ""
+
+
+STALE = {
+    "no such item": (ALL, None, "#4: this database has no such item"),
+    "another campaign": (
+        ALL, UNKNOWN._replace(campaign="autumn"), "#4 belongs to campaign autumn, not to spring"
+    ),
+    "another source": (ALL._replace(source_batch_id=uuid(2)), UNKNOWN, "another duplicate now"),
+    "another copy": (ALL._replace(copy="1"), UNKNOWN, "another duplicate now (line 3, copy 2"),
+    "another place and name": (ALL._replace(line="7", name="Raw"), UNKNOWN, "another duplicate"),
+    "another place, and no name": (ALL._replace(line="7", name=""), UNKNOWN, "another duplicate"),
+    "left the job": (
+        ALL._replace(name=""), UNKNOWN._replace(line=None), "(no longer in the job, source"
+    ),
+    "created meanwhile": (ALL, CREATED, f"#4 is created (batch {uuid(9)}), not unknown"),
+    "absent meanwhile": (ALL, PENDING, "#4 is pending, not unknown: it was settled or decided"),
+    "sent again": (ALL, UNKNOWN._replace(attempts=2), "#4 was sent again after this sheet"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", STALE)
+def test_a_decision_about_what_has_changed_says_what_has_changed(what: str) -> None:
+    seen, item, says = STALE[what]
+    assert says in why_stale(Decision(4, None, seen), item, "spring")
+
+
+RECORDED = [
+    (uuid(9), CREATED, True),
+    (uuid(8), CREATED, False),
+    (None, CREATED, False),
+    (None, PENDING, True),
+    (uuid(9), PENDING, False),
+    (None, PENDING._replace(reason=Reason.ABSENT), False),
+    (None, UNKNOWN, False),
+    (None, PENDING._replace(campaign="autumn"), False),
+    (None, None, False),
+]
+
+
+@pytest.mark.parametrize(("batch_id", "item", "expected"), RECORDED)
+def test_what_was_recorded_before_is_left_alone(
+    batch_id: str | None, item: Known | None, expected: bool
+) -> None:
+    assert is_recorded(Decision(4, batch_id), item, "spring") is expected
+
+
+def three_unknown(ledger: Ledger) -> None:
+    look_up(ledger)
+    record(ledger, *(ending(one, "unknown", error="no answer") for one in claim(ledger)))
+
+
+JOB = ("batch_id,name,copies", f"{uuid(1)},Row,3")
+
+
+def test_all_decisions_are_recorded_or_none(tmp_path: Path) -> None:
+    with opened(tmp_path, *JOB) as ledger:
+        three_unknown(ledger)
+        batch = source(50, "Row")
+        with pytest.raises(UsageError, match="already belongs to line 2 of campaign spring"):
+            decisions.record(
+                ledger,
+                [Decision(1, batch.id), Decision(2, None), Decision(3, batch.id)],
+                {batch.id: batch},
+            )
+        assert [status for _, _, status in items(ledger)] == ["unknown"] * 3
+        decisions.record(ledger, [Decision(1, batch.id), Decision(2, None)], {batch.id: batch})
+        assert [status for _, _, status in items(ledger)] == ["created", "pending", "unknown"]
+
+
+def test_what_is_unknown_is_read_with_what_could_be_its_copy(tmp_path: Path) -> None:
+    with opened(tmp_path, *JOB) as ledger:
+        three_unknown(ledger)
+        leave_undecided(ledger, 1, "these may be its copy", uuid(50), uuid(51))
+        leave_undecided(ledger, 2, "these may be its copy", uuid(51))
+
+        def read() -> list[Undecided]:
+            return list(undecided(ledger, ledger.campaign))
+
+        first, second, third = read()
+        assert [one.batch_id for one in first.found] == [uuid(50), uuid(51)]
+        assert [(one.shared, one.others) for one in first.found] == [((), 0), ((2,), 1)]
+        assert (second.found[0].shared, third.found) == ((1,), ())
+        assert (first.item, first.line, first.copy, first.copies) == (1, 2, 1, 3)
+        assert (first.name, first.source_name, first.attempts) == ("Row", "Street signs", 1)
+        assert (first.cause, third.cause) == ("may exist: these may be its copy", "no answer")
+        decisions.assign(ledger, 3, source(51, "Row"))
+        left, bare = read()
+        assert [one.batch_id for one in left.found] == [uuid(50)], "the other has an owner"
+        assert bare.found == ()
+
+
+def test_what_is_under_way_is_left_out_only_while_its_answer_may_come(tmp_path: Path) -> None:
+    with opened(tmp_path, *JOB) as ledger:
+        look_up(ledger)
+        claim(ledger, 1)
+        (one,) = undecided(ledger, ledger.campaign)
+        assert one.cause == "sent; no answer is recorded yet"
+        assert list(undecided(ledger, ledger.campaign, going_on=True)) == []
+        before = one.attempts, decisions.known(ledger, one.item)
+    with opened(tmp_path) as ledger:  # the next run: the one before has ended
+        (one,) = undecided(ledger, ledger.campaign)
+        after = decisions.known(ledger, one.item)
+        assert before[1] is not None
+        assert after is not None
+        assert before[0] == before[1].attempts == one.attempts == after.attempts == 1

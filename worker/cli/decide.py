@@ -1,0 +1,252 @@
+"""What a person decided about unknown duplicates: writes the sheet for it, reads it back, and looks
+up the batches that are named. `settle` records it."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import anyio
+
+from worker.api.reader import RetryingReader, UnrecordedListings
+from worker.cli.common import Target, api, invocation, latest_run, name_campaign
+from worker.export import decision_sheet
+from worker.export.commands import commands
+from worker.export.own_files import refuse_foreign_file
+from worker.export.proposals import Filled, filled_in, problem_in, sheet_rows
+from worker.export.report.facts import may_go_on
+from worker.ledger import decisions, views
+from worker.ledger.database import open_for_reading
+from worker.ledger.handle import Reader
+from worker.ledger.proposals import Undecided, undecided
+from worker.model.batch import listed
+from worker.model.clock import MachineClock, ServerClock
+from worker.model.errors import (
+    SHOWN_PROBLEMS,
+    FileError,
+    Problem,
+    TokenRefusedError,
+    UsageError,
+    WorkerError,
+)
+from worker.model.events import Event
+from worker.model.program import program
+from worker.model.records import Listed
+from worker.model.stop import Stop
+from worker.settings.settings import Settings
+from worker.terminal.output import say, say_json
+from worker.terminal.secrets import Scrubber
+from worker.text import counted
+
+AT_ONCE = 8
+"""How many batches are looked up at once."""
+
+
+def write_proposals(args: Namespace, settings: Settings) -> int:
+    """Write the sheet of what is unknown. Returns 0 if nothing is, otherwise 1. Raises
+    UsageError."""
+    path = Path(args.proposals)
+    decision_sheet.refuse_ending(path)
+    with closing(open_for_reading(settings.database)) as reader, reader.snapshot():
+        latest = latest_run(reader, settings, args)
+        refuse_foreign_file(decision_sheet.SHEET_FILE, path, latest.campaign)
+        _refuse_unrecorded(reader, path)
+        campaign = campaign_number(reader, latest)
+        count = _Count()
+        going_on = may_go_on(reader, campaign)
+        rows = sheet_rows(count.of(undecided(reader, campaign, going_on=going_on)), latest.campaign)
+        try:
+            decision_sheet.write(path, count.of_rows(rows), f"Decisions for {latest.campaign}")
+        except OSError as error:
+            raise UsageError(
+                f"{path}: the sheet cannot be written: {error.strerror or error}"
+            ) from error
+        follow_up = commands(latest, invocation(settings)._replace(program=program()))
+    if settings.json:
+        say_json({"campaign": latest.campaign, "file": str(path), **count.numbers})
+    elif not settings.quiet:
+        name_campaign(latest)
+        say(count.text(path))
+        if count.duplicates:
+            say("Fill in the column decision, save the file, and record your decisions:")
+            say(f"  {follow_up.settle('--decisions', str(path.absolute()))}")
+    return 1 if count.duplicates else 0
+
+
+def campaign_number(reader: Reader, latest: views.LatestRun) -> int:
+    """The number of the campaign of this run."""
+    campaign = views.campaign_id(reader, latest.campaign)
+    if campaign is None:
+        raise AssertionError("a run always has a campaign")
+    return campaign
+
+
+class _Count:
+    """Counts what passes through to the sheet."""
+
+    def __init__(self) -> None:
+        self.duplicates = self.candidates = self.suggestions = 0
+
+    def of(self, some: Iterable[Undecided]) -> Iterator[Undecided]:
+        for one in some:
+            self.duplicates += 1
+            self.candidates += len(one.found)
+            yield one
+
+    def of_rows(self, rows: Iterable[views.Row]) -> Iterator[views.Row]:
+        for row in rows:
+            self.suggestions += row["suggestion"] is not None
+            yield row
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        return {
+            "duplicates": self.duplicates,
+            "candidates": self.candidates,
+            "suggestions": self.suggestions,
+        }
+
+    def text(self, path: Path) -> str:
+        if not self.duplicates:
+            return f"{path}: no rows, because nothing is unknown."
+        found = (
+            f"{counted(self.candidates, 'candidate')}, {counted(self.suggestions, 'suggestion')}"
+        )
+        return f"{path}: {counted(self.duplicates, 'unknown duplicate')}, {found}."
+
+
+def _refuse_unrecorded(reader: Reader, path: Path) -> None:
+    """Raise UsageError if the sheet at `path` has decisions that are not recorded yet: a person's
+    work would be lost."""
+    if not path.exists():
+        return
+    filled, problems = read_sheet(path)
+    items = (decisions.known(reader, one.decision.item) for one in filled)
+    if number := len(problems) + sum(item is not None and item.is_open for item in items):
+        raise UsageError(
+            f"{path}: {counted(number, 'decision')} in this sheet "
+            f"{'is' if number == 1 else 'are'} not recorded yet; it is left as it is",
+            hint="Record them with --decisions, or name another file with --proposals.",
+        )
+
+
+class Checked(NamedTuple):
+    """The decisions of a sheet that are left to record, what is wrong with others, and how many
+    were recorded before."""
+
+    filled: list[Filled]
+    problems: list[Problem]
+    recorded: int
+
+    @property
+    def batch_ids(self) -> list[str]:
+        """The batches that are named."""
+        return [one.decision.batch_id for one in self.filled if one.decision.batch_id is not None]
+
+
+def read_sheet(path: Path) -> tuple[list[Filled], list[Problem]]:
+    """The decisions in the sheet at `path`, and what is wrong with others. Raises UsageError if the
+    file cannot be read."""
+    return filled_in(decision_sheet.read(path))
+
+
+def check_sheet(
+    reader: Reader, sheet: tuple[list[Filled], list[Problem]], campaign: str
+) -> Checked:
+    """The decisions of a sheet, each compared with the database."""
+    filled, problems = sheet
+    left: list[Filled] = []
+    rows_of: dict[str, Filled] = {}
+    recorded = 0
+    for one in filled:
+        decision = one.decision
+        item = decisions.known(reader, decision.item)
+        if decisions.is_recorded(decision, item, campaign):
+            recorded += 1
+            continue
+        problem = decisions.why_stale(decision, item, campaign)
+        if not problem and (batch_id := decision.batch_id) is not None:
+            if (error := decisions.refusal(reader, decision.item, batch_id)) is not None:
+                problem = error.message
+            elif (other := rows_of.setdefault(batch_id, one)) is not one:
+                problem = (
+                    f"{batch_id} is also the decision for #{other.decision.item} in line"
+                    f" {other.row.line}; a batch belongs to one item only"
+                )
+        if problem:
+            problems.append(problem_in(one.row, problem))
+        else:
+            left.append(one)
+    return Checked(left, problems, recorded)
+
+
+def look_up_checked(
+    checked: Checked, path: Path, settings: Settings, chosen: Target
+) -> dict[str, Listed]:
+    """The batches that the sheet at `path` names, as the API shows them. Raises FileError with
+    everything that is wrong in the sheet; TokenRefusedError or WorkerError if the API cannot be
+    asked."""
+    problems = list(checked.problems)
+    try:
+        found, missing = look_up(checked.batch_ids, settings, chosen)
+    except WorkerError:
+        if not problems:
+            raise
+        found, missing = {}, {}
+    for one in checked.filled:
+        if one.decision.batch_id in missing:
+            reason = missing[one.decision.batch_id]
+            problems.append(problem_in(one.row, f"{one.decision.batch_id}: {reason}"))
+    if problems:
+        in_order = sorted(problems, key=lambda problem: problem.line)
+        raise FileError(path, in_order[:SHOWN_PROBLEMS], len(in_order))
+    return found
+
+
+def look_up(
+    ids: Sequence[str], settings: Settings, chosen: Target
+) -> tuple[dict[str, Listed], dict[str, str]]:
+    """These batches as the API shows them, and why others do not exist. Raises TokenRefusedError or
+    WorkerError if the API cannot be asked."""
+    return anyio.run(_look_up, ids, settings, chosen) if ids else ({}, {})
+
+
+async def _look_up(
+    ids: Sequence[str], settings: Settings, chosen: Target
+) -> tuple[dict[str, Listed], dict[str, str]]:
+    found: dict[str, Listed] = {}
+    missing: dict[str, str] = {}
+    unclear: list[WorkerError] = []
+    limiter = anyio.CapacityLimiter(AT_ONCE)
+    async with api(chosen, settings.timeout, Scrubber(chosen.token or None), ids) as client:
+        reader = RetryingReader(
+            UnrecordedListings(), client, MachineClock(), ServerClock(), _ignore, Stop(), 0.0
+        )
+
+        async def one(batch_id: str) -> None:
+            async with limiter:
+                if unclear:
+                    return
+                verdict = await reader.source(batch_id)
+            if verdict.batch is not None:
+                found[batch_id] = listed(verdict.batch)
+            elif verdict.state == "missing" and verdict.http_status != 401:
+                missing[batch_id] = verdict.reason
+            else:
+                refused = verdict.http_status == 401
+                error = TokenRefusedError if refused else WorkerError
+                unclear.append(error(f"{batch_id}: {verdict.reason}", hint="Nothing was recorded."))
+
+        async with anyio.create_task_group() as group:
+            for batch_id in dict.fromkeys(ids):
+                group.start_soon(one, batch_id)
+    if unclear:
+        raise unclear[0]
+    return found, missing
+
+
+def _ignore(_event: Event) -> None:
+    """Look-ups for a person have no log."""

@@ -1,0 +1,321 @@
+"""`settle --review`: goes through what is unknown with a person at a terminal, one key for each
+decision. It records nothing; `settle` does that when the person leaves."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from enum import Enum, auto
+from typing import NamedTuple
+
+from worker.cli.ask import has_person
+from worker.export.evidence import after, suggestion
+from worker.ledger.decisions import Decision, Seen
+from worker.ledger.proposals import Found, Undecided
+from worker.model.errors import UsageError
+from worker.model.place import place
+from worker.model.stop_signals import stop_signals
+from worker.terminal.output import warn
+from worker.text import counted, shortened, visible, window_width
+
+NAME_SHOWN = 200
+"""Characters of a name that are shown."""
+
+_LABEL, _CANDIDATE = 14, 31
+"""Width of the first column of a table, and the smallest width of a candidate's."""
+
+
+def refuse_without_person() -> None:
+    """Raise UsageError if nobody is at a terminal."""
+    if not has_person():
+        raise UsageError(
+            "--review needs a terminal",
+            hint="Without one, decide in a spreadsheet: --proposals FILE, then --decisions FILE.",
+        )
+
+
+class Kind(Enum):
+    """What a key means."""
+
+    ASSIGN = auto()
+    ABSENT = auto()
+    SKIP = auto()
+    BACK = auto()
+    LEAVE = auto()
+    NOTHING = auto()
+
+
+class Answer(NamedTuple):
+    """What a person answered: the kind, the batch that is assigned, and why a key means nothing."""
+
+    kind: Kind
+    batch_id: str | None = None
+    why: str = ""
+
+
+_KEYS = {
+    "a": Kind.ABSENT,
+    "s": Kind.SKIP,
+    "\n": Kind.SKIP,
+    "\r": Kind.SKIP,
+    "u": Kind.BACK,
+    "q": Kind.LEAVE,
+    "\x03": Kind.LEAVE,  # Ctrl-C, where it is no signal
+    "\x04": Kind.LEAVE,  # Ctrl-D
+    "": Kind.LEAVE,  # the terminal was closed
+}
+
+
+def answer(key: str, one: Undecided, taken: Mapping[str, int]) -> Answer:
+    """What a key means for this duplicate. `taken` has the batches that were chosen so far, each
+    with the item that has it."""
+    if (kind := _KEYS.get(key)) is not None:
+        return Answer(kind)
+    if not (key.isascii() and key.isdigit()):
+        return Answer(Kind.NOTHING, why="this key means nothing here")
+    number = int(key) or 10
+    if number > len(one.found):
+        return Answer(Kind.NOTHING, why=f"there is no candidate {number}")
+    batch_id = one.found[number - 1].batch_id
+    if batch_id in taken:
+        return Answer(Kind.NOTHING, why=f"you chose this batch for #{taken[batch_id]}")
+    return Answer(Kind.ASSIGN, batch_id)
+
+
+def keys_text(one: Undecided) -> str:
+    """The keys that can be pressed for this duplicate."""
+    many = len(one.found)
+    numbers = ["1 it is this batch"] if many == 1 else [f"1-{many} it is this batch"]
+    if many == 10:
+        numbers = ["1-9, 0 it is this batch (0: candidate 10)"]
+    return " · ".join(
+        (*(numbers if many else ()), "a absent", "s or Enter skip", "u undo", "q leave")
+    )
+
+
+def head_lines(one: Undecided, number: int, total: int) -> list[str]:
+    """What is known of the duplicate."""
+    source = visible(shortened(one.source_name or "(name not known)", NAME_SHOWN))
+    sent = f"sent {one.last_sent_at[:19].replace('T', ' ')} UTC" if one.last_sent_at else "sent"
+    lines = [
+        f"{number} of {total}: #{one.item}, {place(one.line, one.copy, one.copies)}",
+        f"  name    {visible(shortened(one.name, NAME_SHOWN)) or '(no name)'}",
+        f"  source  {source} ({one.source_id})",
+        f"  {sent}, {counted(one.attempts, 'request')}; {visible(one.cause)}",
+    ]
+    if one.hidden:
+        lines.append(f"  {counted(one.hidden, 'more candidate')} not shown: see Prolific")
+    if not one.found:
+        lines.append("  No candidates are known.")
+    return lines
+
+
+def comparison(one: Undecided) -> list[tuple[str, ...]]:
+    """The candidates side by side: a row for each property, first what it is called."""
+    best = suggestion(one.found, one.hidden, one.name, one.last_sent_at)
+    rows: list[tuple[str, ...]] = [
+        (
+            "",
+            *(
+                f"{number}{' (suggested)' if best and best.batch_id == found.batch_id else ''}"
+                for number, found in enumerate(one.found, start=1)
+            ),
+        ),
+        ("batch", *(found.batch_id for found in one.found)),
+        ("name", *(_name(found) for found in one.found)),
+        ("created", *(_created(one, found) for found in one.found)),
+        ("status", *(visible(found.status or "not known") for found in one.found)),
+        ("instructions", *(_fits(found.evidence.details) for found in one.found)),
+        ("dataset", *(_fits(found.evidence.datasets) for found in one.found)),
+        ("account", *(_fits(found.evidence.creator) for found in one.found)),
+    ]
+    if any(found.shared for found in one.found):
+        rows.append(("could also be", *(_shared(found) for found in one.found)))
+    return rows
+
+
+def _name(found: Found) -> str:
+    if found.name is None:
+        return "not known"
+    same = (
+        "same: " if found.evidence.name else "DIFFERENT: " if found.evidence.name is False else ""
+    )
+    return same + visible(shortened(found.name, NAME_SHOWN))
+
+
+def _created(one: Undecided, found: Found) -> str:
+    if not found.created_at:
+        return "not known"
+    when = after(found.created_at, one.last_sent_at)
+    at = visible(found.created_at[:19].replace("T", " "))
+    off = " (DOES NOT FIT)" if found.evidence.time is False else ""
+    return f"{at}{f', {when}' if when else ''}{off}"
+
+
+def _fits(fits: bool | None) -> str:
+    return "not known" if fits is None else "same" if fits else "DIFFERENT"
+
+
+def _shared(found: Found) -> str:
+    first = ", ".join(f"#{item}" for item in found.shared[:3])
+    return f"{first} …" if found.others > 3 else first
+
+
+def review(some: Sequence[Undecided], campaign: str) -> list[Decision]:
+    """Ask about each duplicate. Returns the decisions that were made until the person left: by `q`,
+    Ctrl-C, Ctrl-D or by closing the terminal."""
+    decided: dict[int, Decision] = {}
+    if not some:
+        return []
+    warn(
+        f"{counted(len(some), 'unknown duplicate')} of {campaign}. Your decisions are recorded"
+        " together when you leave.\n"
+    )
+    at = 0
+    with suppress(_LeftError, KeyboardInterrupt), _leaving_on_signals(), _one_key_at_a_time():
+        while at < len(some):
+            one = some[at]
+            _show(one, at + 1, len(some))
+            found = _ask(one, {d.batch_id: d.item for d in decided.values() if d.batch_id})
+            match found.kind:
+                case Kind.LEAVE:
+                    break
+                case Kind.BACK:
+                    at = max(0, at - 1)
+                    decided.pop(some[at].item, None)
+                    continue
+                case Kind.ASSIGN | Kind.ABSENT:
+                    # The number of requests shows whether the item was sent again meanwhile.
+                    seen = Seen(attempts=str(one.attempts))
+                    decided[one.item] = Decision(one.item, found.batch_id, seen)
+            at += 1
+    warn(f"\n{counted(len(decided), 'decision')} to record.\n")
+    return list(decided.values())
+
+
+def options_of(made: Sequence[Decision]) -> list[str]:
+    """The options of `settle` that record these decisions."""
+    options = []
+    for one in made:
+        absent = one.batch_id is None
+        options += (
+            ["--absent", f"#{one.item}"] if absent else ["--assign", f"#{one.item}={one.batch_id}"]
+        )
+    return options
+
+
+def _show(one: Undecided, number: int, total: int) -> None:
+    warn("\n" + "\n".join(head_lines(one, number, total)) + "\n")
+    if one.found:
+        _print_table(comparison(one))
+    warn(f"{keys_text(one)} > ")
+
+
+def _print_table(rows: Sequence[Sequence[str]]) -> None:
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - only a review needs it
+    from rich.table import Table  # noqa: PLC0415
+
+    from worker.terminal.tables import open_console  # noqa: PLC0415
+
+    many = len(rows[0]) - 1
+    at_once = max(1, (window_width(sys.stderr) - _LABEL) // _CANDIDATE)
+    console = open_console(sys.stderr)
+    for first in range(1, many + 1, at_once):
+        table = Table(box=SIMPLE_HEAD, pad_edge=False)
+        for title in (rows[0][0], *rows[0][first : first + at_once]):
+            table.add_column(title, overflow="fold")
+        for row in rows[1:]:
+            table.add_row(row[0], *row[first : first + at_once])
+        console.print(table)
+
+
+def _ask(one: Undecided, taken: Mapping[str, int]) -> Answer:
+    """Read keys until one means something."""
+    while True:
+        found = answer(_key(), one, taken)
+        if found.kind is not Kind.NOTHING:
+            warn(f"{_said(found)}\n")
+            return found
+        warn(f"\n{found.why}\n{keys_text(one)} > ")
+
+
+def _said(found: Answer) -> str:
+    return {
+        Kind.ASSIGN: f"assigned {found.batch_id}",
+        Kind.ABSENT: "absent",
+        Kind.SKIP: "skipped",
+        Kind.BACK: "undo",
+        Kind.LEAVE: "leave",
+        Kind.NOTHING: "",
+    }[found.kind]
+
+
+class _LeftError(Exception):
+    """The person closed the terminal, or the process was asked to end."""
+
+
+@contextmanager
+def _leaving_on_signals() -> Iterator[None]:
+    """Within the block, a signal to stop ends the review, so that its decisions are recorded. A
+    hangup stays ignored afterwards: recording them must not be interrupted."""
+
+    def leave(number: int, _frame: object) -> None:
+        if number == getattr(signal, "SIGHUP", None):
+            signal.signal(number, signal.SIG_IGN)
+        raise _LeftError
+
+    before = {number: signal.signal(number, leave) for number in stop_signals()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, handler)
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    @contextmanager
+    def _one_key_at_a_time() -> Iterator[None]:
+        yield
+
+    def _key() -> str:
+        key = msvcrt.getwch()
+        if key in ("\x00", "\xe0"):  # a function key: its code follows
+            msvcrt.getwch()
+            return "\x1b"
+        return key
+
+else:
+    import termios
+    import tty
+
+    @contextmanager
+    def _one_key_at_a_time() -> Iterator[None]:
+        """Within the block, keys arrive one by one, without Enter."""
+        handle = sys.stdin.fileno()
+        before = termios.tcgetattr(handle)
+        tty.setcbreak(handle)
+        try:
+            yield
+        finally:
+            with suppress(termios.error):  # the terminal was closed
+                termios.tcsetattr(handle, termios.TCSADRAIN, before)
+
+    def _key() -> str:
+        """The next key; empty if the terminal was closed. An arrow or another function key is one
+        key: its letters are no answer."""
+        handle = sys.stdin.fileno()
+        try:
+            key = os.read(handle, 1)
+            if key == b"\x1b":
+                while select.select([handle], [], [], 0.05)[0] and os.read(handle, 64):
+                    pass
+        except OSError:
+            return ""
+        return key.decode("ascii", "replace")

@@ -1,0 +1,163 @@
+"""The sheet in which people decide about unknown duplicates: its columns, its rows, and what a
+filled in one says. Pure; `decision_sheet` writes and reads the files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from worker.export.evidence import has_equal, speaks_against, speaks_for, suggestion
+from worker.ledger.decisions import Decision, Seen
+from worker.ledger.proposals import Found, Undecided
+from worker.ledger.views import Row
+from worker.model.batch_id import BATCH_ID
+from worker.model.error_values import why_error_value
+from worker.model.errors import Problem
+from worker.model.names import shown
+
+COLUMNS = (
+    "item",
+    "line",
+    "copy",
+    "source_batch_id",
+    "source_name",
+    "name",
+    "why_unknown",
+    "last_sent_at",
+    "candidate_id",
+    "candidate_name",
+    "candidate_created_at",
+    "candidate_status",
+    "for",
+    "against",
+    "suggestion",
+    "suggestion_reason",
+    "decision",
+    "attempts",
+    "campaign",
+)
+"""The columns of the sheet, in order."""
+
+NEEDED = ("item", "decision")
+"""The columns that are needed to read decisions."""
+
+ABSENT = "absent"
+"""The decision that the duplicate was not created."""
+
+EXPECTED = f"write the id of the batch that is the copy, {ABSENT}, or nothing"
+
+
+class SheetRow(NamedTuple):
+    """A row that was read: its line in the file, the name of its sheet (empty in a CSV), its cells
+    by column, and how many cells have no column."""
+
+    line: int
+    cells: Mapping[str, str]
+    sheet: str = ""
+    extra: int = 0
+
+
+class Filled(NamedTuple):
+    """A decision in a sheet, and the row that it is in."""
+
+    decision: Decision
+    row: SheetRow
+
+
+def sheet_rows(some: Iterable[Undecided], campaign: str) -> Iterator[Row]:
+    """The rows of the sheet: one for each unknown duplicate and candidate."""
+    for one in some:
+        best = suggestion(one.found, one.hidden, one.name, one.last_sent_at)
+        about: Row = {
+            "item": f"#{one.item}",
+            "line": one.line,
+            "copy": one.copy,
+            "source_batch_id": one.source_id,
+            "source_name": one.source_name,
+            "name": one.name,
+            "why_unknown": _why(one),
+            "last_sent_at": one.last_sent_at,
+            "attempts": one.attempts,
+            "campaign": campaign,
+            "decision": None,
+        }
+        for found in one.found:
+            is_best = best is not None and best.batch_id == found.batch_id
+            yield {
+                **about,
+                "candidate_id": found.batch_id,
+                "candidate_name": found.name,
+                "candidate_created_at": found.created_at,
+                "candidate_status": found.status,
+                "for": speaks_for(found, one.last_sent_at),
+                "against": _against(one, found),
+                "suggestion": best.batch_id if best is not None and is_best else None,
+                "suggestion_reason": best.reason if best is not None and is_best else None,
+            }
+        if not one.found:
+            yield {column: about.get(column) for column in COLUMNS}
+
+
+def _against(one: Undecided, found: Found) -> str:
+    return speaks_against(found, one.last_sent_at, has_equal=has_equal(found, one.found))
+
+
+def _why(one: Undecided) -> str:
+    more = f" ({one.hidden:,} more candidates are not in this sheet)" if one.hidden else ""
+    return f"{one.cause}{more}"
+
+
+def filled_in(rows: Iterable[SheetRow]) -> tuple[list[Filled], list[Problem]]:
+    """The decisions in these rows, and what is wrong with others. Rows without a decision say
+    nothing."""
+    filled: dict[int, Filled] = {}
+    problems: list[Problem] = []
+    for row in rows:
+        cells = {column: plain(cell) for column, cell in row.cells.items()}
+        text = cells.get("decision", "")
+        item, batch_id, problem = _decision(cells.get("item", ""), text, row)
+        if problem:
+            problems.append(problem_in(row, problem))
+        elif text and (before := filled.get(item)) is not None:
+            where = f"line {before.row.line}"
+            if before.row.sheet != row.sheet:
+                where += f" of sheet {before.row.sheet}"
+            again = f"#{item} has a decision in {where} too; keep one of the two"
+            problems.append(problem_in(row, again))
+        elif text:
+            seen = Seen(*(cells.get(column, "") for column in Seen._fields))
+            filled[item] = Filled(Decision(item, batch_id, seen), row)
+    return list(filled.values()), problems
+
+
+def problem_in(row: SheetRow, text: str) -> Problem:
+    """A problem in this row."""
+    return Problem(row.line, f"sheet {row.sheet}: {text}" if row.sheet else text)
+
+
+def plain(cell: str) -> str:
+    """A cell without surrounding spaces, and without the `'` that marks text."""
+    return cell.strip().removeprefix("'").strip()
+
+
+def _decision(item: str, text: str, row: SheetRow) -> tuple[int, str | None, str]:
+    """The item, the batch (None: absent), and what is wrong (empty: nothing)."""
+    if row.extra:
+        return (
+            0,
+            None,
+            "this row has more cells than the header; text with a delimiter needs quotes",
+        )
+    if not text:
+        return 0, None, ""
+    number = item.removeprefix("#")
+    if not item:
+        return 0, None, "a decision without an item; fill in the column item, or empty the decision"
+    if not (item.startswith("#") and number.isascii() and number.isdigit() and len(number) < 19):
+        return 0, None, f"item: {shown(item)} is not an item; write its number, such as #40"
+    if text.casefold() == ABSENT:
+        return int(number), None, ""
+    if BATCH_ID.fullmatch(text):
+        return int(number), text.lower(), ""
+    why = why_error_value(text) or f"is not a decision; {EXPECTED}"
+    return int(number), None, f"decision: {shown(text)} {why}"

@@ -1,0 +1,123 @@
+"""Reads what a person needs to decide about unknown duplicates: each with the batches that could be
+its copy. Nothing here changes the database."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
+from typing import NamedTuple
+
+from worker.ledger.handle import Reader
+from worker.ledger.views import coming_name
+from worker.model import reasons
+from worker.model.attempts import Evidence
+
+SHARED = 4
+"""How many other duplicates a candidate names: one more than are shown."""
+
+
+class Found(NamedTuple):
+    """A batch that could be the copy, as a listing showed it (None: none did), and what speaks for
+    and against it. `shared` are the first of the `others` unknown duplicates that it could be the
+    copy of, of any campaign, by their numbers; `fits_others` is how many of them it fits in every
+    respect that is known."""
+
+    batch_id: str
+    name: str | None
+    created_at: str | None
+    status: str | None
+    evidence: Evidence = Evidence()
+    shared: tuple[int, ...] = ()
+    others: int = 0
+    fits_others: int = 0
+
+
+class Undecided(NamedTuple):
+    """An unknown duplicate, and the batches that were `found`; `hidden` more were only counted.
+    `name` is the one that was sent, or that the API would give. `cause` says why it is unknown;
+    `last_sent_at` is ISO 8601 UTC; `attempts` is how many of its requests left."""
+
+    item: int
+    line: int
+    copy: int
+    copies: int
+    source_id: str
+    source_name: str | None
+    name: str
+    attempts: int
+    last_sent_at: str | None
+    cause: str
+    found: tuple[Found, ...]
+    hidden: int = 0
+
+
+def undecided(reader: Reader, campaign: int, *, going_on: bool = False) -> Iterator[Undecided]:
+    """The unknown duplicates of the campaign's job, in its order. With `going_on`, those whose
+    answers may still come are left out."""
+    shared = _shared(reader)
+    rows = reader.ask("proposals", campaign=campaign, under_way=not going_on)
+    for _, some in groupby(rows, key=itemgetter("item")):
+        yield _undecided(list(some), shared)
+
+
+class _Shared(NamedTuple):
+    """The unknown duplicates that a batch could be the copy of: the first, how many there are, and
+    how many of them it fits."""
+
+    first: tuple[int, ...]
+    total: int
+    fitting: int
+
+
+def _shared(reader: Reader) -> dict[str, _Shared]:
+    rows = reader.ask("shared_candidates")
+    found = {}
+    for batch_id, some in groupby(rows, key=itemgetter("batch_id")):
+        fits = [(row["item_id"], _evidence(row).fits) for row in some]
+        first = tuple(item for item, _ in fits[: SHARED + 1])
+        found[batch_id] = _Shared(first, len(fits), sum(fit for _, fit in fits))
+    return found
+
+
+def _undecided(rows: list[sqlite3.Row], shared: Mapping[str, _Shared]) -> Undecided:
+    row = rows[0]
+    found = tuple(_found(one, shared) for one in rows if one["batch_id"] is not None)
+    if row["status"] == "sent":
+        cause = reasons.UNDER_WAY
+    else:
+        cause = reasons.cause(row["reason"], row["error"]) or ""
+    return Undecided(
+        item=row["item"],
+        line=row["line"],
+        copy=row["copy"],
+        copies=row["copies"] or row["copy"],
+        source_id=row["source_id"],
+        source_name=row["source_name"],
+        name=coming_name(
+            row["sent_name"], row["template"], row["copies"] or row["copy"], row["source_name"]
+        ),
+        attempts=row["attempts"],
+        last_sent_at=row["last_sent_at"],
+        cause=cause,
+        found=found,
+        hidden=max(0, row["candidates"] - reasons.NAMED) if row["status"] == "unknown" else 0,
+    )
+
+
+def _found(row: sqlite3.Row, shared: Mapping[str, _Shared]) -> Found:
+    evidence = _evidence(row)
+    found = Found(row["batch_id"], row["name"], row["created_at"], row["batch_status"], evidence)
+    if (others := shared.get(row["batch_id"])) is None:
+        return found
+    return found._replace(
+        shared=tuple(item for item in others.first if item != row["item"])[:SHARED],
+        others=others.total - 1,
+        fits_others=others.fitting - evidence.fits,
+    )
+
+
+def _evidence(row: sqlite3.Row) -> Evidence:
+    columns = ("name_fits", "details_fit", "datasets_fit", "time_fits", "creator_fits")
+    return Evidence(*(None if row[column] is None else bool(row[column]) for column in columns))
