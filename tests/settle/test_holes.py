@@ -29,6 +29,26 @@ async def test_a_lost_copy_that_a_later_job_takes_for_its_source_is_not_proved_a
         assert rig.rows("status, new_batch_id")[0] == ("created", copy)
 
 
+async def test_a_source_that_was_edited_and_put_back_between_two_looks_may_be_its_twins_rival(
+    tmp_path: Path, world: World
+) -> None:
+    """It is an older version of itself again, and not a new one."""
+    twin = world.add(3, "Signs")
+    job = (f"{SOURCE},Wave,1", f"{twin},Wave,1")
+    with run(tmp_path, world, f"{twin},First,1") as rig:
+        await rig.look()
+        rig.answer(rig.intents()[0], 100)
+    world.batches[twin].details = "edited"
+    with run(tmp_path, world, *job, campaign="autumn") as rig:
+        await rig.look()
+        intents = rig.intents()
+        world.batches[twin].details = "task"
+        world.add(101, "Wave")  # the twin's
+        rig.lose(intents)
+        for _ in range(2):
+            assert await rig.round() == Settled(unknown=2)
+
+
 @pytest.mark.parametrize("command", ["run", "settle"])
 async def test_a_token_that_sees_nothing_of_the_workspace_proves_nothing(
     command: str, tmp_path: Path, world: World

@@ -162,6 +162,20 @@ INSERT INTO source_versions (source_id, name, workspace_id, details, loose_detai
 VALUES (:source_id, :name, :workspace_id, :details, :loose_details, :datasets)
 ON CONFLICT DO NOTHING;
 
+-- name: older_than_newest_version
+-- The version that was just seen, if the source was seen differently after it was first seen so.
+SELECT v.id FROM source_versions AS v
+WHERE v.source_id = :source_id AND v.name = :name AND v.workspace_id = :workspace_id
+  AND v.details = :details AND v.datasets = :datasets
+  AND EXISTS (SELECT 1 FROM source_versions AS o WHERE o.source_id = v.source_id AND o.id > v.id);
+
+-- name: note_source_changed
+-- The source of these open attempts looks as it did before they were sent. Newer versions need no
+-- note.
+UPDATE attempts SET source_changed = 1
+WHERE closed_by IS NULL AND version_id > :version
+  AND EXISTS (SELECT 1 FROM items AS i WHERE i.id = attempts.item_id AND i.source_id = :source_id);
+
 -- name: found_source
 UPDATE sources SET state = 'found', instructions = :instructions, auto_sync = :auto_sync, version_id = (
     SELECT id FROM source_versions WHERE source_id = :source_id AND name = :name
@@ -935,8 +949,9 @@ SELECT a.id, a.item_id, a.run_id, a.listing, a.date_before, a.left_server, a.end
            OR EXISTS (SELECT 1 FROM unowned_batches AS o
                WHERE o.batch_id = i.source_id) AS of_a_copy,
        v.name AS source_name, v.workspace_id, v.details, v.loose_details, v.datasets,
-       EXISTS (SELECT 1 FROM source_versions AS o WHERE o.source_id = i.source_id
-           AND o.id > a.version_id)
+       a.source_changed
+           OR EXISTS (SELECT 1 FROM source_versions AS o WHERE o.source_id = i.source_id
+               AND o.id > a.version_id)
            OR EXISTS (SELECT 1 FROM sources AS o WHERE o.source_id = i.source_id
                AND o.version_id <> a.version_id)
            OR NOT EXISTS (

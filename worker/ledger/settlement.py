@@ -54,10 +54,8 @@ def sources_to_look_up(ledger: Ledger) -> list[str]:
 def set_version(ledger: Ledger, source: Listed) -> None:
     """Record that the restored attempts of this source are compared with what the source is
     now."""
-    version = _version(source)
     with ledger.transaction():
-        ledger.ask("add_source_version", **(version | {"loose_details": source.loose_details}))
-        ledger.ask("set_version", **version)
+        ledger.ask("set_version", **ledger.add_source_version(source))
         ledger.ask("name_restored", source_id=source.id, name=source.name)
 
 
@@ -67,18 +65,7 @@ def note_sources(ledger: Ledger, batches: Sequence[Listed]) -> None:
     sources = {row[0] for row in ledger.ask("open_sources")}
     for batch in batches:
         if batch.id in sources:
-            version = _version(batch) | {"loose_details": batch.loose_details}
-            ledger.ask("add_source_version", **version)
-
-
-def _version(source: Listed) -> dict[str, str]:
-    return {
-        "source_id": source.id,
-        "name": source.name,
-        "workspace_id": source.workspace_id,
-        "details": source.details,
-        "datasets": json.dumps(source.datasets),
-    }
+            ledger.add_source_version(batch)
 
 
 def open_attempts(ledger: Ledger) -> list[Attempt]:
