@@ -4,7 +4,7 @@ running here."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -13,14 +13,15 @@ from tests.simulation.jobs import MemoryJob, Wanted
 from tests.simulation.planting import Mistake, attempts, statement
 from tests.simulation.scenario import Meddling, Run, Scenario, Theme, source_id
 from tests.simulation.weather import Fate, Shown, Sight, Weather
-from tests.simulation.world import COLLEAGUE, ME, Habits
+from tests.simulation.world import COLLEAGUE, ME, WORKSPACES, Habits
 from tests.support.ledgers import connection_of
 from worker.ledger import overlap, settlement
 from worker.ledger.queries import sql
 from worker.ledger.store import Ledger
-from worker.model.attempts import CopyFidelity
+from worker.model.attempts import Attempt, CopyFidelity, UnownedBatch
 from worker.model.records import Listed
-from worker.settle import absence, presence, settling
+from worker.settle import absence, presence, settling, verdicts
+from worker.settle.presence import Presence
 from worker.settle.settling import Settling
 
 # -- scenarios in which they show early
@@ -125,6 +126,29 @@ def alike(scenario: Scenario) -> Scenario:
     return replace(scenario, habits=Habits(trims=True), runs=(first,), calm=calm, meddling=())
 
 
+def lost_twins(scenario: Scenario) -> Scenario:
+    """Two sources look alike, and rows of both send the same names. No answer of the first run
+    comes; it dies, and its database is lost."""
+    job = MemoryJob(tuple(Wanted(source_id(number), "Wave {n}", False, 3) for number in (0, 1)))
+    lost = Weather(duplicate={Fate.LOST_AFTER: 0.5, Fate.LOST_BEFORE: 0.5})
+    run = replace(
+        scenario.runs[0], job=job, campaign="spring", only_settle=False, database_before=None,
+        crash_points=None, signal_at=None, abort_at=None, max_duration=None, decides=0.0,
+    )  # fmt: skip
+    source = replace(scenario.sources[0], workspace=WORKSPACES[0])
+    return replace(
+        scenario,
+        sources=(source, source),
+        missing_sources=0,
+        meddling=(),
+        runs=(
+            replace(run, weather=lost, crash_at=20.0, database_lost=False),
+            replace(run, weather=Weather(), crash_at=None, database_lost=True),
+        ),
+        calm=(replace(scenario.calm[0], job=job, campaign="spring"),),
+    )
+
+
 # -- the guards
 
 
@@ -150,6 +174,26 @@ def created_by_is_always_the_account(patch: pytest.MonkeyPatch) -> None:
 
 def no_rivals(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(presence, "_has_rival", lambda _one, _alike, _batches: False)
+
+
+def restored_sources_never_look_alike(patch: pytest.MonkeyPatch) -> None:
+    """Accept what fits a restored row, whatever the other rows' sources look like."""
+    real = presence.presence
+
+    def wrong(
+        attempts: Sequence[Attempt], unowned: Sequence[UnownedBatch], fidelity: CopyFidelity
+    ) -> Presence:
+        found = real(attempts, unowned, fidelity)
+        if not all(attempt.restored for attempt in attempts):
+            return found
+        claims = dict(found.claims)
+        for source in sorted({attempt.source_id for attempt in attempts}):
+            some = [one for one in attempts if one.source_id == source]
+            free = [batch for batch in unowned if batch.batch_id not in claims.values()]
+            claims |= real(some, free, fidelity).claims
+        return Presence(claims, {})
+
+    patch.setattr(verdicts, "presence", wrong)
 
 
 def no_length_is_a_pages(patch: pytest.MonkeyPatch) -> None:
@@ -225,7 +269,7 @@ GUARDS: Mapping[str, Mistake] = {
             "does not wait for a dead run's requests",
             no_wait_for_a_dead_runs_requests,
             Theme.CRASH,
-            60,
+            120,
             hasty,
         ),
         Mistake(
@@ -242,6 +286,13 @@ GUARDS: Mapping[str, Mistake] = {
             200,
         ),
         Mistake("sees no rivals", no_rivals, Theme.COPYING, 20, alike),
+        Mistake(
+            "accepts a restored fit where two sources look alike",
+            restored_sources_never_look_alike,
+            Theme.LOST,
+            20,
+            lost_twins,
+        ),
         Mistake("takes no listing for a page", no_length_is_a_pages, Theme.LISTINGS, 60, lying),
         Mistake("knows pages of tens alone", pages_are_tens, Theme.LISTINGS, 60, lying),
         Mistake(
@@ -272,7 +323,7 @@ GUARDS: Mapping[str, Mistake] = {
             "takes an empty listing for an empty workspace",
             an_empty_workspace_is_empty,
             Theme.CRASH,
-            60,
+            120,
             put_out,
         ),
         Mistake("does not sign a row", no_row_is_signed, Theme.LOST, 200),

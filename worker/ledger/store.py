@@ -239,9 +239,10 @@ class Ledger(Writer):
             "source_id": batch.id, "name": batch.name, "workspace_id": batch.workspace_id,
             "details": batch.details, "datasets": json.dumps(batch.datasets),
         }  # fmt: skip
-        self.ask("add_source_version", **version, loose_details=batch.loose_details)
-        for row in self.ask("older_than_newest_version", **version).fetchall():
-            self.ask("note_source_changed", source_id=batch.id, version=row[0])
+        added = self.ask("add_source_version", **version, loose_details=batch.loose_details)
+        if not added.rowcount:
+            for row in self.ask("older_than_newest_version", **version).fetchall():
+                self.ask("note_source_changed", source_id=batch.id, version=row[0])
         return version
 
     def _found(self, batch: Listed) -> None:
