@@ -49,6 +49,26 @@ async def test_a_source_that_was_edited_and_put_back_between_two_looks_may_be_it
             assert await rig.round() == Settled(unknown=2)
 
 
+@pytest.mark.parametrize("where", [WORKSPACE, OTHER])
+async def test_only_the_rows_of_a_source_that_was_moved_are_not_proved_absent(
+    where: str, tmp_path: Path, world: World
+) -> None:
+    """The listing of its former workspace is complete without it. Its own copy may be in the new
+    one."""
+    moving = world.add(3, "Moving", details="other")
+    with run(tmp_path, world, f"{SOURCE},Wave {{n}},2", f"{moving},Moved {{n}},2") as rig:
+        await rig.look()
+        intents = rig.intents()
+        world.add(100, "Wave 1")
+        world.add(101, "Moved 1", details="other", workspace=where)
+        world.batches[moving].workspace = OTHER
+        rig.lose(intents)
+        await rig.round()
+        found = "created" if where == WORKSPACE else "unknown"
+        assert rig.statuses() == ["created", "pending", found, "unknown"]
+        assert "moved to another workspace" in rig.errors()[3]
+
+
 @pytest.mark.parametrize("command", ["run", "settle"])
 async def test_a_token_that_sees_nothing_of_the_workspace_proves_nothing(
     command: str, tmp_path: Path, world: World

@@ -149,6 +149,15 @@ def lost_twins(scenario: Scenario) -> Scenario:
     )
 
 
+def moving(scenario: Scenario) -> Scenario:
+    """Sources are moved to another workspace while the first run sends and gets few answers."""
+    first = replace(
+        scenario.runs[0], weather=Weather(duplicate={Fate.LOST_AFTER: 0.5}), only_settle=False
+    )
+    moves = tuple(Meddling(0, seconds, "move") for seconds in (0.5, 1.0, 2.0, 3.0, 4.0, 6.0))
+    return replace(scenario, runs=(first, *scenario.runs[1:]), meddling=moves)
+
+
 # -- the guards
 
 
@@ -194,6 +203,10 @@ def restored_sources_never_look_alike(patch: pytest.MonkeyPatch) -> None:
         return Presence(claims, {})
 
     patch.setattr(verdicts, "presence", wrong)
+
+
+def no_source_is_moved(patch: pytest.MonkeyPatch) -> None:
+    attempts(patch, lambda attempt, _ledger: attempt._replace(moved=False))
 
 
 def no_length_is_a_pages(patch: pytest.MonkeyPatch) -> None:
@@ -292,6 +305,13 @@ GUARDS: Mapping[str, Mistake] = {
             Theme.LOST,
             20,
             lost_twins,
+        ),
+        Mistake(
+            "proves absence of what a source was asked for that was moved",
+            no_source_is_moved,
+            Theme.SOURCES,
+            60,
+            moving,
         ),
         Mistake("takes no listing for a page", no_length_is_a_pages, Theme.LISTINGS, 60, lying),
         Mistake("knows pages of tens alone", pages_are_tens, Theme.LISTINGS, 60, lying),

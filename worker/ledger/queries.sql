@@ -959,6 +959,10 @@ SELECT a.id, a.item_id, a.run_id, a.listing, a.date_before, a.left_server, a.end
                SELECT 1 FROM temp.listed_names AS l WHERE l.batch_id = i.source_id
                    AND l.listing = t.number)
            AS source_changed,
+       -- A complete listing lacks the source, and it exists.
+       NOT EXISTS (SELECT 1 FROM temp.listed_names AS l WHERE l.batch_id = i.source_id
+               AND l.listing = t.number)
+           AND i.source_id NOT IN (SELECT batch_id FROM temp.denied) AS moved,
        r.me IS NOT NULL AND r.me IN (SELECT me FROM told_apart) AS tells_people_apart
 FROM attempts AS a INDEXED BY attempts_open
 CROSS JOIN items AS i ON i.id = a.item_id

@@ -132,6 +132,7 @@ def _attempt(row: sqlite3.Row, offset: Interval | None) -> Attempt:
         hidden=bool(row["hidden"]),
         name_guessed=bool(row["name_guessed"]),
         restored=bool(row["restored"]),
+        moved=bool(row["moved"]),
     )
 
 
@@ -235,6 +236,14 @@ def forget_listed(ledger: Ledger, batch_id: str) -> None:
     with ledger.transaction():
         ledger.ask("forget_listed", batch_id=batch_id)
         ledger.ask("deny", batch_id=batch_id)
+
+
+def note_moved(ledger: Ledger, batch: Listed) -> None:
+    """Record that a GET showed this batch in another workspace, so that listings of its former one
+    need not show it."""
+    with ledger.transaction():
+        ledger.ask("forget_listed", batch_id=batch.id)
+        note_sources(ledger, [batch])
 
 
 def longest_listing(ledger: Ledger, workspace_id: str) -> int:

@@ -54,7 +54,8 @@ class Attempt(NamedTuple):
     `tells_people_apart`: 201s to this `me` carried its id. `hidden`: another token's user
     is looking, and is shown neither the source nor anything that the first user's requests created.
     `name_guessed`: the name that was sent was derived from the source's name now. `of_a_copy`: the
-    source may itself be a copy that the worker created."""
+    source may itself be a copy that the worker created. `moved`: the latest listing of the source's
+    workspace does not show the source, although it exists: the copy may be in another one."""
 
     id: int
     item_id: int
@@ -79,6 +80,7 @@ class Attempt(NamedTuple):
     of_a_copy: bool = False
     restored: bool = False
     existed: frozenset[str] = frozenset()
+    moved: bool = False
 
     @property
     def source_may_have_changed(self) -> bool:

@@ -174,9 +174,13 @@ class Settling:
             return f"it lacks more than {NOT_SHOWN} batches that should be there"
         for batch_id in lacking:
             verdict = await self.reader.source(batch_id)
-            if verdict.state != "missing":
+            batch = verdict.batch
+            if batch is not None and (batch.workspace_id or workspace_id) != workspace_id:
+                await self.database.call(settlement.note_moved, listed(batch))
+            elif verdict.state == "missing":
+                await self.database.call(settlement.forget_listed, batch_id)
+            else:
                 return f"it lacks batch {batch_id}"
-            await self.database.call(settlement.forget_listed, batch_id)
         if await self.database.call(settlement.shows_nothing_known, look.number, workspace_id):
             return (
                 "it shows none of the batches that it showed before; the token may have lost access"
