@@ -26,6 +26,13 @@ ANOTHER: dict[str, dict[str, Any]] = {
 }
 
 
+def test_copies_of_a_source_that_was_edited_do_not_show_what_becomes_of_details() -> None:
+    known = CopyFidelity(copied={"before": "edited", "cleaned": "details", "edited": "edited"})
+    known = known.without({"before", "edited"})
+    assert known.as_sent(sighting(details="before")).details == "before"
+    assert known.as_sent(sighting(details="cleaned")).details == "details"
+
+
 @pytest.mark.parametrize("differs", ANOTHER)
 def test_a_property_that_differs_proves_only_where_it_was_shown_to_survive(differs: str) -> None:
     batch = sighting(name="Signs")._replace(**ANOTHER[differs])

@@ -49,6 +49,23 @@ async def test_a_source_that_was_edited_and_put_back_between_two_looks_may_be_it
             assert await rig.round() == Settled(unknown=2)
 
 
+async def test_copies_of_a_source_that_was_put_back_meanwhile_do_not_show_what_copying_changes(
+    tmp_path: Path, world: World
+) -> None:
+    """The twin was edited when it was looked up, and put back before it was copied. Copying seems
+    to turn what it was into what its own twin is."""
+    twin = world.add(3, "Signs", details="edited")
+    with run(tmp_path, world, f"{twin},Wave,2", f"{SOURCE},Wave,1") as rig:
+        await rig.look()
+        answered, lost, other = rig.intents()
+        world.batches[twin].details = "task"
+        rig.answer(answered, 100)
+        world.add(101, "Wave")  # the other source's
+        rig.lose([lost, other])
+        await rig.round()
+        assert rig.statuses() == ["created", "unknown", "unknown"]
+
+
 @pytest.mark.parametrize("where", [WORKSPACE, OTHER])
 async def test_only_the_rows_of_a_source_that_was_moved_are_not_proved_absent(
     where: str, tmp_path: Path, world: World

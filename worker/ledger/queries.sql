@@ -1049,6 +1049,12 @@ CROSS JOIN attempts AS a ON a.item_id = i.id AND a.outcome = 'created' AND a.ans
 CROSS JOIN source_versions AS v ON v.id = a.version_id
 WHERE i.new_batch_id = :batch_id AND i.settled_by = 'response';
 
+-- name: changed_details
+-- The task details of sources that were seen with different ones.
+SELECT DISTINCT v.details FROM source_versions AS v
+WHERE EXISTS (SELECT 1 FROM source_versions AS o
+    WHERE o.source_id = v.source_id AND o.details <> v.details);
+
 -- name: found_name_of
 -- How a batch without a 201 in this database was named when it was requested: a ledger file says
 -- that an answer named it (`answered`), or settling found it. One row for each name that its source

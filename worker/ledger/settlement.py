@@ -186,6 +186,11 @@ def copy_fidelity(ledger: Ledger, batches: Sequence[Listed]) -> list[CopyFidelit
     return found
 
 
+def changed_details(ledger: Ledger) -> frozenset[str]:
+    """The task details of sources that were seen with different ones."""
+    return frozenset(row[0] for row in ledger.ask("changed_details"))
+
+
 def _name_fidelity(listed: str, row: sqlite3.Row) -> CopyFidelity:
     """What the listed name shows. A row that was restored as created has only its template. If that
     has to be filled in, or if no name was sent, only a name that is right shows something: the

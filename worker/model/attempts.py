@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 import string
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from worker.model.reasons import Reason
@@ -155,6 +155,16 @@ class CopyFidelity:
             copied,
             other.found if self.found is None else self.found | (other.found or frozenset()),
         )
+
+    def without(self, changed: Container[str]) -> CopyFidelity:
+        """The same without what copies of sources show whose task details were seen to change, from
+        these details or to them: nobody knows which ones they were copied from."""
+        copied = {
+            listed: made_from
+            for listed, made_from in self.copied.items()
+            if made_from == listed or made_from not in changed
+        }
+        return replace(self, copied=copied)
 
     def surely_keeps(self, name: str) -> bool:
         """Whether a copy that is sent with this name is certainly listed under it: names arrived as

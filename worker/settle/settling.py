@@ -160,6 +160,8 @@ class Settling:
                 self._kept[workspace_id] = self._kept.get(workspace_id, CopyFidelity()).joined(seen)
 
         look = await self.reader.listing(workspace_id, take)
+        changed = await self.database.call(settlement.changed_details)
+        self._kept[workspace_id] = self._kept.get(workspace_id, CopyFidelity()).without(changed)
         return look.left, look.problem or await self._incomplete(workspace_id, look)
 
     async def _incomplete(self, workspace_id: str, look: ListingResult) -> str | None:
