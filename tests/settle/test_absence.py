@@ -26,6 +26,13 @@ ANOTHER: dict[str, dict[str, Any]] = {
 }
 
 
+def test_copies_of_a_source_that_was_edited_do_not_show_what_becomes_of_details() -> None:
+    known = CopyFidelity(copied={"before": "edited", "cleaned": "details", "edited": "edited"})
+    known = known.without({"before", "edited"})
+    assert known.as_sent(sighting(details="before")).details == "before"
+    assert known.as_sent(sighting(details="cleaned")).details == "details"
+
+
 @pytest.mark.parametrize("differs", ANOTHER)
 def test_a_property_that_differs_proves_only_where_it_was_shown_to_survive(differs: str) -> None:
     batch = sighting(name="Signs")._replace(**ANOTHER[differs])
@@ -79,6 +86,32 @@ def test_a_name_proves_something_where_its_characters_were_seen_to_survive(
     seen = replace(ALL, characters=frozenset(characters))
     assert nearly_fits(attempt(name=sent), sighting(name="Bridges"), seen) is near
     assert seen.surely_keeps(sent) is not near
+
+
+@pytest.mark.parametrize(
+    ("restored", "known", "near"),
+    [
+        (True, CopyFidelity(found=frozenset()), False),
+        (True, CopyFidelity(found=frozenset("\u00eb")), False),
+        (True, CopyFidelity(name=False, found=frozenset()), True),  # a 201 shows otherwise
+        (True, CopyFidelity(), True),
+        (False, CopyFidelity(found=frozenset()), True),
+    ],
+)
+def test_for_a_restored_attempt_the_names_of_batches_that_were_found_prove_something(
+    restored: bool, known: CopyFidelity, near: bool
+) -> None:
+    one = attempt(restored=restored)
+    assert nearly_fits(one, sighting(name="Bridges"), known) is near
+    assert nearly_fits(one._replace(name="Zo\u00eb"), sighting(name="Bridges"), known) is (
+        near or known.found != frozenset("\u00eb")
+    )
+    assert nearly_fits(one, sighting(name="Signs"), known)
+
+
+def test_what_existed_before_an_attempt_is_not_its_copy() -> None:
+    assert nearly_fits(attempt(restored=True), sighting(), ALL)
+    assert not nearly_fits(attempt(restored=True, existed=frozenset(["b1"])), sighting(), ALL)
 
 
 def test_a_name_that_is_guessed_proves_nothing_where_the_source_may_have_changed() -> None:

@@ -29,6 +29,63 @@ async def test_a_lost_copy_that_a_later_job_takes_for_its_source_is_not_proved_a
         assert rig.rows("status, new_batch_id")[0] == ("created", copy)
 
 
+async def test_a_source_that_was_edited_and_put_back_between_two_looks_may_be_its_twins_rival(
+    tmp_path: Path, world: World
+) -> None:
+    """It is an older version of itself again, and not a new one."""
+    twin = world.add(3, "Signs")
+    job = (f"{SOURCE},Wave,1", f"{twin},Wave,1")
+    with run(tmp_path, world, f"{twin},First,1") as rig:
+        await rig.look()
+        rig.answer(rig.intents()[0], 100)
+    world.batches[twin].details = "edited"
+    with run(tmp_path, world, *job, campaign="autumn") as rig:
+        await rig.look()
+        intents = rig.intents()
+        world.batches[twin].details = "task"
+        world.add(101, "Wave")  # the twin's
+        rig.lose(intents)
+        for _ in range(2):
+            assert await rig.round() == Settled(unknown=2)
+
+
+async def test_copies_of_a_source_that_was_put_back_meanwhile_do_not_show_what_copying_changes(
+    tmp_path: Path, world: World
+) -> None:
+    """The twin was edited when it was looked up, and put back before it was copied. Copying seems
+    to turn what it was into what its own twin is."""
+    twin = world.add(3, "Signs", details="edited")
+    with run(tmp_path, world, f"{twin},Wave,2", f"{SOURCE},Wave,1") as rig:
+        await rig.look()
+        answered, lost, other = rig.intents()
+        world.batches[twin].details = "task"
+        rig.answer(answered, 100)
+        world.add(101, "Wave")  # the other source's
+        rig.lose([lost, other])
+        await rig.round()
+        assert rig.statuses() == ["created", "unknown", "unknown"]
+
+
+@pytest.mark.parametrize("where", [WORKSPACE, OTHER])
+async def test_only_the_rows_of_a_source_that_was_moved_are_not_proved_absent(
+    where: str, tmp_path: Path, world: World
+) -> None:
+    """The listing of its former workspace is complete without it. Its own copy may be in the new
+    one."""
+    moving = world.add(3, "Moving", details="other")
+    with run(tmp_path, world, f"{SOURCE},Wave {{n}},2", f"{moving},Moved {{n}},2") as rig:
+        await rig.look()
+        intents = rig.intents()
+        world.add(100, "Wave 1")
+        world.add(101, "Moved 1", details="other", workspace=where)
+        world.batches[moving].workspace = OTHER
+        rig.lose(intents)
+        await rig.round()
+        found = "created" if where == WORKSPACE else "unknown"
+        assert rig.statuses() == ["created", "pending", found, "unknown"]
+        assert "moved to another workspace" in rig.errors()[3]
+
+
 @pytest.mark.parametrize("command", ["run", "settle"])
 async def test_a_token_that_sees_nothing_of_the_workspace_proves_nothing(
     command: str, tmp_path: Path, world: World

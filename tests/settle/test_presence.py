@@ -16,6 +16,7 @@ from tests.settle.cases import ALL, SOURCE, attempt, sighting
 from worker.model.attempts import (
     CopyFidelity,
     Interval,
+    Source,
 )
 from worker.settle.absence import candidates, nearly_fits
 from worker.settle.fitting import fits
@@ -86,6 +87,36 @@ def test_hole_a_batch_may_be_of_another_source_that_was_edited_for_a_while(
     found = presence([attempt(1), rival], [sighting()])
     assert found.claims == ({1: "b1"} if decided else {})
     assert found.rivalled == ({} if decided else {1: ("b1",)})
+
+
+OTHER_TASK = SOURCE._replace(details="other", loose_details="other")
+
+
+@pytest.mark.parametrize(
+    ("source", "of_rival", "of_batch", "known", "decided"),
+    [
+        (OTHER_TASK, {}, {}, CopyFidelity(), True),
+        (OTHER_TASK, {"source_changed": True}, {}, CopyFidelity(), False),  # it was edited since
+        (OTHER_TASK, {}, {}, CopyFidelity(details=False), False),
+        (OTHER_TASK, {}, {"loose_details": ""}, CopyFidelity(), False),  # listings differ
+        (SOURCE._replace(details="spaces"), {}, {}, CopyFidelity(), False),
+        (SOURCE._replace(datasets=("other",)), {}, {}, CopyFidelity(), True),
+        (SOURCE._replace(datasets=()), {}, {}, CopyFidelity(), False),
+        (SOURCE._replace(datasets=("other",)), {"upload_new_dataset": True}, {}, CopyFidelity(),
+         False),
+    ],
+)  # fmt: skip
+def test_a_restored_attempt_is_a_rival_unless_its_source_looks_different_now(
+    source: Source,
+    of_rival: dict[str, Any],
+    of_batch: dict[str, Any],
+    known: CopyFidelity,
+    decided: bool,
+) -> None:
+    one = attempt(1, restored=True)
+    rival = attempt(2, source_id="other", source=source, restored=True, **of_rival)
+    found = presence([one, rival], [sighting(**of_batch)], known)
+    assert found.claims == ({1: "b1"} if decided else {})
 
 
 @pytest.mark.parametrize(

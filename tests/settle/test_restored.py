@@ -20,6 +20,7 @@ from worker.settle.settling import Settled
 DAY_S = 86_400.0
 TIMEOUT_S = 60.0
 JOB = f"{SOURCE},Wave,1"
+PARTS = 12
 
 
 def lost_after_its_first_file(folder: Path, world: World, run_id: str = "") -> Path:
@@ -160,6 +161,111 @@ async def test_what_was_given_up_before_the_file_was_written_gets_the_older_batc
         await rig.look()
         assert await rig.round() == Settled(created=2)
         assert [row[1] for row in rig.rows()] == [uuid(101), uuid(100)]
+
+
+def ten_sources(world: World, *, alike: bool = False) -> tuple[str, ...]:
+    """Ten new sources with task details and datasets of their own, or `alike`; a job that wants the
+    same twelve names of each."""
+    jobs = []
+    for number in range(10, 20):
+        look = "" if alike else str(number)
+        source = world.add(
+            number, f"Signs {number}", details=f"task {look}", datasets=(f"data {look}",)
+        )
+        jobs.append(f"{source},Part {{n}},{PARTS}")
+    return tuple(jobs)
+
+
+async def killed_early(folder: Path, world: World, jobs: tuple[str, ...]) -> None:
+    """A run writes its first ledger file, creates the first six parts of each source and dies with
+    its database. A person restores the file."""
+    file = folder / "spring.csv"
+    with run(folder, world, *jobs, run_id=new_run_id(world.clock.wall())) as rig:
+        await rig.look()
+        rig.ledger.mark_started()
+        write_ledger_file(rig.ledger, rig.ledger.campaign, "spring", file, Invocation())
+    for source in [batch for batch in world.batches.values() if batch.name.startswith("Signs 1")]:
+        for part in range(1, 7):
+            number = 1000 + 100 * len(world.batches) + part
+            world.add(number, f"Part {part}", details=source.details, datasets=source.datasets)
+    lose(folder)
+    now = iso(world.clock.wall())
+    with opened(folder, HEADER, *jobs, now=now, timeout_s=TIMEOUT_S) as ledger:
+        restore(ledger, file, "spring", (), now)
+
+
+async def test_sources_that_look_different_are_told_apart_although_their_copies_share_names(
+    tmp_path: Path, world: World
+) -> None:
+    """Whatever else is there is as new as the sources."""
+    jobs = ten_sources(world)
+    world.add(3, "Somebody's", by="somebody")
+    await killed_early(tmp_path, world, jobs)
+    with run(tmp_path, world, *jobs) as rig:
+        await rig.look()
+        assert await rig.round() == Settled(created=60, absent=60)
+
+
+async def test_sources_that_look_alike_are_not_told_apart(tmp_path: Path, world: World) -> None:
+    jobs = ten_sources(world, alike=True)
+    await killed_early(tmp_path, world, jobs)
+    with run(tmp_path, world, *jobs) as rig:
+        await rig.look()
+        assert await rig.round() == Settled(unknown=120)
+
+
+async def test_a_row_that_the_file_calls_unsent_did_not_create_the_source_of_another_row(
+    tmp_path: Path, world: World
+) -> None:
+    """The other source is as new as a copy would be, and has the name of one."""
+    job = (f"{SOURCE},Wave,1", f"{world.add(10, 'Wave', details='other')},Other,1")
+    file = tmp_path / "spring.csv"
+    with run(tmp_path, world, *job, run_id=new_run_id(world.clock.wall())) as rig:
+        rig.ledger.mark_started()
+        write_ledger_file(rig.ledger, rig.ledger.campaign, "spring", file, Invocation())
+    world.add(11, "Other", details="other")
+    lose(tmp_path)
+    now = iso(world.clock.wall())
+    with opened(tmp_path, HEADER, *job, now=now, timeout_s=TIMEOUT_S) as ledger:
+        restore(ledger, file, "spring", (), now)
+    with run(tmp_path, world, *job) as rig:
+        await rig.look()
+        assert await rig.round() == Settled(created=1, absent=1)
+
+
+@pytest.mark.parametrize(
+    ("listed", "settled"),
+    [("Other", Settled(absent=1)), ("Other, cleaned", Settled(unknown=1))],
+)
+async def test_a_created_row_of_the_file_shows_what_becomes_of_names(
+    listed: str, settled: Settled, tmp_path: Path, world: World
+) -> None:
+    job = (f"{SOURCE},Other,1", f"{SOURCE},Wave,1")
+    file = tmp_path / "spring.csv"
+    with run(tmp_path, world, *job, run_id=new_run_id(world.clock.wall())) as rig:
+        await rig.look()
+        rig.answer(rig.intents(1)[0], 100)
+        write_ledger_file(rig.ledger, rig.ledger.campaign, "spring", file, Invocation())
+    world.batches[uuid(100)].name = listed
+    world.add(101, "Somebody's", by="somebody")
+    lose(tmp_path)
+    now = iso(world.clock.wall())
+    with opened(tmp_path, HEADER, *job, now=now, timeout_s=TIMEOUT_S) as ledger:
+        restore(ledger, file, "spring", (), now)
+    with run(tmp_path, world, *job) as rig:
+        await rig.look()
+        assert await rig.round() == settled
+
+
+async def test_a_source_that_was_edited_after_the_restoring_is_a_rival_again(
+    tmp_path: Path, world: World
+) -> None:
+    jobs = ten_sources(world)
+    await killed_early(tmp_path, world, jobs)
+    with run(tmp_path, world, *jobs) as rig:
+        await rig.look()
+        world.batches[uuid(19)].details = "edited"
+        assert await rig.round() == Settled(unknown=120)
 
 
 async def test_what_another_campaign_had_under_way_stays_as_it_is(

@@ -4,7 +4,7 @@ running here."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -13,14 +13,15 @@ from tests.simulation.jobs import MemoryJob, Wanted
 from tests.simulation.planting import Mistake, attempts, statement
 from tests.simulation.scenario import Meddling, Run, Scenario, Theme, source_id
 from tests.simulation.weather import Fate, Shown, Sight, Weather
-from tests.simulation.world import COLLEAGUE, ME, Habits
+from tests.simulation.world import COLLEAGUE, ME, WORKSPACES, Habits
 from tests.support.ledgers import connection_of
 from worker.ledger import overlap, settlement
 from worker.ledger.queries import sql
 from worker.ledger.store import Ledger
-from worker.model.attempts import CopyFidelity
+from worker.model.attempts import Attempt, CopyFidelity, UnownedBatch
 from worker.model.records import Listed
-from worker.settle import absence, presence, settling
+from worker.settle import absence, presence, settling, verdicts
+from worker.settle.presence import Presence
 from worker.settle.settling import Settling
 
 # -- scenarios in which they show early
@@ -125,6 +126,38 @@ def alike(scenario: Scenario) -> Scenario:
     return replace(scenario, habits=Habits(trims=True), runs=(first,), calm=calm, meddling=())
 
 
+def lost_twins(scenario: Scenario) -> Scenario:
+    """Two sources look alike, and rows of both send the same names. No answer of the first run
+    comes; it dies, and its database is lost."""
+    job = MemoryJob(tuple(Wanted(source_id(number), "Wave {n}", False, 3) for number in (0, 1)))
+    lost = Weather(duplicate={Fate.LOST_AFTER: 0.5, Fate.LOST_BEFORE: 0.5})
+    run = replace(
+        scenario.runs[0], job=job, campaign="spring", only_settle=False, database_before=None,
+        crash_points=None, signal_at=None, abort_at=None, max_duration=None, decides=0.0,
+    )  # fmt: skip
+    source = replace(scenario.sources[0], workspace=WORKSPACES[0])
+    return replace(
+        scenario,
+        sources=(source, source),
+        missing_sources=0,
+        meddling=(),
+        runs=(
+            replace(run, weather=lost, crash_at=20.0, database_lost=False),
+            replace(run, weather=Weather(), crash_at=None, database_lost=True),
+        ),
+        calm=(replace(scenario.calm[0], job=job, campaign="spring"),),
+    )
+
+
+def moving(scenario: Scenario) -> Scenario:
+    """Sources are moved to another workspace while the first run sends and gets few answers."""
+    first = replace(
+        scenario.runs[0], weather=Weather(duplicate={Fate.LOST_AFTER: 0.5}), only_settle=False
+    )
+    moves = tuple(Meddling(0, seconds, "move") for seconds in (0.5, 1.0, 2.0, 3.0, 4.0, 6.0))
+    return replace(scenario, runs=(first, *scenario.runs[1:]), meddling=moves)
+
+
 # -- the guards
 
 
@@ -150,6 +183,30 @@ def created_by_is_always_the_account(patch: pytest.MonkeyPatch) -> None:
 
 def no_rivals(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(presence, "_has_rival", lambda _one, _alike, _batches: False)
+
+
+def restored_sources_never_look_alike(patch: pytest.MonkeyPatch) -> None:
+    """Accept what fits a restored row, whatever the other rows' sources look like."""
+    real = presence.presence
+
+    def wrong(
+        attempts: Sequence[Attempt], unowned: Sequence[UnownedBatch], fidelity: CopyFidelity
+    ) -> Presence:
+        found = real(attempts, unowned, fidelity)
+        if not all(attempt.restored for attempt in attempts):
+            return found
+        claims = dict(found.claims)
+        for source in sorted({attempt.source_id for attempt in attempts}):
+            some = [one for one in attempts if one.source_id == source]
+            free = [batch for batch in unowned if batch.batch_id not in claims.values()]
+            claims |= real(some, free, fidelity).claims
+        return Presence(claims, {})
+
+    patch.setattr(verdicts, "presence", wrong)
+
+
+def no_source_is_moved(patch: pytest.MonkeyPatch) -> None:
+    attempts(patch, lambda attempt, _ledger: attempt._replace(moved=False))
 
 
 def no_length_is_a_pages(patch: pytest.MonkeyPatch) -> None:
@@ -225,7 +282,7 @@ GUARDS: Mapping[str, Mistake] = {
             "does not wait for a dead run's requests",
             no_wait_for_a_dead_runs_requests,
             Theme.CRASH,
-            60,
+            120,
             hasty,
         ),
         Mistake(
@@ -242,6 +299,20 @@ GUARDS: Mapping[str, Mistake] = {
             200,
         ),
         Mistake("sees no rivals", no_rivals, Theme.COPYING, 20, alike),
+        Mistake(
+            "accepts a restored fit where two sources look alike",
+            restored_sources_never_look_alike,
+            Theme.LOST,
+            20,
+            lost_twins,
+        ),
+        Mistake(
+            "proves absence of what a source was asked for that was moved",
+            no_source_is_moved,
+            Theme.SOURCES,
+            60,
+            moving,
+        ),
         Mistake("takes no listing for a page", no_length_is_a_pages, Theme.LISTINGS, 60, lying),
         Mistake("knows pages of tens alone", pages_are_tens, Theme.LISTINGS, 60, lying),
         Mistake(
@@ -272,7 +343,7 @@ GUARDS: Mapping[str, Mistake] = {
             "takes an empty listing for an empty workspace",
             an_empty_workspace_is_empty,
             Theme.CRASH,
-            60,
+            120,
             put_out,
         ),
         Mistake("does not sign a row", no_row_is_signed, Theme.LOST, 200),

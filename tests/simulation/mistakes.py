@@ -173,6 +173,8 @@ def trust_a_short_listing(patch: pytest.MonkeyPatch) -> None:
         return left, None
 
     patch.setattr(Settling, "_list", wrong)
+    # What it does not show would else count as moved.
+    attempts(patch, lambda attempt, _ledger: attempt._replace(moved=False))
 
 
 def trust_a_listing_that_lacks_what_was_there(patch: pytest.MonkeyPatch) -> None:

@@ -81,6 +81,17 @@ def test_a_clock_that_is_set_while_nothing_is_answered_is_beyond_what_is_assumed
     assert not alone(770002001, Theme.WILD).problems
 
 
+def test_a_source_that_looks_as_it_did_before_its_attempt_counts_as_changed() -> None:
+    """Here the source of a lost request was edited before it and put back after it. So it looked
+    like its twin again, whose request was lost too."""
+    assert not alone(910000277, Theme.SOURCES).problems
+
+
+def test_copies_of_a_source_that_was_edited_when_it_was_looked_up_show_nothing_of_copying() -> None:
+    """Here the API seemed to turn the details of one source into those of its twin."""
+    assert not alone(930001134, Theme.SOURCES).problems
+
+
 @pytest.mark.parametrize("theme", Theme)
 def test_every_theme_has_campaigns(theme: Theme) -> None:
     assert scenario(1, theme).theme is theme

@@ -179,6 +179,20 @@ INSERT INTO source_versions (source_id, name, workspace_id, details, loose_detai
 VALUES (:source_id, :name, :workspace_id, :details, :loose_details, :datasets)
 ON CONFLICT DO NOTHING;
 
+-- name: older_than_newest_version
+-- The version that was just seen, if the source was seen differently after it was first seen so.
+SELECT v.id FROM source_versions AS v
+WHERE v.source_id = :source_id AND v.name = :name AND v.workspace_id = :workspace_id
+  AND v.details = :details AND v.datasets = :datasets
+  AND EXISTS (SELECT 1 FROM source_versions AS o WHERE o.source_id = v.source_id AND o.id > v.id);
+
+-- name: note_source_changed
+-- The source of these open attempts looks as it did before they were sent. Newer versions need no
+-- note.
+UPDATE attempts SET source_changed = 1
+WHERE closed_by IS NULL AND version_id > :version
+  AND EXISTS (SELECT 1 FROM items AS i WHERE i.id = attempts.item_id AND i.source_id = :source_id);
+
 -- name: found_source
 UPDATE sources SET state = 'found', instructions = :instructions, auto_sync = :auto_sync, version_id = (
     SELECT id FROM source_versions WHERE source_id = :source_id AND name = :name
@@ -1027,7 +1041,7 @@ SELECT a.id, a.item_id, a.run_id, a.listing, a.date_before, a.left_server, a.end
            c.name AS campaign,
        i.campaign_id, iif(a.restored, n.me, r.me) AS me,
        iif(a.restored, max(r.timeout_s, n.timeout_s), r.timeout_s) AS timeout_s,
-       max(r.settle_after_s, n.settle_after_s) AS settle_after_s, a.restored,
+       max(r.settle_after_s, n.settle_after_s) AS settle_after_s, a.restored, a.unsent,
        a.restored AND i.name IS NULL AND i.template <> '' AS name_guessed,
        NOT a.restored AND r.me IS NOT n.me AND NOT (
            EXISTS (SELECT 1 FROM temp.listed_names AS l WHERE l.batch_id = i.source_id
@@ -1035,17 +1049,23 @@ SELECT a.id, a.item_id, a.run_id, a.listing, a.date_before, a.left_server, a.end
            AND EXISTS (SELECT 1 FROM shown AS s WHERE s.me = r.me
                AND s.listing = t.number)) AS hidden,
        EXISTS (SELECT 1 FROM items AS o WHERE o.new_batch_id = i.source_id)
-           OR EXISTS (SELECT 1 FROM unowned_batches AS o
-               WHERE o.batch_id = i.source_id) AS of_a_copy,
+           OR i.source_id IN (SELECT batch_id FROM foreign_batches) AS of_known_copy,
+       (SELECT o.listing FROM unowned_batches AS o WHERE o.batch_id = i.source_id)
+           AS source_listing,
        v.name AS source_name, v.workspace_id, v.details, v.loose_details, v.datasets,
-       EXISTS (SELECT 1 FROM source_versions AS o WHERE o.source_id = i.source_id
-           AND o.id > a.version_id)
+       a.source_changed
+           OR EXISTS (SELECT 1 FROM source_versions AS o WHERE o.source_id = i.source_id
+               AND o.id > a.version_id)
            OR EXISTS (SELECT 1 FROM sources AS o WHERE o.source_id = i.source_id
                AND o.version_id <> a.version_id)
            OR NOT EXISTS (
                SELECT 1 FROM temp.listed_names AS l WHERE l.batch_id = i.source_id
                    AND l.listing = t.number)
            AS source_changed,
+       -- A complete listing lacks the source, and it exists.
+       NOT EXISTS (SELECT 1 FROM temp.listed_names AS l WHERE l.batch_id = i.source_id
+               AND l.listing = t.number)
+           AND i.source_id NOT IN (SELECT batch_id FROM temp.denied) AS moved,
        r.me IS NOT NULL AND r.me IN (SELECT me FROM told_apart) AS tells_people_apart
 FROM attempts AS a INDEXED BY attempts_open
 CROSS JOIN items AS i ON i.id = a.item_id
@@ -1131,6 +1151,30 @@ FROM items AS i
 CROSS JOIN attempts AS a ON a.item_id = i.id AND a.outcome = 'created' AND a.answered_id = :batch_id
 CROSS JOIN source_versions AS v ON v.id = a.version_id
 WHERE i.new_batch_id = :batch_id AND i.settled_by = 'response';
+
+-- name: changed_details
+-- The task details of sources that were seen with different ones.
+SELECT DISTINCT v.details FROM source_versions AS v
+WHERE EXISTS (SELECT 1 FROM source_versions AS o
+    WHERE o.source_id = v.source_id AND o.details <> v.details);
+
+-- name: found_name_of
+-- How a batch without a 201 in this database was named when it was requested: a ledger file says
+-- that an answer named it (`answered`), or settling found it. One row for each name that its source
+-- was seen with.
+SELECT i.name, i.template, i.copies, v.name AS source_name, i.settled_by = 'response' AS answered
+FROM items AS i
+LEFT JOIN source_versions AS v ON v.source_id = i.source_id
+WHERE i.new_batch_id = :batch_id AND i.settled_by IN ('response', 'listing')
+  AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.item_id = i.id AND a.outcome = 'created'
+      AND a.answered_id = i.new_batch_id);
+
+-- name: sources_of_file
+-- The sources of a campaign's rows that were restored: its ledger file named them.
+SELECT DISTINCT i.source_id FROM items AS i
+WHERE i.campaign_id = :campaign AND (
+    EXISTS (SELECT 1 FROM attempts AS a WHERE a.item_id = i.id AND a.restored)
+    OR i.status = 'created' AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.item_id = i.id));
 
 -- name: not_shown
 -- The batches that this listing should show but does not: those that earlier listings of this run
@@ -1317,11 +1361,11 @@ WHERE id = :item;
 -- The attempts have no baseline (listing 0), and begin long before the campaign's first attempt: a
 -- ledger file has this machine's times, which may be wrong by hours. They are in the order in which
 -- they were sent: first the items that had been :sent when the file was written, and of those, last
--- the ones that were under way then (without a time).
+-- the ones that were under way then (without a time). Those that were :unsent then have a note.
 INSERT INTO attempts (item_id, run_id, started_at, date_before, ended_at, listing, sent_name,
-    outcome, error, restored)
+    outcome, error, restored, unsent)
 SELECT id, :run, :now, :date_before, :now, 0, nullif(name, ''), 'unknown',
-    'restored from a ledger file', 1
+    'restored from a ledger file', 1, id IN (SELECT value FROM json_each(:unsent))
 FROM items AS i
 WHERE status = 'unknown' AND run_id = :run
   AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.item_id = i.id AND a.closed_by IS NULL)

@@ -93,15 +93,20 @@ def restore_unknown(ledger: Ledger, item: Planned, row: FileItem, name: str | No
 
 
 def restore_attempts(
-    ledger: Ledger, now: str, date_before: float | None, sent: Sequence[int]
+    ledger: Ledger,
+    now: str,
+    date_before: float | None,
+    sent: Sequence[int],
+    unsent: Sequence[int],
 ) -> None:
     """Open an attempt for every unknown item that was restored. `sent` are the items that had been
-    sent when the file was written. `date_before` is a server time before all of the attempts (None:
-    not known)."""
+    sent when the file was written, `unsent` those that certainly had not. `date_before` is a server
+    time before all of the attempts (None: not known)."""
     ledger.ask(
         "restore_attempts",
         run=ledger.run,
         now=now,
         date_before=date_before,
         sent=json.dumps(sent),
+        unsent=json.dumps(unsent),
     )

@@ -4,6 +4,7 @@ come from `worker.settle`. Decisions by people are in `decisions`."""
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from collections.abc import Sequence
 
@@ -22,6 +23,7 @@ from worker.model.attempts import (
     special,
 )
 from worker.model.differences import Content, differences
+from worker.model.names import needs_source_name, render_name
 from worker.model.reasons import Reason
 from worker.model.records import Listed
 
@@ -54,10 +56,8 @@ def sources_to_look_up(ledger: Ledger) -> list[str]:
 def set_version(ledger: Ledger, source: Listed) -> None:
     """Record that the restored attempts of this source are compared with what the source is
     now."""
-    version = _version(source)
     with ledger.transaction():
-        ledger.ask("add_source_version", **(version | {"loose_details": source.loose_details}))
-        ledger.ask("set_version", **version)
+        ledger.ask("set_version", **ledger.add_source_version(source))
         ledger.ask("name_restored", source_id=source.id, name=source.name)
 
 
@@ -67,30 +67,36 @@ def note_sources(ledger: Ledger, batches: Sequence[Listed]) -> None:
     sources = {row[0] for row in ledger.ask("open_sources")}
     for batch in batches:
         if batch.id in sources:
-            version = _version(batch) | {"loose_details": batch.loose_details}
-            ledger.ask("add_source_version", **version)
-
-
-def _version(source: Listed) -> dict[str, str]:
-    return {
-        "source_id": source.id,
-        "name": source.name,
-        "workspace_id": source.workspace_id,
-        "details": source.details,
-        "datasets": json.dumps(source.datasets),
-    }
+            ledger.add_source_version(batch)
 
 
 def open_attempts(ledger: Ledger) -> list[Attempt]:
     """Every open attempt of all campaigns, oldest first."""
     offsets: dict[int, Interval | None] = {}
+    rows = ledger.ask("open_attempts", run=ledger.run).fetchall()
+    for run in {row["run_id"] for row in rows}:
+        allowed = ledger.ask("offset", run=run, other=ledger.run).fetchone()
+        offsets[run] = offset_of(allowed["low"], allowed["high"])
+    existed = {
+        campaign: frozenset(one[0] for one in ledger.ask("sources_of_file", campaign=campaign))
+        for campaign in {row["campaign_id"] for row in rows if row["unsent"]}
+    }
+    # Before this listing, no open attempt was sent, except those that a file calls unsent.
+    oldest = min((row["listing"] for row in rows if not row["unsent"]), default=math.inf)
     found = []
-    for row in ledger.ask("open_attempts", run=ledger.run).fetchall():
-        run = row["run_id"]
-        if run not in offsets:
-            allowed = ledger.ask("offset", run=run, other=ledger.run).fetchone()
-            offsets[run] = offset_of(allowed["low"], allowed["high"])
-        found.append(_attempt(row, offsets[run]))
+    for row in rows:
+        attempt = _attempt(row, offsets[row["run_id"]])
+        if row["unsent"]:
+            attempt = attempt._replace(existed=existed[row["campaign_id"]])
+        of_a_copy = row["of_known_copy"] or (
+            row["source_listing"] is not None
+            and not (
+                attempt.restored
+                and row["source_listing"] <= oldest
+                and all(row["source_id"] in batches for batches in existed.values())
+            )
+        )
+        found.append(attempt._replace(of_a_copy=bool(of_a_copy)))
     return found
 
 
@@ -111,8 +117,7 @@ def _attempt(row: sqlite3.Row, offset: Interval | None) -> Attempt:
         name=row["sent_name"],
         upload_new_dataset=bool(row["upload_new_dataset"]),
         source=source,
-        # A restored attempt is compared with its source as it is now; it may have changed.
-        source_changed=bool(row["source_changed"] or row["restored"]),
+        source_changed=bool(row["source_changed"]),
         listing=row["listing"],
         date_before=row["date_before"],
         left=row["left_server"],
@@ -126,7 +131,8 @@ def _attempt(row: sqlite3.Row, offset: Interval | None) -> Attempt:
         answered_id=row["answered_id"],
         hidden=bool(row["hidden"]),
         name_guessed=bool(row["name_guessed"]),
-        of_a_copy=bool(row["of_a_copy"]),
+        restored=bool(row["restored"]),
+        moved=bool(row["moved"]),
     )
 
 
@@ -152,8 +158,13 @@ def unowned_batches(ledger: Ledger, workspace_id: str) -> list[UnownedBatch]:
 
 def copy_fidelity(ledger: Ledger, batches: Sequence[Listed]) -> list[CopyFidelity]:
     """For each of these listed batches that one of our 201s named: which properties are as they
-    were sent. A copy without datasets shows nothing about datasets."""
-    found = []
+    were sent. A copy without datasets shows nothing about datasets. A batch that a ledger file
+    names, or that settling found, shows only what became of its name."""
+    found = [
+        _name_fidelity(batch.name, row)
+        for batch in batches
+        for row in ledger.ask("found_name_of", batch_id=batch.id)
+    ]
     for batch in batches:
         row = ledger.ask("fidelity_of", batch_id=batch.id).fetchone()
         if row is not None:
@@ -173,6 +184,33 @@ def copy_fidelity(ledger: Ledger, batches: Sequence[Listed]) -> list[CopyFidelit
                 )
             )
     return found
+
+
+def changed_details(ledger: Ledger) -> frozenset[str]:
+    """The task details of sources that were seen with different ones."""
+    return frozenset(row[0] for row in ledger.ask("changed_details"))
+
+
+def _name_fidelity(listed: str, row: sqlite3.Row) -> CopyFidelity:
+    """What the listed name shows. A row that was restored as created has only its template. If that
+    has to be filled in, or if no name was sent, only a name that is right shows something: the
+    source or the job may have changed."""
+    sent, template = row["name"], row["template"]
+    certain = bool(sent) or (
+        sent is None
+        and template != ""
+        and "{copies}" not in template
+        and not needs_source_name(template)
+    )
+    if sent is None:
+        sent = render_name(template, row["source_name"], row["copies"] or 0)
+    sent = sent or default_name(row["source_name"] or "")
+    kept = listed == sent
+    characters = special(sent) if kept else frozenset()
+    if row["answered"] and (kept or certain):
+        return CopyFidelity(name=kept, characters=characters)
+    # Settling found it by its name. A different one was changed since.
+    return CopyFidelity(found=characters) if kept else CopyFidelity()
 
 
 def not_shown(
@@ -203,6 +241,14 @@ def forget_listed(ledger: Ledger, batch_id: str) -> None:
     with ledger.transaction():
         ledger.ask("forget_listed", batch_id=batch_id)
         ledger.ask("deny", batch_id=batch_id)
+
+
+def note_moved(ledger: Ledger, batch: Listed) -> None:
+    """Record that a GET showed this batch in another workspace, so that listings of its former one
+    need not show it."""
+    with ledger.transaction():
+        ledger.ask("forget_listed", batch_id=batch.id)
+        note_sources(ledger, [batch])
 
 
 def longest_listing(ledger: Ledger, workspace_id: str) -> int:

@@ -237,15 +237,23 @@ class Ledger(Writer):
             self.ask("explain_unclear", campaign=self.campaign, run=self.run)
             self.ask("index_listed_names")
 
-    def _found(self, batch: Listed) -> None:
+    def add_source_version(self, batch: Listed) -> dict[str, str]:
+        """Record how a source looks now, and which open attempts that differs from; what
+        distinguishes this version."""
         version = {
             "source_id": batch.id, "name": batch.name, "workspace_id": batch.workspace_id,
             "details": batch.details, "datasets": json.dumps(batch.datasets),
         }  # fmt: skip
-        self.ask("add_source_version", **version, loose_details=batch.loose_details)
+        added = self.ask("add_source_version", **version, loose_details=batch.loose_details)
+        if not added.rowcount:
+            for row in self.ask("older_than_newest_version", **version).fetchall():
+                self.ask("note_source_changed", source_id=batch.id, version=row[0])
+        return version
+
+    def _found(self, batch: Listed) -> None:
         self.ask(
             "found_source",
-            **version,
+            **self.add_source_version(batch),
             run=self.run,
             instructions=batch.instructions,
             auto_sync=batch.auto_sync,

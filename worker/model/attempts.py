@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 import string
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from worker.model.reasons import Reason
@@ -49,10 +49,13 @@ class Attempt(NamedTuple):
     unknown).
 
     `source_changed`: the source has changed since, or is not listed any more, so that this is
-    unknown. `tells_people_apart`: 201s to this `me` carried its id. `hidden`: another token's user
+    unknown. `restored`: it comes from a ledger file, and its source is compared as it is now.
+    `existed`: batches that existed before it, as its ledger file shows; a baseline as `listing` is.
+    `tells_people_apart`: 201s to this `me` carried its id. `hidden`: another token's user
     is looking, and is shown neither the source nor anything that the first user's requests created.
     `name_guessed`: the name that was sent was derived from the source's name now. `of_a_copy`: the
-    source may itself be a copy that the worker created."""
+    source may itself be a copy that the worker created. `moved`: the latest listing of the source's
+    workspace does not show the source, although it exists: the copy may be in another one."""
 
     id: int
     item_id: int
@@ -75,6 +78,14 @@ class Attempt(NamedTuple):
     hidden: bool = False
     name_guessed: bool = False
     of_a_copy: bool = False
+    restored: bool = False
+    existed: frozenset[str] = frozenset()
+    moved: bool = False
+
+    @property
+    def source_may_have_changed(self) -> bool:
+        """Whether the source may have looked different when it was copied."""
+        return self.source_changed or self.restored
 
     @property
     def kind(self) -> tuple[str, str | None, bool]:
@@ -121,13 +132,15 @@ class CopyFidelity:
     `name`, `details`, `datasets`: True if all arrived as sent, False if one did not, None if
     nothing showed it. `characters`: those beyond `PLAIN` in names that arrived as sent. `copied`:
     maps the task details that listings show for copies to the details they were created from (None:
-    from different ones)."""
+    from different ones). `found`: the characters beyond `PLAIN` in the names of batches that
+    settling found, which have the name that was sent (None: it found none)."""
 
     name: bool | None = None
     details: bool | None = None
     datasets: bool | None = None
     characters: frozenset[str] = frozenset()
     copied: Mapping[str, str | None] = field(default_factory=dict)
+    found: frozenset[str] | None = None
 
     def joined(self, other: CopyFidelity) -> CopyFidelity:
         """The conclusions from both together."""
@@ -140,12 +153,30 @@ class CopyFidelity:
             _both(self.datasets, other.datasets),
             self.characters | other.characters,
             copied,
+            other.found if self.found is None else self.found | (other.found or frozenset()),
         )
+
+    def without(self, changed: Container[str]) -> CopyFidelity:
+        """The same without what copies of sources show whose task details were seen to change, from
+        these details or to them: nobody knows which ones they were copied from."""
+        copied = {
+            listed: made_from
+            for listed, made_from in self.copied.items()
+            if made_from == listed or made_from not in changed
+        }
+        return replace(self, copied=copied)
 
     def surely_keeps(self, name: str) -> bool:
         """Whether a copy that is sent with this name is certainly listed under it: names arrived as
         sent, and so did every character in it that an API might escape."""
         return self.name is True and special(name) <= self.characters
+
+    def probably_keeps(self, name: str) -> bool:
+        """Whether batches that settling found show the same, and no 201 shows otherwise. It would
+        be a coincidence if a batch had a row's name, details and datasets and was not its copy."""
+        if self.name is False or self.found is None:
+            return False
+        return special(name) <= self.characters | self.found
 
     def as_sent(self, batch: UnownedBatch) -> UnownedBatch:
         """The batch with the details that it was created from, if the worker's other copies show

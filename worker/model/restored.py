@@ -45,3 +45,9 @@ class FileItem(NamedTuple):
     tasks_per_group: int | None = None
     setup_status: str = ""
     differences: tuple[Difference, ...] = ()
+
+    @property
+    def is_unsent(self) -> bool:
+        """Whether the file says that no request for it had been sent when it was written. A row
+        that was restored before is unknown, whatever its attempts."""
+        return self.status == "pending" and self.attempts == 0 and not self.first_sent_at

@@ -65,7 +65,7 @@ def restore(
     began = min([began, *(_or_any(began_at(run)) for run in runs if run)])
     date_before = began - CLOCK_OFF_S if math.isfinite(began) else None
     created = unknown = 0
-    sent = list[int]()
+    sent, unsent = list[int](), list[int]()
     with ledger.transaction():
         for other in others:
             for _, row in read_file(other):
@@ -101,7 +101,8 @@ def restore(
                 unknown += 1
                 if item.status == "unknown":
                     sent.append(duplicate.id)
-        restoration.restore_attempts(ledger, now, date_before, sent)
+                unsent += [duplicate.id] if item.is_unsent else []
+        restoration.restore_attempts(ledger, now, date_before, sent, unsent)
     return Restored(created, unknown)
 
 

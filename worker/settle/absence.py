@@ -24,13 +24,16 @@ def nearly_fits(attempt: Attempt, batch: UnownedBatch, fidelity: CopyFidelity) -
     if attempt.source is None or not batch.loose_details:
         return True
     # A name that was sent does not depend on what happened to the source since.
-    name_is_known = not attempt.source_changed or (
+    name_is_known = not attempt.source_may_have_changed or (
         attempt.name is not None and not attempt.name_guessed
     )
-    name_counts = name_is_known and fidelity.surely_keeps(attempt.expected_name)
+    name_is_kept = fidelity.surely_keeps(attempt.expected_name) or (
+        attempt.restored and fidelity.probably_keeps(attempt.expected_name)
+    )
+    name_counts = name_is_known and name_is_kept
     if name_counts and not names_are_close(attempt, batch.name):
         return False
-    if attempt.source_changed or has_just_its_name(attempt, batch):
+    if attempt.source_may_have_changed or has_just_its_name(attempt, batch):
         return True
     # If the API changes names, a name similar to the expected one is not a coincidence either.
     if (

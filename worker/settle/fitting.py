@@ -17,6 +17,7 @@ def may_be_its(attempt: Attempt, batch: UnownedBatch) -> bool:
     else's."""
     return (
         batch.listing > attempt.listing
+        and batch.batch_id not in attempt.existed
         and batch.batch_id != attempt.source_id
         and (attempt.source is None or batch.workspace_id == attempt.source.workspace_id)
         and not (
@@ -47,6 +48,18 @@ def has_just_its_name(attempt: Attempt, batch: UnownedBatch) -> bool:
     been edited for a while. The batch need not be from the attempt's window, because a batch from
     the window may have been given to another attempt of the same kind."""
     return batch.name == attempt.expected_name and made_by_its_me(attempt, batch)
+
+
+def looks_like_its_source(attempt: Attempt, batch: UnownedBatch) -> bool:
+    """Whether the batch could be a copy of the attempt's source as the source is now. It is not if
+    the task details differ beyond what an API may normalize, or if both have datasets and these
+    differ: a copy may lack datasets."""
+    if attempt.source is None or not batch.loose_details:
+        return True
+    if attempt.source.loose_details != batch.loose_details:
+        return False
+    expected = attempt.expected_datasets
+    return not expected or not batch.datasets or expected == batch.datasets
 
 
 def made_by_its_me(attempt: Attempt, batch: UnownedBatch) -> bool:

@@ -12,7 +12,13 @@ from typing import TypeVar
 
 from worker.model.attempts import Attempt, CopyFidelity, UnownedBatch
 from worker.settle.absence import candidates
-from worker.settle.fitting import fits, has_just_its_name, may_be_its, skeleton
+from worker.settle.fitting import (
+    fits,
+    has_just_its_name,
+    looks_like_its_source,
+    may_be_its,
+    skeleton,
+)
 from worker.settle.windows import PRESUMED, made_at, window
 
 One = TypeVar("One")
@@ -56,7 +62,7 @@ def presence(
     changed: dict[str, list[Attempt]] = defaultdict(list)
     of_copies = not fidelity.details and any(attempt.of_a_copy for attempt in attempts)
     for attempt in attempts:
-        if attempt.source_changed or of_copies:
+        if attempt.source_may_have_changed or of_copies:
             changed[attempt.expected_name].append(attempt)
     claims: dict[int, str] = {}
     disputed: dict[int, tuple[str, ...]] = {}
@@ -71,7 +77,7 @@ def presence(
             disputed |= {attempt.id: names for attempt in some}
         elif _has_rival(
             some[0], alike.get(skeleton(some[0].expected_name), ()), batches
-        ) or _has_changed_rival(some[0], changed.get(some[0].expected_name, ()), batches):
+        ) or _has_changed_rival(some[0], changed.get(some[0].expected_name, ()), batches, fidelity):
             rivalled |= {attempt.id: names for attempt in some}
         else:
             short = len(batches) < len(some)
@@ -92,24 +98,37 @@ def _has_rival(one: Attempt, alike: Sequence[Attempt], batches: Sequence[Unowned
 
 
 def _has_changed_rival(
-    one: Attempt, alike: Sequence[Attempt], batches: Sequence[UnownedBatch]
+    one: Attempt,
+    alike: Sequence[Attempt],
+    batches: Sequence[UnownedBatch],
+    fidelity: CopyFidelity,
 ) -> bool:
     """Whether an attempt of another source than `one`'s could have created one of the batches.
     `alike` are the attempts with the same name.
 
     This is possible if the other source changed: it may have looked like `one`'s source when it was
-    copied. If `one`'s source is itself a copy, it is possible for any other source: copying may
-    turn that source into something that looks like `one`'s."""
-    rivals = [
-        attempt
-        for attempt in alike
-        if attempt.source_id != one.source_id and (attempt.source_changed or one.of_a_copy)
-    ]
+    copied. Nobody knows whether the source of a restored attempt changed. It is assumed that it did
+    not look like `one`'s source if it does not now, unless copying was seen to change details. If
+    `one`'s source is itself a copy, it is possible for any other source: copying may turn that
+    source into something that looks like `one`'s."""
+
+    def could_be(rival: Attempt, batch: UnownedBatch) -> bool:
+        return (
+            rival.source_changed
+            or (one.of_a_copy and not fidelity.details)
+            or (
+                rival.restored
+                and (fidelity.details is False or looks_like_its_source(rival, batch))
+            )
+        )
+
     return any(
-        may_be_its(rival, batch)
+        could_be(rival, batch)
+        and may_be_its(rival, batch)
         and has_just_its_name(rival, batch)
         and made_at(batch, rival.offset or PRESUMED).meets(window(rival))
-        for rival in rivals
+        for rival in alike
+        if rival.source_id != one.source_id
         for batch in batches
     )
 

@@ -160,6 +160,8 @@ class Settling:
                 self._kept[workspace_id] = self._kept.get(workspace_id, CopyFidelity()).joined(seen)
 
         look = await self.reader.listing(workspace_id, take)
+        changed = await self.database.call(settlement.changed_details)
+        self._kept[workspace_id] = self._kept.get(workspace_id, CopyFidelity()).without(changed)
         return look.left, look.problem or await self._incomplete(workspace_id, look)
 
     async def _incomplete(self, workspace_id: str, look: ListingResult) -> str | None:
@@ -174,9 +176,13 @@ class Settling:
             return f"it lacks more than {NOT_SHOWN} batches that should be there"
         for batch_id in lacking:
             verdict = await self.reader.source(batch_id)
-            if verdict.state != "missing":
+            batch = verdict.batch
+            if batch is not None and (batch.workspace_id or workspace_id) != workspace_id:
+                await self.database.call(settlement.note_moved, listed(batch))
+            elif verdict.state == "missing":
+                await self.database.call(settlement.forget_listed, batch_id)
+            else:
                 return f"it lacks batch {batch_id}"
-            await self.database.call(settlement.forget_listed, batch_id)
         if await self.database.call(settlement.shows_nothing_known, look.number, workspace_id):
             return (
                 "it shows none of the batches that it showed before; the token may have lost access"

@@ -23,6 +23,7 @@ INCOMPLETE = "the workspace's listing is not complete: "
 HIDDEN = (
     "the token belongs to another person, who may not see what the first person's requests created"
 )
+MOVED = INCOMPLETE + "its source was moved to another workspace, where its copy may be"
 SEVERAL = "several batches fit, or one fits several duplicates"
 ALIKE = "these may be its copy, or that of a row with a similar name"
 MAY_BE = "these may be its copy"
@@ -105,6 +106,8 @@ def _unsettled(attempt: Attempt, seen: _Seen, *, absence: bool) -> Unsettled | N
     if attempt.answered_id is not None:
         named = (attempt.answered_id,)
         return _candidates(attempt, seen, Reason.ANSWER_NAMED, NAMED_BY_ANSWER, named)
+    if attempt.moved:
+        return Unsettled(Reason.LISTING_INCOMPLETE, MOVED)
     return None if absence else Unsettled(Reason.NOT_SHOWN_YET, NOT_SHOWN_YET)
 
 
