@@ -223,6 +223,20 @@ async def test_an_error_is_reported_and_never_set_up_again(tmp_path: Path) -> No
         assert rig.requests["setup"] == 2
 
 
+async def test_what_no_listing_shows_is_asked_for_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a source was moved: its copies are in another workspace than is known."""
+    monkeypatch.setattr("worker.setup.setting_up.LISTED_WITHIN", 1)
+    monkeypatch.setattr("worker.setup.setting_up.SINGLE", 2)
+    async with Rig(tmp_path, listing_lag=3600, processing=0.0) as rig:
+        result = await rig.run(job(3), follow=20.0)
+
+        assert (result.exit_code, result.setups.ready) == (0, 3)
+        assert rig.requests["status"] == 3
+        assert rig.doubles == []
+
+
 async def test_what_is_not_ready_in_time_makes_the_exit_code_1(tmp_path: Path) -> None:
     async with Rig(tmp_path, processing=60.0) as rig:
         result = await rig.run(job(1), follow=1.0)

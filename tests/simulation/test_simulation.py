@@ -92,6 +92,10 @@ def test_copies_of_a_source_that_was_edited_when_it_was_looked_up_show_nothing_o
     assert not alone(930001134, Theme.SOURCES).problems
 
 
+def test_copies_of_a_source_that_was_moved_are_followed() -> None:
+    assert not alone(910000053, Theme.SOURCES).problems
+
+
 @pytest.mark.parametrize("theme", Theme)
 def test_every_theme_has_campaigns(theme: Theme) -> None:
     assert scenario(1, theme).theme is theme

@@ -79,7 +79,7 @@ def refresh(args: Namespace, settings: Settings, environ: Mapping[str, str]) -> 
                         give_up_after_s=0.0,
                     )
                     await reader.owner()
-                    return await Looking(reader, clock, stop).look(found, each=True)
+                    return await Looking(reader, clock, stop).look(found)
 
             seen = anyio.run(look) if found else {}
             setups.saw(ledger, seen)

@@ -33,19 +33,23 @@ class Looking:
     stop: Stop
     pacer: Pacer | None = None
 
-    async def look(self, copies: Iterable[Copy], *, each: bool) -> dict[str, Seen]:
-        """What the API shows of these batches, by id. A batch that a listing does not show is
-        asked for with `each`; otherwise, and if that fails, its status is None. If the run is asked
-        to stop, batches may be missing."""
+    async def look(
+        self, copies: Iterable[Copy], *, most_single: int | None = None
+    ) -> dict[str, Seen]:
+        """What the API shows of these batches, by id. At most `most_single` batches that a listing
+        does not show are asked for one by one (None: all); the status of the others, and of those
+        that the API does not show, is None. If the run is asked to stop, batches may be missing."""
         by_workspace: dict[str, set[str]] = defaultdict(set)
         for copy in copies:
             by_workspace[copy.workspace_id].add(copy.batch_id)
         seen: dict[str, Seen] = {}
         for workspace_id, ids in by_workspace.items():
             shown = await self._listing(workspace_id, ids) if len(ids) > 1 and workspace_id else {}
-            single = set(ids) - set(shown) if each or len(ids) == 1 or not workspace_id else set()
+            lacking = sorted(ids - set(shown))
+            listed = len(ids) > 1 and workspace_id
+            single = lacking[:most_single] if listed else lacking
             errors = [one for one, what in shown.items() if what.status == ERROR]
-            for batch_id in [*sorted(single), *errors[:ERRORS]]:
+            for batch_id in [*single, *errors[:ERRORS]]:
                 if self.stop.asked:
                     return seen | _clear(shown)
                 shown[batch_id] = await self._status(batch_id, shown.get(batch_id))

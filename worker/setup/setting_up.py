@@ -26,6 +26,11 @@ FIRST_POLL_S = 1.0
 LONGEST_POLL_S = 30.0
 """Seconds between two looks of a follow: they double from the first to the longest."""
 
+LISTED_WITHIN = 3
+SINGLE = 10
+"""After so many looks, a follow asks for so many batches one by one that its listings do not show:
+they may be in another workspace, because their source was moved."""
+
 OPEN = (SetupStatus.PENDING, SetupStatus.UNKNOWN)
 FOLLOWED = (SetupStatus.REQUESTED, SetupStatus.UNKNOWN)
 
@@ -68,7 +73,7 @@ class SettingUp:
 
     async def follow(self, seconds: float) -> None:
         """Look again and again until every batch is READY or ERROR, for this many seconds."""
-        deadline, wait = self.clock.monotonic() + seconds, FIRST_POLL_S
+        deadline, wait, looks = self.clock.monotonic() + seconds, FIRST_POLL_S, 0
         while not self.stop.asked:
             followed = await self.database.call(setups.copies, FOLLOWED)
             left = deadline - self.clock.monotonic()
@@ -76,7 +81,8 @@ class SettingUp:
                 return
             await self._wait(self.clock.monotonic() + min(wait, left))
             if not self.stop.asked:
-                await self._look(followed, each=False)
+                await self._look(followed, most_single=SINGLE if looks >= LISTED_WITHIN else 0)
+            looks += 1
             wait = min(LONGEST_POLL_S, wait * 2)
 
     def note(self, result: SetupResult, label: SetupLabel) -> None:
@@ -138,11 +144,11 @@ class SettingUp:
             self._proofs[copy.batch_id] += 1
         await self.database.call(setups.void, [copy.setup for copy in copies if copy.setup])
 
-    async def _look(self, copies: Iterable[Copy], *, each: bool = True) -> None:
+    async def _look(self, copies: Iterable[Copy], *, most_single: int | None = None) -> None:
         """Look at these batches, and record and emit what has changed."""
         if not (copies := list(copies)):
             return
-        seen = await self.looking.look(copies, each=each)
+        seen = await self.looking.look(copies, most_single=most_single)
         for batch_id, one in seen.items():
             self._looks[batch_id].append(one)
         await self.record(seen)
