@@ -42,9 +42,7 @@ def night(folder: Path, now: str, *outcomes: str, job: tuple[str, ...] = JOB) ->
             settled = outcome in ("listing", "absence")
             record(ledger, ending(intent, "unknown" if settled else outcome, http_status=201))
             if outcome == "absence":
-                ledger.ask(
-                    "close_attempt", attempt=intent.attempt_id, closed_by=outcome, batch_id=None
-                )
+                settlement.close_attempt(ledger, intent.attempt_id, outcome)
                 settlement.settle_absent(ledger, intent.item_id, Reason.ABSENT, "absent")
             elif outcome == "listing":
                 batch = source(0xB000 + intent.attempt_id, "Wave")

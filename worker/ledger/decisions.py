@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from worker.ledger.handle import Reader
-from worker.ledger.settlement import create, settle_absent
+from worker.ledger.settlement import close_attempt, create, settle_absent
 from worker.ledger.store import Ledger
 from worker.model.errors import UsageError
 from worker.model.reasons import Reason
@@ -184,7 +184,7 @@ def declare_absent(ledger: Ledger, item: int) -> None:
     unknown."""
     attempt = open_attempt_of(ledger, item)
     with ledger.transaction():
-        ledger.ask("close_attempt", attempt=attempt, closed_by="person", batch_id=None)
+        close_attempt(ledger, attempt, "person")
         settle_absent(
             ledger, item, Reason.DECLARED_ABSENT, "a person found that it was not created"
         )

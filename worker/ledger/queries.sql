@@ -965,12 +965,13 @@ WHERE run_id = (SELECT max(id) FROM runs WHERE campaign_id = :campaign AND kind 
 -- name: report_settled
 -- How many duplicates a run found by its listings, how many became created after it, and when it
 -- last listed a workspace.
-SELECT (SELECT count(*) FROM items WHERE campaign_id = :campaign AND line IS NOT NULL
-    AND run_id = :run
-            AND settled_by = 'listing') AS settled,
-       (SELECT count(*) FROM items WHERE campaign_id = :campaign AND line IS NOT NULL
-           AND run_id > :run
-            AND status = 'created') AS later,
+SELECT (SELECT count(*) FROM attempts AS a CROSS JOIN items AS i ON i.id = a.item_id
+        WHERE a.settled_run = :run AND a.closed_by = 'listing'
+          AND i.campaign_id = :campaign AND i.line IS NOT NULL) AS settled,
+       (SELECT count(*) FROM items AS i
+        WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND i.status = 'created'
+          AND EXISTS (SELECT 1 FROM attempts AS a WHERE a.item_id = i.id AND (
+              (a.run_id > :run AND a.outcome = 'created') OR a.settled_run > :run))) AS later,
        (SELECT max(left_at) FROM listings WHERE run_id = :run) AS at;
 
 -- name: report_source
@@ -1228,11 +1229,12 @@ SELECT NOT EXISTS (
 SELECT coalesce(max(shown), 0) FROM listings WHERE workspace_id = :workspace_id;
 
 -- name: close_attempt
-UPDATE attempts SET closed_by = :closed_by, answered_id = coalesce(:batch_id, answered_id)
-    WHERE id = :attempt;
+UPDATE attempts SET closed_by = :closed_by, answered_id = coalesce(:batch_id, answered_id),
+    settled_run = :run
+WHERE id = :attempt;
 
 -- name: reopen_attempt
-UPDATE attempts SET closed_by = NULL, answered_id = NULL WHERE item_id = :item
+UPDATE attempts SET closed_by = NULL, answered_id = NULL, settled_run = NULL WHERE item_id = :item
     AND closed_by = 'listing' AND answered_id = :batch_id;
 
 -- name: settle_created

@@ -272,7 +272,7 @@ def record(ledger: Ledger, attempts: Sequence[Attempt], verdicts: Verdicts) -> d
         for attempt, batch in verdicts.claims.items():
             create(ledger, attempt, items[attempt], batch, "listing")
         for attempt in verdicts.absent:
-            ledger.ask("close_attempt", attempt=attempt, closed_by="absence", batch_id=None)
+            close_attempt(ledger, attempt, "absence")
             settle_absent(
                 ledger,
                 items[attempt],
@@ -314,6 +314,16 @@ def _settle_unknown(ledger: Ledger, item: int, why: Unsettled) -> None:
     )
 
 
+def close_attempt(
+    ledger: Ledger, attempt: int, closed_by: str, batch_id: str | None = None
+) -> None:
+    """Record that this run found out, or that a person said, what the attempt created (None:
+    nothing). The caller has begun the transaction."""
+    ledger.ask(
+        "close_attempt", attempt=attempt, closed_by=closed_by, batch_id=batch_id, run=ledger.run
+    )
+
+
 def create(
     ledger: Ledger, attempt: int, item: int, batch: UnownedBatch | Listed, settled_by: str
 ) -> None:
@@ -322,7 +332,7 @@ def create(
     shown = ledger.ask("unowned_batch", batch_id=_id(batch)).fetchone()
     status = batch.status if isinstance(batch, Listed) else shown["status"]
     created_at = batch.created_at if isinstance(batch, Listed) else shown["created_at"]
-    ledger.ask("close_attempt", attempt=attempt, closed_by=settled_by, batch_id=_id(batch))
+    close_attempt(ledger, attempt, settled_by, _id(batch))
     ledger.ask("forget_candidates", item=item)
     ledger.ask(
         "settle_created",

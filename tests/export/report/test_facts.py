@@ -22,10 +22,11 @@ from tests.support.ledgers import (
     look_up,
     opened,
     record,
+    source,
     uuid,
 )
 from worker.export.report.facts import Facts, facts
-from worker.ledger import views
+from worker.ledger import report, settlement, views
 from worker.ledger.database import open_for_reading
 from worker.model.clock import seconds
 from worker.model.records import RateChange, RunEnd
@@ -108,6 +109,25 @@ def test_the_night_is_the_latest_run_that_sent_something(tmp_path: Path) -> None
     assert (found.timeline.requests, found.timeline.ceiling) == (1, 2.0)
     assert found.runs[sent == 1].run_id == found.sending_run_id
     assert (found.timeline.begin, found.timeline.end) == (seconds(NOW), seconds(LATER))
+
+
+def test_what_a_run_settled_stays_its_own_if_a_later_one_sets_the_batch_up(tmp_path: Path) -> None:
+    rows = ("batch_id,name", f"{uuid(1)},Wave")
+    with opened(tmp_path, *rows) as ledger:
+        look_up(ledger)
+        (intent,) = claim(ledger)
+        record(ledger, ending(intent, "unknown"))
+        with ledger.transaction():
+            batch = source(0xB000, "Wave")
+            settlement.create(ledger, intent.attempt_id, intent.item_id, batch, "listing")
+        settler = ledger.run
+    with opened(tmp_path, *rows) as ledger:
+        ledger.ask("touch_item", item=intent.item_id, run=ledger.run)
+        before, after = (
+            report.settlement(ledger, ledger.campaign, run) for run in (settler, ledger.run)
+        )
+    assert (before.settled, before.later) == (1, 0)
+    assert (after.settled, after.later) == (0, 0)
 
 
 @pytest.mark.parametrize("process", ["alive", "dead", "elsewhere"])
