@@ -11,7 +11,7 @@ JOBS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 # A rehearsal leaves its ledgers beside the jobs.
 DEMO_JOBS := $(notdir $(wildcard jobs/*.csv jobs/*.tsv jobs/*.yaml jobs/*.yml))
 
-.PHONY: demo test prove lowest wheel coverage simulate search torture wires lint types format plots memory bench bench-ceiling bench-pace bench-report bench-scale bench-settling bench-speed bench-year bench-tools bench-workbook screenshots clean
+.PHONY: demo test prove mutants lowest wheel coverage simulate search torture wires lint types format plots memory bench bench-ceiling bench-pace bench-report bench-scale bench-settling bench-speed bench-year bench-tools bench-workbook screenshots clean
 
 .venv/installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo 'make: Python 3.11 or later is needed, and none was found' >&2; exit 1; }
@@ -49,6 +49,14 @@ test: .venv/installed
 # The proofs by mass: a thousand campaigns, fifty kills, every planted mistake, every byte of a request.
 prove: .venv/installed
 	@EVERY_BYTE=1 $(BIN)/python -m pytest -n logical --dist worksteal -m 'prove or every_byte'
+
+# Changes the pure rules in small ways, and lists the changes that no test notices; takes a quarter of an hour.
+.venv/mutants: .venv/installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[mutants]'
+	@touch $@
+
+mutants: .venv/mutants
+	@$(BIN)/python -m tests.mutants
 
 # The lowest versions of the dependencies that pyproject.toml allows, in an environment of their own.
 .venv/lowest/installed: pyproject.toml constraints-lowest.txt | .venv/installed
@@ -167,4 +175,4 @@ screenshots: .venv/installed
 	@$(BIN)/python -m tests.screenshots.report
 
 clean:
-	rm -rf .venv demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf .venv mutants demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
