@@ -124,3 +124,17 @@ def test_what_the_sheet_says_about_the_item_comes_with_the_decision() -> None:
     seen = {"line": "3", "copy": "2", "source_batch_id": uuid(1), "name": "'=1+1", "attempts": "2"}
     ((one,), _) = filled_in([SheetRow(2, {"item": "#4", "decision": "absent", **seen})])
     assert one.decision.seen == Seen("3", "2", uuid(1), "=1+1", "2")
+
+
+def test_a_candidate_of_another_row_is_a_mistake_unless_it_is_one_of_this_row_too() -> None:
+    def row(line: int, item: str, candidate: str, decision: str = "") -> SheetRow:
+        return SheetRow(line, {"item": item, "candidate_id": candidate, "decision": decision})
+
+    shifted = [row(2, "#4", uuid(2)), row(3, "#5", uuid(3), uuid(2))]
+    found, (problem,) = filled_in(shifted)
+    assert (found, problem.line) == ([], 3)
+    assert problem.text.startswith(f"{uuid(2)} is a candidate of #4, not of #5; if it is its copy")
+    good, problems = filled_in([*shifted, row(4, "#5", uuid(2).upper())])
+    assert ([one.decision.item for one in good], problems) == ([5], [])
+    other, problems = filled_in([row(2, "#4", uuid(2)), row(3, "#5", "", uuid(9))])
+    assert ([one.decision.batch_id for one in other], problems) == ([uuid(9)], [])

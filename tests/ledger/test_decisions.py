@@ -24,10 +24,13 @@ from worker.ledger.store import Ledger
 from worker.model.errors import UsageError
 from worker.model.reasons import Reason
 
-UNKNOWN = Known("spring", 3, 2, uuid(1), "Row", "unknown", 1, None, "several_fit", is_open=True)
+SENT = "2026-03-01T12:00:00.000Z"
+UNKNOWN = Known(
+    "spring", 3, 2, uuid(1), "Row", "unknown", 1, SENT, None, "several_fit", is_open=True
+)
 CREATED = UNKNOWN._replace(status="created", new_batch_id=uuid(9), is_open=False)
 PENDING = UNKNOWN._replace(status="pending", reason=Reason.DECLARED_ABSENT, is_open=False)
-ALL = Seen("3", "2", uuid(1), "Row", "1")
+ALL = Seen("3", "2", uuid(1), "Row", "1", SENT)
 
 GOOD = {
     "everything as it was": (ALL, UNKNOWN),
@@ -35,6 +38,8 @@ GOOD = {
     "the source in capitals": (ALL._replace(source_batch_id=uuid(1).upper()), UNKNOWN),
     "the job was reordered": (ALL._replace(line="7"), UNKNOWN),
     "the name was changed by a program": (ALL._replace(name="Row?"), UNKNOWN),
+    "the time lost its seconds": (ALL._replace(last_sent_at="2026-03-01T12:00Z"), UNKNOWN),
+    "the time cannot be read": (ALL._replace(last_sent_at="1. März 2026"), UNKNOWN),
     "its request is recorded as under way, of a run that crashed": (
         ALL,
         UNKNOWN._replace(status="sent"),
@@ -63,6 +68,9 @@ STALE = {
     "created meanwhile": (ALL, CREATED, f"#4 is created (batch {uuid(9)}), not unknown"),
     "absent meanwhile": (ALL, PENDING, "#4 is pending, not unknown: it was settled or decided"),
     "sent again": (ALL, UNKNOWN._replace(attempts=2), "#4 was sent again after this sheet"),
+    "sent at another time": (
+        ALL._replace(last_sent_at="2026-03-01T11:58:00Z"), UNKNOWN, "is from another database"
+    ),
 }  # fmt: skip
 
 

@@ -105,6 +105,20 @@ def test_settling_anew_replaces_what_was_found_before(tmp_path: Path) -> None:
         assert row["error"] == f"#{item} may exist: not shown yet"
 
 
+def test_a_listing_that_is_not_complete_takes_no_candidates_away(tmp_path: Path) -> None:
+    """Without its candidates, the row would look as if it were absent."""
+    incomplete = Unsettled(Reason.LISTING_INCOMPLETE, "HTTP 500")
+    with opened(tmp_path, *JOB) as ledger:
+        item = unanswered(ledger)
+        settle(ledger, item, incomplete)
+        assert row_of(ledger, item)["error"] == f"#{item} may exist: HTTP 500"
+        leave_undecided(ledger, item, "these may be its copy", NEAR, FAR)
+        before = row_of(ledger, item)
+        settle(ledger, item, incomplete)
+        assert row_of(ledger, item) == before
+        assert kept(ledger) == [(NEAR,), (FAR,)]
+
+
 def _found(ledger: Ledger, item: int) -> None:
     (attempt,) = settlement.open_attempts(ledger)
     connection_of(ledger).execute(

@@ -143,3 +143,13 @@ def test_when_a_restored_request_was_over() -> None:
 def test_two_equal_dates_bound_a_wide_window() -> None:
     same = wide_window(attempt(date_before=1000.0, date_after=1000.0))
     assert (same.low, same.high) == (400.0, 1630.0)
+
+
+def test_the_best_candidates_are_named_first() -> None:
+    batches = [
+        sighting("a", name="Signs 1 ", details="x", datasets=()),
+        sighting("b", details="x"),
+        sighting("c", created_by=None, details="x"),
+    ]
+    found = unknown(attempt(source_changed=True), batches=batches)
+    assert [one.batch_id for one in found[1].candidates] == ["b", "c", "a"]

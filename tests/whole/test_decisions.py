@@ -223,12 +223,13 @@ def test_every_problem_is_reported_with_its_line_before_anything_is_recorded(nig
         'd.csv:4: decision: "yes" is not a decision; write the id of the batch',
         f"d.csv:6: {rows[4]['source_batch_id']} is the source of #3, not its copy",
         "d.csv:8: 00000000-0000-4000-8000-000000000009: ",
-        f"d.csv:10: {good[0]} is also the decision for #1 in line 2",
+        f"d.csv:10: {good[0]} is a candidate of #1, not of #5; if it is its copy all the same,",
         "d.csv:13: #6 has a decision in line 12 too; keep one of the two",
         'd.csv:14: decision: "#REF!" is a spreadsheet\'s error value',
         "d.csv:16: #999: this database has no such item",
     ):
         assert says in ended.err
+    assert "\n  Nothing was recorded. Correct the sheet, and run the command again." in ended.err
     assert (night.ledger(), runs(night)) == (before, number)
 
 

@@ -39,7 +39,9 @@ from worker.model.stop import Stop
 from worker.settings.settings import Settings
 from worker.terminal.output import say, say_json
 from worker.terminal.secrets import Scrubber
-from worker.text import counted
+from worker.text import counted, verb
+
+NOTHING = "Nothing was recorded. Correct the sheet, and run the command again."
 
 AT_ONCE = 8
 """How many batches are looked up at once."""
@@ -88,12 +90,13 @@ class _Count:
     """Counts what passes through to the sheet."""
 
     def __init__(self) -> None:
-        self.duplicates = self.candidates = self.suggestions = 0
+        self.duplicates = self.candidates = self.suggestions = self.bare = 0
 
     def of(self, some: Iterable[Undecided]) -> Iterator[Undecided]:
         for one in some:
             self.duplicates += 1
             self.candidates += len(one.found)
+            self.bare += not one.found
             yield one
 
     def of_rows(self, rows: Iterable[views.Row]) -> Iterator[views.Row]:
@@ -115,7 +118,13 @@ class _Count:
         found = (
             f"{counted(self.candidates, 'candidate')}, {counted(self.suggestions, 'suggestion')}"
         )
-        return f"{path}: {counted(self.duplicates, 'unknown duplicate')}, {found}."
+        text = f"{path}: {counted(self.duplicates, 'unknown duplicate')}, {found}."
+        if self.bare:
+            text += (
+                f" {self.bare:,} {verb(self.bare, 'has', 'have')} no candidate: that does not mean"
+                f" that {verb(self.bare, 'it is', 'they are')} absent. First run settle again."
+            )
+        return text
 
 
 def _refuse_unrecorded(reader: Reader, path: Path) -> None:
@@ -202,7 +211,7 @@ def look_up_checked(
             problems.append(problem_in(one.row, f"{one.decision.batch_id}: {reason}"))
     if problems:
         in_order = sorted(problems, key=lambda problem: problem.line)
-        raise FileError(path, in_order[:SHOWN_PROBLEMS], len(in_order))
+        raise FileError(path, in_order[:SHOWN_PROBLEMS], len(in_order), hint=NOTHING)
     return found
 
 

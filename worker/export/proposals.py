@@ -3,6 +3,7 @@ filled in one says. Pure; `decision_sheet` writes and reads the files."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from worker.model.batch_id import BATCH_ID
 from worker.model.error_values import why_error_value
 from worker.model.errors import Problem
 from worker.model.names import shown
+from worker.text import joined
 
 COLUMNS = (
     "item",
@@ -43,6 +45,9 @@ NEEDED = ("item", "decision")
 
 ABSENT = "absent"
 """The decision that the duplicate was not created."""
+
+NAMED = 3
+"""How many duplicates with the same candidate a problem names."""
 
 EXPECTED = f"write the id of the batch that is the copy, {ABSENT}, or nothing"
 
@@ -112,9 +117,11 @@ def filled_in(rows: Iterable[SheetRow]) -> tuple[list[Filled], list[Problem]]:
     nothing."""
     filled: dict[int, Filled] = {}
     problems: list[Problem] = []
+    candidates: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         cells = {column: plain(cell) for column, cell in row.cells.items()}
         text = cells.get("decision", "")
+        candidates[cells.get("candidate_id", "").lower()].add(cells.get("item", ""))
         item, batch_id, problem = _decision(cells.get("item", ""), text, row)
         if problem:
             problems.append(problem_in(row, problem))
@@ -127,7 +134,18 @@ def filled_in(rows: Iterable[SheetRow]) -> tuple[list[Filled], list[Problem]]:
         elif text:
             seen = Seen(*(cells.get(column, "") for column in Seen._fields))
             filled[item] = Filled(Decision(item, batch_id, seen), row)
-    return list(filled.values()), problems
+    fitting: list[Filled] = []
+    for one in filled.values():
+        others = candidates.get(one.decision.batch_id or "", set())
+        if others and f"#{one.decision.item}" not in others:
+            wrong = (
+                f"{one.decision.batch_id} is a candidate of {joined(sorted(others)[:NAMED])}, not"
+            )
+            wrong += f" of #{one.decision.item}; if it is its copy all the same, use --assign"
+            problems.append(problem_in(one.row, wrong))
+        else:
+            fitting.append(one)
+    return fitting, problems
 
 
 def problem_in(row: SheetRow, text: str) -> Problem:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from worker.ledger.handle import Reader
 from worker.ledger.settlement import close_attempt, create, settle_absent
 from worker.ledger.store import Ledger
+from worker.model.clock import seconds
 from worker.model.errors import UsageError
 from worker.model.reasons import Reason
 from worker.model.records import Listed
@@ -60,6 +61,7 @@ class Seen(NamedTuple):
     source_batch_id: str = ""
     name: str = ""
     attempts: str = ""
+    last_sent_at: str = ""
 
 
 class Decision(NamedTuple):
@@ -80,6 +82,7 @@ class Known(NamedTuple):
     name: str | None
     status: str
     attempts: int
+    last_sent_at: str | None
     new_batch_id: str | None
     reason: str | None
     is_open: bool
@@ -103,6 +106,10 @@ def is_recorded(decision: Decision, item: Known | None, campaign: str) -> bool:
         return item.status == "created" and item.new_batch_id == decision.batch_id
     return item.status == "pending" and item.reason == Reason.DECLARED_ABSENT
 
+
+SAME_TIME_S = 60.0
+"""Seconds by which two times may differ that are meant to be the same: a spreadsheet program may
+have dropped the seconds."""
 
 REWRITE = "write the sheet again with --proposals"
 
@@ -134,6 +141,12 @@ def why_stale(decision: Decision, item: Known | None, campaign: str) -> str:
         return (
             f"{number} was sent again after this sheet was written ({item.attempts} requests, not"
             f" {seen.attempts}); {REWRITE}"
+        )
+    said, at = seconds(seen.last_sent_at), seconds(item.last_sent_at)
+    if said is not None and at is not None and abs(said - at) > SAME_TIME_S:
+        return (
+            f"{number} was last sent at {item.last_sent_at}, not at {seen.last_sent_at}: this sheet"
+            f" is from another database; {REWRITE}"
         )
     return ""
 

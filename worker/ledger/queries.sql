@@ -1291,6 +1291,11 @@ CROSS JOIN sources AS s ON s.source_id = i.source_id
 CROSS JOIN source_versions AS v ON v.id = s.version_id
 ORDER BY 1;
 
+-- name: has_candidates
+-- Whether the item is unknown, and a look has found candidates.
+SELECT 1 FROM items AS i CROSS JOIN candidates AS c ON c.item_id = i.id
+WHERE i.id = :item AND i.status = 'unknown' LIMIT 1;
+
 -- name: forget_candidates
 DELETE FROM candidates WHERE item_id = :item;
 
@@ -1317,7 +1322,8 @@ SELECT count(*) FROM items WHERE campaign_id = :campaign AND line = :line;
 -- name: item_by_number
 -- A request that is recorded as under way counts as having left, as in `abandon_items`.
 SELECT i.id, i.status, i.source_id, i.name, i.line, i.copy,
-    i.attempts + (i.status = 'sent') AS attempts, i.new_batch_id, i.reason, c.name AS campaign
+    i.attempts + (i.status = 'sent') AS attempts, i.last_sent_at, i.new_batch_id, i.reason,
+    c.name AS campaign
 FROM items AS i JOIN campaigns AS c ON c.id = i.campaign_id
 WHERE i.id = :item;
 

@@ -296,6 +296,11 @@ def settle_absent(ledger: Ledger, item: int, reason: Reason, text: str) -> None:
 
 
 def _settle_unknown(ledger: Ledger, item: int, why: Unsettled) -> None:
+    if (
+        why.reason is Reason.LISTING_INCOMPLETE
+        and ledger.ask("has_candidates", item=item).fetchone()
+    ):
+        return  # such a listing says nothing, and an earlier look may have found candidates
     ledger.ask("forget_candidates", item=item)
     ledger.ask(
         "settle_unknown",

@@ -62,11 +62,13 @@ class FileError(UsageError):
     """The file at `path` has `total` problems; `problems` are the first ones, in the file's
     order."""
 
-    def __init__(self, path: Path, problems: Sequence[Problem], total: int) -> None:
+    def __init__(
+        self, path: Path, problems: Sequence[Problem], total: int, *, hint: str = ""
+    ) -> None:
         self.path = path
         self.problems = tuple(problems)
         self.total = total
-        super().__init__("\n".join(self._lines()))
+        super().__init__("\n".join(self._lines()), hint=hint)
 
     def _lines(self) -> list[str]:
         lines = [

@@ -29,6 +29,10 @@ ALIKE = "these may be its copy, or that of a row with a similar name"
 MAY_BE = "these may be its copy"
 NAMED_BY_ANSWER = "an answer named this batch"
 NOT_SHOWN_YET = "the first of two listings does not show it"
+COMPARED = 100
+"""How many candidates of an attempt are compared, to name the best ones. There may be thousands for
+each of thousands of attempts."""
+
 # The ledger stores these texts. Migration 7 recognises the causes of older ledgers by their
 # beginnings.
 
@@ -114,10 +118,11 @@ def _unsettled(attempt: Attempt, seen: _Seen, *, absence: bool) -> Unsettled | N
 def _candidates(
     attempt: Attempt, seen: _Seen, reason: Reason, text: str, batches: Sequence[str]
 ) -> Unsettled:
-    first = tuple(
+    found = [
         Candidate(batch_id, evidence(attempt, seen.by_id[batch_id]))
         if batch_id in seen.by_id
         else Candidate(batch_id)
-        for batch_id in batches[:NAMED]
-    )
-    return Unsettled(reason, text, first, len(batches))
+        for batch_id in batches[:COMPARED]
+    ]
+    found.sort(key=lambda one: (one.evidence.count(False), -one.evidence.count(True)))
+    return Unsettled(reason, text, tuple(found[:NAMED]), len(batches))
