@@ -39,13 +39,13 @@ HOLD_S = 3.5
 FEW = 30
 """Requests that a trial takes at least to double a low rate; it is held for twice as many."""
 
-LONGEST_HOLD = 4
+LONGEST_HOLD = 8
 """Trials that fail double the hold, up to so many times the first one."""
 
 ASKED = 3
 """How much rarer trials are if a throttled answer costs a pause that the API asks for."""
 
-FAR = 1.2
+FAR = 1.03
 """If a trial shows that so many times the held rate is possible, the next one comes at once."""
 
 MOVED = 6.0
@@ -120,7 +120,7 @@ def held_for(trials: int, rate: float, *, asked: bool) -> float:
 
 def is_no_chance(in_row: int, contention: float) -> bool:
     """Whether so many throttled answers in a row are too many for contention, known or not."""
-    return -in_row * math.log(max(contention, MOST_CONTENTION / 2)) >= MOVED + SURE
+    return -in_row * math.log(max(2 * contention, MOST_CONTENTION / 2)) >= MOVED + SURE
 
 
 def is_trial(limit: Limit, left_at: float) -> bool:
@@ -133,7 +133,7 @@ def accepted(limit: Limit, seen: Evidence, left_at: float) -> tuple[Limit, Evide
     if seen.mark == -math.inf:
         seen = restarted(seen, left_at, BURST)
     began = limit.since + limit.hold
-    if is_trial(limit, left_at) and not limit.contention and seen.mark < began:
+    if is_trial(limit, left_at) and limit.hold and not limit.contention and seen.mark < began:
         seen = restarted(seen, began, BURST)  # the limiter is not full when a trial begins
     if left_at < max(limit.since, seen.mark):
         return limit, seen._replace(taken=seen.taken + (left_at >= seen.mark), in_row=0)
@@ -156,7 +156,12 @@ def throttled(limit: Limit, seen: Evidence, throttle: Throttle) -> tuple[Limit, 
     left_at, contended = throttle.left_at, limit.contention > 0.0
     if seen.mark == -math.inf:
         seen = restarted(seen, left_at, BURST)
-    trial = is_trial(limit, left_at) and not contended
+    trial = is_trial(limit, left_at) and not contended and not seen.in_row
+    if limit.proven and limit.start < math.inf and not (contended or trial or seen.in_row):
+        if seen.taken >= ASKED * CONFIDENT:
+            seen = seen._replace(first=left_at)
+            limit = limit._replace(start=min(limit.start, estimate(seen) * (1 - MARGIN)))
+            seen = restarted(seen, left_at)
     quiet = limit.proven and seen.score <= 0.0 and not seen.in_row
     if quiet and throttle.paced and not throttle.asked and not trial:
         seen = restarted(cleared(seen), left_at)
@@ -169,12 +174,10 @@ def throttled(limit: Limit, seen: Evidence, throttle: Throttle) -> tuple[Limit, 
     if limit.proven and seen.score >= MOVED:
         return _lowered(limit, seen, throttle)
     if limit.proven:
-        if throttle.asked and not contended and seen.taken >= ASKED * CONFIDENT:
-            limit = limit._replace(start=min(limit.start, estimate(seen) * (1 - MARGIN)))
         return limit, seen
     if seen.score < _sure(seen):
         return limit, seen
-    if share(seen) > MOST_CONTENTION or seen.earlier[0] < CONFIDENT:
+    if share(seen) > MOST_CONTENTION or seen.earlier[0] + seen.sent < 2 * CONFIDENT:
         return _lowered(limit, seen, throttle)
     start = max(limit.top, limit.start)
     found = Limit(start, throttle.now, trials=limit.trials, contention=share(seen))
@@ -194,11 +197,15 @@ def _sure(seen: Evidence) -> float:
 def _trial_failed(limit: Limit, seen: Evidence, throttle: Throttle) -> tuple[Limit, Evidence]:
     """… after a throttled answer in a trial: the limit is between what was held and what was
     tried."""
-    guess = min(estimate(seen) * (1 - MARGIN), (limit.start + throttle.rate) / 2)
+    guess = estimate(seen) * (1 - MARGIN)
+    if not limit.hold:
+        guess += (throttle.rate - guess) / 8
+    guess = min(guess, (limit.start + throttle.rate) / 2)
     start, trials = max(limit.start, guess), limit.trials + 1
     hold = held_for(trials, start, asked=throttle.asked)
-    if start > FAR * limit.start:
-        trials, hold = -1, 0.0
+    first = limit.hold > 0 and limit.trials == 0 and not throttle.asked
+    if first or start > FAR * limit.start:
+        trials, hold = limit.trials, 0.0
     tried = limit._replace(start=start, since=throttle.now, hold=hold, trials=trials)
     return tried, restarted(seen, seen.first)
 

@@ -188,7 +188,7 @@ class Pacer:
         slows, wait = limit.since == now or self._evidence.in_row > 1, 0.0
         if slows:
             first = SLOTS / min(rate, rate_at(limit, now))
-            wait = slots.back_off(state.pauses, self._rng.random(), first)
+            wait = slots.back_off(state.pauses + (self._evidence.in_row > 1), self._rng.random(), first)
         self.state = slots.throttled(state, now, asked, wait, limit)
         self._rest(asked)
         if slows or asked:
