@@ -185,10 +185,11 @@ class Pacer:
         throttle = Throttle(left_at, now, rate, paced=held is not None, asked=bool(asked))
         limit, self._evidence = throttled(state.limit, self._evidence, throttle)
         # One that changes nothing, as under contention, makes nobody wait; a row of them does.
-        slows, wait = limit.since == now or self._evidence.in_row > 1, 0.0
+        in_row = self._evidence.in_row > (2 if limit.contention else 1)
+        slows, wait = limit.since == now or in_row, 0.0
         if slows:
             first = SLOTS / min(rate, rate_at(limit, now))
-            wait = slots.back_off(state.pauses + (self._evidence.in_row > 1), self._rng.random(), first)
+            wait = slots.back_off(state.pauses + in_row, self._rng.random(), first)
         self.state = slots.throttled(state, now, asked, wait, limit)
         self._rest(asked)
         if slows or asked:
