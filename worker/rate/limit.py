@@ -46,8 +46,8 @@ ASKED = 3
 """How much rarer trials are if throttled answers ask for a pause."""
 
 OVERSHOOT = 0.125
-"""A repeated trial raises the rate this far towards the one that was throttled: the average of a
-rising rate lags behind, and a limit that counts in windows accepts no burst that makes up for it."""
+"""A repeated trial raises the rate this far towards the throttled one: the average of a rising rate
+lags behind, and a limit that counts in windows accepts no burst to make up for it."""
 
 MOVED = 6.0
 """The limit has moved if the score rises this far above its lowest value (CUSUM)."""
@@ -198,15 +198,16 @@ def _held(limit: Limit, seen: Evidence, throttle: Throttle) -> tuple[Limit, Evid
 
 def _trial_failed(limit: Limit, seen: Evidence, throttle: Throttle) -> tuple[Limit, Evidence]:
     """A throttled answer in a trial: the limit is between the rate held and the rate tried. The
-    first trial, and each that gains, is repeated at once: then the limiter is full."""
+    first trial, and each that gains, is repeated at once, unless that costs a pause: then the
+    limiter is full."""
     guess = estimate(seen) * (1 - MARGIN)
     if not limit.hold:
         guess += OVERSHOOT * (throttle.rate - guess)
     start = max(limit.start, min(guess, (limit.start + throttle.rate) / 2))
     trials = limit.trials + 1
     hold = held_for(trials, start, asked=throttle.asked)
-    first = limit.hold > 0 and limit.trials == 0 and not throttle.asked
-    if first or start > (1 + 3 * MARGIN) * limit.start:
+    first = limit.hold > 0 and limit.trials == 0
+    if not throttle.asked and (first or start > (1 + 3 * MARGIN) * limit.start):
         trials, hold = limit.trials, 0.0
     tried = limit._replace(start=start, since=throttle.now, hold=hold, trials=trials)
     return tried, restarted(seen, seen.first)
