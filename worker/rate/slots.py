@@ -1,5 +1,5 @@
-"""Evenly spaced slots, pauses, and probes while the API is unusable: pure functions from a `Pace` to
-a `Pace`.
+"""Evenly spaced slots, pauses, and probes while the API is unusable: pure functions that return a
+new `Pace`.
 
 Slots lie on an absolute clock. A slot missed by more than `lateness` is skipped, because limiters
 reject bursts. (aiolimiter's leaky bucket, set to spread evenly with `AsyncLimiter(1, 1/rate)`,
