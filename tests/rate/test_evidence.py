@@ -12,7 +12,6 @@ from worker.rate.evidence import (
     RARE,
     Evidence,
     at_new_rate,
-    cleared,
     estimate,
     raised,
     restarted,
@@ -85,15 +84,15 @@ def test_what_was_accepted_between_two_throttled_answers_is_the_limit(
 
 
 def test_a_new_rate_is_compared_with_those_before_it() -> None:
-    seen = at_new_rate(at_new_rate(answers("...x")))
+    seen = at_new_rate(at_new_rate(answers("...x"), related=True), related=True)
     assert (seen.sent, seen.throttled, seen.score) == (0, 0, 0.0)
     assert (seen.earlier, seen.taken) == ((4, 1), 3), "the estimate goes on"
     assert share(with_accepted(seen, RARE)) == 1 / 5
     assert share(Evidence()) == 0.0
 
 
-def test_what_is_cleared_still_gives_an_estimate() -> None:
-    seen = cleared(at_new_rate(answers("...x")))
+def test_counts_at_an_unrelated_rate_begin_anew_and_the_estimate_continues() -> None:
+    seen = at_new_rate(at_new_rate(answers("...x"), related=True), related=False)
     assert (seen.sent, seen.throttled, seen.earlier, seen.score) == (0, 0, (0, 0), 0.0)
     assert (seen.taken, seen.first) == (3, 3.0)
 

@@ -15,7 +15,6 @@ from tests.simulation.paced import Case, tried
 from worker.rate.evidence import BURST, CONFIDENT, RARE, Evidence
 from worker.rate.limit import (
     ASKED,
-    FAR,
     FEW,
     HOLD_S,
     LEAST_AT_START,
@@ -24,12 +23,13 @@ from worker.rate.limit import (
     MARGIN,
     MOST_CONTENTION,
     MOVED,
+    OVERSHOOT,
     SURE,
     Limit,
     Throttle,
     accepted,
     held_for,
-    is_no_chance,
+    is_limit,
     rate_at,
     throttled,
     usual,
@@ -239,26 +239,32 @@ def test_a_ceiling_is_doubted_as_a_rate_that_is_held() -> None:
 
 @pytest.mark.parametrize(
     ("in_row", "contention", "no_chance"),
-    [(3, 0.0, False), (4, 0.0, True), (4, 0.15, False), (5, 0.15, True), (3, 0.02, False)],
+    [(3, 0.0, False), (4, 0.0, True), (4, 0.05, True), (5, 0.1, False), (6, 0.1, True)],
 )
 def test_too_many_in_a_row_are_no_contention(
     in_row: int, contention: float, no_chance: bool
 ) -> None:
-    assert is_no_chance(in_row, contention) is no_chance
+    assert is_limit(in_row, contention) is no_chance
     limit = CALM._replace(contention=contention)
     found, _ = throttled(limit, FULL._replace(in_row=in_row - 1), Throttle(104.0, 104.1, 30.0))
     assert (not found.proven) is no_chance
 
 
-def test_where_each_costs_a_pause_a_good_estimate_lowers_the_rate_at_once() -> None:
-    seen = Evidence(mark=100.0, taken=ASKED * CONFIDENT, burst=BURST)
-    throttle = Throttle(103.0, 103.1, 30.0, asked=True)
-    limit, _ = throttled(CALM, seen, throttle)
-    assert limit.start == pytest.approx(23.0 * (1 - MARGIN))
-    assert throttled(CALM, seen, throttle._replace(asked=False))[0] == CALM
+def test_a_good_estimate_lowers_a_held_rate_slightly() -> None:
+    seen = Evidence(mark=100.0, taken=3 * CONFIDENT, burst=1, score=1.0)
+    for throttle in (Throttle(103.0, 103.1, 30.0), Throttle(103.0, 103.1, 30.0, asked=True)):
+        limit, after = throttled(CALM, seen, throttle)
+        assert limit.start == pytest.approx(74 / 3 * (1 - MARGIN))
+        assert limit == CALM._replace(start=limit.start)
+        assert (after.mark, after.taken) == (103.0, 0), "the next estimate begins here"
+    throttle = Throttle(102.0, 102.1, 30.0)
+    assert throttled(CALM, seen, throttle)[0] == CALM, "a held rate is never raised"
+    throttle = Throttle(103.0, 103.1, 30.0)
     noisy = CALM._replace(contention=0.05)
     assert throttled(noisy, seen, throttle)[0] == noisy
-    assert throttled(CALM, seen._replace(taken=ASKED * CONFIDENT - 1), throttle)[0] == CALM
+    assert throttled(Limit(), seen, throttle)[0] == Limit(), "a ceiling is no estimate"
+    assert throttled(CALM, seen._replace(in_row=1), throttle)[0] == CALM, "a row counts once"
+    assert throttled(CALM, seen._replace(taken=3 * CONFIDENT - 1), throttle)[0] == CALM
 
 
 # -- throttled answers: in a trial
@@ -267,12 +273,13 @@ def test_where_each_costs_a_pause_a_good_estimate_lowers_the_rate_at_once() -> N
 @pytest.mark.parametrize(
     ("taken", "start", "hold", "trials"),
     [
-        (20, 30.0, 4 * HOLD_S, 2),  # nothing shows that more than was held is possible
-        (70, 32.0 * (1 - MARGIN), 4 * HOLD_S, 2),
-        (99, 35.0, 4 * HOLD_S, 2),  # at most half way to what was tried
+        (20, 30.0, 4 * HOLD_S, 2),  # nothing shows that more than the held rate is possible
+        (70, 32.0 * (1 - MARGIN), 0.0, 1),  # it gains, so it is repeated at once
+        (67, 30.5 * (1 - MARGIN), 4 * HOLD_S, 2),
+        (99, 35.0, 0.0, 1),  # at most half way to what was tried
     ],
 )
-def test_the_first_one_in_a_trial_ends_it(
+def test_the_first_throttled_answer_in_a_trial_ends_it(
     taken: int, start: float, hold: float, trials: int
 ) -> None:
     seen = Evidence(mark=108.0, taken=taken, burst=BURST, score=1.25)
@@ -284,11 +291,33 @@ def test_the_first_one_in_a_trial_ends_it(
     assert after.score == 1.25, "it was to be expected, so it is no evidence"
 
 
-def test_where_far_more_is_possible_the_next_trial_comes_at_once() -> None:
-    seen = Evidence(mark=108.0, taken=300, burst=BURST)
-    limit, _ = throttled(CALM, seen, Throttle(113.0, 113.1, 60.0))
-    assert limit.start == 45.0 > FAR * CALM.start
-    assert (limit.hold, limit.trials) == (0.0, -1)
+def test_the_first_trial_is_repeated_unless_it_costs_a_pause() -> None:
+    seen, throttle = Evidence(mark=108.0, taken=20, burst=BURST), Throttle(110.0, 110.1, 40.0)
+    first = CALM._replace(trials=0)
+    limit, _ = throttled(first, seen, throttle)
+    assert (limit.start, limit.hold, limit.trials) == (30.0, 0.0, 0)
+    limit, _ = throttled(limit, seen, Throttle(110.4, 110.5, 31.0))
+    assert (limit.hold, limit.trials) == (2 * HOLD_S, 1), "once"
+    limit, _ = throttled(first, seen, throttle._replace(asked=True))
+    assert (limit.hold, limit.trials) == (2 * HOLD_S * ASKED, 1)
+    limit, _ = throttled(CALM, seen._replace(taken=90), throttle._replace(asked=True))
+    assert limit.hold == 4 * HOLD_S * ASKED
+
+
+def test_a_repeated_trial_assumes_no_burst_and_goes_slightly_beyond_its_average() -> None:
+    repeated = CALM._replace(hold=0.0)
+    seen = Evidence(mark=100.0, taken=8, burst=1)
+    seen = accepted(repeated, seen, 101.0)[1]
+    assert (seen.mark, seen.taken, seen.burst) == (100.0, 9, 1), "the limiter is still full"
+    limit, _ = throttled(repeated, seen._replace(taken=63), Throttle(102.0, 102.1, 40.0))
+    average = 31.0 * (1 - MARGIN)
+    assert limit.start == pytest.approx(average + OVERSHOOT * (40.0 - average))
+
+
+def test_a_row_of_throttled_answers_ends_a_repeated_trial_once() -> None:
+    repeated = CALM._replace(hold=0.0)
+    seen = Evidence(mark=100.0, taken=63, burst=1, in_row=1)
+    assert throttled(repeated, seen, Throttle(102.0, 102.1, 40.0))[0] == repeated
 
 
 def test_under_contention_a_trial_goes_on() -> None:
@@ -311,7 +340,7 @@ def test_a_test_that_fails_shows_contention_and_the_rate_goes_back() -> None:
     ("seen", "why"),
     [
         (FULL._replace(sent=40, throttled=20, score=9.0), "so large a share is a limit"),
-        (FULL._replace(sent=40, throttled=3, score=9.0, earlier=(9, 2)), "too little was seen"),
+        (FULL._replace(sent=38, throttled=3, score=9.0, earlier=(9, 2)), "too little was seen"),
     ],
 )
 def test_a_test_that_fails_may_only_show_that_the_limit_is_lower(seen: Evidence, why: str) -> None:
@@ -375,7 +404,8 @@ def test_contention_hardly_slows_a_run() -> None:
         ("shared", 0.75, 0.15),
         ("contention-no-ceiling", 0.7, 0.07),
         ("contention-and-limit", 0.75, 0.15),
-        ("window-30-a-second", 0.9, 0.07),
+        ("window-5-a-second", 0.9, 0.05),
+        ("window-30-a-second", 0.9, 0.055),
     ],
 )
 def test_an_unknown_limit_is_found_and_followed(
@@ -391,7 +421,7 @@ def take_contention_for_a_limit(patch: pytest.MonkeyPatch) -> None:
 
 
 def forget_to_end_a_test(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("worker.rate.limit._sure", lambda _: math.inf)
+    patch.setattr("worker.rate.limit._end_score", lambda _: math.inf)
 
 
 @pytest.mark.prove

@@ -14,18 +14,17 @@ from worker.rate.slots import (
     MOST_BACK_OFF_S,
     PROBE_AFTER,
     Pace,
+    after_request,
+    after_usable,
     back_off,
     due,
-    good,
-    is_news,
     lateness,
-    left,
     pace,
     probing,
     rate,
     slots_within,
+    slowed,
     throttled,
-    throttled_again,
     unusable,
     unusable_for,
     with_quota,
@@ -47,14 +46,14 @@ def test_slots_lie_on_a_grid_that_lateness_does_not_move() -> None:
     for _ in range(1000):
         now = max(now, due(state)) + 0.01  # everybody wakes late
         times.append(now)
-        state = left(state, now)
+        state = after_request(state, now)
 
     assert times[-1] - times[0] == pytest.approx(999 * 0.25, abs=0.02)
 
 
 def test_a_pause_is_not_caught_up_with() -> None:
-    state = left(pace(10), 0.0)
-    state = left(state, 60.0)
+    state = after_request(pace(10), 0.0)
+    state = after_request(state, 60.0)
 
     assert due(state) == pytest.approx(60.1)
 
@@ -63,13 +62,13 @@ def test_a_pause_is_not_caught_up_with() -> None:
 def test_a_slot_that_is_missed_by_less_than_its_interval_keeps_the_grid(
     late: float, next_slot: float
 ) -> None:
-    state = left(pace(10), 0.0)
+    state = after_request(pace(10), 0.0)
 
-    assert due(left(state, 0.1 + late)) == pytest.approx(next_slot)
+    assert due(after_request(state, 0.1 + late)) == pytest.approx(next_slot)
 
 
 def test_without_a_ceiling_everything_may_leave_at_once() -> None:
-    state = left(left(pace(None), 5.0), 5.0)
+    state = after_request(after_request(pace(None), 5.0), 5.0)
 
     assert due(state) <= 5.0
     assert slots_within(state, 5.0, 16) == 16
@@ -86,19 +85,19 @@ def test_a_busy_moment_is_made_up_for_and_a_pause_is_not(
 
 
 def test_at_a_thousand_a_second_no_more_than_two_slots_are_made_up_for() -> None:
-    state = left(pace(1000), 0.0)
-    state = left(state, 0.0029)
+    state = after_request(pace(1000), 0.0)
+    state = after_request(state, 0.0029)
     bunch = 0
     while due(state) <= 0.0029:
-        state = left(state, 0.0029)
+        state = after_request(state, 0.0029)
         bunch += 1
     assert bunch == 1  # and the one that was late
 
 
 def test_a_limit_that_is_known_is_kept_to_and_the_ceiling_stays_one() -> None:
-    assert due(left(pace(10)._replace(limit=LIMIT), 0.0)) == pytest.approx(0.2)
-    assert due(left(pace(None)._replace(limit=LIMIT), 0.0)) == pytest.approx(0.2)
-    assert due(left(pace(2)._replace(limit=LIMIT), 0.0)) == pytest.approx(0.5)
+    assert due(after_request(pace(10)._replace(limit=LIMIT), 0.0)) == pytest.approx(0.2)
+    assert due(after_request(pace(None)._replace(limit=LIMIT), 0.0)) == pytest.approx(0.2)
+    assert due(after_request(pace(2)._replace(limit=LIMIT), 0.0)) == pytest.approx(0.5)
 
 
 def test_a_request_is_due_after_slot_and_pause() -> None:
@@ -130,50 +129,37 @@ def test_so_many_may_leave_within_the_horizon(state: Pace, most: int, slots: int
 # -- throttled answers
 
 
-def test_one_push_back_slows_once_however_many_were_under_way() -> None:
-    first = throttled(pace(10), 100.0, None, 0.5, LIMIT)
-    assert is_news(pace(10), 99.0)
-    assert not is_news(first, 99.0)
-    state = first
-    for _ in range(15):
-        state = throttled_again(state, 100.1, None)
-
-    assert state == first
-    assert (state.pauses, state.slowed_at, state.pause_until) == (1, 100.0, 100.5)
-    assert state.limit == LIMIT._replace(since=100.5), (
-        "what is known begins with the end of the pause"
-    )
-
-
-def test_what_the_api_asks_is_waited_for_and_a_later_answer_may_ask_for_longer() -> None:
-    state = throttled(pace(10), 100.0, 7.0, 0.5, LIMIT)
-    assert due(state) == 107.0
-
-    longer = throttled_again(state, 101.0, 20.0)
-    shorter = throttled_again(state, 101.0, 1.0)
-
-    assert (longer.pause_until, longer.pauses) == (121.0, 1)
-    assert longer.limit == LIMIT._replace(since=121.0)
-    assert shorter.pause_until == 107.0
-
-
-def test_a_limit_that_was_known_before_goes_on_but_for_the_pauses() -> None:
-    state = throttled(pace(10), 130.0, None, 0.5, LIMIT)
+def test_a_new_limit_begins_after_the_pause() -> None:
+    state = throttled(pace(10), 100.0, 0.5, LIMIT)
+    assert (state.pause_until, state.unusable_since) == (100.5, 100.0)
     assert state.limit == LIMIT._replace(since=100.5)
-    state = throttled_again(state, 130.25, 20.0)
+    assert (state.pauses, state.slowed_at) == (0, -math.inf), "`slowed` counts pauses"
+
+
+def test_a_later_answer_may_make_a_pause_longer_but_not_shorter() -> None:
+    state = throttled(pace(10), 100.0, 7.0, LIMIT)
+    assert due(state) == 107.0
+    longer = throttled(state, 101.0, 20.0, state.limit)
+    assert (longer.pause_until, longer.limit.since) == (121.0, 121.0)
+    assert throttled(state, 101.0, 1.0, state.limit) == state
+
+
+def test_an_earlier_limit_does_not_age_during_a_pause() -> None:
+    state = throttled(pace(10), 130.0, 0.5, LIMIT)
+    assert state.limit == LIMIT._replace(since=100.5)
+    state = throttled(state, 130.25, 20.0, state.limit)
     assert (state.pause_until, state.limit) == (150.25, LIMIT._replace(since=120.25))
 
 
-def test_a_wait_of_no_seconds_is_none_that_was_asked_for() -> None:
-    assert throttled(pace(None), 100.0, 0.0, 1.0, LIMIT).pause_until == 101.0
+def test_an_answer_that_makes_nobody_wait_keeps_the_limit_and_the_pace() -> None:
+    state = throttled(pace(10), 100.0, 0.0, LIMIT._replace(since=90.0))
+    assert (state.pause_until, state.limit.since) == (100.0, 90.0)
 
 
-def test_where_nobody_need_wait_nothing_slows_down_and_each_answer_is_news() -> None:
-    state = throttled(pace(10), 100.0, None, 0.0, LIMIT._replace(since=90.0))
-    assert (state.pauses, state.slowed_at, state.pause_until) == (0, -math.inf, 100.0)
-    assert state.limit.since == 90.0
-    assert is_news(state, 99.0)
-    assert throttled(pace(10), 100.0, 5.0, 0.0, LIMIT).pauses == 1
+def test_pauses_are_counted_until_a_usable_answer() -> None:
+    state = slowed(slowed(pace(10), 100.0), 101.0)
+    assert (state.pauses, state.slowed_at) == (2, 101.0)
+    assert after_usable(state, 101.0).pauses == 0
 
 
 @pytest.mark.parametrize(("jitter", "part"), [(0.0, 0.5), (0.5, 0.75), (1.0, 1.0)])
@@ -186,10 +172,10 @@ def test_back_off_grows_to_a_cap_with_half_of_it_random(jitter: float, part: flo
 
 
 def test_a_good_answer_to_an_earlier_request_only_says_that_the_api_is_there() -> None:
-    state = good(throttled(pace(10), 100.0, 7.0, 0.5, LIMIT), 99.5)
+    state = after_usable(slowed(throttled(pace(10), 100.0, 7.0, LIMIT), 100.0), 99.5)
 
     assert (state.pauses, state.pause_until, state.unusable_since) == (1, 107.0, None)
-    assert good(state, 107.0).pauses == 0
+    assert after_usable(state, 107.0).pauses == 0
 
 
 # -- what headers say
@@ -251,7 +237,7 @@ def test_a_row_of_unusable_answers_leads_to_probes_with_growing_pauses() -> None
 
     assert waits == [0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60]
     assert probing(state)
-    assert not probing(good(state, now))
+    assert not probing(after_usable(state, now))
 
 
 def test_where_the_item_would_be_asked_for_again_the_first_unusable_answer_makes_all_wait() -> None:
@@ -284,7 +270,7 @@ def test_an_unusable_answer_may_ask_to_wait() -> None:
 def test_no_pause_is_ever_shortened() -> None:
     state = pace(10)._replace(pause_until=500.0)
 
-    assert throttled(state, 100.0, 1.0, 0.0, LIMIT).pause_until == 500.0
+    assert throttled(state, 100.0, 1.0, LIMIT).pause_until == 500.0
     assert unusable(state, 100.0, 100.0, 1.0, 0.0, patient=False).pause_until == 500.0
 
 
@@ -304,9 +290,9 @@ def test_the_api_is_unusable_until_now_or_as_long_as_it_says(
 
 
 def test_unusable_time_counts_from_the_first_trouble_of_either_kind() -> None:
-    state = throttled(pace(10), 100.0, None, 0.0, LIMIT)
+    state = throttled(pace(10), 100.0, 0.0, LIMIT)
     state = unusable(state, 110.0, 109.0, None, 0.0, patient=True)
-    state = throttled(state, 120.0, None, 0.0, LIMIT)
+    state = throttled(state, 120.0, 0.0, LIMIT)
 
     assert unusable_for(state, 130.0) == 30.0
-    assert unusable_for(good(state, 121.0), 130.0) == 0.0
+    assert unusable_for(after_usable(state, 121.0), 130.0) == 0.0

@@ -1,10 +1,8 @@
-"""What the answers to a run's requests say about a rate limit: pure functions, tabled in tests.
+"""What the answers to a run's requests say about a rate limit: pure functions.
 
-`Evidence` counts answers. It gives two things: an estimate of the limit, and a score, the
-logarithm of a likelihood ratio. The score compares two explanations of the answers at one rate:
-either so many are throttled as is usual (`usual`), or clearly more are (`raised`). Answers that are
-throttled directly after one another count once, because limiters that count in windows of time
-throttle many in a row."""
+Two explanations of the answers at one rate are compared: the usual share is throttled (`usual`), or
+clearly more (`raised`). `score` is the logarithm of their likelihood ratio. Throttled answers in a
+row count once, because limiters that count in windows of time throttle many in a row."""
 
 from __future__ import annotations
 
@@ -12,24 +10,25 @@ import math
 from typing import NamedTuple
 
 BURST = 6
-"""Requests that a limiter that has rested accepts at once, in addition to its rate."""
+"""Requests that an idle limiter is assumed to accept at once, in addition to its rate."""
 
 CONFIDENT = 25
-"""An estimate that rests on so many accepted requests is exact to a few per cent, and a share of so
-many requests may be contention."""
+"""Accepted requests that make an estimate exact to a few per cent."""
 
 RARE = 0.01
-"""Share of requests that may be throttled at any rate without a reason to slow down."""
+"""Share of throttled requests that is no reason to slow down."""
 
 RAISED = 0.05
-"""A share is raised if it is twice the usual one and so much more."""
+"""A share is raised if it is twice the usual one plus this."""
 
 
 class Evidence(NamedTuple):
-    """`taken` requests that left since `mark` were accepted; before that the limiter was full
-    (`burst` is 1), or could take a burst. `sent` and `throttled` count the answers at the present
-    rate, `earlier` those at the rates that led to it. `in_row` answers in a row were throttled; the
-    request of the first one left at `first`."""
+    """Counts of answers.
+
+    `taken` requests sent since `mark` were accepted; at `mark` the limiter was full (`burst` is 1)
+    or could accept a burst. `sent` and `throttled` count answers at the present rate, `earlier` at
+    the rates that led to it. The last `in_row` answers were throttled; the first of these requests
+    was sent at `first`."""
 
     mark: float = -math.inf
     taken: int = 0
@@ -43,53 +42,47 @@ class Evidence(NamedTuple):
 
 
 def raised(usual: float) -> float:
-    """The share of throttled answers that is told apart from the usual one."""
+    """The share of throttled answers that is compared with the usual one."""
     return 2 * usual + RAISED
 
 
 def with_accepted(seen: Evidence, usual: float) -> Evidence:
-    """… after one more request at the present rate was accepted."""
-    gain = math.log((1 - raised(usual)) / (1 - usual))
-    return seen._replace(
-        taken=seen.taken + 1, sent=seen.sent + 1, score=seen.score + gain, in_row=0
-    )
+    """Count an accepted request."""
+    score = seen.score + math.log((1 - raised(usual)) / (1 - usual))
+    return seen._replace(taken=seen.taken + 1, sent=seen.sent + 1, score=score, in_row=0)
 
 
 def with_throttled(seen: Evidence, usual: float, left_at: float) -> Evidence:
-    """… after a request that left at `left_at` was throttled."""
+    """Count a throttled request that was sent at `left_at`."""
     if seen.in_row:
         return seen._replace(in_row=seen.in_row + 1)
-    gain = math.log(raised(usual) / usual)
-    return seen._replace(
-        sent=seen.sent + 1, throttled=seen.throttled + 1, score=seen.score + gain, in_row=1,
-        first=left_at,
-    )  # fmt: skip
+    score, sent = seen.score + math.log(raised(usual) / usual), seen.sent + 1
+    counts = seen._replace(sent=sent, throttled=seen.throttled + 1, score=score)
+    return counts._replace(in_row=1, first=left_at)
 
 
 def restarted(seen: Evidence, mark: float, burst: int = 1) -> Evidence:
-    """… with accepted requests counted from `mark` on."""
+    """Begin a new estimate at `mark`."""
     return seen._replace(mark=mark, taken=0, burst=burst)
 
 
-def at_new_rate(seen: Evidence) -> Evidence:
-    """… at the beginning of another rate that is to be compared with this one."""
-    sent, throttled = seen.earlier
-    earlier = (sent + seen.sent, throttled + seen.throttled)
+def at_new_rate(seen: Evidence, *, related: bool) -> Evidence:
+    """Begin the counts of another rate; keep the earlier ones if they are `related` to it."""
+    earlier = totals(seen) if related else (0, 0)
     return seen._replace(sent=0, throttled=0, earlier=earlier, score=0.0)
 
 
-def cleared(seen: Evidence) -> Evidence:
-    """… without what was counted so far, but for what an estimate needs."""
-    return seen._replace(sent=0, throttled=0, earlier=(0, 0), score=0.0)
-
-
-def estimate(seen: Evidence) -> float:
-    """The limit in requests a second, if there is one. Between two throttled answers a limiter is
-    full, so it is what was accepted; after a rest it accepted a burst besides."""
-    return max(0, seen.taken - seen.burst) / max(seen.first - seen.mark, 1e-3)
+def totals(seen: Evidence) -> tuple[int, int]:
+    """Requests sent and throttled, at this rate and at those that led to it."""
+    return seen.earlier[0] + seen.sent, seen.earlier[1] + seen.throttled
 
 
 def share(seen: Evidence) -> float:
-    """The share of requests that are throttled, at this rate and at those that led to it."""
-    sent, throttled = seen.earlier
-    return (throttled + seen.throttled) / max(sent + seen.sent, 1)
+    """The share of requests that was throttled."""
+    sent, throttled = totals(seen)
+    return throttled / max(sent, 1)
+
+
+def estimate(seen: Evidence) -> float:
+    """The limit, if there is one: a limiter that is full at both ends accepts exactly its rate."""
+    return max(0, seen.taken - seen.burst) / max(seen.first - seen.mark, 1e-3)

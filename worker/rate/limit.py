@@ -1,10 +1,9 @@
-"""What is known of the rate that the API allows, if nobody says it: pure functions, tabled in
-tests. docs/pace.md explains the rule.
+"""The rate that the API allows, as far as its answers show: pure functions. docs/pace.md explains
+the rule.
 
-A throttled answer has one of two causes: the rate is above a limit, or there is contention, which
-throttles a share of requests at any rate. If a share is throttled and a limit is the cause, the
-limit is about what was accepted. So a rate just under that is held as a test: a limiter's throttled
-answers end there, those of contention continue."""
+A throttled answer has one of two causes: a rate above a limit, or contention, which throttles a
+share of requests at any rate. If a limit is the cause, it is about the rate that was accepted. So a
+rate slightly lower is held as a test: there a limiter stops throttling, contention does not."""
 
 from __future__ import annotations
 
@@ -17,39 +16,41 @@ from worker.rate.evidence import (
     RARE,
     Evidence,
     at_new_rate,
-    cleared,
     estimate,
     restarted,
     share,
+    totals,
     with_accepted,
     with_throttled,
 )
 
 MARGIN = 0.01
-"""How far the rate stays under a confident estimate."""
+"""How far the rate stays under an estimate; a trial that gains three times as much is repeated."""
 
 LEAST_LEFT = 0.7
+"""Share of the rate that is kept at least if the estimate is not confident."""
+
 LEAST_AT_START = 0.15
-"""Share of a rate that is kept at least if the estimate is not confident, and of what was under way
-at the start of a run, where no pace is held."""
+"""The same at the start of a run without a ceiling, where the rate is only a guess."""
 
 HOLD_S = 3.5
-"""Seconds for which a rate is held before a higher one is tried; a trial doubles it in as many."""
+"""Seconds to hold a rate before a higher one is tried; a trial doubles it in as many."""
 
 FEW = 30
-"""Requests that a trial takes at least to double a low rate; it is held for twice as many."""
+"""Requests that doubling a low rate takes at least; a hold takes twice as many."""
 
-LONGEST_HOLD = 4
-"""Trials that fail double the hold, up to so many times the first one."""
+LONGEST_HOLD = 8
+"""Failed trials double the hold, up to this many times the first one."""
 
 ASKED = 3
-"""How much rarer trials are if a throttled answer costs a pause that the API asks for."""
+"""How much rarer trials are if throttled answers ask for a pause."""
 
-FAR = 1.2
-"""If a trial shows that so many times the held rate is possible, the next one comes at once."""
+OVERSHOOT = 0.125
+"""A repeated trial raises the rate this far towards the throttled one: the average of a rising rate
+lags behind, and a limit that counts in windows accepts no burst to make up for it."""
 
 MOVED = 6.0
-"""The limit has moved if the score rises so far above its lowest value (CUSUM)."""
+"""The limit has moved if the score rises this far above its lowest value (CUSUM)."""
 
 SURE = 3.0
 """A test ends at this score (contention) or its negative (a limit): Wald's sequential test."""
@@ -59,13 +60,11 @@ MOST_CONTENTION = 0.2
 
 
 class Limit(NamedTuple):
-    """From `since` on the rate begins with `start` (infinite: no limit is known). It approaches
-    `target`, or is held for `hold` seconds (None); then more is tried, and `trials` counts those
-    that failed.
+    """The rate since `since`: it begins at `start` (infinite: no limit is known) and approaches
+    `target`, or is held for `hold` seconds; then a higher one is tried. `trials` have failed.
 
-    `proven`: it is not tested whether the rate is the cause of throttled answers. If contention is
-    the cause after all, the rate goes back to `top`. `contention` is the share of requests that is
-    throttled at any rate."""
+    While a rate is tested, `proven` is false; if contention was the cause, the rate returns to
+    `top`. `contention` is the share of requests that is throttled at any rate."""
 
     start: float = math.inf
     since: float = -math.inf
@@ -78,9 +77,8 @@ class Limit(NamedTuple):
 
 
 class Throttle(NamedTuple):
-    """A throttled answer that came at `now`, to a request that left at `left_at`, at a pace of
-    `rate`. `paced`: a pace was held, so that `rate` is not only what was under way. `asked`: the
-    API asked for a pause."""
+    """A throttled answer that came at `now` to a request sent at `left_at`, at `rate` (guessed from
+    the number under way unless `paced`). `asked`: the API asked for a pause."""
 
     left_at: float
     now: float
@@ -90,121 +88,133 @@ class Throttle(NamedTuple):
 
 
 def rate_at(limit: Limit, now: float) -> float:
-    """Requests a second that may leave at `now`."""
+    """The rate that is allowed at `now`."""
     if limit.start == math.inf:
         return math.inf
     seconds = max(0.0, now - limit.since)
     if limit.target is not None:
-        nearing = lasting(HOLD_S / 2, limit.target, FEW)
+        nearing = at_least(HOLD_S / 2, limit.target, FEW)
         gap = (limit.target - limit.start) * math.exp(-min(seconds / nearing, 3.0))
-        return (limit.target - gap) * _more(seconds - 2 * nearing, limit)
-    return limit.start * _more(seconds - limit.hold, limit) if limit.proven else limit.start
+        return (limit.target - gap) * _growth(seconds - 2 * nearing, limit)
+    return limit.start * _growth(seconds - limit.hold, limit) if limit.proven else limit.start
 
 
-def _more(seconds: float, limit: Limit) -> float:
-    """By how much more is tried, so many seconds after a trial began: slowly, then faster."""
-    doubling = lasting(HOLD_S, limit.start, FEW)
+def _growth(seconds: float, limit: Limit) -> float:
+    """The factor of a trial after this many seconds: it grows slowly at first."""
+    doubling = at_least(HOLD_S, limit.start, FEW)
     return float(2.0 ** min(30.0, (max(0.0, seconds) / doubling) ** 2))
 
 
-def lasting(seconds: float, rate: float, requests: int) -> float:
-    """So many seconds, or as long as so many requests take."""
+def at_least(seconds: float, rate: float, requests: int) -> float:
+    """Seconds, or the longer time that this many requests take."""
     return max(seconds, requests / rate)
 
 
 def held_for(trials: int, rate: float, *, asked: bool) -> float:
-    """Seconds until more is tried, after so many trials that failed."""
-    hold = lasting(HOLD_S, rate, 2 * FEW) * min(2.0**trials, LONGEST_HOLD)
+    """Seconds until a higher rate is tried, after this many failed trials."""
+    hold = at_least(HOLD_S, rate, 2 * FEW) * min(2.0**trials, LONGEST_HOLD)
     return hold * ASKED if asked else hold
 
 
-def is_no_chance(in_row: int, contention: float) -> bool:
-    """Whether so many throttled answers in a row are too many for contention, known or not."""
-    return -in_row * math.log(max(contention, MOST_CONTENTION / 2)) >= MOVED + SURE
+def is_limit(in_row: int, contention: float) -> bool:
+    """Whether so many throttled answers in a row are too unlikely under contention. Unknown
+    contention may be half the most, known contention twice what was measured."""
+    return -in_row * math.log(max(2 * contention, MOST_CONTENTION / 2)) >= MOVED + SURE
 
 
 def is_trial(limit: Limit, left_at: float) -> bool:
-    """Whether a request that left at `left_at` tried more than the rate that is held."""
+    """Whether a request sent at `left_at` tried a higher rate than the one held."""
     return limit.proven and limit.start < math.inf and left_at >= limit.since + limit.hold
 
 
+def usual(limit: Limit) -> float:
+    """The share of throttled answers to expect."""
+    return max(RARE, limit.contention)
+
+
 def accepted(limit: Limit, seen: Evidence, left_at: float) -> tuple[Limit, Evidence]:
-    """What is known after a request that left at `left_at` was accepted."""
+    """The limit and the evidence after a request sent at `left_at` was accepted."""
     if seen.mark == -math.inf:
         seen = restarted(seen, left_at, BURST)
     began = limit.since + limit.hold
-    if is_trial(limit, left_at) and not limit.contention and seen.mark < began:
-        seen = restarted(seen, began, BURST)  # the limiter is not full when a trial begins
+    if is_trial(limit, left_at) and limit.hold and not limit.contention and seen.mark < began:
+        seen = restarted(seen, began, BURST)  # after a hold the limiter is not full
     if left_at < max(limit.since, seen.mark):
         return limit, seen._replace(taken=seen.taken + (left_at >= seen.mark), in_row=0)
     seen = with_accepted(seen, usual(limit))
     if limit.proven:
         return limit, seen._replace(score=max(0.0, seen.score))
-    if limit.target is not None or seen.score > -_sure(seen):
+    if limit.target is not None or seen.score > -_end_score(seen):
         return limit, seen
-    # The limit was the cause. What is throttled in spite of it is contention.
+    # The limit was the cause; what is still throttled is contention.
     contention = limit.contention / 2
     if seen.throttled > 1:
         contention = limit.contention or seen.throttled / seen.sent
-    hold = max(limit.hold, left_at - limit.since)
     contention = contention if contention > RARE else 0.0
-    return limit._replace(hold=hold, proven=True, contention=contention), cleared(seen)
+    hold = max(limit.hold, left_at - limit.since)
+    found = limit._replace(hold=hold, proven=True, contention=contention)
+    return found, at_new_rate(seen, related=False)
 
 
 def throttled(limit: Limit, seen: Evidence, throttle: Throttle) -> tuple[Limit, Evidence]:
-    """What is known after a throttled answer. A new rate begins at `throttle.now`."""
-    left_at, contended = throttle.left_at, limit.contention > 0.0
+    """The limit and the evidence after a throttled answer. A new rate begins at `throttle.now`."""
+    left_at, first_in_row = throttle.left_at, not seen.in_row
     if seen.mark == -math.inf:
         seen = restarted(seen, left_at, BURST)
-    trial = is_trial(limit, left_at) and not contended
-    quiet = limit.proven and seen.score <= 0.0 and not seen.in_row
-    if quiet and throttle.paced and not throttle.asked and not trial:
-        seen = restarted(cleared(seen), left_at)
+    trial = is_trial(limit, left_at) and not limit.contention and first_in_row
+    if limit.proven and first_in_row and not trial:
+        limit, seen = _held(limit, seen, throttle)
     before, seen = seen.score, with_throttled(seen, usual(limit), left_at)
     at_start = not throttle.paced or limit.target is not None
-    if at_start or is_no_chance(seen.in_row, limit.contention):
+    if at_start or is_limit(seen.in_row, limit.contention):
         return _lowered(limit, seen, throttle)
     if trial:
         return _trial_failed(limit, seen._replace(score=before), throttle)
-    if limit.proven and seen.score >= MOVED:
-        return _lowered(limit, seen, throttle)
-    if limit.proven:
-        if throttle.asked and not contended and seen.taken >= ASKED * CONFIDENT:
-            limit = limit._replace(start=min(limit.start, estimate(seen) * (1 - MARGIN)))
+    if seen.score < (MOVED if limit.proven else _end_score(seen)):
         return limit, seen
-    if seen.score < _sure(seen):
-        return limit, seen
-    if share(seen) > MOST_CONTENTION or seen.earlier[0] < CONFIDENT:
+    if limit.proven or share(seen) > MOST_CONTENTION or totals(seen)[0] < 2 * CONFIDENT:
         return _lowered(limit, seen, throttle)
     start = max(limit.top, limit.start)
     found = Limit(start, throttle.now, trials=limit.trials, contention=share(seen))
-    return found, restarted(cleared(seen), seen.first)
+    return found, restarted(at_new_rate(seen, related=False), seen.first)
 
 
-def usual(limit: Limit) -> float:
-    """The share of throttled answers that is no news."""
-    return max(RARE, limit.contention)
-
-
-def _sure(seen: Evidence) -> float:
-    """The score that ends a test. One that takes long ends with what is likelier."""
+def _end_score(seen: Evidence) -> float:
+    """The score that ends a test. A long test ends with the likelier result."""
     return SURE if seen.sent < 4 * CONFIDENT else 0.0
 
 
+def _held(limit: Limit, seen: Evidence, throttle: Throttle) -> tuple[Limit, Evidence]:
+    """The first throttled answer in a row while a rate is held: a good estimate lowers the rate
+    slightly, and a score of 0 begins the evidence anew."""
+    left_at = throttle.left_at
+    if limit.start < math.inf and not limit.contention and seen.taken >= 3 * CONFIDENT:
+        start = min(limit.start, estimate(seen._replace(first=left_at)) * (1 - MARGIN))
+        limit, seen = limit._replace(start=start), restarted(seen, left_at)
+    if seen.score <= 0.0 and throttle.paced and not throttle.asked:
+        seen = restarted(at_new_rate(seen, related=False), left_at)
+    return limit, seen
+
+
 def _trial_failed(limit: Limit, seen: Evidence, throttle: Throttle) -> tuple[Limit, Evidence]:
-    """… after a throttled answer in a trial: the limit is between what was held and what was
-    tried."""
-    guess = min(estimate(seen) * (1 - MARGIN), (limit.start + throttle.rate) / 2)
-    start, trials = max(limit.start, guess), limit.trials + 1
+    """A throttled answer in a trial: the limit is between the rate held and the rate tried. The
+    first trial, and each that gains, is repeated at once, unless that costs a pause: then the
+    limiter is full."""
+    guess = estimate(seen) * (1 - MARGIN)
+    if not limit.hold:
+        guess += OVERSHOOT * (throttle.rate - guess)
+    start = max(limit.start, min(guess, (limit.start + throttle.rate) / 2))
+    trials = limit.trials + 1
     hold = held_for(trials, start, asked=throttle.asked)
-    if start > FAR * limit.start:
-        trials, hold = -1, 0.0
+    first = limit.hold > 0 and limit.trials == 0
+    if not throttle.asked and (first or start > (1 + 3 * MARGIN) * limit.start):
+        trials, hold = limit.trials, 0.0
     tried = limit._replace(start=start, since=throttle.now, hold=hold, trials=trials)
     return tried, restarted(seen, seen.first)
 
 
 def _lowered(limit: Limit, seen: Evidence, throttle: Throttle) -> tuple[Limit, Evidence]:
-    """… if the rate may be too high: an estimate of the limit, and a test of it."""
+    """The rate may be too high: lower it to an estimate of the limit, and test that."""
     rate, paced, asked = throttle.rate, throttle.paced, throttle.asked
     at_start = not paced or limit.target is not None
     top = 0.0 if at_start else rate
@@ -217,9 +227,9 @@ def _lowered(limit: Limit, seen: Evidence, throttle: Throttle) -> tuple[Limit, E
     confident = paced and seen.taken >= CONFIDENT
     if confident or seen.burst > 1:
         seen = restarted(seen, seen.first)
+    seen = at_new_rate(seen, related=True)
     if confident:
-        hold = held_for(lowered.trials, start, asked=asked)
-        return lowered._replace(hold=hold), at_new_rate(seen)
+        return lowered._replace(hold=held_for(lowered.trials, start, asked=asked)), seen
     start = max(start, (LEAST_LEFT if paced else LEAST_AT_START) * rate)
     target = (2 * start if asked else rate) if at_start else None
-    return lowered._replace(start=start, target=target), at_new_rate(seen)
+    return lowered._replace(start=start, target=target), seen
