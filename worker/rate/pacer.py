@@ -166,8 +166,8 @@ class Pacer:
                 wait = slots.back_off(state.pauses + row, self._rng.random(), first)
                 slows = True
         self.state = slots.throttled(state, now, wait, limit)
-        if asked:  # meanwhile the limiter becomes idle
-            self._evidence = restarted(self._evidence, self.state.pause_until, BURST)
+        if asked:
+            self._rest(now)
         if current and slows:
             self.state = slots.slowed(self.state, now)
             self._emit_slowed("the API said 'too many requests'")
@@ -178,7 +178,15 @@ class Pacer:
         now = self._clock.monotonic()
         self.state = slots.unusable(before, now, left_at, asked, jitter, patient=patient)
         if self.state.slowed_at > before.slowed_at:
+            self._rest(now)
             self._emit_slowed(why)
+
+    def _rest(self, now: float) -> None:
+        """In a pause that begins now, the limiter becomes idle: it accepts a burst afterwards, if
+        the pause is long enough. The pause itself does not count as sending."""
+        until, rate = self.state.pause_until, slots.rate(self.state, now)
+        burst = BURST if rate is None else min(BURST, 1 + int(rate * (until - now)))
+        self._evidence = restarted(self._evidence, until, burst)
 
     def _emit_slowed(self, why: str) -> None:
         fields = {"why": why, "wait_s": round(self.waiting_s(), 3), "rate": self._rounded_rate()}
