@@ -76,7 +76,7 @@ def bad_night(folder: Path, copies: int = 40, earlier: int = 0) -> Path:
         down=((1500.0, 2050.0), (2900.0, 3000.0)),
     )
     night = replace(
-        first, weather=weather, limits=Limits(16, None, None, 900.0), max_duration=4300.0
+        first, weather=weather, limits=Limits(16, None, None, 900.0), max_duration=5400.0
     )
     look = replace(first, only_settle=True, rate=None)
     meddling = tuple(

@@ -172,7 +172,7 @@ def test_the_headline_and_what_needs_a_person_stand_in_the_page_itself(bad: Made
 
 def test_it_says_what_it_is_and_when_the_run_was(bad: Made) -> None:
     reader = Reader(bad.text)
-    assert "Duplicate batches: campaign spring-wave Run of 2026-03-02, 22:00 to 23:12 UTC" in (
+    assert "Duplicate batches: campaign spring-wave Run of 2026-03-02, 22:00 to 23:30 UTC" in (
         reader.visible_text
     )
     assert "This run and the runs before it" in reader.visible_text
