@@ -77,6 +77,8 @@ def test_kinds_whose_copies_differ_are_settled_apart() -> None:
         ({"me": "you"}, True),
         ({"listing": 6}, True),  # the batch was shown before the rival was sent
         ({"left": 5000.0, "ended": 5060.0, "date_before": 4999.0, "date_after": 5090.0}, True),
+        ({"left": 1300.0, "ended": 1360.0}, True),  # its clock is known well enough
+        ({"left": 1300.0, "ended": 1360.0, "offset": None}, False),
     ],
 )
 def test_hole_a_batch_may_be_of_another_source_that_was_edited_for_a_while(

@@ -153,3 +153,8 @@ def test_the_best_candidates_are_named_first() -> None:
     ]
     found = unknown(attempt(source_changed=True), batches=batches)
     assert [one.batch_id for one in found[1].candidates] == ["b", "c", "a"]
+
+
+def test_a_source_that_was_moved() -> None:
+    found = unknown(attempt(moved=True), batches=[])
+    assert found == {1: Unsettled(Reason.LISTING_INCOMPLETE, verdicts.MOVED)}
