@@ -787,8 +787,8 @@ async def test_a_listing_of_20_000_batches_is_read_in_pages_and_little_memory() 
             writer.write((("," if start else "") + ",".join(rows)).encode())
             await writer.drain()
         writer.write(b'], "meta": {"count": 20000}}')
-        await writer.drain()
         writer.close()
+        await writer.wait_closed()  # the server would cut off what is not written yet
 
     take = keep([])
 

@@ -346,6 +346,20 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     refused(text, "not a ledger database")
 
 
+@pytest.mark.parametrize("writes", [True, False])
+def test_a_damaged_schema_that_is_no_text_any_more_is_reported_as_damaged(
+    path: Path, writes: bool
+) -> None:
+    """SQLite's message quotes it, and cannot be read then."""
+    open_for_writing(path, "x").close()
+    with path.open("r+b") as file:
+        data = file.read()
+        file.seek(data.index(b"CREATE TABLE campaigns"))
+        file.write(b"CREATE\xa0TABLE campaigns")
+    with pytest.raises(UsageError, match="damaged"):
+        (open_for_writing(path, "x") if writes else open_for_reading(path)).close()
+
+
 def test_a_damaged_database_is_reported_as_damaged(path: Path) -> None:
     make(path)
     content = path.read_bytes()

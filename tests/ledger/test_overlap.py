@@ -13,7 +13,13 @@ from tests.support.ledgers import API, uuid
 from worker.job.plan import planned
 from worker.job.read import open_job
 from worker.ledger.database import migrations
-from worker.ledger.overlap import MAX_COMPARED, Overlap, ledgers_in, shared_nearby
+from worker.ledger.overlap import (
+    MAX_COMPARED,
+    Overlap,
+    latest_backup,
+    ledgers_in,
+    shared_nearby,
+)
 
 NAMES = tuple(f"Wave {number}" for number in range(1, len(OLD_ROWS) + 1))
 
@@ -61,3 +67,16 @@ def test_of_many_backups_nearby_the_latest_are_compared_and_the_others_only_by_n
         shared = shared_nearby(files, plan.file, campaign, API, [folder])
 
     assert [one.database for one in shared] == (files if all_of_them else files[2:])
+
+
+def test_a_damaged_database_nearby_is_passed_over(tmp_path: Path) -> None:
+    """Its schema is no text any more, and SQLite's message about it cannot be read."""
+    database = tmp_path / "nearby" / "ledger.db"
+    old_database(database, len(migrations()))
+    data = database.read_bytes()
+    database.write_bytes(data.replace(b"CREATE TABLE campaigns", b"CREATE\xa0TABLE campaigns"))
+    job = tmp_path / "job.csv"
+    job.write_text(f"batch_id,name\n{uuid(1)},{NAMES[0]}\n")
+    with planned(open_job(job), "autumn", date(2026, 3, 1)) as plan:
+        assert shared_nearby([database], plan.file, "autumn", API, [database.parent]) == []
+    assert latest_backup(tmp_path / "nearby" / "own.db", API) is None

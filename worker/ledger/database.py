@@ -106,7 +106,7 @@ def open_for_writing(path: Path, api_url: str | None, *, checked: bool = True) -
     except BaseException as error:
         if connection is not None:
             connection.close()
-        if isinstance(error, (sqlite3.Error, OSError)):
+        if isinstance(error, (sqlite3.Error, OSError, UnicodeDecodeError)):
             raise unusable(path, error) from error
         raise
     _prepare(connection)
@@ -159,7 +159,7 @@ def _open_existing(
     except BaseException as error:
         if connection is not None:
             connection.close()
-        if isinstance(error, sqlite3.Error):
+        if isinstance(error, (sqlite3.Error, UnicodeDecodeError)):
             raise unusable(path, error) from error
         raise
     _prepare(connection)
@@ -241,7 +241,8 @@ def unusable(path: Path, error: Exception) -> WorkerError:
             f"{path}: this file is not a ledger database",
             hint="Nothing was changed. Name another with --database.",
         )
-    if code == sqlite3.SQLITE_CORRUPT or isinstance(error, DamagedError):
+    # SQLite's message about a damaged schema quotes it, which may be no text any more.
+    if code == sqlite3.SQLITE_CORRUPT or isinstance(error, (DamagedError, UnicodeDecodeError)):
         return UsageError(
             f"{path}: the ledger database is damaged ({error})",
             hint=(

@@ -27,6 +27,10 @@ others, which are mostly nightly backups, only campaigns of the run's name are l
 DATABASE_ENDINGS = (".db", ".sqlite", ".sqlite3")
 """The usual name endings of databases."""
 
+UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
+"""The errors of a database that cannot be read. SQLite's message about a damaged schema quotes it,
+which may be no text any more."""
+
 OTHER_ENDINGS = (
     "-wal",
     "-shm",
@@ -156,7 +160,7 @@ def shared_nearby(
                     continue
                 with reader.attached(plan):
                     overlaps = shared_with(reader, campaign)
-            except sqlite3.Error:  # damaged, or locked for long: it cannot be read
+            except UNREADABLE:  # damaged, or locked for long: it cannot be read
                 continue
         is_beside = file.parent in beside
         found += [one._replace(database=file, beside_job=is_beside) for one in overlaps]
@@ -174,7 +178,7 @@ def latest_backup(database: Path, api_url: str) -> Path | None:
         for copy in ledgers_in(folder, database, any_name=folder != above)
     ]
     for copy in sorted(copies, key=_changed_at, reverse=True):
-        with _peek(copy) as reader, suppress(sqlite3.Error):
+        with _peek(copy) as reader, suppress(*UNREADABLE):
             if reader is not None and _api_url(reader) == api_url:
                 return copy
     return None
