@@ -97,30 +97,31 @@ def not_created(reader: Reader, campaign: str) -> int:
 def shared_with(reader: Reader, campaign: str) -> list[Overlap]:
     """Every campaign that shares duplicates with the plan (table `plan.staged`) or is called
     `campaign`."""
-    return _overlaps(reader, "shared_with_plan", campaign)
+    found = reader.ask("shared_with_plan", campaign=campaign)
+    return [
+        _overlap(name, same, same_sent, sent, job, ledger)._replace(has_name=name == campaign)
+        for name, same, same_sent, sent, job, ledger in found
+    ]
 
 
 def shared_since(reader: Reader, campaign: str) -> list[Overlap]:
     """Other campaigns that share duplicates with the plan, of those that ran after the last run of
-    `campaign` that sent something."""
-    return _overlaps(reader, "shared_with_plan_since", campaign)
-
-
-def _overlaps(reader: Reader, statement: str, campaign: str) -> list[Overlap]:
-    found = reader.ask(statement, campaign=campaign)
+    `campaign` that sent something. `sent` is counted only until it is clear whether half of it is
+    in the plan: this is asked every night, and a campaign may have years of duplicates."""
+    found = reader.ask("shared_with_plan_since", campaign=campaign).fetchall()
     return [
-        Overlap(
-            name,
-            same,
-            same_sent,
-            sent,
-            Path(job),
-            Path(ledger),
-            has_name=name == campaign,
-            job_gone=not Path(job).exists(),
-        )
-        for name, same, same_sent, sent, job, ledger in found
+        _overlap(name, same, same_sent, _count_sent(reader, number, 2 * same_sent + 1), job, ledger)
+        for number, name, same, same_sent, job, ledger in found
     ]
+
+
+def _count_sent(reader: Reader, campaign: int, limit: int) -> int:
+    return int(reader.ask("count_sent", campaign=campaign, limit=limit).fetchone()[0])
+
+
+def _overlap(name: str, same: int, same_sent: int, sent: int, job: str, ledger: str) -> Overlap:
+    path = Path(job)
+    return Overlap(name, same, same_sent, sent, path, Path(ledger), job_gone=not path.exists())
 
 
 def ledgers_in(folder: Path, own: Path, *, any_name: bool) -> list[Path]:

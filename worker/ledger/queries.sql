@@ -498,12 +498,14 @@ WHERE c.name = :campaign AND (i.new_batch_id IS NOT NULL OR i.attempts > 0 OR i.
 
 -- name: shared_with_plan_since
 -- As `shared_with_plan`, for the campaigns that ran after the campaign's last run that sent
--- something. Attempts are numbered in the order of runs.
+-- something. A run that crashed counts if one of its requests was answered. (The + keeps SQLite from
+-- reading the runs of all campaigns from their index.)
 WITH later AS (
-    SELECT DISTINCT r.campaign_id FROM runs AS r
-    WHERE r.id > coalesce((SELECT a.run_id FROM attempts AS a CROSS JOIN runs AS q ON q.id = a.run_id
-        CROSS JOIN campaigns AS c ON c.id = q.campaign_id
-        WHERE c.name = :campaign AND NOT a.restored ORDER BY a.id DESC LIMIT 1), 0)
+    SELECT DISTINCT +r.campaign_id AS campaign_id FROM runs AS r
+    WHERE r.id > coalesce((SELECT q.id FROM campaigns AS c CROSS JOIN runs AS q
+            ON q.campaign_id = c.id AND (q.requests > 0 OR EXISTS (
+                SELECT 1 FROM attempts AS a WHERE a.run_id = q.id AND a.outcome = 'created'))
+        WHERE c.name = :campaign ORDER BY q.id DESC LIMIT 1), 0)
 ),
 shared AS (
     SELECT i.campaign_id, count(*) AS same,
@@ -514,15 +516,19 @@ shared AS (
         AND i.upload_new_dataset = s.upload_new_dataset AND i.copy = s.copy
     GROUP BY i.campaign_id
 )
-SELECT c.name, s.same, s.same_sent,
-       (SELECT count(*) FROM items AS i
-        WHERE i.campaign_id = c.id AND (i.new_batch_id IS NOT NULL OR i.status IN ('sent',
-            'unknown'))),
-       r.job, r.ledger
+SELECT c.id, c.name, s.same, s.same_sent, r.job, r.ledger
 FROM shared AS s
 JOIN campaigns AS c ON c.id = s.campaign_id AND c.name <> :campaign
 JOIN runs AS r ON r.id = (SELECT max(id) FROM runs WHERE campaign_id = c.id)
 ORDER BY c.id;
+
+-- name: count_sent
+-- How many duplicates of a campaign exist or may exist, counted up to :limit.
+SELECT count(*) FROM (
+    SELECT 1 FROM items AS i
+    WHERE i.campaign_id = :campaign
+      AND (i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown'))
+    LIMIT :limit);
 
 -- name: campaigns_with_jobs
 -- Every campaign and the job of its latest run, the latest first.
