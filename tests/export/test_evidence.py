@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.support.ledgers import LATER, NOW, uuid
@@ -12,8 +14,8 @@ from worker.model.attempts import Evidence
 ALL = Evidence(name=True, details=True, datasets=True, time=True, creator=True)
 
 
-def found(number: int, evidence: Evidence = ALL, **changes: object) -> Found:
-    return Found(uuid(number), "Row", LATER, "READY", evidence)._replace(**changes)  # type: ignore[arg-type]
+def found(number: int, evidence: Evidence = ALL, **changes: Any) -> Found:
+    return Found(uuid(number), "Row", LATER, "READY", evidence)._replace(**changes)
 
 
 NOBODY_KNOWS_WHO = ALL._replace(creator=None)

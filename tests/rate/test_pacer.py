@@ -274,6 +274,29 @@ def test_a_limiter_rests_while_all_wait_because_it_asked_for_that() -> None:
     assert rig.pacer._evidence.mark == 1009.0, "so does one that was under way already"
 
 
+@pytest.mark.parametrize(
+    ("ceiling", "pause_s", "burst"),
+    [(0.5, 1.0, 1), (0.5, 5.0, 3), (0.5, 60.0, BURST), (10.0, 0.2, 3)],
+)
+def test_a_limiter_fills_up_only_as_long_as_a_pause_lasts(
+    ceiling: float, pause_s: float, burst: int
+) -> None:
+    rig = Rig(ceiling)
+    rig.pacer.throttled(rig.clock.now, pause_s)
+    assert rig.pacer._evidence.burst == burst
+
+
+@pytest.mark.parametrize("ceiling", [10.0, None])
+def test_an_outage_does_not_count_as_sending(ceiling: float | None) -> None:
+    rig = Rig(ceiling)
+    rig.pacer.good(rig.clock.now)
+    rig.clock.now += 100.0
+    rig.pacer.unusable(rig.clock.now, 30.0, "HTTP 503", patient=False)
+    rig.pacer.good(rig.clock.now)
+    evidence = rig.pacer._evidence
+    assert (evidence.mark, evidence.taken, evidence.burst) == (rig.clock.now + 30.0, 0, BURST)
+
+
 async def test_without_a_ceiling_the_first_requests_are_few_and_more_follow_answers() -> None:
     rig = Rig(None)
     for _ in range(int(FIRST)):

@@ -15,8 +15,9 @@ from tests.settle.cases import ALL, attempt, sighting
 from worker.model.attempts import (
     CopyFidelity,
 )
+from worker.model.names import skeleton
 from worker.settle.absence import candidates, may_be_capped, nearly_fits
-from worker.settle.fitting import names_are_close, skeleton
+from worker.settle.fitting import names_are_close
 from worker.settle.windows import WIDE_S
 
 ANOTHER: dict[str, dict[str, Any]] = {

@@ -9,6 +9,7 @@ import pytest
 
 from tests.simulation.campaign import Findings, sort_of
 from tests.simulation.drawing import scenario
+from tests.simulation.jobs import MemoryJob, Wanted
 from tests.simulation.night import again, command
 from tests.simulation.planting import statement
 from tests.simulation.scenario import Meddling, Theme
@@ -39,9 +40,11 @@ def test_what_is_left_out_is_gone_and_the_rest_keeps_its_place() -> None:
     assert [one.run for one in left.meddling] == [0, 1, 2]
     assert left.bystanders == 0
     assert [one.what for one in without(life, ("meddling 0", "run 1")).meddling] == ["edit", "move"]
+    rows = tuple(Wanted(f"source {number}", "", False, 1) for number in range(3))
+    life = replace(life, runs=tuple(replace(run, job=MemoryJob(rows)) for run in life.runs))
     fewer = without(life, ("row 0",))
-    assert fewer.runs[0].job.wanted == life.runs[0].job.wanted[1:] or life.runs[0].job.wanted
-    assert len(fewer.calm) == len(life.calm)
+    assert [run.job.wanted for run in fewer.runs] == [rows[1:]] * 3
+    assert without(life, ("row 0", "row 1", "row 2")).runs[0].job.wanted == rows, "never none"
 
 
 def test_a_failure_gets_smaller_and_stays_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

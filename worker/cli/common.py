@@ -25,6 +25,7 @@ from worker.model.errors import UsageError
 from worker.model.job import Job
 from worker.model.program import program
 from worker.model.records import RunKind, RunStart
+from worker.model.run_id import new_run_id
 from worker.settings.access import api_url, check_certificates, read_token
 from worker.settings.apart import file_id
 from worker.settings.load import load_settings
@@ -61,6 +62,14 @@ def run_start(
         timeout_s=settings.timeout,
         settle_after_s=settings.settle_after,
         kind=kind,
+    )
+
+
+def settle_start(settings: Settings, latest: views.LatestRun, ledger: Path) -> RunStart:
+    """What is recorded when a run begins now that creates nothing, for the campaign of `latest`."""
+    run_id = new_run_id(MachineClock().wall())
+    return run_start(
+        settings, run_id, RunKind.SETTLE, campaign=latest.campaign, job=latest.job, ledger=ledger
     )
 
 

@@ -11,7 +11,7 @@ from contextlib import closing
 import anyio
 
 from worker.api.reader import RetryingReader, UnrecordedListings
-from worker.cli.common import api, latest_run, ledger_file_of, restoring, run_start, target
+from worker.cli.common import api, latest_run, ledger_file_of, restoring, settle_start, target
 from worker.export import ledger_file as export
 from worker.export.own_files import refuse_foreign_file
 from worker.ledger import setups
@@ -21,8 +21,7 @@ from worker.ledger.store import Ledger
 from worker.model.clock import MachineClock, ServerClock, iso
 from worker.model.errors import UsageError, WorkerError
 from worker.model.events import Event
-from worker.model.records import RunEnd, RunKind
-from worker.model.run_id import new_run_id
+from worker.model.records import RunEnd
 from worker.model.setups import SETUP_STATUSES, Copy, Seen
 from worker.model.stop import Stop
 from worker.restore.lost_database import refuse_older_database
@@ -52,15 +51,7 @@ def refresh(args: Namespace, settings: Settings, environ: Mapping[str, str]) -> 
             if file.is_file():
                 command = restoring(settings, latest.campaign, latest.job)
                 refuse_older_database(database, [file], latest.campaign, command)
-        start = run_start(
-            settings,
-            new_run_id(MachineClock().wall()),
-            RunKind.SETTLE,
-            campaign=latest.campaign,
-            job=latest.job,
-            ledger=path,
-        )
-        ledger = Ledger(database, start)
+        ledger = Ledger(database, settle_start(settings, latest, path))
         code = 1
         try:
             found = setups.copies(ledger, ("", *SETUP_STATUSES))

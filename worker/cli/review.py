@@ -216,10 +216,10 @@ def _show(one: Undecided, number: int, total: int) -> None:
 
 
 def _print_table(rows: Sequence[Sequence[str]]) -> None:
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - only a review needs it
-    from rich.table import Table  # noqa: PLC0415
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - slow to import, and only a review needs it
+    from rich.table import Table  # noqa: PLC0415 - as above
 
-    from worker.terminal.tables import open_console  # noqa: PLC0415
+    from worker.terminal.tables import open_console  # noqa: PLC0415 - as above: it imports rich
 
     many = len(rows[0]) - 1
     at_once = max(1, (window_width(sys.stderr) - _LABEL) // _CANDIDATE)

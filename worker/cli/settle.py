@@ -16,8 +16,8 @@ from worker.cli.common import (
     latest_run,
     ledger_file_of,
     restoring,
-    run_start,
     settings_for,
+    settle_start,
     target,
 )
 from worker.cli.decide import (
@@ -47,7 +47,7 @@ from worker.ledger.store import Ledger
 from worker.model.clock import MachineClock, iso
 from worker.model.errors import Problem, UsageError, WorkerError
 from worker.model.program import program
-from worker.model.records import Listed, RunEnd, RunKind
+from worker.model.records import Listed, RunEnd
 from worker.model.run_id import new_run_id
 from worker.restore.lost_database import refuse_older_database
 from worker.settings.settings import Settings
@@ -234,15 +234,7 @@ def _record(
     ledger_file = _ledger_file(settings, latest)
     _refuse_older_database(database, latest, settings)
     if made:
-        start = run_start(
-            settings,
-            new_run_id(MachineClock().wall()),
-            RunKind.SETTLE,
-            campaign=latest.campaign,
-            job=latest.job,
-            ledger=ledger_file,
-        )
-        ledger = Ledger(database, start)
+        ledger = Ledger(database, settle_start(settings, latest, ledger_file))
         try:
             decisions.record(ledger, made, batches)
         finally:

@@ -3,13 +3,12 @@ one is clearly the best. Pure."""
 
 from __future__ import annotations
 
-import html
-import unicodedata
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from worker.ledger.proposals import Found
 from worker.model.clock import seconds
+from worker.model.names import skeleton
 from worker.text import human_duration, joined, shortened, visible
 
 NAME_SHOWN = 300
@@ -86,14 +85,9 @@ def _fits_well(found: Found, name: str) -> bool:
         return False
     if evidence.creator is False or found.fits_others:
         return False
-    cleaned = evidence.name is False and not found.others and _letters(found.name) == _letters(name)
-    return evidence.name is True or cleaned
-
-
-def _letters(name: str | None) -> str:
-    """The letters and digits of a name, without case, Unicode form and HTML escapes."""
-    plain = unicodedata.normalize("NFKC", html.unescape(name or "")).casefold()
-    return "".join(char for char in plain if char.isalnum())
+    if evidence.name is False and not found.others:
+        return skeleton(found.name or "") == skeleton(name)
+    return evidence.name is True
 
 
 def _properties(found: Found, which: Callable[[bool | None], bool]) -> list[str]:

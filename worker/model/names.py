@@ -13,6 +13,7 @@ An identity is canonical: every literal brace is doubled, so that text never loo
 from __future__ import annotations
 
 import datetime
+import html
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -100,6 +101,15 @@ def render_name(identity: str, source_name: str | None, copies: int) -> str:
         "{copies}": str(copies),
     }
     return unicodedata.normalize("NFC", _TOKEN.sub(lambda token: meaning[token[0]], identity))
+
+
+@lru_cache(maxsize=2**16)  # each name is compared with many others
+def skeleton(name: str) -> str:
+    """The letters and digits of a name, without case, Unicode form and HTML escapes: what is left
+    after an API cleaned it."""
+    while (plain := html.unescape(name)) != name:  # it may have been escaped more than once
+        name = plain
+    return "".join(c for c in unicodedata.normalize("NFKC", name).casefold() if c.isalnum())
 
 
 def needs_source_name(identity: str) -> bool:

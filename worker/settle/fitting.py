@@ -3,11 +3,8 @@ and creator. Pure; `presence` and `absence` decide with it."""
 
 from __future__ import annotations
 
-import html
-import unicodedata
-from functools import lru_cache
-
 from worker.model.attempts import Attempt, Evidence, UnownedBatch
+from worker.model.names import skeleton
 from worker.settle.windows import PRESUMED, made_at, window
 
 
@@ -74,15 +71,6 @@ def names_are_close(attempt: Attempt, name: str) -> bool:
     if attempt.name is None and name.rstrip().endswith("(Copy)"):
         return True
     return expected.startswith(found) or found.startswith(expected)
-
-
-@lru_cache(maxsize=2**16)  # each name is compared with many others
-def skeleton(name: str) -> str:
-    """The letters and digits of a name, without case, Unicode form and HTML escapes: what is left
-    after an API cleaned it."""
-    while (plain := html.unescape(name)) != name:  # it may have been escaped more than once
-        name = plain
-    return "".join(c for c in unicodedata.normalize("NFKC", name).casefold() if c.isalnum())
 
 
 def evidence(attempt: Attempt, batch: UnownedBatch) -> Evidence:

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from worker.model.attempts import Attempt, CopyFidelity, UnownedBatch
+from worker.model.names import skeleton
 from worker.settle.absence import candidates
 from worker.settle.fitting import (
     fits,
     has_just_its_name,
     looks_like_its_source,
     may_be_its,
-    skeleton,
 )
 from worker.settle.windows import PRESUMED, made_at, window
 
