@@ -111,7 +111,7 @@ import os, sys
 from pathlib import Path
 from worker import open_files
 from worker.model.errors import WorkerError
-from worker.ledger.database import open_for_writing
+from worker.ledger.sqlite.database import open_for_writing
 import resource
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 held = []

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from tests.cli.bad_input import GOOD_JOB, A, Case, option
-from worker.ledger.database import open_for_writing
+from worker.ledger.sqlite.database import open_for_writing
 
 OTHER_API = "https://other.example.org"
 

@@ -9,7 +9,7 @@ import pytest
 from tests.settings.support import load
 from tests.support.ledgers import NOW, opened
 from worker.cli.notified import record
-from worker.ledger import database
+from worker.ledger.sqlite import database
 from worker.model.records import Notification, NotificationKind
 from worker.settings.settings import Settings
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.support.ledgers import API, NOW, uuid
-from worker.ledger.database import APPLICATION_ID, migrations
+from worker.ledger.sqlite.database import APPLICATION_ID, migrations
 from worker.model.reasons import Reason
 
 FIVE = tuple(uuid(0xA000 + number) for number in range(5))

@@ -19,9 +19,10 @@ from tests.support.ledgers import (
     look_up,
     opened,
 )
-from worker.ledger import database, views
-from worker.ledger.database import (
-    DamagedError,
+from worker.ledger import views
+from worker.ledger.queries import sql, statements
+from worker.ledger.sqlite import database
+from worker.ledger.sqlite.database import (
     backup,
     migrate,
     migrations,
@@ -30,7 +31,7 @@ from worker.ledger.database import (
     open_for_writing,
     unusable,
 )
-from worker.ledger.queries import sql, statements
+from worker.ledger.sqlite.engine import DamagedError
 from worker.model.errors import UsageError, WorkerError
 from worker.model.reasons import Reason
 from worker.model.records import RunKind

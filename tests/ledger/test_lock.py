@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.ledgers import opened
 from tests.support.systems import needs_file_locks
-from worker.ledger.lock import hold
+from worker.ledger.sqlite.lock import hold
 from worker.model.errors import BusyError, UsageError
 
 HOLDER = """
@@ -24,7 +24,7 @@ import os, sys
 from pathlib import Path
 from tests.support.ledgers import opened
 from tests.support.systems import needs_file_locks
-from worker.ledger.lock import hold
+from worker.ledger.sqlite.lock import hold
 folder = Path(sys.argv[1])
 with hold(folder / "ledger.db", 0.0), opened(folder, host="night-host", pid=os.getpid()):
     print("held", flush=True)

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.ledgers import LATER, NOW, opened
-from worker.ledger import database, notifications, report
+from worker.ledger import notifications, report
 from worker.ledger.database import open_for_adding, open_for_reading
 from worker.ledger.notifications import Notified
+from worker.ledger.sqlite import database
 from worker.model.errors import UsageError
 from worker.model.records import Notification, NotificationKind, RunKind
 

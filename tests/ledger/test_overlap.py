@@ -12,7 +12,6 @@ from tests.ledger.old_databases import OLD_ROWS, old_database
 from tests.support.ledgers import API, uuid
 from worker.job.plan import planned
 from worker.job.read import open_job
-from worker.ledger.database import migrations
 from worker.ledger.overlap import (
     MAX_COMPARED,
     Overlap,
@@ -20,6 +19,7 @@ from worker.ledger.overlap import (
     ledgers_in,
     shared_nearby,
 )
+from worker.ledger.sqlite.database import migrations
 
 NAMES = tuple(f"Wave {number}" for number in range(1, len(OLD_ROWS) + 1))
 

@@ -31,6 +31,7 @@ from worker.ledger.database import open_for_reading
 from worker.ledger.forget import forget
 from worker.ledger.group_commit import status_of
 from worker.ledger.queries import sql
+from worker.ledger.sqlite.engine import SqliteEngine
 from worker.ledger.store import Ledger
 from worker.model.records import Counts, RunEnd
 
@@ -120,7 +121,7 @@ def test_a_plan_that_cannot_be_taken_leaves_nothing(tmp_path: Path) -> None:
     with opened(tmp_path, "batch_id,name", f"{A},a") as ledger:
         with closing(sqlite3.connect(tmp_path / "broken.db")) as broken:
             broken.execute(
-                "CREATE TABLE staged AS SELECT 9 AS line, 1 AS copy, 1 AS copies, 's' AS source_id,"
+                "CREATE TABLE staged AS SELECT 1 AS place, 9 AS line, 1 AS copy, 1 AS copies, 's' AS source_id,"
                 " 't' AS template, 7 AS upload_new_dataset, NULL AS tasks_per_group"
             )
             broken.commit()
@@ -400,12 +401,13 @@ def test_a_transaction_that_can_neither_end_nor_be_undone_is_joined_by_nothing(
     with opened(tmp_path, "batch_id,copies", f"{A},4") as ledger:
         look_up(ledger)
         real = connection_of(ledger)
-        ledger._connection = cast(sqlite3.Connection, Stuck(real))
+        engine = cast(SqliteEngine, ledger._engine)
+        engine.connection = cast(sqlite3.Connection, Stuck(real))
         with pytest.raises(sqlite3.OperationalError, match="I/O"):
             ledger.group_commit((), (), 2, TIMESTAMP)
         with pytest.raises(sqlite3.OperationalError, match="within a transaction"):
             ledger.group_commit((), (), 2, TIMESTAMP)
-        ledger._connection = real
+        engine.connection = real
         real.execute("ROLLBACK")
         assert [intent.copy for intent in claim(ledger, 2)] == [1, 2]
 

@@ -173,6 +173,7 @@ def test_cron_and_a_person_elsewhere_meet_the_same_ledger(tmp_path: Path, job: s
     (tmp_path / "sub").mkdir()
     here = load(tmp_path, job=job)
     there = load(tmp_path / "sub", ["--config=../config.toml"], job=job)
+    assert isinstance(there.database, Path)
     assert there.database.resolve() == here.database
 
 

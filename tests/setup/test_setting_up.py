@@ -17,7 +17,7 @@ from worker.export import ledger_file as export
 from worker.export.commands import Invocation
 from worker.job.plan import planned
 from worker.job.read import open_job
-from worker.ledger.database import open_for_writing
+from worker.ledger.sqlite.database import open_for_writing
 from worker.ledger.store import Ledger
 from worker.ledger.threads import ThreadedDatabase
 from worker.model.clock import MachineClock

@@ -34,8 +34,8 @@ from worker.accidents.rules import Situation
 from worker.export.commands import Invocation
 from worker.job.plan import planned
 from worker.ledger import setups, views
-from worker.ledger.database import open_for_writing
 from worker.ledger.handle import Writer
+from worker.ledger.sqlite.database import open_for_writing
 from worker.ledger.store import Ledger
 from worker.model.clock import iso
 from worker.model.events import Event

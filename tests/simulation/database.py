@@ -17,6 +17,7 @@ from tests.simulation.loop import Crash, SimulatedLoop
 from tests.simulation.world import ItemKey
 from tests.support.ledgers import connection_of
 from worker.ledger.handle import Reader, Writer
+from worker.ledger.sqlite.engine import SqliteEngine
 from worker.ledger.store import Ledger
 from worker.model.records import Intent
 from worker.model.setups import SetupIntent
@@ -99,7 +100,7 @@ class FragileConnection:
 
     def ledger(self) -> Writer:
         """The same as the worker's code takes it."""
-        return Writer(cast(sqlite3.Connection, self))
+        return Writer(SqliteEngine(cast(sqlite3.Connection, self)))
 
     def _strike(self, statement: str) -> None:
         if self._dead:

@@ -20,8 +20,8 @@ from worker.export import ledger_file as export
 from worker.export.commands import Invocation
 from worker.export.formats import other_files
 from worker.job.plan import planned
-from worker.ledger.database import open_for_writing
 from worker.ledger.handle import Writer
+from worker.ledger.sqlite.database import open_for_writing
 from worker.ledger.store import Ledger
 from worker.model.errors import UsageError
 from worker.model.records import RunEnd, RunStart

@@ -19,8 +19,9 @@ from tests.simulation.planting import Mistake, attempts, classified, not_sent, s
 from tests.simulation.scenario import Theme
 from tests.support.ledgers import connection_of
 from worker.api.outcome import Outcome, OutcomeKind
-from worker.ledger import database, group_commit
+from worker.ledger import group_commit
 from worker.ledger.queries import sql
+from worker.ledger.sqlite import database
 from worker.ledger.store import Ledger
 from worker.model.attempts import Attempt, CopyFidelity, Interval, UnownedBatch
 from worker.model.batch import Batch

@@ -20,8 +20,8 @@ from tests.simulation.loop import SimulatedLoop
 from tests.support.ledgers import connection_of
 from tests.support.no_setups import NoSetups
 from worker.job.plan import planned
-from worker.ledger.database import open_for_writing
 from worker.ledger.handle import Reader, Writer
+from worker.ledger.sqlite.database import open_for_writing
 from worker.ledger.store import Ledger
 from worker.model.clock import ServerClock
 from worker.model.records import Listed, RunStart, Timestamp

@@ -10,8 +10,9 @@ import pytest
 
 from tests.simulation.scenario import Scenario, Theme
 from worker.api.outcome import Outcome, OutcomeKind, classify
-from worker.ledger import handle, settlement
+from worker.ledger import settlement
 from worker.ledger.queries import sql
+from worker.ledger.sqlite import engine
 from worker.ledger.store import Ledger
 from worker.model.attempts import Attempt
 from worker.model.replies import Reply
@@ -38,7 +39,7 @@ def statement(patch: pytest.MonkeyPatch, **changed: str) -> None:
     one."""
     for name in changed:
         sql(name)
-    patch.setattr(handle, "sql", lambda name: changed.get(name) or sql(name))
+    patch.setattr(engine, "sql", lambda name: changed.get(name) or sql(name))
 
 
 def classified(patch: pytest.MonkeyPatch, wrong: Callable[[Reply, Outcome], Outcome]) -> None:

@@ -19,8 +19,9 @@ from tests.simulation.night import Sum, alone, command, many, table
 from tests.simulation.scenario import Theme
 from worker.api import outcome
 from worker.api.outcome import Outcome, OutcomeKind
-from worker.ledger import group_commit, handle
+from worker.ledger import group_commit
 from worker.ledger.queries import sql
+from worker.ledger.sqlite import engine
 from worker.ledger.store import Ledger
 from worker.model.records import AttemptResult, Intent, Status, Timestamp
 from worker.model.replies import Reply
@@ -168,7 +169,7 @@ def test_a_worker_that_takes_what_a_dead_run_had_sent_for_unsent_makes_doubles(
             "UPDATE attempts SET closed_by = 'outcome' WHERE closed_by IS NULL AND outcome IS NULL"
         ),
     }
-    monkeypatch.setattr(handle, "sql", lambda name: forgetting.get(name) or sql(name))
+    monkeypatch.setattr(engine, "sql", lambda name: forgetting.get(name) or sql(name))
     assert _sees("double", Theme.CRASH)
 
 

@@ -32,9 +32,9 @@ from worker.accidents import facts, rules
 from worker.export.commands import Invocation
 from worker.job.plan import planned
 from worker.ledger import views
-from worker.ledger.database import open_for_writing
 from worker.ledger.forget import compact, forget_before
 from worker.ledger.handle import Writer
+from worker.ledger.sqlite.database import open_for_writing
 from worker.ledger.store import Ledger
 from worker.model.clock import iso
 from worker.model.records import RunKind, RunStart

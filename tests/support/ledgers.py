@@ -12,8 +12,9 @@ from typing import Any
 from worker.job.plan import planned
 from worker.job.read import open_job
 from worker.ledger import settlement
-from worker.ledger.database import open_for_writing
 from worker.ledger.handle import Reader
+from worker.ledger.sqlite.database import open_for_writing
+from worker.ledger.sqlite.engine import SqliteEngine
 from worker.ledger.store import Ledger
 from worker.model.attempts import Candidate, Unsettled, Verdicts
 from worker.model.reasons import Reason, cause, message
@@ -112,8 +113,10 @@ def record(ledger: Ledger, *endings: AttemptResult) -> list[AttemptResult]:
 
 
 def connection_of(database: Reader) -> sqlite3.Connection:
-    """The connection behind an open ledger: for tests alone, which look into its tables."""
-    return database._connection
+    """The connection behind an open ledger file: for tests alone, which look into its tables."""
+    engine = database._engine
+    assert isinstance(engine, SqliteEngine)
+    return engine.connection
 
 
 def items(

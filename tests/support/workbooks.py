@@ -23,7 +23,7 @@ COMMANDS = Commands(
     "/jobs/spring.csv", ("--database", "/ledgers/ledger.db", "--campaign", "spring")
 )
 ABOUT = About(
-    "spring", Path("/jobs/spring.csv"), "run-1", Path("/ledgers/ledger.db"), False, NOW, COMMANDS
+    "spring", Path("/jobs/spring.csv"), "run-1", "/ledgers/ledger.db", False, NOW, COMMANDS
 )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.whole.conftest import Place
-from worker.ledger.lock import hold
+from worker.ledger.database import hold
 from worker.sandbox.options import SandboxOptions
 
 if sys.platform == "win32":

@@ -19,7 +19,7 @@ from tests.support.command import Ended, finish, read_ledger, source_id, start, 
 from tests.whole.conftest import Place
 from tests.whole.test_notify import Monitor, samples
 from worker.cli.main import command_line
-from worker.ledger.lock import hold
+from worker.ledger.database import hold
 from worker.sandbox.options import SandboxOptions
 
 FAST = ("--yes", "--rate", "unlimited", "--json")

@@ -17,6 +17,7 @@ from worker.ledger import overlap
 from worker.ledger.handle import Reader
 from worker.ledger.overlap import Overlap
 from worker.model.job import Job
+from worker.model.server_address import Place, ServerAddress
 
 MOST_ENTRIES = 1000
 """How many entries of a folder are searched for subfolders."""
@@ -35,7 +36,7 @@ def situation(
     *,
     named: bool,
     dated: bool,
-    database: Path,
+    database: Place,
     api_url: str,
 ) -> Situation:
     """What is known before a run of `job`, planned for `campaign` on `day`, asks the API at
@@ -44,7 +45,8 @@ def situation(
     `reader` reads the run's database at `database`, or an empty ledger if there is none yet.
     If the campaign has already sent a request, only campaigns that ran since then are compared with
     it, and only if none of the job's duplicates was sent in it. A `dated` campaign, which is a new
-    one each day, is not compared with other campaigns of its database. Raises sqlite3.Error."""
+    one each day, is not compared with other campaigns of its database. Raises one of
+    DATABASE_ERRORS."""
     if overlap.sent_before(reader, campaign):
         with reader.attached(plan.file):
             if named or dated or overlap.sent_of_plan(reader, campaign):
@@ -80,13 +82,14 @@ def _by_their_own_name(reader: Reader, job: Job, campaign: str, day: date) -> It
             yield from (one for one in overlap.shared_with(reader, name) if one.has_name)
 
 
-def _files_nearby(folder: Path, database: Path) -> Iterator[Path]:
+def _files_nearby(folder: Path, database: Place) -> Iterator[Path]:
     """The ledger databases near a job in `folder`, except the run's own: beside the job, beside the
     run's database, in the subfolders of these folders, and where a config file in a parent folder
     or the user's config folder would have put one."""
     known: set[str] = set()
-    beside = [folder, folder / "ledgers", database.parent]
-    ledgers = [*beside, *_folders_in(folder), *_folders_in(database.parent)]
+    own = () if isinstance(database, ServerAddress) else (database.parent,)
+    beside = [folder, folder / "ledgers", *own]
+    ledgers = [*beside, *_folders_in(folder), *(one for above in own for one in _folders_in(above))]
     ledgers += [above / "ledgers" for above in (*folder.parents, *_current(), _users_folder())]
     for number, candidate in enumerate(ledgers):
         # Other folders may contain many files of all kinds, perhaps on a network disk.

@@ -12,6 +12,7 @@ from worker.accidents.rules import Accident, NamesTaken, OtherLedger, Renamed, S
 from worker.export.commands import Commands, Invocation, commands
 from worker.ledger.overlap import Overlap
 from worker.ledger.views import LatestRun
+from worker.model.server_address import Place
 from worker.text import counted, verb, visible
 
 MOST_NAMED = 3
@@ -37,7 +38,7 @@ class Asked(NamedTuple):
     job: Path
     campaign: str
     ledger: Path
-    database: Path
+    database: Place
     invocation: Invocation
     date: str | None = None
     moved_by: Path | None = None

@@ -24,7 +24,7 @@ def situation_of(
     reader: Reader, settings: Settings, job: Job, plan: Plan, api_url: str
 ) -> Situation | None:
     """What is known before the API is asked; None if nothing counts as an accident: in the sandbox,
-    or with `--allow-existing`. Raises sqlite3.Error."""
+    or with `--allow-existing`. Raises one of DATABASE_ERRORS."""
     if settings.sandbox or settings.allow_existing:
         return None
     return facts.situation(
@@ -75,7 +75,7 @@ class Guard:
         """Check the ledgers, before anything is sent or recorded.
 
         Raises AccidentError if it looks like an accident, and UsageError if somebody must confirm
-        but nobody can be asked. Raises sqlite3.Error."""
+        but nobody can be asked. Raises one of DATABASE_ERRORS."""
         self.situation = situation_of(reader, self._settings, self._job, self._plan, self._api_url)
         if self.asks:
             return

@@ -3,7 +3,6 @@ nothing, takes no lock and changes no database."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -20,16 +19,12 @@ from worker.export import ledger_file as export
 from worker.export.own_files import refuse_foreign_file
 from worker.job.plan import Plan, planned
 from worker.ledger import setups, views
-from worker.ledger.database import (
-    SANDBOX,
-    is_new,
-    open_empty,
-    open_for_reading,
-    open_for_writing,
-    unusable,
-)
+from worker.ledger.database import is_new, open_for_reading, unusable
+from worker.ledger.engine import DATABASE_ERRORS
+from worker.ledger.sqlite.database import open_empty, open_for_writing
 from worker.ledger.store import Ledger
 from worker.ledger.threads import ListingNotes, ThreadedDatabase
+from worker.ledger.views import SANDBOX
 from worker.model.batch import Workspace
 from worker.model.clock import MachineClock, ServerClock
 from worker.model.events import Event
@@ -112,7 +107,7 @@ def _known(settings: Settings, job: Job, campaign: str, plan: Plan, url: str) ->
                 views.count_leaving(reader, plan.file, number),
                 situation_of(reader, settings, job, plan, url),
             )
-        except sqlite3.Error as error:
+        except DATABASE_ERRORS as error:
             raise unusable(settings.database, error) from error
 
 

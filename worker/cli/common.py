@@ -18,8 +18,8 @@ from worker.api.connection import connected, proxy_for
 from worker.export.commands import Commands, Invocation, commands
 from worker.job.read import open_job
 from worker.ledger import views
-from worker.ledger.database import SANDBOX
 from worker.ledger.handle import Reader
+from worker.ledger.views import SANDBOX
 from worker.model.clock import MachineClock, iso
 from worker.model.errors import UsageError
 from worker.model.job import Job

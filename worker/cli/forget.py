@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-import sqlite3
 from contextlib import closing
 
-from worker.ledger.database import open_for_reading, open_for_writing, unusable
+from worker.ledger.database import hold, open_for_reading, unusable
+from worker.ledger.engine import DATABASE_ERRORS
 from worker.ledger.forget import Forgotten, compact, forget_before
-from worker.ledger.lock import hold
 from worker.model.clock import iso
 from worker.model.errors import UsageError
 from worker.settings.settings import Settings
@@ -23,11 +22,11 @@ def forget(args: argparse.Namespace, settings: Settings) -> int:
     before = _before(args)
     path = settings.database
     open_for_reading(path, checked=True).close()  # opening it for writing would create one
-    with hold(path, settings.wait), closing(open_for_writing(path, None)) as database:
+    with hold(path, settings.wait) as held, closing(held.open(None)) as database:
         try:
             forgotten = forget_before(database, iso(dt.datetime.combine(before, dt.time())))
             compact(database)
-        except sqlite3.Error as error:
+        except DATABASE_ERRORS as error:
             raise unusable(path, error) from error
     output.say(f"{path}: {_sentence(forgotten)} before {before.isoformat()}.")
     return 0

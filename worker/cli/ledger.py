@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import filecmp
 import json
-import sqlite3
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import closing
@@ -38,15 +37,18 @@ from worker.export.job_file import write_job
 from worker.export.own_files import refuse_foreign_file
 from worker.job.plan import planned
 from worker.ledger import views
-from worker.ledger.database import SANDBOX, backup, open_for_reading, open_for_writing, unusable
+from worker.ledger.database import hold, open_for_reading, unusable
+from worker.ledger.engine import DATABASE_ERRORS
 from worker.ledger.handle import Reader
-from worker.ledger.lock import hold
+from worker.ledger.sqlite.database import backup
 from worker.ledger.store import Ledger
+from worker.ledger.views import SANDBOX
 from worker.model.clock import MachineClock, iso
 from worker.model.errors import UsageError, WorkerError
 from worker.model.program import program
 from worker.model.records import RunEnd, RunKind
 from worker.model.run_id import new_run_id
+from worker.model.server_address import ServerAddress
 from worker.restore.lost_database import refuse_older_database
 from worker.restore.restore import restore
 from worker.settings.access import api_url
@@ -68,6 +70,12 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
             raise UsageError(
                 f"{copy}: the backup cannot be written: there is no folder {copy.parent}"
             )
+        if isinstance(settings.database, ServerAddress):
+            raise UsageError(
+                f"--backup: {settings.database} is on a server",
+                hint=f"Back it up as its server is backed up, for example: pg_dump --format=custom"
+                f" --schema={settings.database.schema} (see docs/shared-ledger.md).",
+            )
         backup(settings.database, copy)
         return 0
     if args.forget or args.before is not None:
@@ -85,7 +93,7 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
                 _show_campaigns(reader, args, environ)
             else:
                 _show_campaign(reader, settings, args, choice, environ)
-        except sqlite3.Error as error:
+        except DATABASE_ERRORS as error:
             raise unusable(settings.database, error) from error
     return 0
 
@@ -103,7 +111,7 @@ def _restore(args: argparse.Namespace, settings: Settings, environ: Mapping[str,
     path = settings.ledger_path(run_id)
     refuse_foreign_file(export.LEDGER_FILE, path, campaign)
     if not settings.sandbox:
-        _refuse_rehearsal(file, settings.database.with_name("sandbox.db"))
+        _refuse_rehearsal(file, settings.rehearsals)
     if path.is_file() and not filecmp.cmp(path, file, shallow=False):
         raise UsageError(
             f"{path}: this ledger file would be replaced, and it differs from {file}",
@@ -114,8 +122,8 @@ def _restore(args: argparse.Namespace, settings: Settings, environ: Mapping[str,
         )
     with (
         planned(job, campaign, settings.date) as plan,
-        hold(settings.database, settings.wait),
-        closing(open_for_writing(settings.database, url)) as database,
+        hold(settings.database, settings.wait) as held,
+        closing(held.open(url)) as database,
     ):
         start = run_start(
             settings,
@@ -145,9 +153,11 @@ def _restore(args: argparse.Namespace, settings: Settings, environ: Mapping[str,
     return 0
 
 
-def _refuse_rehearsal(file: Path, rehearsals: Path) -> None:
+def _refuse_rehearsal(file: Path, rehearsals: Path | None) -> None:
     """Raise UsageError if a run of the rehearsals' database wrote the ledger file: none of its
     batches is real."""
+    if rehearsals is None:
+        return
     try:
         with closing(open_for_reading(rehearsals, SANDBOX)) as reader:
             known = {run["run_id"] for run in views.runs(reader)}

@@ -3,7 +3,6 @@ reports. Nothing here fails a run."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 
@@ -12,6 +11,7 @@ from worker.cli.report import write_or_note
 from worker.export.ledger_file import replaced
 from worker.ledger import notifications
 from worker.ledger.database import open_for_adding, open_for_reading
+from worker.ledger.engine import DATABASE_ERRORS
 from worker.ledger.handle import Reader
 from worker.model.clock import MachineClock, iso
 from worker.model.errors import WorkerError
@@ -31,7 +31,7 @@ def write_metrics(settings: Settings) -> list[Notification]:
             text = metrics_text(reader)
         with replaced(path) as file:
             file.write(text.encode())
-    except (OSError, WorkerError, sqlite3.Error) as error:
+    except (OSError, WorkerError, *DATABASE_ERRORS) as error:
         why = getattr(error, "strerror", error)
         trouble = f"{path}: the metrics cannot be written: {why}"
     return [Notification(NotificationKind.METRICS, at, trouble)]
@@ -48,7 +48,7 @@ def record(settings: Settings, run_ids: Sequence[str], sent: Sequence[Notificati
             return [why for run_id in run_ids if (why := _rewrite(database, settings, run_id))]
     except WorkerError:
         return []  # no run could begin, and its own message says why
-    except sqlite3.Error as error:
+    except DATABASE_ERRORS as error:
         return [f"{settings.database}: what was sent cannot be recorded: {error}"]
 
 

@@ -3,7 +3,6 @@ job."""
 
 from __future__ import annotations
 
-import sqlite3
 import sys
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,9 +16,11 @@ from worker.export.commands import Commands, commands
 from worker.export.formats import is_ledger
 from worker.job.plan import Plan
 from worker.ledger import setups, views
-from worker.ledger.database import is_new, open_empty, open_for_writing, unusable
+from worker.ledger.database import Held, is_new, unusable
+from worker.ledger.engine import DATABASE_ERRORS
 from worker.ledger.forget import forget
 from worker.ledger.handle import Reader, Writer
+from worker.ledger.sqlite.database import open_empty
 from worker.ledger.store import Ledger
 from worker.model.events import Emit, Event
 from worker.model.program import program
@@ -33,6 +34,7 @@ class Opening:
     """Opens the database of one run, and its ledger with the planned job."""
 
     asked: Asked
+    held: Held
 
     def database(self) -> Writer:
         """Open the database. Raises UsageError if this run must not begin."""
@@ -41,9 +43,7 @@ class Opening:
             # A refused run must not leave a database in the wrong place.
             with closing(open_empty()) as nothing:
                 self._look_before(nothing)
-        opened = open_for_writing(
-            settings.database, self.asked.target.url, checked=self.asked.plan is None
-        )
+        opened = self.held.open(self.asked.target.url, checked=self.asked.plan is None)
         try:
             self._look_before(opened)
             if settings.fresh:
@@ -65,7 +65,7 @@ class Opening:
                     retry_failed=self.asked.settings.retry_failed,
                 )
                 self._emit_plan(ledger, self.asked.plan, leaving, emit)
-        except sqlite3.Error as error:
+        except DATABASE_ERRORS as error:
             raise unusable(self.asked.settings.database, error) from error
         return ledger
 
@@ -92,7 +92,7 @@ class Opening:
             refuse_older_database(
                 database, self._ledger_files(database), self.asked.campaign, command
             )
-        except sqlite3.Error as error:
+        except DATABASE_ERRORS as error:
             raise unusable(self.asked.settings.database, error) from error
 
     def _forget(self, database: Writer) -> None:
@@ -104,7 +104,7 @@ class Opening:
             forget(database, self.asked.campaign)
             for file in files:
                 file.unlink()
-        except (sqlite3.Error, OSError) as error:
+        except (OSError, *DATABASE_ERRORS) as error:
             raise unusable(self.asked.settings.database, error) from error
 
     def _ledger_files(self, database: Reader) -> set[Path]:

@@ -14,6 +14,7 @@ from worker.cli.jobs import JobFile, ReadyJob
 from worker.export import ledger_file as export
 from worker.export.own_files import refuse_foreign_file
 from worker.job.plan import planned
+from worker.ledger.database import Held
 from worker.model.errors import UsageError
 from worker.model.job import Job
 from worker.settings.apart import check_apart
@@ -48,16 +49,16 @@ def _read(
 
 @contextmanager
 def prepared(
-    job: Job, settings: Settings, chosen: Target, run_id: str, lock: AbstractContextManager[None]
-) -> Iterator[Asked]:
+    job: Job, settings: Settings, chosen: Target, run_id: str, lock: AbstractContextManager[Held]
+) -> Iterator[tuple[Asked, Held]]:
     """Plan the job and take the `lock`. Raises WorkerError."""
     ledger_file = settings.ledger_path(run_id)
     campaign = campaign_of(settings)
     refuse_foreign_file(export.LEDGER_FILE, ledger_file, campaign)
     with planned(job, campaign, settings.date) as plan:
         export.make_folder(ledger_file)
-        with lock:
-            yield Asked(
+        with lock as held:
+            asked = Asked(
                 settings,
                 chosen,
                 run_id=run_id,
@@ -67,3 +68,4 @@ def prepared(
                 plan=plan,
                 guard=Guard(settings, job, plan, chosen.url),
             )
+            yield asked, held

@@ -15,8 +15,7 @@ from worker.cli.common import api, latest_run, ledger_file_of, restoring, settle
 from worker.export import ledger_file as export
 from worker.export.own_files import refuse_foreign_file
 from worker.ledger import setups
-from worker.ledger.database import open_for_writing
-from worker.ledger.lock import hold
+from worker.ledger.database import hold
 from worker.ledger.store import Ledger
 from worker.model.clock import MachineClock, ServerClock, iso
 from worker.model.errors import UsageError, WorkerError
@@ -41,8 +40,8 @@ def refresh(args: Namespace, settings: Settings, environ: Mapping[str, str]) -> 
         raise UsageError("--refresh: add a JOB or --campaign")
     chosen = target(settings, environ)
     with (
-        hold(settings.database, settings.wait),
-        closing(open_for_writing(settings.database, chosen.url)) as database,
+        hold(settings.database, settings.wait) as held,
+        closing(held.open(chosen.url)) as database,
     ):
         latest = latest_run(database, settings, args)
         path = ledger_file_of(settings, latest)

@@ -4,7 +4,6 @@ nothing."""
 from __future__ import annotations
 
 import argparse
-import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -20,6 +19,7 @@ from worker.cli.common import (
 from worker.export.commands import commands
 from worker.ledger import views
 from worker.ledger.database import open_for_reading, unusable
+from worker.ledger.engine import DATABASE_ERRORS
 from worker.ledger.handle import Reader
 from worker.model.clock import MachineClock
 from worker.model.errors import UsageError
@@ -42,7 +42,7 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
             )
             name_campaign(latest)
             write(reader, settings, latest.campaign, path, replaces_any=args.output is not None)
-        except sqlite3.Error as error:
+        except DATABASE_ERRORS as error:
             raise unusable(settings.database, error) from error
         except OSError as error:
             raise UsageError(
@@ -63,7 +63,7 @@ def write(
 ) -> None:
     """Write the report of a campaign that has a run. `run` says whether the settings are those of a
     `run`. Replaces another campaign's report only with `replaces_any`. Raises UsageError, OSError,
-    sqlite3.Error."""
+    one of DATABASE_ERRORS."""
     from worker.export.report.page import About, write_report  # noqa: PLC0415 - most commands need no report
 
     number = views.campaign_id(reader, campaign)

@@ -13,7 +13,7 @@ from worker.cli.jobs import JobFile, job_files
 from worker.cli.notified import record, write_metrics
 from worker.cli.prepare import prepared
 from worker.cli.run_session import RunSession
-from worker.ledger.lock import hold
+from worker.ledger.database import hold
 from worker.model.clock import MachineClock
 from worker.model.errors import UsageError, WorkerError
 from worker.model.job import Job
@@ -90,6 +90,7 @@ def _run(
 ) -> tuple[int, dict[str, Any]]:
     """Run one job; the exit code and the summary as JSON values. Raises WorkerError."""
     chosen = target(settings, environ)
-    with prepared(job, settings, chosen, run_id, hold(settings.database, settings.wait)) as asked:
-        session = RunSession(asked)
+    lock = hold(settings.database, settings.wait)
+    with prepared(job, settings, chosen, run_id, lock) as (asked, held):
+        session = RunSession(asked, held)
         return session.run(), session.summary

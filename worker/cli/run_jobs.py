@@ -17,7 +17,7 @@ from worker.cli.outcomes import Outcomes
 from worker.cli.prepare import prepared, read_jobs
 from worker.cli.run_session import RunSession
 from worker.cli.signals import Interrupts
-from worker.ledger.lock import hold
+from worker.ledger.database import Held, hold
 from worker.model.clock import MachineClock
 from worker.model.errors import WorkerError
 from worker.model.run_id import new_run_id
@@ -47,11 +47,11 @@ def main(files: Sequence[JobFile], args: argparse.Namespace, environ: Mapping[st
         ready = [one for one in found if isinstance(one, ReadyJob)]
         refuse_mixed(ready)
         with ExitStack() as stack:
-            chosen = None
+            chosen = held = None
             if ready:
                 chosen = target(common, environ)
-                stack.enter_context(hold(ready[0].settings.database, common.wait))
-            jobs = _Jobs(common, chosen, outcomes, run_ids)
+                held = stack.enter_context(hold(ready[0].settings.database, common.wait))
+            jobs = _Jobs(common, chosen, held, outcomes, run_ids)
             with jobs.interrupts:
                 for file, one in zip(files, found, strict=True):
                     if isinstance(one, ReadyJob):
@@ -82,12 +82,17 @@ class _Jobs:
     and what it used of the limits, counts for the next ones."""
 
     def __init__(
-        self, common: Settings, chosen: Target | None, outcomes: Outcomes, run_ids: list[str]
+        self,
+        common: Settings,
+        chosen: Target | None,
+        held: Held | None,
+        outcomes: Outcomes,
+        run_ids: list[str],
     ) -> None:
         """Adds the id of each run to `run_ids`."""
         self.interrupts = Interrupts()
         self._run_ids = run_ids
-        self._chosen, self._outcomes = chosen, outcomes
+        self._chosen, self._held, self._outcomes = chosen, held, outcomes
         self._limits = Limits(
             common.max_in_flight, common.limit, common.max_failed, common.give_up_after
         )
@@ -105,16 +110,19 @@ class _Jobs:
 
     def _try(self, one: ReadyJob) -> None:
         """Run the job and add its outcome, unless a signal comes before its run."""
-        assert self._chosen is not None  # known if there is a job to run
+        assert self._chosen is not None and self._held is not None  # there is a job to run
         session: RunSession | None = None
         refused: WorkerError | None = None
         stop = self.interrupts.renew()
         run_id = new_run_id(MachineClock().wall())
         self._run_ids.append(run_id)
         try:
-            with prepared(one.job, one.settings, self._chosen, run_id, nullcontext()) as asked:
+            lock = nullcontext(self._held)
+            with prepared(one.job, one.settings, self._chosen, run_id, lock) as (asked, held):
                 if not stop.asked:
-                    session = RunSession(self._within_limits(asked), self.interrupts, self._pacer)
+                    session = RunSession(
+                        self._within_limits(asked), held, self.interrupts, self._pacer
+                    )
                     session.run()
         except (WorkerError, OSError) as error:
             refused = error if isinstance(error, WorkerError) else refused_by_system(error)

@@ -21,6 +21,7 @@ from worker.cli.presentation import present, snapshot_of, summary_of
 from worker.cli.signals import Interrupts, ignore_late_hangup, watch_signals
 from worker.export import ledger_file as export
 from worker.export.commands import Commands
+from worker.ledger.database import Held
 from worker.ledger.store import Ledger
 from worker.ledger.threads import ThreadedDatabase
 from worker.ledger.views import count_left, to_set_up
@@ -48,12 +49,13 @@ class RunSession:
     def __init__(
         self,
         asked: Asked,
+        held: Held,
         interrupts: Interrupts | None = None,
         pacer: Pacer | None = None,
     ) -> None:
         """`interrupts` has what asks a run of several to stop before it has begun; `pacer` is the
         one of the run before."""
-        self._asked, self._interrupts, self.pacer = asked, interrupts, pacer
+        self._asked, self._held, self._interrupts, self.pacer = asked, held, interrupts, pacer
         self._scrub = Scrubber(asked.target.token or None)
         self._stop = interrupts.stop if interrupts else Stop()
         self._stack = ExitStack()
@@ -96,7 +98,7 @@ class RunSession:
         self._at_once, few_files = open_files.make_room(asked.settings.max_in_flight, each)
         export.remove_leftovers(asked.ledger_file)
         export.remove_leftovers(report_path(asked.ledger_file))
-        opening = Opening(asked)
+        opening = Opening(asked, self._held)
         database = opening.database()
         try:
             with self._stack:

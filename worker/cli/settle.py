@@ -38,10 +38,9 @@ from worker.export.proposals import Filled
 from worker.export.report.facts import may_go_on
 from worker.job.cells import read_id
 from worker.ledger import decisions, views
-from worker.ledger.database import is_new, open_for_reading, open_for_writing
+from worker.ledger.database import Held, hold, is_new, open_for_reading
 from worker.ledger.decisions import Decision
 from worker.ledger.handle import Reader, Writer
-from worker.ledger.lock import hold
 from worker.ledger.proposals import undecided
 from worker.ledger.store import Ledger
 from worker.model.clock import MachineClock, iso
@@ -73,14 +72,14 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         sheet = read_sheet(Path(args.decisions))
         names_batches = any(one.decision.batch_id is not None for one in sheet[0])
         chosen = target(settings, environ) if names_batches else Target("", "")
-        with hold(settings.database, settings.wait):
-            return _record_sheet(args, settings, chosen, sheet)
+        with hold(settings.database, settings.wait) as held:
+            return _record_sheet(args, settings, chosen, held, sheet)
     assignments = [_assignment(text) for text in args.assign or ()]
     chosen = Target("", "") if args.absent and not assignments else target(settings, environ)
-    with hold(settings.database, settings.wait):
+    with hold(settings.database, settings.wait) as held:
         if assignments or args.absent:
-            return _record_options(args, settings, chosen, assignments)
-        return _find_out(args, settings, chosen)
+            return _record_options(args, settings, chosen, held, assignments)
+        return _find_out(args, settings, chosen, held)
 
 
 def _refuse_combinations(args: argparse.Namespace, settings: Settings) -> None:
@@ -102,9 +101,9 @@ def _refuse_combinations(args: argparse.Namespace, settings: Settings) -> None:
             raise UsageError(f"{option}: is empty; give the path of a file")
 
 
-def _find_out(args: argparse.Namespace, settings: Settings, chosen: Target) -> int:
+def _find_out(args: argparse.Namespace, settings: Settings, chosen: Target, held: Held) -> int:
     """Settle everything that is open in the database, and write every ledger file that changed."""
-    with closing(open_for_writing(settings.database, chosen.url)) as database:
+    with closing(held.open(chosen.url)) as database:
         open_ones = views.campaigns_to_settle(database)
         if args.job is None and not settings.asks_for_campaign:
             if not open_ones:
@@ -127,8 +126,8 @@ def _find_out(args: argparse.Namespace, settings: Settings, chosen: Target) -> i
         ledger_file=ledger_file,
         only_settle=True,
     )
-    code = RunSession(asked).run()
-    with closing(open_for_writing(settings.database, chosen.url)) as database:
+    code = RunSession(asked, held).run()
+    with closing(held.open(chosen.url)) as database:
         for name in open_ones:
             if name != latest.campaign:
                 try:
@@ -142,10 +141,14 @@ def _find_out(args: argparse.Namespace, settings: Settings, chosen: Target) -> i
 
 
 def _record_options(
-    args: argparse.Namespace, settings: Settings, chosen: Target, assignments: list[tuple[str, str]]
+    args: argparse.Namespace,
+    settings: Settings,
+    chosen: Target,
+    held: Held,
+    assignments: list[tuple[str, str]],
 ) -> int:
     """Record the decisions of --assign and --absent: all, or none. Returns the exit code."""
-    with closing(open_for_writing(settings.database, chosen.url or None)) as database:
+    with closing(held.open(chosen.url or None)) as database:
         latest = latest_run(database, settings, args)
         ids = [batch_id for _, batch_id in assignments]
         found, missing = look_up(ids, settings, chosen)
@@ -166,10 +169,11 @@ def _record_sheet(
     args: argparse.Namespace,
     settings: Settings,
     chosen: Target,
+    held: Held,
     sheet: tuple[list[Filled], list[Problem]],
 ) -> int:
     """Record the decisions of a sheet: all, or none. Returns the exit code."""
-    with closing(open_for_writing(settings.database, chosen.url or None)) as database:
+    with closing(held.open(chosen.url or None)) as database:
         latest = latest_run(database, settings, args)
         checked = check_sheet(database, sheet, latest.campaign)
         found = look_up_checked(checked, Path(args.decisions), settings, chosen)
@@ -187,8 +191,8 @@ def _review(args: argparse.Namespace, settings: Settings, chosen: Target) -> int
     made = review(some, latest.campaign)
     try:
         with (
-            hold(settings.database, settings.wait),
-            closing(open_for_writing(settings.database, chosen.url or None)) as database,
+            hold(settings.database, settings.wait) as held,
+            closing(held.open(chosen.url or None)) as database,
         ):
             left = [one for one in made if not _complained(database, one, latest.campaign)]
             ids = [one.batch_id for one in left if one.batch_id is not None]

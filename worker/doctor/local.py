@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
@@ -15,10 +14,13 @@ from worker import open_files
 from worker.doctor.check import Check
 from worker.doctor.nights import Nights, check_nights
 from worker.ledger import overlap, report, views
-from worker.ledger.database import is_new, migrations, open_for_reading
+from worker.ledger.database import is_new, open_for_reading
+from worker.ledger.engine import DATABASE_ERRORS
 from worker.ledger.handle import Reader
+from worker.ledger.sqlite.database import migrations
 from worker.model.errors import UsageError
 from worker.model.records import RunKind
+from worker.model.server_address import ServerAddress
 from worker.settings.access import read_token
 from worker.settings.options import OPTIONS
 from worker.settings.settings import Layer, Settings
@@ -44,7 +46,7 @@ def check_folders(settings: Settings) -> Iterator[Check]:
     """Whether the folders of the files that a run writes can be written, and
     have space."""
     files = {
-        "database": settings.database,
+        "database": None if isinstance(settings.database, ServerAddress) else settings.database,
         "ledger": Path(settings.ledger),
         "log_file": settings.log_file,
         "metrics_file": settings.metrics_file,
@@ -101,6 +103,8 @@ def check_heartbeat(settings: Settings) -> Iterator[Check]:
 def check_database(settings: Settings, api_url: str) -> Iterator[Check]:
     """Whether the database can be read, is whole, and was backed up; its last run."""
     path = settings.database
+    if isinstance(path, ServerAddress):
+        return  # `worker.doctor.server` checks it
     if is_new(path):
         yield Check("database", f"{path} does not exist yet: the first run creates it")
         return
@@ -112,7 +116,7 @@ def check_database(settings: Settings, api_url: str) -> Iterator[Check]:
     except UsageError as error:
         yield Check("database", error.message, error.hint or "Read docs/ledger.md.")
         return
-    except sqlite3.Error as error:
+    except DATABASE_ERRORS as error:
         yield Check(
             "database",
             f"{path}: {error}",

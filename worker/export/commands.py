@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from worker.ledger.views import LatestRun
 from worker.model.program import PROGRAM, Program
+from worker.model.server_address import Place
 from worker.text import shell_command
 
 
@@ -20,7 +21,7 @@ class Invocation(NamedTuple):
     needs too, `program` the arguments that start this program."""
 
     config: Path | None = None
-    database: Path | None = None
+    database: Place | None = None
     ledger: str | None = None
     usual_ledger: str | None = None
     sandbox: bool = False

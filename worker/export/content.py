@@ -33,7 +33,7 @@ class About(NamedTuple):
     campaign: str
     job: Path
     run_id: str
-    database: Path
+    database: str
     sandbox: bool
     written_at: str
     commands: Commands

@@ -8,6 +8,7 @@ from pathlib import Path
 from worker.export import csv_format
 from worker.export.content import FileFormat, FileRow
 from worker.ledger.database import belongs_to
+from worker.model.server_address import Place
 
 ENDINGS = (".csv", ".xlsx")
 """The endings of ledger files. A file with any other ending is written as CSV."""
@@ -35,7 +36,7 @@ def read_file(path: Path) -> Iterator[tuple[str, FileRow]]:
     return format_of(path).read(path)
 
 
-def other_files(path: Path, database: Path) -> list[Path]:
+def other_files(path: Path, database: Place) -> list[Path]:
     """The other ledger files in the folder of `path`, without the `database` in use, whatever its
     name."""
     found = (p for ending in ENDINGS for p in path.parent.glob(f"*{ending}"))

@@ -18,9 +18,9 @@ from worker.export.formats import format_of, is_ledger, read_file
 from worker.export.own_files import OwnFile
 from worker.export.proposals import sheet_rows
 from worker.ledger import views
-from worker.ledger.database import SANDBOX
 from worker.ledger.handle import Reader
 from worker.ledger.proposals import undecided
+from worker.ledger.views import SANDBOX
 from worker.model.clock import MachineClock, iso
 from worker.model.errors import UsageError
 
@@ -90,7 +90,7 @@ def content_of(
         campaign=name,
         job=run.job,
         run_id=run.run_id,
-        database=views.database_path(reader),
+        database=reader.place,
         sandbox=views.api_url(reader) == SANDBOX,
         written_at=iso(MachineClock().wall()),
         commands=commands(run, invocation),

@@ -28,7 +28,8 @@ MOST_ITEMS = 10_000_000
 disk."""
 
 _SCHEMA = """
-CREATE TABLE staged ( -- rows are added in the job's order, and read in it
+CREATE TABLE staged (
+    place INTEGER PRIMARY KEY, -- in the job's order
     line INTEGER NOT NULL, copy INTEGER NOT NULL, copies INTEGER NOT NULL,
     source_id TEXT NOT NULL, template TEXT NOT NULL, upload_new_dataset INTEGER NOT NULL,
     tasks_per_group INTEGER
@@ -47,7 +48,7 @@ WHERE times > 1 AND line > first GROUP BY line ORDER BY line
 
 
 Staged = tuple[int, int, int, str, str, int, int | None]
-"""A row of the table `staged`."""
+"""A row of the table `staged`, without its place."""
 
 _json = json.JSONEncoder(ensure_ascii=False).encode
 """JSON of a string. (For other types the encoder would build a new encoder each time.)"""
@@ -152,7 +153,7 @@ def _stage(
 
     connection.execute("BEGIN")
     source = items()
-    insert = "INSERT INTO staged VALUES (?, ?, ?, ?, ?, ?, ?)"
+    insert = "INSERT INTO staged VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)"
     while page := list(islice(source, 1000)):
         connection.executemany(insert, page)
         connection.executemany("INSERT OR REPLACE INTO staged_extras VALUES (?, ?)", extras)

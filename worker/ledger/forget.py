@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from worker.ledger.database import SANDBOX
 from worker.ledger.handle import Writer
-from worker.ledger.views import api_url, campaign_id
+from worker.ledger.views import SANDBOX, api_url, campaign_id
 
 STATEMENTS = (
     "forget_candidates_of_campaign",
@@ -57,7 +56,7 @@ def forget_before(database: Writer, before: str) -> Forgotten:
     """Forget details of the runs that started before this time (ISO 8601 UTC), in one transaction.
     The caller holds the database's lock, so none of these runs is under way.
 
-    Raises sqlite3.Error if the database cannot be written."""
+    Raises one of DATABASE_ERRORS if the database cannot be written."""
     with database.transaction():
         counts = [database.ask(statement, before=before).rowcount for statement in DETAILS]
         database.ask("note_forgotten", before=before)
@@ -65,8 +64,8 @@ def forget_before(database: Writer, before: str) -> Forgotten:
 
 
 def compact(database: Writer) -> None:
-    """Give the space that forgetting freed back to the disk. Raises sqlite3.Error if the disk has
-    no room for a copy of the database meanwhile; then nothing is lost."""
+    """Give the space that forgetting freed back to the disk. Raises one of DATABASE_ERRORS if the
+    disk has no room for a copy of the database meanwhile; then nothing is lost."""
     database.ask("vacuum")
     database.ask("checkpoint")
 
@@ -74,8 +73,8 @@ def compact(database: Writer) -> None:
 def forget(database: Writer, campaign: str) -> None:
     """Delete everything about the campaign from this database of rehearsals, in one transaction.
 
-    Raises ValueError if it is not a database of rehearsals, and sqlite3.Error if it cannot be
-    written."""
+    Raises ValueError if it is not a database of rehearsals, and one of DATABASE_ERRORS if it
+    cannot be written."""
     if api_url(database) != SANDBOX:
         raise ValueError("only rehearsals may be forgotten")
     number = campaign_id(database, campaign)

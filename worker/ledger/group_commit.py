@@ -6,11 +6,11 @@ this, within one transaction."""
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from worker.ledger.engine import Row
 from worker.ledger.handle import Writer
 from worker.model.clock import seconds
 from worker.model.differences import Content, Difference
@@ -147,7 +147,7 @@ class GroupCommit:
             after = (found[-1]["line"], found[-1]["copy"])
         return intents + self._intend(found, moment, listing), more, after
 
-    def _intend(self, rows: Sequence[sqlite3.Row], moment: Timestamp, listing: int) -> list[Intent]:
+    def _intend(self, rows: Sequence[Row], moment: Timestamp, listing: int) -> list[Intent]:
         if not rows:
             return []
         first = self._last_attempt + 1
@@ -184,7 +184,7 @@ def add_differences(database: Writer, item: int, found: Sequence[Difference]) ->
     database.many("add_difference", [(item, *one) for one in found])
 
 
-def content_of(row: sqlite3.Row) -> Content:
+def content_of(row: Row) -> Content:
     """What the latest look-up of a source showed, to compare copies with."""
     auto_sync, datasets = row["auto_sync"], _ids(row["datasets"])
     return Content(row["instructions"], None if auto_sync is None else bool(auto_sync), datasets)
@@ -212,7 +212,7 @@ def default_name(source_name: str) -> str:
     return f"{source_name} (Copy)"
 
 
-def _intent(attempt: int, row: sqlite3.Row) -> Intent:
+def _intent(attempt: int, row: Row) -> Intent:
     # The first name that was sent stays, even if the source is renamed or `copies` is raised.
     name: str | None = row["name"]
     if name is None:

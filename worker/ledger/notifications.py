@@ -19,7 +19,7 @@ class Notified(NamedTuple):
 
 def record(database: Writer, run_ids: Sequence[str], sent: Sequence[Notification]) -> None:
     """Add what was sent about these runs. Leaves out runs that did not begin. Raises
-    sqlite3.Error."""
+    one of DATABASE_ERRORS."""
     rows = [one._asdict() | {"run_id": run_id} for run_id in run_ids for one in sent]
     with database.transaction():
         database.many("add_notification", rows)

@@ -14,8 +14,11 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from worker.ledger.database import APPLICATION_ID, META_SINCE, belongs_to
+from worker.ledger.database import belongs_to
 from worker.ledger.handle import Reader
+from worker.ledger.sqlite.database import APPLICATION_ID, META_SINCE
+from worker.ledger.sqlite.engine import SqliteEngine
+from worker.model.server_address import Place
 
 MAX_FILES = 1000
 """The maximum number of files that are examined in one folder."""
@@ -124,7 +127,7 @@ def _overlap(name: str, same: int, same_sent: int, sent: int, job: str, ledger: 
     return Overlap(name, same, same_sent, sent, path, Path(ledger), job_gone=not path.exists())
 
 
-def ledgers_in(folder: Path, own: Path, *, any_name: bool) -> list[Path]:
+def ledgers_in(folder: Path, own: Place, *, any_name: bool) -> list[Path]:
     """The ledger databases in this folder, recognised by their first bytes, except the run's own
     (`own`). Without `any_name`, only files with a usual ending of databases are opened.
 
@@ -244,5 +247,5 @@ def _peek(path: Path) -> Iterator[Reader | None]:
     except sqlite3.Error:
         yield None
         return
-    with closing(Reader(connection)) as reader:
+    with closing(Reader(SqliteEngine(connection, path))) as reader:
         yield reader

@@ -3,12 +3,12 @@ its copy. Nothing here changes the database."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 
+from worker.ledger.engine import Row
 from worker.ledger.handle import Reader
 from worker.ledger.views import coming_name
 from worker.model import reasons
@@ -81,7 +81,7 @@ def _shared(reader: Reader) -> dict[str, _Shared]:
     return found
 
 
-def _undecided(rows: list[sqlite3.Row], shared: Mapping[str, _Shared]) -> Undecided:
+def _undecided(rows: list[Row], shared: Mapping[str, _Shared]) -> Undecided:
     row = rows[0]
     found = tuple(_found(one, shared) for one in rows if one["batch_id"] is not None)
     if row["status"] == "sent":
@@ -106,7 +106,7 @@ def _undecided(rows: list[sqlite3.Row], shared: Mapping[str, _Shared]) -> Undeci
     )
 
 
-def _found(row: sqlite3.Row, shared: Mapping[str, _Shared]) -> Found:
+def _found(row: Row, shared: Mapping[str, _Shared]) -> Found:
     evidence = _evidence(row)
     found = Found(row["batch_id"], row["name"], row["created_at"], row["batch_status"], evidence)
     if (others := shared.get(row["batch_id"])) is None:
@@ -118,6 +118,6 @@ def _found(row: sqlite3.Row, shared: Mapping[str, _Shared]) -> Found:
     )
 
 
-def _evidence(row: sqlite3.Row) -> Evidence:
+def _evidence(row: Row) -> Evidence:
     columns = ("name_fits", "details_fit", "datasets_fit", "time_fits", "creator_fits")
     return Evidence(*(None if row[column] is None else bool(row[column]) for column in columns))

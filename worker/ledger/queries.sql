@@ -10,13 +10,11 @@ SELECT id FROM campaigns WHERE name = :name;
 INSERT INTO runs (run_id, campaign_id, job, ledger, host, pid, started_at, timeout_s,
     settle_after_s, ceiling, date, kind)
 VALUES (:run_id, :campaign, :job, :ledger, :host, :pid, :now, :timeout_s, :settle_after_s, :ceiling,
-    :date, :kind);
+    :date, :kind)
+RETURNING id;
 
 -- name: application
 PRAGMA application_id;
-
--- name: last_id
-SELECT last_insert_rowid();
 
 -- name: add_rate_change
 INSERT INTO rate_changes (run_id, at, wait_s, rate, why) VALUES (:run, :at, :wait_s, :rate, :why);
@@ -133,7 +131,7 @@ WHERE NOT EXISTS (
       AND i.tasks_per_group IS s.tasks_per_group
       AND i.source_id = s.source_id AND i.template = s.template
           AND i.upload_new_dataset = s.upload_new_dataset)
-ORDER BY s.rowid
+ORDER BY s.place
 ON CONFLICT (campaign_id, source_id, template, upload_new_dataset, copy)
 DO UPDATE SET line = excluded.line, copies = excluded.copies,
     tasks_per_group = excluded.tasks_per_group
@@ -223,8 +221,9 @@ WHERE items.campaign_id = :campaign AND items.line IS NOT NULL AND items.status 
   AND s.source_id = items.source_id AND s.run_id = :run AND s.state = 'unclear';
 
 -- name: begin_listing
-INSERT INTO listings (run_id, workspace_id, left_at, left_server) VALUES (:run, :workspace_id, :now,
-    :left_server);
+INSERT INTO listings (run_id, workspace_id, left_at, left_server)
+VALUES (:run, :workspace_id, :now, :left_server)
+RETURNING number;
 
 -- name: end_listing
 UPDATE listings SET meta_count = :meta_count, shown = :shown, error = :error WHERE number = :number;
@@ -245,7 +244,7 @@ CREATE TEMP TABLE IF NOT EXISTS listed_names (
         listing INTEGER NOT NULL
 ) WITHOUT ROWID;
 
--- name: make_resting
+-- name: make_skipped
 -- Items that this run skips: it does not send them again.
 CREATE TEMP TABLE IF NOT EXISTS skipped (item_id INTEGER PRIMARY KEY);
 
@@ -254,11 +253,12 @@ CREATE TEMP TABLE IF NOT EXISTS skipped (item_id INTEGER PRIMARY KEY);
 CREATE TEMP TABLE IF NOT EXISTS denied (batch_id TEXT PRIMARY KEY) WITHOUT ROWID;
 
 -- name: skip
-INSERT INTO temp.skipped VALUES (:item) ON CONFLICT DO NOTHING;
+INSERT INTO temp.skipped (item_id) VALUES (:item) ON CONFLICT DO NOTHING;
 
 -- name: add_listed_name
-INSERT INTO temp.listed_names VALUES (:batch_id, :name, :workspace_id, :listing)
-ON CONFLICT DO UPDATE SET name = excluded.name, listing = excluded.listing;
+INSERT INTO temp.listed_names (batch_id, name, workspace_id, listing)
+VALUES (:batch_id, :name, :workspace_id, :listing)
+ON CONFLICT (batch_id) DO UPDATE SET name = excluded.name, listing = excluded.listing;
 
 -- name: index_listed_names
 CREATE INDEX IF NOT EXISTS temp.listed_by_name ON listed_names (name);
@@ -286,7 +286,7 @@ unsettled AS (
     WHERE a.closed_by IS NULL GROUP BY 1
 ),
 taken AS (
-    SELECT n.name, n.items, n.unnamed, max(0, (
+    SELECT n.name, n.items, n.unnamed, greatest(0, (
         SELECT count(*) FROM temp.listed_names AS l WHERE l.name = n.name
           AND NOT EXISTS (SELECT 1 FROM items AS o WHERE o.new_batch_id = l.batch_id)
           AND l.batch_id NOT IN (SELECT batch_id FROM foreign_batches)
@@ -295,7 +295,7 @@ taken AS (
     FROM named AS n
 )
 SELECT coalesce(sum(items), 0) AS items,
-       coalesce(sum(CASE WHEN batches = 0 THEN 0 WHEN unnamed THEN min(items, batches) ELSE items
+       coalesce(sum(CASE WHEN batches = 0 THEN 0 WHEN unnamed THEN least(items, batches) ELSE items
            END), 0) AS taken,
        min(name) FILTER (WHERE batches > 0) AS example,
        coalesce(sum(items) FILTER (WHERE batches > 0 AND NOT unnamed), 0) AS own_names_taken
@@ -403,9 +403,9 @@ WHERE id = ?1;
 -- name: end_item
 -- ?2 says whether the request left: a name that never left is not the item's name yet.
 UPDATE items
-SET name = iif(attempts + ?2 = 0, NULL, name), attempts = attempts + ?2,
-    first_sent_at = CASE WHEN ?2 THEN coalesce(first_sent_at, ?3) ELSE first_sent_at END,
-    last_sent_at = CASE WHEN ?2 THEN ?3 ELSE last_sent_at END,
+SET name = CASE WHEN attempts + ?2 > 0 THEN name END, attempts = attempts + ?2,
+    first_sent_at = CASE WHEN ?2 = 1 THEN coalesce(first_sent_at, ?3) ELSE first_sent_at END,
+    last_sent_at = CASE WHEN ?2 = 1 THEN ?3 ELSE last_sent_at END,
     status = ?4, run_id = ?5, http_status = ?6, error = ?7,
     new_batch_id = ?8, new_batch_name = ?9, new_batch_status = ?10, created_at = ?11,
     settled_by = ?12, reason = ?13
@@ -469,7 +469,8 @@ SELECT count(*) FROM plan.staged AS s WHERE NOT EXISTS (
 -- of their latest runs.
 WITH shared AS (
     SELECT i.campaign_id, count(*) AS same,
-           sum(i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown')) AS same_sent
+           count(*) FILTER (WHERE i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown'))
+               AS same_sent
     FROM items AS i CROSS JOIN plan.staged AS s
         ON s.source_id = i.source_id AND s.template = i.template
         AND s.upload_new_dataset = i.upload_new_dataset AND s.copy = i.copy
@@ -509,7 +510,8 @@ WITH later AS (
 ),
 shared AS (
     SELECT i.campaign_id, count(*) AS same,
-           sum(i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown')) AS same_sent
+           count(*) FILTER (WHERE i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown'))
+               AS same_sent
     FROM later AS o CROSS JOIN plan.staged AS s
     CROSS JOIN items AS i ON i.campaign_id = o.campaign_id AND i.source_id = s.source_id
         AND i.template = s.template
@@ -552,8 +554,8 @@ FROM plan.staged AS s
 LEFT JOIN items AS i ON i.campaign_id = :campaign AND i.source_id = s.source_id
     AND i.template = s.template
     AND i.upload_new_dataset = s.upload_new_dataset AND i.copy = s.copy
-WHERE i.status IS NULL OR i.status = 'pending' OR (:retry_failed AND i.status = 'failed')
-ORDER BY s.rowid LIMIT :limit;
+WHERE i.status IS NULL OR i.status = 'pending' OR (:retry_failed = 1 AND i.status = 'failed')
+ORDER BY s.place LIMIT :limit;
 
 -- name: plan_missing_to_set_up
 -- How many of the first :limit of them it sets up afterwards.
@@ -563,8 +565,8 @@ SELECT count(m.tasks_per_group) FROM (
     LEFT JOIN items AS i ON i.campaign_id = :campaign AND i.source_id = s.source_id
         AND i.template = s.template
         AND i.upload_new_dataset = s.upload_new_dataset AND i.copy = s.copy
-    WHERE i.status IS NULL OR i.status = 'pending' OR (:retry_failed AND i.status = 'failed')
-    ORDER BY s.rowid LIMIT :limit) AS m;
+    WHERE i.status IS NULL OR i.status = 'pending' OR (:retry_failed = 1 AND i.status = 'failed')
+    ORDER BY s.place LIMIT :limit) AS m;
 
 -- name: plan_sources
 SELECT count(DISTINCT source_id) FROM plan.staged;
@@ -590,7 +592,7 @@ SELECT i.new_batch_id, i.id, :run, :now, :now, 'unknown',
 FROM items AS i
 WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND i.tasks_per_group IS NOT NULL
   AND i.status = 'created'
-  AND EXISTS (SELECT 1 FROM attempts AS a WHERE a.item_id = i.id AND a.restored)
+  AND EXISTS (SELECT 1 FROM attempts AS a WHERE a.item_id = i.id AND a.restored = 1)
   AND NOT EXISTS (SELECT 1 FROM setups AS s WHERE s.batch_id = i.new_batch_id);
 
 -- name: restore_setup
@@ -648,14 +650,14 @@ JOIN items AS i ON i.campaign_id = :campaign AND i.source_id = s.source_id
 WHERE s.tasks_per_group IS NOT NULL AND i.status = 'created'
   AND coalesce(i.new_batch_status, 'UNINITIALISED') = 'UNINITIALISED'
   AND NOT EXISTS (SELECT 1 FROM setups AS t WHERE t.batch_id = i.new_batch_id AND t.void IS NULL
-      AND NOT (:retry_failed AND t.outcome IS 'refused'));
+      AND NOT (:retry_failed = 1 AND t.outcome IS 'refused'));
 
 -- name: batches_to_set_up
 -- The created batches of the job whose setup has one of these statuses, each with the request that
 -- stands, and a workspace in which it probably is. `fresh`: its own answer in this run says that it
 -- is not set up.
 SELECT i.id, i.line, i.copy, i.new_batch_id, i.new_batch_status, t.outcome,
-       t.id AS setup, max(r.timeout_s, coalesce(o.timeout_s, 0)) AS timeout_s,
+       t.id AS setup, greatest(r.timeout_s, coalesce(o.timeout_s, 0)) AS timeout_s,
        i.settled_by = 'response' AND i.new_batch_status = 'UNINITIALISED' AND EXISTS (
            SELECT 1 FROM attempts AS a WHERE a.item_id = i.id AND a.run_id = :run
              AND a.outcome = 'created' AND a.answered_id = i.new_batch_id) AS fresh,
@@ -683,10 +685,8 @@ FROM items AS i
 WHERE i.id = :item AND i.status = 'created' AND i.new_batch_id = :batch_id AND i.line IS NOT NULL
   AND i.tasks_per_group IS NOT NULL
   AND coalesce(i.new_batch_status, 'UNINITIALISED') = 'UNINITIALISED'
-  AND NOT EXISTS (SELECT 1 FROM setups AS s WHERE s.batch_id = i.new_batch_id AND s.void IS NULL);
-
--- name: setup_tasks
-SELECT tasks_per_group FROM setups WHERE id = :setup;
+  AND NOT EXISTS (SELECT 1 FROM setups AS s WHERE s.batch_id = i.new_batch_id AND s.void IS NULL)
+RETURNING id, tasks_per_group;
 
 -- name: touch_item
 UPDATE items SET run_id = :run WHERE id = :item;
@@ -694,9 +694,9 @@ UPDATE items SET run_id = :run WHERE id = :item;
 -- name: setup_label
 SELECT i.id, i.line, i.copy, i.source_id, i.new_batch_name AS name, i.new_batch_id,
        i.tasks_per_group, s.status, i.new_batch_status,
-       iif(i.new_batch_status = 'ERROR', i.setup_error,
+       CASE WHEN i.new_batch_status = 'ERROR' THEN i.setup_error ELSE
            (SELECT t.error FROM setups AS t WHERE t.batch_id = i.new_batch_id
-              AND t.void IS NULL)) AS setup_error,
+              AND t.void IS NULL) END AS setup_error,
        (SELECT count(*) FROM setups AS t WHERE t.batch_id = i.new_batch_id
           AND t.tasks_per_group IS NOT NULL AND t.outcome IS NOT 'not_left') AS sent
 FROM items AS i CROSS JOIN setup_statuses AS s ON s.item_id = i.id
@@ -752,7 +752,7 @@ GROUP BY 1, 2 ORDER BY 1, 2;
 
 -- name: setup_reasons
 -- Why batches are not set up.
-SELECT s.status, iif(i.new_batch_status = 'ERROR', i.setup_error, t.error) AS error,
+SELECT s.status, CASE WHEN i.new_batch_status = 'ERROR' THEN i.setup_error ELSE t.error END AS error,
        i.new_batch_status = 'ERROR' AS is_error, count(*) AS items
 FROM items AS i
 CROSS JOIN setup_statuses AS s ON s.item_id = i.id
@@ -768,24 +768,23 @@ SELECT i.line, i.source_id, i.new_batch_name, i.upload_new_dataset, i.copy, i.st
     i.new_batch_id, i.new_batch_status,
        i.created_at, i.settled_by, i.attempts, i.http_status, i.error, i.first_sent_at,
            i.last_sent_at, :name, r.run_id,
-       iif(i.tasks_per_group IS NULL, NULL, coalesce(
+       CASE WHEN i.tasks_per_group IS NOT NULL THEN coalesce(
            (SELECT t.tasks_per_group FROM setups AS t
             WHERE t.batch_id = i.new_batch_id AND t.void IS NULL AND t.outcome = 'accepted'),
-           i.tasks_per_group)) AS tasks_per_group,
-       iif(i.tasks_per_group IS NULL, '',
-           (SELECT s.status FROM setup_statuses AS s WHERE s.item_id = i.id)) AS setup_status,
+           i.tasks_per_group) END AS tasks_per_group,
+       CASE WHEN i.tasks_per_group IS NULL THEN '' ELSE
+           (SELECT s.status FROM setup_statuses AS s WHERE s.item_id = i.id) END AS setup_status,
        (SELECT json_group_array(json_array(d.kind, d.shown, d.expected))
         FROM differences AS d WHERE d.item_id = i.id GROUP BY d.item_id),
-       iif(i.tasks_per_group IS NULL OR i.status <> 'created', NULL,
-           iif(i.new_batch_status = 'ERROR', i.setup_error,
+       CASE WHEN i.tasks_per_group IS NULL OR i.status <> 'created' THEN NULL
+           WHEN i.new_batch_status = 'ERROR' THEN i.setup_error ELSE
                (SELECT t.error FROM setups AS t
-                WHERE t.batch_id = i.new_batch_id AND t.void IS NULL))) AS setup_error,
+                WHERE t.batch_id = i.new_batch_id AND t.void IS NULL) END AS setup_error,
        i.id AS item, i.name AS sent_name, i.template, coalesce(i.copies, i.copy) AS copies,
        v.name AS source_name, e.cells, i.reason, i.candidates,
-       iif(i.candidates, (SELECT json_group_array(c.batch_id)
-                          FROM (SELECT batch_id FROM candidates WHERE item_id = i.id
-                              ORDER BY place) AS c),
-           NULL) AS named
+       CASE WHEN i.candidates > 0 THEN (SELECT json_group_array(c.batch_id)
+           FROM (SELECT batch_id FROM candidates WHERE item_id = i.id ORDER BY place) AS c)
+           END AS named
 FROM items AS i
 LEFT JOIN runs AS r ON r.id = i.run_id
 LEFT JOIN sources AS s ON s.source_id = i.source_id
@@ -796,8 +795,8 @@ LEFT JOIN extras AS e ON e.campaign_id = i.campaign_id AND e.line = i.line;
 -- The ledger file's rows, in the job's order. With :created 1 only the created ones, with 0 only the
 -- others.
 <<of_ledger_rows>>
-WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND (:created IS NULL
-    OR (i.status = 'created') = :created)
+WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND (CAST(:created AS INTEGER) IS NULL
+    OR CASE WHEN i.status = 'created' THEN 1 ELSE 0 END = CAST(:created AS INTEGER))
 ORDER BY i.line, i.copy;
 
 -- name: dropped_rows
@@ -820,9 +819,6 @@ SELECT r.run_id, r.ledger, r.job, c.name AS campaign,
            ORDER BY d.id DESC LIMIT 1) AS date
 FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id
 WHERE c.name = :campaign ORDER BY r.id DESC LIMIT 1;
-
--- name: database_path
-SELECT file FROM pragma_database_list WHERE name = 'main';
 
 -- name: api_url
 SELECT value FROM meta WHERE key = 'api_url';
@@ -871,10 +867,10 @@ GROUP BY c.id ORDER BY c.id DESC;
 -- name: campaigns
 SELECT c.name AS campaign, c.created_at,
        count(i.id) AS items,
-       coalesce(sum(i.status = 'created'), 0) AS created,
-       coalesce(sum(i.status = 'failed'), 0) AS failed,
-       coalesce(sum(i.status IN ('unknown', 'sent')), 0) AS unknown,
-       coalesce(sum(i.status = 'pending'), 0) AS pending
+       count(*) FILTER (WHERE i.status = 'created') AS created,
+       count(*) FILTER (WHERE i.status = 'failed') AS failed,
+       count(*) FILTER (WHERE i.status IN ('unknown', 'sent')) AS unknown,
+       count(*) FILTER (WHERE i.status = 'pending') AS pending
 FROM campaigns AS c LEFT JOIN items AS i ON i.campaign_id = c.id AND i.line IS NOT NULL
 GROUP BY c.id ORDER BY c.id;
 
@@ -888,7 +884,7 @@ SELECT r.run_id, c.name AS campaign, r.job, r.ledger, r.host, r.pid, r.started_a
             ELSE r.created END AS created,
        r.requests, r.throttled, r.kind, r.kind AS command
 FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id
-WHERE :since IS NULL OR r.started_at >= :since
+WHERE CAST(:since AS TEXT) IS NULL OR r.started_at >= CAST(:since AS TEXT)
 ORDER BY r.id;
 
 -- name: report_counts
@@ -950,7 +946,7 @@ SELECT count(*) AS runs FROM runs WHERE campaign_id = :campaign;
 -- numbered in the order of runs. A run whose details were forgotten does not count.
 SELECT r.id, r.run_id, r.host, r.pid, r.started_at, r.ended_at, r.ceiling, a.started_at AS last_at
 FROM attempts AS a CROSS JOIN runs AS r ON r.id = a.run_id
-WHERE r.campaign_id = :campaign AND NOT a.restored
+WHERE r.campaign_id = :campaign AND a.restored = 0
   AND r.started_at >= coalesce((SELECT value FROM meta WHERE key = 'forgotten_before'), '')
 ORDER BY a.id DESC LIMIT 1;
 
@@ -988,7 +984,7 @@ SELECT name FROM source_versions WHERE source_id = :source_id ORDER BY id DESC L
 -- against it (0). No row if the batch has an owner by now.
 SELECT s.name, s.created_at, s.status, c.name_fits, c.details_fit, c.datasets_fit, c.time_fits,
     c.creator_fits
-FROM (SELECT :batch_id AS id) AS b
+FROM (SELECT CAST(:batch_id AS TEXT) AS id) AS b
 LEFT JOIN unowned_batches AS s ON s.batch_id = b.id
 LEFT JOIN candidates AS c ON c.item_id = :item AND c.batch_id = b.id
 WHERE NOT EXISTS (SELECT 1 FROM items AS i WHERE i.new_batch_id = b.id);
@@ -998,7 +994,7 @@ WHERE NOT EXISTS (SELECT 1 FROM items AS i WHERE i.new_batch_id = b.id);
 -- a listing showed them, and what speaks for (1) and against (0) each. With :under_way also those
 -- whose request is recorded as under way. A batch that has an owner by now is left out.
 SELECT i.id AS item, i.line, i.copy, i.copies, i.source_id, v.name AS source_name,
-    i.name AS sent_name, i.template, i.status, i.attempts + (i.status = 'sent') AS attempts,
+    i.name AS sent_name, i.template, i.status, i.attempts + CASE WHEN i.status = 'sent' THEN 1 ELSE 0 END AS attempts,
     i.last_sent_at, i.reason, i.error,
     i.candidates, c.batch_id, s.name, s.created_at, s.status AS batch_status, c.name_fits,
     c.details_fit, c.datasets_fit, c.time_fits, c.creator_fits
@@ -1009,7 +1005,7 @@ LEFT JOIN candidates AS c ON c.item_id = i.id AND i.status = 'unknown'
     AND NOT EXISTS (SELECT 1 FROM items AS w WHERE w.new_batch_id = c.batch_id)
 LEFT JOIN unowned_batches AS s ON s.batch_id = c.batch_id
 WHERE i.campaign_id = :campaign AND i.line IS NOT NULL
-    AND (i.status = 'unknown' OR (i.status = 'sent' AND :under_way))
+    AND (i.status = 'unknown' OR (i.status = 'sent' AND :under_way = 1))
 ORDER BY i.line, i.copy, c.place;
 
 -- name: shared_candidates
@@ -1046,11 +1042,11 @@ SELECT a.id, a.item_id, a.run_id, a.listing, a.date_before, a.left_server, a.end
     a.date_after, a.answered_id,
        a.sent_name, a.started_at, i.source_id, i.upload_new_dataset, i.line, i.copy,
            c.name AS campaign,
-       i.campaign_id, iif(a.restored, n.me, r.me) AS me,
-       iif(a.restored, max(r.timeout_s, n.timeout_s), r.timeout_s) AS timeout_s,
-       max(r.settle_after_s, n.settle_after_s) AS settle_after_s, a.restored, a.unsent,
-       a.restored AND i.name IS NULL AND i.template <> '' AS name_guessed,
-       NOT a.restored AND r.me IS NOT n.me AND NOT (
+       i.campaign_id, CASE a.restored WHEN 1 THEN n.me ELSE r.me END AS me,
+       CASE a.restored WHEN 1 THEN greatest(r.timeout_s, n.timeout_s) ELSE r.timeout_s END AS timeout_s,
+       greatest(r.settle_after_s, n.settle_after_s) AS settle_after_s, a.restored, a.unsent,
+       a.restored = 1 AND i.name IS NULL AND i.template <> '' AS name_guessed,
+       a.restored = 0 AND r.me IS NOT n.me AND NOT (
            EXISTS (SELECT 1 FROM temp.listed_names AS l WHERE l.batch_id = i.source_id
                AND l.listing = t.number)
            AND EXISTS (SELECT 1 FROM shown AS s WHERE s.me = r.me
@@ -1060,7 +1056,7 @@ SELECT a.id, a.item_id, a.run_id, a.listing, a.date_before, a.left_server, a.end
        (SELECT o.listing FROM unowned_batches AS o WHERE o.batch_id = i.source_id)
            AS source_listing,
        v.name AS source_name, v.workspace_id, v.details, v.loose_details, v.datasets,
-       a.source_changed
+       a.source_changed = 1
            OR EXISTS (SELECT 1 FROM source_versions AS o WHERE o.source_id = i.source_id
                AND o.id > a.version_id)
            OR EXISTS (SELECT 1 FROM sources AS o WHERE o.source_id = i.source_id
@@ -1097,9 +1093,9 @@ SELECT count(*) FROM items WHERE campaign_id = :campaign AND line IS NOT NULL
     AND status IN ('unknown', 'sent');
 
 -- name: campaigns_with_open_attempts
-SELECT DISTINCT c.name FROM attempts AS a JOIN items AS i ON i.id = a.item_id JOIN campaigns AS c
+SELECT c.name FROM attempts AS a JOIN items AS i ON i.id = a.item_id JOIN campaigns AS c
     ON c.id = i.campaign_id
-WHERE a.closed_by IS NULL ORDER BY c.id;
+WHERE a.closed_by IS NULL GROUP BY c.id, c.name ORDER BY c.id;
 
 -- name: count_unknown
 SELECT count(*) FROM items WHERE status IN ('sent', 'unknown');
@@ -1122,9 +1118,9 @@ WHERE run_id IN (:run, :other) AND outcome = 'created' AND created_server IS NOT
 INSERT INTO unowned_batches (batch_id, workspace_id, listing, name, created_at, created_s,
     created_by, status, details,
                        loose_details, datasets, instructions, auto_sync)
-SELECT :batch_id, :workspace_id, s.listing, :name, :created_at, :created_s, :created_by, :status,
-    :details,
-       :loose_details, :datasets, :instructions, :auto_sync
+SELECT :batch_id, :workspace_id, s.listing, :name, :created_at,
+    CAST(:created_s AS DOUBLE PRECISION), :created_by, :status, :details, :loose_details, :datasets,
+    CAST(:instructions AS INTEGER), CAST(:auto_sync AS INTEGER)
 FROM seen AS s
 WHERE s.workspace_id = :workspace_id AND s.batch_id = :batch_id AND s.listing > :baseline
   AND NOT EXISTS (SELECT 1 FROM items AS i WHERE i.new_batch_id = :batch_id)
@@ -1135,10 +1131,9 @@ SET name = excluded.name, created_at = excluded.created_at, created_s = excluded
     created_by = excluded.created_by, status = excluded.status, details = excluded.details,
     datasets = excluded.datasets, instructions = excluded.instructions,
     auto_sync = excluded.auto_sync,
-    loose_details = iif(unowned_batches.name = excluded.name
+    loose_details = CASE WHEN unowned_batches.name = excluded.name
         AND unowned_batches.loose_details = excluded.loose_details
-                            AND unowned_batches.datasets = excluded.datasets,
-                                excluded.loose_details, '');
+        AND unowned_batches.datasets = excluded.datasets THEN excluded.loose_details ELSE '' END;
 
 -- name: oldest_open_baseline
 SELECT min(listing) FROM attempts WHERE closed_by IS NULL;
@@ -1180,7 +1175,7 @@ WHERE i.new_batch_id = :batch_id AND i.settled_by IN ('response', 'listing')
 -- The sources of a campaign's rows that were restored: its ledger file named them.
 SELECT DISTINCT i.source_id FROM items AS i
 WHERE i.campaign_id = :campaign AND (
-    EXISTS (SELECT 1 FROM attempts AS a WHERE a.item_id = i.id AND a.restored)
+    EXISTS (SELECT 1 FROM attempts AS a WHERE a.item_id = i.id AND a.restored = 1)
     OR i.status = 'created' AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.item_id = i.id));
 
 -- name: not_shown
@@ -1213,7 +1208,7 @@ SELECT EXISTS (SELECT 1 FROM seen WHERE workspace_id = :workspace_id AND listing
 DELETE FROM temp.listed_names WHERE batch_id = :batch_id;
 
 -- name: deny
-INSERT INTO temp.denied VALUES (:batch_id) ON CONFLICT DO NOTHING;
+INSERT INTO temp.denied (batch_id) VALUES (:batch_id) ON CONFLICT DO NOTHING;
 
 -- name: shows_our_newest
 -- Whether a listing shows the newest batch that this database created in the workspace, and the
@@ -1273,7 +1268,7 @@ WHERE i.id = :item;
 
 -- name: add_difference
 INSERT INTO differences (item_id, kind, shown, expected) VALUES (?1, ?2, ?3, ?4)
-ON CONFLICT DO UPDATE SET shown = excluded.shown, expected = excluded.expected;
+ON CONFLICT (item_id, kind) DO UPDATE SET shown = excluded.shown, expected = excluded.expected;
 
 -- name: forget_differences
 DELETE FROM differences WHERE item_id = :item;
@@ -1284,7 +1279,7 @@ SELECT count(DISTINCT d.item_id) FROM differences AS d CROSS JOIN items AS i ON 
 WHERE i.campaign_id = :campaign AND i.line IS NOT NULL;
 
 -- name: name_workspace
-INSERT INTO workspaces VALUES (:id, :title) ON CONFLICT DO UPDATE SET title = excluded.title;
+INSERT INTO workspaces (id, title) VALUES (:id, :title) ON CONFLICT (id) DO UPDATE SET title = excluded.title;
 
 -- name: workspace_titles
 SELECT id, title FROM workspaces;
@@ -1328,7 +1323,7 @@ SELECT count(*) FROM items WHERE campaign_id = :campaign AND line = :line;
 -- name: item_by_number
 -- A request that is recorded as under way counts as having left, as in `abandon_items`.
 SELECT i.id, i.status, i.source_id, i.name, i.line, i.copy,
-    i.attempts + (i.status = 'sent') AS attempts, i.last_sent_at, i.new_batch_id, i.reason,
+    i.attempts + CASE WHEN i.status = 'sent' THEN 1 ELSE 0 END AS attempts, i.last_sent_at, i.new_batch_id, i.reason,
     c.name AS campaign
 FROM items AS i JOIN campaigns AS c ON c.id = i.campaign_id
 WHERE i.id = :item;
@@ -1338,7 +1333,7 @@ SELECT coalesce(sum(i.attempts), 0) FROM items AS i JOIN campaigns AS c
     ON c.id = i.campaign_id WHERE c.name = :campaign;
 
 -- name: add_foreign_batch
-INSERT INTO foreign_batches VALUES (:batch_id) ON CONFLICT DO NOTHING;
+INSERT INTO foreign_batches (batch_id) VALUES (:batch_id) ON CONFLICT DO NOTHING;
 
 -- name: item_by_identity
 SELECT id, template, status, line FROM items
@@ -1351,8 +1346,8 @@ WHERE campaign_id = :campaign AND source_id = :source_id
 SELECT id, template, status, line FROM items
 WHERE campaign_id = :campaign AND source_id = :source_id
     AND upload_new_dataset = :upload_new_dataset AND copy = :copy
-  AND (template = :literal OR template = '' OR instr(template, '{source_name}') OR instr(template,
-      '{copies}'));
+  AND (template = :literal OR template = '' OR instr(template, '{source_name}') > 0
+      OR instr(template, '{copies}') > 0);
 
 -- name: restore_created
 -- The name that was sent is not known: the API may have changed it to the name in the file.
@@ -1376,21 +1371,23 @@ WHERE id = :item;
 -- ledger file has this machine's times, which may be wrong by hours. They are in the order in which
 -- they were sent: first the items that had been :sent when the file was written, and of those, last
 -- the ones that were under way then (without a time). Those that were :unsent then have a note.
-INSERT INTO attempts (item_id, run_id, started_at, date_before, ended_at, listing, sent_name,
+INSERT INTO attempts (id, item_id, run_id, started_at, date_before, ended_at, listing, sent_name,
     outcome, error, restored, unsent)
-SELECT id, :run, :now, :date_before, :now, 0, nullif(name, ''), 'unknown',
-    'restored from a ledger file', 1, id IN (SELECT value FROM json_each(:unsent))
+SELECT (SELECT coalesce(max(id), 0) FROM attempts) + row_number() OVER (
+        ORDER BY id NOT IN (SELECT value FROM json_each(:sent)), last_sent_at IS NULL, last_sent_at,
+            line, copy),
+    id, :run, :now, CAST(:date_before AS DOUBLE PRECISION), :now, 0, nullif(name, ''), 'unknown',
+    'restored from a ledger file', 1,
+    CASE WHEN id IN (SELECT value FROM json_each(:unsent)) THEN 1 ELSE 0 END
 FROM items AS i
 WHERE status = 'unknown' AND run_id = :run
-  AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.item_id = i.id AND a.closed_by IS NULL)
-ORDER BY id NOT IN (SELECT value FROM json_each(:sent)), last_sent_at IS NULL, last_sent_at, line,
-    copy;
+  AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.item_id = i.id AND a.closed_by IS NULL);
 
 -- name: open_restored
 -- A restored row has a batch that turned out to be another row's.
-INSERT INTO attempts (item_id, run_id, started_at, ended_at, listing, sent_name, outcome, error,
+INSERT INTO attempts (id, item_id, run_id, started_at, ended_at, listing, sent_name, outcome, error,
     restored)
-SELECT id, :run, coalesce(first_sent_at, ''), coalesce(last_sent_at, ''), 0, nullif(name, ''),
+SELECT (SELECT coalesce(max(id), 0) + 1 FROM attempts), id, :run, coalesce(first_sent_at, ''), coalesce(last_sent_at, ''), 0, nullif(name, ''),
     'unknown',
        'restored from a ledger file', 1
 FROM items WHERE id = :item;
@@ -1413,7 +1410,7 @@ WHERE closed_by IS NULL AND version_id IS NULL
 UPDATE attempts SET sent_name = (
     SELECT nullif(render_name(i.template, :name, i.copies), '') FROM items AS i
         WHERE i.id = attempts.item_id)
-WHERE closed_by IS NULL AND restored AND sent_name IS NULL
+WHERE closed_by IS NULL AND restored = 1 AND sent_name IS NULL
   AND EXISTS (SELECT 1 FROM items AS i WHERE i.id = attempts.item_id AND i.source_id = :source_id
       AND i.template <> '' AND i.name IS NULL);
 
@@ -1446,12 +1443,13 @@ DELETE FROM listings
 WHERE run_id IN (SELECT id FROM runs WHERE started_at < :before)
   AND number NOT IN (SELECT max(number) FROM listings GROUP BY workspace_id)
   AND number NOT IN (SELECT number FROM (
-      SELECT number, max(shown) FROM listings GROUP BY workspace_id))
+      SELECT number, row_number() OVER (PARTITION BY workspace_id
+          ORDER BY shown DESC NULLS LAST, number) AS place FROM listings) AS l WHERE l.place = 1)
   AND number NOT IN (SELECT listing FROM unowned_batches);
 
 -- name: note_forgotten
-INSERT INTO meta VALUES ('forgotten_before', :before)
-ON CONFLICT DO UPDATE SET value = max(value, excluded.value);
+INSERT INTO meta (key, value) VALUES ('forgotten_before', :before)
+ON CONFLICT (key) DO UPDATE SET value = greatest(meta.value, excluded.value);
 
 -- name: vacuum
 VACUUM;

@@ -3,10 +3,10 @@ interprets and shows them."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from worker.ledger.engine import Row
 from worker.ledger.handle import Reader
 from worker.ledger.views import named_workspaces
 from worker.model.batch import Workspace
@@ -47,12 +47,12 @@ def size(reader: Reader, campaign: int) -> Size:
     return Size(*reader.ask("report_size", campaign=campaign).fetchone())
 
 
-def runs(reader: Reader, campaign: int, limit: int) -> list[sqlite3.Row]:
+def runs(reader: Reader, campaign: int, limit: int) -> list[Row]:
     """The campaign's latest runs, the newest first."""
     return reader.ask("report_runs", campaign=campaign, limit=limit).fetchall()
 
 
-def comparable_runs(reader: Reader, run: int, limit: int) -> list[sqlite3.Row]:
+def comparable_runs(reader: Reader, run: int, limit: int) -> list[Row]:
     """The run and the ones before it that sent something, of the same job or campaign, the newest
     first."""
     return reader.ask("report_comparable_runs", run=run, limit=limit).fetchall()
@@ -90,11 +90,11 @@ def tries(reader: Reader, campaign: int) -> tuple[tuple[int, int], ...]:
     return tuple((row["attempts"], row["items"]) for row in found)
 
 
-def candidate(reader: Reader, item: int, batch_id: str) -> sqlite3.Row | None:
+def candidate(reader: Reader, item: int, batch_id: str) -> Row | None:
     """A batch that could be the copy of the item, as a listing showed it, and what speaks for and
     against it; None if it has an owner by now."""
     found = reader.ask("report_candidate", item=item, batch_id=batch_id)
-    row: sqlite3.Row | None = found.fetchone()
+    row: Row | None = found.fetchone()
     return row
 
 
@@ -104,9 +104,9 @@ def source_name(reader: Reader, source_id: str) -> str | None:
     return None if row is None else str(row["name"])
 
 
-def last_sending_run(reader: Reader, campaign: int) -> sqlite3.Row | None:
+def last_sending_run(reader: Reader, campaign: int) -> Row | None:
     """The campaign's latest run that sent a request; None if there is none."""
-    row: sqlite3.Row | None = reader.ask("report_last_sending_run", campaign=campaign).fetchone()
+    row: Row | None = reader.ask("report_last_sending_run", campaign=campaign).fetchone()
     return row
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import json
 import math
-import sqlite3
 from collections.abc import Sequence
 
+from worker.ledger.engine import Row
 from worker.ledger.group_commit import add_differences, content_of, default_name
 from worker.ledger.store import Ledger
 from worker.model.attempts import (
@@ -100,7 +100,7 @@ def open_attempts(ledger: Ledger) -> list[Attempt]:
     return found
 
 
-def _attempt(row: sqlite3.Row, offset: Interval | None) -> Attempt:
+def _attempt(row: Row, offset: Interval | None) -> Attempt:
     source = None
     if row["details"] is not None:
         source = Source(
@@ -191,7 +191,7 @@ def changed_details(ledger: Ledger) -> frozenset[str]:
     return frozenset(row[0] for row in ledger.ask("changed_details"))
 
 
-def _name_fidelity(listed: str, row: sqlite3.Row) -> CopyFidelity:
+def _name_fidelity(listed: str, row: Row) -> CopyFidelity:
     """What the listed name shows. A row that was restored as created has only its template. If that
     has to be filled in, or if no name was sent, only a name that is right shows something: the
     source or the job may have changed."""
@@ -352,9 +352,7 @@ def create(
     _compare(ledger, item, batch if isinstance(batch, Listed) else shown, batch.datasets)
 
 
-def _compare(
-    ledger: Ledger, item: int, shown: Listed | sqlite3.Row, datasets: tuple[str, ...]
-) -> None:
+def _compare(ledger: Ledger, item: int, shown: Listed | Row, datasets: tuple[str, ...]) -> None:
     """Record where the item's copy, as a listing or a GET shows it, differs from its source."""
     row = ledger.ask("source_content", item=item).fetchone()
     if row is None:

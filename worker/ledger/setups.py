@@ -157,12 +157,11 @@ def _end(ledger: Ledger, result: SetupResult) -> SetupLabel:
 
 def _intend(ledger: Ledger, item: int, batch_id: str, now: str) -> SetupIntent | None:
     added = ledger.ask("add_setup", item=item, batch_id=batch_id, run=ledger.run, now=now)
-    if not added.rowcount:
+    row = added.fetchone()
+    if row is None:
         return None
-    setup_id = int(ledger.ask("last_id").fetchone()[0])
     ledger.ask("touch_item", item=item, run=ledger.run)
-    tasks = int(ledger.ask("setup_tasks", setup=setup_id).fetchone()[0])
-    return SetupIntent(setup_id, item, batch_id, tasks)
+    return SetupIntent(row["id"], item, batch_id, row["tasks_per_group"])
 
 
 def void(ledger: Ledger, absent: Sequence[int]) -> None:

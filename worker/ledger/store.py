@@ -13,11 +13,10 @@ Invariants:
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-from worker.ledger.database import refuse_damaged
+from worker.ledger.engine import Row
 from worker.ledger.group_commit import BEGINNING, GroupCommit
 from worker.ledger.handle import Writer
 from worker.ledger.stamp import stamp
@@ -40,21 +39,19 @@ class Ledger(Writer):
     whose lock is held."""
 
     def __init__(self, database: Writer, run: RunStart) -> None:
-        super().__init__(database._connection)
+        super().__init__(database._engine)
         self._file = Path(run.ledger)
         self._replanned = False
         self._cursor = BEGINNING
         """The line and copy that were claimed last. The next claim begins after them."""
-        self.ask("make_listed_names")
-        self.ask("make_resting")
-        self.ask("make_denied")
         with self.transaction():
-            self.ask(
-                "last_item"
-            ).fetchone()  # fails if the table is lost, before anything is written
+            # Fails if the table is lost, before anything is written.
+            self.ask("last_item").fetchone()
+            for statement in ("make_listed_names", "make_skipped", "make_denied"):
+                self.ask(statement)
             self.ask("add_campaign", name=run.campaign, now=run.now)
             self.campaign = int(self._one("campaign_id", name=run.campaign)["id"])
-            self.ask(
+            added = self.ask(
                 "add_run",
                 run_id=run.run_id,
                 campaign=self.campaign,
@@ -69,7 +66,7 @@ class Ledger(Writer):
                 date=run.date,
                 kind=run.kind,
             )
-            self.run = int(self.ask("last_id").fetchone()[0])
+            self.run = int(added.fetchone()["id"])
             # Intents of a crashed run: that this run holds the lock shows that the other has ended.
             self.ask("abandon_items", run=self.run)
             self.ask("abandon_attempts", now=run.now)
@@ -83,13 +80,13 @@ class Ledger(Writer):
         """Take over the job's duplicates from the plan file `staged` (see `worker.job.plan`).
         Returns what left the job unfinished.
 
-        Raises sqlite3.DatabaseError if the database is damaged. That check takes longer than all
+        Raises one of DATABASE_ERRORS if the database is damaged. That check takes longer than all
         the rest, so it is left out for a finished job, for which nothing is sent or written. For a
         new job it comes first, before rows are added."""
         with self.attached(staged), self.transaction():
             new = self.ask("any_item", campaign=self.campaign).fetchone() is None
             if new:
-                refuse_damaged(self._connection)
+                self._engine.refuse_damaged()
             before = self.changes
             self.ask("add_to_job", campaign=self.campaign)
             leaving = Leaving(0, 0)
@@ -108,7 +105,7 @@ class Ledger(Writer):
                 self.ask("retry_setups", campaign=self.campaign)
             self._replanned = self.changes > before
             if not new and not self.finished():
-                refuse_damaged(self._connection)
+                self._engine.refuse_damaged()
         return leaving
 
     def finished(self) -> bool:
@@ -141,14 +138,14 @@ class Ledger(Writer):
 
     def begin_listing(self, workspace_id: str, moment: Timestamp) -> int:
         """Record that a listing is about to be requested. Returns its number."""
-        self.ask(
+        begun = self.ask(
             "begin_listing",
             run=self.run,
             workspace_id=workspace_id,
             now=moment.at,
             left_server=moment.server,
         )
-        self._listing = int(self.ask("last_id").fetchone()[0])
+        self._listing = int(begun.fetchone()["number"])
         return self._listing
 
     def add_listed(self, number: int, workspace_id: str, batches: Sequence[Listed]) -> int:
@@ -364,6 +361,6 @@ class Ledger(Writer):
         self._cursor = BEGINNING
         super().roll_back()
 
-    def _one(self, query: str, /, **named: object) -> sqlite3.Row:
-        row: sqlite3.Row = self.ask(query, **named).fetchone()
+    def _one(self, query: str, /, **named: object) -> Row:
+        row: Row = self.ask(query, **named).fetchone()
         return row

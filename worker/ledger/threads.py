@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
+from pathlib import Path
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 import anyio
 import anyio.to_thread
 
-from worker.ledger import views
-from worker.ledger.database import open_for_reading
 from worker.ledger.handle import Reader
+from worker.ledger.sqlite.database import open_for_reading
 from worker.ledger.store import Ledger
 from worker.model.records import Timestamp
 from worker.model.replies import Listing
@@ -54,7 +54,7 @@ class ThreadedDatabase:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._path = views.database_path(ledger)
+        self._path = Path(ledger.place)
         self._one = anyio.Lock()
         self._one_reader = anyio.CapacityLimiter(1)
 

@@ -4,11 +4,11 @@ the database."""
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from worker.ledger.engine import Rows
 from worker.ledger.group_commit import default_name
 from worker.ledger.handle import Reader
 from worker.model import reasons as why
@@ -18,6 +18,9 @@ from worker.model.differences import Difference, DifferenceKind, message
 from worker.model.job_names import job_name
 from worker.model.names import render_name
 from worker.model.records import Counts
+
+SANDBOX = "the sandbox"
+"""The API address that the database of rehearsals stores: the real port differs each time."""
 
 FIRST_COLUMNS = (
     "line",
@@ -186,11 +189,6 @@ def latest_run(reader: Reader, *, job: str = "", campaign: str = "") -> LatestRu
     )
 
 
-def database_path(reader: Reader) -> Path:
-    """The database's file."""
-    return Path(reader.ask("database_path").fetchone()[0])
-
-
 def api_url(reader: Reader) -> str:
     """The address of the API that the database belongs to; empty if no run has stored it yet."""
     row = reader.ask("api_url").fetchone()
@@ -260,10 +258,6 @@ def ledger_rows(
     own = extra_columns(reader, campaign)
     asked = {"campaign": campaign, "name": name, "created": created}
     for statement in ("ledger_rows", "dropped_rows") if dropped else ("ledger_rows",):
-        found = reader.ask(statement, **asked)
-        # Plain tuples: every row of every ledger file comes through here, and looking values up by
-        # name takes longer.
-        found.row_factory = None
         for (
             *values,
             setup_error,
@@ -276,7 +270,7 @@ def ledger_rows(
             reason,
             count,
             named,
-        ) in found:
+        ) in reader.stream(statement, **asked):
             row: dict[str, Any] = dict(zip(COLUMNS, values, strict=True))
             if row["warning"] is not None:
                 row["warning"] = message(
@@ -397,5 +391,5 @@ def source_name(reader: Reader, run: int, source_id: str) -> str | None:
     return None if row is None else str(row["name"])
 
 
-def _counts(found: sqlite3.Cursor) -> Counts:
+def _counts(found: Rows) -> Counts:
     return Counts(**{row["status"]: row["items"] for row in found})

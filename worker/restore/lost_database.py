@@ -14,10 +14,11 @@ from worker.ledger.database import belongs_to
 from worker.ledger.handle import Reader
 from worker.ledger.stamp import stamp
 from worker.model.errors import UsageError
+from worker.model.server_address import Place
 from worker.text import counted
 
 
-def files_of(written: str, campaign: str, database: Path) -> list[Path]:
+def files_of(written: str, campaign: str, database: Place) -> list[Path]:
     """Every ledger file that earlier runs of the campaign may have written to the ledger's path.
     `written` is that path with its placeholders: `{run_id}` and `{date}` match anything except the
     `database` and the files beside it."""

@@ -3,11 +3,11 @@ records the run's end."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeVar
 
 from worker.ledger import setups, views
+from worker.ledger.engine import DATABASE_ERRORS
 from worker.ledger.store import Ledger
 from worker.ledger.threads import Database
 from worker.model.clock import Clock, iso
@@ -131,7 +131,7 @@ class Finish:
         """Do one step of finishing. Returns None if it failed."""
         try:
             return await work
-        except (sqlite3.Error, OSError) as error:
+        except (OSError, *DATABASE_ERRORS) as error:
             self._trouble(error)
             return None
 

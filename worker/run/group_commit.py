@@ -9,7 +9,6 @@ may be unknown after a crash."""
 from __future__ import annotations
 
 import math
-import sqlite3
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -17,6 +16,7 @@ import anyio
 import anyio.lowlevel
 from anyio.streams.memory import MemoryObjectSendStream
 
+from worker.ledger.engine import DATABASE_ERRORS
 from worker.ledger.store import Ledger
 from worker.ledger.threads import Database
 from worker.model.clock import Clock, ServerClock, iso
@@ -139,7 +139,7 @@ class GroupCommit:
 
     async def run(self, give: MemoryObjectSendStream[Claimed]) -> None:
         """Commit until everything that this run may send has ended and is recorded. `give` passes
-        intents to the senders. Raises sqlite3.Error if the ledger cannot be written."""
+        intents to the senders. Raises one of DATABASE_ERRORS if the ledger cannot be written."""
         while True:
             self._wake = anyio.Event()
             ended, self._ended = self._ended, []
@@ -176,7 +176,7 @@ class GroupCommit:
                         Ledger.group_commit, ended, again, limit, moment
                     )
                 recorded, intents, more = done
-            except sqlite3.Error as error:
+            except DATABASE_ERRORS as error:
                 self.gate.stop.ask("disk")
                 if pause is None:
                     self._emit_unrecorded(ended, error)
@@ -272,7 +272,7 @@ class GroupCommit:
             case "not_sent":
                 self.emit(Event("batch.retrying", "info", _fields(ended)))
 
-    def _emit_unrecorded(self, ended: list[AttemptResult], error: sqlite3.Error) -> None:
+    def _emit_unrecorded(self, ended: list[AttemptResult], error: Exception) -> None:
         """Log the batches that the API created and the ledger cannot record, so that they are not
         lost."""
         for one in ended:

@@ -3,13 +3,13 @@ written again at its end."""
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import suppress
 
 import anyio
 
 from worker.export import ledger_file as export
 from worker.ledger import views
+from worker.ledger.engine import DATABASE_ERRORS
 from worker.ledger.handle import Reader
 from worker.ledger.stamp import stamp
 from worker.ledger.store import Ledger
@@ -59,7 +59,7 @@ class LedgerFile:
             try:
                 async with self._one:
                     await self._database.read(_write, self._options, going_on=True)
-            except (OSError, sqlite3.Error, WorkerError) as error:
+            except (OSError, WorkerError, *DATABASE_ERRORS) as error:
                 text = f"the ledger file could not be refreshed: {error}"
                 self._emit(Event("note", "warning", {"text": text}))
             await self._keep_changes()
@@ -75,7 +75,7 @@ class LedgerFile:
         """Record the rate changes in the database. If that fails, the end of the run tries
         again."""
         some = tuple(self.changes)
-        with suppress(sqlite3.Error):  # sending fails with the same error, and reports it
+        with suppress(*DATABASE_ERRORS):  # sending fails with the same error, and reports it
             if some:
                 await self._database.call(Ledger.add_rate_changes, some)
             del self.changes[: len(some)]

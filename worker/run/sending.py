@@ -63,8 +63,8 @@ class Sending:
         return self._sender.last_unknown_at
 
     async def run(self) -> None:
-        """Send what is pending. Raises sqlite3.Error if the ledger cannot be written; then nothing
-        new is sent."""
+        """Send what is pending. Raises one of DATABASE_ERRORS if the ledger cannot be written;
+        then nothing new is sent."""
         self._stop.on_ask(self._commits.wake)
         room = UNRECORDED_PER_SENDER * self._limits.max_in_flight
         give, take = anyio.create_memory_object_stream[Claimed](room)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from worker import open_files
 from worker.api.reader import ApiUnusableError
+from worker.ledger.engine import ServerError
 from worker.model.errors import AccidentError, DeclinedError, TokenRefusedError, WorkerError
 
 
@@ -28,14 +29,14 @@ def trouble_of(error: Exception) -> Trouble:
             return Trouble("api", error)
         case AccidentError() | DeclinedError():
             return Trouble("declined", error)
-        case sqlite3.Error() | OSError() if open_files.are_spent(error):
+        case sqlite3.Error() | ServerError() | OSError() if open_files.are_spent(error):
             spent = WorkerError(
                 "too many open files: the ledger cannot be written",
                 hint="Nothing new was sent after that. Raise the limit with ulimit -n 1024, or"
                 " lower --max-in-flight; then run the same command again.",
             )
             return Trouble("disk", spent)
-        case sqlite3.Error() | OSError():
+        case sqlite3.Error() | ServerError() | OSError():
             unwritten = WorkerError(
                 f"the ledger cannot be written: {error}",
                 hint="Nothing new was sent after that. Free some disk space or make the folder"

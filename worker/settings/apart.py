@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from worker.model.errors import UsageError
+from worker.model.server_address import ServerAddress
 from worker.settings.settings import Settings
 
 _DATABASE_ENDS = ("-wal", "-shm", "-journal", ".lock")
@@ -15,17 +16,19 @@ def check_apart(settings: Settings, job: Path | None) -> None:
     """Raise `UsageError` if a file that the command writes is also another file that it writes or
     reads."""
     of_database = f"one that belongs to {settings.origin('database')}"
-    seen = {
-        file_id(settings.database.with_name(settings.database.name + end)): of_database
-        for end in _DATABASE_ENDS
-    }
+    database = None if isinstance(settings.database, ServerAddress) else settings.database
+    seen = {}
+    if database is not None:
+        seen = {
+            file_id(database.with_name(database.name + end)): of_database for end in _DATABASE_ENDS
+        }
     read = {
         "the job file": job,
         "the config file": settings.config_file,
         "the token file": settings.token_file,
     }
     written = {
-        "database": settings.database,
+        "database": database,
         "ledger": Path(settings.ledger_template),
         "log_file": settings.log_file,
         "metrics_file": settings.metrics_file,

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, get_type_hints
 
 from worker.model.errors import UsageError
 from worker.model.names import NameProblem, fill_campaign
+from worker.model.server_address import Place, ServerAddress
 from worker.settings.apart import check_apart
 from worker.settings.config_file import ConfigFile, find_config, given_config
 from worker.settings.options import BY_KEY, OPTIONS, PREFIX
@@ -67,7 +68,7 @@ def load_settings(
         # A rehearsal must never touch real files, whatever the environment or the config file
         # names. It has files of its own, in the folder of the database that a real run would use.
         # Nor is it a sign of life: a monitor would take it for a real run.
-        own = _sandbox_values(merged["database"].value.parent)
+        own = _sandbox_values(_sandbox_folder(merged["database"].value, home))
         merged |= own | {key: from_options[key] for key in own if key in from_options}
 
     given = merged["campaign"]
@@ -144,6 +145,13 @@ def _defaults(home: Path, today: dt.date) -> _Layer:
         if (default := BY_KEY[key].default) is not None:
             layer[key] = _Given(value_type(key).from_toml(default, home))
     return layer | {"date": _Given(today)}
+
+
+def _sandbox_folder(database: Place, home: Path) -> Path:
+    """The folder for the files of rehearsals: the database's, if it is a file."""
+    if isinstance(database, ServerAddress):
+        return (home / str(BY_KEY["database"].default)).parent
+    return database.parent
 
 
 def _sandbox_values(folder: Path) -> _Layer:

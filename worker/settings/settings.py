@@ -9,12 +9,14 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
+from worker.model.server_address import ServerAddress
 from worker.settings.options import BY_KEY
 from worker.settings.values import (
     BatchUrl,
     CommandLine,
     Concurrency,
     Count,
+    DatabasePlace,
     Date,
     FilePath,
     Flag,
@@ -53,7 +55,7 @@ class Values:
 
     campaign: Name | None
     ledger: LedgerPath
-    database: FilePath
+    database: DatabasePlace
     rate: Rate
     max_in_flight: Concurrency
     timeout: TimeLimit
@@ -97,6 +99,13 @@ class Settings(Values):
     campaign_dated: bool = False
     """Whether the campaign's name contains {date}."""
     origins: Mapping[str, Origin] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def rehearsals(self) -> Path | None:
+        """The database of rehearsals; None if it is not beside the ledger database."""
+        if isinstance(self.database, ServerAddress):
+            return None
+        return self.database.with_name("sandbox.db")
 
     @property
     def ledger_template(self) -> str:

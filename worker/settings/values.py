@@ -22,6 +22,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from worker.model.server_address import Place, server_address
 from worker.settings.addresses import EXAMPLE, unfit_address, unfit_batch_url
 from worker.text import did_you_mean, shortened
 
@@ -197,6 +198,12 @@ def _located(path: str, info: ValidationInfo) -> Path:
         ) from None
 
 
+def _database(value: object, info: ValidationInfo) -> Place:
+    text = _text(value)
+    address = server_address(text)
+    return _path(text, info) if address is None else address
+
+
 _COUNT = "a whole number from 1 to {:,}"
 _SECONDS = f"a number of seconds {{}} {_MAX_SECONDS:,} (7 days), such as 60 or 0.5"
 _PING: Final = "https://example.org/ping/ID"
@@ -242,6 +249,15 @@ BatchUrl = Annotated[str, PlainValidator(_batch_url), quoted("an address", EXAMP
 """A batch's address with {id} in place of its id."""
 FilePath = Annotated[Path, PlainValidator(_path), _PATH]
 """An absolute path. A relative path is resolved against the folder of where it was set."""
+DatabasePlace = Annotated[
+    Place,
+    PlainValidator(_database),
+    Expected(
+        "a path or an address",
+        "text in quotes, the path of a file or postgresql://USER@HOST/NAME",
+    ),
+]
+"""A `FilePath`, or the address of a ledger on a PostgreSQL server."""
 LedgerPath = Annotated[str, PlainValidator(_ledger), _PATH]
 """An absolute path as text, with placeholders."""
 HeartbeatUrl = Annotated[str, PlainValidator(_heartbeat_url), quoted("an address", _PING)]

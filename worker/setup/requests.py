@@ -72,7 +72,7 @@ class Requests:
 
     async def run(self, copies: Iterable[Copy]) -> None:
         """Set these batches up. Returns when every request has ended and is recorded; an item that
-        may no longer be set up is left out. Raises sqlite3.Error if the ledger cannot be
+        may no longer be set up is left out. Raises one of DATABASE_ERRORS if the ledger cannot be
         written."""
         queue = deque((copy.item_id, copy.batch_id) for copy in copies)
         batches = dict(queue)

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import os
 import socket
-import sqlite3
 from typing import NamedTuple
 
 from worker.export.report.needs import Needs, needs
 from worker.export.report.timeline import Timeline, timeline
 from worker.ledger import report, setups, views
+from worker.ledger.engine import Row
 from worker.ledger.handle import Reader
 from worker.ledger.proposals import Found
 from worker.model.attempts import Evidence
@@ -171,7 +171,7 @@ def candidate(reader: Reader, item: int, batch_id: str) -> Found | None:
     return Found(batch_id, name, created_at, status, Evidence(*fits))
 
 
-def _run(row: sqlite3.Row, unknown: dict[int, int]) -> Run:
+def _run(row: Row, unknown: dict[int, int]) -> Run:
     return Run(
         run_id=row["run_id"],
         campaign=row["campaign"],
@@ -205,9 +205,7 @@ def _alive(host: str, pid: int) -> bool | None:
     return True
 
 
-def _timeline(
-    reader: Reader, campaign: int, run: sqlite3.Row, created: int, now: float
-) -> Timeline | None:
+def _timeline(reader: Reader, campaign: int, run: Row, created: int, now: float) -> Timeline | None:
     begin = seconds(run["started_at"])
     if begin is None:
         return None

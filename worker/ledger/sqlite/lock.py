@@ -17,7 +17,7 @@ from pathlib import Path
 
 import filelock
 
-from worker.ledger.database import open_for_reading
+from worker.ledger.sqlite.database import open_for_reading
 from worker.model.errors import BusyError, UsageError, WorkerError
 
 POLL_S = 0.2

@@ -1,0 +1,1 @@
+"""The ledger in a SQLite file: opening it, its lock, its schema."""
