@@ -121,8 +121,9 @@ def test_a_plan_that_cannot_be_taken_leaves_nothing(tmp_path: Path) -> None:
     with opened(tmp_path, "batch_id,name", f"{A},a") as ledger:
         with closing(sqlite3.connect(tmp_path / "broken.db")) as broken:
             broken.execute(
-                "CREATE TABLE staged AS SELECT 1 AS place, 9 AS line, 1 AS copy, 1 AS copies, 's' AS source_id,"
-                " 't' AS template, 7 AS upload_new_dataset, NULL AS tasks_per_group"
+                "CREATE TABLE staged AS SELECT 1 AS place, 9 AS line, 1 AS copy, 1 AS copies,"
+                " 's' AS source_id, 't' AS template, 7 AS upload_new_dataset,"
+                " NULL AS tasks_per_group"
             )
             broken.commit()
         with pytest.raises(sqlite3.IntegrityError):

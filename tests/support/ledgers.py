@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from worker.job.plan import planned
 from worker.job.read import open_job
 from worker.ledger import settlement
-from worker.ledger.handle import Reader
+from worker.ledger.database import hold
+from worker.ledger.handle import Reader, Writer
 from worker.ledger.sqlite.database import open_for_writing
 from worker.ledger.sqlite.engine import SqliteEngine
 from worker.ledger.store import Ledger
 from worker.model.attempts import Candidate, Unsettled, Verdicts
 from worker.model.reasons import Reason, cause, message
 from worker.model.records import AttemptResult, Intent, Listed, RunStart, Timestamp
+from worker.model.server_address import Place
 
 API = "https://api.prolific.com"
 CAMPAIGN = "spring"
@@ -51,19 +53,36 @@ def run_start(**changes: Any) -> RunStart:
     return start._replace(**changes)
 
 
+def in_file(folder: Path) -> Place:
+    """The ledger of a folder: a SQLite file in it."""
+    return folder / "ledger.db"
+
+
+place: Callable[[Path], Place] = in_file
+"""Where the ledger of a folder is; tests of both engines replace it."""
+
+
+@contextmanager
+def _writable(where: Place) -> Iterator[Writer]:
+    if isinstance(where, Path):  # without its lock, which some tests hold themselves
+        with closing(open_for_writing(where, API)) as database:
+            yield database
+    else:
+        with hold(where, 0) as held, closing(held.open(API)) as database:
+            yield database
+
+
 @contextmanager
 def opened(
     folder: Path, *rows: str, retry_failed: bool = False, **changes: Any
 ) -> Iterator[Ledger]:
     """A run's hold on `folder`/ledger.db; with `rows` (a CSV job, its header first) the job is
     planned."""
-    ledger = Ledger(open_for_writing(folder / "ledger.db", API), run_start(**changes))
-    try:
+    with _writable(place(folder)) as database:
+        ledger = Ledger(database, run_start(**changes))
         if rows:
             plan(ledger, folder, *rows, retry_failed=retry_failed)
         yield ledger
-    finally:
-        ledger.close()
 
 
 def plan(ledger: Ledger, folder: Path, *rows: str, retry_failed: bool = False) -> None:
@@ -113,10 +132,27 @@ def record(ledger: Ledger, *endings: AttemptResult) -> list[AttemptResult]:
 
 
 def connection_of(database: Reader) -> sqlite3.Connection:
-    """The connection behind an open ledger file: for tests alone, which look into its tables."""
+    """The connection behind an open ledger: for tests alone, which look into its tables. That of a
+    server takes the same statements."""
     engine = database._engine
-    assert isinstance(engine, SqliteEngine)
-    return engine.connection
+    if isinstance(engine, SqliteEngine):
+        return engine.connection
+    return cast(sqlite3.Connection, ServerTables(engine))
+
+
+class ServerTables:
+    """The tables of a ledger on a server, for statements as SQLite takes them."""
+
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+
+    def execute(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
+        """Run a statement with these parameters."""
+        return self._engine.connection.raw.execute(statement.replace("?", "%s"), parameters)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._engine.close()
 
 
 def items(

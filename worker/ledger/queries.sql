@@ -530,7 +530,7 @@ SELECT count(*) FROM (
     SELECT 1 FROM items AS i
     WHERE i.campaign_id = :campaign
       AND (i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown'))
-    LIMIT :limit);
+    LIMIT :limit) AS s;
 
 -- name: campaigns_with_jobs
 -- Every campaign and the job of its latest run, the latest first.

@@ -1,0 +1,163 @@
+"""A connection to the ledger's schema on a PostgreSQL server, with a time limit for every
+exchange."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import psycopg
+from psycopg.types.numeric import Int8Dumper
+from psycopg.types.string import StrDumperUnknown
+
+from worker.ledger.engine import ConnectionLostError, ServerError
+from worker.model.server_address import ServerAddress
+
+EXCHANGE_S = 20.0
+"""Seconds that an exchange with the server may take: a frozen connection raises no error."""
+
+LONG_EXCHANGE_S = 900.0
+"""The same for planning, migrating and copying."""
+
+CONNECT_S = 10
+"""Seconds that connecting may take."""
+
+
+class Row(tuple[Any, ...]):
+    """A row whose values are found by place or by name, as SQLite's."""
+
+    __slots__ = ()
+    names: dict[str, int] = {}  # noqa: RUF012 - each result has a class of its own
+
+    def __getitem__(self, key: Any) -> Any:
+        return tuple.__getitem__(self, self.names[key] if isinstance(key, str) else key)
+
+    def keys(self) -> list[str]:
+        """The columns' names."""
+        return list(self.names)
+
+
+def rows_by_name(cursor: psycopg.Cursor[Any]) -> Any:
+    """Psycopg's row factory: makes a `Row` of each row."""
+    columns = cursor.description
+    if columns is None:
+        return tuple
+    names = {column.name: place for place, column in enumerate(columns)}
+    return type("Row", (Row,), {"__slots__": (), "names": names})
+
+
+class _TextDumper(StrDumperUnknown):
+    """PostgreSQL has no NUL in texts; SQLite has. An API that shows one is shown as it prints."""
+
+    def dump(self, obj: str) -> Any:
+        return super().dump(obj.replace("\0", "\N{SYMBOL FOR NULL}") if "\0" in obj else obj)
+
+
+class _FlagDumper(Int8Dumper):
+    """Flags are 0 and 1 in the ledger."""
+
+    def dump(self, obj: Any) -> bytes:
+        return b"1" if obj else b"0"
+
+
+class _IntegerLoader(psycopg.adapt.Loader):
+    """Sums of whole numbers are whole numbers."""
+
+    def load(self, data: Any) -> int | float:
+        text = bytes(data).decode()
+        return float(text) if "." in text else int(text)
+
+
+def connect(address: ServerAddress) -> psycopg.Connection[Any]:
+    """Connect to the server. The schema need not exist yet. Raises ServerError."""
+    try:
+        connection = psycopg.connect(
+            address.conninfo,
+            autocommit=True,
+            connect_timeout=CONNECT_S,
+            application_name="duplicate-batches",
+            keepalives_idle=5,
+            keepalives_interval=5,
+            keepalives_count=3,
+            tcp_user_timeout=int(EXCHANGE_S * 1000),
+            row_factory=rows_by_name,
+        )
+        adapters = connection.adapters
+        adapters.register_dumper(str, _TextDumper)
+        adapters.register_dumper(bool, _FlagDumper)
+        # One type for all, so that a statement is prepared once.
+        adapters.register_dumper(int, Int8Dumper)
+        adapters.register_loader("numeric", _IntegerLoader)
+        for setting, value in (
+            ("search_path", address.schema),
+            ("client_encoding", "UTF8"),
+            ("timezone", "UTC"),
+            # A transaction of a process that is frozen must not keep others waiting for ever.
+            ("idle_in_transaction_session_timeout", "30s"),
+            ("lock_timeout", "15s"),
+        ):
+            connection.execute("SELECT set_config(%s, %s, false)", (setting, value))
+    except psycopg.Error as error:
+        raise ServerError(first_line(error)) from error
+    return connection
+
+
+def first_line(error: BaseException) -> str:
+    """The driver's message in one line."""
+    return " ".join(str(error).split())
+
+
+class TimedConnection:
+    """A connection whose exchanges have a time limit. Used by one thread at a time."""
+
+    def __init__(self, address: ServerAddress) -> None:
+        self.raw = connect(address)
+        self._ends_at: float | None = None
+        self._closed = threading.Event()
+        watch = threading.Thread(target=self._watch, name="ledger connection", daemon=True)
+        watch.start()
+
+    @property
+    def session(self) -> int:
+        """The number of this connection's process on the server."""
+        return self.raw.info.backend_pid
+
+    @contextmanager
+    def exchange(self, limit_s: float = EXCHANGE_S) -> Iterator[psycopg.Connection[Any]]:
+        """One exchange with the server, of at most `limit_s` seconds. Raises ConnectionLostError if
+        the connection broke, otherwise ServerError."""
+        outermost = self._ends_at is None
+        if outermost:
+            self._ends_at = time.monotonic() + limit_s
+        try:
+            yield self.raw
+        except psycopg.Error as error:
+            if self.raw.broken or self.raw.closed:
+                raise ConnectionLostError(first_line(error)) from error
+            raise ServerError(first_line(error)) from error
+        finally:
+            if outermost:
+                self._ends_at = None
+
+    def close(self) -> None:
+        """Close the connection, without waiting for the server."""
+        self._closed.set()
+        with suppress(psycopg.Error):
+            self.raw.close()
+
+    def _watch(self) -> None:
+        """Break the connection when an exchange takes too long: whoever waits gets an error."""
+        while not self._closed.wait(0.25):
+            ends_at = self._ends_at
+            if ends_at is not None and time.monotonic() >= ends_at:
+                self._break()
+
+    def _break(self) -> None:
+        with suppress(OSError, psycopg.Error):
+            handle = socket.socket(fileno=socket.dup(self.raw.fileno()))
+            with handle:
+                handle.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,179 @@
+-- The statements that PostgreSQL needs in a form of its own. The others are in `../queries.sql`.
+
+-- name: make_listed_names
+-- Its tables are not temporary ones: they must survive a connection that breaks.
+DELETE FROM temp.listed_names;
+
+-- name: make_skipped
+DELETE FROM temp.skipped;
+
+-- name: make_denied
+DELETE FROM temp.denied;
+
+-- name: index_listed_names
+-- The index is always there.
+SELECT 1;
+
+-- name: add_to_job
+INSERT INTO items (campaign_id, source_id, template, upload_new_dataset, copy, line, copies,
+    tasks_per_group)
+SELECT :campaign, source_id, template, upload_new_dataset, copy, line, copies, tasks_per_group
+FROM plan.staged AS s
+WHERE NOT EXISTS (
+    SELECT 1 FROM items AS i
+    WHERE i.campaign_id = :campaign AND i.line = s.line AND i.copy = s.copy AND i.copies IS s.copies
+      AND i.tasks_per_group IS s.tasks_per_group
+      AND i.source_id = s.source_id AND i.template = s.template
+          AND i.upload_new_dataset = s.upload_new_dataset)
+ORDER BY s.place
+ON CONFLICT (campaign_id, source_id, md5(template), upload_new_dataset, copy)
+DO UPDATE SET line = excluded.line, copies = excluded.copies,
+    tasks_per_group = excluded.tasks_per_group
+WHERE items.line IS NOT excluded.line OR items.copies IS NOT excluded.copies
+    OR items.tasks_per_group IS NOT excluded.tasks_per_group;
+
+-- name: claimable_again
+SELECT i.id, i.line, i.copy, i.copies, i.source_id, i.template, i.upload_new_dataset, i.name,
+    i.attempts,
+       v.id AS version_id, v.name AS source_name, v.datasets, s.instructions, s.auto_sync
+FROM json_array_elements_text(CAST(:items AS JSON)) WITH ORDINALITY AS e (value, key)
+JOIN items AS i ON i.id = CAST(e.value AS BIGINT)
+JOIN sources AS s ON s.source_id = i.source_id AND s.run_id = :run AND s.state = 'found'
+JOIN source_versions AS v ON v.id = s.version_id
+WHERE i.line IS NOT NULL AND i.status = 'pending' AND i.id NOT IN (SELECT item_id FROM temp.skipped)
+ORDER BY e.key;
+
+-- name: owners
+SELECT i.id, i.new_batch_id, i.settled_by, i.line, c.name AS campaign
+FROM json_array_elements_text(CAST(:batches AS JSON)) AS e (value)
+JOIN items AS i ON i.new_batch_id = e.value
+JOIN campaigns AS c ON c.id = i.campaign_id;
+
+-- name: batches_to_set_up
+SELECT i.id, i.line, i.copy, i.new_batch_id, i.new_batch_status, t.outcome,
+       t.id AS setup, greatest(r.timeout_s, coalesce(o.timeout_s, 0)) AS timeout_s,
+       i.settled_by = 'response' AND i.new_batch_status = 'UNINITIALISED' AND EXISTS (
+           SELECT 1 FROM attempts AS a WHERE a.item_id = i.id AND a.run_id = :run
+             AND a.outcome = 'created' AND a.answered_id = i.new_batch_id) AS fresh,
+       coalesce(
+           (SELECT v.workspace_id FROM attempts AS a
+            JOIN source_versions AS v ON v.id = a.version_id
+            WHERE a.item_id = i.id ORDER BY a.id DESC LIMIT 1),
+           (SELECT v.workspace_id FROM source_versions AS v WHERE v.source_id = i.source_id
+            ORDER BY v.id DESC LIMIT 1)) AS workspace_id
+FROM items AS i
+JOIN setup_statuses AS s ON s.item_id = i.id
+JOIN runs AS r ON r.id = :run
+LEFT JOIN setups AS t ON t.batch_id = i.new_batch_id AND t.void IS NULL
+LEFT JOIN runs AS o ON o.id = t.run_id
+WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND i.status = 'created'
+  AND s.status IN (SELECT json_array_elements_text(CAST(:statuses AS JSON)))
+ORDER BY i.line, i.copy;
+
+-- name: of_ledger_rows
+SELECT i.line, i.source_id, i.new_batch_name, i.upload_new_dataset, i.copy, i.status,
+    i.new_batch_id, i.new_batch_status,
+       i.created_at, i.settled_by, i.attempts, i.http_status, i.error, i.first_sent_at,
+           i.last_sent_at, CAST(:name AS TEXT), r.run_id,
+       CASE WHEN i.tasks_per_group IS NOT NULL THEN coalesce(
+           (SELECT t.tasks_per_group FROM setups AS t
+            WHERE t.batch_id = i.new_batch_id AND t.void IS NULL AND t.outcome = 'accepted'),
+           i.tasks_per_group) END AS tasks_per_group,
+       CASE WHEN i.tasks_per_group IS NULL THEN '' ELSE
+           (SELECT s.status FROM setup_statuses AS s WHERE s.item_id = i.id) END AS setup_status,
+       (SELECT CAST(json_agg(json_build_array(d.kind, d.shown, d.expected)) AS TEXT)
+        FROM differences AS d WHERE d.item_id = i.id),
+       CASE WHEN i.tasks_per_group IS NULL OR i.status <> 'created' THEN NULL
+           WHEN i.new_batch_status = 'ERROR' THEN i.setup_error ELSE
+               (SELECT t.error FROM setups AS t
+                WHERE t.batch_id = i.new_batch_id AND t.void IS NULL) END AS setup_error,
+       i.id AS item, i.name AS sent_name, i.template, coalesce(i.copies, i.copy) AS copies,
+       v.name AS source_name, e.cells, i.reason, i.candidates,
+       CASE WHEN i.candidates > 0 THEN (SELECT CAST(json_agg(c.batch_id ORDER BY c.place) AS TEXT)
+           FROM candidates AS c WHERE c.item_id = i.id) END AS named
+FROM items AS i
+LEFT JOIN runs AS r ON r.id = i.run_id
+LEFT JOIN sources AS s ON s.source_id = i.source_id
+LEFT JOIN source_versions AS v ON v.id = s.version_id
+LEFT JOIN extras AS e ON e.campaign_id = i.campaign_id AND e.line = i.line;
+
+-- name: items_that_may_be_named
+SELECT id, template, status, line FROM items
+WHERE campaign_id = :campaign AND source_id = :source_id
+    AND upload_new_dataset = :upload_new_dataset AND copy = :copy
+  AND (template = :literal OR template = '' OR strpos(template, '{source_name}') > 0
+      OR strpos(template, '{copies}') > 0);
+
+-- name: restore_attempts
+INSERT INTO attempts (id, item_id, run_id, started_at, date_before, ended_at, listing, sent_name,
+    outcome, error, restored, unsent)
+SELECT (SELECT coalesce(max(id), 0) FROM attempts) + row_number() OVER (
+        ORDER BY id NOT IN (SELECT CAST(value AS BIGINT)
+            FROM json_array_elements_text(CAST(:sent AS JSON)) AS e (value)),
+            last_sent_at IS NULL, last_sent_at, line, copy),
+    id, :run, :now, CAST(:date_before AS DOUBLE PRECISION), :now, 0, nullif(name, ''), 'unknown',
+    'restored from a ledger file', 1,
+    CASE WHEN id IN (SELECT CAST(value AS BIGINT)
+        FROM json_array_elements_text(CAST(:unsent AS JSON)) AS e (value)) THEN 1 ELSE 0 END
+FROM items AS i
+WHERE status = 'unknown' AND run_id = :run
+  AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.item_id = i.id AND a.closed_by IS NULL);
+
+-- name: checkpoint
+-- VACUUM gives the space back.
+SELECT 1;
+
+-- The statements of the seat.
+
+-- name: enter
+-- Every transaction of the holder begins with this. It fails for a run whose seat another one took, and
+-- the row's lock makes the other one wait for the end of this transaction.
+UPDATE seat SET commits = commits + 1, alive_at = clock_timestamp() WHERE epoch = :epoch
+RETURNING commits;
+
+-- name: seat
+SELECT epoch, commits, host, machine, process, session, since, alive_at, released, system, timeline,
+    clock_timestamp() AS now
+FROM seat;
+
+-- name: own_commits
+-- Waits for a transaction of a session that is about to end.
+SELECT commits FROM seat WHERE epoch = :epoch FOR UPDATE;
+
+-- name: lock
+SELECT pg_try_advisory_lock(CAST(:space AS INT), CAST(:ledger AS INT));
+
+-- name: holder_session
+SELECT l.pid, a.backend_start
+FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
+WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
+  AND l.classid = CAST(:space AS OID) AND l.objid = CAST(:ledger AS OID)
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database());
+
+-- name: end_session
+SELECT pg_terminate_backend(CAST(:session AS INT));
+
+-- name: take
+UPDATE seat SET epoch = epoch + 1, commits = 0, host = :host, machine = :machine, process = :process,
+    session = pg_backend_pid(), since = clock_timestamp(), alive_at = clock_timestamp(),
+    released = NULL, system = :system, timeline = :timeline
+RETURNING epoch;
+
+-- name: retake
+UPDATE seat SET session = pg_backend_pid(), alive_at = clock_timestamp() WHERE epoch = :epoch
+RETURNING epoch;
+
+-- name: release
+UPDATE seat SET released = clock_timestamp() WHERE epoch = :epoch;
+
+-- name: server
+-- What identifies the server and the line of its commits.
+SELECT CAST(system_identifier AS TEXT) AS system, timeline_id AS timeline
+FROM pg_control_system(), pg_control_checkpoint();
+
+-- name: ledger_number
+-- The second number of the schema's advisory lock.
+SELECT hashtext(:schema) & 2147483647;
+
+-- name: bind_to_api
+INSERT INTO meta (key, value) VALUES ('api_url', :api_url) ON CONFLICT DO NOTHING;

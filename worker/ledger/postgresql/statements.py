@@ -1,0 +1,42 @@
+"""The ledger's named statements as PostgreSQL understands them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+
+from worker.ledger.queries import read_statements
+
+_HINT = re.compile(r"\s+INDEXED BY \w+")
+_ORDERED_JOIN = re.compile(r"\bCROSS JOIN ((?:\w+\.)?\w+(?: AS \w+)?\s+ON\b)")
+"""A join that SQLite must do in this order; PostgreSQL decides by itself."""
+_DIFFERS = re.compile(r"\bIS NOT (?!NULL\b|DISTINCT\b)")
+_SAME = re.compile(r"\bIS (?!NULL\b|NOT\b|DISTINCT\b)")
+_NAMED = re.compile(r"(?<!:):([a-z]\w*)")
+_NUMBERED = re.compile(r"\?(\d+)")
+
+
+def translated(statement: str) -> str:
+    """A statement that is written for SQLite, in PostgreSQL's words and with psycopg's
+    placeholders."""
+    found = _HINT.sub("", statement.replace("%", "%%"))
+    found = _ORDERED_JOIN.sub(r"JOIN \1", found)
+    found = _SAME.sub("IS NOT DISTINCT FROM ", _DIFFERS.sub("IS DISTINCT FROM ", found))
+    # What SQLite keeps in temporary tables belongs to the run here, and a plan to the session.
+    found = found.replace("temp.", "").replace("plan.", "pg_temp.")
+    return _NUMBERED.sub(r"%(v\1)s", _NAMED.sub(r"%(\1)s", found))
+
+
+@cache
+def statements() -> Mapping[str, str]:
+    """Every statement by its name."""
+    found = read_statements(
+        ("worker.ledger", "queries.sql"), ("worker.ledger.postgresql", "queries.sql")
+    )
+    return {name: translated(body) for name, body in found.items()}
+
+
+def sql(name: str) -> str:
+    """The statement called `name` for PostgreSQL. Raises KeyError if there is none."""
+    return statements()[name]
