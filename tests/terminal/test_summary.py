@@ -26,7 +26,7 @@ DONE = Summary(
     run_id="run-1",
     job=Path("jobs/plain.csv"),
     ledger=Path("ledgers/spring.csv"),
-    database=Path("ledgers/ledger.db"),
+    database="ledgers/ledger.db",
     counts=counts(created=1200),
     created_this_run=1200,
     settled_this_run=0,

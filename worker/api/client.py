@@ -73,14 +73,20 @@ class ProlificClient:
     byte."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, url: str, timeout_s: float, scrub: Scrub
+        self,
+        session: aiohttp.ClientSession,
+        url: str,
+        timeout_s: float,
+        scrub: Scrub,
+        connect_s: float = math.inf,
     ) -> None:
+        """Connecting may take `connect_s` seconds at most."""
         self._session = session
         self._url = URL(url)
         # (aiohttp rounds long limits up to whole seconds, which would blur the two limits.)
         self._whole = ClientTimeout(
             total=timeout_s,
-            connect=timeout_s * CONNECT_SHARE,
+            connect=min(timeout_s * CONNECT_SHARE, connect_s),
             sock_connect=None,
             sock_read=None,
             ceil_threshold=math.inf,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,10 +17,10 @@ from worker.model.errors import UsageError
 
 @asynccontextmanager
 async def connected(
-    url: str, token: str, timeout_s: float, scrub: Scrub
+    url: str, token: str, timeout_s: float, scrub: Scrub, connect_s: float = math.inf
 ) -> AsyncIterator[ProlificClient]:
     """A client for the API at `url`, whose connections are closed after the block. The token goes
-    into one header and nowhere else.
+    into one header and nowhere else. Connecting may take `connect_s` seconds at most.
 
     Proxies come from HTTPS_PROXY and NO_PROXY, certificates from the system or SSL_CERT_FILE.
     """
@@ -39,7 +40,7 @@ async def connected(
         proxy=proxy_for(url),
         cookie_jar=aiohttp.DummyCookieJar(),
     ) as session:
-        yield ProlificClient(session, url, timeout_s, scrub)
+        yield ProlificClient(session, url, timeout_s, scrub, connect_s)
 
 
 def proxy_for(url: str) -> URL | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import math
 import os
 import socket
 import sys
@@ -143,12 +144,16 @@ def target(settings: Settings, environ: Mapping[str, str]) -> Target:
 
 @asynccontextmanager
 async def api(
-    chosen: Target, timeout_s: float, scrub: Callable[[Any], Any], sources: Iterable[str]
+    chosen: Target,
+    timeout_s: float,
+    scrub: Callable[[Any], Any],
+    sources: Iterable[str],
+    connect_s: float = math.inf,
 ) -> AsyncIterator[ProlificClient]:
     """A client for the target. The in-process sandbox lives as long as the client, and its listing
-    shows the job's `sources`, as the real one would."""
+    shows the job's `sources`, as the real one would. Connecting may take `connect_s` seconds."""
     if not chosen.is_sandbox:
-        async with connected(chosen.url, chosen.token, timeout_s, scrub) as client:
+        async with connected(chosen.url, chosen.token, timeout_s, scrub, connect_s) as client:
             yield client
         return
     from worker.sandbox.options import SandboxOptions  # noqa: PLC0415 - only rehearsals need a server

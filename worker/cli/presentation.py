@@ -37,7 +37,7 @@ def summary_of(asked: Asked, result: Result, commands: Commands, report: Path | 
         run_id=asked.run_id,
         job=asked.job,
         ledger=asked.ledger_file,
-        database=asked.settings.database,
+        database=str(asked.settings.database),
         counts=result.counts._asdict(),
         created_this_run=result.tally.created,
         settled_this_run=result.tally.settled,

@@ -28,7 +28,7 @@ from worker.settings.settings import Settings
 from worker.terminal.output import complain
 from worker.terminal.secrets import Scrubber
 
-STOPS_ALL = frozenset({"signal", "token", "api", "disk"})
+STOPS_ALL = frozenset({"signal", "token", "api", "disk", "database"})
 """Why a run ended early, if the next one would end for the same reason."""
 
 

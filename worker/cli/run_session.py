@@ -3,6 +3,7 @@ result. It decides nothing."""
 
 from __future__ import annotations
 
+import math
 import random
 import sys
 from contextlib import ExitStack
@@ -22,10 +23,12 @@ from worker.cli.signals import Interrupts, ignore_late_hangup, watch_signals
 from worker.export import ledger_file as export
 from worker.export.commands import Commands
 from worker.ledger.database import Held
+from worker.ledger.seat import CONNECTS_WITHIN_S
 from worker.ledger.store import Ledger
-from worker.ledger.threads import ThreadedDatabase
+from worker.ledger.threads import Database
 from worker.ledger.views import count_left, to_set_up
 from worker.model.clock import MachineClock
+from worker.model.server_address import ServerAddress
 from worker.model.stop import Stop
 from worker.rate.pacer import Pacer
 from worker.run.campaign import Campaign
@@ -39,6 +42,9 @@ from worker.terminal.progress import Progress, style
 from worker.terminal.secrets import Scrubber
 from worker.terminal.summary import summary_json
 from worker.text import visible
+
+PATIENCE_AT_END_S = 5.0
+"""Seconds that a run which was asked to stop tries to reach the ledger's server again."""
 
 SANDBOX_LABEL = "the sandbox (nothing real)"
 
@@ -60,8 +66,8 @@ class RunSession:
         self._stop = interrupts.stop if interrupts else Stop()
         self._stack = ExitStack()
         self._campaign: Campaign | None = None
-        self._database: ThreadedDatabase | None = None
-        self._aborted = False
+        self._database: Database | None = None
+        self._aborted = self._gave_up = False
         self._report: Path | None = None
         self._report_trouble: str | None = None
         self.summary: dict[str, Any] = {}
@@ -117,8 +123,11 @@ class RunSession:
     async def _run(self, ledger: Ledger) -> Result:
         asked, settings = self._asked, self._asked.settings
         sources = asked.plan.sources() if asked.plan else ()
-        async with api(asked.target, settings.timeout, self._scrub, sources) as client:
-            self._database = database = ThreadedDatabase(ledger)
+        # Another machine may take over, and relies on when requests leave.
+        shared = isinstance(settings.database, ServerAddress)
+        within_s = CONNECTS_WITHIN_S if shared else math.inf
+        async with api(asked.target, settings.timeout, self._scrub, sources, within_s) as client:
+            self._database = database = self._held.database(ledger, self._waits_for_server)
             self._campaign = campaign = Campaign(
                 database=database,
                 api=client,
@@ -146,6 +155,13 @@ class RunSession:
                     await database.call(self._write_report)
                 group.cancel_scope.cancel()
         return result
+
+    def _waits_for_server(self, away_s: float) -> bool:
+        """Whether to go on trying to reach the ledger's server, which is away for `away_s`
+        seconds. After a signal, only a moment longer."""
+        if away_s >= self._asked.settings.give_up_after:
+            self._gave_up = True
+        return not self._gave_up and (away_s < PATIENCE_AT_END_S or not self._stop.asked)
 
     def _options(self) -> Options:
         asked, settings = self._asked, self._asked.settings

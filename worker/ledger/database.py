@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -10,6 +10,8 @@ from typing import Protocol
 from worker.ledger.handle import Reader, Writer
 from worker.ledger.sqlite import database as sqlite
 from worker.ledger.sqlite import lock
+from worker.ledger.store import Ledger
+from worker.ledger.threads import Database, ThreadedDatabase
 from worker.model.errors import WorkerError
 from worker.model.server_address import Place, ServerAddress
 
@@ -24,6 +26,10 @@ class Held(Protocol):
         Raises UsageError if it is not a ledger database, is newer than this program, belongs to
         another API, is damaged, or cannot be written, and WorkerError if the disk is full."""
 
+    def database(self, ledger: Ledger, patient: Callable[[float], bool]) -> Database:
+        """Where async code runs the operations of `ledger`. If the connection to a server breaks,
+        `patient` is asked, with the seconds since then, whether to try further."""
+
 
 class _HeldFile:
     """A SQLite file whose lock is held."""
@@ -35,6 +41,10 @@ class _HeldFile:
         """Open the file (see `Held`)."""
         return sqlite.open_for_writing(self._path, api_url, checked=checked)
 
+    def database(self, ledger: Ledger, patient: Callable[[float], bool]) -> Database:
+        """The operations in a thread (see `Held`)."""
+        return ThreadedDatabase(ledger)
+
 
 @contextmanager
 def hold(place: Place, wait_s: float) -> Iterator[Held]:
@@ -43,7 +53,7 @@ def hold(place: Place, wait_s: float) -> Iterator[Held]:
     Raises BusyError, which names the other run, if the wait is not enough, and UsageError if the
     database cannot be locked or reached."""
     if isinstance(place, ServerAddress):
-        from worker.ledger.postgresql.session import hold_server  # noqa: PLC0415 - an optional extra
+        from worker.ledger.postgresql.hold import hold_server  # noqa: PLC0415 - an optional extra
 
         with hold_server(place, wait_s) as held:
             yield held

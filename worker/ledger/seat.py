@@ -15,9 +15,13 @@ SIGN_EVERY_S = 5.0
 SILENT_S = 60.0
 """Seconds without a sign of life after which a holder that still has its lock is taken over."""
 
-LEFT_AFTER_S = 12.0
+CONNECTS_WITHIN_S = 8.0
+"""Seconds that connecting to the API may take in a run whose ledger is shared."""
+
+LEFT_AFTER_S = 20.0
 """Seconds after the last transaction of a holder that may still be alive in which its requests may
-still leave: ten for an intent (`worker.settle.windows.LEAVES_WITHIN_S`), and two to spare."""
+still leave: ten for an intent (`worker.settle.windows.LEAVES_WITHIN_S`), then the time for
+connecting, and two seconds to spare."""
 
 
 class Holder(NamedTuple):

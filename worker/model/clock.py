@@ -15,6 +15,10 @@ HOSTS_DIFFER_S = 5.0
 differ."""
 
 
+_COUNTS_SLEEP = getattr(time, "CLOCK_BOOTTIME", None)
+"""The clock of Linux that counts sleep; elsewhere the monotonic clock has to do."""
+
+
 class Clock(Protocol):
     """This machine's clocks. A simulation passes in its own."""
 
@@ -29,8 +33,9 @@ class MachineClock:
     """The real clocks."""
 
     def monotonic(self) -> float:
-        """Seconds that only go forward."""
-        return time.monotonic()
+        """Seconds that only go forward, also while the machine sleeps: an intent from before must
+        not leave when it wakes."""
+        return time.clock_gettime(_COUNTS_SLEEP) if _COUNTS_SLEEP else time.monotonic()
 
     def wall(self) -> datetime:
         """The date and time in UTC."""

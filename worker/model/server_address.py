@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 SCHEMES = ("postgresql://", "postgres://")
@@ -16,7 +16,8 @@ DEFAULT_SCHEMA = "duplicate_batches"
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
-class ServerAddress(NamedTuple):
+@dataclass(frozen=True, slots=True, repr=False)
+class ServerAddress:
     """A ledger on a server: `conninfo` is libpq's connection URI, `schema` the schema that contains
     the ledger's tables. As text it has no password."""
 

@@ -25,6 +25,7 @@ from worker.model.events import Emit, Event
 from worker.model.records import AttemptResult, Intent, Timestamp
 from worker.rate.pacer import Pacer
 from worker.run.limits import Gate, Limits, Tally
+from worker.run.trouble import trouble_of
 
 UNRECORDED_PER_SENDER = 20
 """For each sender, at most this many items are claimed but not recorded. They may be unknown after
@@ -177,7 +178,7 @@ class GroupCommit:
                     )
                 recorded, intents, more = done
             except DATABASE_ERRORS as error:
-                self.gate.stop.ask("disk")
+                self.gate.stop.ask(trouble_of(error).reason)
                 if pause is None:
                     self._emit_unrecorded(ended, error)
                     raise

@@ -93,6 +93,10 @@ class Sending:
                 # intent was written, or never.
                 patience = min(PATIENCE_S, claimed_at + LEAVES_WITHIN_S - self._clock.monotonic())
                 leaves = patience > 0 and await self._pacer.acquire(patience)
+                if leaves and self._clock.monotonic() > claimed_at + LEAVES_WITHIN_S:
+                    # This process, or its machine, was asleep meanwhile.
+                    self._pacer.release()
+                    leaves = False
                 self._commits.start()
                 if leaves:
                     self._commits.notice()

@@ -29,14 +29,21 @@ def trouble_of(error: Exception) -> Trouble:
             return Trouble("api", error)
         case AccidentError() | DeclinedError():
             return Trouble("declined", error)
-        case sqlite3.Error() | ServerError() | OSError() if open_files.are_spent(error):
+        case ServerError():
+            away = WorkerError(
+                f"the ledger cannot be written: {error}",
+                hint="Nothing new was sent after that. Run the same command again when the server"
+                " can be reached: it finds out what became of the last requests.",
+            )
+            return Trouble("database", away)
+        case sqlite3.Error() | OSError() if open_files.are_spent(error):
             spent = WorkerError(
                 "too many open files: the ledger cannot be written",
                 hint="Nothing new was sent after that. Raise the limit with ulimit -n 1024, or"
                 " lower --max-in-flight; then run the same command again.",
             )
             return Trouble("disk", spent)
-        case sqlite3.Error() | ServerError() | OSError():
+        case sqlite3.Error() | OSError():
             unwritten = WorkerError(
                 f"the ledger cannot be written: {error}",
                 hint="Nothing new was sent after that. Free some disk space or make the folder"

@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_valid
 from worker.model.causes import shortlist
 from worker.model.differences import differ
 from worker.model.events import STOPPED_BY
-from worker.model.server_address import Place
 from worker.model.setups import SetupCounts
 from worker.model.steps import Step
 from worker.text import counted, human_duration, shell_word, shortened, visible
@@ -42,7 +41,7 @@ class Summary(NamedTuple):
     run_id: str
     job: Path
     ledger: Path
-    database: Place
+    database: str
     counts: Mapping[str, int]
     created_this_run: int
     settled_this_run: int
@@ -76,7 +75,7 @@ class SummaryJson(BaseModel):
     run_id: str
     job: Path
     ledger: Path
-    database: Place
+    database: str
     counts: dict[str, int]
     created_this_run: int
     settled_this_run: int

@@ -126,6 +126,11 @@ class TimedConnection:
         """The number of this connection's process on the server."""
         return self.raw.info.backend_pid
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether nothing can be asked through this connection any more."""
+        return bool(self.raw.closed or self.raw.broken)
+
     @contextmanager
     def exchange(self, limit_s: float = EXCHANGE_S) -> Iterator[psycopg.Connection[Any]]:
         """One exchange with the server, of at most `limit_s` seconds. Raises ConnectionLostError if
@@ -136,7 +141,7 @@ class TimedConnection:
         try:
             yield self.raw
         except psycopg.Error as error:
-            if self.raw.broken or self.raw.closed:
+            if self.is_broken:
                 raise ConnectionLostError(first_line(error)) from error
             raise ServerError(first_line(error)) from error
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import psycopg
 
-from worker.ledger.engine import Rows
+from worker.ledger.engine import ConnectionLostError, Rows
 from worker.ledger.postgresql.connection import EXCHANGE_S, LONG_EXCHANGE_S, TimedConnection
 from worker.ledger.postgresql.statements import sql
 from worker.model.server_address import ServerAddress
@@ -33,7 +34,10 @@ _COLUMNS = "place, line, copy, copies, source_id, template, upload_new_dataset, 
 
 class ServerEngine:
     """A connection to the ledger's schema at `address`. With `enter`, every change is part of a
-    transaction that begins with it (see `worker.ledger.postgresql.session`)."""
+    transaction that begins with it (see `worker.ledger.postgresql.session`).
+
+    Signs of life come from a thread of their own, so a transaction, or a statement outside one, is
+    one thread's turn."""
 
     def __init__(
         self,
@@ -44,6 +48,7 @@ class ServerEngine:
         self.connection = connection
         self._address = address
         self._enter = enter
+        self._turn = threading.RLock()
         self._changes = 0
         self._in_transaction = False
         self._limit_s = EXCHANGE_S
@@ -67,17 +72,17 @@ class ServerEngine:
         """Run the statement `name` with these values; a change outside a transaction is one of its
         own."""
         statement = sql(name)
-        if self._enter is not None and not self._in_transaction and _changes(statement):
+        with self._turn:
+            if self._enter is None or self._in_transaction or not _changes(statement):
+                return self._execute(statement, values)
             self.begin()
             try:
                 found = self._execute(statement, values)
                 self.commit()
             except BaseException:
-                if self._in_transaction:
-                    self.roll_back()
+                self.roll_back()
                 raise
             return found
-        return self._execute(statement, values)
 
     def _execute(self, statement: str, values: Mapping[str, object]) -> Rows:
         with self.connection.exchange(self._limit_s) as raw:
@@ -87,7 +92,7 @@ class ServerEngine:
         return cursor
 
     def execute_many(self, name: str, rows: Iterable[Sequence[Any] | Mapping[str, Any]]) -> None:
-        """Run the statement `name` once for each row of values."""
+        """Run the statement `name` once for each row of values, within a transaction."""
         values = [
             row
             if isinstance(row, Mapping)
@@ -96,7 +101,7 @@ class ServerEngine:
         ]
         if not values:
             return
-        with self.connection.exchange(self._limit_s) as raw, raw.cursor() as cursor:
+        with self._turn, self.connection.exchange(self._limit_s) as raw, raw.cursor() as cursor:
             cursor.executemany(sql(name), values)
             self._changes += max(0, cursor.rowcount)
 
@@ -123,14 +128,33 @@ class ServerEngine:
 
     def begin(self) -> None:
         """Begin a write transaction: the first statement of a run's is `enter`."""
+        self._begin("BEGIN", self._enter)
+
+    def _begin(self, statement: str, enter: Callable[[ServerEngine], None] | None) -> None:
+        self._turn.acquire()
         self._in_transaction = True
         try:
-            self._execute("BEGIN", {})
-            if self._enter is not None:
-                self._enter(self)
+            self._execute(statement, {})
+            if enter is not None:
+                enter(self)
         except BaseException:
             self.roll_back()
             raise
+
+    def show_life(self) -> None:
+        """Do a transaction in which nothing is written but the sign of life, unless another thread
+        has its turn."""
+        if not self._turn.acquire(blocking=False):
+            return
+        try:
+            if not self._in_transaction and not self.connection.is_broken:
+                self.begin()
+                self.commit()
+        except BaseException:
+            self.roll_back()
+            raise
+        finally:
+            self._turn.release()
 
     def try_begin(self) -> bool:
         """Begin a write transaction. Returns True: no other program writes."""
@@ -141,17 +165,24 @@ class ServerEngine:
         """Make what was written since `begin` durable."""
         self._execute("COMMIT", {})
         self._in_transaction = False
+        self._turn.release()
 
     def roll_back(self) -> None:
-        """Undo what was written since `begin`. A broken connection has undone it."""
+        """Undo what was written since `begin`. A connection that broke has undone it."""
+        if not self._in_transaction:
+            return
         self._in_transaction = False
-        if not (self.connection.raw.closed or self.connection.raw.broken):
-            self._execute("ROLLBACK", {})
+        try:
+            if not self.connection.is_broken:
+                self._execute("ROLLBACK", {})
+        except ConnectionLostError:
+            pass  # so it is undone
+        finally:
+            self._turn.release()
 
     def begin_reading(self) -> None:
         """From now on every read sees the same state."""
-        self._execute("BEGIN ISOLATION LEVEL REPEATABLE READ", {})
-        self._in_transaction = True
+        self._begin("BEGIN ISOLATION LEVEL REPEATABLE READ", None)
 
     def end_reading(self) -> None:
         """End what `begin_reading` began."""
@@ -180,7 +211,7 @@ class ServerEngine:
         removed it."""
         self._limit_s = EXCHANGE_S
         raw = self.connection.raw
-        if raw.closed or raw.broken or raw.info.transaction_status == _FAILED:
+        if self.connection.is_broken or raw.info.transaction_status == _FAILED:
             return
         self._execute("DROP TABLE IF EXISTS pg_temp.staged, pg_temp.staged_extras", {})
 

@@ -136,10 +136,6 @@ SELECT epoch, commits, host, machine, process, session, since, alive_at, release
     clock_timestamp() AS now
 FROM seat;
 
--- name: own_commits
--- Waits for a transaction of a session that is about to end.
-SELECT commits FROM seat WHERE epoch = :epoch FOR UPDATE;
-
 -- name: lock
 SELECT pg_try_advisory_lock(CAST(:space AS INT), CAST(:ledger AS INT));
 
@@ -161,7 +157,7 @@ RETURNING epoch;
 
 -- name: retake
 UPDATE seat SET session = pg_backend_pid(), alive_at = clock_timestamp() WHERE epoch = :epoch
-RETURNING epoch;
+RETURNING commits;
 
 -- name: release
 UPDATE seat SET released = clock_timestamp() WHERE epoch = :epoch;

@@ -7,25 +7,23 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from worker.ledger.engine import ConnectionLostError, ServerError
 from worker.ledger.handle import Writer
 from worker.ledger.postgresql import database
-from worker.ledger.postgresql.connection import TimedConnection
 from worker.ledger.postgresql.engine import ServerEngine
 from worker.ledger.seat import SIGN_EVERY_S, Holder, is_silent, leaves_for
 from worker.model.errors import BusyError, UsageError
 from worker.model.server_address import ServerAddress
 
+T = TypeVar("T")
+
 POLL_S = 0.2
 """Seconds between two tries to get the seat."""
-
-REACHED_WITHIN_S = 10.0
-"""Seconds in which the server must be reached at the start, if --wait is shorter."""
 
 
 class SeatLostError(ServerError):
@@ -33,16 +31,18 @@ class SeatLostError(ServerError):
 
 
 class Session:
-    """This process's hold of a shared ledger. All statements of its ledger run through `engine`,
-    one transaction at a time (`lock`)."""
+    """This process's hold of a shared ledger. All statements of its ledger run through
+    `engine`."""
 
     def __init__(self, address: ServerAddress) -> None:
         self.address = address
-        self.lock = threading.RLock()
         self.epoch = -1
         self._ledger_number = 0
-        self._expected = 0
-        self._committed_at = time.monotonic()
+        self._number = 0
+        """The number of the last transaction that has begun."""
+        self._committed = 0
+        """The number of the last transaction that is known to be committed."""
+        self._entered_at = time.monotonic()
         self._ended = threading.Event()
         self._connection = database.opened(address)
         self.engine = ServerEngine(self._connection, address, self._enter)
@@ -83,7 +83,7 @@ class Session:
                     "timeline": server["timeline"],
                 },
             ).fetchone()
-        self.epoch, self._expected = int(taken["epoch"]), 0
+        self.epoch = int(taken["epoch"])
         threading.Thread(target=self._beat, name="signs of life", daemon=True).start()
 
     def _try_lock(self, engine: ServerEngine) -> bool:
@@ -112,81 +112,80 @@ class Session:
         row = engine.execute("enter", {"epoch": self.epoch}).fetchone()
         if row is None:
             raise SeatLostError(self._taken_text(engine))
-        self._expected = int(row["commits"])
-        self._committed_at = time.monotonic()
+        self._number = int(row["commits"])
+        self._entered_at = time.monotonic()
 
     def _taken_text(self, engine: ServerEngine) -> str:
         holder, _ = _holder(engine)
         return f"another machine has taken over this ledger: {holder}"
 
-    def durably(self, operation: Callable[[], Any], patient: Callable[[float], bool]) -> Any:
-        """Run an operation that is one transaction, also if the connection breaks meanwhile: then
-        the connection is opened again, and what was not committed is done again.
+    def durably(
+        self, writer: Writer, operation: Callable[[], T], patient: Callable[[float], bool]
+    ) -> T:
+        """Run an operation as one transaction of `writer`, also if the connection breaks meanwhile:
+        then the connection is opened again, and what was not committed is done again.
 
         `patient` is asked, with the seconds since it broke, whether to try further. Raises
         ConnectionLostError if not, and SeatLostError if another machine has taken the seat."""
-        with self.lock:
-            if self._connection.raw.closed or self._connection.raw.broken:
+        if self._connection.is_broken:
+            self._restore(patient)
+        while True:
+            done: list[T] = []
+            try:
+                writer.begin()
+                done.append(operation())
+                writer.commit()
+                self._committed = self._number
+                return done[0]
+            except ConnectionLostError:
+                number = self._number
+                writer.roll_back()
                 self._restore(patient)
-            while True:
-                before = self._expected
-                kept: list[Any] = []
-                try:
-                    self.engine.begin()
-                    kept.append(operation())
-                    self.engine.commit()
-                    return kept[0]
-                except ConnectionLostError:
-                    self._restore(patient)
-                    # The number says whether the commit whose answer was lost took place.
-                    if kept and self._expected > before and self._is_committed():
-                        return kept[0]
-                except BaseException:
-                    if self.engine.in_transaction:
-                        with suppress(ServerError):
-                            self.engine.roll_back()
-                    raise
-
-    def _is_committed(self) -> bool:
-        row = self.engine.execute("own_commits", {"epoch": self.epoch}).fetchone()
-        if row is None:
-            raise SeatLostError(self._taken_text(self.engine))
-        return int(row["commits"]) >= self._expected
+                # The number of commits says whether the one whose answer was lost took place.
+                if done and self._committed == number:
+                    return done[0]
+            except BaseException:
+                writer.roll_back()
+                raise
 
     def _restore(self, patient: Callable[[float], bool]) -> None:
-        """Open the connection again and take the seat back at the same epoch."""
+        """Open the connection again, and take the seat back at the same epoch."""
         began, pause = time.monotonic(), 0.1
-        old = self._connection.session
         self._connection.close()
         while True:
             try:
-                self._reopen(old)
+                self._reopen()
                 return
             except SeatLostError:
                 raise
             except (UsageError, ServerError) as error:
-                away = time.monotonic() - began
-                if not patient(away):
+                if not patient(time.monotonic() - began):
                     raise ConnectionLostError(str(error)) from error
             time.sleep(pause)
             pause = min(2 * pause, 5.0)
 
-    def _reopen(self, old: int) -> None:
-        connection = TimedConnection(self.address)
+    def _reopen(self) -> None:
+        connection = database.opened(self.address)
         try:
-            reading = ServerEngine(connection, self.address)
+            engine = ServerEngine(connection, self.address)
             keys = {"space": database.SPACE, "ledger": self._ledger_number}
-            row = reading.execute("holder_session", keys).fetchone()
-            if row is not None and row["pid"] == old:
+            row = engine.execute("holder_session", keys).fetchone()
+            if row is not None and row["pid"] == self._connection.session:
                 # The server has not noticed that our connection broke.
-                reading.execute("end_session", {"session": old})
-            state = reading.execute("seat", {}).fetchone()
-            if state is None or int(state["epoch"]) != self.epoch:
-                raise SeatLostError(self._taken_text(reading))
-            if not self._try_lock(reading):
+                engine.execute("end_session", {"session": row["pid"]})
+            state = engine.execute("seat", {}).fetchone()
+            if int(state["epoch"]) > self.epoch:
+                raise SeatLostError(self._taken_text(engine))
+            if not self._try_lock(engine):
                 raise ServerError("the session that broke still has its lock")
-            if reading.execute("retake", {"epoch": self.epoch}).fetchone() is None:
-                raise SeatLostError(self._taken_text(reading))
+            # Waits for a transaction of that session, if a pooler keeps it.
+            taken = engine.execute("retake", {"epoch": self.epoch}).fetchone()
+            if taken is None or int(taken["commits"]) < self._committed:
+                raise SeatLostError(
+                    "the server has lost commits of this run, as a failover to a replica that was"
+                    " behind does"
+                )
+            self._committed = int(taken["commits"])
         except BaseException:
             connection.close()
             raise
@@ -197,92 +196,21 @@ class Session:
     def _beat(self) -> None:
         """Write a sign of life when nothing else was written for a while."""
         while not self._ended.wait(SIGN_EVERY_S / 5):
-            if time.monotonic() - self._committed_at < SIGN_EVERY_S:
+            if time.monotonic() - self._entered_at < SIGN_EVERY_S:
                 continue
-            if not self.lock.acquire(blocking=False):
-                continue
-            try:
-                if not self.engine.in_transaction:
-                    self.engine.begin()
-                    self.engine.commit()
-            except ServerError:
-                self._committed_at = time.monotonic()  # whoever uses it next sees the error
-            finally:
-                self.lock.release()
+            self._entered_at = time.monotonic()  # the next try is not at once
+            with suppress(ServerError):  # whoever uses the connection next sees the error
+                self.engine.show_life()
 
     # -- ending
 
     def end(self) -> None:
         """Leave the seat, and close the connection."""
         self._ended.set()
-        with self.lock:
-            with suppress(ServerError):
-                if self.epoch >= 0 and not self._connection.raw.closed:
-                    self.engine.execute("release", {"epoch": self.epoch})
-            self._connection.close()
-
-
-class _HeldServer:
-    """A shared ledger whose seat is held."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-
-    def open(self, api_url: str | None, *, checked: bool = True) -> Writer:
-        """Open the ledger for the API at `api_url` (see `worker.ledger.database.Held`)."""
-        engine, address = self.session.engine, self.session.address
-        try:
-            if api_url is not None:
-                engine.execute("bind_to_api", {"api_url": api_url})
-                database.refuse_other_api(engine, address, api_url)
-        except ServerError as error:
-            raise database.unusable(address, error) from error
-        return SeatedWriter(self.session)
-
-
-class SeatedWriter(Writer):
-    """A ledger on the session of a seat. Closing it leaves the session open: a command may open the
-    ledger several times."""
-
-    def __init__(self, session: Session) -> None:
-        super().__init__(session.engine)
-        self.session = session
-
-    def close(self) -> None:
-        """Nothing to close."""
-
-
-@contextmanager
-def hold_server(address: ServerAddress, wait_s: float) -> Iterator[_HeldServer]:
-    """Hold the seat of the ledger at `address` within the block. Waits up to `wait_s` seconds for
-    the run that has it.
-
-    Raises BusyError, which names that run, and UsageError if the server cannot be reached in time
-    or refuses."""
-    session = _reached(address, max(wait_s, REACHED_WITHIN_S))
-    try:
-        session.take(wait_s)
-    except ServerError as error:
-        session.end()
-        raise database.unusable(address, error) from error
-    except BaseException:
-        session.end()
-        raise
-    try:
-        yield _HeldServer(session)
-    finally:
-        session.end()
-
-
-def _reached(address: ServerAddress, within_s: float) -> Session:
-    deadline = time.monotonic() + within_s
-    while True:
-        try:
-            return Session(address)
-        except UsageError:
-            if time.monotonic() >= deadline:
-                raise
-        time.sleep(0.5)
+        with suppress(ServerError):
+            if self.epoch >= 0 and not self._connection.is_broken:
+                self.engine.execute("release", {"epoch": self.epoch})
+        self._connection.close()
 
 
 def _holder(engine: ServerEngine) -> tuple[Holder | None, Any]:
@@ -307,7 +235,7 @@ def machine() -> str:
     containers of one host do not see each other's processes."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
     except OSError:
         return f"{socket.gethostname()} {os.getpid()}"  # then nobody can tell that it died
 

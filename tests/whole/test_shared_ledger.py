@@ -1,0 +1,91 @@
+"""A ledger on PostgreSQL, by the real command: two folders are two machines."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import finish, source_id, until
+from tests.support.engines import server as postgresql
+from tests.support.postgresql import Server
+from tests.support.sandbox_thread import SandboxThread
+from tests.whole.conftest import Place
+from worker.model.server_address import ServerAddress
+from worker.sandbox.options import SandboxOptions
+
+__all__ = ["postgresql"]
+
+Machines = tuple[Place, Place]
+
+
+def rows(number: int) -> list[dict[str, object]]:
+    return [{"batch_id": source_id(n), "name": f"Row {n}"} for n in range(number)]
+
+
+@pytest.fixture
+def address(postgresql: Server) -> ServerAddress:
+    return postgresql.address()
+
+
+@pytest.fixture
+def machines(tmp_path: Path) -> Iterator[Machines]:
+    """Two machines that duplicate in one workspace."""
+    with SandboxThread(SandboxOptions()) as api:
+        places = Place(tmp_path / "one", api), Place(tmp_path / "two", api)
+        for place in places:
+            place.folder.mkdir()
+        yield places
+
+
+def test_what_one_machine_created_another_does_not_create_again(
+    machines: Machines, address: ServerAddress
+) -> None:
+    one, two = machines
+    for place in machines:
+        place.job(*rows(30))
+    first = one.run("--database", address.conninfo + "?schema=" + address.schema)
+    assert first.code == 0, first.err
+    assert first.summary["counts"]["created"] == 30
+    assert first.summary["database"] == str(address)
+    second = two.run("--database", str(address))
+    assert second.code == 0, second.err
+    assert second.summary["created_this_run"] == 0
+    assert one.world.made == 30
+    assert [row["new_batch_id"] for row in two.ledger()] == [
+        row["new_batch_id"] for row in one.ledger()
+    ]
+
+
+def test_a_second_machine_waits_or_says_who_works(
+    machines: Machines, address: ServerAddress
+) -> None:
+    one, two = machines
+    for place in machines:
+        place.job(*rows(200))
+    with one.start("--quiet", "--database", str(address), "--rate", "50/s") as running:
+        until(lambda: one.world.made >= 5)
+        refused = two.run("--database", str(address))
+        assert refused.code == 75
+        assert f"process {running.pid} on " in refused.err
+        waited = two.run("--database", str(address), "--wait", "60")
+        assert waited.code == 0, waited.err
+        assert finish(running).code == 0
+    assert one.world.made == 200
+
+
+def test_when_a_machine_dies_another_settles_what_it_had_under_way_and_continues(
+    machines: Machines, address: ServerAddress
+) -> None:
+    one, two = machines
+    for place in machines:
+        place.job(*rows(120))
+    with one.start("--quiet", "--database", str(address), "--rate", "100/s") as running:
+        until(lambda: one.world.made >= 20)
+        running.send_signal(signal.SIGKILL)
+    ended = two.run("--database", str(address), "--settle-after", "1")
+    assert ended.code == 0, ended.err
+    assert ended.summary["counts"]["created"] == 120
+    assert one.world.made == 120

@@ -1,0 +1,86 @@
+"""Holds a shared ledger for a command: reaches its server, and takes the seat."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from worker.ledger.engine import ServerError
+from worker.ledger.handle import Writer
+from worker.ledger.postgresql import database
+from worker.ledger.postgresql.session import Session
+from worker.ledger.postgresql.threads import ServerDatabase
+from worker.ledger.store import Ledger
+from worker.model.errors import UsageError
+from worker.model.server_address import ServerAddress
+
+REACHED_WITHIN_S = 10.0
+"""Seconds in which the server must be reached at the start, if --wait is shorter."""
+
+
+class _HeldServer:
+    """A shared ledger whose seat is held."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def open(self, api_url: str | None, *, checked: bool = True) -> Writer:
+        """Open the ledger for the API at `api_url` (see `worker.ledger.database.Held`)."""
+        engine, address = self.session.engine, self.session.address
+        try:
+            if api_url is not None:
+                engine.execute("bind_to_api", {"api_url": api_url})
+                database.refuse_other_api(engine, address, api_url)
+        except ServerError as error:
+            raise database.unusable(address, error) from error
+        return SeatedWriter(self.session)
+
+    def database(self, ledger: Ledger, patient: Callable[[float], bool]) -> ServerDatabase:
+        """The operations in a thread (see `worker.ledger.database.Held`)."""
+        return ServerDatabase(ledger, self.session, patient)
+
+
+class SeatedWriter(Writer):
+    """A ledger on the session of a seat. Closing it leaves the session open: a command may open the
+    ledger several times."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session.engine)
+        self.session = session
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+@contextmanager
+def hold_server(address: ServerAddress, wait_s: float) -> Iterator[_HeldServer]:
+    """Hold the seat of the ledger at `address` within the block. Waits up to `wait_s` seconds for
+    the run that has it.
+
+    Raises BusyError, which names that run, and UsageError if the server cannot be reached in time
+    or refuses."""
+    session = _reached(address, max(wait_s, REACHED_WITHIN_S))
+    try:
+        session.take(wait_s)
+    except ServerError as error:
+        session.end()
+        raise database.unusable(address, error) from error
+    except BaseException:
+        session.end()
+        raise
+    try:
+        yield _HeldServer(session)
+    finally:
+        session.end()
+
+
+def _reached(address: ServerAddress, within_s: float) -> Session:
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            return Session(address)
+        except UsageError:
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(0.5)

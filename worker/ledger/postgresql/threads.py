@@ -1,0 +1,65 @@
+"""Calls the operations of a shared ledger from async code: each is one transaction in a worker
+thread, and survives a connection that breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
+from typing import Concatenate, ParamSpec, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from worker.ledger.handle import Reader
+from worker.ledger.postgresql.database import open_for_reading
+from worker.ledger.postgresql.session import Session
+from worker.ledger.store import Ledger
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class ServerDatabase:
+    """Runs operations in a worker thread, one after another, and reads in a second thread with a
+    connection of its own. `patient` is asked, with the seconds since the connection broke, whether
+    to try further."""
+
+    def __init__(self, ledger: Ledger, session: Session, patient: Callable[[float], bool]) -> None:
+        self._ledger = ledger
+        self._session = session
+        self._patient = patient
+        self._one = anyio.Lock()
+        self._one_reader = anyio.CapacityLimiter(1)
+
+    async def call(
+        self, operation: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run one operation as one transaction. Raises ServerError."""
+        work = partial(operation, self._ledger, *args, **kwargs)
+        async with self._one:
+            return await anyio.to_thread.run_sync(
+                self._session.durably, self._ledger, work, self._patient
+            )
+
+    transact = call
+
+    async def read(
+        self,
+        operation: Callable[Concatenate[Reader, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Run an operation that only reads. Raises WorkerError if the server cannot be reached."""
+        return await anyio.to_thread.run_sync(
+            partial(self._read, operation, *args, **kwargs), limiter=self._one_reader
+        )
+
+    def _read(
+        self,
+        operation: Callable[Concatenate[Reader, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        with closing(open_for_reading(self._session.address)) as reader, reader.snapshot():
+            return operation(reader, *args, **kwargs)
