@@ -553,3 +553,31 @@ def test_only_a_rehearsal_can_be_forgotten(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="rehearsals"):
             forget(ledger, "spring")
         assert items(ledger)
+
+
+def test_an_answer_that_takes_a_restored_rows_batch_does_not_disturb_the_next_intents(
+    tmp_path: Path,
+) -> None:
+    with opened(tmp_path, "batch_id,name", f"{A},a", f"{A},b", f"{A},c") as ledger:
+        look_up(ledger)
+        # As a ledger file had it: created, by a listing, and no attempt is known.
+        ledger.ask(
+            "restore_created",
+            item=1,
+            settled_by="listing",
+            batch_id=uuid(0xBA),
+            name="a",
+            batch_status="READY",
+            created_at=NOW,
+            attempts=1,
+            http_status=None,
+            first_sent_at=NOW,
+            last_sent_at=NOW,
+            run=ledger.run,
+        )
+        (b,) = claim(ledger, 1)
+        recorded, intents, _ = ledger.group_commit(
+            [ending(b, "created", batch_id=uuid(0xBA))], (), 1, TIMESTAMP
+        )
+        assert [one.outcome for one in recorded] == ["created"]
+        assert [one.label for one in intents] == ["c"]

@@ -105,7 +105,10 @@ class GroupCommit:
     def _reopen(self, owner: Owner, batch_id: str) -> None:
         opened = self._database.ask("reopen_attempt", item=owner.item, batch_id=batch_id)
         if not opened.rowcount:  # a row restored from a ledger file has no attempt yet
-            self._database.ask("open_restored", item=owner.item, run=self._run)
+            self._last_attempt += 1
+            self._database.ask(
+                "open_restored", attempt=self._last_attempt, item=owner.item, run=self._run
+            )
         self._database.ask("forget_differences", item=owner.item)
         error = f"it was assigned batch {batch_id}, which turned out to belong to another row"
         self._database.ask(

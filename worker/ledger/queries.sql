@@ -1387,7 +1387,7 @@ WHERE status = 'unknown' AND run_id = :run
 -- A restored row has a batch that turned out to be another row's.
 INSERT INTO attempts (id, item_id, run_id, started_at, ended_at, listing, sent_name, outcome, error,
     restored)
-SELECT (SELECT coalesce(max(id), 0) + 1 FROM attempts), id, :run, coalesce(first_sent_at, ''), coalesce(last_sent_at, ''), 0, nullif(name, ''),
+SELECT :attempt, id, :run, coalesce(first_sent_at, ''), coalesce(last_sent_at, ''), 0, nullif(name, ''),
     'unknown',
        'restored from a ledger file', 1
 FROM items WHERE id = :item;
