@@ -105,6 +105,26 @@ async def test_a_duplicate_request_is_what_the_api_asks_for() -> None:
     assert reply == Answer(201, {"id": NEW}, "", None, None)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such option")
+async def test_the_kernel_gives_a_request_up_when_its_time_limit_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Otherwise it could leave minutes after it was settled, when the network is back."""
+    limits: list[int] = []
+    connect = socket.socket.connect
+
+    async def noting(loop: Any, made: socket.socket, to: Any) -> None:
+        limits.append(made.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT))
+        made.setblocking(True)
+        connect(made, to)
+        made.setblocking(False)
+
+    monkeypatch.setattr(asyncio.SelectorEventLoop, "sock_connect", noting)
+    async with against(always(answer(201, {"id": NEW})), timeout_s=7.5) as (api, _):
+        await api.duplicate(SOURCE, None, upload_new_dataset=False)
+    assert limits == [7500]
+
+
 async def test_without_a_name_none_is_sent() -> None:
     async with against(always(answer(201, {"id": NEW}))) as (api, server):
         await api.duplicate(SOURCE, None, False)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import socket
 import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import aiohttp
+from aiohttp import AddrInfoType
 from yarl import URL
 
 from worker import __version__
@@ -34,13 +37,27 @@ async def connected(
         },
         # The number of senders limits the connections. An idle one is closed early: if the server
         # closed it just as we send, the request's outcome would be unknown.
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=5),
+        connector=aiohttp.TCPConnector(
+            limit=0, keepalive_timeout=5, socket_factory=partial(impatient_socket, timeout_s)
+        ),
         # trust_env would read ~/.netrc and replace our header by its credentials.
         trust_env=False,
         proxy=proxy_for(url),
         cookie_jar=aiohttp.DummyCookieJar(),
     ) as session:
         yield ProlificClient(session, url, timeout_s, scrub, connect_s)
+
+
+def impatient_socket(timeout_s: float, address: AddrInfoType) -> socket.socket:
+    """A socket for this address whose unacknowledged bytes are given up after `timeout_s` seconds.
+
+    Otherwise the kernel would repeat a request for up to a quarter of an hour while the network is
+    down, even after this process has died: it could take effect after it was settled."""
+    family, kind, protocol, _, _ = address
+    made = socket.socket(family, kind, protocol)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, math.ceil(timeout_s * 1000))
+    return made
 
 
 def proxy_for(url: str) -> URL | None:
