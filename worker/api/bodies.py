@@ -11,6 +11,7 @@ pair and 200 levels of nesting, all of which may come with a batch that exists."
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
@@ -118,7 +119,7 @@ def decode(body: bytes) -> Any:
     """The JSON in a body; None if there is none, or `null`. The body is UTF-8 (RFC 8259), but half
     a surrogate pair does not make it unreadable."""
     try:
-        return _decode_text(body.decode("utf-8-sig", "surrogatepass"))
+        return _decode_text(body.removeprefix(BOM_UTF8).decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError):
         return None
 

@@ -37,7 +37,9 @@ CONNECT_SHARE = 0.9
 connection, so it may have left. (Tracing each connection tells the same, but costs a fifth of a
 request.)"""
 
-_LIMITED = ("RateLimit", "RateLimit-Remaining", "X-RateLimit-Remaining", "X-Rate-Limit-Remaining")
+_LIMITED = frozenset(
+    {"RateLimit", "RateLimit-Remaining", "X-RateLimit-Remaining", "X-Rate-Limit-Remaining"}
+)
 """Headers that say how many requests are left."""
 
 Scrub = Callable[[str], str]
@@ -192,9 +194,9 @@ class ProlificClient:
             date=date if decoded is not None else None,
             retry_after_s=retry_after(response.headers.get("Retry-After"), date),
             quota=(
-                quota(response.headers, date)
-                if any(name in response.headers for name in _LIMITED)
-                else None
+                None
+                if response.headers.keys().isdisjoint(_LIMITED)
+                else quota(response.headers, date)
             ),
         )
 
