@@ -167,14 +167,14 @@ def _sandbox_values(folder: Path) -> _Layer:
 
 # -- one value
 
-_SETTINGS = tuple(get_type_hints(Values))
+_TYPES = get_type_hints(Values, include_extras=True)
+_SETTINGS = tuple(_TYPES)
 
 
 @cache
 def value_type(key: str) -> ValueType:
     """The reader of the values of the setting `key`."""
-    hints = get_type_hints(Values, include_extras=True)
-    return ValueType((hints | {"config": FilePath, "dry_run": Flag})[key])
+    return ValueType((_TYPES | {"config": FilePath, "dry_run": Flag})[key])
 
 
 def _read(key: str, written: object, origin: Origin, folder: Path, problems: list[str]) -> _Layer:
