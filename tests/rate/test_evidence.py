@@ -11,7 +11,7 @@ from worker.rate.evidence import (
     RAISED,
     RARE,
     Evidence,
-    at_new_rate,
+    anew,
     estimate,
     raised,
     restarted,
@@ -83,17 +83,14 @@ def test_what_was_accepted_between_two_throttled_answers_is_the_limit(
     assert estimate(seen) == pytest.approx(rate)
 
 
-def test_a_new_rate_is_compared_with_those_before_it() -> None:
-    seen = at_new_rate(at_new_rate(answers("...x"), related=True), related=True)
-    assert (seen.sent, seen.throttled, seen.score) == (0, 0, 0.0)
-    assert (seen.earlier, seen.taken) == ((4, 1), 3), "the estimate goes on"
-    assert share(with_accepted(seen, RARE)) == 1 / 5
+def test_the_share_counts_throttled_answers_in_a_row_once() -> None:
+    assert share(answers("...xx")) == 1 / 4
     assert share(Evidence()) == 0.0
 
 
-def test_counts_at_an_unrelated_rate_begin_anew_and_the_estimate_continues() -> None:
-    seen = at_new_rate(at_new_rate(answers("...x"), related=True), related=False)
-    assert (seen.sent, seen.throttled, seen.earlier, seen.score) == (0, 0, (0, 0), 0.0)
+def test_counts_that_begin_anew_leave_the_estimate_as_it_is() -> None:
+    seen = anew(answers("...x"))
+    assert (seen.sent, seen.throttled, seen.score) == (0, 0, 0.0)
     assert (seen.taken, seen.first) == (3, 3.0)
 
 

@@ -240,6 +240,14 @@ def test_a_row_of_unusable_answers_leads_to_probes_with_growing_pauses() -> None
     assert not probing(after_usable(state, now))
 
 
+def test_after_two_pauses_without_a_usable_answer_one_request_at_a_time_probes() -> None:
+    state = slowed(pace(10), 100.0)
+    assert not probing(state)
+    state = slowed(state, 101.0)
+    assert probing(state), "a used up window lasts, and each request would be throttled"
+    assert not probing(after_usable(state, 101.5))
+
+
 def test_where_the_item_would_be_asked_for_again_the_first_unusable_answer_makes_all_wait() -> None:
     state = unusable(pace(10), 100.0, 99.0, None, 1.0, patient=False)
     assert state.pause_until == 101.0

@@ -5,13 +5,11 @@ from __future__ import annotations
 import pytest
 
 from worker.rate.window import (
-    FAST_GROWTH,
     FIRST,
     GROWTH,
-    MOST_NARROW,
     MOST_SPREAD_S,
-    NARROW,
     SMOOTH,
+    USUAL,
     Window,
     answered,
     spread,
@@ -39,15 +37,13 @@ def test_each_answer_widens_it_up_to_the_most() -> None:
 
 
 @pytest.mark.parametrize(
-    ("latency", "narrow"),
-    [(0.01, NARROW), (0.05, NARROW), (0.07, 7.0), (0.1, MOST_NARROW), (2.0, MOST_NARROW)],
+    ("size", "growth"),
+    [(2.0, GROWTH), (USUAL, GROWTH), (2 * USUAL, 4 * GROWTH), (4 * USUAL, 16 * GROWTH)],
 )
-def test_it_widens_faster_once_more_is_asked_than_limits_usually_allow(
-    latency: float, narrow: float
+def test_it_widens_faster_once_more_is_under_way_than_limits_usually_allow(
+    size: float, growth: float
 ) -> None:
-    below = Window(32.0, narrow - 0.1, latency)
-    assert answered(below, latency).size == pytest.approx(narrow - 0.1 + GROWTH)
-    assert answered(below._replace(size=narrow + 0.01), latency).size == narrow + 0.01 + FAST_GROWTH
+    assert answered(Window(64.0, size, 0.1), 0.1).size == pytest.approx(size + growth)
 
 
 @pytest.mark.parametrize(

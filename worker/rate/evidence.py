@@ -15,10 +15,10 @@ BURST = 6
 CONFIDENT = 25
 """Accepted requests that make an estimate exact to a few per cent."""
 
-RARE = 0.01
+RARE = 0.005
 """Share of throttled requests that is no reason to slow down."""
 
-RAISED = 0.05
+RAISED = 0.03
 """A share is raised if it is twice the usual one plus this."""
 
 
@@ -26,16 +26,15 @@ class Evidence(NamedTuple):
     """Counts of answers.
 
     `taken` requests sent since `mark` were accepted; at `mark` the limiter was full (`burst` is 1)
-    or could accept a burst. `sent` and `throttled` count answers at the present rate, `earlier` at
-    the rates that led to it. The last `in_row` answers were throttled; the first of these requests
-    was sent at `first`."""
+    or could accept a burst. `sent` and `throttled` count answers at the present rate and those that
+    led to it, `score` is that of the present one. The last `in_row` answers were throttled; the
+    first of these requests was sent at `first`."""
 
     mark: float = -math.inf
     taken: int = 0
     burst: int = BURST
     sent: int = 0
     throttled: int = 0
-    earlier: tuple[int, int] = (0, 0)
     score: float = 0.0
     in_row: int = 0
     first: float = -math.inf
@@ -66,21 +65,14 @@ def restarted(seen: Evidence, mark: float, burst: int = 1) -> Evidence:
     return seen._replace(mark=mark, taken=0, burst=burst)
 
 
-def at_new_rate(seen: Evidence, *, related: bool) -> Evidence:
-    """Begin the counts of another rate; keep the earlier ones if they are `related` to it."""
-    earlier = totals(seen) if related else (0, 0)
-    return seen._replace(sent=0, throttled=0, earlier=earlier, score=0.0)
-
-
-def totals(seen: Evidence) -> tuple[int, int]:
-    """Requests sent and throttled, at this rate and at those that led to it."""
-    return seen.earlier[0] + seen.sent, seen.earlier[1] + seen.throttled
+def anew(seen: Evidence) -> Evidence:
+    """Begin the counts of answers anew."""
+    return seen._replace(sent=0, throttled=0, score=0.0)
 
 
 def share(seen: Evidence) -> float:
     """The share of requests that was throttled."""
-    sent, throttled = totals(seen)
-    return throttled / max(sent, 1)
+    return seen.throttled / max(seen.sent, 1)
 
 
 def estimate(seen: Evidence) -> float:

@@ -15,11 +15,10 @@ from worker.rate.evidence import (
     CONFIDENT,
     RARE,
     Evidence,
-    at_new_rate,
+    anew,
     estimate,
     restarted,
     share,
-    totals,
     with_accepted,
     with_throttled,
 )
@@ -53,7 +52,8 @@ MOVED = 6.0
 """The limit has moved if the score rises this far above its lowest value (CUSUM)."""
 
 SURE = 3.0
-"""A test ends at this score (contention) or its negative (a limit): Wald's sequential test."""
+"""A test ends at this score (contention) or its negative (a limit): Wald's sequential test. As long
+as few were sent, `MOVED` is necessary to lower the rate again: unlucky answers began the test."""
 
 MOST_CONTENTION = 0.2
 """A larger share of throttled answers is always taken for a limit."""
@@ -144,56 +144,40 @@ def accepted(limit: Limit, seen: Evidence, left_at: float) -> tuple[Limit, Evide
     seen = with_accepted(seen, usual(limit))
     if limit.proven:
         return limit, seen._replace(score=max(0.0, seen.score))
-    if limit.target is not None or seen.score > -_end_score(seen):
+    if limit.target is not None or seen.score > -SURE:
         return limit, seen
-    # The limit was the cause; what is still throttled is contention.
-    contention = limit.contention / 2
-    if seen.throttled > 1:
-        contention = limit.contention or seen.throttled / seen.sent
-    contention = contention if contention > RARE else 0.0
+    # The limit was the cause, so there is less contention than was assumed, if any.
+    contention = limit.contention / 2 if limit.contention > 2 * RARE else 0.0
     hold = max(limit.hold, left_at - limit.since)
-    found = limit._replace(hold=hold, proven=True, contention=contention)
-    return found, at_new_rate(seen, related=False)
+    return limit._replace(hold=hold, proven=True, contention=contention), anew(seen)
 
 
 def throttled(limit: Limit, seen: Evidence, throttle: Throttle) -> tuple[Limit, Evidence]:
     """The limit and the evidence after a throttled answer. A new rate begins at `throttle.now`."""
-    left_at, first_in_row = throttle.left_at, not seen.in_row
+    left_at, asked, first = throttle.left_at, throttle.asked, not seen.in_row
     if seen.mark == -math.inf:
         seen = restarted(seen, left_at, BURST)
-    trial = is_trial(limit, left_at) and not limit.contention and first_in_row
-    if limit.proven and first_in_row and not trial:
-        limit, seen = _held(limit, seen, throttle)
+    trial = is_trial(limit, left_at) and first and (asked or not limit.contention)
+    if limit.proven and first and not trial:
+        if limit.start < math.inf and not limit.contention and seen.taken >= 4 * CONFIDENT:
+            start = min(limit.start, estimate(seen._replace(first=left_at)) * (1 - MARGIN))
+            limit, seen = limit._replace(start=start), restarted(seen, left_at)
+        if throttle.paced and not asked and seen.score <= 0:
+            seen = restarted(anew(seen), left_at)  # the evidence for a change begins here
     before, seen = seen.score, with_throttled(seen, usual(limit), left_at)
     at_start = not throttle.paced or limit.target is not None
     if at_start or is_limit(seen.in_row, limit.contention):
         return _lowered(limit, seen, throttle)
     if trial:
         return _trial_failed(limit, seen._replace(score=before), throttle)
-    if seen.score < (MOVED if limit.proven else _end_score(seen)):
+    few = seen.sent < 2 * CONFIDENT
+    if seen.score < (MOVED if limit.proven or few else SURE):
         return limit, seen
-    if limit.proven or share(seen) > MOST_CONTENTION or totals(seen)[0] < 2 * CONFIDENT:
+    if limit.proven or share(seen) > MOST_CONTENTION or few:
         return _lowered(limit, seen, throttle)
     start = max(limit.top, limit.start)
     found = Limit(start, throttle.now, trials=limit.trials, contention=share(seen))
-    return found, restarted(at_new_rate(seen, related=False), seen.first)
-
-
-def _end_score(seen: Evidence) -> float:
-    """The score that ends a test. A long test ends with the likelier result."""
-    return SURE if seen.sent < 4 * CONFIDENT else 0.0
-
-
-def _held(limit: Limit, seen: Evidence, throttle: Throttle) -> tuple[Limit, Evidence]:
-    """The first throttled answer in a row while a rate is held: a good estimate lowers the rate
-    slightly, and a score of 0 begins the evidence anew."""
-    left_at = throttle.left_at
-    if limit.start < math.inf and not limit.contention and seen.taken >= 3 * CONFIDENT:
-        start = min(limit.start, estimate(seen._replace(first=left_at)) * (1 - MARGIN))
-        limit, seen = limit._replace(start=start), restarted(seen, left_at)
-    if seen.score <= 0.0 and throttle.paced and not throttle.asked:
-        seen = restarted(at_new_rate(seen, related=False), left_at)
-    return limit, seen
+    return found, restarted(anew(seen), seen.first)
 
 
 def _trial_failed(limit: Limit, seen: Evidence, throttle: Throttle) -> tuple[Limit, Evidence]:
@@ -218,7 +202,7 @@ def _lowered(limit: Limit, seen: Evidence, throttle: Throttle) -> tuple[Limit, E
     rate, paced, asked = throttle.rate, throttle.paced, throttle.asked
     at_start = not paced or limit.target is not None
     top = 0.0 if at_start else rate
-    start = min(estimate(seen), rate) * (1 - MARGIN)
+    start = min(estimate(seen) / (1 - limit.contention), rate) * (1 - MARGIN)
     lowered = limit._replace(
         start=start, since=throttle.now, target=None, hold=0.0, proven=False,
         top=top if limit.proven else max(limit.top, top),
@@ -227,7 +211,7 @@ def _lowered(limit: Limit, seen: Evidence, throttle: Throttle) -> tuple[Limit, E
     confident = paced and seen.taken >= CONFIDENT
     if confident or seen.burst > 1:
         seen = restarted(seen, seen.first)
-    seen = at_new_rate(seen, related=True)
+    seen = seen._replace(score=0.0)
     if confident:
         return lowered._replace(hold=held_for(lowered.trials, start, asked=asked)), seen
     start = max(start, (LEAST_LEFT if paced else LEAST_AT_START) * rate)

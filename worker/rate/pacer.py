@@ -20,9 +20,6 @@ SLOTS = 2.0
 """The longest wait after a throttled answer that slows senders, in slots, if it is the first one
 and the API does not say how long to wait."""
 
-GUESSED_S = 0.1
-"""Seconds that answers are assumed to take before the first one has come."""
-
 AHEAD_PER_SENDER = 12
 """Items that may be claimed ahead for each sender, if only the API's speed limits them."""
 
@@ -156,7 +153,8 @@ class Pacer:
         if current:
             held = slots.rate(state, left_at)
             # Without a held rate, it is guessed from the number under way.
-            rate = min(held or math.inf, self.window.size / (self.window.latency or GUESSED_S))
+            latency = self.window.latency or max(now - left_at, 1e-3)
+            rate = min(held or math.inf, self.window.size / latency)
             throttle = Throttle(left_at, now, rate, paced=held is not None, asked=slows)
             limit, self._evidence = throttled(limit, self._evidence, throttle)
             # Contention needs no wait. A row that it hardly explains is probably a used up window.

@@ -18,13 +18,11 @@ PROBE_AFTER = 5
 
 BACK_OFF_S = 1.0
 MOST_BACK_OFF_S = 60.0
-"""The first and the longest pause if the API does not say how long to wait."""
+"""The first and the longest pause if the API does not say how long to wait. Requests left in a
+longer quota window are not spread over it: a small job would take all day."""
 
 HORIZON_S = 0.3
 """How long before its slot an item may be claimed: claimed items are unknown after a crash."""
-
-LONGEST_SPREAD_S = 60.0
-"""Requests left in a longer quota window are not spread over it: a small job would take all day."""
 
 LATE_SLOTS = 2
 LATE_S = 0.01
@@ -104,7 +102,7 @@ def slots_within(state: Pace, now: float, most: int) -> int:
 
 def probing(state: Pace) -> bool:
     """Whether only one request may be under way."""
-    return state.bad >= PROBE_AFTER
+    return state.bad >= PROBE_AFTER or state.pauses > 1
 
 
 def after_usable(state: Pace, left_at: float) -> Pace:
@@ -119,7 +117,7 @@ def with_quota(state: Pace, now: float, quota: Quota) -> Pace:
     API had asked for it; otherwise they are spread over a short window."""
     if quota.remaining <= 0:
         return paused(state, now, quota.reset_s)
-    if quota.reset_s > LONGEST_SPREAD_S:
+    if quota.reset_s > MOST_BACK_OFF_S:
         return state
     step_s = quota.reset_s / quota.remaining
     return state._replace(quota_step=step_s, quota_until=now + quota.reset_s)

@@ -9,14 +9,9 @@ from typing import NamedTuple
 
 FIRST = 2.0
 GROWTH = 0.3
-"""The first size, and its growth with each answer: less than a third in each round trip."""
-
-NARROW = 6.0
-MOST_NARROW = 8.0
-USUAL_LIMIT = 100.0
-FAST_GROWTH = 3.0
-"""It grows this fast once its requests reach the usual limit in a second (from `NARROW` to
-`MOST_NARROW` of them): most limits are met earlier, with few requests too many."""
+USUAL = 8.0
+"""The first size, and its growth with each answer: less than a third in each round trip. Most
+limits are met before the usual size; beyond it, the growth rises with the square of the size."""
 
 MOST_SPREAD_S = 0.01
 """Requests that are sent together wait for each other's answers. At most this many seconds apart,
@@ -48,6 +43,5 @@ def spread(state: Window) -> float:
 def answered(state: Window, latency: float) -> Window:
     """The window after a usable answer that took `latency` seconds."""
     smooth = state.latency + SMOOTH * (latency - state.latency) if state.latency else latency
-    narrow = state.size < min(max(NARROW, USUAL_LIMIT * smooth), MOST_NARROW)
-    growth = GROWTH if narrow else FAST_GROWTH
-    return Window(state.most, min(state.most, state.size + growth), smooth)
+    size = state.size + GROWTH * max(1.0, state.size / USUAL) ** 2
+    return Window(state.most, min(state.most, size), smooth)
