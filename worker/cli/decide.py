@@ -33,7 +33,6 @@ from worker.model.errors import (
     WorkerError,
 )
 from worker.model.events import Event
-from worker.model.program import program
 from worker.model.records import Listed
 from worker.model.stop import Stop
 from worker.settings.settings import Settings
@@ -59,14 +58,16 @@ def write_proposals(args: Namespace, settings: Settings) -> int:
         campaign = campaign_number(reader, latest)
         count = _Count()
         going_on = may_go_on(reader, campaign)
-        rows = sheet_rows(count.of(undecided(reader, campaign, going_on=going_on)), latest.campaign)
+        leads = invocation(settings)
+        some = count.of(undecided(reader, campaign, going_on=going_on))
+        rows = sheet_rows(some, latest.campaign, leads.batch_url)
         try:
             decision_sheet.write(path, count.of_rows(rows), f"Decisions for {latest.campaign}")
         except OSError as error:
             raise UsageError(
                 f"{path}: the sheet cannot be written: {error.strerror or error}"
             ) from error
-        follow_up = commands(latest, invocation(settings)._replace(program=program()))
+        follow_up = commands(latest, leads)
     if settings.json:
         say_json({"campaign": latest.campaign, "file": str(path), **count.numbers})
     elif not settings.quiet:

@@ -15,7 +15,7 @@ from typing import TextIO
 from worker.export import csv_format
 from worker.export.ledger_file import replaced
 from worker.export.own_files import OwnFile
-from worker.export.proposals import COLUMNS, NEEDED, SheetRow, plain
+from worker.export.proposals import COLUMNS, FIRST_COLUMNS, NEEDED, SheetRow, plain
 from worker.ledger.views import Row
 from worker.model.errors import FileError, Problem, UsageError
 
@@ -84,7 +84,7 @@ def _is_ours(path: Path) -> bool:
         tables = [header for _, header, _ in _tables(path)]
     except UsageError:
         return False
-    return len(tables) == 1 and _has(tables[0], COLUMNS)
+    return len(tables) == 1 and _has(tables[0], FIRST_COLUMNS)
 
 
 def _campaign_in(path: Path) -> str | None:

@@ -101,7 +101,7 @@ def content_of(
         views.extra_columns(reader, campaign),
         views.ledger_rows(reader, campaign, name),
         # While a run is active it settles by itself, and nobody else can record a decision.
-        () if going_on else sheet_rows(undecided(reader, campaign), name),
+        () if going_on else sheet_rows(undecided(reader, campaign), name, invocation.batch_url),
     )
 
 
