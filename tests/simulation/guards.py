@@ -149,6 +149,29 @@ def lost_twins(scenario: Scenario) -> Scenario:
     )
 
 
+def doubtful(scenario: Scenario) -> Scenario:
+    """Two sources look alike, and rows of both send the same names. Half of the answers of the
+    first run are lost, and a person decides some of what that leaves open."""
+    job = MemoryJob(
+        tuple(
+            Wanted(source_id(number), name, False, copies)
+            for number in (0, 1)
+            for name, copies in (("Wave", 3), ("Row", 2), ("Set {n}", 3))
+        )
+    )
+    lost = Weather(duplicate={Fate.LOST_AFTER: 0.4, Fate.LOST_BEFORE: 0.1})
+    source = replace(scenario.sources[0], workspace=WORKSPACES[0])
+    plain = replace(scenario.calm[0], job=job, campaign="spring", me=ME)
+    runs = tuple(
+        replace(plain, weather=weather, only_settle=settles, decides=0.5)
+        for weather, settles in ((lost, False), (Weather(), True), (Weather(), True))
+    )
+    return replace(
+        scenario, sources=(source, source), missing_sources=0, habits=Habits(), meddling=(),
+        runs=runs, calm=(plain,), bystanders=3,
+    )  # fmt: skip
+
+
 def moving(scenario: Scenario) -> Scenario:
     """Sources are moved to another workspace while the first run sends and gets few answers."""
     first = replace(

@@ -14,6 +14,7 @@ import pytest
 
 from tests.simulation.campaign import simulate, sort_of
 from tests.simulation.drawing import scenario
+from tests.simulation.guards import doubtful
 from tests.simulation.loop import Crash, SimulatedLoop, StuckError
 from tests.simulation.night import Sum, alone, command, many, table
 from tests.simulation.scenario import Theme
@@ -226,3 +227,12 @@ def test_a_dead_process_does_nothing_more() -> None:
         loop.drive(main())
     loop.bury()
     assert done == []
+
+
+def test_what_is_suggested_is_true_where_sources_look_alike() -> None:
+    suggestions = 0
+    for seed in range(20):
+        findings = simulate(doubtful(scenario(seed, Theme.SOURCES)))
+        assert findings.problems == []
+        suggestions += findings.suggested
+    assert suggestions > 20, "a simulation without suggestions shows little"
