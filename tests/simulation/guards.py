@@ -126,6 +126,18 @@ def alike(scenario: Scenario) -> Scenario:
     return replace(scenario, habits=Habits(trims=True), runs=(first,), calm=calm, meddling=())
 
 
+def trimmed(scenario: Scenario) -> Scenario:
+    """The API trims spaces, which makes one name of two that the job wants. Some answers of each
+    run are lost, and others show that names arrive."""
+    names = (("Wave 1", 1), ("Wave  1", 1), ("Set {n}", 4))
+    job = MemoryJob(tuple(Wanted(source_id(0), name, False, copies) for name, copies in names))
+    lost = Weather(duplicate={Fate.LOST_AFTER: 0.25, Fate.LOST_BEFORE: 0.25})
+    changed = _runs(
+        alike(scenario), lambda _n, run: replace(run, job=job, weather=lost, crash_points=None)
+    )
+    return replace(changed, calm=tuple(replace(run, job=job) for run in changed.calm))
+
+
 def lost_twins(scenario: Scenario) -> Scenario:
     """Two sources look alike, and rows of both send the same names. No answer of the first run
     comes; it dies, and its database is lost."""

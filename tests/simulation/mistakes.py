@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.simulation.api import CutShort
-from tests.simulation.guards import doubtful, edited_often, lying
+from tests.simulation.guards import doubtful, edited_often, lying, trimmed
 from tests.simulation.planting import Mistake, attempts, classified, not_sent, statement
 from tests.simulation.scenario import Theme
 from tests.support.ledgers import connection_of
@@ -25,6 +25,7 @@ from worker.ledger import database, group_commit
 from worker.ledger.proposals import Found, Undecided
 from worker.ledger.queries import sql
 from worker.ledger.store import Ledger
+from worker.model import attempts as model_attempts
 from worker.model.attempts import Attempt, CopyFidelity, Interval, UnownedBatch
 from worker.model.batch import Batch
 from worker.model.records import Intent, Status
@@ -372,6 +373,10 @@ def compare_with_the_source_as_it_is_now(patch: pytest.MonkeyPatch) -> None:
     attempts(patch, wrong)
 
 
+def spaces_side_by_side_arrive(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(model_attempts, "special", lambda name: frozenset(name) - model_attempts.PLAIN)
+
+
 # -- what is suggested to a person
 
 
@@ -383,6 +388,19 @@ def suggest_the_first_that_fits(patch: pytest.MonkeyPatch) -> None:
         return next(fitting, None)
 
     patch.setattr(evidence, "suggestion", wrong)
+
+
+def suggest_what_settling_itself_doubts(patch: pytest.MonkeyPatch) -> None:
+    real = evidence.suggested
+    patch.setattr(
+        "worker.export.proposals.suggested",
+        lambda some: real(
+            one._replace(
+                rivalled=False, found=tuple(found._replace(fits_others=0) for found in one.found)
+            )
+            for one in some
+        ),
+    )
 
 
 def suggest_together_what_fits_others_too(patch: pytest.MonkeyPatch) -> None:
@@ -492,6 +510,20 @@ MISTAKES: Mapping[str, Mistake] = {
             Theme.SOURCES,
             60,
             doubtful,
+        ),
+        Mistake(
+            "suggests what a row with a similar name may have created",
+            suggest_what_settling_itself_doubts,
+            Theme.COPYING,
+            60,
+            trimmed,
+        ),
+        Mistake(
+            "believes that spaces arrive because other names do",
+            spaces_side_by_side_arrive,
+            Theme.COPYING,
+            60,
+            trimmed,
         ),
         Mistake(
             "suggests batches for the copies of a row that fit other rows too",

@@ -61,14 +61,22 @@ class Suggestion(NamedTuple):
 
 
 NONE = Suggestion(None, "")
+RIVALLED = Suggestion(
+    None,
+    "No suggestion: a row with a similar name, or one whose source has changed, may have created"
+    " what fits",
+)
 
 
 def suggested(some: Iterable[Undecided]) -> Iterator[tuple[Undecided, Suggestion]]:
     """These duplicates, which are in the job's order, each with what is suggested for it."""
     for _, row in groupby(some, key=attrgetter("line")):
         copies = list(row)
-        joint = joint_suggestions(copies)
+        joint = joint_suggestions([one for one in copies if not one.rivalled])
         for one in copies:
+            if one.rivalled:
+                yield one, RIVALLED
+                continue
             best = suggestion(one.found, one.hidden, one.name, one.last_sent_at)
             yield one, best or joint.get(one.item, NONE)
 
