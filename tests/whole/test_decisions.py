@@ -397,3 +397,38 @@ def test_the_report_has_the_same_sheet(night: Place) -> None:
     page = (night.folder / "ledgers" / "job.html").read_text("utf-8")
     (data,) = re.findall(r'id="sheet-csv">(.*?)</script>', page, re.DOTALL)
     assert json.loads(data) == path.read_text("utf-8")
+
+
+@pytest.mark.parametrize("by_libreoffice", [False, True])
+def test_decisions_in_the_ledger_workbook_survive_what_writes_it_again(
+    place_with: WithOptions, by_libreoffice: bool
+) -> None:
+    night = bad_night(place_with, "--ledger", "wave.xlsx")
+    path, kept = night.folder / "wave.xlsx", night.folder / "wave-decisions.csv"
+    fill_in(path, "Decisions", night)
+    if by_libreoffice:
+        saved_by_libreoffice(path).replace(path)
+    ended = night.command("settle", "job.csv", "--settle-after", 0.1)
+    assert "decisions that were filled in there are not recorded; they are kept in" in ended.err
+    assert str(kept) in ended.err
+    assert {row["decision"] for row in read(kept)} == {"", *ours(night)}
+    again = night.run("--ledger", "wave.xlsx", "--settle-after", 0.1)
+    assert (again.code, "are kept in" in again.err) == (1, False), "it has none any more"
+    ended = night.command("settle", "job.csv", "--decisions", kept.name)
+    assert ended.code == 0, ended.err
+    header, *rows = openpyxl.load_workbook(path)["Ledger"].values
+    assert {row[header.index("new_batch_id")] for row in rows} == ours(night)
+    assert [one.name for one in night.folder.glob("wave*")] != []
+    assert not (night.folder / "wave-decisions-2.csv").exists()
+
+
+def test_a_run_keeps_them_too_and_never_replaces_what_was_kept(place_with: WithOptions) -> None:
+    night = bad_night(place_with, "--ledger", "wave.xlsx")
+    path, kept = night.folder / "wave.xlsx", night.folder / "wave-decisions.csv"
+    kept.write_text("mine", "utf-8")
+    fill_in(path, "Decisions", night)
+    ended = night.run("--ledger", "wave.xlsx", "--settle-after", 0.1)
+    assert ended.err.count("wave-decisions-2.csv") == 1, ended.err
+    assert kept.read_text("utf-8") == "mine"
+    found = {row["decision"] for row in read(night.folder / "wave-decisions-2.csv")}
+    assert found == {"", *ours(night)}

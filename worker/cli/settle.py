@@ -240,9 +240,10 @@ def _record(
         finally:
             code = 1 if views.counts(database, ledger.campaign).unknown else 0
             ledger.end_run(RunEnd(iso(MachineClock().wall()), None, code, 0, 0, 0))
-            export.write_ledger_file(
+            for message in export.write_ledger_file(
                 database, ledger.campaign, latest.campaign, ledger_file, invocation(settings)
-            )
+            ):
+                complain(message)
             _write_report(database, latest._replace(ledger=ledger_file), settings)
     counts = views.counts(database, campaign_number(database, latest))
     code = 1 if counts.unknown else 0
@@ -313,7 +314,10 @@ def _write_files(database: Reader, name: str, settings: Settings) -> None:
     )
     if campaign is not None and latest is not None and latest.ledger.exists():
         refuse_foreign_file(export.LEDGER_FILE, latest.ledger, name)
-        export.write_ledger_file(database, campaign, name, latest.ledger, invocation(settings))
+        for message in export.write_ledger_file(
+            database, campaign, name, latest.ledger, invocation(settings)
+        ):
+            complain(message)
         _write_report(database, latest, settings)
 
 

@@ -4,7 +4,7 @@ filled in one says. Pure; `decision_sheet` writes and reads the files."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -168,6 +168,23 @@ def filled_in(rows: Iterable[SheetRow]) -> tuple[list[Filled], list[Problem]]:
         else:
             fitting.append(one)
     return fitting, problems
+
+
+def has_columns(header: Iterable[str], columns: Iterable[str]) -> bool:
+    """Whether a header has these columns."""
+    return set(columns) <= {column_of(cell) for cell in header}
+
+
+def column_of(cell: str) -> str:
+    """The column that the cell of a header names."""
+    return plain(cell).casefold()
+
+
+def sheet_row(line: int, columns: Sequence[str], cells: Sequence[str], sheet: str) -> SheetRow:
+    """A row that was read, below these columns."""
+    extra = sum(bool(cell.strip()) for cell in cells[len(columns) :])
+    named = {column: cell for column, cell in zip(columns, cells, strict=False) if column}
+    return SheetRow(line, named, sheet, extra)
 
 
 def problem_in(row: SheetRow, text: str) -> Problem:

@@ -22,10 +22,10 @@ from worker import __version__
 from worker.export import proposals
 from worker.export.commands import Commands
 from worker.export.csv_format import write_rows
-from worker.export.ledger_file import replaced
 from worker.export.next_steps import steps
 from worker.export.own_files import OwnFile, refuse_foreign_file
 from worker.export.proposals import batch_link, rows_by_item
+from worker.export.replacing import replaced
 from worker.export.report import plots, sentences, svg
 from worker.export.report.facts import Facts, facts
 from worker.ledger import report, views
