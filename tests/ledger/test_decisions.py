@@ -61,7 +61,7 @@ STALE = {
     "another campaign": (
         ALL, UNKNOWN._replace(campaign="autumn"), "#4 belongs to campaign autumn, not to spring"
     ),
-    "another source": (ALL._replace(source_batch_id=uuid(2)), UNKNOWN, "another duplicate now"),
+    "another source": (ALL._replace(source_batch_id=uuid(2)), UNKNOWN, "the source of #4 is"),
     "another copy": (ALL._replace(copy="1"), UNKNOWN, "another duplicate now (line 3, copy 2"),
     "another place and name": (ALL._replace(line="7", name="Raw"), UNKNOWN, "another duplicate"),
     "another place, and no name": (ALL._replace(line="7", name=""), UNKNOWN, "another duplicate"),

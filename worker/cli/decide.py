@@ -42,6 +42,10 @@ from worker.text import counted, verb
 
 NOTHING = "Nothing was recorded. Correct the sheet, and run the command again."
 
+NO_SUCH_BATCH = (
+    "there is no batch with this id, or your token may not see it; compare the id with Prolific"
+)
+
 AT_ONCE = 8
 """How many batches are looked up at once."""
 
@@ -75,7 +79,11 @@ def write_proposals(args: Namespace, settings: Settings) -> int:
         say(count.text(path))
         if count.duplicates:
             say("Fill in the column decision, save the file, and record your decisions:")
-            say(f"  {follow_up.settle('--decisions', str(path.absolute()))}")
+            recording = ("--decisions", str(path.absolute()))
+            say(f"  {follow_up.settle(*recording)}")
+            if count.suggestions:
+                say("To accept each suggestion where you filled in nothing, too:")
+                say(f"  {follow_up.settle(*recording, '--accept-suggestions')}")
     return 1 if count.duplicates else 0
 
 
@@ -157,10 +165,10 @@ class Checked(NamedTuple):
         return [one.decision.batch_id for one in self.filled if one.decision.batch_id is not None]
 
 
-def read_sheet(path: Path) -> tuple[list[Filled], list[Problem]]:
-    """The decisions in the sheet at `path`, and what is wrong with others. Raises UsageError if the
-    file cannot be read."""
-    return filled_in(decision_sheet.read(path))
+def read_sheet(path: Path, *, accept: bool = False) -> tuple[list[Filled], list[Problem]]:
+    """The decisions in the sheet at `path`, and what is wrong with others. With `accept`, the
+    sheet's suggestions are decisions too. Raises UsageError if the file cannot be read."""
+    return filled_in(decision_sheet.read(path), accept=accept)
 
 
 def check_sheet(
@@ -244,7 +252,7 @@ async def _look_up(
             if verdict.batch is not None:
                 found[batch_id] = listed(verdict.batch)
             elif verdict.state == "missing" and verdict.http_status != 401:
-                missing[batch_id] = verdict.reason
+                missing[batch_id] = NO_SUCH_BATCH
             else:
                 refused = verdict.http_status == 401
                 error = TokenRefusedError if refused else WorkerError

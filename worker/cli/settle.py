@@ -70,7 +70,7 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         refuse_without_person()
         return _review(args, settings, target(settings, environ))
     if args.decisions is not None:
-        sheet = read_sheet(Path(args.decisions))
+        sheet = read_sheet(Path(args.decisions), accept=args.accept_suggestions)
         names_batches = any(one.decision.batch_id is not None for one in sheet[0])
         chosen = target(settings, environ) if names_batches else Target("", "")
         with hold(settings.database, settings.wait):
@@ -94,6 +94,8 @@ def _refuse_combinations(args: argparse.Namespace, settings: Settings) -> None:
     given = [option for option, is_given in options if is_given]
     if len(given) > 1:
         raise UsageError(f"{given[0]} cannot be combined with {given[1]}", hint="Use one of them.")
+    if args.accept_suggestions and args.decisions is None:
+        raise UsageError("--accept-suggestions: add --decisions with the sheet that has them")
     if given and args.job is None and not settings.asks_for_campaign:
         of = " of ITEM" if "ITEM" in given[0] or "--assign" in given[0] else ""
         raise UsageError(f"{given[0]}: add the JOB (or --campaign){of}")

@@ -3,11 +3,9 @@ written again. What is recorded already is not kept."""
 
 from __future__ import annotations
 
-import csv
 import itertools
 from pathlib import Path
 
-from worker.export.csv_format import cell
 from worker.export.proposals import NEEDED, column_of, filled_in, has_columns, sheet_row
 from worker.ledger import decisions
 from worker.ledger.handle import Reader
@@ -18,9 +16,10 @@ OTHER_SHEETS = ("Summary", "Ledger")
 
 
 def keep_decisions(reader: Reader, path: Path) -> list[Path]:
-    """Write each sheet of the workbook at `path` with decisions that are not recorded as a CSV of
-    its own beside it. Returns their paths. Raises OSError if the workbook cannot be read, or a CSV
-    cannot be written."""
+    """Write each sheet of the workbook at `path` with decisions that are not recorded as a
+    workbook of its own beside it. Returns their paths.
+
+    Raises OSError if a workbook cannot be read or written."""
     if path.suffix.lower() != ".xlsx" or not path.is_file():
         return []
     from worker.export.workbook.reading import tables  # noqa: PLC0415 - slow to import
@@ -44,13 +43,13 @@ def keep_decisions(reader: Reader, path: Path) -> list[Path]:
 
 
 def _write(path: Path, header: tuple[str, ...], rows: list[list[str]]) -> Path:
+    from worker.export.workbook.decisions import write_texts  # noqa: PLC0415 - slow to import
+
     for number in itertools.count(1):
-        sheet = path.with_name(f"{path.stem}-decisions{'' if number == 1 else f'-{number}'}.csv")
+        sheet = path.with_name(f"{path.stem}-decisions{'' if number == 1 else f'-{number}'}.xlsx")
         try:
-            with sheet.open("x", encoding="utf-8-sig", newline="") as file:
-                writer = csv.writer(file, lineterminator="\n")
-                writer.writerow(header)
-                writer.writerows([cell(text) for text in texts] for texts in rows)
+            with sheet.open("xb") as file:
+                write_texts(file, [header, *rows], f"Decisions kept from {path.name}")
         except FileExistsError:
             continue
         return sheet

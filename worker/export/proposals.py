@@ -134,9 +134,13 @@ def _why(one: Undecided) -> str:
     return f"{one.cause}{more}"
 
 
-def filled_in(rows: Iterable[SheetRow]) -> tuple[list[Filled], list[Problem]]:
+def filled_in(
+    rows: Iterable[SheetRow], *, accept: bool = False
+) -> tuple[list[Filled], list[Problem]]:
     """The decisions in these rows, and what is wrong with others. Rows without a decision say
-    nothing."""
+    nothing. With `accept`, a suggestion is the decision about an item that has none."""
+    if accept:
+        rows = _accepted(rows)
     filled: dict[int, Filled] = {}
     problems: list[Problem] = []
     candidates: dict[str, set[str]] = defaultdict(set)
@@ -168,6 +172,22 @@ def filled_in(rows: Iterable[SheetRow]) -> tuple[list[Filled], list[Problem]]:
         else:
             fitting.append(one)
     return fitting, problems
+
+
+def _accepted(rows: Iterable[SheetRow]) -> list[SheetRow]:
+    """The rows, with each suggestion as the decision if its item has none."""
+    some = list(rows)
+    decided = {plain(row.cells.get("item", "")) for row in some if _text(row, "decision")}
+    return [
+        row._replace(cells={**row.cells, "decision": row.cells["suggestion"]})
+        if _text(row, "suggestion") and _text(row, "item") not in decided
+        else row
+        for row in some
+    ]
+
+
+def _text(row: SheetRow, column: str) -> str:
+    return plain(row.cells.get(column, ""))
 
 
 def has_columns(header: Iterable[str], columns: Iterable[str]) -> bool:

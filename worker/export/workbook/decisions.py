@@ -3,7 +3,7 @@ the ledger file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import BinaryIO
 
@@ -100,6 +100,20 @@ def write_book(file: BinaryIO, rows: Iterable[Row], title: str) -> None:
         sheet = book.add_worksheet(DECISIONS)
         prepare_page(sheet, title)
         write_decisions(sheet, Style(book), rows)
+
+
+def write_texts(file: BinaryIO, rows: Iterable[Sequence[str]], title: str) -> None:
+    """Write a workbook that has only this sheet, with the texts of one that was read, header first.
+    Raises OSError if it cannot be written."""
+    with new_book(file) as book:
+        book.set_properties({"title": title})
+        sheet = book.add_worksheet(DECISIONS)
+        prepare_page(sheet, title)
+        style = Style(book)
+        for number, texts in enumerate(rows):
+            for index, text in enumerate(texts):
+                put(sheet, style, number, index, cell_text(text))
+        sheet.freeze_panes(1, 1)
 
 
 def _cell(column: str, value: object) -> Cell:
