@@ -79,7 +79,9 @@ def write_proposals(args: Namespace, settings: Settings) -> int:
         say(count.text(path))
         if count.duplicates:
             say("Fill in the column decision, save the file, and record your decisions:")
-            recording = ("--decisions", str(path.absolute()))
+            recording = ["--decisions", str(path.absolute())]
+            if settings.given("ledger") and settings.ledger is not None:
+                recording = ["--ledger", settings.ledger, *recording]
             say(f"  {follow_up.settle(*recording)}")
             if count.suggestions:
                 say("To accept each suggestion where you filled in nothing, too:")

@@ -235,6 +235,7 @@ def _record(
     1."""
     ledger_file = _ledger_file(settings, latest)
     _refuse_older_database(database, latest, settings)
+    latest = latest._replace(ledger=ledger_file)
     if made:
         ledger = Ledger(database, settle_start(settings, latest, ledger_file))
         try:
@@ -246,7 +247,7 @@ def _record(
                 database, ledger.campaign, latest.campaign, ledger_file, invocation(settings)
             ):
                 complain(message)
-            _write_report(database, latest._replace(ledger=ledger_file), settings)
+            _write_report(database, latest, settings)
     counts = views.counts(database, campaign_number(database, latest))
     code = 1 if counts.unknown else 0
     absent = sum(one.batch_id is None for one in made)
