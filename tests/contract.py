@@ -61,7 +61,14 @@ is none)."""
 DRY_RUN = "--dry-run"
 """`run --dry-run` is `check`; the contract names it with the commands."""
 
-SETTLE_OPTIONS = ("--assign", "--absent", "--proposals", "--decisions", "--review")
+SETTLE_OPTIONS = (
+    "--assign",
+    "--absent",
+    "--proposals",
+    "--decisions",
+    "--accept-suggestions",
+    "--review",
+)
 LEDGER_OPTIONS = (
     "--format",
     "--status",

@@ -243,3 +243,31 @@ def test_a_workbook_without_unknown_rows_has_no_such_sheet(tmp_path: Path) -> No
     with path.open("wb") as file:
         workbook.write(file, content([ledger_row(2)]))
     assert opened_by_another(path).sheetnames == ["Summary", "Ledger"]
+
+
+@pytest.mark.parametrize("by_libreoffice", [False, True])
+def test_a_candidate_in_a_workbook_is_a_link_to_its_page(
+    tmp_path: Path, by_libreoffice: bool
+) -> None:
+    path = tmp_path / "d.xlsx"
+    linked = [dict(row) for row in sheet_rows(some(), "spring", "https://example.org/b/{id}?x#y")]
+    decision_sheet.write(path, linked, "Decisions")
+    if by_libreoffice:
+        path = saved_by_libreoffice(path)
+    header, *cells = opened_by_another(path)["Decisions"].iter_rows()
+    at = [cell.value for cell in header].index("candidate_url")
+    addresses = [f"https://example.org/b/{row['candidate_id']}?x#y" for row in linked[:-1]]
+    links = [row[at].hyperlink for row in cells]
+    assert [link and (link.target, link.location) for link in links] == [
+        *(tuple(address.split("#")) for address in addresses), None
+    ]  # fmt: skip
+    assert [row[at].value for row in cells] == [*addresses, None]
+
+
+def test_an_address_that_is_too_long_for_a_link_is_text(tmp_path: Path) -> None:
+    path = tmp_path / "d.xlsx"
+    address = f"https://example.org/{'b' * 2_100}/{{id}}"
+    decision_sheet.write(path, sheet_rows(some()[:1], "spring", address), "Decisions")
+    first = opened_by_another(path)["Decisions"][2]
+    at = COLUMNS.index("candidate_url")
+    assert (first[at].hyperlink, first[at].value) == (None, address.replace("{id}", uuid(101)))

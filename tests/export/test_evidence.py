@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.support.ledgers import LATER, NOW, uuid
-from worker.export.evidence import suggestion
-from worker.ledger.proposals import Found
+from worker.export.evidence import suggested, suggestion
+from worker.ledger.proposals import Found, Undecided
 from worker.model.attempts import Evidence
 
 ALL = Evidence(name=True, details=True, datasets=True, time=True, creator=True)
@@ -78,3 +78,102 @@ NOT_SUGGESTED = {
 def test_nothing_is_suggested_if_there_is_any_doubt(what: str) -> None:
     candidates, hidden = NOT_SUGGESTED[what]
     assert suggestion(candidates, hidden, "Row", NOW) is None
+
+
+def copies(*of_each: tuple[Found, ...], hidden: int = 0, name: str = "Row") -> list[Undecided]:
+    """Copies of one row, each with its candidates."""
+    return [
+        Undecided(n, 2, n, len(of_each), uuid(1), "Signs", name, 1, NOW, "why", some, hidden)
+        for n, some in enumerate(of_each, start=1)
+    ]
+
+
+def fitting(*numbers: int, copies: int, evidence: Evidence = ALL) -> tuple[Found, ...]:
+    """Batches that fit so many copies; the later ones are older."""
+    return tuple(
+        found(
+            n, evidence, others=copies - 1, fits_others=copies - 1, created_at=f"{NOW[:17]}{59 - n}"
+        )
+        for n in numbers
+    )
+
+
+def by_item(some: list[Undecided]) -> dict[int, str | None]:
+    return {one.item: best.batch_id for one, best in suggested(some)}
+
+
+def test_as_many_batches_as_copies_are_given_one_to_each_the_oldest_first() -> None:
+    some = copies(*[fitting(7, 8, 9, copies=3)] * 3)
+    assert by_item(some) == {1: uuid(9), 2: uuid(8), 3: uuid(7)}
+    for _, best in suggested(some):
+        assert best.reason.startswith("Same name, instructions, dataset and account; created ")
+        assert best.reason.endswith(
+            "; 3 copies of this row (#1, #2 and #3) and 3 batches fit each other equally well, and"
+            " nothing else; which copy gets which batch makes no difference"
+        )
+
+
+def test_copies_of_a_row_that_other_batches_fit_are_another_set() -> None:
+    early, late = fitting(5, 6, copies=2), fitting(7, 8, copies=2)
+    assert by_item(copies(early, late, early, late)) == {
+        1: uuid(6), 2: uuid(8), 3: uuid(5), 4: uuid(7)
+    }  # fmt: skip
+
+
+UNEQUAL = ALL._replace(time=False)
+
+NOT_TOGETHER = {
+    "one batch too many": (
+        copies(*[fitting(7, 8, 9, copies=2)] * 2),
+        "No suggestion: 3 batches fit 2 copies of this row equally well, so at least 1 of them is"
+        " not a copy of this row",
+    ),
+    "one batch too few": (
+        copies(*[fitting(7, 8, copies=3)] * 3),
+        "No suggestion: only 2 batches fit 3 copies of this row, so 1 of them may not have been"
+        " created",
+    ),
+    "they also fit another row": (
+        copies(*[fitting(7, 8, copies=3)] * 2),
+        "No suggestion: what fits 2 copies of this row also fits other duplicates",
+    ),
+    "more candidates than are named": (
+        copies(*[fitting(7, 8, copies=2)] * 2, hidden=1),
+        "No suggestion: more batches could be one of 2 copies of this row than this sheet names",
+    ),
+    "a candidate about which little is known": (
+        copies(*[(*fitting(7, 8, copies=2), found(9, Evidence(name=True)))] * 2),
+        "No suggestion: little is known about another batch that could be one of 2 copies of this"
+        " row",
+    ),
+    "their time is not known": (
+        copies(*[fitting(7, 8, copies=2, evidence=ALL._replace(time=None))] * 2),
+        "",
+    ),
+    "another person's": (
+        copies(*[fitting(7, 8, copies=2, evidence=ALL._replace(creator=False))] * 2),
+        "",
+    ),
+    "each fits only some of them": (
+        copies(fitting(7, copies=2), fitting(7, 8, copies=2), fitting(8, copies=2)),
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", NOT_TOGETHER)
+def test_no_set_is_suggested_if_there_is_any_doubt_and_the_reason_says_why(what: str) -> None:
+    some, reason = NOT_TOGETHER[what]
+    assert {best.batch_id for _, best in suggested(some)} == {None}
+    assert {best.reason for _, best in suggested(some)} == {reason}
+
+
+def test_rows_with_one_name_are_no_copies_of_one_another() -> None:
+    one, other = copies(*[fitting(7, 8, copies=2)] * 2)
+    assert by_item([one, other._replace(line=3)]) == {1: None, 2: None}
+    assert by_item([one, other._replace(name="Row 2")]) == {1: None, 2: None}
+
+
+def test_a_batch_against_which_something_speaks_changes_nothing() -> None:
+    some = copies(*[(*fitting(7, 8, copies=2), found(9, UNEQUAL, others=1))] * 2)
+    assert by_item(some) == {1: uuid(8), 2: uuid(7)}

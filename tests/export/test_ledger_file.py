@@ -29,10 +29,10 @@ from worker.export.csv_format import cell, is_ledger, write_rows
 from worker.export.ledger_file import (
     LEDGER_FILE,
     make_folder,
-    remove_leftovers,
     write_ledger_file,
 )
 from worker.export.own_files import refuse_foreign_file
+from worker.export.replacing import remove_leftovers
 from worker.ledger import views
 from worker.ledger.store import Ledger
 from worker.model.errors import UsageError

@@ -138,3 +138,10 @@ def test_a_candidate_of_another_row_is_a_mistake_unless_it_is_one_of_this_row_to
     assert ([one.decision.item for one in good], problems) == ([5], [])
     other, problems = filled_in([row(2, "#4", uuid(2)), row(3, "#5", "", uuid(9))])
     assert ([one.decision.batch_id for one in other], problems) == ([uuid(9)], [])
+
+
+def test_each_candidate_has_the_address_of_its_page_if_it_is_known() -> None:
+    some = [undecided(4, Found(uuid(2), "Row", LATER, "READY", FITS)), undecided(5)]
+    linked = [row["candidate_url"] for row in sheet_rows(some, "spring", "https://x.org/b/{id}/")]
+    assert linked == [f"https://x.org/b/{uuid(2)}/", None]
+    assert [row["candidate_url"] for row in sheet_rows(some, "spring")] == [None, None]

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.ledgers import (
+    WORKSPACE,
     claim,
+    connection_of,
     ending,
     items,
     leave_undecided,
@@ -21,6 +23,7 @@ from worker.ledger import decisions
 from worker.ledger.decisions import Decision, Known, Seen, is_recorded, why_stale
 from worker.ledger.proposals import Undecided, undecided
 from worker.ledger.store import Ledger
+from worker.model.attempts import Evidence
 from worker.model.errors import UsageError
 from worker.model.reasons import Reason
 
@@ -58,7 +61,7 @@ STALE = {
     "another campaign": (
         ALL, UNKNOWN._replace(campaign="autumn"), "#4 belongs to campaign autumn, not to spring"
     ),
-    "another source": (ALL._replace(source_batch_id=uuid(2)), UNKNOWN, "another duplicate now"),
+    "another source": (ALL._replace(source_batch_id=uuid(2)), UNKNOWN, "the source of #4 is"),
     "another copy": (ALL._replace(copy="1"), UNKNOWN, "another duplicate now (line 3, copy 2"),
     "another place and name": (ALL._replace(line="7", name="Raw"), UNKNOWN, "another duplicate"),
     "another place, and no name": (ALL._replace(line="7", name=""), UNKNOWN, "another duplicate"),
@@ -159,3 +162,37 @@ def test_what_is_under_way_is_left_out_only_while_its_answer_may_come(tmp_path: 
         assert before[1] is not None
         assert after is not None
         assert before[0] == before[1].attempts == one.attempts == after.attempts == 1
+
+
+CLEANED = {
+    "the same letters and digits": (" r.OW", Evidence(True, True, True, True), 1),
+    "other ones": ("Raw", Evidence(True, True, True, True), 0),
+    "and something speaks against it": (" r.OW", Evidence(True, False, True, True), 0),
+}
+
+
+@pytest.mark.parametrize("what", CLEANED)
+def test_a_candidate_fits_a_row_whose_name_an_api_may_have_cleaned(
+    what: str, tmp_path: Path
+) -> None:
+    name, evidence, expected = CLEANED[what]
+    with opened(tmp_path, *JOB) as ledger:
+        three_unknown(ledger)
+        leave_undecided(ledger, 1, "why", uuid(50))
+        leave_undecided(ledger, 2, "why", uuid(50))
+        connection = connection_of(ledger)
+        connection.execute("PRAGMA foreign_keys = OFF")  # no listing showed it
+        connection.execute(
+            "INSERT INTO unowned_batches (batch_id, workspace_id, listing, name, details,"
+            " loose_details, datasets) VALUES (?, ?, 1, ?, '', '', '[]')",
+            (uuid(50), WORKSPACE, name),
+        )
+        columns = "name_fits, details_fit, datasets_fit, time_fits"
+        connection.execute(
+            f"UPDATE candidates SET ({columns}) = (?, ?, ?, ?) WHERE item_id = 2",
+            evidence._replace(name=False)[:4],
+        )
+        connection.execute("UPDATE items SET name = 'Row' WHERE id = 2")
+        first, second, _ = undecided(ledger, ledger.campaign)
+        assert first.found[0].fits_others == expected
+        assert second.found[0].fits_others == 0

@@ -27,14 +27,15 @@ def test_sending_continues_while_the_file_is_refreshed_and_two_never_write_it(
     created: list[tuple[int, int]] = []
     whole = export.write_ledger_file
 
-    def slow(*given: Any, **named: Any) -> None:
+    def slow(*given: Any, **named: Any) -> list[str]:
         writing.append(threading.get_ident())
         assert len(writing) == 1, "two write the file"
         before = _created(tmp_path)
-        whole(*given, **named)
+        messages = whole(*given, **named)
         time.sleep(0.1)
         created.append((before, _created(tmp_path)))
         writing.pop()
+        return messages
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(ledger_file, "REFRESH_S", 0.0)

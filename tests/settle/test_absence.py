@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.settle.cases import ALL, attempt, sighting
 from worker.model.attempts import (
     CopyFidelity,
+    special,
 )
 from worker.model.names import skeleton
 from worker.settle.absence import candidates, may_be_capped, nearly_fits
@@ -79,6 +80,8 @@ def test_a_batch_of_exactly_the_copys_name_is_near_however_it_looks(
         ("Größe 1", "ö", True),
         ("Q&A", "", True),
         ("Q#A (1)", "", False),
+        ("Wave  1", "", True),
+        (" Wave 1", "", True),
     ],
 )
 def test_a_name_proves_something_where_its_characters_were_seen_to_survive(
@@ -283,3 +286,8 @@ def test_a_round_length_may_be_a_pages(
     length: int, longest: int, newest: bool, capped: bool
 ) -> None:
     assert may_be_capped(length, longest, newest) is capped
+
+
+def test_spaces_prove_something_where_such_spaces_were_seen_to_survive() -> None:
+    assert not ALL.surely_keeps("Wave  1")
+    assert replace(ALL, characters=special("A  B")).surely_keeps(" Wave  1 ")

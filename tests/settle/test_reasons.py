@@ -36,6 +36,11 @@ FITS = Evidence(name=True, details=True, datasets=True, time=True, creator=True)
         ({}, {"created_by": None}, {"creator": None}),
         ({"me": None}, {}, {"creator": None}),
         ({"me": None}, {"created_by": None}, {"creator": None}),
+        ({"source_changed": True}, {}, {}),
+        ({"source_changed": True}, {"details": "other"}, {"details": None}),
+        ({"source_changed": True}, {"datasets": ()}, {"datasets": None}),
+        ({"source_changed": True}, {"name": "Signs 2"}, {"name": False}),
+        ({"source_changed": True, "name": None}, {"name": "Signs 2"}, {"name": None}),
         ({"source": None}, {}, {"name": None, "details": None, "datasets": None}),
     ],
 )
@@ -67,7 +72,7 @@ def test_names_that_are_alike() -> None:
 
 def test_it_may_be_its() -> None:
     near = sighting(details="other")
-    expected = Candidate("b1", FITS._replace(details=False))
+    expected = Candidate("b1", FITS._replace(details=None))
     found = unknown(attempt(source_changed=True), batches=[near])
     assert found == {1: Unsettled(Reason.MAY_BE_ITS, verdicts.MAY_BE, (expected,), 1)}
 

@@ -24,7 +24,7 @@ from tests.simulation.database import Crasher, FragileConnection, InlineDatabase
 from tests.simulation.jobs import DAY, MemoryJob, with_copies_of
 from tests.simulation.loop import Crash, SimulatedLoop, StuckError
 from tests.simulation.losses import API, Losses
-from tests.simulation.people import Copies, decide, meddle
+from tests.simulation.people import Copies, decide, meddle, suggested
 from tests.simulation.scenario import Run, Scenario, source_id
 from tests.simulation.weather import Sight
 from tests.simulation.world import COLLEAGUE, STRANGER, World
@@ -34,6 +34,7 @@ from worker.accidents.rules import Situation
 from worker.export.commands import Invocation
 from worker.job.plan import planned
 from worker.ledger import setups, views
+from worker.ledger.database import open_for_reading
 from worker.ledger.handle import Writer
 from worker.ledger.sqlite.database import open_for_writing
 from worker.ledger.store import Ledger
@@ -66,6 +67,8 @@ class Findings:
     statuses: dict[str, int] = field(default_factory=dict)
     reasons: dict[str, int] = field(default_factory=dict)
     stopped: dict[str, int] = field(default_factory=dict)
+    suggested: int = 0
+    """Suggestions of all sheets, one after each run."""
     simulated_s: float = 0.0
     trace: int = 0
     """A digest of what happened: the same for the same seed."""
@@ -442,6 +445,20 @@ class Simulation:
         )  # what could not be recorded, the next run takes for sent
         return not (self.findings.crashes or self._losses.restored or aborted or full)
 
+    def _misled(self, connection: sqlite3.Connection) -> list[str]:
+        """What the sheets to decide in suggest wrongly."""
+        try:
+            (candidates,) = connection.execute("SELECT count(*) FROM candidates").fetchone()
+        except sqlite3.OperationalError:  # the first run died before it had made the tables
+            return []
+        if not candidates:
+            return []
+        with closing(open_for_reading(self._losses.database)) as reader:
+            pairs = suggested(reader)
+        self.findings.suggested += len(pairs)
+        lenient = self._scenario.theme == "account"
+        return oracle.misled(connection, self._world, pairs, lenient=lenient)
+
     def _judge(self, ended: Run | None, *, final: bool = False) -> None:
         """Judge the ledger, and the file of the run that has just `ended`."""
         self.findings.problems += [
@@ -459,7 +476,7 @@ class Simulation:
                 forgiven=self._losses.forgiven,
                 final=final,
             )  # fmt: skip
-            problems = verdict.problems
+            problems = verdict.problems + self._misled(connection)
             if ended is not None:
                 problems += oracle.unwritten(
                     connection, ended.campaign, self._folder / f"{ended.campaign}.csv"

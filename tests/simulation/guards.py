@@ -126,6 +126,18 @@ def alike(scenario: Scenario) -> Scenario:
     return replace(scenario, habits=Habits(trims=True), runs=(first,), calm=calm, meddling=())
 
 
+def trimmed(scenario: Scenario) -> Scenario:
+    """The API trims spaces, which makes one name of two that the job wants. Some answers of each
+    run are lost, and others show that names arrive."""
+    names = (("Wave 1", 1), ("Wave  1", 1), ("Set {n}", 4))
+    job = MemoryJob(tuple(Wanted(source_id(0), name, False, copies) for name, copies in names))
+    lost = Weather(duplicate={Fate.LOST_AFTER: 0.25, Fate.LOST_BEFORE: 0.25})
+    changed = _runs(
+        alike(scenario), lambda _n, run: replace(run, job=job, weather=lost, crash_points=None)
+    )
+    return replace(changed, calm=tuple(replace(run, job=job) for run in changed.calm))
+
+
 def lost_twins(scenario: Scenario) -> Scenario:
     """Two sources look alike, and rows of both send the same names. No answer of the first run
     comes; it dies, and its database is lost."""
@@ -147,6 +159,29 @@ def lost_twins(scenario: Scenario) -> Scenario:
         ),
         calm=(replace(scenario.calm[0], job=job, campaign="spring"),),
     )
+
+
+def doubtful(scenario: Scenario) -> Scenario:
+    """Two sources look alike, and rows of both send the same names. Half of the answers of the
+    first run are lost, and a person decides some of what that leaves open."""
+    job = MemoryJob(
+        tuple(
+            Wanted(source_id(number), name, False, copies)
+            for number in (0, 1)
+            for name, copies in (("Wave", 3), ("Row", 2), ("Set {n}", 3))
+        )
+    )
+    lost = Weather(duplicate={Fate.LOST_AFTER: 0.4, Fate.LOST_BEFORE: 0.1})
+    source = replace(scenario.sources[0], workspace=WORKSPACES[0])
+    plain = replace(scenario.calm[0], job=job, campaign="spring", me=ME)
+    runs = tuple(
+        replace(plain, weather=weather, only_settle=settles, decides=0.5)
+        for weather, settles in ((lost, False), (Weather(), True), (Weather(), True))
+    )
+    return replace(
+        scenario, sources=(source, source), missing_sources=0, habits=Habits(), meddling=(),
+        runs=runs, calm=(plain,), bystanders=3,
+    )  # fmt: skip
 
 
 def moving(scenario: Scenario) -> Scenario:

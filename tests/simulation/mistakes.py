@@ -14,15 +14,19 @@ from typing import Any
 import pytest
 
 from tests.simulation.api import CutShort
-from tests.simulation.guards import edited_often, lying
+from tests.simulation.guards import doubtful, edited_often, lying, trimmed
 from tests.simulation.planting import Mistake, attempts, classified, not_sent, statement
 from tests.simulation.scenario import Theme
 from tests.support.ledgers import connection_of
 from worker.api.outcome import Outcome, OutcomeKind
+from worker.export import evidence
+from worker.export.evidence import Suggestion
 from worker.ledger import group_commit
+from worker.ledger.proposals import Found, Undecided
 from worker.ledger.queries import sql
 from worker.ledger.sqlite import database
 from worker.ledger.store import Ledger
+from worker.model import attempts as model_attempts
 from worker.model.attempts import Attempt, CopyFidelity, Interval, UnownedBatch
 from worker.model.batch import Batch
 from worker.model.records import Intent, Status
@@ -370,6 +374,54 @@ def compare_with_the_source_as_it_is_now(patch: pytest.MonkeyPatch) -> None:
     attempts(patch, wrong)
 
 
+def spaces_side_by_side_arrive(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(model_attempts, "special", lambda name: frozenset(name) - model_attempts.PLAIN)
+
+
+# -- what is suggested to a person
+
+
+def suggest_the_first_that_fits(patch: pytest.MonkeyPatch) -> None:
+    def wrong(
+        all_found: Sequence[Found], _hidden: int, _name: str, _sent_at: str | None
+    ) -> Suggestion | None:
+        fitting = (Suggestion(found.batch_id, "") for found in all_found if found.evidence.fits)
+        return next(fitting, None)
+
+    patch.setattr(evidence, "suggestion", wrong)
+
+
+def suggest_what_settling_itself_doubts(patch: pytest.MonkeyPatch) -> None:
+    real = evidence.suggested
+    patch.setattr(
+        "worker.export.proposals.suggested",
+        lambda some: real(
+            one._replace(
+                rivalled=False, found=tuple(found._replace(fits_others=0) for found in one.found)
+            )
+            for one in some
+        ),
+    )
+
+
+def suggest_together_what_fits_others_too(patch: pytest.MonkeyPatch) -> None:
+    real = evidence.joint_suggestions
+
+    def wrong(copies: Sequence[Undecided]) -> Mapping[int, Suggestion]:
+        alone = [
+            one._replace(
+                found=tuple(
+                    found._replace(fits_others=min(found.fits_others, len(copies) - 1))
+                    for found in one.found[: len(copies)]
+                )
+            )
+            for one in copies
+        ]
+        return real(alone)
+
+    patch.setattr(evidence, "joint_suggestions", wrong)
+
+
 MISTAKES: Mapping[str, Mistake] = {
     mistake.plant.__name__: mistake
     for mistake in (
@@ -452,6 +504,34 @@ MISTAKES: Mapping[str, Mistake] = {
             keep_the_reason_of_what_is_found,
             Theme.ORDINARY,
             untrue=True,
+        ),
+        Mistake(
+            "suggests one of several batches that fit equally",
+            suggest_the_first_that_fits,
+            Theme.SOURCES,
+            60,
+            doubtful,
+        ),
+        Mistake(
+            "suggests what a row with a similar name may have created",
+            suggest_what_settling_itself_doubts,
+            Theme.COPYING,
+            60,
+            trimmed,
+        ),
+        Mistake(
+            "believes that spaces arrive because other names do",
+            spaces_side_by_side_arrive,
+            Theme.COPYING,
+            60,
+            trimmed,
+        ),
+        Mistake(
+            "suggests batches for the copies of a row that fit other rows too",
+            suggest_together_what_fits_others_too,
+            Theme.SOURCES,
+            60,
+            doubtful,
         ),
         Mistake(
             "counts candidates and does not keep them",

@@ -21,6 +21,7 @@ SORTS = (
     "double",
     "lost",
     "false row",
+    "misled",
     "denied",
     "left",
     "unnoticed",
@@ -70,6 +71,7 @@ class Sum:
         self.campaigns += 1
         self.simulated_s += findings.simulated_s
         self.counts.update(runs=findings.runs, crashes=findings.crashes, made=findings.made)
+        self.counts.update(suggested=findings.suggested)
         self.faults.update(findings.faults)
         self.stopped.update(findings.stopped)
         self.reasons.update(findings.reasons)
@@ -183,6 +185,7 @@ def table(total: Sum) -> str:
         lines.append(f"  {theme:<18}{statuses.total():>8,}{cells}")
     lines.append("runs ended: " + _list(total.stopped))
     lines += [f"unknown, {number} x: {why}" for why, number in total.reasons.most_common(8)]
+    lines.append(f"suggestions for people: {counts['suggested']:,}")
     lines.append("faults: " + _list(total.faults))
     lines.append(
         "campaigns with a … " + ", ".join(f"{sort}: {total.problems[sort]}" for sort in SORTS)

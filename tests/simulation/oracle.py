@@ -18,6 +18,8 @@ twice       two setup requests of ours took effect on one batch
 alien       a setup request of ours reached a batch that no request of ours created, or none that a
             job wants set up
 unready     a row says `ready`, and its batch is not; or says that no setup took effect, and one did
+misled      a person is suggested a batch for an unknown row that is not its copy, or one for two
+            rows
 undone      a wanted setup is neither READY nor ERROR after the calm runs
 """
 
@@ -26,13 +28,14 @@ from __future__ import annotations
 import csv
 import sqlite3
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.simulation.world import Batch, ItemKey, Kind, World
 
 _ROWS = """
-SELECT c.name AS campaign, i.source_id, i.template, i.upload_new_dataset, i.copy, i.status,
+SELECT i.id, c.name AS campaign, i.source_id, i.template, i.upload_new_dataset, i.copy, i.status,
        i.name, i.new_batch_id,
        i.settled_by, i.attempts, i.line IS NOT NULL AS wanted, i.error, i.reason, i.candidates,
        (SELECT count(*) FROM candidates AS c WHERE c.item_id = i.id) AS named
@@ -65,6 +68,7 @@ LONG_BEFORE_S = 300.0
 class Row:
     """What the ledger says of an item. `kind` is None where nothing was ever sent for it."""
 
+    number: int
     item: ItemKey
     kind: Kind | None
     status: str
@@ -162,6 +166,7 @@ def _rows(connection: sqlite3.Connection) -> list[Row]:
         return []
     return [
         Row(
+            r["id"],
             ItemKey(
                 r["campaign"],
                 r["source_id"],
@@ -362,6 +367,48 @@ def _false_rows(rows: list[Row], world: World, *, lenient: bool) -> list[str]:
                 f"false row: {row.item} was answered with {row.batch_id}, which is another item's"
             )
     return problems
+
+
+def misled(
+    connection: sqlite3.Connection,
+    world: World,
+    suggested: Mapping[int, str],
+    *,
+    lenient: bool,
+) -> list[str]:
+    """Which of the batches that are `suggested` to a person, by the number of the unknown row, are
+    not what was made for a row of its kind. `lenient` as in `judge`."""
+    rows = {row.number: row for row in _rows(connection)}
+    problems = [
+        f"misled: {batch_id} is suggested for {number} rows"
+        for batch_id, number in Counter(suggested.values()).items()
+        if number > 1
+    ]
+    for number, batch_id in suggested.items():
+        row, batch = rows[number], world.batches.get(batch_id)
+        if batch is None or not _is_a_copy_for(row, batch, world, lenient=lenient):
+            kind = "nothing" if batch is None else batch.kind
+            whose = "nobody" if batch is None or batch.request is None else batch.request.item
+            problems.append(
+                f"misled: {batch_id} is suggested for {row.item}, which is {row.kind};"
+                f" it is {kind}, made for {whose}"
+            )
+        elif row.status not in ("unknown", "sent"):
+            problems.append(f"misled: {batch_id} is suggested for {row.item}: it is {row.status}")
+    return problems
+
+
+def _is_a_copy_for(row: Row, batch: Batch, world: World, *, lenient: bool) -> bool:
+    """Whether a request of ours made the batch as the row wants it. Nobody can tell the copies of
+    one kind apart."""
+    if batch.kind is None:
+        return False
+    if batch.request is None:
+        return lenient and batch.kind.source_id == row.item.source_id
+    if row.kind is None:
+        wanted = (row.item.source_id, row.item.upload_new_dataset)
+        return (batch.kind.source_id, batch.kind.upload_new_dataset) == wanted
+    return batch.kind == row.kind or _same_to_everybody(batch, row.kind, world)
 
 
 def _same_to_everybody(batch: Batch, kind: Kind, world: World) -> bool:

@@ -17,8 +17,10 @@ from tests.support.ledgers import connection_of
 from worker.api.bodies import read_batch
 from worker.export import ledger_file as export
 from worker.export.commands import Invocation
+from worker.export.proposals import sheet_rows
 from worker.ledger import decisions
-from worker.ledger.handle import Writer
+from worker.ledger.handle import Reader, Writer
+from worker.ledger.proposals import undecided
 from worker.ledger.store import Ledger
 from worker.model.batch import listed
 from worker.model.names import render_name
@@ -101,6 +103,16 @@ def _alike(world: World, wanted: Sequence[Copies]) -> Kind:
     name = kind.name or ""
     names = (name, None, name.swapcase(), f"{name}0", f" {name}", name[:5])
     return Kind(rng.choice(wanted)[0], rng.choice(names) or None, rng.random() < 0.5)
+
+
+def suggested(database: Reader) -> dict[int, str]:
+    """What the sheets of all campaigns suggest, by the number of the row."""
+    found: dict[int, str] = {}
+    for campaign in connection_of(database).execute("SELECT id, name FROM campaigns").fetchall():
+        for row in sheet_rows(undecided(database, campaign["id"]), campaign["name"]):
+            if row["suggestion"]:
+                found[int(row["item"].removeprefix("#"))] = row["suggestion"]
+    return found
 
 
 def decide(

@@ -14,6 +14,7 @@ import pytest
 
 from tests.simulation.campaign import simulate, sort_of
 from tests.simulation.drawing import scenario
+from tests.simulation.guards import doubtful, trimmed
 from tests.simulation.loop import Crash, SimulatedLoop, StuckError
 from tests.simulation.night import Sum, alone, command, many, table
 from tests.simulation.scenario import Theme
@@ -227,3 +228,18 @@ def test_a_dead_process_does_nothing_more() -> None:
         loop.drive(main())
     loop.bury()
     assert done == []
+
+
+def test_what_is_suggested_is_true_where_sources_look_alike() -> None:
+    suggestions = 0
+    for seed in range(20):
+        findings = simulate(doubtful(scenario(seed, Theme.SOURCES)))
+        assert findings.problems == []
+        suggestions += findings.suggested
+    assert suggestions > 20, "a simulation without suggestions shows little"
+
+
+def test_a_name_with_spaces_side_by_side_may_arrive_trimmed_though_others_arrive_as_sent() -> None:
+    """Here the batch of `Wave  1` was taken for that of `Wave 1`, and both were created again."""
+    for seed in (22, 30, 32):
+        assert simulate(trimmed(scenario(seed, Theme.COPYING))).problems == []

@@ -397,3 +397,83 @@ def test_the_report_has_the_same_sheet(night: Place) -> None:
     page = (night.folder / "ledgers" / "job.html").read_text("utf-8")
     (data,) = re.findall(r'id="sheet-csv">(.*?)</script>', page, re.DOTALL)
     assert json.loads(data) == path.read_text("utf-8")
+
+
+def decided_in(path: Path) -> set[str]:
+    header, *rows = openpyxl.load_workbook(path)["Decisions"].values
+    return {str(row[header.index("decision")]) for row in rows if row[header.index("decision")]}
+
+
+@pytest.mark.parametrize("by_libreoffice", [False, True])
+def test_decisions_in_the_ledger_workbook_survive_what_writes_it_again(
+    place_with: WithOptions, by_libreoffice: bool
+) -> None:
+    night = bad_night(place_with, "--ledger", "wave.xlsx")
+    path, kept = night.folder / "wave.xlsx", night.folder / "wave-decisions.xlsx"
+    fill_in(path, "Decisions", night)
+    if by_libreoffice:
+        saved_by_libreoffice(path).replace(path)
+    ended = night.command("settle", "job.csv", "--settle-after", 0.1)
+    assert "decisions that were filled in there are not recorded; they are kept in" in ended.err
+    assert str(kept) in ended.err
+    assert decided_in(kept) == ours(night)
+    again = night.run("--ledger", "wave.xlsx", "--settle-after", 0.1)
+    assert (again.code, "are kept in" in again.err) == (1, False), "it has none any more"
+    ended = night.command("settle", "job.csv", "--decisions", kept.name)
+    assert ended.code == 0, ended.err
+    header, *rows = openpyxl.load_workbook(path)["Ledger"].values
+    assert {row[header.index("new_batch_id")] for row in rows} == ours(night)
+    assert not (night.folder / "wave-decisions-2.xlsx").exists()
+
+
+def test_a_run_keeps_them_too_and_never_replaces_what_was_kept(place_with: WithOptions) -> None:
+    night = bad_night(place_with, "--ledger", "wave.xlsx")
+    path, kept = night.folder / "wave.xlsx", night.folder / "wave-decisions.xlsx"
+    kept.write_text("mine", "utf-8")
+    fill_in(path, "Decisions", night)
+    ended = night.run("--ledger", "wave.xlsx", "--settle-after", 0.1)
+    assert ended.err.count("wave-decisions-2.xlsx") == 1, ended.err
+    assert kept.read_text("utf-8") == "mine"
+    assert decided_in(night.folder / "wave-decisions-2.xlsx") == ours(night)
+
+
+def test_a_mistyped_id_is_reported_with_its_line_and_nothing_is_recorded(night: Place) -> None:
+    path = proposed(night)
+    rows = read(path)
+    mistyped = "00000000-0000-4000-8000-000000000009"
+    rows[0] |= {"candidate_id": mistyped, "decision": mistyped}
+    wrong = f"{rows[2]['source_batch_id'][:-2]}ff"
+    rows[2] |= {"source_batch_id": wrong, "decision": rows[2]["candidate_id"]}
+    rows[4]["decision"] = rows[4]["candidate_id"]
+    save(path, rows)
+    before = night.ledger()
+    ended = night.command("settle", "job.csv", "--decisions", "d.csv")
+    assert ended.code == 2
+    assert f"d.csv:2: {mistyped}: there is no batch with this id, or your token may" in ended.err
+    assert f"d.csv:4: source_batch_id: the source of {rows[2]['item']} is " in ended.err
+    assert f", not {wrong}: if the id is mistyped, correct it or empty the cell" in ended.err
+    assert "Nothing was recorded. Correct the sheet, and run the command again." in ended.err
+    assert night.ledger() == before
+
+
+def test_every_suggestion_is_accepted_at_one_stroke_unless_the_item_has_a_decision(
+    night: Place,
+) -> None:
+    path = proposed(night)
+    rows, own = read(path), ours(night)
+    for row in rows:  # as if each had a suggestion
+        row["suggestion"] = row["candidate_id"] if row["candidate_id"] in own else ""
+    first, last = rows[0]["item"], rows[-1]["item"]
+    next(row for row in rows if row["item"] == first)["decision"] = "absent"
+    for row in rows:
+        row["suggestion"] = "" if row["item"] == last else row["suggestion"]
+    save(path, rows)
+    alone = night.command("settle", "job.csv", "--accept-suggestions")
+    assert (alone.code, "add --decisions" in alone.err) == (2, True), alone.err
+    recording = ("settle", "job.csv", "--decisions", "d.csv", "--accept-suggestions", "--json")
+    ended = night.command(*recording)
+    assert ended.code == 1, ended.err
+    assert (ended.summary["assigned"], ended.summary["absent"]) == (10, 1)
+    ledger = night.ledger()
+    assert [row["status"] for row in ledger] == ["pending", *["created"] * 10, "unknown"]
+    assert {row["new_batch_id"] for row in ledger[1:11]} < own

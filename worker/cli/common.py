@@ -186,6 +186,8 @@ def invocation(settings: Settings, *, run: bool = False) -> Invocation:
         sandbox=settings.sandbox,
         kept=tuple(_kept(settings)) if run else (),
         program=program(),
+        # The sandbox's batches are nowhere else.
+        batch_url=None if settings.sandbox else settings.batch_url,
     )
 
 

@@ -33,7 +33,6 @@ from worker.model.errors import (
     WorkerError,
 )
 from worker.model.events import Event
-from worker.model.program import program
 from worker.model.records import Listed
 from worker.model.stop import Stop
 from worker.settings.settings import Settings
@@ -42,6 +41,10 @@ from worker.terminal.secrets import Scrubber
 from worker.text import counted, verb
 
 NOTHING = "Nothing was recorded. Correct the sheet, and run the command again."
+
+NO_SUCH_BATCH = (
+    "there is no batch with this id, or your token may not see it; compare the id with Prolific"
+)
 
 AT_ONCE = 8
 """How many batches are looked up at once."""
@@ -59,14 +62,16 @@ def write_proposals(args: Namespace, settings: Settings) -> int:
         campaign = campaign_number(reader, latest)
         count = _Count()
         going_on = may_go_on(reader, campaign)
-        rows = sheet_rows(count.of(undecided(reader, campaign, going_on=going_on)), latest.campaign)
+        leads = invocation(settings)
+        some = count.of(undecided(reader, campaign, going_on=going_on))
+        rows = sheet_rows(some, latest.campaign, leads.batch_url)
         try:
             decision_sheet.write(path, count.of_rows(rows), f"Decisions for {latest.campaign}")
         except OSError as error:
             raise UsageError(
                 f"{path}: the sheet cannot be written: {error.strerror or error}"
             ) from error
-        follow_up = commands(latest, invocation(settings)._replace(program=program()))
+        follow_up = commands(latest, leads)
     if settings.json:
         say_json({"campaign": latest.campaign, "file": str(path), **count.numbers})
     elif not settings.quiet:
@@ -74,7 +79,13 @@ def write_proposals(args: Namespace, settings: Settings) -> int:
         say(count.text(path))
         if count.duplicates:
             say("Fill in the column decision, save the file, and record your decisions:")
-            say(f"  {follow_up.settle('--decisions', str(path.absolute()))}")
+            recording = ["--decisions", str(path.absolute())]
+            if settings.given("ledger") and settings.ledger is not None:
+                recording = ["--ledger", settings.ledger, *recording]
+            say(f"  {follow_up.settle(*recording)}")
+            if count.suggestions:
+                say("To accept each suggestion where you filled in nothing, too:")
+                say(f"  {follow_up.settle(*recording, '--accept-suggestions')}")
     return 1 if count.duplicates else 0
 
 
@@ -156,10 +167,10 @@ class Checked(NamedTuple):
         return [one.decision.batch_id for one in self.filled if one.decision.batch_id is not None]
 
 
-def read_sheet(path: Path) -> tuple[list[Filled], list[Problem]]:
-    """The decisions in the sheet at `path`, and what is wrong with others. Raises UsageError if the
-    file cannot be read."""
-    return filled_in(decision_sheet.read(path))
+def read_sheet(path: Path, *, accept: bool = False) -> tuple[list[Filled], list[Problem]]:
+    """The decisions in the sheet at `path`, and what is wrong with others. With `accept`, the
+    sheet's suggestions are decisions too. Raises UsageError if the file cannot be read."""
+    return filled_in(decision_sheet.read(path), accept=accept)
 
 
 def check_sheet(
@@ -243,7 +254,7 @@ async def _look_up(
             if verdict.batch is not None:
                 found[batch_id] = listed(verdict.batch)
             elif verdict.state == "missing" and verdict.http_status != 401:
-                missing[batch_id] = verdict.reason
+                missing[batch_id] = NO_SUCH_BATCH
             else:
                 refused = verdict.http_status == 401
                 error = TokenRefusedError if refused else WorkerError

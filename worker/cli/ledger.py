@@ -138,7 +138,10 @@ def _restore(args: argparse.Namespace, settings: Settings, environ: Mapping[str,
         restored = restore(ledger, file, campaign, other_files(file, settings.database), iso(now))
         counts = views.counts(database, ledger.campaign)
         ledger.end_run(RunEnd(iso(MachineClock().wall()), None, 0, 0, 0, 0))
-        export.write_ledger_file(database, ledger.campaign, campaign, path, invocation(settings))
+        for message in export.write_ledger_file(
+            database, ledger.campaign, campaign, path, invocation(settings)
+        ):
+            output.complain(message)
         leads = invocation(settings)._replace(program=program(sys.stdout))
         follow_up = commands(latest_run(database, settings, args), leads)
     output.say(
@@ -255,7 +258,10 @@ def _write(reader: Reader, campaign: int, latest: views.LatestRun, settings: Set
         )
     export.make_folder(path)
     try:
-        export.write_ledger_file(reader, campaign, latest.campaign, path, invocation(settings))
+        for message in export.write_ledger_file(
+            reader, campaign, latest.campaign, path, invocation(settings)
+        ):
+            output.complain(message)
     except OSError as error:
         raise UsageError(
             f"{path}: the ledger file cannot be written: {error.strerror or error}"

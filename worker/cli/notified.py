@@ -8,7 +8,7 @@ from contextlib import closing
 
 from worker.cli.common import report_path
 from worker.cli.report import write_or_note
-from worker.export.ledger_file import replaced
+from worker.export.replacing import replaced
 from worker.ledger import notifications
 from worker.ledger.database import open_for_adding, open_for_reading
 from worker.ledger.engine import DATABASE_ERRORS

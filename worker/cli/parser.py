@@ -190,6 +190,11 @@ def _settle(one: argparse.ArgumentParser) -> None:
         help="Record the decisions in a filled in sheet, or in a ledger file that is a workbook",
     )
     group.add_argument(
+        "--accept-suggestions",
+        action="store_true",
+        help="With --decisions: also accept what the sheet suggests for items without a decision",
+    )
+    group.add_argument(
         "--review",
         action="store_true",
         help="Decide on this terminal, one key for each; records when you leave",

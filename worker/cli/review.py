@@ -13,7 +13,7 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from worker.cli.ask import has_person
-from worker.export.evidence import after, suggestion
+from worker.export.evidence import Suggestion, after, suggested
 from worker.ledger.decisions import Decision, Seen
 from worker.ledger.proposals import Found, Undecided
 from worker.model.errors import UsageError
@@ -114,14 +114,14 @@ def head_lines(one: Undecided, number: int, total: int) -> list[str]:
     return lines
 
 
-def comparison(one: Undecided) -> list[tuple[str, ...]]:
-    """The candidates side by side: a row for each property, first what it is called."""
-    best = suggestion(one.found, one.hidden, one.name, one.last_sent_at)
+def comparison(one: Undecided, best: Suggestion) -> list[tuple[str, ...]]:
+    """The candidates side by side: a row for each property, first what it is called. `best` is what
+    is suggested."""
     rows: list[tuple[str, ...]] = [
         (
             "",
             *(
-                f"{number}{' (suggested)' if best and best.batch_id == found.batch_id else ''}"
+                f"{number}{' (suggested)' if best.batch_id == found.batch_id else ''}"
                 for number, found in enumerate(one.found, start=1)
             ),
         ),
@@ -171,6 +171,7 @@ def review(some: Sequence[Undecided], campaign: str) -> list[Decision]:
     decided: dict[int, Decision] = {}
     if not some:
         return []
+    shown = list(suggested(some))
     warn(
         f"{counted(len(some), 'unknown duplicate')} of {campaign}. Your decisions are recorded"
         " together when you leave.\n"
@@ -178,8 +179,8 @@ def review(some: Sequence[Undecided], campaign: str) -> list[Decision]:
     at = 0
     with suppress(_LeftError, KeyboardInterrupt), _leaving_on_signals(), _one_key_at_a_time():
         while at < len(some):
-            one = some[at]
-            _show(one, at + 1, len(some))
+            one, best = shown[at]
+            _show(one, best, at + 1, len(some))
             found = _ask(one, {d.batch_id: d.item for d in decided.values() if d.batch_id})
             match found.kind:
                 case Kind.LEAVE:
@@ -208,10 +209,12 @@ def options_of(made: Sequence[Decision]) -> list[str]:
     return options
 
 
-def _show(one: Undecided, number: int, total: int) -> None:
+def _show(one: Undecided, best: Suggestion, number: int, total: int) -> None:
     warn("\n" + "\n".join(head_lines(one, number, total)) + "\n")
     if one.found:
-        _print_table(comparison(one))
+        _print_table(comparison(one, best))
+        if best.reason:
+            warn(f"  {best.reason}\n")
     warn(f"{keys_text(one)} > ")
 
 

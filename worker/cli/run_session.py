@@ -20,8 +20,8 @@ from worker.cli.common import api, invocation, report_path
 from worker.cli.opening import Opening, note_event
 from worker.cli.presentation import present, snapshot_of, summary_of
 from worker.cli.signals import Interrupts, ignore_late_hangup, watch_signals
-from worker.export import ledger_file as export
 from worker.export.commands import Commands
+from worker.export.replacing import remove_leftovers
 from worker.ledger.database import Held
 from worker.ledger.seat import CONNECTS_WITHIN_S
 from worker.ledger.store import Ledger
@@ -102,8 +102,8 @@ class RunSession:
         asked = self._asked
         each = open_files.PER_SANDBOX_REQUEST if asked.target.is_sandbox else open_files.PER_REQUEST
         self._at_once, few_files = open_files.make_room(asked.settings.max_in_flight, each)
-        export.remove_leftovers(asked.ledger_file)
-        export.remove_leftovers(report_path(asked.ledger_file))
+        remove_leftovers(asked.ledger_file)
+        remove_leftovers(report_path(asked.ledger_file))
         opening = Opening(asked, self._held)
         database = opening.database()
         try:

@@ -69,7 +69,7 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         refuse_without_person()
         return _review(args, settings, target(settings, environ))
     if args.decisions is not None:
-        sheet = read_sheet(Path(args.decisions))
+        sheet = read_sheet(Path(args.decisions), accept=args.accept_suggestions)
         names_batches = any(one.decision.batch_id is not None for one in sheet[0])
         chosen = target(settings, environ) if names_batches else Target("", "")
         with hold(settings.database, settings.wait) as held:
@@ -93,6 +93,8 @@ def _refuse_combinations(args: argparse.Namespace, settings: Settings) -> None:
     given = [option for option, is_given in options if is_given]
     if len(given) > 1:
         raise UsageError(f"{given[0]} cannot be combined with {given[1]}", hint="Use one of them.")
+    if args.accept_suggestions and args.decisions is None:
+        raise UsageError("--accept-suggestions: add --decisions with the sheet that has them")
     if given and args.job is None and not settings.asks_for_campaign:
         of = " of ITEM" if "ITEM" in given[0] or "--assign" in given[0] else ""
         raise UsageError(f"{given[0]}: add the JOB (or --campaign){of}")
@@ -237,6 +239,7 @@ def _record(
     1."""
     ledger_file = _ledger_file(settings, latest)
     _refuse_older_database(database, latest, settings)
+    latest = latest._replace(ledger=ledger_file)
     if made:
         ledger = Ledger(database, settle_start(settings, latest, ledger_file))
         try:
@@ -244,10 +247,11 @@ def _record(
         finally:
             code = 1 if views.counts(database, ledger.campaign).unknown else 0
             ledger.end_run(RunEnd(iso(MachineClock().wall()), None, code, 0, 0, 0))
-            export.write_ledger_file(
+            for message in export.write_ledger_file(
                 database, ledger.campaign, latest.campaign, ledger_file, invocation(settings)
-            )
-            _write_report(database, latest._replace(ledger=ledger_file), settings)
+            ):
+                complain(message)
+            _write_report(database, latest, settings)
     counts = views.counts(database, campaign_number(database, latest))
     code = 1 if counts.unknown else 0
     absent = sum(one.batch_id is None for one in made)
@@ -317,7 +321,10 @@ def _write_files(database: Reader, name: str, settings: Settings) -> None:
     )
     if campaign is not None and latest is not None and latest.ledger.exists():
         refuse_foreign_file(export.LEDGER_FILE, latest.ledger, name)
-        export.write_ledger_file(database, campaign, name, latest.ledger, invocation(settings))
+        for message in export.write_ledger_file(
+            database, campaign, name, latest.ledger, invocation(settings)
+        ):
+            complain(message)
         _write_report(database, latest, settings)
 
 

@@ -18,7 +18,8 @@ class Invocation(NamedTuple):
     `config` is the config file in use. `database` is set if that file does not lead to it. `ledger`
     is the value of --ledger (None: it was not given), `usual_ledger` the path without that option;
     both may contain `{run_id}` and `{campaign}`. `kept` are options of a run that the next run
-    needs too, `program` the arguments that start this program."""
+    needs too, `program` the arguments that start this program. `batch_url` is the address of a
+    batch, with {id} in place of its id, for files that link batches."""
 
     config: Path | None = None
     database: Place | None = None
@@ -27,6 +28,7 @@ class Invocation(NamedTuple):
     sandbox: bool = False
     kept: tuple[str, ...] = ()
     program: Program = (PROGRAM,)
+    batch_url: str | None = None
 
 
 class Commands(NamedTuple):

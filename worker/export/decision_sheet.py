@@ -13,9 +13,18 @@ from pathlib import Path
 from typing import TextIO
 
 from worker.export import csv_format
-from worker.export.ledger_file import replaced
 from worker.export.own_files import OwnFile
-from worker.export.proposals import COLUMNS, NEEDED, SheetRow, plain
+from worker.export.proposals import (
+    COLUMNS,
+    FIRST_COLUMNS,
+    NEEDED,
+    SheetRow,
+    column_of,
+    has_columns,
+    plain,
+    sheet_row,
+)
+from worker.export.replacing import replaced
 from worker.ledger.views import Row
 from worker.model.errors import FileError, Problem, UsageError
 
@@ -48,18 +57,16 @@ def read(path: Path) -> Iterator[SheetRow]:
     has a line."""
     found = False
     for name, header, rows in _tables(path):
-        if not _has(header, NEEDED):
+        if not has_columns(header, NEEDED):
             continue
         found = True
-        columns = [_column(cell) for cell in header]
+        columns = [column_of(cell) for cell in header]
         for column in NEEDED:
             if columns.count(column) > 1:
                 raise UsageError(f"{path}: column {column} appears twice; remove or rename one")
         for line, cells in rows:
             if any(map(str.strip, cells)):
-                extra = sum(bool(cell.strip()) for cell in cells[len(columns) :])
-                named = {c: cell for c, cell in zip(columns, cells, strict=False) if c}
-                yield SheetRow(line, named, name, extra)
+                yield sheet_row(line, columns, cells, name)
     if not found:
         raise UsageError(
             f"{path}: there is no sheet with the columns {' and '.join(NEEDED)}",
@@ -84,7 +91,7 @@ def _is_ours(path: Path) -> bool:
         tables = [header for _, header, _ in _tables(path)]
     except UsageError:
         return False
-    return len(tables) == 1 and _has(tables[0], COLUMNS)
+    return len(tables) == 1 and has_columns(tables[0], FIRST_COLUMNS)
 
 
 def _campaign_in(path: Path) -> str | None:
@@ -162,14 +169,6 @@ def _delimiter(header: str) -> str:
     does."""
     for delimiter in _DELIMITERS:
         with suppress(csv.Error):  # the header may go on in the next line
-            if _has(next(csv.reader([header], delimiter=delimiter), []), NEEDED):
+            if has_columns(next(csv.reader([header], delimiter=delimiter), []), NEEDED):
                 return delimiter
     return ","
-
-
-def _has(header: Iterable[str], columns: Iterable[str]) -> bool:
-    return set(columns) <= {_column(cell) for cell in header}
-
-
-def _column(cell: str) -> str:
-    return plain(cell).casefold()

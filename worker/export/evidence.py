@@ -3,13 +3,19 @@ one is clearly the best. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
-from worker.ledger.proposals import Found
+from worker.ledger.proposals import Found, Undecided
 from worker.model.clock import seconds
 from worker.model.names import skeleton
-from worker.text import human_duration, joined, shortened, visible
+from worker.text import human_duration, joined, shortened, verb, visible
+
+SHOWN = 4
+"""How many copies of a row a reason names."""
 
 NAME_SHOWN = 300
 """Characters of a candidate's name that a sentence shows."""
@@ -48,10 +54,106 @@ def has_equal(found: Found, all_found: Sequence[Found]) -> bool:
 
 
 class Suggestion(NamedTuple):
-    """The batch that is clearly the best candidate, and why."""
+    """The batch that is clearly the best candidate (None: none is), and why."""
 
-    batch_id: str
+    batch_id: str | None
     reason: str
+
+
+NONE = Suggestion(None, "")
+RIVALLED = Suggestion(
+    None,
+    "No suggestion: a row with a similar name, or one whose source has changed, may have created"
+    " what fits",
+)
+
+
+def suggested(some: Iterable[Undecided]) -> Iterator[tuple[Undecided, Suggestion]]:
+    """These duplicates, which are in the job's order, each with what is suggested for it."""
+    for _, row in groupby(some, key=attrgetter("line")):
+        copies = list(row)
+        joint = joint_suggestions([one for one in copies if not one.rivalled])
+        for one in copies:
+            if one.rivalled:
+                yield one, RIVALLED
+                continue
+            best = suggestion(one.found, one.hidden, one.name, one.last_sent_at)
+            yield one, best or joint.get(one.item, NONE)
+
+
+def joint_suggestions(copies: Sequence[Undecided]) -> Mapping[int, Suggestion]:
+    """What is suggested for copies of one row that the same batches fit equally well, by item.
+
+    Copies with the same name differ in their number only, so it makes no difference which of them
+    gets which batch. If there are as many batches as copies, each copy gets one, provided that the
+    batches fit nothing else and something speaks against every other candidate. Otherwise there is
+    no suggestion, but a reason. Copies that no batch fits well, and single ones, are left out."""
+    alike: dict[tuple[str, frozenset[str]], list[Undecided]] = defaultdict(list)
+    for one in copies:
+        fitting = frozenset(found.batch_id for found in one.found if _fits_wholly(found))
+        if fitting:
+            alike[one.name, fitting].append(one)
+    found: dict[int, Suggestion] = {}
+    for (_, fitting), some in alike.items():
+        if len(some) == 1:
+            continue
+        if (why_not := _why_not(some, fitting)) is None:
+            found |= _one_to_each(some, fitting)
+        else:
+            found |= {one.item: Suggestion(None, f"No suggestion: {why_not}") for one in some}
+    return found
+
+
+def _one_to_each(copies: Sequence[Undecided], fitting: frozenset[str]) -> dict[int, Suggestion]:
+    """The oldest batch for the first copy, and so on."""
+    batches = [one for one in copies[0].found if one.batch_id in fitting]
+    oldest = sorted(batches, key=lambda one: (one.created_at or "", one.batch_id))
+    some = [f"#{one.item}" for one in copies[:SHOWN]]
+    some += [f"{len(copies) - SHOWN} more"] if len(copies) > SHOWN else []
+    why = (
+        f"{len(copies)} copies of this row ({joined(some)}) and {len(batches)} batches fit each"
+        " other equally well, and nothing else; which copy gets which batch makes no difference"
+    )
+    return {
+        one.item: Suggestion(
+            batch.batch_id,
+            f"{speaks_for(_of(one, batch.batch_id), one.last_sent_at)}; {why}",
+        )
+        for one, batch in zip(copies, oldest, strict=True)
+    }
+
+
+def _of(one: Undecided, batch_id: str) -> Found:
+    return next(found for found in one.found if found.batch_id == batch_id)
+
+
+def _why_not(copies: Sequence[Undecided], fitting: frozenset[str]) -> str | None:
+    """Why nothing is suggested for copies that these batches fit; None if each can get one."""
+    many, batches = len(copies), len(fitting)
+    these = f"{many} copies of this row"
+    all_found = [found for one in copies for found in one.found]
+    if any(one.hidden for one in copies):
+        return f"more batches could be one of {these} than this sheet names"
+    if any(found.fits_others >= many for found in all_found if found.batch_id in fitting):
+        return f"what fits {these} also fits other duplicates"
+    if batches > many:
+        return (
+            f"{batches:,} batches fit {these} equally well, so at least {batches - many:,} of them"
+            f" {verb(batches - many, 'is', 'are')} not a copy of this row"
+        )
+    if batches < many:
+        return (
+            f"only {batches:,} {verb(batches, 'batch fits', 'batches fit')} {these},"
+            f" so {many - batches:,} of them may not have been created"
+        )
+    if any(False not in one.evidence for one in all_found if one.batch_id not in fitting):
+        return f"little is known about another batch that could be one of {these}"
+    return None
+
+
+def _fits_wholly(found: Found) -> bool:
+    """Whether everything is known to fit but who created it, which may be unknown."""
+    return all(found.evidence[:4]) and found.evidence.creator is not False
 
 
 def suggestion(

@@ -4,10 +4,11 @@ filled in one says. Pure; `decision_sheet` writes and reads the files."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
+from urllib.parse import quote
 
-from worker.export.evidence import has_equal, speaks_against, speaks_for, suggestion
+from worker.export.evidence import has_equal, speaks_against, speaks_for, suggested
 from worker.ledger.decisions import Decision, Seen
 from worker.ledger.proposals import Found, Undecided
 from worker.ledger.views import Row
@@ -27,6 +28,7 @@ COLUMNS = (
     "why_unknown",
     "last_sent_at",
     "candidate_id",
+    "candidate_url",
     "candidate_name",
     "candidate_created_at",
     "candidate_status",
@@ -39,6 +41,9 @@ COLUMNS = (
     "campaign",
 )
 """The columns of the sheet, in order."""
+
+FIRST_COLUMNS = tuple(column for column in COLUMNS if column != "candidate_url")
+"""The columns that the sheets of every version have."""
 
 NEEDED = ("item", "decision")
 """The columns that are needed to read decisions."""
@@ -69,10 +74,20 @@ class Filled(NamedTuple):
     row: SheetRow
 
 
-def sheet_rows(some: Iterable[Undecided], campaign: str) -> Iterator[Row]:
-    """The rows of the sheet: one for each unknown duplicate and candidate."""
-    for one in some:
-        best = suggestion(one.found, one.hidden, one.name, one.last_sent_at)
+def sheet_rows(
+    some: Iterable[Undecided], campaign: str, batch_url: str | None = None
+) -> Iterator[Row]:
+    """The rows of the sheet: one for each unknown duplicate and candidate. `some` are in the job's
+    order; `batch_url` is the address of a batch, with {id} in place of its id."""
+    for _, rows in rows_by_item(some, campaign, batch_url):
+        yield from rows
+
+
+def rows_by_item(
+    some: Iterable[Undecided], campaign: str, batch_url: str | None = None
+) -> Iterator[tuple[Undecided, list[Row]]]:
+    """The rows of the sheet about each of these duplicates, as `sheet_rows` has them."""
+    for one, best in suggested(some):
         about: Row = {
             "item": f"#{one.item}",
             "line": one.line,
@@ -86,21 +101,28 @@ def sheet_rows(some: Iterable[Undecided], campaign: str) -> Iterator[Row]:
             "campaign": campaign,
             "decision": None,
         }
+        rows: list[Row] = []
         for found in one.found:
-            is_best = best is not None and best.batch_id == found.batch_id
-            yield {
+            is_best = best.batch_id in (found.batch_id, None)
+            row = {
                 **about,
                 "candidate_id": found.batch_id,
+                "candidate_url": batch_link(batch_url, found.batch_id),
                 "candidate_name": found.name,
                 "candidate_created_at": found.created_at,
                 "candidate_status": found.status,
                 "for": speaks_for(found, one.last_sent_at),
                 "against": _against(one, found),
-                "suggestion": best.batch_id if best is not None and is_best else None,
-                "suggestion_reason": best.reason if best is not None and is_best else None,
+                "suggestion": best.batch_id if is_best else None,
+                "suggestion_reason": (best.reason or None) if is_best else None,
             }
-        if not one.found:
-            yield {column: about.get(column) for column in COLUMNS}
+            rows.append(row)
+        yield one, rows or [{column: about.get(column) for column in COLUMNS}]
+
+
+def batch_link(template: str | None, batch_id: str) -> str | None:
+    """The address of a batch; None if batches are not linked."""
+    return None if template is None else template.replace("{id}", quote(batch_id, safe=""))
 
 
 def _against(one: Undecided, found: Found) -> str:
@@ -112,9 +134,13 @@ def _why(one: Undecided) -> str:
     return f"{one.cause}{more}"
 
 
-def filled_in(rows: Iterable[SheetRow]) -> tuple[list[Filled], list[Problem]]:
+def filled_in(
+    rows: Iterable[SheetRow], *, accept: bool = False
+) -> tuple[list[Filled], list[Problem]]:
     """The decisions in these rows, and what is wrong with others. Rows without a decision say
-    nothing."""
+    nothing. With `accept`, a suggestion is the decision about an item that has none."""
+    if accept:
+        rows = _accepted(rows)
     filled: dict[int, Filled] = {}
     problems: list[Problem] = []
     candidates: dict[str, set[str]] = defaultdict(set)
@@ -146,6 +172,39 @@ def filled_in(rows: Iterable[SheetRow]) -> tuple[list[Filled], list[Problem]]:
         else:
             fitting.append(one)
     return fitting, problems
+
+
+def _accepted(rows: Iterable[SheetRow]) -> list[SheetRow]:
+    """The rows, with each suggestion as the decision if its item has none."""
+    some = list(rows)
+    decided = {plain(row.cells.get("item", "")) for row in some if _text(row, "decision")}
+    return [
+        row._replace(cells={**row.cells, "decision": row.cells["suggestion"]})
+        if _text(row, "suggestion") and _text(row, "item") not in decided
+        else row
+        for row in some
+    ]
+
+
+def _text(row: SheetRow, column: str) -> str:
+    return plain(row.cells.get(column, ""))
+
+
+def has_columns(header: Iterable[str], columns: Iterable[str]) -> bool:
+    """Whether a header has these columns."""
+    return set(columns) <= {column_of(cell) for cell in header}
+
+
+def column_of(cell: str) -> str:
+    """The column that the cell of a header names."""
+    return plain(cell).casefold()
+
+
+def sheet_row(line: int, columns: Sequence[str], cells: Sequence[str], sheet: str) -> SheetRow:
+    """A row that was read, below these columns."""
+    extra = sum(bool(cell.strip()) for cell in cells[len(columns) :])
+    named = {column: cell for column, cell in zip(columns, cells, strict=False) if column}
+    return SheetRow(line, named, sheet, extra)
 
 
 def problem_in(row: SheetRow, text: str) -> Problem:

@@ -125,6 +125,12 @@ def why_stale(decision: Decision, item: Known | None, campaign: str) -> str:
     same_source = seen.source_batch_id.lower() in ("", item.source_id)
     same_copy = seen.copy in ("", str(item.copy))
     same_place = seen.line in ("", str(item.line)) or (seen.name and seen.name == item.name)
+    if not same_source and same_copy and same_place:
+        return (
+            f"source_batch_id: the source of {number} is {item.source_id}, not"
+            f" {seen.source_batch_id}: if the id is mistyped, correct it or empty the cell;"
+            f" otherwise {REWRITE}"
+        )
     if not (same_source and same_copy and same_place):
         where = f"line {item.line}, copy {item.copy}" if item.line else "no longer in the job"
         return (

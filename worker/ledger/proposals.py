@@ -13,6 +13,7 @@ from worker.ledger.handle import Reader
 from worker.ledger.views import coming_name
 from worker.model import reasons
 from worker.model.attempts import Evidence
+from worker.model.names import skeleton
 
 SHARED = 4
 """How many other duplicates a candidate names: one more than are shown."""
@@ -22,7 +23,7 @@ class Found(NamedTuple):
     """A batch that could be the copy, as a listing showed it (None: none did), and what speaks for
     and against it. `shared` are the first of the `others` unknown duplicates that it could be the
     copy of, of any campaign, by their numbers; `fits_others` is how many of them it fits in every
-    respect that is known."""
+    respect that is known, but for the form of its name, which an API may change."""
 
     batch_id: str
     name: str | None
@@ -37,7 +38,8 @@ class Found(NamedTuple):
 class Undecided(NamedTuple):
     """An unknown duplicate, and the batches that were `found`; `hidden` more were only counted.
     `name` is the one that was sent, or that the API would give. `cause` says why it is unknown;
-    `last_sent_at` is ISO 8601 UTC; `attempts` is how many of its requests left."""
+    `last_sent_at` is ISO 8601 UTC; `attempts` is how many of its requests left. `rivalled`: another
+    row, with a similar name or a changed source, may have created what fits."""
 
     item: int
     line: int
@@ -51,6 +53,7 @@ class Undecided(NamedTuple):
     cause: str
     found: tuple[Found, ...]
     hidden: int = 0
+    rivalled: bool = False
 
 
 def undecided(reader: Reader, campaign: int, *, going_on: bool = False) -> Iterator[Undecided]:
@@ -75,10 +78,25 @@ def _shared(reader: Reader) -> dict[str, _Shared]:
     rows = reader.ask("shared_candidates")
     found = {}
     for batch_id, some in groupby(rows, key=itemgetter("batch_id")):
-        fits = [(row["item_id"], _evidence(row).fits) for row in some]
+        fits = [(row["item_id"], _fits(row)) for row in some]
         first = tuple(item for item, _ in fits[: SHARED + 1])
         found[batch_id] = _Shared(first, len(fits), sum(fit for _, fit in fits))
     return found
+
+
+def _fits(row: Row) -> bool:
+    """Whether the batch of a row fits its duplicate, but for the form of its name."""
+    evidence = _evidence(row)
+    if evidence.name is False and row["name"] is not None:
+        alike = skeleton(row["name"]) == skeleton(_name(row))
+        return alike and evidence._replace(name=True).fits
+    return evidence.fits
+
+
+def _name(row: Row) -> str:
+    """The name that was sent for a duplicate, or that the API would give."""
+    copies = row["copies"] or row["copy"]
+    return coming_name(row["sent_name"], row["template"], copies, row["source_name"])
 
 
 def _undecided(rows: list[Row], shared: Mapping[str, _Shared]) -> Undecided:
@@ -95,12 +113,11 @@ def _undecided(rows: list[Row], shared: Mapping[str, _Shared]) -> Undecided:
         copies=row["copies"] or row["copy"],
         source_id=row["source_id"],
         source_name=row["source_name"],
-        name=coming_name(
-            row["sent_name"], row["template"], row["copies"] or row["copy"], row["source_name"]
-        ),
+        name=_name(row),
         attempts=row["attempts"],
         last_sent_at=row["last_sent_at"],
         cause=cause,
+        rivalled=row["reason"] == reasons.Reason.NAMES_ALIKE,
         found=found,
         hidden=max(0, row["candidates"] - reasons.NAMED) if row["status"] == "unknown" else 0,
     )
@@ -114,7 +131,7 @@ def _found(row: Row, shared: Mapping[str, _Shared]) -> Found:
     return found._replace(
         shared=tuple(item for item in others.first if item != row["item"])[:SHARED],
         others=others.total - 1,
-        fits_others=others.fitting - evidence.fits,
+        fits_others=others.fitting - _fits(row),
     )
 
 

@@ -1011,8 +1011,13 @@ ORDER BY i.line, i.copy, c.place;
 -- name: shared_candidates
 -- The batches that could be the copy of several unknown duplicates, of any campaign: each with those
 -- duplicates, and what speaks for and against it.
-SELECT c.batch_id, c.item_id, c.name_fits, c.details_fit, c.datasets_fit, c.time_fits, c.creator_fits
+SELECT c.batch_id, c.item_id, s.name, i.name AS sent_name, i.template, i.copy, i.copies,
+    v.name AS source_name,
+    c.name_fits, c.details_fit, c.datasets_fit, c.time_fits, c.creator_fits
 FROM candidates AS c JOIN items AS i ON i.id = c.item_id AND i.status = 'unknown'
+LEFT JOIN unowned_batches AS s ON s.batch_id = c.batch_id
+LEFT JOIN sources AS o ON o.source_id = i.source_id
+LEFT JOIN source_versions AS v ON v.id = o.version_id
 WHERE c.batch_id IN (SELECT batch_id FROM candidates GROUP BY batch_id HAVING count(*) > 1)
 ORDER BY c.batch_id, c.item_id;
 

@@ -16,6 +16,9 @@ from worker.model.reasons import Reason
 PLAIN = frozenset(string.ascii_letters + string.digits + " -_.,:;()[]#/+=*!?@")
 """Characters that no API escapes or transliterates."""
 
+SPACES = "  "
+"""Spaces side by side. An API may make one of them, as it may drop those at the ends."""
+
 
 class Interval(NamedTuple):
     """From `low` to `high`, both inclusive."""
@@ -186,8 +189,10 @@ class CopyFidelity:
 
 
 def special(name: str) -> frozenset[str]:
-    """The characters of a name that an API might escape or transliterate."""
-    return frozenset(name) - PLAIN
+    """The characters of a name that an API might escape, transliterate or drop; two spaces stand
+    for any spaces that it might trim."""
+    trims = {SPACES} if SPACES in name or name != name.strip(" ") else set()
+    return (frozenset(name) - PLAIN) | trims
 
 
 def _both(one: bool | None, other: bool | None) -> bool | None:

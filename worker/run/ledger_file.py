@@ -47,7 +47,7 @@ class LedgerFile:
     async def write_first(self) -> None:
         """Write the file before the first request. Nothing is sent meanwhile."""
         async with self._one:
-            await self._database.call(_write, self._options, going_on=True)
+            self._say(await self._database.call(_write, self._options, going_on=True))
 
     async def keep_fresh(self) -> None:
         """Refresh the file every `REFRESH_S` seconds until cancelled. A failure is only logged; the
@@ -58,7 +58,7 @@ class LedgerFile:
             began = self._clock.monotonic()
             try:
                 async with self._one:
-                    await self._database.read(_write, self._options, going_on=True)
+                    self._say(await self._database.read(_write, self._options, going_on=True))
             except (OSError, WorkerError, *DATABASE_ERRORS) as error:
                 text = f"the ledger file could not be refreshed: {error}"
                 self._emit(Event("note", "warning", {"text": text}))
@@ -69,7 +69,13 @@ class LedgerFile:
         """Write the file at the end of the run, unless it is already true. Returns the file's
         stamp."""
         async with self._one:
-            return await self._database.call(_write_last, self._options)
+            stamped, messages = await self._database.call(_write_last, self._options)
+            self._say(messages)
+            return stamped
+
+    def _say(self, messages: list[str]) -> None:
+        for text in messages:
+            self._emit(Event("note", "warning", {"text": text}))
 
     async def _keep_changes(self) -> None:
         """Record the rate changes in the database. If that fails, the end of the run tries
@@ -81,16 +87,15 @@ class LedgerFile:
             del self.changes[: len(some)]
 
 
-def _write(reader: Reader, options: Options, *, going_on: bool) -> None:
+def _write(reader: Reader, options: Options, *, going_on: bool) -> list[str]:
     campaign = views.campaign_id(reader, options.campaign)
     if campaign is None:
         raise AssertionError("a run always has a campaign")
-    export.write_ledger_file(
+    return export.write_ledger_file(
         reader, campaign, options.campaign, options.ledger, options.invocation, going_on=going_on
     )
 
 
-def _write_last(ledger: Ledger, options: Options) -> str | None:
-    if not ledger.finished():
-        _write(ledger, options, going_on=False)
-    return stamp(options.ledger)
+def _write_last(ledger: Ledger, options: Options) -> tuple[str | None, list[str]]:
+    messages = [] if ledger.finished() else _write(ledger, options, going_on=False)
+    return stamp(options.ledger), messages

@@ -242,7 +242,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "batch_url",
         OUTPUT,
-        "Address of a batch for links in the report; contains {id} (default: no links)",
+        "Address of a batch for links in the report and sheets; contains {id} (default: no links)",
         "URL",
         commands=frozenset(),  # set up once, not on each command line
         sources=frozenset({"environment", "file"}),

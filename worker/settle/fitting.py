@@ -74,14 +74,19 @@ def names_are_close(attempt: Attempt, name: str) -> bool:
 
 
 def evidence(attempt: Attempt, batch: UnownedBatch) -> Evidence:
-    """What speaks for and against this batch, property by property, for a person to decide."""
+    """What speaks for and against this batch, property by property, for a person to decide. If the
+    source has changed, nobody knows what its copy looks like: a difference says nothing then."""
     source = attempt.source
+    different = None if attempt.source_changed else False
+    other_name = False if attempt.name is not None else different
     time_known = batch.created is not None and attempt.offset is not None
     creator_known = attempt.me is not None and batch.created_by is not None
     return Evidence(
-        name=None if source is None else batch.name == attempt.expected_name,
-        details=None if source is None else batch.details == source.details,
-        datasets=None if source is None else batch.datasets == attempt.expected_datasets,
+        name=None if source is None else batch.name == attempt.expected_name or other_name,
+        details=None if source is None else batch.details == source.details or different,
+        datasets=None
+        if source is None
+        else batch.datasets == attempt.expected_datasets or different,
         time=made_at(batch, attempt.offset).meets(window(attempt)) if time_known else None,
         creator=batch.created_by == attempt.me if creator_known else None,
     )

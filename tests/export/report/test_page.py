@@ -19,6 +19,7 @@ from tests.export.report.conftest import HOSTILE, Made
 from tests.support import nights
 from tests.support.ledgers import connection_of
 from worker.export.csv_format import cell, write_rows
+from worker.export.proposals import batch_link
 from worker.export.report import page
 from worker.ledger import views
 from worker.ledger.database import open_for_reading
@@ -199,9 +200,9 @@ def test_batches_are_linked_if_their_address_is_known(bad: Made, tmp_path: Path)
 
 
 def test_an_id_in_an_address_is_quoted() -> None:
-    link = page.batch_link("https://x.org/?b={id}&c={id}", '"/../{id}')
+    link = batch_link("https://x.org/?b={id}&c={id}", '"/../{id}')
     assert link == "https://x.org/?b=%22%2F..%2F%7Bid%7D&c=%22%2F..%2F%7Bid%7D"
-    assert page.batch_link(None, "1") is None
+    assert batch_link(None, "1") is None
 
 
 def test_a_good_night_needs_nobody(good: Made) -> None:

@@ -15,7 +15,6 @@ from datetime import datetime
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import quote
 
 from jinja2 import Environment, StrictUndefined
 
@@ -23,10 +22,10 @@ from worker import __version__
 from worker.export import proposals
 from worker.export.commands import Commands
 from worker.export.csv_format import write_rows
-from worker.export.ledger_file import replaced
 from worker.export.next_steps import steps
 from worker.export.own_files import OwnFile, refuse_foreign_file
-from worker.export.proposals import sheet_rows
+from worker.export.proposals import batch_link, rows_by_item
+from worker.export.replacing import replaced
 from worker.export.report import plots, sentences, svg
 from worker.export.report.facts import Facts, facts
 from worker.ledger import report, views
@@ -108,7 +107,7 @@ def write_report(
             raise AssertionError("a campaign always has a run")
         with replaced(path) as file:
             some = undecided(reader, campaign, going_on=found.latest.may_go_on)
-            sheet = NO_SHEET if found.latest.going_on else sheet_of(some, name)
+            sheet = NO_SHEET if found.latest.going_on else sheet_of(some, name, _batch_url(about))
             rows = Rows(reader, campaign, name, found)
             pieces = page(found, rows, about, commands, sheet)
             file.writelines(piece.encode() for piece in pieces)
@@ -126,18 +125,17 @@ class Sheet(NamedTuple):
 NO_SHEET = Sheet()
 
 
-def sheet_of(some: Iterable[Undecided], name: str) -> Sheet:
-    """The sheet about these duplicates of the campaign with this name."""
+def sheet_of(some: Iterable[Undecided], name: str, batch_url: str | None = None) -> Sheet:
+    """The sheet about these duplicates of the campaign with this name, in the job's order."""
     rows: list[views.Row] = []
     size = duplicates = left_out = 0
-    for one in some:
+    for _, about in rows_by_item(some, name, batch_url):
         if size > SHEET:
             left_out += 1
             continue
         duplicates += 1
-        for row in sheet_rows([one], name):
-            rows.append(row)
-            size += sum(len(str(value)) for value in row.values())
+        rows += about
+        size += sum(len(str(value)) for row in about for value in row.values())
     text = io.StringIO()
     write_rows(text, rows, proposals.COLUMNS)
     return Sheet(text.getvalue(), duplicates, left_out)
@@ -182,11 +180,6 @@ def page(
             }
         ),
     )
-
-
-def batch_link(template: str | None, batch_id: str) -> str | None:
-    """The address of a batch; None if batches are not linked."""
-    return None if template is None else template.replace("{id}", quote(batch_id, safe=""))
 
 
 def _batch_url(about: About) -> str | None:

@@ -3,7 +3,7 @@ the ledger file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import BinaryIO
 
@@ -12,7 +12,7 @@ from xlsxwriter.worksheet import Worksheet
 from worker.export.proposals import ABSENT, COLUMNS
 from worker.export.workbook.book import new_book
 from worker.export.workbook.cells import Cell, cell_text, to_datetime
-from worker.export.workbook.style import LINE, Style, line_count, prepare_page, put
+from worker.export.workbook.style import LINE, Style, line_count, prepare_page, put, put_link
 from worker.ledger.views import Row
 
 DECISIONS = "Decisions"
@@ -24,6 +24,10 @@ _ROWS = 1_048_575
 _WITH_CHOICES = 60_000
 """Number of rows whose cell offers its choices: Excel allows 65,534 in a sheet."""
 
+_WITH_LINKS = 60_000
+"""Number of rows whose candidate is a link: Excel allows 65,530 in a sheet. Below them the address
+is text."""
+
 _WIDTHS = {
     "item": 8,
     "line": 6,
@@ -34,6 +38,7 @@ _WIDTHS = {
     "why_unknown": 30,
     "last_sent_at": 25,
     "candidate_id": 38,
+    "candidate_url": 16,
     "candidate_name": 30,
     "candidate_created_at": 25,
     "candidate_status": 16,
@@ -76,7 +81,9 @@ def write_decisions(sheet: Worksheet, style: Style, rows: Iterable[Row]) -> None
             sheet.set_row(number, LINE * lines)
         for index, column in enumerate(COLUMNS):
             look = style.to_fill_in if column == "decision" else None
-            if (value := _cell(column, row[column])) is not None or look is not None:
+            if column == "candidate_url" and row[column] and number <= _WITH_LINKS:
+                put_link(sheet, style, number, index, str(row[column]))
+            elif (value := _cell(column, row[column])) is not None or look is not None:
                 put(sheet, style, number, index, value, look)
         if number <= _WITH_CHOICES:
             choices = [one for one in (row["candidate_id"], ABSENT) if one]
@@ -93,6 +100,20 @@ def write_book(file: BinaryIO, rows: Iterable[Row], title: str) -> None:
         sheet = book.add_worksheet(DECISIONS)
         prepare_page(sheet, title)
         write_decisions(sheet, Style(book), rows)
+
+
+def write_texts(file: BinaryIO, rows: Iterable[Sequence[str]], title: str) -> None:
+    """Write a workbook that has only this sheet, with the texts of one that was read, header first.
+    Raises OSError if it cannot be written."""
+    with new_book(file) as book:
+        book.set_properties({"title": title})
+        sheet = book.add_worksheet(DECISIONS)
+        prepare_page(sheet, title)
+        style = Style(book)
+        for number, texts in enumerate(rows):
+            for index, text in enumerate(texts):
+                put(sheet, style, number, index, cell_text(text))
+        sheet.freeze_panes(1, 1)
 
 
 def _cell(column: str, value: object) -> Cell:

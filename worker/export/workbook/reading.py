@@ -57,11 +57,11 @@ class Table(NamedTuple):
     rows: Iterator[tuple[int, list[str]]]
 
 
-def tables(path: Path) -> Iterator[Table]:
-    """The sheets of a workbook, of any format that spreadsheet programs write. Raises UsageError if
-    the file cannot be read to its end."""
+def tables(path: Path, but_for: tuple[str, ...] = ()) -> Iterator[Table]:
+    """The sheets of a workbook, of any format that spreadsheet programs write, but for those whose
+    names begin like `but_for`. Raises UsageError if the file cannot be read to its end."""
     try:
-        for sheet in _sheets(path):
+        for sheet in _sheets(path, but_for):
             rows = enumerate(sheet.iter_rows(), start=1)
             texts = ((number, [to_text(cell) for cell in cells]) for number, cells in rows)
             header = next((cells for _, cells in texts if any(map(str.strip, cells))), [])
@@ -76,12 +76,13 @@ def _ledger_sheets(path: Path) -> Iterator[CalamineSheet]:
     return (sheet for sheet in _sheets(path) if is_header(next(sheet.iter_rows(), [])))
 
 
-def _sheets(path: Path) -> Iterator[CalamineSheet]:
+def _sheets(path: Path, but_for: tuple[str, ...] = ()) -> Iterator[CalamineSheet]:
     with path.open("rb") as file:
         try:
             book = CalamineWorkbook.from_filelike(file)
             for name in book.sheet_names:
-                yield book.get_sheet_by_name(name)
+                if not name.startswith(but_for):
+                    yield book.get_sheet_by_name(name)
         except CalamineError as error:
             raise _DamagedError(str(error)) from error
         except BaseException as error:

@@ -26,6 +26,9 @@ LINE = 15
 MAX_LINES = 27
 """Maximum number of lines that a row can show: it is at most 409 points high."""
 
+_LONGEST_LINK = 2_000
+"""Characters of an address that is a link: Excel allows 2,079."""
+
 _A4 = 9  # in the numbers of paper sizes that workbooks use
 
 
@@ -46,6 +49,7 @@ class Style:
         self.plain = cell()
         self.to_fill_in = cell(bg_color="#FFF8DC", border=1, border_color="#C9B870")
         self.number = cell(align="left")
+        self.link = cell(font_color="#0B5CAD", underline=1)
         self.count = cell(num_format="#,##0", align="left")
         self.time = cell(num_format='yyyy-mm-dd hh:mm:ss" UTC"', align="left")
         self.status: dict[str, Format] = {
@@ -97,3 +101,11 @@ def put(
             done = sheet.write_string(row, column, value, look)
     if done != 0:
         raise AssertionError(f"value does not fit in cell {row}, {column}: {done}")
+
+
+def put_link(sheet: Worksheet, style: Style, row: int, column: int, address: str) -> None:
+    """Write a web address as a link. One that is too long for a link is written as text."""
+    if len(address) > _LONGEST_LINK:
+        put(sheet, style, row, column, address)
+    elif sheet.write_url(row, column, address, style.link) != 0:
+        raise AssertionError(f"address does not fit in cell {row}, {column}")

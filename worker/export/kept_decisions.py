@@ -1,0 +1,56 @@
+"""Keeps what a person filled in to a ledger workbook's sheet of decisions before the workbook is
+written again. What is recorded already is not kept."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+from worker.export.proposals import NEEDED, column_of, filled_in, has_columns, sheet_row
+from worker.ledger import decisions
+from worker.ledger.handle import Reader
+from worker.model.errors import UsageError
+
+OTHER_SHEETS = ("Summary", "Ledger")
+"""How the names of a ledger workbook's other sheets begin: they may be long."""
+
+
+def keep_decisions(reader: Reader, path: Path) -> list[Path]:
+    """Write each sheet of the workbook at `path` with decisions that are not recorded as a
+    workbook of its own beside it. Returns their paths.
+
+    Raises OSError if a workbook cannot be read or written."""
+    if path.suffix.lower() != ".xlsx" or not path.is_file():
+        return []
+    from worker.export.workbook.reading import tables  # noqa: PLC0415 - slow to import
+
+    kept: list[Path] = []
+    try:
+        for name, header, rows in tables(path, OTHER_SHEETS):
+            if has_columns(header, NEEDED):
+                cells = [(line, texts) for line, texts in rows]
+                columns = [column_of(text) for text in header]
+                filled, problems = filled_in(
+                    sheet_row(line, columns, texts, name) for line, texts in cells
+                )
+                items = (decisions.known(reader, one.decision.item) for one in filled)
+                if problems or any(item is not None and item.is_open for item in items):
+                    kept.append(_write(path, header, [texts for _, texts in cells]))
+    except UsageError as error:
+        # It may have decisions.
+        raise OSError(error.message) from error
+    return kept
+
+
+def _write(path: Path, header: tuple[str, ...], rows: list[list[str]]) -> Path:
+    from worker.export.workbook.decisions import write_texts  # noqa: PLC0415 - slow to import
+
+    for number in itertools.count(1):
+        sheet = path.with_name(f"{path.stem}-decisions{'' if number == 1 else f'-{number}'}.xlsx")
+        try:
+            with sheet.open("xb") as file:
+                write_texts(file, [header, *rows], f"Decisions kept from {path.name}")
+        except FileExistsError:
+            continue
+        return sheet
+    raise AssertionError("there is always another number")
