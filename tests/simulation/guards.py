@@ -184,7 +184,7 @@ def lost_late(scenario: Scenario) -> Scenario:
         scenario,
         sources=(replace(scenario.sources[0], workspace=WORKSPACES[0]),),
         missing_sources=0,
-        bystanders=3,
+        bystanders=1,
         habits=Habits(),
         meddling=(),
         runs=(
