@@ -371,7 +371,9 @@ def _in_effect(kind: Kind, world: World) -> Kind:
     """The kind of what such a request makes: where a source has no data, copies with and without it
     are one and the same."""
     source = world.batches.get(kind.source_id)
-    has_data = source is None or bool(source.datasets)
+    of_it = [b for b in world.batches.values() if b.kind and b.kind.source_id == kind.source_id]
+    # Of a source that was removed, its copies tell.
+    has_data = any(batch.datasets for batch in ([source] if source is not None else of_it))
     return kind._replace(upload_new_dataset=kind.upload_new_dataset and has_data)
 
 
