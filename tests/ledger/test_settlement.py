@@ -25,6 +25,7 @@ from worker.ledger import decisions, settlement, views
 from worker.ledger.store import Ledger
 from worker.model.attempts import Candidate, Evidence, Unsettled, Verdicts
 from worker.model.reasons import Reason, message
+from worker.settle.verdicts import MOVED
 
 JOB = ("batch_id,name,copies", f"{uuid(1)},Wave {{n}},2")
 NEAR, FAR, OTHER = uuid(0xA1), uuid(0xA2), uuid(0xA3)
@@ -107,7 +108,7 @@ def test_settling_anew_replaces_what_was_found_before(tmp_path: Path) -> None:
 
 def test_a_listing_that_is_not_complete_takes_no_candidates_away(tmp_path: Path) -> None:
     """Without its candidates, the row would look as if it were absent."""
-    incomplete = Unsettled(Reason.LISTING_INCOMPLETE, "HTTP 500")
+    incomplete = Unsettled(Reason.LISTING_INCOMPLETE, "HTTP 500", keeps_earlier=True)
     with opened(tmp_path, *JOB) as ledger:
         item = unanswered(ledger)
         settle(ledger, item, incomplete)
@@ -117,6 +118,16 @@ def test_a_listing_that_is_not_complete_takes_no_candidates_away(tmp_path: Path)
         settle(ledger, item, incomplete)
         assert row_of(ledger, item) == before
         assert kept(ledger) == [(NEAR,), (FAR,)]
+
+
+def test_a_complete_listing_without_candidates_takes_them_away(tmp_path: Path) -> None:
+    """Also where the source was moved, so that the copy may be elsewhere."""
+    with opened(tmp_path, *JOB) as ledger:
+        item = unanswered(ledger)
+        leave_undecided(ledger, item, "these may be its copy", NEAR, FAR)
+        settle(ledger, item, Unsettled(Reason.LISTING_INCOMPLETE, MOVED))
+        assert kept(ledger) == []
+        assert row_of(ledger, item)["error"] == f"#{item} may exist: {MOVED}"
 
 
 def _found(ledger: Ledger, item: int) -> None:

@@ -12,13 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.settle.cases import ALL, attempt, sighting
-from worker.model.attempts import (
-    CopyFidelity,
-    special,
-)
+from worker.model.attempts import Arrived, CopyFidelity, special
 from worker.model.names import skeleton
 from worker.settle.absence import candidates, may_be_capped, nearly_fits
-from worker.settle.fitting import names_are_close
+from worker.settle.fitting import fits, names_are_close
 from worker.settle.windows import WIDE_S
 
 ANOTHER: dict[str, dict[str, Any]] = {
@@ -33,6 +30,71 @@ def test_copies_of_a_source_that_was_edited_do_not_show_what_becomes_of_details(
     known = known.without({"before", "edited"})
     assert known.as_sent(sighting(details="before")).details == "before"
     assert known.as_sent(sighting(details="cleaned")).details == "details"
+
+
+@pytest.mark.parametrize(
+    ("longest", "found", "near"),
+    [
+        (6, "Signs", True),  # an API that cuts names at six characters would list "Signs 1" so
+        (7, "Signs", False),
+        (7, "Signs 1 of 2", True),  # it may add to a name
+        (7, "signs-1", True),
+    ],
+)
+def test_a_name_is_not_cut_where_one_that_is_as_long_arrived_whole(
+    longest: int, found: str, near: bool
+) -> None:
+    seen = CopyFidelity(name=True, arrived=Arrived(longest=longest))
+    assert nearly_fits(attempt(), sighting(name=found), seen) is near
+
+
+def test_the_length_of_a_name_is_counted_in_bytes_and_of_one_that_arrived_in_characters() -> None:
+    assert Arrived(longest=4).show_whole("Zoe!")
+    assert not Arrived(longest=4).show_whole("Zo\u00eb!")
+
+
+def test_names_that_settling_found_show_nothing_about_the_length_of_other_attempts_names() -> None:
+    seen = CopyFidelity(name=True, found=Arrived(longest=7))
+    assert nearly_fits(attempt(), sighting(name="Signs"), seen)
+    assert not nearly_fits(attempt(restored=True), sighting(name="Signs"), seen)
+
+
+UNLIKE: dict[str, Any] = {"name": "Bridges", "details": "else", "loose_details": "else"}
+
+
+@pytest.mark.parametrize(
+    ("of_attempt", "of_batch", "known", "near"),
+    [
+        ({}, {}, CopyFidelity(), False),
+        ({"restored": False}, {}, CopyFidelity(), True),
+        ({}, {"loose_details": "loose"}, CopyFidelity(), True),
+        ({}, {"loose_details": "loose", "datasets": ("other",)}, CopyFidelity(), False),
+        ({}, {"name": "Old signs 1"}, CopyFidelity(), True),
+        ({}, {"name": "Sig"}, CopyFidelity(), True),
+        ({}, {"name": "Bridges (Copy)"}, CopyFidelity(), True),
+        ({}, {"loose_details": ""}, CopyFidelity(), True),  # listings disagree about it
+        ({"name": "Zo\u00eb"}, {}, CopyFidelity(), True),  # nobody knows what becomes of the letter
+        ({"name": None}, {}, CopyFidelity(), False),
+        ({"name": None}, {"name": "Signs"}, CopyFidelity(), True),
+        ({"name": None, "name_guessed": True}, {}, CopyFidelity(), True),
+        ({}, {}, CopyFidelity(name=False), True),
+        ({}, {}, CopyFidelity(details=False), True),
+    ],
+)
+def test_a_restored_attempts_copy_has_a_name_or_details_like_it(
+    of_attempt: dict[str, Any], of_batch: dict[str, Any], known: CopyFidelity, near: bool
+) -> None:
+    one = attempt(**({"restored": True} | of_attempt))
+    assert nearly_fits(one, sighting(**(UNLIKE | of_batch)), known) is near
+
+
+@pytest.mark.parametrize(("created", "near"), [(1000.0, False), (1000.5, True), (None, True)])
+def test_a_batch_from_before_the_ledger_file_was_written_is_not_the_copy_of_what_it_calls_unsent(
+    created: float | None, near: bool
+) -> None:
+    one = attempt(restored=True, created_after=1000.0, offset=None)
+    assert nearly_fits(one, sighting(created=created), CopyFidelity()) is near
+    assert fits(one, sighting(created=created)) is near
 
 
 @pytest.mark.parametrize("differs", ANOTHER)
@@ -87,7 +149,7 @@ def test_a_batch_of_exactly_the_copys_name_is_near_however_it_looks(
 def test_a_name_proves_something_where_its_characters_were_seen_to_survive(
     sent: str, characters: str, near: bool
 ) -> None:
-    seen = replace(ALL, characters=frozenset(characters))
+    seen = replace(ALL, arrived=Arrived(frozenset(characters)))
     assert nearly_fits(attempt(name=sent), sighting(name="Bridges"), seen) is near
     assert seen.surely_keeps(sent) is not near
 
@@ -95,11 +157,11 @@ def test_a_name_proves_something_where_its_characters_were_seen_to_survive(
 @pytest.mark.parametrize(
     ("restored", "known", "near"),
     [
-        (True, CopyFidelity(found=frozenset()), False),
-        (True, CopyFidelity(found=frozenset("\u00eb")), False),
-        (True, CopyFidelity(name=False, found=frozenset()), True),  # a 201 shows otherwise
+        (True, CopyFidelity(found=Arrived()), False),
+        (True, CopyFidelity(found=Arrived(frozenset("\u00eb"))), False),
+        (True, CopyFidelity(name=False, found=Arrived()), True),  # a 201 shows otherwise
         (True, CopyFidelity(), True),
-        (False, CopyFidelity(found=frozenset()), True),
+        (False, CopyFidelity(found=Arrived()), True),
     ],
 )
 def test_for_a_restored_attempt_the_names_of_batches_that_were_found_prove_something(
@@ -108,7 +170,7 @@ def test_for_a_restored_attempt_the_names_of_batches_that_were_found_prove_somet
     one = attempt(restored=restored)
     assert nearly_fits(one, sighting(name="Bridges"), known) is near
     assert nearly_fits(one._replace(name="Zo\u00eb"), sighting(name="Bridges"), known) is (
-        near or known.found != frozenset("\u00eb")
+        near or known.found != Arrived(frozenset("\u00eb"))
     )
     assert nearly_fits(one, sighting(name="Signs"), known)
 
@@ -290,4 +352,4 @@ def test_a_round_length_may_be_a_pages(
 
 def test_spaces_prove_something_where_such_spaces_were_seen_to_survive() -> None:
     assert not ALL.surely_keeps("Wave  1")
-    assert replace(ALL, characters=special("A  B")).surely_keeps(" Wave  1 ")
+    assert replace(ALL, arrived=Arrived(special("A  B"))).surely_keeps(" Wave  1 ")

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.settle.cases import ALL, SOURCE, attempt, sighting
 from worker.model.attempts import (
+    Attempt,
     CopyFidelity,
     Interval,
     Source,
@@ -42,6 +43,60 @@ def test_fewer_batches_than_attempts_are_claimed_and_nothing_is_disputed() -> No
     found = presence([attempt(1), attempt(2), attempt(3)], [sighting("b1"), sighting("b2")])
 
     assert (sorted(found.claims.values()), found.disputed) == (["b1", "b2"], {})
+
+
+def test_an_attempt_whose_batches_all_went_to_others_does_not_keep_the_search_from_its_end() -> (
+    None
+):
+    """The fourth attempt asks the first one to give way. It cannot, because the second one cannot;
+    the third one can."""
+
+    def at(number: int, first: float, last: float, **changes: Any) -> Attempt:
+        timeout_s = last - first
+        return attempt(
+            number, left=first, ended=last, timeout_s=timeout_s, settle_after_s=0.0, **changes
+        )
+
+    attempts = [
+        at(1, 1000.0, 1021.0),
+        at(2, 1018.0, 1022.0),
+        at(3, 1028.0, 1042.0, me=None, tells_people_apart=False),
+        at(4, 1000.0, 1050.0),
+    ]
+    batches = [
+        sighting(f"b{number}", created=1000.0 + 10 * number, created_by=by)
+        for number, by in ((1, "me"), (2, "me"), (3, "me"), (4, "you"))
+    ]
+    found = presence(attempts, batches)
+    assert found.claims == {1: "b1", 2: "b2", 3: "b4", 4: "b3"}
+
+
+ODD: dict[str, Any] = {"name": "Signs 1 ", "details": "odd", "created": 1001.5}
+
+
+def test_an_attempt_that_may_have_created_an_odd_batch_takes_no_other_attempts_batch() -> None:
+    """As many batches as attempts, of which only two can have partners."""
+    first, second = attempt(1, ended=1059.0), attempt(2)
+    late = {"left": 5000.0, "ended": 5060.0, "date_before": 4999.0, "date_after": 5090.0}
+    both = attempt(3, **(late | {"left": 1000.0}), timeout_s=4060.0)
+    batches = [
+        sighting("b1"),
+        sighting("b2", created=5001.0),
+        sighting("b3", created=5002.0),
+    ]
+    assert set(presence([first, second, both], batches, ALL).claims) == {1, 3}
+    # The first one alone nearly fits the odd one: the second one was sent after it was shown.
+    odd = sighting("odd", **ODD, listing=6)
+    second = second._replace(listing=6)
+    batches = [batch._replace(listing=7) for batch in batches]
+    assert set(presence([first, second, both], [*batches, odd], ALL).claims) == {2, 3}
+
+
+def test_if_every_attempt_gets_a_batch_the_oldest_still_goes_to_the_oldest() -> None:
+    first, second = attempt(1, listing=5), attempt(2, listing=6, left=1002.0, ended=1062.0)
+    batches = [sighting("b1", listing=7, created=1003.5), sighting("b2", listing=7, created=1004.5)]
+    found = presence([first, second], [*batches, sighting("odd", **ODD, listing=6)], ALL)
+    assert found.claims == {1: "b1", 2: "b2"}
 
 
 def test_more_batches_than_attempts_are_decided_by_nobody() -> None:

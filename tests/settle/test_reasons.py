@@ -112,7 +112,7 @@ def test_the_first_of_two_looks() -> None:
 )
 def test_a_workspace_without_a_listing(one: Any, text: str) -> None:
     found = verdicts_of([one], {}, {}, {}, absence=True).unknown
-    assert found == {1: Unsettled(Reason.LISTING_INCOMPLETE, text)}
+    assert found == {1: Unsettled(Reason.LISTING_INCOMPLETE, text, keeps_earlier=True)}
 
 
 def test_each_part_is_decided_by_itself() -> None:

@@ -265,7 +265,8 @@ async def test_a_source_that_was_edited_after_the_restoring_is_a_rival_again(
     with run(tmp_path, world, *jobs) as rig:
         await rig.look()
         world.batches[uuid(19)].details = "edited"
-        assert await rig.round() == Settled(unknown=120)
+        # Nothing has a name like "Part 7" to "Part 9".
+        assert await rig.round() == Settled(absent=3, unknown=117)
 
 
 async def test_what_another_campaign_had_under_way_stays_as_it_is(
@@ -280,3 +281,47 @@ async def test_what_another_campaign_had_under_way_stays_as_it_is(
     with run(tmp_path, world, JOB) as rig:
         assert rig.statuses() == ["unknown", "unknown"]
         assert connection_of(rig.ledger).execute("SELECT count(*) FROM attempts").fetchone()[0] == 2
+
+
+async def test_a_database_that_is_lost_twice_still_knows_when_the_first_run_began(
+    tmp_path: Path, world: World
+) -> None:
+    """The second ledger file names only the command that restored, which came days later."""
+    file = lost_after_its_first_file(tmp_path, world)
+    world.add(100, "Wave")
+    world.clock.advance(2 * CLOCK_OFF_S + 2 * DAY_S)
+    now = iso(world.clock.wall())
+    run_id = new_run_id(world.clock.wall())
+    with opened(tmp_path, HEADER, JOB, now=now, timeout_s=TIMEOUT_S, run_id=run_id) as ledger:
+        restore(ledger, file, "spring", (), now)
+        write_ledger_file(ledger, ledger.campaign, "spring", file, Invocation())
+    lose(tmp_path)
+    restored(tmp_path, world, file)
+    with run(tmp_path, world, JOB) as rig:
+        await rig.look()
+        assert await rig.round() == Settled(created=1)
+
+
+@pytest.mark.parametrize(
+    ("hours", "settled"), [(0.5, Settled(unknown=1)), (1.5, Settled(absent=1))]
+)
+async def test_what_is_older_than_a_batch_of_the_file_is_no_copy_of_what_was_unsent_then(
+    hours: float, settled: Settled, tmp_path: Path, world: World
+) -> None:
+    """It has the very name of the row, so that only its time can tell."""
+    job = (f"{SOURCE},Other,1", JOB)
+    file = tmp_path / "spring.csv"
+    world.add(101, "Wave", details="else")
+    world.clock.advance(hours * 3600.0)
+    with run(tmp_path, world, *job, run_id=new_run_id(world.clock.wall())) as rig:
+        await rig.look()
+        world.add(100, "Other")
+        rig.answer(rig.intents(1)[0], 100)
+        write_ledger_file(rig.ledger, rig.ledger.campaign, "spring", file, Invocation())
+    lose(tmp_path)
+    now = iso(world.clock.wall())
+    with opened(tmp_path, HEADER, *job, now=now, timeout_s=TIMEOUT_S) as ledger:
+        restore(ledger, file, "spring", (), now)
+    with run(tmp_path, world, *job) as rig:
+        await rig.look()
+        assert await rig.round() == settled

@@ -26,7 +26,9 @@ def test_an_incomplete_listing_leaves_everything_unknown_and_says_why() -> None:
         assert (said.claims, said.absent, said.disputed) == ({}, [], ())
         assert said.unknown == {
             1: Unsettled(
-                Reason.LISTING_INCOMPLETE, "the workspace's listing is not complete: HTTP 500"
+                Reason.LISTING_INCOMPLETE,
+                "the workspace's listing is not complete: HTTP 500",
+                keeps_earlier=True,
             )
         }
 

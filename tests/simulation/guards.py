@@ -18,9 +18,10 @@ from tests.support.ledgers import connection_of
 from worker.ledger import overlap, settlement
 from worker.ledger.queries import sql
 from worker.ledger.store import Ledger
-from worker.model.attempts import Attempt, CopyFidelity, UnownedBatch
+from worker.model.attempts import Arrived, Attempt, CopyFidelity, UnownedBatch
 from worker.model.records import Listed
-from worker.settle import absence, presence, settling, verdicts
+from worker.model.restored import FileItem
+from worker.settle import absence, fitting, presence, settling, verdicts
 from worker.settle.presence import Presence
 from worker.settle.settling import Settling
 
@@ -193,7 +194,60 @@ def moving(scenario: Scenario) -> Scenario:
     return replace(scenario, runs=(first, *scenario.runs[1:]), meddling=moves)
 
 
+def edited_when_lost(scenario: Scenario) -> Scenario:
+    """As `lost_twins`, with sources that look different and are edited before the database is
+    restored."""
+    lost = lost_twins(scenario)
+    source = lost.sources[0]
+    sources = tuple(replace(source, details={"task_name": name}) for name in ("Signs", "Streets"))
+    edits = tuple(Meddling(1, -1.0 - number, "edit") for number in range(4))
+    return replace(lost, sources=sources, meddling=edits)
+
+
+def lost_late(scenario: Scenario) -> Scenario:
+    """The first run loses its answers, and the second one creates the rest hours later. No listing
+    shows anything until the database is lost and restored."""
+    job = MemoryJob((Wanted(source_id(0), "Wave {n}", False, 6),))
+    run = replace(
+        scenario.runs[0], job=job, campaign="spring", only_settle=False, database_before=None,
+        database_lost=False, crash_points=None, crash_at=None, signal_at=None, abort_at=None,
+        max_duration=None, decides=0.0, me=ME, pause_s=4 * 3600.0,
+    )  # fmt: skip
+    blind = Weather(no_listing=True)
+    lossy = replace(blind, duplicate={Fate.LOST_AFTER: 0.9})
+    return replace(
+        scenario,
+        sources=(replace(scenario.sources[0], workspace=WORKSPACES[0]),),
+        missing_sources=0,
+        bystanders=1,
+        habits=Habits(),
+        meddling=(),
+        runs=(
+            replace(run, weather=lossy, limits=run.limits._replace(limit=3, max_failed=None)),
+            replace(run, weather=blind, limits=run.limits._replace(limit=None, max_failed=None)),
+            replace(run, weather=Weather(), database_lost=True, limits=scenario.calm[0].limits),
+        ),
+        calm=(replace(scenario.calm[0], job=job, campaign="spring"),),
+    )
+
+
 # -- the guards
+
+
+def details_alone_tell_restored_copies_apart(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        absence,
+        "is_unlike",
+        lambda attempt, batch: not fitting.looks_like_its_source(attempt, batch),
+    )
+
+
+def every_row_of_a_file_was_unsent(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(FileItem, "is_unsent", property(lambda _self: True))
+
+
+def no_name_is_cut(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Arrived, "show_whole", lambda _self, _name: True)
 
 
 def no_wait_for_a_dead_runs_requests(patch: pytest.MonkeyPatch) -> None:
@@ -341,6 +395,21 @@ GUARDS: Mapping[str, Mistake] = {
             20,
             lost_twins,
         ),
+        Mistake(
+            "takes a restored row's copy for another's because its source was edited",
+            details_alone_tell_restored_copies_apart,
+            Theme.LOST,
+            60,
+            edited_when_lost,
+        ),
+        Mistake(
+            "takes every row of a ledger file for unsent",
+            every_row_of_a_file_was_unsent,
+            Theme.LOST,
+            60,
+            lost_late,
+        ),
+        Mistake("believes that no name is cut", no_name_is_cut, Theme.COPYING, 400),
         Mistake(
             "proves absence of what a source was asked for that was moved",
             no_source_is_moved,

@@ -109,9 +109,9 @@ def judge(
     rows = _rows(connection)
     owner = {row.batch_id: row for row in rows if row.batch_id is not None}
     made = [batch for batch in world.batches.values() if batch.request is not None]
-    problems = _doubles(rows, owner, made)
+    problems = _doubles(rows, owner, made, world)
     problems += _false_rows(rows, world, lenient=lenient)
-    problems += [] if lenient else _lost(rows, owner, made)
+    problems += [] if lenient else _lost(rows, owner, made, world)
     problems += [] if lenient else _denied(rows, owner, made)
     problems += _uncounted(rows, world, forgiven, exact=counted)
     problems += _untrue(rows)
@@ -191,7 +191,7 @@ def _rows(connection: sqlite3.Connection) -> list[Row]:
     ]
 
 
-def _doubles(rows: list[Row], owner: dict[str, Row], made: list[Batch]) -> list[str]:
+def _doubles(rows: list[Row], owner: dict[str, Row], made: list[Batch], world: World) -> list[str]:
     """Whatever nobody else has of what was made for an item is its own; one is enough."""
     own: dict[ItemKey, list[str]] = defaultdict(list)
     by_kind: Counter[Kind] = Counter()
@@ -204,10 +204,10 @@ def _doubles(rows: list[Row], owner: dict[str, Row], made: list[Batch]) -> list[
         known = batch.request.item not in nameless and (
             holder is None or holder.item not in nameless
         )
-        by_kind[batch.request.kind] += known
+        by_kind[_in_effect(batch.request.kind, world)] += known
         if holder is None or holder.item == batch.request.item:
             own[batch.request.item].append(batch.id)
-    items = Counter(row.kind for row in rows if row.kind is not None)
+    items = Counter(_in_effect(row.kind, world) for row in rows if row.kind is not None)
     problems = [
         f"double: {item} has {batches}" for item, batches in own.items() if len(batches) > 1
     ]
@@ -218,9 +218,13 @@ def _doubles(rows: list[Row], owner: dict[str, Row], made: list[Batch]) -> list[
     ]
 
 
-def _lost(rows: list[Row], owner: dict[str, Row], made: list[Batch]) -> list[str]:
+def _lost(rows: list[Row], owner: dict[str, Row], made: list[Batch], world: World) -> list[str]:
     """What no row has must be what an unknown row may have."""
-    unclear = Counter(row.kind for row in rows if row.status in ("unknown", "sent"))
+    unclear = Counter(
+        row.kind and _in_effect(row.kind, world)
+        for row in rows
+        if row.status in ("unknown", "sent")
+    )
     nameless = {row.item for row in rows if row.status in ("unknown", "sent") and row.kind is None}
     orphans: dict[Kind, list[Batch]] = defaultdict(list)
     for batch in made:
@@ -229,7 +233,7 @@ def _lost(rows: list[Row], owner: dict[str, Row], made: list[Batch]) -> list[str
             and batch.request is not None
             and batch.request.item not in nameless
         ):
-            orphans[batch.request.kind].append(batch)
+            orphans[_in_effect(batch.request.kind, world)].append(batch)
     return [
         f"lost: {[batch.id for batch in batches]} of {kind}, and {unclear[kind]} rows say unknown"
         for kind, batches in orphans.items()
@@ -349,15 +353,14 @@ def _false_rows(rows: list[Row], world: World, *, lenient: bool) -> list[str]:
         elif batch.request is None:
             problems.append(f"false row: {row.item} names {row.batch_id}, which somebody else made")
         elif row.kind is None:
-            wanted = (row.item.source_id, row.item.upload_new_dataset)
-            if (
-                batch.kind is None
-                or (batch.kind.source_id, batch.kind.upload_new_dataset) != wanted
+            wanted = Kind(row.item.source_id, None, row.item.upload_new_dataset)
+            if batch.kind is None or _in_effect(batch.kind._replace(name=None), world) != (
+                _in_effect(wanted, world)
             ):
                 problems.append(
                     f"false row: {row.item} names {row.batch_id}, which is {batch.kind}"
                 )
-        elif batch.kind != row.kind and not _same_to_everybody(batch, row.kind, world):
+        elif batch.kind is None or _in_effect(batch.kind, world) != _in_effect(row.kind, world):
             problems.append(
                 f"false row: {row.item} is {row.kind} and names {row.batch_id}, which is"
                 f" {batch.kind}"
@@ -408,21 +411,17 @@ def _is_a_copy_for(row: Row, batch: Batch, world: World, *, lenient: bool) -> bo
     if row.kind is None:
         wanted = (row.item.source_id, row.item.upload_new_dataset)
         return (batch.kind.source_id, batch.kind.upload_new_dataset) == wanted
-    return batch.kind == row.kind or _same_to_everybody(batch, row.kind, world)
+    return _in_effect(batch.kind, world) == _in_effect(row.kind, world)
 
 
-def _same_to_everybody(batch: Batch, kind: Kind, world: World) -> bool:
-    """Whether the batch is just what a request of this kind makes, though it was made by another:
-    where a source has no data, copies with and without it are one and the same."""
+def _in_effect(kind: Kind, world: World) -> Kind:
+    """The kind of what such a request makes: where a source has no data, copies with and without it
+    are one and the same."""
     source = world.batches.get(kind.source_id)
-    made = batch.kind
-    return (
-        made is not None
-        and (made.source_id, made.name) == (kind.source_id, kind.name)
-        and source is not None
-        and not source.datasets
-        and not batch.datasets
-    )
+    of_it = [b for b in world.batches.values() if b.kind and b.kind.source_id == kind.source_id]
+    # Of a source that was removed, its copies tell.
+    has_data = any(batch.datasets for batch in ([source] if source is not None else of_it))
+    return kind._replace(upload_new_dataset=kind.upload_new_dataset and has_data)
 
 
 def _uncounted(

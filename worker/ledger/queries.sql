@@ -1183,6 +1183,12 @@ WHERE i.campaign_id = :campaign AND (
     EXISTS (SELECT 1 FROM attempts AS a WHERE a.item_id = i.id AND a.restored = 1)
     OR i.status = 'created' AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.item_id = i.id));
 
+-- name: latest_of_file
+-- When the newest batch was created that the campaign's ledger file names, as `created_at` has it.
+SELECT max(i.created_at) FROM items AS i
+WHERE i.campaign_id = :campaign AND i.status = 'created'
+  AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.item_id = i.id);
+
 -- name: not_shown
 -- The batches that this listing should show but does not: those that earlier listings of this run
 -- and GETs showed, those that this run created long enough ago, and the sources of all open attempts

@@ -77,9 +77,13 @@ def restore_created(ledger: Ledger, item: Planned, row: FileItem) -> None:
     )
 
 
-def restore_unknown(ledger: Ledger, item: Planned, row: FileItem, name: str | None) -> None:
+def restore_unknown(
+    ledger: Ledger, item: Planned, row: FileItem, name: str | None, earliest: str | None
+) -> None:
     """Record that the duplicate may exist: it may have been sent after the file was written. `name`
-    is the name that was sent (None: not known yet)."""
+    is the name that was sent (None: not known yet). If the file does not say when its first request
+    left, it was not before `earliest`: the next ledger file has to say so, in case this database is
+    lost too."""
     ledger.ask(
         "restore_unknown",
         item=item.id,
@@ -87,7 +91,7 @@ def restore_unknown(ledger: Ledger, item: Planned, row: FileItem, name: str | No
         name=name,
         error="restored from a ledger file: it may have been sent after the file was written",
         attempts=row.attempts or 0,
-        first_sent_at=row.first_sent_at,
+        first_sent_at=row.first_sent_at or earliest,
         last_sent_at=row.last_sent_at,
     )
 

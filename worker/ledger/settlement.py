@@ -11,6 +11,7 @@ from worker.ledger.engine import Row
 from worker.ledger.group_commit import add_differences, content_of, default_name
 from worker.ledger.store import Ledger
 from worker.model.attempts import (
+    Arrived,
     Attempt,
     CopyFidelity,
     Interval,
@@ -22,6 +23,7 @@ from worker.model.attempts import (
     offset_of,
     special,
 )
+from worker.model.clock import seconds
 from worker.model.differences import Content, differences
 from worker.model.names import needs_source_name, render_name
 from worker.model.reasons import Reason
@@ -30,6 +32,10 @@ from worker.model.records import Listed
 RESTORED = Interval(-2 * 86_400.0, 2 * 86_400.0)
 """The offset that is assumed for a restored attempt. It is very wide, because no 201 of the
 attempt's time is left to derive it from."""
+
+FILE_MARGIN_S = 3600.0
+"""Seconds by which the copy of a row that a ledger file calls unsent may seem to be older than the
+latest batch that the file names, because the API's clocks differ, or one is set."""
 
 
 def own_unknown(ledger: Ledger) -> int:
@@ -77,17 +83,22 @@ def open_attempts(ledger: Ledger) -> list[Attempt]:
     for run in {row["run_id"] for row in rows}:
         allowed = ledger.ask("offset", run=run, other=ledger.run).fetchone()
         offsets[run] = offset_of(allowed["low"], allowed["high"])
+    restored = {row["campaign_id"] for row in rows if row["unsent"]}
     existed = {
         campaign: frozenset(one[0] for one in ledger.ask("sources_of_file", campaign=campaign))
-        for campaign in {row["campaign_id"] for row in rows if row["unsent"]}
+        for campaign in restored
     }
+    created_after = {campaign: _created_after(ledger, campaign) for campaign in restored}
     # Before this listing, no open attempt was sent, except those that a file calls unsent.
     oldest = min((row["listing"] for row in rows if not row["unsent"]), default=math.inf)
     found = []
     for row in rows:
         attempt = _attempt(row, offsets[row["run_id"]])
         if row["unsent"]:
-            attempt = attempt._replace(existed=existed[row["campaign_id"]])
+            campaign = row["campaign_id"]
+            attempt = attempt._replace(
+                existed=existed[campaign], created_after=created_after[campaign]
+            )
         of_a_copy = row["of_known_copy"] or (
             row["source_listing"] is not None
             and not (
@@ -98,6 +109,13 @@ def open_attempts(ledger: Ledger) -> list[Attempt]:
         )
         found.append(attempt._replace(of_a_copy=bool(of_a_copy)))
     return found
+
+
+def _created_after(ledger: Ledger, campaign: int) -> float | None:
+    """A time, as `created_at` has it, before the copies of the rows that the campaign's ledger file
+    calls unsent: the latest batch that the file names existed before their requests left."""
+    latest = seconds(ledger.ask("latest_of_file", campaign=campaign).fetchone()[0] or "")
+    return None if latest is None else latest - FILE_MARGIN_S
 
 
 def _attempt(row: Row, offset: Interval | None) -> Attempt:
@@ -176,11 +194,13 @@ def copy_fidelity(ledger: Ledger, batches: Sequence[Listed]) -> list[CopyFidelit
             datasets = () if row["upload_new_dataset"] else tuple(json.loads(row["datasets"]))
             kept_data = batch.datasets == datasets if datasets or batch.datasets else None
             kept_name = batch.name == expected
-            characters = special(expected) if kept_name else frozenset()
-            copied = {batch.details: row["details"]}
             found.append(
                 CopyFidelity(
-                    kept_name, batch.details == row["details"], kept_data, characters, copied
+                    kept_name,
+                    batch.details == row["details"],
+                    kept_data,
+                    _arrived(expected) if kept_name else Arrived(),
+                    {batch.details: row["details"]},
                 )
             )
     return found
@@ -206,11 +226,16 @@ def _name_fidelity(listed: str, row: Row) -> CopyFidelity:
         sent = render_name(template, row["source_name"], row["copies"] or 0)
     sent = sent or default_name(row["source_name"] or "")
     kept = listed == sent
-    characters = special(sent) if kept else frozenset()
+    arrived = _arrived(sent) if kept else Arrived()
     if row["answered"] and (kept or certain):
-        return CopyFidelity(name=kept, characters=characters)
+        return CopyFidelity(name=kept, arrived=arrived)
     # Settling found it by its name. A different one was changed since.
-    return CopyFidelity(found=characters) if kept else CopyFidelity()
+    return CopyFidelity(found=arrived) if kept else CopyFidelity()
+
+
+def _arrived(name: str) -> Arrived:
+    """What a name shows that arrived as it was sent."""
+    return Arrived(special(name), len(name))
 
 
 def not_shown(
@@ -296,11 +321,8 @@ def settle_absent(ledger: Ledger, item: int, reason: Reason, text: str) -> None:
 
 
 def _settle_unknown(ledger: Ledger, item: int, why: Unsettled) -> None:
-    if (
-        why.reason is Reason.LISTING_INCOMPLETE
-        and ledger.ask("has_candidates", item=item).fetchone()
-    ):
-        return  # such a listing says nothing, and an earlier look may have found candidates
+    if why.keeps_earlier and ledger.ask("has_candidates", item=item).fetchone():
+        return
     ledger.ask("forget_candidates", item=item)
     ledger.ask(
         "settle_unknown",

@@ -54,6 +54,7 @@ class Attempt(NamedTuple):
     `source_changed`: the source has changed since, or is not listed any more, so that this is
     unknown. `restored`: it comes from a ledger file, and its source is compared as it is now.
     `existed`: batches that existed before it, as its ledger file shows; a baseline as `listing` is.
+    `created_after`: its copy's `created_at` is later, as the file shows (None: not known).
     `tells_people_apart`: 201s to this `me` carried its id. `hidden`: another token's user
     is looking, and is shown neither the source nor anything that the first user's requests created.
     `name_guessed`: the name that was sent was derived from the source's name now. `of_a_copy`: the
@@ -83,6 +84,7 @@ class Attempt(NamedTuple):
     of_a_copy: bool = False
     restored: bool = False
     existed: frozenset[str] = frozenset()
+    created_after: float | None = None
     moved: bool = False
 
     @property
@@ -92,8 +94,10 @@ class Attempt(NamedTuple):
 
     @property
     def kind(self) -> tuple[str, str | None, bool]:
-        """Nothing distinguishes the copies of attempts with the same kind."""
-        return self.source_id, self.name, self.upload_new_dataset
+        """Nothing distinguishes the copies of attempts with the same kind. If the source has no
+        datasets, its copies have none either way."""
+        has_datasets = self.source is None or bool(self.source.datasets)
+        return self.source_id, self.name, self.upload_new_dataset and has_datasets
 
     @property
     def expected_name(self) -> str:
@@ -128,22 +132,42 @@ class UnownedBatch(NamedTuple):
     disputed: bool = False
 
 
+class Arrived(NamedTuple):
+    """Names that arrived as they were sent: their `characters` beyond `PLAIN`, and the number of
+    characters of the `longest` one."""
+
+    characters: frozenset[str] = frozenset()
+    longest: int = 0
+
+    def joined(self, other: Arrived | None) -> Arrived:
+        """What both together show."""
+        if other is None:
+            return self
+        return Arrived(self.characters | other.characters, max(self.longest, other.longest))
+
+    def show_whole(self, name: str) -> bool:
+        """Whether an API that cuts names certainly does not cut this one: a name that is at least
+        as long arrived whole. Whatever the API counts, bytes are the most and characters the
+        fewest."""
+        return len(name.encode()) <= self.longest
+
+
 @dataclass(frozen=True, slots=True)
 class CopyFidelity:
     """What the worker's own 201s, seen again in this run's listings, show about copying.
 
     `name`, `details`, `datasets`: True if all arrived as sent, False if one did not, None if
-    nothing showed it. `characters`: those beyond `PLAIN` in names that arrived as sent. `copied`:
-    maps the task details that listings show for copies to the details they were created from (None:
-    from different ones). `found`: the characters beyond `PLAIN` in the names of batches that
-    settling found, which have the name that was sent (None: it found none)."""
+    nothing showed it. `arrived`: the names that arrived as sent. `copied`: maps the task details
+    that listings show for copies to the details they were created from (None: from different ones).
+    `found`: the names of batches that settling found, which have the name that was sent (None: it
+    found none)."""
 
     name: bool | None = None
     details: bool | None = None
     datasets: bool | None = None
-    characters: frozenset[str] = frozenset()
+    arrived: Arrived = field(default_factory=Arrived)
     copied: Mapping[str, str | None] = field(default_factory=dict)
-    found: frozenset[str] | None = None
+    found: Arrived | None = None
 
     def joined(self, other: CopyFidelity) -> CopyFidelity:
         """The conclusions from both together."""
@@ -154,9 +178,9 @@ class CopyFidelity:
             _both(self.name, other.name),
             _both(self.details, other.details),
             _both(self.datasets, other.datasets),
-            self.characters | other.characters,
+            self.arrived.joined(other.arrived),
             copied,
-            other.found if self.found is None else self.found | (other.found or frozenset()),
+            other.found if self.found is None else self.found.joined(other.found),
         )
 
     def without(self, changed: Container[str]) -> CopyFidelity:
@@ -172,14 +196,18 @@ class CopyFidelity:
     def surely_keeps(self, name: str) -> bool:
         """Whether a copy that is sent with this name is certainly listed under it: names arrived as
         sent, and so did every character in it that an API might escape."""
-        return self.name is True and special(name) <= self.characters
+        return self.name is True and special(name) <= self.arrived.characters
 
     def probably_keeps(self, name: str) -> bool:
         """Whether batches that settling found show the same, and no 201 shows otherwise. It would
         be a coincidence if a batch had a row's name, details and datasets and was not its copy."""
         if self.name is False or self.found is None:
             return False
-        return special(name) <= self.characters | self.found
+        return special(name) <= self.names(restored=True).characters
+
+    def names(self, *, restored: bool) -> Arrived:
+        """The names that arrived as sent; for `restored` attempts also what settling found."""
+        return self.arrived.joined(self.found if restored else None)
 
     def as_sent(self, batch: UnownedBatch) -> UnownedBatch:
         """The batch with the details that it was created from, if the worker's other copies show
@@ -234,12 +262,14 @@ class Candidate(NamedTuple):
 
 class Unsettled(NamedTuple):
     """Why an attempt stays unknown: the `reason`, its explanation (`text`), and the first
-    `candidates` of `total`."""
+    `candidates` of `total`. `keeps_earlier`: the look showed nothing for certain, so the candidates
+    of an earlier one stay, with their reason."""
 
     reason: Reason
     text: str
     candidates: tuple[Candidate, ...] = ()
     total: int = 0
+    keeps_earlier: bool = False
 
 
 class Verdicts(NamedTuple):

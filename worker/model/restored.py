@@ -48,6 +48,6 @@ class FileItem(NamedTuple):
 
     @property
     def is_unsent(self) -> bool:
-        """Whether the file says that no request for it had been sent when it was written. A row
-        that was restored before is unknown, whatever its attempts."""
-        return self.status == "pending" and self.attempts == 0 and not self.first_sent_at
+        """Whether the file says that nothing existed for it when it was written: only a later
+        request can have created something. A row that was restored before is unknown."""
+        return self.status in ("pending", "failed")

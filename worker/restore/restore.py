@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from typing import NamedTuple
 from worker.export.formats import read_file
 from worker.ledger import restoration, setups
 from worker.ledger.store import Ledger
-from worker.model.clock import seconds
+from worker.model.clock import iso, seconds
 from worker.model.errors import UsageError
 from worker.model.job_names import literal
 from worker.model.names import needs_source_name
@@ -64,6 +65,7 @@ def restore(
     # left after the run began.
     began = min([began, *(_or_any(began_at(run)) for run in runs if run)])
     date_before = began - CLOCK_OFF_S if math.isfinite(began) else None
+    earliest = iso(datetime.fromtimestamp(max(began, 0.0), UTC)) if began < math.inf else None
     created = unknown = 0
     sent, unsent = list[int](), list[int]()
     with ledger.transaction():
@@ -97,7 +99,9 @@ def restore(
                     )
                 created += 1
             else:
-                restoration.restore_unknown(ledger, duplicate, item, _sent_name(duplicate, item))
+                restoration.restore_unknown(
+                    ledger, duplicate, item, _sent_name(duplicate, item), earliest
+                )
                 unknown += 1
                 if item.status == "unknown":
                     sent.append(duplicate.id)

@@ -8,7 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from worker.model.attempts import Attempt, CopyFidelity, UnownedBatch
-from worker.settle.fitting import has_just_its_name, made_by_its_me, may_be_its, names_are_close
+from worker.settle.fitting import (
+    has_just_its_name,
+    is_unlike,
+    made_by_its_me,
+    may_be_its,
+    names_are_close,
+)
 from worker.settle.windows import made_at, wide_window
 
 
@@ -23,6 +29,9 @@ def nearly_fits(attempt: Attempt, batch: UnownedBatch, fidelity: CopyFidelity) -
         return False
     if attempt.source is None or not batch.loose_details:
         return True
+    changed = fidelity.name is False or fidelity.details is False
+    if attempt.restored and not changed and is_unlike(attempt, batch):
+        return False
     # A name that was sent does not depend on what happened to the source since.
     name_is_known = not attempt.source_may_have_changed or (
         attempt.name is not None and not attempt.name_guessed
@@ -31,7 +40,8 @@ def nearly_fits(attempt: Attempt, batch: UnownedBatch, fidelity: CopyFidelity) -
         attempt.restored and fidelity.probably_keeps(attempt.expected_name)
     )
     name_counts = name_is_known and name_is_kept
-    if name_counts and not names_are_close(attempt, batch.name):
+    whole = fidelity.names(restored=attempt.restored).show_whole(attempt.expected_name)
+    if name_counts and not names_are_close(attempt, batch.name, whole=whole):
         return False
     if attempt.source_may_have_changed or has_just_its_name(attempt, batch):
         return True

@@ -3,18 +3,23 @@ and creator. Pure; `presence` and `absence` decide with it."""
 
 from __future__ import annotations
 
-from worker.model.attempts import Attempt, Evidence, UnownedBatch
+from worker.model.attempts import Attempt, Evidence, UnownedBatch, special
 from worker.model.names import skeleton
 from worker.settle.windows import PRESUMED, made_at, window
 
 
 def may_be_its(attempt: Attempt, batch: UnownedBatch) -> bool:
     """Whether the batch could be the attempt's copy, apart from its name, details, datasets and
-    time: it is not in the baseline, not the source, in the source's workspace, and not somebody
+    window: it is not in the baseline, not the source, in the source's workspace, and not somebody
     else's."""
     return (
         batch.listing > attempt.listing
         and batch.batch_id not in attempt.existed
+        and not (
+            attempt.created_after is not None
+            and batch.created is not None
+            and batch.created <= attempt.created_after
+        )
         and batch.batch_id != attempt.source_id
         and (attempt.source is None or batch.workspace_id == attempt.source.workspace_id)
         and not (
@@ -65,12 +70,31 @@ def made_by_its_me(attempt: Attempt, batch: UnownedBatch) -> bool:
     return attempt.me is None or batch.created_by in (None, attempt.me)
 
 
-def names_are_close(attempt: Attempt, name: str) -> bool:
-    """Whether the API could have trimmed, cut or cleaned the expected name into this one."""
+def names_are_close(attempt: Attempt, name: str, *, whole: bool = False) -> bool:
+    """Whether the API could have trimmed, cut or cleaned the expected name into this one. `whole`:
+    it certainly did not cut it."""
     expected, found = skeleton(attempt.expected_name), skeleton(name)
     if attempt.name is None and name.rstrip().endswith("(Copy)"):
         return True
-    return expected.startswith(found) or found.startswith(expected)
+    return found.startswith(expected) or (not whole and expected.startswith(found))
+
+
+def is_unlike(attempt: Attempt, batch: UnownedBatch) -> bool:
+    """Whether neither the batch's name nor its task details and datasets have anything to do with
+    the attempt's copy and its source as it is now.
+
+    A name that contains the expected one, or is a part of it, has something to do with it, and so
+    has one that the API may have given instead. Nobody knows what becomes of special characters
+    that were sent."""
+    expected, found = skeleton(attempt.expected_name), skeleton(batch.name)
+    return (
+        not special(attempt.name or "")
+        and not attempt.name_guessed
+        and expected not in found
+        and found not in expected
+        and "copy" not in found
+        and not looks_like_its_source(attempt, batch)
+    )
 
 
 def evidence(attempt: Attempt, batch: UnownedBatch) -> Evidence:

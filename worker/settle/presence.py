@@ -80,11 +80,11 @@ def presence(
         ) or _has_changed_rival(some[0], changed.get(some[0].expected_name, ()), batches, fidelity):
             rivalled |= {attempt.id: names for attempt in some}
         else:
-            short = len(batches) < len(some)
-            hopeful = {
-                attempt.id for attempt in some if short and candidates(attempt, odd, fidelity)
-            }
-            claims |= _oldest_to_oldest(some, batches, hopeful)
+            found = _oldest_to_oldest(some, batches)
+            if len(found) < len(some):
+                hopeful = {attempt.id for attempt in some if candidates(attempt, odd, fidelity)}
+                found = _oldest_to_oldest(some, batches, hopeful)
+            claims |= found
     return Presence(claims, disputed, rivalled)
 
 

@@ -60,7 +60,7 @@ def verdicts_of(
         by_workspace.setdefault(workspace_id, []).append(attempt)
     for workspace_id, some in by_workspace.items():
         if (problem := _problem(workspace_id, problems)) is not None:
-            why = Unsettled(Reason.LISTING_INCOMPLETE, INCOMPLETE + problem)
+            why = Unsettled(Reason.LISTING_INCOMPLETE, INCOMPLETE + problem, keeps_earlier=True)
             unknown |= {attempt.id: why for attempt in some}
             continue
         batches = free.get(workspace_id or "", ())
