@@ -181,4 +181,5 @@ STOPPED_BY = (
     "disk",
     "declined",
     "internal",
+    "database",
 )

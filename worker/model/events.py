@@ -41,10 +41,10 @@ STOPPED_BY: Mapping[str, str] = {
     "token": "the API refused the token",
     "api": "the API was unusable for longer than --give-up-after",
     "disk": "the disk could not be written",
-    "database": "the ledger's server was away for longer than --give-up-after, or another machine"
-    " took over",
     "declined": "the prompt was answered with no",
     "internal": "of an error in this program",
+    "database": "the ledger's server was away for longer than --give-up-after, or another machine"
+    " took over",
 }
 """Every `stopped_by`, as the end of the sentence: the run ended early because …"""
 
