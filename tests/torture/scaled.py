@@ -4,16 +4,16 @@ spare stays a second, because this machine is busy."""
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from worker.cli import run_session
 from worker.ledger import seat
 from worker.run import sending
 from worker.settle import windows
 from worker.setup import requests
 
-try:
+with suppress(ImportError):  # psycopg is an optional extra
     from worker.ledger.postgresql import connection, engine, session, threads
-except ImportError:  # psycopg is an optional extra
-    pass
 
 SILENT_S = 3.0
 LEFT_AFTER_S = 2.0
@@ -29,7 +29,7 @@ def scale(machine: str) -> None:
     session.LONGEST_PAUSE_S = 0.5
     session.POLL_S = 0.05
     session.machine = lambda: machine
-    connection.EXCHANGE_S = engine.EXCHANGE_S = 1.0  # type: ignore[attr-defined]
+    connection.EXCHANGE_S = 1.0
     connection.LONG_EXCHANGE_S = engine.LONG_EXCHANGE_S = 10.0  # type: ignore[attr-defined]
     connection.CONNECT_S = 2  # the shortest that the driver takes
     threads.READ_AGAIN_S = 0.2

@@ -160,7 +160,7 @@ class _SharedLife:
                 break
         rows: list[truth.Row] = []
         done: set[str] = set()
-        for number in range(2 * LAST_RUNS):
+        for number in range(2 * LAST_RUNS if self._life.all_made else 4):
             machine = self._machines[number % 2]
             run = machine.start(None).result()
             rows = self._ended({machine: run}, alone=machine)
@@ -242,7 +242,7 @@ class _SharedLife:
             threading.Thread(target=heal, name="heal").start()
 
         proxy.delay_s, proxy.jitter = (
-            (0.004, self._dice.random() < 0.5) if how == "slow" else (0, 0)
+            (0.004, self._dice.random() < 0.5) if how == "slow" else (0.0, False)
         )
         ended = {one: one.start(aim, act)}
         if self._dice.random() < 0.6:

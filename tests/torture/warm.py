@@ -3,7 +3,8 @@ start costs more processor time than a small run. The child is the real command 
 POSIX only.
 
 It reads JSON lines on standard input: an object (see `Order`) starts a run, `"kill"` sends it
-SIGKILL, `"stop"` SIGSTOP, and `"continue"` SIGCONT. It answers with `{"pid": …}` and `{"code": …}` lines; a signal's code is negative."""
+SIGKILL, `"stop"` SIGSTOP, and `"continue"` SIGCONT. It answers with `{"pid": …}` and `{"code": …}`
+lines; a signal's code is negative."""
 
 from __future__ import annotations
 

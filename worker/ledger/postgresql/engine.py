@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 
 from worker.ledger.engine import ConnectionLostError, Rows, ServerError
-from worker.ledger.postgresql.connection import EXCHANGE_S, LONG_EXCHANGE_S, TimedConnection
+from worker.ledger.postgresql.connection import LONG_EXCHANGE_S, TimedConnection
 from worker.ledger.postgresql.statements import sql
 from worker.model.server_address import ServerAddress
 
@@ -55,7 +55,7 @@ class ServerEngine:
         self._changes = 0
         self._transaction_of: int | None = None
         """The thread whose transaction has begun and not ended."""
-        self._limit_s = EXCHANGE_S
+        self._limit_s: float | None = None
 
     @property
     def place(self) -> str:
@@ -220,7 +220,7 @@ class ServerEngine:
     def detach(self) -> None:
         """Remove what `attach` made. A transaction that failed, or a connection that broke, has
         removed it."""
-        self._limit_s = EXCHANGE_S
+        self._limit_s = None
         raw = self.connection.raw
         with self.turn:
             if self.connection.is_broken or raw.info.transaction_status == _FAILED:
