@@ -16,6 +16,7 @@ from worker.ledger.seat import (
     LockSession,
     is_silent,
     leaves_for,
+    may_be_ended,
 )
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -56,11 +57,29 @@ def test_who_may_be_ended(whom: Holder | None, active_ago_s: float | None, silen
 
 
 @pytest.mark.parametrize(
+    ("silent", "watched_s", "ended"),
+    [
+        (True, LEFT_AFTER_S, True),
+        # The server's clock may have been set forward a moment ago.
+        (True, LEFT_AFTER_S - 1, False),
+        (False, LEFT_AFTER_S, False),
+        # Or back.
+        (False, SILENT_S, True),
+    ],
+)
+def test_the_servers_clock_alone_ends_nobody(silent: bool, watched_s: float, ended: bool) -> None:
+    quiet_s = LONG_AGO if silent else -3600.0
+    session = LockSession(7, NOW, ago(quiet_s))
+    assert may_be_ended(holder(quiet_s), session, NOW, watched_s) is ended
+
+
+@pytest.mark.parametrize(
     ("whom", "dead", "seconds"),
     [
         (None, False, 0.0),
         (holder(0.0), False, LEFT_AFTER_S),
         (holder(LEFT_AFTER_S - 1), False, 1.0),
+        (holder(-3600.0), False, LEFT_AFTER_S),  # the server's clock was set back
         (holder(SILENT_S), False, 0.0),
         (holder(0.0), True, 0.0),
         (holder(0.0, released=True), False, 0.0),

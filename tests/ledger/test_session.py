@@ -30,6 +30,12 @@ from worker.ledger.postgresql.session import Session
 __all__ = ["server"]
 
 
+@pytest.fixture
+def proxy(server: Server) -> Iterator[Proxy]:
+    with Proxy(server.port) as between:
+        yield between
+
+
 def always(_away_s: float) -> bool:
     return True
 
@@ -205,13 +211,37 @@ def test_requests_of_a_run_whose_lock_is_free_may_leave_for_a_while(server: Serv
             assert time.monotonic() - began > 0.2
 
 
+def test_a_run_whose_connection_broke_gets_its_lock_back_from_one_that_waits(
+    server: Server, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seat, "LEFT_AFTER_S", 3.0)
+    address = server.address()
+    with seated(server.address(address.schema, proxy.port)) as (old, writer):
+        epoch, refused = old.epoch, []
+
+        def wait() -> None:
+            try:
+                with seated(address, wait_s=5.0):
+                    pass
+            except BusyError as error:
+                refused.append(error)
+
+        other = threading.Thread(target=wait)
+        other.start()
+        time.sleep(0.5)
+        proxy.refuses = True
+        proxy.cut()
+        time.sleep(1.0)  # the other one has the lock now
+        assert seat_of(address)["epoch"] == epoch
+        proxy.refuses = False
+        old.durably(writer, write(writer, "still mine"), always)
+        other.join()
+        assert len(refused) == 1
+        assert old.durably(writer, write(writer, "and now"), never) == "and now"
+        assert seat_of(address)["epoch"] == epoch
+
+
 # -- connections that break
-
-
-@pytest.fixture
-def proxy(server: Server) -> Iterator[Proxy]:
-    with Proxy(server.port) as between:
-        yield between
 
 
 def on_commit(fate: Fate) -> Callable[[bytes], Fate]:

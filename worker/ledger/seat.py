@@ -66,9 +66,21 @@ class LockSession(NamedTuple):
     active_at: datetime | None
 
 
+def may_be_ended(
+    holder: Holder | None, session: LockSession, now: datetime, watched_s: float
+) -> bool:
+    """Whether the session that has the lock may be ended, although it is there: it is silent by the
+    server's clock, and nothing has changed in the `watched_s` seconds that we have watched by our
+    own clock. The server's clock may have been set meanwhile, so alone it ends nobody, and it
+    protects nobody for ever."""
+    if watched_s >= SILENT_S:
+        return True
+    return watched_s >= LEFT_AFTER_S and is_silent(holder, session, now)
+
+
 def is_silent(holder: Holder | None, session: LockSession, now: datetime) -> bool:
-    """Whether the session that has the lock may be ended, although it is there. `holder` is who the
-    seat names; somebody else has the lock for the moment before it takes the seat."""
+    """Whether the session that has the lock was silent too long by the server's clock. `holder` is
+    who the seat names; somebody else has the lock for the moment before it takes the seat."""
     signs = [] if session.active_at is None else [session.active_at]
     if holder is not None and (session.number == holder.session or not signs):
         signs.append(holder.alive_at)
@@ -83,4 +95,5 @@ def leaves_for(holder: Holder | None, now: datetime, *, certainly_dead: bool) ->
     holder, which has not noticed yet, sends what it recorded a moment ago."""
     if holder is None or holder.released is not None or certainly_dead:
         return 0.0
-    return max(0.0, LEFT_AFTER_S - (now - holder.alive_at).total_seconds())
+    ago = (now - holder.alive_at).total_seconds()
+    return max(0.0, LEFT_AFTER_S - max(0.0, ago))  # the server's clock may have been set back

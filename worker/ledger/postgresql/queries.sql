@@ -140,6 +140,9 @@ FROM seat;
 -- name: lock
 SELECT pg_try_advisory_lock(CAST(:space AS INT), CAST(:ledger AS INT));
 
+-- name: unlock
+SELECT pg_advisory_unlock(CAST(:space AS INT), CAST(:ledger AS INT));
+
 -- name: holder_session
 -- Which session has the lock, and when it last did something (NULL: this role may not see that).
 SELECT l.pid, a.backend_start,
@@ -167,13 +170,17 @@ SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid();
 UPDATE seat SET epoch = epoch + 1, commits = 0, host = :host, machine = :machine, process = :process,
     session = pg_backend_pid(), since = clock_timestamp(), alive_at = clock_timestamp(),
     released = NULL, system = :system, timeline = :timeline
-WHERE epoch = :epoch AND commits = :commits
+WHERE epoch = :epoch AND alive_at IS NOT DISTINCT FROM CAST(:alive_at AS TIMESTAMPTZ)
 RETURNING epoch, since;
 
 -- name: retake
 UPDATE seat SET session = pg_backend_pid(), alive_at = clock_timestamp()
 WHERE epoch = :epoch AND since = :since
 RETURNING commits;
+
+-- name: live
+-- A sign of life of a holder without the lock. It counts no commit: that number says which took place.
+UPDATE seat SET alive_at = clock_timestamp() WHERE epoch = :epoch AND since = :since;
 
 -- name: release
 UPDATE seat SET released = clock_timestamp() WHERE epoch = :epoch AND since = :since;

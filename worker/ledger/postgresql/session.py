@@ -17,7 +17,14 @@ from worker.ledger.engine import ConnectionLostError, SeatLostError, ServerError
 from worker.ledger.handle import Writer
 from worker.ledger.postgresql import database
 from worker.ledger.postgresql.engine import ServerEngine
-from worker.ledger.seat import SIGN_EVERY_S, Holder, LockSession, is_silent, leaves_for
+from worker.ledger.seat import (
+    SIGN_EVERY_S,
+    Holder,
+    LockSession,
+    is_silent,
+    leaves_for,
+    may_be_ended,
+)
 from worker.model.errors import BusyError, UsageError
 from worker.model.server_address import ServerAddress
 
@@ -28,6 +35,10 @@ POLL_S = 0.2
 
 LONGEST_PAUSE_S = 5.0
 """The longest pause, in seconds, between two tries to open the connection again."""
+
+
+class _LockedError(ServerError):
+    """The server is there, but another session has the lock."""
 
 
 class Session:
@@ -71,45 +82,62 @@ class Session:
         reading = ServerEngine(self._connection, self.address)
         row = reading.execute("ledger_number", {"schema": self.address.schema}).fetchone()
         self._ledger_number = int(row[0])
-        server = reading.execute("server", {}).fetchone()
         taken = None
         while taken is None:
             self._await_lock(reading, deadline)
             state = reading.execute("seat", {}).fetchone()
-            holder = _holder(state)
-            time.sleep(leaves_for(holder, state["now"], certainly_dead=_is_dead(holder)))
-            with self._connection.exchange() as raw, raw.transaction():
-                taken = reading.execute(
-                    "take",
-                    {
-                        "epoch": state["epoch"],
-                        "commits": state["commits"],
-                        "host": socket.gethostname(),
-                        "machine": machine(),
-                        "process": os.getpid(),
-                        "system": server["system"],
-                        "timeline": server["timeline"],
-                    },
-                ).fetchone()
-            # Nothing was taken if the holder has written meanwhile: a pooler gave both runs the
-            # session with the lock.
-            if taken is None and time.monotonic() >= deadline:
-                raise self._busy(holder)
+            if not self._shows_life(reading, state):
+                keys = {"epoch": state["epoch"], "alive_at": state["alive_at"]}
+                server = reading.execute("server", {}).fetchone()
+                us = {
+                    "host": socket.gethostname(),
+                    "machine": machine(),
+                    "process": os.getpid(),
+                    "system": server["system"],
+                    "timeline": server["timeline"],
+                }
+                with self._connection.exchange() as raw, raw.transaction():
+                    taken = reading.execute("take", keys | us).fetchone()
+            if taken is None:
+                # The holder lives: its connection broke, and it needs the lock to continue.
+                reading.execute("unlock", self._lock_keys).fetchall()
+                if time.monotonic() >= deadline:
+                    raise self._busy(_holder(state))
+                time.sleep(SIGN_EVERY_S)
         self.epoch, self._since = int(taken["epoch"]), taken["since"]
         self._own = _own_session(reading)
         threading.Thread(target=self._beat, name="signs of life", daemon=True).start()
 
     def _await_lock(self, reading: ServerEngine, deadline: float) -> None:
         """Wait for the lock, and end the session that has it if it is silent."""
+        seen, since = None, time.monotonic()
         while not self._try_lock(reading):
             session = self._lock_session(reading)
             state = reading.execute("seat", {}).fetchone()
-            holder = _holder(state)
-            if session is not None and is_silent(holder, session, state["now"]):
+            holder, shown = _holder(state), (session, state["epoch"], state["alive_at"])
+            if seen != shown:
+                seen, since = shown, time.monotonic()
+            watched_s = time.monotonic() - since
+            if session is not None and may_be_ended(holder, session, state["now"], watched_s):
                 self._end_silent(reading, session)
-            elif time.monotonic() >= deadline:
+            elif time.monotonic() >= deadline and not (
+                session is not None and is_silent(holder, session, state["now"])
+            ):
                 raise self._busy(holder)
             time.sleep(POLL_S)
+
+    def _shows_life(self, reading: ServerEngine, state: Any) -> bool:
+        """Whether the holder by this row of the seat shows life, although its lock is free. Waits
+        until its requests cannot leave any more, if it does not."""
+        holder = _holder(state)
+        wait_s = leaves_for(holder, state["now"], certainly_dead=_is_dead(holder))
+        until = time.monotonic() + wait_s
+        while (left := until - time.monotonic()) > 0:
+            time.sleep(min(POLL_S, left))
+            now = reading.execute("seat", {}).fetchone()
+            if (now["epoch"], now["alive_at"]) != (state["epoch"], state["alive_at"]):
+                return True
+        return False
 
     def _busy(self, holder: Holder | None) -> BusyError:
         described = "it started a moment ago" if holder is None else str(holder)
@@ -214,7 +242,9 @@ class Session:
                         self._lost = ConnectionLostError(str(error))
                         raise self._lost from error
                     time.sleep(min(POLL_S, again_at - now))
-            pause = min(2 * pause, LONGEST_PAUSE_S)
+                pause = (
+                    POLL_S if isinstance(error, _LockedError) else min(2 * pause, LONGEST_PAUSE_S)
+                )
         assert self._lost is not None
         raise self._lost
 
@@ -233,10 +263,12 @@ class Session:
             if session is not None and self._own is not None and session[:2] == self._own[:2]:
                 # The server has not noticed that our connection broke.
                 self._end_session(engine, session)
-            if not self._try_lock(engine):
-                raise ServerError("another session has the ledger's lock")
-            # Waits for a transaction of that session, if a pooler keeps it.
             keys = {"epoch": self.epoch, "since": self._since}
+            if not self._try_lock(engine):
+                # A run that waits has it: it gives the lock back if it sees that we live.
+                engine.execute("live", keys)
+                raise _LockedError("another session has the ledger's lock")
+            # Waits for a transaction of that session, if a pooler keeps it.
             taken = engine.execute("retake", keys).fetchone()
             if taken is None or int(taken["commits"]) < self._committed:
                 raise SeatLostError(
