@@ -417,9 +417,8 @@ def test_a_transaction_that_failed_unseen_is_not_taken_for_committed(server: Ser
 
 def test_signs_of_life_do_not_come_between_the_rows_of_a_plan(server: Server) -> None:
     address = server.address()
-    with seated(address) as (session, _):
+    with seated(address, quiet=True) as (session, _):
         engine, before = session.engine, seat_of(address)["commits"]
-        session._ended.set()
         with engine.turn:
             other = threading.Thread(target=engine.show_life)
             other.start()
