@@ -4,6 +4,7 @@ with its logs."""
 from __future__ import annotations
 
 import argparse
+import math
 import random
 import sys
 from functools import partial
@@ -38,6 +39,7 @@ def main() -> int:
         metavar="KINDS",
         help=f"two machines and a ledger on PostgreSQL: {', '.join(KINDS)} (all)",
     )
+    parser.add_argument("--minutes", type=float, default=math.inf, help="end after so many")
     args = parser.parse_args()
     kinds = tuple(args.shared.split(",")) if args.shared else ()
     if args.one is not None and kinds:
@@ -47,7 +49,7 @@ def main() -> int:
         return _one(args.one, args.keep)
     seed = args.seed if args.seed is not None else random.SystemRandom().randrange(2**40)
     say(f"seeds from {seed} on")
-    total = many(seed, args.kills, args.jobs, kinds)
+    total = many(seed, args.kills, args.jobs, kinds, 60 * args.minutes)
     say(table(total))
     for findings in total.failed[:MOST_SHOWN]:
         say(f"\n{findings.weather} {findings.seed}: {findings.problems[0]}\n  {command(findings)}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import random
 import time
 import traceback
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty
@@ -73,8 +75,15 @@ def one_shared(seed: int, kind: str, cluster: Cluster, *, verbose: bool = False)
         return Findings(seed, "", shared=kind, problems=[f"torture: {traceback.format_exc()}"])
 
 
-def many(seed: int, kills: int, processes: int, kinds: tuple[str, ...] = ()) -> Sum:
-    """Scenarios from `seed` on until there were `kills` kills; with `kinds`, on a shared ledger."""
+def many(
+    seed: int,
+    kills: int,
+    processes: int,
+    kinds: tuple[str, ...] = (),
+    seconds: float = math.inf,
+) -> Sum:
+    """Scenarios from `seed` on until there were `kills` kills, or for `seconds`; with `kinds`, on a
+    shared ledger."""
     context = multiprocessing.get_context(
         "spawn"
     )  # a sandbox's thread and a fork do not go together
@@ -90,11 +99,9 @@ def many(seed: int, kills: int, processes: int, kinds: tuple[str, ...] = ()) -> 
     for worker in workers:
         worker.start()
     while any(worker.is_alive() for worker in workers) or not results.empty():
-        try:
+        with suppress(Empty):
             total.add(results.get(timeout=0.2))
-        except Empty:
-            continue
-        if total.kills.total() >= kills:
+        if total.kills.total() >= kills or time.monotonic() - began >= seconds:
             enough.set()
     for number, worker in enumerate(workers):
         worker.join()
