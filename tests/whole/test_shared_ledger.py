@@ -106,7 +106,7 @@ def test_a_run_whose_server_stays_away_gives_up_and_says_so(
             until(lambda: one.world.made >= 10)
             proxy.refuses = True
             proxy.cut()
-            ended = finish(running, 40)
+            ended = finish(running, 120)
     assert ended.code == 1, ended.err
     assert ended.summary["stopped_by"] == "database"
     assert "the ledger cannot be written" in ended.err
@@ -129,9 +129,9 @@ def test_a_signal_ends_a_run_soon_while_its_server_is_away(
             until(lambda: proxy.accepted >= 8)  # it tries to reach the server again
             running.send_signal(signal.SIGTERM)
             began = time.monotonic()
-            ended = finish(running, 40)
+            ended = finish(running, 120)
     assert ended.code == 128 + signal.SIGTERM, ended.err
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 40
 
 
 def test_a_run_continues_when_its_server_was_away_for_a_moment(
