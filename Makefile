@@ -11,7 +11,7 @@ JOBS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 # A rehearsal leaves its ledgers beside the jobs.
 DEMO_JOBS := $(notdir $(wildcard jobs/*.csv jobs/*.tsv jobs/*.yaml jobs/*.yml))
 
-.PHONY: demo test prove mutants lowest wheel coverage simulate search torture wires lint types format plots memory bench bench-ceiling bench-pace bench-report bench-scale bench-settling bench-speed bench-year bench-tools bench-workbook screenshots clean
+.PHONY: demo test prove mutants lowest wheel coverage simulate search torture torture-shared wires lint types format plots memory bench bench-ceiling bench-pace bench-report bench-scale bench-settling bench-speed bench-year bench-tools bench-workbook screenshots clean
 
 .venv/installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo 'make: Python 3.11 or later is needed, and none was found' >&2; exit 1; }
@@ -98,6 +98,12 @@ search: .venv/installed
 # 1,000 kills of the real command at random moments, over real HTTP; takes some minutes.
 torture: .venv/installed
 	@$(BIN)/python -m tests.torture --kills 1000 --jobs 2
+
+# Two machines with a ledger on PostgreSQL: workers and servers killed, connections cut, machines stopped, both started
+# at once; takes an hour or two.
+torture-shared: .venv/installed
+	@for kind in 'kill 500' 'server 50' 'network 100' 'stop 100' 'double 100'; do set -- $$kind; \
+		echo; echo "== $$1"; $(BIN)/python -m tests.torture --shared $$1 --kills $$2 --jobs 2 || exit 1; done
 
 # Connections cut, reset or silent after every byte of a request and its answer; takes some minutes.
 wires: .venv/installed

@@ -8,11 +8,11 @@ from tests.support.engines import engine, on_both, server
 
 __all__ = ["engine", "server"]
 
-ABOUT_SQLITE = {"test_database", "test_lock", "test_threads"}
-"""Modules about SQLite's own files, locks and threads."""
+OF_ONE_ENGINE = {"test_database", "test_lock", "test_threads", "test_seat", "test_session"}
+"""Modules about SQLite's own files, locks and threads, or about a server's seat."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test on both engines."""
-    if metafunc.module.__name__.rpartition(".")[2] not in ABOUT_SQLITE:
+    if metafunc.module.__name__.rpartition(".")[2] not in OF_ONE_ENGINE:
         on_both(metafunc)

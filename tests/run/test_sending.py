@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.ledgers import connection_of, items, look_up, opened, uuid
 from tests.support.no_setups import NoSetups
+from worker.ledger.seat import LEAVES_WITHIN_S
 from worker.ledger.store import Ledger
 from worker.ledger.threads import ThreadedDatabase
 from worker.model.clock import MachineClock, ServerClock
@@ -26,7 +27,6 @@ from worker.rate.pacer import Pacer
 from worker.run.group_commit import LINGER_S, linger
 from worker.run.limits import Limits
 from worker.run.sending import Sending
-from worker.settle.windows import LEAVES_WITHIN_S
 
 P = ParamSpec("P")
 T = TypeVar("T")

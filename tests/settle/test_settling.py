@@ -14,11 +14,11 @@ from tests.settle.rig import OTHER, SETTLE_AFTER, SOURCE, T0, Rig, World, run
 from tests.support.ledgers import CAMPAIGN, WORKSPACE, connection_of, opened, uuid
 from worker.api.bodies import read_batch
 from worker.ledger import decisions, settlement
+from worker.ledger.seat import LEAVES_WITHIN_S
 from worker.model.batch import listed
 from worker.model.clock import iso
 from worker.model.errors import UsageError
 from worker.settle.settling import PROOFS, Settled, Waiting
-from worker.settle.windows import LEAVES_WITHIN_S
 
 # -- presence and absence
 

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from tests.settle.cases import INF, SHARP, attempt, sighting
+from worker.ledger.seat import LEAVES_WITHIN_S
 from worker.model.attempts import (
     Interval,
     offset_of,
 )
-from worker.settle.windows import LEAVES_WITHIN_S, WIDE_S, made_at, wide_window, window
+from worker.settle.windows import WIDE_S, made_at, wide_window, window
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,16 @@ with its logs."""
 from __future__ import annotations
 
 import argparse
+import math
 import random
 import sys
 from functools import partial
 from pathlib import Path
 
-from tests.torture.night import command, many, one, table
+from tests.torture.night import command, kind_of, many, one, one_shared, table
 from tests.torture.runner import Runner
+from tests.torture.shared import KINDS, Cluster
+from tests.torture.torturer import Findings
 
 MOST_SHOWN = 20
 
@@ -29,12 +32,24 @@ def main() -> int:
     parser.add_argument(
         "--keep", type=Path, metavar="FOLDER", help="with --one: copy its database and files there"
     )
+    parser.add_argument(
+        "--shared",
+        nargs="?",
+        const=",".join(KINDS),
+        metavar="KINDS",
+        help=f"two machines and a ledger on PostgreSQL: {', '.join(KINDS)} (all)",
+    )
+    parser.add_argument("--minutes", type=float, default=math.inf, help="end after so many")
     args = parser.parse_args()
+    kinds = tuple(args.shared.split(",")) if args.shared else ()
+    if args.one is not None and kinds:
+        with Cluster() as cluster:
+            return _shown(one_shared(args.one, kind_of(args.one, kinds), cluster, verbose=True))
     if args.one is not None:
         return _one(args.one, args.keep)
     seed = args.seed if args.seed is not None else random.SystemRandom().randrange(2**40)
     say(f"seeds from {seed} on")
-    total = many(seed, args.kills, args.jobs)
+    total = many(seed, args.kills, args.jobs, kinds, 60 * args.minutes)
     say(table(total))
     for findings in total.failed[:MOST_SHOWN]:
         say(f"\n{findings.weather} {findings.seed}: {findings.problems[0]}\n  {command(findings)}")
@@ -46,6 +61,10 @@ def main() -> int:
 def _one(seed: int, keep: Path | None) -> int:
     with Runner() as runner:
         findings = one(seed, runner, verbose=True, keep=keep)
+    return _shown(findings)
+
+
+def _shown(findings: Findings) -> int:
     say("\n".join(findings.events))
     say(
         f"{findings.weather} {findings.seed}: {findings.runs} runs, killed {dict(findings.kills)},"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
+import random
 import time
 import traceback
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty
@@ -13,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from tests.torture.runner import Runner
 from tests.torture.scenario import scenario
+from tests.torture.shared import Cluster, torture_shared
 from tests.torture.torturer import Findings, torture
 
 if TYPE_CHECKING:
@@ -63,8 +67,23 @@ def one(seed: int, runner: Runner, *, verbose: bool = False, keep: Path | None =
         return Findings(seed, life.weather, problems=[f"torture: {traceback.format_exc()}"])
 
 
-def many(seed: int, kills: int, processes: int) -> Sum:
-    """Scenarios from `seed` on until there were `kills` kills."""
+def one_shared(seed: int, kind: str, cluster: Cluster, *, verbose: bool = False) -> Findings:
+    """The same with a shared ledger."""
+    try:
+        return torture_shared(seed, kind, cluster, verbose=verbose)
+    except Exception:
+        return Findings(seed, "", shared=kind, problems=[f"torture: {traceback.format_exc()}"])
+
+
+def many(
+    seed: int,
+    kills: int,
+    processes: int,
+    kinds: tuple[str, ...] = (),
+    seconds: float = math.inf,
+) -> Sum:
+    """Scenarios from `seed` on until there were `kills` kills, or for `seconds`; with `kinds`, on a
+    shared ledger."""
     context = multiprocessing.get_context(
         "spawn"
     )  # a sandbox's thread and a fork do not go together
@@ -72,7 +91,7 @@ def many(seed: int, kills: int, processes: int) -> Sum:
     enough = context.Event()
     workers = [
         context.Process(
-            target=_work, args=(seed + number, processes, results, enough), daemon=False
+            target=_work, args=(seed + number, processes, results, enough, kinds), daemon=False
         )
         for number in range(processes)
     ]
@@ -80,11 +99,9 @@ def many(seed: int, kills: int, processes: int) -> Sum:
     for worker in workers:
         worker.start()
     while any(worker.is_alive() for worker in workers) or not results.empty():
-        try:
+        with suppress(Empty):
             total.add(results.get(timeout=0.2))
-        except Empty:
-            continue
-        if total.kills.total() >= kills:
+        if total.kills.total() >= kills or time.monotonic() - began >= seconds:
             enough.set()
     for number, worker in enumerate(workers):
         worker.join()
@@ -98,16 +115,31 @@ def many(seed: int, kills: int, processes: int) -> Sum:
     return total
 
 
-def _work(seed: int, step: int, results: Queue[Findings], enough: Event) -> None:
+def _work(
+    seed: int, step: int, results: Queue[Findings], enough: Event, kinds: tuple[str, ...]
+) -> None:
+    if kinds:
+        with Cluster() as cluster:
+            while not enough.is_set():
+                found = one_shared(seed, kind_of(seed, kinds), cluster)
+                results.put(found)
+                seed += step
+        return
     with Runner() as runner:
         while not enough.is_set():
             results.put(one(seed, runner))
             seed += step
 
 
+def kind_of(seed: int, kinds: tuple[str, ...]) -> str:
+    """Which of these kinds the scenario of a seed is."""
+    return random.Random(f"kind {seed}").choice(kinds)
+
+
 def command(findings: Findings) -> str:
     """What repeats a scenario."""
-    return f"python -m tests.torture --one {findings.seed}"
+    shared = f" --shared {findings.shared}" if findings.shared else ""
+    return f"python -m tests.torture{shared} --one {findings.seed}"
 
 
 def table(total: Sum) -> str:

@@ -72,9 +72,11 @@ class Runner:
         refresh_s: float,
         aim: Aim | None,
         look: Callable[[], None],
+        machine: str = "",
+        act: Callable[[], None] | None = None,
     ) -> Run:
         """Run the command in `folder`, to its end or to where `aim` says; `look` is called all the
-        time."""
+        time. With `act`, that is called where `aim` says, and the run goes on."""
         pipe = folder / "phases"
         if not pipe.exists():
             os.mkfifo(pipe)
@@ -82,18 +84,24 @@ class Runner:
         try:
             order = Order(
                 argv=list(argv), environ=dict(environ), cwd=str(folder), out=str(folder / "out"),
-                err=str(folder / "err"), phases=str(pipe), refresh_s=refresh_s,
+                err=str(folder / "err"), phases=str(pipe), refresh_s=refresh_s, machine=machine,
             )  # fmt: skip
             began = time.monotonic()
-            self._order(order)
+            self.order(order)
             self._answer()  # its process id
-            phase, hung = self._follow(phases, aim, look)
+            phase, hung = self._follow(phases, aim, look, act)
             code = int(self._answer()["code"])
             return Run(code, phase, time.monotonic() - began, hung)
         finally:
             os.close(phases)
 
-    def _follow(self, phases: int, aim: Aim | None, look: Callable[[], None]) -> tuple[str, bool]:
+    def _follow(
+        self,
+        phases: int,
+        aim: Aim | None,
+        look: Callable[[], None],
+        act: Callable[[], None] | None,
+    ) -> tuple[str, bool]:
         """Until the run has ended, or was killed: the phase that it was in, and whether it had to
         be killed."""
         assert self._process.stdout is not None
@@ -117,17 +125,21 @@ class Runner:
             if aim is not None and kill_at is None and said[aim.phase] >= aim.time:
                 kill_at = time.monotonic() + aim.after_s
             if answers in ready:
-                return "", False
+                return ("" if act is None else stack[-1]), False
             now = time.monotonic()
+            if act is not None and kill_at is not None and now >= kill_at:
+                act()
+                aim = kill_at = None
             if kill_at is not None and now >= kill_at:
-                self._order("kill")
+                self.order("kill")
                 return stack[-1], False
             if now > deadline:
-                self._order("kill")
+                self.order("kill")
                 return stack[-1], True
             look()
 
-    def _order(self, what: Order | str) -> None:
+    def order(self, what: Order | str) -> None:
+        """Start a run, or `kill`, `stop` or `continue` the one that goes on."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(what).encode() + b"\n")
         self._process.stdin.flush()

@@ -9,16 +9,19 @@ from dataclasses import replace
 import pytest
 
 from tests.support.command import source_id
+from tests.support.postgresql import needs_server
 from tests.torture.night import Sum, command, many, table
 from tests.torture.scenario import PHASES, scenario
+from tests.torture.shared import KINDS
 from tests.torture.truth import Kind, Made, Row, judge, judge_setups
 from worker.sandbox.world import World
 
 KIND: Kind = ("source", "Row 1", False)
 
 
-def kept(kills: int, processes: int) -> Sum:
-    total = many(random.SystemRandom().randrange(2**40), kills=kills, processes=processes)
+def kept(kills: int, processes: int, kinds: tuple[str, ...] = ()) -> Sum:
+    seed = random.SystemRandom().randrange(2**40)
+    total = many(seed, kills=kills, processes=processes, kinds=kinds)
     problems = [f"{command(one)}: {problem}" for one in total.failed for problem in one.problems]
     assert not problems, "\n".join(problems)
     assert total.kills.total() >= kills
@@ -34,6 +37,18 @@ def test_fifty_kills_make_no_double_and_lose_nothing() -> None:
     total = kept(50, 2)
     assert len(total.kills) >= 4, f"kills must come in many phases\n{table(total)}"
     assert total.statuses["created"] > total.made * 0.9
+
+
+@needs_server
+def test_two_machines_and_a_shared_ledger_make_no_double_and_lose_nothing() -> None:
+    kept(4, 1, ("kill", "network", "double"))
+
+
+@needs_server
+@pytest.mark.prove
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_machines_come_through_every_kind_of_trouble(kind: str) -> None:
+    kept(10, 2, (kind,))
 
 
 def test_a_seed_is_one_scenario_and_all_phases_are_aimed_at() -> None:

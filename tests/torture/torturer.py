@@ -32,6 +32,8 @@ class Findings:
     looks: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
     settled_by: Counter[str] = field(default_factory=Counter)
+    shared: str = ""
+    """What happened to a shared ledger (see `shared`); empty where it is one machine's."""
     took_s: float = 0.0
     problems: list[str] = field(default_factory=list)
     stuck: str = ""
@@ -40,7 +42,7 @@ class Findings:
     events: list[str] = field(default_factory=list)
 
 
-class _Watch:
+class Watch:
     """Reads the ledger file whenever it was replaced; a file that is not whole at any such moment
     is a problem."""
 
@@ -108,7 +110,7 @@ class _Life:
         self._verbose = verbose
         self._database = folder / "ledgers" / "ledger.db"
         self._ledger = folder / "ledgers" / "job.csv"
-        self._watch = _Watch(self._ledger, life.wanted, server)
+        self._watch = Watch(self._ledger, life.wanted, server)
 
     def play(self) -> None:
         (self._folder / "tmp").mkdir()

@@ -20,12 +20,17 @@ import csv
 import io
 import sqlite3
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tests.contract import COLUMNS
 from worker.sandbox.world import World
+
+if TYPE_CHECKING:
+    import psycopg
 
 Kind = tuple[str, str, bool]
 """Source, name, whether it is without a dataset."""
@@ -80,6 +85,21 @@ def rows_of(database: Path, world: World) -> list[Row]:
             found = connection.execute(_ROWS).fetchall()
         except sqlite3.OperationalError:
             return []
+    return _rows(found, world)
+
+
+def rows_on_server(connection: psycopg.Connection[Any], world: World) -> list[Row]:
+    """The same of a shared ledger; none where nobody has made its tables."""
+    import psycopg  # noqa: PLC0415 - an optional extra
+
+    try:
+        found = connection.execute(_ROWS.encode()).fetchall()
+    except psycopg.errors.UndefinedTable:
+        return []
+    return _rows(found, world)
+
+
+def _rows(found: Iterable[Sequence[Any]], world: World) -> list[Row]:
     rows = []
     for source, _, name, new_dataset, status, batch_id, attempts, setup in found:
         batch = world.find(source)

@@ -3,7 +3,8 @@ start costs more processor time than a small run. The child is the real command 
 POSIX only.
 
 It reads JSON lines on standard input: an object (see `Order`) starts a run, `"kill"` sends it
-SIGKILL. It answers with `{"pid": …}` and `{"code": …}` lines; a signal's code is negative."""
+SIGKILL, `"stop"` SIGSTOP, and `"continue"` SIGCONT. It answers with `{"pid": …}` and `{"code": …}`
+lines; a signal's code is negative."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ from functools import wraps
 from typing import Any, NoReturn, TypedDict
 
 import worker.cli.run  # noqa: F401 - imported for the children
+from tests.torture import scaled
 from worker.cli.main import command_line
 from worker.export import ledger_file as export
 from worker.ledger.store import Ledger
@@ -26,7 +28,8 @@ from worker.run import campaign, ledger_file
 
 class Order(TypedDict):
     """One run: `out`, `err` and `phases` are paths that its output, its log and its phases go to;
-    the ledger file is refreshed every `refresh_s` seconds."""
+    the ledger file is refreshed every `refresh_s` seconds. `machine` identifies the machine that
+    the run is on, if the ledger is shared (else it is empty)."""
 
     argv: list[str]
     environ: dict[str, str]
@@ -35,6 +38,7 @@ class Order(TypedDict):
     err: str
     phases: str
     refresh_s: float
+    machine: str
 
 
 def main() -> None:
@@ -54,8 +58,8 @@ def main() -> None:
         data = os.read(0, 2**16)
         *lines, text = (text + data).split(b"\n")
         for order in map(json.loads, lines):
-            if order == "kill":
-                _kill(pid)
+            if isinstance(order, str):
+                _send(pid, _SIGNALS[order])
                 continue
             pid = os.fork()
             if not pid:
@@ -64,14 +68,17 @@ def main() -> None:
                 _child(order)
             _report({"pid": pid})
         if not data:
-            _kill(pid)
+            _send(pid, signal.SIGKILL)
             return
 
 
-def _kill(pid: int) -> None:
+_SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP, "continue": signal.SIGCONT}
+
+
+def _send(pid: int, which: signal.Signals) -> None:
     # One that has ended and was not waited for keeps its number, so this can hit nobody else.
     if pid:
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, which)
 
 
 def _while_it_lasts(pid: int) -> int:
@@ -105,6 +112,8 @@ def _child(order: Order) -> NoReturn:
             os.close(opened)
         _tell_phases(os.open(order["phases"], os.O_WRONLY))
         ledger_file.REFRESH_S = order["refresh_s"]
+        if order["machine"]:
+            scaled.scale(order["machine"])
         os.chdir(order["cwd"])
         os.environ.clear()
         os.environ.update(order["environ"])

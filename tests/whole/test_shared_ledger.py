@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from tests.support.command import finish, source_id, until
 from tests.support.engines import server as postgresql
 from tests.support.postgresql import Server
+from tests.support.proxy import Proxy
 from tests.support.sandbox_thread import SandboxThread
 from tests.whole.conftest import Place
 from worker.model.server_address import ServerAddress
@@ -89,3 +91,62 @@ def test_when_a_machine_dies_another_settles_what_it_had_under_way_and_continues
     assert ended.code == 0, ended.err
     assert ended.summary["counts"]["created"] == 120
     assert one.world.made == 120
+
+
+def test_a_run_whose_server_stays_away_gives_up_and_says_so(
+    machines: Machines, postgresql: Server, address: ServerAddress
+) -> None:
+    one, two = machines
+    for place in machines:
+        place.job(*rows(300))
+    with Proxy(postgresql.port) as proxy:
+        through = postgresql.address(address.schema, proxy.port)
+        arguments = ("--database", str(through), "--rate", "50/s", "--give-up-after", "2")
+        with one.start("--quiet", *arguments) as running:
+            until(lambda: one.world.made >= 10)
+            proxy.refuses = True
+            proxy.cut()
+            ended = finish(running, 120)
+    assert ended.code == 1, ended.err
+    assert ended.summary["stopped_by"] == "database"
+    assert "the ledger cannot be written" in ended.err
+    last = two.run("--database", str(address), "--settle-after", "1")
+    assert last.code == 0, last.err
+    assert one.world.made == 300
+
+
+def test_a_signal_ends_a_run_soon_while_its_server_is_away(
+    machines: Machines, postgresql: Server, address: ServerAddress
+) -> None:
+    one, _ = machines
+    one.job(*rows(300))
+    with Proxy(postgresql.port) as proxy:
+        through = postgresql.address(address.schema, proxy.port)
+        with one.start("--quiet", "--database", str(through), "--rate", "50/s") as running:
+            until(lambda: one.world.made >= 10)
+            proxy.refuses = True
+            proxy.cut()
+            until(lambda: proxy.accepted >= 8)  # it tries to reach the server again
+            running.send_signal(signal.SIGTERM)
+            began = time.monotonic()
+            ended = finish(running, 120)
+    assert ended.code == 128 + signal.SIGTERM, ended.err
+    assert time.monotonic() - began < 40
+
+
+def test_a_run_continues_when_its_server_was_away_for_a_moment(
+    machines: Machines, postgresql: Server, address: ServerAddress
+) -> None:
+    one, _ = machines
+    one.job(*rows(150))
+    with Proxy(postgresql.port) as proxy:
+        through = postgresql.address(address.schema, proxy.port)
+        with one.start("--quiet", "--database", str(through), "--rate", "50/s") as running:
+            until(lambda: one.world.made >= 10)
+            proxy.refuses = True
+            proxy.cut()
+            time.sleep(1.0)
+            proxy.refuses = False
+            ended = finish(running)
+    assert ended.code == 0, ended.err
+    assert ended.summary["counts"]["created"] == one.world.made == 150

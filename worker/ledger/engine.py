@@ -18,6 +18,11 @@ class ConnectionLostError(ServerError):
     whether a transaction that was being committed is in the database."""
 
 
+class SeatLostError(ServerError):
+    """Another run has taken this run's place in a shared ledger, so this one must not send anything
+    new."""
+
+
 DATABASE_ERRORS = (sqlite3.Error, ServerError)
 """The errors of a database that cannot be read or written, whichever engine has it."""
 

@@ -15,13 +15,17 @@ SIGN_EVERY_S = 5.0
 SILENT_S = 60.0
 """Seconds without a sign of life after which a holder that still has its lock is taken over."""
 
+LEAVES_WITHIN_S = 10.0
+"""An intent that has not left within this many seconds is taken back, also if no ledger is shared.
+So a request whose answer was never recorded left at most this long after its intent was
+recorded."""
+
 CONNECTS_WITHIN_S = 8.0
 """Seconds that connecting to the API may take in a run whose ledger is shared."""
 
 LEFT_AFTER_S = 20.0
 """Seconds after the last transaction of a holder that may still be alive in which its requests may
-still leave: ten for an intent (`worker.settle.windows.LEAVES_WITHIN_S`), then the time for
-connecting, and two seconds to spare."""
+still leave: those for an intent, then the time for connecting, and two seconds to spare."""
 
 
 class Holder(NamedTuple):
@@ -48,9 +52,39 @@ class Holder(NamedTuple):
         return f"process {self.process} on {self.host}, since {since}"
 
 
-def is_silent(holder: Holder, now: datetime) -> bool:
-    """Whether a holder may be taken over although it has its lock."""
-    return (now - holder.alive_at).total_seconds() >= SILENT_S
+class LockSession(NamedTuple):
+    """The session on the server that has the ledger's lock.
+
+    number     the number of its process on the server
+    began      when it was opened; None: not to be seen by this role
+    active_at  when it last did something (now, if the server is working for it): planning a big job
+               is one long transaction, whose sign of life nobody sees before its end; None as above
+    """
+
+    number: int
+    began: datetime | None
+    active_at: datetime | None
+
+
+def may_be_ended(
+    holder: Holder | None, session: LockSession, now: datetime, watched_s: float
+) -> bool:
+    """Whether the session that has the lock may be ended, although it is there: it is silent by the
+    server's clock, and nothing has changed in the `watched_s` seconds that we have watched by our
+    own clock. The server's clock may have been set meanwhile, so alone it ends nobody, and it
+    protects nobody for ever."""
+    if watched_s >= SILENT_S:
+        return True
+    return watched_s >= LEFT_AFTER_S and is_silent(holder, session, now)
+
+
+def is_silent(holder: Holder | None, session: LockSession, now: datetime) -> bool:
+    """Whether the session that has the lock was silent too long by the server's clock. `holder` is
+    who the seat names; somebody else has the lock for the moment before it takes the seat."""
+    signs = [] if session.active_at is None else [session.active_at]
+    if holder is not None and (session.number == holder.session or not signs):
+        signs.append(holder.alive_at)
+    return bool(signs) and (now - max(signs)).total_seconds() >= SILENT_S
 
 
 def leaves_for(holder: Holder | None, now: datetime, *, certainly_dead: bool) -> float:
@@ -61,4 +95,5 @@ def leaves_for(holder: Holder | None, now: datetime, *, certainly_dead: bool) ->
     holder, which has not noticed yet, sends what it recorded a moment ago."""
     if holder is None or holder.released is not None or certainly_dead:
         return 0.0
-    return max(0.0, LEFT_AFTER_S - (now - holder.alive_at).total_seconds())
+    ago = (now - holder.alive_at).total_seconds()
+    return max(0.0, LEFT_AFTER_S - max(0.0, ago))  # the server's clock may have been set back

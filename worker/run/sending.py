@@ -9,6 +9,7 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from worker.api.client import Api
+from worker.ledger.seat import LEAVES_WITHIN_S
 from worker.ledger.threads import Database
 from worker.model.clock import Clock, ServerClock
 from worker.model.events import Emit
@@ -18,7 +19,6 @@ from worker.rate.pacer import Pacer
 from worker.run.group_commit import UNRECORDED_PER_SENDER, Claimed, GroupCommit
 from worker.run.limits import Gate, Limits, Tally
 from worker.run.sender import Sender
-from worker.settle.windows import LEAVES_WITHIN_S
 
 PATIENCE_S = 5.0
 """An intent that cannot leave within this many seconds is taken back, so that a crash during a long

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from worker import open_files
 from worker.api.reader import ApiUnusableError
-from worker.ledger.engine import ServerError
+from worker.ledger.engine import SeatLostError, ServerError
 from worker.model.errors import AccidentError, DeclinedError, TokenRefusedError, WorkerError
 
 
@@ -29,6 +29,11 @@ def trouble_of(error: Exception) -> Trouble:
             return Trouble("api", error)
         case AccidentError() | DeclinedError():
             return Trouble("declined", error)
+        case SeatLostError():
+            taken = WorkerError(
+                str(error), hint="Nothing new was sent after that. `ledger` shows what is known."
+            )
+            return Trouble("database", taken)
         case ServerError():
             away = WorkerError(
                 f"the ledger cannot be written: {error}",

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import anyio
 
 from worker.ledger import setups
+from worker.ledger.seat import LEAVES_WITHIN_S
 from worker.ledger.threads import Database
 from worker.model.clock import Clock, iso
 from worker.model.setups import Copy, SetupIntent, SetupLabel, SetupResult
@@ -81,6 +82,7 @@ class Requests:
             while True:
                 self._wake = anyio.Event()
                 room = 0 if self._held else self._room()
+                claimed_at = self.clock.monotonic()
                 chosen = dict(queue.popleft() for _ in range(min(room, len(queue))))
                 if self._ended or chosen:
                     ended, self._ended = self._ended, []
@@ -98,7 +100,7 @@ class Requests:
                             queue.append((item, batches[item]))
                     await anyio.lowlevel.checkpoint_if_cancelled()
                     for intent in intents:
-                        group.start_soon(self._one, intent)
+                        group.start_soon(self._one, intent, claimed_at)
                     continue
                 if not self._outstanding and (not queue or self._held):
                     return
@@ -127,9 +129,15 @@ class Requests:
             self.recorded(result, label)
         return intents
 
-    async def _one(self, intent: SetupIntent) -> None:
+    async def _one(self, intent: SetupIntent, claimed_at: float) -> None:
         """Send one intent in its slot, or take it back."""
-        leaves = not self.closed() and await self.pacer.acquire(PATIENCE_S)
+        leave_by = claimed_at + LEAVES_WITHIN_S
+        patience = min(PATIENCE_S, leave_by - self.clock.monotonic())
+        leaves = not self.closed() and patience > 0 and await self.pacer.acquire(patience)
+        if leaves and self.clock.monotonic() > leave_by:
+            # This process, or its machine, was asleep meanwhile: another one may have taken over.
+            self.pacer.release()
+            leaves = False
         self._waiting -= 1
         if leaves:
             try:

@@ -132,12 +132,12 @@ class TimedConnection:
         return bool(self.raw.closed or self.raw.broken)
 
     @contextmanager
-    def exchange(self, limit_s: float = EXCHANGE_S) -> Iterator[psycopg.Connection[Any]]:
-        """One exchange with the server, of at most `limit_s` seconds. Raises ConnectionLostError if
-        the connection broke, otherwise ServerError."""
+    def exchange(self, limit_s: float | None = None) -> Iterator[psycopg.Connection[Any]]:
+        """One exchange with the server, of at most `limit_s` seconds (by default EXCHANGE_S).
+        Raises ConnectionLostError if the connection broke, otherwise ServerError."""
         outermost = self._ends_at is None
         if outermost:
-            self._ends_at = time.monotonic() + limit_s
+            self._ends_at = time.monotonic() + (EXCHANGE_S if limit_s is None else limit_s)
         try:
             yield self.raw
         except psycopg.Error as error:

@@ -11,8 +11,8 @@ from typing import Any
 
 import psycopg
 
-from worker.ledger.engine import ConnectionLostError, Rows
-from worker.ledger.postgresql.connection import EXCHANGE_S, LONG_EXCHANGE_S, TimedConnection
+from worker.ledger.engine import ConnectionLostError, Rows, ServerError
+from worker.ledger.postgresql.connection import LONG_EXCHANGE_S, TimedConnection
 from worker.ledger.postgresql.statements import sql
 from worker.model.server_address import ServerAddress
 
@@ -34,24 +34,28 @@ _COLUMNS = "place, line, copy, copies, source_id, template, upload_new_dataset, 
 
 class ServerEngine:
     """A connection to the ledger's schema at `address`. With `enter`, every change is part of a
-    transaction that begins with it (see `worker.ledger.postgresql.session`).
+    transaction that begins with it, and `committed` is called after each commit (see
+    `worker.ledger.postgresql.session`).
 
     Signs of life come from a thread of their own, so a transaction, or a statement outside one, is
-    one thread's turn."""
+    one thread's `turn`."""
 
     def __init__(
         self,
         connection: TimedConnection,
         address: ServerAddress,
         enter: Callable[[ServerEngine], None] | None = None,
+        committed: Callable[[], None] | None = None,
     ) -> None:
         self.connection = connection
         self._address = address
         self._enter = enter
-        self._turn = threading.RLock()
+        self._committed = committed
+        self.turn = threading.RLock()
         self._changes = 0
-        self._in_transaction = False
-        self._limit_s = EXCHANGE_S
+        self._transaction_of: int | None = None
+        """The thread whose transaction has begun and not ended."""
+        self._limit_s: float | None = None
 
     @property
     def place(self) -> str:
@@ -65,15 +69,15 @@ class ServerEngine:
 
     @property
     def in_transaction(self) -> bool:
-        """Whether a transaction has begun and not ended."""
-        return self._in_transaction
+        """Whether this thread's transaction has begun and not ended."""
+        return self._transaction_of == threading.get_ident()
 
     def execute(self, name: str, values: Mapping[str, object]) -> Rows:
         """Run the statement `name` with these values; a change outside a transaction is one of its
         own."""
         statement = sql(name)
-        with self._turn:
-            if self._enter is None or self._in_transaction or not _changes(statement):
+        with self.turn:
+            if self._enter is None or self.in_transaction or not _changes(statement):
                 return self._execute(statement, values)
             self.begin()
             try:
@@ -101,13 +105,13 @@ class ServerEngine:
         ]
         if not values:
             return
-        with self._turn, self.connection.exchange(self._limit_s) as raw, raw.cursor() as cursor:
+        with self.turn, self.connection.exchange(self._limit_s) as raw, raw.cursor() as cursor:
             cursor.executemany(sql(name), values)
             self._changes += max(0, cursor.rowcount)
 
     def stream(self, name: str, values: Mapping[str, object]) -> Iterator[tuple[Any, ...]]:
         """The result's rows as plain tuples, fetched in parts."""
-        own = not self._in_transaction
+        own = not self.in_transaction
         if own:
             self.begin_reading()
         try:
@@ -131,8 +135,8 @@ class ServerEngine:
         self._begin("BEGIN", self._enter)
 
     def _begin(self, statement: str, enter: Callable[[ServerEngine], None] | None) -> None:
-        self._turn.acquire()
-        self._in_transaction = True
+        self.turn.acquire()
+        self._transaction_of = threading.get_ident()
         try:
             self._execute(statement, {})
             if enter is not None:
@@ -144,17 +148,17 @@ class ServerEngine:
     def show_life(self) -> None:
         """Do a transaction in which nothing is written but the sign of life, unless another thread
         has its turn."""
-        if not self._turn.acquire(blocking=False):
+        if not self.turn.acquire(blocking=False):
             return
         try:
-            if not self._in_transaction and not self.connection.is_broken:
+            if not self.in_transaction and not self.connection.is_broken:
                 self.begin()
                 self.commit()
         except BaseException:
             self.roll_back()
             raise
         finally:
-            self._turn.release()
+            self.turn.release()
 
     def try_begin(self) -> bool:
         """Begin a write transaction. Returns True: no other program writes."""
@@ -163,22 +167,28 @@ class ServerEngine:
 
     def commit(self) -> None:
         """Make what was written since `begin` durable."""
-        self._execute("COMMIT", {})
-        self._in_transaction = False
-        self._turn.release()
+        with self.connection.exchange(self._limit_s) as raw:
+            ended = raw.execute("COMMIT").statusmessage
+        if ended != "COMMIT":
+            # The answer to COMMIT after an error that somebody ignored is no error.
+            raise ServerError(f"the transaction had failed: {ended}")
+        if self._enter is not None and self._committed is not None:
+            self._committed()
+        self._transaction_of = None
+        self.turn.release()
 
     def roll_back(self) -> None:
         """Undo what was written since `begin`. A connection that broke has undone it."""
-        if not self._in_transaction:
+        if not self.in_transaction:
             return
-        self._in_transaction = False
+        self._transaction_of = None
         try:
             if not self.connection.is_broken:
                 self._execute("ROLLBACK", {})
         except ConnectionLostError:
             pass  # so it is undone
         finally:
-            self._turn.release()
+            self.turn.release()
 
     def begin_reading(self) -> None:
         """From now on every read sees the same state."""
@@ -192,6 +202,7 @@ class ServerEngine:
         """Copy the tables of the plan file to temporary tables of this session."""
         self._limit_s = LONG_EXCHANGE_S
         with (
+            self.turn,  # no sign of life may come between the rows
             closing(sqlite3.connect(plan)) as source,
             self.connection.exchange(LONG_EXCHANGE_S) as raw,
         ):
@@ -209,11 +220,12 @@ class ServerEngine:
     def detach(self) -> None:
         """Remove what `attach` made. A transaction that failed, or a connection that broke, has
         removed it."""
-        self._limit_s = EXCHANGE_S
+        self._limit_s = None
         raw = self.connection.raw
-        if self.connection.is_broken or raw.info.transaction_status == _FAILED:
-            return
-        self._execute("DROP TABLE IF EXISTS pg_temp.staged, pg_temp.staged_extras", {})
+        with self.turn:
+            if self.connection.is_broken or raw.info.transaction_status == _FAILED:
+                return
+            self._execute("DROP TABLE IF EXISTS pg_temp.staged, pg_temp.staged_extras", {})
 
     def refuse_damaged(self) -> None:
         """The server checks its own pages."""

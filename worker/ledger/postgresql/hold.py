@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from worker.ledger.engine import ServerError
+from worker.ledger.engine import ConnectionLostError, ServerError
 from worker.ledger.handle import Writer
 from worker.ledger.postgresql import database
 from worker.ledger.postgresql.session import Session
@@ -60,27 +60,33 @@ def hold_server(address: ServerAddress, wait_s: float) -> Iterator[_HeldServer]:
 
     Raises BusyError, which names that run, and UsageError if the server cannot be reached in time
     or refuses."""
-    session = _reached(address, max(wait_s, REACHED_WITHIN_S))
-    try:
-        session.take(wait_s)
-    except ServerError as error:
-        session.end()
-        raise database.unusable(address, error) from error
-    except BaseException:
-        session.end()
-        raise
+    session = _seated(address, wait_s)
     try:
         yield _HeldServer(session)
     finally:
         session.end()
 
 
-def _reached(address: ServerAddress, within_s: float) -> Session:
-    deadline = time.monotonic() + within_s
+def _seated(address: ServerAddress, wait_s: float) -> Session:
+    """A session that has the seat. The server may be away, or go away, while we wait."""
+    began = time.monotonic()
+    reached_by = began + max(wait_s, REACHED_WITHIN_S)
     while True:
+        session: Session | None = None
         try:
-            return Session(address)
-        except UsageError:
-            if time.monotonic() >= deadline:
-                raise
+            session = Session(address)
+            session.take(max(0.0, began + wait_s - time.monotonic()))
+            return session
+        except (ServerError, UsageError) as error:
+            if session is not None:
+                session.end()
+            away = session is None or isinstance(error, ConnectionLostError)
+            if not away or time.monotonic() >= reached_by:
+                if isinstance(error, UsageError):
+                    raise
+                raise database.unusable(address, error) from error
+        except BaseException:
+            if session is not None:
+                session.end()
+            raise
         time.sleep(0.5)

@@ -128,7 +128,8 @@ SELECT 1;
 -- name: enter
 -- Every transaction of the holder begins with this. It fails for a run whose seat another one took, and
 -- the row's lock makes the other one wait for the end of this transaction.
-UPDATE seat SET commits = commits + 1, alive_at = clock_timestamp() WHERE epoch = :epoch
+UPDATE seat SET commits = commits + 1, alive_at = clock_timestamp()
+WHERE epoch = :epoch AND since = :since
 RETURNING commits;
 
 -- name: seat
@@ -139,28 +140,50 @@ FROM seat;
 -- name: lock
 SELECT pg_try_advisory_lock(CAST(:space AS INT), CAST(:ledger AS INT));
 
+-- name: unlock
+SELECT pg_advisory_unlock(CAST(:space AS INT), CAST(:ledger AS INT));
+
 -- name: holder_session
-SELECT l.pid, a.backend_start
+-- Which session has the lock, and when it last did something (NULL: this role may not see that).
+SELECT l.pid, a.backend_start,
+    CASE WHEN a.state = 'active' AND a.wait_event_type IS DISTINCT FROM 'Client'
+        THEN clock_timestamp() ELSE a.state_change END AS active_at
 FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
 WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
   AND l.classid = CAST(:space AS OID) AND l.objid = CAST(:ledger AS OID)
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database());
 
 -- name: end_session
-SELECT pg_terminate_backend(CAST(:session AS INT));
+-- Only if it still has the lock: a number may belong to another session by now.
+SELECT pg_terminate_backend(l.pid)
+FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
+WHERE l.pid = :session AND a.backend_start IS NOT DISTINCT FROM CAST(:began AS TIMESTAMPTZ)
+  AND l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
+  AND l.classid = CAST(:space AS OID) AND l.objid = CAST(:ledger AS OID)
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database());
+
+-- name: own_session
+SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid();
 
 -- name: take
+-- Nothing if somebody has written since the seat was read.
 UPDATE seat SET epoch = epoch + 1, commits = 0, host = :host, machine = :machine, process = :process,
     session = pg_backend_pid(), since = clock_timestamp(), alive_at = clock_timestamp(),
     released = NULL, system = :system, timeline = :timeline
-RETURNING epoch;
+WHERE epoch = :epoch AND alive_at IS NOT DISTINCT FROM CAST(:alive_at AS TIMESTAMPTZ)
+RETURNING epoch, since;
 
 -- name: retake
-UPDATE seat SET session = pg_backend_pid(), alive_at = clock_timestamp() WHERE epoch = :epoch
+UPDATE seat SET session = pg_backend_pid(), alive_at = clock_timestamp()
+WHERE epoch = :epoch AND since = :since
 RETURNING commits;
 
+-- name: live
+-- A sign of life of a holder without the lock. It counts no commit: that number says which took place.
+UPDATE seat SET alive_at = clock_timestamp() WHERE epoch = :epoch AND since = :since;
+
 -- name: release
-UPDATE seat SET released = clock_timestamp() WHERE epoch = :epoch;
+UPDATE seat SET released = clock_timestamp() WHERE epoch = :epoch AND since = :since;
 
 -- name: server
 -- What identifies the server and the line of its commits.

@@ -3,6 +3,7 @@ thread, and survives a connection that breaks."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
@@ -11,10 +12,15 @@ from typing import Concatenate, ParamSpec, TypeVar
 import anyio
 import anyio.to_thread
 
+from worker.ledger.engine import ConnectionLostError
 from worker.ledger.handle import Reader
 from worker.ledger.postgresql.database import open_for_reading
 from worker.ledger.postgresql.session import Session
 from worker.ledger.store import Ledger
+from worker.model.errors import UsageError
+
+READ_AGAIN_S = 1.0
+"""Seconds before a read whose connection broke is tried again."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -50,7 +56,8 @@ class ServerDatabase:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Run an operation that only reads. Raises WorkerError if the server cannot be reached."""
+        """Run an operation that only reads; again from its beginning, if the connection breaks.
+        Raises ServerError if the server cannot be reached for too long."""
         return await anyio.to_thread.run_sync(
             partial(self._read, operation, *args, **kwargs), limiter=self._one_reader
         )
@@ -61,5 +68,13 @@ class ServerDatabase:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        with closing(open_for_reading(self._session.address)) as reader, reader.snapshot():
-            return operation(reader, *args, **kwargs)
+        began: float | None = None
+        while True:
+            try:
+                with closing(open_for_reading(self._session.address)) as reader, reader.snapshot():
+                    return operation(reader, *args, **kwargs)
+            except (ConnectionLostError, UsageError) as error:
+                began = time.monotonic() if began is None else began
+                if not self._patient(time.monotonic() - began):
+                    raise ConnectionLostError(str(error)) from error
+            time.sleep(READ_AGAIN_S)
