@@ -33,6 +33,8 @@ SORTS = (
     "unready",
     "undone",
     "overridden",
+    "robbed",
+    "blocked",
     "busy",
     "slow",
     "stuck",
