@@ -76,6 +76,7 @@ def _on_two_machines(scenario: Scenario) -> Scenario:
             connects_s=rng.choice((0.0, 0.0, 0.5, 8.0, 12.0)),
             commit_s=rng.choice((0.0, 0.0, 0.0, 0.3, 6.0)),
             power=rng.random() < 0.5,
+            pooled=rng.random() < 0.25,
         )
         dies = rng.random()
         return replace(
@@ -84,6 +85,7 @@ def _on_two_machines(scenario: Scenario) -> Scenario:
             pause_s=0.0,
             crash_points=int(10 ** rng.uniform(1.0, 2.7)) if dies < 0.3 else None,
             crash_at=rng.uniform(0, 100) if 0.3 < dies < 0.4 else None,
+            signal_at=rng.uniform(0, 100) * rng.random() if 0.4 < dies < 0.6 else None,
             only_settle=number > 0 and rng.random() < 0.1,
             retry_failed=rng.random() < 0.3,
         )
@@ -106,8 +108,9 @@ def _pause(rng: random.Random) -> tuple[float, float, bool]:
 
 
 def _cut(rng: random.Random) -> tuple[float, float, bool]:
+    """A cut; one of no length only ends the session."""
     at = rng.choice((0.0, rng.uniform(0, 5), rng.uniform(0, 40), rng.uniform(0, 300)))
-    return at, rng.choice((1.0, 15.0, 50.0, 90.0, 300.0, 1200.0)), rng.random() < 0.5
+    return at, rng.choice((0.0, 1.0, 15.0, 50.0, 90.0, 300.0, 1200.0)), rng.random() < 0.5
 
 
 def _with_setups(scenario: Scenario) -> Scenario:

@@ -70,8 +70,8 @@ MEANS = {
     Theme.ACCIDENTS: "… and people who rename or copy jobs, or move ledgers",
     Theme.SETUPS: "… and crashes, and batches that are set up and followed, some by hand",
     Theme.SHARED: (
-        "… and two machines that share a ledger: processes that are killed, stopped, or cut off from"
-        " it, machines that sleep, and take-overs"
+        "… and two machines that share a ledger: processes that are killed, stopped, or cut off"
+        " from it, machines that sleep, and take-overs"
     ),
 }
 """Every theme in words."""
@@ -105,7 +105,9 @@ class Sharing:
     stopped); it is stopped after a commit with the probability `stalls`, too. Its line to the
     server breaks in a statement and in a COMMIT with two probabilities, and at the times `cuts`,
     for how long, and whether the server notices. Connecting to the API takes at most `connects_s`,
-    and the answer to a COMMIT comes `commit_s` late. `power`: if it dies, its machine does."""
+    and the answer to a COMMIT comes `commit_s` late. `power`: if it dies, its machine does.
+    `pooled`: the line leads through a pooler, which gives the process another session, without the
+    lock, when the server ends one."""
 
     machine: int = 0
     starts: float = 0.0
@@ -119,6 +121,7 @@ class Sharing:
     connects_s: float = 0.0
     commit_s: float = 0.0
     power: bool = False
+    pooled: bool = False
 
 
 ALONE = Sharing()

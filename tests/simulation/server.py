@@ -59,13 +59,15 @@ class Cut(NamedTuple):
 class Line:
     """The way from one process to the server. It breaks within `cuts`, and by chance: in a
     statement with the probability `in_statement`, in a COMMIT with `in_commit`, for a while that
-    `lasts` draws."""
+    `lasts` draws. `pooled`: a session that the server has ended is replaced between two
+    transactions, and nobody notices."""
 
     now: Callable[[], float]
     rng: random.Random
     lasts: Callable[[], float]
     in_statement: float = 0.0
     in_commit: float = 0.0
+    pooled: bool = False
     cuts: list[Cut] = field(default_factory=list)
 
     def cut(self) -> Cut | None:
@@ -102,7 +104,7 @@ class ServerConnection:
     @property
     def ended(self) -> bool:
         """Whether the server has ended the session."""
-        noticed = (c for c in self.line.cuts if c.noticed and self.began <= c.start)
+        noticed = (c for c in self.line.cuts if c.noticed and self.began < c.start)
         self._ended = self._ended or any(cut.start <= self.server.now() for cut in noticed)
         return self._ended
 
@@ -110,8 +112,15 @@ class ServerConnection:
         """The server ends the session: what was not committed is rolled back."""
         self._ended = True
 
+    def revive(self) -> None:
+        """It has a new session."""
+        self._ended = False
+
     def exchange(self, *, commits: bool = False) -> None:
         """One exchange with the server. Raises ConnectionLostError if the line is broken."""
+        usable = not (self.is_broken or self.line.cut() or self.database.in_transaction)
+        if self.line.pooled and self.ended and usable:
+            self.server.replace(self)
         if self.is_broken or self.ended or self.line.cut():
             self._break("the connection is gone")
         if not commits and self.line.breaks(self.line.in_statement):
@@ -169,6 +178,15 @@ class Server:
         number = len(self._sessions) + 1
         self._sessions[number] = ServerConnection(self, number, line, database, owner)
         return self._sessions[number]
+
+    def replace(self, connection: ServerConnection) -> None:
+        """Give a connection a new session instead of the one that has ended."""
+        self.happened("a pooler replaced a session")
+        if self._locked_by is connection:
+            self._locked_by = None
+        connection.session, connection.began = len(self._sessions) + 1, self.now()
+        connection.revive()
+        self._sessions[connection.session] = connection
 
     @property
     def holder(self) -> ServerConnection | None:
@@ -245,7 +263,9 @@ class SeatedEngine(SqliteEngine):
             case "lock":
                 return Found([(server.lock(self.session),)])
             case "holder_session":
-                return Found([{"pid": server.holder.session}] if server.holder else [])
+                holder = server.holder
+                began = datetime.fromtimestamp(holder.began if holder else 0.0, UTC)
+                return Found([{"pid": holder.session, "backend_start": began}] if holder else [])
             case "end_session":
                 server.end_session(cast(int, values["session"]), self.session.owner)
                 return Found()

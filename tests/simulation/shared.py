@@ -263,7 +263,7 @@ class SharedSimulation(Simulation):
         fragile = FragileConnection(database, crasher, 0.0, rng)
         line = Line(
             self._timeline.now, rng, lambda: sharing.longest_s * rng.random() ** 2,
-            sharing.in_statement, sharing.in_commit,
+            sharing.in_statement, sharing.in_commit, sharing.pooled,
         )  # fmt: skip
         line.cuts += [
             Cut(now + at, now + at + seconds, noticed) for at, seconds, noticed in sharing.cuts
@@ -276,6 +276,7 @@ class SharedSimulation(Simulation):
         task = loop.begin(self._main(one))
 
         def ended() -> None:
+            process.dead = True
             try:
                 if not loop.dead:
                     task.result()
@@ -290,11 +291,12 @@ class SharedSimulation(Simulation):
     def _died(self, one: _Started) -> None:
         self.findings.crashes += 1
         self._note(f"{one.process.name} died")
-        one.process.dead = True
         one.api.crashed()
         if one.run.sharing.power:
             one.machine.starts += 1
             self._happened("a machine is switched off")
+            for other in one.machine.processes.values():
+                other.loop.dead = True
         elif one.session is not None:
             one.session.connection.close()
 

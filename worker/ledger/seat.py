@@ -48,9 +48,22 @@ class Holder(NamedTuple):
         return f"process {self.process} on {self.host}, since {since}"
 
 
-def is_silent(holder: Holder, now: datetime) -> bool:
-    """Whether a holder may be taken over although it has its lock."""
-    return (now - holder.alive_at).total_seconds() >= SILENT_S
+def last_sign(holder: Holder | None, session: int, began: datetime | None) -> datetime | None:
+    """The last sign of life of the session that has the lock, which `began` then (None: not known).
+    None if there is none.
+
+    It may have got the lock a moment ago, so that the seat still names another holder, or nobody;
+    and it may have died at that moment."""
+    if holder is None:
+        return began
+    if began is None or session == holder.session:
+        return holder.alive_at
+    return max(began, holder.alive_at)
+
+
+def is_silent(last: datetime | None, now: datetime) -> bool:
+    """Whether a holder that has its lock may be taken over, by its last sign of life."""
+    return last is not None and (now - last).total_seconds() >= SILENT_S
 
 
 def leaves_for(holder: Holder | None, now: datetime, *, certainly_dead: bool) -> float:

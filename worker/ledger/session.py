@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 
 from worker.ledger.engine import ConnectionLostError, Engine, ServerError
 from worker.ledger.handle import Writer
-from worker.ledger.seat import SIGN_EVERY_S, Holder, is_silent, leaves_for
+from worker.ledger.seat import SIGN_EVERY_S, Holder, is_silent, last_sign, leaves_for
 from worker.model.errors import BusyError, UsageError
 
 T = TypeVar("T")
@@ -112,12 +112,17 @@ class Session(ABC):
         reading = self._plain(self._connection)
         self._keys = self._lock_keys(reading)
         while not self._try_lock(reading):
+            row = reading.execute("holder_session", self._keys).fetchone()
             holder, now = _holder(reading)
-            if holder is not None and is_silent(holder, now):
-                yield from self._end_holders_session(reading)
+            if row is not None and is_silent(
+                last_sign(holder, row["pid"], row["backend_start"]), now
+            ):
+                self._end_session(reading, row["pid"])
+                yield POLL_S
                 continue
             if self._monotonic() >= deadline:
-                described = "it started a moment ago" if holder is None else str(holder)
+                named = holder is not None and row is not None and holder.session == row["pid"]
+                described = str(holder) if named else "it started a moment ago"
                 raise BusyError(
                     f"another run holds {self.place}: {described}",
                     hint="Wait for it to end, or give --wait SECONDS.",
@@ -132,19 +137,16 @@ class Session(ABC):
     def _try_lock(self, engine: Engine) -> bool:
         return bool(engine.execute("lock", self._keys).fetchone()[0])
 
-    def _end_holders_session(self, engine: Engine) -> Waits[None]:
-        row = engine.execute("holder_session", self._keys).fetchone()
-        if row is not None:
-            try:
-                engine.execute("end_session", {"session": row["pid"]})
-            except ServerError as error:
-                raise UsageError(
-                    f"{self.place}: the run that holds this ledger is silent, and its session"
-                    f" cannot be ended: {error}",
-                    hint="Nothing was sent. Use the same role on all machines, or grant it"
-                    " pg_signal_backend (docs/shared-ledger.md).",
-                ) from error
-            yield POLL_S
+    def _end_session(self, engine: Engine, session: int) -> None:
+        try:
+            engine.execute("end_session", {"session": session})
+        except ServerError as error:
+            raise UsageError(
+                f"{self.place}: the run that holds this ledger is silent, and its session cannot be"
+                f" ended: {error}",
+                hint="Nothing was sent. Use the same role on all machines, or grant it"
+                " pg_signal_backend (docs/shared-ledger.md).",
+            ) from error
 
     # -- transactions
 
