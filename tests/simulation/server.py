@@ -201,6 +201,11 @@ class Server:
             self._locked_by = connection
         return self.holder is connection
 
+    def unlock(self, connection: ServerConnection) -> None:
+        """Give the lock back."""
+        if self.holder is connection:
+            self._locked_by = None
+
     def end_session(self, number: int, asked_by: Owner) -> None:
         """End a session, as somebody asked."""
         ended = self._sessions[number]
@@ -262,6 +267,9 @@ class SeatedEngine(SqliteEngine):
         match name:
             case "lock":
                 return Found([(server.lock(self.session),)])
+            case "unlock":
+                server.unlock(self.session)
+                return Found()
             case "holder_session":
                 holder = server.holder
                 began = datetime.fromtimestamp(holder.began if holder else 0.0, UTC)
@@ -312,7 +320,7 @@ class SeatedEngine(SqliteEngine):
             self.commit()
 
 
-_OF_THE_SERVER = ("lock", "holder_session", "end_session")
+_OF_THE_SERVER = ("lock", "unlock", "holder_session", "end_session")
 
 
 def _changes(statement: str) -> bool:

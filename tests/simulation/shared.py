@@ -404,14 +404,15 @@ class SharedSimulation(Simulation):
 
     def _over(self, one: _Started, result: Result) -> None:
         """Judge a run that has ended, while it has the seat."""
-        whole = self._ended(result) and result.stopped_by != "database"
+        whole = self._ended(result)
         self._note(f"ends with {result.exit_code}: {result.stopped_by}: {result.troubles}")
         if result.stopped_by == "disk":
             self.findings.problems.append(f"bug: run {one.number}: {result.troubles}")
         counts = result.counts
         if result.exit_code == 0 and not one.run.only_settle and counts.created != counts.total:
             self.findings.problems.append(f"bug: run {one.number}: it ends 0 with {counts}")
-        self._judge(one.run if whole else None)
+        unwritten = any("the ledger cannot be written" in text for text in result.troubles)
+        self._judge(one.run if whole and not unwritten else None)
 
 
 class SharedClock(ProcessClock):

@@ -6,6 +6,7 @@ Nothing here knows the engine or waits by itself: waits are yielded, in seconds.
 
 from __future__ import annotations
 
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping
@@ -13,9 +14,16 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from worker.ledger.engine import ConnectionLostError, Engine, ServerError
+from worker.ledger.engine import ConnectionLostError, Engine, Row, ServerError
 from worker.ledger.handle import Writer
-from worker.ledger.seat import SIGN_EVERY_S, Holder, is_silent, last_sign, leaves_for
+from worker.ledger.seat import (
+    LEFT_AFTER_S,
+    SIGN_EVERY_S,
+    Holder,
+    is_silent,
+    last_sign,
+    leaves_for,
+)
 from worker.model.errors import BusyError, UsageError
 
 T = TypeVar("T")
@@ -68,6 +76,8 @@ class Session(ABC):
         self._committed = 0
         """The number of the last transaction that is known to be committed."""
         self._entered_at = self._monotonic()
+        self._working = threading.Lock()
+        """Held by an operation from its beginning to its end, reconnections included."""
 
     # -- what the server, and this machine, are asked
 
@@ -109,30 +119,49 @@ class Session(ABC):
         """Take the seat. Waits up to `wait_s` seconds for the run that has it. Raises BusyError,
         which names that run."""
         deadline = self._monotonic() + wait_s
-        reading = self._plain(self._connection)
-        self._keys = self._lock_keys(reading)
-        while not self._try_lock(reading):
-            row = reading.execute("holder_session", self._keys).fetchone()
-            holder, now = _holder(reading)
-            if row is not None and is_silent(
-                last_sign(holder, row["pid"], row["backend_start"]), now
-            ):
-                self._end_session(reading, row["pid"])
-                yield POLL_S
-                continue
-            if self._monotonic() >= deadline:
-                named = holder is not None and row is not None and holder.session == row["pid"]
-                described = str(holder) if named else "it started a moment ago"
+        engine = self._plain(self._connection)
+        self._keys = self._lock_keys(engine)
+        while True:
+            locked_by = engine.execute("holder_session", self._keys).fetchone()
+            seat, holder, now = _seat(engine)
+            busy_at, described = deadline, str(holder)
+            if locked_by is None:
+                # The lock stays free meanwhile, so that a holder whose connection broke can return.
+                dead = holder is not None and self._is_dead(holder)
+                if leaves_for(holder, now, certainly_dead=dead) <= 0:
+                    if self._take(engine, seat):
+                        return
+                else:
+                    busy_at = deadline + LEFT_AFTER_S
+            else:
+                session, began = locked_by["pid"], locked_by["backend_start"]
+                if is_silent(last_sign(holder, session, began), now):
+                    self._end_session(engine, session)
+                    yield POLL_S
+                    continue
+                if holder is None or holder.session != session:
+                    described = "it started a moment ago"
+            if self._monotonic() >= busy_at:
                 raise BusyError(
                     f"another run holds {self.place}: {described}",
                     hint="Wait for it to end, or give --wait SECONDS.",
                 )
             yield POLL_S
-        holder, now = _holder(reading)
-        dead = holder is not None and self._is_dead(holder)
-        yield leaves_for(holder, now, certainly_dead=dead)
-        taken = reading.execute("take", self._identity(reading)).fetchone()
+
+    def _take(self, engine: Engine, seat: Row) -> bool:
+        """Take the seat if it is still as it was read. Returns whether it was taken.
+
+        A holder without the lock may have recorded intents meanwhile: a pooler or a failover has
+        given it another session, and it has not noticed."""
+        if not self._try_lock(engine):
+            return False
+        seen = {"seen_epoch": seat["epoch"], "seen_commits": seat["commits"]}
+        taken = engine.execute("take", {**self._identity(engine), **seen}).fetchone()
+        if taken is None:
+            engine.execute("unlock", self._keys)
+            return False
         self.epoch = int(taken["epoch"])
+        return True
 
     def _try_lock(self, engine: Engine) -> bool:
         return bool(engine.execute("lock", self._keys).fetchone()[0])
@@ -166,6 +195,15 @@ class Session(ABC):
 
         `patient` is asked, with the seconds since it broke, whether to try further. Raises
         ConnectionLostError if not, and SeatLostError if another machine has taken the seat."""
+        self._working.acquire()
+        try:
+            return (yield from self._doing(writer, operation, patient))
+        finally:
+            self._working.release()
+
+    def _doing(
+        self, writer: Writer, operation: Callable[[], T], patient: Callable[[float], bool]
+    ) -> Waits[T]:
         if self._connection.is_broken:
             yield from self._restoring(patient)
         while True:
@@ -237,12 +275,23 @@ class Session(ABC):
     # -- signs of life
 
     def show_life(self) -> None:
-        """Write a sign of life if nothing else was written for a while."""
+        """Write a sign of life if nothing else was written for a while. A connection that broke is
+        opened again, since nobody else may do so for long."""
         if self._monotonic() - self._entered_at < SIGN_EVERY_S:
             return
-        self._entered_at = self._monotonic()  # the next try is not at once
-        with suppress(ServerError):  # whoever uses the connection next sees the error
-            self.engine.show_life()
+        # While an operation goes on, only it knows what the number of commits means.
+        if not self._working.acquire(blocking=False):
+            return
+        try:
+            self._entered_at = self._monotonic()  # the next try is not at once
+            with suppress(ServerError, UsageError):  # the next operation sees the error
+                if self._connection.is_broken:
+                    self._connection.close()
+                    self._reopen()
+                else:
+                    self.engine.show_life()
+        finally:
+            self._working.release()
 
     # -- ending
 
@@ -265,15 +314,15 @@ def slept(work: Waits[T]) -> T:
 
 
 def _taken_text(engine: Engine) -> str:
-    holder, _ = _holder(engine)
+    _, holder, _ = _seat(engine)
     return f"another machine has taken over this ledger: {holder}"
 
 
-def _holder(engine: Engine) -> tuple[Holder | None, datetime]:
-    """The last holder (None: nobody ever was), and the server's time."""
+def _seat(engine: Engine) -> tuple[Row, Holder | None, datetime]:
+    """The seat as it is, its last holder (None: nobody ever was), and the server's time."""
     row = engine.execute("seat", {}).fetchone()
     if row["host"] is None:
-        return None, row["now"]
+        return row, None, row["now"]
     holder = Holder(
         row["host"],
         row["machine"],
@@ -283,4 +332,4 @@ def _holder(engine: Engine) -> tuple[Holder | None, datetime]:
         row["alive_at"],
         row["released"],
     )
-    return holder, row["now"]
+    return row, holder, row["now"]

@@ -139,6 +139,9 @@ FROM seat;
 -- name: lock
 SELECT pg_try_advisory_lock(CAST(:space AS INT), CAST(:ledger AS INT));
 
+-- name: unlock
+SELECT pg_advisory_unlock(CAST(:space AS INT), CAST(:ledger AS INT));
+
 -- name: holder_session
 SELECT l.pid, a.backend_start
 FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
@@ -150,9 +153,11 @@ WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
 SELECT pg_terminate_backend(CAST(:session AS INT));
 
 -- name: take
+-- Only if no holder has done a transaction since the seat was read.
 UPDATE seat SET epoch = epoch + 1, commits = 0, host = :host, machine = :machine, process = :process,
     session = pg_backend_pid(), since = clock_timestamp(), alive_at = clock_timestamp(),
     released = NULL, system = :system, timeline = :timeline
+WHERE epoch = :seen_epoch AND commits = :seen_commits
 RETURNING epoch;
 
 -- name: retake
