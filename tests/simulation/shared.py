@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import Concatenate, ParamSpec, TypeVar, cast
 
 import anyio
 
@@ -23,6 +23,7 @@ from tests.simulation.losses import API
 from tests.simulation.machines import Pause, Process, Timeline
 from tests.simulation.scenario import Run, Scenario
 from tests.simulation.server import Cut, Line, SeatedEngine, Server, ServerConnection, make_seat
+from tests.simulation.world import World
 from tests.support.ledgers import connection_of
 from worker.job.plan import planned
 from worker.ledger import views
@@ -177,6 +178,7 @@ class _Started:
     number: int
     machine: Machine
     process: Process
+    clock: SharedClock
     crasher: Crasher
     fragile: FragileConnection
     line: Line
@@ -272,7 +274,9 @@ class SharedSimulation(Simulation):
         api.dies_at_setup, api.connects_s = run.dies_at_setup, sharing.connects_s
         if run.crash_at is not None:
             loop.die_at(loop.time() + run.crash_at)
-        one = _Started(run, number, machine, process, crasher, fragile, line, api, rng)
+        clock = SharedClock(process, self._world, rng.choice((0.0, 0.0, -7200.0, 86_400.0)))
+        api.clock = clock.monotonic
+        one = _Started(run, number, machine, process, clock, crasher, fragile, line, api, rng)
         task = loop.begin(self._main(one))
 
         def ended() -> None:
@@ -365,8 +369,7 @@ class SharedSimulation(Simulation):
     async def _work(self, one: _Started, session: SimulatedSession) -> None:
         """The run, once it has the seat."""
         run, loop, writer = one.run, one.process.loop, Writer(session.engine)
-        wrong_by = one.rng.choice((0.0, 0.0, -7200.0, 86_400.0))
-        clock = SharedClock(one.process, loop, self._world, wrong_by)
+        clock = one.clock
         if run.only_settle and views.campaign_id(writer, run.campaign) is None:
             return
         file = self._file(run)
@@ -418,8 +421,8 @@ class SharedSimulation(Simulation):
 class SharedClock(ProcessClock):
     """A process's clocks, whose monotonic one counts sleep, as `worker.model.clock` has it."""
 
-    def __init__(self, process: Process, loop: SimulatedLoop, world: Any, wrong_by: float) -> None:
-        super().__init__(loop, world, wrong_by)
+    def __init__(self, process: Process, world: World, wrong_by: float) -> None:
+        super().__init__(process.loop, world, wrong_by)
         self._process = process
 
     def monotonic(self) -> float:

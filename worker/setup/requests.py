@@ -16,6 +16,7 @@ from worker.ledger.threads import Database
 from worker.model.clock import Clock, iso
 from worker.model.setups import Copy, SetupIntent, SetupLabel, SetupResult
 from worker.rate.pacer import Pacer
+from worker.settle.windows import LEAVES_WITHIN_S
 
 Send = Callable[[SetupIntent], Awaitable[SetupResult]]
 """Sends one request, adjusts the pace and reports how it ended."""
@@ -84,6 +85,7 @@ class Requests:
                 chosen = dict(queue.popleft() for _ in range(min(room, len(queue))))
                 if self._ended or chosen:
                     ended, self._ended = self._ended, []
+                    at = self.clock.monotonic()
                     try:
                         intents = await self._commit(ended, chosen)
                     except BaseException:
@@ -98,7 +100,7 @@ class Requests:
                             queue.append((item, batches[item]))
                     await anyio.lowlevel.checkpoint_if_cancelled()
                     for intent in intents:
-                        group.start_soon(self._one, intent)
+                        group.start_soon(self._one, intent, at)
                     continue
                 if not self._outstanding and (not queue or self._held):
                     return
@@ -127,9 +129,15 @@ class Requests:
             self.recorded(result, label)
         return intents
 
-    async def _one(self, intent: SetupIntent) -> None:
+    async def _one(self, intent: SetupIntent, claimed_at: float) -> None:
         """Send one intent in its slot, or take it back."""
-        leaves = not self.closed() and await self.pacer.acquire(PATIENCE_S)
+        # As for duplicate requests: if this process was asleep, another one may have taken over.
+        leaves_until = claimed_at + LEAVES_WITHIN_S
+        patience = min(PATIENCE_S, leaves_until - self.clock.monotonic())
+        leaves = not self.closed() and patience > 0 and await self.pacer.acquire(patience)
+        if leaves and self.clock.monotonic() > leaves_until:
+            self.pacer.release()
+            leaves = False
         self._waiting -= 1
         if leaves:
             try:
