@@ -185,6 +185,8 @@ class _Started:
     api: SimulatedApi
     rng: random.Random
     session: SimulatedSession | None = None
+    left: bool = False
+    """Whether it sends nothing any more."""
 
 
 class SharedSimulation(Simulation):
@@ -195,6 +197,10 @@ class SharedSimulation(Simulation):
         self._machines = [Machine(number, folder / f"machine-{number}") for number in (0, 1)]
         self._timeline = Timeline(self._world.now())
         self._server = Server(self._timeline.now, self._happened)
+        self._exact = True
+        """Whether every request's end was recorded, so far."""
+        self._runs: list[_Started] = []
+        """The runs that had the seat."""
 
     def run(self) -> Findings:
         """Let it happen and judge it."""
@@ -237,7 +243,7 @@ class SharedSimulation(Simulation):
         return self._machines[run.sharing.machine].folder / f"{run.campaign}.csv"
 
     def _counted(self) -> bool:
-        return False
+        return self._exact
 
     # -- one process
 
@@ -294,6 +300,7 @@ class SharedSimulation(Simulation):
 
     def _died(self, one: _Started) -> None:
         self.findings.crashes += 1
+        self._exact = False
         self._note(f"{one.process.name} died")
         one.api.crashed()
         if one.run.sharing.power:
@@ -312,6 +319,7 @@ class SharedSimulation(Simulation):
             one.session = session = await self._reached(one)
             await passed(session.taking(run.sharing.wait_s))
             self._note(f"has the seat, epoch {session.epoch}")
+            self._seated(one)
         except (BusyError, UsageError, ServerError) as error:
             self._not_begun(error)
             if calm:
@@ -331,12 +339,21 @@ class SharedSimulation(Simulation):
             except Crash:
                 await one.process.loop.die()
             group.cancel_scope.cancel()
+        one.left = True
         try:
             session.end()
         except Crash:
             await one.process.loop.die()
         if calm and (took := one.process.loop.time() - began) > CALM_S:
             self.findings.problems.append(f"slow: run {one.number} took {took:.0f} s")
+
+    def _seated(self, one: _Started) -> None:
+        """Note whether a run that has not ended has lost its seat to this one."""
+        self._runs.append(one)
+        for other in self._runs[:-1]:
+            if not other.process.loop.over and not other.left:
+                self._happened("a run that goes on was taken over")
+                self._exact = False
 
     def _not_begun(self, error: Exception) -> None:
         """Note why a run could not begin."""
@@ -415,6 +432,7 @@ class SharedSimulation(Simulation):
         if result.exit_code == 0 and not one.run.only_settle and counts.created != counts.total:
             self.findings.problems.append(f"bug: run {one.number}: it ends 0 with {counts}")
         unwritten = any("the ledger cannot be written" in text for text in result.troubles)
+        self._exact = self._exact and whole and not unwritten
         self._judge(one.run if whole and not unwritten else None)
 
 

@@ -23,7 +23,7 @@ from worker.run.limits import Limits
 # -- scenarios in which they show early
 
 
-def _pair(scenario: Scenario, first: Sharing) -> Scenario:
+def _pair(scenario: Scenario, first: Sharing, starts: float = 1.0) -> Scenario:
     """A run and, beside it, one on the other machine that waits for the seat. They wait little for
     answers and late effects."""
     late = Weather(duplicate={Fate.SILENT_LATE: 0.4}, latency_s=(0.02, 0.3))
@@ -31,7 +31,7 @@ def _pair(scenario: Scenario, first: Sharing) -> Scenario:
         scenario.runs[0].campaign, scenario.runs[0].job, Limits(4, None, None, 900.0),
         pause_s=0.0, timeout_s=10.0, settle_after_s=5.0, rate=2.0,
     )  # fmt: skip
-    waits = replace(plain, sharing=Sharing(machine=1, starts=1.0, wait_s=600.0))
+    waits = replace(plain, sharing=Sharing(machine=1, starts=starts, wait_s=600.0))
     runs = (replace(plain, weather=late, sharing=first), waits)
     return replace(
         scenario,
@@ -68,10 +68,19 @@ def torn(scenario: Scenario) -> Scenario:
 
 
 def stopped_with_setups(scenario: Scenario) -> Scenario:
-    """The first process is stopped for minutes after many a commit, and batches are set up."""
-    pair = _pair(scenario, Sharing(stalls=0.3))
+    """The first process is stopped for minutes while it sets batches up."""
     job = with_setups(scenario.runs[0].job, scenario.seed, 1.0)
-    return replace(pair, runs=tuple(replace(run, job=job) for run in pair.runs))
+    at = 2.0 + scenario.seed % 4 + sum(row.copies for row in job.wanted) / 2
+    pair = _pair(scenario, Sharing(pauses=((at, 400.0, False),)))
+    runs = (replace(run, job=job, weather=Weather()) for run in pair.runs)
+    return replace(
+        pair, runs=tuple(runs), calm=tuple(replace(c, job=job, follow=300.0) for c in pair.calm)
+    )
+
+
+def well(scenario: Scenario) -> Scenario:
+    """Nothing is wrong with the first machine."""
+    return _pair(scenario, Sharing(), starts=22.0)
 
 
 # -- the mistakes
@@ -119,7 +128,7 @@ SHARED_MISTAKES: Mapping[str, Mistake] = {
         _mistake("records intents without reading the epoch", no_epoch_is_read, pooled),
         _mistake("takes a COMMIT without an answer for undone", what_was_cut_is_not_done, torn),
         _mistake("takes a COMMIT without an answer for done", what_was_cut_is_done, torn),
-        _mistake("takes over from a run that is well", nothing_is_silent_for_long, asleep),
+        _mistake("takes over from a run that is well", nothing_is_silent_for_long, well),
         _mistake("takes a free lock at once", a_free_lock_is_taken_at_once, cut_off),
         _mistake("sends what it recorded before it slept", no_clock_counts_sleep, asleep),
         _mistake(
