@@ -20,13 +20,13 @@ from worker.ledger.store import Ledger
 from worker.ledger.threads import ThreadedDatabase
 from worker.model.clock import MachineClock, ServerClock
 from worker.model.events import Event
+from worker.model.records import LEAVES_WITHIN_S
 from worker.model.replies import Answer, Listing, Page, Reply
 from worker.model.stop import Stop
 from worker.rate.pacer import Pacer
 from worker.run.group_commit import LINGER_S, linger
 from worker.run.limits import Limits
 from worker.run.sending import Sending
-from worker.settle.windows import LEAVES_WITHIN_S
 
 P = ParamSpec("P")
 T = TypeVar("T")

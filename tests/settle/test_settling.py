@@ -17,8 +17,8 @@ from worker.ledger import decisions, settlement
 from worker.model.batch import listed
 from worker.model.clock import iso
 from worker.model.errors import UsageError
+from worker.model.records import LEAVES_WITHIN_S
 from worker.settle.settling import PROOFS, Settled, Waiting
-from worker.settle.windows import LEAVES_WITHIN_S
 
 # -- presence and absence
 

@@ -13,7 +13,8 @@ from worker.model.attempts import (
     Interval,
     offset_of,
 )
-from worker.settle.windows import LEAVES_WITHIN_S, WIDE_S, made_at, wide_window, window
+from worker.model.records import LEAVES_WITHIN_S
+from worker.settle.windows import WIDE_S, made_at, wide_window, window
 
 
 @pytest.mark.parametrize(

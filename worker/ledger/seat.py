@@ -20,7 +20,7 @@ CONNECTS_WITHIN_S = 8.0
 
 LEFT_AFTER_S = 20.0
 """Seconds after the last transaction of a holder that may still be alive in which its requests may
-still leave: ten for an intent (`worker.settle.windows.LEAVES_WITHIN_S`), then the time for
+still leave: ten for an intent (`worker.model.records.LEAVES_WITHIN_S`), then the time for
 connecting, and two seconds to spare."""
 
 

@@ -8,6 +8,10 @@ from typing import NamedTuple
 from worker.model.differences import Content, Difference
 from worker.model.reasons import Reason
 
+LEAVES_WITHIN_S = 10.0
+"""An intent that has not left within this many seconds is taken back. So a request whose answer was
+never recorded left at most this long after its intent was recorded."""
+
 
 class Status(StrEnum):
     """What is known about a duplicate. (The database also has `sent`: a request is in flight.)"""

@@ -12,13 +12,13 @@ from worker.api.client import Api
 from worker.ledger.threads import Database
 from worker.model.clock import Clock, ServerClock
 from worker.model.events import Emit
+from worker.model.records import LEAVES_WITHIN_S
 from worker.model.setups import SetupIntent, SetupResult
 from worker.model.stop import Stop
 from worker.rate.pacer import Pacer
 from worker.run.group_commit import UNRECORDED_PER_SENDER, Claimed, GroupCommit
 from worker.run.limits import Gate, Limits, Tally
 from worker.run.sender import Sender
-from worker.settle.windows import LEAVES_WITHIN_S
 
 PATIENCE_S = 5.0
 """An intent that cannot leave within this many seconds is taken back, so that a crash during a long

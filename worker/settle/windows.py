@@ -7,14 +7,11 @@ from __future__ import annotations
 import math
 
 from worker.model.attempts import Attempt, Interval, UnownedBatch
+from worker.model.records import LEAVES_WITHIN_S
 
 WIDE_S = 600.0
 """Seconds that the wide window adds at both ends. The clocks of two machines of one service differ
 by less."""
-
-LEAVES_WITHIN_S = 10.0
-"""An intent that has not left within this many seconds is taken back. So a request whose answer was
-never recorded left at most this long after its intent was recorded."""
 
 PRESUMED = Interval(-WIDE_S, WIDE_S)
 """The offset that presence assumes while none is known, so that a batch from last week does not

@@ -14,9 +14,9 @@ import anyio
 from worker.ledger import setups
 from worker.ledger.threads import Database
 from worker.model.clock import Clock, iso
+from worker.model.records import LEAVES_WITHIN_S
 from worker.model.setups import Copy, SetupIntent, SetupLabel, SetupResult
 from worker.rate.pacer import Pacer
-from worker.settle.windows import LEAVES_WITHIN_S
 
 Send = Callable[[SetupIntent], Awaitable[SetupResult]]
 """Sends one request, adjusts the pace and reports how it ended."""
