@@ -75,6 +75,9 @@ class Session(ABC):
         """The number of the last transaction that has begun."""
         self._committed = 0
         """The number of the last transaction that is known to be committed."""
+        self._in_doubt = False
+        """Whether the connection broke in a COMMIT and could not be opened again. Then nothing more
+        is recorded: the same results would be recorded twice."""
         self._entered_at = self._monotonic()
         self._working = threading.Lock()
         """Held by an operation from its beginning to its end, reconnections included."""
@@ -124,7 +127,8 @@ class Session(ABC):
         while True:
             locked_by = engine.execute("holder_session", self._keys).fetchone()
             seat, holder, now = _seat(engine)
-            busy_at, described = deadline, str(holder)
+            busy_at = deadline
+            described = "it started a moment ago" if holder is None else str(holder)
             if locked_by is None:
                 # The lock stays free meanwhile, so that a holder whose connection broke can return.
                 dead = holder is not None and self._is_dead(holder)
@@ -139,7 +143,7 @@ class Session(ABC):
                     self._end_session(engine, session)
                     yield POLL_S
                     continue
-                if holder is None or holder.session != session:
+                if holder is not None and holder.session != session:
                     described = "it started a moment ago"
             if self._monotonic() >= busy_at:
                 raise BusyError(
@@ -204,6 +208,8 @@ class Session(ABC):
     def _doing(
         self, writer: Writer, operation: Callable[[], T], patient: Callable[[float], bool]
     ) -> Waits[T]:
+        if self._in_doubt:
+            raise ConnectionLostError("the connection broke, and nobody knows what was recorded")
         if self._connection.is_broken:
             yield from self._restoring(patient)
         while True:
@@ -220,7 +226,11 @@ class Session(ABC):
             except BaseException:
                 writer.roll_back()
                 raise
-            yield from self._restoring(patient)
+            try:
+                yield from self._restoring(patient)
+            except ConnectionLostError:
+                self._in_doubt = bool(done)
+                raise
             if done and self._took_place(number):
                 return done[0]
 
@@ -285,11 +295,11 @@ class Session(ABC):
         try:
             self._entered_at = self._monotonic()  # the next try is not at once
             with suppress(ServerError, UsageError):  # the next operation sees the error
-                if self._connection.is_broken:
+                if not self._connection.is_broken:
+                    self.engine.show_life()
+                elif not self._in_doubt:
                     self._connection.close()
                     self._reopen()
-                else:
-                    self.engine.show_life()
         finally:
             self._working.release()
 

@@ -56,6 +56,7 @@ class Session(session.Session):
     def _beat(self) -> None:
         while not self._ended.wait(SIGN_EVERY_S / 5):
             self.show_life()
+        self._connection.close()  # it may have been opened again at the end
 
     def end(self) -> None:
         """Leave the seat, and close the connection."""
