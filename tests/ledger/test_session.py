@@ -22,6 +22,7 @@ from worker.model.server_address import ServerAddress
 pytest.importorskip("psycopg", reason="psycopg is an optional extra")
 
 from worker.ledger import seat
+from worker.ledger import session as session_rules
 from worker.ledger.postgresql import connection as connections
 from worker.ledger.postgresql import session as sessions
 from worker.ledger.postgresql.database import open_for_reading
@@ -49,8 +50,9 @@ def scaled(monkeypatch: pytest.MonkeyPatch) -> None:
     """The waits, some twenty times shorter, and each session on a machine of its own."""
     monkeypatch.setattr(seat, "SILENT_S", 2.0)
     monkeypatch.setattr(seat, "LEFT_AFTER_S", 0.5)
-    monkeypatch.setattr(sessions, "SIGN_EVERY_S", 0.3)
-    monkeypatch.setattr(sessions, "LONGEST_PAUSE_S", 0.3)
+    for module in (session_rules, sessions):
+        monkeypatch.setattr(module, "SIGN_EVERY_S", 0.3)
+    monkeypatch.setattr(session_rules, "LONGEST_PAUSE_S", 0.3)
     monkeypatch.setattr(connections, "EXCHANGE_S", 0.8)
     monkeypatch.setattr(connections, "CONNECT_S", 2)
     monkeypatch.setattr(sessions, "machine", lambda: f"machine {time.monotonic_ns()}")
@@ -283,14 +285,14 @@ def test_signs_of_life_after_a_lost_answer_do_not_hide_what_became_of_it(
     before the one that works has looked."""
     address = server.address()
     through = server.address(address.schema, proxy.port)
-    restore = Session._restore
+    restore = Session._restoring
 
     def late(session: Session, patient: Callable[[float], bool]) -> None:
         time.sleep(2.5)
         restore(session, patient)
 
     with seated(through) as (session, writer):
-        monkeypatch.setattr(Session, "_restore", late)
+        monkeypatch.setattr(Session, "_restoring", late)
         done: list[int] = []
 
         def operation() -> int:

@@ -20,6 +20,7 @@ from tests.simulation.loop import SimulatedLoop
 from tests.simulation.weather import Fate, ListingResult, Shown, Sight, Weather, drawn
 from tests.simulation.world import Asked, Batch, Kind, Request, SetupRequest, World
 from worker.api.bodies import read_batch
+from worker.ledger.seat import CONNECTS_WITHIN_S
 from worker.model.batch import listed
 from worker.model.replies import Answer, Listing, NoAnswer, Page, Reply
 
@@ -77,6 +78,10 @@ class SimulatedApi:
         self._setups = 0
         self.dies_at_setup: int | None = None
         """The process dies around its setup request with this number (from 1)."""
+        self.connects_s = 0.0
+        """Seconds that connecting takes at most, before a request leaves. It is given up after
+        `CONNECTS_WITHIN_S`, and useless if it was not made within them by `clock`."""
+        self.clock: Callable[[], float] = loop.time
 
     def crashed(self) -> None:
         """The process is gone: what it had asked for may take effect for as long as it would have
@@ -122,6 +127,9 @@ class SimulatedApi:
             batch_id.item, Kind(str(batch_id), name, upload_new_dataset), self._world.now()
         )
         self.asked += 1
+        if self.connects_s and not await self._connects():
+            return NoAnswer(left=False, words="connecting took too long")
+        request.at = self._world.now()
         fate = self._fate(str(batch_id))
         if fate is not Fate.GOOD:
             self._world.faults[fate.value] += 1
@@ -150,6 +158,9 @@ class SimulatedApi:
         )
         request = SetupRequest(batch_id.item, str(batch_id), self._world.now())
         self.asked += 1
+        if self.connects_s and not await self._connects():
+            return NoAnswer(left=False, words="connecting took too long")
+        request.at = self._world.now()
         self._setups += 1
         if self._setups == self.dies_at_setup:
             self._crasher.arm(self._rng.randint(0, 8))
@@ -449,6 +460,13 @@ class SimulatedApi:
         await self._crasher.point(self._loop)
         await anyio.sleep(seconds)
         await self._crasher.point(self._loop)
+
+    async def _connects(self) -> bool:
+        """Connect, as a request that finds no open connection does. Whether it was in time."""
+        began = self.clock()
+        takes = self.connects_s * self._rng.choice((0.0, 0.0, self._rng.random(), 1.0))
+        await self._pass(min(takes, CONNECTS_WITHIN_S))
+        return takes <= CONNECTS_WITHIN_S and self.clock() <= began + CONNECTS_WITHIN_S + 0.1
 
     def _latency(self) -> float:
         least, most = self._weather.latency_s

@@ -25,7 +25,7 @@ from tests.simulation.jobs import DAY, MemoryJob, with_copies_of
 from tests.simulation.loop import Crash, SimulatedLoop, StuckError
 from tests.simulation.losses import API, Losses
 from tests.simulation.people import Copies, decide, meddle, suggested
-from tests.simulation.scenario import Run, Scenario, source_id
+from tests.simulation.scenario import Run, Scenario, Theme, source_id
 from tests.simulation.weather import Sight
 from tests.simulation.world import COLLEAGUE, STRANGER, World
 from tests.support.ledgers import connection_of
@@ -38,6 +38,7 @@ from worker.ledger.database import open_for_reading
 from worker.ledger.handle import Writer
 from worker.ledger.sqlite.database import open_for_writing
 from worker.ledger.store import Ledger
+from worker.ledger.threads import Database
 from worker.model.clock import iso
 from worker.model.events import Event
 from worker.model.records import RunKind, RunStart
@@ -195,6 +196,10 @@ class Simulation:
             ] += 1
             self._ours.setdefault(run.campaign, []).append(chosen)
 
+    def _file(self, run: Run) -> Path:
+        """The run's ledger file."""
+        return self._folder / f"{run.campaign}.csv"
+
     def _job(self, run: Run) -> MemoryJob:
         """What the run's job wants, copies of our own copies included."""
         ours = self._ours.get(run.campaign)
@@ -241,7 +246,7 @@ class Simulation:
         database = open_for_writing(self._losses.database, API)
         try:
             start = self._start(f"person-{self.findings.runs}", run)
-            file = self._folder / f"{run.campaign}.csv"
+            file = self._file(run)
             for said in decide(database, self._world, self._rng, run, start, file):
                 self._note(f"a person says: {said}")
         finally:
@@ -314,7 +319,7 @@ class Simulation:
             run_id=f"{now:{FORM}}-{name}",
             campaign=run.campaign,
             job=f"/jobs/{run.campaign}.csv",
-            ledger=str(self._folder / f"{run.campaign}.csv"),
+            ledger=str(self._file(run)),
             host="host",
             pid=self.findings.runs,
             now=iso(now),
@@ -350,7 +355,7 @@ class Simulation:
     ) -> Result:
         """What `worker.cli.run` does once its job is read."""
         clock = ProcessClock(loop, self._world, rng.choice((0.0, 0.0, -7200.0, 86_400.0)))
-        ledger_file = self._folder / f"{run.campaign}.csv"
+        ledger_file = self._file(run)
         ledger = Ledger(
             fragile.ledger(), self._start(f"run-{self.findings.runs}", run, clock.wall())
         )
@@ -364,8 +369,9 @@ class Simulation:
         if run.crash_at is not None:
             loop.die_at(loop.time() + run.crash_at)
         began = loop.time()
+        database = InlineDatabase(ledger, loop, crasher, run.database_s)
         result = loop.drive(
-            self._async(run, loop, crasher, ledger, clock, api, rng, ledger_file, situation)
+            self._async(run, Stop(), loop, database, clock, api, rng, ledger_file, situation)
         )
         if idle and api.asked and not run.only_settle:
             self.findings.problems.append(
@@ -380,18 +386,17 @@ class Simulation:
     async def _async(
         self,
         run: Run,
+        stop: Stop,
         loop: SimulatedLoop,
-        crasher: Crasher,
-        ledger: Ledger,
+        database: Database,
         clock: ProcessClock,
         api: SimulatedApi,
         rng: random.Random,
         ledger_file: Path,
         situation: Situation | None,
     ) -> Result:
-        stop = Stop()
         campaign = Campaign(
-            database=InlineDatabase(ledger, loop, crasher, run.database_s),
+            database=database,
             api=api,
             clock=clock,
             rng=rng,
@@ -478,9 +483,7 @@ class Simulation:
             )  # fmt: skip
             problems = verdict.problems + self._misled(connection)
             if ended is not None:
-                problems += oracle.unwritten(
-                    connection, ended.campaign, self._folder / f"{ended.campaign}.csv"
-                )
+                problems += oracle.unwritten(connection, ended.campaign, self._file(ended))
         finally:
             connection.close()
         fresh = [f"after run {self.findings.runs}: {problem}" for problem in problems]
@@ -524,5 +527,8 @@ def quick_folder() -> Iterator[Path]:
 
 def simulate(scenario: Scenario, *, verbose: bool = False) -> Findings:
     """Let one scenario happen."""
+    from tests.simulation.shared import SharedSimulation  # noqa: PLC0415 - it is built on this
+
+    kind = SharedSimulation if scenario.theme is Theme.SHARED else Simulation
     with quick_folder() as folder:
-        return Simulation(scenario, folder, verbose=verbose).run()
+        return kind(scenario, folder, verbose=verbose).run()

@@ -19,12 +19,22 @@ from tests.simulation.jobs import (
     random_job,
     with_setups,
 )
-from tests.simulation.scenario import Accident, Meddling, Run, Scenario, Source, Theme, source_id
+from tests.simulation.scenario import (
+    Accident,
+    Meddling,
+    Run,
+    Scenario,
+    Sharing,
+    Source,
+    Theme,
+    source_id,
+)
 from tests.simulation.weather import Sight, Weather, likely
 from tests.simulation.world import COLLEAGUE, ME, STRANGER, WORKSPACES, Habits
 from worker.run.limits import Limits
 
-FIRST = tuple(theme for theme in Theme if theme not in (Theme.ACCIDENTS, Theme.SETUPS))
+LATER = (Theme.ACCIDENTS, Theme.SETUPS, Theme.SHARED)
+FIRST = tuple(theme for theme in Theme if theme not in LATER)
 """The themes that the simulation had first, from which the older seeds chose."""
 
 STEPS_S = (-4000.0, -90.0, -2.0, 2.0, 90.0, 4000.0)
@@ -39,7 +49,68 @@ def scenario(seed: int, theme: Theme | None = None) -> Scenario:
         drawn = Theme.ACCIDENTS
     if random.Random(f"setup theme {seed}").random() < 1 / 10:
         drawn = Theme.SETUPS
-    return _with_setups(_Maker(seed, theme or drawn, rng).scenario())
+    if random.Random(f"shared theme {seed}").random() < 1 / 10:
+        drawn = Theme.SHARED
+    life = _with_setups(_Maker(seed, theme or drawn, rng).scenario())
+    return _on_two_machines(life) if life.theme is Theme.SHARED else life
+
+
+def _on_two_machines(scenario: Scenario) -> Scenario:
+    """The life with its runs on two machines, at the same time or one after the other."""
+    rng = random.Random(f"machines {scenario.seed}")
+    first = rng.choice((0.0, 0.0, 0.5, 20.0, 70.0, 200.0))
+
+    def run(number: int) -> Run:
+        one = scenario.runs[number % len(scenario.runs)]
+        sharing = Sharing(
+            machine=number % 2 if rng.random() < 0.8 else rng.randrange(2),
+            # Cron starts both at the same minute, or somebody the next night.
+            starts=0.0 if not number else rng.choice((first, 0.0, 10.0, 90.0, 3600.0)),
+            wait_s=rng.choice((0.0, 30.0, 120.0, 600.0)),
+            pauses=tuple(_pause(rng) for _ in range(rng.choice((0, 0, 1, 2)))),
+            stalls=rng.choice((0.0, 0.0, 0.02, 0.1)),
+            in_statement=rng.choice((0.0, 0.0, 0.001, 0.005)),
+            in_commit=rng.choice((0.0, 0.0, 0.02, 0.1)),
+            cuts=tuple(_cut(rng) for _ in range(rng.choice((0, 0, 1, 2)))),
+            longest_s=rng.choice((1.0, 30.0, 90.0, 300.0)),
+            connects_s=rng.choice((0.0, 0.0, 0.5, 8.0, 12.0)),
+            commit_s=rng.choice((0.0, 0.0, 0.0, 0.3, 6.0)),
+            power=rng.random() < 0.5,
+            pooled=rng.random() < 0.25,
+        )
+        dies = rng.random()
+        return replace(
+            one,
+            sharing=sharing,
+            pause_s=0.0,
+            crash_points=int(10 ** rng.uniform(1.0, 2.7)) if dies < 0.3 else None,
+            crash_at=rng.uniform(0, 100) if 0.3 < dies < 0.4 else None,
+            signal_at=rng.uniform(0, 100) * rng.random() if 0.4 < dies < 0.6 else None,
+            only_settle=number > 0 and rng.random() < 0.1,
+            retry_failed=rng.random() < 0.3,
+        )
+
+    calm = (
+        replace(one, sharing=Sharing(machine=number % 2, wait_s=300.0))
+        for number, one in enumerate(scenario.calm)
+    )
+    return replace(
+        scenario,
+        runs=tuple(run(number) for number in range(rng.randint(2, 6))),
+        calm=tuple(calm),
+        meddling=(),
+    )
+
+
+def _pause(rng: random.Random) -> tuple[float, float, bool]:
+    at = rng.choice((rng.uniform(0, 5), rng.uniform(0, 40), rng.uniform(0, 300)))
+    return at, rng.choice((2.0, 9.0, 15.0, 50.0, 90.0, 200.0, 1200.0)), rng.random() < 0.5
+
+
+def _cut(rng: random.Random) -> tuple[float, float, bool]:
+    """A cut; one of no length only ends the session."""
+    at = rng.choice((0.0, rng.uniform(0, 5), rng.uniform(0, 40), rng.uniform(0, 300)))
+    return at, rng.choice((0.0, 1.0, 15.0, 50.0, 90.0, 300.0, 1200.0)), rng.random() < 0.5
 
 
 def _with_setups(scenario: Scenario) -> Scenario:

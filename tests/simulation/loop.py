@@ -103,12 +103,35 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     def drive(self, main: Coroutine[Any, Any, T]) -> T:
         """Run `main` to its end. Raises Crash where the process died meanwhile, StuckError."""
-        task = self.create_task(main)
-        task.add_done_callback(self._finished)
+        task = self.begin(main)
         self.run_forever()
         if self.dead:
             raise Crash
         return task.result()
+
+    def begin(self, main: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Begin `main`, for `step` to run."""
+        task = self.create_task(main)
+        task.add_done_callback(self._finished)
+        return task
+
+    @property
+    def over(self) -> bool:
+        """Whether what was begun has ended, or the process died."""
+        return self._done or self.dead
+
+    def due(self) -> float:
+        """When there is something to do next. Raises StuckError if that is never."""
+        if self._soon:
+            return self._now
+        self._drop_cancelled()
+        return max(self._now, self._timers[0][0])
+
+    def step(self, now: float) -> None:
+        """Run what is ready at `now`, or next after it."""
+        self._now = max(self._now, now)
+        self.stop()  # after one round
+        self.run_forever()
 
     def _finished(self, _task: object) -> None:
         self._done = True
@@ -158,12 +181,16 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         if self._steps > MOST_STEPS:
             raise StuckError(f"the run goes round in circles: {MOST_STEPS} rounds")
 
-    def _jump(self) -> None:
+    def _drop_cancelled(self) -> None:
         timers = self._timers
         while timers and timers[0][2].cancelled():
             heapq.heappop(timers)
         if not timers:
             raise StuckError("the run waits for what never comes: no timer is set")
+
+    def _jump(self) -> None:
+        timers = self._timers
+        self._drop_cancelled()
         self._now = max(self._now, timers[0][0]) + JUMP_S
         if self._now > self._ends:
             raise StuckError(f"the run has taken {LONGEST_RUN_S / 86_400:.0f} days")

@@ -34,6 +34,8 @@ SORTS = (
     "unready",
     "undone",
     "overridden",
+    "robbed",
+    "blocked",
     "busy",
     "slow",
     "stuck",

@@ -35,6 +35,7 @@ class Theme(StrEnum):
     WILD = "wild"
     ACCIDENTS = "accidents"
     SETUPS = "setups"
+    SHARED = "shared"
 
 
 MEANS = {
@@ -68,6 +69,10 @@ MEANS = {
     Theme.WILD: "all of it but the same account",
     Theme.ACCIDENTS: "… and people who rename or copy jobs, or move ledgers",
     Theme.SETUPS: "… and crashes, and batches that are set up and followed, some by hand",
+    Theme.SHARED: (
+        "… and two machines that share a ledger: processes that are killed, stopped, or cut off"
+        " from it, machines that sleep, and take-overs"
+    ),
 }
 """Every theme in words."""
 
@@ -89,6 +94,37 @@ class Source:
     workspace: str
     details: dict[str, str]
     datasets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """How a run is one of a machine that shares its ledger with others. Times are seconds after its
+    start; it `starts` so many after the run before it, and waits for the seat up to `wait_s`.
+
+    Its `pauses` are when, for how long, and whether its machine sleeps (else the process is
+    stopped); it is stopped after a commit with the probability `stalls`, too. Its line to the
+    server breaks in a statement and in a COMMIT with two probabilities, and at the times `cuts`,
+    for how long, and whether the server notices. Connecting to the API takes at most `connects_s`,
+    and the answer to a COMMIT comes `commit_s` late. `power`: if it dies, its machine does.
+    `pooled`: the line leads through a pooler, which gives the process another session, without the
+    lock, when the server ends one."""
+
+    machine: int = 0
+    starts: float = 0.0
+    wait_s: float = 0.0
+    pauses: tuple[tuple[float, float, bool], ...] = ()
+    stalls: float = 0.0
+    in_statement: float = 0.0
+    in_commit: float = 0.0
+    cuts: tuple[tuple[float, float, bool], ...] = ()
+    longest_s: float = 300.0
+    connects_s: float = 0.0
+    commit_s: float = 0.0
+    power: bool = False
+    pooled: bool = False
+
+
+ALONE = Sharing()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +160,7 @@ class Run:
     database_s: float = 0.0
     follow: float = 0.0
     dies_at_setup: int | None = None
+    sharing: Sharing = ALONE
 
 
 @dataclass(frozen=True, slots=True)

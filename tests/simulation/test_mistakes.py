@@ -10,6 +10,7 @@ from tests.simulation.guards import GUARDS
 from tests.simulation.mistakes import MISTAKES
 from tests.simulation.planting import Mistake
 from tests.simulation.setup_mistakes import SETUP_MISTAKES
+from tests.simulation.shared_mistakes import SHARED_MISTAKES
 
 
 def seed_that_shows(mistake: Mistake) -> int | None:
@@ -23,7 +24,7 @@ def seed_that_shows(mistake: Mistake) -> int | None:
     return None
 
 
-PLANTED = {**MISTAKES, **GUARDS, **SETUP_MISTAKES}
+PLANTED = {**MISTAKES, **GUARDS, **SETUP_MISTAKES, **SHARED_MISTAKES}
 
 
 @pytest.mark.prove

@@ -7,7 +7,7 @@ never run before."""
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import anyio
 import pytest
@@ -17,7 +17,15 @@ from tests.simulation.drawing import scenario
 from tests.simulation.guards import doubtful, trimmed
 from tests.simulation.loop import Crash, SimulatedLoop, StuckError
 from tests.simulation.night import Sum, alone, command, many, table
-from tests.simulation.scenario import Theme
+from tests.simulation.scenario import Scenario, Theme
+from tests.simulation.shared_mistakes import (
+    asleep,
+    cut_off,
+    pooled,
+    stopped_with_setups,
+    torn,
+    well,
+)
 from worker.api import outcome
 from worker.api.outcome import Outcome, OutcomeKind
 from worker.ledger import group_commit
@@ -96,6 +104,19 @@ def test_copies_of_a_source_that_was_edited_when_it_was_looked_up_show_nothing_o
 
 def test_copies_of_a_source_that_was_moved_are_followed() -> None:
     assert not alone(910000053, Theme.SOURCES).problems
+
+
+@pytest.mark.parametrize("number", [10, pytest.param(200, marks=pytest.mark.prove)])
+def test_machines_that_share_a_ledger_keep_every_promise(number: int) -> None:
+    _kept(many(range(number), Theme.SHARED, PROCESSES if number > FEW else 1))
+
+
+@pytest.mark.parametrize("tweak", [asleep, cut_off, pooled, stopped_with_setups, torn, well])
+def test_what_shows_a_mistake_about_the_seat_is_nothing_to_a_sound_worker(
+    tweak: Callable[[Scenario], Scenario],
+) -> None:
+    for seed in range(6):
+        assert not simulate(tweak(scenario(seed, Theme.SHARED))).problems
 
 
 @pytest.mark.parametrize("theme", Theme)

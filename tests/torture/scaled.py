@@ -7,13 +7,14 @@ from __future__ import annotations
 from contextlib import suppress
 
 from worker.cli import run_session
-from worker.ledger import seat
+from worker.ledger import seat, session
 from worker.run import sending
 from worker.settle import windows
 from worker.setup import requests
 
 with suppress(ImportError):  # psycopg is an optional extra
-    from worker.ledger.postgresql import connection, engine, session, threads
+    from worker.ledger.postgresql import connection, engine, threads
+    from worker.ledger.postgresql import session as postgresql_session
 
 SILENT_S = 3.0
 LEFT_AFTER_S = 2.0
@@ -25,10 +26,10 @@ def scale(machine: str) -> None:
     seat.LEFT_AFTER_S = LEFT_AFTER_S
     windows.LEAVES_WITHIN_S = sending.LEAVES_WITHIN_S = requests.LEAVES_WITHIN_S = 0.5  # type: ignore[attr-defined]
     run_session.CONNECTS_WITHIN_S = 0.5  # type: ignore[attr-defined]
-    session.SIGN_EVERY_S = 0.25  # type: ignore[attr-defined]
+    session.SIGN_EVERY_S = postgresql_session.SIGN_EVERY_S = 0.25  # type: ignore[attr-defined]
     session.LONGEST_PAUSE_S = 0.5
     session.POLL_S = 0.05
-    session.machine = lambda: machine
+    postgresql_session.machine = lambda: machine
     connection.EXCHANGE_S = 1.0
     connection.LONG_EXCHANGE_S = engine.LONG_EXCHANGE_S = 10.0  # type: ignore[attr-defined]
     connection.CONNECT_S = 2  # the shortest that the driver takes

@@ -207,7 +207,6 @@ class Campaign:
         """Create the duplicates that are missing. Does not raise for errors during the run: the
         result says what happened."""
         nothing_to_do = False
-        await self._recount()
         try:
             with self._scope:
                 async with anyio.create_task_group() as group:
@@ -222,6 +221,7 @@ class Campaign:
 
     async def _work(self) -> bool:
         """Go through the phases of the run. Returns whether there was anything to do."""
+        await self._recount()
         sends = not self._options.only_settle
         creates = bool(self.counts.pending or self.counts.unknown)
         if sends and not (creates or self._sets_up):

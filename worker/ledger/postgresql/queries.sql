@@ -170,7 +170,7 @@ SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid();
 UPDATE seat SET epoch = epoch + 1, commits = 0, host = :host, machine = :machine, process = :process,
     session = pg_backend_pid(), since = clock_timestamp(), alive_at = clock_timestamp(),
     released = NULL, system = :system, timeline = :timeline
-WHERE epoch = :epoch AND alive_at IS NOT DISTINCT FROM CAST(:alive_at AS TIMESTAMPTZ)
+WHERE epoch = :epoch AND alive_at IS CAST(:alive_at AS TIMESTAMPTZ)
 RETURNING epoch, since;
 
 -- name: retake

@@ -1,0 +1,421 @@
+"""The session of a run that has the seat of a shared ledger: it takes the seat, shows signs of
+life, and opens a connection that broke again. The rules are in `worker.ledger.seat`.
+
+Nothing here knows the engine or waits by itself: waits are yielded, in seconds. A command sleeps
+(`slept`), and a simulation lets its own time pass."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Mapping
+from contextlib import AbstractContextManager, suppress
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from worker.ledger.engine import ConnectionLostError, Engine, SeatLostError, ServerError
+from worker.ledger.handle import Writer
+from worker.ledger.seat import (
+    SIGN_EVERY_S,
+    Holder,
+    LockSession,
+    is_silent,
+    leaves_for,
+    may_be_ended,
+)
+from worker.model.errors import BusyError, UsageError
+
+T = TypeVar("T")
+
+Waits = Generator[float, None, T]
+"""Work that yields how many seconds to wait before it goes on."""
+
+POLL_S = 0.2
+"""Seconds between two tries to get the seat."""
+
+LONGEST_PAUSE_S = 5.0
+"""The longest pause, in seconds, between two tries to open the connection again."""
+
+
+class Turn(AbstractContextManager[object], Protocol):
+    """A lock of one thread, which may take it several times."""
+
+    def acquire(self, blocking: bool = True) -> bool:
+        """Take it. Returns whether it was taken."""
+
+    def release(self) -> None:
+        """Give it back."""
+
+
+class Connection(Protocol):
+    """A connection to the server."""
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether nothing can be asked through this connection any more."""
+
+    def close(self) -> None:
+        """Close the connection, without waiting for the server."""
+
+
+class SeatedEngine(Engine, Protocol):
+    """The engine of a holder: each of its transactions begins with `Session.enter`, and
+    `Session.confirm` follows its COMMIT."""
+
+    @property
+    def turn(self) -> Turn:
+        """Held within a transaction, and within a statement outside one."""
+
+    def show_life(self) -> None:
+        """Do a transaction in which nothing is written but the sign of life, unless another thread
+        has its turn."""
+
+
+class _LockedError(ServerError):
+    """The server is there, but another session has the lock."""
+
+
+class Session(ABC):
+    """This process's hold of a shared ledger. All statements of its ledger run through `engine`.
+
+    Two threads use the connection: the one that works, and the one that shows signs of life. What
+    they share changes only while one has the engine's turn."""
+
+    engine: SeatedEngine
+    _connection: Connection
+
+    def __init__(self) -> None:
+        self.epoch = -1
+        self._since: datetime | None = None
+        """When the seat was taken. With the epoch it names this hold, also if a server that lost
+        commits counts epochs a second time."""
+        self._keys: Mapping[str, object] = {}
+        """What the ledger's lock is called on the server."""
+        self._number = 0
+        """The number of the last transaction that has begun."""
+        self._committed = 0
+        """The number of the last transaction that is known to be committed."""
+        self._in_doubt: int | None = None
+        """The number of a transaction whose COMMIT was not answered, until it is known whether it
+        took place."""
+        self._took_place = False
+        """Whether the last transaction in doubt took place."""
+        self._lost: ServerError | None = None
+        """Why nothing more can be written, if so."""
+        self._own: LockSession | None = None
+        self._entered_at = self._monotonic()
+
+    # -- what the server, and this machine, are asked
+
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """The ledger, for messages."""
+
+    @abstractmethod
+    def _connect(self) -> Connection:
+        """A new connection. Raises UsageError if the server cannot be reached."""
+
+    @abstractmethod
+    def _plain(self, connection: Connection) -> Engine:
+        """The statements of a connection, without `enter`."""
+
+    @abstractmethod
+    def _use(self, connection: Connection) -> None:
+        """Let `engine` use this connection from now on."""
+
+    @abstractmethod
+    def _prepare(self, engine: Engine) -> Mapping[str, object]:
+        """Create or migrate the ledger if necessary. Returns what its lock is called on the
+        server."""
+
+    @abstractmethod
+    def _identity(self, engine: Engine) -> Mapping[str, object]:
+        """The values of `take`: who this process is, and what the server is. Raises UsageError if
+        nothing may be written to this server now."""
+
+    @abstractmethod
+    def _is_dead(self, holder: Holder) -> bool:
+        """Whether a holder was a process of this machine that has ended."""
+
+    def _monotonic(self) -> float:
+        return time.monotonic()
+
+    # -- taking the seat
+
+    def taking(self, wait_s: float) -> Waits[None]:
+        """Take the seat. Waits up to `wait_s` seconds for the run that has it. Raises BusyError,
+        which names that run."""
+        deadline = self._monotonic() + wait_s
+        engine = self._plain(self._connection)
+        self._keys = self._prepare(engine)
+        taken = None
+        while taken is None:
+            yield from self._awaiting_lock(engine, deadline)
+            state = _seat(engine)
+            if not (yield from self._shows_life(engine, state)):
+                seen = {"epoch": state["epoch"], "alive_at": state["alive_at"]}
+                taken = engine.execute("take", {**seen, **self._identity(engine)}).fetchone()
+            if taken is None:
+                # The holder lives: its connection broke, and it needs the lock to continue.
+                engine.execute("unlock", self._keys).fetchall()
+                if self._monotonic() >= deadline:
+                    raise self._busy(_holder(state))
+                yield SIGN_EVERY_S
+        self.epoch, self._since = int(taken["epoch"]), taken["since"]
+        self._own = _own_session(engine)
+        self._entered_at = self._monotonic()
+
+    def _awaiting_lock(self, engine: Engine, deadline: float) -> Waits[None]:
+        """Wait for the lock, and end the session that has it if it is silent."""
+        seen, since = None, self._monotonic()
+        while not self._try_lock(engine):
+            session, state = self._lock_session(engine), _seat(engine)
+            holder, shown = _holder(state), (session, state["epoch"], state["alive_at"])
+            if seen != shown:
+                seen, since = shown, self._monotonic()
+            watched_s = self._monotonic() - since
+            if session is not None and may_be_ended(holder, session, state["now"], watched_s):
+                self._end_silent(engine, session)
+            elif self._monotonic() >= deadline and not (
+                session is not None and is_silent(holder, session, state["now"])
+            ):
+                raise self._busy(holder)
+            yield POLL_S
+
+    def _shows_life(self, engine: Engine, state: Any) -> Waits[bool]:
+        """Whether the holder by this row of the seat shows life, although its lock is free. Waits
+        until its requests cannot leave any more, if it does not."""
+        holder = _holder(state)
+        dead = holder is not None and self._is_dead(holder)
+        until = self._monotonic() + leaves_for(holder, state["now"], certainly_dead=dead)
+        while (left := until - self._monotonic()) > 0:
+            yield min(POLL_S, left)
+            now = _seat(engine)
+            if (now["epoch"], now["alive_at"]) != (state["epoch"], state["alive_at"]):
+                return True
+        return False
+
+    def _busy(self, holder: Holder | None) -> BusyError:
+        described = "it started a moment ago" if holder is None else str(holder)
+        return BusyError(
+            f"another run holds {self.place}: {described}",
+            hint="Wait for it to end, or give --wait SECONDS.",
+        )
+
+    def _try_lock(self, engine: Engine) -> bool:
+        return bool(engine.execute("lock", self._keys).fetchone()[0])
+
+    def _lock_session(self, engine: Engine) -> LockSession | None:
+        row = engine.execute("holder_session", self._keys).fetchone()
+        return (
+            None if row is None else LockSession(row["pid"], row["backend_start"], row["active_at"])
+        )
+
+    def _end_session(self, engine: Engine, session: LockSession) -> None:
+        keys = {"session": session.number, "began": session.began}
+        engine.execute("end_session", {**self._keys, **keys}).fetchall()
+
+    def _end_silent(self, engine: Engine, session: LockSession) -> None:
+        try:
+            self._end_session(engine, session)
+        except ConnectionLostError:
+            raise
+        except ServerError as error:
+            raise UsageError(
+                f"{self.place}: the run that holds this ledger is silent, and its session cannot be"
+                f" ended: {error}",
+                hint="Nothing was sent. Use the same role on all machines, or grant it"
+                " pg_signal_backend (docs/shared-ledger.md).",
+            ) from error
+
+    # -- transactions
+
+    def enter(self, engine: Engine) -> None:
+        """Begin a transaction of the holder: refuse it if the seat was taken."""
+        row = engine.execute("enter", {"epoch": self.epoch, "since": self._since}).fetchone()
+        if row is None:
+            raise SeatLostError(_taken_text(engine))
+        self._number = int(row["commits"])
+        self._entered_at = self._monotonic()
+
+    def confirm(self) -> None:
+        """Note that the transaction that began last is committed."""
+        self._committed = self._number
+
+    def doing(
+        self, writer: Writer, operation: Callable[[], T], patient: Callable[[float], bool]
+    ) -> Waits[T]:
+        """Run an operation as one transaction of `writer`, also if the connection breaks meanwhile:
+        then the connection is opened again, and what was not committed is done again.
+
+        `patient` is asked, with the seconds since it broke, whether to try further. Raises
+        ConnectionLostError if not, and SeatLostError if another machine has taken the seat; from
+        then on, nothing more is tried."""
+        if self._connection.is_broken:
+            yield from self._restoring(patient)
+        while True:
+            if self._lost is not None:
+                raise self._lost
+            done: list[T] = []
+            try:
+                writer.begin()
+                done.append(operation())
+                writer.commit()
+                return done[0]
+            except ConnectionLostError:
+                if done:  # so this is still our turn
+                    self._in_doubt = self._number
+                writer.roll_back()
+            except BaseException:
+                writer.roll_back()
+                raise
+            yield from self._restoring(patient)
+            if done and self._took_place:
+                return done[0]
+
+    def _restoring(self, patient: Callable[[float], bool]) -> Waits[None]:
+        """Open the connection again, and take the seat back at the same epoch."""
+        began, pause = self._monotonic(), 0.1
+        while self._lost is None:
+            try:
+                with self.engine.turn:
+                    self._reopen()
+                return
+            except SeatLostError:
+                break
+            except (UsageError, ServerError) as error:
+                again_at = self._monotonic() + pause
+                while (now := self._monotonic()) < again_at:
+                    if not patient(now - began):
+                        # Whether a transaction in doubt took place is not known now, so that it
+                        # must not be done again later.
+                        self._lost = ConnectionLostError(str(error))
+                        raise self._lost from error
+                    yield min(POLL_S, again_at - now)
+                pause = (
+                    POLL_S if isinstance(error, _LockedError) else min(2 * pause, LONGEST_PAUSE_S)
+                )
+        assert self._lost is not None
+        raise self._lost
+
+    def _reopen(self) -> None:
+        """Try once to open the connection again, unless the other thread has. Raises SeatLostError
+        if the seat was taken, otherwise UsageError or ServerError."""
+        if not self._connection.is_broken:
+            return
+        self._connection.close()
+        connection = self._connect()
+        try:
+            engine = self._plain(connection)
+            if _seat(engine)["epoch"] > self.epoch:
+                raise SeatLostError(_taken_text(engine))
+            session = self._lock_session(engine)
+            if session is not None and self._own is not None and session[:2] == self._own[:2]:
+                # The server has not noticed that our connection broke.
+                self._end_session(engine, session)
+            keys = {"epoch": self.epoch, "since": self._since}
+            if not self._try_lock(engine):
+                # A run that waits has it: it gives the lock back if it sees that we live.
+                engine.execute("live", keys)
+                raise _LockedError("another session has the ledger's lock")
+            # Waits for a transaction of that session, if a pooler keeps it.
+            taken = engine.execute("retake", keys).fetchone()
+            if taken is None or int(taken["commits"]) < self._committed:
+                raise SeatLostError(
+                    "the server has lost commits of this run, as a failover to a replica that was"
+                    " behind does"
+                )
+            own = _own_session(engine)
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, SeatLostError):
+                self._lost = error
+            raise
+        self._committed = int(taken["commits"])
+        if self._in_doubt is not None:
+            # No session but ours could commit at our epoch, and the one that did has ended.
+            self._took_place, self._in_doubt = self._is_committed(self._in_doubt), None
+        self._own = own
+        self._connection = connection
+        self._use(connection)
+
+    def _is_committed(self, number: int) -> bool:
+        """Whether the transaction with this number is committed: the server counts them."""
+        return self._committed >= number
+
+    # -- signs of life
+
+    def show_life(self) -> None:
+        """Write a sign of life if nothing else was written for a while. If the connection broke
+        while nobody uses it, open it again: a run that only waits must not lose its seat."""
+        if self._lost is not None:
+            return
+        if self._connection.is_broken:
+            self._reopen_between()
+        elif self._monotonic() - self._entered_at >= SIGN_EVERY_S:
+            self._entered_at = self._monotonic()  # the next try is not at once
+            with suppress(ServerError):  # whoever uses the connection next sees the error
+                self.engine.show_life()
+
+    def _reopen_between(self) -> None:
+        if not self.engine.turn.acquire(blocking=False):
+            return
+        try:
+            # Within a transaction, the one whose it is must see that it broke.
+            if not self.engine.in_transaction:
+                self._reopen()
+        except (UsageError, ServerError):
+            pass  # whoever uses the connection next sees it too
+        finally:
+            self.engine.turn.release()
+
+    # -- ending
+
+    def end(self) -> None:
+        """Leave the seat, and close the connection."""
+        with self.engine.turn:
+            with suppress(ServerError):
+                if self.epoch >= 0 and not self._connection.is_broken:
+                    self.engine.execute("release", {"epoch": self.epoch, "since": self._since})
+            self._connection.close()
+
+
+def slept(work: Waits[T]) -> T:
+    """Do work that waits, in this thread. Returns its result."""
+    while True:
+        try:
+            seconds = next(work)
+        except StopIteration as ended:
+            result: T = ended.value
+            return result
+        time.sleep(seconds)
+
+
+def _taken_text(engine: Engine) -> str:
+    return f"another machine has taken over this ledger: {_holder(_seat(engine))}"
+
+
+def _own_session(engine: Engine) -> LockSession:
+    row = engine.execute("own_session", {}).fetchone()
+    return LockSession(row["pid"], row["backend_start"], None)
+
+
+def _seat(engine: Engine) -> Any:
+    """The row of the seat, and the server's time (`now`)."""
+    return engine.execute("seat", {}).fetchone()
+
+
+def _holder(state: Any) -> Holder | None:
+    """The last holder by the row of the seat (None: nobody ever was)."""
+    if state["host"] is None:
+        return None
+    return Holder(
+        state["host"],
+        state["machine"],
+        state["process"],
+        state["session"],
+        state["since"],
+        state["alive_at"],
+        state["released"],
+    )
