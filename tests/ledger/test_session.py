@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.command import until
 from tests.support.engines import server
 from tests.support.postgresql import Server, running_server
 from tests.support.proxy import Fate, Proxy
@@ -239,6 +240,26 @@ def test_a_run_whose_connection_broke_gets_its_lock_back_from_one_that_waits(
         assert len(refused) == 1
         assert old.durably(writer, write(writer, "and now"), never) == "and now"
         assert seat_of(address)["epoch"] == epoch
+
+
+def test_a_run_that_waits_and_stops_with_the_lock_does_not_block_the_one_that_works(
+    server: Server, proxy: Proxy
+) -> None:
+    address = server.address()
+    with seated(server.address(address.schema, proxy.port)) as (old, writer):
+        stopped = Session(address)
+        try:
+            stopped._ledger_number = old._ledger_number
+            proxy.refuses = True
+            proxy.cut()
+            until(lambda: stopped._try_lock(stopped.engine))
+            proxy.refuses = False
+            began = time.monotonic()
+            old.durably(writer, write(writer, "mine"), lambda away_s: away_s < 15)
+            assert 1.0 < time.monotonic() - began < 10
+        finally:
+            stopped.end()
+    assert names(address) == ["mine"]
 
 
 # -- connections that break

@@ -114,7 +114,9 @@ class Session:
         while not self._try_lock(reading):
             session = self._lock_session(reading)
             state = reading.execute("seat", {}).fetchone()
-            holder, shown = _holder(state), (session, state["epoch"], state["alive_at"])
+            holder = _holder(state)
+            its_seat = session is not None and session.number == state["session"]
+            shown = (session, state["alive_at"] if its_seat else None)
             if seen != shown:
                 seen, since = shown, time.monotonic()
             watched_s = time.monotonic() - since
@@ -257,11 +259,14 @@ class Session:
         connection = database.opened(self.address)
         try:
             engine = ServerEngine(connection, self.address)
-            if engine.execute("seat", {}).fetchone()["epoch"] > self.epoch:
-                raise SeatLostError(self._taken_text(engine))
             session = self._lock_session(engine)
-            if session is not None and self._own is not None and session[:2] == self._own[:2]:
-                # The server has not noticed that our connection broke.
+            state = engine.execute("seat", {}).fetchone()
+            if state["epoch"] > self.epoch:
+                raise SeatLostError(self._taken_text(engine))
+            own = self._own is not None and session is not None and session[:2] == self._own[:2]
+            if session is not None and (own or is_silent(None, session, state["now"])):
+                # The server has not noticed that our connection broke, or a run that waits has
+                # stopped with the lock.
                 self._end_session(engine, session)
             keys = {"epoch": self.epoch, "since": self._since}
             if not self._try_lock(engine):
@@ -275,7 +280,7 @@ class Session:
                     "the server has lost commits of this run, as a failover to a replica that was"
                     " behind does"
                 )
-            own = _own_session(engine)
+            now_own = _own_session(engine)
         except BaseException as error:
             connection.close()
             if isinstance(error, SeatLostError):
@@ -285,7 +290,7 @@ class Session:
         if self._in_doubt is not None:
             # No session but ours could commit at our epoch, and the one that did has ended.
             self._took_place, self._in_doubt = self._committed >= self._in_doubt, None
-        self._own = own
+        self._own = now_own
         self._connection = self.engine.connection = connection
 
     # -- signs of life
