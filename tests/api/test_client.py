@@ -30,6 +30,7 @@ from tests.support.raw_server import (
     serving,
 )
 from worker import __version__
+from worker.api import client as http
 from worker.api.client import ProlificClient
 from worker.api.connection import connected
 from worker.api.outcome import OutcomeKind, classify
@@ -103,6 +104,21 @@ async def test_a_duplicate_request_is_what_the_api_asks_for() -> None:
     assert json.loads(request.body) == {"name": "Wave é", "upload_new_dataset": True}
     assert request.raw.count(TOKEN.encode()) == 1
     assert reply == Answer(201, {"id": NEW}, "", None, None)
+
+
+async def test_a_request_of_a_process_that_was_stopped_before_it_left_does_not_leave(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another machine may have taken over meanwhile, and have sent it."""
+    times = iter((0.0, 100.0))
+    monkeypatch.setattr(http, "_monotonic", lambda: next(times, 100.0))
+    async with against(always(answer(201, {"id": NEW}))) as (api, server):
+        reply = await api.duplicate(SOURCE, "Copy", False)
+        assert isinstance(reply, NoAnswer)
+        assert classify(reply, SOURCE).kind is OutcomeKind.UNKNOWN
+        assert not server.requests
+        assert isinstance(await api.duplicate(SOURCE, "Copy", False), Answer)
+        assert len(server.requests) == 1
 
 
 async def test_without_a_name_none_is_sent() -> None:

@@ -389,6 +389,20 @@ def test_a_run_that_was_away_too_long_finds_its_seat_taken(server: Server, proxy
     assert names(address) == ["kept"]
 
 
+def test_a_long_read_whose_connection_breaks_says_so(server: Server, proxy: Proxy) -> None:
+    address = server.address()
+    with seated(address) as (session, writer):
+        for number in range(3):
+            session.durably(writer, write(writer, f"number {number}"), never)
+    reader = open_for_reading(server.address(address.schema, proxy.port))
+    rows = reader.stream("ledger_number", schema=address.schema)
+    next(rows)
+    proxy.cut()
+    with pytest.raises(ConnectionLostError):
+        list(rows)
+    reader.close()
+
+
 def test_patience_ends(server: Server, proxy: Proxy) -> None:
     address = server.address()
     with seated(server.address(address.schema, proxy.port), quiet=True) as (session, writer):
