@@ -389,6 +389,37 @@ def test_a_run_that_was_away_too_long_finds_its_seat_taken(server: Server, proxy
     assert names(address) == ["kept"]
 
 
+@pytest.mark.parametrize("reads", [False, True], ids=["writing", "in a long read"])
+def test_a_session_that_the_server_ended_is_opened_again(server: Server, reads: bool) -> None:
+    """As a server does that is stopped, or a person."""
+    address = server.address()
+    with seated(address, quiet=True) as (session, writer):
+        tries: list[int] = []
+
+        def end() -> None:
+            reader = open_for_reading(address)
+            engine: Any = reader._engine
+            number = session._connection.session
+            engine.connection.raw.execute(
+                "SELECT pg_terminate_backend(CAST(%s AS INT), 2000)", (number,)
+            )
+            reader.close()
+
+        def operation() -> None:
+            tries.append(1)
+            rows = writer.stream("ledger_number", schema=address.schema)
+            next(rows)
+            if len(tries) == 1:
+                end()
+            if reads:
+                list(rows)
+            write(writer, "kept")()
+
+        session.durably(writer, operation, always)
+        assert len(tries) == 2
+    assert names(address) == ["kept"]
+
+
 def test_a_long_read_whose_connection_breaks_says_so(server: Server, proxy: Proxy) -> None:
     address = server.address()
     with seated(address) as (session, writer):
