@@ -30,6 +30,7 @@ from tests.support.raw_server import (
     serving,
 )
 from worker import __version__
+from worker.api import client as http
 from worker.api.client import ProlificClient
 from worker.api.connection import connected
 from worker.api.outcome import OutcomeKind, classify
@@ -123,6 +124,21 @@ async def test_the_kernel_gives_a_request_up_when_its_time_limit_is_over(
     async with against(always(answer(201, {"id": NEW})), timeout_s=7.5) as (api, _):
         await api.duplicate(SOURCE, None, upload_new_dataset=False)
     assert limits == [7500]
+
+
+async def test_a_request_of_a_process_that_was_stopped_before_it_left_does_not_leave(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another machine may have taken over meanwhile, and have sent it."""
+    times = iter((0.0, 100.0))
+    monkeypatch.setattr(http, "_monotonic", lambda: next(times, 100.0))
+    async with against(always(answer(201, {"id": NEW}))) as (api, server):
+        reply = await api.duplicate(SOURCE, "Copy", False)
+        assert isinstance(reply, NoAnswer)
+        assert classify(reply, SOURCE).kind is OutcomeKind.UNKNOWN
+        assert not server.requests
+        assert isinstance(await api.duplicate(SOURCE, "Copy", False), Answer)
+        assert len(server.requests) == 1
 
 
 async def test_without_a_name_none_is_sent() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.command import until
 from tests.support.engines import server
 from tests.support.postgresql import Server, running_server
 from tests.support.proxy import Fate, Proxy
@@ -243,6 +244,26 @@ def test_a_run_whose_connection_broke_gets_its_lock_back_from_one_that_waits(
         assert seat_of(address)["epoch"] == epoch
 
 
+def test_a_run_that_waits_and_stops_with_the_lock_does_not_block_the_one_that_works(
+    server: Server, proxy: Proxy
+) -> None:
+    address = server.address()
+    with seated(server.address(address.schema, proxy.port)) as (old, writer):
+        stopped = Session(address)
+        try:
+            stopped._ledger_number = old._ledger_number
+            proxy.refuses = True
+            proxy.cut()
+            until(lambda: stopped._try_lock(stopped.engine))
+            proxy.refuses = False
+            began = time.monotonic()
+            old.durably(writer, write(writer, "mine"), lambda away_s: away_s < 15)
+            assert 1.0 < time.monotonic() - began < 10
+        finally:
+            stopped.end()
+    assert names(address) == ["mine"]
+
+
 # -- connections that break
 
 
@@ -368,6 +389,51 @@ def test_a_run_that_was_away_too_long_finds_its_seat_taken(server: Server, proxy
                 old.durably(writer, write(writer, "refused"), always)
             new.durably(other, write(other, "kept"), never)
     assert names(address) == ["kept"]
+
+
+@pytest.mark.parametrize("reads", [False, True], ids=["writing", "in a long read"])
+def test_a_session_that_the_server_ended_is_opened_again(server: Server, reads: bool) -> None:
+    """As a server does that is stopped, or a person."""
+    address = server.address()
+    with seated(address, quiet=True) as (session, writer):
+        tries: list[int] = []
+
+        def end() -> None:
+            reader = open_for_reading(address)
+            engine: Any = reader._engine
+            number = session._connection.session
+            engine.connection.raw.execute(
+                "SELECT pg_terminate_backend(CAST(%s AS INT), 2000)", (number,)
+            )
+            reader.close()
+
+        def operation() -> None:
+            tries.append(1)
+            rows = writer.stream("ledger_number", schema=address.schema)
+            next(rows)
+            if len(tries) == 1:
+                end()
+            if reads:
+                list(rows)
+            write(writer, "kept")()
+
+        session.durably(writer, operation, always)
+        assert len(tries) == 2
+    assert names(address) == ["kept"]
+
+
+def test_a_long_read_whose_connection_breaks_says_so(server: Server, proxy: Proxy) -> None:
+    address = server.address()
+    with seated(address) as (session, writer):
+        for number in range(3):
+            session.durably(writer, write(writer, f"number {number}"), never)
+    reader = open_for_reading(server.address(address.schema, proxy.port))
+    rows = reader.stream("ledger_number", schema=address.schema)
+    next(rows)
+    proxy.cut()
+    with pytest.raises(ConnectionLostError):
+        list(rows)
+    reader.close()
 
 
 def test_patience_ends(server: Server, proxy: Proxy) -> None:

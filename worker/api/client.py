@@ -13,12 +13,14 @@ from typing import Any, Protocol
 import aiohttp
 import ijson
 from aiohttp import BytesPayload, ClientTimeout
+from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
 from worker.api.bodies import decode
 from worker.api.errors import TooLargeError, describe, error_message, one_line
 from worker.api.headers import quota, retry_after, timestamp
 from worker.api.listing import ListingParser
+from worker.model.clock import MachineClock
 from worker.model.replies import Answer, Listing, NoAnswer, Page, Reply
 
 BATCHES = "/api/v1/data-collection/batches"
@@ -41,6 +43,12 @@ _LIMITED = frozenset(
     {"RateLimit", "RateLimit-Remaining", "X-RateLimit-Remaining", "X-Rate-Limit-Remaining"}
 )
 """Headers that say how many requests are left."""
+
+WRITTEN_WITHIN_S = 0.5
+"""Seconds, after the time for connecting, within which a request's body must be written. If this
+process was stopped meanwhile, another machine may have taken over and sent the request itself."""
+
+_monotonic = MachineClock().monotonic
 
 Scrub = Callable[[str], str]
 
@@ -68,6 +76,31 @@ class Api(Protocol):
 
     async def listing(self, workspace_id: str, take: Callable[[Page], Awaitable[None]]) -> Listing:
         """List every batch of a workspace. Pages go to `take` as they arrive."""
+
+
+class _Timely(BytesPayload):
+    """A JSON body that is not written after `leave_by`. Without its body, a request has no
+    effect."""
+
+    def __init__(self, body: bytes, leave_by: float) -> None:
+        super().__init__(body, content_type="application/json")
+        self._leave_by = leave_by
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Write the body. Raises TimeoutError if it is too late."""
+        self._refuse_late()
+        await super().write(writer)
+
+    async def write_with_length(
+        self, writer: AbstractStreamWriter, content_length: int | None
+    ) -> None:
+        """Write the body. Raises TimeoutError if it is too late."""
+        self._refuse_late()
+        await super().write_with_length(writer, content_length)
+
+    def _refuse_late(self) -> None:
+        if _monotonic() > self._leave_by:
+            raise TimeoutError("this process was stopped before the request left")
 
 
 class ProlificClient:
@@ -163,7 +196,7 @@ class ProlificClient:
                 self._url.with_path(path, encoded=True),
                 timeout=self._whole,
                 allow_redirects=False,
-                data=None if body is None else BytesPayload(body, content_type="application/json"),
+                data=None if body is None else _Timely(body, self._leave_by()),
             ) as response:
                 return await self._read(response)
         except (
@@ -175,6 +208,10 @@ class ProlificClient:
             return NoAnswer(left=False, words=self._clean(describe(error)))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             return NoAnswer(left=True, words=self._clean(describe(error)))
+
+    def _leave_by(self) -> float:
+        """When the request that begins now must have left (monotonic seconds)."""
+        return _monotonic() + (self._whole.connect or math.inf) + WRITTEN_WITHIN_S
 
     async def _read(self, response: aiohttp.ClientResponse) -> Answer:
         """Read the whole answer. Raises ClientError if its body is cut short or too large."""

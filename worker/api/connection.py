@@ -8,36 +8,14 @@ import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
 
 import aiohttp
 from aiohttp import AddrInfoType
-from aiohttp.connector import Connection
 from yarl import URL
 
 from worker import __version__
 from worker.api.client import ProlificClient, Scrub
-from worker.model.clock import Clock, MachineClock
 from worker.model.errors import UsageError
-
-
-class TimelyConnector(aiohttp.TCPConnector):
-    """Gives out no connection that took more than `within_s` seconds by `clock`. Time limits of the
-    event loop do not count the time when the machine slept: a request would leave long after its
-    intent."""
-
-    def __init__(self, within_s: float, clock: Clock, **options: Any) -> None:
-        super().__init__(**options)
-        self._within_s, self._clock = within_s, clock
-
-    async def connect(self, *args: Any, **kwargs: Any) -> Connection:
-        """Connect for a request. Raises ConnectionTimeoutError."""
-        began = self._clock.monotonic()
-        connection = await super().connect(*args, **kwargs)
-        if self._clock.monotonic() - began > self._within_s:
-            connection.close()
-            raise aiohttp.ConnectionTimeoutError("the machine slept while it connected")
-        return connection
 
 
 @asynccontextmanager
@@ -59,12 +37,8 @@ async def connected(
         },
         # The number of senders limits the connections. An idle one is closed early: if the server
         # closed it just as we send, the request's outcome would be unknown.
-        connector=TimelyConnector(
-            connect_s,
-            MachineClock(),
-            limit=0,
-            keepalive_timeout=5,
-            socket_factory=partial(impatient_socket, timeout_s),
+        connector=aiohttp.TCPConnector(
+            limit=0, keepalive_timeout=5, socket_factory=partial(impatient_socket, timeout_s)
         ),
         # trust_env would read ~/.netrc and replace our header by its credentials.
         trust_env=False,

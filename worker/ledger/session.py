@@ -171,7 +171,9 @@ class Session(ABC):
         seen, since = None, self._monotonic()
         while not self._try_lock(engine):
             session, state = self._lock_session(engine), _seat(engine)
-            holder, shown = _holder(state), (session, state["epoch"], state["alive_at"])
+            holder = _holder(state)
+            its_seat = session is not None and session.number == state["session"]
+            shown = (session, state["alive_at"] if its_seat else None)
             if seen != shown:
                 seen, since = shown, self._monotonic()
             watched_s = self._monotonic() - since
@@ -308,11 +310,13 @@ class Session(ABC):
         connection = self._connect()
         try:
             engine = self._plain(connection)
-            if _seat(engine)["epoch"] > self.epoch:
+            session, state = self._lock_session(engine), _seat(engine)
+            if state["epoch"] > self.epoch:
                 raise SeatLostError(_taken_text(engine))
-            session = self._lock_session(engine)
-            if session is not None and self._own is not None and session[:2] == self._own[:2]:
-                # The server has not noticed that our connection broke.
+            ours = self._own is not None and session is not None and session[:2] == self._own[:2]
+            if session is not None and (ours or is_silent(None, session, state["now"])):
+                # The server has not noticed that our connection broke, or a run that waits has
+                # stopped with the lock.
                 self._end_session(engine, session)
             keys = {"epoch": self.epoch, "since": self._since}
             if not self._try_lock(engine):

@@ -141,6 +141,10 @@ class TimedConnection:
         try:
             yield self.raw
         except psycopg.Error as error:
+            if error.diag.severity_nonlocalized in ("FATAL", "PANIC"):
+                # The server has ended the session; the driver may not have seen the end yet.
+                with suppress(psycopg.Error):
+                    self.raw.close()
             if self.is_broken:
                 raise ConnectionLostError(first_line(error)) from error
             raise ServerError(first_line(error)) from error

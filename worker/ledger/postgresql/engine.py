@@ -115,9 +115,10 @@ class ServerEngine:
         if own:
             self.begin_reading()
         try:
-            with psycopg.ServerCursor(
+            cursor = psycopg.ServerCursor(
                 self.connection.raw, "ledger_rows", row_factory=psycopg.rows.tuple_row
-            ) as cursor:
+            )
+            try:
                 with self.connection.exchange(LONG_EXCHANGE_S):
                     cursor.execute(sql(name), values)
                 while True:
@@ -126,6 +127,9 @@ class ServerEngine:
                     if not part:
                         break
                     yield from part
+            finally:
+                with self.connection.exchange():  # closing asks the server too
+                    cursor.close()
         finally:
             if own:
                 self.end_reading()
