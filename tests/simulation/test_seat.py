@@ -124,3 +124,20 @@ def test_a_sign_of_life_opens_a_connection_that_broke(rig: Rig) -> None:
     assert not session.connection.is_broken
     with pytest.raises(BusyError):
         rig.done(rig.session().taking(0.0))
+
+
+def test_a_holder_that_goes_on_without_the_lock_keeps_its_seat(rig: Rig) -> None:
+    """A pooler has given it another session, and it has not noticed."""
+    first, second = rig.session(), rig.session()
+    rig.done(first.taking(0.0))
+    first.connection.line.pooled = True
+    cut(rig, first, 0.0, noticed=True)
+    waits, number = second.taking(0.0), 0
+    with pytest.raises(BusyError, match="process 1 on machine 0"):
+        while True:
+            rig.now += next(waits)
+            rig.machines[1].processes[1].loop._now = rig.now
+            number += 1
+            if number % 20 == 0:  # every four seconds
+                rig.done(first.doing(Writer(first.engine), lambda: 1, lambda _away_s: True))
+    assert number > LEFT_AFTER_S
