@@ -150,22 +150,38 @@ WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
 SELECT pg_terminate_backend(CAST(:session AS INT));
 
 -- name: take
+-- The lineage of the last run stays until a person accepts another one.
 UPDATE seat SET epoch = epoch + 1, commits = 0, host = :host, machine = :machine, process = :process,
     session = pg_backend_pid(), since = clock_timestamp(), alive_at = clock_timestamp(),
-    released = NULL, system = :system, timeline = :timeline
+    released = NULL, timeline = CASE WHEN system IS NULL THEN :timeline ELSE timeline END,
+    system = coalesce(system, :system)
 RETURNING epoch;
 
 -- name: retake
 UPDATE seat SET session = pg_backend_pid(), alive_at = clock_timestamp() WHERE epoch = :epoch
 RETURNING commits;
 
+-- name: keep_lineage
+-- A run that finds all of its commits on another server knows that none was lost.
+UPDATE seat SET system = :system, timeline = :timeline
+WHERE epoch = :epoch AND system = :was_system AND timeline = :was_timeline;
+
+-- name: accept_lineage
+UPDATE seat SET system = :system, timeline = :timeline WHERE epoch = :epoch;
+
 -- name: release
 UPDATE seat SET released = clock_timestamp() WHERE epoch = :epoch;
 
 -- name: server
--- What identifies the server and the line of its commits.
-SELECT CAST(system_identifier AS TEXT) AS system, timeline_id AS timeline
-FROM pg_control_system(), pg_control_checkpoint();
+-- What identifies the server, this schema's tables, and the line of its commits. The control file would
+-- show a new timeline only after a checkpoint; the name of the file being written has it in its first
+-- eight hexadecimal digits.
+SELECT system_identifier || '/' || CAST(CAST('seat' AS regclass) AS OID) AS system,
+    CAST(CAST('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS BIT(32)) AS INT) AS timeline
+FROM pg_control_system();
+
+-- name: durability
+SELECT current_setting('synchronous_commit'), current_setting('fsync'), current_database();
 
 -- name: ledger_number
 -- The second number of the schema's advisory lock.

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from worker.ledger.engine import ConnectionLostError, ServerError
 from worker.ledger.handle import Writer
-from worker.ledger.postgresql import database
+from worker.ledger.postgresql import database, lineage
 from worker.ledger.postgresql.engine import ServerEngine
 from worker.ledger.seat import SIGN_EVERY_S, Holder, is_silent, leaves_for
 from worker.model.errors import BusyError, UsageError
@@ -46,6 +46,8 @@ class Session:
         self._ended = threading.Event()
         self._connection = database.opened(address)
         self.engine = ServerEngine(self._connection, address, self._enter)
+        self.doubt = ""
+        """What shows that the server may lack commits of earlier runs; empty if nothing does."""
 
     # -- taking the seat
 
@@ -71,7 +73,9 @@ class Session:
             time.sleep(POLL_S)
         holder, now = _holder(reading)
         time.sleep(leaves_for(holder, now, certainly_dead=_is_dead(holder)))
-        server = reading.execute("server", {}).fetchone()
+        lineage.refuse_unsafe(reading, self.address)
+        self.lineage = lineage.current(reading, self.address)
+        self.doubt = lineage.difference(lineage.recorded(reading), self.lineage)
         with self._connection.exchange() as raw, raw.transaction():
             taken = reading.execute(
                 "take",
@@ -79,8 +83,7 @@ class Session:
                     "host": socket.gethostname(),
                     "machine": machine(),
                     "process": os.getpid(),
-                    "system": server["system"],
-                    "timeline": server["timeline"],
+                    **self.lineage._asdict(),
                 },
             ).fetchone()
         self.epoch = int(taken["epoch"])
@@ -186,10 +189,25 @@ class Session:
                     " behind does"
                 )
             self._committed = int(taken["commits"])
+            self._keep_lineage(engine)
         except BaseException:
             connection.close()
             raise
         self._connection = self.engine.connection = connection
+
+    def _keep_lineage(self, engine: ServerEngine) -> None:
+        """Record that the server is another one, on which none of this run's commits is missing."""
+        lineage.refuse_unsafe(engine, self.address)
+        now = lineage.current(engine, self.address)
+        if now != self.lineage:
+            was = {"was_system": self.lineage.system, "was_timeline": self.lineage.timeline}
+            engine.execute("keep_lineage", {"epoch": self.epoch, **was, **now._asdict()})
+            self.lineage = now
+
+    def accept_server(self) -> None:
+        """Record that a person says that the server lacks no commit."""
+        self.engine.execute("accept_lineage", {"epoch": self.epoch, **self.lineage._asdict()})
+        self.doubt = ""
 
     # -- signs of life
 
