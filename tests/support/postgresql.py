@@ -53,7 +53,7 @@ class Server:
     def __init__(self, folder: Path, primary: Server | None = None) -> None:
         """With `primary`, a replica of that server, as it is now: it does not follow it."""
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self._data = folder / "data"
         if primary is not None:
             self._run("pg_basebackup", "-D", str(self._data), "-h", "127.0.0.1", "-p",
@@ -122,7 +122,8 @@ def running_server(primary: Server | None = None) -> Iterator[Server]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])

@@ -62,36 +62,55 @@ def difference(before: Lineage | None, now: Lineage) -> str:
     )
 
 
+class Durability(NamedTuple):
+    """Whether the server keeps what it confirms: the settings `synchronous_commit` and `fsync`, the
+    name of the database, and whether the server is a replica, which only reads."""
+
+    synchronous_commit: str
+    fsync: str
+    database: str
+    is_replica: bool
+
+
+def durability(engine: ServerEngine) -> Durability:
+    """Ask the server."""
+    return Durability(*engine.execute("durability", {}).fetchone())
+
+
 def refuse_unsafe(engine: ServerEngine, address: ServerAddress) -> None:
-    """Raise UsageError if the server confirms commits that it may lose when it stops."""
-    for setting, why, fix in unsafe(*engine.execute("durability", {}).fetchone()):
-        raise UsageError(
-            f"{address}: {setting} is off on this server: {why}",
-            hint=f"Nothing was sent. {fix}",
-        )
+    """Raise UsageError if the server confirms commits that it may lose when it stops, or cannot
+    write at all."""
+    for what, fix in unsafe(durability(engine)):
+        raise UsageError(f"{address}: {what}", hint=f"Nothing was sent. {fix}")
 
 
-def unsafe(synchronous_commit: str, fsync: str, database: str) -> list[tuple[str, str, str]]:
-    """The settings that do not keep what is confirmed: each with why that matters, and how to
-    change it."""
+def unsafe(server: Durability) -> list[tuple[str, str]]:
+    """Why the server does not keep what it confirms: each reason with how to change it."""
     found = []
-    if synchronous_commit == "off":
+    if server.is_replica:
         found.append(
             (
-                "synchronous_commit",
-                "a server that stops may lose commits, and their batches would be created again",
-                f'Run, as an administrator: ALTER DATABASE "{database}" SET synchronous_commit ='
-                " on; if it is set for the role, change it there: ALTER ROLE … SET"
+                "this server is a replica, which only reads",
+                "Name the primary server; with several hosts in the address, add"
+                " target_session_attrs=read-write.",
+            )
+        )
+    if server.synchronous_commit == "off":
+        found.append(
+            (
+                "synchronous_commit is off on this server: a server that stops may lose commits,"
+                " and their batches would be created again",
+                f'Let an administrator run: ALTER DATABASE "{server.database}" SET'
+                " synchronous_commit = on; if it is set for the role: ALTER ROLE … SET"
                 " synchronous_commit = on.",
             )
         )
-    if fsync == "off":
+    if server.fsync == "off":
         found.append(
             (
-                "fsync",
-                "a computer that stops may lose or damage the database, and batches would be"
-                " created again",
-                "Set fsync = on in postgresql.conf, and reload the server; or use another server.",
+                "fsync is off on this server: a computer that stops may lose or damage the"
+                " database, and batches would be created again",
+                "Set fsync = on in postgresql.conf and reload the server, or use another one.",
             )
         )
     return found

@@ -181,7 +181,32 @@ SELECT system_identifier || '/' || CAST(CAST('seat' AS regclass) AS OID) AS syst
 FROM pg_control_system();
 
 -- name: durability
-SELECT current_setting('synchronous_commit'), current_setting('fsync'), current_database();
+SELECT current_setting('synchronous_commit'), current_setting('fsync'), current_database(),
+    pg_is_in_recovery();
+
+-- name: server_version
+SELECT split_part(current_setting('server_version'), ' ', 1);
+
+-- name: rights
+SELECT current_user AS role, current_database() AS database,
+    has_database_privilege(current_database(), 'CREATE') AS may_create,
+    (SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = :schema) AS owner,
+    (SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = :schema) AS owns;
+
+-- name: roles_not_ended
+-- Roles that may write to the ledger and whose sessions the current role may not end.
+WITH used AS (
+    SELECT c.relowner AS role FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname = :schema AND c.relname = 'seat'
+    UNION
+    SELECT a.grantee FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace,
+        aclexplode(c.relacl) AS a
+    WHERE n.nspname = :schema AND c.relname = 'seat' AND a.privilege_type = 'UPDATE'
+)
+SELECT r.rolname FROM used JOIN pg_roles AS r ON r.oid = used.role
+WHERE NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+  AND (r.rolsuper OR NOT (pg_has_role(r.oid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE')))
+ORDER BY 1;
 
 -- name: ledger_number
 -- The second number of the schema's advisory lock.
