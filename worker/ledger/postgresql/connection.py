@@ -50,11 +50,15 @@ def rows_by_name(cursor: psycopg.Cursor[Any]) -> Any:
     return type("Row", (Row,), {"__slots__": (), "names": names})
 
 
+NUL_SHOWN = "\N{SYMBOL FOR NULL}"
+"""What stands for NUL in texts."""
+
+
 class _TextDumper(StrDumperUnknown):
     """PostgreSQL has no NUL in texts; SQLite has. An API that shows one is shown as it prints."""
 
     def dump(self, obj: str) -> Any:
-        return super().dump(obj.replace("\0", "\N{SYMBOL FOR NULL}") if "\0" in obj else obj)
+        return super().dump(obj.replace("\0", NUL_SHOWN) if "\0" in obj else obj)
 
 
 class _FlagDumper(Int8Dumper):

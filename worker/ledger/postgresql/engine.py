@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,8 +13,13 @@ from typing import Any
 import psycopg
 
 from worker.ledger.engine import ConnectionLostError, Rows
-from worker.ledger.postgresql.connection import EXCHANGE_S, LONG_EXCHANGE_S, TimedConnection
-from worker.ledger.postgresql.statements import sql
+from worker.ledger.postgresql.connection import (
+    EXCHANGE_S,
+    LONG_EXCHANGE_S,
+    NUL_SHOWN,
+    TimedConnection,
+)
+from worker.ledger.postgresql.statements import sql, statements
 from worker.model.server_address import ServerAddress
 
 FETCHED = 2000
@@ -92,17 +98,18 @@ class ServerEngine:
         return cursor
 
     def execute_many(self, name: str, rows: Iterable[Sequence[Any] | Mapping[str, Any]]) -> None:
-        """Run the statement `name` once for each row of values, within a transaction."""
-        values = [
-            row
-            if isinstance(row, Mapping)
-            else {f"v{number}": value for number, value in enumerate(row, 1)}
-            for row in rows
-        ]
+        """Run the statement `name` once for each row of values, within a transaction; all rows in
+        one statement if it has a form for that (`many_…`)."""
+        values = list(rows)
         if not values:
             return
+        at_once = statements().get(f"many_{name}")
         with self._turn, self.connection.exchange(self._limit_s) as raw, raw.cursor() as cursor:
-            cursor.executemany(sql(name), values)
+            if at_once is None:
+                cursor.executemany(sql(name), map(_named, values))
+            else:
+                # Planned anew each time: the tables grow.
+                cursor.execute(at_once, {"rows": _as_json(values)}, prepare=False)
             self._changes += max(0, cursor.rowcount)
 
     def stream(self, name: str, values: Mapping[str, object]) -> Iterator[tuple[Any, ...]]:
@@ -224,6 +231,26 @@ class ServerEngine:
 
 
 _FAILED = psycopg.pq.TransactionStatus.INERROR
+
+
+def _named(row: Sequence[Any] | Mapping[str, Any]) -> Mapping[str, Any]:
+    """A row's values by the names of its placeholders."""
+    if isinstance(row, Mapping):
+        return row
+    return {f"v{number}": value for number, value in enumerate(row, 1)}
+
+
+def _as_json(rows: Sequence[Any]) -> str:
+    """The rows as a JSON array of arrays. PostgreSQL has no NUL in texts (see `connection`)."""
+    text = json.dumps(rows)
+    if "\\u0000" in text:
+        text = json.dumps(
+            [
+                [one.replace("\0", NUL_SHOWN) if isinstance(one, str) else one for one in row]
+                for row in rows
+            ]
+        )
+    return text
 
 
 def _changes(statement: str) -> bool:

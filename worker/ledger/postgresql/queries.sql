@@ -123,6 +123,46 @@ WHERE status = 'unknown' AND run_id = :run
 -- VACUUM gives the space back.
 SELECT 1;
 
+-- The statements that run once for each duplicate, in the form for many at once: `rows` is a JSON array of
+-- the rows' values. One statement for a hundred rows takes a fraction of a hundred statements' time.
+
+-- name: many_add_attempt
+INSERT INTO attempts (id, item_id, run_id, started_at, date_before, left_server, listing,
+    version_id, sent_name)
+SELECT CAST(r ->> 0 AS BIGINT), CAST(r ->> 1 AS BIGINT), CAST(r ->> 2 AS BIGINT), r ->> 3,
+    CAST(r ->> 4 AS DOUBLE PRECISION), CAST(r ->> 5 AS DOUBLE PRECISION), CAST(r ->> 6 AS BIGINT),
+    CAST(r ->> 7 AS BIGINT), r ->> 8
+FROM json_array_elements(CAST(:rows AS JSON)) AS e (r);
+
+-- name: many_mark_sent
+UPDATE items SET status = 'sent', name = coalesce(name, r ->> 1), run_id = CAST(r ->> 2 AS BIGINT)
+FROM json_array_elements(CAST(:rows AS JSON)) AS e (r)
+WHERE id = CAST(r ->> 0 AS BIGINT);
+
+-- name: many_end_attempt
+UPDATE attempts
+SET ended_at = r ->> 1, left_server = CAST(r ->> 2 AS DOUBLE PRECISION),
+    ended_server = CAST(r ->> 3 AS DOUBLE PRECISION),
+    answer_date = CAST(r ->> 4 AS DOUBLE PRECISION), outcome = r ->> 5,
+    http_status = CAST(r ->> 6 AS BIGINT), latency_s = CAST(r ->> 7 AS DOUBLE PRECISION),
+    error = r ->> 8, answered_id = r ->> 9, closed_by = r ->> 10,
+    created_server = CAST(r ->> 11 AS DOUBLE PRECISION), created_by = r ->> 12
+FROM json_array_elements(CAST(:rows AS JSON)) AS e (r)
+WHERE id = CAST(r ->> 0 AS BIGINT);
+
+-- name: many_end_item
+UPDATE items
+SET name = CASE WHEN attempts + CAST(r ->> 1 AS BIGINT) > 0 THEN name END,
+    attempts = attempts + CAST(r ->> 1 AS BIGINT),
+    first_sent_at = CASE WHEN r ->> 1 = '1' THEN coalesce(first_sent_at, r ->> 2)
+        ELSE first_sent_at END,
+    last_sent_at = CASE WHEN r ->> 1 = '1' THEN r ->> 2 ELSE last_sent_at END,
+    status = r ->> 3, run_id = CAST(r ->> 4 AS BIGINT), http_status = CAST(r ->> 5 AS BIGINT),
+    error = r ->> 6, new_batch_id = r ->> 7, new_batch_name = r ->> 8, new_batch_status = r ->> 9,
+    created_at = r ->> 10, settled_by = r ->> 11, reason = r ->> 12
+FROM json_array_elements(CAST(:rows AS JSON)) AS e (r)
+WHERE id = CAST(r ->> 0 AS BIGINT);
+
 -- The statements of the seat.
 
 -- name: enter
