@@ -58,6 +58,9 @@ class ServerEngine:
         self._changes = 0
         self._in_transaction = False
         self._limit_s = EXCHANGE_S
+        self._unsent: list[tuple[str, Mapping[str, object]]] = []
+        """Statements of this transaction whose results nobody waits for: they are sent together
+        with the next one, because each round trip takes time."""
 
     @property
     def place(self) -> str:
@@ -67,6 +70,8 @@ class ServerEngine:
     @property
     def changes(self) -> int:
         """How many rows were changed since the database was opened."""
+        with self._turn:
+            self._send()
         return self._changes
 
     @property
@@ -91,11 +96,25 @@ class ServerEngine:
             return found
 
     def _execute(self, statement: str, values: Mapping[str, object]) -> Rows:
+        unsent, self._unsent = self._unsent, []
         with self.connection.exchange(self._limit_s) as raw:
-            cursor = raw.execute(statement, values)
+            if unsent:
+                with raw.pipeline():
+                    # Planned anew each time: the tables grow.
+                    sent = [raw.execute(one, given, prepare=False) for one, given in unsent]
+                    cursor = raw.execute(statement, values)
+                self._changes += sum(max(0, one.rowcount) for one in sent)
+            else:
+                cursor = raw.execute(statement, values)
         if cursor.rowcount > 0 and _changes(statement):
             self._changes += cursor.rowcount
         return cursor
+
+    def _send(self) -> None:
+        """Send what waits to be sent."""
+        if self._unsent:
+            last, given = self._unsent.pop()
+            self._execute(last, given)
 
     def execute_many(self, name: str, rows: Iterable[Sequence[Any] | Mapping[str, Any]]) -> None:
         """Run the statement `name` once for each row of values, within a transaction; all rows in
@@ -104,19 +123,21 @@ class ServerEngine:
         if not values:
             return
         at_once = statements().get(f"many_{name}")
-        with self._turn, self.connection.exchange(self._limit_s) as raw, raw.cursor() as cursor:
-            if at_once is None:
+        with self._turn:
+            if at_once is not None:
+                self._unsent.append((at_once, {"rows": _as_json(values)}))
+                return
+            self._send()
+            with self.connection.exchange(self._limit_s) as raw, raw.cursor() as cursor:
                 cursor.executemany(sql(name), map(_named, values))
-            else:
-                # Planned anew each time: the tables grow.
-                cursor.execute(at_once, {"rows": _as_json(values)}, prepare=False)
-            self._changes += max(0, cursor.rowcount)
+                self._changes += max(0, cursor.rowcount)
 
     def stream(self, name: str, values: Mapping[str, object]) -> Iterator[tuple[Any, ...]]:
         """The result's rows as plain tuples, fetched in parts."""
         own = not self._in_transaction
         if own:
             self.begin_reading()
+        self._send()
         try:
             with psycopg.ServerCursor(
                 self.connection.raw, "ledger_rows", row_factory=psycopg.rows.tuple_row
@@ -141,8 +162,10 @@ class ServerEngine:
         self._turn.acquire()
         self._in_transaction = True
         try:
-            self._execute(statement, {})
-            if enter is not None:
+            if enter is None:
+                self._execute(statement, {})
+            else:
+                self._unsent.append((statement, {}))
                 enter(self)
         except BaseException:
             self.roll_back()
@@ -179,6 +202,7 @@ class ServerEngine:
         if not self._in_transaction:
             return
         self._in_transaction = False
+        self._unsent.clear()
         try:
             if not self.connection.is_broken:
                 self._execute("ROLLBACK", {})
@@ -198,6 +222,7 @@ class ServerEngine:
     def attach(self, plan: Path) -> None:
         """Copy the tables of the plan file to temporary tables of this session."""
         self._limit_s = LONG_EXCHANGE_S
+        self._send()
         with (
             closing(sqlite3.connect(plan)) as source,
             self.connection.exchange(LONG_EXCHANGE_S) as raw,
