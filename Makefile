@@ -11,7 +11,7 @@ JOBS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 # A rehearsal leaves its ledgers beside the jobs.
 DEMO_JOBS := $(notdir $(wildcard jobs/*.csv jobs/*.tsv jobs/*.yaml jobs/*.yml))
 
-.PHONY: demo test prove mutants lowest wheel coverage simulate search torture torture-shared wires lint types format plots memory bench bench-ceiling bench-pace bench-report bench-scale bench-settling bench-speed bench-year bench-tools bench-workbook screenshots clean
+.PHONY: demo test prove mutants lowest wheel coverage simulate search torture torture-shared wires lint types format plots memory bench bench-ceiling bench-pace bench-report bench-scale bench-settling bench-shared bench-speed bench-year bench-tools bench-workbook screenshots clean
 
 .venv/installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo 'make: Python 3.11 or later is needed, and none was found' >&2; exit 1; }
@@ -162,6 +162,10 @@ bench-scale: .venv/installed
 # The worker beside a plain aiohttp script alone, against nginx; takes some minutes.
 bench-speed: .venv/installed
 	@$(BIN)/python -m benchmarks.tools --alone --rounds 5
+
+# The ledger on PostgreSQL beside SQLite, and several schemas at the same time; takes a quarter of an hour.
+bench-shared: .venv/installed
+	@$(BIN)/python -m benchmarks.shared
 
 # Ledger files of 100,000 rows, written and read; takes some minutes.
 bench-workbook: .venv/installed

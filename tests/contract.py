@@ -79,6 +79,7 @@ LEDGER_OPTIONS = (
     "--refresh",
     "--restore",
     "--backup",
+    "--accept-server",
     "--forget",
     "--before",
 )

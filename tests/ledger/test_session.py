@@ -251,7 +251,7 @@ def test_a_run_that_waits_and_stops_with_the_lock_does_not_block_the_one_that_wo
     with seated(server.address(address.schema, proxy.port)) as (old, writer):
         stopped = Session(address)
         try:
-            stopped._ledger_number = old._ledger_number
+            stopped._keys = old._keys
             proxy.refuses = True
             proxy.cut()
             until(lambda: stopped._try_lock(stopped.engine))

@@ -111,6 +111,9 @@ class SimulatedSession(Session):
             "system": "server", "timeline": 1,
         }  # fmt: skip
 
+    def _reconnected(self, engine: Engine) -> None:
+        """The server is always the same one."""
+
     def _is_dead(self, holder: Holder) -> bool:
         if holder.machine != f"{self._machine.name}, start {self._machine.starts}":
             return False

@@ -51,10 +51,16 @@ needs_server = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 class Server:
     """A running server. `stop`, `kill` and `start` may be called in any order."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, primary: Server | None = None) -> None:
+        """With `primary`, a replica of that server, as it is now: it does not follow it."""
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self._data = folder / "data"
+        if primary is not None:
+            self._run("pg_basebackup", "-D", str(self._data), "-h", "127.0.0.1", "-p",
+                      str(primary.port), "-U", "worker", "-c", "fast", "--no-sync")  # fmt: skip
+            (self._data / "standby.signal").touch()
+            return
         self._run("initdb", "-D", str(self._data), "-U", "worker", "-A", "trust", "-E", "UTF8",
                   "--locale=C.UTF-8", "--no-sync")  # fmt: skip
         self.start()
@@ -63,7 +69,7 @@ class Server:
     def start(self) -> None:
         """Start it, and wait until it accepts connections."""
         options = (
-            f"-p {self.port} -h 127.0.0.1 -k {self.folder} -c fsync=on -c max_connections=60"
+            f"-p {self.port} -h 127.0.0.1 -k {self.folder} -c max_connections=60"
             " -c shared_buffers=64MB -c log_min_messages=warning"
         )
         start = ("pg_ctl", "-D", str(self._data), "-l", str(self.folder / "log"), "-w", "-s",
@@ -82,6 +88,10 @@ class Server:
         """Kill its first process; the others end by themselves."""
         pid = int((self._data / "postmaster.pid").read_text().split()[0])
         os.kill(pid, 9)
+
+    def promote(self) -> None:
+        """Make a replica a server of its own."""
+        self._run("pg_ctl", "-D", str(self._data), "-w", "promote")
 
     def address(self, schema: str | None = None, port: int | None = None) -> ServerAddress:
         """The address of a ledger on it (by default in a schema that nobody used yet)."""
@@ -104,13 +114,14 @@ class Server:
 
 
 @contextmanager
-def running_server() -> Iterator[Server]:
-    """A server in a temporary folder, stopped and removed after the block."""
+def running_server(primary: Server | None = None) -> Iterator[Server]:
+    """A server in a temporary folder, stopped and removed after the block. With `primary`, a
+    replica that was not started yet."""
     folder = Path(tempfile.mkdtemp(prefix="duplicate-batches-postgresql-"))
     if os.geteuid() == 0:
         owner = pwd.getpwnam("postgres")
         os.chown(folder, owner.pw_uid, owner.pw_gid)
-    server = Server(folder)
+    server = Server(folder, primary)
     try:
         yield server
     finally:
@@ -118,7 +129,8 @@ def running_server() -> Iterator[Server]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])

@@ -15,6 +15,7 @@ from shutil import copyfileobj
 from tempfile import TemporaryFile
 from typing import TextIO
 
+from worker.cli.accept_server import accept_server
 from worker.cli.choice import Choice, since
 from worker.cli.common import (
     campaign_of,
@@ -78,6 +79,8 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
             )
         backup(settings.database, copy)
         return 0
+    if args.accept_server:
+        return accept_server(settings)
     if args.forget or args.before is not None:
         return forget(args, settings)
     if args.refresh:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from worker import __version__
 from worker.accidents.message import created_again
+from worker.cli.accept_server import refuse_doubtful
 from worker.cli.asked import Asked
 from worker.cli.common import invocation, restoring, run_start, typed
 from worker.export.commands import Commands, commands
@@ -46,6 +47,7 @@ class Opening:
         opened = self.held.open(self.asked.target.url, checked=self.asked.plan is None)
         try:
             self._look_before(opened)
+            refuse_doubtful(self.held, opened, settings)
             if settings.fresh:
                 self._forget(opened)
         except BaseException:

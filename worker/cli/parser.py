@@ -237,6 +237,11 @@ def _ledger(one: argparse.ArgumentParser) -> None:
     copies.add_argument(
         "--backup", metavar="FILE", help="Copy the database to this file, also during a run"
     )
+    copies.add_argument(
+        "--accept-server",
+        action="store_true",
+        help="Record that a shared ledger lost nothing in a failover or a restored backup",
+    )
     history = one.add_argument_group("Old history")
     history.add_argument(
         "--forget",

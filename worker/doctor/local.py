@@ -104,7 +104,8 @@ def check_database(settings: Settings, api_url: str) -> Iterator[Check]:
     """Whether the database can be read, is whole, and was backed up; its last run."""
     path = settings.database
     if isinstance(path, ServerAddress):
-        return  # `worker.doctor.server` checks it
+        yield from _on_server(path, settings, api_url)
+        return
     if is_new(path):
         yield Check("database", f"{path} does not exist yet: the first run creates it")
         return
@@ -124,6 +125,31 @@ def check_database(settings: Settings, api_url: str) -> Iterator[Check]:
         )
         return
     yield _backup(path, api_url)
+
+
+def _on_server(address: ServerAddress, settings: Settings, api_url: str) -> Iterator[Check]:
+    try:
+        # An optional extra: without its library there is nothing to ask.
+        from worker.doctor.server import check_server  # noqa: PLC0415
+        from worker.ledger.postgresql.inspection import inspect  # noqa: PLC0415
+    except ImportError:
+        yield Check(
+            "database",
+            f"{address}: psycopg, which connects to PostgreSQL, is not installed",
+            "Run pip install 'duplicate-batches[postgresql]'.",
+        )
+        return
+    try:
+        facts = inspect(address)
+        yield from check_server(address, facts)
+        if facts.schema == facts.newest:
+            with closing(open_for_reading(address, api_url)) as reader:
+                nights = _nights(reader, settings)
+            yield from check_nights(nights, datetime.now(UTC).timestamp())
+    except UsageError as error:
+        yield Check("database", error.message, error.hint or "Read docs/shared-ledger.md.")
+    except DATABASE_ERRORS as error:
+        yield Check("database", f"{address}: {error}", "Read docs/shared-ledger.md.")
 
 
 def _nights(reader: Reader, settings: Settings) -> Nights:

@@ -19,6 +19,14 @@ from worker.model.server_address import Place, ServerAddress
 class Held(Protocol):
     """A ledger database that this process holds: no other run can change it."""
 
+    @property
+    def doubt(self) -> str:
+        """Why the database may lack commits of earlier runs, which a server had confirmed; empty
+        if nothing shows that. Nothing may be sent until a person accepts it."""
+
+    def accept_server(self) -> None:
+        """Record that a person says that nothing is missing."""
+
     def open(self, api_url: str | None, *, checked: bool = True) -> Writer:
         """Open the database for the API at `api_url` (None: any API). Creates or migrates it if
         necessary. With `checked`, a damaged one is refused now; planning a job checks it too.
@@ -36,6 +44,11 @@ class _HeldFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+
+    doubt = ""
+
+    def accept_server(self) -> None:
+        """A file loses nothing that was committed."""
 
     def open(self, api_url: str | None, *, checked: bool = True) -> Writer:
         """Open the file (see `Held`)."""

@@ -331,6 +331,7 @@ class Session(ABC):
                     " behind does"
                 )
             own = _own_session(engine)
+            self._reconnected(engine)
         except BaseException as error:
             connection.close()
             if isinstance(error, SeatLostError):
@@ -343,6 +344,11 @@ class Session(ABC):
         self._own = own
         self._connection = connection
         self._use(connection)
+
+    @abstractmethod
+    def _reconnected(self, engine: Engine) -> None:
+        """The connection is open again, and no commit of this run is missing. Raises UsageError if
+        nothing may be written to this server."""
 
     def _is_committed(self, number: int) -> bool:
         """Whether the transaction with this number is committed: the server counts them."""

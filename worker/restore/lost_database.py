@@ -14,7 +14,7 @@ from worker.ledger.database import belongs_to
 from worker.ledger.handle import Reader
 from worker.ledger.stamp import stamp
 from worker.model.errors import UsageError
-from worker.model.server_address import Place
+from worker.model.server_address import Place, server_address
 from worker.text import counted
 
 
@@ -47,10 +47,17 @@ def refuse_older_database(
                 f"{path}: this ledger file is newer than the database: {why}. The database was"
                 " lost or is an old copy; nothing was sent or written",
                 hint=(
-                    "Put the newer database back. If there is none, move the old copy away and"
+                    f"Put the newer database back. If there is none, {_move_away(reader)} and"
                     f" rebuild the database from this file:\n    {restoring(path)}"
                 ),
             )
+
+
+def _move_away(reader: Reader) -> str:
+    address = server_address(reader.place)
+    if address is None:
+        return "move the old copy away"
+    return f"rename its schema (ALTER SCHEMA {address.schema} RENAME TO {address.schema}_old;)"
 
 
 def _why_newer(reader: Reader, path: Path, campaign: str) -> str | None:

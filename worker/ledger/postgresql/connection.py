@@ -50,11 +50,15 @@ def rows_by_name(cursor: psycopg.Cursor[Any]) -> Any:
     return type("Row", (Row,), {"__slots__": (), "names": names})
 
 
+NUL_SHOWN = "\N{SYMBOL FOR NULL}"
+"""What stands for NUL in texts."""
+
+
 class _TextDumper(StrDumperUnknown):
     """PostgreSQL has no NUL in texts; SQLite has. An API that shows one is shown as it prints."""
 
     def dump(self, obj: str) -> Any:
-        return super().dump(obj.replace("\0", "\N{SYMBOL FOR NULL}") if "\0" in obj else obj)
+        return super().dump(obj.replace("\0", NUL_SHOWN) if "\0" in obj else obj)
 
 
 class _FlagDumper(Int8Dumper):
@@ -70,6 +74,22 @@ class _IntegerLoader(psycopg.adapt.Loader):
     def load(self, data: Any) -> int | float:
         text = bytes(data).decode()
         return float(text) if "." in text else int(text)
+
+
+def _settings(address: ServerAddress) -> list[tuple[str, str]]:
+    """The settings of each session."""
+    return [
+        ("search_path", address.schema),
+        ("client_encoding", "UTF8"),
+        ("timezone", "UTC"),
+        # A transaction of a process that is frozen must not keep others waiting for ever.
+        ("idle_in_transaction_session_timeout", "30s"),
+        ("lock_timeout", "15s"),
+        # Compiling a statement takes longer than any of these statements.
+        ("jit", "off"),
+        # Long results are read to their end.
+        ("cursor_tuple_fraction", "1"),
+    ]
 
 
 def connect(address: ServerAddress) -> psycopg.Connection[Any]:
@@ -92,15 +112,10 @@ def connect(address: ServerAddress) -> psycopg.Connection[Any]:
         # One type for all, so that a statement is prepared once.
         adapters.register_dumper(int, Int8Dumper)
         adapters.register_loader("numeric", _IntegerLoader)
-        for setting, value in (
-            ("search_path", address.schema),
-            ("client_encoding", "UTF8"),
-            ("timezone", "UTC"),
-            # A transaction of a process that is frozen must not keep others waiting for ever.
-            ("idle_in_transaction_session_timeout", "30s"),
-            ("lock_timeout", "15s"),
-        ):
-            connection.execute("SELECT set_config(%s, %s, false)", (setting, value))
+        names, values = zip(*_settings(address), strict=True)
+        calls = ", ".join("set_config(%s, %s, false)" for _ in names)
+        given = [text for pair in zip(names, values, strict=True) for text in pair]
+        connection.execute(f"SELECT {calls}".encode(), given)
     except psycopg.Error as error:
         raise ServerError(first_line(error)) from error
     return connection

@@ -110,8 +110,9 @@ def migrate(connection: TimedConnection, address: ServerAddress) -> None:
         refuse_newer(present, address)
         if present == scripts[-1][0]:
             return
-        if not present:
-            raw.execute(f'CREATE SCHEMA IF NOT EXISTS "{address.schema}"')
+        known = raw.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (address.schema,))
+        if known.fetchone() is None:  # IF NOT EXISTS would ask for the right to create one
+            raw.execute(f'CREATE SCHEMA "{address.schema}"')
         for number, script in scripts:
             if number > present:
                 raw.execute(script)

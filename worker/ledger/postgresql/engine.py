@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,8 +13,8 @@ from typing import Any
 import psycopg
 
 from worker.ledger.engine import ConnectionLostError, Rows, ServerError
-from worker.ledger.postgresql.connection import LONG_EXCHANGE_S, TimedConnection
-from worker.ledger.postgresql.statements import sql
+from worker.ledger.postgresql.connection import LONG_EXCHANGE_S, NUL_SHOWN, TimedConnection
+from worker.ledger.postgresql.statements import sql, statements
 from worker.model.server_address import ServerAddress
 
 FETCHED = 2000
@@ -56,6 +57,9 @@ class ServerEngine:
         self._transaction_of: int | None = None
         """The thread whose transaction has begun and not ended."""
         self._limit_s: float | None = None
+        self._unsent: list[tuple[str, Mapping[str, object]]] = []
+        """Statements of this transaction whose results nobody waits for: they are sent together
+        with the next one, because each round trip takes time."""
 
     @property
     def place(self) -> str:
@@ -65,6 +69,8 @@ class ServerEngine:
     @property
     def changes(self) -> int:
         """How many rows were changed since the database was opened."""
+        with self.turn:
+            self._send()
         return self._changes
 
     @property
@@ -88,32 +94,49 @@ class ServerEngine:
                 raise
             return found
 
-    def _execute(self, statement: str, values: Mapping[str, object]) -> Rows:
+    def _execute(self, statement: str, values: Mapping[str, object]) -> psycopg.Cursor[Any]:
+        unsent, self._unsent = self._unsent, []
         with self.connection.exchange(self._limit_s) as raw:
-            cursor = raw.execute(statement, values)
+            if unsent:
+                with raw.pipeline():
+                    # Planned anew each time: the tables grow.
+                    sent = [raw.execute(one, given, prepare=False) for one, given in unsent]
+                    cursor = raw.execute(statement, values)
+                self._changes += sum(max(0, one.rowcount) for one in sent)
+            else:
+                cursor = raw.execute(statement, values)
         if cursor.rowcount > 0 and _changes(statement):
             self._changes += cursor.rowcount
         return cursor
 
+    def _send(self) -> None:
+        """Send what waits to be sent."""
+        if self._unsent:
+            last, given = self._unsent.pop()
+            self._execute(last, given)
+
     def execute_many(self, name: str, rows: Iterable[Sequence[Any] | Mapping[str, Any]]) -> None:
-        """Run the statement `name` once for each row of values, within a transaction."""
-        values = [
-            row
-            if isinstance(row, Mapping)
-            else {f"v{number}": value for number, value in enumerate(row, 1)}
-            for row in rows
-        ]
+        """Run the statement `name` once for each row of values, within a transaction; all rows in
+        one statement if it has a form for that (`many_…`)."""
+        values = list(rows)
         if not values:
             return
-        with self.turn, self.connection.exchange(self._limit_s) as raw, raw.cursor() as cursor:
-            cursor.executemany(sql(name), values)
-            self._changes += max(0, cursor.rowcount)
+        at_once = statements().get(f"many_{name}")
+        with self.turn:
+            if at_once is not None:
+                self._unsent.append((at_once, {"rows": _as_json(values)}))
+                return
+            self._send()
+            with self.connection.exchange(self._limit_s) as raw, raw.cursor() as cursor:
+                cursor.executemany(sql(name), map(_named, values))
+                self._changes += max(0, cursor.rowcount)
 
     def stream(self, name: str, values: Mapping[str, object]) -> Iterator[tuple[Any, ...]]:
         """The result's rows as plain tuples, fetched in parts."""
         own = not self.in_transaction
         if own:
             self.begin_reading()
+        self._send()
         try:
             cursor = psycopg.ServerCursor(
                 self.connection.raw, "ledger_rows", row_factory=psycopg.rows.tuple_row
@@ -142,8 +165,10 @@ class ServerEngine:
         self.turn.acquire()
         self._transaction_of = threading.get_ident()
         try:
-            self._execute(statement, {})
-            if enter is not None:
+            if enter is None:
+                self._execute(statement, {})
+            else:
+                self._unsent.append((statement, {}))
                 enter(self)
         except BaseException:
             self.roll_back()
@@ -171,8 +196,7 @@ class ServerEngine:
 
     def commit(self) -> None:
         """Make what was written since `begin` durable."""
-        with self.connection.exchange(self._limit_s) as raw:
-            ended = raw.execute("COMMIT").statusmessage
+        ended = self._execute("COMMIT", {}).statusmessage
         if ended != "COMMIT":
             # The answer to COMMIT after an error that somebody ignored is no error.
             raise ServerError(f"the transaction had failed: {ended}")
@@ -186,6 +210,7 @@ class ServerEngine:
         if not self.in_transaction:
             return
         self._transaction_of = None
+        self._unsent.clear()
         try:
             if not self.connection.is_broken:
                 self._execute("ROLLBACK", {})
@@ -205,6 +230,7 @@ class ServerEngine:
     def attach(self, plan: Path) -> None:
         """Copy the tables of the plan file to temporary tables of this session."""
         self._limit_s = LONG_EXCHANGE_S
+        self._send()
         with (
             self.turn,  # no sign of life may come between the rows
             closing(sqlite3.connect(plan)) as source,
@@ -240,6 +266,26 @@ class ServerEngine:
 
 
 _FAILED = psycopg.pq.TransactionStatus.INERROR
+
+
+def _named(row: Sequence[Any] | Mapping[str, Any]) -> Mapping[str, Any]:
+    """A row's values by the names of its placeholders."""
+    if isinstance(row, Mapping):
+        return row
+    return {f"v{number}": value for number, value in enumerate(row, 1)}
+
+
+def _as_json(rows: Sequence[Any]) -> str:
+    """The rows as a JSON array of arrays. PostgreSQL has no NUL in texts (see `connection`)."""
+    text = json.dumps(rows)
+    if "\\u0000" in text:
+        text = json.dumps(
+            [
+                [one.replace("\0", NUL_SHOWN) if isinstance(one, str) else one for one in row]
+                for row in rows
+            ]
+        )
+    return text
 
 
 def _changes(statement: str) -> bool:

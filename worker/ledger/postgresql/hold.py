@@ -25,6 +25,11 @@ class _HeldServer:
     def __init__(self, session: Session) -> None:
         self.session = session
 
+    @property
+    def doubt(self) -> str:
+        """Why commits may be missing (see `worker.ledger.database.Held`)."""
+        return self.session.doubt
+
     def open(self, api_url: str | None, *, checked: bool = True) -> Writer:
         """Open the ledger for the API at `api_url` (see `worker.ledger.database.Held`)."""
         engine, address = self.session.engine, self.session.address
@@ -35,6 +40,13 @@ class _HeldServer:
         except ServerError as error:
             raise database.unusable(address, error) from error
         return SeatedWriter(self.session)
+
+    def accept_server(self) -> None:
+        """Record that nothing is missing (see `worker.ledger.database.Held`)."""
+        try:
+            self.session.accept_server()
+        except ServerError as error:
+            raise database.unusable(self.session.address, error) from error
 
     def database(self, ledger: Ledger, patient: Callable[[float], bool]) -> ServerDatabase:
         """The operations in a thread (see `worker.ledger.database.Held`)."""

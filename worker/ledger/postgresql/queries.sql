@@ -123,6 +123,46 @@ WHERE status = 'unknown' AND run_id = :run
 -- VACUUM gives the space back.
 SELECT 1;
 
+-- The statements that run once for each duplicate, in the form for many at once: `rows` is a JSON array of
+-- the rows' values. One statement for a hundred rows takes a fraction of a hundred statements' time.
+
+-- name: many_add_attempt
+INSERT INTO attempts (id, item_id, run_id, started_at, date_before, left_server, listing,
+    version_id, sent_name)
+SELECT CAST(r ->> 0 AS BIGINT), CAST(r ->> 1 AS BIGINT), CAST(r ->> 2 AS BIGINT), r ->> 3,
+    CAST(r ->> 4 AS DOUBLE PRECISION), CAST(r ->> 5 AS DOUBLE PRECISION), CAST(r ->> 6 AS BIGINT),
+    CAST(r ->> 7 AS BIGINT), r ->> 8
+FROM json_array_elements(CAST(:rows AS JSON)) AS e (r);
+
+-- name: many_mark_sent
+UPDATE items SET status = 'sent', name = coalesce(name, r ->> 1), run_id = CAST(r ->> 2 AS BIGINT)
+FROM json_array_elements(CAST(:rows AS JSON)) AS e (r)
+WHERE id = CAST(r ->> 0 AS BIGINT);
+
+-- name: many_end_attempt
+UPDATE attempts
+SET ended_at = r ->> 1, left_server = CAST(r ->> 2 AS DOUBLE PRECISION),
+    ended_server = CAST(r ->> 3 AS DOUBLE PRECISION),
+    answer_date = CAST(r ->> 4 AS DOUBLE PRECISION), outcome = r ->> 5,
+    http_status = CAST(r ->> 6 AS BIGINT), latency_s = CAST(r ->> 7 AS DOUBLE PRECISION),
+    error = r ->> 8, answered_id = r ->> 9, closed_by = r ->> 10,
+    created_server = CAST(r ->> 11 AS DOUBLE PRECISION), created_by = r ->> 12
+FROM json_array_elements(CAST(:rows AS JSON)) AS e (r)
+WHERE id = CAST(r ->> 0 AS BIGINT);
+
+-- name: many_end_item
+UPDATE items
+SET name = CASE WHEN attempts + CAST(r ->> 1 AS BIGINT) > 0 THEN name END,
+    attempts = attempts + CAST(r ->> 1 AS BIGINT),
+    first_sent_at = CASE WHEN r ->> 1 = '1' THEN coalesce(first_sent_at, r ->> 2)
+        ELSE first_sent_at END,
+    last_sent_at = CASE WHEN r ->> 1 = '1' THEN r ->> 2 ELSE last_sent_at END,
+    status = r ->> 3, run_id = CAST(r ->> 4 AS BIGINT), http_status = CAST(r ->> 5 AS BIGINT),
+    error = r ->> 6, new_batch_id = r ->> 7, new_batch_name = r ->> 8, new_batch_status = r ->> 9,
+    created_at = r ->> 10, settled_by = r ->> 11, reason = r ->> 12
+FROM json_array_elements(CAST(:rows AS JSON)) AS e (r)
+WHERE id = CAST(r ->> 0 AS BIGINT);
+
 -- The statements of the seat.
 
 -- name: enter
@@ -166,10 +206,12 @@ WHERE l.pid = :session AND a.backend_start IS NOT DISTINCT FROM CAST(:began AS T
 SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid();
 
 -- name: take
--- Nothing if somebody has written since the seat was read.
+-- Nothing if somebody has written since the seat was read. The lineage of the last run stays until a
+-- person accepts another one.
 UPDATE seat SET epoch = epoch + 1, commits = 0, host = :host, machine = :machine, process = :process,
     session = pg_backend_pid(), since = clock_timestamp(), alive_at = clock_timestamp(),
-    released = NULL, system = :system, timeline = :timeline
+    released = NULL, timeline = CASE WHEN system IS NULL THEN :timeline ELSE timeline END,
+    system = coalesce(system, :system)
 WHERE epoch = :epoch AND alive_at IS CAST(:alive_at AS TIMESTAMPTZ)
 RETURNING epoch, since;
 
@@ -182,13 +224,52 @@ RETURNING commits;
 -- A sign of life of a holder without the lock. It counts no commit: that number says which took place.
 UPDATE seat SET alive_at = clock_timestamp() WHERE epoch = :epoch AND since = :since;
 
+-- name: keep_lineage
+-- A run that finds all of its commits on another server knows that none was lost.
+UPDATE seat SET system = :system, timeline = :timeline
+WHERE epoch = :epoch AND system = :was_system AND timeline = :was_timeline;
+
+-- name: accept_lineage
+UPDATE seat SET system = :system, timeline = :timeline WHERE epoch = :epoch;
+
 -- name: release
 UPDATE seat SET released = clock_timestamp() WHERE epoch = :epoch AND since = :since;
 
 -- name: server
--- What identifies the server and the line of its commits.
-SELECT CAST(system_identifier AS TEXT) AS system, timeline_id AS timeline
-FROM pg_control_system(), pg_control_checkpoint();
+-- What identifies the server, this schema's tables, and the line of its commits. The control file would
+-- show a new timeline only after a checkpoint; the name of the file being written has it in its first
+-- eight hexadecimal digits.
+SELECT system_identifier || '/' || CAST(CAST('seat' AS regclass) AS OID) AS system,
+    CAST(CAST('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS BIT(32)) AS INT) AS timeline
+FROM pg_control_system();
+
+-- name: durability
+SELECT current_setting('synchronous_commit'), current_setting('fsync'), current_database(),
+    pg_is_in_recovery();
+
+-- name: server_version
+SELECT split_part(current_setting('server_version'), ' ', 1);
+
+-- name: rights
+SELECT current_user AS role, current_database() AS database,
+    has_database_privilege(current_database(), 'CREATE') AS may_create,
+    (SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = :schema) AS owner,
+    (SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = :schema) AS owns;
+
+-- name: roles_not_ended
+-- Roles that may write to the ledger and whose sessions the current role may not end.
+WITH used AS (
+    SELECT c.relowner AS role FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname = :schema AND c.relname = 'seat'
+    UNION
+    SELECT a.grantee FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace,
+        aclexplode(c.relacl) AS a
+    WHERE n.nspname = :schema AND c.relname = 'seat' AND a.privilege_type = 'UPDATE'
+)
+SELECT r.rolname FROM used JOIN pg_roles AS r ON r.oid = used.role
+WHERE NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+  AND (r.rolsuper OR NOT (pg_has_role(r.oid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE')))
+ORDER BY 1;
 
 -- name: ledger_number
 -- The second number of the schema's advisory lock.

@@ -16,6 +16,7 @@ from worker.ledger.handle import Writer
 from worker.ledger.postgresql import database
 from worker.ledger.postgresql.connection import TimedConnection
 from worker.ledger.postgresql.engine import ServerEngine
+from worker.ledger.postgresql.lineage import Lineage, current, difference, recorded, refuse_unsafe
 from worker.ledger.seat import SIGN_EVERY_S, Holder
 from worker.ledger.session import slept
 from worker.model.server_address import ServerAddress
@@ -28,10 +29,13 @@ class Session(session.Session):
 
     engine: ServerEngine
     _connection: TimedConnection
+    lineage: Lineage
 
     def __init__(self, address: ServerAddress) -> None:
         super().__init__()
         self.address = address
+        self.doubt = ""
+        """What shows that the server may lack commits of earlier runs; empty if nothing does."""
         self._ended = threading.Event()
         self._connection = self._connect()
         self.engine = ServerEngine(self._connection, address, self.enter, self.confirm)
@@ -66,6 +70,21 @@ class Session(session.Session):
         self._ended.set()
         super().end()
 
+    def _reconnected(self, engine: Engine) -> None:
+        """Record that the server is another one, on which none of this run's commits is missing."""
+        assert isinstance(engine, ServerEngine)
+        refuse_unsafe(engine, self.address)
+        now = current(engine, self.address)
+        if now != self.lineage:
+            was = {"was_system": self.lineage.system, "was_timeline": self.lineage.timeline}
+            engine.execute("keep_lineage", {"epoch": self.epoch, **was, **now._asdict()})
+            self.lineage = now
+
+    def accept_server(self) -> None:
+        """Record that a person says that the server lacks no commit."""
+        self.engine.execute("accept_lineage", {"epoch": self.epoch, **self.lineage._asdict()})
+        self.doubt = ""
+
     # -- what the server, and this machine, are asked
 
     def _connect(self) -> TimedConnection:
@@ -85,14 +104,12 @@ class Session(session.Session):
         return {"space": database.SPACE, "ledger": int(row[0])}
 
     def _identity(self, engine: Engine) -> Mapping[str, object]:
-        server = engine.execute("server", {}).fetchone()
-        return {
-            "host": socket.gethostname(),
-            "machine": machine(),
-            "process": os.getpid(),
-            "system": server["system"],
-            "timeline": server["timeline"],
-        }
+        assert isinstance(engine, ServerEngine)
+        refuse_unsafe(engine, self.address)
+        self.lineage = current(engine, self.address)
+        self.doubt = difference(recorded(engine), self.lineage)
+        us = {"host": socket.gethostname(), "machine": machine(), "process": os.getpid()}
+        return {**us, **self.lineage._asdict()}
 
     def _is_dead(self, holder: Holder) -> bool:
         if holder.machine != machine():

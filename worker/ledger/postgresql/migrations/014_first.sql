@@ -315,7 +315,7 @@ CREATE TABLE seat (
     since     TIMESTAMPTZ,
     alive_at  TIMESTAMPTZ,      -- the last sign of life
     released  TIMESTAMPTZ,      -- when the holder left; NULL: it has it, or it died
-    system    TEXT COLLATE "C", -- the server's identifier and timeline when it was taken
+    system    TEXT COLLATE "C", -- the lineage of the last run (see `worker.ledger.postgresql.lineage`)
     timeline  BIGINT
 );
 INSERT INTO seat (only_row, epoch, commits) VALUES (1, 0, 0);
