@@ -17,8 +17,8 @@ from pathlib import Path
 
 from benchmarks.measured import MIB, measure, print_machine, without_api
 from tests.support.ledgers import connection_of
-from worker.ledger.database import open_for_writing
 from worker.ledger.queries import sql
+from worker.ledger.sqlite.database import open_for_writing
 from worker.model.clock import iso
 
 COPIES = 100

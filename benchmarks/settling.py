@@ -33,7 +33,7 @@ from worker.api.bodies import read_batch
 from worker.api.client import BATCHES, ME
 from worker.job.plan import planned
 from worker.job.read import open_job
-from worker.ledger.database import open_for_writing
+from worker.ledger.sqlite.database import open_for_writing
 from worker.ledger.store import Ledger
 from worker.model.batch import listed
 from worker.model.records import AttemptResult, Intent, RunEnd, RunStart, Timestamp

@@ -72,6 +72,7 @@ LEDGER_OPTIONS = (
     "--refresh",
     "--restore",
     "--backup",
+    "--copy-to",
     "--forget",
     "--before",
 )

@@ -232,6 +232,11 @@ def _ledger(one: argparse.ArgumentParser) -> None:
     copies.add_argument(
         "--backup", metavar="FILE", help="Copy the database to this file, also during a run"
     )
+    copies.add_argument(
+        "--copy-to",
+        metavar="TARGET",
+        help="Move the ledger to this empty place: a new file or postgresql://USER@HOST/NAME",
+    )
     history = one.add_argument_group("Old history")
     history.add_argument(
         "--forget",

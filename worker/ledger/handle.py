@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from worker.ledger.engine import Engine, Rows
+from worker.ledger.tables import Tables
 
 
 class Reader:
@@ -51,6 +52,10 @@ class Reader:
             yield
         finally:
             self._engine.detach()
+
+    def tables(self) -> Tables:
+        """The tables as a whole, for a copy of the ledger."""
+        return self._engine.tables()
 
     def close(self) -> None:
         """Close the database."""
