@@ -173,6 +173,7 @@ STOPPED_BY = (
     "token",
     "api",
     "disk",
+    "database",
     "declined",
     "internal",
 )

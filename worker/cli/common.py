@@ -28,7 +28,7 @@ from worker.model.job import Job
 from worker.model.program import program
 from worker.model.records import RunKind, RunStart
 from worker.model.run_id import new_run_id
-from worker.model.server_address import ServerAddress
+from worker.model.server_address import ServerAddress, server_address
 from worker.settings.access import api_url, check_certificates, read_token
 from worker.settings.apart import file_id
 from worker.settings.load import load_settings
@@ -225,8 +225,16 @@ def typed(settings: Settings, job: str, arguments: Sequence[str]) -> Commands:
         shared.append("--sandbox")
     if any(settings.is_set(key, Layer.OPTION) for key in ("campaign", "date")):
         shared += ["--campaign", campaign_of(settings)]
-    kept = tuple(word for word in arguments if word != "--fresh")  # keep this rehearsal
+    # Keep this rehearsal, and show no password.
+    kept = tuple(_without_password(word) for word in arguments if word != "--fresh")
     return Commands(job, tuple(shared), typed=kept, program=program(sys.stdout))
+
+
+def _without_password(word: str) -> str:
+    """A typed word; an address of a database (alone, or after --database=) has no password."""
+    option = "--database=" if word.startswith("--database=") else ""
+    address = server_address(word.removeprefix(option))
+    return word if address is None else f"{option}{address}"
 
 
 def report_path(ledger_file: Path) -> Path:

@@ -37,7 +37,11 @@ class Reader:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Within the block, every read sees the same state, even if a run is writing."""
+        """Within the block, every read sees the same state, even if a run is writing. Within
+        another snapshot, or in the only writer's transaction, that is so already."""
+        if self._engine.in_transaction:
+            yield
+            return
         self._engine.begin_reading()
         try:
             yield
