@@ -180,7 +180,9 @@ def test_every_early_end_is_reported(reason: str) -> None:
 
 
 def test_every_promised_reason_has_words() -> None:
-    contract = "signal, limit, max_duration, max_failed, token, api, disk, declined, internal"
+    contract = (
+        "signal, limit, max_duration, max_failed, token, api, disk, database, declined, internal"
+    )
     assert list(STOPPED_BY) == contract.split(", ")
 
 

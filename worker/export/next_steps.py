@@ -51,6 +51,10 @@ FIRST: Mapping[str, tuple[str, str]] = {
         "The API rejected the token in PROLIFIC_TOKEN or the token file.",
     ),
     "disk": ("Free some disk space, then {again}", "The disk could not be written."),
+    "database": (
+        "When the ledger's server is back and no other machine works in it, {again}",
+        "The server was away for longer than --give-up-after, or another machine took over.",
+    ),
     "internal": (
         "Report a bug with the run's log, then {again}",
         "An error in duplicate-batches ended the run. What it recorded is correct.",
