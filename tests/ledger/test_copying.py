@@ -17,8 +17,9 @@ from worker.ledger.copying import move, name_of
 from worker.ledger.database import hold, is_new, open_for_reading
 from worker.ledger.handle import Reader
 from worker.ledger.moved import ARRIVES_FROM, MOVED_TO, fact
+from worker.ledger.postgresql.tables import ServerTables
 from worker.ledger.sqlite.database import open_empty
-from worker.ledger.tables import TABLES
+from worker.ledger.tables import TABLES, Table
 from worker.model.errors import BusyError, UsageError, WorkerError
 from worker.model.server_address import Place
 
@@ -226,6 +227,30 @@ def test_a_copy_that_differs_is_refused(
         move(source, target, 0)
     assert is_usable(source)
     assert is_new(target) if isinstance(target, Path) else not any(everything(target).values())
+
+
+@pytest.mark.sqlite
+def test_a_connection_that_breaks_while_copying_leaves_everything_as_it_was(
+    source: Place, target: Place, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = everything(source)
+    real = ServerTables.add
+
+    def breaking(self: ServerTables, table: Table, *rest: Any) -> None:
+        if table.name == "attempts":
+            server.stop("immediate")
+            server.start()
+        real(self, table, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ServerTables, "add", breaking)
+        with pytest.raises(UsageError, match="the ledger cannot be used"):
+            move(source, target, 0)
+    assert is_usable(source)
+    assert facts(source) == (None, None)
+    assert not any(everything(target).values())
+    move(source, target, 30)
+    assert everything(target) == before
 
 
 @pytest.mark.parametrize("part", ["moved", "last"])

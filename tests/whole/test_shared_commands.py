@@ -264,11 +264,12 @@ def test_an_old_dump_put_back_is_noticed_alike(pair: Pair, postgresql: Server) -
     pair.job(*ROWS)
     pair.any(*RUN, "--limit", 2)
     assert pair.file.command("ledger", "--backup", "old.db").code == 0
-    dump = postgresql.run("pg_dump", *connecting(pair.server, postgresql))
+    dump = postgresql.run("pg_dump", *connecting(pair.server))
+    assert PASSWORD not in dump
     pair.any(*RUN)
     lose(pair)
     (pair.file.folder / "old.db").rename(pair.file.folder / "ledgers" / "ledger.db")
-    postgresql.run("psql", *connecting(pair.server, postgresql)[:-1], text=dump)
+    postgresql.run("psql", *connecting(pair.server)[:-1], text=dump)
     for command in (
         RUN,
         ("settle", "job.csv"),
@@ -281,7 +282,7 @@ def test_an_old_dump_put_back_is_noticed_alike(pair: Pair, postgresql: Server) -
     assert pair.file.world.made == pair.server.world.made == 5
 
 
-def connecting(night: Night, server: Server) -> list[str]:
+def connecting(night: Night) -> list[str]:
     """The options of PostgreSQL's programs for this ledger; the last one names its schema."""
     address = server_address(night.database)
     assert address is not None

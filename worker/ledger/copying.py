@@ -60,6 +60,8 @@ def move(source: Place, target: Place, wait_s: float) -> int:
     if isinstance(target, Path) and not target.parent.is_dir():
         raise UsageError(f"{target}: there is no folder {target.parent}")
     new = isinstance(target, Path) and is_new(target)
+    if isinstance(target, Path) and not new:
+        open_for_reading(target).close()  # before a lock file is created beside another file
     with hold_even_moved(source, wait_s) as held, hold_even_moved(target, wait_s) as held_target:
         try:
             with (
