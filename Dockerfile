@@ -5,7 +5,7 @@ FROM python:3.13-slim
 
 COPY pyproject.toml constraints.txt README.md LICENSE /src/
 COPY worker /src/worker
-RUN pip install --no-cache-dir -c /src/constraints.txt /src && rm -r /src \
+RUN pip install --no-cache-dir -c /src/constraints.txt '/src[postgresql]' && rm -r /src \
     && useradd --create-home --uid 1000 worker && install --directory --owner worker /waves
 
 USER 1000

@@ -62,7 +62,7 @@ mutants: .venv/mutants
 .venv/lowest/installed: pyproject.toml constraints-lowest.txt | .venv/installed
 	@echo 'Setting up .venv/lowest …'
 	@$(PYTHON) -m venv --clear .venv/lowest
-	@.venv/lowest/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-lowest.txt -e . \
+	@.venv/lowest/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-lowest.txt -e '.[postgresql]' \
 		hypothesis openpyxl psutil pyte pytest pytest-asyncio pytest-xdist trustme
 	@touch $@
 

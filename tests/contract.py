@@ -79,6 +79,7 @@ LEDGER_OPTIONS = (
     "--refresh",
     "--restore",
     "--backup",
+    "--copy-to",
     "--accept-server",
     "--forget",
     "--before",

@@ -115,7 +115,7 @@ PARTLY = [Counts(2, 1, 0, 0), Counts(2, 0, 1, 0), Counts(2, 0, 0, 1)]
         *(
             (counts, reason, None, 1)
             for counts in (ALL, PARTLY[2])
-            for reason in ("api", "disk", "internal", "declined")
+            for reason in ("api", "disk", "database", "internal", "declined")
         ),
         (PARTLY[2], "token", None, 3),
         (ALL, "signal", 2, 130),

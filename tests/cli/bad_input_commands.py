@@ -195,6 +195,16 @@ COMMANDS: tuple[Case, ...] = (
         "--backup job.csv/a.db",
         "job.csv/a.db: the backup cannot be written",
     ),
+    _ledger(
+        "moving onto a job", "--copy-to job.csv", "job.csv: this file is not a ledger database"
+    ),
+    _ledger("moving into no folder", "--copy-to no/a.db", "no/a.db: there is no folder no"),
+    _ledger("moving to where it is", "--copy-to ledgers/ledger.db", "this is where the ledger is"),
+    _ledger("moving nowhere", "--copy-to ''", "--copy-to: is empty"),
+    _ledger(
+        "moving to no address", "--copy-to postgresql:a", "--copy-to: is no address of a server"
+    ),
+    Case("moving nothing", ("there is no ledger database",), "ledger --copy-to copy.db"),
     _ledger("forgetting without a day", "--forget", "--forget: add --before DATE"),
     _ledger(
         "a day without forgetting",

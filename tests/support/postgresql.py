@@ -98,6 +98,16 @@ class Server:
         name = schema or f"ledger_{os.getpid()}_{next(_schemas)}"
         return ServerAddress(f"postgresql://worker@127.0.0.1:{port or self.port}/{DATABASE}", name)
 
+    def run(self, program: str, *arguments: str, text: str | None = None) -> str:
+        """What one of PostgreSQL's programs prints, given this text."""
+        folder = programs()
+        assert folder is not None
+        made = subprocess.run(
+            [str(folder / program), *arguments], check=True, input=text, capture_output=True,
+            text=True,
+        )  # fmt: skip
+        return made.stdout
+
     def _run(self, program: str, *arguments: str, refusable: bool = False) -> bool:
         folder = programs()
         assert folder is not None

@@ -21,6 +21,7 @@ from worker.job.plan import Plan, planned
 from worker.ledger import setups, views
 from worker.ledger.database import is_new, open_for_reading, unusable
 from worker.ledger.engine import DATABASE_ERRORS
+from worker.ledger.moved import refuse_moved
 from worker.ledger.sqlite.database import open_empty, open_for_writing
 from worker.ledger.store import Ledger
 from worker.ledger.threads import ListingNotes, ThreadedDatabase
@@ -91,6 +92,7 @@ def _known(settings: Settings, job: Job, campaign: str, plan: Plan, url: str) ->
     new = is_new(settings.database)
     with closing(open_empty() if new else open_for_reading(settings.database, url)) as reader:
         try:
+            refuse_moved(reader)
             number = views.campaign_id(reader, campaign)
             return Known(
                 views.forecast(

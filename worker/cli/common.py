@@ -20,6 +20,7 @@ from worker.export.commands import Commands, Invocation, commands
 from worker.job.read import open_job
 from worker.ledger import views
 from worker.ledger.handle import Reader
+from worker.ledger.moved import MOVED_TO, fact
 from worker.ledger.views import SANDBOX
 from worker.model.clock import MachineClock, iso
 from worker.model.errors import UsageError
@@ -27,6 +28,7 @@ from worker.model.job import Job
 from worker.model.program import program
 from worker.model.records import RunKind, RunStart
 from worker.model.run_id import new_run_id
+from worker.model.server_address import ServerAddress, server_address
 from worker.settings.access import api_url, check_certificates, read_token
 from worker.settings.apart import file_id
 from worker.settings.load import load_settings
@@ -225,8 +227,16 @@ def typed(settings: Settings, job: str, arguments: Sequence[str]) -> Commands:
         shared.append("--sandbox")
     if any(settings.is_set(key, Layer.OPTION) for key in ("campaign", "date")):
         shared += ["--campaign", campaign_of(settings)]
-    kept = tuple(word for word in arguments if word != "--fresh")  # keep this rehearsal
+    # Keep this rehearsal, and show no password.
+    kept = tuple(_without_password(word) for word in arguments if word != "--fresh")
     return Commands(job, tuple(shared), typed=kept, program=program(sys.stdout))
+
+
+def _without_password(word: str) -> str:
+    """A typed word; an address of a database (alone, or after --database=) has no password."""
+    option = "--database=" if word.startswith("--database=") else ""
+    address = server_address(word.removeprefix(option))
+    return word if address is None else f"{option}{address}"
 
 
 def report_path(ledger_file: Path) -> Path:
@@ -237,11 +247,20 @@ def report_path(ledger_file: Path) -> Path:
 def latest_run(reader: Reader, settings: Settings, args: argparse.Namespace) -> views.LatestRun:
     """The run that the command means: the latest run of the campaign that an option names,
     otherwise the job's latest run. If the job never ran under this path, the latest run of the
-    campaign that a run of it would use. Raises UsageError if there is none."""
-    named = settings.asks_for_campaign
-    latest = None
-    if not named and args.job is not None:
-        latest = views.latest_run(reader, job=str(Path(args.job).resolve()))
+    campaign that a run of it would use. Raises UsageError if there is none.
+
+    In a ledger that machines share, a path means a file of this host, and a job that never ran here
+    is known by its file's name. The job and the ledger file are always this host's."""
+    job = None if args.job is None else Path(args.job).resolve()
+    named, host = settings.asks_for_campaign, socket.gethostname()
+    shared = isinstance(settings.database, ServerAddress)
+    own = latest = None
+    if job is not None:
+        own = views.latest_run(reader, job=str(job), host=host if shared else "")
+    if not named:
+        latest = own
+        if latest is None and job is not None and shared:
+            latest = views.latest_run(reader, name=job.name)
     if latest is None and settings.campaign is not None:
         latest = views.latest_run(reader, campaign=settings.campaign)
     if latest is None:
@@ -251,13 +270,31 @@ def latest_run(reader: Reader, settings: Settings, args: argparse.Namespace) -> 
             hint="To list its campaigns: "
             + shell_command([*program(sys.stderr), "ledger", "--database", settings.database]),
         )
-    return latest
+    if not shared or job is None or (latest.job, latest.host) == (job, host):
+        return latest
+    if not named:
+        warn(
+            f"{args.job} never ran on this host: this is about campaign {latest.campaign}, which"
+            f" {latest.job} ran on {latest.host}\n"
+        )
+    if own is not None and own.campaign == latest.campaign:
+        return latest._replace(job=job, ledger=own.ledger, host=own.host)
+    written = settings.ledger_path_of(latest.run_id, latest.campaign, latest.date)
+    return latest._replace(job=job, ledger=written, host=host)
+
+
+def note_moved(reader: Reader) -> None:
+    """Say on standard error if the ledger was moved to another database after what is read here."""
+    if (place := fact(reader, MOVED_TO)) is not None:
+        warn(f"{reader.place}: this ledger was moved to {place}; this is its state before that\n")
 
 
 def ledger_file_of(settings: Settings, latest: views.LatestRun) -> Path:
     """The ledger file of this run: the one that `--ledger` names, otherwise the one that the run
-    wrote. If the run was of another campaign, the default ledger file is not its file."""
-    if settings.given("ledger"):
+    wrote. If the run was of another campaign, the default ledger file is not its file; if it was on
+    another host, its file is there."""
+    shared = isinstance(settings.database, ServerAddress)
+    if settings.given("ledger") or (shared and latest.host != socket.gethostname()):
         return settings.ledger_path_of(latest.run_id, latest.campaign, latest.date)
     return latest.ledger
 

@@ -21,6 +21,7 @@ from worker.export.report.facts import may_go_on
 from worker.ledger import decisions, views
 from worker.ledger.database import open_for_reading
 from worker.ledger.handle import Reader
+from worker.ledger.moved import refuse_moved
 from worker.ledger.proposals import Undecided, undecided
 from worker.model.batch import listed
 from worker.model.clock import MachineClock, ServerClock
@@ -56,6 +57,7 @@ def write_proposals(args: Namespace, settings: Settings) -> int:
     path = Path(args.proposals)
     decision_sheet.refuse_ending(path)
     with closing(open_for_reading(settings.database)) as reader, reader.snapshot():
+        refuse_moved(reader)
         latest = latest_run(reader, settings, args)
         refuse_foreign_file(decision_sheet.SHEET_FILE, path, latest.campaign)
         _refuse_unrecorded(reader, path)

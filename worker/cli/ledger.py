@@ -23,6 +23,7 @@ from worker.cli.common import (
     latest_run,
     ledger_file_of,
     name_campaign,
+    note_moved,
     open_asked_job,
     restoring,
     run_start,
@@ -38,6 +39,7 @@ from worker.export.job_file import write_job
 from worker.export.own_files import refuse_foreign_file
 from worker.job.plan import planned
 from worker.ledger import views
+from worker.ledger.copying import move, name_of
 from worker.ledger.database import hold, open_for_reading, unusable
 from worker.ledger.engine import DATABASE_ERRORS
 from worker.ledger.handle import Reader
@@ -49,7 +51,7 @@ from worker.model.errors import UsageError, WorkerError
 from worker.model.program import program
 from worker.model.records import RunEnd, RunKind
 from worker.model.run_id import new_run_id
-from worker.model.server_address import ServerAddress
+from worker.model.server_address import ServerAddress, server_address
 from worker.restore.lost_database import refuse_older_database
 from worker.restore.restore import restore
 from worker.settings.access import api_url
@@ -57,7 +59,7 @@ from worker.settings.settings import Settings
 from worker.terminal import output
 from worker.terminal.pager import paged
 from worker.terminal.tables import campaign_tables, ledger_table, open_console
-from worker.text import counted
+from worker.text import counted, shell_command
 
 
 def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -81,6 +83,8 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         return 0
     if args.accept_server:
         return accept_server(settings)
+    if args.copy_to is not None:
+        return _move(args.copy_to, settings)
     if args.forget or args.before is not None:
         return forget(args, settings)
     if args.refresh:
@@ -92,12 +96,30 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         raise UsageError(f"{choice.of_rows} selects rows: add a JOB or --campaign")
     with closing(open_for_reading(settings.database)) as reader:
         try:
+            note_moved(reader)
             if of_all:
                 _show_campaigns(reader, args, environ)
             else:
                 _show_campaign(reader, settings, args, choice, environ)
         except DATABASE_ERRORS as error:
             raise unusable(settings.database, error) from error
+    return 0
+
+
+def _move(text: str, settings: Settings) -> int:
+    """Move the ledger to the database that `text` names."""
+    try:
+        target = server_address(text) or Path(text)
+    except ValueError as error:
+        raise UsageError(f"--copy-to: {error}") from None
+    if not text:
+        raise UsageError("--copy-to: is empty; give the path of a file or the address of a server")
+    rows = move(settings.database, target, settings.wait)
+    output.say(
+        f"Moved {counted(rows, 'row')} from {settings.database} to {target}, and compared them."
+        f"\n{settings.database} is marked as moved: no run works there any more."
+        f"\nFrom now on use --database {shell_command([name_of(target)])}"
+    )
     return 0
 
 

@@ -238,6 +238,11 @@ def _ledger(one: argparse.ArgumentParser) -> None:
         "--backup", metavar="FILE", help="Copy the database to this file, also during a run"
     )
     copies.add_argument(
+        "--copy-to",
+        metavar="TARGET",
+        help="Move the ledger to this empty place: a new file or postgresql://USER@HOST/NAME",
+    )
+    copies.add_argument(
         "--accept-server",
         action="store_true",
         help="Record that a shared ledger lost nothing in a failover or a restored backup",

@@ -13,6 +13,7 @@ from worker.cli.common import (
     latest_run,
     ledger_file_of,
     name_campaign,
+    note_moved,
     report_path,
     settings_for,
 )
@@ -34,6 +35,7 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     settings = settings_for("report", args, environ)
     with closing(open_for_reading(settings.database)) as reader:
         try:
+            note_moved(reader)
             latest = latest_run(reader, settings, args)
             path = (
                 Path(args.output)

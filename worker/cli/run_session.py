@@ -28,6 +28,7 @@ from worker.ledger.store import Ledger
 from worker.ledger.threads import Database
 from worker.ledger.views import count_left, to_set_up
 from worker.model.clock import MachineClock
+from worker.model.errors import WorkerError
 from worker.model.server_address import ServerAddress
 from worker.model.stop import Stop
 from worker.rate.pacer import Pacer
@@ -152,7 +153,7 @@ class RunSession:
                 )
                 result = await campaign.run()
                 if settings.report and not self._aborted:
-                    await database.call(self._write_report)
+                    await self._write_report(database)
                 group.cancel_scope.cancel()
         return result
 
@@ -187,18 +188,21 @@ class RunSession:
         if self._campaign is not None:
             self._campaign.abort()
 
-    def _write_report(self, ledger: Ledger) -> None:
+    async def _write_report(self, database: Database) -> None:
         """Write the report. A failure is only noted and does not change the run."""
         from worker.cli.report import write_or_note  # noqa: PLC0415 - most runs write no report
 
         asked = self._asked
-        self._report_trouble = write_or_note(
-            ledger,
-            asked.settings,
-            asked.campaign,
-            asked.ledger_file,
-            run=not asked.only_settle,
-        )
+        try:
+            self._report_trouble = await database.read(
+                write_or_note,
+                asked.settings,
+                asked.campaign,
+                asked.ledger_file,
+                run=not asked.only_settle,
+            )
+        except WorkerError as error:
+            self._report_trouble = f"the report cannot be written: {error.message}"
         if self._report_trouble:
             self._logs(note_event(self._report_trouble))
         else:

@@ -41,6 +41,7 @@ from worker.ledger import decisions, views
 from worker.ledger.database import Held, hold, is_new, open_for_reading
 from worker.ledger.decisions import Decision
 from worker.ledger.handle import Reader, Writer
+from worker.ledger.moved import refuse_moved
 from worker.ledger.proposals import undecided
 from worker.ledger.store import Ledger
 from worker.model.clock import MachineClock, iso
@@ -187,6 +188,7 @@ def _review(args: argparse.Namespace, settings: Settings, chosen: Target) -> int
     """Go through what is unknown with the person at the terminal, and record the decisions when
     they leave. Returns the exit code."""
     with closing(open_for_reading(settings.database)) as reader:
+        refuse_moved(reader)
         latest = latest_run(reader, settings, args)
         campaign = campaign_number(reader, latest)
         some = list(undecided(reader, campaign, going_on=may_go_on(reader, campaign)))

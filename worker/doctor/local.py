@@ -17,6 +17,7 @@ from worker.ledger import overlap, report, views
 from worker.ledger.database import is_new, open_for_reading
 from worker.ledger.engine import DATABASE_ERRORS
 from worker.ledger.handle import Reader
+from worker.ledger.moved import refuse_moved
 from worker.ledger.sqlite.database import migrations
 from worker.model.errors import UsageError
 from worker.model.records import RunKind
@@ -111,6 +112,7 @@ def check_database(settings: Settings, api_url: str) -> Iterator[Check]:
         return
     try:
         with closing(open_for_reading(path, api_url, checked=True)) as reader:
+            refuse_moved(reader)
             size = f"{path.stat().st_size / 2**20:,.1f} MiB"
             yield Check("database", f"{path}: schema {len(migrations())}, {size}, not damaged")
             yield from check_nights(_nights(reader, settings), datetime.now(UTC).timestamp())

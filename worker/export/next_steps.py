@@ -52,9 +52,8 @@ FIRST: Mapping[str, tuple[str, str]] = {
     ),
     "disk": ("Free some disk space, then {again}", "The disk could not be written."),
     "database": (
-        "When the ledger's server is back, {again}",
-        "The ledger's server was away for longer than --give-up-after, or another machine took"
-        " over.",
+        "When the ledger's server is back and no other machine works in it, {again}",
+        "The server was away for longer than --give-up-after, or another machine took over.",
     ),
     "internal": (
         "Report a bug with the run's log, then {again}",

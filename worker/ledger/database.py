@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Protocol
 
 from worker.ledger.handle import Reader, Writer
+from worker.ledger.moved import refuse_moved
 from worker.ledger.sqlite import database as sqlite
 from worker.ledger.sqlite import lock
 from worker.ledger.store import Ledger
 from worker.ledger.threads import Database, ThreadedDatabase
-from worker.model.errors import WorkerError
+from worker.model.errors import UsageError, WorkerError
 from worker.model.server_address import Place, ServerAddress
 
 
@@ -59,13 +60,51 @@ class _HeldFile:
         return ThreadedDatabase(ledger)
 
 
+class _NotMoved:
+    """A held ledger that is only opened if it was not moved to another database."""
+
+    def __init__(self, held: Held) -> None:
+        self._held = held
+
+    @property
+    def doubt(self) -> str:
+        """Why commits may be missing (see `Held`)."""
+        return self._held.doubt
+
+    def accept_server(self) -> None:
+        """Record that nothing is missing (see `Held`)."""
+        self._held.accept_server()
+
+    def open(self, api_url: str | None, *, checked: bool = True) -> Writer:
+        """Open the database (see `Held`). Raises UsageError also if it was moved."""
+        opened = self._held.open(api_url, checked=checked)
+        try:
+            refuse_moved(opened)
+        except BaseException:
+            opened.close()
+            raise
+        return opened
+
+    def database(self, ledger: Ledger, patient: Callable[[float], bool]) -> Database:
+        """Where its operations run (see `Held`)."""
+        return self._held.database(ledger, patient)
+
+
 @contextmanager
 def hold(place: Place, wait_s: float) -> Iterator[Held]:
     """Hold the database within the block. Waits up to `wait_s` seconds for the run that holds it.
 
     Raises BusyError, which names the other run, if the wait is not enough, and UsageError if the
     database cannot be locked or reached."""
+    with hold_even_moved(place, wait_s) as held:
+        yield _NotMoved(held)
+
+
+@contextmanager
+def hold_even_moved(place: Place, wait_s: float) -> Iterator[Held]:
+    """Hold the database as `hold` does; it is opened even if it was moved."""
     if isinstance(place, ServerAddress):
+        _refuse_without_driver(place)
         from worker.ledger.postgresql.hold import hold_server  # noqa: PLC0415 - an optional extra
 
         with hold_server(place, wait_s) as held:
@@ -83,6 +122,7 @@ def belongs_to(path: Path, place: Place) -> bool:
 def is_new(place: Place) -> bool:
     """Whether nothing was ever written to the database."""
     if isinstance(place, ServerAddress):
+        _refuse_without_driver(place)
         from worker.ledger.postgresql import database as server  # noqa: PLC0415 - an optional extra
 
         return server.is_new(place)
@@ -96,6 +136,7 @@ def open_for_reading(place: Place, api_url: str | None = None, *, checked: bool 
     if there is no database, or if it is not a ledger database, is newer or older than this program,
     or belongs to another API."""
     if isinstance(place, ServerAddress):
+        _refuse_without_driver(place)
         from worker.ledger.postgresql import database as server  # noqa: PLC0415 - an optional extra
 
         return server.open_for_reading(place, api_url)
@@ -106,6 +147,7 @@ def open_for_adding(place: Place) -> Writer:
     """Open the database to add what no run reads. A run may be using it: the lock is not needed,
     and nothing is created or migrated. Raises UsageError as `open_for_reading` does."""
     if isinstance(place, ServerAddress):
+        _refuse_without_driver(place)
         from worker.ledger.postgresql import database as server  # noqa: PLC0415 - an optional extra
 
         return server.open_for_adding(place)
@@ -116,7 +158,20 @@ def unusable(place: Place, error: Exception) -> WorkerError:
     """The error to show to users for `error`: what is wrong with the database, and what to do
     next."""
     if isinstance(place, ServerAddress):
+        _refuse_without_driver(place)
         from worker.ledger.postgresql import database as server  # noqa: PLC0415 - an optional extra
 
         return server.unusable(place, error)
     return sqlite.unusable(place, error)
+
+
+def _refuse_without_driver(place: ServerAddress) -> None:
+    """Raise UsageError if the extra for PostgreSQL is not installed, or does not work."""
+    try:
+        import psycopg  # noqa: F401, PLC0415 - an optional extra
+    except ImportError as error:
+        raise UsageError(
+            f"{place}: a ledger on PostgreSQL needs the package psycopg, which cannot be loaded:"
+            f" {' '.join(str(error).split())}",
+            hint="Install it where this program is: pip install 'duplicate-batches[postgresql]'",
+        ) from error

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from worker.ledger.tables import Tables
+
 
 class ServerError(Exception):
     """The database server refused a statement, or cannot be reached. Its cause is the driver's
@@ -109,6 +111,9 @@ class Engine(Protocol):
 
     def refuse_damaged(self) -> None:
         """Raise an error if the database is damaged and the engine can tell."""
+
+    def tables(self) -> Tables:
+        """The tables as a whole, for a copy of the ledger."""
 
     def close(self) -> None:
         """Close the connection."""

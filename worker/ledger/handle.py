@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from worker.ledger.engine import Engine, Rows
+from worker.ledger.tables import Tables
 
 
 class Reader:
@@ -36,7 +37,11 @@ class Reader:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Within the block, every read sees the same state, even if a run is writing."""
+        """Within the block, every read sees the same state, even if a run is writing. Within
+        another snapshot, or in the only writer's transaction, that is so already."""
+        if self._engine.in_transaction:
+            yield
+            return
         self._engine.begin_reading()
         try:
             yield
@@ -51,6 +56,10 @@ class Reader:
             yield
         finally:
             self._engine.detach()
+
+    def tables(self) -> Tables:
+        """The tables as a whole, for a copy of the ledger."""
+        return self._engine.tables()
 
     def close(self) -> None:
         """Close the database."""

@@ -805,19 +805,30 @@ ORDER BY i.line, i.copy;
 WHERE i.campaign_id = :campaign AND i.line IS NULL
 ORDER BY i.id;
 
--- name: latest_run_of_job
+-- name: of_latest_run
 -- With the campaign's latest {date}: runs that settle or restore have none.
-SELECT r.run_id, r.ledger, r.job, c.name AS campaign,
+SELECT r.run_id, r.ledger, r.job, r.host, c.name AS campaign,
        (SELECT d.date FROM runs AS d WHERE d.campaign_id = c.id AND d.date IS NOT NULL
            ORDER BY d.id DESC LIMIT 1) AS date
-FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id
+FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id;
+
+-- name: latest_run_of_job
+<<of_latest_run>>
 WHERE r.job = :job ORDER BY r.id DESC LIMIT 1;
 
+-- name: latest_run_of_job_on
+<<of_latest_run>>
+WHERE r.job = :job AND r.host = :host ORDER BY r.id DESC LIMIT 1;
+
+-- name: latest_run_of_name
+-- Of a job file of this name in any folder: `slash` and `backslash` are the name after them.
+<<of_latest_run>>
+WHERE substr(r.job, greatest(1, length(r.job) - length(CAST(:slash AS TEXT)) + 1))
+      IN (:slash, :backslash)
+ORDER BY r.id DESC LIMIT 1;
+
 -- name: latest_run_of_campaign
-SELECT r.run_id, r.ledger, r.job, c.name AS campaign,
-       (SELECT d.date FROM runs AS d WHERE d.campaign_id = c.id AND d.date IS NOT NULL
-           ORDER BY d.id DESC LIMIT 1) AS date
-FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id
+<<of_latest_run>>
 WHERE c.name = :campaign ORDER BY r.id DESC LIMIT 1;
 
 -- name: api_url
@@ -1457,6 +1468,20 @@ WHERE run_id IN (SELECT id FROM runs WHERE started_at < :before)
       SELECT number, row_number() OVER (PARTITION BY workspace_id
           ORDER BY shown DESC NULLS LAST, number) AS place FROM listings) AS l WHERE l.place = 1)
   AND number NOT IN (SELECT listing FROM unowned_batches);
+
+-- name: fact
+-- One fact about the database as a whole.
+SELECT value FROM meta WHERE key = :key;
+
+-- name: note_fact
+INSERT INTO meta (key, value) VALUES (:key, :value)
+ON CONFLICT (key) DO UPDATE SET value = excluded.value;
+
+-- name: forget_fact
+DELETE FROM meta WHERE key = :key;
+
+-- name: any_campaign
+SELECT 1 FROM campaigns LIMIT 1;
 
 -- name: note_forgotten
 INSERT INTO meta (key, value) VALUES ('forgotten_before', :before)

@@ -52,14 +52,15 @@ Row = Mapping[str, Any]
 
 
 class LatestRun(NamedTuple):
-    """The latest run of a job or campaign, the files of its job and its ledger, and the campaign's
-    latest value of `{date}`."""
+    """The latest run of a job or campaign, the files of its job and its ledger, the campaign's
+    latest value of `{date}`, and the host of these files."""
 
     run_id: str
     campaign: str
     ledger: Path
     job: Path
     date: str | None
+    host: str = ""
 
 
 def campaign_id(reader: Reader, name: str) -> int | None:
@@ -175,17 +176,29 @@ def unfinished_elsewhere(reader: Reader, campaign: str, job: str) -> list[tuple[
     return [(row["campaign"], row["items"]) for row in found]
 
 
-def latest_run(reader: Reader, *, job: str = "", campaign: str = "") -> LatestRun | None:
-    """The latest run of the job file (an absolute path) or of the campaign; None if there is
-    none."""
+def latest_run(
+    reader: Reader, *, job: str = "", campaign: str = "", host: str = "", name: str = ""
+) -> LatestRun | None:
+    """The latest run of the campaign, or of the job file (an absolute path), there on that host if
+    one is given, or of a job file of this name; None if there is none."""
     if campaign:
-        row = reader.ask("latest_run_of_campaign", campaign=campaign).fetchone()
+        found = reader.ask("latest_run_of_campaign", campaign=campaign)
+    elif name:
+        found = reader.ask("latest_run_of_name", slash=f"/{name}", backslash=f"\\{name}")
+    elif host:
+        found = reader.ask("latest_run_of_job_on", job=job, host=host)
     else:
-        row = reader.ask("latest_run_of_job", job=job).fetchone()
+        found = reader.ask("latest_run_of_job", job=job)
+    row = found.fetchone()
     if row is None:
         return None
     return LatestRun(
-        row["run_id"], row["campaign"], Path(row["ledger"]), Path(row["job"]), row["date"]
+        row["run_id"],
+        row["campaign"],
+        Path(row["ledger"]),
+        Path(row["job"]),
+        row["date"],
+        row["host"],
     )
 
 

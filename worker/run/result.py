@@ -51,7 +51,7 @@ def exit_code(
         return 128 + signal
     if stopped_by == "token":
         return TokenRefusedError.exit_code
-    if stopped_by in ("api", "disk", "internal", "declined"):
+    if stopped_by in ("api", "disk", "database", "internal", "declined"):
         return 1
     if only_settle:
         return 1 if counts.unknown else 0

@@ -259,7 +259,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "database",
         FILES,
-        "Ledger database",
+        "Ledger database: a file, or postgresql://USER@HOST/NAME for a shared one",
         "PATH",
         "ledgers/ledger.db",
         commands=_ALL | _DOCTOR,

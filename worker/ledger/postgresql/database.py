@@ -73,7 +73,7 @@ def opened(address: ServerAddress) -> TimedConnection:
         connection = TimedConnection(address)
     except ServerError as error:
         raise UsageError(
-            f"{address}: the ledger's server cannot be reached: {error}",
+            f"{address}: the ledger's server cannot be reached: {without_secrets(address, error)}",
             hint="Nothing was sent. Check the address, the password file and the server; read"
             " docs/shared-ledger.md.",
         ) from error
@@ -187,7 +187,15 @@ def unusable(address: ServerAddress, error: Exception) -> WorkerError:
     """The error to show to users for `error`: what is wrong with the ledger, and what to do
     next."""
     return UsageError(
-        f"{address}: the ledger cannot be used: {error}",
+        f"{address}: the ledger cannot be used: {without_secrets(address, error)}",
         hint="Nothing was sent. Check the server and the role's rights; read"
         " docs/shared-ledger.md.",
     )
+
+
+def without_secrets(address: ServerAddress, error: Exception) -> str:
+    """The message of an error without the passwords of the address, in case it contains one."""
+    message = str(error)
+    for secret in address.secrets:
+        message = message.replace(secret, "[password]")
+    return message

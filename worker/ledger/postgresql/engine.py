@@ -15,6 +15,7 @@ import psycopg
 from worker.ledger.engine import ConnectionLostError, Rows, ServerError
 from worker.ledger.postgresql.connection import LONG_EXCHANGE_S, NUL_SHOWN, TimedConnection
 from worker.ledger.postgresql.statements import sql, statements
+from worker.ledger.postgresql.tables import ServerTables
 from worker.model.server_address import ServerAddress
 
 FETCHED = 2000
@@ -259,6 +260,10 @@ class ServerEngine:
 
     def refuse_damaged(self) -> None:
         """The server checks its own pages."""
+
+    def tables(self) -> ServerTables:
+        """The tables as a whole, for a copy of the ledger."""
+        return ServerTables(self.connection)
 
     def close(self) -> None:
         """Close the connection."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from worker.ledger.queries import sql
+from worker.ledger.sqlite.tables import FileTables
 
 BUSY_TIMEOUT_S = 60.0
 """Seconds that a statement waits for a lock of another process, such as a backup or a spreadsheet
@@ -102,6 +103,10 @@ class SqliteEngine:
         problem = self.connection.execute("PRAGMA main.integrity_check(1)").fetchone()[0]
         if problem != "ok":
             raise DamagedError(f"malformed: {problem}")
+
+    def tables(self) -> FileTables:
+        """The tables as a whole, for a copy of the ledger."""
+        return FileTables(self.connection)
 
     def close(self) -> None:
         """Close the connection."""

@@ -1,0 +1,36 @@
+"""The commands that a person at the shell is shown: as they typed them, but without a password."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+
+from worker.cli.common import typed
+from worker.settings.load import load_settings
+
+ADDRESS = "postgresql://waves:s3cret@db.example.org/ledgers?schema=two"
+SHOWN = "postgresql://waves@db.example.org/ledgers?schema=two"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["run", "a.csv", "--database", ADDRESS], ["run", "a.csv", "--database", SHOWN]),
+        (["run", "a.csv", f"--database={ADDRESS}"], ["run", "a.csv", f"--database={SHOWN}"]),
+        (["run", "a.csv", "--database", "a=b.db"], ["run", "a.csv", "--database", "a=b.db"]),
+        (["run", "a.csv", "--sandbox", "--fresh"], ["run", "a.csv", "--sandbox"]),
+    ],
+)
+def test_what_was_typed_is_shown_without_a_password(
+    arguments: list[str], shown: list[str], tmp_path: Path
+) -> None:
+    settings = load_settings(
+        "run", {"database": ADDRESS}, {}, job=tmp_path / "a.csv", job_campaign=None,
+        today=dt.date(2026, 3, 1), cwd=tmp_path,
+    )  # fmt: skip
+    commands = typed(settings, "a.csv", arguments)
+    assert list(commands.typed) == shown
+    for command in (commands.run(), commands.settle(), commands.ledger(), commands.report()):
+        assert "s3cret" not in command
