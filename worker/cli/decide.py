@@ -81,14 +81,18 @@ def write_proposals(args: Namespace, settings: Settings) -> int:
         say(count.text(path))
         if count.duplicates:
             say("Fill in the column decision, save the file, and record your decisions:")
-            recording = ["--decisions", str(path.absolute())]
-            if settings.given("ledger") and settings.ledger is not None:
-                recording = ["--ledger", settings.ledger, *recording]
+            recording = [*ledger_option(settings), "--decisions", str(path.absolute())]
             say(f"  {follow_up.settle(*recording)}")
             if count.suggestions:
                 say("To accept each suggestion where you filled in nothing, too:")
                 say(f"  {follow_up.settle(*recording, '--accept-suggestions')}")
     return 1 if count.duplicates else 0
+
+
+def ledger_option(settings: Settings) -> list[str]:
+    """--ledger as it was given, for a command that is to write the same file."""
+    given = settings.given("ledger") and settings.ledger is not None
+    return ["--ledger", str(settings.ledger)] if given else []
 
 
 def campaign_number(reader: Reader, latest: views.LatestRun) -> int:

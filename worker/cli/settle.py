@@ -23,6 +23,7 @@ from worker.cli.common import (
 from worker.cli.decide import (
     campaign_number,
     check_sheet,
+    ledger_option,
     look_up,
     look_up_checked,
     write_proposals,
@@ -209,7 +210,7 @@ def _review(args: argparse.Namespace, settings: Settings, chosen: Target) -> int
         if not made:
             raise
         leads = invocation(settings)._replace(program=program(sys.stderr))
-        again = commands(latest, leads).settle(*options_of(made))
+        again = commands(latest, leads).settle(*ledger_option(settings), *options_of(made))
         hint = f"To record your decisions later: {again}"
         error.hint = f"{error.hint} {hint}" if error.hint else hint
         raise
