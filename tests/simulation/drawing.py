@@ -10,6 +10,7 @@ import random
 from dataclasses import replace
 
 from tests.simulation import weather as w
+from tests.simulation.guards import doubtful
 from tests.simulation.jobs import (
     NAMES,
     PLAIN,
@@ -24,7 +25,7 @@ from tests.simulation.weather import Sight, Weather, likely
 from tests.simulation.world import COLLEAGUE, ME, STRANGER, WORKSPACES, Habits
 from worker.run.limits import Limits
 
-FIRST = tuple(theme for theme in Theme if theme not in (Theme.ACCIDENTS, Theme.SETUPS))
+FIRST = tuple(theme for theme in Theme if theme not in (Theme.ACCIDENTS, Theme.SETUPS, Theme.DOUBT))
 """The themes that the simulation had first, from which the older seeds chose."""
 
 STEPS_S = (-4000.0, -90.0, -2.0, 2.0, 90.0, 4000.0)
@@ -39,7 +40,10 @@ def scenario(seed: int, theme: Theme | None = None) -> Scenario:
         drawn = Theme.ACCIDENTS
     if random.Random(f"setup theme {seed}").random() < 1 / 10:
         drawn = Theme.SETUPS
-    return _with_setups(_Maker(seed, theme or drawn, rng).scenario())
+    if random.Random(f"doubt theme {seed}").random() < 1 / 20:
+        drawn = Theme.DOUBT
+    made = _Maker(seed, theme or drawn, rng).scenario()
+    return _with_setups(doubtful(made) if made.theme is Theme.DOUBT else made)
 
 
 def _with_setups(scenario: Scenario) -> Scenario:

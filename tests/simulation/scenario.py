@@ -35,6 +35,7 @@ class Theme(StrEnum):
     WILD = "wild"
     ACCIDENTS = "accidents"
     SETUPS = "setups"
+    DOUBT = "doubt"
 
 
 MEANS = {
@@ -68,6 +69,7 @@ MEANS = {
     Theme.WILD: "all of it but the same account",
     Theme.ACCIDENTS: "… and people who rename or copy jobs, or move ledgers",
     Theme.SETUPS: "… and crashes, and batches that are set up and followed, some by hand",
+    Theme.DOUBT: "two sources that look alike, rows of one name, and many lost answers",
 }
 """Every theme in words."""
 
