@@ -148,7 +148,7 @@ NOT_TOGETHER = {
     ),
     "their time is not known": (
         copies(*[fitting(7, 8, copies=2, evidence=ALL._replace(time=None))] * 2),
-        "No suggestion: no batch is known to fit in every respect",
+        "No suggestion: 2 batches fit as far as is known, so at least 1 of them is not its copy",
     ),
     "another person's": (
         copies(*[fitting(7, 8, copies=2, evidence=ALL._replace(creator=False))] * 2),
@@ -189,6 +189,10 @@ def test_a_single_duplicate_says_why_nothing_is_suggested() -> None:
     assert reason(found(2, fits_others=1)).endswith("what fits it also fits other duplicates")
     assert reason(found(2), found(3, Evidence())).endswith(
         "little is known about another batch that could be its copy"
+    )
+    unclear = ALL._replace(time=None)
+    assert reason(found(2, unclear), found(3, unclear), found(4, unclear)).endswith(
+        "3 batches fit as far as is known, so at least 2 of them are not its copy"
     )
     assert reason() == ""
 

@@ -27,8 +27,10 @@ def speaks_for(found: Found, sent_at: str | None, group: Sequence[Undecided] = (
     `group` of several, the closest of their requests counts."""
     same = _properties(found, lambda fits: fits is True)
     parts = [f"same {joined(same)}"] if same else []
-    if found.evidence.time:
-        parts.append(_created(found, sent_at) if len(group) < 2 else _closest(found, group))
+    if len(group) > 1 and found.evidence.time is not False and found.created_at:
+        parts.append(_closest(found, group))
+    elif found.evidence.time:
+        parts.append(_created(found, sent_at))
     return _sentence(parts)
 
 
@@ -125,6 +127,11 @@ def _none(one: Undecided) -> Suggestion:
     best = [found for found in one.found if _fits_wholly(found)]
     if one.hidden:
         why = "more batches could be its copy than are named"
+    elif not best and (many := sum(found.evidence.fits for found in one.found)) > 1:
+        why = (
+            f"{many} batches fit as far as is known, so at least {many - 1} of them"
+            f" {verb(many - 1, 'is', 'are')} not its copy"
+        )
     elif not best:
         why = "no batch is known to fit in every respect"
     elif len(best) > 1:

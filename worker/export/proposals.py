@@ -86,7 +86,7 @@ def rows_by_item(
             "decision": None,
         }
         rows: list[Row] = []
-        for number, found in enumerate(one.found):
+        for number, found in enumerate(sorted(one.found, key=_order)):
             is_best = found.batch_id == best.batch_id or (best.batch_id is None and not number)
             row = {
                 **common,
@@ -102,6 +102,12 @@ def rows_by_item(
             }
             rows.append(row)
         yield about, rows or [{column: common.get(column) for column in COLUMNS}]
+
+
+def _order(found: Found) -> tuple[int, int, str]:
+    """The best candidates first; of equal ones, the oldest."""
+    evidence = found.evidence
+    return evidence.count(False), -evidence.count(True), found.created_at or ""
 
 
 def group_name(group: Sequence[Undecided]) -> str | None:
