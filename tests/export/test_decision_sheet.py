@@ -16,8 +16,9 @@ from tests.support.ledgers import LATER, NOW, uuid
 from tests.support.workbooks import content, opened_by_another, saved_by_libreoffice
 from tests.support.workbooks import row as ledger_row
 from worker.export import decision_sheet, workbook
+from worker.export.filled_sheet import filled_in
 from worker.export.own_files import refuse_foreign_file
-from worker.export.proposals import COLUMNS, filled_in, sheet_rows
+from worker.export.proposals import COLUMNS, sheet_rows
 from worker.ledger.decisions import Decision
 from worker.ledger.proposals import Found, Undecided
 from worker.model.attempts import Evidence
@@ -95,7 +96,7 @@ def test_a_workbook_has_numbers_times_and_text_and_marks_what_is_to_fill_in(
     assert cells["decision"].value is None
     assert cells["decision"].fill.fgColor.rgb == "FFFFF8DC"
     choices = {str(one.sqref): one.formula1 for one in sheet.data_validations.dataValidation}
-    assert choices[cells["decision"].coordinate] == f'"{uuid(101)},absent"'
+    assert choices[cells["decision"].coordinate] == '"ours,absent"'
 
 
 FORMS: dict[str, Callable[[list[dict[str, Any]]], bytes]] = {

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.ledgers import LATER, NOW, uuid
-from worker.export.evidence import suggested, suggestion
+from worker.export.evidence import speaks_for, suggestion, weighed
 from worker.ledger.proposals import Found, Undecided
 from worker.model.attempts import Evidence
 
@@ -99,13 +99,13 @@ def fitting(*numbers: int, copies: int, evidence: Evidence = ALL) -> tuple[Found
 
 
 def by_item(some: list[Undecided]) -> dict[int, str | None]:
-    return {one.item: best.batch_id for one, best in suggested(some)}
+    return {one.item: best.batch_id for one, best, _ in weighed(some)}
 
 
 def test_as_many_batches_as_copies_are_given_one_to_each_the_oldest_first() -> None:
     some = copies(*[fitting(7, 8, 9, copies=3)] * 3)
     assert by_item(some) == {1: uuid(9), 2: uuid(8), 3: uuid(7)}
-    for _, best in suggested(some):
+    for _, best, _ in weighed(some):
         assert best.reason.startswith("Same name, instructions, dataset and account; created ")
         assert best.reason.endswith(
             "; 3 copies of this row (#1, #2 and #3) and 3 batches fit each other equally well, and"
@@ -139,7 +139,7 @@ NOT_TOGETHER = {
     ),
     "more candidates than are named": (
         copies(*[fitting(7, 8, copies=2)] * 2, hidden=1),
-        "No suggestion: more batches could be one of 2 copies of this row than this sheet names",
+        "No suggestion: more batches could be one of 2 copies of this row than are named",
     ),
     "a candidate about which little is known": (
         copies(*[(*fitting(7, 8, copies=2), found(9, Evidence(name=True)))] * 2),
@@ -148,15 +148,11 @@ NOT_TOGETHER = {
     ),
     "their time is not known": (
         copies(*[fitting(7, 8, copies=2, evidence=ALL._replace(time=None))] * 2),
-        "",
+        "No suggestion: 2 batches fit as far as is known, so at least 1 of them is not its copy",
     ),
     "another person's": (
         copies(*[fitting(7, 8, copies=2, evidence=ALL._replace(creator=False))] * 2),
-        "",
-    ),
-    "each fits only some of them": (
-        copies(fitting(7, copies=2), fitting(7, 8, copies=2), fitting(8, copies=2)),
-        "",
+        "No suggestion: no batch is known to fit in every respect",
     ),
 }
 
@@ -164,8 +160,8 @@ NOT_TOGETHER = {
 @pytest.mark.parametrize("what", NOT_TOGETHER)
 def test_no_set_is_suggested_if_there_is_any_doubt_and_the_reason_says_why(what: str) -> None:
     some, reason = NOT_TOGETHER[what]
-    assert {best.batch_id for _, best in suggested(some)} == {None}
-    assert {best.reason for _, best in suggested(some)} == {reason}
+    assert {best.batch_id for _, best, _ in weighed(some)} == {None}
+    assert {best.reason for _, best, _ in weighed(some)} == {reason}
 
 
 def test_rows_with_one_name_are_no_copies_of_one_another() -> None:
@@ -177,3 +173,39 @@ def test_rows_with_one_name_are_no_copies_of_one_another() -> None:
 def test_a_batch_against_which_something_speaks_changes_nothing() -> None:
     some = copies(*[(*fitting(7, 8, copies=2), found(9, UNEQUAL, others=1))] * 2)
     assert by_item(some) == {1: uuid(8), 2: uuid(7)}
+
+
+def test_a_single_duplicate_says_why_nothing_is_suggested() -> None:
+    def reason(*some: Found, hidden: int = 0) -> str:
+        ((_, best, _),) = weighed(copies(some, hidden=hidden))
+        return best.reason
+
+    assert reason(found(2), found(3), found(4, UNEQUAL)) == (
+        "No suggestion: 2 batches fit equally well, so at least 1 of them is not its copy: all have"
+        " the same name, instructions, dataset and account, and fit the time of the request"
+    )
+    assert reason(found(2), hidden=1).endswith("more batches could be its copy than are named")
+    assert reason(found(4, UNEQUAL)).endswith("no batch is known to fit in every respect")
+    assert reason(found(2, fits_others=1)).endswith("what fits it also fits other duplicates")
+    assert reason(found(2), found(3, Evidence())).endswith(
+        "little is known about another batch that could be its copy"
+    )
+    unclear = ALL._replace(time=None)
+    assert reason(found(2, unclear), found(3, unclear), found(4, unclear)).endswith(
+        "3 batches fit as far as is known, so at least 2 of them are not its copy"
+    )
+    assert reason() == ""
+
+
+def test_copies_that_the_same_batches_could_be_are_a_group() -> None:
+    many, few = fitting(7, 8, 9, copies=2), fitting(7, copies=3)
+    some = [*copies(many, few, many), *copies(many)]
+    some[3] = some[3]._replace(item=4, line=3)
+    assert [[one.item for one in about.group] for about in weighed(some)] == [
+        [1, 3], [2], [1, 3], [4]
+    ]  # fmt: skip
+    other = some[2]._replace(name="Row 2")
+    assert [len(about.group) for about in weighed([some[0], other])] == [1, 1]
+    assert speaks_for(many[0], NOW, [some[0], some[2]._replace(last_sent_at=LATER)]).endswith(
+        "the closest of 2"
+    )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.support.ledgers import LATER, NOW, uuid
-from worker.export.proposals import COLUMNS, SheetRow, filled_in, sheet_rows
+from worker.export.filled_sheet import SheetRow, filled_in
+from worker.export.proposals import COLUMNS, sheet_rows
 from worker.ledger.decisions import Decision, Seen
 from worker.ledger.proposals import Found, Undecided
 from worker.model.attempts import Evidence
@@ -75,9 +76,9 @@ def test_an_empty_cell_is_no_decision(cell: str) -> None:
 WRONG = {
     "yes": (
         {"item": "#4", "decision": "yes"},
-        'decision: "yes" is not a decision; write the id of',
+        'decision: "yes" is not a decision; write ours beside',
     ),
-    "a cut id": ({"item": "#4", "decision": ID[:-1]}, "is not a decision; write the id of"),
+    "a cut id": ({"item": "#4", "decision": ID[:-1]}, "is not a decision; write ours beside"),
     "an error value": ({"item": "#4", "decision": "#N/A"}, "is a spreadsheet's error value"),
     "no item": ({"item": "", "decision": ID}, "a decision without an item"),
     "a line for an item": ({"item": "4", "decision": ID}, 'item: "4" is not an item'),

@@ -10,6 +10,7 @@ import random
 from dataclasses import replace
 
 from tests.simulation import weather as w
+from tests.simulation.guards import doubtful
 from tests.simulation.jobs import (
     NAMES,
     PLAIN,
@@ -33,7 +34,7 @@ from tests.simulation.weather import Sight, Weather, likely
 from tests.simulation.world import COLLEAGUE, ME, STRANGER, WORKSPACES, Habits
 from worker.run.limits import Limits
 
-LATER = (Theme.ACCIDENTS, Theme.SETUPS, Theme.SHARED)
+LATER = (Theme.ACCIDENTS, Theme.SETUPS, Theme.DOUBT, Theme.SHARED)
 FIRST = tuple(theme for theme in Theme if theme not in LATER)
 """The themes that the simulation had first, from which the older seeds chose."""
 
@@ -49,9 +50,12 @@ def scenario(seed: int, theme: Theme | None = None) -> Scenario:
         drawn = Theme.ACCIDENTS
     if random.Random(f"setup theme {seed}").random() < 1 / 10:
         drawn = Theme.SETUPS
+    if random.Random(f"doubt theme {seed}").random() < 1 / 20:
+        drawn = Theme.DOUBT
     if random.Random(f"shared theme {seed}").random() < 1 / 10:
         drawn = Theme.SHARED
-    life = _with_setups(_Maker(seed, theme or drawn, rng).scenario())
+    made = _Maker(seed, theme or drawn, rng).scenario()
+    life = _with_setups(doubtful(made) if made.theme is Theme.DOUBT else made)
     return _on_two_machines(life) if life.theme is Theme.SHARED else life
 
 

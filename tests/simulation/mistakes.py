@@ -392,9 +392,9 @@ def suggest_the_first_that_fits(patch: pytest.MonkeyPatch) -> None:
 
 
 def suggest_what_settling_itself_doubts(patch: pytest.MonkeyPatch) -> None:
-    real = evidence.suggested
+    real = evidence.weighed
     patch.setattr(
-        "worker.export.proposals.suggested",
+        "worker.export.proposals.weighed",
         lambda some: real(
             one._replace(
                 rivalled=False, found=tuple(found._replace(fits_others=0) for found in one.found)

@@ -36,6 +36,7 @@ class Theme(StrEnum):
     ACCIDENTS = "accidents"
     SETUPS = "setups"
     SHARED = "shared"
+    DOUBT = "doubt"
 
 
 MEANS = {
@@ -73,6 +74,7 @@ MEANS = {
         "… and two machines that share a ledger: processes that are killed, stopped, or cut off"
         " from it, machines that sleep, and take-overs"
     ),
+    Theme.DOUBT: "two sources that look alike, rows of one name, and many lost answers",
 }
 """Every theme in words."""
 

@@ -220,7 +220,7 @@ def test_every_problem_is_reported_with_its_line_before_anything_is_recorded(nig
         4, 6, 8, 10, 13, 14, 16
     ]  # fmt: skip
     for says in (
-        'd.csv:4: decision: "yes" is not a decision; write the id of the batch',
+        'd.csv:4: decision: "yes" is not a decision; write ours beside the batch',
         f"d.csv:6: {rows[4]['source_batch_id']} is the source of #3, not its copy",
         "d.csv:8: 00000000-0000-4000-8000-000000000009: ",
         f"d.csv:10: {good[0]} is a candidate of #1, not of #5; if it is its copy all the same,",

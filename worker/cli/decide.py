@@ -15,8 +15,10 @@ from worker.api.reader import RetryingReader, UnrecordedListings
 from worker.cli.common import Target, api, invocation, latest_run, name_campaign
 from worker.export import decision_sheet
 from worker.export.commands import commands
+from worker.export.filled_sheet import Filled, SheetRow, filled_in, problem_in
+from worker.export.kept_decisions import recorded
 from worker.export.own_files import refuse_foreign_file
-from worker.export.proposals import Filled, filled_in, problem_in, sheet_rows
+from worker.export.proposals import sheet_rows
 from worker.export.report.facts import may_go_on
 from worker.ledger import decisions, views
 from worker.ledger.database import open_for_reading
@@ -81,14 +83,18 @@ def write_proposals(args: Namespace, settings: Settings) -> int:
         say(count.text(path))
         if count.duplicates:
             say("Fill in the column decision, save the file, and record your decisions:")
-            recording = ["--decisions", str(path.absolute())]
-            if settings.given("ledger") and settings.ledger is not None:
-                recording = ["--ledger", settings.ledger, *recording]
+            recording = [*ledger_option(settings), "--decisions", str(path.absolute())]
             say(f"  {follow_up.settle(*recording)}")
             if count.suggestions:
                 say("To accept each suggestion where you filled in nothing, too:")
                 say(f"  {follow_up.settle(*recording, '--accept-suggestions')}")
     return 1 if count.duplicates else 0
+
+
+def ledger_option(settings: Settings) -> list[str]:
+    """--ledger as it was given, for a command that is to write the same file."""
+    given = settings.given("ledger") and settings.ledger is not None
+    return ["--ledger", str(settings.ledger)] if given else []
 
 
 def campaign_number(reader: Reader, latest: views.LatestRun) -> int:
@@ -145,7 +151,7 @@ def _refuse_unrecorded(reader: Reader, path: Path) -> None:
     work would be lost."""
     if not path.exists():
         return
-    filled, problems = read_sheet(path)
+    filled, problems = filled_in(decision_sheet.read(path), recorded=recorded(reader))
     items = (decisions.known(reader, one.decision.item) for one in filled)
     if number := len(problems) + sum(item is not None and item.is_open for item in items):
         raise UsageError(
@@ -169,25 +175,20 @@ class Checked(NamedTuple):
         return [one.decision.batch_id for one in self.filled if one.decision.batch_id is not None]
 
 
-def read_sheet(path: Path, *, accept: bool = False) -> tuple[list[Filled], list[Problem]]:
-    """The decisions in the sheet at `path`, and what is wrong with others. With `accept`, the
-    sheet's suggestions are decisions too. Raises UsageError if the file cannot be read."""
-    return filled_in(decision_sheet.read(path), accept=accept)
-
-
 def check_sheet(
-    reader: Reader, sheet: tuple[list[Filled], list[Problem]], campaign: str
+    reader: Reader, sheet: Sequence[SheetRow], campaign: str, *, accept: bool = False
 ) -> Checked:
-    """The decisions of a sheet, each compared with the database."""
-    filled, problems = sheet
+    """The decisions of a sheet, each compared with the database. With `accept`, the sheet's
+    suggestions are decisions too."""
+    filled, problems = filled_in(sheet, accept=accept, recorded=recorded(reader))
     left: list[Filled] = []
     rows_of: dict[str, Filled] = {}
-    recorded = 0
+    before = 0
     for one in filled:
         decision = one.decision
         item = decisions.known(reader, decision.item)
         if decisions.is_recorded(decision, item, campaign):
-            recorded += 1
+            before += 1
             continue
         problem = decisions.why_stale(decision, item, campaign)
         if not problem and (batch_id := decision.batch_id) is not None:
@@ -202,7 +203,7 @@ def check_sheet(
             problems.append(problem_in(one.row, problem))
         else:
             left.append(one)
-    return Checked(left, problems, recorded)
+    return Checked(left, problems, before)
 
 
 def look_up_checked(

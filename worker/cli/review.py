@@ -13,7 +13,8 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from worker.cli.ask import has_person
-from worker.export.evidence import Suggestion, after, suggested
+from worker.export.evidence import Suggestion, after, weighed
+from worker.export.proposals import group_name
 from worker.ledger.decisions import Decision, Seen
 from worker.ledger.proposals import Found, Undecided
 from worker.model.errors import UsageError
@@ -171,7 +172,7 @@ def review(some: Sequence[Undecided], campaign: str) -> list[Decision]:
     decided: dict[int, Decision] = {}
     if not some:
         return []
-    shown = list(suggested(some))
+    shown = list(weighed(some))
     warn(
         f"{counted(len(some), 'unknown duplicate')} of {campaign}. Your decisions are recorded"
         " together when you leave.\n"
@@ -179,8 +180,8 @@ def review(some: Sequence[Undecided], campaign: str) -> list[Decision]:
     at = 0
     with suppress(_LeftError, KeyboardInterrupt), _leaving_on_signals(), _one_key_at_a_time():
         while at < len(some):
-            one, best = shown[at]
-            _show(one, best, at + 1, len(some))
+            one, best, group = shown[at]
+            _show(one, best, group, at + 1, len(some))
             found = _ask(one, {d.batch_id: d.item for d in decided.values() if d.batch_id})
             match found.kind:
                 case Kind.LEAVE:
@@ -209,12 +210,16 @@ def options_of(made: Sequence[Decision]) -> list[str]:
     return options
 
 
-def _show(one: Undecided, best: Suggestion, number: int, total: int) -> None:
+def _show(
+    one: Undecided, best: Suggestion, group: Sequence[Undecided], number: int, total: int
+) -> None:
     warn("\n" + "\n".join(head_lines(one, number, total)) + "\n")
     if one.found:
         _print_table(comparison(one, best))
         if best.reason:
             warn(f"  {best.reason}\n")
+        if name := group_name(group):
+            warn(f"  {name}: which of them gets which batch makes no difference\n")
     warn(f"{keys_text(one)} > ")
 
 

@@ -23,18 +23,19 @@ from worker.cli.common import (
 from worker.cli.decide import (
     campaign_number,
     check_sheet,
+    ledger_option,
     look_up,
     look_up_checked,
-    read_sheet,
     write_proposals,
 )
 from worker.cli.report import write_or_note
 from worker.cli.review import options_of, refuse_without_person, review
 from worker.cli.run_session import RunSession
+from worker.export import decision_sheet
 from worker.export import ledger_file as export
 from worker.export.commands import commands
+from worker.export.filled_sheet import SheetRow, filled_in
 from worker.export.own_files import refuse_foreign_file
-from worker.export.proposals import Filled
 from worker.export.report.facts import may_go_on
 from worker.job.cells import read_id
 from worker.ledger import decisions, views
@@ -45,7 +46,7 @@ from worker.ledger.moved import refuse_moved
 from worker.ledger.proposals import undecided
 from worker.ledger.store import Ledger
 from worker.model.clock import MachineClock, iso
-from worker.model.errors import Problem, UsageError, WorkerError
+from worker.model.errors import UsageError, WorkerError
 from worker.model.program import program
 from worker.model.records import Listed, RunEnd
 from worker.model.run_id import new_run_id
@@ -70,8 +71,9 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         refuse_without_person()
         return _review(args, settings, target(settings, environ))
     if args.decisions is not None:
-        sheet = read_sheet(Path(args.decisions), accept=args.accept_suggestions)
-        names_batches = any(one.decision.batch_id is not None for one in sheet[0])
+        sheet = list(decision_sheet.read(Path(args.decisions)))
+        filled, _ = filled_in(sheet, accept=args.accept_suggestions)
+        names_batches = any(one.decision.batch_id is not None for one in filled)
         chosen = target(settings, environ) if names_batches else Target("", "")
         with hold(settings.database, settings.wait) as held:
             return _record_sheet(args, settings, chosen, held, sheet)
@@ -173,12 +175,13 @@ def _record_sheet(
     settings: Settings,
     chosen: Target,
     held: Held,
-    sheet: tuple[list[Filled], list[Problem]],
+    sheet: Sequence[SheetRow],
 ) -> int:
     """Record the decisions of a sheet: all, or none. Returns the exit code."""
     with closing(held.open(chosen.url or None)) as database:
         latest = latest_run(database, settings, args)
-        checked = check_sheet(database, sheet, latest.campaign)
+        accept = args.accept_suggestions
+        checked = check_sheet(database, sheet, latest.campaign, accept=accept)
         found = look_up_checked(checked, Path(args.decisions), settings, chosen)
         made = [one.decision for one in checked.filled]
         return _record(database, latest, settings, made, found, checked.recorded)
@@ -209,7 +212,7 @@ def _review(args: argparse.Namespace, settings: Settings, chosen: Target) -> int
         if not made:
             raise
         leads = invocation(settings)._replace(program=program(sys.stderr))
-        again = commands(latest, leads).settle(*options_of(made))
+        again = commands(latest, leads).settle(*ledger_option(settings), *options_of(made))
         hint = f"To record your decisions later: {again}"
         error.hint = f"{error.hint} {hint}" if error.hint else hint
         raise

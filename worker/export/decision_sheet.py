@@ -13,17 +13,9 @@ from pathlib import Path
 from typing import TextIO
 
 from worker.export import csv_format
+from worker.export.filled_sheet import SheetRow, column_of, has_columns, plain, sheet_row
 from worker.export.own_files import OwnFile
-from worker.export.proposals import (
-    COLUMNS,
-    FIRST_COLUMNS,
-    NEEDED,
-    SheetRow,
-    column_of,
-    has_columns,
-    plain,
-    sheet_row,
-)
+from worker.export.proposals import COLUMNS, FIRST_COLUMNS, NEEDED
 from worker.export.replacing import replaced
 from worker.ledger.views import Row
 from worker.model.errors import FileError, Problem, UsageError

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
+from math import inf
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -21,13 +22,28 @@ NAME_SHOWN = 300
 """Characters of a candidate's name that a sentence shows."""
 
 
-def speaks_for(found: Found, sent_at: str | None) -> str:
-    """What speaks for the candidate. `sent_at` is when the request was sent (ISO 8601 UTC)."""
+def speaks_for(found: Found, sent_at: str | None, group: Sequence[Undecided] = ()) -> str:
+    """What speaks for the candidate. `sent_at` is when the request was sent (ISO 8601 UTC). In a
+    `group` of several, the closest of their requests counts."""
     same = _properties(found, lambda fits: fits is True)
     parts = [f"same {joined(same)}"] if same else []
-    if found.evidence.time:
+    if len(group) > 1 and found.evidence.time is not False and found.created_at:
+        parts.append(_closest(found, group))
+    elif found.evidence.time:
         parts.append(_created(found, sent_at))
     return _sentence(parts)
+
+
+def _closest(found: Found, group: Sequence[Undecided]) -> str:
+    """When the candidate was created, beside the closest request of the group."""
+
+    def distance(one: Undecided) -> float:
+        at, left = seconds(found.created_at), seconds(one.last_sent_at)
+        return inf if at is None or left is None else abs(at - left)
+
+    closest = min(group, key=distance)
+    when = _created(found, closest.last_sent_at)
+    return f"{when} of #{closest.item}, the closest of {len(group)}"
 
 
 def speaks_against(found: Found, sent_at: str | None, *, has_equal: bool) -> str:
@@ -68,17 +84,73 @@ RIVALLED = Suggestion(
 )
 
 
-def suggested(some: Iterable[Undecided]) -> Iterator[tuple[Undecided, Suggestion]]:
-    """These duplicates, which are in the job's order, each with what is suggested for it."""
+class Weighed(NamedTuple):
+    """An unknown duplicate, what is suggested for it, and its group: itself and the other copies of
+    its row, with the same name, that the same batches could be. Which of them gets which batch
+    makes no difference."""
+
+    one: Undecided
+    best: Suggestion
+    group: tuple[Undecided, ...]
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is the first of its group."""
+        return self.group[0].item == self.one.item
+
+
+def weighed(some: Iterable[Undecided]) -> Iterator[Weighed]:
+    """These duplicates, which are in the job's order, each with its suggestion and its group."""
     for _, row in groupby(some, key=attrgetter("line")):
         copies = list(row)
         joint = joint_suggestions([one for one in copies if not one.rivalled])
+        groups: dict[tuple[str, frozenset[str]], list[Undecided]] = defaultdict(list)
         for one in copies:
+            groups[_group_key(one)].append(one)
+        for one in copies:
+            group = tuple(groups[_group_key(one)]) if one.found else (one,)
             if one.rivalled:
-                yield one, RIVALLED
+                yield Weighed(one, RIVALLED, group)
                 continue
             best = suggestion(one.found, one.hidden, one.name, one.last_sent_at)
-            yield one, best or joint.get(one.item, NONE)
+            yield Weighed(one, best or joint.get(one.item) or _none(one), group)
+
+
+def _group_key(one: Undecided) -> tuple[str, frozenset[str]]:
+    return one.name, frozenset(found.batch_id for found in one.found)
+
+
+def _none(one: Undecided) -> Suggestion:
+    """Why nothing is suggested for a duplicate by itself."""
+    if not one.found:
+        return NONE
+    best = [found for found in one.found if _fits_wholly(found)]
+    if one.hidden:
+        why = "more batches could be its copy than are named"
+    elif not best and (many := sum(found.evidence.fits for found in one.found)) > 1:
+        why = (
+            f"{many} batches fit as far as is known, so at least {many - 1} of them"
+            f" {verb(many - 1, 'is', 'are')} not its copy"
+        )
+    elif not best:
+        why = "no batch is known to fit in every respect"
+    elif len(best) > 1:
+        less = len(best) - 1
+        why = (
+            f"{len(best)} batches fit equally well, so at least {less} of them"
+            f" {verb(less, 'is', 'are')} not its copy"
+        )
+        if same := [name for name in _properties(best[0], bool) if _all_same(best, name)]:
+            why += f": all have the same {joined(same)}, and fit the time of the request"
+    elif best[0].fits_others:
+        why = "what fits it also fits other duplicates"
+    else:
+        why = "little is known about another batch that could be its copy"
+    return Suggestion(None, f"No suggestion: {why}")
+
+
+def _all_same(some: Iterable[Found], name: str) -> bool:
+    return all(name in _properties(found, bool) for found in some)
 
 
 def joint_suggestions(copies: Sequence[Undecided]) -> Mapping[int, Suggestion]:
@@ -133,7 +205,7 @@ def _why_not(copies: Sequence[Undecided], fitting: frozenset[str]) -> str | None
     these = f"{many} copies of this row"
     all_found = [found for one in copies for found in one.found]
     if any(one.hidden for one in copies):
-        return f"more batches could be one of {these} than this sheet names"
+        return f"more batches could be one of {these} than are named"
     if any(found.fits_others >= many for found in all_found if found.batch_id in fitting):
         return f"what fits {these} also fits other duplicates"
     if batches > many:

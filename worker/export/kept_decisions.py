@@ -6,7 +6,8 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-from worker.export.proposals import NEEDED, column_of, filled_in, has_columns, sheet_row
+from worker.export.filled_sheet import Recorded, column_of, filled_in, has_columns, sheet_row
+from worker.export.proposals import NEEDED
 from worker.ledger import decisions
 from worker.ledger.handle import Reader
 from worker.model.errors import UsageError
@@ -31,7 +32,8 @@ def keep_decisions(reader: Reader, path: Path) -> list[Path]:
                 cells = [(line, texts) for line, texts in rows]
                 columns = [column_of(text) for text in header]
                 filled, problems = filled_in(
-                    sheet_row(line, columns, texts, name) for line, texts in cells
+                    (sheet_row(line, columns, texts, name) for line, texts in cells),
+                    recorded=recorded(reader),
                 )
                 items = (decisions.known(reader, one.decision.item) for one in filled)
                 if problems or any(item is not None and item.is_open for item in items):
@@ -40,6 +42,16 @@ def keep_decisions(reader: Reader, path: Path) -> list[Path]:
         # It may have decisions.
         raise OSError(error.message) from error
     return kept
+
+
+def recorded(reader: Reader) -> Recorded:
+    """What the database has recorded, for the groups of a sheet."""
+
+    def is_closed(item: int) -> bool:
+        known = decisions.known(reader, item)
+        return known is not None and not known.is_open
+
+    return Recorded(lambda batch_id: decisions.owner(reader, batch_id), is_closed)
 
 
 def _write(path: Path, header: tuple[str, ...], rows: list[list[str]]) -> Path:

@@ -157,6 +157,12 @@ def why_stale(decision: Decision, item: Known | None, campaign: str) -> str:
     return ""
 
 
+def owner(reader: Reader, batch_id: str) -> int | None:
+    """The item that has the batch; None if none has it."""
+    row = reader.ask("owner", batch_id=batch_id).fetchone()
+    return None if row is None else int(row["id"])
+
+
 def refusal(reader: Reader, item: int, batch_id: str) -> UsageError | None:
     """Why the batch cannot be the copy of the item: it is the item's source, or belongs to an item.
     None if it can."""

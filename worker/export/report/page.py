@@ -10,7 +10,7 @@ import base64
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
@@ -115,11 +115,13 @@ def write_report(
 
 class Sheet(NamedTuple):
     """The sheet to decide in, as `settle --proposals` writes it: the CSV, how many unknown
-    duplicates it has, and how many did not fit."""
+    duplicates it has, and how many did not fit. `reasons` say by item why a batch is suggested or
+    none is."""
 
     csv: str = ""
     duplicates: int = 0
     left_out: int = 0
+    reasons: Mapping[int, str] = {}
 
 
 NO_SHEET = Sheet()
@@ -129,7 +131,10 @@ def sheet_of(some: Iterable[Undecided], name: str, batch_url: str | None = None)
     """The sheet about these duplicates of the campaign with this name, in the job's order."""
     rows: list[views.Row] = []
     size = duplicates = left_out = 0
-    for _, about in rows_by_item(some, name, batch_url):
+    reasons: dict[int, str] = {}
+    for found, about in rows_by_item(some, name, batch_url):
+        if found.best.reason:
+            reasons[found.one.item] = found.best.reason
         if size > SHEET:
             left_out += 1
             continue
@@ -138,7 +143,7 @@ def sheet_of(some: Iterable[Undecided], name: str, batch_url: str | None = None)
         size += sum(len(str(value)) for row in about for value in row.values())
     text = io.StringIO()
     write_rows(text, rows, proposals.COLUMNS)
-    return Sheet(text.getvalue(), duplicates, left_out)
+    return Sheet(text.getvalue(), duplicates, left_out, reasons)
 
 
 def page(

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from xlsxwriter.worksheet import Worksheet
 
-from worker.export.proposals import ABSENT, COLUMNS
+from worker.export.proposals import ABSENT, COLUMNS, OURS, REST_ABSENT
 from worker.export.workbook.book import new_book
 from worker.export.workbook.cells import Cell, cell_text, to_datetime
 from worker.export.workbook.style import LINE, Style, line_count, prepare_page, put, put_link
@@ -30,6 +30,7 @@ is text."""
 
 _WIDTHS = {
     "item": 8,
+    "group": 24,
     "line": 6,
     "copy": 6,
     "source_batch_id": 38,
@@ -54,7 +55,7 @@ _WIDTHS = {
 
 _WRAPPED = frozenset(
     {
-        "source_name", "name", "why_unknown", "candidate_name", "for", "against",
+        "group", "source_name", "name", "why_unknown", "candidate_name", "for", "against",
         "suggestion_reason",
     }
 )  # fmt: skip
@@ -86,8 +87,9 @@ def write_decisions(sheet: Worksheet, style: Style, rows: Iterable[Row]) -> None
             elif (value := _cell(column, row[column])) is not None or look is not None:
                 put(sheet, style, number, index, value, look)
         if number <= _WITH_CHOICES:
-            choices = [one for one in (row["candidate_id"], ABSENT) if one]
-            # Any other batch may be typed in.
+            choices = [OURS] if row["candidate_id"] else []
+            choices += [REST_ABSENT, ABSENT] if row["group"] else [ABSENT]
+            # The id of any batch may be typed in.
             options = {"validate": "list", "source": choices, "show_error": False}
             sheet.data_validation(number, decision, number, decision, options)
     sheet.autofilter(0, 0, number, len(COLUMNS) - 1)

@@ -1,0 +1,129 @@
+"""A group of copies is answered once in the sheet: `ours` beside batches, `rest absent`."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import pytest
+
+from tests.support.ledgers import NOW, uuid
+from worker.export.filled_sheet import Recorded, SheetRow, filled_in
+
+ITEMS = (12, 13, 14)
+BATCHES = {uuid(25): 1, uuid(24): 2, uuid(23): 3, uuid(22): 4}
+"""The batches of the group, each with the second in which it was created."""
+
+
+def sheet(says: dict[tuple[int, str], str], **changes: dict[int, str]) -> list[SheetRow]:
+    """The rows of the group, with these decisions; `changes` are cells of a column by item."""
+    rows = []
+    for line, (item, batch) in enumerate(product(ITEMS, BATCHES), start=2):
+        cells = {
+            "item": f"#{item}", "group": "3 copies: #12, #13 and #14", "line": "7", "name": "Row",
+            "candidate_id": batch, "candidate_created_at": f"{NOW[:17]}0{BATCHES[batch]}+00:00",
+            "decision": says.get((item, batch), ""),
+        }  # fmt: skip
+        cells |= {column: of[item] for column, of in changes.items() if item in of}
+        rows.append(SheetRow(line, cells))
+    return rows
+
+
+def decided(rows: list[SheetRow], **options: Any) -> dict[int, str | None]:
+    found, problems = filled_in(rows, **options)
+    assert problems == []
+    return {one.decision.item: one.decision.batch_id for one in found}
+
+
+FIRST, SECOND, THIRD, FOURTH = BATCHES
+
+ANSWERED: dict[str, tuple[dict[tuple[int, str], str], dict[int, str | None]]] = {
+    "one for each copy, the oldest first": (
+        {(12, FOURTH): "ours", (12, FIRST): "Ours", (12, SECOND): "ours"},
+        {12: FIRST, 13: SECOND, 14: FOURTH},
+    ),
+    "said again for another copy, by filling down": (
+        {(item, batch): "ours" for item in ITEMS for batch in (FIRST, SECOND, THIRD)},
+        {12: FIRST, 13: SECOND, 14: THIRD},
+    ),
+    "a list of ids": (
+        {(13, FOURTH): f"{THIRD}, {FIRST}\n{SECOND}"},
+        {12: FIRST, 13: SECOND, 14: THIRD},
+    ),
+    "fewer, and the others stay unknown": ({(12, THIRD): "ours"}, {12: THIRD}),
+    "fewer, and the others are absent": (
+        {(12, THIRD): "ours", (12, FIRST): "rest absent"},
+        {12: THIRD, 13: None, 14: None},
+    ),
+    "none": ({(12, FIRST): "rest absent"}, {12: None, 13: None, 14: None}),
+    "beside a decision of a copy's own": (
+        {(12, FIRST): "absent", (13, SECOND): SECOND, (14, SECOND): "ours", (14, FOURTH): "ours"},
+        {12: None, 13: SECOND, 14: FOURTH},
+    ),
+}
+
+
+@pytest.mark.parametrize("what", ANSWERED)
+def test_a_group_is_answered_once(what: str) -> None:
+    says, expected = ANSWERED[what]
+    assert decided(sheet(says)) == expected
+    assert decided(sheet(says)[::-1]) == expected, "in any order of the rows"
+
+
+def test_more_batches_than_copies_are_an_error() -> None:
+    rows = sheet({(12, batch): "ours" for batch in BATCHES})
+    found, (problem,) = filled_in(rows)
+    assert found == []
+    assert (problem.line, problem.text) == (
+        5,
+        "4 batches of this group are marked as ours, but only 3 of its copies in this sheet are"
+        " undecided; each batch is the copy of one row",
+    )
+
+
+def test_rows_that_are_no_copies_of_one_row_are_never_a_group() -> None:
+    for column, cell in (("line", "8"), ("name", "Raw"), ("source_batch_id", uuid(9))):
+        found, (problem,) = filled_in(sheet({(12, FIRST): "ours"}, **{column: {13: cell}}))
+        assert (found, problem.line) == ([], 6)
+        assert "the column group says that #13 and #12 are copies of one row" in problem.text
+
+
+def test_a_batch_never_goes_to_a_copy_that_it_is_no_candidate_of() -> None:
+    rows = sheet({(13, FIRST): "ours"})
+    del rows[0]  # the row of #12 with this batch
+    _, (problem,) = filled_in(rows)
+    assert "is a candidate of #13, #14, not of #12" in problem.text.replace(" and ", ", ")
+
+
+def test_what_is_recorded_stays_where_it_is_when_more_is_said_later() -> None:
+    owners = {FIRST: 12, FOURTH: 13}
+    recorded = Recorded(owners.get, lambda item: item in owners.values())
+    later = sheet({(12, batch): "ours" for batch in (FIRST, SECOND, FOURTH)})
+    assert decided(later, recorded=recorded) == {12: FIRST, 13: FOURTH, 14: SECOND}
+    rest = sheet({(12, FIRST): "ours", (12, SECOND): "rest absent"})
+    assert decided(rest, recorded=recorded) == {12: FIRST, 14: None}
+    one_more = sheet({(12, batch): "ours" for batch in BATCHES})
+    assert len(filled_in(one_more, recorded=recorded)[1]) == 1
+
+
+def test_ours_beside_a_single_duplicate_is_the_batch_of_its_row() -> None:
+    single = {"item": "#4", "group": "", "candidate_id": FIRST.upper(), "decision": "ours"}
+    assert decided([SheetRow(2, single)]) == {4: FIRST}
+    _, (problem,) = filled_in([SheetRow(2, single | {"candidate_id": ""})])
+    assert "there is no candidate_id beside ours" in problem.text
+    _, (problem,) = filled_in([SheetRow(2, single | {"decision": "rest absent"})])
+    assert "rest absent is for a group of copies; write absent" in problem.text
+    _, problems = filled_in([SheetRow(2, single), SheetRow(3, single | {"candidate_id": SECOND})])
+    assert problems[0].text == "#4 has a decision in line 2 too; keep one of the two"
+
+
+def test_suggestions_are_not_accepted_in_a_group_that_has_an_answer() -> None:
+    suggested = {"suggestion": {12: FIRST, 13: SECOND, 14: THIRD}}
+    rows = [
+        row
+        for row in sheet({}, **suggested)
+        if row.cells["candidate_id"] == row.cells["suggestion"]
+    ]
+    assert decided(rows, accept=True) == {12: FIRST, 13: SECOND, 14: THIRD}
+    answered = sheet({(12, FOURTH): "ours"}, **suggested)
+    assert decided(answered, accept=True) == {12: FOURTH}
