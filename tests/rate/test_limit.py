@@ -400,7 +400,16 @@ def take_contention_for_a_limit(patch: pytest.MonkeyPatch) -> None:
 
 
 def forget_to_end_a_test(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("worker.rate.limit.SURE", math.inf)
+    def unending(limit: Limit, seen: Evidence, left_at: float) -> tuple[Limit, Evidence]:
+        after, counts = accepted(limit, seen, left_at)
+        return (after if limit.proven else limit), counts
+
+    def unmoved(limit: Limit, seen: Evidence, throttle: Throttle) -> tuple[Limit, Evidence]:
+        after, counts = throttled(limit, seen, throttle)
+        return (limit if after.proven and not limit.proven else after), counts
+
+    patch.setattr("worker.rate.pacer.accepted", unending)
+    patch.setattr("worker.rate.pacer.throttled", unmoved)
 
 
 @pytest.mark.prove
