@@ -115,6 +115,7 @@ def throttled(limit: Limit, seen: Evidence, throttle: Throttle) -> tuple[Limit, 
     found = counts and limit.start < math.inf
     trial = found and left_at >= limit.since + limit.hold and (asked or not limit.contention)
     if found and not trial and not limit.contention and seen.taken >= 4 * CONFIDENT:
+        # So many make a good estimate: the rate may be slightly too high.
         start = min(limit.start, estimate(seen._replace(first=left_at)))
         limit, seen = limit._replace(start=start), restarted(seen, left_at)
     if counts and not trial and throttle.paced and not asked and seen.score <= 0:
