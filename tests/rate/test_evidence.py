@@ -11,23 +11,24 @@ from worker.rate.evidence import (
     RAISED,
     RARE,
     Evidence,
-    anew,
     estimate,
-    raised,
     restarted,
     share,
+    weights,
     with_accepted,
     with_throttled,
 )
 
 
-def answers(shown: str, usual: float = RARE) -> Evidence:
+def answers(shown: str, contention: float = 0.0) -> Evidence:
     """The evidence after these answers, one a second: `.` accepted, `x` throttled."""
     seen = Evidence()
     for second, answer in enumerate(shown):
         accepted = answer == "."
         seen = (
-            with_accepted(seen, usual) if accepted else with_throttled(seen, usual, float(second))
+            with_accepted(seen, contention)
+            if accepted
+            else with_throttled(seen, contention, float(second))
         )
     return seen
 
@@ -49,12 +50,16 @@ def test_answers_are_counted_and_those_throttled_in_a_row_count_once(
     assert (seen.in_row, seen.first) == (in_row, first)
 
 
-@pytest.mark.parametrize("usual", [RARE, 0.05, 0.2])
-def test_the_score_is_the_logarithm_of_a_likelihood_ratio(usual: float) -> None:
-    more = raised(usual)
-    assert more == 2 * usual + RAISED
+@pytest.mark.parametrize(("contention", "usual"), [(0.0, RARE), (0.05, 0.05), (0.2, 0.2)])
+def test_the_score_is_the_logarithm_of_a_likelihood_ratio(contention: float, usual: float) -> None:
+    more = 2 * usual + RAISED
     expected = 2 * math.log(more / usual) + 5 * math.log((1 - more) / (1 - usual))
-    assert answers("..x...xx", usual).score == pytest.approx(expected)
+    assert answers("..x...xx", contention).score == pytest.approx(expected)
+
+
+def test_the_score_does_not_fall_below_the_least_one() -> None:
+    assert with_accepted(Evidence(), 0.0, 0.0).score == 0.0
+    assert with_accepted(Evidence(score=1.0), 0.0, 0.0).score == 1.0 + weights(0.0)[0] > 0.0
 
 
 @pytest.mark.parametrize(("usual", "given"), [(RARE, 0.05), (0.05, 0.15), (0.2, 0.45)])
@@ -62,8 +67,8 @@ def test_the_score_falls_at_the_usual_share_and_rises_at_a_raised_one(
     usual: float, given: float
 ) -> None:
     def drift(share: float) -> float:
-        more = raised(usual)
-        return share * math.log(more / usual) + (1 - share) * math.log((1 - more) / (1 - usual))
+        accepted, throttled = weights(usual)
+        return share * throttled + (1 - share) * accepted
 
     assert drift(usual) < 0 < drift(given)
 
@@ -86,12 +91,6 @@ def test_what_was_accepted_between_two_throttled_answers_is_the_limit(
 def test_the_share_counts_throttled_answers_in_a_row_once() -> None:
     assert share(answers("...xx")) == 1 / 4
     assert share(Evidence()) == 0.0
-
-
-def test_counts_that_begin_anew_leave_the_estimate_as_it_is() -> None:
-    seen = anew(answers("...x"))
-    assert (seen.sent, seen.throttled, seen.score) == (0, 0, 0.0)
-    assert (seen.taken, seen.first) == (3, 3.0)
 
 
 def test_accepted_requests_are_counted_anew_from_a_mark_on() -> None:

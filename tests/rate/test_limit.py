@@ -12,18 +12,12 @@ import pytest
 from tests.simulation.limiters import steady
 from tests.simulation.limits import BY_NAME
 from tests.simulation.paced import Case, tried
-from worker.rate.evidence import BURST, CONFIDENT, RARE, Evidence
+from worker.rate.evidence import BURST, CONFIDENT, Evidence
 from worker.rate.limit import (
-    ASKED,
-    FEW,
     HOLD_S,
-    LEAST_AT_START,
     LEAST_LEFT,
     LONGEST_HOLD,
-    MARGIN,
     MOST_CONTENTION,
-    MOVED,
-    OVERSHOOT,
     SURE,
     Limit,
     Throttle,
@@ -31,8 +25,8 @@ from worker.rate.limit import (
     held_for,
     is_limit,
     rate_at,
+    span,
     throttled,
-    usual,
 )
 
 CALM = Limit(30.0, 100.0, hold=8.0, trials=1)
@@ -66,15 +60,15 @@ def test_no_more_is_tried_before_a_test_has_ended() -> None:
 def test_at_the_start_the_rate_approaches_the_one_that_was_throttled() -> None:
     limit = Limit(15.0, 0.0, target=30.0, proven=False)
     assert rate_at(limit, 0.0) == 15.0
-    assert rate_at(limit, HOLD_S / 2) == pytest.approx(30 - 15 * math.exp(-1))
+    assert rate_at(limit, HOLD_S) == pytest.approx(30 - 15 * math.exp(-1))
     assert rate_at(limit, 4 * HOLD_S) > 30.0, "nothing was throttled, so it may be more"
 
 
 def test_at_low_rates_times_last_for_some_requests() -> None:
-    assert rate_at(Limit(0.5, 0.0), FEW / 0.5) == pytest.approx(1.0)
-    assert rate_at(Limit(0.25, 0.0, target=0.5), FEW / 0.5) == pytest.approx(
-        0.5 - 0.25 * math.exp(-1)
-    )
+    assert span(0.5) == CONFIDENT / 0.5
+    assert rate_at(Limit(0.5, 0.0), span(0.5)) == pytest.approx(1.0)
+    nearing = Limit(0.25, 0.0, target=0.5)
+    assert rate_at(nearing, span(0.5)) == pytest.approx(0.5 - 0.25 * math.exp(-1))
 
 
 def test_no_rate_grows_beyond_all_bounds() -> None:
@@ -84,12 +78,12 @@ def test_no_rate_grows_beyond_all_bounds() -> None:
 @pytest.mark.parametrize(
     ("trials", "rate", "asked", "seconds"),
     [
-        (-1, 30.0, False, HOLD_S / 2),  # the limit has moved, so it may move again soon
-        (0, 30.0, False, HOLD_S),
-        (1, 30.0, False, 2 * HOLD_S),
-        (9, 30.0, False, LONGEST_HOLD * HOLD_S),
-        (0, 30.0, True, ASKED * HOLD_S),
-        (0, 0.5, False, 2 * FEW / 0.5),
+        (-1, 30.0, False, HOLD_S),  # the limit has moved, so it may move again soon
+        (0, 30.0, False, 2 * HOLD_S),
+        (1, 30.0, False, 4 * HOLD_S),
+        (9, 30.0, False, LONGEST_HOLD * 2 * HOLD_S),
+        (0, 30.0, True, LONGEST_HOLD * 2 * HOLD_S),
+        (0, 0.5, False, 2 * CONFIDENT / 0.5),
     ],
 )
 def test_trials_that_fail_become_rarer(
@@ -145,7 +139,7 @@ def test_the_approach_at_the_start_is_no_test() -> None:
     assert not accepted(limit, FULL._replace(sent=500, score=-99.0), 110.0)[0].proven
 
 
-@pytest.mark.parametrize(("contention", "left"), [(0.0, 0.0), (0.06, 0.03), (2 * RARE, 0.0)])
+@pytest.mark.parametrize(("contention", "left"), [(0.0, 0.0), (0.06, 0.03)])
 def test_if_a_limit_was_the_cause_less_contention_is_assumed(
     contention: float, left: float
 ) -> None:
@@ -159,7 +153,7 @@ def test_if_a_limit_was_the_cause_less_contention_is_assumed(
 def test_at_the_start_the_first_one_lowers_the_rate_to_what_was_accepted_less_a_burst() -> None:
     seen = Evidence(mark=0.0, taken=BURST + 4)
     limit, seen = throttled(Limit(), seen, Throttle(0.2, 0.3, 100.0, paced=False))
-    assert limit.start == pytest.approx(19.8)
+    assert limit.start == pytest.approx(20.0)
     assert (limit.target, limit.since) == (100.0, 0.3)
     assert (limit.proven, limit.top) == (False, 0.0), "what was under way is no rate to go back to"
     assert (seen.mark, seen.taken, seen.burst, seen.sent) == (0.2, 0, 1, 1)
@@ -168,7 +162,7 @@ def test_at_the_start_the_first_one_lowers_the_rate_to_what_was_accepted_less_a_
 
 def test_at_the_start_some_of_what_was_under_way_is_kept() -> None:
     limit, _ = throttled(Limit(), Evidence(), Throttle(0.2, 0.3, 100.0, paced=False))
-    assert limit.start == pytest.approx(100.0 * LEAST_AT_START)
+    assert limit.start == pytest.approx(100.0 / BURST)
 
 
 def test_where_pauses_are_asked_for_the_approach_ends_lower() -> None:
@@ -185,8 +179,8 @@ def test_each_one_in_the_approach_lowers_the_rate_until_the_estimate_is_confiden
     assert limit.target == 20.0
     assert (seen.mark, seen.taken) == (0.0, 16), "the limiter is full all the time"
     limit, seen = throttled(near, few._replace(taken=CONFIDENT), Throttle(1.5, 1.5, 20.0))
-    assert limit.start == pytest.approx(16.0 * (1 - MARGIN))
-    assert limit.target is None
+    assert limit.start == pytest.approx((CONFIDENT - 1) / 1.5)
+    assert limit.target == 0.0
     assert limit.hold == held_for(0, limit.start, asked=False)
     assert (seen.mark, seen.taken) == (1.5, 0)
 
@@ -209,17 +203,17 @@ def test_the_limit_is_measured_from_the_first_one_on() -> None:
 
 
 def test_where_the_score_is_high_the_limit_has_moved_and_a_lower_rate_is_tested() -> None:
-    seen = FULL._replace(score=MOVED - 1.0, sent=20, throttled=2)
+    seen = FULL._replace(score=2 * SURE - 1.0, sent=20, throttled=2)
     limit, after = throttled(CALM, seen, Throttle(104.0, 104.1, 30.0))
-    assert limit.start == pytest.approx(57 / 4 * (1 - MARGIN))
-    assert (limit.proven, limit.top, limit.trials, limit.target) == (False, 30.0, -1, None)
+    assert limit.start == pytest.approx(57 / 4)
+    assert (limit.proven, limit.top, limit.trials, limit.target) == (False, 30.0, -1, 0.0)
     assert (after.sent, after.throttled, after.score, after.mark) == (21, 3, 0.0, 104.0)
     few = seen._replace(taken=4)
     assert throttled(CALM, few, Throttle(104.0, 104.1, 30.0))[0].start == 30.0 * LEAST_LEFT
 
 
 def test_a_ceiling_is_doubted_as_a_rate_that_is_held() -> None:
-    seen = FULL._replace(score=MOVED - 1.0)
+    seen = FULL._replace(score=2 * SURE - 1.0)
     limit, _ = throttled(Limit(), seen, Throttle(101.5, 101.6, 50.0))
     assert (limit.proven, limit.top, limit.trials) == (False, 50.0, 0)
 
@@ -241,7 +235,7 @@ def test_a_good_estimate_lowers_a_held_rate_slightly() -> None:
     seen = Evidence(mark=100.0, taken=4 * CONFIDENT, burst=1, score=1.0)
     for throttle in (Throttle(104.0, 104.1, 30.0), Throttle(104.0, 104.1, 30.0, asked=True)):
         limit, after = throttled(CALM, seen, throttle)
-        assert limit.start == pytest.approx(99 / 4 * (1 - MARGIN))
+        assert limit.start == pytest.approx((4 * CONFIDENT - 1) / 4)
         assert limit == CALM._replace(start=limit.start)
         assert (after.mark, after.taken) == (104.0, 0), "the next estimate begins here"
     throttle = Throttle(102.0, 102.1, 30.0)
@@ -260,9 +254,10 @@ def test_a_good_estimate_lowers_a_held_rate_slightly() -> None:
 @pytest.mark.parametrize(
     ("taken", "start", "hold", "trials"),
     [
-        (20, 30.0, 4 * HOLD_S, 2),  # nothing shows that more than the held rate is possible
-        (70, 32.0 * (1 - MARGIN), 0.0, 1),  # it gains, so it is repeated at once
-        (67, 30.5 * (1 - MARGIN), 4 * HOLD_S, 2),
+        (20, 30.0, 8 * HOLD_S, 2),  # nothing shows that more than the held rate is possible
+        (70, 32.0, 0.0, 1),  # it gains, so it is repeated at once
+        (68, 31.0, 0.0, 1),
+        (67, 30.5, 8 * HOLD_S, 2),  # no more than an estimate is inexact
         (99, 35.0, 0.0, 1),  # at most half way to what was tried
     ],
 )
@@ -284,21 +279,20 @@ def test_the_first_trial_is_repeated_unless_it_costs_a_pause() -> None:
     limit, _ = throttled(first, seen, throttle)
     assert (limit.start, limit.hold, limit.trials) == (30.0, 0.0, 0)
     limit, _ = throttled(limit, seen, Throttle(110.4, 110.5, 31.0))
-    assert (limit.hold, limit.trials) == (2 * HOLD_S, 1), "once"
+    assert (limit.hold, limit.trials) == (4 * HOLD_S, 1), "once"
     limit, _ = throttled(first, seen, throttle._replace(asked=True))
-    assert (limit.hold, limit.trials) == (2 * HOLD_S * ASKED, 1)
+    assert (limit.hold, limit.trials) == (2 * HOLD_S * LONGEST_HOLD, 1)
     limit, _ = throttled(CALM, seen._replace(taken=90), throttle._replace(asked=True))
-    assert limit.hold == 4 * HOLD_S * ASKED
+    assert limit.hold == 2 * HOLD_S * LONGEST_HOLD
 
 
-def test_a_repeated_trial_assumes_no_burst_and_goes_slightly_beyond_its_average() -> None:
+def test_a_repeated_trial_assumes_no_burst() -> None:
     repeated = CALM._replace(hold=0.0)
     seen = Evidence(mark=100.0, taken=8, burst=1)
     seen = accepted(repeated, seen, 101.0)[1]
     assert (seen.mark, seen.taken, seen.burst) == (100.0, 9, 1), "the limiter is still full"
     limit, _ = throttled(repeated, seen._replace(taken=63), Throttle(102.0, 102.1, 40.0))
-    average = 31.0 * (1 - MARGIN)
-    assert limit.start == pytest.approx(average + OVERSHOOT * (40.0 - average))
+    assert limit.start == pytest.approx(31.0)
 
 
 def test_a_row_of_throttled_answers_ends_a_repeated_trial_once() -> None:
@@ -342,12 +336,7 @@ def test_a_test_that_fails_may_only_show_that_the_limit_is_lower(seen: Evidence,
 def test_the_estimate_of_a_limit_behind_contention_counts_what_contention_throttles() -> None:
     seen = FULL._replace(score=9.0)
     limit, _ = throttled(CALM._replace(contention=0.05), seen, Throttle(102.0, 102.1, 60.0))
-    assert limit.start == pytest.approx(57 / 2 / 0.95 * (1 - MARGIN))
-
-
-def test_known_contention_is_usual() -> None:
-    assert usual(CALM) == RARE
-    assert usual(CALM._replace(contention=0.05)) == 0.05
+    assert limit.start == pytest.approx(57 / 2 / 0.95)
 
 
 # -- against limiters
@@ -411,7 +400,16 @@ def take_contention_for_a_limit(patch: pytest.MonkeyPatch) -> None:
 
 
 def forget_to_end_a_test(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("worker.rate.limit.SURE", math.inf)
+    def unending(limit: Limit, seen: Evidence, left_at: float) -> tuple[Limit, Evidence]:
+        after, counts = accepted(limit, seen, left_at)
+        return (after if limit.proven else limit), counts
+
+    def unmoved(limit: Limit, seen: Evidence, throttle: Throttle) -> tuple[Limit, Evidence]:
+        after, counts = throttled(limit, seen, throttle)
+        return (limit if after.proven and not limit.proven else after), counts
+
+    patch.setattr("worker.rate.pacer.accepted", unending)
+    patch.setattr("worker.rate.pacer.throttled", unmoved)
 
 
 @pytest.mark.prove

@@ -13,8 +13,8 @@ from tests.support.clocks import HandClock, SkippingStop
 from worker.model.events import Event
 from worker.model.replies import Quota
 from worker.rate.evidence import BURST
-from worker.rate.pacer import AHEAD_PER_SENDER, Pacer
-from worker.rate.slots import HORIZON_S, MOST_BACK_OFF_S, PROBE_AFTER
+from worker.rate.pacer import Pacer
+from worker.rate.slots import HORIZON_S, MOMENT_S, MOST_BACK_OFF_S, PROBE_AFTER
 from worker.rate.window import FIRST, Window
 
 
@@ -309,6 +309,15 @@ async def test_without_a_ceiling_the_first_requests_are_few_and_more_follow_answ
     assert rig.pacer.window.size == 16
 
 
+@pytest.mark.parametrize(
+    ("ceiling", "most", "size"), [(None, 16, FIRST), (5.0, 16, 16), (None, 1, 1)]
+)
+def test_without_a_ceiling_few_may_be_under_way_at_first(
+    ceiling: float | None, most: int, size: float
+) -> None:
+    assert Rig(ceiling, most).pacer.window.size == size
+
+
 async def test_with_a_ceiling_all_senders_may_send_from_the_start() -> None:
     rig = Rig(1000.0)
     for _ in range(16):
@@ -319,7 +328,7 @@ async def test_with_a_ceiling_all_senders_may_send_from_the_start() -> None:
 @pytest.mark.parametrize(
     ("ceiling", "latency", "ahead"),
     [
-        (None, 0.001, 16 * AHEAD_PER_SENDER),  # a fast API: as many as a sender may have before it
+        (None, 0.001, int(16 * HORIZON_S / MOMENT_S)),  # a fast API: no more than if it took 10 ms
         (None, 0.3, 16),
         (None, 4.8, 1),  # a slow one: what is claimed too early is unknown after a crash
         (5.0, 0.001, 2),
@@ -364,7 +373,7 @@ def test_any_sequence_of_answers_keeps_the_state_sane() -> None:
         rate = rig.pacer.rate()
         assert rate is not None
         assert 0 < rate <= 10.0
-        assert 0 <= rig.pacer.prefetch() <= 16 * AHEAD_PER_SENDER
+        assert 0 <= rig.pacer.prefetch() <= 16 * HORIZON_S / MOMENT_S
         assert state.pause_until >= before
         assert rig.pacer.waiting_s() <= MOST_BACK_OFF_S
 

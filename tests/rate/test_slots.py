@@ -10,7 +10,7 @@ from worker.model.replies import Quota
 from worker.rate.limit import Limit
 from worker.rate.slots import (
     HORIZON_S,
-    LATE_S,
+    MOMENT_S,
     MOST_BACK_OFF_S,
     PROBE_AFTER,
     Pace,
@@ -18,7 +18,7 @@ from worker.rate.slots import (
     after_usable,
     back_off,
     due,
-    lateness,
+    following,
     pace,
     probing,
     rate,
@@ -76,12 +76,14 @@ def test_without_a_ceiling_everything_may_leave_at_once() -> None:
 
 @pytest.mark.parametrize(
     ("interval", "made_up_for"),
-    [(0.001, 0.002), (0.002, 0.004), (0.005, LATE_S), (0.02, 0.02), (0.2, 0.2), (5.0, 5.0)],
+    [(0.001, 0.002), (0.002, 0.004), (0.005, MOMENT_S), (0.02, 0.02), (0.2, 0.2), (5.0, 5.0)],
 )
 def test_a_busy_moment_is_made_up_for_and_a_pause_is_not(
     interval: float, made_up_for: float
 ) -> None:
-    assert lateness(interval) == pytest.approx(made_up_for)
+    assert following(100.0, 100.0 + 0.99 * made_up_for, interval) == 100.0 + interval
+    missed = 100.0 + 1.01 * made_up_for
+    assert following(100.0, missed, interval) == missed + interval
 
 
 def test_at_a_thousand_a_second_no_more_than_two_slots_are_made_up_for() -> None:

@@ -1,18 +1,19 @@
 """What the answers to a run's requests say about a rate limit: pure functions.
 
-Two explanations of the answers at one rate are compared: the usual share is throttled (`usual`), or
-clearly more (`raised`). `score` is the logarithm of their likelihood ratio. Throttled answers in a
-row count once, because limiters that count in windows of time throttle many in a row."""
+Two explanations of the answers at one rate are compared: the usual share is throttled, or clearly
+more. `score` is the logarithm of their likelihood ratio. Throttled answers in a row count once,
+because limiters that count in windows of time throttle many in a row."""
 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 BURST = 6
 """Requests that an idle limiter is assumed to accept at once, in addition to its rate."""
 
-CONFIDENT = 25
+CONFIDENT = 30
 """Accepted requests that make an estimate exact to a few per cent."""
 
 RARE = 0.005
@@ -40,34 +41,35 @@ class Evidence(NamedTuple):
     first: float = -math.inf
 
 
-def raised(usual: float) -> float:
-    """The share of throttled answers that is compared with the usual one."""
-    return 2 * usual + RAISED
+@lru_cache
+def weights(contention: float) -> tuple[float, float]:
+    """What an accepted and a throttled answer add to the score if contention is known to throttle
+    this share."""
+    usual = max(RARE, contention)
+    raised = 2 * usual + RAISED
+    return math.log((1 - raised) / (1 - usual)), math.log(raised / usual)
 
 
-def with_accepted(seen: Evidence, usual: float) -> Evidence:
-    """Count an accepted request."""
-    score = seen.score + math.log((1 - raised(usual)) / (1 - usual))
-    return seen._replace(taken=seen.taken + 1, sent=seen.sent + 1, score=score, in_row=0)
+def with_accepted(seen: Evidence, contention: float, least: float = -math.inf) -> Evidence:
+    """Count an accepted request. The score does not fall below `least`."""
+    mark, taken, burst, sent, many, score, _, first = seen
+    score = max(least, score + weights(contention)[0])
+    return Evidence(mark, taken + 1, burst, sent + 1, many, score, 0, first)
 
 
-def with_throttled(seen: Evidence, usual: float, left_at: float) -> Evidence:
+def with_throttled(seen: Evidence, contention: float, left_at: float) -> Evidence:
     """Count a throttled request that was sent at `left_at`."""
     if seen.in_row:
         return seen._replace(in_row=seen.in_row + 1)
-    score, sent = seen.score + math.log(raised(usual) / usual), seen.sent + 1
-    counts = seen._replace(sent=sent, throttled=seen.throttled + 1, score=score)
-    return counts._replace(in_row=1, first=left_at)
+    score, sent = seen.score + weights(contention)[1], seen.sent + 1
+    return seen._replace(
+        sent=sent, throttled=seen.throttled + 1, score=score, in_row=1, first=left_at
+    )
 
 
 def restarted(seen: Evidence, mark: float, burst: int = 1) -> Evidence:
     """Begin a new estimate at `mark`."""
     return seen._replace(mark=mark, taken=0, burst=burst)
-
-
-def anew(seen: Evidence) -> Evidence:
-    """Begin the counts of answers anew."""
-    return seen._replace(sent=0, throttled=0, score=0.0)
 
 
 def share(seen: Evidence) -> float:

@@ -10,50 +10,21 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from worker.rate.evidence import (
-    BURST,
-    CONFIDENT,
-    RARE,
-    Evidence,
-    anew,
-    estimate,
-    restarted,
-    share,
-    with_accepted,
-    with_throttled,
-)
-
-MARGIN = 0.01
-"""How far the rate stays under an estimate; a trial that gains three times as much is repeated."""
+from worker.rate import evidence
+from worker.rate.evidence import BURST, CONFIDENT, Evidence, estimate, restarted, share
 
 LEAST_LEFT = 0.7
 """Share of the rate that is kept at least if the estimate is not confident."""
 
-LEAST_AT_START = 0.15
-"""The same at the start of a run without a ceiling, where the rate is only a guess."""
-
-HOLD_S = 3.5
-"""Seconds to hold a rate before a higher one is tried; a trial doubles it in as many."""
-
-FEW = 30
-"""Requests that doubling a low rate takes at least; a hold takes twice as many."""
+HOLD_S = 2.0
+"""Seconds in which a trial doubles the rate; it is held twice as long before the first one."""
 
 LONGEST_HOLD = 8
 """Failed trials double the hold, up to this many times the first one."""
 
-ASKED = 3
-"""How much rarer trials are if throttled answers ask for a pause."""
-
-OVERSHOOT = 0.125
-"""A repeated trial raises the rate this far towards the throttled one: the average of a rising rate
-lags behind, and a limit that counts in windows accepts no burst to make up for it."""
-
-MOVED = 6.0
-"""The limit has moved if the score rises this far above its lowest value (CUSUM)."""
-
 SURE = 3.0
-"""A test ends at this score (contention) or its negative (a limit): Wald's sequential test. As long
-as few were sent, `MOVED` is necessary to lower the rate again: unlucky answers began the test."""
+"""A test ends at this score (contention) or its negative (a limit): Wald's sequential test. A rate
+that is held, or was lowered after few answers, needs twice as much to be lowered (a CUSUM)."""
 
 MOST_CONTENTION = 0.2
 """A larger share of throttled answers is always taken for a limit."""
@@ -68,7 +39,7 @@ class Limit(NamedTuple):
 
     start: float = math.inf
     since: float = -math.inf
-    target: float | None = None
+    target: float = 0.0
     hold: float = 0.0
     trials: int = 0
     proven: bool = True
@@ -88,68 +59,51 @@ class Throttle(NamedTuple):
 
 
 def rate_at(limit: Limit, now: float) -> float:
-    """The rate that is allowed at `now`."""
-    if limit.start == math.inf:
-        return math.inf
-    seconds = max(0.0, now - limit.since)
-    if limit.target is not None:
-        nearing = at_least(HOLD_S / 2, limit.target, FEW)
-        gap = (limit.target - limit.start) * math.exp(-min(seconds / nearing, 3.0))
-        return (limit.target - gap) * _growth(seconds - 2 * nearing, limit)
-    return limit.start * _growth(seconds - limit.hold, limit) if limit.proven else limit.start
+    """The rate that is allowed at `now`. A trial grows slowly at first."""
+    if limit.start == math.inf or not (limit.proven or limit.target):
+        return limit.start
+    rate, seconds = limit.start, now - limit.since - limit.hold
+    if limit.target:
+        nearing = span(limit.target)
+        rate = limit.target - (limit.target - rate) * math.exp(-min(max(0.0, seconds) / nearing, 3))
+        seconds -= 2 * nearing
+    return float(rate * 2.0 ** min(30.0, (max(0.0, seconds) / span(limit.start)) ** 2))
 
 
-def _growth(seconds: float, limit: Limit) -> float:
-    """The factor of a trial after this many seconds: it grows slowly at first."""
-    doubling = at_least(HOLD_S, limit.start, FEW)
-    return float(2.0 ** min(30.0, (max(0.0, seconds) / doubling) ** 2))
-
-
-def at_least(seconds: float, rate: float, requests: int) -> float:
-    """Seconds, or the longer time that this many requests take."""
-    return max(seconds, requests / rate)
+def span(rate: float) -> float:
+    """Seconds in which a trial doubles this rate: in which enough requests are sent."""
+    return max(HOLD_S, CONFIDENT / rate)
 
 
 def held_for(trials: int, rate: float, *, asked: bool) -> float:
-    """Seconds until a higher rate is tried, after this many failed trials."""
-    hold = at_least(HOLD_S, rate, 2 * FEW) * min(2.0**trials, LONGEST_HOLD)
-    return hold * ASKED if asked else hold
+    """Seconds until a higher rate is tried, after this many failed trials. If trials cost a pause
+    (`asked`), they are as rare as they can be."""
+    return 2 * span(rate) * (LONGEST_HOLD if asked else min(2.0**trials, LONGEST_HOLD))
 
 
 def is_limit(in_row: int, contention: float) -> bool:
     """Whether so many throttled answers in a row are too unlikely under contention. Unknown
     contention may be half the most, known contention twice what was measured."""
-    return -in_row * math.log(max(2 * contention, MOST_CONTENTION / 2)) >= MOVED + SURE
-
-
-def is_trial(limit: Limit, left_at: float) -> bool:
-    """Whether a request sent at `left_at` tried a higher rate than the one held."""
-    return limit.proven and limit.start < math.inf and left_at >= limit.since + limit.hold
-
-
-def usual(limit: Limit) -> float:
-    """The share of throttled answers to expect."""
-    return max(RARE, limit.contention)
+    return -in_row * math.log(max(2 * contention, MOST_CONTENTION / 2)) >= 3 * SURE
 
 
 def accepted(limit: Limit, seen: Evidence, left_at: float) -> tuple[Limit, Evidence]:
     """The limit and the evidence after a request sent at `left_at` was accepted."""
+    began = limit.since + limit.hold
     if seen.mark == -math.inf:
         seen = restarted(seen, left_at, BURST)
-    began = limit.since + limit.hold
-    if is_trial(limit, left_at) and limit.hold and not limit.contention and seen.mark < began:
+    elif limit.hold and seen.mark < began <= left_at and limit.proven and not limit.contention:
         seen = restarted(seen, began, BURST)  # after a hold the limiter is not full
     if left_at < max(limit.since, seen.mark):
         return limit, seen._replace(taken=seen.taken + (left_at >= seen.mark), in_row=0)
-    seen = with_accepted(seen, usual(limit))
-    if limit.proven:
-        return limit, seen._replace(score=max(0.0, seen.score))
-    if limit.target is not None or seen.score > -SURE:
+    least = 0.0 if limit.proven else -math.inf
+    seen = evidence.with_accepted(seen, limit.contention, least)
+    if limit.proven or limit.target or seen.score > -SURE:
         return limit, seen
     # The limit was the cause, so there is less contention than was assumed, if any.
-    contention = limit.contention / 2 if limit.contention > 2 * RARE else 0.0
     hold = max(limit.hold, left_at - limit.since)
-    return limit._replace(hold=hold, proven=True, contention=contention), anew(seen)
+    limit = limit._replace(hold=hold, proven=True, contention=limit.contention / 2)
+    return limit, seen._replace(sent=0, throttled=0, score=0.0)
 
 
 def throttled(limit: Limit, seen: Evidence, throttle: Throttle) -> tuple[Limit, Evidence]:
@@ -157,54 +111,52 @@ def throttled(limit: Limit, seen: Evidence, throttle: Throttle) -> tuple[Limit, 
     left_at, asked, first = throttle.left_at, throttle.asked, not seen.in_row
     if seen.mark == -math.inf:
         seen = restarted(seen, left_at, BURST)
-    trial = is_trial(limit, left_at) and first and (asked or not limit.contention)
-    if limit.proven and first and not trial:
-        if limit.start < math.inf and not limit.contention and seen.taken >= 4 * CONFIDENT:
-            start = min(limit.start, estimate(seen._replace(first=left_at)) * (1 - MARGIN))
-            limit, seen = limit._replace(start=start), restarted(seen, left_at)
-        if throttle.paced and not asked and seen.score <= 0:
-            seen = restarted(anew(seen), left_at)  # the evidence for a change begins here
-    before, seen = seen.score, with_throttled(seen, usual(limit), left_at)
-    at_start = not throttle.paced or limit.target is not None
-    if at_start or is_limit(seen.in_row, limit.contention):
+    counts = limit.proven and first  # the first of a row, while no test goes on
+    found = counts and limit.start < math.inf
+    trial = found and left_at >= limit.since + limit.hold and (asked or not limit.contention)
+    if found and not trial and not limit.contention and seen.taken >= 4 * CONFIDENT:
+        # So many make a good estimate: the rate may be slightly too high.
+        start = min(limit.start, estimate(seen._replace(first=left_at)))
+        limit, seen = limit._replace(start=start), restarted(seen, left_at)
+    if counts and not trial and throttle.paced and not asked and seen.score <= 0:
+        seen = Evidence(left_at, burst=1)  # the evidence for a change begins here
+    before, seen = seen.score, evidence.with_throttled(seen, limit.contention, left_at)
+    if not throttle.paced or limit.target or is_limit(seen.in_row, limit.contention):
         return _lowered(limit, seen, throttle)
     if trial:
         return _trial_failed(limit, seen._replace(score=before), throttle)
     few = seen.sent < 2 * CONFIDENT
-    if seen.score < (MOVED if limit.proven or few else SURE):
+    if seen.score < (2 * SURE if limit.proven or few else SURE):
         return limit, seen
-    if limit.proven or share(seen) > MOST_CONTENTION or few:
+    if limit.proven or few or share(seen) > MOST_CONTENTION:
         return _lowered(limit, seen, throttle)
     start = max(limit.top, limit.start)
-    found = Limit(start, throttle.now, trials=limit.trials, contention=share(seen))
-    return found, restarted(anew(seen), seen.first)
+    limit = Limit(start, throttle.now, trials=limit.trials, contention=share(seen))
+    return limit, Evidence(seen.first, burst=1, in_row=seen.in_row, first=seen.first)
 
 
 def _trial_failed(limit: Limit, seen: Evidence, throttle: Throttle) -> tuple[Limit, Evidence]:
     """A throttled answer in a trial: the limit is between the rate held and the rate tried. The
-    first trial, and each that gains, is repeated at once, unless that costs a pause: then the
-    limiter is full."""
-    guess = estimate(seen) * (1 - MARGIN)
-    if not limit.hold:
-        guess += OVERSHOOT * (throttle.rate - guess)
-    start = max(limit.start, min(guess, (limit.start + throttle.rate) / 2))
+    first trial, and each that gains more than an estimate is inexact, is repeated at once, unless
+    that costs a pause: then the limiter is full."""
+    start = max(limit.start, min(estimate(seen), (limit.start + throttle.rate) / 2))
     trials = limit.trials + 1
     hold = held_for(trials, start, asked=throttle.asked)
     first = limit.hold > 0 and limit.trials == 0
-    if not throttle.asked and (first or start > (1 + 3 * MARGIN) * limit.start):
+    if not throttle.asked and (first or start > limit.start * (1 + 0.5 / CONFIDENT)):
         trials, hold = limit.trials, 0.0
     tried = limit._replace(start=start, since=throttle.now, hold=hold, trials=trials)
     return tried, restarted(seen, seen.first)
 
 
 def _lowered(limit: Limit, seen: Evidence, throttle: Throttle) -> tuple[Limit, Evidence]:
-    """The rate may be too high: lower it to an estimate of the limit, and test that."""
-    rate, paced, asked = throttle.rate, throttle.paced, throttle.asked
-    at_start = not paced or limit.target is not None
+    """The rate may be too high: lower it to an estimate of the limit, and test that. At the start,
+    approach the rate that was throttled, until an estimate is confident."""
+    rate, paced, at_start = throttle.rate, throttle.paced, not throttle.paced or limit.target
+    start = min(estimate(seen) / (1 - limit.contention), rate)
     top = 0.0 if at_start else rate
-    start = min(estimate(seen) / (1 - limit.contention), rate) * (1 - MARGIN)
     lowered = limit._replace(
-        start=start, since=throttle.now, target=None, hold=0.0, proven=False,
+        start=start, since=throttle.now, target=0.0, hold=0.0, proven=False,
         top=top if limit.proven else max(limit.top, top),
         trials=-1 if limit.proven and limit.start < math.inf else limit.trials,
     )  # fmt: skip
@@ -213,7 +165,8 @@ def _lowered(limit: Limit, seen: Evidence, throttle: Throttle) -> tuple[Limit, E
         seen = restarted(seen, seen.first)
     seen = seen._replace(score=0.0)
     if confident:
-        return lowered._replace(hold=held_for(lowered.trials, start, asked=asked)), seen
-    start = max(start, (LEAST_LEFT if paced else LEAST_AT_START) * rate)
-    target = (2 * start if asked else rate) if at_start else None
+        hold = held_for(lowered.trials, start, asked=throttle.asked)
+        return lowered._replace(hold=hold), seen
+    start = max(start, rate * LEAST_LEFT if paced else rate / BURST)
+    target = (2 * start if throttle.asked else rate) if at_start else 0.0
     return lowered._replace(start=start, target=target), seen

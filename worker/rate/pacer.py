@@ -14,14 +14,7 @@ from worker.model.replies import Quota
 from worker.rate import slots
 from worker.rate.evidence import BURST, Evidence, restarted
 from worker.rate.limit import Throttle, accepted, rate_at, throttled
-from worker.rate.window import answered, spread, window
-
-SLOTS = 2.0
-"""The longest wait after a throttled answer that slows senders, in slots, if it is the first one
-and the API does not say how long to wait."""
-
-AHEAD_PER_SENDER = 12
-"""Items that may be claimed ahead for each sender, if only the API's speed limits them."""
+from worker.rate.window import FIRST, Window, answered, spread
 
 
 class Pacer:
@@ -33,9 +26,9 @@ class Pacer:
         wait: Callable[[float], Awaitable[None]], stopped: Callable[[], bool],
     ) -> None:  # fmt: skip
         self.state = slots.pace(ceiling)
-        self.window = window(most, gently=ceiling is None)
+        self.window = Window(most, most if ceiling else min(FIRST, most))
         self._evidence = Evidence()
-        self._most, self._clock, self._rng = most, clock, rng
+        self._clock, self._rng = clock, rng
         self._next_place = -math.inf
         self.serve(emit, wait, stopped)
 
@@ -105,10 +98,9 @@ class Pacer:
         """How many items may be claimed now: as many as are sent soon."""
         if slots.probing(self.state) and self.in_flight:
             return 0
-        latency = self.window.latency
-        most = self.window.size * (slots.HORIZON_S / latency if latency else 1.0)
-        most = max(1.0, min(most, AHEAD_PER_SENDER * self._most))
-        return slots.slots_within(self.state, self._clock.monotonic(), int(most))
+        size, latency = self.window.size, self.window.latency
+        most = size * slots.HORIZON_S / max(latency, slots.MOMENT_S) if latency else size
+        return slots.slots_within(self.state, self._clock.monotonic(), max(1, int(most)))
 
     def opens_in(self) -> float:
         """Seconds until an item may be claimed again."""
@@ -132,7 +124,8 @@ class Pacer:
         """A usable answer came to a request sent at `left_at`."""
         before = self.state
         limit, self._evidence = accepted(before.limit, self._evidence, left_at)
-        self.state = slots.after_usable(before, left_at)._replace(limit=limit)
+        state = slots.after_usable(before, left_at)
+        self.state = state if limit is state.limit else state._replace(limit=limit)
         self.window = answered(self.window, self._clock.monotonic() - left_at)
         if before.pauses and not self.state.pauses:
             self._emit(Event("pace.recovered", fields={"rate": self._rounded_rate()}))
@@ -160,8 +153,8 @@ class Pacer:
             # Contention needs no wait. A row that it hardly explains is probably a used up window.
             row = self._evidence.in_row > (2 if limit.contention else 1)
             if not asked and (row or limit.since == now):
-                first = SLOTS / min(rate, rate_at(limit, now))
-                wait = slots.back_off(state.pauses + row, self._rng.random(), first)
+                slot = 1.0 / min(rate, rate_at(limit, now))
+                wait = slots.back_off(state.pauses + row + 1, self._rng.random(), slot)
                 slows = True
         self.state = slots.throttled(state, now, wait, limit)
         if asked:

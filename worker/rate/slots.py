@@ -16,18 +16,16 @@ from worker.rate.limit import Limit, rate_at
 PROBE_AFTER = 5
 """Unusable answers in a row after which only one request at a time is sent."""
 
-BACK_OFF_S = 1.0
 MOST_BACK_OFF_S = 60.0
-"""The first and the longest pause if the API does not say how long to wait. Requests left in a
-longer quota window are not spread over it: a small job would take all day."""
+"""The longest pause if the API does not say how long to wait. Requests left in a longer quota
+window are not spread over it: a small job would take all day."""
 
 HORIZON_S = 0.3
 """How long before its slot an item may be claimed: claimed items are unknown after a crash."""
 
-LATE_SLOTS = 2
-LATE_S = 0.01
-"""A delay of fewer intervals and seconds than this is made up for, so that a busy moment of this
-process costs no throughput. It uses two of the three requests that a small burst allows."""
+MOMENT_S = 0.01
+"""A busy moment of this process: delays up to it are made up for, requests that could leave
+together leave at most this far apart, and answers faster than it allow no more to be claimed."""
 
 
 class Pace(NamedTuple):
@@ -72,11 +70,6 @@ def rate(state: Pace, now: float) -> float | None:
     return 1.0 / seconds if seconds else None
 
 
-def lateness(seconds: float) -> float:
-    """The delay that is made up for if slots are this many seconds apart."""
-    return max(seconds, min(LATE_SLOTS * seconds, LATE_S))
-
-
 def after_request(state: Pace, now: float) -> Pace:
     """The pace after a request was sent."""
     seconds = step(state, now)
@@ -85,8 +78,10 @@ def after_request(state: Pace, now: float) -> Pace:
 
 def following(slot: float, now: float, seconds: float) -> float:
     """The slot after one that was used at `now`: one interval after it, or after `now` if it was
-    missed."""
-    return (slot if now - slot < lateness(seconds) else now) + seconds
+    missed. Less than an interval is made up for, and two in a busy moment: that is two of the three
+    requests that a small burst allows."""
+    made_up = max(seconds, min(2 * seconds, MOMENT_S))
+    return (slot if now - slot < made_up else now) + seconds
 
 
 def slots_within(state: Pace, now: float, most: int) -> int:
@@ -108,8 +103,11 @@ def probing(state: Pace) -> bool:
 def after_usable(state: Pace, left_at: float) -> Pace:
     """The pace after a usable answer to a request sent at `left_at`. If that was before the last
     pause, it says nothing about the pace since."""
-    state = state._replace(unusable_since=None)
-    return state if left_at < state.slowed_at else state._replace(bad=0, pauses=0)
+    if state.unusable_since is not None:
+        state = state._replace(unusable_since=None)
+    if left_at < state.slowed_at or not (state.bad or state.pauses):
+        return state
+    return state._replace(bad=0, pauses=0)
 
 
 def with_quota(state: Pace, now: float, quota: Quota) -> Pace:
@@ -130,11 +128,6 @@ def paused(state: Pace, now: float, wait: float) -> Pace:
     return state._replace(pause_until=until, unusable_since=since)
 
 
-def slowed(state: Pace, now: float) -> Pace:
-    """The pace with one more pause counted, which begins now."""
-    return state._replace(pauses=state.pauses + 1, slowed_at=now)
-
-
 def throttled(state: Pace, now: float, wait: float, limit: Limit) -> Pace:
     """The pace after a throttled answer that makes senders wait for `wait` seconds. A new limit
     begins after the pause; an old one does not age during it."""
@@ -143,6 +136,11 @@ def throttled(state: Pace, now: float, wait: float, limit: Limit) -> Pace:
     until = state.pause_until
     since = until if limit.since >= now else limit.since + until - before
     return state._replace(limit=limit._replace(since=since))
+
+
+def slowed(state: Pace, now: float) -> Pace:
+    """The pace with one more pause counted, which begins now."""
+    return state._replace(pauses=state.pauses + 1, slowed_at=now)
 
 
 def unusable(
@@ -163,6 +161,7 @@ def unusable_for(state: Pace, now: float) -> float:
     return 0.0 if since is None else max(now, state.pause_until) - since
 
 
-def back_off(times: int, jitter: float, first: float = BACK_OFF_S) -> float:
-    """Exponential from `first` on; half of it is random, so that workers do not return together."""
+def back_off(times: int, jitter: float, first: float = 1.0) -> float:
+    """Exponential from `first` seconds on; half of it is random, so that workers do not return
+    together."""
     return min(MOST_BACK_OFF_S, first * 2.0 ** min(times, 16)) * (0.5 + 0.5 * jitter)
