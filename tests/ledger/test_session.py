@@ -28,6 +28,7 @@ from worker.ledger.postgresql import connection as connections
 from worker.ledger.postgresql import session as sessions
 from worker.ledger.postgresql.database import open_for_reading
 from worker.ledger.postgresql.session import Session
+from worker.ledger.session import Waits
 
 __all__ = ["server"]
 
@@ -308,9 +309,9 @@ def test_signs_of_life_after_a_lost_answer_do_not_hide_what_became_of_it(
     through = server.address(address.schema, proxy.port)
     restore = Session._restoring
 
-    def late(session: Session, patient: Callable[[float], bool]) -> None:
+    def late(session: Session, patient: Callable[[float], bool]) -> Waits[None]:
         time.sleep(2.5)
-        restore(session, patient)
+        yield from restore(session, patient)
 
     with seated(through) as (session, writer):
         monkeypatch.setattr(Session, "_restoring", late)

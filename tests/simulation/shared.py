@@ -434,7 +434,9 @@ class SharedSimulation(Simulation):
         counts = result.counts
         if result.exit_code == 0 and not one.run.only_settle and counts.created != counts.total:
             self.findings.problems.append(f"bug: run {one.number}: it ends 0 with {counts}")
-        unwritten = any("the ledger cannot be written" in text for text in result.troubles)
+        unwritten = result.stopped_by == "database" or any(
+            "the ledger cannot be written" in text for text in result.troubles
+        )
         self._exact = self._exact and whole and not unwritten
         self._judge(one.run if whole and not unwritten else None)
 

@@ -73,7 +73,7 @@ def bad_night(folder: Path, copies: int = 40, earlier: int = 0) -> Path:
             Fate.REFUSED: 0.008,
         },
         latency_s=(0.15, 6.0),
-        down=((1500.0, 2050.0), (2900.0, 3000.0)),
+        down=((1500.0, 2300.0), (2900.0, 3700.0)),
     )
     night = replace(
         first, weather=weather, limits=Limits(16, None, None, 900.0), max_duration=5400.0

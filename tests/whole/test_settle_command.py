@@ -115,7 +115,7 @@ REFUSED = (
     (["--assign", "2"], "write ITEM=BATCH_ID"),
     (["--assign", "2=no-id"], "--assign: "),
     (["--assign", f"2={source_id(0)}"], "is the source of"),
-    (["--assign", "2=00000000-0000-4000-8000-000000000009"], "does not exist"),
+    (["--assign", "2=00000000-0000-4000-8000-000000000009"], "there is no batch with this id"),
     (["--absent", "9"], "the job has no such duplicate"),
     (["--absent", "2.7"], "the job has no such duplicate"),
     (["--absent", "#999"], "there is no such item"),

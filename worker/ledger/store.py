@@ -88,7 +88,7 @@ class Ledger(Writer):
             if new:
                 self._engine.refuse_damaged()
             before = self.changes
-            self.ask("add_to_job", campaign=self.campaign)
+            self.ask("add_first_to_job" if new else "add_to_job", campaign=self.campaign)
             leaving = Leaving(0, 0)
             if self._one("wants_less", campaign=self.campaign)[0]:
                 leaving = Leaving(*self._one("leaving_unfinished", campaign=self.campaign))
