@@ -58,6 +58,7 @@ class Night(Place):
             (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|\+00:00)?", "TIME"),
             (r"\d\d:\d\d(:\d\d)?( UTC)?", "TIME"),
             (r'"pid": \d+|process \d+', "PROCESS"),
+            (r"rename its schema \(ALTER SCHEMA [^)]+\)", "move the old copy away"),
             (r'"duration_s": [\d.]+', "DURATION"),
             (r"(under )?\d+(\.\d+)? ?(ms|s|seconds?|KiB|MiB)\b", "AMOUNT"),
             (r"\d+\.\d+", "NUMBER"),

@@ -209,6 +209,7 @@ class Campaign:
         nothing_to_do = False
         try:
             with self._scope:
+                await self._recount()
                 async with anyio.create_task_group() as group:
                     group.start_soon(self._end_in_time)
                     group.start_soon(self._ledger_file.keep_fresh)
@@ -221,7 +222,6 @@ class Campaign:
 
     async def _work(self) -> bool:
         """Go through the phases of the run. Returns whether there was anything to do."""
-        await self._recount()
         sends = not self._options.only_settle
         creates = bool(self.counts.pending or self.counts.unknown)
         if sends and not (creates or self._sets_up):
