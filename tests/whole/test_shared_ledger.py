@@ -150,3 +150,26 @@ def test_a_run_continues_when_its_server_was_away_for_a_moment(
             ended = finish(running)
     assert ended.code == 0, ended.err
     assert ended.summary["counts"]["created"] == one.world.made == 150
+
+
+def test_after_a_ledger_was_rebuilt_the_files_of_other_machines_stop_nobody(
+    machines: Machines, address: ServerAddress
+) -> None:
+    """They name runs that the rebuilt ledger does not know, but nothing that it lacks."""
+    import psycopg  # noqa: PLC0415 - an optional extra
+
+    one, two = machines
+    at = ("--database", str(address))
+    for place in machines:
+        place.job(*rows(3))
+        assert place.run(*at).code == 0
+    with psycopg.connect(address.conninfo, autocommit=True) as connection:
+        connection.execute(f"ALTER SCHEMA {address.schema} RENAME TO {address.schema}_old")
+    time.sleep(1.1)  # the ids of runs have whole seconds
+    restored = one.command("ledger", "job.csv", "--restore", "ledgers/job.csv", *at)
+    assert restored.code == 0, restored.err
+    for place in (two, one):
+        ended = place.run(*at)
+        assert ended.code == 0, ended.err
+        assert ended.summary["counts"]["created"] == 3
+    assert one.world.made == 3

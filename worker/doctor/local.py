@@ -176,6 +176,10 @@ def _backup(database: Path, api_url: str) -> Check:
     return Check("backup", f"{newest} is {human_duration(age)} old")
 
 
+LIBPQ = ("PGPASSWORD", "PGPASSFILE", "PGSERVICE", "PGSERVICEFILE", "PGHOST", "PGPORT", "PGSSLMODE")
+"""Variables of libpq without which the ledger's server may not be reached."""
+
+
 def check_cron(
     settings: Settings, cron: Settings | UsageError, home: Path, environ: Mapping[str, str]
 ) -> Iterator[Check]:
@@ -196,6 +200,15 @@ def check_cron(
         for one in OPTIONS
         if settings.is_set(one.key, Layer.ENVIRONMENT) and one.key != "config"
     ]
+    if isinstance(settings.database, ServerAddress):
+        found = [name for name in LIBPQ if environ.get(name)]
+        if found:
+            yield Check(
+                "cron",
+                f"{joined(found)} {verb(len(found), 'is', 'are')} set in this shell, and cron has"
+                " no variables of a shell: a run from cron may not reach the ledger's server",
+                "Save the password in ~/.pgpass, or set the same in the crontab.",
+            )
     if variables:
         yield Check(
             "cron",

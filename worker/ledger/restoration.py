@@ -25,6 +25,12 @@ def has_run(reader: Reader, run_id: str) -> bool:
     return reader.ask("has_run", run_id=run_id).fetchone() is not None
 
 
+def latest_restore(reader: Reader, campaign: str) -> str | None:
+    """The id of the latest run that restored the campaign from a ledger file; None if none did."""
+    row = reader.ask("latest_restore", campaign=campaign).fetchone()
+    return None if row is None else str(row["run_id"])
+
+
 def count_attempts(reader: Reader, campaign: str) -> int:
     """How many requests of the campaign are in the database."""
     return int(reader.ask("count_attempts", campaign=campaign).fetchone()[0])

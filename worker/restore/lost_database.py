@@ -60,13 +60,26 @@ def _move_away(reader: Reader) -> str:
     return f"rename its schema (ALTER SCHEMA {address.schema} RENAME TO {address.schema}_old;)"
 
 
+_BEGAN = re.compile(r"(\d{8}T\d{6})-")
+"""The time at which a run's id begins."""
+
+
+def _is_before(run_id: str, restored: str | None) -> bool:
+    """Whether a run was before the one that restored the campaign. A restored database knows its
+    duplicates, but not the runs that the lost one had: another machine's file may name them."""
+    run, restoring = _BEGAN.match(run_id), _BEGAN.match(restored or "")
+    return run is not None and restoring is not None and run[1] < restoring[1]
+
+
 def _why_newer(reader: Reader, path: Path, campaign: str) -> str | None:
     known_runs, attempts = set[str](), 0
     for _, row in read_file(path):
         if row["campaign"] != campaign:
             continue
         if row["run_id"] and row["run_id"] not in known_runs:
-            if not restoration.has_run(reader, row["run_id"]):
+            if not restoration.has_run(reader, row["run_id"]) and not _is_before(
+                row["run_id"], restoration.latest_restore(reader, campaign)
+            ):
                 return f"only the file contains run {row['run_id']}"
             known_runs.add(row["run_id"])
         attempts += int(row["attempts"]) if row["attempts"].isdigit() else 0

@@ -3,6 +3,7 @@ exchange."""
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 import time
@@ -16,6 +17,9 @@ from psycopg.types.string import StrDumperUnknown
 
 from worker.ledger.engine import ConnectionLostError, ServerError
 from worker.model.server_address import ServerAddress
+
+# What the driver notes when a connection breaks; our own errors say it.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 EXCHANGE_S = 20.0
 """Seconds that an exchange with the server may take: a frozen connection raises no error."""
