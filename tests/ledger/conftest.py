@@ -8,7 +8,15 @@ from tests.support.engines import engine, on_both, server
 
 __all__ = ["engine", "server"]
 
-OF_ONE_ENGINE = {"test_database", "test_lock", "test_threads", "test_seat", "test_session"}
+OF_ONE_ENGINE = {
+    "test_database",
+    "test_lock",
+    "test_seat",
+    "test_server_engine",
+    "test_server_threads",
+    "test_session",
+    "test_threads",
+}
 """Modules about SQLite's own files, locks and threads, or about a server's seat."""
 
 

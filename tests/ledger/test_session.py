@@ -68,7 +68,7 @@ def seated(
     session = Session(address)
     try:
         if quiet:
-            session._beat = lambda: None  # type: ignore[method-assign]
+            session._beat = lambda: None  # type: ignore[method-assign] # no signs of life
         session.take(wait_s)
         yield session, Writer(session.engine)
     finally:

@@ -40,7 +40,8 @@ class Records:
     """Records one setup; its first commit takes `takes` seconds."""
 
     def __init__(self, clock: HandClock, takes: float) -> None:
-        self.clock, self.takes, self.outcomes = clock, takes, []  # type: ignore[var-annotated]
+        self.clock, self.takes = clock, takes
+        self.outcomes: list[str] = []
 
     async def call(self, _commit: object, ended: list[SetupResult], chosen: Any, _at: str) -> Any:
         self.clock.advance(self.takes)

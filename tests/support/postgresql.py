@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -36,15 +37,14 @@ def programs() -> Path | None:
 
 def why_not() -> str | None:
     """Why there can be no server here; None if there can."""
-    try:
-        import psycopg  # noqa: F401, PLC0415 - an optional extra
-    except ImportError:
+    if find_spec("psycopg") is None:
         return "psycopg is not installed: pip install 'duplicate-batches[postgresql]'"
     if programs() is None:
         return "PostgreSQL is not installed (Debian: apt-get install postgresql)"
     return None
 
 
+# A mark: a fixture would start a server of its own for tests that start theirs.
 needs_server = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
 
 

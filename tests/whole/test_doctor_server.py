@@ -61,6 +61,13 @@ def test_a_shared_ledger_before_and_after_its_first_run(
     assert float(said["latency"].split()[-2]) > 0
 
 
+def test_a_password_that_cron_has_not_is_a_finding(ready: Place, address: ServerAddress) -> None:
+    (ready.folder / "config.toml").write_text(f'database = "{address}"\n', encoding="utf-8")
+    _, found = doctor(ready, PGPASSWORD="secret")
+    assert "PGPASSWORD is set in this shell, and cron has no variables" in texts(found)["cron"]
+    assert "secret" not in str(found)
+
+
 def test_a_running_run_is_named_and_not_disturbed(ready: Place, address: ServerAddress) -> None:
     ready.job(*[{"batch_id": source_id(n), "name": f"Row {n}"} for n in range(60)])
     with ready.start("--quiet", "--database", str(address), "--rate", "20/s") as running:

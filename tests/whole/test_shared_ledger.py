@@ -168,6 +168,14 @@ def test_after_a_ledger_was_rebuilt_the_files_of_other_machines_stop_nobody(
     time.sleep(1.1)  # the ids of runs have whole seconds
     restored = one.command("ledger", "job.csv", "--restore", "ledgers/job.csv", *at)
     assert restored.code == 0, restored.err
+    files = two.folder / "ledgers" / "job.csv"
+    complete = files.read_text(encoding="utf-8")
+    # A run that died may have sent what its file calls pending, and the restored file lacks.
+    files.write_text(complete.replace(",created,", ",pending,", 1), encoding="utf-8")
+    refused = two.run(*at)
+    assert refused.code == 2
+    assert "only the file contains run" in refused.err
+    files.write_text(complete, encoding="utf-8")
     for place in (two, one):
         ended = place.run(*at)
         assert ended.code == 0, ended.err

@@ -200,15 +200,15 @@ def check_cron(
         for one in OPTIONS
         if settings.is_set(one.key, Layer.ENVIRONMENT) and one.key != "config"
     ]
-    if isinstance(settings.database, ServerAddress):
-        found = [name for name in LIBPQ if environ.get(name)]
-        if found:
-            yield Check(
-                "cron",
-                f"{joined(found)} {verb(len(found), 'is', 'are')} set in this shell, and cron has"
-                " no variables of a shell: a run from cron may not reach the ledger's server",
-                "Save the password in ~/.pgpass, or set the same in the crontab.",
-            )
+    found = [name for name in LIBPQ if environ.get(name)]
+    if found and isinstance(settings.database, ServerAddress):
+        yield Check(
+            "cron",
+            f"{joined(found)} {verb(len(found), 'is', 'are')} set in this shell, and cron has"
+            " no variables of a shell: a run from cron may not reach the ledger's server",
+            "Save the password in ~/.pgpass, or set the same in the crontab.",
+        )
+        return
     if variables:
         yield Check(
             "cron",

@@ -72,19 +72,24 @@ def _is_before(run_id: str, restored: str | None) -> bool:
 
 
 def _why_newer(reader: Reader, path: Path, campaign: str) -> str | None:
-    known_runs, attempts = set[str](), 0
+    known_runs, attempts, lost_run, is_created = set[str](), 0, "", True
+    restored = restoration.latest_restore(reader, campaign)
     for _, row in read_file(path):
         if row["campaign"] != campaign:
             continue
         if row["run_id"] and row["run_id"] not in known_runs:
-            if not restoration.has_run(reader, row["run_id"]) and not _is_before(
-                row["run_id"], restoration.latest_restore(reader, campaign)
-            ):
-                return f"only the file contains run {row['run_id']}"
+            if not restoration.has_run(reader, row["run_id"]):
+                if not _is_before(row["run_id"], restored):
+                    return f"only the file contains run {row['run_id']}"
+                lost_run = row["run_id"]
             known_runs.add(row["run_id"])
+        is_created = is_created and row["status"] == "created"
         attempts += int(row["attempts"]) if row["attempts"].isdigit() else 0
         if row["new_batch_id"] and not restoration.owns(reader, row["new_batch_id"]):
             return f"only the file contains batch {row['new_batch_id']} (line {row['line']})"
+    if lost_run and not is_created:
+        # That run may have sent what the restored file does not mention.
+        return f"only the file contains run {lost_run}"
     known = restoration.count_attempts(reader, campaign)
     return (
         f"the file records {counted(attempts, 'request')}, the database {known}"

@@ -71,10 +71,16 @@ class ServerDatabase:
         began: float | None = None
         while True:
             try:
-                with closing(open_for_reading(self._session.address)) as reader, reader.snapshot():
+                with closing(self._reader()) as reader, reader.snapshot():
                     return operation(reader, *args, **kwargs)
-            except (ConnectionLostError, UsageError) as error:
+            except ConnectionLostError as error:
                 began = time.monotonic() if began is None else began
                 if not self._patient(time.monotonic() - began):
                     raise ConnectionLostError(str(error)) from error
             time.sleep(READ_AGAIN_S)
+
+    def _reader(self) -> Reader:
+        try:
+            return open_for_reading(self._session.address)
+        except UsageError as error:  # a run is using it, so the server must be away
+            raise ConnectionLostError(error.message) from error
