@@ -181,3 +181,16 @@ def test_after_a_ledger_was_rebuilt_the_files_of_other_machines_stop_nobody(
         assert ended.code == 0, ended.err
         assert ended.summary["counts"]["created"] == 3
     assert one.world.made == 3
+
+
+def test_what_one_machine_set_up_another_does_not_set_up_again(
+    machines: Machines, address: ServerAddress
+) -> None:
+    one, two = machines
+    for place in machines:
+        place.job(*({**row, "tasks_per_group": 5} for row in rows(3)))
+    for place in machines:
+        ended = place.run("--database", str(address))
+        assert ended.code == 0, ended.err
+        assert {row["setup_status"] for row in place.ledger()} <= {"requested", "ready"}
+    assert one.world.requests["setup"] == 3

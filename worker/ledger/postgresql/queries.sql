@@ -49,27 +49,6 @@ FROM json_array_elements_text(CAST(:batches AS JSON)) AS e (value)
 JOIN items AS i ON i.new_batch_id = e.value
 JOIN campaigns AS c ON c.id = i.campaign_id;
 
--- name: batches_to_set_up
-SELECT i.id, i.line, i.copy, i.new_batch_id, i.new_batch_status, t.outcome,
-       t.id AS setup, greatest(r.timeout_s, coalesce(o.timeout_s, 0)) AS timeout_s,
-       i.settled_by = 'response' AND i.new_batch_status = 'UNINITIALISED' AND EXISTS (
-           SELECT 1 FROM attempts AS a WHERE a.item_id = i.id AND a.run_id = :run
-             AND a.outcome = 'created' AND a.answered_id = i.new_batch_id) AS fresh,
-       coalesce(
-           (SELECT v.workspace_id FROM attempts AS a
-            JOIN source_versions AS v ON v.id = a.version_id
-            WHERE a.item_id = i.id ORDER BY a.id DESC LIMIT 1),
-           (SELECT v.workspace_id FROM source_versions AS v WHERE v.source_id = i.source_id
-            ORDER BY v.id DESC LIMIT 1)) AS workspace_id
-FROM items AS i
-JOIN setup_statuses AS s ON s.item_id = i.id
-JOIN runs AS r ON r.id = :run
-LEFT JOIN setups AS t ON t.batch_id = i.new_batch_id AND t.void IS NULL
-LEFT JOIN runs AS o ON o.id = t.run_id
-WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND i.status = 'created'
-  AND s.status IN (SELECT json_array_elements_text(CAST(:statuses AS JSON)))
-ORDER BY i.line, i.copy;
-
 -- name: of_ledger_rows
 SELECT i.line, i.source_id, i.new_batch_name, i.upload_new_dataset, i.copy, i.status,
     i.new_batch_id, i.new_batch_status,

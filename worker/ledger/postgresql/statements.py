@@ -13,6 +13,8 @@ _ORDERED_JOIN = re.compile(r"\bCROSS JOIN ((?:\w+\.)?\w+(?: AS \w+)?\s+ON\b)")
 """A join that SQLite must do in this order; PostgreSQL decides by itself."""
 _DIFFERS = re.compile(r"\bIS NOT (?!NULL\b|DISTINCT\b)")
 _SAME = re.compile(r"\bIS (?!NULL\b|NOT\b|DISTINCT\b)")
+_TEXTS = re.compile(r"\bSELECT value FROM json_each\((:\w+)\)")
+"""The texts of a JSON array; numbers need a statement of their own."""
 _NAMED = re.compile(r"(?<!:):([a-z]\w*)")
 _NUMBERED = re.compile(r"\?(\d+)")
 
@@ -22,6 +24,7 @@ def translated(statement: str) -> str:
     placeholders."""
     found = _HINT.sub("", statement.replace("%", "%%"))
     found = _ORDERED_JOIN.sub(r"JOIN \1", found)
+    found = _TEXTS.sub(r"SELECT json_array_elements_text(CAST(\1 AS JSON))", found)
     found = _SAME.sub("IS NOT DISTINCT FROM ", _DIFFERS.sub("IS DISTINCT FROM ", found))
     # What SQLite keeps in temporary tables belongs to the run here, and a plan to the session.
     found = found.replace("temp.", "").replace("plan.", "pg_temp.")
