@@ -9,6 +9,7 @@ import re
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing, suppress
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -21,7 +22,6 @@ from worker.model.names import render_name
 
 APPLICATION_ID = 0x44757042
 """Marks a SQLite file as a ledger database (`PRAGMA application_id`; "DupB" in ASCII)."""
-
 
 ADDING_TIMEOUT_S = 2.0
 """Seconds that `open_for_adding` waits for another program's write."""
@@ -53,14 +53,15 @@ def belongs_to(path: Path, database: Path) -> bool:
         return True  # it was removed meanwhile, so nobody can read it
 
 
-def migrations() -> Sequence[str]:
+@cache
+def migrations() -> tuple[str, ...]:
     """The SQL scripts that lead from an empty database to the current schema, in order."""
     folder = resources.files("worker.ledger.sqlite") / "migrations"
     files = sorted(
         (f for f in folder.iterdir() if re.fullmatch(r"\d{3}_\w+\.sql", f.name)),
         key=lambda f: f.name,
     )
-    return [file.read_text(encoding="utf-8") for file in files]
+    return tuple(file.read_text(encoding="utf-8") for file in files)
 
 
 def open_for_writing(path: Path, api_url: str | None, *, checked: bool = True) -> Writer:
