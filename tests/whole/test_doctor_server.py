@@ -156,7 +156,9 @@ def test_a_replica_and_a_failover_are_findings(
         assert "this server is a replica" in refused.err
         replica.promote()
         ended, found = doctor(ready, "--database", there)
-        assert "which is on timeline 2 now" in findings(found, "failover")[0]
+        (finding,) = findings(found, "outdated")
+        assert "which is on timeline 2 now" in finding
+        assert f"--database '{there}' --accept-server" in finding
 
 
 @contextmanager

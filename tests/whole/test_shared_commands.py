@@ -275,11 +275,38 @@ def test_an_old_dump_put_back_is_noticed_alike(pair: Pair, postgresql: Server) -
         RUN,
         ("settle", "job.csv"),
         ("settle", "job.csv", "--absent", "3"),
+        ("settle", "job.csv", "--review"),
         ("ledger", "job.csv"),
         ("ledger", "job.csv", "--refresh"),
     ):
         _, there = pair.both(*command, code=2)
-        assert "is newer than the database" in there.err, command
+        if "--review" not in command:  # there is no terminal
+            assert "is newer than the database" in there.err, command
+    for night in pair:
+        assert all(row["status"] == "created" for row in night.ledger()), "no older row is written"
+    # Commands that only read say so, and answer.
+    _, there = pair.both("check", "job.csv", code=1)
+    assert "`run` refuses this database, which may not be the newest" in there.out
+    assert "is newer than the database" in there.out
+    reading: tuple[tuple[str, ...], ...] = (
+        ("ledger",),
+        ("ledger", "job.csv", "--format", "table"),
+        ("ledger", "job.csv", "--ledger", "older.csv"),
+        ("settle", "job.csv", "--proposals", "sheet.csv"),
+        ("report", "job.csv"),
+    )
+    for asked in reading:
+        _, there = pair.both(*asked)
+        assert "warning: " in there.err, asked
+        assert "is newer than the database" in there.err, asked
+    # A report that exists may be newer.
+    _, there = pair.both("report", "job.csv", code=2)
+    assert "may be newer, and was not replaced" in there.err
+    pair.both("report", "job.csv", "--output", "older.html")
+    for night in pair:
+        doctor = night.command("doctor")
+        assert "✗ outdated: " in doctor.out, doctor
+        assert "is newer than the database" in doctor.out
     assert pair.file.world.made == pair.server.world.made == 5
 
 

@@ -30,6 +30,7 @@ from worker.cli.common import (
     settings_for,
 )
 from worker.cli.forget import forget
+from worker.cli.outdated import outdated, outdated_anywhere, warn_if
 from worker.export import csv_format as csv_form
 from worker.export import ledger_file as export
 from worker.export.commands import commands
@@ -98,6 +99,7 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         try:
             note_moved(reader)
             if of_all:
+                warn_if(outdated_anywhere(reader, settings))
                 _show_campaigns(reader, args, environ)
             else:
                 _show_campaign(reader, settings, args, choice, environ)
@@ -221,6 +223,7 @@ def _show_campaign(
     environ: Mapping[str, str],
 ) -> None:
     latest = latest_run(reader, settings, args)
+    warn_if(outdated(reader, settings, latest.campaign, latest.job, latest.ledger))
     campaign = views.campaign_id(reader, latest.campaign)
     if campaign is None:
         raise AssertionError("a run always has a campaign")

@@ -20,11 +20,6 @@ from worker.model.server_address import Place, ServerAddress
 class Held(Protocol):
     """A ledger database that this process holds: no other run can change it."""
 
-    @property
-    def doubt(self) -> str:
-        """Why the database may lack commits of earlier runs, which a server had confirmed; empty
-        if nothing shows that. Nothing may be sent until a person accepts it."""
-
     def accept_server(self) -> None:
         """Record that a person says that nothing is missing."""
 
@@ -46,8 +41,6 @@ class _HeldFile:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    doubt = ""
-
     def accept_server(self) -> None:
         """A file loses nothing that was committed."""
 
@@ -65,11 +58,6 @@ class _NotMoved:
 
     def __init__(self, held: Held) -> None:
         self._held = held
-
-    @property
-    def doubt(self) -> str:
-        """Why commits may be missing (see `Held`)."""
-        return self._held.doubt
 
     def accept_server(self) -> None:
         """Record that nothing is missing (see `Held`)."""

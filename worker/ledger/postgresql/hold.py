@@ -25,11 +25,6 @@ class _HeldServer:
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    @property
-    def doubt(self) -> str:
-        """Why commits may be missing (see `worker.ledger.database.Held`)."""
-        return self.session.doubt
-
     def open(self, api_url: str | None, *, checked: bool = True) -> Writer:
         """Open the ledger for the API at `api_url` (see `worker.ledger.database.Held`)."""
         engine, address = self.session.engine, self.session.address

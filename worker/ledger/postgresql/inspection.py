@@ -51,7 +51,6 @@ class ServerFacts(NamedTuple):
     latency_s      the median time of a round trip
     ahead_s        seconds that the server's clock is ahead of this machine's
     holder, held   who has or had the seat last, and whether its session still has it
-    doubt          what shows that commits may be missing; empty: nothing
     """
 
     version: str
@@ -64,7 +63,6 @@ class ServerFacts(NamedTuple):
     ahead_s: float
     holder: Holder | None
     held: bool
-    doubt: str
 
 
 def inspect(address: ServerAddress) -> ServerFacts:
@@ -79,13 +77,7 @@ def inspect(address: ServerAddress) -> ServerFacts:
         pooled = _is_pooled(connection, other)
         schema = database.version(connection, address)
         durability = lineage.durability(engine)
-        holder, held, doubt = None, False, ""
-        if schema:
-            holder, held = _holder(engine, address)
-            if not durability.is_replica:
-                doubt = lineage.difference(
-                    lineage.recorded(engine), lineage.current(engine, address)
-                )
+        holder, held = _holder(engine, address) if schema else (None, False)
         return ServerFacts(
             version=engine.execute("server_version", {}).fetchone()[0],
             schema=schema,
@@ -97,7 +89,6 @@ def inspect(address: ServerAddress) -> ServerFacts:
             ahead_s=ahead_s,
             holder=holder,
             held=held,
-            doubt=doubt,
         )
 
 
