@@ -13,6 +13,7 @@ from worker.ledger.postgresql.session import Session
 from worker.ledger.postgresql.threads import ServerDatabase
 from worker.ledger.store import Ledger
 from worker.model.errors import UsageError
+from worker.model.events import Emit
 from worker.model.server_address import ServerAddress
 
 REACHED_WITHIN_S = 10.0
@@ -43,8 +44,11 @@ class _HeldServer:
         except ServerError as error:
             raise database.unusable(self.session.address, error) from error
 
-    def database(self, ledger: Ledger, patient: Callable[[float], bool]) -> ServerDatabase:
+    def database(
+        self, ledger: Ledger, patient: Callable[[float], bool], emit: Emit
+    ) -> ServerDatabase:
         """The operations in a thread (see `worker.ledger.database.Held`)."""
+        self.session.emit = emit
         return ServerDatabase(ledger, self.session, patient)
 
 
