@@ -11,8 +11,9 @@ pytest.importorskip("psycopg")
 
 from worker.doctor.check import Check
 from worker.doctor.server import check_server
-from worker.ledger.postgresql.inspection import Rights, ServerFacts
+from worker.ledger.postgresql.inspection import ServerFacts
 from worker.ledger.postgresql.lineage import Durability, Lineage, difference, unsafe
+from worker.ledger.postgresql.rights import Rights
 from worker.ledger.seat import Holder
 from worker.model.server_address import ServerAddress
 

@@ -365,10 +365,10 @@ def test_a_moved_ledger_is_used_in_its_new_place_only(pair: Pair) -> None:
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        pytest.param({"/ledgers": "/no_such_database"}, "cannot be reached", id="no database"),
-        pytest.param({"worker:": "nobody:"}, "cannot be reached", id="no role"),
+        pytest.param({"/ledgers": "/no_such_database"}, "there is no database", id="no database"),
+        pytest.param({"worker:": "nobody:"}, "refuses role nobody", id="no role"),
         pytest.param({"127.0.0.1": "no-host.invalid"}, "cannot be reached", id="no host"),
-        pytest.param({"?schema": "?colour=red&schema"}, "cannot be reached", id="no parameter"),
+        pytest.param({"?schema": "?colour=red&schema"}, "cannot be used", id="no parameter"),
         pytest.param({"?schema=": "?schema=X"}, "schema may only contain", id="no schema"),
         pytest.param({PASSWORD: f"{PASSWORD}@{PASSWORD}"}, "@ as %40", id="an @"),
         pytest.param({PASSWORD: f"{PASSWORD}%"}, "% as %25", id="a percent sign"),

@@ -91,7 +91,7 @@ def _seated(address: ServerAddress, wait_s: float) -> Session:
         except (ServerError, UsageError) as error:
             if session is not None:
                 session.end()
-            away = session is None or isinstance(error, ConnectionLostError)
+            away = isinstance(error, ConnectionLostError | database.AwayError)
             if not away or time.monotonic() >= reached_by:
                 if isinstance(error, UsageError):
                     raise
