@@ -1125,7 +1125,8 @@ SELECT c.name FROM attempts AS a JOIN items AS i ON i.id = a.item_id JOIN campai
 WHERE a.closed_by IS NULL GROUP BY c.id, c.name ORDER BY c.id;
 
 -- name: count_unknown
-SELECT count(*) FROM items WHERE status IN ('sent', 'unknown');
+-- A request that is under way in a run that works is not unknown.
+SELECT count(*) FROM items WHERE status = 'unknown' OR (status = 'sent' AND :going_on = 0);
 
 -- name: note_date_after
 -- The first Date that came after these attempts were given up.
