@@ -160,11 +160,18 @@ def _restore(args: argparse.Namespace, settings: Settings, environ: Mapping[str,
             job=job.path.resolve(),
             ledger=path,
         )
-        ledger = Ledger(database, start)
-        ledger.plan(plan.file, plan.extra_columns, retry_failed=False)
-        restored = restore(ledger, file, campaign, other_files(file, settings.database), iso(now))
+        ledger, code = Ledger(database, start), 1
+        try:
+            ledger.plan(plan.file, plan.extra_columns, retry_failed=False)
+            others = other_files(file, settings.database)
+            restored = restore(ledger, file, campaign, others, iso(now))
+            code = 0
+        except WorkerError as error:
+            code = error.exit_code
+            raise
+        finally:
+            ledger.end_run(RunEnd(iso(MachineClock().wall()), None, code, 0, 0, 0))
         counts = views.counts(database, ledger.campaign)
-        ledger.end_run(RunEnd(iso(MachineClock().wall()), None, 0, 0, 0, 0))
         for message in export.write_ledger_file(
             database, ledger.campaign, campaign, path, invocation(settings)
         ):
