@@ -352,6 +352,9 @@ def test_a_moved_ledger_is_used_in_its_new_place_only(pair: Pair) -> None:
     ended = night.command(*RUN, "--database", pair.server.database, "--json")
     assert ended.code == 0, ended.err
     assert ended.summary["created_this_run"] == 2
+    old = night.command("report", "job.csv")
+    assert old.code == 2, "the report that exists may be of the new place"
+    assert f"the state before this ledger was moved to {pair.server.shown}" in old.err
     back = night.command("ledger", "--database", pair.server.database, "--copy-to", "back.db")
     assert back.code == 0, back.err
     ended = night.command(*RUN, "--database", pair.server.database)

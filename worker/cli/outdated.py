@@ -9,6 +9,7 @@ from worker.cli.common import invocation, restoring
 from worker.export.formats import is_ledger
 from worker.ledger import views
 from worker.ledger.handle import Reader
+from worker.ledger.moved import MOVED_TO, fact
 from worker.model.errors import UsageError
 from worker.model.program import program
 from worker.restore.lost_database import Outdated, files_of, newer_file
@@ -23,14 +24,14 @@ def outdated(
     """What shows that the database lacks what exists: a ledger file of this campaign, also of
     `more` files, or the server. None if nothing does."""
     files = ledger_files(database, settings, campaign).union(path for path in more if _is(path))
-    return newer_file(database, files, campaign, restoring(settings, campaign, job)) or doubtful(
-        database, settings
-    )
+    found = newer_file(database, files, campaign, restoring(settings, campaign, job))
+    return _if_moved(database, found) or doubtful(database, settings)
 
 
 def outdated_anywhere(database: Reader, settings: Settings) -> Outdated | None:
     """The same for every campaign of the database."""
-    return newer_file_anywhere(database, settings) or doubtful(database, settings)
+    found = newer_file_anywhere(database, settings)
+    return _if_moved(database, found) or doubtful(database, settings)
 
 
 def newer_file_anywhere(database: Reader, settings: Settings) -> Outdated | None:
@@ -94,6 +95,16 @@ def last_known(database: Reader) -> str:
     return (
         f"The last run that it knows is {last['run_id']} of campaign {last['campaign']}, which"
         f" {ended}."
+    )
+
+
+def _if_moved(database: Reader, found: Outdated | None) -> Outdated | None:
+    """A ledger that was moved is older than its files, and newer where it is now."""
+    if found is None or (to := fact(database, MOVED_TO)) is None:
+        return found
+    return Outdated(
+        f"{database.place}: this is the state before this ledger was moved to {to}",
+        f"Use --database {shell_command([to])}.",
     )
 
 
