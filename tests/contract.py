@@ -140,6 +140,8 @@ EVENTS = (
     "batch.ready",
     "pace.slowed",
     "pace.recovered",
+    "ledger.disconnected",
+    "ledger.reconnected",
     "run.interrupted",
     "run.finished",
 )

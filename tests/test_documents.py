@@ -34,7 +34,8 @@ def test_the_readme_s_commands_are_those_of_this_version() -> None:
     codes = {name: cells[1] for name, cells in zip(BUILT, shown, strict=True)}
     assert codes == {
         "run": "0 everything in the job is created, 1 something is not, 2, 3, 75, 128+signal",
-        "check": "0, 2, 3; 1 if a source does not exist, or something looks like an accident",
+        "check": "0, 2, 3; 1 if a source does not exist, something looks like an accident, or the"
+        " database is not the newest",
         "settle": "0 nothing unknown is left, 1 something is, 2, 3, 75",
         "ledger": "0, 2",
         "report": "0, 2",

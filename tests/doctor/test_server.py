@@ -11,8 +11,9 @@ pytest.importorskip("psycopg")
 
 from worker.doctor.check import Check
 from worker.doctor.server import check_server
-from worker.ledger.postgresql.inspection import Rights, ServerFacts
+from worker.ledger.postgresql.inspection import ServerFacts
 from worker.ledger.postgresql.lineage import Durability, Lineage, difference, unsafe
+from worker.ledger.postgresql.rights import Rights
 from worker.ledger.seat import Holder
 from worker.model.server_address import ServerAddress
 
@@ -20,7 +21,7 @@ ADDRESS = ServerAddress("postgresql://night@db.example.org/team", "wave")
 SINCE = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
 HOLDER = Holder("lab1", "boot", 7, 42, SINCE, SINCE, SINCE)
 RIGHTS = Rights("night", "team", may_create=True, owner="night", owns=True, not_ended=())
-GOOD = ServerFacts("15.4", 14, 14, RIGHTS, (), False, 0.002, 0.1, HOLDER, False, "")
+GOOD = ServerFacts("15.4", 14, 14, RIGHTS, (), False, 0.002, 0.1, HOLDER, False)
 LIES = Durability("off", "off", "team", is_replica=False)
 
 
@@ -84,12 +85,6 @@ def test_a_good_server_has_no_finding() -> None:
         ({"latency_s": 0.08}, "latency", "takes 80.0 ms", "nearer to the server"),
         ({"ahead_s": -300.0}, "server's clock", "300 s behind this computer's", "NTP"),
         ({"ahead_s": 300.0}, "server's clock", "300 s ahead of this computer's", "NTP"),
-        (
-            {"doubt": "a reason"},
-            "failover",
-            "may lack the last duplicates",
-            "Start a run",
-        ),
     ],
 )
 def test_what_is_wrong_has_its_fix(

@@ -21,7 +21,7 @@ from worker.ledger.postgresql.tables import ServerTables
 from worker.ledger.sqlite.database import open_empty
 from worker.ledger.tables import TABLES, Table
 from worker.model.errors import BusyError, UsageError, WorkerError
-from worker.model.server_address import Place
+from worker.model.server_address import Place, ServerAddress
 
 ODD = 'tab\t line\n \\N \\\\ "quoted" Ω ☃ 🐻 \x7f'
 EXACT = 1772366400.1234567
@@ -124,6 +124,16 @@ def test_everything_arrives_and_only_the_new_place_is_used(source: Place, target
         held.open(None)
     with pytest.raises(UsageError, match="was moved to"):
         move(source, target, 0)
+
+
+def test_on_the_way_back_the_old_state_is_moved_away_first(source: Place, target: Place) -> None:
+    move(source, target, 0)
+    with pytest.raises(UsageError, match="the old state of a ledger that was moved to") as refused:
+        move(target, source, 0)
+    assert name_of(target) in refused.value.message
+    server = isinstance(source, ServerAddress)
+    assert ("RENAME TO" if server else "Move that file away first") in refused.value.hint
+    assert is_usable(target)
 
 
 def test_new_rows_have_higher_numbers_than_any_row_had(source: Place, target: Place) -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from tests.support.ledgers import CAMPAIGN, NOW, opened
+from worker.ledger.restoration import latest_restore
+from worker.model.records import RunEnd, RunKind
 from worker.restore.lost_database import _is_before
 
 RESTORE = "20260301T120000-restor"
@@ -24,3 +29,10 @@ def test_only_a_run_before_the_restoring_may_be_missing(
     run_id: str, restored: str | None, before: bool
 ) -> None:
     assert _is_before(run_id, restored) is before
+
+
+@pytest.mark.parametrize(("code", "restored"), [(0, True), (2, False)])
+def test_a_refused_restore_restored_nothing(code: int, restored: bool, tmp_path: Path) -> None:
+    with opened(tmp_path, kind=RunKind.RESTORE) as ledger:
+        ledger.end_run(RunEnd(NOW, None, code, 0, 0, 0))
+        assert (latest_restore(ledger, CAMPAIGN) is not None) == restored

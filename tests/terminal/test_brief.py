@@ -41,6 +41,18 @@ AGAIN = "Press Ctrl-C again to stop at once."
             f"Slowed down for 2 s: {TOO_MANY}",
         ),
         ("pace.slowed", "warning", {"why": "a\x1b[2J"}, r"Slowed down for 0 s: a\x1b[2J"),
+        (
+            "ledger.disconnected",
+            "warning",
+            {"why": "closed\x1b[2J"},
+            r"The connection to the ledger's server broke: closed\x1b[2J",
+        ),
+        (
+            "ledger.reconnected",
+            "info",
+            {"away_s": 61.2},
+            "The ledger's server is reached again, after 1 min",
+        ),
         ("note", "warning", {"text": "a file\n  Next: do"}, "A file Next: do"),
         ("note", "error", {"text": "made, but"}, "Made, but"),
         ("note", "warning", {}, None),

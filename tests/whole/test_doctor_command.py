@@ -15,6 +15,11 @@ from tests.whole.conftest import Place
 @pytest.fixture
 def ready(place: Place) -> Place:
     """A set-up as for cron: config file in the home folder, and the token in a file."""
+    return set_up(place)
+
+
+def set_up(place: Place) -> Place:
+    """The same in this folder."""
     token = place.folder / "token"
     token.write_text(place.server.token, encoding="utf-8")
     token.chmod(0o600)

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,9 @@ from tests.support.command import source_id
 from tests.support.engines import server as postgresql
 from tests.support.postgresql import DATABASE, Server, free_port, running_server
 from tests.whole.conftest import Place
-from tests.whole.test_doctor_command import doctor, findings, ready
+from tests.whole.test_doctor_command import doctor, findings, ready, set_up
 from worker.model.server_address import ServerAddress
+from worker.sandbox.options import SandboxOptions
 
 __all__ = ["postgresql", "ready"]
 
@@ -76,6 +77,25 @@ def test_a_running_run_is_named_and_not_disturbed(ready: Place, address: ServerA
         _, found = doctor(ready, "--database", str(address))
         assert f"a run works now: process {running.pid} on " in texts(found)["seat"]
         assert running.wait() == 0
+
+
+@pytest.mark.parametrize("on_server", [False, True])
+def test_requests_under_way_are_unknown_only_after_their_run_was_killed(
+    place_with: Callable[[SandboxOptions], Place], address: ServerAddress, *, on_server: bool
+) -> None:
+    place = set_up(place_with(SandboxOptions(latency=1.0)))
+    place.job(*[{"batch_id": source_id(n), "name": f"Row {n}"} for n in range(60)])
+    shared = ("--database", str(address)) if on_server else ()
+    with place.start("--quiet", *shared, "--rate", "20/s", "--max-in-flight", "4") as running:
+        while place.world.made < 5:
+            time.sleep(0.05)
+        _, alive = doctor(place, *shared)
+        running.kill()
+    assert texts(alive)["last run"].endswith(" of campaign job is under way")
+    assert findings(alive, "unknown") == []
+    _, killed = doctor(place, *shared)
+    assert texts(killed)["last run"].endswith(" of campaign job has not ended")
+    assert "may exist" in findings(killed, "unknown")[0]
 
 
 def test_bad_nights_are_findings_as_for_a_file(ready: Place, address: ServerAddress) -> None:
@@ -156,7 +176,9 @@ def test_a_replica_and_a_failover_are_findings(
         assert "this server is a replica" in refused.err
         replica.promote()
         ended, found = doctor(ready, "--database", there)
-        assert "which is on timeline 2 now" in findings(found, "failover")[0]
+        (finding,) = findings(found, "outdated")
+        assert "which is on timeline 2 now" in finding
+        assert f"--database '{there}' --accept-server" in finding
 
 
 @contextmanager

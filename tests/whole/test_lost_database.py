@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -293,6 +294,9 @@ def test_what_does_not_match_the_job_is_refused(place: Place) -> None:
     ended = place.command("ledger", "job.csv", "--restore", "ledgers/job.csv")
     assert ended.code == 2
     assert "ledgers/job.csv:4: this row is not a duplicate of the job" in ended.err
+    listed = json.loads(place.command("ledger", "--format", "json").out)
+    assert [(run["kind"], run["exit_code"]) for run in listed["runs"]] == [("restore", 2)]
+    assert all(run["ended_at"] for run in listed["runs"]), "it did not crash"
 
 
 @pytest.mark.parametrize("text", ["", "line,source\n1,2\n", "\x00\x01"])

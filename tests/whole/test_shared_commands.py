@@ -275,11 +275,38 @@ def test_an_old_dump_put_back_is_noticed_alike(pair: Pair, postgresql: Server) -
         RUN,
         ("settle", "job.csv"),
         ("settle", "job.csv", "--absent", "3"),
+        ("settle", "job.csv", "--review"),
         ("ledger", "job.csv"),
         ("ledger", "job.csv", "--refresh"),
     ):
         _, there = pair.both(*command, code=2)
-        assert "is newer than the database" in there.err, command
+        if "--review" not in command:  # there is no terminal
+            assert "is newer than the database" in there.err, command
+    for night in pair:
+        assert all(row["status"] == "created" for row in night.ledger()), "no older row is written"
+    # Commands that only read say so, and answer.
+    _, there = pair.both("check", "job.csv", code=1)
+    assert "`run` refuses this database, which may not be the newest" in there.out
+    assert "is newer than the database" in there.out
+    reading: tuple[tuple[str, ...], ...] = (
+        ("ledger",),
+        ("ledger", "job.csv", "--format", "table"),
+        ("ledger", "job.csv", "--ledger", "older.csv"),
+        ("settle", "job.csv", "--proposals", "sheet.csv"),
+        ("report", "job.csv"),
+    )
+    for asked in reading:
+        _, there = pair.both(*asked)
+        assert "warning: " in there.err, asked
+        assert "is newer than the database" in there.err, asked
+    # A report that exists may be newer.
+    _, there = pair.both("report", "job.csv", code=2)
+    assert "may be newer, and was not replaced" in there.err
+    pair.both("report", "job.csv", "--output", "older.html")
+    for night in pair:
+        doctor = night.command("doctor")
+        assert "✗ outdated: " in doctor.out, doctor
+        assert "is newer than the database" in doctor.out
     assert pair.file.world.made == pair.server.world.made == 5
 
 
@@ -325,6 +352,9 @@ def test_a_moved_ledger_is_used_in_its_new_place_only(pair: Pair) -> None:
     ended = night.command(*RUN, "--database", pair.server.database, "--json")
     assert ended.code == 0, ended.err
     assert ended.summary["created_this_run"] == 2
+    old = night.command("report", "job.csv")
+    assert old.code == 2, "the report that exists may be of the new place"
+    assert f"the state before this ledger was moved to {pair.server.shown}" in old.err
     back = night.command("ledger", "--database", pair.server.database, "--copy-to", "back.db")
     assert back.code == 0, back.err
     ended = night.command(*RUN, "--database", pair.server.database)
@@ -338,10 +368,10 @@ def test_a_moved_ledger_is_used_in_its_new_place_only(pair: Pair) -> None:
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        pytest.param({"/ledgers": "/no_such_database"}, "cannot be reached", id="no database"),
-        pytest.param({"worker:": "nobody:"}, "cannot be reached", id="no role"),
+        pytest.param({"/ledgers": "/no_such_database"}, "there is no database", id="no database"),
+        pytest.param({"worker:": "nobody:"}, "refuses role nobody", id="no role"),
         pytest.param({"127.0.0.1": "no-host.invalid"}, "cannot be reached", id="no host"),
-        pytest.param({"?schema": "?colour=red&schema"}, "cannot be reached", id="no parameter"),
+        pytest.param({"?schema": "?colour=red&schema"}, "cannot be used", id="no parameter"),
         pytest.param({"?schema=": "?schema=X"}, "schema may only contain", id="no schema"),
         pytest.param({PASSWORD: f"{PASSWORD}@{PASSWORD}"}, "@ as %40", id="an @"),
         pytest.param({PASSWORD: f"{PASSWORD}%"}, "% as %25", id="a percent sign"),

@@ -88,11 +88,27 @@ def test_after_a_failover_nothing_is_sent_until_a_person_accepts_the_server(
         assert two.command("settle", "--database", there).code == 0, "nothing is unknown"
         assert two.run("--database", there).code == 2, "nobody accepted it yet"
         assert two.world.made == 8
-        # Reading works.
-        assert two.command("ledger", "--database", there).code == 0
+        # Reading works, and says the same.
+        for command, code in (
+            (("ledger",), 0),
+            (("ledger", "job.csv"), 0),
+            (("report", "job.csv"), 0),
+            (("report", "job.csv"), 2),  # the one that exists may be newer
+            (("settle", "job.csv", "--proposals", "sheet.csv"), 0),
+            (("check", "job.csv"), 1),
+        ):
+            read = two.command(*command, "--database", there)
+            assert read.code == code, read.err
+            said = read.out if command[0] == "check" else read.err
+            assert "this database may lack the last duplicates" in said, command
+            assert f"ledger --database '{there}' --accept-server" in said, command
+        absent = two.command("settle", "job.csv", "--absent", "20", "--database", there)
+        assert absent.code == 2, absent.out
+        assert "this database may lack the last duplicates" in absent.err
         accepted = two.command("ledger", "--database", there, "--accept-server")
         assert accepted.code == 0, accepted.err
         assert "Accepted: its last run was on timeline 1" in accepted.out
+        assert "warning" not in two.command("report", "job.csv", "--database", there).err
         ended = two.run("--database", there)
         assert ended.code == 0, ended.err
     assert two.world.made == 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from collections.abc import Iterator
@@ -141,7 +142,8 @@ def test_a_run_continues_when_its_server_was_away_for_a_moment(
     one.job(*rows(150))
     with Proxy(postgresql.port) as proxy:
         through = postgresql.address(address.schema, proxy.port)
-        with one.start("--quiet", "--database", str(through), "--rate", "50/s") as running:
+        arguments = ("--database", str(through), "--rate", "50/s", "--log-file", "run.log")
+        with one.start("--quiet", *arguments) as running:
             until(lambda: one.world.made >= 10)
             proxy.refuses = True
             proxy.cut()
@@ -150,6 +152,11 @@ def test_a_run_continues_when_its_server_was_away_for_a_moment(
             ended = finish(running)
     assert ended.code == 0, ended.err
     assert ended.summary["counts"]["created"] == one.world.made == 150
+    lines = map(json.loads, (one.folder / "run.log").read_text("utf-8").splitlines())
+    events = [line for line in lines if line["event"].startswith("ledger.")]
+    assert [event["event"] for event in events] == ["ledger.disconnected", "ledger.reconnected"]
+    assert events[0]["why"]
+    assert 0.5 < events[1]["away_s"] < 30
 
 
 def test_after_a_ledger_was_rebuilt_the_files_of_other_machines_stop_nobody(

@@ -15,6 +15,7 @@ from worker.accidents.rules import Situation, accidents, with_names
 from worker.api.reader import ApiUnusableError, RetryingReader
 from worker.cli.accidents import messages_for, situation_of
 from worker.cli.common import Target, api, campaign_of, run_start
+from worker.cli.outdated import outdated
 from worker.export import ledger_file as export
 from worker.export.own_files import refuse_foreign_file
 from worker.job.plan import Plan, planned
@@ -33,6 +34,7 @@ from worker.model.job import Job
 from worker.model.records import RunKind
 from worker.model.setups import ChangedSetup
 from worker.model.stop import Stop
+from worker.restore.lost_database import Outdated
 from worker.run.preflight import Preflight
 from worker.settings.access import api_url
 from worker.settings.settings import Settings
@@ -57,13 +59,15 @@ class Sources(NamedTuple):
 class Known(NamedTuple):
     """What the ledger knows about the plan: the forecast of a run, how many of the new batches it
     would set up, which batches were set up differently, how many duplicates of the campaign are no
-    longer in the job, and what is known about accidents (None: nothing counts as one)."""
+    longer in the job, what is known about accidents (None: nothing counts as one), and what shows
+    that the database lacks what exists (None: nothing)."""
 
     forecast: views.Forecast
     set_up_new: int
     changed_setups: list[ChangedSetup]
     left_job: int
     situation: Situation | None
+    outdated: Outdated | None
 
 
 def check_job(
@@ -108,6 +112,7 @@ def _known(settings: Settings, job: Job, campaign: str, plan: Plan, url: str) ->
                 setups.changed_by(reader, plan.file, number),
                 views.count_leaving(reader, plan.file, number),
                 situation_of(reader, settings, job, plan, url),
+                outdated(reader, settings, campaign, job.path),
             )
         except DATABASE_ERRORS as error:
             raise unusable(settings.database, error) from error
@@ -212,11 +217,12 @@ def _findings(
         ),
         left_job=known.left_job,
         accidents=found,
+        outdated=None if known.outdated is None else str(known.outdated),
         created_again=tuple(again),
         missing=None if sources is None else _problems(sources.missing),
         unclear=None if sources is None else _problems(sources.unclear),
         not_checked=why_not or None,
-        exit_code=1 if found or (sources is not None and sources.missing) else 0,
+        exit_code=int(bool(found or known.outdated or (sources is not None and sources.missing))),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ import anyio
 
 from worker.api.reader import RetryingReader, UnrecordedListings
 from worker.cli.common import Target, api, invocation, latest_run, name_campaign
+from worker.cli.outdated import outdated, warn_if
 from worker.export import decision_sheet
 from worker.export.commands import commands
 from worker.export.filled_sheet import Filled, SheetRow, filled_in, problem_in
@@ -58,9 +59,12 @@ def write_proposals(args: Namespace, settings: Settings) -> int:
     UsageError."""
     path = Path(args.proposals)
     decision_sheet.refuse_ending(path)
-    with closing(open_for_reading(settings.database)) as reader, reader.snapshot():
+    with closing(open_for_reading(settings.database)) as reader, ExitStack() as stack:
         refuse_moved(reader)
         latest = latest_run(reader, settings, args)
+        # Before the snapshot: a run may write its ledger file at any moment.
+        warn_if(outdated(reader, settings, latest.campaign, latest.job, latest.ledger))
+        stack.enter_context(reader.snapshot())
         refuse_foreign_file(decision_sheet.SHEET_FILE, path, latest.campaign)
         _refuse_unrecorded(reader, path)
         campaign = campaign_number(reader, latest)

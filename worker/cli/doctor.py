@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 from collections.abc import Mapping
+from contextlib import closing, suppress
 from pathlib import Path
 
 import anyio
 
 from worker.cli.common import Target, api, settings_for, target
+from worker.cli.outdated import outdated_anywhere
 from worker.doctor.check import Check
 from worker.doctor.local import (
     check_cron,
@@ -22,8 +24,11 @@ from worker.doctor.local import (
     check_token_for_cron,
 )
 from worker.doctor.remote import check_api
+from worker.ledger.database import is_new, open_for_reading
+from worker.ledger.engine import DATABASE_ERRORS
+from worker.ledger.moved import refuse_moved
 from worker.model.clock import MachineClock
-from worker.model.errors import UsageError
+from worker.model.errors import UsageError, WorkerError
 from worker.settings.access import api_url
 from worker.settings.load import load_settings
 from worker.settings.settings import Settings
@@ -51,7 +56,8 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
 def _text(check: Check) -> str:
     mark = "✗" if check.fix else "✓"
     text = f"{mark} {check.topic}: {visible(check.text)}"
-    return f"{text}\n  → {visible(check.fix)}" if check.fix else text
+    fix = "\n".join(map(visible, check.fix.split("\n")))
+    return f"{text}\n  → {fix}" if fix else text
 
 
 def _checks(args: argparse.Namespace, environ: Mapping[str, str]) -> list[Check]:
@@ -67,6 +73,7 @@ def _checks(args: argparse.Namespace, environ: Mapping[str, str]) -> list[Check]
         *check_metrics_file(settings),
         *check_heartbeat(settings),
         *check_database(settings, address),
+        *_newest(settings),
         *_of_cron(settings, args, environ),
         check_open_files(settings),
     ]
@@ -79,6 +86,18 @@ def _checks(args: argparse.Namespace, environ: Mapping[str, str]) -> list[Check]
         check_token_for_cron(settings, environ),
         *anyio.run(_ask, settings, chosen),
     ]
+
+
+def _newest(settings: Settings) -> list[Check]:
+    """A finding if the database lacks what exists, as a run would say. A database that cannot be
+    read is a finding of its own."""
+    with suppress(WorkerError, *DATABASE_ERRORS):
+        if not is_new(settings.database):
+            with closing(open_for_reading(settings.database)) as reader:
+                refuse_moved(reader)
+                found = outdated_anywhere(reader, settings)
+            return [] if found is None else [Check("outdated", found.text, found.hint)]
+    return []
 
 
 def _of_cron(

@@ -30,6 +30,7 @@ from worker.cli.common import (
     settings_for,
 )
 from worker.cli.forget import forget
+from worker.cli.outdated import outdated, outdated_anywhere, warn_if
 from worker.export import csv_format as csv_form
 from worker.export import ledger_file as export
 from worker.export.commands import commands
@@ -98,6 +99,7 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         try:
             note_moved(reader)
             if of_all:
+                warn_if(outdated_anywhere(reader, settings))
                 _show_campaigns(reader, args, environ)
             else:
                 _show_campaign(reader, settings, args, choice, environ)
@@ -158,11 +160,18 @@ def _restore(args: argparse.Namespace, settings: Settings, environ: Mapping[str,
             job=job.path.resolve(),
             ledger=path,
         )
-        ledger = Ledger(database, start)
-        ledger.plan(plan.file, plan.extra_columns, retry_failed=False)
-        restored = restore(ledger, file, campaign, other_files(file, settings.database), iso(now))
+        ledger, code = Ledger(database, start), 1
+        try:
+            ledger.plan(plan.file, plan.extra_columns, retry_failed=False)
+            others = other_files(file, settings.database)
+            restored = restore(ledger, file, campaign, others, iso(now))
+            code = 0
+        except WorkerError as error:
+            code = error.exit_code
+            raise
+        finally:
+            ledger.end_run(RunEnd(iso(MachineClock().wall()), None, code, 0, 0, 0))
         counts = views.counts(database, ledger.campaign)
-        ledger.end_run(RunEnd(iso(MachineClock().wall()), None, 0, 0, 0, 0))
         for message in export.write_ledger_file(
             database, ledger.campaign, campaign, path, invocation(settings)
         ):
@@ -221,6 +230,7 @@ def _show_campaign(
     environ: Mapping[str, str],
 ) -> None:
     latest = latest_run(reader, settings, args)
+    warn_if(outdated(reader, settings, latest.campaign, latest.job, latest.ledger))
     campaign = views.campaign_id(reader, latest.campaign)
     if campaign is None:
         raise AssertionError("a run always has a campaign")

@@ -6,15 +6,13 @@ from __future__ import annotations
 import sys
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
 from worker import __version__
 from worker.accidents.message import created_again
-from worker.cli.accept_server import refuse_doubtful
 from worker.cli.asked import Asked
-from worker.cli.common import invocation, restoring, run_start, typed
+from worker.cli.common import invocation, run_start, typed
+from worker.cli.outdated import ledger_files, refuse_outdated
 from worker.export.commands import Commands, commands
-from worker.export.formats import is_ledger
 from worker.job.plan import Plan
 from worker.ledger import setups, views
 from worker.ledger.database import Held, is_new, unusable
@@ -26,7 +24,6 @@ from worker.ledger.store import Ledger
 from worker.model.events import Emit, Event
 from worker.model.program import program
 from worker.model.records import Leaving, RunKind, RunStart
-from worker.restore.lost_database import files_of, refuse_older_database
 from worker.text import counted, joined, verb
 
 
@@ -47,7 +44,6 @@ class Opening:
         opened = self.held.open(self.asked.target.url, checked=self.asked.plan is None)
         try:
             self._look_before(opened)
-            refuse_doubtful(self.held, opened, settings)
             if settings.fresh:
                 self._forget(opened)
         except BaseException:
@@ -90,10 +86,7 @@ class Opening:
                 self.asked.guard.look(database)
             # Also for `settle`: the ledger file that it would write is what reveals a lost database
             # to the next run.
-            command = restoring(self.asked.settings, self.asked.campaign, self.asked.job)
-            refuse_older_database(
-                database, self._ledger_files(database), self.asked.campaign, command
-            )
+            refuse_outdated(database, self.asked.settings, self.asked.campaign, self.asked.job)
         except DATABASE_ERRORS as error:
             raise unusable(self.asked.settings.database, error) from error
 
@@ -102,28 +95,12 @@ class Opening:
         before has shown that this database contains everything in them, so they are files of
         rehearsals."""
         try:
-            files = self._ledger_files(database)
+            files = ledger_files(database, self.asked.settings, self.asked.campaign)
             forget(database, self.asked.campaign)
             for file in files:
                 file.unlink()
         except (OSError, *DATABASE_ERRORS) as error:
             raise unusable(self.asked.settings.database, error) from error
-
-    def _ledger_files(self, database: Reader) -> set[Path]:
-        """The campaign's ledger files: this run's, and the latest run's."""
-        latest = views.latest_run(database, campaign=self.asked.campaign)
-        before = (
-            {latest.ledger}
-            if latest is not None and latest.ledger.is_file() and is_ledger(latest.ledger)
-            else set()
-        )
-        return before.union(
-            files_of(
-                self.asked.settings.ledger,
-                self.asked.campaign,
-                self.asked.settings.database,
-            )
-        )
 
     def _start(self) -> RunStart:
         start = run_start(

@@ -11,7 +11,8 @@ from contextlib import closing
 import anyio
 
 from worker.api.reader import RetryingReader, UnrecordedListings
-from worker.cli.common import api, latest_run, ledger_file_of, restoring, settle_start, target
+from worker.cli.common import api, latest_run, ledger_file_of, settle_start, target
+from worker.cli.outdated import refuse_outdated
 from worker.export import ledger_file as export
 from worker.export.own_files import refuse_foreign_file
 from worker.ledger import setups
@@ -23,7 +24,6 @@ from worker.model.events import Event
 from worker.model.records import RunEnd
 from worker.model.setups import SETUP_STATUSES, Copy, Seen
 from worker.model.stop import Stop
-from worker.restore.lost_database import refuse_older_database
 from worker.settings.settings import Settings
 from worker.setup.looking import Looking
 from worker.terminal.output import complain, warn
@@ -46,10 +46,7 @@ def refresh(args: Namespace, settings: Settings, environ: Mapping[str, str]) -> 
         latest = latest_run(database, settings, args)
         path = ledger_file_of(settings, latest)
         refuse_foreign_file(export.LEDGER_FILE, path, latest.campaign)
-        for file in {path, latest.ledger}:
-            if file.is_file():
-                command = restoring(settings, latest.campaign, latest.job)
-                refuse_older_database(database, [file], latest.campaign, command)
+        refuse_outdated(database, settings, latest.campaign, latest.job, path, latest.ledger)
         ledger = Ledger(database, settle_start(settings, latest, path))
         code = 1
         try:

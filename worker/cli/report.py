@@ -17,6 +17,7 @@ from worker.cli.common import (
     report_path,
     settings_for,
 )
+from worker.cli.outdated import outdated, warn_if
 from worker.export.commands import commands
 from worker.ledger import views
 from worker.ledger.database import open_for_reading, unusable
@@ -43,6 +44,14 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
                 else report_path(ledger_file_of(settings, latest))
             )
             name_campaign(latest)
+            found = outdated(reader, settings, latest.campaign, latest.job, latest.ledger)
+            if found is not None and args.output is None and path.exists():
+                raise UsageError(
+                    f"{found.text}. {path} may be newer, and was not replaced",
+                    hint=f"{found.hint}\n  To write a report of the older state, add --output"
+                    " FILE.",
+                )
+            warn_if(found)
             write(reader, settings, latest.campaign, path, replaces_any=args.output is not None)
         except DATABASE_ERRORS as error:
             raise unusable(settings.database, error) from error

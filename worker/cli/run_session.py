@@ -128,7 +128,9 @@ class RunSession:
         shared = isinstance(settings.database, ServerAddress)
         within_s = CONNECTS_WITHIN_S if shared else math.inf
         async with api(asked.target, settings.timeout, self._scrub, sources, within_s) as client:
-            self._database = database = self._held.database(ledger, self._waits_for_server)
+            self._database = database = self._held.database(
+                ledger, self._waits_for_server, self._logs
+            )
             self._campaign = campaign = Campaign(
                 database=database,
                 api=client,

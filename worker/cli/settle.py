@@ -15,7 +15,6 @@ from worker.cli.common import (
     invocation,
     latest_run,
     ledger_file_of,
-    restoring,
     settings_for,
     settle_start,
     target,
@@ -28,6 +27,7 @@ from worker.cli.decide import (
     look_up_checked,
     write_proposals,
 )
+from worker.cli.outdated import refuse_outdated
 from worker.cli.report import write_or_note
 from worker.cli.review import options_of, refuse_without_person, review
 from worker.cli.run_session import RunSession
@@ -50,7 +50,6 @@ from worker.model.errors import UsageError, WorkerError
 from worker.model.program import program
 from worker.model.records import Listed, RunEnd
 from worker.model.run_id import new_run_id
-from worker.restore.lost_database import refuse_older_database
 from worker.settings.settings import Settings
 from worker.terminal.output import complain, say, say_json
 from worker.text import counted
@@ -118,7 +117,8 @@ def _find_out(args: argparse.Namespace, settings: Settings, chosen: Target, held
         else:
             latest = latest_run(database, settings, args)
         for name in open_ones:
-            _refuse_older_database(database, views.latest_run(database, campaign=name), settings)
+            if (of_campaign := views.latest_run(database, campaign=name)) is not None:
+                _refuse_outdated(database, of_campaign, settings)
     if latest is None:
         raise AssertionError("a campaign always has a run")
     ledger_file = _ledger_file(settings, latest)
@@ -193,6 +193,7 @@ def _review(args: argparse.Namespace, settings: Settings, chosen: Target) -> int
     with closing(open_for_reading(settings.database)) as reader:
         refuse_moved(reader)
         latest = latest_run(reader, settings, args)
+        _refuse_outdated(reader, latest, settings)  # its decisions could not be recorded
         campaign = campaign_number(reader, latest)
         some = list(undecided(reader, campaign, going_on=may_go_on(reader, campaign)))
     made = review(some, latest.campaign)
@@ -243,7 +244,7 @@ def _record(
     every batch that they name. Returns 0 if nothing in the campaign is unknown any more, otherwise
     1."""
     ledger_file = _ledger_file(settings, latest)
-    _refuse_older_database(database, latest, settings)
+    _refuse_outdated(database, latest, settings)
     latest = latest._replace(ledger=ledger_file)
     if made:
         ledger = Ledger(database, settle_start(settings, latest, ledger_file))
@@ -294,14 +295,10 @@ def _ledger_file(settings: Settings, latest: views.LatestRun) -> Path:
     return path
 
 
-def _refuse_older_database(
-    database: Reader, latest: views.LatestRun | None, settings: Settings
-) -> None:
-    """Raise UsageError if the campaign's ledger file is newer than the database: writing that file
-    again would hide from the next run that the database is an old copy."""
-    if latest is not None and latest.ledger.is_file():
-        command = restoring(settings, latest.campaign, latest.job)
-        refuse_older_database(database, [latest.ledger], latest.campaign, command)
+def _refuse_outdated(database: Reader, latest: views.LatestRun, settings: Settings) -> None:
+    """Raise UsageError if the database lacks what exists: writing the campaign's ledger file again
+    would hide that from the next run."""
+    refuse_outdated(database, settings, latest.campaign, latest.job, latest.ledger)
 
 
 def _assignment(text: str) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from worker.ledger.handle import Reader
 from worker.ledger.moved import refuse_moved
 from worker.ledger.sqlite.database import migrations
 from worker.model.errors import UsageError
+from worker.model.process import is_alive
 from worker.model.records import RunKind
 from worker.model.server_address import ServerAddress
 from worker.settings.access import read_token
@@ -115,7 +116,9 @@ def check_database(settings: Settings, api_url: str) -> Iterator[Check]:
             refuse_moved(reader)
             size = f"{path.stat().st_size / 2**20:,.1f} MiB"
             yield Check("database", f"{path}: schema {len(migrations())}, {size}, not damaged")
-            yield from check_nights(_nights(reader, settings), datetime.now(UTC).timestamp())
+            yield from check_nights(
+                _nights(reader, settings, held=False), datetime.now(UTC).timestamp()
+            )
     except UsageError as error:
         yield Check("database", error.message, error.hint or "Read docs/ledger.md.")
         return
@@ -146,7 +149,7 @@ def _on_server(address: ServerAddress, settings: Settings, api_url: str) -> Iter
         yield from check_server(address, facts)
         if facts.schema == facts.newest:
             with closing(open_for_reading(address, api_url)) as reader:
-                nights = _nights(reader, settings)
+                nights = _nights(reader, settings, held=facts.held)
             yield from check_nights(nights, datetime.now(UTC).timestamp())
     except UsageError as error:
         yield Check("database", error.message, error.hint or "Read docs/shared-ledger.md.")
@@ -154,15 +157,21 @@ def _on_server(address: ServerAddress, settings: Settings, api_url: str) -> Iter
         yield Check("database", f"{address}: {error}", "Read docs/shared-ledger.md.")
 
 
-def _nights(reader: Reader, settings: Settings) -> Nights:
+def _nights(reader: Reader, settings: Settings, *, held: bool) -> Nights:
+    """What the database knows; `held` says that a run on any machine has the ledger's lock."""
     runs = views.runs(reader)
+    last = runs[-1] if runs else None
+    going_on = last is not None and last["ended_at"] is None
+    if last is not None and going_on and not held:
+        going_on = is_alive(last["host"], last["pid"]) is True
     night = next((run for run in reversed(runs) if run["kind"] == RunKind.RUN), None)
     campaign = None if night is None else views.campaign_id(reader, night["campaign"])
     return Nights(
         runs,
-        views.count_unknown(reader),
+        views.count_unknown(reader, going_on=going_on),
         () if campaign is None else report.notifications(reader, campaign),
         monitored=bool(settings.metrics_file or settings.heartbeat_url),
+        going_on=going_on,
     )
 
 

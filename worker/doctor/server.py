@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from worker.doctor.check import Check
-from worker.ledger.postgresql.inspection import Rights, ServerFacts
+from worker.ledger.postgresql.inspection import ServerFacts
+from worker.ledger.postgresql.rights import Rights, lacking
 from worker.model.server_address import ServerAddress
 
 LATE_S = 0.05
@@ -53,18 +54,8 @@ def _schema(address: ServerAddress, facts: ServerFacts) -> Check:
 
 def _rights(address: ServerAddress, rights: Rights) -> Iterator[Check]:
     role = rights.role
-    if rights.owner is None and not rights.may_create:
-        yield Check(
-            "rights",
-            f"role {role} may not create the schema {address.schema}",
-            f'Let an administrator run: CREATE SCHEMA {address.schema} AUTHORIZATION "{role}";',
-        )
-    elif rights.owner is not None and not rights.owns:
-        yield Check(
-            "rights",
-            f"the schema {address.schema} belongs to role {rights.owner}, not to {role}",
-            f"Use the role {rights.owner} on all machines, or name another schema: ?schema=NAME.",
-        )
+    if lacks := lacking(address, rights):
+        yield Check("rights", *lacks)
     else:
         may = "may create" if rights.owner is None else "owns"
         yield Check("rights", f"role {role} {may} the schema {address.schema}")
@@ -118,9 +109,3 @@ def _seat(facts: ServerFacts) -> Iterator[Check]:
     else:
         ended = facts.holder.released.strftime("%Y-%m-%dT%H:%M:%SZ")
         yield Check("seat", f"free; the last run was {facts.holder}, until {ended}")
-    if facts.doubt:
-        yield Check(
-            "failover",
-            f"the database may lack the last duplicates: {facts.doubt}",
-            "Start a run: it sends nothing, and says what to compare and how to continue.",
-        )

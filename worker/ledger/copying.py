@@ -100,6 +100,18 @@ def _move(source: Place, original: Writer, target: Place, copy: Writer) -> int:
 
 
 def _refuse_occupied(target: Place, copy: Reader) -> None:
+    if (elsewhere := fact(copy, MOVED_TO)) is not None:
+        away = "Move that file away first, and those beside it (-wal, -shm), or name a new file."
+        if isinstance(target, ServerAddress):
+            old = target.schema
+            away = (
+                f"Rename its schema first (ALTER SCHEMA {old} RENAME TO {old}_old;), or name"
+                " another one: 'postgresql://…?schema=NAME'."
+            )
+        raise UsageError(
+            f"{target}: the old state of a ledger that was moved to {elsewhere} is still here",
+            hint=f"Nothing was copied. {away}",
+        )
     refuse_moved(copy)
     if copy.ask("any_campaign").fetchone() is not None:
         raise UsageError(

@@ -14,16 +14,12 @@ from worker.ledger.sqlite import lock
 from worker.ledger.store import Ledger
 from worker.ledger.threads import Database, ThreadedDatabase
 from worker.model.errors import UsageError, WorkerError
+from worker.model.events import Emit
 from worker.model.server_address import Place, ServerAddress
 
 
 class Held(Protocol):
     """A ledger database that this process holds: no other run can change it."""
-
-    @property
-    def doubt(self) -> str:
-        """Why the database may lack commits of earlier runs, which a server had confirmed; empty
-        if nothing shows that. Nothing may be sent until a person accepts it."""
 
     def accept_server(self) -> None:
         """Record that a person says that nothing is missing."""
@@ -35,9 +31,10 @@ class Held(Protocol):
         Raises UsageError if it is not a ledger database, is newer than this program, belongs to
         another API, is damaged, or cannot be written, and WorkerError if the disk is full."""
 
-    def database(self, ledger: Ledger, patient: Callable[[float], bool]) -> Database:
+    def database(self, ledger: Ledger, patient: Callable[[float], bool], emit: Emit) -> Database:
         """Where async code runs the operations of `ledger`. If the connection to a server breaks,
-        `patient` is asked, with the seconds since then, whether to try further."""
+        `patient` is asked, with the seconds since then, whether to try further. `emit` receives the
+        events of the connection, from any thread."""
 
 
 class _HeldFile:
@@ -46,8 +43,6 @@ class _HeldFile:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    doubt = ""
-
     def accept_server(self) -> None:
         """A file loses nothing that was committed."""
 
@@ -55,7 +50,7 @@ class _HeldFile:
         """Open the file (see `Held`)."""
         return sqlite.open_for_writing(self._path, api_url, checked=checked)
 
-    def database(self, ledger: Ledger, patient: Callable[[float], bool]) -> Database:
+    def database(self, ledger: Ledger, patient: Callable[[float], bool], emit: Emit) -> Database:
         """The operations in a thread (see `Held`)."""
         return ThreadedDatabase(ledger)
 
@@ -65,11 +60,6 @@ class _NotMoved:
 
     def __init__(self, held: Held) -> None:
         self._held = held
-
-    @property
-    def doubt(self) -> str:
-        """Why commits may be missing (see `Held`)."""
-        return self._held.doubt
 
     def accept_server(self) -> None:
         """Record that nothing is missing (see `Held`)."""
@@ -85,9 +75,9 @@ class _NotMoved:
             raise
         return opened
 
-    def database(self, ledger: Ledger, patient: Callable[[float], bool]) -> Database:
+    def database(self, ledger: Ledger, patient: Callable[[float], bool], emit: Emit) -> Database:
         """Where its operations run (see `Held`)."""
-        return self._held.database(ledger, patient)
+        return self._held.database(ledger, patient, emit)
 
 
 @contextmanager

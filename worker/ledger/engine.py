@@ -109,6 +109,10 @@ class Engine(Protocol):
     def detach(self) -> None:
         """End what `attach` began."""
 
+    def doubt(self) -> str:
+        """Why commits of earlier runs may be missing, which the server had confirmed; empty if
+        nothing shows that. Raises UsageError if the server does not tell."""
+
     def refuse_damaged(self) -> None:
         """Raise an error if the database is damaged and the engine can tell."""
 

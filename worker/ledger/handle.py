@@ -57,6 +57,12 @@ class Reader:
         finally:
             self._engine.detach()
 
+    def doubt(self) -> str:
+        """Why the database may lack commits of earlier runs, which a server had confirmed; empty if
+        nothing shows that. Nothing may be sent until a person accepts it. Raises UsageError if the
+        server does not tell."""
+        return self._engine.doubt()
+
     def tables(self) -> Tables:
         """The tables as a whole, for a copy of the ledger."""
         return self._engine.tables()

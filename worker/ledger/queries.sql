@@ -425,8 +425,9 @@ SELECT 1 FROM items WHERE new_batch_id = :batch_id;
 SELECT 1 FROM runs WHERE run_id = :run_id;
 
 -- name: latest_restore
+-- A refused one restored nothing.
 SELECT r.run_id FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id
-WHERE c.name = :campaign AND r.kind = 'restore' ORDER BY r.id DESC LIMIT 1;
+WHERE c.name = :campaign AND r.kind = 'restore' AND r.exit_code = 0 ORDER BY r.id DESC LIMIT 1;
 
 -- name: open_attempt
 SELECT id FROM attempts WHERE item_id = :item AND closed_by IS NULL;
@@ -1125,7 +1126,8 @@ SELECT c.name FROM attempts AS a JOIN items AS i ON i.id = a.item_id JOIN campai
 WHERE a.closed_by IS NULL GROUP BY c.id, c.name ORDER BY c.id;
 
 -- name: count_unknown
-SELECT count(*) FROM items WHERE status IN ('sent', 'unknown');
+-- A request that is under way in a run that works is not unknown.
+SELECT count(*) FROM items WHERE status = 'unknown' OR (status = 'sent' AND :going_on = 0);
 
 -- name: note_date_after
 -- The first Date that came after these attempts were given up.

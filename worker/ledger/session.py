@@ -24,6 +24,7 @@ from worker.ledger.seat import (
     may_be_ended,
 )
 from worker.model.errors import BusyError, UsageError
+from worker.model.events import Emit, Event
 
 T = TypeVar("T")
 
@@ -103,6 +104,12 @@ class Session(ABC):
         self._lost: ServerError | None = None
         """Why nothing more can be written, if so."""
         self._own: LockSession | None = None
+        self.emit: Emit = _ignore
+        """Receives the events of the connection, from either thread."""
+        self._why = ""
+        """The last error of the connection."""
+        self._away_since: float | None = None
+        """When the connection was found broken; None: it is not."""
         self._entered_at = self._monotonic()
 
     # -- what the server, and this machine, are asked
@@ -265,7 +272,8 @@ class Session(ABC):
                 done.append(operation())
                 writer.commit()
                 return done[0]
-            except ConnectionLostError:
+            except ConnectionLostError as error:
+                self._why = str(error)
                 if done:  # so this is still our turn
                     self._in_doubt = self._number
                 writer.roll_back()
@@ -306,6 +314,9 @@ class Session(ABC):
         if the seat was taken, otherwise UsageError or ServerError."""
         if not self._connection.is_broken:
             return
+        if self._away_since is None:
+            self._away_since = self._monotonic()
+            self.emit(Event("ledger.disconnected", "warning", {"why": self._why}))
         self._connection.close()
         connection = self._connect()
         try:
@@ -344,6 +355,9 @@ class Session(ABC):
         self._own = own
         self._connection = connection
         self._use(connection)
+        away_s = round(self._monotonic() - self._away_since, 3)
+        self._away_since = None
+        self.emit(Event("ledger.reconnected", "info", {"away_s": away_s}))
 
     @abstractmethod
     def _reconnected(self, engine: Engine) -> None:
@@ -365,8 +379,10 @@ class Session(ABC):
             self._reopen_between()
         elif self._monotonic() - self._entered_at >= SIGN_EVERY_S:
             self._entered_at = self._monotonic()  # the next try is not at once
-            with suppress(ServerError):  # whoever uses the connection next sees the error
+            try:
                 self.engine.show_life()
+            except ServerError as error:  # whoever uses the connection next sees it too
+                self._why = str(error)
 
     def _reopen_between(self) -> None:
         if not self.engine.turn.acquire(blocking=False):
@@ -400,6 +416,10 @@ def slept(work: Waits[T]) -> T:
             result: T = ended.value
             return result
         time.sleep(seconds)
+
+
+def _ignore(_event: Event) -> None:
+    """Ignore events: commands that are no runs have no log."""
 
 
 def _taken_text(engine: Engine) -> str:

@@ -27,6 +27,8 @@ EVENTS: Mapping[str, str] = {
     "batch.ready": "the API shows READY: the batch is set up",
     "pace.slowed": "the API throttled requests or is unusable: all senders wait",
     "pace.recovered": "the API answers normally again",
+    "ledger.disconnected": "the connection to the ledger's server broke: nothing new is sent",
+    "ledger.reconnected": "the connection is open again, and the run continues",
     "run.interrupted": "a signal asked the run to stop",
     "run.finished": "the run is over; counts by status",
     "note": "a message for people (`text`)",

@@ -7,6 +7,7 @@ import glob
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from worker.export.formats import is_ledger, read_file
 from worker.ledger import restoration
@@ -29,28 +30,52 @@ def files_of(written: str, campaign: str, database: Place) -> list[Path]:
     return [path for path in files if len(parts) == 1 or is_ledger(path)]
 
 
+class Outdated(NamedTuple):
+    """What shows that a database lacks what exists: the message for users, and what to do next."""
+
+    text: str
+    hint: str
+
+    def __str__(self) -> str:
+        return f"{self.text}\n  {self.hint}"
+
+    def refusal(self) -> UsageError:
+        """The error of a command that must not send or write anything then."""
+        return UsageError(f"{self.text}. Nothing was sent or written", hint=self.hint)
+
+
+def newer_file(
+    reader: Reader,
+    files: Iterable[Path],
+    campaign: str,
+    restoring: Callable[[Path], str],
+) -> Outdated | None:
+    """The first ledger file of the campaign that is newer than the database: it contains a run, a
+    batch or more attempts that the database does not. Then the database was lost or is an old copy,
+    and sending would create existing duplicates again. `restoring` returns the command that
+    rebuilds the database from such a file."""
+    for path in sorted(files):
+        if restoration.is_as_written(reader, campaign, path, stamp(path)):
+            continue  # a run of this database wrote it, and nobody changed it since
+        if why := _why_newer(reader, path, campaign):
+            return Outdated(
+                f"{path}: this ledger file is newer than the database: {why}. The database was"
+                " lost or is an old copy",
+                f"Put the newer database back. If there is none, {_move_away(reader)} and rebuild"
+                f" the database from this file:\n    {restoring(path)}",
+            )
+    return None
+
+
 def refuse_older_database(
     reader: Reader,
     files: Iterable[Path],
     campaign: str,
     restoring: Callable[[Path], str],
 ) -> None:
-    """Raise UsageError if a ledger file of the campaign is newer than the database: it contains a
-    run, a batch or more attempts that the database does not. Then the database was lost or is an
-    old copy, and sending would create existing duplicates again. `restoring` returns the command
-    that rebuilds the database from such a file."""
-    for path in sorted(files):
-        if restoration.is_as_written(reader, campaign, path, stamp(path)):
-            continue  # a run of this database wrote it, and nobody changed it since
-        if why := _why_newer(reader, path, campaign):
-            raise UsageError(
-                f"{path}: this ledger file is newer than the database: {why}. The database was"
-                " lost or is an old copy; nothing was sent or written",
-                hint=(
-                    f"Put the newer database back. If there is none, {_move_away(reader)} and"
-                    f" rebuild the database from this file:\n    {restoring(path)}"
-                ),
-            )
+    """Raise UsageError if a ledger file of the campaign is newer than the database."""
+    if found := newer_file(reader, files, campaign, restoring):
+        raise found.refusal()
 
 
 def _move_away(reader: Reader) -> str:

@@ -28,6 +28,11 @@ def brief(event: Event, causes: Collection[str] = ()) -> str | None:
             if why in causes or len(causes) >= MOST_CAUSES:
                 return None
             return visible(f"Slowed down for {human_duration(fields.get('wait_s') or 0.0)}: {why}")
+        case "ledger.disconnected":
+            return visible(f"The connection to the ledger's server broke: {fields.get('why')}")
+        case "ledger.reconnected":
+            away = human_duration(fields.get("away_s") or 0.0)
+            return f"The ledger's server is reached again, after {away}"
         case "note" if event.level in ("warning", "error"):
             text = " ".join(str(fields.get("text") or "").split())
             return visible(text[:1].upper() + text[1:]) or None

@@ -41,9 +41,10 @@ class Findings(_Printed):
     `workspace_names` the names of those that the token can list; these two, `missing` and `unclear`
     are `None` if the API was not asked, and `not_checked` says why not. `accidents`
     are messages with their commands; `created_again` names what the run would create again, if that
-    is no accident. `left_job` counts duplicates of the campaign that left the job. `to_set_up`
-    counts the batches that the run would set up, new ones and those that exist, unless they are set
-    up by then; `changed_setups` are messages about batches that were set up differently."""
+    is no accident. `outdated` says what shows that the database lacks what exists. `left_job`
+    counts duplicates of the campaign that left the job. `to_set_up` counts the batches that the run
+    would set up, new ones and those that exist, unless they are set up by then; `changed_setups`
+    are messages about batches that were set up differently."""
 
     campaign: str
     job: str
@@ -63,6 +64,7 @@ class Findings(_Printed):
     workspace_names: Mapping[str, str] | None
     left_job: int
     accidents: tuple[str, ...]
+    outdated: str | None
     created_again: tuple[str, ...]
     missing: tuple[SourceProblem, ...] | None
     unclear: tuple[SourceProblem, ...] | None
@@ -115,13 +117,21 @@ def _lines(found: Findings, warnings: Sequence[str], allow: str) -> Iterator[str
     if found.left_job:
         yield f"  no longer in the job: {counted(found.left_job, 'duplicate')} of this campaign"
     yield f"  ledger: {found.ledger}"
+    yield from _refusals(found, allow)
+    if not found.to_create and not found.to_set_up:
+        done = found.counts["created"] == found.duplicates
+        yield f"Nothing to create{': every duplicate in the job already exists' if done else ''}."
+
+
+def _refusals(found: Findings, allow: str) -> Iterator[str]:
+    """Why a run would not begin."""
+    if found.outdated is not None:
+        yield "`run` refuses this database, which may not be the newest:"
+        yield from found.outdated.split("\n")
     if found.accidents:
         yield "This looks like an accident; `run` refuses it until you decide:"
         yield from (line for one in found.accidents for line in one.split("\n"))
         yield f"  {allow}"
-    if not found.to_create and not found.to_set_up:
-        done = found.counts["created"] == found.duplicates
-        yield f"Nothing to create{': every duplicate in the job already exists' if done else ''}."
 
 
 def _problems(job: str, sources: Sequence[SourceProblem], words: str) -> Iterator[str]:

@@ -3,8 +3,6 @@ bounded size."""
 
 from __future__ import annotations
 
-import os
-import socket
 from typing import NamedTuple
 
 from worker.export.report.needs import Needs, needs
@@ -16,6 +14,7 @@ from worker.ledger.proposals import Found
 from worker.model.attempts import Evidence
 from worker.model.batch import Workspace
 from worker.model.clock import seconds
+from worker.model.process import is_alive
 from worker.model.records import Counts, Notification, RunKind
 from worker.model.setups import SetupCounts
 
@@ -186,30 +185,17 @@ def _run(row: Row, unknown: dict[int, int]) -> Run:
         created=row["created"],
         requests=row["requests"],
         throttled=row["throttled"],
-        alive=_alive(row["host"], row["pid"]) if row["ended_at"] is None else False,
+        alive=is_alive(row["host"], row["pid"]) if row["ended_at"] is None else False,
         kind=RunKind(row["kind"]),
         unknown=unknown.get(row["id"], 0),
     )
-
-
-def _alive(host: str, pid: int) -> bool | None:
-    """Whether the process is running; None if this computer cannot know."""
-    if os.name != "posix" or host != socket.gethostname():
-        return None
-    try:
-        os.kill(pid, 0)  # signal 0 asks, and does nothing
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def _timeline(reader: Reader, campaign: int, run: Row, created: int, now: float) -> Timeline | None:
     begin = seconds(run["started_at"])
     if begin is None:
         return None
-    running = run["ended_at"] is None and _alive(run["host"], run["pid"])
+    running = run["ended_at"] is None and is_alive(run["host"], run["pid"])
     settled = report.settlement(reader, campaign, run["id"])
     return timeline(
         report.attempts(reader, campaign, run["id"]),

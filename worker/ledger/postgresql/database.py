@@ -6,10 +6,14 @@ from __future__ import annotations
 import re
 from importlib import resources
 
+import psycopg
+
 from worker.ledger.engine import ServerError
 from worker.ledger.handle import Reader, Writer
 from worker.ledger.postgresql.connection import LONG_EXCHANGE_S, TimedConnection
 from worker.ledger.postgresql.engine import ServerEngine
+from worker.ledger.postgresql.refusal import facts_of, refusal
+from worker.ledger.postgresql.rights import Rights, lacking, rights_of
 from worker.model.errors import UsageError, WorkerError
 from worker.model.server_address import ServerAddress
 
@@ -67,14 +71,26 @@ def is_new(address: ServerAddress) -> bool:
         connection.close()
 
 
-def opened(address: ServerAddress) -> TimedConnection:
-    """A connection to the server. Raises UsageError if it cannot be reached, or is too old."""
+class AwayError(UsageError):
+    """The server cannot be reached now, or refuses for a reason that may pass."""
+
+
+def opened(address: ServerAddress, *, explains: bool = True) -> TimedConnection:
+    """A connection to the server. Raises AwayError if it cannot be reached now, and UsageError if
+    it refuses or is too old. With `explains`, a server that refuses is asked why: a run that opens
+    its connection again has been let in before, so it does not ask."""
     try:
         connection = TimedConnection(address)
     except ServerError as error:
-        raise UsageError(
-            f"{address}: the ledger's server cannot be reached: {without_secrets(address, error)}",
-            hint="Nothing was sent. Check the address, the password file and the server; read"
+        text = without_secrets(address, error)
+        facts = facts_of(address, error.__cause__) if explains else None
+        if facts is not None and (why := refusal(facts, text)) is not None:
+            raise (AwayError if why.may_pass else UsageError)(
+                f"{address}: {why.what}", hint=f"Nothing was sent. {why.fix}"
+            ) from error
+        raise AwayError(
+            f"{address}: the ledger's server cannot be reached: {text}",
+            hint="Nothing was sent. Check the address, the network and the server; read"
             " docs/shared-ledger.md.",
         ) from error
     try:
@@ -99,7 +115,27 @@ def opened(address: ServerAddress) -> TimedConnection:
 
 def migrate(connection: TimedConnection, address: ServerAddress) -> None:
     """Create the schema, or bring it to the current version, in one transaction. Two machines may
-    do this at the same time. Raises UsageError if the schema is newer than this program."""
+    do this at the same time. Raises UsageError if the schema is newer than this program, or if the
+    role may not do that."""
+    try:
+        _migrate(connection, address)
+    except ServerError as error:
+        if isinstance(error.__cause__, _WITHOUT_RIGHT):
+            _refuse_lacking(address, rights_of(ServerEngine(connection, address), address))
+        raise
+
+
+_WITHOUT_RIGHT = (psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidSchemaName)
+"""What the server says if a right is missing; a schema that the role may not use is none to it."""
+
+
+def _refuse_lacking(address: ServerAddress, rights: Rights) -> None:
+    if lacks := lacking(address, rights):
+        what, fix = lacks
+        raise UsageError(f"{address}: {what}", hint=f"Nothing was sent. {fix}")
+
+
+def _migrate(connection: TimedConnection, address: ServerAddress) -> None:
     scripts = migrations()
     with connection.exchange(LONG_EXCHANGE_S) as raw, raw.transaction():
         raw.execute(
@@ -150,6 +186,9 @@ def _open_existing(address: ServerAddress, api_url: str | None) -> ServerEngine:
     try:
         present = version(connection, address)
         if present == 0:
+            rights = rights_of(ServerEngine(connection, address), address)
+            if rights.owner is not None:  # tables that the role may not read do not show
+                _refuse_lacking(address, rights)
             raise UsageError(
                 f"{address}: there is no ledger here",
                 hint="Run the job first, or name the ledger with --database.",

@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 
 from worker.ledger.engine import ConnectionLostError, Rows, ServerError
+from worker.ledger.postgresql import lineage
 from worker.ledger.postgresql.connection import LONG_EXCHANGE_S, NUL_SHOWN, TimedConnection
 from worker.ledger.postgresql.statements import sql, statements
 from worker.ledger.postgresql.tables import ServerTables
@@ -257,6 +258,13 @@ class ServerEngine:
             if self.connection.is_broken or raw.info.transaction_status == _FAILED:
                 return
             self._execute("DROP TABLE IF EXISTS pg_temp.staged, pg_temp.staged_extras", {})
+
+    def doubt(self) -> str:
+        """What shows that the server is not the one of the last run, or lost commits since. A
+        replica does not tell."""
+        if lineage.durability(self).is_replica:
+            return ""
+        return lineage.difference(lineage.recorded(self), lineage.current(self, self._address))
 
     def refuse_damaged(self) -> None:
         """The server checks its own pages."""

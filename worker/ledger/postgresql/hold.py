@@ -13,6 +13,7 @@ from worker.ledger.postgresql.session import Session
 from worker.ledger.postgresql.threads import ServerDatabase
 from worker.ledger.store import Ledger
 from worker.model.errors import UsageError
+from worker.model.events import Emit
 from worker.model.server_address import ServerAddress
 
 REACHED_WITHIN_S = 10.0
@@ -24,11 +25,6 @@ class _HeldServer:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-
-    @property
-    def doubt(self) -> str:
-        """Why commits may be missing (see `worker.ledger.database.Held`)."""
-        return self.session.doubt
 
     def open(self, api_url: str | None, *, checked: bool = True) -> Writer:
         """Open the ledger for the API at `api_url` (see `worker.ledger.database.Held`)."""
@@ -48,8 +44,11 @@ class _HeldServer:
         except ServerError as error:
             raise database.unusable(self.session.address, error) from error
 
-    def database(self, ledger: Ledger, patient: Callable[[float], bool]) -> ServerDatabase:
+    def database(
+        self, ledger: Ledger, patient: Callable[[float], bool], emit: Emit
+    ) -> ServerDatabase:
         """The operations in a thread (see `worker.ledger.database.Held`)."""
+        self.session.emit = emit
         return ServerDatabase(ledger, self.session, patient)
 
 
@@ -92,7 +91,7 @@ def _seated(address: ServerAddress, wait_s: float) -> Session:
         except (ServerError, UsageError) as error:
             if session is not None:
                 session.end()
-            away = session is None or isinstance(error, ConnectionLostError)
+            away = isinstance(error, ConnectionLostError | database.AwayError)
             if not away or time.monotonic() >= reached_by:
                 if isinstance(error, UsageError):
                     raise

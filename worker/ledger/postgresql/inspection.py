@@ -13,31 +13,13 @@ from worker.ledger.engine import ServerError
 from worker.ledger.postgresql import database, lineage
 from worker.ledger.postgresql.connection import TimedConnection
 from worker.ledger.postgresql.engine import ServerEngine
+from worker.ledger.postgresql.rights import Rights, rights_of
 from worker.ledger.seat import Holder
 from worker.model.errors import UsageError
 from worker.model.server_address import ServerAddress
 
 ROUND_TRIPS = 5
 """How many round trips the latency is the median of."""
-
-
-class Rights(NamedTuple):
-    """What the role may do.
-
-    role        its name
-    database    the database's name
-    may_create  whether it may create a schema in this database
-    owner       the owner of the ledger's schema; None: there is no such schema yet
-    owns        whether the role is that owner, or a member of it
-    not_ended   other roles that use the ledger, whose sessions it cannot end
-    """
-
-    role: str
-    database: str
-    may_create: bool
-    owner: str | None
-    owns: bool
-    not_ended: tuple[str, ...]
 
 
 class ServerFacts(NamedTuple):
@@ -51,7 +33,6 @@ class ServerFacts(NamedTuple):
     latency_s      the median time of a round trip
     ahead_s        seconds that the server's clock is ahead of this machine's
     holder, held   who has or had the seat last, and whether its session still has it
-    doubt          what shows that commits may be missing; empty: nothing
     """
 
     version: str
@@ -64,7 +45,6 @@ class ServerFacts(NamedTuple):
     ahead_s: float
     holder: Holder | None
     held: bool
-    doubt: str
 
 
 def inspect(address: ServerAddress) -> ServerFacts:
@@ -79,25 +59,18 @@ def inspect(address: ServerAddress) -> ServerFacts:
         pooled = _is_pooled(connection, other)
         schema = database.version(connection, address)
         durability = lineage.durability(engine)
-        holder, held, doubt = None, False, ""
-        if schema:
-            holder, held = _holder(engine, address)
-            if not durability.is_replica:
-                doubt = lineage.difference(
-                    lineage.recorded(engine), lineage.current(engine, address)
-                )
+        holder, held = _holder(engine, address) if schema else (None, False)
         return ServerFacts(
             version=engine.execute("server_version", {}).fetchone()[0],
             schema=schema,
             newest=database.newest(),
-            rights=_rights(engine, address),
+            rights=rights_of(engine, address),
             unsafe=tuple(lineage.unsafe(durability)),
             pooled=pooled,
             latency_s=latency_s,
             ahead_s=ahead_s,
             holder=holder,
             held=held,
-            doubt=doubt,
         )
 
 
@@ -153,16 +126,3 @@ def _session(connection: TimedConnection) -> int:
     if row is None:
         raise AssertionError("a SELECT of one value has one row")
     return int(row[0])
-
-
-def _rights(engine: ServerEngine, address: ServerAddress) -> Rights:
-    row = engine.execute("rights", {"schema": address.schema}).fetchone()
-    others = engine.execute("roles_not_ended", {"schema": address.schema})
-    return Rights(
-        row["role"],
-        row["database"],
-        row["may_create"],
-        row["owner"],
-        bool(row["owns"]),
-        tuple(one[0] for one in others),
-    )

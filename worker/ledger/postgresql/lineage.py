@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from worker.ledger.engine import ServerError
-from worker.ledger.postgresql.engine import ServerEngine
+from worker.ledger.engine import Engine, ServerError
 from worker.model.errors import UsageError
 from worker.model.server_address import ServerAddress
 
@@ -25,7 +24,7 @@ class Lineage(NamedTuple):
     timeline: int
 
 
-def current(engine: ServerEngine, address: ServerAddress) -> Lineage:
+def current(engine: Engine, address: ServerAddress) -> Lineage:
     """The lineage of the server now. Raises UsageError if the role may not ask for it."""
     try:
         row = engine.execute("server", {}).fetchone()
@@ -40,7 +39,7 @@ def current(engine: ServerEngine, address: ServerAddress) -> Lineage:
     return Lineage(str(row["system"]), int(row["timeline"]))
 
 
-def recorded(engine: ServerEngine) -> Lineage | None:
+def recorded(engine: Engine) -> Lineage | None:
     """The lineage of the last run, or that a person has accepted since; None before the first."""
     row = engine.execute("seat", {}).fetchone()
     return None if row["system"] is None else Lineage(row["system"], int(row["timeline"]))
@@ -72,12 +71,12 @@ class Durability(NamedTuple):
     is_replica: bool
 
 
-def durability(engine: ServerEngine) -> Durability:
+def durability(engine: Engine) -> Durability:
     """Ask the server."""
     return Durability(*engine.execute("durability", {}).fetchone())
 
 
-def refuse_unsafe(engine: ServerEngine, address: ServerAddress) -> None:
+def refuse_unsafe(engine: Engine, address: ServerAddress) -> None:
     """Raise UsageError if the server confirms commits that it may lose when it stops, or cannot
     write at all."""
     for what, fix in unsafe(durability(engine)):

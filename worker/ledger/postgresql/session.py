@@ -16,7 +16,7 @@ from worker.ledger.handle import Writer
 from worker.ledger.postgresql import database
 from worker.ledger.postgresql.connection import TimedConnection
 from worker.ledger.postgresql.engine import ServerEngine
-from worker.ledger.postgresql.lineage import Lineage, current, difference, recorded, refuse_unsafe
+from worker.ledger.postgresql.lineage import Lineage, current, refuse_unsafe
 from worker.ledger.seat import SIGN_EVERY_S, Holder
 from worker.ledger.session import slept
 from worker.model.server_address import ServerAddress
@@ -34,8 +34,6 @@ class Session(session.Session):
     def __init__(self, address: ServerAddress) -> None:
         super().__init__()
         self.address = address
-        self.doubt = ""
-        """What shows that the server may lack commits of earlier runs; empty if nothing does."""
         self._ended = threading.Event()
         self._connection = self._connect()
         self.engine = ServerEngine(self._connection, address, self.enter, self.confirm)
@@ -83,12 +81,11 @@ class Session(session.Session):
     def accept_server(self) -> None:
         """Record that a person says that the server lacks no commit."""
         self.engine.execute("accept_lineage", {"epoch": self.epoch, **self.lineage._asdict()})
-        self.doubt = ""
 
     # -- what the server, and this machine, are asked
 
     def _connect(self) -> TimedConnection:
-        return database.opened(self.address)
+        return database.opened(self.address, explains=self.epoch < 0)
 
     def _plain(self, connection: session.Connection) -> ServerEngine:
         assert isinstance(connection, TimedConnection)
@@ -107,7 +104,6 @@ class Session(session.Session):
         assert isinstance(engine, ServerEngine)
         refuse_unsafe(engine, self.address)
         self.lineage = current(engine, self.address)
-        self.doubt = difference(recorded(engine), self.lineage)
         us = {"host": socket.gethostname(), "machine": machine(), "process": os.getpid()}
         return {**us, **self.lineage._asdict()}
 

@@ -1,0 +1,120 @@
+"""A database that lacks what exists: a ledger file is newer, or its server may have lost commits. A
+run refuses it. Commands that only read warn of it, and replace no newer file with older rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from worker.cli.common import invocation, restoring
+from worker.export.formats import is_ledger
+from worker.ledger import views
+from worker.ledger.handle import Reader
+from worker.ledger.moved import MOVED_TO, fact
+from worker.model.errors import UsageError
+from worker.model.program import program
+from worker.restore.lost_database import Outdated, files_of, newer_file
+from worker.settings.settings import Settings
+from worker.terminal.output import complain
+from worker.text import shell_command
+
+
+def outdated(
+    database: Reader, settings: Settings, campaign: str, job: Path, *more: Path
+) -> Outdated | None:
+    """What shows that the database lacks what exists: a ledger file of this campaign, also of
+    `more` files, or the server. None if nothing does."""
+    files = ledger_files(database, settings, campaign).union(path for path in more if _is(path))
+    found = newer_file(database, files, campaign, restoring(settings, campaign, job))
+    return _if_moved(database, found) or doubtful(database, settings)
+
+
+def outdated_anywhere(database: Reader, settings: Settings) -> Outdated | None:
+    """The same for every campaign of the database."""
+    found = newer_file_anywhere(database, settings)
+    return _if_moved(database, found) or doubtful(database, settings)
+
+
+def newer_file_anywhere(database: Reader, settings: Settings) -> Outdated | None:
+    """The first ledger file on this machine, of any campaign, that is newer than the database."""
+    for row in views.campaigns(database):
+        name = row["campaign"]
+        if (latest := views.latest_run(database, campaign=name)) is None:
+            continue
+        files = ledger_files(database, settings, name)
+        command = restoring(settings, name, latest.job)
+        if found := newer_file(database, files, name, command):
+            return found
+    return None
+
+
+def doubtful(database: Reader, settings: Settings) -> Outdated | None:
+    """What shows that the server may lack commits of earlier runs; None if nothing does."""
+    try:
+        doubt = database.doubt()
+    except UsageError as error:
+        return Outdated(error.message, error.hint)
+    if not doubt:
+        return None
+    return Outdated(
+        f"{settings.database}: this database may lack the last duplicates: {doubt}",
+        f"{last_known(database)} Compare it with the newest ledger file and log of every machine."
+        ' If one of them knows more, follow docs/shared-ledger.md, "After a failover or a restored'
+        f' backup". If nothing is missing, say so once:\n    {_accepting(settings)}',
+    )
+
+
+def refuse_outdated(
+    database: Reader, settings: Settings, campaign: str, job: Path, *more: Path
+) -> None:
+    """Raise UsageError if the database lacks what exists (see `outdated`)."""
+    if found := outdated(database, settings, campaign, job, *more):
+        raise found.refusal()
+
+
+def warn_if(found: Outdated | None) -> None:
+    """Say on standard error what shows that the state that is read is not the newest."""
+    if found is not None:
+        complain(f"warning: {found}")
+
+
+def ledger_files(database: Reader, settings: Settings, campaign: str) -> set[Path]:
+    """The campaign's ledger files on this machine: those that these settings name, and that of its
+    latest run."""
+    latest = views.latest_run(database, campaign=campaign)
+    before = {latest.ledger} if latest is not None and _is(latest.ledger) else set()
+    return before.union(files_of(settings.ledger, campaign, settings.database))
+
+
+def last_known(database: Reader) -> str:
+    """The last run that the database knows."""
+    runs = views.runs(database)
+    if not runs:
+        return "It knows no run."
+    last = runs[-1]
+    ended = "has not ended" if last["ended_at"] is None else f"ended at {last['ended_at']}"
+    return (
+        f"The last run that it knows is {last['run_id']} of campaign {last['campaign']}, which"
+        f" {ended}."
+    )
+
+
+def _if_moved(database: Reader, found: Outdated | None) -> Outdated | None:
+    """A ledger that was moved is older than its files, and newer where it is now."""
+    if found is None or (to := fact(database, MOVED_TO)) is None:
+        return found
+    return Outdated(
+        f"{database.place}: this is the state before this ledger was moved to {to}",
+        f"Use --database {shell_command([to])}.",
+    )
+
+
+def _is(path: Path) -> bool:
+    return path.is_file() and is_ledger(path)
+
+
+def _accepting(settings: Settings) -> str:
+    found = invocation(settings)
+    options = [] if found.config is None else ["--config", str(found.config)]
+    if found.database is not None:
+        options += ["--database", str(found.database)]
+    return shell_command([*program(), "ledger", *options, "--accept-server"])

@@ -1,0 +1,19 @@
+"""Whether a process of this computer is running."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+
+def is_alive(host: str, pid: int) -> bool | None:
+    """Whether the process `pid` on `host` is running; None if this computer cannot know."""
+    if os.name != "posix" or host != socket.gethostname():
+        return None
+    try:
+        os.kill(pid, 0)  # signal 0 asks, and does nothing
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
