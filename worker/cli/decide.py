@@ -12,7 +12,14 @@ from typing import NamedTuple
 import anyio
 
 from worker.api.reader import RetryingReader, UnrecordedListings
-from worker.cli.common import Target, api, invocation, latest_run, name_campaign
+from worker.cli.common import (
+    Target,
+    api,
+    campaign_number,
+    invocation,
+    latest_run,
+    name_campaign,
+)
 from worker.export import decision_sheet
 from worker.export.commands import commands
 from worker.export.filled_sheet import Filled, SheetRow, filled_in, problem_in
@@ -66,16 +73,16 @@ def write_proposals(args: Namespace, settings: Settings) -> int:
         campaign = campaign_number(reader, latest)
         count = _Count()
         going_on = may_go_on(reader, campaign)
-        leads = invocation(settings)
+        invoked = invocation(settings)
         some = count.of(undecided(reader, campaign, going_on=going_on))
-        rows = sheet_rows(some, latest.campaign, leads.batch_url)
+        rows = sheet_rows(some, latest.campaign, invoked.batch_url)
         try:
             decision_sheet.write(path, count.of_rows(rows), f"Decisions for {latest.campaign}")
         except OSError as error:
             raise UsageError(
                 f"{path}: the sheet cannot be written: {error.strerror or error}"
             ) from error
-        follow_up = commands(latest, leads)
+        follow_up = commands(latest, invoked)
     if settings.json:
         say_json({"campaign": latest.campaign, "file": str(path), **count.numbers})
     elif not settings.quiet:
@@ -95,14 +102,6 @@ def ledger_option(settings: Settings) -> list[str]:
     """--ledger as it was given, for a command that is to write the same file."""
     given = settings.given("ledger") and settings.ledger is not None
     return ["--ledger", str(settings.ledger)] if given else []
-
-
-def campaign_number(reader: Reader, latest: views.LatestRun) -> int:
-    """The number of the campaign of this run."""
-    campaign = views.campaign_id(reader, latest.campaign)
-    if campaign is None:
-        raise AssertionError("a run always has a campaign")
-    return campaign
 
 
 class _Count:

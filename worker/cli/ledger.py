@@ -18,6 +18,7 @@ from typing import TextIO
 from worker.cli.accept_server import accept_server
 from worker.cli.choice import Choice, since
 from worker.cli.common import (
+    campaign_number,
     campaign_of,
     invocation,
     latest_run,
@@ -48,7 +49,6 @@ from worker.ledger.store import Ledger
 from worker.ledger.views import SANDBOX
 from worker.model.clock import MachineClock, iso
 from worker.model.errors import UsageError, WorkerError
-from worker.model.program import program
 from worker.model.records import RunEnd, RunKind
 from worker.model.run_id import new_run_id
 from worker.model.server_address import ServerAddress, server_address
@@ -167,8 +167,8 @@ def _restore(args: argparse.Namespace, settings: Settings, environ: Mapping[str,
             database, ledger.campaign, campaign, path, invocation(settings)
         ):
             output.complain(message)
-        leads = invocation(settings)._replace(program=program(sys.stdout))
-        follow_up = commands(latest_run(database, settings, args), leads)
+        latest = latest_run(database, settings, args)
+        follow_up = commands(latest, invocation(settings, stream=sys.stdout))
     output.say(
         f"Restored into {settings.database}: {counted(restored.created, 'duplicate')} created,"
         f" {restored.unknown:,} unknown, {counts.pending:,} pending."
@@ -221,9 +221,7 @@ def _show_campaign(
     environ: Mapping[str, str],
 ) -> None:
     latest = latest_run(reader, settings, args)
-    campaign = views.campaign_id(reader, latest.campaign)
-    if campaign is None:
-        raise AssertionError("a run always has a campaign")
+    campaign = campaign_number(reader, latest)
     if args.format is None and not choice.description:
         _write(reader, campaign, latest, settings)
         return

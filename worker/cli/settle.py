@@ -12,6 +12,7 @@ from pathlib import Path
 from worker.cli.asked import Asked
 from worker.cli.common import (
     Target,
+    campaign_number,
     invocation,
     latest_run,
     ledger_file_of,
@@ -21,7 +22,6 @@ from worker.cli.common import (
     target,
 )
 from worker.cli.decide import (
-    campaign_number,
     check_sheet,
     ledger_option,
     look_up,
@@ -47,7 +47,6 @@ from worker.ledger.proposals import undecided
 from worker.ledger.store import Ledger
 from worker.model.clock import MachineClock, iso
 from worker.model.errors import UsageError, WorkerError
-from worker.model.program import program
 from worker.model.records import Listed, RunEnd
 from worker.model.run_id import new_run_id
 from worker.restore.lost_database import refuse_older_database
@@ -211,8 +210,8 @@ def _review(args: argparse.Namespace, settings: Settings, chosen: Target) -> int
     except WorkerError as error:
         if not made:
             raise
-        leads = invocation(settings)._replace(program=program(sys.stderr))
-        again = commands(latest, leads).settle(*ledger_option(settings), *options_of(made))
+        shown = commands(latest, invocation(settings, stream=sys.stderr))
+        again = shown.settle(*ledger_option(settings), *options_of(made))
         hint = f"To record your decisions later: {again}"
         error.hint = f"{error.hint} {hint}" if error.hint else hint
         raise
@@ -280,8 +279,8 @@ def _record(
             f" {latest.campaign} still unknown."
         )
         if absent:
-            leads = invocation(settings)._replace(program=program(sys.stdout))
-            say(f"To create what is absent:\n  {commands(latest, leads).run()}")
+            shown = commands(latest, invocation(settings, stream=sys.stdout))
+            say(f"To create what is absent:\n  {shown.run()}")
     return code
 
 
