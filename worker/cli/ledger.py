@@ -68,19 +68,7 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if args.restore is not None:
         return _restore(args, settings, environ)
     if args.backup is not None:
-        copy = Path(args.backup)
-        if not copy.parent.is_dir():
-            raise UsageError(
-                f"{copy}: the backup cannot be written: there is no folder {copy.parent}"
-            )
-        if isinstance(settings.database, ServerAddress):
-            raise UsageError(
-                f"--backup: {settings.database} is on a server",
-                hint=f"Back it up as its server is backed up, for example: pg_dump --format=custom"
-                f" --schema={settings.database.schema} (see docs/shared-ledger.md).",
-            )
-        backup(settings.database, copy)
-        return 0
+        return _back_up(settings, Path(args.backup))
     if args.accept_server:
         return accept_server(settings)
     if args.copy_to is not None:
@@ -103,6 +91,20 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
                 _show_campaign(reader, settings, args, choice, environ)
         except DATABASE_ERRORS as error:
             raise unusable(settings.database, error) from error
+    return 0
+
+
+def _back_up(settings: Settings, copy: Path) -> int:
+    """Copy the database to the file `copy`."""
+    if not copy.parent.is_dir():
+        raise UsageError(f"{copy}: the backup cannot be written: there is no folder {copy.parent}")
+    if isinstance(settings.database, ServerAddress):
+        raise UsageError(
+            f"--backup: {settings.database} is on a server",
+            hint=f"Back it up as its server is backed up, for example: pg_dump --format=custom"
+            f" --schema={settings.database.schema} (see docs/shared-ledger.md).",
+        )
+    backup(settings.database, copy)
     return 0
 
 
