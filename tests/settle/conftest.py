@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from pathlib import Path
+
 import pytest
 
-from tests.settle.rig import World
+from tests.settle.rig import SOURCE, Rig, World, run
 from tests.support.clocks import HandClock
 from tests.support.engines import engine, on_both, server
 
 __all__ = ["engine", "server", "world"]
 
-WITH_A_LEDGER = {"test_holes", "test_restored", "test_settling", "test_reasons"}
+WITH_A_LEDGER = {"test_holes", "test_restored", "test_settling"}
 """Modules whose rules read a ledger: they run on both engines."""
 
 
@@ -28,3 +31,20 @@ def world() -> World:
     made.add(2, "Unrelated", by="somebody")
     made.clock.advance(86_400.0)
     return made
+
+
+@pytest.fixture
+async def one(engine: str, tmp_path: Path, world: World) -> AsyncIterator[Rig]:
+    """A run of one duplicate that has looked up its source."""
+    with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
+        await rig.look()
+        yield rig
+
+
+@pytest.fixture
+async def two(engine: str, tmp_path: Path, world: World) -> AsyncIterator[Rig]:
+    """A run of `Wave 1` and `Wave 2`, both sent; the first is answered with batch 100."""
+    with run(tmp_path, world, f"{SOURCE},Wave {{n}},2") as rig:
+        await rig.look()
+        rig.answer(rig.intents()[0], 100)
+        yield rig

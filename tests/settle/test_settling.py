@@ -23,49 +23,42 @@ from worker.settle.settling import PROOFS, Settled, Waiting
 # -- presence and absence
 
 
-async def test_what_nothing_asks_about_is_not_looked_for(tmp_path: Path, world: World) -> None:
-    with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
-        await rig.look()
-        before = len(world.asked)
+async def test_what_nothing_asks_about_is_not_looked_for(one: Rig, world: World) -> None:
+    before = len(world.asked)
 
-        assert await rig.round() == Settled()
-        assert len(world.asked) == before
+    assert await one.round() == Settled()
+    assert len(world.asked) == before
 
 
 async def test_a_lost_answer_whose_copy_is_listed_is_created_at_the_first_look(
-    tmp_path: Path, world: World
+    one: Rig, world: World
 ) -> None:
-    with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
-        await rig.look()
-        intents = rig.intents()
-        world.add(100, "Wave")
-        rig.lose(intents)
+    world.add(100, "Wave")
+    one.lose()
 
-        assert await rig.round() == Settled(created=1)
-        assert rig.rows() == [("created", uuid(100), "listing")]
-        assert world.listed_at()[1:] == [rig.given_up + SETTLE_AFTER]
-        (event,) = rig.settled_events()
-        assert (event["status"], event["new_batch_id"], event["line"]) == ("created", uuid(100), 2)
+    assert await one.round() == Settled(created=1)
+    assert one.rows() == [("created", uuid(100), "listing")]
+    assert world.listed_at()[1:] == [one.given_up + SETTLE_AFTER]
+    (event,) = one.settled_events()
+    assert (event["status"], event["new_batch_id"], event["line"]) == ("created", uuid(100), 2)
 
 
 async def test_absence_needs_two_listings_that_left_settle_after_apart(
-    tmp_path: Path, world: World
+    one: Rig, world: World
 ) -> None:
-    with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
-        await rig.look()
-        rig.lose(rig.intents())
+    one.lose()
 
-        assert await rig.round() == Settled(absent=1)
-        assert rig.rows("status, error") == [
-            ("pending", "two complete listings show that it was not created")
-        ]
-        assert world.listed_at()[1:] == [
-            rig.given_up + SETTLE_AFTER,
-            rig.given_up + 2 * SETTLE_AFTER,
-        ]
-        assert rig.settled_events()[0]["status"] == "pending"
-        rig.ledger.rewind()
-        assert len(rig.intents()) == 1
+    assert await one.round() == Settled(absent=1)
+    assert one.rows("status, error") == [
+        ("pending", "two complete listings show that it was not created")
+    ]
+    assert world.listed_at()[1:] == [
+        one.given_up + SETTLE_AFTER,
+        one.given_up + 2 * SETTLE_AFTER,
+    ]
+    assert one.settled_events()[0]["status"] == "pending"
+    one.ledger.rewind()
+    assert len(one.intents()) == 1
 
 
 async def test_settling_says_what_it_waits_for_and_when_it_looks(
@@ -73,7 +66,7 @@ async def test_settling_says_what_it_waits_for_and_when_it_looks(
 ) -> None:
     with run(tmp_path, world, f"{SOURCE},Wave,3") as rig:
         await rig.look()
-        rig.lose(rig.intents())
+        rig.lose()
         world.add(100, "Wave")
         seen: list[Waiting | None] = [rig.settling.waiting]
         rig.stop.on_wait = world.on_listing = lambda: seen.append(rig.settling.waiting)
@@ -92,24 +85,21 @@ async def test_settling_says_what_it_waits_for_and_when_it_looks(
 
 @pytest.mark.parametrize("lag", [SETTLE_AFTER + 1, 2 * SETTLE_AFTER])
 async def test_a_copy_that_takes_effect_late_is_found_by_the_second_look(
-    lag: float, tmp_path: Path, world: World
+    lag: float, one: Rig, world: World
 ) -> None:
-    with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
-        await rig.look()
-        rig.lose(rig.intents())
-        world.add(100, "Wave", lag=lag)
+    one.lose()
+    world.add(100, "Wave", lag=lag)
 
-        assert await rig.round() == Settled(created=1)
-        assert len(world.listed_at()) == 3
+    assert await one.round() == Settled(created=1)
+    assert len(world.listed_at()) == 3
 
 
 async def test_some_are_created_and_the_rest_is_absent(tmp_path: Path, world: World) -> None:
     with run(tmp_path, world, f"{SOURCE},Wave,5") as rig:
         await rig.look()
-        intents = rig.intents()
         world.add(100, "Wave")
         world.add(101, "Wave", lag=80.0)
-        rig.lose(intents)
+        rig.lose()
 
         assert await rig.round() == Settled(created=2, absent=3)
         assert sorted(rig.statuses()) == ["created"] * 2 + ["pending"] * 3
@@ -124,7 +114,7 @@ async def test_hole_the_second_listing_of_each_workspace_waits_for_the_first_one
     with run(tmp_path, world, f"{SOURCE},Wave,1", f"{uuid(3)},Wave there,1") as rig:
         await rig.look()
         await rig.look()
-        rig.lose(rig.intents())
+        rig.lose()
         world.takes = 100.0
         here, there = len(world.listed_at()), len(world.listed_at(OTHER))
 
@@ -142,43 +132,35 @@ async def test_hole_the_second_listing_of_each_workspace_waits_for_the_first_one
 
 
 async def test_a_listing_that_fails_three_times_decides_nothing_and_is_final(
-    tmp_path: Path, world: World
+    one: Rig, world: World
 ) -> None:
-    with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
-        await rig.look()
-        rig.lose(rig.intents())
-        world.listings[WORKSPACE] = ["HTTP 500: oops"] * 3
+    one.lose()
+    world.listings[WORKSPACE] = ["HTTP 500: oops"] * 3
 
-        assert await rig.round() == Settled(unknown=1)
-        assert len(world.listed_at()) == 1 + 3
-        assert "not complete: HTTP 500: oops" in rig.errors()[0]
+    assert await one.round() == Settled(unknown=1)
+    assert len(world.listed_at()) == 1 + 3
+    assert "not complete: HTTP 500: oops" in one.errors()[0]
 
 
-async def test_a_listing_that_is_whole_at_the_third_try_decides(
-    tmp_path: Path, world: World
-) -> None:
-    with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
-        await rig.look()
-        rig.lose(rig.intents())
-        world.listings[WORKSPACE] = ["cut short", "cut short"]
+async def test_a_listing_that_is_whole_at_the_third_try_decides(one: Rig, world: World) -> None:
+    one.lose()
+    world.listings[WORKSPACE] = ["cut short", "cut short"]
 
-        assert await rig.round() == Settled(absent=1)
+    assert await one.round() == Settled(absent=1)
 
 
 async def test_a_batch_that_was_shown_and_is_no_more_spoils_a_listing_unless_it_is_denied(
-    tmp_path: Path, world: World
+    one: Rig, world: World
 ) -> None:
-    with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
-        await rig.look()
-        rig.lose(rig.intents())
-        lost = world.batches[uuid(2)]
-        lost.shown_from = world.now() + 1e6
+    one.lose()
+    lost = world.batches[uuid(2)]
+    lost.shown_from = world.now() + 1e6
 
-        assert await rig.round() == Settled(unknown=1)
-        assert f"it lacks batch {uuid(2)}" in rig.errors()[0]
+    assert await one.round() == Settled(unknown=1)
+    assert f"it lacks batch {uuid(2)}" in one.errors()[0]
 
-        world.gone.add(uuid(2))
-        assert await rig.round() == Settled(absent=1)
+    world.gone.add(uuid(2))
+    assert await one.round() == Settled(absent=1)
 
 
 async def test_a_listing_without_the_source_that_a_get_found_is_not_complete(
@@ -187,7 +169,7 @@ async def test_a_listing_without_the_source_that_a_get_found_is_not_complete(
     world.batches[SOURCE].shown_from = world.now() + 1e6
     with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
         await rig.look()
-        rig.lose(rig.intents())
+        rig.lose()
 
         assert await rig.round() == Settled(unknown=1)
         assert f"it lacks batch {SOURCE}" in rig.errors()[0]
@@ -200,7 +182,7 @@ async def test_a_listing_that_lacks_very_many_is_not_asked_about_one_by_one(
         world.add(number, "Old", by="somebody")
     with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
         await rig.look()
-        rig.lose(rig.intents())
+        rig.lose()
         world.listings[WORKSPACE] = [lambda shown: shown[:1]]
         gets = sum(kind == "batch" for kind, _, _ in world.asked)
 
@@ -244,8 +226,7 @@ async def test_a_round_length_may_be_a_page_and_decides_nothing(
         world.add(number, "Old", by="somebody")
     with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
         await rig.look()
-        intents = rig.intents()
-        rig.lose(intents)
+        rig.lose()
         world.add(100, "Wave")
         world.listings[WORKSPACE] = [lambda shown: shown[:10]] * 2
 
@@ -291,33 +272,29 @@ async def test_hole_a_page_of_the_newest_that_lacks_the_source_is_not_complete(
 # -- stopping
 
 
-async def test_a_wish_to_stop_while_waiting_decides_nothing(tmp_path: Path, world: World) -> None:
-    with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
-        await rig.look()
-        rig.lose(rig.intents())
-        rig.stop.ask("signal")
+async def test_a_wish_to_stop_while_waiting_decides_nothing(one: Rig, world: World) -> None:
+    one.lose()
+    one.stop.ask("signal")
 
-        assert await rig.round() == Settled(unknown=1)
-        assert len(world.listed_at()) == 1
-        assert rig.statuses() == ["unknown"]
+    assert await one.round() == Settled(unknown=1)
+    assert len(world.listed_at()) == 1
+    assert one.statuses() == ["unknown"]
 
 
 @pytest.mark.parametrize("look", [1, 2])
 async def test_a_wish_to_stop_during_a_look_decides_nothing_by_that_look(
-    look: int, tmp_path: Path, world: World
+    look: int, one: Rig, world: World
 ) -> None:
-    with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
-        await rig.look()
-        rig.lose(rig.intents())
+    one.lose()
 
-        def stop() -> None:
-            if len(world.listed_at()) == 1 + look:
-                rig.stop.ask("signal")
+    def stop() -> None:
+        if len(world.listed_at()) == 1 + look:
+            one.stop.ask("signal")
 
-        world.on_listing = stop
-        assert await rig.round() == Settled(unknown=1)
-        assert len(world.listed_at()) == 1 + look
-        assert rig.statuses() == ["unknown"]
+    world.on_listing = stop
+    assert await one.round() == Settled(unknown=1)
+    assert len(world.listed_at()) == 1 + look
+    assert one.statuses() == ["unknown"]
 
 
 # -- proofs, campaigns, runs
@@ -330,7 +307,7 @@ async def test_an_item_is_proved_absent_three_times_in_a_run_and_then_waits_for_
         await rig.look()
         for _ in range(PROOFS):
             rig.ledger.rewind()
-            rig.lose(rig.intents())
+            rig.lose()
             assert await rig.round() == Settled(absent=1)
         rig.ledger.rewind()
         assert rig.intents() == []
@@ -346,7 +323,7 @@ async def test_campaigns_of_one_database_are_settled_together_and_what_both_fit_
     for campaign in (CAMPAIGN, "autumn"):
         with run(tmp_path, world, f"{SOURCE},Wave,1", campaign=campaign) as rig:
             await rig.look()
-            rig.lose(rig.intents())
+            rig.lose()
     world.add(100, "Wave")
     with run(tmp_path, world) as rig:
         await rig.preflight.check_token()
@@ -361,7 +338,7 @@ async def test_an_item_that_the_job_wants_no_longer_is_settled_and_not_sent_agai
 ) -> None:
     with run(tmp_path, world, f"{SOURCE},Wave,1", f"{SOURCE},Gone,1") as rig:
         await rig.look()
-        rig.lose(rig.intents())
+        rig.lose()
     with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
         await rig.look()
 
@@ -409,9 +386,8 @@ async def test_an_inherited_unknown_is_found_though_this_runs_first_listing_show
 ) -> None:
     with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
         await rig.look()
-        intents = rig.intents()
         world.add(100, "Wave")
-        rig.lose(intents)
+        rig.lose()
     with run(tmp_path, world, f"{SOURCE},Wave,1", f"{SOURCE},New,1") as rig:
         await rig.look()
         (new,) = rig.intents()
@@ -427,7 +403,7 @@ async def test_what_a_listing_showed_before_is_not_the_copy_of_what_is_sent_afte
     world.add(100, "Wave")
     with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
         await rig.look()
-        rig.lose(rig.intents())
+        rig.lose()
 
         assert await rig.round() == Settled(absent=1)
 
@@ -478,46 +454,36 @@ async def test_hole_an_old_copy_that_no_baseline_has_is_not_claimed(
     with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
         world.listings[WORKSPACE] = ["HTTP 500: oops"] * 3
         await rig.look()
-        rig.lose(rig.intents())
+        rig.lose()
 
         assert await rig.round() == Settled(unknown=1)
         assert uuid(100) in rig.errors()[0]
 
 
 async def test_hole_a_date_from_before_a_request_was_given_up_does_not_end_its_wide_window(
-    tmp_path: Path, world: World
+    two: Rig, world: World
 ) -> None:
     """Listings without a Date, after twenty minutes without an answer."""
-    with run(tmp_path, world, f"{SOURCE},Wave {{n}},2") as rig:
-        await rig.look()
-        first, second = rig.intents()
-        rig.answer(first, 100)
-        rig.lose([second], after=1200.0)
-        world.tells_date = False
-        await rig.round()
-        (after,) = (
-            connection_of(rig.ledger)
-            .execute("SELECT date_after FROM attempts WHERE id = 2")
-            .fetchone()
-        )
+    two.lose(after=1200.0)
+    world.tells_date = False
+    await two.round()
+    (after,) = (
+        connection_of(two.ledger).execute("SELECT date_after FROM attempts WHERE id = 2").fetchone()
+    )
 
-        assert after >= T0 + rig.given_up - 1000.0 - 2.0
+    assert after >= T0 + two.given_up - 1000.0 - 2.0
 
 
 # -- somebody else
 
 
 async def test_somebody_elses_copy_of_the_same_name_is_not_ours_once_answers_tell_people_apart(
-    tmp_path: Path, world: World
+    two: Rig, world: World
 ) -> None:
-    with run(tmp_path, world, f"{SOURCE},Wave {{n}},2") as rig:
-        await rig.look()
-        first, second = rig.intents()
-        rig.answer(first, 100)
-        world.add(101, "Wave 2", by="somebody")
-        rig.lose([second])
+    world.add(101, "Wave 2", by="somebody")
+    two.lose()
 
-        assert await rig.round() == Settled(absent=1)
+    assert await two.round() == Settled(absent=1)
 
 
 async def test_two_batches_for_one_attempt_are_left_to_a_person_for_good(
@@ -525,10 +491,9 @@ async def test_two_batches_for_one_attempt_are_left_to_a_person_for_good(
 ) -> None:
     with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
         await rig.look()
-        intents = rig.intents()
         world.add(100, "Wave")
         world.add(101, "Wave")
-        rig.lose(intents)
+        rig.lose()
 
         assert await rig.round() == Settled(unknown=1)
         assert f"({uuid(100)}, {uuid(101)})" in rig.errors()[0]
@@ -554,87 +519,68 @@ def listed_one(world: World, number: int) -> Any:
 
 
 async def test_a_batch_of_another_name_is_no_candidate_once_a_201_was_listed_as_it_was_sent(
-    tmp_path: Path, world: World
+    two: Rig, world: World
 ) -> None:
-    with run(tmp_path, world, f"{SOURCE},Wave {{n}},2") as rig:
-        await rig.look()
-        first, second = rig.intents()
-        rig.answer(first, 100)
-        world.add(101, "Quite another")
-        rig.lose([second])
+    world.add(101, "Quite another")
+    two.lose()
 
-        assert await rig.round() == Settled(absent=1)
+    assert await two.round() == Settled(absent=1)
 
 
-async def test_without_a_201_every_new_batch_is_a_candidate(tmp_path: Path, world: World) -> None:
-    with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
-        await rig.look()
-        intents = rig.intents()
-        world.add(101, "Quite another")
-        rig.lose(intents)
+async def test_without_a_201_every_new_batch_is_a_candidate(one: Rig, world: World) -> None:
+    world.add(101, "Quite another")
+    one.lose()
 
-        assert await rig.round() == Settled(unknown=1)
-        assert f"these may be its copy ({uuid(101)})" in rig.errors()[0]
+    assert await one.round() == Settled(unknown=1)
+    assert f"these may be its copy ({uuid(101)})" in one.errors()[0]
 
 
 async def test_hole_a_copy_that_is_listed_before_it_is_whole_is_found_when_it_is(
-    tmp_path: Path, world: World
+    two: Rig, world: World
 ) -> None:
     """The first look shows it without its task and data; that first look was kept."""
-    with run(tmp_path, world, f"{SOURCE},Wave {{n}},2") as rig:
-        await rig.look()
-        first, second = rig.intents()
-        rig.answer(first, 100)
-        world.add(101, "Wave 2", details=None, datasets=())
-        rig.lose([second])
+    world.add(101, "Wave 2", details=None, datasets=())
+    two.lose()
 
-        def finish() -> None:
-            if len(world.listed_at()) == 3:
-                world.batches[uuid(101)].details, world.batches[uuid(101)].datasets = (
-                    "task",
-                    ("data",),
-                )
+    def finish() -> None:
+        if len(world.listed_at()) == 3:
+            world.batches[uuid(101)].details, world.batches[uuid(101)].datasets = (
+                "task",
+                ("data",),
+            )
 
-        world.on_listing = finish
-        assert await rig.round() == Settled(created=1)
-        assert rig.rows()[1] == ("created", uuid(101), "listing")
+    world.on_listing = finish
+    assert await two.round() == Settled(created=1)
+    assert two.rows()[1] == ("created", uuid(101), "listing")
 
 
 async def test_hole_a_copy_that_somebody_renames_between_listings_is_not_forgotten(
-    tmp_path: Path, world: World
+    two: Rig, world: World
 ) -> None:
-    with run(tmp_path, world, f"{SOURCE},Wave {{n}},2") as rig:
-        await rig.look()
-        first, second = rig.intents()
-        rig.answer(first, 100)
-        world.add(101, "Wave 2", datasets=("not", "yet"))
-        rig.lose([second])
+    world.add(101, "Wave 2", datasets=("not", "yet"))
+    two.lose()
 
-        def rename() -> None:
-            if len(world.listed_at()) == 3:
-                world.batches[uuid(101)].name = "Mine now"
+    def rename() -> None:
+        if len(world.listed_at()) == 3:
+            world.batches[uuid(101)].name = "Mine now"
 
-        world.on_listing = rename
-        world.listings[WORKSPACE] = []
-        assert await rig.round() == Settled(unknown=1)
-        assert uuid(101) in rig.errors()[1]
+    world.on_listing = rename
+    world.listings[WORKSPACE] = []
+    assert await two.round() == Settled(unknown=1)
+    assert uuid(101) in two.errors()[1]
 
 
 async def test_hole_a_source_that_changed_after_it_was_looked_up_proves_nothing(
-    tmp_path: Path, world: World
+    two: Rig, world: World
 ) -> None:
     """Edited during the night: its copies have the new task, and answers from before said that
     tasks survive."""
-    with run(tmp_path, world, f"{SOURCE},Wave {{n}},2") as rig:
-        await rig.look()
-        first, second = rig.intents()
-        rig.answer(first, 100)
-        world.batches[SOURCE].details = "edited"
-        world.add(101, "Wave 2", details="edited")
-        rig.lose([second])
+    world.batches[SOURCE].details = "edited"
+    world.add(101, "Wave 2", details="edited")
+    two.lose()
 
-        assert await rig.round() == Settled(unknown=1)
-        assert uuid(101) in rig.errors()[1]
+    assert await two.round() == Settled(unknown=1)
+    assert uuid(101) in two.errors()[1]
 
 
 async def test_hole_a_source_that_is_shown_no_more_may_have_changed_before_it_went(
@@ -738,7 +684,7 @@ async def test_an_answer_that_names_a_batch_of_another_answer_stays_unknown_for_
 
 async def unknown_rig(rig: Rig) -> None:
     await rig.look()
-    rig.lose(rig.intents())
+    rig.lose()
 
 
 @pytest.mark.parametrize(
@@ -822,21 +768,17 @@ async def test_only_what_is_unknown_is_decided_by_a_person(tmp_path: Path, world
 
 
 async def test_a_batch_never_gets_two_owners_and_a_source_is_no_copy(
-    tmp_path: Path, world: World
+    two: Rig, world: World
 ) -> None:
-    with run(tmp_path, world, f"{SOURCE},Wave {{n}},2") as rig:
-        await rig.look()
-        first, second = rig.intents()
-        rig.answer(first, 100)
-        rig.lose([second])
+    two.lose()
 
-        with pytest.raises(
-            UsageError, match=f"{uuid(100)} already belongs to line 2 of campaign {CAMPAIGN}"
-        ):
-            decisions.assign(rig.ledger, 2, listed_one(world, 100))
-        with pytest.raises(UsageError, match="is the source of #2"):
-            decisions.assign(rig.ledger, 2, listed_one(world, 1))
-        assert rig.statuses() == ["created", "unknown"]
+    with pytest.raises(
+        UsageError, match=f"{uuid(100)} already belongs to line 2 of campaign {CAMPAIGN}"
+    ):
+        decisions.assign(two.ledger, 2, listed_one(world, 100))
+    with pytest.raises(UsageError, match="is the source of #2"):
+        decisions.assign(two.ledger, 2, listed_one(world, 1))
+    assert two.statuses() == ["created", "unknown"]
 
 
 async def test_what_a_person_assigned_is_no_candidate_any_more(
