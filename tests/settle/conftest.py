@@ -13,13 +13,13 @@ from tests.support.engines import engine, on_both, server
 
 __all__ = ["engine", "server", "world"]
 
-WITH_A_LEDGER = {"test_holes", "test_restored", "test_settling"}
-"""Modules whose rules read a ledger: they run on both engines."""
+WITH_A_LEDGER = {"world", "one", "two"}
+"""Fixtures of tests that settle over a ledger: these run on both engines."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run what reads a ledger on both engines."""
-    if metafunc.module.__name__.rpartition(".")[2] in WITH_A_LEDGER:
+    """Run what settles over a ledger on both engines."""
+    if not WITH_A_LEDGER.isdisjoint(metafunc.fixturenames):
         on_both(metafunc)
 
 

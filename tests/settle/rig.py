@@ -21,7 +21,7 @@ from worker.ledger.threads import ListingNotes, ThreadedDatabase
 from worker.model.batch import listed
 from worker.model.clock import ServerClock, iso
 from worker.model.events import Event
-from worker.model.records import AttemptResult, Intent, Timestamp
+from worker.model.records import AttemptResult, Intent, Listed, Timestamp
 from worker.model.replies import Answer, Listing, Page, Reply
 from worker.run.preflight import Preflight
 from worker.settle.settling import Settled, Settling
@@ -79,6 +79,12 @@ class World(NoSetups):
         made = self.now()
         self.batches[uuid(number)] = Batch(uuid(number), name, made, made + lag, **changes)
         return uuid(number)
+
+    def shown(self, number: int) -> Listed:
+        """The batch with this number as the API shows it."""
+        batch = read_batch(self.body(self.batches[uuid(number)]))
+        assert batch is not None
+        return listed(batch)
 
     def body(self, batch: Batch) -> dict[str, Any]:
         created = datetime.fromtimestamp(batch.made + self.created_skew, UTC).isoformat()
