@@ -1,7 +1,7 @@
 """Which batches of a listing may be the copy: clocks, creators, and what copying keeps.
 
-A test that says `hole` tells a sequence that made a double, a false row or a stuck night before it
-was mended."""
+A test whose name says `regression` has a sequence that once made a double, a false row or a stuck
+night."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def test_answers_that_contradict_each_other_leave_the_offset_unknown(
         assert settlement.open_attempts(rig.ledger)[0].offset is None
 
 
-async def test_hole_an_old_copy_that_no_baseline_has_is_not_claimed(
+async def test_regression_an_old_copy_that_no_baseline_has_is_not_claimed(
     tmp_path: Path, world: World
 ) -> None:
     """No listing before sending, no 201 to tell clocks by, and somebody's copy of the same name
@@ -66,7 +66,7 @@ async def test_hole_an_old_copy_that_no_baseline_has_is_not_claimed(
         assert uuid(100) in rig.errors()[0]
 
 
-async def test_hole_a_date_from_before_a_request_was_given_up_does_not_end_its_wide_window(
+async def test_regression_a_date_from_before_a_request_was_given_up_does_not_end_its_wide_window(
     two: Rig, world: World
 ) -> None:
     """Listings without a Date, after twenty minutes without an answer."""
@@ -135,7 +135,7 @@ async def test_without_a_201_every_new_batch_is_a_candidate(one: Rig, world: Wor
     assert f"these may be its copy ({uuid(101)})" in one.errors()[0]
 
 
-async def test_hole_a_copy_that_is_listed_before_it_is_whole_is_found_when_it_is(
+async def test_regression_a_copy_that_is_listed_before_it_is_whole_is_found_when_it_is(
     two: Rig, world: World
 ) -> None:
     """The first look shows it without its task and data; that first look was kept."""
@@ -154,7 +154,7 @@ async def test_hole_a_copy_that_is_listed_before_it_is_whole_is_found_when_it_is
     assert two.rows()[1] == ("created", uuid(101), "listing")
 
 
-async def test_hole_a_copy_that_somebody_renames_between_listings_is_not_forgotten(
+async def test_regression_a_copy_that_somebody_renames_between_listings_is_not_forgotten(
     two: Rig, world: World
 ) -> None:
     world.add(101, "Wave 2", datasets=("not", "yet"))
@@ -170,7 +170,7 @@ async def test_hole_a_copy_that_somebody_renames_between_listings_is_not_forgott
     assert uuid(101) in two.errors()[1]
 
 
-async def test_hole_a_source_that_changed_after_it_was_looked_up_proves_nothing(
+async def test_regression_a_source_that_changed_after_it_was_looked_up_proves_nothing(
     two: Rig, world: World
 ) -> None:
     """Edited during the night: its copies have the new task, and answers from before said that
@@ -183,7 +183,7 @@ async def test_hole_a_source_that_changed_after_it_was_looked_up_proves_nothing(
     assert uuid(101) in two.errors()[1]
 
 
-async def test_hole_a_source_that_is_shown_no_more_may_have_changed_before_it_went(
+async def test_regression_a_source_that_is_shown_no_more_may_have_changed_before_it_went(
     tmp_path: Path, world: World
 ) -> None:
     """Edited after it was looked up, copied, and removed: nobody has seen that its copies look
@@ -203,7 +203,7 @@ async def test_hole_a_source_that_is_shown_no_more_may_have_changed_before_it_we
         assert uuid(101) in rig.errors()[1]
 
 
-async def test_hole_a_source_that_changed_before_it_was_looked_up_blocks_nothing(
+async def test_regression_a_source_that_changed_before_it_was_looked_up_blocks_nothing(
     tmp_path: Path, world: World
 ) -> None:
     with run(tmp_path, world, f"{SOURCE},Wave {{n}},1") as rig:
@@ -219,7 +219,7 @@ async def test_hole_a_source_that_changed_before_it_was_looked_up_blocks_nothing
         assert await rig.round() == Settled(absent=1)
 
 
-async def test_hole_copies_without_data_do_not_show_that_data_survives(
+async def test_regression_copies_without_data_do_not_show_that_data_survives(
     tmp_path: Path, world: World
 ) -> None:
     """The API gives copies a dataset of their own; the only 201 was for a new dataset, which has

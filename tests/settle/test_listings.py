@@ -1,7 +1,7 @@
 """Which listings are complete, so that settling may decide by them.
 
-A test that says `hole` tells a sequence that made a double, a false row or a stuck night before it
-was mended."""
+A test whose name says `regression` has a sequence that once made a double, a false row or a stuck
+night."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def test_what_this_run_made_long_enough_ago_must_be_shown(
         assert f"it lacks batch {uuid(100)}" in rig.errors()[1]
 
 
-async def test_hole_a_listing_that_takes_long_need_not_show_what_was_created_just_before_it_left(
+async def test_regression_a_slow_listing_need_not_show_what_was_created_just_before_it_left(
     tmp_path: Path, world: World
 ) -> None:
     """A listing counts as of when it left: what was made 20 s before that may still be missing."""
@@ -129,7 +129,7 @@ async def test_a_round_length_that_shows_what_was_created_last_is_complete(
         assert await rig.round() == Settled(absent=1)
 
 
-async def test_hole_a_page_of_the_newest_that_lacks_the_source_is_not_complete(
+async def test_regression_a_page_of_the_newest_that_lacks_the_source_is_not_complete(
     tmp_path: Path, world: World
 ) -> None:
     """A killed run made much after the lost request; a later `settle` is shown the newest ten only,

@@ -1,8 +1,8 @@
 """Rounds of settling over a real ledger, in a world of batches where time is moved by hand:
 presence, absence, stopping, and several runs.
 
-A test that says `hole` tells a sequence that made a double, a false row or a stuck night before it
-was mended."""
+A test whose name says `regression` has a sequence that once made a double, a false row or a stuck
+night."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ async def test_some_are_created_and_the_rest_is_absent(tmp_path: Path, world: Wo
         assert sorted(rig.statuses()) == ["created"] * 2 + ["pending"] * 3
 
 
-async def test_hole_the_second_listing_of_each_workspace_waits_for_the_first_one_of_its_own(
+async def test_regression_the_second_listing_of_each_workspace_waits_for_the_first_one_of_its_own(
     tmp_path: Path, world: World
 ) -> None:
     """The first look takes 100 s for one workspace, so that the other's listings left seconds
@@ -220,7 +220,7 @@ async def test_what_a_crash_left_under_way_is_given_up_by_the_next_run_and_settl
         assert world.listed_at()[-2:] == [rig.began + SETTLE_AFTER, rig.began + 2 * SETTLE_AFTER]
 
 
-async def test_hole_a_request_that_waited_for_a_sender_before_the_crash_is_found(
+async def test_regression_a_request_that_waited_for_a_sender_before_the_crash_is_found(
     tmp_path: Path, world: World
 ) -> None:
     """Its intent was written long before it left, because all senders were busy."""

@@ -1,5 +1,5 @@
-"""Sequences that made a double, a false row or a stuck night before they were mended; an adversary
-found them."""
+"""Sequences that once created a double, a false row or a stuck night: each test fails without the
+fix of its rule."""
 
 from __future__ import annotations
 
