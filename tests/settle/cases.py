@@ -37,7 +37,7 @@ def attempt(number: int = 1, **changes: Any) -> Attempt:
     return made._replace(**changes)
 
 
-def sighting(batch_id: str = "b1", **changes: Any) -> UnownedBatch:
+def unowned(batch_id: str = "b1", **changes: Any) -> UnownedBatch:
     """A batch that fits `attempt()`."""
     shown = UnownedBatch(batch_id, "ws", 6, "Signs 1", 1001.0, "me", "details", "loose", ("data",))
     return shown._replace(**changes)

@@ -21,7 +21,7 @@ from worker.ledger.threads import ListingNotes, ThreadedDatabase
 from worker.model.batch import listed
 from worker.model.clock import ServerClock, iso
 from worker.model.events import Event
-from worker.model.records import AttemptResult, Intent, Timestamp
+from worker.model.records import AttemptResult, Intent, Listed, Timestamp
 from worker.model.replies import Answer, Listing, Page, Reply
 from worker.run.preflight import Preflight
 from worker.settle.settling import Settled, Settling
@@ -79,6 +79,12 @@ class World(NoSetups):
         made = self.now()
         self.batches[uuid(number)] = Batch(uuid(number), name, made, made + lag, **changes)
         return uuid(number)
+
+    def shown(self, number: int) -> Listed:
+        """The batch with this number as the API shows it."""
+        batch = read_batch(self.body(self.batches[uuid(number)]))
+        assert batch is not None
+        return listed(batch)
 
     def body(self, batch: Batch) -> dict[str, Any]:
         created = datetime.fromtimestamp(batch.made + self.created_skew, UTC).isoformat()
@@ -158,6 +164,7 @@ class Rig:
         )
         self.began = self.clock.now
         self.given_up = self.clock.now
+        self.under_way: list[Intent] = []
 
     async def look(self) -> None:
         await self.preflight.check_token()
@@ -169,10 +176,13 @@ class Rig:
         )
 
     def intents(self, limit: int = 100) -> list[Intent]:
-        return self.ledger.group_commit((), (), limit, self.moment())[1]
+        intents = self.ledger.group_commit((), (), limit, self.moment())[1]
+        self.under_way += intents
+        return intents
 
     def ended(self, intent: Intent, outcome: str, left: float, answered: str | None = None) -> None:
         """Record how a request ended that left at `left` (monotonic)."""
+        self.under_way.remove(intent)
         created = self.world.batches.get(answered or "")
         date = self.world.date if answered else None
         self.server.observe(date, self.clock.now)
@@ -194,11 +204,16 @@ class Rig:
         )
         self.ledger.group_commit((ending,), (), 0, self.moment())
 
-    def lose(self, intents: list[Intent], after: float = 60.0) -> None:
-        """These leave now and are given up `after` seconds."""
+    def lose(self, intents: list[Intent] | None = None, after: float = 60.0) -> None:
+        """These leave now and are given up after `after` seconds; None: all that are under way or
+        can be sent."""
+        if intents is None:
+            self.intents()
+            intents = self.under_way
+        assert intents, "nothing was sent"
         left = self.clock.now
         self.clock.advance(after)
-        for intent in intents:
+        for intent in [*intents]:
             self.ended(intent, "unknown", left)
         self.given_up = self.clock.now
 

@@ -1,6 +1,6 @@
 """What keeps absence from being proved: the candidates.
 
-A test that says `hole` fails without a fix of the rule it names."""
+A test whose name says `regression` fails without a fix of the rule it names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.settle.cases import ALL, attempt, sighting
+from tests.settle.cases import ALL, attempt, unowned
 from worker.model.attempts import Arrived, CopyFidelity, special
 from worker.model.names import skeleton
 from worker.settle.absence import candidates, may_be_capped, nearly_fits
@@ -28,8 +28,8 @@ ANOTHER: dict[str, dict[str, Any]] = {
 def test_copies_of_a_source_that_was_edited_do_not_show_what_becomes_of_details() -> None:
     known = CopyFidelity(copied={"before": "edited", "cleaned": "details", "edited": "edited"})
     known = known.without({"before", "edited"})
-    assert known.as_sent(sighting(details="before")).details == "before"
-    assert known.as_sent(sighting(details="cleaned")).details == "details"
+    assert known.as_sent(unowned(details="before")).details == "before"
+    assert known.as_sent(unowned(details="cleaned")).details == "details"
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_a_name_is_not_cut_where_one_that_is_as_long_arrived_whole(
     longest: int, found: str, near: bool
 ) -> None:
     seen = CopyFidelity(name=True, arrived=Arrived(longest=longest))
-    assert nearly_fits(attempt(), sighting(name=found), seen) is near
+    assert nearly_fits(attempt(), unowned(name=found), seen) is near
 
 
 def test_the_length_of_a_name_is_counted_in_bytes_and_of_one_that_arrived_in_characters() -> None:
@@ -55,8 +55,8 @@ def test_the_length_of_a_name_is_counted_in_bytes_and_of_one_that_arrived_in_cha
 
 def test_names_that_settling_found_show_nothing_about_the_length_of_other_attempts_names() -> None:
     seen = CopyFidelity(name=True, found=Arrived(longest=7))
-    assert nearly_fits(attempt(), sighting(name="Signs"), seen)
-    assert not nearly_fits(attempt(restored=True), sighting(name="Signs"), seen)
+    assert nearly_fits(attempt(), unowned(name="Signs"), seen)
+    assert not nearly_fits(attempt(restored=True), unowned(name="Signs"), seen)
 
 
 UNLIKE: dict[str, Any] = {"name": "Bridges", "details": "else", "loose_details": "else"}
@@ -85,7 +85,7 @@ def test_a_restored_attempts_copy_has_a_name_or_details_like_it(
     of_attempt: dict[str, Any], of_batch: dict[str, Any], known: CopyFidelity, near: bool
 ) -> None:
     one = attempt(**({"restored": True} | of_attempt))
-    assert nearly_fits(one, sighting(**(UNLIKE | of_batch)), known) is near
+    assert nearly_fits(one, unowned(**(UNLIKE | of_batch)), known) is near
 
 
 @pytest.mark.parametrize(("created", "near"), [(1000.0, False), (1000.5, True), (None, True)])
@@ -93,13 +93,13 @@ def test_a_batch_from_before_the_ledger_file_was_written_is_not_the_copy_of_what
     created: float | None, near: bool
 ) -> None:
     one = attempt(restored=True, created_after=1000.0, offset=None)
-    assert nearly_fits(one, sighting(created=created), CopyFidelity()) is near
-    assert fits(one, sighting(created=created)) is near
+    assert nearly_fits(one, unowned(created=created), CopyFidelity()) is near
+    assert fits(one, unowned(created=created)) is near
 
 
 @pytest.mark.parametrize("differs", ANOTHER)
 def test_a_property_that_differs_proves_only_where_it_was_shown_to_survive(differs: str) -> None:
-    batch = sighting(name="Signs")._replace(**ANOTHER[differs])
+    batch = unowned(name="Signs")._replace(**ANOTHER[differs])
     only: dict[str, Any] = {differs: True}
     unknown: dict[str, Any] = {differs: None}
     not_kept: dict[str, Any] = {differs: False}
@@ -130,7 +130,7 @@ def test_a_property_that_differs_proves_only_where_it_was_shown_to_survive(diffe
 def test_a_batch_of_exactly_the_copys_name_is_near_however_it_looks(
     of_attempt: dict[str, Any], of_batch: dict[str, Any], near: bool
 ) -> None:
-    batch = sighting(details="else", loose_details="else")._replace(**of_batch)
+    batch = unowned(details="else", loose_details="else")._replace(**of_batch)
     assert nearly_fits(attempt(**of_attempt), batch, ALL) is near
 
 
@@ -150,7 +150,7 @@ def test_a_name_proves_something_where_its_characters_were_seen_to_survive(
     sent: str, characters: str, near: bool
 ) -> None:
     seen = replace(ALL, arrived=Arrived(frozenset(characters)))
-    assert nearly_fits(attempt(name=sent), sighting(name="Bridges"), seen) is near
+    assert nearly_fits(attempt(name=sent), unowned(name="Bridges"), seen) is near
     assert seen.surely_keeps(sent) is not near
 
 
@@ -168,21 +168,21 @@ def test_for_a_restored_attempt_the_names_of_batches_that_were_found_prove_somet
     restored: bool, known: CopyFidelity, near: bool
 ) -> None:
     one = attempt(restored=restored)
-    assert nearly_fits(one, sighting(name="Bridges"), known) is near
-    assert nearly_fits(one._replace(name="Zo\u00eb"), sighting(name="Bridges"), known) is (
+    assert nearly_fits(one, unowned(name="Bridges"), known) is near
+    assert nearly_fits(one._replace(name="Zo\u00eb"), unowned(name="Bridges"), known) is (
         near or known.found != Arrived(frozenset("\u00eb"))
     )
-    assert nearly_fits(one, sighting(name="Signs"), known)
+    assert nearly_fits(one, unowned(name="Signs"), known)
 
 
 def test_what_existed_before_an_attempt_is_not_its_copy() -> None:
-    assert nearly_fits(attempt(restored=True), sighting(), ALL)
-    assert not nearly_fits(attempt(restored=True, existed=frozenset(["b1"])), sighting(), ALL)
+    assert nearly_fits(attempt(restored=True), unowned(), ALL)
+    assert not nearly_fits(attempt(restored=True, existed=frozenset(["b1"])), unowned(), ALL)
 
 
 def test_a_name_that_is_guessed_proves_nothing_where_the_source_may_have_changed() -> None:
     restored = attempt(source_changed=True, name_guessed=True)
-    assert nearly_fits(restored, sighting(name="Bridges"), ALL)
+    assert nearly_fits(restored, unowned(name="Bridges"), ALL)
 
 
 @pytest.mark.parametrize(
@@ -201,14 +201,14 @@ def test_copies_show_what_a_cleaning_api_makes_of_details(
     known = CopyFidelity()
     for listed, details in seen:
         known = known.joined(CopyFidelity(copied={listed: details}))
-    assert known.as_sent(sighting(details="cleaned")).details == made_from
+    assert known.as_sent(unowned(details="cleaned")).details == made_from
 
 
 @pytest.mark.parametrize("differs", ANOTHER)
 def test_nothing_that_differs_proves_anything_where_the_source_changed_or_is_not_known(
     differs: str,
 ) -> None:
-    batch = sighting()._replace(**ANOTHER[differs])
+    batch = unowned()._replace(**ANOTHER[differs])
 
     assert nearly_fits(attempt(source_changed=True), batch, ALL) is (differs != "name")
     assert nearly_fits(attempt(source_changed=True, name=None), batch, ALL), (
@@ -230,7 +230,7 @@ def test_nothing_that_differs_proves_anything_where_the_source_changed_or_is_not
 def test_a_batch_that_cannot_be_its_copy_is_no_candidate_whatever_it_looks_like(
     of_attempt: dict[str, Any], of_batch: dict[str, Any]
 ) -> None:
-    assert not nearly_fits(attempt(**of_attempt), sighting()._replace(**of_batch), CopyFidelity())
+    assert not nearly_fits(attempt(**of_attempt), unowned()._replace(**of_batch), CopyFidelity())
 
 
 @pytest.mark.parametrize(
@@ -240,25 +240,25 @@ def test_a_batch_that_cannot_be_its_copy_is_no_candidate_whatever_it_looks_like(
 def test_a_batch_made_within_the_wide_window_is_a_candidate(
     created: float | None, date_after: float | None
 ) -> None:
-    assert nearly_fits(attempt(date_after=date_after), sighting(created=created), ALL)
+    assert nearly_fits(attempt(date_after=date_after), unowned(created=created), ALL)
 
 
 def test_datasets_of_a_new_dataset_copy_are_none() -> None:
     new = attempt(upload_new_dataset=True)
 
-    assert not nearly_fits(new, sighting(name="Signs"), ALL)
-    assert nearly_fits(new, sighting(name="Signs", datasets=()), ALL)
+    assert not nearly_fits(new, unowned(name="Signs"), ALL)
+    assert nearly_fits(new, unowned(name="Signs", datasets=()), ALL)
 
 
 def test_details_that_differ_in_case_and_spaces_alone_prove_nothing() -> None:
-    assert nearly_fits(attempt(), sighting(details="cleaned"), ALL)
+    assert nearly_fits(attempt(), unowned(details="cleaned"), ALL)
 
 
-def test_hole_a_batch_whose_looks_changed_between_listings_is_a_candidate() -> None:
+def test_regression_a_batch_whose_looks_changed_between_listings_is_a_candidate() -> None:
     """First shown without its details, as a new batch may be: a look that is not final proves
     nothing."""
     assert nearly_fits(
-        attempt(), sighting(name="Bridges", details="else", loose_details="", datasets=()), ALL
+        attempt(), unowned(name="Bridges", details="else", loose_details="", datasets=()), ALL
     )
 
 
@@ -313,7 +313,7 @@ def test_a_name_is_close_to_itself_however_it_is_written(name: str) -> None:
 
 
 def test_candidates_are_named_by_their_ids() -> None:
-    shown = [sighting("b1"), sighting("b2", name="Bridges"), sighting("b3", created_by="somebody")]
+    shown = [unowned("b1"), unowned("b2", name="Bridges"), unowned("b3", created_by="somebody")]
 
     assert candidates(attempt(), shown, ALL) == ("b1",)
     assert candidates(attempt(), shown, CopyFidelity()) == ("b1", "b2")

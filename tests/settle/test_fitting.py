@@ -1,6 +1,6 @@
 """Which batch could be the copy of which attempt.
 
-A test that says `hole` fails without a fix of the rule it names."""
+A test whose name says `regression` fails without a fix of the rule it names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.settle.cases import ALL, attempt, sighting
+from tests.settle.cases import ALL, attempt, unowned
 from worker.model.attempts import (
     CopyFidelity,
     Interval,
@@ -36,7 +36,7 @@ from worker.settle.windows import WIDE_S
 def test_what_speaks_against_a_batch_besides_its_looks(
     of_attempt: dict[str, Any], of_batch: dict[str, Any], may: bool
 ) -> None:
-    assert may_be_its(attempt(**of_attempt), sighting()._replace(**of_batch)) is may
+    assert may_be_its(attempt(**of_attempt), unowned()._replace(**of_batch)) is may
 
 
 @pytest.mark.parametrize(
@@ -75,17 +75,17 @@ def test_what_speaks_against_a_batch_besides_its_looks(
 def test_a_batch_fits_only_in_every_respect(
     of_attempt: dict[str, Any], of_batch: dict[str, Any], fit: bool
 ) -> None:
-    assert fits(attempt(**of_attempt), sighting()._replace(**of_batch)) is fit
+    assert fits(attempt(**of_attempt), unowned()._replace(**of_batch)) is fit
 
 
-def test_hole_the_source_under_its_own_name_is_never_taken_for_its_copy() -> None:
+def test_regression_the_source_under_its_own_name_is_never_taken_for_its_copy() -> None:
     """The listing before sending was cut short, so the source is in no baseline, and the name sent
     is its own."""
     its_name = attempt(name="Signs", listing=0, offset=None)
 
-    assert not fits(its_name, sighting("source", name="Signs", created=1001.0))
+    assert not fits(its_name, unowned("source", name="Signs", created=1001.0))
     assert not nearly_fits(
-        its_name, sighting("source", name="Signs", created=1001.0), CopyFidelity()
+        its_name, unowned("source", name="Signs", created=1001.0), CopyFidelity()
     )
 
 
@@ -98,12 +98,12 @@ def test_hole_the_source_under_its_own_name_is_never_taken_for_its_copy() -> Non
         (1090.0 + WIDE_S + 1, False),
     ],
 )
-def test_hole_without_an_offset_an_old_batch_is_not_claimed_and_still_prevents_absence(
+def test_regression_without_an_offset_an_old_batch_is_not_claimed_and_still_prevents_absence(
     created: float, fit: bool
 ) -> None:
     """A first request that was lost, no 201 to tell the clocks by, and an old copy that no baseline
     has."""
-    unknown_offset, old = attempt(offset=None, listing=0), sighting(created=created)
+    unknown_offset, old = attempt(offset=None, listing=0), unowned(created=created)
 
     assert fits(unknown_offset, old) is fit
     assert nearly_fits(unknown_offset, old, ALL)

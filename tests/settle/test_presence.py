@@ -1,6 +1,6 @@
 """Which batches are claimed for which attempts.
 
-A test that says `hole` fails without a fix of the rule it names."""
+A test whose name says `regression` fails without a fix of the rule it names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.settle.cases import ALL, SOURCE, attempt, sighting
+from tests.settle.cases import ALL, SOURCE, attempt, unowned
 from worker.model.attempts import (
     Attempt,
     CopyFidelity,
@@ -25,7 +25,7 @@ from worker.settle.presence import MANY, presence
 
 
 def test_nothing_open_and_nothing_shown_is_nothing_found() -> None:
-    for attempts, batches in (([], []), ([attempt()], []), ([], [sighting()])):
+    for attempts, batches in (([], []), ([attempt()], []), ([], [unowned()])):
         found = presence(attempts, batches)
         assert (found.claims, found.disputed) == ({}, {})
 
@@ -33,14 +33,14 @@ def test_nothing_open_and_nothing_shown_is_nothing_found() -> None:
 def test_the_oldest_batch_goes_to_the_oldest_attempt() -> None:
     later = attempt(2, left=1005.0, ended=1065.0)
     found = presence(
-        [later, attempt(1)], [sighting("b2", created=1007.0), sighting("b1", created=1006.0)]
+        [later, attempt(1)], [unowned("b2", created=1007.0), unowned("b1", created=1006.0)]
     )
 
     assert (found.claims, found.disputed) == ({1: "b1", 2: "b2"}, {})
 
 
 def test_fewer_batches_than_attempts_are_claimed_and_nothing_is_disputed() -> None:
-    found = presence([attempt(1), attempt(2), attempt(3)], [sighting("b1"), sighting("b2")])
+    found = presence([attempt(1), attempt(2), attempt(3)], [unowned("b1"), unowned("b2")])
 
     assert (sorted(found.claims.values()), found.disputed) == (["b1", "b2"], {})
 
@@ -64,7 +64,7 @@ def test_an_attempt_whose_batches_all_went_to_others_does_not_keep_the_search_fr
         at(4, 1000.0, 1050.0),
     ]
     batches = [
-        sighting(f"b{number}", created=1000.0 + 10 * number, created_by=by)
+        unowned(f"b{number}", created=1000.0 + 10 * number, created_by=by)
         for number, by in ((1, "me"), (2, "me"), (3, "me"), (4, "you"))
     ]
     found = presence(attempts, batches)
@@ -80,13 +80,13 @@ def test_an_attempt_that_may_have_created_an_odd_batch_takes_no_other_attempts_b
     late = {"left": 5000.0, "ended": 5060.0, "date_before": 4999.0, "date_after": 5090.0}
     both = attempt(3, **(late | {"left": 1000.0}), timeout_s=4060.0)
     batches = [
-        sighting("b1"),
-        sighting("b2", created=5001.0),
-        sighting("b3", created=5002.0),
+        unowned("b1"),
+        unowned("b2", created=5001.0),
+        unowned("b3", created=5002.0),
     ]
     assert set(presence([first, second, both], batches, ALL).claims) == {1, 3}
     # The first one alone nearly fits the odd one: the second one was sent after it was shown.
-    odd = sighting("odd", **ODD, listing=6)
+    odd = unowned("odd", **ODD, listing=6)
     second = second._replace(listing=6)
     batches = [batch._replace(listing=7) for batch in batches]
     assert set(presence([first, second, both], [*batches, odd], ALL).claims) == {2, 3}
@@ -94,20 +94,20 @@ def test_an_attempt_that_may_have_created_an_odd_batch_takes_no_other_attempts_b
 
 def test_if_every_attempt_gets_a_batch_the_oldest_still_goes_to_the_oldest() -> None:
     first, second = attempt(1, listing=5), attempt(2, listing=6, left=1002.0, ended=1062.0)
-    batches = [sighting("b1", listing=7, created=1003.5), sighting("b2", listing=7, created=1004.5)]
-    found = presence([first, second], [*batches, sighting("odd", **ODD, listing=6)], ALL)
+    batches = [unowned("b1", listing=7, created=1003.5), unowned("b2", listing=7, created=1004.5)]
+    found = presence([first, second], [*batches, unowned("odd", **ODD, listing=6)], ALL)
     assert found.claims == {1: "b1", 2: "b2"}
 
 
 def test_more_batches_than_attempts_are_decided_by_nobody() -> None:
-    found = presence([attempt(1)], [sighting("b2"), sighting("b1")])
+    found = presence([attempt(1)], [unowned("b2"), unowned("b1")])
 
     assert (found.claims, found.disputed) == ({}, {1: ("b1", "b2")})
 
 
 def test_a_batch_that_fits_attempts_of_two_kinds_is_decided_by_nobody() -> None:
     twin = attempt(2, source_id="twin")
-    found = presence([attempt(1), twin], [sighting("b1")])
+    found = presence([attempt(1), twin], [unowned("b1")])
 
     assert (found.claims, found.disputed) == ({}, {1: ("b1",), 2: ("b1",)})
 
@@ -116,7 +116,7 @@ def test_kinds_whose_copies_differ_are_settled_apart() -> None:
     other = attempt(2, name="Signs 2")
     found = presence(
         [attempt(1), other],
-        [sighting("b1"), sighting("b2", name="Signs 2"), sighting("b3", name="No")],
+        [unowned("b1"), unowned("b2", name="Signs 2"), unowned("b3", name="No")],
     )
 
     assert (found.claims, found.disputed) == ({1: "b1", 2: "b2"}, {})
@@ -136,12 +136,12 @@ def test_kinds_whose_copies_differ_are_settled_apart() -> None:
         ({"left": 1300.0, "ended": 1360.0, "offset": None}, False),
     ],
 )
-def test_hole_a_batch_may_be_of_another_source_that_was_edited_for_a_while(
+def test_regression_a_batch_may_be_of_another_source_that_was_edited_for_a_while(
     of_rival: dict[str, Any], decided: bool
 ) -> None:
     twin = SOURCE._replace(details="as edited", loose_details="as edited")
     rival = attempt(2, source_id="twin", source=twin, source_changed=True)._replace(**of_rival)
-    found = presence([attempt(1), rival], [sighting()])
+    found = presence([attempt(1), rival], [unowned()])
     assert found.claims == ({1: "b1"} if decided else {})
     assert found.rivalled == ({} if decided else {1: ("b1",)})
 
@@ -172,35 +172,35 @@ def test_a_restored_attempt_is_a_rival_unless_its_source_looks_different_now(
 ) -> None:
     one = attempt(1, restored=True)
     rival = attempt(2, source_id="other", source=source, restored=True, **of_rival)
-    found = presence([one, rival], [sighting(**of_batch)], known)
+    found = presence([one, rival], [unowned(**of_batch)], known)
     assert found.claims == ({1: "b1"} if decided else {})
 
 
 @pytest.mark.parametrize(
-    ("of_one", "survival", "decided"),
+    ("of_one", "fidelity", "decided"),
     [
         ({"of_a_copy": True}, CopyFidelity(), False),
         ({"of_a_copy": True}, ALL, True),  # details arrive as they were, so the rival's would
         ({}, CopyFidelity(), True),
     ],
 )
-def test_hole_a_copy_of_a_copy_may_look_like_a_copy_of_the_first_source(
-    of_one: dict[str, Any], survival: CopyFidelity, decided: bool
+def test_regression_a_copy_of_a_copy_may_look_like_a_copy_of_the_first_source(
+    of_one: dict[str, Any], fidelity: CopyFidelity, decided: bool
 ) -> None:
     """An API that cleans details made the source of one of what is the source of the other."""
     first = attempt(
         2, source_id="first", source=SOURCE._replace(details="not clean", loose_details="not clean")
     )
-    found = presence([attempt(1, **of_one), first], [sighting()], survival)
+    found = presence([attempt(1, **of_one), first], [unowned()], fidelity)
     assert found.claims == ({1: "b1"} if decided else {})
 
 
-def test_hole_a_batch_goes_to_the_attempt_that_can_have_made_no_other() -> None:
+def test_regression_a_batch_goes_to_the_attempt_that_can_have_made_no_other() -> None:
     """The source was edited for a while, and the older attempt's copy looks like it did then."""
     old = attempt(1, listing=5)
     new = attempt(2, listing=6, left=1050.0, ended=1110.0, date_before=1049.0, date_after=1140.0)
-    odd = sighting("odd", listing=6, details="as edited", loose_details="as edited")
-    fitting = sighting("fitting", listing=7, created=1060.0)
+    odd = unowned("odd", listing=6, details="as edited", loose_details="as edited")
+    fitting = unowned("fitting", listing=7, created=1060.0)
     assert fits(old, fitting)
     assert fits(new, fitting)
     found = presence([old, new], [odd, fitting], ALL)
@@ -220,11 +220,11 @@ def test_hole_a_batch_goes_to_the_attempt_that_can_have_made_no_other() -> None:
         (True, {"name": "Signs"}, False),
     ],
 )
-def test_hole_where_names_are_changed_a_batch_with_a_rest_of_its_name_may_be_of_an_edited_source(
+def test_regression_where_names_are_cut_a_batch_with_a_part_of_its_name_may_be_of_an_edited_source(
     names_arrive: bool | None, of_batch: dict[str, Any], may_be: bool
 ) -> None:
     """The source was edited for a while that no look saw, and the API cuts names."""
-    odd = sighting(**{"details": "as edited", "loose_details": "as edited", **of_batch})
+    odd = unowned(**{"details": "as edited", "loose_details": "as edited", **of_batch})
     one = attempt(tells_people_apart=False)
     assert (
         nearly_fits(one, odd, CopyFidelity(name=names_arrive, details=True, datasets=True))
@@ -233,14 +233,14 @@ def test_hole_where_names_are_changed_a_batch_with_a_rest_of_its_name_may_be_of_
 
 
 def test_a_batch_that_was_disputed_once_is_never_claimed() -> None:
-    found = presence([attempt(1), attempt(2)], [sighting("b1", disputed=True), sighting("b2")])
+    found = presence([attempt(1), attempt(2)], [unowned("b1", disputed=True), unowned("b2")])
 
     assert (found.claims, found.disputed) == ({}, {1: ("b1", "b2"), 2: ("b1", "b2")})
 
 
 def test_parts_that_nothing_connects_are_counted_apart() -> None:
     tomorrow = attempt(2, left=90_000.0, ended=90_060.0, date_before=90_000.0, date_after=90_100.0)
-    batches = [sighting("b1"), sighting("b2"), sighting("b3", created=90_001.0)]
+    batches = [unowned("b1"), unowned("b2"), unowned("b3", created=90_001.0)]
     found = presence([attempt(1), tomorrow], batches)
 
     assert (found.claims, found.disputed) == ({2: "b3"}, {1: ("b1", "b2")})
@@ -249,16 +249,16 @@ def test_parts_that_nothing_connects_are_counted_apart() -> None:
 def test_an_attempt_that_an_answer_named_a_batch_for_takes_no_other() -> None:
     answered = attempt(1, answered_id="b9")
 
-    assert presence([answered], [sighting("b1")]).claims == {}
-    assert presence([answered], [sighting("b9")]).claims == {1: "b9"}
+    assert presence([answered], [unowned("b1")]).claims == {}
+    assert presence([answered], [unowned("b9")]).claims == {1: "b9"}
 
 
-def test_hole_as_many_items_are_created_as_a_maximum_matching_allows() -> None:
+def test_regression_as_many_items_are_created_as_a_maximum_matching_allows() -> None:
     """The second attempt's copy was listed first; given to the first attempt, it would leave the
     other copy over."""
     second = attempt(2, left=1005.0, ended=1065.0, listing=5)
-    late_shown = sighting("b1", created=1001.0, listing=8)
-    found = presence([attempt(1), second], [sighting("b2", created=1006.5, listing=6), late_shown])
+    late_shown = unowned("b1", created=1001.0, listing=8)
+    found = presence([attempt(1), second], [unowned("b2", created=1006.5, listing=6), late_shown])
 
     assert found.claims == {1: "b1", 2: "b2"}
 
@@ -286,7 +286,7 @@ def test_claims_are_a_maximum_matching_of_what_fits(
         for n, (left, listing) in enumerate(lefts)
     ]
     shown = [
-        sighting(f"b{n}", created=float(at), listing=listing)
+        unowned(f"b{n}", created=float(at), listing=listing)
         for n, (at, listing) in enumerate(batches)
     ]
     found = presence(attempts, shown)
@@ -304,7 +304,7 @@ def test_claims_are_a_maximum_matching_of_what_fits(
 
 def test_ten_thousand_copies_of_one_name_are_settled_fast() -> None:
     attempts = [attempt(n) for n in range(10_000)]
-    batches = [sighting(f"b{n:05}") for n in range(10_000)]
+    batches = [unowned(f"b{n:05}") for n in range(10_000)]
     began = time.process_time()
     found = presence(attempts, batches)
 
@@ -321,15 +321,15 @@ def test_above_many_pairs_what_looks_alike_is_counted_together() -> None:
     tomorrow = attempt(
         500, left=90_000.0, ended=90_060.0, date_before=90_000.0, date_after=90_100.0
     )
-    batches = [sighting(f"b{n:05}") for n in range(MANY // 100 + 2)]
+    batches = [unowned(f"b{n:05}") for n in range(MANY // 100 + 2)]
 
     assert presence([*tonight, tomorrow], batches).claims == {}
 
 
-def test_hole_above_many_pairs_batches_that_fit_nothing_do_not_count() -> None:
+def test_regression_above_many_pairs_batches_that_fit_nothing_do_not_count() -> None:
     """Colleagues' copies of the same name are not more batches than attempts."""
     attempts = [attempt(n) for n in range(200)]
-    colleagues = [sighting(f"c{n:05}", created_by="somebody") for n in range(300)]
-    found = presence(attempts, [sighting("b1"), *colleagues])
+    colleagues = [unowned(f"c{n:05}", created_by="somebody") for n in range(300)]
+    found = presence(attempts, [unowned("b1"), *colleagues])
 
     assert (list(found.claims.values()), found.disputed) == (["b1"], {})

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.settle.cases import ALL, attempt, sighting
+from tests.settle.cases import ALL, attempt, unowned
 from worker.model.attempts import Candidate, Evidence, Unsettled
 from worker.model.reasons import Reason
 from worker.settle import verdicts
@@ -47,7 +47,7 @@ FITS = Evidence(name=True, details=True, datasets=True, time=True, creator=True)
 def test_evidence_is_for_against_or_not_known(
     of_attempt: dict[str, Any], of_batch: dict[str, Any], changed: dict[str, bool | None]
 ) -> None:
-    found = evidence(attempt(**of_attempt), sighting(**of_batch))
+    found = evidence(attempt(**of_attempt), unowned(**of_batch))
     assert found == FITS._replace(**changed)
 
 
@@ -58,20 +58,20 @@ def unknown(*attempts: Any, batches: Any, absence: bool = True) -> Mapping[int, 
 
 
 def test_several_fit() -> None:
-    found = unknown(attempt(), batches=[sighting("b1"), sighting("b2", created=1002.0)])
+    found = unknown(attempt(), batches=[unowned("b1"), unowned("b2", created=1002.0)])
     candidates = (Candidate("b1", FITS), Candidate("b2", FITS))
     assert found == {1: Unsettled(Reason.SEVERAL_FIT, verdicts.SEVERAL, candidates, 2)}
 
 
 def test_names_that_are_alike() -> None:
     alike = attempt(2, name="Signs-1")
-    found = verdicts_of([attempt(), alike], {"ws": [sighting()]}, {"ws": None}, {}, absence=True)
+    found = verdicts_of([attempt(), alike], {"ws": [unowned()]}, {"ws": None}, {}, absence=True)
     expected = Unsettled(Reason.NAMES_ALIKE, verdicts.ALIKE, (Candidate("b1", FITS),), 1)
     assert found.unknown[1] == expected
 
 
 def test_it_may_be_its() -> None:
-    near = sighting(details="other")
+    near = unowned(details="other")
     expected = Candidate("b1", FITS._replace(details=None))
     found = unknown(attempt(source_changed=True), batches=[near])
     assert found == {1: Unsettled(Reason.MAY_BE_ITS, verdicts.MAY_BE, (expected,), 1)}
@@ -84,14 +84,14 @@ def test_an_answer_named_a_batch_that_no_listing_shows() -> None:
 
 
 def test_an_answer_named_a_batch_that_does_not_fit() -> None:
-    other = sighting("b9", workspace_id="elsewhere")
+    other = unowned("b9", workspace_id="elsewhere")
     found = unknown(attempt(answered_id="b9"), batches=[other])
     assert found[1].candidates == (Candidate("b9", FITS),)
 
 
 @pytest.mark.parametrize("absence", [True, False])
 def test_another_persons_token(absence: bool) -> None:
-    found = unknown(attempt(hidden=True), batches=[sighting()], absence=absence)
+    found = unknown(attempt(hidden=True), batches=[unowned()], absence=absence)
     assert found == {1: Unsettled(Reason.HIDDEN, verdicts.HIDDEN)}
 
 
@@ -118,24 +118,24 @@ def test_a_workspace_without_a_listing(one: Any, text: str) -> None:
 def test_each_part_is_decided_by_itself() -> None:
     """Two parts with too many batches, two with rivals: none hides another."""
     attempts = [attempt(n, name=f"Part {n}") for n in (1, 2)]
-    batches = [sighting(f"b{n}{m}", name=f"Part {n}") for n in (1, 2) for m in (1, 2)]
+    batches = [unowned(f"b{n}{m}", name=f"Part {n}") for n in (1, 2) for m in (1, 2)]
     found = presence(attempts, batches)
     assert found.disputed == {1: ("b11", "b12"), 2: ("b21", "b22")}
 
     rivals = [attempt(n, name=name) for n, name in enumerate(("A 1", "A-1", "B 1", "B-1"), 1)]
-    shown = [sighting(f"b{one.id}", name=one.name) for one in rivals]
+    shown = [unowned(f"b{one.id}", name=one.name) for one in rivals]
     assert set(presence(rivals, shown).rivalled) == {1, 2, 3, 4}
 
 
 def test_of_equal_listings_the_time_and_then_the_id_decide() -> None:
     one, two = attempt(1), attempt(2, left=1000.5)
-    early, late = sighting("z", created=1001.0), sighting("a", created=1002.0)
+    early, late = unowned("z", created=1001.0), unowned("a", created=1002.0)
     for batches in ([early, late], [late, early]):
         assert presence([one, two], batches).claims == {1: "z", 2: "a"}
-    same = [sighting("b"), sighting("a")]
+    same = [unowned("b"), unowned("a")]
     assert presence([one, two], same).claims == {1: "a", 2: "b"}
-    first = sighting("y", listing=5 + 1, created=1003.0)
-    second = sighting("x", listing=5 + 2, created=1001.0)
+    first = unowned("y", listing=5 + 1, created=1003.0)
+    second = unowned("x", listing=5 + 2, created=1001.0)
     assert presence([one, two], [second, first]).claims == {1: "y", 2: "x"}
 
 
@@ -152,9 +152,9 @@ def test_two_equal_dates_bound_a_wide_window() -> None:
 
 def test_the_best_candidates_are_named_first() -> None:
     batches = [
-        sighting("a", name="Signs 1 ", details="x", datasets=()),
-        sighting("b", details="x"),
-        sighting("c", created_by=None, details="x"),
+        unowned("a", name="Signs 1 ", details="x", datasets=()),
+        unowned("b", details="x"),
+        unowned("c", created_by=None, details="x"),
     ]
     found = unknown(attempt(source_changed=True), batches=batches)
     assert [one.batch_id for one in found[1].candidates] == ["b", "c", "a"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.settle.rig import HEADER, SETTLE_AFTER, SOURCE, World, run
+from tests.settle.rig import HEADER, SETTLE_AFTER, SOURCE, Rig, World, run
 from tests.support.ledgers import connection_of, opened, uuid
 from worker.export.commands import Invocation
 from worker.export.ledger_file import write_ledger_file
@@ -29,7 +29,7 @@ def lost_after_its_first_file(folder: Path, world: World, run_id: str = "") -> P
     file = folder / "spring.csv"
     with run(folder, world, JOB, run_id=run_id or new_run_id(world.clock.wall())) as rig:
         rig.ledger.mark_started()
-        write_ledger_file(rig.ledger, rig.ledger.campaign, "spring", file, Invocation())
+        write(rig, file)
     lose(folder)
     return file
 
@@ -39,12 +39,17 @@ def lose(folder: Path) -> None:
         database.unlink()
 
 
+def write(rig: Rig, file: Path) -> None:
+    """The run writes its ledger file."""
+    write_ledger_file(rig.ledger, rig.ledger.campaign, "spring", file, Invocation())
+
+
 def restored(
-    folder: Path, world: World, file: Path, job: str = JOB, timeout_s: float = TIMEOUT_S
+    folder: Path, world: World, file: Path, *job: str, timeout_s: float = TIMEOUT_S
 ) -> None:
-    """A person restores the file."""
+    """A person restores the file with these rows of a job (none: `JOB`)."""
     now = iso(world.clock.wall())
-    with opened(folder, HEADER, job, now=now, timeout_s=timeout_s) as ledger:
+    with opened(folder, HEADER, *(job or [JOB]), now=now, timeout_s=timeout_s) as ledger:
         restore(ledger, file, "spring", (), now)
 
 
@@ -153,7 +158,7 @@ async def test_what_was_given_up_before_the_file_was_written_gets_the_older_batc
             rig.ended(first, "not_left", world.clock.now)
         world.add(100, "Wave")
         rig.lose([second])
-        write_ledger_file(rig.ledger, rig.ledger.campaign, "spring", file, Invocation())
+        write(rig, file)
     world.add(101, "Wave")  # the first one's
     lose(tmp_path)
     restored(tmp_path, world, file, job)
@@ -183,15 +188,13 @@ async def killed_early(folder: Path, world: World, jobs: tuple[str, ...]) -> Non
     with run(folder, world, *jobs, run_id=new_run_id(world.clock.wall())) as rig:
         await rig.look()
         rig.ledger.mark_started()
-        write_ledger_file(rig.ledger, rig.ledger.campaign, "spring", file, Invocation())
+        write(rig, file)
     for source in [batch for batch in world.batches.values() if batch.name.startswith("Signs 1")]:
         for part in range(1, 7):
             number = 1000 + 100 * len(world.batches) + part
             world.add(number, f"Part {part}", details=source.details, datasets=source.datasets)
     lose(folder)
-    now = iso(world.clock.wall())
-    with opened(folder, HEADER, *jobs, now=now, timeout_s=TIMEOUT_S) as ledger:
-        restore(ledger, file, "spring", (), now)
+    restored(folder, world, file, *jobs)
 
 
 async def test_sources_that_look_different_are_told_apart_although_their_copies_share_names(
@@ -222,12 +225,10 @@ async def test_a_row_that_the_file_calls_unsent_did_not_create_the_source_of_ano
     file = tmp_path / "spring.csv"
     with run(tmp_path, world, *job, run_id=new_run_id(world.clock.wall())) as rig:
         rig.ledger.mark_started()
-        write_ledger_file(rig.ledger, rig.ledger.campaign, "spring", file, Invocation())
+        write(rig, file)
     world.add(11, "Other", details="other")
     lose(tmp_path)
-    now = iso(world.clock.wall())
-    with opened(tmp_path, HEADER, *job, now=now, timeout_s=TIMEOUT_S) as ledger:
-        restore(ledger, file, "spring", (), now)
+    restored(tmp_path, world, file, *job)
     with run(tmp_path, world, *job) as rig:
         await rig.look()
         assert await rig.round() == Settled(created=1, absent=1)
@@ -245,13 +246,11 @@ async def test_a_created_row_of_the_file_shows_what_becomes_of_names(
     with run(tmp_path, world, *job, run_id=new_run_id(world.clock.wall())) as rig:
         await rig.look()
         rig.answer(rig.intents(1)[0], 100)
-        write_ledger_file(rig.ledger, rig.ledger.campaign, "spring", file, Invocation())
+        write(rig, file)
     world.batches[uuid(100)].name = listed
     world.add(101, "Somebody's", by="somebody")
     lose(tmp_path)
-    now = iso(world.clock.wall())
-    with opened(tmp_path, HEADER, *job, now=now, timeout_s=TIMEOUT_S) as ledger:
-        restore(ledger, file, "spring", (), now)
+    restored(tmp_path, world, file, *job)
     with run(tmp_path, world, *job) as rig:
         await rig.look()
         assert await rig.round() == settled
@@ -317,11 +316,9 @@ async def test_what_is_older_than_a_batch_of_the_file_is_no_copy_of_what_was_uns
         await rig.look()
         world.add(100, "Other")
         rig.answer(rig.intents(1)[0], 100)
-        write_ledger_file(rig.ledger, rig.ledger.campaign, "spring", file, Invocation())
+        write(rig, file)
     lose(tmp_path)
-    now = iso(world.clock.wall())
-    with opened(tmp_path, HEADER, *job, now=now, timeout_s=TIMEOUT_S) as ledger:
-        restore(ledger, file, "spring", (), now)
+    restored(tmp_path, world, file, *job)
     with run(tmp_path, world, *job) as rig:
         await rig.look()
         assert await rig.round() == settled

@@ -1,10 +1,10 @@
 """The verdicts of one look, from listings and attempts.
 
-A test that says `hole` fails without a fix of the rule it names."""
+A test whose name says `regression` fails without a fix of the rule it names."""
 
 from __future__ import annotations
 
-from tests.settle.cases import ALL, SOURCE, attempt, sighting
+from tests.settle.cases import ALL, SOURCE, attempt, unowned
 from worker.model.attempts import (
     Unsettled,
 )
@@ -21,7 +21,7 @@ def detail(why: Unsettled) -> str:
 def test_an_incomplete_listing_leaves_everything_unknown_and_says_why() -> None:
     for absence in (False, True):
         said = verdicts_of(
-            [attempt()], {"ws": [sighting()]}, {"ws": "HTTP 500"}, {"ws": ALL}, absence=absence
+            [attempt()], {"ws": [unowned()]}, {"ws": "HTTP 500"}, {"ws": ALL}, absence=absence
         )
         assert (said.claims, said.absent, said.disputed) == ({}, [], ())
         assert said.unknown == {
@@ -50,8 +50,8 @@ def test_absence_is_found_at_the_second_look_alone() -> None:
 
 def test_presence_is_found_at_either_look_with_the_batch_as_it_was_shown() -> None:
     for absence in (False, True):
-        said = verdicts_of([attempt()], {"ws": [sighting()]}, {"ws": None}, {}, absence=absence)
-        assert said.claims == {1: sighting()}
+        said = verdicts_of([attempt()], {"ws": [unowned()]}, {"ws": None}, {}, absence=absence)
+        assert said.claims == {1: unowned()}
 
 
 def test_what_an_answer_named_is_never_absent() -> None:
@@ -65,7 +65,7 @@ def test_what_an_answer_named_is_never_absent() -> None:
 
 
 def test_a_candidate_keeps_absence_from_being_proved_and_is_named() -> None:
-    near = sighting(name="signs 1")
+    near = unowned(name="signs 1")
     said = verdicts_of([attempt()], {"ws": [near]}, {"ws": None}, {"ws": ALL}, absence=True)
 
     assert (said.absent, said.disputed) == ([], ())
@@ -75,7 +75,7 @@ def test_a_candidate_keeps_absence_from_being_proved_and_is_named() -> None:
 def test_what_was_claimed_is_no_candidate_for_another() -> None:
     other = attempt(2, name="Signs 10")
     said = verdicts_of(
-        [attempt(), other], {"ws": [sighting()]}, {"ws": None}, {"ws": ALL}, absence=True
+        [attempt(), other], {"ws": [unowned()]}, {"ws": None}, {"ws": ALL}, absence=True
     )
 
     assert (list(said.claims), said.absent) == ([1], [2])
@@ -83,7 +83,7 @@ def test_what_was_claimed_is_no_candidate_for_another() -> None:
 
 def test_disputed_batches_are_named_and_handed_on_to_be_remembered() -> None:
     said = verdicts_of(
-        [attempt()], {"ws": [sighting("b1"), sighting("b2")]}, {"ws": None}, {}, absence=True
+        [attempt()], {"ws": [unowned("b1"), unowned("b2")]}, {"ws": None}, {}, absence=True
     )
 
     assert (said.claims, said.absent, said.disputed) == ({}, [], ("b1", "b2"))
@@ -103,16 +103,16 @@ def test_workspaces_are_settled_apart() -> None:
     assert (said.absent, list(said.unknown)) == ([1], [2])
 
 
-def test_survival_in_one_workspace_proves_nothing_in_another() -> None:
+def test_copy_fidelity_in_one_workspace_proves_nothing_in_another() -> None:
     said = verdicts_of(
-        [attempt()], {"ws": [sighting(name="Bridges")]}, {"ws": None}, {"there": ALL}, absence=True
+        [attempt()], {"ws": [unowned(name="Bridges")]}, {"ws": None}, {"there": ALL}, absence=True
     )  # fmt: skip
 
     assert list(said.unknown) == [1]
 
 
 def test_an_error_names_the_first_candidates_and_counts_the_others() -> None:
-    near = [sighting(f"b{n:02}", name="signs 1") for n in range(NAMED + 3)]
+    near = [unowned(f"b{n:02}", name="signs 1") for n in range(NAMED + 3)]
     (why,) = verdicts_of([attempt()], {"ws": near}, {"ws": None}, {}, absence=True).unknown.values()
 
     assert detail(why).endswith("b09 and 3 more)")

@@ -1,6 +1,6 @@
 """When a request may have taken effect, and when a batch was created.
 
-A test that says `hole` fails without a fix of the rule it names."""
+A test whose name says `regression` fails without a fix of the rule it names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.settle.cases import INF, SHARP, attempt, sighting
+from tests.settle.cases import INF, SHARP, attempt, unowned
 from worker.ledger.seat import LEAVES_WITHIN_S
 from worker.model.attempts import (
     Interval,
@@ -87,7 +87,7 @@ def test_the_window_goes_from_the_leaving_to_the_end_of_late_effects(
 def test_when_a_batch_was_created_follows_from_created_at_and_the_offset(
     created: float | None, offset: Interval | None, made: Interval
 ) -> None:
-    assert made_at(sighting(created=created), offset) == made
+    assert made_at(unowned(created=created), offset) == made
 
 
 @pytest.mark.parametrize(

@@ -204,14 +204,12 @@ def forget_what_earlier_listings_showed(patch: pytest.MonkeyPatch) -> None:
 
 def guess_among_several(patch: pytest.MonkeyPatch) -> None:
     def wrong(
-        attempts: Sequence[Attempt], sightings: Sequence[UnownedBatch], _survival: CopyFidelity
+        attempts: Sequence[Attempt], unowned: Sequence[UnownedBatch], _fidelity: CopyFidelity
     ) -> Presence:
         claims: dict[int, str] = {}
         for attempt in attempts:
             free = [
-                s
-                for s in sightings
-                if s.batch_id not in claims.values() and fitting.fits(attempt, s)
+                s for s in unowned if s.batch_id not in claims.values() and fitting.fits(attempt, s)
             ]
             if free:
                 claims[attempt.id] = free[0].batch_id
@@ -259,11 +257,11 @@ def ignore_what_other_campaigns_own(patch: pytest.MonkeyPatch) -> None:
 
 
 def ignore_names(patch: pytest.MonkeyPatch) -> None:
-    _looks(patch, lambda attempt, sighting: sighting._replace(name=attempt.expected_name))
+    _looks(patch, lambda attempt, batch: batch._replace(name=attempt.expected_name))
 
 
 def ignore_datasets(patch: pytest.MonkeyPatch) -> None:
-    _looks(patch, lambda attempt, sighting: sighting._replace(datasets=attempt.expected_datasets))
+    _looks(patch, lambda attempt, batch: batch._replace(datasets=attempt.expected_datasets))
 
 
 def _looks(
@@ -272,15 +270,13 @@ def _looks(
     real = fitting.fits
 
     def presence(
-        attempts: Sequence[Attempt], sightings: Sequence[UnownedBatch], _survival: CopyFidelity
+        attempts: Sequence[Attempt], unowned: Sequence[UnownedBatch], _fidelity: CopyFidelity
     ) -> Presence:
         claims: dict[int, str] = {}
         for attempt in attempts:
-            for sighting in sightings:
-                if sighting.batch_id not in claims.values() and real(
-                    attempt, wrong(attempt, sighting)
-                ):
-                    claims[attempt.id] = sighting.batch_id
+            for batch in unowned:
+                if batch.batch_id not in claims.values() and real(attempt, wrong(attempt, batch)):
+                    claims[attempt.id] = batch.batch_id
                     break
         return Presence(claims, {})
 
@@ -291,14 +287,14 @@ def _looks(
 
 
 def take_a_near_fit_for_absence(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(verdicts, "candidates", lambda _attempt, _free, _survival: ())
+    patch.setattr(verdicts, "candidates", lambda _attempt, _free, _fidelity: ())
 
 
 def trust_every_property(patch: pytest.MonkeyPatch) -> None:
     real = absence.candidates
 
     def wrong(
-        attempt: Attempt, free: Sequence[UnownedBatch], _survival: CopyFidelity
+        attempt: Attempt, free: Sequence[UnownedBatch], _fidelity: CopyFidelity
     ) -> tuple[str, ...]:
         return real(attempt._replace(source_changed=False), free, CopyFidelity(True, True, True))
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 from worker.api.client import ProlificClient
 from worker.api.connection import connected, proxy_for
@@ -173,9 +173,12 @@ async def api(
         await sandbox.stop()
 
 
-def invocation(settings: Settings, *, run: bool = False) -> Invocation:
-    """How to reach a campaign's database, for commands that are shown to people. `--ledger` says
-    where this command writes; it only applies to later runs if this command is a `run`."""
+def invocation(
+    settings: Settings, *, run: bool = False, stream: TextIO | None = None
+) -> Invocation:
+    """How to reach a campaign's database, for commands that people read on `stream` (None: in a
+    file). `--ledger` says where this command writes; it only applies to later runs if this command
+    is a `run`."""
     ledger_given = settings.given("ledger")
     found = (
         settings.config_file is not None and not settings.sandbox and not settings.given("database")
@@ -187,7 +190,7 @@ def invocation(settings: Settings, *, run: bool = False) -> Invocation:
         usual_ledger=None if ledger_given else settings.ledger_template,
         sandbox=settings.sandbox,
         kept=tuple(_kept(settings)) if run else (),
-        program=program(),
+        program=program(stream),
         # The sandbox's batches are nowhere else.
         batch_url=None if settings.sandbox else settings.batch_url,
     )
@@ -283,6 +286,14 @@ def latest_run(reader: Reader, settings: Settings, args: argparse.Namespace) -> 
     return latest._replace(job=job, ledger=written, host=host)
 
 
+def campaign_number(reader: Reader, latest: views.LatestRun) -> int:
+    """The number of the campaign of this run."""
+    campaign = views.campaign_id(reader, latest.campaign)
+    if campaign is None:
+        raise AssertionError("a run always has a campaign")
+    return campaign
+
+
 def note_moved(reader: Reader) -> None:
     """Say on standard error if the ledger was moved to another database after what is read here."""
     if (place := fact(reader, MOVED_TO)) is not None:
@@ -302,14 +313,13 @@ def ledger_file_of(settings: Settings, latest: views.LatestRun) -> Path:
 def restoring(settings: Settings, campaign: str, job: Path) -> Callable[[Path], str]:
     """The command that rebuilds the campaign's database from a ledger file."""
     day = settings.date.isoformat() if settings.is_set("date") else None
-    leads = commands(
-        views.LatestRun("", campaign, Path(), Path.cwd() / job, day), invocation(settings)
-    )
+    latest = views.LatestRun("", campaign, Path(), Path.cwd() / job, day)
+    shown = commands(latest, invocation(settings))
     options = [] if day is None else ["--date", day]
     # Without --ledger, another file would be written, and this one would stay newer than it.
     if settings.given("ledger"):
         options += ["--ledger", settings.ledger]
-    return lambda file: leads.ledger(*options, "--restore", str(file))
+    return lambda file: shown.ledger(*options, "--restore", str(file))
 
 
 def name_campaign(latest: views.LatestRun) -> None:

@@ -12,17 +12,25 @@ from typing import NamedTuple
 import anyio
 
 from worker.api.reader import RetryingReader, UnrecordedListings
-from worker.cli.common import Target, api, invocation, latest_run, name_campaign
+from worker.cli.common import (
+    Target,
+    api,
+    campaign_number,
+    invocation,
+    latest_run,
+    name_campaign,
+)
 from worker.cli.outdated import outdated, warn_if
 from worker.export import decision_sheet
 from worker.export.commands import commands
 from worker.export.filled_sheet import Filled, SheetRow, filled_in, problem_in
-from worker.export.kept_decisions import recorded
+from worker.export.kept_decisions import count_unrecorded, recorded_in
 from worker.export.own_files import refuse_foreign_file
 from worker.export.proposals import sheet_rows
 from worker.export.report.facts import may_go_on
 from worker.ledger import decisions, views
 from worker.ledger.database import open_for_reading
+from worker.ledger.decisions import Decision, Known
 from worker.ledger.handle import Reader
 from worker.ledger.moved import refuse_moved
 from worker.ledger.proposals import Undecided, undecided
@@ -70,16 +78,16 @@ def write_proposals(args: Namespace, settings: Settings) -> int:
         campaign = campaign_number(reader, latest)
         count = _Count()
         going_on = may_go_on(reader, campaign)
-        leads = invocation(settings)
+        invoked = invocation(settings)
         some = count.of(undecided(reader, campaign, going_on=going_on))
-        rows = sheet_rows(some, latest.campaign, leads.batch_url)
+        rows = sheet_rows(some, latest.campaign, invoked.batch_url)
         try:
             decision_sheet.write(path, count.of_rows(rows), f"Decisions for {latest.campaign}")
         except OSError as error:
             raise UsageError(
                 f"{path}: the sheet cannot be written: {error.strerror or error}"
             ) from error
-        follow_up = commands(latest, leads)
+        follow_up = commands(latest, invoked)
     if settings.json:
         say_json({"campaign": latest.campaign, "file": str(path), **count.numbers})
     elif not settings.quiet:
@@ -99,14 +107,6 @@ def ledger_option(settings: Settings) -> list[str]:
     """--ledger as it was given, for a command that is to write the same file."""
     given = settings.given("ledger") and settings.ledger is not None
     return ["--ledger", str(settings.ledger)] if given else []
-
-
-def campaign_number(reader: Reader, latest: views.LatestRun) -> int:
-    """The number of the campaign of this run."""
-    campaign = views.campaign_id(reader, latest.campaign)
-    if campaign is None:
-        raise AssertionError("a run always has a campaign")
-    return campaign
 
 
 class _Count:
@@ -155,12 +155,10 @@ def _refuse_unrecorded(reader: Reader, path: Path) -> None:
     work would be lost."""
     if not path.exists():
         return
-    filled, problems = filled_in(decision_sheet.read(path), recorded=recorded(reader))
-    items = (decisions.known(reader, one.decision.item) for one in filled)
-    if number := len(problems) + sum(item is not None and item.is_open for item in items):
+    if number := count_unrecorded(reader, decision_sheet.read(path)):
         raise UsageError(
-            f"{path}: {counted(number, 'decision')} in this sheet "
-            f"{'is' if number == 1 else 'are'} not recorded yet; it is left as it is",
+            f"{path}: {counted(number, 'decision')} in this sheet {verb(number, 'is', 'are')} not"
+            " recorded yet; it is left as it is",
             hint="Record them with --decisions, or name another file with --proposals.",
         )
 
@@ -184,7 +182,7 @@ def check_sheet(
 ) -> Checked:
     """The decisions of a sheet, each compared with the database. With `accept`, the sheet's
     suggestions are decisions too."""
-    filled, problems = filled_in(sheet, accept=accept, recorded=recorded(reader))
+    filled, problems = filled_in(sheet, accept=accept, recorded=recorded_in(reader))
     left: list[Filled] = []
     rows_of: dict[str, Filled] = {}
     before = 0
@@ -194,20 +192,32 @@ def check_sheet(
         if decisions.is_recorded(decision, item, campaign):
             before += 1
             continue
-        problem = decisions.why_stale(decision, item, campaign)
-        if not problem and (batch_id := decision.batch_id) is not None:
-            if (error := decisions.refusal(reader, decision.item, batch_id)) is not None:
-                problem = error.message
-            elif (other := rows_of.setdefault(batch_id, one)) is not one:
-                problem = (
-                    f"{batch_id} is also the decision for #{other.decision.item} in line"
-                    f" {other.row.line}; a batch belongs to one item only"
-                )
+        problem = why_refused(reader, decision, item, campaign)
+        batch_id = decision.batch_id
+        if (
+            not problem
+            and batch_id is not None
+            and (other := rows_of.setdefault(batch_id, one)) is not one
+        ):
+            problem = (
+                f"{batch_id} is also the decision for #{other.decision.item} in line"
+                f" {other.row.line}; a batch belongs to one item only"
+            )
         if problem:
             problems.append(problem_in(one.row, problem))
         else:
             left.append(one)
     return Checked(left, problems, before)
+
+
+def why_refused(reader: Reader, decision: Decision, item: Known | None, campaign: str) -> str:
+    """Why a decision about an item of this campaign cannot be recorded: the item has changed since,
+    or the batch cannot be its copy. Empty if it can."""
+    stale = decisions.why_stale(decision, item, campaign)
+    if stale or decision.batch_id is None:
+        return stale
+    error = decisions.refusal(reader, decision.item, decision.batch_id)
+    return "" if error is None else error.message
 
 
 def look_up_checked(

@@ -18,6 +18,7 @@ from typing import TextIO
 from worker.cli.accept_server import accept_server
 from worker.cli.choice import Choice, since
 from worker.cli.common import (
+    campaign_number,
     campaign_of,
     invocation,
     latest_run,
@@ -49,7 +50,6 @@ from worker.ledger.store import Ledger
 from worker.ledger.views import SANDBOX
 from worker.model.clock import MachineClock, iso
 from worker.model.errors import UsageError, WorkerError
-from worker.model.program import program
 from worker.model.records import RunEnd, RunKind
 from worker.model.run_id import new_run_id
 from worker.model.server_address import ServerAddress, server_address
@@ -69,19 +69,7 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if args.restore is not None:
         return _restore(args, settings, environ)
     if args.backup is not None:
-        copy = Path(args.backup)
-        if not copy.parent.is_dir():
-            raise UsageError(
-                f"{copy}: the backup cannot be written: there is no folder {copy.parent}"
-            )
-        if isinstance(settings.database, ServerAddress):
-            raise UsageError(
-                f"--backup: {settings.database} is on a server",
-                hint=f"Back it up as its server is backed up, for example: pg_dump --format=custom"
-                f" --schema={settings.database.schema} (see docs/shared-ledger.md).",
-            )
-        backup(settings.database, copy)
-        return 0
+        return _back_up(settings, Path(args.backup))
     if args.accept_server:
         return accept_server(settings)
     if args.copy_to is not None:
@@ -105,6 +93,20 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
                 _show_campaign(reader, settings, args, choice, environ)
         except DATABASE_ERRORS as error:
             raise unusable(settings.database, error) from error
+    return 0
+
+
+def _back_up(settings: Settings, copy: Path) -> int:
+    """Copy the database to the file `copy`."""
+    if not copy.parent.is_dir():
+        raise UsageError(f"{copy}: the backup cannot be written: there is no folder {copy.parent}")
+    if isinstance(settings.database, ServerAddress):
+        raise UsageError(
+            f"--backup: {settings.database} is on a server",
+            hint=f"Back it up as its server is backed up, for example: pg_dump --format=custom"
+            f" --schema={settings.database.schema} (see docs/shared-ledger.md).",
+        )
+    backup(settings.database, copy)
     return 0
 
 
@@ -176,8 +178,8 @@ def _restore(args: argparse.Namespace, settings: Settings, environ: Mapping[str,
             database, ledger.campaign, campaign, path, invocation(settings)
         ):
             output.complain(message)
-        leads = invocation(settings)._replace(program=program(sys.stdout))
-        follow_up = commands(latest_run(database, settings, args), leads)
+        latest = latest_run(database, settings, args)
+        follow_up = commands(latest, invocation(settings, stream=sys.stdout))
     output.say(
         f"Restored into {settings.database}: {counted(restored.created, 'duplicate')} created,"
         f" {restored.unknown:,} unknown, {counts.pending:,} pending."
@@ -231,9 +233,7 @@ def _show_campaign(
 ) -> None:
     latest = latest_run(reader, settings, args)
     warn_if(outdated(reader, settings, latest.campaign, latest.job, latest.ledger))
-    campaign = views.campaign_id(reader, latest.campaign)
-    if campaign is None:
-        raise AssertionError("a run always has a campaign")
+    campaign = campaign_number(reader, latest)
     if args.format is None and not choice.description:
         _write(reader, campaign, latest, settings)
         return

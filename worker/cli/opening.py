@@ -22,7 +22,6 @@ from worker.ledger.handle import Reader, Writer
 from worker.ledger.sqlite.database import open_empty
 from worker.ledger.store import Ledger
 from worker.model.events import Emit, Event
-from worker.model.program import program
 from worker.model.records import Leaving, RunKind, RunStart
 from worker.text import counted, joined, verb
 
@@ -74,8 +73,8 @@ class Opening:
         as_typed = sys.stdout.isatty() and self.asked.alone and not self.asked.only_settle
         if latest is None or as_typed:
             return typed(self.asked.settings, str(self.asked.job), sys.argv[1:])
-        leads = invocation(self.asked.settings, run=not self.asked.only_settle)
-        return commands(latest, leads._replace(program=program(sys.stdout)))
+        run = not self.asked.only_settle
+        return commands(latest, invocation(self.asked.settings, run=run, stream=sys.stdout))
 
     def _look_before(self, database: Reader) -> None:
         """Raise UsageError if this run must not begin: the database is not the newest, or the guard

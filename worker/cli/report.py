@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from worker.cli.common import (
+    campaign_number,
     invocation,
     latest_run,
     ledger_file_of,
@@ -77,9 +78,6 @@ def write(
     one of DATABASE_ERRORS."""
     from worker.export.report.page import About, write_report  # noqa: PLC0415 - most commands need no report
 
-    number = views.campaign_id(reader, campaign)
-    if number is None:
-        raise AssertionError("a run always has a campaign")
     about = About(
         api=views.api_url(reader),
         database=settings.database,
@@ -90,6 +88,7 @@ def write(
     latest = views.latest_run(reader, campaign=campaign)
     if latest is None:
         raise AssertionError("a campaign always has a run")
+    number = campaign_number(reader, latest)
     follow_up = commands(latest, invocation(settings, run=run))
     write_report(reader, number, campaign, path, about, follow_up, replaces_any=replaces_any)
 

@@ -26,8 +26,11 @@ from worker.text import counted, shortened, visible, window_width
 NAME_SHOWN = 200
 """Characters of a name that are shown."""
 
-_LABEL, _CANDIDATE = 14, 31
-"""Width of the first column of a table, and the smallest width of a candidate's."""
+_LABEL_WIDTH = 14
+"""Width of the first column of a table."""
+
+_CANDIDATE_WIDTH = 31
+"""The smallest width of a candidate's column."""
 
 
 def refuse_without_person() -> None:
@@ -47,11 +50,11 @@ class Kind(Enum):
     SKIP = auto()
     BACK = auto()
     LEAVE = auto()
-    NOTHING = auto()
+    INVALID = auto()
 
 
 class Answer(NamedTuple):
-    """What a person answered: the kind, the batch that is assigned, and why a key means nothing."""
+    """What a person answered: the kind, the batch that is assigned, and why a key is invalid."""
 
     kind: Kind
     batch_id: str | None = None
@@ -71,19 +74,27 @@ _KEYS = {
 }
 
 
+_CONFIRMED = {
+    Kind.ABSENT: "absent",
+    Kind.SKIP: "skipped",
+    Kind.BACK: "undo",
+    Kind.LEAVE: "leave",
+}
+
+
 def answer(key: str, one: Undecided, taken: Mapping[str, int]) -> Answer:
-    """What a key means for this duplicate. `taken` has the batches that were chosen so far, each
-    with the item that has it."""
+    """What a key means for this duplicate; pure. `taken` maps the batches that were chosen so far
+    to their items."""
     if (kind := _KEYS.get(key)) is not None:
         return Answer(kind)
     if not (key.isascii() and key.isdigit()):
-        return Answer(Kind.NOTHING, why="this key means nothing here")
+        return Answer(Kind.INVALID, why="this key means nothing here")
     number = int(key) or 10
     if number > len(one.found):
-        return Answer(Kind.NOTHING, why=f"there is no candidate {number}")
+        return Answer(Kind.INVALID, why=f"there is no candidate {number}")
     batch_id = one.found[number - 1].batch_id
     if batch_id in taken:
-        return Answer(Kind.NOTHING, why=f"you chose this batch for #{taken[batch_id]}")
+        return Answer(Kind.INVALID, why=f"you chose this batch for #{taken[batch_id]}")
     return Answer(Kind.ASSIGN, batch_id)
 
 
@@ -99,7 +110,7 @@ def keys_text(one: Undecided) -> str:
 
 
 def head_lines(one: Undecided, number: int, total: int) -> list[str]:
-    """What is known of the duplicate."""
+    """What is known of the duplicate, the `number`th of `total` to decide about."""
     source = visible(shortened(one.source_name or "(name not known)", NAME_SHOWN))
     sent = f"sent {one.last_sent_at[:19].replace('T', ' ')} UTC" if one.last_sent_at else "sent"
     lines = [
@@ -166,34 +177,34 @@ def _shared(found: Found) -> str:
     return f"{first} …" if found.others > 3 else first
 
 
-def review(some: Sequence[Undecided], campaign: str) -> list[Decision]:
-    """Ask about each duplicate. Returns the decisions that were made until the person left: by `q`,
-    Ctrl-C, Ctrl-D or by closing the terminal."""
+def review(unknown: Sequence[Undecided], campaign: str) -> list[Decision]:
+    """Ask about each unknown duplicate of the campaign. Returns the decisions that were made until
+    the person left: by `q`, Ctrl-C, Ctrl-D or by closing the terminal."""
     decided: dict[int, Decision] = {}
-    if not some:
+    if not unknown:
         return []
-    shown = list(weighed(some))
+    shown = list(weighed(unknown))
     warn(
-        f"{counted(len(some), 'unknown duplicate')} of {campaign}. Your decisions are recorded"
+        f"{counted(len(unknown), 'unknown duplicate')} of {campaign}. Your decisions are recorded"
         " together when you leave.\n"
     )
     at = 0
     with suppress(_LeftError, KeyboardInterrupt), _leaving_on_signals(), _one_key_at_a_time():
-        while at < len(some):
+        while at < len(shown):
             one, best, group = shown[at]
-            _show(one, best, group, at + 1, len(some))
-            found = _ask(one, {d.batch_id: d.item for d in decided.values() if d.batch_id})
-            match found.kind:
+            _show(one, best, group, at + 1, len(shown))
+            answered = _ask(one, {d.batch_id: d.item for d in decided.values() if d.batch_id})
+            match answered.kind:
                 case Kind.LEAVE:
                     break
                 case Kind.BACK:
                     at = max(0, at - 1)
-                    decided.pop(some[at].item, None)
+                    decided.pop(shown[at].one.item, None)
                     continue
                 case Kind.ASSIGN | Kind.ABSENT:
                     # The number of requests shows whether the item was sent again meanwhile.
                     seen = Seen(attempts=str(one.attempts))
-                    decided[one.item] = Decision(one.item, found.batch_id, seen)
+                    decided[one.item] = Decision(one.item, answered.batch_id, seen)
             at += 1
     warn(f"\n{counted(len(decided), 'decision')} to record.\n")
     return list(decided.values())
@@ -230,7 +241,7 @@ def _print_table(rows: Sequence[Sequence[str]]) -> None:
     from worker.terminal.tables import open_console  # noqa: PLC0415 - as above: it imports rich
 
     many = len(rows[0]) - 1
-    at_once = max(1, (window_width(sys.stderr) - _LABEL) // _CANDIDATE)
+    at_once = max(1, (window_width(sys.stderr) - _LABEL_WIDTH) // _CANDIDATE_WIDTH)
     console = open_console(sys.stderr)
     for first in range(1, many + 1, at_once):
         table = Table(box=SIMPLE_HEAD, pad_edge=False)
@@ -242,24 +253,12 @@ def _print_table(rows: Sequence[Sequence[str]]) -> None:
 
 
 def _ask(one: Undecided, taken: Mapping[str, int]) -> Answer:
-    """Read keys until one means something."""
-    while True:
-        found = answer(_key(), one, taken)
-        if found.kind is not Kind.NOTHING:
-            warn(f"{_said(found)}\n")
-            return found
-        warn(f"\n{found.why}\n{keys_text(one)} > ")
-
-
-def _said(found: Answer) -> str:
-    return {
-        Kind.ASSIGN: f"assigned {found.batch_id}",
-        Kind.ABSENT: "absent",
-        Kind.SKIP: "skipped",
-        Kind.BACK: "undo",
-        Kind.LEAVE: "leave",
-        Kind.NOTHING: "",
-    }[found.kind]
+    """Read keys until one is valid. Confirms it on the terminal."""
+    while (answered := answer(_key(), one, taken)).kind is Kind.INVALID:
+        warn(f"\n{answered.why}\n{keys_text(one)} > ")
+    assigned = answered.kind is Kind.ASSIGN
+    warn(f"assigned {answered.batch_id}\n" if assigned else f"{_CONFIRMED[answered.kind]}\n")
+    return answered
 
 
 class _LeftError(Exception):

@@ -12,6 +12,7 @@ from pathlib import Path
 from worker.cli.asked import Asked
 from worker.cli.common import (
     Target,
+    campaign_number,
     invocation,
     latest_run,
     ledger_file_of,
@@ -20,11 +21,11 @@ from worker.cli.common import (
     target,
 )
 from worker.cli.decide import (
-    campaign_number,
     check_sheet,
     ledger_option,
     look_up,
     look_up_checked,
+    why_refused,
     write_proposals,
 )
 from worker.cli.outdated import refuse_outdated
@@ -47,8 +48,7 @@ from worker.ledger.proposals import undecided
 from worker.ledger.store import Ledger
 from worker.model.clock import MachineClock, iso
 from worker.model.errors import UsageError, WorkerError
-from worker.model.program import program
-from worker.model.records import Listed, RunEnd
+from worker.model.records import Counts, Listed, RunEnd
 from worker.model.run_id import new_run_id
 from worker.settings.settings import Settings
 from worker.terminal.output import complain, say, say_json
@@ -98,7 +98,7 @@ def _refuse_combinations(args: argparse.Namespace, settings: Settings) -> None:
     if args.accept_suggestions and args.decisions is None:
         raise UsageError("--accept-suggestions: add --decisions with the sheet that has them")
     if given and args.job is None and not settings.asks_for_campaign:
-        of = " of ITEM" if "ITEM" in given[0] or "--assign" in given[0] else ""
+        of = " of ITEM" if args.assign or args.absent else ""
         raise UsageError(f"{given[0]}: add the JOB (or --campaign){of}")
     for option, value in (("--proposals", args.proposals), ("--decisions", args.decisions)):
         if value == "":
@@ -202,7 +202,7 @@ def _review(args: argparse.Namespace, settings: Settings, chosen: Target) -> int
             hold(settings.database, settings.wait) as held,
             closing(held.open(chosen.url or None)) as database,
         ):
-            left = [one for one in made if not _complained(database, one, latest.campaign)]
+            left = _recordable(database, made, latest.campaign)
             ids = [one.batch_id for one in left if one.batch_id is not None]
             found, missing = look_up(ids, settings, chosen)
             for batch_id, reason in missing.items():
@@ -212,24 +212,23 @@ def _review(args: argparse.Namespace, settings: Settings, chosen: Target) -> int
     except WorkerError as error:
         if not made:
             raise
-        leads = invocation(settings)._replace(program=program(sys.stderr))
-        again = commands(latest, leads).settle(*ledger_option(settings), *options_of(made))
+        shown = commands(latest, invocation(settings, stream=sys.stderr))
+        again = shown.settle(*ledger_option(settings), *options_of(made))
         hint = f"To record your decisions later: {again}"
         error.hint = f"{error.hint} {hint}" if error.hint else hint
         raise
 
 
-def _complained(reader: Reader, decision: Decision, campaign: str) -> bool:
-    """Whether the decision cannot be recorded any more, because the ledger changed during the
-    review; the person is told so."""
-    item = decisions.known(reader, decision.item)
-    problem = decisions.why_stale(decision, item, campaign)
-    if not problem and decision.batch_id is not None:
-        error = decisions.refusal(reader, decision.item, decision.batch_id)
-        problem = error.message if error is not None else ""
-    if problem:
-        complain(f"{problem}; this decision is not recorded")
-    return bool(problem)
+def _recordable(reader: Reader, made: Sequence[Decision], campaign: str) -> list[Decision]:
+    """The decisions that can still be recorded. Says why the others cannot: the ledger changed
+    during the review."""
+    left = []
+    for one in made:
+        if problem := why_refused(reader, one, decisions.known(reader, one.item), campaign):
+            complain(f"{problem}; this decision is not recorded")
+        else:
+            left.append(one)
+    return left
 
 
 def _record(
@@ -259,18 +258,29 @@ def _record(
                 complain(message)
             _write_report(database, latest, settings)
     counts = views.counts(database, campaign_number(database, latest))
-    code = 1 if counts.unknown else 0
+    _show_recorded(settings, latest, made, counts, recorded_before)
+    return 1 if counts.unknown else 0
+
+
+def _show_recorded(
+    settings: Settings,
+    latest: views.LatestRun,
+    made: Sequence[Decision],
+    counts: Counts,
+    recorded_before: int,
+) -> None:
+    """Say how many decisions were recorded, and what is still unknown in the campaign."""
     absent = sum(one.batch_id is None for one in made)
     if settings.json:
         say_json(
             {
                 "campaign": latest.campaign,
-                "ledger": str(ledger_file),
+                "ledger": str(latest.ledger),
                 "assigned": len(made) - absent,
                 "absent": absent,
                 "recorded_before": recorded_before,
                 "counts": counts._asdict(),
-                "exit_code": code,
+                "exit_code": 1 if counts.unknown else 0,
             }
         )
     elif not settings.quiet:
@@ -281,9 +291,8 @@ def _record(
             f" {latest.campaign} still unknown."
         )
         if absent:
-            leads = invocation(settings)._replace(program=program(sys.stdout))
-            say(f"To create what is absent:\n  {commands(latest, leads).run()}")
-    return code
+            shown = commands(latest, invocation(settings, stream=sys.stdout))
+            say(f"To create what is absent:\n  {shown.run()}")
 
 
 def _ledger_file(settings: Settings, latest: views.LatestRun) -> Path:
@@ -317,10 +326,8 @@ def _assignment(text: str) -> tuple[str, str]:
 def _write_files(database: Reader, name: str, settings: Settings) -> None:
     """Write the ledger file of another campaign that was settled too, to the path that its latest
     run used."""
-    campaign, latest = (
-        views.campaign_id(database, name),
-        views.latest_run(database, campaign=name),
-    )
+    campaign = views.campaign_id(database, name)
+    latest = views.latest_run(database, campaign=name)
     if campaign is not None and latest is not None and latest.ledger.exists():
         refuse_foreign_file(export.LEDGER_FILE, latest.ledger, name)
         for message in export.write_ledger_file(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from worker.export import csv_format
-from worker.export.filled_sheet import SheetRow, column_of, has_columns, plain, sheet_row
+from worker.export.filled_sheet import SheetRow, column_of, has_columns, sheet_row
 from worker.export.own_files import OwnFile
 from worker.export.proposals import COLUMNS, FIRST_COLUMNS, NEEDED
 from worker.export.replacing import replaced
@@ -89,7 +89,7 @@ def _is_ours(path: Path) -> bool:
 def _campaign_in(path: Path) -> str | None:
     """The campaign that the sheet names; None if it names none."""
     try:
-        campaigns = (plain(row.cells.get("campaign", "")) for row in read(path))
+        campaigns = (row.text("campaign") for row in read(path))
         return next(filter(None, campaigns), None)
     except UsageError:
         return None

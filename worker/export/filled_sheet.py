@@ -33,6 +33,10 @@ class SheetRow(NamedTuple):
     sheet: str = ""
     extra: int = 0
 
+    def text(self, column: str) -> str:
+        """The cell in this column, as `plain` returns it; empty if there is none."""
+        return plain(self.cells.get(column, ""))
+
 
 class Filled(NamedTuple):
     """A decision in a sheet, and the row that it is in."""
@@ -55,34 +59,34 @@ NOTHING = Recorded()
 def filled_in(
     rows: Iterable[SheetRow], *, accept: bool = False, recorded: Recorded = NOTHING
 ) -> tuple[list[Filled], list[Problem]]:
-    """The decisions in these rows, and what is wrong with others. Rows without a decision say
-    nothing. With `accept`, a suggestion is the decision about an item that has none. What is
-    `recorded` is no longer shared out in a group."""
+    """The decisions in these rows, and what is wrong with others. Rows without a decision are left
+    out. With `accept`, a suggestion is the decision about an item that has none. What is `recorded`
+    is no longer shared out in a group."""
     some = _accepted(rows) if accept else list(rows)
-    said = _Said()
+    read = _Read()
     for row in some:
-        said.add(row)
-    created = {_text(row, "candidate_id").lower(): _created(row) for row in some}
-    for group in said.groups.values():
+        read.add(row)
+    created = {row.text("candidate_id").lower(): _created(row) for row in some}
+    for group in read.groups.values():
         if group.marked or group.rest_absent:
-            shared, problem = _shared_out(group, said.filled, created, recorded)
-            said.filled |= shared
-            said.problems += [problem] if problem else []
+            shared, problem = _shared_out(group, read.filled, created, recorded)
+            read.filled |= shared
+            read.problems += [problem] if problem else []
     candidates: dict[str, set[str]] = defaultdict(set)
     for row in some:
-        candidates[_text(row, "candidate_id").lower()].add(_text(row, "item"))
+        candidates[row.text("candidate_id").lower()].add(row.text("item"))
     fitting: list[Filled] = []
-    for one in said.filled.values():
-        others = candidates.get(one.decision.batch_id or "", set())
-        if others and f"#{one.decision.item}" not in others:
-            wrong = (
-                f"{one.decision.batch_id} is a candidate of {joined(sorted(others)[:NAMED])}, not"
+    for one in read.filled.values():
+        items = candidates.get(one.decision.batch_id or "", set())
+        if items and f"#{one.decision.item}" not in items:
+            text = (
+                f"{one.decision.batch_id} is a candidate of {joined(sorted(items)[:NAMED])}, not of"
+                f" #{one.decision.item}; if it is its copy all the same, use --assign"
             )
-            wrong += f" of #{one.decision.item}; if it is its copy all the same, use --assign"
-            said.problems.append(problem_in(one.row, wrong))
+            read.problems.append(problem_in(one.row, text))
         else:
             fitting.append(one)
-    return fitting, said.problems
+    return fitting, read.problems
 
 
 @dataclass(slots=True)
@@ -95,35 +99,45 @@ class _Group:
     rest_absent: SheetRow | None = None
 
 
+class _ForGroup(NamedTuple):
+    """A decision about the group of its row: these batches are ours, or the rest is absent."""
+
+    ours: tuple[str, ...] = ()
+    rest_absent: bool = False
+
+
 @dataclass(slots=True)
-class _Said:
-    """What the rows say: decisions by item, groups by sheet and name, and what is wrong."""
+class _Read:
+    """What was read: decisions by item, groups by sheet and name, and what is wrong."""
 
     filled: dict[int, Filled] = field(default_factory=dict)
     groups: dict[tuple[str, str], _Group] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def add(self, row: SheetRow) -> None:
-        text = _text(row, "decision")
-        item, batch_id, problem = _decision(row, text)
-        group = self.groups.setdefault((row.sheet, _text(row, "group")), _Group())
-        if number := _item_number(_text(row, "item")):
+        """Read one more row."""
+        group = self.groups.setdefault((row.sheet, row.text("group")), _Group())
+        if number := _item_number(row.text("item")):
             group.items.setdefault(number, row)
-        if problem:
-            self.problems.append(problem_in(row, problem))
-        elif text and _is_for_group(row):
-            if text.casefold() == REST_ABSENT:
-                group.rest_absent = row
-            for one in _ids(row):
-                group.marked.setdefault(one, row)
-        elif text and (before := self.filled.get(item)) is not None:
-            where = f"line {before.row.line}"
-            if before.row.sheet != row.sheet:
-                where += f" of sheet {before.row.sheet}"
-            again = f"#{item} has a decision in {where} too; keep one of the two"
-            self.problems.append(problem_in(row, again))
-        elif text:
-            self.filled[item] = Filled(Decision(item, batch_id, _seen(row)), row)
+        try:
+            decided = _decided(row)
+        except ValueError as error:
+            self.problems.append(problem_in(row, str(error)))
+            return
+        match decided:
+            case _ForGroup(ours, rest_absent):
+                if rest_absent:
+                    group.rest_absent = row
+                for batch_id in ours:
+                    group.marked.setdefault(batch_id, row)
+            case Decision(item) if (before := self.filled.get(item)) is not None:
+                where = f"line {before.row.line}"
+                if before.row.sheet != row.sheet:
+                    where += f" of sheet {before.row.sheet}"
+                again = f"#{item} has a decision in {where} too; keep one of the two"
+                self.problems.append(problem_in(row, again))
+            case Decision(item):
+                self.filled[item] = Filled(decided, row)
 
 
 def _shared_out(
@@ -137,7 +151,7 @@ def _shared_out(
     first = next(iter(group.items.values()))
     if other := next((row for row in group.items.values() if _kind(row) != _kind(first)), None):
         text = (
-            f"the column group says that {_text(other, 'item')} and {_text(first, 'item')} are"
+            f"the column group says that {other.text('item')} and {first.text('item')} are"
             " copies of one row, but they are not; correct it, or write the sheet again"
         )
         return {}, problem_in(other, text)
@@ -172,54 +186,37 @@ def _shared_out(
 
 
 def _kind(row: SheetRow) -> tuple[str, ...]:
-    return tuple(_text(row, column) for column in ("line", "source_batch_id", "name"))
+    return tuple(row.text(column) for column in ("line", "source_batch_id", "name"))
 
 
 def _seen(row: SheetRow) -> Seen:
-    return Seen(*(_text(row, column) for column in Seen._fields))
+    return Seen(*(row.text(column) for column in Seen._fields))
 
 
 def _created(row: SheetRow) -> float:
-    at = seconds(_text(row, "candidate_created_at"))
+    at = seconds(row.text("candidate_created_at"))
     return inf if at is None else at
 
 
 def _is_for_group(row: SheetRow) -> bool:
     """Whether the decision in a row is about its whole group."""
-    text = _text(row, "decision").casefold()
-    return bool(_text(row, "group")) and (text in (OURS, REST_ABSENT) or len(text.split()) > 1)
-
-
-def _ids(row: SheetRow) -> list[str]:
-    """The batches that a decision about a group marks as ours."""
-    text = _text(row, "decision")
-    if text.casefold() == OURS:
-        return [_text(row, "candidate_id").lower()]
-    return [] if text.casefold() == REST_ABSENT else _several(text)
-
-
-def _several(text: str) -> list[str]:
-    """Ids, separated by spaces, commas, semicolons or lines."""
-    return text.lower().replace(",", " ").replace(";", " ").split()
+    text = row.text("decision").casefold()
+    return bool(row.text("group")) and (text in (OURS, REST_ABSENT) or len(text.split()) > 1)
 
 
 def _accepted(rows: Iterable[SheetRow]) -> list[SheetRow]:
     """The rows, with each suggestion as the decision if neither its item nor its group has one."""
     some = list(rows)
-    decided = {_text(row, "item") for row in some if _text(row, "decision")}
-    groups = {(row.sheet, _text(row, "group")) for row in some if _is_for_group(row)}
+    decided = {row.text("item") for row in some if row.text("decision")}
+    groups = {(row.sheet, row.text("group")) for row in some if _is_for_group(row)}
     return [
         row._replace(cells={**row.cells, "decision": row.cells["suggestion"]})
-        if _text(row, "suggestion")
-        and _text(row, "item") not in decided
-        and (row.sheet, _text(row, "group")) not in groups
+        if row.text("suggestion")
+        and row.text("item") not in decided
+        and (row.sheet, row.text("group")) not in groups
         else row
         for row in some
     ]
-
-
-def _text(row: SheetRow, column: str) -> str:
-    return plain(row.cells.get(column, ""))
 
 
 def has_columns(header: Iterable[str], columns: Iterable[str]) -> bool:
@@ -256,35 +253,37 @@ def _item_number(item: str) -> int:
     return int(number) if is_item else 0
 
 
-def _decision(row: SheetRow, text: str) -> tuple[int, str | None, str]:
-    """The item, the batch (None: absent), and what is wrong (empty: nothing). What a row says about
-    its group has neither."""
+def _decided(row: SheetRow) -> Decision | _ForGroup | None:
+    """What a row decides, about its item or about its group; None if it decides nothing. Raises
+    ValueError, with what is wrong."""
+    text, item, for_group = row.text("decision"), row.text("item"), _is_for_group(row)
     if row.extra:
-        return (
-            0,
-            None,
-            "this row has more cells than the header; text with a delimiter needs quotes",
+        raise ValueError(
+            "this row has more cells than the header; text with a delimiter needs quotes"
         )
     if not text:
-        return 0, None, ""
-    item = _text(row, "item")
+        return None
     if not item:
-        return 0, None, "a decision without an item; fill in the column item, or empty the decision"
+        raise ValueError(
+            "a decision without an item; fill in the column item, or empty the decision"
+        )
     if not (number := _item_number(item)):
-        return 0, None, f"item: {shown(item)} is not an item; write its number, such as #40"
+        raise ValueError(f"item: {shown(item)} is not an item; write its number, such as #40")
     if text.casefold() == ABSENT:
-        return number, None, ""
+        return Decision(number, None, _seen(row))
     if text.casefold() == REST_ABSENT:
-        single = f"{REST_ABSENT} is for a group of copies; write {ABSENT}"
-        return number, None, "" if _is_for_group(row) else f"decision: {single}"
+        if not for_group:
+            raise ValueError(f"decision: {REST_ABSENT} is for a group of copies; write {ABSENT}")
+        return _ForGroup(rest_absent=True)
     if text.casefold() == OURS:
-        candidate = _text(row, "candidate_id")
-        if BATCH_ID.fullmatch(candidate):
-            return number, candidate.lower(), ""
-        return number, None, f"decision: there is no candidate_id beside {OURS}; write the id"
+        batch_id = row.text("candidate_id").lower()
+        if not BATCH_ID.fullmatch(batch_id):
+            raise ValueError(f"decision: there is no candidate_id beside {OURS}; write the id")
+        return _ForGroup((batch_id,)) if for_group else Decision(number, batch_id, _seen(row))
     if BATCH_ID.fullmatch(text):
-        return number, text.lower(), ""
-    if _is_for_group(row) and all(BATCH_ID.fullmatch(one) for one in _several(text)):
-        return number, None, ""
+        return Decision(number, text.lower(), _seen(row))
+    several = text.lower().replace(",", " ").replace(";", " ").split()
+    if for_group and all(BATCH_ID.fullmatch(one) for one in several):
+        return _ForGroup(tuple(several))
     why = why_error_value(text) or f"is not a decision; {EXPECTED}"
-    return number, None, f"decision: {shown(text)} {why}"
+    raise ValueError(f"decision: {shown(text)} {why}")

@@ -4,9 +4,17 @@ written again. What is recorded already is not kept."""
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from pathlib import Path
 
-from worker.export.filled_sheet import Recorded, column_of, filled_in, has_columns, sheet_row
+from worker.export.filled_sheet import (
+    Recorded,
+    SheetRow,
+    column_of,
+    filled_in,
+    has_columns,
+    sheet_row,
+)
 from worker.export.proposals import NEEDED
 from worker.ledger import decisions
 from worker.ledger.handle import Reader
@@ -31,12 +39,8 @@ def keep_decisions(reader: Reader, path: Path) -> list[Path]:
             if has_columns(header, NEEDED):
                 cells = [(line, texts) for line, texts in rows]
                 columns = [column_of(text) for text in header]
-                filled, problems = filled_in(
-                    (sheet_row(line, columns, texts, name) for line, texts in cells),
-                    recorded=recorded(reader),
-                )
-                items = (decisions.known(reader, one.decision.item) for one in filled)
-                if problems or any(item is not None and item.is_open for item in items):
+                sheet = (sheet_row(line, columns, texts, name) for line, texts in cells)
+                if count_unrecorded(reader, sheet):
                     kept.append(_write(path, header, [texts for _, texts in cells]))
     except UsageError as error:
         # It may have decisions.
@@ -44,7 +48,15 @@ def keep_decisions(reader: Reader, path: Path) -> list[Path]:
     return kept
 
 
-def recorded(reader: Reader) -> Recorded:
+def count_unrecorded(reader: Reader, rows: Iterable[SheetRow]) -> int:
+    """How many decisions in the rows of a sheet are not recorded: those about items that are still
+    unknown, and those that cannot be read."""
+    filled, problems = filled_in(rows, recorded=recorded_in(reader))
+    items = (decisions.known(reader, one.decision.item) for one in filled)
+    return len(problems) + sum(item is not None and item.is_open for item in items)
+
+
+def recorded_in(reader: Reader) -> Recorded:
     """What the database has recorded, for the groups of a sheet."""
 
     def is_closed(item: int) -> bool:

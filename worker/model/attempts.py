@@ -224,13 +224,15 @@ def special(name: str) -> frozenset[str]:
 
 
 def _both(one: bool | None, other: bool | None) -> bool | None:
-    return (
-        one and other if one is not None and other is not None else (other if one is None else one)
-    )
+    """False if either is; None if nothing is known of both."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one and other
 
 
 def offset_of(low: float | None, high: float | None) -> Interval | None:
-    """The offset that the 201s allow; None if there were none or they contradict each other."""
+    """The offset, from `low` to `high` seconds, that the 201s allow; None if there were none or
+    they contradict each other."""
     if low is None or high is None or low > high:
         return None
     return Interval(low, high)

@@ -15,6 +15,7 @@ from worker.ledger.database import belongs_to
 from worker.ledger.handle import Reader
 from worker.ledger.stamp import stamp
 from worker.model.errors import UsageError
+from worker.model.run_id import began_at
 from worker.model.server_address import Place, server_address
 from worker.text import counted
 
@@ -85,15 +86,11 @@ def _move_away(reader: Reader) -> str:
     return f"rename its schema (ALTER SCHEMA {address.schema} RENAME TO {address.schema}_old;)"
 
 
-_BEGAN = re.compile(r"(\d{8}T\d{6})-")
-"""The time at which a run's id begins."""
-
-
 def _is_before(run_id: str, restored: str | None) -> bool:
     """Whether a run was before the one that restored the campaign. A restored database knows its
     duplicates, but not the runs that the lost one had: another machine's file may name them."""
-    run, restoring = _BEGAN.match(run_id), _BEGAN.match(restored or "")
-    return run is not None and restoring is not None and run[1] < restoring[1]
+    began, restored_at = began_at(run_id), began_at(restored or "")
+    return began is not None and restored_at is not None and began < restored_at
 
 
 def _why_newer(reader: Reader, path: Path, campaign: str) -> str | None:

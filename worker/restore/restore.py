@@ -49,8 +49,42 @@ def restore(
     campaign's unknown duplicates must find them, or they would be created again. `now` is ISO 8601
     UTC. Raises UsageError, and changes nothing, if a row matches nothing in the job or names a
     batch that already has an owner."""
+    began = _first_request(path, campaign)
+    date_before = began - CLOCK_OFF_S if math.isfinite(began) else None
+    earliest = iso(datetime.fromtimestamp(max(began, 0.0), UTC)) if began < math.inf else None
+    created = unknown = 0
+    sent, unsent = list[int](), list[int]()
+    with ledger.transaction():
+        _add_foreign_batches(ledger, others, campaign)
+        planned = _Job(ledger, path)
+        for item in read_items(path):
+            duplicate = match(
+                item,
+                planned.with_name_of(item),
+                partial(restoration.planned_as, ledger, item.identity),
+                planned.lines_decide,
+            )
+            if item.status == "created":
+                _restore_created(ledger, duplicate, item, now)
+                created += 1
+            else:
+                restoration.restore_unknown(
+                    ledger, duplicate, item, _sent_name(duplicate, item), earliest
+                )
+                unknown += 1
+                if item.status == "unknown":
+                    sent.append(duplicate.id)
+                unsent += [duplicate.id] if item.is_unsent else []
+        restoration.restore_attempts(ledger, now, date_before, sent, unsent)
+    return Restored(created, unknown)
+
+
+def _first_request(path: Path, campaign: str) -> float:
+    """The earliest time at which a request for a row of the file can have left, in seconds since
+    1970 by this machine's clock; minus infinity if a time of the file cannot be read, infinity if
+    it has none. Raises UsageError if a row is another campaign's."""
     foreign, runs, began = set[str](), set[str](), math.inf
-    for _, row in read_file(path):  # read twice, not kept in memory: the file may be long
+    for _, row in read_file(path):  # read here and again later, not kept: the file may be long
         foreign.add(row["campaign"])
         runs.add(row["run_id"])
         if row["first_sent_at"]:
@@ -63,51 +97,28 @@ def restore(
         )
     # A file that was written before its run's first request has no request times. Those requests
     # left after the run began.
-    began = min([began, *(_or_any(began_at(run)) for run in runs if run)])
-    date_before = began - CLOCK_OFF_S if math.isfinite(began) else None
-    earliest = iso(datetime.fromtimestamp(max(began, 0.0), UTC)) if began < math.inf else None
-    created = unknown = 0
-    sent, unsent = list[int](), list[int]()
-    with ledger.transaction():
-        for other in others:
-            for _, row in read_file(other):
-                if row["new_batch_id"] and row["campaign"] != campaign:
-                    restoration.add_foreign_batch(ledger, row["new_batch_id"])
-        planned = _Job(ledger, path)
-        for item in read_items(path):
-            duplicate = match(
-                item,
-                planned.with_name_of(item),
-                partial(restoration.planned_as, ledger, item.identity),
-                planned.lines_decide,
-            )
-            if item.status == "created":
-                if restoration.owns(ledger, item.new_batch_id):
-                    raise UsageError(
-                        f"{item.where}: batch {item.new_batch_id} already belongs to another"
-                        " duplicate"
-                    )
-                restoration.restore_created(ledger, duplicate, item)
-                if not item.identity.upload_new_dataset:
-                    setups.restore(
-                        ledger,
-                        duplicate.id,
-                        item.new_batch_id,
-                        item.tasks_per_group,
-                        item.setup_status,
-                        now,
-                    )
-                created += 1
-            else:
-                restoration.restore_unknown(
-                    ledger, duplicate, item, _sent_name(duplicate, item), earliest
-                )
-                unknown += 1
-                if item.status == "unknown":
-                    sent.append(duplicate.id)
-                unsent += [duplicate.id] if item.is_unsent else []
-        restoration.restore_attempts(ledger, now, date_before, sent, unsent)
-    return Restored(created, unknown)
+    return min([began, *(_or_any(began_at(run)) for run in runs if run)])
+
+
+def _add_foreign_batches(ledger: Ledger, others: Sequence[Path], campaign: str) -> None:
+    """Record the batches that other ledger files name for campaigns other than this one."""
+    for other in others:
+        for _, row in read_file(other):
+            if row["new_batch_id"] and row["campaign"] != campaign:
+                restoration.add_foreign_batch(ledger, row["new_batch_id"])
+
+
+def _restore_created(ledger: Ledger, duplicate: Planned, item: FileItem, now: str) -> None:
+    """Restore a row with a batch, and its setup. Raises UsageError if the batch has an owner."""
+    if restoration.owns(ledger, item.new_batch_id):
+        raise UsageError(
+            f"{item.where}: batch {item.new_batch_id} already belongs to another duplicate"
+        )
+    restoration.restore_created(ledger, duplicate, item)
+    if not item.identity.upload_new_dataset:
+        setups.restore(
+            ledger, duplicate.id, item.new_batch_id, item.tasks_per_group, item.setup_status, now
+        )
 
 
 class _Job:

@@ -1,0 +1,150 @@
+"""Which listings are complete, so that settling may decide by them.
+
+A test whose name says `regression` has a sequence that once made a double, a false row or a stuck
+night."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.settle.rig import SOURCE, Rig, World, run
+from tests.support.ledgers import WORKSPACE, uuid
+from worker.settle.settling import Settled
+
+
+async def test_a_listing_that_fails_three_times_decides_nothing_and_is_final(
+    one: Rig, world: World
+) -> None:
+    one.lose()
+    world.listings[WORKSPACE] = ["HTTP 500: oops"] * 3
+
+    assert await one.round() == Settled(unknown=1)
+    assert len(world.listed_at()) == 1 + 3
+    assert "not complete: HTTP 500: oops" in one.errors()[0]
+
+
+async def test_a_listing_that_is_whole_at_the_third_try_decides(one: Rig, world: World) -> None:
+    one.lose()
+    world.listings[WORKSPACE] = ["cut short", "cut short"]
+
+    assert await one.round() == Settled(absent=1)
+
+
+async def test_a_batch_that_was_shown_and_is_no_more_spoils_a_listing_unless_it_is_denied(
+    one: Rig, world: World
+) -> None:
+    one.lose()
+    lost = world.batches[uuid(2)]
+    lost.shown_from = world.now() + 1e6
+
+    assert await one.round() == Settled(unknown=1)
+    assert f"it lacks batch {uuid(2)}" in one.errors()[0]
+
+    world.gone.add(uuid(2))
+    assert await one.round() == Settled(absent=1)
+
+
+async def test_a_listing_without_the_source_that_a_get_found_is_not_complete(
+    tmp_path: Path, world: World
+) -> None:
+    world.batches[SOURCE].shown_from = world.now() + 1e6
+    with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
+        await rig.look()
+        rig.lose()
+
+        assert await rig.round() == Settled(unknown=1)
+        assert f"it lacks batch {SOURCE}" in rig.errors()[0]
+
+
+async def test_a_listing_that_lacks_very_many_is_not_asked_about_one_by_one(
+    tmp_path: Path, world: World
+) -> None:
+    for number in range(200, 320):
+        world.add(number, "Old", by="somebody")
+    with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
+        await rig.look()
+        rig.lose()
+        world.listings[WORKSPACE] = [lambda shown: shown[:1]]
+        gets = sum(kind == "batch" for kind, _, _ in world.asked)
+
+        assert await rig.round() == Settled(unknown=1)
+        assert "it lacks more than 100 batches" in rig.errors()[0]
+        assert sum(kind == "batch" for kind, _, _ in world.asked) == gets
+
+
+async def test_what_this_run_made_long_enough_ago_must_be_shown(
+    tmp_path: Path, world: World
+) -> None:
+    with run(tmp_path, world, f"{SOURCE},Wave {{n}},2") as rig:
+        await rig.look()
+        first, second = rig.intents()
+        rig.answer(first, 100, lag=1e6)
+        rig.lose([second])
+
+        assert await rig.round() == Settled(unknown=1)
+        assert f"it lacks batch {uuid(100)}" in rig.errors()[1]
+
+
+async def test_regression_a_slow_listing_need_not_show_what_was_created_just_before_it_left(
+    tmp_path: Path, world: World
+) -> None:
+    """A listing counts as of when it left: what was made 20 s before that may still be missing."""
+    with run(tmp_path, world, f"{SOURCE},Wave {{n}},2") as rig:
+        await rig.look()
+        first, second = rig.intents()
+        rig.lose([second], after=10.0)
+        rig.clock.advance(20.0)
+        rig.answer(first, 100, lag=25.0)
+        world.takes = 40.0
+
+        assert await rig.round() == Settled(absent=1)
+
+
+async def test_a_round_length_may_be_a_page_and_decides_nothing(
+    tmp_path: Path, world: World
+) -> None:
+    for number in range(200, 208):
+        world.add(number, "Old", by="somebody")
+    with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
+        await rig.look()
+        rig.lose()
+        world.add(100, "Wave")
+        world.listings[WORKSPACE] = [lambda shown: shown[:10]] * 2
+
+        assert await rig.round() == Settled(unknown=1)
+        assert "its length, 10, may be that of a page" in rig.errors()[0]
+
+
+async def test_a_round_length_that_shows_what_was_created_last_is_complete(
+    tmp_path: Path, world: World
+) -> None:
+    for number in range(200, 207):
+        world.add(number, "Old", by="somebody")
+    with run(tmp_path, world, f"{SOURCE},Wave {{n}},2") as rig:
+        await rig.look()
+        first, second = rig.intents()
+        rig.answer(first, 100)
+        rig.lose([second])
+
+        assert await rig.round() == Settled(absent=1)
+
+
+async def test_regression_a_page_of_the_newest_that_lacks_the_source_is_not_complete(
+    tmp_path: Path, world: World
+) -> None:
+    """A killed run made much after the lost request; a later `settle` is shown the newest ten only,
+    its newest 201 among them, and the copy is older than these."""
+    with run(tmp_path, world, f"{SOURCE},Wave {{n}},30") as rig:
+        await rig.look()
+        lost, *others = rig.intents()
+        left = rig.clock.now
+        world.add(100, "Wave 1")
+        for number, intent in enumerate(others, 101):
+            rig.answer(intent, number)
+        rig.ended(lost, "unknown", left)
+    with run(tmp_path, world) as rig:
+        world.listings[WORKSPACE] = [lambda shown: shown[-10:]]
+
+        assert await rig.round() == Settled(unknown=1)
+        assert f"it lacks batch {SOURCE}" in rig.errors()[0]
+        assert await rig.round() == Settled(created=1)
