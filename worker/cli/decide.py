@@ -256,7 +256,13 @@ async def _look_up(
     limiter = anyio.CapacityLimiter(AT_ONCE)
     async with api(chosen, settings.timeout, Scrubber(chosen.token or None), ids) as client:
         reader = RetryingReader(
-            UnrecordedListings(), client, MachineClock(), ServerClock(), _ignore, Stop(), 0.0
+            UnrecordedListings(),
+            client,
+            MachineClock(),
+            ServerClock(),
+            emit=_ignore,
+            stop=Stop(),
+            give_up_after_s=0.0,
         )
 
         async def one(batch_id: str) -> None:
