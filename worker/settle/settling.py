@@ -216,6 +216,7 @@ class Settling:
         return Settled(len(verdicts.claims), len(verdicts.absent), len(verdicts.unknown))
 
     def _emit_settled(self, label: Label, batch_id: str | None) -> None:
+        """Log that an item was created as this batch (None: nothing was created for it)."""
         fields = {
             "line": label.line,
             "source_batch_id": label.source_id,
