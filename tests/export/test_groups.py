@@ -95,6 +95,13 @@ def test_a_batch_never_goes_to_a_copy_that_it_is_no_candidate_of() -> None:
     assert "is a candidate of #13, #14, not of #12" in problem.text.replace(" and ", ", ")
 
 
+def test_absent_needs_no_candidate_in_its_rows() -> None:
+    """Another duplicate of the sheet has none."""
+    none = {"item": "#99", "group": "", "candidate_id": "", "decision": ""}
+    rows = [*sheet({(12, FIRST): "absent"}), SheetRow(50, none)]
+    assert decided(rows) == {12: None}
+
+
 def test_what_is_recorded_stays_where_it_is_when_more_is_said_later() -> None:
     owners = {FIRST: 12, FOURTH: 13}
     recorded = Recorded(owners.get, lambda item: item in owners.values())

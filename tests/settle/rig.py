@@ -170,13 +170,13 @@ class Rig:
         await self.preflight.check_token()
         await self.preflight.look_up_sources()
 
-    def moment(self) -> Timestamp:
+    def timestamp(self) -> Timestamp:
         return Timestamp(
             iso(self.clock.wall()), self.server.now(self.clock.now), self.server.earliest
         )
 
     def intents(self, limit: int = 100) -> list[Intent]:
-        intents = self.ledger.group_commit((), (), limit, self.moment())[1]
+        intents = self.ledger.group_commit((), (), limit, self.timestamp())[1]
         self.under_way += intents
         return intents
 
@@ -186,7 +186,7 @@ class Rig:
         created = self.world.batches.get(answered or "")
         date = self.world.date if answered else None
         self.server.observe(date, self.clock.now)
-        ending = AttemptResult(
+        result = AttemptResult(
             intent,
             outcome,
             True,
@@ -202,7 +202,7 @@ class Rig:
             created_at=None if created is None else self.world.body(created)["created_at"],
             created_by=created.by if created else None,
         )
-        self.ledger.group_commit((ending,), (), 0, self.moment())
+        self.ledger.group_commit((result,), (), 0, self.timestamp())
 
     def lose(self, intents: list[Intent] | None = None, after: float = 60.0) -> None:
         """These leave now and are given up after `after` seconds; None: all that are under way or

@@ -113,22 +113,25 @@ class _Count:
     """Counts what passes through to the sheet."""
 
     def __init__(self) -> None:
-        self.duplicates = self.candidates = self.suggestions = self.bare = 0
+        self.duplicates = self.candidates = self.suggestions = self.without_candidates = 0
 
     def of(self, some: Iterable[Undecided]) -> Iterator[Undecided]:
+        """The same duplicates; each is counted as it is taken."""
         for one in some:
             self.duplicates += 1
             self.candidates += len(one.found)
-            self.bare += not one.found
+            self.without_candidates += not one.found
             yield one
 
     def of_rows(self, rows: Iterable[views.Row]) -> Iterator[views.Row]:
+        """The same rows of the sheet; their suggestions are counted as they are taken."""
         for row in rows:
             self.suggestions += row["suggestion"] is not None
             yield row
 
     @property
     def numbers(self) -> dict[str, int]:
+        """What was counted, for programs."""
         return {
             "duplicates": self.duplicates,
             "candidates": self.candidates,
@@ -136,16 +139,17 @@ class _Count:
         }
 
     def text(self, path: Path) -> str:
+        """What was written to `path`, for people."""
         if not self.duplicates:
             return f"{path}: no rows, because nothing is unknown."
         found = (
             f"{counted(self.candidates, 'candidate')}, {counted(self.suggestions, 'suggestion')}"
         )
         text = f"{path}: {counted(self.duplicates, 'unknown duplicate')}, {found}."
-        if self.bare:
+        if bare := self.without_candidates:
             text += (
-                f" {self.bare:,} {verb(self.bare, 'has', 'have')} no candidate: that does not mean"
-                f" that {verb(self.bare, 'it is', 'they are')} absent. First run settle again."
+                f" {bare:,} {verb(bare, 'has', 'have')} no candidate: that does not mean that"
+                f" {verb(bare, 'it is', 'they are')} absent. First run settle again."
             )
         return text
 
@@ -254,13 +258,20 @@ def look_up(
 async def _look_up(
     ids: Sequence[str], settings: Settings, chosen: Target
 ) -> tuple[dict[str, Listed], dict[str, str]]:
+    """As `look_up`."""
     found: dict[str, Listed] = {}
     missing: dict[str, str] = {}
     unclear: list[WorkerError] = []
     limiter = anyio.CapacityLimiter(AT_ONCE)
     async with api(chosen, settings.timeout, Scrubber(chosen.token or None), ids) as client:
         reader = RetryingReader(
-            UnrecordedListings(), client, MachineClock(), ServerClock(), _ignore, Stop(), 0.0
+            UnrecordedListings(),
+            client,
+            MachineClock(),
+            ServerClock(),
+            emit=_ignore,
+            stop=Stop(),
+            give_up_after_s=0.0,
         )
 
         async def one(batch_id: str) -> None:

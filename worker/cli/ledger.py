@@ -211,6 +211,8 @@ def _refuse_rehearsal(file: Path, rehearsals: Path | None) -> None:
 
 
 def _show_campaigns(reader: Reader, args: argparse.Namespace, environ: Mapping[str, str]) -> None:
+    """List the campaigns and runs of the database as a table or JSON. Raises UsageError for another
+    format."""
     campaigns, runs = views.campaigns(reader), views.runs(reader, since(args.since))
     match args.format:
         case None | "table":
@@ -231,6 +233,8 @@ def _show_campaign(
     choice: Choice,
     environ: Mapping[str, str],
 ) -> None:
+    """Write the campaign's ledger file, or print its chosen rows in the format that was asked for.
+    Raises UsageError."""
     latest = latest_run(reader, settings, args)
     warn_if(outdated(reader, settings, latest.campaign, latest.job, latest.ledger))
     campaign = campaign_number(reader, latest)
@@ -266,6 +270,7 @@ def _show_campaign(
 
 
 def _write_workbook(content: Content) -> None:
+    """Print a workbook. Raises UsageError if standard output is a terminal."""
     if sys.stdout.isatty():
         raise UsageError(
             "--format xlsx: a terminal cannot show a workbook",

@@ -151,6 +151,7 @@ def comparison(one: Undecided, best: Suggestion) -> list[tuple[str, ...]]:
 
 
 def _name(found: Found) -> str:
+    """A candidate's name, and whether it is the expected one."""
     if found.name is None:
         return "not known"
     same = (
@@ -160,6 +161,7 @@ def _name(found: Found) -> str:
 
 
 def _created(one: Undecided, found: Found) -> str:
+    """When a candidate was created, and whether that fits the request."""
     if not found.created_at:
         return "not known"
     when = after(found.created_at, one.last_sent_at)
@@ -169,10 +171,12 @@ def _created(one: Undecided, found: Found) -> str:
 
 
 def _fits(fits: bool | None) -> str:
+    """Whether a property is the expected one (None: not known), for people."""
     return "not known" if fits is None else "same" if fits else "DIFFERENT"
 
 
 def _shared(found: Found) -> str:
+    """The other duplicates that a candidate could be the copy of."""
     first = ", ".join(f"#{item}" for item in found.shared[:3])
     return f"{first} …" if found.others > 3 else first
 
@@ -224,6 +228,7 @@ def options_of(made: Sequence[Decision]) -> list[str]:
 def _show(
     one: Undecided, best: Suggestion, group: Sequence[Undecided], number: int, total: int
 ) -> None:
+    """Print what is known of a duplicate and its candidates, and the keys."""
     warn("\n" + "\n".join(head_lines(one, number, total)) + "\n")
     if one.found:
         _print_table(comparison(one, best))
@@ -235,6 +240,7 @@ def _show(
 
 
 def _print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print the rows of `comparison`, in several tables if the window is too narrow for one."""
     from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - slow to import, and only a review needs it
     from rich.table import Table  # noqa: PLC0415 - as above
 

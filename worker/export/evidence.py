@@ -117,6 +117,7 @@ def weighed(some: Iterable[Undecided]) -> Iterator[Weighed]:
 
 
 def _group_key(one: Undecided) -> tuple[str, frozenset[str]]:
+    """What is the same for all copies of a group: the name and the candidates."""
     return one.name, frozenset(found.batch_id for found in one.found)
 
 
@@ -150,6 +151,7 @@ def _none(one: Undecided) -> Suggestion:
 
 
 def _all_same(some: Iterable[Found], name: str) -> bool:
+    """Whether all of these batches are known to have the property `name` as it should be."""
     return all(name in _properties(found, bool) for found in some)
 
 
@@ -196,6 +198,7 @@ def _one_to_each(copies: Sequence[Undecided], fitting: frozenset[str]) -> dict[i
 
 
 def _of(one: Undecided, batch_id: str) -> Found:
+    """The candidate of a duplicate with this id."""
     return next(found for found in one.found if found.batch_id == batch_id)
 
 
@@ -254,6 +257,7 @@ def suggestion(
 
 
 def _fits_well(found: Found, name: str) -> bool:
+    """Whether a candidate may be suggested for a duplicate that was sent with this `name`."""
     evidence = found.evidence
     if not (evidence.details and evidence.datasets and evidence.time):
         return False
@@ -265,6 +269,7 @@ def _fits_well(found: Found, name: str) -> bool:
 
 
 def _properties(found: Found, which: Callable[[bool | None], bool]) -> list[str]:
+    """The names of the properties of a candidate whose evidence is `which`."""
     evidence = found.evidence
     properties = (
         ("name", evidence.name),
@@ -276,12 +281,14 @@ def _properties(found: Found, which: Callable[[bool | None], bool]) -> list[str]
 
 
 def _created(found: Found, sent_at: str | None) -> str:
+    """When a candidate was created, compared with its request."""
     when = after(found.created_at, sent_at)
     return f"created {when}" if when else "created at another time"
 
 
 def after(created: str | None, sent: str | None) -> str:
-    """How long after its request a candidate was created, by clocks that may differ a little."""
+    """How long after its request a candidate was created, for people, by clocks that may differ a
+    little. Both times are ISO 8601; empty if one of them is not known."""
     at, left = seconds(created), seconds(sent)
     if at is None or left is None:
         return ""
@@ -289,5 +296,6 @@ def after(created: str | None, sent: str | None) -> str:
 
 
 def _sentence(parts: list[str]) -> str:
+    """The parts as one text with a capital at its beginning; empty without parts."""
     text = "; ".join(parts)
     return text[:1].upper() + text[1:]

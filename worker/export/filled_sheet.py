@@ -72,21 +72,31 @@ def filled_in(
             shared, problem = _shared_out(group, read.filled, created, recorded)
             read.filled |= shared
             read.problems += [problem] if problem else []
-    candidates: dict[str, set[str]] = defaultdict(set)
-    for row in some:
+    left, misplaced = _with_own_candidates(read.filled.values(), some)
+    return left, [*read.problems, *misplaced]
+
+
+def _with_own_candidates(
+    filled: Iterable[Filled], rows: Iterable[SheetRow]
+) -> tuple[list[Filled], list[Problem]]:
+    """The decisions without those for a batch that these rows name as a candidate of other items
+    only, and what is wrong with those: the cell may have been moved."""
+    candidates: dict[str | None, set[str]] = defaultdict(set)
+    for row in rows:
         candidates[row.text("candidate_id").lower()].add(row.text("item"))
-    fitting: list[Filled] = []
-    for one in read.filled.values():
-        items = candidates.get(one.decision.batch_id or "", set())
-        if items and f"#{one.decision.item}" not in items:
-            text = (
-                f"{one.decision.batch_id} is a candidate of {joined(sorted(items)[:NAMED])}, not of"
-                f" #{one.decision.item}; if it is its copy all the same, use --assign"
-            )
-            read.problems.append(problem_in(one.row, text))
-        else:
-            fitting.append(one)
-    return fitting, read.problems
+    left: list[Filled] = []
+    problems: list[Problem] = []
+    for one in filled:
+        items = candidates.get(one.decision.batch_id, set())
+        if not items or f"#{one.decision.item}" in items:
+            left.append(one)
+            continue
+        text = (
+            f"{one.decision.batch_id} is a candidate of {joined(sorted(items)[:NAMED])}, not of"
+            f" #{one.decision.item}; if it is its copy all the same, use --assign"
+        )
+        problems.append(problem_in(one.row, text))
+    return left, problems
 
 
 @dataclass(slots=True)

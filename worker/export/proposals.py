@@ -140,9 +140,11 @@ def batch_link(template: str | None, batch_id: str) -> str | None:
 
 
 def _against(one: Undecided, found: Found) -> str:
+    """What speaks against a candidate of a duplicate."""
     return speaks_against(found, one.last_sent_at, has_equal=has_equal(found, one.found))
 
 
 def _why(one: Undecided) -> str:
+    """Why a duplicate is unknown, and how many candidates the sheet leaves out."""
     more = f" ({one.hidden:,} more candidates are not in this sheet)" if one.hidden else ""
     return f"{one.cause}{more}"

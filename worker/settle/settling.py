@@ -7,7 +7,7 @@ is decided after each look, absence only after the second. So a round takes two 
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -69,7 +69,9 @@ class Settling:
     """What the round waits for, to be shown to people; None between rounds."""
     _proofs: Counter[int] = field(default_factory=Counter)
     """How many times each item was proved absent in this run."""
-    _kept: dict[str, CopyFidelity] = field(default_factory=dict)
+    _fidelity: defaultdict[str, CopyFidelity] = field(
+        default_factory=lambda: defaultdict(CopyFidelity)
+    )
     """Which properties copying keeps, by workspace: what this run's listings show of our 201s."""
     _began: float | None = None
     """When the first round began (monotonic seconds)."""
@@ -157,20 +159,20 @@ class Settling:
             await self.database.call(Ledger.add_listed, number, workspace_id, page)
             await self.database.call(settlement.note_sources, page)
             for seen in await self.database.call(settlement.copy_fidelity, page):
-                self._kept[workspace_id] = self._kept.get(workspace_id, CopyFidelity()).joined(seen)
+                self._fidelity[workspace_id] = self._fidelity[workspace_id].joined(seen)
 
-        look = await self.reader.listing(workspace_id, take)
+        listing = await self.reader.listing(workspace_id, take)
         changed = await self.database.call(settlement.changed_details)
-        self._kept[workspace_id] = self._kept.get(workspace_id, CopyFidelity()).without(changed)
-        return look.left, look.problem or await self._incomplete(workspace_id, look)
+        self._fidelity[workspace_id] = self._fidelity[workspace_id].without(changed)
+        return listing.left, listing.problem or await self._incomplete(workspace_id, listing)
 
-    async def _incomplete(self, workspace_id: str, look: ListingResult) -> str | None:
+    async def _incomplete(self, workspace_id: str, listing: ListingResult) -> str | None:
         """Why a listing is not complete although its count and its length agree; None if it is
         complete."""
-        now = self.server.now(look.left)
+        now = self.server.now(listing.left)
         made_before = None if now is None else now - self.settle_after_s
         lacking = await self.database.call(
-            settlement.not_shown, look.number, workspace_id, made_before, NOT_SHOWN + 1
+            settlement.not_shown, listing.number, workspace_id, made_before, NOT_SHOWN + 1
         )
         if len(lacking) > NOT_SHOWN:
             return f"it lacks more than {NOT_SHOWN} batches that should be there"
@@ -183,14 +185,14 @@ class Settling:
                 await self.database.call(settlement.forget_listed, batch_id)
             else:
                 return f"it lacks batch {batch_id}"
-        if await self.database.call(settlement.shows_nothing_known, look.number, workspace_id):
+        if await self.database.call(settlement.shows_nothing_known, listing.number, workspace_id):
             return (
                 "it shows none of the batches that it showed before; the token may have lost access"
             )
-        newest = await self.database.call(settlement.shows_our_newest, look.number, workspace_id)
+        newest = await self.database.call(settlement.shows_our_newest, listing.number, workspace_id)
         longest = await self.database.call(settlement.longest_listing, workspace_id)
-        if may_be_capped(look.shown, longest, newest):
-            return f"its length, {look.shown}, may be that of a page"
+        if may_be_capped(listing.shown, longest, newest):
+            return f"its length, {listing.shown}, may be that of a page"
         return None
 
     # -- deciding
@@ -201,7 +203,7 @@ class Settling:
         free: dict[str, list[UnownedBatch]] = {}
         for workspace_id in looked.problems:
             free[workspace_id] = await self.database.call(settlement.unowned_batches, workspace_id)
-        verdicts = verdicts_of(attempts, free, looked.problems, self._kept, absence=absence)
+        verdicts = verdicts_of(attempts, free, looked.problems, self._fidelity, absence=absence)
         labels = await self.database.call(settlement.record, attempts, verdicts)
         items = {attempt.id: attempt.item_id for attempt in attempts}
         for attempt, label in labels.items():
@@ -214,6 +216,7 @@ class Settling:
         return Settled(len(verdicts.claims), len(verdicts.absent), len(verdicts.unknown))
 
     def _emit_settled(self, label: Label, batch_id: str | None) -> None:
+        """Log that an item was created as this batch (None: nothing was created for it)."""
         fields = {
             "line": label.line,
             "source_batch_id": label.source_id,

@@ -92,6 +92,7 @@ class _Seen(NamedTuple):
 
 
 def _problem(workspace_id: str | None, problems: Mapping[str, str | None]) -> str | None:
+    """Why a workspace's listing is not complete; None if it is."""
     if workspace_id is None:
         return "its workspace is not known"
     return problems.get(workspace_id, "its workspace was not listed")
@@ -118,6 +119,7 @@ def _unsettled(attempt: Attempt, seen: _Seen, *, absence: bool) -> Unsettled | N
 def _candidates(
     attempt: Attempt, seen: _Seen, reason: Reason, text: str, batches: Sequence[str]
 ) -> Unsettled:
+    """Why an attempt stays unknown, with the best of these batches as its candidates."""
     found = [
         Candidate(batch_id, evidence(attempt, seen.by_id[batch_id]))
         if batch_id in seen.by_id
