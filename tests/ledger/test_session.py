@@ -188,10 +188,10 @@ def test_of_two_that_wait_for_a_silent_run_one_takes_over_and_is_not_ended_by_th
         def wait() -> None:
             try:
                 with seated(address, wait_s=4.0) as (session, writer):
-                    first = session._connection.session
+                    first = session._connection.raw.info.backend_pid
                     time.sleep(4.5)
                     session.durably(writer, write(writer, "unhurt"), never)
-                    taken.append(int(session._connection.session == first))
+                    taken.append(int(session._connection.raw.info.backend_pid == first))
             except BusyError as error:
                 refused.append(error)
 
@@ -402,7 +402,7 @@ def test_a_session_that_the_server_ended_is_opened_again(server: Server, reads: 
         def end() -> None:
             reader = open_for_reading(address)
             engine: Any = reader._engine
-            number = session._connection.session
+            number = session._connection.raw.info.backend_pid
             engine.connection.raw.execute(
                 "SELECT pg_terminate_backend(CAST(%s AS INT), 2000)", (number,)
             )

@@ -327,7 +327,7 @@ SELECT i.id, i.line, i.copy, i.copies, i.source_id, i.template, i.upload_new_dat
     i.attempts,
        v.id AS version_id, v.name AS source_name, v.datasets, s.instructions, s.auto_sync
 FROM json_each(:items) AS e
-CROSS JOIN items AS i ON i.id = e.value
+CROSS JOIN items AS i ON i.id = CAST(e.value AS BIGINT)
 CROSS JOIN sources AS s ON s.source_id = i.source_id AND s.run_id = :run AND s.state = 'found'
 CROSS JOIN source_versions AS v ON v.id = s.version_id
 WHERE i.line IS NOT NULL AND i.status = 'pending' AND i.id NOT IN (SELECT item_id FROM temp.skipped)
@@ -1409,11 +1409,11 @@ WHERE id = :item;
 INSERT INTO attempts (id, item_id, run_id, started_at, date_before, ended_at, listing, sent_name,
     outcome, error, restored, unsent)
 SELECT (SELECT coalesce(max(id), 0) FROM attempts) + row_number() OVER (
-        ORDER BY id NOT IN (SELECT value FROM json_each(:sent)), last_sent_at IS NULL, last_sent_at,
-            line, copy),
+        ORDER BY id NOT IN (SELECT CAST(value AS BIGINT) FROM json_each(:sent)),
+            last_sent_at IS NULL, last_sent_at, line, copy),
     id, :run, :now, CAST(:date_before AS DOUBLE PRECISION), :now, 0, nullif(name, ''), 'unknown',
     'restored from a ledger file', 1,
-    CASE WHEN id IN (SELECT value FROM json_each(:unsent)) THEN 1 ELSE 0 END
+    CASE WHEN id IN (SELECT CAST(value AS BIGINT) FROM json_each(:unsent)) THEN 1 ELSE 0 END
 FROM items AS i
 WHERE status = 'unknown' AND run_id = :run
   AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.item_id = i.id AND a.closed_by IS NULL);

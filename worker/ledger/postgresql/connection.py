@@ -141,11 +141,6 @@ class TimedConnection:
         watch.start()
 
     @property
-    def session(self) -> int:
-        """The number of this connection's process on the server."""
-        return self.raw.info.backend_pid
-
-    @property
     def is_broken(self) -> bool:
         """Whether nothing can be asked through this connection any more."""
         return bool(self.raw.closed or self.raw.broken)

@@ -32,23 +32,6 @@ DO UPDATE SET line = excluded.line, copies = excluded.copies,
 WHERE items.line IS NOT excluded.line OR items.copies IS NOT excluded.copies
     OR items.tasks_per_group IS NOT excluded.tasks_per_group;
 
--- name: claimable_again
-SELECT i.id, i.line, i.copy, i.copies, i.source_id, i.template, i.upload_new_dataset, i.name,
-    i.attempts,
-       v.id AS version_id, v.name AS source_name, v.datasets, s.instructions, s.auto_sync
-FROM json_array_elements_text(CAST(:items AS JSON)) WITH ORDINALITY AS e (value, key)
-JOIN items AS i ON i.id = CAST(e.value AS BIGINT)
-JOIN sources AS s ON s.source_id = i.source_id AND s.run_id = :run AND s.state = 'found'
-JOIN source_versions AS v ON v.id = s.version_id
-WHERE i.line IS NOT NULL AND i.status = 'pending' AND i.id NOT IN (SELECT item_id FROM temp.skipped)
-ORDER BY e.key;
-
--- name: owners
-SELECT i.id, i.new_batch_id, i.settled_by, i.line, c.name AS campaign
-FROM json_array_elements_text(CAST(:batches AS JSON)) AS e (value)
-JOIN items AS i ON i.new_batch_id = e.value
-JOIN campaigns AS c ON c.id = i.campaign_id;
-
 -- name: of_ledger_rows
 SELECT i.line, i.source_id, i.new_batch_name, i.upload_new_dataset, i.copy, i.status,
     i.new_batch_id, i.new_batch_status,
@@ -82,21 +65,6 @@ WHERE campaign_id = :campaign AND source_id = :source_id
     AND upload_new_dataset = :upload_new_dataset AND copy = :copy
   AND (template = :literal OR template = '' OR strpos(template, '{source_name}') > 0
       OR strpos(template, '{copies}') > 0);
-
--- name: restore_attempts
-INSERT INTO attempts (id, item_id, run_id, started_at, date_before, ended_at, listing, sent_name,
-    outcome, error, restored, unsent)
-SELECT (SELECT coalesce(max(id), 0) FROM attempts) + row_number() OVER (
-        ORDER BY id NOT IN (SELECT CAST(value AS BIGINT)
-            FROM json_array_elements_text(CAST(:sent AS JSON)) AS e (value)),
-            last_sent_at IS NULL, last_sent_at, line, copy),
-    id, :run, :now, CAST(:date_before AS DOUBLE PRECISION), :now, 0, nullif(name, ''), 'unknown',
-    'restored from a ledger file', 1,
-    CASE WHEN id IN (SELECT CAST(value AS BIGINT)
-        FROM json_array_elements_text(CAST(:unsent AS JSON)) AS e (value)) THEN 1 ELSE 0 END
-FROM items AS i
-WHERE status = 'unknown' AND run_id = :run
-  AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.item_id = i.id AND a.closed_by IS NULL);
 
 -- name: checkpoint
 -- VACUUM gives the space back.

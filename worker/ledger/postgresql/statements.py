@@ -13,8 +13,9 @@ _ORDERED_JOIN = re.compile(r"\bCROSS JOIN ((?:\w+\.)?\w+(?: AS \w+)?\s+ON\b)")
 """A join that SQLite must do in this order; PostgreSQL decides by itself."""
 _DIFFERS = re.compile(r"\bIS NOT (?!NULL\b|DISTINCT\b)")
 _SAME = re.compile(r"\bIS (?!NULL\b|NOT\b|DISTINCT\b)")
-_TEXTS = re.compile(r"\bSELECT value FROM json_each\((:\w+)\)")
-"""The texts of a JSON array; numbers need a statement of their own."""
+_ARRAY = re.compile(r"\bFROM json_each\((:\w+)\)(?: AS e\b)?")
+"""The elements of a JSON array of texts or numbers. PostgreSQL gives them as texts, so numbers are
+written CAST(value AS BIGINT)."""
 _NAMED = re.compile(r"(?<!:):([a-z]\w*)")
 _NUMBERED = re.compile(r"\?(\d+)")
 
@@ -24,7 +25,9 @@ def translated(statement: str) -> str:
     placeholders."""
     found = _HINT.sub("", statement.replace("%", "%%"))
     found = _ORDERED_JOIN.sub(r"JOIN \1", found)
-    found = _TEXTS.sub(r"SELECT json_array_elements_text(CAST(\1 AS JSON))", found)
+    found = _ARRAY.sub(
+        r"FROM json_array_elements_text(CAST(\1 AS JSON)) WITH ORDINALITY AS e (value, key)", found
+    )
     found = _SAME.sub("IS NOT DISTINCT FROM ", _DIFFERS.sub("IS DISTINCT FROM ", found))
     # What SQLite keeps in temporary tables belongs to the run here, and a plan to the session.
     found = found.replace("temp.", "").replace("plan.", "pg_temp.")
