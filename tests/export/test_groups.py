@@ -50,6 +50,10 @@ ANSWERED: dict[str, tuple[dict[tuple[int, str], str], dict[int, str | None]]] = 
         {(13, FOURTH): f"{THIRD}, {FIRST}\n{SECOND}"},
         {12: FIRST, 13: SECOND, 14: THIRD},
     ),
+    "ids between commas alone": (
+        {(13, FOURTH): f"{THIRD},{FIRST};{SECOND.upper()}"},
+        {12: FIRST, 13: SECOND, 14: THIRD},
+    ),
     "fewer, and the others stay unknown": ({(12, THIRD): "ours"}, {12: THIRD}),
     "fewer, and the others are absent": (
         {(12, THIRD): "ours", (12, FIRST): "rest absent"},
@@ -111,6 +115,12 @@ def test_what_is_recorded_stays_where_it_is_when_more_is_said_later() -> None:
     assert decided(rest, recorded=recorded) == {12: FIRST, 14: None}
     one_more = sheet({(12, batch): "ours" for batch in BATCHES})
     assert len(filled_in(one_more, recorded=recorded)[1]) == 1
+
+
+def test_delimiters_alone_are_no_decision() -> None:
+    found, (problem,) = filled_in(sheet({(12, FIRST): ", ;"}))
+    assert (found, problem.line) == ([], 2)
+    assert "is not a decision" in problem.text
 
 
 def test_ours_beside_a_single_duplicate_is_the_batch_of_its_row() -> None:

@@ -211,7 +211,12 @@ def _created(row: SheetRow) -> float:
 def _is_for_group(row: SheetRow) -> bool:
     """Whether the decision in a row is about its whole group."""
     text = row.text("decision").casefold()
-    return bool(row.text("group")) and (text in (OURS, REST_ABSENT) or len(text.split()) > 1)
+    return bool(row.text("group")) and (text in (OURS, REST_ABSENT) or len(_words(text)) > 1)
+
+
+def _words(text: str) -> list[str]:
+    """The words of a decision: ids may stand between spaces, line feeds, commas or semicolons."""
+    return text.replace(",", " ").replace(";", " ").split()
 
 
 def _accepted(rows: Iterable[SheetRow]) -> list[SheetRow]:
@@ -292,8 +297,7 @@ def _decided(row: SheetRow) -> Decision | _ForGroup | None:
         return _ForGroup((batch_id,)) if for_group else Decision(number, batch_id, _seen(row))
     if BATCH_ID.fullmatch(text):
         return Decision(number, text.lower(), _seen(row))
-    several = text.lower().replace(",", " ").replace(";", " ").split()
-    if for_group and all(BATCH_ID.fullmatch(one) for one in several):
-        return _ForGroup(tuple(several))
+    if for_group and all(BATCH_ID.fullmatch(one) for one in _words(text)):
+        return _ForGroup(tuple(_words(text.lower())))
     why = why_error_value(text) or f"is not a decision; {EXPECTED}"
     raise ValueError(f"decision: {shown(text)} {why}")
