@@ -54,7 +54,8 @@ def run(
 ) -> tuple[int, str, str]:
     """Run `python -m worker` with these arguments to its end: its exit code (like
     `Popen.returncode`), standard output and standard error. Raises `subprocess.TimeoutExpired`."""
-    ours, theirs = socket.socketpair()
+    # Messages, not a stream: a fast command's two answers would arrive as one.
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     request = json.dumps([list(arguments), str(cwd), dict(environ)]).encode()
     with ours, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         with theirs:

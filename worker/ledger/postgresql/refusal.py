@@ -132,6 +132,8 @@ def facts_of(address: ServerAddress, error: BaseException | None) -> Facts | Non
         without_tls = _ping(make_conninfo(conninfo, connect_timeout=PROBE_S, **nobody))
     if ping is pq.Ping.OK and not tried.needs_password:
         seen = _seen(conninfo, database)
+        if seen is None:  # it may have stopped meanwhile
+            ping = _ping(make_conninfo(conninfo, connect_timeout=PROBE_S))
     return Facts(ping, without_tls, tried.needs_password, tried.used_password, role, database, seen)
 
 
