@@ -434,8 +434,11 @@ class SharedSimulation(Simulation):
         counts = result.counts
         if result.exit_code == 0 and not one.run.only_settle and counts.created != counts.total:
             self.findings.problems.append(f"bug: run {one.number}: it ends 0 with {counts}")
+        # A run that was taken over while it ended says so; the file is the other machine's now.
         unwritten = result.stopped_by == "database" or any(
-            "the ledger cannot be written" in text for text in result.troubles
+            why in text
+            for text in result.troubles
+            for why in ("the ledger cannot be written", "another machine has taken over")
         )
         self._exact = self._exact and whole and not unwritten
         self._judge(one.run if whole and not unwritten else None)
