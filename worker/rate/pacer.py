@@ -142,24 +142,23 @@ class Pacer:
         seconds. Requests sent before the last pause only change how long it lasts."""
         state, now = self.state, self._clock.monotonic()
         current = left_at >= state.slowed_at
-        limit, slows, wait = state.limit, bool(asked), asked or 0.0
+        limit, wait = state.limit, asked or 0.0
         if current:
             held = slots.rate(state, left_at)
             # Without a held rate, it is guessed from the number under way.
             latency = self.window.latency or max(now - left_at, 1e-3)
             rate = min(held or math.inf, self.window.size / latency)
-            throttle = Throttle(left_at, now, rate, paced=held is not None, asked=slows)
+            throttle = Throttle(left_at, now, rate, paced=held is not None, asked=wait > 0)
             limit, self._evidence = throttled(limit, self._evidence, throttle)
             # Contention needs no wait. A row that it hardly explains is probably a used up window.
             row = self._evidence.in_row > (2 if limit.contention else 1)
             if not asked and (row or limit.since == now):
                 slot = 1.0 / min(rate, rate_at(limit, now))
                 wait = slots.back_off(state.pauses + row + 1, self._rng.random(), slot)
-                slows = True
         self.state = slots.throttled(state, now, wait, limit)
         if asked:
             self._rest(now)
-        if current and slows:
+        if current and wait:
             self.state = slots.slowed(self.state, now)
             self._emit_slowed("the API said 'too many requests'")
 
