@@ -28,6 +28,10 @@ class Held(Protocol):
     def accept_server(self) -> None:
         """Record that a person says that nothing is missing."""
 
+    @property
+    def is_new(self) -> bool:
+        """Whether there is no database yet: `open` would create it."""
+
     def open(self, api_url: str | None, *, checked: bool = True) -> Writer:
         """Open the database for the API at `api_url` (None: any API). Creates or migrates it if
         necessary. With `checked`, a damaged one is refused now; planning a job checks it too.
@@ -47,6 +51,11 @@ class _HeldFile:
         self._path = path
 
     doubt = ""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether there is no file yet."""
+        return sqlite.is_new(self._path)
 
     def accept_server(self) -> None:
         """A file loses nothing that was committed."""
@@ -70,6 +79,11 @@ class _NotMoved:
     def doubt(self) -> str:
         """Why commits may be missing (see `Held`)."""
         return self._held.doubt
+
+    @property
+    def is_new(self) -> bool:
+        """Whether there is no database yet (see `Held`)."""
+        return self._held.is_new
 
     def accept_server(self) -> None:
         """Record that nothing is missing (see `Held`)."""
