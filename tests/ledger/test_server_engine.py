@@ -4,14 +4,19 @@ round trip."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.support import ledgers
 from tests.support.engines import server as postgresql
+from tests.support.ledgers import TIMESTAMP, WORKSPACE, opened, plan, run_start, source
 from tests.support.postgresql import Server
 from worker.ledger.database import hold
 from worker.ledger.engine import ServerError
 from worker.ledger.handle import Writer
+from worker.ledger.store import Ledger
 from worker.model.server_address import ServerAddress
 
 __all__ = ["postgresql"]
@@ -64,3 +69,51 @@ def test_changes_count_what_waits_to_be_sent(ledger: Writer) -> None:
     with ledger.transaction():
         ledger.many("mark_sent", [(1, "a name", 1)])
         assert ledger.changes - before == 1, "the sign of life, and no such duplicate"
+
+
+def exchanges(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every exchange with the server from now on."""
+    asked: list[str] = []
+    engine: Any = ledger._engine
+    execute = engine._execute
+
+    def counting(statement: str, values: Any) -> Any:
+        asked.append(statement)
+        return execute(statement, values)
+
+    monkeypatch.setattr(engine, "_execute", counting)
+    return asked
+
+
+def test_more_sources_need_no_more_round_trips(
+    address: ServerAddress, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledgers, "place", lambda _folder: address)
+    sources = [source(number) for number in range(1, 101)]
+    with opened(tmp_path, "batch_id", *(one.id for one in sources)) as ledger:
+        ledger.want_sources()
+        number = ledger.begin_listing(WORKSPACE, TIMESTAMP)
+        asked = exchanges(ledger, monkeypatch)
+        assert ledger.add_listed(number, WORKSPACE, [*sources, sources[0]]) == 100
+        assert len(asked) < 10
+
+
+def test_the_plan_of_a_new_campaign_is_not_copied_twice(
+    address: ServerAddress, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledgers, "place", lambda _folder: address)
+    with opened(tmp_path) as ledger:
+        asked = exchanges(ledger, monkeypatch)
+        rows = ("batch_id,x_owner", *(f"{source(number).id},me" for number in range(1, 4)))
+        plan(ledger, tmp_path, *rows)
+        assert not any("staged" in one for one in asked)
+        plan(ledger, tmp_path, *rows[:3])
+        assert any("staged" in one for one in asked)
+
+
+def test_what_is_told_is_undone_if_it_fails(ledger: Writer) -> None:
+    run = Ledger(ledger, run_start())
+    with pytest.raises(ServerError, match="runs_campaign_id_fkey"), ledger.transaction():
+        ledger.tell("add_campaign", name="another", now="2026-03-01T02:00:00Z")
+        ledger.tell("forget_campaign", campaign=run.campaign)
+    assert ledger.ask("campaign_id", name="another").fetchone() is None

@@ -25,6 +25,7 @@ pytest.importorskip("psycopg", reason="psycopg is an optional extra")
 from worker.ledger import seat
 from worker.ledger import session as session_rules
 from worker.ledger.postgresql import connection as connections
+from worker.ledger.postgresql import engine as engine_module
 from worker.ledger.postgresql import session as sessions
 from worker.ledger.postgresql.database import open_for_reading
 from worker.ledger.postgresql.session import Session
@@ -393,8 +394,11 @@ def test_a_run_that_was_away_too_long_finds_its_seat_taken(server: Server, proxy
 
 
 @pytest.mark.parametrize("reads", [False, True], ids=["writing", "in a long read"])
-def test_a_session_that_the_server_ended_is_opened_again(server: Server, reads: bool) -> None:
+def test_a_session_that_the_server_ended_is_opened_again(
+    server: Server, monkeypatch: pytest.MonkeyPatch, reads: bool
+) -> None:
     """As a server does that is stopped, or a person."""
+    monkeypatch.setattr(engine_module, "FETCHED", 1)
     address = server.address()
     with seated(address, quiet=True) as (session, writer):
         tries: list[int] = []
@@ -423,7 +427,10 @@ def test_a_session_that_the_server_ended_is_opened_again(server: Server, reads: 
     assert names(address) == ["kept"]
 
 
-def test_a_long_read_whose_connection_breaks_says_so(server: Server, proxy: Proxy) -> None:
+def test_a_long_read_whose_connection_breaks_says_so(
+    server: Server, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "FETCHED", 1)
     address = server.address()
     with seated(address) as (session, writer):
         for number in range(3):

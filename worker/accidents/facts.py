@@ -53,10 +53,13 @@ def situation(
                 return Situation(plan.items, named, sent=True)
             since = tuple(overlap.shared_since(reader, campaign))
         return Situation(plan.items, named, sent=True, others_here=since)
-    with reader.attached(plan.file):
-        create = overlap.not_created(reader, campaign)
-        # There may be many nightly campaigns, all with the same duplicates.
-        here = [] if dated else overlap.shared_with(reader, campaign)
+    if overlap.has_duplicates(reader):
+        with reader.attached(plan.file):
+            create = overlap.not_created(reader, campaign)
+            # There may be many nightly campaigns, all with the same duplicates.
+            here = [] if dated else overlap.shared_with(reader, campaign)
+    else:
+        create, here = plan.items, []
     if plan.names_contain_campaign and not (named or dated):
         here += _by_their_own_name(reader, job, campaign, day)
     folder = (Path.cwd() / job.path).parent

@@ -15,7 +15,7 @@ from worker.cli.outdated import ledger_files, refuse_outdated
 from worker.export.commands import Commands, commands
 from worker.job.plan import Plan
 from worker.ledger import setups, views
-from worker.ledger.database import Held, is_new, unusable
+from worker.ledger.database import Held, unusable
 from worker.ledger.engine import DATABASE_ERRORS
 from worker.ledger.forget import forget
 from worker.ledger.handle import Reader, Writer
@@ -36,7 +36,7 @@ class Opening:
     def database(self) -> Writer:
         """Open the database. Raises UsageError if this run must not begin."""
         settings = self.asked.settings
-        if is_new(settings.database):
+        if self.held.is_new:
             # A refused run must not leave a database in the wrong place.
             with closing(open_empty()) as nothing:
                 self._look_before(nothing)

@@ -24,6 +24,10 @@ class Held(Protocol):
     def accept_server(self) -> None:
         """Record that a person says that nothing is missing."""
 
+    @property
+    def is_new(self) -> bool:
+        """Whether there is no database yet: `open` would create it."""
+
     def open(self, api_url: str | None, *, checked: bool = True) -> Writer:
         """Open the database for the API at `api_url` (None: any API). Creates or migrates it if
         necessary. With `checked`, a damaged one is refused now; planning a job checks it too.
@@ -43,6 +47,11 @@ class _HeldFile:
     def __init__(self, path: Path) -> None:
         self._path = path
 
+    @property
+    def is_new(self) -> bool:
+        """Whether there is no file yet."""
+        return sqlite.is_new(self._path)
+
     def accept_server(self) -> None:
         """A file loses nothing that was committed."""
 
@@ -60,6 +69,11 @@ class _NotMoved:
 
     def __init__(self, held: Held) -> None:
         self._held = held
+
+    @property
+    def is_new(self) -> bool:
+        """Whether there is no database yet (see `Held`)."""
+        return self._held.is_new
 
     def accept_server(self) -> None:
         """Record that nothing is missing (see `Held`)."""

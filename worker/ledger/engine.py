@@ -79,6 +79,10 @@ class Engine(Protocol):
     def execute(self, name: str, values: Mapping[str, object]) -> Rows:
         """Run the statement `name` with these values."""
 
+    def execute_later(self, name: str, values: Mapping[str, object]) -> None:
+        """Run the statement `name`, within a transaction. Nobody needs its result, so it may be
+        sent together with the next statement, and an error may come with that one."""
+
     def execute_many(self, name: str, rows: Iterable[Sequence[Any] | Mapping[str, Any]]) -> None:
         """Run the statement `name` once for each row of values."""
 
@@ -112,6 +116,9 @@ class Engine(Protocol):
     def doubt(self) -> str:
         """Why commits of earlier runs may be missing, which the server had confirmed; empty if
         nothing shows that. Raises UsageError if the server does not tell."""
+
+    def add_first(self, campaign: int) -> None:
+        """Add all rows of the attached plan to a campaign that has none, within a transaction."""
 
     def refuse_damaged(self) -> None:
         """Raise an error if the database is damaged and the engine can tell."""

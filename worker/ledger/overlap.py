@@ -81,6 +81,11 @@ def sent_before(reader: Reader, campaign: str) -> bool:
     return reader.ask("sent_before", campaign=campaign).fetchone() is not None
 
 
+def has_duplicates(reader: Reader) -> bool:
+    """Whether the database has any duplicate."""
+    return reader.ask("last_item").fetchone()[0] is not None
+
+
 def sent_of_plan(reader: Reader, campaign: str) -> bool:
     """Whether a request of this campaign has left for one of the plan's duplicates (table
     `plan.staged`), or a batch of one is known."""

@@ -176,9 +176,6 @@ SET run_id = excluded.run_id, state = 'wanted', version_id = NULL, http_status =
 -- name: wanted_sources
 SELECT source_id FROM sources WHERE run_id = :run AND state = 'wanted' LIMIT :limit;
 
--- name: count_wanted_sources
-SELECT count(*) FROM sources WHERE run_id = :run AND state = 'wanted';
-
 -- name: add_source_version
 INSERT INTO source_versions (source_id, name, workspace_id, details, loose_details, datasets)
 VALUES (:source_id, :name, :workspace_id, :details, :loose_details, :datasets)
@@ -204,8 +201,18 @@ UPDATE sources SET state = 'found', instructions = :instructions, auto_sync = :a
         AND workspace_id = :workspace_id AND details = :details AND datasets = :datasets)
 WHERE source_id = :source_id AND run_id = :run AND state = 'wanted';
 
--- name: is_wanted_source
-SELECT 1 FROM sources WHERE source_id = :source_id AND run_id = :run AND state = 'wanted';
+-- name: wanted_of_listed
+SELECT source_id FROM sources
+WHERE run_id = :run AND state = 'wanted'
+  AND source_id IN (SELECT value FROM json_each(:batches));
+
+-- name: found_as_before
+-- Of the sources that this run has just found: those that look as they did before another look.
+SELECT s.source_id, s.version_id FROM sources AS s
+WHERE s.run_id = :run AND s.state = 'found'
+  AND s.source_id IN (SELECT value FROM json_each(:batches))
+  AND EXISTS (SELECT 1 FROM source_versions AS o
+    WHERE o.source_id = s.source_id AND o.id > s.version_id);
 
 -- name: lost_source
 -- 'missing': its own 404 · 'unclear': it could not be looked up

@@ -48,8 +48,8 @@ class Ledger(Writer):
             # Fails if the table is lost, before anything is written.
             self.ask("last_item").fetchone()
             for statement in ("make_listed_names", "make_skipped", "make_denied"):
-                self.ask(statement)
-            self.ask("add_campaign", name=run.campaign, now=run.now)
+                self.tell(statement)
+            self.tell("add_campaign", name=run.campaign, now=run.now)
             self.campaign = int(self._one("campaign_id", name=run.campaign)["id"])
             added = self.ask(
                 "add_run",
@@ -68,9 +68,7 @@ class Ledger(Writer):
             )
             self.run = int(added.fetchone()["id"])
             # Intents of a crashed run: that this run holds the lock shows that the other has ended.
-            self.ask("abandon_items", run=self.run)
-            self.ask("abandon_attempts", now=run.now)
-            self.ask("abandon_setups", now=run.now)
+            self._abandon(run.now)
         self._commits = GroupCommit(self, self.run, self.campaign, run.campaign)
         self._listing = self._inherited = int(self.ask("last_listing").fetchone()[0])
 
@@ -88,24 +86,34 @@ class Ledger(Writer):
             if new:
                 self._engine.refuse_damaged()
             before = self.changes
-            self.ask("add_first_to_job" if new else "add_to_job", campaign=self.campaign)
             leaving = Leaving(0, 0)
-            if self._one("wants_less", campaign=self.campaign)[0]:
-                leaving = Leaving(*self._one("leaving_unfinished", campaign=self.campaign))
-                self.ask("drop_from_job", campaign=self.campaign)
-            for statement in ("drop_extras", "add_extras"):
-                self.ask(statement, campaign=self.campaign)
-            self.ask(
+            if new:
+                self._engine.add_first(self.campaign)
+            else:
+                leaving = self._replan()
+            self.tell(
                 "set_extra_columns",
                 campaign=self.campaign,
                 columns=json.dumps(list(extra_columns)),
             )
             if retry_failed:
-                self.ask("retry_failed", campaign=self.campaign, run=self.run)
-                self.ask("retry_setups", campaign=self.campaign)
-            self._replanned = self.changes > before
+                self.tell("retry_failed", campaign=self.campaign, run=self.run)
+                self.tell("retry_setups", campaign=self.campaign)
+            self._replanned = new or self.changes > before
             if not new and not self.finished():
                 self._engine.refuse_damaged()
+        return leaving
+
+    def _replan(self) -> Leaving:
+        """Take the attached plan over into a campaign that has items. Returns what left the job
+        unfinished."""
+        leaving = Leaving(0, 0)
+        self.ask("add_to_job", campaign=self.campaign)
+        if self._one("wants_less", campaign=self.campaign)[0]:
+            leaving = Leaving(*self._one("leaving_unfinished", campaign=self.campaign))
+            self.ask("drop_from_job", campaign=self.campaign)
+        for statement in ("drop_extras", "add_extras"):
+            self.tell(statement, campaign=self.campaign)
         return leaving
 
     def finished(self) -> bool:
@@ -123,14 +131,13 @@ class Ledger(Writer):
 
     def set_me(self, me: str) -> None:
         """Record whose token this run uses: the id of its owner."""
-        self.ask("set_me", run=self.run, me=me)
-
-    def want_sources(self) -> int:
-        """Mark the source of everything that this run may send as not yet looked up. Returns how
-        many there are."""
         with self.transaction():
-            self.ask("want_sources", run=self.run, campaign=self.campaign)
-        return int(self.ask("count_wanted_sources", run=self.run).fetchone()[0])
+            self.tell("set_me", run=self.run, me=me)
+
+    def want_sources(self) -> None:
+        """Mark the source of everything that this run may send as not yet looked up."""
+        with self.transaction():
+            self.tell("want_sources", run=self.run, campaign=self.campaign)
 
     def wanted_sources(self, limit: int) -> list[str]:
         """At most `limit` sources that are not looked up yet."""
@@ -152,33 +159,25 @@ class Ledger(Writer):
         """Record a page of listing `number`: the baseline, sources, and names that exist.
 
         Returns how many of the sources to look up it shows."""
-        found = 0
+        shown = [
+            {
+                "batch_id": batch.id,
+                "name": batch.name,
+                "workspace_id": workspace_id,
+                "listing": number,
+            }
+            for batch in {one.id: one for one in batches}.values()
+        ]
         with self.transaction():
-            self.many(
-                "add_seen",
-                [
-                    {"workspace_id": workspace_id, "batch_id": batch.id, "listing": number}
-                    for batch in batches
-                ],
-            )
-            self.many(
-                "add_listed_name",
-                [
-                    {
-                        "batch_id": batch.id,
-                        "name": batch.name,
-                        "workspace_id": workspace_id,
-                        "listing": number,
-                    }
-                    for batch in batches
-                ],
-            )
+            self.many("add_seen", shown)
+            self.many("add_listed_name", shown)
             self._add_unowned_batches(workspace_id, batches)
-            for batch in batches:
-                if self.ask("is_wanted_source", source_id=batch.id, run=self.run).fetchone():
-                    self._found(batch)
-                    found += 1
-        return found
+            ids = json.dumps([batch.id for batch in batches])
+            wanted = {row[0] for row in self.ask("wanted_of_listed", run=self.run, batches=ids)}
+            # If a page shows a batch twice, the first look counts.
+            found = {batch.id: batch for batch in reversed(batches) if batch.id in wanted}
+            self._found(list(found.values()))
+        return len(found)
 
     def add_foreign_batches(self, batches: Sequence[str]) -> None:
         """Record that these batches belong to known duplicates, though no item of this database has
@@ -191,7 +190,9 @@ class Ledger(Writer):
     ) -> None:
         """Record how listing `number` ended: the count that the API gave (`meta_count`), how many
         batches it showed, and why it is not whole (`error`; None: it is)."""
-        self.ask("end_listing", number=number, meta_count=meta_count, shown=shown, error=error)
+        ended = {"number": number, "meta_count": meta_count, "shown": shown, "error": error}
+        with self.transaction():
+            self.tell("end_listing", **ended)
 
     def found_source(self, batch: Listed) -> None:
         """Record a source that a GET showed."""
@@ -202,12 +203,12 @@ class Ledger(Writer):
             "listing": 0,
         }
         with self.transaction():
-            self.ask("add_listed_name", **shown)
+            self.tell("add_listed_name", **shown)
             # It existed before anything that is sent from now on, even if no listing shows it. But
             # earlier runs may have created it: it may be the lost copy of one of their requests.
             number = max(self._listing, self._inherited + 1)
-            self.ask("add_seen", workspace_id=batch.workspace_id, batch_id=batch.id, listing=number)
-            self._found(batch)
+            self.tell("add_seen", **{**shown, "listing": number})
+            self._found([batch])
 
     def name_workspaces(self, workspaces: Sequence[Workspace]) -> None:
         """Remember what workspaces are called."""
@@ -217,51 +218,61 @@ class Ledger(Writer):
     def lost_source(self, source_id: str, state: str, http_status: int | None, reason: str) -> None:
         """Record that a source is `missing` (its own GET answered 404) or `unclear` (it could not
         be looked up), and why (`reason`)."""
-        self.ask(
-            "lost_source",
-            source_id=source_id,
-            run=self.run,
-            state=state,
-            http_status=http_status,
-            reason=reason,
-        )
+        with self.transaction():
+            self.tell(
+                "lost_source",
+                source_id=source_id,
+                run=self.run,
+                state=state,
+                http_status=http_status,
+                reason=reason,
+            )
 
     def end_preflight(self) -> None:
         """Mark the rows of missing sources as failed, and record at the rows of unclear ones why
         they stay pending."""
         with self.transaction():
-            self.ask("fail_missing", campaign=self.campaign, run=self.run)
-            self.ask("explain_unclear", campaign=self.campaign, run=self.run)
-            self.ask("index_listed_names")
+            self.tell("fail_missing", campaign=self.campaign, run=self.run)
+            self.tell("explain_unclear", campaign=self.campaign, run=self.run)
+            self.tell("index_listed_names")
 
     def add_source_version(self, batch: Listed) -> dict[str, str]:
         """Record how a source looks now, and which open attempts that differs from; what
         distinguishes this version."""
-        version = {
-            "source_id": batch.id, "name": batch.name, "workspace_id": batch.workspace_id,
-            "details": batch.details, "datasets": json.dumps(batch.datasets),
-        }  # fmt: skip
+        version = _version(batch)
         added = self.ask("add_source_version", **version, loose_details=batch.loose_details)
         if not added.rowcount:
             for row in self.ask("older_than_newest_version", **version).fetchall():
                 self.ask("note_source_changed", source_id=batch.id, version=row[0])
         return version
 
-    def _found(self, batch: Listed) -> None:
-        self.ask(
-            "found_source",
-            **self.add_source_version(batch),
-            run=self.run,
-            instructions=batch.instructions,
-            auto_sync=batch.auto_sync,
-        )
+    def _found(self, batches: Sequence[Listed]) -> None:
+        """Record these sources, each once, and which open attempts they differ from."""
+        if not batches:
+            return
+        looks = [
+            {
+                **_version(batch),
+                "loose_details": batch.loose_details,
+                "run": self.run,
+                "instructions": batch.instructions,
+                "auto_sync": None if batch.auto_sync is None else int(batch.auto_sync),
+            }
+            for batch in batches
+        ]
+        self.many("add_source_version", looks)
+        self.many("found_source", looks)
+        ids = json.dumps([batch.id for batch in batches])
+        for row in self.ask("found_as_before", run=self.run, batches=ids).fetchall():
+            self.tell("note_source_changed", source_id=row[0], version=row[1])
 
     # -- sending
 
     def mark_started(self) -> None:
         """Record this run at a row that it may send, so that a ledger file written now mentions
         this run."""
-        self.ask("mark_started", campaign=self.campaign, run=self.run)
+        with self.transaction():
+            self.tell("mark_started", campaign=self.campaign, run=self.run)
 
     def group_commit(
         self, results: Sequence[AttemptResult], again: Sequence[int], limit: int, moment: Timestamp
@@ -285,9 +296,12 @@ class Ledger(Writer):
     def abandon(self, now: str) -> None:
         """Mark as unknown what this run has sent and will no longer await."""
         with self.transaction():
-            self.ask("abandon_items", run=self.run)
-            self.ask("abandon_attempts", now=now)
-            self.ask("abandon_setups", now=now)
+            self._abandon(now)
+
+    def _abandon(self, now: str) -> None:
+        self.tell("abandon_items", run=self.run)
+        self.tell("abandon_attempts", now=now)
+        self.tell("abandon_setups", now=now)
 
     def add_rate_changes(self, changes: Sequence[RateChange]) -> None:
         """Record when and why this run waited."""
@@ -298,7 +312,7 @@ class Ledger(Writer):
         """Record how this run ended, and the rate changes that are not recorded yet."""
         with self.transaction():
             self._add_rate_changes(changes)
-            self.ask(
+            self.tell(
                 "end_run",
                 run=self.run,
                 now=end.now,
@@ -312,7 +326,7 @@ class Ledger(Writer):
 
     def _add_rate_changes(self, changes: Sequence[RateChange]) -> None:
         for one in changes:
-            self.ask(
+            self.tell(
                 "add_rate_change",
                 run=self.run,
                 at=one.at,
@@ -327,23 +341,27 @@ class Ledger(Writer):
         baseline = self.ask("oldest_open_baseline").fetchone()[0]
         if baseline is None:
             return
-        for batch in batches:
-            self.ask(
-                "add_unowned_batch",
-                batch_id=batch.id,
-                workspace_id=workspace_id,
-                baseline=baseline,
-                name=batch.name,
-                created_at=batch.created_at,
-                created_s=seconds(batch.created_at),
-                created_by=batch.created_by,
-                status=batch.status,
-                details=batch.details,
-                loose_details=batch.loose_details,
-                datasets=json.dumps(batch.datasets),
-                instructions=batch.instructions,
-                auto_sync=batch.auto_sync,
-            )
+        self.many(
+            "add_unowned_batch",
+            [
+                {
+                    "batch_id": batch.id,
+                    "workspace_id": workspace_id,
+                    "baseline": baseline,
+                    "name": batch.name,
+                    "created_at": batch.created_at,
+                    "created_s": seconds(batch.created_at),
+                    "created_by": batch.created_by,
+                    "status": batch.status,
+                    "details": batch.details,
+                    "loose_details": batch.loose_details,
+                    "datasets": json.dumps(batch.datasets),
+                    "instructions": batch.instructions,
+                    "auto_sync": batch.auto_sync,
+                }
+                for batch in batches
+            ],
+        )
 
     def skip(self, item: int) -> None:
         """Do not send this item again in this run."""
@@ -364,3 +382,14 @@ class Ledger(Writer):
     def _one(self, query: str, /, **named: object) -> Row:
         row: Row = self.ask(query, **named).fetchone()
         return row
+
+
+def _version(batch: Listed) -> dict[str, str]:
+    """What distinguishes how a source looks from how it looked before."""
+    return {
+        "source_id": batch.id,
+        "name": batch.name,
+        "workspace_id": batch.workspace_id,
+        "details": batch.details,
+        "datasets": json.dumps(batch.datasets),
+    }

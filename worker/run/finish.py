@@ -3,7 +3,7 @@ records the run's end."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 from worker.ledger import setups, views
@@ -39,6 +39,20 @@ class Ended(NamedTuple):
     started: float
 
 
+class Final(NamedTuple):
+    """What the ledger says at the end of a run: the counts, and why rows are not created
+    (`reasons`) or not set up; how many are `undecided`, and how many batches differ from their
+    sources (`warnings`)."""
+
+    counts: Counts
+    set_up: SetupCounts = SetupCounts()
+    work: SetupWork = SetupWork()
+    setup_reasons: Sequence[tuple[str, int]] = ()
+    reasons: Sequence[tuple[str, int]] = ()
+    undecided: int = 0
+    warnings: int = 0
+
+
 class Finish:
     """Finishes one run. Each step that fails is passed to `trouble`, and the next steps are still
     done."""
@@ -65,19 +79,11 @@ class Finish:
         await self._attempt(self._sending.salvage())
         # A disk that cannot be written can usually still be read, and the summary must not show the
         # counts from before the run.
-        found = await self._attempt(self._database.call(_all_counts))
-        counts, set_up, work = found or (known, SetupCounts(), SetupWork())
-        setup_reasons: list[tuple[str, int]] = []
-        if set_up.undone:
-            setup_reasons = await self._attempt(self._database.call(_setup_reasons)) or []
+        found = await self._attempt(self._database.call(_final)) or Final(known)
+        counts, set_up = found.counts, found.set_up
+        setup_reasons = found.setup_reasons
         if self._options.follow and set_up.requested:
-            setup_reasons.append((NOT_READY, set_up.requested))
-        reasons: list[tuple[str, int]] = []
-        undecided = 0
-        if counts.created < counts.total:
-            reasons = await self._attempt(self._database.call(_reasons)) or []
-            undecided = await self._attempt(self._database.call(_undecided)) or 0
-        warnings = await self._attempt(self._database.call(_warnings)) or 0
+            setup_reasons = [*setup_reasons, (NOT_READY, set_up.requested)]
         written = None
         # After a second signal the run must stop at once, and a long file takes long to write.
         if not ended.aborted and ended.refused is None:
@@ -110,18 +116,18 @@ class Finish:
         return Result(
             counts=counts,
             tally=tally,
-            reasons=tuple(reasons),
+            reasons=tuple(found.reasons),
             nothing_to_do=ended.nothing_to_do,
             stopped_by=stopped_by,
             exit_code=code,
             duration_s=self._clock.monotonic() - ended.started,
             troubles=tuple(troubles),
-            undecided=undecided,
+            undecided=found.undecided,
             setups=set_up,
-            setup_work=work,
+            setup_work=found.work,
             setup_reasons=tuple(setup_reasons),
             refused=ended.refused,
-            warnings=warnings,
+            warnings=found.warnings,
         )
 
     def _setups_barred(self, set_up: SetupCounts) -> bool:
@@ -158,22 +164,16 @@ def counts_of(ledger: Ledger) -> Counts:
     return views.counts(ledger, ledger.campaign)
 
 
-def _all_counts(ledger: Ledger) -> tuple[Counts, SetupCounts, SetupWork]:
+def _final(ledger: Ledger) -> Final:
     campaign = ledger.campaign
-    return counts_of(ledger), setups.counts(ledger, campaign), setups.work(ledger, campaign)
-
-
-def _setup_reasons(ledger: Ledger) -> list[tuple[str, int]]:
-    return setups.reasons(ledger, ledger.campaign)
-
-
-def _reasons(ledger: Ledger) -> list[tuple[str, int]]:
-    return views.reasons(ledger, ledger.campaign)
-
-
-def _undecided(ledger: Ledger) -> int:
-    return views.undecided(ledger, ledger.campaign)
-
-
-def _warnings(ledger: Ledger) -> int:
-    return views.differing(ledger, ledger.campaign)
+    counts, set_up = counts_of(ledger), setups.counts(ledger, campaign)
+    incomplete = counts.created < counts.total
+    return Final(
+        counts,
+        set_up,
+        setups.work(ledger, campaign),
+        setups.reasons(ledger, campaign) if set_up.undone else [],
+        views.reasons(ledger, campaign) if incomplete else [],
+        views.undecided(ledger, campaign) if incomplete else 0,
+        views.differing(ledger, campaign),
+    )

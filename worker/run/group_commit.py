@@ -133,7 +133,8 @@ class GroupCommit:
         unknown."""
         ended, self._ended = self._ended, []
         moment = self._timestamp()
-        await self.database.call(Ledger.group_commit, ended, (), 0, moment)
+        if ended:
+            await self.database.call(Ledger.group_commit, ended, (), 0, moment)
         await self.database.call(Ledger.abandon, moment.at)
 
     # -- committing

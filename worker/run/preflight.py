@@ -57,17 +57,15 @@ class Preflight:
     async def look_up_sources(self) -> Findings:
         """Look up the source of everything that the run may send, list each workspace once, and
         record both in the ledger."""
-        await self._database.call(Ledger.want_sources)
-        size = 1  # the first answer names a workspace, and its listing usually has all the others
-        while not self._stop.asked and (
-            page := await self._database.call(Ledger.wanted_sources, size)
-        ):
+        # The first answer names a workspace, and its listing usually has all the others.
+        page = await self._database.call(_want_sources, 1)
+        while page and not self._stop.asked:
             workspaces = await self._look_up(page)
             if workspaces and not self._listed:
                 await self._name_workspaces()
             for workspace in workspaces:
                 await self._list(workspace)
-            size = 100
+            page = await self._database.call(Ledger.wanted_sources, 100)
         if not self._stop.asked:
             await self._database.call(Ledger.end_preflight)
         return Findings(
@@ -127,3 +125,9 @@ class Preflight:
             why = f"workspace {workspace} could not be listed completely ({look.problem})"
             text = f"{why}; the run continues with the batches that were listed"
             self._emit(Event("note", "warning", {"text": text}))
+
+
+def _want_sources(ledger: Ledger, limit: int) -> list[str]:
+    """Mark the sources that this run must look up. Returns the first ones."""
+    ledger.want_sources()
+    return ledger.wanted_sources(limit)

@@ -137,6 +137,8 @@ def _refuse_lacking(address: ServerAddress, rights: Rights) -> None:
 
 def _migrate(connection: TimedConnection, address: ServerAddress) -> None:
     scripts = migrations()
+    if version(connection, address) == scripts[-1][0]:
+        return
     with connection.exchange(LONG_EXCHANGE_S) as raw, raw.transaction():
         raw.execute(
             "SELECT pg_advisory_xact_lock(CAST(%s AS INT), hashtext(%s))",
@@ -211,8 +213,8 @@ def _open_existing(address: ServerAddress, api_url: str | None) -> ServerEngine:
     return engine
 
 
-def refuse_other_api(engine: ServerEngine, address: ServerAddress, api_url: str) -> None:
-    """Raise UsageError if the ledger belongs to another API."""
+def refuse_other_api(engine: ServerEngine, address: ServerAddress, api_url: str) -> bool:
+    """Raise UsageError if the ledger belongs to another API. Returns whether it belongs to one."""
     known = engine.execute("api_url", {}).fetchone()
     if known is not None and known[0] != api_url:
         raise UsageError(
@@ -220,6 +222,7 @@ def refuse_other_api(engine: ServerEngine, address: ServerAddress, api_url: str)
             hint="Each API needs a ledger of its own. Set PROLIFIC_URL as before, or name another"
             " schema: --database 'postgresql://…?schema=NAME'.",
         )
+    return known is not None
 
 
 def unusable(address: ServerAddress, error: Exception) -> WorkerError:

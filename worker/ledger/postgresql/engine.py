@@ -32,7 +32,11 @@ CREATE TEMP TABLE staged_extras (line BIGINT PRIMARY KEY, cells TEXT COLLATE "C"
 """
 """The tables of a plan file (see `worker.job.plan`)."""
 
-_COLUMNS = "place, line, copy, copies, source_id, template, upload_new_dataset, tasks_per_group"
+_COLUMNS = "line, copy, copies, source_id, template, upload_new_dataset, tasks_per_group"
+"""The columns that a plan file's table `staged` and the table `items` share."""
+
+_CELLS = "line, cells"
+"""The same of `staged_extras` and `extras`."""
 
 
 class ServerEngine:
@@ -62,6 +66,12 @@ class ServerEngine:
         self._unsent: list[tuple[str, Mapping[str, object]]] = []
         """Statements of this transaction whose results nobody waits for: they are sent together
         with the next one, because each round trip takes time."""
+        self._cursors = 0
+        """How many results were streamed."""
+        self._plan: Path | None = None
+        """The plan file that is attached."""
+        self._staged = False
+        """Whether its tables were copied."""
 
     @property
     def place(self) -> str:
@@ -85,6 +95,7 @@ class ServerEngine:
         own."""
         statement = sql(name)
         with self.turn:
+            self._stage_for(statement)
             if self._enter is None or self.in_transaction or not _changes(statement):
                 return self._execute(statement, values)
             self.begin()
@@ -117,6 +128,13 @@ class ServerEngine:
             last, given = self._unsent.pop()
             self._execute(last, given)
 
+    def execute_later(self, name: str, values: Mapping[str, object]) -> None:
+        """Run the statement `name`, within a transaction; it is sent with the next one."""
+        statement = sql(name)
+        with self.turn:
+            self._stage_for(statement)
+            self._unsent.append((statement, values))
+
     def execute_many(self, name: str, rows: Iterable[Sequence[Any] | Mapping[str, Any]]) -> None:
         """Run the statement `name` once for each row of values, within a transaction; all rows in
         one statement if it has a form for that (`many_…`)."""
@@ -134,27 +152,28 @@ class ServerEngine:
                 self._changes += max(0, cursor.rowcount)
 
     def stream(self, name: str, values: Mapping[str, object]) -> Iterator[tuple[Any, ...]]:
-        """The result's rows as plain tuples, fetched in parts."""
+        """The result's rows as plain tuples, fetched in parts. The cursor ends with its
+        transaction."""
         own = not self.in_transaction
         if own:
             self.begin_reading()
-        self._send()
         try:
-            cursor = psycopg.ServerCursor(
-                self.connection.raw, "ledger_rows", row_factory=psycopg.rows.tuple_row
-            )
-            try:
+            self._send()
+            self._cursors += 1
+            begun = f"DECLARE rows_{self._cursors} NO SCROLL CURSOR FOR {sql(name)}"
+            fetch = f"FETCH {FETCHED} FROM rows_{self._cursors}".encode()
+            with self.connection.exchange(LONG_EXCHANGE_S) as raw:
+                cursor = raw.cursor(row_factory=psycopg.rows.tuple_row)
+                with raw.pipeline():
+                    raw.execute(begun.encode(), values, prepare=False)
+                    cursor.execute(fetch, prepare=False)
+                part = cursor.fetchall()
+            while part:
+                yield from part
+                if len(part) < FETCHED:
+                    break
                 with self.connection.exchange(LONG_EXCHANGE_S):
-                    cursor.execute(sql(name), values)
-                while True:
-                    with self.connection.exchange(LONG_EXCHANGE_S):
-                        part = cursor.fetchmany(FETCHED)
-                    if not part:
-                        break
-                    yield from part
-            finally:
-                with self.connection.exchange():  # closing asks the server too
-                    cursor.close()
+                    part = cursor.execute(fetch, prepare=False).fetchall()
         finally:
             if own:
                 self.end_reading()
@@ -230,34 +249,63 @@ class ServerEngine:
         self.roll_back()
 
     def attach(self, plan: Path) -> None:
-        """Copy the tables of the plan file to temporary tables of this session."""
+        """Make the tables of the plan file available. They are copied to temporary tables when a
+        statement first needs them: a new campaign's are not (see `add_first`)."""
+        self._plan = plan
         self._limit_s = LONG_EXCHANGE_S
+
+    def _stage_for(self, statement: str) -> None:
+        """Copy the attached plan to temporary tables of this session, if the statement is the first
+        that needs them."""
+        if self._plan is None or self._staged or "pg_temp." not in statement:
+            return
+        self._execute(_STAGED, {})
+        self._staged = True
+        with closing(sqlite3.connect(self._plan)) as source:
+            for table, columns in (("staged", f"place, {_COLUMNS}"), ("staged_extras", _CELLS)):
+                rows = source.execute(f"SELECT {columns} FROM {table}")  # noqa: S608 - constants
+                self._copy(f"pg_temp.{table}", columns, rows)
+        self._execute("ANALYZE pg_temp.staged", {})
+
+    def add_first(self, campaign: int) -> None:
+        """Add all rows of the attached plan to a campaign that has none. They go straight into the
+        tables, because a second copy would take as long again."""
+        assert self._plan is not None
+        self.execute_later("forget_extras", {"campaign": campaign})
         self._send()
-        with (
-            self.turn,  # no sign of life may come between the rows
-            closing(sqlite3.connect(plan)) as source,
-            self.connection.exchange(LONG_EXCHANGE_S) as raw,
-        ):
-            raw.execute(_STAGED)
-            for table, columns in (("staged", _COLUMNS), ("staged_extras", "line, cells")):
-                rows = source.execute(f"SELECT {columns} FROM {table}")  # noqa: S608 - two constants
-                with (
-                    raw.cursor() as cursor,
-                    cursor.copy(f"COPY pg_temp.{table} ({columns}) FROM STDIN") as copy,
-                ):
-                    for row in rows:
-                        copy.write_row(row)
-            raw.execute("ANALYZE pg_temp.staged")
+        with closing(sqlite3.connect(self._plan)) as source:
+            for table, columns, of in (
+                ("items", _COLUMNS, "staged ORDER BY place"),
+                ("extras", _CELLS, "staged_extras"),
+            ):
+                rows = source.execute(
+                    f"SELECT CAST(? AS INTEGER), {columns} FROM {of}",  # noqa: S608 - constants
+                    (campaign,),
+                )
+                self._changes += self._copy(table, f"campaign_id, {columns}", rows)
+
+    def _copy(self, table: str, columns: str, rows: Iterable[tuple[Any, ...]]) -> int:
+        """Add rows to a table, in one exchange. Returns how many."""
+        rest = iter(rows)
+        first = next(rest, None)
+        if first is None:
+            return 0
+        with self.connection.exchange(LONG_EXCHANGE_S) as raw, raw.cursor() as cursor:
+            with cursor.copy(f"COPY {table} ({columns}) FROM STDIN".encode()) as copy:
+                copy.write_row(first)
+                for row in rest:
+                    copy.write_row(row)
+            return cursor.rowcount
 
     def detach(self) -> None:
-        """Remove what `attach` made. A transaction that failed, or a connection that broke, has
-        removed it."""
-        self._limit_s = None
-        raw = self.connection.raw
+        """End what `attach` began. A transaction that failed, or a connection that broke, has
+        removed the temporary tables."""
+        self._plan = self._limit_s = None
+        staged, self._staged = self._staged, False
         with self.turn:
-            if self.connection.is_broken or raw.info.transaction_status == _FAILED:
-                return
-            self._execute("DROP TABLE IF EXISTS pg_temp.staged, pg_temp.staged_extras", {})
+            failed = self.connection.raw.info.transaction_status == _FAILED
+            if staged and not self.connection.is_broken and not failed:
+                self._execute("DROP TABLE IF EXISTS pg_temp.staged, pg_temp.staged_extras", {})
 
     def doubt(self) -> str:
         """What shows that the server is not the one of the last run, or lost commits since. A
@@ -289,16 +337,20 @@ def _named(row: Sequence[Any] | Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _as_json(rows: Sequence[Any]) -> str:
-    """The rows as a JSON array of arrays. PostgreSQL has no NUL in texts (see `connection`)."""
+    """The rows as a JSON array. PostgreSQL has no NUL in texts (see `connection`)."""
     text = json.dumps(rows)
     if "\\u0000" in text:
-        text = json.dumps(
-            [
-                [one.replace("\0", NUL_SHOWN) if isinstance(one, str) else one for one in row]
-                for row in rows
-            ]
-        )
+        text = json.dumps([_without_nul(row) for row in rows])
     return text
+
+
+def _without_nul(row: Sequence[Any] | Mapping[str, Any]) -> object:
+    def shown(value: object) -> object:
+        return value.replace("\0", NUL_SHOWN) if isinstance(value, str) else value
+
+    if isinstance(row, Mapping):
+        return {key: shown(value) for key, value in row.items()}
+    return [shown(value) for value in row]
 
 
 def _changes(statement: str) -> bool:

@@ -26,13 +26,15 @@ class _HeldServer:
     def __init__(self, session: Session) -> None:
         self.session = session
 
+    is_new = False
+    """Taking the seat creates the tables."""
+
     def open(self, api_url: str | None, *, checked: bool = True) -> Writer:
         """Open the ledger for the API at `api_url` (see `worker.ledger.database.Held`)."""
         engine, address = self.session.engine, self.session.address
         try:
-            if api_url is not None:
+            if api_url is not None and not database.refuse_other_api(engine, address, api_url):
                 engine.execute("bind_to_api", {"api_url": api_url})
-                database.refuse_other_api(engine, address, api_url)
         except ServerError as error:
             raise database.unusable(address, error) from error
         return SeatedWriter(self.session)

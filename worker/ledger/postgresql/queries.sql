@@ -11,8 +11,47 @@ DELETE FROM temp.skipped;
 DELETE FROM temp.denied;
 
 -- name: index_listed_names
--- The index is always there.
-SELECT 1;
+-- The index is always there. But the planner knows nothing yet about what was just written, and would
+-- look up each duplicate's source in a loop. A table that somebody vacuums is left out.
+ANALYZE (SKIP_LOCKED) items, sources, source_versions, listed_names;
+
+-- name: names_taken
+-- PostgreSQL would count the batches of a name anew wherever the number is used.
+WITH wanted AS (
+    SELECT coalesce(nullif(coalesce(i.name, render_name(i.template, v.name, i.copies)), ''),
+        v.name || ' (Copy)') AS name,
+           coalesce(i.name, i.template) = '' AS unnamed
+    FROM items AS i
+    JOIN sources AS s ON s.source_id = i.source_id AND s.run_id = :run AND s.state = 'found'
+    JOIN source_versions AS v ON v.id = s.version_id
+    WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND i.status = 'pending'
+),
+named AS (SELECT name, unnamed, count(*) AS items FROM wanted GROUP BY name, unnamed),
+unsettled AS (
+    SELECT coalesce(a.sent_name, v.name || ' (Copy)') AS name, count(*) AS items
+    FROM attempts AS a LEFT JOIN source_versions AS v ON v.id = a.version_id
+    WHERE a.closed_by IS NULL GROUP BY 1
+),
+strange AS (
+    SELECT l.name, count(*) AS batches FROM temp.listed_names AS l
+    WHERE NOT EXISTS (SELECT 1 FROM items AS o WHERE o.new_batch_id = l.batch_id)
+      AND NOT EXISTS (SELECT 1 FROM foreign_batches AS f WHERE f.batch_id = l.batch_id)
+      AND NOT EXISTS (SELECT 1 FROM sources AS s
+        WHERE s.run_id = :run AND s.source_id = l.batch_id)
+    GROUP BY l.name
+),
+taken AS MATERIALIZED (
+    SELECT n.name, n.items, n.unnamed,
+        greatest(0, coalesce(k.batches, 0) - coalesce(u.items, 0)) AS batches
+    FROM named AS n LEFT JOIN strange AS k ON k.name = n.name
+    LEFT JOIN unsettled AS u ON u.name = n.name
+)
+SELECT coalesce(sum(items), 0) AS items,
+       coalesce(sum(CASE WHEN batches = 0 THEN 0 WHEN unnamed THEN least(items, batches) ELSE items
+           END), 0) AS taken,
+       min(name) FILTER (WHERE batches > 0) AS example,
+       coalesce(sum(items) FILTER (WHERE batches > 0 AND NOT unnamed), 0) AS own_names_taken
+FROM taken;
 
 -- name: add_to_job
 INSERT INTO items (campaign_id, source_id, template, upload_new_dataset, copy, line, copies,
@@ -109,6 +148,37 @@ SET name = CASE WHEN attempts + CAST(r ->> 1 AS BIGINT) > 0 THEN name END,
     created_at = r ->> 10, settled_by = r ->> 11, reason = r ->> 12
 FROM json_array_elements(CAST(:rows AS JSON)) AS e (r)
 WHERE id = CAST(r ->> 0 AS BIGINT);
+
+-- name: many_add_seen
+INSERT INTO seen (workspace_id, batch_id, listing)
+SELECT workspace_id, batch_id, listing
+FROM json_to_recordset(CAST(:rows AS JSON)) AS r (workspace_id TEXT, batch_id TEXT, listing BIGINT)
+ON CONFLICT DO NOTHING;
+
+-- name: many_add_listed_name
+INSERT INTO temp.listed_names (batch_id, name, workspace_id, listing)
+SELECT batch_id, name, workspace_id, listing
+FROM json_to_recordset(CAST(:rows AS JSON))
+    AS r (batch_id TEXT, name TEXT, workspace_id TEXT, listing BIGINT)
+ON CONFLICT (batch_id) DO UPDATE SET name = excluded.name, listing = excluded.listing;
+
+-- name: many_add_source_version
+INSERT INTO source_versions (source_id, name, workspace_id, details, loose_details, datasets)
+SELECT source_id, name, workspace_id, details, loose_details, datasets
+FROM json_to_recordset(CAST(:rows AS JSON))
+    AS r (source_id TEXT, name TEXT, workspace_id TEXT, details TEXT, loose_details TEXT,
+        datasets TEXT)
+ON CONFLICT DO NOTHING;
+
+-- name: many_found_source
+UPDATE sources SET state = 'found', instructions = r.instructions, auto_sync = r.auto_sync,
+    version_id = (SELECT v.id FROM source_versions AS v WHERE v.source_id = r.source_id
+        AND v.name = r.name AND v.workspace_id = r.workspace_id AND v.details = r.details
+        AND v.datasets = r.datasets)
+FROM json_to_recordset(CAST(:rows AS JSON))
+    AS r (source_id TEXT, name TEXT, workspace_id TEXT, details TEXT, datasets TEXT, run BIGINT,
+        instructions BIGINT, auto_sync BIGINT)
+WHERE sources.source_id = r.source_id AND sources.run_id = r.run AND sources.state = 'wanted';
 
 -- The statements of the seat.
 

@@ -47,6 +47,10 @@ class SqliteEngine:
         """Run the statement `name` with these values."""
         return self.connection.execute(sql(name), values)
 
+    def execute_later(self, name: str, values: Mapping[str, object]) -> None:
+        """Run the statement `name` now: nothing is gained by waiting."""
+        self.execute(name, values)
+
     def execute_many(self, name: str, rows: Iterable[Sequence[Any] | Mapping[str, Any]]) -> None:
         """Run the statement `name` once for each row of values."""
         self.connection.executemany(sql(name), rows)
@@ -99,6 +103,11 @@ class SqliteEngine:
     def doubt(self) -> str:
         """A file loses nothing that was committed."""
         return ""
+
+    def add_first(self, campaign: int) -> None:
+        """Add all rows of the attached plan to a campaign that has none."""
+        for statement in ("add_first_to_job", "forget_extras", "add_extras"):
+            self.execute(statement, {"campaign": campaign})
 
     def refuse_damaged(self) -> None:
         """Raise DamagedError if a page, a constraint or an index is damaged: a flipped bit in a
