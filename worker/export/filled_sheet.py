@@ -68,12 +68,12 @@ def filled_in(
             shared, problem = _shared_out(group, said.filled, created, recorded)
             said.filled |= shared
             said.problems += [problem] if problem else []
-    candidates: dict[str, set[str]] = defaultdict(set)
+    candidates: dict[str | None, set[str]] = defaultdict(set)
     for row in some:
         candidates[_text(row, "candidate_id").lower()].add(_text(row, "item"))
     fitting: list[Filled] = []
     for one in said.filled.values():
-        others = candidates.get(one.decision.batch_id or "", set())
+        others = candidates[one.decision.batch_id]
         if others and f"#{one.decision.item}" not in others:
             wrong = (
                 f"{one.decision.batch_id} is a candidate of {joined(sorted(others)[:NAMED])}, not"
