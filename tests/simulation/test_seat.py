@@ -16,12 +16,12 @@ from tests.simulation.machines import Process
 from tests.simulation.server import LEDGER, Cut, Line, Server, ServerConnection, make_seat
 from tests.simulation.shared import Machine, SimulatedSession
 from tests.support.ledgers import connection_of
-from worker.ledger.engine import ConnectionLostError, Engine, SeatLostError
+from worker.ledger.engine import ConnectionLostError, Engine, SeatLostError, ServerError
 from worker.ledger.handle import Writer
-from worker.ledger.seat import LEFT_AFTER_S, SIGN_EVERY_S, SILENT_S
+from worker.ledger.seat import LEFT_AFTER_S, SIGN_EVERY_S, SILENT_S, LockSession
 from worker.ledger.session import POLL_S, T, Waits, slept
 from worker.ledger.sqlite.database import open_for_writing
-from worker.model.errors import BusyError
+from worker.model.errors import BusyError, UsageError
 
 
 class Strict(SimulatedSession):
@@ -126,7 +126,7 @@ def test_a_session_that_died_before_it_took_a_new_seat_is_ended(rig: Rig) -> Non
     first, second = rig.session(), rig.session()
     first.engine.execute("lock", LEDGER)
     cut(rig, first, 1e6, noticed=False)
-    with pytest.raises(BusyError, match="a moment ago"):
+    with pytest.raises(BusyError, match="holds the shared ledger: it started a moment ago\n"):
         rig.done(second.taking(10.0))
     rig.done(rig.session().taking(SILENT_S))
 
@@ -252,6 +252,27 @@ def test_a_long_transaction_is_no_silence(rig: Rig) -> None:
         wait(rig, second.taking(2 * SILENT_S), 4.0, works)
 
 
+def test_a_silent_session_that_may_not_be_ended_is_an_error_with_a_remedy(rig: Rig) -> None:
+    first, second = rig.session(), rig.session()
+    rig.done(first.taking(0.0))
+    cut(rig, first, 1e6, noticed=False)
+
+    def refused(_engine: Engine, _session: LockSession) -> None:
+        raise ServerError("permission denied")
+
+    second._end_session = refused  # type: ignore[method-assign]
+    with pytest.raises(UsageError) as raised:
+        rig.done(second.taking(2 * SILENT_S))
+    assert raised.value.message == (
+        "the shared ledger: the run that holds this ledger is silent, and its session cannot be"
+        " ended: permission denied"
+    )
+    assert raised.value.hint == (
+        "Nothing was sent. Use the same role on all machines, or grant it pg_signal_backend"
+        " (docs/shared-ledger.md)."
+    )
+
+
 def test_signs_of_a_holder_do_not_protect_a_dead_session_that_has_its_lock(rig: Rig) -> None:
     first, dead, second = rig.session(), rig.session(), rig.session()
     rig.done(first.taking(0.0))
@@ -268,9 +289,11 @@ def test_signs_of_a_holder_do_not_protect_a_dead_session_that_has_its_lock(rig: 
 
 
 def test_its_own_session_that_the_server_still_keeps_is_ended_at_once(rig: Rig) -> None:
+    """It never hears that the connection was closed."""
     session = rig.session()
     rig.done(session.taking(0.0))
     for _ in range(2):
+        session.connection.close = lambda: None  # type: ignore[method-assign]
         cut(rig, session, 1.0, noticed=False)
         with pytest.raises(ConnectionLostError):
             session.engine.execute("seat", {})
@@ -290,7 +313,7 @@ def test_a_session_with_the_number_of_its_own_is_not_ended(rig: Rig) -> None:
     rig.now += 1.0
     second.connection.session, second.connection.began = first.connection.session, rig.now
     second.engine.execute("lock", LEDGER)
-    with pytest.raises(ConnectionLostError, match="another session has the ledger's lock"):
+    with pytest.raises(ConnectionLostError, match=r"^another session has the ledger's lock$"):
         rig.done(first.doing(Writer(first.engine), lambda: 1, lambda away_s: away_s < 5))
     assert not second.connection.ended
 
