@@ -23,7 +23,7 @@ CASES: dict[str, tuple[Counts, dict[str, Any], int]] = {
     "SIGINT, whatever else": (ALL, {"signal": 2, "stopped_by": "signal"}, 130),
     "SIGTERM": (SOME, {"signal": 15, "stopped_by": "signal"}, 143),
     "a refused token": (ALL, {"stopped_by": "token"}, 3),
-    "… and a signal": (ALL, {"stopped_by": "token", "signal": 2}, 130),
+    "a refused token and a signal": (ALL, {"stopped_by": "token", "signal": 2}, 130),
     "an unusable API": (ALL, {"stopped_by": "api"}, 1),
     "a full disk": (ALL, {"stopped_by": "disk"}, 1),
     "a bug": (ALL, {"stopped_by": "internal"}, 1),
