@@ -26,6 +26,7 @@ CASES: dict[str, tuple[Counts, dict[str, Any], int]] = {
     "a refused token and a signal": (ALL, {"stopped_by": "token", "signal": 2}, 130),
     "an unusable API": (ALL, {"stopped_by": "api"}, 1),
     "a full disk": (ALL, {"stopped_by": "disk"}, 1),
+    "a server that is away": (ALL, {"stopped_by": "database"}, 1),
     "a bug": (ALL, {"stopped_by": "internal"}, 1),
     "a no": (ALL, {"stopped_by": "declined"}, 1),
     "a limit, but everything is created": (ALL, {"stopped_by": "limit"}, 0),

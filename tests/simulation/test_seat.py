@@ -238,6 +238,7 @@ def test_signs_of_life_protect_a_session_that_another_role_does_not_see(rig: Rig
     rig.server.hides = True
     with pytest.raises(BusyError, match="process 1 on machine 0"):
         wait(rig, second.taking(2 * SILENT_S), 4.0, first.show_life)
+    assert "a silent holder's session was ended" not in rig.happened
 
 
 def test_a_long_transaction_is_no_silence(rig: Rig) -> None:
@@ -250,6 +251,7 @@ def test_a_long_transaction_is_no_silence(rig: Rig) -> None:
 
     with pytest.raises(BusyError, match="process 1 on machine 0"):
         wait(rig, second.taking(2 * SILENT_S), 4.0, works)
+    assert "a silent holder's session was ended" not in rig.happened
 
 
 def test_a_silent_session_that_may_not_be_ended_is_an_error_with_a_remedy(rig: Rig) -> None:
@@ -257,7 +259,7 @@ def test_a_silent_session_that_may_not_be_ended_is_an_error_with_a_remedy(rig: R
     rig.done(first.taking(0.0))
     cut(rig, first, 1e6, noticed=False)
 
-    def refused(_engine: Engine, _session: LockSession) -> None:
+    def refused(engine: Engine, session: LockSession) -> None:
         raise ServerError("permission denied")
 
     second._end_session = refused  # type: ignore[method-assign]
