@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 
 from tests.support.ledgers import LATER, NOW, uuid
-from worker.export.evidence import speaks_for, suggestion, weighed
+from worker.export.evidence import (
+    RIVALLED,
+    Weighed,
+    after,
+    has_equal,
+    speaks_against,
+    speaks_for,
+    suggestion,
+    weighed,
+)
 from worker.ledger.proposals import Found, Undecided
 from worker.model.attempts import Evidence
 
@@ -105,12 +114,50 @@ def by_item(some: list[Undecided]) -> dict[int, str | None]:
 def test_as_many_batches_as_copies_are_given_one_to_each_the_oldest_first() -> None:
     some = copies(*[fitting(7, 8, 9, copies=3)] * 3)
     assert by_item(some) == {1: uuid(9), 2: uuid(8), 3: uuid(7)}
-    for _, best, _ in weighed(some):
-        assert best.reason.startswith("Same name, instructions, dataset and account; created ")
-        assert best.reason.endswith(
-            "; 3 copies of this row (#1, #2 and #3) and 3 batches fit each other equally well, and"
+    for seconds, (_, best, _) in enumerate(weighed(some), start=50):
+        assert best.reason == (
+            f"Same name, instructions, dataset and account; created {seconds} s after the request;"
+            " 3 copies of this row (#1, #2 and #3) and 3 batches fit each other equally well, and"
             " nothing else; which copy gets which batch makes no difference"
         )
+
+
+def test_of_many_copies_the_first_are_named() -> None:
+    for many, named in ((4, "#1, #2, #3 and #4"), (5, "#1, #2, #3, #4 and 1 more")):
+        some = copies(*[fitting(*range(2, 2 + many), copies=many)] * many)
+        assert all(f"({named})" in best.reason for _, best, _ in weighed(some))
+
+
+def test_it_makes_no_difference_whether_it_is_known_who_created_the_batches() -> None:
+    some = copies(*[fitting(7, 8, copies=2, evidence=NOBODY_KNOWS_WHO)] * 2)
+    assert by_item(some) == {1: uuid(8), 2: uuid(7)}
+
+
+def test_a_copy_with_a_batch_of_its_own_changes_nothing_for_the_others() -> None:
+    both = fitting(7, 8, copies=2)
+    assert by_item(copies(fitting(5, copies=1), both, both)) == {
+        1: uuid(5), 2: uuid(8), 3: uuid(7)
+    }  # fmt: skip
+
+
+def test_a_set_that_is_in_doubt_changes_nothing_for_another() -> None:
+    good, doubtful = fitting(5, 6, copies=2), fitting(7, copies=2)
+    assert by_item(copies(good, good, doubtful, doubtful)) == {
+        1: uuid(6), 2: uuid(5), 3: None, 4: None
+    }  # fmt: skip
+
+
+def test_a_rivalled_copy_has_no_suggestion_and_hides_no_other() -> None:
+    both = fitting(7, 8, copies=2)
+    first, *others = copies(fitting(5, copies=1), both, both)
+    rivalled = first._replace(rivalled=True)
+    about = list(weighed([rivalled, *others]))
+    assert about[0] == Weighed(rivalled, RIVALLED, (rivalled,))
+    assert [one.best.batch_id for one in about] == [None, uuid(8), uuid(7)]
+
+
+def test_copies_without_any_candidate_are_no_group() -> None:
+    assert [len(about.group) for about in weighed(copies((), ()))] == [1, 1]
 
 
 def test_copies_of_a_row_that_other_batches_fit_are_another_set() -> None:
@@ -127,6 +174,16 @@ NOT_TOGETHER = {
         copies(*[fitting(7, 8, 9, copies=2)] * 2),
         "No suggestion: 3 batches fit 2 copies of this row equally well, so at least 1 of them is"
         " not a copy of this row",
+    ),
+    "several batches too many": (
+        copies(*[fitting(6, 7, 8, 9, copies=2)] * 2),
+        "No suggestion: 4 batches fit 2 copies of this row equally well, so at least 2 of them are"
+        " not a copy of this row",
+    ),
+    "one batch for two": (
+        copies(*[fitting(7, copies=2)] * 2),
+        "No suggestion: only 1 batch fits 2 copies of this row, so 1 of them may not have been"
+        " created",
     ),
     "one batch too few": (
         copies(*[fitting(7, 8, copies=3)] * 3),
@@ -184,6 +241,16 @@ def test_a_single_duplicate_says_why_nothing_is_suggested() -> None:
         "No suggestion: 2 batches fit equally well, so at least 1 of them is not its copy: all have"
         " the same name, instructions, dataset and account, and fit the time of the request"
     )
+    assert "3 batches fit equally well, so at least 2 of them are not its copy:" in reason(
+        found(2), found(3), found(4)
+    )
+    assert reason(found(2, ALL._replace(time=None))).endswith(
+        "no batch is known to fit in every respect"
+    )
+    assert reason(found(2)) == (
+        "Same name, instructions, dataset and account; created 5 min after the request; it is the"
+        " only candidate"
+    )
     assert reason(found(2), hidden=1).endswith("more batches could be its copy than are named")
     assert reason(found(4, UNEQUAL)).endswith("no batch is known to fit in every respect")
     assert reason(found(2, fits_others=1)).endswith("what fits it also fits other duplicates")
@@ -209,3 +276,85 @@ def test_copies_that_the_same_batches_could_be_are_a_group() -> None:
     assert speaks_for(many[0], NOW, [some[0], some[2]._replace(last_sent_at=LATER)]).endswith(
         "the closest of 2"
     )
+
+
+SAME = "Same name, instructions, dataset and account"
+
+
+@pytest.mark.parametrize(
+    ("batch", "sent_at", "text"),
+    [
+        (found(2), NOW, f"{SAME}; created 5 min after the request"),
+        (found(2, created_at=NOW), LATER, f"{SAME}; created 5 min before the request"),
+        (found(2, ALL._replace(time=None)), NOW, SAME),
+        (found(2, Evidence(time=True)), NOW, "Created 5 min after the request"),
+        (found(2, Evidence()), NOW, ""),
+    ],
+)
+def test_what_speaks_for_a_candidate(batch: Found, sent_at: str, text: str) -> None:
+    assert speaks_for(batch, sent_at) == text
+    single = Undecided(1, 2, 1, 1, uuid(1), "Signs", "Row", 1, sent_at, "why", (batch,))
+    assert speaks_for(batch, sent_at, [single]) == text
+
+
+def test_in_a_group_the_closest_request_counts() -> None:
+    some = copies((), (), ())
+    some[1] = some[1]._replace(last_sent_at="2026-03-01T12:04:00.000Z")
+    some[2] = some[2]._replace(last_sent_at=None)
+    closest = "created 1 min after the request of #2, the closest of 3"
+    assert speaks_for(found(2), NOW, some) == f"{SAME}; {closest}"
+    assert speaks_for(found(2, ALL._replace(time=False)), NOW, some) == SAME
+    assert speaks_for(found(2, created_at=None), NOW, some) == f"{SAME}; created at another time"
+
+
+@pytest.mark.parametrize(
+    ("batch", "has_equal", "text"),
+    [
+        (found(2), False, ""),
+        (found(2), True, "Another candidate fits as well"),
+        (
+            found(2, ALL._replace(name=False, creator=False), name="Raw"),
+            False,
+            "Different name and account; it is called “Raw”",
+        ),
+        (found(2, ALL._replace(name=False), name=None), False, "Different name"),
+        (
+            found(2, ALL._replace(time=False)),
+            False,
+            "Created 5 min after the request, which does not fit",
+        ),
+        (
+            found(2, ALL._replace(time=False), created_at=None),
+            False,
+            "Created at another time, which does not fit",
+        ),
+        (found(2, shared=(7, 8, 9), others=3), True, "Could also be #7, #8 and #9"),
+        (found(2, shared=(7, 8, 9, 10), others=4), True, "Could also be #7, #8, #9 and 1 more"),
+        (found(2, shared=(7, 8, 9, 10), others=6), True, "Could also be #7, #8, #9 and 3 more"),
+    ],
+)
+def test_what_speaks_against_a_candidate(batch: Found, has_equal: bool, text: str) -> None:
+    assert speaks_against(batch, NOW, has_equal=has_equal) == text
+
+
+def test_a_candidate_has_an_equal_if_another_fits_as_well() -> None:
+    one, other, unlike = found(2), found(3), found(4, ALL._replace(name=False))
+    assert has_equal(one, (one, other, unlike))
+    assert not has_equal(one, (one, unlike))
+    assert not has_equal(unlike, (one, other, unlike))
+
+
+@pytest.mark.parametrize(
+    ("created", "sent", "text"),
+    [
+        (LATER, NOW, "5 min after the request"),
+        (NOW, LATER, "5 min before the request"),
+        (NOW, NOW, "0 s after the request"),
+        (None, NOW, ""),
+        (NOW, None, ""),
+    ],
+)
+def test_how_long_after_its_request_a_candidate_was_created(
+    created: str | None, sent: str | None, text: str
+) -> None:
+    assert after(created, sent) == text

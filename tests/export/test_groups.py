@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.support.ledgers import NOW, uuid
-from worker.export.filled_sheet import Recorded, SheetRow, filled_in
+from worker.export.filled_sheet import Filled, Recorded, SheetRow, filled_in
+from worker.ledger.decisions import Decision, Seen
 
 ITEMS = (12, 13, 14)
 BATCHES = {uuid(25): 1, uuid(24): 2, uuid(23): 3, uuid(22): 4}
@@ -53,6 +54,12 @@ ANSWERED: dict[str, tuple[dict[tuple[int, str], str], dict[int, str | None]]] = 
     "ids between commas alone": (
         {(13, FOURTH): f"{THIRD},{FIRST};{SECOND.upper()}"},
         {12: FIRST, 13: SECOND, 14: THIRD},
+    ),
+    "two ids": ({(13, FOURTH): f"{SECOND} {FIRST}"}, {12: FIRST, 13: SECOND}),
+    "ids with semicolons": ({(13, FOURTH): f"{SECOND}; {FIRST}"}, {12: FIRST, 13: SECOND}),
+    "a batch that the sheet does not show comes last": (
+        {(13, FOURTH): f"{uuid(1)} {uuid(2)} {SECOND}"},
+        {12: SECOND, 13: uuid(1), 14: uuid(2)},
     ),
     "fewer, and the others stay unknown": ({(12, THIRD): "ours"}, {12: THIRD}),
     "fewer, and the others are absent": (
@@ -144,3 +151,78 @@ def test_suggestions_are_not_accepted_in_a_group_that_has_an_answer() -> None:
     assert decided(rows, accept=True) == {12: FIRST, 13: SECOND, 14: THIRD}
     answered = sheet({(12, FOURTH): "ours"}, **suggested)
     assert decided(answered, accept=True) == {12: FOURTH}
+
+
+def test_a_batch_whose_time_is_not_known_comes_last() -> None:
+    rows = sheet({(12, batch): "ours" for batch in (FIRST, SECOND, THIRD)})
+    rows = [
+        row._replace(cells={**row.cells, "candidate_created_at": ""})
+        if row.cells["candidate_id"] in (FIRST, THIRD)
+        else row
+        for row in rows
+    ]
+    assert decided(rows) == {12: SECOND, 13: min(FIRST, THIRD), 14: max(FIRST, THIRD)}
+
+
+def test_each_decision_comes_with_its_row_and_what_that_says_about_the_item() -> None:
+    """What was recorded before, what is said about a batch, and about the rest."""
+    rows = sheet(
+        {(12, FIRST): "ours", (12, SECOND): "ours", (13, THIRD): "rest absent"},
+        copy={12: "1", 13: "2", 14: "3"},
+    )
+    found, problems = filled_in(rows, recorded=Recorded({SECOND: 13}.get, lambda item: item == 13))
+    seen = {item: Seen("7", str(copy), "", "Row", "") for copy, item in enumerate(ITEMS, start=1)}
+    by_line = {row.line: row for row in rows}
+    assert problems == []
+    assert sorted(found) == [
+        Filled(Decision(12, FIRST, seen[12]), by_line[2]),
+        Filled(Decision(13, SECOND, seen[13]), by_line[3]),
+        Filled(Decision(14, None, seen[14]), by_line[8]),
+    ]
+
+
+def test_each_group_of_each_sheet_is_answered_for_itself() -> None:
+    first = sheet({(12, FIRST): "ours"})
+    renamed = {"item": {12: "#22", 13: "#23", 14: "#24"}, "line": dict.fromkeys(ITEMS, "8")}
+    group = dict.fromkeys(ITEMS, "3 copies: #22, #23 and #24")
+    batches = dict(zip(BATCHES, map(uuid, (35, 34, 33, 32)), strict=True))
+    second = [
+        row._replace(cells={**row.cells, "candidate_id": batches[row.cells["candidate_id"]]})
+        for row in sheet({(12, SECOND): "ours"}, group=group, **renamed)
+    ]
+    expected = {12: FIRST, 22: batches[SECOND]}
+    assert decided([*first, *second]) == expected
+    same_name = [
+        row._replace(sheet="Two", cells={**row.cells, "group": first[0].cells["group"]})
+        for row in second
+    ]
+    assert decided([*first, *same_name]) == expected
+
+
+def test_what_is_wrong_with_a_group_comes_beside_what_is_wrong_with_rows() -> None:
+    rows = sheet({(12, batch): "ours" for batch in BATCHES})
+    _, problems = filled_in([*rows, SheetRow(20, {"item": "#4", "decision": "yes"})])
+    assert [problem.line for problem in problems] == [20, 5]
+
+
+@pytest.mark.parametrize(
+    ("marked", "own", "says"),
+    [
+        (
+            1,
+            3,
+            "1 batch of this group is marked as ours, but only 0 of its copies in this sheet are",
+        ),
+        (
+            2,
+            2,
+            "2 batches of this group are marked as ours, but only 1 of its copies in this sheet",
+        ),
+        (2, 2, " of its copies in this sheet is undecided"),
+    ],
+)
+def test_the_numbers_of_batches_and_copies_are_told(marked: int, own: int, says: str) -> None:
+    says_of = {(item, FIRST): "absent" for item in ITEMS[:own]}
+    rows = sheet({**says_of, **{(14, batch): "ours" for batch in (SECOND, THIRD)[:marked]}})
+    _, (problem,) = filled_in(rows)
+    assert says in problem.text

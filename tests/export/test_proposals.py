@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.ledgers import LATER, NOW, uuid
-from worker.export.filled_sheet import SheetRow, filled_in
+from worker.export.filled_sheet import SheetRow, filled_in, has_columns, sheet_row
 from worker.export.proposals import COLUMNS, sheet_rows
 from worker.ledger.decisions import Decision, Seen
 from worker.ledger.proposals import Found, Undecided
@@ -80,11 +80,18 @@ WRONG = {
     ),
     "a cut id": ({"item": "#4", "decision": ID[:-1]}, "is not a decision; write ours beside"),
     "an error value": ({"item": "#4", "decision": "#N/A"}, "is a spreadsheet's error value"),
-    "no item": ({"item": "", "decision": ID}, "a decision without an item"),
+    "no item": (
+        {"item": "", "decision": ID},
+        ": a decision without an item; fill in the column item, or empty the decision",
+    ),
+    "two batches for a single duplicate": (
+        {"item": "#4", "decision": f"{ID} {uuid(2)}"},
+        "is not a decision; write ours beside",
+    ),
     "a line for an item": ({"item": "4", "decision": ID}, 'item: "4" is not an item'),
     "a line and a copy": ({"item": "12.10", "decision": ID}, 'item: "12.10" is not an item'),
     "other digits": ({"item": "#٤", "decision": ID}, "is not an item"),
-    "too long": ({"item": f"#{'9' * 30}", "decision": "absent"}, "is not an item"),
+    "too long": ({"item": f"#{'9' * 19}", "decision": "absent"}, "is not an item"),
 }
 
 
@@ -146,3 +153,69 @@ def test_each_candidate_has_the_address_of_its_page_if_it_is_known() -> None:
     linked = [row["candidate_url"] for row in sheet_rows(some, "spring", "https://x.org/b/{id}/")]
     assert linked == [f"https://x.org/b/{uuid(2)}/", None]
     assert [row["candidate_url"] for row in sheet_rows(some, "spring")] == [None, None]
+
+
+def test_absent_is_a_decision_also_beside_rows_without_a_candidate() -> None:
+    rows = [
+        SheetRow(2, {"item": "#4", "candidate_id": ID, "decision": "absent"}),
+        SheetRow(3, {"item": "#5", "candidate_id": "", "decision": ""}),
+    ]
+    (one,), problems = filled_in(rows)
+    assert (one.decision, problems) == (Decision(4, None), [])
+
+
+def test_the_longest_number_of_an_item_has_18_digits() -> None:
+    (one,), _ = filled_in([SheetRow(2, {"item": f"#{'9' * 18}", "decision": "absent"})])
+    assert one.decision.item == 10**18 - 1
+
+
+SUGGESTING = [
+    SheetRow(2, {"item": "#4", "candidate_id": ID, "suggestion": ID, "decision": ""}),
+    SheetRow(3, {"item": "#4", "candidate_id": uuid(2), "suggestion": "", "decision": ""}),
+]
+
+
+def test_a_suggestion_is_a_decision_only_if_it_is_accepted_and_there_is_no_other() -> None:
+    assert filled_in(SUGGESTING) == ([], [])
+    (one,), problems = filled_in(SUGGESTING, accept=True)
+    assert (one.decision, problems) == (Decision(4, ID), [])
+    other = SUGGESTING[1]._replace(cells={**SUGGESTING[1].cells, "decision": uuid(2)})
+    (one,), problems = filled_in([SUGGESTING[0], other], accept=True)
+    assert (one.decision, problems) == (Decision(4, uuid(2)), [])
+
+
+def test_a_second_decision_names_the_sheet_of_the_first() -> None:
+    rows = [
+        SheetRow(line, {"item": "#4", "decision": "absent"}, sheet)
+        for line, sheet in ((2, "One"), (7, "Two"))
+    ]
+    _, (problem,) = filled_in(rows)
+    assert problem.text == (
+        "sheet Two: #4 has a decision in line 2 of sheet One too; keep one of the two"
+    )
+
+
+@pytest.mark.parametrize(
+    ("header", "are_there"),
+    [
+        (("item", "decision"), True),
+        ((" ITEM", "'Decision ", "note"), True),
+        (("item", "verdict"), False),
+    ],
+)
+def test_a_header_has_columns_in_any_case(header: tuple[str, ...], are_there: bool) -> None:
+    assert has_columns(header, ("item", "decision")) is are_there
+
+
+@pytest.mark.parametrize(
+    ("cells", "named", "extra"),
+    [
+        (["#4", "mine", "absent"], {"item": "#4", "decision": "absent"}, 0),
+        (["#4"], {"item": "#4"}, 0),
+        (["#4", "", "absent", " ", "", "a", "b"], {"item": "#4", "decision": "absent"}, 2),
+    ],
+)
+def test_cells_are_named_by_their_columns(
+    cells: list[str], named: dict[str, str], extra: int
+) -> None:
+    assert sheet_row(7, ["item", "", "decision"], cells, "One") == SheetRow(7, named, "One", extra)

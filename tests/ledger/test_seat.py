@@ -71,6 +71,13 @@ def test_the_servers_clock_alone_ends_nobody(silent: bool, watched_s: float, end
     quiet_s = LONG_AGO if silent else -3600.0
     session = LockSession(7, NOW, ago(quiet_s))
     assert may_be_ended(holder(quiet_s), session, NOW, watched_s) is ended
+    # The same if this role may not see what the session does: the seat's signs of life count.
+    hidden = LockSession(7, None, None)
+    assert may_be_ended(holder(quiet_s), hidden, NOW, watched_s) is ended
+
+
+def test_a_holder_is_named_with_its_process_and_its_start() -> None:
+    assert str(holder(0.0)) == "process 11 on host, since 2026-03-01T11:00:00Z"
 
 
 @pytest.mark.parametrize(

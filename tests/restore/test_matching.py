@@ -22,6 +22,8 @@ UNNAMED = Planned(3, "", "pending", 5)
     ("named", "others", "lines_decide", "name", "found"),
     [
         ([FIRST], [], False, "Wave 1", FIRST),
+        # The line decides only between several: rows may have moved since.
+        ([SECOND], [], True, "Wave 1", SECOND),
         ([FIRST, SECOND], [], True, "Wave 1", FIRST),
         ([SECOND, UNNAMED], [], False, "Signs (Copy)", None),
         ([FIRST, UNNAMED], [], False, "Wave 1", FIRST),
@@ -40,8 +42,13 @@ def test_a_row_means_the_one_duplicate_that_it_can_mean(
 ) -> None:
     row = ROW._replace(name=name)
     if found is None:
-        with pytest.raises(UsageError, match=r"l\.csv:2"):
+        with pytest.raises(UsageError, match=r"l\.csv:2: (.*)") as raised:
             match(row, named, lambda: others, lambda: lines_decide)
+        if "is not a duplicate" in raised.value.message:
+            assert raised.value.hint == (
+                "Nothing was restored. Use the job file, --date and --campaign of the run that"
+                " wrote the file."
+            )
     else:
         assert match(row, named, lambda: others, lambda: lines_decide) == found
 
@@ -57,6 +64,7 @@ def test_a_row_means_the_one_duplicate_that_it_can_mean(
         ("{{x}} {source_name}", "{x} y", True),
         ("{{x}} {source_name}", "x y", False),
         ("a.c", "abc", False),
+        ("{source_name} 1", "two\nlines 1", True),
     ],
 )
 def test_names_match_with_what_is_filled_in_late_as_wildcards(

@@ -1,5 +1,4 @@
-"""Looking before sending: verdicts as tables, and a preflight against a scripted API over a real
-ledger."""
+"""Looking before sending: a preflight against a scripted API over a real ledger."""
 
 from __future__ import annotations
 
@@ -16,7 +15,6 @@ from tests.support.no_setups import NoSetups
 from worker.api.bodies import read_batch
 from worker.api.client import Api
 from worker.api.reader import ApiUnusableError, RetryingReader
-from worker.api.verdicts import TokenVerdict, source_verdict, token_verdict
 from worker.ledger import views
 from worker.ledger.store import Ledger
 from worker.ledger.threads import ListingNotes, ThreadedDatabase
@@ -40,76 +38,6 @@ def said(
 
 GOOD = said(200, {"id": "me", "email": "me@example.com"})
 SILENCE = NoAnswer(left=True, words="no answer")
-
-
-# -- verdicts
-
-
-@pytest.mark.parametrize(
-    ("reply", "verdict"),
-    [
-        (GOOD, TokenVerdict.GOOD),
-        (said(201, {"id": "me"}), TokenVerdict.GOOD),
-        (said(200, {"id": 7}), TokenVerdict.UNCLEAR),
-        (said(200, {}), TokenVerdict.UNCLEAR),
-        (said(200), TokenVerdict.UNCLEAR),
-        (said(200, [{"id": "me"}]), TokenVerdict.UNCLEAR),
-        (said(401, {}), TokenVerdict.REFUSED),
-        (said(401), TokenVerdict.REFUSED),
-        (said(403, {}), TokenVerdict.REFUSED),
-        *(
-            (said(status, {"id": "me"}), TokenVerdict.UNCLEAR)
-            for status in (302, 400, 404, 407, 408, 429, 500, 502)
-        ),
-        (SILENCE, TokenVerdict.UNCLEAR),
-        (NoAnswer(left=False, words="refused"), TokenVerdict.UNCLEAR),
-    ],
-)
-def test_what_a_reply_says_of_the_token(reply: Reply, verdict: TokenVerdict) -> None:
-    assert token_verdict(reply) is verdict
-
-
-@pytest.mark.parametrize(
-    ("reply", "state", "again"),
-    [
-        (said(200, {"id": SOURCE}), "", False),
-        (said(200, {"id": SOURCE.upper()}), "", False),
-        (said(200, {"id": uuid(2)}), "unclear", False),
-        (said(200, {}), "unclear", False),
-        (said(200), "unclear", False),
-        (said(404, {"error": {}}), "missing", False),
-        (said(404, {}), "missing", False),
-        (said(404), "unclear", False),  # a gateway's page
-        *(
-            (said(status, {}), "unclear", False)
-            for status in (301, 400, 401, 403, 405, 409, 410, 422)
-        ),
-        *(
-            (said(status, {}), "unclear", True)
-            for status in (408, 425, 429, 500, 502, 503, 504, 599)
-        ),
-        (SILENCE, "unclear", True),
-        (NoAnswer(left=False, words="refused"), "unclear", True),
-    ],
-)
-def test_what_a_reply_says_of_a_source(reply: Reply, state: str, again: bool) -> None:
-    verdict = source_verdict(reply, SOURCE)
-
-    assert (verdict.state, verdict.again) == (state, again)
-    assert (verdict.batch is not None) == (state == "")
-    assert bool(verdict.reason) == bool(state)
-
-
-def test_the_reason_holds_the_apis_message() -> None:
-    assert source_verdict(said(404, {}, "gone"), SOURCE).reason.endswith(": gone")
-    assert (
-        source_verdict(said(500, {}, "oops"), SOURCE).reason
-        == "the source could not be looked up: HTTP 500: oops"
-    )
-    assert source_verdict(SILENCE, SOURCE).reason == "the source could not be looked up: no answer"
-
-
-# -- the preflight
 
 
 class ScriptedApi(NoSetups):

@@ -339,6 +339,8 @@ def test_one_that_did_not_survive_outweighs_all_that_did_and_none_tells_nothing(
         (100, 90, False, True),
         (101, 101, False, False),
         (9, 9, False, False),
+        (25, 25, False, True),
+        (26, 26, False, False),
         (100, 100, True, False),
         (100, 101, False, False),  # a longer one was seen
         (90, 250, True, False),
@@ -353,3 +355,26 @@ def test_a_round_length_may_be_a_pages(
 def test_spaces_prove_something_where_such_spaces_were_seen_to_survive() -> None:
     assert not ALL.surely_keeps("Wave  1")
     assert replace(ALL, arrived=Arrived(special("A  B"))).surely_keeps(" Wave  1 ")
+
+
+def test_what_two_workspaces_show_about_copying_is_joined_property_by_property() -> None:
+    one = CopyFidelity(True, None, False, Arrived(frozenset("ë"), 3))
+    other = CopyFidelity(None, True, True, Arrived(frozenset("ö"), 9), {}, Arrived(longest=5))
+    both = CopyFidelity(True, True, False, Arrived(frozenset("ëö"), 9), {}, Arrived(longest=5))
+
+    assert one.joined(other) == other.joined(one) == both
+    found = replace(one, found=Arrived(frozenset("x"), 2))
+    assert found.joined(other).found == Arrived(frozenset("x"), 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "characters"),
+    [
+        ("XA", set()),
+        (" A", {"  "}),  # an API may trim it
+        ("A  B", {"  "}),
+        ("\u00a0A", {"\u00a0"}),  # another space is a special character itself
+    ],
+)
+def test_spaces_that_an_api_might_trim_are_special(name: str, characters: set[str]) -> None:
+    assert special(name) == characters

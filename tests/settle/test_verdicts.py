@@ -116,3 +116,23 @@ def test_an_error_names_the_first_candidates_and_counts_the_others() -> None:
     (why,) = verdicts_of([attempt()], {"ws": near}, {"ws": None}, {}, absence=True).unknown.values()
 
     assert detail(why).endswith("b09 and 3 more)")
+
+
+def test_what_copying_keeps_counts_for_presence_too() -> None:
+    """While a 201 may have changed its name, the batch may also be that of a similar row."""
+    some = [attempt(), attempt(2, name="signs 1")]
+    for kept, claims in (({}, {}), ({"ws": ALL}, {1: unowned()})):
+        said = verdicts_of(some, {"ws": [unowned()]}, {"ws": None}, kept, absence=False)
+        assert said.claims == claims
+
+
+def test_the_candidates_with_most_for_them_and_least_against_them_come_first() -> None:
+    shown = [
+        unowned("b1", name="signs 1", details="other"),
+        unowned("b2", name="signs 1", created=None),
+        unowned("b3", name="signs 1"),
+    ]
+    (why,) = verdicts_of(
+        [attempt()], {"ws": shown}, {"ws": None}, {}, absence=True
+    ).unknown.values()
+    assert [one.batch_id for one in why.candidates] == ["b3", "b2", "b1"]

@@ -35,6 +35,9 @@ STATEMENTS = {
 TIMES = ("since", "alive_at", "released", "now")
 """Columns of the seat that are times."""
 
+LEDGER = {"ledger": 1}
+"""What the ledger's lock is called."""
+
 WELL_S = 20.0
 """A run that was neither stopped nor cut off for so many seconds must not be taken over."""
 
@@ -172,6 +175,9 @@ class Server:
     def __init__(self, now: Callable[[], float], happened: Callable[[str], object]) -> None:
         self.now, self.happened = now, happened
         self.problems: list[str] = []
+        self.hides = False
+        """Whether a process may not see what the sessions of other processes do, because their role
+        is another one."""
         self._sessions: dict[int, ServerConnection] = {}
         self._locked_by: ServerConnection | None = None
 
@@ -211,9 +217,8 @@ class Server:
         if self.holder is connection:
             self._locked_by = None
 
-    def end_session(self, number: int, asked_by: Owner) -> None:
+    def end_session(self, ended: ServerConnection, asked_by: Owner) -> None:
         """End a session, as somebody asked."""
-        ended = self._sessions[number]
         if ended.owner is not asked_by:
             self.happened("a silent holder's session was ended")
             well = max(ended.owner.trouble_at, ended.line.mended_at(), ended.began)
@@ -273,6 +278,7 @@ class SeatedEngine(SqliteEngine):
     def _execute(self, name: str, values: Mapping[str, object]) -> Rows:
         self.session.exchange()
         server = self.session.server
+        assert name not in _OF_THE_LOCK or values["ledger"] == LEDGER["ledger"]
         match name:
             case "lock":
                 return Found([(server.lock(self.session),)])
@@ -281,18 +287,15 @@ class SeatedEngine(SqliteEngine):
                 return Found()
             case "holder_session":
                 holder = server.holder
-                began = datetime.fromtimestamp(holder.began if holder else 0.0, UTC)
-                row = {"pid": holder.session, "backend_start": began} if holder else {}
-                if holder is not None:
-                    row["active_at"] = datetime.fromtimestamp(holder.active_at, UTC)
-                return Found([row] if row else [])
+                return Found([] if holder is None else [self._shown(holder)])
             case "own_session":
                 began = datetime.fromtimestamp(self.session.began, UTC)
                 return Found([{"pid": self.session.session, "backend_start": began}])
             case "end_session":
                 holder = server.holder
-                if holder is not None and holder.session == values["session"]:
-                    server.end_session(holder.session, self.session.owner)
+                asked = (values["session"], values["began"])
+                if holder is not None and tuple(self._shown(holder).values())[:2] == asked:
+                    server.end_session(holder, self.session.owner)
                 return Found()
         if name not in STATEMENTS:
             return super().execute(name, values)
@@ -303,6 +306,15 @@ class SeatedEngine(SqliteEngine):
         }
         rows = self.connection.execute(STATEMENTS[name], plain).fetchall()
         return Found([_row(row) for row in rows])
+
+    def _shown(self, holder: ServerConnection) -> dict[str, Any]:
+        """The session that has the lock, as this one sees it."""
+        hidden = self.session.server.hides and holder.owner is not self.session.owner
+        return {
+            "pid": holder.session,
+            "backend_start": None if hidden else datetime.fromtimestamp(holder.began, UTC),
+            "active_at": None if hidden else datetime.fromtimestamp(holder.active_at, UTC),
+        }
 
     def execute_many(self, name: str, rows: Iterable[Sequence[Any] | Mapping[str, Any]]) -> None:
         """Run the statement `name` once for each row of values."""
@@ -343,7 +355,8 @@ class SeatedEngine(SqliteEngine):
             self.commit()
 
 
-_OF_THE_SERVER = ("lock", "unlock", "holder_session", "own_session", "end_session")
+_OF_THE_LOCK = ("lock", "unlock", "holder_session", "end_session")
+_OF_THE_SERVER = (*_OF_THE_LOCK, "own_session")
 
 
 def _changes(statement: str) -> bool:

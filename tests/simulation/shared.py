@@ -22,7 +22,15 @@ from tests.simulation.loop import Crash, SimulatedLoop, StuckError
 from tests.simulation.losses import API
 from tests.simulation.machines import Pause, Process, Timeline
 from tests.simulation.scenario import Run, Scenario
-from tests.simulation.server import Cut, Line, SeatedEngine, Server, ServerConnection, make_seat
+from tests.simulation.server import (
+    LEDGER,
+    Cut,
+    Line,
+    SeatedEngine,
+    Server,
+    ServerConnection,
+    make_seat,
+)
 from tests.simulation.world import World
 from tests.support.ledgers import connection_of
 from worker.job.plan import planned
@@ -102,7 +110,7 @@ class SimulatedSession(Session):
         self.engine.session = connection
 
     def _prepare(self, engine: Engine) -> Mapping[str, object]:
-        return {}
+        return LEDGER
 
     def _identity(self, engine: Engine) -> Mapping[str, object]:
         machine = f"{self._machine.name}, start {self._machine.starts}"

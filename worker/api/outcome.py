@@ -70,8 +70,6 @@ def classify_setup(reply: Reply) -> Outcome:
         return _no_answer(reply)
     if reply.status == 202:
         return Outcome(OutcomeKind.ACCEPTED, True, None, reply.status)
-    if 200 <= reply.status < 300:  # not the documented answer
-        return Outcome(OutcomeKind.UNKNOWN, True, _words(reply), reply.status)
     return _failure(reply)
 
 
@@ -88,7 +86,7 @@ def _words(reply: Answer) -> str:
 
 
 def _failure(reply: Answer) -> Outcome:
-    """Classify an answer that is not a success."""
+    """Classify an answer that is not the documented success."""
     status, error = reply.status, _words(reply)
     match status:
         case 401:
