@@ -24,7 +24,6 @@ from worker.model.events import Event
 from worker.model.replies import Answer, Listing, Page, Reply
 from worker.model.stop import Stop
 from worker.rate.pacer import Pacer
-from worker.run.group_commit import LINGER_S, linger
 from worker.run.limits import Limits
 from worker.run.sending import Sending
 
@@ -211,10 +210,3 @@ async def test_an_intent_that_waited_too_long_is_taken_back_and_does_not_leave(
         )
         assert [row[0] for row in attempts][:2] == ["not_left", "not_left"]
         assert items(ledger, "status, attempts") == [("created", 1)] * 3
-
-
-@pytest.mark.parametrize(
-    ("rate", "seconds"), [(None, LINGER_S), (0.2, LINGER_S), (250, 0.04), (1000, 0.01)]
-)
-def test_close_slots_are_not_missed_for_linger(rate: float | None, seconds: float) -> None:
-    assert linger(rate) == pytest.approx(seconds)

@@ -1,5 +1,5 @@
 """Group commit: one transaction at a time records all results that have come, and claims the items
-that may be sent next.
+that may be sent next. The rules are in `worker.run.claims`.
 
 Under load a commit waits a moment for more results, so that there are few commits; otherwise it
 does not wait. At most `20 * max_in_flight` items are claimed but not recorded. Those
@@ -9,7 +9,6 @@ may be unknown after a crash."""
 from __future__ import annotations
 
 import math
-from collections import deque
 from dataclasses import dataclass, field
 
 import anyio
@@ -24,23 +23,10 @@ from worker.model.differences import message
 from worker.model.events import Emit, Event
 from worker.model.records import AttemptResult, Intent, Timestamp
 from worker.rate.pacer import Pacer
+from worker.run import claims
+from worker.run.claims import Load
 from worker.run.limits import Gate, Limits, Tally
 from worker.run.trouble import trouble_of
-
-UNRECORDED_PER_SENDER = 20
-"""For each sender, at most this many items are claimed but not recorded. They may be unknown after
-a crash."""
-
-LINGER_S = 0.04
-"""Seconds after a commit that the next one waits for more results, as long as the senders have
-something to send."""
-
-LINGER_SLOTS = 10
-"""A commit waits for at most this many slots: senders wait for it, and at a high rate they would
-miss their slots."""
-
-UNSETTLED_PER_SENDER = 4
-"""Sending pauses at this many unknown outcomes for each sender (docs/settling.md, rule 8)."""
 
 RECORD_TRIES_S = (0.1, 1.0, 3.0)
 """Seconds to wait before each new try to write results that could not be written: the disk may be
@@ -48,12 +34,6 @@ full only for a moment."""
 
 Claimed = tuple[Intent, float]
 """An intent, and when it was claimed (monotonic seconds)."""
-
-
-def linger(rate: float | None) -> float:
-    """Seconds that a commit waits for more results, if `rate` requests a second may leave (None:
-    any number)."""
-    return LINGER_S if rate is None else min(LINGER_S, LINGER_SLOTS / rate)
 
 
 @dataclass(slots=True)
@@ -71,24 +51,12 @@ class GroupCommit:
     tally: Tally
     _ended: list[AttemptResult] = field(default_factory=list)
     """Results that are not recorded yet."""
-    _again: deque[int] = field(default_factory=deque)
-    """Items to send again in this run."""
-    _waiting: int = 0
-    """How many claimed items have not reached their slot yet."""
-    _outstanding: int = 0
-    """How many claimed items are not recorded yet."""
-    _claimed: int = 0
-    """How many items were claimed for the first time in this run; `limit` limits them."""
-    _more: bool = True
-    """Whether the ledger had more items to claim at the last claim."""
-    _unsettled: int = 0
-    """How many outcomes are unknown and not settled yet."""
+    _load: Load = field(default_factory=Load)
     _wake: anyio.Event = field(default_factory=anyio.Event)
     _lingers: bool = False
     """Whether the next commit is waiting for more results."""
     _low_water: int = -1
-    """If no more than this many items wait for their slot, the senders will soon have nothing to
-    send. -1: there is nothing more to claim."""
+    """See `claims.low_water`."""
     _committed_at: float = -math.inf
     """When the last commit ended (monotonic seconds)."""
 
@@ -97,12 +65,12 @@ class GroupCommit:
     @property
     def paused(self) -> bool:
         """Whether so many outcomes are unknown that settling comes before more sending (rule 8)."""
-        return self._unsettled >= UNSETTLED_PER_SENDER * self.limits.max_in_flight
+        return claims.paused(self._load, self.limits)
 
     def start(self) -> None:
         """A sender calls this when an intent has reached its slot: it leaves now or is taken
         back."""
-        self._waiting -= 1
+        self._load.waiting -= 1
 
     def end(self, ended: AttemptResult) -> None:
         """A sender calls this with the result when an attempt has ended."""
@@ -121,11 +89,12 @@ class GroupCommit:
     async def resume(self) -> None:
         """Prepare for another call of `run`: settling has decided what it could, and some items are
         pending again."""
-        self._unsettled = 0
-        self._more = True
+        load = self._load
+        load.unsettled = 0
+        load.more = True
         # Items to send again are pending, so the claims from the job's beginning include them.
-        self._claimed -= len(self._again)
-        self._again.clear()
+        load.claimed -= len(load.again)
+        load.again.clear()
         await self.database.call(Ledger.rewind)
 
     async def salvage(self) -> None:
@@ -142,11 +111,12 @@ class GroupCommit:
     async def run(self, give: MemoryObjectSendStream[Claimed]) -> None:
         """Commit until everything that this run may send has ended and is recorded. `give` passes
         intents to the senders. Raises one of DATABASE_ERRORS if the ledger cannot be written."""
+        load = self._load
         while True:
             self._wake = anyio.Event()
             ended, self._ended = self._ended, []
             room = self._room()
-            again = [self._again.popleft() for _ in range(min(room, len(self._again)))]
+            again = [load.again.popleft() for _ in range(min(room, len(load.again)))]
             if ended or room:
                 at = self.clock.monotonic()
                 intents = await self._commit(ended, again, room)
@@ -154,12 +124,12 @@ class GroupCommit:
                 # nobody takes its intents.
                 await anyio.lowlevel.checkpoint_if_cancelled()
                 self._committed_at = self.clock.monotonic()
-                self._outstanding += len(intents) - len(ended)
-                self._claimed += max(0, len(intents) - len(again))
-                self._waiting += len(intents)
+                load.outstanding += len(intents) - len(ended)
+                load.claimed += max(0, len(intents) - len(again))
+                load.waiting += len(intents)
                 for intent in intents:
                     give.send_nowait((intent, at))  # there is room for all outstanding ones
-            if not (self._outstanding or self._ended) and self._nothing_more():
+            if not (load.outstanding or self._ended) and self._nothing_left():
                 return
             await self._until_worthwhile()
 
@@ -190,7 +160,7 @@ class GroupCommit:
                     raise
                 continue
             if limit:
-                self._more = more
+                self._load.more = more
             for one in recorded:
                 self._recorded(one)
             return intents
@@ -204,25 +174,16 @@ class GroupCommit:
 
     def _room(self) -> int:
         """How many items may be claimed now."""
-        if self.gate.is_closed or self.paused:
-            return 0
-        most = UNRECORDED_PER_SENDER * self.limits.max_in_flight
-        room = min(self.pacer.prefetch() - self._waiting, most - self._outstanding)
-        if not self._more:
-            room = min(room, len(self._again))
-        if (limit := self.limits.limit) is not None:
-            room = min(room, limit - self._claimed + len(self._again))
-        return max(0, room)
+        prefetch = self.pacer.prefetch()
+        return claims.room(self._load, self.limits, prefetch, closed=self.gate.is_closed)
 
     async def _until_worthwhile(self) -> None:
         """Wait until a commit is worth its fsync: until there are results or room for claims, and a
         moment longer as long as the senders have something to send."""
         if not (self._ended or self._room()):
             await self._until_woken()
-        # Half of the intents that leave soon may leave before the next commit.
-        more = (self._more or self._again) and not self.paused
-        self._low_water = self.pacer.prefetch() // 2 if more else -1
-        pause = self._committed_at + linger(self.pacer.rate()) - self.clock.monotonic()
+        self._low_water = claims.low_water(self._load, self.limits, self.pacer.prefetch())
+        pause = self._committed_at + claims.linger(self.pacer.rate()) - self.clock.monotonic()
         if pause > 0 and not self._needs_refill():
             self._lingers = True
             self._wake = anyio.Event()
@@ -237,21 +198,15 @@ class GroupCommit:
             await self._wake.wait()
 
     def _needs_refill(self) -> bool:
-        """Whether the senders will soon have nothing to send although there is more, or no request
-        is under way, so that no result will come."""
-        return self._waiting <= self._low_water or not (self.pacer.in_flight or self._waiting)
+        return claims.needs_refill(self._load, self._low_water, self.pacer.in_flight)
 
-    def _nothing_more(self) -> bool:
-        """Whether this run has nothing left that it may send."""
-        if self.gate.is_closed or self.paused:
-            return True
-        if self._again:
-            return False
-        limit = self.limits.limit
-        if self._more and limit is not None and self._claimed >= limit:
+    def _nothing_left(self) -> bool:
+        """Whether this run has nothing left that it may send. If only the limit on created
+        duplicates forbids more, nothing new is sent from now on."""
+        closed = self.gate.is_closed
+        if not closed and not self.paused and claims.reached_limit(self._load, self.limits):
             self.gate.closed = "limit"
-            return True
-        return not self._more
+        return claims.nothing_left(self._load, self.limits, closed=closed)
 
     # -- what was recorded
 
@@ -259,7 +214,7 @@ class GroupCommit:
         """Count and emit the result of one attempt. Send its item again if the sender asked for
         it."""
         if ended.outcome in ("not_left", "not_sent") and ended.retry and not self.gate.is_closed:
-            self._again.append(ended.intent.item_id)
+            self._load.again.append(ended.intent.item_id)
         match ended.outcome:
             case "created":
                 self.tally.created += 1
@@ -269,7 +224,7 @@ class GroupCommit:
                 self.emit(Event("batch.failed", "warning", _fields(ended)))
             case "unknown":
                 self.tally.unknown += 1
-                self._unsettled += 1
+                self._load.unsettled += 1
                 self.emit(Event("batch.unknown", "warning", _fields(ended)))
             case "not_sent":
                 self.emit(Event("batch.retrying", "info", _fields(ended)))

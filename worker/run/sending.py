@@ -16,7 +16,8 @@ from worker.model.events import Emit
 from worker.model.setups import SetupIntent, SetupResult
 from worker.model.stop import Stop
 from worker.rate.pacer import Pacer
-from worker.run.group_commit import UNRECORDED_PER_SENDER, Claimed, GroupCommit
+from worker.run.claims import most_unrecorded
+from worker.run.group_commit import Claimed, GroupCommit
 from worker.run.limits import Gate, Limits, Tally
 from worker.run.sender import Sender
 
@@ -66,8 +67,7 @@ class Sending:
         """Send what is pending. Raises one of DATABASE_ERRORS if the ledger cannot be written;
         then nothing new is sent."""
         self._stop.on_ask(self._commits.wake)
-        room = UNRECORDED_PER_SENDER * self._limits.max_in_flight
-        give, take = anyio.create_memory_object_stream[Claimed](room)
+        give, take = anyio.create_memory_object_stream[Claimed](most_unrecorded(self._limits))
         async with anyio.create_task_group() as group:
             for _ in range(self._limits.max_in_flight):
                 group.start_soon(self._send_all, take.clone())
