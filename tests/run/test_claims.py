@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 import pytest
 
 from worker.run.claims import (
     LINGER_S,
     Load,
+    claim,
     linger,
     low_water,
     most_unrecorded,
@@ -17,6 +16,7 @@ from worker.run.claims import (
     paused,
     reached_limit,
     room,
+    take_again,
 )
 from worker.run.limits import Limits
 
@@ -29,7 +29,7 @@ def limited(limit: int) -> Limits:
 
 
 def load(again: int = 0, *, more: bool = True, **counts: int) -> Load:
-    return Load(deque(range(again)), more=more, **counts)
+    return Load(dict.fromkeys(range(again)), more=more, **counts)
 
 
 @pytest.mark.parametrize(
@@ -40,9 +40,7 @@ def test_close_slots_are_not_missed_for_linger(rate: float | None, seconds: floa
 
 
 def test_a_new_run_has_claimed_nothing_and_may_claim() -> None:
-    assert Load() == Load(
-        again=deque(), waiting=0, outstanding=0, claimed=0, more=True, unsettled=0
-    )
+    assert Load() == Load(again={}, waiting=0, outstanding=0, claimed=0, more=True, unsettled=0)
     assert most_unrecorded(FREE) == 40
 
 
@@ -132,3 +130,30 @@ def test_when_a_run_has_nothing_left_to_claim(why: str) -> None:
     now, limits, closed, at_limit, left = ENDS[why]
     assert reached_limit(now, limits) is at_limit
     assert nothing_left(now, limits, closed=closed) is left
+
+
+def test_items_to_send_again_are_taken_in_their_order() -> None:
+    now = load(3)
+    assert (take_again(now, 2), list(now.again)) == ([0, 1], [2])
+    assert (take_again(now, 2), list(now.again)) == ([2], [])
+
+
+CLAIMS: dict[str, tuple[list[int], list[int], int, list[int]]] = {
+    "new items": ([], [7, 8], 2, [0, 1]),
+    "items to send again, and a new one": ([5, 6], [5, 6, 7], 1, [0, 1]),
+    "one to send again is no longer pending": ([5, 6], [6, 7], 1, [0, 1]),
+    "one that waits to be sent again is found too": ([], [1, 7], 1, [0]),
+}
+"""What was taken out to be sent again, what is claimed, how much of that is new, and what still
+waits to be sent again."""
+
+
+@pytest.mark.parametrize("what", CLAIMS)
+def test_what_is_claimed_waits_to_be_sent_again_no_more(what: str) -> None:
+    again, items, new, left = CLAIMS[what]
+    now = load(2, waiting=1, outstanding=3, claimed=4)
+    claim(now, again, items)
+    count = len(items)
+    assert now == Load(
+        dict.fromkeys(left), waiting=1 + count, outstanding=3 + count, claimed=4 + new
+    )

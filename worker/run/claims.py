@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from worker.run.limits import Limits
 
@@ -28,8 +29,8 @@ miss their slots."""
 class Load:
     """What a run has claimed. Senders and commits change it all the time."""
 
-    again: deque[int] = field(default_factory=deque)
-    """Items to send again in this run."""
+    again: dict[int, None] = field(default_factory=dict)
+    """Items to send again in this run, in this order, each once."""
     waiting: int = 0
     """How many claimed items have not reached their slot yet."""
     outstanding: int = 0
@@ -70,6 +71,25 @@ def room(load: Load, limits: Limits, prefetch: int, *, closed: bool) -> int:
     if limits.limit is not None:
         most = min(most, limits.limit - load.claimed + len(load.again))
     return max(0, most)
+
+
+def take_again(load: Load, most: int) -> list[int]:
+    """Take at most `most` of the items to send again out of the load."""
+    taken = list(islice(load.again, most))
+    for item in taken:
+        del load.again[item]
+    return taken
+
+
+def claim(load: Load, again: Sequence[int], items: Sequence[int]) -> None:
+    """Count these items as claimed. Of them, `again` were taken out to be sent again. The ledger
+    may find others that wait for that too: after a commit was rolled back, it claims from the job's
+    beginning."""
+    load.claimed += len(set(items).difference(again, load.again))
+    load.waiting += len(items)
+    load.outstanding += len(items)
+    for item in items:
+        load.again.pop(item, None)
 
 
 def low_water(load: Load, limits: Limits, prefetch: int) -> int:

@@ -116,7 +116,7 @@ class GroupCommit:
             self._wake = anyio.Event()
             ended, self._ended = self._ended, []
             room = self._room()
-            again = [load.again.popleft() for _ in range(min(room, len(load.again)))]
+            again = claims.take_again(load, room)
             if ended or room:
                 at = self.clock.monotonic()
                 intents = await self._commit(ended, again, room)
@@ -124,9 +124,8 @@ class GroupCommit:
                 # nobody takes its intents.
                 await anyio.lowlevel.checkpoint_if_cancelled()
                 self._committed_at = self.clock.monotonic()
-                load.outstanding += len(intents) - len(ended)
-                load.claimed += max(0, len(intents) - len(again))
-                load.waiting += len(intents)
+                load.outstanding -= len(ended)
+                claims.claim(load, again, [intent.item_id for intent in intents])
                 for intent in intents:
                     give.send_nowait((intent, at))  # there is room for all outstanding ones
             if not (load.outstanding or self._ended) and self._nothing_left():
@@ -214,7 +213,7 @@ class GroupCommit:
         """Count and emit the result of one attempt. Send its item again if the sender asked for
         it."""
         if ended.outcome in ("not_left", "not_sent") and ended.retry and not self.gate.is_closed:
-            self._load.again.append(ended.intent.item_id)
+            self._load.again[ended.intent.item_id] = None
         match ended.outcome:
             case "created":
                 self.tally.created += 1
