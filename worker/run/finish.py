@@ -40,13 +40,17 @@ class Ended(NamedTuple):
 
 
 class Final(NamedTuple):
-    """What the ledger says at the end of a run: the counts, and why rows are not created
-    (`reasons`) or not set up; how many are `undecided`, and how many batches differ from their
-    sources (`warnings`)."""
+    """The counts at the end of a run: of duplicates, of setups, and what is left to set up."""
 
     counts: Counts
     set_up: SetupCounts = SetupCounts()
     work: SetupWork = SetupWork()
+
+
+class Explained(NamedTuple):
+    """Why rows are not created (`reasons`) or not set up, how many are `undecided`, and how many
+    batches differ from their sources (`warnings`)."""
+
     setup_reasons: Sequence[tuple[str, int]] = ()
     reasons: Sequence[tuple[str, int]] = ()
     undecided: int = 0
@@ -80,8 +84,10 @@ class Finish:
         # A disk that cannot be written can usually still be read, and the summary must not show the
         # counts from before the run.
         found = await self._attempt(self._database.call(_final)) or Final(known)
-        counts, set_up = found.counts, found.set_up
-        setup_reasons = found.setup_reasons
+        counts, set_up, work = found
+        # If this cannot be read, the counts are still true.
+        why = await self._attempt(self._database.call(_explained, found)) or Explained()
+        setup_reasons = why.setup_reasons
         if self._options.follow and set_up.requested:
             setup_reasons = [*setup_reasons, (NOT_READY, set_up.requested)]
         written = None
@@ -116,18 +122,18 @@ class Finish:
         return Result(
             counts=counts,
             tally=tally,
-            reasons=tuple(found.reasons),
+            reasons=tuple(why.reasons),
             nothing_to_do=ended.nothing_to_do,
             stopped_by=stopped_by,
             exit_code=code,
             duration_s=self._clock.monotonic() - ended.started,
             troubles=tuple(troubles),
-            undecided=found.undecided,
+            undecided=why.undecided,
             setups=set_up,
-            setup_work=found.work,
+            setup_work=work,
             setup_reasons=tuple(setup_reasons),
             refused=ended.refused,
-            warnings=found.warnings,
+            warnings=why.warnings,
         )
 
     def _setups_barred(self, set_up: SetupCounts) -> bool:
@@ -166,14 +172,15 @@ def counts_of(ledger: Ledger) -> Counts:
 
 def _final(ledger: Ledger) -> Final:
     campaign = ledger.campaign
-    counts, set_up = counts_of(ledger), setups.counts(ledger, campaign)
-    incomplete = counts.created < counts.total
-    return Final(
-        counts,
-        set_up,
-        setups.work(ledger, campaign),
-        setups.reasons(ledger, campaign) if set_up.undone else [],
-        views.reasons(ledger, campaign) if incomplete else [],
+    return Final(counts_of(ledger), setups.counts(ledger, campaign), setups.work(ledger, campaign))
+
+
+def _explained(ledger: Ledger, final: Final) -> Explained:
+    campaign = ledger.campaign
+    incomplete = final.counts.created < final.counts.total
+    return Explained(
+        setups.reasons(ledger, campaign) if final.set_up.undone else (),
+        views.reasons(ledger, campaign) if incomplete else (),
         views.undecided(ledger, campaign) if incomplete else 0,
         views.differing(ledger, campaign),
     )
