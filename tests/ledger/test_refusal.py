@@ -1,4 +1,4 @@
-"""A server that answers and lets the role not in: said at once, with what to do."""
+"""A server that answers and refuses the role: said at once, with what to do."""
 
 from __future__ import annotations
 

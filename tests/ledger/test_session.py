@@ -69,7 +69,7 @@ def seated(
     session = Session(address)
     try:
         if quiet:
-            session._beat = lambda: None  # type: ignore[method-assign] # no signs of life
+            session._beat = lambda: None  # type: ignore[method-assign] # its thread writes nothing
         session.take(wait_s)
         yield session, Writer(session.engine)
     finally:

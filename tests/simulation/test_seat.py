@@ -206,11 +206,13 @@ def test_the_end_of_a_run_whose_connection_breaks_there_is_no_error(rig: Rig) ->
     assert session.connection.is_broken
 
 
-def test_the_seat_of_a_process_that_certainly_died_is_free_at_once(rig: Rig) -> None:
+def test_the_seat_of_a_process_that_certainly_died_is_free_at_once(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, second = rig.session(), rig.session()
     rig.done(first.taking(0.0))
     cut(rig, first, 1e6, noticed=True)
-    second._is_dead = lambda holder: holder.process == 1  # type: ignore[method-assign]
+    monkeypatch.setattr(second, "_is_dead", lambda holder: holder.process == 1)
     began = rig.now
     rig.done(second.taking(0.0))
     assert rig.now == began
@@ -254,7 +256,9 @@ def test_a_long_transaction_is_no_silence(rig: Rig) -> None:
     assert "a silent holder's session was ended" not in rig.happened
 
 
-def test_a_silent_session_that_may_not_be_ended_is_an_error_with_a_remedy(rig: Rig) -> None:
+def test_a_silent_session_that_may_not_be_ended_is_an_error_with_a_remedy(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, second = rig.session(), rig.session()
     rig.done(first.taking(0.0))
     cut(rig, first, 1e6, noticed=False)
@@ -262,7 +266,7 @@ def test_a_silent_session_that_may_not_be_ended_is_an_error_with_a_remedy(rig: R
     def refused(engine: Engine, session: LockSession) -> None:
         raise ServerError("permission denied")
 
-    second._end_session = refused  # type: ignore[method-assign]
+    monkeypatch.setattr(second, "_end_session", refused)
     with pytest.raises(UsageError) as raised:
         rig.done(second.taking(2 * SILENT_S))
     assert raised.value.message == (
@@ -290,12 +294,14 @@ def test_signs_of_a_holder_do_not_protect_a_dead_session_that_has_its_lock(rig: 
 # -- a connection that breaks
 
 
-def test_its_own_session_that_the_server_still_keeps_is_ended_at_once(rig: Rig) -> None:
+def test_its_own_session_that_the_server_still_keeps_is_ended_at_once(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It never hears that the connection was closed."""
     session = rig.session()
     rig.done(session.taking(0.0))
     for _ in range(2):
-        session.connection.close = lambda: None  # type: ignore[method-assign]
+        monkeypatch.setattr(session.connection, "close", lambda: None)
         cut(rig, session, 1.0, noticed=False)
         with pytest.raises(ConnectionLostError):
             session.engine.execute("seat", {})
@@ -329,7 +335,7 @@ def tries(rig: Rig, session: Strict, seconds: float) -> list[float]:
         found.append(round(rig.now - began, 3))
         return connect()
 
-    session._connect = counted  # type: ignore[method-assign]
+    session._connect = counted  # type: ignore[method-assign] # it connects as before, and counts
     rig.machines[0].processes[1].loop._now = began = rig.now
     asked: list[float] = []
 
@@ -507,7 +513,7 @@ def test_the_thread_that_shows_life_leaves_a_connection_in_use_alone(rig: Rig) -
     cut(rig, session, 0.0, noticed=True)
     with pytest.raises(ConnectionLostError):
         session.engine.execute("seat", {})
-    session.engine.turn = Taken()  # type: ignore[assignment]
+    session.engine.turn = Taken()  # type: ignore[assignment] # another thread always has it
     session.show_life()
     assert session.connection.is_broken
 

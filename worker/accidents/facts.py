@@ -53,7 +53,7 @@ def situation(
                 return Situation(plan.items, named, sent=True)
             since = tuple(overlap.shared_since(reader, campaign))
         return Situation(plan.items, named, sent=True, others_here=since)
-    if overlap.has_duplicates(reader):
+    if overlap.has_duplicates(reader):  # otherwise a server need not get a copy of the plan
         with reader.attached(plan.file):
             create = overlap.not_created(reader, campaign)
             # There may be many nightly campaigns, all with the same duplicates.

@@ -236,11 +236,11 @@ def _show_campaign(
     """Write the campaign's ledger file, or print its chosen rows in the format that was asked for.
     Raises UsageError."""
     latest = latest_run(reader, settings, args)
-    warn_if(outdated(reader, settings, latest.campaign, latest.job, latest.ledger))
     campaign = campaign_number(reader, latest)
     if args.format is None and not choice.description:
         _write(reader, campaign, latest, settings)
         return
+    warn_if(outdated(reader, settings, latest.campaign, latest.job, latest.ledger))
     all_rows = views.ledger_rows(
         reader, campaign, latest.campaign, dropped=args.all, job_names=args.format == "job"
     )
@@ -292,10 +292,12 @@ def _write(reader: Reader, campaign: int, latest: views.LatestRun, settings: Set
     """Write the ledger file to the path that the latest run used, or to that of --ledger."""
     path = ledger_file_of(settings, latest)
     refuse_foreign_file(export.LEDGER_FILE, path, latest.campaign)
-    if path.is_file():
+    found = outdated(reader, settings, latest.campaign, latest.job, path, latest.ledger)
+    if found is not None and path.is_file():
         refuse_older_database(
             reader, [path], latest.campaign, restoring(settings, latest.campaign, latest.job)
         )
+    warn_if(found)
     export.make_folder(path)
     try:
         for message in export.write_ledger_file(

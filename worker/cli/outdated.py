@@ -23,7 +23,9 @@ def outdated(
 ) -> Outdated | None:
     """What shows that the database lacks what exists: a ledger file of this campaign, also of
     `more` files, or the server. None if nothing does."""
-    files = ledger_files(database, settings, campaign).union(path for path in more if _is(path))
+    files = ledger_files(database, settings, campaign).union(
+        path for path in more if _is_ledger_file(path)
+    )
     found = newer_file(database, files, campaign, restoring(settings, campaign, job))
     return _if_moved(database, found) or doubtful(database, settings)
 
@@ -81,7 +83,7 @@ def ledger_files(database: Reader, settings: Settings, campaign: str) -> set[Pat
     """The campaign's ledger files on this machine: those that these settings name, and that of its
     latest run."""
     latest = views.latest_run(database, campaign=campaign)
-    before = {latest.ledger} if latest is not None and _is(latest.ledger) else set()
+    before = {latest.ledger} if latest is not None and _is_ledger_file(latest.ledger) else set()
     return before.union(files_of(settings.ledger, campaign, settings.database))
 
 
@@ -108,7 +110,7 @@ def _if_moved(database: Reader, found: Outdated | None) -> Outdated | None:
     )
 
 
-def _is(path: Path) -> bool:
+def _is_ledger_file(path: Path) -> bool:
     return path.is_file() and is_ledger(path)
 
 

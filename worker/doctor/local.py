@@ -161,17 +161,17 @@ def _nights(reader: Reader, settings: Settings, *, held: bool) -> Nights:
     """What the database knows; `held` says that a run on any machine has the ledger's lock."""
     runs = views.runs(reader)
     last = runs[-1] if runs else None
-    going_on = last is not None and last["ended_at"] is None
-    if last is not None and going_on and not held:
-        going_on = is_alive(last["host"], last["pid"]) is True
+    active = last is not None and last["ended_at"] is None
+    if last is not None and active and not held:
+        active = is_alive(last["host"], last["pid"]) is True
     night = next((run for run in reversed(runs) if run["kind"] == RunKind.RUN), None)
     campaign = None if night is None else views.campaign_id(reader, night["campaign"])
     return Nights(
         runs,
-        views.count_unknown(reader, going_on=going_on),
+        views.count_unknown(reader, active=active),
         () if campaign is None else report.notifications(reader, campaign),
         monitored=bool(settings.metrics_file or settings.heartbeat_url),
-        going_on=going_on,
+        active=active,
     )
 
 

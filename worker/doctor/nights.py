@@ -41,13 +41,13 @@ _SENT = {
 class Nights(NamedTuple):
     """What the database knows: its runs, oldest first; how many duplicates are unknown; what was
     sent about its latest run. `monitored` says whether somebody expects a run every night,
-    `going_on` whether the latest run works now: its requests under way are not unknown."""
+    `active` whether the latest run works now: its requests under way are not unknown."""
 
     runs: Sequence[Row]
     unknown: int
     sent: Sequence[Notification]
     monitored: bool
-    going_on: bool = False
+    active: bool = False
 
 
 def check_nights(nights: Nights, now: float) -> Iterator[Check]:
@@ -55,7 +55,7 @@ def check_nights(nights: Nights, now: float) -> Iterator[Check]:
     if not nights.runs:
         return
     last = nights.runs[-1]
-    how = "is under way" if nights.going_on else "has not ended"
+    how = "is under way" if nights.active else "has not ended"
     if last["ended_at"] is not None:
         how = f"ended with code {last['exit_code']}"
     yield Check("last run", f"{last['run_id']} of campaign {last['campaign']} {how}")

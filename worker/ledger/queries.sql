@@ -1134,7 +1134,7 @@ WHERE a.closed_by IS NULL GROUP BY c.id, c.name ORDER BY c.id;
 
 -- name: count_unknown
 -- A request that is under way in a run that works is not unknown.
-SELECT count(*) FROM items WHERE status = 'unknown' OR (status = 'sent' AND :going_on = 0);
+SELECT count(*) FROM items WHERE status = 'unknown' OR (status = 'sent' AND :active = 0);
 
 -- name: note_date_after
 -- The first Date that came after these attempts were given up.

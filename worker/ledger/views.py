@@ -224,10 +224,10 @@ def campaigns_to_settle(reader: Reader) -> list[str]:
     return [row["name"] for row in reader.ask("campaigns_with_open_attempts")]
 
 
-def count_unknown(reader: Reader, *, going_on: bool = False) -> int:
+def count_unknown(reader: Reader, *, active: bool = False) -> int:
     """How many duplicates of all campaigns are unknown, including those no longer in a job. If a
-    run is `going_on`, its requests under way are not unknown."""
-    return int(reader.ask("count_unknown", going_on=going_on).fetchone()[0])
+    run is `active`, its requests under way are not unknown."""
+    return int(reader.ask("count_unknown", active=active).fetchone()[0])
 
 
 def campaigns(reader: Reader) -> list[Row]:

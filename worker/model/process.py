@@ -10,6 +10,11 @@ def is_alive(host: str, pid: int) -> bool | None:
     """Whether the process `pid` on `host` is running; None if this computer cannot know."""
     if os.name != "posix" or host != socket.gethostname():
         return None
+    return is_running(pid)
+
+
+def is_running(pid: int) -> bool:
+    """Whether the process `pid` of this computer is running (POSIX only)."""
     try:
         os.kill(pid, 0)  # signal 0 asks, and does nothing
     except ProcessLookupError:

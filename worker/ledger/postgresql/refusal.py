@@ -1,4 +1,4 @@
-"""Why a server that answers lets this role not in, so that nobody waits for it.
+"""Why a server that answers refuses this role, so that nobody waits for it.
 
 PostgreSQL's library gives no SQLSTATE of a connection that was refused, and its text may be in any
 language. So this asks for facts: the library's ping says whether a server answers, the connection

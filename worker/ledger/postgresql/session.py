@@ -19,6 +19,7 @@ from worker.ledger.postgresql.engine import ServerEngine
 from worker.ledger.postgresql.lineage import Lineage, current, refuse_unsafe
 from worker.ledger.seat import SIGN_EVERY_S, Holder
 from worker.ledger.session import slept
+from worker.model.process import is_running
 from worker.model.server_address import ServerAddress
 
 T = TypeVar("T")
@@ -108,15 +109,7 @@ class Session(session.Session):
         return {**us, **self.lineage._asdict()}
 
     def _is_dead(self, holder: Holder) -> bool:
-        if holder.machine != machine():
-            return False
-        try:
-            os.kill(holder.process, 0)
-        except ProcessLookupError:
-            return True
-        except PermissionError:
-            return False
-        return False
+        return holder.machine == machine() and not is_running(holder.process)
 
 
 def machine() -> str:
