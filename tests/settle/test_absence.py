@@ -73,7 +73,13 @@ UNLIKE: dict[str, Any] = {"name": "Bridges", "details": "else", "loose_details":
         ({}, {"name": "Sig"}, CopyFidelity(), True),
         ({}, {"name": "Bridges (Copy)"}, CopyFidelity(), True),
         ({}, {"loose_details": ""}, CopyFidelity(), True),  # listings disagree about it
-        ({"name": "Zo\u00eb"}, {}, CopyFidelity(), True),  # nobody knows what becomes of the letter
+        ({"name": "Zo\u00eb"}, {}, CopyFidelity(), False),
+        ({"name": "Zo\u00eb"}, {"name": "Zo&#23"}, CopyFidelity(), True),  # escaped, and then cut
+        ({"name": "Zo\u00eb"}, {"name": "zo-"}, CopyFidelity(), True),
+        ({"name": "Zo\u00eb"}, {"name": "Z"}, CopyFidelity(), True),
+        ({"name": "\u00cble 1"}, {}, CopyFidelity(), True),  # nothing precedes the letter
+        ({"name": "(\u00eb) 1"}, {}, CopyFidelity(), True),
+        ({"name": "Signs  1"}, {}, CopyFidelity(), False),
         ({"name": None}, {}, CopyFidelity(), False),
         ({"name": None}, {"name": "Signs"}, CopyFidelity(), True),
         ({"name": None, "name_guessed": True}, {}, CopyFidelity(), True),

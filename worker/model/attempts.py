@@ -9,6 +9,7 @@ import math
 import string
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import NamedTuple
 
 from worker.model.reasons import Reason
@@ -221,6 +222,11 @@ def special(name: str) -> frozenset[str]:
     for any spaces that it might trim."""
     trims = {SPACES} if SPACES in name or name != name.strip(" ") else set()
     return (frozenset(name) - PLAIN) | trims
+
+
+def plain_beginning(name: str) -> str:
+    """What a name begins with, up to its first special character."""
+    return "".join(takewhile(PLAIN.__contains__, name))
 
 
 def _both(one: bool | None, other: bool | None) -> bool | None:

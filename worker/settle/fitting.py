@@ -3,7 +3,7 @@ and creator. Pure; `presence` and `absence` decide with it."""
 
 from __future__ import annotations
 
-from worker.model.attempts import Attempt, Evidence, UnownedBatch, special
+from worker.model.attempts import Attempt, Evidence, UnownedBatch, plain_beginning
 from worker.model.names import skeleton
 from worker.settle.windows import PRESUMED, made_at, window
 
@@ -83,14 +83,15 @@ def is_unlike(attempt: Attempt, batch: UnownedBatch) -> bool:
     """Whether neither the batch's name nor its task details and datasets have anything to do with
     the attempt's copy and its source as it is now.
 
-    A name that contains the expected one, or is a part of it, has something to do with it, and so
-    has one that the API may have given instead. Nobody knows what becomes of special characters
-    that were sent."""
+    A name that is a part of the expected one has something to do with it, and so has one that the
+    API may have given instead. Nobody knows what becomes of special characters and of what follows
+    them, but a name also has something to do with the expected one if it contains its beginning."""
     expected, found = skeleton(attempt.expected_name), skeleton(batch.name)
+    beginning = skeleton(plain_beginning(attempt.expected_name))
     return (
-        not special(attempt.name or "")
+        bool(beginning)
         and not attempt.name_guessed
-        and expected not in found
+        and beginning not in found
         and found not in expected
         and "copy" not in found
         and not looks_like_its_source(attempt, batch)
