@@ -36,7 +36,7 @@ def ledger(address: ServerAddress) -> Iterator[Writer]:
 
 
 def attempts(ledger: Writer) -> int:
-    return int(ledger.ask("max_attempt").fetchone()[0])
+    return int(ledger.ask("last_numbers").fetchone()["attempt"])
 
 
 def test_a_statement_that_fails_after_others_were_sent_with_it_undoes_all_of_them(
