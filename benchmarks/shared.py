@@ -2,9 +2,9 @@
 bench-shared`).
 
 The same runs as whole processes that take turns on the same machine, so that a busy moment meets
-both, and speed is told as a ratio: SQLite's time divided by PostgreSQL's in the same round. The
-server is a real one, in a temporary folder, with fsync on. nginx is the API, and its log the
-judge."""
+both, and speed is told as a ratio: SQLite's time divided by PostgreSQL's in the same round. Both
+work in an empty ledger that exists: its tables are created once, which is told apart. The server is
+a real one, in a temporary folder, with fsync on. nginx is the API, and its log the judge."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks import nginx
 from benchmarks.delay import delayed
@@ -68,14 +69,21 @@ def main() -> None:
 
 # -- the same run on both
 
-Sent = tuple[Measured, float]
-"""What a run took, and how many seconds lay between its first and its last answer."""
+
+class Sent(NamedTuple):
+    """What a run took (`whole`), the seconds between its first and its last answer (`sending`), and
+    those that its ledger took to create before (`creation`)."""
+
+    whole: Measured
+    sending: float
+    creation: float
 
 
 def _speed(server: Server, folder: Path, items: int, rounds: int) -> None:
     print(f"\n{items:,} items, 32 in flight; medians of {rounds} rounds, least and most")
     print("| case | SQLite, sent/s | PostgreSQL, sent/s | ratio | of whole runs | CPU | MiB |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
+    creation: dict[str, list[float]] = {"SQLite": [], "PostgreSQL": []}
     for label, latency, late in (
         ("an API that answers at once", 0, 0.0),
         ("answers that take 50 ms", 50, 0.0),
@@ -90,15 +98,19 @@ def _speed(server: Server, folder: Path, items: int, rounds: int) -> None:
                 for took, database in turns[:: 1 if number % 2 else -1]:
                     took.append(_run(folder, items, latency, database))
         pairs = list(zip(files, shared, strict=True))
-        sending = spread([one[1] / other[1] for one, other in pairs])
-        whole = spread([one[0].seconds / other[0].seconds for one, other in pairs])
-        cpu = spread([other[0].cpu / one[0].cpu for one, other in pairs])
-        rates = [spread([items / span for _, span in took], 0) for took in (files, shared)]
-        peak = max(one.peak for one, _ in shared) / MIB
+        sending = spread([one.sending / other.sending for one, other in pairs])
+        whole = spread([one.whole.seconds / other.whole.seconds for one, other in pairs])
+        cpu = spread([other.whole.cpu / one.whole.cpu for one, other in pairs])
+        rates = [spread([items / one.sending for one in took], 0) for took in (files, shared)]
+        peak = max(one.whole.peak for one in shared) / MIB
+        creation["SQLite"] += [one.creation for one in files]
+        creation["PostgreSQL"] += [one.creation for one in shared]
         print(
             f"| {label} | {rates[0]} | {rates[1]} | {sending} | {whole} | {cpu} | {peak:.0f} |",
             flush=True,
         )
+    for engine, seconds in creation.items():
+        print(f"creating an empty ledger on {engine}: {spread(seconds)} s", flush=True)
 
 
 @contextmanager
@@ -117,12 +129,18 @@ def _run(folder: Path, items: int, latency: int, database: str) -> Sent:
         nginx.serving(source_ids(), latency_ms=latency, log=True) as api,
     ):
         job = write_job(Path(name) / "job.csv", items)
+        began = time.monotonic()
+        with (
+            hold(server_address(database) or Path(name) / database, 0) as held,
+            closing(held.open(api.url)),
+        ):
+            creation = time.monotonic() - began
         arguments = ["run", str(job), *RUN, "--rate", "unlimited", "--database", database]
         measured = measure(arguments, Path(name), api.environment())
         if api.statuses(items) != {201: items}:
             raise SystemExit(f"{items:,} were asked for; nginx answered {dict(api.statuses())}")
         answered = [at for at, _ in api.fates()]
-    return measured, max(answered) - min(answered)
+    return Sent(measured, max(answered) - min(answered), creation)
 
 
 # -- planning

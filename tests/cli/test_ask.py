@@ -9,14 +9,16 @@ from worker.model.batch import Workspace
 from worker.model.records import Counts
 from worker.run.question import Question
 
-ONE = Question(1, (Workspace("w", ""),), ("Row 1",), 1, "Row 1", Counts(1, 1, 1, 2))
+ONE = Question(
+    1, 1, "Row 1", Counts(1, 1, 1, 2), workspaces=(Workspace("w", ""),), names=("Row 1",)
+)
 MANY = Question(
     3,
-    (Workspace("w", "Field\u202e team"),),
-    ("Row 1", "Row 2", "Row 3"),
     2,
     "Row 1",
     Counts(1200, 2, 2, 5),
+    workspaces=(Workspace("w", "Field\u202e team"),),
+    names=("Row 1", "Row 2", "Row 3"),
 )
 
 

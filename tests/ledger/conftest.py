@@ -17,6 +17,7 @@ OF_ONE_ENGINE = {
     "test_server_threads",
     "test_session",
     "test_threads",
+    "test_tls",
 }
 """Modules about SQLite's own files, locks and threads, or about a server's seat."""
 

@@ -100,7 +100,7 @@ def what_stays(ledger: Ledger) -> dict[str, Any]:
         "open": settlement.open_attempts(ledger),
         "fidelity": settlement.copy_fidelity(ledger, [source(0xF001, "Wave")]),
         "longest": settlement.longest_listing(ledger, WORKSPACE),
-        "last listing": ledger.ask("last_listing").fetchone()[0],
+        "last listing": ledger.ask("last_numbers").fetchone()["listing"],
         **{table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in tables},
     }
 

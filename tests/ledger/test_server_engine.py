@@ -3,6 +3,7 @@ round trip."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ import pytest
 
 from tests.support import ledgers
 from tests.support.engines import server as postgresql
-from tests.support.ledgers import TIMESTAMP, WORKSPACE, opened, plan, run_start, source
+from tests.support.ledgers import TIMESTAMP, WORKSPACE, look_up, opened, plan, run_start, source
 from tests.support.postgresql import Server
 from worker.ledger.database import hold
 from worker.ledger.engine import ServerError
 from worker.ledger.handle import Writer
+from worker.ledger.postgresql.statements import sql
 from worker.ledger.store import Ledger
 from worker.model.server_address import ServerAddress
 
@@ -36,7 +38,7 @@ def ledger(address: ServerAddress) -> Iterator[Writer]:
 
 
 def attempts(ledger: Writer) -> int:
-    return int(ledger.ask("max_attempt").fetchone()[0])
+    return int(ledger.ask("last_numbers").fetchone()["attempt"])
 
 
 def test_a_statement_that_fails_after_others_were_sent_with_it_undoes_all_of_them(
@@ -117,3 +119,19 @@ def test_what_is_told_is_undone_if_it_fails(ledger: Writer) -> None:
         ledger.tell("add_campaign", name="another", now="2026-03-01T02:00:00Z")
         ledger.tell("forget_campaign", campaign=run.campaign)
     assert ledger.ask("campaign_id", name="another").fetchone() is None
+
+
+def test_owners_are_looked_up_one_by_one_before_the_table_is_analyzed_again(
+    address: ServerAddress, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise each group commit would read all batches that the run has created."""
+    monkeypatch.setattr(ledgers, "place", lambda _folder: address)
+    with opened(tmp_path, "batch_id,copies", f"{source().id},1000") as ledger:
+        look_up(ledger)  # the table is analyzed while no item has a batch
+        engine: Any = ledger._engine
+        raw = engine.connection.raw
+        raw.execute("UPDATE items SET status = 'created', new_batch_id = 'batch ' || id")
+        batches = json.dumps([f"batch {number}" for number in (3, 1, 10_000)])
+        assert sorted(row["id"] for row in ledger.ask("owners", batches=batches)) == [1, 3]
+        shown = raw.execute(f"EXPLAIN {sql('owners')}".encode(), {"batches": batches}).fetchall()
+        assert any("Index Cond: (new_batch_id = ANY" in row[0] for row in shown), shown

@@ -134,7 +134,7 @@ class InlineDatabase:
                 result = await self._call(operation, *args, **kwargs)
             return result  # noqa: RET504 - a scope may swallow an exception, as mypy sees it
 
-    transact = call
+    transact = query = call
 
     async def read(
         self,

@@ -304,7 +304,7 @@ def trust_every_property(patch: pytest.MonkeyPatch) -> None:
 def use_the_latest_baseline(patch: pytest.MonkeyPatch) -> None:
     def wrong(attempt: Attempt, ledger: Ledger) -> Attempt:
         return attempt._replace(
-            listing=connection_of(ledger).execute(sql("last_listing")).fetchone()[0]
+            listing=connection_of(ledger).execute(sql("last_numbers")).fetchone()["listing"]
         )
 
     attempts(patch, wrong)

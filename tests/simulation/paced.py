@@ -150,7 +150,7 @@ class _Inline:
     ) -> T:
         return operation(self._ledger, *args, **kwargs)
 
-    transact = call
+    transact = query = call
 
     async def read(
         self,

@@ -142,12 +142,25 @@ class SharedDatabase(InlineDatabase):
     async def _call(
         self, operation: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
+        work = partial(operation, self._ledger, *args, **kwargs)
+        return await self._passed(self._session.doing(self._ledger, work, self._patient))
+
+    async def query(
+        self, operation: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run what only reads, outside a transaction."""
+        work = partial(operation, self._ledger, *args, **kwargs)
+        async with self._one:
+            with anyio.CancelScope(shield=True):
+                result = await self._passed(self._session.asking(work, self._patient))
+            return result  # noqa: RET504 - a scope may swallow an exception, as mypy sees it
+
+    async def _passed(self, work: Waits[T]) -> T:
         await self._crasher.point(self._loop)
         if self._takes_s:
             await anyio.sleep(self._takes_s)
-        work = partial(operation, self._ledger, *args, **kwargs)
         try:
-            result = await passed(self._session.doing(self._ledger, work, self._patient))
+            result = await passed(work)
             labelled = cast(T, self._labelled(result))
         except Crash:
             await self._loop.die()
@@ -163,7 +176,7 @@ class SharedDatabase(InlineDatabase):
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Run what only reads, outside a transaction."""
+        """Run what only reads, beside the other operations."""
         try:
             return operation(self._ledger, *args, **kwargs)
         except Crash:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,6 +82,11 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
         machine.processes[1].loop.close()
 
 
+def seat(session: SimulatedSession) -> Any:
+    """The row of the seat."""
+    return session.engine.execute("seat", {}).fetchone()
+
+
 def cut(rig: Rig, session: SimulatedSession, seconds: float, *, noticed: bool) -> None:
     rig.now += 0.5
     session.connection.line.cuts.append(Cut(rig.now, rig.now + seconds, noticed))
@@ -96,6 +102,26 @@ def test_after_a_commit_of_unknown_fate_nothing_more_is_recorded(rig: Rig) -> No
     rig.now += 60.0
     with pytest.raises(ConnectionLostError, match="cannot be reached"):
         rig.done(session.doing(Writer(session.engine), lambda: 2, lambda _away_s: True))
+
+
+def test_a_read_whose_connection_breaks_is_done_again_and_commits_nothing(rig: Rig) -> None:
+    session = rig.session()
+    rig.done(session.taking(0.0))
+    before = seat(session)["commits"]
+    cut(rig, session, 3.0, noticed=True)
+    read = session.asking(lambda: seat(session)["epoch"], lambda _away_s: True)
+    assert rig.done(read) == session.epoch
+    assert seat(session)["commits"] == before
+
+
+def test_a_run_whose_seat_was_taken_reads_nothing_more(rig: Rig) -> None:
+    first, second = rig.session(), rig.session()
+    rig.done(first.taking(0.0))
+    cut(rig, first, 60.0, noticed=True)
+    rig.done(second.taking(0.0))
+    for _ in range(2):
+        with pytest.raises(SeatLostError):
+            rig.done(first.asking(lambda: seat(first), lambda _away_s: True))
 
 
 def test_a_free_lock_is_left_to_a_holder_that_returns(rig: Rig) -> None:

@@ -26,7 +26,6 @@ from worker.ledger.database import Held
 from worker.ledger.seat import CONNECTS_WITHIN_S
 from worker.ledger.store import Ledger
 from worker.ledger.threads import Database
-from worker.ledger.views import count_left, to_set_up
 from worker.model.clock import MachineClock
 from worker.model.errors import WorkerError
 from worker.model.server_address import ServerAddress
@@ -35,7 +34,7 @@ from worker.rate.pacer import Pacer
 from worker.run.campaign import Campaign
 from worker.run.limits import Limits
 from worker.run.options import Options
-from worker.run.question import Question
+from worker.run.question import Question, for_person
 from worker.run.result import Result
 from worker.terminal.logs import Logs, resolved
 from worker.terminal.output import say_json, warn
@@ -226,7 +225,7 @@ class RunSession:
         if not self._asked.alone:
             warn(f"{visible(str(self._asked.job))}, campaign {visible(self._asked.campaign)}:\n")
         if self._database is not None:
-            question = await self._database.call(_counted, question)
+            question = await self._database.query(for_person, question)
         agreed = await ask(question, where, self._stop, findings)
         if agreed:
             self._progress.resume()
@@ -245,11 +244,3 @@ class RunSession:
         more = filter(None, (self._logs.trouble, self._report_trouble))
         present(self._asked, summary, (*result.troubles, *more), self._scrub)
         return result.exit_code
-
-
-def _counted(ledger: Ledger, question: Question) -> Question:
-    """The question with what is counted only for people: it takes time in a big job."""
-    return question._replace(
-        left_job=count_left(ledger, ledger.campaign),
-        set_up_new=to_set_up(ledger, ledger.campaign, ledger.run, question.create),
-    )

@@ -35,14 +35,17 @@ class Owner(NamedTuple):
 
 
 class GroupCommit:
-    """The group commits of one run of a campaign (`campaign` is its number, `name` its name)."""
+    """The group commits of one run of a campaign (`campaign` is its number, `name` its name).
+    `last_attempt` is the highest number of an attempt."""
 
-    def __init__(self, database: Writer, run: int, campaign: int, name: str) -> None:
+    def __init__(
+        self, database: Writer, run: int, campaign: int, name: str, last_attempt: int
+    ) -> None:
         self._database = database
         self._run = run
         self._campaign = campaign
         self._name = name
-        self._last_attempt = int(database.ask("max_attempt").fetchone()[0])
+        self._last_attempt = last_attempt
 
     # -- outcomes
 

@@ -30,12 +30,14 @@ def note_fact(database: Writer, key: str, value: str | None) -> None:
 
 def refuse_moved(reader: Reader) -> None:
     """Raise UsageError if the ledger was moved to another database, or has not fully arrived."""
-    if (to := fact(reader, MOVED_TO)) is not None:
+    found = reader.ask("moves", to=MOVED_TO, origin=ARRIVES_FROM)
+    facts = {row["key"]: str(row["value"]) for row in found}
+    if (to := facts.get(MOVED_TO)) is not None:
         raise UsageError(
             f"{reader.place}: this ledger was moved to {to}",
             hint=f"Nothing was sent or changed here. Use --database {shell_command([to])}.",
         )
-    if (origin := fact(reader, ARRIVES_FROM)) is not None:
+    if (origin := facts.get(ARRIVES_FROM)) is not None:
         again = shell_command(
             ["duplicate-batches", "ledger", "--database", origin, "--copy-to", reader.place]
         )

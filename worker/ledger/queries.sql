@@ -246,8 +246,9 @@ UPDATE listings SET meta_count = :meta_count, shown = :shown, error = :error WHE
 INSERT INTO seen (workspace_id, batch_id, listing) VALUES (:workspace_id, :batch_id, :listing)
     ON CONFLICT DO NOTHING;
 
--- name: last_listing
-SELECT coalesce(max(number), 0) FROM listings;
+-- name: last_numbers
+SELECT (SELECT coalesce(max(id), 0) FROM attempts) AS attempt,
+    (SELECT coalesce(max(number), 0) FROM listings) AS listing;
 
 -- name: make_listed_names
 -- The batches that this run's listings and GETs showed, and the last listing that showed each (0: a
@@ -353,12 +354,6 @@ SELECT count(*) FROM items AS i WHERE i.campaign_id = :campaign AND NOT EXISTS (
 -- name: owned_batches
 SELECT new_batch_id FROM items WHERE new_batch_id IS NOT NULL;
 
--- name: count_claimable
-SELECT count(*)
-FROM items AS i
-JOIN sources AS s ON s.source_id = i.source_id AND s.run_id = :run AND s.state = 'found'
-WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND i.status = 'pending';
-
 -- name: first_claimable
 SELECT i.name, i.template, i.copies, v.name AS source_name, v.workspace_id
 FROM items AS i
@@ -391,9 +386,6 @@ CROSS JOIN items AS i ON i.campaign_id = :campaign AND i.source_id = s.source_id
     AND i.line IS NOT NULL
 WHERE s.run_id = :run AND s.state = :state
 GROUP BY s.source_id ORDER BY 1;
-
--- name: max_attempt
-SELECT coalesce(max(id), 0) FROM attempts;
 
 -- The next four run for each request. Their parameters are numbered, in the order of the tuples
 -- from `group_commit.py`: a named parameter costs a quarter of a microsecond each.
@@ -1492,6 +1484,10 @@ WHERE run_id IN (SELECT id FROM runs WHERE started_at < :before)
 -- name: fact
 -- One fact about the database as a whole.
 SELECT value FROM meta WHERE key = :key;
+
+-- name: moves
+-- Where the ledger is now, and where it comes from if it has not fully arrived.
+SELECT key, value FROM meta WHERE key IN (:to, :origin);
 
 -- name: note_fact
 INSERT INTO meta (key, value) VALUES (:key, :value)

@@ -284,6 +284,20 @@ class Session(ABC):
             if done and self._took_place:
                 return done[0]
 
+    def asking(self, operation: Callable[[], T], patient: Callable[[float], bool]) -> Waits[T]:
+        """Run an operation that only reads, outside a transaction: nothing is committed, so the
+        server need not write to its disk. If the connection breaks meanwhile, it is opened again as
+        in `doing`, and the operation is done again from its beginning. Raises as `doing` does."""
+        while True:
+            if self._connection.is_broken:
+                yield from self._restoring(patient)
+            if self._lost is not None:
+                raise self._lost
+            try:
+                return operation()
+            except ConnectionLostError as error:
+                self._why = str(error)
+
     def _restoring(self, patient: Callable[[float], bool]) -> Waits[None]:
         """Open the connection again, and take the seat back at the same epoch."""
         began, pause = self._monotonic(), 0.1

@@ -69,8 +69,11 @@ class Ledger(Writer):
             self.run = int(added.fetchone()["id"])
             # Intents of a crashed run: that this run holds the lock shows that the other has ended.
             self._abandon(run.now)
-        self._commits = GroupCommit(self, self.run, self.campaign, run.campaign)
-        self._listing = self._inherited = int(self.ask("last_listing").fetchone()[0])
+        last = self._one("last_numbers")
+        self._commits = GroupCommit(
+            self, self.run, self.campaign, run.campaign, int(last["attempt"])
+        )
+        self._listing = self._inherited = int(last["listing"])
 
     # -- planning
 

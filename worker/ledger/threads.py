@@ -39,6 +39,11 @@ class Database(Protocol):
     ) -> T:
         """Run one operation that is short and a single transaction."""
 
+    async def query(
+        self, operation: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run one operation that only reads, as `call` does. A server need not commit anything."""
+
     async def read(
         self,
         operation: Callable[Concatenate[Reader, P], T],
@@ -64,6 +69,8 @@ class ThreadedDatabase:
         """Run one operation of the ledger."""
         async with self._one:
             return await anyio.to_thread.run_sync(partial(operation, self._ledger, *args, **kwargs))
+
+    query = call
 
     async def transact(
         self, operation: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs

@@ -99,11 +99,6 @@ def named_workspaces(reader: Reader, ids: Iterable[str]) -> tuple[Workspace, ...
     return tuple(Workspace(one, titles.get(one, "")) for one in ids)
 
 
-def claimable(reader: Reader, campaign: int, run: int) -> int:
-    """How many duplicates the run may send: they are pending and their source was found."""
-    return int(reader.ask("count_claimable", campaign=campaign, run=run).fetchone()[0])
-
-
 def to_set_up(reader: Reader, campaign: int, run: int, create: int) -> int:
     """How many of the first `create` duplicates that the run may send it sets up afterwards."""
     found = reader.ask("claimable_to_set_up", campaign=campaign, run=run, limit=create)

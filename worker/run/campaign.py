@@ -226,7 +226,7 @@ class Campaign:
         creates = bool(self.counts.pending or self.counts.unknown)
         if sends and not (creates or self._sets_up):
             return False
-        if not sends and not await self._database.call(settlement.any_open):
+        if not sends and not await self._database.query(settlement.any_open):
             return False
         closed = self._options.closed
         if closed == "max_duration" or (closed and not self.counts.unknown):
@@ -234,7 +234,7 @@ class Campaign:
         self.phase = "looking up sources"
         await self._preflight.check_token()
         if sends and not creates:
-            question = await self._database.call(setup_question)
+            question = await self._database.query(setup_question)
             if question.set_up and not await self._agreed(question):
                 return True
         elif sends:
@@ -299,7 +299,9 @@ class Campaign:
             if send:
                 self.phase = "sending"
                 await self._send()
-            if self._stop.asked or (send and not await self._database.call(settlement.own_unknown)):
+            if self._stop.asked:
+                return
+            if send and not await self._database.query(settlement.own_unknown):
                 return
             self.phase = "settling"
             # Requests of an earlier run count as given up when this run began.
@@ -328,7 +330,7 @@ class Campaign:
 
     async def _recount(self) -> None:
         """Read the counts again. Call it while no request is under way."""
-        counts, self._setups = await self._database.call(_counts_and_setups)
+        counts, self._setups = await self._database.query(_counts_and_setups)
         self._counted(counts)
 
     def _counted(self, counts: Counts) -> None:
@@ -336,7 +338,7 @@ class Campaign:
 
     async def _question(self) -> Question:
         limit = 0 if self._options.closed else self._options.limits.limit
-        return await self._database.call(question_of, limit, self._options.situation)
+        return await self._database.query(question_of, limit, self._options.situation)
 
     async def _end_in_time(self) -> None:
         if self._options.max_duration is not None:

@@ -83,10 +83,10 @@ class Finish:
         await self._attempt(self._sending.salvage())
         # A disk that cannot be written can usually still be read, and the summary must not show the
         # counts from before the run.
-        found = await self._attempt(self._database.call(_final)) or Final(known)
+        found = await self._attempt(self._database.query(_final)) or Final(known)
         counts, set_up, work = found
         # If this cannot be read, the counts are still true.
-        why = await self._attempt(self._database.call(_explained, found)) or Explained()
+        why = await self._attempt(self._database.query(_explained, found)) or Explained()
         setup_reasons = why.setup_reasons
         if self._options.follow and set_up.requested:
             setup_reasons = [*setup_reasons, (NOT_READY, set_up.requested)]
@@ -171,8 +171,9 @@ def counts_of(ledger: Ledger) -> Counts:
 
 
 def _final(ledger: Ledger) -> Final:
-    campaign = ledger.campaign
-    return Final(counts_of(ledger), setups.counts(ledger, campaign), setups.work(ledger, campaign))
+    set_up = setups.counts(ledger, ledger.campaign)
+    work = setups.work(ledger, ledger.campaign) if set_up.total else SetupWork()
+    return Final(counts_of(ledger), set_up, work)
 
 
 def _explained(ledger: Ledger, final: Final) -> Explained:

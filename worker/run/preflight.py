@@ -65,7 +65,7 @@ class Preflight:
                 await self._name_workspaces()
             for workspace in workspaces:
                 await self._list(workspace)
-            page = await self._database.call(Ledger.wanted_sources, 100)
+            page = await self._database.query(Ledger.wanted_sources, 100)
         if not self._stop.asked:
             await self._database.call(Ledger.end_preflight)
         return Findings(

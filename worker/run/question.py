@@ -15,30 +15,32 @@ from worker.text import verb
 
 
 class Question(NamedTuple):
-    """What a person needs to know before anything is created.
+    """What would be created, and what a person needs to know before that.
 
     create         how many duplicates the run would create
-    workspaces     in which workspaces
-    names          the first names
     names_taken    how many of the names that would be sent already exist
     taken_example  one name that already exists; None if there is none
     counts         how many duplicates of the job have which status
-    left_job       how many duplicates of the campaign are no longer in the job (counted only if a
-                   person is asked)
     accidents      what looks like an accident
     set_up         how many existing batches the run would set up
-    set_up_new     how many of the new ones (counted only if a person is asked)
+
+    These are read only if a person is asked (see `for_person`):
+
+    workspaces     in which workspaces the run would create
+    names          the first names
+    left_job       how many duplicates of the campaign are no longer in the job
+    set_up_new     how many of the new batches the run would set up
     """
 
     create: int
-    workspaces: tuple[Workspace, ...]
-    names: tuple[str, ...]
     names_taken: int
     taken_example: str | None
     counts: Counts
-    left_job: int = 0
     accidents: tuple[Accident, ...] = ()
     set_up: int = 0
+    workspaces: tuple[Workspace, ...] = ()
+    names: tuple[str, ...] = ()
+    left_job: int = 0
     set_up_new: int = 0
 
 
@@ -47,13 +49,8 @@ def question_of(ledger: Ledger, limit: int | None, situation: Situation | None) 
     duplicates (None: all)."""
     reader, campaign, run = ledger, ledger.campaign, ledger.run
     names = views.names_taken(reader, campaign, run)
-    create = views.claimable(reader, campaign, run)
-    if limit is not None:
-        create = min(limit, create)
     return Question(
-        create=create,
-        workspaces=views.named_workspaces(reader, views.sources_found(reader, run)),
-        names=tuple(views.first_names(reader, campaign, run, min(3, create))),
+        create=names.items if limit is None else min(limit, names.items),
         names_taken=names.own_taken,
         taken_example=names.example,
         counts=views.counts(reader, campaign),
@@ -66,12 +63,21 @@ def setup_question(ledger: Ledger) -> Question:
     """What a run would do that has nothing to create, and only sets up what exists."""
     return Question(
         create=0,
-        workspaces=(),
-        names=(),
         names_taken=0,
         taken_example=None,
         counts=views.counts(ledger, ledger.campaign),
         set_up=setups.count_to_set_up(ledger, ledger.campaign),
+    )
+
+
+def for_person(ledger: Ledger, question: Question) -> Question:
+    """The question with what only people are told: it takes time in a big job."""
+    campaign, run, create = ledger.campaign, ledger.run, question.create
+    return question._replace(
+        workspaces=views.named_workspaces(ledger, views.sources_found(ledger, run)),
+        names=tuple(views.first_names(ledger, campaign, run, min(3, create))),
+        left_job=views.count_left(ledger, campaign),
+        set_up_new=views.to_set_up(ledger, campaign, run, create),
     )
 
 

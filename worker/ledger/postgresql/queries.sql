@@ -109,6 +109,13 @@ WHERE campaign_id = :campaign AND source_id = :source_id
 -- VACUUM gives the space back.
 SELECT 1;
 
+-- name: owners
+-- The planner believes that no item has a batch until the table is analyzed again. It would read all of
+-- `items_owner` to join it; an array is looked up one by one.
+SELECT i.id, i.new_batch_id, i.settled_by, i.line, c.name AS campaign
+FROM items AS i JOIN campaigns AS c ON c.id = i.campaign_id
+WHERE i.new_batch_id = ANY (ARRAY(SELECT json_array_elements_text(CAST(:batches AS JSON))));
+
 -- The statements that run once for each duplicate, in the form for many at once: `rows` is a JSON array of
 -- the rows' values. One statement for a hundred rows takes a fraction of a hundred statements' time.
 

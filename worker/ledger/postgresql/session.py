@@ -56,6 +56,10 @@ class Session(session.Session):
         """Run an operation as one transaction of `writer` (see `doing`)."""
         return slept(self.doing(writer, operation, patient))
 
+    def reading(self, operation: Callable[[], T], patient: Callable[[float], bool]) -> T:
+        """Run an operation that only reads, outside a transaction (see `asking`)."""
+        return slept(self.asking(operation, patient))
+
     def _beat(self) -> None:
         while not self._ended.wait(SIGN_EVERY_S / 5):
             self.show_life()

@@ -50,6 +50,14 @@ class ServerDatabase:
 
     transact = call
 
+    async def query(
+        self, operation: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run one operation that only reads, outside a transaction. Raises ServerError."""
+        work = partial(operation, self._ledger, *args, **kwargs)
+        async with self._one:
+            return await anyio.to_thread.run_sync(self._session.reading, work, self._patient)
+
     async def read(
         self,
         operation: Callable[Concatenate[Reader, P], T],
