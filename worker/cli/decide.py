@@ -27,7 +27,7 @@ from worker.export.filled_sheet import Filled, SheetRow, filled_in, problem_in
 from worker.export.kept_decisions import count_unrecorded, recorded_in
 from worker.export.own_files import refuse_foreign_file
 from worker.export.proposals import sheet_rows
-from worker.export.report.facts import may_go_on
+from worker.export.report.facts import may_be_active
 from worker.ledger import decisions, views
 from worker.ledger.database import open_for_reading
 from worker.ledger.decisions import Decision, Known
@@ -77,9 +77,9 @@ def write_proposals(args: Namespace, settings: Settings) -> int:
         _refuse_unrecorded(reader, path)
         campaign = campaign_number(reader, latest)
         count = _Count()
-        going_on = may_go_on(reader, campaign)
+        active = may_be_active(reader, campaign)
         invoked = invocation(settings)
-        some = count.of(undecided(reader, campaign, going_on=going_on))
+        some = count.of(undecided(reader, campaign, active=active))
         rows = sheet_rows(some, latest.campaign, invoked.batch_url)
         try:
             decision_sheet.write(path, count.of_rows(rows), f"Decisions for {latest.campaign}")

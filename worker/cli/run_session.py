@@ -160,7 +160,7 @@ class RunSession:
         return result
 
     def _waits_for_server(self, away_s: float) -> bool:
-        """Whether to go on trying to reach the ledger's server, which is away for `away_s`
+        """Whether to keep trying to reach the ledger's server, which is away for `away_s`
         seconds. After a signal, only a moment longer."""
         if away_s >= self._asked.settings.give_up_after:
             self._gave_up = True

@@ -37,7 +37,7 @@ from worker.export import ledger_file as export
 from worker.export.commands import commands
 from worker.export.filled_sheet import SheetRow, filled_in
 from worker.export.own_files import refuse_foreign_file
-from worker.export.report.facts import may_go_on
+from worker.export.report.facts import may_be_active
 from worker.job.cells import read_id
 from worker.ledger import decisions, views
 from worker.ledger.database import Held, hold, is_new, open_for_reading
@@ -195,7 +195,7 @@ def _review(args: argparse.Namespace, settings: Settings, chosen: Target) -> int
         latest = latest_run(reader, settings, args)
         _refuse_outdated(reader, latest, settings)  # its decisions could not be recorded
         campaign = campaign_number(reader, latest)
-        some = list(undecided(reader, campaign, going_on=may_go_on(reader, campaign)))
+        some = list(undecided(reader, campaign, active=may_be_active(reader, campaign)))
     made = review(some, latest.campaign)
     try:
         with (

@@ -285,9 +285,9 @@ def _records(lines: _Lines, delimiter: str) -> Iterator[list[str] | Problem]:
 def _explain(lines: _Lines, error: str, delimiter: str) -> Problem:
     """What the csv module's `error` means. After a quote that is never closed, nothing more can be
     read."""
-    goes_on = lines.number > lines.start
+    continues = lines.number > lines.start
     if "expected after" in error:
-        where = f" in line {lines.number}" if goes_on else ""
+        where = f" in line {lines.number}" if continues else ""
         may = "a tab" if delimiter == "\t" else f'"{delimiter}"'
         text = (
             f'text follows a closing quote ("){where}; only {may} may follow; write a quote inside'
@@ -295,7 +295,7 @@ def _explain(lines: _Lines, error: str, delimiter: str) -> Problem:
         )
         return Problem(lines.start, text)
     limit = f"{csv.field_size_limit():,} characters"
-    if "field larger" in error and not goes_on:
+    if "field larger" in error and not continues:
         return Problem(lines.start, f"a cell is longer than {limit}")
     lines.ended = True
     within = f" within {limit}" if "field larger" in error else ""

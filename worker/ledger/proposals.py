@@ -56,11 +56,11 @@ class Undecided(NamedTuple):
     rivalled: bool = False
 
 
-def undecided(reader: Reader, campaign: int, *, going_on: bool = False) -> Iterator[Undecided]:
-    """The unknown duplicates of the campaign's job, in its order. With `going_on`, those whose
+def undecided(reader: Reader, campaign: int, *, active: bool = False) -> Iterator[Undecided]:
+    """The unknown duplicates of the campaign's job, in its order. With `active`, those whose
     answers may still come are left out."""
     shared = _shared(reader)
-    rows = reader.ask("proposals", campaign=campaign, under_way=not going_on)
+    rows = reader.ask("proposals", campaign=campaign, under_way=not active)
     for _, some in groupby(rows, key=itemgetter("item")):
         yield _undecided(list(some), shared)
 
