@@ -13,7 +13,7 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from worker.cli.ask import has_person
-from worker.export.evidence import Suggestion, after, weighed
+from worker.export.evidence import Suggestion, after, proposals
 from worker.export.proposals import group_name
 from worker.ledger.decisions import Decision, Seen
 from worker.ledger.proposals import Found, Undecided
@@ -187,7 +187,7 @@ def review(unknown: Sequence[Undecided], campaign: str) -> list[Decision]:
     decided: dict[int, Decision] = {}
     if not unknown:
         return []
-    shown = list(weighed(unknown))
+    shown = list(proposals(unknown))
     warn(
         f"{counted(len(unknown), 'unknown duplicate')} of {campaign}. Your decisions are recorded"
         " together when you leave.\n"

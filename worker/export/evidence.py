@@ -76,15 +76,15 @@ class Suggestion(NamedTuple):
     reason: str
 
 
-NONE = Suggestion(None, "")
-RIVALLED = Suggestion(
+NO_CANDIDATES = Suggestion(None, "")
+HAS_RIVAL = Suggestion(
     None,
     "No suggestion: a row with a similar name, or one whose source has changed, may have created"
     " what fits",
 )
 
 
-class Weighed(NamedTuple):
+class Proposal(NamedTuple):
     """An unknown duplicate, what is suggested for it, and its group: itself and the other copies of
     its row, with the same name, that the same batches could be. Which of them gets which batch
     makes no difference."""
@@ -99,21 +99,21 @@ class Weighed(NamedTuple):
         return self.group[0].item == self.one.item
 
 
-def weighed(some: Iterable[Undecided]) -> Iterator[Weighed]:
+def proposals(some: Iterable[Undecided]) -> Iterator[Proposal]:
     """These duplicates, which are in the job's order, each with its suggestion and its group."""
     for _, row in groupby(some, key=attrgetter("line")):
         copies = list(row)
-        joint = joint_suggestions([one for one in copies if not one.rivalled])
+        joint = joint_suggestions([one for one in copies if not one.has_rival])
         groups: dict[tuple[str, frozenset[str]], list[Undecided]] = defaultdict(list)
         for one in copies:
             groups[_group_key(one)].append(one)
         for one in copies:
             group = tuple(groups[_group_key(one)]) if one.found else (one,)
-            if one.rivalled:
-                yield Weighed(one, RIVALLED, group)
+            if one.has_rival:
+                yield Proposal(one, HAS_RIVAL, group)
                 continue
             best = suggestion(one.found, one.hidden, one.name, one.last_sent_at)
-            yield Weighed(one, best or joint.get(one.item) or _none(one), group)
+            yield Proposal(one, best or joint.get(one.item) or _no_suggestion(one), group)
 
 
 def _group_key(one: Undecided) -> tuple[str, frozenset[str]]:
@@ -121,10 +121,10 @@ def _group_key(one: Undecided) -> tuple[str, frozenset[str]]:
     return one.name, frozenset(found.batch_id for found in one.found)
 
 
-def _none(one: Undecided) -> Suggestion:
+def _no_suggestion(one: Undecided) -> Suggestion:
     """Why nothing is suggested for a duplicate by itself."""
     if not one.found:
-        return NONE
+        return NO_CANDIDATES
     best = [found for found in one.found if _fits_wholly(found)]
     if one.hidden:
         why = "more batches could be its copy than are named"

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote
 
-from worker.export.evidence import Weighed, has_equal, speaks_against, speaks_for, weighed
+from worker.export.evidence import Proposal, has_equal, proposals, speaks_against, speaks_for
 from worker.ledger.proposals import Found, Undecided
 from worker.ledger.views import Row
 from worker.text import joined
@@ -67,9 +67,9 @@ def sheet_rows(
 
 def rows_by_item(
     some: Iterable[Undecided], campaign: str, batch_url: str | None = None
-) -> Iterator[tuple[Weighed, list[Row]]]:
+) -> Iterator[tuple[Proposal, list[Row]]]:
     """The rows of the sheet about each of these duplicates, as `sheet_rows` has them."""
-    for about in weighed(some):
+    for about in proposals(some):
         one, best, group = about
         common: Row = {
             "item": f"#{one.item}",
@@ -119,7 +119,7 @@ def group_name(group: Sequence[Undecided]) -> str | None:
     return f"{len(group)} copies: {joined(items + more)}"
 
 
-def _reason(about: Weighed) -> str | None:
+def _reason(about: Proposal) -> str | None:
     """Why a batch is suggested or none is, and for a group how to answer, once."""
     if about.best.batch_id is not None or len(about.group) == 1:
         return about.best.reason or None

@@ -38,8 +38,8 @@ class Found(NamedTuple):
 class Undecided(NamedTuple):
     """An unknown duplicate, and the batches that were `found`; `hidden` more were only counted.
     `name` is the one that was sent, or that the API would give. `cause` says why it is unknown;
-    `last_sent_at` is ISO 8601 UTC; `attempts` is how many of its requests left. `rivalled`: another
-    row, with a similar name or a changed source, may have created what fits."""
+    `last_sent_at` is ISO 8601 UTC; `attempts` is how many of its requests left. `has_rival`:
+    another row, with a similar name or a changed source, may have created what fits."""
 
     item: int
     line: int
@@ -53,7 +53,7 @@ class Undecided(NamedTuple):
     cause: str
     found: tuple[Found, ...]
     hidden: int = 0
-    rivalled: bool = False
+    has_rival: bool = False
 
 
 def undecided(reader: Reader, campaign: int, *, active: bool = False) -> Iterator[Undecided]:
@@ -117,7 +117,7 @@ def _undecided(rows: list[Row], shared: Mapping[str, _Shared]) -> Undecided:
         attempts=row["attempts"],
         last_sent_at=row["last_sent_at"],
         cause=cause,
-        rivalled=row["reason"] == reasons.Reason.NAMES_ALIKE,
+        has_rival=row["reason"] == reasons.Reason.NAMES_ALIKE,
         found=found,
         hidden=max(0, row["candidates"] - reasons.NAMED) if row["status"] == "unknown" else 0,
     )
