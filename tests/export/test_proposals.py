@@ -142,6 +142,9 @@ def test_a_candidate_of_another_row_is_a_mistake_unless_it_is_one_of_this_row_to
     found, (problem,) = filled_in(shifted)
     assert (found, problem.line) == ([], 3)
     assert problem.text.startswith(f"{uuid(2)} is a candidate of #4, not of #5; if it is its copy")
+    many = [row(line, f"#{item}", uuid(2)) for line, item in enumerate((10, 9, 11, 4, 12), 2)]
+    _, (problem,) = filled_in([*many, shifted[1]])
+    assert "is a candidate of #4, #9, #10 and 2 more, not of #5" in problem.text
     good, problems = filled_in([*shifted, row(4, "#5", uuid(2).upper())])
     assert ([one.decision.item for one in good], problems) == ([5], [])
     other, problems = filled_in([row(2, "#4", uuid(2)), row(3, "#5", "", uuid(9))])

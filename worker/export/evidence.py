@@ -10,10 +10,10 @@ from math import inf
 from operator import attrgetter
 from typing import NamedTuple
 
-from worker.ledger.proposals import Found, Undecided
+from worker.ledger.proposals import SHARED, Found, Undecided
 from worker.model.clock import seconds
 from worker.model.names import skeleton
-from worker.text import human_duration, joined, shortened, verb, visible
+from worker.text import first_of, human_duration, joined, shortened, verb, visible
 
 SHOWN = 4
 """How many copies of a row a reason names."""
@@ -56,9 +56,8 @@ def speaks_against(found: Found, sent_at: str | None, *, has_equal: bool) -> str
     if evidence.time is False:
         parts.append(f"{_created(found, sent_at)}, which does not fit")
     if found.shared:
-        shown = [f"#{item}" for item in found.shared[:3]]
-        more = [f"{found.others - 3} more"] if found.others > 3 else []
-        parts.append(f"could also be {joined(shown + more)}")
+        items = [f"#{item}" for item in found.shared[:SHARED]]
+        parts.append(f"could also be {first_of(items, found.others)}")
     elif has_equal:
         parts.append("another candidate fits as well")
     return _sentence(parts)
@@ -182,10 +181,9 @@ def _one_to_each(copies: Sequence[Undecided], fitting: frozenset[str]) -> dict[i
     """The oldest batch for the first copy, and so on."""
     batches = [one for one in copies[0].found if one.batch_id in fitting]
     oldest = sorted(batches, key=lambda one: (one.created_at or "", one.batch_id))
-    some = [f"#{one.item}" for one in copies[:SHOWN]]
-    some += [f"{len(copies) - SHOWN} more"] if len(copies) > SHOWN else []
+    some = first_of([f"#{one.item}" for one in copies[:SHOWN]], len(copies))
     why = (
-        f"{len(copies)} copies of this row ({joined(some)}) and {len(batches)} batches fit each"
+        f"{len(copies)} copies of this row ({some}) and {len(batches)} batches fit each"
         " other equally well, and nothing else; which copy gets which batch makes no difference"
     )
     return {

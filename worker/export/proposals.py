@@ -9,7 +9,7 @@ from urllib.parse import quote
 from worker.export.evidence import Proposal, has_equal, proposals, speaks_against, speaks_for
 from worker.ledger.proposals import Found, Undecided
 from worker.ledger.views import Row
-from worker.text import joined
+from worker.text import first_of
 
 COLUMNS = (
     "item",
@@ -115,8 +115,7 @@ def group_name(group: Sequence[Undecided]) -> str | None:
     if len(group) == 1:
         return None
     items = [f"#{one.item}" for one in group[:GROUP_NAMED]]
-    more = [f"{len(group) - GROUP_NAMED:,} more"] if len(group) > GROUP_NAMED else []
-    return f"{len(group)} copies: {joined(items + more)}"
+    return f"{len(group)} copies: {first_of(items, len(group))}"
 
 
 def _reason(about: Proposal) -> str | None:

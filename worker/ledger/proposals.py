@@ -15,8 +15,8 @@ from worker.model import reasons
 from worker.model.attempts import Evidence
 from worker.model.names import skeleton
 
-SHARED = 4
-"""How many other duplicates a candidate names: one more than are shown."""
+SHARED = 3
+"""How many other duplicates a candidate names; the others are only counted."""
 
 
 class Found(NamedTuple):
