@@ -225,7 +225,7 @@ def why_refused(reader: Reader, decision: Decision, item: Known | None, campaign
 
 
 def look_up_checked(
-    checked: Checked, path: Path, settings: Settings, chosen: Target
+    checked: Checked, path: Path, settings: Settings, chosen: Target | None
 ) -> dict[str, Listed]:
     """The batches that the sheet at `path` names, as the API shows them. Raises FileError with
     everything that is wrong in the sheet; TokenRefusedError or WorkerError if the API cannot be
@@ -248,11 +248,15 @@ def look_up_checked(
 
 
 def look_up(
-    ids: Sequence[str], settings: Settings, chosen: Target
+    ids: Sequence[str], settings: Settings, chosen: Target | None
 ) -> tuple[dict[str, Listed], dict[str, str]]:
-    """These batches as the API shows them, and why others do not exist. Raises TokenRefusedError or
-    WorkerError if the API cannot be asked."""
-    return anyio.run(_look_up, ids, settings, chosen) if ids else ({}, {})
+    """These batches as the API shows them, and why others do not exist. `chosen` may be None if
+    there are no ids. Raises TokenRefusedError or WorkerError if the API cannot be asked."""
+    if not ids:
+        return {}, {}
+    if chosen is None:
+        raise AssertionError("batches are looked up at an API")
+    return anyio.run(_look_up, ids, settings, chosen)
 
 
 async def _look_up(
@@ -263,7 +267,7 @@ async def _look_up(
     missing: dict[str, str] = {}
     unclear: list[WorkerError] = []
     limiter = anyio.CapacityLimiter(AT_ONCE)
-    async with api(chosen, settings.timeout, Scrubber(chosen.token or None), ids) as client:
+    async with api(chosen, settings.timeout, Scrubber(chosen.token), ids) as client:
         reader = RetryingReader(
             UnrecordedListings(),
             client,

@@ -63,7 +63,7 @@ class RunSession:
         """`interrupts` has what asks a run of several to stop before it has begun; `pacer` is the
         one of the run before."""
         self._asked, self._held, self._interrupts, self.pacer = asked, held, interrupts, pacer
-        self._scrub = Scrubber(asked.target.token or None)
+        self._scrub = Scrubber(asked.target.token)
         self._stop = interrupts.stop if interrupts else Stop()
         self._stack = ExitStack()
         self._campaign: Campaign | None = None

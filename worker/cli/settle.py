@@ -73,15 +73,17 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         sheet = list(decision_sheet.read(Path(args.decisions)))
         filled, _ = filled_in(sheet, accept=args.accept_suggestions)
         names_batches = any(one.decision.batch_id is not None for one in filled)
-        chosen = target(settings, environ) if names_batches else Target("", "")
+        chosen = target(settings, environ) if names_batches else None
         with hold(settings.database, settings.wait) as held:
             return _record_sheet(args, settings, chosen, held, sheet)
     assignments = [_assignment(text) for text in args.assign or ()]
-    chosen = Target("", "") if args.absent and not assignments else target(settings, environ)
-    with hold(settings.database, settings.wait) as held:
-        if assignments or args.absent:
+    if assignments or args.absent:
+        chosen = target(settings, environ) if assignments else None
+        with hold(settings.database, settings.wait) as held:
             return _record_options(args, settings, chosen, held, assignments)
-        return _find_out(args, settings, chosen, held)
+    api = target(settings, environ)
+    with hold(settings.database, settings.wait) as held:
+        return _find_out(args, settings, api, held)
 
 
 def _refuse_combinations(args: argparse.Namespace, settings: Settings) -> None:
@@ -148,12 +150,13 @@ def _find_out(args: argparse.Namespace, settings: Settings, chosen: Target, held
 def _record_options(
     args: argparse.Namespace,
     settings: Settings,
-    chosen: Target,
+    chosen: Target | None,
     held: Held,
     assignments: list[tuple[str, str]],
 ) -> int:
-    """Record the decisions of --assign and --absent: all, or none. Returns the exit code."""
-    with closing(held.open(chosen.url or None)) as database:
+    """Record the decisions of --assign and --absent: all, or none. `chosen` is needed if a batch is
+    named. Returns the exit code."""
+    with closing(held.open(chosen.url if chosen else None)) as database:
         latest = latest_run(database, settings, args)
         ids = [batch_id for _, batch_id in assignments]
         found, missing = look_up(ids, settings, chosen)
@@ -173,12 +176,13 @@ def _record_options(
 def _record_sheet(
     args: argparse.Namespace,
     settings: Settings,
-    chosen: Target,
+    chosen: Target | None,
     held: Held,
     sheet: Sequence[SheetRow],
 ) -> int:
-    """Record the decisions of a sheet: all, or none. Returns the exit code."""
-    with closing(held.open(chosen.url or None)) as database:
+    """Record the decisions of a sheet: all, or none. `chosen` is needed if a batch is named.
+    Returns the exit code."""
+    with closing(held.open(chosen.url if chosen else None)) as database:
         latest = latest_run(database, settings, args)
         accept = args.accept_suggestions
         checked = check_sheet(database, sheet, latest.campaign, accept=accept)
@@ -200,7 +204,7 @@ def _review(args: argparse.Namespace, settings: Settings, chosen: Target) -> int
     try:
         with (
             hold(settings.database, settings.wait) as held,
-            closing(held.open(chosen.url or None)) as database,
+            closing(held.open(chosen.url)) as database,
         ):
             left = _recordable(database, made, latest.campaign)
             ids = [one.batch_id for one in left if one.batch_id is not None]
