@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
+import sys
 import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -221,8 +226,39 @@ async def test_a_refused_listing_says_why_and_how_long_to_wait(status: int) -> N
     assert not kept
 
 
+@contextmanager
+def limited_memory(more: int) -> Iterator[None]:
+    """This process may take so many bytes more than it has. Only Linux says how many it has."""
+    if sys.platform != "linux":
+        yield
+        return
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (size + more, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+
+
+@pytest.mark.parametrize("level", [(b"[", b"]"), (b'{"a":', b"}"), (b'[{"]": ', b"}]")])
+@pytest.mark.parametrize("closed", [True, False])
+async def test_a_listing_that_is_nested_100_000_levels_deep_is_cut_short_in_little_memory(
+    level: tuple[bytes, bytes], closed: bool
+) -> None:
+    """Its parser would need gigabytes for it."""
+    opens, closes = level
+    deep = opens * 100_000 + b"1" + closes * 100_000 * closed
+    body = b'{"results": [{"id": "%s"}, {"task_details": %s' % (NEW.encode(), deep)
+    with limited_memory(2**29):
+        listing, _ = await listed(answer(200, body))
+
+    problem = "cut short: the answer is nested more than 5,000 levels deep"
+    assert (listing.problem, listing.meta_count) == (problem, None)
+
+
 async def test_a_batch_whose_details_are_nested_without_end_is_still_a_batch() -> None:
-    deep = b"[" * 3_000 + b"]" * 3_000
+    deep = b"[" * 4_990 + b"]" * 4_990
     body = b'{"results": [{"id": "%s", "task_details": %s}], "meta": {"count": 1}}' % (
         NEW.encode(),
         deep,
