@@ -41,10 +41,11 @@ def test_there_is_a_row_for_each_item_and_candidate() -> None:
 
 
 def test_candidates_that_are_left_out_are_counted() -> None:
-    (row,) = sheet_rows([undecided(4, hidden=3)], "spring")
-    assert row["why_unknown"] == (
-        "may exist: several batches fit (3 more candidates are not in this sheet)"
+    several, one = sheet_rows([undecided(4, hidden=3), undecided(5, hidden=1)], "spring")
+    assert several["why_unknown"] == (
+        "may exist: several batches fit (3 more candidates are not in this sheet: see Prolific)"
     )
+    assert "(1 more candidate is not in this sheet: see Prolific)" in one["why_unknown"]
 
 
 ID = uuid(0xABC)

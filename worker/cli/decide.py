@@ -76,7 +76,7 @@ def write_proposals(args: Namespace, settings: Settings) -> int:
         refuse_foreign_file(decision_sheet.SHEET_FILE, path, latest.campaign)
         _refuse_unrecorded(reader, path)
         campaign = campaign_number(reader, latest)
-        count = _Count()
+        count = SheetCount()
         active = may_be_active(reader, campaign)
         invoked = invocation(settings)
         some = count.of(undecided(reader, campaign, active=active))
@@ -109,11 +109,13 @@ def ledger_option(settings: Settings) -> list[str]:
     return ["--ledger", str(settings.ledger)] if given else []
 
 
-class _Count:
+class SheetCount:
     """Counts what passes through to the sheet."""
 
     def __init__(self) -> None:
         self.duplicates = self.candidates = self.suggestions = self.without_candidates = 0
+        self.left_out = 0
+        """How many candidates are not in the sheet: it has the first ten of each duplicate."""
 
     def of(self, some: Iterable[Undecided]) -> Iterator[Undecided]:
         """The same duplicates; each is counted as it is taken."""
@@ -121,6 +123,7 @@ class _Count:
             self.duplicates += 1
             self.candidates += len(one.found)
             self.without_candidates += not one.found
+            self.left_out += one.hidden
             yield one
 
     def of_rows(self, rows: Iterable[views.Row]) -> Iterator[views.Row]:
@@ -146,6 +149,11 @@ class _Count:
             f"{counted(self.candidates, 'candidate')}, {counted(self.suggestions, 'suggestion')}"
         )
         text = f"{path}: {counted(self.duplicates, 'unknown duplicate')}, {found}."
+        if more := self.left_out:
+            text += (
+                f" {counted(more, 'more candidate')} {verb(more, 'is', 'are')} not in the sheet:"
+                " see the column why_unknown, and Prolific."
+            )
         if bare := self.without_candidates:
             text += (
                 f" {bare:,} {verb(bare, 'has', 'have')} no candidate: that does not mean that"

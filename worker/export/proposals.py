@@ -9,7 +9,7 @@ from urllib.parse import quote
 from worker.export.evidence import Proposal, has_equal, proposals, speaks_against, speaks_for
 from worker.ledger.proposals import Found, Undecided
 from worker.ledger.views import Row
-from worker.text import first_of
+from worker.text import counted, first_of, verb
 
 COLUMNS = (
     "item",
@@ -145,5 +145,7 @@ def _against(one: Undecided, found: Found) -> str:
 
 def _why(one: Undecided) -> str:
     """Why a duplicate is unknown, and how many candidates the sheet leaves out."""
-    more = f" ({one.hidden:,} more candidates are not in this sheet)" if one.hidden else ""
-    return f"{one.cause}{more}"
+    if not one.hidden:
+        return one.cause
+    more, are = counted(one.hidden, "more candidate"), verb(one.hidden, "is", "are")
+    return f"{one.cause} ({more} {are} not in this sheet: see Prolific)"
