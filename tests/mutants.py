@@ -6,13 +6,15 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 say = partial(print, flush=True)
 
+HERE = Path(__file__).parents[1]
 EXPLAINED = Path(__file__).with_suffix(".txt")
 MUTMUT = (sys.executable, "-m", "mutmut")
 
@@ -31,7 +33,14 @@ class Mutant(NamedTuple):
 
 
 def main() -> int:
-    """Run all mutants; the exit code: 1 if one is not noticed and not explained."""
+    """Run all mutants; the exit code: 1 if one is not noticed and not explained, 2 if pytest does
+    not find a test."""
+    if wrong := not_found(selection()):
+        say(
+            "pytest does not find every test of pytest_add_cli_args_test_selection in"
+            f" pyproject.toml, and mutmut counts that as a change that was noticed:\n{wrong}"
+        )
+        return 2
     ended = subprocess.run([*MUTMUT, "run", *sys.argv[1:]], check=False)
     if ended.returncode:
         return ended.returncode
@@ -40,6 +49,31 @@ def main() -> int:
     say("".join(f"\n{mutant}\n" for mutant in left))
     say(f"{len(left)} not noticed and not explained in {EXPLAINED.name}")
     return 1 if left else 0
+
+
+def selection() -> list[str]:
+    """The tests that `pyproject.toml` names for mutmut."""
+    options = tomllib.loads((HERE / "pyproject.toml").read_text("utf-8"))["tool"]["mutmut"]
+    return list(options["pytest_add_cli_args_test_selection"])
+
+
+def not_found(named: Sequence[str]) -> str:
+    """What is wrong if pytest does not find these files and tests, or one of their tests by its own
+    id, as mutmut asks for it; otherwise ""."""
+    collected = _collected(named)
+    if collected.returncode:
+        return collected.stdout + collected.stderr
+    ids = [line for line in collected.stdout.splitlines() if "::" in line]
+    if empty := [name for name in named if not any(one.startswith(name) for one in ids)]:
+        return f"no test in {', '.join(empty)}"
+    again = _collected(ids)
+    return again.stdout + again.stderr if again.returncode else ""
+
+
+def _collected(names: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """The ids of these tests, one a line, as pytest finds them."""
+    command = (sys.executable, "-m", "pytest", "-o", "addopts=", "-q", "--collect-only", *names)
+    return subprocess.run(command, cwd=HERE, check=False, capture_output=True, text=True)
 
 
 def survivors() -> Iterator[Mutant]:

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from worker.text import (
     Unbreakable,
     counted,
+    first_of,
     for_window,
     human_duration,
     near,
+    quoted,
     shell_command,
     shell_word,
     shortened,
@@ -83,6 +85,39 @@ def test_human_duration(seconds: float, expected: str) -> None:
 )
 def test_shortened(text: str, width: int, short: str) -> None:
     assert shortened(text, width) == short
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("Wave", '"Wave"'),
+        ("a\x1b[31m\u202e", '"a\\x1b[31m\\u202e"'),
+        ("x" * 61, f'"{"x" * 59}…"'),
+        ("x" * 60, f'"{"x" * 60}"'),
+        ("a\u00a0b\u200dc\n", r'"a\xa0b\u200dc\n"'),
+        ("\x1b" * 1_000_000, f'"{(chr(92) + "x1b") * 14}{chr(92)}x1…"'),
+    ],
+)
+def test_quoted_text_is_short_and_shows_what_looks_like_nothing(text: str, says: str) -> None:
+    assert quoted(text) == says
+
+
+@pytest.mark.parametrize(
+    ("words", "total", "says"),
+    [
+        ([], 0, ""),
+        (["#1"], 1, "#1"),
+        (["#1", "#2"], 2, "#1 and #2"),
+        (["#1", "#2", "#3"], 3, "#1, #2 and #3"),
+        (["#1"], 2, "#1 and 1 more"),
+        (["#1", "#2"], 1202, "#1, #2 and 1,200 more"),
+        ([], 3, "3 more"),
+    ],
+)
+def test_the_first_of_many_are_named_and_the_others_counted(
+    words: list[str], total: int, says: str
+) -> None:
+    assert first_of(words, total) == says
 
 
 ID = "0192a3b4-5678-7abc-8def-0123456789ab"

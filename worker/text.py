@@ -56,6 +56,17 @@ def shortened(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
+def quoted(text: str, width: int = 60) -> str:
+    """`text` in double quotes for a message: at most `width` characters of it, with all that is not
+    printable escaped, also a no-break space, so that people see why a cell is wrong."""
+    # Cut before escaping: a hostile cell may be very long.
+    escaped = "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode()
+        for char in text[: width + 1]
+    )
+    return f'"{shortened(escaped, width)}"'
+
+
 def shell_word(text: object) -> str:
     """`text` (a path, an argument) quoted as one word for a POSIX shell; hidden characters as
     `$'…'`."""
@@ -140,6 +151,12 @@ def joined(words: Sequence[str], last: str = "and") -> str:
         if words
         else ""
     )
+
+
+def first_of(words: Sequence[str], total: int) -> str:
+    """The first `words` of `total`: `a and b` if these are all, otherwise `a, b and 1,200 more`."""
+    rest = total - len(words)
+    return joined([*words, f"{rest:,} more"] if rest > 0 else words)
 
 
 def verb(number: int, one: str, many: str) -> str:

@@ -8,14 +8,14 @@ import pytest
 
 from tests.support.ledgers import LATER, NOW, uuid
 from worker.export.evidence import (
-    RIVALLED,
-    Weighed,
+    HAS_RIVAL,
+    Proposal,
     after,
     has_equal,
+    proposals,
     speaks_against,
     speaks_for,
     suggestion,
-    weighed,
 )
 from worker.ledger.proposals import Found, Undecided
 from worker.model.attempts import Evidence
@@ -108,13 +108,13 @@ def fitting(*numbers: int, copies: int, evidence: Evidence = ALL) -> tuple[Found
 
 
 def by_item(some: list[Undecided]) -> dict[int, str | None]:
-    return {one.item: best.batch_id for one, best, _ in weighed(some)}
+    return {one.item: best.batch_id for one, best, _ in proposals(some)}
 
 
 def test_as_many_batches_as_copies_are_given_one_to_each_the_oldest_first() -> None:
     some = copies(*[fitting(7, 8, 9, copies=3)] * 3)
     assert by_item(some) == {1: uuid(9), 2: uuid(8), 3: uuid(7)}
-    for seconds, (_, best, _) in enumerate(weighed(some), start=50):
+    for seconds, (_, best, _) in enumerate(proposals(some), start=50):
         assert best.reason == (
             f"Same name, instructions, dataset and account; created {seconds} s after the request;"
             " 3 copies of this row (#1, #2 and #3) and 3 batches fit each other equally well, and"
@@ -125,7 +125,7 @@ def test_as_many_batches_as_copies_are_given_one_to_each_the_oldest_first() -> N
 def test_of_many_copies_the_first_are_named() -> None:
     for many, named in ((4, "#1, #2, #3 and #4"), (5, "#1, #2, #3, #4 and 1 more")):
         some = copies(*[fitting(*range(2, 2 + many), copies=many)] * many)
-        assert all(f"({named})" in best.reason for _, best, _ in weighed(some))
+        assert all(f"({named})" in best.reason for _, best, _ in proposals(some))
 
 
 def test_it_makes_no_difference_whether_it_is_known_who_created_the_batches() -> None:
@@ -147,17 +147,17 @@ def test_a_set_that_is_in_doubt_changes_nothing_for_another() -> None:
     }  # fmt: skip
 
 
-def test_a_rivalled_copy_has_no_suggestion_and_hides_no_other() -> None:
+def test_a_copy_with_a_rival_has_no_suggestion_and_hides_no_other() -> None:
     both = fitting(7, 8, copies=2)
     first, *others = copies(fitting(5, copies=1), both, both)
-    rivalled = first._replace(rivalled=True)
-    about = list(weighed([rivalled, *others]))
-    assert about[0] == Weighed(rivalled, RIVALLED, (rivalled,))
+    has_rival = first._replace(has_rival=True)
+    about = list(proposals([has_rival, *others]))
+    assert about[0] == Proposal(has_rival, HAS_RIVAL, (has_rival,))
     assert [one.best.batch_id for one in about] == [None, uuid(8), uuid(7)]
 
 
 def test_copies_without_any_candidate_are_no_group() -> None:
-    assert [len(about.group) for about in weighed(copies((), ()))] == [1, 1]
+    assert [len(about.group) for about in proposals(copies((), ()))] == [1, 1]
 
 
 def test_copies_of_a_row_that_other_batches_fit_are_another_set() -> None:
@@ -217,8 +217,8 @@ NOT_TOGETHER = {
 @pytest.mark.parametrize("what", NOT_TOGETHER)
 def test_no_set_is_suggested_if_there_is_any_doubt_and_the_reason_says_why(what: str) -> None:
     some, reason = NOT_TOGETHER[what]
-    assert {best.batch_id for _, best, _ in weighed(some)} == {None}
-    assert {best.reason for _, best, _ in weighed(some)} == {reason}
+    assert {best.batch_id for _, best, _ in proposals(some)} == {None}
+    assert {best.reason for _, best, _ in proposals(some)} == {reason}
 
 
 def test_rows_with_one_name_are_no_copies_of_one_another() -> None:
@@ -234,7 +234,7 @@ def test_a_batch_against_which_something_speaks_changes_nothing() -> None:
 
 def test_a_single_duplicate_says_why_nothing_is_suggested() -> None:
     def reason(*some: Found, hidden: int = 0) -> str:
-        ((_, best, _),) = weighed(copies(some, hidden=hidden))
+        ((_, best, _),) = proposals(copies(some, hidden=hidden))
         return best.reason
 
     assert reason(found(2), found(3), found(4, UNEQUAL)) == (
@@ -268,11 +268,11 @@ def test_copies_that_the_same_batches_could_be_are_a_group() -> None:
     many, few = fitting(7, 8, 9, copies=2), fitting(7, copies=3)
     some = [*copies(many, few, many), *copies(many)]
     some[3] = some[3]._replace(item=4, line=3)
-    assert [[one.item for one in about.group] for about in weighed(some)] == [
+    assert [[one.item for one in about.group] for about in proposals(some)] == [
         [1, 3], [2], [1, 3], [4]
     ]  # fmt: skip
     other = some[2]._replace(name="Row 2")
-    assert [len(about.group) for about in weighed([some[0], other])] == [1, 1]
+    assert [len(about.group) for about in proposals([some[0], other])] == [1, 1]
     assert speaks_for(many[0], NOW, [some[0], some[2]._replace(last_sent_at=LATER)]).endswith(
         "the closest of 2"
     )
@@ -329,8 +329,8 @@ def test_in_a_group_the_closest_request_counts() -> None:
             "Created at another time, which does not fit",
         ),
         (found(2, shared=(7, 8, 9), others=3), True, "Could also be #7, #8 and #9"),
-        (found(2, shared=(7, 8, 9, 10), others=4), True, "Could also be #7, #8, #9 and 1 more"),
-        (found(2, shared=(7, 8, 9, 10), others=6), True, "Could also be #7, #8, #9 and 3 more"),
+        (found(2, shared=(7, 8, 9), others=4), True, "Could also be #7, #8, #9 and 1 more"),
+        (found(2, shared=(7, 8, 9), others=6), True, "Could also be #7, #8, #9 and 3 more"),
     ],
 )
 def test_what_speaks_against_a_candidate(batch: Found, has_equal: bool, text: str) -> None:

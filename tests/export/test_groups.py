@@ -103,7 +103,7 @@ def test_a_batch_never_goes_to_a_copy_that_it_is_no_candidate_of() -> None:
     rows = sheet({(13, FIRST): "ours"})
     del rows[0]  # the row of #12 with this batch
     _, (problem,) = filled_in(rows)
-    assert "is a candidate of #13, #14, not of #12" in problem.text.replace(" and ", ", ")
+    assert "is a candidate of #13 and #14, not of #12" in problem.text
 
 
 def test_absent_needs_no_candidate_in_its_rows() -> None:

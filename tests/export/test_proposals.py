@@ -41,10 +41,11 @@ def test_there_is_a_row_for_each_item_and_candidate() -> None:
 
 
 def test_candidates_that_are_left_out_are_counted() -> None:
-    (row,) = sheet_rows([undecided(4, hidden=3)], "spring")
-    assert row["why_unknown"] == (
-        "may exist: several batches fit (3 more candidates are not in this sheet)"
+    several, one = sheet_rows([undecided(4, hidden=3), undecided(5, hidden=1)], "spring")
+    assert several["why_unknown"] == (
+        "may exist: several batches fit (3 more candidates are not in this sheet: see Prolific)"
     )
+    assert "(1 more candidate is not in this sheet: see Prolific)" in one["why_unknown"]
 
 
 ID = uuid(0xABC)
@@ -142,6 +143,9 @@ def test_a_candidate_of_another_row_is_a_mistake_unless_it_is_one_of_this_row_to
     found, (problem,) = filled_in(shifted)
     assert (found, problem.line) == ([], 3)
     assert problem.text.startswith(f"{uuid(2)} is a candidate of #4, not of #5; if it is its copy")
+    many = [row(line, f"#{item}", uuid(2)) for line, item in enumerate((10, 9, 11, 4, 12), 2)]
+    _, (problem,) = filled_in([*many, shifted[1]])
+    assert "is a candidate of #4, #9, #10 and 2 more, not of #5" in problem.text
     good, problems = filled_in([*shifted, row(4, "#5", uuid(2).upper())])
     assert ([one.decision.item for one in good], problems) == ([5], [])
     other, problems = filled_in([row(2, "#4", uuid(2)), row(3, "#5", "", uuid(9))])

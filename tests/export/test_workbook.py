@@ -44,7 +44,7 @@ from worker.export.ledger_file import LEDGER_FILE, write_ledger_file
 from worker.export.own_files import refuse_foreign_file
 from worker.export.workbook.sheets import write
 from worker.export.workbook.style import line_count
-from worker.export.workbook.summary import GOING_ON, MORE_OPTIONS, REHEARSAL
+from worker.export.workbook.summary import ACTIVE, MORE_OPTIONS, REHEARSAL
 from worker.ledger.views import COLUMNS
 from worker.model.errors import UsageError
 
@@ -304,10 +304,10 @@ def test_a_duplicate_that_left_the_job_is_named_by_its_number() -> None:
 def test_a_summary_says_if_a_run_is_active_or_a_rehearsal() -> None:
     file = io.BytesIO()
     whole = content([row(2, status="pending", error=None)])
-    write(file, whole._replace(about=whole.about._replace(going_on=True, sandbox=True)))
+    write(file, whole._replace(about=whole.about._replace(active=True, sandbox=True)))
     lines = [str(line[0]) for line in opened_by_another(file.getvalue())["Summary"].values]
     plain = summary(row(2, status="pending", error=None))
-    for said in (GOING_ON, REHEARSAL):
+    for said in (ACTIVE, REHEARSAL):
         assert said in lines
         assert said not in plain
 

@@ -274,7 +274,7 @@ def test_an_interrupted_move_is_usable_in_one_place_at_most_and_completed_by_ano
             move(source, target, 0)
     assert not is_usable(target)
     assert is_usable(source) == (part == "moved")
-    if part == "moved":  # and the original goes on meanwhile
+    if part == "moved":  # and the original is used meanwhile
         with hold(source, 0) as held, closing(held.open(None)) as writer:
             connection_of(writer).execute("INSERT INTO foreign_batches VALUES ('later')")
         before = everything(source)

@@ -154,7 +154,7 @@ def test_what_is_under_way_is_left_out_only_while_its_answer_may_come(tmp_path: 
         claim(ledger, 1)
         (one,) = undecided(ledger, ledger.campaign)
         assert one.cause == "sent; no answer is recorded yet"
-        assert list(undecided(ledger, ledger.campaign, going_on=True)) == []
+        assert list(undecided(ledger, ledger.campaign, active=True)) == []
         before = one.attempts, decisions.known(ledger, one.item)
     with opened(tmp_path) as ledger:  # the next run: the one before has ended
         (one,) = undecided(ledger, ledger.campaign)

@@ -137,7 +137,7 @@ async def test_a_short_verb_waits_for_the_disk_elsewhere_and_nothing_comes_betwe
 
 
 async def test_a_short_verb_waits_for_another_program_and_holds_up_nobody(tmp_path: Path) -> None:
-    went_on: list[float] = []
+    continued: list[float] = []
     with (
         opened(tmp_path, *JOB) as ledger,
         closing(sqlite3.connect(tmp_path / "ledger.db")) as other,
@@ -148,10 +148,10 @@ async def test_a_short_verb_waits_for_another_program_and_holds_up_nobody(tmp_pa
             group.start_soon(database.transact, fail_one)
             for _ in range(10):
                 await anyio.sleep(0.01)
-                went_on.append(anyio.current_time())
+                continued.append(anyio.current_time())
             assert not connection_of(ledger).in_transaction
             other.rollback()
-        assert went_on[-1] - went_on[0] < 5
+        assert continued[-1] - continued[0] < 5
         assert await database.read(_count) == 1
 
 

@@ -15,7 +15,6 @@ from worker.model.names import (
     needs_source_name,
     parse_name,
     render_name,
-    shown,
 )
 
 SOURCE = "0192a3b4-5678-7abc-8def-0123456789ab"
@@ -269,17 +268,3 @@ def test_a_campaign_that_cannot_be_is_explained(text: str, fragment: str) -> Non
     with pytest.raises(NameProblem) as caught:
         fill_campaign(text, DAY)
     assert fragment in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("a", '"a"'),
-        ("a\x1b[31m\u202e", '"a\\x1b[31m\\u202e"'),
-        ("x" * 60, f'"{"x" * 60}"'),
-        ("x" * 61, f'"{"x" * 59}…"'),
-        ("\0" * 1_000_000, '"' + "\\x00" * 14 + "\\x0" + '…"'),
-    ],
-)
-def test_text_in_messages_is_short_and_printable(text: str, expected: str) -> None:
-    assert shown(text) == expected

@@ -1,4 +1,4 @@
-"""The ledger file is refreshed while sending goes on, by one writer at a time, and is complete at
+"""The ledger file is refreshed during sending, by one writer at a time, and is complete at
 the end."""
 
 from __future__ import annotations

@@ -143,7 +143,7 @@ def test_regression_a_batch_may_be_of_another_source_that_was_edited_for_a_while
     rival = attempt(2, source_id="twin", source=twin, source_changed=True)._replace(**of_rival)
     found = presence([attempt(1), rival], [unowned()])
     assert found.claims == ({1: "b1"} if decided else {})
-    assert found.rivalled == ({} if decided else {1: ("b1",)})
+    assert found.with_rival == ({} if decided else {1: ("b1",)})
 
 
 OTHER_TASK = SOURCE._replace(details="other", loose_details="other")

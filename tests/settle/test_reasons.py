@@ -124,7 +124,7 @@ def test_each_part_is_decided_by_itself() -> None:
 
     rivals = [attempt(n, name=name) for n, name in enumerate(("A 1", "A-1", "B 1", "B-1"), 1)]
     shown = [unowned(f"b{one.id}", name=one.name) for one in rivals]
-    assert set(presence(rivals, shown).rivalled) == {1, 2, 3, 4}
+    assert set(presence(rivals, shown).with_rival) == {1, 2, 3, 4}
 
 
 def test_of_equal_listings_the_time_and_then_the_id_decide() -> None:

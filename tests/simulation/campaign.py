@@ -210,7 +210,7 @@ class Simulation:
         )
 
     def _careless(self, run: Run) -> None:
-        """Let somebody start the run in the wrong way first. Who is stopped by the guards goes on
+        """Let somebody start the run in the wrong way first. Who is stopped by the guards continues
         as the message says, which is what happens next; whatever is created, though it exists
         already, is a double."""
         if run.accident is None or self._losses.behind:

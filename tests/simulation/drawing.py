@@ -447,6 +447,6 @@ class _Maker:
         return found
 
     def _some_time(self) -> float:
-        """Before a run, while it goes on, or after it."""
+        """Before a run, during it, or after it."""
         rng = self._rng
         return rng.choice((-1.0, rng.uniform(0, 5), rng.uniform(0, 60), rng.uniform(0, 5000)))

@@ -43,7 +43,7 @@ class Process(Owner):
         insort(self._pauses, pause)
 
     def due(self) -> float:
-        """When it goes on; a pause that begins before that is over then."""
+        """When it continues; a pause that begins before that is over then."""
         due = max(self.loop.due() + self._offset, self._stopped_until)
         while self._pauses and self._pauses[0].at <= due:
             pause = self._pauses.pop(0)
@@ -89,7 +89,7 @@ class Timeline:
         self._processes.append((process, ended))
 
     def run(self) -> None:
-        """Go on until every process has ended, and nothing is to happen any more."""
+        """Continue until every process has ended and nothing more will happen."""
         while self._processes or self._coming:
             due, place = min(
                 ((one.due(), place) for place, (one, _) in enumerate(self._processes)),

@@ -388,12 +388,12 @@ def suggest_the_first_that_fits(patch: pytest.MonkeyPatch) -> None:
 
 
 def suggest_what_settling_itself_doubts(patch: pytest.MonkeyPatch) -> None:
-    real = evidence.weighed
+    real = evidence.proposals
     patch.setattr(
-        "worker.export.proposals.weighed",
+        "worker.export.proposals.proposals",
         lambda some: real(
             one._replace(
-                rivalled=False, found=tuple(found._replace(fits_others=0) for found in one.found)
+                has_rival=False, found=tuple(found._replace(fits_others=0) for found in one.found)
             )
             for one in some
         ),

@@ -77,7 +77,7 @@ class Line:
     cuts: list[Cut] = field(default_factory=list)
 
     def cut(self) -> Cut | None:
-        """The cut that goes on now."""
+        """The present cut."""
         now = self.now()
         return next((cut for cut in self.cuts if cut.start <= now < cut.end), None)
 

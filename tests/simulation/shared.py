@@ -376,7 +376,7 @@ class SharedSimulation(Simulation):
         self._runs.append(one)
         for other in self._runs[:-1]:
             if not other.process.loop.over and not other.left:
-                self._happened("a run that goes on was taken over")
+                self._happened("an active run was taken over")
                 self._exact = False
 
     def _not_begun(self, error: Exception) -> None:

@@ -144,7 +144,7 @@ class Habits:
 
 
 class World:
-    """Everything that exists at the API. `now` follows the loop of the run that goes on."""
+    """Everything that exists at the API. `now` follows the loop of the active run."""
 
     def __init__(self, rng: random.Random, start: float, habits: Habits, most_late: float) -> None:
         self.rng = rng

@@ -138,7 +138,7 @@ def _night(
         most_late=10.0,
     )
     findings = Simulation(scenario, folder).run()
-    # These nights end before all is sent, one in the middle of it, and are not gone on with.
+    # These nights end before all is sent, one in the middle of it, and no later run continues them.
     problems = [
         problem for problem in findings.problems if not re.search(": (left|unclosed): ", problem)
     ]

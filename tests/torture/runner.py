@@ -25,7 +25,7 @@ LONGEST_S = 60.0
 """A run that takes longer hangs: that is a failure."""
 
 LOOK_S = 0.004
-"""How often the ledger file is looked at while a run goes on."""
+"""How often the ledger file is looked at during a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Runner:
         act: Callable[[], None] | None = None,
     ) -> Run:
         """Run the command in `folder`, to its end or to where `aim` says; `look` is called all the
-        time. With `act`, that is called where `aim` says, and the run goes on."""
+        time. With `act`, that is called where `aim` says, and the run continues."""
         pipe = folder / "phases"
         if not pipe.exists():
             os.mkfifo(pipe)
@@ -139,7 +139,7 @@ class Runner:
             look()
 
     def order(self, what: Order | str) -> None:
-        """Start a run, or `kill`, `stop` or `continue` the one that goes on."""
+        """Start a run, or `kill`, `stop` or `continue` the one that is active."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(what).encode() + b"\n")
         self._process.stdin.flush()

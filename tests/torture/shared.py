@@ -325,8 +325,8 @@ class _SharedLife:
     def _ended(
         self, runs: dict[_Machine, Run], *, alone: _Machine | None, refusals: bool = False
     ) -> list[truth.Row]:
-        """Judge when no run goes on. The run of `alone` was the only one; with `refusals`, runs may
-        have ended before they began, because the server was away."""
+        """Judge while no run is active. The run of `alone` was the only one; with `refusals`, runs
+        may have ended before they began, because the server was away."""
         findings, world = self._findings, self._api.world
         problems: list[str] = []
         made = truth.made(world)

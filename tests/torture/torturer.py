@@ -141,7 +141,7 @@ class _Life:
         problems = [f"hung: in {run.phase}"] if run.hung else []
         if run.code not in (-9, 0, 1):
             problems.append(f"code: {run.code}: {(self._folder / 'err').read_text('utf-8')[-500:]}")
-        # What the server has is asked first: no run goes on, and a late batch has an open attempt.
+        # The server is asked first: no run is active, and a late batch has an open attempt.
         made = truth.made(self._server.world)
         rows = truth.rows_of(self._database, self._server.world)
         problems += truth.judge(rows, made)

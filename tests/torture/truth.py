@@ -110,7 +110,7 @@ def _rows(found: Iterable[Sequence[Any]], world: World) -> list[Row]:
 
 
 def judge(rows: list[Row], truth: Made) -> list[str]:
-    """What is wrong with the rows. `truth` was taken before them, or while no run went on."""
+    """What is wrong with the rows. `truth` was taken before them, or while no run was active."""
     problems = []
     of_kind = Counter(row.kind for row in rows)
     known = Counter(row.kind for row in rows if row.status in ("created", "unknown", "sent"))

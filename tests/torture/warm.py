@@ -42,7 +42,7 @@ class Order(TypedDict):
 
 
 def main() -> None:
-    """Serve until standard input ends; a run that goes on then is killed."""
+    """Serve until standard input ends; a run that is active then is killed."""
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -82,7 +82,7 @@ def _send(pid: int, which: signal.Signals) -> None:
 
 
 def _while_it_lasts(pid: int) -> int:
-    """The child while it goes on; when it has ended its code is told, and there is none."""
+    """The child while it runs; 0 when it has ended, and then its code is written."""
     if not pid:
         return 0
     ended, status = os.waitpid(pid, os.WNOHANG)

@@ -215,7 +215,7 @@ def test_a_disk_that_fills_up_under_the_ledger_file_at_the_end_is_reported_and_n
     assert place.world.made == 60
 
 
-def test_a_file_system_that_turns_read_only_is_refused_and_then_gone_on_with(
+def test_a_file_system_that_turns_read_only_is_refused_and_the_next_run_continues(
     place: Place, mounted: Callable[[str], Path]
 ) -> None:
     disk = mounted("4m")

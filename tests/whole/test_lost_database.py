@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import time
 from collections import Counter
@@ -57,6 +58,57 @@ def test_a_lost_database_is_noticed_and_restored(place: Place) -> None:
     assert ended.code == 0, ended.err
     assert place.world.made == 7
     assert max(Counter(place.made_of()).values()) == 1
+
+
+@pytest.mark.parametrize("command", ["ledger", "report", "settle"])
+def test_a_command_that_finds_no_database_shows_how_to_rebuild_it_from_the_ledger_file(
+    place: Place, command: str
+) -> None:
+    place.job(*rows(3))
+    place.run("--limit", 2)
+    lose(place)
+    ended = place.command(command, "job.csv")
+    assert (ended.code, ended.out) == (2, "")
+    database, file = place.folder / "ledgers" / "ledger.db", place.folder / "ledgers" / "job.csv"
+    assert f"{database}: there is no ledger database here, but earlier runs wrote" in ended.err
+    assert f"this ledger file: {file}. The database was lost" in ended.err
+    assert "`run` notices that too, and creates nothing" in ended.err
+    assert not database.exists()
+    (line,) = [line for line in ended.err.splitlines() if line.startswith("    ")]
+    arguments = shlex.split(line)
+    restored = place.command(*arguments[arguments.index("ledger") :])
+    assert restored.code == 0, restored.err
+    assert "2 duplicates created, 1 unknown" in restored.out
+    assert place.command("ledger", "job.csv").code == 0
+
+
+def test_without_a_job_a_command_that_finds_no_database_names_the_newest_ledger_files(
+    place: Place,
+) -> None:
+    place.job(*rows(1))
+    for number in range(5):
+        place.run("--campaign", f"wave {number}", "--allow-existing")
+        os.utime(place.folder / "ledgers" / f"wave {number}.csv", (number + 1e9, number + 1e9))
+    lose(place)
+    ended = place.command_with("ledger", DUPLICATE_BATCHES_DATABASE="ledgers/ledger.db")
+    assert ended.code == 2
+    assert "(set by DUPLICATE_BATCHES_DATABASE), but earlier runs wrote these" in ended.err
+    named = [f"{place.folder / 'ledgers' / f'wave {number}.csv'}" for number in (4, 3, 2)]
+    assert f"these ledger files: {', '.join(named)} and 2 more." in ended.err
+    assert "add the JOB to this command to see how to rebuild it" in ended.err
+
+
+def test_ledger_files_that_show_no_run_say_nothing_of_a_lost_database(place: Place) -> None:
+    place.job(*rows(1))
+    place.run()
+    lose(place)
+    file = place.folder / "ledgers" / "job.csv"
+    for text in (file.read_text("utf-8").splitlines()[0] + "\n", "batch_id\n", ""):
+        file.write_text(text, "utf-8")
+        ended = place.command("ledger", "job.csv")
+        assert ended.code == 2
+        assert "Run the job first, or name the database" in ended.err
+        assert "earlier runs" not in ended.err
 
 
 def killed_midway(place: Place, made: int) -> None:

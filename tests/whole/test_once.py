@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.command import Ended, finish, source_id, until, write_job
 from tests.whole.conftest import Place
-from worker.run.claims import UNRECORDED_PER_SENDER
+from worker.model.sending_bounds import UNRECORDED_PER_SENDER
 from worker.sandbox.options import SandboxOptions
 
 WithOptions = Callable[[SandboxOptions], Place]

@@ -260,8 +260,8 @@ def test_ctrl_c_during_the_look_ups_says_that_the_run_stops(
     terminal.type("\x03")
     assert terminal.end() == 130
     assert "Stopping. Press Ctrl-C again to stop at once." in terminal.seen
-    assert "goes on" not in terminal.seen
-    assert "goes on" not in (place.folder / "run.log").read_text("utf-8")
+    assert "the run continues" not in terminal.seen
+    assert "the run continues" not in (place.folder / "run.log").read_text("utf-8")
 
 
 def test_with_a_limit_as_many_names_are_shown_and_the_command_for_the_rest_has_none(

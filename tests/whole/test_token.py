@@ -120,7 +120,7 @@ def test_a_crash_tells_neither_the_token_nor_a_traceback(
     assert "Traceback" not in ended.err + ended.out
     assert "Traceback" in (place.folder / "run.log").read_text()
     assert place.server.token not in ended.err + ended.out + (place.folder / "run.log").read_text()
-    assert place.run("--settle-after", 0.2).code == 0, "the next run goes on"
+    assert place.run("--settle-after", 0.2).code == 0, "the next run continues"
     assert place.world.made == 1
 
 

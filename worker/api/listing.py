@@ -6,9 +6,15 @@ from __future__ import annotations
 import ijson
 
 from worker.api.bodies import read_batch, read_count
+from worker.api.errors import TooLargeError
+from worker.api.nesting import Nesting
 from worker.model.batch import listed
 from worker.model.replies import Page
 from worker.text import verb
+
+MOST_LEVELS = 5_000
+"""Levels of nesting that are read. ijson keeps the path of each open level, so its memory grows
+with the square: 5,000 levels take 50 MB, 100,000 would take 25 GB."""
 
 
 class ListingParser:
@@ -19,6 +25,7 @@ class ListingParser:
         self.ids: set[int] = set()
         self._workspace_id = workspace_id
         self._odd = 0
+        self._nesting = Nesting()
         self._items = ijson.sendable_list()
         self._counts = ijson.sendable_list()
         self._parsers = (
@@ -32,8 +39,10 @@ class ListingParser:
         return read_count(self._counts[-1]) if self._counts else None
 
     def feed(self, chunk: bytes) -> None:
-        """Parse the next bytes. Raises ijson.JSONError if they are not JSON; the batches before
-        that count."""
+        """Parse the next bytes. Raises ijson.JSONError if they are not JSON, and TooLargeError if
+        they are nested too deeply; the batches before that count."""
+        if self._nesting.exceeds(MOST_LEVELS, chunk):
+            raise TooLargeError(f"the answer is nested more than {MOST_LEVELS:,} levels deep")
         try:
             for parser in self._parsers:
                 parser.send(chunk)

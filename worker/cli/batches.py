@@ -46,7 +46,7 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     chosen = target(settings, environ)
 
     async def look() -> _Found:
-        async with api(chosen, settings.timeout, Scrubber(chosen.token or None), ()) as client:
+        async with api(chosen, settings.timeout, Scrubber(chosen.token), ()) as client:
             return await _look(client, args.workspace)
 
     found = anyio.run(look)

@@ -130,7 +130,7 @@ async def _look(
     settings: Settings, chosen: Target, plan: Plan, job: Path, campaign: str, known: Known
 ) -> Sources:
     """Look up every source as a run's preflight would, with a temporary ledger."""
-    clock, scrub = MachineClock(), Scrubber(chosen.token or None)
+    clock, scrub = MachineClock(), Scrubber(chosen.token)
     scratch = plan.file.with_name("check.db")
     with closing(open_for_writing(scratch, SANDBOX)) as database:
         start = run_start(settings, "check", RunKind.RUN, campaign=campaign, job=job, ledger=Path())

@@ -39,10 +39,10 @@ from worker.text import shell_command
 
 
 class Target(NamedTuple):
-    """The API to ask, and the token; `token` is empty for the in-process sandbox."""
+    """The API to ask, and the token; `token` is None for the in-process sandbox."""
 
     url: str
-    token: str
+    token: str | None
 
     @property
     def is_sandbox(self) -> bool:
@@ -137,7 +137,7 @@ def target(settings: Settings, environ: Mapping[str, str]) -> Target:
     """The API that a command asks. Raises UsageError if there is no token or no certificates, or if
     the address of the API or of a proxy is invalid."""
     if settings.sandbox:
-        return Target(SANDBOX, "")
+        return Target(SANDBOX, None)
     check_certificates(environ)
     url = api_url(environ)
     proxy_for(url)
@@ -154,7 +154,7 @@ async def api(
 ) -> AsyncIterator[ProlificClient]:
     """A client for the target. The in-process sandbox lives as long as the client, and its listing
     shows the job's `sources`, as the real one would. Connecting may take `connect_s` seconds."""
-    if not chosen.is_sandbox:
+    if chosen.token is not None:
         async with connected(chosen.url, chosen.token, timeout_s, scrub, connect_s) as client:
             yield client
         return

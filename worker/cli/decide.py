@@ -27,7 +27,7 @@ from worker.export.filled_sheet import Filled, SheetRow, filled_in, problem_in
 from worker.export.kept_decisions import count_unrecorded, recorded_in
 from worker.export.own_files import refuse_foreign_file
 from worker.export.proposals import sheet_rows
-from worker.export.report.facts import may_go_on
+from worker.export.report.facts import may_be_active
 from worker.ledger import decisions, views
 from worker.ledger.database import open_for_reading
 from worker.ledger.decisions import Decision, Known
@@ -76,10 +76,10 @@ def write_proposals(args: Namespace, settings: Settings) -> int:
         refuse_foreign_file(decision_sheet.SHEET_FILE, path, latest.campaign)
         _refuse_unrecorded(reader, path)
         campaign = campaign_number(reader, latest)
-        count = _Count()
-        going_on = may_go_on(reader, campaign)
+        count = SheetCount()
+        active = may_be_active(reader, campaign)
         invoked = invocation(settings)
-        some = count.of(undecided(reader, campaign, going_on=going_on))
+        some = count.of(undecided(reader, campaign, active=active))
         rows = sheet_rows(some, latest.campaign, invoked.batch_url)
         try:
             decision_sheet.write(path, count.of_rows(rows), f"Decisions for {latest.campaign}")
@@ -109,11 +109,13 @@ def ledger_option(settings: Settings) -> list[str]:
     return ["--ledger", str(settings.ledger)] if given else []
 
 
-class _Count:
+class SheetCount:
     """Counts what passes through to the sheet."""
 
     def __init__(self) -> None:
         self.duplicates = self.candidates = self.suggestions = self.without_candidates = 0
+        self.left_out = 0
+        """How many candidates are not in the sheet: it has the first ten of each duplicate."""
 
     def of(self, some: Iterable[Undecided]) -> Iterator[Undecided]:
         """The same duplicates; each is counted as it is taken."""
@@ -121,6 +123,7 @@ class _Count:
             self.duplicates += 1
             self.candidates += len(one.found)
             self.without_candidates += not one.found
+            self.left_out += one.hidden
             yield one
 
     def of_rows(self, rows: Iterable[views.Row]) -> Iterator[views.Row]:
@@ -146,6 +149,11 @@ class _Count:
             f"{counted(self.candidates, 'candidate')}, {counted(self.suggestions, 'suggestion')}"
         )
         text = f"{path}: {counted(self.duplicates, 'unknown duplicate')}, {found}."
+        if more := self.left_out:
+            text += (
+                f" {counted(more, 'more candidate')} {verb(more, 'is', 'are')} not in the sheet:"
+                " see the column why_unknown, and Prolific."
+            )
         if bare := self.without_candidates:
             text += (
                 f" {bare:,} {verb(bare, 'has', 'have')} no candidate: that does not mean that"
@@ -225,7 +233,7 @@ def why_refused(reader: Reader, decision: Decision, item: Known | None, campaign
 
 
 def look_up_checked(
-    checked: Checked, path: Path, settings: Settings, chosen: Target
+    checked: Checked, path: Path, settings: Settings, chosen: Target | None
 ) -> dict[str, Listed]:
     """The batches that the sheet at `path` names, as the API shows them. Raises FileError with
     everything that is wrong in the sheet; TokenRefusedError or WorkerError if the API cannot be
@@ -248,11 +256,15 @@ def look_up_checked(
 
 
 def look_up(
-    ids: Sequence[str], settings: Settings, chosen: Target
+    ids: Sequence[str], settings: Settings, chosen: Target | None
 ) -> tuple[dict[str, Listed], dict[str, str]]:
-    """These batches as the API shows them, and why others do not exist. Raises TokenRefusedError or
-    WorkerError if the API cannot be asked."""
-    return anyio.run(_look_up, ids, settings, chosen) if ids else ({}, {})
+    """These batches as the API shows them, and why others do not exist. `chosen` may be None if
+    there are no ids. Raises TokenRefusedError or WorkerError if the API cannot be asked."""
+    if not ids:
+        return {}, {}
+    if chosen is None:
+        raise AssertionError("batches are looked up at an API")
+    return anyio.run(_look_up, ids, settings, chosen)
 
 
 async def _look_up(
@@ -263,7 +275,7 @@ async def _look_up(
     missing: dict[str, str] = {}
     unclear: list[WorkerError] = []
     limiter = anyio.CapacityLimiter(AT_ONCE)
-    async with api(chosen, settings.timeout, Scrubber(chosen.token or None), ids) as client:
+    async with api(chosen, settings.timeout, Scrubber(chosen.token), ids) as client:
         reader = RetryingReader(
             UnrecordedListings(),
             client,

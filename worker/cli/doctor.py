@@ -121,5 +121,5 @@ def _of_cron(
 
 async def _ask(settings: Settings, chosen: Target) -> list[Check]:
     clock = MachineClock()
-    async with api(chosen, settings.timeout, Scrubber(chosen.token or None), ()) as client:
+    async with api(chosen, settings.timeout, Scrubber(chosen.token), ()) as client:
         return [check async for check in check_api(client, lambda: clock.wall().timestamp())]

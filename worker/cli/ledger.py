@@ -31,7 +31,7 @@ from worker.cli.common import (
     settings_for,
 )
 from worker.cli.forget import forget
-from worker.cli.outdated import outdated, outdated_anywhere, warn_if
+from worker.cli.outdated import open_existing, outdated, outdated_anywhere, warn_if
 from worker.export import csv_format as csv_form
 from worker.export import ledger_file as export
 from worker.export.commands import commands
@@ -83,7 +83,7 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     choice, of_all = Choice(args), args.job is None and not settings.asks_for_campaign
     if of_all and choice.of_rows:
         raise UsageError(f"{choice.of_rows} selects rows: add a JOB or --campaign")
-    with closing(open_for_reading(settings.database)) as reader:
+    with closing(open_existing(settings, args.job)) as reader:
         try:
             note_moved(reader)
             if of_all:

@@ -53,7 +53,7 @@ def refresh(args: Namespace, settings: Settings, environ: Mapping[str, str]) -> 
             found = setups.copies(ledger, ("", *SETUP_STATUSES))
 
             async def look() -> dict[str, Seen]:
-                scrub = Scrubber(chosen.token or None)
+                scrub = Scrubber(chosen.token)
                 async with api(chosen, settings.timeout, scrub, ()) as client:
                     clock, stop = MachineClock(), Stop()
                     reader = RetryingReader(

@@ -18,10 +18,10 @@ from worker.cli.common import (
     report_path,
     settings_for,
 )
-from worker.cli.outdated import outdated, warn_if
+from worker.cli.outdated import open_existing, outdated, warn_if
 from worker.export.commands import commands
 from worker.ledger import views
-from worker.ledger.database import open_for_reading, unusable
+from worker.ledger.database import unusable
 from worker.ledger.engine import DATABASE_ERRORS
 from worker.ledger.handle import Reader
 from worker.model.clock import MachineClock
@@ -35,7 +35,7 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if args.output == "":
         raise UsageError("--output: is empty; give the path of a file")
     settings = settings_for("report", args, environ)
-    with closing(open_for_reading(settings.database)) as reader:
+    with closing(open_existing(settings, args.job)) as reader:
         try:
             note_moved(reader)
             latest = latest_run(reader, settings, args)

@@ -13,15 +13,15 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from worker.cli.ask import has_person
-from worker.export.evidence import Suggestion, after, weighed
+from worker.export.evidence import Suggestion, after, proposals
 from worker.export.proposals import group_name
 from worker.ledger.decisions import Decision, Seen
-from worker.ledger.proposals import Found, Undecided
+from worker.ledger.proposals import SHARED, Found, Undecided
 from worker.model.errors import UsageError
 from worker.model.place import place
 from worker.model.stop_signals import stop_signals
 from worker.terminal.output import warn
-from worker.text import counted, shortened, visible, window_width
+from worker.text import counted, first_of, shortened, visible, window_width
 
 NAME_SHOWN = 200
 """Characters of a name that are shown."""
@@ -177,8 +177,7 @@ def _fits(fits: bool | None) -> str:
 
 def _shared(found: Found) -> str:
     """The other duplicates that a candidate could be the copy of."""
-    first = ", ".join(f"#{item}" for item in found.shared[:3])
-    return f"{first} …" if found.others > 3 else first
+    return first_of([f"#{item}" for item in found.shared[:SHARED]], found.others)
 
 
 def review(unknown: Sequence[Undecided], campaign: str) -> list[Decision]:
@@ -187,7 +186,7 @@ def review(unknown: Sequence[Undecided], campaign: str) -> list[Decision]:
     decided: dict[int, Decision] = {}
     if not unknown:
         return []
-    shown = list(weighed(unknown))
+    shown = list(proposals(unknown))
     warn(
         f"{counted(len(unknown), 'unknown duplicate')} of {campaign}. Your decisions are recorded"
         " together when you leave.\n"

@@ -62,7 +62,7 @@ class RunSession:
         """`interrupts` has what asks a run of several to stop before it has begun; `pacer` is the
         one of the run before."""
         self._asked, self._held, self._interrupts, self.pacer = asked, held, interrupts, pacer
-        self._scrub = Scrubber(asked.target.token or None)
+        self._scrub = Scrubber(asked.target.token)
         self._stop = interrupts.stop if interrupts else Stop()
         self._stack = ExitStack()
         self._campaign: Campaign | None = None
@@ -159,7 +159,7 @@ class RunSession:
         return result
 
     def _waits_for_server(self, away_s: float) -> bool:
-        """Whether to go on trying to reach the ledger's server, which is away for `away_s`
+        """Whether to keep trying to reach the ledger's server, which is away for `away_s`
         seconds. After a signal, only a moment longer."""
         if away_s >= self._asked.settings.give_up_after:
             self._gave_up = True

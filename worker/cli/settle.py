@@ -28,7 +28,7 @@ from worker.cli.decide import (
     why_refused,
     write_proposals,
 )
-from worker.cli.outdated import refuse_outdated
+from worker.cli.outdated import refuse_missing, refuse_outdated
 from worker.cli.report import write_or_note
 from worker.cli.review import options_of, refuse_without_person, review
 from worker.cli.run_session import RunSession
@@ -37,10 +37,10 @@ from worker.export import ledger_file as export
 from worker.export.commands import commands
 from worker.export.filled_sheet import SheetRow, filled_in
 from worker.export.own_files import refuse_foreign_file
-from worker.export.report.facts import may_go_on
+from worker.export.report.facts import may_be_active
 from worker.job.cells import read_id
 from worker.ledger import decisions, views
-from worker.ledger.database import Held, hold, is_new, open_for_reading
+from worker.ledger.database import Held, hold, open_for_reading
 from worker.ledger.decisions import Decision
 from worker.ledger.handle import Reader, Writer
 from worker.ledger.moved import refuse_moved
@@ -58,11 +58,7 @@ from worker.text import counted
 def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Settle. Returns the exit code: 0 if nothing is unknown any more. Raises WorkerError."""
     settings = settings_for("settle", args, environ)
-    if is_new(settings.database):
-        raise UsageError(
-            f"{settings.database}: there is no ledger database here",
-            hint="Give its path with --database.",
-        )
+    refuse_missing(settings, args.job)
     _refuse_combinations(args, settings)
     if args.proposals is not None:
         return write_proposals(args, settings)
@@ -73,15 +69,17 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         sheet = list(decision_sheet.read(Path(args.decisions)))
         filled, _ = filled_in(sheet, accept=args.accept_suggestions)
         names_batches = any(one.decision.batch_id is not None for one in filled)
-        chosen = target(settings, environ) if names_batches else Target("", "")
+        chosen = target(settings, environ) if names_batches else None
         with hold(settings.database, settings.wait) as held:
             return _record_sheet(args, settings, chosen, held, sheet)
     assignments = [_assignment(text) for text in args.assign or ()]
-    chosen = Target("", "") if args.absent and not assignments else target(settings, environ)
-    with hold(settings.database, settings.wait) as held:
-        if assignments or args.absent:
+    if assignments or args.absent:
+        chosen = target(settings, environ) if assignments else None
+        with hold(settings.database, settings.wait) as held:
             return _record_options(args, settings, chosen, held, assignments)
-        return _find_out(args, settings, chosen, held)
+    api = target(settings, environ)
+    with hold(settings.database, settings.wait) as held:
+        return _find_out(args, settings, api, held)
 
 
 def _refuse_combinations(args: argparse.Namespace, settings: Settings) -> None:
@@ -148,12 +146,13 @@ def _find_out(args: argparse.Namespace, settings: Settings, chosen: Target, held
 def _record_options(
     args: argparse.Namespace,
     settings: Settings,
-    chosen: Target,
+    chosen: Target | None,
     held: Held,
     assignments: list[tuple[str, str]],
 ) -> int:
-    """Record the decisions of --assign and --absent: all, or none. Returns the exit code."""
-    with closing(held.open(chosen.url or None)) as database:
+    """Record the decisions of --assign and --absent: all, or none. `chosen` is needed if a batch is
+    named. Returns the exit code."""
+    with closing(held.open(chosen.url if chosen else None)) as database:
         latest = latest_run(database, settings, args)
         ids = [batch_id for _, batch_id in assignments]
         found, missing = look_up(ids, settings, chosen)
@@ -173,12 +172,13 @@ def _record_options(
 def _record_sheet(
     args: argparse.Namespace,
     settings: Settings,
-    chosen: Target,
+    chosen: Target | None,
     held: Held,
     sheet: Sequence[SheetRow],
 ) -> int:
-    """Record the decisions of a sheet: all, or none. Returns the exit code."""
-    with closing(held.open(chosen.url or None)) as database:
+    """Record the decisions of a sheet: all, or none. `chosen` is needed if a batch is named.
+    Returns the exit code."""
+    with closing(held.open(chosen.url if chosen else None)) as database:
         latest = latest_run(database, settings, args)
         accept = args.accept_suggestions
         checked = check_sheet(database, sheet, latest.campaign, accept=accept)
@@ -195,12 +195,12 @@ def _review(args: argparse.Namespace, settings: Settings, chosen: Target) -> int
         latest = latest_run(reader, settings, args)
         _refuse_outdated(reader, latest, settings)  # its decisions could not be recorded
         campaign = campaign_number(reader, latest)
-        some = list(undecided(reader, campaign, going_on=may_go_on(reader, campaign)))
+        some = list(undecided(reader, campaign, active=may_be_active(reader, campaign)))
     made = review(some, latest.campaign)
     try:
         with (
             hold(settings.database, settings.wait) as held,
-            closing(held.open(chosen.url or None)) as database,
+            closing(held.open(chosen.url)) as database,
         ):
             left = _recordable(database, made, latest.campaign)
             ids = [one.batch_id for one in left if one.batch_id is not None]

@@ -10,7 +10,7 @@ from worker.doctor.check import Check
 from worker.ledger.views import Row
 from worker.model.clock import seconds
 from worker.model.records import Notification, NotificationKind, RunKind
-from worker.text import counted, shell_word, shortened
+from worker.text import counted, first_of, shell_word, shortened
 
 LATE_S = 36 * 3600
 """Seconds without a success after which a night is late: a day, and half a day for a long run."""
@@ -93,6 +93,5 @@ def _failed(recent: Iterable[Row]) -> Iterator[Check]:
         shown = [
             f"{shortened(run['campaign'], 60)} (code {run['exit_code']})" for run in failed[:NAMED]
         ]
-        more = f" and {len(failed) - NAMED:,} more" if len(failed) > NAMED else ""
-        text = f"the last run did not succeed: {', '.join(shown)}{more}"
+        text = f"the last run did not succeed: {first_of(shown, len(failed))}"
         yield Check("failed", text, FIXES["failed"].replace("JOB", shell_word(failed[0]["job"])))

@@ -26,7 +26,7 @@ class About(NamedTuple):
     """Where the rows come from: the campaign, its job file, its latest run, and the database (also
     whether it is the sandbox's).
 
-    `written_at` is ISO 8601 UTC, `commands` continue the campaign, `going_on` says whether the
+    `written_at` is ISO 8601 UTC, `commands` continue the campaign, `active` says whether the
     latest run was still active, and `choice` says which rows were chosen (empty: every row of the
     job). `file` is the path of the file (None: it has none)."""
 
@@ -37,7 +37,7 @@ class About(NamedTuple):
     sandbox: bool
     written_at: str
     commands: Commands
-    going_on: bool = False
+    active: bool = False
     choice: str = ""
     file: Path | None = None
 

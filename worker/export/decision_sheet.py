@@ -160,7 +160,7 @@ def _delimiter(header: str) -> str:
     """The delimiter that splits the header into the columns that are needed; a comma if none
     does."""
     for delimiter in _DELIMITERS:
-        with suppress(csv.Error):  # the header may go on in the next line
+        with suppress(csv.Error):  # the header may continue in the next line
             if has_columns(next(csv.reader([header], delimiter=delimiter), []), NEEDED):
                 return delimiter
     return ","

@@ -10,10 +10,10 @@ from math import inf
 from operator import attrgetter
 from typing import NamedTuple
 
-from worker.ledger.proposals import Found, Undecided
+from worker.ledger.proposals import SHARED, Found, Undecided
 from worker.model.clock import seconds
 from worker.model.names import skeleton
-from worker.text import human_duration, joined, shortened, verb, visible
+from worker.text import first_of, human_duration, joined, shortened, verb, visible
 
 SHOWN = 4
 """How many copies of a row a reason names."""
@@ -56,9 +56,8 @@ def speaks_against(found: Found, sent_at: str | None, *, has_equal: bool) -> str
     if evidence.time is False:
         parts.append(f"{_created(found, sent_at)}, which does not fit")
     if found.shared:
-        shown = [f"#{item}" for item in found.shared[:3]]
-        more = [f"{found.others - 3} more"] if found.others > 3 else []
-        parts.append(f"could also be {joined(shown + more)}")
+        items = [f"#{item}" for item in found.shared[:SHARED]]
+        parts.append(f"could also be {first_of(items, found.others)}")
     elif has_equal:
         parts.append("another candidate fits as well")
     return _sentence(parts)
@@ -76,15 +75,15 @@ class Suggestion(NamedTuple):
     reason: str
 
 
-NONE = Suggestion(None, "")
-RIVALLED = Suggestion(
+NO_CANDIDATES = Suggestion(None, "")
+HAS_RIVAL = Suggestion(
     None,
     "No suggestion: a row with a similar name, or one whose source has changed, may have created"
     " what fits",
 )
 
 
-class Weighed(NamedTuple):
+class Proposal(NamedTuple):
     """An unknown duplicate, what is suggested for it, and its group: itself and the other copies of
     its row, with the same name, that the same batches could be. Which of them gets which batch
     makes no difference."""
@@ -99,21 +98,21 @@ class Weighed(NamedTuple):
         return self.group[0].item == self.one.item
 
 
-def weighed(some: Iterable[Undecided]) -> Iterator[Weighed]:
+def proposals(some: Iterable[Undecided]) -> Iterator[Proposal]:
     """These duplicates, which are in the job's order, each with its suggestion and its group."""
     for _, row in groupby(some, key=attrgetter("line")):
         copies = list(row)
-        joint = joint_suggestions([one for one in copies if not one.rivalled])
+        joint = joint_suggestions([one for one in copies if not one.has_rival])
         groups: dict[tuple[str, frozenset[str]], list[Undecided]] = defaultdict(list)
         for one in copies:
             groups[_group_key(one)].append(one)
         for one in copies:
             group = tuple(groups[_group_key(one)]) if one.found else (one,)
-            if one.rivalled:
-                yield Weighed(one, RIVALLED, group)
+            if one.has_rival:
+                yield Proposal(one, HAS_RIVAL, group)
                 continue
             best = suggestion(one.found, one.hidden, one.name, one.last_sent_at)
-            yield Weighed(one, best or joint.get(one.item) or _none(one), group)
+            yield Proposal(one, best or joint.get(one.item) or _no_suggestion(one), group)
 
 
 def _group_key(one: Undecided) -> tuple[str, frozenset[str]]:
@@ -121,10 +120,10 @@ def _group_key(one: Undecided) -> tuple[str, frozenset[str]]:
     return one.name, frozenset(found.batch_id for found in one.found)
 
 
-def _none(one: Undecided) -> Suggestion:
+def _no_suggestion(one: Undecided) -> Suggestion:
     """Why nothing is suggested for a duplicate by itself."""
     if not one.found:
-        return NONE
+        return NO_CANDIDATES
     best = [found for found in one.found if _fits_wholly(found)]
     if one.hidden:
         why = "more batches could be its copy than are named"
@@ -182,10 +181,9 @@ def _one_to_each(copies: Sequence[Undecided], fitting: frozenset[str]) -> dict[i
     """The oldest batch for the first copy, and so on."""
     batches = [one for one in copies[0].found if one.batch_id in fitting]
     oldest = sorted(batches, key=lambda one: (one.created_at or "", one.batch_id))
-    some = [f"#{one.item}" for one in copies[:SHOWN]]
-    some += [f"{len(copies) - SHOWN} more"] if len(copies) > SHOWN else []
+    some = first_of([f"#{one.item}" for one in copies[:SHOWN]], len(copies))
     why = (
-        f"{len(copies)} copies of this row ({joined(some)}) and {len(batches)} batches fit each"
+        f"{len(copies)} copies of this row ({some}) and {len(batches)} batches fit each"
         " other equally well, and nothing else; which copy gets which batch makes no difference"
     )
     return {

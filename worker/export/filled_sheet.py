@@ -15,8 +15,7 @@ from worker.model.batch_id import BATCH_ID
 from worker.model.clock import seconds
 from worker.model.error_values import why_error_value
 from worker.model.errors import Problem
-from worker.model.names import shown
-from worker.text import joined, verb
+from worker.text import first_of, quoted, verb
 
 NAMED = 3
 """How many duplicates with the same candidate a problem names."""
@@ -91,9 +90,10 @@ def _with_own_candidates(
         if not items or f"#{one.decision.item}" in items:
             left.append(one)
             continue
+        in_order = sorted(items, key=lambda item: (len(item), item))
         text = (
-            f"{one.decision.batch_id} is a candidate of {joined(sorted(items)[:NAMED])}, not of"
-            f" #{one.decision.item}; if it is its copy all the same, use --assign"
+            f"{one.decision.batch_id} is a candidate of {first_of(in_order[:NAMED], len(items))},"
+            f" not of #{one.decision.item}; if it is its copy all the same, use --assign"
         )
         problems.append(problem_in(one.row, text))
     return left, problems
@@ -283,7 +283,7 @@ def _decided(row: SheetRow) -> Decision | _ForGroup | None:
             "a decision without an item; fill in the column item, or empty the decision"
         )
     if not (number := _item_number(item)):
-        raise ValueError(f"item: {shown(item)} is not an item; write its number, such as #40")
+        raise ValueError(f"item: {quoted(item)} is not an item; write its number, such as #40")
     if text.casefold() == ABSENT:
         return Decision(number, None, _seen(row))
     if text.casefold() == REST_ABSENT:
@@ -300,4 +300,4 @@ def _decided(row: SheetRow) -> Decision | _ForGroup | None:
     if for_group and all(BATCH_ID.fullmatch(one) for one in _words(text)):
         return _ForGroup(tuple(_words(text.lower())))
     why = why_error_value(text) or f"is not a decision; {EXPECTED}"
-    raise ValueError(f"decision: {shown(text)} {why}")
+    raise ValueError(f"decision: {quoted(text)} {why}")

@@ -56,10 +56,10 @@ def write_ledger_file(
     path: Path,
     invocation: Invocation,
     *,
-    going_on: bool = False,
+    active: bool = False,
 ) -> list[str]:
     """Write the ledger file of the campaign (its number and name), replacing `path` at once.
-    `invocation` completes the commands in it; `going_on` says that the run is still active.
+    `invocation` completes the commands in it; `active` says that the run is still active.
 
     If a person has filled in decisions there that are not recorded, they are kept in another file;
     returns messages that say so. Raises OSError if it cannot be written. The previous file then
@@ -67,7 +67,7 @@ def write_ledger_file(
     """
     kept = keep_decisions(reader, path)
     with replaced(path) as file:
-        content = content_of(reader, campaign, name, invocation, going_on=going_on)
+        content = content_of(reader, campaign, name, invocation, active=active)
         about = content.about._replace(file=path.absolute())
         format_of(path).write(file, content._replace(about=about))
     return [
@@ -83,7 +83,7 @@ def content_of(
     name: str,
     invocation: Invocation,
     *,
-    going_on: bool = False,
+    active: bool = False,
 ) -> Content:
     """The current content of the campaign's ledger file (`campaign` and `name`: its number and
     name). Parameters are those of `write_ledger_file`."""
@@ -98,12 +98,12 @@ def content_of(
         sandbox=views.api_url(reader) == SANDBOX,
         written_at=iso(MachineClock().wall()),
         commands=commands(run, invocation),
-        going_on=going_on,
+        active=active,
     )
     return Content(
         about,
         views.extra_columns(reader, campaign),
         views.ledger_rows(reader, campaign, name),
         # While a run is active it settles by itself, and nobody else can record a decision.
-        () if going_on else sheet_rows(undecided(reader, campaign), name, invocation.batch_url),
+        () if active else sheet_rows(undecided(reader, campaign), name, invocation.batch_url),
     )

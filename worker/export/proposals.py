@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote
 
-from worker.export.evidence import Weighed, has_equal, speaks_against, speaks_for, weighed
+from worker.export.evidence import Proposal, has_equal, proposals, speaks_against, speaks_for
 from worker.ledger.proposals import Found, Undecided
 from worker.ledger.views import Row
-from worker.text import joined
+from worker.text import counted, first_of, verb
 
 COLUMNS = (
     "item",
@@ -67,9 +67,9 @@ def sheet_rows(
 
 def rows_by_item(
     some: Iterable[Undecided], campaign: str, batch_url: str | None = None
-) -> Iterator[tuple[Weighed, list[Row]]]:
+) -> Iterator[tuple[Proposal, list[Row]]]:
     """The rows of the sheet about each of these duplicates, as `sheet_rows` has them."""
-    for about in weighed(some):
+    for about in proposals(some):
         one, best, group = about
         common: Row = {
             "item": f"#{one.item}",
@@ -115,11 +115,10 @@ def group_name(group: Sequence[Undecided]) -> str | None:
     if len(group) == 1:
         return None
     items = [f"#{one.item}" for one in group[:GROUP_NAMED]]
-    more = [f"{len(group) - GROUP_NAMED:,} more"] if len(group) > GROUP_NAMED else []
-    return f"{len(group)} copies: {joined(items + more)}"
+    return f"{len(group)} copies: {first_of(items, len(group))}"
 
 
-def _reason(about: Weighed) -> str | None:
+def _reason(about: Proposal) -> str | None:
     """Why a batch is suggested or none is, and for a group how to answer, once."""
     if about.best.batch_id is not None or len(about.group) == 1:
         return about.best.reason or None
@@ -146,5 +145,7 @@ def _against(one: Undecided, found: Found) -> str:
 
 def _why(one: Undecided) -> str:
     """Why a duplicate is unknown, and how many candidates the sheet leaves out."""
-    more = f" ({one.hidden:,} more candidates are not in this sheet)" if one.hidden else ""
-    return f"{one.cause}{more}"
+    if not one.hidden:
+        return one.cause
+    more, are = counted(one.hidden, "more candidate"), verb(one.hidden, "is", "are")
+    return f"{one.cause} ({more} {are} not in this sheet: see Prolific)"

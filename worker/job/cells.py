@@ -17,7 +17,8 @@ from worker.job.explain import why_not_a_number, why_not_an_id
 from worker.model.batch_id import BATCH_ID
 from worker.model.error_values import is_error_value, why_error_value
 from worker.model.job import Row
-from worker.model.names import NameProblem, NameTemplate, parse_name, shown
+from worker.model.names import NameProblem, NameTemplate, parse_name
+from worker.text import quoted
 
 Cells: TypeAlias = tuple[str, str, str, str, str]  # in the order of COLUMNS
 
@@ -81,7 +82,7 @@ def read_id(cell: str) -> str:
 
 def _read_name(cell: str) -> NameTemplate:
     if is_error_value(cell):
-        raise ValueError(f"{shown(cell)} {why_error_value(cell)}")
+        raise ValueError(f"{quoted(cell)} {why_error_value(cell)}")
     try:
         # Plain names usually differ from row to row; templates usually do not.
         return _parse_template(cell) if "{" in cell else parse_name(cell)
@@ -95,7 +96,7 @@ def _read_flag(cell: str) -> bool:
         why = (
             why_error_value(cell) or "is not true or false; write true or false, yes or no, 1 or 0"
         )
-        raise ValueError(f"{shown(cell)} {why}")
+        raise ValueError(f"{quoted(cell)} {why}")
     return flag
 
 
@@ -109,10 +110,10 @@ def _read_tasks(cell: str) -> int | None:
 
 def _number(cell: str, most: int) -> int:
     if not (cell.isascii() and cell.isdigit()):
-        raise ValueError(f"{shown(cell)} {why_error_value(cell) or why_not_a_number(cell)}")
+        raise ValueError(f"{quoted(cell)} {why_error_value(cell) or why_not_a_number(cell)}")
     digits = cell.lstrip("0")
     if not digits or len(digits) > len(str(most)) or int(digits) > most:
-        raise ValueError(f"{shown(cell)} is out of range; write a number from 1 to {most:,}")
+        raise ValueError(f"{quoted(cell)} is out of range; write a number from 1 to {most:,}")
     return int(digits)
 
 

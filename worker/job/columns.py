@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from worker.model.errors import SHOWN_PROBLEMS, JobError, Problem
-from worker.model.names import shown
-from worker.text import closest
+from worker.text import closest, quoted
 
 COLUMNS: Final = ("batch_id", "name", "upload_new_dataset", "copies", "tasks_per_group")
 
@@ -20,7 +19,7 @@ def column_problem(column: str, noun: str, known: tuple[str, ...] = COLUMNS) -> 
     """What is wrong with `column` as the name of a `noun` ("column", "key"); "" if it is valid."""
     if column in known or _EXTRA_NAME.fullmatch(column):
         return ""
-    this = f"{noun} {shown(column)}"
+    this = f"{noun} {quoted(column)}"
     if column == "x_":
         return f'{this} needs a name after "x_"'
     if column.startswith("x_"):
@@ -38,6 +37,6 @@ def job_error(path: Path, problems: Iterable[Problem]) -> JobError:
 
 def _meant(column: str, known: tuple[str, ...]) -> str:
     if re.match(r"[xX][_\- ].", column):
-        return f"did you mean {shown('x_' + column[2:])}? "
+        return f"did you mean {quoted('x_' + column[2:])}? "
     close = closest(column, known)
     return f'did you mean "{close}"? ' if close else ""

@@ -19,7 +19,7 @@ from worker.job.text_file import broken_text, open_text
 from worker.model.error_values import begins_with_error_value, why_error_value
 from worker.model.errors import Problem, UsageError
 from worker.model.job import Row
-from worker.model.names import shown
+from worker.text import quoted
 
 MAX_LINE: Final = 1 << 20
 
@@ -71,7 +71,7 @@ class CsvJob:
                     yield record
                 elif lines.error_value and self._header[0] != "batch_id":
                     # The reader of a name or an own column might accept it as text.
-                    text = f"{shown(record[0].strip())} {why_error_value(record[0].strip())}"
+                    text = f"{quoted(record[0].strip())} {why_error_value(record[0].strip())}"
                     yield Problem(lines.start, f'column "{self._header[0]}": {text}')
                 else:
                     yield from rows_of(lines.start, record)
@@ -134,7 +134,7 @@ def _header_problems(names: tuple[str, ...]) -> Iterator[str]:
         return
     if len(names) == 1 and (found := _OTHER_DELIMITER.match(names[0])):
         between = found[1].strip()
-        what = shown(between) if between else "spaces"
+        what = quoted(between) if between else "spaces"
         yield (
             f"the columns are separated by {what}; use commas, semicolons or tabs in the whole file"
         )
@@ -143,7 +143,7 @@ def _header_problems(names: tuple[str, ...]) -> Iterator[str]:
     for position, name in enumerate(names):
         if name in names[:position]:
             if name:
-                yield f"column {shown(name)} appears twice; remove or rename one"
+                yield f"column {quoted(name)} appears twice; remove or rename one"
         elif name and (text := column_problem(name, "column")):
             wrong = wrong or '"batch_id"' in text
             yield text
@@ -203,7 +203,7 @@ class _RowMaker:
         text = ""
         if stray is not None:
             text = (
-                f"cell {stray + 1}, {shown(cells[stray].strip())}, has no column: the header names"
+                f"cell {stray + 1}, {quoted(cells[stray].strip())}, has no column: the header names"
                 f" {sum(map(bool, self._header))}; a cell that contains the delimiter needs quotes"
             )
         # Spreadsheets leave out empty cells at the end of a row.
@@ -285,9 +285,9 @@ def _records(lines: _Lines, delimiter: str) -> Iterator[list[str] | Problem]:
 def _explain(lines: _Lines, error: str, delimiter: str) -> Problem:
     """What the csv module's `error` means. After a quote that is never closed, nothing more can be
     read."""
-    goes_on = lines.number > lines.start
+    continues = lines.number > lines.start
     if "expected after" in error:
-        where = f" in line {lines.number}" if goes_on else ""
+        where = f" in line {lines.number}" if continues else ""
         may = "a tab" if delimiter == "\t" else f'"{delimiter}"'
         text = (
             f'text follows a closing quote ("){where}; only {may} may follow; write a quote inside'
@@ -295,7 +295,7 @@ def _explain(lines: _Lines, error: str, delimiter: str) -> Problem:
         )
         return Problem(lines.start, text)
     limit = f"{csv.field_size_limit():,} characters"
-    if "field larger" in error and not goes_on:
+    if "field larger" in error and not continues:
         return Problem(lines.start, f"a cell is longer than {limit}")
     lines.ended = True
     within = f" within {limit}" if "field larger" in error else ""

@@ -8,7 +8,7 @@ from typing import Final
 
 from worker.model.batch_id import BATCH_ID
 from worker.model.error_values import why_error_value
-from worker.model.names import shown
+from worker.text import quoted
 
 _FORM: Final = "a batch id is a UUID like 0192a3b4-5678-7abc-8def-0123456789ab"
 
@@ -32,8 +32,8 @@ def why_not_an_id(cell: str) -> str:
     if not cell:
         return f"is empty; {_FORM}"
     if why := why_error_value(cell):
-        return f"{shown(cell)} {why}"
-    return shown(cell) + (
+        return f"{quoted(cell)} {why}"
+    return quoted(cell) + (
         _other_form(cell) or _made_a_number(cell) or _more_than_an_id(cell) or _misspelt_id(cell)
     )
 
@@ -75,7 +75,7 @@ def _misspelt_id(cell: str) -> str:
         return f" has {len(cell)} characters, not 36; {_FORM}"
     if wrong := re.search("[^0-9a-fA-F-]", cell):
         return (
-            f": {shown(wrong[0])} (character {wrong.start() + 1}) is not a hexadecimal digit;"
+            f": {quoted(wrong[0])} (character {wrong.start() + 1}) is not a hexadecimal digit;"
             f" {_FORM}"
         )
     return f" has its dashes in the wrong places; {_FORM}"

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from worker.model.errors import JobError, Problem, WorkerError
 from worker.model.job import Job, Row
+from worker.text import counted
 
 PROBLEMS_SHOWN = 50
 """How many problems of a file are reported in full (the contract's number)."""
@@ -73,7 +74,7 @@ class Plan(NamedTuple):
         for line, text in self.warnings[:PROBLEMS_SHOWN]:
             yield f"{job}:{line}: {text}"
         if (more := len(self.warnings) - PROBLEMS_SHOWN) > 0:
-            yield f"{job}: … and {more:,} more warning{'s' if more > 1 else ''}"
+            yield f"{job}: … and {counted(more, 'more warning')}"
 
     def sources(self) -> Iterator[str]:
         """Every source of the job, once."""

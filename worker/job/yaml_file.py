@@ -15,8 +15,8 @@ from worker.job.text_file import open_text
 from worker.job.yaml_nodes import QUOTES, Node, NotReadableError, read_nodes
 from worker.model.errors import Problem
 from worker.model.job import Row
-from worker.model.names import NameProblem, fill_campaign, shown
-from worker.text import closest
+from worker.model.names import NameProblem, fill_campaign
+from worker.text import closest, quoted
 
 MAX_BYTES: Final = 64 << 20  # these rows are kept in memory; CSV jobs may be of any size
 
@@ -182,7 +182,7 @@ class YamlJob:
                 what = 'merge keys ("<<") are not supported; put shared values under "defaults:"'
                 problems.append(Problem(key.line, what))
             elif text in lines:
-                what = f"key {shown(text)} appears twice; the first is in line {lines[text]}"
+                what = f"key {quoted(text)} appears twice; the first is in line {lines[text]}"
                 problems.append(Problem(key.line, what))
             elif text is not None:
                 lines[text] = key.line
@@ -203,7 +203,7 @@ class YamlJob:
         if node.comment and (of_own or key in ("name", "campaign")):
             what = (
                 f'{key}: YAML ignores what follows " #"; the {"value" if of_own else key} is'
-                f" {shown(node.text) if node.text else 'empty'}. If the rest belongs to it, put"
+                f" {quoted(node.text) if node.text else 'empty'}. If the rest belongs to it, put"
                 " quotes around it"
             )
             self._warnings.append(Problem(node.comment, what))
@@ -220,4 +220,4 @@ def _unknown_top(key: str) -> str:
         return f'key "{key}" belongs in a row; {_SHAPE}'
     close = closest(key, _TOP)
     meant = f'did you mean "{close}"? ' if close else ""
-    return f"unknown key {shown(key)}; {meant}use {', '.join(_TOP)}"
+    return f"unknown key {quoted(key)}; {meant}use {', '.join(_TOP)}"

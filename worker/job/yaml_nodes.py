@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 import yaml
 
 from worker.job.text_file import broken_text
-from worker.model.names import shown
+from worker.text import quoted
 
 MAX_DEPTH: Final = 16
 QUOTES: Final = 'text that begins with "{" or contains ": " or " #" needs quotes'
@@ -49,7 +49,7 @@ class Node:
     comment: int = 0  # line of a comment that may belong to the text: `name: Wave #1`
 
     def __str__(self) -> str:
-        return f"text, {shown(self.text)}" if self.kind == "text" else self.kind
+        return f"text, {quoted(self.text)}" if self.kind == "text" else self.kind
 
 
 def read_nodes(text: str, encoding: str) -> Iterator[Node]:
@@ -135,13 +135,13 @@ def _line(event: Any) -> int:
 def _wrong_tag(tag: str | None, allowed: tuple[str, ...]) -> str:
     if tag is None or tag in allowed:
         return ""
-    return f"the tag {shown(tag.replace(_TAG, '!!', 1))} is not supported; leave it out"
+    return f"the tag {quoted(tag.replace(_TAG, '!!', 1))} is not supported; leave it out"
 
 
 def _explain(error: yaml.YAMLError, text: str) -> tuple[int, str]:
     """Line and text of a syntax error."""
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
-        return 0, f"this is not YAML: {shown(str(error), 200)}"
+        return 0, f"this is not YAML: {quoted(str(error), 200)}"
     at_end = "end of stream" in (error.problem or "")
     # A quote is missing where it was opened, not where the file ends.
     mark: Any = (error.context_mark if at_end else None) or error.problem_mark

@@ -15,8 +15,8 @@ from worker.model import reasons
 from worker.model.attempts import Evidence
 from worker.model.names import skeleton
 
-SHARED = 4
-"""How many other duplicates a candidate names: one more than are shown."""
+SHARED = 3
+"""How many other duplicates a candidate names; the others are only counted."""
 
 
 class Found(NamedTuple):
@@ -38,8 +38,8 @@ class Found(NamedTuple):
 class Undecided(NamedTuple):
     """An unknown duplicate, and the batches that were `found`; `hidden` more were only counted.
     `name` is the one that was sent, or that the API would give. `cause` says why it is unknown;
-    `last_sent_at` is ISO 8601 UTC; `attempts` is how many of its requests left. `rivalled`: another
-    row, with a similar name or a changed source, may have created what fits."""
+    `last_sent_at` is ISO 8601 UTC; `attempts` is how many of its requests left. `has_rival`:
+    another row, with a similar name or a changed source, may have created what fits."""
 
     item: int
     line: int
@@ -53,14 +53,14 @@ class Undecided(NamedTuple):
     cause: str
     found: tuple[Found, ...]
     hidden: int = 0
-    rivalled: bool = False
+    has_rival: bool = False
 
 
-def undecided(reader: Reader, campaign: int, *, going_on: bool = False) -> Iterator[Undecided]:
-    """The unknown duplicates of the campaign's job, in its order. With `going_on`, those whose
+def undecided(reader: Reader, campaign: int, *, active: bool = False) -> Iterator[Undecided]:
+    """The unknown duplicates of the campaign's job, in its order. With `active`, those whose
     answers may still come are left out."""
     shared = _shared(reader)
-    rows = reader.ask("proposals", campaign=campaign, under_way=not going_on)
+    rows = reader.ask("proposals", campaign=campaign, under_way=not active)
     for _, some in groupby(rows, key=itemgetter("item")):
         yield _undecided(list(some), shared)
 
@@ -117,7 +117,7 @@ def _undecided(rows: list[Row], shared: Mapping[str, _Shared]) -> Undecided:
         attempts=row["attempts"],
         last_sent_at=row["last_sent_at"],
         cause=cause,
-        rivalled=row["reason"] == reasons.Reason.NAMES_ALIKE,
+        has_rival=row["reason"] == reasons.Reason.NAMES_ALIKE,
         found=found,
         hidden=max(0, row["candidates"] - reasons.NAMED) if row["status"] == "unknown" else 0,
     )

@@ -29,7 +29,7 @@ from worker.model.events import Emit, Event
 T = TypeVar("T")
 
 Waits = Generator[float, None, T]
-"""Work that yields how many seconds to wait before it goes on."""
+"""Work that yields how many seconds to wait before it continues."""
 
 POLL_S = 0.2
 """Seconds between two tries to get the seat."""

@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from worker.text import counted
+
 
 class WorkerError(Exception):
     """The command cannot continue. `message` says what is wrong and where, `hint` what to do
@@ -76,7 +78,7 @@ class FileError(UsageError):
             for p in self.problems
         ]
         if more := self.total - len(self.problems):
-            lines.append(f"… and {more} more problem{'s' if more > 1 else ''}.")
+            lines.append(f"… and {counted(more, 'more problem')}.")
         return lines
 
 

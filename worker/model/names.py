@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from worker.text import closest
+from worker.text import closest, quoted
 
 MAX_CAMPAIGN: Final = 100
 PLACEHOLDERS: Final = ("n", "copies", "date", "source_id", "source_name", "campaign")
@@ -131,16 +131,6 @@ def fill_campaign(text: str, date: datetime.date) -> str:
     return campaign
 
 
-def shown(text: str, limit: int = 60) -> str:
-    """`text` in double quotes for a message: at most `limit` characters, unprintable ones
-    escaped."""
-    # Cut before escaping: a hostile cell may be very long.
-    escaped = "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: limit + 1]
-    )
-    return f'"{escaped}"' if len(escaped) <= limit else f'"{escaped[: limit - 1]}…"'
-
-
 # -- parsing
 
 
@@ -162,7 +152,7 @@ def _pieces_of(text: str, fields: tuple[str, ...] = PLACEHOLDERS) -> Iterator[st
 
 def _placeholder(written: str, position: int, fields: tuple[str, ...]) -> str | _Fill:
     """What `written`, a lone brace or something in braces, means."""
-    here = f"{shown(written)} (character {position})"
+    here = f"{quoted(written)} (character {position})"
     if written == "{":
         raise NameProblem(f'{here} is never closed; write a literal brace as "{{{{"')
     if written == "}":
@@ -211,12 +201,12 @@ def _check_date_format(here: str, colon: str, spec: str) -> None:
             raise NameProblem(f'{here} ends in a lone "%"; write a percent sign as "%%"')
         if directive in _TIME_DIRECTIVES:
             raise NameProblem(
-                f"{here} contains {shown('%' + directive)}, a time of day; only dates are allowed"
+                f"{here} contains {quoted('%' + directive)}, a time of day; only dates are allowed"
             )
         if directive not in _DATE_DIRECTIVES:
             known = " ".join(f"%{known}" for known in _DATE_DIRECTIVES)
             raise NameProblem(
-                f"{here} contains {shown('%' + directive)}, not a date directive; use {known}"
+                f"{here} contains {quoted('%' + directive)}, not a date directive; use {known}"
             )
     if colon and not any(directive != "%" for directive in directives):
         raise NameProblem(f'{here} contains no date directive; did you mean "{{date:%Y-%m-%d}}"?')
@@ -226,7 +216,7 @@ def _refuse_control_characters(text: str, what: str) -> None:
     if wrong := _SURELY_WRONG.search(text):
         kind = "a control character" if ord(wrong[0]) < 0xD800 else "half a character"
         raise NameProblem(
-            f"{shown(wrong[0])} (character {wrong.start() + 1}) is {kind}; {what} must be one"
+            f"{quoted(wrong[0])} (character {wrong.start() + 1}) is {kind}; {what} must be one"
             " line of text"
         )
 
@@ -272,17 +262,17 @@ def _check_campaign(campaign: str) -> None:
         raise NameProblem("a campaign must have a name")
     if campaign.startswith("."):
         raise NameProblem(
-            f"{shown(campaign)} begins with a dot; a campaign's name is used as a file name"
+            f"{quoted(campaign)} begins with a dot; a campaign's name is used as a file name"
         )
     if len(campaign) > MAX_CAMPAIGN:
         raise NameProblem(
-            f"{shown(campaign)} has {len(campaign)} characters; at most {MAX_CAMPAIGN} are allowed"
+            f"{quoted(campaign)} has {len(campaign)} characters; at most {MAX_CAMPAIGN} are allowed"
         )
     for position, character in enumerate(campaign, start=1):
         # Marks belong to letters: Hindi and Thai need them.
         category = unicodedata.category(character)
         if not (category[0] in "LM" or category == "Nd" or character in _CAMPAIGN_PUNCTUATION):
             raise NameProblem(
-                f"{shown(character)} (character {position} of {shown(campaign)}) is not"
+                f"{quoted(character)} (character {position} of {quoted(campaign)}) is not"
                 ' allowed in a campaign; use letters, digits, "-", "_", "." and spaces'
             )

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 
+from worker.text import first_of
+
 NAMED = 10
 """How many candidates are kept and named. The others are only counted."""
 
@@ -78,8 +80,7 @@ def message(
     item's number and its first candidates of `count`."""
     if reason not in UNRESOLVED:
         return text
-    more = f" and {count - len(candidates)} more" if count > len(candidates) else ""
-    named = f" ({', '.join(candidates)}{more})" if candidates else ""
+    named = f" ({first_of(candidates, count)})" if candidates else ""
     return f"#{item} {cause(reason, text)}{named}"
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import glob
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,15 +21,26 @@ from worker.model.server_address import Place, server_address
 from worker.text import counted
 
 
-def files_of(written: str, campaign: str, database: Place) -> list[Path]:
-    """Every ledger file that earlier runs of the campaign may have written to the ledger's path.
-    `written` is that path with its placeholders: `{run_id}` and `{date}` match anything except the
-    `database` and the files beside it."""
-    parts = re.split(r"\{(?:run_id|date)\}", written.replace("{campaign}", campaign))
+def files_of(written: str, campaign: str | None, database: Place) -> list[Path]:
+    """Every ledger file that earlier runs of the campaign (None: of any) may have written to the
+    ledger's path. `written` is that path with its placeholders: `{run_id}` and `{date}` match
+    anything except the `database` and the files beside it."""
+    named = written if campaign is None else written.replace("{campaign}", campaign)
+    parts = re.split(r"\{(?:run_id|date|campaign)\}", named)
     pattern = "*".join(glob.escape(part) for part in parts)
     found = (Path(name) for name in sorted(glob.glob(pattern)))  # noqa: PTH207 - Path.glob takes no absolute pattern
     files = (path for path in found if path.is_file() and not belongs_to(path, database))
     return [path for path in files if len(parts) == 1 or is_ledger(path)]
+
+
+def records_a_run(path: Path, campaign: str | None) -> bool:
+    """Whether the file is a ledger file with a row that a run of the campaign (None: of any) wrote.
+    A database that does not know that run lacks what exists."""
+    with suppress(UsageError, OSError):
+        return any(
+            row["run_id"] and campaign in (None, row["campaign"]) for _, row in read_file(path)
+        )
+    return False
 
 
 class Outdated(NamedTuple):

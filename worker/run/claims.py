@@ -7,14 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from worker.model.sending_bounds import UNRECORDED_PER_SENDER, UNSETTLED_PER_SENDER
 from worker.run.limits import Limits
-
-UNRECORDED_PER_SENDER = 20
-"""For each sender, at most this many items are claimed but not recorded. They may be unknown after
-a crash."""
-
-UNSETTLED_PER_SENDER = 4
-"""Sending pauses at this many unknown outcomes for each sender (docs/settling.md, rule 8)."""
 
 LINGER_S = 0.04
 """Seconds after a commit that the next one waits for more results, as long as the senders have

@@ -47,7 +47,7 @@ class LedgerFile:
     async def write_first(self) -> None:
         """Write the file before the first request. Nothing is sent meanwhile."""
         async with self._one:
-            self._say(await self._database.call(_write, self._options, going_on=True))
+            self._say(await self._database.call(_write, self._options, active=True))
 
     async def keep_fresh(self) -> None:
         """Refresh the file every `REFRESH_S` seconds until cancelled. A failure is only logged; the
@@ -58,7 +58,7 @@ class LedgerFile:
             began = self._clock.monotonic()
             try:
                 async with self._one:
-                    self._say(await self._database.read(_write, self._options, going_on=True))
+                    self._say(await self._database.read(_write, self._options, active=True))
             except (OSError, WorkerError, *DATABASE_ERRORS) as error:
                 text = f"the ledger file could not be refreshed: {error}"
                 self._emit(Event("note", "warning", {"text": text}))
@@ -87,15 +87,15 @@ class LedgerFile:
             del self.changes[: len(some)]
 
 
-def _write(reader: Reader, options: Options, *, going_on: bool) -> list[str]:
+def _write(reader: Reader, options: Options, *, active: bool) -> list[str]:
     campaign = views.campaign_id(reader, options.campaign)
     if campaign is None:
         raise AssertionError("a run always has a campaign")
     return export.write_ledger_file(
-        reader, campaign, options.campaign, options.ledger, options.invocation, going_on=going_on
+        reader, campaign, options.campaign, options.ledger, options.invocation, active=active
     )
 
 
 def _write_last(ledger: Ledger, options: Options) -> tuple[str | None, list[str]]:
-    messages = [] if ledger.finished() else _write(ledger, options, going_on=False)
+    messages = [] if ledger.finished() else _write(ledger, options, active=False)
     return stamp(options.ledger), messages

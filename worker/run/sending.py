@@ -13,6 +13,7 @@ from worker.ledger.seat import LEAVES_WITHIN_S
 from worker.ledger.threads import Database
 from worker.model.clock import Clock, ServerClock
 from worker.model.events import Emit
+from worker.model.sending_bounds import PATIENCE_S
 from worker.model.setups import SetupIntent, SetupResult
 from worker.model.stop import Stop
 from worker.rate.pacer import Pacer
@@ -20,10 +21,6 @@ from worker.run.claims import most_unrecorded
 from worker.run.group_commit import Claimed, GroupCommit
 from worker.run.limits import Gate, Limits, Tally
 from worker.run.sender import Sender
-
-PATIENCE_S = 5.0
-"""An intent that cannot leave within this many seconds is taken back, so that a crash during a long
-pause leaves nothing unknown."""
 
 
 class Sending:

@@ -35,12 +35,12 @@ class Presence:
     """Which batch each attempt created, by the attempt's id.
 
     `claims` has the decided ones. `disputed` has the attempts that only a person may decide, each
-    with all batches that fit. `rivalled` has those that a later look may decide: a different
+    with all batches that fit. `with_rival` has those that a later look may decide: a different
     attempt, with a similar name or a changed source, could also explain their batches."""
 
     claims: Mapping[int, str]
     disputed: Mapping[int, tuple[str, ...]]
-    rivalled: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    with_rival: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
 
 def presence(
@@ -66,7 +66,7 @@ def presence(
             changed[attempt.expected_name].append(attempt)
     claims: dict[int, str] = {}
     disputed: dict[int, tuple[str, ...]] = {}
-    rivalled: dict[int, tuple[str, ...]] = {}
+    with_rival: dict[int, tuple[str, ...]] = {}
     parts = _connected(attempts, [fidelity.as_sent(batch) for batch in unowned])
     fitting = {batch.batch_id for _, batches in parts for batch in batches}
     odd = [batch for batch in unowned if batch.batch_id not in fitting]
@@ -78,14 +78,14 @@ def presence(
         elif _has_rival(
             some[0], alike.get(skeleton(some[0].expected_name), ()), batches
         ) or _has_changed_rival(some[0], changed.get(some[0].expected_name, ()), batches, fidelity):
-            rivalled |= {attempt.id: names for attempt in some}
+            with_rival |= {attempt.id: names for attempt in some}
         else:
             found = _oldest_to_oldest(some, batches)
             if len(found) < len(some):
                 hopeful = {attempt.id for attempt in some if candidates(attempt, odd, fidelity)}
                 found = _oldest_to_oldest(some, batches, hopeful)
             claims |= found
-    return Presence(claims, disputed, rivalled)
+    return Presence(claims, disputed, with_rival)
 
 
 def _has_rival(one: Attempt, alike: Sequence[Attempt], batches: Sequence[UnownedBatch]) -> bool:

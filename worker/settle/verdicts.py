@@ -104,7 +104,7 @@ def _unsettled(attempt: Attempt, seen: _Seen, *, absence: bool) -> Unsettled | N
         return Unsettled(Reason.HIDDEN, HIDDEN)
     if fitting := seen.found.disputed.get(attempt.id):
         return _candidates(attempt, seen, Reason.SEVERAL_FIT, SEVERAL, fitting)
-    if fitting := seen.found.rivalled.get(attempt.id):
+    if fitting := seen.found.with_rival.get(attempt.id):
         return _candidates(attempt, seen, Reason.NAMES_ALIKE, ALIKE, fitting)
     if near := candidates(attempt, seen.left_over, seen.fidelity):
         return _candidates(attempt, seen, Reason.MAY_BE_ITS, MAY_BE, near)

@@ -15,6 +15,7 @@ from worker.ledger import setups
 from worker.ledger.seat import LEAVES_WITHIN_S
 from worker.ledger.threads import Database
 from worker.model.clock import Clock, iso
+from worker.model.sending_bounds import PATIENCE_S, UNRECORDED_PER_SENDER, UNSETTLED_PER_SENDER
 from worker.model.setups import Copy, SetupIntent, SetupLabel, SetupResult
 from worker.rate.pacer import Pacer
 
@@ -23,17 +24,6 @@ Send = Callable[[SetupIntent], Awaitable[SetupResult]]
 
 Recorded = Callable[[SetupResult, SetupLabel], None]
 """Hears of each result that is recorded."""
-
-UNRECORDED_PER_SENDER = 20
-"""For each request that may be under way, at most this many intents are not recorded as ended. They
-may be unknown after a crash."""
-
-UNSETTLED_PER_SENDER = 4
-"""Sending pauses at this many unknown outcomes for each sender (docs/settling.md, rule 8)."""
-
-PATIENCE_S = 5.0
-"""An intent that cannot leave within this many seconds is taken back, so that a crash during a long
-pause leaves nothing unknown."""
 
 
 @dataclass(slots=True)

@@ -142,7 +142,8 @@ def test_a_run_without_an_end_is_running_if_its_process_is(tmp_path: Path, proce
     with opened(tmp_path, "batch_id", uuid(1), host=host, pid=pid):
         pass
     run = facts_of(tmp_path / "ledger.db", CAMPAIGN).latest
-    assert (run.alive, run.going_on, run.may_go_on) == (alive, alive is True, alive is not False)
+    active = (run.is_active, run.may_be_active)
+    assert (run.alive, *active) == (alive, alive is True, alive is not False)
 
 
 def test_runs_of_the_same_job_are_compared_across_campaigns(tmp_path: Path) -> None:

@@ -51,11 +51,11 @@ def row(number: int, status: str, error: str | None = None, **more: Any) -> dict
     }
 
 
-def found(*rows: dict[str, Any], going_on: bool = False) -> Needs:
+def found(*rows: dict[str, Any], active: bool = False) -> Needs:
     return needs(
         rows,
         lambda _, one: None if one == uuid(1) else Found(one, "Row", NOW, "READY"),
-        going_on=going_on,
+        active=active,
     )
 
 
@@ -87,7 +87,7 @@ def test_rows_with_candidates_stand_alone_and_batches_with_an_owner_are_no_candi
 
 def test_what_is_under_way_needs_nobody_during_a_run() -> None:
     rows = (row(1, "unknown", "no answer is recorded yet", under_way=True), row(2, "pending", None))
-    assert found(*rows, going_on=True).under_way == 1
+    assert found(*rows, active=True).under_way == 1
     assert found(*rows).count("unknown") == 1
 
 
@@ -100,7 +100,7 @@ def test_memory_does_not_grow_with_rows_or_reasons(monkeypatch: pytest.MonkeyPat
             yield row(n, "failed", f"HTTP 422: no {n}")
             yield row(n, "unknown", **undecided(n, "these may be its copy", uuid(2)))
 
-    some = needs(rows(), lambda _, one: Found(one, None, None, None), going_on=False)
+    some = needs(rows(), lambda _, one: Found(one, None, None, None), active=False)
     assert len(some.groups) == 11
     assert some.groups[0].reason == needs_of.OTHERS
     assert sum(group.count for group in some.groups) == 1000
@@ -291,7 +291,7 @@ def test_candidates_that_fit_as_well_speak_against_each_other() -> None:
     some = needs(
         (row(3, "unknown", **undecided(3, "several batches fit", uuid(2), uuid(3))),),
         lambda _, one: Found(one, "Row", NOW, "READY", Evidence(name=True)),
-        going_on=False,
+        active=False,
     )
     (one,) = some.undecided
     assert [one.speaks_against(candidate) for candidate in one.candidates] == [

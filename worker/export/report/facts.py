@@ -57,12 +57,12 @@ class Run(NamedTuple):
         return None if begin is None or end is None else max(0.0, end - begin)
 
     @property
-    def going_on(self) -> bool:
+    def is_active(self) -> bool:
         """Whether it is certainly running."""
         return self.ended_at is None and self.alive is True
 
     @property
-    def may_go_on(self) -> bool:
+    def may_be_active(self) -> bool:
         """Whether it is running, as far as this computer can know."""
         return self.ended_at is None and self.alive is not False
 
@@ -140,7 +140,7 @@ def facts(reader: Reader, campaign: int, name: str, now: float) -> Facts:
         needs=needs(
             views.ledger_rows(reader, campaign, name, created=False),
             lambda item, batch_id: candidate(reader, item, batch_id),
-            going_on=runs[0].may_go_on,
+            active=runs[0].may_be_active,
         ),
         timeline=_timeline(reader, campaign, sending, counts.created, now) if sending else None,
         sending_run_id=sending["run_id"] if sending else None,
@@ -154,9 +154,9 @@ def facts(reader: Reader, campaign: int, name: str, now: float) -> Facts:
     )
 
 
-def may_go_on(reader: Reader, campaign: int) -> bool:
+def may_be_active(reader: Reader, campaign: int) -> bool:
     """Whether the campaign's latest run is still active, as far as this computer can know."""
-    return any(_run(row, {}).may_go_on for row in report.runs(reader, campaign, 1))
+    return any(_run(row, {}).may_be_active for row in report.runs(reader, campaign, 1))
 
 
 def candidate(reader: Reader, item: int, batch_id: str) -> Found | None:

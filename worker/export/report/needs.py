@@ -71,17 +71,17 @@ class Needs(NamedTuple):
 
 
 def needs(
-    rows: Iterable[Row], look_up: Callable[[int, str], Found | None], *, going_on: bool
+    rows: Iterable[Row], look_up: Callable[[int, str], Found | None], *, active: bool
 ) -> Needs:
     """What the rows that are not created need.
 
     `look_up` returns what is known of a batch that could be the copy of an item, None if it has an
-    owner. With `going_on` a run may still record what is under way."""
+    owner. With `active` a run may still record what is under way."""
     undecided: list[Undecided] = []
     undecided_count = under_way = 0
     groups: dict[tuple[str, str | None], Group] = {}
     for row in rows:
-        if row["under_way"] and going_on:
+        if row["under_way"] and active:
             under_way += 1
             continue
         reason: str | None = row["cause"]

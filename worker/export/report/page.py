@@ -106,8 +106,8 @@ def write_report(
         if not found.runs:
             raise AssertionError("a campaign always has a run")
         with replaced(path) as file:
-            some = undecided(reader, campaign, going_on=found.latest.may_go_on)
-            sheet = NO_SHEET if found.latest.going_on else sheet_of(some, name, _batch_url(about))
+            some = undecided(reader, campaign, active=found.latest.may_be_active)
+            sheet = NO_SHEET if found.latest.is_active else sheet_of(some, name, _batch_url(about))
             rows = Rows(reader, campaign, name, found)
             pieces = page(found, rows, about, commands, sheet)
             file.writelines(piece.encode() for piece in pieces)

@@ -31,7 +31,7 @@ def headline(facts: Facts) -> Headline:
     """How many duplicates are created, and what is known of the others."""
     counts = facts.counts
     some = f"{counts.created:,} of {counted(counts.total, 'duplicate')} created"
-    if facts.latest.going_on:
+    if facts.latest.is_active:
         return Headline(
             "running", f"{some} so far", "A run is in progress. Write the report again to see more."
         )

@@ -18,7 +18,7 @@ from worker.model.records import STATUSES, Counts, Status
 from worker.text import counted, shell_command
 
 REHEARSAL = "Rehearsal in the sandbox: none of these batches is real."
-GOING_ON = (
+ACTIVE = (
     "A run was active when this file was written. It continues by itself: follow these steps only"
     " if it crashed."
 )
@@ -101,8 +101,8 @@ def _write_counts(page: Page, counts: Counts) -> None:
 
 def _write_steps(page: Page, about: About, digest: Digest) -> None:
     page.section("What to do next")
-    if about.going_on:
-        page.text(GOING_ON, column=0)
+    if about.active:
+        page.text(ACTIVE, column=0)
     setups = digest.setups
     state = CampaignState(digest.counts, digest.undecided, setups=setups, to_set_up=setups.open)
     todo = steps(state, about.commands)
@@ -124,7 +124,7 @@ def _write_steps(page: Page, about: About, digest: Digest) -> None:
 def _write_options(page: Page, about: About, digest: Digest) -> None:
     """The command that records decisions, and its options for the first undecided duplicates."""
     rows, style = digest.first_undecided, page.style
-    if about.file is not None and not about.going_on:
+    if about.file is not None and not about.active:
         page.text(SHEET)
         page.text(about.commands.settle("--decisions", str(about.file)), style.command)
     page.text(OPTIONS)
