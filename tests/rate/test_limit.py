@@ -15,15 +15,16 @@ from tests.simulation.paced import Case, tried
 from worker.rate.evidence import BURST, CONFIDENT, Evidence
 from worker.rate.limit import (
     HOLD_S,
+    IN_A_ROW,
     LEAST_LEFT,
     LONGEST_HOLD,
     MOST_CONTENTION,
+    NO_CEILING,
     SURE,
     Limit,
     Throttle,
     accepted,
     held_for,
-    is_limit,
     rate_at,
     span,
     throttled,
@@ -32,7 +33,7 @@ from worker.rate.limit import (
 CALM = Limit(30.0, 100.0, hold=8.0, trials=1)
 """A rate that is held from second 100 on, after a test."""
 
-TEST = Limit(30.0, 100.0, hold=8.0, proven=False, top=50.0)
+TEST = Limit(30.0, 100.0, hold=8.0, top=50.0)
 """A rate that is held as a test of whether the rate is the cause."""
 
 FULL = Evidence(mark=100.0, taken=58, burst=1, sent=50, throttled=3, first=102.0)
@@ -42,7 +43,7 @@ FULL = Evidence(mark=100.0, taken=58, burst=1, sent=50, throttled=3, first=102.0
 
 
 def test_without_a_throttled_answer_no_limit_is_known() -> None:
-    assert rate_at(Limit(), 5.0) == math.inf
+    assert rate_at(Limit(), 5.0) == rate_at(NO_CEILING, 5.0) == math.inf
 
 
 def test_a_rate_is_held_and_then_more_is_tried_slowly_at_first() -> None:
@@ -58,7 +59,7 @@ def test_no_more_is_tried_before_a_test_has_ended() -> None:
 
 
 def test_at_the_start_the_rate_approaches_the_one_that_was_throttled() -> None:
-    limit = Limit(15.0, 0.0, target=30.0, proven=False)
+    limit = Limit(15.0, 0.0, target=30.0)
     assert rate_at(limit, 0.0) == 15.0
     assert rate_at(limit, HOLD_S) == pytest.approx(30 - 15 * math.exp(-1))
     assert rate_at(limit, 4 * HOLD_S) > 30.0, "nothing was throttled, so it may be more"
@@ -112,7 +113,7 @@ def test_a_request_counts_from_the_mark_on_and_as_evidence_from_the_new_rate_on(
     assert (seen.taken, seen.sent, seen.in_row) == (taken, sent, 0)
 
 
-def test_the_score_of_a_proven_rate_does_not_fall_below_zero() -> None:
+def test_the_score_of_a_held_rate_does_not_fall_below_zero() -> None:
     assert accepted(CALM, FULL, 101.0)[1].score == 0.0
     assert accepted(TEST, FULL, 101.0)[1].score < 0.0
 
@@ -125,18 +126,18 @@ def test_a_trial_counts_from_its_beginning_when_the_limiter_has_rested() -> None
     assert accepted(CALM._replace(contention=0.05), FULL, 108.5)[1].mark == 100.0
 
 
-@pytest.mark.parametrize(("score", "proven"), [(-SURE, True), (0.1 - SURE, False)])
-def test_a_test_ends_with_a_limit_if_nothing_more_is_throttled(score: float, proven: bool) -> None:
+@pytest.mark.parametrize(("score", "ended"), [(-SURE, True), (0.1 - SURE, False)])
+def test_a_test_ends_with_a_limit_if_nothing_more_is_throttled(score: float, ended: bool) -> None:
     limit, seen = accepted(TEST, FULL._replace(score=score), 110.0)
-    assert limit.proven is proven
-    if proven:
+    assert limit.top == (0.0 if ended else TEST.top)
+    if ended:
         assert (limit.hold, limit.contention) == (10.0, 0.0)
         assert (seen.sent, seen.throttled, seen.score) == (0, 0, 0.0)
 
 
 def test_the_approach_at_the_start_is_no_test() -> None:
-    limit = TEST._replace(target=40.0)
-    assert not accepted(limit, FULL._replace(sent=500, score=-99.0), 110.0)[0].proven
+    limit = TEST._replace(target=40.0, top=0.0)
+    assert accepted(limit, FULL._replace(sent=500, score=-99.0), 110.0)[0] == limit
 
 
 @pytest.mark.parametrize(("contention", "left"), [(0.0, 0.0), (0.06, 0.03)])
@@ -152,27 +153,21 @@ def test_if_a_limit_was_the_cause_less_contention_is_assumed(
 
 def test_at_the_start_the_first_one_lowers_the_rate_to_what_was_accepted_less_a_burst() -> None:
     seen = Evidence(mark=0.0, taken=BURST + 4)
-    limit, seen = throttled(Limit(), seen, Throttle(0.2, 0.3, 100.0, paced=False))
+    limit, seen = throttled(NO_CEILING, seen, Throttle(0.2, 0.3, 100.0))
     assert limit.start == pytest.approx(20.0)
     assert (limit.target, limit.since) == (100.0, 0.3)
-    assert (limit.proven, limit.top) == (False, 0.0), "what was under way is no rate to go back to"
+    assert limit.top == 0.0, "what was under way is no rate to go back to"
     assert (seen.mark, seen.taken, seen.burst, seen.sent) == (0.2, 0, 1, 1)
     assert seen.throttled == 1
 
 
 def test_at_the_start_some_of_what_was_under_way_is_kept() -> None:
-    limit, _ = throttled(Limit(), Evidence(), Throttle(0.2, 0.3, 100.0, paced=False))
+    limit, _ = throttled(NO_CEILING, Evidence(), Throttle(0.2, 0.3, 100.0))
     assert limit.start == pytest.approx(100.0 / BURST)
 
 
-def test_where_pauses_are_asked_for_the_approach_ends_lower() -> None:
-    throttle = Throttle(0.2, 0.3, 100.0, paced=False, asked=True)
-    limit, _ = throttled(Limit(), Evidence(mark=0.0, taken=BURST + 4), throttle)
-    assert limit.target == pytest.approx(2 * limit.start)
-
-
 def test_each_one_in_the_approach_lowers_the_rate_until_the_estimate_is_confident() -> None:
-    near = Limit(15.0, 1.0, target=60.0, proven=False)
+    near = Limit(15.0, 1.0, target=60.0)
     few = Evidence(mark=0.0, taken=16, burst=1, first=0.0)
     limit, seen = throttled(near, few, Throttle(1.5, 1.5, 20.0))
     assert limit.start == pytest.approx(LEAST_LEFT * 20.0)
@@ -180,7 +175,7 @@ def test_each_one_in_the_approach_lowers_the_rate_until_the_estimate_is_confiden
     assert (seen.mark, seen.taken) == (0.0, 16), "the limiter is full all the time"
     limit, seen = throttled(near, few._replace(taken=CONFIDENT), Throttle(1.5, 1.5, 20.0))
     assert limit.start == pytest.approx((CONFIDENT - 1) / 1.5)
-    assert limit.target == 0.0
+    assert (limit.target, limit.top) == (0.0, limit.start)
     assert limit.hold == held_for(0, limit.start, asked=False)
     assert (seen.mark, seen.taken) == (1.5, 0)
 
@@ -206,7 +201,7 @@ def test_where_the_score_is_high_the_limit_has_moved_and_a_lower_rate_is_tested(
     seen = FULL._replace(score=2 * SURE - 1.0, sent=20, throttled=2)
     limit, after = throttled(CALM, seen, Throttle(104.0, 104.1, 30.0))
     assert limit.start == pytest.approx(57 / 4)
-    assert (limit.proven, limit.top, limit.trials, limit.target) == (False, 30.0, -1, 0.0)
+    assert (limit.top, limit.trials, limit.target) == (30.0, -1, 0.0)
     assert (after.sent, after.throttled, after.score, after.mark) == (21, 3, 0.0, 104.0)
     few = seen._replace(taken=4)
     assert throttled(CALM, few, Throttle(104.0, 104.1, 30.0))[0].start == 30.0 * LEAST_LEFT
@@ -215,37 +210,19 @@ def test_where_the_score_is_high_the_limit_has_moved_and_a_lower_rate_is_tested(
 def test_a_ceiling_is_doubted_as_a_rate_that_is_held() -> None:
     seen = FULL._replace(score=2 * SURE - 1.0)
     limit, _ = throttled(Limit(), seen, Throttle(101.5, 101.6, 50.0))
-    assert (limit.proven, limit.top, limit.trials) == (False, 50.0, 0)
+    assert (limit.top, limit.trials) == (50.0, 0)
 
 
-@pytest.mark.parametrize(
-    ("in_row", "contention", "no_chance"),
-    [(3, 0.0, False), (4, 0.0, True), (4, 0.05, True), (5, 0.1, False), (6, 0.1, True)],
-)
-def test_too_many_in_a_row_are_no_contention(
-    in_row: int, contention: float, no_chance: bool
-) -> None:
-    assert is_limit(in_row, contention) is no_chance
-    limit = CALM._replace(contention=contention)
-    found, _ = throttled(limit, FULL._replace(in_row=in_row - 1), Throttle(104.0, 104.1, 30.0))
-    assert (not found.proven) is no_chance
-
-
-def test_a_good_estimate_lowers_a_held_rate_slightly() -> None:
-    seen = Evidence(mark=100.0, taken=4 * CONFIDENT, burst=1, score=1.0)
-    for throttle in (Throttle(104.0, 104.1, 30.0), Throttle(104.0, 104.1, 30.0, asked=True)):
-        limit, after = throttled(CALM, seen, throttle)
-        assert limit.start == pytest.approx((4 * CONFIDENT - 1) / 4)
-        assert limit == CALM._replace(start=limit.start)
-        assert (after.mark, after.taken) == (104.0, 0), "the next estimate begins here"
-    throttle = Throttle(102.0, 102.1, 30.0)
-    assert throttled(CALM, seen, throttle)[0] == CALM, "a held rate is never raised"
-    throttle = Throttle(104.0, 104.1, 30.0)
-    noisy = CALM._replace(contention=0.05)
-    assert throttled(noisy, seen, throttle)[0] == noisy
-    assert throttled(Limit(), seen, throttle)[0] == Limit(), "a ceiling is no estimate"
-    assert throttled(CALM, seen._replace(in_row=1), throttle)[0] == CALM, "a row counts once"
-    assert throttled(CALM, seen._replace(taken=4 * CONFIDENT - 1), throttle)[0] == CALM
+@pytest.mark.parametrize("limit", [CALM, TEST, CALM._replace(contention=0.1)])
+def test_a_long_row_is_no_contention_and_lowers_the_rate_once(limit: Limit) -> None:
+    seen = FULL
+    lowered = []
+    for _ in range(2 * IN_A_ROW):
+        before = limit
+        limit, seen = throttled(limit, seen, Throttle(104.0, 104.1, 30.0))
+        lowered.append(limit != before)
+    assert lowered.index(True) == IN_A_ROW - 1
+    assert sum(lowered) == 1
 
 
 # -- throttled answers: in a trial
@@ -268,7 +245,7 @@ def test_the_first_throttled_answer_in_a_trial_ends_it(
     limit, after = throttled(CALM, seen, Throttle(110.0, 110.1, 40.0))
     assert limit.start == pytest.approx(start)
     assert limit.since == 110.1
-    assert (limit.hold, limit.trials, limit.proven) == (hold, trials, True)
+    assert (limit.hold, limit.trials, limit.top) == (hold, trials, 0.0)
     assert (after.mark, after.taken, after.burst) == (110.0, 0, 1)
     assert after.score == 1.25, "it was to be expected, so it is no evidence"
 
@@ -328,7 +305,7 @@ def test_a_test_that_fails_shows_contention_and_the_rate_goes_back() -> None:
 )
 def test_a_test_that_fails_may_only_show_that_the_limit_is_lower(seen: Evidence, why: str) -> None:
     limit, _ = throttled(TEST, seen, Throttle(104.0, 104.1, 30.0))
-    assert (limit.contention, limit.proven, limit.top) == (0.0, False, 50.0), why
+    assert (limit.contention, limit.top) == (0.0, 50.0), why
     assert limit.start < 30.0
     assert MOST_CONTENTION < 23 / 91
 
@@ -402,11 +379,11 @@ def take_contention_for_a_limit(patch: pytest.MonkeyPatch) -> None:
 def forget_to_end_a_test(patch: pytest.MonkeyPatch) -> None:
     def unending(limit: Limit, seen: Evidence, left_at: float) -> tuple[Limit, Evidence]:
         after, counts = accepted(limit, seen, left_at)
-        return (after if limit.proven else limit), counts
+        return (limit if limit.top else after), counts
 
     def unmoved(limit: Limit, seen: Evidence, throttle: Throttle) -> tuple[Limit, Evidence]:
         after, counts = throttled(limit, seen, throttle)
-        return (limit if after.proven and not limit.proven else after), counts
+        return (limit if limit.top and not after.top else after), counts
 
     patch.setattr("worker.rate.pacer.accepted", unending)
     patch.setattr("worker.rate.pacer.throttled", unmoved)

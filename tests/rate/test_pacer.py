@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,7 @@ from worker.model.events import Event
 from worker.model.replies import Quota
 from worker.rate.evidence import BURST
 from worker.rate.pacer import Pacer
-from worker.rate.slots import HORIZON_S, MOMENT_S, MOST_BACK_OFF_S, PROBE_AFTER
+from worker.rate.slots import HORIZON_S, MOMENT_S, MOST_BACK_OFF_S, PROBE_AFTER, Pace
 from worker.rate.window import FIRST, Window
 
 
@@ -228,6 +229,23 @@ def test_recovery_from_an_outage_is_logged_too(patient: bool) -> None:
     assert rig.pacer.unusable_for() == 0.0
 
 
+@pytest.mark.parametrize(
+    ("since", "pause_until", "seconds"),
+    [
+        (math.inf, 1900.0, 0.0),
+        (950.0, -math.inf, 50.0),
+        (950.0, 990.0, 50.0),
+        (950.0, 1850.0, 900.0),
+    ],
+)
+def test_the_api_is_unusable_until_now_or_as_long_as_it_says(
+    since: float, pause_until: float, seconds: float
+) -> None:
+    rig = Rig()
+    rig.pacer.state = Pace(10.0, unusable_since=since, pause_until=pause_until)
+    assert rig.pacer.unusable_for() == seconds
+
+
 def test_waits_grow_while_only_throttled_answers_come() -> None:
     rig = Rig(None)
     waits = []
@@ -272,18 +290,6 @@ def test_a_limiter_rests_while_all_wait_because_it_asked_for_that() -> None:
     assert (rig.pacer._evidence.mark, rig.pacer._evidence.burst) == (1005.0, BURST)
     rig.pacer.throttled(rig.clock.now - 1.0, 9.0)
     assert rig.pacer._evidence.mark == 1009.0, "so does one that was under way already"
-
-
-@pytest.mark.parametrize(
-    ("ceiling", "pause_s", "burst"),
-    [(0.5, 1.0, 1), (0.5, 5.0, 3), (0.5, 60.0, BURST), (10.0, 0.2, 3)],
-)
-def test_a_limiter_fills_up_only_as_long_as_a_pause_lasts(
-    ceiling: float, pause_s: float, burst: int
-) -> None:
-    rig = Rig(ceiling)
-    rig.pacer.throttled(rig.clock.now, pause_s)
-    assert rig.pacer._evidence.burst == burst
 
 
 @pytest.mark.parametrize("ceiling", [10.0, None])

@@ -19,14 +19,11 @@ from worker.rate.slots import (
     back_off,
     due,
     following,
-    pace,
+    paused,
     probing,
     rate,
     slots_within,
-    slowed,
-    throttled,
     unusable,
-    unusable_for,
     with_quota,
 )
 
@@ -36,12 +33,12 @@ LIMIT = Limit(5.0, 100.0, hold=60.0)
 
 
 def test_the_first_request_may_leave_at_once() -> None:
-    assert due(pace(5)) == -math.inf
-    assert due(pace(None)) == -math.inf
+    assert due(Pace(5)) == -math.inf
+    assert due(Pace()) == -math.inf
 
 
 def test_slots_lie_on_a_grid_that_lateness_does_not_move() -> None:
-    state, times = pace(4), []
+    state, times = Pace(4), []
     now = 100.0
     for _ in range(1000):
         now = max(now, due(state)) + 0.01  # everybody wakes late
@@ -52,7 +49,7 @@ def test_slots_lie_on_a_grid_that_lateness_does_not_move() -> None:
 
 
 def test_a_pause_is_not_caught_up_with() -> None:
-    state = after_request(pace(10), 0.0)
+    state = after_request(Pace(10), 0.0)
     state = after_request(state, 60.0)
 
     assert due(state) == pytest.approx(60.1)
@@ -62,13 +59,13 @@ def test_a_pause_is_not_caught_up_with() -> None:
 def test_a_slot_that_is_missed_by_less_than_its_interval_keeps_the_grid(
     late: float, next_slot: float
 ) -> None:
-    state = after_request(pace(10), 0.0)
+    state = after_request(Pace(10), 0.0)
 
     assert due(after_request(state, 0.1 + late)) == pytest.approx(next_slot)
 
 
 def test_without_a_ceiling_everything_may_leave_at_once() -> None:
-    state = after_request(after_request(pace(None), 5.0), 5.0)
+    state = after_request(after_request(Pace(), 5.0), 5.0)
 
     assert due(state) <= 5.0
     assert slots_within(state, 5.0, 16) == 16
@@ -87,7 +84,7 @@ def test_a_busy_moment_is_made_up_for_and_a_pause_is_not(
 
 
 def test_at_a_thousand_a_second_no_more_than_two_slots_are_made_up_for() -> None:
-    state = after_request(pace(1000), 0.0)
+    state = after_request(Pace(1000), 0.0)
     state = after_request(state, 0.0029)
     bunch = 0
     while due(state) <= 0.0029:
@@ -97,71 +94,72 @@ def test_at_a_thousand_a_second_no_more_than_two_slots_are_made_up_for() -> None
 
 
 def test_a_limit_that_is_known_is_kept_to_and_the_ceiling_stays_one() -> None:
-    assert due(after_request(pace(10)._replace(limit=LIMIT), 0.0)) == pytest.approx(0.2)
-    assert due(after_request(pace(None)._replace(limit=LIMIT), 0.0)) == pytest.approx(0.2)
-    assert due(after_request(pace(2)._replace(limit=LIMIT), 0.0)) == pytest.approx(0.5)
+    assert due(after_request(Pace(10)._replace(limit=LIMIT), 0.0)) == pytest.approx(0.2)
+    assert due(after_request(Pace()._replace(limit=LIMIT), 0.0)) == pytest.approx(0.2)
+    assert due(after_request(Pace(2)._replace(limit=LIMIT), 0.0)) == pytest.approx(0.5)
 
 
 def test_a_request_is_due_after_slot_and_pause() -> None:
-    assert due(Pace(1.0, next_slot=3.0, pause_until=2.0)) == 3.0
-    assert due(Pace(1.0, next_slot=3.0, pause_until=4.0)) == 4.0
+    assert due(Pace(1, next_slot=3.0, pause_until=2.0)) == 3.0
+    assert due(Pace(1, next_slot=3.0, pause_until=4.0)) == 4.0
 
 
 @pytest.mark.parametrize(
     ("state", "most", "slots"),
     [
-        (Pace(0.1), 16, 4),  # now, and at 0.1, 0.2, 0.3
-        (Pace(0.1), 2, 2),
-        (Pace(0.1), 0, 0),
-        (Pace(1.0), 16, 1),
-        (Pace(0.1, next_slot=10.25), 16, 1),
-        (Pace(0.1, next_slot=10.31), 16, 0),
-        (Pace(0.1, pause_until=10.2), 16, 2),
-        (Pace(0.1, pause_until=11.0), 16, 0),
-        (Pace(0.0, pause_until=11.0), 16, 0),
-        (Pace(0.0, bad=PROBE_AFTER), 16, 1),
-        (Pace(0.1, bad=PROBE_AFTER, pause_until=11.0), 16, 0),
+        (Pace(10), 16, 4),  # now, and at 0.1, 0.2, 0.3
+        (Pace(10), 2, 2),
+        (Pace(10), 0, 0),
+        (Pace(1), 16, 1),
+        (Pace(10, next_slot=10.25), 16, 1),
+        (Pace(10, next_slot=10.31), 16, 0),
+        (Pace(10, pause_until=10.2), 16, 2),
+        (Pace(10, pause_until=11.0), 16, 0),
+        (Pace(pause_until=11.0), 16, 0),
+        (Pace(bad=PROBE_AFTER), 16, 1),
+        (Pace(10, bad=PROBE_AFTER, pause_until=11.0), 16, 0),
     ],
 )
 def test_so_many_may_leave_within_the_horizon(state: Pace, most: int, slots: int) -> None:
     assert HORIZON_S == 0.3
     assert slots_within(state, 10.0, most) == slots
+    assert slots_within(state, 10.0, most, in_flight=1) == (0 if probing(state) else slots)
 
 
 # -- throttled answers
 
 
 def test_a_new_limit_begins_after_the_pause() -> None:
-    state = throttled(pace(10), 100.0, 0.5, LIMIT)
+    state = paused(Pace(10, limit=LIMIT), 100.0, 0.5)
     assert (state.pause_until, state.unusable_since) == (100.5, 100.0)
     assert state.limit == LIMIT._replace(since=100.5)
-    assert (state.pauses, state.slowed_at) == (0, -math.inf), "`slowed` counts pauses"
+    assert (state.pauses, state.slowed_at) == (0, -math.inf), "it does not count"
 
 
 def test_a_later_answer_may_make_a_pause_longer_but_not_shorter() -> None:
-    state = throttled(pace(10), 100.0, 7.0, LIMIT)
+    state = paused(Pace(10, limit=LIMIT), 100.0, 7.0)
     assert due(state) == 107.0
-    longer = throttled(state, 101.0, 20.0, state.limit)
+    longer = paused(state, 101.0, 20.0)
     assert (longer.pause_until, longer.limit.since) == (121.0, 121.0)
-    assert throttled(state, 101.0, 1.0, state.limit) == state
+    assert paused(state, 101.0, 1.0) == state
 
 
 def test_an_earlier_limit_does_not_age_during_a_pause() -> None:
-    state = throttled(pace(10), 130.0, 0.5, LIMIT)
+    state = paused(Pace(10, limit=LIMIT), 130.0, 0.5)
     assert state.limit == LIMIT._replace(since=100.5)
-    state = throttled(state, 130.25, 20.0, state.limit)
+    state = paused(state, 130.25, 20.0)
     assert (state.pause_until, state.limit) == (150.25, LIMIT._replace(since=120.25))
 
 
 def test_an_answer_that_makes_nobody_wait_keeps_the_limit_and_the_pace() -> None:
-    state = throttled(pace(10), 100.0, 0.0, LIMIT._replace(since=90.0))
+    state = paused(Pace(10, limit=LIMIT._replace(since=90.0)), 100.0, 0.0)
     assert (state.pause_until, state.limit.since) == (100.0, 90.0)
 
 
 def test_pauses_are_counted_until_a_usable_answer() -> None:
-    state = slowed(slowed(pace(10), 100.0), 101.0)
+    state = paused(paused(Pace(10), 100.0, 1.0, counts=True), 101.0, 1.0, counts=True)
     assert (state.pauses, state.slowed_at) == (2, 101.0)
-    assert after_usable(state, 101.0).pauses == 0
+    assert after_usable(state, 101.0, LIMIT).pauses == 0
 
 
 @pytest.mark.parametrize(("jitter", "part"), [(0.0, 0.5), (0.5, 0.75), (1.0, 1.0)])
@@ -174,43 +172,40 @@ def test_back_off_grows_to_a_cap_with_half_of_it_random(jitter: float, part: flo
 
 
 def test_a_good_answer_to_an_earlier_request_only_says_that_the_api_is_there() -> None:
-    state = after_usable(slowed(throttled(pace(10), 100.0, 7.0, LIMIT), 100.0), 99.5)
+    state = after_usable(paused(Pace(10), 100.0, 7.0, counts=True), 99.5, LIMIT)
 
-    assert (state.pauses, state.pause_until, state.unusable_since) == (1, 107.0, None)
-    assert after_usable(state, 107.0).pauses == 0
+    assert (state.pauses, state.pause_until, state.unusable_since) == (1, 107.0, math.inf)
+    assert after_usable(state, 107.0, LIMIT).pauses == 0
 
 
 # -- what headers say
 
 
 def test_what_is_left_of_a_window_is_spread_over_it() -> None:
-    state = with_quota(pace(None), 100.0, Quota(20, 10.0))
+    state = with_quota(Pace(), 100.0, Quota(20, 10.0))
 
     assert rate(state, 105.0) == pytest.approx(2.0)
-    assert rate(state, 110.0) is None, "a new window has begun"
-    assert rate(with_quota(pace(1), 100.0, Quota(20, 10.0)), 105.0) == pytest.approx(1.0), (
+    assert rate(state, 110.0) == math.inf, "a new window has begun"
+    assert rate(with_quota(Pace(1), 100.0, Quota(20, 10.0)), 105.0) == pytest.approx(1.0), (
         "the ceiling stays one"
     )
 
 
-def test_what_is_left_of_a_long_window_may_leave_at_once() -> None:
-    assert with_quota(pace(None), 100.0, Quota(20, 3600.0)) == pace(None)
+@pytest.mark.parametrize("reset_s", [0.0, 3600.0])
+def test_what_is_left_of_a_long_or_ended_window_may_leave_at_once(reset_s: float) -> None:
+    assert with_quota(Pace(), 100.0, Quota(20, reset_s)) == Pace()
 
 
 def test_a_wait_for_the_next_window_is_one_that_the_api_asks_for() -> None:
-    state = with_quota(pace(10), 100.0, Quota(0, 3600.0))
-    assert unusable_for(state, 101.0) == 3600.0
-    assert (
-        unusable_for(
-            with_quota(state._replace(unusable_since=50.0), 100.0, Quota(0, 3600.0)), 101.0
-        )
-        == 3650.0
-    )
+    state = with_quota(Pace(10), 100.0, Quota(0, 3600.0))
+    assert (state.unusable_since, state.pause_until) == (100.0, 3700.0)
+    state = with_quota(Pace(10, unusable_since=50.0), 100.0, Quota(0, 3600.0))
+    assert (state.unusable_since, state.pause_until) == (50.0, 3700.0)
 
 
 @pytest.mark.parametrize(("before", "until"), [(-math.inf, 110.0), (105.0, 110.0), (400.0, 400.0)])
 def test_where_nothing_is_left_all_wait_for_the_next_window(before: float, until: float) -> None:
-    state = pace(10)._replace(pause_until=before)
+    state = Pace(10)._replace(pause_until=before)
     assert with_quota(state, 100.0, Quota(0, 10.0)).pause_until == until
 
 
@@ -220,16 +215,16 @@ def test_where_nothing_is_left_all_wait_for_the_next_window(before: float, until
 def test_single_unusable_answers_make_nobody_wait_where_their_items_are_not_asked_for_again() -> (
     None
 ):
-    state = pace(10)
+    state = Pace(10)
     for now in range(PROBE_AFTER - 1):
         state = unusable(state, float(now), float(now), None, 0.0, patient=True)
 
-    assert (state.pause_until, state.pauses, probing(state)) == (-math.inf, 0, False)
+    assert (state.pause_until, state.pauses, probing(state)) == (now, 0, False)
     assert state.unusable_since == 0.0
 
 
 def test_a_row_of_unusable_answers_leads_to_probes_with_growing_pauses() -> None:
-    state = pace(10)
+    state = Pace(10)
     waits = []
     now = 0.0
     for _ in range(PROBE_AFTER + 8):
@@ -239,19 +234,19 @@ def test_a_row_of_unusable_answers_leads_to_probes_with_growing_pauses() -> None
 
     assert waits == [0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60]
     assert probing(state)
-    assert not probing(after_usable(state, now))
+    assert not probing(after_usable(state, now, LIMIT))
 
 
 def test_after_two_pauses_without_a_usable_answer_one_request_at_a_time_probes() -> None:
-    state = slowed(pace(10), 100.0)
+    state = paused(Pace(10), 100.0, 1.0, counts=True)
     assert not probing(state)
-    state = slowed(state, 101.0)
+    state = paused(state, 101.0, 1.0, counts=True)
     assert probing(state), "a used up window lasts, and each request would be throttled"
-    assert not probing(after_usable(state, 101.5))
+    assert not probing(after_usable(state, 101.5, LIMIT))
 
 
 def test_where_the_item_would_be_asked_for_again_the_first_unusable_answer_makes_all_wait() -> None:
-    state = unusable(pace(10), 100.0, 99.0, None, 1.0, patient=False)
+    state = unusable(Pace(10), 100.0, 99.0, None, 1.0, patient=False)
     assert state.pause_until == 101.0
 
     state = unusable(state, 101.0, 101.0, None, 1.0, patient=False)
@@ -260,7 +255,7 @@ def test_where_the_item_would_be_asked_for_again_the_first_unusable_answer_makes
 
 @pytest.mark.parametrize("patient", [True, False])
 def test_requests_that_were_under_way_make_no_pause_longer(patient: bool) -> None:
-    state = pace(10)
+    state = Pace(10)
     for _ in range(16):
         state = unusable(state, 100.0, 99.0, None, 1.0, patient=patient)
     assert (state.pause_until, state.pauses) == (101.0, 1)
@@ -271,38 +266,23 @@ def test_requests_that_were_under_way_make_no_pause_longer(patient: bool) -> Non
 
 
 def test_an_unusable_answer_may_ask_to_wait() -> None:
-    state = unusable(pace(10), 100.0, 99.0, 30.0, 0.0, patient=True)
+    state = unusable(Pace(10), 100.0, 99.0, 30.0, 0.0, patient=True)
     assert state.pause_until == 130.0
 
     assert unusable(state, 101.0, 99.0, 5.0, 0.0, patient=True).pause_until == 130.0
 
 
 def test_no_pause_is_ever_shortened() -> None:
-    state = pace(10)._replace(pause_until=500.0)
+    state = Pace(10)._replace(pause_until=500.0)
 
-    assert throttled(state, 100.0, 1.0, LIMIT).pause_until == 500.0
+    assert paused(state, 100.0, 1.0).pause_until == 500.0
     assert unusable(state, 100.0, 100.0, 1.0, 0.0, patient=False).pause_until == 500.0
 
 
-@pytest.mark.parametrize(
-    ("since", "pause_until", "now", "seconds"),
-    [
-        (None, 900.0, 100.0, 0.0),
-        (50.0, -math.inf, 100.0, 50.0),
-        (50.0, 90.0, 100.0, 50.0),
-        (50.0, 950.0, 100.0, 900.0),
-    ],
-)
-def test_the_api_is_unusable_until_now_or_as_long_as_it_says(
-    since: float | None, pause_until: float, now: float, seconds: float
-) -> None:
-    assert unusable_for(Pace(0.1, unusable_since=since, pause_until=pause_until), now) == seconds
-
-
 def test_unusable_time_counts_from_the_first_trouble_of_either_kind() -> None:
-    state = throttled(pace(10), 100.0, 0.0, LIMIT)
+    state = paused(Pace(10, limit=LIMIT), 100.0, 0.0)
     state = unusable(state, 110.0, 109.0, None, 0.0, patient=True)
-    state = throttled(state, 120.0, 0.0, LIMIT)
+    state = paused(state, 120.0, 0.0)
 
-    assert unusable_for(state, 130.0) == 30.0
-    assert unusable_for(after_usable(state, 121.0), 130.0) == 0.0
+    assert state.unusable_since == 100.0
+    assert after_usable(state, 121.0, LIMIT).unusable_since == math.inf

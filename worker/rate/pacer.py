@@ -13,7 +13,7 @@ from worker.model.events import Emit, Event
 from worker.model.replies import Quota
 from worker.rate import slots
 from worker.rate.evidence import BURST, Evidence, restarted
-from worker.rate.limit import Throttle, accepted, rate_at, throttled
+from worker.rate.limit import NO_CEILING, Throttle, accepted, rate_at, throttled
 from worker.rate.window import FIRST, Window, answered, spread
 
 
@@ -25,7 +25,7 @@ class Pacer:
         self, ceiling: float | None, most: int, clock: Clock, rng: random.Random, emit: Emit,
         wait: Callable[[float], Awaitable[None]], stopped: Callable[[], bool],
     ) -> None:  # fmt: skip
-        self.state = slots.pace(ceiling)
+        self.state = slots.Pace(ceiling) if ceiling else slots.Pace(limit=NO_CEILING)
         self.window = Window(most, most if ceiling else min(FIRST, most))
         self._evidence = Evidence()
         self._clock, self._rng = clock, rng
@@ -96,11 +96,9 @@ class Pacer:
 
     def prefetch(self) -> int:
         """How many items may be claimed now: as many as are sent soon."""
-        if slots.probing(self.state) and self.in_flight:
-            return 0
         size, latency = self.window.size, self.window.latency
         most = size * slots.HORIZON_S / max(latency, slots.MOMENT_S) if latency else size
-        return slots.slots_within(self.state, self._clock.monotonic(), max(1, int(most)))
+        return slots.slots_within(self.state, self._clock.monotonic(), max(1, most), self.in_flight)
 
     def opens_in(self) -> float:
         """Seconds until an item may be claimed again."""
@@ -112,11 +110,13 @@ class Pacer:
 
     def rate(self) -> float | None:
         """The rate that is allowed now; None if it is not limited."""
-        return slots.rate(self.state, self._clock.monotonic())
+        rate = slots.rate(self.state, self._clock.monotonic())
+        return rate if rate < math.inf else None
 
     def unusable_for(self) -> float:
         """Seconds for which the API has been unusable, including a pause that it asks for."""
-        return slots.unusable_for(self.state, self._clock.monotonic())
+        until = max(self._clock.monotonic(), self.state.pause_until)
+        return max(0.0, until - self.state.unusable_since)
 
     # -- answers
 
@@ -124,8 +124,7 @@ class Pacer:
         """A usable answer came to a request sent at `left_at`."""
         before = self.state
         limit, self._evidence = accepted(before.limit, self._evidence, left_at)
-        state = slots.after_usable(before, left_at)
-        self.state = state if limit is state.limit else state._replace(limit=limit)
+        self.state = slots.after_usable(before, left_at, limit)
         self.window = answered(self.window, self._clock.monotonic() - left_at)
         if before.pauses and not self.state.pauses:
             self._emit(Event("pace.recovered", fields={"rate": self._rounded_rate()}))
@@ -144,22 +143,21 @@ class Pacer:
         current = left_at >= state.slowed_at
         limit, wait = state.limit, asked or 0.0
         if current:
-            held = slots.rate(state, left_at)
             # Without a held rate, it is guessed from the number under way.
             latency = self.window.latency or max(now - left_at, 1e-3)
-            rate = min(held or math.inf, self.window.size / latency)
-            throttle = Throttle(left_at, now, rate, paced=held is not None, asked=wait > 0)
+            rate = min(slots.rate(state, left_at), self.window.size / latency)
+            throttle = Throttle(left_at, now, rate, asked=wait > 0)
             limit, self._evidence = throttled(limit, self._evidence, throttle)
             # Contention needs no wait. A row that it hardly explains is probably a used up window.
             row = self._evidence.in_row > (2 if limit.contention else 1)
             if not asked and (row or limit.since == now):
                 slot = 1.0 / min(rate, rate_at(limit, now))
                 wait = slots.back_off(state.pauses + row + 1, self._rng.random(), slot)
-        self.state = slots.throttled(state, now, wait, limit)
+        counts = current and wait > 0
+        self.state = slots.paused(state._replace(limit=limit), now, wait, counts=counts)
         if asked:
-            self._rest(now)
-        if current and wait:
-            self.state = slots.slowed(self.state, now)
+            self._evidence = restarted(self._evidence, self.state.pause_until, BURST)
+        if counts:
             self._emit_slowed("the API said 'too many requests'")
 
     def unusable(self, left_at: float, asked: float | None, why: str, *, patient: bool) -> None:
@@ -168,15 +166,9 @@ class Pacer:
         now = self._clock.monotonic()
         self.state = slots.unusable(before, now, left_at, asked, jitter, patient=patient)
         if self.state.slowed_at > before.slowed_at:
-            self._rest(now)
+            # In a pause the limiter becomes idle, and the time does not count as sending.
+            self._evidence = restarted(self._evidence, self.state.pause_until, BURST)
             self._emit_slowed(why)
-
-    def _rest(self, now: float) -> None:
-        """In a pause that begins now, the limiter becomes idle: it accepts a burst afterwards, if
-        the pause is long enough. The pause itself does not count as sending."""
-        until, rate = self.state.pause_until, slots.rate(self.state, now)
-        burst = BURST if rate is None else min(BURST, 1 + int(rate * (until - now)))
-        self._evidence = restarted(self._evidence, until, burst)
 
     def _emit_slowed(self, why: str) -> None:
         fields = {"why": why, "wait_s": round(self.waiting_s(), 3), "rate": self._rounded_rate()}

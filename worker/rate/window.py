@@ -33,6 +33,6 @@ def spread(state: Window) -> float:
 
 def answered(state: Window, latency: float) -> Window:
     """The window after a usable answer that took `latency` seconds."""
-    most, size, before = state
-    average = before + (latency - before) / size if before else latency
-    return Window(most, min(most, size + GROWTH), average)
+    before = state.latency or latency
+    average = before + (latency - before) / state.size
+    return Window(state.most, min(state.most, state.size + GROWTH), average)
