@@ -162,8 +162,7 @@ class Pacer:
 
     def unusable(self, left_at: float, asked: float | None, why: str, *, patient: bool) -> None:
         """No usable answer came, because of `why`."""
-        before, jitter = self.state, self._rng.random()
-        now = self._clock.monotonic()
+        before, now, jitter = self.state, self._clock.monotonic(), self._rng.random()
         self.state = slots.unusable(before, now, left_at, asked, jitter, patient=patient)
         if self.state.slowed_at > before.slowed_at:
             # In a pause the limiter becomes idle, and the time does not count as sending.
@@ -175,5 +174,4 @@ class Pacer:
         self._emit(Event("pace.slowed", "warning", fields))
 
     def _rounded_rate(self) -> float | None:
-        rate = self.rate()
-        return None if rate is None else round(rate, 3)
+        return (rate := self.rate()) and round(rate, 3)

@@ -1,9 +1,9 @@
 """Evenly spaced slots, pauses, and probes while the API is unusable: pure functions that return a
 new `Pace`.
 
-Slots lie on an absolute clock. A slot missed by more than an interval is skipped: limiters
-reject bursts. (aiolimiter's leaky bucket, set to spread evenly with `AsyncLimiter(1, 1/rate)`,
-reached 96 % of its rate, because each wait adds its own lateness; even slots reach 100 %.)"""
+Slots lie on an absolute clock. A slot missed by more than an interval is skipped: limiters reject
+bursts. (With aiolimiter's leaky bucket, `AsyncLimiter(1, 1/rate)`, 96 % of the rate was reached,
+because each wait adds its own lateness; even slots reach 100 %.)"""
 
 from __future__ import annotations
 
@@ -61,7 +61,8 @@ def rate(state: Pace, now: float) -> float:
 
 def after_request(state: Pace, now: float) -> Pace:
     """The pace after a request was sent."""
-    return state._replace(next_slot=following(state.next_slot, now, 1.0 / rate(state, now)))
+    seconds = 1.0 / rate(state, now)
+    return state._replace(next_slot=following(state.next_slot, now, seconds)) if seconds else state
 
 
 def following(slot: float, now: float, seconds: float) -> float:
@@ -90,6 +91,8 @@ def probing(state: Pace) -> bool:
 def after_usable(state: Pace, left_at: float, limit: Limit) -> Pace:
     """The pace after a usable answer to a request sent at `left_at`, which shows this limit. If
     that was before the last pause, it says nothing about the pace since."""
+    if limit is state.limit and (state.bad, state.pauses, state.unusable_since) == (0, 0, math.inf):
+        return state  # nearly always
     bad, pauses = (state.bad, state.pauses) if left_at < state.slowed_at else (0, 0)
     return state._replace(bad=bad, pauses=pauses, unusable_since=math.inf, limit=limit)
 
@@ -128,6 +131,5 @@ def unusable(
 
 
 def back_off(times: int, jitter: float, first: float = 1.0) -> float:
-    """Exponential from `first` seconds on; half of it is random, so that workers do not return
-    together."""
+    """Exponential from `first` seconds on; half is random, so workers do not return together."""
     return min(MOST_BACK_OFF_S, first * 2.0 ** min(times, 16)) * (0.5 + 0.5 * jitter)
