@@ -253,6 +253,12 @@ def test_a_lost_ledger_is_noticed_and_restored_alike(pair: Pair) -> None:
     pair.job(*ROWS)
     pair.any(*RUN, "--limit", 3)
     lose(pair)
+    for command in ("ledger", "report", "settle"):
+        _, there = pair.any(command, "job.csv")
+        assert there.code == 2
+        assert "there is no ledger database here (set by DUPLICATE_BATCHES_DATABASE)" in there.err
+        assert "rebuild it from the ledger file" in there.err
+        assert "--restore" in there.err
     _, there = pair.both(*RUN, code=2)
     assert "is newer than the database" in there.err
     pair.both("ledger", "job.csv", "--restore", "ledgers/job.csv")

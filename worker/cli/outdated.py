@@ -8,12 +8,11 @@ from pathlib import Path
 from worker.cli.common import invocation, restoring
 from worker.export.formats import is_ledger
 from worker.ledger import views
-from worker.ledger.database import is_new, open_for_reading
+from worker.ledger.database import open_for_reading
 from worker.ledger.handle import Reader
 from worker.ledger.moved import MOVED_TO, fact
-from worker.model.errors import UsageError
+from worker.model.errors import NoLedgerError, UsageError
 from worker.model.program import program
-from worker.model.server_address import ServerAddress
 from worker.restore.lost_database import Outdated, files_of, newer_file, records_a_run
 from worker.settings.settings import Layer, Settings
 from worker.terminal.output import complain
@@ -79,27 +78,26 @@ def refuse_outdated(
 
 
 def open_existing(settings: Settings, job: str | None) -> Reader:
-    """Open the database to show what it contains. Raises UsageError (see `refuse_missing`)."""
-    if not isinstance(settings.database, ServerAddress):
-        refuse_missing(settings, job)
-    return open_for_reading(settings.database)
+    """Open the database to show what it contains. Raises UsageError (see `missing`)."""
+    try:
+        return open_for_reading(settings.database)
+    except NoLedgerError as error:
+        raise missing(settings, job) from error
 
 
-def refuse_missing(settings: Settings, job: str | None) -> None:
-    """Raise UsageError if there is no database: with ledger files of earlier runs it was lost, and
-    the message says how to rebuild it. `job` is the job file of the command, if it has one."""
-    if not is_new(settings.database):
-        return
+def missing(settings: Settings, job: str | None) -> UsageError:
+    """The error if there is no database: with ledger files of earlier runs it was lost, and the
+    message says how to rebuild it. `job` is the job file of the command, if it has one."""
+    error = NoLedgerError(settings.database)
     named = settings.is_set("database", Layer.FILE, Layer.ENVIRONMENT)
-    by = f" (set by {settings.origin('database')})" if named else ""
-    text = f"{settings.database}: there is no ledger database here{by}"
+    text = error.message + (f" (set by {settings.origin('database')})" if named else "")
     files = [
         path
         for path in files_of(settings.ledger, settings.campaign, settings.database)
         if records_a_run(path, settings.campaign)
     ]
     if not files:
-        raise UsageError(text, hint="Run the job first, or name the database with --database.")
+        return UsageError(text, hint=error.hint)
     newest_first = sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)
     shown = first_of([str(path) for path in newest_first[:FILES_SHOWN]], len(files))
     wrote = f"earlier runs wrote {verb(len(files), 'this ledger file', 'these ledger files')}"
@@ -109,7 +107,7 @@ def refuse_missing(settings: Settings, job: str | None) -> None:
         else "rebuild it from the ledger file:\n    "
         + restoring(settings, settings.campaign, Path(job))(newest_first[0])
     )
-    raise UsageError(
+    return UsageError(
         f"{text}, but {wrote}: {shown}. The database was lost, or is somewhere else. `run` notices"
         " that too, and creates nothing",
         hint=f"Put the database back, or name it with --database. If there is none, {rebuilding}",

@@ -28,7 +28,7 @@ from worker.cli.decide import (
     why_refused,
     write_proposals,
 )
-from worker.cli.outdated import refuse_missing, refuse_outdated
+from worker.cli.outdated import missing, refuse_outdated
 from worker.cli.report import write_or_note
 from worker.cli.review import options_of, refuse_without_person, review
 from worker.cli.run_session import RunSession
@@ -40,7 +40,7 @@ from worker.export.own_files import refuse_foreign_file
 from worker.export.report.facts import may_be_active
 from worker.job.cells import read_id
 from worker.ledger import decisions, views
-from worker.ledger.database import Held, hold, open_for_reading
+from worker.ledger.database import Held, hold, is_new, open_for_reading
 from worker.ledger.decisions import Decision
 from worker.ledger.handle import Reader, Writer
 from worker.ledger.moved import refuse_moved
@@ -58,7 +58,8 @@ from worker.text import counted
 def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Settle. Returns the exit code: 0 if nothing is unknown any more. Raises WorkerError."""
     settings = settings_for("settle", args, environ)
-    refuse_missing(settings, args.job)
+    if is_new(settings.database):
+        raise missing(settings, args.job)
     _refuse_combinations(args, settings)
     if args.proposals is not None:
         return write_proposals(args, settings)

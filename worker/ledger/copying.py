@@ -18,7 +18,7 @@ from worker.ledger.engine import DATABASE_ERRORS, ServerError
 from worker.ledger.handle import Reader, Writer
 from worker.ledger.moved import ARRIVES_FROM, MOVED_TO, fact, note_fact, refuse_moved
 from worker.ledger.tables import TABLES, Table
-from worker.model.errors import UsageError, WorkerError
+from worker.model.errors import NoLedgerError, UsageError, WorkerError
 from worker.model.server_address import Place, ServerAddress
 
 
@@ -54,9 +54,7 @@ def move(source: Place, target: Place, wait_s: float) -> int:
     if name_of(source) == name_of(target):
         raise UsageError(f"{target}: this is where the ledger is")
     if is_new(source):
-        raise UsageError(
-            f"{source}: there is no ledger database here", hint="Name it with --database."
-        )
+        raise NoLedgerError(source)
     if isinstance(target, Path) and not target.parent.is_dir():
         raise UsageError(f"{target}: there is no folder {target.parent}")
     new = isinstance(target, Path) and is_new(target)

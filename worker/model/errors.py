@@ -4,6 +4,7 @@
     ├── DeclinedError           1   a person was asked and declined: nothing was sent
     ├── UsageError              2   options, settings, files: nothing was sent
     │   ├── AccidentError       2   what would be created seems to exist already
+    │   ├── NoLedgerError       2   there is no database to read
     │   └── FileError           2   a file, with every problem's line
     │       └── JobError        2   the job file
     ├── TokenRefusedError       3   the API refused the token: nothing more is sent
@@ -50,6 +51,16 @@ class UsageError(WorkerError):
 class AccidentError(UsageError):
     """What the run would create seems to exist already, and nobody can be asked; nothing was
     sent."""
+
+
+class NoLedgerError(UsageError):
+    """There is no ledger database at `place`."""
+
+    def __init__(self, place: object) -> None:
+        super().__init__(
+            f"{place}: there is no ledger database here",
+            hint="Run the job first, or name the database with --database.",
+        )
 
 
 class Problem(NamedTuple):

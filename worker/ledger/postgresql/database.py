@@ -14,7 +14,7 @@ from worker.ledger.postgresql.connection import LONG_EXCHANGE_S, TimedConnection
 from worker.ledger.postgresql.engine import ServerEngine
 from worker.ledger.postgresql.refusal import facts_of, refusal
 from worker.ledger.postgresql.rights import Rights, lacking, rights_of
-from worker.model.errors import UsageError, WorkerError
+from worker.model.errors import NoLedgerError, UsageError, WorkerError
 from worker.model.server_address import ServerAddress
 
 OLDEST_SERVER = 150_000
@@ -191,10 +191,7 @@ def _open_existing(address: ServerAddress, api_url: str | None) -> ServerEngine:
             rights = rights_of(ServerEngine(connection, address), address)
             if rights.owner is not None:  # tables that the role may not read do not show
                 _refuse_lacking(address, rights)
-            raise UsageError(
-                f"{address}: there is no ledger here",
-                hint="Run the job first, or name the ledger with --database.",
-            )
+            raise NoLedgerError(address)
         refuse_newer(present, address)
         if present < newest():
             raise UsageError(

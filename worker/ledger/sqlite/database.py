@@ -17,7 +17,7 @@ from worker import open_files
 from worker.ledger.handle import Reader, Writer
 from worker.ledger.queries import sql
 from worker.ledger.sqlite.engine import BUSY_TIMEOUT_S, DamagedError, SqliteEngine
-from worker.model.errors import UsageError, WorkerError
+from worker.model.errors import NoLedgerError, UsageError, WorkerError
 from worker.model.names import render_name
 
 APPLICATION_ID = 0x44757042
@@ -128,10 +128,7 @@ def _open_existing(
     path: Path, mode: str, timeout_s: float, api_url: str | None = None, *, checked: bool = False
 ) -> sqlite3.Connection:
     if is_new(path):
-        raise UsageError(
-            f"{path}: there is no ledger database here",
-            hint="Run the job first, or name the database with --database.",
-        )
+        raise NoLedgerError(path)
     connection: sqlite3.Connection | None = None
     try:
         connection = sqlite3.connect(
