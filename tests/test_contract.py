@@ -10,7 +10,7 @@ from worker.cli import parser as cli
 from worker.job.columns import COLUMNS as JOB_COLUMNS
 from worker.ledger.views import COLUMNS
 from worker.model import errors
-from worker.model.events import EVENTS, ITEM_FIELDS, STOPPED_BY
+from worker.model.events import EVENTS, STOPPED_BY
 from worker.model.names import PLACEHOLDERS
 from worker.model.records import STATUSES, Counts, Status
 from worker.model.setups import SETUP_STATUSES, SetupCounts, SetupStatus
@@ -72,7 +72,6 @@ def test_job_columns_and_placeholders_are_the_contract_s() -> None:
 
 def test_events_are_the_contract_s_and_a_note() -> None:
     assert tuple(EVENTS) == (*contract.EVENTS, "note")
-    assert ITEM_FIELDS == contract.DUPLICATE_FIELDS
 
 
 def test_reasons_to_stop_are_the_contract_s() -> None:

@@ -11,9 +11,6 @@ from typing import Any, Literal, NamedTuple
 
 Level = Literal["debug", "info", "warning", "error"]
 
-ITEM_FIELDS = ("line", "source_batch_id", "name", "attempt")
-"""Fields of every event about one duplicate."""
-
 EVENTS: Mapping[str, str] = {
     "run.started": "a run has locked the database and read its settings",
     "job.read": "the job file was read and planned",
