@@ -62,3 +62,7 @@ class Event(NamedTuple):
 
 Emit = Callable[[Event], None]
 """The function that receives a run's events."""
+
+
+def ignore(_event: Event) -> None:
+    """The `Emit` of a command that has no log: it drops every event."""
