@@ -67,11 +67,15 @@ class ListingLog(Protocol):
 
 
 class UnrecordedListings:
-    """Records no listing: for those that settling does not use."""
+    """Only numbers the listings, so that the pages of a failed one can be told from those of the
+    next: for listings that settling does not use."""
+
+    _number = 0
 
     async def begin(self, workspace_id: str, moment: Timestamp) -> int:
-        """Nothing is recorded."""
-        return 0
+        """The number of the next listing."""
+        self._number += 1
+        return self._number
 
     async def end(self, number: int, listing: Listing) -> None:
         """Nothing is recorded."""

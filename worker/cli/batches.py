@@ -18,8 +18,8 @@ from worker.cli.common import api, settings_for, target
 from worker.export.batch_list import batch_values, write_csv, write_job
 from worker.model.batch import Workspace
 from worker.model.errors import UsageError
-from worker.model.records import Listed, Timestamp
-from worker.model.replies import Listing, Page
+from worker.model.records import Listed
+from worker.model.replies import Page
 from worker.terminal import output
 from worker.terminal.secrets import Scrubber
 from worker.terminal.tables import batch_table, open_console
@@ -63,7 +63,7 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 async def _look(client: ProlificClient, workspace_id: str | None) -> _Found:
-    reader = reader_without_run(client, _Tries())
+    reader = reader_without_run(client)
     await reader.owner()
     workspace = await _workspace(client, workspace_id)
     pages: dict[int, list[Listed]] = {}
@@ -115,17 +115,3 @@ def _print(form: str, found: _Found, batches: list[Listed]) -> None:
                 write_job(file, found.workspace, batches, found.problem)
             else:
                 write_csv(file, batches)
-
-
-class _Tries:
-    """Numbers the tries to list, so that the pages of a failed one do not count."""
-
-    _number = 0
-
-    async def begin(self, workspace_id: str, moment: Timestamp) -> int:
-        """The number of the next try."""
-        self._number += 1
-        return self._number
-
-    async def end(self, number: int, listing: Listing) -> None:
-        """Nothing is recorded."""
