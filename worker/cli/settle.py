@@ -19,6 +19,7 @@ from worker.cli.common import (
     settings_for,
     settle_start,
     target,
+    write_ledger_file,
 )
 from worker.cli.decide import (
     check_sheet,
@@ -160,11 +161,9 @@ def _record_options(
             raise UsageError(f"{batch_id}: {reason}", hint="Nothing was recorded.")
 
         campaign = campaign_number(database, latest)
-        assigned = [(item, batch) for item, batch in assignments]
-        absent = [(item, None) for item in args.absent or ()]
         made = [
             Decision(decisions.find_item(database, campaign, item), batch_id)
-            for item, batch_id in (*assigned, *absent)
+            for item, batch_id in (*assignments, *((item, None) for item in args.absent or ()))
         ]
         return _record(database, latest, settings, made, found)
 
@@ -180,8 +179,7 @@ def _record_sheet(
     Returns the exit code."""
     with closing(held.open(chosen.url if chosen else None)) as database:
         latest = latest_run(database, settings, args)
-        accept = args.accept_suggestions
-        checked = check_sheet(database, sheet, latest.campaign, accept=accept)
+        checked = check_sheet(database, sheet, latest.campaign, accept=args.accept_suggestions)
         found = look_up_checked(checked, Path(args.decisions), settings, chosen)
         made = [one.decision for one in checked.filled]
         return _record(database, latest, settings, made, found, checked.recorded)
@@ -252,10 +250,7 @@ def _record(
         finally:
             code = 1 if views.counts(database, ledger.campaign).unknown else 0
             ledger.end_run(RunEnd(iso(MachineClock().wall()), None, code, 0, 0, 0))
-            for message in export.write_ledger_file(
-                database, ledger.campaign, latest.campaign, ledger_file, invocation(settings)
-            ):
-                complain(message)
+            write_ledger_file(database, ledger.campaign, latest.campaign, ledger_file, settings)
             _write_report(database, latest, settings)
     counts = views.counts(database, campaign_number(database, latest))
     _show_recorded(settings, latest, made, counts, recorded_before)
@@ -330,10 +325,7 @@ def _write_files(database: Reader, name: str, settings: Settings) -> None:
     latest = views.latest_run(database, campaign=name)
     if campaign is not None and latest is not None and latest.ledger.exists():
         refuse_foreign_file(export.LEDGER_FILE, latest.ledger, name)
-        for message in export.write_ledger_file(
-            database, campaign, name, latest.ledger, invocation(settings)
-        ):
-            complain(message)
+        write_ledger_file(database, campaign, name, latest.ledger, settings)
         _write_report(database, latest, settings)
 
 
