@@ -187,7 +187,7 @@ class Checked(NamedTuple):
 
 
 def check_sheet(
-    reader: Reader, sheet: Sequence[SheetRow], campaign: str, *, accept: bool = False
+    reader: Reader, sheet: Sequence[SheetRow], campaign: str, *, accept: bool
 ) -> Checked:
     """The decisions of a sheet, each compared with the database. With `accept`, the sheet's
     suggestions are decisions too."""

@@ -1,5 +1,5 @@
-"""What a person filled in to the sheet of `proposals`: a decision in each row, for its item or for
-its group. Pure; `decision_sheet` reads the file."""
+"""Reads the decisions that a person filled in to the sheet of `proposals`: one in each row, about
+its item or about its group. Pure; `decision_sheet` reads the file."""
 
 from __future__ import annotations
 

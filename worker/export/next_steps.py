@@ -210,7 +210,7 @@ def _first(campaign_state: CampaignState, again: str) -> tuple[str, str]:
     return title.format(again=again, Again=again.capitalize()), why
 
 
-def _effect(pending: int, to_settle: int, to_set_up: int = 0) -> str:
+def _effect(pending: int, to_settle: int, to_set_up: int) -> str:
     parts = []
     if pending:
         parts.append(f"sends {counted(pending, 'pending duplicate')}")
