@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from worker.cli.accidents import Guard
-from worker.cli.asked import Asked
 from worker.cli.common import Target, campaign_of, for_job, open_job_with_settings
 from worker.cli.jobs import JobFile, ReadyJob
+from worker.cli.run_request import RunRequest
 from worker.export import ledger_file as export
 from worker.export.own_files import refuse_foreign_file
 from worker.job.plan import planned
@@ -50,7 +50,7 @@ def _read(
 @contextmanager
 def prepared(
     job: Job, settings: Settings, chosen: Target, run_id: str, lock: AbstractContextManager[Held]
-) -> Iterator[tuple[Asked, Held]]:
+) -> Iterator[tuple[RunRequest, Held]]:
     """Plan the job and take the `lock`. Raises WorkerError."""
     ledger_file = settings.ledger_path(run_id)
     campaign = campaign_of(settings)
@@ -58,7 +58,7 @@ def prepared(
     with planned(job, campaign, settings.date) as plan:
         export.make_folder(ledger_file)
         with lock as held:
-            asked = Asked(
+            request = RunRequest(
                 settings,
                 chosen,
                 run_id=run_id,
@@ -68,4 +68,4 @@ def prepared(
                 plan=plan,
                 guard=Guard(settings, job, plan, chosen.url),
             )
-            yield asked, held
+            yield request, held

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from worker.cli.asked import Asked
 from worker.cli.common import (
     Target,
     campaign_number,
@@ -32,6 +31,7 @@ from worker.cli.decide import (
 from worker.cli.outdated import refuse_missing, refuse_outdated
 from worker.cli.report import write_or_note
 from worker.cli.review import options_of, refuse_without_person, review
+from worker.cli.run_request import RunRequest
 from worker.cli.run_session import RunSession
 from worker.export import decision_sheet
 from worker.export import ledger_file as export
@@ -121,7 +121,7 @@ def _find_out(args: argparse.Namespace, settings: Settings, chosen: Target, held
     if latest is None:
         raise AssertionError("a campaign always has a run")
     ledger_file = _ledger_file(settings, latest)
-    asked = Asked(
+    request = RunRequest(
         settings,
         chosen,
         run_id=new_run_id(MachineClock().wall()),
@@ -130,7 +130,7 @@ def _find_out(args: argparse.Namespace, settings: Settings, chosen: Target, held
         ledger_file=ledger_file,
         only_settle=True,
     )
-    code = RunSession(asked, held).run()
+    code = RunSession(request, held).run()
     with closing(held.open(chosen.url)) as database:
         for name in open_ones:
             if name != latest.campaign:
