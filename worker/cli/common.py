@@ -31,7 +31,7 @@ from worker.model.records import RunKind, RunStart
 from worker.model.run_id import new_run_id
 from worker.model.server_address import ServerAddress, server_address
 from worker.settings.access import api_url, check_certificates, read_token
-from worker.settings.apart import file_id
+from worker.settings.file_conflicts import file_id
 from worker.settings.load import load_settings
 from worker.settings.options import BY_KEY
 from worker.settings.settings import Layer, Settings

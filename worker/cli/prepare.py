@@ -17,7 +17,7 @@ from worker.job.plan import planned
 from worker.ledger.database import Held
 from worker.model.errors import UsageError
 from worker.model.job import Job
-from worker.settings.apart import check_apart
+from worker.settings.file_conflicts import refuse_file_conflicts
 from worker.settings.settings import Settings
 
 
@@ -31,7 +31,7 @@ def read_jobs(
     """Each job with its header read, or why it cannot be read. Raises UsageError if the command
     would write to one of the `files`, by the settings that are `common` to all jobs."""
     for file in files:
-        check_apart(common, Path.cwd() / file.name)
+        refuse_file_conflicts(common, Path.cwd() / file.name)
     return [_read(command, file, args, environ) for file in files]
 
 
