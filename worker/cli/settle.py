@@ -120,7 +120,7 @@ def _find_out(args: argparse.Namespace, settings: Settings, chosen: Target, held
                 _refuse_outdated(database, of_campaign, settings)
     if latest is None:
         raise AssertionError("a campaign always has a run")
-    ledger_file = _ledger_file(settings, latest)
+    ledger_file = _checked_ledger_file(settings, latest)
     request = RunRequest(
         settings,
         chosen,
@@ -135,7 +135,7 @@ def _find_out(args: argparse.Namespace, settings: Settings, chosen: Target, held
         for name in open_ones:
             if name != latest.campaign:
                 try:
-                    _write_files(database, name, settings)
+                    _write_files_of(database, name, settings)
                 except UsageError as error:
                     # The results are recorded, and the other files can be written.
                     complain(str(error))
@@ -240,7 +240,7 @@ def _record(
     """Record these decisions in one transaction, and write the campaign's files. `batches` has
     every batch that they name. Returns 0 if nothing in the campaign is unknown any more, otherwise
     1."""
-    ledger_file = _ledger_file(settings, latest)
+    ledger_file = _checked_ledger_file(settings, latest)
     _refuse_outdated(database, latest, settings)
     latest = latest._replace(ledger=ledger_file)
     if made:
@@ -290,9 +290,9 @@ def _show_recorded(
             say(f"To create what is absent:\n  {shown.run()}")
 
 
-def _ledger_file(settings: Settings, latest: views.LatestRun) -> Path:
-    """The ledger file to write. Raises UsageError if the path has another campaign's rows or
-    another kind of file."""
+def _checked_ledger_file(settings: Settings, latest: views.LatestRun) -> Path:
+    """The path of the ledger file to write; creates its folder. Raises UsageError if the path has
+    another campaign's rows or another kind of file."""
     path = ledger_file_of(settings, latest)
     refuse_foreign_file(export.LEDGER_FILE, path, latest.campaign)
     export.make_folder(path)
@@ -318,7 +318,7 @@ def _assignment(text: str) -> tuple[str, str]:
         raise UsageError(f"--assign: {text!r}: {error}") from None
 
 
-def _write_files(database: Reader, name: str, settings: Settings) -> None:
+def _write_files_of(database: Reader, name: str, settings: Settings) -> None:
     """Write the ledger file of another campaign that was settled too, to the path that its latest
     run used."""
     campaign = views.campaign_id(database, name)
