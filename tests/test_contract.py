@@ -10,14 +10,13 @@ from worker.cli import parser as cli
 from worker.job.columns import COLUMNS as JOB_COLUMNS
 from worker.ledger.views import COLUMNS
 from worker.model import errors
-from worker.model.events import EVENTS, ITEM_FIELDS, STOPPED_BY
+from worker.model.events import EVENTS, STOPPED_BY
 from worker.model.names import PLACEHOLDERS
 from worker.model.records import STATUSES, Counts, Status
 from worker.model.setups import SETUP_STATUSES, SetupCounts, SetupStatus
 from worker.run.result import exit_code
 from worker.settings.options import COMMANDS as COMMANDS_WITH_A_JOB
 from worker.settings.options import OPTIONS
-from worker.terminal import summary
 
 WITHOUT_A_JOB = {"batches", "doctor", "completion", "sandbox"}
 BUILT = [command for command in contract.COMMANDS if command not in contract.NOT_BUILT_YET]
@@ -60,7 +59,7 @@ def test_the_ledger_file_has_the_contract_s_columns() -> None:
 
 
 def test_statuses_are_the_contract_s() -> None:
-    assert tuple(STATUSES) == tuple(Status) == summary.STATUSES == contract.STATUSES
+    assert tuple(STATUSES) == tuple(Status) == Counts._fields == contract.STATUSES
     assert tuple(SETUP_STATUSES) == tuple(SetupStatus) == contract.SETUP_STATUSES
     assert SetupCounts._fields == contract.SETUP_STATUSES
 
@@ -72,7 +71,6 @@ def test_job_columns_and_placeholders_are_the_contract_s() -> None:
 
 def test_events_are_the_contract_s_and_a_note() -> None:
     assert tuple(EVENTS) == (*contract.EVENTS, "note")
-    assert ITEM_FIELDS == contract.DUPLICATE_FIELDS
 
 
 def test_reasons_to_stop_are_the_contract_s() -> None:

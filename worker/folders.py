@@ -1,4 +1,5 @@
-"""Which folders can keep a ledger. This module opens no files."""
+"""Which folders can keep a ledger, and where a user's config files are. This module opens no
+files."""
 
 from __future__ import annotations
 
@@ -15,3 +16,10 @@ def in_devices(path: Path) -> bool:
     written = Path(os.path.abspath(path)).parent  # noqa: PTH100 - without following links
     followed = written.resolve()
     return any(folder.is_relative_to(root) for folder in (written, followed) for root in _DEVICES)
+
+
+def users_config_folder() -> Path:
+    """The folder for this user's config files of this program; it may not exist."""
+    from platformdirs import user_config_path  # noqa: PLC0415 - only where it is needed
+
+    return user_config_path("duplicate-batches", appauthor=False)

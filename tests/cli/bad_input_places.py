@@ -15,7 +15,6 @@ from worker.ledger.sqlite.database import open_for_writing
 OTHER_API = "https://other.example.org"
 
 _LOCK = frozenset({"ledgers/ledger.db.lock"})
-_NEW_LOCK = _LOCK | {"ledgers"}
 
 
 def ledger_database(folder: Path, api: str = OTHER_API) -> Path:

@@ -148,21 +148,6 @@ def test_an_identity_knows_whether_it_needs_the_source_name(template: str, needs
     assert needs_source_name(identity(template)) is needs
 
 
-@pytest.mark.parametrize(
-    ("text", "literal"),
-    [
-        ("", True),
-        ("plain", True),
-        ("é {{", True),
-        ("{copies}", True),
-        ("{n}", False),
-        ("a {date} b", False),
-    ],
-)
-def test_a_template_knows_whether_it_is_literal(text: str, literal: bool) -> None:
-    assert parse_name(text).literal is literal
-
-
 def test_a_literal_brace_and_a_field_never_have_one_identity() -> None:
     assert identity("{{source_name}}") != identity("{source_name}")
     assert identity("{{copies}}") != identity("{copies}")
@@ -221,7 +206,8 @@ def test_any_text_is_a_name_or_a_problem(text: str) -> None:
         assert "(character " in str(problem)
     else:
         filled = template.identity(n=1, source_id=SOURCE, campaign="c", date=DAY)
-        assert parse_name(filled).literal
+        again = parse_name(filled)
+        assert again.identity(n=2, source_id="", campaign="d", date=DAY) == filled
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,6 @@ from worker.export.evidence import Suggestion
 from worker.ledger import group_commit
 from worker.ledger.proposals import Found, Undecided
 from worker.ledger.queries import sql
-from worker.ledger.sqlite import database
 from worker.ledger.store import Ledger
 from worker.model import attempts as model_attempts
 from worker.model.attempts import Attempt, CopyFidelity, Interval, UnownedBatch
@@ -230,30 +229,6 @@ def take_an_older_batch(patch: pytest.MonkeyPatch) -> None:
         ),
     )
     attempts(patch, lambda attempt, _ledger: attempt._replace(listing=-1))
-
-
-def ignore_what_other_campaigns_own(patch: pytest.MonkeyPatch) -> None:
-    """A batch has one owner in each campaign, and an attempt is compared with all that its own
-    campaign has not."""
-    real = database.migrations
-    patch.setattr(
-        database,
-        "migrations",
-        lambda: [
-            script.replace("CREATE UNIQUE INDEX items_owner", "CREATE INDEX items_owner")
-            for script in real()
-        ],
-    )
-    own = "i.campaign_id = (SELECT campaign_id FROM runs ORDER BY id DESC LIMIT 1)"
-    statement(
-        patch,
-        add_unowned_batch=sql("add_unowned_batch").replace(
-            "i.new_batch_id = :batch_id)", f"i.new_batch_id = :batch_id AND {own})"
-        ),
-        unowned_batches_of=sql("unowned_batches_of").replace(
-            "i.new_batch_id = s.batch_id)", f"i.new_batch_id = s.batch_id AND {own})"
-        ),
-    )
 
 
 def ignore_names(patch: pytest.MonkeyPatch) -> None:

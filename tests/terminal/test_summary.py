@@ -12,13 +12,9 @@ from worker.export.commands import Commands
 from worker.export.next_steps import CampaignState, steps
 from worker.model.events import STOPPED_BY
 from worker.model.records import Counts
-from worker.terminal.summary import STATUSES, Summary, summary_json, summary_text
+from worker.terminal.summary import Summary, summary_json, summary_text
 
 COMMANDS = Commands("a.csv")
-
-
-def counts(created: int = 0, failed: int = 0, unknown: int = 0, pending: int = 0) -> dict[str, int]:
-    return dict(zip(STATUSES, (created, failed, unknown, pending), strict=True))
 
 
 DONE = Summary(
@@ -27,7 +23,7 @@ DONE = Summary(
     job=Path("jobs/plain.csv"),
     ledger=Path("ledgers/spring.csv"),
     database="ledgers/ledger.db",
-    counts=counts(created=1200),
+    counts=Counts(created=1200),
     created_this_run=1200,
     settled_this_run=0,
     requests=1203,
@@ -35,7 +31,6 @@ DONE = Summary(
     duration_s=240.12345,
     exit_code=0,
     stopped_by=None,
-    total=1200,
     reasons=(),
     steps=(),
 )
@@ -63,11 +58,7 @@ def test_the_json_has_the_promised_fields() -> None:
     }
 
 
-def test_statuses_that_nobody_counted_are_zero() -> None:
-    assert summary_json(DONE._replace(counts={}))["counts"] == counts()
-
-
-PARTLY = DONE._replace(counts=counts(created=5, pending=5), total=10, exit_code=1)
+PARTLY = DONE._replace(counts=Counts(created=5, pending=5), exit_code=1)
 
 
 def test_all_created() -> None:
@@ -80,12 +71,11 @@ def test_all_created() -> None:
 
 def test_not_all_created() -> None:
     summary = DONE._replace(
-        counts=counts(10, 2, 1, 7),
+        counts=Counts(10, 2, 1, 7),
         created_this_run=4,
         settled_this_run=1,
         requests=8,
         throttled=2,
-        total=20,
         stopped_by="max_failed",
         reasons=(("422: name \x1b[31mis too long", 2), ("connection refused", 7)),
         steps=tuple(steps(CampaignState(Counts(10, 2, 1, 7)), COMMANDS)),
@@ -134,8 +124,7 @@ def test_the_report_is_named() -> None:
 def test_settling_speaks_of_settling() -> None:
     campaign_state = CampaignState(Counts(10, 0, 1, 3), settling=True, stopped_by="signal")
     summary = DONE._replace(
-        counts=counts(10, 0, 1, 3),
-        total=14,
+        counts=Counts(10, 0, 1, 3),
         settled_this_run=5,
         absent=3,
         settling=True,
@@ -162,7 +151,7 @@ def test_settling_speaks_of_settling() -> None:
 
 
 def test_an_empty_job() -> None:
-    summary = DONE._replace(total=0, counts={})
+    summary = DONE._replace(counts=Counts())
     assert summary_text(summary).startswith("spring: the job has no rows.")
 
 

@@ -9,9 +9,8 @@ from datetime import date
 from itertools import islice
 from pathlib import Path
 
-from platformdirs import user_config_path
-
 from worker.accidents.rules import Situation
+from worker.folders import users_config_folder
 from worker.job.plan import Plan, planned
 from worker.ledger import overlap
 from worker.ledger.handle import Reader
@@ -93,7 +92,9 @@ def _files_nearby(folder: Path, database: Place) -> Iterator[Path]:
     own = () if isinstance(database, ServerAddress) else (database.parent,)
     beside = [folder, folder / "ledgers", *own]
     ledgers = [*beside, *_folders_in(folder), *(one for above in own for one in _folders_in(above))]
-    ledgers += [above / "ledgers" for above in (*folder.parents, *_current(), _users_folder())]
+    ledgers += [
+        above / "ledgers" for above in (*folder.parents, *_current(), users_config_folder())
+    ]
     for number, candidate in enumerate(ledgers):
         # Other folders may contain many files of all kinds, perhaps on a network disk.
         for file in overlap.ledgers_in(candidate, database, any_name=number < len(beside)):
@@ -117,7 +118,3 @@ def _current() -> tuple[Path, ...]:
     except OSError:
         return ()
     return (here, *here.parents)
-
-
-def _users_folder() -> Path:
-    return user_config_path("duplicate-batches", appauthor=False)

@@ -30,7 +30,7 @@ class Message(NamedTuple):
     advice: str
 
 
-class Asked(NamedTuple):
+class IntendedRun(NamedTuple):
     """The run that was about to begin: its job (an absolute path), campaign, ledger file and
     database, the `date` if one was given, how to reach its database (`invocation`), and the config
     file that placed the database outside the job's folder, if one did."""
@@ -44,10 +44,10 @@ class Asked(NamedTuple):
     moved_by: Path | None = None
 
 
-def messages(found: tuple[Accident, ...], asked: Asked) -> list[Message]:
+def messages(found: tuple[Accident, ...], intended: IntendedRun) -> list[Message]:
     """The message about each finding."""
     elsewhere = any(isinstance(one, OtherLedger) for one in found)
-    return [_message(one, asked, elsewhere=elsewhere) for one in found]
+    return [_message(one, intended, elsewhere=elsewhere) for one in found]
 
 
 def text(message: Message) -> str:
@@ -83,41 +83,41 @@ def _lines(message: Message) -> Iterator[str]:
     yield from (f"    {visible(command)}" for command in message.commands)
 
 
-def _message(accident: Accident, asked: Asked, *, elsewhere: bool) -> Message:
+def _message(accident: Accident, intended: IntendedRun, *, elsewhere: bool) -> Message:
     match accident:
         case Renamed(other):
-            return _renamed(other, asked)
+            return _renamed(other, intended)
         case OtherLedger(other):
-            why = f" (set by the config file {asked.moved_by})" if asked.moved_by else ""
+            why = f" (set by the config file {intended.moved_by})" if intended.moved_by else ""
             return Message(
                 f"{other.database}: this ledger database {_knows(other)}, but the run would use "
-                f"{asked.database}{why}, which does not contain campaign {asked.campaign}.",
-                (_continue(other, asked),),
+                f"{intended.database}{why}, which does not contain campaign {intended.campaign}.",
+                (_continue(other, intended),),
                 "To continue with that ledger:",
             )
         case NamesTaken(taken, names, example, likely):
             found = (
                 f"{taken:,} of {counted(names, 'name')} to be sent already {_exist(taken)} in the"
                 f" workspace, such as {visible(example or '')!r}, on batches that the ledger"
-                f" database {asked.database} does not contain. Was the ledger moved or lost?"
+                f" database {intended.database} does not contain. Was the ledger moved or lost?"
             )
             if elsewhere:
                 return Message(found, (), "")
             if likely is not None:
                 return Message(
                     found,
-                    (_continue(likely, asked),),
+                    (_continue(likely, intended),),
                     f"{likely.database} {_knows(likely)}. To continue with that ledger:",
                 )
             return Message(
                 found,
-                (_commands(asked).ledger("--restore", "FILE"),),
-                f"If you still have its database, move it to {asked.database}, or name it with"
+                (_commands(intended).ledger("--restore", "FILE"),),
+                f"If you still have its database, move it to {intended.database}, or name it with"
                 " --database, and run again. Otherwise restore it from its ledger file (FILE):",
             )
 
 
-def _renamed(other: Overlap, asked: Asked) -> Message:
+def _renamed(other: Overlap, intended: IntendedRun) -> Message:
     if other.job_gone:
         question = "Did you rename the job file?"
         advice = "To continue that campaign, give the job its old name, or run this job by itself:"
@@ -126,8 +126,8 @@ def _renamed(other: Overlap, asked: Asked) -> Message:
         advice = "If you need only one of the two files, delete the other. To continue that"
         advice += " campaign with this job:"
     return Message(
-        f"{asked.job}: {_shares(other)} campaign {other.campaign} already. {question}",
-        (_continue(other, asked),),
+        f"{intended.job}: {_shares(other)} campaign {other.campaign} already. {question}",
+        (_continue(other, intended),),
         advice,
     )
 
@@ -147,20 +147,21 @@ def _exist(number: int) -> str:
     return verb(number, "exists", "exist")
 
 
-def _commands(asked: Asked) -> Commands:
+def _commands(intended: IntendedRun) -> Commands:
     """The commands for this job, with its settings."""
     return commands(
-        LatestRun("", asked.campaign, asked.ledger, asked.job, asked.date), asked.invocation
+        LatestRun("", intended.campaign, intended.ledger, intended.job, intended.date),
+        intended.invocation,
     )
 
 
-def _continue(other: Overlap, asked: Asked) -> str:
+def _continue(other: Overlap, intended: IntendedRun) -> str:
     """The command that runs this job under the other campaign, with the other database and its own
     ledger file."""
-    latest = LatestRun("", other.campaign, other.ledger, asked.job, asked.date)
+    latest = LatestRun("", other.campaign, other.ledger, intended.job, intended.date)
     invocation = (
-        asked.invocation
+        intended.invocation
         if other.database is None
-        else asked.invocation._replace(database=other.database)
+        else intended.invocation._replace(database=other.database)
     )
     return commands(latest, invocation).run()

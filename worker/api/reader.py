@@ -27,9 +27,9 @@ from worker.api.verdicts import (
     workspaces_in,
 )
 from worker.model.batch import Workspace
-from worker.model.clock import Clock, ServerClock, iso
+from worker.model.clock import Clock, MachineClock, ServerClock, iso
 from worker.model.errors import TokenRefusedError, WorkerError
-from worker.model.events import Emit, Event
+from worker.model.events import Emit, Event, ignore
 from worker.model.records import Timestamp
 from worker.model.replies import Answer, Listing, Page, Reply
 from worker.model.stop import Stop
@@ -67,11 +67,15 @@ class ListingLog(Protocol):
 
 
 class UnrecordedListings:
-    """Records no listing: for those that settling does not use."""
+    """Only numbers the listings, so that the pages of a failed one can be told from those of the
+    next: for listings that settling does not use."""
+
+    _number = 0
 
     async def begin(self, workspace_id: str, moment: Timestamp) -> int:
-        """Nothing is recorded."""
-        return 0
+        """The number of the next listing."""
+        self._number += 1
+        return self._number
 
     async def end(self, number: int, listing: Listing) -> None:
         """Nothing is recorded."""
@@ -263,3 +267,21 @@ class RetryingReader:
             self._emit(
                 Event("pace.slowed", "warning", {"why": words(throttled), "wait_s": round(wait, 3)})
             )
+
+
+def reader_without_run(
+    api: Api, log: ListingLog | None = None, rate: float | None = LOOK_UPS_PER_S
+) -> RetryingReader:
+    """A reader for a command that is no run: a person waits, so it gives up as soon as the API
+    proves unusable, and it has no log. It records listings in `log` (None: nowhere); `rate` is as
+    for `RetryingReader`."""
+    return RetryingReader(
+        log or UnrecordedListings(),
+        api,
+        MachineClock(),
+        ServerClock(),
+        ignore,
+        Stop(),
+        give_up_after_s=0.0,
+        rate=rate,
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from worker.accidents import facts
-from worker.accidents.message import Asked, Message, continuing, full_text, messages
+from worker.accidents.message import IntendedRun, Message, continuing, full_text, messages
 from worker.accidents.rules import Accident, Situation, accidents
 from worker.cli.ask import has_person
 from worker.cli.common import campaign_of, invocation
@@ -45,7 +45,7 @@ def messages_for(found: tuple[Accident, ...], settings: Settings, job: Path) -> 
     moved = None if settings.is_set("database") else settings.config_file
     return messages(
         found,
-        Asked(
+        IntendedRun(
             job=Path.cwd() / job,
             campaign=campaign_of(settings),
             ledger=settings.ledger_path("{run_id}"),

@@ -11,18 +11,15 @@ from typing import NamedTuple
 import anyio
 
 from worker.api.client import ProlificClient
-from worker.api.reader import ApiUnusableError, RetryingReader
+from worker.api.reader import ApiUnusableError, reader_without_run
 from worker.api.verdicts import workspaces_in
 from worker.cli.choice import statuses
 from worker.cli.common import api, settings_for, target
 from worker.export.batch_list import batch_values, write_csv, write_job
 from worker.model.batch import Workspace
-from worker.model.clock import MachineClock, ServerClock
 from worker.model.errors import UsageError
-from worker.model.events import Event
-from worker.model.records import Listed, Timestamp
-from worker.model.replies import Listing, Page
-from worker.model.stop import Stop
+from worker.model.records import Listed
+from worker.model.replies import Page
 from worker.terminal import output
 from worker.terminal.secrets import Scrubber
 from worker.terminal.tables import batch_table, open_console
@@ -66,9 +63,7 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 async def _look(client: ProlificClient, workspace_id: str | None) -> _Found:
-    reader = RetryingReader(
-        _Tries(), client, MachineClock(), ServerClock(), _ignore, Stop(), give_up_after_s=0.0
-    )
+    reader = reader_without_run(client)
     await reader.owner()
     workspace = await _workspace(client, workspace_id)
     pages: dict[int, list[Listed]] = {}
@@ -120,21 +115,3 @@ def _print(form: str, found: _Found, batches: list[Listed]) -> None:
                 write_job(file, found.workspace, batches, found.problem)
             else:
                 write_csv(file, batches)
-
-
-class _Tries:
-    """Numbers the tries to list, so that the pages of a failed one do not count."""
-
-    _number = 0
-
-    async def begin(self, workspace_id: str, moment: Timestamp) -> int:
-        """The number of the next try."""
-        self._number += 1
-        return self._number
-
-    async def end(self, number: int, listing: Listing) -> None:
-        """Nothing is recorded."""
-
-
-def _ignore(_event: Event) -> None:
-    """A list has no log."""

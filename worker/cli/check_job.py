@@ -12,7 +12,7 @@ import anyio
 
 from worker.accidents.message import created_again, text
 from worker.accidents.rules import Situation, accidents, with_names
-from worker.api.reader import ApiUnusableError, RetryingReader
+from worker.api.reader import ApiUnusableError, reader_without_run
 from worker.cli.accidents import messages_for, situation_of
 from worker.cli.common import Target, api, campaign_of, run_start
 from worker.cli.outdated import outdated
@@ -28,8 +28,7 @@ from worker.ledger.store import Ledger
 from worker.ledger.threads import ListingNotes, ThreadedDatabase
 from worker.ledger.views import SANDBOX
 from worker.model.batch import Workspace
-from worker.model.clock import MachineClock, ServerClock
-from worker.model.events import Event
+from worker.model.events import ignore
 from worker.model.job import Job
 from worker.model.records import RunKind
 from worker.model.setups import ChangedSetup
@@ -130,7 +129,7 @@ async def _look(
     settings: Settings, chosen: Target, plan: Plan, job: Path, campaign: str, known: Known
 ) -> Sources:
     """Look up every source as a run's preflight would, with a temporary ledger."""
-    clock, scrub = MachineClock(), Scrubber(chosen.token)
+    scrub = Scrubber(chosen.token)
     scratch = plan.file.with_name("check.db")
     with closing(open_for_writing(scratch, SANDBOX)) as database:
         start = run_start(settings, "check", RunKind.RUN, campaign=campaign, job=job, ledger=Path())
@@ -140,17 +139,8 @@ async def _look(
             ledger.add_foreign_batches(_owned(settings))
         async with api(chosen, settings.timeout, scrub, plan.sources()) as client:
             threaded = ThreadedDatabase(ledger)
-            reader = RetryingReader(
-                ListingNotes(threaded),
-                client,
-                clock,
-                ServerClock(),
-                _nobody,
-                Stop(),
-                give_up_after_s=0.0,
-                rate=settings.rate,
-            )
-            preflight = Preflight(threaded, reader, _nobody, Stop())
+            reader = reader_without_run(client, ListingNotes(threaded), settings.rate)
+            preflight = Preflight(threaded, reader, ignore, Stop())
             await preflight.check_token()
             await preflight.look_up_sources()
         found = views.sources_found(database, ledger.run)
@@ -165,10 +155,6 @@ async def _look(
             },
             taken=views.names_taken(database, ledger.campaign, ledger.run),
         )
-
-
-def _nobody(_event: Event) -> None:
-    """Ignore events: a check prints its findings at the end and logs nothing."""
 
 
 def _findings(

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TextIO
 
 from worker.api.client import ProlificClient
 from worker.api.connection import connected, proxy_for
+from worker.export import ledger_file as export
 from worker.export.commands import Commands, Invocation, commands
 from worker.job.read import open_job
 from worker.ledger import views
@@ -30,11 +31,11 @@ from worker.model.records import RunKind, RunStart
 from worker.model.run_id import new_run_id
 from worker.model.server_address import ServerAddress, server_address
 from worker.settings.access import api_url, check_certificates, read_token
-from worker.settings.apart import file_id
+from worker.settings.file_conflicts import file_id
 from worker.settings.load import load_settings
 from worker.settings.options import BY_KEY
 from worker.settings.settings import Layer, Settings
-from worker.terminal.output import warn
+from worker.terminal.output import complain, warn
 from worker.text import shell_command
 
 
@@ -240,6 +241,15 @@ def _without_password(word: str) -> str:
     option = "--database=" if word.startswith("--database=") else ""
     address = server_address(word.removeprefix(option))
     return word if address is None else f"{option}{address}"
+
+
+def write_ledger_file(
+    reader: Reader, campaign: int, name: str, path: Path, settings: Settings
+) -> None:
+    """Write the ledger file of the campaign (its number and name) to `path`. Says on standard error
+    where decisions are kept that were filled in there and are not recorded. Raises OSError."""
+    for message in export.write_ledger_file(reader, campaign, name, path, invocation(settings)):
+        complain(message)
 
 
 def report_path(ledger_file: Path) -> Path:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import anyio
 
-from worker.api.reader import RetryingReader, UnrecordedListings
+from worker.api.reader import reader_without_run
 from worker.cli.common import (
     Target,
     api,
@@ -35,7 +35,6 @@ from worker.ledger.handle import Reader
 from worker.ledger.moved import refuse_moved
 from worker.ledger.proposals import Undecided, undecided
 from worker.model.batch import listed
-from worker.model.clock import MachineClock, ServerClock
 from worker.model.errors import (
     SHOWN_PROBLEMS,
     FileError,
@@ -44,9 +43,7 @@ from worker.model.errors import (
     UsageError,
     WorkerError,
 )
-from worker.model.events import Event
 from worker.model.records import Listed
-from worker.model.stop import Stop
 from worker.settings.settings import Settings
 from worker.terminal.output import say, say_json
 from worker.terminal.secrets import Scrubber
@@ -190,7 +187,7 @@ class Checked(NamedTuple):
 
 
 def check_sheet(
-    reader: Reader, sheet: Sequence[SheetRow], campaign: str, *, accept: bool = False
+    reader: Reader, sheet: Sequence[SheetRow], campaign: str, *, accept: bool
 ) -> Checked:
     """The decisions of a sheet, each compared with the database. With `accept`, the sheet's
     suggestions are decisions too."""
@@ -276,15 +273,7 @@ async def _look_up(
     unclear: list[WorkerError] = []
     limiter = anyio.CapacityLimiter(AT_ONCE)
     async with api(chosen, settings.timeout, Scrubber(chosen.token), ids) as client:
-        reader = RetryingReader(
-            UnrecordedListings(),
-            client,
-            MachineClock(),
-            ServerClock(),
-            emit=_ignore,
-            stop=Stop(),
-            give_up_after_s=0.0,
-        )
+        reader = reader_without_run(client)
 
         async def one(batch_id: str) -> None:
             async with limiter:
@@ -306,7 +295,3 @@ async def _look_up(
     if unclear:
         raise unclear[0]
     return found, missing
-
-
-def _ignore(_event: Event) -> None:
-    """Look-ups for a person have no log."""

@@ -29,6 +29,7 @@ from worker.cli.common import (
     restoring,
     run_start,
     settings_for,
+    write_ledger_file,
 )
 from worker.cli.forget import forget
 from worker.cli.outdated import open_existing, outdated, outdated_anywhere, warn_if
@@ -174,10 +175,7 @@ def _restore(args: argparse.Namespace, settings: Settings, environ: Mapping[str,
         finally:
             ledger.end_run(RunEnd(iso(MachineClock().wall()), None, code, 0, 0, 0))
         counts = views.counts(database, ledger.campaign)
-        for message in export.write_ledger_file(
-            database, ledger.campaign, campaign, path, invocation(settings)
-        ):
-            output.complain(message)
+        write_ledger_file(database, ledger.campaign, campaign, path, settings)
         latest = latest_run(database, settings, args)
         follow_up = commands(latest, invocation(settings, stream=sys.stdout))
     output.say(
@@ -300,10 +298,7 @@ def _write(reader: Reader, campaign: int, latest: views.LatestRun, settings: Set
     warn_if(found)
     export.make_folder(path)
     try:
-        for message in export.write_ledger_file(
-            reader, campaign, latest.campaign, path, invocation(settings)
-        ):
-            output.complain(message)
+        write_ledger_file(reader, campaign, latest.campaign, path, settings)
     except OSError as error:
         raise UsageError(
             f"{path}: the ledger file cannot be written: {error.strerror or error}"

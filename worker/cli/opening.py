@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from worker import __version__
 from worker.accidents.message import created_again
-from worker.cli.asked import Asked
 from worker.cli.common import invocation, run_start, typed
 from worker.cli.outdated import ledger_files, refuse_outdated
+from worker.cli.run_request import RunRequest
 from worker.export.commands import Commands, commands
 from worker.job.plan import Plan
 from worker.ledger import setups, views
@@ -30,17 +30,17 @@ from worker.text import counted, joined, verb
 class Opening:
     """Opens the database of one run, and its ledger with the planned job."""
 
-    asked: Asked
+    request: RunRequest
     held: Held
 
     def database(self) -> Writer:
         """Open the database. Raises UsageError if this run must not begin."""
-        settings = self.asked.settings
+        settings = self.request.settings
         if self.held.is_new:
             # A refused run must not leave a database in the wrong place.
             with closing(open_empty()) as nothing:
                 self._look_before(nothing)
-        opened = self.held.open(self.asked.target.url, checked=self.asked.plan is None)
+        opened = self.held.open(self.request.target.url, checked=self.request.plan is None)
         try:
             self._look_before(opened)
             if settings.fresh:
@@ -55,72 +55,74 @@ class Opening:
         try:
             ledger = Ledger(database, self._start())
             emit(self._start_event())
-            if self.asked.plan is not None:
+            if self.request.plan is not None:
                 leaving = ledger.plan(
-                    self.asked.plan.file,
-                    self.asked.plan.extra_columns,
-                    retry_failed=self.asked.settings.retry_failed,
+                    self.request.plan.file,
+                    self.request.plan.extra_columns,
+                    retry_failed=self.request.settings.retry_failed,
                 )
-                self._emit_plan(ledger, self.asked.plan, leaving, emit)
+                self._emit_plan(ledger, self.request.plan, leaving, emit)
         except DATABASE_ERRORS as error:
-            raise unusable(self.asked.settings.database, error) from error
+            raise unusable(self.request.settings.database, error) from error
         return ledger
 
     def follow_up(self, database: Reader) -> Commands:
         """The commands to show at the end: after a run on a terminal as they are typed there,
         otherwise commands that work from any folder."""
-        latest = views.latest_run(database, campaign=self.asked.campaign)
-        as_typed = sys.stdout.isatty() and self.asked.alone and not self.asked.only_settle
+        latest = views.latest_run(database, campaign=self.request.campaign)
+        as_typed = sys.stdout.isatty() and self.request.alone and not self.request.only_settle
         if latest is None or as_typed:
-            return typed(self.asked.settings, str(self.asked.job), sys.argv[1:])
-        run = not self.asked.only_settle
-        return commands(latest, invocation(self.asked.settings, run=run, stream=sys.stdout))
+            return typed(self.request.settings, str(self.request.job), sys.argv[1:])
+        run = not self.request.only_settle
+        return commands(latest, invocation(self.request.settings, run=run, stream=sys.stdout))
 
     def _look_before(self, database: Reader) -> None:
         """Raise UsageError if this run must not begin: the database is not the newest, or the guard
         refuses."""
         try:
             # First, because it can say where a moved ledger is.
-            if self.asked.guard is not None:
-                self.asked.guard.look(database)
+            if self.request.guard is not None:
+                self.request.guard.look(database)
             # Also for `settle`: the ledger file that it would write is what reveals a lost database
             # to the next run.
-            refuse_outdated(database, self.asked.settings, self.asked.campaign, self.asked.job)
+            refuse_outdated(
+                database, self.request.settings, self.request.campaign, self.request.job
+            )
         except DATABASE_ERRORS as error:
-            raise unusable(self.asked.settings.database, error) from error
+            raise unusable(self.request.settings.database, error) from error
 
     def _forget(self, database: Writer) -> None:
         """Forget earlier rehearsals of this campaign, and delete their ledger files. The check
         before has shown that this database contains everything in them, so they are files of
         rehearsals."""
         try:
-            files = ledger_files(database, self.asked.settings, self.asked.campaign)
-            forget(database, self.asked.campaign)
+            files = ledger_files(database, self.request.settings, self.request.campaign)
+            forget(database, self.request.campaign)
             for file in files:
                 file.unlink()
         except (OSError, *DATABASE_ERRORS) as error:
-            raise unusable(self.asked.settings.database, error) from error
+            raise unusable(self.request.settings.database, error) from error
 
     def _start(self) -> RunStart:
         start = run_start(
-            self.asked.settings,
-            self.asked.run_id,
-            RunKind.SETTLE if self.asked.only_settle else RunKind.RUN,
-            campaign=self.asked.campaign,
-            job=self.asked.job.resolve(),
-            ledger=self.asked.ledger_file,
+            self.request.settings,
+            self.request.run_id,
+            RunKind.SETTLE if self.request.only_settle else RunKind.RUN,
+            campaign=self.request.campaign,
+            job=self.request.job.resolve(),
+            ledger=self.request.ledger_file,
         )
-        day = self.asked.settings.date.isoformat() if self.asked.plan is not None else None
-        return start._replace(ceiling=self.asked.settings.rate, date=day)
+        day = self.request.settings.date.isoformat() if self.request.plan is not None else None
+        return start._replace(ceiling=self.request.settings.rate, date=day)
 
     def _start_event(self) -> Event:
         fields = {
-            "job": str(self.asked.job),
-            "ledger": str(self.asked.ledger_file),
-            "database": str(self.asked.settings.database),
-            "api": self.asked.target.url,
+            "job": str(self.request.job),
+            "ledger": str(self.request.ledger_file),
+            "database": str(self.request.settings.database),
+            "api": self.request.target.url,
             "version": __version__,
-            "date": self.asked.settings.date.isoformat(),
+            "date": self.request.settings.date.isoformat(),
         }
         return Event("run.started", "info", fields)
 
@@ -133,19 +135,19 @@ class Opening:
             "counts": counts._asdict(),
         }
         emit(Event("job.read", "info", fields))
-        for warning in plan.warnings_shown(self.asked.job):
+        for warning in plan.warnings_shown(self.request.job):
             emit(note_event(warning))
         for change in setups.changed(ledger, ledger.campaign):
             emit(note_event(str(change)))
         if any(leaving):
             before = views.previous_date(ledger, ledger.campaign, ledger.run)
-            today = self.asked.settings.date.isoformat()
+            today = self.request.settings.date.isoformat()
             emit(note_event(_leaving_text(leaving, None if before == today else before)))
-        if self.asked.guard is not None and self.asked.guard.situation is not None:
-            for line in created_again(self.asked.guard.situation):
+        if self.request.guard is not None and self.request.guard.situation is not None:
+            for line in created_again(self.request.guard.situation):
                 emit(note_event(line))
         for campaign, items in views.unfinished_elsewhere(
-            ledger, self.asked.campaign, str(self.asked.job.resolve())
+            ledger, self.request.campaign, str(self.request.job.resolve())
         ):
             text = (
                 f"{counted(items, 'duplicate')} of this job {verb(items, 'is', 'are')} unfinished"

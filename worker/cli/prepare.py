@@ -8,16 +8,16 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from worker.cli.accidents import Guard
-from worker.cli.asked import Asked
 from worker.cli.common import Target, campaign_of, for_job, open_job_with_settings
 from worker.cli.jobs import JobFile, ReadyJob
+from worker.cli.run_request import RunRequest
 from worker.export import ledger_file as export
 from worker.export.own_files import refuse_foreign_file
 from worker.job.plan import planned
 from worker.ledger.database import Held
 from worker.model.errors import UsageError
 from worker.model.job import Job
-from worker.settings.apart import check_apart
+from worker.settings.file_conflicts import refuse_file_conflicts
 from worker.settings.settings import Settings
 
 
@@ -31,7 +31,7 @@ def read_jobs(
     """Each job with its header read, or why it cannot be read. Raises UsageError if the command
     would write to one of the `files`, by the settings that are `common` to all jobs."""
     for file in files:
-        check_apart(common, Path.cwd() / file.name)
+        refuse_file_conflicts(common, Path.cwd() / file.name)
     return [_read(command, file, args, environ) for file in files]
 
 
@@ -50,7 +50,7 @@ def _read(
 @contextmanager
 def prepared(
     job: Job, settings: Settings, chosen: Target, run_id: str, lock: AbstractContextManager[Held]
-) -> Iterator[tuple[Asked, Held]]:
+) -> Iterator[tuple[RunRequest, Held]]:
     """Plan the job and take the `lock`. Raises WorkerError."""
     ledger_file = settings.ledger_path(run_id)
     campaign = campaign_of(settings)
@@ -58,7 +58,7 @@ def prepared(
     with planned(job, campaign, settings.date) as plan:
         export.make_folder(ledger_file)
         with lock as held:
-            asked = Asked(
+            request = RunRequest(
                 settings,
                 chosen,
                 run_id=run_id,
@@ -68,4 +68,4 @@ def prepared(
                 plan=plan,
                 guard=Guard(settings, job, plan, chosen.url),
             )
-            yield asked, held
+            yield request, held

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from worker.cli.asked import Asked
+from worker.cli.run_request import RunRequest
 from worker.export.commands import Commands
 from worker.export.next_steps import CampaignState, steps
 from worker.run.campaign import Campaign
@@ -18,7 +18,9 @@ from worker.terminal.summary import Summary, summary_json, summary_text
 from worker.text import for_window, near, visible
 
 
-def summary_of(asked: Asked, result: Result, commands: Commands, report: Path | None) -> Summary:
+def summary_of(
+    request: RunRequest, result: Result, commands: Commands, report: Path | None
+) -> Summary:
     """The summary of a run; `commands` are its follow-up commands, `report` is the path of its
     report."""
     # If the limit were kept, it would also apply to the rest.
@@ -28,17 +30,17 @@ def summary_of(asked: Asked, result: Result, commands: Commands, report: Path | 
         result.undecided,
         stopped_by=result.stopped_by,
         nothing_to_do=result.nothing_to_do,
-        settling=asked.only_settle,
+        settling=request.only_settle,
         setups=result.setups,
         to_set_up=result.setup_work.open,
     )
     return Summary(
-        campaign=asked.campaign,
-        run_id=asked.run_id,
-        job=asked.job,
-        ledger=asked.ledger_file,
-        database=str(asked.settings.database),
-        counts=result.counts._asdict(),
+        campaign=request.campaign,
+        run_id=request.run_id,
+        job=request.job,
+        ledger=request.ledger_file,
+        database=str(request.settings.database),
+        counts=result.counts,
         created_this_run=result.tally.created,
         settled_this_run=result.tally.settled,
         requests=result.tally.requests,
@@ -46,12 +48,11 @@ def summary_of(asked: Asked, result: Result, commands: Commands, report: Path | 
         duration_s=result.duration_s,
         exit_code=result.exit_code,
         stopped_by=result.stopped_by,
-        total=result.counts.total,
         reasons=result.reasons,
         steps=tuple(steps(state, follow_up)),
-        sandbox=asked.target.is_sandbox,
+        sandbox=request.target.is_sandbox,
         report=report,
-        settling=asked.only_settle,
+        settling=request.only_settle,
         absent=result.tally.absent,
         warnings=result.warnings,
         setups=result.setups,
@@ -59,18 +60,20 @@ def summary_of(asked: Asked, result: Result, commands: Commands, report: Path | 
     )
 
 
-def present(asked: Asked, summary: Summary, troubles: Iterable[str], scrub: Scrubber) -> None:
+def present(
+    request: RunRequest, summary: Summary, troubles: Iterable[str], scrub: Scrubber
+) -> None:
     """Print the summary, as text or JSON, and then the problems. (The JSON of one of several jobs
     is printed with that of the others.)"""
-    settings = asked.settings
+    settings = request.settings
     if settings.json:
-        if asked.alone:
+        if request.alone:
             say_json(scrub(summary_json(summary)))
     elif not settings.quiet or summary.exit_code:
         text = scrub(summary_text(_near(summary)))
         lines = [command.line for step in summary.steps for command in step.commands]
         say(for_window(text, sys.stdout, sorted(map(visible, lines), key=len, reverse=True)))
-        if not asked.alone:
+        if not request.alone:
             say("")
     if not settings.quiet or summary.exit_code:
         for trouble in troubles:

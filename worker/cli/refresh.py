@@ -10,7 +10,7 @@ from contextlib import closing
 
 import anyio
 
-from worker.api.reader import RetryingReader, UnrecordedListings
+from worker.api.reader import reader_without_run
 from worker.cli.common import api, latest_run, ledger_file_of, settle_start, target
 from worker.cli.outdated import refuse_outdated
 from worker.export import ledger_file as export
@@ -18,9 +18,8 @@ from worker.export.own_files import refuse_foreign_file
 from worker.ledger import setups
 from worker.ledger.database import hold
 from worker.ledger.store import Ledger
-from worker.model.clock import MachineClock, ServerClock, iso
+from worker.model.clock import MachineClock, iso
 from worker.model.errors import UsageError, WorkerError
-from worker.model.events import Event
 from worker.model.records import RunEnd
 from worker.model.setups import SETUP_STATUSES, Copy, Seen
 from worker.model.stop import Stop
@@ -55,18 +54,9 @@ def refresh(args: Namespace, settings: Settings, environ: Mapping[str, str]) -> 
             async def look() -> dict[str, Seen]:
                 scrub = Scrubber(chosen.token)
                 async with api(chosen, settings.timeout, scrub, ()) as client:
-                    clock, stop = MachineClock(), Stop()
-                    reader = RetryingReader(
-                        UnrecordedListings(),
-                        client,
-                        clock,
-                        ServerClock(),
-                        _ignore,
-                        stop,
-                        give_up_after_s=0.0,
-                    )
+                    reader = reader_without_run(client)
                     await reader.owner()
-                    return await Looking(reader, clock, stop).look(found)
+                    return await Looking(reader, MachineClock(), Stop()).look(found)
 
             seen = anyio.run(look) if found else {}
             setups.saw(ledger, seen)
@@ -99,7 +89,3 @@ def _complain_of(found: list[Copy], seen: Mapping[str, Seen]) -> None:
             f" {first.batch_id} (line {first.line}); {verb(number, 'its', 'their')} status stays as"
             " it was last seen"
         )
-
-
-def _ignore(_event: Event) -> None:
-    """A refresh has no log."""

@@ -91,6 +91,6 @@ def _run(
     """Run one job; the exit code and the summary as JSON values. Raises WorkerError."""
     chosen = target(settings, environ)
     lock = hold(settings.database, settings.wait)
-    with prepared(job, settings, chosen, run_id, lock) as (asked, held):
-        session = RunSession(asked, held)
+    with prepared(job, settings, chosen, run_id, lock) as (request, held):
+        session = RunSession(request, held)
         return session.run(), session.summary

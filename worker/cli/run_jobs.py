@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 
-from worker.cli.asked import Asked
 from worker.cli.common import Target, for_job, settings_for, target
 from worker.cli.jobs import JobFile, ReadyJob, refuse_mixed, refuse_single
 from worker.cli.main import refused_by_system
 from worker.cli.notified import record, write_metrics
 from worker.cli.outcomes import Outcomes
 from worker.cli.prepare import prepared, read_jobs
+from worker.cli.run_request import RunRequest
 from worker.cli.run_session import RunSession
 from worker.cli.signals import Interrupts
 from worker.ledger.database import Held, hold
@@ -118,10 +118,10 @@ class _Jobs:
         self._run_ids.append(run_id)
         try:
             lock = nullcontext(self._held)
-            with prepared(one.job, one.settings, self._chosen, run_id, lock) as (asked, held):
+            with prepared(one.job, one.settings, self._chosen, run_id, lock) as (request, held):
                 if not stop.asked:
                     session = RunSession(
-                        self._within_limits(asked), held, self.interrupts, self._pacer
+                        self._within_limits(request), held, self.interrupts, self._pacer
                     )
                     session.run()
         except (WorkerError, OSError) as error:
@@ -136,19 +136,19 @@ class _Jobs:
         elif summary:
             self._outcomes.add(summary)
 
-    def _within_limits(self, asked: Asked) -> Asked:
+    def _within_limits(self, request: RunRequest) -> RunRequest:
         """The request with what earlier jobs have left of the command's limits."""
         seconds = None
         if self._max_duration is not None:
             seconds = max(0.0, self._max_duration - (time.monotonic() - self._began))
         limits = self._limits
         settings = replace(
-            asked.settings,
+            request.settings,
             limit=limits.limit,
             max_failed=limits.max_failed,
             max_duration=seconds,
         )
-        return asked._replace(settings=settings, closed=limits.closed(seconds), alone=False)
+        return request._replace(settings=settings, closed=limits.closed(seconds), alone=False)
 
     def _learn(self, session: RunSession) -> None:
         """Remember what counts for the next job."""

@@ -15,10 +15,10 @@ import anyio
 from worker import open_files
 from worker.accidents.message import full_text
 from worker.cli.ask import ask
-from worker.cli.asked import Asked
 from worker.cli.common import api, invocation, report_path
 from worker.cli.opening import Opening, note_event
 from worker.cli.presentation import present, snapshot_of, summary_of
+from worker.cli.run_request import RunRequest
 from worker.cli.signals import Interrupts, ignore_late_hangup, watch_signals
 from worker.export.commands import Commands
 from worker.export.replacing import remove_leftovers
@@ -54,15 +54,15 @@ class RunSession:
 
     def __init__(
         self,
-        asked: Asked,
+        request: RunRequest,
         held: Held,
         interrupts: Interrupts | None = None,
         pacer: Pacer | None = None,
     ) -> None:
         """`interrupts` has what asks a run of several to stop before it has begun; `pacer` is the
         one of the run before."""
-        self._asked, self._held, self._interrupts, self.pacer = asked, held, interrupts, pacer
-        self._scrub = Scrubber(asked.target.token)
+        self._request, self._held, self._interrupts, self.pacer = request, held, interrupts, pacer
+        self._scrub = Scrubber(request.target.token)
         self._stop = interrupts.stop if interrupts else Stop()
         self._stack = ExitStack()
         self._campaign: Campaign | None = None
@@ -73,8 +73,8 @@ class RunSession:
         self.summary: dict[str, Any] = {}
         """The summary as JSON values, once the run is over."""
         self.result: Result | None = None
-        self._at_once = asked.settings.max_in_flight
-        settings, terminal = asked.settings, sys.stderr.isatty()
+        self._at_once = request.settings.max_in_flight
+        settings, terminal = request.settings, sys.stderr.isatty()
         self._progress = Progress(
             lambda: snapshot_of(self._campaign, settings.rate),
             stderr=sys.stderr,
@@ -86,8 +86,8 @@ class RunSession:
             ),
         )
         self._logs = Logs(
-            run_id=asked.run_id,
-            campaign=asked.campaign,
+            run_id=request.run_id,
+            campaign=request.campaign,
             log_format=settings.log_format,
             log_file=settings.log_file,
             stderr=sys.stderr,
@@ -99,12 +99,14 @@ class RunSession:
 
     def run(self) -> int:
         """Open the database, run, and present the result. Returns the exit code."""
-        asked = self._asked
-        each = open_files.PER_SANDBOX_REQUEST if asked.target.is_sandbox else open_files.PER_REQUEST
-        self._at_once, few_files = open_files.make_room(asked.settings.max_in_flight, each)
-        remove_leftovers(asked.ledger_file)
-        remove_leftovers(report_path(asked.ledger_file))
-        opening = Opening(asked, self._held)
+        request = self._request
+        each = (
+            open_files.PER_SANDBOX_REQUEST if request.target.is_sandbox else open_files.PER_REQUEST
+        )
+        self._at_once, few_files = open_files.make_room(request.settings.max_in_flight, each)
+        remove_leftovers(request.ledger_file)
+        remove_leftovers(report_path(request.ledger_file))
+        opening = Opening(request, self._held)
         database = opening.database()
         try:
             with self._stack:
@@ -121,12 +123,12 @@ class RunSession:
             database.close()
 
     async def _run(self, ledger: Ledger) -> Result:
-        asked, settings = self._asked, self._asked.settings
-        sources = asked.plan.sources() if asked.plan else ()
+        request, settings = self._request, self._request.settings
+        sources = request.plan.sources() if request.plan else ()
         # Another machine may take over, and relies on when requests leave.
         shared = isinstance(settings.database, ServerAddress)
         within_s = CONNECTS_WITHIN_S if shared else math.inf
-        async with api(asked.target, settings.timeout, self._scrub, sources, within_s) as client:
+        async with api(request.target, settings.timeout, self._scrub, sources, within_s) as client:
             self._database = database = self._held.database(
                 ledger, self._waits_for_server, self._logs
             )
@@ -161,25 +163,25 @@ class RunSession:
     def _waits_for_server(self, away_s: float) -> bool:
         """Whether to keep trying to reach the ledger's server, which is away for `away_s`
         seconds. After a signal, only a moment longer."""
-        if away_s >= self._asked.settings.give_up_after:
+        if away_s >= self._request.settings.give_up_after:
             self._gave_up = True
         return not self._gave_up and (away_s < PATIENCE_AT_END_S or not self._stop.asked)
 
     def _options(self) -> Options:
-        asked, settings = self._asked, self._asked.settings
+        request, settings = self._request, self._request.settings
         return Options(
-            campaign=asked.campaign,
-            ledger=asked.ledger_file,
+            campaign=request.campaign,
+            ledger=request.ledger_file,
             rate=settings.rate,
             limits=Limits(
                 self._at_once, settings.limit, settings.max_failed, settings.give_up_after
             ),
             max_duration=settings.max_duration,
             settle_after=settings.settle_after,
-            invocation=invocation(settings, run=not asked.only_settle),
-            only_settle=asked.only_settle,
-            situation=None if asked.guard is None else asked.guard.situation,
-            closed=asked.closed,
+            invocation=invocation(settings, run=not request.only_settle),
+            only_settle=request.only_settle,
+            situation=None if request.guard is None else request.guard.situation,
+            closed=request.closed,
             follow=settings.follow,
             retry_failed=settings.retry_failed,
         )
@@ -193,26 +195,26 @@ class RunSession:
         """Write the report. A failure is only noted and does not change the run."""
         from worker.cli.report import write_or_note  # noqa: PLC0415 - most runs write no report
 
-        asked = self._asked
+        request = self._request
         try:
             self._report_trouble = await database.read(
                 write_or_note,
-                asked.settings,
-                asked.campaign,
-                asked.ledger_file,
-                run=not asked.only_settle,
+                request.settings,
+                request.campaign,
+                request.ledger_file,
+                run=not request.only_settle,
             )
         except WorkerError as error:
             self._report_trouble = f"the report cannot be written: {error.message}"
         if self._report_trouble:
             self._logs(note_event(self._report_trouble))
         else:
-            self._report = report_path(asked.ledger_file)
+            self._report = report_path(request.ledger_file)
 
     async def _confirm(self, question: Question) -> bool:
         """Whether the run may create its duplicates. Raises AccidentError or DeclinedError if it
         looks like an accident and nobody agrees."""
-        guard, target = self._asked.guard, self._asked.target
+        guard, target = self._request.guard, self._request.target
         if guard is None:
             return True
         if not guard.asks:
@@ -222,8 +224,10 @@ class RunSession:
         where = SANDBOX_LABEL if target.is_sandbox else target.url
         findings = full_text(guard.messages(question.accidents)) if question.accidents else ""
         self._progress.pause()
-        if not self._asked.alone:
-            warn(f"{visible(str(self._asked.job))}, campaign {visible(self._asked.campaign)}:\n")
+        if not self._request.alone:
+            warn(
+                f"{visible(str(self._request.job))}, campaign {visible(self._request.campaign)}:\n"
+            )
         if self._database is not None:
             question = await self._database.query(for_person, question)
         agreed = await ask(question, where, self._stop, findings)
@@ -235,12 +239,12 @@ class RunSession:
 
     def _present(self, result: Result, follow_up: Commands) -> int:
         """Print the result. Returns the exit code. Raises the run's refusal."""
-        summary = summary_of(self._asked, result, follow_up, self._report)
+        summary = summary_of(self._request, result, follow_up, self._report)
         self.summary = self._scrub(summary_json(summary))
         if result.refused is not None:
-            if self._asked.settings.json and self._asked.alone:
+            if self._request.settings.json and self._request.alone:
                 say_json(self.summary)
             raise result.refused
         more = filter(None, (self._logs.trouble, self._report_trouble))
-        present(self._asked, summary, (*result.troubles, *more), self._scrub)
+        present(self._request, summary, (*result.troubles, *more), self._scrub)
         return result.exit_code

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from worker.cli.asked import Asked
 from worker.cli.common import (
     Target,
     campaign_number,
@@ -19,6 +18,7 @@ from worker.cli.common import (
     settings_for,
     settle_start,
     target,
+    write_ledger_file,
 )
 from worker.cli.decide import (
     check_sheet,
@@ -31,6 +31,7 @@ from worker.cli.decide import (
 from worker.cli.outdated import missing, refuse_outdated
 from worker.cli.report import write_or_note
 from worker.cli.review import options_of, refuse_without_person, review
+from worker.cli.run_request import RunRequest
 from worker.cli.run_session import RunSession
 from worker.export import decision_sheet
 from worker.export import ledger_file as export
@@ -120,8 +121,8 @@ def _find_out(args: argparse.Namespace, settings: Settings, chosen: Target, held
                 _refuse_outdated(database, of_campaign, settings)
     if latest is None:
         raise AssertionError("a campaign always has a run")
-    ledger_file = _ledger_file(settings, latest)
-    asked = Asked(
+    ledger_file = _checked_ledger_file(settings, latest)
+    request = RunRequest(
         settings,
         chosen,
         run_id=new_run_id(MachineClock().wall()),
@@ -130,12 +131,12 @@ def _find_out(args: argparse.Namespace, settings: Settings, chosen: Target, held
         ledger_file=ledger_file,
         only_settle=True,
     )
-    code = RunSession(asked, held).run()
+    code = RunSession(request, held).run()
     with closing(held.open(chosen.url)) as database:
         for name in open_ones:
             if name != latest.campaign:
                 try:
-                    _write_files(database, name, settings)
+                    _write_files_of(database, name, settings)
                 except UsageError as error:
                     # The results are recorded, and the other files can be written.
                     complain(str(error))
@@ -161,11 +162,9 @@ def _record_options(
             raise UsageError(f"{batch_id}: {reason}", hint="Nothing was recorded.")
 
         campaign = campaign_number(database, latest)
-        assigned = [(item, batch) for item, batch in assignments]
-        absent = [(item, None) for item in args.absent or ()]
         made = [
             Decision(decisions.find_item(database, campaign, item), batch_id)
-            for item, batch_id in (*assigned, *absent)
+            for item, batch_id in (*assignments, *((item, None) for item in args.absent or ()))
         ]
         return _record(database, latest, settings, made, found)
 
@@ -181,8 +180,7 @@ def _record_sheet(
     Returns the exit code."""
     with closing(held.open(chosen.url if chosen else None)) as database:
         latest = latest_run(database, settings, args)
-        accept = args.accept_suggestions
-        checked = check_sheet(database, sheet, latest.campaign, accept=accept)
+        checked = check_sheet(database, sheet, latest.campaign, accept=args.accept_suggestions)
         found = look_up_checked(checked, Path(args.decisions), settings, chosen)
         made = [one.decision for one in checked.filled]
         return _record(database, latest, settings, made, found, checked.recorded)
@@ -243,7 +241,7 @@ def _record(
     """Record these decisions in one transaction, and write the campaign's files. `batches` has
     every batch that they name. Returns 0 if nothing in the campaign is unknown any more, otherwise
     1."""
-    ledger_file = _ledger_file(settings, latest)
+    ledger_file = _checked_ledger_file(settings, latest)
     _refuse_outdated(database, latest, settings)
     latest = latest._replace(ledger=ledger_file)
     if made:
@@ -253,10 +251,7 @@ def _record(
         finally:
             code = 1 if views.counts(database, ledger.campaign).unknown else 0
             ledger.end_run(RunEnd(iso(MachineClock().wall()), None, code, 0, 0, 0))
-            for message in export.write_ledger_file(
-                database, ledger.campaign, latest.campaign, ledger_file, invocation(settings)
-            ):
-                complain(message)
+            write_ledger_file(database, ledger.campaign, latest.campaign, ledger_file, settings)
             _write_report(database, latest, settings)
     counts = views.counts(database, campaign_number(database, latest))
     _show_recorded(settings, latest, made, counts, recorded_before)
@@ -296,9 +291,9 @@ def _show_recorded(
             say(f"To create what is absent:\n  {shown.run()}")
 
 
-def _ledger_file(settings: Settings, latest: views.LatestRun) -> Path:
-    """The ledger file to write. Raises UsageError if the path has another campaign's rows or
-    another kind of file."""
+def _checked_ledger_file(settings: Settings, latest: views.LatestRun) -> Path:
+    """The path of the ledger file to write; creates its folder. Raises UsageError if the path has
+    another campaign's rows or another kind of file."""
     path = ledger_file_of(settings, latest)
     refuse_foreign_file(export.LEDGER_FILE, path, latest.campaign)
     export.make_folder(path)
@@ -324,17 +319,14 @@ def _assignment(text: str) -> tuple[str, str]:
         raise UsageError(f"--assign: {text!r}: {error}") from None
 
 
-def _write_files(database: Reader, name: str, settings: Settings) -> None:
+def _write_files_of(database: Reader, name: str, settings: Settings) -> None:
     """Write the ledger file of another campaign that was settled too, to the path that its latest
     run used."""
     campaign = views.campaign_id(database, name)
     latest = views.latest_run(database, campaign=name)
     if campaign is not None and latest is not None and latest.ledger.exists():
         refuse_foreign_file(export.LEDGER_FILE, latest.ledger, name)
-        for message in export.write_ledger_file(
-            database, campaign, name, latest.ledger, invocation(settings)
-        ):
-            complain(message)
+        write_ledger_file(database, campaign, name, latest.ledger, settings)
         _write_report(database, latest, settings)
 
 

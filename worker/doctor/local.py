@@ -45,8 +45,7 @@ def check_settings(settings: Settings) -> Iterator[Check]:
 
 
 def check_folders(settings: Settings) -> Iterator[Check]:
-    """Whether the folders of the files that a run writes can be written, and
-    have space."""
+    """Whether the folders of the files that a run writes can be written, and have space."""
     files = {
         "database": None if isinstance(settings.database, ServerAddress) else settings.database,
         "ledger": Path(settings.ledger),
@@ -62,18 +61,19 @@ def check_folders(settings: Settings) -> Iterator[Check]:
 
 
 def _folder(folder: Path, origin: str) -> Check:
-    there = next((one for one in (folder, *folder.parents) if one.exists()), folder)
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+    """One folder, or its nearest parent that exists; `origin` names the setting to change."""
+    existing = next((one for one in (folder, *folder.parents) if one.exists()), folder)
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         return Check(
             "folder",
-            f"{there} cannot be written",
+            f"{existing} cannot be written",
             f"Give write access, or name another path with {origin}.",
         )
-    free = shutil.disk_usage(there).free
+    free = shutil.disk_usage(existing).free
     space = f"{free / 2**30:,.1f} GiB free"
     if free < LEAST_FREE:
         return Check("folder", f"{folder}: only {space}", "Free some space on this disk.")
-    new = "" if there == folder else " (a run creates it)"
+    new = "" if existing == folder else " (a run creates it)"
     return Check("folder", f"{folder}{new}: {space}")
 
 

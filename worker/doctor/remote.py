@@ -73,4 +73,4 @@ async def _workspaces(client: ProlificClient) -> AsyncIterator[Check]:
 
 
 async def _ignore(_page: Page) -> None:
-    """Only the length counts."""
+    """Drop the page: only the length of the listing is shown."""

@@ -170,7 +170,7 @@ def joint_suggestions(copies: Sequence[Undecided]) -> Mapping[int, Suggestion]:
     for (_, fitting), some in alike.items():
         if len(some) == 1:
             continue
-        if (why_not := _why_not(some, fitting)) is None:
+        if (why_not := _why_no_joint_suggestion(some, fitting)) is None:
             found |= _one_to_each(some, fitting)
         else:
             found |= {one.item: Suggestion(None, f"No suggestion: {why_not}") for one in some}
@@ -189,18 +189,18 @@ def _one_to_each(copies: Sequence[Undecided], fitting: frozenset[str]) -> dict[i
     return {
         one.item: Suggestion(
             batch.batch_id,
-            f"{speaks_for(_of(one, batch.batch_id), one.last_sent_at)}; {why}",
+            f"{speaks_for(_candidate(one, batch.batch_id), one.last_sent_at)}; {why}",
         )
         for one, batch in zip(copies, oldest, strict=True)
     }
 
 
-def _of(one: Undecided, batch_id: str) -> Found:
-    """The candidate of a duplicate with this id."""
+def _candidate(one: Undecided, batch_id: str) -> Found:
+    """The candidate with this id."""
     return next(found for found in one.found if found.batch_id == batch_id)
 
 
-def _why_not(copies: Sequence[Undecided], fitting: frozenset[str]) -> str | None:
+def _why_no_joint_suggestion(copies: Sequence[Undecided], fitting: frozenset[str]) -> str | None:
     """Why nothing is suggested for copies that these batches fit; None if each can get one."""
     many, batches = len(copies), len(fitting)
     these = f"{many} copies of this row"

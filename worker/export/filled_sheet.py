@@ -1,5 +1,5 @@
-"""What a person filled in to the sheet of `proposals`: a decision in each row, for its item or for
-its group. Pure; `decision_sheet` reads the file."""
+"""Reads the decisions that a person filled in to the sheet of `proposals`: one in each row, about
+its item or about its group. Pure; `decision_sheet` reads the file."""
 
 from __future__ import annotations
 
@@ -62,17 +62,17 @@ def filled_in(
     out. With `accept`, a suggestion is the decision about an item that has none. What is `recorded`
     is no longer shared out in a group."""
     some = _accepted(rows) if accept else list(rows)
-    read = _Read()
+    sheet = _Sheet()
     for row in some:
-        read.add(row)
+        sheet.add(row)
     created = {row.text("candidate_id").lower(): _created(row) for row in some}
-    for group in read.groups.values():
+    for group in sheet.groups.values():
         if group.marked or group.rest_absent:
-            shared, problem = _shared_out(group, read.filled, created, recorded)
-            read.filled |= shared
-            read.problems += [problem] if problem else []
-    left, misplaced = _with_own_candidates(read.filled.values(), some)
-    return left, [*read.problems, *misplaced]
+            shared, problem = _shared_out(group, sheet.filled, created, recorded)
+            sheet.filled |= shared
+            sheet.problems += [problem] if problem else []
+    left, misplaced = _with_own_candidates(sheet.filled.values(), some)
+    return left, [*sheet.problems, *misplaced]
 
 
 def _with_own_candidates(
@@ -110,14 +110,15 @@ class _Group:
 
 
 class _ForGroup(NamedTuple):
-    """A decision about the group of its row: these batches are ours, or the rest is absent."""
+    """A decision about the group of its row: these batches are copies of it (`batch_ids`), or what
+    gets no batch was not created (`rest_absent`)."""
 
-    ours: tuple[str, ...] = ()
+    batch_ids: tuple[str, ...] = ()
     rest_absent: bool = False
 
 
 @dataclass(slots=True)
-class _Read:
+class _Sheet:
     """What was read: decisions by item, groups by sheet and name, and what is wrong."""
 
     filled: dict[int, Filled] = field(default_factory=dict)
@@ -135,10 +136,10 @@ class _Read:
             self.problems.append(problem_in(row, str(error)))
             return
         match decided:
-            case _ForGroup(ours, rest_absent):
+            case _ForGroup(batch_ids, rest_absent):
                 if rest_absent:
                     group.rest_absent = row
-                for batch_id in ours:
+                for batch_id in batch_ids:
                     group.marked.setdefault(batch_id, row)
             case Decision(item) if (before := self.filled.get(item)) is not None:
                 where = f"line {before.row.line}"
@@ -159,7 +160,9 @@ def _shared_out(
     """The decisions about the items of a group that have no `filled` in decision of their own: one
     of the marked batches for each, the oldest first. Or what is wrong with the group."""
     first = next(iter(group.items.values()))
-    if other := next((row for row in group.items.values() if _kind(row) != _kind(first)), None):
+    if other := next(
+        (row for row in group.items.values() if _job_row(row) != _job_row(first)), None
+    ):
         text = (
             f"the column group says that {other.text('item')} and {first.text('item')} are"
             " copies of one row, but they are not; correct it, or write the sheet again"
@@ -195,7 +198,8 @@ def _shared_out(
     return found, None
 
 
-def _kind(row: SheetRow) -> tuple[str, ...]:
+def _job_row(row: SheetRow) -> tuple[str, ...]:
+    """What the copies of one row of the job have in common."""
     return tuple(row.text(column) for column in ("line", "source_batch_id", "name"))
 
 

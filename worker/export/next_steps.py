@@ -17,9 +17,6 @@ End = Literal["ended", "running", "crashed", "unclear"]
 is running."""
 
 
-NO_SETUPS = SetupCounts()
-
-
 class CampaignState(NamedTuple):
     """The state of a campaign: `counts` of the job's duplicates; how many of the unknown are
     `undecided`, because batches were found that could be their copies; how the latest run ended,
@@ -34,7 +31,7 @@ class CampaignState(NamedTuple):
     stopped_by: str | None = None
     nothing_to_do: bool = False
     settling: bool = False
-    setups: SetupCounts = NO_SETUPS
+    setups: SetupCounts = SetupCounts()
     to_set_up: int = 0
 
     @property
@@ -210,7 +207,7 @@ def _first(campaign_state: CampaignState, again: str) -> tuple[str, str]:
     return title.format(again=again, Again=again.capitalize()), why
 
 
-def _effect(pending: int, to_settle: int, to_set_up: int = 0) -> str:
+def _effect(pending: int, to_settle: int, to_set_up: int) -> str:
     parts = []
     if pending:
         parts.append(f"sends {counted(pending, 'pending duplicate')}")

@@ -1,5 +1,5 @@
 """The sheet in which people decide about unknown duplicates: its columns, its rows, and the words
-for decisions. Pure; `filled_sheet` says what a filled in one says."""
+for decisions. Pure; `filled_sheet` reads the decisions in one that was filled in."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ def sheet_rows(
     some: Iterable[Undecided], campaign: str, batch_url: str | None = None
 ) -> Iterator[Row]:
     """The rows of the sheet: one for each unknown duplicate and candidate. `some` are in the job's
-    order; `batch_url` is the address of a batch, with {id} in place of its id."""
+    order; `batch_url` is the address of a batch, with {id} in place of its id (None: no links)."""
     for _, rows in rows_by_item(some, campaign, batch_url):
         yield from rows
 
 
 def rows_by_item(
-    some: Iterable[Undecided], campaign: str, batch_url: str | None = None
+    some: Iterable[Undecided], campaign: str, batch_url: str | None
 ) -> Iterator[tuple[Proposal, list[Row]]]:
     """The rows of the sheet about each of these duplicates, as `sheet_rows` has them."""
     for about in proposals(some):

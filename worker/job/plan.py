@@ -17,12 +17,9 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from worker.model.errors import JobError, Problem, WorkerError
+from worker.model.errors import SHOWN_PROBLEMS, JobError, Problem, WorkerError
 from worker.model.job import Job, Row
 from worker.text import counted
-
-PROBLEMS_SHOWN = 50
-"""How many problems of a file are reported in full (the contract's number)."""
 
 MOST_ITEMS = 10_000_000
 """More duplicates than this in one job are probably a typo, and planning them would fill the
@@ -71,9 +68,9 @@ class Plan(NamedTuple):
     def warnings_shown(self, job: Path) -> Iterator[str]:
         """The first warnings about the file `job`, as `FILE:LINE: text`, and how many more there
         are."""
-        for line, text in self.warnings[:PROBLEMS_SHOWN]:
+        for line, text in self.warnings[:SHOWN_PROBLEMS]:
             yield f"{job}:{line}: {text}"
-        if (more := len(self.warnings) - PROBLEMS_SHOWN) > 0:
+        if (more := len(self.warnings) - SHOWN_PROBLEMS) > 0:
             yield f"{job}: … and {counted(more, 'more warning')}"
 
     def sources(self) -> Iterator[str]:
@@ -120,7 +117,7 @@ class _Problems:
 
     def add(self, problem: Problem) -> None:
         self.total += 1
-        if len(self.first) < PROBLEMS_SHOWN:
+        if len(self.first) < SHOWN_PROBLEMS:
             self.first.append(problem)
 
 

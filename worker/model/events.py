@@ -11,9 +11,6 @@ from typing import Any, Literal, NamedTuple
 
 Level = Literal["debug", "info", "warning", "error"]
 
-ITEM_FIELDS = ("line", "source_batch_id", "name", "attempt")
-"""Fields of every event about one duplicate."""
-
 EVENTS: Mapping[str, str] = {
     "run.started": "a run has locked the database and read its settings",
     "job.read": "the job file was read and planned",
@@ -65,3 +62,7 @@ class Event(NamedTuple):
 
 Emit = Callable[[Event], None]
 """The function that receives a run's events."""
+
+
+def ignore(_event: Event) -> None:
+    """The `Emit` of a command that has no log: it drops every event."""

@@ -57,11 +57,6 @@ class NameTemplate:
     _pieces: tuple[str | _Fill, ...]
 
     @property
-    def literal(self) -> bool:
-        """Whether `identity` returns the same text for all arguments."""
-        return len(self._pieces) == 1 and isinstance(self._pieces[0], str)
-
-    @property
     def contains_campaign(self) -> bool:
         """Whether the name contains {campaign}."""
         return any(isinstance(piece, _Fill) and piece.field == "campaign" for piece in self._pieces)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from worker.folders import in_devices
+from worker.folders import in_devices, users_config_folder
 from worker.model.errors import UsageError
 
 _MAX_FILE: Final = 1 << 20  # bytes; reading a device would never end
@@ -36,7 +36,7 @@ def find_config(cwd: Path) -> ConfigFile | None:
     config directory, else `None`.
 
     Raises `UsageError` if there is one that cannot be read or is not TOML."""
-    return _read(cwd / "config.toml", cwd) or _read(_users_config(), cwd)
+    return _read(cwd / "config.toml", cwd) or _read(users_config_folder() / "config.toml", cwd)
 
 
 def given_config(path: Path, origin: str, cwd: Path) -> ConfigFile:
@@ -62,12 +62,6 @@ def line_of(key: str, text: str) -> int:
     setting = re.compile(rf"""\s*\[?\[?\s*(["']?){name}\1\s*[=.\]]""")
     lines = enumerate(text.split("\n"), start=1)
     return next((number for number, line in lines if setting.match(line)), 0)
-
-
-def _users_config() -> Path:
-    from platformdirs import user_config_path  # noqa: PLC0415 - only where it is needed
-
-    return user_config_path("duplicate-batches", appauthor=False) / "config.toml"
 
 
 def _shown(path: Path, cwd: Path) -> str:

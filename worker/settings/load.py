@@ -16,8 +16,8 @@ from typing import Any, NamedTuple, get_type_hints
 from worker.model.errors import UsageError
 from worker.model.names import NameProblem, fill_campaign
 from worker.model.server_address import Place, ServerAddress
-from worker.settings.apart import check_apart
 from worker.settings.config_file import ConfigFile, find_config, given_config
+from worker.settings.file_conflicts import refuse_file_conflicts
 from worker.settings.options import BY_KEY, OPTIONS, PREFIX
 from worker.settings.settings import Layer, Origin, Settings, Values
 from worker.settings.values import BadValueError, FilePath, Flag, ValueType
@@ -86,7 +86,7 @@ def load_settings(
             f"{settings.origin('fresh')}: only forgets rehearsals, so it needs --sandbox",
             hint="To create new copies of the same batches, use a new campaign: --campaign NAME.",
         )
-    check_apart(settings, cwd / job if job else None)
+    refuse_file_conflicts(settings, cwd / job if job else None)
     return settings
 
 

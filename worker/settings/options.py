@@ -49,13 +49,9 @@ class Option(NamedTuple):
         """The option as a person writes it: `--max-in-flight`."""
         return "--" + self.key.replace("_", "-")
 
-    @property
-    def variable(self) -> str:
-        """The environment variable: `DUPLICATE_BATCHES_MAX_IN_FLIGHT`."""
-        return PREFIX + self.key.upper()
-
 
 PREFIX = "DUPLICATE_BATCHES_"
+"""A setting's environment variable is this and its key in capitals."""
 
 OPTIONS: tuple[Option, ...] = (
     # What to create

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 
-from worker.terminal.summary import STATUSES
+from worker.model.records import Counts
 from worker.text import visible
 
 LEAST_JOB = 12
@@ -17,11 +17,13 @@ LEAST_JOB = 12
 def overview_text(lines: Sequence[Mapping[str, Any]], width: int | None) -> str:
     """One row for each job: its counts, and what came of it. Names of jobs are cut at their
     beginning to fit into `width` characters (None: any width)."""
-    head = ("job", *STATUSES, "result")
+    head = ("job", *Counts._fields, "result")
     rows = [head, *(_row(line) for line in lines)]
     widths = [max(cell_len(row[column]) for row in rows) for column in range(len(head))]
     if width is not None:
-        widths[0] = max(LEAST_JOB, min(widths[0], width - sum(widths[1:]) - 2 * len(STATUSES) - 2))
+        widths[0] = max(
+            LEAST_JOB, min(widths[0], width - sum(widths[1:]) - 2 * len(Counts._fields) - 2)
+        )
     return "\n".join(_line(row, widths) for row in rows)
 
 
@@ -35,7 +37,7 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
 
 def _row(line: Mapping[str, Any]) -> tuple[str, ...]:
     counts = line.get("counts")
-    numbers = [f"{counts[status]:,}" if counts else "-" for status in STATUSES]
+    numbers = [f"{counts[status]:,}" if counts else "-" for status in Counts._fields]
     return visible(str(line["job"])), *numbers, _result(line)
 
 

@@ -5,7 +5,7 @@ Pure: summary in, an object or text out. What to do next is decided in `worker.e
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,35 +14,30 @@ from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_valid
 from worker.model.causes import shortlist
 from worker.model.differences import differ
 from worker.model.events import STOPPED_BY
+from worker.model.records import Counts
 from worker.model.setups import SetupCounts
 from worker.model.steps import Step
 from worker.text import counted, human_duration, shell_word, shortened, visible
-
-STATUSES = ("created", "failed", "unknown", "pending")
-"""The statuses of the ledger, in the order in which they are shown."""
 
 CAUSES = 5
 """Maximum number of causes that are shown."""
 
 
-NO_SETUPS = SetupCounts()
-
-
 class Summary(NamedTuple):
-    """What is known at the end of a run. `counts` by status of the `total` duplicates in the job;
-    `reasons` why duplicates are not created, each with a number of duplicates; `steps` to do next;
-    `stopped_by` a key of `STOPPED_BY` or None; `duration_s` seconds; `report` the report's file
-    (None: there is none). `settling` if the run only found out whether unanswered requests created
-    a batch; `absent` is how many of the settled are missing. `warnings` is how many copies differ
-    from their source. `setups` are the counts of the setups that the job asks for, `setup_reasons`
-    says why some are not done."""
+    """What is known at the end of a run. `counts` of the duplicates in the job; `reasons` why
+    duplicates are not created, each with a number of duplicates; `steps` to do next; `stopped_by` a
+    key of `STOPPED_BY` or None; `duration_s` seconds; `report` the report's file (None: there is
+    none). `settling` if the run only found out whether unanswered requests created a batch;
+    `absent` is how many of the settled are missing. `warnings` is how many copies differ from their
+    source. `setups` are the counts of the setups that the job asks for, `setup_reasons` says why
+    some are not done."""
 
     campaign: str
     run_id: str
     job: Path
     ledger: Path
     database: str
-    counts: Mapping[str, int]
+    counts: Counts
     created_this_run: int
     settled_this_run: int
     requests: int
@@ -50,7 +45,6 @@ class Summary(NamedTuple):
     duration_s: float
     exit_code: int
     stopped_by: str | None
-    total: int
     reasons: tuple[tuple[str, int], ...]
     steps: tuple[Step, ...]
     sandbox: bool = False
@@ -58,12 +52,8 @@ class Summary(NamedTuple):
     settling: bool = False
     absent: int = 0
     warnings: int = 0
-    setups: SetupCounts = NO_SETUPS
+    setups: SetupCounts = SetupCounts()
     setup_reasons: tuple[tuple[str, int], ...] = ()
-
-    def count(self, status: str) -> int:
-        """The number of duplicates with `status`."""
-        return self.counts.get(status, 0)
 
 
 class SummaryJson(BaseModel):
@@ -88,15 +78,10 @@ class SummaryJson(BaseModel):
     setup: dict[str, int] = Field(validation_alias="setups")
     warnings: int
 
-    @field_validator("setup", mode="before")
+    @field_validator("counts", "setup", mode="before")
     @classmethod
-    def _by_status(cls, setups: SetupCounts) -> dict[str, int]:
-        return setups._asdict()
-
-    @field_validator("counts")
-    @classmethod
-    def _every_status(cls, counts: Mapping[str, int]) -> dict[str, int]:
-        return {status: counts.get(status, 0) for status in STATUSES}
+    def _by_status(cls, counts: Counts | SetupCounts) -> dict[str, int]:
+        return counts._asdict()
 
     @field_serializer("duration_s")
     def _milliseconds(self, seconds: float) -> float:
@@ -118,22 +103,17 @@ def _lines(summary: Summary) -> Iterator[str]:
     if summary.sandbox:
         yield "A rehearsal in the sandbox: nothing here is real."
     yield _outcome(summary)
-    missing = [
-        f"{summary.count(status):,} {status}" for status in STATUSES[1:] if summary.count(status)
-    ]
-    if missing:
-        yield f"Not created: {', '.join(missing)}."
-    if summary.setups.total:
-        found = summary.setups._asdict().items()
-        parts = [f"{number:,} {status}" for status, number in found if number]
-        yield f"Set up: {', '.join(parts)}."
+    if missing := _nonzero(summary.counts._replace(created=0)):
+        yield f"Not created: {missing}."
+    if set_up := _nonzero(summary.setups):
+        yield f"Set up: {set_up}."
     reasons = shortlist([*summary.reasons, *summary.setup_reasons], CAUSES)
     for reason, count in reasons.shown:
         yield f"  {count:,} × {shortened(visible(reason), 200)}"
     if reasons.rest:
         yield f"  {reasons.rest}"
     if summary.warnings:
-        yield f"{differ(summary.warnings, summary.count('created'))}: see column warning."
+        yield f"{differ(summary.warnings, summary.counts.created)}: see column warning."
     if summary.stopped_by is not None:
         what = "Settling" if summary.settling else "The run"
         yield (
@@ -152,20 +132,26 @@ def _lines(summary: Summary) -> Iterator[str]:
             yield f"  {visible(command.line)}"
 
 
+def _nonzero(counts: Counts | SetupCounts) -> str:
+    """The counts that are not 0, such as `2 failed, 1 unknown`."""
+    found = counts._asdict().items()
+    return ", ".join(f"{number:,} {status}" for status, number in found if number)
+
+
 def _outcome(summary: Summary) -> str:
-    campaign, created = visible(summary.campaign), summary.count("created")
-    if summary.total == 0:
+    campaign, created = visible(summary.campaign), summary.counts.created
+    if summary.counts.total == 0:
         return f"{campaign}: the job has no rows."
-    if created < summary.total:
-        return f"{campaign}: {created:,} of {counted(summary.total, 'duplicate')} created."
-    return f"{campaign}: {counted(summary.total, 'duplicate')}, all created."
+    if created < summary.counts.total:
+        return f"{campaign}: {created:,} of {counted(summary.counts.total, 'duplicate')} created."
+    return f"{campaign}: {counted(summary.counts.total, 'duplicate')}, all created."
 
 
 def _effort(summary: Summary) -> str:
     if summary.settling:
         found = summary.settled_this_run - summary.absent
         settled = f"{found:,} found, {summary.absent:,} confirmed missing"
-        still = f"{summary.count('unknown'):,} still unknown"
+        still = f"{summary.counts.unknown:,} still unknown"
         return f"Settled: {settled}, {still}, in {human_duration(summary.duration_s)}."
     parts = [f"{summary.created_this_run:,} created", counted(summary.requests, "request")]
     if summary.settled_this_run:

@@ -67,9 +67,6 @@ class Run(NamedTuple):
         return self.ended_at is None and self.alive is not False
 
 
-NO_SETUPS = SetupCounts()
-
-
 class Facts(NamedTuple):
     """Everything that a report shows, except its rows. `settled_by` counts created duplicates by
     how they are known, `tries` pairs a number of requests with how many duplicates took it. `runs`
@@ -96,7 +93,7 @@ class Facts(NamedTuple):
     notifications: tuple[Notification, ...] = ()
     warnings: int = 0
     workspaces: tuple[Workspace, ...] = ()
-    setups: SetupCounts = NO_SETUPS
+    setups: SetupCounts = SetupCounts()
     to_set_up: int = 0
 
     @property

@@ -127,7 +127,7 @@ class Sheet(NamedTuple):
 NO_SHEET = Sheet()
 
 
-def sheet_of(some: Iterable[Undecided], name: str, batch_url: str | None = None) -> Sheet:
+def sheet_of(some: Iterable[Undecided], name: str, batch_url: str | None) -> Sheet:
     """The sheet about these duplicates of the campaign with this name, in the job's order."""
     rows: list[views.Row] = []
     size = duplicates = left_out = 0

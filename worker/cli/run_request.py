@@ -11,7 +11,7 @@ from worker.job.plan import Plan
 from worker.settings.settings import Settings
 
 
-class Asked(NamedTuple):
+class RunRequest(NamedTuple):
     """A request to run a campaign. Without a `plan`, the job stays as it was last read. With
     `only_settle`, nothing is sent. The `guard` checks what a plan would create. `closed` is why
     nothing new may be sent (see `run.options.Options`). `alone` is false for one of several jobs of

@@ -12,7 +12,7 @@ from worker.settings.settings import Settings
 _DATABASE_ENDS = ("-wal", "-shm", "-journal", ".lock")
 
 
-def check_apart(settings: Settings, job: Path | None) -> None:
+def refuse_file_conflicts(settings: Settings, job: Path | None) -> None:
     """Raise `UsageError` if a file that the command writes is also another file that it writes or
     reads."""
     of_database = f"one that belongs to {settings.origin('database')}"
