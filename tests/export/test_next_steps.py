@@ -14,6 +14,7 @@ from worker.model.records import Counts
 
 COMMANDS = Commands("/w/a.csv", ("--campaign", "a"), ("--date", "2026-03-01"))
 RUN = "duplicate-batches run /w/a.csv --campaign a --date 2026-03-01"
+CHECK = f"{RUN} --dry-run"
 RETRY = f"{RUN} --retry-failed"
 SETTLE = "duplicate-batches settle /w/a.csv --campaign a"
 DECIDE = [
@@ -126,7 +127,7 @@ def settled(counts: Counts, **more: Any) -> CampaignState:
         ),
         (
             CampaignState(Counts(3, pending=1), stopped_by="declined"),
-            [("continue", "Run the job again, and answer yes", [RUN])],
+            [("continue", "Check what a run would create, then run", [CHECK, RUN])],
         ),
         (
             CampaignState(Counts(3, pending=1), stopped_by="signal"),

@@ -78,7 +78,7 @@ def test_candidates_are_kept_in_their_order_with_what_speaks_for_and_against_the
         row = row_of(ledger, item)
         assert (row["reason"], row["candidates"]) == (Reason.SEVERAL_FIT, [FAR, NEAR])
         assert row["cause"] == "may exist: several fit"
-        assert row["error"] == f"#{item} may exist: several fit ({FAR} and {NEAR})"
+        assert row["error"] == f"#{item} may exist: several fit ({FAR}, {NEAR})"
 
 
 def test_more_candidates_than_are_kept_are_counted(tmp_path: Path) -> None:

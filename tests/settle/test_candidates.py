@@ -102,7 +102,7 @@ async def test_two_batches_for_one_attempt_are_left_to_a_person_for_good(
         rig.lose()
 
         assert await rig.round() == Settled(unknown=1)
-        assert f"({uuid(100)} and {uuid(101)})" in rig.errors()[0]
+        assert f"({uuid(100)}, {uuid(101)})" in rig.errors()[0]
     del world.batches[uuid(101)]
     with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
         await rig.look()

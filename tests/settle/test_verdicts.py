@@ -87,7 +87,7 @@ def test_disputed_batches_are_named_and_handed_on_to_be_remembered() -> None:
     )
 
     assert (said.claims, said.absent, said.disputed) == ({}, [], ("b1", "b2"))
-    assert detail(said.unknown[1]).endswith("(b1 and b2)")
+    assert detail(said.unknown[1]).endswith("(b1, b2)")
 
 
 def test_workspaces_are_settled_apart() -> None:

@@ -79,6 +79,9 @@ def test_a_renamed_job_is_stopped_each_time_and_continued_by_the_command_shown(
     assert "final" not in listed.out, "nothing of it is in the ledger"
     continued(made, ended)
     assert run(made, "final.csv", "--campaign", "wave").code == 0
+    ended = run(made, "final.csv")  # it is no copy of itself
+    refused(ended, "in campaign wave already. It is the campaign that this job ran as before.")
+    assert "delete" not in ended.err
     assert made.world.made == 6
 
 

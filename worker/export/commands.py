@@ -65,6 +65,10 @@ class Commands(NamedTuple):
         """Run the job again, and retry what the API rejected."""
         return self.run("--retry-failed")
 
+    def check(self) -> str:
+        """Show what a run would do."""
+        return self.run("--dry-run")
+
     def settle(self, *options: str) -> str:
         """Settle what is unknown, or record decisions."""
         return shell_command([*self.program, "settle", self.job, *self.shared, *options])

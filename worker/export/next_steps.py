@@ -60,7 +60,11 @@ FIRST: Mapping[str, tuple[str, str]] = {
         "When the API is back, {again}",
         "The API was unusable for longer than --give-up-after.",
     ),
-    "declined": ("{Again}, and answer yes", "The question before creating was answered with no."),
+    "declined": (
+        "Check what a run would create, then {again}",
+        "Nobody agreed to create the duplicates: the question was answered with no, or they seem to"
+        " exist already.",
+    ),
     "signal": (AGAIN, "The run was stopped from outside."),
     "limit": ("Create the rest", "The run reached --limit."),
     "max_duration": (AGAIN, "The run reached --max-duration."),
@@ -81,6 +85,8 @@ UNCLEAR = (
     "It recorded no end, and this computer cannot tell whether it is still running.",
 )
 
+CHECK = "To see whether they exist already, and how to continue then:"
+CREATE = "To create them:"
 SETTLE_ONLY = "Or only check what is unknown, and create nothing:"
 ASSIGN = "If one of them is the copy (the ledger's error column names them and the row's number):"
 ABSENT = "If none is:"
@@ -104,7 +110,11 @@ def _steps(campaign_state: CampaignState, commands: Commands) -> Iterator[Step]:
         title, why = _first(campaign_state, "run the job again")
         settle_only = (Command(SETTLE_ONLY, commands.settle()),) if to_settle else ()
         effect = _effect(counts.pending, to_settle, to_set_up)
-        yield Step("continue", title, why, effect, (Command("", commands.run()), *settle_only))
+        again: tuple[Command, ...] = (Command("", commands.run()),)
+        if campaign_state.stopped_by == "declined" and campaign_state.end == "ended":
+            effect = ""  # whoever agrees to what seems to exist already creates it twice
+            again = (Command(CHECK, commands.check()), Command(CREATE, commands.run()))
+        yield Step("continue", title, why, effect, (*again, *settle_only))
     if campaign_state.undecided:
         yield _decide(campaign_state.undecided, commands)
     if counts.failed:

@@ -40,7 +40,7 @@ STOPPED_BY: Mapping[str, str] = {
     "token": "the API refused the token",
     "api": "the API was unusable for longer than --give-up-after",
     "disk": "the disk could not be written",
-    "declined": "the prompt was answered with no",
+    "declined": "nobody agreed to create the duplicates",
     "internal": "of an error in this program",
     "database": "the ledger's server was away for longer than --give-up-after, or another machine"
     " took over",

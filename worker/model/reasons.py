@@ -80,7 +80,8 @@ def message(
     item's number and its first candidates of `count`."""
     if reason not in UNRESOLVED:
         return text
-    named = f" ({first_of(candidates, count)})" if candidates else ""
+    shown = first_of(candidates, count) if count > len(candidates) else ", ".join(candidates)
+    named = f" ({shown})" if candidates else ""
     return f"#{item} {cause(reason, text)}{named}"
 
 
