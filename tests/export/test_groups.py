@@ -67,11 +67,31 @@ ANSWERED: dict[str, tuple[dict[tuple[int, str], str], dict[int, str | None]]] = 
         {12: THIRD, 13: None, 14: None},
     ),
     "none": ({(12, FIRST): "rest absent"}, {12: None, 13: None, 14: None}),
+    "a decision of one copy's own": ({(13, SECOND): SECOND}, {13: SECOND}),
     "beside a decision of a copy's own": (
         {(12, FIRST): "absent", (13, SECOND): SECOND, (14, SECOND): "ours", (14, FOURTH): "ours"},
         {12: None, 13: SECOND, 14: FOURTH},
     ),
 }
+
+
+@pytest.mark.parametrize("text", [SECOND, "ours", "absent"])
+def test_a_decision_keeps_what_its_row_says_about_the_item(text: str) -> None:
+    ((single),) = [row for row in sheet({(13, SECOND): text}) if row.text("decision")]
+    cells = {**single.cells, "group": "", "copy": "2", "attempts": "1", "source_batch_id": uuid(1)}
+    ((one,), problems) = filled_in([SheetRow(5, cells)])
+    assert problems == []
+    assert one.decision.seen == Seen("7", "2", uuid(1), "Row", "1")
+
+
+def test_a_decision_of_one_copys_own_leaves_the_suggestions_for_the_others() -> None:
+    rows = [
+        row._replace(cells={**row.cells, "suggestion": FIRST})
+        if (row.text("item"), row.text("candidate_id")) == ("#12", FIRST)
+        else row
+        for row in sheet({(13, SECOND): SECOND})
+    ]
+    assert decided(rows, accept=True) == {12: FIRST, 13: SECOND}
 
 
 @pytest.mark.parametrize("what", ANSWERED)

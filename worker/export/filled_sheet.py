@@ -86,7 +86,7 @@ def _with_own_candidates(
     left: list[Filled] = []
     problems: list[Problem] = []
     for one in filled:
-        items = candidates.get(one.decision.batch_id, set())
+        items = candidates.get(one.decision.batch_id)
         if not items or f"#{one.decision.item}" in items:
             left.append(one)
             continue

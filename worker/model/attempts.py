@@ -213,8 +213,7 @@ class CopyFidelity:
     def as_sent(self, batch: UnownedBatch) -> UnownedBatch:
         """The batch with the details that it was created from, if the worker's other copies show
         how details change; with empty details if they show different origins."""
-        made_from = self.copied.get(batch.details, batch.details)
-        return batch if made_from == batch.details else batch._replace(details=made_from or "")
+        return batch._replace(details=self.copied.get(batch.details, batch.details) or "")
 
 
 def special(name: str) -> frozenset[str]:
