@@ -50,7 +50,7 @@ test: .venv/installed
 prove: .venv/installed
 	@EVERY_BYTE=1 $(BIN)/python -m pytest -n logical --dist worksteal -m 'prove or every_byte'
 
-# Changes the pure rules in small ways, and lists the changes that no test notices; takes 25 to 30 minutes
+# Changes the pure rules in small ways, and lists the changes that no test notices; takes about twenty minutes
 # on two processors.
 .venv/mutants: .venv/installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[mutants]'

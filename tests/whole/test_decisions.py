@@ -59,6 +59,18 @@ def night(place_with: WithOptions) -> Place:
     return bad_night(place_with)
 
 
+def test_a_batch_with_another_name_is_recorded_with_a_warning(night: Place) -> None:
+    batches = {str(one["name"]): one["id"] for one in night.world.duplicates}
+    wrong, right = batches["Row 1-1"], batches["Row 0-2"]
+    ended = night.command(
+        "settle", "job.csv", "--assign", f"2.1={wrong}", "--assign", f"2.2={right}"
+    )
+    (line,) = [line for line in ended.err.splitlines() if "warning" in line]
+    assert f'#1: batch {wrong} is named "Row 1-1", and the duplicate "Row 0-1"; see' in line
+    assert ended.code == 1
+    assert "2 assigned" in ended.out
+
+
 def ours(place: Place) -> set[str]:
     """The batches that the night's own requests made: the first half of all."""
     made = [str(copy["id"]) for copy in place.world.duplicates]

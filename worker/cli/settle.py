@@ -42,18 +42,19 @@ from worker.export.report.facts import may_be_active
 from worker.job.cells import read_id
 from worker.ledger import decisions, views
 from worker.ledger.database import Held, hold, is_new, open_for_reading
-from worker.ledger.decisions import Decision
+from worker.ledger.decisions import Decision, Known
 from worker.ledger.handle import Reader, Writer
 from worker.ledger.moved import refuse_moved
 from worker.ledger.proposals import undecided
 from worker.ledger.store import Ledger
 from worker.model.clock import MachineClock, iso
 from worker.model.errors import UsageError, WorkerError
+from worker.model.names import skeleton
 from worker.model.records import Counts, Listed, RunEnd
 from worker.model.run_id import new_run_id
 from worker.settings.settings import Settings
 from worker.terminal.output import complain, say, say_json
-from worker.text import counted
+from worker.text import counted, quoted
 
 
 def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -230,6 +231,17 @@ def _recordable(reader: Reader, made: Sequence[Decision], campaign: str) -> list
     return left
 
 
+def _warn_of_name(made: Decision, item: Known | None, batches: Mapping[str, Listed]) -> None:
+    """Warn if the batch has another name than its duplicate: the id may be a wrong one. It is
+    recorded all the same, because people rename batches."""
+    batch = batches.get(made.batch_id or "")
+    if batch and item and item.name and skeleton(batch.name) != skeleton(item.name):
+        complain(
+            f"warning: #{made.item}: batch {batch.id} is named {quoted(batch.name)}, and the"
+            f" duplicate {quoted(item.name)}; see on Prolific whether it is the right one"
+        )
+
+
 def _record(
     database: Writer,
     latest: views.LatestRun,
@@ -245,6 +257,8 @@ def _record(
     _refuse_outdated(database, latest, settings)
     latest = latest._replace(ledger=ledger_file)
     if made:
+        for one in made:
+            _warn_of_name(one, decisions.known(database, one.item), batches)
         ledger = Ledger(database, settle_start(settings, latest, ledger_file))
         try:
             decisions.record(ledger, made, batches)
