@@ -80,7 +80,7 @@ def test_a_renamed_job_is_stopped_each_time_and_continued_by_the_command_shown(
     continued(made, ended)
     assert run(made, "final.csv", "--campaign", "wave").code == 0
     ended = run(made, "final.csv")  # it is no copy of itself
-    refused(ended, "in campaign wave already. It is the campaign that this job ran as before.")
+    refused(ended, "in campaign wave already. This job file was run as that campaign before.")
     assert "delete" not in ended.err
     assert made.world.made == 6
 

@@ -122,7 +122,8 @@ def _renamed(other: Overlap, intended: IntendedRun) -> Message:
         question = "Did you rename the job file?"
         advice = "To continue that campaign, give the job its old name, or run this job by itself:"
     elif other.job == intended.job:
-        question, advice = "It is the campaign that this job ran as before.", "To continue it:"
+        question = "This job file was run as that campaign before."
+        advice = "To continue the campaign:"
     else:
         question = f"Did you copy the job file {other.job}?"
         advice = "If you need only one of the two files, delete the other. To continue that"

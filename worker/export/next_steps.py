@@ -112,7 +112,7 @@ def _steps(campaign_state: CampaignState, commands: Commands) -> Iterator[Step]:
         effect = _effect(counts.pending, to_settle, to_set_up)
         again: tuple[Command, ...] = (Command("", commands.run()),)
         if campaign_state.stopped_by == "declined" and campaign_state.end == "ended":
-            effect = ""  # whoever agrees to what seems to exist already creates it twice
+            effect = ""  # agreeing to what seems to exist already would create it twice
             again = (Command(CHECK, commands.check()), Command(CREATE, commands.run()))
         yield Step("continue", title, why, effect, (*again, *settle_only))
     if campaign_state.undecided:
