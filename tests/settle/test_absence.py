@@ -76,6 +76,8 @@ UNLIKE: dict[str, Any] = {"name": "Bridges", "details": "else", "loose_details":
         ({"name": "Zo\u00eb"}, {}, CopyFidelity(), False),
         ({"name": "Zo\u00eb"}, {"name": "Zo&#23"}, CopyFidelity(), True),  # escaped, and then cut
         ({"name": "Zo\u00eb"}, {"name": "zo-"}, CopyFidelity(), True),
+        ({"name": "Zo\u00eb"}, {"name": "Zoe"}, CopyFidelity(), True),  # transliterated
+        ({"name": "Zo\u00eb 1"}, {"name": "ZO%C3%AB 1"}, CopyFidelity(), True),
         ({"name": "Zo\u00eb"}, {"name": "Z"}, CopyFidelity(), True),
         ({"name": "\u00cble 1"}, {}, CopyFidelity(), True),  # nothing precedes the letter
         ({"name": "(\u00eb) 1"}, {}, CopyFidelity(), True),
