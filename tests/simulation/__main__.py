@@ -8,10 +8,13 @@ import random
 import sys
 from functools import partial
 
-from tests.simulation.night import alone, command, many, table
+from tests.simulation.night import Sum, alone, command, many, table
 from tests.simulation.scenario import MEANS, Theme
 
 MOST_SHOWN = 20
+
+BETWEEN_REPORTS = 1000
+"""Campaigns between two lines of progress."""
 
 say = partial(print, flush=True)
 
@@ -45,13 +48,18 @@ def main() -> int:
         return _one(args.one, args.kind, args.without)
     seed = args.seed if args.seed is not None else random.SystemRandom().randrange(2**40)
     say(f"seeds from {seed} on")
-    total = many(range(seed, seed + args.campaigns), args.kind, args.jobs)
+    total = many(range(seed, seed + args.campaigns), args.kind, args.jobs, _report)
     say(table(total))
     for findings in total.failed[:MOST_SHOWN]:
         say(f"\n{findings.theme} {findings.seed}: {findings.problems[0]}\n  {command(findings)}")
     if len(total.failed) > MOST_SHOWN:
         say(f"\n… and {len(total.failed) - MOST_SHOWN} more")
     return 1 if total.failed else 0
+
+
+def _report(total: Sum) -> None:
+    if total.campaigns % BETWEEN_REPORTS == 0:
+        say(f"{total.campaigns:,} campaigns in {total.took_s:,.0f} s, {len(total.failed)} failed")
 
 
 def _one(seed: int, theme: Theme | None, left_out: list[str]) -> int:

@@ -6,7 +6,7 @@ import os
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -105,8 +105,13 @@ def again(life: Scenario, *, verbose: bool = False) -> Findings:
         return Findings(life.seed, life.theme.value, problems=[problem])
 
 
-def many(seeds: Iterable[int], theme: Theme | None, processes: int) -> Sum:
-    """All these seeds' scenarios."""
+def many(
+    seeds: Iterable[int],
+    theme: Theme | None,
+    processes: int,
+    progress: Callable[[Sum], None] | None = None,
+) -> Sum:
+    """All these seeds' scenarios. `progress` is called with the sum so far after each chunk."""
     total, began = Sum(), time.monotonic()
     whole = list(seeds)
     chunks = [whole[at : at + CHUNK] for at in range(0, len(whole), CHUNK)]
@@ -114,6 +119,9 @@ def many(seeds: Iterable[int], theme: Theme | None, processes: int) -> Sum:
         for part in pool.map(_chunk, chunks, [theme] * len(chunks)):
             for findings in part:
                 total.add(findings)
+            total.took_s = time.monotonic() - began
+            if progress is not None:
+                progress(total)
     total.took_s = time.monotonic() - began
     return total
 
