@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.engines import engine, on_both, server
 from tests.support.ledgers import opened, run_start
-from worker.cli.common import latest_run, ledger_file_of
+from worker.cli.latest_run import latest_run, ledger_file_of
 from worker.ledger.store import Ledger
 from worker.model.errors import UsageError
 from worker.settings.load import load_settings
@@ -103,6 +103,34 @@ def test_which_run_is_meant(
         assert latest.job == tmp_path / "wave.csv"
         own = Path(f"/ledgers/{meant}.csv") if here else tmp_path / f"ledgers/{ran.campaign}.csv"
         assert ledger_file_of(settings, latest) == own
+
+
+def test_a_job_that_was_renamed_is_shown_its_campaign(tmp_path: Path, engine: str) -> None:
+    present = tmp_path / "autumn.csv"
+    present.touch()
+    with opened(tmp_path) as database:
+        for campaign, job in (("my wave", tmp_path / "wave 1.csv"), ("autumn", present)):
+            Ledger(database, run_start(campaign=campaign, run_id=campaign, job=str(job)))
+
+        def hint(**given: str) -> str:
+            args = argparse.Namespace(
+                **{"campaign": None, "job": "new.csv", "database": place_text(tmp_path)} | given
+            )
+            settings = load_settings(
+                "ledger", vars(args), {}, job=tmp_path / "new.csv", job_campaign=None,
+                today=dt.date(2026, 3, 1), cwd=tmp_path,
+            )  # fmt: skip
+            with pytest.raises(UsageError) as caught:
+                latest_run(database, settings, args)
+            return caught.value.hint or ""
+
+        gone = (
+            f"If the job file was renamed: campaign my wave ran {tmp_path / 'wave 1.csv'}, which is"
+            " gone; add --campaign 'my wave' to mean it. "
+        )
+        # In a shared ledger, the job may exist on its own host.
+        assert hint().startswith("To list" if engine == "postgresql" else gone)
+        assert hint(campaign="winter").startswith("To list its campaigns: ")
 
 
 def place_text(folder: Path) -> str:

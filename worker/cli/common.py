@@ -29,14 +29,13 @@ from worker.model.job import Job
 from worker.model.program import program
 from worker.model.records import RunKind, RunStart
 from worker.model.run_id import new_run_id
-from worker.model.server_address import ServerAddress, server_address
+from worker.model.server_address import server_address
 from worker.settings.access import api_url, check_certificates, read_token
 from worker.settings.file_conflicts import file_id
 from worker.settings.load import load_settings
 from worker.settings.options import BY_KEY
 from worker.settings.settings import Layer, Settings
 from worker.terminal.output import complain, warn
-from worker.text import shell_command
 
 
 class Target(NamedTuple):
@@ -257,67 +256,10 @@ def report_path(ledger_file: Path) -> Path:
     return ledger_file.with_suffix(".html")
 
 
-def latest_run(reader: Reader, settings: Settings, args: argparse.Namespace) -> views.LatestRun:
-    """The run that the command means: the latest run of the campaign that an option names,
-    otherwise the job's latest run. If the job never ran under this path, the latest run of the
-    campaign that a run of it would use. Raises UsageError if there is none.
-
-    In a ledger that machines share, a path means a file of this host, and a job that never ran here
-    is known by its file's name. The job and the ledger file are always this host's."""
-    job = None if args.job is None else Path(args.job).resolve()
-    named, host = settings.asks_for_campaign, socket.gethostname()
-    shared = isinstance(settings.database, ServerAddress)
-    own = latest = None
-    if job is not None:
-        own = views.latest_run(reader, job=str(job), host=host if shared else "")
-    if not named:
-        latest = own
-        if latest is None and job is not None and shared:
-            latest = views.latest_run(reader, name=job.name)
-    if latest is None and settings.campaign is not None:
-        latest = views.latest_run(reader, campaign=settings.campaign)
-    if latest is None:
-        wanted = f"campaign {settings.campaign}" if named else f"job {args.job}"
-        raise UsageError(
-            f"{settings.database}: this ledger database contains no run of {wanted}",
-            hint="To list its campaigns: "
-            + shell_command([*program(sys.stderr), "ledger", "--database", settings.database]),
-        )
-    if not shared or job is None or (latest.job, latest.host) == (job, host):
-        return latest
-    if not named:
-        warn(
-            f"{args.job} never ran on this host: this is about campaign {latest.campaign}, which"
-            f" {latest.job} ran on {latest.host}\n"
-        )
-    if own is not None and own.campaign == latest.campaign:
-        return latest._replace(job=job, ledger=own.ledger, host=own.host)
-    written = settings.ledger_path_of(latest.run_id, latest.campaign, latest.date)
-    return latest._replace(job=job, ledger=written, host=host)
-
-
-def campaign_number(reader: Reader, latest: views.LatestRun) -> int:
-    """The number of the campaign of this run."""
-    campaign = views.campaign_id(reader, latest.campaign)
-    if campaign is None:
-        raise AssertionError("a run always has a campaign")
-    return campaign
-
-
 def note_moved(reader: Reader) -> None:
     """Say on standard error if the ledger was moved to another database after what is read here."""
     if (place := fact(reader, MOVED_TO)) is not None:
         warn(f"{reader.place}: this ledger was moved to {place}; this is its state before that\n")
-
-
-def ledger_file_of(settings: Settings, latest: views.LatestRun) -> Path:
-    """The ledger file of this run: the one that `--ledger` names, otherwise the one that the run
-    wrote. If the run was of another campaign, the default ledger file is not its file; if it was on
-    another host, its file is there."""
-    shared = isinstance(settings.database, ServerAddress)
-    if settings.given("ledger") or (shared and latest.host != socket.gethostname()):
-        return settings.ledger_path_of(latest.run_id, latest.campaign, latest.date)
-    return latest.ledger
 
 
 def restoring(settings: Settings, campaign: str, job: Path) -> Callable[[Path], str]:
@@ -330,12 +272,6 @@ def restoring(settings: Settings, campaign: str, job: Path) -> Callable[[Path], 
     if settings.given("ledger"):
         options += ["--ledger", settings.ledger]
     return lambda file: shown.ledger(*options, "--restore", str(file))
-
-
-def name_campaign(latest: views.LatestRun) -> None:
-    """Show which campaign and run a command uses, on standard error: standard output is for the
-    command's result."""
-    warn(f"campaign {latest.campaign}, run {latest.run_id}\n")
 
 
 def _job_campaign(job: str | None) -> str | None:

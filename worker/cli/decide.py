@@ -12,14 +12,8 @@ from typing import NamedTuple
 import anyio
 
 from worker.api.reader import reader_without_run
-from worker.cli.common import (
-    Target,
-    api,
-    campaign_number,
-    invocation,
-    latest_run,
-    name_campaign,
-)
+from worker.cli.common import Target, api, invocation
+from worker.cli.latest_run import campaign_number, latest_run, name_campaign
 from worker.cli.outdated import outdated, warn_if
 from worker.export import decision_sheet
 from worker.export.commands import commands

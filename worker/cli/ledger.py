@@ -18,12 +18,8 @@ from typing import TextIO
 from worker.cli.accept_server import accept_server
 from worker.cli.choice import Choice, since
 from worker.cli.common import (
-    campaign_number,
     campaign_of,
     invocation,
-    latest_run,
-    ledger_file_of,
-    name_campaign,
     note_moved,
     open_asked_job,
     restoring,
@@ -32,6 +28,7 @@ from worker.cli.common import (
     write_ledger_file,
 )
 from worker.cli.forget import forget
+from worker.cli.latest_run import campaign_number, latest_run, ledger_file_of, name_campaign
 from worker.cli.outdated import open_existing, outdated, outdated_anywhere, warn_if
 from worker.export import csv_format as csv_form
 from worker.export import ledger_file as export

@@ -11,7 +11,8 @@ from contextlib import closing
 import anyio
 
 from worker.api.reader import reader_without_run
-from worker.cli.common import api, latest_run, ledger_file_of, settle_start, target
+from worker.cli.common import api, settle_start, target
+from worker.cli.latest_run import latest_run, ledger_file_of
 from worker.cli.outdated import refuse_outdated
 from worker.export import ledger_file as export
 from worker.export.own_files import refuse_foreign_file

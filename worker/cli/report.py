@@ -8,16 +8,8 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
-from worker.cli.common import (
-    campaign_number,
-    invocation,
-    latest_run,
-    ledger_file_of,
-    name_campaign,
-    note_moved,
-    report_path,
-    settings_for,
-)
+from worker.cli.common import invocation, note_moved, report_path, settings_for
+from worker.cli.latest_run import campaign_number, latest_run, ledger_file_of, name_campaign
 from worker.cli.outdated import open_existing, outdated, warn_if
 from worker.export.commands import commands
 from worker.ledger import views

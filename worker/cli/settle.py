@@ -11,10 +11,7 @@ from pathlib import Path
 
 from worker.cli.common import (
     Target,
-    campaign_number,
     invocation,
-    latest_run,
-    ledger_file_of,
     settings_for,
     settle_start,
     target,
@@ -28,6 +25,7 @@ from worker.cli.decide import (
     why_refused,
     write_proposals,
 )
+from worker.cli.latest_run import campaign_number, latest_run, ledger_file_of
 from worker.cli.outdated import missing, refuse_outdated
 from worker.cli.report import write_or_note
 from worker.cli.review import options_of, refuse_without_person, review
