@@ -108,6 +108,7 @@ def test_ledger_files_that_show_no_run_say_nothing_of_a_lost_database(place: Pla
         ended = place.command("ledger", "job.csv")
         assert ended.code == 2
         assert "Run the job first, or name the database" in ended.err
+        assert "If it was moved, `check JOB` looks for it." in ended.err
         assert "earlier runs" not in ended.err
 
 

@@ -97,7 +97,7 @@ def missing(settings: Settings, job: str | None) -> UsageError:
         if records_a_run(path, settings.campaign)
     ]
     if not files:
-        return UsageError(text, hint=error.hint)
+        return UsageError(text, hint=f"{error.hint} If it was moved, `check JOB` looks for it.")
     newest_first = sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)
     shown = first_of([str(path) for path in newest_first[:FILES_SHOWN]], len(files))
     wrote = f"earlier runs wrote {verb(len(files), 'this ledger file', 'these ledger files')}"
