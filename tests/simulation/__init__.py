@@ -1,8 +1,9 @@
-"""Whole campaigns in simulated time, each repeated by its seed: the worker's real code against an
-API of faults.
+"""Whole campaigns in simulated time: the worker's real code against a simulated API with faults. A
+seed repeats a campaign exactly.
 
-`loop` is time, `world` the truth, `weather` what goes wrong, `api` how it is told, `database` where
-a crash strikes, `losses` how it is lost, `people` what others do, `jobs` and `scenario` what
-happens, `drawing` draws it, `campaign` lets it happen, `oracle` judges it by the truth. `shared`
-lets it happen on two `machines` whose ledger is on a `server`. `mistakes`, `guards` and those of
-setups and of the seat are planted into the worker by `planting`."""
+`loop` has the time, `world` what really exists at the API, `weather` the faults, `api` the answers,
+`database` crashes, `losses` lost databases, `people` what other people do. `jobs` and `scenario`
+describe a campaign, `drawing` draws one from a seed, `campaign` runs it, and `oracle` compares the
+ledger with what really exists. `shared` runs campaigns on two `machines` whose ledger is on a
+`server`. `mistakes`, `guards`, `setup_mistakes` and `shared_mistakes` have the bugs that `planting`
+puts into the worker: the simulation must detect each one."""

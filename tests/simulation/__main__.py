@@ -1,5 +1,5 @@
-"""`python -m tests.simulation`: many campaigns from a seed on, or one again with all that it
-tells."""
+"""`python -m tests.simulation`: runs many campaigns from a first seed on, or one of them again with
+all of its events."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ say = partial(print, flush=True)
 
 
 def main() -> int:
-    """0 where every campaign kept every promise."""
+    """Run the campaigns. The exit code: 0 if every campaign kept every promise, otherwise 1."""
     kinds = "; ".join(f"{theme}: {words}" for theme, words in MEANS.items())
     parser = argparse.ArgumentParser(
         prog="python -m tests.simulation", description=__doc__, epilog=kinds

@@ -1,5 +1,5 @@
-"""People who start a run in the wrong way first: under another name, or on another ledger. The real
-guards look at it; whether they stop it, and name the right thing, is said here for the judge."""
+"""People who start a run in the wrong way: under another name, or with another ledger. The real
+guards check it. This module knows whether they should stop it, and what they should name."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ JOIN campaigns AS c ON c.id = i.campaign_id WHERE c.name = ?
 
 
 class Careless:
-    """Such a start of `right`, whose job lies in `folder`, beside the `database` that knows it."""
+    """A wrong start of `right`. Its job is in `folder`, beside the `database` that contains its
+    campaign."""
 
     def __init__(
         self, right: Run, accident: Accident, job: MemoryJob, folder: Path, database: Path
@@ -45,8 +46,8 @@ class Careless:
         self.database = folder / "elsewhere" / "ledger.db" if moved else database
 
     def would_double(self) -> bool:
-        """Whether something would be created again; of a ledger that is lost, so much that the
-        names must show it."""
+        """Whether a run would create something again. For a lost ledger: so much of it that the
+        names in the workspace must show it."""
         if not self._right_database.exists():
             return False
         with (
@@ -61,7 +62,7 @@ class Careless:
             return bool(2 * created >= plan.items if self.accident is Accident.LOST else may_exist)
 
     def situation(self, reader: Reader, api_url: str) -> Situation:
-        """What the worker knows before it asks the API."""
+        """What the worker knows before its first request."""
         with planned(self.job, self.run.campaign, DAY) as plan:
             return facts.situation(
                 reader, plan, self.job, self.run.campaign, DAY,
@@ -69,7 +70,7 @@ class Careless:
             )  # fmt: skip
 
     def wrong_advice(self, situation: Situation) -> str | None:
-        """What is wrong with what the finding names, by which the person continues."""
+        """What is wrong with the finding that tells the person how to continue."""
         for found in rules.accidents(situation):
             match found:
                 case Renamed(other) if other.campaign == self.run.campaign:
@@ -80,7 +81,7 @@ class Careless:
 
 
 async def nobody_to_ask(question: Question) -> bool:
-    """What the command says to a run that nobody watches."""
+    """What the command prints if nobody can be asked."""
     if question.accidents:
         raise AccidentError("these duplicates seem to exist already")
     return True

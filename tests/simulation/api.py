@@ -1,8 +1,7 @@
-"""The API as a process sees it: the operations of `worker.api.client.Api` over a world, with
-the weather's faults.
+"""The API as one process of the worker sees it: the operations of `worker.api.client.Api` on a
+simulated world, with faults.
 
-It shares the reading of bodies with the real client, and no rule with the worker.
-"""
+It reads bodies with the real client's code, and shares no rule with the worker."""
 
 from __future__ import annotations
 
@@ -25,12 +24,12 @@ from worker.model.batch import listed
 from worker.model.replies import Answer, Listing, NoAnswer, Page, Reply
 
 PAGE = 20
-"""Batches of a listing that come together: small, so that a crash can strike between two pages of a
+"""Batches of a listing that arrive together. Few, so that a crash can happen between two pages of a
 small world."""
 
 CAPS = (10, 20, 50, 100)
 ODD_CAPS = (25, 25, *CAPS)
-"""Lengths of pages, and of those that lie: round ones are tens and multiples of 25."""
+"""Lengths of pages. `CAPS` are also those of listings whose count says that a page is all."""
 
 
 AFTER = (
@@ -41,12 +40,12 @@ AFTER = (
     Fate.ODD_AFTER,
     Fate.GATEWAY_AFTER,
 )
-"""Fates of requests that have their effect before anything is answered."""
+"""Fates of requests that take effect before anything is answered."""
 
 
 @dataclass(frozen=True)
 class CutShort(NoAnswer):
-    """A 201 of which the beginning came: `begun` is its body up to the cut."""
+    """A 201 that was cut off: `begun` is the part of its body that arrived."""
 
     begun: str = ""
 
@@ -79,13 +78,12 @@ class SimulatedApi:
         self.dies_at_setup: int | None = None
         """The process dies around its setup request with this number (from 1)."""
         self.connects_s = 0.0
-        """Seconds that connecting takes at most, before a request leaves. It is given up after
-        `CONNECTS_WITHIN_S`, and useless if it was not made within them by `clock`."""
+        """Seconds that connecting takes at most. The request is given up after `CONNECTS_WITHIN_S`,
+        and also if connecting took longer than that by `clock`."""
         self.clock: Callable[[], float] = loop.time
 
     def crashed(self) -> None:
-        """The process is gone: what it had asked for may take effect for as long as it would have
-        waited."""
+        """The process died: its requests may take effect for as long as it would have waited."""
         for request in self._under_way:
             self._left_alone(request)
         self._under_way.clear()
@@ -102,7 +100,7 @@ class SimulatedApi:
         )
 
     async def workspaces(self) -> Reply:
-        """GET the workspaces: this token may not list any."""
+        """GET the workspaces. This token may not list any."""
         return self._answer(200, {"results": []})
 
     async def batch(self, batch_id: str) -> Reply:
@@ -238,7 +236,7 @@ class SimulatedApi:
         return drawn(self._rng, self._weather.duplicate, Fate.GOOD)
 
     async def _duplicate(self, request: Request, fate: Fate) -> Reply:
-        """A request that arrives: its effect, if it has one, and what the answer says of it."""
+        """A duplicate request that arrives: its effect, if it has one, and what the answer says."""
         silent = fate in (Fate.SILENT, Fate.SILENT_AFTER, Fate.SILENT_LATE)
         whole = self._timeout_s if silent else min(self._latency(), self._timeout_s)
         await self._crasher.point(self._loop)
@@ -263,8 +261,8 @@ class SimulatedApi:
         )
 
     def _overrides(self, batch_id: str) -> None:
-        """A worker looks before it sets up what an earlier run created: somebody else may have set
-        it up."""
+        """Note a setup of a batch that somebody else had set up: the worker must look first at
+        batches that an earlier run created."""
         batch = self._world.batches.get(batch_id)
         if batch is None or batch.by_hand is None or batch.made_at >= self._began_at:
             return
@@ -272,7 +270,7 @@ class SimulatedApi:
             self._world.overridden.append(batch_id)
 
     async def _set_up(self, request: SetupRequest, fate: Fate) -> Reply:
-        """A setup request that arrives: as `_duplicate`."""
+        """A setup request that arrives, like `_duplicate`."""
         silent = fate in (Fate.SILENT, Fate.SILENT_AFTER, Fate.SILENT_LATE)
         whole = self._timeout_s if silent else min(self._latency(), self._timeout_s)
         await self._crasher.point(self._loop)
@@ -401,7 +399,7 @@ class SimulatedApi:
         workspace_id: str,
         take: Callable[[Page], Awaitable[None]],
     ) -> Listing:
-        """Hand on what a listing shows, and how it ended."""
+        """Pass on the batches of a listing, and how the listing ended."""
         date, count = self._world.date(), len(batches)
         picked, meta_count = self._picked(shown, batches)
         self._world.shown_ids.update(batch.id for batch in picked)
@@ -423,7 +421,7 @@ class SimulatedApi:
         return Listing(len(picked), meta_count, None, date)
 
     def _picked(self, shown: Shown, batches: list[Batch]) -> tuple[list[Batch], int | None]:
-        """What a listing shows of the workspace's batches, and the count that it tells."""
+        """The batches that a listing shows, and the count that it states."""
         count = len(batches)
         cap = self._rng.choice(CAPS)
         match shown:
@@ -449,20 +447,20 @@ class SimulatedApi:
         return batches, count
 
     def _sees(self, batch: Batch) -> bool:
-        """Whether the token is shown this batch."""
+        """Whether the token may see this batch."""
         sight = self._weather.sight
         return sight is Sight.ALL or (sight is Sight.OWN and batch.created_by == self._me)
 
     # -- plumbing
 
     async def _pass(self, seconds: float) -> None:
-        """Let time pass; the process may die before and after it."""
+        """Let time pass. The process may die before and after it."""
         await self._crasher.point(self._loop)
         await anyio.sleep(seconds)
         await self._crasher.point(self._loop)
 
     async def _connects(self) -> bool:
-        """Connect, as a request that finds no open connection does. Whether it was in time."""
+        """Connect, like a request that finds no open connection. Returns whether it was in time."""
         began = self.clock()
         takes = self.connects_s * self._rng.choice((0.0, 0.0, self._rng.random(), 1.0))
         await self._pass(min(takes, CONNECTS_WITHIN_S))

@@ -1,4 +1,4 @@
-"""What happens in which night of the year: a pure table of days, so that every year is the same."""
+"""What happens in each night of the year: a fixed table, so that every year is the same."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ BERLIN = ZoneInfo("Europe/Berlin")
 FIRST = date(2028, 1, 1)
 NIGHTS = 365
 AT = time(2, 30)
-"""When cron starts the night, by the local clock. On 26 March there is no such time, and on 29
-October there are two."""
+"""When cron starts a run, in local time. On 26 March this time does not exist, and on 29 October it
+exists twice."""
 
 
 class Trouble(StrEnum):
-    """What is wrong in a night."""
+    """What goes wrong in one night."""
 
     NONE = "calm"
     LOST = "lost answers"
@@ -45,13 +45,13 @@ WEATHERS = {
     Trouble.BLINK: Weather(down=((1.0, 600.0),)),
     Trouble.TOKEN: Weather(token=False),
 }
-"""The API in each kind of night; in the others it is healthy."""
+"""The API in each kind of night. In all others it is healthy."""
 
 TROUBLES = {
     4: Trouble.LOST, 7: Trouble.HOURS, 10: Trouble.CRASH, 13: Trouble.PUSHED_BACK,
     18: Trouble.LOST, 21: Trouble.BLINK, 24: Trouble.DISK, 28: Trouble.WHOLE,
 }  # fmt: skip
-"""What is wrong on the days of each month."""
+"""What goes wrong on these days of each month."""
 
 SPANS = (
     (date(2028, 6, 11), 3, Trouble.TOKEN),
@@ -59,10 +59,10 @@ SPANS = (
     (date(2028, 2, 29), 1, Trouble.CRASH),
     (date(2028, 12, 20), 14, Trouble.NONE),
 )
-"""What is wrong in a row of nights, from this day on for so many."""
+"""What goes wrong in several nights in a row: from which day, and for how many."""
 
 EDITS = {15: "reorder", 16: "more copies", 17: "a row less", 20: "as it was"}
-"""How the jobs are edited before the night of a day of the month."""
+"""How the jobs are edited before the night of this day of the month."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Night:
 
 
 def trouble_of(day: date) -> Trouble:
-    """What is wrong in the night of this day."""
+    """What goes wrong in the night of this day."""
     for begin, nights, trouble in SPANS:
         if begin <= day < begin + timedelta(days=nights):
             return trouble
@@ -85,7 +85,7 @@ def trouble_of(day: date) -> Trouble:
 
 
 def year() -> Iterator[Night]:
-    """Every start of the year, in order. The hour that comes twice has two."""
+    """Every start of the year, in order. The hour that exists twice has two."""
     for number in range(NIGHTS):
         day = FIRST + timedelta(days=number)
         starts = [datetime.combine(day, AT, BERLIN).replace(fold=fold) for fold in (0, 1)]

@@ -1,4 +1,4 @@
-"""Lets a scenario happen: run after run of the worker's real code on one database, each in a
+"""Runs a scenario: one run after the other, with the worker's real code on one database, each in a
 process of its own."""
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ from worker.run.options import Options
 from worker.run.result import Result
 
 CALM_S = 900.0
-"""A run at a healthy API takes no longer, whatever was left to it."""
+"""A run on a healthy API takes no longer than this, whatever it has to do."""
 
 BEGAN = datetime(2026, 3, 1, 20, 0, tzinfo=UTC).timestamp()
 
 
 @dataclass(slots=True)
 class Findings:
-    """What came of one scenario: its findings, the oracle's verdicts, and counts for the report."""
+    """The result of one scenario: problems that were found, the oracle's verdict, and counts."""
 
     seed: int
     theme: str
@@ -69,7 +69,7 @@ class Findings:
     reasons: dict[str, int] = field(default_factory=dict)
     stopped: dict[str, int] = field(default_factory=dict)
     suggested: int = 0
-    """Suggestions of all sheets, one after each run."""
+    """Suggestions of all sheets, one sheet after each run."""
     simulated_s: float = 0.0
     trace: int = 0
     """A digest of what happened: the same for the same seed."""
@@ -77,7 +77,7 @@ class Findings:
 
 
 class ProcessClock:
-    """The process's clocks: the loop's time, and a date that is as wrong as machines' dates are."""
+    """The clocks of a process: the loop's time, and a date that is wrong by `wrong_by` seconds."""
 
     def __init__(self, loop: SimulatedLoop, world: World, wrong_by: float) -> None:
         self._loop = loop
@@ -92,8 +92,8 @@ class ProcessClock:
 
 
 class Simulation:
-    """One scenario, in a folder of its own. With `verbose` every event is kept as a line, to look
-    for the cause of a failure."""
+    """One scenario, in a folder of its own. With `verbose`, every event is kept as a line of text,
+    to find the cause of a failure."""
 
     def __init__(self, scenario: Scenario, folder: Path, *, verbose: bool = False) -> None:
         self.findings = Findings(scenario.seed, scenario.theme.value)
@@ -111,7 +111,7 @@ class Simulation:
         """By campaign, batches that we made and that its job wants copies of."""
 
     def run(self) -> Findings:
-        """Let it happen and judge it."""
+        """Run the scenario, and judge it."""
         findings, world = self.findings, self._world
         self._people_the_world()
         try:
@@ -161,8 +161,8 @@ class Simulation:
         world.wait(86_400.0)
 
     def _wanted_copies(self) -> list[Copies]:
-        """What our jobs want (source, template, copies, flag), which people elsewhere might make
-        too."""
+        """What our jobs want (source, template, copies, flag). People may create the same
+        elsewhere."""
         wanted: set[tuple[str, str, int, int]] = set()
         for run in self._scenario.runs:
             with planned(run.job, run.campaign, DAY) as plan:
@@ -178,8 +178,8 @@ class Simulation:
     # -- people
 
     def _choose_sources(self, run: Run) -> None:
-        """Let the campaign's job want copies of batches that we made, mostly of those that no row
-        has yet."""
+        """Add rows to the campaign's job whose sources are batches that we created, mostly those
+        that are not a source yet."""
         made = [batch.id for batch in self._world.batches.values() if batch.request is not None]
         if not run.copies_of_copies or not made:
             return
@@ -201,7 +201,7 @@ class Simulation:
         return self._folder / f"{run.campaign}.csv"
 
     def _job(self, run: Run) -> MemoryJob:
-        """What the run's job wants, copies of our own copies included."""
+        """The run's job, including copies of our own copies."""
         ours = self._ours.get(run.campaign)
         return (
             with_copies_of(random.Random(f"ours {self._scenario.seed}"), run.job, ours)
@@ -210,9 +210,9 @@ class Simulation:
         )
 
     def _careless(self, run: Run) -> None:
-        """Let somebody start the run in the wrong way first. Who is stopped by the guards continues
-        as the message says, which is what happens next; whatever is created, though it exists
-        already, is a double."""
+        """Somebody starts the run in the wrong way first. If the guards stop them, they continue as
+        the message says, which is the next run. If not, whatever is created although it exists is a
+        double."""
         if run.accident is None or self._losses.behind:
             return
         careless = Careless(run, run.accident, self._job(run), self._folder, self._losses.database)
@@ -240,7 +240,7 @@ class Simulation:
             )
 
     def _decide(self, run: Run) -> None:
-        """Let somebody who knows the truth decide some of what is unknown."""
+        """Somebody who knows the truth decides some unknown rows."""
         if not run.decides or self._losses.behind or not self._losses.database.exists():
             return
         database = open_for_writing(self._losses.database, API)
@@ -256,7 +256,8 @@ class Simulation:
     # -- runs
 
     def _run(self, run: Run) -> bool:
-        """One process, from its start to its end or death; whether it could end as it should."""
+        """One process, from its start to its end or death. Returns whether it could end
+        normally."""
         self.findings.runs += 1
         self._count(run)
         database = self._losses.opened(run, self._job(run), self._start)
@@ -269,7 +270,7 @@ class Simulation:
     def _in_process(
         self, run: Run, job: MemoryJob, database: Writer, situation: Situation | None
     ) -> Result | None:
-        """One process on an open database; None if it died, or could not begin."""
+        """One process on an open database. Returns None if it died or could not begin."""
         loop = SimulatedLoop(start=self._rng.uniform(100.0, 1e6))
         self._world.follow(loop.time)
         crasher = Crasher(run.crash_points)
@@ -312,7 +313,7 @@ class Simulation:
         return None
 
     def _start(self, name: str, run: Run, now: datetime | None = None) -> RunStart:
-        """What a run, or a person's command, says of itself when it begins; its machine's clock may
+        """What a run, or a person's command, records when it begins. The clock of its machine may
         be wrong."""
         now = now or datetime.fromtimestamp(self._world.now(), UTC)
         return RunStart(
@@ -331,7 +332,7 @@ class Simulation:
         )
 
     def _count(self, run: Run) -> None:
-        """Count the faults that are the whole run's."""
+        """Count the faults that concern the whole run."""
         faults, first = self._world.faults, self._scenario.runs[0]
         if run.weather.sight is not Sight.ALL:
             faults[run.weather.sight.value] += 1
@@ -353,7 +354,7 @@ class Simulation:
         rng: random.Random,
         situation: Situation | None,
     ) -> Result:
-        """What `worker.cli.run` does once its job is read."""
+        """What `worker.cli.run` does after it has read its job."""
         clock = ProcessClock(loop, self._world, rng.choice((0.0, 0.0, -7200.0, 86_400.0)))
         ledger_file = self._file(run)
         ledger = Ledger(
@@ -417,7 +418,7 @@ class Simulation:
         return result
 
     def _ended(self, result: Result) -> bool:
-        """Note how a run ended; whether it has written its ledger file last."""
+        """Note how a run ended, and whether it wrote its ledger file at the end."""
         reason = result.stopped_by or "by itself"
         self.findings.stopped[reason] = self.findings.stopped.get(reason, 0) + 1
         if result.stopped_by == "internal":
@@ -443,7 +444,8 @@ class Simulation:
     # -- judging
 
     def _counted(self) -> bool:
-        """Whether every request's end was recorded, so that attempts are exact."""
+        """Whether the end of every request was recorded, so that the numbers of attempts are
+        exact."""
         aborted = any(run.abort_at is not None for run in self._scenario.runs)
         full = (
             "disk" in self.findings.stopped
@@ -451,7 +453,7 @@ class Simulation:
         return not (self.findings.crashes or self._losses.restored or aborted or full)
 
     def _misled(self, connection: sqlite3.Connection) -> list[str]:
-        """What the sheets to decide in suggest wrongly."""
+        """What the sheets for decisions suggest wrongly."""
         try:
             (candidates,) = connection.execute("SELECT count(*) FROM candidates").fetchone()
         except sqlite3.OperationalError:  # the first run died before it had made the tables
@@ -465,7 +467,7 @@ class Simulation:
         return oracle.misled(connection, self._world, pairs, lenient=lenient)
 
     def _judge(self, ended: Run | None, *, final: bool = False) -> None:
-        """Judge the ledger, and the file of the run that has just `ended`."""
+        """Judge the ledger, and the ledger file of the run that has just `ended`."""
         self.findings.problems += [
             f"after run {self.findings.runs}: {problem}" for problem in self._losses.problems
         ]
@@ -495,7 +497,7 @@ class Simulation:
 
 
 def sort_of(problem: str) -> str:
-    """The sort of a problem, as `after run 2: double: …` has it."""
+    """The sort of a problem: `double` of `after run 2: double: …`."""
     return next((part for part in problem.split(": ") if not part.startswith("after run")), problem)
 
 
@@ -513,7 +515,7 @@ async def _interrupt(run: Run, stop: Stop, campaign: Campaign) -> None:
 
 @contextmanager
 def quick_folder() -> Iterator[Path]:
-    """A folder for one scenario's files, in memory where the system has such a place."""
+    """A folder for one scenario's files, in memory if the system has such a place."""
     memory = Path("/dev/shm")
     before = tempfile.tempdir
     tempfile.tempdir = str(memory) if memory.is_dir() else before  # plans are staged there too
@@ -526,7 +528,7 @@ def quick_folder() -> Iterator[Path]:
 
 
 def simulate(scenario: Scenario, *, verbose: bool = False) -> Findings:
-    """Let one scenario happen."""
+    """Run one scenario. Returns what was found."""
     from tests.simulation.shared import SharedSimulation  # noqa: PLC0415 - it is built on this
 
     kind = SharedSimulation if scenario.theme is Theme.SHARED else Simulation

@@ -1,8 +1,7 @@
-"""The ledger's database in a process that may die: operations run inline, and a crash strikes
+"""The ledger's database in a process that may die. Operations run inline, and a crash can happen
 between any two statements.
 
-Intents are labelled here with the item that they are for, so that the world knows what each request
-was for."""
+Intents carry the item that they are for, so that the world knows the item of each request."""
 
 from __future__ import annotations
 
@@ -32,8 +31,8 @@ FROM items AS i JOIN campaigns AS c ON c.id = i.campaign_id
 
 
 class Crasher:
-    """Counts down to the process's death: `points` statements and requests from now (None: it
-    lives)."""
+    """Counts down to the process's death, in `points` statements and requests (None: it does not
+    die)."""
 
     def __init__(self, points: int | None) -> None:
         self._left = points
@@ -46,7 +45,7 @@ class Crasher:
         return self._left < 0
 
     def arm(self, points: int) -> None:
-        """Let the process die in so many points at the latest."""
+        """Let the process die in this many points at the latest."""
         self._left = points if self._left is None else min(self._left, points)
 
     async def point(self, loop: SimulatedLoop) -> None:
@@ -56,15 +55,15 @@ class Crasher:
 
 
 class Labelled(str):
-    """A source's id that knows for which item it is sent."""
+    """A source's id that also knows the item that it is sent for."""
 
     item: ItemKey
     __slots__ = ("item",)
 
 
 class FragileConnection:
-    """A connection that dies with its process: what was not committed then is rolled back, and
-    nothing follows.
+    """A connection that dies with its process: what was not committed is rolled back, and nothing
+    follows.
 
     `full` is the probability that a writing statement finds the disk full."""
 
@@ -94,12 +93,12 @@ class FragileConnection:
         return self._connection.executemany(statement, parameters)
 
     def close(self) -> None:
-        """End the process's hold; an open transaction is lost."""
+        """End the process's connection. An open transaction is lost."""
         self._dead = True
         self._connection.close()
 
     def ledger(self) -> Writer:
-        """The same as the worker's code takes it."""
+        """The same, in the type that the worker's code takes."""
         return Writer(SqliteEngine(cast(sqlite3.Connection, self)))
 
     def _strike(self, statement: str) -> None:
@@ -113,8 +112,8 @@ class FragileConnection:
 
 
 class InlineDatabase:
-    """Runs operations inline, in the order in which they are called. Each takes `takes_s`, as one
-    in a thread would."""
+    """Runs operations inline, in the order of the calls. Each takes `takes_s`, like one in a
+    thread."""
 
     def __init__(
         self, ledger: Ledger, loop: SimulatedLoop, crasher: Crasher, takes_s: float
@@ -128,7 +127,7 @@ class InlineDatabase:
     async def call(
         self, operation: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run one operation of the ledger; the process may die before, within and after it."""
+        """Run one operation of the ledger. The process may die before, within and after it."""
         async with self._one:
             with anyio.CancelScope(shield=True):
                 result = await self._call(operation, *args, **kwargs)
@@ -142,7 +141,7 @@ class InlineDatabase:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Run what only reads, inline too."""
+        """Run an operation that only reads, inline too."""
         return await self.call(lambda ledger: operation(ledger, *args, **kwargs))
 
     async def _call(
@@ -160,7 +159,7 @@ class InlineDatabase:
         return labelled
 
     def _labelled(self, result: object) -> object:
-        """The same result, its intents labelled, wherever they stand in it."""
+        """The same result, in which every intent carries its item."""
         match result:
             case Intent():
                 row = (

@@ -1,8 +1,7 @@
-"""Draws a campaign's life from its seed: which theme, which sources and jobs, which weather, which
-people.
+"""Draws a scenario from its seed: the theme, sources, jobs, faults and people.
 
-What came to the simulation later is drawn by a second generator, so that the older seeds' lives
-stay what they were."""
+What was added to the simulation later is drawn by a second generator, so that older seeds still
+give the same scenarios."""
 
 from __future__ import annotations
 
@@ -36,14 +35,14 @@ from worker.run.limits import Limits
 
 LATER = (Theme.ACCIDENTS, Theme.SETUPS, Theme.DOUBT, Theme.SHARED)
 FIRST = tuple(theme for theme in Theme if theme not in LATER)
-"""The themes that the simulation had first, from which the older seeds chose."""
+"""The themes that the simulation began with. Older seeds chose from them."""
 
 STEPS_S = (-4000.0, -90.0, -2.0, 2.0, 90.0, 4000.0)
-"""By how much the API's clock steps."""
+"""By how much the API's clock may be set, in seconds."""
 
 
 def scenario(seed: int, theme: Theme | None = None) -> Scenario:
-    """The life that this seed stands for; the theme comes from it too, unless it is given."""
+    """The scenario of this seed. The theme comes from the seed too, unless it is given."""
     rng = random.Random(f"scenario {seed}")
     drawn: Theme = rng.choice(FIRST)
     if random.Random(f"theme {seed}").random() < 1 / (len(FIRST) + 1):
@@ -60,7 +59,7 @@ def scenario(seed: int, theme: Theme | None = None) -> Scenario:
 
 
 def _on_two_machines(scenario: Scenario) -> Scenario:
-    """The life with its runs on two machines, at the same time or one after the other."""
+    """The scenario with its runs on two machines, at the same time or one after the other."""
     rng = random.Random(f"machines {scenario.seed}")
     first = rng.choice((0.0, 0.0, 0.5, 20.0, 70.0, 200.0))
 
@@ -112,13 +111,14 @@ def _pause(rng: random.Random) -> tuple[float, float, bool]:
 
 
 def _cut(rng: random.Random) -> tuple[float, float, bool]:
-    """A cut; one of no length only ends the session."""
+    """A cut of the line. One without length only ends the session."""
     at = rng.choice((0.0, rng.uniform(0, 5), rng.uniform(0, 40), rng.uniform(0, 300)))
     return at, rng.choice((0.0, 1.0, 15.0, 50.0, 90.0, 300.0, 1200.0)), rng.random() < 0.5
 
 
 def _with_setups(scenario: Scenario) -> Scenario:
-    """The life with setups: always in the theme of its own, in some of the others too."""
+    """The scenario with setups: always in the theme `setups`, and in some scenarios of other
+    themes."""
     seed, theme = scenario.seed, scenario.theme
     rng = random.Random(f"with setups {seed}")
     if theme is not Theme.SETUPS and rng.random() < 0.6:
@@ -155,7 +155,7 @@ def _with_setups(scenario: Scenario) -> Scenario:
 
 
 class _Maker:
-    """Draws one scenario. `_has` says which themes take part in it."""
+    """Draws one scenario. `_has` says whether a theme takes part in it."""
 
     def __init__(self, seed: int, theme: Theme, rng: random.Random) -> None:
         self._seed = seed
@@ -172,7 +172,7 @@ class _Maker:
         return self._theme is theme
 
     def _takes(self, theme: Theme) -> bool:
-        """The same for what came later."""
+        """The same for themes that were added later."""
         return self._theme is theme or (self._theme is Theme.WILD and self._more.random() < 0.5)
 
     def scenario(self) -> Scenario:
@@ -274,7 +274,8 @@ class _Maker:
         return self._more.random() < 0.3, self._more.random() < 0.3
 
     def _owned(self) -> bool:
-        """Whether nobody can tell whose batches are whose, though all of them say something."""
+        """Whether every batch is said to be from the same person, so that nobody can tell whose it
+        is."""
         return self._theme is Theme.COPYING and self._more.random() < 0.15
 
     def _dateless(self) -> bool:
@@ -322,14 +323,14 @@ class _Maker:
         )
 
     def _calm(self, campaign: str, job: MemoryJob) -> Run:
-        """A run at a healthy API, long after everything."""
+        """A run on a healthy API, long after all others."""
         return Run(
             campaign, job, Limits(8, None, None, 900.0), pause_s=7200.0, timeout_s=self._timeout_s,
             settle_after_s=self._settle_after_s, rate=50.0, retry_failed=True,
         )  # fmt: skip
 
     def _beset(self, run: Run, number: int) -> Run:
-        """The run with what came to the simulation later; `number` is its own, from 0."""
+        """The run with what was added to the simulation later. `number` counts runs from 0."""
         rng = self._more
         if self._theme is Theme.ORDINARY:
             return run
@@ -398,8 +399,8 @@ class _Maker:
         )
 
     def _outages(self) -> tuple[tuple[float, float], ...]:
-        """Spans in which nothing is answered: from the start, or from some time on, for seconds or
-        for hours."""
+        """Times without any answer: from the start or from some time on, for seconds or for
+        hours."""
         rng = self._rng
         begins = [
             rng.choice((0.0, rng.uniform(0, 10), rng.uniform(0, 120)))
@@ -411,7 +412,7 @@ class _Maker:
         )
 
     def _some(self, sources: list[str]) -> frozenset[str]:
-        """None, or one of the sources."""
+        """No source, or one of them."""
         return frozenset(self._rng.sample(sources, 1)) if self._rng.random() < 0.4 else frozenset()
 
     def _meddling(self, runs: int) -> list[Meddling]:
@@ -447,6 +448,6 @@ class _Maker:
         return found
 
     def _some_time(self) -> float:
-        """Before a run, during it, or after it."""
+        """A time before a run, during it, or after it."""
         rng = self._rng
         return rng.choice((-1.0, rng.uniform(0, 5), rng.uniform(0, 60), rng.uniform(0, 5000)))

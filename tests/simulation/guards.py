@@ -1,5 +1,5 @@
-"""Guards of settling, and of what the ledger keeps for it, each taken out of the real worker. No
-running here."""
+"""Bugs that remove one guard of settling, or one of the facts that the ledger keeps for it. Nothing
+is run here."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _runs(scenario: Scenario, change: Callable[[int, Run], Run]) -> Scenario:
 
 
 def hasty(scenario: Scenario) -> Scenario:
-    """Runs follow each other at once, and wait long for answers, and little for late effects."""
+    """Runs follow each other at once. They wait long for answers, and little for late effects."""
     scenario = replace(scenario, most_late=4.0, habits=replace(scenario.habits, lag=2.0))
     runs = _runs(
         scenario, lambda _number, run: replace(run, pause_s=0.5, timeout_s=60.0, settle_after_s=5.0)
@@ -44,7 +44,7 @@ def hasty(scenario: Scenario) -> Scenario:
 
 
 def lying(scenario: Scenario) -> Scenario:
-    """Listings show a page of the oldest, and say that it is all."""
+    """Listings show a page of the oldest batches, and a count that says that this is all."""
     lies = {Shown.LIE_OLDEST: 0.95}
     changed = _runs(
         replace(scenario, bystanders=30),
@@ -56,7 +56,7 @@ def lying(scenario: Scenario) -> Scenario:
 
 
 def among_own(scenario: Scenario) -> Scenario:
-    """Every second run has the token of a colleague, who sees what is the colleague's alone."""
+    """Every second run has a colleague's token, which sees only the colleague's batches."""
     return _runs(
         replace(scenario, bystanders=9),
         lambda number, run: (
@@ -68,13 +68,13 @@ def among_own(scenario: Scenario) -> Scenario:
 
 
 def put_out(scenario: Scenario) -> Scenario:
-    """In every second run the token is shown an empty workspace."""
+    """Every second run's token sees an empty workspace."""
     blind = Weather(sight=Sight.NOTHING)
     return _runs(scenario, lambda number, run: replace(run, weather=blind) if number % 2 else run)
 
 
 def of_our_own(scenario: Scenario) -> Scenario:
-    """The first run loses its answers and dies; the next ones want copies of what it made."""
+    """The first run loses its answers and dies. The next ones want copies of what it created."""
     lost = Weather(duplicate={Fate.LOST_AFTER: 0.9})
     first = replace(scenario.runs[0], weather=lost, crash_at=20.0, crash_points=None)
     rest = (
@@ -85,8 +85,8 @@ def of_our_own(scenario: Scenario) -> Scenario:
 
 
 def twins(scenario: Scenario) -> Scenario:
-    """Two campaigns want the same; the database is lost once both have run, and some answers
-    are."""
+    """Two campaigns want the same duplicates. The database is lost after both ran, and so are some
+    answers."""
     job, run = (
         scenario.runs[0].job,
         replace(scenario.runs[0], only_settle=False, database_before=None),
@@ -105,7 +105,7 @@ def twins(scenario: Scenario) -> Scenario:
 
 
 def edited_often(scenario: Scenario) -> Scenario:
-    """Sources are edited and renamed while the first run sends, and before the second."""
+    """Sources are edited and renamed while the first run sends, and before the second one."""
     at = tuple(
         (0, seconds, what) for seconds in (0.5, 2.0, 4.0, 40.0, 80.0) for what in ("edit", "rename")
     )
@@ -117,7 +117,7 @@ def edited_often(scenario: Scenario) -> Scenario:
 
 
 def alike(scenario: Scenario) -> Scenario:
-    """The API makes one name of two that the job wants, and no answer of the first run comes."""
+    """The API turns two names of the job into one, and the first run gets no answer."""
     rows = tuple(Wanted(source_id(0), name, False, 2) for name in ("Wave 1", "Wave  1"))
     lost = Weather(duplicate={Fate.LOST_AFTER: 0.5, Fate.LOST_BEFORE: 0.5})
     first = replace(
@@ -128,8 +128,8 @@ def alike(scenario: Scenario) -> Scenario:
 
 
 def trimmed(scenario: Scenario) -> Scenario:
-    """The API trims spaces, which makes one name of two that the job wants. Some answers of each
-    run are lost, and others show that names arrive."""
+    """The API trims spaces, which turns two names of the job into one. Some answers of each run are
+    lost, and others show that names arrive."""
     names = (("Wave 1", 1), ("Wave  1", 1), ("Set {n}", 4))
     job = MemoryJob(tuple(Wanted(source_id(0), name, False, copies) for name, copies in names))
     lost = Weather(duplicate={Fate.LOST_AFTER: 0.25, Fate.LOST_BEFORE: 0.25})
@@ -140,8 +140,8 @@ def trimmed(scenario: Scenario) -> Scenario:
 
 
 def lost_twins(scenario: Scenario) -> Scenario:
-    """Two sources look alike, and rows of both send the same names. No answer of the first run
-    comes; it dies, and its database is lost."""
+    """Two sources look alike, and rows of both send the same names. The first run gets no answer
+    and dies, and its database is lost."""
     job = MemoryJob(tuple(Wanted(source_id(number), "Wave {n}", False, 3) for number in (0, 1)))
     lost = Weather(duplicate={Fate.LOST_AFTER: 0.5, Fate.LOST_BEFORE: 0.5})
     run = replace(
@@ -164,7 +164,7 @@ def lost_twins(scenario: Scenario) -> Scenario:
 
 def doubtful(scenario: Scenario) -> Scenario:
     """Two sources look alike, and rows of both send the same names. Half of the answers of the
-    first run are lost, and a person decides some of what that leaves open."""
+    first run are lost, and a person decides some of the unknown rows."""
     job = MemoryJob(
         tuple(
             Wanted(source_id(number), name, False, copies)
@@ -195,7 +195,7 @@ def moving(scenario: Scenario) -> Scenario:
 
 
 def edited_when_lost(scenario: Scenario) -> Scenario:
-    """As `lost_twins`, with sources that look different and are edited before the database is
+    """Like `lost_twins`, but the sources look different, and are edited before the database is
     restored."""
     lost = lost_twins(scenario)
     source = lost.sources[0]

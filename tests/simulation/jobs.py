@@ -1,5 +1,4 @@
-"""Random jobs, as a job file would say them: few rows, with names that are easily taken for one
-another."""
+"""Random jobs: few rows, with names that are easily confused."""
 
 from __future__ import annotations
 
@@ -38,7 +37,7 @@ NAMES = (
 
 
 PLAIN = tuple(name for name in NAMES if "(Copy)" not in name)
-"""Names that no row can be taken for another's that has none."""
+"""Names that cannot be confused with the name of a row that sends none."""
 
 
 SPECIAL = (
@@ -48,7 +47,7 @@ SPECIAL = (
     "Ib\u00e1\u00f1ez & sons",
     "<b>Wave</b>",
 )
-"""Names that an API may escape or write in another alphabet; none becomes another of all these."""
+"""Names that an API may escape or write in another alphabet. None of them becomes another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class MemoryJob:
-    """A job that no file holds; the planning of the worker takes it as it takes any other."""
+    """A job without a file. The worker plans it like any other job."""
 
     wanted: tuple[Wanted, ...]
     path: Path = Path("job.csv")
@@ -89,15 +88,15 @@ class MemoryJob:
 def random_job(
     rng: random.Random, sources: Sequence[str], names: Sequence[str] = NAMES
 ) -> MemoryJob:
-    """A job of a few rows over some of the `sources`."""
+    """A job of a few rows, for some of the `sources`."""
     few = rng.sample(names, min(len(names), rng.randint(1, 4)))
     rows = [_row(rng, sources, few) for _ in range(rng.choice((1, 2, 3, 5, 8)))]
     return MemoryJob(_sound(rows))
 
 
 def edited(rng: random.Random, job: MemoryJob, sources: Sequence[str]) -> MemoryJob:
-    """The job after somebody changed it: rows in another order, more or fewer copies, rows that
-    came or went."""
+    """The job after somebody edited it: rows in another order, more or fewer copies, rows added or
+    removed."""
     rows = list(job.wanted)
     match rng.choice(("shuffle", "copies", "drop", "add")):
         case "shuffle":
@@ -113,7 +112,8 @@ def edited(rng: random.Random, job: MemoryJob, sources: Sequence[str]) -> Memory
 
 
 def with_setups(job: MemoryJob, seed: int, share: float) -> MemoryJob:
-    """The job, with a setup for so many of the rows that can have one: the same ones each time."""
+    """The job with a setup for this share of the rows that can have one: the same rows each
+    time."""
 
     def tasks(row: Wanted) -> int | None:
         rng = random.Random(f"tasks {seed} {row.source_id} {row.name}")
@@ -137,7 +137,8 @@ def _row(rng: random.Random, sources: Sequence[str], names: Sequence[str]) -> Wa
 
 
 def _sound(rows: Sequence[Wanted], most: int = MOST_ITEMS) -> tuple[Wanted, ...]:
-    """The rows without those that mean what another means already, and without what is too much."""
+    """The rows without those that mean the same as an earlier one, and without those that are too
+    many."""
     known: set[tuple[str, str, bool, int]] = set()
     kept: list[Wanted] = []
     left = most

@@ -1,6 +1,6 @@
-"""What lets requests through or not: nginx's bucket, which may be shared with others, a count for
-each window of time, and contention, which rejects a share of requests at any rate. What is rejected
-takes no room."""
+"""Rate limits: nginx's leaky bucket, which may be shared with others; a count for each window of
+time; and contention, which rejects a share of requests at any rate. A rejected request takes no
+slot."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ Rate = Callable[[float], float]
 
 
 class Limiter(Protocol):
-    """What lets requests through or not."""
+    """A rate limit."""
 
     def allowed(self, at: float) -> float:
         """Requests a second that it allows us, `at` seconds after the start."""
 
     def takes(self, at: float, rng: random.Random) -> bool:
-        """Whether a request that arrives at `at` is let through."""
+        """Whether a request that arrives at `at` is accepted."""
 
 
 @dataclass
 class Bucket:
-    """Leaks `rate` requests a second and holds `burst` besides; `others` is how many of other
-    people ask."""
+    """Leaks `rate` requests a second, and holds `burst` more. `others` is how many requests other
+    people send."""
 
     rate: Rate
     burst: float
@@ -55,7 +55,8 @@ class Bucket:
 
 @dataclass
 class Window:
-    """Takes `most` requests in each window of so many seconds; we begin in the middle of one."""
+    """Takes `most` requests in each window of this many seconds. The run begins in the middle of
+    one."""
 
     most: int
     seconds: float
@@ -75,7 +76,8 @@ class Window:
 
 @dataclass
 class Contention:
-    """Rejects a share of requests whatever their rate, and what `behind` it does not take."""
+    """Rejects a share of requests at any rate, and those that the limiter `behind` does not
+    take."""
 
     share: float
     behind: Limiter
@@ -88,27 +90,27 @@ class Contention:
 
 
 def steady(rate: float, burst: float = 5.0) -> Callable[[], Limiter]:
-    """A limit that stands still."""
+    """A limit that does not change."""
     return lambda: Bucket(lambda _: rate, burst)
 
 
 def moving(*steps: tuple[float, float]) -> Callable[[], Limiter]:
-    """A limit that moves: pairs of when (seconds) and to how much (requests a second)."""
+    """A limit that changes: pairs of a time (seconds) and a rate (requests a second)."""
     return lambda: Bucket(lambda at: [rate for when, rate in steps if when <= at][-1], 5.0)
 
 
 def shared(rate: float, *steps: tuple[float, float]) -> Callable[[], Limiter]:
-    """A limit that others take a part of, which moves like this."""
+    """A limit of which other people take a part that changes."""
     return lambda: Bucket(
         lambda _: rate, 5.0, lambda at: [other for when, other in steps if when <= at][-1]
     )
 
 
 def contention(share: float, rate: float) -> Callable[[], Limiter]:
-    """A share is rejected at any rate; what may be reached is `rate`, which nothing enforces."""
+    """A share is rejected at any rate. `rate` is what can be reached; nothing enforces it."""
     return lambda: Contention(share, Bucket(lambda _: rate, 1e9))
 
 
 def windows(most: int, seconds: float) -> Callable[[], Limiter]:
-    """So many requests in each window of so many seconds."""
+    """This many requests in each window of this many seconds."""
     return lambda: Window(most, seconds)

@@ -1,5 +1,5 @@
-"""Known cases of limits, by name: what the tests hold to, and what `python -m benchmarks.pace`
-measures and plots."""
+"""Cases of rate limits, by name: the tests check them, and `python -m benchmarks.pace` measures and
+plots them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ BUSY = [
     Case("busy", steady(1e9), works_off=20),
     Case("busy-two", steady(1e9), in_flight=2, works_off=20),
 ]
-"""An API that rejects nothing and works off 20 a second, so that answers take longer the more are
-under way."""
+"""An API that rejects nothing and handles 20 requests a second, so that answers take longer if more
+requests are under way."""
 
 BY_NAME = {case.name: case for case in (*CASES, *BUSY)}

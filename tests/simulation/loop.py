@@ -1,8 +1,8 @@
-"""An asyncio event loop whose clock jumps to its next timer: a night passes in milliseconds, in one
-fixed order.
+"""An asyncio event loop whose clock jumps to its next timer: a night passes in milliseconds, always
+in the same order.
 
-It does no real I/O and knows no threads. What a real loop would wait through for ever, or never
-come out of, is an error here."""
+It does no real I/O and has no threads. If a real loop would wait forever, or never end, this one
+raises an error."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 JUMP_S = 1e-6
-"""Time moves on by this with each jump: who wakes a rounding error early and sleeps again would
-else spin for ever."""
+"""Each jump adds this, because a task that wakes a rounding error too early and sleeps again would
+never get further."""
 
 MOST_STEPS = 3_000_000
-"""Callbacks of one run; a run that needs more is going round in circles."""
+"""Callbacks of one run. A run that needs more is in an endless loop."""
 
 LONGEST_RUN_S = 3 * 86_400.0
-"""Simulated seconds; no run has a reason to take longer."""
+"""Simulated seconds. No run has a reason to take longer."""
 
 
 class StuckError(Exception):
-    """The run waits for what never comes, goes round in circles, or takes days."""
+    """The run waits for something that never happens, is in an endless loop, or takes days."""
 
 
 class Crash(BaseException):
@@ -38,7 +38,8 @@ class Crash(BaseException):
 
 
 class _Task(asyncio.Task[Any]):
-    """A task whose place in a set follows from its number: anyio cancels in the order of a set."""
+    """A task whose place in a set follows from its number, because anyio cancels tasks in the order
+    of a set."""
 
     def __init__(self, number: int, *args: Any, **kwargs: Any) -> None:
         self.number = number
@@ -102,7 +103,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         return self.call_at(self._now + delay, callback, *args, context=context)
 
     def drive(self, main: Coroutine[Any, Any, T]) -> T:
-        """Run `main` to its end. Raises Crash where the process died meanwhile, StuckError."""
+        """Run `main` to its end. Raises Crash if the process dies, and StuckError."""
         task = self.begin(main)
         self.run_forever()
         if self.dead:
@@ -117,7 +118,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     @property
     def over(self) -> bool:
-        """Whether what was begun has ended, or the process died."""
+        """Whether `main` has ended, or the process died."""
         return self._done or self.dead
 
     def due(self) -> float:
@@ -145,7 +146,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         raise AssertionError("unreachable: a dead process goes nowhere")
 
     def die_at(self, when: float) -> None:
-        """End the process at this time, whatever it does then."""
+        """End the process at this time, whatever it is doing."""
 
         def strike() -> None:
             self.dead = True
@@ -154,8 +155,8 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self.call_at(when, strike)
 
     def bury(self) -> None:
-        """Drop what is left of every task. `finally` blocks run now, for which the caller has made
-        the database and the API unusable; later they would run whenever they are collected."""
+        """Drop what is left of every task. `finally` blocks run now, when the database and the API
+        are already unusable; otherwise they would run whenever they are collected."""
         self.dead = True
         for task in sorted(asyncio.all_tasks(self), key=hash):
             coroutine = task.get_coro()
@@ -168,7 +169,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self.close()
 
     def _run_once(self) -> None:
-        """One round of `run_forever`: what is ready, or else what is next."""
+        """One round of `run_forever`: what is ready, or else the next timer."""
         if not self._soon:
             self._jump()
         for _ in range(len(self._soon)):

@@ -1,8 +1,8 @@
-"""The database may be lost, or replaced by an old copy of itself. The worker has to notice before
-it sends anything; then people rebuild it from the ledger files, or put the newer one back.
+"""The database may be lost, or replaced by an old copy. The worker has to notice before it sends
+anything. Then people rebuild it from the ledger files, or put the newer one back.
 
-What really was lost is known here from the world's requests; `refuse_older_database` is asked as a
-run asks it."""
+What was really lost follows from the world's requests. `refuse_older_database` is called as a run
+calls it."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ Start = Callable[[str, Run], RunStart]
 
 
 class Losses:
-    """The databases of one scenario, in `folder`: the one in use, and copies of what it was before
-    earlier runs."""
+    """The databases of one scenario, in `folder`: the one in use, and copies from before earlier
+    runs."""
 
     def __init__(self, folder: Path, world: World, note: Callable[[str], None]) -> None:
         self.database = folder / "ledger.db"
         self.problems: list[str] = []
         self.forgiven: Counter[ItemKey] = Counter()
-        """Requests that no ledger file tells of, because the run that sent them had no time to
+        """Requests that no ledger file contains, because the run that sent them had no time to
         write one."""
         self.restored = False
         self._folder = folder
@@ -51,25 +51,25 @@ class Losses:
         self._cut_short: set[str] = set()
         """Campaigns whose last run had no time to write its ledger file."""
         self._lost_rows: set[str] = set()
-        """Campaigns of which requests had reached the API that the database in use knows nothing
-        of."""
+        """Campaigns with requests that reached the API and that the database in use does not
+        contain."""
         self._struck: set[str] = set()
-        """Campaigns that the database in use may know less of than their ledger files."""
+        """Campaigns whose ledger files may contain more than the database in use."""
         self._copies: dict[int, int] = {}
-        """By the number of a run: how many requests had reached the API before it."""
+        """How many requests had reached the API before each run, by the run's number."""
         self._aside = folder / "newer.db"
         self._gone = folder / "lost.db"
 
     @property
     def behind(self) -> bool:
-        """Whether the database in use lacks what the ledger files know, so that it cannot be
+        """Whether the database in use lacks what the ledger files contain, so that it cannot be
         judged."""
         return bool(self._struck)
 
     # -- what happens
 
     def keep_copy(self, number: int) -> None:
-        """Keep the database as it is before run `number`."""
+        """Keep a copy of the database from before run `number`."""
         if self.behind:
             return
         self._copies[number] = len(self._world.requests)
@@ -77,12 +77,11 @@ class Losses:
             shutil.copyfile(self.database, self._folder / f"before-{number}.db")
 
     def ended(self, run: Run, whole: bool) -> None:
-        """Note whether a run that has ended has written its ledger file last."""
+        """Note whether a run wrote its ledger file at its end."""
         (self._cut_short.discard if whole else self._cut_short.add)(run.campaign)
 
     def strike(self, run: Run) -> None:
-        """Lose the database, or put an old copy in its place, if that is what happens before this
-        run."""
+        """Lose the database, or replace it by an old copy, if this run's scenario says so."""
         if not self.database.exists() or self._struck:
             return
         if run.database_lost:
@@ -104,8 +103,8 @@ class Losses:
     # -- what the worker says of it
 
     def opened(self, run: Run, job: MemoryJob, start: Start) -> Writer | None:
-        """The database as a run opens it, mended by people where the run refuses it; None where the
-        run cannot be."""
+        """The database as a run opens it. People repair it if the run refuses it. None if the run
+        cannot begin."""
         if run.only_settle and not self._knows(run.campaign):
             return None
         database = open_for_writing(self.database, API)
@@ -129,7 +128,7 @@ class Losses:
         return database
 
     def _knows(self, campaign: str) -> bool:
-        """Whether there is a database, and a run of this campaign in it: `settle` needs one."""
+        """Whether the database exists and contains a run of this campaign, which `settle` needs."""
         if not self.database.exists():
             return False
         with closing(open_for_writing(self.database, API)) as database:
@@ -149,15 +148,15 @@ class Losses:
         return None
 
     def _go_on(self, campaign: str) -> None:
-        """From now on this campaign's rows are this database's."""
+        """From now on this campaign's rows are those of this database."""
         self._lost_rows.discard(campaign)
         self._struck.discard(campaign)
 
     # -- what people do
 
     def _mend(self, run: Run, job: MemoryJob, start: Start) -> None:
-        """Put the newer database back where there is one, else rebuild the campaign from its ledger
-        file."""
+        """Put the newer database back if there is one; otherwise rebuild the campaign from its
+        ledger file."""
         if self._aside.exists():
             self._aside.replace(self.database)
             self._note("the newer database was put back")
@@ -196,7 +195,8 @@ class Losses:
         self._go_on(run.campaign)
 
     def _forgive(self, campaign: str) -> None:
-        """A file that was written before its run died may tell of fewer requests than arrived."""
+        """Forgive what a file cannot contain: it was written before its run died, and more requests
+        arrived."""
         if campaign not in self._cut_short:
             return
         self.forgiven.update(r.item for r in self._world.requests if r.item.campaign == campaign)

@@ -1,4 +1,4 @@
-"""Several processes in one simulated time: each has a loop of its own, may be stopped for a while,
+"""Several processes in one simulated time. Each has a loop of its own, may be stopped for a while,
 and its machine may sleep."""
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from tests.simulation.server import Owner
 
 
 class Pause(NamedTuple):
-    """From `at` on nothing of a process runs for so many seconds. `sleeps`: its machine sleeps, so
-    its timers stand still; else the process is stopped."""
+    """From `at` on, nothing of a process runs for this many seconds. `sleeps`: its machine sleeps,
+    so its timers stand still; otherwise the process is stopped."""
 
     at: float
     seconds: float
@@ -23,7 +23,7 @@ class Pause(NamedTuple):
 
 
 class Process(Owner):
-    """A process that began `now`; its loop's clock has a zero of its own."""
+    """A process that began `now`. The clock of its loop begins at its own zero."""
 
     def __init__(self, name: str, loop: SimulatedLoop, now: float) -> None:
         self.name = name
@@ -39,11 +39,11 @@ class Process(Owner):
         return self.loop.time() + self._offset
 
     def pause(self, pause: Pause) -> None:
-        """Let it be stopped, or its machine sleep, later."""
+        """Stop it, or let its machine sleep, later."""
         insort(self._pauses, pause)
 
     def due(self) -> float:
-        """When it continues; a pause that begins before that is over then."""
+        """When it continues. A pause that begins before that is over by then."""
         due = max(self.loop.due() + self._offset, self._stopped_until)
         while self._pauses and self._pauses[0].at <= due:
             pause = self._pauses.pop(0)
@@ -80,16 +80,16 @@ class Timeline:
         self._now += seconds
 
     def at(self, when: float, happen: Callable[[], None]) -> None:
-        """Let something happen at this time."""
+        """Call something at this time."""
         self._numbers += 1
         heapq.heappush(self._coming, (when, self._numbers, happen))
 
     def add(self, process: Process, ended: Callable[[], None]) -> None:
-        """Let a process run from now on. `ended` is called when it has ended, or died."""
+        """Run a process from now on. `ended` is called when it has ended or died."""
         self._processes.append((process, ended))
 
     def run(self) -> None:
-        """Continue until every process has ended and nothing more will happen."""
+        """Continue until every process has ended and nothing else is due."""
         while self._processes or self._coming:
             due, place = min(
                 ((one.due(), place) for place, (one, _) in enumerate(self._processes)),

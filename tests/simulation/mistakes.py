@@ -1,8 +1,7 @@
-"""Mistakes that a worker could be built with, each planted into the real one. The simulation must
-see every one.
+"""Bugs that a worker could have, each put into the real one. The simulation must detect every one.
 
-A mistake is one change of one decision or statement, as a careless hand would make it. No running
-and judging here."""
+A bug is one change of one decision or statement, as a careless programmer would make it. Nothing is
+run or judged here."""
 
 from __future__ import annotations
 
@@ -67,7 +66,7 @@ def take_an_odd_2xx_for_nothing(patch: pytest.MonkeyPatch) -> None:
 
 
 def record_before_the_body_is_whole(patch: pytest.MonkeyPatch) -> None:
-    """Take the id as far as it came."""
+    """Record the beginning of an id that was cut off."""
 
     def wrong(reply: Reply, found: Outcome) -> Outcome:
         if not isinstance(reply, CutShort):
@@ -88,7 +87,7 @@ def call_unknown_failed(patch: pytest.MonkeyPatch) -> None:
 
 
 def write_the_intent_late(patch: pytest.MonkeyPatch) -> None:
-    """What a commit claims is committed by the next transaction only, when its request has
+    """What a commit claims is committed by the next transaction only, after its request has
     left."""
     claimed: list[Intent] = []
     real = group_commit.GroupCommit.claim
@@ -218,8 +217,8 @@ def guess_among_several(patch: pytest.MonkeyPatch) -> None:
 
 
 def take_an_older_batch(patch: pytest.MonkeyPatch) -> None:
-    """No baseline, and no beginning of the window: what was there before the attempt may be its
-    copy."""
+    """No baseline, and no beginning of the window: a batch that existed before the attempt may be
+    its copy."""
     for module in (fitting, presence_module):
         patch.setattr(module, "window", lambda attempt: window(attempt)._replace(low=-math.inf))
     statement(
@@ -286,7 +285,7 @@ def use_the_latest_baseline(patch: pytest.MonkeyPatch) -> None:
 
 
 def use_the_strict_window_of_now(patch: pytest.MonkeyPatch) -> None:
-    """The windows of an inherited attempt, as if it had been made by this run."""
+    """Compute the window of an attempt of an earlier run as if this run had made it."""
 
     def wrong(attempt: Attempt, ledger: Ledger) -> Attempt:
         row = connection_of(ledger).execute("SELECT max(date_after) FROM attempts").fetchone()
@@ -297,7 +296,7 @@ def use_the_strict_window_of_now(patch: pytest.MonkeyPatch) -> None:
 
 
 def use_the_first_attempts_window(patch: pytest.MonkeyPatch) -> None:
-    """A second attempt is looked for where the first one's copy would have been."""
+    """Look for a second attempt's copy in the window of the first one."""
 
     def wrong(attempt: Attempt, ledger: Ledger) -> Attempt:
         first = (
@@ -319,7 +318,7 @@ def use_the_first_attempts_window(patch: pytest.MonkeyPatch) -> None:
 
 
 def trust_our_clock(patch: pytest.MonkeyPatch) -> None:
-    """Take created_at as it is written, as if all clocks agreed to the second, in both windows."""
+    """Take `created_at` as it is, as if all clocks agreed to the second, in both windows."""
     patch.setattr(absence, "wide_window", window)
     attempts(patch, lambda attempt, _ledger: attempt._replace(offset=Interval(0.0, 0.0)))
 

@@ -1,4 +1,4 @@
-"""Many scenarios over several processes, and their sum."""
+"""Many scenarios in several processes, and their sum."""
 
 from __future__ import annotations
 
@@ -42,18 +42,18 @@ SORTS = (
     "bug",
     "simulation",
 )
-"""Every sort of problem: the oracle's, and those of a run and of the simulation itself."""
+"""Every sort of problem: the oracle's, those of a run, and those of the simulation itself."""
 
 TRIES = 300
-"""Scenarios that making one failure smaller may take."""
+"""Scenarios that may be tried to make one failure smaller."""
 
 CHUNK = 20
-"""Scenarios that a process is given together."""
+"""Scenarios that a process gets together."""
 
 
 @dataclass(slots=True)
 class Sum:
-    """What came of all: counts, and the scenarios that failed."""
+    """The results of all scenarios: counts, and those that failed."""
 
     campaigns: int = 0
     took_s: float = 0.0
@@ -64,9 +64,9 @@ class Sum:
     reasons: Counter[str] = field(default_factory=Counter)
     """Why wanted rows are `unknown` at the end."""
     problems: Counter[str] = field(default_factory=Counter)
-    """By sort: double, lost, false row, …: scenarios that have one."""
+    """The number of scenarios that have each sort of problem."""
     statuses: dict[str, Counter[str]] = field(default_factory=dict)
-    """Of the wanted rows, at the end, by theme."""
+    """The statuses of the wanted rows at the end, by theme."""
     failed: list[Findings] = field(default_factory=list)
 
     def add(self, findings: Findings) -> None:
@@ -96,8 +96,8 @@ def one(
 
 
 def again(life: Scenario, *, verbose: bool = False) -> Findings:
-    """Let this life happen. What goes wrong with the simulation itself is a problem too, and ends
-    no night."""
+    """Run this scenario. An error in the simulation itself is a problem too, and ends nothing
+    else."""
     try:
         return simulate(life, verbose=verbose)
     except Exception:
@@ -111,7 +111,8 @@ def many(
     processes: int,
     progress: Callable[[Sum], None] | None = None,
 ) -> Sum:
-    """All these seeds' scenarios. `progress` is called with the sum so far after each chunk."""
+    """Run the scenarios of all these seeds. `progress` is called with the sum so far after each
+    chunk."""
     total, began = Sum(), time.monotonic()
     whole = list(seeds)
     chunks = [whole[at : at + CHUNK] for at in range(0, len(whole), CHUNK)]
@@ -127,7 +128,7 @@ def many(
 
 
 def alone(seed: int, theme: Theme | None, left_out: Sequence[str] = ()) -> Findings:
-    """One scenario with every event told, in a process like those of `many`."""
+    """Run one scenario, and keep every event, in a process like those of `many`."""
     with _pool(1) as pool:
         return pool.submit(one, seed, theme, left_out, verbose=True).result()
 
@@ -149,8 +150,8 @@ def _chunk(seeds: Sequence[int], theme: Theme | None) -> list[Findings]:
 
 @contextmanager
 def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
-    """Fresh processes whose hashes are the same each time: the order of a set of texts is part of
-    what happens."""
+    """Fresh processes with the same hashes each time, because the order of a set of texts has
+    effects."""
     before = os.environ.get("PYTHONHASHSEED")
     os.environ["PYTHONHASHSEED"] = "0"
     try:
@@ -164,7 +165,7 @@ def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def command(findings: Findings, left_out: Iterable[str] = ()) -> str:
-    """The command that repeats a scenario and tells all of it."""
+    """The command that repeats a scenario and prints all of its events."""
     without = "".join(f" --without '{text}'" for text in left_out)
     return f"{PYTHON} -m tests.simulation --one {findings.seed} --kind {findings.theme}{without}"
 
@@ -173,7 +174,7 @@ PYTHON = ".venv/bin/python"
 
 
 def table(total: Sum) -> str:
-    """The sum for people."""
+    """The sum as text."""
     counts = total.counts
     rate = 1000 * total.took_s / max(1, total.campaigns)
     lines = [

@@ -1,25 +1,24 @@
-"""Judges a ledger by the world's truth. It reads the database as anybody could and shares nothing
-with the worker.
+"""Compares a ledger with what really exists. It reads the database like any other program and
+shares nothing with the worker. The sorts of problems:
 
-double      an item has more than one batch that was made for it and that no other row has; or more
-batches of a kind
-            were made than items of this kind exist
-lost        a batch that we made is in no row, and no row of its kind says `unknown`
+double      more than one batch was created for an item, and no other row has them; or more batches
+            of a kind were created than items of this kind exist
+lost        a batch that we created is in no row, and no row of its kind is `unknown`
 false row   a `created` row names a batch that does not exist, is not ours, is of another kind, is
-another row's too, or
-            was there long before the row's first request; one settled by its answer names another
-            request's batch
-unwritten   the ledger file of a run that ended by itself tells something else than the database
-uncounted   fewer attempts stand in a row than requests arrived for it
+            another row's too, or existed long before the row's first request; or a row that its
+            answer settled names another request's batch
+unwritten   the ledger file of a run that ended by itself differs from the database
+uncounted   a row has fewer attempts than requests for it arrived
 denied      a `failed` row's own batch exists, and no row has it
 left        a wanted row is pending after the calm runs, without a reason of its own
 untrue      a row's reason or candidates do not go with its status
 twice       two setup requests of ours took effect on one batch
 alien       a setup request of ours reached a batch that no request of ours created, or none that a
             job wants set up
-unready     a row says `ready`, and its batch is not; or says that no setup took effect, and one did
-misled      a person is suggested a batch for an unknown row that is not its copy, or one for two
-            rows
+unready     a row says `ready`, and its batch is not; or a row says that no setup took effect, and
+            one did
+misled      a batch is suggested to a person for an unknown row, and is not its copy; or one batch
+            is suggested for two rows
 undone      a wanted setup is neither READY nor ERROR after the calm runs
 """
 
@@ -44,7 +43,7 @@ FROM items AS i JOIN campaigns AS c ON c.id = i.campaign_id
 
 
 NAMED = 10
-"""So many candidates of a row are kept; the others are counted."""
+"""This many candidates of a row are kept. The others are only counted."""
 
 REASONS: dict[str, set[str | None]] = {
     "created": {None},
@@ -55,18 +54,19 @@ REASONS: dict[str, set[str | None]] = {
         "several_fit", "names_alike", "may_be_its", "answer_named", "not_shown_yet",
     },
 }  # fmt: skip
-"""Why a row of each status may be so; what was known before a request under way says nothing."""
+"""The reasons that a row of each status may have. Those from before a request under way do not
+count."""
 
 WITH_CANDIDATES = {"several_fit", "names_alike", "may_be_its", "answer_named"}
 
 
 LONG_BEFORE_S = 300.0
-"""A batch that is older than a row's first request by this is not its copy, whoever made it."""
+"""A batch that is older than a row's first request by this many seconds is not its copy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What the ledger says of an item. `kind` is None where nothing was ever sent for it."""
+    """What the ledger says about an item. `kind` is None if nothing was ever sent for it."""
 
     number: int
     item: ItemKey
@@ -84,8 +84,8 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is wrong, each in a line that begins with its sort, how many wanted rows have which
-    status, and why those that are `unknown` are."""
+    """The problems, each in a line that begins with its sort; how many wanted rows have which
+    status; and the reasons of those that are `unknown`."""
 
     problems: list[str]
     statuses: dict[str, int]
@@ -101,10 +101,10 @@ def judge(
     forgiven: Counter[ItemKey],
     final: bool,
 ) -> Verdict:
-    """Judge the ledger as it is now. `lenient`: others made alike batches with our account, so rows
-    may be swapped with theirs; `counted`: no request's answer went unrecorded, so attempts are
-    exact; `forgiven`: requests that a lost database took with it; `final`: nothing comes any more,
-    and the last runs met a healthy API."""
+    """Judge the ledger as it is now. `lenient`: other people created similar batches with our
+    account, so rows may be swapped with theirs. `counted`: the end of every request was recorded,
+    so the numbers of attempts are exact. `forgiven`: requests that a lost database contained.
+    `final`: nothing else will happen, and the last runs met a healthy API."""
     world.now()
     rows = _rows(connection)
     owner = {row.batch_id: row for row in rows if row.batch_id is not None}
@@ -136,16 +136,15 @@ def _reasons(rows: list[Row]) -> dict[str, int]:
 
 
 def unwritten(connection: sqlite3.Connection, campaign: str, ledger_file: Path) -> list[str]:
-    """What the ledger file of a campaign, whose run has just ended, tells otherwise than the
-    database."""
+    """How the ledger file of a campaign, whose run has just ended, differs from the database."""
     rows = [row for row in _rows(connection) if row.wanted and row.item.campaign == campaign]
     known = Counter((row.item.source_id, row.status, row.batch_id or "") for row in rows)
     return written_otherwise(ledger_file, known)
 
 
 def written_otherwise(ledger_file: Path, known: Counter[tuple[str, str, str]]) -> list[str]:
-    """What a ledger file tells otherwise than what is known: how many rows there are of each
-    source, status and batch."""
+    """How a ledger file differs from what is known: the number of rows for each source, status and
+    batch."""
     with ledger_file.open(encoding="utf-8", newline="") as file:
         in_file = Counter(
             (row["source_batch_id"], row["status"], row["new_batch_id"])
@@ -192,7 +191,7 @@ def _rows(connection: sqlite3.Connection) -> list[Row]:
 
 
 def _doubles(rows: list[Row], owner: dict[str, Row], made: list[Batch], world: World) -> list[str]:
-    """Whatever nobody else has of what was made for an item is its own; one is enough."""
+    """What was created for an item belongs to it unless another row has it. One batch is enough."""
     own: dict[ItemKey, list[str]] = defaultdict(list)
     by_kind: Counter[Kind] = Counter()
     # A row that was restored from a file does not tell what was sent; its own batches are counted
@@ -219,7 +218,7 @@ def _doubles(rows: list[Row], owner: dict[str, Row], made: list[Batch], world: W
 
 
 def _lost(rows: list[Row], owner: dict[str, Row], made: list[Batch], world: World) -> list[str]:
-    """What no row has must be what an unknown row may have."""
+    """A batch that no row has must be one that an unknown row may have."""
     unclear = Counter(
         row.kind and _in_effect(row.kind, world)
         for row in rows
@@ -242,7 +241,8 @@ def _lost(rows: list[Row], owner: dict[str, Row], made: list[Batch], world: Worl
 
 
 def _denied(rows: list[Row], owner: dict[str, Row], made: list[Batch]) -> list[str]:
-    """What no row has was made for no row that says that nothing was made."""
+    """A batch that no row has must not have been created for a row that says that nothing was
+    created."""
     failed = {row.item for row in rows if row.status == "failed"}
     return [
         f"denied: {batch.request.item} is failed, and {batch.id} was made for it"
@@ -379,8 +379,8 @@ def misled(
     *,
     lenient: bool,
 ) -> list[str]:
-    """Which of the batches that are `suggested` to a person, by the number of the unknown row, are
-    not what was made for a row of its kind. `lenient` as in `judge`."""
+    """Which of the batches that are `suggested` to a person, by the number of the unknown row, were
+    not created for a row of its kind. `lenient` as in `judge`."""
     rows = {row.number: row for row in _rows(connection)}
     problems = [
         f"misled: {batch_id} is suggested for {number} rows"
@@ -402,8 +402,8 @@ def misled(
 
 
 def _is_a_copy_for(row: Row, batch: Batch, world: World, *, lenient: bool) -> bool:
-    """Whether a request of ours made the batch as the row wants it. Nobody can tell the copies of
-    one kind apart."""
+    """Whether a request of ours created the batch as the row wants it. Nobody can tell the copies
+    of one kind apart."""
     if batch.kind is None:
         return False
     if batch.request is None:
@@ -415,8 +415,8 @@ def _is_a_copy_for(row: Row, batch: Batch, world: World, *, lenient: bool) -> bo
 
 
 def _in_effect(kind: Kind, world: World) -> Kind:
-    """The kind of what such a request makes: where a source has no data, copies with and without it
-    are one and the same."""
+    """The kind of what such a request creates: if a source has no datasets, copies with and without
+    them are the same."""
     source = world.batches.get(kind.source_id)
     of_it = [b for b in world.batches.values() if b.kind and b.kind.source_id == kind.source_id]
     # Of a source that was removed, its copies tell.

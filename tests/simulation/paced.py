@@ -1,5 +1,5 @@
-"""Real sending against an API with a rate limit, in simulated time: what of the limit is used, what
-is rejected."""
+"""Real sending to an API with a rate limit, in simulated time: how much of the limit is used, and
+how much is rejected."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ AT = 1_772_366_400.0
 
 @dataclass(frozen=True)
 class Case:
-    """What is tried. `latency_s` is what an answer takes, on average; `retry_after_s` what a 429
-    asks for; `quota`: answers tell by headers how many of a window's requests are left (how many,
-    in how many seconds); `works_off`: the API works off so many a second, one after the other, so
-    that answers take longer the more are asked for."""
+    """What is tried. `latency_s`: how long an answer takes on average. `retry_after_s`: what a 429
+    asks for. `quota`: headers of each answer say how many requests of a window are left (how many,
+    in how many seconds). `works_off`: the API handles this many requests a second, one after the
+    other, so answers take longer if more are under way."""
 
     name: str
     limiter: Callable[[], Limiter]
@@ -59,9 +59,9 @@ class Case:
 
 @dataclass
 class Found:
-    """What came of it: when each request left and whether it was let through, by time; the paces
-    that were allowed; how long each answer took; how long it all took, and how much the limit would
-    have allowed meanwhile (requests)."""
+    """The result: when each request left and whether it was accepted, in order of time; the paces
+    that were allowed; how long each answer took; how long everything took, and how many requests
+    the limit would have allowed in that time."""
 
     left: list[tuple[float, bool]] = field(default_factory=list)
     rates: list[tuple[float, float]] = field(default_factory=list)
@@ -140,7 +140,7 @@ class _Api(NoSetups):
 
 
 class _Inline:
-    """The database, called inline: a thread would break the order that a seed repeats."""
+    """The database, called inline: threads would change the order that a seed repeats."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -174,7 +174,7 @@ class _Clock:
 
 
 def tried(case: Case, seed: int) -> Found:
-    """Send the case's items; what was found."""
+    """Send the case's items. Returns what was found."""
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
         database = open_for_writing(Path(name) / "ledger.db", "https://api.prolific.com")
@@ -186,7 +186,7 @@ def tried(case: Case, seed: int) -> Found:
 
 
 def _ready(database: Writer, items: int) -> Ledger:
-    """A ledger with so many items to send, whose source is looked up."""
+    """A ledger with this many items to send. Their source is looked up already."""
     start = RunStart("run", "limits", "/job.csv", "/ledger.csv", "host", 1, NOW, 60.0, 30.0)
     rows = tuple(Wanted(SOURCE, f"Part {n}", False, min(10_000, items)) for n in range(1))
     with planned(MemoryJob(rows), "limits", date(2026, 3, 1)) as plan:

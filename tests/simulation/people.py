@@ -1,8 +1,8 @@
-"""Other people: who makes alike batches, changes sources or sets clocks meanwhile; and who decides
-what is unknown.
+"""Other people: they create similar batches, change sources or set clocks during a campaign, and
+decide what is unknown.
 
-All of it happens in the world or by the verbs that `settle --assign` and `--absent` call. Nothing
-here judges."""
+They act on the world, or through the functions that `settle --assign` and `--absent` call. Nothing
+is judged here."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from worker.model.names import render_name
 from worker.model.records import RunEnd, RunStart
 
 Copies = tuple[str, str, int, int]
-"""What a job wants of one source: its id, the name's template, how many copies, whether with a new
-dataset."""
+"""What a job wants of one source: its id, the name's template, how many copies, and whether with a
+new dataset."""
 
 NOTICED_S = 600.0
-"""Seconds by which the API's clock may be set at any time."""
+"""The API's clock may be set by this many seconds at any time."""
 
 UNKNOWN = """
 SELECT i.id, c.name AS campaign, i.source_id, i.template, i.upload_new_dataset, i.copy, i.name
@@ -40,7 +40,7 @@ FROM items AS i JOIN campaigns AS c ON c.id = i.campaign_id WHERE i.status = 'un
 
 
 def meddle(world: World, meddling: Meddling, wanted: Sequence[Copies]) -> None:
-    """Do now what `meddling` says; `wanted` is what our jobs want."""
+    """Do now what `meddling` says. `wanted` is what our jobs want."""
     if meddling.what == "step" and abs(meddling.seconds) > NOTICED_S and world.effects_to_come:
         # A clock that is set while a request is under way, which gets no answer, is what
         # docs/settling.md assumes away.
@@ -123,11 +123,11 @@ def decide(
     start: RunStart,
     ledger_file: Path,
 ) -> list[str]:
-    """Say of some unknown rows what is true of them, as `settle --assign` and `--absent` do; what
-    was said, in words.
+    """Decide some unknown rows truthfully, as `settle --assign` and `--absent` do. Returns the
+    decisions as text.
 
-    Where an effect may still come, or the row's own batch went to another row of its kind, nothing
-    is said."""
+    Nothing is decided if an effect may still come, or if another row of its kind has the row's
+    batch."""
     rows = connection_of(database).execute(UNKNOWN).fetchall()
     chosen = [row for row in rows if rng.random() < run.decides]
     if not chosen:

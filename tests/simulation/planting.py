@@ -1,5 +1,5 @@
-"""How mistakes are planted into the real worker: what a mistake is, and the ways in. No mistake
-stands here."""
+"""What a planted bug is, and the ways to put it into the real worker. The bugs themselves are in
+other modules."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ Plant = Callable[[pytest.MonkeyPatch], None]
 
 @dataclass(frozen=True)
 class Mistake:
-    """What the careless worker does, how it is planted, where it shows, and within how many seeds.
-    `tweak` makes of a scenario one in which it shows early; a sound worker keeps every promise
-    there too. With `untrue` it breaks what rows tell of themselves."""
+    """What the bug does, how it is planted, in which themes it shows, and within how many seeds.
+    `tweak` changes a scenario so that the bug shows early; a correct worker keeps every promise
+    there too. `untrue`: the bug makes rows say something untrue about themselves."""
 
     does: str
     plant: Plant
@@ -35,15 +35,15 @@ class Mistake:
 
 
 def statement(patch: pytest.MonkeyPatch, **changed: str) -> None:
-    """Replace statements by name, wherever they are used. Raises KeyError if there is no such
-    one."""
+    """Replace statements by name, wherever they are used. Raises KeyError if there is none of this
+    name."""
     for name in changed:
         sql(name)
     patch.setattr(engine, "sql", lambda name: changed.get(name) or sql(name))
 
 
 def classified(patch: pytest.MonkeyPatch, wrong: Callable[[Reply, Outcome], Outcome]) -> None:
-    """Let `wrong` say what replies mean, who knows what they do."""
+    """Let `wrong`, which knows the right classification, say what replies mean."""
     patch.setattr(
         "worker.run.sender.classify", lambda reply, source: wrong(reply, classify(reply, source))
     )

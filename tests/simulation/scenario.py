@@ -1,5 +1,5 @@
-"""What one campaign's life is made of: sources, runs, weather, other people. Plain data; `drawing`
-draws it."""
+"""What a campaign consists of: sources, runs, faults, other people. Plain data; `drawing` draws
+it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CALM = Weather()
 
 
 class Theme(StrEnum):
-    """What a campaign's life is mostly about."""
+    """What a campaign mostly tests."""
 
     ORDINARY = "ordinary"
     CRASH = "crash"
@@ -100,16 +100,17 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Sharing:
-    """How a run is one of a machine that shares its ledger with others. Times are seconds after its
-    start; it `starts` so many after the run before it, and waits for the seat up to `wait_s`.
+    """How a run uses a machine that shares its ledger with others. Times are seconds after the
+    run's start. It `starts` this long after the run before it, and waits for the seat up to
+    `wait_s`.
 
-    Its `pauses` are when, for how long, and whether its machine sleeps (else the process is
-    stopped); it is stopped after a commit with the probability `stalls`, too. Its line to the
-    server breaks in a statement and in a COMMIT with two probabilities, and at the times `cuts`,
-    for how long, and whether the server notices. Connecting to the API takes at most `connects_s`,
-    and the answer to a COMMIT comes `commit_s` late. `power`: if it dies, its machine does.
-    `pooled`: the line leads through a pooler, which gives the process another session, without the
-    lock, when the server ends one."""
+    Its `pauses` say when, for how long, and whether its machine sleeps (otherwise the process is
+    stopped). It is also stopped after a commit with the probability `stalls`. Its line to the
+    server breaks in a statement and in a COMMIT with two probabilities, and in `cuts`: when, for
+    how long, and whether the server notices. Connecting to the API takes at most `connects_s`, and
+    the answer to a COMMIT comes `commit_s` late. `power`: if the process dies, its machine does
+    too. `pooled`: the line leads through a pooler; if the server ends a session, it gives the
+    process another one, without the lock."""
 
     machine: int = 0
     starts: float = 0.0
@@ -131,11 +132,11 @@ ALONE = Sharing()
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run. Times are seconds after its start; `pause_s` lies before it. Before it begins the
-    database may be lost, or replaced by a copy of what it was before run `database_before`, and the
-    job gets `copies_of_copies` rows whose sources are batches that we made; or somebody has an
-    `accident`, and starts it in the wrong way first. After it somebody who knows the truth decides
-    each unknown row with the probability `decides`."""
+    """One run. Times are seconds after its start; `pause_s` is the time before it. Before it
+    begins, the database may be lost, or replaced by a copy from before run `database_before`; the
+    job may get `copies_of_copies` rows whose sources are batches that we created; and somebody may
+    have an `accident`: they start it in the wrong way first. After it, somebody who knows the truth
+    decides each unknown row with the probability `decides`."""
 
     campaign: str
     job: MemoryJob
@@ -167,11 +168,11 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Meddling:
-    """Somebody does something `at` so many seconds after the start of the run with this number
-    (from 0; before it, where they are below 0): `copy` a batch as our jobs want it, or nearly so
-    (with the account `who`), `copy the latest` that we have asked for, `set up` some of our copies,
-    `rename`, `edit`, `move` (to another workspace) or `remove` a source, `edit for a while` (it is
-    put back after `seconds`), or `step` the API's clock by `seconds`."""
+    """Somebody does something `at` this many seconds after the start of the run with this number
+    (from 0; before it if negative). `copy`: copy a batch as our jobs want it, or nearly so, with
+    the account `who`. `copy the latest`: the one that we asked for last. `set up`: some of our
+    copies. `rename`, `edit`, `move` (to another workspace) or `remove`: a source. `edit for a
+    while`: edit a source, and undo it after `seconds`. `step`: set the API's clock by `seconds`."""
 
     run: int
     at: float
@@ -182,8 +183,8 @@ class Meddling:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A campaign's life; `runs` with faults, then `calm` ones in which everything may settle. An
-    effect comes at most `most_late` after its request was given up: no run's `settle_after_s` is
+    """A campaign: `runs` with faults, then `calm` ones in which everything may settle. An effect
+    comes at most `most_late` seconds after its request was given up; no run's `settle_after_s` is
     shorter."""
 
     seed: int
@@ -201,5 +202,5 @@ class Scenario:
 
 
 def source_id(number: int) -> str:
-    """The id of the scenario's source with this number; those beyond the last are missing."""
+    """The id of the scenario's source with this number. Those beyond the last do not exist."""
     return f"0192a3b4-5678-7abc-8def-{number:012x}"

@@ -1,10 +1,9 @@
-"""The server of a shared ledger, simulated: one SQLite file, sessions, the seat's lock, and the
+"""The simulated server of a shared ledger: one SQLite file, sessions, the lock of the seat, and the
 lines between machines and server, which break.
 
-The statements of the seat are PostgreSQL's own, and `worker.ledger.session` is the worker's. An
-operation takes no time here, so another machine never meets an open transaction of this one: that
-it waits for the seat's row, or ends the session and so the transaction, is left to the tests on the
-real server."""
+The statements of the seat are those for PostgreSQL, and `worker.ledger.session` is the worker's. An
+operation takes no time here, so a machine never meets another machine's open transaction. Tests on
+the real server cover what happens then: it waits for the seat's row, or ends the session."""
 
 from __future__ import annotations
 
@@ -36,14 +35,14 @@ TIMES = ("since", "alive_at", "released", "now")
 """Columns of the seat that are times."""
 
 LEDGER = {"ledger": 1}
-"""What the ledger's lock is called."""
+"""The name of the ledger's lock."""
 
 WELL_S = 20.0
-"""A run that was neither stopped nor cut off for so many seconds must not be taken over."""
+"""A run that was neither stopped nor cut off for this many seconds must not be taken over."""
 
 
 def make_seat(connection: sqlite3.Connection) -> None:
-    """Create the table `seat` as on PostgreSQL, if it is not there."""
+    """Create the table `seat` as on PostgreSQL, if it does not exist."""
     if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'seat'").fetchone():
         return
     folder = resources.files("worker.ledger.postgresql") / "migrations"
@@ -53,8 +52,8 @@ def make_seat(connection: sqlite3.Connection) -> None:
 
 
 class Cut(NamedTuple):
-    """A line is broken between two times. `noticed`: the server ends the session at once, else it
-    keeps it, with its lock."""
+    """A line is broken between two times. `noticed`: the server ends the session at once; otherwise
+    it keeps the session and its lock."""
 
     start: float
     end: float
@@ -63,9 +62,9 @@ class Cut(NamedTuple):
 
 @dataclass
 class Line:
-    """The way from one process to the server. It breaks within `cuts`, and by chance: in a
-    statement with the probability `in_statement`, in a COMMIT with `in_commit`, for a while that
-    `lasts` draws. `pooled`: a session that the server has ended is replaced between two
+    """The connection between a process and the server. It breaks in `cuts`, and by chance: in a
+    statement with the probability `in_statement`, in a COMMIT with `in_commit`, for as long as
+    `lasts` draws. `pooled`: if the server has ended a session, another one replaces it between two
     transactions, and nobody notices."""
 
     now: Callable[[], float]
@@ -90,7 +89,7 @@ class Line:
         return True
 
     def mended_at(self) -> float:
-        """When the last cut so far ended, or will."""
+        """When the last cut so far ended, or will end."""
         now = self.now()
         return max((cut.end for cut in self.cuts if cut.start <= now), default=float("-inf"))
 
@@ -115,11 +114,11 @@ class ServerConnection:
         return self._ended
 
     def end(self) -> None:
-        """The server ends the session: what was not committed is rolled back."""
+        """The server ends the session and rolls back what was not committed."""
         self._ended = True
 
     def revive(self) -> None:
-        """It has a new session."""
+        """Replace the session by a new one."""
         self._ended = False
 
     def exchange(self, *, commits: bool = False) -> None:
@@ -134,7 +133,7 @@ class ServerConnection:
         self.active_at = self.server.now()
 
     def commit(self) -> None:
-        """Commit. Raises ConnectionLostError if the line breaks: nobody knows then whether the
+        """Commit. Raises ConnectionLostError if the line breaks; then nobody knows whether the
         transaction was committed."""
         self.exchange(commits=True)
         if self.line.breaks(self.line.in_commit):
@@ -154,15 +153,14 @@ class ServerConnection:
         raise ConnectionLostError(words)
 
     def close(self) -> None:
-        """Close the process's end. The server learns of it if the line is up."""
+        """Close the process's end. The server notices if the line is up."""
         self.is_broken = True
         if not self.line.cut():
             self.end()
 
 
 class Owner:
-    """The process that a session belongs to; `trouble_at` is when it was last stopped, and `dead`
-    whether it died."""
+    """The process of a session. `trouble_at` is when it was last stopped; `dead`: it died."""
 
     trouble_at = float("-inf")
     dead = False
@@ -170,14 +168,14 @@ class Owner:
 
 
 class Server:
-    """The sessions, and the lock of the seat. `happened` counts what is worth knowing."""
+    """The sessions, and the lock of the seat. `happened` counts events."""
 
     def __init__(self, now: Callable[[], float], happened: Callable[[str], object]) -> None:
         self.now, self.happened = now, happened
         self.problems: list[str] = []
         self.hides = False
-        """Whether a process may not see what the sessions of other processes do, because their role
-        is another one."""
+        """Whether a process cannot see what the sessions of other processes do, because they have
+        another role."""
         self._sessions: dict[int, ServerConnection] = {}
         self._locked_by: ServerConnection | None = None
 
@@ -190,7 +188,7 @@ class Server:
         return self._sessions[number]
 
     def replace(self, connection: ServerConnection) -> None:
-        """Give a connection a new session instead of the one that has ended."""
+        """Give a connection a new session in place of the one that has ended."""
         self.happened("a pooler replaced a session")
         if self._locked_by is connection:
             self._locked_by = None
@@ -258,7 +256,7 @@ class SeatedEngine(SqliteEngine):
         self._enter, self._committed = enter, committed
 
     def execute(self, name: str, values: Mapping[str, object]) -> Any:
-        """Run the statement `name`; a change outside a transaction is one of its own."""
+        """Run the statement `name`. A change outside a transaction is a transaction of its own."""
         changes = (STATEMENTS.get(name) or "").startswith("UPDATE") or (
             name not in STATEMENTS and name not in _OF_THE_SERVER and _changes(sql(name))
         )
@@ -349,7 +347,7 @@ class SeatedEngine(SqliteEngine):
             super().roll_back()
 
     def show_life(self) -> None:
-        """Do a transaction in which nothing is written but the sign of life."""
+        """Do a transaction that writes nothing but the sign of life."""
         if not self.session.is_broken:
             self.begin()
             self.commit()

@@ -1,4 +1,4 @@
-"""Mistakes about setups, each planted into the real worker. No running here."""
+"""Bugs in setups, each put into the real worker. Nothing is run here."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from worker.setup.setting_up import SettingUp
 
 
 def slow_batches(scenario: Scenario) -> Scenario:
-    """Batches are processed for long, and only the calm runs set up."""
+    """Batches are processed for a long time, and only the calm runs set up."""
     return replace(
         scenario,
         runs=tuple(replace(run, job=with_setups(run.job, 0, 0.0)) for run in scenario.runs),
@@ -76,7 +76,7 @@ def follow_without_end(patch: pytest.MonkeyPatch) -> None:
 
 
 def set_up_what_is_not_ours(patch: pytest.MonkeyPatch) -> None:
-    """The source instead of its copy."""
+    """Set up the source instead of its copy."""
     real = setups._intend
 
     def wrong(ledger: Ledger, item: int, batch_id: str, now: str) -> SetupIntent | None:
@@ -87,7 +87,7 @@ def set_up_what_is_not_ours(patch: pytest.MonkeyPatch) -> None:
 
 
 def set_up_without_a_look(patch: pytest.MonkeyPatch) -> None:
-    """What an earlier run created, too."""
+    """Set up what an earlier run created, without looking first."""
     real = decisions.next_step
 
     def wrong(copy: Copy, *more: Any) -> Step:
@@ -107,7 +107,7 @@ def forget_what_a_dead_run_sent(patch: pytest.MonkeyPatch) -> None:
 
 
 def forget_late_effects_of_a_dead_run(patch: pytest.MonkeyPatch) -> None:
-    """Its requests count as ended long ago, and one look is enough."""
+    """The requests of a dead run count as ended long ago, and one look is enough."""
     trust_one_look(patch)
     statement(
         patch,

@@ -1,7 +1,7 @@
-"""Campaigns on a ledger that two machines share: their processes run at the same time, each with
+"""Campaigns on a ledger that two machines share. Their processes run at the same time, each with
 its own clocks and ledger files, and take the seat from each other.
 
-The session is the worker's own (`worker.ledger.session`), on the server of `server`."""
+The session is the worker's (`worker.ledger.session`), on the simulated server of `server`."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 REACHED_WITHIN_S = 10.0
-"""As `worker.ledger.postgresql.hold` has it."""
+"""The same as in `worker.ledger.postgresql.hold`."""
 
 PATIENCE_AT_END_S = 5.0
-"""As `worker.cli.run_session` has it."""
+"""The same as in `worker.cli.run_session`."""
 
 STALLS_S = (0.5, 5.0, 9.0, 15.0, 30.0, 100.0, 400.0)
-"""For how long a process is stopped after a commit."""
+"""For how long a process may be stopped after a commit."""
 
 
 class Machine:
@@ -72,7 +72,7 @@ class Machine:
 
 
 class SimulatedSession(Session):
-    """The session of a process, over its line to the server."""
+    """A process's session, over its line to the server."""
 
     _connection: ServerConnection
 
@@ -120,7 +120,7 @@ class SimulatedSession(Session):
         }  # fmt: skip
 
     def _reconnected(self, engine: Engine) -> None:
-        """The server is always the same one."""
+        """Whether it is still the same server: always."""
 
     def _is_dead(self, holder: Holder) -> bool:
         if holder.machine != f"{self._machine.name}, start {self._machine.starts}":
@@ -227,7 +227,7 @@ class SharedSimulation(Simulation):
         """The runs that had the seat."""
 
     def run(self) -> Findings:
-        """Let it happen and judge it."""
+        """Run the scenario, and judge it."""
         findings, world, timeline = self.findings, self._world, self._timeline
         self._people_the_world()
         timeline.wait(world.now() - timeline.now())
@@ -272,7 +272,7 @@ class SharedSimulation(Simulation):
     # -- one process
 
     def _begin(self, run: Run) -> None:
-        """Start a process, which runs from now on."""
+        """Start a process."""
         self.findings.runs += 1
         number, machine, sharing = (
             self.findings.runs,
@@ -386,7 +386,7 @@ class SharedSimulation(Simulation):
         stopped[why] = stopped.get(why, 0) + 1
 
     async def _reached(self, one: _Started) -> SimulatedSession:
-        """As `worker.ledger.postgresql.hold`."""
+        """The same as in `worker.ledger.postgresql.hold`."""
         loop = one.process.loop
         deadline = loop.time() + max(one.run.sharing.wait_s, REACHED_WITHIN_S)
         while True:
@@ -408,7 +408,7 @@ class SharedSimulation(Simulation):
                 await one.process.loop.die()
 
     async def _work(self, one: _Started, session: SimulatedSession) -> None:
-        """The run, once it has the seat."""
+        """The run, after it has got the seat."""
         run, loop, writer = one.run, one.process.loop, Writer(session.engine)
         clock = one.clock
         if run.only_settle and views.campaign_id(writer, run.campaign) is None:
@@ -447,7 +447,7 @@ class SharedSimulation(Simulation):
         self._over(one, result)
 
     def _over(self, one: _Started, result: Result) -> None:
-        """Judge a run that has ended, while it has the seat."""
+        """Judge a run that has ended, while it still has the seat."""
         whole = self._ended(result)
         self._note(f"ends with {result.exit_code}: {result.stopped_by}: {result.troubles}")
         if result.stopped_by == "disk":
@@ -466,7 +466,7 @@ class SharedSimulation(Simulation):
 
 
 class SharedClock(ProcessClock):
-    """A process's clocks, whose monotonic one counts sleep, as `worker.model.clock` has it."""
+    """A process's clocks. The monotonic one counts sleep, like that of `worker.model.clock`."""
 
     def __init__(self, process: Process, world: World, wrong_by: float) -> None:
         super().__init__(process.loop, world, wrong_by)

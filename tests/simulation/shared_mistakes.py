@@ -1,5 +1,4 @@
-"""Mistakes about the seat of a shared ledger, each planted into the real worker. No running
-here."""
+"""Bugs in the seat of a shared ledger, each put into the real worker. Nothing is run here."""
 
 from __future__ import annotations
 
@@ -24,7 +23,7 @@ from worker.run.limits import Limits
 
 
 def _pair(scenario: Scenario, first: Sharing, starts: float = 1.0) -> Scenario:
-    """A run and, beside it, one on the other machine that waits for the seat. They wait little for
+    """A run, and another one on the other machine that waits for the seat. They wait little for
     answers and late effects."""
     late = Weather(duplicate={Fate.SILENT_LATE: 0.4}, latency_s=(0.02, 0.3))
     plain = Run(
@@ -49,7 +48,7 @@ def asleep(scenario: Scenario) -> Scenario:
 
 
 def cut_off(scenario: Scenario) -> Scenario:
-    """The first machine is cut off while it sends, is slow to connect, and halts for seconds."""
+    """The first machine is cut off while it sends, connects slowly, and halts for seconds."""
     at = 2.0 + scenario.seed % 7
     halts = tuple((at + n / 10, 1.0, False) for n in range(8))
     return _pair(scenario, Sharing(cuts=((at, 40.0, True),), pauses=halts, connects_s=11.0))
@@ -63,7 +62,7 @@ def pooled(scenario: Scenario) -> Scenario:
 
 
 def torn(scenario: Scenario) -> Scenario:
-    """Connections break in many a COMMIT."""
+    """Connections often break in a COMMIT."""
     return _pair(scenario, Sharing(in_commit=0.3, longest_s=1.0))
 
 
@@ -79,7 +78,7 @@ def stopped_with_setups(scenario: Scenario) -> Scenario:
 
 
 def well(scenario: Scenario) -> Scenario:
-    """Nothing is wrong with the first machine."""
+    """The first machine has no problem."""
     return _pair(scenario, Sharing(), starts=22.0)
 
 

@@ -1,8 +1,8 @@
 """Makes a failing campaign smaller: leaves out, one after the other, what its failure does not
 need.
 
-What is left out is named by texts such as `run 2`, `meddling 0` or `run 1 weather.listing`; `python
--m tests.simulation --one SEED --without TEXT` leaves it out again."""
+A text names what is left out, such as `run 2`, `meddling 0` or `run 1 weather.listing`. `python -m
+tests.simulation --one SEED --without TEXT` leaves it out again."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Try = Callable[[Scenario], Findings]
 
 
 def without(life: Scenario, left_out: Collection[str]) -> Scenario:
-    """The life without what these texts name. Runs and people keep the numbers of the whole
-    life in the texts."""
+    """The scenario without what these texts name. In the texts, runs and people keep the numbers of
+    the whole scenario."""
     kept = [number for number in range(len(life.runs)) if f"run {number}" not in left_out]
     place = {number: at for at, number in enumerate(kept)}
     gone = len(life.runs) - len(kept)
@@ -49,8 +49,8 @@ def without(life: Scenario, left_out: Collection[str]) -> Scenario:
 
 
 def shrunk(life: Scenario, sort: str, attempt: Try, tries: int) -> list[str]:
-    """What can be left out of a life that has a problem of this `sort`, so that it still has one;
-    found with at most this number of `tries`."""
+    """What can be left out of a scenario that has a problem of this `sort`, so that it still has
+    one. Tries at most `tries` scenarios."""
     left_out: list[str] = []
     progress = True
     while progress:

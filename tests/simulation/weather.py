@@ -13,7 +13,7 @@ F = TypeVar("F")
 
 
 class Fate(StrEnum):
-    """What becomes of one duplicate request."""
+    """What happens to one duplicate request."""
 
     GOOD = "answered"
     LOST_BEFORE = "lost before its effect"
@@ -37,7 +37,7 @@ class Fate(StrEnum):
 
 
 class ListingResult(StrEnum):
-    """What becomes of a request that only reads."""
+    """What happens to a request that only reads."""
 
     GOOD = "answered"
     ERROR = "look: 5xx"
@@ -48,8 +48,8 @@ class ListingResult(StrEnum):
 
 
 class Shown(StrEnum):
-    """How much a listing that is answered shows. A lie's count agrees with what it shows: a cap of
-    a multiple of 10, which is the only one that an API of this kind is known for."""
+    """How much an answered listing shows. A lie's count agrees with what it shows: the listing is
+    cut to a multiple of 10, the only length that APIs of this kind are known for."""
 
     WHOLE = "whole"
     CUT = "listing cut short"
@@ -62,7 +62,7 @@ class Shown(StrEnum):
 
 
 class Sight(StrEnum):
-    """Which batches a token is shown."""
+    """Which batches a token can see."""
 
     ALL = "all"
     OWN = "a token that sees its own alone"
@@ -71,10 +71,11 @@ class Sight(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Weather:
-    """Probabilities by fate, the rest being good; `down` are spans of seconds after the run's start
-    in which nothing is answered; `token` False: the API refuses it; sources that are `stubborn`
-    always answer 500, some after the effect, some also when they are looked up; `sight` is what the
-    token sees; with `no_listing` every listing is refused; `me` takes `me_s` more."""
+    """Probabilities of the fates; the rest of the requests is answered well. `down`: times without
+    any answer, in seconds after the run's start. `token` False: the API rejects it. Sources that
+    are `stubborn` always answer 500, `stubborn_after` after the effect, `stubborn_look` when they
+    are looked up. `sight`: what the token can see. `no_listing`: every listing is rejected. `me`
+    takes `me_s` more."""
 
     duplicate: Mapping[Fate, float] = field(default_factory=dict)
     look: Mapping[ListingResult, float] = field(default_factory=dict)
@@ -109,7 +110,7 @@ LIES = (Shown.LIE_OLDEST, Shown.LIE_NEWEST)
 
 
 def likely(rng: random.Random, fates: Iterable[F], most: float) -> dict[F, float]:
-    """A probability for each of some of the `fates`; together they are about `most`, often less."""
+    """A probability for some of the `fates`; together they are about `most`, often less."""
     some = [fate for fate in fates if rng.random() < 0.6]
     whole = most * rng.uniform(0.2, 1.0)
     return {fate: whole / len(some) for fate in some}

@@ -1,4 +1,4 @@
-"""Counts what SQLite computes, by statement: the same number each time, on any machine."""
+"""Counts SQLite's steps for each statement: the same number each time, on any machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.simulation.database import Crasher, FragileConnection
 from worker.ledger.queries import statements
 
 STEPS = 10
-"""SQLite reports after so many instructions of its machine."""
+"""SQLite reports after this many instructions of its virtual machine."""
 
 OF_LISTINGS = frozenset(
     {
@@ -25,16 +25,16 @@ OF_LISTINGS = frozenset(
     }
 )
 """Statements that run for each batch that a listing shows, or that compare each of these batches
-with the names to be sent. A workspace grows by what is created in it, and the API lists it as a
-whole."""
+with the names to be sent. A workspace grows with what is created in it, and the API lists all of
+it."""
 
 OF_THE_WHOLE = "PRAGMA main.integrity_check(1)"
-"""The search for damage, which reads the whole database on purpose."""
+"""The check for damage, which reads the whole database on purpose."""
 
 
 class CountingConnection(FragileConnection):
-    """A connection that counts the steps of each statement of `queries.sql`, by its name, if it
-    `counts` them."""
+    """A connection that counts the steps of each statement of `queries.sql`, by its name, if
+    `counts` is set."""
 
     def __init__(
         self, connection: sqlite3.Connection, crasher: Crasher, full: float, *, counts: bool
@@ -59,7 +59,8 @@ class CountingConnection(FragileConnection):
         return 0
 
     def counted(self) -> Counter[str]:
-        """The steps so far of everything that must not grow with the nights, by statement."""
+        """The steps so far, by statement, of everything that must not grow with the number of
+        nights."""
         return Counter(
             {
                 name: steps

@@ -1,8 +1,8 @@
-"""The truth: which batches exist, who made them, by which request, and what happens later by
-itself.
+"""What really exists: the batches, who created them and by which request, and what will happen
+later.
 
-It knows of each of our requests for which item it was, also when its answer was lost: that is what
-runs are judged by. Nothing here decides as the worker does."""
+It knows the item of each of our requests, also if its answer was lost. Runs are judged by that.
+Nothing here decides as the worker does."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ ME, COLLEAGUE, STRANGER = (
 )
 """Accounts: runs have the first's token, sometimes the second's, never the third's."""
 OWNER = "64b0000000000000000000ff"
-"""Whose account the workspaces are of: nobody's here."""
+"""The account that owns the workspaces. Nobody here uses it."""
 
 
 class ItemKey(NamedTuple):
-    """One wanted duplicate, by its identity."""
+    """One wanted duplicate, by what identifies it."""
 
     campaign: str
     source_id: str
@@ -39,7 +39,7 @@ class ItemKey(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """What two duplicates have in common that the API cannot tell apart."""
+    """What two duplicates have in common if the API cannot tell them apart."""
 
     source_id: str
     name: str | None
@@ -48,8 +48,8 @@ class Kind(NamedTuple):
 
 @dataclass(slots=True)
 class Request:
-    """One of our duplicate requests that reached the API, `at` the world's time. `ends_by` bounds
-    an effect that is still to come."""
+    """One of our duplicate requests that reached the API, `at` the world's time. If its effect is
+    still to come, it comes before `ends_by`."""
 
     item: ItemKey
     kind: Kind
@@ -60,8 +60,8 @@ class Request:
 
 @dataclass(slots=True)
 class SetupRequest:
-    """One of our setup requests that reached the API, as `Request`; `made` names its batch once it
-    has had its effect."""
+    """One of our setup requests that reached the API, like `Request`. `made` names its batch after
+    it took effect."""
 
     item: ItemKey
     batch_id: str
@@ -76,9 +76,9 @@ Asked = Request | SetupRequest
 
 @dataclass(slots=True)
 class Batch:
-    """A batch. Times are the world's; `created_at` is the API's own. `request` is ours that made
-    it, if one did. Listings show each status of `listed` from its time on; `ours` counts setups of
-    ours that took effect, `by_hand` is when somebody else set it up."""
+    """A batch. Times are the world's, but `created_at` is the API's own. `request` is the request
+    of ours that created it, if one did. Listings show each status of `listed` from its time on.
+    `ours` counts our setups that took effect; `by_hand` is when somebody else set it up."""
 
     id: str
     name: str
@@ -100,13 +100,13 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """What this API does to copies, and how it tells of them. `trims`: names lose spaces at their
-    ends and double ones within; `cuts`: names are cut to so many characters; `escapes`: names are
-    kept as HTML writes them; `transliterates`: letters lose their accents; `cleans`: task details
-    are rewritten; `hides_maker`: nothing says who made a batch; `names_owner`: every batch is said
-    to be made by the workspace's owner; `dateless`: no answer has a `Date`; `lag`: a listing misses
-    a new batch, and shows an old status, for at most so many seconds; a batch is processed for
-    `processing` seconds at most, and ends in ERROR with the probability `errors`."""
+    """What this API does to copies, and what it shows of them. `trims`: names lose spaces at their
+    ends, and double spaces. `cuts`: names are cut to this length. `escapes`: names are kept as HTML
+    writes them. `transliterates`: letters lose their accents. `cleans`: task details are rewritten.
+    `hides_maker`: nothing says who created a batch. `names_owner`: every batch is said to be
+    created by the workspace's owner. `dateless`: no answer has a `Date`. `lag`: for at most this
+    many seconds, a listing lacks a new batch and shows an old status. A batch is processed for at
+    most `processing` seconds, and ends in ERROR with the probability `errors`."""
 
     trims: bool = False
     cuts: int | None = None
@@ -169,12 +169,12 @@ class World:
     # -- time
 
     def follow(self, time: Callable[[], float]) -> None:
-        """From now on time is that of a process's loop, whose clock has a zero of its own."""
+        """From now on, the time is that of a process's loop, whose clock begins at its own zero."""
         offset = self._now - time()
         self._clock = lambda: time() + offset
 
     def unfollow(self) -> None:
-        """The process is gone; time stands until `wait`, or the next one."""
+        """The process is gone. Time stands until `wait` or the next process."""
         self._now = self.now()
         self._clock = None
 
@@ -184,7 +184,7 @@ class World:
         self.now()
 
     def now(self) -> float:
-        """Seconds since 1970; whatever was to happen by now has happened."""
+        """Seconds since 1970. Everything that was due by now has happened."""
         now = self._now if self._clock is None else self._clock()
         while self._coming and self._coming[0][0] <= now:
             at, _, request, happen = heapq.heappop(self._coming)
@@ -199,8 +199,8 @@ class World:
     def later(
         self, seconds: float, happen: Callable[[], object], request: Asked | None = None
     ) -> None:
-        """Let something happen in so many seconds, whatever becomes of the process; an effect of
-        `request`, whose client may give up before that, by then at the latest."""
+        """Let something happen in this many seconds, even if the process dies. The effect of a
+        `request` comes by the time limit of its client at the latest."""
         self._put(self.now() + seconds, request, happen)
 
     def _put(self, at: float, request: Asked | None, happen: Callable[[], object]) -> None:
@@ -208,7 +208,7 @@ class World:
         heapq.heappush(self._coming, (at, self._numbers, request, happen))
 
     def given_up(self, request: Asked) -> None:
-        """Nobody waits for this request's answer any more: it takes effect within `most_late` or
+        """Nobody waits for this request's answer any more: it takes effect within `most_late`, or
         not at all."""
         if request.ends_by is None and any(of is request for _, _, of, _ in self._coming):
             request.ends_by = self.now() + self.rng.uniform(0.0, self.most_late)
@@ -220,8 +220,8 @@ class World:
             heapq.heapify(self._coming)
 
     def left_alone(self, request: Asked, timeout_s: float, effect: Callable[[], object]) -> None:
-        """Nobody awaited this request's end (its process died): if it has an effect, it has it up
-        to its own time limit after it was sent, and `most_late` more."""
+        """Nobody awaited this request's end because its process died. If it takes effect, it does
+        so within its own time limit after it was sent, and `most_late` more."""
         now, last = self.now(), request.at + timeout_s + self.most_late
         if request.made or self.rng.random() < 0.3:
             return
@@ -241,7 +241,7 @@ class World:
         return any(of is not None for _, _, of, _ in self._coming)
 
     def date(self) -> float | None:
-        """What the API's `Date` says, if it has one."""
+        """The API's `Date`, if it has one."""
         return None if self.habits.dateless else float(int(self.now() + self.date_skew))
 
     # -- batches
@@ -250,7 +250,7 @@ class World:
         return str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
 
     def add(self, name: str, workspace: str, created_by: str, **more: Any) -> Batch:
-        """A batch that exists from now on."""
+        """Create a batch that exists from now on."""
         batch = Batch(
             id=more.pop("id", None) or self.new_id(),
             name=name,
@@ -267,7 +267,7 @@ class World:
         return batch
 
     def copy(self, kind: Kind, created_by: str, request: Request | None = None) -> Batch | None:
-        """A copy as the API makes it now; None where its source is not there (any more)."""
+        """A copy as the API creates it now. None if its source does not exist."""
         source = self.batches.get(kind.source_id)
         if source is None:
             return None
@@ -286,8 +286,8 @@ class World:
         return batch
 
     def set_up(self, batch_id: str, request: SetupRequest | None = None) -> None:
-        """Set a batch up now, for `request` or by somebody else's hand. A second setup is what
-        nobody knows the effect of: it is only counted."""
+        """Set a batch up now, by `request` or by somebody else. What a second setup does is not
+        known: it is only counted."""
         batch = self.batches.get(batch_id)
         if batch is None:
             return
@@ -320,7 +320,7 @@ class World:
         ]
 
     def body(self, batch: Batch, *, in_listing: bool = False) -> dict[str, Any]:
-        """A batch as JSON tells it; a listing may be late with its status."""
+        """A batch as JSON. A listing may show an older status."""
         now = self.now()
         shown = [status for at, status in batch.listed if at <= now]
         listed = shown[-1] if shown else "UNINITIALISED"

@@ -51,12 +51,12 @@ MEASURED = (2, NIGHTS)
 """The nights that are compared."""
 
 KEPT_DAYS = 60
-"""On the first of each month, details of runs older than this are forgotten."""
+"""On the first of each month, details of runs that are older than this are deleted."""
 
 FOLLOW_S = 600.0
 
 MOST_TRIES = 4
-"""So often a person continues what a night left unfinished."""
+"""How often a person continues what a night left unfinished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +80,13 @@ JOBS = (
         Wanted(source_id(2), "Data {date}", True, 1))),
     NightlyJob("archive", "archive", (Wanted(source_id(3), "Archive {n}", False, 2),)),
 )  # fmt: skip
-"""A new campaign each night that is set up, one campaign with new names each night, and one that is
-finished and grows only when it is edited."""
+"""A new campaign each night that is set up; one campaign with new names each night; and one that is
+finished and grows only when somebody edits it."""
 
 
 class Cost(NamedTuple):
-    """What a night took: SQLite's steps before the first request, by statement; the steps after it,
-    by statement; how many duplicates it created; the peak of Python's memory in bytes."""
+    """What a night took: SQLite's steps before the first request and after it, by statement; how
+    many duplicates it created; the peak of Python's memory in bytes."""
 
     start: Counter[str]
     work: Counter[str]
@@ -95,7 +95,7 @@ class Cost(NamedTuple):
 
 
 class Year:
-    """The year in `folder`. `run` lets it pass; `problems` are what is wrong, each with its day."""
+    """The year, in `folder`. `run` runs it; `problems` says what is wrong, with the day."""
 
     def __init__(self, folder: Path) -> None:
         self.problems: list[str] = []
@@ -115,7 +115,7 @@ class Year:
         self._rng = random.Random("the year's nights")
 
     def run(self) -> None:
-        """Let the year pass, and judge it at the end."""
+        """Run the whole year, and judge it at the end."""
         unfinished: list[date] = []
         for night in year():
             self.world.wait(max(0.0, night.at - self.world.now()))
@@ -138,8 +138,8 @@ class Year:
         self._judge(FIRST + timedelta(days=NIGHTS), final=True)
 
     def _command(self, night: Night, number: int) -> bool:
-        """What cron's line does: the jobs one after the other on one database. Whether everything
-        was created and set up."""
+        """What cron's line does: the jobs one after the other on one database. Returns whether
+        everything was created and set up."""
         measured = number in MEASURED and not night.again
         if measured:
             tracemalloc.start()
@@ -174,7 +174,7 @@ class Year:
     # -- one process
 
     def _process(self, job: NightlyJob, night: Night, costs: list[Counter[str]]) -> Result | None:
-        """One job's run, from its start to its end; None if the process died or could not begin."""
+        """One job's run, from its start to its end. None if the process died or could not begin."""
         self._runs += 1
         loop = SimulatedLoop(start=self._rng.uniform(100.0, 1e6))
         self.world.follow(loop.time)
@@ -215,7 +215,7 @@ class Year:
     def _begin(
         self, job: NightlyJob, night: Night, loop: SimulatedLoop, counting: CountingConnection
     ) -> tuple[Ledger, Options]:
-        """What `worker.cli` does before it asks the API: checks, and the plan."""
+        """What `worker.cli` does before its first request: checks, and the plan."""
         campaign, database = job.campaign_on(night.day), counting.ledger()
         ledger_file = self.database.with_name(f"{campaign}.csv")
         memory = MemoryJob(job.rows, self._folder / f"{job.name}.csv")
@@ -308,7 +308,7 @@ class Year:
             ]
 
     def _unwritten(self, database: Writer, campaign: str) -> list[str]:
-        """What the ledger file tells otherwise than the database and the world."""
+        """How the ledger file differs from the database and the world."""
         number = views.campaign_id(database, campaign)
         assert number is not None
         problems: list[str] = []
@@ -326,7 +326,7 @@ class Year:
         return problems + oracle.written_otherwise(path, known)
 
     def _judge(self, day: date, *, final: bool = False) -> None:
-        """Judge the whole ledger by the world's truth."""
+        """Judge the whole ledger by what really exists."""
         with closing(sqlite3.connect(self.database)) as connection:
             verdict = oracle.judge(
                 connection, self.world, lenient=False, counted=False, forgiven=Counter(),
