@@ -27,14 +27,14 @@ def main() -> int:
     )
     parser.add_argument("--campaigns", type=int, default=300, help="how many (300)")
     parser.add_argument(
-        "--seed", type=int, help="the first seed (one never used before, which is told)"
+        "--seed", type=int, help="the first seed (default: a new one, which is printed)"
     )
     parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
     parser.add_argument(
-        "--one", type=int, metavar="SEED", help="one campaign, and all that it tells"
+        "--one", type=int, metavar="SEED", help="run one campaign, and print its events"
     )
     parser.add_argument(
-        "--kind", type=Theme, choices=tuple(Theme), help="all campaigns of one kind"
+        "--kind", type=Theme, choices=tuple(Theme), help="only campaigns of this kind"
     )
     parser.add_argument(
         "--without",
