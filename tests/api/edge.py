@@ -72,7 +72,7 @@ async def lost(url: str, timeout_s: float = 5.0) -> NoAnswer:
         reply = await api.duplicate(SOURCE, None, False)
         listing = await api.listing("w", keep([]))
     assert isinstance(reply, NoAnswer), reply
-    assert reply.words
+    assert reply.message
     assert listing.problem is not None
     return reply
 

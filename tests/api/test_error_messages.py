@@ -81,19 +81,19 @@ from worker.model.replies import Answer
 async def test_every_shape_of_an_error_becomes_words(body: Any, words: str) -> None:
     reply = await answered(answer(400, body))
 
-    assert (reply.status, reply.words) == (400, words)
+    assert (reply.status, reply.message) == (400, words)
 
 
 async def test_control_characters_of_an_error_are_cleaned() -> None:
     reply = await answered(answer(400, {"message": "a\x00b\x1b[31mc\r\nd\u202ee\ud800f\u0085g"}))
 
-    assert reply.words == "a b [31mc d e f g"
+    assert reply.message == "a b [31mc d e f g"
 
 
 async def test_long_errors_are_cut() -> None:
     reply = await answered(answer(400, {"message": "x" * 10_000}))
 
-    assert reply.words == "x" * 499 + "…"
+    assert reply.message == "x" * 499 + "…"
 
 
 @pytest.mark.parametrize("status", [401, 500])
@@ -104,16 +104,16 @@ async def test_a_token_that_an_error_echoes_is_hidden(status: int) -> None:
         {"message": b64encode(f"Token {TOKEN}".encode()).decode()},
     ]  # fmt: skip
     for body in bodies:
-        words = (await answered(answer(status, body))).words
+        words = (await answered(answer(status, body))).message
         assert "[token]" in words
         assert TOKEN[:8] not in words
-    assert "[token]" in (await answered(answer(status, b"", reason=TOKEN))).words
+    assert "[token]" in (await answered(answer(status, b"", reason=TOKEN))).message
 
 
 @pytest.mark.parametrize("before", range(500 - len(TOKEN) - 2, 502))
 async def test_a_token_where_a_long_error_is_cut_leaves_no_part(before: int) -> None:
     for body in ({"message": "x" * before + TOKEN}, ("y" * before + TOKEN).encode()):
-        assert TOKEN[:4] not in (await answered(answer(400, body))).words
+        assert TOKEN[:4] not in (await answered(answer(400, body))).message
 
 
 async def test_a_422_keeps_the_apis_message_whatever_keys_it_uses() -> None:
@@ -137,7 +137,7 @@ async def test_an_error_that_is_nested_as_deeply_as_can_be_read_ends_nothing() -
         for _ in depths:
             reply = await api.duplicate(SOURCE, None, False)
             assert isinstance(reply, Answer), reply
-            assert reply.words
+            assert reply.message
 
 
 @pytest.mark.parametrize(
@@ -175,6 +175,6 @@ async def test_an_answer_that_is_no_http_is_reported_as_such_and_may_have_left(
         listing = await api.listing("w", keep([]))
 
     assert reply.left
-    assert words in reply.words
+    assert words in reply.message
     assert words in (listing.problem or "")
-    assert "400" not in reply.words
+    assert "400" not in reply.message

@@ -46,7 +46,9 @@ async def test_a_failed_tls_handshake_let_nothing_leave() -> None:
         reply = await lost(f"https://127.0.0.1:{server.port}")
 
     assert not reply.left
-    assert reply.words.startswith(f"127.0.0.1:{server.port} does not speak TLS, which https needs")
+    assert reply.message.startswith(
+        f"127.0.0.1:{server.port} does not speak TLS, which https needs"
+    )
 
 
 async def test_a_server_that_closes_where_tls_begins_is_reported() -> None:
@@ -57,8 +59,10 @@ async def test_a_server_that_closes_where_tls_begins_is_reported() -> None:
         reply = await lost(f"https://127.0.0.1:{server.port}")
 
     assert not reply.left
-    assert "it closed the connection when TLS began; does it speak TLS on this port?" in reply.words
-    assert "None" not in reply.words
+    assert (
+        "it closed the connection when TLS began; does it speak TLS on this port?" in reply.message
+    )
+    assert "None" not in reply.message
 
 
 async def test_a_tls_handshake_that_hangs_let_nothing_leave() -> None:
@@ -68,7 +72,7 @@ async def test_a_tls_handshake_that_hangs_let_nothing_leave() -> None:
     async with listening(silence) as server:
         reply = await lost(f"https://127.0.0.1:{server.port}", timeout_s=0.2)
 
-    assert reply == NoAnswer(left=False, words="no answer within the time limit")
+    assert reply == NoAnswer(left=False, message="no answer within the time limit")
 
 
 async def test_a_certificate_that_is_not_trusted_let_nothing_leave(tls: ssl.SSLContext) -> None:
@@ -76,7 +80,7 @@ async def test_a_certificate_that_is_not_trusted_let_nothing_leave(tls: ssl.SSLC
         reply = await lost(server.url)
 
     assert not reply.left
-    assert "certificate" in reply.words.lower()
+    assert "certificate" in reply.message.lower()
     assert not server.requests
 
 
@@ -92,13 +96,13 @@ async def test_a_connect_that_hangs_let_nothing_leave() -> None:
                 filler.connect(listener.getsockname())
         reply = await lost(f"http://127.0.0.1:{listener.getsockname()[1]}", timeout_s=0.2)
 
-    assert reply == NoAnswer(left=False, words="no answer within the time limit")
+    assert reply == NoAnswer(left=False, message="no answer within the time limit")
 
 
 async def test_a_connection_that_is_cut_before_the_answer_may_have_let_it_leave() -> None:
     reply = await unanswered(b"", close=True)
 
-    assert reply == NoAnswer(left=True, words="the connection was closed without an answer")
+    assert reply == NoAnswer(left=True, message="the connection was closed without an answer")
 
 
 async def test_a_connection_that_is_reset_may_have_let_it_leave() -> None:
@@ -132,14 +136,14 @@ async def test_an_answer_that_is_not_whole_or_no_http_may_have_let_it_leave(data
     reply = await unanswered(data, close=True)
 
     assert reply.left
-    assert reply.words.isprintable()
-    assert reply.words
+    assert reply.message.isprintable()
+    assert reply.message
 
 
 async def test_silence_until_the_time_limit_may_have_let_it_leave() -> None:
     reply = await unanswered(b"", timeout_s=0.2)
 
-    assert reply == NoAnswer(left=True, words="no answer within the time limit")
+    assert reply == NoAnswer(left=True, message="no answer within the time limit")
 
 
 async def test_the_time_limit_is_for_the_whole_request() -> None:
@@ -152,7 +156,7 @@ async def test_the_time_limit_is_for_the_whole_request() -> None:
     async with against(trickle, timeout_s=0.25) as (api, _):
         reply = await asyncio.wait_for(api.duplicate(SOURCE, None, False), 2)
 
-    assert reply == NoAnswer(left=True, words="no answer within the time limit")
+    assert reply == NoAnswer(left=True, message="no answer within the time limit")
 
 
 async def test_a_kept_connection_that_the_server_has_closed_is_replaced() -> None:
@@ -200,7 +204,7 @@ async def test_a_giant_answer_is_not_read_to_its_end() -> None:
     async with against(giant, timeout_s=10) as (api, _):
         reply = await api.duplicate(SOURCE, None, False)
 
-    assert reply == NoAnswer(left=True, words="the answer is larger than any batch")
+    assert reply == NoAnswer(left=True, message="the answer is larger than any batch")
     assert sent < 60
 
 
@@ -208,4 +212,4 @@ async def test_a_small_answer_that_unpacks_to_a_giant_is_not_unpacked_whole() ->
     packed = gzip.compress(b" " * (64 * 2**20), 1)
     reply = await unanswered(answer(200, packed, {"Content-Encoding": "gzip"}))
 
-    assert reply == NoAnswer(left=True, words="the answer is larger than any batch")
+    assert reply == NoAnswer(left=True, message="the answer is larger than any batch")

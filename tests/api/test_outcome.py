@@ -108,7 +108,7 @@ def test_a_setup_is_accepted_by_202_alone(status: int) -> None:
 
 @pytest.mark.parametrize("left", [True, False])
 def test_no_answer_means_the_same_for_a_setup(left: bool) -> None:
-    silence = NoAnswer(left=left, words="silence")
+    silence = NoAnswer(left=left, message="silence")
     assert classify_setup(silence) == classify(silence, SOURCE)
 
 
@@ -218,7 +218,7 @@ def test_half_a_surrogate_pair_in_a_name_is_replaced_because_no_database_takes_i
 
 
 def test_a_request_that_may_have_left_is_unknown() -> None:
-    outcome = classify(NoAnswer(left=True, words="silence"), SOURCE)
+    outcome = classify(NoAnswer(left=True, message="silence"), SOURCE)
 
     assert (outcome.kind, outcome.left, outcome.error, outcome.http_status) == (
         OutcomeKind.UNKNOWN,
@@ -229,7 +229,7 @@ def test_a_request_that_may_have_left_is_unknown() -> None:
 
 
 def test_a_request_that_surely_did_not_leave_is_not_sent() -> None:
-    outcome = classify(NoAnswer(left=False, words="refused"), SOURCE)
+    outcome = classify(NoAnswer(left=False, message="refused"), SOURCE)
 
     assert (outcome.kind, outcome.left, outcome.error) == (OutcomeKind.NOT_SENT, False, "refused")
     assert outcome.why is NotSentReason.NO_CONNECTION

@@ -41,7 +41,7 @@ async def test_a_proxy_that_refuses_let_nothing_leave(
         monkeypatch.setenv("HTTPS_PROXY", f"http://user:hidden-word@127.0.0.1:{proxy.port}")
         reply = await lost(server.url)
 
-    assert reply == NoAnswer(left=False, words=f"the proxy refused: HTTP {status} {reason}")
+    assert reply == NoAnswer(left=False, message=f"the proxy refused: HTTP {status} {reason}")
     assert server.connections == 0
     assert proxy.requests[0].method == "CONNECT"
 
@@ -53,7 +53,7 @@ async def test_a_proxy_that_is_not_there_let_nothing_leave_and_its_password_is_n
     reply = await lost("https://127.0.0.1:1")
 
     assert not reply.left
-    assert "hidden-word" not in reply.words
+    assert "hidden-word" not in reply.message
 
 
 async def test_the_proxy_sees_its_credentials_and_never_the_token(
@@ -82,7 +82,7 @@ async def test_no_proxy_is_honoured(
         monkeypatch.setenv("NO_PROXY", names.format(port=server.port))
         reply = await lost(server.url)
 
-    assert "certificate" in reply.words.lower()
+    assert "certificate" in reply.message.lower()
     assert proxy.connections == 0
 
 

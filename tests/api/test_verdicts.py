@@ -12,10 +12,10 @@ from worker.api.verdicts import (
     SourceVerdict,
     StatusVerdict,
     TokenVerdict,
+    message_of,
     source_verdict,
     status_verdict,
     token_verdict,
-    words,
     workspaces_in,
 )
 from worker.model.batch import Workspace
@@ -28,8 +28,8 @@ def said(status: int, json: Any = None, text: str = "") -> Answer:
     return Answer(status, json, text, None, None)
 
 
-SILENCE = NoAnswer(left=True, words="no answer")
-NOT_LEFT = NoAnswer(left=False, words="refused")
+SILENCE = NoAnswer(left=True, message="no answer")
+NOT_LEFT = NoAnswer(left=False, message="refused")
 AGAIN = (408, 425, 429, 500, 502, 503, 504, 599)
 """Statuses after which the same request may be answered."""
 
@@ -172,5 +172,5 @@ def test_a_list_of_workspaces_is_clear_or_says_nothing(
 
 
 def test_a_message_names_the_status_if_there_is_one() -> None:
-    assert words(said(500, {}, "oops")) == "HTTP 500: oops"
-    assert words(SILENCE) == "no answer"
+    assert message_of(said(500, {}, "oops")) == "HTTP 500: oops"
+    assert message_of(SILENCE) == "no answer"

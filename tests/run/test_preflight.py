@@ -37,7 +37,7 @@ def said(
 
 
 GOOD = said(200, {"id": "me", "email": "me@example.com"})
-SILENCE = NoAnswer(left=True, words="no answer")
+SILENCE = NoAnswer(left=True, message="no answer")
 
 
 class ScriptedApi(NoSetups):

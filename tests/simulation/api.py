@@ -126,7 +126,7 @@ class SimulatedApi:
         )
         self.asked += 1
         if self.connects_s and not await self._connects():
-            return NoAnswer(left=False, words="connecting took too long")
+            return NoAnswer(left=False, message="connecting took too long")
         request.at = self._world.now()
         fate = self._fate(str(batch_id))
         if fate is not Fate.GOOD:
@@ -135,7 +135,7 @@ class SimulatedApi:
             await self._pass(self._latency())
             if fate is Fate.PROXY:
                 return self._error(407, "the proxy wants a password")
-            return NoAnswer(left=False, words="connection refused")
+            return NoAnswer(left=False, message="connection refused")
         self._world.requests.append(request)
         self._under_way.append(request)
         try:
@@ -157,7 +157,7 @@ class SimulatedApi:
         request = SetupRequest(batch_id.item, str(batch_id), self._world.now())
         self.asked += 1
         if self.connects_s and not await self._connects():
-            return NoAnswer(left=False, words="connecting took too long")
+            return NoAnswer(left=False, message="connecting took too long")
         request.at = self._world.now()
         self._setups += 1
         if self._setups == self.dies_at_setup:
@@ -169,7 +169,7 @@ class SimulatedApi:
             await self._pass(self._latency())
             if fate is Fate.PROXY:
                 return self._error(407, "the proxy wants a password")
-            return NoAnswer(left=False, words="connection refused")
+            return NoAnswer(left=False, message="connection refused")
         self._overrides(str(batch_id))
         self._world.setups.append(request)
         self._under_way.append(request)
@@ -212,7 +212,7 @@ class SimulatedApi:
                 return Listing(0, None, "cut short: the connection was closed")
             case ListingResult.ERROR | ListingResult.GATEWAY | ListingResult.THROTTLED:
                 answer = self._unusable(look)
-                problem = f"HTTP {answer.status}: {answer.words}"
+                problem = f"HTTP {answer.status}: {answer.message}"
                 return Listing(0, None, problem, answer.date, answer.retry_after_s)
         shown = drawn(self._rng, self._weather.listing, Shown.WHOLE)
         if shown is not Shown.WHOLE:
@@ -318,13 +318,13 @@ class SimulatedApi:
                 body = json.dumps(self._world.body(batch))
                 return CutShort(
                     left=True,
-                    words="the answer was cut short",
+                    message="the answer was cut short",
                     begun=body[: body.index(batch.id) + 20],
                 )
             case Fate.LOST_BEFORE | Fate.LOST_AFTER | Fate.LATE:
-                return NoAnswer(left=True, words="the connection was closed without an answer")
+                return NoAnswer(left=True, message="the connection was closed without an answer")
             case Fate.SILENT | Fate.SILENT_AFTER | Fate.SILENT_LATE:
-                return NoAnswer(left=True, words="no answer within the time limit")
+                return NoAnswer(left=True, message="no answer within the time limit")
             case Fate.THROTTLED:
                 after = rng.choice((None, None, 1.0, 5.0, 30.0))
                 return self._error(429, "too many requests", retry_after_s=after)
@@ -375,9 +375,9 @@ class SimulatedApi:
         await self._pass(self._timeout_s if fate is ListingResult.SILENT else self._latency())
         match fate:
             case ListingResult.SILENT:
-                return NoAnswer(left=True, words="no answer within the time limit")
+                return NoAnswer(left=True, message="no answer within the time limit")
             case ListingResult.LOST:
-                return NoAnswer(left=True, words="the connection was closed without an answer")
+                return NoAnswer(left=True, message="the connection was closed without an answer")
             case ListingResult.ERROR | ListingResult.GATEWAY | ListingResult.THROTTLED:
                 return self._unusable(fate)
         return answer() if self._weather.token else self._error(401, "authentication failed")

@@ -156,11 +156,11 @@ class ProlificClient:
         return await self._ask("POST", f"{BATCHES}/{batch_id}/setup", body)
 
     async def status(self, batch_id: str) -> Reply:
-        """GET the status of one batch. The reply's `words` are what the answer says besides."""
+        """GET the status of one batch. The reply's `message` is what else the answer says."""
         reply = await self._ask("GET", f"{BATCHES}/{batch_id}/status")
         if isinstance(reply, Answer) and reply.status < 300 and isinstance(reply.json, dict):
             more = {key: value for key, value in reply.json.items() if key != "status"}
-            return reply._replace(words=self._clean(error_message(more, b"", "")))
+            return reply._replace(message=self._clean(error_message(more, b"", "")))
         return reply
 
     async def listing(self, workspace_id: str, take: Callable[[Page], Awaitable[None]]) -> Listing:
@@ -173,7 +173,7 @@ class ProlificClient:
             ) as response:  # fmt: skip
                 if response.status != 200:
                     answer = await self._read(response)
-                    problem = f"HTTP {answer.status}: {answer.words}"
+                    problem = f"HTTP {answer.status}: {answer.message}"
                     return Listing(0, None, problem, answer.date, answer.retry_after_s)
                 date = timestamp(response.headers.get("Date"))
                 async for chunk in response.content.iter_chunked(2**16):
@@ -205,9 +205,9 @@ class ProlificClient:
             aiohttp.ConnectionTimeoutError,
         ) as error:
             # No connection: name, address, proxy (also if it refuses), TLS, or time limit.
-            return NoAnswer(left=False, words=self._clean(describe(error)))
+            return NoAnswer(left=False, message=self._clean(describe(error)))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            return NoAnswer(left=True, words=self._clean(describe(error)))
+            return NoAnswer(left=True, message=self._clean(describe(error)))
 
     def _leave_by(self) -> float:
         """When the request that begins now must have left (monotonic seconds)."""
@@ -222,12 +222,12 @@ class ProlificClient:
             if len(body) > _MOST_BYTES:
                 raise TooLargeError("the answer is larger than any batch")
         decoded = decode(body)
-        words = "" if response.ok else error_message(decoded, body, response.reason or "")
+        message = "" if response.ok else error_message(decoded, body, response.reason or "")
         date = timestamp(response.headers.get("Date"))
         return Answer(
             status=response.status,
             json=decoded,
-            words=words and self._clean(words),
+            message=message and self._clean(message),
             date=date if decoded is not None else None,
             retry_after_s=retry_after(response.headers.get("Retry-After"), date),
             quota=(

@@ -60,7 +60,7 @@ def classify(reply: Reply, source_id: str) -> Outcome:
     if isinstance(reply, NoAnswer):
         return _no_answer(reply)
     if 200 <= reply.status < 300:
-        return _success(reply, source_id, _words(reply))
+        return _success(reply, source_id, _message(reply))
     return _failure(reply)
 
 
@@ -75,19 +75,19 @@ def classify_setup(reply: Reply) -> Outcome:
 
 def _no_answer(reply: NoAnswer) -> Outcome:
     if reply.left:
-        return Outcome(OutcomeKind.UNKNOWN, left=True, error=reply.words)
+        return Outcome(OutcomeKind.UNKNOWN, left=True, error=reply.message)
     return Outcome(
-        OutcomeKind.NOT_SENT, left=False, error=reply.words, why=NotSentReason.NO_CONNECTION
+        OutcomeKind.NOT_SENT, left=False, error=reply.message, why=NotSentReason.NO_CONNECTION
     )
 
 
-def _words(reply: Answer) -> str:
-    return f"HTTP {reply.status}: {reply.words}" if reply.words else f"HTTP {reply.status}"
+def _message(reply: Answer) -> str:
+    return f"HTTP {reply.status}: {reply.message}" if reply.message else f"HTTP {reply.status}"
 
 
 def _failure(reply: Answer) -> Outcome:
     """Classify an answer that is not the documented success."""
-    status, error = reply.status, _words(reply)
+    status, error = reply.status, _message(reply)
     match status:
         case 401:
             return Outcome(

@@ -20,10 +20,10 @@ from worker.api.verdicts import (
     SourceVerdict,
     StatusVerdict,
     TokenVerdict,
+    message_of,
     source_verdict,
     status_verdict,
     token_verdict,
-    words,
     workspaces_in,
 )
 from worker.model.batch import Workspace
@@ -133,10 +133,10 @@ class RetryingReader:
             pause = max(asked or wait, self._hold_until - now)
             if self._stop.asked or now + pause >= deadline:
                 raise ApiUnusableError(
-                    f"the API gives no usable answer: {words(reply)}",
+                    f"the API gives no usable answer: {message_of(reply)}",
                     hint="The same command continues when the API is back.",
                 )
-            self._emit(Event("pace.slowed", "warning", {"why": words(reply), "wait_s": pause}))
+            self._emit(Event("pace.slowed", "warning", {"why": message_of(reply), "wait_s": pause}))
             await self._stop.wait(pause)
             wait = min(LONGEST_BACK_OFF_S, wait * 2)
 
@@ -147,7 +147,7 @@ class RetryingReader:
         owner = user_id(reply.json) if isinstance(reply, Answer) and reply.status < 300 else None
         if owner is None:
             raise TokenRefusedError(
-                f"the API refused the token: {words(reply)}",
+                f"the API refused the token: {message_of(reply)}",
                 hint=(
                     "Nothing was sent. Put a new token from Prolific in PROLIFIC_TOKEN, or in the"
                     " token file."
@@ -265,7 +265,11 @@ class RetryingReader:
         if now + wait > self._hold_until:
             self._hold_until = now + wait
             self._emit(
-                Event("pace.slowed", "warning", {"why": words(throttled), "wait_s": round(wait, 3)})
+                Event(
+                    "pace.slowed",
+                    "warning",
+                    {"why": message_of(throttled), "wait_s": round(wait, 3)},
+                )
             )
 
 

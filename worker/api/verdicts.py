@@ -53,9 +53,9 @@ def source_verdict(reply: Reply, source_id: str) -> SourceVerdict:
     gateway's page) means that the batch does not exist."""
     if not isinstance(reply, Answer):
         return SourceVerdict(
-            None, "unclear", None, f"the source could not be looked up: {reply.words}", again=True
+            None, "unclear", None, f"the source could not be looked up: {reply.message}", again=True
         )
-    status, words = reply.status, reply.words
+    status, message = reply.status, reply.message
     if 200 <= status < 300:
         batch = read_batch(reply.json)
         if batch is not None and batch.id == source_id:
@@ -68,24 +68,24 @@ def source_verdict(reply: Reply, source_id: str) -> SourceVerdict:
             None,
             "missing",
             status,
-            f"the source batch does not exist, or this token may not see it: {words}",
+            f"the source batch does not exist, or this token may not see it: {message}",
         )
     again = status in (408, 425, 429) or status >= 500
     return SourceVerdict(
         None,
         "unclear",
         status,
-        f"the source could not be looked up: HTTP {status}: {words}",
+        f"the source could not be looked up: HTTP {status}: {message}",
         again=again,
     )
 
 
 class StatusVerdict(NamedTuple):
     """What the reply to a request for a batch's status says: the status (None: nothing clear), the
-    API's words about it, and whether another request may help."""
+    API's message about it, and whether another request may help."""
 
     status: str | None = None
-    words: str = ""
+    message: str = ""
     again: bool = False
 
 
@@ -94,10 +94,10 @@ def status_verdict(reply: Reply) -> StatusVerdict:
     if not isinstance(reply, Answer):
         return StatusVerdict(again=True)
     if 200 <= reply.status < 300 and (status := read_status(reply.json)) is not None:
-        return StatusVerdict(status, reply.words)
+        return StatusVerdict(status, reply.message)
     return StatusVerdict(again=reply.status in (408, 425, 429) or reply.status >= 500)
 
 
-def words(reply: Reply) -> str:
+def message_of(reply: Reply) -> str:
     """The message of a reply, for people."""
-    return f"HTTP {reply.status}: {reply.words}" if isinstance(reply, Answer) else reply.words
+    return f"HTTP {reply.status}: {reply.message}" if isinstance(reply, Answer) else reply.message

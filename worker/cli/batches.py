@@ -84,7 +84,7 @@ async def _workspace(client: ProlificClient, wanted: str | None) -> Workspace:
         return next((one for one in found or () if one.id == wanted), Workspace(wanted, ""))
     if found is None:
         raise ApiUnusableError(
-            f"the API does not list the workspaces: {reply.words or 'an answer without them'}",
+            f"the API does not list the workspaces: {reply.message or 'an answer without them'}",
             hint="Name the workspace with --workspace ID.",
         )
     if len(found) != 1:

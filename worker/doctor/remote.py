@@ -21,12 +21,12 @@ async def check_api(client: ProlificClient, now: Callable[[], float]) -> AsyncIt
     reply = await client.me()
     verdict = token_verdict(reply)
     if not isinstance(reply, Answer) or verdict is TokenVerdict.UNCLEAR:
-        yield Check("API", f"no usable answer: {reply.words}", "Check the network and the proxy.")
+        yield Check("API", f"no usable answer: {reply.message}", "Check the network and the proxy.")
         return
     if verdict is TokenVerdict.REFUSED:
         yield Check(
             "token",
-            f"the API refused it: HTTP {reply.status}: {reply.words}",
+            f"the API refused it: HTTP {reply.status}: {reply.message}",
             "Create a new token in Prolific, and save it where the old one is.",
         )
         return
@@ -54,7 +54,7 @@ async def _workspaces(client: ProlificClient) -> AsyncIterator[Check]:
     if found is None:
         yield Check(
             "workspaces",
-            f"the API does not list them: {reply.words or 'an answer without them'}",
+            f"the API does not list them: {reply.message or 'an answer without them'}",
             "Ask Prolific whether the token may list workspaces; runs work without it.",
         )
         return

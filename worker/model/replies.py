@@ -20,14 +20,14 @@ class Quota(NamedTuple):
 class Answer(NamedTuple):
     """A complete HTTP answer.
 
-    `json` is the decoded body (None: it is not JSON). `words` is its error message for people,
+    `json` is the decoded body (None: it is not JSON). `message` is its error message for people,
     without the token. `date` is its `Date` in seconds since 1970, if the answer comes from the API
     and not from a gateway. `retry_after_s` is the wait that it asks for (a date is compared with
     its own `Date`), `quota` what its rate-limit headers report."""
 
     status: int
     json: Any
-    words: str
+    message: str
     date: float | None
     retry_after_s: float | None
     quota: Quota | None = None
@@ -39,7 +39,7 @@ class NoAnswer:
     reached the API."""
 
     left: bool
-    words: str
+    message: str
 
 
 Reply = Answer | NoAnswer

@@ -10,9 +10,9 @@ rejected · look at setups · there was nothing to do."""
 
 
 class Command(NamedTuple):
-    """A command (`line`), and what it is for (`words`; "" if the step has only one command)."""
+    """A command (`line`), and what it is for (`purpose`; "" if the step has only one command)."""
 
-    words: str
+    purpose: str
     line: str
 
 

@@ -84,7 +84,7 @@ class Looking:
             self._asked()
         if verdict.status is None:
             return before or Seen(None, left)
-        return Seen(verdict.status, left, verdict.words or None)
+        return Seen(verdict.status, left, verdict.message or None)
 
     async def _may_ask(self) -> bool:
         return self.pacer is None or await self.pacer.acquire(PATIENCE_S)

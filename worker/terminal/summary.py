@@ -127,8 +127,8 @@ def _lines(summary: Summary) -> Iterator[str]:
     for step in summary.steps:
         yield f"→ {visible(' '.join(filter(None, (f'{step.title}.', step.text))))}"
         for command in step.commands:
-            if command.words:
-                yield f"  {command.words}"
+            if command.purpose:
+                yield f"  {command.purpose}"
             yield f"  {visible(command.line)}"
 
 

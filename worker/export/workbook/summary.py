@@ -115,8 +115,8 @@ def _write_steps(page: Page, about: About, digest: Digest) -> None:
             _write_options(page, about, digest)
         else:
             for command in step.commands:
-                if command.words:
-                    page.text(command.words)
+                if command.purpose:
+                    page.text(command.purpose)
                 page.text(command.line, page.style.command)
         page.gap()
 
