@@ -78,7 +78,7 @@ def _by_their_own_name(reader: Reader, job: Job, campaign: str, day: date) -> It
     of {campaign}. If the job was renamed, {campaign} now gives its duplicates other names. A copied
     job is meant to have them."""
     jobs = overlap.jobs_of_campaigns(reader)
-    gone = [name for name, path in jobs if name != campaign and not path.exists()]
+    gone = [name for name, path in jobs if name != campaign and overlap.is_gone(path)]
     for name in gone[:MOST_PLANS]:
         with planned(job, name, day) as plan, reader.attached(plan.file):
             yield from (one for one in overlap.shared_with(reader, name) if one.has_name)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from worker.ledger import views
 from worker.ledger.handle import Reader
-from worker.ledger.overlap import jobs_of_campaigns
+from worker.ledger.overlap import is_gone, jobs_of_campaigns
 from worker.model.errors import UsageError
 from worker.model.program import program
 from worker.model.server_address import ServerAddress
@@ -60,9 +60,9 @@ def latest_run(reader: Reader, settings: Settings, args: argparse.Namespace) -> 
 
 
 def _renamed(reader: Reader) -> str | None:
-    """A hint for a job that may have been renamed; None if every campaign's job file exists."""
+    """A hint for a job that may have been renamed; None if no campaign's job file is gone."""
     for campaign, job in jobs_of_campaigns(reader):
-        if not job.exists():
+        if is_gone(job):
             return (
                 f"If the job file was renamed: campaign {campaign} ran {job}, which is gone; add"
                 f" --campaign {shell_command([campaign])} to mean it."

@@ -62,7 +62,9 @@ def check_folders(settings: Settings) -> Iterator[Check]:
 
 def _folder(folder: Path, origin: str) -> Check:
     """One folder, or its nearest parent that exists; `origin` names the setting to change."""
-    existing = next((one for one in (folder, *folder.parents) if one.exists()), folder)
+    # Unlike Path.exists, this raises no error for what is in a folder that is closed to us.
+    seen = (one for one in (folder, *folder.parents) if os.path.exists(one))  # noqa: PTH110
+    existing = next(seen, folder)
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         return Check(
             "folder",
