@@ -120,6 +120,18 @@ def test_a_run_that_lives_keeps_its_seat(server: Server) -> None:
         assert session.durably(writer, write(writer, "free again"), never) == "free again"
 
 
+def test_a_run_that_follows_at_once_need_not_wait_until_the_server_has_ended_the_session(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = server.address()
+    with monkeypatch.context() as patch:
+        with seated(address) as (old, _):
+            patch.setattr(old._connection, "close", lambda: None)  # as if the server were slow
+        with seated(address) as (new, _):
+            assert new.epoch == old.epoch + 1
+    old._connection.close()
+
+
 def test_a_silent_run_is_taken_over_although_its_session_lives_and_can_write_nothing_more(
     server: Server,
 ) -> None:

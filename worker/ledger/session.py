@@ -418,6 +418,9 @@ class Session(ABC):
             with suppress(ServerError):
                 if self.epoch >= 0 and not self._connection.is_broken:
                     self.engine.execute("release", {"epoch": self.epoch, "since": self._since})
+                    # The server ends a session some time after its connection was closed. A run
+                    # that follows at once must find the lock free.
+                    self.engine.execute("unlock", self._keys).fetchall()
             self._connection.close()
 
 
