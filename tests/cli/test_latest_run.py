@@ -105,7 +105,7 @@ def test_which_run_is_meant(
         assert ledger_file_of(settings, latest) == own
 
 
-def test_a_job_that_was_renamed_is_shown_its_campaign(tmp_path: Path, engine: str) -> None:
+def test_the_message_about_a_renamed_job_names_its_campaign(tmp_path: Path, engine: str) -> None:
     present = tmp_path / "autumn.csv"
     present.touch()
     with opened(tmp_path) as database:
@@ -126,7 +126,7 @@ def test_a_job_that_was_renamed_is_shown_its_campaign(tmp_path: Path, engine: st
 
         gone = (
             f"If the job file was renamed: campaign my wave ran {tmp_path / 'wave 1.csv'}, which is"
-            " gone; add --campaign 'my wave' to mean it. "
+            " gone; add --campaign 'my wave' to use it. "
         )
         # In a shared ledger, the job may exist on its own host.
         assert hint().startswith("To list" if engine == "postgresql" else gone)

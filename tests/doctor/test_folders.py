@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 from pathlib import Path
 
-import pytest
-
-from tests.support.users import not_root
+from tests.support.users import needs_closed_folders, not_root
 from worker.doctor.local import check_folders
 from worker.settings.load import load_settings
 
 
-@pytest.mark.skipif(os.name != "posix", reason="folders are closed in another way")
+@needs_closed_folders
 def test_a_folder_that_is_closed_to_this_user_cannot_be_written(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.ledger.old_databases import OLD_ROWS, old_database
 from tests.support.ledgers import API, uuid
-from tests.support.users import not_root
+from tests.support.users import needs_closed_folders, not_root
 from worker.job.plan import planned
 from worker.job.read import open_job
 from worker.ledger.overlap import (
@@ -100,6 +100,7 @@ def test_a_job_file_is_gone_only_if_that_can_be_seen(job: str, gone: bool, tmp_p
     assert is_gone(tmp_path / job) == gone
 
 
+@needs_closed_folders
 def test_a_job_file_in_a_closed_folder_is_taken_to_exist(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0)

@@ -1,4 +1,4 @@
-"""Tests of what a user may not see, also if root runs them: root sees everything."""
+"""For tests of what a user may not see: root, who may run them, sees everything."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 NOBODY = 65534
+
+needs_closed_folders = pytest.mark.skipif(
+    os.name != "posix", reason="a folder's mode closes it on POSIX systems only"
+)
 
 
 @contextmanager
 def not_root() -> Iterator[None]:
-    """Be a user without rights meanwhile, if this process is root's (Linux only)."""
+    """Within the block, a process of root has the rights of another user (on Linux)."""
     if not hasattr(os, "setresuid") or os.geteuid() != 0:
         yield
         return

@@ -65,7 +65,7 @@ def _renamed(reader: Reader) -> str | None:
         if is_gone(job):
             return (
                 f"If the job file was renamed: campaign {campaign} ran {job}, which is gone; add"
-                f" --campaign {shell_command([campaign])} to mean it."
+                f" --campaign {shell_command([campaign])} to use it."
             )
     return None
 

@@ -62,8 +62,8 @@ def check_folders(settings: Settings) -> Iterator[Check]:
 
 def _folder(folder: Path, origin: str) -> Check:
     """One folder, or its nearest parent that exists; `origin` names the setting to change."""
-    # Unlike Path.exists, this raises no error for what is in a folder that is closed to us.
-    seen = (one for one in (folder, *folder.parents) if os.path.exists(one))  # noqa: PTH110
+    # Path.exists raises an error for a path in a folder that is closed to us.
+    seen = (one for one in (folder, *folder.parents) if os.access(one, os.F_OK))
     existing = next(seen, folder)
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         return Check(
