@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import random
 import sys
+from collections.abc import Callable
 from functools import partial
 
 from tests.simulation.night import Sum, alone, command, many, table
@@ -48,18 +49,27 @@ def main() -> int:
         return _one(args.one, args.kind, args.without)
     seed = args.seed if args.seed is not None else random.SystemRandom().randrange(2**40)
     say(f"seeds from {seed} on")
-    total = many(range(seed, seed + args.campaigns), args.kind, args.jobs, _report)
+    total = many(range(seed, seed + args.campaigns), args.kind, args.jobs, _progress())
     say(table(total))
-    for findings in total.failed[:MOST_SHOWN]:
-        say(f"\n{findings.theme} {findings.seed}: {findings.problems[0]}\n  {command(findings)}")
     if len(total.failed) > MOST_SHOWN:
-        say(f"\n… and {len(total.failed) - MOST_SHOWN} more")
+        say(f"\n{len(total.failed) - MOST_SHOWN} more failures are not shown")
     return 1 if total.failed else 0
 
 
-def _report(total: Sum) -> None:
-    if total.campaigns % BETWEEN_REPORTS == 0:
-        say(f"{total.campaigns:,} campaigns in {total.took_s:,.0f} s, {len(total.failed)} failed")
+def _progress() -> Callable[[Sum], None]:
+    """Prints each failure when it is found, and a line of progress from time to time."""
+    shown = 0
+
+    def report(total: Sum) -> None:
+        nonlocal shown
+        for found in total.failed[shown:MOST_SHOWN]:
+            say(f"{found.theme} {found.seed}: {found.problems[0]}\n  {command(found)}")
+        shown = len(total.failed)
+        if total.campaigns % BETWEEN_REPORTS == 0:
+            failed = f"{len(total.failed)} failed"
+            say(f"{total.campaigns:,} campaigns in {total.took_s:,.0f} s, {failed}")
+
+    return report
 
 
 def _one(seed: int, theme: Theme | None, left_out: list[str]) -> int:

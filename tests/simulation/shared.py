@@ -211,6 +211,8 @@ class _Started:
     session: SimulatedSession | None = None
     left: bool = False
     """Whether it sends nothing any more."""
+    taken_over: bool = False
+    """Whether another run got its seat before this one was over."""
 
 
 class SharedSimulation(Simulation):
@@ -377,6 +379,7 @@ class SharedSimulation(Simulation):
         for other in self._runs[:-1]:
             if not other.process.loop.over and not other.left:
                 self._happened("an active run was taken over")
+                other.taken_over = True
                 self._exact = False
 
     def _not_begun(self, error: Exception) -> None:
@@ -447,7 +450,7 @@ class SharedSimulation(Simulation):
         self._over(one, result)
 
     def _over(self, one: _Started, result: Result) -> None:
-        """Judge a run that has ended, while it still has the seat."""
+        """Judge a run that has ended, usually while it still has the seat."""
         whole = self._ended(result)
         self._note(f"ends with {result.exit_code}: {result.stopped_by}: {result.troubles}")
         if result.stopped_by == "disk":
@@ -455,11 +458,16 @@ class SharedSimulation(Simulation):
         counts = result.counts
         if result.exit_code == 0 and not one.run.only_settle and counts.created != counts.total:
             self.findings.problems.append(f"bug: run {one.number}: it ends 0 with {counts}")
-        # A run that was taken over while it ended says so; the file is the other machine's now.
-        unwritten = result.stopped_by == "database" or any(
-            why in text
-            for text in result.troubles
-            for why in ("the ledger cannot be written", "another machine has taken over")
+        # Of a run that was taken over while it ended, the file may be older than the database. The
+        # run itself does not notice this if it was stopped between its last commit and its end.
+        unwritten = (
+            one.taken_over
+            or result.stopped_by == "database"
+            or any(
+                why in text
+                for text in result.troubles
+                for why in ("the ledger cannot be written", "another machine has taken over")
+            )
         )
         self._exact = self._exact and whole and not unwritten
         self._judge(one.run if whole and not unwritten else None)

@@ -106,6 +106,11 @@ def test_copies_of_a_source_that_was_moved_are_followed() -> None:
     assert not alone(910000053, Theme.SOURCES).problems
 
 
+def test_a_run_that_is_stopped_after_its_last_commit_is_over_before_it_is_taken_over() -> None:
+    """Here the other machine had created more when the stopped process was continued."""
+    assert not alone(508065103165, Theme.SHARED).problems
+
+
 @pytest.mark.parametrize("number", [10, pytest.param(200, marks=pytest.mark.prove)])
 def test_machines_that_share_a_ledger_keep_every_promise(number: int) -> None:
     _kept(many(range(number), Theme.SHARED, PROCESSES if number > FEW else 1))
