@@ -111,6 +111,11 @@ def test_a_run_that_is_stopped_after_its_last_commit_is_over_before_it_is_taken_
     assert not alone(508065103165, Theme.SHARED).problems
 
 
+def test_a_request_takes_no_effect_when_its_process_continues_minutes_later() -> None:
+    """Here the request had left before the machine slept, and the run was cancelled after that."""
+    assert not alone(776737801465, Theme.SHARED).problems
+
+
 @pytest.mark.parametrize("number", [10, pytest.param(200, marks=pytest.mark.prove)])
 def test_machines_that_share_a_ledger_keep_every_promise(number: int) -> None:
     _kept(many(range(number), Theme.SHARED, PROCESSES if number > FEW else 1))

@@ -221,13 +221,14 @@ class World:
 
     def left_alone(self, request: Asked, timeout_s: float, effect: Callable[[], object]) -> None:
         """Nobody awaited this request's end because its process died. If it takes effect, it does
-        so within its own time limit after it was sent, and `most_late` more."""
+        so within its own time limit after it was sent, and `most_late` more: however long the
+        process was stopped before it died, the request had left."""
         now, last = self.now(), request.at + timeout_s + self.most_late
-        if request.made or self.rng.random() < 0.3:
+        if request.made or now > last or self.rng.random() < 0.3:
             return
         self._coming = [coming for coming in self._coming if coming[2] is not request]
         heapq.heapify(self._coming)
-        request.ends_by = max(now, last)
+        request.ends_by = last
         self._put(self.rng.uniform(now, request.ends_by), request, effect)
         self.faults["effect after its process was gone"] += 1
 
