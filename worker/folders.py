@@ -1,5 +1,5 @@
-"""Which folders can keep a ledger, and where a user's config files are. This module opens no
-files."""
+"""Which folders can keep a ledger, whether a file is gone, and where a user's config files are.
+This module opens no files."""
 
 from __future__ import annotations
 
@@ -16,6 +16,18 @@ def in_devices(path: Path) -> bool:
     written = Path(os.path.abspath(path)).parent  # noqa: PTH100 - without following links
     followed = written.resolve()
     return any(folder.is_relative_to(root) for folder in (written, followed) for root in _DEVICES)
+
+
+def is_gone(file: Path) -> bool:
+    """Whether this file does not exist any more. Another person's folder may be closed to us: then
+    nobody can see that, and the file is taken to exist."""
+    try:
+        file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):
+        return False
+    return False
 
 
 def users_config_folder() -> Path:

@@ -24,6 +24,7 @@ from tests.support.ledgers import (
     source,
     uuid,
 )
+from tests.support.users import needs_closed_folders, not_root
 from worker.export.commands import Invocation
 from worker.export.csv_format import cell, is_ledger, write_rows
 from worker.export.ledger_file import (
@@ -347,6 +348,14 @@ def test_what_cannot_become_a_ledger_file_is_refused(tmp_path: Path) -> None:
             refuse_foreign_file(LEDGER_FILE, tmp_path / name, "spring")
     refuse_foreign_file(LEDGER_FILE, tmp_path / "new.csv", "spring")
     refuse_foreign_file(LEDGER_FILE, tmp_path / "no" / "folder" / "yet.csv", "spring")
+
+
+@needs_closed_folders
+def test_a_file_in_a_closed_folder_is_left_as_it_is(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0)
+    with not_root(), pytest.raises(UsageError, match="cannot be read: Permission denied"):
+        refuse_foreign_file(LEDGER_FILE, closed / "ledger.csv", "spring")
 
 
 def test_a_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:

@@ -10,13 +10,11 @@ import pytest
 
 from tests.ledger.old_databases import OLD_ROWS, old_database
 from tests.support.ledgers import API, uuid
-from tests.support.users import needs_closed_folders, not_root
 from worker.job.plan import planned
 from worker.job.read import open_job
 from worker.ledger.overlap import (
     MAX_COMPARED,
     Overlap,
-    is_gone,
     latest_backup,
     ledgers_in,
     shared_nearby,
@@ -82,27 +80,3 @@ def test_a_damaged_database_nearby_is_passed_over(tmp_path: Path) -> None:
     with planned(open_job(job), "autumn", date(2026, 3, 1)) as plan:
         assert shared_nearby([database], plan.file, "autumn", API, [database.parent]) == []
     assert latest_backup(tmp_path / "nearby" / "own.db", API) is None
-
-
-@pytest.mark.parametrize(
-    ("job", "gone"),
-    [
-        ("wave.csv", False),
-        ("autumn.csv", True),
-        ("folder/wave.csv", True),
-        ("wave.csv/wave.csv", True),
-        ("a" * 300, False),
-    ],
-    ids=["there", "not there", "no folder", "a file as a folder", "too long"],
-)
-def test_a_job_file_is_gone_only_if_that_can_be_seen(job: str, gone: bool, tmp_path: Path) -> None:
-    (tmp_path / "wave.csv").touch()
-    assert is_gone(tmp_path / job) == gone
-
-
-@needs_closed_folders
-def test_a_job_file_in_a_closed_folder_is_taken_to_exist(tmp_path: Path) -> None:
-    closed = tmp_path / "closed"
-    closed.mkdir(mode=0)
-    with not_root():
-        assert not is_gone(closed / "wave.csv")

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from worker.accidents.rules import Situation
-from worker.folders import users_config_folder
+from worker.folders import is_gone, users_config_folder
 from worker.job.plan import Plan, planned
 from worker.ledger import overlap
 from worker.ledger.handle import Reader
@@ -78,7 +78,7 @@ def _by_their_own_name(reader: Reader, job: Job, campaign: str, day: date) -> It
     of {campaign}. If the job was renamed, {campaign} now gives its duplicates other names. A copied
     job is meant to have them."""
     jobs = overlap.jobs_of_campaigns(reader)
-    gone = [name for name, path in jobs if name != campaign and overlap.is_gone(path)]
+    gone = [name for name, path in jobs if name != campaign and is_gone(path)]
     for name in gone[:MOST_PLANS]:
         with planned(job, name, day) as plan, reader.attached(plan.file):
             yield from (one for one in overlap.shared_with(reader, name) if one.has_name)

@@ -7,9 +7,10 @@ import socket
 import sys
 from pathlib import Path
 
+from worker.folders import is_gone
 from worker.ledger import views
 from worker.ledger.handle import Reader
-from worker.ledger.overlap import is_gone, jobs_of_campaigns
+from worker.ledger.overlap import jobs_of_campaigns
 from worker.model.errors import UsageError
 from worker.model.program import program
 from worker.model.server_address import ServerAddress

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from worker.cli.common import invocation, restoring
-from worker.export.formats import is_ledger
+from worker.export.formats import is_readable_ledger
 from worker.ledger import views
 from worker.ledger.database import open_for_reading
 from worker.ledger.handle import Reader
@@ -28,7 +28,7 @@ def outdated(
     """What shows that the database lacks what exists: a ledger file of this campaign, also of
     `more` files, or the server. None if nothing does."""
     files = ledger_files(database, settings, campaign).union(
-        path for path in more if _is_ledger_file(path)
+        path for path in more if is_readable_ledger(path)
     )
     found = newer_file(database, files, campaign, restoring(settings, campaign, job))
     return _if_moved(database, found) or doubtful(database, settings)
@@ -124,7 +124,7 @@ def ledger_files(database: Reader, settings: Settings, campaign: str) -> set[Pat
     """The campaign's ledger files on this machine: those that these settings name, and that of its
     latest run."""
     latest = views.latest_run(database, campaign=campaign)
-    before = {latest.ledger} if latest is not None and _is_ledger_file(latest.ledger) else set()
+    before = {latest.ledger} if latest is not None and is_readable_ledger(latest.ledger) else set()
     return before.union(files_of(settings.ledger, campaign, settings.database))
 
 
@@ -149,10 +149,6 @@ def _if_moved(database: Reader, found: Outdated | None) -> Outdated | None:
         f"{database.place}: this is the state before this ledger was moved to {to}",
         f"Use --database {shell_command([to])}.",
     )
-
-
-def _is_ledger_file(path: Path) -> bool:
-    return path.is_file() and is_ledger(path)
 
 
 def _accepting(settings: Settings) -> str:

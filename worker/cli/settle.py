@@ -37,6 +37,7 @@ from worker.export.commands import commands
 from worker.export.filled_sheet import SheetRow, filled_in
 from worker.export.own_files import refuse_foreign_file
 from worker.export.report.facts import may_be_active
+from worker.folders import is_gone
 from worker.job.cells import read_id
 from worker.ledger import decisions, views
 from worker.ledger.database import Held, hold, is_new, open_for_reading
@@ -336,7 +337,7 @@ def _write_files_of(database: Reader, name: str, settings: Settings) -> None:
     run used."""
     campaign = views.campaign_id(database, name)
     latest = views.latest_run(database, campaign=name)
-    if campaign is not None and latest is not None and latest.ledger.exists():
+    if campaign is not None and latest is not None and not is_gone(latest.ledger):
         refuse_foreign_file(export.LEDGER_FILE, latest.ledger, name)
         write_ledger_file(database, campaign, name, latest.ledger, settings)
         _write_report(database, latest, settings)

@@ -29,6 +29,15 @@ def is_ledger(path: Path) -> bool:
     return format_of(path).is_ledger(path)
 
 
+def is_readable_ledger(path: Path) -> bool:
+    """Whether this user can read the file, and it is a ledger. Another person's folder may be
+    closed to us: what is in it shows nothing."""
+    try:
+        return path.is_file() and is_ledger(path)
+    except OSError:
+        return False
+
+
 def read_file(path: Path) -> Iterator[tuple[str, FileRow]]:
     """The rows of a ledger file as the text that was written, each with its place for messages.
 

@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from worker.folders import is_gone
 from worker.ledger.database import belongs_to
 from worker.ledger.handle import Reader
 from worker.ledger.sqlite.database import APPLICATION_ID, META_SINCE
@@ -130,18 +131,6 @@ def _count_sent(reader: Reader, campaign: int, limit: int) -> int:
 def _overlap(name: str, same: int, same_sent: int, sent: int, job: str, ledger: str) -> Overlap:
     path = Path(job)
     return Overlap(name, same, same_sent, sent, path, Path(ledger), job_gone=is_gone(path))
-
-
-def is_gone(job: Path) -> bool:
-    """Whether this job file does not exist any more. Another person's folder may be closed to us:
-    then nobody can see that, and the file is taken to exist."""
-    try:
-        job.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except (OSError, ValueError):
-        return False
-    return False
 
 
 def ledgers_in(folder: Path, own: Place, *, any_name: bool) -> list[Path]:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from worker.export.formats import is_ledger, read_file
+from worker.export.formats import is_readable_ledger, read_file
 from worker.ledger import restoration
 from worker.ledger.database import belongs_to
 from worker.ledger.handle import Reader
@@ -30,7 +30,7 @@ def files_of(written: str, campaign: str | None, database: Place) -> list[Path]:
     pattern = "*".join(glob.escape(part) for part in parts)
     found = (Path(name) for name in sorted(glob.glob(pattern)))  # noqa: PTH207 - Path.glob takes no absolute pattern
     files = (path for path in found if path.is_file() and not belongs_to(path, database))
-    return [path for path in files if len(parts) == 1 or is_ledger(path)]
+    return [path for path in files if len(parts) == 1 or is_readable_ledger(path)]
 
 
 def records_a_run(path: Path, campaign: str | None) -> bool:
