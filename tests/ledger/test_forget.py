@@ -99,7 +99,6 @@ def what_stays(ledger: Ledger) -> dict[str, Any]:
         "requests": restoration.count_attempts(ledger, "spring"),
         "open": settlement.open_attempts(ledger),
         "fidelity": settlement.copy_fidelity(ledger, [source(0xF001, "Wave")]),
-        "longest": settlement.longest_listing(ledger, WORKSPACE),
         "last listing": ledger.ask("last_numbers").fetchone()["listing"],
         **{table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in tables},
     }
@@ -114,12 +113,12 @@ def test_identities_batches_counts_and_evidence_stay(tmp_path: Path) -> None:
         forgotten = forget_before(ledger, DAY)
         compact(ledger)
 
-        assert forgotten == Forgotten(requests=3, measured=0, rate_changes=1, listings=0)
+        assert forgotten == Forgotten(requests=3, measured=0, rate_changes=1, listings=1)
         assert what_stays(ledger) == before
         assert restoration.has_run(ledger, f"run-of-{OLD}")
 
 
-def test_a_listing_stays_while_it_is_the_latest_the_longest_or_the_first_to_show_a_batch(
+def test_a_listing_stays_while_it_is_the_latest_or_the_first_to_show_a_batch(
     tmp_path: Path,
 ) -> None:
     with opened(tmp_path, *JOB, now=OLD) as ledger:
@@ -130,9 +129,9 @@ def test_a_listing_stays_while_it_is_the_latest_the_longest_or_the_first_to_show
             ledger.add_listed(number, WORKSPACE, batches)
             ledger.end_listing(number, shown, shown, None)
 
-        assert forget_before(ledger, DAY).listings == 2
+        assert forget_before(ledger, DAY).listings == 3
         left = connection_of(ledger).execute("SELECT number FROM listings").fetchall()
-        assert [row[0] for row in left] == [2, 3, 5]
+        assert [row[0] for row in left] == [3, 5]
 
 
 def test_a_second_time_there_is_nothing_left_to_forget(tmp_path: Path) -> None:

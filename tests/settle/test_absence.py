@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.settle.cases import ALL, attempt, unowned
 from worker.model.attempts import Arrived, CopyFidelity, special
 from worker.model.names import skeleton
-from worker.settle.absence import candidates, may_be_capped, nearly_fits
+from worker.settle.absence import candidates, may_be_page, nearly_fits
 from worker.settle.fitting import fits, names_are_close
 from worker.settle.windows import WIDE_S
 
@@ -340,24 +340,22 @@ def test_one_that_did_not_survive_outweighs_all_that_did_and_none_tells_nothing(
 
 
 @pytest.mark.parametrize(
-    ("length", "longest", "newest", "capped"),
+    ("length", "round_"),
     [
-        (0, 0, False, False),
-        (10, 10, False, True),
-        (100, 90, False, True),
-        (101, 101, False, False),
-        (9, 9, False, False),
-        (25, 25, False, True),
-        (26, 26, False, False),
-        (100, 100, True, False),
-        (100, 101, False, False),  # a longer one was seen
-        (90, 250, True, False),
+        (0, False),
+        (1, False),
+        (9, False),
+        (10, True),
+        (24, False),
+        (25, True),
+        (26, False),
+        (75, True),
+        (100, True),
+        (101, False),
     ],
 )
-def test_a_round_length_may_be_a_pages(
-    length: int, longest: int, newest: bool, capped: bool
-) -> None:
-    assert may_be_capped(length, longest, newest) is capped
+def test_a_round_length_may_be_a_pages(length: int, round_: bool) -> None:
+    assert may_be_page(length) is round_
 
 
 def test_spaces_prove_something_where_such_spaces_were_seen_to_survive() -> None:

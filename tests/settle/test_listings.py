@@ -129,6 +129,45 @@ async def test_a_round_length_that_shows_what_was_created_last_is_complete(
         assert await rig.round() == Settled(absent=1)
 
 
+async def test_regression_a_page_that_lacks_what_an_earlier_run_was_shown_is_not_complete(
+    tmp_path: Path, world: World
+) -> None:
+    """The page ends right after our newest 201. Only a listing of an earlier run has shown what a
+    person created after the lost request."""
+    for number in range(200, 207):
+        world.add(number, "Old", by="somebody")
+    with run(tmp_path, world, f"{SOURCE},Wave {{n}},2") as rig:
+        await rig.look()
+        first, second = rig.intents()
+        rig.answer(first, 100)
+        world.add(101, "Wave 2")
+        world.add(300, "By hand", by="somebody")
+        rig.lose([second])
+        world.listings[WORKSPACE] = [lambda shown: shown[-1:]]
+        assert await rig.round() == Settled(unknown=1)
+    with run(tmp_path, world) as rig:
+        world.listings[WORKSPACE] = [lambda shown: shown[:10]]
+
+        assert await rig.round() == Settled(unknown=1)
+        assert f"it lacks batch {uuid(300)}" in rig.errors()[1]
+        assert await rig.round() == Settled(created=1)
+
+
+async def test_a_round_length_need_not_show_what_was_removed(tmp_path: Path, world: World) -> None:
+    for number in range(200, 207):
+        world.add(number, "Old", by="somebody")
+    with run(tmp_path, world, f"{SOURCE},Wave {{n}},2") as rig:
+        await rig.look()
+        first, second = rig.intents()
+        rig.answer(first, 100)
+        rig.lose([second])
+    del world.batches[uuid(200)]
+    with run(tmp_path, world) as rig:
+        world.add(209, "By hand", by="somebody")
+        assert len(world.batches) == 10
+        assert await rig.round() == Settled(absent=1)
+
+
 async def test_regression_a_page_of_the_newest_that_lacks_the_source_is_not_complete(
     tmp_path: Path, world: World
 ) -> None:

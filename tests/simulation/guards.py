@@ -299,14 +299,11 @@ def no_source_is_moved(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_length_is_a_pages(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(settling, "may_be_capped", lambda _length, _longest, _newest: False)
+    patch.setattr(settling, "may_be_page", lambda _length: False)
 
 
 def pages_are_tens(patch: pytest.MonkeyPatch) -> None:
-    real = absence.may_be_capped
-    patch.setattr(
-        settling, "may_be_capped", lambda length, *more: length % 10 == 0 and real(length, *more)
-    )
+    patch.setattr(settling, "may_be_page", lambda length: length > 0 and length % 10 == 0)
 
 
 def every_page_shows_our_newest(patch: pytest.MonkeyPatch) -> None:
@@ -423,7 +420,7 @@ GUARDS: Mapping[str, Mistake] = {
             "believes that every page shows what was made last",
             every_page_shows_our_newest,
             Theme.LISTINGS,
-            60,
+            200,
             lying,
         ),
         Mistake(

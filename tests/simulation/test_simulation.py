@@ -102,6 +102,11 @@ def test_copies_of_a_source_that_was_edited_when_it_was_looked_up_show_nothing_o
     assert not alone(930001134, Theme.SOURCES).problems
 
 
+def test_a_longer_listing_before_does_not_show_that_a_length_is_not_a_pages() -> None:
+    """Here pages of 10 and 20 batches followed whole listings of 25 and 40."""
+    assert not alone(241686444895, Theme.LISTINGS).problems
+
+
 def test_copies_of_a_source_that_was_moved_are_followed() -> None:
     assert not alone(910000053, Theme.SOURCES).problems
 

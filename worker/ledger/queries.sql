@@ -1214,9 +1214,14 @@ WHERE i.campaign_id = :campaign AND i.status = 'created'
 
 -- name: not_shown
 -- The batches that this listing should show but does not: those that earlier listings of this run
--- and GETs showed, those that this run created long enough ago, and the sources of all open attempts
--- there.
+-- and GETs showed, with :of_any_run 1 also those that listings of other runs showed; those that this
+-- run created long enough ago; and the sources of all open attempts there.
 SELECT batch_id FROM temp.listed_names WHERE workspace_id = :workspace_id AND listing < :number
+UNION
+SELECT s.batch_id FROM seen AS s
+WHERE CAST(:of_any_run AS INTEGER) = 1 AND s.workspace_id = :workspace_id
+  AND s.batch_id NOT IN (SELECT batch_id FROM temp.listed_names WHERE listing = :number)
+  AND s.batch_id NOT IN (SELECT batch_id FROM temp.denied)
 UNION
 SELECT a.answered_id FROM attempts AS a CROSS JOIN source_versions AS v ON v.id = a.version_id
 WHERE a.run_id = :run AND a.outcome = 'created' AND v.workspace_id = :workspace_id
@@ -1259,9 +1264,6 @@ SELECT NOT EXISTS (
         SELECT a.answered_id FROM attempts AS a CROSS JOIN source_versions AS v
             ON v.id = a.version_id
         WHERE a.outcome = 'created' AND v.workspace_id = :workspace_id ORDER BY a.id DESC LIMIT 1));
-
--- name: longest_listing
-SELECT coalesce(max(shown), 0) FROM listings WHERE workspace_id = :workspace_id;
 
 -- name: close_attempt
 UPDATE attempts SET closed_by = :closed_by, answered_id = coalesce(:batch_id, answered_id),
@@ -1471,14 +1473,10 @@ WHERE outcome = 'created' AND closed_by = 'outcome' AND ended_at IS NOT NULL
 DELETE FROM rate_changes WHERE run_id IN (SELECT id FROM runs WHERE started_at < :before);
 
 -- name: forget_old_listings
--- Listings, except the latest and the longest of each workspace, and those that first showed an
--- unowned batch.
+-- Listings, except the latest of each workspace and those that first showed an unowned batch.
 DELETE FROM listings
 WHERE run_id IN (SELECT id FROM runs WHERE started_at < :before)
   AND number NOT IN (SELECT max(number) FROM listings GROUP BY workspace_id)
-  AND number NOT IN (SELECT number FROM (
-      SELECT number, row_number() OVER (PARTITION BY workspace_id
-          ORDER BY shown DESC NULLS LAST, number) AS place FROM listings) AS l WHERE l.place = 1)
   AND number NOT IN (SELECT listing FROM unowned_batches);
 
 -- name: fact

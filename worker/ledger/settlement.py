@@ -239,16 +239,24 @@ def _arrived(name: str) -> Arrived:
 
 
 def not_shown(
-    ledger: Ledger, number: int, workspace_id: str, made_before: float | None, limit: int
+    ledger: Ledger,
+    number: int,
+    workspace_id: str,
+    made_before: float | None,
+    limit: int,
+    *,
+    of_any_run: bool = False,
 ) -> list[str]:
-    """The batches that listing `number` should show but does not, at most `limit`. A batch that
-    this run created counts if it was created before `made_before` (server time)."""
+    """The batches that listing `number` should show but does not, at most `limit`: those that this
+    run was shown or, with `of_any_run`, any run. A batch that this run created counts if it was
+    created before `made_before` (server time)."""
     found = ledger.ask(
         "not_shown",
         workspace_id=workspace_id,
         number=number,
         run=ledger.run,
         made_before=made_before,
+        of_any_run=int(of_any_run),
         limit=limit,
     )
     return [row[0] for row in found]
@@ -274,11 +282,6 @@ def note_moved(ledger: Ledger, batch: Listed) -> None:
     with ledger.transaction():
         ledger.ask("forget_listed", batch_id=batch.id)
         note_sources(ledger, [batch])
-
-
-def longest_listing(ledger: Ledger, workspace_id: str) -> int:
-    """The most batches that any listing of the workspace has shown."""
-    return int(ledger.ask("longest_listing", workspace_id=workspace_id).fetchone()[0])
 
 
 def shows_our_newest(ledger: Ledger, number: int, workspace_id: str) -> bool:

@@ -65,11 +65,7 @@ def candidates(
     return tuple(s.batch_id for s in free if nearly_fits(attempt, s, fidelity))
 
 
-def may_be_capped(length: int, longest: int, shows_our_newest: bool) -> bool:
-    """Whether a listing of this `length` may be only the first page of a longer one, with a count
-    that counts only the page.
-
-    Pages have round lengths: multiples of 10 or of 25. The listing is not a page if a longer one
-    was seen before (`longest`) or if it shows our newest batch."""
-    is_round = length > 0 and (length % 10 == 0 or length % 25 == 0)
-    return is_round and length >= longest and not shows_our_newest
+def may_be_page(length: int) -> bool:
+    """Whether a listing of this `length` may be only a page of a longer one, with a count that
+    counts only the page. Pages have round lengths: multiples of 10 or of 25."""
+    return length > 0 and (length % 10 == 0 or length % 25 == 0)

@@ -22,7 +22,7 @@ from worker.model.clock import Clock, ServerClock
 from worker.model.events import Emit, Event
 from worker.model.replies import Page
 from worker.model.stop import Stop
-from worker.settle.absence import may_be_capped
+from worker.settle.absence import may_be_page
 from worker.settle.verdicts import verdicts_of
 from worker.settle.windows import over_at
 
@@ -171,8 +171,14 @@ class Settling:
         complete."""
         now = self.server.now(listing.left)
         made_before = None if now is None else now - self.settle_after_s
+        is_page = may_be_page(listing.shown)
         lacking = await self.database.call(
-            settlement.not_shown, listing.number, workspace_id, made_before, NOT_SHOWN + 1
+            settlement.not_shown,
+            listing.number,
+            workspace_id,
+            made_before,
+            NOT_SHOWN + 1,
+            of_any_run=is_page,
         )
         if len(lacking) > NOT_SHOWN:
             return f"it lacks more than {NOT_SHOWN} batches that should be there"
@@ -190,8 +196,7 @@ class Settling:
                 "it shows none of the batches that it showed before; the token may have lost access"
             )
         newest = await self.database.call(settlement.shows_our_newest, listing.number, workspace_id)
-        longest = await self.database.call(settlement.longest_listing, workspace_id)
-        if may_be_capped(listing.shown, longest, newest):
+        if is_page and not newest:
             return f"its length, {listing.shown}, may be that of a page"
         return None
 
