@@ -23,7 +23,7 @@ from worker.model.clock import ServerClock
 from worker.model.errors import TokenRefusedError
 from worker.model.events import Event
 from worker.model.replies import Answer, Listing, NoAnswer, Page, Reply
-from worker.run.preflight import Findings, Preflight
+from worker.run.preflight import Preflight, PreflightResult
 
 OTHER = "64a0000000000000000000bb"
 SOURCE = uuid(1)
@@ -153,7 +153,7 @@ async def test_one_get_and_one_listing_answer_for_all_sources(
         rig = Rig(ledger, api)
         findings = await rig.preflight.look_up_sources()
 
-        assert findings == Findings(40, 0, 0, (WORKSPACE,), 0)
+        assert findings == PreflightResult(40, 0, 0, (WORKSPACE,))
         assert (api.asked("batch"), api.asked("listing")) == (1, 1)
         assert set(rig.sources().values()) == {"found"}
         assert connection_of(ledger).execute("SELECT count(*) FROM seen").fetchone()[0] == 40
@@ -198,7 +198,7 @@ async def test_each_workspace_is_listed_once(tmp_path: Path, api: ScriptedApi) -
     with opened(tmp_path, "batch_id", *here, *there) as ledger:
         findings = await Rig(ledger, api).preflight.look_up_sources()
 
-    assert findings == Findings(20, 0, 0, (WORKSPACE, OTHER), 0)
+    assert findings == PreflightResult(20, 0, 0, (WORKSPACE, OTHER))
     assert api.asked("listing") == 2
     assert (
         api.asked("batch") <= 1 + 10
@@ -217,7 +217,7 @@ async def test_a_source_that_no_listing_shows_is_asked_for_and_only_its_own_404_
         rig = Rig(ledger, api)
         findings = await rig.preflight.look_up_sources()
 
-        assert findings == Findings(2, 1, 3, (WORKSPACE,), 0)
+        assert findings == PreflightResult(2, 1, 3, (WORKSPACE,))
         assert rig.sources() == {
             first: "found",
             hidden: "found",
@@ -265,7 +265,7 @@ async def test_too_many_requests_are_no_answer_and_are_waited_out(
     with opened(tmp_path, "batch_id", SOURCE) as ledger:
         rig = Rig(ledger, api)
 
-        assert await rig.preflight.look_up_sources() == Findings(1, 0, 0, (WORKSPACE,), 0)
+        assert await rig.preflight.look_up_sources() == PreflightResult(1, 0, 0, (WORKSPACE,))
         assert rig.stop.waits == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0]
         assert {event.name for event in rig.events} == {"pace.slowed"}
 
@@ -293,7 +293,7 @@ async def test_a_listing_that_fails_is_asked_for_three_times_and_the_run_continu
         rig = Rig(ledger, api)
         findings = await rig.preflight.look_up_sources()
 
-        assert findings == Findings(2, 0, 0, (WORKSPACE,), 1)
+        assert findings == PreflightResult(2, 0, 0, (WORKSPACE,))
         assert (api.asked("listing"), api.asked("batch")) == (3, 1)
         assert rig.stop.waits == [1.0, 2.0]
         (note,) = rig.events
@@ -321,7 +321,7 @@ async def test_a_listing_that_is_whole_at_last_counts_as_whole(
     with opened(tmp_path, "batch_id", first) as ledger:
         rig = Rig(ledger, api)
 
-        assert (await rig.preflight.look_up_sources()).listings_not_whole == 0
+        await rig.preflight.look_up_sources()
         assert rig.stop.waits == [60.0]  # a listing is not worth more
         assert rig.events == []
 
@@ -331,7 +331,7 @@ async def test_a_source_without_a_workspace_is_found_without_a_listing(
 ) -> None:
     api.batches[SOURCE] = [said(200, {"id": SOURCE})]
     with opened(tmp_path, "batch_id", SOURCE) as ledger:
-        assert await Rig(ledger, api).preflight.look_up_sources() == Findings(1, 0, 0, (), 0)
+        assert await Rig(ledger, api).preflight.look_up_sources() == PreflightResult(1, 0, 0, ())
 
 
 async def test_a_wish_to_stop_ends_the_look_ups_and_fails_nothing(
@@ -421,6 +421,6 @@ async def test_a_listing_that_ends_because_the_run_was_asked_to_stop_does_not_sa
     with opened(tmp_path, "batch_id", source) as ledger:
         rig = Rig(ledger, api)
         api.before_listing = lambda: rig.stop.ask("signal")
-        findings = await rig.preflight.look_up_sources()
-        assert findings.listings_not_whole == 1
+        await rig.preflight.look_up_sources()
+        assert connection_of(ledger).execute("SELECT error FROM listings").fetchone()[0]
         assert rig.events == []

@@ -238,10 +238,10 @@ class Campaign:
             if question.set_up and not await self._agreed(question):
                 return True
         elif sends:
-            findings = await self._preflight.look_up_sources()
+            found = await self._preflight.look_up_sources()
             question = await self._question()
             self._counted(question.counts)  # rows of missing sources have failed meanwhile
-            self._emit(preflight_event(findings, question))
+            self._emit(preflight_event(found, question))
             if question.names_taken and not self._stop.asked:
                 self._emit(names_taken_note(question))
             creates = bool(question.create or question.counts.unknown)

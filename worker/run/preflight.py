@@ -20,15 +20,14 @@ from worker.model.replies import Page
 from worker.model.stop import Stop
 
 
-class Findings(NamedTuple):
-    """What the preflight found: how many sources were found, are missing, or could not be looked up
-    (`unclear`), which workspaces were listed, and how many of those not completely."""
+class PreflightResult(NamedTuple):
+    """How many sources were found, are missing, or could not be looked up (`unclear`), and which
+    workspaces were listed."""
 
     found: int
     missing: int
     unclear: int
     workspaces: tuple[str, ...]
-    listings_not_whole: int
 
 
 class Preflight:
@@ -44,7 +43,6 @@ class Preflight:
         self._at_once = at_once
         self._listed: set[str] = set()
         self._titles: dict[str, str] = {}
-        self._not_whole = 0
         self._found = self._missing = self._unclear = 0
 
     async def check_token(self) -> str:
@@ -54,7 +52,7 @@ class Preflight:
         await self._database.call(Ledger.set_me, me)
         return me
 
-    async def look_up_sources(self) -> Findings:
+    async def look_up_sources(self) -> PreflightResult:
         """Look up the source of everything that the run may send, list each workspace once, and
         record both in the ledger."""
         # The first answer names a workspace, and its listing usually has all the others.
@@ -68,8 +66,8 @@ class Preflight:
             page = await self._database.query(Ledger.wanted_sources, 100)
         if not self._stop.asked:
             await self._database.call(Ledger.end_preflight)
-        return Findings(
-            self._found, self._missing, self._unclear, tuple(sorted(self._listed)), self._not_whole
+        return PreflightResult(
+            self._found, self._missing, self._unclear, tuple(sorted(self._listed))
         )
 
     async def _look_up(self, sources: list[str]) -> list[str]:
@@ -118,7 +116,6 @@ class Preflight:
 
         look = await self._reader.listing(workspace_id, take)
         if look.problem is not None:
-            self._not_whole += 1
             if self._stop.asked:
                 return  # the listing ended because the run is ending
             workspace = Workspace(workspace_id, self._titles.get(workspace_id, ""))

@@ -10,7 +10,7 @@ from worker.ledger.store import Ledger
 from worker.model.batch import Workspace
 from worker.model.events import Event
 from worker.model.records import Counts
-from worker.run.preflight import Findings
+from worker.run.preflight import PreflightResult
 from worker.text import verb
 
 
@@ -87,14 +87,14 @@ def names_taken(number: int) -> str:
     return f"{number:,} of the names {on} that this ledger does not know"
 
 
-def preflight_event(findings: Findings, question: Question) -> Event:
+def preflight_event(found: PreflightResult, question: Question) -> Event:
     """The log line with the results of the look-ups."""
     fields = {
         "to_create": question.create,
-        "sources_found": findings.found,
-        "sources_missing": findings.missing,
-        "sources_unclear": findings.unclear,
-        "workspaces": list(findings.workspaces),
+        "sources_found": found.found,
+        "sources_missing": found.missing,
+        "sources_unclear": found.unclear,
+        "workspaces": list(found.workspaces),
         "names_taken": question.names_taken,
     }
     return Event("preflight.done", "info", fields)
