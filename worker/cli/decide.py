@@ -70,8 +70,8 @@ def write_proposals(args: Namespace, settings: Settings) -> int:
         count = SheetCount()
         active = may_be_active(reader, campaign)
         invoked = invocation(settings)
-        some = count.of(undecided(reader, campaign, active=active))
-        rows = sheet_rows(some, latest.campaign, invoked.batch_url)
+        unknown = count.of(undecided(reader, campaign, active=active))
+        rows = sheet_rows(unknown, latest.campaign, invoked.batch_url)
         try:
             decision_sheet.write(path, count.of_rows(rows), f"Decisions for {latest.campaign}")
         except OSError as error:
@@ -108,9 +108,9 @@ class SheetCount:
         self.left_out = 0
         """How many candidates are not in the sheet: it has the first ten of each duplicate."""
 
-    def of(self, some: Iterable[Undecided]) -> Iterator[Undecided]:
+    def of(self, unknown: Iterable[Undecided]) -> Iterator[Undecided]:
         """The same duplicates; each is counted as it is taken."""
-        for one in some:
+        for one in unknown:
             self.duplicates += 1
             self.candidates += len(one.found)
             self.without_candidates += not one.found

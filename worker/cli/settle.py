@@ -194,8 +194,8 @@ def _review(args: argparse.Namespace, settings: Settings, chosen: Target) -> int
         latest = latest_run(reader, settings, args)
         _refuse_outdated(reader, latest, settings)  # its decisions could not be recorded
         campaign = campaign_number(reader, latest)
-        some = list(undecided(reader, campaign, active=may_be_active(reader, campaign)))
-    made = review(some, latest.campaign)
+        unknown = list(undecided(reader, campaign, active=may_be_active(reader, campaign)))
+    made = review(unknown, latest.campaign)
     try:
         with (
             hold(settings.database, settings.wait) as held,

@@ -98,9 +98,9 @@ class Proposal(NamedTuple):
         return self.group[0].item == self.one.item
 
 
-def proposals(some: Iterable[Undecided]) -> Iterator[Proposal]:
+def proposals(duplicates: Iterable[Undecided]) -> Iterator[Proposal]:
     """These duplicates, which are in the job's order, each with its suggestion and its group."""
-    for _, row in groupby(some, key=attrgetter("line")):
+    for _, row in groupby(duplicates, key=attrgetter("line")):
         copies = list(row)
         joint = joint_suggestions([one for one in copies if not one.has_rival])
         groups: dict[tuple[str, frozenset[str]], list[Undecided]] = defaultdict(list)
@@ -149,9 +149,9 @@ def _no_suggestion(one: Undecided) -> Suggestion:
     return Suggestion(None, f"No suggestion: {why}")
 
 
-def _all_same(some: Iterable[Found], name: str) -> bool:
+def _all_same(batches: Iterable[Found], name: str) -> bool:
     """Whether all of these batches are known to have the property `name` as it should be."""
-    return all(name in _properties(found, bool) for found in some)
+    return all(name in _properties(found, bool) for found in batches)
 
 
 def joint_suggestions(copies: Sequence[Undecided]) -> Mapping[int, Suggestion]:
@@ -167,13 +167,13 @@ def joint_suggestions(copies: Sequence[Undecided]) -> Mapping[int, Suggestion]:
         if fitting:
             alike[one.name, fitting].append(one)
     found: dict[int, Suggestion] = {}
-    for (_, fitting), some in alike.items():
-        if len(some) == 1:
+    for (_, fitting), group in alike.items():
+        if len(group) == 1:
             continue
-        if (why_not := _why_no_joint_suggestion(some, fitting)) is None:
-            found |= _one_to_each(some, fitting)
+        if (why_not := _why_no_joint_suggestion(group, fitting)) is None:
+            found |= _one_to_each(group, fitting)
         else:
-            found |= {one.item: Suggestion(None, f"No suggestion: {why_not}") for one in some}
+            found |= {one.item: Suggestion(None, f"No suggestion: {why_not}") for one in group}
     return found
 
 
@@ -181,9 +181,9 @@ def _one_to_each(copies: Sequence[Undecided], fitting: frozenset[str]) -> dict[i
     """The oldest batch for the first copy, and so on."""
     batches = [one for one in copies[0].found if one.batch_id in fitting]
     oldest = sorted(batches, key=lambda one: (one.created_at or "", one.batch_id))
-    some = first_of([f"#{one.item}" for one in copies[:SHOWN]], len(copies))
+    named = first_of([f"#{one.item}" for one in copies[:SHOWN]], len(copies))
     why = (
-        f"{len(copies)} copies of this row ({some}) and {len(batches)} batches fit each"
+        f"{len(copies)} copies of this row ({named}) and {len(batches)} batches fit each"
         " other equally well, and nothing else; which copy gets which batch makes no difference"
     )
     return {

@@ -61,17 +61,17 @@ def filled_in(
     """The decisions in these rows, and what is wrong with others. Rows without a decision are left
     out. With `accept`, a suggestion is the decision about an item that has none. What is `recorded`
     is no longer shared out in a group."""
-    some = _accepted(rows) if accept else list(rows)
+    given = _accepted(rows) if accept else list(rows)
     sheet = _Sheet()
-    for row in some:
+    for row in given:
         sheet.add(row)
-    created = {row.text("candidate_id").lower(): _created(row) for row in some}
+    created = {row.text("candidate_id").lower(): _created(row) for row in given}
     for group in sheet.groups.values():
         if group.marked or group.rest_absent:
             shared, problem = _shared_out(group, sheet.filled, created, recorded)
             sheet.filled |= shared
             sheet.problems += [problem] if problem else []
-    left, misplaced = _with_own_candidates(sheet.filled.values(), some)
+    left, misplaced = _with_own_candidates(sheet.filled.values(), given)
     return left, [*sheet.problems, *misplaced]
 
 
@@ -225,16 +225,16 @@ def _words(text: str) -> list[str]:
 
 def _accepted(rows: Iterable[SheetRow]) -> list[SheetRow]:
     """The rows, with each suggestion as the decision if neither its item nor its group has one."""
-    some = list(rows)
-    decided = {row.text("item") for row in some if row.text("decision")}
-    groups = {(row.sheet, row.text("group")) for row in some if _is_for_group(row)}
+    given = list(rows)
+    decided = {row.text("item") for row in given if row.text("decision")}
+    groups = {(row.sheet, row.text("group")) for row in given if _is_for_group(row)}
     return [
         row._replace(cells={**row.cells, "decision": row.cells["suggestion"]})
         if row.text("suggestion")
         and row.text("item") not in decided
         and (row.sheet, row.text("group")) not in groups
         else row
-        for row in some
+        for row in given
     ]
 
 

@@ -57,19 +57,20 @@ GROUP_NAMED = 4
 
 
 def sheet_rows(
-    some: Iterable[Undecided], campaign: str, batch_url: str | None = None
+    duplicates: Iterable[Undecided], campaign: str, batch_url: str | None = None
 ) -> Iterator[Row]:
-    """The rows of the sheet: one for each unknown duplicate and candidate. `some` are in the job's
-    order; `batch_url` is the address of a batch, with {id} in place of its id (None: no links)."""
-    for _, rows in rows_by_item(some, campaign, batch_url):
+    """The rows of the sheet: one for each unknown duplicate and candidate. `duplicates` are in the
+    job's order; `batch_url` is the address of a batch, with {id} in place of its id (None: no
+    links)."""
+    for _, rows in rows_by_item(duplicates, campaign, batch_url):
         yield from rows
 
 
 def rows_by_item(
-    some: Iterable[Undecided], campaign: str, batch_url: str | None
+    duplicates: Iterable[Undecided], campaign: str, batch_url: str | None
 ) -> Iterator[tuple[Proposal, list[Row]]]:
     """The rows of the sheet about each of these duplicates, as `sheet_rows` has them."""
-    for about in proposals(some):
+    for about in proposals(duplicates):
         one, best, group = about
         common: Row = {
             "item": f"#{one.item}",

@@ -61,8 +61,8 @@ def undecided(reader: Reader, campaign: int, *, active: bool = False) -> Iterato
     answers may still come are left out."""
     shared = _shared(reader)
     rows = reader.ask("proposals", campaign=campaign, under_way=not active)
-    for _, some in groupby(rows, key=itemgetter("item")):
-        yield _undecided(list(some), shared)
+    for _, of_item in groupby(rows, key=itemgetter("item")):
+        yield _undecided(list(of_item), shared)
 
 
 class _Shared(NamedTuple):
@@ -77,8 +77,8 @@ class _Shared(NamedTuple):
 def _shared(reader: Reader) -> dict[str, _Shared]:
     rows = reader.ask("shared_candidates")
     found = {}
-    for batch_id, some in groupby(rows, key=itemgetter("batch_id")):
-        fits = [(row["item_id"], _fits(row)) for row in some]
+    for batch_id, of_batch in groupby(rows, key=itemgetter("batch_id")):
+        fits = [(row["item_id"], _fits(row)) for row in of_batch]
         first = tuple(item for item, _ in fits[: SHARED + 1])
         found[batch_id] = _Shared(first, len(fits), sum(fit for _, fit in fits))
     return found

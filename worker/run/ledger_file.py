@@ -80,11 +80,11 @@ class LedgerFile:
     async def _keep_changes(self) -> None:
         """Record the rate changes in the database. If that fails, the end of the run tries
         again."""
-        some = tuple(self.changes)
+        unrecorded = tuple(self.changes)
         with suppress(*DATABASE_ERRORS):  # sending fails with the same error, and reports it
-            if some:
-                await self._database.call(Ledger.add_rate_changes, some)
-            del self.changes[: len(some)]
+            if unrecorded:
+                await self._database.call(Ledger.add_rate_changes, unrecorded)
+            del self.changes[: len(unrecorded)]
 
 
 def _write(reader: Reader, options: Options, *, active: bool) -> list[str]:

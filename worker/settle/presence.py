@@ -70,20 +70,20 @@ def presence(
     parts = _connected(attempts, [fidelity.as_sent(batch) for batch in unowned])
     fitting = {batch.batch_id for _, batches in parts for batch in batches}
     odd = [batch for batch in unowned if batch.batch_id not in fitting]
-    for some, batches in parts:
+    for part, batches in parts:
         names = tuple(sorted(batch.batch_id for batch in batches))
-        several = len({attempt.kind for attempt in some}) > 1
-        if several or len(batches) > len(some) or any(batch.disputed for batch in batches):
-            disputed |= {attempt.id: names for attempt in some}
+        several = len({attempt.kind for attempt in part}) > 1
+        if several or len(batches) > len(part) or any(batch.disputed for batch in batches):
+            disputed |= {attempt.id: names for attempt in part}
         elif _has_rival(
-            some[0], alike.get(skeleton(some[0].expected_name), ()), batches
-        ) or _has_changed_rival(some[0], changed.get(some[0].expected_name, ()), batches, fidelity):
-            with_rival |= {attempt.id: names for attempt in some}
+            part[0], alike.get(skeleton(part[0].expected_name), ()), batches
+        ) or _has_changed_rival(part[0], changed.get(part[0].expected_name, ()), batches, fidelity):
+            with_rival |= {attempt.id: names for attempt in part}
         else:
-            found = _oldest_to_oldest(some, batches)
-            if len(found) < len(some):
-                hopeful = {attempt.id for attempt in some if candidates(attempt, odd, fidelity)}
-                found = _oldest_to_oldest(some, batches, hopeful)
+            found = _oldest_to_oldest(part, batches)
+            if len(found) < len(part):
+                hopeful = {attempt.id for attempt in part if candidates(attempt, odd, fidelity)}
+                found = _oldest_to_oldest(part, batches, hopeful)
             claims |= found
     return Presence(claims, disputed, with_rival)
 
@@ -148,9 +148,9 @@ def _connected(
         look = (batch.name, batch.details, batch.datasets)
         if look in alike:
             alike[look][1].append(batch)
-    for some, batches in alike.values():
+    for same_look, batches in alike.values():
         by_time = sorted(batches, key=lambda batch: (batch.created or 0.0, batch.batch_id))
-        fitted = _with_partner(some, by_time, fits)
+        fitted = _with_partner(same_look, by_time, fits)
         fitting = _with_partner(by_time, fitted, lambda batch, attempt: fits(attempt, batch))
         parts += (
             _split(fitted, fitting) if len(fitted) * len(fitting) <= MANY else [(fitted, fitting)]

@@ -58,18 +58,18 @@ def verdicts_of(
     for attempt in attempts:
         workspace_id = attempt.source.workspace_id if attempt.source else None
         by_workspace.setdefault(workspace_id, []).append(attempt)
-    for workspace_id, some in by_workspace.items():
+    for workspace_id, of_workspace in by_workspace.items():
         if (problem := _problem(workspace_id, problems)) is not None:
             why = Unsettled(Reason.LISTING_INCOMPLETE, INCOMPLETE + problem, keeps_earlier=True)
-            unknown |= {attempt.id: why for attempt in some}
+            unknown |= {attempt.id: why for attempt in of_workspace}
             continue
         batches = free.get(workspace_id or "", ())
         fidelity = kept.get(workspace_id or "", CopyFidelity())
-        found = presence(some, batches, fidelity)
+        found = presence(of_workspace, batches, fidelity)
         by_id = {batch.batch_id: batch for batch in batches}
         taken = set(found.claims.values())
         seen = _Seen(found, by_id, [b for b in batches if b.batch_id not in taken], fidelity)
-        for attempt in some:
+        for attempt in of_workspace:
             if attempt.id in found.claims and not attempt.hidden:
                 claims[attempt.id] = by_id[found.claims[attempt.id]]
             elif (unsettled := _unsettled(attempt, seen, absence=absence)) is not None:

@@ -106,8 +106,10 @@ def write_report(
         if not found.runs:
             raise AssertionError("a campaign always has a run")
         with replaced(path) as file:
-            some = undecided(reader, campaign, active=found.latest.may_be_active)
-            sheet = NO_SHEET if found.latest.is_active else sheet_of(some, name, _batch_url(about))
+            unknown = undecided(reader, campaign, active=found.latest.may_be_active)
+            sheet = (
+                NO_SHEET if found.latest.is_active else sheet_of(unknown, name, _batch_url(about))
+            )
             rows = Rows(reader, campaign, name, found)
             pieces = page(found, rows, about, commands, sheet)
             file.writelines(piece.encode() for piece in pieces)
@@ -127,12 +129,12 @@ class Sheet(NamedTuple):
 NO_SHEET = Sheet()
 
 
-def sheet_of(some: Iterable[Undecided], name: str, batch_url: str | None) -> Sheet:
+def sheet_of(unknown: Iterable[Undecided], name: str, batch_url: str | None) -> Sheet:
     """The sheet about these duplicates of the campaign with this name, in the job's order."""
     rows: list[views.Row] = []
     size = duplicates = left_out = 0
     reasons: dict[int, str] = {}
-    for found, about in rows_by_item(some, name, batch_url):
+    for found, about in rows_by_item(unknown, name, batch_url):
         if found.best.reason:
             reasons[found.one.item] = found.best.reason
         if size > SHEET:

@@ -142,14 +142,14 @@ def tries(counted: Sequence[tuple[int, int]]) -> Markup:
     """How many requests a duplicate took: pairs of a number of requests and how many duplicates
     took it."""
     width, row = 540, 30
-    some = list(counted[:5])
+    bars = list(counted[:5])
     if rest := sum(many for _, many in counted[5:]):
-        some.append((-1, rest))
-    height = row * max(1, len(some)) + 8
-    most = max((many for _, many in some), default=1)
+        bars.append((-1, rest))
+    height = row * max(1, len(bars)) + 8
+    most = max((many for _, many in bars), default=1)
     space = width - 130 - 90
     body: list[str] = []
-    for number, (requests, many) in enumerate(some):
+    for number, (requests, many) in enumerate(bars):
         y = 4 + number * row
         label = (
             f"{counted[5][0]} or more"
@@ -164,7 +164,7 @@ def tries(counted: Sequence[tuple[int, int]]) -> Markup:
         )
         body.append(f'<text class="strong" x="{130 + wide + 8:.1f}" y="{y + 18}">{many:,}</text>')
     description = ", ".join(
-        f"{many:,} took {requests if requests >= 0 else 'more'}" for requests, many in some
+        f"{many:,} took {requests if requests >= 0 else 'more'}" for requests, many in bars
     )
     return svg(
         "Requests per duplicate",
@@ -180,20 +180,20 @@ def parts(counts: Sequence[tuple[str, int]]) -> Markup:
     always visible."""
     width, height = 1000, 14
     total = sum(many for _, many in counts)
-    some = [(status, many) for status, many in counts if many]
+    present = [(status, many) for status, many in counts if many]
     least = 6.0
-    spare = width - least * len(some)
+    spare = width - least * len(present)
     body: list[str] = []
     x = 0.0
-    for number, (status, many) in enumerate(some, start=1):
+    for number, (status, many) in enumerate(present, start=1):
         wide = least + spare * many / total
-        gap = 0 if number == len(some) else 2
+        gap = 0 if number == len(present) else 2
         body.append(
             f'<rect class="part {escape(status)}" x="{x:.1f}" y="0" width="{wide - gap:.1f}"'
             f' height="{height}"><title>{many:,} {escape(status)}</title></rect>'
         )
         x += wide
-    description = ", ".join(f"{many:,} {status}" for status, many in some) or "none"
+    description = ", ".join(f"{many:,} {status}" for status, many in present) or "none"
     return svg("Duplicates by status", f"{description}.", width, height, body, stretch=True)
 
 

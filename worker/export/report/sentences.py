@@ -30,15 +30,17 @@ class Headline(NamedTuple):
 def headline(facts: Facts) -> Headline:
     """How many duplicates are created, and what is known of the others."""
     counts = facts.counts
-    some = f"{counts.created:,} of {counted(counts.total, 'duplicate')} created"
+    created = f"{counts.created:,} of {counted(counts.total, 'duplicate')} created"
     if facts.latest.is_active:
         return Headline(
-            "running", f"{some} so far", "A run is in progress. Write the report again to see more."
+            "running",
+            f"{created} so far",
+            "A run is in progress. Write the report again to see more.",
         )
     if not counts.total:
         return Headline("empty", "No duplicates requested", "The job file has no rows.")
     if counts.created == counts.total:
-        title = f"All {counts.total:,} duplicates created" if counts.total > 1 else some
+        title = f"All {counts.total:,} duplicates created" if counts.total > 1 else created
         of = f": {counted(counts.total, 'duplicate')} of {counted(facts.sources, 'source')}"
         if facts.setups.undone:
             title += f", {facts.setups.undone:,} not set up"
@@ -60,7 +62,7 @@ def headline(facts: Facts) -> Headline:
         )
         if number
     ]
-    return Headline("missing", some, f"{joined(parts)}.")
+    return Headline("missing", created, f"{joined(parts)}.")
 
 
 def _setups_undone(facts: Facts) -> str:

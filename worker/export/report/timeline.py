@@ -109,7 +109,7 @@ class Timeline(NamedTuple):
         lengths: dict[str, list[float]] = {}
         for pause in self.pauses:
             lengths.setdefault(pause.reason, []).append(pause.end - pause.begin)
-        found = [PauseReason(reason, len(some), sum(some)) for reason, some in lengths.items()]
+        found = [PauseReason(reason, len(each), sum(each)) for reason, each in lengths.items()]
         return sorted(found, key=lambda reason: -reason.length)
 
     @property
