@@ -10,7 +10,15 @@ from subprocess import Popen
 
 import pytest
 
-from tests.support.command import Ended, command, environment, read_ledger, start, write_job
+from tests.support.command import (
+    Ended,
+    command,
+    environment,
+    read_ledger,
+    source_id,
+    start,
+    write_job,
+)
 from tests.support.sandbox_thread import SandboxThread
 from worker.sandbox.options import SandboxOptions
 from worker.sandbox.world import World
@@ -68,11 +76,37 @@ class Place:
         return ["run", "job.csv", "--json", "--yes", "--rate", "unlimited", *arguments]
 
 
+CRON = ("--yes", "--quiet", "--rate", "unlimited", "--settle-after", 0.2)
+"""The options of the line with which cron runs a job."""
+
+
+def rows(number: int = 6, name: str = "Row {n}") -> list[dict[str, object]]:
+    """Rows of a job, each with its own source."""
+    return [
+        {"batch_id": source_id(n), "name": name.replace("{n}", str(n)), "copies": 1}
+        for n in range(number)
+    ]
+
+
+def run(place: Place, job: str, *more: object, folder: Path | None = None) -> Ended:
+    """Run a job as cron would."""
+    return command(["run", job, *CRON, *more], folder or place.folder, place.environ)
+
+
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
     """A server without latency, and a folder."""
     with SandboxThread() as server:
         yield Place(tmp_path, server)
+
+
+@pytest.fixture
+def made(place: Place) -> Place:
+    """Six duplicates, created by the cron line from the job's own folder."""
+    place.job(*rows(), name="wave.csv")
+    ended = run(place, "wave.csv")
+    assert (ended.code, place.world.made) == (0, 6), ended.err
+    return place
 
 
 @pytest.fixture

@@ -4,42 +4,16 @@ and the message alone is enough to continue."""
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from subprocess import Popen
 
 import pytest
 
-from tests.support.command import Ended, command, finish, source_id, start, until, write_job
-from tests.support.systems import needs_file_locks
-from tests.whole.conftest import Place
+from tests.support.command import Ended, command, finish, source_id, start, until
+from tests.whole.conftest import CRON, Place, rows, run
 from worker.sandbox.options import SandboxOptions
-
-CRON = ("--yes", "--quiet", "--rate", "unlimited", "--settle-after", 0.2)
-
-
-def rows(number: int = 6, name: str = "Row {n}") -> list[dict[str, object]]:
-    return [
-        {"batch_id": source_id(n), "name": name.replace("{n}", str(n)), "copies": 1}
-        for n in range(number)
-    ]
-
-
-@pytest.fixture
-def made(place: Place) -> Place:
-    """Six duplicates, created by the cron line from the job's own folder."""
-    place.job(*rows(), name="wave.csv")
-    ended = run(place, "wave.csv")
-    assert (ended.code, place.world.made) == (0, 6), ended.err
-    return place
-
-
-def run(place: Place, job: str, *more: object, folder: Path | None = None) -> Ended:
-    return command(["run", job, *CRON, *more], folder or place.folder, place.environ)
 
 
 def refused(ended: Ended, *arguments: str) -> None:
@@ -287,295 +261,6 @@ def test_check_reports_the_same_and_ends_with_1(made: Place) -> None:
     assert made.command("check", "final.csv", "--campaign", "wave").code == 0
 
 
-# -- what is not hindered
-
-
-def test_a_job_that_shares_a_few_rows_is_not_hindered(made: Place) -> None:
-    made.job(*rows(2), *rows(6, "Other {n}"), name="other.csv")
-    assert run(made, "other.csv").code == 0
-    assert made.world.made == 6 + 8
-
-
-def test_a_campaign_that_was_named_on_purpose_is_not_hindered(made: Place) -> None:
-    assert run(made, "wave.csv", "--campaign", "again").code == 0
-    assert made.world.made == 12
-
-
-def test_new_copies_each_night_are_not_hindered(place: Place) -> None:
-    place.job(*rows(name="Row {n}"), name="nightly.csv")
-    for night in ("2026-11-01", "2026-11-02", "2026-11-03"):
-        assert run(place, "nightly.csv", "--campaign", "nightly-{date}", "--date", night).code == 0
-    place.job(*rows(name="{date} {n}"), name="dated.csv")
-    for night in ("2026-11-01", "2026-11-02"):
-        assert run(place, "dated.csv", "--date", night).code == 0
-    assert place.world.made == 3 * 6 + 2 * 6
-
-
-def test_a_rehearsal_is_not_hindered_and_hinders_nothing(place: Place) -> None:
-    place.job(*rows(), name="wave.csv")
-    assert place.command("run", "wave.csv", "--sandbox").code == 0
-    shutil.copy(place.folder / "wave.csv", place.folder / "final.csv")
-    assert place.command("run", "final.csv", "--sandbox").code == 0
-    assert run(place, "wave.csv").code == 0
-    assert place.world.made == 6
-
-
-def test_a_few_copies_that_somebody_created_by_hand_do_not_hinder(place: Place) -> None:
-    place.job({"batch_id": source_id(1), "copies": 3}, name="by-hand.csv")
-    run(
-        place,
-        "by-hand.csv",
-        "--limit",
-        1,
-        "--database",
-        place.folder.parent / f"{place.folder.name}.db",
-    )
-    place.job({"batch_id": source_id(1), "copies": 3}, name="wave.csv")
-    assert run(place, "wave.csv").code == 0
-    assert place.world.made == 4
-
-
-# -- nobody is asked
-
-
-def test_without_a_terminal_and_without_yes_nothing_is_created(place: Place) -> None:
-    place.job(*rows(), name="wave.csv")
-    ended = place.command("run", "wave.csv")
-    assert ended.code == 2
-    assert "--yes" in ended.err
-    assert place.world.requests.total() == 0
-    assert not (place.folder / "ledgers" / "ledger.db").exists()
-    assert run(place, "wave.csv").code == 0
-    assert place.command("run", "wave.csv").code == 0, "nothing is left to be asked about"
-
-
-# -- one database, two names
-
-
-def held(place: Place, job: str, database: Path) -> list[object]:
-    return [
-        "run",
-        job,
-        "--yes",
-        "--json",
-        "--rate",
-        "4/s",
-        "--database",
-        database,
-        "--campaign",
-        "wave",
-    ]
-
-
-def under_way_by_one_of_two_names(place: Place) -> tuple[Path, Path, Popen[str]]:
-    """Two names of one database, and a run that uses the first one."""
-    place.job(*rows(30), name="wave.csv")
-    database, other = place.folder / "a.db", place.folder / "other" / "b.db"
-    other.parent.mkdir()
-    command([*held(place, "wave.csv", database), "--limit", 1], place.folder, place.environ)
-    os.link(database, other)
-    return database, other, start(held(place, "wave.csv", database), place.folder, place.environ)
-
-
-@needs_file_locks
-def test_a_database_that_is_reached_by_two_names_is_held_by_one_run(
-    place_with: Callable[[SandboxOptions], Place],
-) -> None:
-    place = place_with(SandboxOptions(latency=0.02))
-    _, other, first = under_way_by_one_of_two_names(place)
-    until(lambda: place.world.made >= 3)
-    second = command(held(place, "wave.csv", other), place.folder, place.environ)
-    assert finish(first).code == 0
-    assert second.code == 75
-    assert f"process {first.pid}" in second.err
-    assert place.world.made == 30
-
-
-def test_changes_that_a_killed_run_left_beside_the_other_name_are_not_passed_over(
-    place_with: Callable[[SandboxOptions], Place],
-) -> None:
-    place = place_with(SandboxOptions(latency=0.02))
-    database, other, first = under_way_by_one_of_two_names(place)
-    until(lambda: place.world.made >= 5)
-    first.kill()
-    finish(first)
-    ended = command(held(place, "wave.csv", other), place.folder, place.environ)
-    assert ended.code == 2
-    assert "a.db-wal" in ended.err
-    database.unlink()
-    assert command(held(place, "wave.csv", other), place.folder, place.environ).code == 2, (
-        "moved without its changes"
-    )
-    os.link(other, database)
-    ended = command(
-        [*held(place, "wave.csv", database), "--settle-after", 0.3, "--timeout", 1],
-        place.folder,
-        place.environ,
-    )
-    assert (ended.code, place.world.made) == (0, 30)
-
-
-@needs_file_locks
-def test_a_lock_file_that_is_deleted_lets_nobody_in_and_ends_nothing(
-    place_with: Callable[[SandboxOptions], Place],
-) -> None:
-    place = place_with(SandboxOptions(latency=0.02))
-    place.job(*rows(30), name="wave.csv")
-    database = place.folder / "a.db"
-    first = start(held(place, "wave.csv", database), place.folder, place.environ)
-    until(lambda: place.world.made >= 3)
-    (place.folder / "a.db.lock").unlink()
-    second = command(held(place, "wave.csv", database), place.folder, place.environ)
-    ended = finish(first)
-    assert (ended.code, second.code) == (0, 75), ended.err + second.err
-    assert place.world.made == 30
-
-
-# -- which campaign, whose files
-
-
-def test_reading_commands_write_the_files_of_the_campaign_that_they_act_on(place: Place) -> None:
-    (place.folder / "config.toml").write_text('ledger = "ledgers/{campaign}.csv"\nreport = true\n')
-    place.job(*rows(), name="wave.csv")
-    run(place, "wave.csv")
-    run(place, "wave.csv", "--campaign", "second", "--limit", 2)
-    before = {path.name: path.read_text() for path in (place.folder / "ledgers").glob("wave.*")}
-    for arguments in (
-        ("ledger", "wave.csv"),
-        ("report", "wave.csv"),
-        ("settle", "wave.csv", "--json"),
-    ):
-        ended = place.command(*arguments)
-        assert ended.code == 0, ended.err
-        assert "second" in ended.out + ended.err, "the campaign is named"
-    assert {
-        path.name: path.read_text() for path in (place.folder / "ledgers").glob("wave.*")
-    } == before
-    assert {row["campaign"] for row in place.ledger("second")} == {"second"}
-    assert (place.folder / "ledgers" / "second.html").exists()
-
-
-@pytest.mark.parametrize("name", ["one.csv", "one.xlsx"])
-def test_the_ledger_file_of_another_campaign_is_never_replaced(place: Place, name: str) -> None:
-    place.job(*rows(), name="wave.csv")
-    run(place, "wave.csv", "--ledger", name)
-    before = (place.folder / name).read_bytes()
-    ended = run(place, "wave.csv", "--campaign", "second", "--ledger", name)
-    assert ended.code == 2
-    assert "ledger file of campaign wave, not of second" in ended.err
-    assert place.world.made == 6
-    run(place, "wave.csv", "--campaign", "second")
-    assert place.command("ledger", "wave.csv", "--campaign", "second", "--ledger", name).code == 2
-    assert place.command("settle", "wave.csv", "--campaign", "second", "--ledger", name).code == 2
-    assert place.command("check", "wave.csv", "--campaign", "third", "--ledger", name).code == 2
-    assert (place.folder / name).read_bytes() == before
-
-
-def test_the_report_of_another_campaign_is_replaced_only_by_name(place: Place) -> None:
-    place.job(*rows(), name="wave.csv")
-    run(place, "wave.csv", "--ledger", "one.csv", "--report")
-    ended = place.command(
-        "run", "wave.csv", "--yes", "--campaign", "second", "--ledger", "one.xlsx", "--report"
-    )
-    assert ended.code == 0
-    assert "this is the report of campaign" in ended.err
-    assert "wave" in (place.folder / "one.html").read_text()[:1024]
-    assert place.command("report", "wave.csv").code == 2
-    assert place.command("report", "wave.csv", "--output", "one.html").code == 0
-
-
-@pytest.mark.parametrize("where", ["config", "environment"])
-def test_the_next_day_the_latest_run_of_a_dated_campaign_is_meant(place: Place, where: str) -> None:
-    more = {"DUPLICATE_BATCHES_CAMPAIGN": "spring-{date}"} if where == "environment" else {}
-    if where == "config":
-        (place.folder / "config.toml").write_text('campaign = "spring-{date}"\n')
-    place.job(*rows(), name="wave.csv")
-    environ = place.environ | more
-    assert (
-        command(["run", "wave.csv", *CRON, "--date", "2026-03-01"], place.folder, environ).code == 0
-    )
-    for arguments in (["ledger", "wave.csv"], ["report", "wave.csv"], ["settle", "wave.csv"]):
-        ended = command(arguments, place.folder, environ)
-        assert ended.code == 0, ended.err
-        assert "spring-2026-03-01" in ended.out + ended.err
-    listed = command(
-        ["ledger", "--format", "json"],
-        place.folder,
-        environ | {"DUPLICATE_BATCHES_DATABASE": "ledgers/ledger.db"},
-    )
-    assert "spring-2026-03-01" in listed.out, "without a job all campaigns are listed"
-
-
-def test_check_refuses_the_database_of_another_api_as_run_does(made: Place) -> None:
-    environ = made.environ | {"PROLIFIC_URL": "https://api.prolific.com"}
-    for arguments in (["check", "wave.csv"], ["run", "wave.csv", "--yes"]):
-        ended = command(arguments, made.folder, environ)
-        assert ended.code == 2
-        assert "is for" in ended.err
-
-
-# -- what left the job, and rehearsals
-
-
-def test_what_left_the_job_is_counted(made: Place) -> None:
-    made.job(*rows(4), name="wave.csv")
-    checked = made.command("check", "wave.csv", "--json")
-    assert checked.summary["left_job"] == 2
-    assert "no longer in the job: 2 duplicates" in made.command("check", "wave.csv").out
-
-
-def test_fresh_forgets_a_rehearsal_and_nothing_else(place: Place) -> None:
-    place.job(*rows(), name="wave.csv")
-    write_job(place.folder / "other.csv", rows(3))
-    for job in ("wave.csv", "other.csv"):
-        assert place.command("run", job, "--sandbox", "--on-finish", "true").code == 0
-    again = place.command("run", "wave.csv", "--sandbox", "--json")
-    assert again.summary["created_this_run"] == 0
-    fresh = place.command("run", "wave.csv", "--sandbox", "--fresh", "--json")
-    assert (fresh.code, fresh.summary["created_this_run"]) == (0, 6), fresh.err
-    other = place.command("run", "other.csv", "--sandbox", "--json")
-    assert other.summary["created_this_run"] == 0
-    refused_ = place.command("run", "wave.csv", "--fresh", "--yes")
-    assert refused_.code == 2
-    assert "--sandbox" in refused_.err
-
-
-# -- what reviewers found
-
-
-def test_unanswered_requests_of_last_night_do_not_stop_tonight(
-    place_with: Callable[[SandboxOptions], Place],
-) -> None:
-    """Their batches have the names of tonight's, but this ledger knows that it may have made
-    them."""
-    place = place_with(
-        SandboxOptions(latency=0.0, faults={"drop-answer": 1.0, "list-short": 1.0}, seed=3)
-    )
-    place.job(*rows(), name="nightly.csv")
-    first = run(place, "nightly.csv", "--campaign", "n-{date}", "--date", "2026-11-01")
-    assert first.code == 1
-    place.server.sandbox.misbehave({})
-    assert run(place, "nightly.csv", "--campaign", "n-{date}", "--date", "2026-11-02").code == 0
-
-
-def test_a_date_in_the_job_files_own_name_makes_a_new_campaign_each_night(place: Place) -> None:
-    place.job(*rows(), name="nightly {date}.csv")
-    for night in ("2026-11-01", "2026-11-02"):
-        assert run(place, "nightly {date}.csv", "--date", night).code == 0
-    assert place.world.made == 12
-
-
-def test_a_few_that_exist_elsewhere_are_reported(made: Place) -> None:
-    made.job(*rows(2), *rows(6, "Other {n}"), name="other.csv")
-    said = (
-        "2 duplicates of this job exist in campaign wave already and will be created a second time"
-    )
-    assert said in made.command("check", "other.csv").out
-    assert any(
-        said in note["text"] for note in made.command("run", "other.csv", "--yes").events("note")
-    )
-
-
 def test_a_ledger_whose_first_run_was_killed_is_found_nearby(
     place_with: Callable[[SandboxOptions], Place],
 ) -> None:
@@ -605,23 +290,6 @@ def test_a_ledger_nearby_may_have_any_name_and_is_left_as_it_is(made: Place) -> 
     ]
 
 
-def test_a_ledger_path_that_may_name_the_database_never_opens_it(place: Place) -> None:
-    """To open and close the database's file would end SQLite's locks on it."""
-    place.job(*rows(30), name="wave.csv")
-    environ = place.environ | {"DUPLICATE_BATCHES_LEDGER": "ledgers/{run_id}"}
-    process = start(["run", "wave.csv", "--yes", "--json", "--rate", "20/s"], place.folder, environ)
-    until(lambda: place.world.made >= 3)
-    locks = Path("/proc/locks").read_text("utf-8") if sys.platform == "linux" else ""
-    ended = finish(process)
-    assert ended.code == 0, ended.err
-    assert (
-        not locks
-        or sum(f" {process.pid} " in line and "READ" in line for line in locks.splitlines()) >= 1
-    )
-    assert command(["run", "wave.csv", "--yes", "--json"], place.folder, environ).code == 0
-    assert place.world.made == 30
-
-
 def test_a_declined_or_refused_campaign_is_not_offered_to_be_continued(made: Place) -> None:
     (made.folder / "wave.csv").rename(made.folder / "final.csv")
     made.job(*rows(6), *rows(1, "More"), name="final.csv")
@@ -636,53 +304,69 @@ def test_a_declined_or_refused_campaign_is_not_offered_to_be_continued(made: Pla
     assert not any("unfinished" in note["text"] for note in ended.events("note"))
 
 
-def test_fresh_forgets_only_what_is_a_rehearsals(place: Place) -> None:
-    place.job(*rows(), name="wave.csv")
-    for _ in range(2):
-        again = place.command(
-            "run", "wave.csv", "--sandbox", "--fresh", "--ledger", "mine.csv", "--json"
-        )
-        assert (again.code, again.summary["created_this_run"]) == (0, 6), again.err
-    assert run(place, "wave.csv", "--ledger", "ledgers/sandbox/wave.csv").code == 0
-    real = (place.folder / "ledgers" / "sandbox" / "wave.csv").read_bytes()
-    assert place.command("run", "wave.csv", "--sandbox", "--fresh").code == 2
-    assert (place.folder / "ledgers" / "sandbox" / "wave.csv").read_bytes() == real
+# -- what is not hindered
 
 
-def test_a_ledger_file_that_was_named_is_restored_and_continued_by_the_commands_shown(
-    place: Place,
-) -> None:
-    place.job(*rows(), name="wave.csv")
-    run(place, "wave.csv", "--ledger", "mine.csv")
-    for file in (place.folder / "ledgers").glob("ledger.db*"):
-        file.unlink()
-    ended = run(place, "wave.csv", "--ledger", "mine.csv")
-    assert ended.code == 2
-    (line,) = (one.strip() for one in ended.err.splitlines() if one.startswith("    "))
-    arguments = shlex.split(line)
-    restored = command(arguments[arguments.index("ledger") :], Path("/"), place.environ)
-    assert restored.code == 0, restored.err
-    assert run(place, "wave.csv", "--ledger", "mine.csv").code == 0
-    assert place.world.made == 6
+def test_a_job_that_shares_a_few_rows_is_not_hindered(made: Place) -> None:
+    made.job(*rows(2), *rows(6, "Other {n}"), name="other.csv")
+    assert run(made, "other.csv").code == 0
+    assert made.world.made == 6 + 8
 
 
-def test_a_database_of_rehearsals_that_cannot_be_read_stops_no_restore(made: Place) -> None:
-    for file in (made.folder / "ledgers").glob("ledger.db*"):
-        file.unlink()
-    (made.folder / "ledgers" / "sandbox.db").write_text("no database")
-    restored = made.command("ledger", "wave.csv", "--restore", "ledgers/wave.csv")
-    assert restored.code == 0, restored.err
+def test_a_campaign_that_was_named_on_purpose_is_not_hindered(made: Place) -> None:
+    assert run(made, "wave.csv", "--campaign", "again").code == 0
+    assert made.world.made == 12
 
 
-def test_a_rehearsals_ledger_file_is_never_restored_into_a_real_database(place: Place) -> None:
-    place.job(*rows(), name="wave.csv")
-    assert place.command("run", "wave.csv", "--sandbox", "--ledger", "mine.csv").code == 0
-    assert run(place, "wave.csv", "--ledger", "mine.csv").code == 2
-    ended = place.command("ledger", "wave.csv", "--ledger", "mine.csv", "--restore", "mine.csv")
-    assert ended.code == 2
-    assert "of a rehearsal" in ended.err
+def test_new_copies_each_night_are_not_hindered(place: Place) -> None:
+    place.job(*rows(name="Row {n}"), name="nightly.csv")
+    for night in ("2026-11-01", "2026-11-02", "2026-11-03"):
+        assert run(place, "nightly.csv", "--campaign", "nightly-{date}", "--date", night).code == 0
+    place.job(*rows(name="{date} {n}"), name="dated.csv")
+    for night in ("2026-11-01", "2026-11-02"):
+        assert run(place, "dated.csv", "--date", night).code == 0
+    assert place.world.made == 3 * 6 + 2 * 6
+
+
+def test_a_few_copies_that_somebody_created_by_hand_do_not_hinder(place: Place) -> None:
+    place.job({"batch_id": source_id(1), "copies": 3}, name="by-hand.csv")
+    run(
+        place,
+        "by-hand.csv",
+        "--limit",
+        1,
+        "--database",
+        place.folder.parent / f"{place.folder.name}.db",
+    )
+    place.job({"batch_id": source_id(1), "copies": 3}, name="wave.csv")
     assert run(place, "wave.csv").code == 0
-    assert place.world.made == 6
+    assert place.world.made == 4
+
+
+def test_unanswered_requests_of_last_night_do_not_stop_tonight(
+    place_with: Callable[[SandboxOptions], Place],
+) -> None:
+    """Their batches have the names of tonight's, but this ledger knows that it may have made
+    them."""
+    place = place_with(
+        SandboxOptions(latency=0.0, faults={"drop-answer": 1.0, "list-short": 1.0}, seed=3)
+    )
+    place.job(*rows(), name="nightly.csv")
+    first = run(place, "nightly.csv", "--campaign", "n-{date}", "--date", "2026-11-01")
+    assert first.code == 1
+    place.server.sandbox.misbehave({})
+    assert run(place, "nightly.csv", "--campaign", "n-{date}", "--date", "2026-11-02").code == 0
+
+
+def test_a_few_that_exist_elsewhere_are_reported(made: Place) -> None:
+    made.job(*rows(2), *rows(6, "Other {n}"), name="other.csv")
+    said = (
+        "2 duplicates of this job exist in campaign wave already and will be created a second time"
+    )
+    assert said in made.command("check", "other.csv").out
+    assert any(
+        said in note["text"] for note in made.command("run", "other.csv", "--yes").events("note")
+    )
 
 
 def test_all_that_exists_in_another_campaign_is_reported_if_this_one_was_named_on_purpose(
@@ -692,3 +376,32 @@ def test_all_that_exists_in_another_campaign_is_reported_if_this_one_was_named_o
         "6 duplicates of this job exist in campaign wave already and will be created a second time"
     )
     assert said in made.command("check", "wave.csv", "--campaign", "again").out
+
+
+# -- other checks before anything is sent
+
+
+def test_without_a_terminal_and_without_yes_nothing_is_created(place: Place) -> None:
+    place.job(*rows(), name="wave.csv")
+    ended = place.command("run", "wave.csv")
+    assert ended.code == 2
+    assert "--yes" in ended.err
+    assert place.world.requests.total() == 0
+    assert not (place.folder / "ledgers" / "ledger.db").exists()
+    assert run(place, "wave.csv").code == 0
+    assert place.command("run", "wave.csv").code == 0, "nothing is left to be asked about"
+
+
+def test_what_left_the_job_is_counted(made: Place) -> None:
+    made.job(*rows(4), name="wave.csv")
+    checked = made.command("check", "wave.csv", "--json")
+    assert checked.summary["left_job"] == 2
+    assert "no longer in the job: 2 duplicates" in made.command("check", "wave.csv").out
+
+
+def test_check_refuses_the_database_of_another_api_as_run_does(made: Place) -> None:
+    environ = made.environ | {"PROLIFIC_URL": "https://api.prolific.com"}
+    for arguments in (["check", "wave.csv"], ["run", "wave.csv", "--yes"]):
+        ended = command(arguments, made.folder, environ)
+        assert ended.code == 2
+        assert "is for" in ended.err
