@@ -250,6 +250,12 @@ class Rig:
         return [dict(event.fields) for event in self.events if event.name == "batch.settled"]
 
 
+def lose(folder: Path) -> None:
+    """Lose the database."""
+    for database in folder.glob("ledger.db*"):
+        database.unlink()
+
+
 @contextmanager
 def run(folder: Path, world: World, *rows: str, **changes: Any) -> Iterator[Rig]:
     """A run of a job with these rows."""

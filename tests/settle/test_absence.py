@@ -18,6 +18,9 @@ from worker.settle.absence import candidates, may_be_page, nearly_fits
 from worker.settle.fitting import fits, names_are_close
 from worker.settle.windows import WIDE_S
 
+LATER = 1300.0
+"""When a batch was created that is near only by the clock's margin: nobody renamed a copy."""
+
 ANOTHER: dict[str, dict[str, Any]] = {
     "name": {"name": "Bridges"},
     "details": {"details": "else", "loose_details": "else"},
@@ -45,7 +48,7 @@ def test_a_name_is_not_cut_where_one_that_is_as_long_arrived_whole(
     longest: int, found: str, near: bool
 ) -> None:
     seen = CopyFidelity(name=True, arrived=Arrived(longest=longest))
-    assert nearly_fits(attempt(), unowned(name=found), seen) is near
+    assert nearly_fits(attempt(), unowned(name=found, created=LATER), seen) is near
 
 
 def test_the_length_of_a_name_is_counted_in_bytes_and_of_one_that_arrived_in_characters() -> None:
@@ -55,8 +58,9 @@ def test_the_length_of_a_name_is_counted_in_bytes_and_of_one_that_arrived_in_cha
 
 def test_names_that_settling_found_show_nothing_about_the_length_of_other_attempts_names() -> None:
     seen = CopyFidelity(name=True, found=Arrived(longest=7))
-    assert nearly_fits(attempt(), unowned(name="Signs"), seen)
-    assert not nearly_fits(attempt(restored=True), unowned(name="Signs"), seen)
+    batch = unowned(name="Signs", created=LATER)
+    assert nearly_fits(attempt(), batch, seen)
+    assert not nearly_fits(attempt(restored=True), batch, seen)
 
 
 UNLIKE: dict[str, Any] = {"name": "Bridges", "details": "else", "loose_details": "else"}
@@ -107,7 +111,7 @@ def test_a_batch_from_before_the_ledger_file_was_written_is_not_the_copy_of_what
 
 @pytest.mark.parametrize("differs", ANOTHER)
 def test_a_property_that_differs_proves_only_where_it_was_shown_to_survive(differs: str) -> None:
-    batch = unowned(name="Signs")._replace(**ANOTHER[differs])
+    batch = unowned(name="Signs", created=LATER)._replace(**ANOTHER[differs])
     only: dict[str, Any] = {differs: True}
     unknown: dict[str, Any] = {differs: None}
     not_kept: dict[str, Any] = {differs: False}
@@ -143,6 +147,35 @@ def test_a_batch_of_exactly_the_copys_name_is_near_however_it_looks(
 
 
 @pytest.mark.parametrize(
+    ("of_attempt", "of_batch", "near"),
+    [
+        ({}, {}, True),
+        ({"restored": True}, {}, True),
+        ({"source_changed": True}, {}, True),
+        ({}, {"created_by": None}, True),
+        ({}, {"created": None}, True),
+        ({}, {"created": LATER}, False),
+        ({}, {"name": "Signs 2"}, False),  # another open attempt's copy
+        ({}, {"details": "else", "loose_details": "else"}, False),  # and edited
+        ({}, {"datasets": ("other",)}, False),
+        ({"tells_people_apart": False}, {"created_by": "somebody"}, False),
+    ],
+)
+def test_a_batch_that_differs_in_its_name_alone_may_be_a_copy_that_a_person_renamed(
+    of_attempt: dict[str, Any], of_batch: dict[str, Any], near: bool
+) -> None:
+    batch = unowned(name="Final A")._replace(**of_batch)
+    assert nearly_fits(attempt(**of_attempt), batch, ALL, {"Signs 1", "Signs 2"}) is near
+
+
+def test_details_that_copying_changes_count_as_those_that_were_copied() -> None:
+    known = replace(ALL, details=False, copied={"cleaned": "details", "cut": None})
+    for details, near in (("cleaned", True), ("cut", True), ("else", False)):
+        batch = unowned(name="Final A", details=details, loose_details=details)
+        assert nearly_fits(attempt(), batch, known) is near
+
+
+@pytest.mark.parametrize(
     ("sent", "characters", "near"),
     [
         ("Größe 1", "", True),
@@ -158,7 +191,8 @@ def test_a_name_proves_something_where_its_characters_were_seen_to_survive(
     sent: str, characters: str, near: bool
 ) -> None:
     seen = replace(ALL, arrived=Arrived(frozenset(characters)))
-    assert nearly_fits(attempt(name=sent), unowned(name="Bridges"), seen) is near
+    batch = unowned(name="Bridges", created=LATER)
+    assert nearly_fits(attempt(name=sent), batch, seen) is near
     assert seen.surely_keeps(sent) is not near
 
 
@@ -175,9 +209,9 @@ def test_a_name_proves_something_where_its_characters_were_seen_to_survive(
 def test_for_a_restored_attempt_the_names_of_batches_that_were_found_prove_something(
     restored: bool, known: CopyFidelity, near: bool
 ) -> None:
-    one = attempt(restored=restored)
-    assert nearly_fits(one, unowned(name="Bridges"), known) is near
-    assert nearly_fits(one._replace(name="Zo\u00eb"), unowned(name="Bridges"), known) is (
+    one, batch = attempt(restored=restored), unowned(name="Bridges", created=LATER)
+    assert nearly_fits(one, batch, known) is near
+    assert nearly_fits(one._replace(name="Zo\u00eb"), batch, known) is (
         near or known.found != Arrived(frozenset("\u00eb"))
     )
     assert nearly_fits(one, unowned(name="Signs"), known)
@@ -216,7 +250,7 @@ def test_copies_show_what_a_cleaning_api_makes_of_details(
 def test_nothing_that_differs_proves_anything_where_the_source_changed_or_is_not_known(
     differs: str,
 ) -> None:
-    batch = unowned()._replace(**ANOTHER[differs])
+    batch = unowned(created=LATER)._replace(**ANOTHER[differs])
 
     assert nearly_fits(attempt(source_changed=True), batch, ALL) is (differs != "name")
     assert nearly_fits(attempt(source_changed=True, name=None), batch, ALL), (
@@ -321,7 +355,11 @@ def test_a_name_is_close_to_itself_however_it_is_written(name: str) -> None:
 
 
 def test_candidates_are_named_by_their_ids() -> None:
-    shown = [unowned("b1"), unowned("b2", name="Bridges"), unowned("b3", created_by="somebody")]
+    shown = [
+        unowned("b1"),
+        unowned("b2", name="Bridges", created=LATER),
+        unowned("b3", created_by="somebody"),
+    ]
 
     assert candidates(attempt(), shown, ALL) == ("b1",)
     assert candidates(attempt(), shown, CopyFidelity()) == ("b1", "b2")

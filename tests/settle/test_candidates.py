@@ -122,9 +122,21 @@ async def test_a_batch_of_another_name_is_no_candidate_once_a_201_was_listed_as_
     two: Rig, world: World
 ) -> None:
     world.add(101, "Quite another")
+    world.clock.advance(300.0)  # otherwise it could be a copy that a person renamed
     two.lose()
 
     assert await two.round() == Settled(absent=1)
+
+
+async def test_a_copy_that_a_person_renamed_before_it_was_listed_is_a_candidate(
+    two: Rig, world: World
+) -> None:
+    two.intents()
+    world.add(101, "Final A")
+    two.lose()
+
+    assert await two.round() == Settled(unknown=1)
+    assert f"these may be its copy ({uuid(101)})" in two.errors()[1]
 
 
 async def test_without_a_201_every_new_batch_is_a_candidate(one: Rig, world: World) -> None:

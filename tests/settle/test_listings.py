@@ -7,8 +7,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.settle.rig import SOURCE, Rig, World, run
-from tests.support.ledgers import WORKSPACE, uuid
+from tests.settle.rig import HEADER, SOURCE, Rig, World, lose, run
+from tests.support.ledgers import WORKSPACE, opened, uuid
+from worker.export.commands import Invocation
+from worker.export.ledger_file import write_ledger_file
+from worker.ledger import settlement
+from worker.model.clock import iso
+from worker.restore.restore import restore
 from worker.settle.settling import Settled
 
 
@@ -149,8 +154,75 @@ async def test_regression_a_page_that_lacks_what_an_earlier_run_was_shown_is_not
         world.listings[WORKSPACE] = [lambda shown: shown[:10]]
 
         assert await rig.round() == Settled(unknown=1)
-        assert f"it lacks batch {uuid(300)}" in rig.errors()[1]
+        assert "its length, 10, may be that of a page" in rig.errors()[1]
         assert await rig.round() == Settled(created=1)
+
+
+async def test_regression_a_page_that_lacks_what_an_answer_named_to_an_earlier_run_is_not_complete(
+    tmp_path: Path, world: World
+) -> None:
+    """The newest request was answered with the oldest batch. No listing has shown the others."""
+    for number in range(200, 207):
+        world.add(number, "Old", by="somebody")
+    with run(tmp_path, world, f"{SOURCE},Wave {{n}},3") as rig:
+        await rig.look()
+        first, second, third = rig.intents()
+        rig.answer(third, 100)
+        rig.answer(second, 101)
+        world.add(102, "Wave 1")
+        rig.lose([first])
+    with run(tmp_path, world) as rig:
+        world.listings[WORKSPACE] = [lambda shown: shown[:10]] * 2
+
+        assert await rig.round() == Settled(unknown=1)
+        assert "its length, 10, may be that of a page" in rig.errors()[0]
+
+
+async def test_regression_a_page_that_lacks_what_a_restored_file_names_is_not_complete(
+    tmp_path: Path, world: World
+) -> None:
+    for number in range(200, 207):
+        world.add(number, "Old", by="somebody")
+    file = tmp_path / "spring.csv"
+    job = f"{SOURCE},Wave {{n}},4"
+    with run(tmp_path, world, job) as rig:
+        await rig.look()
+        first, second, *_ = rig.intents()
+        rig.answer(first, 100)
+        rig.answer(second, 101)
+        write_ledger_file(rig.ledger, rig.ledger.campaign, "spring", file, Invocation())
+    lose(tmp_path)
+    now = iso(world.clock.wall())
+    with opened(tmp_path, HEADER, job, now=now, timeout_s=60.0) as ledger:
+        restore(ledger, file, "spring", (), now)
+    with run(tmp_path, world, job) as rig:
+        world.listings[WORKSPACE] = [lambda shown: shown[:-1]]
+        await rig.look()
+        (listing,) = rig.ledger.ask("last_numbers").fetchone()[1:]
+
+        lacking = settlement.known_and_not_shown(rig.ledger, listing, WORKSPACE, 10)
+        assert lacking == [uuid(101)]
+
+
+async def test_a_round_length_after_which_many_are_gone_is_said_to_be_that_of_a_page(
+    tmp_path: Path, world: World
+) -> None:
+    """It says what a person can do: create any batch."""
+    for number in range(200, 320):
+        world.add(number, "Old", by="somebody")
+    with run(tmp_path, world, f"{SOURCE},Wave {{n}},2") as rig:
+        await rig.look()
+        first, second = rig.intents()
+        rig.answer(first, 100)
+        rig.lose([second])
+    for number in range(207, 320):
+        del world.batches[uuid(number)]
+    assert len(world.batches) == 10
+    with run(tmp_path, world) as rig:
+        assert await rig.round() == Settled(unknown=1)
+        assert "its length, 10, may be that of a page" in rig.errors()[1]
+        world.add(400, "By hand", by="somebody")
+        assert await rig.round() == Settled(absent=1)
 
 
 async def test_a_round_length_need_not_show_what_was_removed(tmp_path: Path, world: World) -> None:

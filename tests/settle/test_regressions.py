@@ -221,6 +221,7 @@ async def test_a_name_proves_something_once_its_characters_were_seen_to_survive(
         first, second = rig.intents()
         rig.answer(first, 200)
         world.add(100, "Quite another")
+        world.clock.advance(300.0)
         rig.lose([second])
         assert await rig.round() == Settled(absent=1)
 
@@ -382,3 +383,70 @@ async def test_a_listing_that_always_fails_at_a_slow_api_ends(tmp_path: Path, wo
 
         world.on_listing = bounded
         await rig.look()
+
+
+async def test_after_a_crash_an_api_whose_clock_is_ahead_does_not_shorten_the_wait(
+    tmp_path: Path, world: World
+) -> None:
+    with run(tmp_path, world, f"{SOURCE},Wave,1", timeout_s=60.0) as rig:
+        await rig.look()
+        rig.intents()
+    world.clock.advance(1.0)
+    world.stepped = 120.0
+    with run(tmp_path, world, timeout_s=60.0) as rig:
+        await rig.preflight.check_token()
+        looked = len(world.listed_at())
+        assert await rig.round() == Settled(absent=1)
+        first, second = world.listed_at()[looked:]
+        assert first >= rig.began + 60.0 + SETTLE_AFTER
+        assert second >= first + SETTLE_AFTER
+
+
+async def test_an_api_that_copies_the_creator_of_the_source_does_not_tell_people_apart(
+    tmp_path: Path, world: World
+) -> None:
+    world.add(3, "Theirs", by="colleague")
+    with run(tmp_path, world, f"{SOURCE},Mine,1", f"{uuid(3)},Wave {{n}},2") as rig:
+        await rig.look()
+        mine, first, second = rig.intents()
+        rig.answer(mine, 100)
+        rig.answer(first, 101, by="colleague")
+        world.add(102, "Wave 2", by="colleague")
+        rig.lose([second])
+        assert await rig.round() == Settled(unknown=1)
+
+
+async def test_a_batch_that_was_moved_back_between_two_looks_is_found_where_it_is_now(
+    tmp_path: Path, world: World
+) -> None:
+    world.add(3, "There", workspace=OTHER)
+    with run(tmp_path, world, f"{SOURCE},Wave,1", f"{uuid(3)},Wave there,1") as rig:
+        await rig.look()
+        world.add(100, "Wave", workspace=OTHER)
+        rig.lose()
+        looks = len(world.listed_at())
+
+        def move() -> None:
+            if len(world.listed_at()) == looks + 2:  # at the second look
+                world.batches[uuid(100)].workspace = WORKSPACE
+
+        world.on_listing = move
+        assert await rig.round() == Settled(created=1, absent=1)
+
+
+async def test_a_source_that_moved_into_a_workspace_that_is_listed_first_is_still_shown_there(
+    tmp_path: Path, world: World
+) -> None:
+    world.batches[SOURCE].workspace = OTHER
+    world.add(3, "There", workspace=OTHER)
+    rows = (f"{SOURCE},Wave {{n}},2", f"{uuid(2)},Unrelated,1")
+    with run(tmp_path, world, *rows) as rig:
+        await rig.look()
+        rig.lose(rig.intents(1))
+    world.batches[SOURCE].workspace = WORKSPACE
+    world.clock.advance(3600.0)
+    with run(tmp_path, world, *rows) as rig:
+        await rig.look()
+        rig.lose(rig.intents(1))
+        await rig.round()
+        assert rig.statuses()[:2] == ["unknown", "pending"], rig.errors()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.settle.rig import HEADER, SETTLE_AFTER, SOURCE, Rig, World, run
+from tests.settle.rig import HEADER, SETTLE_AFTER, SOURCE, Rig, World, lose, run
 from tests.support.ledgers import connection_of, opened, uuid
 from worker.export.commands import Invocation
 from worker.export.ledger_file import write_ledger_file
@@ -32,11 +32,6 @@ def lost_after_its_first_file(folder: Path, world: World, run_id: str = "") -> P
         write(rig, file)
     lose(folder)
     return file
-
-
-def lose(folder: Path) -> None:
-    for database in folder.glob("ledger.db*"):
-        database.unlink()
 
 
 def write(rig: Rig, file: Path) -> None:

@@ -136,3 +136,13 @@ def test_the_candidates_with_most_for_them_and_least_against_them_come_first() -
         [attempt()], {"ws": shown}, {"ws": None}, {}, absence=True
     ).unknown.values()
     assert [one.batch_id for one in why.candidates] == ["b3", "b2", "b1"]
+
+
+def test_regression_the_batch_of_an_attempt_that_is_hidden_may_be_another_ones() -> None:
+    """Two people sent copies of one kind, and listings do not say who created a batch."""
+    batch = unowned(created_by=None)
+    first, second = attempt(1, hidden=True), attempt(2, me="you", left=1001.0)
+    said = verdicts_of([first, second], {"ws": [batch]}, {"ws": None}, {"ws": ALL}, absence=True)
+
+    assert (said.claims, said.absent) == ({}, [])
+    assert said.unknown[2].reason is Reason.MAY_BE_ITS

@@ -54,7 +54,7 @@ def scenario(seed: int, theme: Theme | None = None) -> Scenario:
     if random.Random(f"shared theme {seed}").random() < 1 / 10:
         drawn = Theme.SHARED
     made = _Maker(seed, theme or drawn, rng).scenario()
-    life = _with_setups(doubtful(made) if made.theme is Theme.DOUBT else made)
+    life = _with_renames(_with_setups(doubtful(made) if made.theme is Theme.DOUBT else made))
     return _on_two_machines(life) if life.theme is Theme.SHARED else life
 
 
@@ -152,6 +152,23 @@ def _with_setups(scenario: Scenario) -> Scenario:
             errors=rng.choice((0.0, 0.0, 0.2)),
         ),
     )
+
+
+def _with_renames(scenario: Scenario) -> Scenario:
+    """The scenario with people who rename our copies before a listing has shown them, in half of
+    those of the themes that have people."""
+    rng = random.Random(f"with renames {scenario.seed}")
+    if scenario.theme not in (Theme.PEOPLE, Theme.WILD) or rng.random() < 0.5:
+        return scenario
+    people = [
+        Meddling(
+            rng.randrange(len(scenario.runs)),
+            rng.choice((-300.0, -1.0, 3.0, 40.0)),
+            "rename a copy",
+        )
+        for _ in range(rng.randint(1, 4))
+    ]
+    return replace(scenario, meddling=(*scenario.meddling, *people))
 
 
 class _Maker:

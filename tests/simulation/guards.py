@@ -306,8 +306,8 @@ def pages_are_tens(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(settling, "may_be_page", lambda length: length > 0 and length % 10 == 0)
 
 
-def every_page_shows_our_newest(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(settlement, "shows_our_newest", lambda _ledger, _number, _workspace: True)
+def nobody_renames_a_copy(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(absence, "may_be_renamed", lambda _attempt, _batch: False)
 
 
 def other_ledger_files_own_nothing(patch: pytest.MonkeyPatch) -> None:
@@ -416,13 +416,7 @@ GUARDS: Mapping[str, Mistake] = {
         ),
         Mistake("takes no listing for a page", no_length_is_a_pages, Theme.LISTINGS, 60, lying),
         Mistake("knows pages of tens alone", pages_are_tens, Theme.LISTINGS, 60, lying),
-        Mistake(
-            "believes that every page shows what was made last",
-            every_page_shows_our_newest,
-            Theme.LISTINGS,
-            200,
-            lying,
-        ),
+        Mistake("believes that nobody renames a copy", nobody_renames_a_copy, Theme.PEOPLE, 200),
         Mistake(
             "ignores what other ledger files own",
             other_ledger_files_own_nothing,

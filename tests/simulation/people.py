@@ -57,6 +57,13 @@ def meddle(world: World, meddling: Meddling, wanted: Sequence[Copies]) -> None:
             world.faults["people: set up"] += 1
             world.set_up(batch.id)
         return
+    if meddling.what == "rename a copy":
+        for batch in reversed(world.batches.values()):
+            if batch.request is not None and batch.id not in world.shown_ids:
+                world.faults["people: rename a copy"] += 1
+                batch.name = "Final"
+                return
+        return
     kind = world.requests[-1].kind if meddling.what == "copy the latest" else _alike(world, wanted)
     source = world.batches.get(kind.source_id)
     if source is None:

@@ -171,8 +171,9 @@ class Meddling:
     """Somebody does something `at` this many seconds after the start of the run with this number
     (from 0; before it if negative). `copy`: copy a batch as our jobs want it, or nearly so, with
     the account `who`. `copy the latest`: the one that we asked for last. `set up`: some of our
-    copies. `rename`, `edit`, `move` (to another workspace) or `remove`: a source. `edit for a
-    while`: edit a source, and undo it after `seconds`. `step`: set the API's clock by `seconds`."""
+    copies. `rename a copy`: the latest of ours that nothing has shown. `rename`, `edit`, `move` (to
+    another workspace) or `remove`: a source. `edit for a while`: edit a source, and undo it after
+    `seconds`. `step`: set the API's clock by `seconds`."""
 
     run: int
     at: float

@@ -1052,11 +1052,12 @@ WITH
 shown AS MATERIALIZED (
     SELECT min(pr.me) AS me, l.listing
     FROM temp.listed_names AS l
-    CROSS JOIN items AS oi ON oi.new_batch_id = l.batch_id
+    CROSS JOIN items AS oi ON oi.new_batch_id = l.batch_id AND oi.settled_by <> 'person'
     CROSS JOIN attempts AS oa ON oa.item_id = oi.id
     CROSS JOIN runs AS pr ON pr.id = oa.run_id
     GROUP BY oi.id, l.listing HAVING count(DISTINCT coalesce(pr.me, '')) = 1),
--- The users whom a 201 named as the creator of what they had requested.
+-- The users whom every 201 with a creator named as the creator of what they had requested. An API
+-- may also copy the creator of the source.
 told_apart AS MATERIALIZED (
     SELECT u.me
     FROM (SELECT DISTINCT q.me FROM attempts AS o INDEXED BY attempts_open
@@ -1064,6 +1065,10 @@ told_apart AS MATERIALIZED (
     WHERE EXISTS (
         SELECT 1 FROM runs AS p
         CROSS JOIN attempts AS o ON o.run_id = p.id AND o.created_by = p.me
+        WHERE p.me = u.me AND o.outcome = 'created')
+      AND NOT EXISTS (
+        SELECT 1 FROM runs AS p
+        CROSS JOIN attempts AS o ON o.run_id = p.id AND (o.created_by < p.me OR o.created_by > p.me)
         WHERE p.me = u.me AND o.outcome = 'created'))
 SELECT a.id, a.item_id, a.run_id, a.listing, a.date_before, a.left_server, a.ended_server,
     a.date_after, a.answered_id,
@@ -1155,7 +1160,7 @@ WHERE s.workspace_id = :workspace_id AND s.batch_id = :batch_id AND s.listing > 
 -- The latest look counts, because a batch may be listed before it is complete. If looks differ, they
 -- no longer prove anything.
 ON CONFLICT (batch_id) DO UPDATE
-SET name = excluded.name, created_at = excluded.created_at, created_s = excluded.created_s,
+SET workspace_id = excluded.workspace_id, name = excluded.name, created_at = excluded.created_at, created_s = excluded.created_s,
     created_by = excluded.created_by, status = excluded.status, details = excluded.details,
     datasets = excluded.datasets, instructions = excluded.instructions,
     auto_sync = excluded.auto_sync,
@@ -1214,14 +1219,9 @@ WHERE i.campaign_id = :campaign AND i.status = 'created'
 
 -- name: not_shown
 -- The batches that this listing should show but does not: those that earlier listings of this run
--- and GETs showed, with :of_any_run 1 also those that listings of other runs showed; those that this
--- run created long enough ago; and the sources of all open attempts there.
+-- and GETs showed, those that this run created long enough ago, and the sources of all open attempts
+-- there.
 SELECT batch_id FROM temp.listed_names WHERE workspace_id = :workspace_id AND listing < :number
-UNION
-SELECT s.batch_id FROM seen AS s
-WHERE CAST(:of_any_run AS INTEGER) = 1 AND s.workspace_id = :workspace_id
-  AND s.batch_id NOT IN (SELECT batch_id FROM temp.listed_names WHERE listing = :number)
-  AND s.batch_id NOT IN (SELECT batch_id FROM temp.denied)
 UNION
 SELECT a.answered_id FROM attempts AS a CROSS JOIN source_versions AS v ON v.id = a.version_id
 WHERE a.run_id = :run AND a.outcome = 'created' AND v.workspace_id = :workspace_id
@@ -1235,6 +1235,24 @@ WHERE a.closed_by IS NULL AND v.workspace_id = :workspace_id
   AND i.source_id NOT IN (SELECT batch_id FROM temp.denied)
 LIMIT :limit;
 
+-- name: known_and_not_shown
+-- The batches that this listing does not show although any listing, an answer of an earlier run, or a
+-- restored ledger file named them in the workspace.
+SELECT k.batch_id FROM (
+    SELECT s.batch_id FROM seen AS s WHERE s.workspace_id = :workspace_id
+    UNION
+    SELECT a.answered_id FROM attempts AS a CROSS JOIN source_versions AS v ON v.id = a.version_id
+    WHERE a.answered_id IS NOT NULL AND a.run_id <> :run AND v.workspace_id = :workspace_id
+    UNION
+    SELECT i.new_batch_id FROM items AS i
+    CROSS JOIN sources AS o ON o.source_id = i.source_id
+    CROSS JOIN source_versions AS v ON v.id = o.version_id
+    WHERE i.status = 'created' AND v.workspace_id = :workspace_id
+      AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.item_id = i.id)) AS k
+WHERE k.batch_id NOT IN (SELECT batch_id FROM temp.listed_names WHERE listing = :number)
+  AND k.batch_id NOT IN (SELECT batch_id FROM temp.denied)
+LIMIT :limit;
+
 -- name: shows_nothing_known
 -- Whether batches were seen in the workspace before, and this listing shows none of them.
 SELECT EXISTS (SELECT 1 FROM seen WHERE workspace_id = :workspace_id AND listing < :number)
@@ -1245,6 +1263,9 @@ SELECT EXISTS (SELECT 1 FROM seen WHERE workspace_id = :workspace_id AND listing
 
 -- name: forget_listed
 DELETE FROM temp.listed_names WHERE batch_id = :batch_id;
+
+-- name: forget_moved
+DELETE FROM temp.listed_names WHERE batch_id = :batch_id AND workspace_id = :workspace_id;
 
 -- name: deny
 INSERT INTO temp.denied (batch_id) VALUES (:batch_id) ON CONFLICT DO NOTHING;

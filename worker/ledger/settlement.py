@@ -239,27 +239,26 @@ def _arrived(name: str) -> Arrived:
 
 
 def not_shown(
-    ledger: Ledger,
-    number: int,
-    workspace_id: str,
-    made_before: float | None,
-    limit: int,
-    *,
-    of_any_run: bool = False,
+    ledger: Ledger, number: int, workspace_id: str, made_before: float | None, limit: int
 ) -> list[str]:
-    """The batches that listing `number` should show but does not, at most `limit`: those that this
-    run was shown or, with `of_any_run`, any run. A batch that this run created counts if it was
-    created before `made_before` (server time)."""
+    """The batches that listing `number` should show but does not, at most `limit`. A batch that
+    this run created counts if it was created before `made_before` (server time)."""
     found = ledger.ask(
         "not_shown",
         workspace_id=workspace_id,
         number=number,
         run=ledger.run,
         made_before=made_before,
-        of_any_run=int(of_any_run),
         limit=limit,
     )
     return [row[0] for row in found]
+
+
+def known_and_not_shown(ledger: Ledger, number: int, workspace_id: str, limit: int) -> list[str]:
+    """The batches that listing `number` does not show although listings of any run, or answers and
+    ledger files of earlier runs, named them in the workspace; at most `limit`."""
+    wanted = {"number": number, "workspace_id": workspace_id, "run": ledger.run, "limit": limit}
+    return [row[0] for row in ledger.ask("known_and_not_shown", **wanted)]
 
 
 def shows_nothing_known(ledger: Ledger, number: int, workspace_id: str) -> bool:
@@ -276,11 +275,11 @@ def forget_listed(ledger: Ledger, batch_id: str) -> None:
         ledger.ask("deny", batch_id=batch_id)
 
 
-def note_moved(ledger: Ledger, batch: Listed) -> None:
-    """Record that a GET showed this batch in another workspace, so that listings of its former one
-    need not show it."""
+def note_moved(ledger: Ledger, batch: Listed, former: str) -> None:
+    """Record that a GET showed this batch in another workspace, so that listings of the `former`
+    one need not show it."""
     with ledger.transaction():
-        ledger.ask("forget_listed", batch_id=batch.id)
+        ledger.ask("forget_moved", batch_id=batch.id, workspace_id=former)
         note_sources(ledger, [batch])
 
 

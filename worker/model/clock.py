@@ -51,7 +51,7 @@ class ServerClock:
         self.went_back_to: float | None = None
         """The last Date that was earlier than a previous one by more than the hosts of one service
         may differ."""
-        self._date_at = 0.0
+        self._date_at = self._back_at = 0.0
 
     def observe(self, date: float | None, monotonic: float) -> None:
         """Record that an answer with this `Date` (seconds since 1970; None: without one) has just
@@ -61,7 +61,7 @@ class ServerClock:
             and self.last_date is not None
             and date < self.last_date - HOSTS_DIFFER_S
         ):
-            self.went_back_to = date
+            self.went_back_to, self._back_at = date, monotonic
         if date is not None and (self.last_date is None or date >= self.last_date):
             self.last_date = date
             self._date_at = monotonic
@@ -71,6 +71,12 @@ class ServerClock:
         """The earliest time that the API's clock may show from now on: its latest `Date`, or an
         earlier one if the clock went back. None until an answer has reported it."""
         return self.last_date if self.went_back_to is None else self.went_back_to
+
+    def earliest_now(self, monotonic: float) -> float | None:
+        """The same, carried forward to now. None until an answer has reported it."""
+        if self.went_back_to is None:
+            return self.now(monotonic)
+        return self.went_back_to + (monotonic - self._back_at)
 
     def now(self, monotonic: float) -> float | None:
         """The API's time in seconds since 1970; None until an answer has reported it."""

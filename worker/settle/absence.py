@@ -5,7 +5,7 @@ could be its copy. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from worker.model.attempts import Attempt, CopyFidelity, UnownedBatch
 from worker.settle.fitting import (
@@ -13,13 +13,17 @@ from worker.settle.fitting import (
     is_unlike,
     made_by_its_me,
     may_be_its,
+    may_be_renamed,
     names_are_close,
 )
 from worker.settle.windows import made_at, wide_window
 
 
-def nearly_fits(attempt: Attempt, batch: UnownedBatch, fidelity: CopyFidelity) -> bool:
-    """Whether the batch could be the attempt's copy, however the API may have changed it.
+def nearly_fits(
+    attempt: Attempt, batch: UnownedBatch, fidelity: CopyFidelity, others: Container[str] = ()
+) -> bool:
+    """Whether the batch could be the attempt's copy, however the API may have changed it, or if a
+    person has renamed it. `others` are the names of other open attempts' copies.
 
     A property proves that it is not the copy only if it differs beyond case, spaces and Unicode
     form, copying is known to keep it, and all listings agree about it."""
@@ -42,7 +46,7 @@ def nearly_fits(attempt: Attempt, batch: UnownedBatch, fidelity: CopyFidelity) -
     name_counts = name_is_known and name_is_kept
     whole = fidelity.names(restored=attempt.restored).show_whole(attempt.expected_name)
     if name_counts and not names_are_close(attempt, batch.name, whole=whole):
-        return False
+        return batch.name not in others and may_be_renamed(attempt, fidelity.as_sent(batch))
     if attempt.source_may_have_changed or has_just_its_name(attempt, batch):
         return True
     # If the API changes names, a name similar to the expected one is not a coincidence either.
@@ -58,11 +62,14 @@ def nearly_fits(attempt: Attempt, batch: UnownedBatch, fidelity: CopyFidelity) -
 
 
 def candidates(
-    attempt: Attempt, free: Iterable[UnownedBatch], fidelity: CopyFidelity
+    attempt: Attempt,
+    free: Iterable[UnownedBatch],
+    fidelity: CopyFidelity,
+    others: Container[str] = (),
 ) -> tuple[str, ...]:
     """The ids of the `free` batches (without an owner) that could be this attempt's copy. While
-    there is one, the attempt is not absent."""
-    return tuple(s.batch_id for s in free if nearly_fits(attempt, s, fidelity))
+    there is one, the attempt is not absent. `others` as for `nearly_fits`."""
+    return tuple(s.batch_id for s in free if nearly_fits(attempt, s, fidelity, others))
 
 
 def may_be_page(length: int) -> bool:

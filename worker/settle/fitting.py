@@ -52,14 +52,32 @@ def has_just_its_name(attempt: Attempt, batch: UnownedBatch) -> bool:
     return batch.name == attempt.expected_name and made_by_its_me(attempt, batch)
 
 
+def may_be_renamed(attempt: Attempt, batch: UnownedBatch) -> bool:
+    """Whether the batch is what the attempt would have created, apart from its name: a person may
+    have renamed the copy before any listing showed it. Its `details` are those that it was created
+    from, as far as copies show (`CopyFidelity.as_sent`)."""
+    if attempt.source is None:
+        return True
+    as_sent = batch.details in ("", attempt.source.details) and _has_its_datasets(attempt, batch)
+    return (
+        made_by_its_me(attempt, batch)
+        and made_at(batch, attempt.offset or PRESUMED).meets(window(attempt))
+        and (as_sent or looks_like_its_source(attempt, batch))
+    )
+
+
 def looks_like_its_source(attempt: Attempt, batch: UnownedBatch) -> bool:
     """Whether the batch could be a copy of the attempt's source as the source is now. It is not if
     the task details differ beyond what an API may normalize, or if both have datasets and these
     differ: a copy may lack datasets."""
     if attempt.source is None or not batch.loose_details:
         return True
-    if attempt.source.loose_details != batch.loose_details:
-        return False
+    same = attempt.source.loose_details == batch.loose_details
+    return same and _has_its_datasets(attempt, batch)
+
+
+def _has_its_datasets(attempt: Attempt, batch: UnownedBatch) -> bool:
+    """Whether the batch has the datasets of the attempt's copy, or one of them has none."""
     expected = attempt.expected_datasets
     return not expected or not batch.datasets or expected == batch.datasets
 

@@ -24,7 +24,7 @@ from worker.model.replies import Page
 from worker.model.stop import Stop
 from worker.settle.absence import may_be_page
 from worker.settle.verdicts import verdicts_of
-from worker.settle.windows import over_at
+from worker.settle.windows import WIDE_S, over_at
 
 PROOFS = 3
 """After this many proofs of absence an item is not sent again in the same run (rule 6). Otherwise a
@@ -115,11 +115,13 @@ class Settling:
             if attempt.ended is not None:
                 continue
             # It left before its process died, so before this began. The API's clock alone is not
-            # enough: it may be unknown, or set back.
+            # enough: it may be unknown, set back, or ahead of the one that the lost run saw.
             latest = self._began + attempt.timeout_s
             over = over_at(attempt)
             times.append(
-                latest if over is None or server is None else min(now + over - server, latest)
+                latest
+                if over is None or server is None
+                else min(now + over + WIDE_S - server, latest)
             )
         return max(times)
 
@@ -146,8 +148,7 @@ class Settling:
             if self.stop.asked:
                 return None
         # Not the last Date itself: it may have come before the last request was given up.
-        now = self.server.now(self.clock.monotonic())
-        if (date := self.server.went_back_to or now) is not None:
+        if (date := self.server.earliest_now(self.clock.monotonic())) is not None:
             await self.database.call(settlement.note_date, date)
         return _Looked(left, problems)
 
@@ -171,33 +172,44 @@ class Settling:
         complete."""
         now = self.server.now(listing.left)
         made_before = None if now is None else now - self.settle_after_s
-        is_page = may_be_page(listing.shown)
         lacking = await self.database.call(
-            settlement.not_shown,
-            listing.number,
-            workspace_id,
-            made_before,
-            NOT_SHOWN + 1,
-            of_any_run=is_page,
+            settlement.not_shown, listing.number, workspace_id, made_before, NOT_SHOWN + 1
         )
+        if (problem := await self._unexplained(workspace_id, lacking)) is not None:
+            return problem
+        if await self.database.call(settlement.shows_nothing_known, listing.number, workspace_id):
+            return (
+                "it shows none of the batches that it showed before; the token may have lost access"
+            )
+        if may_be_page(listing.shown) and not await self._shows_all_known(workspace_id, listing):
+            return f"its length, {listing.shown}, may be that of a page"
+        return None
+
+    async def _shows_all_known(self, workspace_id: str, listing: ListingResult) -> bool:
+        """Whether a listing shows our newest batch, and every batch that any run knew in the
+        workspace."""
+        number = listing.number
+        if not await self.database.call(settlement.shows_our_newest, number, workspace_id):
+            return False
+        lacking = await self.database.call(
+            settlement.known_and_not_shown, number, workspace_id, NOT_SHOWN + 1
+        )
+        return await self._unexplained(workspace_id, lacking) is None
+
+    async def _unexplained(self, workspace_id: str, lacking: Sequence[str]) -> str | None:
+        """What a listing lacks although GETs do not say that it was removed or moved to another
+        workspace; None if that explains all."""
         if len(lacking) > NOT_SHOWN:
             return f"it lacks more than {NOT_SHOWN} batches that should be there"
         for batch_id in lacking:
             verdict = await self.reader.source(batch_id)
             batch = verdict.batch
             if batch is not None and (batch.workspace_id or workspace_id) != workspace_id:
-                await self.database.call(settlement.note_moved, listed(batch))
+                await self.database.call(settlement.note_moved, listed(batch), workspace_id)
             elif verdict.state == "missing":
                 await self.database.call(settlement.forget_listed, batch_id)
             else:
                 return f"it lacks batch {batch_id}"
-        if await self.database.call(settlement.shows_nothing_known, listing.number, workspace_id):
-            return (
-                "it shows none of the batches that it showed before; the token may have lost access"
-            )
-        newest = await self.database.call(settlement.shows_our_newest, listing.number, workspace_id)
-        if is_page and not newest:
-            return f"its length, {listing.shown}, may be that of a page"
         return None
 
     # -- deciding

@@ -54,6 +54,7 @@ def verdicts_of(
     absent: list[int] = []
     unknown: dict[int, Unsettled] = {}
     disputed: set[str] = set()
+    names = frozenset(attempt.expected_name for attempt in attempts)
     by_workspace: dict[str | None, list[Attempt]] = {}
     for attempt in attempts:
         workspace_id = attempt.source.workspace_id if attempt.source else None
@@ -67,8 +68,11 @@ def verdicts_of(
         fidelity = kept.get(workspace_id or "", CopyFidelity())
         found = presence(of_workspace, batches, fidelity)
         by_id = {batch.batch_id: batch for batch in batches}
-        taken = set(found.claims.values())
-        seen = _Seen(found, by_id, [b for b in batches if b.batch_id not in taken], fidelity)
+        # A hidden attempt stays unknown, so its batch may still be another one's.
+        hidden = {attempt.id for attempt in of_workspace if attempt.hidden}
+        taken = {batch for attempt, batch in found.claims.items() if attempt not in hidden}
+        left_over = [batch for batch in batches if batch.batch_id not in taken]
+        seen = _Seen(found, by_id, left_over, fidelity, names)
         for attempt in of_workspace:
             if attempt.id in found.claims and not attempt.hidden:
                 claims[attempt.id] = by_id[found.claims[attempt.id]]
@@ -83,12 +87,14 @@ def verdicts_of(
 
 class _Seen(NamedTuple):
     """What a complete listing of one workspace shows: which attempts created which batches, the
-    batches by id, those that no attempt claims, and which properties copying keeps."""
+    batches by id, those that no attempt claims, and which properties copying keeps. `names` are the
+    names of all open attempts' copies."""
 
     found: Presence
     by_id: Mapping[str, UnownedBatch]
     left_over: Sequence[UnownedBatch]
     fidelity: CopyFidelity
+    names: frozenset[str]
 
 
 def _problem(workspace_id: str | None, problems: Mapping[str, str | None]) -> str | None:
@@ -106,7 +112,7 @@ def _unsettled(attempt: Attempt, seen: _Seen, *, absence: bool) -> Unsettled | N
         return _candidates(attempt, seen, Reason.SEVERAL_FIT, SEVERAL, fitting)
     if fitting := seen.found.with_rival.get(attempt.id):
         return _candidates(attempt, seen, Reason.NAMES_ALIKE, ALIKE, fitting)
-    if near := candidates(attempt, seen.left_over, seen.fidelity):
+    if near := candidates(attempt, seen.left_over, seen.fidelity, seen.names):
         return _candidates(attempt, seen, Reason.MAY_BE_ITS, MAY_BE, near)
     if attempt.answered_id is not None:
         named = (attempt.answered_id,)
