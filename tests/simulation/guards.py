@@ -247,7 +247,10 @@ def every_row_of_a_file_was_unsent(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_name_is_cut(patch: pytest.MonkeyPatch) -> None:
+    """A cut name is also one that a person may have changed, so either rule alone keeps the
+    promise."""
     patch.setattr(Arrived, "show_whole", lambda _self, _name: True)
+    nobody_renames_a_copy(patch)
 
 
 def no_wait_for_a_dead_runs_requests(patch: pytest.MonkeyPatch) -> None:
@@ -406,7 +409,12 @@ GUARDS: Mapping[str, Mistake] = {
             60,
             lost_late,
         ),
-        Mistake("believes that no name is cut", no_name_is_cut, Theme.COPYING, 400),
+        Mistake(
+            "believes that no name is cut, and that nobody renames a copy",
+            no_name_is_cut,
+            Theme.COPYING,
+            400,
+        ),
         Mistake(
             "proves absence of what a source was asked for that was moved",
             no_source_is_moved,
