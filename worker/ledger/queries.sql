@@ -1160,10 +1160,10 @@ WHERE s.workspace_id = :workspace_id AND s.batch_id = :batch_id AND s.listing > 
 -- The latest look counts, because a batch may be listed before it is complete. If looks differ, they
 -- no longer prove anything.
 ON CONFLICT (batch_id) DO UPDATE
-SET workspace_id = excluded.workspace_id, name = excluded.name, created_at = excluded.created_at, created_s = excluded.created_s,
-    created_by = excluded.created_by, status = excluded.status, details = excluded.details,
-    datasets = excluded.datasets, instructions = excluded.instructions,
-    auto_sync = excluded.auto_sync,
+SET workspace_id = excluded.workspace_id, name = excluded.name, status = excluded.status,
+    created_at = excluded.created_at, created_s = excluded.created_s,
+    created_by = excluded.created_by, details = excluded.details, datasets = excluded.datasets,
+    instructions = excluded.instructions, auto_sync = excluded.auto_sync,
     loose_details = CASE WHEN unowned_batches.name = excluded.name
         AND unowned_batches.loose_details = excluded.loose_details
         AND unowned_batches.datasets = excluded.datasets THEN excluded.loose_details ELSE '' END;
