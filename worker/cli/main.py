@@ -44,12 +44,25 @@ def _command(arguments: Sequence[str]) -> int:
         _complain(str(refused))
         return refused.exit_code
     except Exception as error:  # the last resort: users see a message, never a traceback
-        _complain(
-            f"a bug in {PROGRAM}: {type(error).__name__}: {error}\n"
-            "  Please report it, with the command and its log (--log-file)."
-        )
+        _complain(_last_resort(error))
         return 1
     return code
+
+
+def _last_resort(error: Exception) -> str:
+    """The message about an error that no command has handled."""
+    from worker.ledger.engine import DATABASE_ERRORS  # noqa: PLC0415 - loaded if one was raised
+
+    if isinstance(error, DATABASE_ERRORS):  # its server may be stopped at any moment
+        return (
+            f"the ledger's database cannot be used: {error}\n"
+            "  What is recorded is not lost. Run the same command again; `doctor` checks the"
+            " database."
+        )
+    return (
+        f"a bug in {PROGRAM}: {type(error).__name__}: {error}\n"
+        "  Please report it, with the command and its log (--log-file)."
+    )
 
 
 def _refuse_lost_folder() -> None:

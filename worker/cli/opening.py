@@ -68,8 +68,12 @@ class Opening:
 
     def follow_up(self, database: Reader) -> Commands:
         """The commands to show at the end: after a run on a terminal as they are typed there,
-        otherwise commands that work from any folder."""
-        latest = views.latest_run(database, campaign=self.request.campaign)
+        otherwise commands that work from any folder. Raises WorkerError if the database cannot be
+        read."""
+        try:
+            latest = views.latest_run(database, campaign=self.request.campaign)
+        except DATABASE_ERRORS as error:
+            raise unusable(self.request.settings.database, error) from error
         as_typed = sys.stdout.isatty() and self.request.alone and not self.request.only_settle
         if latest is None or as_typed:
             return typed(self.request.settings, str(self.request.job), sys.argv[1:])
