@@ -6,7 +6,7 @@ import pytest
 
 from worker.model.errors import UsageError
 from worker.model.restored import FileItem, Identity, Planned
-from worker.restore.matching import could_be_named, match
+from worker.restore.matching import could_be_named, could_become, match
 
 ROW = FileItem(
     where="l.csv:2", line="3", identity=Identity("source", False, 1), name="Wave 1",
@@ -27,8 +27,9 @@ UNNAMED = Planned(3, "", "pending", 5)
         ([FIRST, SECOND], [], True, "Wave 1", FIRST),
         ([SECOND, UNNAMED], [], False, "Signs (Copy)", None),
         ([FIRST, UNNAMED], [], False, "Wave 1", FIRST),
-        ([], [SECOND], False, "cut by the API", SECOND),
-        ([], [FIRST, SECOND], False, "cut by the API", None),
+        ([], [FIRST], False, "Wav", FIRST),  # cut by the API
+        ([], [FIRST, SECOND], False, "Wav", None),
+        ([], [FIRST._replace(template="Wave 1, 2026-03-02")], False, "Wave 1, 2026-03-01", None),
         ([], [], False, "Wave 1", None),
         ([FIRST._replace(status="created")], [], False, "Wave 1", None),
     ],
@@ -51,6 +52,37 @@ def test_a_row_means_the_one_duplicate_that_it_can_mean(
             )
     else:
         assert match(row, named, lambda: others, lambda: lines_decide) == found
+
+
+def test_a_person_may_have_assigned_a_batch_of_any_name() -> None:
+    row = ROW._replace(name="Final A", status="created", settled_by="person")
+    assert match(row, [], lambda: [FIRST], lambda: False) == FIRST
+
+
+@pytest.mark.parametrize(
+    ("template", "name", "could"),
+    [
+        ("Wave 1, 2026-03-01", "Wave 1, 2026-03-02", False),
+        ("Wave 1, 2026-03-01", "Wave 1, 2026", True),  # cut
+        ("Wave 1, 2026-03-01", "wave 1 2026-03-01 [2]", True),  # cleaned, and something added
+        ("Wave 1, 2026-03-01", "Other", False),
+        ("Größe 2026-03-01", "Gr??e 2026-03-01", True),  # transliterated
+        ("Größe 2026-03-01", "Gr??e 2026", True),  # and cut
+        ("Größe 2026-03-01", "Größe 2026-03-02", False),
+        ("Größe 2026-03-01", "Gr??e 2026-03-02", False),
+        ("Ärger", "Aerger", True),
+        ("{source_name} 1", "anything 1", True),
+        ("{source_name} 2026-03-01", "Signs 2026-03-02", False),
+        ("{source_name} 2026-03-01", "Signs  2026/03/01", True),
+        ("Wave {source_name} 1", "Wav", False),  # a digit is lacking
+        ("Wave {source_name} 1", "Tide", False),
+        ("", "anything", True),
+    ],
+)
+def test_an_api_may_cut_or_clean_a_name_but_not_give_it_another_date(
+    template: str, name: str, could: bool
+) -> None:
+    assert could_become(template, name) is could
 
 
 @pytest.mark.parametrize(

@@ -14,16 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import source_id
-from tests.whole.conftest import Place
+from tests.whole.conftest import Place, rows, run
 from worker.sandbox.options import SandboxOptions
 
 WithOptions = Callable[[SandboxOptions], Place]
-
-
-def rows(number: int) -> list[dict[str, object]]:
-    return [
-        {"batch_id": source_id(n), "name": f"Row {n} of {{source_name}}"} for n in range(number)
-    ]
 
 
 def lose(place: Place) -> None:
@@ -34,7 +28,7 @@ def lose(place: Place) -> None:
 def old_copy_put_back(place: Place, made: int, wanted: int) -> None:
     """A run made `made` of `wanted` rows, a copy of the database was kept, the next run made the
     rest; now the copy is the database again."""
-    place.job(*rows(wanted))
+    place.job(*rows(wanted, "Row {n} of {source_name}"))
     place.run("--limit", made)
     assert place.command("ledger", "job.csv", "--backup", "old.db").code == 0
     place.run()
@@ -43,7 +37,7 @@ def old_copy_put_back(place: Place, made: int, wanted: int) -> None:
 
 
 def test_a_lost_database_is_noticed_and_restored(place: Place) -> None:
-    place.job(*rows(7))
+    place.job(*rows(7, "Row {n} of {source_name}"))
     place.run("--limit", 5)
     lose(place)
     ended = place.run()
@@ -64,7 +58,7 @@ def test_a_lost_database_is_noticed_and_restored(place: Place) -> None:
 def test_a_command_that_finds_no_database_shows_how_to_rebuild_it_from_the_ledger_file(
     place: Place, command: str
 ) -> None:
-    place.job(*rows(3))
+    place.job(*rows(3, "Row {n} of {source_name}"))
     place.run("--limit", 2)
     lose(place)
     ended = place.command(command, "job.csv")
@@ -85,7 +79,7 @@ def test_a_command_that_finds_no_database_shows_how_to_rebuild_it_from_the_ledge
 def test_without_a_job_a_command_that_finds_no_database_names_the_newest_ledger_files(
     place: Place,
 ) -> None:
-    place.job(*rows(1))
+    place.job(*rows(1, "Row {n} of {source_name}"))
     for number in range(5):
         place.run("--campaign", f"wave {number}", "--allow-existing")
         os.utime(place.folder / "ledgers" / f"wave {number}.csv", (number + 1e9, number + 1e9))
@@ -99,7 +93,7 @@ def test_without_a_job_a_command_that_finds_no_database_names_the_newest_ledger_
 
 
 def test_ledger_files_that_show_no_run_say_nothing_of_a_lost_database(place: Place) -> None:
-    place.job(*rows(1))
+    place.job(*rows(1, "Row {n} of {source_name}"))
     place.run()
     lose(place)
     file = place.folder / "ledgers" / "job.csv"
@@ -125,7 +119,7 @@ def killed_midway(place: Place, made: int) -> None:
 def test_a_database_that_is_lost_in_a_killed_first_run_is_noticed(place_with: WithOptions) -> None:
     """The file of before the first request tells that there was a run, and nothing else."""
     place = place_with(SandboxOptions(latency=0.05))
-    place.job(*rows(40))
+    place.job(*rows(40, "Row {n} of {source_name}"))
     killed_midway(place, 6)
     lose(place)
     ended = place.run("--settle-after", 0.3)
@@ -138,7 +132,7 @@ def test_an_old_copy_that_is_put_back_after_a_killed_run_is_noticed(
     place_with: WithOptions,
 ) -> None:
     place = place_with(SandboxOptions(latency=0.05))
-    place.job(*rows(40))
+    place.job(*rows(40, "Row {n} of {source_name}"))
     place.run("--limit", 3)
     assert place.command("ledger", "job.csv", "--backup", "old.db").code == 0
     killed_midway(place, 9)
@@ -149,7 +143,7 @@ def test_an_old_copy_that_is_put_back_after_a_killed_run_is_noticed(
 
 
 def test_what_was_sent_after_the_file_was_written_is_found(place: Place) -> None:
-    place.job(*rows(6))
+    place.job(*rows(6, "Row {n} of {source_name}"))
     place.run("--limit", 2)
     old = (place.folder / "ledgers" / "job.csv").read_bytes()
     place.run()
@@ -231,7 +225,7 @@ def test_writing_the_ledger_file_again_from_an_old_database_is_refused(place: Pl
 
 
 def test_restoring_from_one_file_does_not_replace_another_that_tells_more(place: Place) -> None:
-    place.job(*rows(4))
+    place.job(*rows(4, "Row {n} of {source_name}"))
     place.run("--limit", 2)
     newer = place.folder / "ledgers" / "job.csv"
     older = place.folder / "older.csv"
@@ -252,7 +246,7 @@ def test_restoring_from_one_file_does_not_replace_another_that_tells_more(place:
 def test_a_ledger_file_that_a_spreadsheet_padded_with_empty_rows_restores(
     place: Place, delimiter: str
 ) -> None:
-    place.job(*rows(4))
+    place.job(*rows(4, "Row {n} of {source_name}"))
     place.run("--limit", 3)
     file = place.folder / "ledgers" / "job.csv"
     header, *lines = file.read_text().replace(",", delimiter).splitlines()
@@ -269,7 +263,7 @@ def test_a_ledger_file_that_a_spreadsheet_padded_with_empty_rows_restores(
 
 
 def test_a_row_that_lacks_cells_is_still_refused(place: Place) -> None:
-    place.job(*rows(2))
+    place.job(*rows(2, "Row {n} of {source_name}"))
     place.run()
     file = place.folder / "ledgers" / "job.csv"
     file.write_text(file.read_text()[:-40])
@@ -281,7 +275,7 @@ def test_a_row_that_lacks_cells_is_still_refused(place: Place) -> None:
 
 @pytest.mark.parametrize("file", ["job.csv", "job copy.csv"])
 def test_a_copy_beside_the_ledger_file_does_not_hinder_the_restore(place: Place, file: str) -> None:
-    place.job(*rows(5))
+    place.job(*rows(5, "Row {n} of {source_name}"))
     place.run("--limit", 3)
     ledgers = place.folder / "ledgers"
     (ledgers / "job copy.csv").write_bytes((ledgers / "job.csv").read_bytes())
@@ -298,7 +292,7 @@ def test_batches_that_another_file_of_the_campaign_names_are_not_created_again(
     place: Place,
 ) -> None:
     """Restored from an older file, with the newer one moved aside as the refusal advises."""
-    place.job(*rows(4))
+    place.job(*rows(4, "Row {n} of {source_name}"))
     place.run("--limit", 2)
     ledgers = place.folder / "ledgers"
     (ledgers / "older.csv").write_bytes((ledgers / "job.csv").read_bytes())
@@ -315,7 +309,7 @@ def test_batches_that_another_file_of_the_campaign_names_are_not_created_again(
 
 
 def test_what_a_file_of_another_campaign_names_stays_that_campaigns(place: Place) -> None:
-    place.job(*rows(3))
+    place.job(*rows(3, "Row {n} of {source_name}"))
     place.run("--limit", 1)
     lose(place)
     (place.folder / "ledgers" / "job.csv").rename(place.folder / "job.csv.old")
@@ -332,7 +326,7 @@ def test_what_a_file_of_another_campaign_names_stays_that_campaigns(place: Place
 
 
 def test_a_run_id_in_the_path_is_noticed_too(place: Place) -> None:
-    place.job(*rows(2))
+    place.job(*rows(2, "Row {n} of {source_name}"))
     place.run("--ledger", "out/{campaign}-{run_id}.csv")
     lose(place)
     assert place.run("--ledger", "out/{campaign}-{run_id}.csv").code == 2
@@ -340,10 +334,10 @@ def test_a_run_id_in_the_path_is_noticed_too(place: Place) -> None:
 
 
 def test_what_does_not_match_the_job_is_refused(place: Place) -> None:
-    place.job(*rows(3))
+    place.job(*rows(3, "Row {n} of {source_name}"))
     place.run()
     lose(place)
-    place.job(*rows(2))
+    place.job(*rows(2, "Row {n} of {source_name}"))
     ended = place.command("ledger", "job.csv", "--restore", "ledgers/job.csv")
     assert ended.code == 2
     assert "ledgers/job.csv:4: this row is not a duplicate of the job" in ended.err
@@ -354,8 +348,23 @@ def test_what_does_not_match_the_job_is_refused(place: Place) -> None:
 
 @pytest.mark.parametrize("text", ["", "line,source\n1,2\n", "\x00\x01"])
 def test_a_file_that_is_no_ledger_restores_nothing(place: Place, text: str) -> None:
-    place.job(*rows(1))
+    place.job(*rows(1, "Row {n} of {source_name}"))
     Path(place.folder / "x.csv").write_text(text)
     ended = place.command("ledger", "job.csv", "--restore", "x.csv")
     assert ended.code == 2
     assert "is not a ledger" in ended.err
+
+
+def test_the_file_of_another_night_is_restored_only_with_its_date(place: Place) -> None:
+    """Otherwise tonight's rows would be created as last night's batches."""
+    place.job(*rows(3, "Wave {n}, {date}"), name="wave.csv")
+    assert run(place, "wave.csv", "--date", "2026-03-01").code == 0
+    for file in (place.folder / "ledgers").glob("ledger.db*"):
+        file.unlink()
+    restoring = ("ledger", "wave.csv", "--restore", "ledgers/wave.csv")
+    ended = place.command(*restoring, "--date", "2026-03-02")
+    assert ended.code == 2
+    assert "--date" in ended.err
+    assert place.command(*restoring, "--date", "2026-03-01").code == 0
+    assert run(place, "wave.csv", "--date", "2026-03-02").code == 0
+    assert len(place.made_of()) == 6

@@ -63,11 +63,11 @@ def newer_file(
     campaign: str,
     restoring: Callable[[Path], str],
 ) -> Outdated | None:
-    """The first ledger file of the campaign that is newer than the database: it contains a run, a
-    batch or more attempts that the database does not. Then the database was lost or is an old copy,
-    and sending would create existing duplicates again. `restoring` returns the command that
+    """The newest ledger file of the campaign that knows more than the database: it contains a run,
+    a batch or more attempts that the database does not. Then the database was lost or is an old
+    copy, and sending would create existing duplicates again. `restoring` returns the command that
     rebuilds the database from such a file."""
-    for path in sorted(files):
+    for path in sorted(files, key=lambda path: path.stat().st_mtime, reverse=True):
         if restoration.is_as_written(reader, campaign, path, stamp(path)):
             continue  # a run of this database wrote it, and nobody changed it since
         if why := _why_newer(reader, path, campaign):

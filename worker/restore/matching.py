@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Sequence
 
 from worker.ledger.group_commit import default_name
+from worker.model.attempts import plain_beginning
 from worker.model.errors import UsageError
-from worker.model.names import render_name
+from worker.model.names import render_name, skeleton
 from worker.model.restored import FileItem, Planned
 
 
@@ -18,9 +19,9 @@ def match(
     lines_decide: Callable[[], bool],
 ) -> Planned:
     """The duplicate that the row means: one of `named`, the duplicates that could have its name,
-    or, if there is none, one of `others` with its identity. If `lines_decide`, each row of the file
-    fits the duplicate on its own line of the job: then the line decides between duplicates with the
-    same name.
+    or, if there is none, one of `others` with its identity whose name the API may have changed. If
+    `lines_decide`, each row of the file fits the duplicate on its own line of the job: then the
+    line decides between duplicates with the same name.
 
     Raises UsageError if no duplicate fits, if several fit, or if the database already knows the
     duplicate."""
@@ -34,9 +35,10 @@ def match(
         closer = [item for item in fitting if could_be_named(item.template or unnamed, row.name)]
         fitting = closer or fitting
     if not fitting:
-        # A name that the API changed matches nothing; if there is only one other duplicate, it must
-        # be that one.
-        fitting = list(others())
+        # A name that the API changed matches nothing, and a person may assign a batch of any name.
+        # A name of another night is neither: the file belongs to another --date.
+        assigned = row.settled_by == "person"
+        fitting = [item for item in others() if assigned or could_become(item.template, row.name)]
     if len(fitting) != 1:
         raise UsageError(
             f"{row.where}: this row is not a duplicate of the job (source"
@@ -56,6 +58,32 @@ def could_be_named(template: str, name: str) -> bool:
     number of copies."""
     if not template:
         return True
-    marks = render_name(template.replace("{copies}", "{source_name}"), "\0", 0)
-    pattern = ".*".join(re.escape(part) for part in marks.split("\0"))
+    pattern = ".*".join(re.escape(part) for part in _parts(template))
     return re.fullmatch(pattern, name, re.DOTALL) is not None
+
+
+def could_become(template: str, name: str) -> bool:
+    """Whether an API that cleans, cuts or transliterates names could have made this name from one
+    of this template: as far as what is filled in late, one begins with the other. Nobody knows what
+    becomes of special characters, except that digits stay."""
+    begins, *later = _parts(template)
+    expected, found = skeleton(begins), skeleton(name)
+    if not all(_digits(part) in _digits(found) for part in later):
+        return False
+    if found.startswith(expected) or expected.startswith(found):
+        return True
+    beginning, digits, left = plain_beginning(begins), _digits(expected), _digits(found)
+    return (
+        beginning != begins
+        and skeleton(beginning) in found
+        and (left.startswith(digits) or digits.startswith(left))
+    )
+
+
+def _parts(template: str) -> list[str]:
+    """What is certain of the template's name: the texts around what is filled in late."""
+    return render_name(template.replace("{copies}", "{source_name}"), "\0", 0).split("\0")
+
+
+def _digits(text: str) -> str:
+    return "".join(filter(str.isdigit, text))
