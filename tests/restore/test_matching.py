@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from worker.export.content import SHORTENED
 from worker.model.errors import UsageError
 from worker.model.restored import FileItem, Identity, Planned
 from worker.restore.matching import could_be_named, could_become, match
@@ -28,6 +29,7 @@ UNNAMED = Planned(3, "", "pending", 5)
         ([SECOND, UNNAMED], [], False, "Signs (Copy)", None),
         ([FIRST, UNNAMED], [], False, "Wave 1", FIRST),
         ([], [FIRST], False, "Wav", FIRST),  # cut by the API
+        ([], [FIRST], False, f"Wave{SHORTENED}", FIRST),  # cut by the workbook
         ([], [FIRST, SECOND], False, "Wav", None),
         ([], [FIRST._replace(template="Wave 1, 2026-03-02")], False, "Wave 1, 2026-03-01", None),
         ([], [], False, "Wave 1", None),

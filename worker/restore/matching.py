@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from worker.export.content import SHORTENED
 from worker.ledger.group_commit import default_name
 from worker.model.attempts import plain_beginning
 from worker.model.errors import UsageError
@@ -37,8 +38,8 @@ def match(
     if not fitting:
         # A name that the API changed matches nothing, and a person may assign a batch of any name.
         # A name of another night is neither: the file belongs to another --date.
-        assigned = row.settled_by == "person"
-        fitting = [item for item in others() if assigned or could_become(item.template, row.name)]
+        assigned, name = row.settled_by == "person", row.name.removesuffix(SHORTENED)
+        fitting = [item for item in others() if assigned or could_become(item.template, name)]
     if len(fitting) != 1:
         raise UsageError(
             f"{row.where}: this row is not a duplicate of the job (source"
