@@ -1,5 +1,5 @@
-"""Which folders can keep a ledger, whether a file is gone, and where a user's config files are.
-This module opens no files."""
+"""Which folders can keep a ledger, whether a file is gone and when it changed, and where a user's
+config files are. This module opens no files."""
 
 from __future__ import annotations
 
@@ -28,6 +28,14 @@ def is_gone(file: Path) -> bool:
     except (OSError, ValueError):
         return False
     return False
+
+
+def changed_at(file: Path) -> float:
+    """When this file changed last, in seconds since 1970; 0 if that cannot be seen."""
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def users_config_folder() -> Path:

@@ -72,6 +72,9 @@ def test_a_person_may_have_assigned_a_batch_of_any_name() -> None:
         ("Größe 2026-03-01", "Gr??e 2026", True),  # and cut
         ("Größe 2026-03-01", "Größe 2026-03-02", False),
         ("Größe 2026-03-01", "Gr??e 2026-03-02", False),
+        ("Größe Montag", "Größe Dienstag", False),
+        ("Größe Montag", "Gr??e Dienstag", False),
+        ("Größe Montag", "Gr??e Mon", True),
         ("Ärger", "Aerger", True),
         ("{source_name} 1", "anything 1", True),
         ("{source_name} 2026-03-01", "Signs 2026-03-02", False),

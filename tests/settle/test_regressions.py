@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.settle.rig import OTHER, SETTLE_AFTER, SOURCE, Rig, World, run
-from tests.support.ledgers import WORKSPACE, opened, uuid
+from tests.support.ledgers import WORKSPACE, connection_of, opened, uuid
+from worker.ledger import decisions
 from worker.model.replies import Reply
 from worker.settle.settling import Settled
 
@@ -141,6 +142,40 @@ async def test_another_persons_token_proves_absence_only_if_it_sees_the_firsts_b
         await rig.preflight.check_token()
         await rig.round()
         assert rig.statuses() == ["created", status], rig.errors()
+
+
+@pytest.mark.parametrize("later", [0.0, 1000.0])
+async def test_the_time_after_a_request_is_that_of_a_clock_that_went_back(
+    later: float, tmp_path: Path, world: World
+) -> None:
+    with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
+        await rig.look()
+        rig.lose()
+        world.stepped = -300.0
+        await rig.preflight.check_token()
+        world.clock.advance(later)
+        looked: list[float] = []
+        world.on_listing = lambda: looked.append(world.now())
+        await rig.round()
+        (after,) = connection_of(rig.ledger).execute("SELECT date_after FROM attempts").fetchone()
+        assert abs(after - looked[0]) <= 2.0
+
+
+async def test_a_batch_that_a_person_assigned_does_not_show_whose_batches_a_token_sees(
+    tmp_path: Path, world: World
+) -> None:
+    """The colleague made the batch by hand, and the first person gave it to a row."""
+    with run(tmp_path, world, f"{SOURCE},Wave,2") as rig:
+        await rig.look()
+        rig.lose()
+        world.add(100, "By hand", by="colleague")
+        decisions.assign(rig.ledger, 1, world.shown(100))
+    world.clock.advance(3600.0)
+    world.user = "colleague"
+    with run(tmp_path, world) as rig:
+        await rig.preflight.check_token()
+        await rig.round()
+        assert rig.statuses() == ["created", "unknown"], rig.errors()
 
 
 async def test_after_the_apis_clock_went_back_an_older_looking_batch_may_be_the_copy(

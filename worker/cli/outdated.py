@@ -7,6 +7,7 @@ from pathlib import Path
 
 from worker.cli.common import invocation, restoring
 from worker.export.formats import is_readable_ledger
+from worker.folders import changed_at
 from worker.ledger import views
 from worker.ledger.database import open_for_reading
 from worker.ledger.handle import Reader
@@ -98,7 +99,7 @@ def missing(settings: Settings, job: str | None) -> UsageError:
     ]
     if not files:
         return UsageError(text, hint=f"{error.hint} If it was moved, `check JOB` looks for it.")
-    newest_first = sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)
+    newest_first = sorted(files, key=changed_at, reverse=True)
     shown = first_of([str(path) for path in newest_first[:FILES_SHOWN]], len(files))
     wrote = f"earlier runs wrote {verb(len(files), 'this ledger file', 'these ledger files')}"
     rebuilding = (

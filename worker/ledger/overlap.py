@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from worker.folders import is_gone
+from worker.folders import changed_at, is_gone
 from worker.ledger.database import belongs_to
 from worker.ledger.handle import Reader
 from worker.ledger.sqlite.database import APPLICATION_ID, META_SINCE
@@ -158,7 +158,7 @@ def shared_nearby(
     """Like `shared_with`, for the campaigns in other databases (`files`) of the same API. `plan` is
     the plan file; `beside` are the folders that count as the job's."""
     found: list[Overlap] = []
-    compared = set(sorted(files, key=_changed_at, reverse=True)[:MAX_COMPARED])
+    compared = set(sorted(files, key=changed_at, reverse=True)[:MAX_COMPARED])
     for file in files:
         with _peek(file) as reader:
             if reader is None:
@@ -187,7 +187,7 @@ def latest_backup(database: Path, api_url: str) -> Path | None:
         for folder in (database.parent, above, above / "backups")
         for copy in ledgers_in(folder, database, any_name=folder != above)
     ]
-    for copy in sorted(copies, key=_changed_at, reverse=True):
+    for copy in sorted(copies, key=changed_at, reverse=True):
         with _peek(copy) as reader, suppress(*UNREADABLE):
             if reader is not None and _api_url(reader) == api_url:
                 return copy
@@ -207,13 +207,6 @@ def _api_url(reader: Reader) -> str | None:
 def _has_campaign(reader: Reader, campaign: str) -> bool:
     """Whether the database has a campaign of this name."""
     return reader.ask("campaign_id", name=campaign).fetchone() is not None
-
-
-def _changed_at(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0
 
 
 def _is_ledger(path: Path) -> bool:

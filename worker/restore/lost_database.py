@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from worker.export.formats import is_readable_ledger, read_file
+from worker.folders import changed_at
 from worker.ledger import restoration
 from worker.ledger.database import belongs_to
 from worker.ledger.handle import Reader
@@ -67,7 +68,7 @@ def newer_file(
     a batch or more attempts that the database does not. Then the database was lost or is an old
     copy, and sending would create existing duplicates again. `restoring` returns the command that
     rebuilds the database from such a file."""
-    for path in sorted(files, key=lambda path: path.stat().st_mtime, reverse=True):
+    for path in sorted(files, key=changed_at, reverse=True):
         if restoration.is_as_written(reader, campaign, path, stamp(path)):
             continue  # a run of this database wrote it, and nobody changed it since
         if why := _why_newer(reader, path, campaign):

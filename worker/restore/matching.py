@@ -66,19 +66,18 @@ def could_be_named(template: str, name: str) -> bool:
 def could_become(template: str, name: str) -> bool:
     """Whether an API that cleans, cuts or transliterates names could have made this name from one
     of this template: as far as what is filled in late, one begins with the other. Nobody knows what
-    becomes of special characters, except that digits stay."""
+    becomes of special characters, but what precedes and follows them stays, unless it is cut."""
     begins, *later = _parts(template)
     expected, found = skeleton(begins), skeleton(name)
     if not all(_digits(part) in _digits(found) for part in later):
         return False
     if found.startswith(expected) or expected.startswith(found):
         return True
-    beginning, digits, left = plain_beginning(begins), _digits(expected), _digits(found)
-    return (
-        beginning != begins
-        and skeleton(beginning) in found
-        and (left.startswith(digits) or digits.startswith(left))
-    )
+    beginning, ending = plain_beginning(begins), plain_beginning(begins[::-1])[::-1]
+    if beginning == begins or not found.startswith(skeleton(beginning)):
+        return False
+    ends = skeleton(ending)
+    return ends in found or any(found.endswith(ends[:length]) for length in range(1, len(ends)))
 
 
 def _parts(template: str) -> list[str]:
