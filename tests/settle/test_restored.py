@@ -4,6 +4,7 @@ sent."""
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -317,3 +318,59 @@ async def test_what_is_older_than_a_batch_of_the_file_is_no_copy_of_what_was_uns
     with run(tmp_path, world, *job) as rig:
         await rig.look()
         assert await rig.round() == settled
+
+
+async def test_a_row_that_the_file_lacks_may_have_been_sent_at_any_time(
+    tmp_path: Path, world: World
+) -> None:
+    """Somebody deleted the rows of earlier weeks from the file, or its end was cut off."""
+    weeks = (f"{SOURCE},Week 1,2", f"{SOURCE},Week 2 of {{copies}},1", f"{SOURCE},Week 3,1")
+    file = tmp_path / "spring.csv"
+    world.add(100, "Week 1")
+    world.add(101, "Week 2 of 1")
+    world.clock.advance(30 * DAY_S)
+    run_id = new_run_id(world.clock.wall())
+    with run(tmp_path, world, *weeks, run_id=run_id) as rig:
+        await rig.look()
+        write(rig, file)
+    rewritten(file, lambda row: row["name"] == "Week 3")
+    lose(tmp_path)
+    restored(tmp_path, world, file, *weeks)
+    with run(tmp_path, world, *weeks) as rig:
+        assert rig.statuses() == ["unknown"] * 4
+        await rig.look()
+        assert await rig.round() == Settled(created=2, absent=2)
+        assert [row[1] for row in rig.rows()] == [uuid(100), None, uuid(101), None]
+
+
+async def test_a_row_that_two_files_lack_may_still_have_been_sent_at_any_time(
+    tmp_path: Path, world: World
+) -> None:
+    """The second file names only the command that restored, which came later."""
+    jobs, file = (f"{SOURCE},Week 1,1", f"{SOURCE},Week 2,1"), tmp_path / "spring.csv"
+    world.add(100, "Week 1")
+    world.clock.advance(30 * DAY_S)
+    with run(tmp_path, world, *jobs, run_id=new_run_id(world.clock.wall())) as rig:
+        await rig.look()
+        write(rig, file)
+    rewritten(file, lambda row: row["name"] == "Week 2")
+    for _ in range(2):
+        lose(tmp_path)
+        now, run_id = iso(world.clock.wall()), new_run_id(world.clock.wall())
+        with opened(tmp_path, HEADER, *jobs, now=now, run_id=run_id) as ledger:
+            restore(ledger, file, "spring", (), now)
+            write_ledger_file(ledger, ledger.campaign, "spring", file, Invocation())
+        world.clock.advance(30 * DAY_S)
+    with run(tmp_path, world, *jobs) as rig:
+        await rig.look()
+        assert await rig.round() == Settled(created=1, absent=1)
+
+
+def rewritten(file: Path, keep: Callable[[dict[str, str]], bool]) -> None:
+    """Somebody saves the ledger file with only the rows to keep."""
+    with file.open(encoding="utf-8", newline="") as lines:
+        found = list(csv.DictReader(lines))
+    with file.open("w", encoding="utf-8", newline="") as lines:
+        writer = csv.DictWriter(lines, list(found[0]))
+        writer.writeheader()
+        writer.writerows(row for row in found if keep(row))

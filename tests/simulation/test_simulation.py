@@ -107,6 +107,12 @@ def test_a_longer_listing_before_does_not_show_that_a_length_is_not_a_pages() ->
     assert not alone(241686444895, Theme.LISTINGS).problems
 
 
+def test_two_lost_campaigns_that_want_the_same_copies_may_swap_them() -> None:
+    """Here nobody could tell which of the two had created three copies before the database was
+    lost."""
+    assert not alone(202011747178, Theme.LOST).problems
+
+
 def test_copies_of_a_source_that_was_moved_are_followed() -> None:
     assert not alone(910000053, Theme.SOURCES).problems
 

@@ -54,6 +54,24 @@ def test_a_lost_database_is_noticed_and_restored(place: Place) -> None:
     assert max(Counter(place.made_of()).values()) == 1
 
 
+def test_a_duplicate_that_the_ledger_file_lacks_is_not_created_again(place: Place) -> None:
+    """Somebody deleted rows from it."""
+    place.job(*rows(5, "Wave {n}"))
+    place.run("--limit", 4)
+    lose(place)
+    file = place.folder / "ledgers" / "job.csv"
+    header, _, *lines = file.read_text("utf-8").splitlines(keepends=True)
+    file.write_text(header + "".join(lines[:2]), "utf-8")
+    restored = place.command("ledger", "job.csv", "--restore", "ledgers/job.csv")
+    assert restored.code == 0, restored.err
+    assert "2 duplicates created, 3 unknown" in restored.out
+    assert "job.csv: it has no row for 3 duplicates of the job" in restored.err
+    ended = place.run("--settle-after", 0.3)
+    assert ended.code == 0, ended.err
+    assert place.world.made == 5
+    assert max(Counter(place.made_of()).values()) == 1
+
+
 @pytest.mark.parametrize("command", ["ledger", "report", "settle"])
 def test_a_command_that_finds_no_database_shows_how_to_rebuild_it_from_the_ledger_file(
     place: Place, command: str

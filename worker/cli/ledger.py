@@ -58,7 +58,7 @@ from worker.settings.settings import Settings
 from worker.terminal import output
 from worker.terminal.pager import paged
 from worker.terminal.tables import campaign_tables, ledger_table, open_console
-from worker.text import counted, shell_command
+from worker.text import counted, shell_command, verb
 
 
 def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -171,14 +171,19 @@ def _restore(args: argparse.Namespace, settings: Settings, environ: Mapping[str,
             raise
         finally:
             ledger.end_run(RunEnd(iso(MachineClock().wall()), None, code, 0, 0, 0))
-        counts = views.counts(database, ledger.campaign)
         write_ledger_file(database, ledger.campaign, campaign, path, settings)
         latest = latest_run(database, settings, args)
         follow_up = commands(latest, invocation(settings, stream=sys.stdout))
     output.say(
         f"Restored into {settings.database}: {counted(restored.created, 'duplicate')} created,"
-        f" {restored.unknown:,} unknown, {counts.pending:,} pending."
+        f" {restored.unknown:,} unknown."
     )
+    if restored.missing:
+        output.complain(
+            f"{file}: it has no row for {counted(restored.missing, 'duplicate')} of the job, which"
+            f" {verb(restored.missing, 'is', 'are')} unknown now, because"
+            f" {verb(restored.missing, 'it', 'they')} may exist"
+        )
     if restored.unknown:
         output.say(
             "The next run finds out which unknown duplicates exist. To do only that:\n "

@@ -1403,8 +1403,8 @@ WHERE campaign_id = :campaign AND source_id = :source_id
 SELECT id, template, status, line FROM items
 WHERE campaign_id = :campaign AND source_id = :source_id
     AND upload_new_dataset = :upload_new_dataset AND copy = :copy
-  AND (template = :literal OR template = '' OR instr(template, '{source_name}') > 0
-      OR instr(template, '{copies}') > 0);
+  AND (template = :literal OR template = ''
+      OR replace(replace(template, '{source_name}', ''), '{copies}', '') <> template);
 
 -- name: restore_created
 -- The name that was sent is not known: the API may have changed it to the name in the file.
@@ -1422,6 +1422,15 @@ SET status = 'unknown', name = :name, error = :error, reason = 'restored', attem
     first_sent_at = :first_sent_at,
     last_sent_at = :last_sent_at, run_id = :run
 WHERE id = :item;
+
+-- name: restore_missing
+-- Duplicates that the ledger file does not have. What the source or the job may have changed is
+-- filled in when the source is looked up.
+UPDATE items
+SET status = 'unknown', error = :error, reason = 'restored', first_sent_at = :earliest, run_id = :run,
+    name = CASE WHEN replace(replace(template, '{source_name}', ''), '{copies}', '') <> template
+        THEN NULL ELSE render_name(template, NULL, copies) END
+WHERE campaign_id = :campaign AND line IS NOT NULL AND status = 'pending';
 
 -- name: restore_attempts
 -- The attempts have no baseline (listing 0), and begin long before the campaign's first attempt: a

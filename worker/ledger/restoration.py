@@ -5,12 +5,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from worker.ledger.group_commit import add_differences
 from worker.ledger.handle import Reader
 from worker.ledger.store import Ledger
+from worker.model.clock import iso
 from worker.model.restored import FileItem, Identity, Planned
+
+ANY_TIME = datetime.fromtimestamp(0.0, UTC)
+"""The earliest possible time of a request if nothing says when it left. The next ledger file has to
+say so, in case this database is lost too."""
 
 
 def is_as_written(reader: Reader, campaign: str, path: Path, stamp: str | None) -> bool:
@@ -102,6 +108,22 @@ def restore_unknown(
     )
 
 
+def restore_missing(ledger: Ledger, now: str) -> int:
+    """Record that every duplicate of the job that the ledger file does not have may exist, and open
+    an attempt for it. It may have been sent at any time: if its row was deleted, also long before
+    what the file has. Call it when all rows of the file are restored, with their attempts. Returns
+    how many there are."""
+    missing = ledger.ask(
+        "restore_missing",
+        campaign=ledger.campaign,
+        run=ledger.run,
+        error="the ledger file that was restored has no row for it: it may have been sent",
+        earliest=iso(ANY_TIME),
+    ).rowcount
+    restore_attempts(ledger, now, None, (), ())
+    return missing
+
+
 def restore_attempts(
     ledger: Ledger,
     now: str,
@@ -109,9 +131,9 @@ def restore_attempts(
     sent: Sequence[int],
     unsent: Sequence[int],
 ) -> None:
-    """Open an attempt for every unknown item that was restored. `sent` are the items that had been
-    sent when the file was written, `unsent` those that certainly had not. `date_before` is a server
-    time before all of the attempts (None: not known)."""
+    """Open an attempt for every unknown item that was restored and has none. `sent` are the items
+    that had been sent when the file was written, `unsent` those that certainly had not.
+    `date_before` is a server time before all of the attempts (None: not known)."""
     ledger.ask(
         "restore_attempts",
         run=ledger.run,

@@ -1,7 +1,8 @@
 """Rebuilds a lost database from a ledger file.
 
-A row that says that a batch exists is trusted. Every other row becomes unknown, with no baseline
-and a wide window, because its duplicate may have been sent after the file was written."""
+A row that says that a batch exists is trusted. Every other duplicate of the job becomes unknown,
+with no baseline and a wide window, because it may have been sent after the file was written, or its
+row may have been deleted from the file."""
 
 from __future__ import annotations
 
@@ -30,10 +31,12 @@ CLOCK_OFF_S = 2 * 86_400.0
 
 
 class Restored(NamedTuple):
-    """How many rows were restored as created, and how many as unknown."""
+    """How many duplicates were restored as created and how many as unknown, and for how many of the
+    unknown ones the file has no row."""
 
     created: int
     unknown: int
+    missing: int
 
 
 def restore(
@@ -42,8 +45,9 @@ def restore(
     """Restore this campaign's rows of the ledger file `path` into a ledger that has planned the
     job.
 
-    Rows that are `created` in the file become created. Every other duplicate may have been sent
-    after the file was written, so it becomes unknown. `others` are the folder's other ledger files:
+    Rows that are `created` in the file become created. Every other duplicate of the job may have
+    been sent after the file was written, so it becomes unknown, also if the file has no row for it.
+    `others` are the folder's other ledger files:
     the batches that they name for other campaigns belong to those campaigns. The batches that they
     name for this campaign (in a copy of the file or a newer one) stay without an owner: this
     campaign's unknown duplicates must find them, or they would be created again. `now` is ISO 8601
@@ -76,7 +80,8 @@ def restore(
                     sent.append(duplicate.id)
                 unsent += [duplicate.id] if item.is_unsent else []
         restoration.restore_attempts(ledger, now, date_before, sent, unsent)
-    return Restored(created, unknown)
+        missing = restoration.restore_missing(ledger, now)
+    return Restored(created, unknown + missing, missing)
 
 
 def _first_request(path: Path, campaign: str) -> float:

@@ -98,13 +98,6 @@ LEFT JOIN sources AS s ON s.source_id = i.source_id
 LEFT JOIN source_versions AS v ON v.id = s.version_id
 LEFT JOIN extras AS e ON e.campaign_id = i.campaign_id AND e.line = i.line;
 
--- name: items_that_may_be_named
-SELECT id, template, status, line FROM items
-WHERE campaign_id = :campaign AND source_id = :source_id
-    AND upload_new_dataset = :upload_new_dataset AND copy = :copy
-  AND (template = :literal OR template = '' OR strpos(template, '{source_name}') > 0
-      OR strpos(template, '{copies}') > 0);
-
 -- name: checkpoint
 -- VACUUM gives the space back.
 SELECT 1;
