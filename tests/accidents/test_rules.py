@@ -9,6 +9,7 @@ import pytest
 from worker.accidents.rules import (
     Accident,
     NamesTaken,
+    OldCopy,
     OtherLedger,
     Renamed,
     Situation,
@@ -84,10 +85,17 @@ TABLE: dict[str, tuple[Situation, tuple[type[Accident], ...]]] = {
         NEW._replace(names=10, names_taken=10, named=True),
         (NamesTaken,),
     ),
-    "names exist, and it has sent something": (
-        NEW._replace(names=10, names_taken=10, sent=True),
-        NONE,
+    # an old copy of the ledger was put back
+    "half of the names appeared since it sent something": (
+        NEW._replace(names=10, names_taken=5, sent=True),
+        (OldCopy,),
     ),
+    "… fewer than half of them": (NEW._replace(names=10, names_taken=4, sent=True), NONE),
+    "… that was named on purpose": (
+        NEW._replace(names=10, names_taken=5, sent=True, named=True),
+        (OldCopy,),
+    ),
+    "… and nothing new is to be sent": (NEW._replace(names=0, names_taken=0, sent=True), NONE),
     "no name can be sent": (NEW._replace(names=0, names_taken=0), NONE),
     # all at once
     "a moved ledger, and its names": (

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from worker.accidents import rules
-from worker.accidents.rules import Accident, NamesTaken, OtherLedger, Renamed, Situation
+from worker.accidents.rules import Accident, NamesTaken, OldCopy, OtherLedger, Renamed, Situation
 from worker.export.commands import Commands, Invocation, commands
 from worker.ledger.overlap import Overlap
 from worker.ledger.views import LatestRun
@@ -114,6 +114,16 @@ def _message(accident: Accident, intended: IntendedRun, *, elsewhere: bool) -> M
                 (_commands(intended).ledger("--restore", "FILE"),),
                 f"If you still have its database, move it to {intended.database}, or name it with"
                 " --database, and run again. Otherwise restore it from its ledger file (FILE):",
+            )
+        case OldCopy(taken, names, example):
+            return Message(
+                f"{taken:,} of {counted(names, 'name')} to be sent for the first time"
+                f" {verb(taken, 'has', 'have')} appeared in the workspace since this campaign last"
+                f" sent something, such as {visible(example or '')!r}, on batches that the ledger"
+                f" database {intended.database} does not contain. Was an old copy of it put back?",
+                (_commands(intended).ledger("--restore", str(intended.ledger)),),
+                "Put the newest database back. If there is none, move this one away and rebuild it"
+                " from its newest ledger file; then the next run finds what exists:",
             )
 
 

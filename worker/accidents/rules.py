@@ -1,10 +1,11 @@
 """Decides whether a run would create existing duplicates again by accident. Pure: facts in,
 findings out.
 
-The rules are the contract's "Nothing twice by accident". Once a request for one of the job's
-duplicates has left, the run is never stopped here: the campaign's rows in this database decide what
-is sent. With {date} in the names, all duplicates of a night are new: if a copy of the job has
-created tonight's under its own campaign, the run is stopped."""
+The rules are the contract's "Nothing twice by accident". Once a request of the campaign has left,
+its rows in this database decide what is sent, and the run is stopped in two cases only. With {date}
+in the names, all duplicates of a night are new, and a copy of the job has created tonight's under
+its own campaign. Or an old copy of the database was put back together with its ledger file: names
+of duplicates that it calls new have appeared in the workspace since."""
 
 from __future__ import annotations
 
@@ -23,8 +24,10 @@ class Situation(NamedTuple):
     others_here other campaigns of this database that share duplicates with the run; if `sent`, only
                 campaigns that ran since, and none if a duplicate of this job was sent
     nearby      campaigns of other databases that share duplicates with the run, or have its name
-    names       how many duplicates may be sent, once a listing has shown which names exist
-    names_taken how many of those names exist on batches that are not in this database
+    names       how many duplicates may be sent, once a listing has shown which names exist; if
+                `sent`, how many of them were never sent
+    names_taken how many of those names exist on batches that are not in this database; if `sent`,
+                on batches that appeared after the campaign's latest request
     example     one of these names
     """
 
@@ -62,7 +65,16 @@ class NamesTaken(NamedTuple):
     likely: Overlap | None = None
 
 
-Accident = Renamed | OtherLedger | NamesTaken
+class OldCopy(NamedTuple):
+    """`taken` of the `names` appeared on batches that are not in this database, after the latest
+    request that it knows: it may be an old copy that was put back."""
+
+    taken: int
+    names: int
+    example: str | None
+
+
+Accident = Renamed | OtherLedger | NamesTaken | OldCopy
 
 
 def accidents(situation: Situation) -> tuple[Accident, ...]:
@@ -73,13 +85,15 @@ def accidents(situation: Situation) -> tuple[Accident, ...]:
     found: list[Accident] = []
     if not situation.named and (other := _most_alike(situation, situation.others_here)):
         found.append(Renamed(other))
+    taken, names, example = situation.names_taken, situation.names, situation.example
+    are_taken = taken > 0 and _is_half(taken, names)
     if situation.sent:
-        return tuple(found)
+        return (*found, OldCopy(taken, names, example)) if are_taken else tuple(found)
     if other := _other_ledger(situation):
         found.append(OtherLedger(other))
-    if situation.names_taken and _is_half(situation.names_taken, situation.names):
+    if are_taken:
         likely = _most_alike(situation, situation.nearby)
-        found.append(NamesTaken(situation.names_taken, situation.names, situation.example, likely))
+        found.append(NamesTaken(taken, names, example, likely))
     return tuple(found)
 
 
@@ -98,6 +112,10 @@ def created_again(situation: Situation) -> tuple[Overlap, ...]:
 
 def with_names(situation: Situation, names: Names) -> Situation:
     """The situation after a listing has shown which names exist."""
+    if situation.sent:
+        return situation._replace(
+            names=names.new_items, names_taken=names.new_taken, example=names.new_example
+        )
     return situation._replace(names=names.items, names_taken=names.taken, example=names.example)
 
 

@@ -117,12 +117,16 @@ def _known(settings: Settings, job: Job, campaign: str, plan: Plan, url: str) ->
             raise unusable(settings.database, error) from error
 
 
-def _owned(settings: Settings) -> list[str]:
-    """The batches in the run's database."""
+def _tell(ledger: Ledger, settings: Settings, plan: Plan, campaign: str) -> list[str]:
+    """Tell the temporary ledger what the run's database knows of batches and requests. Returns the
+    names of the batches that its unanswered requests may have created."""
     if is_new(settings.database):
         return []
     with closing(open_for_reading(settings.database)) as reader:
-        return views.owned_batches(reader)
+        ledger.add_foreign_batches(views.known_batches(reader, campaign))
+        with reader.attached(plan.file):
+            ledger.mark_tried((line, copy) for line, copy in views.plan_tried(reader, campaign))
+        return views.unsettled_names(reader)
 
 
 async def _look(
@@ -135,8 +139,7 @@ async def _look(
         start = run_start(settings, "check", RunKind.RUN, campaign=campaign, job=job, ledger=Path())
         ledger = Ledger(database, start)
         ledger.plan(plan.file, (), retry_failed=False)
-        if known.situation is not None and not known.situation.sent:
-            ledger.add_foreign_batches(_owned(settings))
+        unsettled = [] if known.situation is None else _tell(ledger, settings, plan, campaign)
         async with api(chosen, settings.timeout, scrub, plan.sources()) as client:
             threaded = ThreadedDatabase(ledger)
             reader = reader_without_run(client, ListingNotes(threaded), settings.rate)
@@ -153,7 +156,7 @@ async def _look(
                 one.source_id: views.source_name(database, ledger.run, one.source_id)
                 for one in known.forecast.first
             },
-            taken=views.names_taken(database, ledger.campaign, ledger.run),
+            taken=views.names_taken(database, ledger.campaign, ledger.run, unsettled),
         )
 
 

@@ -280,40 +280,69 @@ CREATE INDEX IF NOT EXISTS temp.listed_by_name ON listed_names (name);
 
 -- name: names_taken
 -- How many duplicates this run would send, how many of them would get a name that exists on a batch
--- which this database does not know, one such name, and how many of those have their own name.
+-- which this database does not know, one such name, and how many of those have their own name. Then
+-- the first two numbers and the example again, of duplicates for which nothing was ever sent and of
+-- batches that no listing had shown when the campaign's latest request left.
 -- A duplicate without a name gets the name that the API gives to copies. Of these, only as many
 -- count as there are batches with that name, since one batch explains one copy. Batches that are
 -- sources do not count: a name may be just {source_name}.
 WITH wanted AS (
     SELECT coalesce(nullif(coalesce(i.name, render_name(i.template, v.name, i.copies)), ''),
         v.name || ' (Copy)') AS name,
-           coalesce(i.name, i.template) = '' AS unnamed
+           coalesce(i.name, i.template) = '' AS unnamed,
+           i.attempts = 0 AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.item_id = i.id)
+               AS is_new
     FROM items AS i
     JOIN sources AS s ON s.source_id = i.source_id AND s.run_id = :run AND s.state = 'found'
     JOIN source_versions AS v ON v.id = s.version_id
     WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND i.status = 'pending'
 ),
-named AS (SELECT name, unnamed, count(*) AS items FROM wanted GROUP BY name, unnamed),
--- Batches that an unanswered request of this database may have created do not count either.
-unsettled AS (
-    SELECT coalesce(a.sent_name, v.name || ' (Copy)') AS name, count(*) AS items
-    FROM attempts AS a LEFT JOIN source_versions AS v ON v.id = a.version_id
-    WHERE a.closed_by IS NULL GROUP BY 1
+named AS (
+    SELECT name, unnamed, count(*) AS items, count(*) FILTER (WHERE is_new) AS new_items
+    FROM wanted GROUP BY name, unnamed
 ),
-taken AS (
-    SELECT n.name, n.items, n.unnamed, greatest(0, (
-        SELECT count(*) FROM temp.listed_names AS l WHERE l.name = n.name
-          AND NOT EXISTS (SELECT 1 FROM items AS o WHERE o.new_batch_id = l.batch_id)
-          AND l.batch_id NOT IN (SELECT batch_id FROM foreign_batches)
-          AND l.batch_id NOT IN (SELECT source_id FROM sources WHERE run_id = :run)
-    ) - coalesce((SELECT u.items FROM unsettled AS u WHERE u.name = n.name), 0)) AS batches
-    FROM named AS n
+-- Batches that an unanswered request may have created do not count either: one of this database, or
+-- one of another, whose :unsettled names are given.
+unsettled AS (
+    SELECT u.name, count(*) AS items FROM (
+        SELECT coalesce(a.sent_name, v.name || ' (Copy)') AS name
+        FROM attempts AS a LEFT JOIN source_versions AS v ON v.id = a.version_id
+        WHERE a.closed_by IS NULL
+        UNION ALL SELECT e.value FROM json_each(:unsettled) AS e
+    ) AS u GROUP BY u.name
+),
+latest AS (
+    SELECT coalesce((SELECT a.listing FROM attempts AS a CROSS JOIN items AS i
+        WHERE i.id = a.item_id AND i.campaign_id = :campaign ORDER BY a.id DESC LIMIT 1), 0) AS listing
+),
+strange AS (
+    SELECT l.name, count(*) AS batches, count(*) FILTER (WHERE NOT EXISTS (SELECT 1 FROM seen AS w
+        WHERE w.workspace_id = l.workspace_id AND w.batch_id = l.batch_id
+          AND w.listing <= (SELECT listing FROM latest))) AS new_batches
+    FROM temp.listed_names AS l
+    WHERE l.name IN (SELECT name FROM named)
+      AND NOT EXISTS (SELECT 1 FROM items AS o WHERE o.new_batch_id = l.batch_id)
+      AND NOT EXISTS (SELECT 1 FROM foreign_batches AS f WHERE f.batch_id = l.batch_id)
+      AND NOT EXISTS (SELECT 1 FROM sources AS s
+        WHERE s.run_id = :run AND s.source_id = l.batch_id)
+    GROUP BY l.name
+),
+taken AS MATERIALIZED (
+    SELECT n.name, n.items, n.new_items, n.unnamed,
+        greatest(0, coalesce(k.batches, 0) - coalesce(u.items, 0)) AS batches,
+        greatest(0, coalesce(k.new_batches, 0) - coalesce(u.items, 0)) AS new_batches
+    FROM named AS n LEFT JOIN strange AS k ON k.name = n.name
+    LEFT JOIN unsettled AS u ON u.name = n.name
 )
 SELECT coalesce(sum(items), 0) AS items,
        coalesce(sum(CASE WHEN batches = 0 THEN 0 WHEN unnamed THEN least(items, batches) ELSE items
            END), 0) AS taken,
        min(name) FILTER (WHERE batches > 0) AS example,
-       coalesce(sum(items) FILTER (WHERE batches > 0 AND NOT unnamed), 0) AS own_names_taken
+       coalesce(sum(items) FILTER (WHERE batches > 0 AND NOT unnamed), 0) AS own_taken,
+       coalesce(sum(new_items), 0) AS new_items,
+       coalesce(sum(CASE WHEN new_batches = 0 THEN 0 WHEN unnamed THEN least(new_items, new_batches)
+           ELSE new_items END), 0) AS new_taken,
+       min(name) FILTER (WHERE new_batches > 0 AND new_items > 0) AS new_example
 FROM taken;
 
 -- name: claimable
@@ -351,8 +380,33 @@ SELECT count(*) FROM items AS i WHERE i.campaign_id = :campaign AND NOT EXISTS (
     WHERE s.source_id = i.source_id AND s.template = i.template
       AND s.upload_new_dataset = i.upload_new_dataset AND s.copy = i.copy);
 
--- name: owned_batches
-SELECT new_batch_id FROM items WHERE new_batch_id IS NOT NULL;
+-- name: known_batches
+-- The batches that this database knows: they belong to a duplicate, or a listing had shown them when
+-- the campaign's latest request left.
+SELECT new_batch_id AS batch_id FROM items WHERE new_batch_id IS NOT NULL
+UNION SELECT batch_id FROM foreign_batches
+UNION SELECT batch_id FROM seen WHERE listing <= (
+    SELECT a.listing FROM attempts AS a CROSS JOIN items AS i CROSS JOIN campaigns AS c
+    WHERE i.id = a.item_id AND c.id = i.campaign_id AND c.name = :campaign
+    ORDER BY a.id DESC LIMIT 1);
+
+-- name: unsettled_names
+-- The names of the batches that unanswered requests may have created.
+SELECT coalesce(a.sent_name, v.name || ' (Copy)') AS name
+FROM attempts AS a LEFT JOIN source_versions AS v ON v.id = a.version_id
+WHERE a.closed_by IS NULL;
+
+-- name: plan_tried
+-- The duplicates of the plan for which the campaign has ever recorded a request or a batch.
+SELECT s.line, s.copy FROM campaigns AS c CROSS JOIN plan.staged AS s
+CROSS JOIN items AS i ON i.campaign_id = c.id AND i.source_id = s.source_id
+    AND i.template = s.template
+    AND i.upload_new_dataset = s.upload_new_dataset AND i.copy = s.copy
+WHERE c.name = :campaign AND (i.status <> 'pending' OR i.attempts > 0
+    OR EXISTS (SELECT 1 FROM attempts AS a WHERE a.item_id = i.id));
+
+-- name: mark_tried
+UPDATE items SET attempts = 1 WHERE campaign_id = :campaign AND line = :line AND copy = :copy;
 
 -- name: first_claimable
 SELECT i.name, i.template, i.copies, v.name AS source_name, v.workspace_id

@@ -13,7 +13,7 @@ Invariants:
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from worker.ledger.engine import Row
@@ -187,6 +187,18 @@ class Ledger(Writer):
         them."""
         with self.transaction():
             self.many("add_foreign_batch", [{"batch_id": batch} for batch in batches])
+
+    def mark_tried(self, duplicates: Iterable[tuple[int, int]]) -> None:
+        """Record that requests left for these duplicates, each a line and a copy of the job,
+        though this database does not know them."""
+        with self.transaction():
+            self.many(
+                "mark_tried",
+                (
+                    {"campaign": self.campaign, "line": line, "copy": copy}
+                    for line, copy in duplicates
+                ),
+            )
 
     def end_listing(
         self, number: int, meta_count: int | None, shown: int, error: str | None

@@ -4,7 +4,7 @@ the database."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -140,17 +140,25 @@ class Names(NamedTuple):
                not know
     example    one such name; None if there is none
     own_taken  how many of the taken have their own name, which is sent; the API names the others
+
+    new_items, new_taken and new_example are the same of duplicates for which no request was ever
+    recorded, and of batches that no listing had shown when the campaign's latest request left.
     """
 
     items: int
     taken: int
     example: str | None
     own_taken: int
+    new_items: int = 0
+    new_taken: int = 0
+    new_example: str | None = None
 
 
-def names_taken(reader: Reader, campaign: int, run: int) -> Names:
-    """Which names that the run would use already exist, according to its listings."""
-    return Names(*reader.ask("names_taken", campaign=campaign, run=run).fetchone())
+def names_taken(reader: Reader, campaign: int, run: int, unsettled: Sequence[str] = ()) -> Names:
+    """Which names that the run would use already exist, according to its listings. `unsettled` are
+    the names of batches that unanswered requests of another database may have created."""
+    found = reader.ask("names_taken", campaign=campaign, run=run, unsettled=json.dumps(unsettled))
+    return Names(*found.fetchone())
 
 
 def count_left(reader: Reader, campaign: int) -> int:
@@ -209,9 +217,21 @@ def count_leaving(reader: Reader, staged: Path, campaign: int | None) -> int:
         return int(reader.ask("plan_left", campaign=campaign).fetchone()[0])
 
 
-def owned_batches(reader: Reader) -> list[str]:
-    """The ids of all batches that belong to a duplicate of this database."""
-    return [row[0] for row in reader.ask("owned_batches")]
+def known_batches(reader: Reader, campaign: str) -> list[str]:
+    """The ids of all batches that belong to a duplicate of this database, or that a listing had
+    shown when the campaign's latest request left."""
+    return [row[0] for row in reader.ask("known_batches", campaign=campaign)]
+
+
+def unsettled_names(reader: Reader) -> list[str]:
+    """The names of the batches that unanswered requests of this database may have created."""
+    return [row[0] for row in reader.ask("unsettled_names")]
+
+
+def plan_tried(reader: Reader, campaign: str) -> Rows:
+    """The `line` and `copy` of the plan's duplicates (table `plan.staged`) for which the campaign
+    has ever recorded a request or a batch."""
+    return reader.ask("plan_tried", campaign=campaign)
 
 
 def campaigns_to_settle(reader: Reader) -> list[str]:

@@ -15,44 +15,6 @@ DELETE FROM temp.denied;
 -- look up each duplicate's source in a loop. A table that somebody vacuums is left out.
 ANALYZE (SKIP_LOCKED) items, sources, source_versions, listed_names;
 
--- name: names_taken
--- PostgreSQL would count the batches of a name anew wherever the number is used.
-WITH wanted AS (
-    SELECT coalesce(nullif(coalesce(i.name, render_name(i.template, v.name, i.copies)), ''),
-        v.name || ' (Copy)') AS name,
-           coalesce(i.name, i.template) = '' AS unnamed
-    FROM items AS i
-    JOIN sources AS s ON s.source_id = i.source_id AND s.run_id = :run AND s.state = 'found'
-    JOIN source_versions AS v ON v.id = s.version_id
-    WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND i.status = 'pending'
-),
-named AS (SELECT name, unnamed, count(*) AS items FROM wanted GROUP BY name, unnamed),
-unsettled AS (
-    SELECT coalesce(a.sent_name, v.name || ' (Copy)') AS name, count(*) AS items
-    FROM attempts AS a LEFT JOIN source_versions AS v ON v.id = a.version_id
-    WHERE a.closed_by IS NULL GROUP BY 1
-),
-strange AS (
-    SELECT l.name, count(*) AS batches FROM temp.listed_names AS l
-    WHERE NOT EXISTS (SELECT 1 FROM items AS o WHERE o.new_batch_id = l.batch_id)
-      AND NOT EXISTS (SELECT 1 FROM foreign_batches AS f WHERE f.batch_id = l.batch_id)
-      AND NOT EXISTS (SELECT 1 FROM sources AS s
-        WHERE s.run_id = :run AND s.source_id = l.batch_id)
-    GROUP BY l.name
-),
-taken AS MATERIALIZED (
-    SELECT n.name, n.items, n.unnamed,
-        greatest(0, coalesce(k.batches, 0) - coalesce(u.items, 0)) AS batches
-    FROM named AS n LEFT JOIN strange AS k ON k.name = n.name
-    LEFT JOIN unsettled AS u ON u.name = n.name
-)
-SELECT coalesce(sum(items), 0) AS items,
-       coalesce(sum(CASE WHEN batches = 0 THEN 0 WHEN unnamed THEN least(items, batches) ELSE items
-           END), 0) AS taken,
-       min(name) FILTER (WHERE batches > 0) AS example,
-       coalesce(sum(items) FILTER (WHERE batches > 0 AND NOT unnamed), 0) AS own_names_taken
-FROM taken;
-
 -- name: add_to_job
 INSERT INTO items (campaign_id, source_id, template, upload_new_dataset, copy, line, copies,
     tasks_per_group)
