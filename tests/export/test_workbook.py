@@ -39,7 +39,7 @@ from tests.support.workbooks import (
 from worker.export import csv_format, workbook
 from worker.export.commands import Invocation
 from worker.export.content import SHORTENED
-from worker.export.formats import other_files, read_file
+from worker.export.formats import ledgers_in, read_file
 from worker.export.ledger_file import LEDGER_FILE, write_ledger_file
 from worker.export.own_files import refuse_foreign_file
 from worker.export.workbook.sheets import write
@@ -502,7 +502,7 @@ def test_a_damaged_workbook_ends_in_a_message(
 # -- replaced at once
 
 
-def test_a_real_ledger_is_written_and_replaced_and_the_folder_s_other_files_are_known(
+def test_a_real_ledger_is_written_and_replaced_and_the_folders_ledgers_are_known(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "out" / "LEDGER.XLSX"
@@ -522,10 +522,9 @@ def test_a_real_ledger_is_written_and_replaced_and_the_folder_s_other_files_are_
         "unknown",
         "pending",
     ]
-    path.rename(path.with_name("a.xlsx"))
-    assert [one.name for one in other_files(path.with_name("b.csv"), tmp_path / "ledger.db")] == [
-        "a.xlsx"
-    ]
+    found = ledgers_in(path.parent, tmp_path / "ledger.db")
+    assert [one.name for one in found] == ["LEDGER.XLSX", "b.csv"]
+    assert ledgers_in(tmp_path / "nowhere", tmp_path / "ledger.db") == []
 
 
 def test_rows_that_end_in_an_error_leave_the_old_workbook_and_no_trace(

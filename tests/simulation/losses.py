@@ -18,7 +18,7 @@ from tests.simulation.world import ItemKey, World
 from tests.support.ledgers import connection_of
 from worker.export import ledger_file as export
 from worker.export.commands import Invocation
-from worker.export.formats import other_files
+from worker.export.formats import ledgers_in
 from worker.job.plan import planned
 from worker.ledger.handle import Writer
 from worker.ledger.sqlite.database import open_for_writing
@@ -173,7 +173,7 @@ class Losses:
                 ledger.plan(plan.file, plan.extra_columns, retry_failed=False)
             now = start("", run).now
             restored: Restored | UsageError = restore(
-                ledger, file, run.campaign, other_files(file, self.database), now
+                ledger, file, run.campaign, ledgers_in(self._folder, self.database), now
             )
             ledger.end_run(RunEnd(now, None, 0, 0, 0, 0))
             export.write_ledger_file(database, ledger.campaign, run.campaign, file, Invocation())

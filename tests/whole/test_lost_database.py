@@ -326,14 +326,18 @@ def test_batches_that_another_file_of_the_campaign_names_are_not_created_again(
     assert (place.world.made, max(Counter(place.made_of()).values())) == (4, 1)
 
 
-def test_what_a_file_of_another_campaign_names_stays_that_campaigns(place: Place) -> None:
+@pytest.mark.parametrize("copy", ["ledgers/job.csv", "from-mail/job.csv"])
+def test_what_a_file_of_another_campaign_names_stays_that_campaigns(
+    place: Place, copy: str
+) -> None:
     place.job(*rows(3, "Row {n} of {source_name}"))
     place.run("--limit", 1)
     lose(place)
     (place.folder / "ledgers" / "job.csv").rename(place.folder / "job.csv.old")
     place.run("--campaign", "other", "--database", "other.db")
-    (place.folder / "job.csv.old").rename(place.folder / "ledgers" / "job.csv")
-    restored = place.command("ledger", "job.csv", "--restore", "ledgers/job.csv")
+    (place.folder / copy).parent.mkdir(exist_ok=True)
+    (place.folder / "job.csv.old").rename(place.folder / copy)
+    restored = place.command("ledger", "job.csv", "--restore", copy)
     assert restored.code == 0, restored.err
     ended = place.run("--settle-after", 0.3)
     assert ended.code == 0, ended.err

@@ -34,7 +34,7 @@ from worker.export import csv_format as csv_form
 from worker.export import ledger_file as export
 from worker.export.commands import commands
 from worker.export.content import Content
-from worker.export.formats import other_files, read_file
+from worker.export.formats import ledgers_in, read_file
 from worker.export.job_file import write_job
 from worker.export.own_files import refuse_foreign_file
 from worker.job.plan import planned
@@ -51,7 +51,7 @@ from worker.model.errors import UsageError, WorkerError
 from worker.model.records import RunEnd, RunKind
 from worker.model.run_id import new_run_id
 from worker.model.server_address import ServerAddress, server_address
-from worker.restore.lost_database import refuse_older_database
+from worker.restore.lost_database import files_of, refuse_older_database
 from worker.restore.restore import restore
 from worker.settings.access import api_url
 from worker.settings.settings import Settings
@@ -163,8 +163,7 @@ def _restore(args: argparse.Namespace, settings: Settings, environ: Mapping[str,
         ledger, code = Ledger(database, start), 1
         try:
             ledger.plan(plan.file, plan.extra_columns, retry_failed=False)
-            others = other_files(file, settings.database)
-            restored = restore(ledger, file, campaign, others, iso(now))
+            restored = restore(ledger, file, campaign, _others(file, path, settings), iso(now))
             code = 0
         except WorkerError as error:
             code = error.exit_code
@@ -190,6 +189,18 @@ def _restore(args: argparse.Namespace, settings: Settings, environ: Mapping[str,
             f" {follow_up.settle()}"
         )
     return 0
+
+
+def _others(file: Path, path: Path, settings: Settings) -> list[Path]:
+    """The ledger files beside the one to restore, which may be a copy elsewhere, beside the
+    campaign's own at `path`, and where the settings put those of any campaign."""
+    found = [
+        *ledgers_in(file.parent, settings.database),
+        *ledgers_in(path.parent, settings.database),
+        *files_of(settings.ledger, None, settings.database),
+    ]
+    others = {other.resolve(): other for other in found if not other.samefile(file)}
+    return list(others.values())
 
 
 def _refuse_rehearsal(file: Path, rehearsals: Path | None) -> None:

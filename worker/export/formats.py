@@ -45,11 +45,17 @@ def read_file(path: Path) -> Iterator[tuple[str, FileRow]]:
     return format_of(path).read(path)
 
 
-def other_files(path: Path, database: Place) -> list[Path]:
-    """The other ledger files in the folder of `path`, without the `database` in use, whatever its
-    name."""
-    found = (p for ending in ENDINGS for p in path.parent.glob(f"*{ending}"))
-    files = (
-        p for p in found if p.is_file() and not p.samefile(path) and not belongs_to(p, database)
-    )
-    return sorted(p for p in files if is_ledger(p))
+def ledgers_in(folder: Path, database: Place) -> list[Path]:
+    """The ledger files in the folder that this user can read, without the `database` in use,
+    whatever its name. Empty if the folder does not exist."""
+    try:
+        found = sorted(folder.iterdir())
+    except OSError:
+        return []
+    return [
+        path
+        for path in found
+        if path.suffix.lower() in ENDINGS
+        and not belongs_to(path, database)
+        and is_readable_ledger(path)
+    ]

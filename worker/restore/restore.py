@@ -47,12 +47,12 @@ def restore(
 
     Rows that are `created` in the file become created. Every other duplicate of the job may have
     been sent after the file was written, so it becomes unknown, also if the file has no row for it.
-    `others` are the folder's other ledger files:
-    the batches that they name for other campaigns belong to those campaigns. The batches that they
-    name for this campaign (in a copy of the file or a newer one) stay without an owner: this
-    campaign's unknown duplicates must find them, or they would be created again. `now` is ISO 8601
-    UTC. Raises UsageError, and changes nothing, if a row matches nothing in the job or names a
-    batch that already has an owner."""
+    `others` are the ledger files in the folders of this one and of the campaign's own. The batches
+    that they name for other campaigns belong to those campaigns. The batches that they name for
+    this campaign (in a copy of the file or a newer one) stay without an owner: this campaign's
+    unknown duplicates must find them, or they would be created again. `now` is ISO 8601 UTC. Raises
+    UsageError, and changes nothing, if a row matches nothing in the job or names a batch that
+    already has an owner."""
     began = _first_request(path, campaign)
     date_before = began - CLOCK_OFF_S if math.isfinite(began) else None
     earliest = iso(datetime.fromtimestamp(max(began, 0.0), UTC)) if began < math.inf else None
