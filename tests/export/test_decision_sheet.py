@@ -160,7 +160,7 @@ def test_a_workbook_that_a_person_has_worked_in_is_read(tmp_path: Path) -> None:
     sheet.title = "My decisions"
     sheet.insert_cols(1)
     sheet.insert_rows(1, 2)
-    sheet.delete_cols(4, 3)
+    sheet.delete_cols(5, 3)
     book.create_sheet("Notes", 0).append(["item", "what I think"])
     book.save(path)
     found, problems = filled_in(decision_sheet.read(path))

@@ -14,6 +14,7 @@ from worker.text import counted, first_of, verb
 COLUMNS = (
     "item",
     "group",
+    "decision",
     "line",
     "copy",
     "source_batch_id",
@@ -30,7 +31,6 @@ COLUMNS = (
     "against",
     "suggestion",
     "suggestion_reason",
-    "decision",
     "attempts",
     "campaign",
 )

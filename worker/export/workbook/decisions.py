@@ -31,6 +31,7 @@ is text."""
 _WIDTHS = {
     "item": 8,
     "group": 24,
+    "decision": 38,
     "line": 6,
     "copy": 6,
     "source_batch_id": 38,
@@ -47,7 +48,6 @@ _WIDTHS = {
     "against": 34,
     "suggestion": 38,
     "suggestion_reason": 40,
-    "decision": 38,
     "attempts": 10,
     "campaign": 20,
 }
@@ -70,7 +70,7 @@ def write_decisions(sheet: Worksheet, style: Style, rows: Iterable[Row]) -> None
     """Fill the sheet: one row for each of `rows`, from `proposals.sheet_rows`. The cells to fill in
     are marked, and offer their candidate and `absent`."""
     _set_columns(sheet, style)
-    sheet.freeze_panes(1, 1)
+    sheet.freeze_panes(1, COLUMNS.index("decision") + 1)
     sheet.repeat_rows(0)
     for index, column in enumerate(COLUMNS):
         put(sheet, style, 0, index, column, style.header)
