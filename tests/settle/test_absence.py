@@ -58,9 +58,9 @@ def test_the_length_of_a_name_is_counted_in_bytes_and_of_one_that_arrived_in_cha
 
 def test_names_that_settling_found_show_nothing_about_the_length_of_other_attempts_names() -> None:
     seen = CopyFidelity(name=True, found=Arrived(longest=7))
-    batch = unowned(name="Signs", created=LATER)
+    batch = unowned(name="Signs", details="else", loose_details="else")
     assert nearly_fits(attempt(), batch, seen)
-    assert not nearly_fits(attempt(restored=True), batch, seen)
+    assert not nearly_fits(attempt(restored=True, left=None), batch, seen)
 
 
 UNLIKE: dict[str, Any] = {"name": "Bridges", "details": "else", "loose_details": "else"}
@@ -209,7 +209,8 @@ def test_a_name_proves_something_where_its_characters_were_seen_to_survive(
 def test_for_a_restored_attempt_the_names_of_batches_that_were_found_prove_something(
     restored: bool, known: CopyFidelity, near: bool
 ) -> None:
-    one, batch = attempt(restored=restored), unowned(name="Bridges", created=LATER)
+    one = attempt(restored=restored, left=None)
+    batch = unowned(name="Bridges (Copy)", details="else", loose_details="else")
     assert nearly_fits(one, batch, known) is near
     assert nearly_fits(one._replace(name="Zo\u00eb"), batch, known) is (
         near or known.found != Arrived(frozenset("\u00eb"))

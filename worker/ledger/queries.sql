@@ -1353,13 +1353,15 @@ UPDATE attempts SET closed_by = NULL, answered_id = NULL, settled_run = NULL WHE
 UPDATE items
 SET status = 'created', settled_by = :settled_by, new_batch_id = :batch_id, new_batch_name = :name,
     new_batch_status = :batch_status, created_at = :created_at, error = NULL, reason = NULL,
+    -- Of a restored item without requests it is only the earliest possible time.
+    first_sent_at = CASE WHEN attempts > 0 THEN first_sent_at END,
     candidates = 0, run_id = :run
 WHERE id = :item;
 
 -- name: settle_absent
 UPDATE items
 SET status = 'pending', error = :error, reason = :reason, candidates = 0, http_status = NULL,
-    run_id = :run
+    first_sent_at = CASE WHEN attempts > 0 THEN first_sent_at END, run_id = :run
 WHERE id = :item;
 
 -- name: settle_unknown
@@ -1481,23 +1483,29 @@ WHERE id = :item;
 -- Duplicates that the ledger file does not have. What the source or the job may have changed is
 -- filled in when the source is looked up.
 UPDATE items
-SET status = 'unknown', error = :error, reason = 'restored', first_sent_at = :earliest, run_id = :run,
+SET status = 'unknown', error = :error, reason = 'restored', first_sent_at = :any_time, run_id = :run,
     name = CASE WHEN replace(replace(template, '{source_name}', ''), '{copies}', '') <> template
         THEN NULL ELSE render_name(template, NULL, copies) END
-WHERE campaign_id = :campaign AND line IS NOT NULL AND status = 'pending';
+WHERE campaign_id = :campaign AND line IS NOT NULL AND status = 'pending'
+RETURNING id;
 
 -- name: restore_attempts
 -- The attempts have no baseline (listing 0), and begin long before the campaign's first attempt: a
 -- ledger file has this machine's times, which may be wrong by hours. They are in the order in which
 -- they were sent: first the items that had been :sent when the file was written, and of those, last
 -- the ones that were under way then (without a time). Those that were :unsent then have a note.
-INSERT INTO attempts (id, item_id, run_id, started_at, date_before, ended_at, listing, sent_name,
-    outcome, error, restored, unsent)
+-- Those that are :missing in the file probably left after :likely_after, but not certainly.
+INSERT INTO attempts (id, item_id, run_id, started_at, date_before, left_server, ended_at, listing,
+    sent_name, outcome, error, restored, unsent)
 SELECT (SELECT coalesce(max(id), 0) FROM attempts) + row_number() OVER (
         ORDER BY id NOT IN (SELECT CAST(value AS BIGINT) FROM json_each(:sent)),
             last_sent_at IS NULL, last_sent_at, line, copy),
-    id, :run, :now, CAST(:date_before AS DOUBLE PRECISION), :now, 0, nullif(name, ''), 'unknown',
-    'restored from a ledger file', 1,
+    id, :run, :now,
+    CASE WHEN id NOT IN (SELECT CAST(value AS BIGINT) FROM json_each(:missing))
+        THEN CAST(:date_before AS DOUBLE PRECISION) END,
+    CASE WHEN id IN (SELECT CAST(value AS BIGINT) FROM json_each(:missing))
+        THEN CAST(:likely_after AS DOUBLE PRECISION) END,
+    :now, 0, nullif(name, ''), 'unknown', 'restored from a ledger file', 1,
     CASE WHEN id IN (SELECT CAST(value AS BIGINT) FROM json_each(:unsent)) THEN 1 ELSE 0 END
 FROM items AS i
 WHERE status = 'unknown' AND run_id = :run

@@ -14,7 +14,7 @@ from worker.ledger.store import Ledger
 from worker.model.clock import iso
 from worker.model.restored import FileItem, Identity, Planned
 
-ANY_TIME = datetime.fromtimestamp(0.0, UTC)
+ANY_TIME = iso(datetime.fromtimestamp(0.0, UTC))
 """The earliest possible time of a request if nothing says when it left. The next ledger file has to
 say so, in case this database is lost too."""
 
@@ -108,37 +108,41 @@ def restore_unknown(
     )
 
 
-def restore_missing(ledger: Ledger, now: str) -> int:
-    """Record that every duplicate of the job that the ledger file does not have may exist, and open
-    an attempt for it. It may have been sent at any time: if its row was deleted, also long before
-    what the file has. Call it when all rows of the file are restored, with their attempts. Returns
-    how many there are."""
-    missing = ledger.ask(
+def restore_missing(ledger: Ledger) -> list[int]:
+    """Record that every duplicate of the job that the ledger file does not have may exist. It may
+    have been sent at any time: if its row was deleted, also long before what the file has. Returns
+    the items."""
+    found = ledger.ask(
         "restore_missing",
         campaign=ledger.campaign,
         run=ledger.run,
         error="the ledger file that was restored has no row for it: it may have been sent",
-        earliest=iso(ANY_TIME),
-    ).rowcount
-    restore_attempts(ledger, now, None, (), ())
-    return missing
+        any_time=ANY_TIME,
+    )
+    return [row[0] for row in found]
 
 
 def restore_attempts(
     ledger: Ledger,
     now: str,
     date_before: float | None,
+    likely_after: float,
+    *,
     sent: Sequence[int],
     unsent: Sequence[int],
+    missing: Sequence[int],
 ) -> None:
-    """Open an attempt for every unknown item that was restored and has none. `sent` are the items
-    that had been sent when the file was written, `unsent` those that certainly had not.
-    `date_before` is a server time before all of the attempts (None: not known)."""
+    """Open an attempt for every unknown item that was restored. `sent` are the items that had been
+    sent when the file was written, `unsent` those that certainly had not, `missing` those that it
+    did not have. `date_before` is a server time before all attempts of the others (None: not
+    known). The missing ones were probably sent after `likely_after`, but not certainly."""
     ledger.ask(
         "restore_attempts",
         run=ledger.run,
         now=now,
         date_before=date_before,
+        likely_after=likely_after,
         sent=json.dumps(sent),
         unsent=json.dumps(unsent),
+        missing=json.dumps(missing),
     )

@@ -48,9 +48,10 @@ class Attempt(NamedTuple):
 
     `listing` is the number of its baseline: batches that listings up to it showed are not its copy.
     `date_before` and `date_after` are the last Date before it left and the first Date after it was
-    given up. `left` is when it left; `ended` is when it was given up (None: nobody recorded that).
-    `offset` is the range of created_at minus server time that the 201s of its time allow (None:
-    unknown).
+    given up. `left` is when it left; of a restored attempt, the time after which it probably left,
+    if its ledger file does not have it. `ended` is when it was given up (None: nobody recorded
+    that). `offset` is the range of created_at minus server time that the 201s of its time allow
+    (None: unknown).
 
     `source_changed`: the source has changed since, or is not listed any more, so that this is
     unknown. `restored`: it comes from a ledger file, and its source is compared as it is now.

@@ -56,8 +56,9 @@ def restore(
     began = _first_request(path, campaign)
     date_before = began - CLOCK_OFF_S if math.isfinite(began) else None
     earliest = iso(datetime.fromtimestamp(max(began, 0.0), UTC)) if began < math.inf else None
+    likely_after = (began if math.isfinite(began) else seconds(now) or 0.0) - CLOCK_OFF_S
     created = unknown = 0
-    sent, unsent = list[int](), list[int]()
+    sent, unsent, missing = list[int](), list[int](), list[int]()
     with ledger.transaction():
         _add_foreign_batches(ledger, others, campaign)
         planned = _Job(ledger, path)
@@ -76,12 +77,22 @@ def restore(
                     ledger, duplicate, item, _sent_name(duplicate, item), earliest
                 )
                 unknown += 1
-                if item.status == "unknown":
+                if item.first_sent_at == restoration.ANY_TIME:  # an earlier file lacked it
+                    missing.append(duplicate.id)
+                elif item.status == "unknown":
                     sent.append(duplicate.id)
                 unsent += [duplicate.id] if item.is_unsent else []
-        restoration.restore_attempts(ledger, now, date_before, sent, unsent)
-        missing = restoration.restore_missing(ledger, now)
-    return Restored(created, unknown + missing, missing)
+        new = restoration.restore_missing(ledger)
+        restoration.restore_attempts(
+            ledger,
+            now,
+            date_before,
+            likely_after,
+            sent=sent,
+            unsent=unsent,
+            missing=missing + new,
+        )
+    return Restored(created, unknown + len(new), len(new))
 
 
 def _first_request(path: Path, campaign: str) -> float:
@@ -92,7 +103,7 @@ def _first_request(path: Path, campaign: str) -> float:
     for _, row in read_file(path):  # read here and again later, not kept: the file may be long
         foreign.add(row["campaign"])
         runs.add(row["run_id"])
-        if row["first_sent_at"]:
+        if row["first_sent_at"] not in ("", restoration.ANY_TIME):
             began = min(began, _or_any(seconds(row["first_sent_at"])))
     if foreign := foreign - {campaign}:
         raise UsageError(

@@ -33,8 +33,11 @@ def wide_window(attempt: Attempt) -> Interval:
 
 def window(attempt: Attempt) -> Interval:
     """Server times at which the attempt's copy was created, if it was: from when the request left
-    until it can have no late effect any more. The wide window if it is not known when it left."""
+    until it can have no late effect any more. The wide window if it is not known when it left; of
+    a restored attempt, what is later than its earliest time."""
     over = over_at(attempt)
+    if attempt.restored and attempt.left is not None:
+        return wide_window(attempt)._replace(low=attempt.left - WIDE_S)
     if attempt.left is None or over is None:
         return wide_window(attempt)
     return Interval(attempt.left, over + attempt.settle_after_s)
@@ -45,7 +48,7 @@ def over_at(attempt: Attempt) -> float | None:
 
     Nobody awaited the request after a crash or a second signal, so it counts with its whole time
     limit."""
-    if attempt.left is None:
+    if attempt.left is None or attempt.restored:
         # Restored: it left before its process died, which was before `date_after`.
         return None if attempt.date_after is None else attempt.date_after + attempt.timeout_s
     over = attempt.left + attempt.timeout_s
