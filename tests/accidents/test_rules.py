@@ -95,7 +95,11 @@ TABLE: dict[str, tuple[Situation, tuple[type[Accident], ...]]] = {
         NEW._replace(names=10, names_taken=5, sent=True, named=True),
         (OldCopy,),
     ),
-    "… and nothing new is to be sent": (NEW._replace(names=0, names_taken=0, sent=True), NONE),
+    "… many, though fewer than half": (
+        NEW._replace(to_create=100, names=100, names_taken=10, sent=True),
+        (OldCopy,),
+    ),
+    "… and nothing is to be sent": (NEW._replace(names=0, names_taken=0, sent=True), NONE),
     "no name can be sent": (NEW._replace(names=0, names_taken=0), NONE),
     # all at once
     "a moved ledger, and its names": (
@@ -154,6 +158,13 @@ def test_a_campaign_whose_job_is_gone_may_have_been_renamed_and_extended(
 ) -> None:
     found = accidents(NEW._replace(others_here=(other,)))
     assert found == ((Renamed(other),) if is_one else ())
+
+
+def test_once_a_campaign_has_sent_something_only_what_appeared_since_counts() -> None:
+    names = Names(10, 9, "Wave 1", 9, unproved=8, appeared=4, appeared_example="Wave 2")
+    shown = with_names(NEW._replace(sent=True), names)
+    assert accidents(shown) == (OldCopy(4, 8, "Wave 2"),)
+    assert accidents(with_names(NEW._replace(sent=True), names._replace(appeared=3))) == ()
 
 
 def test_names_that_exist_are_counted_with_an_example_and_a_likely_ledger() -> None:

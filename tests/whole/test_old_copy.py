@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command import command, source_id
+from tests.support.command import Ended, command, source_id
 from tests.whole.conftest import Place, rows, run
 from tests.whole.test_accidents import refused
 from worker.sandbox.options import SandboxOptions
@@ -22,14 +22,25 @@ WithOptions = Callable[[SandboxOptions], Place]
 def put_back(place: Place, request: pytest.FixtureRequest) -> Place:
     """Two of six duplicates are in the copy of the ledger that was put back; all six exist."""
     place.job(*rows(name=request.param), name="wave.csv")
-    ledgers, copy = place.folder / "ledgers", place.folder / "backup"
-    assert run(place, "wave.csv", "--limit", 2).code == 1  # it says that more is left
-    shutil.copytree(ledgers, copy)
-    assert run(place, "wave.csv").code == 0
-    shutil.rmtree(ledgers)
-    copy.rename(ledgers)
+    put_back_after(
+        place,
+        lambda: run(place, "wave.csv", "--limit", 2),
+        lambda: run(place, "wave.csv"),
+    )
     assert place.world.made == 6
     return place
+
+
+def put_back_after(
+    place: Place, before: Callable[[], object], afterwards: Callable[[], object]
+) -> None:
+    """A copy of the ledger is made between two runs; now it is the ledger again."""
+    ledgers, copy = place.folder / "ledgers", place.folder / "backup"
+    before()
+    shutil.copytree(ledgers, copy)
+    afterwards()
+    shutil.rmtree(ledgers)
+    copy.rename(ledgers)
 
 
 def test_what_appeared_since_is_not_created_again_and_the_message_leads_on(put_back: Place) -> None:
@@ -39,16 +50,69 @@ def test_what_appeared_since_is_not_created_again_and_the_message_leads_on(put_b
     checked = put_back.command("check", "wave.csv", "--json")
     assert checked.code == 1
     assert any("4 of 4 names" in one for one in checked.summary["accidents"])
-    (line,) = [one.strip() for one in ended.err.splitlines() if one.startswith("    ")]
-    (put_back.folder / "old").mkdir()
-    for file in (put_back.folder / "ledgers").glob("ledger.db*"):
-        file.rename(put_back.folder / "old" / file.name)
-    arguments = shlex.split(line)
-    restored = command(arguments[arguments.index("ledger") :], Path("/"), put_back.environ)
-    assert restored.code == 0, restored.err
+    led_on(put_back, ended)
     assert run(put_back, "wave.csv").code == 0
     assert put_back.world.made == 6
     assert {row["status"] for row in put_back.ledger("wave")} == {"created"}
+
+
+def led_on(place: Place, ended: Ended) -> None:
+    """A person moves the database away, and pastes the command that the message shows."""
+    (line,) = [one.strip() for one in ended.err.splitlines() if one.startswith("    ")]
+    aside = place.folder.parent / f"{place.folder.name}-old"
+    aside.mkdir()
+    for file in (place.folder / "ledgers").glob("ledger.db*"):
+        file.rename(aside / file.name)
+    arguments = shlex.split(line)
+    restored = command(arguments[arguments.index("ledger") :], Path("/"), place.environ)
+    assert restored.code == 0, restored.err
+
+
+@pytest.mark.parametrize("how", [("--date", "2026-01-05"), ("--ledger", "ledgers/my {date}.csv")])
+def test_the_message_leads_on_where_the_run_was_told_more(
+    place: Place, how: tuple[str, str]
+) -> None:
+    place.job(*rows(name="Row {n} {date}"), name="wave.csv")
+    options = (*how, "--campaign", "wave")
+    put_back_after(
+        place,
+        lambda: run(place, "wave.csv", *options, "--limit", 2),
+        lambda: run(place, "wave.csv", *options),
+    )
+    led_on(place, run(place, "wave.csv", *options))
+    ended = run(place, "wave.csv", *options)
+    assert (ended.code, place.world.made) == (0, 6), ended.err
+
+
+@pytest.mark.parametrize("fault", ["refused", "throttled"])
+def test_what_was_tried_in_vain_before_the_copy_counts_too(
+    place_with: WithOptions, fault: str
+) -> None:
+    """The copy is of the night after which everything had failed, or was still to be tried."""
+    faults = {"refuse": 1.0} if fault == "refused" else {"busy": 1.0}
+    place = place_with(SandboxOptions(latency=0.0, faults=faults, seed=3))
+    place.job(*rows(), name="wave.csv")
+
+    def repaired() -> Ended:
+        place.server.sandbox.misbehave({})
+        return run(place, "wave.csv", "--retry-failed")
+
+    put_back_after(place, lambda: run(place, "wave.csv", "--give-up-after", 1), repaired)
+    refused(run(place, "wave.csv", "--retry-failed"), "6 of 6 names")
+    assert place.command("check", "wave.csv", "--retry-failed").code == 1
+    assert place.world.made == 6
+
+
+def test_a_night_with_a_limit_is_noticed_in_a_long_job(place: Place) -> None:
+    place.job(*rows(50), name="wave.csv")
+    limited = ("--limit", 10)
+    put_back_after(
+        place,
+        lambda: run(place, "wave.csv", *limited),
+        lambda: run(place, "wave.csv", *limited),
+    )
+    refused(run(place, "wave.csv", *limited), "10 of 40 names")
+    assert place.command("check", "wave.csv").code == 1
 
 
 def test_another_campaign_that_looks_at_the_workspace_first_hides_nothing(put_back: Place) -> None:
@@ -73,10 +137,34 @@ def test_names_that_existed_when_the_campaign_began_stop_no_later_run(put_back: 
     assert put_back.world.made == 12
 
 
-def test_a_few_names_that_somebody_else_used_since_stop_nothing(put_back: Place) -> None:
-    put_back.job(*rows(16, name="Row {n}"), name="wave.csv")
-    assert put_back.command("check", "wave.csv").code == 0
-    assert run(put_back, "wave.csv").code == 0
+def test_a_few_names_that_somebody_else_used_since_stop_nothing(place: Place) -> None:
+    """One batch explains one copy, whatever their names are."""
+    wave = {"batch_id": source_id(1), "name": "Wave", "copies": 3}
+    place.job(wave, name="wave.csv")
+    assert run(place, "wave.csv").code == 0
+    elsewhere = ("--database", place.folder.parent / f"{place.folder.name}.db", "--allow-existing")
+    place.job(wave | {"copies": 1}, name="colleague.csv")
+    assert run(place, "colleague.csv", *elsewhere).code == 0
+    place.job(wave | {"copies": 10}, name="wave.csv")
+    assert place.command("check", "wave.csv").code == 0
+    assert run(place, "wave.csv").code == 0
+    assert place.world.made == 11
+
+
+def test_a_name_that_is_as_old_as_a_restored_database_stops_nothing(place: Place) -> None:
+    """Nobody knows any more what the workspace contained when the campaign last sent something."""
+    elsewhere = ("--database", place.folder.parent / f"{place.folder.name}.db")
+    place.job({"batch_id": source_id(9), "name": "Old", "copies": 1}, name="colleague.csv")
+    assert run(place, "colleague.csv", *elsewhere).code == 0
+    place.job(*rows(3), name="wave.csv")
+    assert run(place, "wave.csv").code == 0
+    for file in (place.folder / "ledgers").glob("ledger.db*"):
+        file.unlink()
+    assert place.command("ledger", "wave.csv", "--restore", "ledgers/wave.csv").code == 0
+    place.job(*rows(3), {"batch_id": source_id(9), "name": "Old", "copies": 1}, name="wave.csv")
+    assert place.command("check", "wave.csv").code == 0
+    assert run(place, "wave.csv").code == 0
+    assert place.world.made == 5
 
 
 def test_batches_of_unanswered_requests_did_not_appear_from_nowhere(

@@ -3,13 +3,13 @@ the ledger that was found. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from worker.accidents import rules
 from worker.accidents.rules import Accident, NamesTaken, OldCopy, OtherLedger, Renamed, Situation
-from worker.export.commands import Commands, Invocation, commands
+from worker.export.commands import Invocation, commands
 from worker.ledger.overlap import Overlap
 from worker.ledger.views import LatestRun
 from worker.model.server_address import Place
@@ -31,15 +31,19 @@ class Message(NamedTuple):
 
 
 class IntendedRun(NamedTuple):
-    """The run that was about to begin: its job (an absolute path), campaign, ledger file and
-    database, the `date` if one was given, how to reach its database (`invocation`), and the config
-    file that placed the database outside the job's folder, if one did."""
+    """The run that was about to begin: its job (an absolute path), campaign and database, the
+    campaign's newest ledger file (`FILE` if there is none), how to reach its database
+    (`invocation`), the command that restores the campaign from a ledger file, how to `move_away`
+    the database, the `date` if one was given, and the config file that placed the database outside
+    the job's folder, if one did."""
 
     job: Path
     campaign: str
-    ledger: Path
+    newest_file: Path
     database: Place
     invocation: Invocation
+    restoring: Callable[[Path], str]
+    move_away: str
     date: str | None = None
     moved_by: Path | None = None
 
@@ -111,19 +115,20 @@ def _message(accident: Accident, intended: IntendedRun, *, elsewhere: bool) -> M
                 )
             return Message(
                 found,
-                (_commands(intended).ledger("--restore", "FILE"),),
+                (intended.restoring(Path("FILE")),),
                 f"If you still have its database, move it to {intended.database}, or name it with"
                 " --database, and run again. Otherwise restore it from its ledger file (FILE):",
             )
         case OldCopy(taken, names, example):
             return Message(
-                f"{taken:,} of {counted(names, 'name')} to be sent for the first time"
+                f"{taken:,} of {counted(names, 'name')} to be sent"
                 f" {verb(taken, 'has', 'have')} appeared in the workspace since this campaign last"
                 f" sent something, such as {visible(example or '')!r}, on batches that the ledger"
                 f" database {intended.database} does not contain. Was an old copy of it put back?",
-                (_commands(intended).ledger("--restore", str(intended.ledger)),),
-                "Put the newest database back. If there is none, move this one away and rebuild it"
-                " from its newest ledger file; then the next run finds what exists:",
+                (intended.restoring(intended.newest_file),),
+                f"Put the newest database back. If there is none, {intended.move_away} and restore"
+                " each of its campaigns from its newest ledger file; then the next run finds what"
+                " exists. For this campaign:",
             )
 
 
@@ -158,14 +163,6 @@ def _shares(other: Overlap) -> str:
 
 def _exist(number: int) -> str:
     return verb(number, "exists", "exist")
-
-
-def _commands(intended: IntendedRun) -> Commands:
-    """The commands for this job, with its settings."""
-    return commands(
-        LatestRun("", intended.campaign, intended.ledger, intended.job, intended.date),
-        intended.invocation,
-    )
 
 
 def _continue(other: Overlap, intended: IntendedRun) -> str:

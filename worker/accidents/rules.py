@@ -5,7 +5,7 @@ The rules are the contract's "Nothing twice by accident". Once a request of the 
 its rows in this database decide what is sent, and the run is stopped in two cases only. With {date}
 in the names, all duplicates of a night are new, and a copy of the job has created tonight's under
 its own campaign. Or an old copy of the database was put back together with its ledger file: names
-of duplicates that it calls new have appeared in the workspace since."""
+that would be sent have appeared in the workspace since."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ from typing import NamedTuple
 
 from worker.ledger.overlap import Overlap
 from worker.ledger.views import Names
+
+MANY_APPEARED = 10
+"""If as many names have appeared since the campaign's latest request, it is no coincidence, however
+many are still to be sent: a night with --limit creates a small part of a job."""
 
 
 class Situation(NamedTuple):
@@ -25,7 +29,7 @@ class Situation(NamedTuple):
                 campaigns that ran since, and none if a duplicate of this job was sent
     nearby      campaigns of other databases that share duplicates with the run, or have its name
     names       how many duplicates may be sent, once a listing has shown which names exist; if
-                `sent`, how many of them were never sent
+                `sent`, how many of them were never shown to be absent
     names_taken how many of those names exist on batches that are not in this database; if `sent`,
                 on batches that appeared after the campaign's latest request
     example     one of these names
@@ -88,7 +92,9 @@ def accidents(situation: Situation) -> tuple[Accident, ...]:
     taken, names, example = situation.names_taken, situation.names, situation.example
     are_taken = taken > 0 and _is_half(taken, names)
     if situation.sent:
-        return (*found, OldCopy(taken, names, example)) if are_taken else tuple(found)
+        if are_taken or taken >= MANY_APPEARED:
+            found.append(OldCopy(taken, names, example))
+        return tuple(found)
     if other := _other_ledger(situation):
         found.append(OtherLedger(other))
     if are_taken:
@@ -114,7 +120,7 @@ def with_names(situation: Situation, names: Names) -> Situation:
     """The situation after a listing has shown which names exist."""
     if situation.sent:
         return situation._replace(
-            names=names.new_items, names_taken=names.new_taken, example=names.new_example
+            names=names.unproved, names_taken=names.appeared, example=names.appeared_example
         )
     return situation._replace(names=names.items, names_taken=names.taken, example=names.example)
 

@@ -11,12 +11,14 @@ from worker.accidents import facts
 from worker.accidents.message import IntendedRun, Message, continuing, full_text, messages
 from worker.accidents.rules import Accident, Situation, accidents
 from worker.cli.ask import has_person
-from worker.cli.common import campaign_of, invocation
+from worker.cli.common import campaign_of, invocation, restoring
+from worker.folders import changed_at
 from worker.job.plan import Plan
 from worker.ledger import views
 from worker.ledger.handle import Reader
 from worker.model.errors import AccidentError, DeclinedError, UsageError
 from worker.model.job import Job
+from worker.restore.lost_database import files_of, move_away
 from worker.settings.settings import Settings
 
 
@@ -43,15 +45,19 @@ def situation_of(
 def messages_for(found: tuple[Accident, ...], settings: Settings, job: Path) -> list[Message]:
     """The messages about the findings, with the commands to continue what was found."""
     moved = None if settings.is_set("database") else settings.config_file
+    campaign = campaign_of(settings)
+    files = files_of(settings.ledger, campaign, settings.database)
     return messages(
         found,
         IntendedRun(
             job=Path.cwd() / job,
-            campaign=campaign_of(settings),
-            ledger=settings.ledger_path("{run_id}"),
+            campaign=campaign,
+            newest_file=max(files, key=changed_at, default=Path("FILE")),
             database=settings.database,
             # Another campaign has its own ledger file, whatever --ledger says.
             invocation=invocation(settings, run=True)._replace(ledger=None),
+            restoring=restoring(settings, campaign, job),
+            move_away=move_away(str(settings.database)),
             date=settings.date.isoformat() if settings.is_set("date") else None,
             moved_by=moved,
         ),

@@ -3,7 +3,7 @@ nothing, takes no lock and changes no database."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -117,16 +117,32 @@ def _known(settings: Settings, job: Job, campaign: str, plan: Plan, url: str) ->
             raise unusable(settings.database, error) from error
 
 
-def _tell(ledger: Ledger, settings: Settings, plan: Plan, campaign: str) -> list[str]:
-    """Tell the temporary ledger what the run's database knows of batches and requests. Returns the
-    names of the batches that its unanswered requests may have created."""
-    if is_new(settings.database):
-        return []
+class Before(NamedTuple):
+    """What the run's database knows of the workspace: the number of the `latest` listing before the
+    campaign last sent something, as the temporary ledger has it; the names of the batches that
+    unanswered requests may have created; and the duplicates that the run would not send."""
+
+    latest: int | None = None
+    unsettled: Sequence[str] = ()
+    left_out: Sequence[tuple[int, int]] = ()
+
+
+def _tell(ledger: Ledger, settings: Settings, plan: Plan, known: Known, campaign: str) -> Before:
+    """Tell the temporary ledger which batches the run's database knows."""
+    if known.situation is None or is_new(settings.database):
+        return Before()
     with closing(open_for_reading(settings.database)) as reader:
-        ledger.add_foreign_batches(views.known_batches(reader, campaign))
+        ledger.add_foreign_batches(views.owned_batches(reader))
+        number = views.campaign_id(reader, campaign)
+        if number is None:
+            return Before(unsettled=views.unsettled_names(reader))
+        latest = views.latest_baseline(reader, number) if known.situation.sent else None
+        if latest is not None:
+            ledger.add_seen_before((one, batch) for one, batch in views.seen_by(reader, latest))
         with reader.attached(plan.file):
-            ledger.mark_tried((line, copy) for line, copy in views.plan_tried(reader, campaign))
-        return views.unsettled_names(reader)
+            left_out = views.plan_left_out(reader, number, retry_failed=settings.retry_failed)
+            pairs = [(line, copy) for line, copy in left_out]
+        return Before(None if latest is None else 0, views.unsettled_names(reader), pairs)
 
 
 async def _look(
@@ -139,7 +155,7 @@ async def _look(
         start = run_start(settings, "check", RunKind.RUN, campaign=campaign, job=job, ledger=Path())
         ledger = Ledger(database, start)
         ledger.plan(plan.file, (), retry_failed=False)
-        unsettled = [] if known.situation is None else _tell(ledger, settings, plan, campaign)
+        before = _tell(ledger, settings, plan, known, campaign)
         async with api(chosen, settings.timeout, scrub, plan.sources()) as client:
             threaded = ThreadedDatabase(ledger)
             reader = reader_without_run(client, ListingNotes(threaded), settings.rate)
@@ -147,16 +163,21 @@ async def _look(
             await preflight.check_token()
             await preflight.look_up_sources()
         found = views.sources_found(database, ledger.run)
+        missing = tuple(views.sources_lost(database, ledger.campaign, ledger.run, "missing"))
+        unclear = tuple(views.sources_lost(database, ledger.campaign, ledger.run, "unclear"))
+        ledger.leave_out(before.left_out)
         return Sources(
             found=found,
             workspaces=views.named_workspaces(database, found),
-            missing=tuple(views.sources_lost(database, ledger.campaign, ledger.run, "missing")),
-            unclear=tuple(views.sources_lost(database, ledger.campaign, ledger.run, "unclear")),
+            missing=missing,
+            unclear=unclear,
             names={
                 one.source_id: views.source_name(database, ledger.run, one.source_id)
                 for one in known.forecast.first
             },
-            taken=views.names_taken(database, ledger.campaign, ledger.run, unsettled),
+            taken=views.names_taken(
+                database, ledger.campaign, ledger.run, before.latest, before.unsettled
+            ),
         )
 
 

@@ -278,11 +278,17 @@ ON CONFLICT (batch_id) DO UPDATE SET name = excluded.name, listing = excluded.li
 -- name: index_listed_names
 CREATE INDEX IF NOT EXISTS temp.listed_by_name ON listed_names (name);
 
+-- name: latest_baseline
+-- The last listing before the campaign's latest request left. What was restored tells nothing.
+SELECT a.listing FROM attempts AS a CROSS JOIN items AS i
+WHERE i.id = a.item_id AND i.campaign_id = :campaign AND a.restored = 0
+ORDER BY a.id DESC LIMIT 1;
+
 -- name: names_taken
 -- How many duplicates this run would send, how many of them would get a name that exists on a batch
 -- which this database does not know, one such name, and how many of those have their own name. Then
--- the first two numbers and the example again, of duplicates for which nothing was ever sent and of
--- batches that no listing had shown when the campaign's latest request left.
+-- how many of all were never shown to be absent, for how many of these a batch with their name has
+-- appeared since the listing :latest, and one such name.
 -- A duplicate without a name gets the name that the API gives to copies. Of these, only as many
 -- count as there are batches with that name, since one batch explains one copy. Batches that are
 -- sources do not count: a name may be just {source_name}.
@@ -290,15 +296,15 @@ WITH wanted AS (
     SELECT coalesce(nullif(coalesce(i.name, render_name(i.template, v.name, i.copies)), ''),
         v.name || ' (Copy)') AS name,
            coalesce(i.name, i.template) = '' AS unnamed,
-           i.attempts = 0 AND NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.item_id = i.id)
-               AS is_new
+           NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.item_id = i.id
+               AND a.closed_by IN ('absence', 'person')) AS unproved
     FROM items AS i
     JOIN sources AS s ON s.source_id = i.source_id AND s.run_id = :run AND s.state = 'found'
     JOIN source_versions AS v ON v.id = s.version_id
     WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND i.status = 'pending'
 ),
 named AS (
-    SELECT name, unnamed, count(*) AS items, count(*) FILTER (WHERE is_new) AS new_items
+    SELECT name, unnamed, count(*) AS items, count(*) FILTER (WHERE unproved) AS unproved
     FROM wanted GROUP BY name, unnamed
 ),
 -- Batches that an unanswered request may have created do not count either: one of this database, or
@@ -311,14 +317,15 @@ unsettled AS (
         UNION ALL SELECT e.value FROM json_each(:unsettled) AS e
     ) AS u GROUP BY u.name
 ),
-latest AS (
-    SELECT coalesce((SELECT a.listing FROM attempts AS a CROSS JOIN items AS i
-        WHERE i.id = a.item_id AND i.campaign_id = :campaign ORDER BY a.id DESC LIMIT 1), 0) AS listing
+-- In a workspace that no listing had shown by then, nothing is known to have appeared since.
+looked AS MATERIALIZED (
+    SELECT DISTINCT workspace_id FROM seen WHERE listing <= CAST(:latest AS BIGINT)
 ),
 strange AS (
-    SELECT l.name, count(*) AS batches, count(*) FILTER (WHERE NOT EXISTS (SELECT 1 FROM seen AS w
-        WHERE w.workspace_id = l.workspace_id AND w.batch_id = l.batch_id
-          AND w.listing <= (SELECT listing FROM latest))) AS new_batches
+    SELECT l.name, count(*) AS batches, count(*) FILTER (
+        WHERE l.workspace_id IN (SELECT workspace_id FROM looked) AND NOT EXISTS (
+            SELECT 1 FROM seen AS w WHERE w.workspace_id = l.workspace_id
+              AND w.batch_id = l.batch_id AND w.listing <= CAST(:latest AS BIGINT))) AS appeared
     FROM temp.listed_names AS l
     WHERE l.name IN (SELECT name FROM named)
       AND NOT EXISTS (SELECT 1 FROM items AS o WHERE o.new_batch_id = l.batch_id)
@@ -328,9 +335,9 @@ strange AS (
     GROUP BY l.name
 ),
 taken AS MATERIALIZED (
-    SELECT n.name, n.items, n.new_items, n.unnamed,
+    SELECT n.name, n.items, n.unnamed, n.unproved,
         greatest(0, coalesce(k.batches, 0) - coalesce(u.items, 0)) AS batches,
-        greatest(0, coalesce(k.new_batches, 0) - coalesce(u.items, 0)) AS new_batches
+        least(n.unproved, greatest(0, coalesce(k.appeared, 0) - coalesce(u.items, 0))) AS appeared
     FROM named AS n LEFT JOIN strange AS k ON k.name = n.name
     LEFT JOIN unsettled AS u ON u.name = n.name
 )
@@ -339,10 +346,9 @@ SELECT coalesce(sum(items), 0) AS items,
            END), 0) AS taken,
        min(name) FILTER (WHERE batches > 0) AS example,
        coalesce(sum(items) FILTER (WHERE batches > 0 AND NOT unnamed), 0) AS own_taken,
-       coalesce(sum(new_items), 0) AS new_items,
-       coalesce(sum(CASE WHEN new_batches = 0 THEN 0 WHEN unnamed THEN least(new_items, new_batches)
-           ELSE new_items END), 0) AS new_taken,
-       min(name) FILTER (WHERE new_batches > 0 AND new_items > 0) AS new_example
+       coalesce(sum(unproved), 0) AS unproved,
+       coalesce(sum(appeared), 0) AS appeared,
+       min(name) FILTER (WHERE appeared > 0) AS appeared_example
 FROM taken;
 
 -- name: claimable
@@ -380,15 +386,13 @@ SELECT count(*) FROM items AS i WHERE i.campaign_id = :campaign AND NOT EXISTS (
     WHERE s.source_id = i.source_id AND s.template = i.template
       AND s.upload_new_dataset = i.upload_new_dataset AND s.copy = i.copy);
 
--- name: known_batches
--- The batches that this database knows: they belong to a duplicate, or a listing had shown them when
--- the campaign's latest request left.
+-- name: owned_batches
 SELECT new_batch_id AS batch_id FROM items WHERE new_batch_id IS NOT NULL
-UNION SELECT batch_id FROM foreign_batches
-UNION SELECT batch_id FROM seen WHERE listing <= (
-    SELECT a.listing FROM attempts AS a CROSS JOIN items AS i CROSS JOIN campaigns AS c
-    WHERE i.id = a.item_id AND c.id = i.campaign_id AND c.name = :campaign
-    ORDER BY a.id DESC LIMIT 1);
+UNION SELECT batch_id FROM foreign_batches;
+
+-- name: seen_by
+-- The batches that the listings up to :listing showed.
+SELECT workspace_id, batch_id FROM seen WHERE listing <= :listing;
 
 -- name: unsettled_names
 -- The names of the batches that unanswered requests may have created.
@@ -396,17 +400,20 @@ SELECT coalesce(a.sent_name, v.name || ' (Copy)') AS name
 FROM attempts AS a LEFT JOIN source_versions AS v ON v.id = a.version_id
 WHERE a.closed_by IS NULL;
 
--- name: plan_tried
--- The duplicates of the plan for which the campaign has ever recorded a request or a batch.
+-- name: plan_left_out
+-- The duplicates of the plan that a run would not send, or that were shown to be absent.
 SELECT s.line, s.copy FROM campaigns AS c CROSS JOIN plan.staged AS s
 CROSS JOIN items AS i ON i.campaign_id = c.id AND i.source_id = s.source_id
     AND i.template = s.template
     AND i.upload_new_dataset = s.upload_new_dataset AND i.copy = s.copy
-WHERE c.name = :campaign AND (i.status <> 'pending' OR i.attempts > 0
-    OR EXISTS (SELECT 1 FROM attempts AS a WHERE a.item_id = i.id));
+WHERE c.id = :campaign AND (i.status IN ('created', 'sent', 'unknown')
+    OR (i.status = 'failed' AND :retry_failed = 0)
+    OR EXISTS (SELECT 1 FROM attempts AS a WHERE a.item_id = i.id
+        AND a.closed_by IN ('absence', 'person')));
 
--- name: mark_tried
-UPDATE items SET attempts = 1 WHERE campaign_id = :campaign AND line = :line AND copy = :copy;
+-- name: leave_out
+-- In the temporary ledger of a check, an item that does not count.
+UPDATE items SET status = 'failed' WHERE campaign_id = :campaign AND line = :line AND copy = :copy;
 
 -- name: first_claimable
 SELECT i.name, i.template, i.copies, v.name AS source_name, v.workspace_id

@@ -188,12 +188,23 @@ class Ledger(Writer):
         with self.transaction():
             self.many("add_foreign_batch", [{"batch_id": batch} for batch in batches])
 
-    def mark_tried(self, duplicates: Iterable[tuple[int, int]]) -> None:
-        """Record that requests left for these duplicates, each a line and a copy of the job,
-        though this database does not know them."""
+    def add_seen_before(self, batches: Iterable[tuple[str, str]]) -> None:
+        """Record that these batches, each with its workspace, were seen before any listing of this
+        database."""
         with self.transaction():
             self.many(
-                "mark_tried",
+                "add_seen",
+                (
+                    {"workspace_id": workspace_id, "batch_id": batch_id, "listing": 0}
+                    for workspace_id, batch_id in batches
+                ),
+            )
+
+    def leave_out(self, duplicates: Iterable[tuple[int, int]]) -> None:
+        """Send none of these duplicates, each a line and a copy of the job."""
+        with self.transaction():
+            self.many(
+                "leave_out",
                 (
                     {"campaign": self.campaign, "line": line, "copy": copy}
                     for line, copy in duplicates

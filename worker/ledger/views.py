@@ -140,25 +140,42 @@ class Names(NamedTuple):
                not know
     example    one such name; None if there is none
     own_taken  how many of the taken have their own name, which is sent; the API names the others
-
-    new_items, new_taken and new_example are the same of duplicates for which no request was ever
-    recorded, and of batches that no listing had shown when the campaign's latest request left.
+    unproved   how many of the items were never shown to be absent
+    appeared   for how many of those a batch with their name appeared since the campaign's latest
+               request left; a batch counts once
+    appeared_example  one such name; None if there is none
     """
 
     items: int
     taken: int
     example: str | None
     own_taken: int
-    new_items: int = 0
-    new_taken: int = 0
-    new_example: str | None = None
+    unproved: int = 0
+    appeared: int = 0
+    appeared_example: str | None = None
 
 
-def names_taken(reader: Reader, campaign: int, run: int, unsettled: Sequence[str] = ()) -> Names:
-    """Which names that the run would use already exist, according to its listings. `unsettled` are
-    the names of batches that unanswered requests of another database may have created."""
-    found = reader.ask("names_taken", campaign=campaign, run=run, unsettled=json.dumps(unsettled))
+def names_taken(
+    reader: Reader, campaign: int, run: int, latest: int | None, unsettled: Sequence[str] = ()
+) -> Names:
+    """Which names that the run would use already exist, according to its listings. `latest` is the
+    result of `latest_baseline`; `unsettled` are the names of batches that unanswered requests of
+    another database may have created."""
+    found = reader.ask(
+        "names_taken",
+        campaign=campaign,
+        run=run,
+        latest=latest,
+        unsettled=json.dumps(unsettled),
+    )
     return Names(*found.fetchone())
+
+
+def latest_baseline(reader: Reader, campaign: int) -> int | None:
+    """The number of the last listing before the campaign's latest request left; None if none has
+    left, or only a lost database knew of it."""
+    row = reader.ask("latest_baseline", campaign=campaign).fetchone()
+    return None if row is None else int(row["listing"])
 
 
 def count_left(reader: Reader, campaign: int) -> int:
@@ -217,10 +234,15 @@ def count_leaving(reader: Reader, staged: Path, campaign: int | None) -> int:
         return int(reader.ask("plan_left", campaign=campaign).fetchone()[0])
 
 
-def known_batches(reader: Reader, campaign: str) -> list[str]:
-    """The ids of all batches that belong to a duplicate of this database, or that a listing had
-    shown when the campaign's latest request left."""
-    return [row[0] for row in reader.ask("known_batches", campaign=campaign)]
+def owned_batches(reader: Reader) -> list[str]:
+    """The ids of all batches that belong to a duplicate of this database, or to another
+    campaign."""
+    return [row[0] for row in reader.ask("owned_batches")]
+
+
+def seen_by(reader: Reader, listing: int) -> Rows:
+    """The `workspace_id` and `batch_id` of what the listings up to this number showed."""
+    return reader.ask("seen_by", listing=listing)
 
 
 def unsettled_names(reader: Reader) -> list[str]:
@@ -228,10 +250,10 @@ def unsettled_names(reader: Reader) -> list[str]:
     return [row[0] for row in reader.ask("unsettled_names")]
 
 
-def plan_tried(reader: Reader, campaign: str) -> Rows:
-    """The `line` and `copy` of the plan's duplicates (table `plan.staged`) for which the campaign
-    has ever recorded a request or a batch."""
-    return reader.ask("plan_tried", campaign=campaign)
+def plan_left_out(reader: Reader, campaign: int, *, retry_failed: bool) -> Rows:
+    """The `line` and `copy` of the plan's duplicates (table `plan.staged`) that a run would not
+    send, or that were shown to be absent."""
+    return reader.ask("plan_left_out", campaign=campaign, retry_failed=retry_failed)
 
 
 def campaigns_to_settle(reader: Reader) -> list[str]:

@@ -75,7 +75,8 @@ def newer_file(
             return Outdated(
                 f"{path}: this ledger file is newer than the database: {why}. The database was"
                 " lost or is an old copy",
-                f"Put the newer database back. If there is none, {_move_away(reader)} and rebuild"
+                f"Put the newer database back. If there is none, {move_away(reader.place)} and"
+                " rebuild"
                 f" the database from this file:\n    {restoring(path)}",
             )
     return None
@@ -92,8 +93,9 @@ def refuse_older_database(
         raise found.refusal()
 
 
-def _move_away(reader: Reader) -> str:
-    address = server_address(reader.place)
+def move_away(place: str) -> str:
+    """What to do with an old copy of the database before it is rebuilt, as part of a sentence."""
+    address = server_address(place)
     if address is None:
         return "move the old copy away"
     return f"rename its schema (ALTER SCHEMA {address.schema} RENAME TO {address.schema}_old;)"
