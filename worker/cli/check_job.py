@@ -35,6 +35,7 @@ from worker.model.setups import ChangedSetup
 from worker.model.stop import Stop
 from worker.restore.lost_database import Outdated
 from worker.run.preflight import Preflight
+from worker.run.question import names_taken_text
 from worker.settings.access import api_url
 from worker.settings.settings import Settings
 from worker.terminal.findings import Findings, JobWarning, SourceProblem
@@ -117,32 +118,38 @@ def _known(settings: Settings, job: Job, campaign: str, plan: Plan, url: str) ->
             raise unusable(settings.database, error) from error
 
 
-class Before(NamedTuple):
-    """What the run's database knows of the workspace: the number of the `latest` listing before the
-    campaign last sent something, as the temporary ledger has it; the names of the batches that
-    unanswered requests may have created; and the duplicates that the run would not send."""
-
-    latest: int | None = None
-    unsettled: Sequence[str] = ()
-    left_out: Sequence[tuple[int, int]] = ()
-
-
-def _tell(ledger: Ledger, settings: Settings, plan: Plan, known: Known, campaign: str) -> Before:
-    """Tell the temporary ledger which batches the run's database knows."""
-    if known.situation is None or is_new(settings.database):
-        return Before()
+def _tell(ledger: Ledger, settings: Settings, known: Known, campaign: str) -> bool:
+    """Tell the temporary ledger which batches the run's database knows. Returns whether they
+    include those that the workspace contained when the campaign last sent something."""
+    if is_new(settings.database):
+        return False
     with closing(open_for_reading(settings.database)) as reader:
         ledger.add_foreign_batches(views.owned_batches(reader))
         number = views.campaign_id(reader, campaign)
-        if number is None:
-            return Before(unsettled=views.unsettled_names(reader))
-        latest = views.latest_baseline(reader, number) if known.situation.sent else None
+        if number is None or known.situation is None or not known.situation.sent:
+            return False
+        latest = views.latest_baseline(reader, number)
         if latest is not None:
             ledger.add_seen_before((one, batch) for one, batch in views.seen_by(reader, latest))
-        with reader.attached(plan.file):
-            left_out = views.plan_left_out(reader, number, retry_failed=settings.retry_failed)
-            pairs = [(line, copy) for line, copy in left_out]
-        return Before(None if latest is None else 0, views.unsettled_names(reader), pairs)
+        return latest is not None
+
+
+def _names_taken(
+    ledger: Ledger, settings: Settings, plan: Plan, campaign: str, *, knows_before: bool
+) -> views.Names:
+    """Which names that a run would use already exist. Afterwards the temporary ledger has only what
+    a run would send."""
+    unsettled: Sequence[str] = ()
+    if not is_new(settings.database):
+        with closing(open_for_reading(settings.database)) as reader:
+            unsettled = views.unsettled_names(reader)
+            if (number := views.campaign_id(reader, campaign)) is not None:
+                with reader.attached(plan.file):
+                    retry = settings.retry_failed
+                    left_out = views.plan_left_out(reader, number, retry_failed=retry)
+                    ledger.leave_out((line, copy) for line, copy in left_out)
+    latest = 0 if knows_before else None  # no listing of the temporary ledger has this number
+    return views.names_taken(ledger, ledger.campaign, ledger.run, latest, unsettled)
 
 
 async def _look(
@@ -155,7 +162,7 @@ async def _look(
         start = run_start(settings, "check", RunKind.RUN, campaign=campaign, job=job, ledger=Path())
         ledger = Ledger(database, start)
         ledger.plan(plan.file, (), retry_failed=False)
-        before = _tell(ledger, settings, plan, known, campaign)
+        knows_before = _tell(ledger, settings, known, campaign)
         async with api(chosen, settings.timeout, scrub, plan.sources()) as client:
             threaded = ThreadedDatabase(ledger)
             reader = reader_without_run(client, ListingNotes(threaded), settings.rate)
@@ -163,21 +170,16 @@ async def _look(
             await preflight.check_token()
             await preflight.look_up_sources()
         found = views.sources_found(database, ledger.run)
-        missing = tuple(views.sources_lost(database, ledger.campaign, ledger.run, "missing"))
-        unclear = tuple(views.sources_lost(database, ledger.campaign, ledger.run, "unclear"))
-        ledger.leave_out(before.left_out)
         return Sources(
             found=found,
             workspaces=views.named_workspaces(database, found),
-            missing=missing,
-            unclear=unclear,
+            missing=tuple(views.sources_lost(database, ledger.campaign, ledger.run, "missing")),
+            unclear=tuple(views.sources_lost(database, ledger.campaign, ledger.run, "unclear")),
             names={
                 one.source_id: views.source_name(database, ledger.run, one.source_id)
                 for one in known.forecast.first
             },
-            taken=views.names_taken(
-                database, ledger.campaign, ledger.run, before.latest, before.unsettled
-            ),
+            taken=_names_taken(ledger, settings, plan, campaign, knows_before=knows_before),
         )
 
 
@@ -229,6 +231,7 @@ def _findings(
         accidents=found,
         outdated=None if known.outdated is None else str(known.outdated),
         created_again=tuple(again),
+        names_taken=None if found or sources is None else _taken(sources.taken),
         missing=None if sources is None else _problems(sources.missing),
         unclear=None if sources is None else _problems(sources.unclear),
         not_checked=why_not or None,
@@ -245,6 +248,11 @@ def _accidents(
     if sources is not None:
         situation = with_names(situation, sources.taken)
     return tuple(text(one) for one in messages_for(accidents(situation), settings, job))
+
+
+def _taken(names: views.Names) -> str | None:
+    """What is said about names that exist and are no accident; None if there are none."""
+    return names_taken_text(names.own_taken, names.example) if names.own_taken else None
 
 
 def _problems(sources: tuple[tuple[int, str, str], ...]) -> tuple[SourceProblem, ...]:

@@ -182,11 +182,11 @@ class Ledger(Writer):
             self._found(list(found.values()))
         return len(found)
 
-    def add_foreign_batches(self, batches: Sequence[str]) -> None:
+    def add_foreign_batches(self, batches: Iterable[str]) -> None:
         """Record that these batches belong to known duplicates, though no item of this database has
         them."""
         with self.transaction():
-            self.many("add_foreign_batch", [{"batch_id": batch} for batch in batches])
+            self.many("add_foreign_batch", ({"batch_id": batch} for batch in batches))
 
     def add_seen_before(self, batches: Iterable[tuple[str, str]]) -> None:
         """Record that these batches, each with its workspace, were seen before any listing of this

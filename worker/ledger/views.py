@@ -234,10 +234,10 @@ def count_leaving(reader: Reader, staged: Path, campaign: int | None) -> int:
         return int(reader.ask("plan_left", campaign=campaign).fetchone()[0])
 
 
-def owned_batches(reader: Reader) -> list[str]:
+def owned_batches(reader: Reader) -> Iterator[str]:
     """The ids of all batches that belong to a duplicate of this database, or to another
     campaign."""
-    return [row[0] for row in reader.ask("owned_batches")]
+    return (row[0] for row in reader.ask("owned_batches"))
 
 
 def seen_by(reader: Reader, listing: int) -> Rows:

@@ -104,9 +104,13 @@ def preflight_event(found: PreflightResult, question: Question) -> Event:
 
 def names_taken_note(question: Question) -> Event:
     """A warning that some names already exist."""
-    number = question.names_taken
-    text = (
-        f"{names_taken(number)}, such as {question.taken_example!r}; the new"
+    text = names_taken_text(question.names_taken, question.taken_example)
+    return Event("note", "warning", {"text": text})
+
+
+def names_taken_text(number: int, example: str | None) -> str:
+    """What it means that this `number` of the names to be sent already exist, such as `example`."""
+    return (
+        f"{names_taken(number)}, such as {example!r}; the new"
         f" {verb(number, 'batch', 'batches')} will have the same {verb(number, 'name', 'names')}"
     )
-    return Event("note", "warning", {"text": text})

@@ -41,7 +41,8 @@ class Findings(_Printed):
     `workspace_names` the names of those that the token can list; these two, `missing` and `unclear`
     are `None` if the API was not asked, and `not_checked` says why not. `accidents`
     are messages with their commands; `created_again` names what the run would create again, if that
-    is no accident. `outdated` says what shows that the database lacks what exists. `left_job`
+    is no accident. `names_taken` says how many of the names to be sent already exist, if that is
+    none either. `outdated` says what shows that the database lacks what exists. `left_job`
     counts duplicates of the campaign that left the job. `to_set_up` counts the batches that the run
     would set up, new ones and those that exist, unless they are set up by then; `changed_setups`
     are messages about batches that were set up differently."""
@@ -66,6 +67,7 @@ class Findings(_Printed):
     accidents: tuple[str, ...]
     outdated: str | None
     created_again: tuple[str, ...]
+    names_taken: str | None
     missing: tuple[SourceProblem, ...] | None
     unclear: tuple[SourceProblem, ...] | None
     not_checked: str | None
@@ -114,6 +116,8 @@ def _lines(found: Findings, warnings: Sequence[str], allow: str) -> Iterator[str
         yield from _problems(found.job, found.missing or (), "not found")
         yield from _problems(found.job, found.unclear or (), "unclear")
     yield from (f"  {line}" for line in found.created_again)
+    if found.names_taken is not None:
+        yield f"  {visible(found.names_taken)}"
     if found.left_job:
         yield f"  no longer in the job: {counted(found.left_job, 'duplicate')} of this campaign"
     yield f"  ledger: {found.ledger}"
