@@ -4,9 +4,11 @@ leaves behind."""
 from __future__ import annotations
 
 import random
+import sqlite3
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -21,9 +23,10 @@ from worker.ledger.store import Ledger
 from worker.ledger.threads import ThreadedDatabase
 from worker.model.clock import MachineClock, ServerClock
 from worker.model.events import Event
-from worker.model.replies import Answer, Listing, Page, Reply
+from worker.model.replies import Answer, Listing, NoAnswer, Page, Reply
 from worker.model.stop import Stop
 from worker.rate.pacer import Pacer
+from worker.run import group_commit
 from worker.run.limits import Limits
 from worker.run.sending import Sending
 
@@ -118,6 +121,53 @@ async def test_an_answer_that_had_come_is_recorded_though_a_second_signal_comes(
                 scope.cancel()
         await rig.sending.salvage()
         assert [status for (status,) in items(ledger, "status")] == ["created"] * 3
+
+
+@pytest.mark.parametrize("has_room_again", [True, False])
+async def test_answers_that_could_not_be_recorded_are_recorded_at_the_end_or_logged(
+    has_room_again: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full until the run gives up."""
+    is_full, all_left = False, anyio.Event()
+    monkeypatch.setattr(group_commit, "RECORD_TRIES_S", (0.05,))
+
+    async def answer(number: int) -> Reply:
+        nonlocal is_full
+        is_full = True
+        if number == 3:
+            all_left.set()
+        await all_left.wait()
+        if number == 2:
+            return NoAnswer(left=False, message="no connection")
+        if number == 3:
+            return Answer(422, {"error": {"detail": "no"}}, "no", time.time(), None)
+        return created(number)
+
+    with opened(tmp_path, *JOB) as ledger:
+        look_up(ledger)
+        commit = ledger.commit
+
+        def fails_if_full() -> None:
+            if is_full:
+                raise sqlite3.OperationalError("database or disk is full")
+            commit()
+
+        monkeypatch.setattr(ledger, "commit", fails_if_full)
+        rig = Rig(ledger, answer, in_flight=3)
+        with pytest.raises(ExceptionGroup):
+            await rig.sending.run()
+        is_full = not has_room_again
+        with suppress(sqlite3.OperationalError):
+            await rig.sending.salvage()
+        logged = [event.fields["text"] for event in rig.events if event.name == "note"]
+        if has_room_again:
+            statuses = [status for (status,) in items(ledger, "status")]
+            assert (sorted(statuses), logged) == (["created", "failed", "pending"], [])
+            assert rig.sending.tally.created == 1
+        else:
+            (text,) = logged
+            assert "created, but the ledger cannot be written" in text
+            assert f"new batch {uuid(101)}" in text
 
 
 async def test_what_waits_to_be_sent_again_is_sent_once_after_a_pause(tmp_path: Path) -> None:

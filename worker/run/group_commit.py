@@ -98,12 +98,19 @@ class GroupCommit:
         await self.database.call(Ledger.rewind)
 
     async def salvage(self) -> None:
-        """After a cancelled `run`: record the answers that had come, and mark the others as
-        unknown."""
+        """After a `run` that was cancelled or could not write: record the answers that had come,
+        and mark the others as unknown. Raises one of DATABASE_ERRORS if the ledger cannot be
+        written still."""
         ended, self._ended = self._ended, []
         moment = self._timestamp()
         if ended:
-            await self.database.call(Ledger.group_commit, ended, (), 0, moment)
+            try:
+                done = await self.database.call(Ledger.group_commit, ended, (), 0, moment)
+            except DATABASE_ERRORS as error:
+                self._emit_unrecorded(ended, error)
+                raise
+            for one in done[0]:
+                self._recorded(one)
         await self.database.call(Ledger.abandon, moment.at)
 
     # -- committing
@@ -149,10 +156,9 @@ class GroupCommit:
                 recorded, intents, more = done
             except DATABASE_ERRORS as error:
                 self.gate.stop.ask(trouble_of(error).reason)
-                if pause is None:
-                    self._emit_unrecorded(ended, error)
-                    raise
                 try:
+                    if pause is None:
+                        raise
                     await anyio.sleep(pause)
                 except BaseException:
                     self._ended = ended + self._ended  # for `salvage`
