@@ -23,7 +23,7 @@ from worker.ledger.store import Ledger
 from worker.ledger.threads import ThreadedDatabase
 from worker.model.clock import MachineClock, ServerClock
 from worker.model.events import Event
-from worker.model.replies import Answer, Listing, NoAnswer, Page, Reply
+from worker.model.replies import Answer, Listing, Page, Reply
 from worker.model.stop import Stop
 from worker.rate.pacer import Pacer
 from worker.run import group_commit
@@ -128,18 +128,16 @@ async def test_answers_that_could_not_be_recorded_are_recorded_at_the_end_or_log
     has_room_again: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk is full until the run gives up."""
-    is_full, all_left = False, anyio.Event()
+    is_full, both_left = False, anyio.Event()
     monkeypatch.setattr(group_commit, "RECORD_TRIES_S", (0.05,))
 
     async def answer(number: int) -> Reply:
         nonlocal is_full
-        is_full = True
-        if number == 3:
-            all_left.set()
-        await all_left.wait()
         if number == 2:
-            return NoAnswer(left=False, message="no connection")
-        if number == 3:
+            is_full = True
+            both_left.set()
+        await both_left.wait()
+        if number == 2:
             return Answer(422, {"error": {"detail": "no"}}, "no", time.time(), None)
         return created(number)
 
@@ -153,7 +151,7 @@ async def test_answers_that_could_not_be_recorded_are_recorded_at_the_end_or_log
             commit()
 
         monkeypatch.setattr(ledger, "commit", fails_if_full)
-        rig = Rig(ledger, answer, in_flight=3)
+        rig = Rig(ledger, answer)
         with pytest.raises(ExceptionGroup):
             await rig.sending.run()
         is_full = not has_room_again
