@@ -6,6 +6,7 @@ be settled."""
 
 from __future__ import annotations
 
+import sys
 import time
 from datetime import UTC, datetime
 from typing import Protocol
@@ -15,8 +16,11 @@ HOSTS_DIFFER_S = 5.0
 differ."""
 
 
-_COUNTS_SLEEP = getattr(time, "CLOCK_BOOTTIME", None)
-"""The clock of Linux that counts sleep; elsewhere the monotonic clock has to do."""
+_COUNTS_SLEEP = getattr(
+    time, "CLOCK_MONOTONIC" if sys.platform == "darwin" else "CLOCK_BOOTTIME", None
+)
+"""The clock that counts sleep, of Linux and of macOS, where `time.monotonic` reads another one. On
+Windows `time.monotonic` has to do."""
 
 
 class Clock(Protocol):
