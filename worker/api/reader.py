@@ -112,7 +112,7 @@ class RetryingReader:
         self._server = server
         self._emit = emit
         self._stop = stop
-        self._give_up_after_s = give_up_after_s
+        self.give_up_after_s = give_up_after_s
         self._limiter: AbstractAsyncContextManager[None] = (
             nullcontext() if rate is None else AsyncLimiter(1, 1 / max(rate, LOOK_UPS_PER_S))
         )
@@ -122,7 +122,7 @@ class RetryingReader:
     async def me(self) -> Reply:
         """Get the token's owner; retry until the answer is clear. Raises ApiUnusableError if the
         run may not wait any longer."""
-        deadline = self._clock.monotonic() + self._give_up_after_s
+        deadline = self._clock.monotonic() + self.give_up_after_s
         wait = FIRST_BACK_OFF_S
         while True:
             reply = await self._ask(self._api.me, deadline)
@@ -198,7 +198,7 @@ class RetryingReader:
         ApiUnusableError."""
         wait = FIRST_BACK_OFF_S
         number = 1
-        deadline = self._clock.monotonic() + self._give_up_after_s
+        deadline = self._clock.monotonic() + self.give_up_after_s
         while True:
             left = self._clock.monotonic()
             moment = Timestamp(
@@ -235,7 +235,7 @@ class RetryingReader:
         """Send one look-up. After a 429 all look-ups wait, and this one is sent again until
         `deadline` (None: `give_up_after_s` from now)."""
         if deadline is None:
-            deadline = self._clock.monotonic() + self._give_up_after_s
+            deadline = self._clock.monotonic() + self.give_up_after_s
         while True:
             while (wait := self._hold_until - self._clock.monotonic()) > 0 and not self._stop.asked:
                 await self._stop.wait(wait)

@@ -15,6 +15,7 @@ from worker.model.replies import Page
 from worker.model.setups import ERROR, Copy, Seen
 from worker.model.stop import Stop
 from worker.rate.pacer import Pacer
+from worker.setup.decisions import is_set_up
 
 ERRORS = 10
 """For at most this many batches of a listing, the API is asked what it says about their ERROR."""
@@ -38,7 +39,10 @@ class Looking:
     ) -> dict[str, Seen]:
         """What the API shows of these batches, by id. At most `most_single` batches that a listing
         does not show are asked for one by one (None: all); the status of the others, and of those
-        that the API does not show, is None. If the run is asked to stop, batches may be missing."""
+        that the API does not show, is None. If the run is asked to stop, batches may be missing. If
+        the API gives no clear answer about any batch for as long as the reader retries, the rest
+        are not asked for."""
+        answered = self.clock.monotonic()
         by_workspace: dict[str, set[str]] = defaultdict(set)
         for copy in copies:
             by_workspace[copy.workspace_id].add(copy.batch_id)
@@ -52,7 +56,10 @@ class Looking:
             for batch_id in [*single, *errors[:ERRORS]]:
                 if self.stop.asked:
                     return seen | _clear(shown)
-                shown[batch_id] = await self._status(batch_id, shown.get(batch_id))
+                if self.clock.monotonic() - answered > self.reader.give_up_after_s:
+                    break
+                shown[batch_id], is_clear = await self._status(batch_id, shown.get(batch_id))
+                answered = self.clock.monotonic() if is_clear else answered
             now = self.clock.monotonic()
             seen |= {one: Seen(None, now) for one in ids} | shown
         return seen
@@ -72,19 +79,21 @@ class Looking:
             self._asked()
         return {batch_id: Seen(status, look.left) for batch_id, status in found.items()}
 
-    async def _status(self, batch_id: str, before: Seen | None) -> Seen:
-        """The status of one batch; `before` is what a listing showed."""
+    async def _status(self, batch_id: str, before: Seen | None) -> tuple[Seen, bool]:
+        """The status of one batch, and whether the API gave a clear answer; `before` is what a
+        listing showed. A batch that was seen set up stays so: another host may answer late."""
         left = self.clock.monotonic()
         if not await self._may_ask():
-            return before or Seen(None, left)
+            return before or Seen(None, left), False
         try:
             left = self.clock.monotonic()
             verdict = await self.reader.status(batch_id)
         finally:
             self._asked()
-        if verdict.status is None:
-            return before or Seen(None, left)
-        return Seen(verdict.status, left, verdict.message or None)
+        found = Seen(verdict.status, left, verdict.message or None)
+        if before is not None and (is_set_up(before.status) and not is_set_up(found.status)):
+            found = before
+        return found, not verdict.again
 
     async def _may_ask(self) -> bool:
         return self.pacer is None or await self.pacer.acquire(PATIENCE_S)

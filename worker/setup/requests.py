@@ -57,6 +57,10 @@ class Requests:
     def _held(self) -> bool:
         return self.closed() or self.paused
 
+    def resume(self) -> None:
+        """End the pause: what was unknown has been looked at."""
+        self._unknown = 0
+
     def wake(self) -> None:
         """Look again whether to continue: the run was asked to stop."""
         self._wake.set()

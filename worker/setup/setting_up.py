@@ -104,12 +104,13 @@ class SettingUp:
             await self._look(of[Do.LOOK])
         elif of[Do.SEND_AGAIN]:
             await self._void(of[Do.SEND_AGAIN])
-        elif of[Do.SEND]:
+        elif of[Do.SEND] and not (self.requests.paused and (of[Do.WAIT] or of[Do.LOOK_AGAIN])):
             await self._send(of[Do.SEND])
         elif of[Do.WAIT]:  # until all may be looked at together
             await self._wait(max(step.until for _, step in steps if step.do is Do.WAIT))
         elif of[Do.LOOK_AGAIN]:
             await self._look(of[Do.LOOK_AGAIN])
+            self.requests.resume()
         else:
             return False
         return True
