@@ -24,7 +24,7 @@ class Api:
     shown: dict[str, str] = field(default_factory=dict)
     says: StatusVerdict = field(default_factory=lambda: StatusVerdict(UNINITIALISED))
     takes: float = 0.0
-    give_up_after_s: float = 900.0
+    give_up_after_s: float = 0.0
     asked: list[str] = field(default_factory=list)
 
     async def listing(
@@ -61,7 +61,7 @@ async def test_a_batch_that_a_listing_shows_in_error_is_set_up_whatever_a_late_h
 
 
 async def test_an_api_without_clear_answers_is_not_asked_for_every_batch() -> None:
-    api = Api(HandClock(), says=StatusVerdict(again=True), takes=190.0)
+    api = Api(HandClock(), says=StatusVerdict(again=True), takes=190.0, give_up_after_s=900.0)
     seen = await looking(api).look([copy(number) for number in range(1, 1001)])
     assert len(api.asked) == 5
     assert {what.status for what in seen.values()} == {None}

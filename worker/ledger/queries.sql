@@ -303,7 +303,7 @@ WITH wanted AS (
     JOIN source_versions AS v ON v.id = s.version_id
     WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND i.status = 'pending'
 ),
-named AS (
+named AS MATERIALIZED (
     SELECT name, unnamed, count(*) AS items, count(*) FILTER (WHERE unproved) AS unproved
     FROM wanted GROUP BY name, unnamed
 ),

@@ -20,6 +20,9 @@ from worker.setup.decisions import is_set_up
 ERRORS = 10
 """For at most this many batches of a listing, the API is asked what it says about their ERROR."""
 
+UNCLEAR_S = 60.0
+"""Seconds without a clear answer about any batch after which a look gives up, at least."""
+
 PATIENCE_S = 3600.0
 """Seconds that a look waits for its slot at most: pauses of the pace hold it back too."""
 
@@ -40,15 +43,16 @@ class Looking:
         """What the API shows of these batches, by id. At most `most_single` batches that a listing
         does not show are asked for one by one (None: all); the status of the others, and of those
         that the API does not show, is None. If the run is asked to stop, batches may be missing. If
-        the API gives no clear answer about any batch for as long as the reader retries, the rest
-        are not asked for."""
-        answered = self.clock.monotonic()
+        the API gives no clear answer about any batch for `UNCLEAR_S`, or longer if the reader
+        retries longer, the rest are not asked for."""
         by_workspace: dict[str, set[str]] = defaultdict(set)
         for copy in copies:
             by_workspace[copy.workspace_id].add(copy.batch_id)
         seen: dict[str, Seen] = {}
+        patience = max(UNCLEAR_S, self.reader.give_up_after_s)
         for workspace_id, ids in by_workspace.items():
             shown = await self._listing(workspace_id, ids) if len(ids) > 1 and workspace_id else {}
+            answered = self.clock.monotonic()
             lacking = sorted(ids - set(shown))
             listed = len(ids) > 1 and workspace_id
             single = lacking[:most_single] if listed else lacking
@@ -56,7 +60,7 @@ class Looking:
             for batch_id in [*single, *errors[:ERRORS]]:
                 if self.stop.asked:
                     return seen | _clear(shown)
-                if self.clock.monotonic() - answered > self.reader.give_up_after_s:
+                if self.clock.monotonic() - answered > patience:
                     break
                 shown[batch_id], is_clear = await self._status(batch_id, shown.get(batch_id))
                 answered = self.clock.monotonic() if is_clear else answered
