@@ -161,10 +161,10 @@ def test_a_campaign_whose_job_is_gone_may_have_been_renamed_and_extended(
 
 
 def test_once_a_campaign_has_sent_something_only_what_appeared_since_counts() -> None:
-    names = Names(10, 9, "Wave 1", 9, unproved=8, appeared=4, appeared_example="Wave 2")
+    names = Names(10, 9, "Wave 1", 9, appeared=5, appeared_example="Wave 2")
     shown = with_names(NEW._replace(sent=True), names)
-    assert accidents(shown) == (OldCopy(4, 8, "Wave 2"),)
-    assert accidents(with_names(NEW._replace(sent=True), names._replace(appeared=3))) == ()
+    assert accidents(shown) == (OldCopy(5, 10, "Wave 2"),)
+    assert accidents(with_names(NEW._replace(sent=True), names._replace(appeared=4))) == ()
 
 
 def test_names_that_exist_are_counted_with_an_example_and_a_likely_ledger() -> None:

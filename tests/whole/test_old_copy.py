@@ -103,6 +103,52 @@ def test_what_was_tried_in_vain_before_the_copy_counts_too(
     assert place.world.made == 6
 
 
+def test_what_was_proved_absent_before_the_copy_counts_too(place_with: WithOptions) -> None:
+    """The copy is of the morning after an outage, when nothing had been created."""
+    place = place_with(SandboxOptions(latency=0.0, faults={"drop-request": 1.0}, seed=3))
+    place.job(*rows(), name="wave.csv")
+
+    def outage() -> None:
+        run(place, "wave.csv", "--give-up-after", 1)
+        place.server.sandbox.misbehave({})
+        assert place.command("settle", "wave.csv", "--settle-after", 0.2).code == 0
+
+    put_back_after(place, outage, lambda: run(place, "wave.csv"))
+    assert place.world.made == 6
+    refused(run(place, "wave.csv"), "6 of 6 names")
+    assert place.command("check", "wave.csv").code == 1
+
+
+def test_what_was_restored_and_proved_absent_before_the_copy_counts_too(place: Place) -> None:
+    place.job(*rows(12), name="wave.csv")
+
+    def restored() -> None:
+        run(place, "wave.csv", "--limit", 1)
+        for file in (place.folder / "ledgers").glob("ledger.db*"):
+            file.unlink()
+        assert place.command("ledger", "wave.csv", "--restore", "ledgers/wave.csv").code == 0
+        assert run(place, "wave.csv", "--limit", 1).code == 1
+
+    put_back_after(place, restored, lambda: run(place, "wave.csv"))
+    assert place.world.made == 12
+    refused(run(place, "wave.csv"), "10 of 10 names")
+    assert place.command("check", "wave.csv").code == 1
+
+
+def test_names_in_a_workspace_that_could_not_be_listed_stop_nothing(place: Place) -> None:
+    """Nobody knows whether they have appeared since."""
+    elsewhere = ("--database", place.folder.parent / f"{place.folder.name}.db")
+    place.job(*rows(14), name="colleague.csv")
+    assert run(place, "colleague.csv", *elsewhere).code == 0
+    place.job(*rows(40), name="wave.csv")
+    place.server.sandbox.misbehave({"list-500": 1.0})
+    assert run(place, "wave.csv", "--limit", 2).code == 1
+    place.server.sandbox.misbehave({})
+    assert place.command("check", "wave.csv").code == 0
+    assert run(place, "wave.csv").code == 0
+    assert place.world.made == 14 + 40
+
+
 def test_a_night_with_a_limit_is_noticed_in_a_long_job(place: Place) -> None:
     place.job(*rows(50), name="wave.csv")
     limited = ("--limit", 10)

@@ -28,8 +28,7 @@ class Situation(NamedTuple):
     others_here other campaigns of this database that share duplicates with the run; if `sent`, only
                 campaigns that ran since, and none if a duplicate of this job was sent
     nearby      campaigns of other databases that share duplicates with the run, or have its name
-    names       how many duplicates may be sent, once a listing has shown which names exist; if
-                `sent`, how many of them were never shown to be absent
+    names       how many duplicates may be sent, once a listing has shown which names exist
     names_taken how many of those names exist on batches that are not in this database; if `sent`,
                 on batches that appeared after the campaign's latest request
     example     one of these names
@@ -120,7 +119,7 @@ def with_names(situation: Situation, names: Names) -> Situation:
     """The situation after a listing has shown which names exist."""
     if situation.sent:
         return situation._replace(
-            names=names.unproved, names_taken=names.appeared, example=names.appeared_example
+            names=names.items, names_taken=names.appeared, example=names.appeared_example
         )
     return situation._replace(names=names.items, names_taken=names.taken, example=names.example)
 

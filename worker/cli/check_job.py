@@ -130,7 +130,10 @@ def _tell(ledger: Ledger, settings: Settings, known: Known, campaign: str) -> bo
             return False
         latest = views.latest_baseline(reader, number)
         if latest is not None:
-            ledger.add_seen_before((one, batch) for one, batch in views.seen_by(reader, latest))
+            ledger.add_seen_before(
+                views.looked_at(reader, number, latest),
+                ((workspace, batch) for workspace, batch in views.seen_by(reader, latest)),
+            )
         return latest is not None
 
 

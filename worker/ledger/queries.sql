@@ -279,33 +279,37 @@ ON CONFLICT (batch_id) DO UPDATE SET name = excluded.name, listing = excluded.li
 CREATE INDEX IF NOT EXISTS temp.listed_by_name ON listed_names (name);
 
 -- name: latest_baseline
--- The last listing before the campaign's latest request left. What was restored tells nothing.
-SELECT a.listing FROM attempts AS a CROSS JOIN items AS i
-WHERE i.id = a.item_id AND i.campaign_id = :campaign AND a.restored = 0
-ORDER BY a.id DESC LIMIT 1;
+-- The last listing before the campaign's latest request left, or of a run that showed that a request
+-- had created nothing. When what was restored had left, nobody knows.
+SELECT max(listing) AS listing FROM (
+    SELECT listing FROM (SELECT a.listing FROM attempts AS a CROSS JOIN items AS i
+        WHERE i.id = a.item_id AND i.campaign_id = :campaign AND a.restored = 0
+        ORDER BY a.id DESC LIMIT 1) AS sent
+    UNION ALL SELECT max(number) FROM listings WHERE run_id IN (
+        SELECT a.settled_run FROM attempts AS a JOIN items AS i ON i.id = a.item_id
+        WHERE a.settled_run IS NOT NULL AND i.campaign_id = :campaign
+          AND a.closed_by IN ('absence', 'person'))
+) AS shown;
 
 -- name: names_taken
 -- How many duplicates this run would send, how many of them would get a name that exists on a batch
 -- which this database does not know, one such name, and how many of those have their own name. Then
--- how many of all were never shown to be absent, for how many of these a batch with their name has
--- appeared since the listing :latest, and one such name.
+-- for how many of all a batch with their name has appeared since the listing :latest, and one such
+-- name.
 -- A duplicate without a name gets the name that the API gives to copies. Of these, only as many
 -- count as there are batches with that name, since one batch explains one copy. Batches that are
 -- sources do not count: a name may be just {source_name}.
 WITH wanted AS (
     SELECT coalesce(nullif(coalesce(i.name, render_name(i.template, v.name, i.copies)), ''),
         v.name || ' (Copy)') AS name,
-           coalesce(i.name, i.template) = '' AS unnamed,
-           NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.item_id = i.id
-               AND a.closed_by IN ('absence', 'person')) AS unproved
+           coalesce(i.name, i.template) = '' AS unnamed
     FROM items AS i
     JOIN sources AS s ON s.source_id = i.source_id AND s.run_id = :run AND s.state = 'found'
     JOIN source_versions AS v ON v.id = s.version_id
     WHERE i.campaign_id = :campaign AND i.line IS NOT NULL AND i.status = 'pending'
 ),
 named AS MATERIALIZED (
-    SELECT name, unnamed, count(*) AS items, count(*) FILTER (WHERE unproved) AS unproved
-    FROM wanted GROUP BY name, unnamed
+    SELECT name, unnamed, count(*) AS items FROM wanted GROUP BY name, unnamed
 ),
 -- Batches that an unanswered request may have created do not count either: one of this database, or
 -- one of another, whose :unsettled names are given.
@@ -317,9 +321,10 @@ unsettled AS (
         UNION ALL SELECT e.value FROM json_each(:unsettled) AS e
     ) AS u GROUP BY u.name
 ),
--- In a workspace that no listing had shown by then, nothing is known to have appeared since.
+-- Elsewhere nothing is known to have appeared since: no listing of the campaign was whole by then.
 looked AS MATERIALIZED (
-    SELECT DISTINCT workspace_id FROM seen WHERE listing <= CAST(:latest AS BIGINT)
+    SELECT DISTINCT l.workspace_id FROM listings AS l JOIN runs AS r ON r.id = l.run_id
+    WHERE r.campaign_id = :campaign AND l.number <= CAST(:latest AS BIGINT) AND l.error IS NULL
 ),
 strange AS (
     SELECT l.name, count(*) AS batches, count(*) FILTER (
@@ -335,9 +340,9 @@ strange AS (
     GROUP BY l.name
 ),
 taken AS MATERIALIZED (
-    SELECT n.name, n.items, n.unnamed, n.unproved,
+    SELECT n.name, n.items, n.unnamed,
         greatest(0, coalesce(k.batches, 0) - coalesce(u.items, 0)) AS batches,
-        least(n.unproved, greatest(0, coalesce(k.appeared, 0) - coalesce(u.items, 0))) AS appeared
+        least(n.items, greatest(0, coalesce(k.appeared, 0) - coalesce(u.items, 0))) AS appeared
     FROM named AS n LEFT JOIN strange AS k ON k.name = n.name
     LEFT JOIN unsettled AS u ON u.name = n.name
 )
@@ -346,7 +351,6 @@ SELECT coalesce(sum(items), 0) AS items,
            END), 0) AS taken,
        min(name) FILTER (WHERE batches > 0) AS example,
        coalesce(sum(items) FILTER (WHERE batches > 0 AND NOT unnamed), 0) AS own_taken,
-       coalesce(sum(unproved), 0) AS unproved,
        coalesce(sum(appeared), 0) AS appeared,
        min(name) FILTER (WHERE appeared > 0) AS appeared_example
 FROM taken;
@@ -390,6 +394,15 @@ SELECT count(*) FROM items AS i WHERE i.campaign_id = :campaign AND NOT EXISTS (
 SELECT new_batch_id AS batch_id FROM items WHERE new_batch_id IS NOT NULL
 UNION SELECT batch_id FROM foreign_batches;
 
+-- name: looked_at
+-- The workspaces of which a listing of the campaign, up to number :listing, was whole.
+SELECT DISTINCT l.workspace_id FROM listings AS l JOIN runs AS r ON r.id = l.run_id
+WHERE r.campaign_id = :campaign AND l.number <= :listing AND l.error IS NULL;
+
+-- name: add_listing_before
+INSERT INTO listings (number, run_id, workspace_id, left_at)
+VALUES (:number, :run, :workspace_id, '');
+
 -- name: seen_by
 -- The batches that the listings up to :listing showed.
 SELECT workspace_id, batch_id FROM seen WHERE listing <= :listing;
@@ -401,15 +414,13 @@ FROM attempts AS a LEFT JOIN source_versions AS v ON v.id = a.version_id
 WHERE a.closed_by IS NULL;
 
 -- name: plan_left_out
--- The duplicates of the plan that a run would not send, or that were shown to be absent.
+-- The duplicates of the plan that a run would not send.
 SELECT s.line, s.copy FROM campaigns AS c CROSS JOIN plan.staged AS s
 CROSS JOIN items AS i ON i.campaign_id = c.id AND i.source_id = s.source_id
     AND i.template = s.template
     AND i.upload_new_dataset = s.upload_new_dataset AND i.copy = s.copy
 WHERE c.id = :campaign AND (i.status IN ('created', 'sent', 'unknown')
-    OR (i.status = 'failed' AND :retry_failed = 0)
-    OR EXISTS (SELECT 1 FROM attempts AS a WHERE a.item_id = i.id
-        AND a.closed_by IN ('absence', 'person')));
+    OR (i.status = 'failed' AND :retry_failed = 0));
 
 -- name: leave_out
 -- In the temporary ledger of a check, an item that does not count.

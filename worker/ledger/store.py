@@ -188,10 +188,16 @@ class Ledger(Writer):
         with self.transaction():
             self.many("add_foreign_batch", ({"batch_id": batch} for batch in batches))
 
-    def add_seen_before(self, batches: Iterable[tuple[str, str]]) -> None:
-        """Record that these batches, each with its workspace, were seen before any listing of this
-        database."""
+    def add_seen_before(
+        self, workspaces: Iterable[str], batches: Iterable[tuple[str, str]]
+    ) -> None:
+        """Record that these workspaces were listed before any listing of this database, and showed
+        these batches, each with its workspace."""
         with self.transaction():
+            for number, workspace_id in enumerate(workspaces):
+                self.ask(
+                    "add_listing_before", number=-number, run=self.run, workspace_id=workspace_id
+                )
             self.many(
                 "add_seen",
                 (

@@ -140,9 +140,8 @@ class Names(NamedTuple):
                not know
     example    one such name; None if there is none
     own_taken  how many of the taken have their own name, which is sent; the API names the others
-    unproved   how many of the items were never shown to be absent
-    appeared   for how many of those a batch with their name appeared since the campaign's latest
-               request left; a batch counts once
+    appeared   for how many of the items a batch with their name appeared since the campaign's
+               latest request left; a batch counts once
     appeared_example  one such name; None if there is none
     """
 
@@ -150,7 +149,6 @@ class Names(NamedTuple):
     taken: int
     example: str | None
     own_taken: int
-    unproved: int = 0
     appeared: int = 0
     appeared_example: str | None = None
 
@@ -172,10 +170,10 @@ def names_taken(
 
 
 def latest_baseline(reader: Reader, campaign: int) -> int | None:
-    """The number of the last listing before the campaign's latest request left; None if none has
-    left, or only a lost database knew of it."""
-    row = reader.ask("latest_baseline", campaign=campaign).fetchone()
-    return None if row is None else int(row["listing"])
+    """The number of the last listing before the campaign's latest request left, or of a run that
+    showed that one had created nothing; None if only a lost database knew of requests."""
+    found: int | None = reader.ask("latest_baseline", campaign=campaign).fetchone()["listing"]
+    return found
 
 
 def count_left(reader: Reader, campaign: int) -> int:
@@ -240,6 +238,12 @@ def owned_batches(reader: Reader) -> Iterator[str]:
     return (row[0] for row in reader.ask("owned_batches"))
 
 
+def looked_at(reader: Reader, campaign: int, listing: int) -> list[str]:
+    """The ids of the workspaces of which the campaign had a whole listing by this number."""
+    found = reader.ask("looked_at", campaign=campaign, listing=listing)
+    return [row["workspace_id"] for row in found]
+
+
 def seen_by(reader: Reader, listing: int) -> Rows:
     """The `workspace_id` and `batch_id` of what the listings up to this number showed."""
     return reader.ask("seen_by", listing=listing)
@@ -252,7 +256,7 @@ def unsettled_names(reader: Reader) -> list[str]:
 
 def plan_left_out(reader: Reader, campaign: int, *, retry_failed: bool) -> Rows:
     """The `line` and `copy` of the plan's duplicates (table `plan.staged`) that a run would not
-    send, or that were shown to be absent."""
+    send."""
     return reader.ask("plan_left_out", campaign=campaign, retry_failed=retry_failed)
 
 
