@@ -135,6 +135,25 @@ def test_what_was_restored_and_proved_absent_before_the_copy_counts_too(place: P
     assert place.command("check", "wave.csv").code == 1
 
 
+def test_what_was_proved_absent_after_a_restore_and_nothing_else_counts_too(place: Place) -> None:
+    place.job(*rows(), name="wave.csv")
+    file = place.folder / "ledgers" / "wave.csv"
+
+    def restored() -> None:
+        place.server.sandbox.misbehave({"refuse": 1.0})
+        run(place, "wave.csv")
+        place.server.sandbox.misbehave({})
+        for one in file.parent.glob("ledger.db*"):
+            one.unlink()
+        assert place.command("ledger", "wave.csv", "--restore", file).code == 0
+        assert place.command("settle", "wave.csv", "--settle-after", 0.2).code == 0
+
+    put_back_after(place, restored, lambda: run(place, "wave.csv"))
+    assert place.world.made == 6
+    refused(run(place, "wave.csv"), "6 of 6 names")
+    assert place.command("check", "wave.csv").code == 1
+
+
 def test_names_in_a_workspace_that_could_not_be_listed_stop_nothing(place: Place) -> None:
     """Nobody knows whether they have appeared since."""
     elsewhere = ("--database", place.folder.parent / f"{place.folder.name}.db")
@@ -218,12 +237,12 @@ def test_a_name_that_is_as_old_as_a_restored_database_stops_nothing(place: Place
 def test_batches_of_unanswered_requests_did_not_appear_from_nowhere(
     place_with: WithOptions,
 ) -> None:
-    """Three of ten copies with one name were sent, and nobody knows yet what became of them."""
+    """Six of ten copies with one name were sent, and nobody knows yet what became of them."""
     place = place_with(
         SandboxOptions(latency=0.0, faults={"drop-answer": 1.0, "list-short": 1.0}, seed=3)
     )
     place.job({"batch_id": source_id(1), "name": "Wave", "copies": 10}, name="wave.csv")
-    assert run(place, "wave.csv", "--limit", 3).code == 1
+    assert run(place, "wave.csv", "--limit", 6).code == 1
     place.server.sandbox.misbehave({})
     checked = place.command("check", "wave.csv", "--json")
     assert (checked.code, checked.summary["accidents"]) == (0, [])

@@ -280,10 +280,10 @@ CREATE INDEX IF NOT EXISTS temp.listed_by_name ON listed_names (name);
 
 -- name: latest_baseline
 -- The last listing before the campaign's latest request left, or of a run that showed that a request
--- had created nothing. When what was restored had left, nobody knows.
+-- had created nothing. Before restored requests there was none (0).
 SELECT max(listing) AS listing FROM (
     SELECT listing FROM (SELECT a.listing FROM attempts AS a CROSS JOIN items AS i
-        WHERE i.id = a.item_id AND i.campaign_id = :campaign AND a.restored = 0
+        WHERE i.id = a.item_id AND i.campaign_id = :campaign
         ORDER BY a.id DESC LIMIT 1) AS sent
     UNION ALL SELECT max(number) FROM listings WHERE run_id IN (
         SELECT a.settled_run FROM attempts AS a JOIN items AS i ON i.id = a.item_id

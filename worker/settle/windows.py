@@ -33,11 +33,8 @@ def wide_window(attempt: Attempt) -> Interval:
 
 def window(attempt: Attempt) -> Interval:
     """Server times at which the attempt's copy was created, if it was: from when the request left
-    until it can have no late effect any more. The wide window if it is not known when it left; of
-    a restored attempt, what is later than its earliest time."""
+    until it can have no late effect any more. The wide window if it is not known when it left."""
     over = over_at(attempt)
-    if attempt.restored and attempt.left is not None:
-        return wide_window(attempt)._replace(low=attempt.left - WIDE_S)
     if attempt.left is None or over is None:
         return wide_window(attempt)
     return Interval(attempt.left, over + attempt.settle_after_s)
