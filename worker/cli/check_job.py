@@ -151,7 +151,7 @@ def _names_taken(
                     retry = settings.retry_failed
                     left_out = views.plan_left_out(reader, number, retry_failed=retry)
                     ledger.leave_out((line, copy) for line, copy in left_out)
-    latest = 0 if knows_before else None  # no listing of the temporary ledger has this number
+    latest = 0 if knows_before else None  # the temporary ledger's own listings begin at 1
     return views.names_taken(ledger, ledger.campaign, ledger.run, latest, unsettled)
 
 
