@@ -154,6 +154,26 @@ def test_what_was_proved_absent_after_a_restore_and_nothing_else_counts_too(plac
     assert place.command("check", "wave.csv").code == 1
 
 
+def test_what_a_person_said_to_be_absent_is_created_beside_batches_of_that_name(
+    place_with: WithOptions,
+) -> None:
+    """Somebody looked at them, and a colleague had created them meanwhile."""
+    place = place_with(SandboxOptions(latency=0.0, faults={"drop-request": 1.0}, seed=3))
+    place.job(*rows(), name="wave.csv")
+    run(place, "wave.csv", "--settle-after", 60, "--max-duration", 3)
+    place.server.sandbox.misbehave({})
+    elsewhere = ("--database", place.folder.parent / f"{place.folder.name}.db")
+    place.job(*rows(), name="colleague.csv")
+    assert run(place, "colleague.csv", *elsewhere, "--allow-existing").code == 0
+    place.command("settle", "wave.csv", "--settle-after", 0.2)
+    unknown = [row["line"] for row in place.ledger("wave") if row["status"] == "unknown"]
+    decided = [word for line in unknown for word in ("--absent", line)]
+    assert place.command("settle", "wave.csv", *decided).code == 0
+    assert place.command("check", "wave.csv").code == 0
+    assert run(place, "wave.csv").code == 0
+    assert {row["status"] for row in place.ledger("wave")} == {"created"}
+
+
 def test_names_in_a_workspace_that_could_not_be_listed_stop_nothing(place: Place) -> None:
     """Nobody knows whether they have appeared since."""
     elsewhere = ("--database", place.folder.parent / f"{place.folder.name}.db")

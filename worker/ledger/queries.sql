@@ -279,16 +279,18 @@ ON CONFLICT (batch_id) DO UPDATE SET name = excluded.name, listing = excluded.li
 CREATE INDEX IF NOT EXISTS temp.listed_by_name ON listed_names (name);
 
 -- name: latest_baseline
--- The last listing before the campaign's latest request left, or of a run that showed that a request
--- had created nothing. Before restored requests there was none (0).
+-- The last listing before the campaign's latest request left, or before it was last shown or said
+-- that a request had created nothing. A run that was declined decided nothing, whatever it listed.
+-- Before restored requests there was no listing (0).
 SELECT max(listing) AS listing FROM (
     SELECT listing FROM (SELECT a.listing FROM attempts AS a CROSS JOIN items AS i
         WHERE i.id = a.item_id AND i.campaign_id = :campaign
         ORDER BY a.id DESC LIMIT 1) AS sent
-    UNION ALL SELECT max(number) FROM listings WHERE run_id IN (
-        SELECT a.settled_run FROM attempts AS a JOIN items AS i ON i.id = a.item_id
-        WHERE a.settled_run IS NOT NULL AND i.campaign_id = :campaign
-          AND a.closed_by IN ('absence', 'person'))
+    UNION ALL SELECT max(l.number) FROM listings AS l JOIN runs AS r ON r.id = l.run_id
+        WHERE coalesce(r.stopped_by, '') <> 'declined' AND l.run_id <= (
+            SELECT max(a.settled_run) FROM attempts AS a JOIN items AS i ON i.id = a.item_id
+            WHERE a.settled_run IS NOT NULL AND i.campaign_id = :campaign
+              AND a.closed_by IN ('absence', 'person'))
 ) AS shown;
 
 -- name: names_taken

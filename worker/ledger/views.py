@@ -170,8 +170,8 @@ def names_taken(
 
 
 def latest_baseline(reader: Reader, campaign: int) -> int | None:
-    """The number of the last listing before the campaign's latest request left, or of a run that
-    showed that one had created nothing; None if only a lost database knew of requests."""
+    """The number of the last listing before the campaign's latest request left, or before it was
+    known that one had created nothing; None if there was no request."""
     found: int | None = reader.ask("latest_baseline", campaign=campaign).fetchone()["listing"]
     return found
 

@@ -48,9 +48,10 @@ def question_of(ledger: Ledger, limit: int | None, situation: Situation | None) 
     """What this run would do, now that its sources are looked up. It creates at most `limit`
     duplicates (None: all)."""
     reader, campaign, run = ledger, ledger.campaign, ledger.run
-    sent = situation is not None and situation.sent
-    latest = views.latest_baseline(reader, campaign) if sent else None
-    names = views.names_taken(reader, campaign, run, latest)
+    names = views.names_taken(reader, campaign, run, None)
+    if names.taken and situation is not None and situation.sent:
+        latest = views.latest_baseline(reader, campaign)
+        names = views.names_taken(reader, campaign, run, latest)
     return Question(
         create=names.items if limit is None else min(limit, names.items),
         names_taken=names.own_taken,
