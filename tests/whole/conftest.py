@@ -93,6 +93,16 @@ def run(place: Place, job: str, *more: object, folder: Path | None = None) -> En
     return command(["run", job, *CRON, *more], folder or place.folder, place.environ)
 
 
+def refused(ended: Ended, *arguments: str) -> None:
+    """The run created nothing because it looked like an accident; its message has these words."""
+    assert ended.code == 2, ended
+    assert ended.out == ""
+    for word in arguments:
+        assert word in ended.err, ended.err
+    assert "--allow-existing" in ended.err
+    assert "Traceback" not in ended.err
+
+
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
     """A server without latency, and a folder."""

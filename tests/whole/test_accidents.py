@@ -12,17 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import Ended, command, finish, source_id, start, until
-from tests.whole.conftest import CRON, Place, rows, run
+from tests.whole.conftest import CRON, Place, refused, rows, run
 from worker.sandbox.options import SandboxOptions
-
-
-def refused(ended: Ended, *arguments: str) -> None:
-    assert ended.code == 2, ended
-    assert ended.out == ""
-    for word in arguments:
-        assert word in ended.err, ended.err
-    assert "--allow-existing" in ended.err
-    assert "Traceback" not in ended.err
 
 
 def continued(place: Place, ended: Ended, folder: Path | None = None) -> None:

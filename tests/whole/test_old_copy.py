@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import Ended, command, source_id
-from tests.whole.conftest import Place, rows, run
-from tests.whole.test_accidents import refused
+from tests.whole.conftest import Place, refused, rows, run
 from worker.sandbox.options import SandboxOptions
 
 WithOptions = Callable[[SandboxOptions], Place]

@@ -118,7 +118,7 @@ def _known(settings: Settings, job: Job, campaign: str, plan: Plan, url: str) ->
             raise unusable(settings.database, error) from error
 
 
-def _tell(ledger: Ledger, settings: Settings, known: Known, campaign: str) -> bool:
+def _tell_known_batches(ledger: Ledger, settings: Settings, known: Known, campaign: str) -> bool:
     """Tell the temporary ledger which batches the run's database knows. Returns whether they
     include those that the workspace contained when the campaign last sent something."""
     if is_new(settings.database):
@@ -165,7 +165,7 @@ async def _look(
         start = run_start(settings, "check", RunKind.RUN, campaign=campaign, job=job, ledger=Path())
         ledger = Ledger(database, start)
         ledger.plan(plan.file, (), retry_failed=False)
-        knows_before = _tell(ledger, settings, known, campaign)
+        knows_before = _tell_known_batches(ledger, settings, known, campaign)
         async with api(chosen, settings.timeout, scrub, plan.sources()) as client:
             threaded = ThreadedDatabase(ledger)
             reader = reader_without_run(client, ListingNotes(threaded), settings.rate)
