@@ -17,7 +17,7 @@ from tests.support.postgresql import Server, running_server
 from tests.support.proxy import Fate, Proxy
 from worker.ledger.engine import ConnectionLostError, SeatLostError, ServerError
 from worker.ledger.handle import Writer
-from worker.model.errors import BusyError
+from worker.model.errors import BusyError, UsageError
 from worker.model.server_address import ServerAddress
 
 pytest.importorskip("psycopg", reason="psycopg is an optional extra")
@@ -25,6 +25,7 @@ pytest.importorskip("psycopg", reason="psycopg is an optional extra")
 from worker.ledger import seat
 from worker.ledger import session as session_rules
 from worker.ledger.postgresql import connection as connections
+from worker.ledger.postgresql import database as databases
 from worker.ledger.postgresql import engine as engine_module
 from worker.ledger.postgresql import session as sessions
 from worker.ledger.postgresql.database import open_for_reading
@@ -118,6 +119,27 @@ def test_a_run_that_lives_keeps_its_seat(server: Server) -> None:
         pass
     with seated(address) as (session, writer):
         assert session.durably(writer, write(writer, "free again"), never) == "free again"
+
+
+def test_a_newer_version_does_not_change_the_tables_under_a_run_of_an_older_one(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = server.address()
+    scripts = databases.migrations()
+    with seated(address) as (session, writer):
+        newer = (scripts[-1][0] + 1, "ALTER TABLE campaigns RENAME COLUMN name TO title")
+        with monkeypatch.context() as patch:
+            patch.setattr(databases, "migrations", lambda: [*scripts, newer])
+            with pytest.raises(BusyError), seated(address):
+                pass
+        assert session.durably(writer, write(writer, "undisturbed"), never) == "undisturbed"
+    monkeypatch.setattr(databases, "migrations", lambda: [*scripts, newer])
+    with seated(address) as (session, writer):
+        found = session.engine.connection.raw.execute("SELECT title FROM campaigns").fetchall()
+        assert [row[0] for row in found] == ["undisturbed"]
+    monkeypatch.setattr(databases, "migrations", lambda: scripts)
+    with pytest.raises(UsageError, match="a newer version"), seated(address):
+        pass
 
 
 def test_a_run_that_follows_at_once_need_not_wait_until_the_server_has_ended_the_session(

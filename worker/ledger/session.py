@@ -133,8 +133,11 @@ class Session(ABC):
 
     @abstractmethod
     def _prepare(self, engine: Engine) -> Mapping[str, object]:
-        """Create or migrate the ledger if necessary. Returns what its lock is called on the
-        server."""
+        """Create the ledger if there is none. Returns what its lock is called on the server."""
+
+    @abstractmethod
+    def _migrate(self) -> None:
+        """Bring a ledger of an earlier version to the current one."""
 
     @abstractmethod
     def _identity(self, engine: Engine) -> Mapping[str, object]:
@@ -171,6 +174,8 @@ class Session(ABC):
                 yield SIGN_EVERY_S
         self.epoch, self._since = int(taken["epoch"]), taken["since"]
         self._own = _own_session(engine)
+        # Only now: the run that had the seat may be one of the earlier version.
+        self._migrate()
         self._entered_at = self._monotonic()
 
     def _awaiting_lock(self, engine: Engine, deadline: float) -> Waits[None]:

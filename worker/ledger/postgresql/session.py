@@ -101,9 +101,15 @@ class Session(session.Session):
         self.engine.connection = connection
 
     def _prepare(self, engine: Engine) -> Mapping[str, object]:
-        database.migrate(self._connection, self.address)
+        present = database.version(self._connection, self.address)
+        database.refuse_newer(present, self.address)
+        if present == 0:
+            database.migrate(self._connection, self.address)
         row = engine.execute("ledger_number", {"schema": self.address.schema}).fetchone()
         return {"space": database.SPACE, "ledger": int(row[0])}
+
+    def _migrate(self) -> None:
+        database.migrate(self._connection, self.address)
 
     def _identity(self, engine: Engine) -> Mapping[str, object]:
         assert isinstance(engine, ServerEngine)
