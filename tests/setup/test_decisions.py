@@ -35,7 +35,9 @@ AGAIN, RESEND = Step(Do.LOOK_AGAIN), Step(Do.SEND_AGAIN)
         # Before the first request: its own answer in this run, or a look of this run.
         (FRESH, [], 0.0, SEND),
         (NEW, [], 0.0, LOOK),
-        (NOBODY_KNOWS, [], 0.0, LOOK),
+        # Without a known status: after an answer that shows a new batch set up, only a later look.
+        (NOBODY_KNOWS, [], 100.0, Step(Do.WAIT, FIRST)),
+        (NOBODY_KNOWS, [], FIRST, LOOK),
         (NEW, looks((1.0, NOT_SET_UP)), 2.0, SEND),
         (NOBODY_KNOWS, looks((1.0, NOT_SET_UP)), 2.0, SEND),
         (NEW, looks((1.0, None)), 2.0, NOTHING),

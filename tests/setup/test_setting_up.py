@@ -31,6 +31,7 @@ from worker.run.limits import Limits
 from worker.run.options import Options
 from worker.run.question import Question
 from worker.run.result import Result
+from worker.sandbox.batch import Batch
 from worker.sandbox.options import SandboxOptions
 from worker.sandbox.server import Sandbox
 
@@ -195,6 +196,28 @@ async def test_a_lost_answer_is_looked_up_before_it_is_sent_again(
         assert not rig.doubles
         sent_again = fault == "drop-request"
         assert rig.requests["setup"] == (8 if sent_again else 4)
+
+
+@pytest.mark.parametrize("said", ["PROCESSING", "READY"])
+async def test_an_answer_that_shows_a_new_batch_set_up_proves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    """As from an API that is still copying, or that answers with the source's status."""
+    real = Batch.status
+
+    def status(batch: Batch, now: float) -> str:
+        is_new = batch.source_id is not None and now < batch.created_at + 0.1
+        return said if is_new else real(batch, now)
+
+    monkeypatch.setattr(Batch, "status", status)
+    async with Rig(tmp_path) as rig:
+        await rig.run(job(2, ""))
+        assert rig.statuses == [(said, "")] * 2  # nobody asks for a setup
+        result = await rig.run(job(4), follow=20.0)  # two of them exist
+
+        assert (result.exit_code, result.setups) == (0, SetupCounts(ready=4))
+        assert rig.requests["setup"] == 4
+        assert not rig.doubles
 
 
 async def test_a_rejected_setup_is_tried_again_only_if_somebody_asks(tmp_path: Path) -> None:

@@ -134,6 +134,7 @@ def _with_setups(scenario: Scenario) -> Scenario:
             one = replace(one, crash_points=None, dies_at_setup=rng.randint(1, 6))
         return replace(one, job=job, follow=follow)
 
+    shortest = min(one.settle_after_s for one in (*scenario.runs, *scenario.calm))
     people = [
         Meddling(rng.randrange(len(scenario.runs)), rng.choice((-300.0, -1.0, 3.0, 40.0)), "set up")
         for _ in range(rng.choice((0, 0, 1, 3)))
@@ -150,6 +151,7 @@ def _with_setups(scenario: Scenario) -> Scenario:
             scenario.habits,
             processing=rng.choice((0.0, 3.0, 60.0)),
             errors=rng.choice((0.0, 0.0, 0.2)),
+            copying=shortest * rng.choice((0.0, 0.0, 0.0, 0.3, 0.97)),
         ),
     )
 

@@ -78,7 +78,8 @@ Asked = Request | SetupRequest
 class Batch:
     """A batch. Times are the world's, but `created_at` is the API's own. `request` is the request
     of ours that created it, if one did. Listings show each status of `listed` from its time on.
-    `ours` counts our setups that took effect; `by_hand` is when somebody else set it up."""
+    `ours` counts our setups that took effect; `by_hand` is when somebody else set it up. Until
+    `copied_at` it says PROCESSING."""
 
     id: str
     name: str
@@ -96,6 +97,7 @@ class Batch:
     listed: list[tuple[float, str]] = field(default_factory=list)
     ours: int = 0
     by_hand: float | None = None
+    copied_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,8 @@ class Habits:
     `hides_maker`: nothing says who created a batch. `names_owner`: every batch is said to be
     created by the workspace's owner. `dateless`: no answer has a `Date`. `lag`: for at most this
     many seconds, a listing lacks a new batch and shows an old status. A batch is processed for at
-    most `processing` seconds, and ends in ERROR with the probability `errors`."""
+    most `processing` seconds, and ends in ERROR with the probability `errors`. A new copy says
+    PROCESSING for at most `copying` seconds although nobody set it up."""
 
     trims: bool = False
     cuts: int | None = None
@@ -119,6 +122,7 @@ class Habits:
     lag: float = 0.0
     processing: float = 0.0
     errors: float = 0.0
+    copying: float = 0.0
 
     def name(self, name: str) -> str:
         """A name as this API keeps it."""
@@ -282,6 +286,8 @@ class World:
             datasets=() if kind.upload_new_dataset else source.datasets,
         )  # fmt: skip
         batch.shown_from += self.rng.choice((0.0, self.rng.random(), 1.0)) * self.habits.lag
+        if self.habits.copying:
+            batch.copied_at = self.now() + self.habits.copying * self.setup_rng.random()
         if request is not None:
             request.made.append(batch.id)
         return batch
@@ -324,12 +330,15 @@ class World:
         """A batch as JSON. A listing may show an older status."""
         now = self.now()
         shown = [status for at, status in batch.listed if at <= now]
-        listed = shown[-1] if shown else "UNINITIALISED"
+        status = (shown[-1] if shown else "UNINITIALISED") if in_listing else batch.status
+        if now < batch.copied_at and status == "UNINITIALISED":
+            status = "PROCESSING"
+            self.faults["copy says PROCESSING"] += 1
         created = datetime.fromtimestamp(batch.created_at, UTC).isoformat().replace("+00:00", "Z")
         body: dict[str, Any] = {
             "id": batch.id,
             "name": batch.name,
-            "status": listed if in_listing else batch.status,
+            "status": status,
             "created_at": created,
             "workspace_id": batch.workspace,
             "task_details": dict(batch.details),

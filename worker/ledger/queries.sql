@@ -120,7 +120,8 @@ WHERE campaign_id = :campaign AND line IS NOT NULL AND NOT EXISTS (
 -- name: add_to_job
 -- The job's duplicates: adds new ones, and updates the lines of the others. Those that already have
 -- the right line are left out first, found by line and copy, which is the order of the rows. To let
--- them conflict and then change nothing takes four times as long.
+-- them conflict and then change nothing takes four times as long. Where a setup is newly wanted, and
+-- none was sent, a status other than UNINITIALISED is forgotten: see `end_item`.
 INSERT INTO items (campaign_id, source_id, template, upload_new_dataset, copy, line, copies,
     tasks_per_group)
 SELECT :campaign, source_id, template, upload_new_dataset, copy, line, copies, tasks_per_group
@@ -134,7 +135,11 @@ WHERE NOT EXISTS (
 ORDER BY s.place
 ON CONFLICT (campaign_id, source_id, template, upload_new_dataset, copy)
 DO UPDATE SET line = excluded.line, copies = excluded.copies,
-    tasks_per_group = excluded.tasks_per_group
+    tasks_per_group = excluded.tasks_per_group,
+    new_batch_status = CASE WHEN items.tasks_per_group IS NOT NULL
+        OR excluded.tasks_per_group IS NULL OR items.new_batch_status = 'UNINITIALISED'
+        OR EXISTS (SELECT 1 FROM setups AS t WHERE t.batch_id = items.new_batch_id
+            AND t.void IS NULL) THEN items.new_batch_status END
 WHERE items.line IS NOT excluded.line OR items.copies IS NOT excluded.copies
     OR items.tasks_per_group IS NOT excluded.tasks_per_group;
 
@@ -481,14 +486,17 @@ SET ended_at = ?2, left_server = ?3, ended_server = ?4, answer_date = ?5, outcom
 WHERE id = ?1;
 
 -- name: end_item
--- ?2 says whether the request left: a name that never left is not the item's name yet.
+-- ?2 says whether the request left: a name that never left is not the item's name yet. Where a
+-- setup is wanted, an answer that shows the new batch set up proves nothing: nobody can have asked
+-- for that yet. A look must show it later.
 UPDATE items
 SET name = CASE WHEN attempts + ?2 > 0 THEN name END, attempts = attempts + ?2,
     first_sent_at = CASE WHEN ?2 = 1 THEN coalesce(first_sent_at, ?3) ELSE first_sent_at END,
     last_sent_at = CASE WHEN ?2 = 1 THEN ?3 ELSE last_sent_at END,
     status = ?4, run_id = ?5, http_status = ?6, error = ?7,
-    new_batch_id = ?8, new_batch_name = ?9, new_batch_status = ?10, created_at = ?11,
-    settled_by = ?12, reason = ?13
+    new_batch_id = ?8, new_batch_name = ?9,
+    new_batch_status = CASE WHEN tasks_per_group IS NULL OR ?10 = 'UNINITIALISED' THEN ?10 END,
+    created_at = ?11, settled_by = ?12, reason = ?13
 WHERE id = ?1;
 
 -- name: owns
@@ -1370,9 +1378,12 @@ UPDATE attempts SET closed_by = NULL, answered_id = NULL, settled_run = NULL WHE
     AND closed_by = 'listing' AND answered_id = :batch_id;
 
 -- name: settle_created
+-- PROCESSING may come from the copying itself: where a setup is wanted, a look must show it later.
 UPDATE items
 SET status = 'created', settled_by = :settled_by, new_batch_id = :batch_id, new_batch_name = :name,
-    new_batch_status = :batch_status, created_at = :created_at, error = NULL, reason = NULL,
+    new_batch_status = CASE WHEN tasks_per_group IS NULL OR :batch_status <> 'PROCESSING'
+        THEN :batch_status END,
+    created_at = :created_at, error = NULL, reason = NULL,
     -- Of a restored item without requests it is only the earliest possible time.
     first_sent_at = CASE WHEN attempts > 0 THEN first_sent_at END,
     candidates = 0, run_id = :run

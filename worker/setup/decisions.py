@@ -49,9 +49,9 @@ def is_set_up(status: str | None) -> bool:
 def next_step(
     copy: Copy, looks: Sequence[Seen], ended: float, settle_after: float, now: float
 ) -> Step:
-    """What comes next for `copy`. `looks` are this run's, in order; the request that stands ended
-    at `ended` at the latest (monotonic seconds, like `now`); a request may take effect, and a look
-    may be out of date, for `settle_after` seconds."""
+    """What comes next for `copy`. `looks` are this run's, in order; the setup that stands, or
+    else the duplicate request, ended at `ended` at the latest (monotonic seconds, like `now`); a
+    request may take effect, and a look may be out of date, for `settle_after` seconds."""
     if is_set_up(copy.status):
         return NOTHING
     if any(is_set_up(look.status) for look in looks):
@@ -61,8 +61,13 @@ def next_step(
     match copy.sent:
         case "accepted" | "refused":
             return NOTHING
+        case None if copy.fresh or looks:
+            return Step(Do.SEND)
+        case None if copy.status is None and now < ended + settle_after:
+            # The API may have shown a status that came from the copying itself.
+            return Step(Do.WAIT, ended + settle_after)
         case None:
-            return Step(Do.SEND if copy.fresh or looks else Do.LOOK)
+            return Step(Do.LOOK)
     return _after_unknown([look.at for look in looks], ended + settle_after, settle_after, now)
 
 

@@ -60,10 +60,13 @@ class SettingUp:
     """How many requests for a batch had no effect, as looks have shown."""
     _refused: set[str] = field(default_factory=set)
     """Batches for which the ledger accepted no intent."""
+    _quiet_since: float = 0.0
+    """Since when no duplicate is sent (monotonic seconds)."""
 
     async def run(self) -> None:
         """Set up what is not set up, and find out what became of requests without an answer. Ends
         early if the run is asked to stop."""
+        self._quiet_since = self.clock.monotonic()
         await self.database.call(setups.begin, iso(self.clock.wall()))
         if self.retry_failed:
             failed = await self.database.call(setups.copies, (SetupStatus.FAILED,))
@@ -128,7 +131,8 @@ class SettingUp:
         if batch_id in self._refused or self._proofs[batch_id] >= PROOFS:
             return Step(Do.NOTHING)
         # A request of an earlier run left before that run died, so before this one began.
-        ended = self._ended.get(batch_id, self.began + copy.timeout_s)
+        last = self.began + copy.timeout_s if copy.sent else self._quiet_since
+        ended = self._ended.get(batch_id, last)
         return next_step(copy, self._looks[batch_id], ended, self.settle_after_s, now)
 
     async def _send(self, copies: list[Copy]) -> None:

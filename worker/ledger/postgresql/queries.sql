@@ -106,7 +106,9 @@ SET name = CASE WHEN attempts + CAST(r ->> 1 AS BIGINT) > 0 THEN name END,
         ELSE first_sent_at END,
     last_sent_at = CASE WHEN r ->> 1 = '1' THEN r ->> 2 ELSE last_sent_at END,
     status = r ->> 3, run_id = CAST(r ->> 4 AS BIGINT), http_status = CAST(r ->> 5 AS BIGINT),
-    error = r ->> 6, new_batch_id = r ->> 7, new_batch_name = r ->> 8, new_batch_status = r ->> 9,
+    error = r ->> 6, new_batch_id = r ->> 7, new_batch_name = r ->> 8,
+    new_batch_status = CASE WHEN tasks_per_group IS NULL OR r ->> 9 = 'UNINITIALISED'
+        THEN r ->> 9 END,
     created_at = r ->> 10, settled_by = r ->> 11, reason = r ->> 12
 FROM json_array_elements(CAST(:rows AS JSON)) AS e (r)
 WHERE id = CAST(r ->> 0 AS BIGINT);
