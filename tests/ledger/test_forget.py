@@ -92,14 +92,16 @@ def test_what_is_forgotten_of_a_run(
 def what_stays(ledger: Ledger) -> dict[str, Any]:
     """What decides what is sent, settled and restored."""
     connection = connection_of(ledger)
-    tables = "campaigns", "sources", "source_versions", "seen", "unowned_batches", "candidates"
+    tables = (
+        "campaigns", "sources", "source_versions", "listings", "seen", "unowned_batches",
+        "candidates",
+    )  # fmt: skip
     return {
         "items": items(ledger, "*"),
         "runs": connection.execute("SELECT run_id, me, started_at FROM runs").fetchall(),
         "requests": restoration.count_attempts(ledger, "spring"),
         "open": settlement.open_attempts(ledger),
         "fidelity": settlement.copy_fidelity(ledger, [source(0xF001, "Wave")]),
-        "last listing": ledger.ask("last_numbers").fetchone()["listing"],
         **{table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in tables},
     }
 
@@ -113,33 +115,18 @@ def test_identities_batches_counts_and_evidence_stay(tmp_path: Path) -> None:
         forgotten = forget_before(ledger, DAY)
         compact(ledger)
 
-        assert forgotten == Forgotten(requests=3, measured=0, rate_changes=1, listings=1)
+        assert forgotten == Forgotten(requests=3, measured=0, rate_changes=1)
         assert what_stays(ledger) == before
         assert restoration.has_run(ledger, f"run-of-{OLD}")
-
-
-def test_a_listing_stays_while_it_is_the_latest_or_the_first_to_show_a_batch(
-    tmp_path: Path,
-) -> None:
-    with opened(tmp_path, *JOB, now=OLD) as ledger:
-        look_up(ledger)
-        record(ledger, ending(claim(ledger, 1)[0], "unknown"))
-        for shown, batches in ((5, []), (7, []), (3, [source(9)]), (4, []), (4, [])):
-            number = ledger.begin_listing(WORKSPACE, TIMESTAMP)
-            ledger.add_listed(number, WORKSPACE, batches)
-            ledger.end_listing(number, shown, shown, None)
-
-        assert forget_before(ledger, DAY).listings == 3
-        left = connection_of(ledger).execute("SELECT number FROM listings").fetchall()
-        assert [row[0] for row in left] == [3, 5]
 
 
 def test_a_second_time_there_is_nothing_left_to_forget(tmp_path: Path) -> None:
     night(tmp_path, OLD, *OUTCOMES[:4])
     with opened(tmp_path, now=NEW) as ledger:
-        assert forget_before(ledger, DAY) == Forgotten(3, 1, 1, 0)
-        assert forget_before(ledger, DAY) == Forgotten(0, 0, 0, 0)
-        assert forget_before(ledger, OLD) == Forgotten(0, 0, 0, 0)
+        # The campaign's latest request stays, although it created nothing.
+        assert forget_before(ledger, DAY) == Forgotten(2, 1, 1)
+        assert forget_before(ledger, DAY) == Forgotten(0, 0, 0)
+        assert forget_before(ledger, OLD) == Forgotten(0, 0, 0)
         known = connection_of(ledger).execute(
             "SELECT value FROM meta WHERE key = 'forgotten_before'"
         )

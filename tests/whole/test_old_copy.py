@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -99,6 +101,28 @@ def test_what_was_tried_in_vain_before_the_copy_counts_too(
     put_back_after(place, lambda: run(place, "wave.csv", "--give-up-after", 1), repaired)
     assert place.command("check", "wave.csv", "--retry-failed").code == 1
     refused(run(place, "wave.csv", "--retry-failed"), "6 of 6 names")
+    assert place.world.made == 6
+
+
+@pytest.mark.parametrize("fault", ["refuse", "drop-answer"])
+def test_what_appeared_since_is_noticed_although_details_were_forgotten(
+    place_with: WithOptions, fault: str
+) -> None:
+    """Before the copy was made, nothing had been created, or settling had found everything."""
+    place = place_with(SandboxOptions(latency=0.0, faults={fault: 1.0}, seed=3))
+    place.job(*rows(), name="wave.csv")
+
+    def forgotten() -> None:
+        run(place, "wave.csv", "--limit", 2, "--settle-after", 0.2, "--max-failed", 2)
+        place.server.sandbox.misbehave({})
+        with closing(sqlite3.connect(place.folder / "ledgers" / "ledger.db")) as known, known:
+            known.execute("UPDATE runs SET started_at = '2020-01-01T00:00:00.000Z'")
+        ended = place.command("ledger", "wave.csv", "--forget", "--before", "2020-06-01")
+        assert ended.code == 0, ended.err
+
+    put_back_after(place, forgotten, lambda: run(place, "wave.csv", "--retry-failed"))
+    assert place.world.made == 6
+    refused(run(place, "wave.csv", "--retry-failed"), "names", "Was an old copy of it put back?")
     assert place.world.made == 6
 
 

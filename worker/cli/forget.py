@@ -52,12 +52,11 @@ def _before(args: argparse.Namespace) -> dt.date:
 
 
 def _sentence(forgotten: Forgotten) -> str:
-    requests, measured, changes, listings = forgotten
+    requests, measured, changes = forgotten
     parts = [
         f"{counted(requests, 'request')} that created nothing" if requests else "",
         f"the times of {counted(measured, 'request')}" if measured else "",
         f"{counted(changes, 'rate change')}" if changes else "",
-        f"{counted(listings, 'listing')}" if listings else "",
     ]
     named = ", ".join(filter(None, parts))
     return f"removed {named} of runs" if named else "there are no details left of runs"

@@ -4,8 +4,9 @@ campaign as a whole, for `--fresh`.
 Of a real campaign every duplicate stays with its identity, its batch and the number of its
 requests: they decide what is never sent again. Every request that created a batch, or may have,
 stays with its source, name, baseline and user: settling compares new batches with those. Every run
-stays: a ledger file with a run that the database does not know reveals a lost database. Listings'
-batches (`seen`) stay too: a listing that shows none of them is not believed."""
+stays: a ledger file with a run that the database does not know reveals a lost database. Listings
+stay, and what they showed (`seen`): a listing that shows none of these batches is not believed, and
+batches that appeared since reveal an old copy of the database."""
 
 from __future__ import annotations
 
@@ -35,19 +36,17 @@ STATEMENTS = (
 
 class Forgotten(NamedTuple):
     """How many rows of each kind lost their details: requests that created nothing, requests whose
-    measurements are gone, changes of the rate, and listings."""
+    measurements are gone, and changes of the rate."""
 
     requests: int
     measured: int
     rate_changes: int
-    listings: int
 
 
 DETAILS = (
     "forget_vain_attempts",
     "forget_measurements",
     "forget_old_rate_changes",
-    "forget_old_listings",
 )
 """The statements that forget details of old runs; each returns one number of `Forgotten`."""
 

@@ -1577,9 +1577,13 @@ WHERE closed_by IS NULL AND restored = 1 AND sent_name IS NULL
 
 -- name: forget_vain_attempts
 -- Requests that certainly created nothing: not sent, or rejected. Their number stays in the items.
+-- The latest of each campaign stays: batches that appeared after its listing show that the database
+-- is an old copy (see `latest_baseline`).
 DELETE FROM attempts
 WHERE closed_by IS NOT NULL AND outcome IN ('not_sent', 'not_left', 'refused')
-  AND run_id IN (SELECT id FROM runs WHERE started_at < :before);
+  AND run_id IN (SELECT id FROM runs WHERE started_at < :before)
+  AND id NOT IN (SELECT max(a.id) FROM attempts AS a CROSS JOIN items AS i
+      WHERE i.id = a.item_id GROUP BY i.campaign_id);
 
 -- name: forget_measurements
 -- Times, statuses and texts of requests that were answered with their batch, except in runs whose
@@ -1594,13 +1598,6 @@ WHERE outcome = 'created' AND closed_by = 'outcome' AND ended_at IS NOT NULL
 
 -- name: forget_old_rate_changes
 DELETE FROM rate_changes WHERE run_id IN (SELECT id FROM runs WHERE started_at < :before);
-
--- name: forget_old_listings
--- Listings, except the latest of each workspace and those that first showed an unowned batch.
-DELETE FROM listings
-WHERE run_id IN (SELECT id FROM runs WHERE started_at < :before)
-  AND number NOT IN (SELECT max(number) FROM listings GROUP BY workspace_id)
-  AND number NOT IN (SELECT listing FROM unowned_batches);
 
 -- name: fact
 -- One fact about the database as a whole.
