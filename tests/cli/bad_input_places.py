@@ -98,6 +98,15 @@ PLACES: tuple[Case, ...] = (
                 {"a/job.yaml": f"- batch_id: {A}\n"},
             ),
             (
+                "one campaign for several jobs in a config file",
+                (
+                    "both jobs have the campaign x",
+                    "config.toml:1: campaign names one for all jobs; remove it",
+                ),
+                "job.csv b.csv",
+                {"b.csv": GOOD_JOB, "config.toml": 'campaign = "x"\n'},
+            ),
+            (
                 "one campaign for several jobs",
                 ("--campaign: names one campaign, but there are several jobs",),
                 "job.csv b.csv --campaign x",

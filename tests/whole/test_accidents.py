@@ -390,6 +390,34 @@ def test_what_left_the_job_is_counted(made: Place) -> None:
     assert "no longer in the job: 2 duplicates" in made.command("check", "wave.csv").out
 
 
+def left(place: Place, date: str) -> str:
+    """What a run on this date says about what is no longer in the job."""
+    ended = place.command("run", "wave.csv", "--yes", "--settle-after", 0.2, "--date", date)
+    (note,) = [one["text"] for one in ended.events("note") if "no longer" in one["text"]]
+    return str(note)
+
+
+def test_unknown_duplicates_that_leave_the_job_are_told_with_the_date_that_continues(
+    place_with: Callable[[SandboxOptions], Place],
+) -> None:
+    place = place_with(SandboxOptions(latency=0, faults={"drop-answer": 1.0}, seed=3))
+    place.job(*rows(2, "{date} {n}"), name="wave.csv")
+    waits = ("--settle-after", 60, "--max-duration", 2)
+    assert "2 unknown" in run(place, "wave.csv", "--date", "2026-03-01", *waits).out
+    place.server.sandbox.misbehave({})
+    assert left(place, "2026-03-02") == (
+        "no longer in the job: 2 duplicates are unknown; to continue with them, run again with"
+        " --date 2026-03-01"
+    )
+
+
+def test_rows_that_were_removed_are_not_explained_by_a_date(place: Place) -> None:
+    place.job(*rows(3), name="wave.csv")
+    assert run(place, "wave.csv", "--date", "2026-03-01", "--limit", 1).code == 1
+    place.job(*rows(1), name="wave.csv")
+    assert left(place, "2026-03-02") == "no longer in the job: 2 duplicates are not created"
+
+
 def test_check_refuses_the_database_of_another_api_as_run_does(made: Place) -> None:
     environ = made.environ | {"PROLIFIC_URL": "https://api.prolific.com"}
     for arguments in (["check", "wave.csv"], ["run", "wave.csv", "--yes"]):

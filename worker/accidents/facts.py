@@ -59,7 +59,7 @@ def situation(
             here = [] if dated else overlap.shared_with(reader, campaign)
     else:
         create, here = plan.items, []
-    if plan.names_contain_campaign and not (named or dated):
+    if "campaign" in plan.placeholders and not (named or dated):
         here += _by_their_own_name(reader, job, campaign, day)
     folder = (Path.cwd() / job.path).parent
     nearby = overlap.shared_nearby(

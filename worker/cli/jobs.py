@@ -110,9 +110,12 @@ def refuse_mixed(jobs: Sequence[ReadyJob]) -> None:
     for one in jobs:
         other = seen.setdefault(one.campaign, one)
         if other is not one:
+            fix = "Rename one of the files, or name its campaign in its YAML."
+            if one.settings.is_set("campaign", Layer.FILE):
+                fix = f"{one.settings.origin('campaign')} names one for all jobs; remove it."
             raise UsageError(
                 f"{other.name} and {one.name}: both jobs have the campaign {one.campaign}",
-                hint="Nothing was sent. Rename one of the files, or name its campaign in its YAML.",
+                hint=f"Nothing was sent. {fix}",
             )
         if one.settings.database != jobs[0].settings.database:
             raise UsageError(

@@ -144,7 +144,9 @@ class Opening:
         for change in setups.changed(ledger, ledger.campaign):
             emit(note_event(str(change)))
         if any(leaving):
-            before = views.previous_date(ledger, ledger.campaign, ledger.run)
+            before = None
+            if "date" in plan.placeholders:
+                before = views.previous_date(ledger, ledger.campaign, ledger.run)
             today = self.request.settings.date.isoformat()
             emit(note_event(_leaving_text(leaving, None if before == today else before)))
         if self.request.guard is not None and self.request.guard.situation is not None:
@@ -162,10 +164,12 @@ class Opening:
 
 def _leaving_text(leaving: Leaving, date: str | None) -> str:
     """What left the job unfinished; `date` is what {date} stood for when it was in the job."""
-    created, set_up = leaving
+    created, unknown, set_up = leaving
     parts: list[str] = []
     if created:
         parts.append(f"{counted(created, 'duplicate')} {verb(created, 'is', 'are')} not created")
+    if unknown:
+        parts.append(f"{counted(unknown, 'duplicate')} {verb(unknown, 'is', 'are')} unknown")
     if set_up:
         parts.append(f"{set_up:,} {verb(set_up, 'batch is', 'batches are')} not set up")
     text = f"no longer in the job: {joined(parts)}"

@@ -55,7 +55,7 @@ _json = json.JSONEncoder(ensure_ascii=False).encode
 class Plan(NamedTuple):
     """The plan of a job: `file` contains every duplicate (table `staged`); `rows` and `items` count
     the rows and the duplicates. `comments` lines were skipped; `warnings` are about what the job's
-    author may not have meant; `names_contain_campaign` says whether a name contains {campaign}."""
+    author may not have meant; names contain the `placeholders` (see `NameTemplate`)."""
 
     file: Path
     rows: int
@@ -63,7 +63,7 @@ class Plan(NamedTuple):
     extra_columns: tuple[str, ...]
     comments: int = 0
     warnings: tuple[Problem, ...] = ()
-    names_contain_campaign: bool = False
+    placeholders: frozenset[str] = frozenset()
 
     def warnings_shown(self, job: Path) -> Iterator[str]:
         """The first warnings about the file `job`, as `FILE:LINE: text`, and how many more there
@@ -95,7 +95,7 @@ def planned(job: Job, campaign: str, day: date) -> Iterator[Plan]:
                 connection.execute("PRAGMA journal_mode = OFF")
                 connection.execute("PRAGMA synchronous = OFF")
                 connection.executescript(_SCHEMA)
-                rows, items, by_campaign = _stage(connection, job, campaign, day)
+                rows, items, placeholders = _stage(connection, job, campaign, day)
         except sqlite3.OperationalError as error:
             raise WorkerError(
                 f"{file.parent.parent}: the plan cannot be written to this folder for temporary"
@@ -105,7 +105,7 @@ def planned(job: Job, campaign: str, day: date) -> Iterator[Plan]:
                     " folder."
                 ),
             ) from error
-        yield Plan(file, rows, items, job.extra_columns, job.comments, job.warnings, by_campaign)
+        yield Plan(file, rows, items, job.extra_columns, job.comments, job.warnings, placeholders)
 
 
 class _Problems:
@@ -123,23 +123,23 @@ class _Problems:
 
 def _stage(
     connection: sqlite3.Connection, job: Job, campaign: str, day: date
-) -> tuple[int, int, bool]:
-    """Write every duplicate. Returns the number of rows, the number of duplicates, and whether a
-    name contains {campaign}."""
+) -> tuple[int, int, frozenset[str]]:
+    """Write every duplicate. Returns the number of rows, the number of duplicates, and which
+    placeholders names contain."""
     problems = _Problems()
     extras: list[tuple[int, str]] = []
     rows = wanted = 0
-    by_campaign = False
+    placeholders: frozenset[str] = frozenset()
 
     def items() -> Iterator[Staged]:
-        nonlocal rows, wanted, by_campaign
+        nonlocal rows, wanted, placeholders
         for row in job.rows():
             if isinstance(row, Problem):
                 problems.add(row)
                 continue
             rows += 1
             wanted += row.copies
-            by_campaign = by_campaign or row.name.contains_campaign
+            placeholders |= row.name.placeholders
             if row.extra:
                 cells = ", ".join(
                     f"{_json(column)}: {_json(cell)}" for column, cell in row.extra.items()
@@ -169,7 +169,7 @@ def _stage(
         _refuse_repeated(connection, problems)
     if problems.total:
         raise JobError(job.path, problems.first, problems.total)
-    return rows, wanted, by_campaign
+    return rows, wanted, placeholders
 
 
 def _items(row: Row, campaign: str, day: date) -> Iterator[Staged]:

@@ -93,9 +93,10 @@ SELECT (SELECT count(*) FROM items WHERE campaign_id = :campaign
     AND line IS NOT NULL) > (SELECT count(*) FROM plan.staged);
 
 -- name: leaving_unfinished
--- Of the items that are no longer in the job: how many are not created, and how many have a batch
--- that is not set up.
+-- Of the items that are no longer in the job: how many are not created, how many are unknown, and how
+-- many have a batch that is not set up.
 SELECT count(*) FILTER (WHERE i.status = 'pending') AS not_created,
+       count(*) FILTER (WHERE i.status IN ('sent', 'unknown')) AS unknown,
        count(*) FILTER (WHERE i.status = 'created' AND t.status IN ('pending', 'unknown'))
            AS not_set_up
 FROM items AS i CROSS JOIN setup_statuses AS t ON t.item_id = i.id

@@ -89,7 +89,7 @@ class Ledger(Writer):
             if new:
                 self._engine.refuse_damaged()
             before = self.changes
-            leaving = Leaving(0, 0)
+            leaving = Leaving()
             if new:
                 self._engine.add_first(self.campaign)
             else:
@@ -110,7 +110,7 @@ class Ledger(Writer):
     def _replan(self) -> Leaving:
         """Take the attached plan over into a campaign that has items. Returns what left the job
         unfinished."""
-        leaving = Leaving(0, 0)
+        leaving = Leaving()
         self.ask("add_to_job", campaign=self.campaign)
         if self._one("wants_less", campaign=self.campaign)[0]:
             leaving = Leaving(*self._one("leaving_unfinished", campaign=self.campaign))

@@ -57,9 +57,9 @@ class NameTemplate:
     _pieces: tuple[str | _Fill, ...]
 
     @property
-    def contains_campaign(self) -> bool:
-        """Whether the name contains {campaign}."""
-        return any(isinstance(piece, _Fill) and piece.field == "campaign" for piece in self._pieces)
+    def placeholders(self) -> frozenset[str]:
+        """Which placeholders the name contains, except {source_name} and {copies}."""
+        return frozenset(piece.field for piece in self._pieces if isinstance(piece, _Fill))
 
     def identity(self, *, n: int, source_id: str, campaign: str, date: datetime.date) -> str:
         """The name with everything filled in except {source_name} and {copies}, as a canonical

@@ -105,11 +105,12 @@ class RateChange(NamedTuple):
 
 
 class Leaving(NamedTuple):
-    """Unfinished duplicates that are no longer in the job: how many are not created, and how many
-    have a batch that is not set up."""
+    """Unfinished duplicates that are no longer in the job: how many are not created, how many are
+    unknown, and how many have a batch that is not set up."""
 
-    not_created: int
-    not_set_up: int
+    not_created: int = 0
+    unknown: int = 0
+    not_set_up: int = 0
 
 
 class RunEnd(NamedTuple):
