@@ -12,6 +12,7 @@ from worker.accidents.rules import (
     OldCopy,
     OtherLedger,
     Renamed,
+    Renumbered,
     Situation,
     accidents,
     created_again,
@@ -52,11 +53,21 @@ TABLE: dict[str, tuple[Situation, tuple[type[Accident], ...]]] = {
         (Renamed,),
     ),
     "… or fewer than half of them": (NEW._replace(others_here=(few(WAVE, 4),), sent=True), NONE),
-    "… of a campaign that was named": (
+    "… of another campaign, and this one was named": (
         NEW._replace(others_here=(WAVE,), sent=True, named=True),
         NONE,
     ),
     "nothing left to create": (NEW._replace(others_here=(WAVE,), to_create=0), NONE),
+    # a job that was written again
+    "half of what is left was sent with other copy numbers": (
+        NEW._replace(renumbered=5, sent=True),
+        (Renumbered,),
+    ),
+    "… fewer than half of it": (NEW._replace(renumbered=4, sent=True), NONE),
+    "… of a campaign that was named": (
+        NEW._replace(renumbered=5, sent=True, named=True),
+        (Renumbered,),
+    ),
     # another ledger
     "a ledger beside the job knows the campaign": (NEW._replace(nearby=(BESIDE,)), (OtherLedger,)),
     "… whatever else it wants now": (NEW._replace(nearby=(few(BESIDE, 0),)), (OtherLedger,)),
@@ -179,7 +190,7 @@ def test_names_that_exist_are_counted_with_an_example_and_a_likely_ledger() -> N
     [
         (NEW._replace(others_here=(few(WAVE, 2), few(WAVE, 4))), (few(WAVE, 4), few(WAVE, 2))),
         (NEW._replace(others_here=(few(WAVE, 4, 0),)), ()),
-        (NEW._replace(others_here=(few(WAVE, 4),), sent=True), ()),
+        (NEW._replace(others_here=(few(WAVE, 4),), sent=True), (few(WAVE, 4),)),
         (NEW._replace(others_here=(WAVE, few(WAVE, 2))), ()),
         (NEW._replace(others_here=(WAVE,), named=True), (WAVE,)),
     ],

@@ -106,6 +106,73 @@ def test_a_renamed_job_whose_names_hold_the_campaign_is_stopped_and_a_copied_one
     assert place.world.made == 12
 
 
+def written_again(place: Place, name: str) -> None:
+    """The ledger of wave.csv becomes a job again, with a row for each copy."""
+    told = place.command("ledger", "wave.csv", "--format", "job")
+    assert told.code == 0, told.err
+    (place.folder / name).write_text(told.out, encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["Wave {n:02}", "{source_name}, wave {n}"])
+def test_a_ledger_that_was_written_as_another_job_is_stopped(place: Place, name: str) -> None:
+    place.job({"batch_id": source_id(1), "name": name, "copies": 6}, name="wave.csv")
+    assert run(place, "wave.csv").code == 0
+    written_again(place, "again.csv")
+    refused(run(place, "again.csv"), "6 duplicates of this job are in campaign wave already")
+    assert run(place, "again.csv", "--allow-existing").code == 0
+    assert place.world.made == 12
+
+
+def test_a_job_that_was_written_again_is_stopped_and_created_if_it_is_meant(place: Place) -> None:
+    place.job({"batch_id": source_id(1), "name": "Wave {n:02}", "copies": 6}, name="wave.csv")
+    assert run(place, "wave.csv").code == 0
+    written_again(place, "wave.csv")
+    ended = run(place, "wave.csv")
+    refused(ended, "5 of 5 duplicates to be created", "with other copy numbers")
+    assert place.command("check", "wave.csv").code == 1
+    (line,) = [one.strip() for one in ended.err.splitlines() if one.startswith("    ")]
+    shown = shlex.split(line)
+    told = command(shown[shown.index("ledger") :], Path("/"), place.environ)
+    assert told.out.count("Wave 0") == 6, told.err
+    place.job({"batch_id": source_id(1), "name": "Wave {n:02}", "copies": 7}, name="wave.csv")
+    assert run(place, "wave.csv").code == 0
+    assert place.world.made == 7
+    written_again(place, "wave.csv")
+    assert run(place, "wave.csv", "--allow-existing").code == 0
+    assert place.world.made == 13
+
+
+def test_what_was_created_under_another_name_meanwhile_is_stopped(place: Place) -> None:
+    """A first duplicate to look at, then the rest with --campaign, then cron's line again."""
+    place.job(*rows(), name="wave.csv")
+    assert run(place, "wave.csv", "--limit", 1).code == 1
+    assert run(place, "wave.csv", "--campaign", "spring").code == 0
+    refused(run(place, "wave.csv"), "5 duplicates of this job are in campaign spring already")
+    assert run(place, "wave.csv", "--allow-existing", "--limit", 2).code == 1
+    assert run(place, "wave.csv").code == 0
+    assert place.world.made == 12
+
+
+def test_a_job_that_takes_the_name_of_another_one_is_stopped(place: Place) -> None:
+    """wave.csv had only the pilot's row; then spring.csv, which has all, got its name."""
+    place.job(*rows(1), name="wave.csv")
+    assert run(place, "wave.csv").code == 0
+    place.job(*rows(), name="spring.csv")
+    assert run(place, "spring.csv").code == 0
+    (place.folder / "spring.csv").rename(place.folder / "wave.csv")
+    refused(run(place, "wave.csv"), "5 duplicates of this job are in campaign spring already")
+    assert place.world.made == 7
+
+
+def test_a_symbolic_link_leads_to_the_ledger_beside_the_job(place: Place) -> None:
+    (place.folder / "waves").mkdir()
+    place.job(*rows(), name="waves/wave.csv")
+    assert run(place, "waves/wave.csv", "--limit", 2).code == 1
+    (place.folder / "wave.csv").symlink_to(place.folder / "waves" / "wave.csv")
+    refused(run(place, "wave.csv"), str(place.folder / "waves" / "ledgers" / "ledger.db"))
+    assert place.world.made == 2
+
+
 def test_a_config_file_that_moves_the_defaults_is_noticed(made: Place) -> None:
     folder = made.folder / "home"
     folder.mkdir()

@@ -43,15 +43,16 @@ def situation(
 
     `reader` reads the run's database at `database`, or an empty ledger if there is none yet.
     If the campaign has already sent a request, only campaigns that ran since then are compared with
-    it, and only if none of the job's duplicates was sent in it. A `dated` campaign, which is a new
-    one each day, is not compared with other campaigns of its database. Raises one of
-    DATABASE_ERRORS."""
+    what it would create. A `dated` campaign, which is a new one each day, is not compared with
+    other campaigns of its database. Raises one of DATABASE_ERRORS."""
     if overlap.sent_before(reader, campaign):
         with reader.attached(plan.file):
-            if named or dated or overlap.sent_of_plan(reader, campaign):
-                return Situation(plan.items, named, sent=True)
-            since = tuple(overlap.shared_since(reader, campaign))
-        return Situation(plan.items, named, sent=True, others_here=since)
+            known = Situation(overlap.to_create(reader, campaign), named, sent=True)
+            if not known.to_create:
+                return known
+            since = () if named or dated else overlap.shared_since(reader, campaign)
+            again = overlap.renumbered(reader, campaign)
+        return known._replace(others_here=tuple(since), renumbered=again)
     if overlap.has_duplicates(reader):  # otherwise a server need not get a copy of the plan
         with reader.attached(plan.file):
             create = overlap.not_created(reader, campaign)
@@ -61,13 +62,9 @@ def situation(
         create, here = plan.items, []
     if "campaign" in plan.placeholders and not (named or dated):
         here += _by_their_own_name(reader, job, campaign, day)
-    folder = (Path.cwd() / job.path).parent
+    beside = _beside(job.path)
     nearby = overlap.shared_nearby(
-        list(_files_nearby(folder, database)),
-        plan.file,
-        campaign,
-        api_url,
-        (folder, folder / "ledgers"),
+        list(_files_nearby(beside, database)), plan.file, campaign, api_url, beside
     )
     others = tuple(one for one in here if one.campaign != campaign)
     return Situation(create, named, sent=False, others_here=others, nearby=tuple(nearby))
@@ -84,20 +81,28 @@ def _by_their_own_name(reader: Reader, job: Job, campaign: str, day: date) -> It
             yield from (one for one in overlap.shared_with(reader, name) if one.has_name)
 
 
-def _files_nearby(folder: Path, database: Place) -> Iterator[Path]:
-    """The ledger databases near a job in `folder`, except the run's own: beside the job, beside the
-    run's database, in the subfolders of these folders, and where a config file in a parent folder
-    or the user's config folder would have put one."""
+def _beside(job: Path) -> list[Path]:
+    """The folders that count as the job's: its own, that of the file to which a symbolic link leads,
+    and `ledgers` in each, in pairs."""
+    path = Path.cwd() / job
+    folders = dict.fromkeys((path.parent, Path(os.path.realpath(path)).parent))
+    return [one for folder in folders for one in (folder, folder / "ledgers")]
+
+
+def _files_nearby(beside: list[Path], database: Place) -> Iterator[Path]:
+    """The ledger databases near a job, except the run's own: `beside` the job, beside the run's
+    database, in the subfolders of these folders, and where a config file in a parent folder or the
+    user's config folder would have put one."""
     known: set[str] = set()
-    own = () if isinstance(database, ServerAddress) else (database.parent,)
-    beside = [folder, folder / "ledgers", *own]
-    ledgers = [*beside, *_folders_in(folder), *(one for above in own for one in _folders_in(above))]
-    ledgers += [
-        above / "ledgers" for above in (*folder.parents, *_current(), users_config_folder())
-    ]
+    own = [] if isinstance(database, ServerAddress) else [database.parent]
+    folders = beside[::2]
+    ledgers = [*beside, *own, *(one for above in (*folders, *own) for one in _folders_in(above))]
+    above = (one for folder in folders for one in folder.parents)
+    ledgers += [one / "ledgers" for one in (*above, *_current(), users_config_folder())]
     for number, candidate in enumerate(ledgers):
         # Other folders may contain many files of all kinds, perhaps on a network disk.
-        for file in overlap.ledgers_in(candidate, database, any_name=number < len(beside)):
+        any_name = number < len(beside) + len(own)
+        for file in overlap.ledgers_in(candidate, database, any_name=any_name):
             if (real := os.path.realpath(file)) not in known:
                 known.add(real)
                 yield file

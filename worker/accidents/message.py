@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from worker.accidents import rules
-from worker.accidents.rules import Accident, NamesTaken, OldCopy, OtherLedger, Renamed, Situation
+from worker.accidents.rules import (
+    Accident,
+    NamesTaken,
+    OldCopy,
+    OtherLedger,
+    Renamed,
+    Renumbered,
+    Situation,
+)
 from worker.export.commands import Invocation, commands
 from worker.ledger.overlap import Overlap
 from worker.ledger.views import LatestRun
@@ -91,6 +99,16 @@ def _message(accident: Accident, intended: IntendedRun, *, elsewhere: bool) -> M
     match accident:
         case Renamed(other):
             return _renamed(other, intended)
+        case Renumbered(items, to_create):
+            return Message(
+                f"{intended.job}: {items:,} of {counted(to_create, 'duplicate')} to be created"
+                f" {verb(items, 'has', 'have')} the source and name of duplicates that campaign"
+                f" {intended.campaign} has sent with other copy numbers. Was the job written again,"
+                " with a row for each copy?",
+                (_shown(intended),),
+                "Write its rows as they were, with their `copies`. To see them, with the copy"
+                " numbers:",
+            )
         case OtherLedger(other):
             why = f" (set by the config file {intended.moved_by})" if intended.moved_by else ""
             return Message(
@@ -163,6 +181,12 @@ def _shares(other: Overlap) -> str:
 
 def _exist(number: int) -> str:
     return verb(number, "exists", "exist")
+
+
+def _shown(intended: IntendedRun) -> str:
+    """The command that prints the campaign's rows, also those that are no longer in the job."""
+    latest = LatestRun("", intended.campaign, intended.newest_file, intended.job, intended.date)
+    return commands(latest, intended.invocation).ledger("--all")
 
 
 def _continue(other: Overlap, intended: IntendedRun) -> str:

@@ -2,10 +2,10 @@
 findings out.
 
 The rules are the contract's "Nothing twice by accident". Once a request of the campaign has left,
-its rows in this database decide what is sent, and the run is stopped in two cases only. With {date}
-in the names, all duplicates of a night are new, and a copy of the job has created tonight's under
-its own campaign. Or an old copy of the database was put back together with its ledger file: names
-that would be sent have appeared in the workspace since."""
+its rows in this database decide what is sent, and the run is stopped in three cases only. Another
+campaign has sent what is left since then: the job was copied or renamed meanwhile. The campaign has
+sent it with other copy numbers: the job was written again. Or names that would be sent have
+appeared in the workspace since: an old copy of the database was put back with its ledger file."""
 
 from __future__ import annotations
 
@@ -22,11 +22,13 @@ many are still to be sent: a night with --limit creates a small part of a job.""
 class Situation(NamedTuple):
     """What is known before the first request of a run.
 
-    to_create   how many duplicates of the job are not `created` in this database
+    to_create   how many duplicates of the job are not `created` in this database; if `sent`, how
+                many of them may still be sent
     named       the campaign was named on purpose; its name does not come from the job file's name
     sent        this database has a request of this campaign that left, or a duplicate that exists
     others_here other campaigns of this database that share duplicates with the run; if `sent`, only
-                campaigns that ran since, and none if a duplicate of this job was sent
+                campaigns that ran since, and only duplicates that may still be sent
+    renumbered  how many of these the campaign has sent with a copy number that is not in the job
     nearby      campaigns of other databases that share duplicates with the run, or have its name
     names       how many duplicates may be sent, once a listing has shown which names exist
     names_taken how many of those names exist on batches that are not in this database; if `sent`,
@@ -38,6 +40,7 @@ class Situation(NamedTuple):
     named: bool
     sent: bool
     others_here: tuple[Overlap, ...] = ()
+    renumbered: int = 0
     nearby: tuple[Overlap, ...] = ()
     names: int = 0
     names_taken: int = 0
@@ -48,6 +51,14 @@ class Renamed(NamedTuple):
     """The job looks like the job of another campaign in this database, under another file name."""
 
     other: Overlap
+
+
+class Renumbered(NamedTuple):
+    """`items` of the duplicates `to_create` have the source and name of duplicates that this
+    campaign has sent with other copy numbers."""
+
+    items: int
+    to_create: int
 
 
 class OtherLedger(NamedTuple):
@@ -77,7 +88,7 @@ class OldCopy(NamedTuple):
     example: str | None
 
 
-Accident = Renamed | OtherLedger | NamesTaken | OldCopy
+Accident = Renamed | Renumbered | OtherLedger | NamesTaken | OldCopy
 
 
 def accidents(situation: Situation) -> tuple[Accident, ...]:
@@ -91,6 +102,8 @@ def accidents(situation: Situation) -> tuple[Accident, ...]:
     taken, names, example = situation.names_taken, situation.names, situation.example
     are_taken = taken > 0 and _is_half(taken, names)
     if situation.sent:
+        if situation.renumbered and _is_half(situation.renumbered, situation.to_create):
+            found.append(Renumbered(situation.renumbered, situation.to_create))
         if are_taken or taken >= MANY_APPEARED:
             found.append(OldCopy(taken, names, example))
         return tuple(found)
@@ -106,7 +119,7 @@ def created_again(situation: Situation) -> tuple[Overlap, ...]:
     """Other campaigns of this database that contain some of what the run would create, if that is
     not an accident because they contain too few or the campaign was named on purpose. Campaigns
     that contain most come first."""
-    if situation.sent or accidents(situation):
+    if accidents(situation):
         return ()
     return tuple(
         sorted(

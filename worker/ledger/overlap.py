@@ -55,7 +55,7 @@ OTHER_ENDINGS = (
 class Overlap(NamedTuple):
     """A campaign and what it shares with a plan.
 
-    same      how many of the plan's duplicates it has (same source, name, flag and copy)
+    same      how many of the plan's duplicates it has (same source, name and flag)
     same_sent how many of those exist or may exist, because a request has left
     sent      how many of all its duplicates exist or may exist
     job, ledger: the files of its latest run
@@ -87,10 +87,15 @@ def has_duplicates(reader: Reader) -> bool:
     return reader.ask("last_item").fetchone()[0] is not None
 
 
-def sent_of_plan(reader: Reader, campaign: str) -> bool:
-    """Whether a request of this campaign has left for one of the plan's duplicates (table
-    `plan.staged`), or a batch of one is known."""
-    return reader.ask("plan_sent", campaign=campaign).fetchone() is not None
+def to_create(reader: Reader, campaign: str) -> int:
+    """How many of the plan's duplicates (table `plan.staged`) this campaign has neither sent nor
+    given up."""
+    return int(reader.ask("plan_to_create", campaign=campaign).fetchone()[0])
+
+
+def renumbered(reader: Reader, campaign: str) -> int:
+    """How many of these this campaign has sent with another copy number that is not in the plan."""
+    return int(reader.ask("plan_renumbered", campaign=campaign).fetchone()[0])
 
 
 def jobs_of_campaigns(reader: Reader) -> list[tuple[str, Path]]:
@@ -114,9 +119,10 @@ def shared_with(reader: Reader, campaign: str) -> list[Overlap]:
 
 
 def shared_since(reader: Reader, campaign: str) -> list[Overlap]:
-    """Other campaigns that share duplicates with the plan, of those that ran after the last run of
-    `campaign` that sent something. `sent` is counted only until it is clear whether half of it is
-    in the plan: this is asked every night, and a campaign may have years of duplicates."""
+    """Other campaigns that share with the plan what `to_create` counts, of those that ran after the
+    last run of `campaign` that sent something. `sent` is counted only until it is clear whether
+    half of it is in the plan: this is asked every night, and a campaign may have years of
+    duplicates."""
     found = reader.ask("shared_with_plan_since", campaign=campaign).fetchall()
     return [
         _overlap(name, same, same_sent, _count_sent(reader, number, 2 * same_sent + 1), job, ledger)

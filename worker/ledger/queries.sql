@@ -560,15 +560,27 @@ SELECT count(*) FROM plan.staged AS s WHERE NOT EXISTS (
 
 -- name: shared_with_plan
 -- What each campaign shares with a plan, and what the campaign with this name has, with the files
--- of their latest runs.
-WITH shared AS (
-    SELECT i.campaign_id, count(*) AS same,
-           count(*) FILTER (WHERE i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown'))
-               AS same_sent
-    FROM items AS i CROSS JOIN plan.staged AS s
-        ON s.source_id = i.source_id AND s.template = i.template
-        AND s.upload_new_dataset = i.upload_new_dataset AND s.copy = i.copy
-    GROUP BY i.campaign_id
+-- of their latest runs. Duplicates are the same here if source, name and flag are: a job that was
+-- written again has a row for each copy, or has the names that were sent.
+WITH wanted AS MATERIALIZED (
+    SELECT source_id, template, upload_new_dataset, count(*) AS items
+    FROM plan.staged GROUP BY source_id, template, upload_new_dataset
+),
+known AS (
+    SELECT campaign_id, source_id, template AS name, upload_new_dataset, count(*) AS items,
+           count(*) FILTER (WHERE new_batch_id IS NOT NULL OR status IN ('sent', 'unknown')) AS sent
+    FROM items GROUP BY campaign_id, source_id, template, upload_new_dataset
+    UNION ALL
+    SELECT campaign_id, source_id, name, upload_new_dataset, count(*),
+           count(*) FILTER (WHERE new_batch_id IS NOT NULL OR status IN ('sent', 'unknown'))
+    FROM items WHERE name <> template GROUP BY campaign_id, source_id, name, upload_new_dataset
+),
+shared AS (
+    SELECT k.campaign_id, CAST(sum(least(k.items, w.items)) AS BIGINT) AS same,
+           CAST(sum(least(k.sent, w.items)) AS BIGINT) AS same_sent
+    FROM known AS k JOIN wanted AS w ON w.source_id = k.source_id AND w.template = k.name
+        AND w.upload_new_dataset = k.upload_new_dataset
+    GROUP BY k.campaign_id
 )
 SELECT c.name, coalesce(s.same, 0), coalesce(s.same_sent, 0),
        (SELECT count(*) FROM items AS i
@@ -581,20 +593,44 @@ JOIN runs AS r ON r.id = (SELECT max(id) FROM runs WHERE campaign_id = c.id)
 WHERE s.same > 0 OR c.name = :campaign
 ORDER BY c.id;
 
--- name: plan_sent
--- Whether a request for one of the plan's duplicates has left in the campaign, or a batch of one is
--- known.
-SELECT 1 FROM campaigns AS c CROSS JOIN plan.staged AS s
-CROSS JOIN items AS i ON i.campaign_id = c.id AND i.source_id = s.source_id
-    AND i.template = s.template
-    AND i.upload_new_dataset = s.upload_new_dataset AND i.copy = s.copy
-WHERE c.name = :campaign AND (i.new_batch_id IS NOT NULL OR i.attempts > 0 OR i.status IN ('sent',
-    'unknown')) LIMIT 1;
+-- name: of_plan_to_create
+-- Part of the three statements below: the plan's duplicates that the campaign has neither sent nor
+-- given up.
+SELECT s.source_id, s.template, s.upload_new_dataset FROM plan.staged AS s
+WHERE NOT EXISTS (
+    SELECT 1 FROM campaigns AS c CROSS JOIN items AS i ON i.campaign_id = c.id
+        AND i.source_id = s.source_id AND i.template = s.template
+        AND i.upload_new_dataset = s.upload_new_dataset AND i.copy = s.copy
+    WHERE c.name = :campaign
+      AND (i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown', 'failed')))
+
+-- name: plan_to_create
+SELECT count(*) FROM (<<of_plan_to_create>>) AS w;
+
+-- name: plan_renumbered
+-- How many of them have the source, name and flag of a duplicate that the campaign has sent and that
+-- is not in the plan: it has another copy number.
+WITH wanted AS MATERIALIZED (
+    SELECT source_id, template, upload_new_dataset, count(*) AS items
+    FROM (<<of_plan_to_create>>) AS w GROUP BY source_id, template, upload_new_dataset
+),
+known AS (
+    SELECT i.source_id, i.template, i.upload_new_dataset, w.items AS wanted, count(*) AS items
+    FROM campaigns AS c CROSS JOIN wanted AS w
+    CROSS JOIN items AS i ON i.campaign_id = c.id AND i.source_id = w.source_id
+        AND i.template = w.template AND i.upload_new_dataset = w.upload_new_dataset
+    WHERE c.name = :campaign AND (i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown'))
+      AND NOT EXISTS (SELECT 1 FROM plan.staged AS s WHERE s.source_id = i.source_id
+          AND s.template = i.template AND s.upload_new_dataset = i.upload_new_dataset
+          AND s.copy = i.copy)
+    GROUP BY i.source_id, i.template, i.upload_new_dataset, w.items
+)
+SELECT CAST(coalesce(sum(least(items, wanted)), 0) AS BIGINT) FROM known;
 
 -- name: shared_with_plan_since
--- As `shared_with_plan`, for the campaigns that ran after the campaign's last run that sent
--- something. A run that crashed counts if one of its requests was answered. (The + keeps SQLite from
--- reading the runs of all campaigns from their index.)
+-- What other campaigns share with them, as in `shared_with_plan`: those that ran after the
+-- campaign's last run that sent something. A run that crashed counts if one of its requests was
+-- answered. (The + keeps SQLite from reading the runs of all campaigns from their index.)
 WITH later AS (
     SELECT DISTINCT +r.campaign_id AS campaign_id FROM runs AS r
     WHERE r.id > coalesce((SELECT q.id FROM campaigns AS c CROSS JOIN runs AS q
@@ -602,15 +638,24 @@ WITH later AS (
                 SELECT 1 FROM attempts AS a WHERE a.run_id = q.id AND a.outcome = 'created'))
         WHERE c.name = :campaign ORDER BY q.id DESC LIMIT 1), 0)
 ),
-shared AS (
-    SELECT i.campaign_id, count(*) AS same,
+wanted AS MATERIALIZED (
+    SELECT source_id, template, upload_new_dataset, count(*) AS items
+    FROM (<<of_plan_to_create>>) AS w GROUP BY source_id, template, upload_new_dataset
+),
+known AS (
+    SELECT i.campaign_id, w.source_id, w.template, w.upload_new_dataset, w.items AS wanted,
+           count(*) AS items,
            count(*) FILTER (WHERE i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown'))
-               AS same_sent
-    FROM later AS o CROSS JOIN plan.staged AS s
-    CROSS JOIN items AS i ON i.campaign_id = o.campaign_id AND i.source_id = s.source_id
-        AND i.template = s.template
-        AND i.upload_new_dataset = s.upload_new_dataset AND i.copy = s.copy
-    GROUP BY i.campaign_id
+               AS sent
+    FROM later AS o CROSS JOIN wanted AS w
+    CROSS JOIN items AS i ON i.campaign_id = o.campaign_id AND i.source_id = w.source_id
+        AND i.template = w.template AND i.upload_new_dataset = w.upload_new_dataset
+    GROUP BY i.campaign_id, w.source_id, w.template, w.upload_new_dataset, w.items
+),
+shared AS (
+    SELECT campaign_id, CAST(sum(least(items, wanted)) AS BIGINT) AS same,
+           CAST(sum(least(sent, wanted)) AS BIGINT) AS same_sent
+    FROM known GROUP BY campaign_id
 )
 SELECT c.id, c.name, s.same, s.same_sent, r.job, r.ledger
 FROM shared AS s
