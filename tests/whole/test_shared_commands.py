@@ -224,6 +224,18 @@ def test_accidents_are_refused_alike(pair: Pair) -> None:
     assert pair.file.world.made == pair.server.world.made == 5
 
 
+def test_what_the_campaign_or_another_one_has_sent_is_refused_alike(pair: Pair) -> None:
+    pair.job({"batch_id": source_id(1), "name": "Wave {n}", "copies": 4})
+    pair.any(*RUN)
+    pair.job(*({"batch_id": source_id(1), "name": f"Wave {n}"} for n in range(1, 5)))
+    pair.both("check", "job.csv", code=1)
+    pair.both(*RUN, code=2)
+    pair.job(*({"batch_id": source_id(1), "name": f"Other {n}"} for n in range(1, 5)))
+    pair.any(*RUN, "--campaign", "other")
+    pair.both(*RUN, code=2)
+    assert pair.file.world.made == pair.server.world.made == 8
+
+
 def test_several_jobs_are_run_alike(pair: Pair) -> None:
     for number in (1, 2):
         pair.job(ROWS[number], name=f"job{number}.csv")
