@@ -27,6 +27,7 @@ from tests.support.ledgers import (
 from tests.support.users import needs_closed_folders, not_root
 from worker.export.commands import Invocation
 from worker.export.csv_format import cell, is_ledger, write_rows
+from worker.export.formats import read_file
 from worker.export.ledger_file import (
     LEDGER_FILE,
     make_folder,
@@ -381,6 +382,20 @@ def test_a_file_of_a_version_without_the_latest_columns_is_still_a_ledger(tmp_pa
 
 def test_the_header_is_the_one_that_is_looked_for() -> None:
     assert ",".join(views.COLUMNS) == HEADER
+
+
+def test_a_long_cell_is_read_and_a_job_keeps_the_limit_of_the_csv_module(tmp_path: Path) -> None:
+    before = csv.field_size_limit()
+    with opened(tmp_path, "batch_id,x_note", f"{uuid(1)},short") as ledger:
+        write(ledger, tmp_path / "ledger.csv")
+    long = "n" * (before + 1)
+    (tmp_path / "ledger.csv").write_text(
+        (tmp_path / "ledger.csv").read_text("utf-8").replace("short", long), "utf-8"
+    )
+    for _, row in read_file(tmp_path / "ledger.csv"):
+        assert row["x_note"] == long
+        assert csv.field_size_limit() == before
+    assert csv.field_size_limit() == before
 
 
 def test_writing_changes_nothing_in_the_database(tmp_path: Path) -> None:

@@ -72,6 +72,29 @@ def test_a_duplicate_that_the_ledger_file_lacks_is_not_created_again(place: Plac
     assert max(Counter(place.made_of()).values()) == 1
 
 
+def test_a_ledger_file_with_a_cell_of_any_length_is_read_again(place: Place) -> None:
+    """A YAML job may have it; the csv module's limit for a cell is 131,072 characters."""
+    place.world.find(source_id(1))
+    note = "n" * 140_000
+    (place.folder / "job.yaml").write_text(
+        f"batches:\n  - batch_id: {source_id(1)}\n    name: Wave\n    x_note: {note}\n", "utf-8"
+    )
+    assert run(place, "job.yaml").code == 0
+    file = place.folder / "ledgers" / "job.csv"
+    assert note in file.read_text("utf-8")
+    os.utime(file, (1e9, 1e9))  # as after a crash, the database does not know this version of it
+    ended = run(place, "job.yaml")
+    assert ended.code == 0, ended.err
+    lose(place)
+    ended = run(place, "job.yaml")
+    assert "is newer than the database" in ended.err
+    restored = place.command("ledger", "job.yaml", "--restore", "ledgers/job.csv")
+    assert restored.code == 0, restored.err
+    assert "1 duplicate created, 0 unknown" in restored.out
+    assert run(place, "job.yaml").code == 0
+    assert place.world.made == 1
+
+
 @pytest.mark.parametrize("command", ["ledger", "report", "settle"])
 def test_a_command_that_finds_no_database_shows_how_to_rebuild_it_from_the_ledger_file(
     place: Place, command: str

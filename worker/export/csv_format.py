@@ -9,11 +9,13 @@ import io
 from collections.abc import Iterable, Iterator, Mapping
 from operator import itemgetter
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import BinaryIO, Final, TextIO, TypeVar
 
 from worker.export.content import Content, FileRow, is_header, not_a_ledger, one_line_feed
 from worker.ledger.views import FIRST_COLUMNS, Row
 from worker.model.errors import UsageError
+
+T = TypeVar("T")
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\n", "'")
 """First characters that make a spreadsheet run a cell or change its text (OWASP: CSV injection),
@@ -21,6 +23,10 @@ and the `'` that marks text."""
 
 _DELIMITERS = ",;\t"
 """Delimiters: the comma of our files, and the others that spreadsheet programs save with."""
+
+_CELL: Final = 2**31 - 1
+"""Maximum size of a cell that is read, in characters: what a run wrote must be readable, and a YAML
+job has no limit for a cell. The largest limit that the csv module takes on every system."""
 
 
 def is_ledger(path: Path) -> bool:
@@ -80,7 +86,8 @@ def read(path: Path) -> Iterator[tuple[str, FileRow]]:
             first = file.readline()
             file.seek(0)
             delimiter = next(d for d in _DELIMITERS if first.count(d) >= len(FIRST_COLUMNS) - 1)
-            for number, row in enumerate(csv.DictReader(file, delimiter=delimiter), start=2):
+            rows = _of_any_size(csv.DictReader(file, delimiter=delimiter))
+            for number, row in enumerate(rows, start=2):
                 where = f"{path}:{number}"
                 if not any(map(str.strip, _cells(row))):
                     continue  # spreadsheet programs add empty rows
@@ -98,6 +105,20 @@ def read(path: Path) -> Iterator[tuple[str, FileRow]]:
                 )
     except (OSError, csv.Error, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: the ledger file cannot be read: {error}") from error
+
+
+def _of_any_size(rows: Iterator[T]) -> Iterator[T]:
+    """The rows of a reader of the csv module, without its limit for a cell. That limit holds for
+    the whole process, and a job file keeps it: it is changed only while a row is read."""
+    while True:
+        before = csv.field_size_limit(_CELL)
+        try:
+            row = next(rows, None)
+        finally:
+            csv.field_size_limit(before)
+        if row is None:
+            return
+        yield row
 
 
 def _cells(row: Mapping[str | None, str | list[str] | None]) -> Iterator[str]:
