@@ -44,7 +44,7 @@ from worker.export.ledger_file import LEDGER_FILE, write_ledger_file
 from worker.export.own_files import refuse_foreign_file
 from worker.export.workbook.sheets import write
 from worker.export.workbook.style import line_count
-from worker.export.workbook.summary import ACTIVE, MORE_OPTIONS, REHEARSAL
+from worker.export.workbook.summary import ACTIVE, CHOSEN, MORE_OPTIONS, REHEARSAL
 from worker.ledger.views import COLUMNS
 from worker.model.errors import UsageError
 
@@ -310,6 +310,28 @@ def test_a_summary_says_if_a_run_is_active_or_a_rehearsal() -> None:
     for said in (ACTIVE, REHEARSAL):
         assert said in lines
         assert said not in plain
+
+
+@pytest.mark.parametrize(
+    ("choice", "shown"),
+    [
+        ("only created", row(2)),
+        (
+            "also duplicates that are no longer in the job",
+            row(2, line=None, status="pending", error=None),
+        ),
+    ],
+)
+def test_a_summary_of_chosen_rows_leaves_the_next_steps_to_the_report(
+    choice: str, shown: dict[str, Any]
+) -> None:
+    file, whole = io.BytesIO(), content([shown])
+    write(file, whole._replace(about=whole.about._replace(choice=choice)))
+    values = opened_by_another(file.getvalue())["Summary"].values
+    text = "\n".join(str(cell) for line in values for cell in line if cell is not None)
+    assert f"\nWhat to do next\n{CHOSEN}\n{COMMANDS.report()}\n" in text
+    assert "Nothing." not in text
+    assert COMMANDS.run() not in text
 
 
 def test_the_summary_of_many_failures_stays_short_and_says_what_it_leaves_out() -> None:

@@ -22,6 +22,10 @@ ACTIVE = (
     "A run was active when this file was written. It continues by itself: follow these steps only"
     " if it crashed."
 )
+CHOSEN = (
+    "This file has chosen rows only. The report says what to do next for the whole campaign; this"
+    " command writes it:"
+)
 SHEET = (
     "Decide in the sheet Decisions: fill in its column decision with the id of the batch that is"
     " the copy, or absent. Leave it empty if you do not know. Save this file, and run this command"
@@ -101,6 +105,10 @@ def _write_counts(page: Page, counts: Counts) -> None:
 
 def _write_steps(page: Page, about: About, digest: Digest) -> None:
     page.section("What to do next")
+    if about.choice:  # the rows are counted, and these are not the duplicates in the job
+        page.text(CHOSEN, column=0)
+        page.text(about.commands.report(), page.style.command)
+        return
     if about.active:
         page.text(ACTIVE, column=0)
     setups = digest.setups
