@@ -81,6 +81,12 @@ def shell_command(arguments: Sequence[object]) -> str:
     return " ".join(map(shell_word, arguments))
 
 
+def option(flag: str, value: str) -> tuple[str, ...]:
+    """An option and its value as words of a command. In one word if the value begins with `-`: as a
+    word of its own it would be read as an option."""
+    return (f"{flag}={value}",) if value.startswith("-") else (flag, value)
+
+
 def wrapped(text: str, width: int, whole: Sequence[str] = ()) -> str:
     """`text` with its lines broken between words at `width` characters, and the continuation lines
     indented.

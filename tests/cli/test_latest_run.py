@@ -105,12 +105,18 @@ def test_which_run_is_meant(
         assert ledger_file_of(settings, latest) == own
 
 
-def test_the_message_about_a_renamed_job_names_its_campaign(tmp_path: Path, engine: str) -> None:
+@pytest.mark.parametrize(
+    ("campaign", "option"),
+    [("my wave", "--campaign 'my wave'"), ("-wave", "--campaign=-wave")],
+)
+def test_the_message_about_a_renamed_job_names_its_campaign(
+    campaign: str, option: str, tmp_path: Path, engine: str
+) -> None:
     present = tmp_path / "autumn.csv"
     present.touch()
     with opened(tmp_path) as database:
-        for campaign, job in (("my wave", tmp_path / "wave 1.csv"), ("autumn", present)):
-            Ledger(database, run_start(campaign=campaign, run_id=campaign, job=str(job)))
+        for name, job in ((campaign, tmp_path / "wave 1.csv"), ("autumn", present)):
+            Ledger(database, run_start(campaign=name, run_id=name, job=str(job)))
 
         def hint(**given: str) -> str:
             args = argparse.Namespace(
@@ -125,8 +131,8 @@ def test_the_message_about_a_renamed_job_names_its_campaign(tmp_path: Path, engi
             return caught.value.hint or ""
 
         gone = (
-            f"If the job file was renamed: campaign my wave ran {tmp_path / 'wave 1.csv'}, which is"
-            " gone; add --campaign 'my wave' to use it. "
+            f"If the job file was renamed: campaign {campaign} ran {tmp_path / 'wave 1.csv'}, which"
+            f" is gone; add {option} to use it. "
         )
         # In a shared ledger, the job may exist on its own host.
         assert hint().startswith("To list" if engine == "postgresql" else gone)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import shlex
 from pathlib import Path
 
 import pytest
 
 from worker.cli.common import typed
+from worker.cli.parser import parser
 from worker.settings.load import load_settings
 
 ADDRESS = "postgresql://waves:s3cret@db.example.org/ledgers?schema=two"
@@ -34,3 +36,19 @@ def test_what_was_typed_is_shown_without_a_password(
     assert list(commands.typed) == shown
     for command in (commands.run(), commands.settle(), commands.ledger(), commands.report()):
         assert "s3cret" not in command
+
+
+def test_a_job_and_a_campaign_that_begin_like_options_are_named_so_that_the_program_takes_them(
+    tmp_path: Path,
+) -> None:
+    given = {"campaign": "-wave"}
+    settings = load_settings(
+        "run", given, {}, job=tmp_path / "-wave.csv", job_campaign=None,
+        today=dt.date(2026, 3, 1), cwd=tmp_path,
+    )  # fmt: skip
+    commands = typed(settings, "-wave.csv", ["run", "--campaign=-wave", "--", "-wave.csv"])
+    for line in (commands.settle(), commands.ledger(), commands.report()):
+        args = parser().parse_args(shlex.split(line)[1:])
+        assert (Path(args.job), args.campaign) == (Path("-wave.csv"), "-wave")
+    args = parser().parse_args(shlex.split(commands.retry())[1:])
+    assert (args.jobs, args.campaign, args.retry_failed) == (["-wave.csv"], "-wave", True)

@@ -78,6 +78,28 @@ def test_the_program_takes_every_command_as_it_stands() -> None:
     assert parser().parse_args(shlex.split(made.assign(7, uuid(1)))[1:]).assign == [f"#7={uuid(1)}"]
 
 
+def test_a_campaign_that_begins_like_an_option_is_taken_as_one_word() -> None:
+    made = commands(LATEST._replace(campaign="-wave"), USUAL)
+    for line in (made.run(), made.settle(), made.report(), made.ledger("--all")):
+        assert " --campaign=-wave" in line
+        assert parser().parse_args(shlex.split(line)[1:]).campaign == "-wave"
+
+
+@pytest.mark.parametrize(
+    ("typed", "again"),
+    [
+        ("run -- -wave.csv", "run --retry-failed -- -wave.csv"),
+        ("run --yes -- -wave.csv", "run --yes --retry-failed -- -wave.csv"),
+        ("run --retry-failed -- -wave.csv", "run --retry-failed -- -wave.csv"),
+    ],
+)
+def test_options_come_before_the_word_that_ends_them(typed: str, again: str) -> None:
+    line = Commands("./-wave.csv", typed=tuple(typed.split())).retry()
+    assert line == f"duplicate-batches {again}"
+    args = parser().parse_args(shlex.split(line)[1:])
+    assert (args.jobs, args.retry_failed) == (["-wave.csv"], True)
+
+
 @pytest.mark.parametrize(
     ("typed", "left"),
     [

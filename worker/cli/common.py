@@ -36,6 +36,7 @@ from worker.settings.load import load_settings
 from worker.settings.options import BY_KEY
 from worker.settings.settings import Layer, Settings
 from worker.terminal.output import complain, warn
+from worker.text import option
 
 
 class Target(NamedTuple):
@@ -229,17 +230,18 @@ def typed(settings: Settings, job: str, arguments: Sequence[str]) -> Commands:
     if settings.is_set("sandbox", Layer.OPTION):
         shared.append("--sandbox")
     if any(settings.is_set(key, Layer.OPTION) for key in ("campaign", "date")):
-        shared += ["--campaign", campaign_of(settings)]
+        shared += option("--campaign", campaign_of(settings))
     # Keep this rehearsal, and show no password.
     kept = tuple(_without_password(word) for word in arguments if word != "--fresh")
+    job = f"./{job}" if job.startswith("-") else job  # otherwise it would be read as an option
     return Commands(job, tuple(shared), typed=kept, program=program(sys.stdout))
 
 
 def _without_password(word: str) -> str:
     """A typed word; an address of a database (alone, or after --database=) has no password."""
-    option = "--database=" if word.startswith("--database=") else ""
-    address = server_address(word.removeprefix(option))
-    return word if address is None else f"{option}{address}"
+    flag = "--database=" if word.startswith("--database=") else ""
+    address = server_address(word.removeprefix(flag))
+    return word if address is None else f"{flag}{address}"
 
 
 def write_ledger_file(

@@ -16,7 +16,7 @@ from worker.model.program import program
 from worker.model.server_address import ServerAddress
 from worker.settings.settings import Settings
 from worker.terminal.output import warn
-from worker.text import shell_command
+from worker.text import option, shell_command
 
 
 def latest_run(reader: Reader, settings: Settings, args: argparse.Namespace) -> views.LatestRun:
@@ -66,7 +66,7 @@ def _renamed(reader: Reader) -> str | None:
         if is_gone(job):
             return (
                 f"If the job file was renamed: campaign {campaign} ran {job}, which is gone; add"
-                f" --campaign {shell_command([campaign])} to use it."
+                f" {shell_command(option('--campaign', campaign))} to use it."
             )
     return None
 

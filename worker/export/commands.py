@@ -9,7 +9,7 @@ from typing import NamedTuple
 from worker.ledger.views import LatestRun
 from worker.model.program import PROGRAM, Program
 from worker.model.server_address import Place
-from worker.text import shell_command
+from worker.text import option, shell_command
 
 
 class Invocation(NamedTuple):
@@ -44,22 +44,24 @@ class Commands(NamedTuple):
     typed: tuple[str, ...] = ()
     program: Program = (PROGRAM,)
 
-    def without(self, option: str) -> Commands:
+    def without(self, flag: str) -> Commands:
         """The same commands without an option and its value, in either spelling."""
         typed: list[str] = []
         arguments = iter(self.typed)
         for argument in arguments:
-            if argument == option:
+            if argument == flag:
                 next(arguments, None)
-            elif not argument.startswith(f"{option}="):
+            elif not argument.startswith(f"{flag}="):
                 typed.append(argument)
         return self._replace(typed=tuple(typed))
 
     def run(self, *options: str) -> str:
         """Run the job again."""
         arguments = self.typed or ("run", self.job, *self.shared, *self.more)
-        added = (option for option in options if option not in arguments)
-        return shell_command([*self.program, *arguments, *added])
+        added = [one for one in options if one not in arguments]
+        # Behind `--`, they would be the names of jobs.
+        end = arguments.index("--") if "--" in arguments else len(arguments)
+        return shell_command([*self.program, *arguments[:end], *added, *arguments[end:]])
 
     def retry(self) -> str:
         """Run the job again, and retry what the API rejected."""
@@ -100,7 +102,7 @@ def commands(latest: LatestRun, invocation: Invocation) -> Commands:
         shared += ["--database", str(invocation.database)]
     if invocation.sandbox:
         shared += ["--sandbox"]
-    shared += ["--campaign", latest.campaign]
+    shared += option("--campaign", latest.campaign)
     more: list[str] = []
     if latest.date is not None:
         # Without it, the job would mean another day's duplicates if this is pasted on another day.

@@ -24,7 +24,7 @@ from worker.model.restored import FileItem, Planned
 from worker.model.run_id import began_at
 from worker.restore.matching import could_be_named, match
 from worker.restore.reading import read_items
-from worker.text import shell_word
+from worker.text import option, shell_command
 
 CLOCK_OFF_S = 2 * 86_400.0
 """How many seconds this machine's clock may have been wrong when the file was written."""
@@ -109,7 +109,8 @@ def _first_request(path: Path, campaign: str) -> float:
         raise UsageError(
             f"{path}: this ledger file belongs to campaign {', '.join(sorted(foreign))}, not to"
             f" {campaign}",
-            hint=f"To restore that campaign, add --campaign {shell_word(min(foreign))}.",
+            hint="To restore that campaign, add"
+            f" {shell_command(option('--campaign', min(foreign)))}.",
         )
     # A file that was written before its run's first request has no request times. Those requests
     # left after the run began.
