@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.command import PROGRAM, finish, source_id
+from tests.support.command import PROGRAM, finish, source_id, until
 from tests.support.workbooks import opened_by_another, saved_by_libreoffice, table
 from tests.whole.conftest import Place
 from tests.whole.test_disks import LIMITED
+from worker.export.workbook.summary import ACTIVE
 from worker.sandbox.options import SandboxOptions
 
 NAMES = ("Wave", "=1+1", "'quoted", "<r>x & y</r>", "007", "{{braces}}", "naïve 漢😀")
@@ -92,6 +93,30 @@ def test_it_is_refreshed_during_a_run_and_never_incomplete(
     assert len(found(path)) == len(NAMES), "it is there before the first duplicate is"
     assert finish(process).code == 0
     assert {row["status"] for row in found(path)} == {"created"}
+
+
+def test_ledger_says_in_it_whether_a_run_is_active(
+    place_with: Callable[[SandboxOptions], Place],
+) -> None:
+    place = place_with(SandboxOptions(latency=0.5))
+    place.job({"batch_id": source_id(1), "name": "Wave {n}", "copies": 100})
+    process = place.start("--max-in-flight", 1)  # it takes longer than this test
+    until((place.folder / "ledgers" / "job.csv").exists)
+
+    def says_active() -> list[bool]:
+        assert place.command("ledger", "job.csv", "--ledger", "now.xlsx").code == 0
+        with (place.folder / "printed.xlsx").open("wb") as file:
+            command = [*PROGRAM, "ledger", "job.csv", "--format", "xlsx"]
+            subprocess.run(command, cwd=place.folder, env=place.environ, stdout=file, check=True)
+        books = [opened_by_another(place.folder / name) for name in ("now.xlsx", "printed.xlsx")]
+        return [ACTIVE in [line[0] for line in book["Summary"].values] for book in books]
+
+    try:
+        assert says_active() == [True, True]
+    finally:
+        process.kill()
+        process.communicate()
+    assert says_active() == [False, False]
 
 
 def test_a_file_that_is_no_ledger_is_not_replaced(place: Place) -> None:

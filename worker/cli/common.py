@@ -245,11 +245,19 @@ def _without_password(word: str) -> str:
 
 
 def write_ledger_file(
-    reader: Reader, campaign: int, name: str, path: Path, settings: Settings
+    reader: Reader,
+    campaign: int,
+    name: str,
+    path: Path,
+    settings: Settings,
+    *,
+    active: bool = False,
 ) -> None:
-    """Write the ledger file of the campaign (its number and name) to `path`. Says on standard error
-    where decisions are kept that were filled in there and are not recorded. Raises OSError."""
-    for message in export.write_ledger_file(reader, campaign, name, path, invocation(settings)):
+    """Write the ledger file of the campaign (its number and name) to `path`. `active` says that a
+    run may be active: this command does not hold the database. Says on standard error where
+    decisions are kept that were filled in there and are not recorded. Raises OSError."""
+    found = invocation(settings)
+    for message in export.write_ledger_file(reader, campaign, name, path, found, active=active):
         complain(message)
 
 

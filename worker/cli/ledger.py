@@ -37,6 +37,7 @@ from worker.export.content import Content
 from worker.export.formats import ledgers_in, read_file
 from worker.export.job_file import write_job
 from worker.export.own_files import refuse_foreign_file
+from worker.export.report.facts import may_be_active
 from worker.job.plan import planned
 from worker.ledger import views
 from worker.ledger.copying import move, name_of
@@ -255,7 +256,10 @@ def _show_campaign(
     all_rows = views.ledger_rows(
         reader, campaign, latest.campaign, dropped=args.all, job_names=args.format == "job"
     )
-    content = export.content_of(reader, campaign, latest.campaign, invocation(settings))
+    active = may_be_active(reader, campaign)
+    content = export.content_of(
+        reader, campaign, latest.campaign, invocation(settings), active=active
+    )
     content = content._replace(
         about=content.about._replace(choice=choice.description),
         rows=filter(choice, all_rows),
@@ -311,7 +315,8 @@ def _write(reader: Reader, campaign: int, latest: views.LatestRun, settings: Set
     warn_if(found)
     export.make_folder(path)
     try:
-        write_ledger_file(reader, campaign, latest.campaign, path, settings)
+        active = may_be_active(reader, campaign)
+        write_ledger_file(reader, campaign, latest.campaign, path, settings, active=active)
     except OSError as error:
         raise UsageError(
             f"{path}: the ledger file cannot be written: {error.strerror or error}"
