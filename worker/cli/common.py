@@ -209,10 +209,12 @@ def _kept(settings: Settings) -> Iterator[str]:
             if BY_KEY[key].metavar is None:
                 yield from (BY_KEY[key].flag,) if value else ()
             else:
-                yield from (
-                    BY_KEY[key].flag,
-                    _rate(value) if key == "rate" else f"{value}".removesuffix(".0"),
-                )
+                yield from (BY_KEY[key].flag, _rate(value) if key == "rate" else _written(value))
+
+
+def _written(value: object) -> str:
+    """A value as people write it: `60` seconds, not `60.0`."""
+    return f"{value}".removesuffix(".0") if isinstance(value, float) else f"{value}"
 
 
 def _rate(rate: float | None) -> str:
