@@ -1,4 +1,4 @@
-"""The commands that a person at the shell is shown: as they typed them, but without a password."""
+"""The commands that a person at the shell is shown: as they typed them, but without a secret."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from worker.cli.parser import parser
 from worker.settings.load import load_settings
 
 ADDRESS = "postgresql://waves:s3cret@db.example.org/ledgers?schema=two"
+PING = "https://hc.example.org/s3cret"
 SHOWN = "postgresql://waves@db.example.org/ledgers?schema=two"
 
 
@@ -23,10 +24,12 @@ SHOWN = "postgresql://waves@db.example.org/ledgers?schema=two"
         (["run", "a.csv", "--database", ADDRESS], ["run", "a.csv", "--database", SHOWN]),
         (["run", "a.csv", f"--database={ADDRESS}"], ["run", "a.csv", f"--database={SHOWN}"]),
         (["run", "a.csv", "--database", "a=b.db"], ["run", "a.csv", "--database", "a=b.db"]),
+        (["run", "--heartbeat-url", PING, "a.csv"], ["run", "a.csv"]),
+        (["run", "a.csv", f"--heartbeat-url={PING}", "--yes"], ["run", "a.csv", "--yes"]),
         (["run", "a.csv", "--sandbox", "--fresh"], ["run", "a.csv", "--sandbox"]),
     ],
 )
-def test_what_was_typed_is_shown_without_a_password(
+def test_what_was_typed_is_shown_without_a_secret(
     arguments: list[str], shown: list[str], tmp_path: Path
 ) -> None:
     settings = load_settings(

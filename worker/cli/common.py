@@ -224,7 +224,7 @@ def _rate(rate: float | None) -> str:
 
 def typed(settings: Settings, job: str, arguments: Sequence[str]) -> Commands:
     """The commands for a person at the shell in which `run` was called with these `arguments`: as
-    short as the call."""
+    short as the call, without the secrets in it."""
     shared: list[str] = []
     for key, value in (("config", settings.config_file), ("database", settings.database)):
         if settings.is_set(key, Layer.OPTION):
@@ -236,7 +236,8 @@ def typed(settings: Settings, job: str, arguments: Sequence[str]) -> Commands:
     # Keep this rehearsal, and show no password.
     kept = tuple(_without_password(word) for word in arguments if word != "--fresh")
     job = f"./{job}" if job.startswith("-") else job  # otherwise it would be read as an option
-    return Commands(job, tuple(shared), typed=kept, program=program(sys.stdout))
+    found = Commands(job, tuple(shared), typed=kept, program=program(sys.stdout))
+    return found.without(BY_KEY["heartbeat_url"].flag)  # its value is a secret
 
 
 def _without_password(word: str) -> str:
