@@ -20,6 +20,7 @@ from worker.run.ledger_file import LedgerFile
 from worker.run.options import Options
 from worker.run.result import Result, exit_code
 from worker.run.sending import Sending
+from worker.run.trouble import trouble_of
 from worker.setup.requests import Requests
 
 T = TypeVar("T")
@@ -75,6 +76,8 @@ class Finish:
         self._database, self._clock, self._stop, self._options = database, clock, stop, options
         self._sending, self._ledger_file, self._trouble = sending, ledger_file, trouble
         self._requests = requests
+        self._failure: str | None = None
+        """Why a step of finishing failed: a key of `STOPPED_BY`."""
 
     async def run(self, ended: Ended, known: Counts, troubles: list[str]) -> Result:
         """Finish the run and return its result. `known` are the counts to use if the database
@@ -94,19 +97,7 @@ class Finish:
         # After a second signal the run must stop at once, and a long file takes long to write.
         if not ended.aborted and ended.refused is None:
             written = await self._attempt(self._ledger_file.write_last())
-        stopped_by = self._stop.reason or (
-            self._sending.gate.closed if counts.pending or self._setups_barred(set_up) else None
-        )
-        only_settle = self._options.only_settle
-        code = exit_code(
-            counts,
-            stopped_by,
-            self._stop.signal,
-            only_settle=only_settle,
-            setups=set_up,
-            follows=self._options.follow > 0,
-        )
-        code = code if ended.refused is None else ended.refused.exit_code
+        stopped_by, code = self._outcome(ended, found)
         tally = self._sending.tally
         end = RunEnd(
             iso(self._clock.wall()),
@@ -119,6 +110,7 @@ class Finish:
         )
         changes = tuple(self._ledger_file.changes)
         await self._attempt(self._database.call(Ledger.end_run, end, changes))
+        stopped_by, code = self._outcome(ended, found)  # that step may have failed too
         return Result(
             counts=counts,
             tally=tally,
@@ -136,6 +128,27 @@ class Finish:
             warnings=why.warnings,
         )
 
+    def _outcome(self, ended: Ended, final: Final) -> tuple[str | None, int]:
+        """Why the run stopped early (None: it did not), and its exit code. A run of which a step of
+        finishing failed never ends with 0."""
+        stopped_by = self._stop.reason or (
+            self._sending.gate.closed
+            if final.counts.pending or self._setups_barred(final.set_up)
+            else None
+        )
+        if ended.refused is not None:
+            return stopped_by, ended.refused.exit_code
+        code = exit_code(
+            final.counts,
+            stopped_by,
+            self._stop.signal,
+            only_settle=self._options.only_settle,
+            setups=final.set_up,
+            follows=self._options.follow > 0,
+        )
+        # An earlier reason, such as --limit, may have stayed the reason.
+        return (self._failure, 1) if code == 0 and self._failure else (stopped_by, code)
+
     def _setups_barred(self, set_up: SetupCounts) -> bool:
         return bool(set_up.pending) and self._sending.gate.closed == "max_failed"
 
@@ -144,6 +157,7 @@ class Finish:
         try:
             return await work
         except (OSError, *DATABASE_ERRORS) as error:
+            self._failure = self._failure or trouble_of(error).reason
             self._trouble(error)
             return None
 
