@@ -595,13 +595,20 @@ ORDER BY c.id;
 
 -- name: of_plan_to_create
 -- Part of the three statements below: the plan's duplicates that the campaign has neither sent nor
--- given up.
+-- given up. As in `add_to_job`, those on the right line are left out first.
 SELECT s.source_id, s.template, s.upload_new_dataset FROM plan.staged AS s
 WHERE NOT EXISTS (
-    SELECT 1 FROM campaigns AS c CROSS JOIN items AS i ON i.campaign_id = c.id
-        AND i.source_id = s.source_id AND i.template = s.template
-        AND i.upload_new_dataset = s.upload_new_dataset AND i.copy = s.copy
-    WHERE c.name = :campaign
+    SELECT 1 FROM items AS i INDEXED BY items_in_job
+    WHERE i.campaign_id = (SELECT id FROM campaigns WHERE name = :campaign)
+      AND i.line = s.line AND i.copy = s.copy
+      AND i.source_id = s.source_id AND i.template = s.template
+      AND i.upload_new_dataset = s.upload_new_dataset
+      AND (i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown', 'failed')))
+  AND NOT EXISTS (
+    SELECT 1 FROM items AS i
+    WHERE i.campaign_id = (SELECT id FROM campaigns WHERE name = :campaign)
+      AND i.source_id = s.source_id AND i.template = s.template
+      AND i.upload_new_dataset = s.upload_new_dataset AND i.copy = s.copy
       AND (i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown', 'failed')))
 
 -- name: plan_to_create
