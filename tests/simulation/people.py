@@ -161,7 +161,7 @@ def decide(
         ]
         free = [batch for batch in ours if batch.id not in owned]
         own = [batch for batch in free if batch.request is not None and batch.request.item == item]
-        number = decisions.find_item(ledger, ledger.campaign, f"#{row['id']}")
+        number = int(row["id"])
         if own:
             shown = read_batch(world.body(own[0]))
             assert shown is not None

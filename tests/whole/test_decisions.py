@@ -302,6 +302,17 @@ def test_the_sheet_of_another_campaign_is_refused(night: Place) -> None:
     assert "this is the sheet of decisions of campaign job, not of other" in written.err
 
 
+@pytest.mark.parametrize("option", ["--absent", "--assign"])
+def test_a_number_of_another_campaign_is_refused(night: Place, option: str) -> None:
+    night.run("--campaign", "other", "--allow-existing", "--limit", 1)
+    value = "#1" if option == "--absent" else f"#1={min(ours(night))}"
+    ended = night.command("settle", "job.csv", "--campaign", "other", option, value)
+    assert ended.code == 2
+    assert "#1 belongs to campaign job, not to other" in ended.err
+    assert "use --campaign job" in ended.err
+    assert {row["status"] for row in night.ledger()} == {"unknown"}
+
+
 def test_a_sheet_with_decisions_that_are_not_recorded_is_never_replaced(night: Place) -> None:
     path = proposed(night)
     rows = read(path)

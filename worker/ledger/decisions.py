@@ -13,19 +13,26 @@ from worker.model.clock import seconds
 from worker.model.errors import UsageError
 from worker.model.reasons import Reason
 from worker.model.records import Listed
+from worker.text import shell_command
 
 
 def find_item(ledger: Reader, campaign: int, text: str) -> int:
     """The number of the item that `text` names: `LINE` or `LINE.COPY` of the campaign's job at its
     latest run, or `#N`.
 
-    Raises UsageError if it names none or several."""
+    Raises UsageError if it names none or several, or another campaign's item."""
     if text.startswith("#") and text[1:].isascii() and text[1:].isdigit() and len(text) < 19:
         row = ledger.ask("item_by_number", item=int(text[1:])).fetchone()
         if row is None:
             raise UsageError(
                 f"{text}: there is no such item",
                 hint="`ledger JOB --format json` shows the number of each item.",
+            )
+        own = ledger.ask("campaign_name", campaign=campaign).fetchone()["name"]
+        if row["campaign"] != own:
+            raise UsageError(
+                _of_another(int(row["id"]), row["campaign"], own),
+                hint=f"To decide it, use --campaign {shell_command([row['campaign']])}.",
             )
         return int(row["id"])
     line, _, copy = text.partition(".")
@@ -50,6 +57,11 @@ def find_item(ledger: Reader, campaign: int, text: str) -> int:
             hint="See the columns line and copy of the ledger file.",
         )
     return int(row["id"])
+
+
+def _of_another(item: int, theirs: str, own: str) -> str:
+    """The message about an item that belongs to another campaign."""
+    return f"#{item} belongs to campaign {theirs}, not to {own}"
 
 
 class Seen(NamedTuple):
@@ -121,7 +133,7 @@ def why_stale(decision: Decision, item: Known | None, campaign: str) -> str:
     if item is None:
         return f"{number}: this database has no such item; {REWRITE}"
     if item.campaign != campaign:
-        return f"{number} belongs to campaign {item.campaign}, not to {campaign}"
+        return _of_another(decision.item, item.campaign, campaign)
     same_source = seen.source_batch_id.lower() in ("", item.source_id)
     same_copy = seen.copy in ("", str(item.copy))
     same_place = seen.line in ("", str(item.line)) or (seen.name and seen.name == item.name)

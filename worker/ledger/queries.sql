@@ -6,6 +6,9 @@ INSERT INTO campaigns (name, created_at) VALUES (:name, :now) ON CONFLICT (name)
 -- name: campaign_id
 SELECT id FROM campaigns WHERE name = :name;
 
+-- name: campaign_name
+SELECT name FROM campaigns WHERE id = :campaign;
+
 -- name: add_run
 INSERT INTO runs (run_id, campaign_id, job, ledger, host, pid, started_at, timeout_s,
     settle_after_s, ceiling, date, kind)
