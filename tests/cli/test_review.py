@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tests.support.ledgers import NOW, uuid
-from worker.cli.review import Answer, Kind, answer, options_of
+from worker.cli.review import Answer, Kind, answer, keys_in, options_of
 from worker.ledger.decisions import Decision
 from worker.ledger.proposals import Found, Undecided
 
 TEN = tuple(Found(uuid(number), "Wave", NOW, "READY") for number in range(1, 11))
 TAKEN = {uuid(3): 7}
+PASTED = "\x1b[200~"
 
 
 @pytest.mark.parametrize(
@@ -36,11 +37,35 @@ TAKEN = {uuid(3): 7}
         ("A", 2, Answer(Kind.INVALID, why="this key means nothing here")),
         ("²", 2, Answer(Kind.INVALID, why="this key means nothing here")),
         ("\x1b", 2, Answer(Kind.INVALID, why="this key means nothing here")),
+        (PASTED, 2, Answer(Kind.INVALID, why="pasted text decides nothing: press one key")),
     ],
 )
 def test_a_key_decides_moves_or_is_invalid(key: str, candidates: int, expected: Answer) -> None:
     one = Undecided(1, 2, 1, 1, uuid(99), "Signs", "Wave", 1, NOW, "why", TEN[:candidates])
     assert answer(key, one, TAKEN) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("", [""]),  # the terminal was closed
+        ("a", ["a"]),
+        ("\n", ["\n"]),
+        ("x", ["x"]),
+        ("\x1b", ["\x1b"]),
+        ("12ua2a", ["1", "2", "u", "a", "2", "a"]),
+        ("1\x04", ["1", "\x04"]),
+        ("\x1b[A", ["\x1b"]),  # an arrow
+        ("\x1b[15~", ["\x1b"]),  # F5
+        (uuid(1), [PASTED]),
+        ("absent", [PASTED]),
+        ("1a\n", [PASTED]),
+        (f"{PASTED}12\x1b[201~", [PASTED]),  # pasted, as the terminal says
+        ("1\x1b[A", [PASTED]),
+    ],
+)
+def test_text_that_is_pasted_is_one_key(text: str, keys: list[str]) -> None:
+    assert keys_in(text) == keys
 
 
 def test_decisions_are_options_of_settle_so_that_they_can_be_recorded_later() -> None:

@@ -76,6 +76,33 @@ def test_an_arrow_key_decides_nothing(night: Place) -> None:
     assert statuses(night) == ["unknown"] * 4
 
 
+PASTED = {
+    "an id": "0192a3b4-5678-7abc-8def-0123456789ab",
+    "only keys, and the terminal says that they are pasted": "\x1b[200~12a\x1b[201~",
+}
+
+
+@pytest.mark.parametrize("what", PASTED)
+def test_pasted_text_decides_nothing(night: Place, what: str) -> None:
+    terminal = opened(night)
+    assert "\x1b[?2004h" in terminal.received, "the terminal is asked to mark pasted text"
+    terminal.type(PASTED[what])
+    terminal.expect("pasted text decides nothing: press one key")
+    terminal.type("q")
+    assert terminal.end() == 1
+    assert "\x1b[?2004l" in terminal.received
+    assert statuses(night) == ["unknown"] * 4
+
+
+def test_a_key_that_means_nothing_takes_those_after_it_with_it(night: Place) -> None:
+    terminal = opened(night)
+    terminal.type("19aa")
+    terminal.expect("there is no candidate 9")
+    terminal.type("q")
+    assert terminal.end() == 1
+    assert statuses(night) == ["created", *["unknown"] * 3]
+
+
 LEAVING: dict[str, Callable[[Terminal], None]] = {
     "Ctrl-C": lambda terminal: terminal.type("\x03"),
     "Ctrl-D": lambda terminal: terminal.type("\x04"),

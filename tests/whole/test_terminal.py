@@ -36,6 +36,8 @@ class Terminal:
     process: subprocess.Popen[bytes]
     master: int
     seen: str = field(default="")
+    """What was printed, without control sequences; `received` has them."""
+    received: str = field(default="")
     screen: pyte.Screen = field(default_factory=lambda: pyte.Screen(*SIZE))
 
     @property
@@ -75,7 +77,9 @@ class Terminal:
         except OSError:  # the other side is closed
             return False
         self._stream.feed(data)
-        self.seen += _STEERING.sub("", data.decode("utf-8", "replace")).replace("\r\n", "\n")
+        text = data.decode("utf-8", "replace")
+        self.received += text
+        self.seen += _STEERING.sub("", text).replace("\r\n", "\n")
         return bool(data)
 
 

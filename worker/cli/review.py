@@ -7,6 +7,8 @@ import os
 import select
 import signal
 import sys
+import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from enum import Enum, auto
@@ -82,11 +84,34 @@ _CONFIRMED = {
 }
 
 
+_AHEAD = frozenset("0123456789asuq\x03\x04")
+"""The keys that a person may press ahead of the questions. Enter is none: pasted lines have it."""
+
+_ESCAPE = "\x1b"
+_PASTED = f"{_ESCAPE}[200~"
+"""What a terminal sends before text that is pasted."""
+
+_TOGETHER_S = 0.05
+"""Seconds without another key after which keys count as pressed later. Pasted text, and the
+characters of an arrow key, arrive within a few milliseconds."""
+
+
+def keys_in(text: str) -> list[str]:
+    """The keys of a text that arrived together; pure. An arrow or another function key is one key,
+    and so is pasted text: their letters and digits are no answers."""
+    if len(text) < 2 or set(text) <= _AHEAD:
+        return list(text) or [""]
+    is_function_key = text.startswith(_ESCAPE) and not text.startswith(_PASTED)
+    return [_ESCAPE if is_function_key else _PASTED]
+
+
 def answer(key: str, one: Undecided, taken: Mapping[str, int]) -> Answer:
     """What a key means for this duplicate; pure. `taken` maps the batches that were chosen so far
     to their items."""
     if (kind := _KEYS.get(key)) is not None:
         return Answer(kind)
+    if key == _PASTED:
+        return Answer(Kind.INVALID, why="pasted text decides nothing: press one key")
     if not (key.isascii() and key.isdigit()):
         return Answer(Kind.INVALID, why="this key means nothing here")
     number = int(key) or 10
@@ -191,12 +216,12 @@ def review(unknown: Sequence[Undecided], campaign: str) -> list[Decision]:
         f"{counted(len(unknown), 'unknown duplicate')} of {campaign}. Your decisions are recorded"
         " together when you leave.\n"
     )
-    at = 0
+    at, keys = 0, _Keys()
     with suppress(_LeftError, KeyboardInterrupt), _leaving_on_signals(), _one_key_at_a_time():
         while at < len(shown):
             one, best, group = shown[at]
             _show(one, best, group, at + 1, len(shown))
-            answered = _ask(one, {d.batch_id: d.item for d in decided.values() if d.batch_id})
+            answered = _ask(keys, one, {d.batch_id: d.item for d in decided.values() if d.batch_id})
             match answered.kind:
                 case Kind.LEAVE:
                     break
@@ -257,9 +282,10 @@ def _print_table(rows: Sequence[Sequence[str]]) -> None:
         console.print(table)
 
 
-def _ask(one: Undecided, taken: Mapping[str, int]) -> Answer:
+def _ask(keys: _Keys, one: Undecided, taken: Mapping[str, int]) -> Answer:
     """Read keys until one is valid. Confirms it on the terminal."""
-    while (answered := answer(_key(), one, taken)).kind is Kind.INVALID:
+    while (answered := answer(keys.next(), one, taken)).kind is Kind.INVALID:
+        keys.drop()
         warn(f"\n{answered.why}\n{keys_text(one)} > ")
     assigned = answered.kind is Kind.ASSIGN
     warn(f"assigned {answered.batch_id}\n" if assigned else f"{_CONFIRMED[answered.kind]}\n")
@@ -289,6 +315,24 @@ def _leaving_on_signals() -> Iterator[None]:
                 signal.signal(number, handler)
 
 
+class _Keys:
+    """The keys that were pressed. Some may be ahead of the question that they answer."""
+
+    def __init__(self) -> None:
+        self._ahead: deque[str] = deque()
+
+    def next(self) -> str:
+        """The next key; waits for it."""
+        if not self._ahead:
+            self._ahead.extend(keys_in(_read_together()))
+        return self._ahead.popleft()
+
+    def drop(self) -> None:
+        """Forget what is ahead: after a key that means nothing, the next ones may answer other
+        questions than the person thinks."""
+        self._ahead.clear()
+
+
 if sys.platform == "win32":
     import msvcrt
 
@@ -296,12 +340,13 @@ if sys.platform == "win32":
     def _one_key_at_a_time() -> Iterator[None]:
         yield
 
-    def _key() -> str:
-        key = msvcrt.getwch()
-        if key in ("\x00", "\xe0"):  # a function key: its code follows
-            msvcrt.getwch()
-            return "\x1b"
-        return key
+    def _read_together() -> str:
+        """The text that arrived together."""
+        text = msvcrt.getwch()
+        time.sleep(_TOGETHER_S)
+        while msvcrt.kbhit():
+            text += msvcrt.getwch()
+        return _ESCAPE if text[0] in ("\x00", "\xe0") else text  # a function key and its code
 
 else:
     import termios
@@ -309,25 +354,27 @@ else:
 
     @contextmanager
     def _one_key_at_a_time() -> Iterator[None]:
-        """Within the block, keys arrive one by one, without Enter."""
+        """Within the block, keys arrive one by one, without Enter, and the terminal marks text that
+        is pasted if it can."""
         handle = sys.stdin.fileno()
         before = termios.tcgetattr(handle)
+        marks = os.environ.get("TERM") != "dumb"  # such a terminal would print the request
         tty.setcbreak(handle)
         try:
+            warn("\x1b[?2004h" if marks else "")
             yield
         finally:
+            warn("\x1b[?2004l" if marks else "")
             with suppress(termios.error):  # the terminal was closed
                 termios.tcsetattr(handle, termios.TCSADRAIN, before)
 
-    def _key() -> str:
-        """The next key; empty if the terminal was closed. An arrow or another function key is one
-        key: its letters are no answer."""
+    def _read_together() -> str:
+        """The text that arrived together; empty if the terminal was closed."""
         handle = sys.stdin.fileno()
-        try:
-            key = os.read(handle, 1)
-            if key == b"\x1b":
-                while select.select([handle], [], [], 0.05)[0] and os.read(handle, 64):
-                    pass
-        except OSError:
-            return ""
-        return key.decode("ascii", "replace")
+        data = b""
+        with suppress(OSError):
+            while not data or select.select([handle], [], [], _TOGETHER_S)[0]:
+                if not (more := os.read(handle, 4096)):
+                    break
+                data += more
+        return data.decode("ascii", "replace")
