@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.ledgers import NOW, uuid
-from worker.cli.review import Answer, Kind, answer, keys_in, options_of
-from worker.ledger.decisions import Decision
+from worker.cli.review import Answer, Kind, answer, keys_in
 from worker.ledger.proposals import Found, Undecided
 
 TEN = tuple(Found(uuid(number), "Wave", NOW, "READY") for number in range(1, 11))
@@ -66,8 +65,3 @@ def test_a_key_decides_moves_or_is_invalid(key: str, candidates: int, expected: 
 )
 def test_text_that_is_pasted_is_one_key(text: str, keys: list[str]) -> None:
     assert keys_in(text) == keys
-
-
-def test_decisions_are_options_of_settle_so_that_they_can_be_recorded_later() -> None:
-    made = [Decision(4, uuid(1)), Decision(5, None)]
-    assert options_of(made) == ["--assign", f"#4={uuid(1)}", "--absent", "#5"]

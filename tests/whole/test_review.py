@@ -17,7 +17,7 @@ from worker.sandbox.options import SandboxOptions
 if sys.platform == "win32":
     pytest.skip("needs a pseudo-terminal", allow_module_level=True)
 
-from tests.whole.test_decisions import bad_night, ours
+from tests.whole.test_decisions import UNSETTLED, bad_night, ours
 from tests.whole.test_terminal import Terminal, open_terminal
 
 
@@ -133,7 +133,9 @@ def test_what_changed_during_the_review_is_named_and_the_rest_is_recorded(night:
     assert statuses(night) == ["pending", "created", "pending", "unknown"]
 
 
-def test_decisions_that_cannot_be_recorded_are_not_lost(night: Place) -> None:
+def review_in_vain(night: Place) -> list[str]:
+    """Decide about two duplicates, while another run has the ledger. Returns the command that
+    records the decisions later."""
     terminal = opened(night)
     terminal.type("1a")
     terminal.expect("3 of 4: #3, line 4")
@@ -143,8 +145,28 @@ def test_decisions_that_cannot_be_recorded_are_not_lost(night: Place) -> None:
     assert statuses(night) == ["unknown"] * 4
     shown = terminal.seen.split("To record your decisions later: ")[1].splitlines()[0]
     command = shlex.split(shown)
-    assert night.command(*command[command.index("settle") :]).code == 1
+    return command[command.index("settle") :]
+
+
+def test_decisions_that_cannot_be_recorded_are_not_lost(night: Place) -> None:
+    command = review_in_vain(night)
+    assert command[-1].endswith("job-decisions.xlsx")
+    assert night.command(*command).code == 1
     assert statuses(night) == ["created", "pending", "unknown", "unknown"]
+    again = night.command(*command, "--json")
+    assert (again.code, again.summary["recorded_before"]) == (1, 2)
+
+
+def test_decisions_that_are_recorded_later_are_not_about_a_later_request(night: Place) -> None:
+    command = review_in_vain(night)
+    assert night.command("settle", "job.csv", "--absent", "#2").code == 1
+    night.server.sandbox.misbehave({"drop-answer": 1.0})
+    night.run(*UNSETTLED)  # sends #2 again, and loses its answer again
+    night.server.sandbox.misbehave({})
+    before = statuses(night)
+    ended = night.command(*command)
+    assert (ended.code, "#2 was sent again after this sheet was written" in ended.err) == (2, True)
+    assert statuses(night) == before == ["unknown"] * 4
 
 
 def test_nothing_unknown_is_nothing_to_ask(place: Place) -> None:

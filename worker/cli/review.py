@@ -17,7 +17,6 @@ from typing import NamedTuple
 from worker.cli.ask import has_person
 from worker.export.evidence import Suggestion, after, proposals
 from worker.export.proposals import group_name
-from worker.ledger.decisions import Decision, Seen
 from worker.ledger.proposals import SHARED, Found, Undecided
 from worker.model.errors import UsageError
 from worker.model.place import place
@@ -205,12 +204,13 @@ def _shared(found: Found) -> str:
     return first_of([f"#{item}" for item in found.shared[:SHARED]], found.others)
 
 
-def review(unknown: Sequence[Undecided], campaign: str) -> list[Decision]:
+def review(unknown: Sequence[Undecided], campaign: str) -> dict[int, str | None]:
     """Ask about each unknown duplicate of the campaign. Returns the decisions that were made until
-    the person left: by `q`, Ctrl-C, Ctrl-D or by closing the terminal."""
-    decided: dict[int, Decision] = {}
+    the person left, by `q`, Ctrl-C, Ctrl-D or by closing the terminal: the batch of each item, or
+    None if it was not created."""
+    decided: dict[int, str | None] = {}
     if not unknown:
-        return []
+        return {}
     shown = list(proposals(unknown))
     warn(
         f"{counted(len(unknown), 'unknown duplicate')} of {campaign}. Your decisions are recorded"
@@ -221,7 +221,7 @@ def review(unknown: Sequence[Undecided], campaign: str) -> list[Decision]:
         while at < len(shown):
             one, best, group = shown[at]
             _show(one, best, group, at + 1, len(shown))
-            answered = _ask(keys, one, {d.batch_id: d.item for d in decided.values() if d.batch_id})
+            answered = _ask(keys, one, {batch: item for item, batch in decided.items() if batch})
             match answered.kind:
                 case Kind.LEAVE:
                     break
@@ -230,23 +230,10 @@ def review(unknown: Sequence[Undecided], campaign: str) -> list[Decision]:
                     decided.pop(shown[at].one.item, None)
                     continue
                 case Kind.ASSIGN | Kind.ABSENT:
-                    # The number of requests shows whether the item was sent again meanwhile.
-                    seen = Seen(attempts=str(one.attempts))
-                    decided[one.item] = Decision(one.item, answered.batch_id, seen)
+                    decided[one.item] = answered.batch_id
             at += 1
     warn(f"\n{counted(len(decided), 'decision')} to record.\n")
-    return list(decided.values())
-
-
-def options_of(made: Sequence[Decision]) -> list[str]:
-    """The options of `settle` that record these decisions."""
-    options = []
-    for one in made:
-        absent = one.batch_id is None
-        options += (
-            ["--absent", f"#{one.item}"] if absent else ["--assign", f"#{one.item}={one.batch_id}"]
-        )
-    return options
+    return decided
 
 
 def _show(

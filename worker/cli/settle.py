@@ -22,20 +22,21 @@ from worker.cli.decide import (
     ledger_option,
     look_up,
     look_up_checked,
-    why_refused,
     write_proposals,
 )
 from worker.cli.latest_run import campaign_number, latest_run, ledger_file_of
 from worker.cli.outdated import missing, refuse_outdated
 from worker.cli.report import write_or_note
-from worker.cli.review import options_of, refuse_without_person, review
+from worker.cli.review import refuse_without_person, review
 from worker.cli.run_request import RunRequest
 from worker.cli.run_session import RunSession
 from worker.export import decision_sheet
 from worker.export import ledger_file as export
 from worker.export.commands import commands
-from worker.export.filled_sheet import SheetRow, filled_in
+from worker.export.filled_sheet import SheetRow, as_read, filled_in
+from worker.export.kept_decisions import keep_review
 from worker.export.own_files import refuse_foreign_file
+from worker.export.proposals import answered
 from worker.export.report.facts import may_be_active
 from worker.folders import is_gone
 from worker.job.cells import read_id
@@ -195,39 +196,39 @@ def _review(args: argparse.Namespace, settings: Settings, chosen: Target) -> int
         _refuse_outdated(reader, latest, settings)  # its decisions could not be recorded
         campaign = campaign_number(reader, latest)
         unknown = list(undecided(reader, campaign, active=may_be_active(reader, campaign)))
-    made = review(unknown, latest.campaign)
+    rows = list(answered(unknown, latest.campaign, review(unknown, latest.campaign)))
     try:
         with (
             hold(settings.database, settings.wait) as held,
             closing(held.open(chosen.url)) as database,
         ):
-            left = _recordable(database, made, latest.campaign)
-            ids = [one.batch_id for one in left if one.batch_id is not None]
-            found, missing = look_up(ids, settings, chosen)
+            # The ledger may have changed during the review.
+            checked = check_sheet(database, as_read(rows), latest.campaign, accept=False)
+            for problem in checked.problems:
+                complain(f"{problem.text}; this decision is not recorded")
+            found, missing = look_up(checked.batch_ids, settings, chosen)
             for batch_id, reason in missing.items():
                 complain(f"{batch_id}: {reason}; this decision is not recorded")
-            left = [one for one in left if one.batch_id is None or one.batch_id in found]
-            return _record(database, latest, settings, left, found)
+            made = [one.decision for one in checked.filled]
+            left = [one for one in made if one.batch_id is None or one.batch_id in found]
+            return _record(database, latest, settings, left, found, checked.recorded)
     except WorkerError as error:
-        if not made:
-            raise
-        shown = commands(latest, invocation(settings, stream=sys.stderr))
-        again = shown.settle(*ledger_option(settings), *options_of(made))
-        hint = f"To record your decisions later: {again}"
-        error.hint = f"{error.hint} {hint}" if error.hint else hint
+        if rows:
+            hint = _keep_review(settings, latest, rows)
+            error.hint = f"{error.hint} {hint}" if error.hint else hint
         raise
 
 
-def _recordable(reader: Reader, made: Sequence[Decision], campaign: str) -> list[Decision]:
-    """The decisions that can still be recorded. Says why the others cannot: the ledger changed
-    during the review."""
-    left = []
-    for one in made:
-        if problem := why_refused(reader, one, decisions.known(reader, one.item), campaign):
-            complain(f"{problem}; this decision is not recorded")
-        else:
-            left.append(one)
-    return left
+def _keep_review(settings: Settings, latest: views.LatestRun, rows: Sequence[views.Row]) -> str:
+    """Keep the decisions of a review that could not be recorded. Returns how to record them: as a
+    sheet, so that they are compared with what the ledger is by then."""
+    try:
+        sheet = keep_review(rows, ledger_file_of(settings, latest), latest.campaign)
+    except OSError as error:
+        return f"Your decisions could not be kept ({error}): use --review again."
+    shown = commands(latest, invocation(settings, stream=sys.stderr))
+    again = shown.settle(*ledger_option(settings), "--decisions", str(sheet.absolute()))
+    return f"To record your decisions later: {again}"
 
 
 def _warn_of_name(made: Decision, item: Known | None, batches: Mapping[str, Listed]) -> None:

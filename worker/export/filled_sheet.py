@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from worker.export.proposals import ABSENT, OURS, REST_ABSENT
 from worker.ledger.decisions import Decision, Seen
+from worker.ledger.views import Row
 from worker.model.batch_id import BATCH_ID
 from worker.model.clock import seconds
 from worker.model.error_values import why_error_value
@@ -253,6 +254,14 @@ def sheet_row(line: int, columns: Sequence[str], cells: Sequence[str], sheet: st
     extra = sum(bool(cell.strip()) for cell in cells[len(columns) :])
     named = {column: cell for column, cell in zip(columns, cells, strict=False) if column}
     return SheetRow(line, named, sheet, extra)
+
+
+def as_read(rows: Iterable[Row]) -> list[SheetRow]:
+    """The rows of a sheet as they are read from a file."""
+    return [
+        SheetRow(line, {column: "" if cell is None else str(cell) for column, cell in row.items()})
+        for line, row in enumerate(rows, start=2)
+    ]
 
 
 def problem_in(row: SheetRow, text: str) -> Problem:

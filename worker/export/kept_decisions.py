@@ -1,11 +1,12 @@
-"""Keeps what a person filled in to a ledger workbook's sheet of decisions before the workbook is
-written again. What is recorded already is not kept."""
+"""Keeps decisions that are not recorded: those in a ledger workbook's sheet before the workbook is
+written again, and those of a review that could not be recorded."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 from worker.export.filled_sheet import (
     Recorded,
@@ -18,6 +19,7 @@ from worker.export.filled_sheet import (
 from worker.export.proposals import NEEDED
 from worker.ledger import decisions
 from worker.ledger.handle import Reader
+from worker.ledger.views import Row
 from worker.model.errors import UsageError
 
 OTHER_SHEETS = ("Summary", "Ledger")
@@ -66,14 +68,30 @@ def recorded_in(reader: Reader) -> Recorded:
     return Recorded(lambda batch_id: decisions.owner(reader, batch_id), is_closed)
 
 
+def keep_review(rows: Iterable[Row], path: Path, campaign: str) -> Path:
+    """Write the rows of a review, whose decisions could not be recorded, as a workbook beside the
+    ledger file at `path`. Returns its path. Raises OSError if it cannot be written."""
+    from worker.export.workbook.decisions import write_book  # noqa: PLC0415 - slow to import
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return _write_beside(path, lambda file: write_book(file, rows, f"Decisions for {campaign}"))
+
+
 def _write(path: Path, header: tuple[str, ...], rows: list[list[str]]) -> Path:
     from worker.export.workbook.decisions import write_texts  # noqa: PLC0415 - slow to import
 
+    title = f"Decisions kept from {path.name}"
+    return _write_beside(path, lambda file: write_texts(file, [header, *rows], title))
+
+
+def _write_beside(path: Path, write: Callable[[BinaryIO], None]) -> Path:
+    """Write a workbook of decisions beside the ledger file at `path`, under a name that is free.
+    Returns its path."""
     for number in itertools.count(1):
         sheet = path.with_name(f"{path.stem}-decisions{'' if number == 1 else f'-{number}'}.xlsx")
         try:
             with sheet.open("xb") as file:
-                write_texts(file, [header, *rows], f"Decisions kept from {path.name}")
+                write(file)
         except FileExistsError:
             continue
         return sheet

@@ -3,7 +3,7 @@ for decisions. Pure; `filled_sheet` reads the decisions in one that was filled i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from urllib.parse import quote
 
 from worker.export.evidence import Proposal, has_equal, proposals, speaks_against, speaks_for
@@ -103,6 +103,18 @@ def rows_by_item(
             }
             rows.append(row)
         yield about, rows or [{column: common.get(column) for column in COLUMNS}]
+
+
+def answered(
+    duplicates: Iterable[Undecided], campaign: str, decided: Mapping[int, str | None]
+) -> Iterator[Row]:
+    """The rows of the sheet about the duplicates that are `decided`, with the decision of each: its
+    batch, or None if it was not created. So a decision comes with what the person saw."""
+    for about, rows in rows_by_item(duplicates, campaign, None):
+        item = about.one.item
+        if item in decided:
+            rows[0]["decision"] = decided[item] or ABSENT
+            yield from rows
 
 
 def _order(found: Found) -> tuple[int, int, str]:
