@@ -22,6 +22,7 @@ from worker.export.proposals import COLUMNS, sheet_rows
 from worker.ledger.decisions import Decision
 from worker.ledger.proposals import Found, Undecided
 from worker.model.attempts import Evidence
+from worker.model.clock import seconds
 from worker.model.errors import UsageError
 
 HOSTILE = ("=HYPERLINK(1)", "'quoted", 'comma, "quotes"; tab\t', "two\nlines", "naïve 漢😀", "007")
@@ -150,6 +151,7 @@ def test_it_is_read_as_libreoffice_saves_it(tmp_path: Path, written: str, ending
         ("99", "1", "1"),
     ]
     assert {one.seen.source_batch_id for one in found} == {uuid(1)}
+    assert {seconds(one.seen.last_sent_at) for one in found} == {seconds(NOW)}
 
 
 def test_a_workbook_that_a_person_has_worked_in_is_read(tmp_path: Path) -> None:

@@ -184,6 +184,15 @@ def test_a_batch_whose_time_is_not_known_comes_last() -> None:
     assert decided(rows) == {12: SECOND, 13: min(FIRST, THIRD), 14: max(FIRST, THIRD)}
 
 
+def test_the_oldest_batch_is_found_by_times_as_a_workbook_shows_them() -> None:
+    rows = [
+        row._replace(cells={**row.cells, "candidate_created_at": f"2026-03-01 12:00:0{second} UTC"})
+        for row in sheet({(12, batch): "ours" for batch in (FIRST, SECOND, THIRD)})
+        if (second := BATCHES[row.cells["candidate_id"]])
+    ]
+    assert decided(rows) == {12: FIRST, 13: SECOND, 14: THIRD}
+
+
 def test_each_decision_comes_with_its_row_and_what_that_says_about_the_item() -> None:
     """What was recorded before, what is said about a batch, and about the rest."""
     rows = sheet(

@@ -10,6 +10,7 @@ from worker.export.proposals import COLUMNS, sheet_rows
 from worker.ledger.decisions import Decision, Seen
 from worker.ledger.proposals import Found, Undecided
 from worker.model.attempts import Evidence
+from worker.model.clock import seconds
 
 FITS = Evidence(name=True, details=True, datasets=True, time=True, creator=True)
 
@@ -133,6 +134,15 @@ def test_what_the_sheet_says_about_the_item_comes_with_the_decision() -> None:
     seen = {"line": "3", "copy": "2", "source_batch_id": uuid(1), "name": "'=1+1", "attempts": "2"}
     ((one,), _) = filled_in([SheetRow(2, {"item": "#4", "decision": "absent", **seen})])
     assert one.decision.seen == Seen("3", "2", uuid(1), "=1+1", "2")
+
+
+@pytest.mark.parametrize(
+    "shown", ["2026-03-01 12:00:00 UTC", "2026-03-01 12:00:00", "2026-03-01 12:00 UTC", NOW]
+)
+def test_a_time_is_read_as_a_workbook_shows_it(shown: str) -> None:
+    row = SheetRow(2, {"item": "#4", "decision": "absent", "last_sent_at": shown})
+    ((one,), _) = filled_in([row])
+    assert seconds(one.decision.seen.last_sent_at) == seconds(NOW)
 
 
 def test_a_candidate_of_another_row_is_a_mistake_unless_it_is_one_of_this_row_too() -> None:

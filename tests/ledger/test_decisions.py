@@ -42,7 +42,6 @@ GOOD = {
     "the job was reordered": (ALL._replace(line="7"), UNKNOWN),
     "the name was changed by a program": (ALL._replace(name="Row?"), UNKNOWN),
     "the time lost its seconds": (ALL._replace(last_sent_at="2026-03-01T12:00Z"), UNKNOWN),
-    "the time cannot be read": (ALL._replace(last_sent_at="1. März 2026"), UNKNOWN),
     "its request is recorded as under way, of a run that crashed": (
         ALL,
         UNKNOWN._replace(status="sent"),
@@ -73,6 +72,9 @@ STALE = {
     "sent again": (ALL, UNKNOWN._replace(attempts=2), "#4 was sent again after this sheet"),
     "sent at another time": (
         ALL._replace(last_sent_at="2026-03-01T11:58:00Z"), UNKNOWN, "is from another database"
+    ),
+    "a time that cannot be read": (
+        ALL._replace(last_sent_at="1. März"), UNKNOWN, 'last_sent_at: "1. März" is not a time such'
     ),
 }  # fmt: skip
 

@@ -37,6 +37,11 @@ class SheetRow(NamedTuple):
         """The cell in this column, as `plain` returns it; empty if there is none."""
         return plain(self.cells.get(column, ""))
 
+    def time(self, column: str) -> str:
+        """The cell in this column, without the `UTC` that a workbook shows behind a time: programs
+        save what is shown as CSV."""
+        return self.text(column).removesuffix(" UTC")
+
 
 class Filled(NamedTuple):
     """A decision in a sheet, and the row that it is in."""
@@ -205,11 +210,12 @@ def _job_row(row: SheetRow) -> tuple[str, ...]:
 
 
 def _seen(row: SheetRow) -> Seen:
-    return Seen(*(row.text(column) for column in Seen._fields))
+    seen = Seen(*(row.text(column) for column in Seen._fields))
+    return seen._replace(last_sent_at=row.time("last_sent_at"))
 
 
 def _created(row: SheetRow) -> float:
-    at = seconds(row.text("candidate_created_at"))
+    at = seconds(row.time("candidate_created_at"))
     return inf if at is None else at
 
 

@@ -13,7 +13,7 @@ from worker.model.clock import seconds
 from worker.model.errors import UsageError
 from worker.model.reasons import Reason
 from worker.model.records import Listed
-from worker.text import shell_command
+from worker.text import quoted, shell_command
 
 
 def find_item(ledger: Reader, campaign: int, text: str) -> int:
@@ -161,6 +161,11 @@ def why_stale(decision: Decision, item: Known | None, campaign: str) -> str:
             f" {seen.attempts}); {REWRITE}"
         )
     said, at = seconds(seen.last_sent_at), seconds(item.last_sent_at)
+    if seen.last_sent_at and said is None:
+        return (
+            f"last_sent_at: {quoted(seen.last_sent_at)} is not a time such as 2026-11-03 21:11:04"
+            f" UTC; correct it, or {REWRITE}"
+        )
     if said is not None and at is not None and abs(said - at) > SAME_TIME_S:
         return (
             f"{number} was last sent at {item.last_sent_at}, not at {seen.last_sent_at}: this sheet"
