@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.ledgers import NOW, uuid
-from worker.cli.review import Answer, Kind, answer, keys_in
+from worker.cli.review import Answer, Kind, answer, keys_in, keys_text
 from worker.ledger.proposals import Found, Undecided
 
 TEN = tuple(Found(uuid(number), "Wave", NOW, "READY") for number in range(1, 11))
@@ -42,6 +42,20 @@ PASTED = "\x1b[200~"
 def test_a_key_decides_moves_or_is_invalid(key: str, candidates: int, expected: Answer) -> None:
     one = Undecided(1, 2, 1, 1, uuid(99), "Signs", "Wave", 1, NOW, "why", TEN[:candidates])
     assert answer(key, one, TAKEN) == expected
+
+
+def test_a_duplicate_with_candidates_that_are_not_shown_is_not_absent_by_a_key() -> None:
+    one = Undecided(4, 2, 1, 1, uuid(99), "Signs", "Wave", 1, NOW, "why", TEN, hidden=2)
+    assert answer("a", one, {}) == Answer(
+        Kind.INVALID,
+        why="not all candidates are shown: see Prolific; if it is absent, use --absent '#4' after"
+        " this review",
+    )
+    assert answer("1", one, {}) == Answer(Kind.ASSIGN, uuid(1))
+    assert keys_text(one) == (
+        "1-9, 0 it is this batch (0: candidate 10) · s or Enter skip · u undo · q leave"
+    )
+    assert "a absent" in keys_text(one._replace(hidden=0))
 
 
 @pytest.mark.parametrize(

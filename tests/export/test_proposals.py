@@ -49,6 +49,18 @@ def test_candidates_that_are_left_out_are_counted() -> None:
     assert "(1 more candidate is not in this sheet: see Prolific)" in one["why_unknown"]
 
 
+@pytest.mark.parametrize("hidden", [0, 2])
+def test_the_rest_of_a_group_is_called_absent_only_if_all_its_candidates_are_shown(
+    hidden: int,
+) -> None:
+    found = tuple(Found(uuid(n), "Row", LATER, "READY", FITS, (), 1, 1) for n in (2, 3, 4))
+    copies = [undecided(n, *found)._replace(line=2, copy=n, copies=2) for n in (1, 2)]
+    copies[1] = copies[1]._replace(hidden=hidden)
+    reason = next(sheet_rows(copies, "spring"))["suggestion_reason"]
+    assert "Answer once for the 2 copies: write ours beside each batch that is ours" in reason
+    assert ("rest absent" in reason) == (not hidden)
+
+
 ID = uuid(0xABC)
 
 DECISIONS = {

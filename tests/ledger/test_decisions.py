@@ -20,8 +20,8 @@ from tests.support.ledgers import (
     uuid,
 )
 from worker.ledger import decisions
-from worker.ledger.decisions import Decision, Known, Seen, is_recorded, why_stale
-from worker.ledger.proposals import Undecided, undecided
+from worker.ledger.decisions import Decision, Known, Seen, is_recorded, why_not_absent, why_stale
+from worker.ledger.proposals import Candidates, Undecided, candidates, undecided
 from worker.ledger.store import Ledger
 from worker.model.attempts import Evidence
 from worker.model.errors import UsageError
@@ -85,6 +85,36 @@ def test_a_decision_about_what_has_changed_says_what_has_changed(what: str) -> N
     assert says in why_stale(Decision(4, None, seen), item, "spring")
 
 
+ABSENT = {
+    "all candidates were shown": (Candidates(frozenset({uuid(2)})), {uuid(2), uuid(3)}, ""),
+    "there are none": (Candidates(), {""}, ""),
+    "one was not shown": (
+        Candidates(frozenset({uuid(2), uuid(3)})),
+        {uuid(3)},
+        f"#4 may exist as {uuid(2)}, which this sheet does not show as its candidate; write the"
+        " sheet again with --proposals, or if it is absent all the same, use --absent '#4'",
+    ),
+    "many were not shown": (
+        Candidates(frozenset(map(uuid, range(2, 7)))),
+        {""},
+        f"#4 may exist as {uuid(2)}, {uuid(3)}, {uuid(4)} and 2 more, which this sheet does not"
+        " show as its candidates; write",
+    ),
+    "more were found than are named": (
+        Candidates(frozenset({uuid(2)}), 3),
+        {uuid(2)},
+        "#4 has 3 more candidates, which are not shown here: see Prolific; if it is absent all",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", ABSENT)
+def test_who_did_not_see_all_candidates_cannot_say_that_it_is_absent(what: str) -> None:
+    found, shown, says = ABSENT[what]
+    why = why_not_absent(4, found, shown)
+    assert (why.startswith(says), bool(why)) == (True, bool(says))
+
+
 RECORDED = [
     (uuid(9), CREATED, True),
     (uuid(8), CREATED, False),
@@ -144,7 +174,13 @@ def test_what_is_unknown_is_read_with_what_could_be_its_copy(tmp_path: Path) -> 
         assert (first.item, first.line, first.copy, first.copies) == (1, 2, 1, 3)
         assert (first.name, first.source_name, first.attempts) == ("Row", "Street signs", 1)
         assert (first.cause, third.cause) == ("may exist: these may be its copy", "no answer")
+        assert candidates(ledger, 1) == (frozenset({uuid(50), uuid(51)}), 0)
+        assert candidates(ledger, 3) == (frozenset(), 0)
+        connection_of(ledger).execute("UPDATE items SET candidates = 12 WHERE id = 1")
+        assert candidates(ledger, 1).hidden == next(undecided(ledger, ledger.campaign)).hidden == 2
         decisions.assign(ledger, 3, source(51, "Row"))
+        assert candidates(ledger, 1).named == {uuid(50)}
+        assert candidates(ledger, 3) == (frozenset(), 0), "it is created"
         left, bare = read()
         assert [one.batch_id for one in left.found] == [uuid(50)], "the other has an owner"
         assert bare.found == ()

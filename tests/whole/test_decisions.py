@@ -289,6 +289,29 @@ def test_a_sheet_from_before_a_decision_or_a_new_request_is_refused(night: Place
     assert ended.err.count("old.csv:") == 2
 
 
+def test_a_sheet_that_does_not_show_all_candidates_says_of_nothing_that_it_is_absent(
+    night: Place,
+) -> None:
+    old = read(proposed(night))
+    source = night.world.find(old[0]["source_batch_id"])
+    assert source is not None
+    later = night.world.duplicate(source, "Row 0-1", False)
+    assert night.command("settle", "job.csv", "--settle-after", 0.1).code == 1
+    old[0]["decision"] = "absent"
+    save(night.folder / "old.csv", old)
+    ended = night.command("settle", "job.csv", "--decisions", "old.csv")
+    assert ended.code == 2
+    assert f"old.csv:2: #1 may exist as {later.id}, which this sheet does not" in ended.err
+    assert {row["status"] for row in night.ledger()} == {"unknown"}
+    ended = night.command("settle", "job.csv", "--proposals", "new.csv")
+    assert "12 unknown duplicates, 25 candidates" in ended.out
+    new = read(night.folder / "new.csv")
+    new[0]["decision"] = "absent"
+    save(night.folder / "new.csv", new)
+    ended = night.command("settle", "job.csv", "--decisions", "new.csv")
+    assert "Recorded: 0 assigned, 1 absent." in ended.out
+
+
 def test_the_sheet_of_another_campaign_is_refused(night: Place) -> None:
     rows = read(proposed(night))
     rows[0]["decision"] = "absent"

@@ -4,7 +4,7 @@ up the batches that are named. `settle` records it."""
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from worker.cli.latest_run import campaign_number, latest_run, name_campaign
 from worker.cli.outdated import outdated, warn_if
 from worker.export import decision_sheet
 from worker.export.commands import commands
-from worker.export.filled_sheet import Filled, SheetRow, filled_in, problem_in
+from worker.export.filled_sheet import Filled, SheetRow, filled_in, problem_in, shown_candidates
 from worker.export.kept_decisions import count_unrecorded, recorded_in
 from worker.export.own_files import refuse_foreign_file
 from worker.export.proposals import sheet_rows
@@ -27,7 +27,7 @@ from worker.ledger.database import open_for_reading
 from worker.ledger.decisions import Decision, Known
 from worker.ledger.handle import Reader
 from worker.ledger.moved import refuse_moved
-from worker.ledger.proposals import Undecided, undecided
+from worker.ledger.proposals import Undecided, candidates, undecided
 from worker.model.batch import listed
 from worker.model.errors import (
     SHOWN_PROBLEMS,
@@ -186,6 +186,7 @@ def check_sheet(
     """The decisions of a sheet, each compared with the database. With `accept`, the sheet's
     suggestions are decisions too."""
     filled, problems = filled_in(sheet, accept=accept, recorded=recorded_in(reader))
+    shown = shown_candidates(sheet)
     left: list[Filled] = []
     rows_of: dict[str, Filled] = {}
     before = 0
@@ -195,7 +196,7 @@ def check_sheet(
         if decisions.is_recorded(decision, item, campaign):
             before += 1
             continue
-        problem = why_refused(reader, decision, item, campaign)
+        problem = _why_refused(reader, decision, item, campaign, shown.get(decision.item))
         batch_id = decision.batch_id
         if (
             not problem
@@ -213,14 +214,24 @@ def check_sheet(
     return Checked(left, problems, before)
 
 
-def why_refused(reader: Reader, decision: Decision, item: Known | None, campaign: str) -> str:
+def _why_refused(
+    reader: Reader,
+    decision: Decision,
+    item: Known | None,
+    campaign: str,
+    shown: Collection[str] | None,
+) -> str:
     """Why a decision about an item of this campaign cannot be recorded: the item has changed since,
-    or the batch cannot be its copy. Empty if it can."""
-    stale = decisions.why_stale(decision, item, campaign)
-    if stale or decision.batch_id is None:
+    the batch cannot be its copy, or the person did not see all of its candidates (`shown` are those
+    in the sheet; None: the sheet has no column for them). Empty if it can."""
+    if stale := decisions.why_stale(decision, item, campaign):
         return stale
-    error = decisions.refusal(reader, decision.item, decision.batch_id)
-    return "" if error is None else error.message
+    if decision.batch_id is not None:
+        error = decisions.refusal(reader, decision.item, decision.batch_id)
+        return "" if error is None else error.message
+    if shown is None:
+        return ""
+    return decisions.why_not_absent(decision.item, candidates(reader, decision.item), shown)
 
 
 def look_up_checked(

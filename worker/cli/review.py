@@ -107,7 +107,9 @@ def keys_in(text: str) -> list[str]:
 def answer(key: str, one: Undecided, taken: Mapping[str, int]) -> Answer:
     """What a key means for this duplicate; pure. `taken` maps the batches that were chosen so far
     to their items."""
-    if (kind := _KEYS.get(key)) is not None:
+    if (kind := _KEYS.get(key)) is Kind.ABSENT and one.hidden:
+        return Answer(Kind.INVALID, why=f"not all candidates are shown: {_absent_later(one)}")
+    if kind is not None:
         return Answer(kind)
     if key == _PASTED:
         return Answer(Kind.INVALID, why="pasted text decides nothing: press one key")
@@ -128,9 +130,13 @@ def keys_text(one: Undecided) -> str:
     numbers = ["1 it is this batch"] if many == 1 else [f"1-{many} it is this batch"]
     if many == 10:
         numbers = ["1-9, 0 it is this batch (0: candidate 10)"]
-    return " · ".join(
-        (*(numbers if many else ()), "a absent", "s or Enter skip", "u undo", "q leave")
-    )
+    absent = () if one.hidden else ("a absent",)
+    return " · ".join((*(numbers if many else ()), *absent, "s or Enter skip", "u undo", "q leave"))
+
+
+def _absent_later(one: Undecided) -> str:
+    """How to say that a duplicate is absent if not all of its candidates are shown."""
+    return f"see Prolific; if it is absent, use --absent '#{one.item}' after this review"
 
 
 def head_lines(one: Undecided, number: int, total: int) -> list[str]:

@@ -81,6 +81,16 @@ def filled_in(
     return left, [*sheet.problems, *misplaced]
 
 
+def shown_candidates(rows: Iterable[SheetRow]) -> dict[int, set[str]]:
+    """The candidates of each item that these rows show. Rows without the column of candidates show
+    nothing about their item."""
+    shown: dict[int, set[str]] = {}
+    for row in rows:
+        if "candidate_id" in row.cells and (item := _item_number(row.text("item"))):
+            shown.setdefault(item, set()).add(row.text("candidate_id").lower())
+    return shown
+
+
 def _with_own_candidates(
     filled: Iterable[Filled], rows: Iterable[SheetRow]
 ) -> tuple[list[Filled], list[Problem]]:

@@ -138,11 +138,16 @@ def _reason(about: Proposal) -> str | None:
     first = about.group[0].item
     if not about.is_first:
         return f"Answer once for the group, in the rows of #{first}"
-    return (
+    answer = (
         f"{about.best.reason}. Answer once for the {len(about.group)} copies: write {OURS} beside"
         f" each batch that is ours, here in the rows of #{first}; each copy gets one, and which one"
-        " makes no difference. If fewer of them were created than there are copies, also write"
-        f" {REST_ABSENT} beside another batch"
+        " makes no difference"
+    )
+    if any(one.hidden for one in about.group):  # the copies may be among them
+        return answer
+    return (
+        f"{answer}. If fewer of them were created than there are copies, also write {REST_ABSENT}"
+        " beside another batch"
     )
 
 

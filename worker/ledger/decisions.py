@@ -3,17 +3,18 @@ exist."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from worker.ledger.handle import Reader
+from worker.ledger.proposals import Candidates
 from worker.ledger.settlement import close_attempt, create, settle_absent
 from worker.ledger.store import Ledger
 from worker.model.clock import seconds
 from worker.model.errors import UsageError
 from worker.model.reasons import Reason
 from worker.model.records import Listed
-from worker.text import quoted, shell_command
+from worker.text import counted, first_of, quoted, shell_command, verb
 
 
 def find_item(ledger: Reader, campaign: int, text: str) -> int:
@@ -123,6 +124,9 @@ SAME_TIME_S = 60.0
 """Seconds by which two times may differ that are meant to be the same: a spreadsheet program may
 have dropped the seconds."""
 
+UNSEEN_NAMED = 3
+"""How many candidates a message names."""
+
 REWRITE = "write the sheet again with --proposals"
 
 
@@ -171,6 +175,24 @@ def why_stale(decision: Decision, item: Known | None, campaign: str) -> str:
             f"{number} was last sent at {item.last_sent_at}, not at {seen.last_sent_at}: this sheet"
             f" is from another database; {REWRITE}"
         )
+    return ""
+
+
+def why_not_absent(item: int, candidates: Candidates, shown: Collection[str]) -> str:
+    """Why a sheet that has `shown` these candidates of an item may not say that it is absent: the
+    person did not see all that the ledger has. Empty if they did."""
+    all_the_same = f"if it is absent all the same, use --absent '#{item}'"
+    if unseen := sorted(candidates.named.difference(shown)):
+        which = first_of(unseen[:UNSEEN_NAMED], len(unseen))
+        its = verb(len(unseen), "its candidate", "its candidates")
+        return (
+            f"#{item} may exist as {which}, which this sheet does not show as {its}; {REWRITE}, or"
+            f" {all_the_same}"
+        )
+    if candidates.hidden:
+        more = counted(candidates.hidden, "more candidate")
+        are = verb(candidates.hidden, "is", "are")
+        return f"#{item} has {more}, which {are} not shown here: see Prolific; {all_the_same}"
     return ""
 
 

@@ -119,8 +119,28 @@ def _undecided(rows: list[Row], shared: Mapping[str, _Shared]) -> Undecided:
         cause=cause,
         has_rival=row["reason"] == reasons.Reason.NAMES_ALIKE,
         found=found,
-        hidden=max(0, row["candidates"] - reasons.NAMED) if row["status"] == "unknown" else 0,
+        hidden=_hidden(row["candidates"]) if row["status"] == "unknown" else 0,
     )
+
+
+class Candidates(NamedTuple):
+    """The batches that could be the copy of an item: the ids that are known, and how many more are
+    `hidden`, because they were only counted."""
+
+    named: frozenset[str] = frozenset()
+    hidden: int = 0
+
+
+def candidates(reader: Reader, item: int) -> Candidates:
+    """The batches that could be the copy of an item; none if it is not unknown."""
+    rows = reader.ask("candidates_of", item=item).fetchall()
+    named = frozenset(row["batch_id"] for row in rows if row["batch_id"] is not None)
+    return Candidates(named, _hidden(rows[0]["candidates"]) if rows else 0)
+
+
+def _hidden(total: int) -> int:
+    """How many of so many candidates are only counted."""
+    return max(0, total - reasons.NAMED)
 
 
 def _found(row: Row, shared: Mapping[str, _Shared]) -> Found:

@@ -1492,6 +1492,15 @@ CROSS JOIN sources AS s ON s.source_id = i.source_id
 CROSS JOIN source_versions AS v ON v.id = s.version_id
 ORDER BY 1;
 
+-- name: candidates_of
+-- The batches that could be the copy of an unknown item, as `proposals` has them, and how many there
+-- are with those that are not stored.
+SELECT c.batch_id, i.candidates
+FROM items AS i
+LEFT JOIN candidates AS c ON c.item_id = i.id
+    AND NOT EXISTS (SELECT 1 FROM items AS w WHERE w.new_batch_id = c.batch_id)
+WHERE i.id = :item AND i.status = 'unknown';
+
 -- name: has_candidates
 -- Whether the item is unknown, and a look has found candidates.
 SELECT 1 FROM items AS i CROSS JOIN candidates AS c ON c.item_id = i.id
