@@ -42,6 +42,10 @@ GOOD = {
     "the job was reordered": (ALL._replace(line="7"), UNKNOWN),
     "the name was changed by a program": (ALL._replace(name="Row?"), UNKNOWN),
     "the time lost its seconds": (ALL._replace(last_sent_at="2026-03-01T12:00Z"), UNKNOWN),
+    "the sheet was written since it was restored": (
+        ALL._replace(restored_by="20261103T211104Z-ab12cd"),
+        UNKNOWN._replace(restored_by="20261103T211104Z-ab12cd"),
+    ),
     "its request is recorded as under way, of a run that crashed": (
         ALL,
         UNKNOWN._replace(status="sent"),
@@ -55,7 +59,13 @@ def test_a_decision_about_what_is_still_unknown_is_good(what: str) -> None:
     assert why_stale(Decision(4, None, seen), item, "spring") == ""
 
 
+RESTORED = UNKNOWN._replace(restored_by="20261103T211104Z-ab12cd")
 STALE = {
+    "restored meanwhile": (ALL, RESTORED, "#4 was restored from a ledger file, and this sheet"),
+    "restored once more": (
+        ALL._replace(restored_by="20261101T000000Z-ab12cd"), RESTORED, "was restored from a ledger"
+    ),
+    "restored, and only the item is known": (Seen(), RESTORED, "was restored from a ledger file"),
     "no such item": (ALL, None, "#4: this database has no such item"),
     "another campaign": (
         ALL, UNKNOWN._replace(campaign="autumn"), "#4 belongs to campaign autumn, not to spring"
@@ -83,6 +93,10 @@ STALE = {
 def test_a_decision_about_what_has_changed_says_what_has_changed(what: str) -> None:
     seen, item, says = STALE[what]
     assert says in why_stale(Decision(4, None, seen), item, "spring")
+
+
+def test_a_batch_is_the_copy_of_what_was_restored_whenever_a_person_found_it() -> None:
+    assert why_stale(Decision(4, uuid(9), ALL), RESTORED, "spring") == ""
 
 
 ABSENT = {

@@ -312,6 +312,31 @@ def test_a_sheet_that_does_not_show_all_candidates_says_of_nothing_that_it_is_ab
     assert "Recorded: 0 assigned, 1 absent." in ended.out
 
 
+def test_absent_in_a_sheet_from_before_a_restore_is_refused(night: Place) -> None:
+    old = read(proposed(night))
+    file = (night.folder / "ledgers" / "job.csv").read_bytes()
+    assert night.command("settle", "job.csv", "--absent", old[2]["item"]).code == 1
+    night.server.sandbox.misbehave({"drop-answer": 1.0})
+    night.run(*UNSETTLED)  # sends it again, which the ledger file will not say
+    night.server.sandbox.misbehave({})
+    for path in (night.folder / "ledgers").glob("ledger.db*"):
+        path.unlink()
+    (night.folder / "ledgers" / "job.csv").write_bytes(file)
+    restored = night.command("ledger", "job.csv", "--restore", "ledgers/job.csv")
+    assert restored.code == 0, restored.err
+    old[2]["decision"] = "absent"
+    save(night.folder / "old.csv", old)
+    ended = night.command("settle", "job.csv", "--decisions", "old.csv")
+    assert (ended.code, f"{old[2]['item']} was restored from a ledger" in ended.err) == (2, True)
+    assert night.command("settle", "job.csv", "--proposals", "new.csv").code == 1
+    new = read(night.folder / "new.csv")
+    assert "" not in {row["restored_by"] for row in new}
+    new[0]["decision"] = "absent"
+    save(night.folder / "new.csv", new)
+    ended = night.command("settle", "job.csv", "--decisions", "new.csv")
+    assert "1 absent" in ended.out, ended.err
+
+
 def test_the_sheet_of_another_campaign_is_refused(night: Place) -> None:
     rows = read(proposed(night))
     rows[0]["decision"] = "absent"

@@ -32,11 +32,14 @@ COLUMNS = (
     "suggestion",
     "suggestion_reason",
     "attempts",
+    "restored_by",
     "campaign",
 )
 """The columns of the sheet, in order."""
 
-FIRST_COLUMNS = tuple(one for one in COLUMNS if one not in ("candidate_url", "group"))
+FIRST_COLUMNS = tuple(
+    one for one in COLUMNS if one not in ("candidate_url", "group", "restored_by")
+)
 """The columns that the sheets of every version have."""
 
 NEEDED = ("item", "decision")
@@ -83,6 +86,7 @@ def rows_by_item(
             "why_unknown": _why(one),
             "last_sent_at": one.last_sent_at,
             "attempts": one.attempts,
+            "restored_by": one.restored_by,
             "campaign": campaign,
             "decision": None,
         }

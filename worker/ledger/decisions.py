@@ -75,6 +75,7 @@ class Seen(NamedTuple):
     name: str = ""
     attempts: str = ""
     last_sent_at: str = ""
+    restored_by: str = ""
 
 
 class Decision(NamedTuple):
@@ -86,7 +87,8 @@ class Decision(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What the database knows of an item. `is_open`: it is unknown, so that it can be decided."""
+    """What the database knows of an item. `is_open`: it is unknown, so that it can be decided;
+    `restored_by` is the run that restored it as that from a ledger file (None: none did)."""
 
     campaign: str
     line: int | None
@@ -99,6 +101,7 @@ class Known(NamedTuple):
     new_batch_id: str | None
     reason: str | None
     is_open: bool
+    restored_by: str | None = None
 
 
 def known(reader: Reader, item: int) -> Known | None:
@@ -106,8 +109,12 @@ def known(reader: Reader, item: int) -> Known | None:
     row = reader.ask("item_by_number", item=item).fetchone()
     if row is None:
         return None
-    is_open = reader.ask("open_attempt", item=item).fetchone() is not None
-    return Known(**{column: row[column] for column in Known._fields[:-1]}, is_open=is_open)
+    attempt = reader.ask("open_attempt", item=item).fetchone()
+    return Known(
+        **{column: row[column] for column in Known._fields[:-2]},
+        is_open=attempt is not None,
+        restored_by=attempt and attempt["restored_by"],
+    )
 
 
 def is_recorded(decision: Decision, item: Known | None, campaign: str) -> bool:
@@ -158,6 +165,12 @@ def why_stale(decision: Decision, item: Known | None, campaign: str) -> str:
         return (
             f"{number} is {status}, not unknown: it was settled or decided after this sheet was"
             " written; empty this decision"
+        )
+    if decision.batch_id is None and item.restored_by not in (None, seen.restored_by):
+        # The lost database may have sent more than the ledger file says.
+        return (
+            f"{number} was restored from a ledger file, and this sheet does not show that it was"
+            f" written since; {REWRITE}"
         )
     if seen.attempts not in ("", str(item.attempts)):
         return (

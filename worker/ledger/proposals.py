@@ -39,7 +39,8 @@ class Undecided(NamedTuple):
     """An unknown duplicate, and the batches that were `found`; `hidden` more were only counted.
     `name` is the one that was sent, or that the API would give. `cause` says why it is unknown;
     `last_sent_at` is ISO 8601 UTC; `attempts` is how many of its requests left. `has_rival`:
-    another row, with a similar name or a changed source, may have created what fits."""
+    another row, with a similar name or a changed source, may have created what fits. `restored_by`
+    is the id of the run that restored it from a ledger file, and None if none did."""
 
     item: int
     line: int
@@ -54,6 +55,7 @@ class Undecided(NamedTuple):
     found: tuple[Found, ...]
     hidden: int = 0
     has_rival: bool = False
+    restored_by: str | None = None
 
 
 def undecided(reader: Reader, campaign: int, *, active: bool = False) -> Iterator[Undecided]:
@@ -118,6 +120,7 @@ def _undecided(rows: list[Row], shared: Mapping[str, _Shared]) -> Undecided:
         last_sent_at=row["last_sent_at"],
         cause=cause,
         has_rival=row["reason"] == reasons.Reason.NAMES_ALIKE,
+        restored_by=row["restored_by"],
         found=found,
         hidden=_hidden(row["candidates"]) if row["status"] == "unknown" else 0,
     )

@@ -515,7 +515,10 @@ SELECT r.run_id FROM runs AS r JOIN campaigns AS c ON c.id = r.campaign_id
 WHERE c.name = :campaign AND r.kind = 'restore' AND r.exit_code = 0 ORDER BY r.id DESC LIMIT 1;
 
 -- name: open_attempt
-SELECT id FROM attempts WHERE item_id = :item AND closed_by IS NULL;
+-- The open attempt of an item, and the run that restored it from a ledger file, if one did.
+SELECT a.id, CASE WHEN a.restored = 1 THEN r.run_id END AS restored_by
+FROM attempts AS a JOIN runs AS r ON r.id = a.run_id
+WHERE a.item_id = :item AND a.closed_by IS NULL;
 
 -- name: unowned_batch
 SELECT name, status, created_at, instructions, auto_sync FROM unowned_batches WHERE batch_id = :batch_id;
@@ -1157,10 +1160,12 @@ SELECT i.id AS item, i.line, i.copy, i.copies, i.source_id, v.name AS source_nam
     i.name AS sent_name, i.template, i.status, i.attempts + CASE WHEN i.status = 'sent' THEN 1 ELSE 0 END AS attempts,
     i.last_sent_at, i.reason, i.error,
     i.candidates, c.batch_id, s.name, s.created_at, s.status AS batch_status, c.name_fits,
-    c.details_fit, c.datasets_fit, c.time_fits, c.creator_fits
+    c.details_fit, c.datasets_fit, c.time_fits, c.creator_fits, r.run_id AS restored_by
 FROM items AS i
 LEFT JOIN sources AS o ON o.source_id = i.source_id
 LEFT JOIN source_versions AS v ON v.id = o.version_id
+LEFT JOIN attempts AS t ON t.item_id = i.id AND t.closed_by IS NULL AND t.restored = 1
+LEFT JOIN runs AS r ON r.id = t.run_id
 LEFT JOIN candidates AS c ON c.item_id = i.id AND i.status = 'unknown'
     AND NOT EXISTS (SELECT 1 FROM items AS w WHERE w.new_batch_id = c.batch_id)
 LEFT JOIN unowned_batches AS s ON s.batch_id = c.batch_id

@@ -49,6 +49,7 @@ _WIDTHS = {
     "suggestion": 38,
     "suggestion_reason": 40,
     "attempts": 10,
+    "restored_by": 26,
     "campaign": 20,
 }
 """Width of each column in characters."""
@@ -62,7 +63,9 @@ _WRAPPED = frozenset(
 
 _TIMES = frozenset({"last_sent_at", "candidate_created_at"})
 
-_FOLDED = frozenset({"source_batch_id", "source_name", "why_unknown", "candidate_status"})
+_FOLDED = frozenset(
+    {"source_batch_id", "source_name", "why_unknown", "candidate_status", "restored_by"}
+)
 """Columns that are folded until a person opens them, so that a row fits on a wide screen."""
 
 
