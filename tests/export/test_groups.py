@@ -171,6 +171,9 @@ def test_suggestions_are_not_accepted_in_a_group_that_has_an_answer() -> None:
     assert decided(rows, accept=True) == {12: FIRST, 13: SECOND, 14: THIRD}
     answered = sheet({(12, FOURTH): "ours"}, **suggested)
     assert decided(answered, accept=True) == {12: FOURTH}
+    copied = [row._replace(sheet="Copy") for row in rows]
+    assert decided([*answered, *copied], accept=True) == {12: FOURTH}, "of a sheet or its copy"
+    assert decided([*copied, *answered], accept=True) == {12: FOURTH}
 
 
 def test_a_batch_whose_time_is_not_known_comes_last() -> None:

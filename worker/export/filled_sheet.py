@@ -241,15 +241,15 @@ def _words(text: str) -> list[str]:
 
 
 def _accepted(rows: Iterable[SheetRow]) -> list[SheetRow]:
-    """The rows, with each suggestion as the decision if neither its item nor its group has one."""
+    """The rows, with each suggestion as the decision if neither its item nor a group of its item
+    has one, in any sheet: a person may have copied a sheet, and answered in one of them."""
     given = list(rows)
     decided = {row.text("item") for row in given if row.text("decision")}
-    groups = {(row.sheet, row.text("group")) for row in given if _is_for_group(row)}
+    answered = {(row.sheet, row.text("group")) for row in given if _is_for_group(row)}
+    decided |= {row.text("item") for row in given if (row.sheet, row.text("group")) in answered}
     return [
         row._replace(cells={**row.cells, "decision": row.cells["suggestion"]})
-        if row.text("suggestion")
-        and row.text("item") not in decided
-        and (row.sheet, row.text("group")) not in groups
+        if row.text("suggestion") and row.text("item") not in decided
         else row
         for row in given
     ]
