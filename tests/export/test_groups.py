@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.ledgers import NOW, uuid
-from worker.export.filled_sheet import Filled, Recorded, SheetRow, filled_in
+from worker.export.filled_sheet import Filled, Recorded, SheetRow, filled_in, names_batches
 from worker.ledger.decisions import Decision, Seen
 
 ITEMS = (12, 13, 14)
@@ -142,6 +142,28 @@ def test_what_is_recorded_stays_where_it_is_when_more_is_said_later() -> None:
     assert decided(rest, recorded=recorded) == {12: FIRST, 14: None}
     one_more = sheet({(12, batch): "ours" for batch in BATCHES})
     assert len(filled_in(one_more, recorded=recorded)[1]) == 1
+
+
+NAMING: dict[str, tuple[dict[tuple[int, str], str], bool]] = {
+    "nothing": ({}, False),
+    "absent": ({(12, FIRST): "absent", (13, FIRST): "rest absent"}, False),
+    "no decision": ({(12, FIRST): "yes"}, False),
+    "ours": ({(12, FIRST): "ours"}, True),
+    "an id": ({(12, FIRST): SECOND}, True),
+    "more than there are copies": ({(12, batch): "ours" for batch in BATCHES}, True),
+}
+
+
+@pytest.mark.parametrize("what", NAMING)
+def test_a_sheet_names_batches_whatever_is_recorded_of_it(what: str) -> None:
+    says, expected = NAMING[what]
+    assert names_batches(sheet(says)) is expected
+
+
+def test_a_suggestion_names_a_batch_only_if_it_is_accepted() -> None:
+    rows = sheet({}, suggestion={12: FIRST})
+    assert names_batches(rows, accept=True)
+    assert not names_batches(rows)
 
 
 def test_delimiters_alone_are_no_decision() -> None:

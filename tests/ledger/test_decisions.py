@@ -139,6 +139,8 @@ RECORDED = [
     (None, UNKNOWN, False),
     (None, PENDING._replace(campaign="autumn"), False),
     (None, None, False),
+    (uuid(9), CREATED._replace(source_id=uuid(2)), False),
+    (None, PENDING._replace(line=7, name="Raw"), False),
 ]
 
 
@@ -146,7 +148,15 @@ RECORDED = [
 def test_what_was_recorded_before_is_left_alone(
     batch_id: str | None, item: Known | None, expected: bool
 ) -> None:
-    assert is_recorded(Decision(4, batch_id), item, "spring") is expected
+    assert is_recorded(Decision(4, batch_id, ALL), item, "spring") is expected
+
+
+def test_an_item_without_a_sent_name_has_the_name_that_is_coming(tmp_path: Path) -> None:
+    with opened(tmp_path, "batch_id,name", f"{uuid(1)},About {{source_name}}") as ledger:
+        look_up(ledger)
+        item = decisions.known(ledger, 1)
+        assert item is not None
+        assert item.name == "About Street signs"
 
 
 def three_unknown(ledger: Ledger) -> None:

@@ -10,7 +10,7 @@ import openpyxl
 from tests.support.command import source_id
 from tests.support.workbooks import saved_by_libreoffice
 from tests.whole.conftest import Place
-from tests.whole.test_decisions import UNSETTLED, WithOptions
+from tests.whole.test_decisions import UNSETTLED, WithOptions, read, save
 from worker.sandbox.options import SandboxOptions
 
 COPIES = (3, 2, 1)
@@ -90,3 +90,21 @@ def test_an_ambiguous_night_is_decided_by_one_answer_for_each_group(
     made = night.world.made
     assert night.run().code == 0
     assert night.world.made == made, "nothing is created again"
+
+
+def test_a_batch_that_is_free_only_for_what_is_not_recorded_yet_is_looked_up(
+    place_with: WithOptions,
+) -> None:
+    night, ours = ambiguous_night(place_with, (2,))
+    assert night.command("settle", "job.csv", "--proposals", "d.csv").code == 1
+    first, second = sorted(ours)
+    rows = read(night.folder / "d.csv")
+    rows = [row for row in rows if (row["item"], row["candidate_id"]) != ("#1", second)]
+    for row in rows:
+        if row["candidate_id"] == second:
+            row["decision"] = "ours"
+    save(night.folder / "d.csv", rows)
+    assert night.command("settle", "job.csv", "--assign", f"#1={first}").code == 1
+    ended = night.command("settle", "job.csv", "--decisions", "d.csv")
+    assert ended.code == 0, ended.err
+    assert {row["new_batch_id"] for row in night.ledger()} == ours

@@ -33,7 +33,7 @@ from worker.cli.run_session import RunSession
 from worker.export import decision_sheet
 from worker.export import ledger_file as export
 from worker.export.commands import commands
-from worker.export.filled_sheet import SheetRow, as_read, filled_in
+from worker.export.filled_sheet import SheetRow, as_read, names_batches
 from worker.export.kept_decisions import keep_review
 from worker.export.own_files import refuse_foreign_file
 from worker.export.proposals import answered
@@ -70,9 +70,8 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         return _review(args, settings, target(settings, environ))
     if args.decisions is not None:
         sheet = list(decision_sheet.read(Path(args.decisions)))
-        filled, _ = filled_in(sheet, accept=args.accept_suggestions)
-        names_batches = any(one.decision.batch_id is not None for one in filled)
-        chosen = target(settings, environ) if names_batches else None
+        needs_api = names_batches(sheet, accept=args.accept_suggestions)
+        chosen = target(settings, environ) if needs_api else None
         with hold(settings.database, settings.wait) as held:
             return _record_sheet(args, settings, chosen, held, sheet)
     assignments = [_assignment(text) for text in args.assign or ()]
@@ -235,7 +234,9 @@ def _warn_of_name(made: Decision, item: Known | None, batches: Mapping[str, List
     """Warn if the batch has another name than its duplicate: the id may be a wrong one. It is
     recorded all the same, because people rename batches."""
     batch = batches.get(made.batch_id or "")
-    if batch and item and item.name and skeleton(batch.name) != skeleton(item.name):
+    if batch is None or item is None or not item.name or "{source_name}" in item.name:
+        return  # with the placeholder, the source is not known yet
+    if skeleton(batch.name) != skeleton(item.name):
         complain(
             f"warning: #{made.item}: batch {batch.id} is named {quoted(batch.name)}, and the"
             f" duplicate {quoted(item.name)}; see on Prolific whether it is the right one"

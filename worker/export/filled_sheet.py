@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
@@ -79,6 +80,17 @@ def filled_in(
             sheet.problems += [problem] if problem else []
     left, misplaced = _with_own_candidates(sheet.filled.values(), given)
     return left, [*sheet.problems, *misplaced]
+
+
+def names_batches(rows: Iterable[SheetRow], *, accept: bool = False) -> bool:
+    """Whether a decision in these rows names a batch; with `accept`, or a suggestion that is one.
+    Which item it belongs to does not matter, and neither does whether it is recorded."""
+    for row in _accepted(rows) if accept else rows:
+        with suppress(ValueError):  # what is no decision
+            match _decided(row):
+                case Decision(batch_id=str()) | _ForGroup(batch_ids=(_, *_)):
+                    return True
+    return False
 
 
 def shown_candidates(rows: Iterable[SheetRow]) -> dict[int, set[str]]:

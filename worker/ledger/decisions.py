@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from worker.ledger.handle import Reader
-from worker.ledger.proposals import Candidates
+from worker.ledger.proposals import Candidates, name_of
 from worker.ledger.settlement import close_attempt, create, settle_absent
 from worker.ledger.store import Ledger
 from worker.model.clock import seconds
@@ -87,14 +87,15 @@ class Decision(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What the database knows of an item. `is_open`: it is unknown, so that it can be decided;
-    `restored_by` is the run that restored it as that from a ledger file (None: none did)."""
+    """What the database knows of an item. `name` is as `Undecided` has it. `is_open`: it is
+    unknown, so that it can be decided; `restored_by` is the run that restored it as that from a
+    ledger file (None: none did)."""
 
     campaign: str
     line: int | None
     copy: int
     source_id: str
-    name: str | None
+    name: str
     status: str
     attempts: int
     last_sent_at: str | None
@@ -111,7 +112,16 @@ def known(reader: Reader, item: int) -> Known | None:
         return None
     attempt = reader.ask("open_attempt", item=item).fetchone()
     return Known(
-        **{column: row[column] for column in Known._fields[:-2]},
+        campaign=row["campaign"],
+        line=row["line"],
+        copy=row["copy"],
+        source_id=row["source_id"],
+        name=name_of(row),
+        status=row["status"],
+        attempts=row["attempts"],
+        last_sent_at=row["last_sent_at"],
+        new_batch_id=row["new_batch_id"],
+        reason=row["reason"],
         is_open=attempt is not None,
         restored_by=attempt and attempt["restored_by"],
     )
@@ -120,7 +130,7 @@ def known(reader: Reader, item: int) -> Known | None:
 def is_recorded(decision: Decision, item: Known | None, campaign: str) -> bool:
     """Whether the decision about an item of this campaign was recorded before, so that nothing is
     left to do."""
-    if item is None or item.is_open or item.campaign != campaign:
+    if item is None or item.is_open or _why_another(decision, item, campaign):
         return False
     if decision.batch_id is not None:
         return item.status == "created" and item.new_batch_id == decision.batch_id
@@ -140,9 +150,14 @@ REWRITE = "write the sheet again with --proposals"
 def why_stale(decision: Decision, item: Known | None, campaign: str) -> str:
     """Why the decision is not about the item as it is now, in a job of this campaign; empty if it
     is."""
-    number, seen = f"#{decision.item}", decision.seen
     if item is None:
-        return f"{number}: this database has no such item; {REWRITE}"
+        return f"#{decision.item}: this database has no such item; {REWRITE}"
+    return _why_another(decision, item, campaign) or _why_changed(decision, item)
+
+
+def _why_another(decision: Decision, item: Known, campaign: str) -> str:
+    """Why the decision is about another duplicate than the item; empty if it is about this one."""
+    number, seen = f"#{decision.item}", decision.seen
     if item.campaign != campaign:
         return _of_another(decision.item, item.campaign, campaign)
     same_source = seen.source_batch_id.lower() in ("", item.source_id)
@@ -160,6 +175,12 @@ def why_stale(decision: Decision, item: Known | None, campaign: str) -> str:
             f"{number} is another duplicate now ({where}, source {item.source_id}): the job or the"
             f" database has changed since this sheet was written; {REWRITE}"
         )
+    return ""
+
+
+def _why_changed(decision: Decision, item: Known) -> str:
+    """What happened to the item since the sheet was written; empty if nothing did."""
+    number, seen = f"#{decision.item}", decision.seen
     if not item.is_open:
         status = f"created (batch {item.new_batch_id})" if item.new_batch_id else item.status
         return (

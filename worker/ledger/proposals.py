@@ -90,13 +90,14 @@ def _fits(row: Row) -> bool:
     """Whether the batch of a row fits its duplicate, but for the form of its name."""
     evidence = _evidence(row)
     if evidence.name is False and row["name"] is not None:
-        alike = skeleton(row["name"]) == skeleton(_name(row))
+        alike = skeleton(row["name"]) == skeleton(name_of(row))
         return alike and evidence._replace(name=True).fits
     return evidence.fits
 
 
-def _name(row: Row) -> str:
-    """The name that was sent for a duplicate, or that the API would give."""
+def name_of(row: Row) -> str:
+    """The name that was sent for a duplicate, or that the API would give: of a row with sent_name,
+    template, copy, copies and source_name."""
     copies = row["copies"] or row["copy"]
     return coming_name(row["sent_name"], row["template"], copies, row["source_name"])
 
@@ -115,7 +116,7 @@ def _undecided(rows: list[Row], shared: Mapping[str, _Shared]) -> Undecided:
         copies=row["copies"] or row["copy"],
         source_id=row["source_id"],
         source_name=row["source_name"],
-        name=_name(row),
+        name=name_of(row),
         attempts=row["attempts"],
         last_sent_at=row["last_sent_at"],
         cause=cause,

@@ -1536,10 +1536,12 @@ SELECT count(*) FROM items WHERE campaign_id = :campaign AND line = :line;
 
 -- name: item_by_number
 -- A request that is recorded as under way counts as having left, as in `abandon_items`.
-SELECT i.id, i.status, i.source_id, i.name, i.line, i.copy,
-    i.attempts + CASE WHEN i.status = 'sent' THEN 1 ELSE 0 END AS attempts, i.last_sent_at, i.new_batch_id, i.reason,
-    c.name AS campaign
+SELECT i.id, i.status, i.source_id, i.name AS sent_name, i.template, i.line, i.copy, i.copies,
+    i.attempts + CASE WHEN i.status = 'sent' THEN 1 ELSE 0 END AS attempts, i.last_sent_at,
+    i.new_batch_id, i.reason, c.name AS campaign, v.name AS source_name
 FROM items AS i JOIN campaigns AS c ON c.id = i.campaign_id
+LEFT JOIN sources AS o ON o.source_id = i.source_id
+LEFT JOIN source_versions AS v ON v.id = o.version_id
 WHERE i.id = :item;
 
 -- name: count_attempts
