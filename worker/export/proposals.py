@@ -117,8 +117,9 @@ def answered(
     for about, rows in rows_by_item(duplicates, campaign, None):
         item = about.one.item
         if item in decided:
-            rows[0]["decision"] = decided[item] or ABSENT
-            yield from rows
+            first, *others = rows
+            yield {**first, "decision": decided[item] or ABSENT}
+            yield from others
 
 
 def _order(found: Found) -> tuple[int, int, str]:
