@@ -82,8 +82,8 @@ def _by_their_own_name(reader: Reader, job: Job, campaign: str, day: date) -> It
 
 
 def _beside(job: Path) -> list[Path]:
-    """The folders that count as the job's: its own, that of the file to which a symbolic link leads,
-    and `ledgers` in each, in pairs."""
+    """The folders that count as the job's: its own, that of the file to which a symbolic link
+    leads, and `ledgers` in each, in pairs."""
     path = Path.cwd() / job
     folders = dict.fromkeys((path.parent, Path(os.path.realpath(path)).parent))
     return [one for folder in folders for one in (folder, folder / "ledgers")]
