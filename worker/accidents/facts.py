@@ -62,9 +62,9 @@ def situation(
         create, here = plan.items, []
     if "campaign" in plan.placeholders and not (named or dated):
         here += _by_their_own_name(reader, job, campaign, day)
-    beside = _beside(job.path)
+    folders = _folders_of(job.path)
     nearby = overlap.shared_nearby(
-        list(_files_nearby(beside, database)), plan.file, campaign, api_url, beside
+        list(_files_nearby(folders, database)), plan.file, campaign, api_url, _beside(folders)
     )
     others = tuple(one for one in here if one.campaign != campaign)
     return Situation(create, named, sent=False, others_here=others, nearby=tuple(nearby))
@@ -81,28 +81,30 @@ def _by_their_own_name(reader: Reader, job: Job, campaign: str, day: date) -> It
             yield from (one for one in overlap.shared_with(reader, name) if one.has_name)
 
 
-def _beside(job: Path) -> list[Path]:
-    """The folders that count as the job's: its own, that of the file to which a symbolic link
-    leads, and `ledgers` in each, in pairs."""
+def _folders_of(job: Path) -> list[Path]:
+    """The folder of a job, and that of the file to which it leads if it is a symbolic link."""
     path = Path.cwd() / job
-    folders = dict.fromkeys((path.parent, Path(os.path.realpath(path)).parent))
+    return list(dict.fromkeys((path.parent, Path(os.path.realpath(path)).parent)))
+
+
+def _beside(folders: list[Path]) -> list[Path]:
+    """The folders that count as the job's, which is in one of these folders."""
     return [one for folder in folders for one in (folder, folder / "ledgers")]
 
 
-def _files_nearby(beside: list[Path], database: Place) -> Iterator[Path]:
-    """The ledger databases near a job, except the run's own: `beside` the job, beside the run's
-    database, in the subfolders of these folders, and where a config file in a parent folder or the
-    user's config folder would have put one."""
+def _files_nearby(folders: list[Path], database: Place) -> Iterator[Path]:
+    """The ledger databases near a job in these folders, except the run's own: beside the job,
+    beside the run's database, in the subfolders of these folders, and where a config file in a
+    parent folder or the user's config folder would have put one."""
     known: set[str] = set()
     own = [] if isinstance(database, ServerAddress) else [database.parent]
-    folders = beside[::2]
-    ledgers = [*beside, *own, *(one for above in (*folders, *own) for one in _folders_in(above))]
+    beside = [*_beside(folders), *own]
+    ledgers = [*beside, *(one for above in (*folders, *own) for one in _folders_in(above))]
     above = (one for folder in folders for one in folder.parents)
     ledgers += [one / "ledgers" for one in (*above, *_current(), users_config_folder())]
     for number, candidate in enumerate(ledgers):
         # Other folders may contain many files of all kinds, perhaps on a network disk.
-        any_name = number < len(beside) + len(own)
-        for file in overlap.ledgers_in(candidate, database, any_name=any_name):
+        for file in overlap.ledgers_in(candidate, database, any_name=number < len(beside)):
             if (real := os.path.realpath(file)) not in known:
                 known.add(real)
                 yield file
