@@ -12,8 +12,8 @@ from worker.accidents.rules import (
     OldCopy,
     OtherLedger,
     Renamed,
-    Renumbered,
     Situation,
+    WrittenAgain,
     accidents,
     created_again,
     with_names,
@@ -59,14 +59,18 @@ TABLE: dict[str, tuple[Situation, tuple[type[Accident], ...]]] = {
     ),
     "nothing left to create": (NEW._replace(others_here=(WAVE,), to_create=0), NONE),
     # a job that was written again
-    "half of what is left was sent with other copy numbers": (
-        NEW._replace(renumbered=5, sent=True),
-        (Renumbered,),
+    "half of what is left was sent as other rows": (
+        NEW._replace(written_again=5, sent=True),
+        (WrittenAgain,),
     ),
-    "… fewer than half of it": (NEW._replace(renumbered=4, sent=True), NONE),
-    "… of a campaign that was named": (
-        NEW._replace(renumbered=5, sent=True, named=True),
-        (Renumbered,),
+    "… fewer than half of it": (NEW._replace(written_again=4, sent=True), NONE),
+    "… many, though fewer than half of it": (
+        NEW._replace(to_create=100, written_again=10, sent=True),
+        (WrittenAgain,),
+    ),
+    "… of a campaign that was named, as other rows": (
+        NEW._replace(written_again=5, sent=True, named=True),
+        (WrittenAgain,),
     ),
     # another ledger
     "a ledger beside the job knows the campaign": (NEW._replace(nearby=(BESIDE,)), (OtherLedger,)),

@@ -123,23 +123,53 @@ def test_a_ledger_that_was_written_as_another_job_is_stopped(place: Place, name:
     assert place.world.made == 12
 
 
-def test_a_job_that_was_written_again_is_stopped_and_created_if_it_is_meant(place: Place) -> None:
-    place.job({"batch_id": source_id(1), "name": "Wave {n:02}", "copies": 6}, name="wave.csv")
+@pytest.mark.parametrize(
+    ("name", "again"), [("Wave {n:02}", 5), ("{source_name}, wave {n}", 6)], ids=["n", "source"]
+)
+def test_a_job_that_was_written_again_is_stopped_and_created_if_it_is_meant(
+    place: Place, name: str, again: int
+) -> None:
+    place.job({"batch_id": source_id(1), "name": name, "copies": 6}, name="wave.csv")
     assert run(place, "wave.csv").code == 0
     written_again(place, "wave.csv")
     ended = run(place, "wave.csv")
-    refused(ended, "5 of 5 duplicates to be created", "with other copy numbers")
+    refused(ended, f"{again} of {again} duplicates to be created", "Was the job written again")
     assert place.command("check", "wave.csv").code == 1
     (line,) = [one.strip() for one in ended.err.splitlines() if one.startswith("    ")]
     shown = shlex.split(line)
     told = command(shown[shown.index("ledger") :], Path("/"), place.environ)
-    assert told.out.count("Wave 0") == 6, told.err
-    place.job({"batch_id": source_id(1), "name": "Wave {n:02}", "copies": 7}, name="wave.csv")
+    assert told.out.lower().count("wave 0" if again == 5 else ", wave") == 6, told.err
+    place.job({"batch_id": source_id(1), "name": name, "copies": 7}, name="wave.csv")
     assert run(place, "wave.csv").code == 0
     assert place.world.made == 7
     written_again(place, "wave.csv")
     assert run(place, "wave.csv", "--allow-existing").code == 0
-    assert place.world.made == 13
+    assert place.world.made == 8 + again
+
+
+def test_a_few_rows_that_were_written_again_are_told(place: Place) -> None:
+    place.job({"batch_id": source_id(1), "name": "Wave {n}", "copies": 3}, name="wave.csv")
+    assert run(place, "wave.csv").code == 0
+    few = ({"batch_id": source_id(1), "name": f"Wave {n}"} for n in range(1, 4))
+    place.job(*few, *rows(3), name="wave.csv")
+    told = "2 duplicates of this job have the source and name of duplicates that were sent"
+    checked = place.command("check", "wave.csv")
+    assert (checked.code, told in checked.out) == (0, True), checked.out
+    ended = place.command("run", "wave.csv", "--yes")
+    assert any(told in note["text"] for note in ended.events("note"))
+
+
+def test_jobs_that_share_rows_on_purpose_are_agreed_to_once(place: Place) -> None:
+    """Every night, both run; the second one has a limit."""
+    place.job(*rows(), name="wave.csv")
+    assert run(place, "wave.csv").code == 0
+    place.job(*rows(), name="second.csv")
+    assert run(place, "second.csv", "--allow-existing", "--limit", 2).code == 1
+    for _ in range(2):
+        assert run(place, "wave.csv").code == 0
+        second = run(place, "second.csv", "--limit", 2)
+        assert "already" not in second.err
+    assert (second.code, place.world.made) == (0, 12)
 
 
 def test_what_was_created_under_another_name_meanwhile_is_stopped(place: Place) -> None:

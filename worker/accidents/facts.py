@@ -35,6 +35,7 @@ def situation(
     *,
     named: bool,
     dated: bool,
+    retry_failed: bool,
     database: Place,
     api_url: str,
 ) -> Situation:
@@ -47,12 +48,15 @@ def situation(
     other campaigns of its database. Raises one of DATABASE_ERRORS."""
     if overlap.sent_before(reader, campaign):
         with reader.attached(plan.file):
-            known = Situation(overlap.to_create(reader, campaign), named, sent=True)
-            if not known.to_create:
+            create = overlap.to_create(reader, campaign, retry_failed=retry_failed)
+            known = Situation(create, named, sent=True)
+            if not create:
                 return known
-            since = () if named or dated else overlap.shared_since(reader, campaign)
-            again = overlap.renumbered(reader, campaign)
-        return known._replace(others_here=tuple(since), renumbered=again)
+            since: list[Overlap] = []
+            if not (named or dated):
+                since = overlap.shared_since(reader, campaign, retry_failed=retry_failed)
+            again = overlap.written_again(reader, campaign)
+        return known._replace(others_here=tuple(since), written_again=again)
     if overlap.has_duplicates(reader):  # otherwise a server need not get a copy of the plan
         with reader.attached(plan.file):
             create = overlap.not_created(reader, campaign)

@@ -14,8 +14,8 @@ from worker.accidents.rules import (
     OldCopy,
     OtherLedger,
     Renamed,
-    Renumbered,
     Situation,
+    WrittenAgain,
 )
 from worker.export.commands import Invocation, commands
 from worker.ledger.overlap import Overlap
@@ -78,14 +78,20 @@ def continuing(messages: list[Message]) -> str:
 
 
 def created_again(situation: Situation) -> list[str]:
-    """Messages about duplicates that also exist in other campaigns, if this is not an accident: the
-    campaigns that contain most of them."""
-    return [
+    """Messages about duplicates that exist already, if this is not an accident: in other campaigns,
+    those that contain most of them, and as rows that are no longer in the job."""
+    own = 0 if rules.accidents(situation) else situation.written_again
+    of_own = (
+        f"{counted(own, 'duplicate')} of this job {verb(own, 'has', 'have')} the source and name of"
+        " duplicates that were sent and are no longer in the job, and will be created a second time"
+    )
+    of_others = (
         f"{counted(other.same_sent, 'duplicate')} of this job"
         f" {verb(other.same_sent, 'exists', 'exist')} in campaign {other.campaign} already and"
         " will be created a second time"
         for other in rules.created_again(situation)[:MOST_NAMED]
-    ]
+    )
+    return [*([of_own] if own else []), *of_others]
 
 
 def _lines(message: Message) -> Iterator[str]:
@@ -99,15 +105,15 @@ def _message(accident: Accident, intended: IntendedRun, *, elsewhere: bool) -> M
     match accident:
         case Renamed(other):
             return _renamed(other, intended)
-        case Renumbered(items, to_create):
+        case WrittenAgain(items, to_create):
             return Message(
                 f"{intended.job}: {items:,} of {counted(to_create, 'duplicate')} to be created"
                 f" {verb(items, 'has', 'have')} the source and name of duplicates that campaign"
-                f" {intended.campaign} has sent with other copy numbers. Was the job written again,"
-                " with a row for each copy?",
+                f" {intended.campaign} has sent, and that are no longer in the job. Was the job"
+                " written again, with other rows for them?",
                 (_shown(intended),),
-                "Write its rows as they were, with their `copies`. To see them, with the copy"
-                " numbers:",
+                "Write its rows as they were, with their placeholders and `copies`. To see what was"
+                " sent:",
             )
         case OtherLedger(other):
             why = f" (set by the config file {intended.moved_by})" if intended.moved_by else ""

@@ -4,8 +4,9 @@ findings out.
 The rules are the contract's "Nothing twice by accident". Once a request of the campaign has left,
 its rows in this database decide what is sent, and the run is stopped in three cases only. Another
 campaign has sent what is left since then: the job was copied or renamed meanwhile. The campaign has
-sent it with other copy numbers: the job was written again. Or names that would be sent have
-appeared in the workspace since: an old copy of the database was put back with its ledger file."""
+sent it as other rows, which are leaving the job: the job was written again. Or names that would be
+sent have appeared in the workspace since: an old copy of the database was put back with its ledger
+file."""
 
 from __future__ import annotations
 
@@ -14,9 +15,10 @@ from typing import NamedTuple
 from worker.ledger.overlap import Overlap
 from worker.ledger.views import Names
 
-MANY_APPEARED = 10
-"""If as many names have appeared since the campaign's latest request, it is no coincidence, however
-many are still to be sent: a night with --limit creates a small part of a job."""
+MANY = 10
+"""If a campaign has sent something, and so many of what it would create seem to exist, it is no
+coincidence, however many are still to be sent: a night with --limit creates a small part of a job,
+and a job that is written again is often extended."""
 
 
 class Situation(NamedTuple):
@@ -28,7 +30,8 @@ class Situation(NamedTuple):
     sent        this database has a request of this campaign that left, or a duplicate that exists
     others_here other campaigns of this database that share duplicates with the run; if `sent`, only
                 campaigns that ran since, and only duplicates that may still be sent
-    renumbered  how many of these the campaign has sent with a copy number that is not in the job
+    written_again how many of these are new to the campaign, although it has sent as many with the
+                same sources and names that are no longer in the job
     nearby      campaigns of other databases that share duplicates with the run, or have its name
     names       how many duplicates may be sent, once a listing has shown which names exist
     names_taken how many of those names exist on batches that are not in this database; if `sent`,
@@ -40,7 +43,7 @@ class Situation(NamedTuple):
     named: bool
     sent: bool
     others_here: tuple[Overlap, ...] = ()
-    renumbered: int = 0
+    written_again: int = 0
     nearby: tuple[Overlap, ...] = ()
     names: int = 0
     names_taken: int = 0
@@ -53,9 +56,9 @@ class Renamed(NamedTuple):
     other: Overlap
 
 
-class Renumbered(NamedTuple):
+class WrittenAgain(NamedTuple):
     """`items` of the duplicates `to_create` have the source and name of duplicates that this
-    campaign has sent with other copy numbers."""
+    campaign has sent, and that are no longer in the job."""
 
     items: int
     to_create: int
@@ -88,7 +91,7 @@ class OldCopy(NamedTuple):
     example: str | None
 
 
-Accident = Renamed | Renumbered | OtherLedger | NamesTaken | OldCopy
+Accident = Renamed | WrittenAgain | OtherLedger | NamesTaken | OldCopy
 
 
 def accidents(situation: Situation) -> tuple[Accident, ...]:
@@ -102,9 +105,10 @@ def accidents(situation: Situation) -> tuple[Accident, ...]:
     taken, names, example = situation.names_taken, situation.names, situation.example
     are_taken = taken > 0 and _is_half(taken, names)
     if situation.sent:
-        if situation.renumbered and _is_half(situation.renumbered, situation.to_create):
-            found.append(Renumbered(situation.renumbered, situation.to_create))
-        if are_taken or taken >= MANY_APPEARED:
+        again = situation.written_again
+        if again and (_is_half(again, situation.to_create) or again >= MANY):
+            found.append(WrittenAgain(again, situation.to_create))
+        if are_taken or taken >= MANY:
             found.append(OldCopy(taken, names, example))
         return tuple(found)
     if other := _other_ledger(situation):

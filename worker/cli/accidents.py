@@ -37,6 +37,7 @@ def situation_of(
         settings.date,
         named=settings.names_campaign,
         dated=settings.campaign_dated,
+        retry_failed=settings.retry_failed,
         database=settings.database,
         api_url=api_url,
     )

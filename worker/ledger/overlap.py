@@ -87,15 +87,17 @@ def has_duplicates(reader: Reader) -> bool:
     return reader.ask("last_item").fetchone()[0] is not None
 
 
-def to_create(reader: Reader, campaign: str) -> int:
+def to_create(reader: Reader, campaign: str, *, retry_failed: bool) -> int:
     """How many of the plan's duplicates (table `plan.staged`) this campaign has neither sent nor
     given up."""
-    return int(reader.ask("plan_to_create", campaign=campaign).fetchone()[0])
+    found = reader.ask("plan_to_create", campaign=campaign, retry_failed=int(retry_failed))
+    return int(found.fetchone()[0])
 
 
-def renumbered(reader: Reader, campaign: str) -> int:
-    """How many of these this campaign has sent with another copy number that is not in the plan."""
-    return int(reader.ask("plan_renumbered", campaign=campaign).fetchone()[0])
+def written_again(reader: Reader, campaign: str) -> int:
+    """How many of these are new to the campaign, although it has sent as many with the same sources
+    and names that are no longer in the plan."""
+    return int(reader.ask("plan_written_again", campaign=campaign).fetchone()[0])
 
 
 def jobs_of_campaigns(reader: Reader) -> list[tuple[str, Path]]:
@@ -118,12 +120,15 @@ def shared_with(reader: Reader, campaign: str) -> list[Overlap]:
     ]
 
 
-def shared_since(reader: Reader, campaign: str) -> list[Overlap]:
+def shared_since(reader: Reader, campaign: str, *, retry_failed: bool) -> list[Overlap]:
     """Other campaigns that share with the plan what `to_create` counts, of those that ran after the
-    last run of `campaign` that sent something. `sent` is counted only until it is clear whether
+    last run of `campaign` that sent something; `same_sent` is what they have sent since. `sent` is
+    counted only until it is clear whether
     half of it is in the plan: this is asked every night, and a campaign may have years of
     duplicates."""
-    found = reader.ask("shared_with_plan_since", campaign=campaign).fetchall()
+    found = reader.ask(
+        "shared_with_plan_since", campaign=campaign, retry_failed=int(retry_failed)
+    ).fetchall()
     return [
         _overlap(name, same, same_sent, _count_sent(reader, number, 2 * same_sent + 1), job, ledger)
         for number, name, same, same_sent, job, ledger in found

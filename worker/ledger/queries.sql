@@ -573,20 +573,27 @@ WITH wanted AS MATERIALIZED (
     FROM plan.staged GROUP BY source_id, template, upload_new_dataset
 ),
 known AS (
-    SELECT campaign_id, source_id, template AS name, upload_new_dataset, count(*) AS items,
-           count(*) FILTER (WHERE new_batch_id IS NOT NULL OR status IN ('sent', 'unknown')) AS sent
-    FROM items GROUP BY campaign_id, source_id, template, upload_new_dataset
+    SELECT i.campaign_id, w.source_id, w.template, w.upload_new_dataset, w.items AS wanted,
+           count(*) AS items,
+           count(*) FILTER (WHERE i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown'))
+               AS sent
+    FROM items AS i CROSS JOIN wanted AS w
+        ON w.source_id = i.source_id AND w.template = i.template
+        AND w.upload_new_dataset = i.upload_new_dataset
+    GROUP BY i.campaign_id, w.source_id, w.template, w.upload_new_dataset, w.items
     UNION ALL
-    SELECT campaign_id, source_id, name, upload_new_dataset, count(*),
-           count(*) FILTER (WHERE new_batch_id IS NOT NULL OR status IN ('sent', 'unknown'))
-    FROM items WHERE name <> template GROUP BY campaign_id, source_id, name, upload_new_dataset
+    SELECT i.campaign_id, w.source_id, w.template, w.upload_new_dataset, w.items, count(*),
+           count(*) FILTER (WHERE i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown'))
+    FROM items AS i CROSS JOIN wanted AS w
+        ON w.source_id = i.source_id AND w.template = i.name
+        AND w.upload_new_dataset = i.upload_new_dataset
+    WHERE i.name <> i.template
+    GROUP BY i.campaign_id, w.source_id, w.template, w.upload_new_dataset, w.items
 ),
 shared AS (
-    SELECT k.campaign_id, CAST(sum(least(k.items, w.items)) AS BIGINT) AS same,
-           CAST(sum(least(k.sent, w.items)) AS BIGINT) AS same_sent
-    FROM known AS k JOIN wanted AS w ON w.source_id = k.source_id AND w.template = k.name
-        AND w.upload_new_dataset = k.upload_new_dataset
-    GROUP BY k.campaign_id
+    SELECT campaign_id, CAST(sum(least(items, wanted)) AS BIGINT) AS same,
+           CAST(sum(least(sent, wanted)) AS BIGINT) AS same_sent
+    FROM known GROUP BY campaign_id
 )
 SELECT c.name, coalesce(s.same, 0), coalesce(s.same_sent, 0),
        (SELECT count(*) FROM items AS i
@@ -600,8 +607,9 @@ WHERE s.same > 0 OR c.name = :campaign
 ORDER BY c.id;
 
 -- name: of_plan_to_create
--- Part of the three statements below: the plan's duplicates that the campaign has neither sent nor
--- given up. As in `add_to_job`, those on the right line are left out first.
+-- Part of the two statements below: the plan's duplicates that the campaign has neither sent nor
+-- given up. With :retry_failed, nothing is given up. As in `add_to_job`, those on the right line are
+-- left out first.
 SELECT s.source_id, s.template, s.upload_new_dataset FROM plan.staged AS s
 WHERE NOT EXISTS (
     SELECT 1 FROM items AS i INDEXED BY items_in_job
@@ -609,47 +617,33 @@ WHERE NOT EXISTS (
       AND i.line = s.line AND i.copy = s.copy
       AND i.source_id = s.source_id AND i.template = s.template
       AND i.upload_new_dataset = s.upload_new_dataset
-      AND (i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown', 'failed')))
+      AND (i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown')
+          OR (i.status = 'failed' AND :retry_failed = 0)))
   AND NOT EXISTS (
     SELECT 1 FROM items AS i
     WHERE i.campaign_id = (SELECT id FROM campaigns WHERE name = :campaign)
       AND i.source_id = s.source_id AND i.template = s.template
       AND i.upload_new_dataset = s.upload_new_dataset AND i.copy = s.copy
-      AND (i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown', 'failed')))
+      AND (i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown')
+          OR (i.status = 'failed' AND :retry_failed = 0)))
 
 -- name: plan_to_create
 SELECT count(*) FROM (<<of_plan_to_create>>) AS w;
 
--- name: plan_renumbered
--- How many of them have the source, name and flag of a duplicate that the campaign has sent and that
--- is not in the plan: it has another copy number.
-WITH wanted AS MATERIALIZED (
-    SELECT source_id, template, upload_new_dataset, count(*) AS items
-    FROM (<<of_plan_to_create>>) AS w GROUP BY source_id, template, upload_new_dataset
-),
-known AS (
-    SELECT i.source_id, i.template, i.upload_new_dataset, w.items AS wanted, count(*) AS items
-    FROM campaigns AS c CROSS JOIN wanted AS w
-    CROSS JOIN items AS i ON i.campaign_id = c.id AND i.source_id = w.source_id
-        AND i.template = w.template AND i.upload_new_dataset = w.upload_new_dataset
-    WHERE c.name = :campaign AND (i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown'))
-      AND NOT EXISTS (SELECT 1 FROM plan.staged AS s WHERE s.source_id = i.source_id
-          AND s.template = i.template AND s.upload_new_dataset = i.upload_new_dataset
-          AND s.copy = i.copy)
-    GROUP BY i.source_id, i.template, i.upload_new_dataset, w.items
-)
-SELECT CAST(coalesce(sum(least(items, wanted)), 0) AS BIGINT) FROM known;
-
 -- name: shared_with_plan_since
--- What other campaigns share with them, as in `shared_with_plan`: those that ran after the
--- campaign's last run that sent something. A run that crashed counts if one of its requests was
--- answered. (The + keeps SQLite from reading the runs of all campaigns from their index.)
-WITH later AS (
-    SELECT DISTINCT +r.campaign_id AS campaign_id FROM runs AS r
-    WHERE r.id > coalesce((SELECT q.id FROM campaigns AS c CROSS JOIN runs AS q
+-- What other campaigns share with them, as in `shared_with_plan`; of what they have sent, only what
+-- they sent after the campaign's last run that sent something counts. A run that crashed counts if
+-- one of its requests was answered. (The + keeps SQLite from reading the runs of all campaigns from
+-- their index.)
+WITH latest AS (
+    SELECT coalesce((SELECT q.id FROM campaigns AS c CROSS JOIN runs AS q
             ON q.campaign_id = c.id AND (q.requests > 0 OR EXISTS (
                 SELECT 1 FROM attempts AS a WHERE a.run_id = q.id AND a.outcome = 'created'))
-        WHERE c.name = :campaign ORDER BY q.id DESC LIMIT 1), 0)
+        WHERE c.name = :campaign ORDER BY q.id DESC LIMIT 1), 0) AS run
+),
+later AS (
+    SELECT DISTINCT +r.campaign_id AS campaign_id FROM runs AS r
+    WHERE r.id > (SELECT run FROM latest)
 ),
 wanted AS MATERIALIZED (
     SELECT source_id, template, upload_new_dataset, count(*) AS items
@@ -658,8 +652,9 @@ wanted AS MATERIALIZED (
 known AS (
     SELECT i.campaign_id, w.source_id, w.template, w.upload_new_dataset, w.items AS wanted,
            count(*) AS items,
-           count(*) FILTER (WHERE i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown'))
-               AS sent
+           count(*) FILTER (WHERE (i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown'))
+               AND EXISTS (SELECT 1 FROM attempts AS a
+                   WHERE a.item_id = i.id AND a.run_id > (SELECT run FROM latest))) AS sent
     FROM later AS o CROSS JOIN wanted AS w
     CROSS JOIN items AS i ON i.campaign_id = o.campaign_id AND i.source_id = w.source_id
         AND i.template = w.template AND i.upload_new_dataset = w.upload_new_dataset
@@ -675,6 +670,39 @@ FROM shared AS s
 JOIN campaigns AS c ON c.id = s.campaign_id AND c.name <> :campaign
 JOIN runs AS r ON r.id = (SELECT max(id) FROM runs WHERE campaign_id = c.id)
 ORDER BY c.id;
+
+-- name: plan_written_again
+-- How many of the plan's duplicates are new to the campaign, and have the source, flag, and the name
+-- or sent name, of one that the campaign has sent and that is leaving the job.
+WITH wanted AS MATERIALIZED (
+    SELECT s.source_id, s.template, s.upload_new_dataset, count(*) AS items FROM plan.staged AS s
+    WHERE NOT EXISTS (SELECT 1 FROM items AS i
+        WHERE i.campaign_id = (SELECT id FROM campaigns WHERE name = :campaign)
+          AND i.source_id = s.source_id AND i.template = s.template
+          AND i.upload_new_dataset = s.upload_new_dataset AND i.copy = s.copy)
+    GROUP BY s.source_id, s.template, s.upload_new_dataset
+),
+leaving AS MATERIALIZED (
+    SELECT i.source_id, i.template, i.name, i.upload_new_dataset FROM items AS i
+    WHERE i.campaign_id = (SELECT id FROM campaigns WHERE name = :campaign) AND i.line IS NOT NULL
+      AND (i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown'))
+      AND NOT EXISTS (SELECT 1 FROM plan.staged AS s WHERE s.source_id = i.source_id
+          AND s.template = i.template AND s.upload_new_dataset = i.upload_new_dataset
+          AND s.copy = i.copy)
+),
+known AS (
+    SELECT l.source_id, w.template, l.upload_new_dataset, w.items AS wanted, count(*) AS items
+    FROM leaving AS l CROSS JOIN wanted AS w ON w.source_id = l.source_id
+        AND w.template = l.template AND w.upload_new_dataset = l.upload_new_dataset
+    GROUP BY l.source_id, w.template, l.upload_new_dataset, w.items
+    UNION ALL
+    SELECT l.source_id, w.template, l.upload_new_dataset, w.items, count(*)
+    FROM leaving AS l CROSS JOIN wanted AS w ON w.source_id = l.source_id
+        AND w.template = l.name AND w.upload_new_dataset = l.upload_new_dataset
+    WHERE l.name <> l.template
+    GROUP BY l.source_id, w.template, l.upload_new_dataset, w.items
+)
+SELECT CAST(coalesce(sum(least(items, wanted)), 0) AS BIGINT) FROM known;
 
 -- name: count_sent
 -- How many duplicates of a campaign exist or may exist, counted up to :limit.
