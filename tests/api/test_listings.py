@@ -203,6 +203,29 @@ async def test_silence_in_the_middle_of_a_listing_ends_it() -> None:
     assert len(kept) == 1
 
 
+@pytest.mark.parametrize("busy_s", [0.0, 0.3], ids=["waiting", "storing a page"])
+async def test_a_listing_with_a_bad_chunk_in_its_middle_ends(busy_s: float) -> None:
+    """As from a proxy whose backend dies while it passes a listing on."""
+    entries = ", ".join(json.dumps(entry(number)) for number in range(600))
+    part = f'{{"results": [{entries}, '.encode()
+
+    async def bad(_: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        writer.write(f"{len(part):x}\r\n".encode() + part + b"\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.1)
+        writer.write(b"zz\r\nerror\r\n")
+
+    async def take(_page: Page) -> None:
+        await asyncio.sleep(busy_s)
+
+    async with against(bad, timeout_s=0.5) as (api, _):
+        listing = await asyncio.wait_for(api.listing("w", take), 5)
+
+    assert listing.shown >= 500
+    assert (listing.problem or "").startswith("cut short: ")
+
+
 async def test_a_slow_listing_may_take_longer_than_the_time_limit_in_all() -> None:
     async def slow(_: Request, writer: asyncio.StreamWriter) -> None:
         whole = answer(200, {"results": [entry(n) for n in range(4)], "meta": {"count": 4}})

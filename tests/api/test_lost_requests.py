@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import socket
 import ssl
+import uuid
 from contextlib import ExitStack, closing, suppress
 
 import pytest
@@ -188,6 +189,38 @@ async def test_a_duplicate_request_on_a_kept_connection_that_breaks_is_sent_once
     assert isinstance(second, NoAnswer)
     assert second.left
     assert (len(server.requests), server.connections) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "surplus",
+    [
+        answer(429, {"error": "slow down"}),
+        answer(201, {"id": NEW}),
+        answer(200, {"id": NEW})[:30],
+        b"\r\n",
+        b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n",
+    ],
+    ids=["429", "201", "part of one", "an empty line", "408"],
+)
+async def test_what_arrives_on_an_idle_connection_answers_no_request(surplus: bytes) -> None:
+    ids = [str(uuid.UUID(int=number)) for number in range(1, 5)]
+
+    async def twice(_: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer(201, {"id": ids[len(server.requests) - 1]}))
+        await writer.drain()
+        await asyncio.sleep(0.02)  # the connection is idle by then
+        writer.write(surplus)
+
+    async with against(twice) as (api, server):
+        seen = []
+        for _ in ids:
+            reply = await api.duplicate(SOURCE, None, False)
+            assert isinstance(reply, Answer)
+            seen.append(reply.json["id"])
+            await asyncio.sleep(0.06)
+
+    assert seen == ids
+    assert len(server.requests) == 4
 
 
 async def test_a_giant_answer_is_not_read_to_its_end() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import aiohttp
+import anyio
 import ijson
 from aiohttp import BytesPayload, ClientTimeout
 from aiohttp.abc import AbstractStreamWriter
@@ -176,8 +177,8 @@ class ProlificClient:
                     problem = f"HTTP {answer.status}: {answer.message}"
                     return Listing(0, None, problem, answer.date, answer.retry_after_s)
                 date = timestamp(response.headers.get("Date"))
-                async for chunk in response.content.iter_chunked(2**16):
-                    parser.feed(chunk)
+                while part := await self._next_part(response):
+                    parser.feed(part)
                     if len(parser.page) >= _PAGE:
                         await take(parser.turn_page())
                 parser.close()
@@ -188,6 +189,16 @@ class ProlificClient:
             )
         await take(parser.turn_page())
         return Listing(len(parser.ids), parser.meta_count, parser.problem(), date)
+
+    async def _next_part(self, response: aiohttp.ClientResponse) -> bytes:
+        """What has arrived of the body, or arrives next; empty at its end. Raises ClientError,
+        TimeoutError or OSError."""
+        # After an error in the middle of a chunked body, aiohttp's own time limit is gone.
+        with anyio.fail_after(self._quiet.sock_read):
+            try:
+                return await response.content.readany()
+            except RuntimeError as error:  # there was such an error while nobody read
+                raise aiohttp.ClientPayloadError(str(error)) from error
 
     async def _ask(self, method: str, path: str, body: bytes | None = None) -> Reply:
         try:
@@ -206,7 +217,7 @@ class ProlificClient:
         ) as error:
             # No connection: name, address, proxy (also if it refuses), TLS, or time limit.
             return NoAnswer(left=False, message=self._clean(describe(error)))
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RuntimeError) as error:
             return NoAnswer(left=True, message=self._clean(describe(error)))
 
     def _leave_by(self) -> float:

@@ -11,6 +11,9 @@ from functools import partial
 
 import aiohttp
 from aiohttp import AddrInfoType
+from aiohttp.client_reqrep import ClientRequest
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 from yarl import URL
 
 from worker import __version__
@@ -37,7 +40,7 @@ async def connected(
         },
         # The number of senders limits the connections. An idle one is closed early: if the server
         # closed it just as we send, the request's outcome would be unknown.
-        connector=aiohttp.TCPConnector(
+        connector=QuietConnector(
             limit=0, keepalive_timeout=5, socket_factory=partial(impatient_socket, timeout_s)
         ),
         # trust_env would read ~/.netrc and replace our header by its credentials.
@@ -46,6 +49,25 @@ async def connected(
         cookie_jar=aiohttp.DummyCookieJar(),
     ) as session:
         yield ProlificClient(session, url, timeout_s, scrub, connect_s)
+
+
+class QuietConnector(aiohttp.TCPConnector):
+    """Gives out no kept connection on which something has arrived that nobody asked for: an answer
+    that was sent twice, or came late. It would be taken for the next request's answer, and that
+    one's for the answer after it: rows would get each other's batches."""
+
+    async def connect(
+        self,
+        req: ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - as its base has it
+    ) -> Connection:
+        """A connection for the request, from the pool or a new one. Raises as its base does."""
+        while True:
+            found = await super().connect(req, traces, timeout)
+            if found.protocol is None or not found.protocol.should_close:
+                return found
+            found.close()
 
 
 def impatient_socket(timeout_s: float, address: AddrInfoType) -> socket.socket:

@@ -117,6 +117,8 @@ class RetryingReader:
             nullcontext() if rate is None else AsyncLimiter(1, 1 / max(rate, LOOK_UPS_PER_S))
         )
         self._hold_until = -math.inf
+        self._throttled: Answer | None = None
+        """The 429 that asked for this."""
         self._pushed = 0
 
     async def me(self) -> Reply:
@@ -177,10 +179,13 @@ class RetryingReader:
     async def _tries(self, ask: Callable[[], Awaitable[Reply]], judge: Callable[[Reply], V]) -> V:
         """The verdict on the last reply, after as many tries as may help."""
         wait = FIRST_BACK_OFF_S
+        deadline = self._clock.monotonic() + self.give_up_after_s
         for number in range(1, TRIES + 1):
-            reply = await self._ask(ask)
+            reply = await self._ask(ask, deadline)
             verdict = judge(reply)
             if not verdict.again or number == TRIES or self._stop.asked:
+                break
+            if self._held_too_long(deadline):
                 break
             asked = reply.retry_after_s if isinstance(reply, Answer) else None
             await self._stop.wait(min(LONGEST_BACK_OFF_S, asked or wait))
@@ -229,14 +234,12 @@ class RetryingReader:
             await self._stop.wait(min(LONGEST_BACK_OFF_S, ended.retry_after_s or wait))
             wait *= 2
 
-    async def _ask(
-        self, request: Callable[[], Awaitable[Reply]], deadline: float | None = None
-    ) -> Reply:
+    async def _ask(self, request: Callable[[], Awaitable[Reply]], deadline: float) -> Reply:
         """Send one look-up. After a 429 all look-ups wait, and this one is sent again until
-        `deadline` (None: `give_up_after_s` from now)."""
-        if deadline is None:
-            deadline = self._clock.monotonic() + self.give_up_after_s
+        `deadline`. If the API asks for a wait that is too long, the reply is that 429."""
         while True:
+            if self._throttled is not None and self._held_too_long(deadline):
+                return self._throttled
             while (wait := self._hold_until - self._clock.monotonic()) > 0 and not self._stop.asked:
                 await self._stop.wait(wait)
             left = self._clock.monotonic()
@@ -253,6 +256,11 @@ class RetryingReader:
             if self._stop.asked or self._hold_until >= deadline:
                 return reply
 
+    def _held_too_long(self, deadline: float) -> bool:
+        """Whether the API asks to wait until after `deadline`, and for longer than a back-off."""
+        longest = self._clock.monotonic() + LONGEST_BACK_OFF_S
+        return self._hold_until > max(deadline, longest)
+
     def _hold(self, throttled: Answer, left: float, now: float) -> None:
         """Make all look-ups wait. A 429 to a request that was under way before the wait began does
         not lengthen it."""
@@ -263,7 +271,7 @@ class RetryingReader:
             wait = min(LONGEST_BACK_OFF_S, FIRST_BACK_OFF_S * 2**self._pushed)
         self._pushed = min(self._pushed + 1, 10)
         if now + wait > self._hold_until:
-            self._hold_until = now + wait
+            self._hold_until, self._throttled = now + wait, throttled
             self._emit(
                 Event(
                     "pace.slowed",

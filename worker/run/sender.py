@@ -40,6 +40,8 @@ class Sender:
     _refused: int = 0
     _unauthorised: Counter[tuple[str, int]] = field(default_factory=Counter)
     _token_lock: anyio.Lock = field(default_factory=anyio.Lock)
+    _told: tuple[float, TokenVerdict] = (-math.inf, TokenVerdict.UNCLEAR)
+    """When the API was last asked about the token, and what it said."""
 
     async def send(self, intent: Intent) -> AttemptResult:
         """Send the request of this intent. Returns how the attempt ended."""
@@ -150,7 +152,7 @@ class Sender:
     ) -> tuple[Outcome, bool]:
         """Handle a 401. It may mean a bad token, a batch that this token may not use, or a
         momentary error of the API, so ask `me` about the token."""
-        match await self._token():
+        match await self._token(self.clock.monotonic()):
             case TokenVerdict.REFUSED:
                 self.gate.stop.ask("token")
                 return outcome, False
@@ -164,13 +166,20 @@ class Sender:
         # Rejected twice with a valid token: this token may not use this batch.
         return Outcome(OutcomeKind.REFUSED, True, outcome.error, outcome.http_status), False
 
-    async def _token(self) -> TokenVerdict:
-        """What the API says about the token now. Senders ask one after another, not all at the same
-        time."""
+    async def _token(self, since: float) -> TokenVerdict:
+        """What the API said about the token after `since` (monotonic seconds). Senders ask one
+        after another, and take the answer to a request that another one has sent since."""
         async with self._token_lock:
             if self.gate.stop.reason == "token":
                 return TokenVerdict.REFUSED
-            return token_verdict(await self.api.me())
+            if self.gate.stop.asked:
+                return TokenVerdict.UNCLEAR
+            asked_at, verdict = self._told
+            if asked_at < since:
+                asked_at = self.clock.monotonic()
+                verdict = token_verdict(await self.api.me())
+                self._told = asked_at, verdict
+            return verdict
 
 
 def _differences(intent: Intent, batch: Batch | None) -> tuple[Difference, ...]:
