@@ -270,6 +270,18 @@ async def test_too_many_requests_are_no_answer_and_are_waited_out(
         assert {event.name for event in rig.events} == {"pace.slowed"}
 
 
+async def test_a_wait_that_is_longer_than_the_run_may_wait_is_not_waited_for(
+    tmp_path: Path, api: ScriptedApi
+) -> None:
+    others = [api.has(number) for number in range(2, 5)]
+    api.batches[SOURCE] = [said(429, {}, "come back tomorrow", 86_400.0)]
+    with opened(tmp_path, "batch_id", SOURCE, *others) as ledger:
+        rig = Rig(ledger, api)
+
+        assert (await rig.preflight.look_up_sources()).unclear == 4
+        assert (api.asked("batch"), rig.stop.waits) == (1, [])
+
+
 async def test_a_wait_of_no_seconds_is_no_reason_to_ask_without_a_pause(
     tmp_path: Path, api: ScriptedApi
 ) -> None:

@@ -39,7 +39,7 @@ class ScriptedApi(NoSetups):
     1."""
 
     def __init__(self, answer: Callable[[int], Awaitable[Reply]]) -> None:
-        self.requests = 0
+        self.requests = self.asked_about_token = 0
         self._answer = answer
 
     async def duplicate(self, batch_id: str, name: str | None, upload_new_dataset: bool) -> Reply:
@@ -47,6 +47,8 @@ class ScriptedApi(NoSetups):
         return await self._answer(self.requests)
 
     async def me(self) -> Reply:
+        self.asked_about_token += 1
+        await anyio.sleep(0.05)
         return Answer(200, {"id": "me"}, "", time.time(), None)
 
     async def workspaces(self) -> Reply:
@@ -69,6 +71,7 @@ class Rig:
         in_flight: int = 2,
         clock: MachineClock | None = None,
         database: ThreadedDatabase | None = None,
+        ceiling: float | None = None,
     ) -> None:
         self.api = ScriptedApi(answer)
         self.stop = Stop()
@@ -76,7 +79,7 @@ class Rig:
         self.database = database or ThreadedDatabase(ledger)
         clock = clock or MachineClock()
         pacer = Pacer(
-            None,
+            ceiling,
             in_flight,
             clock,
             random.Random(1),
@@ -95,6 +98,23 @@ def created(number: int) -> Answer:
 
 
 JOB = ("batch_id,name,copies", f"{uuid(1)},Wave,3")
+
+
+async def test_many_401s_at_once_are_one_question_about_the_token(tmp_path: Path) -> None:
+    async def answer(number: int) -> Reply:
+        await anyio.sleep(0.001 * number)
+        if number <= 8:
+            return Answer(401, {"error": "no"}, "no", time.time(), None)
+        return created(number)
+
+    with opened(tmp_path, "batch_id,name,copies", f"{uuid(1)},Wave,8") as ledger:
+        look_up(ledger)
+        rig = Rig(ledger, answer, in_flight=8, ceiling=1000.0)
+        await rig.sending.run()
+
+        assert [status for (status,) in items(ledger, "status")] == ["created"] * 8
+    # The first 401 asks, and then one for all that came while that question was under way.
+    assert rig.api.asked_about_token <= 3
 
 
 async def test_an_answer_that_had_come_is_recorded_though_a_second_signal_comes(
