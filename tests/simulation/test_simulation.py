@@ -113,6 +113,11 @@ def test_two_lost_campaigns_that_want_the_same_copies_may_swap_them() -> None:
     assert not alone(202011747178, Theme.LOST).problems
 
 
+def test_a_source_may_have_been_edited_and_its_copys_name_trimmed() -> None:
+    """Here the copy looked like one of another lost request, whose source is itself a copy."""
+    assert not alone(333642489384, Theme.WILD).problems
+
+
 def test_copies_of_a_source_that_was_moved_are_followed() -> None:
     assert not alone(910000053, Theme.SOURCES).problems
 

@@ -15,8 +15,8 @@ from worker.model.names import skeleton
 from worker.settle.absence import candidates
 from worker.settle.fitting import (
     fits,
-    has_just_its_name,
     looks_like_its_source,
+    made_by_its_me,
     may_be_its,
 )
 from worker.settle.windows import PRESUMED, made_at, window
@@ -63,7 +63,7 @@ def presence(
     of_copies = not fidelity.details and any(attempt.of_a_copy for attempt in attempts)
     for attempt in attempts:
         if attempt.source_may_have_changed or of_copies:
-            changed[attempt.expected_name].append(attempt)
+            changed[skeleton(attempt.expected_name)].append(attempt)
     claims: dict[int, str] = {}
     disputed: dict[int, tuple[str, ...]] = {}
     with_rival: dict[int, tuple[str, ...]] = {}
@@ -77,7 +77,9 @@ def presence(
             disputed |= {attempt.id: names for attempt in part}
         elif _has_rival(
             part[0], alike.get(skeleton(part[0].expected_name), ()), batches
-        ) or _has_changed_rival(part[0], changed.get(part[0].expected_name, ()), batches, fidelity):
+        ) or _has_changed_rival(
+            part[0], changed.get(skeleton(part[0].expected_name), ()), batches, fidelity
+        ):
             with_rival |= {attempt.id: names for attempt in part}
         else:
             found = _oldest_to_oldest(part, batches)
@@ -104,7 +106,7 @@ def _has_changed_rival(
     fidelity: CopyFidelity,
 ) -> bool:
     """Whether an attempt of another source than `one`'s could have created one of the batches.
-    `alike` are the attempts with the same name.
+    `alike` are the attempts with similar names.
 
     This is possible if the other source changed: it may have looked like `one`'s source when it was
     copied. Nobody knows whether the source of a restored attempt changed. It is assumed that it did
@@ -122,10 +124,16 @@ def _has_changed_rival(
             )
         )
 
+    def has_its_name(rival: Attempt, batch: UnownedBatch) -> bool:
+        name = rival.expected_name
+        similar = skeleton(batch.name) == skeleton(name) and not fidelity.surely_keeps(name)
+        return batch.name == name or similar
+
     return any(
         could_be(rival, batch)
         and may_be_its(rival, batch)
-        and has_just_its_name(rival, batch)
+        and has_its_name(rival, batch)
+        and made_by_its_me(rival, batch)
         and made_at(batch, rival.offset or PRESUMED).meets(window(rival))
         for rival in alike
         if rival.source_id != one.source_id
