@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ from worker.export.ledger_file import (
     write_ledger_file,
 )
 from worker.export.own_files import refuse_foreign_file
-from worker.export.replacing import remove_leftovers
+from worker.export.replacing import remove_leftovers, replaced
 from worker.ledger import views
 from worker.ledger.store import Ledger
 from worker.model.errors import UsageError
@@ -280,6 +281,24 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
     assert len(read(place)) == 1
 
 
+LONG_AGO = (1_772_366_400, 1_772_366_400)
+"""When a file was read and changed last, in seconds since 1970."""
+
+
+def test_processes_with_the_same_id_never_tear_a_file_that_both_write(tmp_path: Path) -> None:
+    """As two containers do: each has its own process 1."""
+    path = tmp_path / "ledger.csv"
+    with replaced(path) as first:
+        first.write(b"first, ")
+        make_folder(path)
+        with replaced(path) as second:
+            second.write(b"second")
+        assert path.read_bytes() == b"second"
+        first.write(b"whole")
+    assert path.read_bytes() == b"first, whole"
+    assert names(tmp_path) == ["ledger.csv"]
+
+
 def test_what_killed_runs_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
     for name in (
         ".a[1].csv.77.tmp",
@@ -290,15 +309,24 @@ def test_what_killed_runs_left_is_removed_and_nothing_else(tmp_path: Path) -> No
         "x.tmp",
     ):
         (tmp_path / name).touch()
+        os.utime(tmp_path / name, LONG_AGO)
+    (tmp_path / ".a[1].csv.79.tmp").touch()
     remove_leftovers(tmp_path / "a[1].csv")
 
-    assert names(tmp_path) == [".a1.csv.77.tmp", ".a[1].csv.tmp", "a[1].csv", "x.tmp"]
+    assert names(tmp_path) == [
+        ".a1.csv.77.tmp",
+        ".a[1].csv.79.tmp",  # somebody may be writing to it
+        ".a[1].csv.tmp",
+        "a[1].csv",
+        "x.tmp",
+    ]
 
 
 def test_what_killed_runs_left_behind_a_link_is_removed(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / "real.csv").touch()
     (tmp_path / "there" / ".real.csv.77.tmp").touch()
+    os.utime(tmp_path / "there" / ".real.csv.77.tmp", LONG_AGO)
     (tmp_path / "ledger.csv").symlink_to("there/real.csv")
     remove_leftovers(tmp_path / "ledger.csv")
 

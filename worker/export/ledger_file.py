@@ -39,9 +39,10 @@ def make_folder(path: Path) -> None:
     written there."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with beside(path).open("w"):  # its longer name may be too long
+        probe = beside(path)
+        with probe.open("xb"):  # its longer name may be too long
             pass
-        beside(path).unlink()
+        probe.unlink()
     except OSError as error:
         raise UsageError(
             f"{path}: the ledger file cannot be written there: {error.strerror}",

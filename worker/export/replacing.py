@@ -5,16 +5,25 @@ from __future__ import annotations
 
 import glob
 import os
+import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+LEFT_AFTER_S = 3600.0
+"""Seconds after its last change for which a temporary file may still be written to: commands
+without the lock, such as `report`, write files too."""
+
 
 def beside(path: Path) -> Path:
-    """The temporary file for `path`: next to the file itself if `path` is a link."""
+    """A new name for a temporary file for `path`: next to the file itself if `path` is a link.
+
+    No other process has this name, on any host: a process id would not be enough, because each
+    container has its own process 1."""
     place = Path(os.path.realpath(path))
-    return place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    return place.with_name(f".{place.name}.{secrets.token_hex(4)}.tmp")
 
 
 @contextmanager
@@ -24,8 +33,9 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
     place = Path(os.path.realpath(path))
     place.parent.mkdir(parents=True, exist_ok=True)
     temporary = beside(path)
+    file = temporary.open("xb")  # outside the block below: a file that exists is another's
     try:
-        with temporary.open("wb") as file:
+        with file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -51,8 +61,11 @@ def _sync_folder(folder: Path) -> None:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove temporary files that killed runs left beside `path`. The caller has the lock."""
+    """Remove temporary files that killed commands left beside `path`: those that nobody has changed
+    for `LEFT_AFTER_S`."""
     place = Path(os.path.realpath(path))
+    before = time.time() - LEFT_AFTER_S
     for leftover in place.parent.glob(f".{glob.escape(place.name)}.*.tmp"):
         with suppress(OSError):
-            leftover.unlink()
+            if leftover.stat().st_mtime < before:
+                leftover.unlink()
