@@ -11,6 +11,7 @@ __all__ = ["engine", "server"]
 OF_ONE_ENGINE = {
     "test_database",
     "test_lock",
+    "test_mounts",
     "test_refusal",
     "test_seat",
     "test_server_engine",

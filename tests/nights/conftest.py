@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -16,20 +15,6 @@ from tests.support.pages import HERE
 from tests.support.sandbox_thread import SandboxThread
 
 JOB = "batch_id,name,copies\n0192a3b4-5678-7abc-8def-0123456789ab,Wave {n},3\n"
-
-
-def has_mount_namespaces() -> bool:
-    """Whether a process may mount folders that only it sees: as root, outside strict containers."""
-    if shutil.which("unshare") is None:
-        return False
-    mount = ["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"]
-    return subprocess.run(mount, capture_output=True, check=False).returncode == 0
-
-
-# The system's own folders are replaced for a test, and nothing outside it changes.
-needs_mount_namespaces = pytest.mark.skipif(
-    not has_mount_namespaces(), reason="needs mount namespaces (Linux, as root)"
-)
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.nights.conftest import JOB, System, needs_mount_namespaces
+from tests.nights.conftest import JOB, System
 from tests.support.pages import README, blocks
-from tests.support.systems import needs_programs
+from tests.support.systems import needs_mount_namespaces, needs_programs
 
 PAGE = "docs/nightly.md"
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.nights.conftest import JOB, System, needs_mount_namespaces
+from tests.nights.conftest import JOB, System
 from tests.support.pages import blocks, files_shown
-from tests.support.systems import needs_programs
+from tests.support.systems import needs_mount_namespaces, needs_programs
 
 PAGE = "docs/nightly.md"
 SERVICE = "/etc/systemd/system/duplicate-batches.service"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -32,3 +33,17 @@ def needs_programs(*names: str) -> pytest.MarkDecorator:
 
 # Documents and reports show command lines for a shell; bash runs them as people paste them.
 needs_bash = needs_programs("bash")
+
+
+def has_mount_namespaces() -> bool:
+    """Whether a process may mount folders that only it sees: as root, outside strict containers."""
+    if shutil.which("unshare") is None:
+        return False
+    mount = ["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"]
+    return subprocess.run(mount, capture_output=True, check=False).returncode == 0
+
+
+# Files and folders of the system are replaced for a test, and nothing outside it changes.
+needs_mount_namespaces = pytest.mark.skipif(
+    not has_mount_namespaces(), reason="needs mount namespaces (Linux, as root)"
+)

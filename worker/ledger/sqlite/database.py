@@ -17,6 +17,7 @@ from worker import open_files
 from worker.ledger.handle import Reader, Writer
 from worker.ledger.queries import sql
 from worker.ledger.sqlite.engine import BUSY_TIMEOUT_S, DamagedError, SqliteEngine
+from worker.ledger.sqlite.mounts import is_mount_point
 from worker.model.errors import NoLedgerError, UsageError, WorkerError
 from worker.model.names import render_name
 
@@ -70,8 +71,9 @@ def open_for_writing(path: Path, api_url: str | None, *, checked: bool = True) -
 
     The caller holds the lock. With `checked`, a damaged database is refused now; planning a job
     checks it too. Raises UsageError if the file is not a ledger database, is newer than this
-    program, belongs to another API, is damaged, or cannot be written, and WorkerError if the disk
-    is full."""
+    program, belongs to another API, is damaged, is mounted without its folder, or cannot be
+    written, and WorkerError if the disk is full."""
+    _refuse_mounted_alone(path)
     connection: sqlite3.Connection | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -120,7 +122,9 @@ def open_for_reading(path: Path, api_url: str | None = None, *, checked: bool = 
 
 def open_for_adding(path: Path) -> Writer:
     """Open the database at `path` to add what no run reads. A run may be using it: the lock is not
-    needed, and nothing is created or migrated. Raises UsageError as `open_for_reading` does."""
+    needed, and nothing is created or migrated. Raises UsageError as `open_for_reading` does, and
+    if the file is mounted without its folder."""
+    _refuse_mounted_alone(path)
     return Writer(SqliteEngine(_open_existing(path, "rw", ADDING_TIMEOUT_S), path))
 
 
@@ -276,6 +280,17 @@ def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
             hint=(
                 "Nothing was changed. Update the program, or name another database with --database."
             ),
+        )
+
+
+def _refuse_mounted_alone(path: Path) -> None:
+    """Raise UsageError if the file is mounted into a container without its folder. SQLite keeps the
+    latest changes in a file beside it, which is lost with the container."""
+    if is_mount_point(path):
+        raise UsageError(
+            f"{path}: this database is mounted without its folder, so its latest changes would be"
+            " lost with the container",
+            hint="Nothing was sent. Mount its folder instead of the file.",
         )
 
 
