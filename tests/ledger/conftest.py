@@ -19,6 +19,7 @@ OF_ONE_ENGINE = {
     "test_session",
     "test_threads",
     "test_tls",
+    "test_users",
 }
 """Modules about SQLite's own files, locks and threads, or about a server's seat."""
 

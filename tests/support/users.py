@@ -14,14 +14,18 @@ needs_closed_folders = pytest.mark.skipif(
     os.name != "posix", reason="a folder's mode closes it on POSIX systems only"
 )
 
+needs_root = pytest.mark.skipif(
+    not hasattr(os, "setresuid") or os.geteuid() != 0, reason="needs root to be two users (Linux)"
+)
+
 
 @contextmanager
-def not_root() -> Iterator[None]:
-    """Within the block, a process of root has the rights of another user (on Linux)."""
+def not_root(user: int = NOBODY) -> Iterator[None]:
+    """Within the block, a process of root has the rights of another `user` (on Linux)."""
     if not hasattr(os, "setresuid") or os.geteuid() != 0:
         yield
         return
-    os.setresuid(NOBODY, NOBODY, 0)  # 0: the way back
+    os.setresuid(user, user, 0)  # 0: the way back
     try:
         yield
     finally:

@@ -19,6 +19,7 @@ from worker.ledger.engine import DATABASE_ERRORS
 from worker.ledger.handle import Reader
 from worker.ledger.moved import refuse_moved
 from worker.ledger.sqlite.database import migrations
+from worker.ledger.sqlite.files import FILES, unwritable, with_owner
 from worker.model.errors import UsageError
 from worker.model.process import is_alive
 from worker.model.records import RunKind
@@ -105,11 +106,19 @@ def check_heartbeat(settings: Settings) -> Iterator[Check]:
 
 
 def check_database(settings: Settings, api_url: str) -> Iterator[Check]:
-    """Whether the database can be read, is whole, and was backed up; its last run."""
+    """Whether the database can be read and written, is whole, and was backed up; its last run."""
     path = settings.database
     if isinstance(path, ServerAddress):
         yield from _on_server(path, settings, api_url)
         return
+    if closed := unwritable(path, (*FILES, ".lock")):
+        yield Check(
+            "database",
+            f"this user cannot write {joined([with_owner(file) for file in closed])},"
+            " so a run cannot begin",
+            "Give this user write access, for example with chmod or chown. Delete no file: the"
+            " latest changes are in the one that ends in -wal.",
+        )
     if is_new(path):
         yield Check("database", f"{path} does not exist yet: the first run creates it")
         return

@@ -17,9 +17,11 @@ from worker import open_files
 from worker.ledger.handle import Reader, Writer
 from worker.ledger.queries import sql
 from worker.ledger.sqlite.engine import BUSY_TIMEOUT_S, DamagedError, SqliteEngine
+from worker.ledger.sqlite.files import FILES, unwritable, with_owner
 from worker.ledger.sqlite.mounts import is_mount_point
 from worker.model.errors import NoLedgerError, UsageError, WorkerError
 from worker.model.names import render_name
+from worker.text import joined
 
 APPLICATION_ID = 0x44757042
 """Marks a SQLite file as a ledger database (`PRAGMA application_id`; "DupB" in ASCII)."""
@@ -239,6 +241,15 @@ def unusable(path: Path, error: Exception) -> WorkerError:
                 " which shows what the database must contain."
             ),
         )
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN) and (closed := _closed(path)):
+        return UsageError(
+            f"{path}: the ledger database cannot be used ({error}), because this user cannot write"
+            f" {joined([with_owner(one) for one in closed])}",
+            hint=(
+                "Nothing was sent. Give this user write access, for example with chmod or chown."
+                " Delete no file: the latest changes are in the one that ends in -wal."
+            ),
+        )
     return UsageError(
         f"{path}: the ledger database cannot be used: {error}",
         hint=(
@@ -246,6 +257,13 @@ def unusable(path: Path, error: Exception) -> WorkerError:
             " created if possible."
         ),
     )
+
+
+def _closed(path: Path) -> list[Path]:
+    """The files of the database, and its folder, that exist and that this user cannot write."""
+    folder = Path(os.path.realpath(path)).parent
+    closed = folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK)
+    return [*unwritable(path, FILES), *([folder] if closed else [])]
 
 
 def _code(error: Exception) -> int | None:

@@ -95,7 +95,9 @@ def _open_locked(database: Path, deadline: float) -> tuple[int, bool]:
     while True:
         try:
             try:
-                handle = os.open(database, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+                # The umask decides who may write it. SQLite gives its files beside it the same
+                # mode, so that a group can share them.
+                handle = os.open(database, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
                 created = True
             except FileExistsError:
                 handle = os.open(database, os.O_RDWR)
