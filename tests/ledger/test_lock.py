@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -14,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.ledgers import opened
+from tests.support.ledgers import NOW, opened
 from tests.support.systems import needs_file_locks
 from worker.ledger.sqlite.lock import hold
 from worker.model.errors import BusyError, UsageError
+from worker.model.records import RunEnd
 
 HOLDER = """
 import os, sys
@@ -87,12 +89,37 @@ def test_waiting_gets_the_lock_when_the_other_run_ends(tmp_path: Path) -> None:
 
 def test_a_run_that_has_not_said_who_it_is_is_reported_as_such(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
-    with (
-        hold(path, 0.0),
-        pytest.raises(BusyError, match="it started a moment ago"),
-        hold(path, 0.0),
-    ):
+    with hold(path, 0.0), pytest.raises(BusyError) as busy, hold(path, 0.0):
         pass
+    assert busy.value.message == f"another command holds {path}; its process is not recorded"
+
+
+@pytest.mark.parametrize("newest", ["died here", "died elsewhere", "ended", "is this process"])
+def test_only_the_newest_run_can_hold_the_database_and_only_while_it_lives(
+    tmp_path: Path, newest: str
+) -> None:
+    path = tmp_path / "ledger.db"
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    here, elsewhere = {"host": socket.gethostname()}, {"host": "night-host"}
+    with opened(tmp_path, **elsewhere):
+        pass  # killed, years ago
+    last = {
+        "died here": {**here, "pid": gone.pid},
+        "died elsewhere": elsewhere,
+        "ended": elsewhere,
+        "is this process": {**here, "pid": os.getpid()},  # so its id was given again
+    }[newest]
+    with opened(tmp_path, **last) as ledger:
+        if newest == "ended":
+            ledger.end_run(RunEnd(NOW, None, 0, 0, 0, 0))
+    with hold(path, 0.0), pytest.raises(BusyError) as busy, hold(path, 0.0):
+        pass
+    if newest == "died elsewhere":  # nobody here can know that
+        holder = f"process 4711 on night-host, since {NOW}"
+        assert busy.value.message == f"another run holds {path}: {holder}"
+    else:
+        assert busy.value.message == f"another command holds {path}; its process is not recorded"
 
 
 def test_the_lock_can_be_taken_again_after_its_block_even_if_that_failed(tmp_path: Path) -> None:

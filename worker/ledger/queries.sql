@@ -1030,8 +1030,10 @@ SELECT value FROM meta WHERE key = 'path';
 SELECT value FROM facts WHERE key = 'path';
 
 -- name: holder
--- The run that holds the database, if it has recorded itself yet.
-SELECT host, pid, started_at FROM runs WHERE ended_at IS NULL ORDER BY id DESC LIMIT 1;
+-- The newest run, unless it has ended. An older one without an end has died: the next one began after
+-- it.
+SELECT host, pid, started_at FROM runs
+WHERE ended_at IS NULL AND id = (SELECT max(id) FROM runs);
 
 -- name: unfinished_elsewhere
 -- Other campaigns of the same job file that have unfinished rows. The rows come from the indexes of

@@ -7,10 +7,13 @@ import socket
 
 
 def is_alive(host: str, pid: int) -> bool | None:
-    """Whether the process `pid` on `host` is running; None if this computer cannot know."""
+    """Whether another process, `pid` on `host`, is running; None if this computer cannot know.
+
+    This process is not the one that is meant: it has the id of one that ended. In a container,
+    every command is process 1."""
     if os.name != "posix" or host != socket.gethostname():
         return None
-    return is_running(pid)
+    return pid != os.getpid() and is_running(pid)
 
 
 def is_running(pid: int) -> bool:

@@ -130,13 +130,14 @@ def test_what_a_run_settled_stays_its_own_if_a_later_one_sets_the_batch_up(tmp_p
     assert (after.settled, after.later) == (0, 0)
 
 
-@pytest.mark.parametrize("process", ["alive", "dead", "elsewhere"])
+@pytest.mark.parametrize("process", ["alive", "dead", "its id is mine", "elsewhere"])
 def test_a_run_without_an_end_is_running_if_its_process_is(tmp_path: Path, process: str) -> None:
     gone = subprocess.Popen(["true"])
     gone.wait()
     host, pid, alive = {
-        "alive": (socket.gethostname(), os.getpid(), True),
+        "alive": (socket.gethostname(), os.getppid(), True),
         "dead": (socket.gethostname(), gone.pid, False),
+        "its id is mine": (socket.gethostname(), os.getpid(), False),  # as in two containers
         "elsewhere": ("another machine", os.getpid(), None),
     }[process]
     with opened(tmp_path, "batch_id", uuid(1), host=host, pid=pid):

@@ -19,6 +19,7 @@ import filelock
 
 from worker.ledger.sqlite.database import open_for_reading
 from worker.model.errors import BusyError, UsageError, WorkerError
+from worker.model.process import is_alive
 
 POLL_S = 0.2
 """Seconds between two tries to get a lock."""
@@ -153,22 +154,21 @@ def _locked(handle: int) -> bool:
 
 
 def _busy(database: Path) -> BusyError:
-    return BusyError(
-        f"another run holds {database}: {_holder(database)}",
-        hint="Wait for it to end, or give --wait SECONDS.",
-    )
+    return BusyError(_holder(database), hint="Wait for it to end, or give --wait SECONDS.")
 
 
 def _holder(database: Path) -> str:
-    """Process, host and start of the run that holds the database, if it has recorded them."""
+    """Who holds the database: process, host and start of a run that has recorded them. A run has
+    not recorded them yet while it opens the database, and other commands never do."""
     try:
         with closing(open_for_reading(_name_in_use(database))) as reader:
             row = reader.ask("holder").fetchone()
     except WorkerError:
         row = None
-    if row is None:
-        return "it started a moment ago"
-    return f"process {row['pid']} on {row['host']}, since {row['started_at']}"
+    if row is None or is_alive(row["host"], row["pid"]) is False:
+        return f"another command holds {database}; its process is not recorded"
+    run = f"process {row['pid']} on {row['host']}, since {row['started_at']}"
+    return f"another run holds {database}: {run}"
 
 
 def _name_in_use(database: Path) -> Path:
