@@ -36,8 +36,8 @@ def _command(arguments: Sequence[str]) -> int:
     except WorkerError as error:
         _complain(str(error))
         return error.exit_code
-    except KeyboardInterrupt:
-        _complain("interrupted; nothing was sent")
+    except KeyboardInterrupt as interrupt:  # that of a run says whether anything was sent
+        _complain(str(interrupt) or "interrupted; nothing was sent")
         return 128 + signal.SIGINT
     except OSError as error:
         refused = refused_by_system(error)

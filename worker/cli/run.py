@@ -4,15 +4,18 @@ for several jobs."""
 from __future__ import annotations
 
 import argparse
+import signal
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 from worker.cli.common import for_job, open_asked_job, settings_for, target
 from worker.cli.jobs import JobFile, job_files
+from worker.cli.main import refused_by_system
 from worker.cli.notified import record, write_metrics
 from worker.cli.prepare import prepared
 from worker.cli.run_session import RunSession
+from worker.cli.signals import interrupted
 from worker.ledger.database import hold
 from worker.model.clock import MachineClock
 from worker.model.errors import UsageError, WorkerError
@@ -40,6 +43,20 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _run_alone(file: JobFile, args: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    sessions: list[RunSession] = []
+    try:
+        return _run_and_notify(file, args, environ, sessions)
+    except KeyboardInterrupt:
+        raise interrupted(began=_began(sessions)) from None
+
+
+def _run_and_notify(
+    file: JobFile,
+    args: argparse.Namespace,
+    environ: Mapping[str, str],
+    sessions: list[RunSession],
+) -> int:
+    """Run the job and notify of its end. Adds its session to `sessions`, if it comes that far."""
     try:
         if file.error is not None:
             raise file.error
@@ -53,10 +70,16 @@ def _run_alone(file: JobFile, args: argparse.Namespace, environ: Mapping[str, st
     run_id = new_run_id(MachineClock().wall())
     code, summary = 1, _failed(args.job, 1, "a bug", environ)
     try:
-        code, summary = _run(job, settings, environ, run_id)
-    except WorkerError as error:
-        code = error.exit_code
-        summary = _failed(args.job, code, error.message, environ)
+        code, summary = _run(job, settings, environ, run_id, sessions)
+    except (WorkerError, OSError) as error:
+        refused = error if isinstance(error, WorkerError) else refused_by_system(error)
+        code = refused.exit_code
+        summary = _summary_so_far(sessions) | _failed(args.job, code, refused.message, environ)
+        raise
+    except KeyboardInterrupt:
+        code = 128 + signal.SIGINT
+        message = str(interrupted(began=_began(sessions)))
+        summary = _summary_so_far(sessions) | _failed(args.job, code, message, environ)
         raise
     finally:
         sent = [*write_metrics(settings), *notifier.finished([summary], code)]
@@ -85,12 +108,27 @@ def _failed(job: str, code: int, error: str, environ: Mapping[str, str]) -> dict
     return {"job": job, "exit_code": code, "error": scrub(error)}
 
 
+def _began(sessions: list[RunSession]) -> bool:
+    return any(session.began for session in sessions)
+
+
+def _summary_so_far(sessions: list[RunSession]) -> dict[str, Any]:
+    """The summary of a run that was over before its command failed; otherwise nothing."""
+    return sessions[-1].summary if sessions else {}
+
+
 def _run(
-    job: Job, settings: Settings, environ: Mapping[str, str], run_id: str
+    job: Job,
+    settings: Settings,
+    environ: Mapping[str, str],
+    run_id: str,
+    sessions: list[RunSession],
 ) -> tuple[int, dict[str, Any]]:
-    """Run one job; the exit code and the summary as JSON values. Raises WorkerError."""
+    """Run one job; the exit code and the summary as JSON values. Adds its session to `sessions`.
+    Raises WorkerError."""
     chosen = target(settings, environ)
     lock = hold(settings.database, settings.wait)
     with prepared(job, settings, chosen, run_id, lock) as (request, held):
         session = RunSession(request, held)
+        sessions.append(session)
         return session.run(), session.summary

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, nullcontext
@@ -16,7 +17,7 @@ from worker.cli.outcomes import Outcomes
 from worker.cli.prepare import prepared, read_jobs
 from worker.cli.run_request import RunRequest
 from worker.cli.run_session import RunSession
-from worker.cli.signals import Interrupts
+from worker.cli.signals import Interrupts, interrupted
 from worker.ledger.database import Held, hold
 from worker.model.clock import MachineClock
 from worker.model.errors import WorkerError
@@ -34,13 +35,26 @@ STOPS_ALL = frozenset({"signal", "token", "api", "disk", "database"})
 
 def main(files: Sequence[JobFile], args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Run the jobs. Returns the exit code. Raises UsageError if the settings are invalid."""
+    run_ids: list[str] = []
+    try:
+        return _run_all(files, args, environ, run_ids)
+    except KeyboardInterrupt:
+        raise interrupted(began=bool(run_ids)) from None
+
+
+def _run_all(
+    files: Sequence[JobFile],
+    args: argparse.Namespace,
+    environ: Mapping[str, str],
+    run_ids: list[str],
+) -> int:
+    """Run the jobs and notify of their end. Adds the id of each run to `run_ids`."""
     common = settings_for("run", for_job(args, None), environ)
     scrub = Scrubber(environ.get("PROLIFIC_TOKEN") or None)
     outcomes = Outcomes([file.name for file in files], scrub, json=common.json)
     notifier = Notifier(common.heartbeat_url, common.on_finish)
     notifier.started()
     ready: list[ReadyJob] = []
-    run_ids: list[str] = []
     try:
         refuse_single(common)
         found = read_jobs("run", files, common, args, environ)
@@ -62,8 +76,8 @@ def main(files: Sequence[JobFile], args: argparse.Namespace, environ: Mapping[st
                     outcomes.print_table()
     except (WorkerError, OSError) as error:  # of all jobs: none was run
         outcomes.fail_all(error if isinstance(error, WorkerError) else refused_by_system(error))
-    except KeyboardInterrupt:  # before the first job
-        outcomes.fail_rest(130, "interrupted; nothing was sent")
+    except KeyboardInterrupt:  # before the first job, or after the last
+        outcomes.fail_rest(128 + signal.SIGINT, str(interrupted(began=bool(run_ids))))
         raise
     finally:
         outcomes.fail_rest(1, "a bug")  # all that were not reported

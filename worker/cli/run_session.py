@@ -97,6 +97,11 @@ class RunSession:
             above=self._progress.above,
         )
 
+    @property
+    def began(self) -> bool:
+        """Whether requests may have been sent."""
+        return self._campaign is not None
+
     def run(self) -> int:
         """Open the database, run, and present the result. Returns the exit code."""
         request = self._request

@@ -53,6 +53,15 @@ class Interrupts:
             self.stop.ask("signal")
 
 
+def interrupted(*, began: bool) -> KeyboardInterrupt:
+    """Ctrl-C while no run handles signals, with its message; `began` says whether one had begun."""
+    if began:
+        return KeyboardInterrupt(
+            "interrupted; what was sent is recorded, and the same command continues"
+        )
+    return KeyboardInterrupt("interrupted; nothing was sent")
+
+
 async def watch_signals(
     stop: Stop,
     emit: Emit,
