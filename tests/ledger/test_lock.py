@@ -101,16 +101,15 @@ def test_only_the_newest_run_can_hold_the_database_and_only_while_it_lives(
     path = tmp_path / "ledger.db"
     gone = subprocess.Popen(["true"])
     gone.wait()
-    here, elsewhere = {"host": socket.gethostname()}, {"host": "night-host"}
-    with opened(tmp_path, **elsewhere):
+    with opened(tmp_path, host="night-host"):
         pass  # killed, years ago
-    last = {
-        "died here": {**here, "pid": gone.pid},
-        "died elsewhere": elsewhere,
-        "ended": elsewhere,
-        "is this process": {**here, "pid": os.getpid()},  # so its id was given again
+    host, pid = {
+        "died here": (socket.gethostname(), gone.pid),
+        "died elsewhere": ("night-host", 4711),
+        "ended": ("night-host", 4711),
+        "is this process": (socket.gethostname(), os.getpid()),  # so its id was given again
     }[newest]
-    with opened(tmp_path, **last) as ledger:
+    with opened(tmp_path, host=host, pid=pid) as ledger:
         if newest == "ended":
             ledger.end_run(RunEnd(NOW, None, 0, 0, 0, 0))
     with hold(path, 0.0), pytest.raises(BusyError) as busy, hold(path, 0.0):

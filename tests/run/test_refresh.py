@@ -15,6 +15,7 @@ import pytest
 from tests.support.command import source_id, write_job
 from worker.cli.main import command_line
 from worker.export import ledger_file as export
+from worker.ledger.stamp import stamp
 from worker.ledger.threads import ThreadedDatabase
 from worker.run import ledger_file
 
@@ -27,15 +28,15 @@ def test_sending_continues_while_the_file_is_refreshed_and_two_never_write_it(
     created: list[tuple[int, int]] = []
     whole = export.write_ledger_file
 
-    def slow(*given: Any, **named: Any) -> list[str]:
+    def slow(*given: Any, **named: Any) -> export.Written:
         writing.append(threading.get_ident())
         assert len(writing) == 1, "two write the file"
         before = _created(tmp_path)
-        messages = whole(*given, **named)
+        written = whole(*given, **named)
         time.sleep(0.1)
         created.append((before, _created(tmp_path)))
         writing.pop()
-        return messages
+        return written
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(ledger_file, "REFRESH_S", 0.0)
@@ -64,6 +65,40 @@ def test_sending_continues_while_the_file_is_refreshed_and_two_never_write_it(
     with (tmp_path / "ledgers" / "sandbox" / "job.csv").open(encoding="utf-8", newline="") as file:
         assert [row["status"] for row in csv.DictReader(file)] == ["created"] * 250
     assert not list((tmp_path / "ledgers" / "sandbox").glob(".*"))
+
+
+def test_a_file_that_another_command_replaces_at_the_end_is_written_by_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`ledger JOB` needs no lock: it may read before the run's last results, and write after it."""
+    write_job(tmp_path / "job.csv", [{"batch_id": source_id(1), "copies": 3}])
+    file = tmp_path / "ledgers" / "sandbox" / "job.csv"
+    whole = export.write_ledger_file
+
+    def overtaken(*given: Any, **named: Any) -> export.Written:
+        older = file.read_bytes() if file.exists() else b""
+        written = whole(*given, **named)
+        if not named["active"]:
+            file.with_suffix(".new").write_bytes(older)
+            file.with_suffix(".new").replace(file)
+        return written
+
+    monkeypatch.chdir(tmp_path)
+    again = ["run", "job.csv", "--sandbox", "--yes", "--rate", "unlimited", "--quiet"]
+    with monkeypatch.context() as patched:
+        patched.setattr(export, "write_ledger_file", overtaken)
+        assert command_line(again) == 0
+    assert _statuses(file) == ["pending"] * 3
+    assert command_line(again) == 0
+    assert _statuses(file) == ["created"] * 3
+    before = stamp(file)
+    assert command_line(again) == 0
+    assert stamp(file) == before, "a true file is not written again"
+
+
+def _statuses(file: Path) -> list[str]:
+    with file.open(encoding="utf-8", newline="") as lines:
+        return [row["status"] for row in csv.DictReader(lines)]
 
 
 def _created(folder: Path) -> int:

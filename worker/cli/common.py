@@ -260,7 +260,8 @@ def write_ledger_file(
     run may be active: this command does not hold the database. Says on standard error where
     decisions are kept that were filled in there and are not recorded. Raises OSError."""
     found = invocation(settings)
-    for message in export.write_ledger_file(reader, campaign, name, path, found, active=active):
+    written = export.write_ledger_file(reader, campaign, name, path, found, active=active)
+    for message in written.messages:
         complain(message)
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from worker.export.commands import Invocation, commands
 from worker.export.content import About, Content
@@ -16,6 +17,7 @@ from worker.export.replacing import beside, replaced
 from worker.ledger import views
 from worker.ledger.handle import Reader
 from worker.ledger.proposals import undecided
+from worker.ledger.stamp import stamp
 from worker.ledger.views import SANDBOX
 from worker.model.clock import MachineClock, iso
 from worker.model.errors import UsageError
@@ -29,6 +31,13 @@ def campaign_in(path: Path) -> str | None:
     except UsageError:  # reading all of it reports what is wrong
         return None
     return (first[1]["campaign"] or None) if first else None
+
+
+class Written(NamedTuple):
+    """What was written: the file's stamp, and messages for people."""
+
+    stamp: str | None
+    messages: list[str]
 
 
 LEDGER_FILE = OwnFile("ledger file", "--ledger", is_ledger, campaign_in)
@@ -58,24 +67,26 @@ def write_ledger_file(
     invocation: Invocation,
     *,
     active: bool = False,
-) -> list[str]:
+) -> Written:
     """Write the ledger file of the campaign (its number and name), replacing `path` at once.
     `invocation` completes the commands in it; `active` says that the run is still active.
 
     If a person has filled in decisions there that are not recorded, they are kept in another file;
-    returns messages that say so. Raises OSError if it cannot be written. The previous file then
-    stays as it was.
+    messages say so. Raises OSError if it cannot be written. The previous file then stays as it was.
     """
     kept = keep_decisions(reader, path)
-    with replaced(path) as file:
+    stamps: list[str | None] = []
+    # The stamp is taken before the rename: afterwards another command may replace the file.
+    with replaced(path, lambda temporary: stamps.append(stamp(temporary))) as file:
         content = content_of(reader, campaign, name, invocation, active=active)
         about = content.about._replace(file=path.absolute())
         format_of(path).write(file, content._replace(about=about))
-    return [
+    messages = [
         f"{path}: decisions that were filled in there are not recorded; they are kept in {sheet}."
         " Record them with settle --decisions"
         for sheet in kept
     ]
+    return Written(stamps[0], messages)
 
 
 def content_of(

@@ -7,7 +7,7 @@ import glob
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -27,9 +27,11 @@ def beside(path: Path) -> Path:
 
 
 @contextmanager
-def replaced(path: Path) -> Iterator[BinaryIO]:
+def replaced(
+    path: Path, before: Callable[[Path], object] = lambda temporary: None
+) -> Iterator[BinaryIO]:
     """A temporary file that replaces `path` when the block ends. If the block raises, the temporary
-    file is removed."""
+    file is removed. `before` is called with the whole temporary file before it replaces `path`."""
     place = Path(os.path.realpath(path))
     place.parent.mkdir(parents=True, exist_ok=True)
     temporary = beside(path)
@@ -41,6 +43,7 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         if place.exists():
             temporary.chmod(place.stat().st_mode & 0o7777)
+        before(temporary)
         temporary.replace(place)
     except BaseException:
         with suppress(OSError):

@@ -47,7 +47,8 @@ class LedgerFile:
     async def write_first(self) -> None:
         """Write the file before the first request. Nothing is sent meanwhile."""
         async with self._one:
-            self._say(await self._database.call(_write, self._options, active=True))
+            written = await self._database.call(_write, self._options, active=True)
+            self._say(written.messages)
 
     async def keep_fresh(self) -> None:
         """Refresh the file every `REFRESH_S` seconds until cancelled. A failure is only logged; the
@@ -58,7 +59,8 @@ class LedgerFile:
             began = self._clock.monotonic()
             try:
                 async with self._one:
-                    self._say(await self._database.read(_write, self._options, active=True))
+                    written = await self._database.read(_write, self._options, active=True)
+                    self._say(written.messages)
             except (OSError, WorkerError, *DATABASE_ERRORS) as error:
                 text = f"the ledger file could not be refreshed: {error}"
                 self._emit(Event("note", "warning", {"text": text}))
@@ -69,9 +71,9 @@ class LedgerFile:
         """Write the file at the end of the run, unless it is already true. Returns the file's
         stamp."""
         async with self._one:
-            stamped, messages = await self._database.call(_write_last, self._options)
-            self._say(messages)
-            return stamped
+            written = await self._database.call(_write_last, self._options)
+            self._say(written.messages)
+            return written.stamp
 
     def _say(self, messages: list[str]) -> None:
         for text in messages:
@@ -87,7 +89,7 @@ class LedgerFile:
             del self.changes[: len(unrecorded)]
 
 
-def _write(reader: Reader, options: Options, *, active: bool) -> list[str]:
+def _write(reader: Reader, options: Options, *, active: bool) -> export.Written:
     campaign = views.campaign_id(reader, options.campaign)
     if campaign is None:
         raise AssertionError("a run always has a campaign")
@@ -96,6 +98,8 @@ def _write(reader: Reader, options: Options, *, active: bool) -> list[str]:
     )
 
 
-def _write_last(ledger: Ledger, options: Options) -> tuple[str | None, list[str]]:
-    messages = [] if ledger.finished() else _write(ledger, options, active=False)
-    return stamp(options.ledger), messages
+def _write_last(ledger: Ledger, options: Options) -> export.Written:
+    before = stamp(options.ledger)  # another command may replace the file at any time
+    if ledger.finished():
+        return export.Written(before, [])
+    return _write(ledger, options, active=False)
