@@ -222,7 +222,7 @@ class Year:
         with planned(memory, campaign, night.day) as plan:
             situation = facts.situation(
                 database, plan, memory, campaign, night.day,
-                named="{date}" in job.campaign, dated="{date}" in job.campaign,
+                named="{date}" in job.campaign, dated="{date}" in job.campaign, retry_failed=False,
                 database=self.database, api_url=API,
             )  # fmt: skip
             if accidents := rules.accidents(situation):

@@ -227,10 +227,11 @@ def test_accidents_are_refused_alike(pair: Pair) -> None:
 def test_what_the_campaign_or_another_one_has_sent_is_refused_alike(pair: Pair) -> None:
     pair.job({"batch_id": source_id(1), "name": "Wave {n}", "copies": 4})
     pair.any(*RUN)
-    pair.job(*({"batch_id": source_id(1), "name": f"Wave {n}"} for n in range(1, 5)))
+    wave: dict[str, object] = {"batch_id": source_id(1)}
+    pair.job(*(wave | {"name": f"Wave {n}"} for n in range(1, 5)))
     pair.both("check", "job.csv", code=1)
     pair.both(*RUN, code=2)
-    pair.job(*({"batch_id": source_id(1), "name": f"Other {n}"} for n in range(1, 5)))
+    pair.job(*(wave | {"name": f"Other {n}"} for n in range(1, 5)))
     pair.any(*RUN, "--campaign", "other")
     pair.both(*RUN, code=2)
     assert pair.file.world.made == pair.server.world.made == 8
