@@ -203,6 +203,20 @@ async def test_silence_in_the_middle_of_a_listing_ends_it() -> None:
     assert len(kept) == 1
 
 
+async def test_a_refused_listing_with_a_bad_chunk_in_its_middle_ends() -> None:
+    async def bad(_: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 502 Bad Gateway\r\nTransfer-Encoding: chunked\r\n\r\n")
+        writer.write(b"5\r\n<html\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.1)
+        writer.write(b"zz\r\nerror\r\n")
+
+    async with against(bad, timeout_s=0.5) as (api, _):
+        listing = await asyncio.wait_for(api.listing("w", keep([])), 5)
+
+    assert (listing.problem or "").startswith("cut short: ")
+
+
 @pytest.mark.parametrize("busy_s", [0.0, 0.3], ids=["waiting", "storing a page"])
 async def test_a_listing_with_a_bad_chunk_in_its_middle_ends(busy_s: float) -> None:
     """As from a proxy whose backend dies while it passes a listing on."""

@@ -55,7 +55,7 @@ def situation(
             since: list[Overlap] = []
             if not (named or dated):
                 since = overlap.shared_since(reader, campaign, retry_failed=retry_failed)
-            again = overlap.written_again(reader, campaign)
+            again = min(create, overlap.written_again(reader, campaign))
         return known._replace(others_here=tuple(since), written_again=again)
     if overlap.has_duplicates(reader):  # otherwise a server need not get a copy of the plan
         with reader.attached(plan.file):

@@ -173,7 +173,8 @@ class ProlificClient:
                 timeout=self._quiet, allow_redirects=False,
             ) as response:  # fmt: skip
                 if response.status != 200:
-                    answer = await self._read(response)
+                    with anyio.fail_after(self._quiet.sock_read):
+                        answer = await self._read(response)
                     problem = f"HTTP {answer.status}: {answer.message}"
                     return Listing(0, None, problem, answer.date, answer.retry_after_s)
                 date = timestamp(response.headers.get("Date"))
@@ -195,10 +196,7 @@ class ProlificClient:
         TimeoutError or OSError."""
         # After an error in the middle of a chunked body, aiohttp's own time limit is gone.
         with anyio.fail_after(self._quiet.sock_read):
-            try:
-                return await response.content.readany()
-            except RuntimeError as error:  # there was such an error while nobody read
-                raise aiohttp.ClientPayloadError(str(error)) from error
+            return await _read_any(response)
 
     async def _ask(self, method: str, path: str, body: bytes | None = None) -> Reply:
         try:
@@ -217,7 +215,7 @@ class ProlificClient:
         ) as error:
             # No connection: name, address, proxy (also if it refuses), TLS, or time limit.
             return NoAnswer(left=False, message=self._clean(describe(error)))
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RuntimeError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             return NoAnswer(left=True, message=self._clean(describe(error)))
 
     def _leave_by(self) -> float:
@@ -226,10 +224,9 @@ class ProlificClient:
 
     async def _read(self, response: aiohttp.ClientResponse) -> Answer:
         """Read the whole answer. Raises ClientError if its body is cut short or too large."""
-        content = response.content
-        body = await content.readany()
-        while not content.at_eof():  # the first part is nearly always all of it
-            body += await content.readany()
+        body = await _read_any(response)
+        while not response.content.at_eof():  # the first part is nearly always all of it
+            body += await _read_any(response)
             if len(body) > _MOST_BYTES:
                 raise TooLargeError("the answer is larger than any batch")
         decoded = decode(body)
@@ -252,3 +249,11 @@ class ProlificClient:
         """Text from elsewhere, safe to show. Scrubbing comes first, because half a token would not
         be found."""
         return one_line(self._scrub(text))
+
+
+async def _read_any(response: aiohttp.ClientResponse) -> bytes:
+    """What has arrived of the body, or arrives next; empty at its end."""
+    try:
+        return await response.content.readany()
+    except RuntimeError as error:  # a chunked body went wrong while nobody read it
+        raise aiohttp.ClientPayloadError(str(error)) from error

@@ -8,6 +8,8 @@ import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
+from weakref import WeakSet
 
 import aiohttp
 from aiohttp import AddrInfoType
@@ -56,6 +58,11 @@ class QuietConnector(aiohttp.TCPConnector):
     that was sent twice, or came late. It would be taken for the next request's answer, and that
     one's for the answer after it: rows would get each other's batches."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._given: WeakSet[object] = WeakSet()
+        """The connections that were given out before."""
+
     async def connect(
         self,
         req: ClientRequest,
@@ -65,7 +72,9 @@ class QuietConnector(aiohttp.TCPConnector):
         """A connection for the request, from the pool or a new one. Raises as its base does."""
         while True:
             found = await super().connect(req, traces, timeout)
-            if found.protocol is None or not found.protocol.should_close:
+            protocol = found.protocol
+            if protocol is None or protocol not in self._given or not protocol.should_close:
+                self._given.add(protocol)
                 return found
             found.close()
 

@@ -95,8 +95,8 @@ def to_create(reader: Reader, campaign: str, *, retry_failed: bool) -> int:
 
 
 def written_again(reader: Reader, campaign: str) -> int:
-    """How many of these are new to the campaign, although it has sent as many with the same sources
-    and names that are no longer in the plan."""
+    """How many of these the campaign has never sent, although it has sent as many with the same
+    sources and names that are not in the plan."""
     return int(reader.ask("plan_written_again", campaign=campaign).fetchone()[0])
 
 

@@ -631,8 +631,8 @@ WHERE NOT EXISTS (
 SELECT count(*) FROM (<<of_plan_to_create>>) AS w;
 
 -- name: shared_with_plan_since
--- What other campaigns share with them, as in `shared_with_plan`; of what they have sent, only what
--- they sent after the campaign's last run that sent something counts. A run that crashed counts if
+-- What other campaigns share with them: the same source, name and flag. Of what they have sent, only
+-- what they sent after the campaign's last run that sent something counts. A run that crashed counts if
 -- one of its requests was answered. (The + keeps SQLite from reading the runs of all campaigns from
 -- their index.)
 WITH latest AS (
@@ -672,35 +672,43 @@ JOIN runs AS r ON r.id = (SELECT max(id) FROM runs WHERE campaign_id = c.id)
 ORDER BY c.id;
 
 -- name: plan_written_again
--- How many of the plan's duplicates are new to the campaign, and have the source, flag, and the name
--- or sent name, of one that the campaign has sent and that is leaving the job.
+-- How many of the plan's duplicates the campaign has never sent, although it has sent as many with
+-- the same source, name and flag that are not in the plan; or with the same sent name, that were in
+-- the job so far. (The names of years are not compared.)
 WITH wanted AS MATERIALIZED (
     SELECT s.source_id, s.template, s.upload_new_dataset, count(*) AS items FROM plan.staged AS s
     WHERE NOT EXISTS (SELECT 1 FROM items AS i
         WHERE i.campaign_id = (SELECT id FROM campaigns WHERE name = :campaign)
           AND i.source_id = s.source_id AND i.template = s.template
-          AND i.upload_new_dataset = s.upload_new_dataset AND i.copy = s.copy)
+          AND i.upload_new_dataset = s.upload_new_dataset AND i.copy = s.copy
+          AND (i.attempts > 0 OR i.status <> 'pending'))
     GROUP BY s.source_id, s.template, s.upload_new_dataset
 ),
 leaving AS MATERIALIZED (
-    SELECT i.source_id, i.template, i.name, i.upload_new_dataset FROM items AS i
+    SELECT i.source_id, i.name, i.upload_new_dataset FROM items AS i
     WHERE i.campaign_id = (SELECT id FROM campaigns WHERE name = :campaign) AND i.line IS NOT NULL
+      AND i.name <> i.template
       AND (i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown'))
       AND NOT EXISTS (SELECT 1 FROM plan.staged AS s WHERE s.source_id = i.source_id
           AND s.template = i.template AND s.upload_new_dataset = i.upload_new_dataset
           AND s.copy = i.copy)
 ),
 known AS (
-    SELECT l.source_id, w.template, l.upload_new_dataset, w.items AS wanted, count(*) AS items
-    FROM leaving AS l CROSS JOIN wanted AS w ON w.source_id = l.source_id
-        AND w.template = l.template AND w.upload_new_dataset = l.upload_new_dataset
-    GROUP BY l.source_id, w.template, l.upload_new_dataset, w.items
+    SELECT w.source_id, w.template, w.upload_new_dataset, w.items AS wanted, count(*) AS items
+    FROM wanted AS w CROSS JOIN items AS i
+        ON i.campaign_id = (SELECT id FROM campaigns WHERE name = :campaign)
+        AND i.source_id = w.source_id AND i.template = w.template
+        AND i.upload_new_dataset = w.upload_new_dataset
+    WHERE (i.new_batch_id IS NOT NULL OR i.status IN ('sent', 'unknown'))
+      AND NOT EXISTS (SELECT 1 FROM plan.staged AS s WHERE s.source_id = i.source_id
+          AND s.template = i.template AND s.upload_new_dataset = i.upload_new_dataset
+          AND s.copy = i.copy)
+    GROUP BY w.source_id, w.template, w.upload_new_dataset, w.items
     UNION ALL
-    SELECT l.source_id, w.template, l.upload_new_dataset, w.items, count(*)
+    SELECT w.source_id, w.template, w.upload_new_dataset, w.items, count(*)
     FROM leaving AS l CROSS JOIN wanted AS w ON w.source_id = l.source_id
         AND w.template = l.name AND w.upload_new_dataset = l.upload_new_dataset
-    WHERE l.name <> l.template
-    GROUP BY l.source_id, w.template, l.upload_new_dataset, w.items
+    GROUP BY w.source_id, w.template, w.upload_new_dataset, w.items
 )
 SELECT CAST(coalesce(sum(least(items, wanted)), 0) AS BIGINT) FROM known;
 
