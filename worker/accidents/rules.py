@@ -30,7 +30,8 @@ class Situation(NamedTuple):
     sent        this database has a request of this campaign that left, or a duplicate that exists
     others_here other campaigns of this database that share duplicates with the run; if `sent`, only
                 campaigns that ran since, and only duplicates that may still be sent
-    written_again how many of these were never sent, although the campaign has sent as many with the
+    written_again
+                how many of these were never sent, although the campaign has sent as many with the
                 same sources and names that are not in the job
     nearby      campaigns of other databases that share duplicates with the run, or have its name
     names       how many duplicates may be sent, once a listing has shown which names exist

@@ -73,7 +73,8 @@ class QuietConnector(aiohttp.TCPConnector):
         while True:
             found = await super().connect(req, traces, timeout)
             protocol = found.protocol
-            if protocol is None or protocol not in self._given or not protocol.should_close:
+            assert protocol is not None  # until the connection is given back
+            if protocol not in self._given or not protocol.should_close:
                 self._given.add(protocol)
                 return found
             found.close()
