@@ -351,6 +351,32 @@ def test_a_batch_that_has_an_owner_makes_an_outcome_unknown(tmp_path: Path) -> N
         assert [tuple(row) for row in answered] == [(uuid(0xF001), None)] * 2
 
 
+def test_a_batch_that_existed_before_the_request_makes_an_outcome_unknown(
+    tmp_path: Path,
+) -> None:
+    """As from a gateway that answers with another request's answer."""
+    with opened(tmp_path, "batch_id,copies", f"{A},3") as ledger:
+        number = ledger.begin_listing(WORKSPACE, TIMESTAMP)
+        ledger.add_listed(number, WORKSPACE, [source(0xF001)])
+        ledger.end_listing(number, 1, 1, None)
+        look_up(ledger)
+        first, second, third = claim(ledger)
+        number = ledger.begin_listing(WORKSPACE, TIMESTAMP)
+        ledger.add_listed(number, WORKSPACE, [source(0xF001), source(0xF002)])
+        ledger.end_listing(number, 2, 2, None)
+        older, new, of_source = record(
+            ledger,
+            ending(first, "created", batch_id=uuid(0xF001)),
+            ending(second, "created", batch_id=uuid(0xF002)),
+            ending(third, "created", batch_id=A),
+        )
+
+        assert (older.outcome, new.outcome, of_source.outcome) == ("unknown", "created", "unknown")
+        assert older.error == (
+            f"the answer names batch {uuid(0xF001)}, which existed before the request"
+        )
+
+
 def test_an_owner_in_another_campaign_counts_too(tmp_path: Path) -> None:
     with opened(tmp_path, "batch_id", A) as ledger:
         look_up(ledger)

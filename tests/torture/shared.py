@@ -381,8 +381,7 @@ class _SharedLife:
             if still_open:
                 findings.stuck = f"{still_open} after {LAST_RUNS} runs"
         for machine in self._machines:
-            left = {path.name for path in (machine.folder / "ledgers").iterdir()} - {"job.csv"}
-            if left:
+            if left := truth.left_over(machine.folder / "ledgers", {"job.csv"}):
                 problems.append(f"left over: {left}")
         self._problems(problems)
 

@@ -193,7 +193,7 @@ class _Life:
         if len(rows) != self._life.wanted:
             problems.append(f"rows: {len(rows)} of {self._life.wanted}")
         expected = {"ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db.lock", "job.csv"}
-        if left := {path.name for path in (self._folder / "ledgers").iterdir()} - expected:
+        if left := truth.left_over(self._folder / "ledgers", expected):
             problems.append(f"left over: {left}")
         self._problems(problems)
 

@@ -197,6 +197,13 @@ def differences(file_rows: list[dict[str, str]], rows: list[Row]) -> list[str]:
     )
 
 
+def left_over(folder: Path, expected: set[str]) -> set[str]:
+    """Files in the ledgers' folder that should not be there. Killed runs leave temporary files,
+    which later ones remove after an hour."""
+    names = {path.name for path in folder.iterdir() if not path.match(".*.tmp")}
+    return names - expected
+
+
 def uncounted(rows: list[Row], world: World) -> list[str]:
     """Whether requests arrived that no row counts, once nothing is under way."""
     counted, arrived = sum(row.attempts for row in rows), world.requests["duplicate"]

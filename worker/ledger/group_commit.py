@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from functools import lru_cache
+from math import inf
 from typing import NamedTuple
 
 from worker.ledger.engine import Row
@@ -46,6 +47,9 @@ class GroupCommit:
         self._campaign = campaign
         self._name = name
         self._last_attempt = last_attempt
+        self._workspaces = ""
+        """The workspaces that this run listed before its first request, as JSON; empty until they
+        are needed."""
 
     # -- outcomes
 
@@ -63,13 +67,12 @@ class GroupCommit:
         return recorded
 
     def _owned_once(self, results: Sequence[AttemptResult]) -> list[AttemptResult]:
-        """The results, so that no batch gets a second owner. If an answer names a batch that has an
-        owner, its outcome becomes unknown. But an answer counts more than a listing: if the owner
-        has the batch by a listing, the owner's attempt is opened again instead (rule 4 of
-        docs/settling.md)."""
-        owners = self._owners(
-            [result.batch_id for result in results if result.outcome == "created"]
-        )
+        """The results, so that no batch gets a second owner, or one that did not create it. If an
+        answer names a batch that has an owner, or that existed before the request, its outcome
+        becomes unknown. But an answer counts more than a listing: if the owner has the batch by a
+        listing, the owner's attempt is opened again instead (rule 4 of docs/settling.md)."""
+        batches = [result.batch_id for result in results if result.outcome == "created"]
+        owners, shown = self._owners(batches), self._shown(batches)
         recorded: list[AttemptResult] = []
         for result in results:
             batch_id = result.batch_id
@@ -77,6 +80,9 @@ class GroupCommit:
                 recorded.append(result)
                 continue
             owner = owners.get(batch_id)
+            if owner is None and shown.get(batch_id, inf) <= result.intent.listing:
+                recorded.append(_unknown(result, "existed before the request"))
+                continue
             if owner is None or owner.settled_by == "listing":
                 if owner is not None:
                     self._reopen(owner, batch_id)
@@ -87,11 +93,21 @@ class GroupCommit:
                 )
                 recorded.append(result)
                 continue
-            error = (
-                f"the answer names batch {batch_id}, which already belongs to {owner.description}"
-            )
-            recorded.append(result._replace(outcome="unknown", error=error, reason=Reason.OWNED))
+            recorded.append(_unknown(result, f"already belongs to {owner.description}"))
         return recorded
+
+    def _shown(self, batches: Sequence[str | None]) -> dict[str, int]:
+        """The first listing, by its number, that showed each of these batches in a workspace that
+        this run has listed; those that none showed are left out."""
+        if not batches:
+            return {}
+        if not self._workspaces:
+            found = self._database.ask("listed_workspaces", run=self._run)
+            self._workspaces = json.dumps([row["workspace_id"] for row in found])
+        shown = self._database.ask(
+            "shown_first", workspaces=self._workspaces, batches=json.dumps(batches)
+        )
+        return {row["batch_id"]: row["listing"] for row in shown}
 
     def _owners(self, batches: Sequence[str | None]) -> dict[str, Owner]:
         """The owners of these batches, by batch id; batches without an owner are left out."""
@@ -157,7 +173,7 @@ class GroupCommit:
         if not rows:
             return []
         first = self._last_attempt + 1
-        intents = [_intent(first + number, row) for number, row in enumerate(rows)]
+        intents = [_intent(first + number, row, listing) for number, row in enumerate(rows)]
         self._last_attempt += len(intents)
         run, at, earliest, server = self._run, moment.at, moment.earliest, moment.server
         self._database.many(
@@ -218,7 +234,13 @@ def default_name(source_name: str) -> str:
     return f"{source_name} (Copy)"
 
 
-def _intent(attempt: int, row: Row) -> Intent:
+def _unknown(result: AttemptResult, why: str) -> AttemptResult:
+    """The result of an answer that names a batch which cannot be its copy."""
+    error = f"the answer names batch {result.batch_id}, which {why}"
+    return result._replace(outcome="unknown", error=error, reason=Reason.OWNED)
+
+
+def _intent(attempt: int, row: Row, listing: int) -> Intent:
     # The first name that was sent stays, even if the source is renamed or `copies` is raised.
     name: str | None = row["name"]
     if name is None:
@@ -234,6 +256,7 @@ def _intent(attempt: int, row: Row) -> Intent:
         upload_new_dataset=bool(row["upload_new_dataset"]),
         attempt=row["attempts"] + 1,
         source=content_of(row),
+        listing=listing,
     )
 
 

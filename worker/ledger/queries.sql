@@ -529,6 +529,16 @@ FROM json_each(:batches) AS e
 CROSS JOIN items AS i ON i.new_batch_id = e.value
 CROSS JOIN campaigns AS c ON c.id = i.campaign_id;
 
+-- name: listed_workspaces
+SELECT DISTINCT workspace_id FROM listings WHERE run_id = :run;
+
+-- name: shown_first
+-- The first listing that showed each of these batches.
+SELECT batch_id, min(listing) AS listing FROM seen
+WHERE workspace_id IN (SELECT value FROM json_each(:workspaces))
+  AND batch_id IN (SELECT value FROM json_each(:batches))
+GROUP BY batch_id;
+
 -- name: owner
 SELECT i.id, i.settled_by, i.line, c.name AS campaign
 FROM items AS i JOIN campaigns AS c ON c.id = i.campaign_id

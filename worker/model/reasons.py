@@ -39,7 +39,7 @@ class Reason(StrEnum):
     RESTORED = "restored"
     """Unknown: restored from a ledger file, so the request may have been sent since."""
     OWNED = "owned"
-    """Unknown: the answer names a batch that belongs to another row."""
+    """Unknown: the answer names a batch that belongs to another row, or existed before."""
     TAKEN = "taken"
     """Unknown: the batch that a listing assigned to it belongs to another row."""
     LISTING_INCOMPLETE = "listing_incomplete"

@@ -158,7 +158,8 @@ class Intent(NamedTuple):
     """An attempt that is recorded and may leave: one request for one item.
 
     `name` is the name to send (None: no name); `label` names the item for people; `attempt` is the
-    number of the item's request, from 1. `source` is what its copy is compared with."""
+    number of the item's request, from 1. `source` is what its copy is compared with. `listing`
+    numbers its baseline: what listings up to it showed existed before the request (-1: nothing)."""
 
     attempt_id: int
     item_id: int
@@ -170,6 +171,7 @@ class Intent(NamedTuple):
     upload_new_dataset: bool
     attempt: int
     source: Content = Content()
+    listing: int = -1
 
 
 class AttemptResult(NamedTuple):

@@ -71,6 +71,13 @@ SELECT i.id, i.new_batch_id, i.settled_by, i.line, c.name AS campaign
 FROM items AS i JOIN campaigns AS c ON c.id = i.campaign_id
 WHERE i.new_batch_id = ANY (ARRAY(SELECT json_array_elements_text(CAST(:batches AS JSON))));
 
+-- name: shown_first
+-- As in `owners`, arrays are looked up in the index.
+SELECT batch_id, min(listing) AS listing FROM seen
+WHERE workspace_id = ANY (ARRAY(SELECT json_array_elements_text(CAST(:workspaces AS JSON))))
+  AND batch_id = ANY (ARRAY(SELECT json_array_elements_text(CAST(:batches AS JSON))))
+GROUP BY batch_id;
+
 -- The statements that run once for each duplicate, in the form for many at once: `rows` is a JSON array of
 -- the rows' values. One statement for a hundred rows takes a fraction of a hundred statements' time.
 
