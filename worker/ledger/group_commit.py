@@ -37,16 +37,24 @@ class Owner(NamedTuple):
 
 class GroupCommit:
     """The group commits of one run of a campaign (`campaign` is its number, `name` its name).
-    `last_attempt` is the highest number of an attempt."""
+    `last_attempt` is the highest number of an attempt, and `last_listing` that of the listings of
+    earlier runs."""
 
     def __init__(
-        self, database: Writer, run: int, campaign: int, name: str, last_attempt: int
+        self,
+        database: Writer,
+        run: int,
+        campaign: int,
+        name: str,
+        last_attempt: int,
+        last_listing: int,
     ) -> None:
         self._database = database
         self._run = run
         self._campaign = campaign
         self._name = name
         self._last_attempt = last_attempt
+        self._last_listing = last_listing
         self._workspaces = ""
         """The workspaces that this run listed before its first request, as JSON; empty until they
         are needed."""
@@ -102,8 +110,8 @@ class GroupCommit:
         if not batches:
             return {}
         if not self._workspaces:
-            found = self._database.ask("listed_workspaces", run=self._run)
-            self._workspaces = json.dumps([row["workspace_id"] for row in found])
+            found = self._database.ask("listed_workspaces", after=self._last_listing)
+            self._workspaces = json.dumps(sorted({row["workspace_id"] for row in found}))
         shown = self._database.ask(
             "shown_first", workspaces=self._workspaces, batches=json.dumps(batches)
         )

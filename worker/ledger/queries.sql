@@ -530,7 +530,8 @@ CROSS JOIN items AS i ON i.new_batch_id = e.value
 CROSS JOIN campaigns AS c ON c.id = i.campaign_id;
 
 -- name: listed_workspaces
-SELECT DISTINCT workspace_id FROM listings WHERE run_id = :run;
+-- The workspaces that were listed after the listing :after. (For DISTINCT, SQLite would read all.)
+SELECT workspace_id FROM listings WHERE number > :after;
 
 -- name: shown_first
 -- The first listing that showed each of these batches.

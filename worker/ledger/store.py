@@ -71,7 +71,12 @@ class Ledger(Writer):
             self._abandon(run.now)
         last = self._one("last_numbers")
         self._commits = GroupCommit(
-            self, self.run, self.campaign, run.campaign, int(last["attempt"])
+            self,
+            self.run,
+            self.campaign,
+            run.campaign,
+            last_attempt=int(last["attempt"]),
+            last_listing=int(last["listing"]),
         )
         self._listing = self._inherited = int(last["listing"])
 
