@@ -204,3 +204,22 @@ def test_the_words_of_an_answer_are_never_taken_for_candidates(tmp_path: Path, t
         assert (row["reason"], row["candidates"]) == (Reason.UNANSWERED, [])
         assert row["error"] == row["cause"] == text == message(1, Reason.UNANSWERED, text, (), 0)
         assert views.undecided(ledger, ledger.campaign) == 0
+
+
+BEFORE = TIMESTAMP.earliest or 0.0
+
+
+@pytest.mark.parametrize(
+    ("answer", "date_after"),
+    [(None, None), (BEFORE + 1.0, None), (BEFORE - 5.0, None), (BEFORE - 6.0, BEFORE - 6.0)],
+    ids=["none", "later", "another host", "it went back"],
+)
+def test_an_unclear_answer_may_show_that_the_apis_clock_went_back(
+    tmp_path: Path, answer: float | None, date_after: float | None
+) -> None:
+    with opened(tmp_path, "batch_id", uuid(1)) as ledger:
+        look_up(ledger)
+        record(ledger, ending(claim(ledger, 1)[0], "unknown", answer_date=answer))
+
+        (attempt,) = settlement.open_attempts(ledger)
+        assert (attempt.date_before, attempt.date_after) == (BEFORE, date_after)

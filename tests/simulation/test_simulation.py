@@ -118,6 +118,15 @@ def test_a_source_may_have_been_edited_and_its_copys_name_trimmed() -> None:
     assert not alone(333642489384, Theme.WILD).problems
 
 
+def test_an_unclear_answer_shows_that_the_apis_clock_went_back() -> None:
+    """Here the run ended with that answer, and the next one came hours later."""
+    assert not alone(636159133529, Theme.WILD).problems
+
+
+def test_a_copy_that_says_processing_is_looked_at_later_also_if_its_row_was_restored() -> None:
+    assert not alone(636159137164, Theme.LOST).problems
+
+
 def test_copies_of_a_source_that_was_moved_are_followed() -> None:
     assert not alone(910000053, Theme.SOURCES).problems
 

@@ -313,15 +313,17 @@ def test_enter_at_what_looks_like_an_accident_creates_nothing_and_says_how_to_co
     assert not (place.folder / "ledgers" / "final.csv").exists()
 
 
-def test_no_to_a_job_that_was_written_again_is_no_yes_to_the_next_run(place: Place) -> None:
-    place.job({"batch_id": source_id(1), "name": "Wave {n}", "copies": 4})
+@pytest.mark.parametrize("name", ["Wave {n}", "{source_name} {n}"])
+def test_a_job_that_was_written_again_is_refused_at_a_terminal_too(place: Place, name: str) -> None:
+    place.job({"batch_id": source_id(1), "name": name, "copies": 4})
     assert place.run().code == 0
-    place.job(*({"batch_id": source_id(1), "name": f"Wave {n}"} for n in range(1, 5)))
-    terminal = open_terminal(place, "run", "job.csv")
-    terminal.expect("Create them a second time? [y/N]")
-    terminal.type("\n")
-    assert terminal.end() == 1
-    assert place.run().code == 2
+    told = place.command("ledger", "job.csv", "--format", "job")
+    (place.folder / "job.csv").write_text(told.out, encoding="utf-8")
+    for _ in range(2):
+        terminal = open_terminal(place, "run", "job.csv")
+        assert terminal.end() == 2
+        assert "Was the job written again" in terminal.seen
+        assert place.run().code == 2
     assert place.world.made == 4
 
 

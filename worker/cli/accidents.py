@@ -9,7 +9,7 @@ from pathlib import Path
 
 from worker.accidents import facts
 from worker.accidents.message import IntendedRun, Message, continuing, full_text, messages
-from worker.accidents.rules import Accident, Situation, accidents
+from worker.accidents.rules import Accident, Situation, WrittenAgain, accidents
 from worker.cli.ask import has_person
 from worker.cli.common import campaign_of, invocation, restoring
 from worker.folders import changed_at
@@ -84,9 +84,12 @@ class Guard:
         Raises AccidentError if it looks like an accident, and UsageError if somebody must confirm
         but nobody can be asked. Raises one of DATABASE_ERRORS."""
         self.situation = situation_of(reader, self._settings, self._job, self._plan, self._api_url)
-        if self.asks:
+        found = () if self.situation is None else accidents(self.situation)
+        # A person is asked after the job has been planned. Then the rows that were sent are no
+        # longer in the job, so after a "no" the next run could not tell what it was written from.
+        if self.asks and not any(isinstance(one, WrittenAgain) for one in found):
             return
-        if self.situation is not None and (found := accidents(self.situation)):
+        if found:
             raise self.refusal(found)
         if not self._settings.yes and not self._settings.sandbox and self._creates(reader):
             raise UsageError(

@@ -88,10 +88,12 @@ class GroupCommit:
                 recorded.append(result)
                 continue
             owner = owners.get(batch_id)
-            if owner is None and shown.get(batch_id, inf) <= result.intent.listing:
-                recorded.append(_unknown(result, "existed before the request"))
-                continue
             if owner is None or owner.settled_by == "listing":
+                if shown.get(batch_id, inf) <= result.intent.listing:
+                    # Of what this request did, the answer says nothing.
+                    unknown = _unknown(result, "existed before the request")
+                    recorded.append(unknown._replace(batch_id=None))
+                    continue
                 if owner is not None:
                     self._reopen(owner, batch_id)
                 owners[batch_id] = Owner(

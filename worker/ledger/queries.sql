@@ -721,7 +721,9 @@ known AS (
         AND w.template = l.name AND w.upload_new_dataset = l.upload_new_dataset
     GROUP BY w.source_id, w.template, w.upload_new_dataset, w.items
 )
-SELECT CAST(coalesce(sum(least(items, wanted)), 0) AS BIGINT) FROM known;
+SELECT CAST(coalesce(sum(least(k.items, k.wanted)), 0) AS BIGINT) FROM (
+    SELECT wanted, sum(items) AS items FROM known
+    GROUP BY source_id, template, upload_new_dataset, wanted) AS k;
 
 -- name: count_sent
 -- How many duplicates of a campaign exist or may exist, counted up to :limit.
@@ -1263,7 +1265,7 @@ told_apart AS MATERIALIZED (
         CROSS JOIN attempts AS o ON o.run_id = p.id AND (o.created_by < p.me OR o.created_by > p.me)
         WHERE p.me = u.me AND o.outcome = 'created'))
 SELECT a.id, a.item_id, a.run_id, a.listing, a.date_before, a.left_server, a.ended_server,
-    a.date_after, a.answered_id,
+    a.date_after, a.answer_date, a.answered_id,
        a.sent_name, a.started_at, i.source_id, i.upload_new_dataset, i.line, i.copy,
            c.name AS campaign,
        i.campaign_id, CASE a.restored WHEN 1 THEN n.me ELSE r.me END AS me,
@@ -1615,10 +1617,13 @@ WHERE campaign_id = :campaign AND source_id = :source_id
       OR replace(replace(template, '{source_name}', ''), '{copies}', '') <> template);
 
 -- name: restore_created
--- The name that was sent is not known: the API may have changed it to the name in the file.
+-- The name that was sent is not known: the API may have changed it to the name in the file. About
+-- PROCESSING see `settle_created`.
 UPDATE items
 SET status = 'created', settled_by = :settled_by, new_batch_id = :batch_id, new_batch_name = :name,
-    new_batch_status = :batch_status, created_at = :created_at, attempts = :attempts,
+    new_batch_status = CASE WHEN tasks_per_group IS NULL OR :batch_status <> 'PROCESSING'
+        THEN :batch_status END,
+    created_at = :created_at, attempts = :attempts,
         http_status = :http_status,
     first_sent_at = :first_sent_at, last_sent_at = :last_sent_at, error = NULL, reason = NULL,
     run_id = :run

@@ -23,7 +23,7 @@ from worker.model.attempts import (
     offset_of,
     special,
 )
-from worker.model.clock import seconds
+from worker.model.clock import HOSTS_DIFFER_S, seconds
 from worker.model.differences import Content, differences
 from worker.model.names import needs_source_name, render_name
 from worker.model.reasons import Reason
@@ -140,7 +140,7 @@ def _attempt(row: Row, offset: Interval | None) -> Attempt:
         date_before=row["date_before"],
         left=row["left_server"],
         ended=row["ended_server"],
-        date_after=row["date_after"],
+        date_after=_date_after(row["date_before"], row["answer_date"], row["date_after"]),
         timeout_s=row["timeout_s"],
         settle_after_s=row["settle_after_s"],
         offset=RESTORED if row["restored"] else offset,
@@ -152,6 +152,15 @@ def _attempt(row: Row, offset: Interval | None) -> Attempt:
         restored=bool(row["restored"]),
         moved=bool(row["moved"]),
     )
+
+
+def _date_after(before: float | None, answer: float | None, later: float | None) -> float | None:
+    """The first `Date` after a request was given up, of these: that of its own unclear answer, if
+    it shows that the API's clock went back, or else the one that was noted later. Hours later,
+    nothing shows any more that it did."""
+    if before is not None and answer is not None and answer < before - HOSTS_DIFFER_S:
+        return answer
+    return later
 
 
 def unowned_batches(ledger: Ledger, workspace_id: str) -> list[UnownedBatch]:

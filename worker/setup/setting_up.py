@@ -132,6 +132,8 @@ class SettingUp:
             return Step(Do.NOTHING)
         # A request of an earlier run left before that run died, so before this one began.
         last = self.began + copy.timeout_s if copy.sent else self._quiet_since
+        if copy.status is None:  # the batch may have been created by this run
+            last = max(last, self._quiet_since)
         ended = self._ended.get(batch_id, last)
         return next_step(copy, self._looks[batch_id], ended, self.settle_after_s, now)
 
