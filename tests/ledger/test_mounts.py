@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -37,6 +36,8 @@ def test_a_file_in_a_folder_is_no_mount_point(tmp_path: Path) -> None:
     assert not is_mount_point(tmp_path / "none.db")
 
 
-@pytest.mark.skipif(sys.platform == "linux", reason="Linux tells which files are mount points")
-def test_other_systems_do_not_tell() -> None:
+def test_systems_without_a_list_of_mounts_do_not_tell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.ledger.sqlite.mounts._MOUNTS", tmp_path / "none")
     assert not is_mount_point(Path("/"))

@@ -26,7 +26,7 @@ from tests.support.ledgers import (
     source,
     uuid,
 )  # fmt: skip
-from worker.ledger import views
+from worker.ledger import settlement, views
 from worker.ledger.database import open_for_reading
 from worker.ledger.forget import forget
 from worker.ledger.group_commit import status_of
@@ -375,6 +375,9 @@ def test_a_batch_that_existed_before_the_request_makes_an_outcome_unknown(
         assert older.error == (
             f"the answer names batch {uuid(0xF001)}, which existed before the request"
         )
+        # So settling may give the row another batch, or prove it absent.
+        unsettled = settlement.open_attempts(ledger)
+        assert [attempt.answered_id for attempt in unsettled] == [None, None]
 
 
 def test_an_owner_in_another_campaign_counts_too(tmp_path: Path) -> None:

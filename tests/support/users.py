@@ -14,6 +14,7 @@ needs_closed_folders = pytest.mark.skipif(
     os.name != "posix", reason="a folder's mode closes it on POSIX systems only"
 )
 
+# Only root may become another user and come back.
 needs_root = pytest.mark.skipif(
     not hasattr(os, "setresuid") or os.geteuid() != 0, reason="needs root to be two users (Linux)"
 )
