@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.ledgers import (
+    TIMESTAMP,
     WORKSPACE,
     claim,
     connection_of,
@@ -243,11 +244,10 @@ def test_a_candidate_fits_a_row_whose_name_an_api_may_have_cleaned(
         leave_undecided(ledger, 1, "why", uuid(50))
         leave_undecided(ledger, 2, "why", uuid(50))
         connection = connection_of(ledger)
-        connection.execute("PRAGMA foreign_keys = OFF")  # no listing showed it
         connection.execute(
             "INSERT INTO unowned_batches (batch_id, workspace_id, listing, name, details,"
-            " loose_details, datasets) VALUES (?, ?, 1, ?, '', '', '[]')",
-            (uuid(50), WORKSPACE, name),
+            " loose_details, datasets) VALUES (?, ?, ?, ?, '', '', '[]')",
+            (uuid(50), WORKSPACE, ledger.begin_listing(WORKSPACE, TIMESTAMP), name),
         )
         columns = "name_fits, details_fit, datasets_fit, time_fits"
         connection.execute(

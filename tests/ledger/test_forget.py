@@ -55,8 +55,9 @@ def fate(ledger: Ledger, outcome: str, closed_by: str | None) -> str:
     found = (
         connection_of(ledger)
         .execute(
-            "SELECT ended_at IS NULL FROM attempts WHERE outcome = ? AND closed_by IS ?",
-            (outcome, closed_by),
+            "SELECT ended_at IS NULL FROM attempts"
+            " WHERE outcome = ? AND coalesce(closed_by, '') = ?",
+            (outcome, closed_by or ""),
         )
         .fetchall()
     )

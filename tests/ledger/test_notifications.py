@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import ledgers
 from tests.support.ledgers import LATER, NOW, opened
 from worker.ledger import notifications, report
 from worker.ledger.database import open_for_adding, open_for_reading
@@ -24,12 +25,12 @@ SENT = (
 
 
 def record(folder: Path, *run_ids: str, sent: Sequence[Notification] = SENT) -> None:
-    with closing(open_for_adding(folder / "ledger.db")) as writer:
+    with closing(open_for_adding(ledgers.place(folder))) as writer:
         notifications.record(writer, run_ids, sent)
 
 
 def of_latest_run(folder: Path, campaign: int = 1) -> tuple[Notification, ...]:
-    with closing(open_for_reading(folder / "ledger.db")) as reader:
+    with closing(open_for_reading(ledgers.place(folder))) as reader:
         return report.notifications(reader, campaign)
 
 
@@ -67,12 +68,13 @@ def test_it_is_recorded_beside_a_run_that_holds_the_lock(tmp_path: Path) -> None
         record(tmp_path, "first")
         with other.transaction():
             pass
-    with closing(open_for_reading(tmp_path / "ledger.db")) as reader:
+    with closing(open_for_reading(ledgers.place(tmp_path))) as reader:
         found = notifications.notified(reader, "first")
         assert found == Notified("spring", Path("/ledgers/spring.csv"))
         assert notifications.notified(reader, "third") is None
 
 
+@pytest.mark.sqlite
 def test_it_gives_up_soon_if_another_program_does_not_stop_writing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,6 +87,7 @@ def test_it_gives_up_soon_if_another_program_does_not_stop_writing(
         record(tmp_path, "run")
 
 
+@pytest.mark.sqlite
 def test_it_creates_and_migrates_nothing(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no ledger database"):
         record(tmp_path, "run")

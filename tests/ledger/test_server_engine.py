@@ -4,6 +4,7 @@ round trip."""
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from tests.support.postgresql import Server
 from worker.ledger.database import hold
 from worker.ledger.engine import ServerError
 from worker.ledger.handle import Writer
-from worker.ledger.postgresql.statements import sql
+from worker.ledger.postgresql.statements import sql, statements
 from worker.ledger.store import Ledger
 from worker.model.server_address import ServerAddress
 
@@ -135,3 +136,18 @@ def test_owners_are_looked_up_one_by_one_before_the_table_is_analyzed_again(
         assert sorted(row["id"] for row in ledger.ask("owners", batches=batches)) == [1, 3]
         shown = raw.execute(f"EXPLAIN {sql('owners')}".encode(), {"batches": batches}).fetchall()
         assert any("Index Cond: (new_batch_id = ANY" in row[0] for row in shown), shown
+
+
+def assigned(statement: str) -> set[str]:
+    """The columns that an UPDATE, or an INSERT with its ON CONFLICT, sets or fills."""
+    into = re.findall(r"INSERT INTO \w+ \(([^)]*)\)", statement)
+    sets = re.findall(r"\bSET\b(.*?)(?:\bFROM json|\bWHERE\b|$)", statement, re.S)
+    without_nested = [re.sub(r"\([^()]*\)", "", re.sub(r"\([^()]*\)", "", one)) for one in sets]
+    return {name.strip() for one in into for name in one.split(",")} | {
+        name for one in without_nested for name in re.findall(r"(?:^|,)\s*(\w+) =", one)
+    }
+
+
+@pytest.mark.parametrize("name", [name for name in statements() if f"many_{name}" in statements()])
+def test_the_form_for_many_rows_sets_the_same_columns(name: str) -> None:
+    assert assigned(sql(f"many_{name}")) == assigned(sql(name)) != set()

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tests.support import ledgers
 from tests.support.clocks import HandClock, SkippingStop
 from tests.support.ledgers import WORKSPACE, connection_of, opened, uuid
 from tests.support.no_setups import NoSetups
@@ -252,8 +253,7 @@ class Rig:
 
 def lose(folder: Path) -> None:
     """Lose the database."""
-    for database in folder.glob("ledger.db*"):
-        database.unlink()
+    ledgers.lose(folder)
 
 
 @contextmanager

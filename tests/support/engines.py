@@ -24,9 +24,10 @@ def server() -> Iterator[Server]:
         yield running
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The engine on which `opened` keeps its ledgers."""
+    """The engine on which `opened` keeps its ledgers. Tests seldom name it, and pytest drops what
+    nobody names from parametrized tests. So all tests of a module that imports it use it."""
     name: str = getattr(request, "param", ENGINES[0])
     if name == "postgresql":
         if request.node.get_closest_marker("sqlite") is not None:
@@ -38,11 +39,10 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
             return running.address()
 
         monkeypatch.setattr(ledgers, "place", place)
+        monkeypatch.setattr(ledgers, "lose", lambda _folder: place.cache_clear())
     return name
 
 
 def on_both(metafunc: pytest.Metafunc) -> None:
     """Let a test run once with each engine."""
-    if "engine" not in metafunc.fixturenames:
-        metafunc.fixturenames.append("engine")
     metafunc.parametrize("engine", ENGINES, indirect=True)

@@ -62,6 +62,16 @@ place: Callable[[Path], Place] = in_file
 """Where the ledger of a folder is; tests of both engines replace it."""
 
 
+def lose_file(folder: Path) -> None:
+    """Remove the SQLite file of a folder's ledger, and what is beside it."""
+    for file in folder.glob("ledger.db*"):
+        file.unlink()
+
+
+lose: Callable[[Path], None] = lose_file
+"""Lose the ledger of a folder: the next one there is new. Tests of both engines replace it."""
+
+
 @contextmanager
 def _writable(where: Place) -> Iterator[Writer]:
     if isinstance(where, Path):  # without its lock, which some tests hold themselves

@@ -15,24 +15,6 @@ DELETE FROM temp.denied;
 -- look up each duplicate's source in a loop. A table that somebody vacuums is left out.
 ANALYZE (SKIP_LOCKED) items, sources, source_versions, listed_names;
 
--- name: add_to_job
-INSERT INTO items (campaign_id, source_id, template, upload_new_dataset, copy, line, copies,
-    tasks_per_group)
-SELECT :campaign, source_id, template, upload_new_dataset, copy, line, copies, tasks_per_group
-FROM plan.staged AS s
-WHERE NOT EXISTS (
-    SELECT 1 FROM items AS i
-    WHERE i.campaign_id = :campaign AND i.line = s.line AND i.copy = s.copy AND i.copies IS s.copies
-      AND i.tasks_per_group IS s.tasks_per_group
-      AND i.source_id = s.source_id AND i.template = s.template
-          AND i.upload_new_dataset = s.upload_new_dataset)
-ORDER BY s.place
-ON CONFLICT (campaign_id, source_id, md5(template), upload_new_dataset, copy)
-DO UPDATE SET line = excluded.line, copies = excluded.copies,
-    tasks_per_group = excluded.tasks_per_group
-WHERE items.line IS NOT excluded.line OR items.copies IS NOT excluded.copies
-    OR items.tasks_per_group IS NOT excluded.tasks_per_group;
-
 -- name: of_ledger_rows
 SELECT i.line, i.source_id, i.new_batch_name, i.upload_new_dataset, i.copy, i.status,
     i.new_batch_id, i.new_batch_status,

@@ -16,6 +16,8 @@ _SAME = re.compile(r"\bIS (?!NULL\b|NOT\b|DISTINCT\b)")
 _ARRAY = re.compile(r"\bFROM json_each\((:\w+)\)(?: AS e\b)?")
 """The elements of a JSON array of texts or numbers. PostgreSQL gives them as texts, so numbers are
 written CAST(value AS BIGINT)."""
+_TEMPLATE = re.compile(r"(ON CONFLICT \(campaign_id, source_id, )template\b")
+"""The key of an item. A name may be longer than an index of PostgreSQL takes, so its hash is there."""
 _NAMED = re.compile(r"(?<!:):([a-z]\w*)")
 _NUMBERED = re.compile(r"\?(\d+)")
 
@@ -29,6 +31,7 @@ def translated(statement: str) -> str:
         r"FROM json_array_elements_text(CAST(\1 AS JSON)) WITH ORDINALITY AS e (value, key)", found
     )
     found = _SAME.sub("IS NOT DISTINCT FROM ", _DIFFERS.sub("IS DISTINCT FROM ", found))
+    found = _TEMPLATE.sub(r"\1md5(template)", found)
     # What SQLite keeps in temporary tables belongs to the run here, and a plan to the session.
     found = found.replace("temp.", "").replace("plan.", "pg_temp.")
     return _NUMBERED.sub(r"%(v\1)s", _NAMED.sub(r"%(\1)s", found))
