@@ -17,7 +17,7 @@ async def test_what_a_read_refuses_is_no_server_that_is_away(server: Server) -> 
     asked: list[float] = []
     tries: list[int] = []
 
-    def patient(away_s: float) -> bool:
+    def keep_trying(away_s: float) -> bool:
         asked.append(away_s)
         return False
 
@@ -26,7 +26,7 @@ async def test_what_a_read_refuses_is_no_server_that_is_away(server: Server) -> 
         raise UsageError("the file cannot be written")
 
     with hold(server.address(), 0) as held:
-        database = held.database(Ledger(held.open(API), run_start()), patient, print)
+        database = held.database(Ledger(held.open(API), run_start()), keep_trying, print)
         with pytest.raises(UsageError, match="cannot be written"):
             await database.read(operation)
     assert (len(tries), asked) == (1, [])

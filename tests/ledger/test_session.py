@@ -30,7 +30,7 @@ from worker.ledger.postgresql import engine as engine_module
 from worker.ledger.postgresql import session as sessions
 from worker.ledger.postgresql.database import open_for_reading
 from worker.ledger.postgresql.session import Session
-from worker.ledger.session import Waits
+from worker.ledger.session import Steps
 
 __all__ = ["server"]
 
@@ -71,7 +71,7 @@ def seated(
     try:
         if quiet:
             session._beat = lambda: None  # type: ignore[method-assign] # its thread writes nothing
-        session.take(wait_s)
+        session.acquire_seat_blocking(wait_s)
         yield session, Writer(session.engine)
     finally:
         session.end()
@@ -118,7 +118,7 @@ def test_a_run_that_lives_keeps_its_seat(server: Server) -> None:
     ):
         pass
     with seated(address) as (session, writer):
-        assert session.durably(writer, write(writer, "free again"), never) == "free again"
+        assert session.transact_blocking(writer, write(writer, "free again"), never) == "free again"
 
 
 def test_a_newer_version_does_not_change_the_tables_under_a_run_of_an_older_one(
@@ -132,7 +132,9 @@ def test_a_newer_version_does_not_change_the_tables_under_a_run_of_an_older_one(
             patch.setattr(databases, "migrations", lambda: [*scripts, newer])
             with pytest.raises(BusyError), seated(address):
                 pass
-        assert session.durably(writer, write(writer, "undisturbed"), never) == "undisturbed"
+        assert (
+            session.transact_blocking(writer, write(writer, "undisturbed"), never) == "undisturbed"
+        )
     monkeypatch.setattr(databases, "migrations", lambda: [*scripts, newer])
     with seated(address) as (session, writer):
         found = session.engine.connection.raw.execute("SELECT title FROM campaigns").fetchall()
@@ -159,16 +161,16 @@ def test_a_silent_run_is_taken_over_although_its_session_lives_and_can_write_not
 ) -> None:
     address = server.address()
     with seated(address, quiet=True) as (old, writer):
-        old.durably(writer, write(writer, "before"), never)
+        old.transact_blocking(writer, write(writer, "before"), never)
         began = time.monotonic()
         with seated(address, wait_s=10.0) as (new, other):
             assert 1.5 < time.monotonic() - began < 8
             assert new.epoch == old.epoch + 1
             with pytest.raises(SeatLostError, match="another machine has taken over"):
-                old.durably(writer, write(writer, "refused"), always)
+                old.transact_blocking(writer, write(writer, "refused"), always)
             with pytest.raises(SeatLostError):  # and nothing is tried after that
-                old.durably(writer, write(writer, "refused again"), always)
-            new.durably(other, write(other, "after"), never)
+                old.transact_blocking(writer, write(writer, "refused again"), always)
+            new.transact_blocking(other, write(other, "after"), never)
     assert names(address) == ["before", "after"]
 
 
@@ -180,8 +182,8 @@ def test_the_fence_refuses_a_run_whose_session_was_not_ended(server: Server) -> 
         old._connection.raw.execute("SELECT pg_advisory_unlock_all()")
         with seated(address, wait_s=5.0) as (new, other):
             with pytest.raises(SeatLostError, match="another machine has taken over"):
-                old.durably(writer, write(writer, "refused"), always)
-            assert new.durably(other, write(other, "kept"), never) == "kept"
+                old.transact_blocking(writer, write(writer, "refused"), always)
+            assert new.transact_blocking(other, write(other, "kept"), never) == "kept"
     assert names(address) == ["kept"]
 
 
@@ -192,7 +194,7 @@ def test_a_run_that_writes_is_not_taken_over_when_its_lock_is_lost(server: Serve
         old._connection.raw.execute("SELECT pg_advisory_unlock_all()")
         with pytest.raises(BusyError), seated(address, wait_s=1.5):
             pass
-        assert old.durably(writer, write(writer, "still there"), never) == "still there"
+        assert old.transact_blocking(writer, write(writer, "still there"), never) == "still there"
 
 
 def test_a_long_transaction_is_no_silence(server: Server) -> None:
@@ -203,13 +205,13 @@ def test_a_long_transaction_is_no_silence(server: Server) -> None:
             for _ in range(5):
                 session._connection.raw.execute("SELECT pg_sleep(0.7)")
 
-        other = threading.Thread(target=lambda: session.durably(writer, long, never))
+        other = threading.Thread(target=lambda: session.transact_blocking(writer, long, never))
         other.start()
         time.sleep(0.2)
         with pytest.raises(BusyError), seated(address, wait_s=2.7):
             pass
         other.join()
-        assert session.durably(writer, write(writer, "done"), never) == "done"
+        assert session.transact_blocking(writer, write(writer, "done"), never) == "done"
 
 
 def test_of_two_that_wait_for_a_silent_run_one_takes_over_and_is_not_ended_by_the_other(
@@ -225,7 +227,7 @@ def test_of_two_that_wait_for_a_silent_run_one_takes_over_and_is_not_ended_by_th
                 with seated(address, wait_s=4.0) as (session, writer):
                     first = session._connection.raw.info.backend_pid
                     time.sleep(4.5)
-                    session.durably(writer, write(writer, "unhurt"), never)
+                    session.transact_blocking(writer, write(writer, "unhurt"), never)
                     taken.append(int(session._connection.raw.info.backend_pid == first))
             except BusyError as error:
                 refused.append(error)
@@ -273,10 +275,10 @@ def test_a_run_whose_connection_broke_gets_its_lock_back_from_one_that_waits(
         time.sleep(1.0)  # the other one has the lock now
         assert seat_of(address)["epoch"] == epoch
         proxy.refuses = False
-        old.durably(writer, write(writer, "still mine"), always)
+        old.transact_blocking(writer, write(writer, "still mine"), always)
         other.join()
         assert len(refused) == 1
-        assert old.durably(writer, write(writer, "and now"), never) == "and now"
+        assert old.transact_blocking(writer, write(writer, "and now"), never) == "and now"
         assert seat_of(address)["epoch"] == epoch
 
 
@@ -287,13 +289,13 @@ def test_a_run_that_waits_and_stops_with_the_lock_does_not_block_the_one_that_wo
     with seated(server.address(address.schema, proxy.port)) as (old, writer):
         stopped = Session(address)
         try:
-            stopped._keys = old._keys
+            stopped._lock_key = old._lock_key
             proxy.refuses = True
             proxy.cut()
             until(lambda: stopped._try_lock(stopped.engine))
             proxy.refuses = False
             began = time.monotonic()
-            old.durably(writer, write(writer, "mine"), lambda away_s: away_s < 15)
+            old.transact_blocking(writer, write(writer, "mine"), lambda away_s: away_s < 15)
             assert 1.0 < time.monotonic() - began < 10
         finally:
             stopped.end()
@@ -328,8 +330,9 @@ def test_a_commit_whose_answer_is_lost_is_neither_lost_nor_done_twice(
             return len(done)
 
         proxy.judge = on_commit(fate)
-        assert session.durably(writer, operation, always) == (1 if fate is Fate.CUT_AFTER else 2)
-        assert session.durably(writer, write(writer, "next"), always) == "next"
+        expected = 1 if fate is Fate.CUT_AFTER else 2
+        assert session.transact_blocking(writer, operation, always) == expected
+        assert session.transact_blocking(writer, write(writer, "next"), always) == "next"
     kept = "number 0" if fate is Fate.CUT_AFTER else "number 1"
     assert names(address) == [kept, "next"]
 
@@ -342,14 +345,14 @@ def test_signs_of_life_after_a_lost_answer_do_not_hide_what_became_of_it(
     before the one that works has looked."""
     address = server.address()
     through = server.address(address.schema, proxy.port)
-    restore = Session._restoring
+    restore = Session._reconnect
 
-    def late(session: Session, patient: Callable[[float], bool]) -> Waits[None]:
+    def late(session: Session, keep_trying: Callable[[float], bool]) -> Steps[None]:
         time.sleep(2.5)
-        yield from restore(session, patient)
+        yield from restore(session, keep_trying)
 
     with seated(through) as (session, writer):
-        monkeypatch.setattr(Session, "_restoring", late)
+        monkeypatch.setattr(Session, "_reconnect", late)
         done: list[int] = []
 
         def operation() -> int:
@@ -364,7 +367,7 @@ def test_signs_of_life_after_a_lost_answer_do_not_hide_what_became_of_it(
             return fates.pop() if fates and done and b"COMMIT" in data else Fate.PASS
 
         proxy.judge = judge
-        session.durably(writer, operation, always)
+        session.transact_blocking(writer, operation, always)
     assert names(address) == ["number 0" if fate is Fate.CUT_AFTER else "number 1"]
 
 
@@ -382,7 +385,7 @@ def test_a_transaction_that_was_cut_in_its_middle_is_done_again(
                 proxy.cut()
             write(writer, "second")()
 
-        session.durably(writer, operation, always)
+        session.transact_blocking(writer, operation, always)
         assert len(tries) == 2
     assert names(address) == ["first", "second"]
 
@@ -393,11 +396,11 @@ def test_a_frozen_connection_ends_within_its_limit(server: Server, proxy: Proxy)
         proxy.freeze()
         began = time.monotonic()
         with pytest.raises(ConnectionLostError):
-            session.durably(writer, write(writer, "lost"), never)
+            session.transact_blocking(writer, write(writer, "lost"), never)
         assert 0.7 < time.monotonic() - began < 6  # and one try to connect
         proxy.thaw()
         with pytest.raises(ConnectionLostError):  # its end is decided
-            session.durably(writer, write(writer, "late"), always)
+            session.transact_blocking(writer, write(writer, "late"), always)
     assert names(address) == []
 
 
@@ -410,7 +413,7 @@ def test_a_run_that_only_waits_opens_its_connection_again(server: Server, proxy:
         assert not session._connection.is_broken
         with pytest.raises(BusyError), seated(address, wait_s=2.5):
             pass
-        session.durably(writer, write(writer, "mine"), never)
+        session.transact_blocking(writer, write(writer, "mine"), never)
         assert seat_of(address)["epoch"] == epoch
 
 
@@ -422,8 +425,8 @@ def test_a_run_that_was_away_too_long_finds_its_seat_taken(server: Server, proxy
         with seated(address, wait_s=10.0) as (new, other):
             proxy.refuses = False
             with pytest.raises(SeatLostError, match="another machine has taken over"):
-                old.durably(writer, write(writer, "refused"), always)
-            new.durably(other, write(other, "kept"), never)
+                old.transact_blocking(writer, write(writer, "refused"), always)
+            new.transact_blocking(other, write(other, "kept"), never)
     assert names(address) == ["kept"]
 
 
@@ -456,7 +459,7 @@ def test_a_session_that_the_server_ended_is_opened_again(
                 list(rows)
             write(writer, "kept")()
 
-        session.durably(writer, operation, always)
+        session.transact_blocking(writer, operation, always)
         assert len(tries) == 2
     assert names(address) == ["kept"]
 
@@ -468,7 +471,7 @@ def test_a_long_read_whose_connection_breaks_says_so(
     address = server.address()
     with seated(address) as (session, writer):
         for number in range(3):
-            session.durably(writer, write(writer, f"number {number}"), never)
+            session.transact_blocking(writer, write(writer, f"number {number}"), never)
     reader = open_for_reading(server.address(address.schema, proxy.port))
     rows = reader.stream("ledger_number", schema=address.schema)
     next(rows)
@@ -485,12 +488,12 @@ def test_patience_ends(server: Server, proxy: Proxy) -> None:
         proxy.cut()
         asked: list[float] = []
 
-        def patient(away_s: float) -> bool:
+        def keep_trying(away_s: float) -> bool:
             asked.append(away_s)
             return away_s < 1.0
 
         with pytest.raises(ConnectionLostError):
-            session.durably(writer, write(writer, "lost"), patient)
+            session.transact_blocking(writer, write(writer, "lost"), keep_trying)
         assert 1.0 <= asked[-1] < 2.0
 
 
@@ -506,7 +509,7 @@ def test_a_hold_that_the_server_does_not_know_any_more_ends(server: Server, prox
         reader.close()
         proxy.cut()
         with pytest.raises(SeatLostError, match="lost commits"):
-            session.durably(writer, write(writer, "refused"), always)
+            session.transact_blocking(writer, write(writer, "refused"), always)
     assert names(address) == []
 
 
@@ -520,8 +523,8 @@ def test_a_transaction_that_failed_unseen_is_not_taken_for_committed(server: Ser
                 writer.ask("add_campaign", name=None, now="2026-03-01T12:00:00.000Z")
 
         with pytest.raises(ServerError, match="had failed"):
-            session.durably(writer, operation, never)
-        session.durably(writer, write(writer, "next"), never)
+            session.transact_blocking(writer, operation, never)
+        session.transact_blocking(writer, write(writer, "next"), never)
     assert names(address) == ["next"]
 
 
@@ -529,13 +532,13 @@ def test_signs_of_life_do_not_come_between_the_rows_of_a_plan(server: Server) ->
     address = server.address()
     with seated(address, quiet=True) as (session, _):
         engine, before = session.engine, seat_of(address)["commits"]
-        with engine.turn:
-            other = threading.Thread(target=engine.show_life)
+        with engine.thread_lock:
+            other = threading.Thread(target=engine.write_sign_of_life)
             other.start()
             other.join(timeout=5)
             assert not other.is_alive()
             assert seat_of(address)["commits"] == before
-        engine.show_life()
+        engine.write_sign_of_life()
         assert seat_of(address)["commits"] == before + 1
 
 
@@ -546,11 +549,11 @@ def test_a_server_that_was_killed_is_found_again() -> None:
     with running_server() as own:
         address = own.address()
         with seated(address) as (session, writer):
-            session.durably(writer, write(writer, "before"), never)
+            session.transact_blocking(writer, write(writer, "before"), never)
             own.stop("immediate")
             starter = threading.Timer(0.5, own.start)
             starter.start()
-            session.durably(writer, write(writer, "after"), always)
+            session.transact_blocking(writer, write(writer, "after"), always)
             starter.join()
         assert names(address) == ["before", "after"]
         assert seat_of(address)["released"] is not None

@@ -252,7 +252,7 @@ class SeatedEngine(SqliteEngine):
     ) -> None:
         super().__init__(cast(sqlite3.Connection, session.database))
         self.session = session
-        self.turn = threading.RLock()
+        self.thread_lock = threading.RLock()
         self._enter, self._committed = enter, committed
 
     def execute(self, name: str, values: Mapping[str, object]) -> Any:
@@ -346,7 +346,7 @@ class SeatedEngine(SqliteEngine):
         if self.in_transaction:
             super().roll_back()
 
-    def show_life(self) -> None:
+    def write_sign_of_life(self) -> None:
         """Do a transaction that writes nothing but the sign of life."""
         if not self.session.is_broken:
             self.begin()

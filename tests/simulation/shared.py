@@ -38,7 +38,7 @@ from worker.ledger import views
 from worker.ledger.engine import Engine, ServerError
 from worker.ledger.handle import Reader, Writer
 from worker.ledger.seat import SIGN_EVERY_S, Holder
-from worker.ledger.session import Connection, Session, Waits
+from worker.ledger.session import Connection, Session, Steps
 from worker.ledger.sqlite.database import open_for_writing
 from worker.ledger.store import Ledger
 from worker.model.errors import BusyError, UsageError
@@ -122,7 +122,7 @@ class SimulatedSession(Session):
             "system": "server", "timeline": 1,
         }  # fmt: skip
 
-    def _reconnected(self, engine: Engine) -> None:
+    def _check_server(self, engine: Engine) -> None:
         """Whether it is still the same server: always."""
 
     def _is_dead(self, holder: Holder) -> bool:
@@ -137,16 +137,16 @@ class SharedDatabase(InlineDatabase):
 
     def __init__(
         self, ledger: Ledger, loop: SimulatedLoop, crasher: Crasher, takes_s: float,
-        session: Session, patient: Callable[[float], bool], committed: Callable[[], float],
+        session: Session, keep_trying: Callable[[float], bool], committed: Callable[[], float],
     ) -> None:  # fmt: skip
         super().__init__(ledger, loop, crasher, takes_s)
-        self._session, self._patient, self._committed = session, patient, committed
+        self._session, self._keep_trying, self._committed = session, keep_trying, committed
 
     async def _call(
         self, operation: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         work = partial(operation, self._ledger, *args, **kwargs)
-        return await self._passed(self._session.doing(self._ledger, work, self._patient))
+        return await self._passed(self._session.transact(self._ledger, work, self._keep_trying))
 
     async def query(
         self, operation: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
@@ -155,10 +155,10 @@ class SharedDatabase(InlineDatabase):
         work = partial(operation, self._ledger, *args, **kwargs)
         async with self._one:
             with anyio.CancelScope(shield=True):
-                result = await self._passed(self._session.asking(work, self._patient))
+                result = await self._passed(self._session.read(work, self._keep_trying))
             return result  # noqa: RET504 - a scope may swallow an exception, as mypy sees it
 
-    async def _passed(self, work: Waits[T]) -> T:
+    async def _passed(self, work: Steps[T]) -> T:
         await self._crasher.point(self._loop)
         if self._takes_s:
             await anyio.sleep(self._takes_s)
@@ -186,7 +186,7 @@ class SharedDatabase(InlineDatabase):
             await self._loop.die()
 
 
-async def passed(work: Waits[T]) -> T:
+async def passed(work: Steps[T]) -> T:
     """Do work that waits, while time passes. Returns its result."""
     while True:
         try:
@@ -346,7 +346,7 @@ class SharedSimulation(Simulation):
         calm = run in self._scenario.calm
         try:
             one.session = session = await self._reached(one)
-            await passed(session.taking(run.sharing.wait_s))
+            await passed(session.acquire_seat(run.sharing.wait_s))
             self._note(f"has the seat, epoch {session.epoch}")
             self._seated(one)
         except (BusyError, UsageError, ServerError) as error:
@@ -409,7 +409,7 @@ class SharedSimulation(Simulation):
         while True:
             await anyio.sleep(SIGN_EVERY_S / 5)
             try:
-                session.show_life()
+                session.keep_alive()
             except Crash:
                 await one.process.loop.die()
 
@@ -434,7 +434,7 @@ class SharedSimulation(Simulation):
                 ledger.plan(plan.file, plan.extra_columns, retry_failed=run.retry_failed)
         stop, gave_up = Stop(), False
 
-        def patient(away_s: float) -> bool:
+        def keep_trying(away_s: float) -> bool:
             nonlocal gave_up
             gave_up = gave_up or away_s >= run.limits.give_up_after_s
             return not gave_up and (away_s < PATIENCE_AT_END_S or not stop.asked)
@@ -447,7 +447,7 @@ class SharedSimulation(Simulation):
             return run.sharing.commit_s * one.rng.random() if run.sharing.commit_s else 0.0
 
         database = SharedDatabase(
-            ledger, loop, one.crasher, run.database_s, session, patient, committed
+            ledger, loop, one.crasher, run.database_s, session, keep_trying, committed
         )
         result = await self._async(run, stop, loop, database, clock, one.api, one.rng, file, None)
         self._over(one, result)

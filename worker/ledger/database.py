@@ -35,10 +35,12 @@ class Held(Protocol):
         Raises UsageError if it is not a ledger database, is newer than this program, belongs to
         another API, is damaged, or cannot be written, and WorkerError if the disk is full."""
 
-    def database(self, ledger: Ledger, patient: Callable[[float], bool], emit: Emit) -> Database:
-        """Where async code runs the operations of `ledger`. If the connection to a server breaks,
-        `patient` is asked, with the seconds since then, whether to try further. `emit` receives the
-        events of the connection, from any thread."""
+    def database(
+        self, ledger: Ledger, keep_trying: Callable[[float], bool], emit: Emit
+    ) -> Database:
+        """Where async code runs the operations of `ledger`. While the connection to a server is
+        broken, `keep_trying` gets the seconds since then and says whether to try further. `emit`
+        receives the events of the connection, from any thread."""
 
 
 class _HeldFile:
@@ -59,7 +61,9 @@ class _HeldFile:
         """Open the file (see `Held`)."""
         return sqlite.open_for_writing(self._path, api_url, checked=checked)
 
-    def database(self, ledger: Ledger, patient: Callable[[float], bool], emit: Emit) -> Database:
+    def database(
+        self, ledger: Ledger, keep_trying: Callable[[float], bool], emit: Emit
+    ) -> Database:
         """The operations in a thread (see `Held`)."""
         return ThreadedDatabase(ledger)
 
@@ -89,9 +93,11 @@ class _NotMoved:
             raise
         return opened
 
-    def database(self, ledger: Ledger, patient: Callable[[float], bool], emit: Emit) -> Database:
+    def database(
+        self, ledger: Ledger, keep_trying: Callable[[float], bool], emit: Emit
+    ) -> Database:
         """Where its operations run (see `Held`)."""
-        return self._held.database(ledger, patient, emit)
+        return self._held.database(ledger, keep_trying, emit)
 
 
 @contextmanager

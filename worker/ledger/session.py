@@ -1,8 +1,9 @@
 """The session of a run that has the seat of a shared ledger: it takes the seat, shows signs of
-life, and opens a connection that broke again. The rules are in `worker.ledger.seat`.
+life, and reconnects if the connection breaks. The rules are in `worker.ledger.seat`.
 
-Nothing here knows the engine or waits by itself: waits are yielded, in seconds. A command sleeps
-(`slept`), and a simulation lets its own time pass."""
+Work that has to wait is a generator (`Steps`): a command sleeps (`run_blocking`), and a simulation
+lets its own time pass. What a real server and a simulated one do differently is in the abstract
+methods of `Session`."""
 
 from __future__ import annotations
 
@@ -24,12 +25,12 @@ from worker.ledger.seat import (
     may_be_ended,
 )
 from worker.model.errors import BusyError, UsageError
-from worker.model.events import Emit, Event
+from worker.model.events import Emit, Event, ignore
 
 T = TypeVar("T")
 
-Waits = Generator[float, None, T]
-"""Work that yields how many seconds to wait before it continues."""
+Steps = Generator[float, None, T]
+"""Work that yields how many seconds to wait before its next step, and returns a result."""
 
 POLL_S = 0.2
 """Seconds between two tries to get the seat."""
@@ -38,8 +39,9 @@ LONGEST_PAUSE_S = 5.0
 """The longest pause, in seconds, between two tries to open the connection again."""
 
 
-class Turn(AbstractContextManager[object], Protocol):
-    """A lock of one thread, which may take it several times."""
+class ThreadLock(AbstractContextManager[object], Protocol):
+    """A lock between the threads of this process, such as `threading.RLock`. The thread that has it
+    may take it again."""
 
     def acquire(self, blocking: bool = True) -> bool:
         """Take it. Returns whether it was taken."""
@@ -64,12 +66,12 @@ class SeatedEngine(Engine, Protocol):
     `Session.confirm` follows its COMMIT."""
 
     @property
-    def turn(self) -> Turn:
+    def thread_lock(self) -> ThreadLock:
         """Held within a transaction, and within a statement outside one."""
 
-    def show_life(self) -> None:
+    def write_sign_of_life(self) -> None:
         """Do a transaction in which nothing is written but the sign of life, unless another thread
-        has its turn."""
+        has the lock."""
 
 
 class _LockedError(ServerError):
@@ -80,7 +82,7 @@ class Session(ABC):
     """This process's hold of a shared ledger. All statements of its ledger run through `engine`.
 
     Two threads use the connection: the one that works, and the one that shows signs of life. What
-    they share changes only while one has the engine's turn."""
+    they share changes only while one has the engine's `thread_lock`."""
 
     engine: SeatedEngine
     _connection: Connection
@@ -90,8 +92,8 @@ class Session(ABC):
         self._since: datetime | None = None
         """When the seat was taken. With the epoch it names this hold, also if a server that lost
         commits counts epochs a second time."""
-        self._keys: Mapping[str, object] = {}
-        """What the ledger's lock is called on the server."""
+        self._lock_key: Mapping[str, object] = {}
+        """The values that name the ledger's lock in statements."""
         self._number = 0
         """The number of the last transaction that has begun."""
         self._committed = 0
@@ -103,11 +105,12 @@ class Session(ABC):
         """Whether the last transaction in doubt took place."""
         self._lost: ServerError | None = None
         """Why nothing more can be written, if so."""
-        self._own: LockSession | None = None
-        self.emit: Emit = _ignore
+        self._server_session: LockSession | None = None
+        """The session that the server has for our connection."""
+        self.emit: Emit = ignore
         """Receives the events of the connection, from either thread."""
-        self._why = ""
-        """The last error of the connection."""
+        self._last_error = ""
+        """The message of the last error of the connection."""
         self._away_since: float | None = None
         """When the connection was found broken; None: it is not."""
         self._entered_at = self._monotonic()
@@ -133,7 +136,7 @@ class Session(ABC):
 
     @abstractmethod
     def _prepare(self, engine: Engine) -> Mapping[str, object]:
-        """Create the ledger if there is none. Returns what its lock is called on the server."""
+        """Create the ledger if there is none. Returns the values that name its lock."""
 
     @abstractmethod
     def _migrate(self) -> None:
@@ -153,32 +156,32 @@ class Session(ABC):
 
     # -- taking the seat
 
-    def taking(self, wait_s: float) -> Waits[None]:
+    def acquire_seat(self, wait_s: float) -> Steps[None]:
         """Take the seat. Waits up to `wait_s` seconds for the run that has it. Raises BusyError,
         which names that run."""
         deadline = self._monotonic() + wait_s
         engine = self._plain(self._connection)
-        self._keys = self._prepare(engine)
+        self._lock_key = self._prepare(engine)
         taken = None
         while taken is None:
             yield from self._awaiting_lock(engine, deadline)
             state = _seat(engine)
-            if not (yield from self._shows_life(engine, state)):
+            if not (yield from self._holder_lives(engine, state)):
                 seen = {"epoch": state["epoch"], "alive_at": state["alive_at"]}
                 taken = engine.execute("take", {**seen, **self._identity(engine)}).fetchone()
             if taken is None:
                 # The holder lives: its connection broke, and it needs the lock to continue.
-                engine.execute("unlock", self._keys).fetchall()
+                engine.execute("unlock", self._lock_key).fetchall()
                 if self._monotonic() >= deadline:
                     raise self._busy(_holder(state))
                 yield SIGN_EVERY_S
         self.epoch, self._since = int(taken["epoch"]), taken["since"]
-        self._own = _own_session(engine)
+        self._server_session = _own_session(engine)
         # Only now: the run that had the seat may be one of the earlier version.
         self._migrate()
         self._entered_at = self._monotonic()
 
-    def _awaiting_lock(self, engine: Engine, deadline: float) -> Waits[None]:
+    def _awaiting_lock(self, engine: Engine, deadline: float) -> Steps[None]:
         """Wait for the lock, and end the session that has it if it is silent."""
         seen, since = None, self._monotonic()
         while not self._try_lock(engine):
@@ -197,7 +200,7 @@ class Session(ABC):
                 raise self._busy(holder)
             yield POLL_S
 
-    def _shows_life(self, engine: Engine, state: Any) -> Waits[bool]:
+    def _holder_lives(self, engine: Engine, state: Any) -> Steps[bool]:
         """Whether the holder by this row of the seat shows life, although its lock is free. Waits
         until its requests cannot leave any more, if it does not."""
         holder = _holder(state)
@@ -218,17 +221,17 @@ class Session(ABC):
         )
 
     def _try_lock(self, engine: Engine) -> bool:
-        return bool(engine.execute("lock", self._keys).fetchone()[0])
+        return bool(engine.execute("lock", self._lock_key).fetchone()[0])
 
     def _lock_session(self, engine: Engine) -> LockSession | None:
-        row = engine.execute("holder_session", self._keys).fetchone()
+        row = engine.execute("holder_session", self._lock_key).fetchone()
         return (
             None if row is None else LockSession(row["pid"], row["backend_start"], row["active_at"])
         )
 
     def _end_session(self, engine: Engine, session: LockSession) -> None:
         keys = {"session": session.number, "began": session.began}
-        engine.execute("end_session", {**self._keys, **keys}).fetchall()
+        engine.execute("end_session", {**self._lock_key, **keys}).fetchall()
 
     def _end_silent(self, engine: Engine, session: LockSession) -> None:
         try:
@@ -257,17 +260,17 @@ class Session(ABC):
         """Note that the transaction that began last is committed."""
         self._committed = self._number
 
-    def doing(
-        self, writer: Writer, operation: Callable[[], T], patient: Callable[[float], bool]
-    ) -> Waits[T]:
-        """Run an operation as one transaction of `writer`, also if the connection breaks meanwhile:
-        then the connection is opened again, and what was not committed is done again.
+    def transact(
+        self, writer: Writer, operation: Callable[[], T], keep_trying: Callable[[float], bool]
+    ) -> Steps[T]:
+        """Run an operation as one transaction of `writer`. Returns its result. If the connection
+        breaks, reconnect, and run the operation again unless it was committed.
 
-        `patient` is asked, with the seconds since it broke, whether to try further. Raises
-        ConnectionLostError if not, and SeatLostError if another machine has taken the seat; from
-        then on, nothing more is tried."""
+        While the server is away, `keep_trying` gets the seconds since then and says whether to try
+        further. Raises ConnectionLostError if not, and SeatLostError if another machine has taken
+        the seat; from then on, nothing more is tried."""
         if self._connection.is_broken:
-            yield from self._restoring(patient)
+            yield from self._reconnect(keep_trying)
         while True:
             if self._lost is not None:
                 raise self._lost
@@ -278,37 +281,38 @@ class Session(ABC):
                 writer.commit()
                 return done[0]
             except ConnectionLostError as error:
-                self._why = str(error)
-                if done:  # so this is still our turn
+                self._last_error = str(error)
+                if done:  # the COMMIT broke. We have the thread lock, so `_number` is still ours.
                     self._in_doubt = self._number
                 writer.roll_back()
             except BaseException:
                 writer.roll_back()
                 raise
-            yield from self._restoring(patient)
+            yield from self._reconnect(keep_trying)
             if done and self._took_place:
                 return done[0]
 
-    def asking(self, operation: Callable[[], T], patient: Callable[[float], bool]) -> Waits[T]:
+    def read(self, operation: Callable[[], T], keep_trying: Callable[[float], bool]) -> Steps[T]:
         """Run an operation that only reads, outside a transaction: nothing is committed, so the
-        server need not write to its disk. If the connection breaks meanwhile, it is opened again as
-        in `doing`, and the operation is done again from its beginning. Raises as `doing` does."""
+        server need not write to its disk. If the connection breaks, reconnect as `transact` does,
+        and run the operation again from its beginning. Raises as `transact` does."""
         while True:
             if self._connection.is_broken:
-                yield from self._restoring(patient)
+                yield from self._reconnect(keep_trying)
             if self._lost is not None:
                 raise self._lost
             try:
                 return operation()
             except ConnectionLostError as error:
-                self._why = str(error)
+                self._last_error = str(error)
 
-    def _restoring(self, patient: Callable[[float], bool]) -> Waits[None]:
-        """Open the connection again, and take the seat back at the same epoch."""
+    def _reconnect(self, keep_trying: Callable[[float], bool]) -> Steps[None]:
+        """Open the connection again, and take the seat back at the same epoch. Raises as `transact`
+        does."""
         began, pause = self._monotonic(), 0.1
         while self._lost is None:
             try:
-                with self.engine.turn:
+                with self.engine.thread_lock:
                     self._reopen()
                 return
             except SeatLostError:
@@ -316,7 +320,7 @@ class Session(ABC):
             except (UsageError, ServerError) as error:
                 again_at = self._monotonic() + pause
                 while (now := self._monotonic()) < again_at:
-                    if not patient(now - began):
+                    if not keep_trying(now - began):
                         # Whether a transaction in doubt took place is not known now, so that it
                         # must not be done again later.
                         self._lost = ConnectionLostError(str(error))
@@ -335,7 +339,7 @@ class Session(ABC):
             return
         if self._away_since is None:
             self._away_since = self._monotonic()
-            self.emit(Event("ledger.disconnected", "warning", {"why": self._why}))
+            self.emit(Event("ledger.disconnected", "warning", {"why": self._last_error}))
         self._connection.close()
         connection = self._connect()
         try:
@@ -343,7 +347,8 @@ class Session(ABC):
             session, state = self._lock_session(engine), _seat(engine)
             if state["epoch"] > self.epoch:
                 raise SeatLostError(_taken_text(engine))
-            ours = self._own is not None and session is not None and session[:2] == self._own[:2]
+            before = self._server_session
+            ours = before is not None and session is not None and session[:2] == before[:2]
             if session is not None and (ours or is_silent(None, session, state["now"])):
                 # The server has not noticed that our connection broke, or a run that waits has
                 # stopped with the lock.
@@ -361,7 +366,7 @@ class Session(ABC):
                     " behind does"
                 )
             own = _own_session(engine)
-            self._reconnected(engine)
+            self._check_server(engine)
         except BaseException as error:
             connection.close()
             if isinstance(error, SeatLostError):
@@ -371,7 +376,7 @@ class Session(ABC):
         if self._in_doubt is not None:
             # No session but ours could commit at our epoch, and the one that did has ended.
             self._took_place, self._in_doubt = self._is_committed(self._in_doubt), None
-        self._own = own
+        self._server_session = own
         self._connection = connection
         self._use(connection)
         away_s = round(self._monotonic() - self._away_since, 3)
@@ -379,9 +384,9 @@ class Session(ABC):
         self.emit(Event("ledger.reconnected", "info", {"away_s": away_s}))
 
     @abstractmethod
-    def _reconnected(self, engine: Engine) -> None:
-        """The connection is open again, and no commit of this run is missing. Raises UsageError if
-        nothing may be written to this server."""
+    def _check_server(self, engine: Engine) -> None:
+        """Check the server after reconnecting, once it is known that no commit of this run is
+        missing. Raises UsageError if nothing may be written to this server."""
 
     def _is_committed(self, number: int) -> bool:
         """Whether the transaction with this number is committed: the server counts them."""
@@ -389,48 +394,48 @@ class Session(ABC):
 
     # -- signs of life
 
-    def show_life(self) -> None:
+    def keep_alive(self) -> None:
         """Write a sign of life if nothing else was written for a while. If the connection broke
         while nobody uses it, open it again: a run that only waits must not lose its seat."""
         if self._lost is not None:
             return
         if self._connection.is_broken:
-            self._reopen_between()
+            self._reopen_if_idle()
         elif self._monotonic() - self._entered_at >= SIGN_EVERY_S:
             self._entered_at = self._monotonic()  # the next try is not at once
             try:
-                self.engine.show_life()
+                self.engine.write_sign_of_life()
             except ServerError as error:  # whoever uses the connection next sees it too
-                self._why = str(error)
+                self._last_error = str(error)
 
-    def _reopen_between(self) -> None:
-        if not self.engine.turn.acquire(blocking=False):
+    def _reopen_if_idle(self) -> None:
+        if not self.engine.thread_lock.acquire(blocking=False):
             return
         try:
-            # Within a transaction, the one whose it is must see that it broke.
+            # Who has a transaction open must see that it broke.
             if not self.engine.in_transaction:
                 self._reopen()
         except (UsageError, ServerError):
             pass  # whoever uses the connection next sees it too
         finally:
-            self.engine.turn.release()
+            self.engine.thread_lock.release()
 
     # -- ending
 
     def end(self) -> None:
         """Leave the seat, and close the connection."""
-        with self.engine.turn:
+        with self.engine.thread_lock:
             with suppress(ServerError):
                 if self.epoch >= 0 and not self._connection.is_broken:
                     self.engine.execute("release", {"epoch": self.epoch, "since": self._since})
                     # The server ends a session some time after its connection was closed. A run
                     # that follows at once must find the lock free.
-                    self.engine.execute("unlock", self._keys).fetchall()
+                    self.engine.execute("unlock", self._lock_key).fetchall()
             self._connection.close()
 
 
-def slept(work: Waits[T]) -> T:
-    """Do work that waits, in this thread. Returns its result."""
+def run_blocking(work: Steps[T]) -> T:
+    """Do work that waits, and sleep in this thread meanwhile. Returns its result."""
     while True:
         try:
             seconds = next(work)
@@ -438,10 +443,6 @@ def slept(work: Waits[T]) -> T:
             result: T = ended.value
             return result
         time.sleep(seconds)
-
-
-def _ignore(_event: Event) -> None:
-    """Ignore events: commands that are no runs have no log."""
 
 
 def _taken_text(engine: Engine) -> str:

@@ -44,8 +44,8 @@ class ServerEngine:
     transaction that begins with it, and `committed` is called after each commit (see
     `worker.ledger.postgresql.session`).
 
-    Signs of life come from a thread of their own, so a transaction, or a statement outside one, is
-    one thread's `turn`."""
+    Signs of life come from a thread of their own, so a thread has the `thread_lock` within a
+    transaction, and within a statement outside one."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class ServerEngine:
         self._address = address
         self._enter = enter
         self._committed = committed
-        self.turn = threading.RLock()
+        self.thread_lock = threading.RLock()
         self._changes = 0
         self._transaction_of: int | None = None
         """The thread whose transaction has begun and not ended."""
@@ -81,7 +81,7 @@ class ServerEngine:
     @property
     def changes(self) -> int:
         """How many rows were changed since the database was opened."""
-        with self.turn:
+        with self.thread_lock:
             self._send()
         return self._changes
 
@@ -94,7 +94,7 @@ class ServerEngine:
         """Run the statement `name` with these values; a change outside a transaction is one of its
         own."""
         statement = sql(name)
-        with self.turn:
+        with self.thread_lock:
             self._stage_for(statement)
             if self._enter is None or self.in_transaction or not _changes(statement):
                 return self._execute(statement, values)
@@ -131,7 +131,7 @@ class ServerEngine:
     def execute_later(self, name: str, values: Mapping[str, object]) -> None:
         """Run the statement `name`, within a transaction; it is sent with the next one."""
         statement = sql(name)
-        with self.turn:
+        with self.thread_lock:
             self._stage_for(statement)
             self._unsent.append((statement, values))
 
@@ -142,7 +142,7 @@ class ServerEngine:
         if not values:
             return
         at_once = statements().get(f"many_{name}")
-        with self.turn:
+        with self.thread_lock:
             if at_once is not None:
                 self._unsent.append((at_once, {"rows": _as_json(values)}))
                 return
@@ -183,7 +183,7 @@ class ServerEngine:
         self._begin("BEGIN", self._enter)
 
     def _begin(self, statement: str, enter: Callable[[ServerEngine], None] | None) -> None:
-        self.turn.acquire()
+        self.thread_lock.acquire()
         self._transaction_of = threading.get_ident()
         try:
             if enter is None:
@@ -195,10 +195,10 @@ class ServerEngine:
             self.roll_back()
             raise
 
-    def show_life(self) -> None:
+    def write_sign_of_life(self) -> None:
         """Do a transaction in which nothing is written but the sign of life, unless another thread
-        has its turn."""
-        if not self.turn.acquire(blocking=False):
+        has the lock."""
+        if not self.thread_lock.acquire(blocking=False):
             return
         try:
             if not self.in_transaction and not self.connection.is_broken:
@@ -208,7 +208,7 @@ class ServerEngine:
             self.roll_back()
             raise
         finally:
-            self.turn.release()
+            self.thread_lock.release()
 
     def try_begin(self) -> bool:
         """Begin a write transaction. Returns True: no other program writes."""
@@ -224,7 +224,7 @@ class ServerEngine:
         if self._enter is not None and self._committed is not None:
             self._committed()
         self._transaction_of = None
-        self.turn.release()
+        self.thread_lock.release()
 
     def roll_back(self) -> None:
         """Undo what was written since `begin`. A connection that broke has undone it."""
@@ -238,7 +238,7 @@ class ServerEngine:
         except ConnectionLostError:
             pass  # so it is undone
         finally:
-            self.turn.release()
+            self.thread_lock.release()
 
     def begin_reading(self) -> None:
         """From now on every read sees the same state."""
@@ -302,7 +302,7 @@ class ServerEngine:
         removed the temporary tables."""
         self._plan = self._limit_s = None
         staged, self._staged = self._staged, False
-        with self.turn:
+        with self.thread_lock:
             failed = self.connection.raw.info.transaction_status == _FAILED
             if staged and not self.connection.is_broken and not failed:
                 self._execute("DROP TABLE IF EXISTS pg_temp.staged, pg_temp.staged_extras", {})

@@ -47,11 +47,11 @@ class _HeldServer:
             raise database.unusable(self.session.address, error) from error
 
     def database(
-        self, ledger: Ledger, patient: Callable[[float], bool], emit: Emit
+        self, ledger: Ledger, keep_trying: Callable[[float], bool], emit: Emit
     ) -> ServerDatabase:
         """The operations in a thread (see `worker.ledger.database.Held`)."""
         self.session.emit = emit
-        return ServerDatabase(ledger, self.session, patient)
+        return ServerDatabase(ledger, self.session, keep_trying)
 
 
 class SeatedWriter(Writer):
@@ -88,7 +88,7 @@ def _seated(address: ServerAddress, wait_s: float) -> Session:
         session: Session | None = None
         try:
             session = Session(address)
-            session.take(max(0.0, began + wait_s - time.monotonic()))
+            session.acquire_seat_blocking(max(0.0, began + wait_s - time.monotonic()))
             return session
         except (ServerError, UsageError) as error:
             if session is not None:

@@ -18,7 +18,7 @@ from worker.ledger.postgresql.connection import TimedConnection
 from worker.ledger.postgresql.engine import ServerEngine
 from worker.ledger.postgresql.lineage import Lineage, current, refuse_unsafe
 from worker.ledger.seat import SIGN_EVERY_S, Holder
-from worker.ledger.session import slept
+from worker.ledger.session import run_blocking
 from worker.model.process import is_running
 from worker.model.server_address import ServerAddress
 
@@ -44,25 +44,24 @@ class Session(session.Session):
         """The address, without a password."""
         return str(self.address)
 
-    def take(self, wait_s: float) -> None:
-        """Take the seat. Waits up to `wait_s` seconds for the run that has it. Raises BusyError,
-        which names that run."""
-        slept(self.taking(wait_s))
+    def acquire_seat_blocking(self, wait_s: float) -> None:
+        """Take the seat (see `acquire_seat`), and show signs of life from now on."""
+        run_blocking(self.acquire_seat(wait_s))
         threading.Thread(target=self._beat, name="signs of life", daemon=True).start()
 
-    def durably(
-        self, writer: Writer, operation: Callable[[], T], patient: Callable[[float], bool]
+    def transact_blocking(
+        self, writer: Writer, operation: Callable[[], T], keep_trying: Callable[[float], bool]
     ) -> T:
-        """Run an operation as one transaction of `writer` (see `doing`)."""
-        return slept(self.doing(writer, operation, patient))
+        """`transact`, in this thread."""
+        return run_blocking(self.transact(writer, operation, keep_trying))
 
-    def reading(self, operation: Callable[[], T], patient: Callable[[float], bool]) -> T:
-        """Run an operation that only reads, outside a transaction (see `asking`)."""
-        return slept(self.asking(operation, patient))
+    def read_blocking(self, operation: Callable[[], T], keep_trying: Callable[[float], bool]) -> T:
+        """`read`, in this thread."""
+        return run_blocking(self.read(operation, keep_trying))
 
     def _beat(self) -> None:
         while not self._ended.wait(SIGN_EVERY_S / 5):
-            self.show_life()
+            self.keep_alive()
 
     def _reopen(self) -> None:
         if not self._ended.is_set():
@@ -73,8 +72,9 @@ class Session(session.Session):
         self._ended.set()
         super().end()
 
-    def _reconnected(self, engine: Engine) -> None:
-        """Record that the server is another one, on which none of this run's commits is missing."""
+    def _check_server(self, engine: Engine) -> None:
+        """Check the server after reconnecting (see the base class). Record its lineage if it is
+        another one."""
         assert isinstance(engine, ServerEngine)
         refuse_unsafe(engine, self.address)
         now = current(engine, self.address)

@@ -28,13 +28,15 @@ T = TypeVar("T")
 
 class ServerDatabase:
     """Runs operations in a worker thread, one after another, and reads in a second thread with a
-    connection of its own. `patient` is asked, with the seconds since the connection broke, whether
-    to try further."""
+    connection of its own. While the connection is broken, `keep_trying` gets the seconds since then
+    and says whether to try further."""
 
-    def __init__(self, ledger: Ledger, session: Session, patient: Callable[[float], bool]) -> None:
+    def __init__(
+        self, ledger: Ledger, session: Session, keep_trying: Callable[[float], bool]
+    ) -> None:
         self._ledger = ledger
         self._session = session
-        self._patient = patient
+        self._keep_trying = keep_trying
         self._one = anyio.Lock()
         self._one_reader = anyio.CapacityLimiter(1)
 
@@ -45,7 +47,7 @@ class ServerDatabase:
         work = partial(operation, self._ledger, *args, **kwargs)
         async with self._one:
             return await anyio.to_thread.run_sync(
-                self._session.durably, self._ledger, work, self._patient
+                self._session.transact_blocking, self._ledger, work, self._keep_trying
             )
 
     transact = call
@@ -56,7 +58,9 @@ class ServerDatabase:
         """Run one operation that only reads, outside a transaction. Raises ServerError."""
         work = partial(operation, self._ledger, *args, **kwargs)
         async with self._one:
-            return await anyio.to_thread.run_sync(self._session.reading, work, self._patient)
+            return await anyio.to_thread.run_sync(
+                self._session.read_blocking, work, self._keep_trying
+            )
 
     async def read(
         self,
@@ -83,7 +87,7 @@ class ServerDatabase:
                     return operation(reader, *args, **kwargs)
             except ConnectionLostError as error:
                 began = time.monotonic() if began is None else began
-                if not self._patient(time.monotonic() - began):
+                if not self._keep_trying(time.monotonic() - began):
                     raise ConnectionLostError(str(error)) from error
             time.sleep(READ_AGAIN_S)
 
