@@ -22,7 +22,7 @@ from worker.model.server_address import ServerAddress
 
 pytest.importorskip("psycopg", reason="psycopg is an optional extra")
 
-from worker.ledger import seat
+from worker.ledger import seat, seat_taking
 from worker.ledger import session as session_rules
 from worker.ledger.postgresql import connection as connections
 from worker.ledger.postgresql import database as databases
@@ -30,7 +30,8 @@ from worker.ledger.postgresql import engine as engine_module
 from worker.ledger.postgresql import session as sessions
 from worker.ledger.postgresql.database import open_for_reading
 from worker.ledger.postgresql.session import Session
-from worker.ledger.session import Steps
+from worker.ledger.seat_statements import LedgerLock
+from worker.ledger.steps import Steps
 
 __all__ = ["server"]
 
@@ -54,7 +55,7 @@ def scaled(monkeypatch: pytest.MonkeyPatch) -> None:
     """The waits, some twenty times shorter, and each session on a machine of its own."""
     monkeypatch.setattr(seat, "SILENT_S", 2.0)
     monkeypatch.setattr(seat, "LEFT_AFTER_S", 0.5)
-    for module in (session_rules, sessions):
+    for module in (session_rules, seat_taking, sessions):
         monkeypatch.setattr(module, "SIGN_EVERY_S", 0.3)
     monkeypatch.setattr(session_rules, "LONGEST_PAUSE_S", 0.3)
     monkeypatch.setattr(connections, "EXCHANGE_S", 0.8)
@@ -289,10 +290,9 @@ def test_a_run_that_waits_and_stops_with_the_lock_does_not_block_the_one_that_wo
     with seated(server.address(address.schema, proxy.port)) as (old, writer):
         stopped = Session(address)
         try:
-            stopped._lock_key = old._lock_key
             proxy.refuses = True
             proxy.cut()
-            until(lambda: stopped._try_lock(stopped.engine))
+            until(LedgerLock(stopped.engine, old._lock_key).try_acquire)
             proxy.refuses = False
             began = time.monotonic()
             old.transact_blocking(writer, write(writer, "mine"), lambda away_s: away_s < 15)

@@ -38,8 +38,9 @@ from worker.ledger import views
 from worker.ledger.engine import Engine, ServerError
 from worker.ledger.handle import Reader, Writer
 from worker.ledger.seat import SIGN_EVERY_S, Holder
-from worker.ledger.session import Connection, Session, Steps
+from worker.ledger.session import Connection, Session
 from worker.ledger.sqlite.database import open_for_writing
+from worker.ledger.steps import Steps
 from worker.ledger.store import Ledger
 from worker.model.errors import BusyError, UsageError
 from worker.model.stop import Stop

@@ -15,8 +15,8 @@ from tests.simulation.scenario import Run, Scenario, Sharing, Theme
 from tests.simulation.server import STATEMENTS
 from tests.simulation.shared import SharedClock
 from tests.simulation.weather import Fate, Weather
-from worker.ledger import seat, session
-from worker.ledger.session import Session
+from worker.ledger import seat, seat_taking
+from worker.ledger.commit_log import CommitLog
 from worker.run.limits import Limits
 
 # -- scenarios in which they show early
@@ -93,11 +93,11 @@ def no_epoch_is_read(patch: pytest.MonkeyPatch) -> None:
 
 
 def what_was_cut_is_not_done(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Session, "_is_committed", lambda _self, _number: False)
+    patch.setattr(CommitLog, "took_place", property(lambda _self: False))
 
 
 def what_was_cut_is_done(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Session, "_is_committed", lambda _self, _number: True)
+    patch.setattr(CommitLog, "took_place", property(lambda _self: True))
 
 
 def nothing_is_silent_for_long(patch: pytest.MonkeyPatch) -> None:
@@ -105,7 +105,7 @@ def nothing_is_silent_for_long(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_free_lock_is_taken_at_once(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(session, "leaves_for", lambda _holder, _now, *, certainly_dead: 0.0)
+    patch.setattr(seat_taking, "leaves_for", lambda _holder, _now, *, certainly_dead: 0.0)
 
 
 def no_clock_counts_sleep(patch: pytest.MonkeyPatch) -> None:

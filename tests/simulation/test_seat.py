@@ -19,9 +19,10 @@ from tests.simulation.shared import Machine, SimulatedSession
 from tests.support.ledgers import connection_of
 from worker.ledger.engine import ConnectionLostError, Engine, SeatLostError, ServerError
 from worker.ledger.handle import Writer
-from worker.ledger.seat import LEFT_AFTER_S, SIGN_EVERY_S, SILENT_S, LockSession
-from worker.ledger.session import POLL_S, Steps, T, run_blocking
+from worker.ledger.seat import LEFT_AFTER_S, POLL_S, SIGN_EVERY_S, SILENT_S, LockSession
+from worker.ledger.seat_statements import LedgerLock
 from worker.ledger.sqlite.database import open_for_writing
+from worker.ledger.steps import Steps, T, run_blocking
 from worker.model.errors import BusyError, UsageError
 
 
@@ -289,10 +290,10 @@ def test_a_silent_session_that_may_not_be_ended_is_an_error_with_a_remedy(
     rig.done(first.acquire_seat(0.0))
     cut(rig, first, 1e6, noticed=False)
 
-    def refused(engine: Engine, session: LockSession) -> None:
+    def refused(lock: LedgerLock, session: LockSession) -> None:
         raise ServerError("permission denied")
 
-    monkeypatch.setattr(second, "_end_session", refused)
+    monkeypatch.setattr(LedgerLock, "end_session", refused)
     with pytest.raises(UsageError) as raised:
         rig.done(second.acquire_seat(2 * SILENT_S))
     assert raised.value.message == (

@@ -7,7 +7,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from worker.cli import run_session
-from worker.ledger import seat, session
+from worker.ledger import seat, seat_taking, session
 from worker.run import sending
 from worker.settle import windows
 from worker.setup import requests
@@ -26,9 +26,10 @@ def scale(machine: str) -> None:
     seat.LEFT_AFTER_S = LEFT_AFTER_S
     windows.LEAVES_WITHIN_S = sending.LEAVES_WITHIN_S = requests.LEAVES_WITHIN_S = 0.5  # type: ignore[attr-defined]
     run_session.CONNECTS_WITHIN_S = 0.5  # type: ignore[attr-defined]
-    session.SIGN_EVERY_S = postgresql_session.SIGN_EVERY_S = 0.25  # type: ignore[attr-defined]
+    for module in (session, seat_taking, postgresql_session):
+        module.SIGN_EVERY_S = 0.25  # type: ignore[attr-defined]
     session.LONGEST_PAUSE_S = 0.5
-    session.POLL_S = 0.05
+    session.POLL_S = seat_taking.POLL_S = 0.05  # type: ignore[attr-defined]
     postgresql_session.machine = lambda: machine
     connection.EXCHANGE_S = 1.0
     connection.LONG_EXCHANGE_S = engine.LONG_EXCHANGE_S = 10.0  # type: ignore[attr-defined]

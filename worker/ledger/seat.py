@@ -12,6 +12,9 @@ from typing import NamedTuple
 SIGN_EVERY_S = 5.0
 """Seconds after its last transaction in which a holder writes a sign of life."""
 
+POLL_S = 0.2
+"""Seconds between two tries to get the seat."""
+
 SILENT_S = 60.0
 """Seconds without a sign of life after which a holder that still has its lock is taken over."""
 

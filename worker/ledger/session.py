@@ -1,39 +1,26 @@
 """The session of a run that has the seat of a shared ledger: it takes the seat, shows signs of
 life, and reconnects if the connection breaks. The rules are in `worker.ledger.seat`.
 
-Work that has to wait is a generator (`Steps`): a command sleeps (`run_blocking`), and a simulation
-lets its own time pass. What a real server and a simulated one do differently is in the abstract
-methods of `Session`."""
+What a real server and a simulated one do differently is in the abstract methods of `Session`."""
 
 from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
+from worker.ledger.commit_log import CommitLog
 from worker.ledger.engine import ConnectionLostError, Engine, SeatLostError, ServerError
 from worker.ledger.handle import Writer
-from worker.ledger.seat import (
-    SIGN_EVERY_S,
-    Holder,
-    LockSession,
-    is_silent,
-    leaves_for,
-    may_be_ended,
-)
-from worker.model.errors import BusyError, UsageError
+from worker.ledger.seat import POLL_S, SIGN_EVERY_S, Holder, LockSession, is_silent
+from worker.ledger.seat_statements import LedgerLock, read_seat, session_of
+from worker.ledger.seat_taking import SeatTaking
+from worker.ledger.steps import Steps, T
+from worker.model.errors import UsageError
 from worker.model.events import Emit, Event, ignore
-
-T = TypeVar("T")
-
-Steps = Generator[float, None, T]
-"""Work that yields how many seconds to wait before its next step, and returns a result."""
-
-POLL_S = 0.2
-"""Seconds between two tries to get the seat."""
 
 LONGEST_PAUSE_S = 5.0
 """The longest pause, in seconds, between two tries to open the connection again."""
@@ -94,15 +81,7 @@ class Session(ABC):
         commits counts epochs a second time."""
         self._lock_key: Mapping[str, object] = {}
         """The values that name the ledger's lock in statements."""
-        self._number = 0
-        """The number of the last transaction that has begun."""
-        self._committed = 0
-        """The number of the last transaction that is known to be committed."""
-        self._in_doubt: int | None = None
-        """The number of a transaction whose COMMIT was not answered, until it is known whether it
-        took place."""
-        self._took_place = False
-        """Whether the last transaction in doubt took place."""
+        self._commits = CommitLog()
         self._lost: ServerError | None = None
         """Why nothing more can be written, if so."""
         self._server_session: LockSession | None = None
@@ -115,7 +94,7 @@ class Session(ABC):
         """When the connection was found broken; None: it is not."""
         self._entered_at = self._monotonic()
 
-    # -- what the server, and this machine, are asked
+    # -- what a real server and a simulated one do differently
 
     @property
     @abstractmethod
@@ -162,89 +141,19 @@ class Session(ABC):
         deadline = self._monotonic() + wait_s
         engine = self._plain(self._connection)
         self._lock_key = self._prepare(engine)
-        taken = None
-        while taken is None:
-            yield from self._awaiting_lock(engine, deadline)
-            state = _seat(engine)
-            if not (yield from self._holder_lives(engine, state)):
-                seen = {"epoch": state["epoch"], "alive_at": state["alive_at"]}
-                taken = engine.execute("take", {**seen, **self._identity(engine)}).fetchone()
-            if taken is None:
-                # The holder lives: its connection broke, and it needs the lock to continue.
-                engine.execute("unlock", self._lock_key).fetchall()
-                if self._monotonic() >= deadline:
-                    raise self._busy(_holder(state))
-                yield SIGN_EVERY_S
-        self.epoch, self._since = int(taken["epoch"]), taken["since"]
-        self._server_session = _own_session(engine)
+        taking = SeatTaking(
+            self.place,
+            LedgerLock(engine, self._lock_key),
+            deadline,
+            self._monotonic,
+            self._identity,
+            self._is_dead,
+        )
+        self.epoch, self._since = yield from taking.take()
+        self._server_session = session_of(engine)
         # Only now: the run that had the seat may be one of the earlier version.
         self._migrate()
         self._entered_at = self._monotonic()
-
-    def _awaiting_lock(self, engine: Engine, deadline: float) -> Steps[None]:
-        """Wait for the lock, and end the session that has it if it is silent."""
-        seen, since = None, self._monotonic()
-        while not self._try_lock(engine):
-            session, state = self._lock_session(engine), _seat(engine)
-            holder = _holder(state)
-            its_seat = session is not None and session.number == state["session"]
-            shown = (session, state["alive_at"] if its_seat else None)
-            if seen != shown:
-                seen, since = shown, self._monotonic()
-            watched_s = self._monotonic() - since
-            if session is not None and may_be_ended(holder, session, state["now"], watched_s):
-                self._end_silent(engine, session)
-            elif self._monotonic() >= deadline and not (
-                session is not None and is_silent(holder, session, state["now"])
-            ):
-                raise self._busy(holder)
-            yield POLL_S
-
-    def _holder_lives(self, engine: Engine, state: Any) -> Steps[bool]:
-        """Whether the holder by this row of the seat shows life, although its lock is free. Waits
-        until its requests cannot leave any more, if it does not."""
-        holder = _holder(state)
-        dead = holder is not None and self._is_dead(holder)
-        until = self._monotonic() + leaves_for(holder, state["now"], certainly_dead=dead)
-        while (left := until - self._monotonic()) > 0:
-            yield min(POLL_S, left)
-            now = _seat(engine)
-            if (now["epoch"], now["alive_at"]) != (state["epoch"], state["alive_at"]):
-                return True
-        return False
-
-    def _busy(self, holder: Holder | None) -> BusyError:
-        described = "it started a moment ago" if holder is None else str(holder)
-        return BusyError(
-            f"another run holds {self.place}: {described}",
-            hint="Wait for it to end, or give --wait SECONDS.",
-        )
-
-    def _try_lock(self, engine: Engine) -> bool:
-        return bool(engine.execute("lock", self._lock_key).fetchone()[0])
-
-    def _lock_session(self, engine: Engine) -> LockSession | None:
-        row = engine.execute("holder_session", self._lock_key).fetchone()
-        return (
-            None if row is None else LockSession(row["pid"], row["backend_start"], row["active_at"])
-        )
-
-    def _end_session(self, engine: Engine, session: LockSession) -> None:
-        keys = {"session": session.number, "began": session.began}
-        engine.execute("end_session", {**self._lock_key, **keys}).fetchall()
-
-    def _end_silent(self, engine: Engine, session: LockSession) -> None:
-        try:
-            self._end_session(engine, session)
-        except ConnectionLostError:
-            raise
-        except ServerError as error:
-            raise UsageError(
-                f"{self.place}: the run that holds this ledger is silent, and its session cannot be"
-                f" ended: {error}",
-                hint="Nothing was sent. Use the same role on all machines, or grant it"
-                " pg_signal_backend (docs/shared-ledger.md).",
-            ) from error
 
     # -- transactions
 
@@ -253,12 +162,12 @@ class Session(ABC):
         row = engine.execute("enter", {"epoch": self.epoch, "since": self._since}).fetchone()
         if row is None:
             raise SeatLostError(_taken_text(engine))
-        self._number = int(row["commits"])
+        self._commits.begin(int(row["commits"]))
         self._entered_at = self._monotonic()
 
     def confirm(self) -> None:
         """Note that the transaction that began last is committed."""
-        self._committed = self._number
+        self._commits.confirm()
 
     def transact(
         self, writer: Writer, operation: Callable[[], T], keep_trying: Callable[[float], bool]
@@ -282,14 +191,14 @@ class Session(ABC):
                 return done[0]
             except ConnectionLostError as error:
                 self._last_error = str(error)
-                if done:  # the COMMIT broke. We have the thread lock, so `_number` is still ours.
-                    self._in_doubt = self._number
+                if done:  # the COMMIT broke. We have the thread lock, so it began last.
+                    self._commits.doubt()
                 writer.roll_back()
             except BaseException:
                 writer.roll_back()
                 raise
             yield from self._reconnect(keep_trying)
-            if done and self._took_place:
+            if done and self._commits.took_place:
                 return done[0]
 
     def read(self, operation: Callable[[], T], keep_trying: Callable[[float], bool]) -> Steps[T]:
@@ -344,38 +253,37 @@ class Session(ABC):
         connection = self._connect()
         try:
             engine = self._plain(connection)
-            session, state = self._lock_session(engine), _seat(engine)
-            if state["epoch"] > self.epoch:
+            lock = LedgerLock(engine, self._lock_key)
+            session, seat = lock.session(), read_seat(engine)
+            if seat.epoch > self.epoch:
                 raise SeatLostError(_taken_text(engine))
             before = self._server_session
             ours = before is not None and session is not None and session[:2] == before[:2]
-            if session is not None and (ours or is_silent(None, session, state["now"])):
+            if session is not None and (ours or is_silent(None, session, seat.now)):
                 # The server has not noticed that our connection broke, or a run that waits has
                 # stopped with the lock.
-                self._end_session(engine, session)
+                lock.end_session(session)
             keys = {"epoch": self.epoch, "since": self._since}
-            if not self._try_lock(engine):
+            if not lock.try_acquire():
                 # A run that waits has it: it gives the lock back if it sees that we live.
                 engine.execute("live", keys)
                 raise _LockedError("another session has the ledger's lock")
             # Waits for a transaction of that session, if a pooler keeps it.
             taken = engine.execute("retake", keys).fetchone()
-            if taken is None or int(taken["commits"]) < self._committed:
+            if taken is None or self._commits.are_lost(int(taken["commits"])):
                 raise SeatLostError(
                     "the server has lost commits of this run, as a failover to a replica that was"
                     " behind does"
                 )
-            own = _own_session(engine)
+            own = session_of(engine)
             self._check_server(engine)
         except BaseException as error:
             connection.close()
             if isinstance(error, SeatLostError):
                 self._lost = error
             raise
-        self._committed = int(taken["commits"])
-        if self._in_doubt is not None:
-            # No session but ours could commit at our epoch, and the one that did has ended.
-            self._took_place, self._in_doubt = self._is_committed(self._in_doubt), None
+        # No session but ours could commit at our epoch, and the one that did has ended.
+        self._commits.resolve(int(taken["commits"]))
         self._server_session = own
         self._connection = connection
         self._use(connection)
@@ -387,10 +295,6 @@ class Session(ABC):
     def _check_server(self, engine: Engine) -> None:
         """Check the server after reconnecting, once it is known that no commit of this run is
         missing. Raises UsageError if nothing may be written to this server."""
-
-    def _is_committed(self, number: int) -> bool:
-        """Whether the transaction with this number is committed: the server counts them."""
-        return self._committed >= number
 
     # -- signs of life
 
@@ -430,45 +334,9 @@ class Session(ABC):
                     self.engine.execute("release", {"epoch": self.epoch, "since": self._since})
                     # The server ends a session some time after its connection was closed. A run
                     # that follows at once must find the lock free.
-                    self.engine.execute("unlock", self._lock_key).fetchall()
+                    LedgerLock(self.engine, self._lock_key).release()
             self._connection.close()
 
 
-def run_blocking(work: Steps[T]) -> T:
-    """Do work that waits, and sleep in this thread meanwhile. Returns its result."""
-    while True:
-        try:
-            seconds = next(work)
-        except StopIteration as ended:
-            result: T = ended.value
-            return result
-        time.sleep(seconds)
-
-
 def _taken_text(engine: Engine) -> str:
-    return f"another machine has taken over this ledger: {_holder(_seat(engine))}"
-
-
-def _own_session(engine: Engine) -> LockSession:
-    row = engine.execute("own_session", {}).fetchone()
-    return LockSession(row["pid"], row["backend_start"], None)
-
-
-def _seat(engine: Engine) -> Any:
-    """The row of the seat, and the server's time (`now`)."""
-    return engine.execute("seat", {}).fetchone()
-
-
-def _holder(state: Any) -> Holder | None:
-    """The last holder by the row of the seat (None: nobody ever was)."""
-    if state["host"] is None:
-        return None
-    return Holder(
-        state["host"],
-        state["machine"],
-        state["process"],
-        state["session"],
-        state["since"],
-        state["alive_at"],
-        state["released"],
-    )
+    return f"another machine has taken over this ledger: {read_seat(engine).holder}"

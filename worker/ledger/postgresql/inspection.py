@@ -15,6 +15,7 @@ from worker.ledger.postgresql.connection import TimedConnection
 from worker.ledger.postgresql.engine import ServerEngine
 from worker.ledger.postgresql.rights import Rights, rights_of
 from worker.ledger.seat import Holder
+from worker.ledger.seat_statements import LedgerLock, read_seat
 from worker.model.errors import UsageError
 from worker.model.server_address import ServerAddress
 
@@ -77,12 +78,9 @@ def inspect(address: ServerAddress) -> ServerFacts:
 def _holder(engine: ServerEngine, address: ServerAddress) -> tuple[Holder | None, bool]:
     """Who has or had the seat last (None: nobody ever had it), and whether the lock is held."""
     number = engine.execute("ledger_number", {"schema": address.schema}).fetchone()[0]
-    keys = {"space": database.SPACE, "ledger": number}
-    held = engine.execute("holder_session", keys).fetchone() is not None
-    row = engine.execute("seat", {}).fetchone()
-    if row["host"] is None:
-        return None, held
-    return Holder(**{field: row[field] for field in Holder._fields}), held
+    lock = LedgerLock(engine, {"space": database.SPACE, "ledger": number})
+    held = lock.session() is not None
+    return read_seat(engine).holder, held
 
 
 def _timed(connection: TimedConnection) -> tuple[float, float]:

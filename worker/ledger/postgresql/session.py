@@ -8,7 +8,6 @@ import socket
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
 
 from worker.ledger import session
 from worker.ledger.engine import Engine
@@ -18,11 +17,9 @@ from worker.ledger.postgresql.connection import TimedConnection
 from worker.ledger.postgresql.engine import ServerEngine
 from worker.ledger.postgresql.lineage import Lineage, current, refuse_unsafe
 from worker.ledger.seat import SIGN_EVERY_S, Holder
-from worker.ledger.session import run_blocking
+from worker.ledger.steps import T, run_blocking
 from worker.model.process import is_running
 from worker.model.server_address import ServerAddress
-
-T = TypeVar("T")
 
 
 class Session(session.Session):
