@@ -198,7 +198,7 @@ def prepare(case: Case, folder: Path, url: str) -> None:
         ledger = Ledger(opened, run)
         ledger.plan(plan.file, plan.extra_columns, retry_failed=False)
         ledger.set_me(ME_ID)
-        ledger.want_sources()
+        ledger.queue_sources()
         number = ledger.begin_listing(WORKSPACE, Timestamp(_iso(began), began, began))
         pages = iter(shown)
         while page := [listed(found) for one in islice(pages, PAGE) if (found := read_batch(one))]:

@@ -94,7 +94,7 @@ def test_more_sources_need_no_more_round_trips(
     monkeypatch.setattr(ledgers, "place", lambda _folder: address)
     sources = [source(number) for number in range(1, 101)]
     with opened(tmp_path, "batch_id", *(one.id for one in sources)) as ledger:
-        ledger.want_sources()
+        ledger.queue_sources()
         number = ledger.begin_listing(WORKSPACE, TIMESTAMP)
         asked = exchanges(ledger, monkeypatch)
         assert ledger.add_listed(number, WORKSPACE, [*sources, sources[0]]) == 100

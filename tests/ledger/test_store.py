@@ -231,10 +231,10 @@ def test_an_item_that_may_not_be_sent_any_more_is_not_claimed_again(tmp_path: Pa
 def test_only_items_whose_source_was_found_in_this_run_are_claimed(tmp_path: Path) -> None:
     with opened(tmp_path, "batch_id", A, B, uuid(3)) as ledger:
         assert claim(ledger) == []
-        ledger.want_sources()
-        ledger.found_source(source(1))
-        ledger.lost_source(B, "missing", 404, "not there")
-        ledger.lost_source(uuid(3), "unclear", 500, "no answer")
+        ledger.queue_sources()
+        ledger.record_source(source(1))
+        ledger.record_source_failure(B, "missing", 404, "not there")
+        ledger.record_source_failure(uuid(3), "unclear", 500, "no answer")
         ledger.end_preflight()
 
         assert [intent.source_id for intent in claim(ledger)] == [A]
@@ -549,7 +549,7 @@ def test_failed_items_are_tried_again_only_when_that_is_asked_for(tmp_path: Path
 
 def test_a_baseline_remembers_what_was_first_shown_when(tmp_path: Path) -> None:
     with opened(tmp_path, "batch_id", A) as ledger:
-        ledger.want_sources()
+        ledger.queue_sources()
         first = ledger.begin_listing(WORKSPACE, TIMESTAMP)
         assert ledger.add_listed(first, WORKSPACE, [source(1), source(5)]) == 1
         second = ledger.begin_listing(WORKSPACE, TIMESTAMP)

@@ -258,7 +258,7 @@ def no_wait_for_a_dead_runs_requests(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_source_is_older_than_every_attempt(patch: pytest.MonkeyPatch) -> None:
-    real = Ledger.found_source
+    real = Ledger.record_source
 
     def wrong(self: Ledger, batch: Listed) -> None:
         self._inherited = (
@@ -266,7 +266,7 @@ def a_source_is_older_than_every_attempt(patch: pytest.MonkeyPatch) -> None:
         )  # what a GET shows counts as shown by the last listing of an earlier run
         real(self, batch)
 
-    patch.setattr(Ledger, "found_source", wrong)
+    patch.setattr(Ledger, "record_source", wrong)
 
 
 def created_by_is_always_the_account(patch: pytest.MonkeyPatch) -> None:

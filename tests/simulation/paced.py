@@ -192,7 +192,7 @@ def _ready(database: Writer, items: int) -> Ledger:
     with planned(MemoryJob(rows), "limits", date(2026, 3, 1)) as plan:
         ledger = Ledger(database, start)
         ledger.plan(plan.file, plan.extra_columns, retry_failed=False)
-    ledger.want_sources()
+    ledger.queue_sources()
     number = ledger.begin_listing("workspace", Timestamp(NOW, AT, AT))
     source = Listed(SOURCE, "Signs", "READY", "workspace", NOW, "me", "details", "loose", ())
     ledger.add_listed(number, "workspace", [source])

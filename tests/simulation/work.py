@@ -18,7 +18,7 @@ OF_LISTINGS = frozenset(
         "add_seen",
         "add_listed_name",
         "add_unowned_batch",
-        "wanted_of_listed",
+        "queued_of_listed",
         "index_listed_names",
         "names_taken",
         "oldest_open_baseline",

@@ -113,9 +113,9 @@ def source(number: int = 1, name: str = "Street signs") -> Listed:
 def look_up(ledger: Ledger, *sources: Listed) -> None:
     """Do what a preflight does that finds these sources (the first of all, where none are
     given)."""
-    ledger.want_sources()
+    ledger.queue_sources()
     for batch in sources or (source(),):
-        ledger.found_source(batch)
+        ledger.record_source(batch)
     ledger.end_preflight()
 
 

@@ -172,7 +172,7 @@ UPDATE campaigns SET extra_columns = :columns WHERE id = :campaign AND extra_col
 UPDATE items SET status = 'pending', error = NULL, reason = NULL, http_status = NULL, run_id = :run
 WHERE campaign_id = :campaign AND line IS NOT NULL AND status = 'failed';
 
--- name: want_sources
+-- name: queue_sources
 -- The sources that this run must look up: those of the items that it may send, now or after settling
 -- proved that they are absent.
 INSERT INTO sources (source_id, run_id, state)
@@ -182,7 +182,7 @@ ON CONFLICT (source_id) DO UPDATE
 SET run_id = excluded.run_id, state = 'wanted', version_id = NULL, http_status = NULL,
     reason = NULL, instructions = NULL, auto_sync = NULL;
 
--- name: wanted_sources
+-- name: queued_sources
 SELECT source_id FROM sources WHERE run_id = :run AND state = 'wanted' LIMIT :limit;
 
 -- name: add_source_version
@@ -204,13 +204,13 @@ UPDATE attempts SET source_changed = 1
 WHERE closed_by IS NULL AND version_id > :version
   AND EXISTS (SELECT 1 FROM items AS i WHERE i.id = attempts.item_id AND i.source_id = :source_id);
 
--- name: found_source
+-- name: record_source
 UPDATE sources SET state = 'found', instructions = :instructions, auto_sync = :auto_sync, version_id = (
     SELECT id FROM source_versions WHERE source_id = :source_id AND name = :name
         AND workspace_id = :workspace_id AND details = :details AND datasets = :datasets)
 WHERE source_id = :source_id AND run_id = :run AND state = 'wanted';
 
--- name: wanted_of_listed
+-- name: queued_of_listed
 SELECT source_id FROM sources
 WHERE run_id = :run AND state = 'wanted'
   AND source_id IN (SELECT value FROM json_each(:batches));
@@ -223,7 +223,7 @@ WHERE s.run_id = :run AND s.state = 'found'
   AND EXISTS (SELECT 1 FROM source_versions AS o
     WHERE o.source_id = s.source_id AND o.id > s.version_id);
 
--- name: lost_source
+-- name: record_source_failure
 -- 'missing': its own 404 · 'unclear': it could not be looked up
 UPDATE sources SET state = :state, http_status = :http_status, reason = :reason
 WHERE source_id = :source_id AND run_id = :run;

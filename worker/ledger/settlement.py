@@ -69,7 +69,8 @@ def set_version(ledger: Ledger, source: Listed) -> None:
 
 def note_sources(ledger: Ledger, batches: Sequence[Listed]) -> None:
     """Record how a listing shows the sources of open attempts. A source that changed meanwhile
-    proves nothing."""
+    proves nothing. Needs no transaction: if a crash comes between two sources, no verdict rests on
+    this listing, because the next run lists again."""
     sources = {row[0] for row in ledger.ask("open_sources")}
     for batch in batches:
         if batch.id in sources:

@@ -1,7 +1,9 @@
-"""The ledger's operations that change it: plan, look-ups, claim, record. The run that holds the
-database calls them.
+"""What a run writes from its plan to its end: what it planned, what it looked up, its intents and
+their results. The run that holds the database calls this. `settlement`, `decisions`, `setups` and
+`restoration` write the rest, through the same `Ledger`.
 
-Every operation is one transaction, so after a crash either all of it is written or nothing.
+An operation whose statements belong together is one transaction, so after a crash either all of it
+is written or nothing.
 
 Invariants:
 - An attempt must be durable before its request leaves (`group_commit`). Otherwise a duplicate could
@@ -142,14 +144,14 @@ class Ledger(Writer):
         with self.transaction():
             self.tell("set_me", run=self.run, me=me)
 
-    def want_sources(self) -> None:
-        """Mark the source of everything that this run may send as not yet looked up."""
+    def queue_sources(self) -> None:
+        """Mark the source of everything that this run may send as one to look up."""
         with self.transaction():
-            self.tell("want_sources", run=self.run, campaign=self.campaign)
+            self.tell("queue_sources", run=self.run, campaign=self.campaign)
 
-    def wanted_sources(self, limit: int) -> list[str]:
-        """At most `limit` sources that are not looked up yet."""
-        return [row[0] for row in self.ask("wanted_sources", run=self.run, limit=limit)]
+    def queued_sources(self, limit: int) -> list[str]:
+        """At most `limit` sources that this run has still to look up."""
+        return [row[0] for row in self.ask("queued_sources", run=self.run, limit=limit)]
 
     def begin_listing(self, workspace_id: str, moment: Timestamp) -> int:
         """Record that a listing is about to be requested. Returns its number."""
@@ -181,10 +183,10 @@ class Ledger(Writer):
             self.many("add_listed_name", shown)
             self._add_unowned_batches(workspace_id, batches)
             ids = json.dumps([batch.id for batch in batches])
-            wanted = {row[0] for row in self.ask("wanted_of_listed", run=self.run, batches=ids)}
+            queued = {row[0] for row in self.ask("queued_of_listed", run=self.run, batches=ids)}
             # If a page shows a batch twice, the first look counts.
-            found = {batch.id: batch for batch in reversed(batches) if batch.id in wanted}
-            self._found(list(found.values()))
+            found = {batch.id: batch for batch in reversed(batches) if batch.id in queued}
+            self._record_sources(list(found.values()))
         return len(found)
 
     def add_foreign_batches(self, batches: Iterable[str]) -> None:
@@ -231,7 +233,7 @@ class Ledger(Writer):
         with self.transaction():
             self.tell("end_listing", **ended)
 
-    def found_source(self, batch: Listed) -> None:
+    def record_source(self, batch: Listed) -> None:
         """Record a source that a GET showed."""
         shown = {
             "batch_id": batch.id,
@@ -245,19 +247,21 @@ class Ledger(Writer):
             # earlier runs may have created it: it may be the lost copy of one of their requests.
             number = max(self._listing, self._inherited + 1)
             self.tell("add_seen", **{**shown, "listing": number})
-            self._found([batch])
+            self._record_sources([batch])
 
     def name_workspaces(self, workspaces: Sequence[Workspace]) -> None:
         """Remember what workspaces are called."""
         with self.transaction():
             self.many("name_workspace", [one._asdict() for one in workspaces])
 
-    def lost_source(self, source_id: str, state: str, http_status: int | None, reason: str) -> None:
+    def record_source_failure(
+        self, source_id: str, state: str, http_status: int | None, reason: str
+    ) -> None:
         """Record that a source is `missing` (its own GET answered 404) or `unclear` (it could not
         be looked up), and why (`reason`)."""
         with self.transaction():
             self.tell(
-                "lost_source",
+                "record_source_failure",
                 source_id=source_id,
                 run=self.run,
                 state=state,
@@ -274,8 +278,11 @@ class Ledger(Writer):
             self.tell("index_listed_names")
 
     def add_source_version(self, batch: Listed) -> dict[str, str]:
-        """Record how a source looks now, and which open attempts that differs from; what
-        distinguishes this version."""
+        """Record how a source looks now, and which open attempts that differs from. Returns what
+        distinguishes this version.
+
+        Needs no transaction: only one statement changes something. If the version is new, it is
+        newer than that of every open attempt; otherwise it is stored already."""
         version = _version(batch)
         added = self.ask("add_source_version", **version, loose_details=batch.loose_details)
         if not added.rowcount:
@@ -283,7 +290,7 @@ class Ledger(Writer):
                 self.ask("note_source_changed", source_id=batch.id, version=row[0])
         return version
 
-    def _found(self, batches: Sequence[Listed]) -> None:
+    def _record_sources(self, batches: Sequence[Listed]) -> None:
         """Record these sources, each once, and which open attempts they differ from."""
         if not batches:
             return
@@ -298,7 +305,7 @@ class Ledger(Writer):
             for batch in batches
         ]
         self.many("add_source_version", looks)
-        self.many("found_source", looks)
+        self.many("record_source", looks)
         ids = json.dumps([batch.id for batch in batches])
         for row in self.ask("found_as_before", run=self.run, batches=ids).fetchall():
             self.tell("note_source_changed", source_id=row[0], version=row[1])

@@ -56,14 +56,14 @@ class Preflight:
         """Look up the source of everything that the run may send, list each workspace once, and
         record both in the ledger."""
         # The first answer names a workspace, and its listing usually has all the others.
-        page = await self._database.call(_want_sources, 1)
+        page = await self._database.call(_queue_sources, 1)
         while page and not self._stop.asked:
             workspaces = await self._look_up(page)
             if workspaces and not self._listed:
                 await self._name_workspaces()
             for workspace in workspaces:
                 await self._list(workspace)
-            page = await self._database.query(Ledger.wanted_sources, 100)
+            page = await self._database.query(Ledger.queued_sources, 100)
         if not self._stop.asked:
             await self._database.call(Ledger.end_preflight)
         return PreflightResult(
@@ -83,7 +83,7 @@ class Preflight:
             if verdict.batch is not None:
                 self._found += 1
                 record = listed(verdict.batch)
-                await self._database.call(Ledger.found_source, record)
+                await self._database.call(Ledger.record_source, record)
                 if record.workspace_id and record.workspace_id not in self._listed:
                     new.add(record.workspace_id)
                 return
@@ -92,7 +92,11 @@ class Preflight:
             else:
                 self._unclear += 1
             await self._database.call(
-                Ledger.lost_source, source_id, verdict.state, verdict.http_status, verdict.reason
+                Ledger.record_source_failure,
+                source_id,
+                verdict.state,
+                verdict.http_status,
+                verdict.reason,
             )
 
         async with anyio.create_task_group() as group:
@@ -124,7 +128,7 @@ class Preflight:
             self._emit(Event("note", "warning", {"text": text}))
 
 
-def _want_sources(ledger: Ledger, limit: int) -> list[str]:
+def _queue_sources(ledger: Ledger, limit: int) -> list[str]:
     """Mark the sources that this run must look up. Returns the first ones."""
-    ledger.want_sources()
-    return ledger.wanted_sources(limit)
+    ledger.queue_sources()
+    return ledger.queued_sources(limit)

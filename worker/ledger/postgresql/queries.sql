@@ -123,7 +123,7 @@ FROM json_to_recordset(CAST(:rows AS JSON))
         datasets TEXT)
 ON CONFLICT DO NOTHING;
 
--- name: many_found_source
+-- name: many_record_source
 UPDATE sources SET state = 'found', instructions = r.instructions, auto_sync = r.auto_sync,
     version_id = (SELECT v.id FROM source_versions AS v WHERE v.source_id = r.source_id
         AND v.name = r.name AND v.workspace_id = r.workspace_id AND v.details = r.details
