@@ -237,7 +237,7 @@ def _send(
     number = 0
     while True:
         left = began + number / RATE
-        _, intents, _ = ledger.group_commit(
+        _, intents, _ = ledger.record_and_claim(
             endings, [], PAGE, Timestamp(_iso(left), left, left - 1)
         )
         endings = []

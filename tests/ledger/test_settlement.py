@@ -185,7 +185,7 @@ def test_a_request_under_way_is_a_state_and_has_no_reason_of_before(tmp_path: Pa
         row = row_of(ledger, first.item_id)
         assert (row["under_way"], row["reason"]) == (False, Reason.NOT_SENT)
 
-        ledger.group_commit((), [first.item_id], 1, TIMESTAMP)
+        ledger.record_and_claim((), [first.item_id], 1, TIMESTAMP)
         row = row_of(ledger, first.item_id)
         assert (row["under_way"], row["status"], row["reason"]) == (True, "unknown", None)
         assert row["error"] == row["cause"] == "sent; no answer is recorded yet"

@@ -28,10 +28,10 @@ from tests.support.ledgers import (
     uuid,
 )  # fmt: skip
 from worker.ledger import settlement, views
+from worker.ledger.commit_writer import status_of
 from worker.ledger.database import open_for_reading
 from worker.ledger.engine import ServerError
 from worker.ledger.forget import forget
-from worker.ledger.group_commit import status_of
 from worker.ledger.sqlite.engine import SqliteEngine
 from worker.ledger.store import Ledger
 from worker.model.records import Counts, RunEnd
@@ -152,7 +152,7 @@ def test_intents_are_durable_before_they_are_handed_out(tmp_path: Path) -> None:
     with opened(tmp_path, "batch_id,name,copies", f"{A},a {{n}},3") as ledger:
         look_up(ledger)
         listing = ledger.begin_listing(WORKSPACE, TIMESTAMP)
-        recorded, intents, more = ledger.group_commit((), (), 2, TIMESTAMP)
+        recorded, intents, more = ledger.record_and_claim((), (), 2, TIMESTAMP)
         with closing(connection_of(open_for_reading(ledgers.place(tmp_path)))) as other:
             assert items(other) == [(2, 1, "sent"), (2, 2, "sent"), (2, 3, "pending")]
             attempts = other.execute(
@@ -185,19 +185,19 @@ def test_items_are_claimed_in_the_jobs_order_each_once(tmp_path: Path) -> None:
         look_up(ledger, source(1), source(2))
         claimed, more = [], True
         while more:
-            _, intents, more = ledger.group_commit((), (), 4, TIMESTAMP)
+            _, intents, more = ledger.record_and_claim((), (), 4, TIMESTAMP)
             claimed += [(intent.line, intent.copy) for intent in intents]
 
         assert claimed == [(2, n) for n in range(1, 8)] + [(3, n) for n in range(1, 7)]
-        assert ledger.group_commit((), (), 4, TIMESTAMP)[1:] == ([], False)
+        assert ledger.record_and_claim((), (), 4, TIMESTAMP)[1:] == ([], False)
 
 
 def test_more_is_reported_exactly(tmp_path: Path) -> None:
     with opened(tmp_path, "batch_id,copies", f"{A},4") as ledger:
         look_up(ledger)
 
-        assert ledger.group_commit((), (), 2, TIMESTAMP)[2] is True
-        assert ledger.group_commit((), (), 2, TIMESTAMP)[2] is False
+        assert ledger.record_and_claim((), (), 2, TIMESTAMP)[2] is True
+        assert ledger.record_and_claim((), (), 2, TIMESTAMP)[2] is False
 
 
 def test_an_item_that_came_back_goes_first_and_is_not_claimed_otherwise(tmp_path: Path) -> None:
@@ -210,7 +210,9 @@ def test_an_item_that_came_back_goes_first_and_is_not_claimed_otherwise(tmp_path
             ending(second, "not_left"),
         )
         assert [i.copy for i in claim(ledger, 1)] == [3]
-        _, intents, more = ledger.group_commit((), (second.item_id, first.item_id), 3, TIMESTAMP)
+        _, intents, more = ledger.record_and_claim(
+            (), (second.item_id, first.item_id), 3, TIMESTAMP
+        )
 
         assert [(i.copy, i.attempt) for i in intents] == [(2, 1), (1, 2), (4, 1)]
         assert not more
@@ -222,7 +224,7 @@ def test_an_item_that_may_not_be_sent_any_more_is_not_claimed_again(tmp_path: Pa
         first, second = claim(ledger)
         record(ledger, ending(first, "created"), ending(second, "unknown"))
 
-        assert ledger.group_commit((), (first.item_id, second.item_id), 5, TIMESTAMP)[1:] == (
+        assert ledger.record_and_claim((), (first.item_id, second.item_id), 5, TIMESTAMP)[1:] == (
             [],
             False,
         )
@@ -321,7 +323,7 @@ def test_the_first_time_an_item_was_sent_stays(tmp_path: Path) -> None:
         look_up(ledger)
         (intent,) = claim(ledger)
         record(ledger, ending(intent, "not_sent"))
-        (intent,) = ledger.group_commit((), (intent.item_id,), 1, TIMESTAMP)[1]
+        (intent,) = ledger.record_and_claim((), (intent.item_id,), 1, TIMESTAMP)[1]
         record(ledger, ending(intent, "created", sent_at=LATER))
 
         assert items(ledger, "first_sent_at, last_sent_at, attempts") == [(NOW, LATER, 2)]
@@ -402,7 +404,7 @@ def test_a_transaction_that_fails_leaves_nothing_and_the_place_unmoved(tmp_path:
         # A word in a number's column fails as late as anything can.
         bad = TIMESTAMP._replace(server=cast(float, "no number"))
         with pytest.raises(REJECTED):
-            ledger.group_commit((ending(intent, "created"),), (), 2, bad)
+            ledger.record_and_claim((ending(intent, "created"),), (), 2, bad)
 
         assert items(ledger) == [
             (2, 1, "sent"),
@@ -410,7 +412,9 @@ def test_a_transaction_that_fails_leaves_nothing_and_the_place_unmoved(tmp_path:
             (2, 3, "pending"),
             (2, 4, "pending"),
         ]
-        recorded, intents, _ = ledger.group_commit((ending(intent, "created"),), (), 2, TIMESTAMP)
+        recorded, intents, _ = ledger.record_and_claim(
+            (ending(intent, "created"),), (), 2, TIMESTAMP
+        )
         assert [end.outcome for end in recorded] == ["created"]
         assert [i.copy for i in intents] == [2, 3]
 
@@ -439,9 +443,9 @@ def test_a_transaction_that_can_neither_end_nor_be_undone_is_joined_by_nothing(
         engine = cast(SqliteEngine, ledger._engine)
         engine.connection = cast(sqlite3.Connection, Stuck(real))
         with pytest.raises(sqlite3.OperationalError, match="I/O"):
-            ledger.group_commit((), (), 2, TIMESTAMP)
+            ledger.record_and_claim((), (), 2, TIMESTAMP)
         with pytest.raises(sqlite3.OperationalError, match="within a transaction"):
-            ledger.group_commit((), (), 2, TIMESTAMP)
+            ledger.record_and_claim((), (), 2, TIMESTAMP)
         engine.connection = real
         real.execute("ROLLBACK")
         assert [intent.copy for intent in claim(ledger, 2)] == [1, 2]
@@ -575,7 +579,7 @@ def test_an_item_that_comes_back_is_not_claimed_twice_after_a_rewind(tmp_path: P
         first = claim(ledger, 1)
         record(ledger, ending(first[0], "not_sent", retry=True))
         ledger.rewind()
-        _, intents, _ = ledger.group_commit((), [first[0].item_id], 3, TIMESTAMP)
+        _, intents, _ = ledger.record_and_claim((), [first[0].item_id], 3, TIMESTAMP)
         assert len({intent.item_id for intent in intents}) == 3
 
 
@@ -607,7 +611,7 @@ def test_an_answer_that_takes_a_restored_rows_batch_does_not_disturb_the_next_in
             run=ledger.run,
         )
         (b,) = claim(ledger, 1)
-        recorded, intents, _ = ledger.group_commit(
+        recorded, intents, _ = ledger.record_and_claim(
             [ending(b, "created", batch_id=uuid(0xBA))], (), 1, TIMESTAMP
         )
         assert [one.outcome for one in recorded] == ["created"]

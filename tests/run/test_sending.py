@@ -257,7 +257,7 @@ async def test_an_intent_that_waited_too_long_is_taken_back_and_does_not_leave(
             self, operation: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
         ) -> T:
             result = await super().transact(operation, *args, **kwargs)
-            if operation is Ledger.group_commit and args[2] and not clock.slept:
+            if operation is Ledger.record_and_claim and args[2] and not clock.slept:
                 clock.slept = LEAVES_WITHIN_S + 1.0
             return result
 

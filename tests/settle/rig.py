@@ -177,7 +177,7 @@ class Rig:
         )
 
     def intents(self, limit: int = 100) -> list[Intent]:
-        intents = self.ledger.group_commit((), (), limit, self.timestamp())[1]
+        intents = self.ledger.record_and_claim((), (), limit, self.timestamp())[1]
         self.under_way += intents
         return intents
 
@@ -203,7 +203,7 @@ class Rig:
             created_at=None if created is None else self.world.body(created)["created_at"],
             created_by=created.by if created else None,
         )
-        self.ledger.group_commit((result,), (), 0, self.timestamp())
+        self.ledger.record_and_claim((result,), (), 0, self.timestamp())
 
     def lose(self, intents: list[Intent] | None = None, after: float = 60.0) -> None:
         """These leave now and are given up after `after` seconds; None: all that are under way or

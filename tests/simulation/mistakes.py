@@ -20,7 +20,7 @@ from tests.support.ledgers import connection_of
 from worker.api.outcome import Outcome, OutcomeKind
 from worker.export import evidence
 from worker.export.evidence import Suggestion
-from worker.ledger import group_commit
+from worker.ledger import commit_writer
 from worker.ledger.proposals import Found, Undecided
 from worker.ledger.queries import sql
 from worker.ledger.store import Ledger
@@ -78,9 +78,9 @@ def record_before_the_body_is_whole(patch: pytest.MonkeyPatch) -> None:
 
 
 def call_unknown_failed(patch: pytest.MonkeyPatch) -> None:
-    real = group_commit.status_of
+    real = commit_writer.status_of
     patch.setattr(
-        group_commit,
+        commit_writer,
         "status_of",
         lambda found: Status.FAILED if found == "unknown" else real(found),
     )
@@ -90,11 +90,11 @@ def write_the_intent_late(patch: pytest.MonkeyPatch) -> None:
     """What a commit claims is committed by the next transaction only, after its request has
     left."""
     claimed: list[Intent] = []
-    real = group_commit.GroupCommit.claim
+    real = commit_writer.CommitWriter.claim
 
     def claim(
-        self: group_commit.GroupCommit, *args: Any
-    ) -> tuple[list[Intent], bool, group_commit.Cursor]:
+        self: commit_writer.CommitWriter, *args: Any
+    ) -> tuple[list[Intent], bool, commit_writer.Cursor]:
         intents, more, place = real(self, *args)
         claimed.extend(intents)
         return intents, more, place
@@ -113,7 +113,7 @@ def write_the_intent_late(patch: pytest.MonkeyPatch) -> None:
             connection_of(self).execute("COMMIT")
         claimed.clear()
 
-    patch.setattr(group_commit.GroupCommit, "claim", claim)
+    patch.setattr(commit_writer.CommitWriter, "claim", claim)
     patch.setattr(Ledger, "transaction", transaction)
 
 

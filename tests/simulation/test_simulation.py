@@ -28,7 +28,7 @@ from tests.simulation.shared_mistakes import (
 )
 from worker.api import outcome
 from worker.api.outcome import Outcome, OutcomeKind
-from worker.ledger import group_commit
+from worker.ledger import commit_writer
 from worker.ledger.queries import sql
 from worker.ledger.sqlite import engine
 from worker.ledger.store import Ledger
@@ -190,9 +190,9 @@ def test_a_worker_that_sends_again_what_is_unknown_makes_doubles(
 def test_a_worker_that_gives_up_what_is_unknown_loses_batches(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    real = group_commit.status_of
+    real = commit_writer.status_of
     monkeypatch.setattr(
-        group_commit,
+        commit_writer,
         "status_of",
         lambda found: Status.FAILED if found == "unknown" else real(found),
     )
@@ -200,7 +200,7 @@ def test_a_worker_that_gives_up_what_is_unknown_loses_batches(
 
 
 def test_a_worker_that_mixes_up_answers_writes_false_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Ledger.group_commit
+    real = Ledger.record_and_claim
 
     def careless(
         ledger: Ledger,
@@ -213,7 +213,7 @@ def test_a_worker_that_mixes_up_answers_writes_false_rows(monkeypatch: pytest.Mo
         mixed = [e._replace(batch_id=ids.pop()) if e.outcome == "created" else e for e in endings]
         return real(ledger, mixed, again, limit, moment)
 
-    monkeypatch.setattr(Ledger, "group_commit", careless)
+    monkeypatch.setattr(Ledger, "record_and_claim", careless)
     assert _sees("false row", Theme.ORDINARY)
 
 

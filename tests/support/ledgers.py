@@ -121,7 +121,7 @@ def look_up(ledger: Ledger, *sources: Listed) -> None:
 
 def claim(ledger: Ledger, limit: int = 100) -> list[Intent]:
     """The next intents."""
-    return ledger.group_commit((), (), limit, TIMESTAMP)[1]
+    return ledger.record_and_claim((), (), limit, TIMESTAMP)[1]
 
 
 def ending(intent: Intent, outcome: str, **changes: Any) -> AttemptResult:
@@ -138,7 +138,7 @@ def ending(intent: Intent, outcome: str, **changes: Any) -> AttemptResult:
 
 def record(ledger: Ledger, *endings: AttemptResult) -> list[AttemptResult]:
     """Record these; what the ledger made of them."""
-    return ledger.group_commit(endings, (), 0, TIMESTAMP)[0]
+    return ledger.record_and_claim(endings, (), 0, TIMESTAMP)[0]
 
 
 def connection_of(database: Reader) -> sqlite3.Connection:

@@ -149,7 +149,7 @@ def _tell_phases(pipe: int) -> None:
 
     # mypy refuses to replace a method, which is the point here.
     Ledger.plan = reporting("planning", Ledger.plan)  # type: ignore[method-assign]
-    Ledger.group_commit = reporting("recording", Ledger.group_commit)  # type: ignore[method-assign]
+    Ledger.record_and_claim = reporting("recording", Ledger.record_and_claim)  # type: ignore[method-assign]
     export.write_ledger_file = reporting("writing", export.write_ledger_file)
 
     def set_phase(run: Any, phase: str) -> None:

@@ -471,7 +471,7 @@ WHERE s.run_id = :run AND s.state = :state
 GROUP BY s.source_id ORDER BY 1;
 
 -- The next four run for each request. Their parameters are numbered, in the order of the tuples
--- from `group_commit.py`: a named parameter costs a quarter of a microsecond each.
+-- from `commit_writer.py`: a named parameter costs a quarter of a microsecond each.
 
 -- name: add_attempt
 INSERT INTO attempts (id, item_id, run_id, started_at, date_before, left_server, listing,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from worker.ledger.group_commit import add_differences
+from worker.ledger.commit_writer import add_differences
 from worker.ledger.handle import Reader
 from worker.ledger.store import Ledger
 from worker.model.clock import iso

@@ -7,8 +7,8 @@ import json
 import math
 from collections.abc import Sequence
 
+from worker.ledger.commit_writer import add_differences, content_of, default_name
 from worker.ledger.engine import Row
-from worker.ledger.group_commit import add_differences, content_of, default_name
 from worker.ledger.store import Ledger
 from worker.model.attempts import (
     Arrived,

@@ -6,8 +6,8 @@ An operation whose statements belong together is one transaction, so after a cra
 is written or nothing.
 
 Invariants:
-- An attempt must be durable before its request leaves (`group_commit`). Otherwise a duplicate could
-  be created twice.
+- An attempt must be durable before its request leaves (`record_and_claim`). Otherwise a duplicate
+  could be created twice.
 - A batch must have only one owner, whatever an answer says. Otherwise a row would be false.
 - Outcomes should be written as soon as they come. Otherwise the next run has to settle them.
 """
@@ -18,8 +18,8 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from worker.ledger.commit_writer import BEGINNING, CommitWriter
 from worker.ledger.engine import Row
-from worker.ledger.group_commit import BEGINNING, GroupCommit
 from worker.ledger.handle import Writer
 from worker.ledger.stamp import stamp
 from worker.model.batch import Workspace
@@ -72,7 +72,7 @@ class Ledger(Writer):
             # Intents of a crashed run: that this run holds the lock shows that the other has ended.
             self._abandon(run.now)
         last = self._one("last_numbers")
-        self._commits = GroupCommit(
+        self._writer = CommitWriter(
             self,
             self.run,
             self.campaign,
@@ -318,7 +318,7 @@ class Ledger(Writer):
         with self.transaction():
             self.tell("mark_started", campaign=self.campaign, run=self.run)
 
-    def group_commit(
+    def record_and_claim(
         self, results: Sequence[AttemptResult], again: Sequence[int], limit: int, moment: Timestamp
     ) -> tuple[list[AttemptResult], list[Intent], bool]:
         """Record `results` and claim at most `limit` items, first those of `again` (item ids), in
@@ -328,11 +328,11 @@ class Ledger(Writer):
         the intents, which are durable when this returns, and whether more items can be claimed
         (only for a `limit` above 0)."""
         with self.transaction():
-            recorded = self._commits.record(results)
+            recorded = self._writer.record(results)
             intents: list[Intent] = []
             more = False
             if limit > 0:
-                intents, more, self._cursor = self._commits.claim(
+                intents, more, self._cursor = self._writer.claim(
                     again, limit, moment, self._listing, self._cursor
                 )
         return recorded, intents, more

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from worker.ledger.commit_writer import default_name
 from worker.ledger.engine import Rows
-from worker.ledger.group_commit import default_name
 from worker.ledger.handle import Reader
 from worker.model import reasons as why
 from worker.model.batch import Workspace

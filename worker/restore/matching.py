@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from worker.export.content import SHORTENED
-from worker.ledger.group_commit import default_name
+from worker.ledger.commit_writer import default_name
 from worker.model.attempts import plain_beginning
 from worker.model.errors import UsageError
 from worker.model.names import render_name, skeleton

@@ -1,5 +1,6 @@
 """Group commit: one transaction at a time records all results that have come, and claims the items
-that may be sent next. The rules are in `worker.run.claims`.
+that may be sent next. This decides when to commit, by the rules in `worker.run.claims`;
+`worker.ledger.commit_writer` writes.
 
 Under load a commit waits a moment for more results, so that there are few commits; otherwise it
 does not wait. At most `20 * max_in_flight` items are claimed but not recorded. Those
@@ -105,7 +106,7 @@ class GroupCommit:
         moment = self._timestamp()
         if ended:
             try:
-                done = await self.database.call(Ledger.group_commit, ended, (), 0, moment)
+                done = await self.database.call(Ledger.record_and_claim, ended, (), 0, moment)
             except DATABASE_ERRORS as error:
                 self._emit_unrecorded(ended, error)
                 raise
@@ -151,7 +152,7 @@ class GroupCommit:
                 # A second signal must not come between an answer and its record.
                 with anyio.CancelScope(shield=True):
                     done = await self.database.transact(
-                        Ledger.group_commit, ended, again, limit, moment
+                        Ledger.record_and_claim, ended, again, limit, moment
                     )
                 recorded, intents, more = done
             except DATABASE_ERRORS as error:

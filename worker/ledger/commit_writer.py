@@ -1,7 +1,8 @@
-"""What sending and the ledger exchange: results of attempts, and intents that may leave next.
+"""Writes one group commit: results of attempts that have ended, and intents that may leave next.
 
-Both are written in groups, one call for each kind of statement. Only `Ledger.group_commit` calls
-this, within one transaction."""
+Both are written in groups, one call for each kind of statement. Only `Ledger.record_and_claim`
+calls this, within one transaction. When to commit, and how much, is decided in
+`worker.run.group_commit`."""
 
 from __future__ import annotations
 
@@ -35,9 +36,9 @@ class Owner(NamedTuple):
     description: str
 
 
-class GroupCommit:
-    """The group commits of one run of a campaign (`campaign` is its number, `name` its name).
-    `last_attempt` is the highest number of an attempt, and `last_listing` that of the listings of
+class CommitWriter:
+    """Writes the group commits of one run of a campaign: `campaign` is its number, `name` its name,
+    `last_attempt` the highest number of an attempt, and `last_listing` that of the listings of
     earlier runs."""
 
     def __init__(
