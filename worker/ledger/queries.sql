@@ -1266,9 +1266,8 @@ told_apart AS MATERIALIZED (
         WHERE p.me = u.me AND o.outcome = 'created'))
 SELECT a.id, a.item_id, a.run_id, a.listing, a.date_before, a.left_server, a.ended_server,
     a.date_after, a.answer_date, a.answered_id,
-       a.sent_name, a.started_at, i.source_id, i.upload_new_dataset, i.line, i.copy,
-           c.name AS campaign,
-       i.campaign_id, CASE a.restored WHEN 1 THEN n.me ELSE r.me END AS me,
+       a.sent_name, i.source_id, i.upload_new_dataset, i.campaign_id,
+       CASE a.restored WHEN 1 THEN n.me ELSE r.me END AS me,
        CASE a.restored WHEN 1 THEN greatest(r.timeout_s, n.timeout_s) ELSE r.timeout_s END AS timeout_s,
        greatest(r.settle_after_s, n.settle_after_s) AS settle_after_s, a.restored, a.unsent,
        a.restored = 1 AND i.name IS NULL AND i.template <> '' AS name_guessed,
@@ -1298,7 +1297,6 @@ SELECT a.id, a.item_id, a.run_id, a.listing, a.date_before, a.left_server, a.end
        r.me IS NOT NULL AND r.me IN (SELECT me FROM told_apart) AS tells_people_apart
 FROM attempts AS a INDEXED BY attempts_open
 CROSS JOIN items AS i ON i.id = a.item_id
-CROSS JOIN campaigns AS c ON c.id = i.campaign_id
 CROSS JOIN runs AS r ON r.id = a.run_id
 CROSS JOIN runs AS n ON n.id = :run
 LEFT JOIN source_versions AS v ON v.id = a.version_id
