@@ -8,7 +8,6 @@ import pytest
 
 from worker.ledger.seat import (
     CONNECTS_WITHIN_S,
-    LEAVES_WITHIN_S,
     LEFT_AFTER_S,
     SIGN_EVERY_S,
     SILENT_S,
@@ -18,6 +17,7 @@ from worker.ledger.seat import (
     leaves_for,
     may_be_ended,
 )
+from worker.model.sending_bounds import INTENT_EXPIRES_AFTER_S
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 LONG_AGO = SILENT_S + 1
@@ -99,5 +99,5 @@ def test_how_long_requests_of_the_last_run_may_leave(
 
 
 def test_the_waits_fit_together() -> None:
-    assert LEAVES_WITHIN_S + CONNECTS_WITHIN_S < LEFT_AFTER_S < SILENT_S
+    assert INTENT_EXPIRES_AFTER_S + CONNECTS_WITHIN_S < LEFT_AFTER_S < SILENT_S
     assert 5 * SIGN_EVERY_S < SILENT_S

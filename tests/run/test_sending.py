@@ -18,12 +18,12 @@ import pytest
 
 from tests.support.ledgers import connection_of, items, look_up, opened, uuid
 from tests.support.no_setups import NoSetups
-from worker.ledger.seat import LEAVES_WITHIN_S
 from worker.ledger.store import Ledger
 from worker.ledger.threads import ThreadedDatabase
 from worker.model.clock import MachineClock, ServerClock
 from worker.model.events import Event
 from worker.model.replies import Answer, Listing, Page, Reply
+from worker.model.sending_bounds import INTENT_EXPIRES_AFTER_S
 from worker.model.stop import Stop
 from worker.rate.pacer import Pacer
 from worker.run import group_commit
@@ -258,7 +258,7 @@ async def test_an_intent_that_waited_too_long_is_taken_back_and_does_not_leave(
         ) -> T:
             result = await super().transact(operation, *args, **kwargs)
             if operation is Ledger.record_and_claim and args[2] and not clock.slept:
-                clock.slept = LEAVES_WITHIN_S + 1.0
+                clock.slept = INTENT_EXPIRES_AFTER_S + 1.0
             return result
 
     class Clock(MachineClock):

@@ -13,7 +13,7 @@ import pytest
 from tests.settle.rig import OTHER, SETTLE_AFTER, SOURCE, Rig, World, run
 from tests.support.ledgers import CAMPAIGN, uuid
 from worker.ledger import decisions
-from worker.ledger.seat import LEAVES_WITHIN_S
+from worker.model.sending_bounds import INTENT_EXPIRES_AFTER_S
 from worker.settle.settling import PROOFS, Settled, Waiting
 
 # -- presence and absence
@@ -228,7 +228,7 @@ async def test_regression_a_request_that_waited_for_a_sender_before_the_crash_is
         await rig.look()
         rig.answer(rig.intents(1)[0], 99)
         rig.intents(1)
-        rig.clock.advance(LEAVES_WITHIN_S + 60.0)
+        rig.clock.advance(INTENT_EXPIRES_AFTER_S + 60.0)
         world.add(100, "Wave 2")
     with run(tmp_path, world, f"{SOURCE},Wave {{n}},2") as rig:
         await rig.look()

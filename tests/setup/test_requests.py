@@ -7,9 +7,9 @@ from typing import Any, cast
 import pytest
 
 from tests.support.clocks import HandClock
-from worker.ledger.seat import LEAVES_WITHIN_S
 from worker.ledger.threads import Database
 from worker.model.clock import iso
+from worker.model.sending_bounds import INTENT_EXPIRES_AFTER_S
 from worker.model.setups import Copy, SetupIntent, SetupLabel, SetupResult
 from worker.rate.pacer import Pacer
 from worker.setup.requests import Requests
@@ -52,7 +52,7 @@ class Records:
 
 @pytest.mark.parametrize(
     ("sleeps", "takes"),
-    [(LEAVES_WITHIN_S + 1, 0.0), (0.0, LEAVES_WITHIN_S + 1)],
+    [(INTENT_EXPIRES_AFTER_S + 1, 0.0), (0.0, INTENT_EXPIRES_AFTER_S + 1)],
     ids=["the machine slept", "the commit took long"],
 )
 async def test_a_setup_that_waited_too_long_is_taken_back_and_does_not_leave(

@@ -113,7 +113,7 @@ def no_clock_counts_sleep(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_setup_leaves_at_any_age(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("worker.setup.requests.LEAVES_WITHIN_S", math.inf)
+    patch.setattr("worker.setup.requests.INTENT_EXPIRES_AFTER_S", math.inf)
 
 
 def _mistake(

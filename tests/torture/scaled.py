@@ -24,7 +24,8 @@ def scale(machine: str) -> None:
     """Be a run on the machine that this text identifies."""
     seat.SILENT_S = SILENT_S
     seat.LEFT_AFTER_S = LEFT_AFTER_S
-    windows.LEAVES_WITHIN_S = sending.LEAVES_WITHIN_S = requests.LEAVES_WITHIN_S = 0.5  # type: ignore[attr-defined]
+    for module in (windows, sending, requests):
+        module.INTENT_EXPIRES_AFTER_S = 0.5  # type: ignore[attr-defined]
     run_session.CONNECTS_WITHIN_S = 0.5  # type: ignore[attr-defined]
     for module in (session, seat_taking, postgresql_session):
         module.SIGN_EVERY_S = 0.25  # type: ignore[attr-defined]

@@ -18,17 +18,13 @@ POLL_S = 0.2
 SILENT_S = 60.0
 """Seconds without a sign of life after which a holder that still has its lock is taken over."""
 
-LEAVES_WITHIN_S = 10.0
-"""An intent that has not left within this many seconds is taken back, also if no ledger is shared.
-So a request whose answer was never recorded left at most this long after its intent was
-recorded."""
-
 CONNECTS_WITHIN_S = 8.0
 """Seconds that connecting to the API may take in a run whose ledger is shared."""
 
 LEFT_AFTER_S = 20.0
 """Seconds after the last transaction of a holder that may still be alive in which its requests may
-still leave: those for an intent, then the time for connecting, and two seconds to spare."""
+still leave: until an intent expires (`worker.model.sending_bounds`), then the time for connecting,
+and two seconds to spare."""
 
 
 class Holder(NamedTuple):

@@ -8,6 +8,11 @@ UNSETTLED_PER_SENDER = 4
 """Sending pauses at this many unknown outcomes for each request that may be under way
 (docs/settling.md, rule 8)."""
 
-PATIENCE_S = 5.0
-"""An intent that cannot leave within this many seconds is taken back, so that a crash during a long
-pause leaves nothing unknown."""
+LONGEST_SLOT_WAIT_S = 5.0
+"""Seconds that an intent waits for its slot at most. If the pause is longer, the intent is taken
+back, so that a crash during the pause leaves nothing unknown."""
+
+INTENT_EXPIRES_AFTER_S = 10.0
+"""Seconds after it was claimed in which an intent may leave, even if the process was stopped or the
+machine slept meanwhile; after that it is taken back. So a request whose answer was never recorded
+left at most this long after its intent was recorded. This is so also if no ledger is shared."""

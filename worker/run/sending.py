@@ -9,11 +9,10 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from worker.api.client import Api
-from worker.ledger.seat import LEAVES_WITHIN_S
 from worker.ledger.threads import Database
 from worker.model.clock import Clock, ServerClock
 from worker.model.events import Emit
-from worker.model.sending_bounds import PATIENCE_S
+from worker.model.sending_bounds import INTENT_EXPIRES_AFTER_S, LONGEST_SLOT_WAIT_S
 from worker.model.setups import SetupIntent, SetupResult
 from worker.model.stop import Stop
 from worker.rate.pacer import Pacer
@@ -88,9 +87,10 @@ class Sending:
                 intent, claimed_at = claim
                 # Settling relies on this: a request that a crash interrupted left soon after its
                 # intent was written, or never.
-                patience = min(PATIENCE_S, claimed_at + LEAVES_WITHIN_S - self._clock.monotonic())
+                expires_at = claimed_at + INTENT_EXPIRES_AFTER_S
+                patience = min(LONGEST_SLOT_WAIT_S, expires_at - self._clock.monotonic())
                 leaves = patience > 0 and await self._pacer.acquire(patience)
-                if leaves and self._clock.monotonic() > claimed_at + LEAVES_WITHIN_S:
+                if leaves and self._clock.monotonic() > expires_at:
                     # This process, or its machine, was asleep meanwhile.
                     self._pacer.release()
                     leaves = False

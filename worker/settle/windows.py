@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import math
 
-from worker.ledger.seat import LEAVES_WITHIN_S
 from worker.model.attempts import Attempt, Interval, UnownedBatch
+from worker.model.sending_bounds import INTENT_EXPIRES_AFTER_S
 
 WIDE_S = 600.0
 """Seconds that the wide window adds at both ends. The clocks of two machines of one service differ
@@ -50,7 +50,7 @@ def over_at(attempt: Attempt) -> float | None:
         return None if attempt.date_after is None else attempt.date_after + attempt.timeout_s
     over = attempt.left + attempt.timeout_s
     if attempt.ended is None:  # `left` is the intent's time
-        return over + LEAVES_WITHIN_S
+        return over + INTENT_EXPIRES_AFTER_S
     # If the machine slept while it waited, it gave up later than the time limit.
     return max(over, attempt.ended)
 

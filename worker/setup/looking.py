@@ -23,8 +23,8 @@ ERRORS = 10
 UNCLEAR_S = 60.0
 """Seconds without a clear answer about any batch after which a look gives up, at least."""
 
-PATIENCE_S = 3600.0
-"""Seconds that a look waits for its slot at most: pauses of the pace hold it back too."""
+LONGEST_LOOK_WAIT_S = 3600.0
+"""Seconds that a look waits for its slot at most. Pauses of the pace hold it back too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class Looking:
         return found, not verdict.again
 
     async def _may_ask(self) -> bool:
-        return self.pacer is None or await self.pacer.acquire(PATIENCE_S)
+        return self.pacer is None or await self.pacer.acquire(LONGEST_LOOK_WAIT_S)
 
     def _asked(self) -> None:
         if self.pacer is not None:

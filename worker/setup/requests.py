@@ -12,10 +12,14 @@ from dataclasses import dataclass, field
 import anyio
 
 from worker.ledger import setups
-from worker.ledger.seat import LEAVES_WITHIN_S
 from worker.ledger.threads import Database
 from worker.model.clock import Clock, iso
-from worker.model.sending_bounds import PATIENCE_S, UNRECORDED_PER_SENDER, UNSETTLED_PER_SENDER
+from worker.model.sending_bounds import (
+    INTENT_EXPIRES_AFTER_S,
+    LONGEST_SLOT_WAIT_S,
+    UNRECORDED_PER_SENDER,
+    UNSETTLED_PER_SENDER,
+)
 from worker.model.setups import Copy, SetupIntent, SetupLabel, SetupResult
 from worker.rate.pacer import Pacer
 
@@ -125,8 +129,8 @@ class Requests:
 
     async def _one(self, intent: SetupIntent, claimed_at: float) -> None:
         """Send one intent in its slot, or take it back."""
-        leave_by = claimed_at + LEAVES_WITHIN_S
-        patience = min(PATIENCE_S, leave_by - self.clock.monotonic())
+        leave_by = claimed_at + INTENT_EXPIRES_AFTER_S
+        patience = min(LONGEST_SLOT_WAIT_S, leave_by - self.clock.monotonic())
         leaves = not self.closed() and patience > 0 and await self.pacer.acquire(patience)
         if leaves and self.clock.monotonic() > leave_by:
             # This process, or its machine, was asleep meanwhile: another one may have taken over.
