@@ -39,18 +39,18 @@ def ledger(address: ServerAddress) -> Iterator[Writer]:
 
 
 def attempts(ledger: Writer) -> int:
-    return int(ledger.ask("last_numbers").fetchone()["attempt"])
+    return int(ledger.execute("last_numbers").fetchone()["attempt"])
 
 
 def test_a_statement_that_fails_after_others_were_sent_with_it_undoes_all_of_them(
     ledger: Writer,
 ) -> None:
     with pytest.raises(ServerError, match="foreign key"), ledger.transaction():
-        ledger.many("add_attempt", [(1, 1, 1, *ATTEMPT)])
-        ledger.many("mark_sent", [(1, "a name", 1)])
+        ledger.execute_many("add_attempt", [(1, 1, 1, *ATTEMPT)])
+        ledger.execute_many("mark_sent", [(1, "a name", 1)])
     assert attempts(ledger) == 0
     with pytest.raises(ServerError, match="foreign key"), ledger.transaction():
-        ledger.many("add_attempt", [(1, 1, 1, *ATTEMPT)])
+        ledger.execute_many("add_attempt", [(1, 1, 1, *ATTEMPT)])
         attempts(ledger)  # the error comes with the next result
     with ledger.transaction():
         assert attempts(ledger) == 0, "the next transaction works"
@@ -61,7 +61,7 @@ def test_what_was_not_sent_is_undone_too(ledger: Writer) -> None:
         """Something else went wrong."""
 
     with pytest.raises(LateError), ledger.transaction():
-        ledger.many("add_attempt", [(1, 1, 1, *ATTEMPT)])
+        ledger.execute_many("add_attempt", [(1, 1, 1, *ATTEMPT)])
         raise LateError
     with ledger.transaction():
         assert attempts(ledger) == 0
@@ -70,7 +70,7 @@ def test_what_was_not_sent_is_undone_too(ledger: Writer) -> None:
 def test_changes_count_what_waits_to_be_sent(ledger: Writer) -> None:
     before = ledger.changes
     with ledger.transaction():
-        ledger.many("mark_sent", [(1, "a name", 1)])
+        ledger.execute_many("mark_sent", [(1, "a name", 1)])
         assert ledger.changes - before == 1, "the sign of life, and no such duplicate"
 
 
@@ -117,9 +117,9 @@ def test_the_plan_of_a_new_campaign_is_not_copied_twice(
 def test_what_is_told_is_undone_if_it_fails(ledger: Writer) -> None:
     run = Ledger(ledger, run_start())
     with pytest.raises(ServerError, match="runs_campaign_id_fkey"), ledger.transaction():
-        ledger.tell("add_campaign", name="another", now="2026-03-01T02:00:00Z")
-        ledger.tell("forget_campaign", campaign=run.campaign)
-    assert ledger.ask("campaign_id", name="another").fetchone() is None
+        ledger.execute_later("add_campaign", name="another", now="2026-03-01T02:00:00Z")
+        ledger.execute_later("forget_campaign", campaign=run.campaign)
+    assert ledger.execute("campaign_id", name="another").fetchone() is None
 
 
 def test_owners_are_looked_up_one_by_one_before_the_table_is_analyzed_again(
@@ -133,7 +133,7 @@ def test_owners_are_looked_up_one_by_one_before_the_table_is_analyzed_again(
         raw = engine.connection.raw
         raw.execute("UPDATE items SET status = 'created', new_batch_id = 'batch ' || id")
         batches = json.dumps([f"batch {number}" for number in (3, 1, 10_000)])
-        assert sorted(row["id"] for row in ledger.ask("owners", batches=batches)) == [1, 3]
+        assert sorted(row["id"] for row in ledger.execute("owners", batches=batches)) == [1, 3]
         shown = raw.execute(f"EXPLAIN {sql('owners')}".encode(), {"batches": batches}).fetchall()
         assert any("Index Cond: (new_batch_id = ANY" in row[0] for row in shown), shown
 

@@ -82,7 +82,7 @@ def write(writer: Writer, name: str) -> Callable[[], str]:
     """An operation that writes one row."""
 
     def operation() -> str:
-        writer.ask("add_campaign", name=name, now="2026-03-01T12:00:00.000Z")
+        writer.execute("add_campaign", name=name, now="2026-03-01T12:00:00.000Z")
         return name
 
     return operation
@@ -102,7 +102,7 @@ def names(address: ServerAddress) -> list[str]:
 def seat_of(address: ServerAddress) -> Any:
     reader = open_for_reading(address)
     try:
-        return reader.ask("seat").fetchone()
+        return reader.execute("seat").fetchone()
     finally:
         reader.close()
 
@@ -520,7 +520,7 @@ def test_a_transaction_that_failed_unseen_is_not_taken_for_committed(server: Ser
         def operation() -> None:
             write(writer, "undone")()
             with suppress(ServerError):
-                writer.ask("add_campaign", name=None, now="2026-03-01T12:00:00.000Z")
+                writer.execute("add_campaign", name=None, now="2026-03-01T12:00:00.000Z")
 
         with pytest.raises(ServerError, match="had failed"):
             session.transact_blocking(writer, operation, never)

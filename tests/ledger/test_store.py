@@ -596,7 +596,7 @@ def test_an_answer_that_takes_a_restored_rows_batch_does_not_disturb_the_next_in
     with opened(tmp_path, "batch_id,name", f"{A},a", f"{A},b", f"{A},c") as ledger:
         look_up(ledger)
         # As a ledger file had it: created, by a listing, and no attempt is known.
-        ledger.ask(
+        ledger.execute(
             "restore_created",
             item=1,
             settled_by="listing",

@@ -61,7 +61,7 @@ def test_a_ledger_is_held_over_tls_that_is_verified(
         hold(verified(tls, "localhost", authority, tmp_path), 0) as held,
         closing(held.open("https://api.example.org")) as ledger,
     ):
-        assert ledger.ask("api_url").fetchone()[0] == "https://api.example.org"
+        assert ledger.execute("api_url").fetchone()[0] == "https://api.example.org"
 
 
 @pytest.mark.parametrize(

@@ -198,7 +198,7 @@ async def test_regression_a_page_that_lacks_what_a_restored_file_names_is_not_co
     with run(tmp_path, world, job) as rig:
         world.listings[WORKSPACE] = [lambda shown: shown[:-1]]
         await rig.look()
-        (listing,) = rig.ledger.ask("last_numbers").fetchone()[1:]
+        (listing,) = rig.ledger.execute("last_numbers").fetchone()[1:]
 
         lacking = settlement.known_and_not_shown(rig.ledger, listing, WORKSPACE, 10)
         assert lacking == [uuid(101)]

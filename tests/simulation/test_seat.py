@@ -416,7 +416,9 @@ def adding(rig: Rig, session: Strict, done: list[str]) -> Callable[[], str]:
 
     def operation() -> str:
         done.append(f"number {len(done)}")
-        Writer(session.engine).ask("add_campaign", name=done[-1], now="2026-03-01T12:00:00.000Z")
+        Writer(session.engine).execute(
+            "add_campaign", name=done[-1], now="2026-03-01T12:00:00.000Z"
+        )
         return done[-1]
 
     return operation

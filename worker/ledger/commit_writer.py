@@ -67,9 +67,9 @@ class CommitWriter:
         if not results:
             return []
         recorded = self._owned_once(results)
-        self._database.many("end_attempt", map(_ended_attempt, recorded))
+        self._database.execute_many("end_attempt", map(_ended_attempt, recorded))
         run = self._run
-        self._database.many("end_item", [_ended_item(result, run) for result in recorded])
+        self._database.execute_many("end_item", [_ended_item(result, run) for result in recorded])
         for result in recorded:
             if result.differences and result.outcome == "created":
                 add_differences(self._database, result.intent.item_id, result.differences)
@@ -113,9 +113,9 @@ class CommitWriter:
         if not batches:
             return {}
         if not self._workspaces:
-            found = self._database.ask("listed_workspaces", after=self._last_listing)
+            found = self._database.execute("listed_workspaces", after=self._last_listing)
             self._workspaces = json.dumps(sorted({row["workspace_id"] for row in found}))
-        shown = self._database.ask(
+        shown = self._database.execute(
             "shown_first", workspaces=self._workspaces, batches=json.dumps(batches)
         )
         return {row["batch_id"]: row["listing"] for row in shown}
@@ -124,7 +124,7 @@ class CommitWriter:
         """The owners of these batches, by batch id; batches without an owner are left out."""
         if not batches:
             return {}
-        found = self._database.ask("owners", batches=json.dumps(batches))
+        found = self._database.execute("owners", batches=json.dumps(batches))
         return {
             row["new_batch_id"]: Owner(
                 row["id"], row["settled_by"], _description(row["line"], row["id"], row["campaign"])
@@ -133,15 +133,15 @@ class CommitWriter:
         }
 
     def _reopen(self, owner: Owner, batch_id: str) -> None:
-        opened = self._database.ask("reopen_attempt", item=owner.item, batch_id=batch_id)
+        opened = self._database.execute("reopen_attempt", item=owner.item, batch_id=batch_id)
         if not opened.rowcount:  # a row restored from a ledger file has no attempt yet
             self._last_attempt += 1
-            self._database.ask(
+            self._database.execute(
                 "open_restored", attempt=self._last_attempt, item=owner.item, run=self._run
             )
-        self._database.ask("forget_differences", item=owner.item)
+        self._database.execute("forget_differences", item=owner.item)
         error = f"it was assigned batch {batch_id}, which turned out to belong to another row"
-        self._database.ask(
+        self._database.execute(
             "settle_unknown",
             item=owner.item,
             run=self._run,
@@ -162,11 +162,11 @@ class CommitWriter:
         intents: list[Intent] = []
         if again:
             items = json.dumps(again[:limit])
-            rows = self._database.ask("claimable_again", items=items, run=self._run).fetchall()
+            rows = self._database.execute("claimable_again", items=items, run=self._run).fetchall()
             # Mark these first: the search below may find them too.
             intents = self._intend(rows, moment, listing)
         fresh, (line, copy) = limit - len(intents), after
-        found = self._database.ask(
+        found = self._database.execute(
             "claimable",
             campaign=self._campaign,
             run=self._run,
@@ -187,7 +187,7 @@ class CommitWriter:
         intents = [_intent(first + number, row, listing) for number, row in enumerate(rows)]
         self._last_attempt += len(intents)
         run, at, earliest, server = self._run, moment.at, moment.earliest, moment.server
-        self._database.many(
+        self._database.execute_many(
             "add_attempt",
             [
                 (
@@ -204,7 +204,9 @@ class CommitWriter:
                 for one, row in zip(intents, rows, strict=True)
             ],
         )
-        self._database.many("mark_sent", [(one.item_id, one.name or "", run) for one in intents])
+        self._database.execute_many(
+            "mark_sent", [(one.item_id, one.name or "", run) for one in intents]
+        )
         return intents
 
 
@@ -214,7 +216,7 @@ REASONS = {"refused": Reason.REFUSED, "unknown": Reason.UNANSWERED, "not_sent": 
 
 def add_differences(database: Writer, item: int, found: Sequence[Difference]) -> None:
     """Record where the item's copy differs from its source."""
-    database.many("add_difference", [(item, *one) for one in found])
+    database.execute_many("add_difference", [(item, *one) for one in found])
 
 
 def content_of(row: Row) -> Content:

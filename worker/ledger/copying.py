@@ -111,7 +111,7 @@ def _refuse_occupied(target: Place, copy: Reader) -> None:
             hint=f"Nothing was copied. {away}",
         )
     refuse_moved(copy)
-    if copy.ask("any_campaign").fetchone() is not None:
+    if copy.execute("any_campaign").fetchone() is not None:
         raise UsageError(
             f"{target}: there is a ledger here already",
             hint="Nothing was copied. Name a new file, or another schema:"
@@ -162,7 +162,7 @@ def _remove_empty(target: Path) -> None:
     original may say already that the ledger is in this file."""
     with suppress(WorkerError, *DATABASE_ERRORS):
         with closing(open_for_reading(target)) as reader:
-            if reader.ask("any_campaign").fetchone() is not None:
+            if reader.execute("any_campaign").fetchone() is not None:
                 return
         for end in ("-wal", "-shm", ""):
             target.with_name(target.name + end).unlink(missing_ok=True)

@@ -23,13 +23,13 @@ def find_item(ledger: Reader, campaign: int, text: str) -> int:
 
     Raises UsageError if it names none or several, or another campaign's item."""
     if text.startswith("#") and text[1:].isascii() and text[1:].isdigit() and len(text) < 19:
-        row = ledger.ask("item_by_number", item=int(text[1:])).fetchone()
+        row = ledger.execute("item_by_number", item=int(text[1:])).fetchone()
         if row is None:
             raise UsageError(
                 f"{text}: there is no such item",
                 hint="`ledger JOB --format json` shows the number of each item.",
             )
-        own = ledger.ask("campaign_name", campaign=campaign).fetchone()["name"]
+        own = ledger.execute("campaign_name", campaign=campaign).fetchone()["name"]
         if row["campaign"] != own:
             raise UsageError(
                 _of_another(int(row["id"]), row["campaign"], own),
@@ -44,12 +44,14 @@ def find_item(ledger: Reader, campaign: int, text: str) -> int:
             f"{text!r} is not an item", hint="Write LINE, LINE.COPY or #N, as in 12, 12.3 or #40."
         )
     if not copy:
-        many = int(ledger.ask("copies_on_line", campaign=campaign, line=int(line)).fetchone()[0])
+        many = int(
+            ledger.execute("copies_on_line", campaign=campaign, line=int(line)).fetchone()[0]
+        )
         if many > 1:
             raise UsageError(
                 f"{text}: line {line} has {many} copies", hint=f"Say which, as in {line}.1."
             )
-    row = ledger.ask(
+    row = ledger.execute(
         "item_by_place", campaign=campaign, line=int(line), copy=int(copy or 1)
     ).fetchone()
     if row is None:
@@ -107,10 +109,10 @@ class Known(NamedTuple):
 
 def known(reader: Reader, item: int) -> Known | None:
     """What the database knows of the item; None if there is none."""
-    row = reader.ask("item_by_number", item=item).fetchone()
+    row = reader.execute("item_by_number", item=item).fetchone()
     if row is None:
         return None
-    attempt = reader.ask("open_attempt", item=item).fetchone()
+    attempt = reader.execute("open_attempt", item=item).fetchone()
     return Known(
         campaign=row["campaign"],
         line=row["line"],
@@ -232,17 +234,17 @@ def why_not_absent(item: int, candidates: Candidates, shown: Collection[str]) ->
 
 def owner(reader: Reader, batch_id: str) -> int | None:
     """The item that has the batch; None if none has it."""
-    row = reader.ask("owner", batch_id=batch_id).fetchone()
+    row = reader.execute("owner", batch_id=batch_id).fetchone()
     return None if row is None else int(row["id"])
 
 
 def refusal(reader: Reader, item: int, batch_id: str) -> UsageError | None:
     """Why the batch cannot be the copy of the item: it is the item's source, or belongs to an item.
     None if it can."""
-    source = reader.ask("item_by_number", item=item).fetchone()["source_id"]
+    source = reader.execute("item_by_number", item=item).fetchone()["source_id"]
     if batch_id == source:
         return UsageError(f"{batch_id} is the source of #{item}, not its copy")
-    owner = reader.ask("owner", batch_id=batch_id).fetchone()
+    owner = reader.execute("owner", batch_id=batch_id).fetchone()
     if owner is None:
         return None
     where = (
@@ -257,9 +259,9 @@ def refusal(reader: Reader, item: int, batch_id: str) -> UsageError | None:
 
 def open_attempt_of(ledger: Ledger, item: int) -> int:
     """The open attempt of an item. Raises UsageError if the item is not unknown."""
-    row = ledger.ask("open_attempt", item=item).fetchone()
+    row = ledger.execute("open_attempt", item=item).fetchone()
     if row is None:
-        status = ledger.ask("item_by_number", item=item).fetchone()["status"]
+        status = ledger.execute("item_by_number", item=item).fetchone()["status"]
         raise UsageError(
             f"#{item} is {status}, not unknown",
             hint="You can decide only unknown duplicates.",

@@ -57,16 +57,16 @@ def forget_before(database: Writer, before: str) -> Forgotten:
 
     Raises one of DATABASE_ERRORS if the database cannot be written."""
     with database.transaction():
-        counts = [database.ask(statement, before=before).rowcount for statement in DETAILS]
-        database.ask("note_forgotten", before=before)
+        counts = [database.execute(statement, before=before).rowcount for statement in DETAILS]
+        database.execute("note_forgotten", before=before)
     return Forgotten(*counts)
 
 
 def compact(database: Writer) -> None:
     """Give the space that forgetting freed back to the disk. Raises one of DATABASE_ERRORS if the
     disk has no room for a copy of the database meanwhile; then nothing is lost."""
-    database.ask("vacuum")
-    database.ask("checkpoint")
+    database.execute("vacuum")
+    database.execute("checkpoint")
 
 
 def forget(database: Writer, campaign: str) -> None:
@@ -79,4 +79,4 @@ def forget(database: Writer, campaign: str) -> None:
     number = campaign_id(database, campaign)
     with database.transaction():
         for statement in STATEMENTS:
-            database.ask(statement, campaign=number)
+            database.execute(statement, campaign=number)

@@ -26,7 +26,7 @@ class Reader:
         """Where the database is: its file's path, or its address without a password."""
         return self._engine.place
 
-    def ask(self, name: str, /, **values: object) -> Rows:
+    def execute(self, name: str, /, **values: object) -> Rows:
         """Run the statement `name` of queries.sql with these values. Returns its rows."""
         return self._engine.execute(name, values)
 
@@ -79,12 +79,12 @@ class Writer(Reader):
         super().__init__(engine)
         self._begun = False
 
-    def tell(self, name: str, /, **values: object) -> None:
-        """Run the statement `name` within a transaction, if nobody needs its result: a server is
-        then asked fewer times."""
+    def execute_later(self, name: str, /, **values: object) -> None:
+        """Run the statement `name`, within a transaction. Nobody needs its result, so it may be
+        sent to a server together with the next statement."""
         self._engine.execute_later(name, values)
 
-    def many(self, name: str, rows: Iterable[Sequence[Any] | Mapping[str, Any]]) -> None:
+    def execute_many(self, name: str, rows: Iterable[Sequence[Any] | Mapping[str, Any]]) -> None:
         """Run the statement `name` once for each row of values."""
         self._engine.execute_many(name, rows)
 

@@ -15,7 +15,7 @@ ARRIVES_FROM = "arrives_from"
 
 def fact(reader: Reader, key: str) -> str | None:
     """One fact about a database; None if it has none."""
-    row = reader.ask("fact", key=key).fetchone()
+    row = reader.execute("fact", key=key).fetchone()
     return None if row is None else str(row[0])
 
 
@@ -23,14 +23,14 @@ def note_fact(database: Writer, key: str, value: str | None) -> None:
     """Record a fact about a database; None: remove it."""
     with database.transaction():
         if value is None:
-            database.ask("forget_fact", key=key)
+            database.execute("forget_fact", key=key)
         else:
-            database.ask("note_fact", key=key, value=value)
+            database.execute("note_fact", key=key, value=value)
 
 
 def refuse_moved(reader: Reader) -> None:
     """Raise UsageError if the ledger was moved to another database, or has not fully arrived."""
-    found = reader.ask("moves", to=MOVED_TO, origin=ARRIVES_FROM)
+    found = reader.execute("moves", to=MOVED_TO, origin=ARRIVES_FROM)
     facts = {row["key"]: str(row["value"]) for row in found}
     if (to := facts.get(MOVED_TO)) is not None:
         raise UsageError(

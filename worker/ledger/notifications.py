@@ -22,10 +22,10 @@ def record(database: Writer, run_ids: Sequence[str], sent: Sequence[Notification
     one of DATABASE_ERRORS."""
     rows = [one._asdict() | {"run_id": run_id} for run_id in run_ids for one in sent]
     with database.transaction():
-        database.many("add_notification", rows)
+        database.execute_many("add_notification", rows)
 
 
 def notified(reader: Reader, run_id: str) -> Notified | None:
     """The run with this id; None if it did not begin."""
-    row = reader.ask("campaign_of_run", run_id=run_id).fetchone()
+    row = reader.execute("campaign_of_run", run_id=run_id).fetchone()
     return None if row is None else Notified(row["campaign"], Path(row["ledger"]))

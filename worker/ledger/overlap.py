@@ -79,41 +79,41 @@ class Overlap(NamedTuple):
 
 def sent_before(reader: Reader, campaign: str) -> bool:
     """Whether a request of this campaign has left, or a batch of it is known."""
-    return reader.ask("sent_before", campaign=campaign).fetchone() is not None
+    return reader.execute("sent_before", campaign=campaign).fetchone() is not None
 
 
 def has_duplicates(reader: Reader) -> bool:
     """Whether the database has any duplicate."""
-    return reader.ask("last_item").fetchone()[0] is not None
+    return reader.execute("last_item").fetchone()[0] is not None
 
 
 def to_create(reader: Reader, campaign: str, *, retry_failed: bool) -> int:
     """How many of the plan's duplicates (table `plan.staged`) this campaign has neither sent nor
     given up."""
-    found = reader.ask("plan_to_create", campaign=campaign, retry_failed=int(retry_failed))
+    found = reader.execute("plan_to_create", campaign=campaign, retry_failed=int(retry_failed))
     return int(found.fetchone()[0])
 
 
 def written_again(reader: Reader, campaign: str) -> int:
     """How many of these the campaign has never sent, although it has sent as many with the same
     sources and names that are not in the plan."""
-    return int(reader.ask("plan_written_again", campaign=campaign).fetchone()[0])
+    return int(reader.execute("plan_written_again", campaign=campaign).fetchone()[0])
 
 
 def jobs_of_campaigns(reader: Reader) -> list[tuple[str, Path]]:
     """Every campaign and the job file of its latest run, the latest first."""
-    return [(name, Path(job)) for name, job in reader.ask("campaigns_with_jobs")]
+    return [(name, Path(job)) for name, job in reader.execute("campaigns_with_jobs")]
 
 
 def not_created(reader: Reader, campaign: str) -> int:
     """How many of the plan's duplicates (table `plan.staged`) this campaign has not created."""
-    return int(reader.ask("plan_not_created", campaign=campaign).fetchone()[0])
+    return int(reader.execute("plan_not_created", campaign=campaign).fetchone()[0])
 
 
 def shared_with(reader: Reader, campaign: str) -> list[Overlap]:
     """Every campaign that shares duplicates with the plan (table `plan.staged`) or is called
     `campaign`."""
-    found = reader.ask("shared_with_plan", campaign=campaign)
+    found = reader.execute("shared_with_plan", campaign=campaign)
     return [
         _overlap(name, same, same_sent, sent, job, ledger)._replace(has_name=name == campaign)
         for name, same, same_sent, sent, job, ledger in found
@@ -126,7 +126,7 @@ def shared_since(reader: Reader, campaign: str, *, retry_failed: bool) -> list[O
     counted only until it is clear whether
     half of it is in the plan: this is asked every night, and a campaign may have years of
     duplicates."""
-    found = reader.ask(
+    found = reader.execute(
         "shared_with_plan_since", campaign=campaign, retry_failed=int(retry_failed)
     ).fetchall()
     return [
@@ -136,7 +136,7 @@ def shared_since(reader: Reader, campaign: str, *, retry_failed: bool) -> list[O
 
 
 def _count_sent(reader: Reader, campaign: int, limit: int) -> int:
-    return int(reader.ask("count_sent", campaign=campaign, limit=limit).fetchone()[0])
+    return int(reader.execute("count_sent", campaign=campaign, limit=limit).fetchone()[0])
 
 
 def _overlap(name: str, same: int, same_sent: int, sent: int, job: str, ledger: str) -> Overlap:
@@ -208,16 +208,16 @@ def latest_backup(database: Path, api_url: str) -> Path | None:
 def _api_url(reader: Reader) -> str | None:
     """The API of a ledger database, whichever version wrote it; None if it is not one, or has no
     run yet. Raises sqlite3.Error if it cannot be read."""
-    if reader.ask("application").fetchone()[0] != APPLICATION_ID:
+    if reader.execute("application").fetchone()[0] != APPLICATION_ID:
         return None
-    new = reader.ask("version").fetchone()[0] >= META_SINCE
-    known = reader.ask("api_url" if new else "api_url_of_old").fetchone()
+    new = reader.execute("version").fetchone()[0] >= META_SINCE
+    known = reader.execute("api_url" if new else "api_url_of_old").fetchone()
     return None if known is None else str(known[0])
 
 
 def _has_campaign(reader: Reader, campaign: str) -> bool:
     """Whether the database has a campaign of this name."""
-    return reader.ask("campaign_id", name=campaign).fetchone() is not None
+    return reader.execute("campaign_id", name=campaign).fetchone() is not None
 
 
 def _is_ledger(path: Path) -> bool:

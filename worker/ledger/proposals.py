@@ -62,7 +62,7 @@ def undecided(reader: Reader, campaign: int, *, active: bool = False) -> Iterato
     """The unknown duplicates of the campaign's job, in its order. With `active`, those whose
     answers may still come are left out."""
     shared = _shared(reader)
-    rows = reader.ask("proposals", campaign=campaign, under_way=not active)
+    rows = reader.execute("proposals", campaign=campaign, under_way=not active)
     for _, of_item in groupby(rows, key=itemgetter("item")):
         yield _undecided(list(of_item), shared)
 
@@ -77,7 +77,7 @@ class _Shared(NamedTuple):
 
 
 def _shared(reader: Reader) -> dict[str, _Shared]:
-    rows = reader.ask("shared_candidates")
+    rows = reader.execute("shared_candidates")
     found = {}
     for batch_id, of_batch in groupby(rows, key=itemgetter("batch_id")):
         fits = [(row["item_id"], _fits(row)) for row in of_batch]
@@ -137,7 +137,7 @@ class Candidates(NamedTuple):
 
 def candidates(reader: Reader, item: int) -> Candidates:
     """The batches that could be the copy of an item; none if it is not unknown."""
-    rows = reader.ask("candidates_of", item=item).fetchall()
+    rows = reader.execute("candidates_of", item=item).fetchall()
     named = frozenset(row["batch_id"] for row in rows if row["batch_id"] is not None)
     return Candidates(named, _hidden(rows[0]["candidates"]) if rows else 0)
 

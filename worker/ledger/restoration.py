@@ -22,46 +22,46 @@ say so, in case this database is lost too."""
 def is_as_written(reader: Reader, campaign: str, path: Path, stamp: str | None) -> bool:
     """Whether a run of the campaign wrote the ledger file at `path` with this stamp, so that the
     file has not changed since."""
-    found = reader.ask("wrote", campaign=campaign, path=str(path), stamp=stamp)
+    found = reader.execute("wrote", campaign=campaign, path=str(path), stamp=stamp)
     return found.fetchone() is not None
 
 
 def has_run(reader: Reader, run_id: str) -> bool:
     """Whether the database contains the run."""
-    return reader.ask("has_run", run_id=run_id).fetchone() is not None
+    return reader.execute("has_run", run_id=run_id).fetchone() is not None
 
 
 def latest_restore(reader: Reader, campaign: str) -> str | None:
     """The id of the latest run that restored the campaign from a ledger file; None if none did."""
-    row = reader.ask("latest_restore", campaign=campaign).fetchone()
+    row = reader.execute("latest_restore", campaign=campaign).fetchone()
     return None if row is None else str(row["run_id"])
 
 
 def count_attempts(reader: Reader, campaign: str) -> int:
     """How many requests of the campaign are in the database."""
-    return int(reader.ask("count_attempts", campaign=campaign).fetchone()[0])
+    return int(reader.execute("count_attempts", campaign=campaign).fetchone()[0])
 
 
 def owns(reader: Reader, batch_id: str) -> bool:
     """Whether the batch belongs to a duplicate of this database."""
-    return reader.ask("owns", batch_id=batch_id).fetchone() is not None
+    return reader.execute("owns", batch_id=batch_id).fetchone() is not None
 
 
 def add_foreign_batch(ledger: Ledger, batch_id: str) -> None:
     """Record that another campaign's ledger file names this batch."""
-    ledger.ask("add_foreign_batch", batch_id=batch_id)
+    ledger.execute("add_foreign_batch", batch_id=batch_id)
 
 
 def planned_as(ledger: Ledger, identity: Identity) -> list[Planned]:
     """The campaign's duplicates with this identity, whatever their names; at most two of them."""
-    found = ledger.ask("item_by_identity", campaign=ledger.campaign, **identity._asdict())
+    found = ledger.execute("item_by_identity", campaign=ledger.campaign, **identity._asdict())
     return [Planned(*row) for row in found.fetchmany(2)]
 
 
 def planned_with_name(ledger: Ledger, identity: Identity, literal: str) -> list[Planned]:
     """The campaign's duplicates with this identity that may have the name `literal`: it is their
     template, or their template is filled in later."""
-    found = ledger.ask(
+    found = ledger.execute(
         "items_that_may_be_named",
         campaign=ledger.campaign,
         literal=literal,
@@ -73,7 +73,7 @@ def planned_with_name(ledger: Ledger, identity: Identity, literal: str) -> list[
 def restore_created(ledger: Ledger, item: Planned, row: FileItem) -> None:
     """Record that the duplicate exists, and where it differs, as the ledger file says."""
     add_differences(ledger, item.id, row.differences)
-    ledger.ask(
+    ledger.execute(
         "restore_created",
         item=item.id,
         run=ledger.run,
@@ -96,7 +96,7 @@ def restore_unknown(
     is the name that was sent (None: not known yet). If the file does not say when its first request
     left, it was not before `earliest`: the next ledger file has to say so, in case this database is
     lost too."""
-    ledger.ask(
+    ledger.execute(
         "restore_unknown",
         item=item.id,
         run=ledger.run,
@@ -112,7 +112,7 @@ def restore_missing(ledger: Ledger) -> list[int]:
     """Record that every duplicate of the job that the ledger file does not have may exist. It may
     have been sent at any time: if its row was deleted, also long before what the file has. Returns
     the items."""
-    found = ledger.ask(
+    found = ledger.execute(
         "restore_missing",
         campaign=ledger.campaign,
         run=ledger.run,
@@ -136,7 +136,7 @@ def restore_attempts(
     sent when the file was written, `unsent` those that certainly had not, `missing` those that it
     did not have. `date_before` is a server time before all attempts of the others (None: not
     known). The missing ones were probably sent after `likely_after`, but not certainly."""
-    ledger.ask(
+    ledger.execute(
         "restore_attempts",
         run=ledger.run,
         now=now,

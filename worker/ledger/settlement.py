@@ -40,38 +40,38 @@ latest batch that the file names, because the API's clocks differ, or one is set
 
 def own_unknown(ledger: Ledger) -> int:
     """How many duplicates of this run's job are unknown."""
-    return int(ledger.ask("count_own_unknown", campaign=ledger.campaign).fetchone()[0])
+    return int(ledger.execute("count_own_unknown", campaign=ledger.campaign).fetchone()[0])
 
 
 def any_open(ledger: Ledger) -> bool:
     """Whether any attempt of any campaign is open."""
-    return bool(ledger.ask("has_open_attempts").fetchone()[0])
+    return bool(ledger.execute("has_open_attempts").fetchone()[0])
 
 
 def note_date(ledger: Ledger, date: float) -> None:
     """Record a server time after all open attempts were given up: `date`, from an answer's
     `Date`."""
-    ledger.ask("note_date_after", date=date)
+    ledger.execute("note_date_after", date=date)
 
 
 def sources_to_look_up(ledger: Ledger) -> list[str]:
     """The sources of open attempts that were restored from a file and not looked up since."""
-    return [row[0] for row in ledger.ask("sources_to_look_up")]
+    return [row[0] for row in ledger.execute("sources_to_look_up")]
 
 
 def set_version(ledger: Ledger, source: Listed) -> None:
     """Record that the restored attempts of this source are compared with what the source is
     now."""
     with ledger.transaction():
-        ledger.ask("set_version", **ledger.add_source_version(source))
-        ledger.ask("name_restored", source_id=source.id, name=source.name)
+        ledger.execute("set_version", **ledger.add_source_version(source))
+        ledger.execute("name_restored", source_id=source.id, name=source.name)
 
 
 def note_sources(ledger: Ledger, batches: Sequence[Listed]) -> None:
     """Record how a listing shows the sources of open attempts. A source that changed meanwhile
     proves nothing. Needs no transaction: if a crash comes between two sources, no verdict rests on
     this listing, because the next run lists again."""
-    sources = {row[0] for row in ledger.ask("open_sources")}
+    sources = {row[0] for row in ledger.execute("open_sources")}
     for batch in batches:
         if batch.id in sources:
             ledger.add_source_version(batch)
@@ -80,13 +80,13 @@ def note_sources(ledger: Ledger, batches: Sequence[Listed]) -> None:
 def open_attempts(ledger: Ledger) -> list[Attempt]:
     """Every open attempt of all campaigns, oldest first."""
     offsets: dict[int, Interval | None] = {}
-    rows = ledger.ask("open_attempts", run=ledger.run).fetchall()
+    rows = ledger.execute("open_attempts", run=ledger.run).fetchall()
     for run in {row["run_id"] for row in rows}:
-        allowed = ledger.ask("offset", run=run, other=ledger.run).fetchone()
+        allowed = ledger.execute("offset", run=run, other=ledger.run).fetchone()
         offsets[run] = offset_of(allowed["low"], allowed["high"])
     restored = {row["campaign_id"] for row in rows if row["unsent"]}
     existed = {
-        campaign: frozenset(one[0] for one in ledger.ask("sources_of_file", campaign=campaign))
+        campaign: frozenset(one[0] for one in ledger.execute("sources_of_file", campaign=campaign))
         for campaign in restored
     }
     created_after = {campaign: _created_after(ledger, campaign) for campaign in restored}
@@ -115,7 +115,7 @@ def open_attempts(ledger: Ledger) -> list[Attempt]:
 def _created_after(ledger: Ledger, campaign: int) -> float | None:
     """A time, as `created_at` has it, before the copies of the rows that the campaign's ledger file
     calls unsent: the latest batch that the file names existed before their requests left."""
-    latest = seconds(ledger.ask("latest_of_file", campaign=campaign).fetchone()[0] or "")
+    latest = seconds(ledger.execute("latest_of_file", campaign=campaign).fetchone()[0] or "")
     return None if latest is None else latest - FILE_MARGIN_S
 
 
@@ -166,7 +166,7 @@ def _date_after(before: float | None, answer: float | None, later: float | None)
 
 def unowned_batches(ledger: Ledger, workspace_id: str) -> list[UnownedBatch]:
     """The batches without an owner that listings have shown in the workspace."""
-    found = ledger.ask("unowned_batches_of", workspace_id=workspace_id)
+    found = ledger.execute("unowned_batches_of", workspace_id=workspace_id)
     return [
         UnownedBatch(
             batch_id=row["batch_id"],
@@ -191,10 +191,10 @@ def copy_fidelity(ledger: Ledger, batches: Sequence[Listed]) -> list[CopyFidelit
     found = [
         _name_fidelity(batch.name, row)
         for batch in batches
-        for row in ledger.ask("found_name_of", batch_id=batch.id)
+        for row in ledger.execute("found_name_of", batch_id=batch.id)
     ]
     for batch in batches:
-        row = ledger.ask("fidelity_of", batch_id=batch.id).fetchone()
+        row = ledger.execute("fidelity_of", batch_id=batch.id).fetchone()
         if row is not None:
             expected = (
                 row["sent_name"]
@@ -218,7 +218,7 @@ def copy_fidelity(ledger: Ledger, batches: Sequence[Listed]) -> list[CopyFidelit
 
 def changed_details(ledger: Ledger) -> frozenset[str]:
     """The task details of sources that were seen with different ones."""
-    return frozenset(row[0] for row in ledger.ask("changed_details"))
+    return frozenset(row[0] for row in ledger.execute("changed_details"))
 
 
 def _name_fidelity(listed: str, row: Row) -> CopyFidelity:
@@ -253,7 +253,7 @@ def not_shown(
 ) -> list[str]:
     """The batches that listing `number` should show but does not, at most `limit`. A batch that
     this run created counts if it was created before `made_before` (server time)."""
-    found = ledger.ask(
+    found = ledger.execute(
         "not_shown",
         workspace_id=workspace_id,
         number=number,
@@ -268,28 +268,28 @@ def known_and_not_shown(ledger: Ledger, number: int, workspace_id: str, limit: i
     """The batches that listing `number` does not show although listings of any run, or answers and
     ledger files of earlier runs, named them in the workspace; at most `limit`."""
     wanted = {"number": number, "workspace_id": workspace_id, "run": ledger.run, "limit": limit}
-    return [row[0] for row in ledger.ask("known_and_not_shown", **wanted)]
+    return [row[0] for row in ledger.execute("known_and_not_shown", **wanted)]
 
 
 def shows_nothing_known(ledger: Ledger, number: int, workspace_id: str) -> bool:
     """Whether listing `number` shows none of the batches that earlier listings of any run showed in
     the workspace. False if there were none."""
     wanted = {"number": number, "workspace_id": workspace_id}
-    return bool(ledger.ask("shows_nothing_known", **wanted).fetchone()[0])
+    return bool(ledger.execute("shows_nothing_known", **wanted).fetchone()[0])
 
 
 def forget_listed(ledger: Ledger, batch_id: str) -> None:
     """Record that a GET of this batch answered 404, so that listings need not show it."""
     with ledger.transaction():
-        ledger.ask("forget_listed", batch_id=batch_id)
-        ledger.ask("deny", batch_id=batch_id)
+        ledger.execute("forget_listed", batch_id=batch_id)
+        ledger.execute("deny", batch_id=batch_id)
 
 
 def note_moved(ledger: Ledger, batch: Listed, former: str) -> None:
     """Record that a GET showed this batch in another workspace, so that listings of the `former`
     one need not show it."""
     with ledger.transaction():
-        ledger.ask("forget_moved", batch_id=batch.id, workspace_id=former)
+        ledger.execute("forget_moved", batch_id=batch.id, workspace_id=former)
         note_sources(ledger, [batch])
 
 
@@ -298,7 +298,7 @@ def shows_our_newest(ledger: Ledger, number: int, workspace_id: str) -> bool:
     and the sources of all open attempts there. A page that shows both cuts off nothing between
     them."""
     wanted = {"number": number, "workspace_id": workspace_id}
-    return bool(ledger.ask("shows_our_newest", **wanted).fetchone()[0])
+    return bool(ledger.execute("shows_our_newest", **wanted).fetchone()[0])
 
 
 def record(ledger: Ledger, attempts: Sequence[Attempt], verdicts: Verdicts) -> dict[int, Label]:
@@ -319,7 +319,7 @@ def record(ledger: Ledger, attempts: Sequence[Attempt], verdicts: Verdicts) -> d
         for attempt, unsettled in verdicts.unknown.items():
             _settle_unknown(ledger, items[attempt], unsettled)
         for batch_id in verdicts.disputed:
-            ledger.ask("dispute", batch_id=batch_id)
+            ledger.execute("dispute", batch_id=batch_id)
     return {
         attempt: label(ledger, items[attempt]) for attempt in (*verdicts.claims, *verdicts.absent)
     }
@@ -328,15 +328,15 @@ def record(ledger: Ledger, attempts: Sequence[Attempt], verdicts: Verdicts) -> d
 def settle_absent(ledger: Ledger, item: int, reason: Reason, text: str) -> None:
     """Record that the item's request created no batch, for this reason. The caller has begun the
     transaction."""
-    ledger.ask("forget_candidates", item=item)
-    ledger.ask("settle_absent", item=item, run=ledger.run, error=text, reason=reason)
+    ledger.execute("forget_candidates", item=item)
+    ledger.execute("settle_absent", item=item, run=ledger.run, error=text, reason=reason)
 
 
 def _settle_unknown(ledger: Ledger, item: int, why: Unsettled) -> None:
-    if why.keeps_earlier and ledger.ask("has_candidates", item=item).fetchone():
+    if why.keeps_earlier and ledger.execute("has_candidates", item=item).fetchone():
         return
-    ledger.ask("forget_candidates", item=item)
-    ledger.ask(
+    ledger.execute("forget_candidates", item=item)
+    ledger.execute(
         "settle_unknown",
         item=item,
         run=ledger.run,
@@ -344,7 +344,7 @@ def _settle_unknown(ledger: Ledger, item: int, why: Unsettled) -> None:
         reason=why.reason,
         candidates=why.total,
     )
-    ledger.many(
+    ledger.execute_many(
         "add_candidate",
         [
             {"item": item, "place": place, "batch_id": one.batch_id, **one.evidence._asdict()}
@@ -358,7 +358,7 @@ def close_attempt(
 ) -> None:
     """Record that this run found out, or that a person said, what the attempt created (None:
     nothing). The caller has begun the transaction."""
-    ledger.ask(
+    ledger.execute(
         "close_attempt", attempt=attempt, closed_by=closed_by, batch_id=batch_id, run=ledger.run
     )
 
@@ -368,12 +368,12 @@ def create(
 ) -> None:
     """Record that the batch is the item's copy, and close the attempt. The caller has begun the
     transaction."""
-    shown = ledger.ask("unowned_batch", batch_id=_id(batch)).fetchone()
+    shown = ledger.execute("unowned_batch", batch_id=_id(batch)).fetchone()
     status = batch.status if isinstance(batch, Listed) else shown["status"]
     created_at = batch.created_at if isinstance(batch, Listed) else shown["created_at"]
     close_attempt(ledger, attempt, settled_by, _id(batch))
-    ledger.ask("forget_candidates", item=item)
-    ledger.ask(
+    ledger.execute("forget_candidates", item=item)
+    ledger.execute(
         "settle_created",
         item=item,
         run=ledger.run,
@@ -388,7 +388,7 @@ def create(
 
 def _compare(ledger: Ledger, item: int, shown: Listed | Row, datasets: tuple[str, ...]) -> None:
     """Record where the item's copy, as a listing or a GET shows it, differs from its source."""
-    row = ledger.ask("source_content", item=item).fetchone()
+    row = ledger.execute("source_content", item=item).fetchone()
     if row is None:
         return
     if isinstance(shown, Listed):
@@ -406,7 +406,7 @@ def _id(batch: UnownedBatch | Listed) -> str:
 
 def label(ledger: Ledger, item: int) -> Label:
     """How log lines describe the item."""
-    row = ledger.ask("item_label", item=item).fetchone()
+    row = ledger.execute("item_label", item=item).fetchone()
     name = row["name"] or (
         default_name(row["source_name"]) if row["source_name"] is not None else ""
     )

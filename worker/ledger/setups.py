@@ -29,21 +29,21 @@ from worker.model.setups import (
 
 def wanted(reader: Reader, campaign: int) -> bool:
     """Whether the campaign's job asks for setups."""
-    return bool(reader.ask("wants_setups", campaign=campaign).fetchone()[0])
+    return bool(reader.execute("wants_setups", campaign=campaign).fetchone()[0])
 
 
 def counts(reader: Reader, campaign: int) -> SetupCounts:
     """How many of the job's duplicates that are to be set up have which status."""
     if not wanted(reader, campaign):
         return SetupCounts()
-    found = reader.ask("setup_counts", campaign=campaign)
+    found = reader.execute("setup_counts", campaign=campaign)
     return SetupCounts(**{row["status"]: row["items"] for row in found})
 
 
 def counts_of_all(reader: Reader) -> dict[str, SetupCounts]:
     """The same for every campaign whose job asks for setups, by its name."""
     found: dict[str, dict[str, int]] = {}
-    for row in reader.ask("setup_counts_of_all"):
+    for row in reader.execute("setup_counts_of_all"):
         found.setdefault(row["campaign"], {})[row["status"]] = row["items"]
     return {campaign: SetupCounts(**numbers) for campaign, numbers in found.items()}
 
@@ -52,12 +52,12 @@ def work(reader: Reader, campaign: int) -> SetupWork:
     """What a run could do for the setups of batches that exist."""
     if not wanted(reader, campaign):
         return SetupWork()
-    return SetupWork(*reader.ask("setup_work", campaign=campaign).fetchone())
+    return SetupWork(*reader.execute("setup_work", campaign=campaign).fetchone())
 
 
 def count_to_set_up(reader: Reader, campaign: int) -> int:
     """How many batches exist whose setup was not requested."""
-    return int(reader.ask("count_to_set_up", campaign=campaign).fetchone()[0])
+    return int(reader.execute("count_to_set_up", campaign=campaign).fetchone()[0])
 
 
 def reasons(reader: Reader, campaign: int) -> list[Cause]:
@@ -66,7 +66,7 @@ def reasons(reader: Reader, campaign: int) -> list[Cause]:
         return []
     causes = [
         (str(setup_message(row["status"], row["error"], is_error=bool(row["is_error"]))), number)
-        for row in reader.ask("setup_reasons", campaign=campaign)
+        for row in reader.execute("setup_reasons", campaign=campaign)
         if (number := row["items"])
     ]
     return sorted(causes, key=lambda cause: (-cause[1], cause[0]))
@@ -74,21 +74,21 @@ def reasons(reader: Reader, campaign: int) -> list[Cause]:
 
 def changed(reader: Reader, campaign: int) -> list[ChangedSetup]:
     """Batches that were set up with another number than the job asks for now."""
-    found = reader.ask("changed_setups", campaign=campaign)
+    found = reader.execute("changed_setups", campaign=campaign)
     return [ChangedSetup(row["sent"], row["wanted"], row["items"]) for row in found]
 
 
 def changed_by(reader: Reader, staged: Path, campaign: int | None) -> list[ChangedSetup]:
     """The same, if the job were the plan file `staged`."""
     with reader.attached(staged):
-        found = reader.ask("plan_changed_setups", campaign=campaign)
+        found = reader.execute("plan_changed_setups", campaign=campaign)
         return [ChangedSetup(row["sent"], row["wanted"], row["items"]) for row in found]
 
 
 def copies(reader: Ledger, statuses: Collection[str]) -> list[Copy]:
     """The created batches of the job whose setup has one of these statuses ("": not asked for), in
     the job's order."""
-    found = reader.ask(
+    found = reader.execute(
         "batches_to_set_up",
         campaign=reader.campaign,
         run=reader.run,
@@ -114,13 +114,13 @@ def copies(reader: Ledger, statuses: Collection[str]) -> list[Copy]:
 def begin(ledger: Ledger, now: str) -> None:
     """Suspect restored rows: the lost database may have known of a request."""
     with ledger.transaction():
-        ledger.ask("suspect_setups", campaign=ledger.campaign, run=ledger.run, now=now)
+        ledger.execute("suspect_setups", campaign=ledger.campaign, run=ledger.run, now=now)
 
 
 def mark_started(ledger: Ledger) -> None:
     """Record this run at a row that it may set up, so that a ledger file written now mentions
     it."""
-    ledger.ask("mark_setup_started", campaign=ledger.campaign, run=ledger.run)
+    ledger.execute("mark_setup_started", campaign=ledger.campaign, run=ledger.run)
 
 
 def commit(
@@ -142,7 +142,7 @@ def commit(
 
 def _end(ledger: Ledger, result: SetupResult) -> SetupLabel:
     no_effect = result.outcome in ("not_sent", "not_left")
-    ledger.ask(
+    ledger.execute(
         "end_setup",
         setup=result.intent.setup_id,
         outcome=result.outcome,
@@ -151,16 +151,16 @@ def _end(ledger: Ledger, result: SetupResult) -> SetupLabel:
         error=result.error,
         void="no_effect" if no_effect else None,
     )
-    ledger.ask("touch_item", item=result.intent.item_id, run=ledger.run)
+    ledger.execute("touch_item", item=result.intent.item_id, run=ledger.run)
     return label(ledger, result.intent.item_id)
 
 
 def _intend(ledger: Ledger, item: int, batch_id: str, now: str) -> SetupIntent | None:
-    added = ledger.ask("add_setup", item=item, batch_id=batch_id, run=ledger.run, now=now)
+    added = ledger.execute("add_setup", item=item, batch_id=batch_id, run=ledger.run, now=now)
     row = added.fetchone()
     if row is None:
         return None
-    ledger.ask("touch_item", item=item, run=ledger.run)
+    ledger.execute("touch_item", item=item, run=ledger.run)
     return SetupIntent(row["id"], item, batch_id, row["tasks_per_group"])
 
 
@@ -168,7 +168,7 @@ def void(ledger: Ledger, absent: Sequence[int]) -> None:
     """Record that these requests (`Copy.setup`) certainly had no effect: looks have shown that."""
     with ledger.transaction():
         for setup in absent:
-            ledger.ask("void_setup", setup=setup)
+            ledger.execute("void_setup", setup=setup)
 
 
 def saw(ledger: Ledger, seen: Mapping[str, Seen]) -> list[SetupLabel]:
@@ -178,7 +178,7 @@ def saw(ledger: Ledger, seen: Mapping[str, Seen]) -> list[SetupLabel]:
         for batch_id, one in seen.items():
             if one.status is None:
                 continue
-            found = ledger.ask(
+            found = ledger.execute(
                 "see_batch",
                 batch_id=batch_id,
                 status=one.status,
@@ -191,7 +191,7 @@ def saw(ledger: Ledger, seen: Mapping[str, Seen]) -> list[SetupLabel]:
 
 def label(ledger: Ledger, item: int) -> SetupLabel:
     """How log lines describe the item's setup."""
-    row = ledger.ask("setup_label", item=item).fetchone()
+    row = ledger.execute("setup_label", item=item).fetchone()
     return SetupLabel(
         item_id=row["id"],
         line=row["line"],
@@ -215,7 +215,7 @@ def restore(
     to be accepted if the file says so. Otherwise one may have been sent since the file was
     written, so the setup is unknown."""
     accepted = status in (SetupStatus.REQUESTED, SetupStatus.READY)
-    ledger.ask(
+    ledger.execute(
         "restore_setup",
         item=item,
         batch_id=batch_id,

@@ -48,12 +48,12 @@ class Ledger(Writer):
         """The line and copy that were claimed last. The next claim begins after them."""
         with self.transaction():
             # Fails if the table is lost, before anything is written.
-            self.ask("last_item").fetchone()
+            self.execute("last_item").fetchone()
             for statement in ("make_listed_names", "make_skipped", "make_denied"):
-                self.tell(statement)
-            self.tell("add_campaign", name=run.campaign, now=run.now)
+                self.execute_later(statement)
+            self.execute_later("add_campaign", name=run.campaign, now=run.now)
             self.campaign = int(self._one("campaign_id", name=run.campaign)["id"])
-            added = self.ask(
+            added = self.execute(
                 "add_run",
                 run_id=run.run_id,
                 campaign=self.campaign,
@@ -92,7 +92,7 @@ class Ledger(Writer):
         the rest, so it is left out for a finished job, for which nothing is sent or written. For a
         new job it comes first, before rows are added."""
         with self.attached(staged), self.transaction():
-            new = self.ask("any_item", campaign=self.campaign).fetchone() is None
+            new = self.execute("any_item", campaign=self.campaign).fetchone() is None
             if new:
                 self._engine.refuse_damaged()
             before = self.changes
@@ -101,14 +101,14 @@ class Ledger(Writer):
                 self._engine.add_first(self.campaign)
             else:
                 leaving = self._replan()
-            self.tell(
+            self.execute_later(
                 "set_extra_columns",
                 campaign=self.campaign,
                 columns=json.dumps(list(extra_columns)),
             )
             if retry_failed:
-                self.tell("retry_failed", campaign=self.campaign, run=self.run)
-                self.tell("retry_setups", campaign=self.campaign)
+                self.execute_later("retry_failed", campaign=self.campaign, run=self.run)
+                self.execute_later("retry_setups", campaign=self.campaign)
             self._replanned = new or self.changes > before
             if not new and not self.finished():
                 self._engine.refuse_damaged()
@@ -118,12 +118,12 @@ class Ledger(Writer):
         """Take the attached plan over into a campaign that has items. Returns what left the job
         unfinished."""
         leaving = Leaving()
-        self.ask("add_to_job", campaign=self.campaign)
+        self.execute("add_to_job", campaign=self.campaign)
         if self._one("wants_less", campaign=self.campaign)[0]:
             leaving = Leaving(*self._one("leaving_unfinished", campaign=self.campaign))
-            self.ask("drop_from_job", campaign=self.campaign)
+            self.execute("drop_from_job", campaign=self.campaign)
         for statement in ("drop_extras", "add_extras"):
-            self.tell(statement, campaign=self.campaign)
+            self.execute_later(statement, campaign=self.campaign)
         return leaving
 
     def finished(self) -> bool:
@@ -135,27 +135,27 @@ class Ledger(Writer):
             "path": str(self._file),
             "stamp": stamp(self._file),
         }
-        return not self._replanned and self.ask("finished", **asked).fetchone() is not None
+        return not self._replanned and self.execute("finished", **asked).fetchone() is not None
 
     # -- preflight
 
     def set_me(self, me: str) -> None:
         """Record whose token this run uses: the id of its owner."""
         with self.transaction():
-            self.tell("set_me", run=self.run, me=me)
+            self.execute_later("set_me", run=self.run, me=me)
 
     def queue_sources(self) -> None:
         """Mark the source of everything that this run may send as one to look up."""
         with self.transaction():
-            self.tell("queue_sources", run=self.run, campaign=self.campaign)
+            self.execute_later("queue_sources", run=self.run, campaign=self.campaign)
 
     def queued_sources(self, limit: int) -> list[str]:
         """At most `limit` sources that this run has still to look up."""
-        return [row[0] for row in self.ask("queued_sources", run=self.run, limit=limit)]
+        return [row[0] for row in self.execute("queued_sources", run=self.run, limit=limit)]
 
     def begin_listing(self, workspace_id: str, moment: Timestamp) -> int:
         """Record that a listing is about to be requested. Returns its number."""
-        begun = self.ask(
+        begun = self.execute(
             "begin_listing",
             run=self.run,
             workspace_id=workspace_id,
@@ -179,11 +179,11 @@ class Ledger(Writer):
             for batch in {one.id: one for one in batches}.values()
         ]
         with self.transaction():
-            self.many("add_seen", shown)
-            self.many("add_listed_name", shown)
+            self.execute_many("add_seen", shown)
+            self.execute_many("add_listed_name", shown)
             self._add_unowned_batches(workspace_id, batches)
             ids = json.dumps([batch.id for batch in batches])
-            queued = {row[0] for row in self.ask("queued_of_listed", run=self.run, batches=ids)}
+            queued = {row[0] for row in self.execute("queued_of_listed", run=self.run, batches=ids)}
             # If a page shows a batch twice, the first look counts.
             found = {batch.id: batch for batch in reversed(batches) if batch.id in queued}
             self._record_sources(list(found.values()))
@@ -193,7 +193,7 @@ class Ledger(Writer):
         """Record that these batches belong to known duplicates, though no item of this database has
         them."""
         with self.transaction():
-            self.many("add_foreign_batch", ({"batch_id": batch} for batch in batches))
+            self.execute_many("add_foreign_batch", ({"batch_id": batch} for batch in batches))
 
     def add_seen_before(
         self, workspaces: Iterable[str], batches: Iterable[tuple[str, str]]
@@ -202,10 +202,10 @@ class Ledger(Writer):
         these batches, each with its workspace."""
         with self.transaction():
             for number, workspace_id in enumerate(workspaces):
-                self.ask(
+                self.execute(
                     "add_listing_before", number=-number, run=self.run, workspace_id=workspace_id
                 )
-            self.many(
+            self.execute_many(
                 "add_seen",
                 (
                     {"workspace_id": workspace_id, "batch_id": batch_id, "listing": 0}
@@ -216,7 +216,7 @@ class Ledger(Writer):
     def leave_out(self, duplicates: Iterable[tuple[int, int]]) -> None:
         """Send none of these duplicates, each a line and a copy of the job."""
         with self.transaction():
-            self.many(
+            self.execute_many(
                 "leave_out",
                 (
                     {"campaign": self.campaign, "line": line, "copy": copy}
@@ -231,7 +231,7 @@ class Ledger(Writer):
         batches it showed, and why it is not whole (`error`; None: it is)."""
         ended = {"number": number, "meta_count": meta_count, "shown": shown, "error": error}
         with self.transaction():
-            self.tell("end_listing", **ended)
+            self.execute_later("end_listing", **ended)
 
     def record_source(self, batch: Listed) -> None:
         """Record a source that a GET showed."""
@@ -242,17 +242,17 @@ class Ledger(Writer):
             "listing": 0,
         }
         with self.transaction():
-            self.tell("add_listed_name", **shown)
+            self.execute_later("add_listed_name", **shown)
             # It existed before anything that is sent from now on, even if no listing shows it. But
             # earlier runs may have created it: it may be the lost copy of one of their requests.
             number = max(self._listing, self._inherited + 1)
-            self.tell("add_seen", **{**shown, "listing": number})
+            self.execute_later("add_seen", **{**shown, "listing": number})
             self._record_sources([batch])
 
     def name_workspaces(self, workspaces: Sequence[Workspace]) -> None:
         """Remember what workspaces are called."""
         with self.transaction():
-            self.many("name_workspace", [one._asdict() for one in workspaces])
+            self.execute_many("name_workspace", [one._asdict() for one in workspaces])
 
     def record_source_failure(
         self, source_id: str, state: str, http_status: int | None, reason: str
@@ -260,7 +260,7 @@ class Ledger(Writer):
         """Record that a source is `missing` (its own GET answered 404) or `unclear` (it could not
         be looked up), and why (`reason`)."""
         with self.transaction():
-            self.tell(
+            self.execute_later(
                 "record_source_failure",
                 source_id=source_id,
                 run=self.run,
@@ -273,9 +273,9 @@ class Ledger(Writer):
         """Mark the rows of missing sources as failed, and record at the rows of unclear ones why
         they stay pending."""
         with self.transaction():
-            self.tell("fail_missing", campaign=self.campaign, run=self.run)
-            self.tell("explain_unclear", campaign=self.campaign, run=self.run)
-            self.tell("index_listed_names")
+            self.execute_later("fail_missing", campaign=self.campaign, run=self.run)
+            self.execute_later("explain_unclear", campaign=self.campaign, run=self.run)
+            self.execute_later("index_listed_names")
 
     def add_source_version(self, batch: Listed) -> dict[str, str]:
         """Record how a source looks now, and which open attempts that differs from. Returns what
@@ -284,10 +284,10 @@ class Ledger(Writer):
         Needs no transaction: only one statement changes something. If the version is new, it is
         newer than that of every open attempt; otherwise it is stored already."""
         version = _version(batch)
-        added = self.ask("add_source_version", **version, loose_details=batch.loose_details)
+        added = self.execute("add_source_version", **version, loose_details=batch.loose_details)
         if not added.rowcount:
-            for row in self.ask("older_than_newest_version", **version).fetchall():
-                self.ask("note_source_changed", source_id=batch.id, version=row[0])
+            for row in self.execute("older_than_newest_version", **version).fetchall():
+                self.execute("note_source_changed", source_id=batch.id, version=row[0])
         return version
 
     def _record_sources(self, batches: Sequence[Listed]) -> None:
@@ -304,11 +304,11 @@ class Ledger(Writer):
             }
             for batch in batches
         ]
-        self.many("add_source_version", looks)
-        self.many("record_source", looks)
+        self.execute_many("add_source_version", looks)
+        self.execute_many("record_source", looks)
         ids = json.dumps([batch.id for batch in batches])
-        for row in self.ask("found_as_before", run=self.run, batches=ids).fetchall():
-            self.tell("note_source_changed", source_id=row[0], version=row[1])
+        for row in self.execute("found_as_before", run=self.run, batches=ids).fetchall():
+            self.execute_later("note_source_changed", source_id=row[0], version=row[1])
 
     # -- sending
 
@@ -316,7 +316,7 @@ class Ledger(Writer):
         """Record this run at a row that it may send, so that a ledger file written now mentions
         this run."""
         with self.transaction():
-            self.tell("mark_started", campaign=self.campaign, run=self.run)
+            self.execute_later("mark_started", campaign=self.campaign, run=self.run)
 
     def record_and_claim(
         self, results: Sequence[AttemptResult], again: Sequence[int], limit: int, moment: Timestamp
@@ -343,9 +343,9 @@ class Ledger(Writer):
             self._abandon(now)
 
     def _abandon(self, now: str) -> None:
-        self.tell("abandon_items", run=self.run)
-        self.tell("abandon_attempts", now=now)
-        self.tell("abandon_setups", now=now)
+        self.execute_later("abandon_items", run=self.run)
+        self.execute_later("abandon_attempts", now=now)
+        self.execute_later("abandon_setups", now=now)
 
     def add_rate_changes(self, changes: Sequence[RateChange]) -> None:
         """Record when and why this run waited."""
@@ -356,7 +356,7 @@ class Ledger(Writer):
         """Record how this run ended, and the rate changes that are not recorded yet."""
         with self.transaction():
             self._add_rate_changes(changes)
-            self.tell(
+            self.execute_later(
                 "end_run",
                 run=self.run,
                 now=end.now,
@@ -370,7 +370,7 @@ class Ledger(Writer):
 
     def _add_rate_changes(self, changes: Sequence[RateChange]) -> None:
         for one in changes:
-            self.tell(
+            self.execute_later(
                 "add_rate_change",
                 run=self.run,
                 at=one.at,
@@ -382,10 +382,10 @@ class Ledger(Writer):
     def _add_unowned_batches(self, workspace_id: str, batches: Sequence[Listed]) -> None:
         """Record the listed batches that could be an open attempt's copy. Without open attempts
         nothing is recorded."""
-        baseline = self.ask("oldest_open_baseline").fetchone()[0]
+        baseline = self.execute("oldest_open_baseline").fetchone()[0]
         if baseline is None:
             return
-        self.many(
+        self.execute_many(
             "add_unowned_batch",
             [
                 {
@@ -409,7 +409,7 @@ class Ledger(Writer):
 
     def skip(self, item: int) -> None:
         """Do not send this item again in this run."""
-        self.ask("skip", item=item)
+        self.execute("skip", item=item)
 
     def rewind(self) -> None:
         """Claim from the job's beginning again: settling has made items before the cursor
@@ -424,7 +424,7 @@ class Ledger(Writer):
         super().roll_back()
 
     def _one(self, query: str, /, **named: object) -> Row:
-        row: Row = self.ask(query, **named).fetchone()
+        row: Row = self.execute(query, **named).fetchone()
         return row
 
 

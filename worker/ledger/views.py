@@ -65,19 +65,19 @@ class LatestRun(NamedTuple):
 
 def campaign_id(reader: Reader, name: str) -> int | None:
     """The campaign's number, or None if the ledger does not have it."""
-    row = reader.ask("campaign_id", name=name).fetchone()
+    row = reader.execute("campaign_id", name=name).fetchone()
     return None if row is None else int(row["id"])
 
 
 def counts(reader: Reader, campaign: int) -> Counts:
     """How many of the duplicates that are in the campaign's job now have which status."""
-    return _counts(reader.ask("counts", campaign=campaign))
+    return _counts(reader.execute("counts", campaign=campaign))
 
 
 def reasons(reader: Reader, campaign: int) -> list[Cause]:
     """Why rows are not created: every cause and how many rows have it, most frequent first."""
     causes = Causes()
-    for row in reader.ask("reasons", campaign=campaign):
+    for row in reader.execute("reasons", campaign=campaign):
         causes.add(why.cause(row["reason"], row["error"]), row["items"])
     return causes.all()
 
@@ -85,29 +85,29 @@ def reasons(reader: Reader, campaign: int) -> list[Cause]:
 def undecided(reader: Reader, campaign: int) -> int:
     """How many of the campaign's unknown duplicates a person must decide: batches were found that
     could be their copies."""
-    return int(reader.ask("count_undecided", campaign=campaign).fetchone()[0])
+    return int(reader.execute("count_undecided", campaign=campaign).fetchone()[0])
 
 
 def differing(reader: Reader, campaign: int) -> int:
     """How many of the job's copies differ from their source."""
-    return int(reader.ask("count_differing", campaign=campaign).fetchone()[0])
+    return int(reader.execute("count_differing", campaign=campaign).fetchone()[0])
 
 
 def named_workspaces(reader: Reader, ids: Iterable[str]) -> tuple[Workspace, ...]:
     """These workspaces, each with its title if a token could list it."""
-    titles = {row["id"]: row["title"] for row in reader.ask("workspace_titles")}
+    titles = {row["id"]: row["title"] for row in reader.execute("workspace_titles")}
     return tuple(Workspace(one, titles.get(one, "")) for one in ids)
 
 
 def to_set_up(reader: Reader, campaign: int, run: int, create: int) -> int:
     """How many of the first `create` duplicates that the run may send it sets up afterwards."""
-    found = reader.ask("claimable_to_set_up", campaign=campaign, run=run, limit=create)
+    found = reader.execute("claimable_to_set_up", campaign=campaign, run=run, limit=create)
     return int(found.fetchone()[0])
 
 
 def first_names(reader: Reader, campaign: int, run: int, limit: int) -> list[str]:
     """The first names that the run will send, in the job's order."""
-    found = reader.ask("first_claimable", campaign=campaign, run=run, limit=limit)
+    found = reader.execute("first_claimable", campaign=campaign, run=run, limit=limit)
     return [
         (
             row["name"]
@@ -121,14 +121,14 @@ def first_names(reader: Reader, campaign: int, run: int, limit: int) -> list[str
 
 def sources_found(reader: Reader, run: int) -> dict[str, int]:
     """How many of the run's sources are in which workspace, most sources first."""
-    found = reader.ask("workspaces_of_run", run=run)
+    found = reader.execute("workspaces_of_run", run=run)
     return {row["workspace_id"]: row["sources"] for row in found}
 
 
 def sources_lost(reader: Reader, campaign: int, run: int, state: str) -> list[tuple[int, str, str]]:
     """The sources that the run found to be in this `state`, `missing` or `unclear`: the first line
     that names each one, its id, and why."""
-    found = reader.ask("sources_lost", campaign=campaign, run=run, state=state)
+    found = reader.execute("sources_lost", campaign=campaign, run=run, state=state)
     return [(row["line"], row["source_id"], row["reason"]) for row in found]
 
 
@@ -159,7 +159,7 @@ def names_taken(
     """Which names that the run would use already exist, according to its listings. `latest` is the
     result of `latest_baseline`; `unsettled` are the names of batches that unanswered requests of
     another database may have created."""
-    found = reader.ask(
+    found = reader.execute(
         "names_taken",
         campaign=campaign,
         run=run,
@@ -172,25 +172,25 @@ def names_taken(
 def latest_baseline(reader: Reader, campaign: int) -> int | None:
     """The number of the last listing before the campaign's latest request left, or before it was
     known that one had created nothing; None if there was no request."""
-    found: int | None = reader.ask("latest_baseline", campaign=campaign).fetchone()["listing"]
+    found: int | None = reader.execute("latest_baseline", campaign=campaign).fetchone()["listing"]
     return found
 
 
 def count_left(reader: Reader, campaign: int) -> int:
     """How many duplicates of the campaign are no longer in its job."""
-    return int(reader.ask("count_left", campaign=campaign).fetchone()[0])
+    return int(reader.execute("count_left", campaign=campaign).fetchone()[0])
 
 
 def previous_date(reader: Reader, campaign: int, run: int) -> str | None:
     """The {date} of the campaign's latest run before this one; None if there is none."""
-    row = reader.ask("previous_date", campaign=campaign, run=run).fetchone()
+    row = reader.execute("previous_date", campaign=campaign, run=run).fetchone()
     return None if row is None else str(row["date"])
 
 
 def unfinished_elsewhere(reader: Reader, campaign: str, job: str) -> list[tuple[str, int]]:
     """Other campaigns of the same job file (of earlier dates) that have unfinished rows, and how
     many; newest first."""
-    found = reader.ask("unfinished_elsewhere", campaign=campaign, job=job)
+    found = reader.execute("unfinished_elsewhere", campaign=campaign, job=job)
     return [(row["campaign"], row["items"]) for row in found]
 
 
@@ -200,13 +200,13 @@ def latest_run(
     """The latest run of the campaign, or of the job file (an absolute path), there on that host if
     one is given, or of a job file of this name; None if there is none."""
     if campaign:
-        found = reader.ask("latest_run_of_campaign", campaign=campaign)
+        found = reader.execute("latest_run_of_campaign", campaign=campaign)
     elif name:
-        found = reader.ask("latest_run_of_name", slash=f"/{name}", backslash=f"\\{name}")
+        found = reader.execute("latest_run_of_name", slash=f"/{name}", backslash=f"\\{name}")
     elif host:
-        found = reader.ask("latest_run_of_job_on", job=job, host=host)
+        found = reader.execute("latest_run_of_job_on", job=job, host=host)
     else:
-        found = reader.ask("latest_run_of_job", job=job)
+        found = reader.execute("latest_run_of_job", job=job)
     row = found.fetchone()
     if row is None:
         return None
@@ -222,69 +222,69 @@ def latest_run(
 
 def api_url(reader: Reader) -> str:
     """The address of the API that the database belongs to; empty if no run has stored it yet."""
-    row = reader.ask("api_url").fetchone()
+    row = reader.execute("api_url").fetchone()
     return "" if row is None else str(row["value"])
 
 
 def count_leaving(reader: Reader, staged: Path, campaign: int | None) -> int:
     """How many duplicates of the campaign are not in the plan file `staged`."""
     with reader.attached(staged):
-        return int(reader.ask("plan_left", campaign=campaign).fetchone()[0])
+        return int(reader.execute("plan_left", campaign=campaign).fetchone()[0])
 
 
 def owned_batches(reader: Reader) -> Iterator[str]:
     """The ids of all batches that belong to a duplicate of this database, or to another
     campaign."""
-    return (row[0] for row in reader.ask("owned_batches"))
+    return (row[0] for row in reader.execute("owned_batches"))
 
 
 def looked_at(reader: Reader, campaign: int, listing: int) -> list[str]:
     """The ids of the workspaces of which the campaign had a whole listing by this number."""
-    found = reader.ask("looked_at", campaign=campaign, listing=listing)
+    found = reader.execute("looked_at", campaign=campaign, listing=listing)
     return [row["workspace_id"] for row in found]
 
 
 def seen_by(reader: Reader, listing: int) -> Rows:
     """The `workspace_id` and `batch_id` of what the listings up to this number showed."""
-    return reader.ask("seen_by", listing=listing)
+    return reader.execute("seen_by", listing=listing)
 
 
 def unsettled_names(reader: Reader) -> list[str]:
     """The names of the batches that unanswered requests of this database may have created."""
-    return [row[0] for row in reader.ask("unsettled_names")]
+    return [row[0] for row in reader.execute("unsettled_names")]
 
 
 def plan_left_out(reader: Reader, campaign: int, *, retry_failed: bool) -> Rows:
     """The `line` and `copy` of the plan's duplicates (table `plan.staged`) that a run would not
     send."""
-    return reader.ask("plan_left_out", campaign=campaign, retry_failed=retry_failed)
+    return reader.execute("plan_left_out", campaign=campaign, retry_failed=retry_failed)
 
 
 def campaigns_to_settle(reader: Reader) -> list[str]:
     """The names of the campaigns that have an open attempt."""
-    return [row["name"] for row in reader.ask("campaigns_with_open_attempts")]
+    return [row["name"] for row in reader.execute("campaigns_with_open_attempts")]
 
 
 def count_unknown(reader: Reader, *, active: bool = False) -> int:
     """How many duplicates of all campaigns are unknown, including those no longer in a job. If a
     run is `active`, its requests under way are not unknown."""
-    return int(reader.ask("count_unknown", active=active).fetchone()[0])
+    return int(reader.execute("count_unknown", active=active).fetchone()[0])
 
 
 def campaigns(reader: Reader) -> list[Row]:
     """Every campaign with its counts, oldest first."""
-    return [dict(row) for row in reader.ask("campaigns")]
+    return [dict(row) for row in reader.execute("campaigns")]
 
 
 def runs(reader: Reader, since: str | None = None) -> list[Row]:
     """Every run, oldest first; with `since` (ISO 8601 UTC) only those that started at that time or
     later."""
-    return [dict(row) for row in reader.ask("runs", since=since)]
+    return [dict(row) for row in reader.execute("runs", since=since)]
 
 
 def extra_columns(reader: Reader, campaign: int) -> tuple[str, ...]:
     """The job's own `x_` columns, in its order."""
-    return tuple(json.loads(reader.ask("extra_columns", campaign=campaign).fetchone()[0]))
+    return tuple(json.loads(reader.execute("extra_columns", campaign=campaign).fetchone()[0]))
 
 
 def ledger_rows(
@@ -411,13 +411,13 @@ def forecast(
 ) -> Forecast:
     """What a run of the plan file `staged`, which has this number of `items`, would do."""
     with reader.attached(staged):
-        known = _counts(reader.ask("plan_counts", campaign=campaign))
-        missing = reader.ask(
+        known = _counts(reader.execute("plan_counts", campaign=campaign))
+        missing = reader.execute(
             "plan_missing", campaign=campaign, retry_failed=retry_failed, limit=5
         ).fetchall()
-        sources = int(reader.ask("plan_sources").fetchone()[0])
+        sources = int(reader.execute("plan_sources").fetchone()[0])
         asked = {"campaign": campaign, "retry_failed": retry_failed}
-        set_up = int(reader.ask("plan_to_set_up", **asked).fetchone()[0])
+        set_up = int(reader.execute("plan_to_set_up", **asked).fetchone()[0])
     return Forecast(
         counts=known,
         new=items - known.total,
@@ -434,7 +434,7 @@ def forecast_setups(
 ) -> int:
     """How many of the first `create` duplicates that a run of the plan would create it sets up."""
     with reader.attached(staged):
-        found = reader.ask(
+        found = reader.execute(
             "plan_missing_to_set_up", campaign=campaign, retry_failed=retry_failed, limit=create
         )
         return int(found.fetchone()[0])
@@ -442,7 +442,7 @@ def forecast_setups(
 
 def source_name(reader: Reader, run: int, source_id: str) -> str | None:
     """The source's name as the run found it; None if the run did not find the source."""
-    row = reader.ask("source_name", run=run, source_id=source_id).fetchone()
+    row = reader.execute("source_name", run=run, source_id=source_id).fetchone()
     return None if row is None else str(row["name"])
 
 

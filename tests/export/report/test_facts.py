@@ -122,7 +122,7 @@ def test_what_a_run_settled_stays_its_own_if_a_later_one_sets_the_batch_up(tmp_p
             settlement.create(ledger, intent.attempt_id, intent.item_id, batch, "listing")
         settler = ledger.run
     with opened(tmp_path, *rows) as ledger:
-        ledger.ask("touch_item", item=intent.item_id, run=ledger.run)
+        ledger.execute("touch_item", item=intent.item_id, run=ledger.run)
         before, after = (
             report.settlement(ledger, ledger.campaign, run) for run in (settler, ledger.run)
         )

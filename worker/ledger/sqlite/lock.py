@@ -162,7 +162,7 @@ def _holder(database: Path) -> str:
     not recorded them yet while it opens the database, and other commands never do."""
     try:
         with closing(open_for_reading(_name_in_use(database))) as reader:
-            row = reader.ask("holder").fetchone()
+            row = reader.execute("holder").fetchone()
     except WorkerError:
         row = None
     if row is None or is_alive(row["host"], row["pid"]) is False:
@@ -175,7 +175,7 @@ def _name_in_use(database: Path) -> Path:
     """The name under which runs use this database. Under another name SQLite does not see their
     latest changes."""
     with closing(open_for_reading(database)) as reader:
-        used = reader.ask("path").fetchone()
+        used = reader.execute("path").fetchone()
     name = Path(used[0]) if used else database
     try:
         return name if name.samefile(database) else database
