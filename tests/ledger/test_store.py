@@ -522,7 +522,7 @@ def test_a_run_in_progress_is_listed_with_what_it_has_created(tmp_path: Path) ->
         record(ledger, ending(first, "created"), ending(second, "created"))
         (run,) = views.runs(ledger)
         assert (run["ended_at"], run["created"]) == (None, 2)
-        (run,) = ledger.ask("report_runs", campaign=ledger.campaign, limit=9).fetchall()
+        (run,) = ledger.execute("report_runs", campaign=ledger.campaign, limit=9).fetchall()
         assert (run["ended_at"], run["created"]) == (None, 2)
         ledger.end_run(RunEnd(LATER, None, 0, 7, 2, 0))
         assert views.runs(ledger)[0]["created"] == 7, "a run that has ended says so itself"
