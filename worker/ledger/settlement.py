@@ -303,42 +303,43 @@ def shows_our_newest(ledger: Ledger, number: int, workspace_id: str) -> bool:
 
 def record(ledger: Ledger, attempts: Sequence[Attempt], verdicts: Verdicts) -> dict[int, Label]:
     """Record the verdicts in one transaction. Returns the labels of the items that are no longer
-    unknown, by attempt."""
-    items = {attempt.id: attempt.item_id for attempt in attempts}
+    unknown, by the id of the attempt."""
+    item_ids = {attempt.id: attempt.item_id for attempt in attempts}
     with ledger.transaction():
-        for attempt, batch in verdicts.claims.items():
-            create(ledger, attempt, items[attempt], batch, "listing")
-        for attempt in verdicts.absent:
-            close_attempt(ledger, attempt, "absence")
+        for attempt_id, batch in verdicts.claims.items():
+            create(ledger, attempt_id, item_ids[attempt_id], batch, "listing")
+        for attempt_id in verdicts.absent:
+            close_attempt(ledger, attempt_id, "absence")
             settle_absent(
                 ledger,
-                items[attempt],
+                item_ids[attempt_id],
                 Reason.ABSENT,
                 "two complete listings show that it was not created",
             )
-        for attempt, unsettled in verdicts.unknown.items():
-            _settle_unknown(ledger, items[attempt], unsettled)
+        for attempt_id, unsettled in verdicts.unknown.items():
+            _settle_unknown(ledger, item_ids[attempt_id], unsettled)
         for batch_id in verdicts.disputed:
             ledger.execute("dispute", batch_id=batch_id)
     return {
-        attempt: label(ledger, items[attempt]) for attempt in (*verdicts.claims, *verdicts.absent)
+        attempt_id: label(ledger, item_ids[attempt_id])
+        for attempt_id in (*verdicts.claims, *verdicts.absent)
     }
 
 
-def settle_absent(ledger: Ledger, item: int, reason: Reason, text: str) -> None:
+def settle_absent(ledger: Ledger, item_id: int, reason: Reason, text: str) -> None:
     """Record that the item's request created no batch, for this reason. The caller has begun the
     transaction."""
-    ledger.execute("forget_candidates", item=item)
-    ledger.execute("settle_absent", item=item, run=ledger.run, error=text, reason=reason)
+    ledger.execute("forget_candidates", item=item_id)
+    ledger.execute("settle_absent", item=item_id, run=ledger.run, error=text, reason=reason)
 
 
-def _settle_unknown(ledger: Ledger, item: int, why: Unsettled) -> None:
-    if why.keeps_earlier and ledger.execute("has_candidates", item=item).fetchone():
+def _settle_unknown(ledger: Ledger, item_id: int, why: Unsettled) -> None:
+    if why.keeps_earlier and ledger.execute("has_candidates", item=item_id).fetchone():
         return
-    ledger.execute("forget_candidates", item=item)
+    ledger.execute("forget_candidates", item=item_id)
     ledger.execute(
         "settle_unknown",
-        item=item,
+        item=item_id,
         run=ledger.run,
         error=why.text,
         reason=why.reason,
@@ -347,35 +348,35 @@ def _settle_unknown(ledger: Ledger, item: int, why: Unsettled) -> None:
     ledger.execute_many(
         "add_candidate",
         [
-            {"item": item, "place": place, "batch_id": one.batch_id, **one.evidence._asdict()}
+            {"item": item_id, "place": place, "batch_id": one.batch_id, **one.evidence._asdict()}
             for place, one in enumerate(why.candidates)
         ],
     )
 
 
 def close_attempt(
-    ledger: Ledger, attempt: int, closed_by: str, batch_id: str | None = None
+    ledger: Ledger, attempt_id: int, closed_by: str, batch_id: str | None = None
 ) -> None:
     """Record that this run found out, or that a person said, what the attempt created (None:
     nothing). The caller has begun the transaction."""
     ledger.execute(
-        "close_attempt", attempt=attempt, closed_by=closed_by, batch_id=batch_id, run=ledger.run
+        "close_attempt", attempt=attempt_id, closed_by=closed_by, batch_id=batch_id, run=ledger.run
     )
 
 
 def create(
-    ledger: Ledger, attempt: int, item: int, batch: UnownedBatch | Listed, settled_by: str
+    ledger: Ledger, attempt_id: int, item_id: int, batch: UnownedBatch | Listed, settled_by: str
 ) -> None:
     """Record that the batch is the item's copy, and close the attempt. The caller has begun the
     transaction."""
     shown = ledger.execute("unowned_batch", batch_id=_id(batch)).fetchone()
     status = batch.status if isinstance(batch, Listed) else shown["status"]
     created_at = batch.created_at if isinstance(batch, Listed) else shown["created_at"]
-    close_attempt(ledger, attempt, settled_by, _id(batch))
-    ledger.execute("forget_candidates", item=item)
+    close_attempt(ledger, attempt_id, settled_by, _id(batch))
+    ledger.execute("forget_candidates", item=item_id)
     ledger.execute(
         "settle_created",
-        item=item,
+        item=item_id,
         run=ledger.run,
         settled_by=settled_by,
         batch_id=_id(batch),
@@ -383,12 +384,12 @@ def create(
         batch_status=status,
         created_at=created_at,
     )
-    _compare(ledger, item, batch if isinstance(batch, Listed) else shown, batch.datasets)
+    _compare(ledger, item_id, batch if isinstance(batch, Listed) else shown, batch.datasets)
 
 
-def _compare(ledger: Ledger, item: int, shown: Listed | Row, datasets: tuple[str, ...]) -> None:
+def _compare(ledger: Ledger, item_id: int, shown: Listed | Row, datasets: tuple[str, ...]) -> None:
     """Record where the item's copy, as a listing or a GET shows it, differs from its source."""
-    row = ledger.execute("source_content", item=item).fetchone()
+    row = ledger.execute("source_content", item=item_id).fetchone()
     if row is None:
         return
     if isinstance(shown, Listed):
@@ -397,16 +398,16 @@ def _compare(ledger: Ledger, item: int, shown: Listed | Row, datasets: tuple[str
         instructions, auto_sync = shown["instructions"], shown["auto_sync"]
     copy = Content(instructions, auto_sync, datasets or None)
     upload = bool(row["upload_new_dataset"])
-    add_differences(ledger, item, differences(content_of(row), copy, upload_new_dataset=upload))
+    add_differences(ledger, item_id, differences(content_of(row), copy, upload_new_dataset=upload))
 
 
 def _id(batch: UnownedBatch | Listed) -> str:
     return batch.id if isinstance(batch, Listed) else batch.batch_id
 
 
-def label(ledger: Ledger, item: int) -> Label:
+def label(ledger: Ledger, item_id: int) -> Label:
     """How log lines describe the item."""
-    row = ledger.execute("item_label", item=item).fetchone()
+    row = ledger.execute("item_label", item=item_id).fetchone()
     name = row["name"] or (
         default_name(row["source_name"]) if row["source_name"] is not None else ""
     )

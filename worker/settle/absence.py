@@ -69,7 +69,7 @@ def candidates(
 ) -> tuple[str, ...]:
     """The ids of the `free` batches (without an owner) that could be this attempt's copy. While
     there is one, the attempt is not absent. `others` as for `nearly_fits`."""
-    return tuple(s.batch_id for s in free if nearly_fits(attempt, s, fidelity, others))
+    return tuple(batch.batch_id for batch in free if nearly_fits(attempt, batch, fidelity, others))
 
 
 def may_be_page(length: int) -> bool:

@@ -71,16 +71,16 @@ def presence(
     fitting = {batch.batch_id for _, batches in parts for batch in batches}
     odd = [batch for batch in unowned if batch.batch_id not in fitting]
     for part, batches in parts:
-        names = tuple(sorted(batch.batch_id for batch in batches))
+        batch_ids = tuple(sorted(batch.batch_id for batch in batches))
         several = len({attempt.kind for attempt in part}) > 1
         if several or len(batches) > len(part) or any(batch.disputed for batch in batches):
-            disputed |= {attempt.id: names for attempt in part}
+            disputed |= {attempt.id: batch_ids for attempt in part}
         elif _has_rival(
             part[0], alike.get(skeleton(part[0].expected_name), ()), batches
         ) or _has_changed_rival(
             part[0], changed.get(skeleton(part[0].expected_name), ()), batches, fidelity
         ):
-            with_rival |= {attempt.id: names for attempt in part}
+            with_rival |= {attempt.id: batch_ids for attempt in part}
         else:
             found = _oldest_to_oldest(part, batches)
             if len(found) < len(part):
@@ -244,15 +244,15 @@ def _matched(attempts: Sequence[Attempt], batches: Sequence[UnownedBatch]) -> di
             for batch in batches
             if batch.batch_id not in tried and fits(attempt, batch)
         ]
-        for batch in sorted(fitting, key=holder.__contains__):
-            if batch in tried:
+        for batch_id in sorted(fitting, key=holder.__contains__):
+            if batch_id in tried:
                 continue
-            tried.add(batch)
-            if batch not in holder or placed(holder[batch], tried):
-                holder[batch] = attempt
+            tried.add(batch_id)
+            if batch_id not in holder or placed(holder[batch_id], tried):
+                holder[batch_id] = attempt
                 return True
         return False
 
     for attempt in attempts:
         placed(attempt, set())
-    return {attempt.id: batch for batch, attempt in holder.items()}
+    return {attempt.id: batch_id for batch_id, attempt in holder.items()}

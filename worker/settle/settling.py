@@ -222,14 +222,14 @@ class Settling:
             free[workspace_id] = await self.database.call(settlement.unowned_batches, workspace_id)
         verdicts = verdicts_of(attempts, free, looked.problems, self._fidelity, absence=absence)
         labels = await self.database.call(settlement.record, attempts, verdicts)
-        items = {attempt.id: attempt.item_id for attempt in attempts}
-        for attempt, label in labels.items():
-            claimed = verdicts.claims.get(attempt)
+        item_ids = {attempt.id: attempt.item_id for attempt in attempts}
+        for attempt_id, label in labels.items():
+            claimed = verdicts.claims.get(attempt_id)
             self._emit_settled(label, claimed.batch_id if claimed else None)
             if claimed is None:
-                self._proofs[items[attempt]] += 1
-                if self._proofs[items[attempt]] >= PROOFS:
-                    await self.database.call(Ledger.skip, items[attempt])
+                self._proofs[item_ids[attempt_id]] += 1
+                if self._proofs[item_ids[attempt_id]] >= PROOFS:
+                    await self.database.call(Ledger.skip, item_ids[attempt_id])
         return Settled(len(verdicts.claims), len(verdicts.absent), len(verdicts.unknown))
 
     def _emit_settled(self, label: Label, batch_id: str | None) -> None:

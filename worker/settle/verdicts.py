@@ -70,7 +70,9 @@ def verdicts_of(
         by_id = {batch.batch_id: batch for batch in batches}
         # A hidden attempt stays unknown, so its batch may still be another one's.
         hidden = {attempt.id for attempt in of_workspace if attempt.hidden}
-        taken = {batch for attempt, batch in found.claims.items() if attempt not in hidden}
+        taken = {
+            batch_id for attempt_id, batch_id in found.claims.items() if attempt_id not in hidden
+        }
         left_over = [batch for batch in batches if batch.batch_id not in taken]
         seen = _Seen(found, by_id, left_over, fidelity, names)
         for attempt in of_workspace:
@@ -108,29 +110,29 @@ def _unsettled(attempt: Attempt, seen: _Seen, *, absence: bool) -> Unsettled | N
     """Why the attempt stays unknown; None if it is proved that it created nothing."""
     if attempt.hidden:
         return Unsettled(Reason.HIDDEN, HIDDEN)
-    if fitting := seen.found.disputed.get(attempt.id):
-        return _candidates(attempt, seen, Reason.SEVERAL_FIT, SEVERAL, fitting)
-    if fitting := seen.found.with_rival.get(attempt.id):
-        return _candidates(attempt, seen, Reason.NAMES_ALIKE, ALIKE, fitting)
-    if near := candidates(attempt, seen.left_over, seen.fidelity, seen.names):
-        return _candidates(attempt, seen, Reason.MAY_BE_ITS, MAY_BE, near)
+    if batch_ids := seen.found.disputed.get(attempt.id):
+        return _candidates(attempt, seen, Reason.SEVERAL_FIT, SEVERAL, batch_ids)
+    if batch_ids := seen.found.with_rival.get(attempt.id):
+        return _candidates(attempt, seen, Reason.NAMES_ALIKE, ALIKE, batch_ids)
+    if batch_ids := candidates(attempt, seen.left_over, seen.fidelity, seen.names):
+        return _candidates(attempt, seen, Reason.MAY_BE_ITS, MAY_BE, batch_ids)
     if attempt.answered_id is not None:
-        named = (attempt.answered_id,)
-        return _candidates(attempt, seen, Reason.ANSWER_NAMED, NAMED_BY_ANSWER, named)
+        batch_ids = (attempt.answered_id,)
+        return _candidates(attempt, seen, Reason.ANSWER_NAMED, NAMED_BY_ANSWER, batch_ids)
     if attempt.moved:
         return Unsettled(Reason.LISTING_INCOMPLETE, MOVED)
     return None if absence else Unsettled(Reason.NOT_SHOWN_YET, NOT_SHOWN_YET)
 
 
 def _candidates(
-    attempt: Attempt, seen: _Seen, reason: Reason, text: str, batches: Sequence[str]
+    attempt: Attempt, seen: _Seen, reason: Reason, text: str, batch_ids: Sequence[str]
 ) -> Unsettled:
     """Why an attempt stays unknown, with the best of these batches as its candidates."""
     found = [
         Candidate(batch_id, evidence(attempt, seen.by_id[batch_id]))
         if batch_id in seen.by_id
         else Candidate(batch_id)
-        for batch_id in batches[:COMPARED]
+        for batch_id in batch_ids[:COMPARED]
     ]
     found.sort(key=lambda one: (one.evidence.count(False), -one.evidence.count(True)))
-    return Unsettled(reason, text, tuple(found[:NAMED]), len(batches))
+    return Unsettled(reason, text, tuple(found[:NAMED]), len(batch_ids))
