@@ -60,7 +60,7 @@ def test_names_that_settling_found_show_nothing_about_the_length_of_other_attemp
     seen = CopyFidelity(name=True, found=Arrived(longest=7))
     batch = unowned(name="Signs", details="else", loose_details="else")
     assert nearly_fits(attempt(), batch, seen)
-    assert not nearly_fits(attempt(restored=True, left=None), batch, seen)
+    assert not nearly_fits(attempt(restored=True, sent_at=None), batch, seen)
 
 
 UNLIKE: dict[str, Any] = {"name": "Bridges", "details": "else", "loose_details": "else"}
@@ -209,7 +209,7 @@ def test_a_name_proves_something_where_its_characters_were_seen_to_survive(
 def test_for_a_restored_attempt_the_names_of_batches_that_were_found_prove_something(
     restored: bool, known: CopyFidelity, near: bool
 ) -> None:
-    one = attempt(restored=restored, left=None)
+    one = attempt(restored=restored, sent_at=None)
     batch = unowned(name="Bridges (Copy)", details="else", loose_details="else")
     assert nearly_fits(one, batch, known) is near
     assert nearly_fits(one._replace(name="Zo\u00eb"), batch, known) is (
@@ -263,7 +263,7 @@ def test_nothing_that_differs_proves_anything_where_the_source_changed_or_is_not
 @pytest.mark.parametrize(
     ("of_attempt", "of_batch"),
     [
-        ({}, {"listing": 5}),
+        ({}, {"first_listing": 5}),
         ({}, {"created_by": "somebody"}),
         ({}, {"workspace_id": "elsewhere"}),
         ({}, {"created": 999 - WIDE_S - 1.1}),

@@ -22,8 +22,8 @@ from worker.settle.windows import WIDE_S
     ("of_attempt", "of_batch", "may"),
     [
         ({}, {}, True),
-        ({}, {"listing": 5}, False),  # in the baseline
-        ({}, {"listing": 4}, False),
+        ({}, {"first_listing": 5}, False),  # in the baseline
+        ({}, {"first_listing": 4}, False),
         ({}, {"workspace_id": "elsewhere"}, False),
         ({"source": None}, {"workspace_id": "elsewhere"}, True),
         ({}, {"created_by": "somebody"}, False),
@@ -43,7 +43,7 @@ def test_what_speaks_against_a_batch_besides_its_looks(
     ("of_attempt", "of_batch", "fit"),
     [
         ({}, {}, True),
-        ({}, {"listing": 5}, False),
+        ({}, {"first_listing": 5}, False),
         ({}, {"created_by": "somebody"}, False),
         ({"tells_people_apart": False}, {"created_by": "somebody"}, False),
         ({"tells_people_apart": False, "me": None}, {"created_by": "somebody"}, True),
@@ -68,8 +68,8 @@ def test_what_speaks_against_a_batch_besides_its_looks(
         ({}, {"created": None}, True),
         ({"offset": Interval(3599, 3601)}, {"created": 4601.0}, True),
         ({"offset": Interval(3599, 3601)}, {}, False),
-        ({"left": None}, {"created": 500.0}, True),
-        ({"left": None, "offset": None}, {"created": 0.0}, True),
+        ({"sent_at": None}, {"created": 500.0}, True),
+        ({"sent_at": None, "offset": None}, {"created": 0.0}, True),
     ],
 )
 def test_a_batch_fits_only_in_every_respect(
@@ -81,7 +81,7 @@ def test_a_batch_fits_only_in_every_respect(
 def test_regression_the_source_under_its_own_name_is_never_taken_for_its_copy() -> None:
     """The listing before sending was cut short, so the source is in no baseline, and the name sent
     is its own."""
-    its_name = attempt(name="Signs", listing=0, offset=None)
+    its_name = attempt(name="Signs", baseline=0, offset=None)
 
     assert not fits(its_name, unowned("source", name="Signs", created=1001.0))
     assert not nearly_fits(
@@ -103,7 +103,7 @@ def test_regression_without_an_offset_an_old_batch_is_not_claimed_and_still_prev
 ) -> None:
     """A first request that was lost, no 201 to tell the clocks by, and an old copy that no baseline
     has."""
-    unknown_offset, old = attempt(offset=None, listing=0), unowned(created=created)
+    unknown_offset, old = attempt(offset=None, baseline=0), unowned(created=created)
 
     assert fits(unknown_offset, old) is fit
     assert nearly_fits(unknown_offset, old, ALL)

@@ -27,22 +27,22 @@ from worker.settle.presence import MANY, presence
 def test_nothing_open_and_nothing_shown_is_nothing_found() -> None:
     for attempts, batches in (([], []), ([attempt()], []), ([], [unowned()])):
         found = presence(attempts, batches)
-        assert (found.claims, found.disputed) == ({}, {})
+        assert (found.matched, found.disputed) == ({}, {})
 
 
 def test_the_oldest_batch_goes_to_the_oldest_attempt() -> None:
-    later = attempt(2, left=1005.0, ended=1065.0)
+    later = attempt(2, sent_at=1005.0, given_up_at=1065.0)
     found = presence(
         [later, attempt(1)], [unowned("b2", created=1007.0), unowned("b1", created=1006.0)]
     )
 
-    assert (found.claims, found.disputed) == ({1: "b1", 2: "b2"}, {})
+    assert (found.matched, found.disputed) == ({1: "b1", 2: "b2"}, {})
 
 
 def test_fewer_batches_than_attempts_are_claimed_and_nothing_is_disputed() -> None:
     found = presence([attempt(1), attempt(2), attempt(3)], [unowned("b1"), unowned("b2")])
 
-    assert (sorted(found.claims.values()), found.disputed) == (["b1", "b2"], {})
+    assert (sorted(found.matched.values()), found.disputed) == (["b1", "b2"], {})
 
 
 def test_an_attempt_whose_batches_all_went_to_others_does_not_keep_the_search_from_its_end() -> (
@@ -54,7 +54,12 @@ def test_an_attempt_whose_batches_all_went_to_others_does_not_keep_the_search_fr
     def at(number: int, first: float, last: float, **changes: Any) -> Attempt:
         timeout_s = last - first
         return attempt(
-            number, left=first, ended=last, timeout_s=timeout_s, settle_after_s=0.0, **changes
+            number,
+            sent_at=first,
+            given_up_at=last,
+            timeout_s=timeout_s,
+            settle_after_s=0.0,
+            **changes,
         )
 
     attempts = [
@@ -68,7 +73,7 @@ def test_an_attempt_whose_batches_all_went_to_others_does_not_keep_the_search_fr
         for number, by in ((1, "me"), (2, "me"), (3, "me"), (4, "you"))
     ]
     found = presence(attempts, batches)
-    assert found.claims == {1: "b1", 2: "b2", 3: "b4", 4: "b3"}
+    assert found.matched == {1: "b1", 2: "b2", 3: "b4", 4: "b3"}
 
 
 ODD: dict[str, Any] = {"name": "Signs 1 ", "details": "odd", "created": 1001.5}
@@ -76,40 +81,46 @@ ODD: dict[str, Any] = {"name": "Signs 1 ", "details": "odd", "created": 1001.5}
 
 def test_an_attempt_that_may_have_created_an_odd_batch_takes_no_other_attempts_batch() -> None:
     """As many batches as attempts, of which only two can have partners."""
-    first, second = attempt(1, ended=1059.0), attempt(2)
-    late = {"left": 5000.0, "ended": 5060.0, "date_before": 4999.0, "date_after": 5090.0}
-    both = attempt(3, **(late | {"left": 1000.0}), timeout_s=4060.0)
+    first, second = attempt(1, given_up_at=1059.0), attempt(2)
+    late = {"sent_at": 5000.0, "given_up_at": 5060.0, "date_before": 4999.0, "date_after": 5090.0}
+    both = attempt(3, **(late | {"sent_at": 1000.0}), timeout_s=4060.0)
     batches = [
         unowned("b1"),
         unowned("b2", created=5001.0),
         unowned("b3", created=5002.0),
     ]
-    assert set(presence([first, second, both], batches, ALL).claims) == {1, 3}
+    assert set(presence([first, second, both], batches, ALL).matched) == {1, 3}
     # The first one alone nearly fits the odd one: the second one was sent after it was shown.
-    odd = unowned("odd", **ODD, listing=6)
-    second = second._replace(listing=6)
-    batches = [batch._replace(listing=7) for batch in batches]
-    assert set(presence([first, second, both], [*batches, odd], ALL).claims) == {2, 3}
+    odd = unowned("odd", **ODD, first_listing=6)
+    second = second._replace(baseline=6)
+    batches = [batch._replace(first_listing=7) for batch in batches]
+    assert set(presence([first, second, both], [*batches, odd], ALL).matched) == {2, 3}
 
 
 def test_if_every_attempt_gets_a_batch_the_oldest_still_goes_to_the_oldest() -> None:
-    first, second = attempt(1, listing=5), attempt(2, listing=6, left=1002.0, ended=1062.0)
-    batches = [unowned("b1", listing=7, created=1003.5), unowned("b2", listing=7, created=1004.5)]
-    found = presence([first, second], [*batches, unowned("odd", **ODD, listing=6)], ALL)
-    assert found.claims == {1: "b1", 2: "b2"}
+    first, second = (
+        attempt(1, baseline=5),
+        attempt(2, baseline=6, sent_at=1002.0, given_up_at=1062.0),
+    )
+    batches = [
+        unowned("b1", first_listing=7, created=1003.5),
+        unowned("b2", first_listing=7, created=1004.5),
+    ]
+    found = presence([first, second], [*batches, unowned("odd", **ODD, first_listing=6)], ALL)
+    assert found.matched == {1: "b1", 2: "b2"}
 
 
 def test_more_batches_than_attempts_are_decided_by_nobody() -> None:
     found = presence([attempt(1)], [unowned("b2"), unowned("b1")])
 
-    assert (found.claims, found.disputed) == ({}, {1: ("b1", "b2")})
+    assert (found.matched, found.disputed) == ({}, {1: ("b1", "b2")})
 
 
 def test_a_batch_that_fits_attempts_of_two_kinds_is_decided_by_nobody() -> None:
     twin = attempt(2, source_id="twin")
     found = presence([attempt(1), twin], [unowned("b1")])
 
-    assert (found.claims, found.disputed) == ({}, {1: ("b1",), 2: ("b1",)})
+    assert (found.matched, found.disputed) == ({}, {1: ("b1",), 2: ("b1",)})
 
 
 def test_kinds_whose_copies_differ_are_settled_apart() -> None:
@@ -119,7 +130,7 @@ def test_kinds_whose_copies_differ_are_settled_apart() -> None:
         [unowned("b1"), unowned("b2", name="Signs 2"), unowned("b3", name="No")],
     )
 
-    assert (found.claims, found.disputed) == ({1: "b1", 2: "b2"}, {})
+    assert (found.matched, found.disputed) == ({1: "b1", 2: "b2"}, {})
 
 
 @pytest.mark.parametrize(
@@ -131,10 +142,13 @@ def test_kinds_whose_copies_differ_are_settled_apart() -> None:
         ({"name": "Signs 2"}, True),
         ({"name": "Signs  1"}, False),  # the API may have trimmed it
         ({"me": "you"}, True),
-        ({"listing": 6}, True),  # the batch was shown before the rival was sent
-        ({"left": 5000.0, "ended": 5060.0, "date_before": 4999.0, "date_after": 5090.0}, True),
-        ({"left": 1300.0, "ended": 1360.0}, True),  # its clock is known well enough
-        ({"left": 1300.0, "ended": 1360.0, "offset": None}, False),
+        ({"baseline": 6}, True),  # the batch was shown before the rival was sent
+        (
+            {"sent_at": 5000.0, "given_up_at": 5060.0, "date_before": 4999.0, "date_after": 5090.0},
+            True,
+        ),
+        ({"sent_at": 1300.0, "given_up_at": 1360.0}, True),  # its clock is known well enough
+        ({"sent_at": 1300.0, "given_up_at": 1360.0, "offset": None}, False),
     ],
 )
 def test_regression_a_batch_may_be_of_another_source_that_was_edited_for_a_while(
@@ -143,7 +157,7 @@ def test_regression_a_batch_may_be_of_another_source_that_was_edited_for_a_while
     twin = SOURCE._replace(details="as edited", loose_details="as edited")
     rival = attempt(2, source_id="twin", source=twin, source_changed=True)._replace(**of_rival)
     found = presence([attempt(1), rival], [unowned()])
-    assert found.claims == ({1: "b1"} if decided else {})
+    assert found.matched == ({1: "b1"} if decided else {})
     assert found.with_rival == ({} if decided else {1: ("b1",)})
 
 
@@ -174,7 +188,7 @@ def test_a_restored_attempt_is_a_rival_unless_its_source_looks_different_now(
     one = attempt(1, restored=True)
     rival = attempt(2, source_id="other", source=source, restored=True, **of_rival)
     found = presence([one, rival], [unowned(**of_batch)], known)
-    assert found.claims == ({1: "b1"} if decided else {})
+    assert found.matched == ({1: "b1"} if decided else {})
 
 
 @pytest.mark.parametrize(
@@ -193,21 +207,23 @@ def test_regression_a_copy_of_a_copy_may_look_like_a_copy_of_the_first_source(
         2, source_id="first", source=SOURCE._replace(details="not clean", loose_details="not clean")
     )
     found = presence([attempt(1, **of_one), first], [unowned()], fidelity)
-    assert found.claims == ({1: "b1"} if decided else {})
+    assert found.matched == ({1: "b1"} if decided else {})
 
 
 def test_regression_a_batch_goes_to_the_attempt_that_can_have_made_no_other() -> None:
     """The source was edited for a while, and the older attempt's copy looks like it did then."""
-    old = attempt(1, listing=5)
-    new = attempt(2, listing=6, left=1050.0, ended=1110.0, date_before=1049.0, date_after=1140.0)
-    odd = unowned("odd", listing=6, details="as edited", loose_details="as edited")
-    fitting = unowned("fitting", listing=7, created=1060.0)
+    old = attempt(1, baseline=5)
+    new = attempt(
+        2, baseline=6, sent_at=1050.0, given_up_at=1110.0, date_before=1049.0, date_after=1140.0
+    )
+    odd = unowned("odd", first_listing=6, details="as edited", loose_details="as edited")
+    fitting = unowned("fitting", first_listing=7, created=1060.0)
     assert fits(old, fitting)
     assert fits(new, fitting)
     found = presence([old, new], [odd, fitting], ALL)
-    assert found.claims == {2: "fitting"}
+    assert found.matched == {2: "fitting"}
     assert candidates(old, [odd], ALL) == ("odd",)
-    assert presence([old, new], [fitting], ALL).claims == {1: "fitting"}
+    assert presence([old, new], [fitting], ALL).matched == {1: "fitting"}
 
 
 @pytest.mark.parametrize(
@@ -236,32 +252,36 @@ def test_regression_where_names_are_cut_a_batch_with_a_part_of_its_name_may_be_o
 def test_a_batch_that_was_disputed_once_is_never_claimed() -> None:
     found = presence([attempt(1), attempt(2)], [unowned("b1", disputed=True), unowned("b2")])
 
-    assert (found.claims, found.disputed) == ({}, {1: ("b1", "b2"), 2: ("b1", "b2")})
+    assert (found.matched, found.disputed) == ({}, {1: ("b1", "b2"), 2: ("b1", "b2")})
 
 
 def test_parts_that_nothing_connects_are_counted_apart() -> None:
-    tomorrow = attempt(2, left=90_000.0, ended=90_060.0, date_before=90_000.0, date_after=90_100.0)
+    tomorrow = attempt(
+        2, sent_at=90_000.0, given_up_at=90_060.0, date_before=90_000.0, date_after=90_100.0
+    )
     batches = [unowned("b1"), unowned("b2"), unowned("b3", created=90_001.0)]
     found = presence([attempt(1), tomorrow], batches)
 
-    assert (found.claims, found.disputed) == ({2: "b3"}, {1: ("b1", "b2")})
+    assert (found.matched, found.disputed) == ({2: "b3"}, {1: ("b1", "b2")})
 
 
 def test_an_attempt_that_an_answer_named_a_batch_for_takes_no_other() -> None:
     answered = attempt(1, answered_id="b9")
 
-    assert presence([answered], [unowned("b1")]).claims == {}
-    assert presence([answered], [unowned("b9")]).claims == {1: "b9"}
+    assert presence([answered], [unowned("b1")]).matched == {}
+    assert presence([answered], [unowned("b9")]).matched == {1: "b9"}
 
 
 def test_regression_as_many_items_are_created_as_a_maximum_matching_allows() -> None:
     """The second attempt's copy was listed first; given to the first attempt, it would leave the
     other copy over."""
-    second = attempt(2, left=1005.0, ended=1065.0, listing=5)
-    late_shown = unowned("b1", created=1001.0, listing=8)
-    found = presence([attempt(1), second], [unowned("b2", created=1006.5, listing=6), late_shown])
+    second = attempt(2, sent_at=1005.0, given_up_at=1065.0, baseline=5)
+    late_shown = unowned("b1", created=1001.0, first_listing=8)
+    found = presence(
+        [attempt(1), second], [unowned("b2", created=1006.5, first_listing=6), late_shown]
+    )
 
-    assert found.claims == {1: "b1", 2: "b2"}
+    assert found.matched == {1: "b1", 2: "b2"}
 
 
 small = st.integers(0, 6)
@@ -277,30 +297,30 @@ def test_claims_are_a_maximum_matching_of_what_fits(
     attempts = [
         attempt(
             n,
-            left=float(left),
-            ended=float(left),
+            sent_at=float(left),
+            given_up_at=float(left),
             timeout_s=0.0,
             settle_after_s=1.0,
-            listing=listing,
+            baseline=listing,
             offset=Interval(0.0, 0.0),
         )
         for n, (left, listing) in enumerate(lefts)
     ]
     shown = [
-        unowned(f"b{n}", created=float(at), listing=listing)
+        unowned(f"b{n}", created=float(at), first_listing=listing)
         for n, (at, listing) in enumerate(batches)
     ]
     found = presence(attempts, shown)
-    assert len(set(found.claims.values())) == len(found.claims)
+    assert len(set(found.matched.values())) == len(found.matched)
     by_id = {batch.batch_id: batch for batch in shown}
-    assert all(fits(attempts[number], by_id[batch]) for number, batch in found.claims.items())
+    assert all(fits(attempts[number], by_id[batch]) for number, batch in found.matched.items())
     undisputed = [a for a in attempts if a.id not in found.disputed]
     free = [b for b in shown if not any(b.batch_id in ids for ids in found.disputed.values())]
     most = 0
     for chosen in itertools.permutations([*free, *[None] * len(undisputed)], len(undisputed)):
         pairs = [b is not None and fits(a, b) for a, b in zip(undisputed, chosen, strict=True)]
         most = max(most, sum(pairs))
-    assert len(found.claims) == most
+    assert len(found.matched) == most
 
 
 def test_ten_thousand_copies_of_one_name_are_settled_fast() -> None:
@@ -309,7 +329,7 @@ def test_ten_thousand_copies_of_one_name_are_settled_fast() -> None:
     began = time.process_time()
     found = presence(attempts, batches)
 
-    assert (len(found.claims), len(set(found.claims.values())), found.disputed) == (
+    assert (len(found.matched), len(set(found.matched.values())), found.disputed) == (
         10_000,
         10_000,
         {},
@@ -320,11 +340,11 @@ def test_ten_thousand_copies_of_one_name_are_settled_fast() -> None:
 def test_above_many_pairs_what_looks_alike_is_counted_together() -> None:
     tonight = [attempt(n) for n in range(100)]
     tomorrow = attempt(
-        500, left=90_000.0, ended=90_060.0, date_before=90_000.0, date_after=90_100.0
+        500, sent_at=90_000.0, given_up_at=90_060.0, date_before=90_000.0, date_after=90_100.0
     )
     batches = [unowned(f"b{n:05}") for n in range(MANY // 100 + 2)]
 
-    assert presence([*tonight, tomorrow], batches).claims == {}
+    assert presence([*tonight, tomorrow], batches).matched == {}
 
 
 def test_regression_above_many_pairs_batches_that_fit_nothing_do_not_count() -> None:
@@ -333,4 +353,4 @@ def test_regression_above_many_pairs_batches_that_fit_nothing_do_not_count() -> 
     colleagues = [unowned(f"c{n:05}", created_by="somebody") for n in range(300)]
     found = presence(attempts, [unowned("b1"), *colleagues])
 
-    assert (list(found.claims.values()), found.disputed) == (["b1"], {})
+    assert (list(found.matched.values()), found.disputed) == (["b1"], {})

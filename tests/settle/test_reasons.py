@@ -128,19 +128,19 @@ def test_each_part_is_decided_by_itself() -> None:
 
 
 def test_of_equal_listings_the_time_and_then_the_id_decide() -> None:
-    one, two = attempt(1), attempt(2, left=1000.5)
+    one, two = attempt(1), attempt(2, sent_at=1000.5)
     early, late = unowned("z", created=1001.0), unowned("a", created=1002.0)
     for batches in ([early, late], [late, early]):
-        assert presence([one, two], batches).claims == {1: "z", 2: "a"}
+        assert presence([one, two], batches).matched == {1: "z", 2: "a"}
     same = [unowned("b"), unowned("a")]
-    assert presence([one, two], same).claims == {1: "a", 2: "b"}
-    first = unowned("y", listing=5 + 1, created=1003.0)
-    second = unowned("x", listing=5 + 2, created=1001.0)
-    assert presence([one, two], [second, first]).claims == {1: "y", 2: "x"}
+    assert presence([one, two], same).matched == {1: "a", 2: "b"}
+    first = unowned("y", first_listing=5 + 1, created=1003.0)
+    second = unowned("x", first_listing=5 + 2, created=1001.0)
+    assert presence([one, two], [second, first]).matched == {1: "y", 2: "x"}
 
 
 def test_when_a_restored_request_was_over() -> None:
-    restored = attempt(left=None, ended=None, date_after=1090.0)
+    restored = attempt(sent_at=None, given_up_at=None, date_after=1090.0)
     assert over_at(restored) == 1150.0
     assert over_at(restored._replace(date_after=None)) is None
 

@@ -23,7 +23,7 @@ def test_an_incomplete_listing_leaves_everything_unknown_and_says_why() -> None:
         said = verdicts_of(
             [attempt()], {"ws": [unowned()]}, {"ws": "HTTP 500"}, {"ws": ALL}, absence=absence
         )
-        assert (said.claims, said.absent, said.disputed) == ({}, [], ())
+        assert (said.created, said.absent, said.disputed) == ({}, [], ())
         assert said.unknown == {
             1: Unsettled(
                 Reason.LISTING_INCOMPLETE,
@@ -51,7 +51,7 @@ def test_absence_is_found_at_the_second_look_alone() -> None:
 def test_presence_is_found_at_either_look_with_the_batch_as_it_was_shown() -> None:
     for absence in (False, True):
         said = verdicts_of([attempt()], {"ws": [unowned()]}, {"ws": None}, {}, absence=absence)
-        assert said.claims == {1: unowned()}
+        assert said.created == {1: unowned()}
 
 
 def test_what_an_answer_named_is_never_absent() -> None:
@@ -78,7 +78,7 @@ def test_what_was_claimed_is_no_candidate_for_another() -> None:
         [attempt(), other], {"ws": [unowned()]}, {"ws": None}, {"ws": ALL}, absence=True
     )
 
-    assert (list(said.claims), said.absent) == ([1], [2])
+    assert (list(said.created), said.absent) == ([1], [2])
 
 
 def test_disputed_batches_are_named_and_handed_on_to_be_remembered() -> None:
@@ -86,7 +86,7 @@ def test_disputed_batches_are_named_and_handed_on_to_be_remembered() -> None:
         [attempt()], {"ws": [unowned("b1"), unowned("b2")]}, {"ws": None}, {}, absence=True
     )
 
-    assert (said.claims, said.absent, said.disputed) == ({}, [], ("b1", "b2"))
+    assert (said.created, said.absent, said.disputed) == ({}, [], ("b1", "b2"))
     assert detail(said.unknown[1]).endswith("(b1, b2)")
 
 
@@ -121,9 +121,9 @@ def test_an_error_names_the_first_candidates_and_counts_the_others() -> None:
 def test_what_copying_keeps_counts_for_presence_too() -> None:
     """While a 201 may have changed its name, the batch may also be that of a similar row."""
     some = [attempt(), attempt(2, name="signs 1")]
-    for kept, claims in (({}, {}), ({"ws": ALL}, {1: unowned()})):
+    for kept, created in (({}, {}), ({"ws": ALL}, {1: unowned()})):
         said = verdicts_of(some, {"ws": [unowned()]}, {"ws": None}, kept, absence=False)
-        assert said.claims == claims
+        assert said.created == created
 
 
 def test_the_candidates_with_most_for_them_and_least_against_them_come_first() -> None:
@@ -141,8 +141,8 @@ def test_the_candidates_with_most_for_them_and_least_against_them_come_first() -
 def test_regression_the_batch_of_an_attempt_that_is_hidden_may_be_another_ones() -> None:
     """Two people sent copies of one kind, and listings do not say who created a batch."""
     batch = unowned(created_by=None)
-    first, second = attempt(1, hidden=True), attempt(2, me="you", left=1001.0)
+    first, second = attempt(1, hidden=True), attempt(2, me="you", sent_at=1001.0)
     said = verdicts_of([first, second], {"ws": [batch]}, {"ws": None}, {"ws": ALL}, absence=True)
 
-    assert (said.claims, said.absent) == ({}, [])
+    assert (said.created, said.absent) == ({}, [])
     assert said.unknown[2].reason is Reason.MAY_BE_ITS

@@ -57,16 +57,16 @@ def test_the_wide_window_is_open_where_an_end_or_the_offset_is_not_known(
     [
         ({}, Interval(1000, 1060 + 30)),
         (
-            {"ended": 1020.0},
+            {"given_up_at": 1020.0},
             Interval(1000, 1060 + 30),
         ),  # answered early without a result: effects end with the limit
-        ({"ended": 5000.0}, Interval(1000, 5000 + 30)),  # a process that slept
+        ({"given_up_at": 5000.0}, Interval(1000, 5000 + 30)),  # a process that slept
         (
-            {"ended": None},
-            Interval(1000, 1060 + INTENT_EXPIRES_AFTER_S + 30),
+            {"given_up_at": None},
+            Interval(1000, 1060 + LEAVES_WITHIN_S + 30),
         ),  # a crash: it may have waited for its turn
-        ({"left": None}, Interval(999 - WIDE_S, 1090 + 30 + WIDE_S)),
-        ({"left": None, "offset": None}, Interval()),
+        ({"sent_at": None}, Interval(999 - WIDE_S, 1090 + 30 + WIDE_S)),
+        ({"sent_at": None, "offset": None}, Interval()),
     ],
 )
 def test_the_window_goes_from_the_leaving_to_the_end_of_late_effects(

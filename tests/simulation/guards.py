@@ -287,11 +287,11 @@ def restored_sources_never_look_alike(patch: pytest.MonkeyPatch) -> None:
         found = real(attempts, unowned, fidelity)
         if not all(attempt.restored for attempt in attempts):
             return found
-        claims = dict(found.claims)
+        claims = dict(found.matched)
         for source in sorted({attempt.source_id for attempt in attempts}):
             some = [one for one in attempts if one.source_id == source]
             free = [batch for batch in unowned if batch.batch_id not in claims.values()]
-            claims |= real(some, free, fidelity).claims
+            claims |= real(some, free, fidelity).matched
         return Presence(claims, {})
 
     patch.setattr(verdicts, "presence", wrong)

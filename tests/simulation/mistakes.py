@@ -227,7 +227,7 @@ def take_an_older_batch(patch: pytest.MonkeyPatch) -> None:
             "s.listing > :baseline", "s.listing > 0 AND :baseline >= 0"
         ),
     )
-    attempts(patch, lambda attempt, _ledger: attempt._replace(listing=-1))
+    attempts(patch, lambda attempt, _ledger: attempt._replace(baseline=-1))
 
 
 def ignore_names(patch: pytest.MonkeyPatch) -> None:
@@ -278,7 +278,7 @@ def trust_every_property(patch: pytest.MonkeyPatch) -> None:
 def use_the_latest_baseline(patch: pytest.MonkeyPatch) -> None:
     def wrong(attempt: Attempt, ledger: Ledger) -> Attempt:
         return attempt._replace(
-            listing=connection_of(ledger).execute(sql("last_numbers")).fetchone()["listing"]
+            baseline=connection_of(ledger).execute(sql("last_numbers")).fetchone()["listing"]
         )
 
     attempts(patch, wrong)
@@ -289,8 +289,8 @@ def use_the_strict_window_of_now(patch: pytest.MonkeyPatch) -> None:
 
     def wrong(attempt: Attempt, ledger: Ledger) -> Attempt:
         row = connection_of(ledger).execute("SELECT max(date_after) FROM attempts").fetchone()
-        late = row[0] if row[0] is not None else attempt.left
-        return attempt._replace(left=late, ended=late, date_before=late, date_after=late)
+        late = row[0] if row[0] is not None else attempt.sent_at
+        return attempt._replace(sent_at=late, given_up_at=late, date_before=late, date_after=late)
 
     attempts(patch, wrong)
 
@@ -308,8 +308,8 @@ def use_the_first_attempts_window(patch: pytest.MonkeyPatch) -> None:
         )
         after = first["date_after"] if first["date_after"] is not None else first["ended_server"]
         return attempt._replace(
-            left=first["left_server"],
-            ended=first["ended_server"],
+            sent_at=first["left_server"],
+            given_up_at=first["ended_server"],
             date_before=first["date_before"],
             date_after=after,
         )

@@ -86,7 +86,7 @@ class ListingResult(NamedTuple):
     how many batches it showed, why it is not complete (None: its count and length agree)."""
 
     number: int
-    left: float
+    sent_at: float
     shown: int
     problem: str | None
 

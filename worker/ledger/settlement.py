@@ -137,10 +137,10 @@ def _attempt(row: Row, offset: Interval | None) -> Attempt:
         upload_new_dataset=bool(row["upload_new_dataset"]),
         source=source,
         source_changed=bool(row["source_changed"]),
-        listing=row["listing"],
+        baseline=row["listing"],
         date_before=row["date_before"],
-        left=row["left_server"],
-        ended=row["ended_server"],
+        sent_at=row["left_server"],
+        given_up_at=row["ended_server"],
         date_after=_date_after(row["date_before"], row["answer_date"], row["date_after"]),
         timeout_s=row["timeout_s"],
         settle_after_s=row["settle_after_s"],
@@ -171,7 +171,7 @@ def unowned_batches(ledger: Ledger, workspace_id: str) -> list[UnownedBatch]:
         UnownedBatch(
             batch_id=row["batch_id"],
             workspace_id=row["workspace_id"],
-            listing=row["listing"],
+            first_listing=row["listing"],
             name=row["name"],
             created=row["created_s"],
             created_by=row["created_by"],
@@ -306,7 +306,7 @@ def record(ledger: Ledger, attempts: Sequence[Attempt], verdicts: Verdicts) -> d
     unknown, by the id of the attempt."""
     item_ids = {attempt.id: attempt.item_id for attempt in attempts}
     with ledger.transaction():
-        for attempt_id, batch in verdicts.claims.items():
+        for attempt_id, batch in verdicts.created.items():
             create(ledger, attempt_id, item_ids[attempt_id], batch, "listing")
         for attempt_id in verdicts.absent:
             close_attempt(ledger, attempt_id, "absence")
@@ -322,7 +322,7 @@ def record(ledger: Ledger, attempts: Sequence[Attempt], verdicts: Verdicts) -> d
             ledger.execute("dispute", batch_id=batch_id)
     return {
         attempt_id: label(ledger, item_ids[attempt_id])
-        for attempt_id in (*verdicts.claims, *verdicts.absent)
+        for attempt_id in (*verdicts.created, *verdicts.absent)
     }
 
 

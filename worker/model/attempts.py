@@ -46,16 +46,17 @@ class Source(NamedTuple):
 class Attempt(NamedTuple):
     """One open attempt: a request without a clear answer that is not proved absent either.
 
-    `listing` is the number of its baseline: batches that listings up to it showed are not its copy.
-    `date_before` and `date_after` are the last Date before it left and the first Date after it was
-    given up. `left` is when it left; of a restored attempt, the time after which it probably left,
-    if its ledger file does not have it. `ended` is when it was given up (None: nobody recorded
-    that). `offset` is the range of created_at minus server time that the 201s of its time allow
-    (None: unknown).
+    `baseline` is the number of the last listing before it: batches that listings up to this one
+    showed are not its copy. `date_before` and `date_after` are the last Date before it left and the
+    first Date after it was given up. `sent_at` is when it left, or when its intent was recorded if
+    nobody awaited it; of a restored attempt, the time after which it probably left, if its ledger
+    file does not have it. `given_up_at` is when it was given up (None: nobody recorded that).
+    `offset` is the range of created_at minus server time that the 201s of its time allow (None:
+    unknown).
 
     `source_changed`: the source has changed since, or is not listed any more, so that this is
     unknown. `restored`: it comes from a ledger file, and its source is compared as it is now.
-    `existed`: batches that existed before it, as its ledger file shows; a baseline as `listing` is.
+    `existed`: batches that existed before it, as its ledger file shows: more of its baseline.
     `created_after`: its copy's `created_at` is later, as the file shows (None: not known).
     `tells_people_apart`: 201s to this `me` carried its id. `hidden`: another token's user
     is looking, and is shown neither the source nor anything that the first user's requests created.
@@ -70,10 +71,10 @@ class Attempt(NamedTuple):
     upload_new_dataset: bool
     source: Source | None
     source_changed: bool
-    listing: int
+    baseline: int
     date_before: float | None
-    left: float | None
-    ended: float | None
+    sent_at: float | None
+    given_up_at: float | None
     date_after: float | None
     timeout_s: float
     settle_after_s: float
@@ -117,14 +118,14 @@ class Attempt(NamedTuple):
 
 
 class UnownedBatch(NamedTuple):
-    """A batch without an owner, as the latest listing showed it. Listing number `listing` was the
-    first to show it. An empty `loose_details` means that listings showed different details.
-    `disputed`: it fitted more attempts than can have created it, so only a person may give it an
-    owner."""
+    """A batch without an owner, as the latest listing showed it. Listing number
+    `first_listing` was the first to show it. An empty `loose_details` means that listings showed
+    different details. `disputed`: it fitted more attempts than can have created it, so only a
+    person may give it an owner."""
 
     batch_id: str
     workspace_id: str
-    listing: int
+    first_listing: int
     name: str
     created: float | None
     created_by: str | None
@@ -283,10 +284,10 @@ class Unsettled(NamedTuple):
 class Verdicts(NamedTuple):
     """The result of one settling round.
 
-    `claims` maps attempts to their batches, `absent` lists attempts, `unknown` explains why each
+    `created` maps attempts to their batches, `absent` lists attempts, `unknown` explains why each
     other attempt stays unknown, `disputed` lists batches that only a person may give an owner."""
 
-    claims: Mapping[int, UnownedBatch]
+    created: Mapping[int, UnownedBatch]
     absent: Sequence[int]
     unknown: Mapping[int, Unsettled]
     disputed: Sequence[str]

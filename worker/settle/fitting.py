@@ -13,7 +13,7 @@ def may_be_its(attempt: Attempt, batch: UnownedBatch) -> bool:
     window: it is not in the baseline, not the source, in the source's workspace, and not somebody
     else's."""
     return (
-        batch.listing > attempt.listing
+        batch.first_listing > attempt.baseline
         and batch.batch_id not in attempt.existed
         and not (
             attempt.created_after is not None

@@ -34,11 +34,11 @@ with one name."""
 class Presence:
     """Which batch each attempt created, by the attempt's id.
 
-    `claims` has the decided ones. `disputed` has the attempts that only a person may decide, each
+    `matched` has the decided ones. `disputed` has the attempts that only a person may decide, each
     with all batches that fit. `with_rival` has those that a later look may decide: a different
     attempt, with a similar name or a changed source, could also explain their batches."""
 
-    claims: Mapping[int, str]
+    matched: Mapping[int, str]
     disputed: Mapping[int, tuple[str, ...]]
     with_rival: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
@@ -64,7 +64,7 @@ def presence(
     for attempt in attempts:
         if attempt.source_may_have_changed or of_copies:
             changed[skeleton(attempt.expected_name)].append(attempt)
-    claims: dict[int, str] = {}
+    matched: dict[int, str] = {}
     disputed: dict[int, tuple[str, ...]] = {}
     with_rival: dict[int, tuple[str, ...]] = {}
     parts = _connected(attempts, [fidelity.as_sent(batch) for batch in unowned])
@@ -86,8 +86,8 @@ def presence(
             if len(found) < len(part):
                 hopeful = {attempt.id for attempt in part if candidates(attempt, odd, fidelity)}
                 found = _oldest_to_oldest(part, batches, hopeful)
-            claims |= found
-    return Presence(claims, disputed, with_rival)
+            matched |= found
+    return Presence(matched, disputed, with_rival)
 
 
 def _has_rival(one: Attempt, alike: Sequence[Attempt], batches: Sequence[UnownedBatch]) -> bool:
@@ -219,18 +219,18 @@ def _oldest_to_oldest(
         attempts, key=lambda attempt: (attempt.id in hopeful, window(attempt).high, attempt.id)
     )
     oldest = sorted(
-        batches, key=lambda batch: (batch.listing, batch.created or 0.0, batch.batch_id)
+        batches, key=lambda batch: (batch.first_listing, batch.created or 0.0, batch.batch_id)
     )
     if len(attempts) * len(batches) <= MANY:
         return _matched(waiting, oldest)
-    claims: dict[int, str] = {}
+    matched: dict[int, str] = {}
     for batch in oldest:
         for place, attempt in enumerate(waiting):
             if fits(attempt, batch):
-                claims[attempt.id] = batch.batch_id
+                matched[attempt.id] = batch.batch_id
                 del waiting[place]
                 break
-    return claims
+    return matched
 
 
 def _matched(attempts: Sequence[Attempt], batches: Sequence[UnownedBatch]) -> dict[int, str]:

@@ -98,7 +98,7 @@ class Settling:
         if not settled.unknown:
             return settled
         second = await self._look(
-            await self.database.call(settlement.open_attempts), first.left, before=first
+            await self.database.call(settlement.open_attempts), first.sent_at, before=first
         )
         if second is not None:
             last = await self._decide(second, absence=True)
@@ -112,7 +112,7 @@ class Settling:
         self._began = now if self._began is None else self._began
         times = [-math.inf]
         for attempt in attempts:
-            if attempt.ended is not None:
+            if attempt.given_up_at is not None:
                 continue
             # It left before its process died, so before this began. The API's clock alone is not
             # enough: it may be unknown, set back, or ahead of the one that the lost run saw.
@@ -138,19 +138,19 @@ class Settling:
             if self.stop.asked:
                 return None
         self.waiting = Waiting(len(attempts), None)
-        left = self.clock.monotonic()
+        sent_at = self.clock.monotonic()
         problems = dict(before.problems) if before else {}
         for workspace_id in sorted(
             {a.source.workspace_id for a in attempts if a.source is not None} - {""}
         ):
             if problems.get(workspace_id) is None:
-                left, problems[workspace_id] = await self._list(workspace_id)
+                sent_at, problems[workspace_id] = await self._list(workspace_id)
             if self.stop.asked:
                 return None
         # Not the last Date itself: it may have come before the last request was given up.
         if (date := self.server.earliest_now(self.clock.monotonic())) is not None:
             await self.database.call(settlement.note_date, date)
-        return _Looked(left, problems)
+        return _Looked(sent_at, problems)
 
     async def _list(self, workspace_id: str) -> tuple[float, str | None]:
         """List a workspace. Returns when the listing's request left (monotonic seconds), and why
@@ -165,12 +165,12 @@ class Settling:
         listing = await self.reader.listing(workspace_id, take)
         changed = await self.database.call(settlement.changed_details)
         self._fidelity[workspace_id] = self._fidelity[workspace_id].without(changed)
-        return listing.left, listing.problem or await self._incomplete(workspace_id, listing)
+        return listing.sent_at, listing.problem or await self._incomplete(workspace_id, listing)
 
     async def _incomplete(self, workspace_id: str, listing: ListingResult) -> str | None:
         """Why a listing is not complete although its count and its length agree; None if it is
         complete."""
-        now = self.server.now(listing.left)
+        now = self.server.now(listing.sent_at)
         made_before = None if now is None else now - self.settle_after_s
         lacking = await self.database.call(
             settlement.not_shown, listing.number, workspace_id, made_before, NOT_SHOWN + 1
@@ -224,13 +224,13 @@ class Settling:
         labels = await self.database.call(settlement.record, attempts, verdicts)
         item_ids = {attempt.id: attempt.item_id for attempt in attempts}
         for attempt_id, label in labels.items():
-            claimed = verdicts.claims.get(attempt_id)
-            self._emit_settled(label, claimed.batch_id if claimed else None)
-            if claimed is None:
+            created = verdicts.created.get(attempt_id)
+            self._emit_settled(label, created.batch_id if created else None)
+            if created is None:
                 self._proofs[item_ids[attempt_id]] += 1
                 if self._proofs[item_ids[attempt_id]] >= PROOFS:
                     await self.database.call(Ledger.skip, item_ids[attempt_id])
-        return Settled(len(verdicts.claims), len(verdicts.absent), len(verdicts.unknown))
+        return Settled(len(verdicts.created), len(verdicts.absent), len(verdicts.unknown))
 
     def _emit_settled(self, label: Label, batch_id: str | None) -> None:
         """Log that an item was created as this batch (None: nothing was created for it)."""
@@ -250,5 +250,5 @@ class _Looked(NamedTuple):
     """One look: when its last listing's request left (monotonic seconds), and for each workspace
     why its listing is not complete (None: it is)."""
 
-    left: float
+    sent_at: float
     problems: Mapping[str, str | None]

@@ -50,7 +50,7 @@ def verdicts_of(
     By workspace: `free` has the unowned batches that listings have shown, `problems` says why a
     listing is not complete (None: it is), `kept` says which properties copying keeps. Absence is
     decided only if `absence` is true: at the second look."""
-    claims: dict[int, UnownedBatch] = {}
+    created: dict[int, UnownedBatch] = {}
     absent: list[int] = []
     unknown: dict[int, Unsettled] = {}
     disputed: set[str] = set()
@@ -71,26 +71,26 @@ def verdicts_of(
         # A hidden attempt stays unknown, so its batch may still be another one's.
         hidden = {attempt.id for attempt in of_workspace if attempt.hidden}
         taken = {
-            batch_id for attempt_id, batch_id in found.claims.items() if attempt_id not in hidden
+            batch_id for attempt_id, batch_id in found.matched.items() if attempt_id not in hidden
         }
         left_over = [batch for batch in batches if batch.batch_id not in taken]
         seen = _Seen(found, by_id, left_over, fidelity, names)
         for attempt in of_workspace:
-            if attempt.id in found.claims and not attempt.hidden:
-                claims[attempt.id] = by_id[found.claims[attempt.id]]
+            if attempt.id in found.matched and not attempt.hidden:
+                created[attempt.id] = by_id[found.matched[attempt.id]]
             elif (unsettled := _unsettled(attempt, seen, absence=absence)) is not None:
                 unknown[attempt.id] = unsettled
                 if unsettled.reason is Reason.SEVERAL_FIT:
                     disputed.update(found.disputed[attempt.id])
             else:
                 absent.append(attempt.id)
-    return Verdicts(claims, absent, unknown, tuple(sorted(disputed)))
+    return Verdicts(created, absent, unknown, tuple(sorted(disputed)))
 
 
 class _Seen(NamedTuple):
     """What a complete listing of one workspace shows: which attempts created which batches, the
-    batches by id, those that no attempt claims, and which properties copying keeps. `names` are the
-    names of all open attempts' copies."""
+    batches by id, those that no attempt created, and which properties copying keeps. `names` are
+    the names of all open attempts' copies."""
 
     found: Presence
     by_id: Mapping[str, UnownedBatch]

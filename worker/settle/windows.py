@@ -35,9 +35,9 @@ def window(attempt: Attempt) -> Interval:
     """Server times at which the attempt's copy was created, if it was: from when the request left
     until it can have no late effect any more. The wide window if it is not known when it left."""
     over = over_at(attempt)
-    if attempt.left is None or over is None:
+    if attempt.sent_at is None or over is None:
         return wide_window(attempt)
-    return Interval(attempt.left, over + attempt.settle_after_s)
+    return Interval(attempt.sent_at, over + attempt.settle_after_s)
 
 
 def over_at(attempt: Attempt) -> float | None:
@@ -45,14 +45,14 @@ def over_at(attempt: Attempt) -> float | None:
 
     Nobody awaited the request after a crash or a second signal, so it counts with its whole time
     limit."""
-    if attempt.left is None or attempt.restored:
+    if attempt.sent_at is None or attempt.restored:
         # Restored: it left before its process died, which was before `date_after`.
         return None if attempt.date_after is None else attempt.date_after + attempt.timeout_s
-    over = attempt.left + attempt.timeout_s
-    if attempt.ended is None:  # `left` is the intent's time
-        return over + INTENT_EXPIRES_AFTER_S
+    over = attempt.sent_at + attempt.timeout_s
+    if attempt.given_up_at is None:  # `sent_at` is the intent's time
+        return over + LEAVES_WITHIN_S
     # If the machine slept while it waited, it gave up later than the time limit.
-    return max(over, attempt.ended)
+    return max(over, attempt.given_up_at)
 
 
 def made_at(batch: UnownedBatch, offset: Interval | None) -> Interval:

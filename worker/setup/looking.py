@@ -81,7 +81,7 @@ class Looking:
             look = await self.reader.listing(workspace_id, take)
         finally:
             self._asked()
-        return {batch_id: Seen(status, look.left) for batch_id, status in found.items()}
+        return {batch_id: Seen(status, look.sent_at) for batch_id, status in found.items()}
 
     async def _status(self, batch_id: str, before: Seen | None) -> tuple[Seen, bool]:
         """The status of one batch, and whether the API gave a clear answer; `before` is what a
