@@ -14,7 +14,7 @@ from worker.model.attempts import (
     Interval,
 )
 from worker.settle.absence import nearly_fits
-from worker.settle.fitting import fits, may_be_its
+from worker.settle.fitting import fits, is_possible_copy
 from worker.settle.windows import WIDE_S
 
 
@@ -36,7 +36,7 @@ from worker.settle.windows import WIDE_S
 def test_what_speaks_against_a_batch_besides_its_looks(
     of_attempt: dict[str, Any], of_batch: dict[str, Any], may: bool
 ) -> None:
-    assert may_be_its(attempt(**of_attempt), unowned()._replace(**of_batch)) is may
+    assert is_possible_copy(attempt(**of_attempt), unowned()._replace(**of_batch)) is may
 
 
 @pytest.mark.parametrize(

@@ -21,26 +21,30 @@ from worker.model.attempts import (
 )
 from worker.settle.absence import candidates, nearly_fits
 from worker.settle.fitting import fits
-from worker.settle.presence import MANY, presence
+from worker.settle.presence import MAX_PAIRS, presence
 
 
 def test_nothing_open_and_nothing_shown_is_nothing_found() -> None:
     for attempts, batches in (([], []), ([attempt()], []), ([], [unowned()])):
-        found = presence(attempts, batches)
+        found = presence(attempts, batches, CopyFidelity())
         assert (found.matched, found.disputed) == ({}, {})
 
 
 def test_the_oldest_batch_goes_to_the_oldest_attempt() -> None:
     later = attempt(2, sent_at=1005.0, given_up_at=1065.0)
     found = presence(
-        [later, attempt(1)], [unowned("b2", created=1007.0), unowned("b1", created=1006.0)]
+        [later, attempt(1)],
+        [unowned("b2", created=1007.0), unowned("b1", created=1006.0)],
+        CopyFidelity(),
     )
 
     assert (found.matched, found.disputed) == ({1: "b1", 2: "b2"}, {})
 
 
 def test_fewer_batches_than_attempts_are_claimed_and_nothing_is_disputed() -> None:
-    found = presence([attempt(1), attempt(2), attempt(3)], [unowned("b1"), unowned("b2")])
+    found = presence(
+        [attempt(1), attempt(2), attempt(3)], [unowned("b1"), unowned("b2")], CopyFidelity()
+    )
 
     assert (sorted(found.matched.values()), found.disputed) == (["b1", "b2"], {})
 
@@ -72,7 +76,7 @@ def test_an_attempt_whose_batches_all_went_to_others_does_not_keep_the_search_fr
         unowned(f"b{number}", created=1000.0 + 10 * number, created_by=by)
         for number, by in ((1, "me"), (2, "me"), (3, "me"), (4, "you"))
     ]
-    found = presence(attempts, batches)
+    found = presence(attempts, batches, CopyFidelity())
     assert found.matched == {1: "b1", 2: "b2", 3: "b4", 4: "b3"}
 
 
@@ -111,14 +115,14 @@ def test_if_every_attempt_gets_a_batch_the_oldest_still_goes_to_the_oldest() -> 
 
 
 def test_more_batches_than_attempts_are_decided_by_nobody() -> None:
-    found = presence([attempt(1)], [unowned("b2"), unowned("b1")])
+    found = presence([attempt(1)], [unowned("b2"), unowned("b1")], CopyFidelity())
 
     assert (found.matched, found.disputed) == ({}, {1: ("b1", "b2")})
 
 
 def test_a_batch_that_fits_attempts_of_two_kinds_is_decided_by_nobody() -> None:
     twin = attempt(2, source_id="twin")
-    found = presence([attempt(1), twin], [unowned("b1")])
+    found = presence([attempt(1), twin], [unowned("b1")], CopyFidelity())
 
     assert (found.matched, found.disputed) == ({}, {1: ("b1",), 2: ("b1",)})
 
@@ -128,6 +132,7 @@ def test_kinds_whose_copies_differ_are_settled_apart() -> None:
     found = presence(
         [attempt(1), other],
         [unowned("b1"), unowned("b2", name="Signs 2"), unowned("b3", name="No")],
+        CopyFidelity(),
     )
 
     assert (found.matched, found.disputed) == ({1: "b1", 2: "b2"}, {})
@@ -156,9 +161,9 @@ def test_regression_a_batch_may_be_of_another_source_that_was_edited_for_a_while
 ) -> None:
     twin = SOURCE._replace(details="as edited", loose_details="as edited")
     rival = attempt(2, source_id="twin", source=twin, source_changed=True)._replace(**of_rival)
-    found = presence([attempt(1), rival], [unowned()])
+    found = presence([attempt(1), rival], [unowned()], CopyFidelity())
     assert found.matched == ({1: "b1"} if decided else {})
-    assert found.with_rival == ({} if decided else {1: ("b1",)})
+    assert found.has_rival == ({} if decided else {1: ("b1",)})
 
 
 OTHER_TASK = SOURCE._replace(details="other", loose_details="other")
@@ -250,7 +255,9 @@ def test_regression_where_names_are_cut_a_batch_with_a_part_of_its_name_may_be_o
 
 
 def test_a_batch_that_was_disputed_once_is_never_claimed() -> None:
-    found = presence([attempt(1), attempt(2)], [unowned("b1", disputed=True), unowned("b2")])
+    found = presence(
+        [attempt(1), attempt(2)], [unowned("b1", disputed=True), unowned("b2")], CopyFidelity()
+    )
 
     assert (found.matched, found.disputed) == ({}, {1: ("b1", "b2"), 2: ("b1", "b2")})
 
@@ -260,7 +267,7 @@ def test_parts_that_nothing_connects_are_counted_apart() -> None:
         2, sent_at=90_000.0, given_up_at=90_060.0, date_before=90_000.0, date_after=90_100.0
     )
     batches = [unowned("b1"), unowned("b2"), unowned("b3", created=90_001.0)]
-    found = presence([attempt(1), tomorrow], batches)
+    found = presence([attempt(1), tomorrow], batches, CopyFidelity())
 
     assert (found.matched, found.disputed) == ({2: "b3"}, {1: ("b1", "b2")})
 
@@ -268,8 +275,8 @@ def test_parts_that_nothing_connects_are_counted_apart() -> None:
 def test_an_attempt_that_an_answer_named_a_batch_for_takes_no_other() -> None:
     answered = attempt(1, answered_id="b9")
 
-    assert presence([answered], [unowned("b1")]).matched == {}
-    assert presence([answered], [unowned("b9")]).matched == {1: "b9"}
+    assert presence([answered], [unowned("b1")], CopyFidelity()).matched == {}
+    assert presence([answered], [unowned("b9")], CopyFidelity()).matched == {1: "b9"}
 
 
 def test_regression_as_many_items_are_created_as_a_maximum_matching_allows() -> None:
@@ -278,7 +285,9 @@ def test_regression_as_many_items_are_created_as_a_maximum_matching_allows() -> 
     second = attempt(2, sent_at=1005.0, given_up_at=1065.0, baseline=5)
     late_shown = unowned("b1", created=1001.0, first_listing=8)
     found = presence(
-        [attempt(1), second], [unowned("b2", created=1006.5, first_listing=6), late_shown]
+        [attempt(1), second],
+        [unowned("b2", created=1006.5, first_listing=6), late_shown],
+        CopyFidelity(),
     )
 
     assert found.matched == {1: "b1", 2: "b2"}
@@ -291,7 +300,7 @@ small = st.integers(0, 6)
     lefts=st.lists(st.tuples(small, small), min_size=1, max_size=4),
     batches=st.lists(st.tuples(small, small), max_size=4),
 )
-def test_claims_are_a_maximum_matching_of_what_fits(
+def test_matches_are_a_maximum_matching_of_what_fits(
     lefts: list[tuple[int, int]], batches: list[tuple[int, int]]
 ) -> None:
     attempts = [
@@ -310,7 +319,7 @@ def test_claims_are_a_maximum_matching_of_what_fits(
         unowned(f"b{n}", created=float(at), first_listing=listing)
         for n, (at, listing) in enumerate(batches)
     ]
-    found = presence(attempts, shown)
+    found = presence(attempts, shown, CopyFidelity())
     assert len(set(found.matched.values())) == len(found.matched)
     by_id = {batch.batch_id: batch for batch in shown}
     assert all(fits(attempts[number], by_id[batch]) for number, batch in found.matched.items())
@@ -327,7 +336,7 @@ def test_ten_thousand_copies_of_one_name_are_settled_fast() -> None:
     attempts = [attempt(n) for n in range(10_000)]
     batches = [unowned(f"b{n:05}") for n in range(10_000)]
     began = time.process_time()
-    found = presence(attempts, batches)
+    found = presence(attempts, batches, CopyFidelity())
 
     assert (len(found.matched), len(set(found.matched.values())), found.disputed) == (
         10_000,
@@ -342,15 +351,15 @@ def test_above_many_pairs_what_looks_alike_is_counted_together() -> None:
     tomorrow = attempt(
         500, sent_at=90_000.0, given_up_at=90_060.0, date_before=90_000.0, date_after=90_100.0
     )
-    batches = [unowned(f"b{n:05}") for n in range(MANY // 100 + 2)]
+    batches = [unowned(f"b{n:05}") for n in range(MAX_PAIRS // 100 + 2)]
 
-    assert presence([*tonight, tomorrow], batches).matched == {}
+    assert presence([*tonight, tomorrow], batches, CopyFidelity()).matched == {}
 
 
 def test_regression_above_many_pairs_batches_that_fit_nothing_do_not_count() -> None:
     """Colleagues' copies of the same name are not more batches than attempts."""
     attempts = [attempt(n) for n in range(200)]
     colleagues = [unowned(f"c{n:05}", created_by="somebody") for n in range(300)]
-    found = presence(attempts, [unowned("b1"), *colleagues])
+    found = presence(attempts, [unowned("b1"), *colleagues], CopyFidelity())
 
     assert (list(found.matched.values()), found.disputed) == (["b1"], {})

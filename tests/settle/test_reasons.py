@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.settle.cases import ALL, attempt, unowned
-from worker.model.attempts import Candidate, Evidence, Unsettled
+from worker.model.attempts import Candidate, CopyFidelity, Evidence, Unsettled
 from worker.model.reasons import Reason
 from worker.settle import verdicts
 from worker.settle.fitting import evidence
@@ -119,24 +119,24 @@ def test_each_part_is_decided_by_itself() -> None:
     """Two parts with too many batches, two with rivals: none hides another."""
     attempts = [attempt(n, name=f"Part {n}") for n in (1, 2)]
     batches = [unowned(f"b{n}{m}", name=f"Part {n}") for n in (1, 2) for m in (1, 2)]
-    found = presence(attempts, batches)
+    found = presence(attempts, batches, CopyFidelity())
     assert found.disputed == {1: ("b11", "b12"), 2: ("b21", "b22")}
 
     rivals = [attempt(n, name=name) for n, name in enumerate(("A 1", "A-1", "B 1", "B-1"), 1)]
     shown = [unowned(f"b{one.id}", name=one.name) for one in rivals]
-    assert set(presence(rivals, shown).with_rival) == {1, 2, 3, 4}
+    assert set(presence(rivals, shown, CopyFidelity()).has_rival) == {1, 2, 3, 4}
 
 
 def test_of_equal_listings_the_time_and_then_the_id_decide() -> None:
     one, two = attempt(1), attempt(2, sent_at=1000.5)
     early, late = unowned("z", created=1001.0), unowned("a", created=1002.0)
     for batches in ([early, late], [late, early]):
-        assert presence([one, two], batches).matched == {1: "z", 2: "a"}
+        assert presence([one, two], batches, CopyFidelity()).matched == {1: "z", 2: "a"}
     same = [unowned("b"), unowned("a")]
-    assert presence([one, two], same).matched == {1: "a", 2: "b"}
+    assert presence([one, two], same, CopyFidelity()).matched == {1: "a", 2: "b"}
     first = unowned("y", first_listing=5 + 1, created=1003.0)
     second = unowned("x", first_listing=5 + 2, created=1001.0)
-    assert presence([one, two], [second, first]).matched == {1: "y", 2: "x"}
+    assert presence([one, two], [second, first], CopyFidelity()).matched == {1: "y", 2: "x"}
 
 
 def test_when_a_restored_request_was_over() -> None:

@@ -13,8 +13,7 @@ from worker.model.attempts import (
     Interval,
     offset_of,
 )
-from worker.model.sending_bounds import INTENT_EXPIRES_AFTER_S
-from worker.settle.windows import WIDE_S, made_at, wide_window, window
+from worker.settle.windows import WIDE_S, creation_interval, wide_window, window
 
 
 @pytest.mark.parametrize(
@@ -87,7 +86,7 @@ def test_the_window_goes_from_the_leaving_to_the_end_of_late_effects(
 def test_when_a_batch_was_created_follows_from_created_at_and_the_offset(
     created: float | None, offset: Interval | None, made: Interval
 ) -> None:
-    assert made_at(unowned(created=created), offset) == made
+    assert creation_interval(unowned(created=created), offset) == made
 
 
 @pytest.mark.parametrize(

@@ -237,7 +237,7 @@ def lost_late(scenario: Scenario) -> Scenario:
 def details_alone_tell_restored_copies_apart(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         absence,
-        "is_unlike",
+        "is_clearly_different",
         lambda attempt, batch: not fitting.looks_like_its_source(attempt, batch),
     )
 
@@ -274,7 +274,7 @@ def created_by_is_always_the_account(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_rivals(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(presence, "_has_rival", lambda _one, _alike, _batches: False)
+    patch.setattr(presence, "_has_rival", lambda _one, _rivals, _batches: False)
 
 
 def restored_sources_never_look_alike(patch: pytest.MonkeyPatch) -> None:
@@ -310,7 +310,7 @@ def pages_are_tens(patch: pytest.MonkeyPatch) -> None:
 
 
 def nobody_renames_a_copy(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(absence, "may_be_renamed", lambda _attempt, _batch: False)
+    patch.setattr(absence, "may_be_renamed_copy", lambda _attempt, _batch: False)
 
 
 def other_ledger_files_own_nothing(patch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,7 @@ from worker.model.attempts import Attempt, CopyFidelity, Interval, UnownedBatch
 from worker.model.batch import Batch
 from worker.model.records import Intent, Status
 from worker.model.replies import Answer, NoAnswer, Reply
-from worker.settle import absence, fitting, verdicts
+from worker.settle import absence, fitting, verdicts, windows
 from worker.settle import presence as presence_module
 from worker.settle.presence import Presence
 from worker.settle.settling import Settling
@@ -219,7 +219,7 @@ def guess_among_several(patch: pytest.MonkeyPatch) -> None:
 def take_an_older_batch(patch: pytest.MonkeyPatch) -> None:
     """No baseline, and no beginning of the window: a batch that existed before the attempt may be
     its copy."""
-    for module in (fitting, presence_module):
+    for module in (windows, fitting, presence_module):
         patch.setattr(module, "window", lambda attempt: window(attempt)._replace(low=-math.inf))
     statement(
         patch,

@@ -9,14 +9,14 @@ from collections.abc import Container, Iterable
 
 from worker.model.attempts import Attempt, CopyFidelity, UnownedBatch
 from worker.settle.fitting import (
-    has_just_its_name,
-    is_unlike,
-    made_by_its_me,
-    may_be_its,
-    may_be_renamed,
+    creator_matches,
+    has_expected_name,
+    is_clearly_different,
+    is_possible_copy,
+    may_be_renamed_copy,
     names_are_close,
 )
-from worker.settle.windows import made_at, wide_window
+from worker.settle.windows import creation_interval, wide_window
 
 
 def nearly_fits(
@@ -27,14 +27,14 @@ def nearly_fits(
 
     A property proves that it is not the copy only if it differs beyond case, spaces and Unicode
     form, copying is known to keep it, and all listings agree about it."""
-    if not may_be_its(attempt, batch):
+    if not is_possible_copy(attempt, batch):
         return False
-    if not made_at(batch, attempt.offset).meets(wide_window(attempt)):
+    if not creation_interval(batch, attempt.offset).meets(wide_window(attempt)):
         return False
     if attempt.source is None or not batch.loose_details:
         return True
     changed = fidelity.name is False or fidelity.details is False
-    if attempt.restored and not changed and is_unlike(attempt, batch):
+    if attempt.restored and not changed and is_clearly_different(attempt, batch):
         return False
     # A name that was sent does not depend on what happened to the source since.
     name_is_known = not attempt.source_may_have_changed or (
@@ -46,13 +46,13 @@ def nearly_fits(
     name_counts = name_is_known and name_is_kept
     whole = fidelity.names(restored=attempt.restored).show_whole(attempt.expected_name)
     if name_counts and not names_are_close(attempt, batch.name, whole=whole):
-        return batch.name not in others and may_be_renamed(attempt, fidelity.as_sent(batch))
-    if attempt.source_may_have_changed or has_just_its_name(attempt, batch):
+        return batch.name not in others and may_be_renamed_copy(attempt, fidelity.as_sent(batch))
+    if attempt.source_may_have_changed or has_expected_name(attempt, batch):
         return True
     # If the API changes names, a name similar to the expected one is not a coincidence either.
     if (
         fidelity.name is False
-        and made_by_its_me(attempt, batch)
+        and creator_matches(attempt, batch)
         and names_are_close(attempt, batch.name)
     ):
         return True

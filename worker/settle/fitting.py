@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from worker.model.attempts import Attempt, Evidence, UnownedBatch, plain_beginning
 from worker.model.names import skeleton
-from worker.settle.windows import PRESUMED, made_at, window
+from worker.settle.windows import created_in_window, creation_interval, window
 
 
-def may_be_its(attempt: Attempt, batch: UnownedBatch) -> bool:
+def is_possible_copy(attempt: Attempt, batch: UnownedBatch) -> bool:
     """Whether the batch could be the attempt's copy, apart from its name, details, datasets and
     window: it is not in the baseline, not the source, in the source's workspace, and not somebody
     else's."""
@@ -34,25 +34,25 @@ def fits(attempt: Attempt, batch: UnownedBatch) -> bool:
     """Whether the batch is exactly what the attempt would have created."""
     return (
         attempt.source is not None
-        and may_be_its(attempt, batch)
-        and made_by_its_me(attempt, batch)
+        and is_possible_copy(attempt, batch)
+        and creator_matches(attempt, batch)
         and (attempt.answered_id is None or attempt.answered_id == batch.batch_id)
-        and made_at(batch, attempt.offset or PRESUMED).meets(window(attempt))
+        and created_in_window(attempt, batch)
         and batch.name == attempt.expected_name
         and batch.details == attempt.source.details
         and batch.datasets == attempt.expected_datasets
     )
 
 
-def has_just_its_name(attempt: Attempt, batch: UnownedBatch) -> bool:
+def has_expected_name(attempt: Attempt, batch: UnownedBatch) -> bool:
     """Whether the batch has exactly the name of the attempt's copy, and no known creator other than
     the attempt's `me`. This is not a coincidence, whatever the details are: the source may have
     been edited for a while. The batch need not be from the attempt's window, because a batch from
     the window may have been given to another attempt of the same kind."""
-    return batch.name == attempt.expected_name and made_by_its_me(attempt, batch)
+    return batch.name == attempt.expected_name and creator_matches(attempt, batch)
 
 
-def may_be_renamed(attempt: Attempt, batch: UnownedBatch) -> bool:
+def may_be_renamed_copy(attempt: Attempt, batch: UnownedBatch) -> bool:
     """Whether the batch is what the attempt would have created, apart from its name: a person may
     have renamed the copy before any listing showed it. Its `details` are those that it was created
     from, as far as copies show (`CopyFidelity.as_sent`)."""
@@ -60,8 +60,8 @@ def may_be_renamed(attempt: Attempt, batch: UnownedBatch) -> bool:
         return True
     as_sent = batch.details in ("", attempt.source.details) and _has_its_datasets(attempt, batch)
     return (
-        made_by_its_me(attempt, batch)
-        and made_at(batch, attempt.offset or PRESUMED).meets(window(attempt))
+        creator_matches(attempt, batch)
+        and created_in_window(attempt, batch)
         and (as_sent or looks_like_its_source(attempt, batch))
     )
 
@@ -82,7 +82,7 @@ def _has_its_datasets(attempt: Attempt, batch: UnownedBatch) -> bool:
     return not expected or not batch.datasets or expected == batch.datasets
 
 
-def made_by_its_me(attempt: Attempt, batch: UnownedBatch) -> bool:
+def creator_matches(attempt: Attempt, batch: UnownedBatch) -> bool:
     """Whether the batch may be from the attempt's `me`: false only if both people are known and
     differ."""
     return attempt.me is None or batch.created_by in (None, attempt.me)
@@ -97,7 +97,7 @@ def names_are_close(attempt: Attempt, name: str, *, whole: bool = False) -> bool
     return found.startswith(expected) or (not whole and expected.startswith(found))
 
 
-def is_unlike(attempt: Attempt, batch: UnownedBatch) -> bool:
+def is_clearly_different(attempt: Attempt, batch: UnownedBatch) -> bool:
     """Whether neither the batch's name nor its task details and datasets have anything to do with
     the attempt's copy and its source as it is now.
 
@@ -130,6 +130,8 @@ def evidence(attempt: Attempt, batch: UnownedBatch) -> Evidence:
         datasets=None
         if source is None
         else batch.datasets == attempt.expected_datasets or different,
-        time=made_at(batch, attempt.offset).meets(window(attempt)) if time_known else None,
+        time=creation_interval(batch, attempt.offset).meets(window(attempt))
+        if time_known
+        else None,
         creator=batch.created_by == attempt.me if creator_known else None,
     )

@@ -14,17 +14,17 @@ from worker.model.attempts import Attempt, CopyFidelity, UnownedBatch
 from worker.model.names import skeleton
 from worker.settle.absence import candidates
 from worker.settle.fitting import (
+    creator_matches,
     fits,
+    is_possible_copy,
     looks_like_its_source,
-    made_by_its_me,
-    may_be_its,
 )
-from worker.settle.windows import PRESUMED, made_at, window
+from worker.settle.windows import created_in_window, window
 
 One = TypeVar("One")
 Other = TypeVar("Other")
 
-MANY = 10_000
+MAX_PAIRS = 10_000
 """If attempts and batches that look alike form more pairs than this, they are judged as one part
 instead of being split into connected parts. This is stricter, and fast even for thousands of copies
 with one name."""
@@ -35,18 +35,16 @@ class Presence:
     """Which batch each attempt created, by the attempt's id.
 
     `matched` has the decided ones. `disputed` has the attempts that only a person may decide, each
-    with all batches that fit. `with_rival` has those that a later look may decide: a different
+    with all batches that fit. `has_rival` has those that a later look may decide: a different
     attempt, with a similar name or a changed source, could also explain their batches."""
 
     matched: Mapping[int, str]
     disputed: Mapping[int, tuple[str, ...]]
-    with_rival: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    has_rival: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
 
 def presence(
-    attempts: Sequence[Attempt],
-    unowned: Sequence[UnownedBatch],
-    fidelity: CopyFidelity | None = None,
+    attempts: Sequence[Attempt], unowned: Sequence[UnownedBatch], fidelity: CopyFidelity
 ) -> Presence:
     """Which attempts created which of these unowned batches (rules 2 and 3).
 
@@ -54,59 +52,61 @@ def presence(
     attempts of several kinds, more batches than attempts, or a batch that is already disputed.
     Otherwise the oldest batch goes to the oldest attempt. If `fidelity` does not prove that a name
     arrives as it was sent, a batch may also be the copy of an attempt with a similar name."""
-    fidelity = fidelity or CopyFidelity()
-    alike: dict[str, list[Attempt]] = defaultdict(list)
+    by_similar_name: dict[str, list[Attempt]] = defaultdict(list)
     for attempt in attempts:
         if not fidelity.surely_keeps(attempt.expected_name):
-            alike[skeleton(attempt.expected_name)].append(attempt)
-    changed: dict[str, list[Attempt]] = defaultdict(list)
+            by_similar_name[skeleton(attempt.expected_name)].append(attempt)
+    changed_by_name: dict[str, list[Attempt]] = defaultdict(list)
     of_copies = not fidelity.details and any(attempt.of_a_copy for attempt in attempts)
     for attempt in attempts:
         if attempt.source_may_have_changed or of_copies:
-            changed[skeleton(attempt.expected_name)].append(attempt)
+            changed_by_name[skeleton(attempt.expected_name)].append(attempt)
     matched: dict[int, str] = {}
     disputed: dict[int, tuple[str, ...]] = {}
-    with_rival: dict[int, tuple[str, ...]] = {}
+    has_rival: dict[int, tuple[str, ...]] = {}
     parts = _connected(attempts, [fidelity.as_sent(batch) for batch in unowned])
     fitting = {batch.batch_id for _, batches in parts for batch in batches}
-    odd = [batch for batch in unowned if batch.batch_id not in fitting]
+    fit_no_attempt = [batch for batch in unowned if batch.batch_id not in fitting]
     for part, batches in parts:
         batch_ids = tuple(sorted(batch.batch_id for batch in batches))
+        name = skeleton(part[0].expected_name)
         several = len({attempt.kind for attempt in part}) > 1
         if several or len(batches) > len(part) or any(batch.disputed for batch in batches):
             disputed |= {attempt.id: batch_ids for attempt in part}
-        elif _has_rival(
-            part[0], alike.get(skeleton(part[0].expected_name), ()), batches
-        ) or _has_changed_rival(
-            part[0], changed.get(skeleton(part[0].expected_name), ()), batches, fidelity
+        elif _has_rival(part[0], by_similar_name.get(name, ()), batches) or _has_changed_rival(
+            part[0], changed_by_name.get(name, ()), batches, fidelity
         ):
-            with_rival |= {attempt.id: batch_ids for attempt in part}
+            has_rival |= {attempt.id: batch_ids for attempt in part}
         else:
             found = _oldest_to_oldest(part, batches)
             if len(found) < len(part):
-                hopeful = {attempt.id for attempt in part if candidates(attempt, odd, fidelity)}
-                found = _oldest_to_oldest(part, batches, hopeful)
+                may_have_created_another = {
+                    attempt.id for attempt in part if candidates(attempt, fit_no_attempt, fidelity)
+                }
+                found = _oldest_to_oldest(part, batches, may_have_created_another)
             matched |= found
-    return Presence(matched, disputed, with_rival)
+    return Presence(matched, disputed, has_rival)
 
 
-def _has_rival(one: Attempt, alike: Sequence[Attempt], batches: Sequence[UnownedBatch]) -> bool:
+def _has_rival(one: Attempt, rivals: Sequence[Attempt], batches: Sequence[UnownedBatch]) -> bool:
     """Whether an attempt of another kind than `one` could have created one of the batches, if the
-    API changed its name. `alike` are the attempts with similar names."""
-    rivals = [attempt for attempt in alike if attempt.kind != one.kind]
+    API changed its name. `rivals` are the attempts with similar names."""
     return any(
-        fits(rival._replace(name=batch.name), batch) for rival in rivals for batch in batches
+        fits(rival._replace(name=batch.name), batch)
+        for rival in rivals
+        if rival.kind != one.kind
+        for batch in batches
     )
 
 
 def _has_changed_rival(
     one: Attempt,
-    alike: Sequence[Attempt],
+    rivals: Sequence[Attempt],
     batches: Sequence[UnownedBatch],
     fidelity: CopyFidelity,
 ) -> bool:
     """Whether an attempt of another source than `one`'s could have created one of the batches.
-    `alike` are the attempts with similar names.
+    `rivals` are the attempts with similar names.
 
     This is possible if the other source changed: it may have looked like `one`'s source when it was
     copied. Nobody knows whether the source of a restored attempt changed. It is assumed that it did
@@ -131,11 +131,11 @@ def _has_changed_rival(
 
     return any(
         could_be(rival, batch)
-        and may_be_its(rival, batch)
+        and is_possible_copy(rival, batch)
         and has_its_name(rival, batch)
-        and made_by_its_me(rival, batch)
-        and made_at(batch, rival.offset or PRESUMED).meets(window(rival))
-        for rival in alike
+        and creator_matches(rival, batch)
+        and created_in_window(rival, batch)
+        for rival in rivals
         if rival.source_id != one.source_id
         for batch in batches
     )
@@ -147,22 +147,21 @@ def _connected(
     """The connected parts of the graph that joins each attempt to the batches that fit it. Attempts
     that no batch fits are left out."""
     parts: list[tuple[list[Attempt], list[UnownedBatch]]] = []
-    alike: dict[object, tuple[list[Attempt], list[UnownedBatch]]] = defaultdict(lambda: ([], []))
+    by_look: dict[object, tuple[list[Attempt], list[UnownedBatch]]] = defaultdict(lambda: ([], []))
     for attempt in attempts:
         if attempt.source is not None:
             look = (attempt.expected_name, attempt.source.details, attempt.expected_datasets)
-            alike[look][0].append(attempt)
+            by_look[look][0].append(attempt)
     for batch in unowned:
         look = (batch.name, batch.details, batch.datasets)
-        if look in alike:
-            alike[look][1].append(batch)
-    for same_look, batches in alike.values():
+        if look in by_look:
+            by_look[look][1].append(batch)
+    for same_look, batches in by_look.values():
         by_time = sorted(batches, key=lambda batch: (batch.created or 0.0, batch.batch_id))
         fitted = _with_partner(same_look, by_time, fits)
         fitting = _with_partner(by_time, fitted, lambda batch, attempt: fits(attempt, batch))
-        parts += (
-            _split(fitted, fitting) if len(fitted) * len(fitting) <= MANY else [(fitted, fitting)]
-        )
+        few = len(fitted) * len(fitting) <= MAX_PAIRS
+        parts += _split(fitted, fitting) if few else [(fitted, fitting)]
     return parts
 
 
@@ -174,11 +173,11 @@ def _with_partner(
     Both are in order of time, so the search begins at the previous partner. Thousands of each need
     not be compared all with all."""
     found: list[One] = []
-    at, many = 0, len(others)
+    partner, count = 0, len(others)
     for one in ones:
-        for step in range(many):
-            if fit(one, others[(at + step) % many]):
-                at = (at + step) % many
+        for step in range(count):
+            if fit(one, others[(partner + step) % count]):
+                partner = (partner + step) % count
                 found.append(one)
                 break
     return found
@@ -205,23 +204,30 @@ def _split(
 
 
 def _oldest_to_oldest(
-    attempts: Sequence[Attempt], batches: Sequence[UnownedBatch], hopeful: Container[int] = ()
+    attempts: Sequence[Attempt],
+    batches: Sequence[UnownedBatch],
+    may_have_created_another: Container[int] = (),
 ) -> dict[int, str]:
     """Give the oldest batches to the attempts whose windows end first; the batch of each attempt.
 
-    If that leaves a batch over, attempts exchange batches: a maximum matching. Above `MANY` pairs
+    If that leaves a batch over, attempts exchange batches: a maximum matching. Above `MAX_PAIRS`
     they do not exchange. A batch that gets no attempt stays free, and prevents a proof of absence.
 
-    Attempts of `hopeful` come last. They nearly fit a batch that fits no attempt, so they may have
-    created that one. If they took another attempt's batch instead, that attempt would be proved
-    absent although it created a batch."""
+    The attempts with an id in `may_have_created_another` come last. They nearly fit a batch that
+    fits no attempt, so they may have created that one. If they took another attempt's batch
+    instead, that attempt would be proved absent although it created a batch."""
     waiting = sorted(
-        attempts, key=lambda attempt: (attempt.id in hopeful, window(attempt).high, attempt.id)
+        attempts,
+        key=lambda attempt: (
+            attempt.id in may_have_created_another,
+            window(attempt).high,
+            attempt.id,
+        ),
     )
     oldest = sorted(
         batches, key=lambda batch: (batch.first_listing, batch.created or 0.0, batch.batch_id)
     )
-    if len(attempts) * len(batches) <= MANY:
+    if len(attempts) * len(batches) <= MAX_PAIRS:
         return _matched(waiting, oldest)
     matched: dict[int, str] = {}
     for batch in oldest:

@@ -112,7 +112,7 @@ def _unsettled(attempt: Attempt, seen: _Seen, *, absence: bool) -> Unsettled | N
         return Unsettled(Reason.HIDDEN, HIDDEN)
     if batch_ids := seen.found.disputed.get(attempt.id):
         return _candidates(attempt, seen, Reason.SEVERAL_FIT, SEVERAL, batch_ids)
-    if batch_ids := seen.found.with_rival.get(attempt.id):
+    if batch_ids := seen.found.has_rival.get(attempt.id):
         return _candidates(attempt, seen, Reason.NAMES_ALIKE, ALIKE, batch_ids)
     if batch_ids := candidates(attempt, seen.left_over, seen.fidelity, seen.names):
         return _candidates(attempt, seen, Reason.MAY_BE_ITS, MAY_BE, batch_ids)

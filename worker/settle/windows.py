@@ -13,7 +13,7 @@ WIDE_S = 600.0
 """Seconds that the wide window adds at both ends. The clocks of two machines of one service differ
 by less."""
 
-PRESUMED = Interval(-WIDE_S, WIDE_S)
+ASSUMED_OFFSET = Interval(-WIDE_S, WIDE_S)
 """The offset that presence assumes while none is known, so that a batch from last week does not
 count as tonight's."""
 
@@ -55,7 +55,13 @@ def over_at(attempt: Attempt) -> float | None:
     return max(over, attempt.given_up_at)
 
 
-def made_at(batch: UnownedBatch, offset: Interval | None) -> Interval:
+def created_in_window(attempt: Attempt, batch: UnownedBatch) -> bool:
+    """Whether the batch may have been created inside the attempt's window. While the offset is not
+    known, `ASSUMED_OFFSET` is assumed."""
+    return creation_interval(batch, attempt.offset or ASSUMED_OFFSET).meets(window(attempt))
+
+
+def creation_interval(batch: UnownedBatch, offset: Interval | None) -> Interval:
     """The server times (by the API's `Date`) at which the batch may have been created, from its
     `created_at` and the offset. Open at both ends if one of them is not known."""
     if batch.created is None or offset is None:
