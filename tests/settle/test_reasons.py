@@ -15,7 +15,7 @@ from worker.settle import verdicts
 from worker.settle.fitting import evidence
 from worker.settle.presence import presence
 from worker.settle.verdicts import verdicts_of
-from worker.settle.windows import over_at, wide_window
+from worker.settle.windows import over_at_server, wide_window
 
 FITS = Evidence(name=True, details=True, datasets=True, time=True, creator=True)
 
@@ -141,8 +141,8 @@ def test_of_equal_listings_the_time_and_then_the_id_decide() -> None:
 
 def test_when_a_restored_request_was_over() -> None:
     restored = attempt(sent_at=None, given_up_at=None, date_after=1090.0)
-    assert over_at(restored) == 1150.0
-    assert over_at(restored._replace(date_after=None)) is None
+    assert over_at_server(restored) == 1150.0
+    assert over_at_server(restored._replace(date_after=None)) is None
 
 
 def test_two_equal_dates_bound_a_wide_window() -> None:

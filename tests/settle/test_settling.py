@@ -13,8 +13,8 @@ import pytest
 from tests.settle.rig import OTHER, SETTLE_AFTER, SOURCE, Rig, World, run
 from tests.support.ledgers import CAMPAIGN, uuid
 from worker.ledger import decisions
-from worker.model.sending_bounds import INTENT_EXPIRES_AFTER_S
-from worker.settle.settling import PROOFS, Settled, Waiting
+from worker.ledger.seat import LEAVES_WITHIN_S
+from worker.settle.settling import MAX_ABSENCE_PROOFS, Settled, Waiting
 
 # -- presence and absence
 
@@ -160,7 +160,7 @@ async def test_an_item_is_proved_absent_three_times_in_a_run_and_then_waits_for_
 ) -> None:
     with run(tmp_path, world, f"{SOURCE},Wave,1") as rig:
         await rig.look()
-        for _ in range(PROOFS):
+        for _ in range(MAX_ABSENCE_PROOFS):
             rig.ledger.rewind()
             rig.lose()
             assert await rig.round() == Settled(absent=1)

@@ -21,7 +21,7 @@ from worker.ledger.store import Ledger
 from worker.model.attempts import Arrived, Attempt, CopyFidelity, UnownedBatch
 from worker.model.records import Listed
 from worker.model.restored import FileItem
-from worker.settle import absence, fitting, presence, settling, verdicts
+from worker.settle import absence, completeness, fitting, presence, verdicts
 from worker.settle.presence import Presence
 from worker.settle.settling import Settling
 
@@ -254,7 +254,7 @@ def no_name_is_cut(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_wait_for_a_dead_runs_requests(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Settling, "_over_at", lambda _self, _attempts: -math.inf)
+    patch.setattr(Settling, "_over_at_monotonic", lambda _self, _attempts: -math.inf)
 
 
 def a_source_is_older_than_every_attempt(patch: pytest.MonkeyPatch) -> None:
@@ -302,11 +302,11 @@ def no_source_is_moved(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_length_is_a_pages(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(settling, "may_be_page", lambda _length: False)
+    patch.setattr(completeness, "may_be_page", lambda _length: False)
 
 
 def pages_are_tens(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(settling, "may_be_page", lambda length: length > 0 and length % 10 == 0)
+    patch.setattr(completeness, "may_be_page", lambda length: length > 0 and length % 10 == 0)
 
 
 def nobody_renames_a_copy(patch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,7 @@ from worker.model.records import Intent, Status
 from worker.model.replies import Answer, NoAnswer, Reply
 from worker.settle import absence, fitting, verdicts, windows
 from worker.settle import presence as presence_module
+from worker.settle.completeness import Completeness
 from worker.settle.presence import Presence
 from worker.settle.settling import Settling
 from worker.settle.windows import window
@@ -181,10 +182,10 @@ def trust_a_short_listing(patch: pytest.MonkeyPatch) -> None:
 
 
 def trust_a_listing_that_lacks_what_was_there(patch: pytest.MonkeyPatch) -> None:
-    async def wrong(_self: Settling, _workspace_id: str, _look: Any) -> None:
+    async def wrong(_self: Completeness, _workspace_id: str, _look: Any) -> None:
         return None
 
-    patch.setattr(Settling, "_incomplete", wrong)
+    patch.setattr(Completeness, "check", wrong)
 
 
 def forget_what_earlier_listings_showed(patch: pytest.MonkeyPatch) -> None:

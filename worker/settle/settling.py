@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from worker.api.reader import ListingResult, RetryingReader
+from worker.api.reader import RetryingReader
 from worker.ledger import settlement
 from worker.ledger.store import Ledger
 from worker.ledger.threads import Database
@@ -22,17 +22,13 @@ from worker.model.clock import Clock, ServerClock
 from worker.model.events import Emit, Event
 from worker.model.replies import Page
 from worker.model.stop import Stop
-from worker.settle.absence import may_be_page
+from worker.settle.completeness import Completeness
 from worker.settle.verdicts import verdicts_of
-from worker.settle.windows import WIDE_S, over_at
+from worker.settle.windows import WIDE_S, over_at_server
 
-PROOFS = 3
+MAX_ABSENCE_PROOFS = 3
 """After this many proofs of absence an item is not sent again in the same run (rule 6). Otherwise a
 source that always gets a 500 would keep the run busy all night."""
-
-NOT_SHOWN = 100
-"""If a listing lacks more batches than this, they are not looked up one by one: the listing is not
-complete."""
 
 
 class Waiting(NamedTuple):
@@ -67,7 +63,7 @@ class Settling:
     settle_after_s: float
     waiting: Waiting | None = None
     """What the round waits for, to be shown to people; None between rounds."""
-    _proofs: Counter[int] = field(default_factory=Counter)
+    _absence_proofs: Counter[int] = field(default_factory=Counter)
     """How many times each item was proved absent in this run."""
     _fidelity: defaultdict[str, CopyFidelity] = field(
         default_factory=lambda: defaultdict(CopyFidelity)
@@ -91,7 +87,7 @@ class Settling:
         attempts = await self.database.call(settlement.open_attempts)
         if not attempts:
             return Settled()
-        first = await self._look(attempts, max(given_up_at, self._over_at(attempts)))
+        first = await self._look(attempts, max(given_up_at, self._over_at_monotonic(attempts)))
         if first is None:
             return Settled(unknown=len(attempts))
         settled = await self._decide(first, absence=False)
@@ -105,19 +101,21 @@ class Settling:
             settled = Settled(settled.created + last.created, last.absent, last.unknown)
         return settled
 
-    def _over_at(self, attempts: Sequence[Attempt]) -> float:
-        """When the last request that no process awaited to its end was over at the latest
-        (monotonic seconds)."""
+    def _over_at_monotonic(self, attempts: Sequence[Attempt]) -> float:
+        """When the last request that no process awaited to its end was over at the latest, in
+        monotonic seconds of this machine (`over_at_server` is one request's, by the API's
+        clock)."""
         now, server = self.clock.monotonic(), self.server.now(self.clock.monotonic())
         self._began = now if self._began is None else self._began
         times = [-math.inf]
         for attempt in attempts:
             if attempt.given_up_at is not None:
                 continue
-            # It left before its process died, so before this began. The API's clock alone is not
-            # enough: it may be unknown, set back, or ahead of the one that the lost run saw.
+            # The request left before its process died, so before the first round began: it is over
+            # one time limit later. By the API's clock it may be over earlier. That clock may be
+            # unknown or set back, and up to WIDE_S ahead of the one that the lost run saw.
             latest = self._began + attempt.timeout_s
-            over = over_at(attempt)
+            over = over_at_server(attempt)
             times.append(
                 latest
                 if over is None or server is None
@@ -165,52 +163,9 @@ class Settling:
         listing = await self.reader.listing(workspace_id, take)
         changed = await self.database.call(settlement.changed_details)
         self._fidelity[workspace_id] = self._fidelity[workspace_id].without(changed)
-        return listing.sent_at, listing.problem or await self._incomplete(workspace_id, listing)
-
-    async def _incomplete(self, workspace_id: str, listing: ListingResult) -> str | None:
-        """Why a listing is not complete although its count and its length agree; None if it is
-        complete."""
-        now = self.server.now(listing.sent_at)
-        made_before = None if now is None else now - self.settle_after_s
-        lacking = await self.database.call(
-            settlement.not_shown, listing.number, workspace_id, made_before, NOT_SHOWN + 1
-        )
-        if (problem := await self._unexplained(workspace_id, lacking)) is not None:
-            return problem
-        if await self.database.call(settlement.shows_nothing_known, listing.number, workspace_id):
-            return (
-                "it shows none of the batches that it showed before; the token may have lost access"
-            )
-        if may_be_page(listing.shown) and not await self._shows_all_known(workspace_id, listing):
-            return f"its length, {listing.shown}, may be that of a page"
-        return None
-
-    async def _shows_all_known(self, workspace_id: str, listing: ListingResult) -> bool:
-        """Whether a listing shows our newest batch, and every batch that any run knew in the
-        workspace."""
-        number = listing.number
-        if not await self.database.call(settlement.shows_our_newest, number, workspace_id):
-            return False
-        lacking = await self.database.call(
-            settlement.known_and_not_shown, number, workspace_id, NOT_SHOWN + 1
-        )
-        return await self._unexplained(workspace_id, lacking) is None
-
-    async def _unexplained(self, workspace_id: str, lacking: Sequence[str]) -> str | None:
-        """What a listing lacks although GETs do not say that it was removed or moved to another
-        workspace; None if that explains all."""
-        if len(lacking) > NOT_SHOWN:
-            return f"it lacks more than {NOT_SHOWN} batches that should be there"
-        for batch_id in lacking:
-            verdict = await self.reader.source(batch_id)
-            batch = verdict.batch
-            if batch is not None and (batch.workspace_id or workspace_id) != workspace_id:
-                await self.database.call(settlement.note_moved, listed(batch), workspace_id)
-            elif verdict.state == "missing":
-                await self.database.call(settlement.forget_listed, batch_id)
-            else:
-                return f"it lacks batch {batch_id}"
-        return None
+        completeness = Completeness(self.database, self.reader, self.server, self.settle_after_s)
+        problem = listing.problem or await completeness.check(workspace_id, listing)
+        return listing.sent_at, problem
 
     # -- deciding
 
@@ -222,15 +177,19 @@ class Settling:
             free[workspace_id] = await self.database.call(settlement.unowned_batches, workspace_id)
         verdicts = verdicts_of(attempts, free, looked.problems, self._fidelity, absence=absence)
         labels = await self.database.call(settlement.record, attempts, verdicts)
-        item_ids = {attempt.id: attempt.item_id for attempt in attempts}
         for attempt_id, label in labels.items():
             created = verdicts.created.get(attempt_id)
             self._emit_settled(label, created.batch_id if created else None)
-            if created is None:
-                self._proofs[item_ids[attempt_id]] += 1
-                if self._proofs[item_ids[attempt_id]] >= PROOFS:
-                    await self.database.call(Ledger.skip, item_ids[attempt_id])
+        item_ids = {attempt.id: attempt.item_id for attempt in attempts}
+        await self._count_absence_proofs([item_ids[attempt_id] for attempt_id in verdicts.absent])
         return Settled(len(verdicts.created), len(verdicts.absent), len(verdicts.unknown))
+
+    async def _count_absence_proofs(self, item_ids: Sequence[int]) -> None:
+        """Count a proof of absence for each item. An item with too many is skipped in this run."""
+        for item_id in item_ids:
+            self._absence_proofs[item_id] += 1
+            if self._absence_proofs[item_id] >= MAX_ABSENCE_PROOFS:
+                await self.database.call(Ledger.skip, item_id)
 
     def _emit_settled(self, label: Label, batch_id: str | None) -> None:
         """Log that an item was created as this batch (None: nothing was created for it)."""

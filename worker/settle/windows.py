@@ -34,13 +34,13 @@ def wide_window(attempt: Attempt) -> Interval:
 def window(attempt: Attempt) -> Interval:
     """Server times at which the attempt's copy was created, if it was: from when the request left
     until it can have no late effect any more. The wide window if it is not known when it left."""
-    over = over_at(attempt)
+    over = over_at_server(attempt)
     if attempt.sent_at is None or over is None:
         return wide_window(attempt)
     return Interval(attempt.sent_at, over + attempt.settle_after_s)
 
 
-def over_at(attempt: Attempt) -> float | None:
+def over_at_server(attempt: Attempt) -> float | None:
     """The server time at which the attempt's request was over at the latest; None if not known.
 
     Nobody awaited the request after a crash or a second signal, so it counts with its whole time
