@@ -1,7 +1,7 @@
 """What settling works with: open attempts, batches without an owner, and what copying keeps.
 
-Plain values; the rules are in `worker.settle`. All times are the API's, in seconds since 1970.
-`None` as a bound means that the interval is open there."""
+Plain values; the rules are in `worker.settle`. All times are the API's, in seconds since 1970. A
+time that is None is not known."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SPACES = "  "
 
 
 class Interval(NamedTuple):
-    """From `low` to `high`, both inclusive."""
+    """From `low` to `high`, both inclusive. An infinite one means that it is open at that end."""
 
     low: float = -math.inf
     high: float = math.inf
@@ -282,7 +282,7 @@ class Unsettled(NamedTuple):
 
 
 class Verdicts(NamedTuple):
-    """The result of one settling round.
+    """What one look at the listings decided. An attempt is named by its id.
 
     `created` maps attempts to their batches, `absent` lists attempts, `unknown` explains why each
     other attempt stays unknown, `disputed` lists batches that only a person may give an owner."""

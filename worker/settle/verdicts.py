@@ -19,6 +19,7 @@ from worker.settle.absence import candidates
 from worker.settle.fitting import evidence
 from worker.settle.presence import Presence, presence
 
+# The ledger stores these texts. Nothing parses them; equal ones are counted as one cause.
 INCOMPLETE = "the workspace's listing is not complete: "
 HIDDEN = (
     "the token belongs to another person, who may not see what the first person's requests created"
@@ -29,12 +30,10 @@ ALIKE = "these may be its copy, or that of a row with a similar name"
 MAY_BE = "these may be its copy"
 NAMED_BY_ANSWER = "an answer named this batch"
 NOT_SHOWN_YET = "the first of two listings does not show it"
+
 COMPARED = 100
 """How many candidates of an attempt are compared, to name the best ones. There may be thousands for
 each of thousands of attempts."""
-
-# The ledger stores these texts. Migration 7 recognises the causes of older ledgers by their
-# beginnings.
 
 
 def verdicts_of(
