@@ -20,6 +20,10 @@ PLAIN = frozenset(string.ascii_letters + string.digits + " -_.,:;()[]#/+=*!?@")
 SPACES = "  "
 """Spaces side by side. An API may make one of them, as it may drop those at the ends."""
 
+DIFFERENT_ORIGINS = ""
+"""The task details that a batch was created from, if our copies that are listed with the same
+details were created from different ones (`CopyFidelity.as_sent`)."""
+
 
 class Interval(NamedTuple):
     """From `low` to `high`, both inclusive. An infinite one means that it is open at that end."""
@@ -119,9 +123,9 @@ class Attempt(NamedTuple):
 
 class UnownedBatch(NamedTuple):
     """A batch without an owner, as the latest listing showed it. Listing number
-    `first_listing` was the first to show it. An empty `loose_details` means that listings showed
-    different details. `disputed`: it fitted more attempts than can have created it, so only a
-    person may give it an owner."""
+    `first_listing` was the first to show it. `loose_details` is empty if listings disagree.
+    `disputed`: it fitted more attempts than can have created it, so only a person may give it an
+    owner."""
 
     batch_id: str
     workspace_id: str
@@ -133,6 +137,11 @@ class UnownedBatch(NamedTuple):
     loose_details: str
     datasets: tuple[str, ...]
     disputed: bool = False
+
+    @property
+    def listings_agree(self) -> bool:
+        """Whether all listings showed it with the same name, task details and datasets."""
+        return self.loose_details != ""
 
 
 class Arrived(NamedTuple):
@@ -214,8 +223,9 @@ class CopyFidelity:
 
     def as_sent(self, batch: UnownedBatch) -> UnownedBatch:
         """The batch with the details that it was created from, if the worker's other copies show
-        how details change; with empty details if they show different origins."""
-        return batch._replace(details=self.copied.get(batch.details, batch.details) or "")
+        how details change. The details are `DIFFERENT_ORIGINS` if they show several."""
+        created_from = self.copied.get(batch.details, batch.details)
+        return batch._replace(details=DIFFERENT_ORIGINS if created_from is None else created_from)
 
 
 def special(name: str) -> frozenset[str]:

@@ -37,7 +37,7 @@ def _is_proved_different(
     """Whether its name, task details or datasets prove that the batch is not the attempt's copy.
     Nothing proves it if listings showed the batch differently: a batch may be listed before it is
     complete, and people rename batches."""
-    if attempt.source is None or not batch.loose_details:
+    if attempt.source is None or not batch.listings_agree:
         return False
     if _is_unlike_restored(attempt, batch, fidelity):
         return True
@@ -63,12 +63,10 @@ def _name_differs(attempt: Attempt, batch: UnownedBatch, fidelity: CopyFidelity)
     Case, spaces, Unicode form, punctuation and HTML escapes make no difference, and neither name
     may begin with the other. A name that is only the beginning of the copy's name does differ if a
     name that is at least as long arrived whole: then the API did not cut it."""
+    if not (_name_is_known(attempt) and _name_arrives(attempt, fidelity)):
+        return False
     whole = fidelity.names(restored=attempt.restored).show_whole(attempt.expected_name)
-    return (
-        _name_is_known(attempt)
-        and _name_arrives(attempt, fidelity)
-        and not names_are_close(attempt, batch.name, whole=whole)
-    )
+    return not names_are_close(attempt, batch.name, whole=whole)
 
 
 def _name_is_known(attempt: Attempt) -> bool:

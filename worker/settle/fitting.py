@@ -3,7 +3,13 @@ and creator. Pure; `presence` and `absence` decide with it."""
 
 from __future__ import annotations
 
-from worker.model.attempts import Attempt, Evidence, UnownedBatch, plain_beginning
+from worker.model.attempts import (
+    DIFFERENT_ORIGINS,
+    Attempt,
+    Evidence,
+    UnownedBatch,
+    plain_beginning,
+)
 from worker.model.names import skeleton
 from worker.settle.windows import created_in_window, creation_interval, window
 
@@ -58,7 +64,8 @@ def may_be_renamed_copy(attempt: Attempt, batch: UnownedBatch) -> bool:
     from, as far as copies show (`CopyFidelity.as_sent`)."""
     if attempt.source is None:
         return True
-    as_sent = batch.details in ("", attempt.source.details) and _has_its_datasets(attempt, batch)
+    details_as_sent = batch.details in (DIFFERENT_ORIGINS, attempt.source.details)
+    as_sent = details_as_sent and _has_its_datasets(attempt, batch)
     return (
         creator_matches(attempt, batch)
         and created_in_window(attempt, batch)
@@ -70,7 +77,7 @@ def looks_like_its_source(attempt: Attempt, batch: UnownedBatch) -> bool:
     """Whether the batch could be a copy of the attempt's source as the source is now. It is not if
     the task details differ beyond what an API may normalize, or if both have datasets and these
     differ: a copy may lack datasets."""
-    if attempt.source is None or not batch.loose_details:
+    if attempt.source is None or not batch.listings_agree:
         return True
     same = attempt.source.loose_details == batch.loose_details
     return same and _has_its_datasets(attempt, batch)
