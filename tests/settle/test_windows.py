@@ -13,6 +13,7 @@ from worker.model.attempts import (
     Interval,
     offset_of,
 )
+from worker.model.sending_bounds import INTENT_EXPIRES_AFTER_S
 from worker.settle.windows import WIDE_S, creation_interval, wide_window, window
 
 
@@ -62,7 +63,7 @@ def test_the_wide_window_is_open_where_an_end_or_the_offset_is_not_known(
         ({"given_up_at": 5000.0}, Interval(1000, 5000 + 30)),  # a process that slept
         (
             {"given_up_at": None},
-            Interval(1000, 1060 + LEAVES_WITHIN_S + 30),
+            Interval(1000, 1060 + INTENT_EXPIRES_AFTER_S + 30),
         ),  # a crash: it may have waited for its turn
         ({"sent_at": None}, Interval(999 - WIDE_S, 1090 + 30 + WIDE_S)),
         ({"sent_at": None, "offset": None}, Interval()),

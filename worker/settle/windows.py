@@ -50,7 +50,7 @@ def over_at_server(attempt: Attempt) -> float | None:
         return None if attempt.date_after is None else attempt.date_after + attempt.timeout_s
     over = attempt.sent_at + attempt.timeout_s
     if attempt.given_up_at is None:  # `sent_at` is the intent's time
-        return over + LEAVES_WITHIN_S
+        return over + INTENT_EXPIRES_AFTER_S
     # If the machine slept while it waited, it gave up later than the time limit.
     return max(over, attempt.given_up_at)
 

@@ -17,7 +17,7 @@ _ARRAY = re.compile(r"\bFROM json_each\((:\w+)\)(?: AS e\b)?")
 """The elements of a JSON array of texts or numbers. PostgreSQL gives them as texts, so numbers are
 written CAST(value AS BIGINT)."""
 _TEMPLATE = re.compile(r"(ON CONFLICT \(campaign_id, source_id, )template\b")
-"""The key of an item. A name may be longer than an index of PostgreSQL takes, so its hash is there."""
+"""The key of an item. PostgreSQL indexes the hash of a name, which may be too long for an index."""
 _NAMED = re.compile(r"(?<!:):([a-z]\w*)")
 _NUMBERED = re.compile(r"\?(\d+)")
 
