@@ -15,6 +15,7 @@ from typing import NamedTuple
 from worker.ledger.engine import Row
 from worker.ledger.handle import Writer
 from worker.model.clock import seconds
+from worker.model.copies import copy_name
 from worker.model.differences import Content, Difference
 from worker.model.names import render_name
 from worker.model.reasons import Reason
@@ -242,11 +243,6 @@ def status_of(outcome: str) -> Status:
     return Status.PENDING
 
 
-def default_name(source_name: str) -> str:
-    """The name that the API gives to a copy if no name was sent."""
-    return f"{source_name} (Copy)"
-
-
 def _unknown(result: AttemptResult, why: str) -> AttemptResult:
     """The result of an answer that names a batch which cannot be its copy."""
     error = f"the answer names batch {result.batch_id}, which {why}"
@@ -265,7 +261,7 @@ def _intent(attempt: int, row: Row, listing: int) -> Intent:
         copy=row["copy"],
         source_id=row["source_id"],
         name=name or None,
-        label=name or default_name(row["source_name"]),
+        label=copy_name(name or None, row["source_name"]),
         upload_new_dataset=bool(row["upload_new_dataset"]),
         attempt=row["attempts"] + 1,
         source=content_of(row),

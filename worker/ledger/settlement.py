@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Sequence
 
-from worker.ledger.commit_writer import add_differences, content_of, default_name
+from worker.ledger.commit_writer import add_differences, content_of
 from worker.ledger.engine import Row
 from worker.ledger.store import Ledger
 from worker.model.attempts import (
@@ -24,6 +24,7 @@ from worker.model.attempts import (
     special,
 )
 from worker.model.clock import HOSTS_DIFFER_S, seconds
+from worker.model.copies import copy_datasets, copy_name
 from worker.model.differences import Content, differences
 from worker.model.names import needs_source_name, render_name
 from worker.model.reasons import Reason
@@ -196,12 +197,10 @@ def copy_fidelity(ledger: Ledger, batches: Sequence[Listed]) -> list[CopyFidelit
     for batch in batches:
         row = ledger.execute("fidelity_of", batch_id=batch.id).fetchone()
         if row is not None:
-            expected = (
-                row["sent_name"]
-                if row["sent_name"] is not None
-                else default_name(row["source_name"])
+            expected = copy_name(row["sent_name"], row["source_name"])
+            datasets = copy_datasets(
+                json.loads(row["datasets"]), upload_new_dataset=bool(row["upload_new_dataset"])
             )
-            datasets = () if row["upload_new_dataset"] else tuple(json.loads(row["datasets"]))
             kept_data = batch.datasets == datasets if datasets or batch.datasets else None
             kept_name = batch.name == expected
             found.append(
@@ -234,7 +233,7 @@ def _name_fidelity(listed: str, row: Row) -> CopyFidelity:
     )
     if sent is None:
         sent = render_name(template, row["source_name"], row["copies"] or 0)
-    sent = sent or default_name(row["source_name"] or "")
+    sent = copy_name(sent or None, row["source_name"] or "")
     kept = listed == sent
     arrived = _arrived(sent) if kept else Arrived()
     if row["answered"] and (kept or certain):
@@ -408,7 +407,5 @@ def _id(batch: UnownedBatch | Listed) -> str:
 def label(ledger: Ledger, item_id: int) -> Label:
     """How log lines describe the item."""
     row = ledger.execute("item_label", item=item_id).fetchone()
-    name = row["name"] or (
-        default_name(row["source_name"]) if row["source_name"] is not None else ""
-    )
+    name = copy_name(row["name"] or None, row["source_name"])
     return Label(row["line"], row["copy"], row["source_id"], name, row["attempts"])

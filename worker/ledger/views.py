@@ -14,6 +14,7 @@ from worker.ledger.handle import Reader
 from worker.model import reasons as why
 from worker.model.batch import Workspace
 from worker.model.causes import Cause, Causes
+from worker.model.copies import copy_name
 from worker.model.differences import Difference, DifferenceKind, message
 from worker.model.job_names import job_name
 from worker.model.names import render_name
@@ -109,12 +110,7 @@ def first_names(reader: Reader, campaign: int, run: int, limit: int) -> list[str
     """The first names that the run will send, in the job's order."""
     found = reader.execute("first_claimable", campaign=campaign, run=run, limit=limit)
     return [
-        (
-            row["name"]
-            if row["name"] is not None
-            else render_name(row["template"], row["source_name"], row["copies"])
-        )
-        or default_name(row["source_name"])
+        coming_name(row["name"], row["template"], row["copies"], row["source_name"])
         for row in found
     ]
 
@@ -363,9 +359,7 @@ def coming_name(sent_name: str | None, template: str, copies: int, source_name: 
     """The name that the new batch will have. `{source_name}` stays if the source's name is not
     known yet."""
     name = sent_name if sent_name is not None else render_name(template, source_name, copies)
-    if name:
-        return name
-    return default_name(source_name) if source_name is not None else ""
+    return copy_name(name or None, source_name)
 
 
 class Coming(NamedTuple):

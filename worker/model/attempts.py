@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import NamedTuple
 
+from worker.model.copies import copy_datasets, copy_name
 from worker.model.reasons import Reason
 
 PLAIN = frozenset(string.ascii_letters + string.digits + " -_.,:;()[]#/+=*!?@")
@@ -109,16 +110,13 @@ class Attempt(NamedTuple):
     @property
     def expected_name(self) -> str:
         """The name of its copy."""
-        return (
-            self.name
-            if self.name is not None
-            else f"{self.source.name if self.source else ''} (Copy)"
-        )
+        return copy_name(self.name, self.source.name if self.source else "")
 
     @property
     def expected_datasets(self) -> tuple[str, ...]:
         """The datasets of its copy."""
-        return () if self.upload_new_dataset or self.source is None else self.source.datasets
+        datasets = () if self.source is None else self.source.datasets
+        return copy_datasets(datasets, upload_new_dataset=self.upload_new_dataset)
 
 
 class UnownedBatch(NamedTuple):

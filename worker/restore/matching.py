@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 
 from worker.export.content import SHORTENED
-from worker.ledger.commit_writer import default_name
 from worker.model.attempts import plain_beginning
+from worker.model.copies import default_name
 from worker.model.errors import UsageError
 from worker.model.names import render_name, skeleton
 from worker.model.restored import FileItem, Planned

@@ -10,6 +10,7 @@ from worker.model.attempts import (
     UnownedBatch,
     plain_beginning,
 )
+from worker.model.copies import NAME_SUFFIX
 from worker.model.names import skeleton
 from worker.settle.windows import created_in_window, creation_interval, window
 
@@ -99,7 +100,7 @@ def names_are_close(attempt: Attempt, name: str, *, whole: bool = False) -> bool
     """Whether the API could have trimmed, cut or cleaned the expected name into this one. `whole`:
     it certainly did not cut it."""
     expected, found = skeleton(attempt.expected_name), skeleton(name)
-    if attempt.name is None and name.rstrip().endswith("(Copy)"):
+    if attempt.name is None and name.rstrip().endswith(NAME_SUFFIX):
         return True
     return found.startswith(expected) or (not whole and expected.startswith(found))
 
