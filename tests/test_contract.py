@@ -8,7 +8,7 @@ from tests import contract
 from tests.support.parsers import flags, parsers
 from worker.cli import parser as cli
 from worker.job.columns import COLUMNS as JOB_COLUMNS
-from worker.ledger.views import COLUMNS
+from worker.ledger.rows import COLUMNS
 from worker.model import errors
 from worker.model.events import EVENTS, STOPPED_BY
 from worker.model.names import PLACEHOLDERS

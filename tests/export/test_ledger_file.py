@@ -36,7 +36,7 @@ from worker.export.ledger_file import (
 )
 from worker.export.own_files import refuse_foreign_file
 from worker.export.replacing import remove_leftovers, replaced
-from worker.ledger import views
+from worker.ledger.rows import COLUMNS, ledger_rows
 from worker.ledger.store import Ledger
 from worker.model.errors import UsageError
 from worker.restore.reading import read_items
@@ -168,7 +168,7 @@ def test_any_name_that_the_api_gives_stays_one_cell(name: str, tmp_path: Path) -
         look_up(ledger)
         record(ledger, ending(claim(ledger)[0], "created", batch_name=name))
         write(ledger, path)
-        (exact,) = views.ledger_rows(ledger, ledger.campaign, "spring")
+        (exact,) = ledger_rows(ledger, ledger.campaign, "spring")
     (row,) = read(path)
 
     assert row["name"] == cell(name)
@@ -409,7 +409,7 @@ def test_a_file_of_a_version_without_the_latest_columns_is_still_a_ledger(tmp_pa
 
 
 def test_the_header_is_the_one_that_is_looked_for() -> None:
-    assert ",".join(views.COLUMNS) == HEADER
+    assert ",".join(COLUMNS) == HEADER
 
 
 def test_a_long_cell_is_read_and_a_job_keeps_the_limit_of_the_csv_module(tmp_path: Path) -> None:

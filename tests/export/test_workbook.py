@@ -45,7 +45,7 @@ from worker.export.own_files import refuse_foreign_file
 from worker.export.workbook.sheets import write
 from worker.export.workbook.style import line_count
 from worker.export.workbook.summary import ACTIVE, CHOSEN, MORE_OPTIONS, REHEARSAL
-from worker.ledger.views import COLUMNS
+from worker.ledger.rows import COLUMNS
 from worker.model.errors import UsageError
 
 HOSTILE = (

@@ -19,8 +19,8 @@ from tests.support.ledgers import (
     look_up,
     opened,
 )
-from worker.ledger import views
 from worker.ledger.queries import sql, statements
+from worker.ledger.rows import ledger_rows
 from worker.ledger.sqlite import database
 from worker.ledger.sqlite.database import (
     backup,
@@ -181,7 +181,7 @@ def test_candidates_that_stood_in_a_text_become_rows(path: Path, version: int) -
             (number, batch) for number, row in enumerate(OLD_ROWS, start=1) for batch in row.named
         ]
     with closing(open_for_reading(path)) as reader:
-        errors = [row["error"] for row in views.ledger_rows(reader, 1, "spring")]
+        errors = [row["error"] for row in ledger_rows(reader, 1, "spring")]
         assert errors == [row.error for row in OLD_ROWS], "people read what they read before"
 
 

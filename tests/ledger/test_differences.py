@@ -20,6 +20,7 @@ from tests.support.ledgers import (
     uuid,
 )
 from worker.ledger import decisions, settlement, views
+from worker.ledger.rows import ledger_rows
 from worker.ledger.store import Ledger
 from worker.model.attempts import Verdicts
 from worker.model.differences import Content, Difference, DifferenceKind
@@ -32,7 +33,7 @@ FOUND = uuid(0xA001)
 
 
 def warnings(ledger: Ledger) -> list[str | None]:
-    rows = views.ledger_rows(ledger, ledger.campaign, "spring")
+    rows = ledger_rows(ledger, ledger.campaign, "spring")
     return [row["warning"] for row in rows]
 
 
@@ -116,4 +117,4 @@ def test_a_copy_that_left_the_job_does_not_count(tmp_path: Path) -> None:
         record(ledger, *(ending(one, "created", differences=FEWER) for one in claimed(ledger)))
     with opened(tmp_path, JOB[0], f"{uuid(1)},Wave {{n}},1") as ledger:
         assert views.differing(ledger, ledger.campaign) == 1
-        assert len(list(views.ledger_rows(ledger, ledger.campaign, "spring", dropped=True))) == 3
+        assert len(list(ledger_rows(ledger, ledger.campaign, "spring", dropped=True))) == 3

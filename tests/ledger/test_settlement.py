@@ -22,6 +22,7 @@ from tests.support.ledgers import (
     uuid,
 )
 from worker.ledger import decisions, settlement, views
+from worker.ledger.rows import LedgerRow, ledger_rows
 from worker.ledger.store import Ledger
 from worker.model.attempts import Candidate, Evidence, Unsettled, Verdicts
 from worker.model.reasons import Reason, message
@@ -54,9 +55,9 @@ def kept(ledger: Ledger, columns: str = "batch_id") -> list[tuple[Any, ...]]:
     return [tuple(row) for row in found]
 
 
-def row_of(ledger: Ledger, item: int) -> views.Row:
+def row_of(ledger: Ledger, item: int) -> LedgerRow:
     """The item's row, as every reader sees it."""
-    rows = views.ledger_rows(ledger, ledger.campaign, CAMPAIGN)
+    rows = ledger_rows(ledger, ledger.campaign, CAMPAIGN)
     return next(row for row in rows if row["item"] == item)
 
 

@@ -32,6 +32,9 @@ from worker.ledger.commit_writer import status_of
 from worker.ledger.database import open_for_reading
 from worker.ledger.engine import ServerError
 from worker.ledger.forget import forget
+from worker.ledger.commit_writer import status_of
+from worker.ledger.queries import sql
+from worker.ledger.rows import extra_columns, ledger_rows
 from worker.ledger.sqlite.engine import SqliteEngine
 from worker.ledger.store import Ledger
 from worker.model.records import Counts, RunEnd
@@ -112,12 +115,12 @@ def test_what_the_job_wants_no_longer_is_kept_and_never_sent(tmp_path: Path) -> 
 
 def test_the_jobs_own_columns_are_taken_anew_each_time(tmp_path: Path) -> None:
     with opened(tmp_path, "batch_id,x_a,x_b", f"{A},1,é", f"{B},,") as ledger:
-        rows = list(views.ledger_rows(ledger, ledger.campaign, "c"))
+        rows = list(ledger_rows(ledger, ledger.campaign, "c"))
         assert [(row["x_a"], row["x_b"]) for row in rows] == [("1", "é"), ("", "")]
         plan(ledger, tmp_path, "x_b,batch_id", f"2,{A}")
 
-        assert views.extra_columns(ledger, ledger.campaign) == ("x_b",)
-        assert [row["x_b"] for row in views.ledger_rows(ledger, ledger.campaign, "c")] == ["2"]
+        assert extra_columns(ledger, ledger.campaign) == ("x_b",)
+        assert [row["x_b"] for row in ledger_rows(ledger, ledger.campaign, "c")] == ["2"]
 
 
 def test_a_plan_that_cannot_be_taken_leaves_nothing(tmp_path: Path) -> None:

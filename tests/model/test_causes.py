@@ -58,7 +58,7 @@ def test_items_with_one_cause_are_one_reason(tmp_path: Path) -> None:
             if not refused:
                 batches = uuid(number), uuid(number + 1)
                 leave_undecided(ledger, intent.item_id, "these may be its copy", *batches)
-        assert views.reasons(ledger, ledger.campaign) == [
+        assert views.causes(ledger, ledger.campaign) == [
             ("may exist: these may be its copy", 4),
             ("#7 is no number", 2),
         ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.settle.cases import SOURCE, attempt
-from worker.ledger.views import coming_name
+from worker.ledger.rows import coming_name
 from worker.model.copies import copy_datasets, copy_name
 
 

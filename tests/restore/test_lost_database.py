@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.ledgers import CAMPAIGN, NOW, opened
 from worker.ledger.restoration import latest_restore
-from worker.ledger.views import COLUMNS
+from worker.ledger.rows import COLUMNS
 from worker.model.records import RunEnd, RunKind
 from worker.restore.lost_database import _is_before, newer_file
 

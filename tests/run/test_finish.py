@@ -53,7 +53,7 @@ async def finished(
 
 @pytest.mark.parametrize(
     ("damaged", "counts"),
-    [([], NOW), (["reasons"], NOW), (["differing"], NOW), (["counts"], BEFORE)],
+    [([], NOW), (["causes"], NOW), (["differing"], NOW), (["counts"], BEFORE)],
 )
 async def test_counts_are_true_although_their_reasons_cannot_be_read(
     damaged: list[str], counts: Counts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

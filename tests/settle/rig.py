@@ -16,7 +16,7 @@ from tests.support.ledgers import WORKSPACE, connection_of, opened, uuid
 from tests.support.no_setups import NoSetups
 from worker.api.bodies import read_batch
 from worker.api.reader import RetryingReader
-from worker.ledger import views
+from worker.ledger.rows import ledger_rows
 from worker.ledger.store import Ledger
 from worker.ledger.threads import ListingNotes, ThreadedDatabase
 from worker.model.batch import listed
@@ -243,7 +243,7 @@ class Rig:
         """What the ledger's rows say, in the order of items."""
         by_item = {}
         for number, name in connection_of(self.ledger).execute("SELECT id, name FROM campaigns"):
-            for row in views.ledger_rows(self.ledger, number, name, dropped=True):
+            for row in ledger_rows(self.ledger, number, name, dropped=True):
                 by_item[row["item"]] = row["error"] or ""
         return [by_item[item] for item in sorted(by_item)]
 

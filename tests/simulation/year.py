@@ -34,6 +34,7 @@ from worker.job.plan import planned
 from worker.ledger import views
 from worker.ledger.forget import compact, forget_before
 from worker.ledger.handle import Writer
+from worker.ledger.rows import ledger_rows
 from worker.ledger.sqlite.database import open_for_writing
 from worker.ledger.store import Ledger
 from worker.model.clock import iso
@@ -312,7 +313,7 @@ class Year:
         number = views.campaign_id(database, campaign)
         assert number is not None
         problems: list[str] = []
-        for row in views.ledger_rows(database, number, campaign):
+        for row in ledger_rows(database, number, campaign):
             batch = self.world.batches.get(row["new_batch_id"] or "")
             if row["status"] == "created" and (batch is None or batch.request is None):
                 problems.append(f"false row: {campaign} line {row['line']}")
@@ -321,7 +322,7 @@ class Year:
         path = self.database.with_name(f"{campaign}.csv")
         known = Counter(
             (row["source_batch_id"], row["status"], row["new_batch_id"] or "")
-            for row in views.ledger_rows(database, number, campaign)
+            for row in ledger_rows(database, number, campaign)
         )
         return problems + oracle.written_otherwise(path, known)
 

@@ -17,7 +17,7 @@ from openpyxl.workbook import Workbook
 from tests.support.ledgers import NOW, uuid
 from worker.export.commands import Commands
 from worker.export.content import About, Content
-from worker.ledger.views import COLUMNS
+from worker.ledger.rows import COLUMNS
 
 COMMANDS = Commands(
     "/jobs/spring.csv", ("--database", "/ledgers/ledger.db", "--campaign", "spring")

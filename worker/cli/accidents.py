@@ -14,7 +14,7 @@ from worker.cli.ask import has_person
 from worker.cli.common import campaign_of, invocation, restoring
 from worker.folders import changed_at
 from worker.job.plan import Plan
-from worker.ledger import views
+from worker.ledger import forecast, views
 from worker.ledger.handle import Reader
 from worker.model.errors import AccidentError, DeclinedError, UsageError
 from worker.model.job import Job
@@ -116,7 +116,7 @@ class Guard:
         """Whether there is anything to confirm."""
         campaign = views.campaign_id(reader, campaign_of(self._settings))
         retry = self._settings.retry_failed
-        known = views.forecast(
+        known = forecast.of_plan(
             reader, self._plan.file, campaign, self._plan.items, retry_failed=retry
         )
         failed = retry and known.counts.failed

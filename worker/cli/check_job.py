@@ -19,9 +19,10 @@ from worker.cli.outdated import outdated
 from worker.export import ledger_file as export
 from worker.export.own_files import refuse_foreign_file
 from worker.job.plan import Plan, planned
-from worker.ledger import setups, views
+from worker.ledger import forecast, setups, views
 from worker.ledger.database import is_new, open_for_reading, unusable
 from worker.ledger.engine import DATABASE_ERRORS
+from worker.ledger.forecast import Forecast
 from worker.ledger.moved import refuse_moved
 from worker.ledger.sqlite.database import open_empty, open_for_writing
 from worker.ledger.store import Ledger
@@ -62,7 +63,7 @@ class Known(NamedTuple):
     longer in the job, what is known about accidents (None: nothing counts as one), and what shows
     that the database lacks what exists (None: nothing)."""
 
-    forecast: views.Forecast
+    forecast: Forecast
     set_up_new: int
     changed_setups: list[ChangedSetup]
     left_job: int
@@ -99,10 +100,10 @@ def _known(settings: Settings, job: Job, campaign: str, plan: Plan, url: str) ->
             refuse_moved(reader)
             number = views.campaign_id(reader, campaign)
             return Known(
-                views.forecast(
+                forecast.of_plan(
                     reader, plan.file, number, plan.items, retry_failed=settings.retry_failed
                 ),
-                views.forecast_setups(
+                forecast.count_setups(
                     reader,
                     plan.file,
                     number,
@@ -110,7 +111,7 @@ def _known(settings: Settings, job: Job, campaign: str, plan: Plan, url: str) ->
                     retry_failed=settings.retry_failed,
                 ),
                 setups.changed_by(reader, plan.file, number),
-                views.count_leaving(reader, plan.file, number),
+                forecast.count_leaving(reader, plan.file, number),
                 situation_of(reader, settings, job, plan, url),
                 outdated(reader, settings, campaign, job.path),
             )
@@ -149,7 +150,7 @@ def _names_taken(
             if (number := views.campaign_id(reader, campaign)) is not None:
                 with reader.attached(plan.file):
                     retry = settings.retry_failed
-                    left_out = views.plan_left_out(reader, number, retry_failed=retry)
+                    left_out = forecast.plan_left_out(reader, number, retry_failed=retry)
                     ledger.leave_out((line, copy) for line, copy in left_out)
     latest = 0 if knows_before else None  # the temporary ledger's own listings begin at 1
     return views.names_taken(ledger, ledger.campaign, ledger.run, latest, unsettled)

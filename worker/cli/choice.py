@@ -7,7 +7,7 @@ import argparse
 import datetime as dt
 from collections.abc import Iterable, Iterator
 
-from worker.ledger.views import Row
+from worker.ledger.rows import LedgerRow
 from worker.model.clock import iso
 from worker.model.errors import UsageError
 from worker.model.records import Status
@@ -27,7 +27,7 @@ class Choice:
         )
         """The first given option that selects rows and does nothing else; None if there is none."""
 
-    def __call__(self, row: Row) -> bool:
+    def __call__(self, row: LedgerRow) -> bool:
         """Whether this row is selected."""
         return (
             (not self._statuses or row["status"] in self._statuses)

@@ -20,9 +20,9 @@ from worker.export.commands import commands
 from worker.export.filled_sheet import Filled, SheetRow, filled_in, problem_in, shown_candidates
 from worker.export.kept_decisions import count_unrecorded, recorded_in
 from worker.export.own_files import refuse_foreign_file
-from worker.export.proposals import sheet_rows
+from worker.export.proposals import DecisionRow, sheet_rows
 from worker.export.report.facts import may_be_active
-from worker.ledger import decisions, views
+from worker.ledger import decisions
 from worker.ledger.database import open_for_reading
 from worker.ledger.decisions import Decision, Known
 from worker.ledger.handle import Reader
@@ -117,7 +117,7 @@ class SheetCount:
             self.left_out += one.hidden
             yield one
 
-    def of_rows(self, rows: Iterable[views.Row]) -> Iterator[views.Row]:
+    def of_rows(self, rows: Iterable[DecisionRow]) -> Iterator[DecisionRow]:
         """The same rows of the sheet; their suggestions are counted as they are taken."""
         for row in rows:
             self.suggestions += row["suggestion"] is not None

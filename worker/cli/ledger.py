@@ -44,6 +44,7 @@ from worker.ledger.copying import move, name_of
 from worker.ledger.database import hold, open_for_reading, unusable
 from worker.ledger.engine import DATABASE_ERRORS
 from worker.ledger.handle import Reader
+from worker.ledger.rows import LedgerRow, ledger_rows
 from worker.ledger.sqlite.database import backup
 from worker.ledger.store import Ledger
 from worker.ledger.views import SANDBOX
@@ -253,7 +254,7 @@ def _show_campaign(
         _write(reader, campaign, latest, settings)
         return
     warn_if(outdated(reader, settings, latest.campaign, latest.job, latest.ledger))
-    all_rows = views.ledger_rows(
+    all_rows = ledger_rows(
         reader, campaign, latest.campaign, dropped=args.all, job_names=args.format == "job"
     )
     active = may_be_active(reader, campaign)
@@ -325,7 +326,7 @@ def _write(reader: Reader, campaign: int, latest: views.LatestRun, settings: Set
     output.say(str(path))
 
 
-def _write_json(file: TextIO, rows: Iterable[views.Row]) -> None:
+def _write_json(file: TextIO, rows: Iterable[LedgerRow]) -> None:
     """Write a JSON array, one row at a time: a ledger may be long."""
     separator = "["
     for row in rows:

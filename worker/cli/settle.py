@@ -36,7 +36,7 @@ from worker.export.commands import commands
 from worker.export.filled_sheet import SheetRow, as_read, names_batches
 from worker.export.kept_decisions import keep_review
 from worker.export.own_files import refuse_foreign_file
-from worker.export.proposals import answered
+from worker.export.proposals import DecisionRow, answered
 from worker.export.report.facts import may_be_active
 from worker.folders import is_gone
 from worker.job.cells import read_id
@@ -218,7 +218,7 @@ def _review(args: argparse.Namespace, settings: Settings, chosen: Target) -> int
         raise
 
 
-def _keep_review(settings: Settings, latest: views.LatestRun, rows: Sequence[views.Row]) -> str:
+def _keep_review(settings: Settings, latest: views.LatestRun, rows: Sequence[DecisionRow]) -> str:
     """Keep the decisions of a review that could not be recorded. Returns how to record them: as a
     sheet, so that they are compared with what the ledger is by then."""
     try:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from worker.doctor.check import Check
-from worker.ledger.views import Row
+from worker.ledger.views import RunRow
 from worker.model.clock import seconds
 from worker.model.records import Notification, NotificationKind, RunKind
 from worker.text import counted, first_of, shell_word, shortened
@@ -43,7 +43,7 @@ class Nights(NamedTuple):
     sent about its latest run. `monitored` says whether somebody expects a run every night,
     `active` whether the latest run works now: its requests under way are not unknown."""
 
-    runs: Sequence[Row]
+    runs: Sequence[RunRow]
     unknown: int
     sent: Sequence[Notification]
     monitored: bool
@@ -78,13 +78,13 @@ def _finding(topic: str, text: str) -> Check:
     return Check(topic, text, FIXES[topic])
 
 
-def _late(ended: Iterable[Row]) -> Check:
+def _late(ended: Iterable[RunRow]) -> Check:
     successes = [run["ended_at"] for run in ended if run["exit_code"] == 0]
     since = f"since {successes[-1]}" if successes else "yet"
     return _finding("late", f"no run has succeeded {since}")
 
 
-def _failed(recent: Iterable[Row]) -> Iterator[Check]:
+def _failed(recent: Iterable[RunRow]) -> Iterator[Check]:
     """Campaigns whose last run failed, of the runs of the last nights. A campaign with {date} in
     its name is never run again, so an older failure says nothing."""
     last = {run["campaign"]: run for run in recent}

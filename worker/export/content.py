@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
 from worker.export.commands import Commands
-from worker.ledger.views import COLUMNS, FIRST_COLUMNS, Row
+from worker.export.proposals import DecisionRow
+from worker.ledger.rows import COLUMNS, FIRST_COLUMNS, LedgerRow
 from worker.model.errors import UsageError
 
 FileRow = Mapping[str, str]
@@ -43,13 +44,13 @@ class About(NamedTuple):
 
 
 class Content(NamedTuple):
-    """What is written: `rows` (from `views.ledger_rows`, read once), the `own` `x_` columns of the
+    """What is written: `rows` (from `ledger.rows`, read once), the `own` `x_` columns of the
     job, and where they come from. A workbook also has the rows of the sheet of `decisions`."""
 
     about: About
     own: tuple[str, ...]
-    rows: Iterable[Row]
-    decisions: Iterable[Row] = ()
+    rows: Iterable[LedgerRow]
+    decisions: Iterable[DecisionRow] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:

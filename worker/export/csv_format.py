@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, TextIO, TypeVar
 
 from worker.export.content import Content, FileRow, is_header, not_a_ledger, one_line_feed
-from worker.ledger.views import FIRST_COLUMNS, Row
+from worker.ledger.rows import FIRST_COLUMNS
 from worker.model.errors import UsageError
 
 T = TypeVar("T")
@@ -55,7 +55,7 @@ def write(file: BinaryIO, content: Content) -> None:
         text.detach()
 
 
-def write_rows(file: TextIO, rows: Iterable[Row], columns: Iterable[str]) -> None:
+def write_rows(file: TextIO, rows: Iterable[Mapping[str, object]], columns: Iterable[str]) -> None:
     """Write a header and rows. Open `file` with newline="" so that it keeps line ends."""
     columns = tuple(columns)
     writer = csv.writer(file, lineterminator="\n")

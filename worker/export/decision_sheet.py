@@ -15,9 +15,8 @@ from typing import TextIO
 from worker.export import csv_format
 from worker.export.filled_sheet import SheetRow, column_of, has_columns, sheet_row
 from worker.export.own_files import OwnFile
-from worker.export.proposals import COLUMNS, FIRST_COLUMNS, NEEDED
+from worker.export.proposals import COLUMNS, COMMON_COLUMNS, NEEDED, DecisionRow
 from worker.export.replacing import replaced
-from worker.ledger.views import Row
 from worker.model.errors import FileError, Problem, UsageError
 
 ENDINGS = (".csv", ".xlsx")
@@ -27,7 +26,7 @@ _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 """The first bytes of .xlsx and .ods files, and of .xls files."""
 
 
-def write(path: Path, rows: Iterable[Row], title: str) -> None:
+def write(path: Path, rows: Iterable[DecisionRow], title: str) -> None:
     """Write the rows to `path`, in one replacement. Raises OSError if that fails."""
     with replaced(path) as file:
         if path.suffix.lower() == ".xlsx":
@@ -83,7 +82,7 @@ def _is_ours(path: Path) -> bool:
         tables = [header for _, header, _ in _tables(path)]
     except UsageError:
         return False
-    return len(tables) == 1 and has_columns(tables[0], FIRST_COLUMNS)
+    return len(tables) == 1 and has_columns(tables[0], COMMON_COLUMNS)
 
 
 def _campaign_in(path: Path) -> str | None:

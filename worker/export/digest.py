@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from worker.ledger.views import Row
+from worker.ledger.rows import LedgerRow
 from worker.model.causes import Causes, Shortlist, shortlist
 from worker.model.records import Counts, Status
 from worker.model.setups import SetupCounts, SetupStatus
@@ -25,22 +25,22 @@ class Digest:
         self._statuses: Counter[str] = Counter()
         self._setups: Counter[str] = Counter()
         self._causes = Causes()
-        self.first: dict[Status, list[Row]] = {Status.UNKNOWN: [], Status.FAILED: []}
+        self.first: dict[Status, list[LedgerRow]] = {Status.UNKNOWN: [], Status.FAILED: []}
         """The first unknown and the first failed rows."""
         self.warnings = 0
         """Number of copies that differ from their source."""
         self.undecided = 0
         """Number of unknown rows with candidates: batches that could be their copy."""
-        self.first_undecided: list[Row] = []
+        self.first_undecided: list[LedgerRow] = []
         """The first of these rows."""
 
-    def of(self, rows: Iterable[Row]) -> Iterator[Row]:
+    def of(self, rows: Iterable[LedgerRow]) -> Iterator[LedgerRow]:
         """Count each row and return it unchanged."""
         for row in rows:
             self._count(row)
             yield row
 
-    def _count(self, row: Row) -> None:
+    def _count(self, row: LedgerRow) -> None:
         status = row["status"]
         self._statuses[status] += 1
         if status == Status.CREATED:
@@ -70,6 +70,6 @@ class Digest:
         return shortlist(self._causes.all(), SHOWN)
 
 
-def _keep(row: Row, rows: list[Row]) -> None:
+def _keep(row: LedgerRow, rows: list[LedgerRow]) -> None:
     if len(rows) < SHOWN:
         rows.append(row)

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
 
-from worker.export.proposals import ABSENT, OURS, REST_ABSENT
+from worker.export.proposals import ABSENT, OURS, REST_ABSENT, DecisionRow
 from worker.ledger.decisions import Decision, Seen
-from worker.ledger.views import Row
 from worker.model.batch_id import BATCH_ID
 from worker.model.clock import seconds
 from worker.model.error_values import why_error_value
@@ -284,7 +283,7 @@ def sheet_row(line: int, columns: Sequence[str], cells: Sequence[str], sheet: st
     return SheetRow(line, named, sheet, extra)
 
 
-def as_read(rows: Iterable[Row]) -> list[SheetRow]:
+def as_read(rows: Iterable[DecisionRow]) -> list[SheetRow]:
     """The rows of a sheet as they are read from a file."""
     return [
         SheetRow(line, {column: "" if cell is None else str(cell) for column, cell in row.items()})

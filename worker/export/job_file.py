@@ -9,7 +9,7 @@ from typing import TextIO
 
 from worker.export.content import one_line_feed
 from worker.job.cells import MAX_COPIES
-from worker.ledger.views import Row
+from worker.ledger.rows import LedgerRow
 from worker.model.errors import UsageError
 
 SETUP = "tasks_per_group"
@@ -30,7 +30,7 @@ class _Wanted:
     copies: int = 0
 
 
-def write_job(file: TextIO, rows: Iterable[Row], own: tuple[str, ...]) -> None:
+def write_job(file: TextIO, rows: Iterable[LedgerRow], own: tuple[str, ...]) -> None:
     """Write a job file that asks for one duplicate for each row, with the row's name. `own` are the
     `x_` columns; rows contain `job_name`. Raises UsageError if no job file can ask for that."""
     wanted = _wanted(rows, own)
@@ -45,7 +45,9 @@ def write_job(file: TextIO, rows: Iterable[Row], own: tuple[str, ...]) -> None:
         writer.writerow((source, name, flag, row.copies, *tasks, *row.own))
 
 
-def _wanted(rows: Iterable[Row], own: tuple[str, ...]) -> dict[tuple[str, str, bool], _Wanted]:
+def _wanted(
+    rows: Iterable[LedgerRow], own: tuple[str, ...]
+) -> dict[tuple[str, str, bool], _Wanted]:
     """The rows of the job by their identity, which a job may contain only once. If rows with one
     identity differ in other columns, the cells of the first are used."""
     found: dict[tuple[str, str, bool], _Wanted] = {}

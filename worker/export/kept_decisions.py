@@ -16,10 +16,9 @@ from worker.export.filled_sheet import (
     has_columns,
     sheet_row,
 )
-from worker.export.proposals import NEEDED
+from worker.export.proposals import NEEDED, DecisionRow
 from worker.ledger import decisions
 from worker.ledger.handle import Reader
-from worker.ledger.views import Row
 from worker.model.errors import UsageError
 
 OTHER_SHEETS = ("Summary", "Ledger")
@@ -68,7 +67,7 @@ def recorded_in(reader: Reader) -> Recorded:
     return Recorded(lambda batch_id: decisions.owner(reader, batch_id), is_closed)
 
 
-def keep_review(rows: Iterable[Row], path: Path, campaign: str) -> Path:
+def keep_review(rows: Iterable[DecisionRow], path: Path, campaign: str) -> Path:
     """Write the rows of a review, whose decisions could not be recorded, as a workbook beside the
     ledger file at `path`. Returns its path. Raises OSError if it cannot be written."""
     from worker.export.workbook.decisions import write_book  # noqa: PLC0415 - slow to import

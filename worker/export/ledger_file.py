@@ -17,6 +17,7 @@ from worker.export.replacing import beside, replaced
 from worker.ledger import views
 from worker.ledger.handle import Reader
 from worker.ledger.proposals import undecided
+from worker.ledger.rows import extra_columns, ledger_rows
 from worker.ledger.stamp import stamp
 from worker.ledger.views import SANDBOX
 from worker.model.clock import MachineClock, iso
@@ -114,8 +115,8 @@ def content_of(
     )
     return Content(
         about,
-        views.extra_columns(reader, campaign),
-        views.ledger_rows(reader, campaign, name),
+        extra_columns(reader, campaign),
+        ledger_rows(reader, campaign, name),
         # While a run is active it settles by itself, and nobody else can record a decision.
         () if active else sheet_rows(undecided(reader, campaign), name, invocation.batch_url),
     )

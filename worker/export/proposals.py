@@ -4,11 +4,11 @@ for decisions. Pure; `filled_sheet` reads the decisions in one that was filled i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 from urllib.parse import quote
 
 from worker.export.evidence import Proposal, has_equal, proposals, speaks_against, speaks_for
 from worker.ledger.proposals import Found, Undecided
-from worker.ledger.views import Row
 from worker.text import counted, first_of, verb
 
 COLUMNS = (
@@ -37,10 +37,13 @@ COLUMNS = (
 )
 """The columns of the sheet, in order."""
 
-FIRST_COLUMNS = tuple(
+COMMON_COLUMNS = tuple(
     one for one in COLUMNS if one not in ("candidate_url", "group", "restored_by")
 )
 """The columns that the sheets of every version have."""
+
+DecisionRow = Mapping[str, Any]
+"""A row of the sheet: the value of each column."""
 
 NEEDED = ("item", "decision")
 """The columns that are needed to read decisions."""
@@ -61,7 +64,7 @@ GROUP_NAMED = 4
 
 def sheet_rows(
     duplicates: Iterable[Undecided], campaign: str, batch_url: str | None = None
-) -> Iterator[Row]:
+) -> Iterator[DecisionRow]:
     """The rows of the sheet: one for each unknown duplicate and candidate. `duplicates` are in the
     job's order; `batch_url` is the address of a batch, with {id} in place of its id (None: no
     links)."""
@@ -71,11 +74,11 @@ def sheet_rows(
 
 def rows_by_item(
     duplicates: Iterable[Undecided], campaign: str, batch_url: str | None
-) -> Iterator[tuple[Proposal, list[Row]]]:
+) -> Iterator[tuple[Proposal, list[DecisionRow]]]:
     """The rows of the sheet about each of these duplicates, as `sheet_rows` has them."""
     for about in proposals(duplicates):
         one, best, group = about
-        common: Row = {
+        common: DecisionRow = {
             "item": f"#{one.item}",
             "group": group_name(group),
             "line": one.line,
@@ -90,7 +93,7 @@ def rows_by_item(
             "campaign": campaign,
             "decision": None,
         }
-        rows: list[Row] = []
+        rows: list[DecisionRow] = []
         for number, found in enumerate(sorted(one.found, key=_order)):
             is_best = found.batch_id == best.batch_id or (best.batch_id is None and not number)
             row = {
@@ -111,7 +114,7 @@ def rows_by_item(
 
 def answered(
     duplicates: Iterable[Undecided], campaign: str, decided: Mapping[int, str | None]
-) -> Iterator[Row]:
+) -> Iterator[DecisionRow]:
     """The rows of the sheet about the duplicates that are `decided`, with the decision of each: its
     batch, or None if it was not created. So a decision comes with what the person saw."""
     for about, rows in rows_by_item(duplicates, campaign, None):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from worker.ledger.engine import Row
 from worker.ledger.handle import Reader
-from worker.ledger.views import coming_name
+from worker.ledger.rows import coming_name
 from worker.model import reasons
 from worker.model.attempts import Evidence
 from worker.model.names import skeleton

@@ -1,5 +1,6 @@
-"""Reads the ledger. Every function takes a reader and returns plain values; nothing here changes
-the database."""
+"""Reads the ledger: counts, campaigns, runs, sources and names. Every function takes a reader and
+returns plain values; nothing here changes the database. The rows of a campaign are in `rows`, and
+what a run of a plan would do is in `forecast`."""
 
 from __future__ import annotations
 
@@ -11,45 +12,20 @@ from typing import Any, NamedTuple
 from worker.ledger.commit_writer import default_name
 from worker.ledger.engine import Rows
 from worker.ledger.handle import Reader
+from worker.ledger.rows import coming_name
 from worker.model import reasons as why
 from worker.model.batch import Workspace
 from worker.model.causes import Cause, Causes
-from worker.model.copies import copy_name
-from worker.model.differences import Difference, DifferenceKind, message
-from worker.model.job_names import job_name
-from worker.model.names import render_name
 from worker.model.records import Counts
 
 SANDBOX = "the sandbox"
 """The API address that the database of rehearsals stores: the real port differs each time."""
 
-FIRST_COLUMNS = (
-    "line",
-    "source_batch_id",
-    "name",
-    "upload_new_dataset",
-    "copy",
-    "status",
-    "new_batch_id",
-    "new_batch_status",
-    "created_at",
-    "settled_by",
-    "attempts",
-    "http_status",
-    "error",
-    "first_sent_at",
-    "last_sent_at",
-    "campaign",
-    "run_id",
-)
-"""The columns that the ledger files of all versions begin with."""
+CampaignRow = Mapping[str, Any]
+"""A campaign: the columns of the statement `campaigns`."""
 
-COLUMNS = (*FIRST_COLUMNS, "tasks_per_group", "setup_status", "warning")
-"""The columns of the ledger file, in order. The job's `x_` columns follow them."""
-
-_decode = json.JSONDecoder().raw_decode
-
-Row = Mapping[str, Any]
+RunRow = Mapping[str, Any]
+"""A run: the columns of the statement `runs`."""
 
 
 class LatestRun(NamedTuple):
@@ -72,15 +48,15 @@ def campaign_id(reader: Reader, name: str) -> int | None:
 
 def counts(reader: Reader, campaign: int) -> Counts:
     """How many of the duplicates that are in the campaign's job now have which status."""
-    return _counts(reader.execute("counts", campaign=campaign))
+    return counts_in(reader.execute("counts", campaign=campaign))
 
 
-def reasons(reader: Reader, campaign: int) -> list[Cause]:
+def causes(reader: Reader, campaign: int) -> list[Cause]:
     """Why rows are not created: every cause and how many rows have it, most frequent first."""
-    causes = Causes()
+    found = Causes()
     for row in reader.execute("reasons", campaign=campaign):
-        causes.add(why.cause(row["reason"], row["error"]), row["items"])
-    return causes.all()
+        found.add(why.cause(row["reason"], row["error"]), row["items"])
+    return found.all()
 
 
 def undecided(reader: Reader, campaign: int) -> int:
@@ -222,12 +198,6 @@ def api_url(reader: Reader) -> str:
     return "" if row is None else str(row["value"])
 
 
-def count_leaving(reader: Reader, staged: Path, campaign: int | None) -> int:
-    """How many duplicates of the campaign are not in the plan file `staged`."""
-    with reader.attached(staged):
-        return int(reader.execute("plan_left", campaign=campaign).fetchone()[0])
-
-
 def owned_batches(reader: Reader) -> Iterator[str]:
     """The ids of all batches that belong to a duplicate of this database, or to another
     campaign."""
@@ -250,12 +220,6 @@ def unsettled_names(reader: Reader) -> list[str]:
     return [row[0] for row in reader.execute("unsettled_names")]
 
 
-def plan_left_out(reader: Reader, campaign: int, *, retry_failed: bool) -> Rows:
-    """The `line` and `copy` of the plan's duplicates (table `plan.staged`) that a run would not
-    send."""
-    return reader.execute("plan_left_out", campaign=campaign, retry_failed=retry_failed)
-
-
 def campaigns_to_settle(reader: Reader) -> list[str]:
     """The names of the campaigns that have an open attempt."""
     return [row["name"] for row in reader.execute("campaigns_with_open_attempts")]
@@ -267,171 +231,15 @@ def count_unknown(reader: Reader, *, active: bool = False) -> int:
     return int(reader.execute("count_unknown", active=active).fetchone()[0])
 
 
-def campaigns(reader: Reader) -> list[Row]:
+def campaigns(reader: Reader) -> list[CampaignRow]:
     """Every campaign with its counts, oldest first."""
     return [dict(row) for row in reader.execute("campaigns")]
 
 
-def runs(reader: Reader, since: str | None = None) -> list[Row]:
+def runs(reader: Reader, since: str | None = None) -> list[RunRow]:
     """Every run, oldest first; with `since` (ISO 8601 UTC) only those that started at that time or
     later."""
     return [dict(row) for row in reader.execute("runs", since=since)]
-
-
-def extra_columns(reader: Reader, campaign: int) -> tuple[str, ...]:
-    """The job's own `x_` columns, in its order."""
-    return tuple(json.loads(reader.execute("extra_columns", campaign=campaign).fetchone()[0]))
-
-
-def ledger_rows(
-    reader: Reader,
-    campaign: int,
-    name: str,
-    *,
-    dropped: bool = False,
-    created: bool | None = None,
-    job_names: bool = False,
-) -> Iterator[Row]:
-    """The ledger's rows with exact values, in the job's order. `name` is the campaign's name.
-
-    With `dropped`, the duplicates that are no longer in the job follow at the end. With `created`,
-    only created rows of the job are returned; with `created` False, only its other rows.
-
-    A row has `COLUMNS`, the `x_` columns, and these:
-      item       the item's number
-      under_way  whether its request has left, or is about to, and no answer is recorded
-      reason     a `worker.model.reasons.Reason`; None if it is created, under way or not tried
-      cause      why it is not created, the same text for all rows with this cause; None if it is
-      candidates the ids of the first batches that could be its copy
-      candidate_count how many batches those are in all
-      copies     how many copies its row of the job asks for
-      job_name   with `job_names`: its name as a job file writes it"""
-    own = extra_columns(reader, campaign)
-    asked = {"campaign": campaign, "name": name, "created": created}
-    for statement in ("ledger_rows", "dropped_rows") if dropped else ("ledger_rows",):
-        for (
-            *values,
-            setup_error,
-            item,
-            sent_name,
-            template,
-            copies,
-            source_name,
-            cells,
-            reason,
-            count,
-            named,
-        ) in reader.stream(statement, **asked):
-            row: dict[str, Any] = dict(zip(COLUMNS, values, strict=True))
-            if row["warning"] is not None:
-                row["warning"] = message(
-                    Difference(DifferenceKind(kind), shown, expected)
-                    for kind, shown, expected in _decode(row["warning"])[0]
-                )
-            row["upload_new_dataset"] = bool(row["upload_new_dataset"])
-            if row["name"] is None:
-                row["name"] = coming_name(sent_name, template, copies, source_name)
-            row["under_way"] = row["status"] == "sent"
-            row["candidates"] = ids = _decode(named)[0] if named else []
-            if row["under_way"]:
-                # The answer may come while the file is written; if it is never recorded, this text
-                # is still true. The reason from before the request does not apply to it.
-                row["status"], row["reason"] = "unknown", None
-                row["cause"] = row["error"] = why.UNDER_WAY
-            else:
-                row["reason"], row["cause"] = reason, why.cause(reason, row["error"])
-                row["error"] = why.message(item, reason, row["error"], ids, count)
-            if row["status"] == "created" and row["setup_status"]:
-                row["error"] = why.setup_message(
-                    row["setup_status"], setup_error, is_error=row["new_batch_status"] == "ERROR"
-                )
-            row["item"], row["copies"], row["candidate_count"] = item, copies, count
-            if own:
-                extra = _decode(cells or "{}")[0]
-                for column in own:
-                    row[column] = extra.get(column, "")
-            if job_names:
-                row["job_name"] = job_name(sent_name, template, copies)
-            yield row
-
-
-def coming_name(sent_name: str | None, template: str, copies: int, source_name: str | None) -> str:
-    """The name that the new batch will have. `{source_name}` stays if the source's name is not
-    known yet."""
-    name = sent_name if sent_name is not None else render_name(template, source_name, copies)
-    return copy_name(name or None, source_name)
-
-
-class Coming(NamedTuple):
-    """A duplicate that a run would create: its source, and what is known about its name without
-    asking the API."""
-
-    source_id: str
-    template: str
-    copies: int
-    sent_name: str | None
-
-    def name(self, source_name: str | None) -> str:
-        """Its name as it will be sent. `{source_name}` stays if `source_name` is None."""
-        if self.sent_name is not None:
-            return self.sent_name
-        return render_name(self.template, source_name, self.copies)
-
-
-class Forecast(NamedTuple):
-    """What a run of a plan would do.
-
-    counts   how many of the plan's duplicates in the ledger have which status
-    new      how many of the plan's duplicates are not in the ledger yet
-    set_up   how many existing batches the run would set up
-    first    the first duplicates that the run would create
-    sources  how many different sources the plan has
-    """
-
-    counts: Counts
-    new: int
-    first: tuple[Coming, ...]
-    sources: int
-    set_up: int = 0
-
-
-def forecast(
-    reader: Reader,
-    staged: Path,
-    campaign: int | None,
-    items: int,
-    *,
-    retry_failed: bool,
-) -> Forecast:
-    """What a run of the plan file `staged`, which has this number of `items`, would do."""
-    with reader.attached(staged):
-        known = _counts(reader.execute("plan_counts", campaign=campaign))
-        missing = reader.execute(
-            "plan_missing", campaign=campaign, retry_failed=retry_failed, limit=5
-        ).fetchall()
-        sources = int(reader.execute("plan_sources").fetchone()[0])
-        asked = {"campaign": campaign, "retry_failed": retry_failed}
-        set_up = int(reader.execute("plan_to_set_up", **asked).fetchone()[0])
-    return Forecast(
-        counts=known,
-        new=items - known.total,
-        first=tuple(
-            Coming(row["source_id"], row["template"], row["copies"], row["name"]) for row in missing
-        ),
-        sources=sources,
-        set_up=set_up,
-    )
-
-
-def forecast_setups(
-    reader: Reader, staged: Path, campaign: int | None, create: int, *, retry_failed: bool
-) -> int:
-    """How many of the first `create` duplicates that a run of the plan would create it sets up."""
-    with reader.attached(staged):
-        found = reader.execute(
-            "plan_missing_to_set_up", campaign=campaign, retry_failed=retry_failed, limit=create
-        )
-        return int(found.fetchone()[0])
 
 
 def source_name(reader: Reader, run: int, source_id: str) -> str | None:
@@ -440,5 +248,6 @@ def source_name(reader: Reader, run: int, source_id: str) -> str | None:
     return None if row is None else str(row["name"])
 
 
-def _counts(found: Rows) -> Counts:
+def counts_in(found: Rows) -> Counts:
+    """The counts in rows that have a `status` and its number of `items`."""
     return Counts(**{row["status"]: row["items"] for row in found})

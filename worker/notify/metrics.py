@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from worker.ledger import setups, views
 from worker.ledger.handle import Reader
-from worker.ledger.views import Row
+from worker.ledger.views import CampaignRow, RunRow
 from worker.model.clock import seconds
 from worker.model.records import RunKind, Status
 
@@ -49,7 +49,7 @@ def metrics_text(reader: Reader) -> str:
     )
 
 
-def _counts(campaigns: list[Row]) -> Iterator[_Sample]:
+def _counts(campaigns: list[CampaignRow]) -> Iterator[_Sample]:
     for row in campaigns:
         for status in Status:
             yield _Sample({"campaign": row["campaign"], "status": status.value}, row[status.value])
@@ -61,11 +61,11 @@ def _setups(reader: Reader) -> Iterator[_Sample]:
             yield _Sample({"campaign": campaign, "status": status}, number)
 
 
-def _ended(run: Row) -> float:
+def _ended(run: RunRow) -> float:
     return seconds(run["ended_at"]) or 0.0
 
 
-def _duration(run: Row) -> float:
+def _duration(run: RunRow) -> float:
     return max(0.0, _ended(run) - (seconds(run["started_at"]) or 0.0))
 
 

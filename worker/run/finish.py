@@ -195,7 +195,7 @@ def _explained(ledger: Ledger, final: Final) -> Explained:
     incomplete = final.counts.created < final.counts.total
     return Explained(
         setups.reasons(ledger, campaign) if final.set_up.undone else (),
-        views.reasons(ledger, campaign) if incomplete else (),
+        views.causes(ledger, campaign) if incomplete else (),
         views.undecided(ledger, campaign) if incomplete else 0,
         views.differing(ledger, campaign),
     )

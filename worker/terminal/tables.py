@@ -72,7 +72,7 @@ def ledger_columns(width: int) -> tuple[str, ...]:
 
 
 def ledger_table(rows: Iterable[Mapping[str, object]], console: Console) -> None:
-    """Print `rows` (from `ledger.views.ledger_rows`) to `console`, as wide as its window.
+    """Print `rows` (from `ledger.rows.ledger_rows`) to `console`, as wide as its window.
 
     The status of a row that is to be set up names its setup's, too. One column contains the new
     batch's whole id, or what is wrong. If the window is too narrow for a table, each row becomes a

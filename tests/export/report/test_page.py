@@ -23,6 +23,7 @@ from worker.export.proposals import batch_link
 from worker.export.report import page
 from worker.ledger import views
 from worker.ledger.database import open_for_reading
+from worker.ledger.rows import COLUMNS, extra_columns, ledger_rows
 from worker.model.errors import UsageError
 
 
@@ -71,8 +72,8 @@ def ledger_csv(made: Made) -> str:
         number = views.campaign_id(connection, made.campaign)
         assert number is not None
         file = io.StringIO()
-        rows = views.ledger_rows(connection, number, made.campaign)
-        write_rows(file, rows, (*views.COLUMNS, *views.extra_columns(connection, number)))
+        rows = ledger_rows(connection, number, made.campaign)
+        write_rows(file, rows, (*COLUMNS, *extra_columns(connection, number)))
     return file.getvalue()
 
 
@@ -142,13 +143,11 @@ def test_the_headline_and_what_needs_a_person_stand_in_the_page_itself(bad: Made
     with closing(open_for_reading(bad.database)) as connection:
         counts = views.counts(connection, 1)
         (first, *others) = [
-            row
-            for row in views.ledger_rows(connection, 1, bad.campaign)
-            if row["status"] == "unknown"
+            row for row in ledger_rows(connection, 1, bad.campaign) if row["status"] == "unknown"
         ]
         reasons = {
             row["error"]
-            for row in views.ledger_rows(connection, 1, bad.campaign)
+            for row in ledger_rows(connection, 1, bad.campaign)
             if row["status"] == "failed"
         }
     assert counts.failed
@@ -186,7 +185,7 @@ def test_batches_are_linked_if_their_address_is_known(bad: Made, tmp_path: Path)
     linked.make(batch_url="https://example.org/batches/{id}")
     reader = Reader(linked.text)
     with closing(open_for_reading(bad.database)) as connection:
-        rows = list(views.ledger_rows(connection, 1, bad.campaign, created=False))
+        rows = list(ledger_rows(connection, 1, bad.campaign, created=False))
     ids = {id for row in rows for id in row["candidates"]}
     assert ids
     found = [
@@ -232,7 +231,7 @@ def test_its_rows_are_the_ledger_file_s(night: str, request: pytest.FixtureReque
 
 def test_its_rows_have_the_candidates_that_the_database_has(bad: Made) -> None:
     with closing(open_for_reading(bad.database)) as reader:
-        rows = list(views.ledger_rows(reader, 1, bad.campaign))
+        rows = list(ledger_rows(reader, 1, bad.campaign))
     expected = {str(row["item"]): row["candidates"] for row in rows if row["candidates"]}
     assert expected
     assert Reader(bad.text).json("lists")["candidates"] == expected

@@ -11,6 +11,7 @@ from worker.ledger import report, setups, views
 from worker.ledger.engine import Row
 from worker.ledger.handle import Reader
 from worker.ledger.proposals import Found
+from worker.ledger.rows import extra_columns, ledger_rows
 from worker.model.attempts import Evidence
 from worker.model.batch import Workspace
 from worker.model.clock import seconds
@@ -135,14 +136,14 @@ def facts(reader: Reader, campaign: int, name: str, now: float) -> Facts:
         runs=runs,
         runs_in_all=report.count_runs(reader, campaign),
         needs=needs(
-            views.ledger_rows(reader, campaign, name, created=False),
+            ledger_rows(reader, campaign, name, created=False),
             lambda item, batch_id: candidate(reader, item, batch_id),
             active=runs[0].may_be_active,
         ),
         timeline=_timeline(reader, campaign, sending, counts.created, now) if sending else None,
         sending_run_id=sending["run_id"] if sending else None,
         compared=tuple(_run(row, unknown) for row in compared_rows),
-        extra_columns=views.extra_columns(reader, campaign),
+        extra_columns=extra_columns(reader, campaign),
         notifications=report.notifications(reader, campaign),
         warnings=views.differing(reader, campaign),
         workspaces=report.workspaces(reader, campaign),

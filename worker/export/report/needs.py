@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from worker.export import evidence
 from worker.ledger.proposals import Found
-from worker.ledger.views import Row
+from worker.ledger.rows import LedgerRow
 
 EXAMPLES = 5
 """How many rows of a group are shown."""
@@ -27,7 +27,7 @@ OTHERS = "for other reasons (see the table below)"
 class Undecided(NamedTuple):
     """An unknown row that only a person can decide. `hidden` candidates are not in the list."""
 
-    row: Row
+    row: LedgerRow
     reason: str
     candidates: tuple[Found, ...]
     hidden: int
@@ -49,7 +49,7 @@ class Group:
     status: str
     reason: str | None
     count: int = 0
-    first: list[Row] = field(default_factory=list)
+    first: list[LedgerRow] = field(default_factory=list)
 
 
 class Needs(NamedTuple):
@@ -71,7 +71,7 @@ class Needs(NamedTuple):
 
 
 def needs(
-    rows: Iterable[Row], look_up: Callable[[int, str], Found | None], *, active: bool
+    rows: Iterable[LedgerRow], look_up: Callable[[int, str], Found | None], *, active: bool
 ) -> Needs:
     """What the rows that are not created need.
 

@@ -28,9 +28,10 @@ from worker.export.proposals import batch_link, rows_by_item
 from worker.export.replacing import replaced
 from worker.export.report import plots, sentences, svg
 from worker.export.report.facts import Facts, facts
-from worker.ledger import report, views
+from worker.ledger import report
 from worker.ledger.handle import Reader
 from worker.ledger.proposals import Undecided, undecided
+from worker.ledger.rows import COLUMNS, LedgerRow, ledger_rows
 from worker.model.clock import iso
 from worker.model.differences import differ
 from worker.model.server_address import Place
@@ -131,7 +132,7 @@ NO_SHEET = Sheet()
 
 def sheet_of(unknown: Iterable[Undecided], name: str, batch_url: str | None) -> Sheet:
     """The sheet about these duplicates of the campaign with this name, in the job's order."""
-    rows: list[views.Row] = []
+    rows: list[proposals.DecisionRow] = []
     size = duplicates = left_out = 0
     reasons: dict[int, str] = {}
     for found, about in rows_by_item(unknown, name, batch_url):
@@ -180,7 +181,7 @@ def page(
             {
                 "batch_url": _batch_url(about),
                 "campaign": found.campaign,
-                "columns": [*views.COLUMNS, *found.extra_columns],
+                "columns": [*COLUMNS, *found.extra_columns],
                 "settle": commands.settle(),
                 "run": commands.run(),
                 "retry": commands.retry(),
@@ -213,7 +214,7 @@ class Rows:
     def __iter__(self) -> Iterator[str]:
         separator = "["
         for created in (False, True):
-            for row in views.ledger_rows(self._reader, self._campaign, self._name, created=created):
+            for row in ledger_rows(self._reader, self._campaign, self._name, created=created):
                 if self.count == ROWS or self._bytes > BYTES:
                     break
                 piece = _json(self._row(row))
@@ -239,7 +240,7 @@ class Rows:
             {"sources": sources, "texts": list(self._texts), "candidates": self._candidates}
         )
 
-    def _row(self, row: views.Row) -> Sequence[object]:
+    def _row(self, row: LedgerRow) -> Sequence[object]:
         return (
             row["item"],
             row["line"],

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from worker.export.next_steps import CampaignState, End
 from worker.export.report.facts import Facts, Run
-from worker.ledger.views import Row
+from worker.ledger.rows import LedgerRow
 from worker.model.clock import seconds
 from worker.model.events import STOPPED_BY
 from worker.model.records import Notification, NotificationKind, RunKind
@@ -131,7 +131,7 @@ def outcome(one: Notification) -> str:
     return "ok" if one.trouble is None else f"failed: {visible(one.trouble)}"
 
 
-def place(row: Row) -> str:
+def place(row: LedgerRow) -> str:
     """Where a row stands in the job: `line 3`, or `line 3, copy 2 of 12`."""
     line = f"line {row['line']}"
     return line if row["copies"] == 1 else f"{line}, copy {row['copy']:,} of {row['copies']:,}"

@@ -9,11 +9,10 @@ from typing import BinaryIO
 
 from xlsxwriter.worksheet import Worksheet
 
-from worker.export.proposals import ABSENT, COLUMNS, OURS, REST_ABSENT
+from worker.export.proposals import ABSENT, COLUMNS, OURS, REST_ABSENT, DecisionRow
 from worker.export.workbook.book import new_book
 from worker.export.workbook.cells import Cell, cell_text, to_datetime
 from worker.export.workbook.style import LINE, Style, line_count, prepare_page, put, put_link
-from worker.ledger.views import Row
 
 DECISIONS = "Decisions"
 """The name of the sheet."""
@@ -69,7 +68,7 @@ _FOLDED = frozenset(
 """Columns that are folded until a person opens them, so that a row fits on a wide screen."""
 
 
-def write_decisions(sheet: Worksheet, style: Style, rows: Iterable[Row]) -> None:
+def write_decisions(sheet: Worksheet, style: Style, rows: Iterable[DecisionRow]) -> None:
     """Fill the sheet: one row for each of `rows`, from `proposals.sheet_rows`. The cells to fill in
     are marked, and offer their candidate and `absent`."""
     _set_columns(sheet, style)
@@ -98,7 +97,7 @@ def write_decisions(sheet: Worksheet, style: Style, rows: Iterable[Row]) -> None
     sheet.autofilter(0, 0, number, len(COLUMNS) - 1)
 
 
-def write_book(file: BinaryIO, rows: Iterable[Row], title: str) -> None:
+def write_book(file: BinaryIO, rows: Iterable[DecisionRow], title: str) -> None:
     """Write a workbook that has only this sheet. Raises OSError if it cannot be written."""
     with new_book(file) as book:
         book.set_properties({"title": title})

@@ -19,7 +19,7 @@ from worker.export.workbook.cells import NUMBER_COLUMNS, to_cell
 from worker.export.workbook.decisions import DECISIONS, write_decisions
 from worker.export.workbook.style import LINE, Style, line_count, prepare_page, put
 from worker.export.workbook.summary import write_summary
-from worker.ledger.views import Row
+from worker.ledger.rows import LedgerRow
 from worker.text import shortened
 
 ROWS_OF_A_SHEET: Final = 1_048_576
@@ -102,7 +102,7 @@ def _added(book: Workbook, about: About, name: str) -> Worksheet:
 
 
 def _write_sheet(
-    sheet: Worksheet, style: Style, columns: Sequence[str], rows: Iterable[Row]
+    sheet: Worksheet, style: Style, columns: Sequence[str], rows: Iterable[LedgerRow]
 ) -> None:
     _set_columns(sheet, style, columns)
     sheet.freeze_panes(1, _FROZEN)

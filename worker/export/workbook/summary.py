@@ -10,7 +10,7 @@ from worker.export.next_steps import CampaignState, steps
 from worker.export.workbook.cells import to_datetime
 from worker.export.workbook.page import Page
 from worker.export.workbook.style import Style
-from worker.ledger.views import Row
+from worker.ledger.rows import LedgerRow
 from worker.model.causes import Shortlist
 from worker.model.differences import differ
 from worker.model.place import place
@@ -164,7 +164,7 @@ def _write_reasons(page: Page, reasons: Shortlist) -> None:
         page.text(reasons.rest)
 
 
-def _write_rows(page: Page, status: Status, rows: list[Row], total: int) -> None:
+def _write_rows(page: Page, status: Status, rows: list[LedgerRow], total: int) -> None:
     if not rows:
         return
     cut = _shown(len(rows), total) if total > len(rows) else f"{total:,}"
@@ -182,6 +182,6 @@ def _shown(number: int, total: int) -> str:
     return f"{number:,} of {total:,} shown"
 
 
-def _place(row: Row) -> str:
+def _place(row: LedgerRow) -> str:
     """Which duplicate it is; by its number if it is no longer in the job."""
     return place(row["line"], row["copy"], row["copies"]) if row["line"] else f"#{row['item']}"
