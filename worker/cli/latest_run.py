@@ -31,13 +31,13 @@ def latest_run(reader: Reader, settings: Settings, args: argparse.Namespace) -> 
     shared = isinstance(settings.database, ServerAddress)
     own = latest = None
     if job is not None:
-        own = views.latest_run(reader, job=str(job), host=host if shared else "")
+        own = views.latest_run_of_job(reader, job, host if shared else "")
     if not named:
         latest = own
         if latest is None and job is not None and shared:
-            latest = views.latest_run(reader, name=job.name)
+            latest = views.latest_run_of_job_name(reader, job.name)
     if latest is None and settings.campaign is not None:
-        latest = views.latest_run(reader, campaign=settings.campaign)
+        latest = views.latest_run_of_campaign(reader, settings.campaign)
     if latest is None:
         wanted = f"campaign {settings.campaign}" if named else f"job {args.job}"
         renamed = None if named or shared else _renamed(reader)

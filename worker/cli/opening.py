@@ -71,7 +71,7 @@ class Opening:
         otherwise commands that work from any folder. Raises WorkerError if the database cannot be
         read."""
         try:
-            latest = views.latest_run(database, campaign=self.request.campaign)
+            latest = views.latest_run_of_campaign(database, self.request.campaign)
         except DATABASE_ERRORS as error:
             raise unusable(self.request.settings.database, error) from error
         as_typed = sys.stdout.isatty() and self.request.alone and not self.request.only_settle

@@ -45,7 +45,7 @@ def newer_file_anywhere(database: Reader, settings: Settings) -> Outdated | None
     """The first ledger file on this machine, of any campaign, that is newer than the database."""
     for row in views.campaigns(database):
         name = row["campaign"]
-        if (latest := views.latest_run(database, campaign=name)) is None:
+        if (latest := views.latest_run_of_campaign(database, name)) is None:
             continue
         files = ledger_files(database, settings, name)
         command = restoring(settings, name, latest.job)
@@ -124,7 +124,7 @@ def warn_if(found: Outdated | None) -> None:
 def ledger_files(database: Reader, settings: Settings, campaign: str) -> set[Path]:
     """The campaign's ledger files on this machine: those that these settings name, and that of its
     latest run."""
-    latest = views.latest_run(database, campaign=campaign)
+    latest = views.latest_run_of_campaign(database, campaign)
     before = {latest.ledger} if latest is not None and is_readable_ledger(latest.ledger) else set()
     return before.union(files_of(settings.ledger, campaign, settings.database))
 

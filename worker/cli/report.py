@@ -77,7 +77,7 @@ def write(
         sandbox=settings.sandbox,
         batch_url=settings.batch_url,
     )
-    latest = views.latest_run(reader, campaign=campaign)
+    latest = views.latest_run_of_campaign(reader, campaign)
     if latest is None:
         raise AssertionError("a campaign always has a run")
     number = campaign_number(reader, latest)

@@ -113,11 +113,11 @@ def _find_out(args: argparse.Namespace, settings: Settings, chosen: Target, held
             if not open_ones:
                 say("Nothing is unknown.")
                 return 0
-            latest = views.latest_run(database, campaign=open_ones[0])
+            latest = views.latest_run_of_campaign(database, open_ones[0])
         else:
             latest = latest_run(database, settings, args)
         for name in open_ones:
-            if (of_campaign := views.latest_run(database, campaign=name)) is not None:
+            if (of_campaign := views.latest_run_of_campaign(database, name)) is not None:
                 _refuse_outdated(database, of_campaign, settings)
     if latest is None:
         raise AssertionError("a campaign always has a run")
@@ -338,7 +338,7 @@ def _write_files_of(database: Reader, name: str, settings: Settings) -> None:
     """Write the ledger file of another campaign that was settled too, to the path that its latest
     run used."""
     campaign = views.campaign_id(database, name)
-    latest = views.latest_run(database, campaign=name)
+    latest = views.latest_run_of_campaign(database, name)
     if campaign is not None and latest is not None and not is_gone(latest.ledger):
         refuse_foreign_file(export.LEDGER_FILE, latest.ledger, name)
         write_ledger_file(database, campaign, name, latest.ledger, settings)

@@ -100,7 +100,7 @@ def content_of(
 ) -> Content:
     """The current content of the campaign's ledger file (`campaign` and `name`: its number and
     name). Parameters are those of `write_ledger_file`."""
-    run = views.latest_run(reader, campaign=name)
+    run = views.latest_run_of_campaign(reader, name)
     if run is None:
         raise AssertionError("a campaign always has a run")
     about = About(

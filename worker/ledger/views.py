@@ -166,19 +166,27 @@ def unfinished_elsewhere(reader: Reader, campaign: str, job: str) -> list[tuple[
     return [(row["campaign"], row["items"]) for row in found]
 
 
-def latest_run(
-    reader: Reader, *, job: str = "", campaign: str = "", host: str = "", name: str = ""
-) -> LatestRun | None:
-    """The latest run of the campaign, or of the job file (an absolute path), there on that host if
-    one is given, or of a job file of this name; None if there is none."""
-    if campaign:
-        found = reader.execute("latest_run_of_campaign", campaign=campaign)
-    elif name:
-        found = reader.execute("latest_run_of_name", slash=f"/{name}", backslash=f"\\{name}")
-    elif host:
-        found = reader.execute("latest_run_of_job_on", job=job, host=host)
-    else:
-        found = reader.execute("latest_run_of_job", job=job)
+def latest_run_of_campaign(reader: Reader, campaign: str) -> LatestRun | None:
+    """The latest run of the campaign; None if there is none."""
+    return _latest_run(reader.execute("latest_run_of_campaign", campaign=campaign))
+
+
+def latest_run_of_job(reader: Reader, job: Path, host: str = "") -> LatestRun | None:
+    """The latest run of the job file with this absolute path, on this host if one is given; None
+    if there is none."""
+    if not host:
+        return _latest_run(reader.execute("latest_run_of_job", job=str(job)))
+    return _latest_run(reader.execute("latest_run_of_job_on", job=str(job), host=host))
+
+
+def latest_run_of_job_name(reader: Reader, name: str) -> LatestRun | None:
+    """The latest run of a job file with this name, in any folder on any host; None if there is
+    none."""
+    found = reader.execute("latest_run_of_name", slash=f"/{name}", backslash=f"\\{name}")
+    return _latest_run(found)
+
+
+def _latest_run(found: Rows) -> LatestRun | None:
     row = found.fetchone()
     if row is None:
         return None
