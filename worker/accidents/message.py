@@ -17,9 +17,8 @@ from worker.accidents.rules import (
     Situation,
     WrittenAgain,
 )
-from worker.export.commands import Invocation, commands
+from worker.export.commands import CampaignFiles, Invocation, commands
 from worker.ledger.overlap import Overlap
-from worker.ledger.views import LatestRun
 from worker.model.server_address import Place
 from worker.text import counted, verb, visible
 
@@ -191,17 +190,17 @@ def _exist(number: int) -> str:
 
 def _shown(intended: IntendedRun) -> str:
     """The command that prints the campaign's rows, also those that are no longer in the job."""
-    latest = LatestRun("", intended.campaign, intended.newest_file, intended.job, intended.date)
-    return commands(latest, intended.invocation).ledger("--all")
+    own = CampaignFiles(intended.campaign, intended.newest_file, intended.job, intended.date)
+    return commands(own, intended.invocation).ledger("--all")
 
 
 def _continue(other: Overlap, intended: IntendedRun) -> str:
     """The command that runs this job under the other campaign, with the other database and its own
     ledger file."""
-    latest = LatestRun("", other.campaign, other.ledger, intended.job, intended.date)
+    continued = CampaignFiles(other.campaign, other.ledger, intended.job, intended.date)
     invocation = (
         intended.invocation
         if other.database is None
         else intended.invocation._replace(database=other.database)
     )
-    return commands(latest, invocation).run()
+    return commands(continued, invocation).run()

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TextIO
 from worker.api.client import ProlificClient
 from worker.api.connection import connected, proxy_for
 from worker.export import ledger_file as export
-from worker.export.commands import Commands, Invocation, commands
+from worker.export.commands import CampaignFiles, Commands, Invocation, commands
 from worker.job.read import open_job
 from worker.ledger import views
 from worker.ledger.handle import Reader
@@ -279,8 +279,8 @@ def note_moved(reader: Reader) -> None:
 def restoring(settings: Settings, campaign: str, job: Path) -> Callable[[Path], str]:
     """The command that rebuilds the campaign's database from a ledger file."""
     day = settings.date.isoformat() if settings.is_set("date") else None
-    latest = views.LatestRun("", campaign, Path(), Path.cwd() / job, day)
-    shown = commands(latest, invocation(settings))
+    files = CampaignFiles(campaign, Path(), Path.cwd() / job, day)
+    shown = commands(files, invocation(settings))
     options = [] if day is None else ["--date", day]
     # Without --ledger, another file would be written, and this one would stay newer than it.
     if settings.given("ledger"):

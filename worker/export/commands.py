@@ -31,6 +31,16 @@ class Invocation(NamedTuple):
     batch_url: str | None = None
 
 
+class CampaignFiles(NamedTuple):
+    """What the commands of a campaign name: the campaign, its ledger file, its job file (both
+    absolute), and the value of `{date}` (None: none)."""
+
+    campaign: str
+    ledger: Path
+    job: Path
+    date: str | None
+
+
 class Commands(NamedTuple):
     """The commands that follow up on one campaign of a job.
 
@@ -92,9 +102,9 @@ class Commands(NamedTuple):
         return shell_command([*self.program, "report", self.job, *self.shared])
 
 
-def commands(latest: LatestRun, invocation: Invocation) -> Commands:
-    """The commands for the campaign of this run. The campaign is always named, because a config
-    file in another folder or a YAML job could name another."""
+def commands(of: LatestRun | CampaignFiles, invocation: Invocation) -> Commands:
+    """The commands for the campaign of a run, or for one with these files. The campaign is always
+    named, because a config file in another folder or a YAML job could name another."""
     shared: list[str] = []
     if invocation.config is not None:
         shared += ["--config", str(invocation.config)]
@@ -102,24 +112,24 @@ def commands(latest: LatestRun, invocation: Invocation) -> Commands:
         shared += ["--database", str(invocation.database)]
     if invocation.sandbox:
         shared += ["--sandbox"]
-    shared += option("--campaign", latest.campaign)
+    shared += option("--campaign", of.campaign)
     more: list[str] = []
-    if latest.date is not None:
+    if of.date is not None:
         # Without it, the job would mean another day's duplicates if this is pasted on another day.
-        more += ["--date", latest.date]
-    if (ledger := _ledger(latest, invocation)) is not None:
+        more += ["--date", of.date]
+    if (ledger := _ledger(of, invocation)) is not None:
         more += ["--ledger", ledger]
     more += invocation.kept
-    return Commands(str(latest.job), tuple(shared), tuple(more), program=invocation.program)
+    return Commands(str(of.job), tuple(shared), tuple(more), program=invocation.program)
 
 
-def _ledger(latest: LatestRun, invocation: Invocation) -> str | None:
+def _ledger(of: LatestRun | CampaignFiles, invocation: Invocation) -> str | None:
     """The ledger file's path for --ledger; None if a run finds it without."""
     if invocation.ledger is not None:
         return invocation.ledger
     if invocation.usual_ledger is None:
-        return str(latest.ledger)
+        return str(of.ledger)
     if "{run_id}" in invocation.usual_ledger:  # each run has its own
         return None
-    usual = invocation.usual_ledger.replace("{campaign}", latest.campaign)
-    return None if usual == str(latest.ledger) else str(latest.ledger)
+    usual = invocation.usual_ledger.replace("{campaign}", of.campaign)
+    return None if usual == str(of.ledger) else str(of.ledger)
