@@ -25,8 +25,8 @@ from worker.model.events import Event
 from worker.model.setups import SetupCounts
 from worker.model.stop import Stop
 from worker.restore.restore import restore
-from worker.run.campaign import Campaign
 from worker.run.finish import NOT_READY
+from worker.run.job_run import JobRun
 from worker.run.limits import Limits
 from worker.run.options import Options
 from worker.run.question import Question
@@ -39,7 +39,7 @@ SOURCE = uuid(1)
 
 
 class Rig:
-    """A job in a folder, a sandbox, and runs of the real campaign on them."""
+    """A job in a folder, a sandbox, and real runs on them."""
 
     def __init__(self, folder: Path, **options: Any) -> None:
         self.folder = folder
@@ -73,7 +73,7 @@ class Rig:
                     ledger.plan(plan.file, (), retry_failed=retry)
                 limits = Limits(8, options.pop("limit", None), None, 60.0)
                 settings: dict[str, Any] = {"settle_after": 0.2, "max_duration": None} | options
-                campaign = Campaign(
+                job_run = JobRun(
                     database=ThreadedDatabase(ledger),
                     api=client,
                     clock=MachineClock(),
@@ -90,7 +90,7 @@ class Rig:
                     ),
                     confirm=confirm,
                 )
-                return await campaign.run()
+                return await job_run.run()
 
     @property
     def rows(self) -> list[dict[str, str]]:

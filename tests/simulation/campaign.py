@@ -44,7 +44,7 @@ from worker.model.events import Event
 from worker.model.records import RunKind, RunStart
 from worker.model.run_id import FORM
 from worker.model.stop import Stop
-from worker.run.campaign import Campaign
+from worker.run.job_run import JobRun
 from worker.run.options import Options
 from worker.run.result import Result
 
@@ -396,7 +396,7 @@ class Simulation:
         ledger_file: Path,
         situation: Situation | None,
     ) -> Result:
-        campaign = Campaign(
+        job_run = JobRun(
             database=database,
             api=api,
             clock=clock,
@@ -412,8 +412,8 @@ class Simulation:
             confirm=nobody_to_ask,
         )  # fmt: skip
         async with anyio.create_task_group() as group:
-            group.start_soon(_interrupt, run, stop, campaign)
-            result = await campaign.run()
+            group.start_soon(_interrupt, run, stop, job_run)
+            result = await job_run.run()
             group.cancel_scope.cancel()
         return result
 
@@ -501,7 +501,7 @@ def sort_of(problem: str) -> str:
     return next((part for part in problem.split(": ") if not part.startswith("after run")), problem)
 
 
-async def _interrupt(run: Run, stop: Stop, campaign: Campaign) -> None:
+async def _interrupt(run: Run, stop: Stop, job_run: JobRun) -> None:
     """A first signal, and perhaps a second one."""
     if run.signal_at is None:
         return
@@ -510,7 +510,7 @@ async def _interrupt(run: Run, stop: Stop, campaign: Campaign) -> None:
     stop.ask("signal")
     if run.abort_at is not None:
         await anyio.sleep(run.abort_at - run.signal_at)
-        campaign.abort()
+        job_run.abort()
 
 
 @contextmanager

@@ -42,7 +42,7 @@ from worker.model.records import RunKind, RunStart
 from worker.model.run_id import FORM
 from worker.model.stop import Stop
 from worker.restore.lost_database import files_of, refuse_older_database
-from worker.run.campaign import Campaign
+from worker.run.job_run import JobRun
 from worker.run.limits import Limits
 from worker.run.options import Options
 from worker.run.result import Result
@@ -254,7 +254,7 @@ class Year:
         self, ledger: Ledger, options: Options, loop: SimulatedLoop, crasher: Crasher,
         api: SimulatedApi, rng: random.Random,
     ) -> Result:  # fmt: skip
-        return await Campaign(
+        return await JobRun(
             database=InlineDatabase(ledger, loop, crasher, 0.0),
             api=api,
             clock=ProcessClock(loop, self.world, 0.0),

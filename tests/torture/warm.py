@@ -23,7 +23,7 @@ from tests.torture import scaled
 from worker.cli.main import command_line
 from worker.export import ledger_file as export
 from worker.ledger.store import Ledger
-from worker.run import campaign, ledger_file
+from worker.run import job_run, ledger_file
 
 
 class Order(TypedDict):
@@ -156,7 +156,7 @@ def _tell_phases(pipe: int) -> None:
         run.__dict__["phase"] = phase
         report(phase.partition(" ")[0])
 
-    campaign.Campaign.phase = property(lambda run: run.__dict__["phase"], set_phase)  # type: ignore[assignment]
+    job_run.JobRun.phase = property(lambda run: run.__dict__["phase"], set_phase)  # type: ignore[assignment]
     report("opening")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from worker.cli.run_request import RunRequest
 from worker.export.commands import Commands
 from worker.export.next_steps import CampaignState, steps
-from worker.run.campaign import Campaign
+from worker.run.job_run import JobRun
 from worker.run.result import Result
 from worker.terminal.output import complain, say, say_json
 from worker.terminal.secrets import Scrubber
@@ -80,22 +80,22 @@ def present(
             complain(scrub(trouble))
 
 
-def snapshot_of(campaign: Campaign | None, ceiling: float | None) -> Snapshot:
+def snapshot_of(run: JobRun | None, ceiling: float | None) -> Snapshot:
     """The progress of the run. The display's own thread calls this, so it only reads."""
-    if campaign is None:
+    if run is None:
         return Snapshot()
-    counts, waiting = campaign.counts, campaign.waiting
+    counts, waiting = run.counts, run.waiting
     return Snapshot(
         total=counts.total,
         **counts._asdict(),
-        in_flight=campaign.pacer.in_flight,
-        rate=campaign.created_per_s(),
+        in_flight=run.pacer.in_flight,
+        rate=run.created_per_s(),
         ceiling=ceiling,
-        waiting_s=campaign.pacer.waiting_s(),
-        phase=campaign.phase,
-        elapsed_s=campaign.elapsed(),
+        waiting_s=run.pacer.waiting_s(),
+        phase=run.phase,
+        elapsed_s=run.elapsed(),
         unanswered=waiting.requests if waiting else 0,
-        looks_in_s=campaign.looks_in_s(),
+        looks_in_s=run.looks_in_s(),
     )
 
 

@@ -31,7 +31,7 @@ from worker.model.errors import WorkerError
 from worker.model.server_address import ServerAddress
 from worker.model.stop import Stop
 from worker.rate.pacer import Pacer
-from worker.run.campaign import Campaign
+from worker.run.job_run import JobRun
 from worker.run.limits import Limits
 from worker.run.options import Options
 from worker.run.question import Question, for_person
@@ -65,7 +65,7 @@ class RunSession:
         self._scrub = Scrubber(request.target.token)
         self._stop = interrupts.stop if interrupts else Stop()
         self._stack = ExitStack()
-        self._campaign: Campaign | None = None
+        self._job_run: JobRun | None = None
         self._database: Database | None = None
         self._aborted = self._gave_up = False
         self._report: Path | None = None
@@ -76,7 +76,7 @@ class RunSession:
         self._at_once = request.settings.max_in_flight
         settings, terminal = request.settings, sys.stderr.isatty()
         self._progress = Progress(
-            lambda: snapshot_of(self._campaign, settings.rate),
+            lambda: snapshot_of(self._job_run, settings.rate),
             stderr=sys.stderr,
             style=style(
                 is_terminal=terminal,
@@ -100,7 +100,7 @@ class RunSession:
     @property
     def began(self) -> bool:
         """Whether requests may have been sent."""
-        return self._campaign is not None
+        return self._job_run is not None
 
     def run(self) -> int:
         """Open the database, run, and present the result. Returns the exit code."""
@@ -137,7 +137,7 @@ class RunSession:
             self._database = database = self._held.database(
                 ledger, self._waits_for_server, self._logs
             )
-            self._campaign = campaign = Campaign(
+            self._job_run = job_run = JobRun(
                 database=database,
                 api=client,
                 clock=MachineClock(),
@@ -148,18 +148,18 @@ class RunSession:
                 confirm=self._confirm,
                 pacer=self.pacer,
             )
-            self.pacer = campaign.pacer
+            self.pacer = job_run.pacer
             self._stack.enter_context(self._progress)
             async with anyio.create_task_group() as group:
                 group.start_soon(
                     watch_signals,
                     self._stop,
                     self._logs,
-                    lambda: campaign.pacer.in_flight,
+                    lambda: job_run.pacer.in_flight,
                     self._abort,
                     self._interrupts,
                 )
-                result = await campaign.run()
+                result = await job_run.run()
                 if settings.report and not self._aborted:
                     await self._write_report(database)
                 group.cancel_scope.cancel()
@@ -193,8 +193,8 @@ class RunSession:
 
     def _abort(self) -> None:
         self._aborted = True
-        if self._campaign is not None:
-            self._campaign.abort()
+        if self._job_run is not None:
+            self._job_run.abort()
 
     async def _write_report(self, database: Database) -> None:
         """Write the report. A failure is only noted and does not change the run."""

@@ -15,7 +15,7 @@ from dataclasses import replace
 import anyio
 
 from worker.api.client import Api
-from worker.api.reader import RetryingReader, UnrecordedListings
+from worker.api.reader import ListingLog, RetryingReader, UnrecordedListings
 from worker.ledger import settlement, setups
 from worker.ledger.store import Ledger
 from worker.ledger.threads import Database, ListingNotes
@@ -50,8 +50,8 @@ SETTING_UP, FOLLOWING = "setting up", "following setups"
 """Phases in which a limit of sending duplicates bars nothing."""
 
 
-class Campaign:
-    """One run. Call `run` once; the properties may be read at any time."""
+class JobRun:
+    """One run of one job. Call `run` once; the properties may be read at any time."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Campaign:
         self._confirm = confirm
         self._started = clock.monotonic()
         self._troubles: list[str] = []
-        self._refused: WorkerError | None = None
+        self._refusal: WorkerError | None = None
         self._scope = anyio.CancelScope()
         server = ServerClock()
         emit = self._emit  # events of all parts pass through here
@@ -83,7 +83,7 @@ class Campaign:
         self.phase = "starting"
         # The counts when they were last read, and the tally then. Replaced as one value, because
         # the display's thread reads it.
-        self._known = (Counts(), Tally())
+        self._counts_read = (Counts(), Tally())
         self._sent_s = 0.0
         self._sending_since: float | None = None
         most = options.limits.max_in_flight
@@ -91,16 +91,14 @@ class Campaign:
             options.rate, most, clock, rng, emit, stop.wait, self._sending_is_over
         )
         self.pacer.serve(emit, stop.wait, self._sending_is_over)
-        reader = RetryingReader(
-            ListingNotes(database),
-            api,
-            clock,
-            server,
-            emit,
-            stop,
-            options.limits.give_up_after_s,
-            options.rate,
-        )
+
+        def reader_with(log: ListingLog) -> RetryingReader:
+            give_up_after_s = options.limits.give_up_after_s
+            return RetryingReader(
+                log, api, clock, server, emit, stop, give_up_after_s, options.rate
+            )
+
+        reader = reader_with(ListingNotes(database))
         self._preflight = Preflight(
             database, reader, emit, stop, at_once=options.limits.max_in_flight
         )
@@ -120,19 +118,9 @@ class Campaign:
             lambda: self._sending.gate.bars_setups,
         )
         stop.on_ask(self._requests.wake)
-        unrecorded = RetryingReader(
-            UnrecordedListings(),
-            api,
-            clock,
-            server,
-            emit,
-            stop,
-            options.limits.give_up_after_s,
-            options.rate,
-        )
         self._setting_up = SettingUp(
             database,
-            Looking(unrecorded, clock, stop, self.pacer),
+            Looking(reader_with(UnrecordedListings()), clock, stop, self.pacer),
             self._requests,
             clock,
             emit,
@@ -149,7 +137,7 @@ class Campaign:
             self._sending,
             self._ledger_file,
             self._requests,
-            self._trouble,
+            self._note_trouble,
         )
 
     def _sending_is_over(self) -> bool:
@@ -168,7 +156,7 @@ class Campaign:
     def counts(self) -> Counts:
         """How many of the job's duplicates have which status now: the counts last read from the
         ledger, with the results since."""
-        known, then = self._known
+        known, then = self._counts_read
         return counts_since(known, then, self.tally)
 
     @property
@@ -209,47 +197,47 @@ class Campaign:
         nothing_to_do = False
         try:
             with self._scope:
-                await self._recount()
+                await self._read_counts()
                 async with anyio.create_task_group() as group:
                     group.start_soon(self._end_in_time)
                     group.start_soon(self._ledger_file.keep_fresh)
-                    nothing_to_do = not await self._work()
+                    nothing_to_do = await self._go_through_phases()
                     group.cancel_scope.cancel()
         except* Exception as errors:  # a run always reports how it ended
             for error in leaves(errors):
-                self._trouble(error)
+                self._note_trouble(error)
         return await self._end(nothing_to_do)
 
-    async def _work(self) -> bool:
-        """Go through the phases of the run. Returns whether there was anything to do."""
+    async def _go_through_phases(self) -> bool:
+        """Go through the phases of the run. Returns whether there was nothing to do."""
         sends = not self._options.only_settle
         creates = bool(self.counts.pending or self.counts.unknown)
         if sends and not (creates or self._sets_up):
-            return False
+            return True
         if not sends and not await self._database.query(settlement.any_open):
-            return False
+            return True
         closed = self._options.closed
         if closed == "max_duration" or (closed and not self.counts.unknown):
-            return True  # neither sending nor settling
+            return False  # neither sending nor settling
         self.phase = "looking up sources"
         await self._preflight.check_token()
         if sends and not creates:
             question = await self._database.query(setup_question)
             if question.set_up and not await self._agreed(question):
-                return True
+                return False
         elif sends:
             found = await self._preflight.look_up_sources()
             question = await self._question()
-            self._counted(question.counts)  # rows of missing sources have failed meanwhile
+            self._keep_counts(question.counts)  # rows of missing sources have failed meanwhile
             self._emit(preflight_event(found, question))
             if question.names_taken and not self._stop.asked:
                 self._emit(names_taken_note(question))
             creates = bool(question.create or question.counts.unknown)
             if self._stop.asked or not (creates or self._sets_up):
-                return True
+                return False
             # For unknown duplicates, a person agreed when they were sent.
             if (question.create or question.set_up) and not await self._agreed(question):
-                return True
+                return False
         if sends and creates:
             await self._database.call(Ledger.mark_started)
             await self._ledger_file.write_first()
@@ -257,7 +245,7 @@ class Campaign:
             await self._send_and_settle(send=sends)
         if sends and not self._stop.asked:
             await self._set_up()
-        return True
+        return False
 
     async def _agreed(self, question: Question) -> bool:
         """Whether somebody agrees to what the run would do, if somebody must."""
@@ -280,7 +268,7 @@ class Campaign:
 
     async def _set_up(self) -> None:
         """Set up the batches that exist, and follow them if the run is asked to."""
-        await self._recount()
+        await self._read_counts()
         if self._sets_up:
             self.phase = SETTING_UP
             if self._setups.open:
@@ -306,8 +294,8 @@ class Campaign:
             self.phase = "settling"
             # Requests of an earlier run count as given up when this run began.
             settled = await self._settling.round(max(self._started, self._sending.last_unknown_at))
-            self._count(settled)
-            await self._recount()
+            self._add_settled(settled)
+            await self._read_counts()
             if (
                 not (settled.absent or self._sending.paused)
                 or self._sending.gate.is_closed
@@ -324,17 +312,17 @@ class Campaign:
             self._sent_s += self._clock.monotonic() - self._sending_since
             self._sending_since = None
 
-    def _count(self, settled: Settled) -> None:
+    def _add_settled(self, settled: Settled) -> None:
         self.tally.settled += settled.created + settled.absent
         self.tally.absent += settled.absent
 
-    async def _recount(self) -> None:
+    async def _read_counts(self) -> None:
         """Read the counts again. Call it while no request is under way."""
         counts, self._setups = await self._database.query(_counts_and_setups)
-        self._counted(counts)
+        self._keep_counts(counts)
 
-    def _counted(self, counts: Counts) -> None:
-        self._known = (counts, replace(self.tally))
+    def _keep_counts(self, counts: Counts) -> None:
+        self._counts_read = (counts, replace(self.tally))
 
     async def _question(self) -> Question:
         limit = 0 if self._options.closed else self._options.limits.limit
@@ -347,12 +335,12 @@ class Campaign:
             )
             self._stop.ask("max_duration")
 
-    def _trouble(self, error: Exception) -> None:
+    def _note_trouble(self, error: Exception) -> None:
         """Keep the message about what ends the run early, and stop for that reason."""
         trouble = trouble_of(error)
         self._stop.ask(trouble.reason)
         if isinstance(error, (AccidentError, DeclinedError)):
-            self._refused = error
+            self._refusal = error
         if trouble.is_bug:
             text = "".join(traceback.format_exception(error))
             self._emit(Event("note", "debug", {"text": "internal error", "traceback": text}))
@@ -362,9 +350,9 @@ class Campaign:
     async def _end(self, nothing_to_do: bool) -> Result:
         self.phase = "finishing"
         aborted = self._scope.cancelled_caught
-        ended = Ended(nothing_to_do, aborted, self._refused, self._started)
+        ended = Ended(nothing_to_do, aborted, self._refusal, self._started)
         result = await self._finish.run(ended, self.counts, self._troubles)
-        self._counted(result.counts)
+        self._keep_counts(result.counts)
         self._emit(finished_event(result))
         self.phase = "ended"
         return result
