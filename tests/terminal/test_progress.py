@@ -18,12 +18,13 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from worker.model.phase import Phase
 from worker.terminal.live import display
 from worker.terminal.progress import Progress, Style, style
 from worker.terminal.snapshot import Snapshot, eta, line
 
 SENDING = Snapshot(
-    total=1000, created=120, unknown=2, pending=878, rate=5.0, phase="sending", elapsed_s=24
+    total=1000, created=120, unknown=2, pending=878, rate=5.0, phase=Phase.SENDING, elapsed_s=24
 )
 
 SETTLING = Snapshot(
@@ -31,7 +32,7 @@ SETTLING = Snapshot(
     created=9,
     unknown=3,
     rate=5.0,
-    phase="settling",
+    phase=Phase.SETTLING,
     unanswered=3,
     looks_in_s=24.2,
     elapsed_s=70,
@@ -65,10 +66,10 @@ def test_eta(snapshot: Snapshot, seconds: float | None) -> None:
             "created 120/1000 · 0.0/s · paused for 12 s",
         ),
         (
-            SENDING._replace(phase="finishing", pending=0),
+            SENDING._replace(phase=Phase.FINISHING, pending=0),
             "finishing · created 120/1000 · 5.0/s · 2 unknown",
         ),
-        (SENDING._replace(phase="ended"), "ended · created 120/1000 · 5.0/s · 2 unknown"),
+        (SENDING._replace(phase=Phase.ENDED), "ended · created 120/1000 · 5.0/s · 2 unknown"),
         (
             SETTLING,
             (
@@ -80,7 +81,7 @@ def test_eta(snapshot: Snapshot, seconds: float | None) -> None:
             SETTLING._replace(unanswered=1, looks_in_s=None),
             "settling · 1 unanswered request · looking now · created 9/12 · 5.0/s · 3 unknown",
         ),
-        (Snapshot(phase="looking up sources"), "looking up sources …"),
+        (Snapshot(phase=Phase.LOOKING_UP), "looking up sources …"),
         (Snapshot(), "planning"),
     ],
 )
@@ -127,7 +128,7 @@ def test_the_display_fits_any_width(width: int, snapshot: Snapshot) -> None:
         (SETTLING, "settling · 3 unanswered requests · looking again in 24 s · 9/12 (75%) · 1 min"),
         (SENDING._replace(created=999, unknown=1, pending=0), "sending · 999/1000 (99%) · 24 s"),
         (
-            Snapshot(total=5, pending=5, phase="looking up sources"),
+            Snapshot(total=5, pending=5, phase=Phase.LOOKING_UP),
             "looking up sources … · 0/5 (0%) · 0 s",
         ),
     ],
@@ -226,11 +227,12 @@ import sys, time
 from worker.terminal.progress import Progress
 from worker.terminal.snapshot import Snapshot
 from worker.terminal.logs import Logs
+from worker.model.phase import Phase
 from worker.model.events import Event
 
 how = sys.argv[1]
 snapshot = Snapshot(
-    total=1000, created=120, unknown=2, pending=878, rate=5.0, phase="sending", elapsed_s=24
+    total=1000, created=120, unknown=2, pending=878, rate=5.0, phase=Phase.SENDING, elapsed_s=24
 )
 with Progress(lambda: snapshot, stderr=sys.stderr, style="live") as progress:
     logs = Logs(

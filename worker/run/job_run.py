@@ -22,6 +22,7 @@ from worker.ledger.threads import Database, ListingNotes
 from worker.model.clock import Clock, ServerClock
 from worker.model.errors import AccidentError, DeclinedError, WorkerError
 from worker.model.events import Emit, Event
+from worker.model.phase import Phase
 from worker.model.records import Counts
 from worker.model.setups import SetupLabel, SetupResult, SetupWork
 from worker.model.stop import Stop
@@ -45,9 +46,6 @@ from worker.settle.settling import Settled, Settling, Waiting
 from worker.setup.looking import Looking
 from worker.setup.requests import Requests
 from worker.setup.setting_up import SettingUp
-
-SETTING_UP, FOLLOWING = "setting up", "following setups"
-"""Phases in which a limit of sending duplicates bars nothing."""
 
 
 class JobRun:
@@ -80,7 +78,7 @@ class JobRun:
         server = ServerClock()
         emit = self._emit  # events of all parts pass through here
         self._ledger_file = LedgerFile(database, clock, emit, options)
-        self.phase = "starting"
+        self.phase = Phase.STARTING
         # The counts when they were last read, and the tally then. Replaced as one value, because
         # the display's thread reads it.
         self._counts_read = (Counts(), Tally())
@@ -142,10 +140,11 @@ class JobRun:
 
     def _sending_is_over(self) -> bool:
         """Whether nothing of the present phase may leave any more."""
-        if self.phase == FOLLOWING:
+        if self.phase is Phase.FOLLOWING:
             return self._stop.asked
         gate = self._sending.gate
-        return gate.bars_setups if self.phase == SETTING_UP else gate.is_closed
+        # A limit of sending duplicates does not bar setups.
+        return gate.bars_setups if self.phase is Phase.SETTING_UP else gate.is_closed
 
     @property
     def tally(self) -> Tally:
@@ -219,7 +218,7 @@ class JobRun:
         closed = self._options.closed
         if closed == "max_duration" or (closed and not self.counts.unknown):
             return False  # neither sending nor settling
-        self.phase = "looking up sources"
+        self.phase = Phase.LOOKING_UP
         await self._preflight.check_token()
         if sends and not creates:
             question = await self._database.query(setup_question)
@@ -270,14 +269,14 @@ class JobRun:
         """Set up the batches that exist, and follow them if the run is asked to."""
         await self._read_counts()
         if self._sets_up:
-            self.phase = SETTING_UP
+            self.phase = Phase.SETTING_UP
             if self._setups.open:
                 # As before the first duplicate: the ledger file mentions this run.
                 await self._database.call(setups.mark_started)
                 await self._ledger_file.write_first()
             await self._setting_up.run()
         if self._options.follow and not self._stop.asked:
-            self.phase = FOLLOWING
+            self.phase = Phase.FOLLOWING
             await self._setting_up.follow(self._options.follow)
 
     async def _send_and_settle(self, *, send: bool) -> None:
@@ -285,13 +284,13 @@ class JobRun:
         proved absent."""
         while True:
             if send:
-                self.phase = "sending"
+                self.phase = Phase.SENDING
                 await self._send()
             if self._stop.asked:
                 return
             if send and not await self._database.query(settlement.own_unknown):
                 return
-            self.phase = "settling"
+            self.phase = Phase.SETTLING
             # Requests of an earlier run count as given up when this run began.
             settled = await self._settling.round(max(self._started, self._sending.last_unknown_at))
             self._add_settled(settled)
@@ -348,13 +347,13 @@ class JobRun:
             self._troubles.append(str(trouble.error))
 
     async def _end(self, nothing_to_do: bool) -> Result:
-        self.phase = "finishing"
+        self.phase = Phase.FINISHING
         aborted = self._scope.cancelled_caught
         ended = Ended(nothing_to_do, aborted, self._refusal, self._started)
         result = await self._finish.run(ended, self.counts, self._troubles)
         self._keep_counts(result.counts)
         self._emit(finished_event(result))
-        self.phase = "ended"
+        self.phase = Phase.ENDED
         return result
 
 

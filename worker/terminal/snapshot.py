@@ -5,18 +5,16 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from worker.model.phase import Phase
 from worker.text import counted, human_duration, visible
-
-LOOKING_UP = "looking up sources"
 
 
 class Snapshot(NamedTuple):
     """The state of a run. `total` requested duplicates by status: `created`, `failed`, `unknown`,
     `pending`; `in_flight` requests; `rate` and its maximum `ceiling` (None: unlimited) in
-    duplicates a second; `waiting_s` seconds until sending continues (0: it is not paused); `phase`:
-    planning, looking up sources, sending, settling, finishing, ended; `elapsed_s` seconds so far.
-    Settling waits for `unanswered` requests and checks again in `looks_in_s` seconds (None: it is
-    checking)."""
+    duplicates a second; `waiting_s` seconds until sending continues (0: it is not paused); its
+    `phase`; `elapsed_s` seconds so far. Settling waits for `unanswered` requests and checks again
+    in `looks_in_s` seconds (None: it is checking)."""
 
     total: int = 0
     created: int = 0
@@ -27,7 +25,7 @@ class Snapshot(NamedTuple):
     rate: float = 0.0
     ceiling: float | None = None
     waiting_s: float = 0.0
-    phase: str = "planning"
+    phase: Phase = Phase.PLANNING
     elapsed_s: float = 0.0
     unanswered: int = 0
     looks_in_s: float | None = None
@@ -50,7 +48,7 @@ def eta(snapshot: Snapshot) -> float | None:
 
 def line(snapshot: Snapshot) -> str:
     """One plain line: `created 120/1000 · 5.0/s · 2 unknown · ETA 3 min`."""
-    parts = [] if snapshot.phase == "sending" else doing(snapshot)
+    parts = [] if snapshot.phase is Phase.SENDING else doing(snapshot)
     if snapshot.total:
         parts += [f"created {snapshot.created}/{snapshot.total}", f"{snapshot.rate:.1f}/s"]
     parts += [
@@ -65,7 +63,7 @@ def doing(snapshot: Snapshot) -> list[str]:
     """What the run is doing, in parts of a line: `settling`, `3 unanswered requests`, …"""
     phase = visible(snapshot.phase)
     if not snapshot.unanswered:
-        return [f"{phase} …" if snapshot.phase == LOOKING_UP else phase]
+        return [f"{phase} …" if snapshot.phase is Phase.LOOKING_UP else phase]
     looks = (
         "looking now"
         if snapshot.looks_in_s is None
@@ -76,7 +74,7 @@ def doing(snapshot: Snapshot) -> list[str]:
 
 def ahead(snapshot: Snapshot) -> list[str]:
     """What comes next while a run sends: the end of a pause, the end of the run."""
-    if snapshot.phase != "sending":
+    if snapshot.phase is not Phase.SENDING:
         return []
     parts = [f"paused for {human_duration(snapshot.waiting_s)}"] if snapshot.waiting_s > 0 else []
     left = eta(snapshot)
