@@ -10,7 +10,7 @@ from worker.cli import parser as cli
 from worker.job.columns import COLUMNS as JOB_COLUMNS
 from worker.ledger.rows import COLUMNS
 from worker.model import errors
-from worker.model.events import EVENTS, STOPPED_BY
+from worker.model.events import EVENTS, STOPPED_BY, StopReason
 from worker.model.names import PLACEHOLDERS
 from worker.model.records import STATUSES, Counts, Status
 from worker.model.setups import SETUP_STATUSES, SetupCounts, SetupStatus
@@ -74,7 +74,7 @@ def test_events_are_the_contract_s_and_a_note() -> None:
 
 
 def test_reasons_to_stop_are_the_contract_s() -> None:
-    assert tuple(STOPPED_BY) == contract.STOPPED_BY
+    assert tuple(STOPPED_BY) == tuple(StopReason) == contract.STOPPED_BY
 
 
 def test_errors_end_with_the_contract_s_exit_codes() -> None:

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from tests.support.clocks import HandClock, SkippingStop
-from worker.model.events import Event
+from worker.model.events import Event, StopReason
 from worker.model.replies import Quota
 from worker.rate.evidence import BURST
 from worker.rate.pacer import Pacer
@@ -79,7 +79,7 @@ async def test_a_turn_that_is_further_away_than_patience_lasts_is_not_waited_for
 
 async def test_no_turn_is_given_after_the_wish_to_stop() -> None:
     rig = Rig()
-    rig.stop.ask("limit")
+    rig.stop.ask(StopReason.LIMIT)
 
     assert not await rig.pacer.acquire(60.0)
 
@@ -89,7 +89,7 @@ async def test_a_wish_to_stop_ends_a_wait() -> None:
     rig.pacer.throttled(rig.clock.now, 30.0)
 
     async def asked_meanwhile(_: float) -> None:
-        rig.stop.ask("signal")
+        rig.stop.ask(StopReason.SIGNAL)
 
     rig.pacer._wait = asked_meanwhile
     assert not await rig.pacer.acquire(60.0)
@@ -139,7 +139,7 @@ async def test_a_sender_with_a_place_waits_for_a_pause_that_begins_meanwhile(
 async def test_a_sender_with_a_place_does_not_send_after_a_request_to_stop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    rig, _ = crowd(monkeypatch, lambda rig: rig.stop.ask("signal"))
+    rig, _ = crowd(monkeypatch, lambda rig: rig.stop.ask(StopReason.SIGNAL))
     assert await rig.pacer.acquire(60.0)
     assert not await rig.pacer.acquire(60.0)
     assert rig.pacer.in_flight == 1

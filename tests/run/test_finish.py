@@ -16,6 +16,7 @@ from worker.ledger import views
 from worker.ledger.store import Ledger
 from worker.ledger.threads import ThreadedDatabase
 from worker.model.clock import MachineClock
+from worker.model.events import StopReason
 from worker.model.records import Counts
 from worker.model.stop import Stop
 from worker.run.finish import Ended, Finish
@@ -92,7 +93,7 @@ async def test_a_run_of_which_a_last_step_failed_does_not_end_with_0(
         monkeypatch.setattr(Ledger, "end_run", full)
     stop = Stop()
     if reason is not None:
-        stop.ask(reason)
+        stop.ask(StopReason(reason))
     write_last = unwritten if "write_last" in failing else nothing
     result, troubles = await finished(tmp_path, stop, write_last)
     assert (result.stopped_by, result.exit_code, len(troubles)) == (stopped_by, code, len(failing))

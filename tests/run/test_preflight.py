@@ -21,7 +21,7 @@ from worker.ledger.threads import ListingNotes, ThreadedDatabase
 from worker.model.batch import Workspace, listed
 from worker.model.clock import ServerClock
 from worker.model.errors import TokenRefusedError
-from worker.model.events import Event
+from worker.model.events import Event, StopReason
 from worker.model.replies import Answer, Listing, NoAnswer, Page, Reply
 from worker.run.preflight import Preflight, PreflightResult
 
@@ -351,7 +351,7 @@ async def test_a_wish_to_stop_ends_the_look_ups_and_fails_nothing(
 ) -> None:
     with opened(tmp_path, "batch_id", SOURCE) as ledger:
         rig = Rig(ledger, api)
-        rig.stop.ask("signal")
+        rig.stop.ask(StopReason.SIGNAL)
         await rig.preflight.look_up_sources()
 
         assert api.calls == []
@@ -432,7 +432,7 @@ async def test_a_listing_that_ends_because_the_run_was_asked_to_stop_does_not_sa
     api.listings[WORKSPACE] = [broken(source)]
     with opened(tmp_path, "batch_id", source) as ledger:
         rig = Rig(ledger, api)
-        api.before_listing = lambda: rig.stop.ask("signal")
+        api.before_listing = lambda: rig.stop.ask(StopReason.SIGNAL)
         await rig.preflight.look_up_sources()
         assert connection_of(ledger).execute("SELECT error FROM listings").fetchone()[0]
         assert rig.events == []

@@ -13,8 +13,9 @@ import pytest
 from tests.settle.rig import OTHER, SETTLE_AFTER, SOURCE, Rig, World, run
 from tests.support.ledgers import CAMPAIGN, uuid
 from worker.ledger import decisions
-from worker.model.sending_bounds import INTENT_EXPIRES_AFTER_S
-from worker.settle.settling import MAX_ABSENCE_PROOFS, Settled, Waiting
+from worker.ledger.seat import LEAVES_WITHIN_S
+from worker.model.events import StopReason
+from worker.settle.settling import PROOFS, Settled, Waiting
 
 # -- presence and absence
 
@@ -129,7 +130,7 @@ async def test_regression_the_second_listing_of_each_workspace_waits_for_the_fir
 
 async def test_a_wish_to_stop_while_waiting_decides_nothing(one: Rig, world: World) -> None:
     one.lose()
-    one.stop.ask("signal")
+    one.stop.ask(StopReason.SIGNAL)
 
     assert await one.round() == Settled(unknown=1)
     assert len(world.listed_at()) == 1
@@ -144,7 +145,7 @@ async def test_a_wish_to_stop_during_a_look_decides_nothing_by_that_look(
 
     def stop() -> None:
         if len(world.listed_at()) == 1 + look:
-            one.stop.ask("signal")
+            one.stop.ask(StopReason.SIGNAL)
 
     world.on_listing = stop
     assert await one.round() == Settled(unknown=1)

@@ -40,7 +40,7 @@ from worker.ledger.sqlite.database import open_for_writing
 from worker.ledger.store import Ledger
 from worker.ledger.threads import Database
 from worker.model.clock import iso
-from worker.model.events import Event
+from worker.model.events import Event, StopReason
 from worker.model.records import RunKind, RunStart
 from worker.model.run_id import FORM
 from worker.model.stop import Stop
@@ -507,7 +507,7 @@ async def _interrupt(run: Run, stop: Stop, job_run: JobRun) -> None:
         return
     await anyio.sleep(run.signal_at)
     stop.signal = 15
-    stop.ask("signal")
+    stop.ask(StopReason.SIGNAL)
     if run.abort_at is not None:
         await anyio.sleep(run.abort_at - run.signal_at)
         job_run.abort()

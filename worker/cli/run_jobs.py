@@ -21,6 +21,7 @@ from worker.cli.signals import Interrupts, interrupted
 from worker.ledger.database import Held, hold
 from worker.model.clock import MachineClock
 from worker.model.errors import WorkerError
+from worker.model.events import StopReason
 from worker.model.run_id import new_run_id
 from worker.notify.notifier import Notifier, complaint
 from worker.rate.pacer import Pacer
@@ -29,7 +30,15 @@ from worker.settings.settings import Settings
 from worker.terminal.output import complain
 from worker.terminal.secrets import Scrubber
 
-STOPS_ALL = frozenset({"signal", "token", "api", "disk", "database"})
+STOPS_ALL = frozenset(
+    {
+        StopReason.SIGNAL,
+        StopReason.TOKEN,
+        StopReason.API,
+        StopReason.DISK,
+        StopReason.DATABASE,
+    }
+)
 """Why a run ended early, if the next one would end for the same reason."""
 
 

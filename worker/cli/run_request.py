@@ -8,6 +8,7 @@ from typing import NamedTuple
 from worker.cli.accidents import Guard
 from worker.cli.common import Target
 from worker.job.plan import Plan
+from worker.model.events import StopReason
 from worker.settings.settings import Settings
 
 
@@ -26,5 +27,5 @@ class RunRequest(NamedTuple):
     plan: Plan | None = None
     guard: Guard | None = None
     only_settle: bool = False
-    closed: str | None = None
+    closed: StopReason | None = None
     alone: bool = True

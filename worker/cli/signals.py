@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import anyio
 
-from worker.model.events import Emit, Event
+from worker.model.events import Emit, Event, StopReason
 from worker.model.stop import Stop
 from worker.model.stop_signals import HANGUP, HANGUP_TWICE_S, stop_signals
 
@@ -39,7 +39,7 @@ class Interrupts:
         before, self.stop = self.stop, Stop()
         if before.signal is not None:
             self.stop.signal = before.signal
-            self.stop.ask("signal")
+            self.stop.ask(StopReason.SIGNAL)
         return self.stop
 
     def listen(self) -> None:
@@ -50,7 +50,7 @@ class Interrupts:
     def _interrupt(self, number: int, _frame: FrameType | None) -> None:
         if self.stop.signal is None:
             self.stop.signal = number
-            self.stop.ask("signal")
+            self.stop.ask(StopReason.SIGNAL)
 
 
 def interrupted(*, began: bool) -> KeyboardInterrupt:
@@ -96,7 +96,7 @@ async def _watch(
                 continue
             began = anyio.current_time()
             stop.signal = number
-            stop.ask("signal")
+            stop.ask(StopReason.SIGNAL)
             fields = {"signal": signal.Signals(number).name, "in_flight": in_flight()}
             emit(Event("run.interrupted", "warning", fields))
 

@@ -6,6 +6,7 @@ Nothing here knows how a record is shown. People's scripts rely on the names and
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
@@ -32,18 +33,34 @@ EVENTS: Mapping[str, str] = {
 }
 """Every event and its meaning."""
 
+
+class StopReason(StrEnum):
+    """Why a run ended early: the values of `stopped_by`."""
+
+    SIGNAL = "signal"
+    LIMIT = "limit"
+    MAX_DURATION = "max_duration"
+    MAX_FAILED = "max_failed"
+    TOKEN = "token"  # noqa: S105 - a reason, not a token
+    API = "api"
+    DISK = "disk"
+    DECLINED = "declined"
+    INTERNAL = "internal"
+    DATABASE = "database"
+
+
 STOPPED_BY: Mapping[str, str] = {
-    "signal": "a signal asked it to stop",
-    "limit": "--limit was reached",
-    "max_duration": "--max-duration was reached",
-    "max_failed": "--max-failed was reached",
-    "token": "the API refused the token",
-    "api": "the API was unusable for longer than --give-up-after",
-    "disk": "the disk could not be written",
-    "declined": "nobody agreed to create the duplicates",
-    "internal": "of an error in this program",
-    "database": "the ledger's server was away for longer than --give-up-after, or another machine"
-    " took over",
+    StopReason.SIGNAL: "a signal asked it to stop",
+    StopReason.LIMIT: "--limit was reached",
+    StopReason.MAX_DURATION: "--max-duration was reached",
+    StopReason.MAX_FAILED: "--max-failed was reached",
+    StopReason.TOKEN: "the API refused the token",
+    StopReason.API: "the API was unusable for longer than --give-up-after",
+    StopReason.DISK: "the disk could not be written",
+    StopReason.DECLINED: "nobody agreed to create the duplicates",
+    StopReason.INTERNAL: "of an error in this program",
+    StopReason.DATABASE: "the ledger's server was away for longer than --give-up-after, or another"
+    " machine took over",
 }
 """Every `stopped_by`, as the end of the sentence: the run ended early because …"""
 

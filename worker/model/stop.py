@@ -7,7 +7,10 @@ from contextlib import contextmanager
 
 import anyio
 
-from worker.model.events import STOPPED_BY
+from worker.model.events import StopReason
+
+SEVERE = (StopReason.SIGNAL, StopReason.TOKEN)
+"""Reasons that decide the exit code."""
 
 
 class Stop:
@@ -15,7 +18,7 @@ class Stop:
     signal or a refused token replaces a milder reason, because it decides the exit code."""
 
     def __init__(self) -> None:
-        self.reason: str | None = None
+        self.reason: StopReason | None = None
         self.signal: int | None = None
         self._event = anyio.Event()
         self._listeners: list[Callable[[], None]] = []
@@ -24,13 +27,9 @@ class Stop:
         """Call `listener` whenever a stop is requested."""
         self._listeners.append(listener)
 
-    def ask(self, reason: str) -> None:
-        """Let nothing new begin, because of `reason` (a key of `STOPPED_BY`)."""
-        if reason not in STOPPED_BY:
-            raise ValueError(reason)
-        if self.reason is None or (
-            reason in ("signal", "token") and self.reason not in ("signal", "token")
-        ):
+    def ask(self, reason: StopReason) -> None:
+        """Let nothing new begin, because of `reason`."""
+        if self.reason is None or (reason in SEVERE and self.reason not in SEVERE):
             self.reason = reason
         self._event.set()
         for listener in self._listeners:

@@ -12,7 +12,7 @@ from worker.ledger.store import Ledger
 from worker.ledger.threads import Database
 from worker.model.clock import Clock, iso
 from worker.model.errors import WorkerError
-from worker.model.events import Event
+from worker.model.events import Event, StopReason
 from worker.model.records import Counts, RunEnd
 from worker.model.setups import SetupCounts, SetupWork
 from worker.model.stop import Stop
@@ -76,8 +76,8 @@ class Finish:
         self._database, self._clock, self._stop, self._options = database, clock, stop, options
         self._sending, self._ledger_file, self._trouble = sending, ledger_file, trouble
         self._requests = requests
-        self._failure: str | None = None
-        """Why a step of finishing failed: a key of `STOPPED_BY`."""
+        self._failure: StopReason | None = None
+        """Why a step of finishing failed."""
 
     async def run(self, ended: Ended, known: Counts, troubles: list[str]) -> Result:
         """Finish the run and return its result. `known` are the counts to use if the database
@@ -101,7 +101,7 @@ class Finish:
         tally = self._sending.tally
         end = RunEnd(
             iso(self._clock.wall()),
-            stopped_by,
+            stopped_by and stopped_by.value,
             code,
             tally.created,
             tally.requests,
@@ -116,7 +116,7 @@ class Finish:
             tally=tally,
             reasons=tuple(why.reasons),
             nothing_to_do=ended.nothing_to_do,
-            stopped_by=stopped_by,
+            stopped_by=stopped_by and stopped_by.value,
             exit_code=code,
             duration_s=self._clock.monotonic() - ended.started,
             troubles=tuple(troubles),
@@ -128,7 +128,7 @@ class Finish:
             warnings=why.warnings,
         )
 
-    def _outcome(self, ended: Ended, final: Final) -> tuple[str | None, int]:
+    def _outcome(self, ended: Ended, final: Final) -> tuple[StopReason | None, int]:
         """Why the run stopped early (None: it did not), and its exit code. A run of which a step of
         finishing failed never ends with 0."""
         stopped_by = self._stop.reason or (
@@ -150,7 +150,7 @@ class Finish:
         return (self._failure, 1) if code == 0 and self._failure else (stopped_by, code)
 
     def _setups_barred(self, set_up: SetupCounts) -> bool:
-        return bool(set_up.pending) and self._sending.gate.closed == "max_failed"
+        return bool(set_up.pending) and self._sending.gate.closed == StopReason.MAX_FAILED
 
     async def _attempt(self, work: Awaitable[T]) -> T | None:
         """Do one step of finishing. Returns None if it failed."""

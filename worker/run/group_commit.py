@@ -21,7 +21,7 @@ from worker.ledger.store import Ledger
 from worker.ledger.threads import Database
 from worker.model.clock import Clock, ServerClock, iso
 from worker.model.differences import message
-from worker.model.events import Emit, Event
+from worker.model.events import Emit, Event, StopReason
 from worker.model.records import AttemptResult, Intent, Timestamp
 from worker.rate.pacer import Pacer
 from worker.run import claims
@@ -211,7 +211,7 @@ class GroupCommit:
         duplicates forbids more, nothing new is sent from now on."""
         closed = self.gate.is_closed
         if not closed and not self.paused and claims.reached_limit(self._load, self.limits):
-            self.gate.closed = "limit"
+            self.gate.closed = StopReason.LIMIT
         return claims.nothing_left(self._load, self.limits, closed=closed)
 
     # -- what was recorded

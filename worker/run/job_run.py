@@ -21,7 +21,7 @@ from worker.ledger.store import Ledger
 from worker.ledger.threads import Database, ListingNotes
 from worker.model.clock import Clock, ServerClock
 from worker.model.errors import AccidentError, DeclinedError, WorkerError
-from worker.model.events import Emit, Event
+from worker.model.events import Emit, Event, StopReason
 from worker.model.phase import Phase
 from worker.model.records import Counts
 from worker.model.setups import SetupLabel, SetupResult, SetupWork
@@ -216,7 +216,7 @@ class JobRun:
         if not sends and not await self._database.query(settlement.any_open):
             return True
         closed = self._options.closed
-        if closed == "max_duration" or (closed and not self.counts.unknown):
+        if closed == StopReason.MAX_DURATION or (closed and not self.counts.unknown):
             return False  # neither sending nor settling
         self.phase = Phase.LOOKING_UP
         await self._preflight.check_token()
@@ -249,7 +249,7 @@ class JobRun:
     async def _agreed(self, question: Question) -> bool:
         """Whether somebody agrees to what the run would do, if somebody must."""
         if not await self._confirm(question):
-            self._stop.ask("declined")
+            self._stop.ask(StopReason.DECLINED)
         return not self._stop.asked
 
     def _note_setup(self, result: SetupResult, label: SetupLabel) -> None:
@@ -332,7 +332,7 @@ class JobRun:
             await anyio.sleep(
                 max(0.0, self._options.max_duration - (self._clock.monotonic() - self._started))
             )
-            self._stop.ask("max_duration")
+            self._stop.ask(StopReason.MAX_DURATION)
 
     def _note_trouble(self, error: Exception) -> None:
         """Keep the message about what ends the run early, and stop for that reason."""

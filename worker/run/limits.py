@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from worker.model.events import StopReason
 from worker.model.stop import Stop
 
 
@@ -27,14 +28,14 @@ class Limits(NamedTuple):
             max_failed=None if self.max_failed is None else max(0, self.max_failed - tally.refused),
         )
 
-    def closed(self, seconds_left: float | None) -> str | None:
+    def closed(self, seconds_left: float | None) -> StopReason | None:
         """Which limit is used up, with so many seconds left of `max_duration` (None: no limit);
         None if none is."""
         if seconds_left is not None and seconds_left <= 0:
-            return "max_duration"
+            return StopReason.MAX_DURATION
         if self.max_failed == 0:
-            return "max_failed"
-        return "limit" if self.limit == 0 else None
+            return StopReason.MAX_FAILED
+        return StopReason.LIMIT if self.limit == 0 else None
 
 
 @dataclass(slots=True)
@@ -56,7 +57,7 @@ class Gate:
     """Whether anything new may be sent in this run."""
 
     stop: Stop
-    closed: str | None = None
+    closed: StopReason | None = None
     """Why nothing new is sent although the run continues: a limit that is reached."""
 
     @property
@@ -68,4 +69,4 @@ class Gate:
     def bars_setups(self) -> bool:
         """Whether no setup may be sent either. The limit on created duplicates does not count: what
         was created is set up."""
-        return self.stop.asked or self.closed == "max_failed"
+        return self.stop.asked or self.closed == StopReason.MAX_FAILED

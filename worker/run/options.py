@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from worker.accidents.rules import Situation
 from worker.export.commands import Invocation
+from worker.model.events import StopReason
 from worker.run.limits import Limits
 
 
@@ -27,6 +28,6 @@ class Options(NamedTuple):
     invocation: Invocation
     only_settle: bool = False
     situation: Situation | None = None
-    closed: str | None = None
+    closed: StopReason | None = None
     follow: float = 0.0
     retry_failed: bool = False

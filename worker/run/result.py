@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from worker.model.errors import TokenRefusedError, WorkerError
+from worker.model.events import StopReason
 from worker.model.records import Counts
 from worker.model.setups import SetupCounts, SetupWork
 from worker.run.limits import Tally
@@ -49,9 +50,15 @@ def exit_code(
     unless the run `follows` it until it is ready."""
     if signal is not None:
         return 128 + signal
-    if stopped_by == "token":
+    if stopped_by == StopReason.TOKEN:
         return TokenRefusedError.exit_code
-    if stopped_by in ("api", "disk", "database", "internal", "declined"):
+    if stopped_by in (
+        StopReason.API,
+        StopReason.DISK,
+        StopReason.DATABASE,
+        StopReason.INTERNAL,
+        StopReason.DECLINED,
+    ):
         return 1
     if only_settle:
         return 1 if counts.unknown else 0

@@ -17,6 +17,7 @@ from worker.api.verdicts import TokenVerdict, token_verdict
 from worker.model.batch import Batch
 from worker.model.clock import Clock, ServerClock, iso
 from worker.model.differences import Difference, differences
+from worker.model.events import StopReason
 from worker.model.records import AttemptResult, Intent
 from worker.model.replies import Answer, Reply
 from worker.model.setups import SetupIntent, SetupResult
@@ -128,9 +129,9 @@ class Sender:
         requests would leave."""
         self._refused += outcome.kind is OutcomeKind.REFUSED
         if self.limits.max_failed is not None and self._refused >= self.limits.max_failed:
-            self.gate.closed = self.gate.closed or "max_failed"
+            self.gate.closed = self.gate.closed or StopReason.MAX_FAILED
         if self.pacer.unusable_for() >= self.limits.give_up_after_s:
-            self.gate.stop.ask("api")
+            self.gate.stop.ask(StopReason.API)
 
     async def _after_not_sent(
         self, what: tuple[str, int], outcome: Outcome, left: float
@@ -154,7 +155,7 @@ class Sender:
         momentary error of the API, so ask `me` about the token."""
         match await self._token(self.clock.monotonic()):
             case TokenVerdict.REFUSED:
-                self.gate.stop.ask("token")
+                self.gate.stop.ask(StopReason.TOKEN)
                 return outcome, False
             case TokenVerdict.UNCLEAR:
                 self.pacer.unusable(left, None, outcome.error or "", patient=False)
@@ -170,7 +171,7 @@ class Sender:
         """What the API said about the token after `since` (monotonic seconds). Senders ask one
         after another, and take the answer to a request that another one has sent since."""
         async with self._token_lock:
-            if self.gate.stop.reason == "token":
+            if self.gate.stop.reason == StopReason.TOKEN:
                 return TokenVerdict.REFUSED
             if self.gate.stop.asked:
                 return TokenVerdict.UNCLEAR

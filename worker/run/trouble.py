@@ -9,13 +9,14 @@ from worker import open_files
 from worker.api.reader import ApiUnusableError
 from worker.ledger.engine import SeatLostError, ServerError
 from worker.model.errors import AccidentError, DeclinedError, TokenRefusedError, WorkerError
+from worker.model.events import StopReason
 
 
 class Trouble(NamedTuple):
-    """Why a run ends early: `reason` is a key of `STOPPED_BY`, `error` is the message for users,
-    `is_bug` marks an error in this program."""
+    """Why a run ends early: its `reason`; `error` is the message for users, and `is_bug` marks an
+    error in this program."""
 
-    reason: str
+    reason: StopReason
     error: Exception
     is_bug: bool = False
 
@@ -24,43 +25,43 @@ def trouble_of(error: Exception) -> Trouble:
     """What this error means for the run."""
     match error:
         case TokenRefusedError():
-            return Trouble("token", error)
+            return Trouble(StopReason.TOKEN, error)
         case ApiUnusableError():
-            return Trouble("api", error)
+            return Trouble(StopReason.API, error)
         case AccidentError() | DeclinedError():
-            return Trouble("declined", error)
+            return Trouble(StopReason.DECLINED, error)
         case SeatLostError():
             taken = WorkerError(
                 str(error), hint="Nothing new was sent after that. `ledger` shows what is known."
             )
-            return Trouble("database", taken)
+            return Trouble(StopReason.DATABASE, taken)
         case ServerError():
             away = WorkerError(
                 f"the ledger cannot be written: {error}",
                 hint="Nothing new was sent after that. Run the same command again when the server"
                 " can be reached: it finds out what became of the last requests.",
             )
-            return Trouble("database", away)
+            return Trouble(StopReason.DATABASE, away)
         case sqlite3.Error() | OSError() if open_files.are_spent(error):
             spent = WorkerError(
                 "too many open files: the ledger cannot be written",
                 hint="Nothing new was sent after that. Raise the limit with ulimit -n 1024, or"
                 " lower --max-in-flight; then run the same command again.",
             )
-            return Trouble("disk", spent)
+            return Trouble(StopReason.DISK, spent)
         case sqlite3.Error() | OSError():
             unwritten = WorkerError(
                 f"the ledger cannot be written: {error}",
                 hint="Nothing new was sent after that. Free some disk space or make the folder"
                 " writable; then run the same command again.",
             )
-            return Trouble("disk", unwritten)
+            return Trouble(StopReason.DISK, unwritten)
     bug = WorkerError(
         f"a bug in duplicate-batches: {type(error).__name__}: {error}",
         hint="Please report it, with the log that --log-file writes. To continue, run the same"
         " command again.",
     )
-    return Trouble("internal", bug, is_bug=True)
+    return Trouble(StopReason.INTERNAL, bug, is_bug=True)
 
 
 def leaves(group: BaseExceptionGroup[Exception]) -> list[Exception]:
