@@ -249,8 +249,8 @@ def _without_password(word: str) -> str:
 
 def write_ledger_file(
     reader: Reader,
-    campaign: int,
-    name: str,
+    campaign_id: int,
+    campaign: str,
     path: Path,
     settings: Settings,
     *,
@@ -260,7 +260,7 @@ def write_ledger_file(
     run may be active: this command does not hold the database. Says on standard error where
     decisions are kept that were filled in there and are not recorded. Raises OSError."""
     found = invocation(settings)
-    written = export.write_ledger_file(reader, campaign, name, path, found, active=active)
+    written = export.write_ledger_file(reader, campaign_id, campaign, path, found, active=active)
     for message in written.messages:
         complain(message)
 

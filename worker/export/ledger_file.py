@@ -62,8 +62,8 @@ def make_folder(path: Path) -> None:
 
 def write_ledger_file(
     reader: Reader,
-    campaign: int,
-    name: str,
+    campaign_id: int,
+    campaign: str,
     path: Path,
     invocation: Invocation,
     *,
@@ -79,7 +79,7 @@ def write_ledger_file(
     stamps: list[str | None] = []
     # The stamp is taken before the rename: afterwards another command may replace the file.
     with replaced(path, lambda temporary: stamps.append(stamp(temporary))) as file:
-        content = content_of(reader, campaign, name, invocation, active=active)
+        content = content_of(reader, campaign_id, campaign, invocation, active=active)
         about = content.about._replace(file=path.absolute())
         format_of(path).write(file, content._replace(about=about))
     messages = [
@@ -92,19 +92,19 @@ def write_ledger_file(
 
 def content_of(
     reader: Reader,
-    campaign: int,
-    name: str,
+    campaign_id: int,
+    campaign: str,
     invocation: Invocation,
     *,
     active: bool = False,
 ) -> Content:
-    """The current content of the campaign's ledger file (`campaign` and `name`: its number and
-    name). Parameters are those of `write_ledger_file`."""
-    run = views.latest_run_of_campaign(reader, name)
+    """The current content of the campaign's ledger file (its number and name). Parameters are
+    those of `write_ledger_file`."""
+    run = views.latest_run_of_campaign(reader, campaign)
     if run is None:
         raise AssertionError("a campaign always has a run")
     about = About(
-        campaign=name,
+        campaign=campaign,
         job=run.job,
         run_id=run.run_id,
         database=reader.place,
@@ -115,8 +115,10 @@ def content_of(
     )
     return Content(
         about,
-        extra_columns(reader, campaign),
-        ledger_rows(reader, campaign, name),
+        extra_columns(reader, campaign_id),
+        ledger_rows(reader, campaign_id, campaign),
         # While a run is active it settles by itself, and nobody else can record a decision.
-        () if active else sheet_rows(undecided(reader, campaign), name, invocation.batch_url),
+        ()
+        if active
+        else sheet_rows(undecided(reader, campaign_id), campaign, invocation.batch_url),
     )

@@ -49,19 +49,19 @@ class Forecast(NamedTuple):
 def of_plan(
     reader: Reader,
     staged: Path,
-    campaign: int | None,
+    campaign_id: int | None,
     items: int,
     *,
     retry_failed: bool,
 ) -> Forecast:
     """What a run of the plan file `staged`, which has this number of `items`, would do."""
     with reader.attached(staged):
-        known = counts_in(reader.ask("plan_counts", campaign=campaign))
+        known = counts_in(reader.ask("plan_counts", campaign=campaign_id))
         missing = reader.ask(
-            "plan_missing", campaign=campaign, retry_failed=retry_failed, limit=5
+            "plan_missing", campaign=campaign_id, retry_failed=retry_failed, limit=5
         ).fetchall()
         sources = int(reader.ask("plan_sources").fetchone()[0])
-        asked = {"campaign": campaign, "retry_failed": retry_failed}
+        asked = {"campaign": campaign_id, "retry_failed": retry_failed}
         set_up = int(reader.ask("plan_to_set_up", **asked).fetchone()[0])
     return Forecast(
         counts=known,
@@ -75,23 +75,23 @@ def of_plan(
 
 
 def count_setups(
-    reader: Reader, staged: Path, campaign: int | None, create: int, *, retry_failed: bool
+    reader: Reader, staged: Path, campaign_id: int | None, create: int, *, retry_failed: bool
 ) -> int:
     """How many of the first `create` duplicates that a run of the plan would create it sets up."""
     with reader.attached(staged):
         found = reader.ask(
-            "plan_missing_to_set_up", campaign=campaign, retry_failed=retry_failed, limit=create
+            "plan_missing_to_set_up", campaign=campaign_id, retry_failed=retry_failed, limit=create
         )
         return int(found.fetchone()[0])
 
 
-def count_leaving(reader: Reader, staged: Path, campaign: int | None) -> int:
+def count_leaving(reader: Reader, staged: Path, campaign_id: int | None) -> int:
     """How many duplicates of the campaign are not in the plan file `staged`."""
     with reader.attached(staged):
-        return int(reader.ask("plan_left", campaign=campaign).fetchone()[0])
+        return int(reader.ask("plan_left", campaign=campaign_id).fetchone()[0])
 
 
-def plan_left_out(reader: Reader, campaign: int, *, retry_failed: bool) -> Rows:
+def plan_left_out(reader: Reader, campaign_id: int, *, retry_failed: bool) -> Rows:
     """The `line` and `copy` of the plan's duplicates (table `plan.staged`) that a run would not
     send."""
-    return reader.ask("plan_left_out", campaign=campaign, retry_failed=retry_failed)
+    return reader.ask("plan_left_out", campaign=campaign_id, retry_failed=retry_failed)

@@ -43,21 +43,22 @@ LedgerRow = Mapping[str, Any]
 _decode = json.JSONDecoder().raw_decode
 
 
-def extra_columns(reader: Reader, campaign: int) -> tuple[str, ...]:
+def extra_columns(reader: Reader, campaign_id: int) -> tuple[str, ...]:
     """The job's own `x_` columns, in its order."""
-    return tuple(json.loads(reader.ask("extra_columns", campaign=campaign).fetchone()[0]))
+    return tuple(json.loads(reader.ask("extra_columns", campaign=campaign_id).fetchone()[0]))
 
 
 def ledger_rows(
     reader: Reader,
-    campaign: int,
-    name: str,
+    campaign_id: int,
+    campaign: str,
     *,
     dropped: bool = False,
     created: bool | None = None,
     job_names: bool = False,
 ) -> Iterator[LedgerRow]:
-    """The ledger's rows with exact values, in the job's order. `name` is the campaign's name.
+    """The ledger's rows with exact values, in the job's order. `campaign_id` is the campaign's
+    number, `campaign` its name.
 
     With `dropped`, the duplicates that are no longer in the job follow at the end. With `created`,
     only created rows of the job are returned; with `created` False, only its other rows.
@@ -71,8 +72,8 @@ def ledger_rows(
       candidate_count how many batches those are in all
       copies     how many copies its row of the job asks for
       job_name   with `job_names`: its name as a job file writes it"""
-    own = extra_columns(reader, campaign)
-    asked = {"campaign": campaign, "name": name, "created": created}
+    own = extra_columns(reader, campaign_id)
+    asked = {"campaign": campaign_id, "name": campaign, "created": created}
     for statement in ("ledger_rows", "dropped_rows") if dropped else ("ledger_rows",):
         for (
             *values,

@@ -40,34 +40,34 @@ class LatestRun(NamedTuple):
     host: str = ""
 
 
-def campaign_id(reader: Reader, name: str) -> int | None:
+def campaign_id(reader: Reader, campaign: str) -> int | None:
     """The campaign's number, or None if the ledger does not have it."""
-    row = reader.execute("campaign_id", name=name).fetchone()
+    row = reader.execute("campaign_id", name=campaign).fetchone()
     return None if row is None else int(row["id"])
 
 
-def counts(reader: Reader, campaign: int) -> Counts:
+def counts(reader: Reader, campaign_id: int) -> Counts:
     """How many of the duplicates that are in the campaign's job now have which status."""
-    return counts_in(reader.execute("counts", campaign=campaign))
+    return counts_in(reader.execute("counts", campaign=campaign_id))
 
 
-def causes(reader: Reader, campaign: int) -> list[Cause]:
+def causes(reader: Reader, campaign_id: int) -> list[Cause]:
     """Why rows are not created: every cause and how many rows have it, most frequent first."""
     found = Causes()
-    for row in reader.execute("reasons", campaign=campaign):
+    for row in reader.execute("reasons", campaign=campaign_id):
         found.add(why.cause(row["reason"], row["error"]), row["items"])
     return found.all()
 
 
-def undecided(reader: Reader, campaign: int) -> int:
+def undecided(reader: Reader, campaign_id: int) -> int:
     """How many of the campaign's unknown duplicates a person must decide: batches were found that
     could be their copies."""
-    return int(reader.execute("count_undecided", campaign=campaign).fetchone()[0])
+    return int(reader.execute("count_undecided", campaign=campaign_id).fetchone()[0])
 
 
-def differing(reader: Reader, campaign: int) -> int:
+def differing(reader: Reader, campaign_id: int) -> int:
     """How many of the job's copies differ from their source."""
-    return int(reader.execute("count_differing", campaign=campaign).fetchone()[0])
+    return int(reader.execute("count_differing", campaign=campaign_id).fetchone()[0])
 
 
 def named_workspaces(reader: Reader, ids: Iterable[str]) -> tuple[Workspace, ...]:
@@ -76,15 +76,15 @@ def named_workspaces(reader: Reader, ids: Iterable[str]) -> tuple[Workspace, ...
     return tuple(Workspace(one, titles.get(one, "")) for one in ids)
 
 
-def to_set_up(reader: Reader, campaign: int, run: int, create: int) -> int:
+def to_set_up(reader: Reader, campaign_id: int, run: int, create: int) -> int:
     """How many of the first `create` duplicates that the run may send it sets up afterwards."""
-    found = reader.execute("claimable_to_set_up", campaign=campaign, run=run, limit=create)
+    found = reader.execute("claimable_to_set_up", campaign=campaign_id, run=run, limit=create)
     return int(found.fetchone()[0])
 
 
-def first_names(reader: Reader, campaign: int, run: int, limit: int) -> list[str]:
+def first_names(reader: Reader, campaign_id: int, run: int, limit: int) -> list[str]:
     """The first names that the run will send, in the job's order."""
-    found = reader.execute("first_claimable", campaign=campaign, run=run, limit=limit)
+    found = reader.execute("first_claimable", campaign=campaign_id, run=run, limit=limit)
     return [
         coming_name(row["name"], row["template"], row["copies"], row["source_name"])
         for row in found
@@ -97,10 +97,12 @@ def sources_found(reader: Reader, run: int) -> dict[str, int]:
     return {row["workspace_id"]: row["sources"] for row in found}
 
 
-def sources_lost(reader: Reader, campaign: int, run: int, state: str) -> list[tuple[int, str, str]]:
+def sources_lost(
+    reader: Reader, campaign_id: int, run: int, state: str
+) -> list[tuple[int, str, str]]:
     """The sources that the run found to be in this `state`, `missing` or `unclear`: the first line
     that names each one, its id, and why."""
-    found = reader.execute("sources_lost", campaign=campaign, run=run, state=state)
+    found = reader.execute("sources_lost", campaign=campaign_id, run=run, state=state)
     return [(row["line"], row["source_id"], row["reason"]) for row in found]
 
 
@@ -126,14 +128,14 @@ class Names(NamedTuple):
 
 
 def names_taken(
-    reader: Reader, campaign: int, run: int, latest: int | None, unsettled: Sequence[str] = ()
+    reader: Reader, campaign_id: int, run: int, latest: int | None, unsettled: Sequence[str] = ()
 ) -> Names:
     """Which names that the run would use already exist, according to its listings. `latest` is the
     result of `latest_baseline`; `unsettled` are the names of batches that unanswered requests of
     another database may have created."""
     found = reader.execute(
         "names_taken",
-        campaign=campaign,
+        campaign=campaign_id,
         run=run,
         latest=latest,
         unsettled=json.dumps(unsettled),
@@ -141,21 +143,21 @@ def names_taken(
     return Names(*found.fetchone())
 
 
-def latest_baseline(reader: Reader, campaign: int) -> int | None:
+def latest_baseline(reader: Reader, campaign_id: int) -> int | None:
     """The number of the last listing before the campaign's latest request left, or before it was
     known that one had created nothing; None if there was no request."""
-    found: int | None = reader.execute("latest_baseline", campaign=campaign).fetchone()["listing"]
+    found: int | None = reader.execute("latest_baseline", campaign=campaign_id).fetchone()["listing"]
     return found
 
 
-def count_left(reader: Reader, campaign: int) -> int:
+def count_left(reader: Reader, campaign_id: int) -> int:
     """How many duplicates of the campaign are no longer in its job."""
-    return int(reader.execute("count_left", campaign=campaign).fetchone()[0])
+    return int(reader.execute("count_left", campaign=campaign_id).fetchone()[0])
 
 
-def previous_date(reader: Reader, campaign: int, run: int) -> str | None:
+def previous_date(reader: Reader, campaign_id: int, run: int) -> str | None:
     """The {date} of the campaign's latest run before this one; None if there is none."""
-    row = reader.execute("previous_date", campaign=campaign, run=run).fetchone()
+    row = reader.execute("previous_date", campaign=campaign_id, run=run).fetchone()
     return None if row is None else str(row["date"])
 
 
@@ -212,9 +214,9 @@ def owned_batches(reader: Reader) -> Iterator[str]:
     return (row[0] for row in reader.execute("owned_batches"))
 
 
-def looked_at(reader: Reader, campaign: int, listing: int) -> list[str]:
+def looked_at(reader: Reader, campaign_id: int, listing: int) -> list[str]:
     """The ids of the workspaces of which the campaign had a whole listing by this number."""
-    found = reader.execute("looked_at", campaign=campaign, listing=listing)
+    found = reader.execute("looked_at", campaign=campaign_id, listing=listing)
     return [row["workspace_id"] for row in found]
 
 

@@ -90,11 +90,11 @@ class LedgerFile:
 
 
 def _write(reader: Reader, options: Options, *, active: bool) -> export.Written:
-    campaign = views.campaign_id(reader, options.campaign)
-    if campaign is None:
+    campaign_id = views.campaign_id(reader, options.campaign)
+    if campaign_id is None:
         raise AssertionError("a run always has a campaign")
     return export.write_ledger_file(
-        reader, campaign, options.campaign, options.ledger, options.invocation, active=active
+        reader, campaign_id, options.campaign, options.ledger, options.invocation, active=active
     )
 
 

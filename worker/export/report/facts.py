@@ -114,47 +114,47 @@ class Facts(NamedTuple):
         return self.timeline is None and any(run.requests for run in self.runs)
 
 
-def facts(reader: Reader, campaign: int, name: str, now: float) -> Facts:
+def facts(reader: Reader, campaign_id: int, campaign: str, now: float) -> Facts:
     """What is known of the campaign (its number and name) at `now` (seconds since 1970). It has at
     least one run."""
-    counts, settled_by = report.counts(reader, campaign)
-    size = report.size(reader, campaign)
-    sending = report.last_sending_run(reader, campaign)
-    run_rows = report.runs(reader, campaign, RUNS)
+    counts, settled_by = report.counts(reader, campaign_id)
+    size = report.size(reader, campaign_id)
+    sending = report.last_sending_run(reader, campaign_id)
+    run_rows = report.runs(reader, campaign_id, RUNS)
     compared_rows = report.comparable_runs(reader, sending["id"], COMPARED) if sending else []
     unknown = report.unknown_outcomes(
         reader, min((row["id"] for row in (*run_rows, *compared_rows)), default=0)
     )
     runs = tuple(_run(row, unknown) for row in run_rows)
     return Facts(
-        campaign=name,
+        campaign=campaign,
         counts=counts,
         settled_by=settled_by,
         dropped=size.dropped,
         sources=size.sources,
-        tries=report.tries(reader, campaign),
+        tries=report.tries(reader, campaign_id),
         runs=runs,
-        runs_in_all=report.count_runs(reader, campaign),
+        runs_in_all=report.count_runs(reader, campaign_id),
         needs=needs(
-            ledger_rows(reader, campaign, name, created=False),
+            ledger_rows(reader, campaign_id, campaign, created=False),
             lambda item, batch_id: candidate(reader, item, batch_id),
             active=runs[0].may_be_active,
         ),
-        timeline=_timeline(reader, campaign, sending, counts.created, now) if sending else None,
+        timeline=_timeline(reader, campaign_id, sending, counts.created, now) if sending else None,
         sending_run_id=sending["run_id"] if sending else None,
         compared=tuple(_run(row, unknown) for row in compared_rows),
-        extra_columns=extra_columns(reader, campaign),
-        notifications=report.notifications(reader, campaign),
-        warnings=views.differing(reader, campaign),
-        workspaces=report.workspaces(reader, campaign),
-        setups=setups.counts(reader, campaign),
-        to_set_up=setups.work(reader, campaign).open,
+        extra_columns=extra_columns(reader, campaign_id),
+        notifications=report.notifications(reader, campaign_id),
+        warnings=views.differing(reader, campaign_id),
+        workspaces=report.workspaces(reader, campaign_id),
+        setups=setups.counts(reader, campaign_id),
+        to_set_up=setups.work(reader, campaign_id).open,
     )
 
 
-def may_be_active(reader: Reader, campaign: int) -> bool:
+def may_be_active(reader: Reader, campaign_id: int) -> bool:
     """Whether the campaign's latest run is still active, as far as this computer can know."""
-    return any(_run(row, {}).may_be_active for row in report.runs(reader, campaign, 1))
+    return any(_run(row, {}).may_be_active for row in report.runs(reader, campaign_id, 1))
 
 
 def candidate(reader: Reader, item: int, batch_id: str) -> Found | None:
@@ -189,14 +189,16 @@ def _run(row: Row, unknown: dict[int, int]) -> Run:
     )
 
 
-def _timeline(reader: Reader, campaign: int, run: Row, created: int, now: float) -> Timeline | None:
+def _timeline(
+    reader: Reader, campaign_id: int, run: Row, created: int, now: float
+) -> Timeline | None:
     begin = seconds(run["started_at"])
     if begin is None:
         return None
     running = run["ended_at"] is None and is_alive(run["host"], run["pid"])
-    settled = report.settlement(reader, campaign, run["id"])
+    settled = report.settlement(reader, campaign_id, run["id"])
     return timeline(
-        report.attempts(reader, campaign, run["id"]),
+        report.attempts(reader, campaign_id, run["id"]),
         report.rate_changes(reader, run["id"], PAUSES),
         begin=begin,
         end=seconds(run["ended_at"] or (None if running else run["last_at"])) or now,

@@ -88,8 +88,8 @@ REPORT_FILE = OwnFile("report", "--output", lambda path: MARK.encode() in _head(
 
 def write_report(
     reader: Reader,
-    campaign: int,
-    name: str,
+    campaign_id: int,
+    campaign: str,
     path: Path,
     about: About,
     commands: Commands,
@@ -101,17 +101,19 @@ def write_report(
 
     Raises UsageError if `path` is another file, or another campaign's report unless `replaces_any`;
     OSError if it cannot be written. The file that was there stays whole then."""
-    refuse_foreign_file(REPORT_FILE, path, None if replaces_any else name)
+    refuse_foreign_file(REPORT_FILE, path, None if replaces_any else campaign)
     with reader.snapshot():
-        found = facts(reader, campaign, name, about.written_at.timestamp())
+        found = facts(reader, campaign_id, campaign, about.written_at.timestamp())
         if not found.runs:
             raise AssertionError("a campaign always has a run")
         with replaced(path) as file:
-            unknown = undecided(reader, campaign, active=found.latest.may_be_active)
+            unknown = undecided(reader, campaign_id, active=found.latest.may_be_active)
             sheet = (
-                NO_SHEET if found.latest.is_active else sheet_of(unknown, name, _batch_url(about))
+                NO_SHEET
+                if found.latest.is_active
+                else sheet_of(unknown, campaign, _batch_url(about))
             )
-            rows = Rows(reader, campaign, name, found)
+            rows = Rows(reader, campaign_id, campaign, found)
             pieces = page(found, rows, about, commands, sheet)
             file.writelines(piece.encode() for piece in pieces)
 
@@ -199,10 +201,10 @@ class Rows:
     has the texts that rows refer to by number, and the candidates of rows; `left_out` is the number
     of rows that did not fit."""
 
-    def __init__(self, reader: Reader, campaign: int, name: str, found: Facts) -> None:
+    def __init__(self, reader: Reader, campaign_id: int, campaign: str, found: Facts) -> None:
         self._reader = reader
+        self._campaign_id = campaign_id
         self._campaign = campaign
-        self._name = name
         self._total = found.counts.total
         self._own = found.extra_columns
         self._sources: dict[str, int] = {}
@@ -214,7 +216,9 @@ class Rows:
     def __iter__(self) -> Iterator[str]:
         separator = "["
         for created in (False, True):
-            for row in ledger_rows(self._reader, self._campaign, self._name, created=created):
+            for row in ledger_rows(
+                self._reader, self._campaign_id, self._campaign, created=created
+            ):
                 if self.count == ROWS or self._bytes > BYTES:
                     break
                 piece = _json(self._row(row))
