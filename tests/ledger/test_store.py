@@ -32,8 +32,6 @@ from worker.ledger.commit_writer import status_of
 from worker.ledger.database import open_for_reading
 from worker.ledger.engine import ServerError
 from worker.ledger.forget import forget
-from worker.ledger.commit_writer import status_of
-from worker.ledger.queries import sql
 from worker.ledger.rows import extra_columns, ledger_rows
 from worker.ledger.sqlite.engine import SqliteEngine
 from worker.ledger.store import Ledger

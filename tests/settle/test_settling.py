@@ -13,9 +13,8 @@ import pytest
 from tests.settle.rig import OTHER, SETTLE_AFTER, SOURCE, Rig, World, run
 from tests.support.ledgers import CAMPAIGN, uuid
 from worker.ledger import decisions
-from worker.ledger.seat import LEAVES_WITHIN_S
 from worker.model.events import StopReason
-from worker.settle.settling import PROOFS, Settled, Waiting
+from worker.settle.settling import Settled, Waiting
 
 # -- presence and absence
 

@@ -56,13 +56,13 @@ def of_plan(
 ) -> Forecast:
     """What a run of the plan file `staged`, which has this number of `items`, would do."""
     with reader.attached(staged):
-        known = counts_in(reader.ask("plan_counts", campaign=campaign_id))
-        missing = reader.ask(
+        known = counts_in(reader.execute("plan_counts", campaign=campaign_id))
+        missing = reader.execute(
             "plan_missing", campaign=campaign_id, retry_failed=retry_failed, limit=5
         ).fetchall()
-        sources = int(reader.ask("plan_sources").fetchone()[0])
+        sources = int(reader.execute("plan_sources").fetchone()[0])
         asked = {"campaign": campaign_id, "retry_failed": retry_failed}
-        set_up = int(reader.ask("plan_to_set_up", **asked).fetchone()[0])
+        set_up = int(reader.execute("plan_to_set_up", **asked).fetchone()[0])
     return Forecast(
         counts=known,
         new=items - known.total,
@@ -79,7 +79,7 @@ def count_setups(
 ) -> int:
     """How many of the first `create` duplicates that a run of the plan would create it sets up."""
     with reader.attached(staged):
-        found = reader.ask(
+        found = reader.execute(
             "plan_missing_to_set_up", campaign=campaign_id, retry_failed=retry_failed, limit=create
         )
         return int(found.fetchone()[0])
@@ -88,10 +88,10 @@ def count_setups(
 def count_leaving(reader: Reader, staged: Path, campaign_id: int | None) -> int:
     """How many duplicates of the campaign are not in the plan file `staged`."""
     with reader.attached(staged):
-        return int(reader.ask("plan_left", campaign=campaign_id).fetchone()[0])
+        return int(reader.execute("plan_left", campaign=campaign_id).fetchone()[0])
 
 
 def plan_left_out(reader: Reader, campaign_id: int, *, retry_failed: bool) -> Rows:
     """The `line` and `copy` of the plan's duplicates (table `plan.staged`) that a run would not
     send."""
-    return reader.ask("plan_left_out", campaign=campaign_id, retry_failed=retry_failed)
+    return reader.execute("plan_left_out", campaign=campaign_id, retry_failed=retry_failed)

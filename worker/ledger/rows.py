@@ -45,7 +45,7 @@ _decode = json.JSONDecoder().raw_decode
 
 def extra_columns(reader: Reader, campaign_id: int) -> tuple[str, ...]:
     """The job's own `x_` columns, in its order."""
-    return tuple(json.loads(reader.ask("extra_columns", campaign=campaign_id).fetchone()[0]))
+    return tuple(json.loads(reader.execute("extra_columns", campaign=campaign_id).fetchone()[0]))
 
 
 def ledger_rows(

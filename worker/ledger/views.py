@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from worker.ledger.commit_writer import default_name
 from worker.ledger.engine import Rows
 from worker.ledger.handle import Reader
 from worker.ledger.rows import coming_name
@@ -146,7 +145,9 @@ def names_taken(
 def latest_baseline(reader: Reader, campaign_id: int) -> int | None:
     """The number of the last listing before the campaign's latest request left, or before it was
     known that one had created nothing; None if there was no request."""
-    found: int | None = reader.execute("latest_baseline", campaign=campaign_id).fetchone()["listing"]
+    found: int | None = reader.execute("latest_baseline", campaign=campaign_id).fetchone()[
+        "listing"
+    ]
     return found
 
 
