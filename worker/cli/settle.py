@@ -71,17 +71,17 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if args.decisions is not None:
         sheet = list(decision_sheet.read(Path(args.decisions)))
         needs_api = names_batches(sheet, accept=args.accept_suggestions)
-        chosen = target(settings, environ) if needs_api else None
+        api = target(settings, environ) if needs_api else None
         with hold(settings.database, settings.wait) as held:
-            return _record_sheet(args, settings, chosen, held, sheet)
+            return _record_sheet(args, settings, api, held, sheet)
     assignments = [_assignment(text) for text in args.assign or ()]
     if assignments or args.absent:
-        chosen = target(settings, environ) if assignments else None
+        api = target(settings, environ) if assignments else None
         with hold(settings.database, settings.wait) as held:
-            return _record_options(args, settings, chosen, held, assignments)
+            return _record_options(args, settings, api, held, assignments)
     api = target(settings, environ)
     with hold(settings.database, settings.wait) as held:
-        return _find_out(args, settings, api, held)
+        return _settle_all(args, settings, api, held)
 
 
 def _refuse_combinations(args: argparse.Namespace, settings: Settings) -> None:
@@ -105,26 +105,30 @@ def _refuse_combinations(args: argparse.Namespace, settings: Settings) -> None:
             raise UsageError(f"{option}: is empty; give the path of a file")
 
 
-def _find_out(args: argparse.Namespace, settings: Settings, chosen: Target, held: Held) -> int:
-    """Settle everything that is open in the database, and write every ledger file that changed."""
-    with closing(held.open(chosen.url)) as database:
-        open_ones = views.campaigns_to_settle(database)
+def _settle_all(args: argparse.Namespace, settings: Settings, api: Target, held: Held) -> int:
+    """Settle everything that is open in the database, and write every ledger file that changed.
+    Returns the exit code."""
+    with closing(held.open(api.url)) as database:
+        unsettled = views.campaigns_to_settle(database)
         if args.job is None and not settings.asks_for_campaign:
-            if not open_ones:
+            if not unsettled:
                 say("Nothing is unknown.")
                 return 0
-            latest = views.latest_run_of_campaign(database, open_ones[0])
+            # The run is recorded for one campaign and settles all of them, so any of them will do.
+            # The run is recorded for one campaign and settles all of them: any of them will do.
+            latest = views.latest_run(database, campaign=unsettled[0])
         else:
             latest = latest_run(database, settings, args)
-        for name in open_ones:
-            if (of_campaign := views.latest_run_of_campaign(database, name)) is not None:
+        for name in unsettled:
+            if (of_campaign := views.latest_run(database, campaign=name)) is not None:
                 _refuse_outdated(database, of_campaign, settings)
     if latest is None:
         raise AssertionError("a campaign always has a run")
     ledger_file = _checked_ledger_file(settings, latest)
+    export.make_folder(ledger_file)
     request = RunRequest(
         settings,
-        chosen,
+        api,
         run_id=new_run_id(MachineClock().wall()),
         campaign=latest.campaign,
         job=latest.job,
@@ -132,61 +136,61 @@ def _find_out(args: argparse.Namespace, settings: Settings, chosen: Target, held
         only_settle=True,
     )
     code = RunSession(request, held).run()
-    with closing(held.open(chosen.url)) as database:
-        for name in open_ones:
+    with closing(held.open(api.url)) as database:
+        for name in unsettled:
             if name != latest.campaign:
                 try:
-                    _write_files_of(database, name, settings)
+                    _write_other_files(database, name, settings)
                 except UsageError as error:
                     # The results are recorded, and the other files can be written.
                     complain(str(error))
-        if code == 0 and args.job is None and views.count_unknown(database):
-            return 1
+        if code == 0 and args.job is None:
+            return _exit_code(views.count_unknown(database))
     return code
 
 
 def _record_options(
     args: argparse.Namespace,
     settings: Settings,
-    chosen: Target | None,
+    api: Target | None,
     held: Held,
     assignments: list[tuple[str, str]],
 ) -> int:
-    """Record the decisions of --assign and --absent: all, or none. `chosen` is needed if a batch is
+    """Record the decisions of --assign and --absent: all, or none. `api` is needed if a batch is
     named. Returns the exit code."""
-    with closing(held.open(chosen.url if chosen else None)) as database:
+    with closing(held.open(api.url if api else None)) as database:
         latest = latest_run(database, settings, args)
         ids = [batch_id for _, batch_id in assignments]
-        found, missing = look_up(ids, settings, chosen)
+        found, missing = look_up(ids, settings, api)
         for batch_id, reason in missing.items():
             raise UsageError(f"{batch_id}: {reason}", hint="Nothing was recorded.")
 
         campaign = campaign_number(database, latest)
-        made = [
+        to_record = [
             Decision(decisions.find_item(database, campaign, item), batch_id)
             for item, batch_id in (*assignments, *((item, None) for item in args.absent or ()))
         ]
-        return _record(database, latest, settings, made, found)
+        return _record(database, latest, settings, to_record, found)
 
 
 def _record_sheet(
     args: argparse.Namespace,
     settings: Settings,
-    chosen: Target | None,
+    api: Target | None,
     held: Held,
     sheet: Sequence[SheetRow],
 ) -> int:
-    """Record the decisions of a sheet: all, or none. `chosen` is needed if a batch is named.
+    """Record the decisions of a sheet: all, or none. `api` is needed if a batch is named.
     Returns the exit code."""
-    with closing(held.open(chosen.url if chosen else None)) as database:
+    with closing(held.open(api.url if api else None)) as database:
         latest = latest_run(database, settings, args)
         checked = check_sheet(database, sheet, latest.campaign, accept=args.accept_suggestions)
-        found = look_up_checked(checked, Path(args.decisions), settings, chosen)
-        made = [one.decision for one in checked.filled]
-        return _record(database, latest, settings, made, found, checked.recorded)
+        found = look_up_checked(checked, Path(args.decisions), settings, api)
+        to_record = [one.decision for one in checked.filled]
+        return _record(database, latest, settings, to_record, found, checked.recorded)
 
 
-def _review(args: argparse.Namespace, settings: Settings, chosen: Target) -> int:
+def _review(args: argparse.Namespace, settings: Settings, api: Target) -> int:
     """Go through what is unknown with the person at the terminal, and record the decisions when
     they leave. Returns the exit code."""
     with closing(open_for_reading(settings.database)) as reader:
@@ -199,18 +203,21 @@ def _review(args: argparse.Namespace, settings: Settings, chosen: Target) -> int
     try:
         with (
             hold(settings.database, settings.wait) as held,
-            closing(held.open(chosen.url)) as database,
+            closing(held.open(api.url)) as database,
         ):
             # The ledger may have changed during the review.
             checked = check_sheet(database, as_read(rows), latest.campaign, accept=False)
             for problem in checked.problems:
                 complain(f"{problem.text}; this decision is not recorded")
-            found, missing = look_up(checked.batch_ids, settings, chosen)
+            found, missing = look_up(checked.batch_ids, settings, api)
             for batch_id, reason in missing.items():
                 complain(f"{batch_id}: {reason}; this decision is not recorded")
-            made = [one.decision for one in checked.filled]
-            left = [one for one in made if one.batch_id is None or one.batch_id in found]
-            return _record(database, latest, settings, left, found, checked.recorded)
+            to_record = [
+                one.decision
+                for one in checked.filled
+                if one.decision.batch_id is None or one.decision.batch_id in found
+            ]
+            return _record(database, latest, settings, to_record, found, checked.recorded)
     except WorkerError as error:
         if rows:
             hint = _keep_review(settings, latest, rows)
@@ -230,15 +237,15 @@ def _keep_review(settings: Settings, latest: views.LatestRun, rows: Sequence[Dec
     return f"To record your decisions later: {again}"
 
 
-def _warn_of_name(made: Decision, item: Known | None, batches: Mapping[str, Listed]) -> None:
+def _warn_of_name(decision: Decision, item: Known | None, batches: Mapping[str, Listed]) -> None:
     """Warn if the batch has another name than its duplicate: the id may be a wrong one. It is
     recorded all the same, because people rename batches."""
-    batch = batches.get(made.batch_id or "")
+    batch = batches.get(decision.batch_id or "")
     if batch is None or item is None or not item.name or "{source_name}" in item.name:
         return  # with the placeholder, the source is not known yet
     if skeleton(batch.name) != skeleton(item.name):
         complain(
-            f"warning: #{made.item}: batch {batch.id} is named {quoted(batch.name)}, and the"
+            f"warning: #{decision.item}: batch {batch.id} is named {quoted(batch.name)}, and the"
             f" duplicate {quoted(item.name)}; see on Prolific whether it is the right one"
         )
 
@@ -247,7 +254,7 @@ def _record(
     database: Writer,
     latest: views.LatestRun,
     settings: Settings,
-    made: Sequence[Decision],
+    to_record: Sequence[Decision],
     batches: Mapping[str, Listed],
     recorded_before: int = 0,
 ) -> int:
@@ -257,46 +264,47 @@ def _record(
     ledger_file = _checked_ledger_file(settings, latest)
     _refuse_outdated(database, latest, settings)
     latest = latest._replace(ledger=ledger_file)
-    if made:
-        for one in made:
+    if to_record:
+        export.make_folder(ledger_file)
+        for one in to_record:
             _warn_of_name(one, decisions.known(database, one.item), batches)
         ledger = Ledger(database, settle_start(settings, latest, ledger_file))
         try:
-            decisions.record(ledger, made, batches)
+            decisions.record(ledger, to_record, batches)
         finally:
-            code = 1 if views.counts(database, ledger.campaign).unknown else 0
+            code = _exit_code(views.counts(database, ledger.campaign).unknown)
             ledger.end_run(RunEnd(iso(MachineClock().wall()), None, code, 0, 0, 0))
-            write_ledger_file(database, ledger.campaign, latest.campaign, ledger_file, settings)
-            _write_report(database, latest, settings)
+            _write_files(database, ledger.campaign, latest, settings)
     counts = views.counts(database, campaign_number(database, latest))
-    _show_recorded(settings, latest, made, counts, recorded_before)
-    return 1 if counts.unknown else 0
+    _show_recorded(settings, latest, to_record, counts, recorded_before)
+    return _exit_code(counts.unknown)
 
 
 def _show_recorded(
     settings: Settings,
     latest: views.LatestRun,
-    made: Sequence[Decision],
+    just_recorded: Sequence[Decision],
     counts: Counts,
     recorded_before: int,
 ) -> None:
     """Say how many decisions were recorded, and what is still unknown in the campaign."""
-    absent = sum(one.batch_id is None for one in made)
+    absent = sum(one.batch_id is None for one in just_recorded)
+    assigned = len(just_recorded) - absent
     if settings.json:
         say_json(
             {
                 "campaign": latest.campaign,
                 "ledger": str(latest.ledger),
-                "assigned": len(made) - absent,
+                "assigned": assigned,
                 "absent": absent,
                 "recorded_before": recorded_before,
                 "counts": counts._asdict(),
-                "exit_code": 1 if counts.unknown else 0,
+                "exit_code": _exit_code(counts.unknown),
             }
         )
     elif not settings.quiet:
         before = f" {recorded_before:,} were recorded before." if recorded_before else ""
-        recorded = f"{len(made) - absent:,} assigned, {absent:,} absent" if made else "nothing"
+        recorded = f"{assigned:,} assigned, {absent:,} absent" if just_recorded else "nothing"
         say(
             f"Recorded: {recorded}.{before} {counted(counts.unknown, 'duplicate')} of"
             f" {latest.campaign} still unknown."
@@ -306,12 +314,16 @@ def _show_recorded(
             say(f"To create what is absent:\n  {shown.run()}")
 
 
+def _exit_code(unknown: int) -> int:
+    """The exit code if this number of duplicates is still unknown."""
+    return 1 if unknown else 0
+
+
 def _checked_ledger_file(settings: Settings, latest: views.LatestRun) -> Path:
-    """The path of the ledger file to write; creates its folder. Raises UsageError if the path has
-    another campaign's rows or another kind of file."""
+    """The path of the ledger file to write. Raises UsageError if the file there has another
+    campaign's rows or is of another kind."""
     path = ledger_file_of(settings, latest)
     refuse_foreign_file(export.LEDGER_FILE, path, latest.campaign)
-    export.make_folder(path)
     return path
 
 
@@ -334,19 +346,22 @@ def _assignment(text: str) -> tuple[str, str]:
         raise UsageError(f"--assign: {text!r}: {error}") from None
 
 
-def _write_files_of(database: Reader, name: str, settings: Settings) -> None:
-    """Write the ledger file of another campaign that was settled too, to the path that its latest
-    run used."""
+def _write_other_files(database: Reader, name: str, settings: Settings) -> None:
+    """Write the files of another campaign that was settled too, to the path that its latest run
+    used."""
     campaign = views.campaign_id(database, name)
     latest = views.latest_run_of_campaign(database, name)
     if campaign is not None and latest is not None and not is_gone(latest.ledger):
         refuse_foreign_file(export.LEDGER_FILE, latest.ledger, name)
-        write_ledger_file(database, campaign, name, latest.ledger, settings)
-        _write_report(database, latest, settings)
+        _write_files(database, campaign, latest, settings)
 
 
-def _write_report(database: Reader, latest: views.LatestRun, settings: Settings) -> None:
-    """Also write the report, if the settings ask for it."""
+def _write_files(
+    database: Reader, campaign: int, latest: views.LatestRun, settings: Settings
+) -> None:
+    """Write the campaign's ledger file to `latest.ledger`, and its report if the settings ask for
+    it. `campaign` is its number."""
+    write_ledger_file(database, campaign, latest.campaign, latest.ledger, settings)
     if settings.report and (
         trouble := write_or_note(database, settings, latest.campaign, latest.ledger)
     ):
