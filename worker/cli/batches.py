@@ -14,7 +14,7 @@ from worker.api.client import ProlificClient
 from worker.api.reader import ApiUnusableError, reader_without_run
 from worker.api.verdicts import workspaces_in
 from worker.cli.choice import statuses
-from worker.cli.common import api, settings_for, target
+from worker.cli.common import api_client, settings_for, target
 from worker.export.batch_list import batch_values, write_csv, write_job
 from worker.model.batch import Workspace
 from worker.model.errors import UsageError
@@ -40,10 +40,10 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """List; the exit code: 1 if the API gave no complete answer. Raises WorkerError."""
     settings = settings_for("batches", args, environ)
     wanted = statuses(args.status, STATUSES)
-    chosen = target(settings, environ)
+    api = target(settings, environ)
 
     async def look() -> _Found:
-        async with api(chosen, settings.timeout, Scrubber(chosen.token), ()) as client:
+        async with api_client(api, settings.timeout, Scrubber(api.token), ()) as client:
             return await _look(client, args.workspace)
 
     found = anyio.run(look)

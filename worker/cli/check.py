@@ -50,7 +50,7 @@ def _check_all(
         refuse_single(common)
         found = read_jobs(command, files, common, args, environ)
         refuse_mixed([one for one in found if isinstance(one, ReadyJob)])
-        chosen, why_not = _target(common, environ)
+        api, why_not = _target(common, environ)
     except UsageError as error:
         outcomes.fail_all(error)
         return outcomes.code
@@ -64,7 +64,7 @@ def _check_all(
             continue
         settings = replace(one.settings, limit=limit)
         try:
-            findings, warnings = check_job(one.job, settings, environ, chosen, why_not)
+            findings, warnings = check_job(one.job, settings, environ, api, why_not)
         except WorkerError as error:
             refused = isinstance(error, TokenRefusedError)
             outcomes.failed(one.name, error)

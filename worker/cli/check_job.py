@@ -14,7 +14,7 @@ from worker.accidents.message import created_again, text
 from worker.accidents.rules import Situation, accidents, with_names
 from worker.api.reader import ApiUnusableError, reader_without_run
 from worker.cli.accidents import messages_for, situation_of
-from worker.cli.common import Target, api, campaign_of, run_start
+from worker.cli.common import Target, api_client, campaign_of, run_start
 from worker.cli.outdated import outdated
 from worker.export import ledger_file as export
 from worker.export.own_files import refuse_foreign_file
@@ -72,19 +72,19 @@ class Known(NamedTuple):
 
 
 def check_job(
-    job: Job, settings: Settings, environ: Mapping[str, str], chosen: Target | None, why_not: str
+    job: Job, settings: Settings, environ: Mapping[str, str], api: Target | None, why_not: str
 ) -> tuple[Findings, tuple[str, ...]]:
     """The findings about one job, and the warnings about its file as they are shown. Asks the
-    `chosen` API, or says `why_not`. Raises WorkerError."""
+    `api`, or says `why_not`. Raises WorkerError."""
     campaign = campaign_of(settings)
     url = SANDBOX if settings.sandbox else api_url(environ)
     refuse_foreign_file(export.LEDGER_FILE, settings.ledger_path("RUN"), campaign)
     with planned(job, campaign, settings.date) as plan:
         known = _known(settings, job, campaign, plan, url)
         sources: Sources | None = None
-        if chosen is not None and known.forecast.sources:
+        if api is not None and known.forecast.sources:
             try:
-                sources = anyio.run(_look, settings, chosen, plan, job.path, campaign, known)
+                sources = anyio.run(_look, settings, api, plan, job.path, campaign, known)
             except ApiUnusableError as error:
                 why_not = error.message
     found = _findings(settings, campaign, job.path, plan, known, sources, why_not)
@@ -157,17 +157,17 @@ def _names_taken(
 
 
 async def _look(
-    settings: Settings, chosen: Target, plan: Plan, job: Path, campaign: str, known: Known
+    settings: Settings, api: Target, plan: Plan, job: Path, campaign: str, known: Known
 ) -> Sources:
     """Look up every source as a run's preflight would, with a temporary ledger."""
-    scrub = Scrubber(chosen.token)
+    scrub = Scrubber(api.token)
     scratch = plan.file.with_name("check.db")
     with closing(open_for_writing(scratch, SANDBOX)) as database:
         start = run_start(settings, "check", RunKind.RUN, campaign=campaign, job=job, ledger=Path())
         ledger = Ledger(database, start)
         ledger.plan(plan.file, (), retry_failed=False)
         knows_before = _tell_known_batches(ledger, settings, known, campaign)
-        async with api(chosen, settings.timeout, scrub, plan.sources()) as client:
+        async with api_client(api, settings.timeout, scrub, plan.sources()) as client:
             threaded = ThreadedDatabase(ledger)
             reader = reader_without_run(client, ListingNotes(threaded), settings.rate)
             preflight = Preflight(threaded, reader, ignore, Stop())

@@ -146,8 +146,8 @@ def target(settings: Settings, environ: Mapping[str, str]) -> Target:
 
 
 @asynccontextmanager
-async def api(
-    chosen: Target,
+async def api_client(
+    api: Target,
     timeout_s: float,
     scrub: Callable[[Any], Any],
     sources: Iterable[str],
@@ -155,8 +155,8 @@ async def api(
 ) -> AsyncIterator[ProlificClient]:
     """A client for the target. The in-process sandbox lives as long as the client, and its listing
     shows the job's `sources`, as the real one would. Connecting may take `connect_s` seconds."""
-    if chosen.token is not None:
-        async with connected(chosen.url, chosen.token, timeout_s, scrub, connect_s) as client:
+    if api.token is not None:
+        async with connected(api.url, api.token, timeout_s, scrub, connect_s) as client:
             yield client
         return
     from worker.sandbox.options import SandboxOptions  # noqa: PLC0415 - only rehearsals need a server

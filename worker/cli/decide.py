@@ -12,7 +12,7 @@ from typing import NamedTuple
 import anyio
 
 from worker.api.reader import reader_without_run
-from worker.cli.common import Target, api, invocation
+from worker.cli.common import Target, api_client, invocation
 from worker.cli.latest_run import campaign_number, latest_run, name_campaign
 from worker.cli.outdated import outdated, warn_if
 from worker.export import decision_sheet
@@ -235,14 +235,14 @@ def _why_refused(
 
 
 def look_up_checked(
-    checked: Checked, path: Path, settings: Settings, chosen: Target | None
+    checked: Checked, path: Path, settings: Settings, api: Target | None
 ) -> dict[str, Listed]:
     """The batches that the sheet at `path` names, as the API shows them. Raises FileError with
     everything that is wrong in the sheet; TokenRefusedError or WorkerError if the API cannot be
     asked."""
     problems = list(checked.problems)
     try:
-        found, missing = look_up(checked.batch_ids, settings, chosen)
+        found, missing = look_up(checked.batch_ids, settings, api)
     except WorkerError:
         if not problems:
             raise
@@ -258,26 +258,26 @@ def look_up_checked(
 
 
 def look_up(
-    ids: Sequence[str], settings: Settings, chosen: Target | None
+    ids: Sequence[str], settings: Settings, api: Target | None
 ) -> tuple[dict[str, Listed], dict[str, str]]:
-    """These batches as the API shows them, and why others do not exist. `chosen` may be None if
+    """These batches as the API shows them, and why others do not exist. `api` may be None if
     there are no ids. Raises TokenRefusedError or WorkerError if the API cannot be asked."""
     if not ids:
         return {}, {}
-    if chosen is None:
+    if api is None:
         raise AssertionError("batches are looked up at an API")
-    return anyio.run(_look_up, ids, settings, chosen)
+    return anyio.run(_look_up, ids, settings, api)
 
 
 async def _look_up(
-    ids: Sequence[str], settings: Settings, chosen: Target
+    ids: Sequence[str], settings: Settings, api: Target
 ) -> tuple[dict[str, Listed], dict[str, str]]:
     """As `look_up`."""
     found: dict[str, Listed] = {}
     missing: dict[str, str] = {}
     unclear: list[WorkerError] = []
     limiter = anyio.CapacityLimiter(AT_ONCE)
-    async with api(chosen, settings.timeout, Scrubber(chosen.token), ids) as client:
+    async with api_client(api, settings.timeout, Scrubber(api.token), ids) as client:
         reader = reader_without_run(client)
 
         async def one(batch_id: str) -> None:

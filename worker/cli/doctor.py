@@ -10,7 +10,7 @@ from pathlib import Path
 
 import anyio
 
-from worker.cli.common import Target, api, settings_for, target
+from worker.cli.common import Target, api_client, settings_for, target
 from worker.cli.outdated import outdated_anywhere
 from worker.doctor.check import Check
 from worker.doctor.local import (
@@ -78,13 +78,13 @@ def _checks(args: argparse.Namespace, environ: Mapping[str, str]) -> list[Check]
         check_open_files(settings),
     ]
     try:
-        chosen = target(settings, environ)
+        api = target(settings, environ)
     except UsageError as error:
         return [*checks, Check("token", error.message, error.hint or "Correct it there.")]
     return [
         *checks,
         check_token_for_cron(settings, environ),
-        *anyio.run(_ask, settings, chosen),
+        *anyio.run(_ask, settings, api),
     ]
 
 
@@ -119,7 +119,7 @@ def _of_cron(
     return list(check_cron(settings, cron, Path(environ.get("HOME") or Path.home()), environ))
 
 
-async def _ask(settings: Settings, chosen: Target) -> list[Check]:
+async def _ask(settings: Settings, api: Target) -> list[Check]:
     clock = MachineClock()
-    async with api(chosen, settings.timeout, Scrubber(chosen.token), ()) as client:
+    async with api_client(api, settings.timeout, Scrubber(api.token), ()) as client:
         return [check async for check in check_api(client, lambda: clock.wall().timestamp())]

@@ -49,7 +49,7 @@ def _read(
 
 @contextmanager
 def prepared(
-    job: Job, settings: Settings, chosen: Target, run_id: str, lock: AbstractContextManager[Held]
+    job: Job, settings: Settings, api: Target, run_id: str, lock: AbstractContextManager[Held]
 ) -> Iterator[tuple[RunRequest, Held]]:
     """Plan the job and take the `lock`. Raises WorkerError."""
     ledger_file = settings.ledger_path(run_id)
@@ -60,12 +60,12 @@ def prepared(
         with lock as held:
             request = RunRequest(
                 settings,
-                chosen,
+                api,
                 run_id=run_id,
                 campaign=campaign,
                 job=job.path,
                 ledger_file=ledger_file,
                 plan=plan,
-                guard=Guard(settings, job, plan, chosen.url),
+                guard=Guard(settings, job, plan, api.url),
             )
             yield request, held

@@ -11,7 +11,7 @@ from contextlib import closing
 import anyio
 
 from worker.api.reader import reader_without_run
-from worker.cli.common import api, settle_start, target
+from worker.cli.common import api_client, settle_start, target
 from worker.cli.latest_run import latest_run, ledger_file_of
 from worker.cli.outdated import refuse_outdated
 from worker.export import ledger_file as export
@@ -38,10 +38,10 @@ def refresh(args: Namespace, settings: Settings, environ: Mapping[str, str]) -> 
         raise UsageError("--refresh: the batches of a rehearsal exist only while it runs")
     if args.job is None and not settings.asks_for_campaign:
         raise UsageError("--refresh: add a JOB or --campaign")
-    chosen = target(settings, environ)
+    api = target(settings, environ)
     with (
         hold(settings.database, settings.wait) as held,
-        closing(held.open(chosen.url)) as database,
+        closing(held.open(api.url)) as database,
     ):
         latest = latest_run(database, settings, args)
         path = ledger_file_of(settings, latest)
@@ -53,8 +53,8 @@ def refresh(args: Namespace, settings: Settings, environ: Mapping[str, str]) -> 
             found = setups.copies(ledger, ("", *SETUP_STATUSES))
 
             async def look() -> dict[str, Seen]:
-                scrub = Scrubber(chosen.token)
-                async with api(chosen, settings.timeout, scrub, ()) as client:
+                scrub = Scrubber(api.token)
+                async with api_client(api, settings.timeout, scrub, ()) as client:
                     reader = reader_without_run(client)
                     await reader.owner()
                     return await Looking(reader, MachineClock(), Stop()).look(found)

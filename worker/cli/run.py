@@ -126,9 +126,9 @@ def _run(
 ) -> tuple[int, dict[str, Any]]:
     """Run one job; the exit code and the summary as JSON values. Adds its session to `sessions`.
     Raises WorkerError."""
-    chosen = target(settings, environ)
+    api = target(settings, environ)
     lock = hold(settings.database, settings.wait)
-    with prepared(job, settings, chosen, run_id, lock) as (request, held):
+    with prepared(job, settings, api, run_id, lock) as (request, held):
         session = RunSession(request, held)
         sessions.append(session)
         return session.run(), session.summary

@@ -70,11 +70,11 @@ def _run_all(
         ready = [one for one in found if isinstance(one, ReadyJob)]
         refuse_mixed(ready)
         with ExitStack() as stack:
-            chosen = held = None
+            api = held = None
             if ready:
-                chosen = target(common, environ)
+                api = target(common, environ)
                 held = stack.enter_context(hold(ready[0].settings.database, common.wait))
-            jobs = _Jobs(common, chosen, held, outcomes, run_ids)
+            jobs = _Jobs(common, api, held, outcomes, run_ids)
             with jobs.interrupts:
                 for file, one in zip(files, found, strict=True):
                     if isinstance(one, ReadyJob):
@@ -107,7 +107,7 @@ class _Jobs:
     def __init__(
         self,
         common: Settings,
-        chosen: Target | None,
+        api: Target | None,
         held: Held | None,
         outcomes: Outcomes,
         run_ids: list[str],
@@ -115,7 +115,7 @@ class _Jobs:
         """Adds the id of each run to `run_ids`."""
         self.interrupts = Interrupts()
         self._run_ids = run_ids
-        self._chosen, self._held, self._outcomes = chosen, held, outcomes
+        self._api, self._held, self._outcomes = api, held, outcomes
         self._limits = Limits(
             common.max_in_flight, common.limit, common.max_failed, common.give_up_after
         )
@@ -133,7 +133,7 @@ class _Jobs:
 
     def _try(self, one: ReadyJob) -> None:
         """Run the job and add its outcome, unless a signal comes before its run."""
-        assert self._chosen is not None and self._held is not None  # there is a job to run
+        assert self._api is not None and self._held is not None  # there is a job to run
         session: RunSession | None = None
         refused: WorkerError | None = None
         stop = self.interrupts.renew()
@@ -141,7 +141,7 @@ class _Jobs:
         self._run_ids.append(run_id)
         try:
             lock = nullcontext(self._held)
-            with prepared(one.job, one.settings, self._chosen, run_id, lock) as (request, held):
+            with prepared(one.job, one.settings, self._api, run_id, lock) as (request, held):
                 if not stop.asked:
                     session = RunSession(
                         self._within_limits(request), held, self.interrupts, self._pacer

@@ -15,7 +15,7 @@ import anyio
 from worker import open_files
 from worker.accidents.message import full_text
 from worker.cli.ask import ask
-from worker.cli.common import api, invocation, report_path
+from worker.cli.common import api_client, invocation, report_path
 from worker.cli.opening import Opening, note_event
 from worker.cli.presentation import present, snapshot_of, summary_of
 from worker.cli.run_request import RunRequest
@@ -133,7 +133,9 @@ class RunSession:
         # Another machine may take over, and relies on when requests leave.
         shared = isinstance(settings.database, ServerAddress)
         within_s = CONNECTS_WITHIN_S if shared else math.inf
-        async with api(request.target, settings.timeout, self._scrub, sources, within_s) as client:
+        async with api_client(
+            request.target, settings.timeout, self._scrub, sources, within_s
+        ) as client:
             self._database = database = self._held.database(
                 ledger, self._waits_for_server, self._logs
             )
