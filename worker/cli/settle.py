@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from worker.cli.check_decisions import check_sheet, look_up_sheet
 from worker.cli.common import (
     Target,
     invocation,
@@ -17,19 +18,14 @@ from worker.cli.common import (
     target,
     write_ledger_file,
 )
-from worker.cli.decide import (
-    check_sheet,
-    ledger_option,
-    look_up,
-    look_up_checked,
-    write_proposals,
-)
 from worker.cli.latest_run import campaign_number, latest_run, ledger_file_of
+from worker.cli.look_up_batches import NOTHING_RECORDED, look_up_batches
 from worker.cli.outdated import missing, refuse_outdated
 from worker.cli.report import write_or_note
 from worker.cli.review import refuse_without_person, review
 from worker.cli.run_request import RunRequest
 from worker.cli.run_session import RunSession
+from worker.cli.write_proposals import ledger_option, write_proposals
 from worker.export import decision_sheet
 from worker.export import ledger_file as export
 from worker.export.commands import commands
@@ -161,9 +157,9 @@ def _record_options(
     with closing(held.open(api.url if api else None)) as database:
         latest = latest_run(database, settings, args)
         ids = [batch_id for _, batch_id in assignments]
-        found, missing = look_up(ids, settings, api)
+        found, missing = look_up_batches(ids, settings, api)
         for batch_id, reason in missing.items():
-            raise UsageError(f"{batch_id}: {reason}", hint="Nothing was recorded.")
+            raise UsageError(f"{batch_id}: {reason}", hint=NOTHING_RECORDED)
 
         campaign = campaign_number(database, latest)
         to_record = [
@@ -185,9 +181,9 @@ def _record_sheet(
     with closing(held.open(api.url if api else None)) as database:
         latest = latest_run(database, settings, args)
         checked = check_sheet(database, sheet, latest.campaign, accept=args.accept_suggestions)
-        found = look_up_checked(checked, Path(args.decisions), settings, api)
-        to_record = [one.decision for one in checked.filled]
-        return _record(database, latest, settings, to_record, found, checked.recorded)
+        found = look_up_sheet(checked, Path(args.decisions), settings, api)
+        to_record = [one.decision for one in checked.to_record]
+        return _record(database, latest, settings, to_record, found, checked.recorded_before)
 
 
 def _review(args: argparse.Namespace, settings: Settings, api: Target) -> int:
@@ -209,15 +205,15 @@ def _review(args: argparse.Namespace, settings: Settings, api: Target) -> int:
             checked = check_sheet(database, as_read(rows), latest.campaign, accept=False)
             for problem in checked.problems:
                 complain(f"{problem.text}; this decision is not recorded")
-            found, missing = look_up(checked.batch_ids, settings, api)
+            found, missing = look_up_batches(checked.batch_ids, settings, api)
             for batch_id, reason in missing.items():
                 complain(f"{batch_id}: {reason}; this decision is not recorded")
             to_record = [
                 one.decision
-                for one in checked.filled
+                for one in checked.to_record
                 if one.decision.batch_id is None or one.decision.batch_id in found
             ]
-            return _record(database, latest, settings, to_record, found, checked.recorded)
+            return _record(database, latest, settings, to_record, found, checked.recorded_before)
     except WorkerError as error:
         if rows:
             hint = _keep_review(settings, latest, rows)

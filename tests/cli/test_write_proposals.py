@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.ledgers import NOW, uuid
-from worker.cli.decide import SheetCount
+from worker.cli.write_proposals import SheetCount
 from worker.ledger.proposals import Found, Undecided
 
 FOUND = (Found(uuid(2), "Row", NOW, "READY"),)
