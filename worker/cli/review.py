@@ -3,15 +3,11 @@ decision. It records nothing; `settle` does that when the person leaves."""
 
 from __future__ import annotations
 
-import os
-import select
 import signal
 import sys
-import time
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from enum import Enum, auto
+from enum import Enum
 from typing import NamedTuple
 
 from worker.cli.ask import has_person
@@ -21,6 +17,7 @@ from worker.ledger.proposals import SHARED, Found, Undecided
 from worker.model.errors import UsageError
 from worker.model.place import place
 from worker.model.stop_signals import stop_signals
+from worker.terminal.keys import CLOSED, PASTED, Keys, one_key_at_a_time
 from worker.terminal.output import warn
 from worker.text import counted, first_of, shortened, visible, window_width
 
@@ -44,14 +41,14 @@ def refuse_without_person() -> None:
 
 
 class Kind(Enum):
-    """What a key means."""
+    """What a key means. Each value is what the terminal shows when the key was pressed."""
 
-    ASSIGN = auto()
-    ABSENT = auto()
-    SKIP = auto()
-    BACK = auto()
-    LEAVE = auto()
-    INVALID = auto()
+    ASSIGN = "assigned"
+    ABSENT = "absent"
+    SKIP = "skipped"
+    BACK = "undo"
+    LEAVE = "leave"
+    INVALID = ""
 
 
 class Answer(NamedTuple):
@@ -62,60 +59,48 @@ class Answer(NamedTuple):
     why: str = ""
 
 
-_KEYS = {
-    "a": Kind.ABSENT,
-    "s": Kind.SKIP,
-    "\n": Kind.SKIP,
-    "\r": Kind.SKIP,
-    "u": Kind.BACK,
-    "q": Kind.LEAVE,
-    "\x03": Kind.LEAVE,  # Ctrl-C, where it is no signal
-    "\x04": Kind.LEAVE,  # Ctrl-D
-    "": Kind.LEAVE,  # the terminal was closed
-}
+class Key(NamedTuple):
+    """Keys with one meaning: the characters that they send, how they are shown (empty: they are not
+    shown), and whether a person may press them ahead of the questions."""
+
+    chars: str
+    kind: Kind
+    label: str = ""
+    may_be_ahead: bool = True
 
 
-_CONFIRMED = {
-    Kind.ABSENT: "absent",
-    Kind.SKIP: "skipped",
-    Kind.BACK: "undo",
-    Kind.LEAVE: "leave",
-}
+CANDIDATES = "1234567890"
+"""The keys of the first candidate, the second, and so on."""
 
+KEYS = (
+    Key(CANDIDATES, Kind.ASSIGN, "it is this batch"),
+    Key("a", Kind.ABSENT, "a absent"),
+    Key("s", Kind.SKIP, "s or Enter skip"),
+    Key("\n\r", Kind.SKIP, may_be_ahead=False),  # Enter: text that is pasted contains it
+    Key("u", Kind.BACK, "u undo"),
+    Key("q", Kind.LEAVE, "q leave"),
+    Key("\x03\x04", Kind.LEAVE),  # Ctrl-C, if it sends no signal, and Ctrl-D
+)
+"""Every key, in the order in which they are shown."""
 
-_AHEAD = frozenset("0123456789asuq\x03\x04")
-"""The keys that a person may press ahead of the questions. Enter is none: pasted lines have it."""
+MAY_BE_AHEAD = frozenset(char for key in KEYS if key.may_be_ahead for char in key.chars)
 
-_ESCAPE = "\x1b"
-_PASTED = f"{_ESCAPE}[200~"
-"""What a terminal sends before text that is pasted."""
-
-_TOGETHER_S = 0.05
-"""Seconds without another key after which keys count as pressed later. Pasted text, and the
-characters of an arrow key, arrive within a few milliseconds."""
-
-
-def keys_in(text: str) -> list[str]:
-    """The keys of a text that arrived together; pure. An arrow or another function key is one key,
-    and so is pasted text: their letters and digits are no answers."""
-    if len(text) < 2 or set(text) <= _AHEAD:
-        return list(text) or [""]
-    is_function_key = text.startswith(_ESCAPE) and not text.startswith(_PASTED)
-    return [_ESCAPE if is_function_key else _PASTED]
+_KINDS = {char: key.kind for key in KEYS for char in key.chars} | {CLOSED: Kind.LEAVE}
 
 
 def answer(key: str, one: Undecided, taken: Mapping[str, int]) -> Answer:
     """What a key means for this duplicate; pure. `taken` maps the batches that were chosen so far
     to their items."""
-    if (kind := _KEYS.get(key)) is Kind.ABSENT and one.hidden:
-        return Answer(Kind.INVALID, why=f"not all candidates are shown: {_absent_later(one)}")
-    if kind is not None:
-        return Answer(kind)
-    if key == _PASTED:
+    if key == PASTED:
         return Answer(Kind.INVALID, why="pasted text decides nothing: press one key")
-    if not (key.isascii() and key.isdigit()):
+    kind = _KINDS.get(key)
+    if kind is None:
         return Answer(Kind.INVALID, why="this key means nothing here")
-    number = int(key) or 10
+    if kind is Kind.ABSENT and one.hidden:
+        return Answer(Kind.INVALID, why=f"not all candidates are shown: {_absent_later(one)}")
+    if kind is not Kind.ASSIGN:
+        return Answer(kind)
+    number = CANDIDATES.index(key) + 1
     if number > len(one.found):
         return Answer(Kind.INVALID, why=f"there is no candidate {number}")
     batch_id = one.found[number - 1].batch_id
@@ -126,12 +111,21 @@ def answer(key: str, one: Undecided, taken: Mapping[str, int]) -> Answer:
 
 def keys_text(one: Undecided) -> str:
     """The keys that can be pressed for this duplicate."""
+    return " · ".join(filter(None, (_label(key, one) for key in KEYS)))
+
+
+def _label(key: Key, one: Undecided) -> str:
+    """How a key is shown for this duplicate; empty if it is not."""
+    if key.kind is Kind.ABSENT and one.hidden:
+        return ""
+    if key.kind is not Kind.ASSIGN:
+        return key.label
     many = len(one.found)
-    numbers = ["1 it is this batch"] if many == 1 else [f"1-{many} it is this batch"]
-    if many == 10:
-        numbers = ["1-9, 0 it is this batch (0: candidate 10)"]
-    absent = () if one.hidden else ("a absent",)
-    return " · ".join((*(numbers if many else ()), *absent, "s or Enter skip", "u undo", "q leave"))
+    if not many:
+        return ""
+    if many == len(CANDIDATES):
+        return f"1-9, 0 {key.label} (0: candidate 10)"
+    return f"1 {key.label}" if many == 1 else f"1-{many} {key.label}"
 
 
 def _absent_later(one: Undecided) -> str:
@@ -222,8 +216,8 @@ def review(unknown: Sequence[Undecided], campaign: str) -> dict[int, str | None]
         f"{counted(len(unknown), 'unknown duplicate')} of {campaign}. Your decisions are recorded"
         " together when you leave.\n"
     )
-    at, keys = 0, _Keys()
-    with suppress(_LeftError, KeyboardInterrupt), _leaving_on_signals(), _one_key_at_a_time():
+    at, keys = 0, Keys(MAY_BE_AHEAD)
+    with suppress(_LeftError, KeyboardInterrupt), _leaving_on_signals(), one_key_at_a_time():
         while at < len(shown):
             one, best, group = shown[at]
             _show(one, best, group, at + 1, len(shown))
@@ -275,13 +269,12 @@ def _print_table(rows: Sequence[Sequence[str]]) -> None:
         console.print(table)
 
 
-def _ask(keys: _Keys, one: Undecided, taken: Mapping[str, int]) -> Answer:
+def _ask(keys: Keys, one: Undecided, taken: Mapping[str, int]) -> Answer:
     """Read keys until one is valid. Confirms it on the terminal."""
     while (answered := answer(keys.next(), one, taken)).kind is Kind.INVALID:
         keys.drop()
         warn(f"\n{answered.why}\n{keys_text(one)} > ")
-    assigned = answered.kind is Kind.ASSIGN
-    warn(f"assigned {answered.batch_id}\n" if assigned else f"{_CONFIRMED[answered.kind]}\n")
+    warn(f"{' '.join(filter(None, (answered.kind.value, answered.batch_id)))}\n")
     return answered
 
 
@@ -306,68 +299,3 @@ def _leaving_on_signals() -> Iterator[None]:
         for number, handler in before.items():
             if signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, handler)
-
-
-class _Keys:
-    """The keys that were pressed. Some may be ahead of the question that they answer."""
-
-    def __init__(self) -> None:
-        self._ahead: deque[str] = deque()
-
-    def next(self) -> str:
-        """The next key; waits for it."""
-        if not self._ahead:
-            self._ahead.extend(keys_in(_read_together()))
-        return self._ahead.popleft()
-
-    def drop(self) -> None:
-        """Forget what is ahead: after a key that means nothing, the next ones may answer other
-        questions than the person thinks."""
-        self._ahead.clear()
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    @contextmanager
-    def _one_key_at_a_time() -> Iterator[None]:
-        yield
-
-    def _read_together() -> str:
-        """The text that arrived together."""
-        text = msvcrt.getwch()
-        time.sleep(_TOGETHER_S)
-        while msvcrt.kbhit():
-            text += msvcrt.getwch()
-        return _ESCAPE if text[0] in ("\x00", "\xe0") else text  # a function key and its code
-
-else:
-    import termios
-    import tty
-
-    @contextmanager
-    def _one_key_at_a_time() -> Iterator[None]:
-        """Within the block, keys arrive one by one, without Enter, and the terminal marks text that
-        is pasted if it can."""
-        handle = sys.stdin.fileno()
-        before = termios.tcgetattr(handle)
-        marks = os.environ.get("TERM") != "dumb"  # such a terminal would print the request
-        tty.setcbreak(handle)
-        try:
-            warn("\x1b[?2004h" if marks else "")
-            yield
-        finally:
-            warn("\x1b[?2004l" if marks else "")
-            with suppress(termios.error):  # the terminal was closed
-                termios.tcsetattr(handle, termios.TCSADRAIN, before)
-
-    def _read_together() -> str:
-        """The text that arrived together; empty if the terminal was closed."""
-        handle = sys.stdin.fileno()
-        data = b""
-        with suppress(OSError):
-            while not data or select.select([handle], [], [], _TOGETHER_S)[0]:
-                if not (more := os.read(handle, 4096)):
-                    break
-                data += more
-        return data.decode("ascii", "replace")
