@@ -8,6 +8,9 @@ import pytest
 
 from worker.accidents.rules import (
     Accident,
+    CreatedAgain,
+    FirstRun,
+    LaterRun,
     NamesTaken,
     OldCopy,
     OtherLedger,
@@ -26,12 +29,23 @@ WAVE = Overlap(
 )
 BESIDE = WAVE._replace(database=Path("ledgers/ledger.db"), beside_job=True, has_name=True)
 FAR = BESIDE._replace(beside_job=False)
-NEW = Situation(to_create=10, named=False, sent=False)
+NEW = FirstRun(to_create=10, named_on_purpose=False)
 """A job of ten duplicates, of a campaign that has sent nothing, named after its file."""
+
+LATER = LaterRun(to_create=10, named_on_purpose=False)
+"""The same, of a campaign that has sent something."""
 
 
 def few(one: Overlap, same: int, sent: int | None = None) -> Overlap:
     return one._replace(same=same, same_sent=same if sent is None else sent)
+
+
+def taken(number: int, of: int) -> Names:
+    return Names(of, number, "Wave 1", number)
+
+
+def appeared(number: int, of: int) -> Names:
+    return Names(of, of, "Wave 1", of, number, "Wave 2")
 
 
 NONE: tuple[type[Accident], ...] = ()
@@ -47,78 +61,83 @@ TABLE: dict[str, tuple[Situation, tuple[type[Accident], ...]]] = {
         (Renamed,),
     ),
     "the other campaign has sent none of it": (NEW._replace(others_here=(few(WAVE, 10, 0),)), NONE),
-    "a campaign that was named on purpose": (NEW._replace(others_here=(WAVE,), named=True), NONE),
+    "a campaign that was named on purpose": (
+        NEW._replace(others_here=(WAVE,), named_on_purpose=True),
+        NONE,
+    ),
     "tonight's are in a copy's campaign": (
-        NEW._replace(others_here=(WAVE,), sent=True),
+        LATER._replace(others_since=(WAVE,)),
         (Renamed,),
     ),
-    "… or fewer than half of them": (NEW._replace(others_here=(few(WAVE, 4),), sent=True), NONE),
+    "… or fewer than half of them": (LATER._replace(others_since=(few(WAVE, 4),)), NONE),
     "… of another campaign, and this one was named": (
-        NEW._replace(others_here=(WAVE,), sent=True, named=True),
+        LATER._replace(others_since=(WAVE,), named_on_purpose=True),
         NONE,
     ),
     "nothing left to create": (NEW._replace(others_here=(WAVE,), to_create=0), NONE),
     # a job that was written again
     "half of what is left was sent as other rows": (
-        NEW._replace(written_again=5, sent=True),
+        LATER._replace(written_again=5),
         (WrittenAgain,),
     ),
-    "… fewer than half of it": (NEW._replace(written_again=4, sent=True), NONE),
+    "… fewer than half of it": (LATER._replace(written_again=4), NONE),
     "… many, though fewer than half of it": (
-        NEW._replace(to_create=100, written_again=10, sent=True),
+        LATER._replace(to_create=100, written_again=10),
         (WrittenAgain,),
     ),
     "… of a campaign that was named, as other rows": (
-        NEW._replace(written_again=5, sent=True, named=True),
+        LATER._replace(written_again=5, named_on_purpose=True),
         (WrittenAgain,),
     ),
     # another ledger
     "a ledger beside the job knows the campaign": (NEW._replace(nearby=(BESIDE,)), (OtherLedger,)),
     "… whatever else it wants now": (NEW._replace(nearby=(few(BESIDE, 0),)), (OtherLedger,)),
     "… also if it was named on purpose": (
-        NEW._replace(nearby=(BESIDE,), named=True),
+        NEW._replace(nearby=(BESIDE,), named_on_purpose=True),
         (OtherLedger,),
     ),
     "… but has sent nothing": (NEW._replace(nearby=(few(BESIDE, 10, 0)._replace(sent=0),)), NONE),
     "a ledger elsewhere has all of it": (NEW._replace(nearby=(FAR,)), (OtherLedger,)),
-    "… and was named on purpose": (NEW._replace(nearby=(FAR,), named=True), (OtherLedger,)),
+    "… and was named on purpose": (
+        NEW._replace(nearby=(FAR,), named_on_purpose=True),
+        (OtherLedger,),
+    ),
     "… but only a few": (NEW._replace(nearby=(few(FAR, 4),)), NONE),
     "… in a campaign of another name": (
         NEW._replace(nearby=(FAR._replace(has_name=False),)),
         (OtherLedger,),
     ),
     "… which is not meant by a name": (
-        NEW._replace(nearby=(FAR._replace(has_name=False),), named=True),
+        NEW._replace(nearby=(FAR._replace(has_name=False),), named_on_purpose=True),
         NONE,
     ),
-    "both ledgers know it": (NEW._replace(nearby=(BESIDE,), sent=True), NONE),
     # names that exist
-    "all names exist": (NEW._replace(names=10, names_taken=10), (NamesTaken,)),
-    "half of the names exist": (NEW._replace(names=10, names_taken=5), (NamesTaken,)),
-    "fewer than half of them exist": (NEW._replace(names=10, names_taken=4), NONE),
+    "all names exist": (NEW._replace(names=taken(10, of=10)), (NamesTaken,)),
+    "half of the names exist": (NEW._replace(names=taken(5, of=10)), (NamesTaken,)),
+    "fewer than half of them exist": (NEW._replace(names=taken(4, of=10)), NONE),
     "names exist, and it was named on purpose": (
-        NEW._replace(names=10, names_taken=10, named=True),
+        NEW._replace(names=taken(10, of=10), named_on_purpose=True),
         (NamesTaken,),
     ),
     # an old copy of the ledger was put back
     "half of the names appeared since it sent something": (
-        NEW._replace(names=10, names_taken=5, sent=True),
+        LATER._replace(names=appeared(5, of=10)),
         (OldCopy,),
     ),
-    "… fewer than half of them": (NEW._replace(names=10, names_taken=4, sent=True), NONE),
+    "… fewer than half of them": (LATER._replace(names=appeared(4, of=10)), NONE),
     "… that was named on purpose": (
-        NEW._replace(names=10, names_taken=5, sent=True, named=True),
+        LATER._replace(names=appeared(5, of=10), named_on_purpose=True),
         (OldCopy,),
     ),
     "… many, though fewer than half": (
-        NEW._replace(to_create=100, names=100, names_taken=10, sent=True),
+        LATER._replace(to_create=100, names=appeared(10, of=100)),
         (OldCopy,),
     ),
-    "… and nothing is to be sent": (NEW._replace(names=0, names_taken=0, sent=True), NONE),
-    "no name can be sent": (NEW._replace(names=0, names_taken=0), NONE),
+    "… and nothing is to be sent": (LATER._replace(names=appeared(0, of=0)), NONE),
+    "no name can be sent": (NEW._replace(names=taken(0, of=0)), NONE),
     # all at once
     "a moved ledger, and its names": (
-        NEW._replace(nearby=(BESIDE,), names=10, names_taken=10),
+        NEW._replace(nearby=(BESIDE,), names=taken(10, of=10)),
         (OtherLedger, NamesTaken),
     ),
 }
@@ -177,16 +196,17 @@ def test_a_campaign_whose_job_is_gone_may_have_been_renamed_and_extended(
 
 def test_once_a_campaign_has_sent_something_only_what_appeared_since_counts() -> None:
     names = Names(10, 9, "Wave 1", 9, appeared=5, appeared_example="Wave 2")
-    shown = with_names(NEW._replace(sent=True), names)
+    shown = with_names(LATER, names)
     assert accidents(shown) == (OldCopy(5, 10, "Wave 2"),)
-    assert accidents(with_names(NEW._replace(sent=True), names._replace(appeared=4))) == ()
+    assert accidents(with_names(LATER, names._replace(appeared=4))) == ()
 
 
 def test_names_that_exist_are_counted_with_an_example_and_a_likely_ledger() -> None:
-    shown = with_names(NEW._replace(nearby=(FAR,), named=True), Names(10, 6, "Wave 1", 6))
-    assert (shown.names, shown.names_taken, shown.example) == (10, 6, "Wave 1")
-    assert accidents(shown)[1] == NamesTaken(6, 10, "Wave 1", FAR)
-    assert accidents(shown._replace(nearby=())) == (NamesTaken(6, 10, "Wave 1", None),)
+    named = NEW._replace(named_on_purpose=True)
+    assert accidents(named._replace(nearby=(FAR,), names=taken(6, of=10)))[1] == NamesTaken(
+        6, 10, "Wave 1", FAR
+    )
+    assert accidents(with_names(named, taken(6, of=10))) == (NamesTaken(6, 10, "Wave 1", None),)
 
 
 @pytest.mark.parametrize(
@@ -194,11 +214,19 @@ def test_names_that_exist_are_counted_with_an_example_and_a_likely_ledger() -> N
     [
         (NEW._replace(others_here=(few(WAVE, 2), few(WAVE, 4))), (few(WAVE, 4), few(WAVE, 2))),
         (NEW._replace(others_here=(few(WAVE, 4, 0),)), ()),
-        (NEW._replace(others_here=(few(WAVE, 4),), sent=True), (few(WAVE, 4),)),
+        (LATER._replace(others_since=(few(WAVE, 4),)), (few(WAVE, 4),)),
         (NEW._replace(others_here=(WAVE, few(WAVE, 2))), ()),
-        (NEW._replace(others_here=(WAVE,), named=True), (WAVE,)),
+        (NEW._replace(others_here=(WAVE,), named_on_purpose=True), (WAVE,)),
     ],
     ids=["most first", "nothing sent", "it has sent", "it is an accident", "it was named"],
 )
 def test_what_is_created_again_is_told(situation: Situation, again: tuple[Overlap, ...]) -> None:
-    assert created_again(situation) == again
+    assert created_again(situation, accidents(situation)) == CreatedAgain(0, again)
+
+
+@pytest.mark.parametrize(("written_again", "own"), [(4, 4), (5, 0)])
+def test_rows_that_were_written_again_are_told_unless_they_are_an_accident(
+    written_again: int, own: int
+) -> None:
+    situation = LATER._replace(written_again=written_again)
+    assert created_again(situation, accidents(situation)) == CreatedAgain(own, ())

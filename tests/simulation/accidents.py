@@ -66,8 +66,8 @@ class Careless:
         with planned(self.job, self.run.campaign, DAY) as plan:
             return facts.situation(
                 reader, plan, self.job, self.run.campaign, DAY,
-                named=False, dated=False, retry_failed=False, database=self.database,
-                api_url=api_url,
+                named_on_purpose=False, new_each_day=False, retry_failed=False,
+                database=self.database, api_url=api_url,
             )  # fmt: skip
 
     def wrong_advice(self, situation: Situation) -> str | None:

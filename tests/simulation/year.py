@@ -223,8 +223,8 @@ class Year:
         with planned(memory, campaign, night.day) as plan:
             situation = facts.situation(
                 database, plan, memory, campaign, night.day,
-                named="{date}" in job.campaign, dated="{date}" in job.campaign, retry_failed=False,
-                database=self.database, api_url=API,
+                named_on_purpose="{date}" in job.campaign, new_each_day="{date}" in job.campaign,
+                retry_failed=False, database=self.database, api_url=API,
             )  # fmt: skip
             if accidents := rules.accidents(situation):
                 self.problems.append(f"{night.day}: {campaign} looks like an accident: {accidents}")

@@ -9,7 +9,7 @@ from datetime import date
 from itertools import islice
 from pathlib import Path
 
-from worker.accidents.rules import Situation
+from worker.accidents.rules import FirstRun, LaterRun, Situation
 from worker.folders import is_gone, users_config_folder
 from worker.job.plan import Plan, planned
 from worker.ledger import overlap
@@ -33,8 +33,8 @@ def situation(
     campaign: str,
     day: date,
     *,
-    named: bool,
-    dated: bool,
+    named_on_purpose: bool,
+    new_each_day: bool,
     retry_failed: bool,
     database: Place,
     api_url: str,
@@ -44,34 +44,33 @@ def situation(
 
     `reader` reads the run's database at `database`, or an empty ledger if there is none yet.
     If the campaign has already sent a request, only campaigns that ran since then are compared with
-    what it would create. A `dated` campaign, which is a new one each day, is not compared with
-    other campaigns of its database. Raises one of DATABASE_ERRORS."""
+    what it would create. With `new_each_day`, its campaign is not compared with other campaigns of
+    its database. Raises one of DATABASE_ERRORS."""
     if overlap.sent_before(reader, campaign):
         with reader.attached(plan.file):
             create = overlap.to_create(reader, campaign, retry_failed=retry_failed)
-            known = Situation(create, named, sent=True)
             if not create:
-                return known
+                return LaterRun(create, named_on_purpose)
             since: list[Overlap] = []
-            if not (named or dated):
+            if not (named_on_purpose or new_each_day):
                 since = overlap.shared_since(reader, campaign, retry_failed=retry_failed)
             again = min(create, overlap.written_again(reader, campaign))
-        return known._replace(others_here=tuple(since), written_again=again)
+        return LaterRun(create, named_on_purpose, others_since=tuple(since), written_again=again)
     if overlap.has_duplicates(reader):  # otherwise a server need not get a copy of the plan
         with reader.attached(plan.file):
             create = overlap.not_created(reader, campaign)
             # There may be many nightly campaigns, all with the same duplicates.
-            here = [] if dated else overlap.shared_with(reader, campaign)
+            here = [] if new_each_day else overlap.shared_with(reader, campaign)
     else:
         create, here = plan.items, []
-    if "campaign" in plan.placeholders and not (named or dated):
+    if "campaign" in plan.placeholders and not (named_on_purpose or new_each_day):
         here += _by_their_own_name(reader, job, campaign, day)
     folders = _folders_of(job.path)
     nearby = overlap.shared_nearby(
         list(_files_nearby(folders, database)), plan.file, campaign, api_url, _beside(folders)
     )
     others = tuple(one for one in here if one.campaign != campaign)
-    return Situation(create, named, sent=False, others_here=others, nearby=tuple(nearby))
+    return FirstRun(create, named_on_purpose, others_here=others, nearby=tuple(nearby))
 
 
 def _by_their_own_name(reader: Reader, job: Job, campaign: str, day: date) -> Iterator[Overlap]:

@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from worker.accidents import rules
 from worker.accidents.rules import (
     Accident,
+    CreatedAgain,
     NamesTaken,
     OldCopy,
     OtherLedger,
     Renamed,
-    Situation,
     WrittenAgain,
 )
 from worker.export.commands import CampaignFiles, Invocation, commands
@@ -63,7 +62,7 @@ def messages(found: tuple[Accident, ...], intended: IntendedRun) -> list[Message
 
 def text(message: Message) -> str:
     """A finding with its commands, as lines."""
-    return "\n".join(_lines(message))
+    return "\n".join([message.found, *(f"  {line}" for line in _next_steps(message))])
 
 
 def full_text(messages: list[Message]) -> str:
@@ -72,32 +71,33 @@ def full_text(messages: list[Message]) -> str:
 
 
 def continuing(messages: list[Message]) -> str:
-    """How to continue what was found, for a person who has read the findings."""
-    return "\n".join(line for one in messages if one.commands for line in list(_lines(one))[1:])
+    """How to continue what was found, as an error's hint, for a person who has read the
+    findings."""
+    return "\n  ".join(line for one in messages if one.commands for line in _next_steps(one))
 
 
-def created_again(situation: Situation) -> list[str]:
-    """Messages about duplicates that exist already, if this is not an accident: in other campaigns,
-    those that contain most of them, and as rows that are no longer in the job."""
-    own = 0 if rules.accidents(situation) else situation.written_again
-    of_own = (
-        f"{counted(own, 'duplicate')} of this job {verb(own, 'has', 'have')} the source and name of"
-        " duplicates that were sent and are no longer in the job, and will be created a second time"
-    )
-    of_others = (
-        f"{counted(other.same_sent, 'duplicate')} of this job"
-        f" {verb(other.same_sent, 'exists', 'exist')} in campaign {other.campaign} already and"
-        " will be created a second time"
-        for other in rules.created_again(situation)[:MOST_NAMED]
-    )
-    return [*([of_own] if own else []), *of_others]
+def created_again_notes(again: CreatedAgain) -> Iterator[str]:
+    """Messages about the duplicates that are created a second time: those of the job, and those of
+    the campaigns that contain most of them."""
+    if own := again.own:
+        yield (
+            f"{counted(own, 'duplicate')} of this job {verb(own, 'has', 'have')} the source and"
+            " name of duplicates that were sent and are no longer in the job, and will be created a"
+            " second time"
+        )
+    for other in again.campaigns[:MOST_NAMED]:
+        yield (
+            f"{counted(other.same_sent, 'duplicate')} of this job"
+            f" {verb(other.same_sent, 'exists', 'exist')} in campaign {other.campaign} already and"
+            " will be created a second time"
+        )
 
 
-def _lines(message: Message) -> Iterator[str]:
-    yield message.found
+def _next_steps(message: Message) -> Iterator[str]:
+    """The advice and the commands of a message, as lines; the commands are indented."""
     if message.advice:
-        yield f"  {message.advice}"
-    yield from (f"    {visible(command)}" for command in message.commands)
+        yield message.advice
+    yield from (f"  {visible(command)}" for command in message.commands)
 
 
 def _message(accident: Accident, intended: IntendedRun, *, elsewhere: bool) -> Message:

@@ -10,6 +10,7 @@ file."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from worker.ledger.overlap import Overlap
@@ -21,34 +22,52 @@ coincidence, however many are still to be sent: a night with --limit creates a s
 and a job that is written again is often extended."""
 
 
-class Situation(NamedTuple):
-    """What is known before the first request of a run.
+NO_NAMES = Names(items=0, taken=0, example=None, own_taken=0)
+"""Before a listing has shown which names exist."""
 
-    to_create   how many duplicates of the job are not `created` in this database; if `sent`, how
-                many of them may still be sent
-    named       the campaign was named on purpose; its name does not come from the job file's name
-    sent        this database has a request of this campaign that left, or a duplicate that exists
-    others_here other campaigns of this database that share duplicates with the run; if `sent`, only
-                campaigns that ran since, and only duplicates that may still be sent
-    written_again
-                how many of these were never sent, although the campaign has sent as many with the
-                same sources and names that are not in the job
+
+class FirstRun(NamedTuple):
+    """What is known before the first request of a run whose campaign has sent nothing: this
+    database has no request of it that left, and no duplicate that exists.
+
+    to_create   how many duplicates of the job are not `created` in this database
+    named_on_purpose
+                the campaign's name does not come from the job file's name
+    others_here other campaigns of this database that share duplicates with the run
     nearby      campaigns of other databases that share duplicates with the run, or have its name
-    names       how many duplicates may be sent, once a listing has shown which names exist
-    names_taken how many of those names exist on batches that are not in this database; if `sent`,
-                on batches that appeared after the campaign's latest request
-    example     one of these names
+    names       which names exist, once a listing has shown that
     """
 
     to_create: int
-    named: bool
-    sent: bool
+    named_on_purpose: bool
     others_here: tuple[Overlap, ...] = ()
-    written_again: int = 0
     nearby: tuple[Overlap, ...] = ()
-    names: int = 0
-    names_taken: int = 0
-    example: str | None = None
+    names: Names = NO_NAMES
+
+
+class LaterRun(NamedTuple):
+    """What is known before the first request of a run whose campaign has sent something.
+
+    to_create   how many duplicates of the job may still be sent
+    named_on_purpose
+                as in `FirstRun`
+    others_since
+                other campaigns of this database that ran since then and share with the run what may
+                still be sent
+    written_again
+                how many of `to_create` were never sent, although the campaign has sent as many with
+                the same sources and names that are not in the job
+    names       as in `FirstRun`
+    """
+
+    to_create: int
+    named_on_purpose: bool
+    others_since: tuple[Overlap, ...] = ()
+    written_again: int = 0
+    names: Names = NO_NAMES
+
+
+Situation = FirstRun | LaterRun
 
 
 class Renamed(NamedTuple):
@@ -95,57 +114,68 @@ class OldCopy(NamedTuple):
 Accident = Renamed | WrittenAgain | OtherLedger | NamesTaken | OldCopy
 
 
+class CreatedAgain(NamedTuple):
+    """What a run creates a second time although that is no accident: how many of its own duplicates
+    it has sent as rows that are no longer in the job, and other campaigns of this database that
+    contain some of them. Campaigns that contain most come first."""
+
+    own: int
+    campaigns: tuple[Overlap, ...]
+
+
 def accidents(situation: Situation) -> tuple[Accident, ...]:
     """What looks like an accident, with the most certain finding of each kind; empty if the run may
     create duplicates."""
     if not situation.to_create:
         return ()
-    found: list[Accident] = []
-    if not situation.named and (other := _most_alike(situation, situation.others_here)):
-        found.append(Renamed(other))
-    taken, names, example = situation.names_taken, situation.names, situation.example
-    are_taken = taken > 0 and _is_half(taken, names)
-    if situation.sent:
-        again = situation.written_again
-        if again and (_is_half(again, situation.to_create) or again >= MANY):
-            found.append(WrittenAgain(again, situation.to_create))
-        if are_taken or taken >= MANY:
-            found.append(OldCopy(taken, names, example))
-        return tuple(found)
+    if isinstance(situation, FirstRun):
+        return tuple(_of_first_run(situation))
+    return tuple(_of_later_run(situation))
+
+
+def _of_first_run(situation: FirstRun) -> Iterator[Accident]:
+    to_create, names = situation.to_create, situation.names
+    if not situation.named_on_purpose and (other := _most_alike(situation.others_here, to_create)):
+        yield Renamed(other)
     if other := _other_ledger(situation):
-        found.append(OtherLedger(other))
-    if are_taken:
-        likely = _most_alike(situation, situation.nearby)
-        found.append(NamesTaken(taken, names, example, likely))
-    return tuple(found)
+        yield OtherLedger(other)
+    if names.taken and _is_half(names.taken, names.items):
+        likely = _most_alike(situation.nearby, to_create)
+        yield NamesTaken(names.taken, names.items, names.example, likely)
 
 
-def created_again(situation: Situation) -> tuple[Overlap, ...]:
-    """Other campaigns of this database that contain some of what the run would create, if that is
-    not an accident because they contain too few or the campaign was named on purpose. Campaigns
-    that contain most come first."""
-    if accidents(situation):
-        return ()
-    return tuple(
-        sorted(
-            (one for one in situation.others_here if one.same_sent), key=lambda one: -one.same_sent
-        )
-    )
+def _of_later_run(situation: LaterRun) -> Iterator[Accident]:
+    to_create, again, names = situation.to_create, situation.written_again, situation.names
+    if not situation.named_on_purpose and (other := _most_alike(situation.others_since, to_create)):
+        yield Renamed(other)
+    if _are_many(again, to_create):
+        yield WrittenAgain(again, to_create)
+    if _are_many(names.appeared, names.items):
+        yield OldCopy(names.appeared, names.items, names.appeared_example)
+
+
+def created_again(situation: Situation, found: tuple[Accident, ...]) -> CreatedAgain:
+    """What the run creates a second time. Nothing if accidents were `found`: then it creates
+    nothing."""
+    if found:
+        return CreatedAgain(0, ())
+    if isinstance(situation, FirstRun):
+        own, others = 0, situation.others_here
+    else:
+        own, others = situation.written_again, situation.others_since
+    some = (one for one in others if one.same_sent)
+    return CreatedAgain(own, tuple(sorted(some, key=lambda one: -one.same_sent)))
 
 
 def with_names(situation: Situation, names: Names) -> Situation:
     """The situation after a listing has shown which names exist."""
-    if situation.sent:
-        return situation._replace(
-            names=names.items, names_taken=names.appeared, example=names.appeared_example
-        )
-    return situation._replace(names=names.items, names_taken=names.taken, example=names.example)
+    return situation._replace(names=names)
 
 
-def _most_alike(situation: Situation, others: tuple[Overlap, ...]) -> Overlap | None:
+def _most_alike(others: tuple[Overlap, ...], to_create: int) -> Overlap | None:
     """The campaign that shares most with the run, if it contains at least half of what the run
-    would create and has sent some of that: those duplicates would be created again, and the others
-    are the campaign's unfinished part.
+    would create (`to_create`) and has sent some of that: those duplicates would be created again,
+    and the others are the campaign's unfinished part.
 
     If the campaign's job file is gone, half of what the campaign has sent is enough: somebody may
     have renamed and extended the job."""
@@ -153,15 +183,12 @@ def _most_alike(situation: Situation, others: tuple[Overlap, ...]) -> Overlap | 
         one
         for one in others
         if one.same_sent
-        and (
-            _is_half(one.same, situation.to_create)
-            or (one.job_gone and _is_half(one.same_sent, one.sent))
-        )
+        and (_is_half(one.same, to_create) or (one.job_gone and _is_half(one.same_sent, one.sent)))
     ]
     return max(alike, key=lambda one: (one.same_sent, one.same), default=None)
 
 
-def _other_ledger(situation: Situation) -> Overlap | None:
+def _other_ledger(situation: FirstRun) -> Overlap | None:
     """The database nearby that contains what this one lacks: this campaign, if it is beside the
     job; or at least half of what the run would create, if it is where other settings would have put
     it."""
@@ -169,9 +196,15 @@ def _other_ledger(situation: Situation) -> Overlap | None:
     beside = [one for one in own if one.beside_job]
     if beside:
         return max(beside, key=lambda one: (one.same, one.sent))
-    return _most_alike(situation, situation.nearby if not situation.named else tuple(own))
+    others = tuple(own) if situation.named_on_purpose else situation.nearby
+    return _most_alike(others, situation.to_create)
 
 
 def _is_half(part: int, whole: int) -> bool:
     """Half or more: the contract's line between an accident and a job that shares a few rows."""
     return 2 * part >= whole
+
+
+def _are_many(part: int, whole: int) -> bool:
+    """Whether what exists is no coincidence, once a campaign has sent something."""
+    return part >= MANY or (part > 0 and _is_half(part, whole))

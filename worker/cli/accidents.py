@@ -5,11 +5,19 @@ accident is."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from worker.accidents import facts
-from worker.accidents.message import IntendedRun, Message, continuing, full_text, messages
-from worker.accidents.rules import Accident, Situation, WrittenAgain, accidents
+from worker.accidents.message import (
+    IntendedRun,
+    Message,
+    continuing,
+    created_again_notes,
+    full_text,
+    messages,
+)
+from worker.accidents.rules import Accident, Situation, WrittenAgain, accidents, created_again
 from worker.cli.ask import has_person
 from worker.cli.common import campaign_of, invocation, restoring
 from worker.folders import changed_at
@@ -35,8 +43,8 @@ def situation_of(
         job,
         campaign_of(settings),
         settings.date,
-        named=settings.names_campaign,
-        dated=settings.campaign_dated,
+        named_on_purpose=settings.names_campaign,
+        new_each_day=settings.campaign_dated,
         retry_failed=settings.retry_failed,
         database=settings.database,
         api_url=api_url,
@@ -77,6 +85,7 @@ class Guard:
         self.asks = not settings.yes and has_person()
         self.situation: Situation | None = None
         """The result of `look`; None if nothing counts as an accident."""
+        self._found: tuple[Accident, ...] = ()
 
     def look(self, reader: Reader) -> None:
         """Check the ledgers, before anything is sent or recorded.
@@ -85,6 +94,7 @@ class Guard:
         but nobody can be asked. Raises one of DATABASE_ERRORS."""
         self.situation = situation_of(reader, self._settings, self._job, self._plan, self._api_url)
         found = () if self.situation is None else accidents(self.situation)
+        self._found = found
         # A person is asked after the job has been planned. Then the rows that were sent are no
         # longer in the job, so after a "no" the next run could not tell what it was written from.
         if self.asks and not any(isinstance(one, WrittenAgain) for one in found):
@@ -101,6 +111,13 @@ class Guard:
         """The messages about the findings."""
         return messages_for(found, self._settings, self._job.path)
 
+    def notes(self) -> Iterator[str]:
+        """Messages about duplicates that the run creates a second time, although that is no
+        accident."""
+        if self.situation is None:
+            return iter(())
+        return created_again_notes(created_again(self.situation, self._found))
+
     def refusal(self, found: tuple[Accident, ...]) -> AccidentError:
         """The error that says why nothing is created, and what to do."""
         return AccidentError(
@@ -110,7 +127,7 @@ class Guard:
 
     def declined(self, found: tuple[Accident, ...]) -> DeclinedError:
         """The error for a person who has read the findings and declined, with what to do."""
-        return DeclinedError("nothing was created.", hint=continuing(self.messages(found)).lstrip())
+        return DeclinedError("nothing was created.", hint=continuing(self.messages(found)))
 
     def _creates(self, reader: Reader) -> bool:
         """Whether there is anything to confirm."""

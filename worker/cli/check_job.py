@@ -10,8 +10,15 @@ from typing import NamedTuple
 
 import anyio
 
-from worker.accidents.message import created_again, text
-from worker.accidents.rules import Situation, accidents, with_names
+from worker.accidents.message import created_again_notes, text
+from worker.accidents.rules import (
+    Accident,
+    LaterRun,
+    Situation,
+    accidents,
+    created_again,
+    with_names,
+)
 from worker.api.reader import ApiUnusableError, reader_without_run
 from worker.cli.accidents import messages_for, situation_of
 from worker.cli.common import Target, api_client, campaign_of, run_start
@@ -127,7 +134,7 @@ def _tell_known_batches(ledger: Ledger, settings: Settings, known: Known, campai
     with closing(open_for_reading(settings.database)) as reader:
         ledger.add_foreign_batches(views.owned_batches(reader))
         number = views.campaign_id(reader, campaign)
-        if number is None or known.situation is None or not known.situation.sent:
+        if number is None or not isinstance(known.situation, LaterRun):
             return False
         latest = views.latest_baseline(reader, number)
         if latest is not None:
@@ -197,14 +204,17 @@ def _findings(
     why_not: str,
 ) -> Findings:
     forecast, counts = known.forecast, known.forecast.counts
-    found = _accidents(settings, job, known.situation, sources)
+    found = _accidents(known.situation, sources)
+    messages = messages_for(found, settings, job) if found else []
     create = forecast.new + counts.pending + (counts.failed if settings.retry_failed else 0)
     if settings.limit is not None:
         create = min(create, settings.limit)
     names = [
         one.name(sources.names.get(one.source_id) if sources else None) for one in forecast.first
     ]
-    again = () if found or known.situation is None else created_again(known.situation)
+    again: tuple[str, ...] = ()
+    if known.situation is not None:
+        again = tuple(created_again_notes(created_again(known.situation, found)))
     return Findings(
         campaign=campaign,
         job=str(job),
@@ -232,9 +242,9 @@ def _findings(
             else {one.id: one.title for one in sources.workspaces if one.title}
         ),
         left_job=known.left_job,
-        accidents=found,
+        accidents=tuple(text(one) for one in messages),
         outdated=None if known.outdated is None else str(known.outdated),
-        created_again=tuple(again),
+        created_again=again,
         names_taken=None if found or sources is None else _taken(sources.taken),
         missing=None if sources is None else _problems(sources.missing),
         unclear=None if sources is None else _problems(sources.unclear),
@@ -243,15 +253,11 @@ def _findings(
     )
 
 
-def _accidents(
-    settings: Settings, job: Path, situation: Situation | None, sources: Sources | None
-) -> tuple[str, ...]:
-    """What looks like an accident: each finding with its commands."""
+def _accidents(situation: Situation | None, sources: Sources | None) -> tuple[Accident, ...]:
+    """What looks like an accident."""
     if situation is None:
         return ()
-    if sources is not None:
-        situation = with_names(situation, sources.taken)
-    return tuple(text(one) for one in messages_for(accidents(situation), settings, job))
+    return accidents(situation if sources is None else with_names(situation, sources.taken))
 
 
 def _taken(names: views.Names) -> str | None:

@@ -8,7 +8,6 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from worker import __version__
-from worker.accidents.message import created_again
 from worker.cli.common import invocation, run_start, typed
 from worker.cli.outdated import ledger_files, refuse_outdated
 from worker.cli.run_request import RunRequest
@@ -149,9 +148,9 @@ class Opening:
                 before = views.previous_date(ledger, ledger.campaign, ledger.run)
             today = self.request.settings.date.isoformat()
             emit(note_event(_leaving_text(leaving, None if before == today else before)))
-        if self.request.guard is not None and self.request.guard.situation is not None:
-            for line in created_again(self.request.guard.situation):
-                emit(note_event(line))
+        if self.request.guard is not None:
+            for note in self.request.guard.notes():
+                emit(note_event(note))
         for campaign, items in views.unfinished_elsewhere(
             ledger, self.request.campaign, str(self.request.job.resolve())
         ):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from worker.accidents.rules import Accident, Situation, accidents, with_names
+from worker.accidents.rules import Accident, LaterRun, Situation, accidents, with_names
 from worker.ledger import setups, views
 from worker.ledger.store import Ledger
 from worker.model.batch import Workspace
@@ -49,7 +49,7 @@ def question_of(ledger: Ledger, limit: int | None, situation: Situation | None) 
     duplicates (None: all)."""
     reader, campaign, run = ledger, ledger.campaign, ledger.run
     names = views.names_taken(reader, campaign, run, None)
-    if names.taken and situation is not None and situation.sent:
+    if names.taken and isinstance(situation, LaterRun):
         latest = views.latest_baseline(reader, campaign)
         names = views.names_taken(reader, campaign, run, latest)
     return Question(
