@@ -20,11 +20,12 @@ SHELLS = ("bash", "zsh", "fish")
 
 
 class Command(NamedTuple):
-    """One command: its line in the overview, the text below its options, and its arguments."""
+    """One command: its line in the overview, the text below its options, and what adds
+    its arguments to a parser."""
 
     summary: str
     examples: str
-    arguments: Callable[[argparse.ArgumentParser], None]
+    add_arguments: Callable[[argparse.ArgumentParser], None]
 
 
 class Parser(argparse.ArgumentParser):
@@ -38,7 +39,8 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {without_token(message)}\n  See {self.prog} --help.\n")
 
     def _print_message(self, message: str, file: object = None) -> None:
-        """Print a message of argparse, also help and version; `finish` reports a failed write."""
+        """Print a message of argparse, and its help and version too. If that fails, the end of the
+        command reports it."""
         if file is sys.stdout:
             say(message, end="")
         else:
@@ -69,7 +71,7 @@ def parser() -> Parser:
     root.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     commands = root.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
-        one = commands.add_parser(
+        command_parser = commands.add_parser(
             name,
             help=command.summary,
             description=f"{command.summary}.",
@@ -77,8 +79,8 @@ def parser() -> Parser:
             formatter_class=_HelpFormatter,
             allow_abbrev=False,
         )
-        command.arguments(one)
-        one.usage = _usage(one)
+        command.add_arguments(command_parser)
+        command_parser.usage = _usage(command_parser)
     return root
 
 
@@ -87,15 +89,15 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, max_help_position=32, **options)
 
 
-def _usage(one: argparse.ArgumentParser) -> str:
+def _usage(parser: argparse.ArgumentParser) -> str:
     """The usage in one line; the options are listed below it, in groups."""
     names = (
         {"?": f"[{action.metavar}]", "+": f"{action.metavar}..."}.get(
             str(action.nargs), str(action.metavar)
         )
-        for action in one._get_positional_actions()
+        for action in parser._get_positional_actions()
     )
-    return " ".join((one.prog, "[OPTIONS]", *names))
+    return " ".join((parser.prog, "[OPTIONS]", *names))
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -135,16 +137,16 @@ def _unknown(arguments: Sequence[str]) -> str:
 
 
 def _flags(command: Command) -> list[str]:
-    one = Parser(add_help=False)
-    command.arguments(one)
-    return [flag for action in one._actions for flag in action.option_strings]
+    parser = Parser(add_help=False)
+    command.add_arguments(parser)
+    return [flag for action in parser._actions for flag in action.option_strings]
 
 
 # -- the arguments of each command
 
 
-def _jobs(one: argparse.ArgumentParser) -> None:
-    one.add_argument(
+def _add_jobs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "jobs",
         metavar="JOB",
         nargs="+",
@@ -152,21 +154,21 @@ def _jobs(one: argparse.ArgumentParser) -> None:
     )
 
 
-def _run(one: argparse.ArgumentParser) -> None:
-    _jobs(one)
-    add_options(one, "run")
+def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_jobs(parser)
+    add_options(parser, "run")
 
 
-def _check(one: argparse.ArgumentParser) -> None:
-    _jobs(one)
-    add_options(one, "check")
+def _add_check_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_jobs(parser)
+    add_options(parser, "check")
 
 
-def _settle(one: argparse.ArgumentParser) -> None:
-    one.add_argument(
+def _add_settle_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "job", metavar="JOB", nargs="?", help="Job file (default: every campaign in the database)"
     )
-    group = one.add_argument_group("Decisions")
+    group = parser.add_argument_group("Decisions")
     group.add_argument(
         "--assign",
         metavar="ITEM=BATCH_ID",
@@ -199,14 +201,14 @@ def _settle(one: argparse.ArgumentParser) -> None:
         action="store_true",
         help="Decide on this terminal, one key for each; records when you leave",
     )
-    add_options(one, "settle")
+    add_options(parser, "settle")
 
 
-def _ledger(one: argparse.ArgumentParser) -> None:
-    one.add_argument(
+def _add_ledger_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "job", metavar="JOB", nargs="?", help="Job file (default: the campaigns and their runs)"
     )
-    group = one.add_argument_group("What to print")
+    group = parser.add_argument_group("What to print")
     group.add_argument(
         "--format",
         choices=("csv", "json", "table", "xlsx", "job"),
@@ -230,7 +232,7 @@ def _ledger(one: argparse.ArgumentParser) -> None:
         action="store_true",
         help="First look at the batches again and record their status; needs the token",
     )
-    copies = one.add_argument_group("Copies of the database")
+    copies = parser.add_argument_group("Copies of the database")
     copies.add_argument(
         "--restore", metavar="FILE", help="Rebuild a lost database from this ledger file"
     )
@@ -247,7 +249,7 @@ def _ledger(one: argparse.ArgumentParser) -> None:
         action="store_true",
         help="Record that a shared ledger lost nothing in a failover or a restored backup",
     )
-    history = one.add_argument_group("Old history")
+    history = parser.add_argument_group("Old history")
     history.add_argument(
         "--forget",
         action="store_true",
@@ -256,22 +258,22 @@ def _ledger(one: argparse.ArgumentParser) -> None:
     history.add_argument(
         "--before", metavar="DATE", help="With --forget: of runs that started before this day"
     )
-    add_options(one, "ledger")
+    add_options(parser, "ledger")
 
 
-def _report(one: argparse.ArgumentParser) -> None:
-    one.add_argument("job", metavar="JOB", help="Job file")
-    group = one.add_argument_group("Output")
+def _add_report_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("job", metavar="JOB", help="Job file")
+    group = parser.add_argument_group("Output")
     group.add_argument(
         "--output",
         metavar="PATH",
         help="Path of the report (default: the ledger file's name with .html)",
     )
-    add_options(one, "report")
+    add_options(parser, "report")
 
 
-def _batches(one: argparse.ArgumentParser) -> None:
-    group = one.add_argument_group("Which batches")
+def _add_batches_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("Which batches")
     group.add_argument(
         "--workspace",
         metavar="ID",
@@ -283,68 +285,70 @@ def _batches(one: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--status", metavar="STATUS[,STATUS]", help="Only batches with one of these statuses"
     )
-    group = one.add_argument_group("Output")
+    group = parser.add_argument_group("Output")
     group.add_argument(
         "--format",
         choices=("table", "csv", "json", "job"),
         default="table",
         help="job: a job file to start from (default: table)",
     )
-    add_options(one, "batches")
-    one.set_defaults(job=None)
+    add_options(parser, "batches")
+    parser.set_defaults(job=None)
 
 
-def _doctor(one: argparse.ArgumentParser) -> None:
-    one.add_argument("--json", action="store_true", help="Print the checks as one JSON object")
-    add_options(one, "doctor")
-    one.set_defaults(job=None)
+def _add_doctor_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="Print the checks as one JSON object")
+    add_options(parser, "doctor")
+    parser.set_defaults(job=None)
 
 
-def _sandbox(one: argparse.ArgumentParser) -> None:
-    one.add_argument(
+def _add_sandbox_arguments(parser: argparse.ArgumentParser) -> None:
+    # The defaults are those of `SandboxOptions`, which --help does not wait for. Only the port
+    # differs: a crontab can name it, while a sandbox in a run's own process takes any free one.
+    parser.add_argument(
         "--host",
         default="127.0.0.1",
         metavar="ADDRESS",
         help="Address to listen on (default: 127.0.0.1)",
     )
-    one.add_argument(
+    parser.add_argument(
         "--port", default="8765", metavar="N", help="Port; 0 picks a free one (default: 8765)"
     )
-    one.add_argument(
+    parser.add_argument(
         "--latency", default="0.05", metavar="S", help="Mean seconds for an answer (default: 0.05)"
     )
-    one.add_argument(
+    parser.add_argument(
         "--rate",
         default="unlimited",
         metavar="N/s|N/min|unlimited",
         help="Rate limit for duplicate requests (default: unlimited)",
     )
-    one.add_argument(
+    parser.add_argument(
         "--burst", default="5", metavar="N", help="Requests allowed at once (default: 5)"
     )
-    one.add_argument(
+    parser.add_argument(
         "--faults",
         default="",
         metavar="NAME=P[,…]",
         help="Faults, each with its probability from 0 to 1 (default: none)",
     )
-    one.add_argument(
+    parser.add_argument(
         "--listing-lag",
         default="0",
         metavar="S",
         help="Seconds that a new batch is missing from listings (default: 0)",
     )
-    one.add_argument(
+    parser.add_argument(
         "--processing",
         default="1",
         metavar="S",
         help="Seconds from a setup until the batch is READY (default: 1)",
     )
-    one.add_argument("--seed", metavar="N", help="Random seed, to repeat the same faults")
+    parser.add_argument("--seed", metavar="N", help="Random seed, to repeat the same faults")
 
 
-def _completion(one: argparse.ArgumentParser) -> None:
-    one.add_argument("shell", metavar="SHELL", choices=SHELLS, help="bash, zsh or fish")
+def _add_completion_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", metavar="SHELL", choices=SHELLS, help="bash, zsh or fish")
 
 
 COMMANDS: Mapping[str, Command] = {
@@ -364,7 +368,7 @@ exit codes:
   2 wrong usage, nothing was sent · 3 the API refused the token
   75 another run holds the database · 128+signal after SIGINT, SIGTERM or SIGHUP
   With several jobs: the most severe one (a signal, 3, 75, 2, 1, 0)""",
-        _run,
+        _add_run_arguments,
     ),
     "check": Command(
         "Show what a run would do, and create nothing",
@@ -376,7 +380,7 @@ exit codes:
 exit codes:
   0 no problem · 1 a source does not exist, or it looks like an accident
   2 wrong usage or job file · 3 the API refused the token""",
-        _check,
+        _add_check_arguments,
     ),
     "settle": Command(
         "Find out whether unanswered requests created a batch, and create nothing",
@@ -392,7 +396,7 @@ exit codes:
 exit codes:
   0 nothing is unknown any more · 1 something is still unknown · 2 wrong usage
   3 the API refused the token · 75 another run holds the database""",
-        _settle,
+        _add_settle_arguments,
     ),
     "ledger": Command(
         "Write the ledger file again from the database, or print it",
@@ -414,7 +418,7 @@ exit codes:
   0 done · 2 wrong usage, or the database has no run of the job
   75 another run holds the database (--refresh, --restore, --forget)
   With --refresh also: 1 the API cannot be asked · 3 it refused the token""",
-        _ledger,
+        _add_ledger_arguments,
     ),
     "report": Command(
         "Write the HTML report of a job's latest run",
@@ -425,7 +429,7 @@ exit codes:
 
 exit codes:
   0 done · 2 wrong usage, or the database has no run of the job""",
-        _report,
+        _add_report_arguments,
     ),
     "batches": Command(
         "List the batches of a workspace, or turn them into a job file; reads only",
@@ -437,7 +441,7 @@ exit codes:
 exit codes:
   0 · 1 the API gave no complete answer · 2 wrong usage, or several workspaces to choose from
   3 the token was refused""",
-        _batches,
+        _add_batches_arguments,
     ),
     "doctor": Command(
         "Check the set-up the way cron would use it, and say how to fix what is wrong",
@@ -448,7 +452,7 @@ exit codes:
 
 exit codes:
   0 everything is fine · 1 something is not""",
-        _doctor,
+        _add_doctor_arguments,
     ),
     "completion": Command(
         "Print a completion script for bash, zsh or fish",
@@ -459,7 +463,7 @@ exit codes:
 
 exit codes:
   0 done · 2 wrong usage""",
-        _completion,
+        _add_completion_arguments,
     ),
     "sandbox": Command(
         "Serve a local stand-in for the API, for rehearsals",
@@ -470,7 +474,7 @@ exit codes:
 
 exit codes:
   0 stopped · 2 wrong usage, or the port is in use""",
-        _sandbox,
+        _add_sandbox_arguments,
     ),
 }
 """Every command, in the order of the overview."""
