@@ -21,7 +21,7 @@ from worker.ledger.postgresql.tables import ServerTables
 from worker.ledger.sqlite.database import open_empty
 from worker.ledger.tables import TABLES, Table
 from worker.model.errors import BusyError, UsageError, WorkerError
-from worker.model.server_address import Place, ServerAddress
+from worker.model.server_address import DatabaseLocation, ServerAddress
 
 ODD = 'tab\t line\n \\N \\\\ "quoted" Ω ☃ 🐻 \x7f'
 EXACT = 1772366400.1234567
@@ -31,7 +31,7 @@ RUN_ONLY = {"listed_names", "skipped", "denied"}
 
 
 @pytest.fixture
-def source(engine: str, tmp_path: Path) -> Place:
+def source(engine: str, tmp_path: Path) -> DatabaseLocation:
     """A ledger with something in every table."""
     header = "batch_id,name,copies,x_note"
     with opened(tmp_path, header, f"{uuid(1)},{{source_name}} {{n}},4,{ODD[:4].strip()}") as ledger:
@@ -63,22 +63,22 @@ def source(engine: str, tmp_path: Path) -> Place:
 
 
 @pytest.fixture
-def target(engine: str, server: Server, tmp_path: Path) -> Place:
+def target(engine: str, server: Server, tmp_path: Path) -> DatabaseLocation:
     return server.address() if engine == "sqlite" else tmp_path / "new.db"
 
 
-def everything(place: Place) -> dict[str, list[tuple[Any, ...]]]:
+def everything(place: DatabaseLocation) -> dict[str, list[tuple[Any, ...]]]:
     with closing(open_for_reading(place)) as reader, reader.snapshot():
         tables = reader.tables()
         return {table.name: list(tables.rows(table)) for table in TABLES}
 
 
-def facts(place: Place) -> tuple[str | None, str | None]:
+def facts(place: DatabaseLocation) -> tuple[str | None, str | None]:
     with closing(open_for_reading(place)) as reader:
         return fact(reader, MOVED_TO), fact(reader, ARRIVES_FROM)
 
 
-def is_usable(place: Place) -> bool:
+def is_usable(place: DatabaseLocation) -> bool:
     try:
         with hold(place, 0) as held, closing(held.open(None)):
             return True
@@ -110,7 +110,9 @@ def test_both_engines_have_the_same_tables_and_columns_and_the_list_has_all(
     assert here == there
 
 
-def test_everything_arrives_and_only_the_new_place_is_used(source: Place, target: Place) -> None:
+def test_everything_arrives_and_only_the_new_place_is_used(
+    source: DatabaseLocation, target: DatabaseLocation
+) -> None:
     before = everything(source)
     assert all(before.values())
     rows = move(source, target, 0)
@@ -126,7 +128,9 @@ def test_everything_arrives_and_only_the_new_place_is_used(source: Place, target
         move(source, target, 0)
 
 
-def test_on_the_way_back_the_old_state_is_moved_away_first(source: Place, target: Place) -> None:
+def test_on_the_way_back_the_old_state_is_moved_away_first(
+    source: DatabaseLocation, target: DatabaseLocation
+) -> None:
     move(source, target, 0)
     with pytest.raises(UsageError, match="the old state of a ledger that was moved to") as refused:
         move(target, source, 0)
@@ -136,7 +140,9 @@ def test_on_the_way_back_the_old_state_is_moved_away_first(source: Place, target
     assert is_usable(target)
 
 
-def test_new_rows_have_higher_numbers_than_any_row_had(source: Place, target: Place) -> None:
+def test_new_rows_have_higher_numbers_than_any_row_had(
+    source: DatabaseLocation, target: DatabaseLocation
+) -> None:
     move(source, target, 0)
     with hold(target, 0) as held, closing(held.open(None)) as writer:
         connection_of(writer).execute(
@@ -148,7 +154,9 @@ def test_new_rows_have_higher_numbers_than_any_row_had(source: Place, target: Pl
 
 
 @pytest.mark.sqlite
-def test_the_character_0_arrives_as_it_is_shown(source: Place, target: Place) -> None:
+def test_the_character_0_arrives_as_it_is_shown(
+    source: DatabaseLocation, target: DatabaseLocation
+) -> None:
     with hold(source, 0) as held, closing(held.open(None)) as writer:
         connection = connection_of(writer)
         for name in ("a\0", "a\0b", "a", "a\x01"):
@@ -160,7 +168,7 @@ def test_the_character_0_arrives_as_it_is_shown(source: Place, target: Place) ->
 
 
 def test_what_is_not_empty_is_never_a_target(
-    source: Place, target: Place, tmp_path: Path, server: Server
+    source: DatabaseLocation, target: DatabaseLocation, tmp_path: Path, server: Server
 ) -> None:
     move(source, target, 0)
     other = server.address()
@@ -180,7 +188,9 @@ def test_what_is_not_empty_is_never_a_target(
         move(target, target, 0)
 
 
-def test_while_one_of_them_is_held_nothing_moves(source: Place, target: Place) -> None:
+def test_while_one_of_them_is_held_nothing_moves(
+    source: DatabaseLocation, target: DatabaseLocation
+) -> None:
     for place in (source, target):
         with hold(place, 0), pytest.raises(BusyError):
             move(source, target, 0)
@@ -204,7 +214,7 @@ def failing(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_copy_that_fails_leaves_the_original_as_it_was_and_the_target_empty(
-    source: Place, target: Place, monkeypatch: pytest.MonkeyPatch
+    source: DatabaseLocation, target: DatabaseLocation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = everything(source)
     with monkeypatch.context() as patch:
@@ -223,7 +233,7 @@ def test_a_copy_that_fails_leaves_the_original_as_it_was_and_the_target_empty(
 
 
 def test_a_copy_that_differs_is_refused(
-    source: Place, target: Place, monkeypatch: pytest.MonkeyPatch
+    source: DatabaseLocation, target: DatabaseLocation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real: Callable[..., Iterator[tuple[Any, ...]]] = copying.Digest.counting
 
@@ -241,7 +251,10 @@ def test_a_copy_that_differs_is_refused(
 
 @pytest.mark.sqlite
 def test_a_connection_that_breaks_while_copying_leaves_everything_as_it_was(
-    source: Place, target: Place, server: Server, monkeypatch: pytest.MonkeyPatch
+    source: DatabaseLocation,
+    target: DatabaseLocation,
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     before = everything(source)
     real = ServerTables.add
@@ -265,7 +278,7 @@ def test_a_connection_that_breaks_while_copying_leaves_everything_as_it_was(
 
 @pytest.mark.parametrize("part", ["moved", "last"])
 def test_an_interrupted_move_is_usable_in_one_place_at_most_and_completed_by_another_try(
-    source: Place, target: Place, part: str, monkeypatch: pytest.MonkeyPatch
+    source: DatabaseLocation, target: DatabaseLocation, part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = everything(source)
     with monkeypatch.context() as patch:

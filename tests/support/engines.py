@@ -10,7 +10,7 @@ import pytest
 
 from tests.support import ledgers
 from tests.support.postgresql import Server, running_server, why_not
-from worker.model.server_address import Place
+from worker.model.server_address import DatabaseLocation
 
 ENGINES = ["sqlite", "postgresql"]
 
@@ -35,7 +35,7 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
         running: Server = request.getfixturevalue("server")
 
         @cache
-        def place(_folder: Path) -> Place:
+        def place(_folder: Path) -> DatabaseLocation:
             return running.address()
 
         monkeypatch.setattr(ledgers, "place", place)

@@ -20,7 +20,7 @@ from worker.ledger.store import Ledger
 from worker.model.attempts import Candidate, Unsettled, Verdicts
 from worker.model.reasons import Reason, cause, message
 from worker.model.records import AttemptResult, Intent, Listed, RunStart, Timestamp
-from worker.model.server_address import Place
+from worker.model.server_address import DatabaseLocation
 
 API = "https://api.prolific.com"
 CAMPAIGN = "spring"
@@ -53,12 +53,12 @@ def run_start(**changes: Any) -> RunStart:
     return start._replace(**changes)
 
 
-def in_file(folder: Path) -> Place:
+def in_file(folder: Path) -> DatabaseLocation:
     """The ledger of a folder: a SQLite file in it."""
     return folder / "ledger.db"
 
 
-place: Callable[[Path], Place] = in_file
+place: Callable[[Path], DatabaseLocation] = in_file
 """Where the ledger of a folder is; tests of both engines replace it."""
 
 
@@ -73,7 +73,7 @@ lose: Callable[[Path], None] = lose_file
 
 
 @contextmanager
-def _writable(where: Place) -> Iterator[Writer]:
+def _writable(where: DatabaseLocation) -> Iterator[Writer]:
     if isinstance(where, Path):  # without its lock, which some tests hold themselves
         with closing(open_for_writing(where, API)) as database:
             yield database

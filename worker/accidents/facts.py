@@ -16,7 +16,7 @@ from worker.ledger import overlap
 from worker.ledger.handle import Reader
 from worker.ledger.overlap import Overlap
 from worker.model.job import Job
-from worker.model.server_address import Place, ServerAddress
+from worker.model.server_address import DatabaseLocation, ServerAddress
 
 MOST_ENTRIES = 1000
 """How many entries of a folder are searched for subfolders."""
@@ -36,7 +36,7 @@ def situation(
     named_on_purpose: bool,
     new_each_day: bool,
     retry_failed: bool,
-    database: Place,
+    database: DatabaseLocation,
     api_url: str,
 ) -> Situation:
     """What is known before a run of `job`, planned for `campaign` on `day`, asks the API at
@@ -95,7 +95,7 @@ def _beside(folders: list[Path]) -> list[Path]:
     return [one for folder in folders for one in (folder, folder / "ledgers")]
 
 
-def _files_nearby(folders: list[Path], database: Place) -> Iterator[Path]:
+def _files_nearby(folders: list[Path], database: DatabaseLocation) -> Iterator[Path]:
     """The ledger databases near a job in these folders, except the run's own: beside the job,
     beside the run's database, in the subfolders of these folders, and where a config file in a
     parent folder or the user's config folder would have put one."""

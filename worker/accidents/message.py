@@ -18,7 +18,8 @@ from worker.accidents.rules import (
 )
 from worker.export.commands import CampaignFiles, Invocation, commands
 from worker.ledger.overlap import Overlap
-from worker.model.server_address import Place
+from worker.ledger.views import LatestRun
+from worker.model.server_address import DatabaseLocation
 from worker.text import counted, verb, visible
 
 MOST_NAMED = 3
@@ -46,7 +47,7 @@ class IntendedRun(NamedTuple):
     job: Path
     campaign: str
     newest_file: Path
-    database: Place
+    database: DatabaseLocation
     invocation: Invocation
     restoring: Callable[[Path], str]
     move_away: str

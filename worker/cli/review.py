@@ -15,7 +15,7 @@ from worker.export.evidence import Suggestion, after, proposals
 from worker.export.proposals import group_name
 from worker.ledger.proposals import SHARED, Found, Undecided
 from worker.model.errors import UsageError
-from worker.model.place import place
+from worker.model.row_position import row_position
 from worker.model.stop_signals import stop_signals
 from worker.terminal.keys import CLOSED, PASTED, Keys, one_key_at_a_time
 from worker.terminal.output import warn
@@ -138,7 +138,7 @@ def head_lines(one: Undecided, number: int, total: int) -> list[str]:
     source = visible(shortened(one.source_name or "(name not known)", NAME_SHOWN))
     sent = f"sent {one.last_sent_at[:19].replace('T', ' ')} UTC" if one.last_sent_at else "sent"
     lines = [
-        f"{number} of {total}: #{one.item}, {place(one.line, one.copy, one.copies)}",
+        f"{number} of {total}: #{one.item}, {row_position(one.line, one.copy, one.copies)}",
         f"  name    {visible(shortened(one.name, NAME_SHOWN)) or '(no name)'}",
         f"  source  {source} ({one.source_id})",
         f"  {sent}, {counted(one.attempts, 'request')}; {visible(one.cause)}",

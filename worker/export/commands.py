@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from worker.ledger.views import LatestRun
 from worker.model.program import PROGRAM, Program
-from worker.model.server_address import Place
+from worker.model.server_address import DatabaseLocation
 from worker.text import option, shell_command
 
 
@@ -22,7 +22,7 @@ class Invocation(NamedTuple):
     batch, with {id} in place of its id, for files that link batches."""
 
     config: Path | None = None
-    database: Place | None = None
+    database: DatabaseLocation | None = None
     ledger: str | None = None
     usual_ledger: str | None = None
     sandbox: bool = False

@@ -8,7 +8,7 @@ from pathlib import Path
 from worker.export import csv_format
 from worker.export.content import FileFormat, FileRow
 from worker.ledger.database import belongs_to
-from worker.model.server_address import Place
+from worker.model.server_address import DatabaseLocation
 
 ENDINGS = (".csv", ".xlsx")
 """The endings of ledger files. A file with any other ending is written as CSV."""
@@ -45,7 +45,7 @@ def read_file(path: Path) -> Iterator[tuple[str, FileRow]]:
     return format_of(path).read(path)
 
 
-def ledgers_in(folder: Path, database: Place) -> list[Path]:
+def ledgers_in(folder: Path, database: DatabaseLocation) -> list[Path]:
     """The ledger files in the folder that this user can read, without the `database` in use,
     whatever its name. Empty if the folder does not exist."""
     try:

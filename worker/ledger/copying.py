@@ -19,7 +19,7 @@ from worker.ledger.handle import Reader, Writer
 from worker.ledger.moved import ARRIVES_FROM, MOVED_TO, fact, note_fact, refuse_moved
 from worker.ledger.tables import TABLES, Table
 from worker.model.errors import NoLedgerError, UsageError, WorkerError
-from worker.model.server_address import Place, ServerAddress
+from worker.model.server_address import DatabaseLocation, ServerAddress
 
 
 class Digest:
@@ -44,7 +44,7 @@ class Digest:
     __hash__ = None  # type: ignore[assignment] # it changes
 
 
-def move(source: Place, target: Place, wait_s: float) -> int:
+def move(source: DatabaseLocation, target: DatabaseLocation, wait_s: float) -> int:
     """Move the ledger from `source` to `target`. Returns the number of rows. Waits up to `wait_s`
     seconds for a run that holds one of them.
 
@@ -75,12 +75,14 @@ def move(source: Place, target: Place, wait_s: float) -> int:
             raise
 
 
-def name_of(place: Place) -> str:
+def name_of(place: DatabaseLocation) -> str:
     """How a database is named in the other one."""
     return str(place) if isinstance(place, ServerAddress) else str(place.resolve())
 
 
-def _move(source: Place, original: Writer, target: Place, copy: Writer) -> int:
+def _move(
+    source: DatabaseLocation, original: Writer, target: DatabaseLocation, copy: Writer
+) -> int:
     from_, to = name_of(source), name_of(target)
     arrives = fact(copy, ARRIVES_FROM)
     if fact(original, MOVED_TO) == to and arrives == from_:
@@ -97,7 +99,7 @@ def _move(source: Place, original: Writer, target: Place, copy: Writer) -> int:
     return rows
 
 
-def _refuse_occupied(target: Place, copy: Reader) -> None:
+def _refuse_occupied(target: DatabaseLocation, copy: Reader) -> None:
     if (elsewhere := fact(copy, MOVED_TO)) is not None:
         away = "Move that file away first, and those beside it (-wal, -shm), or name a new file."
         if isinstance(target, ServerAddress):
@@ -148,7 +150,7 @@ def _rows(reader: Writer, table: Table) -> Iterator[tuple[Any, ...]]:
         yield from reader.tables().rows(table)
 
 
-def _unusable(error: Exception, source: Place, target: Place) -> WorkerError:
+def _unusable(error: Exception, source: DatabaseLocation, target: DatabaseLocation) -> WorkerError:
     """The error to show: of the database whose engine raised it, which is rather the target."""
     on_server = isinstance(error, ServerError)
     for place in (target, source):

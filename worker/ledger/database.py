@@ -15,7 +15,7 @@ from worker.ledger.store import Ledger
 from worker.ledger.threads import Database, ThreadedDatabase
 from worker.model.errors import UsageError, WorkerError
 from worker.model.events import Emit
-from worker.model.server_address import Place, ServerAddress
+from worker.model.server_address import DatabaseLocation, ServerAddress
 
 
 class Held(Protocol):
@@ -101,7 +101,7 @@ class _NotMoved:
 
 
 @contextmanager
-def hold(place: Place, wait_s: float) -> Iterator[Held]:
+def hold(place: DatabaseLocation, wait_s: float) -> Iterator[Held]:
     """Hold the database within the block. Waits up to `wait_s` seconds for the run that holds it.
 
     Raises BusyError, which names the other run, if the wait is not enough, and UsageError if the
@@ -111,7 +111,7 @@ def hold(place: Place, wait_s: float) -> Iterator[Held]:
 
 
 @contextmanager
-def hold_even_moved(place: Place, wait_s: float) -> Iterator[Held]:
+def hold_even_moved(place: DatabaseLocation, wait_s: float) -> Iterator[Held]:
     """Hold the database as `hold` does; it is opened even if it was moved."""
     if isinstance(place, ServerAddress):
         _refuse_without_driver(place)
@@ -124,12 +124,12 @@ def hold_even_moved(place: Place, wait_s: float) -> Iterator[Held]:
         yield _HeldFile(place)
 
 
-def belongs_to(path: Path, place: Place) -> bool:
+def belongs_to(path: Path, place: DatabaseLocation) -> bool:
     """Whether the file at `path` is the database under any name, or one of the files beside it."""
     return not isinstance(place, ServerAddress) and sqlite.belongs_to(path, place)
 
 
-def is_new(place: Place) -> bool:
+def is_new(place: DatabaseLocation) -> bool:
     """Whether nothing was ever written to the database."""
     if isinstance(place, ServerAddress):
         _refuse_without_driver(place)
@@ -139,7 +139,9 @@ def is_new(place: Place) -> bool:
     return sqlite.is_new(place)
 
 
-def open_for_reading(place: Place, api_url: str | None = None, *, checked: bool = False) -> Reader:
+def open_for_reading(
+    place: DatabaseLocation, api_url: str | None = None, *, checked: bool = False
+) -> Reader:
     """Open the database read-only; a run may be using it.
 
     Without `api_url` it may belong to any API; `checked` refuses a damaged one. Raises UsageError
@@ -153,7 +155,7 @@ def open_for_reading(place: Place, api_url: str | None = None, *, checked: bool 
     return sqlite.open_for_reading(place, api_url, checked=checked)
 
 
-def open_for_adding(place: Place) -> Writer:
+def open_for_adding(place: DatabaseLocation) -> Writer:
     """Open the database to add what no run reads. A run may be using it: the lock is not needed,
     and nothing is created or migrated. Raises UsageError as `open_for_reading` does."""
     if isinstance(place, ServerAddress):
@@ -164,7 +166,7 @@ def open_for_adding(place: Place) -> Writer:
     return sqlite.open_for_adding(place)
 
 
-def unusable(place: Place, error: Exception) -> WorkerError:
+def unusable(place: DatabaseLocation, error: Exception) -> WorkerError:
     """The error to show to users for `error`: what is wrong with the database, and what to do
     next."""
     if isinstance(place, ServerAddress):

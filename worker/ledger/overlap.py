@@ -19,7 +19,7 @@ from worker.ledger.database import belongs_to
 from worker.ledger.handle import Reader
 from worker.ledger.sqlite.database import APPLICATION_ID, META_SINCE
 from worker.ledger.sqlite.engine import SqliteEngine
-from worker.model.server_address import Place
+from worker.model.server_address import DatabaseLocation
 
 MAX_FILES = 1000
 """The maximum number of files that are examined in one folder."""
@@ -144,7 +144,7 @@ def _overlap(name: str, same: int, same_sent: int, sent: int, job: str, ledger: 
     return Overlap(name, same, same_sent, sent, path, Path(ledger), job_gone=is_gone(path))
 
 
-def ledgers_in(folder: Path, own: Place, *, any_name: bool) -> list[Path]:
+def ledgers_in(folder: Path, own: DatabaseLocation, *, any_name: bool) -> list[Path]:
     """The ledger databases in this folder, recognised by their first bytes, except the run's own
     (`own`). Without `any_name`, only files with a usual ending of databases are opened.
 

@@ -52,7 +52,7 @@ class ServerAddress:
         return tuple(sorted(set(found), key=len, reverse=True))
 
 
-Place = Path | ServerAddress
+DatabaseLocation = Path | ServerAddress
 """Where a ledger database is: a file, or a schema on a server."""
 
 

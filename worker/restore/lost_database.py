@@ -18,11 +18,11 @@ from worker.ledger.handle import Reader
 from worker.ledger.stamp import stamp
 from worker.model.errors import UsageError
 from worker.model.run_id import began_at
-from worker.model.server_address import Place, server_address
+from worker.model.server_address import DatabaseLocation, server_address
 from worker.text import counted
 
 
-def files_of(written: str, campaign: str | None, database: Place) -> list[Path]:
+def files_of(written: str, campaign: str | None, database: DatabaseLocation) -> list[Path]:
     """Every ledger file that earlier runs of the campaign (None: of any) may have written to the
     ledger's path. `written` is that path with its placeholders: `{run_id}` and `{date}` match
     anything except the `database` and the files beside it."""

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, get_type_hints
 
 from worker.model.errors import UsageError
 from worker.model.names import NameProblem, fill_campaign
-from worker.model.server_address import Place, ServerAddress
+from worker.model.server_address import DatabaseLocation, ServerAddress
 from worker.settings.config_file import ConfigFile, find_config, given_config
 from worker.settings.file_conflicts import refuse_file_conflicts
 from worker.settings.options import BY_KEY, OPTIONS, PREFIX
@@ -147,7 +147,7 @@ def _defaults(home: Path, today: dt.date) -> _Layer:
     return layer | {"date": _Given(today)}
 
 
-def _sandbox_folder(database: Place, home: Path) -> Path:
+def _sandbox_folder(database: DatabaseLocation, home: Path) -> Path:
     """The folder for the files of rehearsals: the database's, if it is a file."""
     if isinstance(database, ServerAddress):
         return (home / str(BY_KEY["database"].default)).parent

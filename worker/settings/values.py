@@ -22,7 +22,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from worker.model.server_address import Place, server_address
+from worker.model.server_address import DatabaseLocation, server_address
 from worker.settings.addresses import EXAMPLE, unfit_address, unfit_batch_url
 from worker.text import did_you_mean, shortened
 
@@ -198,7 +198,7 @@ def _located(path: str, info: ValidationInfo) -> Path:
         ) from None
 
 
-def _database(value: object, info: ValidationInfo) -> Place:
+def _database(value: object, info: ValidationInfo) -> DatabaseLocation:
     text = _text(value)
     address = server_address(text)
     return _path(text, info) if address is None else address
@@ -250,7 +250,7 @@ BatchUrl = Annotated[str, PlainValidator(_batch_url), quoted("an address", EXAMP
 FilePath = Annotated[Path, PlainValidator(_path), _PATH]
 """An absolute path. A relative path is resolved against the folder of where it was set."""
 DatabasePlace = Annotated[
-    Place,
+    DatabaseLocation,
     PlainValidator(_database),
     Expected(
         "a path or an address",

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from worker.model.clock import seconds
-from worker.model.place import place
+from worker.model.row_position import row_position
 from worker.text import Unbreakable, human_duration, verb, visible
 
 WIDE = 200
@@ -147,7 +147,7 @@ def _widths(
 
 def _print_lines(row: Mapping[str, object], console: Console) -> None:
     line = row.get("line")
-    of = place(line, row.get("copy"), row.get("copies")) if line else f"#{row.get('item')}"
+    of = row_position(line, row.get("copy"), row.get("copies")) if line else f"#{row.get('item')}"
     name = _cell(_text(row.get("name")))
     head = Text(f"{of}: ").append_text(_ledger_cell(row, "status")).append(" ").append_text(name)
     console.print(head, no_wrap=True, overflow="ellipsis")

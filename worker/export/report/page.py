@@ -34,7 +34,7 @@ from worker.ledger.proposals import Undecided, undecided
 from worker.ledger.rows import COLUMNS, LedgerRow, ledger_rows
 from worker.model.clock import iso
 from worker.model.differences import differ
-from worker.model.server_address import Place
+from worker.model.server_address import DatabaseLocation
 from worker.text import counted, human_duration, shortened, visible
 
 ROWS = 100_000
@@ -65,7 +65,7 @@ class About(NamedTuple):
     address of a batch, with {id} in place of its id (None: batches are not linked)."""
 
     api: str
-    database: Place
+    database: DatabaseLocation
     written_at: datetime
     sandbox: bool
     batch_url: str | None = None

@@ -13,8 +13,8 @@ from worker.export.workbook.style import Style
 from worker.ledger.rows import LedgerRow
 from worker.model.causes import Shortlist
 from worker.model.differences import differ
-from worker.model.place import place
 from worker.model.records import STATUSES, Counts, Status
+from worker.model.row_position import row_position
 from worker.text import counted, shell_command
 
 REHEARSAL = "Rehearsal in the sandbox: none of these batches is real."
@@ -184,4 +184,6 @@ def _shown(number: int, total: int) -> str:
 
 def _place(row: LedgerRow) -> str:
     """Which duplicate it is; by its number if it is no longer in the job."""
-    return place(row["line"], row["copy"], row["copies"]) if row["line"] else f"#{row['item']}"
+    return (
+        row_position(row["line"], row["copy"], row["copies"]) if row["line"] else f"#{row['item']}"
+    )

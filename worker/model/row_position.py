@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def place(line: object, copy: object, copies: object = None) -> str:
+def row_position(line: object, copy: object, copies: object = None) -> str:
     """`line 4, copy 2 of 12`; `line 4` for the only copy. Without `copies`: `line 4, copy 2`."""
     if copies == 1:
         return f"line {line}"
