@@ -14,7 +14,8 @@ from tests.settle.rig import OTHER, SETTLE_AFTER, SOURCE, Rig, World, run
 from tests.support.ledgers import CAMPAIGN, uuid
 from worker.ledger import decisions
 from worker.model.events import StopReason
-from worker.settle.settling import Settled, Waiting
+from worker.model.sending_bounds import INTENT_EXPIRES_AFTER_S
+from worker.settle.settling import MAX_ABSENCE_PROOFS, Settled, Waiting
 
 # -- presence and absence
 

@@ -18,7 +18,6 @@ from worker.accidents.rules import (
 )
 from worker.export.commands import CampaignFiles, Invocation, commands
 from worker.ledger.overlap import Overlap
-from worker.ledger.views import LatestRun
 from worker.model.server_address import DatabaseLocation
 from worker.text import counted, verb, visible
 

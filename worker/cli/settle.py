@@ -110,13 +110,12 @@ def _settle_all(args: argparse.Namespace, settings: Settings, api: Target, held:
             if not unsettled:
                 say("Nothing is unknown.")
                 return 0
-            # The run is recorded for one campaign and settles all of them, so any of them will do.
             # The run is recorded for one campaign and settles all of them: any of them will do.
-            latest = views.latest_run(database, campaign=unsettled[0])
+            latest = views.latest_run_of_campaign(database, unsettled[0])
         else:
             latest = latest_run(database, settings, args)
         for name in unsettled:
-            if (of_campaign := views.latest_run(database, campaign=name)) is not None:
+            if (of_campaign := views.latest_run_of_campaign(database, name)) is not None:
                 _refuse_outdated(database, of_campaign, settings)
     if latest is None:
         raise AssertionError("a campaign always has a run")

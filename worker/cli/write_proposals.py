@@ -16,7 +16,6 @@ from worker.export.kept_decisions import count_unrecorded
 from worker.export.own_files import refuse_foreign_file
 from worker.export.proposals import DecisionRow, sheet_rows
 from worker.export.report.facts import may_be_active
-from worker.ledger import views
 from worker.ledger.database import open_for_reading
 from worker.ledger.handle import Reader
 from worker.ledger.moved import refuse_moved
