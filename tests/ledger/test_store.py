@@ -398,6 +398,21 @@ def test_an_owner_in_another_campaign_counts_too(tmp_path: Path) -> None:
     assert ended.outcome == "unknown"
 
 
+def test_the_number_of_a_listing_may_be_left_out(tmp_path: Path) -> None:
+    """A server forgets numbers when it crashes, or if a transaction fails."""
+    with opened(tmp_path, "batch_id", A) as ledger:
+        look_up(ledger)
+        record(ledger, ending(claim(ledger)[0], "unknown"))
+        ledger.begin_listing(WORKSPACE, TIMESTAMP)
+        connection_of(ledger).execute("DELETE FROM listings")
+    with opened(tmp_path, "batch_id", B, campaign="autumn") as ledger:
+        look_up(ledger, source(2))
+        number = ledger.begin_listing(WORKSPACE, TIMESTAMP)
+        ledger.add_listed(number, WORKSPACE, [source(2)])
+        found = connection_of(ledger).execute("SELECT batch_id, listing FROM unowned_batches")
+        assert [tuple(row) for row in found] == [(B, number)]
+
+
 def test_a_transaction_that_fails_leaves_nothing_and_the_place_unmoved(tmp_path: Path) -> None:
     with opened(tmp_path, "batch_id,copies", f"{A},4") as ledger:
         look_up(ledger)

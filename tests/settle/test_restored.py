@@ -15,7 +15,9 @@ from worker.export.commands import Invocation
 from worker.export.ledger_file import write_ledger_file
 from worker.model.clock import iso
 from worker.model.run_id import new_run_id
+from worker.model.sending_bounds import DEFAULT_TIMEOUT_S
 from worker.restore.restore import CLOCK_OFF_S, restore
+from worker.settings.options import OPTIONS
 from worker.settle.settling import Settled
 
 DAY_S = 86_400.0
@@ -111,6 +113,19 @@ async def test_a_request_that_is_under_way_when_the_file_is_restored_is_waited_f
         await rig.look()
         assert await rig.round() == Settled(created=1)
         assert world.listed_at()[-1] == pytest.approx(rig.began + TIMEOUT_S + SETTLE_AFTER, abs=2)
+
+
+async def test_a_lost_run_may_have_had_the_default_time_limit_although_later_ones_have_not(
+    tmp_path: Path, world: World
+) -> None:
+    (default,) = (option.default for option in OPTIONS if option.key == "timeout")
+    assert default == DEFAULT_TIMEOUT_S == TIMEOUT_S
+    file = lost_after_its_first_file(tmp_path, world)
+    restored(tmp_path, world, file, timeout_s=10.0)
+    world.add(100, "Wave", lag=DEFAULT_TIMEOUT_S)
+    with run(tmp_path, world, JOB, timeout_s=10.0) as rig:
+        await rig.look()
+        assert await rig.round() == Settled(created=1)
 
 
 async def test_later_runs_do_not_wait_for_it_again(tmp_path: Path, world: World) -> None:

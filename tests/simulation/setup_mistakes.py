@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -111,8 +112,11 @@ def forget_late_effects_of_a_dead_run(patch: pytest.MonkeyPatch) -> None:
     trust_one_look(patch)
     statement(
         patch,
-        batches_to_set_up=sql("batches_to_set_up").replace(
-            "max(r.timeout_s, coalesce(o.timeout_s, 0)) AS", "-1e9 AS"
+        batches_to_set_up=re.sub(
+            r"max\(r\.timeout_s.*? AS timeout_s",
+            "-1e9 AS timeout_s",
+            sql("batches_to_set_up"),
+            flags=re.DOTALL,
         ),
     )
 

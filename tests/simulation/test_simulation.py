@@ -127,6 +127,10 @@ def test_a_copy_that_says_processing_is_looked_at_later_also_if_its_row_was_rest
     assert not alone(636159137164, Theme.LOST).problems
 
 
+def test_a_lost_run_had_a_longer_time_limit_than_the_one_that_restores_it() -> None:
+    assert not alone(360453319570, Theme.LOST).problems
+
+
 def test_copies_of_a_source_that_was_moved_are_followed() -> None:
     assert not alone(910000053, Theme.SOURCES).problems
 

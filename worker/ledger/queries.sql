@@ -858,7 +858,9 @@ WHERE s.tasks_per_group IS NOT NULL AND i.status = 'created'
 -- stands, and a workspace in which it probably is. `fresh`: its own answer in this run says that it
 -- is not set up.
 SELECT i.id, i.line, i.copy, i.new_batch_id, i.new_batch_status, t.outcome,
-       t.id AS setup, greatest(r.timeout_s, coalesce(o.timeout_s, 0)) AS timeout_s,
+       t.id AS setup, greatest(r.timeout_s, coalesce(o.timeout_s, 0), CASE WHEN EXISTS (
+           SELECT 1 FROM attempts AS a WHERE a.item_id = i.id AND a.restored = 1)
+           THEN :default_timeout_s ELSE 0 END) AS timeout_s,
        i.settled_by = 'response' AND i.new_batch_status = 'UNINITIALISED' AND EXISTS (
            SELECT 1 FROM attempts AS a WHERE a.item_id = i.id AND a.run_id = :run
              AND a.outcome = 'created' AND a.answered_id = i.new_batch_id) AS fresh,
@@ -1268,7 +1270,8 @@ SELECT a.id, a.item_id, a.run_id, a.listing, a.date_before, a.left_server, a.end
     a.date_after, a.answer_date, a.answered_id,
        a.sent_name, i.source_id, i.upload_new_dataset, i.campaign_id,
        CASE a.restored WHEN 1 THEN n.me ELSE r.me END AS me,
-       CASE a.restored WHEN 1 THEN greatest(r.timeout_s, n.timeout_s) ELSE r.timeout_s END AS timeout_s,
+       CASE a.restored WHEN 1 THEN greatest(r.timeout_s, n.timeout_s, :default_timeout_s)
+           ELSE r.timeout_s END AS timeout_s,
        greatest(r.settle_after_s, n.settle_after_s) AS settle_after_s, a.restored, a.unsent,
        a.restored = 1 AND i.name IS NULL AND i.template <> '' AS name_guessed,
        a.restored = 0 AND r.me IS NOT n.me AND NOT (
@@ -1340,10 +1343,13 @@ WHERE run_id IN (:run, :other) AND outcome = 'created' AND created_server IS NOT
     AND left_server IS NOT NULL;
 
 -- name: add_unowned_batch
+-- What a GET showed has the number that the next listing was expected to get. Numbers may be left
+-- out: a server forgets some when it crashes.
 INSERT INTO unowned_batches (batch_id, workspace_id, listing, name, created_at, created_s,
     created_by, status, details,
                        loose_details, datasets, instructions, auto_sync)
-SELECT :batch_id, :workspace_id, s.listing, :name, :created_at,
+SELECT :batch_id, :workspace_id, (SELECT min(number) FROM listings WHERE number >= s.listing),
+    :name, :created_at,
     CAST(:created_s AS DOUBLE PRECISION), :created_by, :status, :details, :loose_details, :datasets,
     CAST(:instructions AS INTEGER), CAST(:auto_sync AS INTEGER)
 FROM seen AS s

@@ -29,6 +29,7 @@ from worker.model.differences import Content, differences
 from worker.model.names import needs_source_name, render_name
 from worker.model.reasons import Reason
 from worker.model.records import Listed
+from worker.model.sending_bounds import DEFAULT_TIMEOUT_S
 
 RESTORED = Interval(-2 * 86_400.0, 2 * 86_400.0)
 """The offset that is assumed for a restored attempt. It is very wide, because no 201 of the
@@ -81,7 +82,9 @@ def note_sources(ledger: Ledger, batches: Sequence[Listed]) -> None:
 def open_attempts(ledger: Ledger) -> list[Attempt]:
     """Every open attempt of all campaigns, oldest first."""
     offsets: dict[int, Interval | None] = {}
-    rows = ledger.execute("open_attempts", run=ledger.run).fetchall()
+    rows = ledger.execute(
+        "open_attempts", run=ledger.run, default_timeout_s=DEFAULT_TIMEOUT_S
+    ).fetchall()
     for run in {row["run_id"] for row in rows}:
         allowed = ledger.execute("offset", run=run, other=ledger.run).fetchone()
         offsets[run] = offset_of(allowed["low"], allowed["high"])

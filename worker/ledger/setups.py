@@ -13,6 +13,7 @@ from worker.ledger.handle import Reader
 from worker.ledger.store import Ledger
 from worker.model.causes import Cause
 from worker.model.reasons import setup_message
+from worker.model.sending_bounds import DEFAULT_TIMEOUT_S
 from worker.model.setups import (
     ERROR,
     ChangedSetup,
@@ -92,6 +93,7 @@ def copies(reader: Ledger, statuses: Collection[str]) -> list[Copy]:
         "batches_to_set_up",
         campaign=reader.campaign,
         run=reader.run,
+        default_timeout_s=DEFAULT_TIMEOUT_S,
         statuses=json.dumps(list(statuses)),
     )
     return [

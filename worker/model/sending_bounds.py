@@ -1,5 +1,9 @@
 """The bounds of what a run sends ahead of its records: the same for duplicates and for setups."""
 
+DEFAULT_TIMEOUT_S = 60.0
+"""Seconds that one request may take if nobody says otherwise. A run whose database was lost may
+have had this time limit, also if the runs after it have a shorter one."""
+
 UNRECORDED_PER_SENDER = 20
 """For each request that may be under way, at most this many intents are not recorded as ended. They
 may be unknown after a crash."""
