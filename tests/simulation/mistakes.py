@@ -262,16 +262,17 @@ def _looks(
 
 
 def take_a_near_fit_for_absence(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(verdicts, "candidates", lambda _attempt, _free, _fidelity: ())
+    patch.setattr(verdicts, "candidates", lambda *_: ())
 
 
 def trust_every_property(patch: pytest.MonkeyPatch) -> None:
     real = absence.candidates
 
     def wrong(
-        attempt: Attempt, free: Sequence[UnownedBatch], _fidelity: CopyFidelity
+        attempt: Attempt, free: Sequence[UnownedBatch], _fidelity: CopyFidelity, *others: Any
     ) -> tuple[str, ...]:
-        return real(attempt._replace(source_changed=False), free, CopyFidelity(True, True, True))
+        believed = CopyFidelity(True, True, True)
+        return real(attempt._replace(source_changed=False), free, believed, *others)
 
     patch.setattr(verdicts, "candidates", wrong)
 
