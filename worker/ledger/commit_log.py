@@ -30,7 +30,7 @@ class CommitLog:
 
     def doubt(self) -> None:
         """Note that the COMMIT of the transaction that began last was not answered."""
-        self._in_doubt = self._begun
+        self._in_doubt, self._took_place = self._begun, False
 
     def are_lost(self, count: int) -> bool:
         """Whether a server with this count has lost a commit that it had confirmed."""
