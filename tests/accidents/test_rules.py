@@ -194,6 +194,12 @@ def test_a_campaign_whose_job_is_gone_may_have_been_renamed_and_extended(
     assert found == ((Renamed(other),) if is_one else ())
 
 
+def test_of_a_later_run_is_said_which_campaign_it_is_and_how_much_was_written_again() -> None:
+    assert accidents(LATER._replace(others_since=(WAVE,))) == (Renamed(WAVE),)
+    assert accidents(LATER._replace(written_again=5)) == (WrittenAgain(5, 10),)
+    assert accidents(LATER._replace(to_create=2, written_again=1)) == (WrittenAgain(1, 2),)
+
+
 def test_once_a_campaign_has_sent_something_only_what_appeared_since_counts() -> None:
     names = Names(10, 9, "Wave 1", 9, appeared=5, appeared_example="Wave 2")
     shown = with_names(LATER, names)

@@ -75,6 +75,8 @@ def test_a_person_may_have_assigned_a_batch_of_any_name() -> None:
         ("Größe Montag", "Größe Dienstag", False),
         ("Größe Montag", "Gr??e Dienstag", False),
         ("Größe Montag", "Gr??e Mon", True),
+        ("Größe Montag", "Gr??e", True),
+        ("Größe Montag", "Tide Montag", False),
         ("Ärger", "Aerger", True),
         ("{source_name} 1", "anything 1", True),
         ("{source_name} 2026-03-01", "Signs 2026-03-02", False),

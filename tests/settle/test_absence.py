@@ -35,6 +35,12 @@ def test_copies_of_a_source_that_was_edited_do_not_show_what_becomes_of_details(
     assert known.as_sent(unowned(details="cleaned")).details == "details"
 
 
+def test_nothing_proves_a_batch_different_from_the_copy_of_a_source_that_nobody_has_seen() -> None:
+    unlike = unowned(name="Bridges", details="else", loose_details="else", created=LATER)
+    assert nearly_fits(attempt(source=None), unlike, ALL)
+    assert not nearly_fits(attempt(), unlike, ALL)
+
+
 @pytest.mark.parametrize(
     ("longest", "found", "near"),
     [

@@ -14,7 +14,7 @@ from worker.model.attempts import (
     Interval,
 )
 from worker.settle.absence import nearly_fits
-from worker.settle.fitting import fits, is_possible_copy
+from worker.settle.fitting import fits, is_possible_copy, may_be_renamed_copy
 from worker.settle.windows import WIDE_S
 
 
@@ -76,6 +76,10 @@ def test_a_batch_fits_only_in_every_respect(
     of_attempt: dict[str, Any], of_batch: dict[str, Any], fit: bool
 ) -> None:
     assert fits(attempt(**of_attempt), unowned()._replace(**of_batch)) is fit
+
+
+def test_a_batch_may_be_a_renamed_copy_of_a_source_that_nobody_has_seen() -> None:
+    assert may_be_renamed_copy(attempt(source=None), unowned(name="Bridges"))
 
 
 def test_regression_the_source_under_its_own_name_is_never_taken_for_its_copy() -> None:

@@ -166,6 +166,23 @@ def test_regression_a_batch_may_be_of_another_source_that_was_edited_for_a_while
     assert found.has_rival == ({} if decided else {1: ("b1",)})
 
 
+@pytest.mark.parametrize(
+    ("name", "known", "decided"),
+    [
+        ("Signs 1", CopyFidelity(name=True), False),
+        ("signs 1", CopyFidelity(name=True), True),  # its copy would have this name
+        ("signs 1", CopyFidelity(), False),
+    ],
+)
+def test_names_that_arrive_tell_the_copies_of_changed_sources_apart(
+    name: str, known: CopyFidelity, decided: bool
+) -> None:
+    twin = SOURCE._replace(details="as edited", loose_details="as edited")
+    rival = attempt(2, name=name, source_id="twin", source=twin, source_changed=True)
+    found = presence([attempt(1), rival], [unowned()], known)
+    assert found.matched == ({1: "b1"} if decided else {})
+
+
 OTHER_TASK = SOURCE._replace(details="other", loose_details="other")
 
 

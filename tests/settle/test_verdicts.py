@@ -72,6 +72,18 @@ def test_a_candidate_keeps_absence_from_being_proved_and_is_named() -> None:
     assert detail(said.unknown[1]) == "#101 may exist: these may be its copy (b1)"
 
 
+def test_a_batch_with_the_name_that_another_attempt_sent_is_not_a_renamed_copy() -> None:
+    bridges = unowned(name="Bridges")
+    other = attempt(2, name="Bridges", source=SOURCE._replace(details="else", loose_details="else"))
+    alone = verdicts_of([attempt()], {"ws": [bridges]}, {"ws": None}, {"ws": ALL}, absence=True)
+    both = verdicts_of(
+        [attempt(), other], {"ws": [bridges]}, {"ws": None}, {"ws": ALL}, absence=True
+    )
+
+    assert (alone.absent, list(alone.unknown)) == ([], [1])
+    assert (both.absent, list(both.unknown)) == ([1], [2])
+
+
 def test_what_was_claimed_is_no_candidate_for_another() -> None:
     other = attempt(2, name="Signs 10")
     said = verdicts_of(
