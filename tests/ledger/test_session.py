@@ -122,6 +122,35 @@ def test_a_run_that_lives_keeps_its_seat(server: Server) -> None:
         assert session.transact_blocking(writer, write(writer, "free again"), never) == "free again"
 
 
+def test_a_run_that_ends_after_the_lock_was_tried_is_not_waited_for(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = server.address()
+    with seated(address) as (old, _):
+        ask = LedgerLock.session
+
+        def ended_first(lock: LedgerLock) -> seat.LockSession | None:
+            old.end()
+            return ask(lock)
+
+        monkeypatch.setattr(LedgerLock, "session", ended_first)
+        with seated(address) as (new, _):
+            assert new.epoch == old.epoch + 1
+
+
+def test_a_run_that_has_ended_is_not_named_as_the_one_that_holds_the_lock(server: Server) -> None:
+    address = server.address()
+    with seated(address) as (old, _):
+        key = old._lock_key
+    starting = Session(address)
+    try:
+        assert LedgerLock(starting.engine, key).try_acquire()
+        with pytest.raises(BusyError, match="it started a moment ago"), seated(address):
+            pass
+    finally:
+        starting.end()
+
+
 def test_a_newer_version_does_not_change_the_tables_under_a_run_of_an_older_one(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

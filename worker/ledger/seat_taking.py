@@ -61,9 +61,12 @@ class SeatTaking(NamedTuple):
 
     def _acquire_lock(self) -> Steps[None]:
         """Wait for the lock, and end the session that has it if it is silent."""
-        seen, since = None, self.monotonic()
+        seen, since, was_free = None, self.monotonic(), False
         while not self.lock.try_acquire():
             session, seat = self.lock.session(), read_seat(self.lock.engine)
+            if session is None and not was_free:
+                was_free = True  # its session ended after our try
+                continue
             holder = seat.holder
             its_seat = (
                 session is not None and holder is not None and session.number == holder.session
@@ -106,7 +109,8 @@ class SeatTaking(NamedTuple):
             ) from error
 
     def _busy(self, holder: Holder | None) -> BusyError:
-        described = "it started a moment ago" if holder is None else str(holder)
+        started = holder is None or holder.released is not None
+        described = "it started a moment ago" if started else str(holder)
         return BusyError(
             f"another run holds {self.place}: {described}",
             hint="Wait for it to end, or give --wait SECONDS.",
