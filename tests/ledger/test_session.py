@@ -376,9 +376,9 @@ def test_signs_of_life_after_a_lost_answer_do_not_hide_what_became_of_it(
     through = server.address(address.schema, proxy.port)
     restore = Session._reconnect
 
-    def late(session: Session, keep_trying: Callable[[float], bool]) -> Steps[None]:
+    def late(session: Session, breaks: Any) -> Steps[None]:
         time.sleep(2.5)
-        yield from restore(session, keep_trying)
+        yield from restore(session, breaks)
 
     with seated(through) as (session, writer):
         monkeypatch.setattr(Session, "_reconnect", late)
@@ -524,6 +524,41 @@ def test_patience_ends(server: Server, proxy: Proxy) -> None:
         with pytest.raises(ConnectionLostError):
             session.transact_blocking(writer, write(writer, "lost"), keep_trying)
         assert 1.0 <= asked[-1] < 2.0
+
+
+@pytest.mark.parametrize("reads", [False, True], ids=["writing", "reading"])
+def test_patience_ends_also_if_only_this_operation_breaks_each_connection(
+    server: Server, reads: bool
+) -> None:
+    """As one that takes too long each time, or that the server always ends."""
+    address = server.address()
+    with seated(address) as (session, writer):
+        tries, asked = list[float](), list[float]()
+
+        def operation() -> None:
+            tries.append(time.monotonic())
+            if not reads:
+                write(writer, "undone")()
+            session.engine._execute("SELECT pg_terminate_backend(pg_backend_pid())", {})
+
+        def keep_trying(away_s: float) -> bool:
+            asked.append(away_s)
+            return away_s < 1.0
+
+        def doing() -> None:
+            if reads:
+                session.read_blocking(operation, keep_trying)
+            else:
+                session.transact_blocking(writer, operation, keep_trying)
+
+        with pytest.raises(ConnectionLostError, match="terminating connection"):
+            doing()
+        assert 3 <= len(tries) < 10, "the server is not asked without a pause"
+        assert 1.0 <= asked[-1] < 2.0, "it is asked with the time since the first break"
+        with pytest.raises(ConnectionLostError):  # its end is decided
+            session.transact_blocking(writer, write(writer, "late"), always)
+    with seated(address):  # the seat was left
+        assert names(address) == []
 
 
 def test_a_hold_that_the_server_does_not_know_any_more_ends(server: Server, proxy: Proxy) -> None:

@@ -22,8 +22,12 @@ from worker.ledger.steps import Steps, T
 from worker.model.errors import UsageError
 from worker.model.events import Emit, Event, ignore
 
+FIRST_PAUSE_S = 0.1
+"""Seconds before the second try to open the connection again, or to repeat an operation. Each pause
+is twice as long as the one before."""
+
 LONGEST_PAUSE_S = 5.0
-"""The longest pause, in seconds, between two tries to open the connection again."""
+"""The longest of these pauses, in seconds."""
 
 
 class ThreadLock(AbstractContextManager[object], Protocol):
@@ -63,6 +67,17 @@ class SeatedEngine(Engine, Protocol):
 
 class _LockedError(ServerError):
     """The server is there, but another session has the lock."""
+
+
+class _Breaks:
+    """The breaks of the connection in one operation, which began at `since`, by the session's
+    clock. `keep_trying` gets the seconds since then."""
+
+    def __init__(self, keep_trying: Callable[[float], bool]) -> None:
+        self.keep_trying = keep_trying
+        self.since: float | None = None
+        self.pause_s = 0.0
+        """How long to wait after the next reconnection before the operation is run again."""
 
 
 class Session(ABC):
@@ -175,11 +190,13 @@ class Session(ABC):
         """Run an operation as one transaction of `writer`. Returns its result. If the connection
         breaks, reconnect, and run the operation again unless it was committed.
 
-        While the server is away, `keep_trying` gets the seconds since then and says whether to try
-        further. Raises ConnectionLostError if not, and SeatLostError if another machine has taken
-        the seat; from then on, nothing more is tried."""
+        While the server is away, or the operation breaks each connection, `keep_trying` gets the
+        seconds since the first break and says whether to try further. Raises ConnectionLostError if
+        not, and SeatLostError if another machine has taken the seat; from then on, nothing more is
+        tried."""
+        breaks = _Breaks(keep_trying)
         if self._connection.is_broken:
-            yield from self._reconnect(keep_trying)
+            yield from self._reconnect(breaks)
         while True:
             if self._lost is not None:
                 raise self._lost
@@ -197,28 +214,34 @@ class Session(ABC):
             except BaseException:
                 writer.roll_back()
                 raise
-            yield from self._reconnect(keep_trying)
+            yield from self._reconnect(breaks)
             if done and self._commits.took_place:
                 return done[0]
+            yield from self._wait_to_repeat(breaks)
 
     def read(self, operation: Callable[[], T], keep_trying: Callable[[float], bool]) -> Steps[T]:
         """Run an operation that only reads, outside a transaction: nothing is committed, so the
         server need not write to its disk. If the connection breaks, reconnect as `transact` does,
         and run the operation again from its beginning. Raises as `transact` does."""
+        breaks = _Breaks(keep_trying)
+        if self._connection.is_broken:
+            yield from self._reconnect(breaks)
         while True:
-            if self._connection.is_broken:
-                yield from self._reconnect(keep_trying)
             if self._lost is not None:
                 raise self._lost
             try:
                 return operation()
             except ConnectionLostError as error:
                 self._last_error = str(error)
+            yield from self._reconnect(breaks)
+            yield from self._wait_to_repeat(breaks)
 
-    def _reconnect(self, keep_trying: Callable[[float], bool]) -> Steps[None]:
+    def _reconnect(self, breaks: _Breaks) -> Steps[None]:
         """Open the connection again, and take the seat back at the same epoch. Raises as `transact`
         does."""
-        began, pause = self._monotonic(), 0.1
+        pause = FIRST_PAUSE_S
+        if breaks.since is None:
+            breaks.since = self._monotonic()
         while self._lost is None:
             try:
                 with self.engine.thread_lock:
@@ -227,19 +250,31 @@ class Session(ABC):
             except SeatLostError:
                 break
             except (UsageError, ServerError) as error:
-                again_at = self._monotonic() + pause
-                while (now := self._monotonic()) < again_at:
-                    if not keep_trying(now - began):
-                        # Whether a transaction in doubt took place is not known now, so that it
-                        # must not be done again later.
-                        self._lost = ConnectionLostError(str(error))
-                        raise self._lost from error
-                    yield min(POLL_S, again_at - now)
+                yield from self._wait(pause, breaks, str(error))
                 pause = (
                     POLL_S if isinstance(error, _LockedError) else min(2 * pause, LONGEST_PAUSE_S)
                 )
         assert self._lost is not None
         raise self._lost
+
+    def _wait_to_repeat(self, breaks: _Breaks) -> Steps[None]:
+        """Wait before an operation that broke the connection is run again: not after the first
+        break, and longer after each further one. Raises as `transact` does."""
+        yield from self._wait(breaks.pause_s, breaks, self._last_error)
+        breaks.pause_s = min(max(FIRST_PAUSE_S, 2 * breaks.pause_s), LONGEST_PAUSE_S)
+
+    def _wait(self, pause_s: float, breaks: _Breaks, why: str) -> Steps[None]:
+        """Wait before the next try. Raises ConnectionLostError if there shall be none; `why` is
+        what ended the last one."""
+        assert breaks.since is not None
+        again_at = self._monotonic() + pause_s
+        while (now := self._monotonic()) < again_at:
+            if not breaks.keep_trying(now - breaks.since):
+                # Whether a transaction in doubt took place may not be known now, so that it must
+                # not be done again later.
+                self._lost = ConnectionLostError(why)
+                raise self._lost
+            yield min(POLL_S, again_at - now)
 
     def _reopen(self) -> None:
         """Try once to open the connection again, unless the other thread has. Raises SeatLostError

@@ -153,7 +153,8 @@ class ServerEngine:
 
     def stream(self, name: str, values: Mapping[str, object]) -> Iterator[tuple[Any, ...]]:
         """The result's rows as plain tuples, fetched in parts. The cursor ends with its
-        transaction."""
+        transaction. In a write transaction, 15 minutes may pass between two parts, and after the
+        last one: whoever reads may write a large file."""
         own = not self.in_transaction
         if own:
             self.begin_reading()
@@ -165,6 +166,8 @@ class ServerEngine:
             with self.connection.exchange(LONG_EXCHANGE_S) as raw:
                 cursor = raw.cursor(row_factory=psycopg.rows.tuple_row)
                 with raw.pipeline():
+                    if self._enter is not None:
+                        raw.execute("SET LOCAL idle_in_transaction_session_timeout = '15min'")
                     raw.execute(begun.encode(), values, prepare=False)
                     cursor.execute(fetch, prepare=False)
                 part = cursor.fetchall()
