@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socketserver
+import struct
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -18,6 +21,8 @@ pytest.importorskip("psycopg", reason="psycopg is an optional extra")
 import psycopg
 from psycopg.pq import Ping
 
+from worker.ledger.postgresql import connection as connections
+from worker.ledger.postgresql import refusal as refusals
 from worker.ledger.postgresql.refusal import Database, Facts, refusal
 
 LET_IN = Database(exists=True, is_open=True, may_connect=True)
@@ -151,6 +156,38 @@ def test_too_many_connections_may_pass(strict: Server, monkeypatch: pytest.Monke
             pass
         connection.execute("ALTER ROLE guest CONNECTION LIMIT -1")
     assert time.monotonic() - began >= 2
+
+
+class _Mute(socketserver.StreamRequestHandler):
+    """Lets every role in and answers no statement, as a pooler that waits for its server."""
+
+    def handle(self) -> None:
+        while True:
+            (length,) = struct.unpack("!i", self.rfile.read(4))
+            if self.rfile.read(length - 4)[:4] == struct.pack("!i", 3 << 16):
+                break
+            self.wfile.write(b"N")  # no TLS
+        self.wfile.write(b"R" + struct.pack("!ii", 8, 0) + b"Z" + struct.pack("!i", 5) + b"I")
+        while self.rfile.read(1):
+            pass
+
+
+def test_a_server_that_lets_in_and_then_answers_nothing_is_not_waited_for_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connections, "CONNECT_S", 1)
+    monkeypatch.setattr(refusals, "PROBE_S", 1)
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Mute) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = server.server_address[1]
+        named = ServerAddress(f"postgresql://night@127.0.0.1:{port}/team?sslmode=disable")
+        began = time.monotonic()
+        with pytest.raises(UsageError, match="the server did not answer within 1 s"):
+            open_for_reading(named)
+        assert refusals._seen(named, "team") is None
+        assert time.monotonic() - began < 6
+        server.shutdown()
 
 
 def test_a_server_that_is_not_there_cannot_be_reached() -> None:

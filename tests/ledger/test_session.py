@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -16,11 +16,13 @@ from tests.support.engines import server
 from tests.support.postgresql import Server, running_server
 from tests.support.proxy import Fate, Proxy
 from worker.ledger.engine import ConnectionLostError, SeatLostError, ServerError
-from worker.ledger.handle import Writer
+from worker.ledger.handle import Reader, Writer
 from worker.model.errors import BusyError, UsageError
 from worker.model.server_address import ServerAddress
 
 pytest.importorskip("psycopg", reason="psycopg is an optional extra")
+
+import psycopg
 
 from worker.ledger import seat, seat_taking
 from worker.ledger import session as session_rules
@@ -28,7 +30,7 @@ from worker.ledger.postgresql import connection as connections
 from worker.ledger.postgresql import database as databases
 from worker.ledger.postgresql import engine as engine_module
 from worker.ledger.postgresql import session as sessions
-from worker.ledger.postgresql.database import open_for_reading
+from worker.ledger.postgresql.database import open_for_adding, open_for_reading
 from worker.ledger.postgresql.session import Session
 from worker.ledger.seat_statements import LedgerLock
 from worker.ledger.steps import Steps
@@ -329,6 +331,48 @@ def test_a_run_that_waits_and_stops_with_the_lock_does_not_block_the_one_that_wo
         finally:
             stopped.end()
     assert names(address) == ["mine"]
+
+
+# -- settings of the connections
+
+
+def setting(name: str, session: Session | Reader) -> str:
+    engine: Any = session.engine if isinstance(session, Session) else session._engine
+    return str(engine.connection.raw.execute(f"SHOW {name}").fetchone()[0])
+
+
+def test_the_server_ends_no_transaction_that_waits_for_a_person_or_a_file(server: Server) -> None:
+    """A reader may page through its rows. A run writes a file from them, also after the last."""
+    limit = "idle_in_transaction_session_timeout"
+    address = server.address()
+    with seated(address) as (session, writer):
+        assert setting(limit, session) == "30s"
+        with closing(open_for_reading(address)) as reader, reader.snapshot():
+            assert list(reader.stream("ledger_number", schema=address.schema))
+            assert setting(limit, reader) == "0"
+        with writer.transaction():
+            assert list(writer.stream("ledger_number", schema=address.schema))
+            assert setting(limit, session) == "15min"
+        assert setting(limit, session) == "30s"
+    with closing(open_for_adding(address)) as adding:
+        assert setting(limit, adding) == "30s"
+
+
+@pytest.mark.parametrize("before", ["on", "remote_apply"])
+def test_commits_of_a_run_stay_durable_if_the_server_is_reloaded(before: str) -> None:
+    def reload(value: str) -> None:
+        with psycopg.connect(own.address().conninfo, autocommit=True) as connection:
+            connection.execute(f"ALTER SYSTEM SET synchronous_commit = {value}".encode())
+            connection.execute("SELECT pg_reload_conf()")
+
+    with running_server() as own:
+        reload(before)
+        address = own.address()
+        with seated(address) as (session, _), closing(open_for_reading(address)) as reader:
+            assert setting("synchronous_commit", session) == before
+            reload("off")
+            until(lambda: setting("synchronous_commit", reader) == "off")
+            assert setting("synchronous_commit", session) == before
 
 
 # -- connections that break

@@ -80,14 +80,15 @@ class _IntegerLoader(psycopg.adapt.Loader):
         return float(text) if "." in text else int(text)
 
 
-def _settings(address: ServerAddress) -> list[tuple[str, str]]:
+def _settings(address: ServerAddress, *, writes: bool) -> list[tuple[str, str]]:
     """The settings of each session."""
     return [
         ("search_path", address.schema),
         ("client_encoding", "UTF8"),
         ("timezone", "UTC"),
-        # A transaction of a process that is frozen must not keep others waiting for ever.
-        ("idle_in_transaction_session_timeout", "30s"),
+        # A transaction of a process that is frozen must not keep others waiting for ever. One that
+        # only reads may wait for a person who pages through its rows.
+        ("idle_in_transaction_session_timeout", "30s" if writes else "0"),
         ("lock_timeout", "15s"),
         # Compiling a statement takes longer than any of these statements.
         ("jit", "off"),
@@ -96,13 +97,18 @@ def _settings(address: ServerAddress) -> list[tuple[str, str]]:
     ]
 
 
-def connect(address: ServerAddress) -> psycopg.Connection[Any]:
-    """Connect to the server. The schema need not exist yet. Raises ServerError."""
+_KEPT_DURABLE = """, CASE WHEN current_setting('synchronous_commit') IN ('on', 'remote_apply')
+THEN set_config('synchronous_commit', current_setting('synchronous_commit'), false) END"""
+"""Keeps a safe setting for the session, also if the server's is switched off meanwhile."""
+
+
+def _connect(address: ServerAddress, within_s: int) -> psycopg.Connection[Any]:
+    """Log in to the server. Raises ServerError."""
     try:
         connection = psycopg.connect(
             address.conninfo,
             autocommit=True,
-            connect_timeout=CONNECT_S,
+            connect_timeout=within_s,
             application_name="duplicate-batches",
             keepalives_idle=5,
             keepalives_interval=5,
@@ -116,10 +122,6 @@ def connect(address: ServerAddress) -> psycopg.Connection[Any]:
         # One type for all, so that a statement is prepared once.
         adapters.register_dumper(int, Int8Dumper)
         adapters.register_loader("numeric", _IntegerLoader)
-        names, values = zip(*_settings(address), strict=True)
-        calls = ", ".join("set_config(%s, %s, false)" for _ in names)
-        given = [text for pair in zip(names, values, strict=True) for text in pair]
-        connection.execute(f"SELECT {calls}".encode(), given)
     except psycopg.Error as error:
         raise ServerError(first_line(error)) from error
     return connection
@@ -130,15 +132,39 @@ def first_line(error: BaseException) -> str:
     return " ".join(str(error).split())
 
 
-class TimedConnection:
-    """A connection whose exchanges have a time limit. Used by one thread at a time."""
+def _set_up(
+    raw: psycopg.Connection[Any], settings: list[tuple[str, str]], *, keeps_durable: bool
+) -> None:
+    calls = ", ".join("set_config(%s, %s, false)" for _ in settings)
+    given = [text for pair in settings for text in pair]
+    raw.execute(f"SELECT {calls}{_KEPT_DURABLE if keeps_durable else ''}".encode(), given)
 
-    def __init__(self, address: ServerAddress) -> None:
-        self.raw = connect(address)
+
+class TimedConnection:
+    """A connection whose exchanges have a time limit. Used by one thread at a time. The schema need
+    not exist yet. `writes`: it may change the ledger. `within_s`: how many seconds connecting may
+    take (by default CONNECT_S). Raises ServerError."""
+
+    def __init__(
+        self, address: ServerAddress, *, writes: bool = False, within_s: int | None = None
+    ) -> None:
+        within_s = CONNECT_S if within_s is None else within_s
+        self.raw = _connect(address, within_s)
         self._ends_at: float | None = None
+        self._limit_s = 0.0
+        """The limit of the latest exchange, in seconds."""
+        self._overdue = False
+        """Whether the connection was broken because an exchange took too long."""
         self._closed = threading.Event()
         watch = threading.Thread(target=self._watch, name="ledger connection", daemon=True)
         watch.start()
+        try:
+            # A pooler may let us in by itself, and wait for a server only now.
+            with self.exchange(within_s) as raw:
+                _set_up(raw, _settings(address, writes=writes), keeps_durable=writes)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def is_broken(self) -> bool:
@@ -151,7 +177,8 @@ class TimedConnection:
         Raises ConnectionLostError if the connection broke, otherwise ServerError."""
         outermost = self._ends_at is None
         if outermost:
-            self._ends_at = time.monotonic() + (EXCHANGE_S if limit_s is None else limit_s)
+            self._limit_s = EXCHANGE_S if limit_s is None else limit_s
+            self._ends_at = time.monotonic() + self._limit_s
         try:
             yield self.raw
         except psycopg.Error as error:
@@ -159,6 +186,10 @@ class TimedConnection:
                 # The server has ended the session; the driver may not have seen the end yet.
                 with suppress(psycopg.Error):
                     self.raw.close()
+            if self._overdue:
+                raise ConnectionLostError(
+                    f"the server did not answer within {self._limit_s:g} s"
+                ) from error
             if self.is_broken:
                 raise ConnectionLostError(first_line(error)) from error
             raise ServerError(first_line(error)) from error
@@ -177,6 +208,7 @@ class TimedConnection:
         while not self._closed.wait(0.25):
             ends_at = self._ends_at
             if ends_at is not None and time.monotonic() >= ends_at:
+                self._overdue = True
                 self._break()
 
     def _break(self) -> None:

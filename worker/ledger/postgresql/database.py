@@ -75,12 +75,15 @@ class AwayError(UsageError):
     """The server cannot be reached now, or refuses for a reason that may pass."""
 
 
-def opened(address: ServerAddress, *, explains: bool = True) -> TimedConnection:
-    """A connection to the server. Raises AwayError if it cannot be reached now, and UsageError if
-    it refuses or is too old. With `explains`, a server that refuses is asked why: a run that opens
-    its connection again has been let in before, so it does not ask."""
+def opened(
+    address: ServerAddress, *, writes: bool = False, explains: bool = True
+) -> TimedConnection:
+    """A connection to the server; `writes`: it may change the ledger. Raises AwayError if the
+    server cannot be reached now, and UsageError if it refuses or is too old. With `explains`, a
+    server that refuses is asked why: a run that opens its connection again has been let in before,
+    so it does not ask."""
     try:
-        connection = TimedConnection(address)
+        connection = TimedConnection(address, writes=writes)
     except ServerError as error:
         text = without_secrets(address, error)
         facts = facts_of(address, error.__cause__) if explains else None
@@ -180,11 +183,13 @@ def open_for_reading(address: ServerAddress, api_url: str | None = None) -> Read
 def open_for_adding(address: ServerAddress) -> Writer:
     """Open the ledger to add what no run reads. A run may be using it. Raises UsageError as
     `open_for_reading` does."""
-    return Writer(_open_existing(address, None))
+    return Writer(_open_existing(address, None, writes=True))
 
 
-def _open_existing(address: ServerAddress, api_url: str | None) -> ServerEngine:
-    connection = opened(address)
+def _open_existing(
+    address: ServerAddress, api_url: str | None, *, writes: bool = False
+) -> ServerEngine:
+    connection = opened(address, writes=writes)
     try:
         present = version(connection, address)
         if present == 0:

@@ -7,12 +7,15 @@ is wrong with the one that was named."""
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import NamedTuple
 
 import psycopg
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from worker.ledger.engine import ServerError
+from worker.ledger.postgresql.connection import TimedConnection
 from worker.model.server_address import ServerAddress
 
 PROBE_S = 3
@@ -131,7 +134,7 @@ def facts_of(address: ServerAddress, error: BaseException | None) -> Facts | Non
         nobody = {"user": "ping", "dbname": "ping", "sslmode": "disable", "sslrootcert": ""}
         without_tls = _ping(make_conninfo(conninfo, connect_timeout=PROBE_S, **nobody))
     if ping is pq.Ping.OK and not tried.needs_password:
-        seen = _seen(conninfo, database)
+        seen = _seen(address, database)
         if seen is None:  # it may have stopped meanwhile
             ping = _ping(make_conninfo(conninfo, connect_timeout=PROBE_S))
     return Facts(ping, without_tls, tried.needs_password, tried.used_password, role, database, seen)
@@ -144,15 +147,18 @@ def _ping(conninfo: str) -> pq.Ping:
     return pq.Ping(pq.PGconn.ping(conninfo.encode()))
 
 
-def _seen(conninfo: str, database: str) -> Database | None:
-    elsewhere = make_conninfo(conninfo, dbname="postgres", connect_timeout=PROBE_S)
+def _seen(address: ServerAddress, database: str) -> Database | None:
+    elsewhere = ServerAddress(make_conninfo(address.conninfo, dbname="postgres"), address.schema)
     try:
-        with psycopg.connect(elsewhere, autocommit=True) as connection:
-            row = connection.execute(
+        with (
+            closing(TimedConnection(elsewhere, within_s=PROBE_S)) as connection,
+            connection.exchange(PROBE_S) as raw,
+        ):
+            row = raw.execute(
                 "SELECT datallowconn, has_database_privilege(oid, 'CONNECT')"
                 " FROM pg_database WHERE datname = %s",
                 (database,),
             ).fetchone()
-    except psycopg.Error:
+    except ServerError:
         return None
     return Database(False, False, False) if row is None else Database(True, *row)

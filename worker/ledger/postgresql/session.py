@@ -87,7 +87,7 @@ class Session(session.Session):
     # -- what the server, and this machine, are asked
 
     def _connect(self) -> TimedConnection:
-        return database.opened(self.address, explains=self.epoch < 0)
+        return database.opened(self.address, writes=True, explains=self.epoch < 0)
 
     def _plain(self, connection: session.Connection) -> ServerEngine:
         assert isinstance(connection, TimedConnection)
