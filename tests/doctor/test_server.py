@@ -20,7 +20,9 @@ from worker.model.server_address import ServerAddress
 ADDRESS = ServerAddress("postgresql://night@db.example.org/team", "wave")
 SINCE = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
 HOLDER = Holder("lab1", "boot", 7, 42, SINCE, SINCE, SINCE)
-RIGHTS = Rights("night", "team", may_create=True, owner="night", owns=True, not_ended=())
+RIGHTS = Rights(
+    "night", "team", may_create=True, may_stage=True, owner="night", owns=True, not_ended=()
+)
 GOOD = ServerFacts("15.4", 14, 14, RIGHTS, (), False, 0.002, 0.1, HOLDER, False)
 LIES = Durability("off", "off", "team", is_replica=False)
 
@@ -56,6 +58,12 @@ def test_a_good_server_has_no_finding() -> None:
             "rights",
             "the schema wave belongs to role other",
             "Use the role other on all machines",
+        ),
+        (
+            {"rights": RIGHTS._replace(may_stage=False)},
+            "rights",
+            "role night may not create temporary tables in the database team",
+            'GRANT TEMPORARY ON DATABASE "team" TO "night";',
         ),
         (
             {"rights": RIGHTS._replace(not_ended=("other",))},

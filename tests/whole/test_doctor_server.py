@@ -149,6 +149,37 @@ def test_rights_that_are_missing_are_findings(
     assert doctor(ready, "--database", other)[0].code == 0
 
 
+def test_a_role_that_may_not_create_temporary_tables_hears_of_it_before_its_second_run(
+    ready: Place, postgresql: Server, address: ServerAddress
+) -> None:
+    role = f"other_{address.schema}"
+    grant = f'GRANT TEMPORARY ON DATABASE "{DATABASE}" TO "{role}";'
+    other = str(address).replace("worker@", f"{role}@")
+    execute(
+        postgresql,
+        f"CREATE ROLE {role} LOGIN",
+        f"CREATE SCHEMA {address.schema} AUTHORIZATION {role}",
+        f"REVOKE TEMPORARY ON DATABASE {DATABASE} FROM PUBLIC",
+    )
+    try:
+        (finding,) = findings(doctor(ready, "--database", other)[1], "rights")
+        assert f"role {role} may not create temporary tables in the database" in finding
+        assert grant in finding
+        first = ready.run("--database", other, PROLIFIC_TOKEN="")
+        assert first.code == 2
+        assert grant in first.err
+        execute(postgresql, grant)
+        assert doctor(ready, "--database", other)[0].code == 0
+        assert ready.run("--database", other, PROLIFIC_TOKEN="").code == 0
+        execute(postgresql, f"REVOKE TEMPORARY ON DATABASE {DATABASE} FROM {role}")
+        ready.job({"batch_id": source_id(1), "copies": 2})
+        later = ready.run("--database", other, PROLIFIC_TOKEN="")
+        assert later.code == 2
+        assert grant in later.err
+    finally:
+        execute(postgresql, f"GRANT TEMPORARY ON DATABASE {DATABASE} TO PUBLIC")
+
+
 def test_commits_that_may_be_lost_are_findings(
     ready: Place, postgresql: Server, address: ServerAddress
 ) -> None:

@@ -8,12 +8,12 @@ from importlib import resources
 
 import psycopg
 
-from worker.ledger.engine import ServerError
+from worker.ledger.engine import Engine, ServerError
 from worker.ledger.handle import Reader, Writer
 from worker.ledger.postgresql.connection import LONG_EXCHANGE_S, TimedConnection
 from worker.ledger.postgresql.engine import ServerEngine
 from worker.ledger.postgresql.refusal import facts_of, refusal
-from worker.ledger.postgresql.rights import Rights, lacking, rights_of
+from worker.ledger.postgresql.rights import Rights, lacking, lacking_temporary, rights_of
 from worker.model.errors import NoLedgerError, UsageError, WorkerError
 from worker.model.server_address import ServerAddress
 
@@ -135,6 +135,15 @@ _WITHOUT_RIGHT = (psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidSc
 def _refuse_lacking(address: ServerAddress, rights: Rights) -> None:
     if lacks := lacking(address, rights):
         what, fix = lacks
+        raise UsageError(f"{address}: {what}", hint=f"Nothing was sent. {fix}")
+
+
+def refuse_without_temporary(engine: Engine, address: ServerAddress) -> None:
+    """Raise UsageError if the role may not create temporary tables: then the first run of a job
+    would succeed, and no later one."""
+    rights = rights_of(engine, address)
+    if not rights.may_stage:
+        what, fix = lacking_temporary(rights.role, rights.database)
         raise UsageError(f"{address}: {what}", hint=f"Nothing was sent. {fix}")
 
 

@@ -15,8 +15,10 @@ import psycopg
 from worker.ledger.engine import ConnectionLostError, Rows, ServerError
 from worker.ledger.postgresql import lineage
 from worker.ledger.postgresql.connection import LONG_EXCHANGE_S, NUL_SHOWN, TimedConnection
+from worker.ledger.postgresql.rights import lacking_temporary
 from worker.ledger.postgresql.statements import sql, statements
 from worker.ledger.postgresql.tables import ServerTables
+from worker.model.errors import UsageError
 from worker.model.server_address import ServerAddress
 
 FETCHED = 2000
@@ -262,7 +264,14 @@ class ServerEngine:
         that needs them."""
         if self._plan is None or self._staged or "pg_temp." not in statement:
             return
-        self._execute(_STAGED, {})
+        try:
+            self._execute(_STAGED, {})
+        except ServerError as error:
+            if not isinstance(error.__cause__, psycopg.errors.InsufficientPrivilege):
+                raise
+            info = self.connection.raw.info
+            what, fix = lacking_temporary(info.user, info.dbname)
+            raise UsageError(f"{self.place}: {what}", hint=f"Nothing was sent. {fix}") from error
         self._staged = True
         with closing(sqlite3.connect(self._plan)) as source:
             for table, columns in (("staged", f"place, {_COLUMNS}"), ("staged_extras", _CELLS)):

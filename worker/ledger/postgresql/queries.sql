@@ -223,6 +223,7 @@ SELECT split_part(current_setting('server_version'), ' ', 1);
 -- name: rights
 SELECT current_user AS role, current_database() AS database,
     has_database_privilege(current_database(), 'CREATE') AS may_create,
+    has_database_privilege(current_database(), 'TEMPORARY') AS may_stage,
     (SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = :schema) AS owner,
     (SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = :schema) AS owns;
 

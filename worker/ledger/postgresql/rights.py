@@ -14,6 +14,7 @@ class Rights(NamedTuple):
     role        its name
     database    the database's name
     may_create  whether it may create a schema in this database
+    may_stage   whether it may create temporary tables there, which a later run of a job needs
     owner       the owner of the ledger's schema; None: there is no such schema yet
     owns        whether the role is that owner, or a member of it
     not_ended   other roles that use the ledger, whose sessions it cannot end
@@ -22,6 +23,7 @@ class Rights(NamedTuple):
     role: str
     database: str
     may_create: bool
+    may_stage: bool
     owner: str | None
     owns: bool
     not_ended: tuple[str, ...]
@@ -35,6 +37,7 @@ def rights_of(engine: Engine, address: ServerAddress) -> Rights:
         row["role"],
         row["database"],
         row["may_create"],
+        row["may_stage"],
         row["owner"],
         bool(row["owns"]),
         tuple(one[0] for one in others),
@@ -42,7 +45,8 @@ def rights_of(engine: Engine, address: ServerAddress) -> Rights:
 
 
 def lacking(address: ServerAddress, rights: Rights) -> tuple[str, str] | None:
-    """What a run lacks, and how to change it; None if it has the schema or may create it."""
+    """What a run lacks, and how to change it; None if it has the schema or may create it, and may
+    create temporary tables."""
     if rights.owner is None and not rights.may_create:
         return (
             f"role {rights.role} may not create the schema {address.schema}",
@@ -54,4 +58,14 @@ def lacking(address: ServerAddress, rights: Rights) -> tuple[str, str] | None:
             f"the schema {address.schema} belongs to role {rights.owner}, not to {rights.role}",
             f"Use the role {rights.owner} on all machines, or name another schema: ?schema=NAME.",
         )
+    if not rights.may_stage:
+        return lacking_temporary(rights.role, rights.database)
     return None
+
+
+def lacking_temporary(role: str, database: str) -> tuple[str, str]:
+    """What a role lacks that may not create temporary tables, and how to change it."""
+    return (
+        f"role {role} may not create temporary tables in the database {database}",
+        f'Let an administrator run: GRANT TEMPORARY ON DATABASE "{database}" TO "{role}";',
+    )

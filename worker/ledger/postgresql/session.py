@@ -101,6 +101,7 @@ class Session(session.Session):
         present = database.version(self._connection, self.address)
         database.refuse_newer(present, self.address)
         if present == 0:
+            database.refuse_without_temporary(engine, self.address)
             database.migrate(self._connection, self.address)
         row = engine.execute("ledger_number", {"schema": self.address.schema}).fetchone()
         return {"space": database.SPACE, "ledger": int(row[0])}
