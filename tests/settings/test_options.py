@@ -63,7 +63,13 @@ def test_keys_are_the_contract_s() -> None:
 
 def test_settings_have_every_key_of_the_table() -> None:
     fields = {field.name for field in dataclasses.fields(Settings)}
-    assert fields == FILE_KEYS | {"config_file", "campaign_dated", "job_stem", "origins"}
+    assert fields == FILE_KEYS | {
+        "config_file",
+        "campaign_dated",
+        "job_stem",
+        "left_out",
+        "origins",
+    }
 
 
 @pytest.mark.parametrize("command", COMMANDS)

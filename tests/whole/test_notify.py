@@ -113,12 +113,19 @@ def test_a_rehearsal_notifies_nobody_whatever_the_config_says(
 ) -> None:
     config = f'heartbeat_url = "{monitor.url}"\nmetrics_file = "x.prom"\non_finish = "touch told"\n'
     (ready.folder / "config.toml").write_text(config, encoding="utf-8")
-    assert ready.run("--sandbox").code == 0
+    rehearsed = ready.run("--sandbox")
+    assert rehearsed.code == 0
+    assert [note["text"] for note in rehearsed.events("note")] == [
+        "a rehearsal does not use heartbeat_url, metrics_file and on_finish; to try them, add"
+        " --heartbeat-url, --metrics-file and --on-finish"
+    ]
     assert monitor.pings == []
     assert not (ready.folder / "x.prom").exists()
     assert not (ready.folder / "told").exists()
-    assert ready.run("--sandbox", "--heartbeat-url", monitor.url).code == 0
+    tried = ready.run("--sandbox", "--heartbeat-url", monitor.url)
+    assert tried.code == 0
     assert len(monitor.pings) == 2, "given as an option, it is meant"
+    assert "does not use metrics_file and on_finish" in tried.events("note")[0]["text"]
 
 
 def test_a_long_body_is_cut_for_the_ping(monitor: Monitor) -> None:

@@ -4,6 +4,7 @@ job."""
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ from worker.ledger.sqlite.database import open_empty
 from worker.ledger.store import Ledger
 from worker.model.events import Emit, Event
 from worker.model.records import Leaving, RunKind, RunStart
+from worker.settings.options import BY_KEY
 from worker.text import counted, joined, verb
 
 
@@ -54,6 +56,8 @@ class Opening:
         try:
             ledger = Ledger(database, self._start())
             emit(self._start_event())
+            if left_out := self.request.settings.left_out:
+                emit(Event("note", "info", {"text": _left_out_text(left_out)}))
             if self.request.plan is not None:
                 leaving = ledger.plan(
                     self.request.plan.file,
@@ -173,6 +177,14 @@ def _leaving_text(leaving: Leaving, date: str | None) -> str:
         parts.append(f"{set_up:,} {verb(set_up, 'batch is', 'batches are')} not set up")
     text = f"no longer in the job: {joined(parts)}"
     return f"{text}; to continue with them, run again with --date {date}" if date else text
+
+
+def _left_out_text(keys: Sequence[str]) -> str:
+    """That a rehearsal does not use these notifications."""
+    return (
+        f"a rehearsal does not use {joined(keys)}; to try {verb(len(keys), 'it', 'them')},"
+        f" add {joined([BY_KEY[key].flag for key in keys])}"
+    )
 
 
 def note_event(text: str) -> Event:

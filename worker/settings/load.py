@@ -33,6 +33,8 @@ class _Given(NamedTuple):
 
 _Layer = dict[str, _Given]
 
+_NOTIFICATIONS = ("heartbeat_url", "metrics_file", "on_finish")
+
 
 def load_settings(
     command: str,
@@ -64,12 +66,15 @@ def load_settings(
         from_job["campaign"] = _Given(job_campaign, Origin(Layer.JOB, f"{job}: campaign"))
     home = file.path.parent if file else (cwd / job).parent if job else cwd
     merged = _defaults(home, today) | from_file | from_job | from_environ | from_options
+    left_out: tuple[str, ...] = ()
     if merged["sandbox"].value:
         # A rehearsal must never touch real files, whatever the environment or the config file
         # names. It has files of its own, in the folder of the database that a real run would use.
         # Nor is it a sign of life: a monitor would take it for a real run.
         own = _sandbox_values(_sandbox_folder(merged["database"].value, home))
-        merged |= own | {key: from_options[key] for key in own if key in from_options}
+        own |= {key: from_options[key] for key in own if key in from_options}
+        left_out = tuple(key for key in _NOTIFICATIONS if merged[key].value and not own[key].value)
+        merged |= own
 
     given = merged["campaign"]
     values = {key: merged[key].value for key in _SETTINGS}
@@ -78,6 +83,7 @@ def load_settings(
         **values,
         config_file=file.path if file else None,
         job_stem=None if job is None else unicodedata.normalize("NFC", job.stem).strip(),
+        left_out=left_out,
         campaign_dated="{date" in str(given.value or (job and job.stem)),
         origins={key: one.origin for key, one in merged.items() if one.origin is not None},
     )
@@ -159,9 +165,7 @@ def _sandbox_values(folder: Path) -> _Layer:
     return {
         "database": _Given(folder / "sandbox.db"),
         "ledger": _Given(str(folder / "sandbox" / "{campaign}.csv")),
-        "heartbeat_url": _Given(None),
-        "metrics_file": _Given(None),
-        "on_finish": _Given(None),
+        **{key: _Given(None) for key in _NOTIFICATIONS},
     }
 
 

@@ -98,6 +98,8 @@ class Settings(Values):
     """The job file's name without its extension."""
     campaign_dated: bool = False
     """Whether the campaign's name contains {date}."""
+    left_out: tuple[str, ...] = ()
+    """The keys of the notifications that are set, but not used because this is a rehearsal."""
     origins: Mapping[str, Origin] = field(default_factory=dict, compare=False, repr=False)
 
     @property
