@@ -417,7 +417,8 @@ def test_what_is_unknown_without_candidates_has_a_row_too(place_with: WithOption
     place.job({"batch_id": source_id(1), "name": "Row"})
     place.run(*UNSETTLED)
     assert place.command("settle", "job.csv", "--proposals", "d.csv", "--json").summary == {
-        "campaign": "job", "file": "d.csv", "duplicates": 1, "candidates": 0, "suggestions": 0
+        "campaign": "job", "file": "d.csv", "duplicates": 1, "candidates": 0, "suggestions": 0,
+        "exit_code": 1,
     }  # fmt: skip
     (row,) = rows = read(place.folder / "d.csv")
     assert (row["candidate_id"], row["name"]) == ("", "Row")

@@ -46,6 +46,22 @@ def test_it_finds_out_and_sends_nothing(unsettled: Place) -> None:
     assert (again.code, again.summary["settled_this_run"]) == (0, 0)
 
 
+def test_if_nothing_is_unknown_json_has_the_counts_and_quiet_prints_nothing(place: Place) -> None:
+    place.job(*({"batch_id": source_id(n), "name": f"Row {n}"} for n in range(3)))
+    assert place.run().code == 0
+    everything = ("settle", "--database", "ledgers/ledger.db")
+    assert place.command(*everything).out == "Nothing is unknown.\n"
+    assert place.command(*everything, "--json").summary == {
+        "database": str(place.folder / "ledgers" / "ledger.db"),
+        "counts": {"created": 3, "failed": 0, "unknown": 0, "pending": 0},
+        "exit_code": 0,
+    }
+    quiet = place.command(*everything, "--quiet")
+    assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
+    named = place.command(*SETTLE)
+    assert (named.code, named.summary["job"]) == (0, "job.csv"), "as it was typed"
+
+
 def test_it_says_1_while_something_is_unknown(unsettled: Place) -> None:
     ended = unsettled.command(*SETTLE)
     assert ended.code == 1

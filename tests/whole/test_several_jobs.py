@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -143,6 +144,48 @@ def test_a_folder_with_one_job_is_like_that_job(here: Here) -> None:
     assert (ended.code, ended.summary["campaign"]) == (0, "x")
     again = here.command("run", "jobs/a.csv", "jobs", "--yes", "--campaign", "x", "--quiet")
     assert (again.code, again.out) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["run", "check", "run --dry-run"])
+@pytest.mark.parametrize(
+    ("job", "named", "options", "why"),
+    [
+        ("no.csv", "no.csv", "", "no.csv: there is no such file"),
+        ("jobs/a.csv", "jobs/a.csv", "", 'jobs/a.csv:2: column "batch_id"'),
+        ("jobs", "jobs/a.csv", "", 'jobs/a.csv:2: column "batch_id"'),
+        ("empty", "empty", "", "empty: there is no job file in this folder"),
+        ("b#.csv", "b#.csv", "", "cannot be used as the campaign"),
+        ("b#.csv", "b#.csv", "--campaign x --ledger b#.csv", "--ledger: is the same file as"),
+        ("b#.csv", "b#.csv", "--campaign x --database jobs/a.csv", "not a ledger database"),
+    ],
+)
+def test_a_single_job_that_is_refused_has_the_line_of_one_of_several(
+    here: Here, command: str, job: str, named: str, options: str, why: str
+) -> None:
+    folder = fill(here.place, a=1).folder
+    shutil.copy(folder / "jobs" / "a.csv", folder / "b#.csv")
+    (folder / "jobs" / "a.csv").write_text("batch_id\nnonsense\n", encoding="utf-8")
+    (folder / "empty").mkdir()
+    (folder / "config.toml").write_text("json = true\nyes = true\n", encoding="utf-8")
+    ended = here.command(*command.split(), job, *options.split())
+    error = ended.summary["error"]
+    assert (ended.code, ended.summary) == (2, {"job": named, "exit_code": 2, "error": error})
+    assert why in error
+    assert error in ended.err
+
+
+def test_a_single_job_that_looks_like_an_accident_has_one_line(here: Here) -> None:
+    fill(here.place, a=2)
+    assert here.command("run", "jobs/a.csv", *FAST).code == 0
+    shutil.copy(here.place.folder / "jobs" / "a.csv", here.place.folder / "jobs" / "b.csv")
+    before, (renamed,) = here.run("jobs/b.csv", *FAST)
+    assert (before.code, renamed["exit_code"]) == (2, 2)
+    assert "--allow-existing" in renamed["error"]
+    shutil.rmtree(here.place.folder / "jobs" / "ledgers")
+    after, (taken,) = here.run("jobs/a.csv", *FAST)
+    assert after.code == 2
+    assert (taken["job"], taken["counts"]["pending"]) == ("jobs/a.csv", 2)
+    assert "--allow-existing" in taken["error"]
 
 
 def test_a_limit_counts_over_all_jobs_and_what_is_left_is_reported(here: Here) -> None:

@@ -12,7 +12,7 @@ from worker.accidents.message import ALLOW
 from worker.cli.check_job import check_job
 from worker.cli.common import Target, for_job, open_job_with_settings, settings_for, target
 from worker.cli.jobs import JobFile, ReadyJob, job_files, refuse_mixed, refuse_single
-from worker.cli.outcomes import Outcomes
+from worker.cli.outcomes import Outcomes, failure, prints_json
 from worker.cli.prepare import read_jobs
 from worker.model.errors import TokenRefusedError, UsageError, WorkerError
 from worker.settings.settings import Settings
@@ -27,9 +27,23 @@ def main(args: argparse.Namespace, environ: Mapping[str, str], command: str = "c
     files = job_files(args.jobs)
     if len(files) > 1:
         return _check_all(command, files, args, environ)
-    if files[0].error is not None:
-        raise files[0].error
-    job, settings = open_job_with_settings(command, for_job(args, files[0].name), environ)
+    alone = for_job(args, files[0].name)
+    try:
+        return _check_alone(command, files[0], alone, environ)
+    except WorkerError as error:
+        if prints_json(command, alone, environ):
+            scrub = Scrubber(environ.get("PROLIFIC_TOKEN") or None)
+            say_json(failure(alone.job, error.exit_code, scrub(error.message)))
+        raise
+
+
+def _check_alone(
+    command: str, file: JobFile, args: argparse.Namespace, environ: Mapping[str, str]
+) -> int:
+    """Check one job; the exit code. Raises WorkerError."""
+    if file.error is not None:
+        raise file.error
+    job, settings = open_job_with_settings(command, args, environ)
     found, warnings = check_job(job, settings, environ, *_target(settings, environ))
     if settings.json:
         say_json(found.model_dump(mode="json"))

@@ -1,21 +1,37 @@
 """What came of each of several jobs: one line of JSON for each, the table of all, and the exit
-code."""
+code. A job by itself that ends with an error has the same line."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
 
+from worker.cli.common import for_job, settings_for
 from worker.cli.jobs import severest
-from worker.model.errors import WorkerError
+from worker.model.errors import UsageError, WorkerError
 from worker.model.events import STOPPED_BY
 from worker.terminal.output import complain, say, say_json
 from worker.terminal.overview import overview_text
 from worker.text import window_width
 
 NO_RUN: Mapping[str, Any] = MappingProxyType({})
+
+
+def failure(job: str, code: int, error: str) -> dict[str, Any]:
+    """The line of a job that ended with an error; it replaces these values in a run's summary."""
+    return {"job": job, "exit_code": code, "error": error}
+
+
+def prints_json(command: str, args: argparse.Namespace, environ: Mapping[str, str]) -> bool:
+    """Whether the settings ask for JSON, of a job that may be unreadable. False if the settings
+    are invalid: then there is no line for several jobs either."""
+    with suppress(UsageError):
+        return settings_for(command, for_job(args, None), environ).json
+    return False
 
 
 class Outcomes:
@@ -45,8 +61,7 @@ class Outcomes:
     def failed(self, job: str, error: WorkerError, summary: Mapping[str, Any] = NO_RUN) -> None:
         """The next job ended with this error: report it. `summary` is that of its run."""
         complain(self._scrub(str(error)))
-        facts = {"job": job, "exit_code": error.exit_code, "error": error.message}
-        self.add({**summary, **facts})
+        self.add({**summary, **failure(job, error.exit_code, error.message)})
 
     def not_run(self, job: str, campaign: str, reason: str, code: int) -> None:
         """The next job was not run, because an earlier one has ended with `code` for a `reason` (a
@@ -63,7 +78,7 @@ class Outcomes:
     def fail_rest(self, code: int, error: str) -> None:
         """All further jobs failed for one reason, which is reported elsewhere."""
         for job in self._names[len(self.lines) :]:
-            self.add({"job": job, "exit_code": code, "error": error})
+            self.add(failure(job, code, error))
 
     def print_table(self) -> None:
         """Print the table of all jobs."""

@@ -37,7 +37,7 @@ def summary_of(
     return Summary(
         campaign=request.campaign,
         run_id=request.run_id,
-        job=request.job,
+        job=request.job if request.typed_job is None else Path(request.typed_job),
         ledger=request.ledger_file,
         database=str(request.settings.database),
         counts=result.counts,

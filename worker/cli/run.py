@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from worker.cli.common import for_job, open_asked_job, settings_for, target
+from worker.cli.common import for_job, open_job_with_settings, settings_for, target
 from worker.cli.jobs import JobFile, job_files
 from worker.cli.main import refused_by_system
 from worker.cli.notified import record, write_metrics
+from worker.cli.outcomes import failure, prints_json
 from worker.cli.prepare import prepared
 from worker.cli.run_session import RunSession
 from worker.cli.signals import interrupted
@@ -23,7 +24,7 @@ from worker.model.job import Job
 from worker.model.run_id import new_run_id
 from worker.notify.notifier import Notifier, complaint
 from worker.settings.settings import Settings
-from worker.terminal.output import complain
+from worker.terminal.output import complain, say_json
 from worker.terminal.secrets import Scrubber
 
 
@@ -60,11 +61,13 @@ def _run_and_notify(
     try:
         if file.error is not None:
             raise file.error
-        job = open_asked_job("run", args, environ)
+        job, settings = open_job_with_settings("run", args, environ)
     except UsageError as error:
-        _notify_of_unreadable(args, environ, error)
+        summary = _failed(args.job, error.exit_code, error.message, environ)
+        if prints_json("run", args, environ):
+            say_json(summary)
+        _notify_of_unreadable(args, environ, summary)
         raise
-    settings = settings_for("run", args, environ, job.campaign)
     notifier = Notifier(settings.heartbeat_url, settings.on_finish)
     notifier.started()
     run_id = new_run_id(MachineClock().wall())
@@ -75,6 +78,8 @@ def _run_and_notify(
         refused = error if isinstance(error, WorkerError) else refused_by_system(error)
         code = refused.exit_code
         summary = _summary_so_far(sessions) | _failed(args.job, code, refused.message, environ)
+        if settings.json:
+            say_json(summary)
         raise
     except KeyboardInterrupt:
         code = 128 + signal.SIGINT
@@ -91,21 +96,20 @@ def _run_and_notify(
 
 
 def _notify_of_unreadable(
-    args: argparse.Namespace, environ: Mapping[str, str], error: UsageError
+    args: argparse.Namespace, environ: Mapping[str, str], summary: Mapping[str, Any]
 ) -> None:
-    """Notify that the job cannot be read, if the settings can be."""
+    """Notify that the job cannot be read, as the summary says, if the settings can be."""
     with suppress(UsageError):  # if both cannot be read, the job's error is reported
         settings = settings_for("run", args, environ)
         notifier = Notifier(settings.heartbeat_url, settings.on_finish)
         notifier.started()
-        code = error.exit_code
-        notifier.finished([_failed(args.job, code, error.message, environ)], code)
+        notifier.finished([summary], summary["exit_code"])
 
 
 def _failed(job: str, code: int, error: str, environ: Mapping[str, str]) -> dict[str, Any]:
     """The summary of a job for which there was no run."""
     scrub = Scrubber(environ.get("PROLIFIC_TOKEN") or None)
-    return {"job": job, "exit_code": code, "error": scrub(error)}
+    return failure(job, code, scrub(error))
 
 
 def _began(sessions: list[RunSession]) -> bool:

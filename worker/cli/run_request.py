@@ -16,7 +16,8 @@ class RunRequest(NamedTuple):
     """A request to run a campaign. Without a `plan`, the job stays as it was last read. With
     `only_settle`, nothing is sent. The `guard` checks what a plan would create. `closed` is why
     nothing new may be sent (see `run.options.Options`). `alone` is false for one of several jobs of
-    a command, which presents what all have in common."""
+    a command, which presents what all have in common. `typed_job` is the job as the user named it,
+    if that is another path than `job`."""
 
     settings: Settings
     target: Target
@@ -29,3 +30,4 @@ class RunRequest(NamedTuple):
     only_settle: bool = False
     closed: StopReason | None = None
     alone: bool = True
+    typed_job: str | None = None

@@ -37,7 +37,7 @@ from worker.run.options import Options
 from worker.run.question import Question, for_person
 from worker.run.result import Result
 from worker.terminal.logs import Logs, resolved
-from worker.terminal.output import say_json, warn
+from worker.terminal.output import warn
 from worker.terminal.progress import Progress, style
 from worker.terminal.secrets import Scrubber
 from worker.terminal.summary import summary_json
@@ -249,9 +249,7 @@ class RunSession:
         summary = summary_of(self._request, result, follow_up, self._report)
         self.summary = self._scrub(summary_json(summary))
         if result.refused is not None:
-            if self._request.settings.json and self._request.alone:
-                say_json(self.summary)
-            raise result.refused
+            raise result.refused  # its command prints the summary with this error
         more = filter(None, (self._logs.trouble, self._report_trouble))
         present(self._request, summary, (*result.troubles, *more), self._scrub)
         return result.exit_code

@@ -108,7 +108,7 @@ def _settle_all(args: argparse.Namespace, settings: Settings, api: Target, held:
         unsettled = views.campaigns_to_settle(database)
         if args.job is None and not settings.asks_for_campaign:
             if not unsettled:
-                say("Nothing is unknown.")
+                _show_nothing_unknown(database, settings)
                 return 0
             # The run is recorded for one campaign and settles all of them: any of them will do.
             latest = views.latest_run_of_campaign(database, unsettled[0])
@@ -129,6 +129,7 @@ def _settle_all(args: argparse.Namespace, settings: Settings, api: Target, held:
         job=latest.job,
         ledger_file=ledger_file,
         only_settle=True,
+        typed_job=args.job,
     )
     code = RunSession(request, held).run()
     with closing(held.open(api.url)) as database:
@@ -307,6 +308,16 @@ def _show_recorded(
         if absent:
             shown = commands(latest, invocation(settings, stream=sys.stdout))
             say(f"To create what is absent:\n  {shown.run()}")
+
+
+def _show_nothing_unknown(database: Reader, settings: Settings) -> None:
+    """Say that nothing is unknown in any campaign of the database."""
+    if settings.json:
+        campaigns = views.campaigns(database)
+        counts = {status: sum(row[status] for row in campaigns) for status in Counts._fields}
+        say_json({"database": str(settings.database), "counts": counts, "exit_code": 0})
+    elif not settings.quiet:
+        say("Nothing is unknown.")
 
 
 def _exit_code(unknown: int) -> int:

@@ -52,8 +52,10 @@ def write_proposals(args: Namespace, settings: Settings) -> int:
                 f"{path}: the sheet cannot be written: {error.strerror or error}"
             ) from error
         follow_up = commands(latest, invoked)
+    code = 1 if count.duplicates else 0
     if settings.json:
-        say_json({"campaign": latest.campaign, "file": str(path), **count.numbers})
+        facts = {"campaign": latest.campaign, "file": str(path), **count.numbers}
+        say_json(facts | {"exit_code": code})
     elif not settings.quiet:
         name_campaign(latest)
         say(count.text(path))
@@ -64,7 +66,7 @@ def write_proposals(args: Namespace, settings: Settings) -> int:
             if count.suggestions:
                 say("To accept each suggestion where you filled in nothing, too:")
                 say(f"  {follow_up.settle(*recording, '--accept-suggestions')}")
-    return 1 if count.duplicates else 0
+    return code
 
 
 def ledger_option(settings: Settings) -> list[str]:
