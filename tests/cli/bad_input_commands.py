@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from tests.cli.bad_input import GOOD_JOB, Case
+from tests.cli.bad_input import GOOD_JOB, SECRET, Case
 from tests.cli.bad_input_places import foreign_database, ledger_database, newer_database
 
 _READERS = frozenset({"ledgers/ledger.db-shm", "ledgers/ledger.db-wal"})
@@ -200,6 +200,16 @@ COMMANDS: tuple[Case, ...] = (
     ),
     _ledger("moving into no folder", "--copy-to no/a.db", "no/a.db: there is no folder no"),
     _ledger("moving to where it is", "--copy-to ledgers/ledger.db", "this is where the ledger is"),
+    _ledger(
+        "moving to MySQL",
+        f"--copy-to mysql://u:{SECRET}@h/x",
+        "--copy-to: is an address, but not of a PostgreSQL server",
+    ),
+    _ledger(
+        "a backup to a server",
+        f"--backup postgresql://u:{SECRET}@h/x",
+        "--backup: is an address; give the path of a file",
+    ),
     _ledger("moving nowhere", "--copy-to ''", "--copy-to: is empty"),
     _ledger(
         "moving to no address", "--copy-to postgresql:a", "--copy-to: is no address of a server"

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from tests.cli.bad_input import GOOD_JOB, A, Case, option
+from tests.cli.bad_input import GOOD_JOB, SECRET, A, Case, option
 from worker.ledger.sqlite.database import open_for_writing
 
 OTHER_API = "https://other.example.org"
@@ -342,7 +342,6 @@ PLACES: tuple[Case, ...] = (
         "a database that is text",
         ("ledger.db: this file is not a ledger database",),
         files={"ledgers/ledger.db": "not a database, but somebody's notes\n" * 40},
-        leaves=_LOCK,
         process=True,
     ),
     _database(
@@ -388,9 +387,14 @@ PLACES: tuple[Case, ...] = (
     ),
     Case(
         "a database that is a folder",
-        ("ledger.db: ",),
+        ("ledger.db: this folder is not a ledger database", "Nothing was changed."),
         files={"ledgers/ledger.db": None},
-        leaves=_LOCK,
+    ),
+    Case(
+        "a database that is another job",
+        ("b.csv: this file is not a ledger database", "Nothing was changed."),
+        "run job.csv --database b.csv",
+        {"b.csv": GOOD_JOB, "ledgers": None},
     ),
     Case(
         "a lock that is a folder",
@@ -420,6 +424,24 @@ PLACES: tuple[Case, ...] = (
         "--database: must not contain {",
     ),
     option("a database without a name", "--database ''", "--database: is empty"),
+    *(
+        option(
+            f"a database of {scheme}",
+            f"--database {scheme}://u:{SECRET}@h/x",
+            "--database: is an address, but not of a PostgreSQL server; give the path of a file or"
+            " postgresql://USER@HOST/NAME",
+        )
+        for scheme in ("mysql", "sqlite", "postgresql+psycopg")
+    ),
+    *(
+        option(
+            f"an address of {scheme} for {flag}",
+            f"{flag} {scheme}://u:{SECRET}@h/x",
+            f"{flag}: is an address; give the path of a file",
+        )
+        for flag in ("--ledger", "--log-file", "--metrics-file", "--config")
+        for scheme in ("https", "postgresql")
+    ),
     option(
         "a database whose name is no text",
         "--database \udcff.db",

@@ -241,6 +241,23 @@ def test_streams_that_were_closed_are_no_place_for_other_files(place: Place, clo
     )
 
 
+@pytest.mark.parametrize("form", ["csv", "json", "job", "xlsx"])
+def test_data_that_is_lost_in_a_closed_standard_output_is_reported(place: Place, form: str) -> None:
+    place.job({"batch_id": source_id(1), "name": "Row"})
+    assert place.run().code == 0
+    ended = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", *PROGRAM, "ledger", "job.csv", "--format", form],
+        cwd=place.folder,
+        env=place.environ,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    said = "duplicate-batches: standard output cannot be written: it is closed\n"
+    assert (ended.returncode, ended.stderr) == (1, said)
+
+
 GONE = """
 import os, sys
 os.mkdir("gone")

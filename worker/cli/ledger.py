@@ -52,7 +52,13 @@ from worker.model.clock import MachineClock, iso
 from worker.model.errors import UsageError, WorkerError
 from worker.model.records import RunEnd, RunKind
 from worker.model.run_id import new_run_id
-from worker.model.server_address import ServerAddress, server_address
+from worker.model.server_address import (
+    OTHER_ADDRESS,
+    SCHEMES,
+    ServerAddress,
+    is_other_address,
+    server_address,
+)
 from worker.restore.lost_database import files_of, refuse_older_database
 from worker.restore.restore import restore
 from worker.settings.access import api_url
@@ -69,7 +75,7 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if args.restore is not None:
         return _restore(args, settings, environ)
     if args.backup is not None:
-        return _back_up(settings, Path(args.backup))
+        return _back_up(settings, args.backup)
     if args.accept_server:
         return accept_server(settings)
     if args.copy_to is not None:
@@ -96,8 +102,11 @@ def main(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return 0
 
 
-def _back_up(settings: Settings, copy: Path) -> int:
-    """Copy the database to the file `copy`."""
+def _back_up(settings: Settings, written: str) -> int:
+    """Copy the database to the file that `written` names."""
+    if is_other_address(written) or written.startswith(SCHEMES):
+        raise UsageError("--backup: is an address; give the path of a file")
+    copy = Path(written)
     if not copy.parent.is_dir():
         raise UsageError(f"{copy}: the backup cannot be written: there is no folder {copy.parent}")
     if isinstance(settings.database, ServerAddress):
@@ -112,6 +121,8 @@ def _back_up(settings: Settings, copy: Path) -> int:
 
 def _move(text: str, settings: Settings) -> int:
     """Move the ledger to the database that `text` names."""
+    if is_other_address(text):
+        raise UsageError(f"--copy-to: {OTHER_ADDRESS}")
     try:
         target = server_address(text) or Path(text)
     except ValueError as error:

@@ -13,10 +13,18 @@ SCHEMES = ("postgresql://", "postgres://")
 SECRETS = ("password", "sslpassword")
 """The parameters of an address that nobody may see."""
 
+OTHER_ADDRESS = (
+    "is an address, but not of a PostgreSQL server; give the path of a file or"
+    " postgresql://USER@HOST/NAME"
+)
+"""What is wrong with the address of any other database."""
+
 DEFAULT_SCHEMA = "duplicate_batches"
 """The schema of an address that names none."""
 
 _PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
@@ -83,6 +91,12 @@ def server_address(text: str) -> ServerAddress | None:
         )
     rest = urlencode([(key, value) for key, value in given if key != "schema"], quote_via=quote)
     return ServerAddress(_joined(parts.netloc, parts.path, rest), schema)
+
+
+def is_other_address(text: str) -> bool:
+    """Whether `text` is the address of something that is neither a file nor a PostgreSQL server.
+    Taken for a path, it would become folders that are named after its password."""
+    return _ADDRESS.match(text.strip()) is not None and not text.startswith(SCHEMES)
 
 
 def _joined(netloc: str, path: str, query: str) -> str:

@@ -22,7 +22,13 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from worker.model.server_address import DatabaseLocation, server_address
+from worker.model.server_address import (
+    OTHER_ADDRESS,
+    SCHEMES,
+    DatabaseLocation,
+    is_other_address,
+    server_address,
+)
 from worker.settings.addresses import EXAMPLE, unfit_address, unfit_batch_url
 from worker.text import did_you_mean, shortened
 
@@ -172,6 +178,8 @@ def _heartbeat_url(value: object) -> str:
 def _checked(path: str) -> str:
     if not path.strip():
         raise ValueError("is empty; give a path or leave it out")
+    if is_other_address(path) or path.startswith(SCHEMES):
+        raise ValueError("is an address; give the path of a file")
     if "\0" in path:
         raise ValueError("contains a NUL character, which is not allowed in a path")
     # Python represents bytes of a path that are not UTF-8 as lone surrogates.
@@ -199,7 +207,10 @@ def _located(path: str, info: ValidationInfo) -> Path:
 
 
 def _database(value: object, info: ValidationInfo) -> DatabaseLocation:
+    # The text is not repeated: it may contain a password.
     text = _text(value)
+    if is_other_address(text):
+        raise ValueError(OTHER_ADDRESS)
     address = server_address(text)
     return _path(text, info) if address is None else address
 

@@ -25,11 +25,12 @@ _PLAIN = {"→": "->", "…": "...", "·": "-", "×": "x", "–": "-", "—": "-
 
 
 class _State:
-    """The first error of writing to standard output, and whether that is a terminal."""
+    """The first error of writing to standard output, and whether that is a terminal, or was closed
+    before the command began."""
 
     def __init__(self) -> None:
         self.trouble: Exception | None = None
-        self.terminal = False
+        self.terminal = self.closed = False
 
 
 _state = _State()
@@ -41,6 +42,7 @@ def prepare() -> None:
     Call it before anything is printed or opened. A stream that the caller closed, as a service may
     do, becomes the null device; otherwise the next file to be opened would take its number.
     """
+    _state.closed = sys.stdout is None
     if None in (sys.stdin, sys.stdout, sys.stderr):
         _fill_standard_numbers()
     sys.stdout = sys.stdout or _null()
@@ -77,8 +79,11 @@ def say_json(value: Any, *, indent: int | None = None, now: bool = False) -> Non
 def data() -> Iterator[TextIO]:
     """Standard output for data: UTF-8 in any locale, line ends unchanged.
 
-    An OSError of writing ends the block, so that no more data is prepared in vain.
+    An OSError of writing ends the block, so that no more data is prepared in vain. If the caller
+    closed standard output, the data is lost: unlike a summary, it is all that the command is for.
     """
+    if _state.closed:
+        lose(OSError(errno.EBADF, "it is closed"))
     if isinstance(sys.stdout, io.TextIOWrapper):
         with suppress(OSError):  # earlier output cannot be written either: see `finish`
             sys.stdout.reconfigure(encoding="utf-8", errors=_REPLACED, newline="")

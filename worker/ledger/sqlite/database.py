@@ -7,6 +7,7 @@ import errno
 import os
 import re
 import sqlite3
+import stat
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from functools import cache
@@ -28,6 +29,9 @@ APPLICATION_ID = 0x44757042
 
 ADDING_TIMEOUT_S = 2.0
 """Seconds that `open_for_adding` waits for another program's write."""
+
+_SQLITE = b"SQLite format 3\0"
+"""What every SQLite file begins with, unless it is empty (https://sqlite.org/fileformat.html)."""
 
 META_SINCE = 7
 """The first schema version in which the table `meta` has this name."""
@@ -228,10 +232,7 @@ def unusable(path: Path, error: Exception) -> WorkerError:
             hint="Nothing was sent. Free some disk space, then run the same command again.",
         )
     if code == sqlite3.SQLITE_NOTADB:
-        return UsageError(
-            f"{path}: this file is not a ledger database",
-            hint="Nothing was changed. Name another with --database.",
-        )
+        return _no_database(path, "file")
     # SQLite's message about a damaged schema quotes it, which may be no text any more.
     if code == sqlite3.SQLITE_CORRUPT or isinstance(error, (DamagedError, UnicodeDecodeError)):
         return UsageError(
@@ -256,6 +257,27 @@ def unusable(path: Path, error: Exception) -> WorkerError:
             "Nothing was sent. The file and its folder must be writable; a missing folder is"
             " created if possible."
         ),
+    )
+
+
+def refuse_other_file(path: Path) -> None:
+    """Raise UsageError if there is a folder, or a file that is not a SQLite database. Call it
+    before anything is created beside the file."""
+    with suppress(OSError):  # whatever else is wrong is reported when the file is opened
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise _no_database(path, "folder")
+        if stat.S_ISREG(mode):
+            with path.open("rb") as file:
+                begins = file.read(len(_SQLITE))
+            if begins and begins != _SQLITE:
+                raise _no_database(path, "file")
+
+
+def _no_database(path: Path, found: str) -> UsageError:
+    return UsageError(
+        f"{path}: this {found} is not a ledger database",
+        hint="Nothing was changed. Name another with --database.",
     )
 
 

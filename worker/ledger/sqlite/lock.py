@@ -17,7 +17,7 @@ from pathlib import Path
 
 import filelock
 
-from worker.ledger.sqlite.database import open_for_reading
+from worker.ledger.sqlite.database import open_for_reading, refuse_other_file
 from worker.model.errors import BusyError, UsageError, WorkerError
 from worker.model.process import is_alive
 
@@ -34,8 +34,9 @@ def hold(database: Path, wait_s: float) -> Iterator[None]:
     holds it.
 
     Raises BusyError, which names the other run, if the wait is not enough, and UsageError if the
-    folder or the file cannot be written. If the database does not exist, an empty file is created,
+    folder or the file cannot be written, or the file is not a SQLite database. If the database does not exist, an empty file is created,
     and removed at the end if it is still empty."""
+    refuse_other_file(database)
     database = database.resolve()  # one lock for one file, even if it is reached through links
     lock_file = database.with_name(database.name + ".lock")
     deadline = time.monotonic() + wait_s
