@@ -85,6 +85,7 @@ def test_errors_end_with_the_contract_s_exit_codes() -> None:
     } == {
         "WorkerError": 1,
         "UsageError": 2,
+        "SettingsError": 2,
         "AccidentError": 2,
         "NoLedgerError": 2,
         "DeclinedError": 1,

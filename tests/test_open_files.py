@@ -100,7 +100,7 @@ def test_a_limit_that_may_be_raised_is_raised_and_nothing_is_reported(tmp_path: 
 @pytest.mark.parametrize("limit", few([6, 8, 10, 12, 16, 20, 24, 28], 6, 16, 28))
 def test_too_few_open_files_for_one_request_are_refused_by_name(tmp_path: Path, limit: int) -> None:
     ended = rehearsal(tmp_path, limit, limit)
-    assert (ended.code, ended.out) == (2, ""), ended.err
+    assert (ended.code, ended.summary["exit_code"]) == (2, 2), ended.err
     assert "open files" in ended.err
     assert "ulimit -n 1024" in ended.err
     assert not list(tmp_path.glob("ledgers/sandbox/*.csv"))

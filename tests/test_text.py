@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import subprocess
@@ -22,6 +23,7 @@ from worker.text import (
     shell_command,
     shell_word,
     shortened,
+    system_reason,
     verb,
     visible,
     visible_json,
@@ -190,3 +192,19 @@ def test_an_unbreakable_stream_loses_what_it_cannot_write() -> None:
 )
 def test_noun_and_verb_agree(number: int, expected: str) -> None:
     assert f"{counted(number, 'source')} {verb(number, 'exists', 'exist')}" == expected
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(errno.ECONNREFUSED, "Connect call failed ('::1', 1, 0, 0)"), "Connection refused"),
+        (OSError(-2, "Name or service not known"), "Name or service not known"),
+        (
+            OSError("Multiple exceptions: failed ('::1', 1, 0, 0), failed ('10.0.0.1', 1)"),
+            "Multiple exceptions: failed, failed",
+        ),
+        (OSError(), ""),
+    ],
+)
+def test_the_reason_of_the_system_has_no_tuples(error: OSError, reason: str) -> None:
+    assert system_reason(error) == reason

@@ -18,6 +18,11 @@ def in_devices(path: Path) -> bool:
     return any(folder.is_relative_to(root) for folder in (written, followed) for root in _DEVICES)
 
 
+def without_dots(path: Path) -> Path:
+    """The same path without `..`, for messages. Links are only followed if it contains one."""
+    return path.parent.resolve() / path.name if ".." in path.parts else path
+
+
 def is_gone(file: Path) -> bool:
     """Whether this file does not exist any more. Another person's folder may be closed to us: then
     nobody can see that, and the file is taken to exist."""

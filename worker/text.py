@@ -148,6 +148,14 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def system_reason(error: OSError) -> str:
+    """What the operating system reports, without the Python tuples that asyncio adds to it:
+    `Connection refused`."""
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return re.sub(r" ?\('[^()]*\)", "", error.strerror or str(error))
+
+
 def joined(words: Sequence[str], last: str = "and") -> str:
     """`a`, `a and b`, `a, b and c`."""
     return (

@@ -274,7 +274,7 @@ COMMANDS: tuple[Case, ...] = (
     # sandbox
     Case(
         "a port that is taken",
-        ("cannot listen on port ", "Choose another port"),
+        ("cannot listen on port ", "of 127.0.0.1: Address already in use.\n  Choose another port"),
         "sandbox --port $PORT",
         process=True,
     ),

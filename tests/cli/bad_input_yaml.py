@@ -178,7 +178,7 @@ YAML_JOBS: tuple[Case, ...] = (
         f"- [batch_id, {A}]\n",
         "job.yaml:1: this is a list; it must be a row",
     ),
-    yaml("a row without an id", "- name: Wave\n", 'job.yaml:1: key "batch_id": is empty'),
+    yaml("a row without an id", "- name: Wave\n", 'job.yaml:1: key "batch_id": is missing'),
     yaml(
         "two rows in a line",
         f"[{{batch_id: {A}}}, {{batch_id: {B}}}]\n",

@@ -92,6 +92,7 @@ def settled(counts: Counts, **more: Any) -> CampaignState:
             ],
         ),
         (CampaignState(Counts(3), nothing_to_do=True), [("nothing", "{date} in the name", [])]),
+        (CampaignState(Counts(), nothing_to_do=True), [("nothing", "The job has no rows.", [])]),
         (
             CampaignState(Counts(3, failed=1), nothing_to_do=True),
             [

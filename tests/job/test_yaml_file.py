@@ -301,7 +301,8 @@ BAD = [
     ),
     ("row as text", f"- {A}\n", 1, "this is text"),
     ("row as a list", f"- [batch_id, {A}]\n", 1, "this is a list; it must be a row"),
-    ("no batch_id", "- copies: 1\n  name: a\n", 1, 'key "batch_id": is empty'),
+    ("no batch_id", "- copies: 1\n  name: a\n", 1, 'key "batch_id": is missing'),
+    ("empty batch_id", "- name: a\n  batch_id:\n", 2, 'key "batch_id": is empty'),
     (
         "bad batch_id",
         "- name: a\n  batch_id: 7\n",

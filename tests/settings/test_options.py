@@ -95,6 +95,31 @@ def test_reading_commands_take_no_more(command: str) -> None:
     assert flags(command) == EVERYWHERE
 
 
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        ("run", "Print nothing if everything was created"),
+        ("check", "Print nothing if there is no problem"),
+        ("settle", "Print nothing if nothing is unknown any more"),
+        ("run", "Print the summary as one JSON object"),
+        ("check", "Print the findings as one JSON object"),
+        ("settle", "Print the result as one JSON object"),
+    ],
+)
+def test_help_says_what_an_option_does_in_this_command(command: str, line: str) -> None:
+    parser = argparse.ArgumentParser(add_help=False)
+    add_options(parser, command)
+    assert line in " ".join(parser.format_help().split())
+
+
+def test_a_command_without_campaigns_has_no_options_of_one() -> None:
+    parser = argparse.ArgumentParser(add_help=False)
+    add_options(parser, "batches")
+    _, files = parser.format_help().split("Files and settings:")
+    assert "--sandbox" in files
+    assert "Which campaign" not in parser.format_help()
+
+
 def test_options_stand_in_groups_the_needed_ones_first() -> None:
     parser = argparse.ArgumentParser(add_help=False)
     add_options(parser, "run")

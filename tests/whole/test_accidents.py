@@ -339,6 +339,33 @@ def test_a_ledger_that_is_gone_is_noticed_by_the_names_that_exist(
     assert place.world.made == 6
 
 
+def test_a_ledger_database_with_other_campaigns_is_not_to_be_replaced(made: Place) -> None:
+    database = made.folder / "ledgers" / "ledger.db"
+    for file in (made.folder / "ledgers").iterdir():
+        file.unlink()
+    first = run(made, "wave.csv")
+    refused(first, f"move it to {database}, or name it with --database")
+    notes = [event["text"] for event in first.events("note")]
+    assert notes == [], "nothing was created, so nothing will have the same names"
+    made.job(*rows(name="Other {n}"), name="other.csv")
+    assert run(made, "other.csv").code == 0
+    for said in (run(made, "wave.csv").err, made.command("check", "wave.csv").out):
+        assert "6 of 6 names" in said
+        assert "move it to" not in said
+        assert "If you still have its database, name it with --database, and run again." in said
+
+
+def test_messages_show_paths_without_dots(made: Place) -> None:
+    (made.folder / "sub").mkdir()
+    (made.folder / "wave.csv").rename(made.folder / "final.csv")
+    refused(run(made, "sub/../final.csv"), f"{made.folder}/final.csv: 6 duplicates of this job")
+    refused(
+        run(made, "sub/../final.csv", "--database", "sub/../new.db", "--campaign", "wave"),
+        f"{made.folder}/ledgers/ledger.db: this ledger database contains campaign wave",
+        f"the run would use {made.folder}/new.db,",
+    )
+
+
 def test_check_reports_the_same_and_ends_with_1(made: Place) -> None:
     (made.folder / "wave.csv").rename(made.folder / "final.csv")
     checked = made.command("check", "final.csv")

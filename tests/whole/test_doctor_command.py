@@ -72,6 +72,25 @@ def test_after_a_night_it_shows_the_last_run_and_the_backup(ready: Place) -> Non
         assert texts["backup"].startswith(str(copy))
 
 
+def test_a_settle_is_not_taken_for_the_run_that_failed(ready: Place) -> None:
+    ready.job({"batch_id": source_id(1), "copies": 2})
+    assert ready.run("--limit", 1, PROLIFIC_TOKEN="").code == 1
+    assert ready.command("settle", "job.csv").code == 0
+    _, found = doctor(ready)
+    texts = {check["topic"]: check["text"] for check in found["checks"]}
+    assert "of campaign job (settle) ended with code 0" in texts["last run"]
+    assert texts["failed"] == "the last run did not succeed: job (code 1)"
+
+
+def test_each_bad_setting_is_one_finding_with_its_own_fix(ready: Place) -> None:
+    (ready.folder / "config.toml").write_text("rate = 5/s\n", encoding="utf-8")
+    _, found = doctor(ready, DUPLICATE_BATCHES_LIMIT="0")
+    assert [(check["text"][:24], check["fix"]) for check in found["checks"]] == [
+        ("DUPLICATE_BATCHES_LIMIT:", "Correct it there."),
+        ("config.toml:1: column 9:", 'Text needs quotes, as in rate = "5/s".'),
+    ]
+
+
 def test_a_metrics_file_that_nobody_reads_is_a_finding(ready: Place) -> None:
     with (ready.folder / "config.toml").open("a", encoding="utf-8") as config:
         config.write('metrics_file = "waves.txt"\n')
@@ -88,7 +107,7 @@ def test_a_bad_night_and_a_notification_that_failed_are_findings(ready: Place) -
     ended, found = doctor(ready)
     assert ended.code == 1
     assert findings(found, "failed")[0].startswith("the last run did not succeed: job (code 1)")
-    assert "it ended with 7" in findings(found, "on_finish")[0]
+    assert "the command ended with exit code 7" in findings(found, "on_finish")[0]
     assert "the metrics cannot be written" in findings(found, "metrics_file")[0]
     assert findings(found, "late") == [], "nobody expects a run every night"
 

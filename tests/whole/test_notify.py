@@ -154,7 +154,7 @@ def test_a_command_gets_the_summary_and_no_token(ready: Place) -> None:
 def test_a_command_that_fails_is_reported_and_changes_nothing(ready: Place) -> None:
     ended = ready.run("--on-finish", "exit 7")
     assert ended.code == 0
-    assert "--on-finish: it ended with 7" in ended.err
+    assert "--on-finish: the command ended with exit code 7" in ended.err
 
 
 @pytest.mark.prove  # nine seconds
@@ -162,7 +162,7 @@ def test_a_command_that_hangs_is_killed(ready: Place) -> None:
     began = time.monotonic()
     ended = ready.run("--on-finish", "sleep 61 & sleep 60")
     assert ended.code == 0
-    assert "--on-finish: it was killed after 9 seconds" in ended.err
+    assert "--on-finish: the command was killed after 9 seconds" in ended.err
     assert time.monotonic() - began < 10 + 10
 
 
@@ -185,7 +185,7 @@ def test_the_report_shows_what_was_sent_and_its_outcome(ready: Place, monitor: M
     expected = [
         ("Heartbeat: start", "failed: it was answered with HTTP 404"),
         ("Metrics file", notifications(report)[1][1]),
-        ("Command of --on-finish", "failed: it ended with 7"),
+        ("Command of --on-finish", "failed: the command ended with exit code 7"),
         ("Heartbeat: success", "failed: it was answered with HTTP 404"),
     ]
     assert notifications(report) == expected

@@ -60,7 +60,7 @@ def test_refresh_looks_again_and_sends_nothing(place_with: WithOptions) -> None:
     before = dict(place.world.requests)
     ended = place.command("ledger", "job.csv", "--refresh")
     assert ended.code == 0, ended.err
-    assert "Looked at 2 batches: 2 READY." in ended.err
+    assert "Looked at 2 batches: 2 READY.\n" in ended.err
     assert {row["setup_status"] for row in place.ledger()} == {"ready"}
     assert {row["new_batch_status"] for row in place.ledger()} == {"READY"}
     assert "created, ready" in place.command("ledger", "job.csv", "--format", "table").out

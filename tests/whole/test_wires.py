@@ -143,7 +143,10 @@ def unused_port() -> int:
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        (lambda: f"http://127.0.0.1:{unused_port()}", "Connect call failed|refused"),
+        (
+            lambda: f"http://127.0.0.1:{unused_port()}",
+            r"Cannot connect to host 127\.0\.0\.1:\d+: Connection refused",
+        ),
         (lambda: "https://nobody.invalid", "nobody.invalid"),
     ],
     ids=["a port that refuses", "a name that does not resolve"],

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from worker.accidents.rules import FirstRun, LaterRun, Situation
-from worker.folders import is_gone, users_config_folder
+from worker.folders import is_gone, users_config_folder, without_dots
 from worker.job.plan import Plan, planned
 from worker.ledger import overlap
 from worker.ledger.handle import Reader
@@ -86,7 +86,7 @@ def _by_their_own_name(reader: Reader, job: Job, campaign: str, day: date) -> It
 
 def _folders_of(job: Path) -> list[Path]:
     """The folder of a job, and that of the file to which it leads if it is a symbolic link."""
-    path = Path.cwd() / job
+    path = without_dots(Path.cwd() / job)
     return list(dict.fromkeys((path.parent, Path(os.path.realpath(path)).parent)))
 
 
@@ -100,7 +100,7 @@ def _files_nearby(folders: list[Path], database: DatabaseLocation) -> Iterator[P
     beside the run's database, in the subfolders of these folders, and where a config file in a
     parent folder or the user's config folder would have put one."""
     known: set[str] = set()
-    own = [] if isinstance(database, ServerAddress) else [database.parent]
+    own = [] if isinstance(database, ServerAddress) else [without_dots(database).parent]
     beside = [*_beside(folders), *own]
     ledgers = [*beside, *(one for above in (*folders, *own) for one in _folders_in(above))]
     above = (one for folder in folders for one in folder.parents)

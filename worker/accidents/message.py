@@ -40,8 +40,9 @@ class IntendedRun(NamedTuple):
     """The run that was about to begin: its job (an absolute path), campaign and database, the
     campaign's newest ledger file (`FILE` if there is none), how to reach its database
     (`invocation`), the command that restores the campaign from a ledger file, how to `move_away`
-    the database, the `date` if one was given, and the config file that placed the database outside
-    the job's folder, if one did."""
+    the database, whether nothing is at its place yet, so that another one can be moved there
+    (`replaceable`), the `date` if one was given, and the config file that placed the database
+    outside the job's folder, if one did."""
 
     job: Path
     campaign: str
@@ -50,6 +51,7 @@ class IntendedRun(NamedTuple):
     invocation: Invocation
     restoring: Callable[[Path], str]
     move_away: str
+    replaceable: bool
     date: str | None = None
     moved_by: Path | None = None
 
@@ -136,11 +138,12 @@ def _message(accident: Accident, intended: IntendedRun, *, elsewhere: bool) -> M
                     (_continue(likely, intended),),
                     f"{likely.database} {_knows(likely)}. To continue with that ledger:",
                 )
+            moving = f"move it to {intended.database}, or " if intended.replaceable else ""
             return Message(
                 found,
                 (intended.restoring(Path("FILE")),),
-                f"If you still have its database, move it to {intended.database}, or name it with"
-                " --database, and run again. Otherwise restore it from its ledger file (FILE):",
+                f"If you still have its database, {moving}name it with --database, and run again."
+                " Otherwise restore it from its ledger file (FILE):",
             )
         case OldCopy(taken, names, example):
             return Message(

@@ -14,6 +14,7 @@ import ijson
 from aiohttp.http_exceptions import LineTooLong
 
 from worker.api.bodies import Body
+from worker.text import system_reason
 
 MOST_CHARACTERS = 500
 """Characters of an error that are kept: enough for the API's own message, too few for a gateway's
@@ -115,11 +116,12 @@ def describe(error: BaseException) -> str:
         case aiohttp.ClientConnectorSSLError() if getattr(error.os_error, "reason", "") in _NOT_TLS:
             where = f"{error.host}:{error.port}"
             return f"{where} does not speak TLS, which https needs; is the address or port wrong?"
-        case aiohttp.ClientConnectorError() if error.strerror is None:
+        case aiohttp.ClientConnectorError() if error.strerror is None or not isinstance(
+            error, aiohttp.ClientSSLError
+        ):
             closed = "it closed the connection when TLS began; does it speak TLS on this port?"
-            return (
-                f"Cannot connect to host {error.host}:{error.port}: {str(error.os_error) or closed}"
-            )
+            why = system_reason(error.os_error) or closed
+            return f"Cannot connect to host {error.host}:{error.port}: {why}"
     # aiohttp says "ssl:default" even of an address that is http.
     return str(error).replace(" ssl:default", "") or type(error).__name__
 

@@ -20,12 +20,14 @@ from worker.accidents.message import (
 from worker.accidents.rules import Accident, Situation, WrittenAgain, accidents, created_again
 from worker.cli.ask import has_person
 from worker.cli.common import campaign_of, invocation, restoring
-from worker.folders import changed_at
+from worker.folders import changed_at, without_dots
 from worker.job.plan import Plan
 from worker.ledger import forecast, views
+from worker.ledger.database import is_new
 from worker.ledger.handle import Reader
 from worker.model.errors import AccidentError, DeclinedError, UsageError
 from worker.model.job import Job
+from worker.model.server_address import DatabaseLocation, ServerAddress
 from worker.restore.lost_database import files_of, move_away
 from worker.settings.settings import Settings
 
@@ -51,18 +53,26 @@ def situation_of(
     )
 
 
-def messages_for(found: tuple[Accident, ...], settings: Settings, job: Path) -> list[Message]:
-    """The messages about the findings, with the commands to continue what was found."""
+def messages_for(
+    found: tuple[Accident, ...], settings: Settings, job: Path, *, replaceable: bool
+) -> list[Message]:
+    """The messages about the findings, with the commands to continue what was found. `replaceable`
+    as in `IntendedRun`."""
     moved = None if settings.is_set("database") else settings.config_file
     campaign = campaign_of(settings)
     files = files_of(settings.ledger, campaign, settings.database)
     return messages(
         found,
         IntendedRun(
-            job=Path.cwd() / job,
+            job=without_dots(Path.cwd() / job),
             campaign=campaign,
             newest_file=max(files, key=changed_at, default=Path("FILE")),
-            database=settings.database,
+            database=(
+                settings.database
+                if isinstance(settings.database, ServerAddress)
+                else without_dots(settings.database)
+            ),
+            replaceable=replaceable,
             # Another campaign has its own ledger file, whatever --ledger says.
             invocation=invocation(settings, run=True)._replace(ledger=None),
             restoring=restoring(settings, campaign, job),
@@ -71,6 +81,11 @@ def messages_for(found: tuple[Accident, ...], settings: Settings, job: Path) -> 
             moved_by=moved,
         ),
     )
+
+
+def is_replaceable(database: DatabaseLocation) -> bool:
+    """Whether a database can be moved to this place: nothing is there yet."""
+    return not isinstance(database, ServerAddress) and is_new(database)
 
 
 class Guard:
@@ -83,6 +98,7 @@ class Guard:
         self._api_url = api_url
         # Checked once for the whole run: if the terminal goes away later, nobody has agreed.
         self.asks = not settings.yes and has_person()
+        self._replaceable = is_replaceable(settings.database)  # before the run creates it
         self.situation: Situation | None = None
         """The result of `look`; None if nothing counts as an accident."""
         self._found: tuple[Accident, ...] = ()
@@ -109,7 +125,7 @@ class Guard:
 
     def messages(self, found: tuple[Accident, ...]) -> list[Message]:
         """The messages about the findings."""
-        return messages_for(found, self._settings, self._job.path)
+        return messages_for(found, self._settings, self._job.path, replaceable=self._replaceable)
 
     def notes(self) -> Iterator[str]:
         """Messages about duplicates that the run creates a second time, although that is no

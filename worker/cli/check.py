@@ -11,8 +11,9 @@ from pathlib import Path
 from worker.accidents.message import ALLOW
 from worker.cli.check_job import check_job
 from worker.cli.common import Target, for_job, open_job_with_settings, settings_for, target
+from worker.cli.failure import failure, prints_json
 from worker.cli.jobs import JobFile, ReadyJob, job_files, refuse_mixed, refuse_single
-from worker.cli.outcomes import Outcomes, failure, prints_json
+from worker.cli.outcomes import Outcomes
 from worker.cli.prepare import read_jobs
 from worker.model.errors import TokenRefusedError, UsageError, WorkerError
 from worker.settings.settings import Settings

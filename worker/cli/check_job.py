@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import anyio
 
-from worker.accidents.message import created_again_notes, text
+from worker.accidents.message import Message, created_again_notes, text
 from worker.accidents.rules import (
     Accident,
     LaterRun,
@@ -20,7 +20,7 @@ from worker.accidents.rules import (
     with_names,
 )
 from worker.api.reader import ApiUnusableError, reader_without_run
-from worker.cli.accidents import messages_for, situation_of
+from worker.cli.accidents import is_replaceable, messages_for, situation_of
 from worker.cli.common import Target, api_client, campaign_of, run_start
 from worker.cli.outdated import outdated
 from worker.export import ledger_file as export
@@ -205,7 +205,10 @@ def _findings(
 ) -> Findings:
     forecast, counts = known.forecast, known.forecast.counts
     found = _accidents(known.situation, sources)
-    messages = messages_for(found, settings, job) if found else []
+    messages: list[Message] = []
+    if found:
+        replaceable = is_replaceable(settings.database)
+        messages = messages_for(found, settings, job, replaceable=replaceable)
     create = forecast.new + counts.pending + (counts.failed if settings.retry_failed else 0)
     if settings.limit is not None:
         create = min(create, settings.limit)

@@ -28,7 +28,7 @@ from worker.ledger.database import is_new, open_for_reading
 from worker.ledger.engine import DATABASE_ERRORS
 from worker.ledger.moved import refuse_moved
 from worker.model.clock import MachineClock
-from worker.model.errors import UsageError, WorkerError
+from worker.model.errors import SettingsError, UsageError, WorkerError
 from worker.settings.access import api_url
 from worker.settings.load import load_settings
 from worker.settings.settings import Settings
@@ -65,8 +65,8 @@ def _checks(args: argparse.Namespace, environ: Mapping[str, str]) -> list[Check]
         settings = settings_for("doctor", args, environ)
         address = api_url(environ)
     except UsageError as error:
-        lines = error.message.split("\n")
-        return [Check("settings", line, error.hint or "Correct it there.") for line in lines]
+        problems = error.problems if isinstance(error, SettingsError) else (error,)
+        return [Check("settings", one.message, one.hint or "Correct it there.") for one in problems]
     checks = [
         *check_settings(settings),
         *check_folders(settings),

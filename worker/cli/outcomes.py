@@ -1,37 +1,22 @@
 """What came of each of several jobs: one line of JSON for each, the table of all, and the exit
-code. A job by itself that ends with an error has the same line."""
+code."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
 
-from worker.cli.common import for_job, settings_for
+from worker.cli.failure import failure
 from worker.cli.jobs import severest
-from worker.model.errors import UsageError, WorkerError
+from worker.model.errors import WorkerError
 from worker.model.events import STOPPED_BY
 from worker.terminal.output import complain, say, say_json
 from worker.terminal.overview import overview_text
 from worker.text import window_width
 
 NO_RUN: Mapping[str, Any] = MappingProxyType({})
-
-
-def failure(job: str, code: int, error: str) -> dict[str, Any]:
-    """The line of a job that ended with an error; it replaces these values in a run's summary."""
-    return {"job": job, "exit_code": code, "error": error}
-
-
-def prints_json(command: str, args: argparse.Namespace, environ: Mapping[str, str]) -> bool:
-    """Whether the settings ask for JSON, of a job that may be unreadable. False if the settings
-    are invalid: then there is no line for several jobs either."""
-    with suppress(UsageError):
-        return settings_for(command, for_job(args, None), environ).json
-    return False
 
 
 class Outcomes:

@@ -61,7 +61,7 @@ def refresh(args: Namespace, settings: Settings, environ: Mapping[str, str]) -> 
 
             seen = anyio.run(look) if found else {}
             setups.saw(ledger, seen)
-            warn(_summary(seen))
+            warn(f"{_summary(seen)}\n")
             _complain_of(found, seen)
             code = 0
         except WorkerError as error:

@@ -10,10 +10,10 @@ from contextlib import suppress
 from typing import Any
 
 from worker.cli.common import for_job, open_job_with_settings, settings_for, target
+from worker.cli.failure import failure, prints_json
 from worker.cli.jobs import JobFile, job_files
 from worker.cli.main import refused_by_system
 from worker.cli.notified import record, write_metrics
-from worker.cli.outcomes import failure, prints_json
 from worker.cli.prepare import prepared
 from worker.cli.run_session import RunSession
 from worker.cli.signals import interrupted

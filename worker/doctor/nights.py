@@ -12,6 +12,9 @@ from worker.model.clock import seconds
 from worker.model.records import Notification, NotificationKind, RunKind
 from worker.text import counted, first_of, shell_word, shortened
 
+_KINDS = {RunKind.SETTLE: " (settle)", RunKind.RESTORE: " (ledger --restore)"}
+"""What follows the campaign of a run that was none of the command `run`."""
+
 LATE_S = 36 * 3600
 """Seconds without a success after which a night is late: a day, and half a day for a long run."""
 
@@ -58,7 +61,8 @@ def check_nights(nights: Nights, now: float) -> Iterator[Check]:
     how = "is under way" if nights.active else "has not ended"
     if last["ended_at"] is not None:
         how = f"ended with code {last['exit_code']}"
-    yield Check("last run", f"{last['run_id']} of campaign {last['campaign']} {how}")
+    what = _KINDS.get(last["kind"], "")
+    yield Check("last run", f"{last['run_id']} of campaign {last['campaign']}{what} {how}")
     ended = [
         run for run in nights.runs if run["kind"] == RunKind.RUN and run["ended_at"] is not None
     ]

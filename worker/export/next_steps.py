@@ -85,8 +85,13 @@ UNCLEAR = (
     "It recorded no end, and this computer cannot tell whether it is still running.",
 )
 
-CHECK = "To see whether they exist already, and how to continue then:"
+CHECK = "To see which of them exist already, and how to continue:"
 CREATE = "To create them:"
+NOTHING = (
+    "A run never creates a duplicate twice. To create new copies every night, put {date} in the"
+    " name or the campaign."
+)
+NO_ROWS = "The job has no rows. If it should have some, check whether its export failed."
 SETTLE_ONLY = "Or only check what is unknown, and create nothing:"
 ASSIGN = "If one of them is the copy (the ledger's error column names them and the row's number):"
 ABSENT = "If none is:"
@@ -151,13 +156,7 @@ def _steps(campaign_state: CampaignState, commands: Commands) -> Iterator[Step]:
             (Command("", commands.ledger("--refresh")),),
         )
     if campaign_state.nothing_to_do and campaign_state.stopped_by is None:
-        yield Step(
-            "nothing",
-            "Nothing was sent",
-            "",
-            "A run never creates a duplicate twice. To create new copies every night, put {date} in"
-            " the name or the campaign.",
-        )
+        yield Step("nothing", "Nothing was sent", "", NOTHING if counts.total else NO_ROWS)
 
 
 def _settle_steps(campaign_state: CampaignState, commands: Commands) -> Iterator[Step]:

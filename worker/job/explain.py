@@ -12,6 +12,8 @@ from worker.text import quoted
 
 _FORM: Final = "a batch id is a UUID like 0192a3b4-5678-7abc-8def-0123456789ab"
 
+ID_IS_MISSING: Final = f"is missing; {_FORM}"
+
 
 def why_not_a_number(cell: str) -> str:
     """What is wrong with a cell that is not a whole number. The advice must not change what was

@@ -11,6 +11,7 @@ from typing import Final
 
 from worker.job.cells import NO_EXTRA, CellsError, cell_problem, make_row
 from worker.job.columns import COLUMNS, column_problem, job_error
+from worker.job.explain import ID_IS_MISSING
 from worker.job.text_file import open_text
 from worker.job.yaml_nodes import QUOTES, Node, NotReadableError, read_nodes
 from worker.model.errors import Problem
@@ -147,7 +148,8 @@ class YamlJob:
     ) -> dict[str, str]:
         """The valid cells of a row or of the defaults."""
         cells: dict[str, str] = {}
-        no_id = node.line if "batch_id" in columns else 0  # the line to report if the id is missing
+        no_id = node.line if "batch_id" in columns else 0  # the line to report if there is no id
+        given = False
         for key, line, value in self._entries(node, problems):
             if key == "batch_id" and key not in columns:
                 what = 'key "batch_id" cannot be a default; give it in each row'
@@ -161,13 +163,14 @@ class YamlJob:
                 self._extra_columns[key] = None
             text = self._text(key, value, problems)
             if key == "batch_id":
-                no_id = value.line if text == "" else 0
+                given, no_id = True, value.line if text == "" else 0
             if text and (what := cell_problem(key, text)):
                 problems.append(Problem(value.line, f'key "{key}": {what}'))
             elif text is not None:
                 cells[key] = text
         if no_id and (problems or any(cells.values())):
-            problems.append(Problem(no_id, f'key "batch_id": {cell_problem("batch_id", "")}'))
+            what = cell_problem("batch_id", "") if given else ID_IS_MISSING
+            problems.append(Problem(no_id, f'key "batch_id": {what}'))
         return cells
 
     def _entries(self, mapping: Node, problems: list[Problem]) -> Iterator[tuple[str, int, Node]]:

@@ -3,6 +3,7 @@
     WorkerError                 1   something stopped the run; what was recorded stays
     ├── DeclinedError           1   a person was asked and declined: nothing was sent
     ├── UsageError              2   options, settings, files: nothing was sent
+    │   ├── SettingsError       2   settings, with every problem
     │   ├── AccidentError       2   what would be created seems to exist already
     │   ├── NoLedgerError       2   there is no database to read
     │   └── FileError           2   a file, with every problem's line
@@ -46,6 +47,14 @@ class UsageError(WorkerError):
     """Wrong usage, setting, file or database; nothing was sent."""
 
     exit_code = 2
+
+
+class SettingsError(UsageError):
+    """One or several settings are invalid; each of the `problems` has its own hint."""
+
+    def __init__(self, problems: Sequence[UsageError]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = tuple(problems)
 
 
 class AccidentError(UsageError):

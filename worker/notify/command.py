@@ -25,13 +25,16 @@ def run_command(command: str, summary: bytes) -> str | None:
             start_new_session=True,
         )
     except (OSError, ValueError) as error:
-        return f"it cannot be started: {getattr(error, 'strerror', None) or error}"
+        return f"the command cannot be started: {getattr(error, 'strerror', None) or error}"
     try:
         process.communicate(summary, timeout=TIME_LIMIT_S)
     except subprocess.TimeoutExpired:
         _kill(process)
-        return f"it was killed after {TIME_LIMIT_S:g} seconds"
-    return None if process.returncode == 0 else f"it ended with {process.returncode}"
+        return f"the command was killed after {TIME_LIMIT_S:g} seconds"
+    code = process.returncode
+    if code < 0:
+        return f"the command was ended by signal {-code}"
+    return f"the command ended with exit code {code}" if code else None
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -229,7 +229,8 @@ class JobRun:
             question = await self._question()
             self._keep_counts(question.counts)  # rows of missing sources have failed meanwhile
             self._emit(preflight_event(found, question))
-            if question.names_taken and not self._stop.asked:
+            # An accident has its own message, whether the run is refused or a person is asked.
+            if question.names_taken and not question.accidents and not self._stop.asked:
                 self._emit(names_taken_note(question))
             creates = bool(question.create or question.counts.unknown)
             if self._stop.asked or not (creates or self._sets_up):

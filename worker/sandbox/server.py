@@ -30,6 +30,7 @@ from worker.sandbox.options import SandboxOptions
 from worker.sandbox.rate import TokenBucket
 from worker.sandbox.requests import DuplicateBody, Refusal, SetupBody, read
 from worker.sandbox.world import World
+from worker.text import system_reason
 
 NO_ANSWER = 0
 """The status under which `World.responses` counts a connection that closed without an answer."""
@@ -78,7 +79,7 @@ class Sandbox:
         except OSError as why:
             await runner.cleanup()
             raise UsageError(
-                f"The sandbox cannot listen on port {self._port} of {host}: {why.strerror or why}.",
+                f"The sandbox cannot listen on port {self._port} of {host}: {system_reason(why)}.",
                 hint="Choose another port, or 0 for any free one.",
             ) from why
         self._runner = runner

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
 
-from worker.model.errors import UsageError
+from worker.model.errors import SettingsError, UsageError
 from worker.model.names import NameProblem, fill_campaign
 from worker.model.server_address import DatabaseLocation, ServerAddress
 from worker.settings.config_file import ConfigFile, find_config, given_config
@@ -53,13 +53,13 @@ def load_settings(
     YAML job names. Checks every value, also one that another layer overrides. Raises `UsageError`
     with all problems, one on each line; each begins with its option, its variable or `FILE:LINE:
     key`."""
-    problems: list[str] = []
+    problems: list[UsageError] = []
     from_options = _from_options(command, options, cwd, problems)
     from_environ = _from_environ(environ, cwd, problems)
     file = _config_file(from_environ | from_options, cwd, problems)
     from_file = _from_file(file, problems) if file else {}
     if problems:
-        raise UsageError("\n".join(problems))
+        raise SettingsError(problems)
 
     from_job = {}
     if job_campaign is not None:
@@ -100,7 +100,7 @@ def load_settings(
 
 
 def _from_options(
-    command: str, options: Mapping[str, object], cwd: Path, problems: list[str]
+    command: str, options: Mapping[str, object], cwd: Path, problems: list[UsageError]
 ) -> _Layer:
     layer: _Layer = {}
     for option in OPTIONS:
@@ -110,7 +110,7 @@ def _from_options(
     return layer
 
 
-def _from_environ(environ: Mapping[str, str], cwd: Path, problems: list[str]) -> _Layer:
+def _from_environ(environ: Mapping[str, str], cwd: Path, problems: list[UsageError]) -> _Layer:
     layer: _Layer = {}
     known = {option.key.upper(): option for option in OPTIONS if "environment" in option.sources}
     for variable in sorted(name for name in environ if name.startswith(PREFIX)):
@@ -119,27 +119,28 @@ def _from_environ(environ: Mapping[str, str], cwd: Path, problems: list[str]) ->
             origin = Origin(Layer.ENVIRONMENT, variable)
             layer |= _read(known[name].key, environ[variable], origin, cwd, problems)
         else:
-            problems.append(f"{variable}: {_misplaced(name) or _unknown(name, known, PREFIX)}")
+            why = _misplaced(name) or _unknown(name, known, PREFIX)
+            problems.append(UsageError(f"{variable}: {why}"))
     return layer
 
 
-def _config_file(layers: _Layer, cwd: Path, problems: list[str]) -> ConfigFile | None:
+def _config_file(layers: _Layer, cwd: Path, problems: list[UsageError]) -> ConfigFile | None:
     given = layers.get("config")
     try:
         if given is None or given.origin is None:
             return find_config(cwd)
         return given_config(given.value, given.origin.location, cwd)
     except UsageError as error:
-        problems.append(str(error))
+        problems.append(error)
         return None
 
 
-def _from_file(file: ConfigFile, problems: list[str]) -> _Layer:
+def _from_file(file: ConfigFile, problems: list[UsageError]) -> _Layer:
     layer: _Layer = {}
     for key, value in file.values.items():
         origin = Origin(Layer.FILE, file.location(key))
         if why := _misplaced(key) or _unfit(key, value):
-            problems.append(f"{origin.location}: {why}")
+            problems.append(UsageError(f"{origin.location}: {why}"))
         else:
             layer |= _read(key, value, origin, file.path.parent, problems)
     return layer
@@ -181,7 +182,9 @@ def value_type(key: str) -> ValueType:
     return ValueType((_TYPES | {"config": FilePath, "dry_run": Flag})[key])
 
 
-def _read(key: str, written: object, origin: Origin, folder: Path, problems: list[str]) -> _Layer:
+def _read(
+    key: str, written: object, origin: Origin, folder: Path, problems: list[UsageError]
+) -> _Layer:
     """The value `written` at `origin`, as a layer with one value; an invalid value adds a problem
     and returns an empty layer. A path is relative to `folder`."""
     kind = value_type(key)
@@ -190,7 +193,7 @@ def _read(key: str, written: object, origin: Origin, folder: Path, problems: lis
         native = origin.layer is Layer.FILE or isinstance(written, bool)
         value = kind.from_toml(written, folder) if native else kind.from_text(str(written), folder)
     except BadValueError as error:
-        problems.append(f"{origin.location}: {error}")
+        problems.append(UsageError(f"{origin.location}: {error}"))
         return {}
     return {key: _Given(value, origin)}
 

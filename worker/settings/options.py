@@ -6,6 +6,8 @@ values are valid."""
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 Source = Literal["option", "environment", "file"]
@@ -34,7 +36,8 @@ class Option(NamedTuple):
     """One setting: `key` is its name in the config file; `commands` offer it as an option.
 
     `default` is written as in the config file (`None`: no default, and `help` says what then
-    happens). An option without a `metavar` is a flag. `sources` are the layers that may set it."""
+    happens). An option without a `metavar` is a flag. `sources` are the layers that may set it.
+    `other_help` replaces `help` for these commands."""
 
     key: str
     group: str
@@ -43,6 +46,7 @@ class Option(NamedTuple):
     default: str | int | bool | None = None
     commands: frozenset[str] = _RUN
     sources: frozenset[Source] = _ANYWHERE
+    other_help: Mapping[str, str] = MappingProxyType({})
 
     @property
     def flag(self) -> str:
@@ -186,6 +190,10 @@ OPTIONS: tuple[Option, ...] = (
         "Print the summary as one JSON object (one line for each of several jobs)",
         default=False,
         commands=_ASKING,
+        other_help={
+            "check": "Print the findings as one JSON object (one line for each of several jobs)",
+            "settle": "Print the result as one JSON object",
+        },
     ),
     Option(
         "quiet",
@@ -193,6 +201,10 @@ OPTIONS: tuple[Option, ...] = (
         "Print nothing if everything was created",
         default=False,
         commands=_ASKING,
+        other_help={
+            "check": "Print nothing if there is no problem",
+            "settle": "Print nothing if nothing is unknown any more",
+        },
     ),
     Option(
         "progress",
@@ -293,13 +305,20 @@ def add_options(parser: argparse.ArgumentParser, command: str) -> None:
             "Which campaign" if title == CREATE and not creates else title
         )
         for option in OPTIONS:
-            if option.group == title and command in option.commands:
-                _add(group, option)
+            if command in option.commands and _group(option, command) == title:
+                _add(group, option, option.other_help.get(command, option.help))
 
 
-def _add(group: argparse._ArgumentGroup, option: Option) -> None:
+def _group(option: Option, command: str) -> str:
+    """The group of an option in the help of `command`, which may have nothing to do with
+    campaigns."""
+    return FILES if option.group == CREATE and command not in _ALL else option.group
+
+
+def _add(group: argparse._ArgumentGroup, option: Option, text: str) -> None:
     if option.metavar is not None:
-        group.add_argument(option.flag, dest=option.key, metavar=option.metavar, help=_help(option))
+        shown = text if option.default is None else f"{text} (default: {option.default})"
+        group.add_argument(option.flag, dest=option.key, metavar=option.metavar, help=shown)
         return
     undoable = "file" in option.sources
     group.add_argument(
@@ -307,9 +326,5 @@ def _add(group: argparse._ArgumentGroup, option: Option) -> None:
         dest=option.key,
         default=None,
         action=argparse.BooleanOptionalAction if undoable else "store_true",
-        help=option.help,
+        help=text,
     )
-
-
-def _help(option: Option) -> str:
-    return option.help if option.default is None else f"{option.help} (default: {option.default})"

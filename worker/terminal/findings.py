@@ -97,10 +97,7 @@ def _lines(found: Findings, warnings: Sequence[str], allow: str) -> Iterator[str
     ):
         if found.counts[status]:
             yield f"  {words}: {found.counts[status]:,}"
-    if found.first_names:
-        yield f"  {verb(len(found.first_names), 'name', 'first names')}:"
-        for name in found.first_names:
-            yield f"    {visible(name or '') or '(none: the API names it)'}"
+    yield from _names(found)
     if found.not_checked is not None:
         exist = verb(
             found.sources,
@@ -123,8 +120,25 @@ def _lines(found: Findings, warnings: Sequence[str], allow: str) -> Iterator[str
     yield f"  ledger: {found.ledger}"
     yield from _refusals(found, allow)
     if not found.to_create and not found.to_set_up:
-        done = found.counts["created"] == found.duplicates
-        yield f"Nothing to create{': every duplicate in the job already exists' if done else ''}."
+        yield f"Nothing to create{_why_nothing(found)}."
+
+
+def _names(found: Findings) -> Iterator[str]:
+    """The first names, and how many more duplicates would be created."""
+    if not found.first_names:
+        return
+    yield f"  {verb(len(found.first_names), 'name', 'first names')}:"
+    for name in found.first_names:
+        yield f"    {visible(name or '') or '(none: the API names it)'}"
+    if more := max(0, found.to_create - len(found.first_names)):
+        yield f"    … and {more:,} more"
+
+
+def _why_nothing(found: Findings) -> str:
+    if not found.duplicates:
+        return ": the job has no rows. If it should have some, check whether its export failed"
+    done = found.counts["created"] == found.duplicates
+    return ": every duplicate in the job already exists" if done else ""
 
 
 def _refusals(found: Findings, allow: str) -> Iterator[str]:

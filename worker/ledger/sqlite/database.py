@@ -31,7 +31,7 @@ ADDING_TIMEOUT_S = 2.0
 """Seconds that `open_for_adding` waits for another program's write."""
 
 _SQLITE = b"SQLite format 3\0"
-"""What every SQLite file begins with, unless it is empty (https://sqlite.org/fileformat.html)."""
+"""What every SQLite file begins with, unless it is empty."""
 
 META_SINCE = 7
 """The first schema version in which the table `meta` has this name."""

@@ -34,8 +34,8 @@ def hold(database: Path, wait_s: float) -> Iterator[None]:
     holds it.
 
     Raises BusyError, which names the other run, if the wait is not enough, and UsageError if the
-    folder or the file cannot be written, or the file is not a SQLite database. If the database does not exist, an empty file is created,
-    and removed at the end if it is still empty."""
+    folder or the file cannot be written, or the file is not a SQLite database. If the database does
+    not exist, an empty file is created, and removed at the end if it is still empty."""
     refuse_other_file(database)
     database = database.resolve()  # one lock for one file, even if it is reached through links
     lock_file = database.with_name(database.name + ".lock")
