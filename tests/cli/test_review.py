@@ -59,6 +59,15 @@ def test_a_duplicate_with_candidates_that_are_not_shown_is_not_absent_by_a_key()
     assert "a absent" in keys_text(one._replace(hidden=0))
 
 
+def test_a_duplicate_that_was_not_compared_is_not_absent_by_a_key() -> None:
+    one = Undecided(4, 2, 1, 1, uuid(99), "Signs", "Wave", 1, NOW, "why", (), is_compared=False)
+    pressed = answer("a", one, {})
+    assert pressed.kind is Kind.INVALID
+    assert pressed.why.startswith("it was not compared with a complete listing since it was sent:")
+    assert pressed.why.endswith("--absent '#4'")
+    assert keys_text(one) == "s or Enter skip · u undo · q leave"
+
+
 @pytest.mark.parametrize(
     ("text", "keys"),
     [

@@ -261,7 +261,13 @@ def test_a_single_duplicate_says_why_nothing_is_suggested() -> None:
     assert reason(found(2, unclear), found(3, unclear), found(4, unclear)).endswith(
         "3 batches fit as far as is known, so at least 2 of them are not its copy"
     )
-    assert reason() == ""
+    assert reason() == (
+        "No suggestion: no candidate is known, which does not mean that it is absent; run settle"
+        " again first"
+    )
+    ((_, best, _),) = proposals([copies(())[0]._replace(is_compared=False)])
+    assert best.reason.startswith("No suggestion: it was not compared with a complete listing")
+    assert best.reason.endswith("decide one by one with --absent '#1'")
 
 
 def test_copies_that_the_same_batches_could_be_are_a_group() -> None:

@@ -41,6 +41,14 @@ def test_there_is_a_row_for_each_item_and_candidate() -> None:
     assert rows[1]["against"] == "Different name; it is called “Raw”"
 
 
+@pytest.mark.parametrize("is_compared", [True, False])
+def test_a_duplicate_without_candidates_says_why_nothing_is_suggested(is_compared: bool) -> None:
+    (row,) = sheet_rows([undecided(4)._replace(is_compared=is_compared)], "spring")
+    assert row["suggestion"] is None
+    assert row["suggestion_reason"].startswith("No suggestion: ")
+    assert ("--absent '#4'" in row["suggestion_reason"]) == (not is_compared)
+
+
 def test_candidates_that_are_left_out_are_counted() -> None:
     several, one = sheet_rows([undecided(4, hidden=3), undecided(5, hidden=1)], "spring")
     assert several["why_unknown"] == (

@@ -100,9 +100,22 @@ def test_a_batch_is_the_copy_of_what_was_restored_whenever_a_person_found_it() -
     assert why_stale(Decision(4, uuid(9), ALL), RESTORED, "spring") == ""
 
 
+UNCOMPARED = (
+    "#4 may exist: it was not compared with a complete listing since it was sent; run settle again"
+    " first; if the listing stays incomplete, look on Prolific and decide one by one with"
+    " --absent '#4'"
+)
+
 ABSENT = {
     "all candidates were shown": (Candidates(frozenset({uuid(2)})), {uuid(2), uuid(3)}, ""),
     "there are none": (Candidates(), {""}, ""),
+    "the sheet has no column for them": (Candidates(frozenset({uuid(2)}), 3), None, ""),
+    "no complete listing was compared with it": (Candidates(is_compared=False), {""}, UNCOMPARED),
+    "nor was one, and the sheet has no column for candidates": (
+        Candidates(is_compared=False),
+        None,
+        UNCOMPARED,
+    ),
     "one was not shown": (
         Candidates(frozenset({uuid(2), uuid(3)})),
         {uuid(3)},
@@ -128,6 +141,43 @@ def test_who_did_not_see_all_candidates_cannot_say_that_it_is_absent(what: str) 
     found, shown, says = ABSENT[what]
     why = why_not_absent(4, found, shown)
     assert (why.startswith(says), bool(why)) == (True, bool(says))
+
+
+COMPARED = {
+    Reason.UNANSWERED: False,
+    Reason.INTERRUPTED: False,
+    Reason.RESTORED: False,
+    Reason.OWNED: False,
+    Reason.TAKEN: False,
+    Reason.LISTING_INCOMPLETE: False,
+    Reason.HIDDEN: False,
+    Reason.SEVERAL_FIT: True,
+    Reason.NAMES_ALIKE: True,
+    Reason.MAY_BE_ITS: True,
+    Reason.ANSWER_NAMED: True,
+    Reason.NOT_SHOWN_YET: True,
+}
+
+
+@pytest.mark.parametrize("reason", COMPARED)
+def test_it_is_known_whether_a_listing_that_would_show_the_copy_was_compared(
+    reason: Reason, tmp_path: Path
+) -> None:
+    with opened(tmp_path, *JOB) as ledger:
+        three_unknown(ledger)
+        connection_of(ledger).execute("UPDATE items SET reason = ? WHERE id = 1", (reason,))
+        one = next(undecided(ledger, ledger.campaign))
+        assert one.is_compared is COMPARED[reason]
+        assert candidates(ledger, 1).is_compared is COMPARED[reason]
+
+
+def test_what_is_under_way_was_compared_with_nothing(tmp_path: Path) -> None:
+    with opened(tmp_path, *JOB) as ledger:
+        look_up(ledger)
+        claim(ledger, 1)
+        connection_of(ledger).execute("UPDATE items SET reason = 'several_fit' WHERE id = 1")
+        assert not next(undecided(ledger, ledger.campaign)).is_compared
+        assert not candidates(ledger, 1).is_compared
 
 
 RECORDED = [
@@ -199,13 +249,13 @@ def test_what_is_unknown_is_read_with_what_could_be_its_copy(tmp_path: Path) -> 
         assert (first.item, first.line, first.copy, first.copies) == (1, 2, 1, 3)
         assert (first.name, first.source_name, first.attempts) == ("Row", "Street signs", 1)
         assert (first.cause, third.cause) == ("may exist: these may be its copy", "no answer")
-        assert candidates(ledger, 1) == (frozenset({uuid(50), uuid(51)}), 0)
-        assert candidates(ledger, 3) == (frozenset(), 0)
+        assert candidates(ledger, 1) == (frozenset({uuid(50), uuid(51)}), 0, True)
+        assert candidates(ledger, 3) == (frozenset(), 0, False)
         connection_of(ledger).execute("UPDATE items SET candidates = 12 WHERE id = 1")
         assert candidates(ledger, 1).hidden == next(undecided(ledger, ledger.campaign)).hidden == 2
         decisions.assign(ledger, 3, source(51, "Row"))
         assert candidates(ledger, 1).named == {uuid(50)}
-        assert candidates(ledger, 3) == (frozenset(), 0), "it is created"
+        assert candidates(ledger, 3) == (frozenset(), 0, False), "it is created"
         left, bare = read()
         assert [one.batch_id for one in left.found] == [uuid(50)], "the other has an owner"
         assert bare.found == ()

@@ -78,15 +78,14 @@ def _why_refused(
     shown: Collection[str] | None,
 ) -> str:
     """Why a decision about an item of this campaign cannot be recorded: the item has changed since,
-    the batch cannot be its copy, or the person did not see all of its candidates (`shown` are those
-    in the sheet; None: the sheet has no column for them). Empty if it can."""
+    the batch cannot be its copy, or nobody knows all of its candidates, or the person did not see
+    them (`shown` are those in the sheet; None: the sheet has no column for them). Empty if it
+    can."""
     if stale := decisions.why_stale(decision, item, campaign):
         return stale
     if decision.batch_id is not None:
         error = decisions.refusal(reader, decision.item, decision.batch_id)
         return "" if error is None else error.message
-    if shown is None:
-        return ""
     return decisions.why_not_absent(decision.item, candidates(reader, decision.item), shown)
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from worker.cli.ask import has_person
 from worker.export.evidence import Suggestion, after, proposals
 from worker.export.proposals import group_name
+from worker.ledger.decisions import NOT_COMPARED, after_settling
 from worker.ledger.proposals import SHARED, Found, Undecided
 from worker.model.errors import UsageError
 from worker.model.row_position import row_position
@@ -96,6 +97,8 @@ def answer(key: str, one: Undecided, taken: Mapping[str, int]) -> Answer:
     kind = _KINDS.get(key)
     if kind is None:
         return Answer(Kind.INVALID, why="this key means nothing here")
+    if kind is Kind.ABSENT and not one.is_compared:
+        return Answer(Kind.INVALID, why=f"{NOT_COMPARED}: {after_settling(one.item)}")
     if kind is Kind.ABSENT and one.hidden:
         return Answer(Kind.INVALID, why=f"not all candidates are shown: {_absent_later(one)}")
     if kind is not Kind.ASSIGN:
@@ -116,7 +119,7 @@ def keys_text(one: Undecided) -> str:
 
 def _label(key: Key, one: Undecided) -> str:
     """How a key is shown for this duplicate; empty if it is not."""
-    if key.kind is Kind.ABSENT and one.hidden:
+    if key.kind is Kind.ABSENT and (one.hidden or not one.is_compared):
         return ""
     if key.kind is not Kind.ASSIGN:
         return key.label
@@ -243,10 +246,10 @@ def _show(
     warn("\n" + "\n".join(head_lines(one, number, total)) + "\n")
     if one.found:
         _print_table(comparison(one, best))
-        if best.reason:
-            warn(f"  {best.reason}\n")
-        if name := group_name(group):
-            warn(f"  {name}: which of them gets which batch makes no difference\n")
+    if best.reason:
+        warn(f"  {best.reason}\n")
+    if name := group_name(group):
+        warn(f"  {name}: which of them gets which batch makes no difference\n")
     warn(f"{keys_text(one)} > ")
 
 

@@ -10,6 +10,7 @@ from math import inf
 from operator import attrgetter
 from typing import NamedTuple
 
+from worker.ledger.decisions import NOT_COMPARED, after_settling
 from worker.ledger.proposals import SHARED, Found, Undecided
 from worker.model.clock import seconds
 from worker.model.names import skeleton
@@ -75,7 +76,11 @@ class Suggestion(NamedTuple):
     reason: str
 
 
-NO_CANDIDATES = Suggestion(None, "")
+NO_CANDIDATES = Suggestion(
+    None,
+    "No suggestion: no candidate is known, which does not mean that it is absent; run settle again"
+    " first",
+)
 HAS_RIVAL = Suggestion(
     None,
     "No suggestion: a row with a similar name, or one whose source has changed, may have created"
@@ -122,6 +127,8 @@ def _group_key(one: Undecided) -> tuple[str, frozenset[str]]:
 
 def _no_suggestion(one: Undecided) -> Suggestion:
     """Why nothing is suggested for a duplicate by itself."""
+    if not one.is_compared:
+        return Suggestion(None, f"No suggestion: {NOT_COMPARED}; {after_settling(one.item)}")
     if not one.found:
         return NO_CANDIDATES
     best = [found for found in one.found if _fits_wholly(found)]

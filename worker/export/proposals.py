@@ -109,7 +109,8 @@ def rows_by_item(
                 "suggestion_reason": _reason(about) if is_best else None,
             }
             rows.append(row)
-        yield about, rows or [{column: common.get(column) for column in COLUMNS}]
+        bare = {**dict.fromkeys(COLUMNS), **common, "suggestion_reason": _reason(about)}
+        yield about, rows or [bare]
 
 
 def answered(

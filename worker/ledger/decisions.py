@@ -214,9 +214,26 @@ def _why_changed(decision: Decision, item: Known) -> str:
     return ""
 
 
-def why_not_absent(item: int, candidates: Candidates, shown: Collection[str]) -> str:
-    """Why a sheet that has `shown` these candidates of an item may not say that it is absent: the
-    person did not see all that the ledger has. Empty if they did."""
+NOT_COMPARED = "it was not compared with a complete listing since it was sent"
+"""Why an item without candidates may exist as any batch."""
+
+
+def after_settling(item: int) -> str:
+    """What to do about an item that was not compared."""
+    return (
+        "run settle again first; if the listing stays incomplete, look on Prolific and decide one"
+        f" by one with --absent '#{item}'"
+    )
+
+
+def why_not_absent(item: int, candidates: Candidates, shown: Collection[str] | None) -> str:
+    """Why a sheet or a review that has `shown` these candidates of an item (None: a sheet without a
+    column for them) may not say that it is absent: no complete listing was compared with it, or the
+    person did not see all that the ledger has. Empty if it may."""
+    if not candidates.is_compared:
+        return f"#{item} may exist: {NOT_COMPARED}; {after_settling(item)}"
+    if shown is None:
+        return ""
     all_the_same = f"if it is absent all the same, use --absent '#{item}'"
     if unseen := sorted(candidates.named.difference(shown)):
         which = first_of(unseen[:UNSEEN_NAMED], len(unseen))

@@ -40,7 +40,8 @@ class Undecided(NamedTuple):
     `name` is the one that was sent, or that the API would give. `cause` says why it is unknown;
     `last_sent_at` is ISO 8601 UTC; `attempts` is how many of its requests left. `has_rival`:
     another row, with a similar name or a changed source, may have created what fits. `restored_by`
-    is the id of the run that restored it from a ledger file, and None if none did."""
+    is the id of the run that restored it from a ledger file, and None if none did. `is_compared`:
+    as in `Candidates`."""
 
     item: int
     line: int
@@ -56,6 +57,7 @@ class Undecided(NamedTuple):
     hidden: int = 0
     has_rival: bool = False
     restored_by: str | None = None
+    is_compared: bool = True
 
 
 def undecided(reader: Reader, campaign: int, *, active: bool = False) -> Iterator[Undecided]:
@@ -124,22 +126,29 @@ def _undecided(rows: list[Row], shared: Mapping[str, _Shared]) -> Undecided:
         restored_by=row["restored_by"],
         found=found,
         hidden=_hidden(row["candidates"]) if row["status"] == "unknown" else 0,
+        is_compared=row["status"] == "unknown" and row["reason"] in reasons.COMPARED,
     )
 
 
 class Candidates(NamedTuple):
     """The batches that could be the copy of an item: the ids that are known, and how many more are
-    `hidden`, because they were only counted."""
+    `hidden`, because they were only counted. `is_compared`: since its last request, the item was
+    compared with a listing that would show its copy. Otherwise any batch may be its copy."""
 
     named: frozenset[str] = frozenset()
     hidden: int = 0
+    is_compared: bool = True
 
 
 def candidates(reader: Reader, item: int) -> Candidates:
-    """The batches that could be the copy of an item; none if it is not unknown."""
+    """The batches that could be the copy of an item; none, and not compared, if it is not
+    unknown."""
     rows = reader.execute("candidates_of", item=item).fetchall()
     named = frozenset(row["batch_id"] for row in rows if row["batch_id"] is not None)
-    return Candidates(named, _hidden(rows[0]["candidates"]) if rows else 0)
+    if not rows:
+        return Candidates(is_compared=False)
+    is_compared = rows[0]["reason"] in reasons.COMPARED
+    return Candidates(named, _hidden(rows[0]["candidates"]), is_compared)
 
 
 def _hidden(total: int) -> int:

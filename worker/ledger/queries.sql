@@ -1553,9 +1553,9 @@ CROSS JOIN source_versions AS v ON v.id = s.version_id
 ORDER BY 1;
 
 -- name: candidates_of
--- The batches that could be the copy of an unknown item, as `proposals` has them, and how many there
--- are with those that are not stored.
-SELECT c.batch_id, i.candidates
+-- The batches that could be the copy of an unknown item, as `proposals` has them, how many there are
+-- with those that are not stored, and why it is unknown.
+SELECT c.batch_id, i.candidates, i.reason
 FROM items AS i
 LEFT JOIN candidates AS c ON c.item_id = i.id
     AND NOT EXISTS (SELECT 1 FROM items AS w WHERE w.new_batch_id = c.batch_id)

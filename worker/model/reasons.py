@@ -68,6 +68,10 @@ UNRESOLVED = frozenset(
 """Reasons that settling gives: the message names the item, for `settle --assign`."""
 
 
+COMPARED = UNRESOLVED - {Reason.LISTING_INCOMPLETE, Reason.HIDDEN}
+"""Reasons that settling gives after it compared the row with a listing that would show its copy."""
+
+
 def cause(reason: str | None, text: str | None) -> str | None:
     """Why the row is not created, as a text that is the same for all rows with this cause."""
     return f"may exist: {text}" if reason in UNRESOLVED else text
