@@ -130,7 +130,49 @@ def test_without_a_job_a_command_that_finds_no_database_names_the_newest_ledger_
     assert "(set by DUPLICATE_BATCHES_DATABASE), but earlier runs wrote these" in ended.err
     named = [f"{place.folder / 'ledgers' / f'wave {number}.csv'}" for number in (4, 3, 2)]
     assert f"these ledger files: {', '.join(named)} and 2 more." in ended.err
-    assert "add the JOB to this command to see how to rebuild it" in ended.err
+    assert "run `ledger JOB` to see how to rebuild it" in ended.err
+
+
+def test_an_old_copy_nearby_does_not_hide_that_the_database_is_to_be_restored(
+    place: Place,
+) -> None:
+    place.job(*rows(4, "Row {n} of {source_name}"))
+    place.run("--limit", 1)
+    assert place.command("ledger", "job.csv", "--backup", "ledger-2026-03-01.db").code == 0
+    place.run("--limit", 1)
+    lose(place)
+    file, old = place.folder / "ledgers" / "job.csv", place.folder / "ledger-2026-03-01.db"
+    says = f"{file}: this ledger file is newer than the ledger database"
+    for ended in (place.run(), place.command("check", "job.csv")):
+        assert ended.code in {1, 2}
+        shown = ended.err + ended.out
+        assert says in shown
+        assert f"and than {old}, which is an old copy" in shown
+        assert f"--restore {file}" in shown
+        assert "To continue with that ledger" not in shown
+    restored = place.command("ledger", "job.csv", "--restore", file)
+    assert (restored.code, place.world.made) == (0, 2), restored.err
+    assert "2 duplicates created, 2 unknown" in restored.out
+
+
+def test_a_database_that_lacks_a_whole_campaign_is_noticed_by_doctor_and_ledger(
+    place: Place,
+) -> None:
+    place.job(*rows(1))
+    place.run("--campaign", "first")
+    assert place.command("ledger", "--backup", "old.db").code == 0
+    place.run("--campaign", "second", "--allow-existing")
+    lose(place)
+    for put_back in (False, True):
+        if put_back:
+            shutil.copy(place.folder / "old.db", place.folder / "ledgers" / "ledger.db")
+        doctor, shown = place.command("doctor"), place.command("ledger")
+        assert doctor.code == 1
+        assert str(place.folder / "ledgers" / "second.csv") in doctor.out
+        assert str(place.folder / "ledgers" / "second.csv") in shown.err
+        assert ("The database was lost, or is somewhere else" in doctor.out) == (not put_back)
+        assert "the first run creates it" not in doctor.out
+        assert ("--campaign second --restore" in doctor.out.replace("'", "")) == put_back
 
 
 def test_ledger_files_that_show_no_run_say_nothing_of_a_lost_database(place: Place) -> None:

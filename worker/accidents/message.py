@@ -3,8 +3,9 @@ the ledger that was found. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from worker.accidents.rules import (
@@ -41,8 +42,9 @@ class IntendedRun(NamedTuple):
     campaign's newest ledger file (`FILE` if there is none), how to reach its database
     (`invocation`), the command that restores the campaign from a ledger file, how to `move_away`
     the database, whether nothing is at its place yet, so that another one can be moved there
-    (`replaceable`), the `date` if one was given, and the config file that placed the database
-    outside the job's folder, if one did."""
+    (`replaceable`), the `date` if one was given, the config file that placed the database outside
+    the job's folder, if one did, and the databases nearby that are old (`outdated`): for each, the
+    campaign's ledger file that is newer."""
 
     job: Path
     campaign: str
@@ -54,6 +56,7 @@ class IntendedRun(NamedTuple):
     replaceable: bool
     date: str | None = None
     moved_by: Path | None = None
+    outdated: Mapping[Path | None, Path] = MappingProxyType({})
 
 
 def messages(found: tuple[Accident, ...], intended: IntendedRun) -> list[Message]:
@@ -116,6 +119,14 @@ def _message(accident: Accident, intended: IntendedRun, *, elsewhere: bool) -> M
                 "Write its rows as they were, with their placeholders and `copies`. To see what was"
                 " sent:",
             )
+        case OtherLedger(other) if (file := intended.outdated.get(other.database)) is not None:
+            return Message(
+                f"{file}: this ledger file is newer than the ledger database {intended.database},"
+                f" which does not contain campaign {intended.campaign}, and than {other.database},"
+                " which is an old copy.",
+                (intended.restoring(file),),
+                "Put the newest database back. If there is none, rebuild it from the ledger file:",
+            )
         case OtherLedger(other):
             why = f" (set by the config file {intended.moved_by})" if intended.moved_by else ""
             return Message(
@@ -132,7 +143,7 @@ def _message(accident: Accident, intended: IntendedRun, *, elsewhere: bool) -> M
             )
             if elsewhere:
                 return Message(found, (), "")
-            if likely is not None:
+            if likely is not None and likely.database not in intended.outdated:
                 return Message(
                     found,
                     (_continue(likely, intended),),

@@ -6,6 +6,7 @@ accident is."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 
 from worker.accidents import facts
@@ -17,18 +18,28 @@ from worker.accidents.message import (
     full_text,
     messages,
 )
-from worker.accidents.rules import Accident, Situation, WrittenAgain, accidents, created_again
+from worker.accidents.rules import (
+    Accident,
+    NamesTaken,
+    OtherLedger,
+    Situation,
+    WrittenAgain,
+    accidents,
+    created_again,
+)
 from worker.cli.ask import has_person
 from worker.cli.common import campaign_of, invocation, restoring
 from worker.folders import changed_at, without_dots
 from worker.job.plan import Plan
 from worker.ledger import forecast, views
-from worker.ledger.database import is_new
+from worker.ledger.database import is_new, open_for_reading
+from worker.ledger.engine import DATABASE_ERRORS
 from worker.ledger.handle import Reader
-from worker.model.errors import AccidentError, DeclinedError, UsageError
+from worker.ledger.overlap import Overlap
+from worker.model.errors import AccidentError, DeclinedError, UsageError, WorkerError
 from worker.model.job import Job
 from worker.model.server_address import DatabaseLocation, ServerAddress
-from worker.restore.lost_database import files_of, move_away
+from worker.restore.lost_database import files_of, move_away, newer_file
 from worker.settings.settings import Settings
 
 
@@ -79,6 +90,7 @@ def messages_for(
             move_away=move_away(str(settings.database)),
             date=settings.date.isoformat() if settings.is_set("date") else None,
             moved_by=moved,
+            outdated=_outdated(found, files, settings, job),
         ),
     )
 
@@ -86,6 +98,29 @@ def messages_for(
 def is_replaceable(database: DatabaseLocation) -> bool:
     """Whether a database can be moved to this place: nothing is there yet."""
     return not isinstance(database, ServerAddress) and is_new(database)
+
+
+def _outdated(
+    found: tuple[Accident, ...], files: list[Path], settings: Settings, job: Path
+) -> dict[Path | None, Path]:
+    """The databases that the findings name and that are older than one of the campaign's ledger
+    `files`, each with the newest such file: continuing with an old copy leads nowhere."""
+    campaign, outdated = campaign_of(settings), dict[Path | None, Path]()
+    for one in found:
+        match one:
+            case OtherLedger(other) | NamesTaken(likely=Overlap() as other) if other.database:
+                # One that cannot be read now says why when it is used.
+                with (
+                    suppress(WorkerError, *DATABASE_ERRORS),
+                    closing(open_for_reading(other.database)) as reader,
+                ):
+                    restore = restoring(settings, campaign, job)
+                    newer = newer_file(reader, files, campaign, restore)
+                    if newer is not None and newer.path is not None:
+                        outdated[other.database] = newer.path
+            case _:
+                pass
+    return outdated
 
 
 class Guard:

@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 
 from worker.cli.common import Target, api_client, settings_for, target
-from worker.cli.outdated import outdated_anywhere
+from worker.cli.outdated import lost_database, outdated_anywhere
 from worker.doctor.check import Check
 from worker.doctor.local import (
     check_cron,
@@ -72,7 +72,7 @@ def _checks(args: argparse.Namespace, environ: Mapping[str, str]) -> list[Check]
         *check_folders(settings),
         *check_metrics_file(settings),
         *check_heartbeat(settings),
-        *check_database(settings, address),
+        *(_lost(settings) or check_database(settings, address)),
         *_newest(settings),
         *_of_cron(settings, args, environ),
         check_open_files(settings),
@@ -97,6 +97,14 @@ def _newest(settings: Settings) -> list[Check]:
                 refuse_moved(reader)
                 found = outdated_anywhere(reader, settings)
             return [] if found is None else [Check("outdated", found.text, found.hint)]
+    return []
+
+
+def _lost(settings: Settings) -> list[Check]:
+    """A finding if there is no database any more, as `ledger` says."""
+    with suppress(WorkerError, *DATABASE_ERRORS):
+        if is_new(settings.database) and (found := lost_database(settings, None)) is not None:
+            return [Check("database", found.text, found.hint)]
     return []
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from worker.cli.common import invocation, restoring
 from worker.export.formats import is_readable_ledger
+from worker.export.ledger_file import campaign_in
 from worker.folders import changed_at
 from worker.ledger import views
 from worker.ledger.database import open_for_reading
@@ -42,15 +43,22 @@ def outdated_anywhere(database: Reader, settings: Settings) -> Outdated | None:
 
 
 def newer_file_anywhere(database: Reader, settings: Settings) -> Outdated | None:
-    """The first ledger file on this machine, of any campaign, that is newer than the database."""
-    for row in views.campaigns(database):
-        name = row["campaign"]
+    """The first ledger file on this machine, of any campaign, that is newer than the database: also
+    of a campaign that the database does not know."""
+    known = [row["campaign"] for row in views.campaigns(database)]
+    for name in known:
         if (latest := views.latest_run_of_campaign(database, name)) is None:
             continue
         files = ledger_files(database, settings, name)
         command = restoring(settings, name, latest.job)
         if found := newer_file(database, files, name, command):
             return found
+    for path in files_of(settings.ledger, None, settings.database):
+        name = campaign_in(path)
+        if name is not None and name not in known:
+            command = restoring(settings, name, Path("JOB"))
+            if found := newer_file(database, [path], name, command):
+                return found
     return None
 
 
@@ -89,30 +97,44 @@ def open_existing(settings: Settings, job: str | None) -> Reader:
 def missing(settings: Settings, job: str | None) -> UsageError:
     """The error if there is no database: with ledger files of earlier runs it was lost, and the
     message says how to rebuild it. `job` is the job file of the command, if it has one."""
-    error = NoLedgerError(settings.database)
-    named = settings.is_set("database", Layer.FILE, Layer.ENVIRONMENT)
-    text = error.message + (f" (set by {settings.origin('database')})" if named else "")
+    if (lost := lost_database(settings, job)) is not None:
+        return UsageError(lost.text, hint=lost.hint)
+    text, hint = _no_ledger(settings)
+    return UsageError(text, hint=f"{hint} If it was moved, `check JOB` looks for it.")
+
+
+def lost_database(settings: Settings, job: str | None) -> Outdated | None:
+    """What shows that there was a database, although there is none: ledger files of earlier runs.
+    None if there are none. `job` as in `missing`."""
+    text, _ = _no_ledger(settings)
     files = [
         path
         for path in files_of(settings.ledger, settings.campaign, settings.database)
         if records_a_run(path, settings.campaign)
     ]
     if not files:
-        return UsageError(text, hint=f"{error.hint} If it was moved, `check JOB` looks for it.")
+        return None
     newest_first = sorted(files, key=changed_at, reverse=True)
     shown = first_of([str(path) for path in newest_first[:FILES_SHOWN]], len(files))
     wrote = f"earlier runs wrote {verb(len(files), 'this ledger file', 'these ledger files')}"
     rebuilding = (
-        "add the JOB to this command to see how to rebuild it."
+        "run `ledger JOB` to see how to rebuild it."
         if job is None or settings.campaign is None
         else "rebuild it from the ledger file:\n    "
         + restoring(settings, settings.campaign, Path(job))(newest_first[0])
     )
-    return UsageError(
+    return Outdated(
         f"{text}, but {wrote}: {shown}. The database was lost, or is somewhere else. `run` notices"
         " that too, and creates nothing",
-        hint=f"Put the database back, or name it with --database. If there is none, {rebuilding}",
+        f"Put the database back, or name it with --database. If there is none, {rebuilding}",
     )
+
+
+def _no_ledger(settings: Settings) -> tuple[str, str]:
+    """The message that there is no database, and what to do if there never was one."""
+    error = NoLedgerError(settings.database)
+    named = settings.is_set("database", Layer.FILE, Layer.ENVIRONMENT)
+    return error.message + (f" (set by {settings.origin('database')})" if named else ""), error.hint
 
 
 def warn_if(found: Outdated | None) -> None:

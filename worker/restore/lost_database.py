@@ -45,10 +45,12 @@ def records_a_run(path: Path, campaign: str | None) -> bool:
 
 
 class Outdated(NamedTuple):
-    """What shows that a database lacks what exists: the message for users, and what to do next."""
+    """What shows that a database lacks what exists: the message for users, what to do next, and the
+    newer ledger file, if it is one."""
 
     text: str
     hint: str
+    path: Path | None = None
 
     def __str__(self) -> str:
         return f"{self.text}\n  {self.hint}"
@@ -78,6 +80,7 @@ def newer_file(
                 f"Put the newer database back. If there is none, {move_away(reader.place)} and"
                 " rebuild"
                 f" the database from this file:\n    {restoring(path)}",
+                path,
             )
     return None
 
