@@ -370,6 +370,15 @@ def test_a_damaged_database_is_reported_as_damaged(path: Path) -> None:
         open_for_writing(path, API)
 
 
+def test_the_database_of_a_rehearsal_says_what_to_do_before_real_runs(path: Path) -> None:
+    open_for_writing(path, "http://127.0.0.1:8765").close()
+    with pytest.raises(UsageError) as caught:
+        open_for_writing(path, "https://api.example.org")
+    assert "is for http://127.0.0.1:8765, but the API" in caught.value.message
+    assert caught.value.hint.startswith("This looks like a rehearsal: nothing in it is real. Move")
+    assert "and the ledger files that its runs wrote" in caught.value.hint
+
+
 def test_a_database_of_another_api_is_refused(path: Path) -> None:
     make(path)
     other = "http://127.0.0.1:8000"

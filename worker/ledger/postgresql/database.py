@@ -14,6 +14,7 @@ from worker.ledger.postgresql.connection import LONG_EXCHANGE_S, TimedConnection
 from worker.ledger.postgresql.engine import ServerEngine
 from worker.ledger.postgresql.refusal import facts_of, refusal
 from worker.ledger.postgresql.rights import Rights, lacking, lacking_temporary, rights_of
+from worker.ledger.rehearsals import rehearsed
 from worker.model.errors import NoLedgerError, UsageError, WorkerError
 from worker.model.server_address import ServerAddress
 
@@ -230,7 +231,13 @@ def refuse_other_api(engine: ServerEngine, address: ServerAddress, api_url: str)
     if known is not None and known[0] != api_url:
         raise UsageError(
             f"{address}: this ledger is for {known[0]}, but the API of this command is {api_url}",
-            hint="Each API needs a ledger of its own. Set PROLIFIC_URL as before, or name another"
+            hint=rehearsed(
+                known[0],
+                "Name another schema (--database 'postgresql://…?schema=NAME'), and move away the"
+                " ledger files that its runs wrote: a ledger file does not name its API, and must"
+                " not be restored for another one.",
+            )
+            or "Each API needs a ledger of its own. Set PROLIFIC_URL as before, or name another"
             " schema: --database 'postgresql://…?schema=NAME'.",
         )
     return known is not None

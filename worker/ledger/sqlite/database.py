@@ -17,6 +17,7 @@ from pathlib import Path
 from worker import open_files
 from worker.ledger.handle import Reader, Writer
 from worker.ledger.queries import sql
+from worker.ledger.rehearsals import rehearsed
 from worker.ledger.sqlite.engine import BUSY_TIMEOUT_S, DamagedError, SqliteEngine
 from worker.ledger.sqlite.files import FILES, unwritable, with_owner
 from worker.ledger.sqlite.mounts import is_mount_point
@@ -386,6 +387,11 @@ def _refuse_other_api(connection: sqlite3.Connection, path: Path, api_url: str) 
         raise UsageError(
             f"{path}: this ledger database is for {known[0]}, but the API of this command is"
             f" {api_url}",
-            hint="Each API needs a database of its own. Set PROLIFIC_URL as before, or name another"
+            hint=rehearsed(
+                known[0],
+                "Move this database away, and the ledger files that its runs wrote: a ledger file"
+                " does not name its API, and must not be restored for another one.",
+            )
+            or "Each API needs a database of its own. Set PROLIFIC_URL as before, or name another"
             " database with --database.",
         )
