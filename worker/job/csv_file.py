@@ -128,9 +128,12 @@ def _header_problems(names: tuple[str, ...]) -> Iterator[str]:
         return
     if {"source_batch_id", "new_batch_id"} <= {*names}:
         yield (
-            "this is a ledger file, not a job file; to create a job file of its rows, run ledger"
-            " JOB --format job"
+            "this is a ledger file, not a job file; move it out of the jobs' folder, or to create a"
+            " job file of its rows, run ledger JOB --format job"
         )
+        return
+    if {"item", "decision"} <= {*names}:
+        yield "this is a sheet of decisions, not a job file; move it out of the jobs' folder"
         return
     if len(names) == 1 and (found := _OTHER_DELIMITER.match(names[0])):
         between = found[1].strip()
