@@ -150,6 +150,24 @@ def test_an_item_is_decided_in_one_row_only() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("cells", "are_one"),
+    [
+        ({"decision": "absent"}, True),
+        ({"decision": "Absent ", "candidate_id": uuid(2)}, True),
+        ({"decision": "absent", "attempts": "2"}, False),  # a row of another sheet
+        ({"decision": ID}, False),
+    ],
+)
+def test_absent_in_several_rows_of_an_item_is_one_decision(
+    cells: dict[str, str], are_one: bool
+) -> None:
+    first = SheetRow(2, {"item": "#4", "decision": "absent"})
+    found, problems = filled_in([first, SheetRow(3, {"item": "#4", **cells})])
+    assert [one.decision for one in found] == [Decision(4, None)]
+    assert (problems == []) == are_one
+
+
 def test_what_the_sheet_says_about_the_item_comes_with_the_decision() -> None:
     seen = {"line": "3", "copy": "2", "source_batch_id": uuid(1), "name": "'=1+1", "attempts": "2"}
     ((one,), _) = filled_in([SheetRow(2, {"item": "#4", "decision": "absent", **seen})])
@@ -220,8 +238,8 @@ def test_a_suggestion_is_a_decision_only_if_it_is_accepted_and_there_is_no_other
 
 def test_a_second_decision_names_the_sheet_of_the_first() -> None:
     rows = [
-        SheetRow(line, {"item": "#4", "decision": "absent"}, sheet)
-        for line, sheet in ((2, "One"), (7, "Two"))
+        SheetRow(line, {"item": "#4", "decision": decision}, sheet)
+        for line, decision, sheet in ((2, "absent", "One"), (7, ID, "Two"))
     ]
     _, (problem,) = filled_in(rows)
     assert problem.text == (

@@ -405,6 +405,31 @@ def test_a_sheet_with_decisions_that_are_not_recorded_is_never_replaced(night: P
     assert len(read(path)) == 22
 
 
+def test_a_sheet_whose_rows_were_sent_again_is_replaced(night: Place) -> None:
+    path = proposed(night)
+    rows = read(path)
+    rows[0]["decision"] = rows[1]["decision"] = "absent"
+    save(path, rows)
+    assert night.command("settle", "job.csv", "--decisions", "d.csv").code == 1
+    night.server.sandbox.misbehave({"drop-answer": 1.0})
+    night.run(*UNSETTLED)  # sends it again
+    night.server.sandbox.misbehave({})
+    ended = night.command("settle", "job.csv", "--decisions", "d.csv")
+    assert (ended.code, "was sent again after this sheet was written" in ended.err) == (2, True)
+    assert night.command("settle", "job.csv", "--proposals", "d.csv").code == 1
+    assert read(path)[0]["attempts"] == "2"
+
+
+def test_a_batch_that_is_marked_for_two_items_says_to_leave_it_in_one(night: Place) -> None:
+    path = proposed(night)
+    rows = read(path)
+    rows[0]["decision"] = rows[2]["decision"] = "0192a3b4-5678-7abc-8def-0123456789ac"
+    save(path, rows)
+    ended = night.command("settle", "job.csv", "--decisions", "d.csv")
+    assert ended.code == 2
+    assert "in line 2; a batch belongs to one item only: leave it in one of the two" in ended.err
+
+
 def test_another_file_is_never_replaced(night: Place) -> None:
     for name in ("job.csv", "ledgers/job.csv", "ledgers/ledger.db"):
         before = (night.folder / name).read_bytes()

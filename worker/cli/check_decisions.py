@@ -61,7 +61,7 @@ def check_sheet(
         ):
             problem = (
                 f"{batch_id} is also the decision for #{other.decision.item} in line"
-                f" {other.row.line}; a batch belongs to one item only"
+                f" {other.row.line}; a batch belongs to one item only: leave it in one of the two"
             )
         if problem:
             problems.append(problem_in(one.row, problem))

@@ -168,6 +168,10 @@ class _Sheet:
                     group.rest_absent = row
                 for batch_id in batch_ids:
                     group.marked.setdefault(batch_id, row)
+            case Decision(item, None) if (
+                item in self.filled and self.filled[item].decision == decided
+            ):
+                pass  # filled down in the rows of its other candidates
             case Decision(item) if (before := self.filled.get(item)) is not None:
                 where = f"line {before.row.line}"
                 if before.row.sheet != row.sheet:

@@ -51,10 +51,13 @@ def keep_decisions(reader: Reader, path: Path) -> list[Path]:
 
 def count_unrecorded(reader: Reader, rows: Iterable[SheetRow]) -> int:
     """How many decisions in the rows of a sheet are not recorded: those about items that are still
-    unknown, and those that cannot be read."""
+    unknown and were not sent again since, and those that cannot be read."""
     filled, problems = filled_in(rows, recorded=recorded_in(reader))
-    items = (decisions.known(reader, one.decision.item) for one in filled)
-    return len(problems) + sum(item is not None and item.is_open for item in items)
+    found = [(one.decision, decisions.known(reader, one.decision.item)) for one in filled]
+    return len(problems) + sum(
+        item is not None and item.is_open and not decisions.was_sent_again(decision, item)
+        for decision, item in found
+    )
 
 
 def recorded_in(reader: Reader) -> Recorded:

@@ -139,6 +139,13 @@ def is_recorded(decision: Decision, item: Known | None, campaign: str) -> bool:
     return item.status == "pending" and item.reason == Reason.DECLARED_ABSENT
 
 
+def was_sent_again(decision: Decision, item: Known) -> bool:
+    """Whether the item was sent again after the sheet of the decision was written: what was decided
+    about the request before was recorded, or settled otherwise."""
+    seen = decision.seen.attempts
+    return seen.isascii() and seen.isdigit() and int(seen) < item.attempts
+
+
 SAME_TIME_S = 60.0
 """Seconds by which two times may differ that are meant to be the same: a spreadsheet program may
 have dropped the seconds."""
