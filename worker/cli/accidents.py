@@ -6,7 +6,7 @@ accident is."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from worker.accidents import facts
@@ -32,10 +32,9 @@ from worker.cli.common import campaign_of, invocation, restoring
 from worker.folders import changed_at, without_dots
 from worker.job.plan import Plan
 from worker.ledger import forecast, views
-from worker.ledger.database import is_new, open_for_reading
-from worker.ledger.engine import DATABASE_ERRORS
+from worker.ledger.database import is_new
 from worker.ledger.handle import Reader
-from worker.ledger.overlap import Overlap
+from worker.ledger.overlap import UNREADABLE, Overlap, peek
 from worker.model.errors import AccidentError, DeclinedError, UsageError, WorkerError
 from worker.model.job import Job
 from worker.model.server_address import DatabaseLocation, ServerAddress
@@ -110,10 +109,9 @@ def _outdated(
         match one:
             case OtherLedger(other) | NamesTaken(likely=Overlap() as other) if other.database:
                 # One that cannot be read now says why when it is used.
-                with (
-                    suppress(WorkerError, *DATABASE_ERRORS),
-                    closing(open_for_reading(other.database)) as reader,
-                ):
+                with suppress(WorkerError, *UNREADABLE), peek(other.database) as reader:
+                    if reader is None:
+                        continue
                     restore = restoring(settings, campaign, job)
                     newer = newer_file(reader, files, campaign, restore)
                     if newer is not None and newer.path is not None:

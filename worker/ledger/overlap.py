@@ -171,7 +171,7 @@ def shared_nearby(
     found: list[Overlap] = []
     compared = set(sorted(files, key=changed_at, reverse=True)[:MAX_COMPARED])
     for file in files:
-        with _peek(file) as reader:
+        with peek(file) as reader:
             if reader is None:
                 continue
             try:
@@ -199,7 +199,7 @@ def latest_backup(database: Path, api_url: str) -> Path | None:
         for copy in ledgers_in(folder, database, any_name=folder != above)
     ]
     for copy in sorted(copies, key=changed_at, reverse=True):
-        with _peek(copy) as reader, suppress(*UNREADABLE):
+        with peek(copy) as reader, suppress(*UNREADABLE):
             if reader is not None and _api_url(reader) == api_url:
                 return copy
     return None
@@ -244,7 +244,7 @@ def _has_wal(path: Path) -> bool:
 
 
 @contextmanager
-def _peek(path: Path) -> Iterator[Reader | None]:
+def peek(path: Path) -> Iterator[Reader | None]:
     """A read-only connection to the file, whichever version wrote it; None if it cannot be
     opened."""
     # With mode=ro SQLite may create files beside the database, which only a writer would remove.
