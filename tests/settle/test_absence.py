@@ -36,9 +36,16 @@ def test_copies_of_a_source_that_was_edited_do_not_show_what_becomes_of_details(
 
 
 def test_nothing_proves_a_batch_different_from_the_copy_of_a_source_that_nobody_has_seen() -> None:
-    unlike = unowned(name="Bridges", details="else", loose_details="else", created=LATER)
-    assert nearly_fits(attempt(source=None), unlike, ALL)
-    assert not nearly_fits(attempt(), unlike, ALL)
+    for name in ("Bridges", "signs 1"):
+        unlike = unowned(name=name, details="else", loose_details="else", created=LATER)
+        assert nearly_fits(attempt(source=None), unlike, ALL)
+        assert not nearly_fits(attempt(), unlike, ALL)
+
+
+def test_nothing_proves_a_batch_different_that_listings_showed_differently() -> None:
+    unlike = unowned(name="Bridges", details="else", created=LATER)
+    assert nearly_fits(attempt(), unlike._replace(loose_details=""), ALL)
+    assert not nearly_fits(attempt(), unlike._replace(loose_details="else"), ALL)
 
 
 @pytest.mark.parametrize(

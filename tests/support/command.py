@@ -85,7 +85,7 @@ def finish(process: subprocess.Popen[str], timeout_s: float = 60) -> Ended:
 
 
 def command(
-    arguments: Sequence[object], cwd: Path, environ: Mapping[str, str], timeout_s: float = 60
+    arguments: Sequence[object], cwd: Path, environ: Mapping[str, str], timeout_s: float = 120
 ) -> Ended:
     """Run the command to its end."""
     if sys.platform == "linux" and not prepared.differs(environ):

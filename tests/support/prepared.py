@@ -3,7 +3,10 @@
 Two thirds of what a short command costs is importing libraries. A prepared process imports them
 once and forks for every command: what runs is the same code in a process, a directory and an
 environment of its own, with the same exit codes and signals. What starts Python itself differently
-(`differs`) is started as a program of its own, and so is everything that a test kills."""
+(`differs`) is started as a program of its own, and so is everything that a test kills.
+
+One number differs: what a lost run sent is awaited for a second here, and not for a minute
+(`SHORTER`)."""
 
 from __future__ import annotations
 
@@ -33,6 +36,9 @@ MODULES = (
     "worker.cli.sandbox",
     "worker.cli.settle",
 )
+SHORTER = ("worker.ledger.settlement", "worker.ledger.setups")
+"""The modules whose DEFAULT_TIMEOUT_S is shorter in tests. `tests/settle/test_restored.py` has the
+real one."""
 # Longer than any request: arguments and an environment.
 LONGEST = 1 << 20
 
@@ -96,6 +102,8 @@ def _serve(channel: socket.socket) -> None:
     """Fork for each request until the other side is gone."""
     for module in MODULES:
         __import__(module)
+    for module in SHORTER:
+        vars(sys.modules[module])["DEFAULT_TIMEOUT_S"] = 1.0
     gc.freeze()  # the collector of a fork does not touch what is shared
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
     while True:

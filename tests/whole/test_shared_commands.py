@@ -59,6 +59,7 @@ class Night(Place):
             (r"\d\d:\d\d(:\d\d)?( UTC)?", "TIME"),
             (r'"pid": \d+|process \d+', "PROCESS"),
             (r"rename its schema \(ALTER SCHEMA [^)]+\)", "move the old copy away"),
+            (r"move it to DATABASE, or name it", "name it"),  # nobody moves a schema
             (r'"duration_s": [\d.]+', "DURATION"),
             (r"(under )?\d+(\.\d+)? ?(ms|s|seconds?|KiB|MiB)\b", "AMOUNT"),
             (r"\d+\.\d+", "NUMBER"),

@@ -37,22 +37,30 @@ def outdated(
 
 
 def outdated_anywhere(database: Reader, settings: Settings) -> Outdated | None:
-    """The same for every campaign of the database."""
-    found = newer_file_anywhere(database, settings)
+    """The same for every campaign of the database, and for ledger files beside its own whose
+    campaign it does not know."""
+    found = newer_file_anywhere(database, settings) or _unknown_campaign(database, settings)
     return _if_moved(database, found) or doubtful(database, settings)
 
 
 def newer_file_anywhere(database: Reader, settings: Settings) -> Outdated | None:
-    """The first ledger file on this machine, of any campaign, that is newer than the database: also
-    of a campaign that the database does not know."""
-    known = [row["campaign"] for row in views.campaigns(database)]
-    for name in known:
+    """The first ledger file on this machine, of any campaign of the database, that is newer than
+    the database."""
+    for row in views.campaigns(database):
+        name = row["campaign"]
         if (latest := views.latest_run_of_campaign(database, name)) is None:
             continue
         files = ledger_files(database, settings, name)
         command = restoring(settings, name, latest.job)
         if found := newer_file(database, files, name, command):
             return found
+    return None
+
+
+def _unknown_campaign(database: Reader, settings: Settings) -> Outdated | None:
+    """The first ledger file of a campaign that the database does not know: it may be a new one,
+    begun after another was lost."""
+    known = {row["campaign"] for row in views.campaigns(database)}
     for path in files_of(settings.ledger, None, settings.database):
         name = campaign_in(path)
         if name is not None and name not in known:
