@@ -105,7 +105,7 @@ sys.exit(command_line(["run", "job.csv", *options]))
         ("preflight", "Preflight.check_token"),
         ("sender", "Sender.send"),
         ("group_commit", "GroupCommit._commit"),
-        ("campaign", "question_of"),
+        ("job_run", "question_of"),
     ],
 )
 def test_a_crash_tells_neither_the_token_nor_a_traceback(
