@@ -69,7 +69,7 @@ class Shell:
             text=True,
             check=False,
             stdin=subprocess.DEVNULL,
-            timeout=60,
+            timeout=120,  # a restored row is awaited for a minute
         )
 
 
