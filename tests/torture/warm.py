@@ -147,16 +147,16 @@ def _tell_phases(pipe: int) -> None:
 
         return whole
 
-    # mypy refuses to replace a method, which is the point here.
-    Ledger.plan = reporting("planning", Ledger.plan)  # type: ignore[method-assign]
-    Ledger.record_and_claim = reporting("recording", Ledger.record_and_claim)  # type: ignore[method-assign]
+    for name, phase in (("plan", "planning"), ("record_and_claim", "recording")):
+        setattr(Ledger, name, reporting(phase, getattr(Ledger, name)))
     export.write_ledger_file = reporting("writing", export.write_ledger_file)
 
     def set_phase(run: Any, phase: str) -> None:
         run.__dict__["phase"] = phase
         report(phase.partition(" ")[0])
 
-    job_run.JobRun.phase = property(lambda run: run.__dict__["phase"], set_phase)  # type: ignore[assignment]
+    reported_phase = property(lambda run: run.__dict__["phase"], set_phase)
+    job_run.JobRun.phase = reported_phase  # type: ignore[assignment] # a property for an attribute
     report("opening")
 
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from worker.folders import changed_at, is_gone
 from worker.ledger.database import belongs_to
 from worker.ledger.handle import Reader
-from worker.ledger.sqlite.database import APPLICATION_ID, META_SINCE
+from worker.ledger.sqlite.database import APPLICATION_ID, HEADER, META_SINCE
 from worker.ledger.sqlite.engine import SqliteEngine
 from worker.model.server_address import DatabaseLocation
 
@@ -231,7 +231,7 @@ def _is_ledger(path: Path) -> bool:
         return False
     # If an earlier version's first run was killed, all of its changes are in the file beside it.
     ours = (APPLICATION_ID.to_bytes(4, "big"), bytes(4) if _has_wal(path) else b"")
-    return head.startswith(b"SQLite format 3\0") and head[68:72] in ours
+    return head.startswith(HEADER) and head[68:72] in ours
 
 
 def _has_wal(path: Path) -> bool:

@@ -31,7 +31,7 @@ APPLICATION_ID = 0x44757042
 ADDING_TIMEOUT_S = 2.0
 """Seconds that `open_for_adding` waits for another program's write."""
 
-_SQLITE = b"SQLite format 3\0"
+HEADER = b"SQLite format 3\0"
 """What every SQLite file begins with, unless it is empty."""
 
 META_SINCE = 7
@@ -263,15 +263,16 @@ def unusable(path: Path, error: Exception) -> WorkerError:
 
 def refuse_other_file(path: Path) -> None:
     """Raise UsageError if there is a folder, or a file that is not a SQLite database. Call it
-    before anything is created beside the file."""
+    before anything is created beside the file, and while this process has no connection to it: on
+    POSIX systems, closing the file drops the locks that SQLite has on it."""
     with suppress(OSError):  # whatever else is wrong is reported when the file is opened
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
             raise _no_database(path, "folder")
         if stat.S_ISREG(mode):
             with path.open("rb") as file:
-                begins = file.read(len(_SQLITE))
-            if begins and begins != _SQLITE:
+                begins = file.read(len(HEADER))
+            if begins and begins != HEADER:
                 raise _no_database(path, "file")
 
 
